@@ -1,0 +1,51 @@
+"""What the classifier sees of a text: a set of hashed words, word pairs, prefixes, marks and emoji."""
+
+import re
+import unicodedata
+from zlib import crc32
+
+VERSION = 1
+"""Goes up with every change to what this module returns: weights fit only the features they were learnt with."""
+
+# Bounds the time one record can take. Posts are shorter, and what a longer text is about shows before this.
+MAX_CHARS = 4_000
+
+_PREFIX = 5
+_NOT_LETTERS = re.compile("[\u0300-\u036f'’]")
+_STRETCHED = re.compile(rb"([a-z])\1\1+")
+# The text is in lower case by then, so capitals are free to stand for what matters by its kind alone.
+_KINDS = (
+    (re.compile(rb"https?:\S*|www\.\S*"), b" LINK "),
+    (re.compile(rb"@\w+"), b" HANDLE "),
+    (re.compile(rb"[0-9]+"), b" NUMBER "),
+)
+_TOKEN = re.compile(
+    rb"[a-z]+|[A-Z]+"
+    rb"|(?:[?!]|\xc2[\xbf\xa1]){1,3}"  # ? ! and their inverted forms, in UTF-8
+    rb"|[:;]-?[()]|\.{2,3}"
+    rb"|\xe2[\x98-\x9e][\x80-\xbf]|\xf0\x9f[\x80-\xbf]{2}"  # symbols and emoji: U+2600-27BF, U+1F000-1FFFF
+)
+
+
+def tokens(text: str) -> list[bytes]:
+    """Words and marks in order; accents, case, apostrophes and stretched letters ("sooo") folded away.
+
+    Takes any string: lone surrogates are left out, and so is everything after MAX_CHARS.
+    """
+    text = text[:MAX_CHARS]
+    if text.isascii():
+        text = text.lower().replace("'", "")
+    else:
+        text = _NOT_LETTERS.sub("", unicodedata.normalize("NFKD", text).lower())
+    raw = text.encode("utf-8", "ignore")
+    for pattern, kind in _KINDS:
+        raw = pattern.sub(kind, raw)
+    return _TOKEN.findall(_STRETCHED.sub(rb"\1", raw))
+
+
+def features(text: str) -> set[int]:
+    """The 32-bit ids of the text's tokens, pairs of neighbours and prefixes of longer words; may be empty."""
+    words = tokens(text)
+    pairs = [first + b" " + second for first, second in zip(words, words[1:], strict=False)]
+    prefixes = [word[:_PREFIX] + b"*" for word in words if len(word) > _PREFIX]
+    return set(map(crc32, words + pairs + prefixes))

@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Renews the hashed locks from pyproject.toml. The locks name no registry's address: pip uses the one it is set up with.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+lock() {
+    out=$1; shift
+    .venv/bin/uv pip compile pyproject.toml "$@" --universal --python-version 3.11 --generate-hashes \
+        --no-emit-index-url --no-emit-find-links --no-header --quiet --output-file "requirements/$out"
+}
+lock runtime.lock
+lock dev.lock --extra embedded --extra bench --extra dev --constraint requirements/runtime.lock
+lock train.lock --extra train --constraint requirements/runtime.lock

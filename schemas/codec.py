@@ -1,0 +1,184 @@
+"""Bytes to records and back: Confluent framing (magic 0, 4-byte big-endian schema id, Avro binary), by fastavro."""
+
+from __future__ import annotations
+
+import io
+import struct
+import types
+import typing
+from collections.abc import Callable
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+import msgspec
+from fastavro import schemaless_reader, schemaless_writer
+from fastavro.schema import parse_schema
+
+from schemas.avro import Version, bare, locked, schema_of
+from schemas.records import BY_NAME, RECORDS, Record
+
+MAGIC = 0
+_FRAME = struct.Struct(">BI")
+R = TypeVar("R", bound=Record)
+
+
+class WireError(ValueError):
+    """Bytes that are no record of ours; the message says why, never with a text in it."""
+
+
+def _nested(kind: Any) -> tuple[str, type[Record]] | None:
+    """(`one`, `list` or `maybe`, class) where a field's type holds records."""
+    kind = get_args(kind)[0] if get_origin(kind) is typing.Annotated else kind
+    if isinstance(kind, type) and issubclass(kind, Record):
+        return "one", kind
+    args = get_args(kind)
+    if get_origin(kind) is list and isinstance(args[0], type) and issubclass(args[0], Record):
+        return "list", args[0]
+    if get_origin(kind) in (typing.Union, types.UnionType):
+        for arg in args:
+            if isinstance(arg, type) and issubclass(arg, Record):
+                return "maybe", arg
+    return None
+
+
+def _parts(cls: type[Record]) -> list[tuple[str, str, type[Record]]]:
+    hints = get_type_hints(cls, include_extras=True)
+    found = ((name, _nested(kind)) for name, kind in hints.items())
+    return [(name, how[0], how[1]) for name, how in found if how is not None]
+
+
+_PARTS: dict[type[Record], list[tuple[str, str, type[Record]]]] = {}
+
+
+def _parts_of(cls: type[Record]) -> list[tuple[str, str, type[Record]]]:
+    if cls not in _PARTS:
+        _PARTS[cls] = _parts(cls)
+    return _PARTS[cls]
+
+
+def plain(record: Record) -> dict[str, Any]:
+    """The record as dicts and lists of plain values, every field there."""
+    data = msgspec.structs.asdict(record)
+    for name, how, _ in _parts_of(type(record)):
+        value = data[name]
+        if how == "list":
+            data[name] = [plain(item) for item in value]
+        elif value is not None:
+            data[name] = plain(value)
+    return data
+
+
+def build(cls: type[R], data: dict[str, Any]) -> R:
+    """The record that `plain` took apart."""
+    for name, how, part in _parts_of(cls):
+        value = data[name]
+        if how == "list":
+            data[name] = [build(part, item) for item in value]
+        elif value is not None:
+            data[name] = build(part, value)
+    return cls(**data)
+
+
+class Layout:
+    """How one record class is written: its current id and schema."""
+
+    def __init__(self, cls: type[Record], version: Version) -> None:
+        self.cls = cls
+        self.id = version.id
+        self.frame = _FRAME.pack(MAGIC, version.id)
+        self.schema = parse_schema(bare(schema_of(cls)))
+
+
+def _layouts() -> tuple[dict[type[Record], Layout], dict[int, tuple[Layout, Any]]]:
+    by_class: dict[type[Record], Layout] = {}
+    by_id: dict[int, tuple[Layout, Any]] = {}
+    versions = locked()
+    newest = {v.record: v for v in versions}
+    for cls in RECORDS:
+        by_class[cls] = Layout(cls, newest[cls.__name__])
+    for v in versions:
+        layout = by_class[BY_NAME[v.record]]
+        by_id[v.id] = (layout, None if v.id == layout.id else parse_schema(bare(v.schema())))
+    return by_class, by_id
+
+
+_BY_CLASS, _BY_ID = _layouts()
+
+
+def encode(record: Record) -> bytes:
+    """The framed Avro bytes of a record, in its newest version."""
+    layout = _BY_CLASS[type(record)]
+    out = io.BytesIO()
+    out.write(layout.frame)
+    schemaless_writer(out, layout.schema, plain(record))
+    return out.getvalue()
+
+
+def decode(value: bytes | None) -> Record:
+    """The record in framed Avro bytes of any version in the lock file.
+
+    A lone surrogate in a string becomes U+FFFD. Raises WireError for everything that is no record.
+    """
+    if value is None:
+        raise WireError("null value where a record was expected")
+    if len(value) < _FRAME.size or value[0] != MAGIC:
+        raise WireError(f"not Confluent-framed Avro: {len(value)} bytes, first byte {value[:1].hex() or 'none'}")
+    schema_id = _FRAME.unpack_from(value)[1]
+    known = _BY_ID.get(schema_id)
+    if known is None:
+        raise WireError(f"unknown schema id {schema_id:#x}: neither in the lock file nor from a registry in use")
+    layout, older = known
+    return _read(layout, older, value)
+
+
+def _read(layout: Layout, older: Any, value: bytes) -> Record:
+    name = layout.cls.__name__
+    try:
+        data, rest = _avro(layout, older, value, "strict")
+    except UnicodeDecodeError:
+        try:
+            data, rest = _avro(layout, older, value, "surrogatepass")
+        except UnicodeDecodeError as error:
+            raise WireError(f"{name}: a string is not UTF-8 ({error.reason})") from None
+        data = scrub(data)
+    if rest:
+        raise WireError(f"{name}: {rest} bytes left over after the record")
+    return build(layout.cls, data)
+
+
+def _avro(layout: Layout, older: Any, value: bytes, unicode_errors: str) -> tuple[Any, int]:
+    source = io.BytesIO(value)
+    source.seek(_FRAME.size)
+    try:
+        if older is None:
+            data = schemaless_reader(source, layout.schema, None, handle_unicode_errors=unicode_errors)
+        else:
+            data = schemaless_reader(source, older, layout.schema, handle_unicode_errors=unicode_errors)
+    except UnicodeDecodeError:
+        raise
+    except (EOFError, IndexError, StopIteration):
+        raise WireError(f"{layout.cls.__name__}: truncated, {len(value)} bytes") from None
+    except (ValueError, KeyError, TypeError, OverflowError, MemoryError) as error:
+        raise WireError(f"{layout.cls.__name__}: not its Avro form ({type(error).__name__})") from None
+    return data, len(value) - source.tell()
+
+
+def scrub(data: Any) -> Any:
+    """The same value with each lone surrogate replaced by U+FFFD."""
+    if isinstance(data, str):
+        return data if data.isascii() else "".join("\ufffd" if "\ud800" <= c <= "\udfff" else c for c in data)
+    if isinstance(data, dict):
+        return {key: scrub(value) for key, value in data.items()}
+    if isinstance(data, list):
+        return [scrub(item) for item in data]
+    return data
+
+
+def layout_of(cls: type[Record]) -> Layout:
+    """How a record class is written now."""
+    return _BY_CLASS[cls]
+
+
+def state_codec(cls: type[R]) -> tuple[Callable[[R], bytes], Callable[[bytes], R]]:
+    """(encode, decode) of a changelog's record class: MessagePack with the field names, so fields may be added."""
+    encoder, decoder = msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder(cls)
+    return encoder.encode, decoder.decode

@@ -1,0 +1,45 @@
+"""Kafka headers: CloudEvents 1.0 binary mode, the trace handed on, and where the record came from."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from schemas.records import Record
+
+Headers = list[tuple[str, bytes]]
+SOURCE = "source"
+TRACE = "traceparent"
+_TYPES: dict[type[Record], bytes] = {}
+
+
+def ce_type(cls: type[Record]) -> bytes:
+    """`netcenter.<record>.v1`: the major version, which never changes under FULL_TRANSITIVE."""
+    known = _TYPES.get(cls)
+    if known is None:
+        known = _TYPES[cls] = f"netcenter.{cls.__name__}.v1".encode()
+    return known
+
+
+def rfc3339(ms: int) -> str:
+    """A time in milliseconds since the epoch as RFC 3339, UTC; whole seconds without a fraction."""
+    moment = datetime.fromtimestamp(ms / 1000, UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S") + (f".{ms % 1000:03d}Z" if ms % 1000 else "Z")
+
+
+def of(record: Record, role: str, time: int, source: bytes, trace: bytes | None) -> Headers:
+    """The headers of a record that `role` writes.
+
+    time: ms, the record's own. source: `topic/partition/offset` of the record that led to it. trace: its traceparent.
+    """
+    headers: Headers = [
+        ("ce_id", record.id.encode() if hasattr(record, "id") else source),
+        ("ce_type", ce_type(type(record))),
+        ("ce_source", f"/netcenter/{role}".encode()),
+        ("ce_time", rfc3339(time).encode()),
+        ("ce_specversion", b"1.0"),
+        ("content-type", b"application/avro"),
+        (SOURCE, source),
+    ]
+    if trace is not None:
+        headers.append((TRACE, trace))
+    return headers

@@ -1,0 +1,725 @@
+"""Every record of Netcenter, field by field: the one source of the typed classes and of the `.avsc` files.
+
+A field's annotation says its unit and who sets it. Times are milliseconds since the epoch, UTC. Fields that every
+reader needs come first and texts last, so that a reader of the prefix can stop early. A field that no rule sets yet
+is optional with a default. The glossary, one line per record:
+
+| Record | Emitted by | Read by | Key |
+|---|---|---|---|
+| Mention, MentionUpdated, Reply, Action | producers, `netcenter ingest` | classify | customer |
+| Tick | `ingest` or the clock; handed on by every role | every role | (each partition) |
+| PolicyChanged | `netcenter policy apply`; handed on | every deciding role | (each partition) |
+| WriterExcused | the owner of an inbox partition | that partition's role | (that partition) |
+| ClassifiedMention | classify | cases, consumers | customer |
+| Volume | classify | surge, consumers | brand |
+| CrisisDeclared, ContactCount | `netcenter crisis`, `ingest` | surge | brand |
+| CaseOpened, CaseChanged, ClockChanged, CaseClosed, CaseReopened | cases | alerts, consumers | customer |
+| WorkChanged | cases | desk | desk |
+| OperatorChanged, OfferAnswered | `netcenter operators`, consoles | desk | desk |
+| Offered, Assigned, Returned, Overflowed, HoldingReplyDue, HoldingReplyCancelled, Escalated | desk | consumers | desk |
+| SurgeOpened, SurgeUpdated, SurgeClosed, CrisisOpened, CrisisClosed, ChannelChanged | surge | alerts, desk | brand |
+| Alert | alerts | the receivers, consumers | identity |
+"""
+
+from __future__ import annotations
+
+from typing import Annotated as A
+from typing import Any, Literal
+
+import msgspec
+
+Label = Literal["complaint", "question", "praise", "other"]
+Kind = Literal["post", "comment", "share", "quote", "review", "message"]
+Visibility = Literal["public", "private"]
+ReplyKind = Literal["human", "automatic", "holding"]
+ActionKind = Literal[
+    "resolve", "reopen", "relabel", "no_reply", "wait", "transfer", "escalate", "mute", "forget", "unknown"
+]
+NoReply = Literal["spam", "troll", "duplicate", "not_ours", "unknown"]
+Clock = Literal["wall", "event"]
+Mode = Literal["observe", "live"]
+Metric = Literal["first_response", "next_response", "resolution", "unknown"]
+ClockChange = Literal[
+    "started", "tightened", "warned", "met", "breached", "rescinded", "paused", "resumed", "voided", "unknown"
+]
+CaseChange = Literal["post_added", "label", "priority", "answered", "waiting", "muted", "unknown"]
+CloseReason = Literal[
+    "resolved", "silence", "no_target", "no_reply", "deleted_unanswered", "muted", "forgotten", "unknown"
+]
+WorkChange = Literal["queued", "changed", "answered", "withdrawn", "unknown"]
+Presence = Literal["came", "renewed", "left", "unknown"]
+OfferAnswer = Literal["accepted", "declined", "unknown"]
+ReturnReason = Literal["declined", "timed_out", "left", "lapsed", "unknown"]
+Rung = Literal["operator", "responsible", "lead", "unknown"]
+OpenClose = Literal["open", "close", "unknown"]
+Detector = Literal["ratio", "burst", "load", "conversation", "declared", "unknown"]
+Scope = Literal["brand", "channel", "complaints", "contacts", "conversation", "unknown"]
+SurgeEnd = Literal["over", "new_normal", "unknown"]
+Hearing = Literal["silent", "heard", "unknown"]
+AlertState = Literal["open", "resolved", "unknown"]
+AlertKind = Literal["crisis", "surge", "sla_breach", "escalation", "channel_silent", "unknown"]
+Severity = Literal["info", "warning", "page", "unknown"]
+
+#: What a reader takes for a symbol that it does not know yet: (Avro name, the symbol).
+ENUMS: dict[Any, tuple[str, str]] = {
+    Label: ("Label", "other"),
+    Kind: ("Kind", "post"),
+    Visibility: ("Visibility", "public"),
+    ReplyKind: ("ReplyKind", "automatic"),
+    ActionKind: ("ActionKind", "unknown"),
+    NoReply: ("NoReply", "unknown"),
+    Clock: ("Clock", "wall"),
+    Mode: ("Mode", "observe"),
+    Metric: ("Metric", "unknown"),
+    ClockChange: ("ClockChange", "unknown"),
+    CaseChange: ("CaseChange", "unknown"),
+    CloseReason: ("CloseReason", "unknown"),
+    WorkChange: ("WorkChange", "unknown"),
+    Presence: ("Presence", "unknown"),
+    OfferAnswer: ("OfferAnswer", "unknown"),
+    ReturnReason: ("ReturnReason", "unknown"),
+    Rung: ("Rung", "unknown"),
+    OpenClose: ("OpenClose", "unknown"),
+    Detector: ("Detector", "unknown"),
+    Scope: ("Scope", "unknown"),
+    SurgeEnd: ("SurgeEnd", "unknown"),
+    Hearing: ("Hearing", "unknown"),
+    AlertState: ("AlertState", "unknown"),
+    AlertKind: ("AlertKind", "unknown"),
+    Severity: ("Severity", "unknown"),
+}
+
+
+class Record(msgspec.Struct, kw_only=True, frozen=True, gc=False):
+    """Base of all records, topic values and their nested parts alike."""
+
+
+class Decided(Record, kw_only=True, frozen=True, gc=False):
+    """What every decided event begins with."""
+
+    id: A[str, "UUIDv5 over the aggregate and seq (an alert: and starts_at); set by the deciding role"]
+    aggregate: A[str, "the thing whose history this is: case, work, surge, channel or alert; set by the role"]
+    seq: A[int, "1, 2, 3 within the aggregate, no gaps; set by the role"]
+    time: A[int, "ms; the event time of the decision (a timer's own due, else the fact's partition time)"]
+    cause: A[str, "id of the fact that led here (a timer's id for a timer); set by the role"]
+    policy: A[int, "version of the policy in force; set by the role"]
+    reason: A[str, "why, for people and programs: a word, a colon, the rule, threshold or candidates"]
+
+
+# --- mentions: what the networks and the tools deliver -----------------------------------------------------------
+
+
+class Mention(Record, kw_only=True, frozen=True, gc=False):
+    """A customer's post that concerns a brand."""
+
+    id: A[str, "UUIDv5(mention: brand|channel|native_id); set by the producer"]
+    brand: A[str, "[a-z0-9_-]+; set by the producer"]
+    channel: A[str, "the network, [a-z0-9_-]+; set by the producer"]
+    author_id: A[str, "the network's id of the customer; set by the producer"]
+    native_id: A[str, "the network's id of the post; set by the producer"]
+    created_at: A[int, "ms; when the customer posted, by the network"]
+    received_at: A[int | None, "ms; when the producer got it"] = None
+    kind: A[Kind, "what sort of post; set by the producer"] = "post"
+    visibility: A[Visibility, "private for messages; set by the producer"] = "public"
+    lang: A[str, "BCP 47 tag as the network gives it, empty when unknown"] = ""
+    conversation_id: A[str | None, "native_id of the conversation's first post; by the network"] = None
+    in_reply_to: A[str | None, "native_id of the post that this one answers; by the network"] = None
+    share_of: A[str | None, "native_id of the post shared or quoted; by the network"] = None
+    author_followers: A[int | None, "people; by the network"] = None
+    reach: A[int | None, "people who may have seen it; by the network"] = None
+    promoted: A[bool, "paid for by its author; by the network"] = False
+    post_id: A[str, "UUIDv5(post: channel|native_id), joins a post that concerns two brands"] = ""
+    url: A[str | None, "where people can see it; by the network"] = None
+    author_name: A[str | None, "as shown by the network"] = None
+    text: A[str, "the customer's words, as the network gives them"] = ""
+
+
+class MentionUpdated(Record, kw_only=True, frozen=True, gc=False):
+    """Something learnt later about a post."""
+
+    id: A[str, "UUIDv5(update: brand|channel|observed_at|native_id); set by the producer"]
+    brand: A[str, "as of the Mention"]
+    channel: A[str, "as of the Mention"]
+    author_id: A[str, "as of the Mention"]
+    native_id: A[str, "the post that changed"]
+    observed_at: A[int, "ms; when the producer saw the change"]
+    received_at: A[int | None, "ms; when the producer got it"] = None
+    reach: A[int | None, "people; null: not observed"] = None
+    shares: A[int | None, "count; null: not observed"] = None
+    promoted: A[bool | None, "null: not observed"] = None
+    deleted: A[bool | None, "deleted by its author; null: not observed"] = None
+    hidden: A[bool | None, "hidden by the network or the brand; null: not observed"] = None
+    text: A[str | None, "the new words when edited; null: unchanged"] = None
+
+
+class Reply(Record, kw_only=True, frozen=True, gc=False):
+    """The brand's own answer to a customer, from whatever tool."""
+
+    id: A[str, "UUIDv5(reply: brand|channel|native_id); set by the producer"]
+    brand: A[str, "who answers; set by the producer"]
+    channel: A[str, "the network; set by the producer"]
+    author_id: A[str, "the customer who is answered; set by the producer"]
+    native_id: A[str, "the network's id of the answer"]
+    created_at: A[int, "ms; when it was posted, by the network"]
+    received_at: A[int | None, "ms; when the producer got it"] = None
+    kind: A[ReplyKind, "only a human reply stops a clock; set by the producer"] = "human"
+    visibility: A[Visibility, "private for messages"] = "public"
+    operator: A[str | None, "who wrote it, if known"] = None
+    app: A[str | None, "the tool it came from, if known"] = None
+    conversation_id: A[str | None, "native_id of the conversation's first post"] = None
+    in_reply_to: A[str | None, "native_id of the post that is answered"] = None
+    url: A[str | None, "where people can see it"] = None
+    text: A[str, "the brand's words"] = ""
+
+
+class Action(Record, kw_only=True, frozen=True, gc=False):
+    """What an operator does to a customer's case."""
+
+    id: A[str, "UUIDv5(action: brand|channel|action_id); set by the producer"]
+    brand: A[str, "set by the producer"]
+    channel: A[str, "set by the producer"]
+    author_id: A[str, "the customer whose case it is"]
+    action_id: A[str, "the tool's own id of the action"]
+    action: A[ActionKind, "what is done"]
+    created_at: A[int, "ms; when it was done, by the tool"]
+    received_at: A[int | None, "ms; when the producer got it"] = None
+    operator: A[str | None, "who did it"] = None
+    native_id: A[str | None, "the post meant, for relabel and no_reply"] = None
+    label: A[Label | None, "the right label, for relabel"] = None
+    no_reply: A[NoReply | None, "why, for no_reply"] = None
+    desk: A[str | None, "where to, for transfer"] = None
+    until: A[int | None, "ms; how long, for mute"] = None
+    note: A[str | None, "the operator's words"] = None
+
+
+class Tick(Record, kw_only=True, frozen=True, gc=False):
+    """Time as a record: the writer has nothing more to say before `time`."""
+
+    clock: A[Clock, "whose clock the log follows; set by `topics apply`, carried by every Tick"]
+    time: A[int, "ms; 0 declares the clock only; on wall, in mentions, the broker's stamp holds instead"]
+    role: A[str, "the writer's role: `clock` in mentions, else the role that hands it on"]
+    partition: A[int, "the writer's own inbox partition"]
+
+
+class PolicyChanged(Record, kw_only=True, frozen=True, gc=False):
+    """A policy holds from here on, if its version is higher than the one in force."""
+
+    version: A[int, "1, 2, 3; set by `policy apply`"]
+    hash: A[str, "SHA-256 of the policy's text, hex"]
+    applied_at: A[int, "ms; wall time of `policy apply`, for people"]
+
+
+class WriterExcused(Record, kw_only=True, frozen=True, gc=False):
+    """A writer has been silent: time goes on without it until its next Tick."""
+
+    role: A[str, "the silent writer's role; set by the owner of this inbox partition"]
+    partition: A[int, "the silent writer's inbox partition"]
+    silent_for: A[int, "ms; how long it had been silent, by the owner's clock"]
+
+
+# --- classified and volumes --------------------------------------------------------------------------------------
+
+
+class ClassifiedMention(Record, kw_only=True, frozen=True, gc=False):
+    """A Mention with the classifier's judgement; the Mention's own bytes follow unchanged."""
+
+    label: A[Label, "what the care team must do with it; set by classify"]
+    confidence: A[float, "0..1, calibrated probability of the label; set by classify"]
+    uncertain: A[bool, "confidence is under the policy's threshold; set by classify"]
+    lang: A[Literal["es", "pt", "en", "und"], "the language classified in; set by classify"]
+    own: A[bool, "written by one of the brand's own accounts: no case, no volume; set by classify"]
+    probabilities: A[list[float], "complaint, question, praise, other; sum 1; set by classify"]
+    model: A[str, "SHA-256 of the classifier's artefact, first 16 hex digits; set by classify"]
+    policy: A[int, "version of the policy in force; set by classify"]
+    mention: A[Mention, "as it came"]
+
+
+ENUMS[Literal["es", "pt", "en", "und"]] = ("Language", "und")
+
+
+class VolumeCount(Record, kw_only=True, frozen=True, gc=False):
+    """Posts of one channel, kind and label in a minute."""
+
+    channel: A[str, "the network"]
+    kind: A[Kind, "what sort of post"]
+    label: A[Label, "the classifier's"]
+    count: A[int, "posts"]
+
+
+class ConversationCount(Record, kw_only=True, frozen=True, gc=False):
+    """Posts by which others joined one conversation in a minute."""
+
+    root: A[str, "native_id of the conversation's root: share_of, else conversation_id"]
+    channel: A[str, "the network"]
+    posts: A[int, "comments, quotes and shares"]
+    complaints: A[int, "of these, complaints"]
+    root_author: A[str | None, "author_id of the root post, where it was seen in this minute"] = None
+
+
+class Volume(Record, kw_only=True, frozen=True, gc=False):
+    """What one mentions partition brought of a brand in a minute; a later offset replaces an earlier."""
+
+    id: A[str, "UUIDv5(volume: brand|minute|partition|offset); set by classify"]
+    brand: A[str, "of the posts"]
+    minute: A[int, "ms; start of the partition's minute in which the posts were read"]
+    partition: A[int, "of mentions"]
+    offset: A[int, "of mentions: counted up to and including"]
+    counts: A[list[VolumeCount], "by channel, kind and label; posts"]
+    authors: A[int, "distinct authors in this partition and minute"]
+    reach: A[int, "sum over the posts that tell it, people"]
+    conversations: A[list[ConversationCount], "the 200 largest that others joined"]
+
+
+class CrisisDeclared(Record, kw_only=True, frozen=True, gc=False):
+    """A person opens or closes a crisis."""
+
+    id: A[str, "UUIDv5(crisis: brand|at|change); set by the tool"]
+    brand: A[str, "whose crisis"]
+    change: A[OpenClose, "open or close"]
+    by: A[str, "who says so"]
+    reason: A[str, "in that person's words"]
+    at: A[int, "ms; when it was said"]
+
+
+class ContactCount(Record, kw_only=True, frozen=True, gc=False):
+    """Contacts counted outside, calls for instance."""
+
+    id: A[str, "UUIDv5(contacts: brand|source|minute); set by the tool"]
+    brand: A[str, "whom they called"]
+    source: A[str, "which counter: calls, chats"]
+    minute: A[int, "ms; start of the minute counted"]
+    count: A[int, "contacts"]
+
+
+# --- cases ---------------------------------------------------------------------------------------------------
+
+
+class PostRef(Record, kw_only=True, frozen=True, gc=False):
+    """Points to a post without its text."""
+
+    mention_id: A[str, "the Mention's id"]
+    native_id: A[str, "the network's id"]
+    created_at: A[int, "ms; when the customer posted"]
+    label: A[Label, "as classified or relabelled"]
+    kind: A[Kind, "what sort of post"]
+    uncertain: A[bool, "the classifier was unsure"] = False
+    url: A[str | None, "where people can see it"] = None
+
+
+class CaseOpened(Decided, kw_only=True, frozen=True, gc=False):
+    """A customer needs an answer."""
+
+    brand: A[str, "of the case; set by cases, as all below"]
+    channel: A[str, "of the case"]
+    author_id: A[str, "the customer"]
+    desk: A[str, "which desk works on it, by policy"]
+    label: A[Label, "the gravest of its unanswered messages"]
+    priority: A[int, "1 is the most urgent; by policy"]
+    mode: A[Mode, "of the brand, by policy"]
+    post: A[PostRef, "the post that opened it"]
+    lang: A[str, "language to answer in"] = "und"
+    visibility: A[Visibility, "of the opening post"] = "public"
+    conversation: A[str | None, "native_id of the conversation's root"] = None
+    reach: A[int | None, "people, the largest known of its posts"] = None
+    followers: A[int | None, "people, the customer's"] = None
+
+
+class CaseChanged(Decided, kw_only=True, frozen=True, gc=False):
+    """A case got a post, another label or priority, an answer, or waits."""
+
+    brand: A[str, "of the case; set by cases, as all below"]
+    channel: A[str, "of the case"]
+    author_id: A[str, "the customer"]
+    desk: A[str, "which desk works on it"]
+    change: A[CaseChange, "what changed"]
+    label: A[Label, "of the case after the change"]
+    priority: A[int, "of the case after the change; 1 is the most urgent"]
+    waiting: A[bool, "after the change: answered, waiting for the customer"]
+    post: A[PostRef | None, "the post added or relabelled"] = None
+    reply_id: A[str | None, "id of the Reply that answered"] = None
+    replied_at: A[int | None, "ms; that Reply's own time"] = None
+    operator: A[str | None, "who answered or acted, if known"] = None
+    privately: A[bool, "the answer was private"] = False
+    muted_until: A[int | None, "ms; for muted"] = None
+
+
+class ClockChanged(Decided, kw_only=True, frozen=True, gc=False):
+    """What became of an SLA clock: one per case, metric and cycle."""
+
+    brand: A[str, "of the case; set by cases, as all below"]
+    channel: A[str, "of the case"]
+    author_id: A[str, "the customer"]
+    desk: A[str, "which desk works on the case"]
+    metric: A[Metric, "what is timed"]
+    cycle: A[int, "1, 2, 3 within case and metric"]
+    change: A[ClockChange, "what happened"]
+    label: A[Label, "of the message that sets the due"]
+    started_at: A[int, "ms; the message's own time"]
+    due_at: A[int, "ms; a reply exactly then is in time"]
+    target: A[int, "ms; from the policy in force at the start"]
+    courtesy: A[bool, "measured, but no alert and not in the share in target"] = False
+    warned: A[int | None, "percent of the target used, for warned"] = None
+    met_at: A[int | None, "ms; the stopping reply's own time"] = None
+    breached_at: A[int | None, "ms; equals due_at once breached"] = None
+    detected_at: A[int | None, "ms; event time at which the breach was seen"] = None
+    paused_at: A[int | None, "ms; for paused"] = None
+    late_arrival: A[bool, "the post arrived already overdue"] = False
+    privately: A[bool, "met by a private reply"] = False
+
+
+class CaseClosed(Decided, kw_only=True, frozen=True, gc=False):
+    """Nothing more to do, and why."""
+
+    brand: A[str, "of the case; set by cases, as all below"]
+    channel: A[str, "of the case"]
+    author_id: A[str, "the customer"]
+    desk: A[str, "which desk worked on it"]
+    why: A[CloseReason, "what closed it"]
+    label: A[Label, "of the case when it closed"]
+    operator: A[str | None, "who resolved it"] = None
+
+
+class CaseReopened(Decided, kw_only=True, frozen=True, gc=False):
+    """The customer came back soon after the resolution."""
+
+    brand: A[str, "of the case; set by cases, as all below"]
+    channel: A[str, "of the case"]
+    author_id: A[str, "the customer"]
+    desk: A[str, "which desk works on it"]
+    label: A[Label, "of the case now"]
+    priority: A[int, "1 is the most urgent"]
+    post: A[PostRef | None, "the post that reopened it; null: an operator did"] = None
+    operator: A[str | None, "who reopened it"] = None
+
+
+# --- desk ------------------------------------------------------------------------------------------------------
+
+
+class WorkChanged(Decided, kw_only=True, frozen=True, gc=False):
+    """What a desk must know of a case's work; its aggregate is one round of work on the case."""
+
+    desk: A[str, "whose queue; set by cases, as all below"]
+    case_id: A[str, "the case"]
+    brand: A[str, "of the case"]
+    channel: A[str, "of the case"]
+    author_id: A[str, "the customer"]
+    change: A[WorkChange, "queued, changed, answered or withdrawn"]
+    label: A[Label, "of the case"]
+    priority: A[int, "1 is the most urgent"]
+    mode: A[Mode, "of the brand"]
+    started_at: A[int, "ms; start of the governing response clock"]
+    due_at: A[int | None, "ms; null: no target"]
+    lang: A[str, "language to answer in"] = "und"
+    visibility: A[Visibility, "of the newest post"] = "public"
+    courtesy: A[bool, "its clock is a courtesy"] = False
+    uncertain: A[bool, "the classifier was unsure"] = False
+    share: A[bool, "only shares so far: never a holding reply"] = False
+    window_closes_at: A[int | None, "ms; the channel's reply window closes"] = None
+    conversation: A[str | None, "native_id of the conversation's root"] = None
+    posts: A[list[str], "native ids of the unanswered posts"] = []
+    reach: A[int | None, "people"] = None
+    followers: A[int | None, "people"] = None
+    skills: A[list[str], "wanted, by policy"] = []
+    operator: A[str | None, "who answered, for answered; to whom, for an escalation by hand"] = None
+    url: A[str | None, "the newest post"] = None
+
+
+class OperatorChanged(Record, kw_only=True, frozen=True, gc=False):
+    """An operator comes, stays or leaves."""
+
+    id: A[str, "UUIDv5(operator: desk|operator|at|change); set by the tool"]
+    desk: A[str, "where"]
+    operator: A[str, "who"]
+    change: A[Presence, "came, renewed or left"]
+    at: A[int, "ms; when it was said"]
+    until: A[int | None, "ms; end of the lease; null: the policy's lease from now on"] = None
+    capacity: A[int, "cases at a time"] = 3
+    languages: A[list[str], "es, pt, en; empty: any"] = []
+    skills: A[list[str], "as policy names them"] = []
+
+
+class OfferAnswered(Record, kw_only=True, frozen=True, gc=False):
+    """An operator takes an offer or declines it."""
+
+    id: A[str, "UUIDv5(answer: offer_id|answer); set by the tool"]
+    desk: A[str, "where"]
+    operator: A[str, "who"]
+    offer_id: A[str, "the Offered event's id"]
+    answer: A[OfferAnswer, "accepted or declined"]
+    at: A[int, "ms; when it was said"]
+
+
+class Candidate(Record, kw_only=True, frozen=True, gc=False):
+    """An operator who could have had the case, best first."""
+
+    operator: A[str, "who"]
+    load: A[int, "cases held and offered"]
+    capacity: A[int, "cases at a time"]
+
+
+class Offered(Decided, kw_only=True, frozen=True, gc=False):
+    """A case is offered to one operator; the event's id is the offer's."""
+
+    desk: A[str, "where; set by desk, as all below"]
+    case_id: A[str, "the case"]
+    brand: A[str, "of the case"]
+    channel: A[str, "of the case"]
+    author_id: A[str, "the customer"]
+    operator: A[str, "to whom"]
+    expires_at: A[int, "ms; then it returns to the queue"]
+    due_at: A[int | None, "ms; of the case"]
+    label: A[Label, "of the case"]
+    priority: A[int, "1 is the most urgent"]
+    mode: A[Mode, "of the brand"]
+    candidates: A[list[Candidate], "at most 10, best first"] = []
+    lang: A[str, "language to answer in"] = "und"
+    url: A[str | None, "the newest post"] = None
+
+
+class Assigned(Decided, kw_only=True, frozen=True, gc=False):
+    """The operator took it."""
+
+    desk: A[str, "where; set by desk, as all below"]
+    case_id: A[str, "the case"]
+    brand: A[str, "of the case"]
+    operator: A[str, "who has it"]
+    offer_id: A[str, "the Offered event's id"]
+    waited: A[int, "ms; from queueing to acceptance"]
+
+
+class Returned(Decided, kw_only=True, frozen=True, gc=False):
+    """Back to the queue with its first queue time."""
+
+    desk: A[str, "where; set by desk, as all below"]
+    case_id: A[str, "the case"]
+    brand: A[str, "of the case"]
+    operator: A[str, "who had it"]
+    offer_id: A[str, "the Offered event's id"]
+    why: A[ReturnReason, "what sent it back"]
+    times: A[int, "how often it has been returned"]
+
+
+class Overflowed(Decided, kw_only=True, frozen=True, gc=False):
+    """A full desk hands a case to the next; the first keeps a forwarding entry."""
+
+    desk: A[str, "the full desk; set by desk, as all below"]
+    next_desk: A[str, "where it goes; the key in the desk topic"]
+    case_id: A[str, "the case"]
+    brand: A[str, "of the case"]
+    work: A[WorkChanged, "the work as the first desk knows it"]
+
+
+class HoldingReplyDue(Decided, kw_only=True, frozen=True, gc=False):
+    """Tell the customer that somebody is on it; a sender outside posts it."""
+
+    desk: A[str, "where; set by desk, as all below"]
+    case_id: A[str, "the case"]
+    brand: A[str, "of the case"]
+    channel: A[str, "of the case"]
+    author_id: A[str, "the customer"]
+    native_id: A[str, "the post to answer"]
+    visibility: A[Visibility, "of the answer"]
+    lang: A[str, "of the template"]
+    template: A[str, "the policy's name of the text"]
+    expires_at: A[int, "ms; not to be sent later"]
+    dry_run: A[bool, "the brand only observes: do not send"] = True
+
+
+class HoldingReplyCancelled(Decided, kw_only=True, frozen=True, gc=False):
+    """Takes a holding reply back."""
+
+    desk: A[str, "where; set by desk, as all below"]
+    case_id: A[str, "the case"]
+    brand: A[str, "of the case"]
+    holding_id: A[str, "the HoldingReplyDue event's id"]
+
+
+class Escalated(Decided, kw_only=True, frozen=True, gc=False):
+    """Up one rung of the ladder."""
+
+    desk: A[str, "where; set by desk, as all below"]
+    case_id: A[str, "the case"]
+    brand: A[str, "of the case"]
+    mode: A[Mode, "of the brand"]
+    rung: A[Rung, "which rung"]
+    to: A[str, "who"]
+    used: A[int, "percent of the target used"]
+
+
+# --- surges ------------------------------------------------------------------------------------------------------
+
+
+class OffsetRange(Record, kw_only=True, frozen=True, gc=False):
+    """A stretch of a topic's partition."""
+
+    partition: A[int, "of mentions"]
+    first: A[int, "offset"]
+    last: A[int, "offset, inclusive"]
+
+
+class Forecast(Record, kw_only=True, frozen=True, gc=False):
+    """Extra contacts expected."""
+
+    hours: A[int, "how far ahead"]
+    expected: A[float, "contacts"]
+    low: A[float, "contacts, 10th percentile"]
+    high: A[float, "contacts, 90th percentile"]
+
+
+class SeriesEvidence(Record, kw_only=True, frozen=True, gc=False):
+    """Another series that tells of the same flood."""
+
+    detector: A[Detector, "which detector"]
+    scope: A[Scope, "what is counted"]
+    name: A[str, "the series: a channel, a root post, or empty"]
+    actual: A[float, "posts in the window"]
+    baseline: A[float, "posts expected in the window"]
+
+
+class Evidence(Record, kw_only=True, frozen=True, gc=False):
+    """What a surge is judged by."""
+
+    detector: A[Detector, "which detector; set by surge, as all below"]
+    scope: A[Scope, "the narrowest that explains the excess"]
+    name: A[str, "the series: a channel, a root post, or empty for the brand"]
+    window_start: A[int, "ms"]
+    window_end: A[int, "ms, exclusive"]
+    actual: A[float, "posts in the window"]
+    baseline: A[float, "posts expected in the window"]
+    ratio: A[float, "actual over baseline"]
+    threshold: A[float, "the ratio that opens"]
+    significance: A[float | None, "how improbable, -log10 p"] = None
+    sparkline: A[list[int], "posts per window, oldest first, at most 24 h"] = []
+    labels: A[dict[str, int], "posts by label, in the window"] = {}
+    labels_before: A[dict[str, int], "posts by label, in the baseline"] = {}
+    channels: A[dict[str, int], "posts by channel, in the window"] = {}
+    authors: A[int | None, "distinct authors in the window, summed over partitions and minutes"] = None
+    reach: A[int | None, "people, in the window"] = None
+    root: A[str | None, "native_id of the root post that most of it is about"] = None
+    root_share: A[float | None, "0..1 of the window's posts are about the root"] = None
+    top_posts: A[list[str], "native ids"] = []
+    expected_event: A[str | None, "the policy's expected event that holds now"] = None
+    partial: A[bool, "a writer was excused in the window"] = False
+    offsets: A[list[OffsetRange], "what to replay"] = []
+    forecast: A[Forecast | None, "extra contacts of the next hours"] = None
+    others: A[list[SeriesEvidence], "other series of the same flood"] = []
+
+
+class SurgeOpened(Decided, kw_only=True, frozen=True, gc=False):
+    """A flood begins."""
+
+    brand: A[str, "whose; set by surge, as all below"]
+    mode: A[Mode, "of the brand"]
+    started_at: A[int, "ms; start of the window that showed it"]
+    evidence: A[Evidence, "what it is judged by"]
+
+
+class SurgeUpdated(Decided, kw_only=True, frozen=True, gc=False):
+    """It grew, narrowed, or shows something new."""
+
+    brand: A[str, "whose; set by surge, as all below"]
+    mode: A[Mode, "of the brand"]
+    started_at: A[int, "ms; as opened"]
+    evidence: A[Evidence, "what it is judged by now"]
+
+
+class SurgeClosed(Decided, kw_only=True, frozen=True, gc=False):
+    """It is over, or has become the usual."""
+
+    brand: A[str, "whose; set by surge, as all below"]
+    mode: A[Mode, "of the brand"]
+    started_at: A[int, "ms; as opened"]
+    ended_at: A[int, "ms; end of the window that closed it"]
+    why: A[SurgeEnd, "what closed it"]
+    peak: A[float, "the largest ratio"]
+    excess: A[float, "posts above the baseline while it was open"]
+
+
+class CrisisOpened(Decided, kw_only=True, frozen=True, gc=False):
+    """A decision: all hands."""
+
+    brand: A[str, "whose; set by surge, as all below"]
+    mode: A[Mode, "of the brand"]
+    by: A[str, "`rule` or the person who declared it"]
+    surge: A[str | None, "the surge's id"] = None
+    root: A[str | None, "native_id of the root post"] = None
+    dry_run: A[bool, "the brand only observes"] = True
+
+
+class CrisisClosed(Decided, kw_only=True, frozen=True, gc=False):
+    """Back to normal."""
+
+    brand: A[str, "whose; set by surge, as all below"]
+    mode: A[Mode, "of the brand"]
+    by: A[str, "`rule` or the person who closed it"]
+    dry_run: A[bool, "the brand only observes"] = True
+
+
+class ChannelChanged(Decided, kw_only=True, frozen=True, gc=False):
+    """A channel fell silent where silence is improbable, or is heard again."""
+
+    brand: A[str, "whose; set by surge, as all below"]
+    mode: A[Mode, "of the brand"]
+    channel: A[str, "which network"]
+    change: A[Hearing, "silent or heard"]
+    expected: A[float, "posts expected while it was silent"]
+    since: A[int, "ms; last heard"]
+
+
+# --- alerts --------------------------------------------------------------------------------------------------
+
+
+class Alert(Decided, kw_only=True, frozen=True, gc=False):
+    """What a person must know; opened implies resolved. The aggregate is the identity, seq the version."""
+
+    identity: A[str, "kind:brand:incident; no counts, severities or times; set by alerts, as all below"]
+    version: A[int, "1, 2, 3 within the identity; a receiver ignores an older one"]
+    state: A[AlertState, "open or resolved"]
+    kind: A[AlertKind, "what it is about"]
+    severity: A[Severity, "may rise while open"]
+    brand: A[str, "whose"]
+    mode: A[Mode, "of the brand: observe goes to the observe receiver only"]
+    summary: A[str, "one line for a person; never a text or an author"]
+    starts_at: A[int, "ms; event time at which it opened"]
+    ends_at: A[int | None, "ms; event time at which it resolved"] = None
+    evidence: A[dict[str, str], "names and figures"] = {}
+    links: A[dict[str, str], "runbook, replay, console"] = {}
+
+
+#: All records that stand as a topic's value, in the order of their schema ids. Append only.
+RECORDS: tuple[type[Record], ...] = (
+    Mention,
+    MentionUpdated,
+    Reply,
+    Action,
+    Tick,
+    PolicyChanged,
+    WriterExcused,
+    ClassifiedMention,
+    Volume,
+    CrisisDeclared,
+    ContactCount,
+    CaseOpened,
+    CaseChanged,
+    ClockChanged,
+    CaseClosed,
+    CaseReopened,
+    WorkChanged,
+    OperatorChanged,
+    OfferAnswered,
+    Offered,
+    Assigned,
+    Returned,
+    Overflowed,
+    HoldingReplyDue,
+    HoldingReplyCancelled,
+    Escalated,
+    SurgeOpened,
+    SurgeUpdated,
+    SurgeClosed,
+    CrisisOpened,
+    CrisisClosed,
+    ChannelChanged,
+    Alert,
+)
+BY_NAME: dict[str, type[Record]] = {cls.__name__: cls for cls in RECORDS}
