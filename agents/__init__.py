@@ -1,0 +1,1 @@
+"""What is decided, pure: no Kafka, clock, environment or network below this folder."""

@@ -1,0 +1,257 @@
+"""The TOML policy as models: who is a brand, what is due when, who works where, what counts as a flood.
+
+All durations are written as text ("90s", "60m", "2h", "1d") and held in milliseconds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
+
+from schemas.records import Kind, Label, Mode, Visibility
+
+_UNITS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+
+class PolicyError(ValueError):
+    """A policy that cannot hold; each line of the message names the place and what is wrong there."""
+
+
+def _duration(value: Any) -> Any:
+    if not isinstance(value, str):
+        raise ValueError('write a duration as text: "90s", "60m", "2h" or "1d"')
+    match = re.fullmatch(r"(\d+)([smhd])", value)
+    if match is None or int(match[1]) == 0:
+        raise ValueError(f'{value!r} is no duration above zero: write "90s", "60m", "2h" or "1d"')
+    return int(match[1]) * _UNITS[match[2]]
+
+
+Duration = Annotated[int, BeforeValidator(_duration)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9_-]+$")]
+
+
+def _target(value: Any) -> Any:
+    return value if value == "same_day" else _duration(value)
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Classifier(_Part):
+    """The classifier in force."""
+
+    model: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    """SHA-256 of the artefact."""
+    uncertain_below: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Under this confidence a label is marked uncertain."""
+
+
+class Brand(_Part):
+    """A brand that is watched."""
+
+    name: Name
+    care: bool = True
+    """Off: volumes and surges only, never cases or pages."""
+    mode: Mode = "observe"
+    zone: str = "UTC"
+    desk: Name = "care"
+    accounts: dict[Name, list[str]] = {}
+    """The brand's own author ids by channel: they open no case and count in no volume."""
+
+    @field_validator("zone")
+    @classmethod
+    def _known(cls, zone: str) -> str:
+        try:
+            ZoneInfo(zone)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError(f"{zone!r} is no time zone of the tz database, such as America/Bogota") from None
+        return zone
+
+
+class Match(_Part):
+    """What a rule applies to; what is left out matches everything."""
+
+    brand: list[Name] = []
+    channel: list[Name] = []
+    kind: list[Kind] = []
+    label: list[Label] = []
+    visibility: list[Visibility] = []
+    lang: list[str] = []
+
+    def __call__(self, brand: str, channel: str, kind: str, label: str, visibility: str, lang: str) -> bool:
+        """Whether a message with these features is meant."""
+        wanted = (
+            (self.brand, brand),
+            (self.channel, channel),
+            (self.kind, kind),
+            (self.label, label),
+            (self.visibility, visibility),
+            (self.lang, lang),
+        )
+        return all(not names or value in names for names, value in wanted)
+
+
+class Rule(_Part):
+    """What a message is due; the first rule that matches holds."""
+
+    name: str
+    match: Match = Match()
+    target: Annotated[int | Literal["same_day"] | None, BeforeValidator(_target)] = None
+    """ms until the first response, `same_day`, or none: no clock."""
+    courtesy: bool = False
+    """Measured, but its breach raises no alert."""
+    priority: Annotated[int, Field(ge=1, le=9)] = 5
+    """1 is the most urgent."""
+    desk: Name | None = None
+    """Instead of the brand's desk."""
+
+    def due(self, start: int, zone: str) -> int | None:
+        """ms; when a message of `start` (ms) is due. Same day: the later of local midnight and two hours on."""
+        if self.target is None:
+            return None
+        if self.target != "same_day":
+            return start + self.target
+        local = datetime.fromtimestamp(start / 1000, ZoneInfo(zone))
+        midnight = (local + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+        return max(int(midnight.timestamp() * 1000), start + 2 * _UNITS["h"])
+
+
+class Desk(_Part):
+    """People who share a queue."""
+
+    name: Name
+    offer_timeout: Duration = 5 * _UNITS["m"]
+    """An offer not answered by then returns to the queue."""
+    lease: Duration = 5 * _UNITS["m"]
+    """How long an operator counts as present after each sign of life."""
+    retry_after: Duration = 10 * _UNITS["m"]
+    """The same operator is not offered the same case again before this, unless alone."""
+
+
+class Cases(_Part):
+    """How cases end, and when their clocks warn."""
+
+    warn_at: list[Annotated[int, Field(ge=1, le=99)]] = [50, 75, 90]
+    """Percent of the target used."""
+    silence: Duration = 72 * _UNITS["h"]
+    """A case that waits this long without a word of the customer is resolved."""
+    reopen_within: Duration = 72 * _UNITS["h"]
+    """A post this soon after the resolution reopens the case."""
+    no_target: Duration = 24 * _UNITS["h"]
+    """A case without a target closes after this."""
+
+
+class Surge(_Part):
+    """What counts as a flood."""
+
+    window: Duration = 30 * _UNITS["m"]
+    """The stretch that is counted."""
+    baseline: Duration = 6 * _UNITS["h"]
+    """The trailing stretch before the window that says what is usual."""
+    warm_up: Duration = 2 * _UNITS["h"]
+    """No surge before this much baseline was seen."""
+    minimum: Annotated[int, Field(ge=1)] = 10
+    """Posts in the window, at least."""
+    open_ratio: Annotated[float, Field(gt=1)] = 2.5
+    close_ratio: Annotated[float, Field(gt=0)] = 1.5
+
+
+class Alerts(_Part):
+    """When a person must know."""
+
+    sla_overdue: Annotated[int, Field(ge=1)] = 3
+    """Overdue cases of a brand and desk that open an alert."""
+    sla_grace: Duration = 2 * _UNITS["m"]
+    """A breach counts after this, so that a late reply can rescind it."""
+    sla_calm: Duration = 15 * _UNITS["m"]
+    """Below half of `sla_overdue` for this long resolves it."""
+    forget_after: Duration = 30 * _UNITS["d"]
+    """A resolved alert's identity is forgotten after this."""
+
+
+class Policy(_Part):
+    """A policy, checked."""
+
+    version: Annotated[int, Field(ge=0)] = 0
+    """Set by `policy apply`, not by the file."""
+    classifier: Classifier
+    brands: list[Brand] = []
+    rules: list[Rule] = []
+    desks: list[Desk] = []
+    cases: Cases = Cases()
+    surge: Surge = Surge()
+    alerts: Alerts = Alerts()
+
+    _brands: dict[str, Brand] = PrivateAttr(default_factory=dict)
+    _desks: dict[str, Desk] = PrivateAttr(default_factory=dict)
+
+    def model_post_init(self, _context: Any) -> None:
+        """Index by name."""
+        self._brands.update({b.name: b for b in self.brands})
+        self._desks.update({d.name: d for d in self.desks})
+
+    def brand(self, name: str) -> Brand:
+        """The brand; one that is not listed has care on, observes, and works at the desk `care` in UTC."""
+        return self._brands.get(name) or Brand(name=name)
+
+    def desk(self, name: str) -> Desk:
+        """The desk, with defaults when not listed."""
+        return self._desks.get(name) or Desk(name=name)
+
+    def rule(self, brand: str, channel: str, kind: str, label: str, visibility: str, lang: str) -> Rule | None:
+        """The first rule that matches a message."""
+        return next((r for r in self.rules if r.match(brand, channel, kind, label, visibility, lang)), None)
+
+
+def parse(text: str, version: int = 0, name: str = "policy") -> Policy:
+    """The policy in a TOML text. Raises PolicyError with a line per fault, each naming file, place and mend."""
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise PolicyError(f"{name}: not TOML: {error}") from None
+    if "version" in data:
+        raise PolicyError(f"{name}:{_line(text, ('version',))}: version: is given by `policy apply`; leave it out")
+    try:
+        policy = Policy(version=version, **data)
+    except ValidationError as error:
+        faults = [(tuple(map(str, e["loc"])), e["msg"].removeprefix("Value error, ")) for e in error.errors()]
+        raise PolicyError("\n".join(f"{name}:{_line(text, at)}: {'.'.join(at)}: {why}" for at, why in faults)) from None
+    for kind, names in (("brands", [b.name for b in policy.brands]), ("desks", [d.name for d in policy.desks])):
+        twice = {n for n in names if names.count(n) > 1}
+        if twice:
+            raise PolicyError(f"{name}: {kind}: named twice: {', '.join(sorted(twice))}")
+    return policy
+
+
+def digest(text: str) -> str:
+    """The hash that PolicyChanged carries: SHA-256 of the UTF-8 text, hex."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _line(text: str, place: tuple[str, ...]) -> int:
+    """The line of the text that a place such as (`brands`, `1`, `zone`) stands on: the nearest that can be told."""
+    table, index, line = place[0], 0, 1
+    wanted = int(place[1]) if len(place) > 1 and place[1].isdigit() else 0
+    keys = [part for part in place[1:] if not part.isdigit()]
+    inside = False
+    for number, raw in enumerate(text.splitlines(), 1):
+        stripped = raw.strip()
+        if stripped.startswith("["):
+            header = stripped.strip("[] ")
+            inside = header.split(".")[0] == table and index == wanted
+            if header == table:
+                inside, index = index == wanted, index + 1
+            if inside:
+                line = number
+        elif inside and keys and re.match(rf"{re.escape(keys[0])}\s*=", stripped):
+            return number
+        elif not place[1:] and re.match(rf"{re.escape(table)}\s*=", stripped):
+            return number
+    return line
