@@ -644,6 +644,7 @@ class CrisisOpened(Decided, kw_only=True, frozen=True, gc=False):
     surge: A[str | None, "the surge's id"] = None
     root: A[str | None, "native_id of the root post"] = None
     dry_run: A[bool, "the brand only observes"] = True
+    desk: A[str, "the brand's desk, by policy: the key in the desk topic"] = "care"
 
 
 class CrisisClosed(Decided, kw_only=True, frozen=True, gc=False):
@@ -653,6 +654,7 @@ class CrisisClosed(Decided, kw_only=True, frozen=True, gc=False):
     mode: A[Mode, "of the brand"]
     by: A[str, "`rule` or the person who closed it"]
     dry_run: A[bool, "the brand only observes"] = True
+    desk: A[str, "the brand's desk, by policy: the key in the desk topic"] = "care"
 
 
 class ChannelChanged(Decided, kw_only=True, frozen=True, gc=False):

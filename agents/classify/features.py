@@ -2,16 +2,17 @@
 
 import re
 import unicodedata
+from itertools import pairwise
 from zlib import crc32
 
 VERSION = 1
-"""Goes up with every change to what this module returns: weights fit only the features they were learnt with."""
+"""Goes up with every change to what this module returns: weights fit only the features they learnt from."""
 
 # Bounds the time one record can take. Posts are shorter, and what a longer text is about shows before this.
 MAX_CHARS = 4_000
 
 _PREFIX = 5
-_NOT_LETTERS = re.compile("[\u0300-\u036f'’]")
+_NOT_LETTERS = re.compile("[\u0300-\u036f'\u2019]")
 _STRETCHED = re.compile(rb"([a-z])\1\1+")
 # The text is in lower case by then, so capitals are free to stand for what matters by its kind alone.
 _KINDS = (
@@ -46,6 +47,6 @@ def tokens(text: str) -> list[bytes]:
 def features(text: str) -> set[int]:
     """The 32-bit ids of the text's tokens, pairs of neighbours and prefixes of longer words; may be empty."""
     words = tokens(text)
-    pairs = [first + b" " + second for first, second in zip(words, words[1:], strict=False)]
+    pairs = [first + b" " + second for first, second in pairwise(words)]
     prefixes = [word[:_PREFIX] + b"*" for word in words if len(word) > _PREFIX]
     return set(map(crc32, words + pairs + prefixes))

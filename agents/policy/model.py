@@ -133,6 +133,8 @@ class Desk(_Part):
     """How long an operator counts as present after each sign of life."""
     retry_after: Duration = 10 * _UNITS["m"]
     """The same operator is not offered the same case again before this, unless alone."""
+    return_after: Duration = 10 * _UNITS["m"]
+    """Work held by an operator whose lease has lapsed returns to the queue after this."""
 
 
 class Cases(_Part):
@@ -146,6 +148,8 @@ class Cases(_Part):
     """A post this soon after the resolution reopens the case."""
     no_target: Duration = 24 * _UNITS["h"]
     """A case without a target closes after this."""
+    keep_reply: Duration = 72 * _UNITS["h"]
+    """A reply that matches no case is kept this long for its mention to come."""
 
 
 class Surge(_Part):
@@ -160,7 +164,11 @@ class Surge(_Part):
     minimum: Annotated[int, Field(ge=1)] = 10
     """Posts in the window, at least."""
     open_ratio: Annotated[float, Field(gt=1)] = 2.5
+    """Times what is usual that opens a surge."""
     close_ratio: Annotated[float, Field(gt=0)] = 1.5
+    """Times what is usual under which it closes."""
+    significance: Annotated[float, Field(gt=0)] = 5.0
+    """-log10 of the chance of so many posts by accident, at least: small numbers do not flicker."""
 
 
 class Alerts(_Part):

@@ -1,0 +1,240 @@
+"""Opens, renews and resolves alerts: one identity an incident, whatever is opened is resolved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from msgspec.structs import replace
+
+from agents.alerts.incidents import Burst, Incident, Incidents, Overdue, Told
+from agents.decider import At, Due
+from schemas import ids
+from schemas.records import (
+    Alert,
+    AlertKind,
+    CaseClosed,
+    ClockChanged,
+    Decided,
+    Evidence,
+    Mode,
+    Record,
+    Severity,
+    SurgeClosed,
+    SurgeOpened,
+    SurgeUpdated,
+)
+
+_RESPONSE = ("first_response", "next_response")
+#: Changes after which a clock is no longer overdue.
+_ENDS = ("met", "rescinded", "voided")
+
+
+class AlertsDecider:
+    """A surge's alert follows the surge; a desk's overdue clocks are judged at whole minutes."""
+
+    record_types: ClassVar[Any] = Incident
+
+    def initial(self) -> Incidents:
+        """No incident."""
+        return Incidents()
+
+    def due(self, record: Incident) -> int | None:
+        """When it is to be judged or forgotten."""
+        return record.due()
+
+    def decide(self, state: Any, fact: Record | Due, at: At) -> Iterator[Decided]:
+        """Facts are remembered where they concern an incident; alerts follow."""
+        if isinstance(fact, SurgeOpened | SurgeUpdated | SurgeClosed):
+            if _after_surge(state, fact):
+                yield fact
+                yield from _tell_surge(_burst(state, fact), fact, at)
+        elif isinstance(fact, ClockChanged | CaseClosed):
+            if _after_clocks(state, fact):
+                yield fact
+        elif isinstance(fact, Due):
+            yield fact  # type: ignore[misc]  # woken
+            incident = state[fact.key]
+            told = incident.told
+            if told is not None and not told.open and not (isinstance(incident, Overdue) and incident.clocks):
+                if at.time >= told.ends_at + at.policy.alerts.forget_after:
+                    yield fact  # type: ignore[misc]  # woken twice at one moment: forgotten
+                    return
+            if isinstance(incident, Overdue):
+                yield from _tell_overdue(incident, at)
+
+    def evolve(self, state: Any, event: Record | Due) -> dict[str, Incident | None]:
+        """The incidents that a fact or an alert changes. A second firing of the same timer forgets its incident."""
+        if isinstance(event, Alert):
+            return {event.identity: replace(state[event.identity], told=Told.of(event))}
+        if isinstance(event, SurgeOpened | SurgeUpdated | SurgeClosed):
+            return _after_surge(state, event)
+        if isinstance(event, ClockChanged | CaseClosed):
+            return _after_clocks(state, event)
+        if isinstance(event, Due):
+            incident = state[event.key]
+            if incident.woken == event.at:
+                return {event.key: None}
+            if isinstance(incident, Overdue):
+                return {event.key: incident.awake(event.at)}
+            return {event.key: replace(incident, woken=event.at)}
+        return {}
+
+
+# --- surges ------------------------------------------------------------------------------------------------------
+
+
+def _burst(state: Incidents, fact: SurgeOpened | SurgeUpdated | SurgeClosed) -> Burst | None:
+    """The incident that a surge's event belongs to: its own, else one of the brand that is running."""
+    bursts = state.of(fact.brand, Burst)
+    own = (burst for burst in bursts if fact.aggregate in burst.surges)
+    running = (burst for burst in bursts if burst.running and isinstance(fact, SurgeOpened))
+    return next(own, None) or next(running, None)
+
+
+def _after_surge(state: Incidents, fact: SurgeOpened | SurgeUpdated | SurgeClosed) -> dict[str, Incident | None]:
+    burst = _burst(state, fact)
+    if burst is None:
+        if not isinstance(fact, SurgeOpened):
+            return {}
+        burst = Burst(fact.brand, fact.aggregate, fact.mode, {}, [])
+    if fact.seq <= burst.surges.get(fact.aggregate, 0):
+        return {}
+    return {burst.identity: burst.after(fact)}
+
+
+def _tell_surge(
+    burst: Burst | None, fact: SurgeOpened | SurgeUpdated | SurgeClosed, at: At
+) -> Iterator[Decided]:
+    assert burst is not None
+    figures = {"surge": burst.surge}
+    if isinstance(fact, SurgeClosed):
+        figures |= {"peak": f"{fact.peak:.1f}", "excess": f"{fact.excess:.0f}", "why": fact.why}
+        minutes = (fact.ended_at - fact.started_at) // 60_000
+        end = "is over" if fact.why == "over" else "has become the usual"
+        summary = f"{fact.brand}: the surge {end} after {minutes} min, {fact.peak:.1f} times the usual at its peak"
+    else:
+        figures |= _figures(fact.evidence)
+        summary = f"{fact.brand}: {_flood(fact.evidence)}"
+    yield _alert(burst, "surge", "info", fact.mode, bool(burst.running), summary, figures, fact.reason, at)
+
+
+def _flood(seen: Evidence) -> str:
+    minutes = (seen.window_end - seen.window_start) // 60_000
+    about = f", {seen.root_share:.0%} about one post" if seen.root_share is not None else ""
+    return (
+        f"{seen.actual:.0f} posts in {minutes} min where {seen.baseline:.1f} are usual, "
+        f"{seen.ratio:.1f} times{about}"
+    )
+
+
+def _figures(seen: Evidence) -> dict[str, str]:
+    """The evidence in words: names and figures."""
+    figures = {
+        "detector": seen.detector,
+        "scope": seen.scope,
+        "window_start": str(seen.window_start),
+        "window_end": str(seen.window_end),
+        "actual": f"{seen.actual:.0f}",
+        "baseline": f"{seen.baseline:.1f}",
+        "ratio": f"{seen.ratio:.1f}",
+        "threshold": f"{seen.threshold:g}",
+        "labels": ", ".join(f"{label} {count}" for label, count in sorted(seen.labels.items())),
+        "channels": ", ".join(f"{channel} {count}" for channel, count in sorted(seen.channels.items())),
+    }
+    return figures | ({"root": seen.root} if seen.root else {})
+
+
+# --- overdue clocks ------------------------------------------------------------------------------------------------
+
+
+def _after_clocks(state: Incidents, fact: ClockChanged | CaseClosed) -> dict[str, Incident | None]:
+    """Desks whose overdue clocks change: a clock is looked for at every desk of the brand, for a case may move."""
+    desks = state.of(fact.brand, Overdue)
+    if isinstance(fact, CaseClosed):
+        mine = f"{fact.aggregate}:"
+        return _without(desks, {c for desk in desks for c in desk.clocks if c.startswith(mine)}, fact.time)
+    if fact.metric not in _RESPONSE or fact.courtesy:
+        return {}
+    clock = f"{fact.aggregate}:{fact.metric}:{fact.cycle}"
+    known = any(clock in desk.clocks for desk in desks)
+    if fact.change == "breached" and not known:
+        desk = next((d for d in desks if d.desk == fact.desk), None) or Overdue(fact.brand, fact.desk)
+        return {desk.identity: desk.breached(clock, fact.detected_at or fact.time, fact.time)}
+    if fact.change in _ENDS and known:
+        return _without(desks, {clock}, fact.time)
+    if fact.change in _ENDS and (fact.breached_at is not None or fact.change == "rescinded"):
+        return {d.identity: d.fewer(fact.time) for d in desks if d.desk == fact.desk and d.beyond}
+    return {}
+
+
+def _without(desks: list[Overdue], clocks: set[str], time: int) -> dict[str, Incident | None]:
+    changed: dict[str, Incident | None] = {}
+    for desk in desks:
+        gone = [clock for clock in desk.clocks if clock in clocks]
+        if gone:
+            after = desk.without(gone, time)
+            changed[desk.identity] = None if after.idle else after
+    return changed
+
+
+def _tell_overdue(desk: Overdue, at: At) -> Iterator[Decided]:
+    policy = at.policy.alerts
+    told = desk.told
+    count = desk.count(at.time, policy.sla_grace)
+    if told is None or not told.open:
+        if count >= policy.sla_overdue:
+            yield _overdue(desk, True, count, f"overdue: {count}, opens at {policy.sla_overdue}", at)
+        return
+    if 2 * desk.most(at.time, policy.sla_grace, policy.sla_calm) < policy.sla_overdue:
+        reason = f"calm: below half of {policy.sla_overdue} overdue for {policy.sla_calm // 60_000} min"
+        yield _overdue(desk, False, count, reason, at)
+    elif count >= 2 * told.overdue:
+        yield _overdue(desk, True, count, f"overdue: {count}, twice the {told.overdue} told last", at)
+
+
+def _overdue(desk: Overdue, open_: bool, count: int, reason: str, at: At) -> Alert:
+    figures = {"desk": desk.desk, "overdue": str(count)}
+    if desk.clocks:
+        figures["oldest"] = str(min(desk.clocks.values()))
+    case = "case" if count == 1 else "cases"
+    summary = f"{desk.brand}: {count} overdue {case} at desk {desk.desk}" + ("" if open_ else "; calm again")
+    mode = at.policy.brand(desk.brand).mode
+    return _alert(desk, "sla_breach", "warning", mode, open_, summary, figures, reason, at)
+
+
+# --- all kinds -----------------------------------------------------------------------------------------------------
+
+
+def _alert(
+    incident: Incident,
+    kind: AlertKind,
+    severity: Severity,
+    mode: Mode,
+    open_: bool,
+    summary: str,
+    evidence: dict[str, str],
+    reason: str,
+    at: At,
+) -> Alert:
+    """The incident's next version; one that opens anew after a resolution starts now."""
+    told, identity = incident.told, incident.identity
+    version = told.version + 1 if told else 1
+    starts_at = told.starts_at if told and told.open else at.time
+    envelope = at.envelope(identity, version, reason)
+    envelope["id"] = ids.make("alert", starts_at, version, identity)
+    return Alert(
+        **envelope,
+        identity=identity,
+        version=version,
+        state="open" if open_ else "resolved",
+        kind=kind,
+        severity=severity,
+        brand=incident.brand,
+        mode=mode,
+        summary=summary,
+        starts_at=starts_at,
+        ends_at=None if open_ else at.time,
+        evidence=evidence,
+        links={"runbook": f"docs/runbooks/{kind}.md"},
+    )

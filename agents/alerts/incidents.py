@@ -1,0 +1,192 @@
+"""What is remembered of an incident: of a surge, or of the overdue clocks of a brand's desk."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec.structs import replace
+
+from agents.decider import State
+from schemas.records import Alert, Mode, SurgeClosed, SurgeOpened, SurgeUpdated
+
+MINUTE = 60_000
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+#: Overdue clocks of a desk, and clocks that lately were, that are known one by one; a record stays under 64 kB.
+KNOWN = 400
+
+
+class Told(msgspec.Struct, frozen=True, array_like=True):
+    """The last version of an alert."""
+
+    version: int
+    open: bool
+    starts_at: int
+    """ms"""
+    ends_at: int | None
+    """ms"""
+    overdue: int = 0
+    """of a desk: the count told last"""
+
+    @classmethod
+    def of(cls, alert: Alert) -> Told:
+        """What this version says."""
+        overdue = int(alert.evidence.get("overdue", "0"))
+        return cls(alert.version, alert.state == "open", alert.starts_at, alert.ends_at, overdue)
+
+
+class Burst(msgspec.Struct, frozen=True, tag="burst"):
+    """A surge of a brand, and those that joined it while it was open."""
+
+    brand: str
+    surge: str
+    """id of the first"""
+    mode: Mode
+    surges: dict[str, int]
+    """id: seq of the last event taken"""
+    running: list[str]
+    """ids"""
+    told: Told | None = None
+    woken: int = 0
+    """ms; last timer"""
+
+    @property
+    def identity(self) -> str:
+        """Of its alert."""
+        return f"surge:{self.brand}:{self.surge}"
+
+    def due(self) -> int | None:
+        """Once a day after the end, to be forgotten."""
+        if self.told is None or self.told.ends_at is None or self.told.open:
+            return None
+        return max(self.woken, self.told.ends_at) + DAY
+
+    def after(self, fact: SurgeOpened | SurgeUpdated | SurgeClosed) -> Burst:
+        """With what a surge's event says."""
+        running = [surge for surge in self.running if surge != fact.aggregate]
+        if not isinstance(fact, SurgeClosed):
+            running.append(fact.aggregate)
+        return replace(self, surges={**self.surges, fact.aggregate: fact.seq}, running=running)
+
+
+class Gone(msgspec.Struct, frozen=True, array_like=True):
+    """A clock that is no longer overdue."""
+
+    case: str
+    seq: int
+    """of the case's event that ended it"""
+    since: int
+    """ms; the breach was seen"""
+    until: int
+    """ms"""
+
+
+class Overdue(msgspec.Struct, frozen=True, tag="overdue"):
+    """The overdue response clocks of a brand's desk."""
+
+    brand: str
+    desk: str
+    clocks: dict[str, int] = {}
+    """`case:metric:cycle`: ms at which the breach was seen"""
+    gone: list[Gone] = []
+    """of the last hour"""
+    beyond: int = 0
+    """overdue clocks that are only counted"""
+    changed: int = 0
+    """ms; time of the last change"""
+    told: Told | None = None
+    woken: int = 0
+    """ms; last timer"""
+
+    @property
+    def identity(self) -> str:
+        """Of its alert."""
+        return f"sla_breach:{self.brand}:{self.desk}"
+
+    @property
+    def idle(self) -> bool:
+        """Nothing to tell and nothing told."""
+        return not self.clocks and self.told is None and not self.gone
+
+    def due(self) -> int | None:
+        """Each minute until an hour after the last change; then each day, if an alert is to be forgotten."""
+        if self.woken < self.changed + HOUR:
+            return max(self.woken, self.changed) // MINUTE * MINUTE + MINUTE
+        if self.told is not None and not self.told.open:
+            return self.woken + DAY
+        return None
+
+    def breached(self, case: str, seq: int, clock: str, seen: int, time: int) -> Overdue:
+        """With a clock, at `time`; one too many is only counted. What is known already changes nothing."""
+        if clock in self.clocks or any(gone.case == case and gone.seq >= seq for gone in self.gone):
+            return self
+        changed = max(self.changed, time)
+        if len(self.clocks) >= KNOWN:
+            return replace(self, beyond=self.beyond + 1, changed=changed)
+        return replace(self, clocks={**self.clocks, clock: seen}, changed=changed)
+
+    def without(self, case: str, seq: int, clocks: list[str], time: int) -> Overdue:
+        """Without these clocks of a case, from `time` on. When none is known any more, none beyond is believed in."""
+        kept = {clock: seen for clock, seen in self.clocks.items() if clock not in clocks}
+        gone = [Gone(case, seq, self.clocks[clock], time) for clock in clocks]
+        return replace(
+            self,
+            clocks=kept,
+            gone=[*self.gone, *gone][-KNOWN:],
+            beyond=self.beyond if kept else 0,
+            changed=max(self.changed, time),
+        )
+
+    def fewer(self, time: int) -> Overdue:
+        """With one clock less of those that are only counted."""
+        return replace(self, beyond=max(0, self.beyond - 1), changed=max(self.changed, time))
+
+    def awake(self, at: int) -> Overdue:
+        """After a timer."""
+        return replace(self, woken=at, gone=[gone for gone in self.gone if gone.until > at - HOUR])
+
+    def count(self, now: int, grace: int) -> int:
+        """How many are overdue now, those seen within the grace left out."""
+        return sum(seen + grace <= now for seen in self.clocks.values()) + self.beyond
+
+    def most(self, now: int, grace: int, span: int) -> int:
+        """The most that were overdue at once since `now - span` (ms, an hour at most)."""
+        since = now - min(span, HOUR)
+        changes = [(max(since, seen + grace), 1) for seen in self.clocks.values() if seen + grace <= now]
+        for gone in self.gone:
+            if gone.until > since and gone.since + grace < gone.until:
+                changes += [(max(since, gone.since + grace), 1), (gone.until, -1)]
+        count = most = 0
+        for _, step in sorted(changes):
+            count += step
+            most = max(most, count)
+        return most + self.beyond
+
+
+Incident = Burst | Overdue
+I = TypeVar("I", Burst, Overdue)
+
+
+class Incidents(State[Incident]):
+    """All incidents by identity, and which are a brand's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._brands: dict[str, dict[str, None]] = {}
+
+    def put(self, key: str, record: Incident | None) -> None:
+        """Set or remove a record, and keep the index."""
+        old = self.get(key)
+        if old is not None and record is None:
+            self._brands[old.brand].pop(key)
+            if not self._brands[old.brand]:
+                del self._brands[old.brand]
+        elif record is not None:
+            self._brands.setdefault(record.brand, {})[key] = None
+        super().put(key, record)
+
+    def of(self, brand: str, kind: type[I]) -> list[I]:
+        """A brand's incidents of a kind, by identity."""
+        found: list[Any] = [self[key] for key in sorted(self._brands.get(brand, ()))]
+        return [record for record in found if isinstance(record, kind)]

@@ -1,0 +1,1 @@
+"""Tells what a post asks of the care team: complaint, question, praise or other."""

@@ -1,0 +1,48 @@
+"""Linear scores over hashed features, with weights in whole numbers so that every sum is exact."""
+
+from collections.abc import Sequence
+from itertools import chain
+
+import numpy as np
+from numpy.lib.npyio import NpzFile
+from numpy.typing import NDArray
+
+
+class Linear:
+    """Scores of each class: the mean-like sum of the weights of a text's known features, plus an intercept.
+
+    Weights are whole numbers of `step`, so that sums are exact: no order of a text's features, size of a
+    batch or kind of processor changes an answer.
+    """
+
+    def __init__(self, archive: NpzFile, name: str, classes: int) -> None:
+        self._ids: NDArray[np.uint32] = archive[f"{name}_ids"]  # ascending
+        weights: NDArray[np.int16] = archive[f"{name}_weights"]
+        self._intercept: NDArray[np.float64] = archive[f"{name}_intercept"]
+        self._step = float(archive[f"{name}_step"])
+        shapes = (self._ids.shape, weights.shape, self._intercept.shape)
+        types = [array.dtype.name for array in (self._ids, weights, self._intercept)]
+        count = len(self._ids)
+        if count == 0 or shapes != ((count,), (count, classes), (classes,)):
+            raise ValueError(f"the arrays of {name} do not fit together: {shapes}")
+        if types != ["uint32", "int16", "float64"] or not (self._ids[1:] > self._ids[:-1]).all():
+            raise ValueError(f"the arrays of {name} have other types ({types}), or its ids are not ascending")
+        unknown = np.zeros((1, classes), np.int16)
+        self._weights = np.vstack([weights, unknown])
+
+    def scores(self, texts: Sequence[set[int]]) -> NDArray[np.float64]:
+        """Scores of shape (texts, classes) for the features of each text."""
+        ends = np.cumsum([0, *map(len, texts)])
+        wanted = np.fromiter(chain.from_iterable(texts), np.uint32, ends[-1])
+        rows = np.searchsorted(self._ids, wanted)
+        known = self._ids[np.minimum(rows, len(self._ids) - 1)] == wanted
+        rows[~known] = len(self._ids)  # the row of zeros
+        norms = np.sqrt(np.maximum(_sums(known[:, None], ends), 1))
+        return _sums(self._weights[rows], ends) * self._step / norms + self._intercept
+
+
+def _sums(values: NDArray[np.generic], ends: NDArray[np.int_]) -> NDArray[np.int64]:
+    """Sums of whole numbers of shape (n, k) over the stretches ends[i]:ends[i + 1], which may be empty."""
+    totals = np.zeros((len(values) + 1, values.shape[1]), np.int64)
+    np.cumsum(values, axis=0, dtype=np.int64, out=totals[1:])
+    return totals[ends[1:]] - totals[ends[:-1]]

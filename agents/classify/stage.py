@@ -1,0 +1,132 @@
+"""The classify stage of one mentions partition: drop what came twice, label, count the minute."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+
+from agents.classify.model import Classification, Model
+from agents.classify.volumes import Minute
+from agents.decider import At
+from agents.policy import Policy
+from schemas.records import ClassifiedMention, Mention, Record
+
+MINUTE = 60_000
+#: An id is known for this long (ms of event time) and among this many newer ones.
+REMEMBERED_FOR = 24 * 60 * MINUTE
+REMEMBERED = 200_000
+_OLDEST = 946_684_800_000  # 2000-01-01
+_AHEAD = 86_400_000
+
+
+class BadTime(ValueError):
+    """A time that no post can have."""
+
+
+class Unclassifiable(ValueError):
+    """A post on which the classifier raised."""
+
+
+class ClassifyStage:
+    """Pure; the model in force is looked up by the policy's hash."""
+
+    def __init__(self, partition: int, models: Callable[[str], Model]) -> None:
+        self.partition, self.models = partition, models
+        self.dropped = 0
+        self._seen: OrderedDict[str, int] = OrderedDict()
+        self._minute = Minute(partition, 0)
+
+    # --- what an earlier run has left in the outbox ------------------------------------------------------
+
+    def recalls(self) -> int:
+        """Records of the tail that are enough: as many as ids are remembered."""
+        return REMEMBERED
+
+    def recall(self, record: Record, offset: int, time: int) -> None:
+        """A record of the outbox's tail, oldest first."""
+        self._roll(time)
+        mention = record.mention if isinstance(record, ClassifiedMention) else record
+        if not self._known(mention.id, time) and isinstance(record, ClassifiedMention):  # type: ignore[attr-defined]
+            self._minute.add(record, offset)
+
+    # --- the work -----------------------------------------------------------------------------------------
+
+    def run(self, facts: Sequence[tuple[Record, int]], at: At) -> list[Record | Exception | None]:
+        """A ClassifiedMention for each Mention, the record itself for the rest, None for what came twice."""
+        mentions = [record for record, _ in facts if isinstance(record, Mention)]
+        judged = iter(self._judge(mentions, at.policy))
+        results: list[Record | Exception | None] = []
+        for record, offset in facts:
+            outcome = next(judged) if isinstance(record, Mention) else None
+            wrong = _wrong_time(record, at.time)
+            if wrong is not None:
+                results.append(wrong)
+            elif isinstance(outcome, Exception):
+                results.append(outcome)
+            elif self._known(record.id, at.time):  # type: ignore[attr-defined]
+                self.dropped += 1
+                results.append(None)
+            elif isinstance(outcome, ClassifiedMention):
+                self._minute.add(outcome, offset)
+                results.append(outcome)
+            else:
+                results.append(record)
+        return results
+
+    def tick(self, time: int) -> list[Record]:
+        """The Volumes of a minute that ends."""
+        return list(self._roll(time))
+
+    def _roll(self, time: int) -> Sequence[Record]:
+        start = time - time % MINUTE
+        if start <= self._minute.start:
+            return ()
+        closed = self._minute.close()
+        self._minute = Minute(self.partition, start)
+        return closed
+
+    def _known(self, id: str, time: int) -> bool:
+        seen = self._seen
+        while seen and (len(seen) > REMEMBERED or next(iter(seen.values())) < time - REMEMBERED_FOR):
+            seen.popitem(last=False)
+        if id in seen:
+            return True
+        seen[id] = time
+        return False
+
+    def _judge(self, mentions: list[Mention], policy: Policy) -> list[ClassifiedMention | Exception]:
+        if not mentions:
+            return []
+        model = self.models(policy.classifier.model)
+        try:
+            found = model.classify([m.text for m in mentions], [m.lang for m in mentions])
+        except Exception as error:  # one bad post must not cost its neighbours: each is tried alone
+            if len(mentions) == 1:
+                return [Unclassifiable(f"the classifier raised {type(error).__name__}")]
+            return [outcome for mention in mentions for outcome in self._judge([mention], policy)]
+        return [self._classified(m, c, model.hash, policy) for m, c in zip(mentions, found, strict=True)]
+
+    def _classified(
+        self, mention: Mention, found: Classification, model: str, policy: Policy
+    ) -> ClassifiedMention:
+        own = policy.brand(mention.brand).accounts.get(mention.channel, ())
+        return ClassifiedMention(
+            label=found.label,  # type: ignore[arg-type]
+            confidence=found.confidence,
+            uncertain=found.confidence < policy.classifier.uncertain_below,
+            lang=found.lang,  # type: ignore[arg-type]
+            own=mention.author_id in own,
+            probabilities=list(found.probabilities),
+            model=model[:16],
+            policy=policy.version,
+            mention=mention,
+        )
+
+
+def _wrong_time(record: Record, now: int) -> BadTime | None:
+    at = getattr(record, "created_at", None) or getattr(record, "observed_at", None) or 0
+    if at < _OLDEST:
+        return BadTime(f"a time before 2000: {at} ms")
+    if now and at > now + _AHEAD:
+        return BadTime(f"a time more than a day ahead of the partition's: {at} ms, it is {now} ms")
+    return None

@@ -1,0 +1,17 @@
+"""A real Kafka and a real PostgreSQL on this machine, with no Docker, no root and no Java installed."""
+
+from netcenter.embedded.errors import EmbeddedError
+from netcenter.embedded.kafka_server import EmbeddedKafka
+from netcenter.embedded.postgres_server import EmbeddedPostgres
+from netcenter.embedded.stack import Addresses, Stack, detach, down, running
+
+__all__ = [
+    "Addresses",
+    "EmbeddedError",
+    "EmbeddedKafka",
+    "EmbeddedPostgres",
+    "Stack",
+    "detach",
+    "down",
+    "running",
+]

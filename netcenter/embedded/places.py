@@ -1,0 +1,102 @@
+"""A server's own directory: made, checked, locked, and what is remembered in it; free and busy ports."""
+
+import fcntl
+import json
+import os
+import random
+import socket
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from netcenter.embedded.errors import EmbeddedError
+
+# Below the range systems draw client ports from: a client that retries while its server is down could otherwise
+# be given the server's own port and keep it.
+_PORTS = range(20_000, 32_000)
+
+
+def prepare(directory: Path) -> None:
+    """Make `directory`, for its owner only, and prove that files can be written there.
+
+    Raises EmbeddedError (exit code 2) if not.
+    """
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory):
+            pass
+    except OSError as error:
+        raise EmbeddedError(
+            f"cannot write to the directory {directory}: {error.strerror}; choose another directory",
+            exit_code=2,
+        ) from error
+
+
+def lock(path: Path) -> int | None:
+    """Lock the file `path` and return its descriptor, or None if another process has it locked.
+
+    The lock lasts until every copy of the descriptor is closed. A server is started with a copy, so its directory
+    is locked exactly as long as the server, or any child of it, lives: no stale lock can outlive a crash.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def remember(path: Path, values: dict[str, Any]) -> None:
+    """Write `values` as JSON to `path`, whole or not at all, readable by its owner only."""
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump(values, file)
+    os.replace(temporary, path)
+
+
+def recall(path: Path) -> dict[str, Any]:
+    """What `remember` wrote to `path`; empty if there is no such file.
+
+    Raises EmbeddedError (exit code 1) if the file is not what `remember` writes.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, ValueError) as error:
+        raise EmbeddedError(f"cannot read {path}: {error}") from error
+    if not isinstance(values, dict):
+        raise EmbeddedError(f"{path} holds no JSON object; was it edited?")
+    return values
+
+
+def is_free(port: int) -> bool:
+    """Whether a server can listen on 127.0.0.1:`port`."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 on which nothing listens. Raises EmbeddedError (exit code 1) if there is none."""
+    for port in random.sample(_PORTS, 200):
+        if is_free(port):
+            return port
+    raise EmbeddedError(
+        f"no free port among 200 tried of {_PORTS.start} to {_PORTS.stop}; stop other servers"
+    )
+
+
+def must_be_free(port: int, server: str) -> None:
+    """Raise EmbeddedError (exit code 2) if something else listens on 127.0.0.1:`port`."""
+    if not is_free(port):
+        raise EmbeddedError(
+            f"port {port} of 127.0.0.1, which {server} needs, is in use; stop what listens there"
+            f" (find it with: ss -ltnp sport = :{port})",
+            exit_code=2,
+        )

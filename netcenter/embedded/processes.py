@@ -1,0 +1,149 @@
+"""A server's process: spawned apart from the terminal, watched, stopped, and told from strangers by its arguments."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from netcenter.embedded.errors import missing_extra
+
+_POLL_SECONDS = 0.02
+
+
+def is_ours(pid: int, argument: str) -> bool:
+    """Whether `pid` is a live process with `argument` on its command line, and not another that got its number."""
+    psutil = _psutil()
+    try:
+        return argument in psutil.Process(pid).cmdline()
+    except (psutil.NoSuchProcess, psutil.AccessDenied):  # a zombie is a NoSuchProcess too
+        return False
+
+
+def stop_process(pid: int, argument: str, number: signal.Signals, seconds: float) -> bool:
+    """Send signal `number` to `pid` if it is ours, and SIGKILL if it lives on after `seconds`.
+
+    Returns whether there was anything to stop.
+    """
+    if not is_ours(pid, argument):
+        return False
+    _signal(pid, number)
+    deadline = time.monotonic() + seconds
+    while is_ours(pid, argument) and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
+    if is_ours(pid, argument):
+        kill_tree(pid)
+    return True
+
+
+def kill_tree(pid: int) -> None:
+    """SIGKILL `pid` and all its descendants."""
+    psutil = _psutil()
+    try:
+        children = psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        children = []
+    _signal(pid, signal.SIGKILL)
+    for child in children:
+        try:
+            child.kill()
+        except psutil.NoSuchProcess:
+            continue  # it went with its parent
+
+
+def _psutil() -> Any:
+    try:
+        import psutil  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise missing_extra("psutil") from error
+    return psutil
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return  # it ended by itself meanwhile
+
+
+class Watched:
+    """A child process, and unless it is to outlive us, a watcher that signals it when this process dies.
+
+    The watcher is a shell that waits for the end of a pipe of which only we hold the other end, so it wakes
+    however we die. (The kernel's parent-death signal would fire when the thread that spawned the child ends.)
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        output: IO[bytes],
+        directory: Path,
+        environment: Mapping[str, str],
+        lock: int,
+        stop_signal: signal.Signals,
+        outlives_us: bool,
+    ) -> None:
+        _psutil()  # nothing is started that could not be ended
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=directory,
+            env=environment,
+            pass_fds=(lock,),
+            start_new_session=True,
+        )
+        self._stop_signal = stop_signal
+        self._watcher: subprocess.Popen[bytes] | None = None
+        if not outlives_us:
+            self._watcher = subprocess.Popen(
+                [
+                    "sh",
+                    "-c",
+                    'read -r _ || kill -s "$2" "$1"',
+                    "watcher",
+                    str(self._process.pid),
+                    stop_signal.name[3:],
+                ],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                cwd="/",
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int | None:
+        """The process's id while it runs, else None."""
+        return self._process.pid if self._process.poll() is None else None
+
+    @property
+    def returncode(self) -> int | None:
+        """How the process ended (minus the signal's number if by one), None while it runs."""
+        return self._process.poll()
+
+    def stop(self, seconds: float) -> None:
+        """Ask the process to end, and kill it if it has not after `seconds`."""
+        if self.pid is not None:
+            self._process.send_signal(self._stop_signal)
+            try:
+                self._process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                kill_tree(self._process.pid)
+        self._end()
+
+    def kill(self) -> None:
+        """SIGKILL the process and its children."""
+        if self.pid is not None:
+            kill_tree(self._process.pid)
+        self._end()
+
+    def _end(self) -> None:
+        self._process.wait()
+        if self._watcher is not None:
+            self._watcher.communicate(b"\n")  # a line, rather than the end: nothing to signal
+            self._watcher = None

@@ -1,0 +1,19 @@
+"""Run by java.py in a process of its own: resolves Maven artefacts, fetching what is missing, to paths of jars."""
+
+import json
+import sys
+
+
+def main(kafka: str, binding: str) -> None:
+    """Print a JSON list of the paths of all jars of `kafka`, and of `binding` without what it depends on."""
+    import jgo
+
+    jars = [str(jar) for jar in jgo.build(kafka).all_jars]
+    # Built apart: together, the versions which the binding's parent manages would replace Kafka's own.
+    artefact = binding.split(":")[1]
+    jars += [str(jar) for jar in jgo.build(binding).all_jars if jar.name.startswith(artefact)]
+    print(json.dumps(jars))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,182 @@
+"""What both servers share: directory, lock, start until it answers, stop, kill."""
+
+import os
+import shutil
+import signal
+import time
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, ClassVar
+
+from netcenter.embedded import places
+from netcenter.embedded.errors import EmbeddedError
+from netcenter.embedded.processes import Watched, is_ours, stop_process
+
+_POLL_SECONDS = 0.03
+_START_SECONDS = 90.0
+_STOP_SECONDS = 20.0
+_LOCK_SECONDS = 10.0
+_ENDING_SECONDS = 2.0
+
+
+class Server(ABC):
+    """One server and the directory that is its own."""
+
+    name: ClassVar[str]
+    stop_signal: ClassVar[signal.Signals]
+
+    def __init__(self, directory: Path, *, outlives_us: bool = False) -> None:
+        self.directory = Path(directory).absolute()
+        self._outlives_us = outlives_us
+        self._memory = self.directory / "server.json"
+        self._process: Watched | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The process's id while it runs as our child, else None."""
+        return None if self._process is None else self._process.pid
+
+    def start(self) -> str:
+        """Start the server, on the port and data of last time if there were any, and return its address.
+
+        Returns when the server answers a request. Raises EmbeddedError if it does not within 90 seconds, with the
+        end of its log; if the directory cannot be written or is in use, or a port is taken (exit code 2).
+        """
+        places.prepare(self.directory)
+        lock = self._lock()
+        try:
+            values = self._prepare(places.recall(self._memory), lock)
+            process = self._process = self._spawn(self._command(values), lock)
+        finally:
+            os.close(lock)
+        try:
+            places.remember(self._memory, {**values, "pid": process.pid, "outlives": self._outlives_us})
+            self._wait_until_it_answers(process, values)
+        except BaseException:
+            self.kill()
+            raise
+        return self._address(values)
+
+    def stop(self) -> None:
+        """Let the server end in good order; kill it if it has not after 20 seconds. Nothing if it does not run."""
+        if self._process is not None:
+            self._process.stop(_STOP_SECONDS)
+            self._wait_until_unlocked()
+
+    def kill(self) -> None:
+        """SIGKILL the server and its children. Nothing if it does not run."""
+        if self._process is not None:
+            self._process.kill()
+            self._wait_until_unlocked()
+
+    def stop_left_running(self) -> bool:
+        """Stop the server which another process left running in this directory. Returns whether there was one."""
+        pid = self._left_running()
+        if pid is None or not stop_process(pid, self._own_argument(), self.stop_signal, _STOP_SECONDS):
+            return False
+        self._wait_until_unlocked()
+        return True
+
+    def address_left_running(self) -> str | None:
+        """The address of the server which another process left running in this directory, if it answers."""
+        values = places.recall(self._memory)
+        if self._left_running() is None or not self._answers(values):
+            return None
+        return self._address(values)
+
+    def delete(self) -> None:
+        """Delete the directory, unless a server uses it or it is not there."""
+        if self.directory.is_dir() and (lock := places.lock(self.directory / "lock")) is not None:
+            shutil.rmtree(self.directory)
+            os.close(lock)
+
+    def _left_running(self) -> int | None:
+        values = places.recall(self._memory)
+        pid = values.get("pid")
+        if not isinstance(pid, int) or values.get("outlives") is not True:
+            return None
+        return pid if is_ours(pid, self._own_argument()) else None
+
+    def _spawn(self, command: list[str], lock: int) -> Watched:
+        try:
+            with (self.directory / "console.log").open("wb") as output:
+                return Watched(
+                    command,
+                    output=output,
+                    directory=self.directory,
+                    environment=self._environment(),
+                    lock=lock,
+                    stop_signal=self.stop_signal,
+                    outlives_us=self._outlives_us,
+                )
+        except OSError as error:
+            raise EmbeddedError(f"cannot run {command[0]} in {self.directory}: {error.strerror}") from error
+
+    @abstractmethod
+    def _prepare(self, remembered: dict[str, Any], lock: int) -> dict[str, Any]:
+        """Make the data ready if it is new, check the ports, and return what to remember (under `lock`)."""
+
+    @abstractmethod
+    def _command(self, values: dict[str, Any]) -> list[str]:
+        """The command that runs the server in the foreground."""
+
+    @abstractmethod
+    def _environment(self) -> dict[str, str]:
+        """The environment it runs in."""
+
+    @abstractmethod
+    def _own_argument(self) -> str:
+        """An argument of that command that no other process has: a path in this directory."""
+
+    @abstractmethod
+    def _answers(self, values: dict[str, Any]) -> bool:
+        """Whether a request is answered now."""
+
+    @abstractmethod
+    def _address(self, values: dict[str, Any]) -> str:
+        """What clients connect to."""
+
+    def _logs(self) -> list[Path]:
+        return [self.directory / "console.log"]
+
+    def _lock(self) -> int:
+        # One whose program was killed a moment ago is still ending.
+        lock = self._lock_within(_ENDING_SECONDS)
+        if lock is None:
+            pid = places.recall(self._memory).get("pid", "unknown")
+            raise EmbeddedError(
+                f"the directory {self.directory} is used by a {self.name} that runs (pid {pid}); stop that one"
+                " (netcenter down, if it was started with --detach) or choose another directory",
+                exit_code=2,
+            )
+        return lock
+
+    def _wait_until_unlocked(self) -> None:
+        """Children may outlive a killed server by a moment; only when they are gone can it start again."""
+        lock = self._lock_within(_LOCK_SECONDS)
+        if lock is None:
+            raise EmbeddedError(f"processes of the stopped {self.name} still use {self.directory}; end them")
+        os.close(lock)
+
+    def _lock_within(self, seconds: float) -> int | None:
+        deadline = time.monotonic() + seconds
+        while (lock := places.lock(self.directory / "lock")) is None and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
+        return lock
+
+    def _wait_until_it_answers(self, process: Watched, values: dict[str, Any]) -> None:
+        deadline = time.monotonic() + _START_SECONDS
+        while not self._answers(values):
+            if process.pid is None:
+                raise self._failed(f"ended at once with code {process.returncode}")
+            if time.monotonic() > deadline:
+                raise self._failed(f"does not answer after {_START_SECONDS:.0f} s")
+            time.sleep(_POLL_SECONDS)
+
+    def _failed(self, how: str) -> EmbeddedError:
+        lines: list[str] = []
+        for log in self._logs():
+            if log.exists():
+                lines += log.read_text(encoding="utf-8", errors="replace").splitlines()[-5:]
+        end = " | ".join(lines) or "empty"
+        return EmbeddedError(f"{self.name} {how}; see the logs in {self.directory}, which end with: {end}")

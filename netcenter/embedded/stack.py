@@ -1,0 +1,148 @@
+"""Kafka and PostgreSQL together: for as long as a program runs, or left running until `down`."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from netcenter.embedded import places
+from netcenter.embedded.errors import EmbeddedError
+from netcenter.embedded.java import known_class_path
+from netcenter.embedded.kafka_server import EmbeddedKafka
+from netcenter.embedded.postgres_server import EmbeddedPostgres
+
+Say = Callable[[str], None]
+
+_EPHEMERAL = "ephemeral"
+
+
+def _silent(_: str) -> None:
+    """Say nothing."""
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where the two servers are: Kafka's "127.0.0.1:port", and PostgreSQL's URI with user and password."""
+
+    kafka: str
+    postgres: str
+
+
+class Stack:
+    """Both servers, in the folders `kafka` and `postgres` of `directory`. Also a context manager.
+
+    They end when this process does, however it ends, unless `outlives_us`. With `ephemeral` they start empty, and
+    at stop they are killed and the two folders deleted; after a start that failed the folders stay, for their logs.
+    """
+
+    def __init__(self, directory: Path, *, ephemeral: bool = False, outlives_us: bool = False) -> None:
+        self.directory = Path(directory).absolute()
+        self.kafka = EmbeddedKafka(self.directory / "kafka", outlives_us=outlives_us)
+        self.postgres = EmbeddedPostgres(
+            self.directory / "postgres", durable=not ephemeral, outlives_us=outlives_us
+        )
+        self._ephemeral = ephemeral
+        self._mark = self.directory / _EPHEMERAL
+
+    def start(self, say: Say = _silent) -> Addresses:
+        """Start both at the same time and return their addresses once both answer; `say` is told of progress.
+
+        Raises EmbeddedError, and leaves none running, if either fails.
+        """
+        places.prepare(self.directory)
+        if self._ephemeral:
+            self._start_empty()
+        if not known_class_path():
+            say("fetching Kafka: 43 MB, the first time only")
+        say(f"starting Kafka and PostgreSQL in {self.directory}")
+        try:
+            with ThreadPoolExecutor(2) as pool:
+                kafka, postgres = pool.submit(self.kafka.start), pool.submit(self.postgres.start)
+            addresses = Addresses(kafka.result(), postgres.result())
+        except BaseException:
+            self._end(kill=True)
+            raise
+        if not self._ephemeral:
+            self._mark.unlink(missing_ok=True)  # the data is now to be kept
+        say("both answer")
+        return addresses
+
+    def stop(self) -> None:
+        """Stop both, and delete their data if it is ephemeral."""
+        self._end(kill=self._ephemeral)
+        if self._ephemeral:
+            self.delete_ephemeral()
+
+    def delete_ephemeral(self) -> None:
+        """Delete the data if it is marked as ephemeral and no server uses it."""
+        if self._mark.exists():
+            self.kafka.delete()
+            self.postgres.delete()
+            if not self.kafka.directory.exists() and not self.postgres.directory.exists():
+                self._mark.unlink()
+                if not any(self.directory.iterdir()):
+                    self.directory.rmdir()
+
+    def _start_empty(self) -> None:
+        if not self._mark.exists() and (self.kafka.directory.exists() or self.postgres.directory.exists()):
+            raise EmbeddedError(
+                f"{self.directory} holds data to keep, which an ephemeral stack would delete; choose another"
+                " directory, or delete it",
+                exit_code=2,
+            )
+        self.delete_ephemeral()  # left by one that could not stop
+        places.prepare(self.directory)
+        self._mark.touch()
+
+    def _end(self, *, kill: bool) -> None:
+        servers = (self.kafka, self.postgres)
+        with ThreadPoolExecutor(2) as pool:
+            ends = [pool.submit(server.kill if kill else server.stop) for server in servers]
+        for end in ends:
+            end.result()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def detach(directory: Path, *, ephemeral: bool = False, say: Say = _silent) -> Addresses:
+    """Start both servers so that they outlive this process, until `down`; if they already do, find them.
+
+    Raises EmbeddedError as Stack.start does.
+    """
+    found = running(directory)
+    if found is not None:
+        say(f"already running in {Path(directory).absolute()}")
+        return found
+    return Stack(directory, ephemeral=ephemeral, outlives_us=True).start(say)
+
+
+def running(directory: Path) -> Addresses | None:
+    """What `detach` left running in `directory`: None unless both processes are ours and both answer."""
+    stack = Stack(directory)
+    kafka = stack.kafka.address_left_running()
+    postgres = stack.postgres.address_left_running()
+    if kafka is None or postgres is None:
+        return None
+    return Addresses(kafka, postgres)
+
+
+def down(directory: Path) -> bool:
+    """Stop what `detach` left running in `directory`, and delete its data if it is ephemeral.
+
+    Returns whether a server was stopped. Signals no process but those whose arguments show they are ours, and
+    none of a stack that runs within another program.
+    """
+    stack = Stack(directory)
+    with ThreadPoolExecutor(2) as pool:
+        stopped = list(pool.map(lambda server: server.stop_left_running(), (stack.kafka, stack.postgres)))
+    stack.delete_ephemeral()
+    return any(stopped)

@@ -1,0 +1,57 @@
+"""What the pipeline's shapes are made of: models from their folders, sinks from the settings."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from agents.classify.model import ARTEFACTS, Model, artefact
+from agents.classify.stage import ClassifyStage
+from agents.policy import Policy
+from netcenter.errors import UsageError
+from netcenter.settings import Settings, load
+from sinks.port import Sink
+
+
+@lru_cache(maxsize=4)
+def model(hash: str) -> Model:
+    """The classifier with that hash, loaded once a process."""
+    path = _find(hash)
+    if path is None:
+        raise KeyError(hash)
+    return Model.load(path)
+
+
+def _find(hash: str) -> Path | None:
+    folders = [ARTEFACTS, *filter(None, [load().models])]
+    return next((found for folder in folders if (found := artefact(hash, folder)) is not None), None)
+
+
+def lacks_model(policy: Policy) -> str | None:
+    """What a classify worker lacks under a policy."""
+    hash = policy.classifier.model
+    return None if _find(hash) is not None else f"the classifier's artefact {hash[:16]}… (see NETCENTER_MODELS)"
+
+
+def classify_stage(partition: int) -> ClassifyStage:
+    """The stage of one mentions partition."""
+    return ClassifyStage(partition, model)
+
+
+def postgres_sink(settings: Settings) -> Sink:
+    """The projection."""
+    from sinks.postgres import PostgresSink
+
+    if settings.postgres is None:
+        raise UsageError("NETCENTER_POSTGRES is not set and no embedded PostgreSQL runs: see `netcenter up`")
+    return PostgresSink(settings.postgres)
+
+
+def webhook_sink(settings: Settings) -> Sink:
+    """The signed webhook."""
+    from sinks.webhook import WebhookSink
+
+    secret = settings.secret()
+    if settings.webhook_url is None or secret is None:
+        raise UsageError("the webhook role needs NETCENTER_WEBHOOK_URL and NETCENTER_WEBHOOK_SECRET (or …_SECRET_FILE)")
+    return WebhookSink(settings.webhook_url, secret)

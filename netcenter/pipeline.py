@@ -1,0 +1,77 @@
+"""The whole flow, in order: topics with their records, roles with their shape. Topics, workers and manifests follow it."""
+
+from __future__ import annotations
+
+from agents.alerts import AlertsDecider
+from agents.cases import Cases
+from agents.desk import DeskDecider
+from agents.surge import SurgeDecider
+from netcenter.parts import classify_stage, postgres_sink, webhook_sink
+from schemas.records import (
+    Action,
+    Alert,
+    Assigned,
+    CaseChanged,
+    CaseClosed,
+    CaseOpened,
+    CaseReopened,
+    ChannelChanged,
+    ClassifiedMention,
+    ClockChanged,
+    ContactCount,
+    CrisisClosed,
+    CrisisDeclared,
+    CrisisOpened,
+    Escalated,
+    HoldingReplyCancelled,
+    HoldingReplyDue,
+    Mention,
+    MentionUpdated,
+    Offered,
+    OfferAnswered,
+    OperatorChanged,
+    Overflowed,
+    PolicyChanged,
+    Reply,
+    Returned,
+    SurgeClosed,
+    SurgeOpened,
+    SurgeUpdated,
+    Tick,
+    Volume,
+    WorkChanged,
+    WriterExcused,
+)
+from streams.shapes import DAY, MIB, Batch, Fold, Pipeline, Role, Sink, Topic
+
+THREAD = (MentionUpdated, Reply, Action, Tick, PolicyChanged)
+TIME = (Tick, WriterExcused, PolicyChanged)
+CASE = (CaseOpened, CaseChanged, ClockChanged, CaseClosed, CaseReopened)
+SURGE = (SurgeOpened, SurgeUpdated, SurgeClosed, CrisisOpened, CrisisClosed, ChannelChanged)
+WORK = (Offered, Assigned, Returned, Overflowed, HoldingReplyDue, HoldingReplyCancelled, Escalated)
+PEOPLE = (OperatorChanged, OfferAnswered)
+PUBLIC = ("classified", "volumes", "cases", "assignments", "surges", "alerts")
+
+PIPELINE = Pipeline(
+    topics=(
+        Topic("mentions", (Mention, *THREAD), key="customer"),
+        Topic("classified", (ClassifiedMention, *THREAD), key="customer", limit=MIB + 64 * 1024),
+        Topic("volumes", (Volume, CrisisDeclared, ContactCount, *TIME), key="brand", kept=400 * DAY),
+        Topic("cases", CASE, key="customer", kept=400 * DAY),
+        Topic("desk", (WorkChanged, CrisisOpened, CrisisClosed, *PEOPLE, Overflowed, *TIME), key="work_desk", public=False),
+        Topic("assignments", WORK, key="desk", kept=400 * DAY),
+        Topic("surges", SURGE, key="brand", kept=400 * DAY),
+        Topic("signals", (*CASE, *SURGE, Returned, Escalated, *TIME), key="brand", public=False),
+        Topic("policy", (), key="version", kept=None, public=False, partitions=1),
+        Topic("alerts", (Alert,), key="identity", kept=None),
+    ),
+    roles=(
+        Role("classify", Batch(classify_stage, outbox="classified"), ("mentions",), ("classified", "volumes")),
+        Role("cases", Fold(Cases), ("classified",), ("cases", "desk", "signals")),
+        Role("surge", Fold(SurgeDecider), ("volumes",), ("surges", "desk", "signals")),
+        Role("desk", Fold(DeskDecider), ("desk",), ("assignments", "signals")),
+        Role("alerts", Fold(AlertsDecider), ("signals",), ("alerts",)),
+        Role("postgres", Sink(postgres_sink), PUBLIC),
+        Role("webhook", Sink(webhook_sink), ("alerts",)),
+    ),
+)

@@ -1,0 +1,80 @@
+"""Settings, from the environment only (`NETCENTER_…`); wrong ones are one clear line and exit code 2."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from netcenter.errors import UsageError
+from streams.worker import WorkerSettings
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. Secrets may be files: `NETCENTER_WEBHOOK_SECRET_FILE`."""
+
+    model_config = SettingsConfigDict(env_prefix="NETCENTER_", extra="ignore")
+
+    kafka: str | None = None
+    """host:port[,host:port] of a Kafka; without it, the embedded one of `netcenter up`."""
+    postgres: str | None = None
+    """postgresql:// URI; without it, the embedded one."""
+    directory: Path = Path(".netcenter")
+    """Where the embedded servers keep their data."""
+    prefix: Annotated[str, Field(pattern=r"^[a-z0-9._-]*$")] = ""
+    """Before every topic and consumer group."""
+    partitions: Annotated[int, Field(ge=1, le=1024)] = 8
+    """Of every inbox; fixed for a prefix."""
+    replication: Annotated[int, Field(ge=1)] = 1
+    min_insync: Annotated[int, Field(ge=1)] = 1
+    checkpoint_s: Annotated[float, Field(gt=0, le=5)] = 0.25
+    idle_s: Annotated[float, Field(gt=0, le=5)] = 0.05
+    tick_s: Annotated[float, Field(gt=0, le=60)] = 1.0
+    silence_s: Annotated[float, Field(gt=0)] = 10.0
+    hint_s: Annotated[float, Field(gt=0)] = 0.5
+    session_s: Annotated[float, Field(ge=6)] = 10.0
+    health_host: str = "127.0.0.1"
+    health_port: Annotated[int, Field(ge=0, le=65535)] | None = None
+    """Of the first role; the next ones take the next ports. Without it, no health server."""
+    log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
+    webhook_url: str | None = None
+    webhook_secret: str | None = None
+    webhook_secret_file: Path | None = None
+    models: Path | None = None
+    """A folder of classifier artefacts beside the bundled one."""
+
+    def worker(self, kafka: str, health_port: int | None) -> WorkerSettings:
+        """What a worker needs of it."""
+        return WorkerSettings(
+            kafka=kafka,
+            prefix=self.prefix,
+            partitions=self.partitions,
+            checkpoint_s=self.checkpoint_s,
+            idle_s=self.idle_s,
+            tick_s=self.tick_s,
+            silence_s=self.silence_s,
+            hint_s=self.hint_s,
+            session_s=self.session_s,
+            health_host=self.health_host,
+            health_port=health_port,
+        )
+
+    def secret(self) -> str | None:
+        """The webhook's secret, from the variable or the file."""
+        if self.webhook_secret_file is None:
+            return self.webhook_secret
+        try:
+            return self.webhook_secret_file.read_text().strip()
+        except OSError as error:
+            raise UsageError(f"NETCENTER_WEBHOOK_SECRET_FILE: {self.webhook_secret_file}: {error.strerror}") from None
+
+
+def load() -> Settings:
+    """The settings of this process. Raises UsageError naming each wrong variable."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = [f"NETCENTER_{'.'.join(map(str, e['loc'])).upper()}: {e['msg']} (it is {e['input']!r})" for e in error.errors()]
+        raise UsageError("; ".join(lines)) from None

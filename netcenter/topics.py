@@ -1,0 +1,146 @@
+"""`topics apply`: create what the pipeline needs, say whose clock the log follows, seed the policy."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import KafkaAdminClient, NewTopic
+from kafka.errors import KafkaError, TopicAlreadyExistsError
+
+from agents.policy import digest, parse
+from netcenter.errors import CommandError, Unreachable
+from netcenter.pipeline import PIPELINE
+from netcenter.settings import Settings
+from schemas import codec
+from schemas.records import Clock, PolicyChanged, Record, Tick
+from streams.shapes import Topic
+
+_SLACK = 64 * 1024
+_MARGIN = 16 * 1024
+
+
+def admin(kafka: str) -> KafkaAdminClient:
+    """An admin client. Raises Unreachable."""
+    try:
+        return KafkaAdminClient(bootstrap_servers=kafka.split(","), request_timeout_ms=10_000)
+    except (KafkaError, ValueError) as error:
+        raise Unreachable(f"Kafka at {kafka} cannot be reached ({type(error).__name__}): is it up? See `netcenter up`") from None
+
+
+def producer(kafka: str) -> KafkaProducer:
+    """An idempotent producer that waits for all replicas. Raises Unreachable."""
+    try:
+        return KafkaProducer(
+            bootstrap_servers=kafka.split(","), acks="all", enable_idempotence=True, max_request_size=4 << 20, linger_ms=5
+        )
+    except (KafkaError, ValueError) as error:
+        raise Unreachable(f"Kafka at {kafka} cannot be reached ({type(error).__name__}): is it up? See `netcenter up`") from None
+
+
+def _config(topic: Topic, settings: Settings) -> dict[str, str]:
+    config = {
+        # Wall time always: a played history keeps its own times in the values, and retention must not see them.
+        "message.timestamp.type": "LogAppendTime",
+        "min.insync.replicas": str(settings.min_insync),
+        "max.message.bytes": str(topic.limit + _MARGIN),
+    }
+    if topic.kept is None:
+        return {**config, "cleanup.policy": "compact"}
+    return {**config, "cleanup.policy": "delete", "retention.ms": str(topic.kept)}
+
+
+def wanted(settings: Settings) -> list[NewTopic]:
+    """Every topic of the pipeline: its own, dead letters, changelogs."""
+    found = []
+    for topic in PIPELINE.topics:
+        count = topic.partitions or settings.partitions
+        found.append(_new(topic.name, count, settings, _config(topic, settings)))
+        if topic.name != "policy":
+            dead = {**_config(topic, settings), "max.message.bytes": str(topic.limit + _SLACK + _MARGIN), "cleanup.policy": "delete"}
+            dead.setdefault("retention.ms", str(30 * 86_400_000))
+            found.append(_new(topic.dead, count, settings, dead))
+    for role in PIPELINE.roles:
+        if role.decides:
+            config = {"cleanup.policy": "compact", "min.insync.replicas": str(settings.min_insync)}
+            found.append(_new(role.changelog, settings.partitions, settings, config))
+    return found
+
+
+def _new(name: str, partitions: int, settings: Settings, config: dict[str, str]) -> NewTopic:
+    return NewTopic(settings.prefix + name, partitions, settings.replication, topic_configs=config)
+
+
+def apply(settings: Settings, kafka: str, clock: Clock, policy_text: str) -> list[str]:
+    """Create what is missing; on a new log say whose clock it follows and seed the policy. The topics created."""
+    client = admin(kafka)
+    try:
+        have = set(client.list_topics())
+        _check_counts(client, settings, have)
+        missing = [t for t in wanted(settings) if t.name not in have]
+        if missing:
+            try:
+                client.create_topics(missing)
+            except TopicAlreadyExistsError:
+                raise CommandError("another `topics apply` runs at the same time; try again") from None
+            _await_leaders(kafka, missing)
+        if settings.prefix + "mentions" not in have:
+            _seed(settings, kafka, clock, policy_text)
+        return [t.name for t in missing]
+    except KafkaError as error:
+        raise CommandError(f"topics cannot be created: {type(error).__name__}: {error}") from None
+    finally:
+        client.close()
+
+
+def _check_counts(client: KafkaAdminClient, settings: Settings, have: set[str]) -> None:
+    mine = [t for t in wanted(settings) if t.name in have]
+    if not mine:
+        return
+    counts = {t["name"]: len(t["partitions"]) for t in client.describe_topics([t.name for t in mine])}
+    for topic in mine:
+        if counts[topic.name] != topic.num_partitions:
+            raise CommandError(
+                f"{topic.name} has {counts[topic.name]} partitions, the settings say {topic.num_partitions}: counts are fixed for "
+                "a prefix (NETCENTER_PARTITIONS, NETCENTER_PREFIX)"
+            )
+
+
+def _await_leaders(kafka: str, topics: Iterable[NewTopic]) -> None:
+    deadline = time.monotonic() + 30
+    consumer = KafkaConsumer(bootstrap_servers=kafka.split(","))
+    try:
+        for topic in topics:
+            partitions = [TopicPartition(topic.name, n) for n in range(topic.num_partitions)]
+            while True:
+                try:
+                    consumer.end_offsets(partitions)
+                    break
+                except KafkaError:
+                    if time.monotonic() > deadline:
+                        raise
+    finally:
+        consumer.close()
+
+
+def _seed(settings: Settings, kafka: str, clock: Clock, text: str) -> None:
+    """The clock in `mentions`; policy 1 in `policy` and in every inbox that tools write to or time flows to."""
+    parse(text, 1)
+    changed = PolicyChanged(version=1, hash=digest(text), applied_at=int(time.time() * 1000))
+    sender = producer(kafka)
+    futures = [sender.send(settings.prefix + "policy", key=b"1", value=text.encode(), partition=0)]
+    mirrored = {role.shape.outbox for role in PIPELINE.roles if hasattr(role.shape, "outbox")}
+    first = PIPELINE.roles[0].inbox
+    for name in PIPELINE.inboxes():
+        if name in mirrored:
+            continue
+        for number in range(settings.partitions):
+            records: list[Record] = [changed]
+            if name == first:
+                records.insert(0, Tick(clock=clock, time=0, role=PIPELINE.clock_role, partition=number))
+            for record in records:
+                futures.append(sender.send(settings.prefix + name, value=codec.encode(record), partition=number))
+    for future in futures:
+        future.get(30)
+    sender.close()

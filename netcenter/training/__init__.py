@@ -1,0 +1,1 @@
+"""Makes the classifier's artefact from labelled posts."""

@@ -1,0 +1,1 @@
+"""How events move: three shapes (Batch, Fold, Sink) over Kafka; all that touches Faust's insides."""

@@ -1,0 +1,108 @@
+"""Batch: runs a Stage over one inbox partition; time and order are handed on in place, nothing is remembered for long."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from agents.decider import At
+from agents.policy import Policy
+from schemas import codec
+from schemas.records import PolicyChanged, Record, Tick
+from streams.clock import WrongTick
+from streams.core import Core, Fact, Output, Result, SetAside, why
+from streams.errors import Stop
+from streams.shapes import Batch, Pipeline, Role, Stage
+
+
+class BatchCore(Core):
+    """One partition of a Batch. A wall clock's time is the broker's stamp of the Tick."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        role: Role,
+        number: int,
+        partitions: Callable[[str], int],
+        policies: Callable[[int, str], Policy],
+        stage: Stage,
+    ) -> None:
+        super().__init__(pipeline, role, number, partitions, policies)
+        if not isinstance(role.shape, Batch):
+            raise TypeError(f"{role.name} is no Batch")
+        self.outbox = role.shape.outbox
+        self.stage = stage
+
+    def recall(self, record: Record, offset: int, time: int) -> None:
+        """Take back a record of the outbox's tail."""
+        self.stage.recall(record, offset, time)
+
+    def take(self, facts: list[Fact]) -> list[Result]:
+        """Everything that follows from facts, in order."""
+        results: list[Result] = []
+        run: list[Fact] = []
+        for fact in facts:
+            if type(fact.record) in (Tick, PolicyChanged):
+                results += self._run(run)
+                run = []
+                results += self._control(fact)
+                self.applied = fact.offset
+            else:
+                run.append(fact)
+        return results + self._run(run)
+
+    def _control(self, fact: Fact) -> list[Result]:
+        record = fact.record
+        if isinstance(record, PolicyChanged):
+            if not self.in_force(record):
+                return []
+            return [self._in_place(record, fact), *self.handed_on(record, fact)]
+        if not isinstance(record, Tick):
+            raise TypeError(f"{type(record).__name__} is no control record")
+        if record.clock == "wall" and record.time:
+            record = Tick(clock="wall", time=fact.stamp, role=record.role, partition=record.partition)
+        before = self.clock.time
+        try:
+            self.clock.tick(record)
+        except WrongTick as error:
+            return [SetAside(fact, "clock", "WrongTick", why(error))]
+        if self.clock.time <= before:
+            return []
+        results: list[Result] = []
+        for closed in self.stage.tick(self.clock.time):
+            results += self.route(closed, fact)
+        mine = Tick(clock=record.clock, time=self.clock.time, role=self.role.name, partition=self.number)
+        return [*results, self._in_place(mine, fact)]
+
+    def _in_place(self, record: Record, fact: Fact) -> Output:
+        return Output(self.outbox, None, codec.encode(record), record, fact, self.number)
+
+    def _run(self, facts: list[Fact]) -> list[Result]:
+        if not facts:
+            return []
+        if self.policy is None:
+            raise Stop(
+                f"{self.role.inbox}/{self.number} has a record at offset {facts[0].offset} before any policy: "
+                "run `netcenter topics apply`"
+            )
+        at = At(time=self.clock.time, seen=self.clock.time, policy=self.policy, cause="")
+        results: list[Result] = []
+        outcomes = self.stage.run([(f.record, f.offset) for f in facts], at)
+        for fact, outcome in zip(facts, outcomes, strict=True):
+            if isinstance(outcome, Exception):
+                results.append(SetAside(fact, "decide", type(outcome).__name__, why(outcome)))
+            elif outcome is not None:
+                results += self._outcome(outcome, fact)
+            self.applied = fact.offset
+        return results
+
+    def _outcome(self, outcome: Record, fact: Fact) -> list[Result]:
+        if outcome is fact.record and fact.value is not None:
+            # Passed on as it came: the same bytes, on the mirrored partition.
+            key = self.routes[type(outcome)][0][1](outcome)
+            return [Output(self.outbox, key, fact.value, outcome, fact, self.number)]
+        outputs: list[Result] = []
+        for output in self.route(outcome, fact):
+            if output.topic == self.outbox:
+                output.partition = self.number
+            outputs.append(output)
+        return outputs

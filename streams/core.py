@@ -1,0 +1,190 @@
+"""What both deciding shapes share, free of Kafka: facts in, outputs out, and the progress that a checkpoint keeps."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from agents.policy import Policy
+from schemas import codec
+from schemas.records import Decided, PolicyChanged, Record, Tick
+from streams.clock import PartitionClock
+from streams.limits import TooLarge, fit
+from streams.shapes import Pipeline, Role, Topic
+
+
+class Fact(msgspec.Struct, gc=False):
+    """A decoded record of an inbox partition."""
+
+    offset: int
+    record: Record
+    stamp: int = 0
+    """ms; the broker's time."""
+    value: bytes | None = None
+    """The bytes as they came."""
+    trace: bytes | None = None
+    """Its traceparent."""
+
+
+class Output(msgspec.Struct, gc=False):
+    """A record to write."""
+
+    topic: str
+    key: bytes | None
+    value: bytes
+    record: Record
+    fact: Fact | None
+    partition: int | None = None
+    """None: by key."""
+
+
+class SetAside(msgspec.Struct, gc=False):
+    """A fact that could not be handled."""
+
+    fact: Fact
+    stage: str
+    error: str
+    message: str
+
+
+Result = Output | SetAside
+
+
+class Progress(msgspec.Struct):
+    """Where a partition stands: one record of the changelog at each checkpoint."""
+
+    applied: int = -1
+    """Offset of the last inbox record taken."""
+    clock: str | None = None
+    time: int = 0
+    """ms; the partition's time."""
+    told: int = 0
+    """ms; the newest Tick handed on."""
+    writers: dict[str, int] = {}
+    """`role/partition`: ms of its last Tick."""
+    excused: list[str] = []
+    policy: int = 0
+    policy_hash: str = ""
+
+
+def why(error: Exception) -> str:
+    """The message of an error of ours: one line, which never holds the words of a post."""
+    return " ".join(str(error).split())[:200]
+
+
+def where(error: Exception) -> str:
+    """An error of any kind, told by its place: its own message might hold the words of a post."""
+    frames = traceback.extract_tb(error.__traceback__)
+    last = f" at {Path(frames[-1].filename).parent.name}/{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}{last}"
+
+
+class Core:
+    """One inbox partition of a deciding role, pure. Subclasses say what a fact leads to."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        role: Role,
+        number: int,
+        partitions: Callable[[str], int],
+        policies: Callable[[int, str], Policy],
+    ) -> None:
+        self.pipeline, self.role, self.number = pipeline, role, number
+        self.partitions, self.policies = partitions, policies
+        self.routes = pipeline.routes(role)
+        self.tick_topics = pipeline.hands_on(role, Tick)
+        self.policy_topics = pipeline.hands_on(role, PolicyChanged)
+        self.clock = PartitionClock(pipeline.writers(role.inbox, number, partitions))
+        self.applied = -1
+        self.told = 0
+        self.policy: Policy | None = None
+        self.policy_hash = ""
+
+    # --- progress ---------------------------------------------------------------------------------------------
+
+    def progress(self) -> Progress:
+        """What a checkpoint must keep beside the state."""
+        return Progress(
+            applied=self.applied,
+            clock=self.clock.kind,
+            time=self.clock.time,
+            told=self.told,
+            writers={f"{role}/{n}": time for (role, n), time in self.clock.last.items()},
+            excused=[f"{role}/{n}" for role, n in sorted(self.clock.excused)],
+            policy=self.policy.version if self.policy else 0,
+            policy_hash=self.policy_hash,
+        )
+
+    def resume(self, progress: Progress) -> None:
+        """Stand where a checkpoint stood."""
+        self.applied, self.told = progress.applied, progress.told
+        self.clock = PartitionClock(self.clock.expected, kind=progress.clock, time=progress.time)
+        self.clock.last = {_writer(name): time for name, time in progress.writers.items()}
+        self.clock.excused = {_writer(name) for name in progress.excused}
+        if progress.policy:
+            self.policy, self.policy_hash = self.policies(progress.policy, progress.policy_hash), progress.policy_hash
+
+    # --- control records ------------------------------------------------------------------------------------
+
+    def in_force(self, changed: PolicyChanged) -> bool:
+        """Whether a PolicyChanged is news; from then on it holds."""
+        if self.policy is not None and changed.version <= self.policy.version:
+            return False
+        self.policy = self.policies(changed.version, changed.hash)
+        self.policy_hash = changed.hash
+        return True
+
+    def handed_on(self, changed: PolicyChanged, fact: Fact) -> list[Result]:
+        """A policy change for every partition downstream."""
+        return [
+            Output(t.name, None, codec.encode(changed), changed, fact, n)
+            for t in self.policy_topics
+            for n in range(self.partitions(t.name))
+        ]
+
+    def ticks(self) -> list[Output]:
+        """The newest time for every partition downstream; asked once a checkpoint."""
+        if self.clock.time <= self.told or self.clock.kind is None:
+            return []
+        self.told = self.clock.time
+        tick = Tick(clock=self.clock.kind, time=self.told, role=self.role.name, partition=self.number)  # type: ignore[arg-type]
+        value = codec.encode(tick)
+        return [Output(t.name, None, value, tick, None, n) for t in self.tick_topics for n in range(self.partitions(t.name))]
+
+    # --- outputs --------------------------------------------------------------------------------------------
+
+    def route(self, record: Record, fact: Fact) -> list[Output]:
+        """A record on every topic that lists its type. Raises TooLarge when it cannot be cut to fit."""
+        outputs = []
+        value = codec.encode(record)
+        for topic, key in self.routes[type(record)]:
+            if len(value) > topic.limit - _OVERHEAD:
+                record, value = self._cut(record, topic)
+            outputs.append(Output(topic.name, key(record), value, record, fact))
+        return outputs
+
+    def _cut(self, record: Record, topic: Topic) -> tuple[Record, bytes]:
+        if not isinstance(record, Decided):
+            raise TooLarge(f"{type(record).__name__} above the {topic.limit} bytes of {topic.name}")
+        record = fit(record, topic.limit - _OVERHEAD)
+        return record, codec.encode(record)
+
+    def take(self, facts: list[Fact]) -> list[Result]:
+        """Everything that follows from facts, in order. Raises only when the worker must stop."""
+        raise NotImplementedError
+
+
+#: Room that key and headers may need beside a value, bytes.
+_OVERHEAD = 4096
+
+
+def _writer(name: str) -> tuple[str, int]:
+    role, _, number = name.rpartition("/")
+    return role, int(number)
+
+

@@ -1,0 +1,36 @@
+"""Errors, by what must happen next.
+
+    StreamError
+    ├── Stop          the worker stops: going on would lose or repeat something (exit 1)
+    │   └── Fenced    another worker owns the partition now (exit 1)
+    ├── Misconfigured wrong settings; nothing was done (exit 2)
+    └── Unavailable   Kafka cannot be reached; drop memory, wait for it, start over (exit 3)
+"""
+
+from __future__ import annotations
+
+
+class StreamError(Exception):
+    """Base; the message is one line that says what and where."""
+
+    exit_code = 1
+
+
+class Stop(StreamError):
+    """Going on would lose or repeat something."""
+
+
+class Fenced(Stop):
+    """Another worker owns the partition now."""
+
+
+class Misconfigured(StreamError):
+    """Wrong settings."""
+
+    exit_code = 2
+
+
+class Unavailable(StreamError):
+    """Kafka cannot be reached."""
+
+    exit_code = 3

@@ -1,0 +1,129 @@
+"""Fold: runs a pure Decider over one inbox partition, with timers; the same object over Kafka and in a replay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from heapq import heappop, heappush
+from typing import Any
+
+from agents.decider import At, Decider, Due, State
+from agents.policy import Policy
+from schemas import ids
+from schemas.records import PolicyChanged, Record, Tick, WriterExcused
+from streams.clock import WrongTick
+from streams.core import Core, Fact, Result, SetAside, where, why
+from streams.errors import Stop
+from streams.shapes import Pipeline, Role
+
+
+class FoldCore(Core):
+    """State, timers and outputs of one partition."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        role: Role,
+        number: int,
+        partitions: Callable[[str], int],
+        policies: Callable[[int, str], Policy],
+        decider: Decider,
+    ) -> None:
+        super().__init__(pipeline, role, number, partitions, policies)
+        self.decider = decider
+        self.state: State[Any] = decider.initial()
+        self.touched: set[str] = set()
+        """Keys changed since the last checkpoint."""
+        self._dues: dict[str, int] = {}
+        self._heap: list[tuple[int, str]] = []
+        self._firing: tuple[int, str] | None = None
+
+    def restore(self, key: str, record: Any) -> None:
+        """Put back a record from the changelog."""
+        self._put(key, record)
+
+    def timers(self) -> int:
+        """How many records wait to be woken."""
+        return len(self._dues)
+
+    def take(self, facts: list[Fact]) -> list[Result]:
+        """Everything that follows from facts, in order."""
+        results: list[Result] = []
+        for fact in facts:
+            record = fact.record
+            if type(record) is Tick:
+                results += self._tick(record, fact)
+            elif type(record) is PolicyChanged:
+                if self.in_force(record):
+                    results += self.handed_on(record, fact)
+            elif type(record) is WriterExcused:
+                self.clock.excuse(record)
+                results += self._fire(fact)
+            else:
+                results += self._step(record, getattr(record, "id", ""), self.clock.time, fact)
+            self.applied = fact.offset
+        return results
+
+    def _tick(self, tick: Tick, fact: Fact) -> list[Result]:
+        try:
+            self.clock.tick(tick)
+        except WrongTick as error:
+            return [SetAside(fact, "clock", "WrongTick", why(error))]
+        return self._fire(fact)
+
+    def _fire(self, fact: Fact) -> list[Result]:
+        """Step through the jump: each due in order, at its own time."""
+        results: list[Result] = []
+        heap, dues, now = self._heap, self._dues, self.clock.time
+        while heap and heap[0][0] <= now:
+            at, key = heappop(heap)
+            if dues.get(key) != at:
+                continue
+            del dues[key]
+            due = Due(key, at)
+            self._firing = (at, key)
+            results += self._step(due, due.id, at, fact)
+        self._firing = None
+        return results
+
+    def _step(self, record: Record | Due, cause: str, time: int, fact: Fact) -> list[Result]:
+        if self.policy is None:
+            raise Stop(
+                f"{self.role.inbox}/{self.number} has a {type(record).__name__} at offset {fact.offset} before any "
+                "policy: run `netcenter topics apply`"
+            )
+        at = At(time=time, seen=max(time, self.clock.time), policy=self.policy, cause=cause or ids.timer("fact", fact.offset))
+        undo: list[tuple[str, Any]] = []
+        outputs: list[Result] = []
+        try:
+            for event in self.decider.decide(self.state, record, at):
+                for key, changed in self.decider.evolve(self.state, event).items():
+                    undo.append((key, self.state.get(key)))
+                    self._put(key, changed)
+                if event is not record:
+                    outputs += self.route(event, fact)
+        except Exception as error:  # whatever a decision raises: the step is undone and the fact set aside
+            for key, old in reversed(undo):
+                self._put(key, old)
+            return [SetAside(fact, "decide", type(error).__name__, _told(record, error))]
+        self.touched.update(key for key, _ in undo)
+        return outputs
+
+    def _put(self, key: str, record: Any) -> None:
+        self.state.put(key, record)
+        if record is None:
+            self._dues.pop(key, None)
+        else:
+            self._schedule(key, self.decider.due(record))
+
+    def _schedule(self, key: str, due: int | None) -> None:
+        if due is None or (due, key) == self._firing:
+            # A record that asks again for the moment at which it is being woken would fire for ever.
+            self._dues.pop(key, None)
+        elif self._dues.get(key) != due:
+            self._dues[key] = due
+            heappush(self._heap, (due, key))
+
+
+def _told(record: Record | Due, error: Exception) -> str:
+    what = f"timer {record.key} due {record.at}" if isinstance(record, Due) else type(record).__name__
+    return f"{what}: {where(error)}"

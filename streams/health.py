@@ -1,0 +1,55 @@
+"""`/live`, `/ready` and `/metrics` of one worker, on a thread of their own so that a stuck loop shows."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from streams.errors import Misconfigured
+
+Check = Callable[[], str | None]
+
+
+class HealthServer:
+    """Serves the two checks, each None when well or one line that says what is wrong, and the metrics."""
+
+    def __init__(self, host: str, port: int, live: Check, ready: Check) -> None:
+        def answer(handler: BaseHTTPRequestHandler) -> None:
+            if handler.path == "/metrics":
+                return _send(handler, 200, generate_latest(), CONTENT_TYPE_LATEST)
+            check = {"/live": live, "/ready": ready}.get(handler.path)
+            if check is None:
+                return _send(handler, 404, b"try /live, /ready or /metrics\n")
+            wrong = check()
+            return _send(handler, 503 if wrong else 200, f"{wrong or 'ok'}\n".encode())
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                answer(self)
+
+            def log_message(self, *_: Any) -> None:
+                """Probes come every few seconds: silence."""
+
+        try:
+            self._server = ThreadingHTTPServer((host, port), Handler)
+        except OSError as error:
+            raise Misconfigured(f"health port {host}:{port} cannot be opened: {error.strerror}; set NETCENTER_HEALTH_PORT") from None
+        self.port = int(self._server.server_address[1])
+        threading.Thread(target=self._server.serve_forever, name="health", daemon=True).start()
+
+    def close(self) -> None:
+        """Stop answering."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def _send(handler: BaseHTTPRequestHandler, status: int, body: bytes, kind: str = "text/plain; charset=utf-8") -> None:
+    handler.send_response(status)
+    handler.send_header("Content-Type", kind)
+    handler.send_header("Content-Length", str(len(body)))
+    handler.end_headers()
+    handler.wfile.write(body)

@@ -1,0 +1,20 @@
+"""Every metric: name, kind, meaning. Labels are roles, topics and stages, never texts or authors."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+FACTS = Counter("netcenter_facts", "Records read and handled", ["role"])
+OUTPUTS = Counter("netcenter_outputs", "Records written", ["role", "topic"])
+DEAD_LETTERS = Counter("netcenter_dead_letters", "Records set aside", ["role", "stage"])
+DROPPED = Gauge("netcenter_dropped", "Repeated records dropped since this worker owned the partition", ["role", "partition"])
+STATE = Gauge("netcenter_state_records", "Records of state kept", ["role", "partition"])
+CHECKPOINT_SECONDS = Histogram("netcenter_checkpoint_seconds", "Time to seal a checkpoint", ["role"])
+RECOVERY_SECONDS = Histogram("netcenter_recovery_seconds", "Time to recover a partition", ["role"])
+PARTITION_TIME = Gauge("netcenter_partition_time_seconds", "Event time of an inbox partition", ["role", "partition"])
+APPLIED = Gauge("netcenter_applied_offset", "Offset of the last sealed inbox record", ["role", "partition"])
+PARTITIONS = Gauge("netcenter_partitions", "Partitions owned", ["role"])
+READY = Gauge("netcenter_ready", "1 when every owned partition is recovered and nothing is awaited", ["role"])
+SINK_ROWS = Counter("netcenter_sink_records", "Records a sink has written", ["role"])
+SINK_SECONDS = Histogram("netcenter_sink_write_seconds", "Time of one write of a sink", ["role"])
+SINK_RETRIES = Counter("netcenter_sink_retries", "Writes repeated because the receiver could not be reached", ["role"])

@@ -1,0 +1,408 @@
+"""One inbox partition of a deciding role over Kafka: its fenced transaction, its checkpoints, its recovery."""
+
+from __future__ import annotations
+
+import asyncio
+import time as wall
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import (
+    InvalidProducerEpoch,
+    KafkaConnectionError,
+    KafkaError,
+    NodeNotReadyError,
+    ProducerFenced,
+    RequestTimedOutError,
+)
+from aiokafka.partitioner import murmur2
+
+from schemas import codec, headers
+from schemas.codec import WireError
+from schemas.keys import KEYLESS, KEYS
+from schemas.records import ClassifiedMention, PolicyChanged, Record, Tick
+from streams import metrics
+from streams.batch import BatchCore
+from streams.core import Fact, Output, Progress, SetAside
+from streams.deadletters import DeadLetterLimit, dead_letter_headers
+from streams.errors import Fenced, Stop, Unavailable
+from streams.fold import FoldCore
+from streams.shapes import Topic
+
+#: The key of the changelog's progress record: no state key begins with NUL.
+PROGRESS = b"\x00progress"
+TRANSACTION_TIMEOUT_MS = 10_000
+_BATCH_BYTES = 262_144
+_REQUEST_BYTES = 4 << 20
+_SEAL_DEADLINE_S = 5.0
+
+
+
+@lru_cache(maxsize=65_536)
+def partition_of(key: bytes, partitions: int) -> int:
+    """Java's default partitioner: murmur2(key), made positive, mod N. Part of the contract."""
+    return int((murmur2(key) & 0x7FFFFFFF) % partitions)
+
+
+def translate(error: BaseException, doing: str) -> Exception:
+    """A Kafka client's error as one of ours: who was fenced must go, who lost the broker must wait for it."""
+    if isinstance(error, (ProducerFenced, InvalidProducerEpoch)):
+        return Fenced(f"{doing}: another worker owns it now ({type(error).__name__})")
+    if isinstance(error, (KafkaConnectionError, NodeNotReadyError, RequestTimedOutError, ConnectionError, asyncio.TimeoutError)):
+        return Unavailable(f"{doing}: Kafka does not answer ({type(error).__name__})")
+    if isinstance(error, KafkaError) and getattr(error, "retriable", False):
+        return Unavailable(f"{doing}: {type(error).__name__}")
+    return Stop(f"{doing}: {type(error).__name__}: {error}")
+
+
+class Outbox:
+    """The batches of the open transaction, one per topic partition."""
+
+    def __init__(self, producer: AIOKafkaProducer) -> None:
+        self.producer = producer
+        self._open: dict[tuple[str, int], Any] = {}
+        self._full: list[tuple[str, int, Any]] = []
+        self._futures: list[asyncio.Future[Any]] = []
+
+    def add(self, topic: str, partition: int, key: bytes | None, value: bytes | None, head: headers.Headers) -> None:
+        """Append a record; nothing is sent before `flush`."""
+        batch = self._open.get((topic, partition))
+        if batch is not None and batch.append(timestamp=None, key=key, value=value, headers=head) is not None:
+            return
+        if batch is not None:
+            self._full.append((topic, partition, batch))
+        batch = self._open[topic, partition] = self.producer.create_batch()
+        if batch.append(timestamp=None, key=key, value=value, headers=head) is None:
+            raise Stop(f"a record of {len(value or b'')} bytes for {topic}/{partition} fits no batch")
+
+    async def flush(self) -> None:
+        """Send what has been added, without waiting for the broker's answer."""
+        ready = [*self._full, *((t, p, b) for (t, p), b in self._open.items())]
+        self._full, self._open = [], {}
+        for topic, partition, batch in ready:
+            batch.close()
+            self._futures.append(await self.producer.send_batch(batch, topic, partition=partition))
+
+    async def delivered(self) -> None:
+        """Wait until the broker has everything; raises if it refused anything."""
+        await self.flush()
+        futures, self._futures = self._futures, []
+        await asyncio.gather(*futures)
+
+
+class Partition:
+    """Owns one inbox partition from assignment to revocation."""
+
+    def __init__(self, make_core: Callable[[], FoldCore | BatchCore], runtime: Any) -> None:
+        self.make_core = make_core
+        core = self.core = make_core()
+        self.runtime = runtime
+        """The DecidingWorker: names, settings, policies, readers."""
+        self.inbox: Topic = core.pipeline.topic(core.role.inbox)
+        self.number = core.number
+        self.name = f"{self.inbox.name}/{self.number}"
+        self.lock = asyncio.Lock()
+        self.open = False
+        """Whether a transaction is open."""
+        self.since = 0.0
+        self.busy = 0.0
+        self.facts = 0
+        self.sealed = -1
+        self.sealed_time = 0
+        self.anchor = -1
+        """End of the changelog when this worker left it."""
+        self.limit = DeadLetterLimit(self.name, runtime.settings.dead_share, runtime.settings.dead_window)
+        self._key = KEYS[self.inbox.key]
+        self._count = runtime.partitions(self.inbox.name)
+        self._records = self.inbox.records
+        self.producer: AIOKafkaProducer | None = None
+        self.outbox: Outbox | None = None
+        if isinstance(core, FoldCore):
+            self._pack, self._unpack = codec.state_codec(core.decider.record_types)
+        self._pack_progress, self._unpack_progress = codec.state_codec(Progress)
+        self.heard: dict[tuple[str, int], float] = {}
+
+    # --- owning ---------------------------------------------------------------------------------------------
+
+    async def own(self) -> None:
+        """Fence the last owner, then stand where the changelog says: from memory if nobody was here since."""
+        settings = self.runtime.settings
+        try:
+            self.producer = AIOKafkaProducer(
+                bootstrap_servers=settings.kafka,
+                transactional_id=f"{self.runtime.group}-{self.number}",
+                transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
+                max_batch_size=_BATCH_BYTES,
+                max_request_size=_REQUEST_BYTES,
+                linger_ms=0,
+                request_timeout_ms=TRANSACTION_TIMEOUT_MS,
+            )
+            await self.producer.start()
+            self.outbox = Outbox(self.producer)
+            await self._recover()
+        except KafkaError as error:
+            raise translate(error, f"{self.name}: opening") from error
+
+    async def _recover(self) -> None:
+        started = wall.monotonic()
+        changelog = TopicPartition(self.runtime.topic(self.core.role.changelog), self.number)
+        async with self.runtime.reader() as reader:
+            end = (await reader.end_offsets([changelog]))[changelog]
+            if end == self.anchor:
+                return
+            if self.anchor >= 0:
+                self.core = self.make_core()  # somebody else was here since: what is in memory is old
+            raw = await _read(reader, changelog, end)
+            progress = raw.pop(PROGRESS, None)
+            if progress is not None:
+                stood = self._unpack_progress(progress)
+                if stood.policy:
+                    await self.runtime.policies.ensure(stood.policy, stood.policy_hash)
+                self.core.resume(stood)
+            if isinstance(self.core, FoldCore):
+                for key, value in raw.items():
+                    self.core.restore(key.decode(), self._unpack(value))
+            else:
+                await self._recall(reader, self.core)
+        self.sealed, self.sealed_time = self.core.applied, self.core.clock.time
+        took = wall.monotonic() - started
+        metrics.RECOVERY_SECONDS.labels(self.core.role.name).observe(took)
+        self.runtime.log.info(
+            "partition recovered", partition=self.name, records=len(raw), applied=self.core.applied, seconds=round(took, 2)
+        )
+
+    async def _recall(self, reader: AIOKafkaConsumer, core: BatchCore) -> None:
+        """The tail of the outbox partition: recent ids and the open minute."""
+        tail = TopicPartition(self.runtime.topic(core.outbox), self.number)
+        end = (await reader.end_offsets([tail]))[tail]
+        first = (await reader.beginning_offsets([tail]))[tail]
+        wanted = core.stage.recalls()
+        found: list[tuple[Record, int]] = []
+        start = end
+        while start > first and len(found) < wanted:
+            # Ticks and markers take offsets too: go further back until enough records were seen.
+            start = max(first, start - 2 * wanted)
+            found = [pair async for pair in _outbox_records(reader, tail, start, end) if pair[0] is not None]
+        now = next((r.time for r, _ in found if isinstance(r, Tick)), 0)
+        for record, offset in found:
+            if isinstance(record, Tick):
+                now = record.time
+            elif not isinstance(record, PolicyChanged):
+                core.recall(record, offset, now)
+
+    async def release(self, *, seal: bool) -> bool:
+        """Seal what is open within the deadline, and let the producer go. True when all of it was sealed."""
+        return await self._close(sealed=seal and await self._sealed_in_time())
+
+    async def _sealed_in_time(self) -> bool:
+        try:
+            await asyncio.wait_for(self.seal(), _SEAL_DEADLINE_S)
+            changelog = TopicPartition(self.runtime.topic(self.core.role.changelog), self.number)
+            self.anchor = await self._end(changelog)
+        except (asyncio.TimeoutError, Stop, Unavailable, KafkaError) as error:
+            self.runtime.log.warning("not sealed, thrown away", partition=self.name, why=f"{type(error).__name__}: {error}")
+            return False
+        return True
+
+    async def _close(self, *, sealed: bool) -> bool:
+        if self.producer is not None:
+            producer, self.producer = self.producer, None
+            try:
+                await asyncio.wait_for(producer.stop(), 2.0)
+            except (asyncio.TimeoutError, KafkaError) as error:
+                self.runtime.log.warning("producer not closed", partition=self.name, why=type(error).__name__)
+        return sealed
+
+    async def _end(self, tp: TopicPartition) -> int:
+        async with self.runtime.reader() as reader:
+            return int((await reader.end_offsets([tp]))[tp])
+
+    # --- facts -------------------------------------------------------------------------------------------------
+
+    async def take(self, records: list[Any]) -> None:
+        """Handle a batch of raw records; those already applied are passed over."""
+        async with self.lock:
+            news = [r for r in records if r.offset > self.core.applied]
+            if not news:
+                return
+            await self._begin()
+            facts: list[Fact] = []
+            unreadable: list[SetAside] = []
+            raw = {r.offset: r for r in news}
+            for r in news:
+                outcome = self._decode(r)
+                (unreadable if isinstance(outcome, SetAside) else facts).append(outcome)  # type: ignore[arg-type]
+            for fact in facts:
+                if isinstance(fact.record, PolicyChanged):
+                    await self.runtime.policies.ensure(fact.record.version, fact.record.hash)
+            results = self.core.take(facts)
+            self.core.applied = news[-1].offset
+            for result in (*unreadable, *results):
+                if isinstance(result, SetAside):
+                    self._set_aside(result, raw[result.fact.offset])
+                else:
+                    self._write(result)
+            self.limit.passed(len(news))
+            self.facts += len(news)
+            self.busy = wall.monotonic()
+            metrics.FACTS.labels(self.core.role.name).inc(len(news))
+            await self._flush()
+        if self.facts >= self.runtime.settings.checkpoint_facts:
+            await self.seal()
+
+    async def _begin(self) -> None:
+        if self.open:
+            return
+        if self.producer is None:
+            raise Fenced(f"{self.name}: no longer ours")
+        try:
+            await self.producer.begin_transaction()
+        except KafkaError as error:
+            raise translate(error, f"{self.name}: beginning a transaction") from error
+        self.open, self.since, self.facts = True, wall.monotonic(), 0
+
+    async def _flush(self) -> None:
+        if self.outbox is None:
+            raise Fenced(f"{self.name}: no longer ours")
+        try:
+            await self.outbox.flush()
+        except KafkaError as error:
+            raise translate(error, f"{self.name}: sending") from error
+
+    def _decode(self, r: Any) -> Fact | SetAside:
+        fact = Fact(r.offset, _NOTHING, r.timestamp, r.value, _trace(r.headers))
+        try:
+            record = fact.record = codec.decode(r.value)
+        except WireError as error:
+            return SetAside(fact, "decode", "WireError", str(error))
+        if type(record) not in self._records:
+            return SetAside(fact, "decode", "WrongRecord", f"{type(record).__name__} does not belong in {self.inbox.name}")
+        if type(record) in KEYLESS:
+            if isinstance(record, Tick):
+                self.heard[record.role, record.partition] = wall.monotonic()
+            return fact
+        key = self._key(record)
+        if r.key != key:
+            return SetAside(fact, "key", "WrongKey", f"the key disagrees with the {type(record).__name__}'s fields")
+        home = partition_of(key, self._count)
+        if home != self.number:
+            return SetAside(
+                fact, "partition", "WrongPartition", f"this key belongs on partition {home}: produce with murmur2 as Java does"
+            )
+        return fact
+
+    def _write(self, output: Output) -> None:
+        topic = self.runtime.topic(output.topic)
+        partition = output.partition
+        if partition is None:
+            partition = partition_of(output.key or b"", self.runtime.partitions(output.topic))
+        head: headers.Headers = []
+        if type(output.record) not in KEYLESS:
+            fact = output.fact
+            source = b"%s/%d/%d" % (self.inbox.name.encode(), self.number, fact.offset if fact else self.core.applied)
+            trace = fact.trace if fact else None
+            head = headers.of(output.record, self.core.role.name, _time_of(output.record), source, trace)
+        metrics.OUTPUTS.labels(self.core.role.name, output.topic).inc()
+        self._outbox().add(topic, partition, output.key, output.value, head)
+
+    def _set_aside(self, aside: SetAside, r: Any) -> None:
+        metrics.DEAD_LETTERS.labels(self.core.role.name, aside.stage).inc()
+        self.runtime.log.warning(
+            "set aside", partition=self.name, offset=r.offset, stage=aside.stage, error=aside.error, why=aside.message
+        )
+        head = dead_letter_headers(self.inbox.name, self.number, r.offset, aside.stage, aside.error, aside.message)
+        value = r.value
+        # A compacted or tombstoning reader must not take a null value for a deletion: it stays null, the headers say why.
+        self._outbox().add(self.runtime.topic(self.inbox.dead), self.number, r.key, value, [*r.headers, *head])
+        self.limit.failed()
+
+    def _outbox(self) -> Outbox:
+        if self.outbox is None:
+            raise Fenced(f"{self.name}: no longer ours")
+        return self.outbox
+
+    async def append(self, record: Record) -> None:
+        """Append a Tick or a WriterExcused of ours to this very inbox partition, and seal."""
+        async with self.lock:
+            await self._begin()
+            self._outbox().add(self.runtime.topic(self.inbox.name), self.number, None, codec.encode(record), [])
+        await self.seal()
+
+    # --- checkpoints --------------------------------------------------------------------------------------------
+
+    def due(self, now: float, interval: float, idle: float) -> bool:
+        """Whether the open transaction should be sealed: at its interval, or earlier when nothing more comes."""
+        return self.open and (now - self.since >= interval or now - self.busy >= idle)
+
+    async def seal(self) -> None:
+        """Outputs, changelog and progress become one; nothing when no transaction is open."""
+        async with self.lock:
+            if not self.open or self.producer is None:
+                return
+            started = wall.monotonic()
+            for output in self.core.ticks():
+                self._write(output)
+            changelog = self.runtime.topic(self.core.role.changelog)
+            outbox = self._outbox()
+            if isinstance(self.core, FoldCore):
+                for key in sorted(self.core.touched):
+                    record = self.core.state.get(key)
+                    value = None if record is None else self._pack(record)
+                    outbox.add(changelog, self.number, key.encode(), value, [])
+                metrics.STATE.labels(self.core.role.name, str(self.number)).set(len(self.core.state))
+            outbox.add(changelog, self.number, PROGRESS, self._pack_progress(self.core.progress()), [])
+            try:
+                await outbox.delivered()
+                await self.producer.commit_transaction()
+            except (KafkaError, ConnectionError) as error:
+                raise translate(error, f"{self.name}: sealing a checkpoint") from error
+            if isinstance(self.core, FoldCore):
+                self.core.touched.clear()
+            self.open = False
+            self.sealed, self.sealed_time = self.core.applied, self.core.clock.time
+            metrics.CHECKPOINT_SECONDS.labels(self.core.role.name).observe(wall.monotonic() - started)
+
+
+_NOTHING = Tick(clock="event", time=0, role="", partition=0)
+
+
+def _trace(found: Any) -> bytes | None:
+    return next((value for name, value in found if name == headers.TRACE), None)
+
+
+def _time_of(record: Record) -> int:
+    if isinstance(record, ClassifiedMention):
+        return record.mention.created_at
+    for name in ("time", "created_at", "observed_at", "minute", "at"):
+        value = getattr(record, name, None)
+        if value is not None:
+            return int(value)
+    return 0
+
+
+async def _read(reader: AIOKafkaConsumer, tp: TopicPartition, end: int) -> dict[bytes, bytes]:
+    """The newest value by key of a compacted partition."""
+    newest: dict[bytes, bytes] = {}
+    reader.assign([tp])
+    await reader.seek_to_beginning(tp)
+    while await reader.position(tp) < end:
+        for record in (await reader.getmany(tp, timeout_ms=200, max_records=50_000)).get(tp, ()):
+            if record.value is None:
+                newest.pop(record.key, None)
+            else:
+                newest[record.key] = record.value
+    return newest
+
+
+async def _outbox_records(reader: AIOKafkaConsumer, tp: TopicPartition, start: int, end: int) -> Any:
+    reader.assign([tp])
+    reader.seek(tp, start)
+    while await reader.position(tp) < end:
+        for r in (await reader.getmany(tp, timeout_ms=200, max_records=50_000)).get(tp, ()):
+            source = next((v for k, v in r.headers if k == headers.SOURCE), b"")
+            offset = int(source.rpartition(b"/")[2] or -1)
+            yield codec.decode(r.value), offset
+
+

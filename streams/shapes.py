@@ -1,0 +1,171 @@
+"""The words that a pipeline is written in: topics, roles, and the three shapes a role can have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from agents.decider import At, Decider
+from schemas.keys import KEYS
+from schemas.records import PolicyChanged, Record, Tick
+
+DAY = 86_400_000
+MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A Kafka topic and what may stand in it."""
+
+    name: str
+    records: tuple[type[Record], ...]
+    key: str
+    """Name of a key in `schemas.keys.KEYS`."""
+    kept: int | None = 30 * DAY
+    """ms; None: compacted."""
+    public: bool = True
+    limit: int = MIB
+    """Bytes a record may have."""
+    partitions: int | None = None
+    """None: as many as the setting says."""
+
+    @property
+    def dead(self) -> str:
+        """Where its records go that cannot be handled."""
+        return f"{self.name}.dead"
+
+
+class Stage(Protocol):
+    """What a Batch runs for one inbox partition: records in, records out, no decision between records."""
+
+    dropped: int
+    """Repeated records dropped so far."""
+
+    def recall(self, record: Record, offset: int, time: int) -> None:
+        """Take back what an earlier run has written: a record of the outbox's tail, oldest first.
+
+        offset: the inbox offset that it came from. time: ms, the partition's time then.
+        """
+        ...
+
+    def recalls(self) -> int:
+        """How many records of the tail are enough at most."""
+        ...
+
+    def run(self, facts: Sequence[tuple[Record, int]], at: At) -> list[Record | Exception | None]:
+        """One result for each (record, offset): what follows, why it is set aside, or None when dropped."""
+        ...
+
+    def tick(self, time: int) -> list[Record]:
+        """Records that stand before the Tick of this time (ms)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch of records in, records out."""
+
+    stage: Callable[[int], Stage]
+    """Makes the stage of an inbox partition."""
+    outbox: str
+    """The topic whose partitions mirror the inbox's: time and order are handed on in place."""
+
+
+@dataclass(frozen=True)
+class Fold:
+    """A pure Decider over its inbox."""
+
+    decider: Callable[[], Decider]
+
+
+@dataclass(frozen=True)
+class Sink:
+    """A batch in, an idempotent write out."""
+
+    make: Callable[[Any], Any]
+    """Makes the sink from the settings."""
+
+
+@dataclass(frozen=True)
+class Role:
+    """A consumer group with one job."""
+
+    name: str
+    shape: Batch | Fold | Sink
+    reads: tuple[str, ...]
+    """Topics; a deciding role has one, its inbox."""
+    writes: tuple[str, ...] = ()
+
+    @property
+    def inbox(self) -> str:
+        """The one topic that a deciding role reads."""
+        return self.reads[0]
+
+    @property
+    def decides(self) -> bool:
+        """Whether it has a state and writes topics."""
+        return not isinstance(self.shape, Sink)
+
+    @property
+    def changelog(self) -> str:
+        """Where its progress and state are kept."""
+        return f"{self.name}.changelog"
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """The whole flow."""
+
+    topics: tuple[Topic, ...]
+    roles: tuple[Role, ...]
+    clock_role: str = "clock"
+    """The name under which Ticks of the first topic are written."""
+    _topics: dict[str, Topic] = field(init=False, repr=False)
+    _roles: dict[str, Role] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Index by name."""
+        object.__setattr__(self, "_topics", {t.name: t for t in self.topics})
+        object.__setattr__(self, "_roles", {r.name: r for r in self.roles})
+
+    def topic(self, name: str) -> Topic:
+        """The topic of that name; a `.dead` one holds anything."""
+        return self._topics[name]
+
+    def role(self, name: str) -> Role:
+        """The role of that name; KeyError if there is none."""
+        return self._roles[name]
+
+    def inboxes(self) -> list[str]:
+        """The topics that deciding roles read, in the order of the flow."""
+        return [role.inbox for role in self.roles if role.decides]
+
+    def routes(self, role: Role) -> dict[type[Record], list[tuple[Topic, Callable[[Any], bytes]]]]:
+        """For each record that a role may write: the topics that list it, with the function of their key."""
+        found: dict[type[Record], list[tuple[Topic, Callable[[Any], bytes]]]] = {}
+        for name in role.writes:
+            topic = self.topic(name)
+            for record in topic.records:
+                found.setdefault(record, []).append((topic, KEYS[topic.key]))
+        return found
+
+    def hands_on(self, role: Role, record: type[Record]) -> list[Topic]:
+        """The topics to whose every partition a role hands Ticks or policy changes on."""
+        mirror = role.shape.outbox if isinstance(role.shape, Batch) else None
+        return [t for t in map(self.topic, role.writes) if record in t.records and t.name != mirror]
+
+    def writers(self, inbox: str, number: int, partitions: Callable[[str], int]) -> frozenset[tuple[str, int]]:
+        """(role, its inbox partition) of all whose Ticks stand in a partition of an inbox."""
+        found: set[tuple[str, int]] = set()
+        if inbox == self.roles[0].inbox:
+            found.add((self.clock_role, number))
+        for role in self.roles:
+            if role.decides and inbox in role.writes and Tick in self.topic(inbox).records:
+                mirrored = isinstance(role.shape, Batch) and role.shape.outbox == inbox
+                numbers: Iterable[int] = [number] if mirrored else range(partitions(role.inbox))
+                found.update((role.name, n) for n in numbers)
+        return frozenset(found)
+
+
+CONTROL: tuple[type[Record], ...] = (Tick, PolicyChanged)

@@ -1,0 +1,219 @@
+"""Sink: batches of several topics to one receiver, each with its own consumer group; a slow one holds up only itself."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time as wall
+from collections.abc import Callable
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from faust.types import TP
+
+from schemas import codec
+from schemas.codec import WireError
+from schemas.records import Record, Tick
+from sinks.port import Item, Refused, Sink, SinkError, Unreachable
+from streams import metrics
+from streams.deadletters import DeadLetterLimit, dead_letter_headers
+from streams.errors import Misconfigured, Stop
+from streams.partition import translate
+from streams.shapes import Pipeline, Role
+from streams.worker import Hooks, RoleWorker, WorkerSettings
+
+_MOST_ITEMS = 5_000
+_MOST_WAITING = 20_000
+_RETRY_MOST_S = 30.0
+_RELEASE_S = 5.0
+
+
+class SinkWorker(RoleWorker):
+    """Runs a Sink: one write at a time, in a thread; what cannot be written now is tried again for as long as it takes."""
+
+    def __init__(self, pipeline: Pipeline, role: Role, settings: WorkerSettings, hooks: Hooks, sink: Sink) -> None:
+        super().__init__(pipeline, role, settings, hooks)
+        self.sink = sink
+        self.down: str | None = None
+        """Why the receiver cannot be reached; None when it can."""
+        self._waiting: list[tuple[TP, Any]] = []
+        self._news, self._room, self._idle = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._room.set()
+        self._idle.set()
+        self._owned: set[TP] = set()
+        self._applied: dict[TP, int] = {}
+        self._times: dict[TP, int] = {}
+        self._limits: dict[TP, DeadLetterLimit] = {}
+        self._producer: AIOKafkaProducer | None = None
+
+    async def prepare(self) -> None:
+        """Open the sink, and a producer for dead letters."""
+        self._producer = AIOKafkaProducer(bootstrap_servers=self.settings.kafka, enable_idempotence=True, max_request_size=4 << 20)
+        await self._producer.start()
+        await self._persist(self.sink.open)
+
+    async def _persist(self, work: Callable[[], Any]) -> Any:
+        """Run blocking work in a thread, again and again while the receiver cannot be reached."""
+        delay = 0.2
+        while True:
+            try:
+                found = await asyncio.to_thread(work)
+            except Unreachable as error:
+                if self.down is None:
+                    self.log.warning("receiver not reached, trying on", why=str(error))
+                self.down = str(error)
+                metrics.SINK_RETRIES.labels(self.role.name).inc()
+                wait = error.after if error.after is not None else delay * random.uniform(0.5, 1.0)
+                delay = min(delay * 2, _RETRY_MOST_S)
+                if await self._stopped_within(wait):
+                    raise Stop(f"stopped while the receiver could not be reached: {error}") from error
+            except SinkError as error:
+                raise Misconfigured(str(error)) from error
+            else:
+                if self.down is not None:
+                    self.log.info("receiver reached again")
+                self.down = None
+                return found
+
+    async def _stopped_within(self, seconds: float) -> bool:
+        try:
+            await asyncio.wait_for(self._done.wait(), seconds)
+        except asyncio.TimeoutError:
+            return False
+        return True
+
+    def ready(self) -> str | None:
+        """Also: the receiver answers."""
+        return super().ready() or (f"receiver: {self.down}" if self.down else None)
+
+    # --- owning -------------------------------------------------------------------------------------------------
+
+    async def assigned(self, partitions: set[TP]) -> dict[TP, int | None]:
+        """Start where the sink says it stands, else where the group does."""
+        bare = {self.bare(tp): tp for tp in partitions}
+        known = await self._persist(lambda: self.sink.positions([(tp.topic, tp.partition) for tp in bare]))
+        self._owned = set(bare)
+        self._limits = {tp: DeadLetterLimit(f"{tp.topic}/{tp.partition}", self.settings.dead_share, self.settings.dead_window) for tp in bare}
+        self._applied = {}
+        self.rebalancing, self.assigned_once = False, True
+        metrics.PARTITIONS.labels(self.role.name).set(len(bare))
+        self.log.info("partitions owned", partitions=len(bare))
+        return {tp: known.get((own.topic, own.partition)) for own, tp in bare.items()}
+
+    async def revoked(self, partitions: set[TP]) -> None:
+        """Finish the write under way, forget what waits; the next owner reads it again."""
+        self.rebalancing = True
+        gone = {self.bare(tp) for tp in partitions}
+        self._owned -= gone
+        self._waiting = [(tp, r) for tp, r in self._waiting if tp not in gone]
+        try:
+            await asyncio.wait_for(self._idle.wait(), _RELEASE_S)
+        except asyncio.TimeoutError:
+            self.log.warning("a write is still under way; the next owner may do it again")
+
+    # --- the work -----------------------------------------------------------------------------------------------
+
+    async def take(self, tp: TP, records: list[Any]) -> None:
+        """Queue a batch; waits while too much is queued."""
+        if tp not in self._owned:
+            return
+        self._waiting += [(tp, r) for r in records]
+        self._news.set()
+        if len(self._waiting) >= _MOST_WAITING:
+            self._room.clear()
+            await self._room.wait()
+
+    def tasks(self) -> tuple[Callable[[], Any], ...]:
+        """The writer."""
+        return (self._writer,)
+
+    async def _writer(self) -> None:
+        while True:
+            await self._news.wait()
+            batch, self._waiting = self._waiting[:_MOST_ITEMS], self._waiting[_MOST_ITEMS:]
+            if not self._waiting:
+                self._news.clear()
+            if len(self._waiting) < _MOST_WAITING:
+                self._room.set()
+            if batch:
+                self._idle.clear()
+                try:
+                    await self._write(batch)
+                finally:
+                    self._idle.set()
+
+    async def _write(self, batch: list[tuple[TP, Any]]) -> None:
+        started = wall.monotonic()
+        items: list[Item] = []
+        bad: list[tuple[Item, str, str, str]] = []
+        for tp, r in batch:
+            item, wrong = self._item(tp, r)
+            if wrong is not None:
+                bad.append((item, "decode", "WireError", wrong))
+            elif isinstance(item.record, Tick):
+                self._times[tp] = max(item.record.time, self._times.get(tp, 0))
+            items.append(item)
+        refused: list[Refused] = await self._persist(lambda: self.sink.write(items))
+        bad += [(r.item, r.stage, r.error, r.message) for r in refused]
+        raw = {(tp.topic, tp.partition, r.offset): r for tp, r in batch} if bad else {}
+        for item, stage, error, message in bad:
+            await self._set_aside(raw[item.topic, item.partition, item.offset], item, stage, error, message)
+        for tp, r in batch:
+            if tp in self._owned:
+                self._applied[tp] = r.offset
+        metrics.FACTS.labels(self.role.name).inc(len(batch))
+        metrics.SINK_SECONDS.labels(self.role.name).observe(wall.monotonic() - started)
+
+    def _item(self, tp: TP, r: Any) -> tuple[Item, str | None]:
+        record: Record | None = None
+        wrong: str | None = None
+        tombstone = r.value is None and not tp.topic.endswith(".dead") and self.pipeline.topic(tp.topic).kept is None
+        if not tp.topic.endswith(".dead") and not tombstone:
+            try:
+                record = codec.decode(r.value)
+            except WireError as error:
+                wrong = str(error)
+        headers = dict(r.headers)
+        item = Item(topic=tp.topic, partition=tp.partition, offset=r.offset, key=r.key, record=record, headers=headers, stamp=r.timestamp)
+        return item, wrong
+
+    async def _set_aside(self, r: Any, item: Item, stage: str, error: str, message: str) -> None:
+        name = f"{item.topic}/{item.partition}"
+        if item.topic.endswith(".dead"):
+            raise Stop(f"{name}: the dead letter at offset {item.offset} itself was refused: {error}: {message}")
+        if self._producer is None:
+            raise Stop(f"{name}: no producer for dead letters")
+        metrics.DEAD_LETTERS.labels(self.role.name, stage).inc()
+        self.log.warning("set aside", partition=name, offset=item.offset, stage=stage, error=error, why=message)
+        head = dead_letter_headers(item.topic, item.partition, item.offset, stage, error, message)
+        try:
+            await self._producer.send_and_wait(
+                self.topic(f"{item.topic}.dead"), value=r.value, key=r.key, partition=item.partition, headers=[*r.headers, *head]
+            )
+        except KafkaError as failure:
+            raise translate(failure, f"{name}: writing a dead letter") from failure
+        limit = self._limits.get(TP(item.topic, item.partition))
+        if limit is not None:
+            limit.passed(1)
+            limit.failed()
+
+    def hints(self) -> dict[TP, tuple[int, str]]:
+        """What is written, and for a receiver without offsets of its own the place to start again."""
+        for tp, offset in self._applied.items():
+            metrics.APPLIED.labels(self.role.name, f"{tp.topic}/{tp.partition}").set(offset)
+        return {tp: (offset + 1, str(self._times.get(tp, 0))) for tp, offset in self._applied.items()}
+
+    async def let_go(self) -> None:
+        """Finish the write under way, tell the group, close."""
+        self._waiting = []
+        await asyncio.wait_for(self._idle.wait(), _RELEASE_S)
+        hints = {TP(self.topic(tp.topic), tp.partition): hint for tp, hint in self.hints().items()}
+        if hints and not self.rebalancing:
+            try:
+                await self.app.consumer.tell(hints)
+            except KafkaError as error:
+                self.log.warning("offsets not told; the last write may be done again", why=type(error).__name__)
+        await asyncio.to_thread(self.sink.close)
+        if self._producer is not None:
+            await self._producer.stop()

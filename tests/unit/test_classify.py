@@ -1,0 +1,230 @@
+"""Promises of the classifier: obvious posts, any string, the same answer everywhere, artefacts told apart."""
+
+import hashlib
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+from random import Random
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agents.classify.features import MAX_CHARS, features, tokens
+from agents.classify.model import ARTEFACTS, LABELS, LANGUAGES, Classification, Model, ModelError, artefact
+
+NEWEST = max(ARTEFACTS.glob("*.npz"))
+MODEL = Model.load(NEWEST)
+SIZE = NEWEST.stat().st_size
+
+OBVIOUS = [
+    ("en", "complaint", "Two hours on hold and nobody answers, this is the worst service ever"),
+    ("en", "complaint", "You lost my luggage again and your app keeps crashing. Terrible!"),
+    ("en", "question", "What time does the store open on Sunday?"),
+    ("en", "question", "Hi, can you tell me how I can change my seat?"),
+    ("en", "praise", "Thank you so much, your crew was amazing and I love this airline!"),
+    ("en", "praise", "Great job today, the best flight I have had. Thanks!"),
+    ("es", "complaint", "Llevo tres horas esperando y nadie me da una solución, qué vergüenza de servicio"),
+    ("es", "complaint", "Me habéis perdido la maleta y no contestáis, pésima atención"),
+    ("es", "question", "¿A qué hora sale el vuelo a Madrid?"),
+    ("es", "question", "Hola, ¿puedo llevar una mochila y una maleta de mano?"),
+    ("es", "praise", "Muchas gracias por todo, un trato excelente y la tripulación encantadora"),
+    ("es", "praise", "¡Enhorabuena por el gran servicio, sois los mejores!"),
+    ("pt", "complaint", "Comprei há um mês, o produto não chegou e ninguém responde. Péssimo atendimento"),
+    ("pt", "complaint", "Meu pedido veio com defeito e a empresa não resolve o problema"),
+    ("pt", "question", "Qual é o horário de funcionamento da loja?"),
+    ("pt", "question", "Como posso mudar o meu assento?"),
+    ("pt", "praise", "Adorei, chegou antes do prazo e o produto é ótimo, recomendo"),
+    ("pt", "praise", "Muito obrigado pelo excelente atendimento!"),
+]
+
+# Lone surrogates are as likely as all other characters together, which st.text() would hardly ever draw.
+any_string = st.lists(st.characters() | st.characters(categories=["Cs"])).map("".join)
+any_tag = st.sampled_from(["", "und", "es", "pt-BR", "EN_us", "fr", "-"]) | any_string
+any_post = st.tuples(any_string | st.sampled_from([text for _, _, text in OBVIOUS]), any_tag)
+STRANGE = [
+    "",
+    "👍",
+    "\0",
+    "\ud83d",
+    "a\udfffb",
+    "مرحبا كيف حالك؟",
+    "\u202egniht",
+    "?" * 1_000_000,
+    "@" * 1_000_000,
+    "é😀 " * 300_000,
+]
+
+
+def one(text: str, lang: str) -> Classification:
+    """The answer to a text that is alone in its batch."""
+    (answer,) = MODEL.classify([text], [lang])
+    return answer
+
+
+def resealed(directory: Path, **changed: object) -> Path:
+    """A copy of the newest artefact with other members."""
+    with np.load(NEWEST) as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    path = directory / "changed.npz"
+    np.savez(path, **(arrays | changed))
+    return path
+
+
+@pytest.mark.parametrize(("lang", "label", "text"), OBVIOUS)
+def test_an_obvious_post_gets_its_label_with_or_without_a_language_tag(
+    lang: str, label: str, text: str
+) -> None:
+    for tag in (lang, ""):
+        answer = one(text, tag)
+        assert (answer.label, answer.lang) == (label, lang)
+
+
+def test_the_post_s_own_tag_is_believed_if_it_names_a_known_language() -> None:
+    text = OBVIOUS[0][2]
+    tags = ["es", "es-MX", "pt_BR", "EN", "", "und", "fr", "est"]
+    assert [one(text, tag).lang for tag in tags] == ["es", "es", "pt", "en", "en", "en", "en", "en"]
+
+
+@given(any_post)
+def test_any_string_is_classified_with_sound_probabilities(post: tuple[str, str]) -> None:
+    answer = one(*post)
+    assert answer.lang in LANGUAGES
+    assert all(0 <= probability <= 1 for probability in answer.probabilities)
+    assert sum(answer.probabilities) == pytest.approx(1, abs=1e-3)
+    assert answer.confidence == max(answer.probabilities)
+    assert answer.label == LABELS[answer.probabilities.index(answer.confidence)]
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("text", STRANGE, ids=range(len(STRANGE)))
+def test_strange_and_very_long_texts_are_classified_soon(text: str) -> None:
+    assert one(text, "").label in LABELS
+
+
+def test_what_follows_the_limit_of_length_changes_nothing() -> None:
+    text = "word " * (MAX_CHARS // 5)
+    assert features(text + "awful") == features(text)
+    assert features(text[5:] + "awful") != features(text)
+
+
+def test_no_texts_give_no_answers_and_a_missing_tag_is_an_error() -> None:
+    assert MODEL.classify([], []) == []
+    with pytest.raises(ValueError, match="shorter"):
+        MODEL.classify(["a", "b"], ["en"])
+
+
+@given(st.lists(any_post, max_size=20), st.randoms(use_true_random=False))
+@settings(deadline=None)
+def test_a_post_gets_the_same_answer_in_any_batch_and_order(
+    posts: list[tuple[str, str]], random: Random
+) -> None:
+    alone = [one(*post) for post in posts]
+    order = list(range(len(posts)))
+    random.shuffle(order)
+    together = MODEL.classify([posts[at][0] for at in order], [posts[at][1] for at in order])
+    assert together == [alone[at] for at in order]
+
+
+def test_a_new_process_gives_the_same_answers_whatever_its_hash_seed() -> None:
+    texts = [text for _, _, text in OBVIOUS] + ["", "👍"]
+    program = (
+        "import sys, msgspec; from pathlib import Path; from agents.classify.model import Model\n"
+        "texts = msgspec.json.decode(sys.stdin.buffer.read())\n"
+        "answers = Model.load(Path(sys.argv[1])).classify(texts, [''] * len(texts))\n"
+        "sys.stdout.buffer.write(msgspec.json.encode(answers))"
+    )
+    here = msgspec.json.encode(MODEL.classify(texts, [""] * len(texts)))
+    for seed in ("1", "2"):
+        there = subprocess.run(
+            [sys.executable, "-c", program, str(NEWEST)],
+            input=msgspec.json.encode(texts),
+            capture_output=True,
+            check=True,
+            timeout=60,
+            cwd=Path(__file__).parents[2],
+            env={"PYTHONHASHSEED": seed},
+        )
+        assert there.stdout == here
+
+
+def test_accents_case_stretched_letters_handles_links_and_numbers_are_folded() -> None:
+    folded = tokens("@ana NÃO funcionaaaa, don\u2019t! https://example.com/a?b 24h")
+    assert folded == tokens("@ben nao funciona dont ! http://example.org 7 h")
+    assert b"nao" in folded and b"!" in folded
+
+
+def test_a_missing_artefact_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "none.npz"
+    with pytest.raises(ModelError, match=str(path)):
+        Model.load(path)
+
+
+@given(
+    at=st.integers(0, SIZE - 1) | st.integers(0, 500) | st.integers(SIZE - 1500, SIZE - 1),
+    flip=st.integers(1, 255),
+)
+@settings(deadline=None)
+def test_a_damaged_byte_gives_a_model_error_that_names_the_file_or_changes_no_answer(
+    tmp_path_factory: pytest.TempPathFactory, at: int, flip: int
+) -> None:
+    content = bytearray(NEWEST.read_bytes())
+    content[at] ^= flip
+    path = tmp_path_factory.getbasetemp() / "damaged.npz"
+    path.write_bytes(content)
+    texts = [text for _, _, text in OBVIOUS]
+    try:
+        answers = Model.load(path).classify(texts, [""] * len(texts))
+    except ModelError as error:
+        assert str(path) in str(error)
+    else:
+        assert answers == MODEL.classify(texts, [""] * len(texts))
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"no archive", NEWEST.read_bytes()[:-1000], NEWEST.read_bytes()[:1000]]
+)
+def test_a_file_that_is_no_whole_artefact_is_named(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "broken.npz"
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=f"{path} is damaged"):
+        Model.load(path)
+
+
+def test_arrays_that_do_not_fit_together_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="arrays of es do not fit"):
+        Model.load(resealed(tmp_path, es_weights=np.zeros((3, 4), np.int16)))
+    with pytest.raises(ModelError, match="other types"):
+        Model.load(resealed(tmp_path, pt_intercept=np.zeros(4, np.float32)))
+
+
+@pytest.mark.parametrize("part", ["format", "features"])
+def test_an_artefact_of_another_version_is_refused_as_such(part: str, tmp_path: Path) -> None:
+    with np.load(NEWEST) as archive:
+        meta = json.loads(archive["meta"].tobytes())
+    meta[part] += 1
+    path = resealed(tmp_path, meta=np.frombuffer(json.dumps(meta).encode(), np.uint8))
+    with pytest.raises(ModelError, match=f"{path} has format and features"):
+        Model.load(path)
+
+
+def test_a_model_s_hash_is_that_of_its_file_and_finds_it_again(tmp_path: Path) -> None:
+    content = NEWEST.read_bytes()
+    assert hashlib.sha256(content).hexdigest() == MODEL.hash
+    assert NEWEST.stem == MODEL.hash[:16]
+    assert artefact(MODEL.hash) == NEWEST
+    assert artefact(MODEL.hash[:16] + "0" * 48) is None
+    assert artefact(MODEL.hash, tmp_path) is None
+    (tmp_path / NEWEST.name).write_bytes(content[:-1])
+    assert artefact(MODEL.hash, tmp_path) is None
+
+
+def test_the_artefact_is_small_and_says_where_it_comes_from() -> None:
+    assert NEWEST.stat().st_size < 5_000_000
+    with np.load(io.BytesIO(NEWEST.read_bytes())) as archive:
+        meta = json.loads(archive["meta"].tobytes())
+    assert meta["sources"] and set(LANGUAGES) < set(meta["metrics"])

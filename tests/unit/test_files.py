@@ -1,0 +1,604 @@
+"""Reading JSON lines and CSV into records, and writing a record back as its line."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+from typing import Any, get_args
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas import files, ids, records
+from schemas.files import FileError, dump, line_of, parse_line, read
+
+MENTION = {
+    "type": "mention",
+    "brand": "andina",
+    "channel": "twitter",
+    "native_id": "123",
+    "author_id": "u1",
+    "text": "hola",
+    "created_at": "2026-11-20T14:03:00Z",
+}
+AT = 1_795_183_380_000
+HEADER = "brand,channel,native_id,author_id,text,created_at"
+
+
+def line(**changed: Any) -> Any:
+    """A good mention's record, with fields changed or, when None, left out."""
+    fields = {k: v for k, v in (MENTION | changed).items() if v is not None}
+    return parse_line(msgspec.json.encode(fields), file="f.jsonl", number=7).record
+
+
+def csv_file(folder: Path, text: str) -> Path:
+    path = folder / "f.csv"
+    path.write_bytes(text.encode())
+    return path
+
+
+def test_a_mention_gets_its_defaults_its_ids_and_its_place() -> None:
+    """A mention with the required fields only is whole."""
+    read_line = parse_line(msgspec.json.encode(MENTION))
+    assert (read_line.at, read_line.topic, read_line.number) == (AT, "mentions", 1)
+    assert read_line.record == records.Mention(
+        id=ids.mention("andina", "twitter", "123"),
+        post_id=ids.post("twitter", "123"),
+        brand="andina",
+        channel="twitter",
+        author_id="u1",
+        native_id="123",
+        created_at=AT,
+        text="hola",
+    )
+
+
+@pytest.mark.parametrize("field", ["brand", "channel", "native_id", "author_id", "text", "created_at"])
+def test_a_missing_required_field_is_named(field: str) -> None:
+    """Whoever left a field out reads the file, the line and the field."""
+    with pytest.raises(FileError, match=rf"^f\.jsonl:7: {field}: is missing"):
+        line(**{field: None})
+
+
+def test_the_received_time_orders_before_the_created_time() -> None:
+    """Play goes by when the producer got the record."""
+    raw = msgspec.json.encode(MENTION | {"received_at": "2026-11-20T14:05:00.250Z"})
+    assert parse_line(raw).at == AT + 120_250
+
+
+@pytest.mark.parametrize(
+    ("fields", "topic", "at", "record_id"),
+    [
+        (
+            {
+                "type": "reply",
+                "brand": "b",
+                "channel": "c",
+                "native_id": "9",
+                "author_id": "u",
+                "created_at": "T",
+            },
+            "mentions",
+            AT,
+            ids.reply("b", "c", "9"),
+        ),
+        (
+            {
+                "type": "action",
+                "brand": "b",
+                "channel": "c",
+                "author_id": "u",
+                "action_id": "a1",
+                "action": "resolve",
+                "created_at": "T",
+            },
+            "mentions",
+            AT,
+            ids.action("b", "c", "a1"),
+        ),
+        (
+            {
+                "type": "update",
+                "brand": "b",
+                "channel": "c",
+                "native_id": "9",
+                "author_id": "u",
+                "observed_at": "T",
+                "deleted": True,
+            },
+            "mentions",
+            AT,
+            ids.make("update", "b", "c", AT, "9"),
+        ),
+        (
+            {
+                "type": "operator",
+                "desk": "care",
+                "operator": "o7",
+                "came": "T",
+                "until": "2026-11-20T22:00:00Z",
+            },
+            "desk",
+            AT,
+            ids.make("operator", "care", "o7", AT, "came"),
+        ),
+        (
+            {"type": "operator", "desk": "care", "operator": "o7", "left": "T"},
+            "desk",
+            AT,
+            ids.make("operator", "care", "o7", AT, "left"),
+        ),
+        (
+            {"type": "crisis", "brand": "b", "change": "open", "by": "ana", "reason": "guitar", "at": "T"},
+            "volumes",
+            AT,
+            ids.make("crisis", "b", AT, "open"),
+        ),
+        (
+            {"type": "contacts", "brand": "b", "source": "calls", "minute": "T", "count": 12},
+            "volumes",
+            AT,
+            ids.make("contacts", "b", "calls", AT),
+        ),
+    ],
+)
+def test_every_type_goes_to_its_topic_with_its_id(
+    fields: dict[str, Any], topic: str, at: int, record_id: str
+) -> None:
+    """Each type of line becomes its record, in its place."""
+    whole = {k: "2026-11-20T14:03:00Z" if v == "T" else v for k, v in fields.items()}
+    got = parse_line(msgspec.json.encode(whole))
+    assert (got.topic, got.at, got.record.id) == (topic, at, record_id)  # type: ignore[attr-defined]
+    assert line_of(got.record) == whole
+
+
+@pytest.mark.parametrize(
+    ("name", "clean"), [("Virgin America", "virgin-america"), (" US-Airways ", "us-airways"), ("a_1", "a_1")]
+)
+def test_brand_and_channel_are_lower_cased_with_hyphens(name: str, clean: str) -> None:
+    """People's spelling of a brand becomes its name."""
+    assert (line(brand=name).brand, line(channel=name).channel) == (clean, clean)
+
+
+@pytest.mark.parametrize("name", ["a|b", "avión", "a.b", "", "a/b", "a\tb"])
+def test_any_other_character_in_a_brand_is_refused(name: str) -> None:
+    """A brand is part of a key, so its characters are few."""
+    with pytest.raises(FileError, match=r"^f\.jsonl:7: brand: .*a-z"):
+        line(brand=name)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-11-20T14:03:00Z",
+        "2026-11-20t14:03:00z",
+        "2026-11-20 14:03:00Z",
+        "2026-11-20T09:03:00-05:00",
+        "2026-11-20 09:03:00 -0500",
+        "2026-11-20T14:03:00.0004+00:00",
+        "2026-11-20T14:02:60Z",
+    ],
+)
+def test_times_are_read_in_their_usual_spellings(text: str) -> None:
+    """RFC 3339, a space for the T, a space before the offset, an offset without a colon, a leap second."""
+    assert line(created_at=text).created_at == AT
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("2026-11-20T14:03:00", "has no offset"),
+        ("2026-11-20", "is no time such as"),
+        ("20/11/2026 14:03", "is no time such as"),
+        ("2026-13-20T14:03:00Z", "is no time: month"),
+        ("2026-11-20T14:03:00+99:00", "is no time"),
+        ("1969-12-31T23:59:59Z", "between 1970 and 2099"),
+        ("2100-01-01T00:00:00Z", "between 1970 and 2099"),
+        ("9999-12-31T23:59:59Z", "between 1970 and 2099"),
+        ("", "is no time such as"),
+        (1795183380, "is a number, not text"),
+        (True, "is true or false, not text"),
+    ],
+)
+def test_what_is_no_time_is_told_with_its_reason(text: Any, why: str) -> None:
+    """A time that cannot be used never becomes another time."""
+    with pytest.raises(FileError, match=f"^f.jsonl:7: created_at: .*{why}"):
+        line(created_at=text)
+
+
+def test_a_time_format_reads_other_times_as_utc_where_they_have_no_offset() -> None:
+    """--time-format takes the place of RFC 3339, and its faults are told."""
+    raw = msgspec.json.encode(MENTION | {"created_at": "20/11/2026 14:03"})
+    assert parse_line(raw, time_format="%d/%m/%Y %H:%M").at == AT
+    raw = msgspec.json.encode(MENTION | {"created_at": "20/11/2026 09:03 -0500"})
+    assert parse_line(raw, time_format="%d/%m/%Y %H:%M %z").at == AT
+    with pytest.raises(FileError, match="created_at: .*does not match format.*--time-format"):
+        parse_line(raw, time_format="%Y")
+    with pytest.raises(FileError, match="created_at: .*1970"):
+        parse_line(msgspec.json.encode(MENTION | {"created_at": "14:03"}), time_format="%H:%M")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "why"),
+    [
+        ("reach", "180", "is text, not a whole number"),
+        ("reach", 1.5, "is a number, not a whole number"),
+        ("reach", -1, "not a count"),
+        ("reach", 2**63, "not a count"),
+        ("reach", True, "is true or false"),
+        ("promoted", 1, "is a number, not true or false"),
+        ("promoted", "yes", "is text, not true or false"),
+        ("kind", "tweet", "'tweet' is not known: use one of post, comment"),
+        ("visibility", 7, "is a number, not text"),
+        ("native_id", 123, "is a number, not text"),
+        ("native_id", "", "is empty"),
+        ("text", 5, "is a number, not text"),
+        ("text", ["a"], "is a list, not text"),
+        ("author_name", {"a": 1}, "is an object, not text"),
+        ("mood", "bad", "no such field"),
+        ("id", "x", "no such field"),
+        ("type", "tweet", "'tweet' is not known: use one of mention, reply"),
+        ("type", 3, "'3' is not known"),
+    ],
+)
+def test_a_wrong_value_is_told_with_file_line_and_field(field: str, value: Any, why: str) -> None:
+    """Nothing is guessed: what is of the wrong type is an error at its place."""
+    with pytest.raises(FileError, match=f"^f.jsonl:7: {field}: .*{why}"):
+        line(**{field: value})
+
+
+def test_an_error_never_quotes_a_text_or_an_author() -> None:
+    """Texts and authors stay out of logs."""
+    for fields in (
+        {"text": ["my secret"]},
+        {"author_id": ["my secret"]},
+        {"author_name": 5, "text": "my secret"},
+    ):
+        with pytest.raises(FileError) as caught:
+            line(**fields)
+        assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("raw", "why"),
+    [
+        (b'{"type": "mention",, }', "column 20: not JSON: .*"),
+        (b'{"type": "mention"', "column 19: not JSON: .*"),
+        (b'{"reach": NaN}', "column 11: NaN is not JSON"),
+        (b'{"reach": -Infinity}', "column 12: -Infinity is not JSON"),
+        (b'{"reach": ' + b"9" * 5000 + b"}", "column 1: Exceeds"),
+        (b'{"text": "\xff"}', "column 11: not UTF-8"),
+        (b"[" * 100_000, "column 1: nested too deep"),
+        (b"[1]", "is a list, not an object"),
+        (b'"a"', "is text, not an object"),
+    ],
+)
+def test_broken_json_is_told_with_line_and_column(raw: bytes, why: str) -> None:
+    """Whoever mends the file finds the place."""
+    with pytest.raises(FileError, match=f"^f.jsonl:7: {why}"):
+        parse_line(raw, file="f.jsonl", number=7)
+
+
+def test_lone_surrogates_become_the_replacement_character_and_nul_stays() -> None:
+    """A text that no encoder takes is kept as far as it can be."""
+    raw = msgspec.json.encode(MENTION).replace(b"hola", rb"a\ud800b\u0000c\ud83d\ude00\udc00")
+    assert parse_line(raw).record.text == "a\ufffdb\0c\U0001f600\ufffd"  # type: ignore[attr-defined]
+
+
+def test_empty_texts_are_kept_and_null_is_not_given() -> None:
+    """Empty words are words; null is a field left out."""
+    assert line(text="").text == ""
+    raw = msgspec.json.encode(MENTION | {"reach": None, "in_reply_to": ""})
+    got = parse_line(raw).record
+    assert (got.reach, got.in_reply_to) == (None, None)  # type: ignore[attr-defined]
+    with pytest.raises(FileError, match="text: is missing"):
+        parse_line(msgspec.json.encode(MENTION | {"text": None}))
+
+
+@pytest.mark.parametrize(
+    ("action", "missing"),
+    [("relabel", "native_id"), ("no_reply", "native_id"), ("transfer", "desk"), ("mute", "until")],
+)
+def test_an_action_without_what_it_needs_is_refused(action: str, missing: str) -> None:
+    """A relabel says what, a transfer where to, a mute how long."""
+    fields = {
+        "brand": "b",
+        "channel": "c",
+        "author_id": "u",
+        "action_id": "1",
+        "created_at": MENTION["created_at"],
+    }
+    with pytest.raises(FileError, match=f":1: {missing}: is missing: {action} needs it"):
+        parse_line(msgspec.json.encode({"type": "action", "action": action, **fields}))
+
+
+@pytest.mark.parametrize(
+    ("times", "field"),
+    [
+        ({}, "came"),
+        ({"came": "2026-11-20T14:03:00Z", "left": "2026-11-20T15:03:00Z"}, "left"),
+        ({"came": "2026-11-20T14:03:00Z", "until": "2026-11-20T14:03:00Z"}, "until"),
+    ],
+)
+def test_an_operator_line_says_one_thing_and_ends_after_it_starts(times: dict[str, str], field: str) -> None:
+    """A shift that cannot be is refused."""
+    with pytest.raises(FileError, match=f":1: {field}: "):
+        parse_line(msgspec.json.encode({"type": "operator", "desk": "care", "operator": "o1", **times}))
+
+
+def test_contacts_count_a_whole_minute() -> None:
+    """The minute is part of the count's identity."""
+    fields = {
+        "type": "contacts",
+        "brand": "b",
+        "source": "calls",
+        "count": 1,
+        "minute": "2026-11-20T14:03:01Z",
+    }
+    with pytest.raises(FileError, match=":1: minute: is not the start of a minute"):
+        parse_line(msgspec.json.encode(fields))
+
+
+def test_json_lines_are_read_with_their_numbers_past_blank_lines_and_a_mark(tmp_path: Path) -> None:
+    """Blank lines and a byte order mark do no harm, a line without its newline neither."""
+    path = tmp_path / "f.jsonl"
+    one, two = (msgspec.json.encode(MENTION | {"native_id": n}) for n in ("1", "2"))
+    path.write_bytes(b"\xef\xbb\xbf" + one + b"\r\n\n  \n" + two)
+    assert [(x.number, x.record.native_id) for x in read(path)] == [(1, "1"), (4, "2")]  # type: ignore[attr-defined]
+
+
+def test_a_hyphen_reads_json_lines_from_the_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`-` makes a pipe."""
+    stdin = io.TextIOWrapper(io.BytesIO(msgspec.json.encode(MENTION) + b"\n{}\n"))
+    monkeypatch.setattr(sys, "stdin", stdin)
+    got = read(Path("-"))
+    assert next(got).at == AT
+    with pytest.raises(FileError, match="^-:2: brand: is missing"):
+        next(got)
+
+
+def test_reading_is_lazy(tmp_path: Path) -> None:
+    """A fault further on does not hide the lines before it."""
+    path = tmp_path / "f.ndjson"
+    path.write_bytes(msgspec.json.encode(MENTION) + b"\nbroken\n")
+    got = read(path)
+    assert next(got).number == 1
+    with pytest.raises(FileError, match=r"f\.ndjson:2: column 1: not JSON"):
+        next(got)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    """Neither a missing file nor an unknown ending is a traceback from elsewhere."""
+    with pytest.raises(FileError, match=r"none\.csv: cannot be read: No such file"):
+        list(read(tmp_path / "none.csv"))
+    with pytest.raises(FileError, match=r"f\.xlsx: ending '\.xlsx' is not known"):
+        read(tmp_path / "f.xlsx")
+
+
+def test_csv_cells_become_values_and_an_empty_cell_is_not_given(tmp_path: Path) -> None:
+    """Numbers and booleans are written as text; what is empty has its default, but a text may be empty."""
+    text = f"{HEADER},reach,promoted,author_name\nandina,twitter,1,u1,,2026-11-20T14:03:00Z,180,TRUE,\n"
+    record = next(read(csv_file(tmp_path, text))).record
+    assert record == line(native_id="1", text="", reach=180, promoted=True)
+    text = f"{HEADER},reach,promoted\nandina,twitter,1,u1,a,2026-11-20T14:03:00Z,,0\n"
+    assert next(read(csv_file(tmp_path, text))).record == line(native_id="1", text="a")
+
+
+def test_csv_texts_are_byte_equal_and_rows_are_numbered_by_their_first_line(tmp_path: Path) -> None:
+    """Newlines, quotes, NUL and spaces of a quoted text stay as they are."""
+    texts = ['a\r\nb\n\nc\rd "quoted", e  ', "\0 ñandú \U0001f3b8\u2028", " x "]
+    rows = "".join(
+        f'andina,twitter,{n},u1,"{t.replace(chr(34), chr(34) * 2)}",2026-11-20T14:03:00Z\r\n'
+        for n, t in enumerate(texts)
+    )
+    got = list(read(csv_file(tmp_path, f"\ufeff{HEADER}\r\n{rows}")))
+    assert [x.record.text for x in got] == texts  # type: ignore[attr-defined]
+    assert [x.number for x in got] == [2, 7, 8]
+
+
+def test_csv_columns_are_mapped_and_constants_win(tmp_path: Path) -> None:
+    """A foreign file is read by naming its columns; one column may serve two fields."""
+    text = "tweet_id,native_id,name,channel,text,when,extra\n55,no,ana,fax,hola,2026-11-20 14:03:00 +0000,x\n"
+    options: dict[str, Any] = {
+        "map": {"native_id": "tweet_id", "author_id": "name", "author_name": "name", "created_at": "when"},
+        "set": {"brand": "Andina", "channel": "twitter", "reach": "5", "desk": "care"},
+    }
+    path = csv_file(tmp_path, text)
+    record = next(read(path, ignore_unknown=True, **options)).record
+    assert record == line(native_id="55", author_id="ana", author_name="ana", reach=5)
+    with pytest.raises(FileError, match=r"f\.csv:1: extra: no record has such a field"):
+        next(read(path, **options))
+    with pytest.raises(FileError, match=r"f\.csv:1: url: --map: no column 'link'"):
+        next(read(path, map={"url": "link"}))
+    with pytest.raises(FileError, match=r"f\.csv: --set mood: no record has this field"):
+        read(path, set={"mood": "bad"})
+    with pytest.raises(FileError, match=r"f\.csv:2: reach: --set: 'many' is not a whole number"):
+        next(read(path, ignore_unknown=True, map=options["map"], set={"reach": "many"}))
+
+
+def test_csv_rows_of_several_types_share_a_header(tmp_path: Path) -> None:
+    """A row's type says what it is; cells of the other types stay empty."""
+    text = (
+        f"type,{HEADER},desk,operator,came,languages\n"
+        ",andina,twitter,1,u1,hola,2026-11-20T14:03:00Z,,,,\n"
+        "operator,,,,,,,care,o1,2026-11-20T14:03:00Z,es pt\n"
+    )
+    mention, operator = read(csv_file(tmp_path, text))
+    assert mention.record == line(native_id="1")
+    assert operator.record.languages == ["es", "pt"]  # type: ignore[attr-defined]
+    text = text.replace("operator,,,,,,,care", "operator,,,,u1,,,care")
+    with pytest.raises(FileError, match=r"f\.csv:3: author_id: a operator has no such field"):
+        list(read(csv_file(tmp_path, text)))
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "1: no header"),
+        (f"{HEADER}\na,b,c\n", "2: 3 cells, but the header has 6"),
+        (f'{HEADER}\na,b,1,u,"open,2026-11-20T14:03:00Z\n', "2: not CSV: unexpected end of data"),
+        (f'{HEADER}\na,b,1,u,"x"y,2026-11-20T14:03:00Z\n', "2: not CSV: "),
+        (f"{HEADER},text\n", "1: text: two columns have this name"),
+        (f"{HEADER}\n\na,b,1,u,x,soon\n", "3: created_at: 'soon' is no time"),
+        (f"{HEADER},reach\na,b,1,u,x,2026-11-20T14:03:00Z,many\n", "2: reach: 'many' is not a whole number"),
+        (
+            f"{HEADER},promoted\na,b,1,u,x,2026-11-20T14:03:00Z,si\n",
+            "2: promoted: is text, not true or false",
+        ),
+    ],
+)
+def test_broken_csv_is_told_with_its_line(tmp_path: Path, text: str, why: str) -> None:
+    """A row that cannot be read is found by its number."""
+    with pytest.raises(FileError, match=f"f.csv:{why}"):
+        list(read(csv_file(tmp_path, text)))
+
+
+def test_csv_in_another_encoding_is_told_with_its_field(tmp_path: Path) -> None:
+    """Latin-1 is not silently mangled."""
+    path = tmp_path / "f.csv"
+    path.write_bytes(f"{HEADER}\na,b,1,u,año,2026-11-20T14:03:00Z\n".encode("latin-1"))
+    with pytest.raises(FileError, match=r"f\.csv:2: text: is not UTF-8"):
+        list(read(path))
+
+
+def test_a_text_as_large_as_a_record_fits_a_cell(tmp_path: Path) -> None:
+    """The reader's own limit lies above that of the log."""
+    text = "é" * 600_000
+    path = csv_file(tmp_path, f"{HEADER}\na,b,1,u,{text},2026-11-20T14:03:00Z\n")
+    assert next(read(path)).record.text == text  # type: ignore[attr-defined]
+
+
+def test_a_record_that_no_file_holds_has_no_line() -> None:
+    """What Netcenter decides is not input."""
+    with pytest.raises(TypeError, match="Tick has no line"):
+        dump(records.Tick(clock="event", time=0, role="clock", partition=0))
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+SOME = TEXT.filter(bool)
+NAMES = st.from_regex(r"[a-z0-9_-]{1,8}", fullmatch=True)
+TIMES = st.integers(0, 4_102_444_799_999)
+COUNTS = st.integers(0, 2**63 - 1)
+
+
+def optional(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.none() | strategy
+
+
+def known(literal: Any) -> st.SearchStrategy[Any]:
+    return st.sampled_from([word for word in get_args(literal) if word != "unknown"])
+
+
+MENTIONS = st.builds(
+    lambda **v: records.Mention(
+        id=ids.mention(v["brand"], v["channel"], v["native_id"]),
+        post_id=ids.post(v["channel"], v["native_id"]),
+        **v,
+    ),
+    brand=NAMES,
+    channel=NAMES,
+    author_id=SOME,
+    native_id=SOME,
+    created_at=TIMES,
+    received_at=optional(TIMES),
+    kind=known(records.Kind),
+    visibility=known(records.Visibility),
+    lang=TEXT,
+    conversation_id=optional(SOME),
+    in_reply_to=optional(SOME),
+    share_of=optional(SOME),
+    author_followers=optional(COUNTS),
+    reach=optional(COUNTS),
+    promoted=st.booleans(),
+    url=optional(TEXT),
+    author_name=optional(TEXT),
+    text=TEXT,
+)
+UPDATES = st.builds(
+    lambda **v: records.MentionUpdated(
+        id=ids.make("update", v["brand"], v["channel"], v["observed_at"], v["native_id"]), **v
+    ),
+    brand=NAMES,
+    channel=NAMES,
+    author_id=SOME,
+    native_id=SOME,
+    observed_at=TIMES,
+    shares=optional(COUNTS),
+    promoted=optional(st.booleans()),
+    deleted=optional(st.booleans()),
+    text=optional(TEXT),
+)
+REPLIES = st.builds(
+    lambda **v: records.Reply(id=ids.reply(v["brand"], v["channel"], v["native_id"]), **v),
+    brand=NAMES,
+    channel=NAMES,
+    author_id=SOME,
+    native_id=SOME,
+    created_at=TIMES,
+    kind=known(records.ReplyKind),
+    operator=optional(SOME),
+    app=optional(TEXT),
+    text=TEXT,
+)
+ACTIONS = st.builds(
+    lambda **v: records.Action(id=ids.action(v["brand"], v["channel"], v["action_id"]), **v),
+    brand=NAMES,
+    channel=NAMES,
+    author_id=SOME,
+    action_id=SOME,
+    action=known(records.ActionKind),
+    created_at=TIMES,
+    native_id=SOME,
+    label=known(records.Label),
+    no_reply=known(records.NoReply),
+    desk=NAMES,
+    until=TIMES,
+    note=optional(TEXT),
+)
+OPERATORS = st.builds(
+    lambda length, **v: records.OperatorChanged(
+        id=ids.make("operator", v["desk"], v["operator"], v["at"], v["change"]),
+        until=None if length is None else v["at"] + length,
+        **v,
+    ),
+    length=optional(st.integers(1, 86_400_000)),
+    desk=NAMES,
+    operator=SOME,
+    change=known(records.Presence),
+    at=st.integers(0, 4_000_000_000_000),
+    capacity=COUNTS,
+    languages=st.lists(SOME),
+    skills=st.lists(SOME),
+)
+
+
+@given(MENTIONS | UPDATES | REPLIES | ACTIONS | OPERATORS)
+def test_a_written_record_is_read_back_as_it_was(record: records.Record) -> None:
+    """dump and parse_line are each other's inverse."""
+    assert parse_line(dump(record)).record == record
+
+
+@given(st.binary())
+def test_any_bytes_give_a_record_or_a_file_error(raw: bytes) -> None:
+    """No input line raises anything else."""
+    try:
+        parse_line(raw)
+    except FileError as error:
+        assert str(error).startswith("-:1: ")
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(sorted(files._KNOWN)),
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXT | st.lists(TEXT),
+    ).map(lambda fields: MENTION | fields)
+)
+def test_any_values_give_a_record_or_a_file_error(fields: dict[str, Any]) -> None:
+    """Nor does any object of the right fields with odd values."""
+    try:
+        parse_line(msgspec.json.encode(fields))
+    except FileError as error:
+        assert str(error).startswith("-:1: ")
