@@ -52,26 +52,28 @@ WORK = (Offered, Assigned, Returned, Overflowed, HoldingReplyDue, HoldingReplyCa
 PEOPLE = (OperatorChanged, OfferAnswered)
 PUBLIC = ("classified", "volumes", "cases", "assignments", "surges", "alerts")
 
+TOPICS = (
+    Topic("mentions", (Mention, *THREAD), key="customer"),
+    Topic("classified", (ClassifiedMention, *THREAD), key="customer", limit=MIB + 64 * 1024),
+    Topic("volumes", (Volume, CrisisDeclared, ContactCount, *TIME), key="brand", kept=400 * DAY),
+    Topic("cases", CASE, key="customer", kept=400 * DAY),
+    Topic("desk", (WorkChanged, CrisisOpened, CrisisClosed, *PEOPLE, Overflowed, *TIME), key="work_desk", public=False),
+    Topic("assignments", WORK, key="desk", kept=400 * DAY),
+    Topic("surges", SURGE, key="brand", kept=400 * DAY),
+    Topic("signals", (*CASE, *SURGE, Returned, Escalated, *TIME), key="brand", public=False),
+    Topic("policy", (), key="version", kept=None, public=False, partitions=1),
+    Topic("alerts", (Alert,), key="identity", kept=None),
+)
+
 PIPELINE = Pipeline(
-    topics=(
-        Topic("mentions", (Mention, *THREAD), key="customer"),
-        Topic("classified", (ClassifiedMention, *THREAD), key="customer", limit=MIB + 64 * 1024),
-        Topic("volumes", (Volume, CrisisDeclared, ContactCount, *TIME), key="brand", kept=400 * DAY),
-        Topic("cases", CASE, key="customer", kept=400 * DAY),
-        Topic("desk", (WorkChanged, CrisisOpened, CrisisClosed, *PEOPLE, Overflowed, *TIME), key="work_desk", public=False),
-        Topic("assignments", WORK, key="desk", kept=400 * DAY),
-        Topic("surges", SURGE, key="brand", kept=400 * DAY),
-        Topic("signals", (*CASE, *SURGE, Returned, Escalated, *TIME), key="brand", public=False),
-        Topic("policy", (), key="version", kept=None, public=False, partitions=1),
-        Topic("alerts", (Alert,), key="identity", kept=None),
-    ),
+    topics=TOPICS,
     roles=(
         Role("classify", Batch(classify_stage, outbox="classified"), ("mentions",), ("classified", "volumes")),
         Role("cases", Fold(Cases), ("classified",), ("cases", "desk", "signals")),
         Role("surge", Fold(SurgeDecider), ("volumes",), ("surges", "desk", "signals")),
         Role("desk", Fold(DeskDecider), ("desk",), ("assignments", "signals")),
         Role("alerts", Fold(AlertsDecider), ("signals",), ("alerts",)),
-        Role("postgres", Sink(postgres_sink), PUBLIC),
+        Role("postgres", Sink(postgres_sink), (*PUBLIC, *(t.dead.name for t in TOPICS if t.records))),
         Role("webhook", Sink(webhook_sink), ("alerts",)),
     ),
 )

@@ -91,7 +91,9 @@ class Receiver:
         self._server = ThreadingHTTPServer(("127.0.0.1", self._port), Handler)
         self._server.daemon_threads = True
         self._port = self._server.server_address[1]
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="receiver", daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.05,), name="receiver", daemon=True
+        )
         self._thread.start()
 
     def stop(self) -> None:
@@ -117,7 +119,10 @@ class Receiver:
             try:
                 self._verifier.verify(body, headers, json_parse=False)
                 event = json.loads(body)
-                state, incident = event["data"]["state"], (event["data"]["identity"], event["data"]["starts_at"])
+                state, incident = (
+                    event["data"]["state"],
+                    (event["data"]["identity"], event["data"]["starts_at"]),
+                )
             except (WebhookVerificationError, ValueError, KeyError, TypeError):
                 self._rejected += 1
                 return 401, {}

@@ -17,7 +17,6 @@ from schemas import codec
 from schemas.records import Clock, PolicyChanged, Record, Tick
 from streams.shapes import Topic
 
-_SLACK = 64 * 1024
 _MARGIN = 16 * 1024
 
 
@@ -53,14 +52,10 @@ def _config(topic: Topic, settings: Settings) -> dict[str, str]:
 
 def wanted(settings: Settings) -> list[NewTopic]:
     """Every topic of the pipeline: its own, dead letters, changelogs."""
-    found = []
-    for topic in PIPELINE.topics:
-        count = topic.partitions or settings.partitions
-        found.append(_new(topic.name, count, settings, _config(topic, settings)))
-        if topic.name != "policy":
-            dead = {**_config(topic, settings), "max.message.bytes": str(topic.limit + _SLACK + _MARGIN), "cleanup.policy": "delete"}
-            dead.setdefault("retention.ms", str(30 * 86_400_000))
-            found.append(_new(topic.dead, count, settings, dead))
+    found = [
+        _new(topic.name, topic.partitions or settings.partitions, settings, _config(topic, settings))
+        for topic in (*PIPELINE.topics, *PIPELINE.dead_topics())
+    ]
     for role in PIPELINE.roles:
         if role.decides:
             config = {"cleanup.policy": "compact", "min.insync.replicas": str(settings.min_insync)}

@@ -381,7 +381,7 @@ class _Reader:
         self.default_type = default_type
         self.fixed: dict[str, dict[str, Any]] = {}
         #: The fields that come from a column; one that has a mapped field's own name gives nothing.
-        self.fields: dict[str, tuple[str, ...]] = {field: () for field in columns}
+        self.fields: dict[str, tuple[str, ...]] = dict.fromkeys(columns, ())
         for field, column in columns.items():
             self.fields[column] = (*self.fields.get(column, ()), field)
         for option, given in (("--map", columns), ("--set", constants)):

@@ -131,7 +131,7 @@ def _signer(secret: str) -> Webhook:
     try:
         if key != secret and len(binascii.a2b_base64(key + "==")) > 0:
             return Webhook(secret)
-    except binascii.Error:
+    except ValueError:  # not base64, or not ASCII
         pass
     raise SinkError("the webhook's secret must be whsec_ followed by base64; it is not shown here")
 

@@ -9,11 +9,14 @@ from typing import Any
 from agents.decider import At, Decider, Due, State
 from agents.policy import Policy
 from schemas import ids
-from schemas.records import PolicyChanged, Record, Tick, WriterExcused
+from schemas.records import Decided, PolicyChanged, Record, Tick, WriterExcused
 from streams.clock import WrongTick
 from streams.core import Core, Fact, Result, SetAside, where, why
 from streams.errors import Stop
 from streams.shapes import Pipeline, Role
+
+#: A record that asks to be woken at one moment more often than this would do so for ever.
+_MOST_FIRINGS = 1_000
 
 
 class FoldCore(Core):
@@ -35,7 +38,6 @@ class FoldCore(Core):
         """Keys changed since the last checkpoint."""
         self._dues: dict[str, int] = {}
         self._heap: list[tuple[int, str]] = []
-        self._firing: tuple[int, str] | None = None
 
     def restore(self, key: str, record: Any) -> None:
         """Put back a record from the changelog."""
@@ -74,15 +76,18 @@ class FoldCore(Core):
         """Step through the jump: each due in order, at its own time."""
         results: list[Result] = []
         heap, dues, now = self._heap, self._dues, self.clock.time
+        fired: dict[tuple[int, str], int] = {}
         while heap and heap[0][0] <= now:
             at, key = heappop(heap)
             if dues.get(key) != at:
                 continue
             del dues[key]
+            times = fired[at, key] = fired.get((at, key), 0) + 1
+            if times > _MOST_FIRINGS:
+                results.append(SetAside(fact, "decide", "EndlessTimer", f"timer {key} asks for {at} again and again"))
+                continue
             due = Due(key, at)
-            self._firing = (at, key)
             results += self._step(due, due.id, at, fact)
-        self._firing = None
         return results
 
     def _step(self, record: Record | Due, cause: str, time: int, fact: Fact) -> list[Result]:
@@ -99,7 +104,7 @@ class FoldCore(Core):
                 for key, changed in self.decider.evolve(self.state, event).items():
                     undo.append((key, self.state.get(key)))
                     self._put(key, changed)
-                if event is not record:
+                if event is not record and isinstance(event, Decided):
                     outputs += self.route(event, fact)
         except Exception as error:  # whatever a decision raises: the step is undone and the fact set aside
             for key, old in reversed(undo):
@@ -116,8 +121,7 @@ class FoldCore(Core):
             self._schedule(key, self.decider.due(record))
 
     def _schedule(self, key: str, due: int | None) -> None:
-        if due is None or (due, key) == self._firing:
-            # A record that asks again for the moment at which it is being woken would fire for ever.
+        if due is None:
             self._dues.pop(key, None)
         elif self._dues.get(key) != due:
             self._dues[key] = due

@@ -315,7 +315,7 @@ class Partition:
         head = dead_letter_headers(self.inbox.name, self.number, r.offset, aside.stage, aside.error, aside.message)
         value = r.value
         # A compacted or tombstoning reader must not take a null value for a deletion: it stays null, the headers say why.
-        self._outbox().add(self.runtime.topic(self.inbox.dead), self.number, r.key, value, [*r.headers, *head])
+        self._outbox().add(self.runtime.topic(self.inbox.dead.name), self.number, r.key, value, [*r.headers, *head])
         self.limit.failed()
 
     def _outbox(self) -> Outbox:

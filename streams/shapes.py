@@ -31,9 +31,10 @@ class Topic:
     """None: as many as the setting says."""
 
     @property
-    def dead(self) -> str:
-        """Where its records go that cannot be handled."""
-        return f"{self.name}.dead"
+    def dead(self) -> Topic:
+        """Where its records go that cannot be handled: as kept as it, with room for the reason."""
+        kept = 30 * DAY if self.kept is None else self.kept
+        return Topic(f"{self.name}.dead", (), self.key, kept, public=False, limit=self.limit + 64 * 1024, partitions=self.partitions)
 
 
 class Stage(Protocol):
@@ -126,12 +127,17 @@ class Pipeline:
 
     def __post_init__(self) -> None:
         """Index by name."""
-        object.__setattr__(self, "_topics", {t.name: t for t in self.topics})
+        every = [*self.topics, *self.dead_topics()]
+        object.__setattr__(self, "_topics", {t.name: t for t in every})
         object.__setattr__(self, "_roles", {r.name: r for r in self.roles})
 
     def topic(self, name: str) -> Topic:
-        """The topic of that name; a `.dead` one holds anything."""
+        """The topic of that name, `.dead` ones among them; KeyError if there is none."""
         return self._topics[name]
+
+    def dead_topics(self) -> list[Topic]:
+        """The dead letters of every topic that holds records of ours."""
+        return [t.dead for t in self.topics if t.records]
 
     def role(self, name: str) -> Role:
         """The role of that name; KeyError if there is none."""

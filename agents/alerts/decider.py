@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from msgspec.structs import replace
 
-from agents.alerts.incidents import Burst, Incident, Incidents, Overdue, Told
+from agents.alerts.incidents import HOUR, Burst, Incident, Incidents, Overdue, Told
 from agents.decider import At, Due
 from schemas import ids
 from schemas.records import (
@@ -25,6 +25,7 @@ from schemas.records import (
     SurgeUpdated,
 )
 
+_Surge = SurgeOpened | SurgeUpdated | SurgeClosed
 _RESPONSE = ("first_response", "next_response")
 #: Changes after which a clock is no longer overdue.
 _ENDS = ("met", "rescinded", "voided")
@@ -45,7 +46,7 @@ class AlertsDecider:
 
     def decide(self, state: Any, fact: Record | Due, at: At) -> Iterator[Decided]:
         """Facts are remembered where they concern an incident; alerts follow."""
-        if isinstance(fact, SurgeOpened | SurgeUpdated | SurgeClosed):
+        if isinstance(fact, _Surge):
             if _after_surge(state, fact):
                 yield fact
                 yield from _tell_surge(_burst(state, fact), fact, at)
@@ -54,20 +55,20 @@ class AlertsDecider:
                 yield fact
         elif isinstance(fact, Due):
             yield fact  # type: ignore[misc]  # woken
-            incident = state[fact.key]
-            told = incident.told
-            if told is not None and not told.open and not (isinstance(incident, Overdue) and incident.clocks):
-                if at.time >= told.ends_at + at.policy.alerts.forget_after:
-                    yield fact  # type: ignore[misc]  # woken twice at one moment: forgotten
-                    return
+            incident = state.get(fact.key)
+            if incident is None:
+                return
+            if _forgettable(incident, at):
+                yield fact  # type: ignore[misc]  # woken twice at one moment: forgotten
+                return
             if isinstance(incident, Overdue):
                 yield from _tell_overdue(incident, at)
 
     def evolve(self, state: Any, event: Record | Due) -> dict[str, Incident | None]:
-        """The incidents that a fact or an alert changes. A second firing of the same timer forgets its incident."""
+        """Incidents that a fact or an alert changes. The second firing of one timer forgets its incident."""
         if isinstance(event, Alert):
             return {event.identity: replace(state[event.identity], told=Told.of(event))}
-        if isinstance(event, SurgeOpened | SurgeUpdated | SurgeClosed):
+        if isinstance(event, _Surge):
             return _after_surge(state, event)
         if isinstance(event, ClockChanged | CaseClosed):
             return _after_clocks(state, event)
@@ -76,15 +77,16 @@ class AlertsDecider:
             if incident.woken == event.at:
                 return {event.key: None}
             if isinstance(incident, Overdue):
-                return {event.key: incident.awake(event.at)}
+                awake = incident.awake(event.at)
+                return {event.key: None if awake.idle else awake}
             return {event.key: replace(incident, woken=event.at)}
         return {}
 
 
-# --- surges ------------------------------------------------------------------------------------------------------
+# --- surges ------------------------------------------------------------------------------------------
 
 
-def _burst(state: Incidents, fact: SurgeOpened | SurgeUpdated | SurgeClosed) -> Burst | None:
+def _burst(state: Incidents, fact: _Surge) -> Burst | None:
     """The incident that a surge's event belongs to: its own, else one of the brand that is running."""
     bursts = state.of(fact.brand, Burst)
     own = (burst for burst in bursts if fact.aggregate in burst.surges)
@@ -92,7 +94,7 @@ def _burst(state: Incidents, fact: SurgeOpened | SurgeUpdated | SurgeClosed) -> 
     return next(own, None) or next(running, None)
 
 
-def _after_surge(state: Incidents, fact: SurgeOpened | SurgeUpdated | SurgeClosed) -> dict[str, Incident | None]:
+def _after_surge(state: Incidents, fact: _Surge) -> dict[str, Incident | None]:
     burst = _burst(state, fact)
     if burst is None:
         if not isinstance(fact, SurgeOpened):
@@ -103,16 +105,17 @@ def _after_surge(state: Incidents, fact: SurgeOpened | SurgeUpdated | SurgeClose
     return {burst.identity: burst.after(fact)}
 
 
-def _tell_surge(
-    burst: Burst | None, fact: SurgeOpened | SurgeUpdated | SurgeClosed, at: At
-) -> Iterator[Decided]:
-    assert burst is not None
+def _tell_surge(burst: Burst | None, fact: _Surge, at: At) -> Iterator[Decided]:
+    if burst is None or (isinstance(fact, SurgeClosed) and burst.running):
+        return  # another surge of the incident goes on
     figures = {"surge": burst.surge}
     if isinstance(fact, SurgeClosed):
         figures |= {"peak": f"{fact.peak:.1f}", "excess": f"{fact.excess:.0f}", "why": fact.why}
         minutes = (fact.ended_at - fact.started_at) // 60_000
         end = "is over" if fact.why == "over" else "has become the usual"
-        summary = f"{fact.brand}: the surge {end} after {minutes} min, {fact.peak:.1f} times the usual at its peak"
+        summary = (
+            f"{fact.brand}: the surge {end} after {minutes} min, {fact.peak:.1f} times the usual at its peak"
+        )
     else:
         figures |= _figures(fact.evidence)
         summary = f"{fact.brand}: {_flood(fact.evidence)}"
@@ -145,48 +148,50 @@ def _figures(seen: Evidence) -> dict[str, str]:
     return figures | ({"root": seen.root} if seen.root else {})
 
 
-# --- overdue clocks ------------------------------------------------------------------------------------------------
+# --- overdue clocks ----------------------------------------------------------------------------------
 
 
 def _after_clocks(state: Incidents, fact: ClockChanged | CaseClosed) -> dict[str, Incident | None]:
-    """Desks whose overdue clocks change: a clock is looked for at every desk of the brand, for a case may move."""
+    """Desks whose overdue clocks change. A clock is looked for at all of a brand's desks: cases move."""
     desks = state.of(fact.brand, Overdue)
     if isinstance(fact, CaseClosed):
         mine = f"{fact.aggregate}:"
-        return _without(desks, {c for desk in desks for c in desk.clocks if c.startswith(mine)}, fact.time)
+        return _without(desks, fact, {c for desk in desks for c in desk.clocks if c.startswith(mine)})
     if fact.metric not in _RESPONSE or fact.courtesy:
         return {}
     clock = f"{fact.aggregate}:{fact.metric}:{fact.cycle}"
     known = any(clock in desk.clocks for desk in desks)
     if fact.change == "breached" and not known:
         desk = next((d for d in desks if d.desk == fact.desk), None) or Overdue(fact.brand, fact.desk)
-        return {desk.identity: desk.breached(clock, fact.detected_at or fact.time, fact.time)}
+        after = desk.breached(fact.aggregate, fact.seq, clock, fact.detected_at or fact.time, fact.time)
+        return {} if after is desk else {desk.identity: after}
     if fact.change in _ENDS and known:
-        return _without(desks, {clock}, fact.time)
+        return _without(desks, fact, {clock})
     if fact.change in _ENDS and (fact.breached_at is not None or fact.change == "rescinded"):
         return {d.identity: d.fewer(fact.time) for d in desks if d.desk == fact.desk and d.beyond}
     return {}
 
 
-def _without(desks: list[Overdue], clocks: set[str], time: int) -> dict[str, Incident | None]:
+def _without(
+    desks: list[Overdue], fact: ClockChanged | CaseClosed, clocks: set[str]
+) -> dict[str, Incident | None]:
     changed: dict[str, Incident | None] = {}
     for desk in desks:
         gone = [clock for clock in desk.clocks if clock in clocks]
         if gone:
-            after = desk.without(gone, time)
-            changed[desk.identity] = None if after.idle else after
+            changed[desk.identity] = desk.without(fact.aggregate, fact.seq, gone, fact.time)
     return changed
 
 
 def _tell_overdue(desk: Overdue, at: At) -> Iterator[Decided]:
-    policy = at.policy.alerts
-    told = desk.told
-    count = desk.count(at.time, policy.sla_grace)
+    policy, told = at.policy.alerts, desk.told
+    grace = min(policy.sla_grace, HOUR)  # for a desk sleeps an hour after its last change
+    count = desk.count(at.time, grace)
     if told is None or not told.open:
         if count >= policy.sla_overdue:
             yield _overdue(desk, True, count, f"overdue: {count}, opens at {policy.sla_overdue}", at)
         return
-    if 2 * desk.most(at.time, policy.sla_grace, policy.sla_calm) < policy.sla_overdue:
+    if 2 * desk.most(at.time, grace, policy.sla_calm) < policy.sla_overdue:
         reason = f"calm: below half of {policy.sla_overdue} overdue for {policy.sla_calm // 60_000} min"
         yield _overdue(desk, False, count, reason, at)
     elif count >= 2 * told.overdue:
@@ -203,7 +208,15 @@ def _overdue(desk: Overdue, open_: bool, count: int, reason: str, at: At) -> Ale
     return _alert(desk, "sla_breach", "warning", mode, open_, summary, figures, reason, at)
 
 
-# --- all kinds -----------------------------------------------------------------------------------------------------
+# --- all kinds ---------------------------------------------------------------------------------------
+
+
+def _forgettable(incident: Incident, at: At) -> bool:
+    """Resolved long ago, and nothing new began."""
+    told = incident.told
+    if told is None or told.ends_at is None or (isinstance(incident, Overdue) and incident.clocks):
+        return False
+    return at.time >= told.ends_at + at.policy.alerts.forget_after
 
 
 def _alert(

@@ -13,7 +13,7 @@ from schemas.records import Alert, Mode, SurgeClosed, SurgeOpened, SurgeUpdated
 MINUTE = 60_000
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
-#: Overdue clocks of a desk, and clocks that lately were, that are known one by one; a record stays under 64 kB.
+#: Clocks of a desk known one by one, of those overdue and of those that lately were: under 64 kB together.
 KNOWN = 400
 
 
@@ -58,7 +58,7 @@ class Burst(msgspec.Struct, frozen=True, tag="burst"):
 
     def due(self) -> int | None:
         """Once a day after the end, to be forgotten."""
-        if self.told is None or self.told.ends_at is None or self.told.open:
+        if self.told is None or self.told.ends_at is None:
             return None
         return max(self.woken, self.told.ends_at) + DAY
 
@@ -127,7 +127,7 @@ class Overdue(msgspec.Struct, frozen=True, tag="overdue"):
         return replace(self, clocks={**self.clocks, clock: seen}, changed=changed)
 
     def without(self, case: str, seq: int, clocks: list[str], time: int) -> Overdue:
-        """Without these clocks of a case, from `time` on. When none is known any more, none beyond is believed in."""
+        """Without these clocks of a case, from `time` on; when none is left, none beyond is believed in."""
         kept = {clock: seen for clock, seen in self.clocks.items() if clock not in clocks}
         gone = [Gone(case, seq, self.clocks[clock], time) for clock in clocks]
         return replace(

@@ -39,8 +39,8 @@ Events = Iterator[Any]
 class Cases:
     """Decides over `classified`. State: one `Customer` per key `brand|channel|author_id`.
 
-    What `decide` yields beside events goes through `evolve` only: the incoming Reply or Action where it must be
-    remembered, and the notes `Read` and `Rest`, which carry what the policy then in force said.
+    What `decide` yields beside events goes through `evolve` only: the incoming Reply or Action where it must
+    be remembered, and the notes `Read` and `Rest`, which carry what the policy then in force said.
     """
 
     record_types: ClassVar[Any] = Customer
@@ -50,7 +50,7 @@ class Cases:
         return State()
 
     def decide(self, state: State[Customer], fact: Any, at: At) -> Events:
-        """Events that follow from a ClassifiedMention, MentionUpdated, Reply, Action or a wake-up; else nothing."""
+        """Events that follow from a post, an update, a Reply, an Action or a wake-up; else nothing."""
         match fact:
             case ClassifiedMention():
                 return _Step(state, _key(fact.mention), at).mention(fact)
@@ -97,7 +97,7 @@ class _Step:
         case = self.customer.case
         return case is not None and case.closed_at is None
 
-    # --- facts ---------------------------------------------------------------------------------------------------
+    # --- facts ---
 
     def mention(self, fact: ClassifiedMention) -> Events:
         post, brand, case = fact.mention, self.at.policy.brand(self.brand), self.customer.case
@@ -106,15 +106,23 @@ class _Step:
         message = self._message(post, fact)
         if case is not None and any(m.id == message.id for m in case.messages):
             return
-        answered = post.created_at <= self.customer.settled_until or st.answer_to(self.customer, message) is not None
+        answered = (
+            post.created_at <= self.customer.settled_until or st.answer_to(self.customer, message) is not None
+        )
         if case is not None and (case.closed_at is None or answered):
-            # Also a late post of a closed case that the answers had covered: it takes its place, nothing reopens.
+            # Also a late post of a closed case that an answer had covered: nothing reopens.
             yield Read(self.key, message)
-            yield self._changed("post_added", f"post_added: {message.label} joins the case", post=_ref(message))
-        elif case is not None and post.created_at <= (case.closed_at or 0) + self.at.policy.cases.reopen_within:
+            yield self._changed(
+                "post_added", f"post_added: {message.label} joins the case", post=_ref(message)
+            )
+        elif (
+            case is not None and post.created_at <= (case.closed_at or 0) + self.at.policy.cases.reopen_within
+        ):
             if message.light:
                 return
-            why = f"reopened: {message.label} within {_span(self.at.policy.cases.reopen_within)} of the closing"
+            why = (
+                f"reopened: {message.label} within {_span(self.at.policy.cases.reopen_within)} of the closing"
+            )
             priority = message.priority
             yield self._event(CaseReopened, why, label=message.label, priority=priority, post=_ref(message))
             yield Read(self.key, message)
@@ -137,7 +145,7 @@ class _Step:
         if not self.at.policy.brand(self.brand).care and customer.case is None:
             return
         full = len(customer.answers) == st.ANSWERS
-        if fact.created_at <= customer.settled_until or full and fact.created_at <= customer.answers[0].at:
+        if fact.created_at <= customer.settled_until or (full and fact.created_at <= customer.answers[0].at):
             return  # everything up to then was answered by replies that were read before
         wanting = st.pending(customer)
         yield fact
@@ -194,7 +202,7 @@ class _Step:
                 yield from self._close(*why[::2])
         yield from self._rest()
 
-    # --- clocks --------------------------------------------------------------------------------------------------
+    # --- clocks ---
 
     def _clocks(self, arrival: bool = False, why: str = "voided: no message is left to answer") -> Events:
         """Brings the clocks into line with messages and replies: each span of `st.spans` is one clock's."""
@@ -217,9 +225,13 @@ class _Step:
                     clock = replace(clock, detected_at=None, late_arrival=False)
                     said = f"reply of {_iso(answer.at)}" if answer else f"due moved to {_iso(due)}"
                     yield self._clock("rescinded", clock, f"rescinded: {text}, {said}: not late after all")
-                elif clock != old:
+                elif clock != old and (
+                    answer is None or old.met_at == answer.at
+                ):  # else `met` tells the due too
                     moved = "tightened" if due <= old.due_at else "loosened"
-                    yield self._clock("tightened", clock, f"{moved}: {text}, due {_iso(due)}, rule {first.rule}")
+                    yield self._clock(
+                        "tightened", clock, f"{moved}: {text}, due {_iso(due)}, rule {first.rule}"
+                    )
             if late and clock.detected_at is None:
                 clock = replace(clock, detected_at=self.at.seen, late_arrival=overdue)
                 yield self._clock("breached", clock, f"overdue: {text}, no reply by {_iso(due)}")
@@ -232,7 +244,7 @@ class _Step:
 
     def _new_clock(self, span: Span, later: bool) -> Clock:
         case, first = self.case, span.governing
-        answered = later or case.first_answer is not None and case.first_answer < span.started_at
+        answered = later or (case.first_answer is not None and case.first_answer < span.started_at)
         return Clock(
             metric="next_response" if answered else "first_response",
             cycle=1 + (case.nexts if answered else case.firsts),
@@ -244,7 +256,9 @@ class _Step:
 
     def _running(self) -> Clock | None:
         case = self.customer.case
-        return next((c for c in reversed(case.clocks) if c.met_at is None), None) if case is not None else None
+        return (
+            next((c for c in reversed(case.clocks) if c.met_at is None), None) if case is not None else None
+        )
 
     def _moments(self, clock: Clock) -> list[tuple[int, int]]:
         """Percent and ms of the warnings not yet given."""
@@ -258,10 +272,11 @@ class _Step:
             return
         for percent, moment in self._moments(clock):
             if moment == self.at.time:
-                why = f"warned: {percent} % of {_span(clock.due_at - clock.started_at)} used, due {_iso(clock.due_at)}"
+                target = _span(clock.due_at - clock.started_at)
+                why = f"warned: {percent} % of {target} used, due {_iso(clock.due_at)}"
                 yield self._clock("warned", replace(clock, warned=percent), why)
 
-    # --- the ends of a case --------------------------------------------------------------------------------------
+    # --- the ends of a case ---
 
     def _idle(self) -> tuple[CloseReason, int, str] | None:
         """Why and when (ms) the open case closes by itself if nothing more comes."""
@@ -282,8 +297,10 @@ class _Step:
             yield self._worked("withdrawn", self.case.work, f"withdrawn: {reason}", operator=operator)
         yield self._event(CaseClosed, reason, why=why, label=self.case.label, operator=operator)
 
-    def _dismiss(self, message: Message | None, why: CloseReason, reason: str, operator: str | None) -> Events:
-        """A message needs no answer: its clock goes, and the case with it if nothing was or is to be answered."""
+    def _dismiss(
+        self, message: Message | None, why: CloseReason, reason: str, operator: str | None
+    ) -> Events:
+        """A message needs no answer: its clock goes, and the case too if nothing was or is to be answered."""
         if message is None:
             return
         if len(st.pending(self.customer)) == 1 and self.case.first_answer is None:
@@ -306,7 +323,7 @@ class _Step:
         yield from self._clocks(why=f"voided: {why}")
         yield from self._work(why)
 
-    # --- work and rest -------------------------------------------------------------------------------------------
+    # --- work and rest ---
 
     def _work(self, why: str = "withdrawn: nothing is left to answer") -> Events:
         """Tells the desk: queues a round, changes it, or takes it back."""
@@ -328,7 +345,9 @@ class _Step:
         if case.work is None:
             yield self._worked("queued", work, f"queued: {work.label} to answer, {_by(work.due_at)}")
         elif work != case.work:
-            yield self._worked("changed", work, f"changed: {work.label}, priority {work.priority}, {_by(work.due_at)}")
+            yield self._worked(
+                "changed", work, f"changed: {work.label}, priority {work.priority}, {_by(work.due_at)}"
+            )
 
     def _rest(self) -> Events:
         """Sets the next wake-up, always ahead, and drops what has been kept long enough."""
@@ -352,7 +371,7 @@ class _Step:
         if self.key in self.state and (wake != customer.wake or case is None):
             yield Rest(self.key, wake, keep_case=case is not None, answers_after=after)
 
-    # --- events --------------------------------------------------------------------------------------------------
+    # --- events ---
 
     def _due(self, message: Message) -> tuple[int | None, dict[str, Any]]:
         """ms when a message is due by the policy in force, and what else its rule says."""
@@ -438,7 +457,9 @@ class _Step:
         fields["breached_at"] = clock.due_at if clock.detected_at is not None else None
         return self._event(ClockChanged, reason, change=change, **fields)
 
-    def _worked(self, change: WorkChange, work: Work, reason: str, operator: str | None = None) -> WorkChanged:
+    def _worked(
+        self, change: WorkChange, work: Work, reason: str, operator: str | None = None
+    ) -> WorkChanged:
         case, left = self.case, st.pending(self.customer)
         newest = left[-1] if left else None
         return WorkChanged(

@@ -25,9 +25,10 @@ class _Channel:
 
 
 class Minute:
-    """The open minute of one mentions partition. `add` every classified mention in order; `close` tells the counts.
+    """The open minute of a mentions partition: `add` each mention in order; `close` tells the counts.
 
-    `close` changes nothing, so a minute may be told early and again with what came since: the higher offset holds.
+    `close` changes nothing: a minute may be told early, and again with what came since; then the higher
+    offset holds.
     """
 
     def __init__(self, partition: int, start: int) -> None:
@@ -71,7 +72,11 @@ class Minute:
         return [self._volume(brand, channels) for brand, channels in brands.items()]
 
     def _volume(self, brand: str, channels: list[tuple[str, _Channel]]) -> Volume:
-        joined = [(-posts, root, name, channel) for name, channel in channels for root, posts in channel.joined.items()]
+        joined = [
+            (-posts, root, name, channel)
+            for name, channel in channels
+            for root, posts in channel.joined.items()
+        ]
         joined.sort(key=lambda found: found[:3])
         return Volume(
             id=ids.make("volume", brand, self.start, self.partition, self._offset),

@@ -1,4 +1,4 @@
-"""The Decider of the desk: offers the most urgent work to the least loaded operator, and takes it back in time."""
+"""The Decider of the desk: offers the first in the queue to the least loaded operator, and takes it back."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from agents.desk.state import DeskState, Free, Item, Lapsed, Lease, Operator, Re
 from schemas.records import (
     Assigned,
     Candidate,
-    Offered,
     OfferAnswered,
+    Offered,
     OperatorChanged,
     Returned,
     ReturnReason,
@@ -29,8 +29,8 @@ Events = Iterator[Any]
 class DeskDecider:
     """Decides over `desk`. State: one `Item` per round of work and one `Operator` per person, by desk.
 
-    What `decide` yields beside events goes through `evolve` only: the incoming WorkChanged, OperatorChanged or
-    wake-up where it must be remembered, and the notes, which carry what the policy then in force said.
+    What `decide` yields beside events goes through `evolve` only: the incoming WorkChanged, OperatorChanged
+    or wake-up where it must be remembered, and the notes, which carry what the policy then in force said.
     """
 
     record_types: ClassVar[Any] = Row
@@ -52,7 +52,7 @@ class DeskDecider:
         return record.expires_at
 
     def decide(self, state: DeskState, fact: Any, at: At) -> Events:
-        """Events that follow from a WorkChanged, OperatorChanged, OfferAnswered or a wake-up; else nothing."""
+        """Events that follow from work, an operator, his answer or a wake-up; else nothing."""
         match fact:
             case WorkChanged():
                 yield from self._work(state, fact, at)
@@ -143,8 +143,8 @@ class DeskDecider:
     def _offer(self, state: DeskState, desk: str, at: At) -> Events:
         """Offers as long as there is work and somebody free for it.
 
-        A queued item is passed over only when it rests for everybody who is free. So one pass looks at no more than
-        what the free operators have lately given back, and one item more.
+        A queued item is passed over only when it rests for everybody who is free. So one pass looks at no
+        more than what the free operators have lately given back, and one item more.
         """
         while True:
             present = state.present(desk, at.time)
@@ -170,7 +170,9 @@ class DeskDecider:
     def _offered(self, item: Item, fit: list[Free], at: At) -> Offered:
         fit = sorted(fit, key=lambda f: _rank(f, item.lang))
         best = fit[0].operator
-        why = f"least_loaded: {', '.join(f'{f.operator.name} {f.load}/{f.operator.capacity}' for f in fit[:3])}"
+        why = (
+            f"least_loaded: {', '.join(f'{f.operator.name} {f.load}/{f.operator.capacity}' for f in fit[:3])}"
+        )
         if len(fit) > 3:
             why += f" and {len(fit) - 3} more"
         if item.lang in best.languages:
@@ -206,4 +208,6 @@ def _rank(free: Free, lang: str) -> tuple[bool, float, int, str]:
 
 
 def _by(due: int | None) -> str:
-    return "no target" if due is None else f"due {datetime.fromtimestamp(due // 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return (
+        "no target" if due is None else f"due {datetime.fromtimestamp(due // 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    )

@@ -234,7 +234,9 @@ def _work(state: DeskState, event: WorkChanged) -> dict[str, Row | None]:
     key = work_key(event.desk, event.aggregate)
     old = state.item(key)
     if event.change in ("answered", "withdrawn"):
-        freed = _freed(state, event.desk, old.operator, event.time) if old is not None and old.operator else {}
+        freed = (
+            _freed(state, event.desk, old.operator, event.time) if old is not None and old.operator else {}
+        )
         return {key: None, **freed}
     if old is not None:
         return {

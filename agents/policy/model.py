@@ -167,7 +167,7 @@ class Surge(_Part):
     """Times what is usual that opens a surge."""
     close_ratio: Annotated[float, Field(gt=0)] = 1.5
     """Times what is usual under which it closes."""
-    significance: Annotated[float, Field(gt=0)] = 5.0
+    significance: Annotated[float, Field(gt=0)] = 6.0
     """-log10 of the chance of so many posts by accident, at least: small numbers do not flicker."""
 
 

@@ -1,4 +1,4 @@
-"""Opens, updates and closes a brand's surge: its posts in the last half hour against what is usual at that hour."""
+"""Opens, updates and closes a brand's surge: its latest posts against what is usual at this hour."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
 import msgspec
+from msgspec.structs import replace
 
 from agents.decider import At, Due, State
 from agents.policy import Policy
@@ -68,13 +69,11 @@ class SurgeDecider:
             series = state[event.brand]
             opened = Open(event.aggregate, event.started_at, event.seq, event.evidence.ratio)
             marked = series.marked(event.started_at, True)
-            return {event.brand: msgspec.structs.replace(series, open=opened, surging=marked)}
+            return {event.brand: replace(series, open=opened, surging=marked)}
         if isinstance(event, SurgeClosed):
             series = state[event.brand]
             marked = series.marked(event.started_at, event.why != "new_normal")
-            return {
-                event.brand: msgspec.structs.replace(series, open=None, closed_at=event.ended_at, surging=marked)
-            }
+            return {event.brand: replace(series, open=None, closed_at=event.ended_at, surging=marked)}
         return {}
 
 
@@ -109,17 +108,17 @@ def _closing(series: Series, surge: Open, at: At) -> Iterator[Decided]:
     whole = windows[0]
     over = all(w.ratio < policy.close_ratio for w in windows) or whole.actual < policy.minimum / 2
     level = _level(series, at.policy)
-    if over or (series.until - surge.started_at >= policy.baseline and whole.actual / level < policy.close_ratio):
+    lasted = series.until - surge.started_at >= policy.baseline
+    if over or (lasted and whole.actual / level < policy.close_ratio):
         peak, excess = _course(series, surge, at.policy)
+        reason = f"over: {whole}; closes under {policy.close_ratio:g}"
+        if not over:
+            hours = f"{policy.baseline / 3_600_000:g} h"
+            reason = (
+                f"new_normal: {whole}, but {whole.actual / level:.1f} times the level of the last {hours}"
+            )
         yield SurgeClosed(
-            **at.envelope(
-                surge.id,
-                surge.seq + 1,
-                f"over: {whole}; closes under {policy.close_ratio:g}"
-                if over
-                else f"new_normal: {whole}, but {whole.actual / level:.1f} times the level of the last "
-                f"{policy.baseline // 60_000} min, from now on usual",
-            ),
+            **at.envelope(surge.id, surge.seq + 1, reason),
             brand=series.brand,
             mode=mode,
             started_at=surge.started_at,
@@ -131,8 +130,9 @@ def _closing(series: Series, surge: Open, at: At) -> Iterator[Decided]:
         return
     found = _shown(windows, series, at.policy)
     if found is not None and found.ratio >= _GROWN * surge.reported:
+        reason = f"ratio: {found}; {surge.reported:.1f} when last reported"
         yield SurgeUpdated(
-            **at.envelope(surge.id, surge.seq + 1, f"ratio: {found}; {surge.reported:.1f} when last reported"),
+            **at.envelope(surge.id, surge.seq + 1, reason),
             brand=series.brand,
             mode=mode,
             started_at=surge.started_at,
@@ -158,7 +158,8 @@ class _Window(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         minutes = self.bins * BIN // 60_000
-        return f"{self.actual} posts in {minutes} min where {self.expected:.1f} are usual, {self.ratio:.1f} times"
+        ratio = f"{self.ratio:.1f} times"
+        return f"{self.actual} posts in {minutes} min where {self.expected:.1f} are usual, {ratio}"
 
 
 def _windows(series: Series, policy: Policy) -> tuple[_Window, ...]:
@@ -177,9 +178,9 @@ def _shown(windows: Iterable[_Window], series: Series, policy: Policy) -> _Windo
     rule = policy.surge
     for seen in windows:
         apart = series.open is not None or series.until - seen.bins * BIN >= series.closed_at
-        if apart and seen.actual >= rule.minimum and seen.ratio >= rule.open_ratio:
-            if seen.significance >= rule.significance:
-                return seen
+        many = seen.actual >= rule.minimum and seen.ratio >= rule.open_ratio
+        if apart and many and seen.significance >= rule.significance:
+            return seen
     return None
 
 
@@ -215,21 +216,22 @@ def _evidence(series: Series, seen: _Window, policy: Policy) -> Evidence:
 
 
 def _level(series: Series, policy: Policy) -> float:
-    """Posts in a window at the level of the baseline's length before it, this surge's posts among them; at least 1."""
+    """Posts in a window at the level of the stretch before it, this surge's among them; at least 1."""
     width = _width(policy)
     before = _posts(series)[:-width][-_baseline(policy) :]
     return max(1.0, width * sum(before) / max(1, len(before)))
 
 
 def _course(series: Series, surge: Open, policy: Policy) -> tuple[float, float]:
-    """The largest ratio of any window since the surge opened, and the posts above the usual, as far as remembered."""
+    """Since the surge opened, as far as remembered: the largest ratio, and the posts above the usual."""
     width, posts, baseline = _width(policy), _posts(series), _baseline(policy)
     first = max(0, len(posts) - (series.until - surge.started_at) // BIN)
     peak = excess = 0.0
     for end in range(first + 1, len(posts) + 1):
         start = max(0, end - width)
         expected = usual(posts, series.surging, start, width, baseline).posts
-        peak = max(peak, sum(posts[start:end]) / expected) if end - start == width else peak
+        if end - start == width:
+            peak = max(peak, sum(posts[start:end]) / expected)
         excess += posts[end - 1] - expected / width
     return peak, max(0.0, excess)
 
@@ -254,4 +256,3 @@ def _width(policy: Policy) -> int:
 def _baseline(policy: Policy) -> int:
     """The baseline in bins, as far as yesterday's counterpart is remembered."""
     return min(HISTORY // 2, max(1, policy.surge.baseline // BIN))
-

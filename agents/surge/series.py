@@ -1,4 +1,4 @@
-"""What is remembered of a brand's posts: two days of 5-minute bins, details of the last hour, the bins still open."""
+"""What is remembered of a brand: two days of 5-minute bins, the last hour in detail, the bins still open."""
 
 from __future__ import annotations
 

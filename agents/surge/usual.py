@@ -26,7 +26,7 @@ class Usual(msgspec.Struct, frozen=True):
     """posts that were counted to know it"""
 
     def significance(self, actual: int, part: float = 1.0) -> float:
-        """-log10 of a bound on the chance of so many posts in a `part` of the window, if they come independently.
+        """-log10 of a bound on the chance of so many independent posts in a `part` of the window.
 
         Chernoff's bound on the share of the posts counted in both stretches that falls into the window: so an
         estimate that rests on few posts proves less.
@@ -41,13 +41,13 @@ class Usual(msgspec.Struct, frozen=True):
 
 
 def usual(posts: list[int], surging: list[bool], start: int, width: int, baseline: int) -> Usual:
-    """Posts usual in a window of bins [start, start + width), by the bins before; the lists are by bin, oldest first.
+    """Posts usual in a window of bins [start, start + width), by the bins before; lists by bin, oldest first.
 
-    The baseline is the last `baseline` bins before the window that belong to no surge. Once yesterday is known, the
-    answer is the middle of three guesses: the baseline's level, yesterday's level at the window's hour (half a window
-    more on either side), and the latter scaled by how today has been to yesterday so far; so any one of them may be
-    spoiled by an outage or a flood. Before, it is the higher of the baseline's level and the last hour's carried on
-    at the pace at which the hour grew, so that a morning is no flood.
+    The baseline is the last `baseline` bins before the window that belong to no surge. Once yesterday is known,
+    the answer is the middle of three guesses: the baseline's level; yesterday's level at the window's hour, half
+    a window more on either side; the latter scaled by how today has been to yesterday so far. So any one of
+    them may be spoiled by an outage or a flood. Before, it is the higher of the baseline's level and the last
+    hour's carried on at the pace at which that hour grew, so that a morning is no flood.
     """
     before: list[int] = []
     i = start - 1
@@ -60,11 +60,11 @@ def usual(posts: list[int], surging: list[bool], start: int, width: int, baselin
     level = sum(posts[i] for i in before) / len(before)
     then = range(max(0, start - DAY - width // 2), max(0, start - DAY + width + width // 2))
     around = [posts[i] for i in then if not surging[i]]
-    if 2 * len(around) < width:
+    twins = [i for i in before if i >= DAY and not surging[i - DAY]]
+    if 2 * len(around) < width or 2 * len(twins) < len(before):
         hour, earlier = (sum(posts[i] for i in part) for part in (before[:_HOUR], before[_HOUR : 2 * _HOUR]))
         pace = min(_MORNING, max(1.0, (hour + _PRIOR) / (earlier + _PRIOR)))
         return Usual(max(1.0, width * max(level, pace * hour / min(_HOUR, len(before)))), hour)
-    twins = [i for i in before if i >= DAY and not surging[i - DAY]]
     today = (sum(posts[i] for i in twins) + _PRIOR) / (sum(posts[i - DAY] for i in twins) + _PRIOR)
     yesterday = sum(around) / len(around)
     return Usual(max(1.0, width * statistics.median((level, yesterday, yesterday * today))), sum(around))

@@ -19,7 +19,8 @@ _SETTINGS = re.compile(
     "authentication failed|no password supplied|no pg_hba.conf entry|(role|database) .* does not exist"
     "|is not permitted to log in|invalid (connection option|port number|sslmode value|channel_binding value)"
 )
-_COLUMN = re.compile(r"column ([A-Za-z_]\w*)")
+#: How COPY tells of a place, before it quotes what stands there.
+_COPIED = re.compile(r"COPY stage_(\w+), line \d+(?:, column (\w+))?")
 
 
 def is_row(error: psycopg2.Error) -> bool:
@@ -32,10 +33,10 @@ def refused(item: Item, error: psycopg2.Error) -> Refused:
     diag = error.diag
     name = type(item.record).__name__ if item.record is not None else "dead letter"
     said = [f"SQLSTATE {error.pgcode}"]
-    table = (diag.table_name or "").removeprefix("stage_")
-    column = diag.column_name
-    if column is None and (found := _COLUMN.search(diag.context or "")) is not None:
-        column = found[1]
+    table, column = diag.table_name, diag.column_name
+    copied = _COPIED.match(diag.context or "")
+    if copied is not None:
+        table, column = copied[1], copied[2]
     said += [f"{what} {which}" for what, which in (("table", table), ("column", column)) if which]
     if diag.constraint_name:
         said.append(f"constraint {diag.constraint_name}")
@@ -55,14 +56,20 @@ def translated(error: psycopg2.Error, server: str, lost: bool) -> Unreachable | 
         if not lost and not isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError)):
             return SinkError(f"{server}: {type(error).__name__}; this is a fault of the sink")
         if _SETTINGS.search(first):
-            return SinkError(f"{server} refuses the session: {first}; correct the PostgreSQL URI or the server")
+            return SinkError(
+                f"{server} refuses the session: {first}; correct the PostgreSQL URI or the server"
+            )
         return Unreachable(f"{server} cannot be reached: {first}")
     said = f"SQLSTATE {code} {type(error).__name__}"
     if lost or code[:2] in _PASSING or code == _READ_ONLY:
         return Unreachable(f"{server} cannot write now: {said}")
     if code == "42501":
-        return SinkError(f"{server}: this user may not use or create the tables ({said}); grant it, or use the owner")
-    subject = ", ".join(filter(None, (error.diag.schema_name, error.diag.table_name, error.diag.constraint_name)))
+        return SinkError(
+            f"{server}: this user may not use or create the tables ({said}); grant it, or use the owner"
+        )
+    subject = ", ".join(
+        filter(None, (error.diag.schema_name, error.diag.table_name, error.diag.constraint_name))
+    )
     return SinkError(
         f"{server}: {said}{f' at {subject}' if subject else ''}; the tables are not those of the migrations"
     )

@@ -206,7 +206,8 @@ _ROWS: dict[type[Record], Callable[[Any], Rowed]] = {
     Alert: _alert,
     **dict.fromkeys((CaseOpened, CaseChanged, ClockChanged, CaseClosed, CaseReopened), _case_event),
     **dict.fromkeys(
-        (Offered, Assigned, Returned, Overflowed, HoldingReplyDue, HoldingReplyCancelled, Escalated), _assignment
+        (Offered, Assigned, Returned, Overflowed, HoldingReplyDue, HoldingReplyCancelled, Escalated),
+        _assignment,
     ),
     **dict.fromkeys(
         (SurgeOpened, SurgeUpdated, SurgeClosed, CrisisOpened, CrisisClosed, ChannelChanged), _surge_event

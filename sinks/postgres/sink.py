@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -72,7 +73,8 @@ class PostgresSink:
     """Keeps PostgreSQL's tables in step with the public topics. Implements `sinks.port.Sink`.
 
     uri: of libpq, `postgresql://user:password@host:port/database`. The items' topics are told apart by their records,
-    so a prefix of the topics does not matter. One call at a time.
+    so a prefix of the topics does not matter. Calls from several threads wait for each other; each connects by itself
+    where the connection was lost.
     """
 
     def __init__(self, uri: str) -> None:
@@ -80,20 +82,27 @@ class PostgresSink:
         self._connection: Connection | None = None
         self._written: dict[Place, int] = {}
         self._unconfirmed: list[Refused] = []
+        self._one_at_a_time = threading.RLock()
         #: NUL characters replaced by U+FFFD in rows written so far.
         self.nul_replaced = 0
         try:
             parts = parse_dsn(uri)
         except psycopg2.ProgrammingError:  # its words hold the URI, and so the password
-            raise SinkError("the PostgreSQL URI cannot be read: postgresql://user@host:port/database is meant") from None
-        self._options: dict[str, Any] = {name: value for name, value in _CONNECTION.items() if name not in parts}
+            raise SinkError(
+                "the PostgreSQL URI cannot be read: postgresql://user@host:port/database is meant"
+            ) from None
+        self._options: dict[str, Any] = {
+            name: value for name, value in _CONNECTION.items() if name not in parts
+        }
         host = parts.get("host") or parts.get("hostaddr") or "the local socket"
-        self._server = f"PostgreSQL at {host}:{parts.get('port') or 5432}, database {parts.get('dbname') or 'default'}"
+        self._server = (
+            f"PostgreSQL at {host}:{parts.get('port') or 5432}, database {parts.get('dbname') or 'default'}"
+        )
 
     def open(self) -> None:
         """Connect and migrate. Raises Unreachable, or SinkError for wrong settings or rights."""
-        self.close()
-        with self._translating():
+        with self._one_at_a_time, self._translating():
+            self.close()
             connection = self._connected()
             migrate(self._uri, connection)
 
@@ -101,16 +110,17 @@ class PostgresSink:
         """The next offset to read of each partition that has rows or was read past. Raises Unreachable, SinkError."""
         if not topic_partitions:
             return {}
-        with self._translating(), self._transaction() as cursor:
-            cursor.execute(
-                "select topic, partition, next from sink_offsets where (topic, partition) in %s",
-                (tuple(topic_partitions),),
-            )
-            found = {(topic, partition): following for topic, partition, following in cursor}
-        # Whoever asks starts from here; what another owner or a restored backup did before is no concern.
-        for place in topic_partitions:
-            self._written.pop(place, None)
-        return found
+        with self._one_at_a_time, self._translating():
+            with self._transaction() as cursor:
+                cursor.execute(
+                    "select topic, partition, next from sink_offsets where (topic, partition) in %s",
+                    (tuple(topic_partitions),),
+                )
+                found = {(topic, partition): following for topic, partition, following in cursor}
+            # Whoever asks starts from here; what another owner or a restored backup did before is no concern.
+            for place in topic_partitions:
+                self._written.pop(place, None)
+            return found
 
     def write(self, items: Sequence[Item]) -> list[Refused]:
         """Write a batch and its offsets; items below the stored offset are passed over.
@@ -122,8 +132,19 @@ class PostgresSink:
         """
         if not items:
             return []
+        with self._one_at_a_time, self._translating():
+            return self._write(items)
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        with self._one_at_a_time:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    def _write(self, items: Sequence[Item]) -> list[Refused]:
         rows = Rows()
-        with self._translating(), self._transaction() as cursor:
+        with self._transaction() as cursor:
             stored = self._lock_offsets(cursor, items)
             known = [one for one in self._unconfirmed if one.item.offset < stored.get(_place(one.item), 0)]
             new = [item for item in items if item.offset >= stored[_place(item)]]
@@ -142,12 +163,6 @@ class PostgresSink:
         self.nul_replaced += rows.nuls
         refused, self._unconfirmed = self._unconfirmed, []
         return refused
-
-    def close(self) -> None:
-        """Let go of the connection."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
 
     def _connected(self) -> Connection:
         if self._connection is None:
@@ -262,7 +277,9 @@ def _folded(cursor: Cursor, how: Fold, events: list[Any], rows: Rows) -> list[st
     stored = {}
     columns = how.table.columns
     for values in cursor:
-        row = how.row(**{n: v.encode() if k == "json" and v else v for (n, k), v in zip(columns, values, strict=True)})
+        row = how.row(
+            **{n: v.encode() if k == "json" and v else v for (n, k), v in zip(columns, values, strict=True)}
+        )
         stored[tuple(values[: len(how.table.key)])] = row
     changed = fold(how, events, stored)
     return [rows.line(how.table, msgspec.structs.astuple(row)) for row in changed.values()]

@@ -59,7 +59,9 @@ class Table(msgspec.Struct, frozen=True):
                 f" on conflict ({key}) do nothing"
             )
         order = ", ".join(f'"{name}" desc' for name in self.newest)
-        changes = ", ".join(f'"{name}" = excluded."{name}"' for name, _ in self.columns if name not in self.key)
+        changes = ", ".join(
+            f'"{name}" = excluded."{name}"' for name, _ in self.columns if name not in self.key
+        )
         ours = ", ".join(f'{self.name}."{name}"' for name in self.newest)
         theirs = ", ".join(f'excluded."{name}"' for name in self.newest)
         return (

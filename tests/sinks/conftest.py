@@ -69,16 +69,21 @@ class Database:
         [row] = self.rows(sql)
         return row
 
-    def dump(self) -> dict[str, list[str]]:
-        """Every table's rows as sorted JSON."""
+    def tables(self) -> list[str]:
+        """The names of the projection's tables."""
         names = self.rows(
             "select table_name from information_schema.tables where table_schema = 'public'"
             r" and table_type = 'BASE TABLE' and table_name not like '\_yoyo%'"
         )
-        tables = sorted(row["table_name"] for row in names)
+        return sorted(row["table_name"] for row in names)
+
+    def dump(self) -> dict[str, list[str]]:
+        """Every table's rows as sorted JSON."""
         return {
-            name: sorted(str(row["line"]) for row in self.rows(f"select to_jsonb(t)::text as line from {name} t"))
-            for name in tables
+            name: sorted(
+                str(row["line"]) for row in self.rows(f"select to_jsonb(t)::text as line from {name} t")
+            )
+            for name in self.tables()
         }
 
     def refuse_connections(self) -> None:
@@ -90,10 +95,37 @@ class Database:
         """Let everybody in again."""
         self.admin(f"alter database {self.name} allow_connections true")
 
+    def empty(self) -> None:
+        """Cut every other connection and delete every row."""
+        deletes = "; ".join(f"delete from {name}" for name in self.tables())
+        self.rows(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            f" where datname = current_database() and pid <> pg_backend_pid(); {deletes}"
+        )
+
+
+@pytest.fixture(scope="session")
+def shared(server: str) -> Iterator[Database]:
+    """A database that has been migrated."""
+    database = Database(server)
+    database.admin(f"create database {database.name}")
+    sink = PostgresSink(database.uri)
+    sink.open()
+    sink.close()
+    yield database
+    database.admin(f"drop database {database.name} with (force)")
+
 
 @pytest.fixture
-def database(server: str) -> Iterator[Database]:
-    """An empty database."""
+def database(shared: Database) -> Database:
+    """A migrated database without a row: one for all tests, as making one costs more than most of them."""
+    shared.empty()
+    return shared
+
+
+@pytest.fixture
+def bare(server: str) -> Iterator[Database]:
+    """A new database with nothing in it."""
     database = Database(server)
     database.admin(f"create database {database.name}")
     yield database
@@ -102,9 +134,8 @@ def database(server: str) -> Iterator[Database]:
 
 @pytest.fixture
 def sink(database: Database) -> Iterator[PostgresSink]:
-    """A sink that is open on the test's database."""
+    """A sink on the test's database; it connects when it is first used."""
     sink = PostgresSink(database.uri)
-    sink.open()
     yield sink
     sink.close()
 

@@ -32,7 +32,9 @@ SURGE = "andina/surge-1"
 IDENTITY = "surge:andina:1"
 
 
-def items(records: Iterable[Record | None], topic: str = "classified", partition: int = 0, first: int = 0) -> list[Item]:
+def items(
+    records: Iterable[Record | None], topic: str = "classified", partition: int = 0, first: int = 0
+) -> list[Item]:
     """The records as the items of one partition, from offset `first`."""
     return [item(record, topic, partition, first + n) for n, record in enumerate(records)]
 
@@ -117,7 +119,13 @@ def post(n: int = 1) -> PostRef:
 
 def opened(seq: int = 1, case: str = CASE, **changes: Any) -> CaseOpened:
     """A case is opened by its first post."""
-    fields: dict[str, Any] = {"label": "complaint", "priority": 2, "mode": "live", "post": post(1), "reach": 180}
+    fields: dict[str, Any] = {
+        "label": "complaint",
+        "priority": 2,
+        "mode": "live",
+        "post": post(1),
+        "reach": 180,
+    }
     return CaseOpened(**{**decided(case, seq), **_CUSTOMER, **fields, **changes})
 
 
@@ -130,7 +138,12 @@ def changed(seq: int, change: str, case: str = CASE, **changes: Any) -> CaseChan
 def answered(seq: int, case: str = CASE, **changes: Any) -> CaseChanged:
     """A human has replied half an hour after T0."""
     reply = ids.reply("andina", "twitter", "r1")
-    fields: dict[str, Any] = {"waiting": True, "reply_id": reply, "replied_at": T0 + 30 * MINUTE, "operator": "o7"}
+    fields: dict[str, Any] = {
+        "waiting": True,
+        "reply_id": reply,
+        "replied_at": T0 + 30 * MINUTE,
+        "operator": "o7",
+    }
     return changed(seq, "answered", case, **{**fields, **changes})
 
 
@@ -182,7 +195,9 @@ def surge_story() -> list[Record]:
         SurgeOpened(**decided(SURGE, 1), **_BRAND, evidence=evidence(4.0)),
         SurgeUpdated(**decided(SURGE, 2), **_BRAND, evidence=evidence(6.0)),
         SurgeUpdated(**decided(SURGE, 3), **_BRAND, evidence=evidence(5.0)),
-        SurgeClosed(**decided(SURGE, 4), **_BRAND, ended_at=T0 + 90 * MINUTE, why="over", peak=6.5, excess=321.0),
+        SurgeClosed(
+            **decided(SURGE, 4), **_BRAND, ended_at=T0 + 90 * MINUTE, why="over", peak=6.5, excess=321.0
+        ),
     ]
 
 

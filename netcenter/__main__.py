@@ -1,0 +1,5 @@
+"""`python -m netcenter`."""
+
+from netcenter.cli import main
+
+main()

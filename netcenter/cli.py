@@ -1,0 +1,72 @@
+"""The front door: every command, its exit codes, and no traceback unless asked for."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import click
+import typer
+
+from netcenter import logs
+from netcenter.errors import CommandError
+from netcenter.settings import load
+
+app = typer.Typer(
+    help="The call centre for social mentions, on Kafka. Start with: netcenter demo",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+DEBUG = "--debug"
+
+
+@app.callback()
+def _root(debug: Annotated[bool, typer.Option(DEBUG, help="Show tracebacks and debug logs.")] = False) -> None:
+    """Settings come from the environment: NETCENTER_KAFKA, NETCENTER_POSTGRES, …: see docs/settings.md."""
+    logs.set_up("debug" if debug else load().log_level)
+
+
+def _register() -> None:
+    from netcenter.commands import contracts, data, letters, people, policy, run, servers
+
+    for module in (servers, run, data, policy, people, letters, contracts):
+        module.register(app)
+
+
+_register()
+
+
+def main() -> None:
+    """Run the command line; exit 0 done, 1 failed, 2 wrong usage, 3 unreachable, 130 stopped."""
+    debug = DEBUG in sys.argv
+    try:
+        code = app(standalone_mode=False)
+    except CommandError as error:
+        code = _say(error, error.exit_code, debug)
+    except click.exceptions.Abort:
+        code = 130
+    except click.ClickException as error:
+        error.show()
+        code = 2
+    except KeyboardInterrupt:
+        code = 130
+    except BrokenPipeError:
+        code = 1
+    except Exception as error:
+        if debug:
+            raise
+        code = _say(error, getattr(error, "exit_code", 1), debug)
+    sys.exit(code or 0)
+
+
+def _say(error: Exception, code: int, debug: bool) -> int:
+    if debug:
+        raise error
+    for line in str(error).splitlines() or [type(error).__name__]:
+        prefix = "" if isinstance(error, CommandError) or hasattr(error, "exit_code") else f"{type(error).__name__}: "
+        print(f"netcenter: {prefix}{line}", file=sys.stderr)
+    if not isinstance(error, CommandError) and not hasattr(error, "exit_code"):
+        print("netcenter: this is a fault of ours; run again with --debug for its place", file=sys.stderr)
+    return code

@@ -1,0 +1,41 @@
+"""schemas check."""
+
+from __future__ import annotations
+
+
+
+import typer
+
+from netcenter.errors import CommandError
+
+schemas = typer.Typer(help="What an event is.", no_args_is_help=True)
+
+
+@schemas.command("check")
+def check() -> None:
+    """Compare classes, .avsc files and lock file, and let avro-python3 judge the same schemas.
+
+    Example: netcenter schemas check
+    """
+    import avro.schema
+    from avro.schemanormalization import Fingerprint, ToParsingCanonicalForm
+
+    from schemas.avro import canonical, crc64, locked, problems
+
+    found = problems()
+    for version in locked():
+        schema = version.schema()
+        reference = avro.schema.parse(version.path.read_text())
+        form = ToParsingCanonicalForm(reference)
+        if form != canonical(schema):
+            found.append(f"{version.path.name}: avro-python3 has another canonical form")
+        if Fingerprint(form, "CRC-64-AVRO").hex() != crc64(schema):
+            found.append(f"{version.path.name}: avro-python3 has another fingerprint")
+    if found:
+        raise CommandError("\n".join(found))
+    print(f"{len(locked())} schemas agree with their classes, the lock file and avro-python3")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.add_typer(schemas, name="schemas")

@@ -1,0 +1,62 @@
+"""Options that several commands share, and how they are read."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from netcenter.errors import UsageError
+from schemas import files
+from schemas.files import FileError, Line
+
+_UNITS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+Maps = Annotated[list[str] | None, typer.Option("--map", help="field=column: where a field's values are.")]
+Sets = Annotated[list[str] | None, typer.Option("--set", help="field=value: the same for every record.")]
+Ignore = Annotated[bool, typer.Option("--ignore-unknown", help="Pass over fields that Netcenter does not know.")]
+TimeFormat = Annotated[str | None, typer.Option("--time-format", help="strptime format of the times; RFC 3339 without it.")]
+Json = Annotated[bool, typer.Option("--json", help="For programs: JSON on stdout.")]
+
+
+def duration(text: str, option: str) -> int:
+    """ms of "90s", "30m", "6h", "1d". Raises UsageError."""
+    match = re.fullmatch(r"(\d+)([smhd])", text)
+    if match is None:
+        raise UsageError(f"{option}: {text!r} is no duration: write 90s, 30m, 6h or 1d")
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def pairs(given: list[str] | None, option: str) -> dict[str, str]:
+    """field=value words as a dict. Raises UsageError."""
+    found = {}
+    for word in given or []:
+        field, equals, value = word.partition("=")
+        if not equals or not field:
+            raise UsageError(f"{option} {word!r}: write field=value")
+        found[field] = value
+    return found
+
+
+def read_file(path: Path, maps: list[str] | None, sets: list[str] | None, ignore: bool, time_format: str | None) -> list[Line]:
+    """The lines of a file. Raises UsageError naming file, line and field."""
+    try:
+        return list(
+            files.read(path, map=pairs(maps, "--map"), set=pairs(sets, "--set"), ignore_unknown=ignore, time_format=time_format)
+        )
+    except FileError as error:
+        raise UsageError(str(error)) from None
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from None
+
+
+def text_of(path: Path) -> str:
+    """A text file. Raises UsageError."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path}: not UTF-8 text") from None

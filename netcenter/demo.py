@@ -1,0 +1,323 @@
+"""The demo: everything real and on this machine; a day of an airline in about a minute."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+from kafka import KafkaConsumer, TopicPartition
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from netcenter import embedded, topics
+from netcenter.commands.servers import DEFAULT_POLICY
+from netcenter.errors import CommandError
+from netcenter.ingest import Log, Played, ingest
+from netcenter.pipeline import PIPELINE
+from netcenter.player import TICK
+from netcenter.progress import Watch
+from netcenter.receiver import Receiver
+from netcenter.scenario import people, story
+from netcenter.settings import Settings, load
+from schemas import codec, ids
+from schemas.files import Line
+from schemas.headers import rfc3339
+from schemas.records import Offered, OfferAnswered
+from streams.supervisor import command_of
+
+HOUR = 3_600_000
+AHEAD = 30 * 60_000
+SEED = 7
+_READY_S = 60.0
+_DRAIN_S = 60.0
+
+COUNTS = {
+    "mentions": "select count(*) from mentions",
+    "replies": "select count(*) from replies",
+    "dead_letters": "select count(*) from dead_letters",
+    "cases": "select count(*) from cases",
+    "breaches": "select count(*) from clocks where breached_at is not null and rescinded_at is null",
+    "assignments": "select count(*) from assignments where type = 'Assigned'",
+    "surges": "select count(*) from surges",
+    "alerts_opened": "select count(*) from alerts",
+    "alerts_resolved": "select count(*) from alerts where state = 'resolved'",
+}
+LABELS = "select label, count(*) from mentions where not own group by label order by 2 desc"
+QUERIES = {
+    "How fast was the first answer, and how many were in time?": (
+        "select brand, channel, answered, date_trunc('second', median) as median, date_trunc('second', p90) as p90,\n"
+        "       round(100 * share_in_target) || ' %' as in_target\n  from first_response order by brand, channel"
+    ),
+    "Which floods were there, and what were they about?": (
+        "select brand, detector, scope, name as root, started_at, lasted, round(peak::numeric, 1) as peak_ratio, round(excess) as extra_posts\n"
+        "  from surge_history order by started_at"
+    ),
+    "When did questions and complaints come, and how many clocks were overdue?": (
+        "select date_trunc('hour', started_at) as hour, count(*) as clocks, count(breached_at) as overdue\n"
+        "  from clocks where not courtesy group by 1 order by 2 desc limit 5"
+    ),
+}
+
+
+class Demo:
+    """One run. lines: a file to play instead of the story."""
+
+    def __init__(self, *, lines: list[Line] | None, keep: bool, as_json: bool) -> None:
+        self.own = lines is None
+        self.lines = lines
+        self.keep, self.as_json = keep, as_json
+        self.console = Console(stderr=as_json)
+        self.base = load()
+        self.directory = self.base.directory / "demo"
+        self.answers = 0
+
+    def run(self) -> None:
+        """Start, play, wait, show, clean up."""
+        started = time.monotonic()
+        with ExitStack() as stack:
+            addresses = self._servers(stack)
+            secret = "whsec_" + secrets.token_urlsafe(24).replace("-", "A").replace("_", "B")
+            receiver = stack.enter_context(Receiver(secret))
+            settings = self.base.model_copy(
+                update={
+                    "kafka": addresses.kafka,
+                    "postgres": addresses.postgres,
+                    "hint_s": 0.1,
+                    "webhook_url": receiver.url,
+                    "webhook_secret": secret,
+                }
+            )
+            lines = self.lines if self.lines is not None else story.lines(SEED)
+            text = story.policy() if self.own else DEFAULT_POLICY.read_text()
+            topics.apply(settings, addresses.kafka, "event", text)
+            workers = self._workers(stack, settings)
+            self._await_workers(settings, workers)
+            if self.own:
+                stack.enter_context(self._people(settings))
+            self._play(settings, lines, workers)
+            self._await_end(settings, workers)
+            seconds = round(time.monotonic() - started, 1)
+            summary = self._summary(settings, seconds)
+            self._show(settings, summary, receiver)
+            if self.keep:
+                stack.pop_all()
+                self._farewell(settings)
+        if self.as_json:
+            print(json.dumps(summary))
+
+    # --- parts ----------------------------------------------------------------------------------------------------
+
+    def _say(self, line: str) -> None:
+        self.console.print(f"[dim]{line}[/dim]", highlight=False)
+
+    def _servers(self, stack: ExitStack) -> embedded.Addresses:
+        if embedded.running(self.directory) is not None:
+            self._say("ending the servers of an earlier demo")
+            embedded.down(self.directory)
+        if self.keep:
+            addresses = embedded.detach(self.directory, ephemeral=True, say=self._say)
+            stack.callback(embedded.down, self.directory)
+            return addresses
+        servers = stack.enter_context(embedded.Stack(self.directory, ephemeral=True))
+        return servers.start(self._say)
+
+    def _workers(self, stack: ExitStack, settings: Settings) -> subprocess.Popen[bytes]:
+        given = {
+            "NETCENTER_KAFKA": settings.kafka or "",
+            "NETCENTER_POSTGRES": settings.postgres or "",
+            "NETCENTER_HINT_S": str(settings.hint_s),
+            "NETCENTER_WEBHOOK_URL": settings.webhook_url or "",
+            "NETCENTER_WEBHOOK_SECRET": settings.webhook_secret or "",
+        }
+        self.log_path = self._log_file()
+        with self.log_path.open("wb") as log:
+            process = subprocess.Popen(
+                command_of("all"), env={**os.environ, **given}, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        self._pid = process.pid
+        stack.callback(_end, process)
+        self._say(f"seven workers, a process each; their log is {self.log_path}")
+        return process
+
+    def _log_file(self) -> Path:
+        self.base.directory.mkdir(parents=True, exist_ok=True)
+        return self.base.directory / "demo-workers.log"
+
+    def _alive(self, workers: subprocess.Popen[bytes]) -> None:
+        if workers.poll() is not None:
+            raise CommandError(f"the workers ended (exit {workers.returncode}): see {self.log_path}")
+
+    def _await_workers(self, settings: Settings, workers: subprocess.Popen[bytes]) -> None:
+        with self._watching(settings) as watch:
+            deadline = time.monotonic() + _READY_S
+            while len(watch.running()) < len(PIPELINE.roles):
+                self._alive(workers)
+                if time.monotonic() > deadline:
+                    missing = sorted({r.name for r in PIPELINE.roles} - {r.name for r in watch.running()})
+                    raise CommandError(f"no worker of {', '.join(missing)} after {_READY_S:.0f} s: see {self.log_path}")
+                time.sleep(0.2)
+
+    @contextmanager
+    def _watching(self, settings: Settings) -> Iterator[Watch]:
+        client = topics.admin(settings.kafka or "")
+        watch = Watch(settings, settings.kafka or "", client)
+        try:
+            yield watch
+        finally:
+            watch.close()
+            client.close()
+
+    @contextmanager
+    def _people(self, settings: Settings) -> Iterator[None]:
+        """Operators who answer what they are offered."""
+        stop, failed = threading.Event(), []
+
+        def work() -> None:
+            try:
+                self._answer(settings, stop)
+            except Exception as error:  # handed to the main thread, which raises it
+                failed.append(error)
+
+        thread = threading.Thread(target=work, name="operators", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join(10)
+        if failed:
+            raise failed[0]
+
+    def _answer(self, settings: Settings, stop: threading.Event) -> None:
+        consumer = KafkaConsumer(
+            bootstrap_servers=(settings.kafka or "").split(","), isolation_level="read_committed", enable_auto_commit=False
+        )
+        tps = [TopicPartition(settings.prefix + "assignments", n) for n in range(settings.partitions)]
+        consumer.assign(tps)
+        consumer.seek_to_beginning(*tps)
+        log = Log(settings, settings.kafka or "")
+        while not stop.is_set():
+            for batch in consumer.poll(200).values():
+                for found in batch:
+                    offer = codec.decode(found.value)
+                    reaction = people.answer(offer, SEED) if isinstance(offer, Offered) else None
+                    if reaction is None or not isinstance(offer, Offered):
+                        continue
+                    said, delay = reaction
+                    log.send(
+                        "desk",
+                        OfferAnswered(
+                            id=ids.make("answer", offer.id, said),
+                            desk=offer.desk,
+                            operator=offer.operator,
+                            offer_id=offer.id,
+                            answer=said,
+                            at=offer.time + delay,
+                        ),
+                    )
+                    self.answers += 1
+        log.close()
+        consumer.close()
+
+    def _play(self, settings: Settings, lines: list[Line], workers: subprocess.Popen[bytes]) -> None:
+        with Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed:,} of {task.total:,} records"),
+            TimeElapsedColumn(),
+            console=self.console,
+        ) as progress:
+            task = progress.add_task("starting", total=len(lines))
+
+            def say(played: Played, slowest: tuple[int, str]) -> None:
+                self._alive(workers)
+                progress.update(task, completed=played.records, description=f"{rfc3339(played.time)}")
+
+            follow = [r.name for r in PIPELINE.roles if r.name != "webhook"]
+            played = ingest(settings, settings.kafka or "", lines, interval=TICK, until=6 * HOUR, ahead=AHEAD, follow=follow, say=say)
+            progress.update(task, completed=played.records)
+        self.end = played.time
+
+    def _await_end(self, settings: Settings, workers: subprocess.Popen[bytes]) -> None:
+        deciding = [r for r in PIPELINE.roles if r.decides]
+        with self._watching(settings) as watch:
+            deadline = time.monotonic() + _DRAIN_S
+            while not (watch.slowest(deciding)[0] >= self.end and all(watch.drained(r) for r in PIPELINE.roles)):
+                self._alive(workers)
+                if time.monotonic() > deadline:
+                    raise CommandError(f"not all was read after {_DRAIN_S:.0f} s: see {self.log_path}")
+                time.sleep(0.1)
+
+    # --- what happened ------------------------------------------------------------------------------------------
+
+    def _summary(self, settings: Settings, seconds: float) -> dict[str, Any]:
+        with psycopg2.connect(settings.postgres or "") as connection, connection.cursor() as cursor:
+            counts: dict[str, Any] = {}
+            for name, query in COUNTS.items():
+                cursor.execute(query)
+                counts[name] = _only(cursor.fetchone())
+                if name == "dead_letters":
+                    cursor.execute(LABELS)
+                    counts["labels"] = dict(cursor.fetchall())
+        connection.close()
+        return {**counts, "seconds": seconds}
+
+    def _show(self, settings: Settings, summary: dict[str, Any], receiver: Receiver) -> None:
+        say = self.console.print
+        labels = ", ".join(f"{count:,} {label}" for label, count in summary["labels"].items())
+        say(f"\n[bold]{summary['mentions']:,} mentions[/bold] ({labels}) and {summary['replies']:,} replies went through Kafka.")
+        say(
+            f"{summary['cases']:,} cases, {summary['assignments']:,} taken by an operator, {summary['breaches']:,} answered late or never; "
+            f"{summary['surges']} surges; {summary['dead_letters']} dead letters."
+        )
+        say(
+            f"{summary['alerts_opened']} alerts opened, {summary['alerts_resolved']} resolved; the webhook receiver verified "
+            f"{receiver.received} signed deliveries and rejected {receiver.rejected}.\n"
+        )
+        connection = psycopg2.connect(settings.postgres or "")
+        with connection.cursor() as cursor:
+            for title, query in QUERIES.items():
+                cursor.execute(query)
+                table = Table(title=title, title_justify="left", title_style="bold")
+                for column in cursor.description or ():
+                    table.add_column(column.name)
+                for row in cursor.fetchall():
+                    table.add_row(*("" if value is None else str(value) for value in row))
+                say(table)
+                say(f"[dim]{query};[/dim]\n", highlight=False)
+        connection.close()
+        say(f"{summary['seconds']} s in all.")
+
+    def _farewell(self, settings: Settings) -> None:
+        self.console.print(
+            "Everything is still running. To look around:\n"
+            f"  export NETCENTER_KAFKA={settings.kafka}\n  export NETCENTER_POSTGRES={settings.postgres}\n"
+            "  netcenter lag\n  netcenter doctor\n"
+            f"To end it: kill the workers ({self._pid}) and NETCENTER_DIRECTORY={self.directory} netcenter down",
+            highlight=False,
+        )
+
+
+def _only(row: tuple[Any, ...] | None) -> Any:
+    return row[0] if row else None
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

@@ -1,0 +1,177 @@
+"""`ingest`: play a file into Kafka; on the event clock with its Ticks, and not too far before the slowest role."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
+
+from netcenter.errors import CommandError
+from netcenter.pipeline import PIPELINE
+from netcenter.player import play
+from netcenter.progress import Watch
+from netcenter.settings import Settings
+from netcenter.topics import admin, producer
+from schemas import codec
+from schemas.codec import WireError
+from schemas.files import Line
+from schemas.headers import rfc3339
+from schemas.keys import KEYS
+from schemas.records import Clock, Record, Tick
+from streams.partition import partition_of
+from streams.shapes import Role
+
+_POLL_S = 0.05
+_STUCK_S = 60.0
+
+
+@dataclass
+class Played:
+    """What has been played so far."""
+
+    records: int = 0
+    ticks: int = 0
+    time: int = 0
+    """ms; the newest Tick."""
+
+
+class Log:
+    """Writes to the topics as a producer of ours does."""
+
+    def __init__(self, settings: Settings, kafka: str) -> None:
+        self.settings = settings
+        self._producer = producer(kafka)
+        self._failed: list[KafkaError] = []
+
+    def send(self, topic: str, record: Record, partition: int | None = None) -> None:
+        """Append a record; errors show at the next send or at `flush`."""
+        key = None
+        if partition is None:
+            key = KEYS[PIPELINE.topic(topic).key](record)
+            partition = partition_of(key, self.settings.partitions)
+        self.raw(self.settings.prefix + topic, partition, key, codec.encode(record), [])
+
+    def raw(self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]]) -> None:
+        """Append bytes."""
+        if self._failed:
+            raise CommandError(f"Kafka refused a record: {type(self._failed[0]).__name__}: {self._failed[0]}")
+        future = self._producer.send(topic, key=key, value=value, partition=partition, headers=headers)
+        future.add_errback(self._failed.append)
+
+    def to_all(self, topic: str, make: Callable[[int], Record]) -> None:
+        """Append a record to every partition."""
+        for number in range(PIPELINE.topic(topic).partitions or self.settings.partitions):
+            self.send(topic, make(number), number)
+
+    def flush(self) -> None:
+        """Wait until the broker has everything. Raises CommandError."""
+        self._producer.flush(60)
+        if self._failed:
+            raise CommandError(f"Kafka refused a record: {type(self._failed[0]).__name__}: {self._failed[0]}")
+
+    def close(self) -> None:
+        """Flush and let go."""
+        self.flush()
+        self._producer.close()
+
+
+def clock_of(settings: Settings, kafka: str) -> Clock:
+    """Whose clock the log follows, from its newest or first Tick. Raises CommandError."""
+    tp = TopicPartition(settings.prefix + PIPELINE.roles[0].inbox, 0)
+    consumer = KafkaConsumer(bootstrap_servers=kafka.split(","), enable_auto_commit=False, isolation_level="read_committed")
+    try:
+        if not consumer.partitions_for_topic(tp.topic):
+            raise CommandError(f"there is no topic {tp.topic}: run `netcenter topics apply --clock wall|event`")
+        consumer.assign([tp])
+        first, end = consumer.beginning_offsets([tp])[tp], consumer.end_offsets([tp])[tp]
+        for start in {first, max(first, end - 1_000)}:
+            consumer.seek(tp, start)
+            while consumer.position(tp) < min(end, start + 1_000):
+                for record in consumer.poll(1_000).get(tp, ()):
+                    found = _tick(record.value)
+                    if found is not None:
+                        return found.clock
+    finally:
+        consumer.close()
+    raise CommandError(f"{tp.topic} holds no Tick: run `netcenter topics apply --clock wall|event`")
+
+
+def _tick(value: bytes | None) -> Tick | None:
+    try:
+        record = codec.decode(value)
+    except WireError:
+        return None
+    return record if isinstance(record, Tick) else None
+
+
+def ingest(
+    settings: Settings,
+    kafka: str,
+    lines: Iterable[Line],
+    *,
+    interval: int,
+    until: int,
+    ahead: int,
+    follow: Iterable[str] | None = None,
+    say: Callable[[Played, Any], None] = lambda *_: None,
+) -> Played:
+    """Play lines into the log.
+
+    interval: ms between Ticks. until: ms that time runs on after the last line. ahead: ms of event time that the file may
+    be before the slowest role. follow: the roles waited for, by default those that have a worker now. say: called at
+    every Tick with what was played and the slowest role's (time, name). On a wall clock there are no Ticks to send and
+    nothing to wait for.
+    """
+    clock, played = clock_of(settings, kafka), Played()
+    log, client = Log(settings, kafka), admin(kafka)
+    watch = Watch(settings, kafka, client)
+    inbox = PIPELINE.roles[0].inbox
+    try:
+        roles = [PIPELINE.role(name) for name in follow] if follow is not None else watch.running()
+        timed = [role for role in roles if role.decides or "classified" in role.reads]
+        leash = _Leash(watch, log, timed)
+        for item in play(lines, interval=interval, until=until):
+            if isinstance(item, Line):
+                log.send(item.topic, item.record)
+                played.records += 1
+            elif clock == "event":
+                time_ms = item
+                log.to_all(inbox, lambda n, at=time_ms: Tick(clock="event", time=at, role=PIPELINE.clock_role, partition=n))  # type: ignore[misc]
+                played.ticks, played.time = played.ticks + 1, item
+                say(played, leash.wait(item - ahead))
+        log.flush()
+    finally:
+        watch.close()
+        client.close()
+    log.close()
+    return played
+
+
+class _Leash:
+    """Keeps the file near the slowest role."""
+
+    def __init__(self, watch: Watch, log: Log, roles: list[Role]) -> None:
+        self.watch, self.log, self.roles = watch, log, roles
+        self.slowest = (0, "")
+
+    def wait(self, until: int) -> tuple[int, str]:
+        """Return once every role has reached an event time (ms); the slowest's (time, name)."""
+        started, flushed, best = time.monotonic(), False, self.slowest[0]
+        while self.roles and self.slowest[0] < until:
+            if not flushed:
+                self.log.flush()
+                flushed = True
+            self.slowest = self.watch.slowest(self.roles)
+            if self.slowest[0] > best:
+                started, best = time.monotonic(), self.slowest[0]
+            if time.monotonic() - started > _STUCK_S:
+                raise CommandError(
+                    f"{self.slowest[1]} has stood at {rfc3339(self.slowest[0])} for {_STUCK_S:.0f} s: see `netcenter lag` and its log"
+                )
+            if self.slowest[0] < until:
+                time.sleep(_POLL_S)
+        return self.slowest

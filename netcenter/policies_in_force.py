@@ -1,0 +1,52 @@
+"""Policies in the log: the newest, and putting another in force for everyone at the same record."""
+
+from __future__ import annotations
+
+import time
+
+from kafka import KafkaConsumer, TopicPartition
+
+from agents.policy import digest, parse
+from netcenter.errors import CommandError
+from netcenter.ingest import Log
+from netcenter.pipeline import PIPELINE
+from netcenter.settings import Settings
+from schemas.records import PolicyChanged
+
+
+def texts(settings: Settings, kafka: str) -> dict[int, str]:
+    """Every policy's text by version. Raises CommandError when there is no policy topic."""
+    tp = TopicPartition(settings.prefix + "policy", 0)
+    consumer = KafkaConsumer(bootstrap_servers=kafka.split(","), enable_auto_commit=False)
+    try:
+        if not consumer.partitions_for_topic(tp.topic):
+            raise CommandError(f"there is no topic {tp.topic}: run `netcenter topics apply`")
+        consumer.assign([tp])
+        consumer.seek_to_beginning(tp)
+        end, found = consumer.end_offsets([tp])[tp], {}
+        while consumer.position(tp) < end:
+            for record in consumer.poll(500).get(tp, ()):
+                found[int(record.key)] = record.value.decode()
+        return found
+    finally:
+        consumer.close()
+
+
+def newest(settings: Settings, kafka: str) -> tuple[int, str]:
+    """(version, text) of the newest policy; (0, "") when there is none."""
+    found = texts(settings, kafka)
+    version = max(found, default=0)
+    return version, found.get(version, "")
+
+
+def apply(settings: Settings, kafka: str, text: str) -> int:
+    """Put a policy in force through the log; its version. The text must have been parsed before."""
+    version = newest(settings, kafka)[0] + 1
+    parse(text, version)
+    changed = PolicyChanged(version=version, hash=digest(text), applied_at=int(time.time() * 1000))
+    log = Log(settings, kafka)
+    log.raw(settings.prefix + "policy", 0, b"%d" % version, text.encode(), [])
+    log.flush()  # the text first: a worker that meets the change must find it
+    log.to_all(PIPELINE.roles[0].inbox, lambda _: changed)
+    log.close()
+    return version

@@ -1,0 +1,105 @@
+"""How far every role has come: offsets and event times that the groups were told, beside the ends of the topics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka.admin import KafkaAdminClient
+from kafka.errors import KafkaError
+
+from netcenter.errors import CommandError
+from netcenter.pipeline import PIPELINE
+from netcenter.settings import Settings
+from streams.shapes import Role
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a role stands in one partition."""
+
+    role: str
+    topic: str
+    partition: int
+    offset: int
+    """Next to read."""
+    end: int
+    time: int
+    """ms of event time; 0 when unknown."""
+
+    @property
+    def behind(self) -> int:
+        """Offsets to go; transaction markers count as offsets, so a few may remain when all is read."""
+        return max(0, self.end - self.offset)
+
+
+class Watch:
+    """Asks the broker; keep one while polling."""
+
+    def __init__(self, settings: Settings, kafka: str, admin: KafkaAdminClient) -> None:
+        self.settings, self.admin = settings, admin
+        self._consumer = KafkaConsumer(bootstrap_servers=kafka.split(","), isolation_level="read_committed")
+
+    def close(self) -> None:
+        """Let the connections go."""
+        self._consumer.close()
+
+    def _partitions(self, role: Role) -> list[tuple[str, int]]:
+        return [(t, n) for t in role.reads for n in range(PIPELINE.topic(t).partitions or self.settings.partitions)]
+
+    def told(self, roles: Iterable[Role]) -> dict[str, dict[tuple[str, int], tuple[int, int]]]:
+        """For each role: (next offset, event time in ms) by (topic, partition), as its group was told."""
+        cut = len(self.settings.prefix)
+        try:
+            found = self.admin.list_group_offsets({self.settings.prefix + role.name: None for role in roles})
+        except KafkaError as error:
+            raise CommandError(f"the groups' offsets cannot be read: {type(error).__name__}") from None
+        return {
+            group[cut:]: {
+                (tp.topic[cut:], tp.partition): (at.offset, int(at.metadata or 0)) for tp, at in offsets.items() if at.offset >= 0
+            }
+            for group, offsets in found.items()
+        }
+
+    def running(self) -> list[Role]:
+        """The roles that have a worker now."""
+        roles = {self.settings.prefix + role.name: role for role in PIPELINE.roles}
+        found = self.admin.describe_groups(list(roles))
+        return [role for group, role in roles.items() if found.get(group, {}).get("members")]
+
+    def places(self, role: Role) -> list[Place]:
+        """Where a role stands in each of its partitions."""
+        told = self.told([role]).get(role.name, {})
+        tps = {(t, n): TopicPartition(self.settings.prefix + t, n) for t, n in self._partitions(role)}
+        ends = self._consumer.end_offsets(list(tps.values()))
+        return [Place(role.name, t, n, told.get((t, n), (0, 0))[0], ends[tp], told.get((t, n), (0, 0))[1]) for (t, n), tp in tps.items()]
+
+    def slowest(self, roles: Iterable[Role]) -> tuple[int, str]:
+        """(ms of event time, role) of the role that is furthest behind in any partition of its inbox."""
+        roles = list(roles)
+        told = self.told(roles)
+        times = []
+        for role in roles:
+            count = PIPELINE.topic(role.inbox).partitions or self.settings.partitions
+            mine = told.get(role.name, {})
+            times.append((min(mine.get((role.inbox, n), (0, 0))[1] for n in range(count)), role.name))
+        return min(times, default=(0, ""))
+
+    def drained(self, role: Role) -> bool:
+        """Whether nothing is left to read for a role; markers of transactions do not count."""
+        left = [p for p in self.places(role) if p.behind]
+        tps = {TopicPartition(self.settings.prefix + p.topic, p.partition): p for p in left}
+        if not tps:
+            return True
+        self._consumer.assign(list(tps))
+        starts = self._consumer.beginning_offsets(list(tps))
+        for tp, place in tps.items():
+            self._consumer.seek(tp, max(place.offset, starts[tp]))
+        try:
+            while any(self._consumer.position(tp) < place.end for tp, place in tps.items()):
+                if self._consumer.poll(200, max_records=1):
+                    return False
+            return True
+        finally:
+            self._consumer.unsubscribe()

@@ -1,0 +1,38 @@
+"""One real Kafka and one real PostgreSQL for the whole session, and a topic prefix of its own for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+
+from netcenter.embedded import Addresses, Stack
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Addresses]:
+    """Both servers, empty at the start and deleted at the end."""
+    servers = Stack(tmp_path_factory.mktemp("stack") / "servers", ephemeral=True)
+    try:
+        yield servers.start()
+    finally:
+        servers.stop()
+
+
+@pytest.fixture(scope="session")
+def kafka(stack: Addresses) -> str:
+    """host:port of the session's Kafka."""
+    return stack.kafka
+
+
+@pytest.fixture(scope="session")
+def postgres_uri(stack: Addresses) -> str:
+    """The URI of the session's PostgreSQL."""
+    return stack.postgres
+
+
+@pytest.fixture
+def prefix() -> str:
+    """Before every topic and group of one test."""
+    return f"t{uuid4().hex[:8]}."

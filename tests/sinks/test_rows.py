@@ -1,0 +1,691 @@
+"""Every record of every public topic becomes the right rows in a real PostgreSQL."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from schemas import ids
+from schemas.records import (
+    RECORDS,
+    Action,
+    Alert,
+    Assigned,
+    Candidate,
+    ChannelChanged,
+    ContactCount,
+    ConversationCount,
+    CrisisClosed,
+    CrisisDeclared,
+    CrisisOpened,
+    Decided,
+    Escalated,
+    HoldingReplyCancelled,
+    HoldingReplyDue,
+    MentionUpdated,
+    Offered,
+    Overflowed,
+    PolicyChanged,
+    Record,
+    Reply,
+    Returned,
+    Tick,
+    Volume,
+    VolumeCount,
+    WorkChanged,
+    WriterExcused,
+)
+from sinks.port import Item
+from sinks.postgres import PostgresSink, tables
+from sinks.postgres.current import FOLDS
+from sinks.postgres.rows import Unexpected, rows_of
+from tests.sinks.conftest import Database
+from tests.sinks.samples import (
+    CASE,
+    IDENTITY,
+    MINUTE,
+    SURGE,
+    T0,
+    alert,
+    answered,
+    case_story,
+    changed,
+    classified,
+    clock,
+    closed,
+    decided,
+    item,
+    items,
+    mention,
+    opened,
+    post,
+    reopened,
+    surge_story,
+)
+
+
+def at(ms: int) -> datetime:
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=ms)
+
+
+def held(row: dict[str, Any], **expected: Any) -> None:
+    """The row has these values."""
+    assert {name: row[name] for name in expected} == expected
+
+
+WORK: dict[str, Any] = {"desk": "care", "case_id": CASE, "brand": "andina"}
+OFFER = Offered(
+    **decided("work-1", 1),
+    **WORK,
+    channel="twitter",
+    author_id="u1",
+    operator="o7",
+    expires_at=T0 + MINUTE,
+    due_at=None,
+    label="complaint",
+    priority=1,
+    mode="live",
+    candidates=[Candidate(operator="o7", load=0, capacity=3)],
+)
+QUEUED = WorkChanged(
+    **decided("work-2", 1),
+    **WORK,
+    channel="twitter",
+    author_id="u1",
+    change="queued",
+    label="complaint",
+    priority=1,
+    mode="live",
+    started_at=T0,
+    due_at=None,
+)
+ASSIGNMENTS: list[Decided] = [
+    OFFER,
+    Assigned(**decided("work-1", 2), **WORK, operator="o7", offer_id=OFFER.id, waited=900),
+    Returned(**decided("work-1", 3), **WORK, operator="o7", offer_id=OFFER.id, why="declined", times=1),
+    Overflowed(**decided("work-1", 4), **WORK, next_desk="night", work=QUEUED),
+    HoldingReplyDue(
+        **decided("work-1", 5),
+        **WORK,
+        channel="twitter",
+        author_id="u1",
+        native_id="101",
+        visibility="public",
+        lang="es",
+        template="hold",
+        expires_at=T0,
+    ),
+    HoldingReplyCancelled(**decided("work-1", 6), **WORK, holding_id=ids.event("work-1", 5)),
+    Escalated(**decided("work-1", 7), **WORK, mode="live", rung="lead", to="boss", used=90),
+]
+BRAND: dict[str, Any] = {"brand": "andina", "mode": "live"}
+CRISES: list[Decided] = [
+    CrisisOpened(**decided("crisis-1", 1), **BRAND, by="rule", surge=SURGE, dry_run=False),
+    CrisisClosed(**decided("crisis-1", 2), **BRAND, by="rule"),
+    ChannelChanged(
+        **decided("channel-1", 1), **BRAND, channel="twitter", change="silent", expected=20.5, since=T0
+    ),
+]
+REPLY = Reply(
+    id=ids.reply("andina", "twitter", "r1"),
+    brand="andina",
+    channel="twitter",
+    author_id="u1",
+    native_id="r1",
+    created_at=T0,
+    operator="o7",
+    in_reply_to="101",
+    text="our answer",
+)
+ACTION = Action(
+    id=ids.action("andina", "twitter", "a1"),
+    brand="andina",
+    channel="twitter",
+    author_id="u1",
+    action_id="a1",
+    action="mute",
+    created_at=T0,
+    until=T0 + MINUTE,
+    note="enough",
+)
+CONTACTS = ContactCount(id=ids.make("contacts", "x"), brand="andina", source="calls", minute=T0, count=12)
+DECLARED = CrisisDeclared(
+    id=ids.make("crisis", "x"), brand="andina", change="open", by="ana", reason="fire", at=T0
+)
+
+
+def volume(offset: int, count: int) -> Volume:
+    return Volume(
+        id=ids.make("volume", "andina", T0, 3, offset),
+        brand="andina",
+        minute=T0 - T0 % MINUTE,
+        partition=3,
+        offset=offset,
+        counts=[
+            VolumeCount(channel="twitter", kind="post", label="complaint", count=count),
+            VolumeCount(channel="web", kind="review", label="praise", count=1),
+        ],
+        authors=count,
+        reach=10 * count,
+        conversations=[ConversationCount(root="100", channel="twitter", posts=2, complaints=1)],
+    )
+
+
+def update(observed_at: int, n: int = 1, **fields: Any) -> MentionUpdated:
+    return MentionUpdated(
+        id=ids.make("update", "andina", "twitter", observed_at, n),
+        brand="andina",
+        channel="twitter",
+        author_id=f"u{n}",
+        native_id=mention(n).native_id,
+        observed_at=observed_at,
+        **fields,
+    )
+
+
+def test_a_mention_lands_with_its_classification(sink: PostgresSink, database: Database) -> None:
+    """One row: the mention's fields, the judgement, both languages, times to the millisecond."""
+    record = classified(1, reach=180, post_id=ids.post("twitter", "101"), lang="es-AR", received_at=T0 + 777)
+    assert sink.write(items([record])) == []
+    held(
+        database.row("select * from mentions"),
+        id=record.mention.id,
+        brand="andina",
+        author_id="u1",
+        created_at=at(T0 + 1),
+        received_at=at(T0 + 777),
+        reach=180,
+        post_id=record.mention.post_id,
+        label="complaint",
+        confidence=0.75,
+        uncertain=True,
+        lang="es-AR",
+        classified_lang="es",
+        own=False,
+        probabilities=[0.75, 0.125, 0.0625, 0.0625],
+        model="abcdef0123456789",
+        policy=3,
+        deleted=False,
+        shares=None,
+        author_followers=None,
+        text="text 1",
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "\\N", "\\", "a\tb\nc\rd\\ne", "\\.", "'; drop table mentions; --", "ñ 🙂 漢", "\u2028\x01\x7f"],
+)
+def test_a_text_comes_out_as_it_went_in(sink: PostgresSink, database: Database, text: str) -> None:
+    """No character of a text means anything to COPY."""
+    sink.write(items([classified(1, text=text, author_name=text)]))
+    held(database.row("select text, author_name from mentions"), text=text, author_name=text)
+
+
+def test_a_text_of_a_megabyte_lands(sink: PostgresSink, database: Database) -> None:
+    """The largest record that the topic takes is no special case."""
+    text = "á\n\\x" * 262_144
+    assert sink.write(items([classified(1, text=text), classified(2)])) == []
+    assert database.row("select text from mentions where author_id = 'u1'")["text"] == text
+
+
+def test_nul_becomes_the_replacement_character_and_is_counted(sink: PostgresSink, database: Database) -> None:
+    """In texts, and inside JSON also where an escaped backslash stands before what looks like NUL."""
+    alerted = alert(1, evidence={"a\0": "b\0\0", "literal": "\\u0000"})
+    sink.write(items([classified(1, text="a\0b\0")]))
+    sink.write(items([alerted], "alerts"))
+    assert database.row("select text from mentions")["text"] == "a\ufffdb\ufffd"
+    evidence = database.row("select evidence from alerts")["evidence"]
+    assert evidence == {"a\ufffd": "b\ufffd\ufffd", "literal": "\\u0000"}
+    assert sink.nul_replaced == 2 + 2 * 3  # the alert stands in two tables
+
+
+def test_a_second_delivery_of_a_mention_changes_nothing(sink: PostgresSink, database: Database) -> None:
+    """Also not when it comes at another offset with another judgement."""
+    sink.write(items([classified(1), classified(1, label="praise", text="other")]))
+    held(database.row("select label, text from mentions"), label="complaint", text="text 1")
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1]])
+@pytest.mark.parametrize("together", [True, False])
+def test_of_each_field_the_newest_observation_counts(
+    sink: PostgresSink, database: Database, order: list[int], together: bool
+) -> None:
+    """Whether updates come before or after their mention, and in whatever order."""
+    records = [
+        classified(1, reach=1),
+        update(T0 + 10, reach=50, shares=4, promoted=True),
+        update(T0 + 20, reach=70, text="edited"),
+        update(T0 + 15, reach=60, deleted=True),
+    ]
+    arriving = items([records[n] for n in order])
+    for batch in [arriving] if together else [[one] for one in arriving]:
+        assert sink.write(batch) == []
+    held(
+        database.row("select * from mentions"),
+        reach=70,
+        shares=4,
+        promoted=True,
+        deleted=True,
+        hidden=False,
+        text="edited",
+    )
+    assert len(database.rows("select from mention_updates")) == 3
+
+
+def test_replies_and_actions_land(sink: PostgresSink, database: Database) -> None:
+    """The rest of topic classified, one row each; Ticks and policies none."""
+    tick = Tick(clock="event", time=T0, role="clock", partition=0)
+    policy = PolicyChanged(version=3, hash="00", applied_at=T0)
+    excused = WriterExcused(role="classify", partition=1, silent_for=10_000)
+    assert sink.write(items([tick, REPLY, policy, ACTION, excused])) == []
+    held(
+        database.row("select * from replies"),
+        id=REPLY.id,
+        author_id="u1",
+        created_at=at(T0),
+        kind="human",
+        operator="o7",
+        in_reply_to="101",
+        text="our answer",
+        app=None,
+    )
+    held(
+        database.row("select * from actions"),
+        id=ACTION.id,
+        action_id="a1",
+        action="mute",
+        until=at(T0 + MINUTE),
+        note="enough",
+        label=None,
+    )
+    assert sink.positions([("classified", 0)]) == {("classified", 0): 5}
+
+
+@pytest.mark.parametrize("offsets", [[5, 9], [9, 5]])
+@pytest.mark.parametrize("together", [True, False])
+def test_a_later_volume_replaces_an_earlier(
+    sink: PostgresSink, database: Database, offsets: list[int], together: bool
+) -> None:
+    """By the offset that it counts up to, not by the order in which they come."""
+    arriving = items([volume(offset, offset) for offset in offsets], "volumes")
+    for batch in [arriving] if together else [[one] for one in arriving]:
+        sink.write(batch)
+    held(
+        database.row("select * from volumes"),
+        brand="andina",
+        minute=at(T0 - T0 % MINUTE),
+        partition=3,
+        offset=9,
+        id=volume(9, 9).id,
+        posts=10,
+        authors=9,
+        reach=90,
+        counts=[
+            {"channel": "twitter", "kind": "post", "label": "complaint", "count": 9},
+            {"channel": "web", "kind": "review", "label": "praise", "count": 1},
+        ],
+        conversations=[
+            {"root": "100", "channel": "twitter", "posts": 2, "complaints": 1, "root_author": None}
+        ],
+    )
+
+
+def test_what_people_and_tools_tell_of_a_brand_lands(sink: PostgresSink, database: Database) -> None:
+    """Contacts counted outside and crises declared, from topic volumes."""
+    sink.write(items([CONTACTS, DECLARED], "volumes"))
+    held(database.row("select * from contacts"), id=CONTACTS.id, source="calls", minute=at(T0), count=12)
+    held(
+        database.row("select * from crisis_declarations"), id=DECLARED.id, change="open", by="ana", at=at(T0)
+    )
+
+
+def test_every_event_of_a_case_is_kept(sink: PostgresSink, database: Database) -> None:
+    """One row each, what has no column of its own in `detail`."""
+    story = case_story()
+    sink.write(items(story, "cases"))
+    rows = database.rows("select * from case_events order by seq")
+    assert [(row["type"], row["change"]) for row in rows] == [
+        (type(record).__name__, getattr(record, "change", None)) for record in story
+    ]
+    held(
+        rows[4],
+        case_id=CASE,
+        seq=5,
+        time=at(T0 + 5),
+        cause="fact",
+        policy=3,
+        reason="rule: because",
+        desk="care",
+    )
+    assert rows[4]["detail"]["met_at"] == T0 + 30 * MINUTE
+    assert rows[0]["detail"]["post"]["url"] == "https://example.org/1"
+
+
+@pytest.mark.parametrize("size", [1, 3, 100])
+def test_the_current_case_follows_from_its_events(sink: PostgresSink, database: Database, size: int) -> None:
+    """However the events are cut into batches."""
+    story = items(case_story(), "cases")
+    for n in range(0, len(story), size):
+        sink.write(story[n : n + size])
+    held(
+        database.row("select * from cases"),
+        case_id=CASE,
+        brand="andina",
+        author_id="u1",
+        desk="care",
+        label="question",
+        priority=1,
+        mode="live",
+        state="OPEN",
+        reach=180,
+        posts=3,
+        first_post=mention(1).id,
+        last_post=mention(3).id,
+        opened_at=at(T0 + 1),
+        changed_at=at(T0 + 8),
+        answered_at=at(T0 + 30 * MINUTE),
+        answers=1,
+        answered_privately=False,
+        operator="o7",
+        closed_at=None,
+        why=None,
+        reopened=1,
+        seq=8,
+    )
+
+
+@pytest.mark.parametrize(
+    ("events", "state", "why"),
+    [
+        ([opened()], "OPEN", None),
+        ([opened(), answered(2)], "WAITING", None),
+        ([opened(), answered(2), changed(3, "post_added", post=post(2))], "OPEN", None),
+        ([opened(), closed(2, "silence")], "CLOSED", "silence"),
+        ([opened(), closed(2), changed(3, "label")], "CLOSED", "resolved"),
+        ([opened(), closed(2), reopened(3)], "OPEN", None),
+        ([answered(4)], "WAITING", None),  # its beginning was never read
+    ],
+)
+def test_the_state_of_a_case(
+    sink: PostgresSink, database: Database, events: list[Record], state: str, why: str | None
+) -> None:
+    """OPEN, WAITING for the customer, or CLOSED and why."""
+    sink.write(items(events, "cases"))
+    held(database.row("select state, why from cases"), state=state, why=why)
+
+
+DUE = T0 + 60 * MINUTE
+BREACHED: dict[str, Any] = {"breached_at": DUE, "detected_at": DUE + 5}
+CLOCKS: list[tuple[list[Record], dict[str, Any]]] = [
+    (
+        [clock(1, "started")],
+        {
+            "state": "RUNNING",
+            "started_at": at(T0),
+            "due_at": at(DUE),
+            "target_ms": 60 * MINUTE,
+            "breached_at": None,
+        },
+    ),
+    (
+        [clock(1, "started"), clock(2, "tightened", due_at=DUE - MINUTE, target=30 * MINUTE)],
+        {"state": "RUNNING", "due_at": at(DUE - MINUTE), "target_ms": 30 * MINUTE},
+    ),
+    ([clock(1, "started"), clock(2, "warned", warned=75)], {"state": "RUNNING", "warned": 75}),
+    (
+        [clock(1, "started"), clock(2, "met", met_at=DUE, privately=True)],
+        {"state": "MET", "met_at": at(DUE), "privately": True},
+    ),
+    (
+        [clock(1, "started"), clock(2, "breached", **BREACHED, late_arrival=True)],
+        {"state": "RUNNING", "breached_at": at(DUE), "detected_at": at(DUE + 5), "late_arrival": True},
+    ),
+    (
+        [clock(1, "started"), clock(2, "breached", **BREACHED), clock(3, "met", met_at=DUE + 1)],
+        {"state": "MET_LATE", "breached_at": at(DUE), "met_at": at(DUE + 1)},
+    ),
+    (
+        [
+            clock(1, "started"),
+            clock(2, "breached", **BREACHED),
+            clock(3, "rescinded"),
+            clock(4, "met", met_at=DUE),
+        ],
+        {"state": "MET", "breached_at": None, "detected_at": None, "rescinded_at": at(T0 + 3)},
+    ),
+    (
+        [clock(1, "started"), clock(2, "met", met_at=DUE + 9), clock(3, "rescinded", due_at=DUE + 10)],
+        {"state": "MET", "due_at": at(DUE + 10)},
+    ),
+    (
+        [clock(1, "started"), clock(2, "paused", paused_at=T0 + 7)],
+        {"state": "PAUSED", "paused_at": at(T0 + 7)},
+    ),
+    (
+        [clock(1, "started"), clock(2, "paused", paused_at=T0), clock(3, "resumed", due_at=DUE + MINUTE)],
+        {"state": "RUNNING", "paused_at": None, "due_at": at(DUE + MINUTE)},
+    ),
+    ([clock(1, "started"), clock(2, "voided")], {"state": "VOID", "met_at": None}),
+    ([clock(1, "started", courtesy=True)], {"state": "RUNNING", "courtesy": True}),
+]
+
+
+@pytest.mark.parametrize(("events", "expected"), CLOCKS)
+def test_the_state_of_a_clock(
+    sink: PostgresSink, database: Database, events: list[Record], expected: dict[str, Any]
+) -> None:
+    """RUNNING, PAUSED, MET, MET_LATE or VOID, with the breach beside it until it is rescinded."""
+    sink.write(items(events, "cases"))
+    held(database.row("select * from clocks"), case_id=CASE, metric="first_response", cycle=1, **expected)
+
+
+def test_a_case_has_one_clock_for_each_metric_and_cycle(sink: PostgresSink, database: Database) -> None:
+    """They do not disturb each other."""
+    events = [
+        clock(1, "started"),
+        clock(2, "started", metric="resolution"),
+        clock(3, "met", met_at=T0),
+        clock(4, "started", cycle=2, metric="next_response"),
+    ]
+    sink.write(items(events, "cases"))
+    rows = database.rows("select metric, cycle, state from clocks order by seq")
+    assert [tuple(row.values()) for row in rows] == [
+        ("resolution", 1, "RUNNING"),
+        ("first_response", 1, "MET"),
+        ("next_response", 2, "RUNNING"),
+    ]
+
+
+@pytest.mark.parametrize("record", ASSIGNMENTS, ids=lambda r: type(r).__name__)
+def test_every_event_of_a_desk_lands(sink: PostgresSink, database: Database, record: Any) -> None:
+    """One row each; an offer's id is its event's, and what has no column stands in `detail`."""
+    assert sink.write(items([record], "assignments")) == []
+    row = database.row("select * from assignments")
+    held(
+        row,
+        id=record.id,
+        type=type(record).__name__,
+        work_id="work-1",
+        case_id=CASE,
+        desk="care",
+        brand="andina",
+        seq=record.seq,
+        time=at(T0 + record.seq),
+        reason="rule: because",
+        operator=getattr(record, "operator", None),
+        offer_id=OFFER.id if isinstance(record, (Offered, Assigned, Returned)) else None,
+    )
+    own = {name for name, _ in tables.ASSIGNMENTS.columns}
+    rest = set(record.__struct_fields__) - own - {"aggregate"}
+    assert row["detail"] == {name: msgspec.to_builtins(getattr(record, name)) for name in rest}
+
+
+@pytest.mark.parametrize("size", [1, 100])
+def test_a_surge_is_kept_as_it_stands_and_as_it_went(
+    sink: PostgresSink, database: Database, size: int
+) -> None:
+    """The row keeps the last evidence and the largest ratio; the end brings its own peak."""
+    story = items(surge_story(), "surges")
+    for n in range(0, 3, size):
+        sink.write(story[n : min(n + size, 3)])
+    row = database.row("select * from surges")
+    held(row, surge_id=SURGE, state="open", detector="burst", scope="brand", ratio=5.0, peak=6.0, actual=50.0)
+    assert row["evidence"]["window_end"] == T0 + 5 * MINUTE
+    sink.write(story[3:])
+    row = database.row("select * from surges")
+    held(
+        row,
+        state="closed",
+        started_at=at(T0),
+        opened_at=at(T0 + 1),
+        ended_at=at(T0 + 90 * MINUTE),
+        why="over",
+    )
+    held(row, peak=6.5, excess=321.0, ratio=5.0)
+    assert row["evidence"]["ratio"] == 5.0
+    assert len(database.rows("select from surge_events")) == 4
+
+
+def test_crises_and_silent_channels_land_among_the_surges_events(
+    sink: PostgresSink, database: Database
+) -> None:
+    """They are events of their own aggregates and no surges."""
+    assert sink.write(items(CRISES, "surges")) == []
+    rows = database.rows("select type, surge_id, detail from surge_events order by surge_id desc, seq")
+    assert [(row["type"], row["surge_id"]) for row in rows] == [
+        ("CrisisOpened", "crisis-1"),
+        ("CrisisClosed", "crisis-1"),
+        ("ChannelChanged", "channel-1"),
+    ]
+    assert rows[0]["detail"] == {"by": "rule", "surge": SURGE, "root": None, "dry_run": False, "desk": "care"}
+    assert database.rows("select from surges") == []
+
+
+def test_an_alert_is_kept_in_its_newest_version_and_in_each(sink: PostgresSink, database: Database) -> None:
+    """An older version never replaces a newer; a later start counts its versions anew."""
+    sink.write(items([alert(2), alert(1), alert(3)], "alerts"))
+    held(
+        database.row("select * from alerts"),
+        identity=IDENTITY,
+        version=3,
+        id=alert(3).id,
+        state="resolved",
+        kind="surge",
+        severity="page",
+        mode="live",
+        starts_at=at(T0),
+        ends_at=at(T0 + 90 * MINUTE),
+        evidence={"ratio": "4.0"},
+        links={"runbook": "https://example.org/runbook"},
+    )
+    later = T0 + 24 * 60 * MINUTE
+    sink.write(items([alert(1, starts_at=later), alert(2)], "alerts", first=3))
+    held(database.row("select * from alerts"), version=1, state="open", starts_at=at(later), ends_at=None)
+    assert len(database.rows("select from alert_events")) == 4
+
+
+def dead(own_offset: int, **headers: str) -> Item:
+    named = {f"__connect.errors.{name.replace('_', '.')}": value.encode() for name, value in headers.items()}
+    return item(None, "classified.dead", 1, own_offset, {**named, "other": b"\xff"})
+
+
+def test_a_dead_letter_is_named_by_its_origin(sink: PostgresSink, database: Database) -> None:
+    """Topic, partition, offset, stage and error, from the headers; a repetition makes no second row."""
+    origin = {"topic": "mentions", "partition": "3", "offset": "41", "stage": "decode"}
+    error = {"exception_class_name": "WireError", "exception_message": "null value"}
+    assert sink.write([dead(0, **origin, **error), dead(1, **origin, **error)]) == []
+    held(
+        database.row("select * from dead_letters"),
+        topic="mentions",
+        partition=3,
+        offset=41,
+        stage="decode",
+        error="WireError",
+        message="null value",
+        at=at(T0 + 1000),
+    )
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        {},
+        {"topic": "mentions", "partition": "x", "offset": "1"},
+        {"topic": "t" * 999, "partition": "1", "offset": "1"},
+        {"topic": "mentions", "partition": "1", "offset": "9" * 40},
+    ],
+)
+def test_a_dead_letter_without_a_known_origin_is_named_by_its_own_place(
+    sink: PostgresSink, database: Database, origin: dict[str, str]
+) -> None:
+    """A dead letter is never refused: there is nowhere else to put it."""
+    assert sink.write([dead(5, **origin)]) == []
+    held(
+        database.row("select * from dead_letters"),
+        topic="classified.dead",
+        partition=1,
+        offset=5,
+        stage="unknown",
+    )
+
+
+EXAMPLES: list[Record] = [
+    classified(1),
+    update(T0),
+    REPLY,
+    ACTION,
+    volume(1, 1),
+    CONTACTS,
+    DECLARED,
+    *case_story(),
+    *ASSIGNMENTS,
+    *surge_story(),
+    *CRISES,
+    alert(1),
+    Tick(clock="wall", time=1, role="x", partition=0),
+    PolicyChanged(version=1, hash="00", applied_at=1),
+    WriterExcused(role="x", partition=0, silent_for=1),
+]
+INTERNAL = {"Mention", "WorkChanged", "OperatorChanged", "OfferAnswered"}
+
+
+def test_every_record_of_a_public_topic_has_its_place() -> None:
+    """A record that is added to the wire must be given a table here, or named as internal."""
+    seen = {type(record).__name__ for record in EXAMPLES}
+    assert seen | INTERNAL == {cls.__name__ for cls in RECORDS}
+    for record in EXAMPLES:
+        assert all(len(row) == len(table.columns) for table, row in rows_of(item(record)))
+
+
+def test_a_record_of_an_internal_topic_is_refused(sink: PostgresSink, database: Database) -> None:
+    """It says which record of which topic, and what to do; the others are written."""
+    with pytest.raises(Unexpected):
+        rows_of(item(QUEUED))
+    [refused] = sink.write(items([classified(1), mention(2), classified(3)], "mentions"))
+    assert (refused.item.offset, refused.error) == (1, "Unexpected")
+    assert refused.message.startswith("Mention in mentions")
+    assert len(database.rows("select from mentions")) == 2
+    held(
+        database.row("select * from dead_letters"),
+        topic="mentions",
+        offset=1,
+        stage="sink",
+        error="Unexpected",
+    )
+
+
+def test_a_current_row_has_its_tables_columns() -> None:
+    """The structs of the folds and the tables name the same columns in the same order."""
+    for how in FOLDS:
+        assert how.row.__struct_fields__ == tuple(name for name, _ in how.table.columns)
+
+
+def test_alerts_have_no_text() -> None:
+    """No column of a table other than the four that hold texts could take one."""
+    holding = {table.name for table in tables.TABLES if "text" in dict(table.columns)}
+    assert holding == {"mentions", "mention_updates", "replies"}
+    assert "text" not in Alert.__struct_fields__

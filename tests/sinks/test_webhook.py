@@ -1,0 +1,233 @@
+"""The webhook: signed CloudEvents, what is tried again and what is not, and no secret in any word."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import httpx
+import pytest
+from standardwebhooks import Webhook
+
+from netcenter.receiver import Receiver
+from schemas.headers import rfc3339
+from sinks.port import SinkError, Unreachable
+from sinks.webhook import CONTENT_TYPE, WebhookSink, cloud_event
+from tests.sinks.samples import MINUTE, T0, alert, items
+
+SECRET = "whsec_c2VjcmV0IG9mIHRoZSB0ZXN0cw=="
+OTHER = "whsec_YW5vdGhlciBzZWNyZXQgb2YgdGVzdHM="
+THREE = items([alert(1), alert(2), alert(3)], "alerts")
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver(SECRET) as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def sink(receiver: Receiver) -> Iterator[WebhookSink]:
+    sink = WebhookSink(receiver.url, SECRET)
+    sink.open()
+    yield sink
+    sink.close()
+
+
+def versions(receiver: Receiver) -> list[int]:
+    """The versions taken, in order, repetitions included."""
+    return [event["data"]["version"] for event in receiver.events]
+
+
+def test_an_alert_arrives_as_a_signed_cloud_event(sink: WebhookSink, receiver: Receiver) -> None:
+    """Structured mode, the event's id, times in RFC 3339, the record's fields in `data`."""
+    assert sink.write(THREE) == []
+    assert (receiver.received, receiver.opened, receiver.resolved, receiver.rejected) == (3, 1, 1, 0)
+    event = receiver.events[2]
+    data = event.pop("data")
+    assert event == {
+        "specversion": "1.0",
+        "id": alert(3).id,
+        "source": "/netcenter/alerts",
+        "type": "netcenter.Alert.v1",
+        "subject": "surge:andina:1",
+        "time": rfc3339(T0 + 3),
+        "datacontenttype": "application/json",
+    }
+    assert data["state"] == "resolved"
+    assert data["starts_at"] == rfc3339(T0)
+    assert data["ends_at"] == rfc3339(T0 + 90 * MINUTE)
+    assert data["evidence"] == {"ratio": "4.0"}
+    assert receiver.events[0]["data"]["ends_at"] is None
+    assert set(data) == set(alert().__struct_fields__)
+
+
+def test_the_headers_are_those_of_standard_webhooks(
+    sink: WebhookSink, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """webhook-id is the event's; any library of the standard can verify the signature."""
+    seen: list[tuple[bytes, dict[str, str]]] = []
+    take = receiver._take
+
+    def note(body: bytes, headers: dict[str, str]) -> Any:
+        seen.append((body, headers))
+        return take(body, headers)
+
+    monkeypatch.setattr(receiver, "_take", note)
+    sink.write(THREE[:1])
+    [(body, given)] = seen
+    headers = {name.lower(): value for name, value in given.items()}
+    assert headers["content-type"] == CONTENT_TYPE
+    assert headers["webhook-id"] == alert(1).id
+    assert Webhook(SECRET).verify(body, headers) == cloud_event(alert(1))
+
+
+def test_a_receiver_with_another_secret_takes_nothing(receiver: Receiver) -> None:
+    """The receiver rejects it, and the sink hands every alert back."""
+    sink = WebhookSink(receiver.url, OTHER)
+    sink.open()
+    refused = sink.write(THREE)
+    sink.close()
+    assert [one.error for one in refused] == ["Http401"] * 3
+    assert (receiver.received, receiver.rejected) == (0, 3)
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
+def test_what_may_pass_is_tried_again(sink: WebhookSink, receiver: Receiver, status: int) -> None:
+    """Unreachable names the status; nothing of the batch is sent twice, nothing is left out."""
+    receiver.answer(204)  # the first is taken, though not counted
+    receiver.answer(status)
+    with pytest.raises(Unreachable, match=f"127.0.0.1 answers {status}") as raised:
+        sink.write(THREE)
+    assert raised.value.after is None
+    assert versions(receiver) == []
+    assert sink.write(THREE) == []
+    assert versions(receiver) == [2, 3]
+
+
+@pytest.mark.parametrize("status", [300, 400, 401, 403, 404, 409, 410, 422])
+def test_what_will_not_pass_is_refused(sink: WebhookSink, receiver: Receiver, status: int) -> None:
+    """The item is handed back, and the next is delivered."""
+    receiver.answer(status)
+    [refused] = sink.write(THREE)
+    assert (refused.item, refused.stage, refused.error) == (THREE[0], "sink", f"Http{status}")
+    assert str(status) in refused.message
+    assert versions(receiver) == [2, 3]
+
+
+def test_a_redirect_is_not_followed(sink: WebhookSink, receiver: Receiver) -> None:
+    """A signed alert goes where the settings say and nowhere else."""
+    receiver.answer(307, headers={"location": receiver.url})
+    [refused] = sink.write(THREE[:1])
+    assert "redirects are not followed" in refused.message
+    assert receiver.received == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "after"), [("7", 7.0), ("0", 0.0), ("999999", 3600.0), ("soon", None), ("", None)]
+)
+def test_retry_after_in_seconds_is_handed_on(
+    sink: WebhookSink, receiver: Receiver, value: str, after: float | None
+) -> None:
+    """At most an hour; what cannot be read is as if it were not there."""
+    receiver.answer(429, headers={"retry-after": value})
+    with pytest.raises(Unreachable) as raised:
+        sink.write(THREE)
+    assert raised.value.after == after
+
+
+@pytest.mark.parametrize(("ahead", "low", "high"), [(120, 60, 120), (-60, 0, 0), (10**6, 3600, 3600)])
+def test_retry_after_as_a_date_is_handed_on(
+    sink: WebhookSink, receiver: Receiver, ahead: int, low: float, high: float
+) -> None:
+    """As the seconds until then, never below none."""
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=ahead), usegmt=True)
+    receiver.answer(503, headers={"retry-after": date})
+    with pytest.raises(Unreachable) as raised:
+        sink.write(THREE)
+    assert raised.value.after is not None
+    assert low <= raised.value.after <= high
+
+
+def test_a_refusal_before_an_outage_is_handed_back_after_it(sink: WebhookSink, receiver: Receiver) -> None:
+    """The caller hears of it once, when the batch is through."""
+    receiver.answer(400)
+    receiver.answer(503, times=2)
+    for _ in range(2):
+        with pytest.raises(Unreachable):
+            sink.write(THREE)
+    assert [one.item for one in sink.write(THREE)] == THREE[:1]
+    assert versions(receiver) == [2, 3]
+
+
+def test_a_batch_that_went_through_is_sent_again_when_given_again(
+    sink: WebhookSink, receiver: Receiver
+) -> None:
+    """Only an unfinished batch is remembered: the memory is bounded, and an asked-for repetition is not lost."""
+    sink.write(THREE)
+    sink.write(THREE)
+    assert versions(receiver) == [1, 2, 3, 1, 2, 3]
+    assert (receiver.received, receiver.opened, receiver.resolved) == (3, 1, 1)
+
+
+def test_a_receiver_that_does_not_answer_is_unreachable(receiver: Receiver) -> None:
+    """The time limit holds: the alert may have arrived, so it is tried again."""
+    receiver._lock.acquire()
+    try:
+        sink = WebhookSink(receiver.url, SECRET, timeout=0.1)
+        sink.open()
+        with pytest.raises(Unreachable, match="ReadTimeout"):
+            sink.write(THREE[:1])
+        sink.close()
+    finally:
+        receiver._lock.release()
+
+
+@pytest.mark.parametrize("url", ["", "host/path", "ftp://host/x", "http://", "http://host:port", "http://\0"])
+def test_a_wrong_url_is_one_clear_line(url: str) -> None:
+    """At once, not at the first alert."""
+    with pytest.raises(SinkError, match="webhook's URL"):
+        WebhookSink(url, SECRET)
+
+
+@pytest.mark.parametrize("secret", ["", "whsec_", "c2VjcmV0", "whsec_A", "whsec_ñ", "whsec_!!!!"])
+def test_a_wrong_secret_is_one_clear_line_that_does_not_show_it(secret: str) -> None:
+    """What is meant is said, what was given is not."""
+    with pytest.raises(SinkError, match="must be whsec_ followed by base64") as raised:
+        WebhookSink("http://127.0.0.1/", secret)
+    assert len(secret) < 7 or secret not in str(raised.value)
+
+
+def test_the_secret_stands_in_no_log_and_no_message(
+    sink: WebhookSink, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not in what httpx logs at its most talkative either, nor in the sink's own form."""
+    caplog.set_level(logging.DEBUG)
+    receiver.answer(400)
+    receiver.answer(500)
+    with pytest.raises(Unreachable) as raised:
+        sink.write(THREE)
+    words = f"{caplog.text} {raised.value} {sink!r} {sink.write(THREE)}"
+    assert SECRET.removeprefix("whsec_") not in words
+    assert "secret of the tests" not in words
+
+
+def test_a_sink_that_is_not_open_says_so(receiver: Receiver) -> None:
+    """It is the caller's mistake and no outage."""
+    with pytest.raises(SinkError, match="call open"):
+        WebhookSink(receiver.url, SECRET).write(THREE)
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"[]", b"\xff", b'{"data": 1}'])
+def test_the_receiver_counts_what_is_no_event(receiver: Receiver, body: bytes) -> None:
+    """Signed or not: nothing is taken, nothing breaks."""
+    now = datetime.now(UTC)
+    signature = Webhook(SECRET).sign("id", now, body.decode("latin-1"))
+    stamp = str(int(now.timestamp()))
+    headers = {"webhook-id": "id", "webhook-timestamp": stamp, "webhook-signature": signature}
+    assert httpx.post(receiver.url, content=body, headers=headers, trust_env=False).status_code == 401
+    assert httpx.post(receiver.url, content=body, trust_env=False).status_code == 401
+    assert (receiver.rejected, receiver.received) == (2, 0)

@@ -1,0 +1,1 @@
+"""Tests of how events move, most of them on a real broker."""

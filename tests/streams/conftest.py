@@ -1,0 +1,17 @@
+"""A toy pipeline for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.streams.world import World
+
+
+@pytest.fixture
+def world(kafka: str, prefix: str, tmp_path: Path) -> Iterator[World]:
+    """Two partitions on the event clock, no worker yet."""
+    with World(kafka, prefix, tmp_path) as world:
+        yield world

@@ -1,0 +1,353 @@
+"""Alerts: what a person must know opens once, says more when it matters, and is resolved."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from agents.alerts import AlertsDecider
+from agents.alerts.incidents import KNOWN, Overdue
+from agents.policy import Policy
+from agents.policy.model import Brand, Classifier
+from schemas import ids
+from schemas.records import Alert, CaseClosed, ClockChange, ClockChanged, Evidence, SurgeClosed, SurgeOpened, SurgeUpdated
+from tests.decider_runner import Run
+
+START = 1_700_000_040_000  # a whole minute
+MINUTE, HOUR = 60_000, 3_600_000
+
+
+def begin(mode: str = "observe") -> Run:
+    brand = Brand(name="andina", mode=mode)  # type: ignore[arg-type]
+    run = Run(AlertsDecider(), Policy(version=7, classifier=Classifier(model="0" * 64), brands=[brand]))
+    run.tick(START)
+    return run
+
+
+def decided(aggregate: str, seq: int, time: int, reason: str = "ratio: why") -> dict[str, Any]:
+    return {
+        "id": ids.event(aggregate, seq), "aggregate": aggregate, "seq": seq, "time": time,
+        "cause": "timer", "policy": 7, "reason": reason, "brand": "andina",
+    }  # fmt: skip
+
+
+def evidence(ratio: float = 6.8) -> Evidence:
+    return Evidence(
+        detector="ratio", scope="conversation", name="77", window_start=START - 30 * MINUTE, window_end=START,
+        actual=212, baseline=31.4, ratio=ratio, threshold=2.5, root="77", root_share=0.62,
+        labels={"complaint": 200, "other": 12},
+    )  # fmt: skip
+
+
+def opened(surge: str = "s1", time: int = START) -> SurgeOpened:
+    return SurgeOpened(**decided(surge, 1, time), mode="live", started_at=time, evidence=evidence())
+
+
+def updated(surge: str = "s1", seq: int = 2, time: int = START) -> SurgeUpdated:
+    return SurgeUpdated(**decided(surge, seq, time), mode="live", started_at=time, evidence=evidence(11.0))
+
+
+def closed(surge: str = "s1", seq: int = 2, time: int = START) -> SurgeClosed:
+    fields: dict[str, Any] = {"started_at": time - HOUR, "ended_at": time, "why": "over", "peak": 6.8, "excess": 900.0}
+    return SurgeClosed(**decided(surge, seq, time), mode="live", **fields)
+
+
+def clock(case: str, change: ClockChange = "breached", seq: int = 2, time: int = START, **fields: Any) -> ClockChanged:
+    given: dict[str, Any] = {
+        "channel": "twitter", "author_id": "u", "desk": "care", "metric": "first_response", "cycle": 1,
+        "label": "complaint", "started_at": START - HOUR, "due_at": START, "target": HOUR,
+        "breached_at": START, "detected_at": START, **fields,
+    }  # fmt: skip
+    return ClockChanged(**decided(case, seq, time), change=change, **given)
+
+
+def told(run: Run) -> list[tuple[str, int, str]]:
+    alerts = [e for e in run.events if isinstance(e, Alert)]
+    assert len(alerts) == len(run.events)
+    return [(a.identity, a.version, a.state) for a in alerts]
+
+
+SLA = "sla_breach:andina:care"
+
+# --- surges ------------------------------------------------------------------------------------------------------
+
+
+def test_a_surges_alert_opens_says_more_and_resolves_with_it() -> None:
+    run = begin()
+    for fact in (opened(), updated(), closed(seq=3)):
+        run.fact(fact)
+    name = "surge:andina:s1"
+    assert told(run) == [(name, 1, "open"), (name, 2, "open"), (name, 3, "resolved")]
+
+
+def test_a_surge_alone_is_information_in_the_mode_of_its_brand() -> None:
+    run = begin()
+    (alert,) = run.fact(opened())
+    assert isinstance(alert, Alert)
+    assert (alert.severity, alert.kind, alert.mode) == ("info", "surge", "live")
+    assert (alert.starts_at, alert.ends_at, alert.time) == (START, None, START)
+
+
+def test_an_alert_says_what_happened_in_one_line_and_links_its_runbook() -> None:
+    run = begin()
+    (alert,) = run.fact(opened())
+    assert isinstance(alert, Alert)
+    assert alert.summary == (
+        "andina: 212 posts in 30 min where 31.4 are usual, 6.8 times, 62% about one post"
+    )
+    assert alert.links == {"runbook": "docs/runbooks/surge.md"}
+    assert alert.evidence["labels"] == "complaint 200, other 12"
+    assert alert.evidence["root"] == "77"
+
+
+def test_an_alerts_id_comes_of_its_start_version_and_identity() -> None:
+    run = begin()
+    run.fact(opened())
+    run.tick(START + HOUR)
+    run.fact(closed())
+    assert [(e.id, e.aggregate, e.seq) for e in run.events] == [
+        (ids.make("alert", START, n, "surge:andina:s1"), "surge:andina:s1", n) for n in (1, 2)
+    ]
+    resolved = run.events[1]
+    assert isinstance(resolved, Alert)
+    assert (resolved.starts_at, resolved.ends_at) == (START, START + HOUR)
+
+
+def test_a_surge_told_twice_changes_nothing() -> None:
+    run = begin()
+    for fact in (opened(), opened(), closed(), closed(), opened()):
+        run.fact(fact)
+    assert [version for _, version, _ in told(run)] == [1, 2]
+
+
+def test_the_end_of_an_unknown_surge_is_nobodys_business() -> None:
+    run = begin()
+    run.fact(closed())
+    run.fact(updated())
+    assert run.events == []
+    assert dict(run.state) == {}
+
+
+def test_a_second_surge_joins_the_open_alert_which_resolves_with_the_last() -> None:
+    run = begin()
+    for fact in (opened("s1"), opened("s2"), closed("s1"), closed("s2")):
+        run.fact(fact)
+    name = "surge:andina:s1"
+    assert told(run) == [(name, 1, "open"), (name, 2, "open"), (name, 3, "resolved")]
+
+
+def test_a_surge_after_another_is_an_incident_of_its_own() -> None:
+    run = begin()
+    for fact in (opened("s1"), closed("s1"), opened("s2"), closed("s2")):
+        run.fact(fact)
+    assert [identity for identity, _, _ in told(run)] == ["surge:andina:s1"] * 2 + ["surge:andina:s2"] * 2
+
+
+def test_a_resolved_surge_is_forgotten_in_time() -> None:
+    run = begin()
+    run.fact(opened())
+    run.fact(closed())
+    run.tick(START + 29 * 24 * HOUR)
+    assert list(run.state) == ["surge:andina:s1"]
+    run.tick(START + 30 * 24 * HOUR)
+    assert dict(run.state) == {}
+    assert len(run.events) == 2
+
+
+# --- overdue clocks ----------------------------------------------------------------------------------------------
+
+
+def test_three_overdue_cases_of_a_desk_open_one_alert_after_the_grace() -> None:
+    run = begin()
+    for case in ("a", "b", "c"):
+        run.fact(clock(case))
+    run.tick(START + 2 * MINUTE - 1)
+    assert run.events == []
+    (alert,) = run.tick(START + 2 * MINUTE)
+    assert isinstance(alert, Alert)
+    assert (alert.identity, alert.version, alert.severity, alert.state) == (SLA, 1, "warning", "open")
+    assert alert.summary == "andina: 3 overdue cases at desk care"
+    assert alert.evidence == {"desk": "care", "overdue": "3", "oldest": str(START)}
+    assert alert.links == {"runbook": "docs/runbooks/sla_breach.md"}
+
+
+@pytest.mark.parametrize("change", ["met", "rescinded", "voided"])
+def test_a_breach_that_ends_within_the_grace_does_not_count(change: ClockChange) -> None:
+    run = begin()
+    for case in ("a", "b", "c"):
+        run.fact(clock(case))
+    run.fact(clock("c", change, 3, START + MINUTE))
+    run.tick(START + 3 * HOUR)
+    assert run.events == []
+
+
+def test_a_closed_case_is_overdue_no_more() -> None:
+    run = begin()
+    for case in ("a", "b", "c"):
+        run.fact(clock(case))
+    fields: dict[str, Any] = {"channel": "twitter", "author_id": "u", "desk": "care", "label": "complaint"}
+    run.fact(CaseClosed(**decided("c", 3, START), why="no_reply", **fields))
+    run.tick(START + 3 * HOUR)
+    assert run.events == []
+
+
+@pytest.mark.parametrize(
+    "fields", [{"courtesy": True}, {"metric": "resolution"}], ids=["a courtesy", "the time to resolution"]
+)
+def test_no_alert_is_raised_by(fields: dict[str, Any]) -> None:
+    run = begin()
+    for case in ("a", "b", "c"):
+        run.fact(clock(case, **fields))
+    run.tick(START + HOUR)
+    assert run.events == []
+    assert dict(run.state) == {}
+
+
+def test_desks_are_counted_apart() -> None:
+    run = begin()
+    for case, desk in (("a", "care"), ("b", "care"), ("c", "sales"), ("d", "sales"), ("e", "sales")):
+        run.fact(clock(case, desk=desk))
+    run.tick(START + HOUR)
+    assert told(run) == [("sla_breach:andina:sales", 1, "open")]
+
+
+def test_the_alert_resolves_when_fewer_than_half_have_been_overdue_for_a_while() -> None:
+    run = begin()
+    for case in ("a", "b", "c"):
+        run.fact(clock(case))
+    run.tick(START + 5 * MINUTE)
+    run.fact(clock("a", "met", 3, START + 5 * MINUTE))
+    run.tick(START + 2 * HOUR)
+    assert told(run) == [(SLA, 1, "open")]  # two are more than half of three
+    run.fact(clock("b", "met", 3, START + 2 * HOUR))
+    run.tick(START + 2 * HOUR + 15 * MINUTE - 1)
+    assert told(run) == [(SLA, 1, "open")]
+    (alert,) = run.tick(START + 2 * HOUR + 15 * MINUTE)
+    assert isinstance(alert, Alert)
+    assert (alert.version, alert.state, alert.ends_at) == (2, "resolved", START + 2 * HOUR + 15 * MINUTE)
+    assert alert.summary == "andina: 1 overdue case at desk care; calm again"
+
+
+def test_a_relapse_within_the_calm_keeps_the_alert_open() -> None:
+    run = begin()
+    for case in ("a", "b", "c"):
+        run.fact(clock(case))
+    run.tick(START + 5 * MINUTE)
+    for case in ("a", "b", "c"):
+        run.fact(clock(case, "met", 3, START + 5 * MINUTE))
+    run.tick(START + 10 * MINUTE)
+    for case in ("d", "e"):
+        run.fact(clock(case, time=START + 10 * MINUTE, detected_at=START + 10 * MINUTE))
+    run.tick(START + 15 * MINUTE)
+    for case in ("d", "e"):
+        run.fact(clock(case, "met", 3, START + 15 * MINUTE))
+    run.tick(START + 30 * MINUTE - 1)
+    assert told(run) == [(SLA, 1, "open")]
+    run.tick(START + 30 * MINUTE)
+    assert told(run) == [(SLA, 1, "open"), (SLA, 2, "resolved")]
+
+
+def test_a_new_version_comes_when_the_count_doubles_and_not_before() -> None:
+    run = begin()
+    for case in "abcde":
+        run.fact(clock(case))
+        run.tick(run.time + MINUTE)
+    run.tick(START + HOUR)
+    assert told(run) == [(SLA, 1, "open")]
+    run.fact(clock("f"))
+    run.tick(START + 2 * HOUR)
+    assert told(run) == [(SLA, 1, "open"), (SLA, 2, "open")]
+
+
+def test_the_version_goes_on_when_the_alert_opens_again_and_starts_anew() -> None:
+    run = begin()
+    for seq in (2, 4):
+        for case in ("a", "b", "c"):
+            run.fact(clock(case, seq=seq, time=run.time, detected_at=run.time))
+        run.tick(run.time + HOUR)
+        for case in ("a", "b", "c"):
+            run.fact(clock(case, "met", seq + 1, run.time))
+        run.tick(run.time + HOUR)
+    assert told(run) == [(SLA, 1, "open"), (SLA, 2, "resolved"), (SLA, 3, "open"), (SLA, 4, "resolved")]
+    assert run.events[0].time < run.events[2].time
+    assert [e.starts_at for e in run.events if isinstance(e, Alert)][2] == run.events[2].time
+
+
+def test_a_case_that_moved_to_another_desk_leaves_the_first() -> None:
+    run = begin()
+    for case in ("a", "b", "c"):
+        run.fact(clock(case))
+    run.tick(START + HOUR)
+    for case in ("a", "b", "c"):
+        run.fact(clock(case, "met", 3, START + HOUR, desk="sales"))
+    run.tick(START + 2 * HOUR)
+    assert told(run) == [(SLA, 1, "open"), (SLA, 2, "resolved")]
+
+
+def test_clocks_told_again_after_they_ended_change_nothing() -> None:
+    run = begin()
+    facts = [clock(case) for case in ("a", "b", "c")]
+    for fact in [*facts, *facts]:
+        run.fact(fact)
+    run.tick(START + MINUTE)
+    for case in ("a", "b", "c"):
+        run.fact(clock(case, "met", 3, START + MINUTE))
+    for fact in facts:
+        run.fact(fact)
+    run.tick(START + HOUR)
+    assert run.events == []
+
+
+def test_the_mode_is_the_brands() -> None:
+    run = begin("live")
+    for case in ("a", "b", "c"):
+        run.fact(clock(case))
+    (alert,) = run.tick(START + HOUR)
+    assert isinstance(alert, Alert)
+    assert alert.mode == "live"
+
+
+def test_a_desk_is_remembered_in_little_room_however_many_are_overdue() -> None:
+    run = begin()
+    cases = [ids.make("case", i) for i in range(3 * KNOWN)]
+    for case in cases:
+        run.fact(clock(case))
+    run.tick(START + HOUR)
+    for case in cases[:KNOWN]:
+        run.fact(clock(case, "met", 3, START + HOUR))
+    for case in cases[:KNOWN]:
+        run.fact(clock(f"again {case}", time=START + HOUR))
+    alert = run.events[-1]
+    assert isinstance(alert, Alert)
+    assert alert.evidence["overdue"] == str(3 * KNOWN)
+    assert len(msgspec.msgpack.encode(run.state[SLA])) < 64_000
+
+
+def test_an_alert_resolves_however_many_were_overdue() -> None:
+    run = begin()
+    cases = [ids.make("case", i) for i in range(2 * KNOWN)]
+    for case in cases:
+        run.fact(clock(case))
+    run.tick(START + HOUR)
+    for case in cases:
+        run.fact(clock(case, "met", 3, START + HOUR))
+    run.tick(START + 2 * HOUR)
+    assert told(run) == [(SLA, 1, "open"), (SLA, 2, "resolved")]
+
+
+def test_a_desk_is_forgotten_when_nothing_was_told_and_in_time_when_it_was() -> None:
+    quiet, loud = begin(), begin()
+    for run, cases in ((quiet, "a"), (loud, "abc")):
+        for case in cases:
+            run.fact(clock(case))
+        run.tick(START + HOUR)
+        for case in cases:
+            run.fact(clock(case, "met", 3, START + HOUR))
+        run.tick(START + 3 * HOUR)
+    assert dict(quiet.state) == {}
+    assert isinstance(loud.state[SLA], Overdue)
+    loud.tick(START + 32 * 24 * HOUR)
+    assert dict(loud.state) == {}
+    assert told(loud) == [(SLA, 1, "open"), (SLA, 2, "resolved")]
