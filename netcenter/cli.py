@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from typing import Annotated
 
-import click
 import typer
 
 from netcenter import logs
@@ -42,31 +41,23 @@ def main() -> None:
     """Run the command line; exit 0 done, 1 failed, 2 wrong usage, 3 unreachable, 130 stopped."""
     debug = DEBUG in sys.argv
     try:
-        code = app(standalone_mode=False)
+        app()
     except CommandError as error:
-        code = _say(error, error.exit_code, debug)
-    except click.exceptions.Abort:
-        code = 130
-    except click.ClickException as error:
-        error.show()
-        code = 2
+        sys.exit(_say(error, error.exit_code, debug))
     except KeyboardInterrupt:
-        code = 130
+        sys.exit(130)
     except BrokenPipeError:
-        code = 1
+        sys.exit(1)
     except Exception as error:
-        if debug:
-            raise
-        code = _say(error, getattr(error, "exit_code", 1), debug)
-    sys.exit(code or 0)
+        sys.exit(_say(error, getattr(error, "exit_code", 1), debug))
 
 
 def _say(error: Exception, code: int, debug: bool) -> int:
     if debug:
         raise error
-    for line in str(error).splitlines() or [type(error).__name__]:
-        prefix = "" if isinstance(error, CommandError) or hasattr(error, "exit_code") else f"{type(error).__name__}: "
-        print(f"netcenter: {prefix}{line}", file=sys.stderr)
-    if not isinstance(error, CommandError) and not hasattr(error, "exit_code"):
+    known = hasattr(error, "exit_code")
+    for line in str(error).splitlines() or [""]:
+        print(f"netcenter: {line}" if known else f"netcenter: {type(error).__name__}: {line}", file=sys.stderr)
+    if not known:
         print("netcenter: this is a fault of ours; run again with --debug for its place", file=sys.stderr)
     return code

@@ -37,6 +37,8 @@ from streams.supervisor import command_of
 
 HOUR = 3_600_000
 AHEAD = 30 * 60_000
+"""Operators react live to offers, which lapse after an hour: the file must not run away from the desk."""
+AHEAD_OF_A_FILE = 24 * HOUR
 SEED = 7
 _READY_S = 60.0
 _DRAIN_S = 60.0
@@ -97,8 +99,8 @@ class Demo:
                     "webhook_secret": secret,
                 }
             )
-            lines = self.lines if self.lines is not None else story.lines(SEED)
-            text = story.policy() if self.own else DEFAULT_POLICY.read_text()
+            lines = self.lines if self.lines is not None else story.story(SEED)
+            text = (Path(story.__file__).parent / "story.toml").read_text() if self.own else DEFAULT_POLICY.read_text()
             topics.apply(settings, addresses.kafka, "event", text)
             workers = self._workers(stack, settings)
             self._await_workers(settings, workers)
@@ -128,7 +130,8 @@ class Demo:
             addresses = embedded.detach(self.directory, ephemeral=True, say=self._say)
             stack.callback(embedded.down, self.directory)
             return addresses
-        servers = stack.enter_context(embedded.Stack(self.directory, ephemeral=True))
+        servers = embedded.Stack(self.directory, ephemeral=True)
+        stack.callback(servers.stop)
         return servers.start(self._say)
 
     def _workers(self, stack: ExitStack, settings: Settings) -> subprocess.Popen[bytes]:
@@ -174,7 +177,6 @@ class Demo:
         try:
             yield watch
         finally:
-            watch.close()
             client.close()
 
     @contextmanager
@@ -245,7 +247,7 @@ class Demo:
                 progress.update(task, completed=played.records, description=f"{rfc3339(played.time)}")
 
             follow = [r.name for r in PIPELINE.roles if r.name != "webhook"]
-            played = ingest(settings, settings.kafka or "", lines, interval=TICK, until=6 * HOUR, ahead=AHEAD, follow=follow, say=say)
+            played = ingest(settings, settings.kafka or "", lines, interval=TICK, until=6 * HOUR, ahead=AHEAD if self.own else AHEAD_OF_A_FILE, follow=follow, say=say)
             progress.update(task, completed=played.records)
         self.end = played.time
 

@@ -61,7 +61,6 @@ def _look(settings: Settings) -> Iterator[Finding]:
             ok = role.name in running or optional
             says = f"{behind} behind" if role.name in running else "no worker" + ("" if optional else f": run `netcenter worker {role.name}`")
             yield Finding(f"role {role.name}", ok, says)
-        watch.close()
         dead = count_letters(settings, kafka)
         yield Finding("dead letters", dead == 0, f"{dead}" + ("" if dead == 0 else ": see `netcenter dead list`"))
     except (KafkaError, CommandError) as error:

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 from kafka.errors import KafkaError
 
 from netcenter.errors import CommandError
 from netcenter.pipeline import PIPELINE
 from netcenter.player import play
 from netcenter.progress import Watch
+from netcenter.reading import records, spans
 from netcenter.settings import Settings
 from netcenter.topics import admin, producer
 from schemas import codec
@@ -82,21 +83,18 @@ class Log:
 def clock_of(settings: Settings, kafka: str) -> Clock:
     """Whose clock the log follows, from its newest or first Tick. Raises CommandError."""
     tp = TopicPartition(settings.prefix + PIPELINE.roles[0].inbox, 0)
-    consumer = KafkaConsumer(bootstrap_servers=kafka.split(","), enable_auto_commit=False, isolation_level="read_committed")
+    client = admin(kafka)
     try:
-        if not consumer.partitions_for_topic(tp.topic):
+        if tp.topic not in client.list_topics():
             raise CommandError(f"there is no topic {tp.topic}: run `netcenter topics apply --clock wall|event`")
-        consumer.assign([tp])
-        first, end = consumer.beginning_offsets([tp])[tp], consumer.end_offsets([tp])[tp]
-        for start in {first, max(first, end - 1_000)}:
-            consumer.seek(tp, start)
-            while consumer.position(tp) < min(end, start + 1_000):
-                for record in consumer.poll(1_000).get(tp, ()):
-                    found = _tick(record.value)
-                    if found is not None:
-                        return found.clock
+        first, end = spans(client, [tp])[tp]
     finally:
-        consumer.close()
+        client.close()
+    for start in (first, max(first, end - 1_000)):
+        for record in records(kafka, {tp: (start, min(end, start + 1_000))}):
+            found = _tick(record.value)
+            if found is not None:
+                return found.clock
     raise CommandError(f"{tp.topic} holds no Tick: run `netcenter topics apply --clock wall|event`")
 
 
@@ -145,7 +143,6 @@ def ingest(
                 say(played, leash.wait(item - ahead))
         log.flush()
     finally:
-        watch.close()
         client.close()
     log.close()
     return played

@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 
 from netcenter.errors import UsageError
 from netcenter.ingest import Log
 from netcenter.pipeline import PIPELINE
+from netcenter.reading import records, spans
 from netcenter.settings import Settings
+from netcenter.topics import admin
 from schemas import codec
 from schemas.codec import WireError
 from schemas.records import Record
@@ -46,11 +48,6 @@ class Letter:
             return None
 
 
-def _partitions(settings: Settings, consumer: KafkaConsumer) -> list[TopicPartition]:
-    topics = [settings.prefix + t.name for t in PIPELINE.dead_topics()]
-    return [TopicPartition(t, n) for t in topics for n in sorted(consumer.partitions_for_topic(t) or ())]
-
-
 def count_letters(settings: Settings, kafka: str) -> int:
     """How many dead letters there are."""
     return sum(1 for _ in letters(settings, kafka))
@@ -58,20 +55,15 @@ def count_letters(settings: Settings, kafka: str) -> int:
 
 def letters(settings: Settings, kafka: str) -> Iterator[Letter]:
     """Every dead letter, in the order of topics and partitions."""
-    consumer = KafkaConsumer(bootstrap_servers=kafka.split(","), enable_auto_commit=False, isolation_level="read_committed")
+    client = admin(kafka)
     try:
-        tps = _partitions(settings, consumer)
-        if not tps:
-            return
-        starts, ends = consumer.beginning_offsets(tps), consumer.end_offsets(tps)
-        for tp in (tp for tp in tps if starts[tp] < ends[tp]):
-            consumer.assign([tp])
-            consumer.seek_to_beginning(tp)
-            while consumer.position(tp) < ends[tp]:
-                for record in consumer.poll(500).get(tp, ()):
-                    yield _letter(settings, record)
+        have = set(client.list_topics())
+        names = [settings.prefix + t.name for t in PIPELINE.dead_topics()]
+        found = spans(client, [TopicPartition(t, n) for t in names if t in have for n in range(settings.partitions)])
     finally:
-        consumer.close()
+        client.close()
+    for record in records(kafka, found):
+        yield _letter(settings, record)
 
 
 def _letter(settings: Settings, r: Any) -> Letter:

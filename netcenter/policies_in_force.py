@@ -4,32 +4,29 @@ from __future__ import annotations
 
 import time
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 
 from agents.policy import digest, parse
 from netcenter.errors import CommandError
 from netcenter.ingest import Log
 from netcenter.pipeline import PIPELINE
+from netcenter.reading import records, spans
 from netcenter.settings import Settings
+from netcenter.topics import admin
 from schemas.records import PolicyChanged
 
 
 def texts(settings: Settings, kafka: str) -> dict[int, str]:
     """Every policy's text by version. Raises CommandError when there is no policy topic."""
     tp = TopicPartition(settings.prefix + "policy", 0)
-    consumer = KafkaConsumer(bootstrap_servers=kafka.split(","), enable_auto_commit=False)
+    client = admin(kafka)
     try:
-        if not consumer.partitions_for_topic(tp.topic):
+        if tp.topic not in client.list_topics():
             raise CommandError(f"there is no topic {tp.topic}: run `netcenter topics apply`")
-        consumer.assign([tp])
-        consumer.seek_to_beginning(tp)
-        end, found = consumer.end_offsets([tp])[tp], {}
-        while consumer.position(tp) < end:
-            for record in consumer.poll(500).get(tp, ()):
-                found[int(record.key)] = record.value.decode()
-        return found
+        found = spans(client, [tp])
     finally:
-        consumer.close()
+        client.close()
+    return {int(r.key): r.value.decode() for r in records(kafka, found)}
 
 
 def newest(settings: Settings, kafka: str) -> tuple[int, str]:

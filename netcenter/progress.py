@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient
-from kafka.errors import KafkaError
+from kafka.errors import CoordinatorLoadInProgressError, CoordinatorNotAvailableError, KafkaError, NotCoordinatorError
 
 from netcenter.errors import CommandError
 from netcenter.pipeline import PIPELINE
+from netcenter.reading import records, spans
 from netcenter.settings import Settings
 from streams.shapes import Role
+
+#: A fresh broker answers so until its groups are loaded.
+_NOT_YET = (CoordinatorNotAvailableError, CoordinatorLoadInProgressError, NotCoordinatorError)
 
 
 @dataclass(frozen=True)
@@ -38,12 +42,7 @@ class Watch:
     """Asks the broker; keep one while polling."""
 
     def __init__(self, settings: Settings, kafka: str, admin: KafkaAdminClient) -> None:
-        self.settings, self.admin = settings, admin
-        self._consumer = KafkaConsumer(bootstrap_servers=kafka.split(","), isolation_level="read_committed")
-
-    def close(self) -> None:
-        """Let the connections go."""
-        self._consumer.close()
+        self.settings, self.kafka, self.admin = settings, kafka, admin
 
     def _partitions(self, role: Role) -> list[tuple[str, int]]:
         return [(t, n) for t in role.reads for n in range(PIPELINE.topic(t).partitions or self.settings.partitions)]
@@ -53,6 +52,8 @@ class Watch:
         cut = len(self.settings.prefix)
         try:
             found = self.admin.list_group_offsets({self.settings.prefix + role.name: None for role in roles})
+        except _NOT_YET:
+            return {}
         except KafkaError as error:
             raise CommandError(f"the groups' offsets cannot be read: {type(error).__name__}") from None
         return {
@@ -65,15 +66,21 @@ class Watch:
     def running(self) -> list[Role]:
         """The roles that have a worker now."""
         roles = {self.settings.prefix + role.name: role for role in PIPELINE.roles}
-        found = self.admin.describe_groups(list(roles))
+        try:
+            found = self.admin.describe_groups(list(roles))
+        except _NOT_YET:
+            return []
         return [role for group, role in roles.items() if found.get(group, {}).get("members")]
 
     def places(self, role: Role) -> list[Place]:
         """Where a role stands in each of its partitions."""
         told = self.told([role]).get(role.name, {})
         tps = {(t, n): TopicPartition(self.settings.prefix + t, n) for t, n in self._partitions(role)}
-        ends = self._consumer.end_offsets(list(tps.values()))
-        return [Place(role.name, t, n, told.get((t, n), (0, 0))[0], ends[tp], told.get((t, n), (0, 0))[1]) for (t, n), tp in tps.items()]
+        found = spans(self.admin, tps.values())
+        return [
+            Place(role.name, t, n, max(found[tp][0], told.get((t, n), (0, 0))[0]), found[tp][1], told.get((t, n), (0, 0))[1])
+            for (t, n), tp in tps.items()
+        ]
 
     def slowest(self, roles: Iterable[Role]) -> tuple[int, str]:
         """(ms of event time, role) of the role that is furthest behind in any partition of its inbox."""
@@ -88,18 +95,5 @@ class Watch:
 
     def drained(self, role: Role) -> bool:
         """Whether nothing is left to read for a role; markers of transactions do not count."""
-        left = [p for p in self.places(role) if p.behind]
-        tps = {TopicPartition(self.settings.prefix + p.topic, p.partition): p for p in left}
-        if not tps:
-            return True
-        self._consumer.assign(list(tps))
-        starts = self._consumer.beginning_offsets(list(tps))
-        for tp, place in tps.items():
-            self._consumer.seek(tp, max(place.offset, starts[tp]))
-        try:
-            while any(self._consumer.position(tp) < place.end for tp, place in tps.items()):
-                if self._consumer.poll(200, max_records=1):
-                    return False
-            return True
-        finally:
-            self._consumer.unsubscribe()
+        left = {TopicPartition(self.settings.prefix + p.topic, p.partition): (p.offset, p.end) for p in self.places(role) if p.behind}
+        return next(records(self.kafka, left, at_most=1), None) is None

@@ -16,8 +16,8 @@ _LARGEST = 1 << 20
 class Receiver:
     """Listens on 127.0.0.1, answers 204 to what is signed with `secret` and 401 to anything else.
 
-    port: 0 takes a free one. It may be stopped and started again on the same port. Use as a context manager, or
-    `start` and `stop`.
+    port: 0 takes a free one. It may be stopped and started again on the same port. Use as a context manager,
+    or `start` and `stop`.
     """
 
     def __init__(self, secret: str, port: int = 0) -> None:
@@ -68,7 +68,7 @@ class Receiver:
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
-            # HTTP/1.0, the class's default: no connection outlives its answer, so nothing is answered after stop().
+            # HTTP/1.0, the class's default: no connection outlives its answer, so stop() leaves none open.
             timeout = 10
 
             def do_POST(self) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient, NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from agents.policy import digest, parse
 from netcenter.errors import CommandError, Unreachable
 from netcenter.pipeline import PIPELINE
+from netcenter.reading import spans
 from netcenter.settings import Settings
 from schemas import codec
 from schemas.records import Clock, PolicyChanged, Record, Tick
@@ -79,7 +80,7 @@ def apply(settings: Settings, kafka: str, clock: Clock, policy_text: str) -> lis
                 client.create_topics(missing)
             except TopicAlreadyExistsError:
                 raise CommandError("another `topics apply` runs at the same time; try again") from None
-            _await_leaders(kafka, missing)
+            _await_leaders(client, missing)
         if settings.prefix + "mentions" not in have:
             _seed(settings, kafka, clock, policy_text)
         return [t.name for t in missing]
@@ -102,21 +103,17 @@ def _check_counts(client: KafkaAdminClient, settings: Settings, have: set[str]) 
             )
 
 
-def _await_leaders(kafka: str, topics: Iterable[NewTopic]) -> None:
+def _await_leaders(client: KafkaAdminClient, topics: Iterable[NewTopic]) -> None:
+    partitions = [TopicPartition(t.name, n) for t in topics for n in range(t.num_partitions)]
     deadline = time.monotonic() + 30
-    consumer = KafkaConsumer(bootstrap_servers=kafka.split(","))
-    try:
-        for topic in topics:
-            partitions = [TopicPartition(topic.name, n) for n in range(topic.num_partitions)]
-            while True:
-                try:
-                    consumer.end_offsets(partitions)
-                    break
-                except KafkaError:
-                    if time.monotonic() > deadline:
-                        raise
-    finally:
-        consumer.close()
+    while True:
+        try:
+            spans(client, partitions)
+            return
+        except CommandError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
 
 
 def _seed(settings: Settings, kafka: str, clock: Clock, text: str) -> None:

@@ -167,7 +167,7 @@ def scrub(data: Any) -> Any:
     if isinstance(data, str):
         return data if data.isascii() else "".join("\ufffd" if "\ud800" <= c <= "\udfff" else c for c in data)
     if isinstance(data, dict):
-        return {key: scrub(value) for key, value in data.items()}
+        return {scrub(key): scrub(value) for key, value in data.items()}
     if isinstance(data, list):
         return [scrub(item) for item in data]
     return data

@@ -32,9 +32,7 @@ _CELL = 64 * 2**20  # a CSV cell above 64 MiB is an unclosed quote
 _NONE: Mapping[str, str] = MappingProxyType({})
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _NAME = re.compile(r"[a-z0-9_-]+")
-_RFC3339 = re.compile(
-    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d):(\d\d)(?:\.(\d{1,9}))? ?([Zz]|[+-]\d\d:?\d\d)?", re.ASCII
-)
+_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d):(\d\d)(?:\.(\d{1,9}))? ?([Zz]|[+-]\d\d:?\d\d)?", re.ASCII)
 
 
 class FileError(ValueError):
@@ -136,7 +134,7 @@ def _time(value: Any, form: _Form) -> int:
     text = _text(value, form)
     if form.time_format is not None:
         try:
-            moment = datetime.strptime(text, form.time_format)
+            moment = datetime.strptime(text, form.time_format)  # noqa: DTZ007 - made UTC below where naive
         except ValueError as error:
             raise ValueError(f"{error}; mend the time or --time-format") from None
         moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
@@ -149,9 +147,7 @@ def _time(value: Any, form: _Form) -> int:
             )
         date, minute, second, fraction, offset = match.groups()
         if offset is None:
-            raise ValueError(
-                f"{text!r} has no offset: add Z for UTC or one such as -05:00, or give --time-format"
-            )
+            raise ValueError(f"{text!r} has no offset: add Z for UTC or one such as -05:00, or give --time-format")
         leap = second == "60"  # RFC 3339 has leap seconds, datetime has not
         try:
             moment = datetime.fromisoformat(f"{date}T{minute}:{'59' if leap else second}{offset.upper()}")
@@ -201,9 +197,7 @@ def _words(value: Any, form: _Form) -> list[str]:
 
 
 def _choice(words: tuple[str, ...]) -> Convert:
-    known = frozenset(words) - {
-        "unknown"
-    }  # what a reader takes for a symbol newer than itself: nothing to write
+    known = frozenset(words) - {"unknown"}  # what a reader takes for a symbol newer than itself: nothing to write
     listed = ", ".join(w for w in words if w in known)
 
     def convert(value: Any, form: _Form) -> str:
@@ -352,9 +346,7 @@ _TIMES = frozenset(name for name, convert in _BY_NAME.items() if convert in (_ti
 _KNOWN = frozenset({"type"}.union(*(t.fields for t in _TYPES.values())))
 _UNKNOWN = "leave it out, --map it to a field, or pass --ignore-unknown"
 #: In CSV an empty cell is not given; of these it is an empty text.
-_MAY_BE_EMPTY = frozenset(
-    (t.name, "text") for t in _TYPES.values() if t.cls in (records.Mention, records.Reply)
-)
+_MAY_BE_EMPTY = frozenset((t.name, "text") for t in _TYPES.values() if t.cls in (records.Mention, records.Reply))
 
 
 # --- reading -----------------------------------------------------------------------------------------------------
@@ -401,9 +393,7 @@ class _Reader:
             place = re.search(r"\(byte (\d+)\)", str(error))
             value = self._json_slowly(raw, number, int(place[1]) + 1 if place else 1)
         if type(value) is not dict:
-            raise FileError(
-                f"{self.file}:{number}: is {_kind_of(value)}, not an object: write one {{...}} a line"
-            )
+            raise FileError(f"{self.file}:{number}: is {_kind_of(value)}, not an object: write one {{...}} a line")
         return self.line(value, number, self.plain)
 
     def _json_slowly(self, raw: bytes, number: int, column: int) -> Any:
@@ -433,9 +423,7 @@ class _Reader:
         values: dict[str, Any] = {}
         pairs: Iterable[tuple[str, Any]] = given.items()
         if self.columns:
-            pairs = [
-                (f, value) for column, value in given.items() for f in self.fields.get(column, (column,))
-            ]
+            pairs = [(f, value) for column, value in given.items() for f in self.fields.get(column, (column,))]
         for field, value in pairs:
             convert = kind.fields.get(field)
             if convert is None:

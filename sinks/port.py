@@ -67,8 +67,8 @@ class Sink(Protocol):
     def write(self, items: Sequence[Item]) -> list[Refused]:
         """Write a batch of one or several partitions, in offset order within each.
 
-        Idempotent. Everything but the refused is written when this returns. Raises Unreachable, after which the
-        same batch is to be given again, or SinkError.
+        Idempotent. Everything but the refused is written when this returns. Raises Unreachable, after which
+        the same batch is to be given again, or SinkError.
         """
 
     def close(self) -> None:

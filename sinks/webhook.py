@@ -46,9 +46,10 @@ def cloud_event(alert: Alert) -> dict[str, Any]:
 class WebhookSink:
     """Posts each Alert to one receiver, in the order given. Implements `sinks.port.Sink`.
 
-    url: http or https. secret: `whsec_` and base64, shared with the receiver. timeout: seconds for each of connecting,
-    sending and waiting for the answer. At least once: a receiver drops what it has seen by `webhook-id`, and a version
-    older than the one it has by the identity. Records that are no Alert are passed over. One call at a time.
+    url: http or https. secret: `whsec_` and base64, shared with the receiver. timeout: seconds for each of
+    connecting, sending and waiting for the answer. At least once: a receiver drops what it has seen by
+    `webhook-id`, and by the identity a version older than the one it has. Records that are no Alert are
+    passed over. One call at a time.
     """
 
     def __init__(self, url: str, secret: str, timeout: float = 10.0) -> None:
@@ -112,7 +113,9 @@ class WebhookSink:
 
     def _why(self, answer: httpx.Response) -> str:
         if answer.is_redirect:
-            return f"{self._receiver} answers {answer.status_code}: redirects are not followed, give the final URL"
+            return (
+                f"{self._receiver} answers {answer.status_code}: redirects are not followed, set its last URL"
+            )
         return f"{self._receiver} answers {answer.status_code} {answer.reason_phrase}".rstrip()
 
 

@@ -163,15 +163,17 @@ class Core:
         outputs = []
         value = codec.encode(record)
         for topic, key in self.routes[type(record)]:
-            if len(value) > topic.limit - _OVERHEAD:
-                record, value = self._cut(record, topic)
-            outputs.append(Output(topic.name, key(record), value, record, fact))
+            by = key(record)
+            room = topic.limit - _OVERHEAD - len(by)
+            if len(value) > room:
+                record, value = self._cut(record, topic, room)
+            outputs.append(Output(topic.name, by, value, record, fact))
         return outputs
 
-    def _cut(self, record: Record, topic: Topic) -> tuple[Record, bytes]:
+    def _cut(self, record: Record, topic: Topic, room: int) -> tuple[Record, bytes]:
         if not isinstance(record, Decided):
             raise TooLarge(f"{type(record).__name__} above the {topic.limit} bytes of {topic.name}")
-        record = fit(record, topic.limit - _OVERHEAD)
+        record = fit(record, room)
         return record, codec.encode(record)
 
     def take(self, facts: list[Fact]) -> list[Result]:
@@ -179,7 +181,7 @@ class Core:
         raise NotImplementedError
 
 
-#: Room that key and headers may need beside a value, bytes.
+#: Room that headers may need beside key and value, bytes.
 _OVERHEAD = 4096
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from agents.decider import At, Decider, Due, State
 from agents.policy import Policy
 from schemas import ids
-from schemas.records import Decided, PolicyChanged, Record, Tick, WriterExcused
+from schemas.records import ClassifiedMention, Decided, PolicyChanged, Record, Tick, WriterExcused
 from streams.clock import WrongTick
 from streams.core import Core, Fact, Result, SetAside, where, why
 from streams.errors import Stop
@@ -61,7 +61,7 @@ class FoldCore(Core):
                 self.clock.excuse(record)
                 results += self._fire(fact)
             else:
-                results += self._step(record, getattr(record, "id", ""), self.clock.time, fact)
+                results += self._step(record, _id(record), self.clock.time, fact)
             self.applied = fact.offset
         return results
 
@@ -131,3 +131,7 @@ class FoldCore(Core):
 def _told(record: Record | Due, error: Exception) -> str:
     what = f"timer {record.key} due {record.at}" if isinstance(record, Due) else type(record).__name__
     return f"{what}: {where(error)}"
+
+
+def _id(fact: Record) -> str:
+    return fact.mention.id if isinstance(fact, ClassifiedMention) else getattr(fact, "id", "")

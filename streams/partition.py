@@ -37,7 +37,11 @@ TRANSACTION_TIMEOUT_MS = 10_000
 _BATCH_BYTES = 262_144
 _REQUEST_BYTES = 4 << 20
 _SEAL_DEADLINE_S = 5.0
-
+#: Bytes that an inbox record's key may have: what is decided from it repeats the key beside its value.
+_LONGEST_KEY = 1024
+#: Bytes of a traceparent that is handed on; one of W3C's has 55.
+_LONGEST_TRACE = 128
+_LAST_MS = 253_402_300_799_999  # 9999-12-31, the last time that RFC 3339 can write
 
 
 @lru_cache(maxsize=65_536)
@@ -64,7 +68,7 @@ class Outbox:
         self.producer = producer
         self._open: dict[tuple[str, int], Any] = {}
         self._full: list[tuple[str, int, Any]] = []
-        self._futures: list[asyncio.Future[Any]] = []
+        self._sent: list[tuple[str, int, int, asyncio.Future[Any]]] = []
 
     def add(self, topic: str, partition: int, key: bytes | None, value: bytes | None, head: headers.Headers) -> None:
         """Append a record; nothing is sent before `flush`."""
@@ -83,13 +87,18 @@ class Outbox:
         self._full, self._open = [], {}
         for topic, partition, batch in ready:
             batch.close()
-            self._futures.append(await self.producer.send_batch(batch, topic, partition=partition))
+            future = await self.producer.send_batch(batch, topic, partition=partition)
+            self._sent.append((topic, partition, batch.record_count(), future))
 
-    async def delivered(self) -> None:
-        """Wait until the broker has everything; raises if it refused anything."""
+    async def delivered(self) -> dict[tuple[str, int], int]:
+        """Wait until the broker has everything: the offset after the last record by topic partition.
+
+        Raises if it refused anything.
+        """
         await self.flush()
-        futures, self._futures = self._futures, []
-        await asyncio.gather(*futures)
+        sent, self._sent = self._sent, []
+        found = await asyncio.gather(*(future for *_, future in sent))
+        return {(topic, n): metadata.offset + count for (topic, n, count, _), metadata in zip(sent, found, strict=True)}
 
 
 class Partition:
@@ -112,7 +121,7 @@ class Partition:
         self.sealed = -1
         self.sealed_time = 0
         self.anchor = -1
-        """End of the changelog when this worker left it."""
+        """End of the changelog as this worker's own recovery or last commit left it."""
         self.limit = DeadLetterLimit(self.name, runtime.settings.dead_share, runtime.settings.dead_window)
         self._key = KEYS[self.inbox.key]
         self._count = runtime.partitions(self.inbox.name)
@@ -129,6 +138,8 @@ class Partition:
     async def own(self) -> None:
         """Fence the last owner, then stand where the changelog says: from memory if nobody was here since."""
         settings = self.runtime.settings
+        self.heard.clear()
+        self.busy = wall.monotonic()
         try:
             self.producer = AIOKafkaProducer(
                 bootstrap_servers=settings.kafka,
@@ -166,6 +177,7 @@ class Partition:
                     self.core.restore(key.decode(), self._unpack(value))
             else:
                 await self._recall(reader, self.core)
+            self.anchor = end
         self.sealed, self.sealed_time = self.core.applied, self.core.clock.time
         took = wall.monotonic() - started
         metrics.RECOVERY_SECONDS.labels(self.core.role.name).observe(took)
@@ -199,8 +211,6 @@ class Partition:
     async def _sealed_in_time(self) -> bool:
         try:
             await asyncio.wait_for(self.seal(), _SEAL_DEADLINE_S)
-            changelog = TopicPartition(self.runtime.topic(self.core.role.changelog), self.number)
-            self.anchor = await self._end(changelog)
         except (asyncio.TimeoutError, Stop, Unavailable, KafkaError) as error:
             self.runtime.log.warning("not sealed, thrown away", partition=self.name, why=f"{type(error).__name__}: {error}")
             return False
@@ -214,10 +224,6 @@ class Partition:
             except (asyncio.TimeoutError, KafkaError) as error:
                 self.runtime.log.warning("producer not closed", partition=self.name, why=type(error).__name__)
         return sealed
-
-    async def _end(self, tp: TopicPartition) -> int:
-        async with self.runtime.reader() as reader:
-            return int((await reader.end_offsets([tp]))[tp])
 
     # --- facts -------------------------------------------------------------------------------------------------
 
@@ -286,6 +292,8 @@ class Partition:
         key = self._key(record)
         if r.key != key:
             return SetAside(fact, "key", "WrongKey", f"the key disagrees with the {type(record).__name__}'s fields")
+        if len(key) > _LONGEST_KEY:
+            return SetAside(fact, "key", "LongKey", f"a key of {len(key)} bytes, the limit is {_LONGEST_KEY}")
         home = partition_of(key, self._count)
         if home != self.number:
             return SetAside(
@@ -354,13 +362,14 @@ class Partition:
                 metrics.STATE.labels(self.core.role.name, str(self.number)).set(len(self.core.state))
             outbox.add(changelog, self.number, PROGRESS, self._pack_progress(self.core.progress()), [])
             try:
-                await outbox.delivered()
+                ends = await outbox.delivered()
                 await self.producer.commit_transaction()
             except (KafkaError, ConnectionError) as error:
                 raise translate(error, f"{self.name}: sealing a checkpoint") from error
             if isinstance(self.core, FoldCore):
                 self.core.touched.clear()
             self.open = False
+            self.anchor = ends[changelog, self.number] + 1  # the commit's marker
             self.sealed, self.sealed_time = self.core.applied, self.core.clock.time
             metrics.CHECKPOINT_SECONDS.labels(self.core.role.name).observe(wall.monotonic() - started)
 
@@ -369,16 +378,16 @@ _NOTHING = Tick(clock="event", time=0, role="", partition=0)
 
 
 def _trace(found: Any) -> bytes | None:
-    return next((value for name, value in found if name == headers.TRACE), None)
+    return next((value for name, value in found if name == headers.TRACE and len(value or b"") <= _LONGEST_TRACE), None)
 
 
 def _time_of(record: Record) -> int:
     if isinstance(record, ClassifiedMention):
-        return record.mention.created_at
+        record = record.mention
     for name in ("time", "created_at", "observed_at", "minute", "at"):
         value = getattr(record, name, None)
         if value is not None:
-            return int(value)
+            return max(0, min(int(value), _LAST_MS))
     return 0
 
 

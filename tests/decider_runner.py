@@ -16,11 +16,11 @@ MOST_FIRINGS = 1_000
 class Run:
     """Runs a Decider as `agents/decider.py` says.
 
-    Each yielded event goes through `evolve` and `put` before the generator continues. What goes through
-    `evolve` but is no event, and so is never written out: the incoming fact itself (yielded because the state must
-    remember it), and a decider's own notes (anything that is not `Decided`). Timers fire on ticks only, in
-    (due, key) order, each at its own time; a timer fires again for the same moment only if its record was put
-    again. An exception in a step puts the old records back, forgets the step's events, and is raised.
+    Each yielded event goes through `evolve` and `put` before the generator continues. Two things go through
+    `evolve` but are no events, and so are never written out: the incoming fact itself (yielded because the
+    state must remember it), and a decider's own notes (anything that is not `Decided`). Timers fire on ticks
+    only, in (due, key) order, each at its own time; a timer fires again for the same moment only if its
+    record was put again. An exception in a step puts the old records back, forgets its events, and is raised.
     """
 
     def __init__(self, decider: Decider, policy: Policy) -> None:

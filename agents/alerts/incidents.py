@@ -121,7 +121,7 @@ class Overdue(msgspec.Struct, frozen=True, tag="overdue"):
         """With a clock, at `time`; one too many is only counted. What is known already changes nothing."""
         if clock in self.clocks or any(gone.case == case and gone.seq >= seq for gone in self.gone):
             return self
-        changed = max(self.changed, time)
+        changed = self._later(time)
         if len(self.clocks) >= KNOWN:
             return replace(self, beyond=self.beyond + 1, changed=changed)
         return replace(self, clocks={**self.clocks, clock: seen}, changed=changed)
@@ -135,20 +135,21 @@ class Overdue(msgspec.Struct, frozen=True, tag="overdue"):
             clocks=kept,
             gone=[*self.gone, *gone][-KNOWN:],
             beyond=self.beyond if kept else 0,
-            changed=max(self.changed, time),
+            changed=self._later(time),
         )
 
     def fewer(self, time: int) -> Overdue:
         """With one clock less of those that are only counted."""
-        return replace(self, beyond=max(0, self.beyond - 1), changed=max(self.changed, time))
+        return replace(self, beyond=max(0, self.beyond - 1), changed=self._later(time))
 
     def awake(self, at: int) -> Overdue:
         """After a timer."""
         return replace(self, woken=at, gone=[gone for gone in self.gone if gone.until > at - HOUR])
 
     def count(self, now: int, grace: int) -> int:
-        """How many are overdue now, those seen within the grace left out."""
-        return sum(seen + grace <= now for seen in self.clocks.values()) + self.beyond
+        """How many are overdue now, without those seen within the grace; those beyond came last."""
+        known = sum(seen + grace <= now for seen in self.clocks.values())
+        return known + self.beyond if known else 0
 
     def most(self, now: int, grace: int, span: int) -> int:
         """The most that were overdue at once since `now - span` (ms, an hour at most)."""
@@ -162,6 +163,10 @@ class Overdue(msgspec.Struct, frozen=True, tag="overdue"):
             count += step
             most = max(most, count)
         return most + self.beyond
+
+    def _later(self, time: int) -> int:
+        """When it changed: not before it was last awake, though a slow writer may say so."""
+        return max(self.changed, self.woken, time)
 
 
 Incident = Burst | Overdue

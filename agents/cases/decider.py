@@ -228,10 +228,8 @@ class _Step:
                 elif clock != old and (
                     answer is None or old.met_at == answer.at
                 ):  # else `met` tells the due too
-                    moved = "tightened" if due <= old.due_at else "loosened"
-                    yield self._clock(
-                        "tightened", clock, f"{moved}: {text}, due {_iso(due)}, rule {first.rule}"
-                    )
+                    moved: ClockChange = "tightened" if due <= old.due_at else "loosened"
+                    yield self._clock(moved, clock, f"{moved}: {text}, due {_iso(due)}, rule {first.rule}")
             if late and clock.detected_at is None:
                 clock = replace(clock, detected_at=self.at.seen, late_arrival=overdue)
                 yield self._clock("breached", clock, f"overdue: {text}, no reply by {_iso(due)}")
@@ -462,8 +460,10 @@ class _Step:
     ) -> WorkChanged:
         case, left = self.case, st.pending(self.customer)
         newest = left[-1] if left else None
+        envelope = self.at.envelope(work.id, work.seq + 1, reason)
+        envelope["id"] = ids.make("work-event", work.seq + 1, work.id)  # the desk's own events are of this aggregate too
         return WorkChanged(
-            **self.at.envelope(work.id, work.seq + 1, reason),
+            **envelope,
             desk=case.desk,
             case_id=case.id,
             brand=self.brand,

@@ -43,11 +43,12 @@ class Usual(msgspec.Struct, frozen=True):
 def usual(posts: list[int], surging: list[bool], start: int, width: int, baseline: int) -> Usual:
     """Posts usual in a window of bins [start, start + width), by the bins before; lists by bin, oldest first.
 
-    The baseline is the last `baseline` bins before the window that belong to no surge. Once yesterday is known,
-    the answer is the middle of three guesses: the baseline's level; yesterday's level at the window's hour, half
-    a window more on either side; the latter scaled by how today has been to yesterday so far. So any one of
-    them may be spoiled by an outage or a flood. Before, it is the higher of the baseline's level and the last
-    hour's carried on at the pace at which that hour grew, so that a morning is no flood.
+    The baseline is the last `baseline` bins before the window that belong to no surge. Once yesterday is
+    known, the answer is the middle of three guesses: the baseline's level; yesterday's level at the
+    window's hour, half a window more on either side; the latter scaled by how today has been to
+    yesterday so far. So any one of them may be spoiled by an outage or a flood. Before, it is the higher
+    of the baseline's level and the last hour's carried on at the pace at which that hour grew, so that a
+    morning is no flood.
     """
     before: list[int] = []
     i = start - 1

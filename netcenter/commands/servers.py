@@ -49,10 +49,13 @@ def up(
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with embedded.Stack(settings.directory, ephemeral=ephemeral) as stack:
+    stack = embedded.Stack(settings.directory, ephemeral=ephemeral)
+    try:
         show(stack.start(say))
         say("running; stop with Ctrl-C")
         stop.wait()
+    finally:
+        stack.stop()
 
 
 def down() -> None:
@@ -121,7 +124,6 @@ def lag(as_json: Json = False) -> None:
                 }
             )
     finally:
-        watch.close()
         client.close()
     if as_json:
         print(json.dumps(rows))

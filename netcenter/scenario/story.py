@@ -209,9 +209,7 @@ class _Teller:
                 "{lang}", {"es": "vuelo", "pt": "voo", "en": "flight"}[lang]
             ).format(rng.randint(100, 989)),
         }  # fmt: skip
-        author = (
-            f"wa-{rng.getrandbits(40):010x}" if channel == "whatsapp" else str(rng.randint(10**9, 10**10))
-        )
+        author = f"wa-{rng.getrandbits(40):010x}" if channel == "whatsapp" else str(rng.randint(10**9, 10**10))
         name = (
             f"{first} {rng.choice('ABCDEFGLMNPRSTV')}."
             if rng.random() < 0.6
@@ -286,15 +284,15 @@ class _Teller:
     # --- what operators do ---
 
     def operator(self, brand: Brand, at: int, lang: Lang) -> str:
-        here = [
-            (name, tongues) for came, left, name, tongues in self.shifts[_DESK[brand]] if came <= at < left
-        ]
+        here = [(name, tongues) for came, left, name, tongues in self.shifts[_DESK[brand]] if came <= at < left]
         able = [name for name, tongues in here if lang in tongues]
         return self.rng.choice(able or [name for name, _ in here])
 
-    def reply(self, thread: _Thread, at: int, to: Mention, symbol: str, kind: ReplyKind = "human") -> Reply:
+    def reply(self, thread: _Thread, at: int, to: Mention, symbol: str, kind: ReplyKind = "human") -> None:
         rng, channel = self.rng, thread.channel
         native = self.native(channel)
+        operator = self.operator(thread.brand, at, thread.lang)
+        signed = FIRST_NAMES[int(operator[1:]) * 7 % len(FIRST_NAMES)]
         record = Reply(
             id=ids.reply(thread.brand, channel, native),
             brand=thread.brand,
@@ -304,14 +302,14 @@ class _Teller:
             created_at=at,
             kind=kind,
             visibility="private" if channel == "whatsapp" or rng.random() < 0.06 else "public",
-            operator=self.operator(thread.brand, at, thread.lang) if kind == "human" else None,
+            operator=operator if kind == "human" else None,
             app="inbox" if kind == "human" else "autoresponder",
             conversation_id=to.conversation_id or to.native_id,
             in_reply_to=to.native_id,
-            text=self.writers[thread.lang].formal(symbol, thread.given),
+            text=self.writers[thread.lang].formal(symbol, thread.given | {"sign": signed}),
         )
+        thread.given["staff"] = signed
         self.add(at, record)
-        return record
 
     def action(self, thread: _Thread, at: int, action: ActionKind, **fields: Any) -> None:
         self.number += 1
@@ -371,16 +369,14 @@ class _Teller:
             if later < QUIET:
                 last = self.follow(thread, later, label, "second", post.native_id)
         if thread.channel == "whatsapp" and rng.random() < 0.03:
-            self.reply(
-                thread, post.created_at + rng.randint(561, 570) * SECOND, post, "reply_automatic", "automatic"
-            )
+            self.reply(thread, post.created_at + rng.randint(561, 570) * SECOND, post, "reply_automatic", "automatic")
         strain = _strain(at) if thread.brand == "andina" else 1.0
         if label == "praise" or label == "other":
             self.courtesy(thread, post, label, strain)
             return
         wait = self.answered_after(thread.channel, label, strain)
         if wait is None:
-            self.unanswered(thread, last)
+            self.unanswered(thread, [post] if last is post else [post, last])
             return
         answered = self.within(at + wait, post.received_at or at)
         # A second word written after the answer would be a new message: the operator waits for the end of it.
@@ -407,14 +403,16 @@ class _Teller:
         elif r < 0.97:
             self.action(thread, done, "resolve")
 
-    def unanswered(self, thread: _Thread, post: Mention) -> None:
-        """Set aside in time or late, deleted by its author, or forgotten."""
+    def unanswered(self, thread: _Thread, posts: list[Mention]) -> None:
+        """Set aside in time or late, deleted by their author, or forgotten."""
         rng, r = self.rng, self.rng.random()
         later = self.within(thread.seen + rng.randint(8, 95) * MINUTE, thread.seen)
-        if r < 0.80:
-            self.set_aside(thread, later, post, rng.choice(("duplicate", "spam", "troll", "not_ours")))
-        elif r < 0.93:
-            self.update(post, later, deleted=True)
+        why: NoReply = rng.choice(("duplicate", "spam", "troll", "not_ours"))
+        for post in posts:
+            if r < 0.82:
+                self.set_aside(thread, later, post, why)
+            elif r < 0.98:
+                self.update(post, later, deleted=True)
 
     def update(self, post: Mention, at: int, **fields: Any) -> None:
         self.add(
@@ -442,7 +440,7 @@ class _Teller:
                 more = self.follow(thread, at, again, f"again_{again}", reply_to)
                 wait = self.answered_after(thread.channel, again, strain)
                 if wait is None:
-                    self.unanswered(thread, more)
+                    self.unanswered(thread, [more])
                     return
                 at = self.within(at + wait, thread.seen)
                 self.reply(thread, at, more, f"reply_{again}")
@@ -576,9 +574,7 @@ class _Teller:
         if r < 0.55 and channel != "instagram":
             post = self.mention(who, at, label, f"guitar_{label}", kind="quote", share_of=root)
         else:
-            post = self.mention(
-                who, at, label, f"guitar_{label}", kind="comment", conversation=root, reply_to=root
-            )
+            post = self.mention(who, at, label, f"guitar_{label}", kind="comment", conversation=root, reply_to=root)
         who.root = root
         self.settle(who, post, label)
 

@@ -1,4 +1,4 @@
-"""Rows in the text form of COPY: tab-separated, backslash-escaped, `\\N` for null."""
+"""Rows in the text form of COPY: tab-separated, escaped by backslashes, with a sign for null."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The current rows of cases, clocks and surges, as folds over their events: pure, and blind to what they know."""
+"""The current rows of cases, clocks and surges, as pure folds over their events."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def _case(row: CaseRow, event: CaseOpened | CaseChanged | CaseClosed | CaseReope
 
 
 def _count(row: CaseRow, post: PostRef | None) -> None:
-    """Count a post once, also where the event that reopens the case and the one that adds it both tell of it."""
+    """Count a post once, also where the event that reopens the case and the one that adds it tell of it."""
     if post is None or post.mention_id == row.last_post:
         return
     row.posts += 1
@@ -251,7 +251,7 @@ FOLD_OF: dict[type[Record], Fold] = {
 
 
 def fold(how: Fold, events: list[Any], rows: dict[Key, Any]) -> dict[Key, Any]:
-    """The rows that the events change, from `rows` as they are stored; an event that a row has seen is left out."""
+    """The rows that the events change, from `rows` as stored; an event that a row has seen is left out."""
     changed: dict[Key, Any] = {}
     for event in events:
         key = how.key(event)

@@ -8,7 +8,7 @@ import psycopg2
 
 from sinks.port import Item, Refused, SinkError, Unreachable
 
-#: SQLSTATE classes (first two digits) of what lies in the row: its data, a constraint, a limit of the program.
+#: SQLSTATE classes (first two digits) of what lies in the row: its data, a constraint, a limit.
 _ROW = frozenset({"22", "23", "54"})
 #: Classes that pass: connection, resources, serialization and deadlock, locks, intervention, system.
 _PASSING = frozenset({"08", "40", "53", "55", "57", "58"})

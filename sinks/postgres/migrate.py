@@ -1,4 +1,4 @@
-"""Migrations: the `.sql` files beside this module, applied once, however many workers start at the same time."""
+"""Migrations: the `.sql` files beside this module, applied once, however many workers start at once."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def migrate(uri: str, connection: Connection) -> None:
     with _locked(connection):
         backend = _backend(uri)
         try:
-            wanted = read_migrations(str(MIGRATIONS))
+            wanted = read_migrations(str(MIGRATIONS)).filter(lambda migration: migration.is_raw_sql())
             backend.apply_migrations(backend.to_apply(wanted))
             # yoyo passes over a file that it cannot read.
             left = [migration.id for migration in backend.to_apply(wanted)]

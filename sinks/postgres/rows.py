@@ -65,8 +65,8 @@ def rows_of(item: Item) -> Rowed:
     make = _ROWS.get(type(item.record))
     if make is None:
         raise Unexpected(
-            f"{type(item.record).__name__} in {item.topic}: PostgreSQL keeps no table for it; let this sink read"
-            " the public topics without mentions"
+            f"{type(item.record).__name__} in {item.topic}: PostgreSQL keeps no table for it; let this sink"
+            " read the public topics without mentions"
         )
     return make(item.record)
 

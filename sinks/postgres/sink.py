@@ -35,7 +35,8 @@ _CONNECTION = {
 _SESSION = "set client_encoding to 'UTF8'; set time zone 'UTC'; set client_min_messages to warning"
 _COPY_CHUNK = 1 << 20
 
-# An update may be read before its mention, so both sides are looked at; of each field the newest observation counts.
+# An update may be read before its mention, so both sides are looked at. Of each field the newest observation
+# counts.
 _OVERLAY = """
 with touched as (
     select u.mention_id from mention_updates u join stage_mentions s on s.id = u.mention_id
@@ -72,9 +73,9 @@ class _Ready(msgspec.Struct, frozen=True):
 class PostgresSink:
     """Keeps PostgreSQL's tables in step with the public topics. Implements `sinks.port.Sink`.
 
-    uri: of libpq, `postgresql://user:password@host:port/database`. The items' topics are told apart by their records,
-    so a prefix of the topics does not matter. Calls from several threads wait for each other; each connects by itself
-    where the connection was lost.
+    uri: of libpq, `postgresql://user:password@host:port/database`. Records are told apart by their class, so
+    a prefix of the topics does not matter. Calls from several threads wait for each other; each connects by
+    itself where the connection was lost.
     """
 
     def __init__(self, uri: str) -> None:
@@ -107,7 +108,7 @@ class PostgresSink:
             migrate(self._uri, connection)
 
     def positions(self, topic_partitions: Collection[Place]) -> dict[Place, int]:
-        """The next offset to read of each partition that has rows or was read past. Raises Unreachable, SinkError."""
+        """The next offset to read of each partition that was ever written. Raises Unreachable, SinkError."""
         if not topic_partitions:
             return {}
         with self._one_at_a_time, self._translating():
@@ -125,10 +126,10 @@ class PostgresSink:
     def write(self, items: Sequence[Item]) -> list[Refused]:
         """Write a batch and its offsets; items below the stored offset are passed over.
 
-        Each refused item also stands in dead_letters by the same transaction, so that none vanishes if the caller
-        dies before it has written it elsewhere. Raises Unreachable: nothing was written, or it is not known whether;
-        give the same batch again. Raises SinkError where the tables or rights are wrong, or the database has lost
-        offsets that it had.
+        Each refused item also stands in dead_letters by the same transaction, so that none vanishes if the
+        caller dies before it has written it elsewhere. Raises Unreachable: nothing was written, or it is not
+        known whether; give the same batch again. Raises SinkError where the tables or rights are wrong, or
+        the database has lost offsets that it had.
         """
         if not items:
             return []
@@ -188,7 +189,7 @@ class PostgresSink:
 
     @contextmanager
     def _translating(self) -> Iterator[None]:
-        """Raise the port's errors in place of psycopg2's; a broken connection is dropped, the next call makes another."""
+        """Raise the port's errors for psycopg2's, and drop the connection: the next call makes another."""
         try:
             yield
         except psycopg2.Error as error:
@@ -209,8 +210,9 @@ class PostgresSink:
         for place, following in stored.items():
             if following < self._written.get(place, 0):
                 raise SinkError(
-                    f"{self._server}: its offset of {place[0]}/{place[1]} fell from {self._written[place]} to"
-                    f" {following}; it was restored or failed over to a copy that is behind: restart this worker"
+                    f"{self._server}: its offset of {place[0]}/{place[1]} fell from {self._written[place]}"
+                    f" to {following}; it was restored or failed over to a copy that is behind:"
+                    " restart this worker"
                 )
         return stored
 

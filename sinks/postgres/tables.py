@@ -7,7 +7,7 @@ from typing import Literal, cast, get_args
 
 import msgspec
 
-#: How a column's value is handed over: `time` is milliseconds since the epoch or None, `json` is JSON as bytes.
+#: How a column's value is handed over: `time` is milliseconds since the epoch, `json` is JSON as bytes.
 Kind = Literal["uuid", "text", "time", "int", "float", "floats", "bool", "json"]
 
 _STAGED: dict[Kind, str] = {
@@ -105,43 +105,45 @@ def _columns(text: str) -> tuple[tuple[str, Kind], ...]:
 MENTIONS = Table(
     "mentions",
     _columns(
-        "id uuid, brand text, channel text, author_id text, native_id text, created_at time, received_at time,"
-        "kind text, visibility text, lang text, conversation_id text, in_reply_to text, share_of text,"
-        "author_followers int, reach int, promoted bool, post_id uuid, url text, author_name text,"
-        "label text, confidence float, uncertain bool, classified_lang text, own bool, probabilities floats,"
-        "model text, policy int, text text"
+        "id uuid, brand text, channel text, author_id text, native_id text, created_at time, "
+        "received_at time, kind text, visibility text, lang text, conversation_id text, in_reply_to text, "
+        "share_of text, author_followers int, reach int, promoted bool, post_id uuid, url text, "
+        "author_name text, label text, confidence float, uncertain bool, classified_lang text, own bool, "
+        "probabilities floats, model text, policy int, text text"
     ),
     key=("id",),
 )
 MENTION_UPDATES = Table(
     "mention_updates",
     _columns(
-        "id uuid, mention_id uuid, brand text, channel text, author_id text, native_id text, observed_at time,"
-        "received_at time, reach int, shares int, promoted bool, deleted bool, hidden bool, text text"
+        "id uuid, mention_id uuid, brand text, channel text, author_id text, native_id text, "
+        "observed_at time, received_at time, reach int, shares int, promoted bool, deleted bool, "
+        "hidden bool, text text"
     ),
     key=("id",),
 )
 REPLIES = Table(
     "replies",
     _columns(
-        "id uuid, brand text, channel text, author_id text, native_id text, created_at time, received_at time,"
-        "kind text, visibility text, operator text, app text, conversation_id text, in_reply_to text, url text,"
-        "text text"
+        "id uuid, brand text, channel text, author_id text, native_id text, created_at time, "
+        "received_at time, kind text, visibility text, operator text, app text, conversation_id text, "
+        "in_reply_to text, url text, text text"
     ),
     key=("id",),
 )
 ACTIONS = Table(
     "actions",
     _columns(
-        "id uuid, brand text, channel text, author_id text, action_id text, action text, created_at time,"
-        "received_at time, operator text, native_id text, label text, no_reply text, desk text, until time, note text"
+        "id uuid, brand text, channel text, author_id text, action_id text, action text, created_at time, "
+        "received_at time, operator text, native_id text, label text, no_reply text, desk text, "
+        "until time, note text"
     ),
     key=("id",),
 )
 VOLUMES = Table(
     "volumes",
     _columns(
-        "brand text, minute time, partition int, offset int, id uuid, posts int, authors int, reach int,"
+        "brand text, minute time, partition int, offset int, id uuid, posts int, authors int, reach int, "
         "counts json, conversations json"
     ),
     key=("brand", "minute", "partition"),
@@ -159,19 +161,19 @@ _DECIDED = "seq int, type text, time time, cause text, policy int, reason text"
 CASE_EVENTS = Table(
     "case_events",
     _columns(
-        f"id uuid, case_id text, {_DECIDED}, change text, brand text, channel text, author_id text, desk text,"
-        "detail json"
+        f"id uuid, case_id text, {_DECIDED}, change text, brand text, channel text, author_id text, "
+        "desk text, detail json"
     ),
     key=("id",),
 )
 CASES = Table(
     "cases",
     _columns(
-        "case_id text, brand text, channel text, author_id text, desk text, label text, priority int, mode text,"
-        "state text, lang text, visibility text, conversation text, reach int, followers int, posts int,"
-        "first_post text, last_post text, url text, opened_at time, changed_at time, answered_at time, answers int,"
-        "answered_privately bool, operator text, closed_at time, why text, reopened int, muted_until time,"
-        "policy int, reason text, seq int"
+        "case_id text, brand text, channel text, author_id text, desk text, label text, priority int, "
+        "mode text, state text, lang text, visibility text, conversation text, reach int, followers int, "
+        "posts int, first_post text, last_post text, url text, opened_at time, changed_at time, "
+        "answered_at time, answers int, answered_privately bool, operator text, closed_at time, why text, "
+        "reopened int, muted_until time, policy int, reason text, seq int"
     ),
     key=("case_id",),
     newest=("seq",),
@@ -179,10 +181,10 @@ CASES = Table(
 CLOCKS = Table(
     "clocks",
     _columns(
-        "case_id text, metric text, cycle int, brand text, channel text, author_id text, desk text, label text,"
-        "state text, started_at time, due_at time, target_ms int, courtesy bool, warned int, met_at time,"
-        "breached_at time, detected_at time, paused_at time, rescinded_at time, late_arrival bool, privately bool,"
-        "seq int"
+        "case_id text, metric text, cycle int, brand text, channel text, author_id text, desk text, "
+        "label text, state text, started_at time, due_at time, target_ms int, courtesy bool, warned int, "
+        "met_at time, breached_at time, detected_at time, paused_at time, rescinded_at time, "
+        "late_arrival bool, privately bool, seq int"
     ),
     key=("case_id", "metric", "cycle"),
     newest=("seq",),
@@ -190,8 +192,8 @@ CLOCKS = Table(
 ASSIGNMENTS = Table(
     "assignments",
     _columns(
-        f"id uuid, work_id text, {_DECIDED}, case_id text, desk text, brand text, operator text, offer_id text,"
-        "detail json"
+        f"id uuid, work_id text, {_DECIDED}, case_id text, desk text, brand text, operator text, "
+        "offer_id text, detail json"
     ),
     key=("id",),
 )
@@ -203,16 +205,18 @@ SURGE_EVENTS = Table(
 SURGES = Table(
     "surges",
     _columns(
-        "surge_id text, brand text, mode text, state text, detector text, scope text, name text, started_at time,"
-        "opened_at time, changed_at time, ended_at time, why text, actual float, baseline float, ratio float,"
-        "peak float, excess float, evidence json, policy int, reason text, seq int"
+        "surge_id text, brand text, mode text, state text, detector text, scope text, name text, "
+        "started_at time, opened_at time, changed_at time, ended_at time, why text, actual float, "
+        "baseline float, ratio float, peak float, excess float, evidence json, policy int, reason text, "
+        "seq int"
     ),
     key=("surge_id",),
     newest=("seq",),
 )
 _ALERT = (
-    "identity text, version int, id uuid, state text, kind text, severity text, brand text, mode text, summary text,"
-    "starts_at time, ends_at time, time time, cause text, policy int, reason text, evidence json, links json"
+    "identity text, version int, id uuid, state text, kind text, severity text, brand text, mode text, "
+    "summary text, starts_at time, ends_at time, time time, cause text, policy int, reason text, "
+    "evidence json, links json"
 )
 ALERT_EVENTS = Table("alert_events", _columns(_ALERT), key=("id",))
 # An identity that comes back after it was forgotten counts its versions from 1 again, with a later start.

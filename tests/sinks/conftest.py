@@ -39,6 +39,7 @@ class Database:
     def __init__(self, server: str) -> None:
         self.name = f"test_{uuid4().hex}"
         self._server = server
+        self._connection: Any = None
         self.uri = make_dsn(server, dbname=self.name)
 
     def admin(self, sql: str) -> None:
@@ -53,16 +54,20 @@ class Database:
 
     def rows(self, sql: str) -> list[dict[str, Any]]:
         """What a query gives, or nothing for a statement."""
-        connection = psycopg2.connect(self.uri)
-        try:
-            with connection, connection.cursor() as cursor:
-                cursor.execute(sql)
-                if cursor.description is None:
-                    return []
-                names = [column.name for column in cursor.description]
-                return [dict(zip(names, values, strict=True)) for values in cursor]
-        finally:
-            connection.close()
+        if self._connection is None:
+            self._connection = psycopg2.connect(self.uri)
+        with self._connection, self._connection.cursor() as cursor:
+            cursor.execute(sql)
+            if cursor.description is None:
+                return []
+            names = [column.name for column in cursor.description]
+            return [dict(zip(names, values, strict=True)) for values in cursor]
+
+    def close(self) -> None:
+        """Let go of the owner's connection; the next query makes another."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     def row(self, sql: str) -> dict[str, Any]:
         """The one row that a query gives."""
@@ -88,6 +93,7 @@ class Database:
 
     def refuse_connections(self) -> None:
         """Cut every connection and let nobody in."""
+        self.close()
         self.admin(f"alter database {self.name} allow_connections false")
         self.admin(f"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{self.name}'")
 
@@ -113,6 +119,7 @@ def shared(server: str) -> Iterator[Database]:
     sink.open()
     sink.close()
     yield database
+    database.close()
     database.admin(f"drop database {database.name} with (force)")
 
 
@@ -129,6 +136,7 @@ def bare(server: str) -> Iterator[Database]:
     database = Database(server)
     database.admin(f"create database {database.name}")
     yield database
+    database.close()
     database.admin(f"drop database {database.name} with (force)")
 
 

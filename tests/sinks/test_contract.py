@@ -1,4 +1,4 @@
-"""The contract of every sink, over each real one: nothing lost, nothing changed by repetition, the bad set apart."""
+"""The contract of every sink, over each real one: nothing lost, nothing repeated, the bad set apart."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def test_an_unreachable_receiver_loses_nothing(harness: Harness) -> None:
 
 
 def test_a_restarted_sink_goes_on_where_its_positions_say(harness: Harness) -> None:
-    """A new sink either remembers the next offset of a partition, or leaves it to the group: never another."""
+    """A new sink remembers the next offset of a partition, or leaves it to the group: never another."""
     harness.sink.write(batch()[:4])
     harness.sink.close()
     other = harness.again()

@@ -1,4 +1,4 @@
-"""PostgreSQL when things go wrong: cut connections, refused rows, replays, restored databases, wrong settings."""
+"""PostgreSQL when things go wrong: cut connections, refused rows, replays, restores, wrong settings."""
 
 from __future__ import annotations
 
@@ -242,7 +242,7 @@ def shuffled(log: list[Item], seed: int) -> list[list[Item]]:
 
 
 def test_a_replay_from_the_beginning_gives_identical_tables(sink: PostgresSink, database: Database) -> None:
-    """Over the tables as they stand: with offsets kept, with offsets lost, and into empty tables, however cut."""
+    """Over the tables as they stand, with offsets kept or lost, and into empty tables, however cut."""
     log = everything()
     sink.write(log)
     whole = database.dump()
@@ -256,7 +256,7 @@ def test_a_replay_from_the_beginning_gives_identical_tables(sink: PostgresSink, 
     for batch in shuffled(log, 2):
         sink.write(batch)
     assert database.dump() == whole
-    for seed in (3, 4, 5):
+    for seed in (3, 4):
         database.empty()
         fresh = PostgresSink(database.uri)
         for batch in shuffled(log, seed):
@@ -425,9 +425,9 @@ def test_the_reader_reads_and_the_writer_writes(bare: Database) -> None:
         sink = PostgresSink(bare.uri)
         sink.open()
         sink.close()
-        assert bare.rows("set role netcenter_reader; select * from answer_rate") == []
+        assert bare.rows("set local role netcenter_reader; select * from answer_rate") == []
         with pytest.raises(psycopg2.errors.InsufficientPrivilege):
-            bare.rows("set role netcenter_reader; delete from mentions")
+            bare.rows("set local role netcenter_reader; delete from mentions")
         writer = PostgresSink(psycopg2.extensions.make_dsn(bare.uri, options="-c role=netcenter_writer"))
         writer.open()
         assert writer.write(everything()[:5]) == []

@@ -166,7 +166,7 @@ def test_a_refusal_before_an_outage_is_handed_back_after_it(sink: WebhookSink, r
 def test_a_batch_that_went_through_is_sent_again_when_given_again(
     sink: WebhookSink, receiver: Receiver
 ) -> None:
-    """Only an unfinished batch is remembered: the memory is bounded, and an asked-for repetition is not lost."""
+    """Only an unfinished batch is remembered: memory is bounded, and a wanted repetition is not lost."""
     sink.write(THREE)
     sink.write(THREE)
     assert versions(receiver) == [1, 2, 3, 1, 2, 3]

@@ -18,11 +18,12 @@ from unittest import mock
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
 
+from agents.policy import digest
 from netcenter import topics
 from netcenter.settings import Settings
 from schemas import codec, ids
 from schemas.keys import KEYLESS, KEYS, customer
-from schemas.records import ClassifiedMention, Mention, Record, Tick
+from schemas.records import ClassifiedMention, Mention, PolicyChanged, Record, Tick
 from streams.partition import partition_of
 from tests.streams import toy
 from tests.waiting import until
@@ -232,6 +233,11 @@ class World:
         for n in range(self.partitions) if only is None else (only,):
             self.send(topic, Tick(clock=self.clock, time=time, role=role, partition=n), n)
 
+    def seed(self, topic: str) -> None:
+        """The policy in a topic that only a role writes, for a test without that role."""
+        for n in range(self.partitions):
+            self.send(topic, PolicyChanged(version=1, hash=digest(toy.POLICY), applied_at=NOON), n)
+
     def flush(self) -> None:
         """Everything sent is at the broker."""
         self.producer.flush(30)
@@ -274,6 +280,16 @@ class World:
         """The newest value by key of a role's changelog, deleted ones left out."""
         newest = {row.key: row.value for row in self.rows(f"{role}.changelog") if not (row.key or b"").startswith(b"\0")}
         return {key: value for key, value in newest.items() if key is not None and value is not None}
+
+    def uncommitted(self, topic: str) -> int:
+        """How many offsets of a topic stand in transactions that are still open."""
+        counts = []
+        for isolation in ("read_uncommitted", "read_committed"):
+            consumer = KafkaConsumer(bootstrap_servers=self.kafka, isolation_level=isolation)
+            tps = [TopicPartition(self.prefix + topic, n) for n in range(self.partitions)]
+            counts.append(sum(consumer.end_offsets(tps).values()))
+            consumer.close()
+        return int(counts[0] - counts[1])
 
     # --- the group --------------------------------------------------------------------------------------------------
 

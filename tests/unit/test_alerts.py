@@ -11,8 +11,17 @@ from agents.alerts import AlertsDecider
 from agents.alerts.incidents import KNOWN, Overdue
 from agents.policy import Policy
 from agents.policy.model import Brand, Classifier
-from schemas import ids
-from schemas.records import Alert, CaseClosed, ClockChange, ClockChanged, Evidence, SurgeClosed, SurgeOpened, SurgeUpdated
+from schemas import codec, ids
+from schemas.records import (
+    Alert,
+    CaseClosed,
+    ClockChange,
+    ClockChanged,
+    Evidence,
+    SurgeClosed,
+    SurgeOpened,
+    SurgeUpdated,
+)
 from tests.decider_runner import Run
 
 START = 1_700_000_040_000  # a whole minute
@@ -50,11 +59,19 @@ def updated(surge: str = "s1", seq: int = 2, time: int = START) -> SurgeUpdated:
 
 
 def closed(surge: str = "s1", seq: int = 2, time: int = START) -> SurgeClosed:
-    fields: dict[str, Any] = {"started_at": time - HOUR, "ended_at": time, "why": "over", "peak": 6.8, "excess": 900.0}
+    fields: dict[str, Any] = {
+        "started_at": time - HOUR,
+        "ended_at": time,
+        "why": "over",
+        "peak": 6.8,
+        "excess": 900.0,
+    }
     return SurgeClosed(**decided(surge, seq, time), mode="live", **fields)
 
 
-def clock(case: str, change: ClockChange = "breached", seq: int = 2, time: int = START, **fields: Any) -> ClockChanged:
+def clock(
+    case: str, change: ClockChange = "breached", seq: int = 2, time: int = START, **fields: Any
+) -> ClockChanged:
     given: dict[str, Any] = {
         "channel": "twitter", "author_id": "u", "desk": "care", "metric": "first_response", "cycle": 1,
         "label": "complaint", "started_at": START - HOUR, "due_at": START, "target": HOUR,
@@ -71,7 +88,7 @@ def told(run: Run) -> list[tuple[str, int, str]]:
 
 SLA = "sla_breach:andina:care"
 
-# --- surges ------------------------------------------------------------------------------------------------------
+# --- surges ---------------------------------------------------------------------------------------
 
 
 def test_a_surges_alert_opens_says_more_and_resolves_with_it() -> None:
@@ -156,7 +173,7 @@ def test_a_resolved_surge_is_forgotten_in_time() -> None:
     assert len(run.events) == 2
 
 
-# --- overdue clocks ----------------------------------------------------------------------------------------------
+# --- overdue clocks -------------------------------------------------------------------------------
 
 
 def test_three_overdue_cases_of_a_desk_open_one_alert_after_the_grace() -> None:
@@ -319,7 +336,7 @@ def test_a_desk_is_remembered_in_little_room_however_many_are_overdue() -> None:
         run.fact(clock(case, "met", 3, START + HOUR))
     for case in cases[:KNOWN]:
         run.fact(clock(f"again {case}", time=START + HOUR))
-    alert = run.events[-1]
+    (alert,) = run.events
     assert isinstance(alert, Alert)
     assert alert.evidence["overdue"] == str(3 * KNOWN)
     assert len(msgspec.msgpack.encode(run.state[SLA])) < 64_000
@@ -351,3 +368,14 @@ def test_a_desk_is_forgotten_when_nothing_was_told_and_in_time_when_it_was() -> 
     loud.tick(START + 32 * 24 * HOUR)
     assert dict(loud.state) == {}
     assert told(loud) == [(SLA, 1, "open"), (SLA, 2, "resolved")]
+
+
+def test_what_is_remembered_survives_the_changelog() -> None:
+    run = begin()
+    run.fact(opened())
+    for case in ("a", "b", "c"):
+        run.fact(clock(case))
+    run.tick(START + HOUR)
+    run.fact(clock("a", "met", 3, START + HOUR))
+    pack, unpack = codec.state_codec(AlertsDecider.record_types)
+    assert {key: unpack(pack(record)) for key, record in run.state.items()} == dict(run.state)

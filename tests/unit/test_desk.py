@@ -89,11 +89,10 @@ def test_the_least_loaded_for_his_capacity_is_first_then_the_longest_idle_then_t
     take(run, *(answer(e, "accepted") for e in events))
     take(run, work(second.aggregate, "14:01", "answered", 2))
     assert told(run.fact(work("x", "14:01", due="15:00"))) == ["x offered to ana"]
-    take(run, work(first.aggregate, "14:02", "answered", 2), work("x", "14:02", "answered", 2))
-    take(run, *(work(e.aggregate, "14:03", "answered", 2) for e in events if e.operator == "bea"))
-    assert told(run.fact(work("y", "14:04", due="15:00"))) == ["y offered to ana"], (
-        "idle since 14:02, bea since 14:03"
-    )
+    take(run, *(work(e.aggregate, "14:02", "answered", 2) for e in events if e.operator == "bea"))
+    take(run, work(first.aggregate, "14:03", "answered", 2), work("x", "14:03", "answered", 2))
+    idle = "bea has been idle since 14:02, ana since 14:03"
+    assert told(run.fact(work("y", "14:04", due="15:00"))) == ["y offered to bea"], idle
 
 
 def test_who_speaks_the_language_is_preferred_but_not_required(run: Run) -> None:

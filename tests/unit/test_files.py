@@ -145,9 +145,7 @@ def test_the_received_time_orders_before_the_created_time() -> None:
         ),
     ],
 )
-def test_every_type_goes_to_its_topic_with_its_id(
-    fields: dict[str, Any], topic: str, at: int, record_id: str
-) -> None:
+def test_every_type_goes_to_its_topic_with_its_id(fields: dict[str, Any], topic: str, at: int, record_id: str) -> None:
     """Each type of line becomes its record, in its place."""
     whole = {k: "2026-11-20T14:03:00Z" if v == "T" else v for k, v in fields.items()}
     got = parse_line(msgspec.json.encode(whole))

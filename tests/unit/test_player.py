@@ -12,9 +12,7 @@ from schemas.files import Line
 
 
 def line(at: int, number: int) -> Line:
-    record = records.ContactCount(
-        id=ids.make("contacts", at, number), brand="b", source="s", minute=at, count=1
-    )
+    record = records.ContactCount(id=ids.make("contacts", at, number), brand="b", source="s", minute=at, count=1)
     return Line(at, "volumes", record, number)
 
 

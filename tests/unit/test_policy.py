@@ -1,4 +1,4 @@
-"""The policy: the default says what the table of targets says, and a fault is named by file, line and field."""
+"""The policy: the default holds the table of targets, and a fault is named by file, line and field."""
 
 from __future__ import annotations
 
@@ -52,7 +52,14 @@ def at(year: int, month: int, day: int, hour: int, minute: int, zone: str) -> in
     ],
 )
 def test_the_default_policy_gives_each_message_its_target(
-    default: Policy, label: str, channel: str, kind: str, visibility: str, target: object, priority: int, courtesy: bool
+    default: Policy,
+    label: str,
+    channel: str,
+    kind: str,
+    visibility: str,
+    target: object,
+    priority: int,
+    courtesy: bool,
 ) -> None:
     rule = default.rule("andina", channel, kind, label, visibility, "es")
     assert rule is not None
@@ -73,13 +80,28 @@ def test_a_brand_that_is_not_listed_observes_in_utc_at_the_desk_care(default: Po
     ("text", "line", "field", "why"),
     [
         (MODEL + "[surge]\nwidth = 3\n", 4, "surge.width", "Extra inputs"),
-        (MODEL + '[[brands]]\nname = "a"\nzone = "Mars/Base"\n', 5, "brands.0.zone", "'Mars/Base' is no time zone"),
-        (MODEL + '[[brands]]\nname = "a"\n[[brands]]\nname = "b"\nmode = "loud"\n', 7, "brands.1.mode", "'observe'"),
+        (
+            MODEL + '[[brands]]\nname = "a"\nzone = "Mars/Base"\n',
+            5,
+            "brands.0.zone",
+            "'Mars/Base' is no time zone",
+        ),
+        (
+            MODEL + '[[brands]]\nname = "a"\n[[brands]]\nname = "b"\nmode = "loud"\n',
+            7,
+            "brands.1.mode",
+            "'observe'",
+        ),
         (MODEL + '[[rules]]\nname = "r"\ntarget = "0m"\n', 5, "rules.0.target", "no duration above zero"),
         (MODEL + '[surge]\nwindow = "soon"\n', 4, "surge.window", "no duration above zero"),
         (MODEL + "[surge]\nwindow = 30\n", 4, "surge.window", "as text"),
         ('[classifier]\nmodel = "abc"\n', 2, "classifier.model", "pattern"),
-        (MODEL + '[[rules]]\nname = "r"\nmatch = { label = ["rant"] }\n', 5, "rules.0.match.label.0", "'complaint'"),
+        (
+            MODEL + '[[rules]]\nname = "r"\nmatch = { label = ["rant"] }\n',
+            5,
+            "rules.0.match.label.0",
+            "'complaint'",
+        ),
         ("version = 3\n" + MODEL, 1, "version", "policy apply"),
         ("", 1, "classifier", "Field required"),
     ],
@@ -92,11 +114,16 @@ def test_a_fault_is_told_with_file_line_and_field(text: str, line: int, field: s
 
 def test_every_fault_is_told_on_a_line_of_its_own() -> None:
     told = fault(MODEL + '[surge]\nwindow = "x"\nbaseline = "y"\n').splitlines()
-    assert [line.split(": ")[:2] for line in told] == [["mine.toml:4", "surge.window"], ["mine.toml:5", "surge.baseline"]]
+    assert [line.split(": ")[:2] for line in told] == [
+        ["mine.toml:4", "surge.window"],
+        ["mine.toml:5", "surge.baseline"],
+    ]
 
 
 def test_a_name_given_twice_is_told() -> None:
-    assert fault(MODEL + '[[desks]]\nname = "a"\n[[desks]]\nname = "a"\n') == "mine.toml: desks: named twice: a"
+    assert (
+        fault(MODEL + '[[desks]]\nname = "a"\n[[desks]]\nname = "a"\n') == "mine.toml: desks: named twice: a"
+    )
 
 
 def test_a_text_that_is_not_toml_is_told_with_its_line() -> None:
@@ -122,7 +149,11 @@ def test_a_question_a_minute_before_midnight_still_has_two_hours(default: Policy
 
 @pytest.mark.parametrize(
     ("zone", "day", "hours"),
-    [("Europe/Madrid", (2026, 3, 29), 23), ("Europe/Madrid", (2026, 10, 25), 25), ("America/Bogota", (2026, 3, 29), 24)],
+    [
+        ("Europe/Madrid", (2026, 3, 29), 23),
+        ("Europe/Madrid", (2026, 10, 25), 25),
+        ("America/Bogota", (2026, 3, 29), 24),
+    ],
 )
 def test_the_same_day_has_23_or_25_hours_when_the_clocks_change(
     default: Policy, zone: str, day: tuple[int, int, int], hours: int

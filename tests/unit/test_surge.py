@@ -13,8 +13,16 @@ from agents.policy.model import Brand, Classifier
 from agents.surge import SurgeDecider
 from agents.surge.series import BIN, DAY, HISTORY, Bin, Series
 from agents.surge.usual import usual
-from schemas import ids
-from schemas.records import ConversationCount, Decided, SurgeClosed, SurgeOpened, SurgeUpdated, Volume, VolumeCount
+from schemas import codec, ids
+from schemas.records import (
+    ConversationCount,
+    Decided,
+    SurgeClosed,
+    SurgeOpened,
+    SurgeUpdated,
+    Volume,
+    VolumeCount,
+)
 from tests.decider_runner import Run
 
 START = 1_700_006_400_000  # a whole day, UTC
@@ -26,7 +34,13 @@ def policy() -> Policy:
 
 
 def volume(
-    minute: int, posts: int, *, partition: int = 0, offset: int = 0, root: str | None = None, brand: str = "andina"
+    minute: int,
+    posts: int,
+    *,
+    partition: int = 0,
+    offset: int = 0,
+    root: str | None = None,
+    brand: str = "andina",
 ) -> Volume:
     complaints = posts // 2
     joined = [ConversationCount(root=root, channel="twitter", posts=posts, complaints=0)] if root else []
@@ -57,8 +71,10 @@ def play(bins: list[int], run: Run | None = None, start: int = START, root: str 
 
 
 def rhythm(a_day: int, days: int, seed: int, flood: tuple[float, float] | None = None) -> list[int]:
-    """Posts by bin: a daily sine with a trough of 5 % of its peak at an hour by the seed; a flood of 2 h if wanted,
-    as (first bin, factor)."""
+    """Posts by bin: a daily sine, its trough 5 % of its peak and at an hour by the seed.
+
+    A flood lasts two hours and is given as (first bin, factor).
+    """
     random = np.random.default_rng(seed)
     when = np.arange(days * DAY)
     level = a_day / DAY * (1 - 0.905 * np.cos(2 * np.pi * (when + 0.5 - random.integers(DAY)) / DAY))
@@ -73,7 +89,7 @@ def kinds(events: list[Decided]) -> list[str]:
     return [type(event).__name__ for event in events]
 
 
-# --- the rule --------------------------------------------------------------------------------------------------
+# --- the rule -------------------------------------------------------------------------------------
 
 
 def test_a_flood_opens_one_surge_that_closes_when_it_is_over() -> None:
@@ -118,7 +134,11 @@ def test_a_post_that_a_third_of_the_flood_is_about_is_named() -> None:
     play([30] * 3, run, START + 48 * BIN, root="viral")
     opened = run.events[0]
     assert isinstance(opened, SurgeOpened)
-    assert (opened.evidence.scope, opened.evidence.name, opened.evidence.root) == ("conversation", "viral", "viral")
+    assert (opened.evidence.scope, opened.evidence.name, opened.evidence.root) == (
+        "conversation",
+        "viral",
+        "viral",
+    )
     assert opened.evidence.root_share == 1.0
 
 
@@ -145,9 +165,9 @@ def test_a_flood_does_not_teach_what_is_usual() -> None:
     assert kinds(run.events) == ["SurgeOpened", "SurgeClosed"] * 2
     second = run.events[2]
     assert isinstance(second, SurgeOpened)
-    assert second.evidence.baseline / (second.evidence.window_end - second.evidence.window_start) == pytest.approx(
-        10 / BIN, rel=0.05
-    )
+    assert second.evidence.baseline / (
+        second.evidence.window_end - second.evidence.window_start
+    ) == pytest.approx(10 / BIN, rel=0.05)
 
 
 def test_a_flood_that_stays_becomes_the_usual_and_the_surge_says_so() -> None:
@@ -196,7 +216,10 @@ def test_a_volume_for_a_bin_already_judged_is_passed_over() -> None:
 
 
 def test_brands_do_not_disturb_each_other_and_each_has_its_own_mode() -> None:
-    run = Run(SurgeDecider(), Policy(version=1, classifier=Classifier(model="0" * 64), brands=[Brand(name="b", mode="live")]))
+    run = Run(
+        SurgeDecider(),
+        Policy(version=1, classifier=Classifier(model="0" * 64), brands=[Brand(name="b", mode="live")]),
+    )
     for i, posts in enumerate([10] * 48 + [60] * 6):
         run.fact(volume(START + i * BIN, 10, brand="a"))
         run.fact(volume(START + i * BIN, posts, brand="b"))
@@ -217,7 +240,15 @@ def test_a_brands_records_stay_small() -> None:
     assert len(run.state) == 2
 
 
-# --- brands that live a day -------------------------------------------------------------------------------------
+def test_what_is_remembered_survives_the_changelog() -> None:
+    run = play([10] * 48 + [30] * 6)
+    run.fact(volume(START + 54 * BIN, 10, root="viral"))
+    assert {type(record) for record in run.state.values()} == {Series, Bin}
+    pack, unpack = codec.state_codec(SurgeDecider.record_types)
+    assert {key: unpack(pack(record)) for key, record in run.state.items()} == dict(run.state)
+
+
+# --- brands that live a day -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("a_day", [600, 2_000, 5_000, 15_000])
@@ -228,7 +259,9 @@ def test_a_daily_rhythm_alone_opens_nothing_in_fourteen_days(a_day: int) -> None
         assert play(posts, run).events == [], f"seed {seed}"
 
 
-@pytest.mark.parametrize(("a_day", "factor"), [(5_000, 3), (15_000, 3), (2_000, 5), (15_000, 5), (600, 10), (15_000, 10)])
+@pytest.mark.parametrize(
+    ("a_day", "factor"), [(5_000, 3), (15_000, 3), (2_000, 5), (15_000, 5), (600, 10), (15_000, 10)]
+)
 def test_a_flood_by_day_is_seen_within_fifteen_minutes_and_closes(a_day: int, factor: int) -> None:
     for seed in range(5):
         peak = int(np.random.default_rng(seed).integers(DAY)) + DAY // 2
@@ -240,7 +273,7 @@ def test_a_flood_by_day_is_seen_within_fifteen_minutes_and_closes(a_day: int, fa
         assert kinds(events)[-1] == "SurgeClosed"
 
 
-# --- what is usual ------------------------------------------------------------------------------------------------
+# --- what is usual --------------------------------------------------------------------------------
 
 
 def test_after_a_day_the_usual_follows_yesterdays_rhythm() -> None:

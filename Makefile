@@ -1,0 +1,58 @@
+# What CI runs, anyone can run: `make test`.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/installed
+TRAINING := .venv/installed-train
+DATA ?=
+
+.PHONY: env demo test lint format bench lock manifests train
+
+env: $(INSTALLED)
+
+# Once, and again when the lock or the project's own description changes. uv, itself taken by its hash, installs five times
+# as fast as pip; pip is the way on where only pip is told of a mirror or a certificate.
+$(INSTALLED): requirements/dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Netcenter needs Python 3.11 or newer, $(PYTHON) is %d.%d: make PYTHON=python3.12 $(or $(MAKECMDGOALS),env)" % sys.version_info[:2])'
+	test -x $(BIN)/pip || $(PYTHON) -m venv --clear .venv
+	sed -n '/^uv==/,/^[^ ]/p' requirements/dev.lock | grep -E '^uv==|--hash=' > .venv/uv.lock
+	$(BIN)/pip install --quiet --require-hashes -r .venv/uv.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.lock \
+	    || $(BIN)/pip install --quiet --require-hashes -r requirements/dev.lock
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: env
+	$(BIN)/netcenter demo
+
+test: env lint
+	$(BIN)/python -m pytest -q
+
+lint: env
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/netcenter schemas check
+
+format: env
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: env
+	$(BIN)/python -m bench
+
+lock: env
+	requirements/lock.sh
+
+manifests: env
+	$(BIN)/python -m netcenter.manifests
+
+# make train DATA=folder: a new classifier's artefact from labelled.parquet and training.parquet.
+train: $(TRAINING)
+	@test -n "$(DATA)" || { echo "make train DATA=folder, the one with labelled.parquet and training.parquet" >&2; exit 2; }
+	$(BIN)/python -m netcenter.training --data "$(DATA)" --out agents/classify/artefacts
+
+$(TRAINING): requirements/train.lock $(INSTALLED)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/train.lock \
+	    || $(BIN)/pip install --quiet --require-hashes -r requirements/train.lock
+	@touch $@

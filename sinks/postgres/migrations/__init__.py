@@ -1,0 +1,1 @@
+"""The migrations, as a package so that an installation brings them along."""

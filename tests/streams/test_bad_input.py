@@ -1,0 +1,299 @@
+"""One bad record never stops a partition and never vanishes: through classify and through a fold, on a real broker."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from schemas import codec
+from schemas.keys import customer
+from schemas.records import CaseChanged, ClassifiedMention, Mention, Record, Reply, Tick, Volume
+from tests.streams.toy import ALERT_LIMIT, Count
+from tests.streams.world import MINUTE, NOON, Row, Worker, World, author_on, classified, mention
+
+PARTITIONS = 2
+AUTHOR = author_on(0, PARTITIONS)
+ELSEWHERE = author_on(1, PARTITIONS)
+KEY = customer(mention(AUTHOR, 0))
+DAY = 86_400_000
+SECRET = "these words of a post must stay out of logs and headers"
+GOOD = codec.encode(mention(AUTHOR, 999, SECRET))
+HIGH_SURROGATE = b"\xed\xa0\xbd"
+
+
+def stray(post: Record, key: bytes | None = KEY) -> dict[str, Any]:
+    """A record sent with this key, whatever its own."""
+    return {"key": key, "value": codec.encode(post)}
+
+
+def surrogate(number: int, place: str) -> bytes:
+    """The bytes of a post in whose text or author's name half a character stands."""
+    post = mention(AUTHOR, number, "half an emoji: ???", author_name="a name: ???")
+    marked = b"emoji: " if place == "text" else b"a name: "
+    return codec.encode(post).replace(marked + b"???", marked + HIGH_SURROGATE)
+
+
+@dataclass(frozen=True)
+class Bad:
+    """What is sent, and how its dead letter must say why."""
+
+    name: str
+    sent: dict[str, Any]
+    stage: str
+    error: str
+    says: str
+    partition: int = 0
+
+
+def frame(schema_id: int, body: bytes) -> bytes:
+    """Confluent framing."""
+    return struct.pack(">BI", 0, schema_id) + body
+
+
+UNREADABLE = [
+    Bad("not Avro", {"key": KEY, "value": b'{"type": "mention"}'}, "decode", "WireError", "not Confluent-framed"),
+    Bad("empty", {"key": KEY, "value": b""}, "decode", "WireError", "0 bytes"),
+    Bad("null", {"key": KEY, "value": None}, "decode", "WireError", "null value"),
+    Bad("unknown schema id", {"key": KEY, "value": frame(0x7FFFFFFF, GOOD[5:])}, "decode", "WireError", "unknown schema id 0x7fffffff"),
+    Bad("truncated", {"key": KEY, "value": GOOD[:-20]}, "decode", "WireError", "truncated"),
+    Bad("bytes left over", {"key": KEY, "value": GOOD + b"\0"}, "decode", "WireError", "1 bytes left over"),
+    Bad("a field missing", {"key": KEY, "value": GOOD[:5] + GOOD[5 + 37 :]}, "decode", "WireError", "Mention: "),
+    Bad("not UTF-8", {"key": KEY, "value": GOOD.replace(b"words", b"wo\xffds")}, "decode", "WireError", "not UTF-8"),
+    Bad("key disagrees", stray(mention(ELSEWHERE, 1, SECRET)), "key", "WrongKey", "key disagrees"),
+    Bad("no key", stray(mention(AUTHOR, 2, SECRET), key=None), "key", "WrongKey", "key disagrees"),
+    Bad("a key above any network's", stray(mention("u" * 3_000, 3), b"andina|twitter|" + b"u" * 3_000), "key", "LongKey", "3015 bytes"),
+    Bad(
+        "foreign partitioner",
+        {"key": customer(mention(ELSEWHERE, 3)), "value": codec.encode(mention(ELSEWHERE, 3, SECRET))},
+        "partition",
+        "WrongPartition",
+        "belongs on partition 1",
+    ),
+]  # fmt: skip
+TO_CLASSIFY = [
+    *UNREADABLE,
+    Bad("wrong record for the topic", stray(classified(mention(AUTHOR, 4))), "decode", "WrongRecord", "does not belong in mentions"),
+    Bad("a time before 2000", stray(mention(AUTHOR, 5, SECRET, at=0)), "decide", "BadTime", "before 2000"),
+    Bad("more than a day ahead", stray(mention(AUTHOR, 6, SECRET, at=NOON + DAY + 1)), "decide", "BadTime", "more than a day ahead"),
+    Bad("a time beyond all calendars", stray(mention(AUTHOR, 7, SECRET, at=1 << 62)), "decide", "BadTime", "more than a day ahead"),
+    Bad("the classifier raises", stray(mention(AUTHOR, 8, "classifier raises: " + SECRET)), "decide", "Unclassifiable", "RuntimeError"),
+    Bad(
+        "a Tick of an unknown writer",
+        stray(Tick(clock="event", time=NOON + DAY, role="stranger", partition=0), None),
+        "clock",
+        "WrongTick",
+        "stranger/0",
+    ),
+    Bad(
+        "a Tick of the other clock",
+        stray(Tick(clock="wall", time=NOON + DAY, role="clock", partition=0), None),
+        "clock",
+        "WrongTick",
+        "a wall Tick",
+    ),
+]  # fmt: skip
+KEPT = {
+    "NUL": mention(AUTHOR, 20, "a\0b"),
+    "empty text": mention(AUTHOR, 21, ""),
+    "1 MB": mention(AUTHOR, 22, "x" * 1_000_000),
+    "a day ahead": mention(AUTHOR, 23, at=NOON + DAY),
+}
+TO_COUNTS = [
+    *(b for b in UNREADABLE if b.stage == "decode"),
+    Bad("wrong record for the topic", stray(mention(AUTHOR, 4)), "decode", "WrongRecord", "does not belong in classified"),
+    Bad("key disagrees", stray(classified(mention(ELSEWHERE, 1, SECRET))), "key", "WrongKey", "key disagrees"),
+    Bad(
+        "foreign partitioner",
+        {"key": customer(mention(ELSEWHERE, 3)), "value": codec.encode(classified(mention(ELSEWHERE, 3, SECRET)))},
+        "partition",
+        "WrongPartition",
+        "belongs on partition 1",
+    ),
+    Bad("decide raises", stray(classified(mention(AUTHOR, 9, "decide raises " + SECRET))), "decide", "ValueError", "toy.py"),
+    Bad("evolve raises", stray(classified(mention(AUTHOR, 10, "evolve raises " + SECRET))), "decide", "ArithmeticError", "toy.py"),
+    Bad("too large to cut", stray(classified(mention(AUTHOR, 11, "large " + SECRET))), "decide", "TooLarge", "ClassifiedMention"),
+]  # fmt: skip
+
+
+@dataclass
+class Outcome:
+    """What a worker made of it all."""
+
+    world: World
+    worker: Worker
+    dead: dict[str, Row]
+
+
+def send_all(world: World, topic: str, bad: list[Bad]) -> None:
+    """Each bad record, named in a header, between two good ones."""
+    for n, case in enumerate(bad):
+        good: Record = mention(AUTHOR, 100 + n)
+        world.send(topic, good if topic == "mentions" else classified(mention(AUTHOR, 100 + n)))
+        world.raw(topic, case.partition, headers=[("case", case.name.encode()), ("traceparent", b"t" * 5_000)], **case.sent)
+
+
+def dead_letters(world: World, topic: str, count: int) -> dict[str, Row]:
+    """By the case's name."""
+    world.until(lambda: len(world.rows(topic + ".dead")) >= count, 20, f"{count} dead letters in {topic}.dead")
+    return {row.headers["case"].decode(): row for row in world.rows(topic + ".dead")}
+
+
+@pytest.fixture(scope="module")
+def classify(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
+    """Classify, given every bad record there is, then the odd ones that must be kept."""
+    with World(kafka, f"b{uuid4().hex[:8]}.", tmp_path_factory.mktemp("bad"), PARTITIONS) as world:
+        (worker,) = world.started("classify", dead_share=1.0)
+        world.tick(NOON)
+        send_all(world, "mentions", TO_CLASSIFY)
+        for post in KEPT.values():
+            world.send("mentions", post)
+        world.raw("mentions", 0, key=KEY, value=surrogate(24, "text"))
+        world.raw("mentions", 0, key=KEY, value=surrogate(25, "name"))
+        for _ in range(2):
+            world.send("mentions", mention(AUTHOR, 30))
+        world.send("mentions", mention(ELSEWHERE, 31))
+        world.tick(NOON + MINUTE)
+        world.flush()
+        world.await_records("classified", Tick, 2 * PARTITIONS)
+        yield Outcome(world, worker, dead_letters(world, "mentions", len(TO_CLASSIFY)))
+
+
+@pytest.fixture(scope="module")
+def counts(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
+    """A fold, given every bad record there is."""
+    with World(kafka, f"b{uuid4().hex[:8]}.", tmp_path_factory.mktemp("bad"), PARTITIONS) as world:
+        world.seed("classified")
+        (worker,) = world.started("counts", dead_share=1.0)
+        world.tick(NOON, "classified", role="classify")
+        send_all(world, "classified", TO_COUNTS)
+        world.send("classified", classified(mention(AUTHOR, 40, "large lists")))
+        world.send("classified", classified(mention(AUTHOR, 41)))
+        world.send("classified", classified(mention(ELSEWHERE, 42)))
+        world.flush()
+        world.await_records("cases", CaseChanged, len(TO_COUNTS) + 3)
+        yield Outcome(world, worker, dead_letters(world, "classified", len(TO_COUNTS)))
+
+
+def check_dead_letter(outcome: Outcome, topic: str, case: Bad) -> None:
+    """It is there as it came, and says where it stood and why."""
+    row = outcome.dead[case.name]
+    assert (row.key, row.value, row.partition) == (case.sent["key"], case.sent["value"], case.partition)
+    assert row.headers["traceparent"] == b"t" * 5_000
+    told = {name.removeprefix("__connect.errors."): value.decode() for name, value in row.headers.items() if name.startswith("__")}
+    source = next(r for r in outcome.world.rows(topic) if r.headers.get("case") == case.name.encode())
+    assert (told["topic"], told["partition"], told["offset"]) == (topic, str(source.partition), str(source.offset))
+    assert (told["stage"], told["exception.class.name"]) == (case.stage, case.error)
+    assert case.says in told["exception.message"]
+    assert not any(word in told["exception.message"] for word in ("words of a post", "x" * 20))
+
+
+@pytest.mark.parametrize("case", TO_CLASSIFY, ids=lambda case: case.name)
+def test_what_classify_cannot_use_is_a_dead_letter_with_its_bytes_and_the_reason(classify: Outcome, case: Bad) -> None:
+    """One case each."""
+    check_dead_letter(classify, "mentions", case)
+
+
+@pytest.mark.parametrize("case", TO_COUNTS, ids=lambda case: case.name)
+def test_what_a_fold_cannot_use_is_a_dead_letter_with_its_bytes_and_the_reason(counts: Outcome, case: Bad) -> None:
+    """One case each."""
+    check_dead_letter(counts, "classified", case)
+
+
+def test_every_bad_record_is_set_aside_once(classify: Outcome, counts: Outcome) -> None:
+    """No dead letter twice, none but the bad ones."""
+    assert len(classify.world.rows("mentions.dead")) == len(TO_CLASSIFY)
+    assert len(counts.world.rows("classified.dead")) == len(TO_COUNTS)
+
+
+def test_the_good_records_between_bad_ones_come_through_in_order(classify: Outcome) -> None:
+    """The partition goes on, and the other one too."""
+    found = [m.mention for m in classify.world.records("classified", ClassifiedMention)]
+    assert [m.native_id for m in found if 100 <= number(m) < 200] == [f"{AUTHOR}-{100 + n}" for n in range(len(TO_CLASSIFY))]
+    assert [m.native_id for m in found if m.author_id == ELSEWHERE] == [f"{ELSEWHERE}-31"]
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_odd_texts_and_times_are_kept_as_they_came(classify: Outcome, name: str) -> None:
+    """NUL, an empty text, one as long as the topic allows, a time just within the day."""
+    assert KEPT[name] in [m.mention for m in classify.world.records("classified", ClassifiedMention)]
+
+
+def test_a_lone_surrogate_is_kept_as_the_replacement_character(classify: Outcome) -> None:
+    """Half an emoji is what networks sometimes deliver."""
+    found = {number(m.mention): m.mention for m in classify.world.records("classified", ClassifiedMention)}
+    assert found[24].text == "half an emoji: \ufffd"
+    assert found[25].author_name == "a name: \ufffd"
+
+
+def test_a_post_delivered_twice_is_classified_and_counted_once(classify: Outcome) -> None:
+    """Dropped, not set aside."""
+    found = [m.mention.native_id for m in classify.world.records("classified", ClassifiedMention)]
+    assert found.count(f"{AUTHOR}-30") == 1
+    counted = sum(c.count for volume in classify.world.records("volumes", Volume) for c in volume.counts)
+    assert counted == len(found) == len(set(found))
+
+
+def test_a_refused_tick_moves_no_time(classify: Outcome) -> None:
+    """Neither a stranger's nor the other clock's."""
+    assert {t.time for t in classify.world.records("classified", Tick)} == {NOON, NOON + MINUTE}
+
+
+def test_a_step_that_raises_leaves_nothing_behind(counts: Outcome) -> None:
+    """Neither events nor state: the next post takes the next number."""
+    events = counts.world.records("cases", CaseChanged)
+    assert [e.seq for e in events if e.author_id == AUTHOR] == list(range(1, len(TO_COUNTS) + 3))
+    kept = codec.state_codec(Count)[1](counts.world.state("counts")[KEY])  # type: ignore[type-var]
+    assert kept == Count(len(TO_COUNTS) + 2, len(TO_COUNTS) + 2)
+
+
+def test_a_decided_record_above_its_limit_is_cut_and_says_so(counts: Outcome) -> None:
+    """Longest lists first; what is left fits."""
+    (row,) = counts.world.rows("alerts")
+    assert row.value is not None and ALERT_LIMIT // 4 < len(row.value) < ALERT_LIMIT
+    assert "lists cut to fit" in row.record.reason  # type: ignore[attr-defined]
+
+
+def test_no_words_of_a_post_reach_a_log_line(classify: Outcome, counts: Outcome) -> None:
+    """Not even when a decision raises with them in its message."""
+    for outcome in (classify, counts):
+        assert "set aside" in outcome.worker.text()
+        assert "words of a post" not in outcome.worker.text()
+
+
+def test_too_many_dead_letters_stop_the_worker_and_say_what_to_do(world: World) -> None:
+    """More than 1 % of the last 1,000: ten are borne, the eleventh is one too many."""
+    (worker,) = world.started("classify")
+    world.tick(NOON)
+    for _ in range(10):
+        world.raw("mentions", 0, key=KEY, value=b"bad")
+    world.send("mentions", mention(AUTHOR, 1))
+    world.flush()
+    world.await_records("classified", ClassifiedMention, 1)
+    world.raw("mentions", 0, key=KEY, value=b"bad")
+    world.flush()
+    assert worker.ended(20) == 1
+    (line,) = worker.lines("worker failed")
+    assert "mentions/0: 11 of the last 1000 records were set aside" in line["why"] and "dead list" in line["why"]
+    assert len(world.rows("mentions.dead")) == 10
+
+
+def test_a_reply_with_an_absurd_time_before_any_tick_stops_nothing(world: World) -> None:
+    """Without a Tick nothing is ahead of anything; the headers still have to be written."""
+    world.started("classify")
+    reply = Reply(id="r1", brand="andina", channel="twitter", author_id=AUTHOR, native_id="r1", created_at=1 << 62)
+    world.send("mentions", reply)
+    world.send("mentions", mention(AUTHOR, 1))
+    world.flush()
+    assert world.await_records("classified", ClassifiedMention, 1)[0].mention == mention(AUTHOR, 1)
+    assert world.records("classified", Reply) == [reply]
+
+
+def number(post: Mention) -> int:
+    """The post's number within its author's."""
+    return int(post.native_id.rpartition("-")[2])
+

@@ -1,0 +1,175 @@
+"""Owning a partition: memory is kept only if nobody was here since, else read anew from what is committed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from schemas import codec
+from schemas.keys import customer
+from schemas.records import CaseChanged, Record, Tick
+from streams.errors import Fenced
+from streams.partition import Partition
+from streams.worker import DecidingWorker, Hooks, WorkerSettings
+from tests.streams import toy
+from tests.streams.world import NOON, World, author_on, classified, mention
+
+AUTHOR = author_on(0, 2)
+
+
+class Owner:
+    """A worker without Faust that owns partition 0 of `classified` when told to, and is fed by hand."""
+
+    def __init__(self, world: World) -> None:
+        settings = WorkerSettings(kafka=world.kafka, prefix=world.prefix, partitions=world.partitions)
+        self.worker = DecidingWorker(toy.PIPELINE, toy.PIPELINE.role("counts"), settings, Hooks())
+        self.partition = Partition(lambda: self.worker._core(0), self.worker)
+
+    async def take(self, offset: int, record: Record) -> None:
+        """A record as the consumer gives it."""
+        key = customer(record) if not isinstance(record, Tick) else None
+        raw = SimpleNamespace(offset=offset, key=key, value=codec.encode(record), timestamp=0, headers=())
+        await self.partition.take([raw])
+
+    async def count(self, offset: int) -> None:
+        """One post more."""
+        await self.take(offset, classified(mention(AUTHOR, offset)))
+
+    @property
+    def core(self) -> Any:
+        """What it remembers."""
+        return self.partition.core
+
+
+def run(world: World, scenario: Callable[[Owner, Owner], Awaitable[None]]) -> list[int]:
+    """Two owners in one loop, partition 0 seeded with a policy at offset 0; the sequence numbers committed after it."""
+    from agents.policy import digest
+    from schemas.records import PolicyChanged
+
+    async def main() -> None:
+        one, two = Owner(world), Owner(world)
+        await one.partition.own()
+        await one.worker.policies.ensure(1, digest(toy.POLICY))
+        changed = PolicyChanged(version=1, hash=digest(toy.POLICY), applied_at=NOON)
+        await one.partition.take([SimpleNamespace(offset=0, key=None, value=codec.encode(changed), timestamp=0, headers=())])
+        try:
+            await asyncio.wait_for(scenario(one, two), 30)
+        finally:
+            for owner in (one, two):
+                await owner.partition.release(seal=False)
+
+    asyncio.run(main())
+    return [event.seq for event in world.records("cases", CaseChanged)]
+
+
+def test_memory_is_kept_when_nobody_was_here_since(world: World) -> None:
+    """The very same objects: nothing is read, however large the state."""
+
+    async def scenario(one: Owner, two: Owner) -> None:
+        await one.count(1)
+        assert await one.partition.release(seal=True)
+        core = one.core
+        await one.partition.own()
+        assert one.core is core
+        await one.count(2)
+        await one.partition.seal()
+
+    assert run(world, scenario) == [1, 2]
+
+
+def test_memory_is_read_anew_when_another_was_here_and_has_sealed(world: World) -> None:
+    """What it counted stands in the changelog, and the next number follows it."""
+
+    async def scenario(one: Owner, two: Owner) -> None:
+        await one.count(1)
+        assert await one.partition.release(seal=True)
+        await two.partition.own()
+        await two.count(2)
+        assert await two.partition.release(seal=True)
+        await one.partition.own()
+        assert one.core.applied == 2
+        await one.count(2)
+        await one.count(3)
+        await one.partition.seal()
+
+    assert run(world, scenario) == [1, 2, 3]
+
+
+def test_memory_is_read_anew_when_the_loss_was_noticed_late(world: World) -> None:
+    """Another was here while this one slept with nothing open: that the log is unchanged since waking means nothing."""
+
+    async def scenario(one: Owner, two: Owner) -> None:
+        await one.count(1)
+        await one.partition.seal()
+        await two.partition.own()
+        await two.count(2)
+        assert await two.partition.release(seal=True)
+        await one.partition.release(seal=True)
+        await one.partition.own()
+        assert one.core.applied == 2
+        await one.count(3)
+        await one.partition.seal()
+
+    assert run(world, scenario) == [1, 2, 3]
+
+
+def test_whoever_was_fenced_commits_nothing(world: World) -> None:
+    """Its open transaction is aborted by the new owner's first act."""
+
+    async def scenario(one: Owner, two: Owner) -> None:
+        await one.count(1)
+        await two.partition.own()
+        assert two.core.applied == -1
+        with pytest.raises(Fenced, match="classified/0"):
+            await one.partition.seal()
+
+    assert run(world, scenario) == []
+
+
+def test_what_could_not_be_sealed_is_thrown_away_with_its_memory(world: World) -> None:
+    """The facts are taken again by whoever owns the partition next, be it the same worker."""
+
+    async def scenario(one: Owner, two: Owner) -> None:
+        await one.partition.seal()
+        await one.count(1)
+        await two.partition.own()
+        assert not await one.partition.release(seal=True)
+        await two.count(1)
+        await two.partition.seal()
+
+    assert run(world, scenario) == [1]
+
+
+def test_a_record_delivered_again_after_recovery_is_passed_over(world: World) -> None:
+    """What is applied is applied, wherever the group's offset stands."""
+
+    async def scenario(one: Owner, two: Owner) -> None:
+        await one.count(1)
+        await one.partition.seal()
+        await two.partition.own()
+        await two.count(1)
+        await two.count(2)
+        await two.partition.seal()
+
+    assert run(world, scenario) == [1, 2]
+
+
+def test_a_deleted_record_of_state_stays_deleted_after_recovery(world: World) -> None:
+    """A tombstone, not a record that is merely absent."""
+
+    async def scenario(one: Owner, two: Owner) -> None:
+        await one.count(1)
+        await one.partition.seal()
+        one.core.state.put(customer(mention(AUTHOR, 0)).decode(), None)
+        one.core.touched.add(customer(mention(AUTHOR, 0)).decode())
+        await one.take(2, Tick(clock="event", time=NOON, role="classify", partition=0))
+        await one.partition.seal()
+        await two.partition.own()
+        assert two.core.state == {}
+        assert two.core.clock.time == NOON
+
+    assert run(world, scenario) == [1]

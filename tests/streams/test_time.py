@@ -1,0 +1,143 @@
+"""Time is a record: Ticks through every hop, the least of the writers, timers at their own time, silent writers excused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from uuid import uuid4
+
+import pytest
+
+from schemas.records import Alert, CaseChanged, Tick, Volume, WriterExcused
+from tests.streams.toy import TEN_MINUTES
+from tests.streams.world import MINUTE, NOON, World, author_on, mention
+from tests.waiting import until
+
+HERE, THERE = author_on(0, 2), author_on(1, 2)
+
+
+def times(world: World, role: str) -> list[int]:
+    """A role's time by inbox partition, as told to its group."""
+    told = world.offsets(role)
+    return [int(told[n][1]) if n in told else 0 for n in range(world.partitions)]
+
+
+def await_times(world: World, role: str, wanted: list[int]) -> None:
+    """Until that is a role's time."""
+    world.until(lambda: times(world, role) == wanted, 20, f"{role} at {wanted}")
+
+
+@pytest.fixture(scope="module")
+def flow(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Three hops on the event clock: some minutes with posts, timers among them, then a jump of half an hour."""
+    with World(kafka, f"d{uuid4().hex[:8]}.", tmp_path_factory.mktemp("time")) as world:
+        world.started("classify", "counts", "tally", checkpoint_s=0.05)
+        world.tick(NOON)
+        world.send("mentions", mention(HERE, 1, "wake after 600001"))
+        world.send("mentions", mention(author_on(0, 2, 1), 1, "wake after 120000"))
+        world.send("mentions", mention(author_on(0, 2, 2), 1, "wake after 120000"))
+        for minute in range(1, 5):
+            world.send("mentions", mention(THERE, minute, "awful"))
+            world.tick(NOON + minute * MINUTE)
+        world.tick(NOON + 30 * MINUTE)
+        world.flush()
+        for role in ("classify", "counts", "tally"):
+            await_times(world, role, [NOON + 30 * MINUTE] * 2)
+        yield world
+
+
+def test_a_tick_reaches_every_partition_of_every_hop_with_its_writers_name(flow: World) -> None:
+    """In place from mentions to classified, from everywhere to everywhere after that."""
+    for topic, role in (("volumes", "classify"), ("signals", "counts")):
+        last = [row for row in flow.rows(topic) if isinstance(row.record, Tick) and row.record.time >= NOON + 30 * MINUTE]
+        assert {(row.partition, row.record.role, row.record.partition) for row in last if isinstance(row.record, Tick)} == {
+            (n, role, writer) for n in range(2) for writer in range(2)
+        }
+    placed = {(row.partition, row.record.partition) for row in flow.rows("classified") if isinstance(row.record, Tick)}
+    assert placed == {(0, 0), (1, 1)}
+
+
+def test_timers_fire_in_order_each_at_its_own_time_through_a_jump(flow: World) -> None:
+    """Two minutes, ten minutes and a millisecond: not the half hour of the Tick that woke them."""
+    fired = [e for e in flow.records("cases", CaseChanged) if e.reason == "timer: fired"]
+    assert [e.time for e in fired] == [NOON + 2 * MINUTE, NOON + 2 * MINUTE, NOON + TEN_MINUTES + 1]
+    assert len({e.id for e in fired}) == 3
+    alerts = flow.records("alerts", Alert)
+    assert {(a.aggregate.rpartition("|")[2], a.time) for a in alerts if a.aggregate.endswith("|" + HERE)} == {(HERE, NOON + TEN_MINUTES)}
+
+
+def test_the_volumes_of_a_minute_stand_before_the_tick_that_ends_it(flow: World) -> None:
+    """In every partition, for each writer."""
+    volumes = 0
+    for partition in range(2):
+        ended: dict[int, int] = {}
+        for row in flow.rows("volumes"):
+            if row.partition != partition:
+                continue
+            if isinstance(record := row.record, Tick):
+                ended[record.partition] = record.time
+            elif isinstance(record, Volume):
+                volumes += 1
+                assert ended.get(record.partition, 0) < record.minute + MINUTE
+    assert volumes == 5
+
+
+def test_time_is_the_least_of_the_writers_and_never_falls(flow: World) -> None:
+    """One partition's hour passes; further down it is an hour later only when the other's has passed too."""
+    flow.tick(NOON + 60 * MINUTE, only=0)
+    flow.tick(NOON, only=1)
+    flow.flush()
+    await_times(flow, "counts", [NOON + 60 * MINUTE, NOON + 30 * MINUTE])
+    ends = {row.partition: row.offset for row in flow.rows("signals")}
+    assert {row.record.time for row in flow.rows("signals") if row.offset == ends[row.partition] and isinstance(row.record, Tick)} == {
+        NOON + 60 * MINUTE
+    }
+    flow.until(lambda: all(flow.offsets("tally")[n][0] > ends[n] for n in ends), 20, "tally at the end of its inbox")
+    assert times(flow, "tally") == [NOON + 30 * MINUTE] * 2
+    flow.tick(NOON + 60 * MINUTE, only=1)
+    flow.flush()
+    await_times(flow, "tally", [NOON + 60 * MINUTE] * 2)
+    mine = [row.record.time for row in flow.rows("classified") if row.partition == 1 and isinstance(row.record, Tick)]
+    assert all(a < b for a, b in pairwise(mine))
+
+
+def test_on_the_wall_clock_classify_ticks_and_the_brokers_stamp_is_the_time(kafka: str, prefix: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Nobody else has to; what the writer's own clock said does not count."""
+    with World(kafka, prefix, tmp_path_factory.mktemp("wall"), clock="wall") as world:
+        world.started("classify", tick_s=0.2)
+        world.tick(NOON * 2)
+        world.flush()
+        world.await_records("classified", Tick, 8)
+        stamps = {(r.partition, r.timestamp) for r in world.rows("mentions") if isinstance(r.record, Tick) and r.record.time}
+        told = {(r.partition, r.record.time) for r in world.rows("classified") if isinstance(r.record, Tick)}
+        assert told <= stamps
+        assert all(NOON * 2 > time for _, time in told)
+
+
+def test_a_silent_writer_is_excused_and_comes_back_with_its_next_tick(kafka: str, prefix: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """On the wall clock, at the end of the inbox: time goes on without it, and waits for it again once it speaks."""
+    with World(kafka, prefix, tmp_path_factory.mktemp("wall"), clock="wall") as world:
+        world.started("tally", silence_s=2.0)
+        now = 0
+
+        def spoken(partition: int) -> None:
+            for n in range(2):
+                world.send("signals", Tick(clock="wall", time=now, role="counts", partition=partition), n)
+            world.flush()
+
+        now = NOON
+        spoken(0)
+        spoken(1)
+        await_times(world, "tally", [NOON] * 2)
+        now = NOON + MINUTE
+        spoken(0)
+        await_times(world, "tally", [NOON + MINUTE] * 2)
+        excused = [(r.partition, r.record) for r in world.rows("signals") if isinstance(r.record, WriterExcused)]
+        assert {(n, e.role, e.partition) for n, e in excused} == {(0, "counts", 1), (1, "counts", 1)}
+        assert all(e.silent_for >= 2_000 for _, e in excused)
+        spoken(1)
+        now = NOON + 2 * MINUTE
+        spoken(0)
+        end = {r.partition: r.offset for r in world.rows("signals")}
+        until(lambda: all(world.offsets("tally")[n][0] > end[n] for n in end), 15, "tally at the end of its inbox")
+        assert times(world, "tally") == [NOON + MINUTE] * 2

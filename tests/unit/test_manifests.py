@@ -1,0 +1,270 @@
+"""The manifests follow the pipeline, are valid Kubernetes, and avoid the traps of a cluster."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+from typer.main import get_command
+
+from netcenter import manifests
+from netcenter.pipeline import PIPELINE
+from netcenter.settings import Settings
+
+ROLES = [role.name for role in PIPELINE.roles]
+FILES = manifests.render()
+OBJECTS: list[dict[str, Any]] = [
+    found for name in sorted(FILES) if name.endswith(".yaml") for found in yaml.safe_load_all(FILES[name])
+]
+RESOURCES = [found for found in OBJECTS if found["kind"] != "Kustomization"]
+KUBERNETES = "1.31"
+"""The oldest release that the manifests promise to run on."""
+
+
+def of(kind: str) -> dict[str, dict[str, Any]]:
+    """The rendered objects of a kind, by name."""
+    return {found["metadata"]["name"]: found for found in RESOURCES if found["kind"] == kind}
+
+
+def pods() -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+    """(labels, pod spec) of everything that runs, by its object's name."""
+    runs = {**of("Deployment"), **of("Job")}
+    templates = {name: found["spec"]["template"] for name, found in runs.items()}
+    return {name: (t["metadata"]["labels"], t["spec"]) for name, t in templates.items()}
+
+
+def containers() -> list[dict[str, Any]]:
+    """Every container, those of initialisation too."""
+    return [c for _, pod in pods().values() for c in (*pod.get("initContainers", ()), *pod["containers"])]
+
+
+def problems(resource: dict[str, Any]) -> list[str]:
+    """What is wrong with an object; an unknown kind is wrong too."""
+    try:
+        kubernetes_validate.validate(resource, KUBERNETES, strict=True)
+    except (kubernetes_validate.ValidationError, kubernetes_validate.SchemaNotFoundError) as error:
+        return [error.message]
+    return []
+
+
+def test_the_files_are_what_the_pipeline_renders() -> None:
+    kept = {path.name: path.read_text() for path in manifests.BASE.iterdir()}
+    assert kept == FILES, "run `make manifests`"
+
+
+def test_writing_leaves_exactly_what_is_rendered(tmp_path: Path) -> None:
+    (tmp_path / "a-role-that-is-no-more.yaml").write_text("kind: Deployment\n")
+    manifests.write(tmp_path)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == FILES
+
+
+def test_every_object_is_valid_in_the_strict_schema_of_kubernetes() -> None:
+    found = {r["metadata"]["name"]: problems(r) for r in RESOURCES}
+    assert {name: wrong for name, wrong in found.items() if wrong} == {}
+
+
+def test_a_misspelt_field_and_an_unknown_kind_are_found() -> None:
+    (deployment,) = [d for name, d in of("Deployment").items() if name == "netcenter-cases"]
+    misspelt = {**deployment, "spec": {**deployment["spec"], "replica": 2}}
+    assert problems(misspelt)
+    assert problems({**deployment, "kind": "Deploymint"})
+
+
+def test_each_role_has_a_workload_that_runs_it_and_what_belongs_to_it() -> None:
+    names = {f"netcenter-{role}" for role in ROLES}
+    assert set(of("Deployment")) == set(of("Service")) == set(of("PodDisruptionBudget")) == names
+    assert set(of("NetworkPolicy")) == {*names, "netcenter-closed", "netcenter-setup"}
+    for role in ROLES:
+        (worker,) = of("Deployment")[f"netcenter-{role}"]["spec"]["template"]["spec"]["containers"]
+        assert worker["command"] == ["netcenter", "worker", role]
+
+
+def test_every_selector_meets_the_pods_of_its_own_role_only() -> None:
+    labels = {name: found for name, (found, _) in pods().items()}
+    for kind, path in (
+        ("Deployment", "selector"),
+        ("PodDisruptionBudget", "selector"),
+        ("NetworkPolicy", "podSelector"),
+    ):
+        for name, found in of(kind).items():
+            wanted = found["spec"][path]["matchLabels"]
+            met = {pod for pod, has in labels.items() if wanted.items() <= has.items()}
+            assert met == (set(labels) if name == "netcenter-closed" else {name}), (kind, name)
+    for name, service in of("Service").items():
+        assert [pod for pod, has in labels.items() if service["spec"]["selector"].items() <= has.items()] == [name]
+
+
+def test_no_pod_has_more_rights_than_a_worker_needs() -> None:
+    for name, (_, pod) in pods().items():
+        security = pod["securityContext"]
+        assert security["runAsNonRoot"] is True, name
+        assert security["runAsUser"] > 0
+        assert security["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert pod["automountServiceAccountToken"] is False
+        assert pod["serviceAccountName"] in of("ServiceAccount")
+    for container in containers():
+        security = container["securityContext"]
+        assert security["allowPrivilegeEscalation"] is False
+        assert security["readOnlyRootFilesystem"] is True
+        assert security["capabilities"] == {"drop": ["ALL"]}
+    for account in of("ServiceAccount").values():
+        assert account["automountServiceAccountToken"] is False
+
+
+def test_a_worker_can_write_to_its_working_directory_and_nowhere_else() -> None:
+    for _, pod in pods().values():
+        for container in (*pod.get("initContainers", ()), *pod["containers"]):
+            volumes = {v["name"]: v for v in pod["volumes"]}
+            writable = [m["mountPath"] for m in container["volumeMounts"] if not m.get("readOnly")]
+            assert writable == [container["workingDir"]] == ["/tmp"]
+            assert all("emptyDir" in volumes[m["name"]] for m in container["volumeMounts"] if not m.get("readOnly"))
+
+
+def test_commands_are_in_exec_form_and_exist() -> None:
+    from netcenter.cli import app
+
+    root: Any = get_command(app)
+    for container in containers():
+        name, *arguments = container["command"]
+        assert name == "netcenter", "no shell: SIGTERM must reach the worker"
+        command, words = root, list(arguments)
+        while hasattr(command, "commands"):
+            command = command.commands[words.pop(0)]
+        declared = {option for parameter in command.params for option in parameter.opts}
+        assert {word for word in words if word.startswith("--")} <= declared, container["command"]
+
+
+def test_every_variable_is_a_setting_and_the_values_are_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = dict(line.split("=", 1) for line in FILES["settings.env"].splitlines())
+    direct = {e["name"]: e["value"] for container in containers() for e in container.get("env", ())}
+    known = {f"NETCENTER_{name.upper()}" for name in Settings.model_fields}
+    assert {*lines, *direct} <= known, "a variable that is no setting is passed over without a word"
+    for name, value in {**lines, **direct}.items():
+        monkeypatch.setenv(name, value)
+    settings = Settings()
+    assert settings.health_port == manifests.PORT
+    assert settings.health_host == "0.0.0.0", "kubelet asks from outside of the pod"
+    assert (settings.replication, settings.min_insync) == (3, 2)
+
+
+def test_secrets_come_as_files_and_never_as_variables() -> None:
+    for container in containers():
+        assert all("valueFrom" not in entry for entry in container.get("env", ()))
+        assert all("secretRef" not in entry for entry in container["envFrom"])
+    for role, (setting, key) in manifests.SECRETS.items():
+        _, pod = pods()[f"netcenter-{role}"]
+        (worker,) = pod["containers"]
+        (mount,) = [m for m in worker["volumeMounts"] if m["name"] == "secret"]
+        assert {"name": setting, "value": f"{mount['mountPath']}/{key}"} in worker["env"]
+        assert mount["readOnly"] is True
+        (volume,) = [v for v in pod["volumes"] if v["name"] == "secret"]
+        assert volume["secret"]["items"] == [{"key": key, "path": key}]
+        assert volume["secret"]["defaultMode"] & 0o007 == 0
+
+
+def test_probes_ask_the_health_server_what_it_answers() -> None:
+    for role in ROLES:
+        (worker,) = pods()[f"netcenter-{role}"][1]["containers"]
+        assert worker["ports"] == [{"name": "health", "containerPort": manifests.PORT, "protocol": "TCP"}]
+        paths = {kind: worker[f"{kind}Probe"]["httpGet"]["path"] for kind in ("startup", "liveness", "readiness")}
+        assert paths == {"startup": "/live", "liveness": "/live", "readiness": "/ready"}
+        assert of("Service")[f"netcenter-{role}"]["spec"]["ports"][0]["targetPort"] == "health"
+
+
+def test_a_worker_has_time_to_seal_and_its_successor_recovers_first() -> None:
+    for deployment in of("Deployment").values():
+        assert deployment["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] >= 120
+        assert deployment["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
+
+
+def test_pods_are_spread_and_disrupted_one_at_a_time() -> None:
+    for role in ROLES:
+        _, pod = pods()[f"netcenter-{role}"]
+        over = [s["topologyKey"] for s in pod["topologySpreadConstraints"]]
+        assert over == ["kubernetes.io/hostname", "topology.kubernetes.io/zone"]
+        labels = {"matchLabels": pods()[f"netcenter-{role}"][0]}
+        for constraint in pod["topologySpreadConstraints"]:
+            assert constraint["labelSelector"]["matchLabels"].items() <= labels["matchLabels"].items()
+        assert of("PodDisruptionBudget")[f"netcenter-{role}"]["spec"]["maxUnavailable"] == 1
+
+
+def test_memory_is_bounded_and_cpu_is_not_throttled() -> None:
+    for container in containers():
+        assert set(container["resources"]["requests"]) == {"cpu", "memory"}
+        assert set(container["resources"]["limits"]) == {"memory"}
+
+
+def test_no_service_link_can_pass_for_a_setting() -> None:
+    assert all(pod["enableServiceLinks"] is False for _, pod in pods().values())
+
+
+def test_traffic_is_closed_both_ways_and_opened_by_port() -> None:
+    policies = of("NetworkPolicy")
+    closed = policies["netcenter-closed"]["spec"]
+    assert closed["policyTypes"] == ["Ingress", "Egress"]
+    assert "ingress" not in closed
+    assert "egress" not in closed
+    kafka = int(manifests.SETTINGS["NETCENTER_KAFKA"].rpartition(":")[2])
+    for role in (*ROLES, "setup"):
+        opened = policies[f"netcenter-{role}"]["spec"]
+        ports = [port["port"] for rule in opened["egress"] for port in rule["ports"]]
+        receiver = [manifests.RECEIVERS[role]] if role in manifests.RECEIVERS else []
+        assert ports == [53, 53, kafka, *receiver]
+        inward = [port["port"] for rule in opened.get("ingress", ()) for port in rule["ports"]]
+        assert inward == ([] if role == "setup" else [manifests.PORT])
+
+
+def test_topics_are_made_before_the_policy_is_put_in_force() -> None:
+    _, pod = pods()["netcenter-setup"]
+    assert [c["command"][:3] for c in (*pod["initContainers"], *pod["containers"])] == [
+        ["netcenter", "topics", "apply"],
+        ["netcenter", "policy", "apply"],
+    ]
+    assert pod["restartPolicy"] == "Never"
+
+
+def test_the_kustomization_names_every_file() -> None:
+    kustomization = yaml.safe_load(FILES["kustomization.yaml"])
+    named = {*kustomization["resources"], "kustomization.yaml"}
+    named |= {f for g in kustomization["configMapGenerator"] for f in (*g.get("envs", ()), *g.get("files", ()))}
+    assert named == set(FILES)
+
+
+def test_generated_config_maps_are_the_ones_that_pods_name() -> None:
+    made = {g["name"] for g in yaml.safe_load(FILES["kustomization.yaml"])["configMapGenerator"]}
+    used = {entry["configMapRef"]["name"] for container in containers() for entry in container["envFrom"]}
+    used |= {v["configMap"]["name"] for _, pod in pods().values() for v in pod["volumes"] if "configMap" in v}
+    assert used == made
+
+
+@pytest.mark.skipif(
+    shutil.which("kubectl") is None, reason="kubectl is not here: what kustomize makes of the base is not seen"
+)
+def test_kustomize_builds_the_base_and_gives_every_pod_the_generated_names() -> None:
+    built = subprocess.run(
+        ["kubectl", "kustomize", str(manifests.BASE)],
+        env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "KUBECONFIG": "/dev/null"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert built.returncode == 0, built.stderr
+    found = list(yaml.safe_load_all(built.stdout))
+    assert [wrong for resource in found for wrong in problems(resource)] == []
+    maps = {f["metadata"]["name"] for f in found if f["kind"] == "ConfigMap"}
+    images, used = set(), set()
+    for runs in (f for f in found if f["kind"] in ("Deployment", "Job")):
+        pod = runs["spec"]["template"]["spec"]
+        for container in (*pod.get("initContainers", ()), *pod["containers"]):
+            images.add(container["image"])
+            used |= {entry["configMapRef"]["name"] for entry in container["envFrom"]}
+        used |= {v["configMap"]["name"] for v in pod["volumes"] if "configMap" in v}
+    assert used == maps
+    (image,) = images
+    assert image == f"netcenter:{yaml.safe_load(FILES['kustomization.yaml'])['images'][0]['newTag']}"
