@@ -40,6 +40,8 @@ AHEAD = 30 * 60_000
 """Operators react live to offers, which lapse after an hour: the file must not run away from the desk."""
 AHEAD_OF_A_FILE = 24 * HOUR
 SEED = 7
+PARTITIONS = 4
+"""Enough for one machine: each costs every role a transaction per checkpoint."""
 _READY_S = 60.0
 _DRAIN_S = 60.0
 
@@ -94,7 +96,8 @@ class Demo:
                 update={
                     "kafka": addresses.kafka,
                     "postgres": addresses.postgres,
-                    "hint_s": 0.1,
+                    "partitions": PARTITIONS,
+                    "hint_s": 0.05,
                     "webhook_url": receiver.url,
                     "webhook_secret": secret,
                 }
@@ -138,7 +141,9 @@ class Demo:
         given = {
             "NETCENTER_KAFKA": settings.kafka or "",
             "NETCENTER_POSTGRES": settings.postgres or "",
+            "NETCENTER_PARTITIONS": str(settings.partitions),
             "NETCENTER_HINT_S": str(settings.hint_s),
+            "NETCENTER_IDLE_S": "0.02",
             "NETCENTER_WEBHOOK_URL": settings.webhook_url or "",
             "NETCENTER_WEBHOOK_SECRET": settings.webhook_secret or "",
         }

@@ -9,6 +9,7 @@ from agents.classify.model import ARTEFACTS, Model, artefact
 from agents.classify.stage import ClassifyStage
 from agents.policy import Policy
 from netcenter.errors import UsageError
+from netcenter.places import postgres_of
 from netcenter.settings import Settings, load
 from sinks.port import Sink
 
@@ -42,9 +43,7 @@ def postgres_sink(settings: Settings) -> Sink:
     """The projection."""
     from sinks.postgres import PostgresSink
 
-    if settings.postgres is None:
-        raise UsageError("NETCENTER_POSTGRES is not set and no embedded PostgreSQL runs: see `netcenter up`")
-    return PostgresSink(settings.postgres)
+    return PostgresSink(postgres_of(settings))
 
 
 def webhook_sink(settings: Settings) -> Sink:

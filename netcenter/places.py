@@ -18,8 +18,9 @@ def kafka_of(settings: Settings) -> str:
 
 def postgres_of(settings: Settings) -> str:
     """The URI of PostgreSQL. Raises Unreachable."""
-    if settings.postgres:
-        return settings.postgres
+    given = settings.postgres_uri()
+    if given:
+        return given
     found = _embedded(settings)
     if found is None:
         raise Unreachable(

@@ -37,8 +37,14 @@ def newest(settings: Settings, kafka: str) -> tuple[int, str]:
 
 
 def apply(settings: Settings, kafka: str, text: str) -> int:
-    """Put a policy in force through the log; its version. The text must have been parsed before."""
-    version = newest(settings, kafka)[0] + 1
+    """Put a policy in force through the log; its version. The newest text again changes nothing.
+
+    The text must have been parsed before.
+    """
+    version, held = newest(settings, kafka)
+    if text == held:
+        return version
+    version += 1
     parse(text, version)
     changed = PolicyChanged(version=version, hash=digest(text), applied_at=int(time.time() * 1000))
     log = Log(settings, kafka)

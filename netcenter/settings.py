@@ -9,7 +9,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from netcenter.errors import UsageError
-from streams.worker import WorkerSettings
+from streams.settings import WorkerSettings
 
 
 class Settings(BaseSettings):
@@ -21,6 +21,8 @@ class Settings(BaseSettings):
     """host:port[,host:port] of a Kafka; without it, the embedded one of `netcenter up`."""
     postgres: str | None = None
     """postgresql:// URI; without it, the embedded one."""
+    postgres_file: Path | None = None
+    """A file that holds the URI, for a mounted secret."""
     directory: Path = Path(".netcenter")
     """Where the embedded servers keep their data."""
     prefix: Annotated[str, Field(pattern=r"^[a-z0-9._-]*$")] = ""
@@ -62,13 +64,21 @@ class Settings(BaseSettings):
         )
 
     def secret(self) -> str | None:
-        """The webhook's secret, from the variable or the file."""
-        if self.webhook_secret_file is None:
-            return self.webhook_secret
-        try:
-            return self.webhook_secret_file.read_text().strip()
-        except OSError as error:
-            raise UsageError(f"NETCENTER_WEBHOOK_SECRET_FILE: {self.webhook_secret_file}: {error.strerror}") from None
+        """The webhook's secret, from the variable or the file. Raises UsageError."""
+        return _secret(self.webhook_secret, self.webhook_secret_file, "NETCENTER_WEBHOOK_SECRET_FILE")
+
+    def postgres_uri(self) -> str | None:
+        """PostgreSQL's URI, from the variable or the file. Raises UsageError."""
+        return _secret(self.postgres, self.postgres_file, "NETCENTER_POSTGRES_FILE")
+
+
+def _secret(value: str | None, file: Path | None, name: str) -> str | None:
+    if file is None:
+        return value
+    try:
+        return file.read_text().strip()
+    except OSError as error:
+        raise UsageError(f"{name}: {file}: {error.strerror}") from None
 
 
 def load() -> Settings:

@@ -13,12 +13,13 @@ import msgspec
 from fastavro import schemaless_reader, schemaless_writer
 from fastavro.schema import parse_schema
 
-from schemas.avro import Version, bare, locked, schema_of
+from schemas.avro import Version, bare, crc64, locked, schema_of
 from schemas.records import BY_NAME, RECORDS, Record
 
 MAGIC = 0
 _FRAME = struct.Struct(">BI")
 R = TypeVar("R", bound=Record)
+S = TypeVar("S")
 
 
 class WireError(ValueError):
@@ -88,13 +89,20 @@ class Layout:
         self.schema = parse_schema(bare(schema_of(cls)))
 
 
+def _own_version(cls: type[Record], versions: list[Version]) -> Version:
+    """The class's own: a lock file may already know versions that only newer releases write."""
+    if len(versions) == 1:
+        return versions[0]
+    own = crc64(schema_of(cls))
+    return next((v for v in reversed(versions) if v.fingerprint == own), versions[-1])
+
+
 def _layouts() -> tuple[dict[type[Record], Layout], dict[int, tuple[Layout, Any]]]:
     by_class: dict[type[Record], Layout] = {}
     by_id: dict[int, tuple[Layout, Any]] = {}
     versions = locked()
-    newest = {v.record: v for v in versions}
     for cls in RECORDS:
-        by_class[cls] = Layout(cls, newest[cls.__name__])
+        by_class[cls] = Layout(cls, _own_version(cls, [v for v in versions if v.record == cls.__name__]))
     for v in versions:
         layout = by_class[BY_NAME[v.record]]
         by_id[v.id] = (layout, None if v.id == layout.id else parse_schema(bare(v.schema())))
@@ -178,7 +186,7 @@ def layout_of(cls: type[Record]) -> Layout:
     return _BY_CLASS[cls]
 
 
-def state_codec(cls: type[R]) -> tuple[Callable[[R], bytes], Callable[[bytes], R]]:
+def state_codec(cls: type[S]) -> tuple[Callable[[S], bytes], Callable[[bytes], S]]:
     """(encode, decode) of a changelog's record class: MessagePack with the field names, so fields may be added."""
     encoder, decoder = msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder(cls)
     return encoder.encode, decoder.decode

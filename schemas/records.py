@@ -12,7 +12,7 @@ is optional with a default. The glossary, one line per record:
 | WriterExcused | the owner of an inbox partition | that partition's role | (that partition) |
 | ClassifiedMention | classify | cases, consumers | customer |
 | Volume | classify | surge, consumers | brand |
-| CrisisDeclared, ContactCount | `netcenter crisis`, `ingest` | surge | brand |
+| CrisisDeclared, ContactCount | producers, `ingest` | surge | brand |
 | CaseOpened, CaseChanged, ClockChanged, CaseClosed, CaseReopened | cases | alerts, consumers | customer |
 | WorkChanged | cases | desk | desk |
 | OperatorChanged, OfferAnswered | `netcenter operators`, consoles | desk | desk |

@@ -6,8 +6,9 @@ Consumer here never commits; it asks its owner where each partition starts and t
 
 from __future__ import annotations
 
-import asyncio
+import tempfile
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any, Protocol
 
 import faust
@@ -176,9 +177,11 @@ def make_app(group: str, bootstrap: str, owner: Owner, *, session_s: float, hear
         group,
         broker=";".join(f"kafka://{server}" for server in (first, *others)),
         store="memory://",
+        table_standby_replicas=0,  # with any, Faust takes its own assignor whatever we name
         web_enabled=False,
         topic_disable_leader=True,
         topic_allow_declare=False,
+        datadir=Path(tempfile.gettempdir()) / "netcenter-faust",  # without tables nothing stands there
         stream_wait_empty=False,
         stream_buffer_maxsize=16,
         broker_session_timeout=session_s,
@@ -200,9 +203,3 @@ def make_app(group: str, bootstrap: str, owner: Owner, *, session_s: float, hear
 def batches(app: faust.App, topic: str, maxsize: int) -> Any:
     """A topic whose agent gets one event per fetched batch; at most `maxsize` of them wait."""
     return app.topic(topic, schema=RawSchema(), maxsize=maxsize)
-
-
-async def sleep_until_stopped(app: faust.App) -> None:
-    """Return when the app has stopped or crashed."""
-    while not (app.should_stop or app.crashed):
-        await asyncio.sleep(0.1)

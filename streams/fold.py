@@ -109,6 +109,8 @@ class FoldCore(Core):
         except Exception as error:  # whatever a decision raises: the step is undone and the fact set aside
             for key, old in reversed(undo):
                 self._put(key, old)
+            if isinstance(record, Due) and self._dues.get(record.key) == record.at:
+                del self._dues[record.key]  # it has fired: put back, it would fire and fail again and again
             return [SetAside(fact, "decide", type(error).__name__, _told(record, error))]
         self.touched.update(key for key, _ in undo)
         return outputs

@@ -229,20 +229,20 @@ class Partition:
 
     async def take(self, records: list[Any]) -> None:
         """Handle a batch of raw records; those already applied are passed over."""
+        decoded = [(r, self._decode(r)) for r in records if r.offset > self.core.applied]
+        for _, outcome in decoded:
+            # Awaited before the lock is taken: what is open can be sealed meanwhile.
+            if isinstance(outcome, Fact) and isinstance(outcome.record, PolicyChanged):
+                await self.runtime.policies.ensure(outcome.record.version, outcome.record.hash)
         async with self.lock:
-            news = [r for r in records if r.offset > self.core.applied]
-            if not news:
-                return
+            decoded = [(r, outcome) for r, outcome in decoded if r.offset > self.core.applied]
+            if not decoded or self.producer is None:
+                return  # or taken away while a policy was awaited: the next owner reads them again
             await self._begin()
-            facts: list[Fact] = []
-            unreadable: list[SetAside] = []
+            news = [r for r, _ in decoded]
+            facts = [outcome for _, outcome in decoded if isinstance(outcome, Fact)]
+            unreadable = [outcome for _, outcome in decoded if isinstance(outcome, SetAside)]
             raw = {r.offset: r for r in news}
-            for r in news:
-                outcome = self._decode(r)
-                (unreadable if isinstance(outcome, SetAside) else facts).append(outcome)  # type: ignore[arg-type]
-            for fact in facts:
-                if isinstance(fact.record, PolicyChanged):
-                    await self.runtime.policies.ensure(fact.record.version, fact.record.hash)
             results = self.core.take(facts)
             self.core.applied = news[-1].offset
             for result in (*unreadable, *results):

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import structlog
 
@@ -34,7 +34,7 @@ class _Child:
         self.process = subprocess.Popen(self.command, env=self.env)
 
 
-def supervise(commands: dict[str, tuple[Sequence[str], dict[str, str]]]) -> int:
+def supervise(commands: Mapping[str, tuple[Sequence[str], dict[str, str]]]) -> int:
     """Run a child per role until told to stop (SIGTERM, SIGINT) or one cannot be kept alive; the exit code.
 
     commands: role to (argv, extra environment).

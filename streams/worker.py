@@ -10,7 +10,6 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 import structlog
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
@@ -26,42 +25,12 @@ from streams.health import HealthServer
 from streams.partition import Partition, translate
 from streams.policies import Policies
 from streams.reader import reading
+from streams.settings import WorkerSettings
 from streams.shapes import Batch, Fold, Pipeline, Role
 
 _HEARTBEAT_S = 30.0
 _STOP_DEADLINE_S = 9.0
 _LOOK_S = 0.02
-
-
-class WorkerSettings(msgspec.Struct, frozen=True):
-    """What a worker must be told."""
-
-    kafka: str
-    """host:port[,host:port]"""
-    prefix: str = ""
-    """Before every topic and group."""
-    partitions: int = 8
-    """Of every inbox."""
-    checkpoint_s: float = 0.25
-    """Seconds until an open transaction is sealed."""
-    idle_s: float = 0.05
-    """Seconds without a record after which it is sealed at once."""
-    checkpoint_facts: int = 5_000
-    """Records until it is sealed at once."""
-    tick_s: float = 1.0
-    """Seconds between Ticks on the wall clock."""
-    silence_s: float = 10.0
-    """Seconds after which a silent writer is excused, on the wall clock."""
-    hint_s: float = 0.5
-    """Seconds between the offsets told to the group."""
-    session_s: float = 10.0
-    heartbeat_s: float = 2.0
-    dead_share: float = 0.01
-    """Share of `dead_window` that may be set aside."""
-    dead_window: int = 1_000
-    health_host: str = "127.0.0.1"
-    health_port: int | None = None
-    """None: no health server."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +52,7 @@ class RoleWorker:
         self.failure: BaseException | None = None
         self.assigned_once = False
         self.rebalancing = True
+        self.told_to_stop = False
         self._beat = wall.monotonic()
         self._done = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -108,11 +78,12 @@ class RoleWorker:
         """Work until told to stop or something fails; the process's exit code."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._done.set)
+            loop.add_signal_handler(number, self._told_to_stop)
         health = None
-        if self.settings.health_port is not None:
-            health = HealthServer(self.settings.health_host, self.settings.health_port, self.live, self.ready)
         try:
+            if self.settings.health_port is not None:
+                health = HealthServer(self.settings.health_host, self.settings.health_port, self.live, self.ready)
+            self._tasks.append(asyncio.create_task(self._guard(self._heart)))
             await self._wait_for_kafka()
             if not self._done.is_set():
                 await self._work()
@@ -127,6 +98,10 @@ class RoleWorker:
         self.log.error("worker failed", why=f"{self.failure}", error=type(self.failure).__name__)
         return getattr(self.failure, "exit_code", 1)
 
+    def _told_to_stop(self) -> None:
+        self.told_to_stop = True
+        self._done.set()
+
     async def _wait_for_kafka(self) -> None:
         delay, told = 0.2, False
         while not self._done.is_set():
@@ -137,7 +112,6 @@ class RoleWorker:
                 if not told:
                     self.log.warning("waiting for Kafka", kafka=self.settings.kafka, why=type(error).__name__)
                     told = True
-            self._beat = wall.monotonic()
             try:
                 await asyncio.wait_for(self._done.wait(), delay)
             except asyncio.TimeoutError:
@@ -157,7 +131,7 @@ class RoleWorker:
             self._listen(name)
         await self.prepare()
         await self.app.maybe_start()
-        self._tasks += [asyncio.create_task(self._guard(task)) for task in (self._heart, self._hints, *self.tasks())]
+        self._tasks += [asyncio.create_task(self._guard(task)) for task in (self._hints, *self.tasks())]
         self.log.info("worker started", group=self.group)
         crashed = asyncio.create_task(self.app.wait_for_stopped(self._done))
         try:
@@ -252,6 +226,14 @@ class RoleWorker:
 
     async def prepare(self) -> None:
         """Before the first assignment."""
+
+    async def assigned(self, partitions: set[TP]) -> dict[TP, int | None]:
+        """Own these partitions; where each starts, None for the group's own offset or the beginning."""
+        raise NotImplementedError
+
+    async def revoked(self, partitions: set[TP]) -> None:
+        """Seal and let go of these partitions."""
+        raise NotImplementedError
 
     def tasks(self) -> tuple[Callable[[], Any], ...]:
         """Background work while the worker runs."""

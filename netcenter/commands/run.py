@@ -40,10 +40,9 @@ def _one(role: str, settings: Settings) -> int:
     from netcenter.roles import make_worker
     from streams.worker import run_worker
 
-    if role == "postgres":
-        settings = settings.model_copy(update={"postgres": postgres_of(settings)})
-    code = run_worker(make_worker(role, settings, kafka_of(settings), settings.health_port))
-    if code == _LOST_KAFKA:
+    worker = make_worker(role, settings, kafka_of(settings), settings.health_port)
+    code = run_worker(worker)
+    if code == _LOST_KAFKA and not worker.told_to_stop:
         # Everything in memory may be behind the log now: start over in place, and wait for Kafka there.
         os.execv(sys.executable, [sys.executable, "-m", "netcenter", *sys.argv[1:]])
     return code
@@ -55,7 +54,7 @@ def _several(roles: list[str], settings: Settings) -> int:
     given = {"NETCENTER_KAFKA": kafka_of(settings)}
     if "postgres" in roles:
         given["NETCENTER_POSTGRES"] = postgres_of(settings)
-    commands = {}
+    commands: dict[str, tuple[list[str], dict[str, str]]] = {}
     for place, role in enumerate(roles):
         port = {} if settings.health_port is None else {"NETCENTER_HEALTH_PORT": str(settings.health_port + place)}
         commands[role] = (command_of(role), {**given, **port})

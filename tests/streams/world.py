@@ -142,7 +142,7 @@ class Worker:
         """Ask it to stop; its exit code."""
         if self.alive():
             self.process.terminate()
-        return self.ended(20)
+        return self.ended(15)
 
     def ended(self, seconds: float) -> int:
         """Its exit code, once it has ended."""
@@ -300,6 +300,7 @@ class World:
             group = client.describe_groups([self.prefix + role])[self.prefix + role]
         finally:
             client.close()
+        assert group["protocol_data"] == "sticky", group["protocol_data"]
         found = []
         for member in group["members"]:
             assigned = member["member_assignment"]

@@ -1,0 +1,75 @@
+"""Promises of the codec for any record and any bytes, with Avro's own library as the second opinion."""
+
+from __future__ import annotations
+
+import io
+import json
+from functools import cache
+from typing import Any
+
+import pytest
+from avro import schema as reference
+from avro.io import BinaryDecoder, DatumReader
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from schemas import codec
+from schemas.avro import bare, locked, schema_of
+from schemas.codec import WireError
+from schemas.records import RECORDS, Record
+from tests.any_record import any_of_all, any_record
+
+IDS = [version.id.to_bytes(4, "big") for version in locked()]
+SLOWLY = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+
+
+@cache
+def reader(cls: type[Record]) -> DatumReader:
+    """Avro's own reader of a record, times as plain numbers."""
+    return DatumReader(reference.parse(json.dumps(bare(schema_of(cls)))))
+
+
+@pytest.mark.parametrize("cls", RECORDS, ids=lambda cls: cls.__name__)
+@SLOWLY
+@given(data=st.data())
+def test_any_record_comes_back_from_its_bytes_and_avros_own_library_reads_the_same(cls: type[Record], data: Any) -> None:
+    """Every class, every field."""
+    record = data.draw(any_record(cls))
+    value = codec.encode(record)
+    assert codec.decode(value) == record
+    assert reader(cls).read(BinaryDecoder(io.BytesIO(value[5:]))) == codec.plain(record)
+
+
+@settings(max_examples=300, deadline=None)
+@given(value=st.binary(max_size=200) | st.builds(lambda id, body: b"\0" + id + body, st.sampled_from(IDS), st.binary(max_size=200)))
+def test_any_bytes_are_a_record_or_a_wire_error(value: bytes) -> None:
+    """Nothing else is ever raised."""
+    try:
+        codec.decode(value)
+    except WireError as error:
+        assert "\n" not in str(error)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(record=any_of_all(), data=st.data())
+def test_a_records_bytes_with_some_of_them_changed_are_a_record_or_a_wire_error(record: Record, data: Any) -> None:
+    """Closer to what goes wrong than noise is."""
+    value = bytearray(codec.encode(record))
+    for place in data.draw(st.lists(st.integers(5, len(value) - 1), min_size=1, max_size=4)) if len(value) > 5 else ():
+        value[place] = data.draw(st.integers(0, 255))
+    try:
+        found = codec.decode(bytes(value))
+    except WireError as error:
+        assert "\n" not in str(error)
+    else:
+        assert type(found) is type(record)
+        codec.encode(found)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(record=any_of_all(), data=st.data())
+def test_a_record_cut_short_is_a_wire_error(record: Record, data: Any) -> None:
+    """Whatever is left of it."""
+    value = codec.encode(record)
+    with pytest.raises(WireError):
+        codec.decode(value[: data.draw(st.integers(0, len(value) - 1))])

@@ -1,0 +1,88 @@
+"""`/live`, `/ready` and `/metrics` answer from the first moment, on a thread of their own."""
+
+from __future__ import annotations
+
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+
+from streams.errors import Misconfigured
+from streams.health import HealthServer
+from tests.streams.world import NOON, World, author_on, free_port, mention
+
+
+def get(port: int, path: str) -> tuple[int, str]:
+    """(status, body); (0, why) when nobody answers."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+    except OSError as error:
+        return 0, str(error)
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """A port on which somebody listens."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        yield int(other.getsockname()[1])
+
+
+def test_a_check_that_finds_something_wrong_answers_503_and_says_it() -> None:
+    """One line; all well is 200; other paths are told what there is."""
+    server = HealthServer("127.0.0.1", 0, lambda: "the event loop has been stuck for 31 s", lambda: None)
+    try:
+        assert get(server.port, "/live") == (503, "the event loop has been stuck for 31 s\n")
+        assert get(server.port, "/ready") == (200, "ok\n")
+        assert get(server.port, "/") == (404, "try /live, /ready or /metrics\n")
+    finally:
+        server.close()
+
+
+def test_a_busy_port_is_a_wrong_setting_with_a_clear_line(taken: int) -> None:
+    """It names the port and the variable."""
+    with pytest.raises(Misconfigured, match=f"127.0.0.1:{taken} cannot be opened: .*NETCENTER_HEALTH_PORT"):
+        HealthServer("127.0.0.1", taken, lambda: None, lambda: None)
+
+
+def test_a_worker_with_a_busy_port_ends_with_exit_code_2(world: World, taken: int) -> None:
+    """The supervisor then stops all rather than start it again."""
+    worker = world.start("counts", health_port=taken)
+    assert worker.ended(20) == 2
+    (line,) = worker.lines("worker failed")
+    assert f"health port 127.0.0.1:{taken}" in line["why"]
+
+
+def test_a_worker_answers_while_it_works_and_counts_what_it_does(world: World) -> None:
+    """Alive, ready, and metrics without a word of a post or its author."""
+    port, author = free_port(), author_on(0, 2)
+    world.started("classify", health_port=port)
+    world.tick(NOON)
+    world.send("mentions", mention(author, 1, "words of a post"))
+    world.raw("mentions", 0, key=b"?", value=b"bad")
+    world.flush()
+    world.until(lambda: 'netcenter_facts_total{role="classify"} 8.0' in get(port, "/metrics")[1], 15, "facts counted")
+    assert get(port, "/live") == (200, "ok\n")
+    assert get(port, "/ready") == (200, "ok\n")
+    metrics = get(port, "/metrics")[1]
+    assert 'netcenter_dead_letters_total{role="classify",stage="decode"} 1.0' in metrics
+    assert 'netcenter_outputs_total{role="classify",topic="classified"}' in metrics
+    assert author not in metrics and "words" not in metrics
+
+
+def test_a_worker_without_kafka_is_alive_but_not_ready_and_stops_when_told(world: World) -> None:
+    """It waits for Kafka, whatever that takes."""
+    port = free_port()
+    real, world.kafka = world.kafka, f"127.0.0.1:{free_port()}"
+    worker = world.start("counts", health_port=port)
+    world.kafka = real
+    world.until(lambda: worker.lines("waiting for Kafka"), 15, "a worker that waits for Kafka")
+    assert get(port, "/live") == (200, "ok\n")
+    assert get(port, "/ready") == (503, "not assigned yet\n")
+    assert worker.stop() == 0

@@ -1,0 +1,110 @@
+"""Policy is a record: it holds from its arrival, and a worker that lacks what it names waits and says so."""
+
+from __future__ import annotations
+
+import asyncio
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from agents.policy import digest
+from schemas.records import CaseChanged, ClassifiedMention, PolicyChanged
+from streams.errors import Stop
+from streams.worker import DecidingWorker, Hooks, WorkerSettings
+from tests.streams import toy
+from tests.streams.world import NOON, World, author_on, free_port, mention
+
+HERE, THERE = author_on(0, 2), author_on(1, 2)
+SECOND = toy.POLICY + "uncertain_below = 0.95\n"
+
+
+def changed(version: int, text: str) -> PolicyChanged:
+    """The record that puts a policy in force."""
+    return PolicyChanged(version=version, hash=digest(text), applied_at=NOON)
+
+
+def ready(port: int) -> tuple[int, str]:
+    """What `/ready` answers."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def publish(world: World, version: int, text: str) -> None:
+    """The text, as `policy apply` does."""
+    world.raw("policy", 0, key=b"%d" % version, value=text.encode())
+    world.flush()
+
+
+def test_a_policy_holds_from_the_first_arrival_of_a_higher_version_in_each_partition(world: World) -> None:
+    """Before it the old one, an older one that comes later changes nothing, the other partition is not concerned."""
+    world.started("classify", "counts")
+    publish(world, 2, SECOND)
+    world.tick(NOON)
+    world.send("mentions", mention(HERE, 1))
+    world.send("mentions", changed(2, SECOND), 0)
+    world.send("mentions", mention(HERE, 2))
+    world.send("mentions", changed(1, toy.POLICY), 0)
+    world.send("mentions", mention(HERE, 3))
+    world.send("mentions", mention(THERE, 1))
+    world.flush()
+    events = world.await_records("cases", CaseChanged, 4)
+    assert [e.policy for e in events if e.author_id == HERE] == [1, 2, 2]
+    assert [e.policy for e in events if e.author_id == THERE] == [1]
+    posts = {m.mention.native_id: (m.policy, m.uncertain) for m in world.records("classified", ClassifiedMention)}
+    assert posts == {f"{HERE}-1": (1, False), f"{HERE}-2": (2, True), f"{HERE}-3": (2, True), f"{THERE}-1": (1, False)}
+
+
+def test_a_worker_that_lacks_the_text_is_not_ready_until_it_comes(world: World) -> None:
+    """It says what it waits for, survives a rebalance meanwhile, and then goes on where it stood."""
+    port = free_port()
+    (first,) = world.started("classify", health_port=port)
+    world.until(lambda: ready(port) == (200, "ok\n"), 10, "the worker to be ready")
+    world.tick(NOON)
+    for n in range(2):
+        world.send("mentions", changed(2, SECOND), n)
+    world.send("mentions", mention(HERE, 1))
+    world.flush()
+    world.until(lambda: ready(port)[0] == 503 and "waiting for the text of policy 2" in ready(port)[1], 15, "a worker that waits")
+    second = world.start("classify")
+    world.await_owned([first, second], each=1)
+    publish(world, 2, SECOND)
+    (post,) = world.await_records("classified", ClassifiedMention, 1)
+    assert post.policy == 2
+    world.until(lambda: ready(port) == (200, "ok\n"), 10, "the worker to be ready again")
+    assert first.alive() and second.alive()
+
+
+def test_a_worker_that_lacks_the_classifier_is_not_ready_until_it_comes(world: World, tmp_path: Path) -> None:
+    """The model in force is a hash in the policy: nothing is classified with another."""
+    port, models, other = free_port(), tmp_path / "models", "cd" * 32
+    models.mkdir()
+    (models / toy.MODEL).touch()
+    world.started("classify", environment={toy.MODELS: str(models)}, health_port=port)
+    text = toy.POLICY.replace(toy.MODEL, other)
+    publish(world, 2, text)
+    world.tick(NOON)
+    world.send("mentions", changed(2, text), 0)
+    world.send("mentions", mention(HERE, 1))
+    world.send("mentions", mention(THERE, 1))
+    world.flush()
+    world.until(lambda: ready(port) == (503, f"waiting for the classifier {other[:16]}\n"), 15, "a worker that waits")
+    assert not [m for m in world.records("classified", ClassifiedMention) if m.mention.author_id == HERE]
+    (models / other).touch()
+    assert {m.mention.author_id: m.model for m in world.await_records("classified", ClassifiedMention, 2)} == {
+        HERE: other[:16],
+        THERE: toy.MODEL[:16],
+    }
+
+
+def test_a_text_that_is_not_the_one_the_log_names_stops_the_worker(world: World) -> None:
+    """Two runs over the same log must not follow different rules."""
+    worker = DecidingWorker(
+        toy.PIPELINE, toy.PIPELINE.role("counts"), WorkerSettings(kafka=world.kafka, prefix=world.prefix), Hooks()
+    )
+    with pytest.raises(Stop, match=r"policy 1 .* does not have the hash 000000000000"):
+        asyncio.run(worker.policies.ensure(1, "0" * 64))

@@ -1,0 +1,258 @@
+"""Promises of the fold: steps are whole, timers fire in order at their own time, progress survives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from agents.decider import At, Due, State
+from agents.policy import Policy, digest, parse
+from schemas.records import Alert, CaseChanged, Decided, PolicyChanged, Record, Tick, WriterExcused
+from streams.core import Fact, Output, Progress, Result, SetAside
+from streams.errors import Stop
+from streams.fold import FoldCore
+from tests.streams import toy
+from tests.streams.world import MINUTE, NOON, classified, mention
+
+POLICIES = {n: parse(toy.POLICY, n) for n in (1, 2)}
+
+
+def policy(version: int, hash: str) -> Policy:
+    """What the worker would have waited for."""
+    return POLICIES[version]
+
+
+class Log:
+    """An inbox partition, fed fact by fact."""
+
+    def __init__(self, role: str = "counts", decider: Any = None, partitions: int = 2) -> None:
+        decider = decider or (toy.Counter() if role == "counts" else toy.Tally())
+        self.core = FoldCore(toy.PIPELINE, toy.PIPELINE.role(role), 0, lambda topic: partitions, policy, decider)
+        self.end = -1
+
+    def take(self, *records: Record) -> list[Result]:
+        """Results of a batch."""
+        facts = []
+        for record in records:
+            self.end += 1
+            facts.append(Fact(self.end, record))
+        return self.core.take(facts)
+
+    def policy(self, version: int = 1) -> list[Result]:
+        """A policy change."""
+        return self.take(PolicyChanged(version=version, hash=digest(toy.POLICY), applied_at=NOON))
+
+    def tick(self, time: int, role: str = "classify", partition: int = 0, clock: Any = "event") -> list[Result]:
+        """A writer's Tick."""
+        return self.take(Tick(clock=clock, time=time, role=role, partition=partition))
+
+    def post(self, author: str, number: int, text: str = "hello") -> list[Result]:
+        """A post."""
+        return self.take(classified(mention(author, number, text)))
+
+
+def started(**given: Any) -> Log:
+    """A log with a policy, at noon."""
+    log = Log(**given)
+    log.policy()
+    log.tick(NOON)
+    return log
+
+
+def events(results: list[Result], topic: str = "cases") -> list[Any]:
+    """The records written to a topic."""
+    return [r.record for r in results if isinstance(r, Output) and r.topic == topic]
+
+
+def aside(results: list[Result]) -> list[tuple[int, str, str]]:
+    """(offset, stage, error) of what is set aside."""
+    return [(r.fact.offset, r.stage, r.error) for r in results if isinstance(r, SetAside)]
+
+
+def test_an_event_goes_to_every_topic_that_lists_it_keyed_as_that_topic_is() -> None:
+    """The same bytes, another key."""
+    outputs = [r for r in started().post("u1", 1) if isinstance(r, Output)]
+    assert [(o.topic, o.key) for o in outputs] == [("cases", b"andina|twitter|u1"), ("signals", b"andina")]
+    assert outputs[0].value == outputs[1].value
+
+
+def test_decide_sees_what_it_has_already_decided_in_the_same_step() -> None:
+    """Two events of one fact are numbered one after the other."""
+
+    class Twice(toy.Counter):
+        def decide(self, state: State[toy.Count], fact: Record | Due, at: At) -> Iterator[Decided]:
+            yield from super().decide(state, fact, at)
+            yield from super().decide(state, fact, at)
+
+    assert [e.seq for e in events(started(decider=Twice()).post("u1", 1))] == [1, 2]
+
+
+@pytest.mark.parametrize("text", ["decide raises now", "evolve raises now", "large"])
+def test_a_step_that_raises_is_undone_whole_and_its_fact_set_aside(text: str) -> None:
+    """State, timers and what a checkpoint would write are as before; nothing of it is written."""
+    log = started()
+    log.post("u1", 1, "wake after 60000")
+    log.core.touched.clear()
+    before = (dict(log.core.state), log.core.timers())
+    results = log.post("u1", 2, text)
+    assert [(offset, stage) for offset, stage, _ in aside(results)] == [(log.end, "decide")]
+    assert events(results) == []
+    assert (dict(log.core.state), log.core.timers()) == before
+    assert log.core.touched == set()
+    assert events(log.tick(NOON + MINUTE))[0].time == NOON + MINUTE
+
+
+def test_what_is_set_aside_says_where_it_raised_and_never_with_which_words() -> None:
+    """The message of a decision's error may hold the words of a post."""
+    (result,) = started().post("u1", 1, "decide raises over my secret")
+    assert isinstance(result, SetAside)
+    assert "toy.py:" in result.message and "ClassifiedMention" in result.message
+    assert "secret" not in result.message
+
+
+def test_timers_fire_in_order_each_at_its_own_time_and_only_on_ticks() -> None:
+    """Equal times by key; `seen` says how far the log has been read."""
+    log = started()
+    for author, after in (("late", 3), ("b", 2), ("a", 2), ("next", 9)):
+        assert len(events(log.post(author, 1, f"wake after {after * MINUTE}"))) == 1
+    fired = events(log.tick(NOON + 5 * MINUTE))
+    assert [(e.author_id, e.time) for e in fired] == [
+        ("a", NOON + 2 * MINUTE),
+        ("b", NOON + 2 * MINUTE),
+        ("late", NOON + 3 * MINUTE),
+    ]
+    assert log.core.timers() == 1
+
+
+def test_a_timer_that_a_firing_sets_within_the_jump_fires_in_the_same_jump() -> None:
+    """In its place among the others."""
+
+    class Chain(toy.Counter):
+        def decide(self, state: State[toy.Count], fact: Record | Due, at: At) -> Iterator[Decided]:
+            if isinstance(fact, Due) and at.time < NOON + 3 * MINUTE:
+                yield self._changed(state, fact.key, at, "again", at.time + MINUTE)
+            else:
+                yield from super().decide(state, fact, at)
+
+    log = started(decider=Chain())
+    log.post("u1", 1, f"wake after {MINUTE}")
+    assert [e.time for e in events(log.tick(NOON + 10 * MINUTE))] == [NOON + n * MINUTE for n in (1, 2, 3)]
+
+
+def test_a_due_in_the_past_fires_at_the_next_tick_and_not_before() -> None:
+    """A fact is never followed by a timer's firing in the same breath."""
+    log = started()
+    assert len(events(log.post("u1", 1, "wake after -60000"))) == 1
+    assert [e.time for e in events(log.tick(NOON + 1))] == [NOON - MINUTE]
+
+
+@pytest.mark.parametrize("where", ["decide", "evolve"])
+def test_a_timer_whose_step_raises_is_set_aside_once_and_the_others_fire(where: str) -> None:
+    """It does not come again and again, and the Tick it fired at holds."""
+
+    class Breaks(toy.Counter):
+        def decide(self, state: State[toy.Count], fact: Record | Due, at: At) -> Iterator[Decided]:
+            if isinstance(fact, Due) and fact.key.endswith("bad"):
+                if where == "evolve":
+                    yield self._changed(state, fact.key, at, "first")
+                    yield self._changed(state, fact.key, at, "poison")
+                raise ValueError("bad")
+            yield from super().decide(state, fact, at)
+
+    log = started(decider=Breaks())
+    log.post("bad", 1, f"wake after {MINUTE}")
+    log.post("good", 1, f"wake after {2 * MINUTE}")
+    results = log.tick(NOON + 5 * MINUTE)
+    assert [stage for _, stage, _ in aside(results)] == ["decide"]
+    assert [e.author_id for e in events(results)] == ["good"]
+    assert log.core.clock.time == NOON + 5 * MINUTE
+    assert aside(log.tick(NOON + 6 * MINUTE)) == []
+
+
+def test_a_timer_that_asks_for_its_own_moment_for_ever_is_stopped_and_set_aside() -> None:
+    """The partition goes on."""
+
+    class Endless(toy.Counter):
+        def decide(self, state: State[toy.Count], fact: Record | Due, at: At) -> Iterator[Decided]:
+            if isinstance(fact, Due):
+                yield self._changed(state, fact.key, at, "again", at.time)
+            else:
+                yield from super().decide(state, fact, at)
+
+    log = started(decider=Endless())
+    log.post("u1", 1, f"wake after {MINUTE}")
+    assert [error for _, _, error in aside(log.tick(NOON + MINUTE))] == ["EndlessTimer"]
+    assert len(events(log.post("u2", 1))) == 1
+
+
+def test_time_is_the_least_of_the_writers_and_goes_on_without_an_excused_one() -> None:
+    """Timers follow it."""
+    log = Log(role="tally")
+    log.policy()
+    for n in (0, 1):
+        log.tick(NOON, "counts", n)
+    log.take(CaseChanged(id="c", aggregate="andina|twitter|u1", seq=1, time=NOON, cause="", policy=1, reason="", brand="andina",
+                         channel="twitter", author_id="u1", desk="care", change="post_added", label="other", priority=1, waiting=False))  # fmt: skip
+    later = NOON + 20 * MINUTE
+    assert events(log.tick(later, "counts", 0), "alerts") == []
+    assert log.core.clock.time == NOON
+    fired = events(log.take(WriterExcused(role="counts", partition=1, silent_for=10_000)), "alerts")
+    assert [(type(e), e.time) for e in fired] == [(Alert, NOON + toy.TEN_MINUTES)]
+    assert log.core.clock.time == later
+
+
+@pytest.mark.parametrize(("role", "partition", "clock"), [("stranger", 0, "event"), ("classify", 1, "event"), ("classify", 0, "wall")])
+def test_a_tick_that_must_not_be_followed_is_set_aside_at_stage_clock(role: str, partition: int, clock: str) -> None:
+    """An unknown writer, one of another partition, one of the other clock."""
+    log = started()
+    assert [(stage, error) for _, stage, error in aside(log.tick(NOON + MINUTE, role, partition, clock))] == [("clock", "WrongTick")]
+    assert log.core.clock.time == NOON
+
+
+def test_at_most_one_tick_a_checkpoint_is_handed_on_the_newest_to_every_partition() -> None:
+    """Never to its own inbox, and never twice the same."""
+    log = started()
+    log.tick(NOON + MINUTE)
+    log.tick(NOON + 2 * MINUTE)
+    assert [(o.topic, o.partition, o.record) for o in log.core.ticks()] == [
+        ("signals", n, Tick(clock="event", time=NOON + 2 * MINUTE, role="counts", partition=0)) for n in (0, 1)
+    ]
+    assert log.core.ticks() == []
+
+
+def test_a_policy_holds_from_the_first_arrival_of_a_higher_version() -> None:
+    """It is handed on once, to every partition downstream; an older one changes nothing."""
+    log = started()
+    assert [(r.topic, r.partition) for r in log.policy(2) if isinstance(r, Output)] == [("signals", 0), ("signals", 1)]
+    assert log.policy(1) == [] and log.policy(2) == []
+    assert [e.policy for e in events(log.post("u1", 1))] == [2]
+
+
+def test_a_fact_before_any_policy_stops_the_worker_and_says_what_to_do() -> None:
+    """There is no rule to decide by."""
+    with pytest.raises(Stop, match=r"classified/0 has a ClassifiedMention at offset 0 before any policy: run `netcenter topics apply`"):
+        Log().post("u1", 1)
+
+
+def test_what_a_checkpoint_keeps_is_enough_to_go_on_as_if_nothing_had_been() -> None:
+    """Progress and touched records, through their own bytes: the same results follow."""
+    from schemas.codec import state_codec
+
+    one, two = started(), Log()
+    one.post("u1", 1, f"wake after {2 * MINUTE}")
+    one.post("u2", 1)
+    one.tick(NOON + MINUTE)
+    one.core.ticks()
+    assert one.core.touched == {"andina|twitter|u1", "andina|twitter|u2"}
+    pack, unpack = state_codec(Progress)  # type: ignore[type-var]
+    two.core.resume(unpack(pack(one.core.progress())))
+    pack_state, unpack_state = state_codec(toy.Count)  # type: ignore[type-var]
+    for key in one.core.touched:
+        two.core.restore(key, unpack_state(pack_state(one.core.state[key])))
+    two.end = one.end
+    assert two.core.progress() == one.core.progress()
+    for step in (lambda log: log.post("u1", 2), lambda log: log.tick(NOON + 9 * MINUTE)):
+        assert step(one) == step(two)
+    assert one.core.ticks() == two.core.ticks()
