@@ -101,11 +101,9 @@ def _measure(count: int, kafka: str, postgres: str, folder: Path) -> dict[str, A
 
 def _fill(settings: Any, kafka: str, count: int) -> None:
     log = Log(settings, kafka)
-    first = 0
+    first = next(mentions(1)).created_at
+    log.to_all("mentions", lambda n: Tick(clock="event", time=first - first % 60_000, role="clock", partition=n))
     for mention in mentions(count):
-        if not first:
-            first = mention.created_at - mention.created_at % 60_000
-            log.to_all("mentions", lambda n: Tick(clock="event", time=first, role="clock", partition=n))
         log.send("mentions", mention)
     log.close()
 

@@ -48,7 +48,7 @@ def main() -> None:
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(1)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, one clear line and an exit code
         sys.exit(_say(error, getattr(error, "exit_code", 1), debug))
 
 

@@ -32,7 +32,7 @@ from netcenter.settings import Settings, load
 from schemas import codec, ids
 from schemas.files import Line
 from schemas.headers import rfc3339
-from schemas.records import Offered, OfferAnswered
+from schemas.records import OfferAnswered, Offered
 from streams.supervisor import command_of
 
 HOUR = 3_600_000
@@ -150,7 +150,12 @@ class Demo:
         self.log_path = self._log_file()
         with self.log_path.open("wb") as log:
             process = subprocess.Popen(
-                command_of("all"), env={**os.environ, **given}, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                command_of("all"),
+                env={**os.environ, **given},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         self._pid = process.pid
         stack.callback(_end, process)
@@ -192,7 +197,7 @@ class Demo:
         def work() -> None:
             try:
                 self._answer(settings, stop)
-            except Exception as error:  # handed to the main thread, which raises it
+            except Exception as error:  # noqa: BLE001 - handed to the main thread, which raises it
                 failed.append(error)
 
         thread = threading.Thread(target=work, name="operators", daemon=True)
@@ -207,7 +212,9 @@ class Demo:
 
     def _answer(self, settings: Settings, stop: threading.Event) -> None:
         consumer = KafkaConsumer(
-            bootstrap_servers=(settings.kafka or "").split(","), isolation_level="read_committed", enable_auto_commit=False
+            bootstrap_servers=(settings.kafka or "").split(","),
+            isolation_level="read_committed",
+            enable_auto_commit=False,
         )
         tps = [TopicPartition(settings.prefix + "assignments", n) for n in range(settings.partitions)]
         consumer.assign(tps)
@@ -252,7 +259,16 @@ class Demo:
                 progress.update(task, completed=played.records, description=f"{rfc3339(played.time)}")
 
             follow = [r.name for r in PIPELINE.roles if r.name != "webhook"]
-            played = ingest(settings, settings.kafka or "", lines, interval=TICK, until=6 * HOUR, ahead=AHEAD if self.own else AHEAD_OF_A_FILE, follow=follow, say=say)
+            played = ingest(
+                settings,
+                settings.kafka or "",
+                lines,
+                interval=TICK,
+                until=6 * HOUR,
+                ahead=AHEAD if self.own else AHEAD_OF_A_FILE,
+                follow=follow,
+                say=say,
+            )
             progress.update(task, completed=played.records)
         self.end = played.time
 
@@ -283,7 +299,9 @@ class Demo:
     def _show(self, settings: Settings, summary: dict[str, Any], receiver: Receiver) -> None:
         say = self.console.print
         labels = ", ".join(f"{count:,} {label}" for label, count in summary["labels"].items())
-        say(f"\n[bold]{summary['mentions']:,} mentions[/bold] ({labels}) and {summary['replies']:,} replies went through Kafka.")
+        say(
+            f"\n[bold]{summary['mentions']:,} mentions[/bold] ({labels}) and {summary['replies']:,} replies went through Kafka."
+        )
         say(
             f"{summary['cases']:,} cases, {summary['assignments']:,} taken by an operator, {summary['breaches']:,} answered late or never; "
             f"{summary['surges']} surges; {summary['dead_letters']} dead letters."

@@ -59,7 +59,11 @@ def _look(settings: Settings) -> Iterator[Finding]:
             behind = sum(p.behind for p in watch.places(role))
             optional = role.name == "webhook" and settings.webhook_url is None
             ok = role.name in running or optional
-            says = f"{behind} behind" if role.name in running else "no worker" + ("" if optional else f": run `netcenter worker {role.name}`")
+            says = (
+                f"{behind} behind"
+                if role.name in running
+                else "no worker" + ("" if optional else f": run `netcenter worker {role.name}`")
+            )
             yield Finding(f"role {role.name}", ok, says)
         dead = count_letters(settings, kafka)
         yield Finding("dead letters", dead == 0, f"{dead}" + ("" if dead == 0 else ": see `netcenter dead list`"))
@@ -78,5 +82,9 @@ def _postgres(settings: Settings) -> Finding:
     except CommandError as error:
         return Finding("PostgreSQL", False, str(error))
     except psycopg2.Error as error:
-        return Finding("PostgreSQL", False, f"cannot be reached: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
+        return Finding(
+            "PostgreSQL",
+            False,
+            f"cannot be reached: {str(error).splitlines()[0] if str(error) else type(error).__name__}",
+        )
     return Finding("PostgreSQL", True, f"version {version // 10000}.{version % 10000}")

@@ -56,7 +56,9 @@ class Log:
             partition = partition_of(key, self.settings.partitions)
         self.raw(self.settings.prefix + topic, partition, key, codec.encode(record), [])
 
-    def raw(self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]]) -> None:
+    def raw(
+        self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]]
+    ) -> None:
         """Append bytes."""
         if self._failed:
             raise CommandError(f"Kafka refused a record: {type(self._failed[0]).__name__}: {self._failed[0]}")
@@ -138,7 +140,9 @@ def ingest(
                 played.records += 1
             elif clock == "event":
                 time_ms = item
-                log.to_all(inbox, lambda n, at=time_ms: Tick(clock="event", time=at, role=PIPELINE.clock_role, partition=n))  # type: ignore[misc]
+                log.to_all(
+                    inbox, lambda n, at=time_ms: Tick(clock="event", time=at, role=PIPELINE.clock_role, partition=n)
+                )  # type: ignore[misc]
                 played.ticks, played.time = played.ticks + 1, item
                 say(played, leash.wait(item - ahead))
         log.flush()

@@ -24,6 +24,8 @@ def set_up(level: str) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr, force=True)
+    logging.basicConfig(
+        level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr, force=True
+    )
     for noisy in ("faust", "mode", "aiokafka", "kafka", "streams", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.ERROR if level != "debug" else logging.INFO)

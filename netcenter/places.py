@@ -12,7 +12,9 @@ def kafka_of(settings: Settings) -> str:
         return settings.kafka
     found = _embedded(settings)
     if found is None:
-        raise Unreachable(f"no Kafka: NETCENTER_KAFKA is not set and none of ours runs in {settings.directory}; see `netcenter up`")
+        raise Unreachable(
+            f"no Kafka: NETCENTER_KAFKA is not set and none of ours runs in {settings.directory}; see `netcenter up`"
+        )
     return found[0]
 
 

@@ -58,7 +58,9 @@ class Watch:
             raise CommandError(f"the groups' offsets cannot be read: {type(error).__name__}") from None
         return {
             group[cut:]: {
-                (tp.topic[cut:], tp.partition): (at.offset, int(at.metadata or 0)) for tp, at in offsets.items() if at.offset >= 0
+                (tp.topic[cut:], tp.partition): (at.offset, int(at.metadata or 0))
+                for tp, at in offsets.items()
+                if at.offset >= 0
             }
             for group, offsets in found.items()
         }
@@ -78,7 +80,14 @@ class Watch:
         tps = {(t, n): TopicPartition(self.settings.prefix + t, n) for t, n in self._partitions(role)}
         found = spans(self.admin, tps.values())
         return [
-            Place(role.name, t, n, max(found[tp][0], told.get((t, n), (0, 0))[0]), found[tp][1], told.get((t, n), (0, 0))[1])
+            Place(
+                role.name,
+                t,
+                n,
+                max(found[tp][0], told.get((t, n), (0, 0))[0]),
+                found[tp][1],
+                told.get((t, n), (0, 0))[1],
+            )
             for (t, n), tp in tps.items()
         ]
 
@@ -95,5 +104,9 @@ class Watch:
 
     def drained(self, role: Role) -> bool:
         """Whether nothing is left to read for a role; markers of transactions do not count."""
-        left = {TopicPartition(self.settings.prefix + p.topic, p.partition): (p.offset, p.end) for p in self.places(role) if p.behind}
+        left = {
+            TopicPartition(self.settings.prefix + p.topic, p.partition): (p.offset, p.end)
+            for p in self.places(role)
+            if p.behind
+        }
         return next(records(self.kafka, left, at_most=1), None) is None

@@ -30,7 +30,10 @@ def spans(client: KafkaAdminClient, partitions: Iterable[TopicPartition]) -> dic
 def records(kafka: str, stretches: dict[TopicPartition, Span], *, at_most: int | None = None) -> Iterator[Any]:
     """The records of stretches, partition by partition in order of offsets, at most so many of each."""
     consumer = KafkaConsumer(
-        bootstrap_servers=kafka.split(","), enable_auto_commit=False, isolation_level="read_committed", max_partition_fetch_bytes=4 << 20
+        bootstrap_servers=kafka.split(","),
+        enable_auto_commit=False,
+        isolation_level="read_committed",
+        max_partition_fetch_bytes=4 << 20,
     )
     try:
         for tp, (start, end) in stretches.items():

@@ -33,7 +33,7 @@ from streams.batch import BatchCore
 from streams.core import Core, Fact, Output, SetAside
 from streams.fold import FoldCore
 from streams.partition import partition_of
-from streams.shapes import Batch, Fold, Role, Sink
+from streams.shapes import Batch, Fold, Role
 
 #: File of the output folder by topic.
 FILES = {"cases": "cases.jsonl", "assignments": "assignments.jsonl", "surges": "surges.jsonl", "alerts": "alerts.jsonl"}
@@ -156,19 +156,27 @@ class Replay:
         (folder / "summary.json").write_text(json.dumps(self.summary(), indent=1) + "\n")
 
 
-def replay_inbox(role_name: str, policy_texts: dict[int, str], partition: int, partitions: int, records: Iterable[tuple[int, int, bytes]]) -> list[Record]:
+def replay_inbox(
+    role_name: str,
+    policy_texts: dict[int, str],
+    partition: int,
+    partitions: int,
+    records: Iterable[tuple[int, int, bytes]],
+) -> list[Record]:
     """What a deciding role makes of one of its own inbox partitions.
 
     policy_texts: by version. records: (offset, stamp in ms, value) as the log has them. The records decided, in order.
     """
     role = PIPELINE.role(role_name)
-    if isinstance(role.shape, Sink) or isinstance(role.shape, Batch):
+    if not isinstance(role.shape, Fold):
         raise TypeError(f"{role_name} does not fold an inbox")
 
     def policy(version: int, _hash: str) -> Policy:
         return parse(policy_texts[version], version)
 
-    core = FoldCore(PIPELINE, role, partition, lambda t: PIPELINE.topic(t).partitions or partitions, policy, role.shape.decider())
+    core = FoldCore(
+        PIPELINE, role, partition, lambda t: PIPELINE.topic(t).partitions or partitions, policy, role.shape.decider()
+    )
     facts = [Fact(offset, codec.decode(value), stamp) for offset, stamp, value in records]
     results = core.take(facts)
     decided: list[Record] = []

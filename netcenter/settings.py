@@ -86,5 +86,8 @@ def load() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        lines = [f"NETCENTER_{'.'.join(map(str, e['loc'])).upper()}: {e['msg']} (it is {e['input']!r})" for e in error.errors()]
+        lines = [
+            f"NETCENTER_{'.'.join(map(str, e['loc'])).upper()}: {e['msg']} (it is {e['input']!r})"
+            for e in error.errors()
+        ]
         raise UsageError("; ".join(lines)) from None

@@ -26,17 +26,25 @@ def admin(kafka: str) -> KafkaAdminClient:
     try:
         return KafkaAdminClient(bootstrap_servers=kafka.split(","), request_timeout_ms=10_000)
     except (KafkaError, ValueError) as error:
-        raise Unreachable(f"Kafka at {kafka} cannot be reached ({type(error).__name__}): is it up? See `netcenter up`") from None
+        raise Unreachable(
+            f"Kafka at {kafka} cannot be reached ({type(error).__name__}): is it up? See `netcenter up`"
+        ) from None
 
 
 def producer(kafka: str) -> KafkaProducer:
     """An idempotent producer that waits for all replicas. Raises Unreachable."""
     try:
         return KafkaProducer(
-            bootstrap_servers=kafka.split(","), acks="all", enable_idempotence=True, max_request_size=4 << 20, linger_ms=5
+            bootstrap_servers=kafka.split(","),
+            acks="all",
+            enable_idempotence=True,
+            max_request_size=4 << 20,
+            linger_ms=5,
         )
     except (KafkaError, ValueError) as error:
-        raise Unreachable(f"Kafka at {kafka} cannot be reached ({type(error).__name__}): is it up? See `netcenter up`") from None
+        raise Unreachable(
+            f"Kafka at {kafka} cannot be reached ({type(error).__name__}): is it up? See `netcenter up`"
+        ) from None
 
 
 def _config(topic: Topic, settings: Settings) -> dict[str, str]:

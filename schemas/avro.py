@@ -129,7 +129,11 @@ def generate() -> list[Path]:
         newest = max((v for v in versions if v.record == cls.__name__), key=lambda v: v.version, default=None)
         if newest is not None and newest.schema() == schema:
             continue
-        if newest is not None and newest.fingerprint == crc64(schema) and _defaults(newest.schema()) == _defaults(schema):
+        if (
+            newest is not None
+            and newest.fingerprint == crc64(schema)
+            and _defaults(newest.schema()) == _defaults(schema)
+        ):
             fresh = newest  # only its words changed
         else:
             number = newest.version + 1 if newest else 1
@@ -199,7 +203,13 @@ class _Resolution:
             return [f"{where}: {_kind(writer)} is not among the reader's branches"]
         w, r = _kind(writer), _kind(reader)
         if w != r:
-            promoted = {("int", "long"), ("long", "double"), ("int", "double"), ("string", "bytes"), ("bytes", "string")}
+            promoted = {
+                ("int", "long"),
+                ("long", "double"),
+                ("int", "double"),
+                ("string", "bytes"),
+                ("bytes", "string"),
+            }
             return [] if (w, r) in promoted else [f"{where}: {w} became {r}"]
         if w == "record":
             return self._fields(writer, reader, where)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import types
 import typing
@@ -14,7 +15,7 @@ from fastavro import schemaless_reader, schemaless_writer
 from fastavro.schema import parse_schema
 
 from schemas.avro import Version, bare, crc64, locked, schema_of
-from schemas.records import BY_NAME, RECORDS, Record
+from schemas.records import BY_NAME, RECORDS, ClassifiedMention, Record
 
 MAGIC = 0
 _FRAME = struct.Struct(">BI")
@@ -110,6 +111,16 @@ def _layouts() -> tuple[dict[type[Record], Layout], dict[int, tuple[Layout, Any]
 
 
 _BY_CLASS, _BY_ID = _layouts()
+_SURROGATE = re.compile(rb"\xed[\xa0-\xbf]")
+
+
+def _judgement() -> Any:
+    """A ClassifiedMention's schema without its last field, the Mention."""
+    whole = bare(schema_of(ClassifiedMention))
+    return parse_schema({**whole, "fields": whole["fields"][:-1]})
+
+
+_JUDGEMENT = _judgement()
 
 
 def encode(record: Record) -> bytes:
@@ -118,6 +129,26 @@ def encode(record: Record) -> bytes:
     out = io.BytesIO()
     out.write(layout.frame)
     schemaless_writer(out, layout.schema, plain(record))
+    return out.getvalue()
+
+
+def verbatim(value: bytes | None, cls: type[Record]) -> bytes | None:
+    """The Avro bytes of a framed value that may stand in a record of ours just as they are, else None.
+
+    They may when they are of the newest version, which is the one that other schemas embed, and hold no lone surrogate.
+    """
+    if value is None or not value.startswith(_BY_CLASS[cls].frame) or _SURROGATE.search(value):
+        return None
+    return value[_FRAME.size :]
+
+
+def encode_classified(record: ClassifiedMention, mention: bytes) -> bytes:
+    """The same bytes as `encode`, with the Mention's own (see `verbatim`) spliced in: Avro is plain concatenation."""
+    data = msgspec.structs.asdict(record)
+    out = io.BytesIO()
+    out.write(_BY_CLASS[ClassifiedMention].frame)
+    schemaless_writer(out, _JUDGEMENT, data)
+    out.write(mention)
     return out.getvalue()
 
 

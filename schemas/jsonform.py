@@ -35,5 +35,3 @@ def event(record: Record, key: str) -> dict[str, Any]:
     if isinstance(record, ClockChanged):
         form["case_id"] = record.aggregate
     return form
-
-

@@ -40,7 +40,17 @@ Clock = Literal["wall", "event"]
 Mode = Literal["observe", "live"]
 Metric = Literal["first_response", "next_response", "resolution", "unknown"]
 ClockChange = Literal[
-    "started", "tightened", "loosened", "warned", "met", "breached", "rescinded", "paused", "resumed", "voided", "unknown"
+    "started",
+    "tightened",
+    "loosened",
+    "warned",
+    "met",
+    "breached",
+    "rescinded",
+    "paused",
+    "resumed",
+    "voided",
+    "unknown",
 ]
 CaseChange = Literal["post_added", "label", "priority", "answered", "waiting", "muted", "unknown"]
 CloseReason = Literal[

@@ -113,9 +113,7 @@ class WebhookSink:
 
     def _why(self, answer: httpx.Response) -> str:
         if answer.is_redirect:
-            return (
-                f"{self._receiver} answers {answer.status_code}: redirects are not followed, set its last URL"
-            )
+            return f"{self._receiver} answers {answer.status_code}: redirects are not followed, set its last URL"
         return f"{self._receiver} answers {answer.status_code} {answer.reason_phrase}".rstrip()
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from agents.decider import At
 from agents.policy import Policy
 from schemas import codec
-from schemas.records import PolicyChanged, Record, Tick
+from schemas.records import ClassifiedMention, Mention, PolicyChanged, Record, Tick
 from streams.clock import WrongTick
 from streams.core import Core, Fact, Output, Result, SetAside, why
 from streams.errors import Stop
@@ -95,14 +95,13 @@ class BatchCore(Core):
             self.applied = fact.offset
         return results
 
-    def _outcome(self, outcome: Record, fact: Fact) -> list[Result]:
-        if outcome is fact.record and fact.value is not None:
-            # Passed on as it came: the same bytes, on the mirrored partition.
-            key = self.routes[type(outcome)][0][1](outcome)
-            return [Output(self.outbox, key, fact.value, outcome, fact, self.number)]
-        outputs: list[Result] = []
-        for output in self.route(outcome, fact):
-            if output.topic == self.outbox:
-                output.partition = self.number
-            outputs.append(output)
-        return outputs
+    def _outcome(self, outcome: Record, fact: Fact) -> list[Output]:
+        """On the mirrored partition; where they can, the bytes pass as they came."""
+        value = None
+        if outcome is fact.record and codec.verbatim(fact.value, type(outcome)) is not None:
+            value = fact.value
+        elif isinstance(outcome, ClassifiedMention):
+            mention = codec.verbatim(fact.value, Mention)
+            value = None if mention is None else codec.encode_classified(outcome, mention)
+        key = self.routes[type(outcome)][0][1](outcome)
+        return [Output(self.outbox, key, value or codec.encode(outcome), outcome, fact, self.number)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -79,7 +78,11 @@ def why(error: Exception) -> str:
 def where(error: Exception) -> str:
     """An error of any kind, told by its place: its own message might hold the words of a post."""
     frames = traceback.extract_tb(error.__traceback__)
-    last = f" at {Path(frames[-1].filename).parent.name}/{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    last = (
+        f" at {Path(frames[-1].filename).parent.name}/{Path(frames[-1].filename).name}:{frames[-1].lineno}"
+        if frames
+        else ""
+    )
     return f"{type(error).__name__}{last}"
 
 
@@ -154,7 +157,9 @@ class Core:
         self.told = self.clock.time
         tick = Tick(clock=self.clock.kind, time=self.told, role=self.role.name, partition=self.number)  # type: ignore[arg-type]
         value = codec.encode(tick)
-        return [Output(t.name, None, value, tick, None, n) for t in self.tick_topics for n in range(self.partitions(t.name))]
+        return [
+            Output(t.name, None, value, tick, None, n) for t in self.tick_topics for n in range(self.partitions(t.name))
+        ]
 
     # --- outputs --------------------------------------------------------------------------------------------
 
@@ -188,5 +193,3 @@ _OVERHEAD = 4096
 def _writer(name: str) -> tuple[str, int]:
     role, _, number = name.rpartition("/")
     return role, int(number)
-
-

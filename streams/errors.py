@@ -1,10 +1,10 @@
 """Errors, by what must happen next.
 
-    StreamError
-    ├── Stop          the worker stops: going on would lose or repeat something (exit 1)
-    │   └── Fenced    another worker owns the partition now (exit 1)
-    ├── Misconfigured wrong settings; nothing was done (exit 2)
-    └── Unavailable   Kafka cannot be reached; drop memory, wait for it, start over (exit 3)
+StreamError
+├── Stop          the worker stops: going on would lose or repeat something (exit 1)
+│   └── Fenced    another worker owns the partition now (exit 1)
+├── Misconfigured wrong settings; nothing was done (exit 2)
+└── Unavailable   Kafka cannot be reached; drop memory, wait for it, start over (exit 3)
 """
 
 from __future__ import annotations

@@ -92,20 +92,23 @@ class Consumer(driver.Consumer):
                 part = found[start : start + BATCH_MAX]
                 last = part[-1]
                 # Without generation_id a stream drops the message.
-                yield tp, ConsumerMessage(
-                    tp.topic,
-                    tp.partition,
-                    last.offset,
-                    last.timestamp / 1000.0,
-                    last.timestamp_type,
-                    None,
-                    None,
-                    part,
-                    None,
-                    0,
-                    0,
+                yield (
                     tp,
-                    generation_id=generation,
+                    ConsumerMessage(
+                        tp.topic,
+                        tp.partition,
+                        last.offset,
+                        last.timestamp / 1000.0,
+                        last.timestamp_type,
+                        None,
+                        None,
+                        part,
+                        None,
+                        0,
+                        0,
+                        tp,
+                        generation_id=generation,
+                    ),
                 )
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:

@@ -96,7 +96,12 @@ class FoldCore(Core):
                 f"{self.role.inbox}/{self.number} has a {type(record).__name__} at offset {fact.offset} before any "
                 "policy: run `netcenter topics apply`"
             )
-        at = At(time=time, seen=max(time, self.clock.time), policy=self.policy, cause=cause or ids.timer("fact", fact.offset))
+        at = At(
+            time=time,
+            seen=max(time, self.clock.time),
+            policy=self.policy,
+            cause=cause or ids.timer("fact", fact.offset),
+        )
         undo: list[tuple[str, Any]] = []
         outputs: list[Result] = []
         try:
@@ -106,7 +111,7 @@ class FoldCore(Core):
                     self._put(key, changed)
                 if event is not record and isinstance(event, Decided):
                     outputs += self.route(event, fact)
-        except Exception as error:  # whatever a decision raises: the step is undone and the fact set aside
+        except Exception as error:  # noqa: BLE001 - whatever a decision raises: the step is undone and the fact set aside
             for key, old in reversed(undo):
                 self._put(key, old)
             if isinstance(record, Due) and self._dues.get(record.key) == record.at:

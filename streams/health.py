@@ -37,7 +37,9 @@ class HealthServer:
         try:
             self._server = ThreadingHTTPServer((host, port), Handler)
         except OSError as error:
-            raise Misconfigured(f"health port {host}:{port} cannot be opened: {error.strerror}; set NETCENTER_HEALTH_PORT") from None
+            raise Misconfigured(
+                f"health port {host}:{port} cannot be opened: {error.strerror}; set NETCENTER_HEALTH_PORT"
+            ) from None
         self.port = int(self._server.server_address[1])
         threading.Thread(target=self._server.serve_forever, name="health", daemon=True).start()
 

@@ -7,7 +7,9 @@ from prometheus_client import Counter, Gauge, Histogram
 FACTS = Counter("netcenter_facts", "Records read and handled", ["role"])
 OUTPUTS = Counter("netcenter_outputs", "Records written", ["role", "topic"])
 DEAD_LETTERS = Counter("netcenter_dead_letters", "Records set aside", ["role", "stage"])
-DROPPED = Gauge("netcenter_dropped", "Repeated records dropped since this worker owned the partition", ["role", "partition"])
+DROPPED = Gauge(
+    "netcenter_dropped", "Repeated records dropped since this worker owned the partition", ["role", "partition"]
+)
 STATE = Gauge("netcenter_state_records", "Records of state kept", ["role", "partition"])
 CHECKPOINT_SECONDS = Histogram("netcenter_checkpoint_seconds", "Time to seal a checkpoint", ["role"])
 RECOVERY_SECONDS = Histogram("netcenter_recovery_seconds", "Time to recover a partition", ["role"])

@@ -54,7 +54,9 @@ def translate(error: BaseException, doing: str) -> Exception:
     """A Kafka client's error as one of ours: who was fenced must go, who lost the broker must wait for it."""
     if isinstance(error, (ProducerFenced, InvalidProducerEpoch)):
         return Fenced(f"{doing}: another worker owns it now ({type(error).__name__})")
-    if isinstance(error, (KafkaConnectionError, NodeNotReadyError, RequestTimedOutError, ConnectionError, asyncio.TimeoutError)):
+    if isinstance(
+        error, (KafkaConnectionError, NodeNotReadyError, RequestTimedOutError, ConnectionError, asyncio.TimeoutError)
+    ):
         return Unavailable(f"{doing}: Kafka does not answer ({type(error).__name__})")
     if isinstance(error, KafkaError) and getattr(error, "retriable", False):
         return Unavailable(f"{doing}: {type(error).__name__}")
@@ -182,7 +184,11 @@ class Partition:
         took = wall.monotonic() - started
         metrics.RECOVERY_SECONDS.labels(self.core.role.name).observe(took)
         self.runtime.log.info(
-            "partition recovered", partition=self.name, records=len(raw), applied=self.core.applied, seconds=round(took, 2)
+            "partition recovered",
+            partition=self.name,
+            records=len(raw),
+            applied=self.core.applied,
+            seconds=round(took, 2),
         )
 
     async def _recall(self, reader: AIOKafkaConsumer, core: BatchCore) -> None:
@@ -211,8 +217,10 @@ class Partition:
     async def _sealed_in_time(self) -> bool:
         try:
             await asyncio.wait_for(self.seal(), _SEAL_DEADLINE_S)
-        except (asyncio.TimeoutError, Stop, Unavailable, KafkaError) as error:
-            self.runtime.log.warning("not sealed, thrown away", partition=self.name, why=f"{type(error).__name__}: {error}")
+        except (TimeoutError, Stop, Unavailable, KafkaError) as error:
+            self.runtime.log.warning(
+                "not sealed, thrown away", partition=self.name, why=f"{type(error).__name__}: {error}"
+            )
             return False
         return True
 
@@ -221,7 +229,7 @@ class Partition:
             producer, self.producer = self.producer, None
             try:
                 await asyncio.wait_for(producer.stop(), 2.0)
-            except (asyncio.TimeoutError, KafkaError) as error:
+            except (TimeoutError, KafkaError) as error:
                 self.runtime.log.warning("producer not closed", partition=self.name, why=type(error).__name__)
         return sealed
 
@@ -284,7 +292,9 @@ class Partition:
         except WireError as error:
             return SetAside(fact, "decode", "WireError", str(error))
         if type(record) not in self._records:
-            return SetAside(fact, "decode", "WrongRecord", f"{type(record).__name__} does not belong in {self.inbox.name}")
+            return SetAside(
+                fact, "decode", "WrongRecord", f"{type(record).__name__} does not belong in {self.inbox.name}"
+            )
         if type(record) in KEYLESS:
             if isinstance(record, Tick):
                 self.heard[record.role, record.partition] = wall.monotonic()
@@ -297,7 +307,10 @@ class Partition:
         home = partition_of(key, self._count)
         if home != self.number:
             return SetAside(
-                fact, "partition", "WrongPartition", f"this key belongs on partition {home}: produce with murmur2 as Java does"
+                fact,
+                "partition",
+                "WrongPartition",
+                f"this key belongs on partition {home}: produce with murmur2 as Java does",
             )
         return fact
 
@@ -413,5 +426,3 @@ async def _outbox_records(reader: AIOKafkaConsumer, tp: TopicPartition, start: i
             source = next((v for k, v in r.headers if k == headers.SOURCE), b"")
             offset = int(source.rpartition(b"/")[2] or -1)
             yield codec.decode(r.value), offset
-
-

@@ -18,7 +18,12 @@ _AGAIN_S = 0.5
 class Policies:
     """What this worker knows of the policy topic."""
 
-    def __init__(self, topic: str, reader: Callable[[], AbstractAsyncContextManager[AIOKafkaConsumer]], lacks: Callable[[Policy], str | None]) -> None:
+    def __init__(
+        self,
+        topic: str,
+        reader: Callable[[], AbstractAsyncContextManager[AIOKafkaConsumer]],
+        lacks: Callable[[Policy], str | None],
+    ) -> None:
         self.topic, self._reader, self._lacks = topic, reader, lacks
         self.waiting: str | None = None
         """What is missing, for people; None when nothing is."""

@@ -34,7 +34,15 @@ class Topic:
     def dead(self) -> Topic:
         """Where its records go that cannot be handled: as kept as it, with room for the reason."""
         kept = 30 * DAY if self.kept is None else self.kept
-        return Topic(f"{self.name}.dead", (), self.key, kept, public=False, limit=self.limit + 64 * 1024, partitions=self.partitions)
+        return Topic(
+            f"{self.name}.dead",
+            (),
+            self.key,
+            kept,
+            public=False,
+            limit=self.limit + 64 * 1024,
+            partitions=self.partitions,
+        )
 
 
 class Stage(Protocol):

@@ -49,7 +49,9 @@ class SinkWorker(RoleWorker):
 
     async def prepare(self) -> None:
         """Open the sink, and a producer for dead letters."""
-        self._producer = AIOKafkaProducer(bootstrap_servers=self.settings.kafka, enable_idempotence=True, max_request_size=4 << 20)
+        self._producer = AIOKafkaProducer(
+            bootstrap_servers=self.settings.kafka, enable_idempotence=True, max_request_size=4 << 20
+        )
         await self._producer.start()
         await self._persist(self.sink.open)
 
@@ -79,7 +81,7 @@ class SinkWorker(RoleWorker):
     async def _stopped_within(self, seconds: float) -> bool:
         try:
             await asyncio.wait_for(self._done.wait(), seconds)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             return False
         return True
 
@@ -94,7 +96,10 @@ class SinkWorker(RoleWorker):
         bare = {self.bare(tp): tp for tp in partitions}
         known = await self._persist(lambda: self.sink.positions([(tp.topic, tp.partition) for tp in bare]))
         self._owned = set(bare)
-        self._limits = {tp: DeadLetterLimit(f"{tp.topic}/{tp.partition}", self.settings.dead_share, self.settings.dead_window) for tp in bare}
+        self._limits = {
+            tp: DeadLetterLimit(f"{tp.topic}/{tp.partition}", self.settings.dead_share, self.settings.dead_window)
+            for tp in bare
+        }
         self._applied = {}
         self.rebalancing, self.assigned_once = False, True
         metrics.PARTITIONS.labels(self.role.name).set(len(bare))
@@ -109,7 +114,7 @@ class SinkWorker(RoleWorker):
         self._waiting = [(tp, r) for tp, r in self._waiting if tp not in gone]
         try:
             await asyncio.wait_for(self._idle.wait(), _RELEASE_S)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             self.log.warning("a write is still under way; the next owner may do it again")
 
     # --- the work -----------------------------------------------------------------------------------------------
@@ -175,7 +180,15 @@ class SinkWorker(RoleWorker):
             except WireError as error:
                 wrong = str(error)
         headers = dict(r.headers)
-        item = Item(topic=tp.topic, partition=tp.partition, offset=r.offset, key=r.key, record=record, headers=headers, stamp=r.timestamp)
+        item = Item(
+            topic=tp.topic,
+            partition=tp.partition,
+            offset=r.offset,
+            key=r.key,
+            record=record,
+            headers=headers,
+            stamp=r.timestamp,
+        )
         return item, wrong
 
     async def _set_aside(self, r: Any, item: Item, stage: str, error: str, message: str) -> None:
@@ -189,7 +202,11 @@ class SinkWorker(RoleWorker):
         head = dead_letter_headers(item.topic, item.partition, item.offset, stage, error, message)
         try:
             await self._producer.send_and_wait(
-                self.topic(f"{item.topic}.dead"), value=r.value, key=r.key, partition=item.partition, headers=[*r.headers, *head]
+                self.topic(f"{item.topic}.dead"),
+                value=r.value,
+                key=r.key,
+                partition=item.partition,
+                headers=[*r.headers, *head],
             )
         except KafkaError as failure:
             raise translate(failure, f"{name}: writing a dead letter") from failure

@@ -114,7 +114,7 @@ class RoleWorker:
                     told = True
             try:
                 await asyncio.wait_for(self._done.wait(), delay)
-            except asyncio.TimeoutError:
+            except TimeoutError:
                 delay = min(delay * 2, 5.0)
 
     async def _work(self) -> None:
@@ -147,7 +147,7 @@ class RoleWorker:
                 message = event.message
                 try:
                     await self.take(TP(name, message.partition), event.value)
-                except Exception as error:  # the agent must not die alone: the whole worker stops, and says why
+                except Exception as error:  # noqa: BLE001 - the agent must not die alone: the whole worker stops, and says why
                     self.fail(error)
                     return
 
@@ -178,7 +178,7 @@ class RoleWorker:
             await task()
         except asyncio.CancelledError:
             raise
-        except Exception as error:  # a background task's failure stops the worker, whatever it is
+        except Exception as error:  # noqa: BLE001 - a background task's failure stops the worker, whatever it is
             self.fail(error)
 
     # --- health ------------------------------------------------------------------------------------------------
@@ -212,7 +212,9 @@ class RoleWorker:
             if not hints or self.rebalancing:
                 continue
             try:
-                await self.app.consumer.tell({TP(self.topic(tp.topic), tp.partition): hint for tp, hint in hints.items()})
+                await self.app.consumer.tell(
+                    {TP(self.topic(tp.topic), tp.partition): hint for tp, hint in hints.items()}
+                )
                 told.update(hints)
             except KafkaError as error:
                 # A hint only: the checkpoints hold the truth, and the next hint says the same and more.
@@ -282,7 +284,10 @@ class DecidingWorker(RoleWorker):
         self.rebalancing, self.assigned_once = False, True
         metrics.PARTITIONS.labels(self.role.name).set(len(self.owned))
         self.log.info("partitions owned", partitions=sorted(self.owned))
-        return {tp: self.owned[tp.partition].core.applied + 1 if self.owned[tp.partition].core.applied >= 0 else None for tp in partitions}
+        return {
+            tp: self.owned[tp.partition].core.applied + 1 if self.owned[tp.partition].core.applied >= 0 else None
+            for tp in partitions
+        }
 
     async def _own(self, number: int) -> None:
         partition = self._parked.pop(number, None)
@@ -337,7 +342,9 @@ class DecidingWorker(RoleWorker):
             await asyncio.sleep(self.settings.tick_s)
             for number, partition in list(self.owned.items()):
                 if partition.core.clock.kind == "wall":
-                    tick = Tick(clock="wall", time=int(wall.time() * 1000), role=self.pipeline.clock_role, partition=number)
+                    tick = Tick(
+                        clock="wall", time=int(wall.time() * 1000), role=self.pipeline.clock_role, partition=number
+                    )
                     await self._append(partition, tick)
 
     async def _excuser(self) -> None:
@@ -353,7 +360,12 @@ class DecidingWorker(RoleWorker):
                     if silent >= self.settings.silence_s:
                         role, number = writer
                         excused = WriterExcused(role=role, partition=number, silent_for=int(silent * 1000))
-                        self.log.warning("writer excused", partition=partition.name, writer=f"{role}/{number}", silent_s=round(silent))
+                        self.log.warning(
+                            "writer excused",
+                            partition=partition.name,
+                            writer=f"{role}/{number}",
+                            silent_s=round(silent),
+                        )
                         await self._append(partition, excused)
 
     async def _append(self, partition: Partition, record: Any) -> None:

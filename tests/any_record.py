@@ -60,7 +60,12 @@ def example(cls: type[Record]) -> Record:
 
 
 def _example(name: str, kind: Any) -> Any:
-    plain: dict[Any, Any] = {str: f"{name} ñ", int: 1_795_176_000_000 if name.endswith("_at") else 42, bool: True, float: 0.25}
+    plain: dict[Any, Any] = {
+        str: f"{name} ñ",
+        int: 1_795_176_000_000 if name.endswith("_at") else 42,
+        bool: True,
+        float: 0.25,
+    }
     if kind in plain:
         return plain[kind]
     origin, args = get_origin(kind), get_args(kind)

@@ -113,9 +113,7 @@ def _tell_surge(burst: Burst | None, fact: _Surge, at: At) -> Iterator[Decided]:
         figures |= {"peak": f"{fact.peak:.1f}", "excess": f"{fact.excess:.0f}", "why": fact.why}
         minutes = (fact.ended_at - fact.started_at) // 60_000
         end = "is over" if fact.why == "over" else "has become the usual"
-        summary = (
-            f"{fact.brand}: the surge {end} after {minutes} min, {fact.peak:.1f} times the usual at its peak"
-        )
+        summary = f"{fact.brand}: the surge {end} after {minutes} min, {fact.peak:.1f} times the usual at its peak"
     else:
         figures |= _figures(fact.evidence)
         summary = f"{fact.brand}: {_flood(fact.evidence)}"
@@ -126,8 +124,7 @@ def _flood(seen: Evidence) -> str:
     minutes = (seen.window_end - seen.window_start) // 60_000
     about = f", {seen.root_share:.0%} about one post" if seen.root_share is not None else ""
     return (
-        f"{seen.actual:.0f} posts in {minutes} min where {seen.baseline:.1f} are usual, "
-        f"{seen.ratio:.1f} times{about}"
+        f"{seen.actual:.0f} posts in {minutes} min where {seen.baseline:.1f} are usual, {seen.ratio:.1f} times{about}"
     )
 
 
@@ -172,9 +169,7 @@ def _after_clocks(state: Incidents, fact: ClockChanged | CaseClosed) -> dict[str
     return {}
 
 
-def _without(
-    desks: list[Overdue], fact: ClockChanged | CaseClosed, clocks: set[str]
-) -> dict[str, Incident | None]:
+def _without(desks: list[Overdue], fact: ClockChanged | CaseClosed, clocks: set[str]) -> dict[str, Incident | None]:
     changed: dict[str, Incident | None] = {}
     for desk in desks:
         gone = [clock for clock in desk.clocks if clock in clocks]

@@ -106,23 +106,15 @@ class _Step:
         message = self._message(post, fact)
         if case is not None and any(m.id == message.id for m in case.messages):
             return
-        answered = (
-            post.created_at <= self.customer.settled_until or st.answer_to(self.customer, message) is not None
-        )
+        answered = post.created_at <= self.customer.settled_until or st.answer_to(self.customer, message) is not None
         if case is not None and (case.closed_at is None or answered):
             # Also a late post of a closed case that an answer had covered: nothing reopens.
             yield Read(self.key, message)
-            yield self._changed(
-                "post_added", f"post_added: {message.label} joins the case", post=_ref(message)
-            )
-        elif (
-            case is not None and post.created_at <= (case.closed_at or 0) + self.at.policy.cases.reopen_within
-        ):
+            yield self._changed("post_added", f"post_added: {message.label} joins the case", post=_ref(message))
+        elif case is not None and post.created_at <= (case.closed_at or 0) + self.at.policy.cases.reopen_within:
             if message.light:
                 return
-            why = (
-                f"reopened: {message.label} within {_span(self.at.policy.cases.reopen_within)} of the closing"
-            )
+            why = f"reopened: {message.label} within {_span(self.at.policy.cases.reopen_within)} of the closing"
             priority = message.priority
             yield self._event(CaseReopened, why, label=message.label, priority=priority, post=_ref(message))
             yield Read(self.key, message)
@@ -218,16 +210,12 @@ class _Step:
                 clock = self._new_clock(span, i > 0)
                 yield self._clock("started", clock, f"started: {text}, due {_iso(due)}, rule {first.rule}")
             else:
-                clock = replace(
-                    old, label=first.label, started_at=span.started_at, due_at=due, courtesy=first.courtesy
-                )
+                clock = replace(old, label=first.label, started_at=span.started_at, due_at=due, courtesy=first.courtesy)
                 if clock.detected_at is not None and not late:
                     clock = replace(clock, detected_at=None, late_arrival=False)
                     said = f"reply of {_iso(answer.at)}" if answer else f"due moved to {_iso(due)}"
                     yield self._clock("rescinded", clock, f"rescinded: {text}, {said}: not late after all")
-                elif clock != old and (
-                    answer is None or old.met_at == answer.at
-                ):  # else `met` tells the due too
+                elif clock != old and (answer is None or old.met_at == answer.at):  # else `met` tells the due too
                     moved: ClockChange = "tightened" if due <= old.due_at else "loosened"
                     yield self._clock(moved, clock, f"{moved}: {text}, due {_iso(due)}, rule {first.rule}")
             if late and clock.detected_at is None:
@@ -254,9 +242,7 @@ class _Step:
 
     def _running(self) -> Clock | None:
         case = self.customer.case
-        return (
-            next((c for c in reversed(case.clocks) if c.met_at is None), None) if case is not None else None
-        )
+        return next((c for c in reversed(case.clocks) if c.met_at is None), None) if case is not None else None
 
     def _moments(self, clock: Clock) -> list[tuple[int, int]]:
         """Percent and ms of the warnings not yet given."""
@@ -295,9 +281,7 @@ class _Step:
             yield self._worked("withdrawn", self.case.work, f"withdrawn: {reason}", operator=operator)
         yield self._event(CaseClosed, reason, why=why, label=self.case.label, operator=operator)
 
-    def _dismiss(
-        self, message: Message | None, why: CloseReason, reason: str, operator: str | None
-    ) -> Events:
+    def _dismiss(self, message: Message | None, why: CloseReason, reason: str, operator: str | None) -> Events:
         """A message needs no answer: its clock goes, and the case too if nothing was or is to be answered."""
         if message is None:
             return
@@ -343,9 +327,7 @@ class _Step:
         if case.work is None:
             yield self._worked("queued", work, f"queued: {work.label} to answer, {_by(work.due_at)}")
         elif work != case.work:
-            yield self._worked(
-                "changed", work, f"changed: {work.label}, priority {work.priority}, {_by(work.due_at)}"
-            )
+            yield self._worked("changed", work, f"changed: {work.label}, priority {work.priority}, {_by(work.due_at)}")
 
     def _rest(self) -> Events:
         """Sets the next wake-up, always ahead, and drops what has been kept long enough."""
@@ -374,9 +356,7 @@ class _Step:
     def _due(self, message: Message) -> tuple[int | None, dict[str, Any]]:
         """ms when a message is due by the policy in force, and what else its rule says."""
         policy = self.at.policy
-        rule = policy.rule(
-            self.brand, self.channel, message.kind, message.label, message.visibility, message.lang
-        )
+        rule = policy.rule(self.brand, self.channel, message.kind, message.label, message.visibility, message.lang)
         if rule is None:
             return None, {"rule": "none", "priority": 5, "courtesy": False}
         due = rule.due(message.created_at, policy.brand(self.brand).zone)
@@ -403,9 +383,7 @@ class _Step:
     def _opened(self, post: Mention, message: Message) -> CaseOpened:
         policy = self.at.policy
         brand = policy.brand(self.brand)
-        rule = policy.rule(
-            self.brand, self.channel, message.kind, message.label, message.visibility, message.lang
-        )
+        rule = policy.rule(self.brand, self.channel, message.kind, message.label, message.visibility, message.lang)
         why = f"opened: {message.label} on {self.channel}, rule {message.rule}"
         return CaseOpened(
             **self.at.envelope(ids.make("case", post.id), 1, why),
@@ -455,13 +433,13 @@ class _Step:
         fields["breached_at"] = clock.due_at if clock.detected_at is not None else None
         return self._event(ClockChanged, reason, change=change, **fields)
 
-    def _worked(
-        self, change: WorkChange, work: Work, reason: str, operator: str | None = None
-    ) -> WorkChanged:
+    def _worked(self, change: WorkChange, work: Work, reason: str, operator: str | None = None) -> WorkChanged:
         case, left = self.case, st.pending(self.customer)
         newest = left[-1] if left else None
         envelope = self.at.envelope(work.id, work.seq + 1, reason)
-        envelope["id"] = ids.make("work-event", work.seq + 1, work.id)  # the desk's own events are of this aggregate too
+        envelope["id"] = ids.make(
+            "work-event", work.seq + 1, work.id
+        )  # the desk's own events are of this aggregate too
         return WorkChanged(
             **envelope,
             desk=case.desk,

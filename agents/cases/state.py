@@ -243,9 +243,7 @@ def evolve(customer: Customer, event: Any) -> Customer | None:
                 ),
             )
         case Reply():
-            return _keep(
-                customer, Answer(id=event.id, at=event.created_at, privately=event.visibility == "private")
-            )
+            return _keep(customer, Answer(id=event.id, at=event.created_at, privately=event.visibility == "private"))
         case Action():
             return replace(customer, actions=(*customer.actions, event.id)[-ACTIONS:])
         case Rest():
@@ -253,9 +251,7 @@ def evolve(customer: Customer, event: Any) -> Customer | None:
             case = case if event.keep_case else None
             return replace(customer, case=case, answers=kept, wake=event.wake) if case or kept else None
     if case is None:
-        raise LookupError(
-            f"{type(event).__name__} for a customer without a case: the log and the state disagree"
-        )
+        raise LookupError(f"{type(event).__name__} for a customer without a case: the log and the state disagree")
     return replace(customer, case=_case(customer, case, event))
 
 

@@ -68,8 +68,7 @@ class Model:
             raise
         except Exception as error:  # zipfile and numpy raise a dozen unrelated types on damaged bytes
             raise ModelError(
-                f"the classifier's artefact {path} is damaged ({error!r}); "
-                "copy it again from where it was made"
+                f"the classifier's artefact {path} is damaged ({error!r}); copy it again from where it was made"
             ) from error
         return cls(hashlib.sha256(content).hexdigest(), labels, language)
 

@@ -100,15 +100,13 @@ class ClassifyStage:
         model = self.models(policy.classifier.model)
         try:
             found = model.classify([m.text for m in mentions], [m.lang for m in mentions])
-        except Exception as error:  # one bad post must not cost its neighbours: each is tried alone
+        except Exception as error:  # noqa: BLE001 - one bad post must not cost its neighbours: each is tried alone
             if len(mentions) == 1:
                 return [Unclassifiable(f"the classifier raised {type(error).__name__}")]
             return [outcome for mention in mentions for outcome in self._judge([mention], policy)]
         return [self._classified(m, c, model.hash, policy) for m, c in zip(mentions, found, strict=True)]
 
-    def _classified(
-        self, mention: Mention, found: Classification, model: str, policy: Policy
-    ) -> ClassifiedMention:
+    def _classified(self, mention: Mention, found: Classification, model: str, policy: Policy) -> ClassifiedMention:
         own = policy.brand(mention.brand).accounts.get(mention.channel, ())
         return ClassifiedMention(
             label=found.label,  # type: ignore[arg-type]

@@ -72,11 +72,7 @@ class Minute:
         return [self._volume(brand, channels) for brand, channels in brands.items()]
 
     def _volume(self, brand: str, channels: list[tuple[str, _Channel]]) -> Volume:
-        joined = [
-            (-posts, root, name, channel)
-            for name, channel in channels
-            for root, posts in channel.joined.items()
-        ]
+        joined = [(-posts, root, name, channel) for name, channel in channels for root, posts in channel.joined.items()]
         joined.sort(key=lambda found: found[:3])
         return Volume(
             id=ids.make("volume", brand, self.start, self.partition, self._offset),

@@ -170,9 +170,7 @@ class DeskDecider:
     def _offered(self, item: Item, fit: list[Free], at: At) -> Offered:
         fit = sorted(fit, key=lambda f: _rank(f, item.lang))
         best = fit[0].operator
-        why = (
-            f"least_loaded: {', '.join(f'{f.operator.name} {f.load}/{f.operator.capacity}' for f in fit[:3])}"
-        )
+        why = f"least_loaded: {', '.join(f'{f.operator.name} {f.load}/{f.operator.capacity}' for f in fit[:3])}"
         if len(fit) > 3:
             why += f" and {len(fit) - 3} more"
         if item.lang in best.languages:
@@ -192,8 +190,7 @@ class DeskDecider:
             priority=item.priority,
             mode=item.mode,
             candidates=[
-                Candidate(operator=f.operator.name, load=f.load, capacity=f.operator.capacity)
-                for f in fit[:CANDIDATES]
+                Candidate(operator=f.operator.name, load=f.load, capacity=f.operator.capacity) for f in fit[:CANDIDATES]
             ],
             lang=item.lang,
             url=item.url,
@@ -208,6 +205,4 @@ def _rank(free: Free, lang: str) -> tuple[bool, float, int, str]:
 
 
 def _by(due: int | None) -> str:
-    return (
-        "no target" if due is None else f"due {datetime.fromtimestamp(due // 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"
-    )
+    return "no target" if due is None else f"due {datetime.fromtimestamp(due // 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"

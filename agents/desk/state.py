@@ -223,9 +223,7 @@ def evolve(state: DeskState, event: Any) -> dict[str, Row | None]:
         case Assigned():
             return {key: replace(item, status="assigned", expires_at=None)}
         case Returned():
-            back = replace(
-                item, status="queued", operator=None, offer_id=None, expires_at=None, returns=event.times
-            )
+            back = replace(item, status="queued", operator=None, offer_id=None, expires_at=None, returns=event.times)
             return {key: back, **_freed(state, event.desk, event.operator, event.time)}
     raise TypeError(f"the desk cannot apply {type(event).__name__}")
 
@@ -234,9 +232,7 @@ def _work(state: DeskState, event: WorkChanged) -> dict[str, Row | None]:
     key = work_key(event.desk, event.aggregate)
     old = state.item(key)
     if event.change in ("answered", "withdrawn"):
-        freed = (
-            _freed(state, event.desk, old.operator, event.time) if old is not None and old.operator else {}
-        )
+        freed = _freed(state, event.desk, old.operator, event.time) if old is not None and old.operator else {}
         return {key: None, **freed}
     if old is not None:
         return {

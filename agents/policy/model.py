@@ -9,6 +9,7 @@ import hashlib
 import re
 import tomllib
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -73,6 +74,12 @@ class Brand(_Part):
         except (ZoneInfoNotFoundError, ValueError):
             raise ValueError(f"{zone!r} is no time zone of the tz database, such as America/Bogota") from None
         return zone
+
+
+@lru_cache(maxsize=4_096)
+def _unlisted(name: str) -> Brand:
+    """Brands are asked for with every post, and a model costs microseconds to make."""
+    return Brand(name=name)
 
 
 class Match(_Part):
@@ -207,7 +214,7 @@ class Policy(_Part):
 
     def brand(self, name: str) -> Brand:
         """The brand; one that is not listed has care on, observes, and works at the desk `care` in UTC."""
-        return self._brands.get(name) or Brand(name=name)
+        return self._brands.get(name) or _unlisted(name)
 
     def desk(self, name: str) -> Desk:
         """The desk, with defaults when not listed."""
@@ -258,8 +265,8 @@ def _line(text: str, place: tuple[str, ...]) -> int:
                 inside, index = index == wanted, index + 1
             if inside:
                 line = number
-        elif inside and keys and re.match(rf"{re.escape(keys[0])}\s*=", stripped):
-            return number
-        elif not place[1:] and re.match(rf"{re.escape(table)}\s*=", stripped):
+        elif (inside and keys and re.match(rf"{re.escape(keys[0])}\s*=", stripped)) or (
+            not place[1:] and re.match(rf"{re.escape(table)}\s*=", stripped)
+        ):
             return number
     return line

@@ -114,9 +114,7 @@ def _closing(series: Series, surge: Open, at: At) -> Iterator[Decided]:
         reason = f"over: {whole}; closes under {policy.close_ratio:g}"
         if not over:
             hours = f"{policy.baseline / 3_600_000:g} h"
-            reason = (
-                f"new_normal: {whole}, but {whole.actual / level:.1f} times the level of the last {hours}"
-            )
+            reason = f"new_normal: {whole}, but {whole.actual / level:.1f} times the level of the last {hours}"
         yield SurgeClosed(
             **at.envelope(surge.id, surge.seq + 1, reason),
             brand=series.brand,

@@ -29,7 +29,9 @@ def ingest(
     ignore_unknown: Ignore = False,
     time_format: TimeFormat = None,
     until: _Until = "6h",
-    ahead: Annotated[str, typer.Option(help="On the event clock: how far the file may be before the slowest role.")] = "30m",
+    ahead: Annotated[
+        str, typer.Option(help="On the event clock: how far the file may be before the slowest role.")
+    ] = "30m",
     as_json: Json = False,
 ) -> None:
     """Play a file into Kafka: mentions, replies, actions, operators' shifts.
@@ -42,7 +44,11 @@ def ingest(
     settings = load()
     lines = read_file(file, maps, sets, ignore_unknown, time_format)
     with Progress(
-        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,} of {task.total:,}"), TimeElapsedColumn(), console=Console(stderr=True)
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:,} of {task.total:,}"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
     ) as progress:
         task = progress.add_task("records", total=len(lines))
 
@@ -50,7 +56,13 @@ def ingest(
             progress.update(task, completed=played.records, description=f"{rfc3339(played.time)}")
 
         played = play_into(
-            settings, kafka_of(settings), lines, interval=TICK, until=duration(until, "--until"), ahead=duration(ahead, "--ahead"), say=say
+            settings,
+            kafka_of(settings),
+            lines,
+            interval=TICK,
+            until=duration(until, "--until"),
+            ahead=duration(ahead, "--ahead"),
+            say=say,
         )
         progress.update(task, completed=played.records)
     told = {"records": played.records, "ticks": played.ticks}

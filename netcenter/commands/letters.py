@@ -49,7 +49,9 @@ def dead_list(topic: _Topic = None, as_json: Json = False) -> None:
         return
     table = Table("id", "stood at", "stage", "error", "why", title=f"{len(found)} dead letters")
     for letter in found:
-        table.add_row(letter.id, f"{letter.topic}/{letter.partition}/{letter.offset}", letter.stage, letter.error, letter.message)
+        table.add_row(
+            letter.id, f"{letter.topic}/{letter.partition}/{letter.offset}", letter.stage, letter.error, letter.message
+        )
     Console().print(table)
 
 

@@ -17,7 +17,9 @@ _UNITS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 Maps = Annotated[list[str] | None, typer.Option("--map", help="field=column: where a field's values are.")]
 Sets = Annotated[list[str] | None, typer.Option("--set", help="field=value: the same for every record.")]
 Ignore = Annotated[bool, typer.Option("--ignore-unknown", help="Pass over fields that Netcenter does not know.")]
-TimeFormat = Annotated[str | None, typer.Option("--time-format", help="strptime format of the times; RFC 3339 without it.")]
+TimeFormat = Annotated[
+    str | None, typer.Option("--time-format", help="strptime format of the times; RFC 3339 without it.")
+]
 Json = Annotated[bool, typer.Option("--json", help="For programs: JSON on stdout.")]
 
 
@@ -40,11 +42,15 @@ def pairs(given: list[str] | None, option: str) -> dict[str, str]:
     return found
 
 
-def read_file(path: Path, maps: list[str] | None, sets: list[str] | None, ignore: bool, time_format: str | None) -> list[Line]:
+def read_file(
+    path: Path, maps: list[str] | None, sets: list[str] | None, ignore: bool, time_format: str | None
+) -> list[Line]:
     """The lines of a file. Raises UsageError naming file, line and field."""
     try:
         return list(
-            files.read(path, map=pairs(maps, "--map"), set=pairs(sets, "--set"), ignore_unknown=ignore, time_format=time_format)
+            files.read(
+                path, map=pairs(maps, "--map"), set=pairs(sets, "--set"), ignore_unknown=ignore, time_format=time_format
+            )
         )
     except FileError as error:
         raise UsageError(str(error)) from None

@@ -36,7 +36,9 @@ def come(
     desk: _Desk = "care",
     capacity: Annotated[int, typer.Option(min=1, help="Cases at a time.")] = 3,
     language: Annotated[list[str] | None, typer.Option(help="es, pt or en; none: any.")] = None,
-    until: Annotated[str | None, typer.Option("--for", help="How long, such as 8h; the policy's lease without it.")] = None,
+    until: Annotated[
+        str | None, typer.Option("--for", help="How long, such as 8h; the policy's lease without it.")
+    ] = None,
 ) -> None:
     """An operator comes, and may be offered work.
 
@@ -66,7 +68,11 @@ def leave(operator: _Who, desk: _Desk = "care") -> None:
     Example: netcenter operators leave ana --desk care
     """
     now = _now()
-    _send(OperatorChanged(id=ids.make("operator", desk, operator, now, "left"), desk=desk, operator=operator, change="left", at=now))
+    _send(
+        OperatorChanged(
+            id=ids.make("operator", desk, operator, now, "left"), desk=desk, operator=operator, change="left", at=now
+        )
+    )
     print(f"{operator} has left the desk {desk}")
 
 

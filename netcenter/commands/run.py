@@ -18,7 +18,9 @@ _LOST_KAFKA = 3
 
 
 def worker(
-    roles: Annotated[list[str], typer.Argument(help="classify, cases, surge, desk, alerts, postgres, webhook, or all.")],
+    roles: Annotated[
+        list[str], typer.Argument(help="classify, cases, surge, desk, alerts, postgres, webhook, or all.")
+    ],
 ) -> None:
     """Run one role, or several as a process each under a small supervisor.
 
@@ -62,7 +64,9 @@ def _several(roles: list[str], settings: Settings) -> int:
 
 
 def demo(
-    file: Annotated[Path | None, typer.Option("--input", help="Play this file (.jsonl or .csv) instead of the story.")] = None,
+    file: Annotated[
+        Path | None, typer.Option("--input", help="Play this file (.jsonl or .csv) instead of the story.")
+    ] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave everything running at the end, to look around.")] = False,
     maps: Maps = None,
     sets: Sets = None,

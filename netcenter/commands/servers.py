@@ -21,7 +21,9 @@ DEFAULT_POLICY = Path(__file__).parent.parent / "policies" / "default.toml"
 
 
 def up(
-    detach: Annotated[bool, typer.Option("--detach", help="Return once both answer; `netcenter down` ends them.")] = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Return once both answer; `netcenter down` ends them.")
+    ] = False,
     ephemeral: Annotated[bool, typer.Option("--ephemeral", help="Delete the data when they end.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -39,9 +41,16 @@ def up(
 
     def show(addresses: embedded.Addresses) -> None:
         if as_json:
-            print(json.dumps({"kafka": addresses.kafka, "postgres": addresses.postgres, "directory": str(settings.directory)}), flush=True)
+            print(
+                json.dumps(
+                    {"kafka": addresses.kafka, "postgres": addresses.postgres, "directory": str(settings.directory)}
+                ),
+                flush=True,
+            )
         else:
-            print(f"export NETCENTER_KAFKA={addresses.kafka}\nexport NETCENTER_POSTGRES={addresses.postgres}", flush=True)
+            print(
+                f"export NETCENTER_KAFKA={addresses.kafka}\nexport NETCENTER_POSTGRES={addresses.postgres}", flush=True
+            )
 
     if detach:
         show(embedded.detach(settings.directory, ephemeral=ephemeral, say=say))
@@ -74,7 +83,9 @@ topics = typer.Typer(help="Topics of the pipeline.", no_args_is_help=True)
 
 @topics.command("apply")
 def topics_apply(
-    clock: Annotated[str, typer.Option(help="Whose clock the log follows: wall (live) or event (files are played).")] = "wall",
+    clock: Annotated[
+        str, typer.Option(help="Whose clock the log follows: wall (live) or event (files are played).")
+    ] = "wall",
     policy: Annotated[Path, typer.Option(help="Seeds a new log's policy.")] = DEFAULT_POLICY,
     as_json: Json = False,
 ) -> None:
@@ -92,7 +103,13 @@ def topics_apply(
         created = apply(settings, kafka_of(settings), clock, text_of(policy))  # type: ignore[arg-type]
     except PolicyError as error:
         raise UsageError(f"{policy}: {error}") from None
-    print(json.dumps({"created": created}) if as_json else f"{len(created)} topics created" if created else "all topics are there")
+    print(
+        json.dumps({"created": created})
+        if as_json
+        else f"{len(created)} topics created"
+        if created
+        else "all topics are there"
+    )
 
 
 def lag(as_json: Json = False) -> None:
@@ -130,7 +147,9 @@ def lag(as_json: Json = False) -> None:
         return
     table = Table("role", "worker", "behind", "event time")
     for row in rows:
-        table.add_row(str(row["role"]), "yes" if row["running"] else "no", f"{row['behind']:,}", str(row["time"] or "-"))
+        table.add_row(
+            str(row["role"]), "yes" if row["running"] else "no", f"{row['behind']:,}", str(row["time"] or "-")
+        )
     Console().print(table)
 
 

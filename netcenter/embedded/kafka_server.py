@@ -169,9 +169,7 @@ class EmbeddedKafka(Server):
         )
         if done.returncode != 0:
             end = " | ".join(done.stdout.splitlines()[-5:])
-            raise EmbeddedError(
-                f"Kafka cannot format {self._data}: {end}; delete {self.directory} if it may go"
-            )
+            raise EmbeddedError(f"Kafka cannot format {self._data}: {end}; delete {self.directory} if it may go")
 
 
 def _kafka_id() -> str:

@@ -87,9 +87,7 @@ def free_port() -> int:
     for port in random.sample(_PORTS, 200):
         if is_free(port):
             return port
-    raise EmbeddedError(
-        f"no free port among 200 tried of {_PORTS.start} to {_PORTS.stop}; stop other servers"
-    )
+    raise EmbeddedError(f"no free port among 200 tried of {_PORTS.start} to {_PORTS.stop}; stop other servers")
 
 
 def must_be_free(port: int, server: str) -> None:

@@ -40,9 +40,7 @@ class Stack:
     def __init__(self, directory: Path, *, ephemeral: bool = False, outlives_us: bool = False) -> None:
         self.directory = Path(directory).absolute()
         self.kafka = EmbeddedKafka(self.directory / "kafka", outlives_us=outlives_us)
-        self.postgres = EmbeddedPostgres(
-            self.directory / "postgres", durable=not ephemeral, outlives_us=outlives_us
-        )
+        self.postgres = EmbeddedPostgres(self.directory / "postgres", durable=not ephemeral, outlives_us=outlives_us)
         self._ephemeral = ephemeral
         self._mark = self.directory / _EPHEMERAL
 

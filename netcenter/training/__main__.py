@@ -28,9 +28,7 @@ from netcenter.training.measure import measure, table
 def main() -> None:
     """Read the corpora, measure, train on everything and write <first 16 of its hash>.npz."""
     parser = argparse.ArgumentParser(prog="python -m netcenter.training", description=__doc__)
-    parser.add_argument(
-        "--data", type=Path, required=True, help="folder of labelled.parquet and training.parquet"
-    )
+    parser.add_argument("--data", type=Path, required=True, help="folder of labelled.parquet and training.parquet")
     parser.add_argument("--out", type=Path, required=True, help="folder to write the artefact to")
     arguments = parser.parse_args()
     corpus = read(arguments.data)

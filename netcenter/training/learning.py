@@ -82,9 +82,7 @@ def fit(x: csr_array, classes: NDArray[np.int_], count: int, weights: NDArray[np
     columns = np.flatnonzero(x.count_nonzero(axis=0) >= MIN_ROWS)
     totals = np.bincount(classes, weights, minlength=count)
     if not totals.all():
-        raise ValueError(
-            f"no rows to learn class {totals.argmin()} of {count} from; add a source that has some"
-        )
+        raise ValueError(f"no rows to learn class {totals.argmin()} of {count} from; add a source that has some")
     balanced = weights * (totals.sum() / count / totals)[classes]
     learner = LogisticRegression(C=INVERSE_PENALTY, max_iter=500)
     learner.fit(_unit(x[:, columns]), classes, sample_weight=balanced)

@@ -38,9 +38,7 @@ def measure(corpus: Corpus) -> tuple[float, dict[str, Any]]:
     metrics: dict[str, Any] = {}
     for at, lang in enumerate(LANGUAGES):
         here = corpus.judged & (corpus.lang == at)
-        each = f1_score(
-            corpus.label[here], scores[here].argmax(axis=1), labels=range(len(LABELS)), average=None
-        )
+        each = f1_score(corpus.label[here], scores[here].argmax(axis=1), labels=range(len(LABELS)), average=None)
         metrics[lang] = {
             "rows": int(here.sum()),
             "macro_f1": round(float(each.mean()), 3),

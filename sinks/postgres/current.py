@@ -145,9 +145,7 @@ def _case(row: CaseRow, event: CaseOpened | CaseChanged | CaseClosed | CaseReope
         if event.replied_at is not None:
             row.answers += 1
             row.answered_privately = event.privately
-            row.answered_at = (
-                event.replied_at if row.answered_at is None else min(row.answered_at, event.replied_at)
-            )
+            row.answered_at = event.replied_at if row.answered_at is None else min(row.answered_at, event.replied_at)
         if event.change == "muted":
             row.muted_until = event.muted_until
     elif isinstance(event, CaseClosed):

@@ -56,20 +56,14 @@ def translated(error: psycopg2.Error, server: str, lost: bool) -> Unreachable | 
         if not lost and not isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError)):
             return SinkError(f"{server}: {type(error).__name__}; this is a fault of the sink")
         if _SETTINGS.search(first):
-            return SinkError(
-                f"{server} refuses the session: {first}; correct the PostgreSQL URI or the server"
-            )
+            return SinkError(f"{server} refuses the session: {first}; correct the PostgreSQL URI or the server")
         return Unreachable(f"{server} cannot be reached: {first}")
     said = f"SQLSTATE {code} {type(error).__name__}"
     if lost or code[:2] in _PASSING or code == _READ_ONLY:
         return Unreachable(f"{server} cannot write now: {said}")
     if code == "42501":
-        return SinkError(
-            f"{server}: this user may not use or create the tables ({said}); grant it, or use the owner"
-        )
-    subject = ", ".join(
-        filter(None, (error.diag.schema_name, error.diag.table_name, error.diag.constraint_name))
-    )
+        return SinkError(f"{server}: this user may not use or create the tables ({said}); grant it, or use the owner")
+    subject = ", ".join(filter(None, (error.diag.schema_name, error.diag.table_name, error.diag.constraint_name)))
     return SinkError(
         f"{server}: {said}{f' at {subject}' if subject else ''}; the tables are not those of the migrations"
     )

@@ -58,9 +58,7 @@ def migrate(uri: str, connection: Connection) -> None:
         finally:
             backend.connection.close()
     if left or not wanted:
-        raise SinkError(
-            f"migrations not applied: {', '.join(left) or 'none found'}; is the installation complete?"
-        )
+        raise SinkError(f"migrations not applied: {', '.join(left) or 'none found'}; is the installation complete?")
 
 
 @contextmanager

@@ -209,8 +209,6 @@ _ROWS: dict[type[Record], Callable[[Any], Rowed]] = {
         (Offered, Assigned, Returned, Overflowed, HoldingReplyDue, HoldingReplyCancelled, Escalated),
         _assignment,
     ),
-    **dict.fromkeys(
-        (SurgeOpened, SurgeUpdated, SurgeClosed, CrisisOpened, CrisisClosed, ChannelChanged), _surge_event
-    ),
+    **dict.fromkeys((SurgeOpened, SurgeUpdated, SurgeClosed, CrisisOpened, CrisisClosed, ChannelChanged), _surge_event),
     **dict.fromkeys((Tick, PolicyChanged, WriterExcused), _none),
 }

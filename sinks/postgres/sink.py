@@ -92,13 +92,9 @@ class PostgresSink:
             raise SinkError(
                 "the PostgreSQL URI cannot be read: postgresql://user@host:port/database is meant"
             ) from None
-        self._options: dict[str, Any] = {
-            name: value for name, value in _CONNECTION.items() if name not in parts
-        }
+        self._options: dict[str, Any] = {name: value for name, value in _CONNECTION.items() if name not in parts}
         host = parts.get("host") or parts.get("hostaddr") or "the local socket"
-        self._server = (
-            f"PostgreSQL at {host}:{parts.get('port') or 5432}, database {parts.get('dbname') or 'default'}"
-        )
+        self._server = f"PostgreSQL at {host}:{parts.get('port') or 5432}, database {parts.get('dbname') or 'default'}"
 
     def open(self) -> None:
         """Connect and migrate. Raises Unreachable, or SinkError for wrong settings or rights."""
@@ -279,9 +275,7 @@ def _folded(cursor: Cursor, how: Fold, events: list[Any], rows: Rows) -> list[st
     stored = {}
     columns = how.table.columns
     for values in cursor:
-        row = how.row(
-            **{n: v.encode() if k == "json" and v else v for (n, k), v in zip(columns, values, strict=True)}
-        )
+        row = how.row(**{n: v.encode() if k == "json" and v else v for (n, k), v in zip(columns, values, strict=True)})
         stored[tuple(values[: len(how.table.key)])] = row
     changed = fold(how, events, stored)
     return [rows.line(how.table, msgspec.structs.astuple(row)) for row in changed.values()]

@@ -59,9 +59,7 @@ class Table(msgspec.Struct, frozen=True):
                 f" on conflict ({key}) do nothing"
             )
         order = ", ".join(f'"{name}" desc' for name in self.newest)
-        changes = ", ".join(
-            f'"{name}" = excluded."{name}"' for name, _ in self.columns if name not in self.key
-        )
+        changes = ", ".join(f'"{name}" = excluded."{name}"' for name, _ in self.columns if name not in self.key)
         ours = ", ".join(f'{self.name}."{name}"' for name in self.newest)
         theirs = ", ".join(f'excluded."{name}"' for name in self.newest)
         return (
@@ -149,9 +147,7 @@ VOLUMES = Table(
     key=("brand", "minute", "partition"),
     newest=("offset",),
 )
-CONTACTS = Table(
-    "contacts", _columns("id uuid, brand text, source text, minute time, count int"), key=("id",)
-)
+CONTACTS = Table("contacts", _columns("id uuid, brand text, source text, minute time, count int"), key=("id",))
 CRISIS_DECLARATIONS = Table(
     "crisis_declarations",
     _columns("id uuid, brand text, change text, by text, reason text, at time"),

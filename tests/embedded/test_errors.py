@@ -18,9 +18,7 @@ def busy_port() -> Iterator[int]:
 
 
 def test_a_given_port_in_use_is_named(tmp_path: Path, busy_port: int) -> None:
-    with pytest.raises(
-        EmbeddedError, match=f"port {busy_port} of 127.0.0.1, which Kafka needs, is in use"
-    ) as caught:
+    with pytest.raises(EmbeddedError, match=f"port {busy_port} of 127.0.0.1, which Kafka needs, is in use") as caught:
         EmbeddedKafka(tmp_path, port=busy_port).start()
     assert caught.value.exit_code == 2
 
@@ -30,20 +28,14 @@ def test_a_remembered_port_in_use_is_named(
     tmp_path: Path, busy_port: int, server: type[EmbeddedKafka] | type[EmbeddedPostgres]
 ) -> None:
     remember(tmp_path / "server.json", {"port": busy_port})
-    with pytest.raises(
-        EmbeddedError, match=f"port {busy_port} of 127.0.0.1, which {server.name} needs"
-    ) as caught:
+    with pytest.raises(EmbeddedError, match=f"port {busy_port} of 127.0.0.1, which {server.name} needs") as caught:
         server(tmp_path).start()
     assert caught.value.exit_code == 2
 
 
-@pytest.mark.parametrize(
-    "start", [lambda path: Stack(path).start(), detach, lambda path: EmbeddedKafka(path).start()]
-)
+@pytest.mark.parametrize("start", [lambda path: Stack(path).start(), detach, lambda path: EmbeddedKafka(path).start()])
 def test_a_directory_that_cannot_be_written_is_named(a_file: Path, start: Callable[[Path], object]) -> None:
-    with pytest.raises(
-        EmbeddedError, match=f"cannot write to the directory {a_file}: .*; choose another"
-    ) as caught:
+    with pytest.raises(EmbeddedError, match=f"cannot write to the directory {a_file}: .*; choose another") as caught:
         start(a_file)
     assert caught.value.exit_code == 2
 

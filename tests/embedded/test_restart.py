@@ -23,9 +23,7 @@ def addresses(stack: Stack) -> Addresses:
 
 
 def test_a_running_stack_keeps_its_directory_to_itself(stack: Stack, addresses: Addresses) -> None:
-    with pytest.raises(
-        EmbeddedError, match=f"{stack.directory}/kafka is used by a Kafka that runs .pid"
-    ) as caught:
+    with pytest.raises(EmbeddedError, match=f"{stack.directory}/kafka is used by a Kafka that runs .pid") as caught:
         Stack(stack.directory).start()
     assert caught.value.exit_code == 2
     write(addresses, "a")  # and the refused stack took nothing down with it
@@ -58,9 +56,7 @@ def test_stop_and_start_keep_records_rows_and_addresses(stack: Stack, addresses:
     assert "b" in rows
 
 
-def test_kill_and_start_keep_what_was_acknowledged_and_the_addresses(
-    stack: Stack, addresses: Addresses
-) -> None:
+def test_kill_and_start_keep_what_was_acknowledged_and_the_addresses(stack: Stack, addresses: Addresses) -> None:
     write(addresses, "c")
     stack.kafka.kill()
     stack.postgres.kill()

@@ -71,11 +71,7 @@ class World:
 
     def close(self, brand: str, case: str, desk: str) -> None:
         given_ = self.decided(brand, f"{brand}-{case}")
-        self.say(
-            CaseClosed(
-                **given_, channel="twitter", author_id="u", desk=desk, why="resolved", label="complaint"
-            )
-        )
+        self.say(CaseClosed(**given_, channel="twitter", author_id="u", desk=desk, why="resolved", label="complaint"))
 
     def surge(self, brand: str, surge: str, change: str) -> None:
         fields: dict[str, Any] = {"mode": "observe", "started_at": self.now, **self.decided(brand, surge)}
@@ -174,11 +170,7 @@ def test_what_opens_is_resolved_once_all_is_calm(story: Story) -> None:
 def test_versions_count_from_one_without_gaps_and_ids_differ(story: Story) -> None:
     run = play(story)
     for identity, alerts in versions(run).items():
-        assert (
-            [alert.version for alert in alerts]
-            == [alert.seq for alert in alerts]
-            == list(range(1, len(alerts) + 1))
-        )
+        assert [alert.version for alert in alerts] == [alert.seq for alert in alerts] == list(range(1, len(alerts) + 1))
         for alert in alerts:
             assert alert.id == ids.make("alert", alert.starts_at, alert.version, identity)
             assert alert.starts_at <= alert.time

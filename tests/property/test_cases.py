@@ -40,10 +40,7 @@ def play(story: list[Any]) -> Run:
     for step in story:
         if isinstance(step, int):
             run.tick(run.time + step)
-        elif (
-            not isinstance(step, ClassifiedMention)
-            or run.time - read.setdefault(step.mention.id, run.time) < DAYS_3
-        ):
+        elif not isinstance(step, ClassifiedMention) or run.time - read.setdefault(step.mention.id, run.time) < DAYS_3:
             run.fact(step)
     return run
 
@@ -153,9 +150,7 @@ ORDERS = some.lists(
 def test_the_order_of_arrival_does_not_change_the_clocks(drawn: list[Any], data: some.DataObject) -> None:
     """Posts and replies of three hours, read in any order while time goes on: the same clocks."""
     facts = [
-        post(str(n), START + minute * MINUTE, label)
-        if kind == "post"
-        else reply(str(n), START + minute * MINUTE)
+        post(str(n), START + minute * MINUTE, label) if kind == "post" else reply(str(n), START + minute * MINUTE)
         for n, (kind, minute, label) in enumerate(drawn)
     ]
     in_order = sorted(facts, key=lambda f: f.created_at if hasattr(f, "created_at") else f.mention.created_at)

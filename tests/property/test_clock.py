@@ -38,8 +38,12 @@ def test_time_never_falls_and_never_passes_a_writer_who_counts(moves: list[tuple
 
 
 @settings(deadline=None)
-@given(st.lists(st.tuples(st.sampled_from(WRITERS), st.integers(0, 50)), max_size=30), st.randoms(use_true_random=False))
-def test_without_excuses_the_order_between_writers_does_not_matter(moves: list[tuple[tuple[str, int], int]], dice: object) -> None:
+@given(
+    st.lists(st.tuples(st.sampled_from(WRITERS), st.integers(0, 50)), max_size=30), st.randoms(use_true_random=False)
+)
+def test_without_excuses_the_order_between_writers_does_not_matter(
+    moves: list[tuple[tuple[str, int], int]], dice: object
+) -> None:
     """Partitions are interleaved as the network likes; the time reached is the same."""
     shuffled = list(moves)
     dice.shuffle(shuffled)  # type: ignore[attr-defined]

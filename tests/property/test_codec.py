@@ -20,7 +20,9 @@ from schemas.records import RECORDS, Record
 from tests.any_record import any_of_all, any_record
 
 IDS = [version.id.to_bytes(4, "big") for version in locked()]
-SLOWLY = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+SLOWLY = settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
 
 
 @cache
@@ -32,7 +34,9 @@ def reader(cls: type[Record]) -> DatumReader:
 @pytest.mark.parametrize("cls", RECORDS, ids=lambda cls: cls.__name__)
 @SLOWLY
 @given(data=st.data())
-def test_any_record_comes_back_from_its_bytes_and_avros_own_library_reads_the_same(cls: type[Record], data: Any) -> None:
+def test_any_record_comes_back_from_its_bytes_and_avros_own_library_reads_the_same(
+    cls: type[Record], data: Any
+) -> None:
     """Every class, every field."""
     record = data.draw(any_record(cls))
     value = codec.encode(record)
@@ -41,7 +45,10 @@ def test_any_record_comes_back_from_its_bytes_and_avros_own_library_reads_the_sa
 
 
 @settings(max_examples=300, deadline=None)
-@given(value=st.binary(max_size=200) | st.builds(lambda id, body: b"\0" + id + body, st.sampled_from(IDS), st.binary(max_size=200)))
+@given(
+    value=st.binary(max_size=200)
+    | st.builds(lambda id, body: b"\0" + id + body, st.sampled_from(IDS), st.binary(max_size=200))
+)
 def test_any_bytes_are_a_record_or_a_wire_error(value: bytes) -> None:
     """Nothing else is ever raised."""
     try:

@@ -30,9 +30,7 @@ STEPS = some.one_of(
         some.sampled_from(["came", "came", "renewed", "left"]),
         some.one_of(some.none(), some.integers(1, 240)),
     ),
-    some.tuples(
-        some.just("answer"), some.integers(0, 9), some.sampled_from(["accepted", "accepted", "declined"])
-    ),
+    some.tuples(some.just("answer"), some.integers(0, 9), some.sampled_from(["accepted", "accepted", "declined"])),
     some.tuples(some.just("tick"), some.one_of(some.integers(0, 6), some.integers(0, 60))),
 )
 STORIES = some.lists(STEPS, max_size=50)
@@ -66,9 +64,7 @@ class Story:
             case ("person", name, change, minutes):
                 capacity, languages = PEOPLE[name]
                 until = None if minutes is None else now + minutes * MINUTE
-                return self.run.fact(
-                    operator(name, now, change, until, capacity=capacity, languages=languages)
-                )
+                return self.run.fact(operator(name, now, change, until, capacity=capacity, languages=languages))
             case ("answer", n, said):
                 offers = [e for e in self.run.events if isinstance(e, Offered)]
                 return self.run.fact(answer(offers[-1 - n], said, now)) if n < len(offers) else []

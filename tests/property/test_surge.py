@@ -46,9 +46,7 @@ def histories(draw: st.DrawFn) -> list[Volume]:
                     if posts:
                         told = [(posts, 9)] if random.random() < 0.8 else [(posts // 2, 4), (posts, 9)]
                         at = START + minute * MINUTE
-                        volumes += [
-                            _volume(brand, at, partition, offset, n, random) for n, offset in told if n
-                        ]
+                        volumes += [_volume(brand, at, partition, offset, n, random) for n, offset in told if n]
     return volumes
 
 

@@ -85,9 +85,7 @@ class Database:
     def dump(self) -> dict[str, list[str]]:
         """Every table's rows as sorted JSON."""
         return {
-            name: sorted(
-                str(row["line"]) for row in self.rows(f"select to_jsonb(t)::text as line from {name} t")
-            )
+            name: sorted(str(row["line"]) for row in self.rows(f"select to_jsonb(t)::text as line from {name} t"))
             for name in self.tables()
         }
 

@@ -195,9 +195,7 @@ def surge_story() -> list[Record]:
         SurgeOpened(**decided(SURGE, 1), **_BRAND, evidence=evidence(4.0)),
         SurgeUpdated(**decided(SURGE, 2), **_BRAND, evidence=evidence(6.0)),
         SurgeUpdated(**decided(SURGE, 3), **_BRAND, evidence=evidence(5.0)),
-        SurgeClosed(
-            **decided(SURGE, 4), **_BRAND, ended_at=T0 + 90 * MINUTE, why="over", peak=6.5, excess=321.0
-        ),
+        SurgeClosed(**decided(SURGE, 4), **_BRAND, ended_at=T0 + 90 * MINUTE, why="over", peak=6.5, excess=321.0),
     ]
 
 

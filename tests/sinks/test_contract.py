@@ -54,10 +54,7 @@ class OverPostgres:
         return sorted(str(row["id"]) for row in self._database.rows("select id from alert_events"))
 
     def newest(self) -> dict[str, int]:
-        return {
-            row["identity"]: row["version"]
-            for row in self._database.rows("select identity, version from alerts")
-        }
+        return {row["identity"]: row["version"] for row in self._database.rows("select identity, version from alerts")}
 
     def bad(self) -> Alert:
         return alert(1, "surge:andina:bad", id="no UUID")
@@ -112,9 +109,7 @@ def harness(request: pytest.FixtureRequest) -> Iterator[Harness]:
 def batch() -> list[Item]:
     """Two alerts in three versions each, in two partitions."""
     one = items([alert(1), alert(2), alert(3)], "alerts", 0)
-    two = items(
-        [alert(1, "surge:norte:1"), alert(2, "surge:norte:1"), alert(3, "surge:norte:1")], "alerts", 1
-    )
+    two = items([alert(1, "surge:norte:1"), alert(2, "surge:norte:1"), alert(3, "surge:norte:1")], "alerts", 1)
     return [one[0], two[0], one[1], one[2], two[1], two[2]]
 
 

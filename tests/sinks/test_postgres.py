@@ -82,9 +82,7 @@ def locked(database: Database, sql: str) -> Iterator[None]:
 WAITING = "select pid from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
 
 
-def test_a_connection_cut_in_the_middle_leaves_neither_rows_nor_offsets(
-    sink: PostgresSink, database: Database
-) -> None:
+def test_a_connection_cut_in_the_middle_leaves_neither_rows_nor_offsets(sink: PostgresSink, database: Database) -> None:
     """Between COPY and commit; given again, the batch is written whole."""
     sink.write(items([classified(1)]))
     batch = items([classified(2), *case_story(), classified(3)], first=1)
@@ -147,9 +145,7 @@ def test_only_the_refused_rows_are_missing(sink: PostgresSink, database: Databas
     assert mentions(database) == [f"u{n}" for n in range(7) if n not in bad]
     assert offsets(database) == {("classified", 0): 7}
     rows = database.rows('select topic, "offset" as at, error from dead_letters order by at')
-    assert [tuple(row.values()) for row in rows] == [
-        ("classified", n, "InvalidTextRepresentation") for n in bad
-    ]
+    assert [tuple(row.values()) for row in rows] == [("classified", n, "InvalidTextRepresentation") for n in bad]
 
 
 @pytest.mark.parametrize(
@@ -169,9 +165,7 @@ def test_a_refusal_says_what_is_wrong_without_quoting(
     sink: PostgresSink, database: Database, changes: dict[str, Any], error: str, named: str
 ) -> None:
     """SQLSTATE, table, column and constraint; never a value."""
-    [refused] = sink.write(
-        items([classified(1), classified(2, **{"text": SECRET_TEXT, **changes}), classified(3)])
-    )
+    [refused] = sink.write(items([classified(1), classified(2, **{"text": SECRET_TEXT, **changes}), classified(3)]))
     assert refused.error == error
     assert named in refused.message
     assert "ClassifiedMention" in refused.message
@@ -182,17 +176,13 @@ def test_a_refusal_says_what_is_wrong_without_quoting(
 
 def test_a_violated_constraint_is_named(sink: PostgresSink, database: Database) -> None:
     """Two events that claim the same place in a case's history: the first stays."""
-    [refused] = sink.write(
-        items([opened(1), opened(1, id="00000000-0000-5000-8000-000000000000"), closed(2)])
-    )
+    [refused] = sink.write(items([opened(1), opened(1, id="00000000-0000-5000-8000-000000000000"), closed(2)]))
     assert refused.error == "UniqueViolation"
     assert "case_events_case_id_seq_key" in refused.message
     assert database.row("select state from cases")["state"] == "CLOSED"
 
 
-def test_the_events_of_a_case_stay_in_order_around_a_refused_row(
-    sink: PostgresSink, database: Database
-) -> None:
+def test_the_events_of_a_case_stay_in_order_around_a_refused_row(sink: PostgresSink, database: Database) -> None:
     """Halving writes the halves one after the other, so the fold sees what it would have seen."""
     story: list[Record] = case_story()
     story.insert(4, classified(9, id="no UUID"))
@@ -265,9 +255,7 @@ def test_a_replay_from_the_beginning_gives_identical_tables(sink: PostgresSink, 
         assert database.dump() == whole
 
 
-def test_a_batch_that_begins_before_the_offset_is_taken_from_there(
-    sink: PostgresSink, database: Database
-) -> None:
+def test_a_batch_that_begins_before_the_offset_is_taken_from_there(sink: PostgresSink, database: Database) -> None:
     """The stored offset decides, not the batch's bounds."""
     log = items([classified(n) for n in range(6)])
     sink.write(log[:4])
@@ -278,9 +266,7 @@ def test_a_batch_that_begins_before_the_offset_is_taken_from_there(
     assert offsets(database) == {("classified", 0): 6}
 
 
-def test_owners_of_different_partitions_do_not_wait_for_each_other(
-    sink: PostgresSink, database: Database
-) -> None:
+def test_owners_of_different_partitions_do_not_wait_for_each_other(sink: PostgresSink, database: Database) -> None:
     """Only the offsets of a batch's own partitions are locked, and each owner moves his own."""
     sink.write([*items([classified(1)], partition=0), *items([classified(2)], partition=1)])
     with locked(database, "select next from sink_offsets where partition = 1 for update"):
@@ -396,9 +382,7 @@ def test_workers_that_start_at_once_migrate_once(bare: Database) -> None:
     for worker in workers:
         worker.join(30)
         assert worker.exitcode == 0
-    applied = bare.rows(
-        "select migration_id from _yoyo_log where operation = 'apply' order by created_at_utc"
-    )
+    applied = bare.rows("select migration_id from _yoyo_log where operation = 'apply' order by created_at_utc")
     expected = sorted(path.stem for path in MIGRATIONS.glob("0*.sql"))
     assert [row["migration_id"] for row in applied if row["migration_id"] != "post-apply"] == expected
 

@@ -125,9 +125,7 @@ BRAND: dict[str, Any] = {"brand": "andina", "mode": "live"}
 CRISES: list[Decided] = [
     CrisisOpened(**decided("crisis-1", 1), **BRAND, by="rule", surge=SURGE, dry_run=False),
     CrisisClosed(**decided("crisis-1", 2), **BRAND, by="rule"),
-    ChannelChanged(
-        **decided("channel-1", 1), **BRAND, channel="twitter", change="silent", expected=20.5, since=T0
-    ),
+    ChannelChanged(**decided("channel-1", 1), **BRAND, channel="twitter", change="silent", expected=20.5, since=T0),
 ]
 REPLY = Reply(
     id=ids.reply("andina", "twitter", "r1"),
@@ -152,9 +150,7 @@ ACTION = Action(
     note="enough",
 )
 CONTACTS = ContactCount(id=ids.make("contacts", "x"), brand="andina", source="calls", minute=T0, count=12)
-DECLARED = CrisisDeclared(
-    id=ids.make("crisis", "x"), brand="andina", change="open", by="ana", reason="fire", at=T0
-)
+DECLARED = CrisisDeclared(id=ids.make("crisis", "x"), brand="andina", change="open", by="ana", reason="fire", at=T0)
 
 
 def volume(offset: int, count: int) -> Volume:
@@ -328,9 +324,7 @@ def test_a_later_volume_replaces_an_earlier(
             {"channel": "twitter", "kind": "post", "label": "complaint", "count": 9},
             {"channel": "web", "kind": "review", "label": "praise", "count": 1},
         ],
-        conversations=[
-            {"root": "100", "channel": "twitter", "posts": 2, "complaints": 1, "root_author": None}
-        ],
+        conversations=[{"root": "100", "channel": "twitter", "posts": 2, "complaints": 1, "root_author": None}],
     )
 
 
@@ -338,9 +332,7 @@ def test_what_people_and_tools_tell_of_a_brand_lands(sink: PostgresSink, databas
     """Contacts counted outside and crises declared, from topic volumes."""
     sink.write(items([CONTACTS, DECLARED], "volumes"))
     held(database.row("select * from contacts"), id=CONTACTS.id, source="calls", minute=at(T0), count=12)
-    held(
-        database.row("select * from crisis_declarations"), id=DECLARED.id, change="open", by="ana", at=at(T0)
-    )
+    held(database.row("select * from crisis_declarations"), id=DECLARED.id, change="open", by="ana", at=at(T0))
 
 
 def test_every_event_of_a_case_is_kept(sink: PostgresSink, database: Database) -> None:
@@ -525,9 +517,7 @@ def test_every_event_of_a_desk_lands(sink: PostgresSink, database: Database, rec
 
 
 @pytest.mark.parametrize("size", [1, 100])
-def test_a_surge_is_kept_as_it_stands_and_as_it_went(
-    sink: PostgresSink, database: Database, size: int
-) -> None:
+def test_a_surge_is_kept_as_it_stands_and_as_it_went(sink: PostgresSink, database: Database, size: int) -> None:
     """The row keeps the last evidence and the largest ratio; the end brings its own peak."""
     story = items(surge_story(), "surges")
     for n in range(0, 3, size):
@@ -550,9 +540,7 @@ def test_a_surge_is_kept_as_it_stands_and_as_it_went(
     assert len(database.rows("select from surge_events")) == 4
 
 
-def test_crises_and_silent_channels_land_among_the_surges_events(
-    sink: PostgresSink, database: Database
-) -> None:
+def test_crises_and_silent_channels_land_among_the_surges_events(sink: PostgresSink, database: Database) -> None:
     """They are events of their own aggregates and no surges."""
     assert sink.write(items(CRISES, "surges")) == []
     rows = database.rows("select type, surge_id, detail from surge_events order by surge_id desc, seq")

@@ -126,9 +126,7 @@ def test_a_redirect_is_not_followed(sink: WebhookSink, receiver: Receiver) -> No
     assert receiver.received == 0
 
 
-@pytest.mark.parametrize(
-    ("value", "after"), [("7", 7.0), ("0", 0.0), ("999999", 3600.0), ("soon", None), ("", None)]
-)
+@pytest.mark.parametrize(("value", "after"), [("7", 7.0), ("0", 0.0), ("999999", 3600.0), ("soon", None), ("", None)])
 def test_retry_after_in_seconds_is_handed_on(
     sink: WebhookSink, receiver: Receiver, value: str, after: float | None
 ) -> None:
@@ -163,9 +161,7 @@ def test_a_refusal_before_an_outage_is_handed_back_after_it(sink: WebhookSink, r
     assert versions(receiver) == [2, 3]
 
 
-def test_a_batch_that_went_through_is_sent_again_when_given_again(
-    sink: WebhookSink, receiver: Receiver
-) -> None:
+def test_a_batch_that_went_through_is_sent_again_when_given_again(sink: WebhookSink, receiver: Receiver) -> None:
     """Only an unfinished batch is remembered: memory is bounded, and a wanted repetition is not lost."""
     sink.write(THREE)
     sink.write(THREE)

@@ -48,7 +48,7 @@ def check_counted(world: World, sent: Counter[str]) -> None:
     for event in world.records("cases", CaseChanged):
         seqs[event.author_id].append(event.seq)
     assert {author: list(range(1, n + 1)) for author, n in sent.items()} == seqs
-    unpack = codec.state_codec(Count)[1]  # type: ignore[type-var]
+    unpack = codec.state_codec(Count)[1]
     state = {key.decode().rpartition("|")[2]: unpack(value) for key, value in world.state("counts").items()}
     assert {author: Count(n, n) for author, n in sent.items()} == state
 

@@ -134,7 +134,9 @@ def send_all(world: World, topic: str, bad: list[Bad]) -> None:
     for n, case in enumerate(bad):
         good: Record = mention(AUTHOR, 100 + n)
         world.send(topic, good if topic == "mentions" else classified(mention(AUTHOR, 100 + n)))
-        world.raw(topic, case.partition, headers=[("case", case.name.encode()), ("traceparent", b"t" * 5_000)], **case.sent)
+        world.raw(
+            topic, case.partition, headers=[("case", case.name.encode()), ("traceparent", b"t" * 5_000)], **case.sent
+        )
 
 
 def dead_letters(world: World, topic: str, count: int) -> dict[str, Row]:
@@ -184,7 +186,11 @@ def check_dead_letter(outcome: Outcome, topic: str, case: Bad) -> None:
     row = outcome.dead[case.name]
     assert (row.key, row.value, row.partition) == (case.sent["key"], case.sent["value"], case.partition)
     assert row.headers["traceparent"] == b"t" * 5_000
-    told = {name.removeprefix("__connect.errors."): value.decode() for name, value in row.headers.items() if name.startswith("__")}
+    told = {
+        name.removeprefix("__connect.errors."): value.decode()
+        for name, value in row.headers.items()
+        if name.startswith("__")
+    }
     source = next(r for r in outcome.world.rows(topic) if r.headers.get("case") == case.name.encode())
     assert (told["topic"], told["partition"], told["offset"]) == (topic, str(source.partition), str(source.offset))
     assert (told["stage"], told["exception.class.name"]) == (case.stage, case.error)
@@ -213,7 +219,9 @@ def test_every_bad_record_is_set_aside_once(classify: Outcome, counts: Outcome) 
 def test_the_good_records_between_bad_ones_come_through_in_order(classify: Outcome) -> None:
     """The partition goes on, and the other one too."""
     found = [m.mention for m in classify.world.records("classified", ClassifiedMention)]
-    assert [m.native_id for m in found if 100 <= number(m) < 200] == [f"{AUTHOR}-{100 + n}" for n in range(len(TO_CLASSIFY))]
+    assert [m.native_id for m in found if 100 <= number(m) < 200] == [
+        f"{AUTHOR}-{100 + n}" for n in range(len(TO_CLASSIFY))
+    ]
     assert [m.native_id for m in found if m.author_id == ELSEWHERE] == [f"{ELSEWHERE}-31"]
 
 
@@ -247,7 +255,7 @@ def test_a_step_that_raises_leaves_nothing_behind(counts: Outcome) -> None:
     """Neither events nor state: the next post takes the next number."""
     events = counts.world.records("cases", CaseChanged)
     assert [e.seq for e in events if e.author_id == AUTHOR] == list(range(1, len(TO_COUNTS) + 3))
-    kept = codec.state_codec(Count)[1](counts.world.state("counts")[KEY])  # type: ignore[type-var]
+    kept = codec.state_codec(Count)[1](counts.world.state("counts")[KEY])
     assert kept == Count(len(TO_COUNTS) + 2, len(TO_COUNTS) + 2)
 
 
@@ -296,4 +304,3 @@ def test_a_reply_with_an_absurd_time_before_any_tick_stops_nothing(world: World)
 def number(post: Mention) -> int:
     """The post's number within its author's."""
     return int(post.native_id.rpartition("-")[2])
-

@@ -97,7 +97,10 @@ def test_a_poll_becomes_one_message_for_a_partition_and_500_records_with_the_gen
         return [message async for _, message in consumer.getmany(1.0)]
 
     messages = asyncio.run(polled())
-    assert [(len(m.value), m.offset, m.generation_id) for m in messages] == [(BATCH_MAX, BATCH_MAX - 1, 7), (3, BATCH_MAX + 2, 7)]
+    assert [(len(m.value), m.offset, m.generation_id) for m in messages] == [
+        (BATCH_MAX, BATCH_MAX - 1, 7),
+        (3, BATCH_MAX + 2, 7),
+    ]
 
 
 def test_a_stream_drops_a_message_of_another_generation() -> None:
@@ -122,7 +125,9 @@ def test_a_stream_drops_a_message_of_another_generation() -> None:
 
 
 @pytest.mark.parametrize(("recovery", "patient"), [(Recovery, False), (PatientRecovery, True)])
-def test_our_recovery_waits_as_long_as_it_takes_where_fausts_own_gives_up(recovery: type[Recovery], patient: bool) -> None:
+def test_our_recovery_waits_as_long_as_it_takes_where_fausts_own_gives_up(
+    recovery: type[Recovery], patient: bool
+) -> None:
     """Upstream takes a step's timeout for its own end, and never recovers again."""
 
     async def waited() -> bool:
@@ -174,10 +179,14 @@ def test_a_groups_offsets_are_those_of_sealed_checkpoints_and_say_the_time(world
     world.send("mentions", mention(author_on(0, 2), 1))
     world.flush()
     world.await_records("classified", ClassifiedMention, 1)
-    world.until(lambda: world.offsets("classify") == {0: (4, str(NOON)), 1: (3, str(NOON))}, 15, "the hints of all that is done")
+    world.until(
+        lambda: world.offsets("classify") == {0: (4, str(NOON)), 1: (3, str(NOON))}, 15, "the hints of all that is done"
+    )
 
 
-def test_an_agent_that_crashes_takes_the_whole_worker_down(kafka: str, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_agent_that_crashes_takes_the_whole_worker_down(
+    kafka: str, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Not the agent alone, restarted by a supervisor while the group believes that all is well."""
 
     def listen(self: DecidingWorker, name: str) -> None:

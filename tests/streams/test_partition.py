@@ -55,7 +55,9 @@ def run(world: World, scenario: Callable[[Owner, Owner], Awaitable[None]]) -> li
         await one.partition.own()
         await one.worker.policies.ensure(1, digest(toy.POLICY))
         changed = PolicyChanged(version=1, hash=digest(toy.POLICY), applied_at=NOON)
-        await one.partition.take([SimpleNamespace(offset=0, key=None, value=codec.encode(changed), timestamp=0, headers=())])
+        await one.partition.take(
+            [SimpleNamespace(offset=0, key=None, value=codec.encode(changed), timestamp=0, headers=())]
+        )
         try:
             await asyncio.wait_for(scenario(one, two), 30)
         finally:

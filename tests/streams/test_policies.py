@@ -69,7 +69,11 @@ def test_a_worker_that_lacks_the_text_is_not_ready_until_it_comes(world: World) 
         world.send("mentions", changed(2, SECOND), n)
     world.send("mentions", mention(HERE, 1))
     world.flush()
-    world.until(lambda: ready(port)[0] == 503 and "waiting for the text of policy 2" in ready(port)[1], 15, "a worker that waits")
+    world.until(
+        lambda: ready(port)[0] == 503 and "waiting for the text of policy 2" in ready(port)[1],
+        15,
+        "a worker that waits",
+    )
     second = world.start("classify")
     world.await_owned([first, second], each=1)
     publish(world, 2, SECOND)

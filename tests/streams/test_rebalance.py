@@ -68,7 +68,9 @@ def test_classify_started_again_knows_the_posts_and_the_open_minute_of_before(wo
     world.tick(NOON + MINUTE)
     world.flush()
     world.await_records("classified", Tick, 3 * world.partitions)
-    assert [m.mention.native_id for m in world.records("classified", ClassifiedMention)] == [f"{author}-{n}" for n in (1, 2, 3, 4)]
+    assert [m.mention.native_id for m in world.records("classified", ClassifiedMention)] == [
+        f"{author}-{n}" for n in (1, 2, 3, 4)
+    ]
     volumes = world.await_records("volumes", Volume, 2)
     assert [(v.minute, sorted((c.label, c.count) for c in v.counts)) for v in volumes] == [
         (NOON - MINUTE, [("complaint", 1)]),

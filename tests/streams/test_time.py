@@ -49,10 +49,12 @@ def flow(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World
 def test_a_tick_reaches_every_partition_of_every_hop_with_its_writers_name(flow: World) -> None:
     """In place from mentions to classified, from everywhere to everywhere after that."""
     for topic, role in (("volumes", "classify"), ("signals", "counts")):
-        last = [row for row in flow.rows(topic) if isinstance(row.record, Tick) and row.record.time >= NOON + 30 * MINUTE]
-        assert {(row.partition, row.record.role, row.record.partition) for row in last if isinstance(row.record, Tick)} == {
-            (n, role, writer) for n in range(2) for writer in range(2)
-        }
+        last = [
+            row for row in flow.rows(topic) if isinstance(row.record, Tick) and row.record.time >= NOON + 30 * MINUTE
+        ]
+        assert {
+            (row.partition, row.record.role, row.record.partition) for row in last if isinstance(row.record, Tick)
+        } == {(n, role, writer) for n in range(2) for writer in range(2)}
     placed = {(row.partition, row.record.partition) for row in flow.rows("classified") if isinstance(row.record, Tick)}
     assert placed == {(0, 0), (1, 1)}
 
@@ -63,7 +65,9 @@ def test_timers_fire_in_order_each_at_its_own_time_through_a_jump(flow: World) -
     assert [e.time for e in fired] == [NOON + 2 * MINUTE, NOON + 2 * MINUTE, NOON + TEN_MINUTES + 1]
     assert len({e.id for e in fired}) == 3
     alerts = flow.records("alerts", Alert)
-    assert {(a.aggregate.rpartition("|")[2], a.time) for a in alerts if a.aggregate.endswith("|" + HERE)} == {(HERE, NOON + TEN_MINUTES)}
+    assert {(a.aggregate.rpartition("|")[2], a.time) for a in alerts if a.aggregate.endswith("|" + HERE)} == {
+        (HERE, NOON + TEN_MINUTES)
+    }
 
 
 def test_the_volumes_of_a_minute_stand_before_the_tick_that_ends_it(flow: World) -> None:
@@ -89,9 +93,11 @@ def test_time_is_the_least_of_the_writers_and_never_falls(flow: World) -> None:
     flow.flush()
     await_times(flow, "counts", [NOON + 60 * MINUTE, NOON + 30 * MINUTE])
     ends = {row.partition: row.offset for row in flow.rows("signals")}
-    assert {row.record.time for row in flow.rows("signals") if row.offset == ends[row.partition] and isinstance(row.record, Tick)} == {
-        NOON + 60 * MINUTE
-    }
+    assert {
+        row.record.time
+        for row in flow.rows("signals")
+        if row.offset == ends[row.partition] and isinstance(row.record, Tick)
+    } == {NOON + 60 * MINUTE}
     flow.until(lambda: all(flow.offsets("tally")[n][0] > ends[n] for n in ends), 20, "tally at the end of its inbox")
     assert times(flow, "tally") == [NOON + 30 * MINUTE] * 2
     flow.tick(NOON + 60 * MINUTE, only=1)
@@ -101,20 +107,26 @@ def test_time_is_the_least_of_the_writers_and_never_falls(flow: World) -> None:
     assert all(a < b for a, b in pairwise(mine))
 
 
-def test_on_the_wall_clock_classify_ticks_and_the_brokers_stamp_is_the_time(kafka: str, prefix: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_on_the_wall_clock_classify_ticks_and_the_brokers_stamp_is_the_time(
+    kafka: str, prefix: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """Nobody else has to; what the writer's own clock said does not count."""
     with World(kafka, prefix, tmp_path_factory.mktemp("wall"), clock="wall") as world:
         world.started("classify", tick_s=0.2)
         world.tick(NOON * 2)
         world.flush()
         world.await_records("classified", Tick, 8)
-        stamps = {(r.partition, r.timestamp) for r in world.rows("mentions") if isinstance(r.record, Tick) and r.record.time}
+        stamps = {
+            (r.partition, r.timestamp) for r in world.rows("mentions") if isinstance(r.record, Tick) and r.record.time
+        }
         told = {(r.partition, r.record.time) for r in world.rows("classified") if isinstance(r.record, Tick)}
         assert told <= stamps
-        assert all(NOON * 2 > time for _, time in told)
+        assert max(time for _, time in told) < NOON * 2
 
 
-def test_a_silent_writer_is_excused_and_comes_back_with_its_next_tick(kafka: str, prefix: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_silent_writer_is_excused_and_comes_back_with_its_next_tick(
+    kafka: str, prefix: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """On the wall clock, at the end of the inbox: time goes on without it, and waits for it again once it speaks."""
     with World(kafka, prefix, tmp_path_factory.mktemp("wall"), clock="wall") as world:
         world.started("tally", silence_s=3.0)

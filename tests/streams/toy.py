@@ -9,11 +9,11 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import msgspec
 
-from agents.classify.model import Classification
+from agents.classify.model import Classification, Model
 from agents.classify.stage import ClassifyStage
 from agents.decider import At, Due, State
 from agents.policy import Policy
@@ -58,8 +58,14 @@ class StubModel:
         if any("classifier raises" in text for text in texts):
             raise RuntimeError("classifier raises: the words of a post")
         return [
-            Classification("complaint" if "awful" in text else "question", 0.9, (0.9, 0.1, 0.0, 0.0), "en") for text in texts
+            Classification("complaint" if "awful" in text else "question", 0.9, (0.9, 0.1, 0.0, 0.0), "en")
+            for text in texts
         ]
+
+
+def stub(hash: str) -> Model:
+    """What stands in for any artefact."""
+    return cast(Model, StubModel(hash))
 
 
 class Count(msgspec.Struct, frozen=True):
@@ -183,7 +189,12 @@ PIPELINE = Pipeline(
         Topic("policy", (), key="version", kept=None, public=False, partitions=1),
     ),
     roles=(
-        Role("classify", Batch(lambda n: ClassifyStage(n, StubModel), outbox="classified"), ("mentions",), ("classified", "volumes")),  # type: ignore[arg-type]
+        Role(
+            "classify",
+            Batch(lambda n: ClassifyStage(n, stub), outbox="classified"),
+            ("mentions",),
+            ("classified", "volumes"),
+        ),
         Role("counts", Fold(Counter), ("classified",), ("cases", "signals", "alerts")),
         Role("tally", Fold(Tally), ("signals",), ("alerts",)),
     ),

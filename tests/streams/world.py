@@ -170,7 +170,9 @@ class World:
         self._readers: dict[str, tuple[KafkaConsumer, list[Row]]] = {}
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         for worker in self.workers:
             if worker.alive():
                 worker.kill()
@@ -184,7 +186,7 @@ class World:
         """A worker of this role."""
         log = self.folder / f"{self.prefix}{role}.{len(self.workers)}.log"
         settings = {"partitions": self.partitions, "session_s": 2.0, "heartbeat_s": 0.5, **given}
-        process = _PROCESSES.Process(  # type: ignore[attr-defined]
+        process = _PROCESSES.Process(
             target=_child, args=(str(log), environment or {}, role, self.kafka, self.prefix, settings), daemon=True
         )
         process.start()
@@ -262,9 +264,7 @@ class World:
         ends = consumer.end_offsets(list(consumer.assignment()))
         while any(consumer.position(tp) < end for tp, end in ends.items()):
             for found in consumer.poll(timeout_ms=100, max_records=10_000).values():
-                rows += [
-                    Row(topic, r.partition, r.offset, r.key, r.value, dict(r.headers), r.timestamp) for r in found
-                ]
+                rows += [Row(topic, r.partition, r.offset, r.key, r.value, dict(r.headers), r.timestamp) for r in found]
         return rows
 
     def records(self, topic: str, kind: type[Record] = Record) -> list[Any]:
@@ -278,7 +278,9 @@ class World:
 
     def state(self, role: str) -> dict[bytes, bytes]:
         """The newest value by key of a role's changelog, deleted ones left out."""
-        newest = {row.key: row.value for row in self.rows(f"{role}.changelog") if not (row.key or b"").startswith(b"\0")}
+        newest = {
+            row.key: row.value for row in self.rows(f"{role}.changelog") if not (row.key or b"").startswith(b"\0")
+        }
         return {key: value for key, value in newest.items() if key is not None and value is not None}
 
     def uncommitted(self, topic: str) -> int:

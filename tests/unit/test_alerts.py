@@ -69,9 +69,7 @@ def closed(surge: str = "s1", seq: int = 2, time: int = START) -> SurgeClosed:
     return SurgeClosed(**decided(surge, seq, time), mode="live", **fields)
 
 
-def clock(
-    case: str, change: ClockChange = "breached", seq: int = 2, time: int = START, **fields: Any
-) -> ClockChanged:
+def clock(case: str, change: ClockChange = "breached", seq: int = 2, time: int = START, **fields: Any) -> ClockChanged:
     given: dict[str, Any] = {
         "channel": "twitter", "author_id": "u", "desk": "care", "metric": "first_response", "cycle": 1,
         "label": "complaint", "started_at": START - HOUR, "due_at": START, "target": HOUR,
@@ -111,9 +109,7 @@ def test_an_alert_says_what_happened_in_one_line_and_links_its_runbook() -> None
     run = begin()
     (alert,) = run.fact(opened())
     assert isinstance(alert, Alert)
-    assert alert.summary == (
-        "andina: 212 posts in 30 min where 31.4 are usual, 6.8 times, 62% about one post"
-    )
+    assert alert.summary == ("andina: 212 posts in 30 min where 31.4 are usual, 6.8 times, 62% about one post")
     assert alert.links == {"runbook": "docs/runbooks/surge.md"}
     assert alert.evidence["labels"] == "complaint 200, other 12"
     assert alert.evidence["root"] == "77"

@@ -292,9 +292,7 @@ def test_a_reply_answers_what_came_before_it_and_the_rest_goes_on_with_the_next_
         "work answered",
         "work queued",
     ]
-    assert clock(events, "met").due_at == at("16:03"), (
-        "the later complaint no longer tightens the first clock"
-    )
+    assert clock(events, "met").due_at == at("16:03"), "the later complaint no longer tightens the first clock"
     started = clock(events, "started")
     assert (started.started_at, started.due_at) == (at("14:30"), at("15:30"))
     answered = next(e for e in events if isinstance(e, CaseChanged))

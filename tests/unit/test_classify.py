@@ -76,9 +76,7 @@ def resealed(directory: Path, **changed: object) -> Path:
 
 
 @pytest.mark.parametrize(("lang", "label", "text"), OBVIOUS)
-def test_an_obvious_post_gets_its_label_with_or_without_a_language_tag(
-    lang: str, label: str, text: str
-) -> None:
+def test_an_obvious_post_gets_its_label_with_or_without_a_language_tag(lang: str, label: str, text: str) -> None:
     for tag in (lang, ""):
         answer = one(text, tag)
         assert (answer.label, answer.lang) == (label, lang)
@@ -120,9 +118,7 @@ def test_no_texts_give_no_answers_and_a_missing_tag_is_an_error() -> None:
 
 @given(st.lists(any_post, max_size=20), st.randoms(use_true_random=False))
 @settings(deadline=None)
-def test_a_post_gets_the_same_answer_in_any_batch_and_order(
-    posts: list[tuple[str, str]], random: Random
-) -> None:
+def test_a_post_gets_the_same_answer_in_any_batch_and_order(posts: list[tuple[str, str]], random: Random) -> None:
     alone = [one(*post) for post in posts]
     order = list(range(len(posts)))
     random.shuffle(order)
@@ -185,9 +181,7 @@ def test_a_damaged_byte_gives_a_model_error_that_names_the_file_or_changes_no_an
         assert answers == MODEL.classify(texts, [""] * len(texts))
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"no archive", NEWEST.read_bytes()[:-1000], NEWEST.read_bytes()[:1000]]
-)
+@pytest.mark.parametrize("content", [b"", b"no archive", NEWEST.read_bytes()[:-1000], NEWEST.read_bytes()[:1000]])
 def test_a_file_that_is_no_whole_artefact_is_named(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "broken.npz"
     path.write_bytes(content)

@@ -45,7 +45,9 @@ OLD_BYTES: dict[str, dict[str, Any]] = json.loads(FIXTURES.read_text())
         (GOOD[:5] + b"\xfe\xff\xff\xff\x0f" + GOOD[5:], "Mention: truncated"),
     ],
 )
-def test_bytes_that_are_no_record_are_refused_with_the_reason_and_without_their_words(value: bytes | None, why: str) -> None:
+def test_bytes_that_are_no_record_are_refused_with_the_reason_and_without_their_words(
+    value: bytes | None, why: str
+) -> None:
     """One line for the dead letter's header."""
     with pytest.raises(WireError) as caught:
         codec.decode(value)
@@ -58,7 +60,11 @@ def test_a_lone_surrogate_becomes_the_replacement_character_wherever_it_stands(h
     """In texts, in lists and in the names of a map alike; other characters are left alone."""
     assert codec.decode(GOOD.replace(b"sec", half)) == mention("u1", 1, "a \ufffdret of the customer's")
     alert = example(Alert)
-    value = codec.encode(alert).replace("evidence ñ".encode(), b"evidence" + half).replace(b"\x10evidence\x16", b"\x10" + half + b"dence\x16")
+    value = (
+        codec.encode(alert)
+        .replace("evidence ñ".encode(), b"evidence" + half)
+        .replace(b"\x10evidence\x16", b"\x10" + half + b"dence\x16")
+    )
     decoded = codec.decode(value)
     assert decoded.evidence == {"\ufffddence": "evidence\ufffd"}  # type: ignore[attr-defined]
     assert codec.decode(codec.encode(decoded)) == decoded
@@ -121,7 +127,9 @@ def as_newer(newer: dict[str, Any], post: Mention, **more: Any) -> bytes:
     return out.getvalue()
 
 
-def test_a_newer_version_is_compatible_and_a_lock_file_ahead_of_the_classes_changes_nothing_that_is_written(newer: dict[str, Any]) -> None:
+def test_a_newer_version_is_compatible_and_a_lock_file_ahead_of_the_classes_changes_nothing_that_is_written(
+    newer: dict[str, Any],
+) -> None:
     """The lock file goes out first; only the release that has the classes writes the new version."""
     old = next(v for v in avro.locked() if v.record == "Mention")
     assert avro.unreadable(newer["schema"], old.schema()) == [] == avro.unreadable(old.schema(), newer["schema"])
@@ -135,11 +143,13 @@ def test_a_newer_mention_is_read_by_resolution_and_an_unknown_kind_by_its_defaul
     assert codec.decode(as_newer(newer, post, kind="story")) == post
 
 
-def test_old_classify_gives_a_newer_mention_its_right_label_and_its_own_readers_see_it_whole(newer: dict[str, Any]) -> None:
+def test_old_classify_gives_a_newer_mention_its_right_label_and_its_own_readers_see_it_whole(
+    newer: dict[str, Any],
+) -> None:
     """The newer bytes must not be spliced into an older ClassifiedMention."""
     post = mention("u1", 1, "awful", url="https://example.org/1")
     role = toy.PIPELINE.role("classify")
-    stage = ClassifyStage(0, toy.StubModel)  # type: ignore[arg-type]
+    stage = ClassifyStage(0, toy.stub)
     core = BatchCore(toy.PIPELINE, role, 0, lambda _: 2, lambda *_: parse(toy.POLICY, 1), stage)
     core.policy = parse(toy.POLICY, 1)
     value = as_newer(newer, post)

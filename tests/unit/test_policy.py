@@ -121,9 +121,7 @@ def test_every_fault_is_told_on_a_line_of_its_own() -> None:
 
 
 def test_a_name_given_twice_is_told() -> None:
-    assert (
-        fault(MODEL + '[[desks]]\nname = "a"\n[[desks]]\nname = "a"\n') == "mine.toml: desks: named twice: a"
-    )
+    assert fault(MODEL + '[[desks]]\nname = "a"\n[[desks]]\nname = "a"\n') == "mine.toml: desks: named twice: a"
 
 
 def test_a_text_that_is_not_toml_is_told_with_its_line() -> None:

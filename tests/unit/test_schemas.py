@@ -35,8 +35,7 @@ def test_canonical_form_and_fingerprint_are_those_of_avros_own_library(version: 
     """Independently of the library that writes the bytes."""
     parsed = reference.parse(version.path.read_text())
     assert avro.canonical(version.schema()) == ToParsingCanonicalForm(parsed)
-    little_endian = Fingerprint(ToParsingCanonicalForm(parsed), "CRC-64-AVRO")
-    assert version.fingerprint in (little_endian.hex(), little_endian[::-1].hex())
+    assert version.fingerprint == Fingerprint(ToParsingCanonicalForm(parsed), "CRC-64-AVRO").hex()
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda cls: cls.__name__)
@@ -79,11 +78,26 @@ def without_enum_default(fields: dict[str, Any]) -> None:
 
 
 BREAKS = [
-    ("a required field removed", lambda fields: fields.pop("native_id"), "forward", "native_id: absent from the writer and without a default"),
-    ("a field added without a default", new(name="mood", type="string"), "backward", "mood: absent from the writer and without a default"),
+    (
+        "a required field removed",
+        lambda fields: fields.pop("native_id"),
+        "forward",
+        "native_id: absent from the writer and without a default",
+    ),
+    (
+        "a field added without a default",
+        new(name="mood", type="string"),
+        "backward",
+        "mood: absent from the writer and without a default",
+    ),
     ("a type changed", retyped("created_at", "string"), "backward", "created_at: long became string"),
     ("a type changed", retyped("created_at", "string"), "forward", "created_at: string became long"),
-    ("an enum cut without a default", without_enum_default, "backward", "kind: symbols unknown to a reader without a default"),
+    (
+        "an enum cut without a default",
+        without_enum_default,
+        "backward",
+        "kind: symbols unknown to a reader without a default",
+    ),
     ("null taken away", retyped("reach", "long"), "backward", "reach: null became long"),
     ("a record renamed", lambda fields: None, "renamed", "record Mention became Post"),
 ]

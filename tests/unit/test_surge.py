@@ -165,9 +165,9 @@ def test_a_flood_does_not_teach_what_is_usual() -> None:
     assert kinds(run.events) == ["SurgeOpened", "SurgeClosed"] * 2
     second = run.events[2]
     assert isinstance(second, SurgeOpened)
-    assert second.evidence.baseline / (
-        second.evidence.window_end - second.evidence.window_start
-    ) == pytest.approx(10 / BIN, rel=0.05)
+    assert second.evidence.baseline / (second.evidence.window_end - second.evidence.window_start) == pytest.approx(
+        10 / BIN, rel=0.05
+    )
 
 
 def test_a_flood_that_stays_becomes_the_usual_and_the_surge_says_so() -> None:

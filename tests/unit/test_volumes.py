@@ -11,9 +11,7 @@ from schemas.records import ClassifiedMention, ConversationCount, Label, Mention
 START = 1_700_000_040_000
 
 
-def post(
-    native_id: str, label: Label = "complaint", *, own: bool = False, **fields: Any
-) -> ClassifiedMention:
+def post(native_id: str, label: Label = "complaint", *, own: bool = False, **fields: Any) -> ClassifiedMention:
     given = {"brand": "andina", "channel": "twitter", "author_id": f"a{native_id}", **fields}
     mention = Mention(id=native_id, native_id=native_id, created_at=START, **given)
     return ClassifiedMention(
@@ -30,9 +28,7 @@ def volumes(*posts: ClassifiedMention) -> list[Volume]:
 
 
 def test_posts_are_counted_by_channel_kind_and_label_in_order() -> None:
-    told = volumes(
-        post("1"), post("2", "praise"), post("3", kind="share"), post("4"), post("5", channel="facebook")
-    )
+    told = volumes(post("1"), post("2", "praise"), post("3", kind="share"), post("4"), post("5", channel="facebook"))
     assert [v.counts for v in told] == [
         [
             VolumeCount(channel="facebook", kind="post", label="complaint", count=1),
