@@ -63,8 +63,8 @@ QUERIES = {
         "       round(100 * share_in_target) || ' %' as in_target\n  from first_response order by brand, channel"
     ),
     "Which floods were there, and what were they about?": (
-        "select brand, detector, scope, name as root, started_at, lasted, round(peak::numeric, 1) as peak_ratio, round(excess) as extra_posts\n"
-        "  from surge_history order by started_at"
+        "select brand, detector, scope, name as root, started_at, lasted,\n"
+        "       round(peak::numeric, 1) as peak_ratio, round(excess) as extra_posts\n  from surge_history order by started_at"
     ),
     "When did questions and complaints come, and how many clocks were overdue?": (
         "select date_trunc('hour', started_at) as hour, count(*) as clocks, count(breached_at) as overdue\n"

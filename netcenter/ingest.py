@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from kafka import TopicPartition
@@ -82,6 +83,10 @@ class Log:
         self._producer.close()
 
 
+def _event_tick(time_ms: int, partition: int) -> Tick:
+    return Tick(clock="event", time=time_ms, role=PIPELINE.clock_role, partition=partition)
+
+
 def clock_of(settings: Settings, kafka: str) -> Clock:
     """Whose clock the log follows, from its newest or first Tick. Raises CommandError."""
     tp = TopicPartition(settings.prefix + PIPELINE.roles[0].inbox, 0)
@@ -139,10 +144,7 @@ def ingest(
                 log.send(item.topic, item.record)
                 played.records += 1
             elif clock == "event":
-                time_ms = item
-                log.to_all(
-                    inbox, lambda n, at=time_ms: Tick(clock="event", time=at, role=PIPELINE.clock_role, partition=n)
-                )  # type: ignore[misc]
+                log.to_all(inbox, partial(_event_tick, item))
                 played.ticks, played.time = played.ticks + 1, item
                 say(played, leash.wait(item - ahead))
         log.flush()

@@ -34,10 +34,11 @@ def tokens(text: str) -> list[bytes]:
     Takes any string: lone surrogates are left out, and so is everything after MAX_CHARS.
     """
     text = text[:MAX_CHARS]
-    if text.isascii():
-        text = text.lower().replace("'", "")
-    else:
-        text = _NOT_LETTERS.sub("", unicodedata.normalize("NFKD", text).lower())
+    text = (
+        text.lower().replace("'", "")
+        if text.isascii()
+        else _NOT_LETTERS.sub("", unicodedata.normalize("NFKD", text).lower())
+    )
     raw = text.encode("utf-8", "ignore")
     for pattern, kind in _KINDS:
         raw = pattern.sub(kind, raw)
