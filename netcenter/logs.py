@@ -27,5 +27,7 @@ def set_up(level: str) -> None:
     logging.basicConfig(
         level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr, force=True
     )
-    for noisy in ("faust", "mode", "aiokafka", "kafka", "streams", "asyncio"):
+    for noisy in ("faust", "mode", "aiokafka", "streams", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.ERROR if level != "debug" else logging.INFO)
+    # It tells every attempt to connect; what came of them is our error's to say.
+    logging.getLogger("kafka").setLevel(logging.CRITICAL if level != "debug" else logging.INFO)

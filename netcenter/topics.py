@@ -19,12 +19,16 @@ from schemas.records import Clock, PolicyChanged, Record, Tick
 from streams.shapes import Topic
 
 _MARGIN = 16 * 1024
+#: How long a command waits for Kafka to answer at all.
+_PATIENCE_MS = 5_000
 
 
 def admin(kafka: str) -> KafkaAdminClient:
     """An admin client. Raises Unreachable."""
     try:
-        return KafkaAdminClient(bootstrap_servers=kafka.split(","), request_timeout_ms=10_000)
+        return KafkaAdminClient(
+            bootstrap_servers=kafka.split(","), request_timeout_ms=10_000, bootstrap_timeout_ms=_PATIENCE_MS
+        )
     except (KafkaError, ValueError) as error:
         raise Unreachable(
             f"Kafka at {kafka} cannot be reached ({type(error).__name__}): is it up? See `netcenter up`"
@@ -37,6 +41,7 @@ def producer(kafka: str) -> KafkaProducer:
         return KafkaProducer(
             bootstrap_servers=kafka.split(","),
             acks="all",
+            bootstrap_timeout_ms=_PATIENCE_MS,
             enable_idempotence=True,
             max_request_size=4 << 20,
             linger_ms=5,

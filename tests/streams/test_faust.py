@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,7 +27,16 @@ from tests.streams import toy
 from tests.streams.load import post
 from tests.streams.world import NOON, World, author_on, free_port, mention
 
+# Faust leaves loops, sockets and coroutines of Apps that never ran, or crashed, to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
 IN = TP("inbox", 0)
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    """What a test leaves behind is collected as its own, not in the middle of another."""
+    yield
+    gc.collect()
 
 
 class NoOwner:

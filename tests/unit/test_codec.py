@@ -94,6 +94,14 @@ def test_old_bytes_are_read_by_todays_reader(cls: type) -> None:
         assert {name: fields[name] for name in entry["fields"]} == entry["fields"]
 
 
+def test_bytes_with_a_lone_surrogate_or_of_another_record_are_not_passed_on_as_they_are() -> None:
+    """Readers of other languages would refuse the one, and the other is not what it is taken for."""
+    assert codec.verbatim(GOOD, Mention) == GOOD[5:]
+    assert codec.verbatim(GOOD.replace(b"sec", b"\xed\xa0\xbd"), Mention) is None
+    assert codec.verbatim(GOOD, ClassifiedMention) is None
+    assert codec.verbatim(None, Mention) is None
+
+
 # --- two releases on one topic -------------------------------------------------------------------------------------
 
 
@@ -153,6 +161,7 @@ def test_old_classify_gives_a_newer_mention_its_right_label_and_its_own_readers_
     core = BatchCore(toy.PIPELINE, role, 0, lambda _: 2, lambda *_: parse(toy.POLICY, 1), stage)
     core.policy = parse(toy.POLICY, 1)
     value = as_newer(newer, post)
+    assert codec.verbatim(value, Mention) is None
     (output,) = core.take([Fact(0, codec.decode(value), NOON, value)])
     assert isinstance(output, Output)
     read = codec.decode(output.value)

@@ -1,0 +1,153 @@
+"""The command line: each fault is one clear line on stderr that names what, and an exit code that says which kind."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from netcenter import cli
+
+Run = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    """Run the command line in an empty directory: (exit code, stderr)."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words: str, **environment: str) -> tuple[int, str]:
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "argv", ["netcenter", *words])
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            with pytest.raises(SystemExit) as ended:
+                cli.main()
+        return int(ended.value.code or 0), capfd.readouterr().err
+
+    return call
+
+
+def lines(err: str) -> list[str]:
+    """The lines of ours; a progress bar is none."""
+    return [line for line in err.splitlines() if line.startswith("netcenter: ")]
+
+
+def test_a_wrong_setting_is_named(run: Run) -> None:
+    """Exit 2, and the variable's name and value."""
+    code, err = run("lag", NETCENTER_PARTITIONS="many")
+    assert code == 2
+    assert len(lines(err)) == 1 and "NETCENTER_PARTITIONS" in err and "'many'" in err
+
+
+def test_no_broker_is_told_with_its_address(tmp_path: Path) -> None:
+    """Exit 3, one line, and nothing of the client's own talk."""
+    # In a process of its own: kafka-python leaves the sockets of refused connections to the garbage collector.
+    ended = subprocess.run(
+        [sys.executable, "-m", "netcenter", "lag"],
+        env={**os.environ, "NETCENTER_KAFKA": "127.0.0.1:1"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 3
+    assert ended.stderr.count("\n") == 1 and "127.0.0.1:1" in ended.stderr
+
+
+def test_without_a_broker_or_an_embedded_one_the_way_on_is_told(run: Run) -> None:
+    """Exit 3, and the command that starts one."""
+    code, err = run("topics", "apply")
+    assert code == 3 and "netcenter up" in err and len(lines(err)) == 1
+
+
+def test_without_a_database_the_postgres_worker_says_so(run: Run) -> None:
+    """Exit 3: it names PostgreSQL, not Kafka."""
+    code, err = run("worker", "postgres", NETCENTER_KAFKA="127.0.0.1:1")
+    assert code == 3 and "PostgreSQL" in err and len(lines(err)) == 1
+
+
+def test_an_unreadable_secret_file_is_named(run: Run) -> None:
+    """Exit 2, and the variable and the file."""
+    code, err = run("worker", "postgres", NETCENTER_KAFKA="127.0.0.1:1", NETCENTER_POSTGRES_FILE="/nowhere/uri")
+    assert code == 2 and "NETCENTER_POSTGRES_FILE" in err and "/nowhere/uri" in err
+
+
+def test_a_busy_health_port_is_named(run: Run) -> None:
+    """Exit 2, before any work is begun."""
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        port = str(busy.getsockname()[1])
+        code, err = run("worker", "cases", NETCENTER_KAFKA="127.0.0.1:1", NETCENTER_HEALTH_PORT=port)
+    assert code == 2 and port in err and "NETCENTER_HEALTH_PORT" in err
+
+
+def test_a_directory_that_cannot_be_written_is_named(run: Run, tmp_path: Path) -> None:
+    """Exit 2, for `up` and for the demo."""
+    (tmp_path / "file").write_text("not a directory")
+    for command in ("up", "demo"):
+        code, err = run(command, NETCENTER_DIRECTORY=str(tmp_path / "file"))
+        assert code == 2 and str(tmp_path / "file") in err and len(lines(err)) == 1
+
+
+def test_a_missing_file_is_named(run: Run) -> None:
+    """Exit 2, for every command that reads one."""
+    for words in (
+        ["ingest", "no.jsonl"],
+        ["replay", "no.csv", "--out", "o"],
+        ["demo", "--input", "no.csv"],
+        ["policy", "check", "no.toml"],
+    ):
+        code, err = run(*words)
+        assert code == 2 and "no." in err and len(lines(err)) == 1, words
+
+
+def test_a_wrong_line_of_a_file_is_named_with_its_field(run: Run, tmp_path: Path) -> None:
+    """Exit 2: file, line, field."""
+    (tmp_path / "bad.jsonl").write_text('{"type":"mention","brand":"a"}\n')
+    code, err = run("replay", "bad.jsonl", "--out", "o")
+    assert code == 2 and "bad.jsonl:1: channel:" in err
+
+
+def test_a_wrong_policy_is_named_with_line_and_field(run: Run, tmp_path: Path) -> None:
+    """Exit 2, a line for each fault."""
+    (tmp_path / "p.toml").write_text('[classifier]\nmodel = "short"\n\n[surge]\nminimum = 0\n')
+    code, err = run("policy", "check", "p.toml")
+    assert code == 2 and "p.toml:2: classifier.model" in err and "p.toml:5: surge.minimum" in err
+
+
+def test_a_wrong_map_or_duration_is_named(run: Run, tmp_path: Path) -> None:
+    """Exit 2, and the option."""
+    (tmp_path / "a.jsonl").write_text("")
+    code, err = run("ingest", "a.jsonl", "--map", "brand")
+    assert code == 2 and "--map" in err
+    code, err = run("replay", "a.jsonl", "--out", "o", "--until", "3x")
+    assert code == 2 and "--until" in err
+
+
+def test_an_output_folder_that_cannot_be_made_fails_the_work(run: Run, tmp_path: Path) -> None:
+    """Exit 1: the work failed, and the line says where."""
+    (tmp_path / "a.jsonl").write_text("")
+    (tmp_path / "taken").write_text("")
+    code, err = run("replay", "a.jsonl", "--out", "taken")
+    assert code == 1 and "taken" in err and "--out" in err
+
+
+def test_unknown_commands_options_and_roles_are_wrong_usage(run: Run) -> None:
+    """Exit 2."""
+    assert run("nosuch")[0] == 2
+    assert run("lag", "--nosuch")[0] == 2
+    code, err = run("worker", "nosuch")
+    assert code == 2 and "classify" in err
+
+
+def test_the_webhook_role_wants_its_address_and_secret(run: Run) -> None:
+    """Exit 2, and both variables."""
+    code, err = run("worker", "webhook", NETCENTER_KAFKA="127.0.0.1:1")
+    assert code == 2 and "NETCENTER_WEBHOOK_URL" in err and "NETCENTER_WEBHOOK_SECRET" in err
