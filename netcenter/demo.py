@@ -331,6 +331,7 @@ class Demo:
             "  netcenter lag\n  netcenter doctor\n"
             f"To end it: kill the workers ({self._pid}) and NETCENTER_DIRECTORY={self.directory} netcenter down",
             highlight=False,
+            soft_wrap=True,
         )
 
 

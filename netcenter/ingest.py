@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from kafka import TopicPartition
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, KafkaTimeoutError
 
 from netcenter.errors import CommandError
 from netcenter.pipeline import PIPELINE
@@ -73,7 +73,10 @@ class Log:
 
     def flush(self) -> None:
         """Wait until the broker has everything. Raises CommandError."""
-        self._producer.flush(60)
+        try:
+            self._producer.flush(60)
+        except KafkaTimeoutError:
+            raise CommandError("Kafka has not taken all records within 60 s: is it up? See `netcenter doctor`") from None
         if self._failed:
             raise CommandError(f"Kafka refused a record: {type(self._failed[0]).__name__}: {self._failed[0]}")
 
@@ -168,7 +171,8 @@ class _Leash:
             if not flushed:
                 self.log.flush()
                 flushed = True
-            self.slowest = self.watch.slowest(self.roles)
+            # Time never falls: a broker that is away knows none.
+            self.slowest = max(self.slowest, self.watch.slowest(self.roles), key=lambda found: found[0])
             if self.slowest[0] > best:
                 started, best = time.monotonic(), self.slowest[0]
             if time.monotonic() - started > _STUCK_S:

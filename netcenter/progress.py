@@ -11,7 +11,7 @@ from kafka.errors import CoordinatorLoadInProgressError, CoordinatorNotAvailable
 
 from netcenter.errors import CommandError
 from netcenter.pipeline import PIPELINE
-from netcenter.reading import records, spans
+from netcenter.reading import any_record, spans
 from netcenter.settings import Settings
 from streams.shapes import Role
 
@@ -48,13 +48,16 @@ class Watch:
         return [(t, n) for t in role.reads for n in range(PIPELINE.topic(t).partitions or self.settings.partitions)]
 
     def told(self, roles: Iterable[Role]) -> dict[str, dict[tuple[str, int], tuple[int, int]]]:
-        """For each role: (next offset, event time in ms) by (topic, partition), as its group was told."""
+        """For each role: (next offset, event time in ms) by (topic, partition), as its group was told.
+
+        Empty while the broker does not answer.
+        """
         cut = len(self.settings.prefix)
         try:
             found = self.admin.list_group_offsets({self.settings.prefix + role.name: None for role in roles})
-        except _NOT_YET:
-            return {}
         except KafkaError as error:
+            if getattr(error, "retriable", False):
+                return {}  # a broker that starts, or starts again
             raise CommandError(f"the groups' offsets cannot be read: {type(error).__name__}") from None
         return {
             group[cut:]: {
@@ -109,4 +112,4 @@ class Watch:
             for p in self.places(role)
             if p.behind
         }
-        return next(records(self.kafka, left, at_most=1), None) is None
+        return not any_record(self.kafka, left)

@@ -27,25 +27,50 @@ def spans(client: KafkaAdminClient, partitions: Iterable[TopicPartition]) -> dic
     return {tp: (first[tp].offset, end[tp].offset) for tp in partitions}
 
 
-def records(kafka: str, stretches: dict[TopicPartition, Span], *, at_most: int | None = None) -> Iterator[Any]:
-    """The records of stretches, partition by partition in order of offsets, at most so many of each."""
-    consumer = KafkaConsumer(
-        bootstrap_servers=kafka.split(","),
-        enable_auto_commit=False,
-        isolation_level="read_committed",
-        max_partition_fetch_bytes=4 << 20,
-    )
+#: ms; a poll that finds only a transaction's marker waits so long for more before the position is looked at again.
+_POLL_MS = 50
+
+
+def records(kafka: str, stretches: dict[TopicPartition, Span]) -> Iterator[Any]:
+    """The records of stretches, partition by partition in order of offsets."""
+    consumer = _consumer(kafka)
     try:
         for tp, (start, end) in stretches.items():
             if start >= end:
                 continue
             consumer.assign([tp])
             consumer.seek(tp, start)
-            count = 0
-            while consumer.position(tp) < end and (at_most is None or count < at_most):
-                for record in consumer.poll(500, max_records=2_000).get(tp, ()):
-                    if record.offset < end and (at_most is None or count < at_most):
-                        count += 1
+            while consumer.position(tp) < end:
+                for record in consumer.poll(_POLL_MS, max_records=2_000).get(tp, ()):
+                    if record.offset < end:
                         yield record
     finally:
         consumer.close()
+
+
+def any_record(kafka: str, stretches: dict[TopicPartition, Span]) -> bool:
+    """Whether a record stands in any of the stretches; the markers of transactions are none."""
+    left = {tp: span for tp, span in stretches.items() if span[0] < span[1]}
+    if not left:
+        return False
+    consumer = _consumer(kafka)
+    try:
+        consumer.assign(list(left))
+        for tp, (start, _) in left.items():
+            consumer.seek(tp, start)
+        while any(consumer.position(tp) < end for tp, (_, end) in left.items()):
+            for tp, found in consumer.poll(_POLL_MS, max_records=2_000).items():
+                if any(record.offset < left[tp][1] for record in found):
+                    return True
+        return False
+    finally:
+        consumer.close()
+
+
+def _consumer(kafka: str) -> KafkaConsumer:
+    return KafkaConsumer(
+        bootstrap_servers=kafka.split(","),
+        enable_auto_commit=False,
+        isolation_level="read_committed",
+        max_partition_fetch_bytes=4 << 20,
+    )

@@ -74,11 +74,11 @@ class WebhookSink:
     def write(self, items: Sequence[Item]) -> list[Refused]:
         """Deliver the batch's alerts. Raises Unreachable at the first that cannot be delivered now.
 
-        The items before it count as delivered when the batch is given again.
+        Those of brands that only observe are passed over: they are recorded, and nobody is told. The items before it count as delivered when the batch is given again.
         """
         for item in items:
             place = (item.topic, item.partition, item.offset)
-            if place not in self._settled and isinstance(item.record, Alert):
+            if place not in self._settled and isinstance(item.record, Alert) and item.record.mode == "live":
                 self._settled[place] = self._deliver(item, item.record)
         outcomes = [self._settled.get((item.topic, item.partition, item.offset)) for item in items]
         self._settled.clear()

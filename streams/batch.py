@@ -58,7 +58,7 @@ class BatchCore(Core):
             return [self._in_place(record, fact), *self.handed_on(record, fact)]
         if not isinstance(record, Tick):
             raise TypeError(f"{type(record).__name__} is no control record")
-        if record.clock == "wall" and record.time:
+        if record.clock == "wall":
             record = Tick(clock="wall", time=fact.stamp, role=record.role, partition=record.partition)
         before = self.clock.time
         try:

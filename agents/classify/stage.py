@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 from agents.classify.model import Classification, Model
 from agents.classify.volumes import Minute
@@ -15,12 +17,17 @@ MINUTE = 60_000
 #: An id is known for this long (ms of event time) and among this many newer ones.
 REMEMBERED_FOR = 24 * 60 * MINUTE
 REMEMBERED = 200_000
+_NAME = re.compile(r"[a-z0-9_-]+")
 _OLDEST = 946_684_800_000  # 2000-01-01
 _AHEAD = 86_400_000
 
 
 class BadTime(ValueError):
     """A time that no post can have."""
+
+
+class BadName(ValueError):
+    """A brand or channel that cannot stand in a key."""
 
 
 class Unclassifiable(ValueError):
@@ -58,7 +65,7 @@ class ClassifyStage:
         results: list[Record | Exception | None] = []
         for record, offset in facts:
             outcome = next(judged) if isinstance(record, Mention) else None
-            wrong = _wrong_time(record, at.time)
+            wrong = _fault(record, at.time)
             if wrong is not None:
                 results.append(wrong)
             elif isinstance(outcome, Exception):
@@ -121,7 +128,14 @@ class ClassifyStage:
         )
 
 
-def _wrong_time(record: Record, now: int) -> BadTime | None:
+@lru_cache(maxsize=4_096)
+def _named(brand: str, channel: str) -> bool:
+    return _NAME.fullmatch(brand) is not None and _NAME.fullmatch(channel) is not None
+
+
+def _fault(record: Record, now: int) -> BadTime | BadName | None:
+    if not _named(record.brand, record.channel):  # type: ignore[attr-defined]
+        return BadName("brand or channel is not made of a-z, 0-9, - and _, so that keys could be told apart")
     at = getattr(record, "created_at", None) or getattr(record, "observed_at", None) or 0
     if at < _OLDEST:
         return BadTime(f"a time before 2000: {at} ms")

@@ -11,6 +11,10 @@ from schemas.records import ClassifiedMention, ConversationCount, Kind, Label, V
 LARGEST = 200
 
 
+#: A root id longer than this (characters) is no network's; its posts count, but a Volume does not name it.
+LONGEST_ROOT = 512
+
+
 class _Channel:
     """The counts of one brand on one channel."""
 
@@ -58,7 +62,7 @@ class Minute:
         if reach:
             channel.reach += reach
         root = post.share_of or post.conversation_id
-        if root and root != native_id:
+        if root and root != native_id and len(root) <= LONGEST_ROOT:
             joined = channel.joined
             joined[root] = joined.get(root, 0) + 1
             if label == "complaint":

@@ -162,10 +162,10 @@ class Cases(_Part):
 class Surge(_Part):
     """What counts as a flood."""
 
-    window: Duration = 30 * _UNITS["m"]
-    """The stretch that is counted."""
-    baseline: Duration = 6 * _UNITS["h"]
-    """The trailing stretch before the window that says what is usual."""
+    window: Annotated[Duration, Field(le=_UNITS["h"])] = 30 * _UNITS["m"]
+    """The stretch that is counted, at most an hour."""
+    baseline: Annotated[Duration, Field(le=_UNITS["d"])] = 6 * _UNITS["h"]
+    """The trailing stretch before the window that says what is usual, at most a day."""
     warm_up: Duration = 2 * _UNITS["h"]
     """No surge before this much baseline was seen."""
     minimum: Annotated[int, Field(ge=1)] = 10
@@ -183,10 +183,10 @@ class Alerts(_Part):
 
     sla_overdue: Annotated[int, Field(ge=1)] = 3
     """Overdue cases of a brand and desk that open an alert."""
-    sla_grace: Duration = 2 * _UNITS["m"]
-    """A breach counts after this, so that a late reply can rescind it."""
-    sla_calm: Duration = 15 * _UNITS["m"]
-    """Below half of `sla_overdue` for this long resolves it."""
+    sla_grace: Annotated[Duration, Field(le=_UNITS["h"])] = 2 * _UNITS["m"]
+    """A breach counts after this, at most an hour, so that a late reply can rescind it."""
+    sla_calm: Annotated[Duration, Field(le=_UNITS["h"])] = 15 * _UNITS["m"]
+    """Below half of `sla_overdue` for this long, at most an hour, resolves it."""
     forget_after: Duration = 30 * _UNITS["d"]
     """A resolved alert's identity is forgotten after this."""
 

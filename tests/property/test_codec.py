@@ -44,6 +44,15 @@ def test_any_record_comes_back_from_its_bytes_and_avros_own_library_reads_the_sa
     assert reader(cls).read(BinaryDecoder(io.BytesIO(value[5:]))) == codec.plain(record)
 
 
+@SLOWLY
+@given(record=any_record(ClassifiedMention))
+def test_a_mentions_own_bytes_spliced_into_its_classification_are_what_encoding_it_anew_would_give(record: Any) -> None:
+    """Avro is plain concatenation."""
+    own = codec.verbatim(codec.encode(record.mention), Mention)
+    assert own is not None
+    assert codec.encode_classified(record, own) == codec.encode(record)
+
+
 @settings(max_examples=300, deadline=None)
 @given(
     value=st.binary(max_size=200)

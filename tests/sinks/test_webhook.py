@@ -169,6 +169,12 @@ def test_a_batch_that_went_through_is_sent_again_when_given_again(sink: WebhookS
     assert (receiver.received, receiver.opened, receiver.resolved) == (3, 1, 1)
 
 
+def test_an_alert_of_a_brand_that_only_observes_is_told_to_nobody(sink: WebhookSink, receiver: Receiver) -> None:
+    """It is recorded in the topic and in PostgreSQL."""
+    assert sink.write(items([alert(1, mode="observe")], "alerts")) == []
+    assert receiver.received == 0
+
+
 def test_a_receiver_that_does_not_answer_is_unreachable(receiver: Receiver) -> None:
     """The time limit holds: the alert may have arrived, so it is tried again."""
     receiver._lock.acquire()

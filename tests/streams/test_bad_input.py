@@ -290,15 +290,20 @@ def test_too_many_dead_letters_stop_the_worker_and_say_what_to_do(world: World) 
     assert len(world.rows("mentions.dead")) == 10
 
 
-def test_a_reply_with_an_absurd_time_before_any_tick_stops_nothing(world: World) -> None:
+def test_an_absurd_time_before_any_tick_and_an_absurd_trace_stop_nothing(world: World) -> None:
     """Without a Tick nothing is ahead of anything; the headers still have to be written."""
     world.started("classify")
     reply = Reply(id="r1", brand="andina", channel="twitter", author_id=AUTHOR, native_id="r1", created_at=1 << 62)
-    world.send("mentions", reply)
-    world.send("mentions", mention(AUTHOR, 1))
+    trace = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    world.send("mentions", reply, headers=[("traceparent", b"t" * 500_000)])
+    world.send("mentions", mention(AUTHOR, 1), headers=[("traceparent", trace)])
     world.flush()
     assert world.await_records("classified", ClassifiedMention, 1)[0].mention == mention(AUTHOR, 1)
     assert world.records("classified", Reply) == [reply]
+    found = [
+        (r.headers["ce_time"], r.headers.get("traceparent")) for r in world.rows("classified") if r.key is not None
+    ]
+    assert found == [(b"9999-12-31T23:59:59.999Z", None), (b"2026-11-20T12:00:00Z", trace)]
 
 
 def number(post: Mention) -> int:

@@ -115,11 +115,11 @@ def test_a_tick_that_does_not_move_time_is_not_handed_on() -> None:
     assert log.take(log.tick(NOON), log.tick(NOON - 1)) == []
 
 
-def test_on_the_wall_clock_the_brokers_stamp_is_the_time_and_zero_only_declares_the_clock() -> None:
-    """A writer whose own clock is wrong moves nothing."""
+def test_on_the_wall_clock_the_brokers_stamp_is_the_time_from_the_declaration_on() -> None:
+    """A writer whose own clock is wrong moves nothing, and no post is read before time began."""
     log = Log("wall")
     log.take(policy(), log.tick(0), stamp=NOON)
-    assert (log.core.clock.kind, log.core.clock.time) == ("wall", 0)
+    assert (log.core.clock.kind, log.core.clock.time) == ("wall", NOON)
     (output,) = log.take(log.tick(NOON * 2), stamp=NOON + 7)
     assert isinstance(output, Output) and output.record == Tick(
         clock="wall", time=NOON + 7, role="classify", partition=1
