@@ -74,7 +74,8 @@ class WebhookSink:
     def write(self, items: Sequence[Item]) -> list[Refused]:
         """Deliver the batch's alerts. Raises Unreachable at the first that cannot be delivered now.
 
-        Those of brands that only observe are passed over: they are recorded, and nobody is told. The items before it count as delivered when the batch is given again.
+        Those of brands that only observe are passed over: they are recorded, and nobody is told. The items before it
+        count as delivered when the batch is given again.
         """
         for item in items:
             place = (item.topic, item.partition, item.offset)
