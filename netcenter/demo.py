@@ -63,11 +63,11 @@ QUERIES = {
         "       round(100 * share_in_target) || ' %' as in_target\n  from first_response order by brand, channel"
     ),
     "Which floods were there, and what were they about?": (
-        "select brand, detector, scope, name as root, started_at, lasted,\n"
-        "       round(peak::numeric, 1) as peak_ratio, round(excess) as extra_posts\n  from surge_history order by started_at"
+        "select brand, scope, name as root, to_char(started_at, 'DD HH24:MI') as since, lasted,\n"
+        "       round(peak::numeric, 1) as peak, round(excess) as extra\n  from surge_history order by started_at"
     ),
     "When did questions and complaints come, and how many clocks were overdue?": (
-        "select date_trunc('hour', started_at) as hour, count(*) as clocks, count(breached_at) as overdue\n"
+        "select to_char(started_at, 'DD HH24:00') as hour, count(*) as clocks, count(breached_at) as overdue\n"
         "  from clocks where not courtesy group by 1 order by 2 desc limit 5"
     ),
 }
@@ -84,6 +84,7 @@ class Demo:
         self.base = load()
         self.directory = self.base.directory / "demo"
         self.answers = 0
+        self.told = 0
 
     def run(self) -> None:
         """Start, play, wait, show, clean up."""
@@ -109,7 +110,7 @@ class Demo:
             self._await_workers(settings, workers)
             if self.own:
                 stack.enter_context(self._people(settings))
-            self._play(settings, lines, workers)
+            self._play(settings, lines, workers, receiver)
             self._await_end(settings, workers)
             seconds = round(time.monotonic() - started, 1)
             summary = self._summary(settings, seconds)
@@ -243,7 +244,9 @@ class Demo:
         log.close()
         consumer.close()
 
-    def _play(self, settings: Settings, lines: list[Line], workers: subprocess.Popen[bytes]) -> None:
+    def _play(
+        self, settings: Settings, lines: list[Line], workers: subprocess.Popen[bytes], receiver: Receiver
+    ) -> None:
         with Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -256,6 +259,11 @@ class Demo:
 
             def say(played: Played, slowest: tuple[int, str]) -> None:
                 self._alive(workers)
+                for body in receiver.events[self.told :]:
+                    self.told += 1
+                    progress.console.print(
+                        f"  {body['time'][:16].replace('T', ' ')}  {body['data']['summary']}", highlight=False
+                    )
                 progress.update(task, completed=played.records, description=f"{rfc3339(played.time)}")
 
             follow = [r.name for r in PIPELINE.roles if r.name != "webhook"]
@@ -304,7 +312,7 @@ class Demo:
         )
         say(
             f"{summary['cases']:,} cases, {summary['assignments']:,} taken by an operator, {summary['breaches']:,} answered late or never; "
-            f"{summary['surges']} surges; {summary['dead_letters']} dead letters."
+            f"{_count(summary['surges'], 'surge')}; {_count(summary['dead_letters'], 'dead letter')}."
         )
         say(
             f"{summary['alerts_opened']} alerts opened, {summary['alerts_resolved']} resolved; the webhook receiver verified "
@@ -333,6 +341,10 @@ class Demo:
             highlight=False,
             soft_wrap=True,
         )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _only(row: tuple[Any, ...] | None) -> Any:

@@ -76,7 +76,9 @@ class Log:
         try:
             self._producer.flush(60)
         except KafkaTimeoutError:
-            raise CommandError("Kafka has not taken all records within 60 s: is it up? See `netcenter doctor`") from None
+            raise CommandError(
+                "Kafka has not taken all records within 60 s: is it up? See `netcenter doctor`"
+            ) from None
         if self._failed:
             raise CommandError(f"Kafka refused a record: {type(self._failed[0]).__name__}: {self._failed[0]}")
 

@@ -209,6 +209,7 @@ class Partition:
                 now = record.time
             elif not isinstance(record, PolicyChanged):
                 core.recall(record, offset, now)
+        core.stage.tick(core.clock.time)  # what a minute that has ended told is written: it must not be told again
 
     async def release(self, *, seal: bool) -> bool:
         """Seal what is open within the deadline, and let the producer go. True when all of it was sealed."""
