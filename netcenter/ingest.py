@@ -174,12 +174,13 @@ class _Leash:
                 self.log.flush()
                 flushed = True
             # Time never falls: a broker that is away knows none.
-            self.slowest = max(self.slowest, self.watch.slowest(self.roles), key=lambda found: found[0])
+            found = self.watch.slowest(self.roles)
+            self.slowest = max(self.slowest, found, key=lambda place: place[0])
             if self.slowest[0] > best:
                 started, best = time.monotonic(), self.slowest[0]
             if time.monotonic() - started > _STUCK_S:
                 raise CommandError(
-                    f"{self.slowest[1]} has stood at {rfc3339(self.slowest[0])} for {_STUCK_S:.0f} s: see `netcenter lag` and its log"
+                    f"{found[1]} has stood at {rfc3339(found[0])} for {_STUCK_S:.0f} s: see `netcenter lag` and its log"
                 )
             if self.slowest[0] < until:
                 time.sleep(_POLL_S)

@@ -37,6 +37,8 @@ TRANSACTION_TIMEOUT_MS = 10_000
 _BATCH_BYTES = 262_144
 _REQUEST_BYTES = 4 << 20
 _SEAL_DEADLINE_S = 5.0
+_MOST_WAITING = 4
+"""Batches that wait for a partition that is busy sealing."""
 #: Bytes that an inbox record's key may have: what is decided from it repeats the key beside its value.
 _LONGEST_KEY = 1024
 #: Bytes of a traceparent that is handed on; one of W3C's has 55.
@@ -134,6 +136,8 @@ class Partition:
             self._pack, self._unpack = codec.state_codec(core.decider.record_types)
         self._pack_progress, self._unpack_progress = codec.state_codec(Progress)
         self.heard: dict[tuple[str, int], float] = {}
+        self._waiting: asyncio.Queue[list[Any]] = asyncio.Queue(_MOST_WAITING)
+        self._worker: asyncio.Task[None] | None = None
 
     # --- owning ---------------------------------------------------------------------------------------------
 
@@ -155,6 +159,9 @@ class Partition:
             await self.producer.start()
             self.outbox = Outbox(self.producer)
             await self._recover()
+            # A new queue: what an earlier assignment left waiting will be read again.
+            self._waiting = asyncio.Queue(_MOST_WAITING)
+            self._worker = asyncio.create_task(self._work(self._waiting))
         except KafkaError as error:
             raise translate(error, f"{self.name}: opening") from error
 
@@ -213,11 +220,22 @@ class Partition:
 
     async def release(self, *, seal: bool) -> bool:
         """Seal what is open within the deadline, and let the producer go. True when all of it was sealed."""
-        return await self._close(sealed=seal and await self._sealed_in_time())
+        return await self._close(sealed=await self._sealed_in_time(seal))
 
-    async def _sealed_in_time(self) -> bool:
+    async def _stop_taking(self) -> None:
+        # Under the lock no batch is half done: what waits for a policy, for the lock or for more can go.
+        async with self.lock:
+            worker, self._worker = self._worker, None
+            if worker is not None:
+                worker.cancel()
+
+    async def _sealed_in_time(self, seal: bool) -> bool:
         try:
-            await asyncio.wait_for(self.seal(), _SEAL_DEADLINE_S)
+            async with asyncio.timeout(_SEAL_DEADLINE_S):
+                await self._stop_taking()
+                if not seal:
+                    return False
+                await self.seal()
         except (TimeoutError, Stop, Unavailable, KafkaError) as error:
             self.runtime.log.warning(
                 "not sealed, thrown away", partition=self.name, why=f"{type(error).__name__}: {error}"
@@ -235,6 +253,20 @@ class Partition:
         return sealed
 
     # --- facts -------------------------------------------------------------------------------------------------
+
+    async def offer(self, records: list[Any]) -> None:
+        """Queue a batch; waits while this partition has too many, and only then."""
+        await self._waiting.put(records)
+
+    async def _work(self, waiting: asyncio.Queue[list[Any]]) -> None:
+        """Take batch after batch, so that a partition that seals or waits holds up no other."""
+        try:
+            while True:
+                await self.take(await waiting.get())
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the whole worker stops, and says why
+            self.runtime.fail(error)
 
     async def take(self, records: list[Any]) -> None:
         """Handle a batch of raw records; those already applied are passed over."""

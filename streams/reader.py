@@ -1,4 +1,4 @@
-"""A plain consumer without a group, read committed: for changelogs, tails and policies."""
+"""A plain consumer without a group, read committed: for changelogs, tails, policies, and the time at an offset."""
 
 from __future__ import annotations
 
@@ -6,7 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from schemas import codec
+from schemas.codec import WireError
+from schemas.records import Tick
+
+_LOOK_BACK = 1_000
 
 
 @asynccontextmanager
@@ -28,3 +34,30 @@ async def reading(kafka: str) -> AsyncIterator[AIOKafkaConsumer]:
         yield reader
     finally:
         await reader.stop()
+
+
+async def times_at(reader: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> dict[TopicPartition, int]:
+    """The event time (ms) at which each of these offsets stands: its partition's last Tick before it, if there is one."""
+    first = await reader.beginning_offsets(list(ends)) if ends else {}
+    left, times, look = dict(ends), dict[TopicPartition, int](), _LOOK_BACK
+    while left:
+        starts = {tp: max(first[tp], end - look) for tp, end in left.items()}
+        reader.assign(list(left))
+        for tp, start in starts.items():
+            reader.seek(tp, start)
+        while any([await reader.position(tp) < end for tp, end in left.items()]):
+            for tp, found in (await reader.getmany(timeout_ms=100)).items():
+                for time in (_time(r.value) for r in found if r.offset < left[tp]):
+                    times[tp] = max(time, times.get(tp, 0))
+        left = {tp: end for tp, end in left.items() if times.get(tp, 0) == 0 and starts[tp] > first[tp]}
+        look *= 8
+    return {tp: time for tp, time in times.items() if time}
+
+
+def _time(value: bytes | None) -> int:
+    """Of a Tick; 0 for anything else."""
+    try:
+        record = codec.decode(value)
+    except WireError:
+        return 0
+    return record.time if isinstance(record, Tick) else 0

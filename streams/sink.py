@@ -8,7 +8,7 @@ import time as wall
 from collections.abc import Callable
 from typing import Any
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
@@ -20,13 +20,16 @@ from streams import metrics
 from streams.deadletters import DeadLetterLimit, dead_letter_headers
 from streams.errors import Misconfigured, Stop
 from streams.partition import translate
+from streams.reader import times_at
 from streams.shapes import Pipeline, Role
 from streams.worker import Hooks, RoleWorker, WorkerSettings
 
 _MOST_ITEMS = 5_000
-_MOST_WAITING = 20_000
+_MOST_WAITING = 10_000
 _RETRY_MOST_S = 30.0
 _RELEASE_S = 5.0
+#: A raw record, its item, and what is wrong with its bytes.
+_Waiting = tuple[TP, Any, Item, str | None]
 
 
 class SinkWorker(RoleWorker):
@@ -37,7 +40,7 @@ class SinkWorker(RoleWorker):
         self.sink = sink
         self.down: str | None = None
         """Why the receiver cannot be reached; None when it can."""
-        self._waiting: list[tuple[TP, Any]] = []
+        self._waiting: list[_Waiting] = []
         self._news, self._room, self._idle = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._room.set()
         self._idle.set()
@@ -100,18 +103,36 @@ class SinkWorker(RoleWorker):
             tp: DeadLetterLimit(f"{tp.topic}/{tp.partition}", self.settings.dead_share, self.settings.dead_window)
             for tp in bare
         }
-        self._applied = {}
+        self._times = await self._stand(known)
+        # Told again: the last owner may have gone before it told the group what it had written.
+        self._applied = {tp: known[tp.topic, tp.partition] - 1 for tp in self._times}
         self.rebalancing, self.assigned_once = False, True
         metrics.PARTITIONS.labels(self.role.name).set(len(bare))
         self.log.info("partitions owned", partitions=len(bare))
         return {tp: known.get((own.topic, own.partition)) for own, tp in bare.items()}
+
+    async def _stand(self, known: dict[tuple[str, int], int]) -> dict[TP, int]:
+        """The event time (ms) at which the sink stands, where time is told: without it who follows us waits for ever."""
+        timed = {
+            TopicPartition(self.topic(topic), n): following
+            for (topic, n), following in known.items()
+            if following and Tick in self.pipeline.topic(topic).records
+        }
+        if not timed:
+            return {}
+        try:
+            async with self.reader() as reader:
+                found = await times_at(reader, timed)
+        except KafkaError as error:
+            raise translate(error, f"{self.group}: reading where it stands") from error
+        return {self.bare(TP(tp.topic, tp.partition)): time for tp, time in found.items()}
 
     async def revoked(self, partitions: set[TP]) -> None:
         """Finish the write under way, forget what waits; the next owner reads it again."""
         self.rebalancing = True
         gone = {self.bare(tp) for tp in partitions}
         self._owned -= gone
-        self._waiting = [(tp, r) for tp, r in self._waiting if tp not in gone]
+        self._waiting = [waiting for waiting in self._waiting if waiting[0] not in gone]
         try:
             await asyncio.wait_for(self._idle.wait(), _RELEASE_S)
         except TimeoutError:
@@ -123,7 +144,8 @@ class SinkWorker(RoleWorker):
         """Queue a batch; waits while too much is queued."""
         if tp not in self._owned:
             return
-        self._waiting += [(tp, r) for r in records]
+        # Decoded here, while the thread may be waiting for the receiver.
+        self._waiting += [(tp, r, *self._item(tp, r)) for r in records]
         self._news.set()
         if len(self._waiting) >= _MOST_WAITING:
             self._room.clear()
@@ -148,12 +170,11 @@ class SinkWorker(RoleWorker):
                 finally:
                     self._idle.set()
 
-    async def _write(self, batch: list[tuple[TP, Any]]) -> None:
+    async def _write(self, batch: list[_Waiting]) -> None:
         started = wall.monotonic()
         items: list[Item] = []
         bad: list[tuple[Item, str, str, str]] = []
-        for tp, r in batch:
-            item, wrong = self._item(tp, r)
+        for tp, _, item, wrong in batch:
             if wrong is not None:
                 bad.append((item, "decode", "WireError", wrong))
             elif isinstance(item.record, Tick):
@@ -161,10 +182,10 @@ class SinkWorker(RoleWorker):
             items.append(item)
         refused: list[Refused] = await self._persist(lambda: self.sink.write(items))
         bad += [(r.item, r.stage, r.error, r.message) for r in refused]
-        raw = {(tp.topic, tp.partition, r.offset): r for tp, r in batch} if bad else {}
+        raw = {(tp.topic, tp.partition, r.offset): r for tp, r, *_ in batch} if bad else {}
         for item, stage, error, message in bad:
             await self._set_aside(raw[item.topic, item.partition, item.offset], item, stage, error, message)
-        for tp, r in batch:
+        for tp, r, *_ in batch:
             if tp in self._owned:
                 self._applied[tp] = r.offset
         metrics.FACTS.labels(self.role.name).inc(len(batch))

@@ -310,7 +310,7 @@ class DecidingWorker(RoleWorker):
         """A batch of the inbox."""
         partition = self.owned.get(tp.partition)
         if partition is not None:
-            await partition.take(records)
+            await partition.offer(records)
 
     def hints(self) -> dict[TP, tuple[int, str]]:
         """What is sealed."""

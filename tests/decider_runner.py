@@ -88,6 +88,4 @@ class Run:
 
 def _id(fact: Record) -> str:
     """What a decided event names as its cause; PolicyChanged and the like have no id of their own."""
-    return (
-        fact.mention.id if isinstance(fact, ClassifiedMention) else getattr(fact, "id", type(fact).__name__)
-    )
+    return fact.mention.id if isinstance(fact, ClassifiedMention) else getattr(fact, "id", type(fact).__name__)

@@ -1,0 +1,188 @@
+"""What happens to mentions written at one time, told by what has come of them at another: one afternoon over Kafka."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+import psycopg2
+import pytest
+
+from netcenter.embedded import Addresses
+from netcenter.ingest import Log
+from netcenter.pipeline import PIPELINE
+from netcenter.receiver import Receiver
+from schemas import codec, ids
+from schemas.headers import rfc3339
+from schemas.keys import customer
+from schemas.records import Alert, ClassifiedMention, Mention, SurgeClosed, SurgeOpened
+from streams.partition import partition_of
+from tests.chaos import judge
+from tests.chaos.harness import Plant, Playing
+from tests.scenarios.afternoon import DUE, HOUR, MINUTE, NOON, POLICY, File
+
+_SECRET = "whsec_bm90IGEgc2VjcmV0LCBhIHRlc3Qga2V5IQ=="
+_ROLES = tuple(role.name for role in PIPELINE.roles)
+_FLOOD = 3 * HOUR
+
+
+@dataclass
+class Town:
+    """A pipeline that has played the afternoon, and who received its alerts."""
+
+    plant: Plant
+    receiver: Receiver
+    log: judge.Log
+
+    def clock(self, author: str) -> dict[str, Any]:
+        """The first response clock of a customer, times in ms from noon."""
+        connection = psycopg2.connect(self.plant.settings.postgres or "")
+        with connection, connection.cursor() as cursor:
+            cursor.execute(
+                "select state, due_at, met_at, breached_at, detected_at from clocks"
+                " where author_id = %s and metric = 'first_response'",
+                (author,),
+            )
+            [row] = cursor.fetchall()
+            names = [column.name for column in cursor.description or ()]
+        connection.close()
+        return dict(zip(names, (_from_noon(value) for value in row), strict=True))
+
+    def command(self, *words: str) -> str:
+        """What a command of ours prints."""
+        done = subprocess.run(
+            [sys.executable, "-m", "netcenter", *words],
+            env={**os.environ, **self.plant.given()},
+            cwd=self.plant.folder,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+
+def _from_noon(value: Any) -> Any:
+    return round(value.timestamp() * 1000) - NOON if isinstance(value, datetime) else value
+
+
+def _afternoon() -> File:
+    file = File()
+    file.post("unanswered", 5 * MINUTE)
+    file.post("answered", 10 * MINUTE)
+    file.reply("answered", 10 * MINUTE + DUE)
+    file.post("late", 15 * MINUTE)
+    file.reply("late", 15 * MINUTE + DUE + 1)
+    for number in range(30):  # what is usual
+        file.post(f"usual{number}", number * 6 * MINUTE)
+        file.reply(f"usual{number}", (number * 6 + 3) * MINUTE)
+    for number in range(80):  # and what is not
+        file.post(f"crowd{number}", _FLOOD + number * 10_000, conversation_id="root")
+        file.reply(f"crowd{number}", _FLOOD + number * 10_000 + 20 * MINUTE)
+    return file
+
+
+@pytest.fixture(scope="module")
+def town(stack: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+    """The afternoon, played to its end."""
+    folder = tmp_path_factory.mktemp("town")
+    lines = _afternoon().read(folder / "afternoon.jsonl")
+    with Receiver(_SECRET) as receiver:
+        environment = {"NETCENTER_WEBHOOK_URL": receiver.url, "NETCENTER_WEBHOOK_SECRET": _SECRET}
+        with Plant(stack, folder / "workers", POLICY, f"t{uuid4().hex[:8]}.", 4, environment) as plant:
+            plant.start(*_ROLES)
+            playing = Playing(plant, lines, until=HOUR, ahead=HOUR, follow=())
+            plant.until(playing.done, 60, "the afternoon played")
+            plant.await_drained(playing.time, _ROLES, 60)
+            yield Town(plant, receiver, judge.read_all(plant.settings, plant.kafka, "surges", "alerts"))
+
+
+def test_a_complaint_without_an_answer_is_overdue_after_its_hour(town: Town) -> None:
+    clock = town.clock("unanswered")
+    assert clock["state"] == "RUNNING"
+    assert clock["breached_at"] == clock["due_at"] == 5 * MINUTE + DUE
+    assert clock["detected_at"] > clock["due_at"]
+
+
+def test_an_answer_at_exactly_the_time_due_is_in_time(town: Town) -> None:
+    clock = town.clock("answered")
+    assert clock["state"] == "MET"
+    assert clock["met_at"] == clock["due_at"] == 10 * MINUTE + DUE
+    assert clock["breached_at"] is None
+
+
+def test_an_answer_a_millisecond_after_the_time_due_is_late(town: Town) -> None:
+    clock = town.clock("late")
+    assert clock["state"] == "MET_LATE"
+    assert clock["breached_at"] == clock["due_at"] == clock["met_at"] - 1
+
+
+def test_a_flood_opens_one_surge_that_ends(town: Town) -> None:
+    surges = [r.record for r in town.log["surges"]]
+    [opened] = [e for e in surges if isinstance(e, SurgeOpened)]
+    [closed] = [e for e in surges if isinstance(e, SurgeClosed)]
+    assert NOON + _FLOOD < opened.time < NOON + _FLOOD + 15 * MINUTE < closed.time
+    assert opened.aggregate == closed.aggregate
+
+
+def test_a_flood_is_delivered_as_one_alert_that_opens_and_resolves(town: Town) -> None:
+    alerts = [e for e in (r.record for r in town.log["alerts"]) if isinstance(e, Alert) and e.kind == "surge"]
+    assert len({a.identity for a in alerts}) == 1
+    assert {a.state for a in alerts[:-1]} == {"open"}
+    assert alerts[-1].state == "resolved"
+    # The receiver may be told of the newest version alone where several came at once, and of one version twice.
+    delivered = [e["data"] for e in town.receiver.events if e["data"]["kind"] == "surge"]
+    assert {d["identity"] for d in delivered} == {alerts[0].identity}
+    assert delivered[-1]["state"] == "resolved"
+    assert (town.receiver.opened, town.receiver.resolved, town.receiver.rejected) == (1, 1, 0)
+
+
+def test_a_record_on_the_wrong_partition_is_listed_shown_and_put_right(town: Town) -> None:
+    plant = town.plant
+    native_id, at = "stray", NOON + _FLOOD
+    post = Mention(
+        id=ids.mention("andina", "twitter", native_id),
+        brand="andina",
+        channel="twitter",
+        author_id="stray",
+        native_id=native_id,
+        created_at=at,
+        text="Where is my bag?",
+    )
+    key = customer(post)
+    home = partition_of(key, plant.partitions)
+    wrong = (home + 1) % plant.partitions
+    log = Log(plant.settings, plant.kafka)
+    log.raw(plant.prefix + "mentions", wrong, key, codec.encode(post), [])
+    log.close()
+
+    def listed() -> list[dict[str, Any]]:
+        return [json.loads(line) for line in town.command("dead", "list", "--topic", "mentions", "--json").splitlines()]
+
+    plant.until(listed, 30, "a dead letter")
+    [letter] = listed()
+    assert (letter["partition"], letter["stage"], letter["error"]) == (wrong, "partition", "WrongPartition")
+    shown = json.loads(town.command("dead", "show", letter["id"]))
+    assert shown["key"] == key.decode()
+    assert shown["record"]["native_id"] == native_id
+    assert shown["record"]["created_at"] == rfc3339(at)
+
+    assert town.command("dead", "replay", letter["id"]) == "1 put back\n"
+    plant.until(lambda: _classified(plant, post.id) == [home], 30, "the post on its own partition")
+    assert town.command("dead", "replay", letter["id"]) == "1 put back\n"
+    plant.await_drained(0, ["classify"], 30)
+    assert _classified(plant, post.id) == [home]
+
+
+def _classified(plant: Plant, id: str) -> list[int]:
+    """On which partitions a post stands classified."""
+    rows = judge.read_all(plant.settings, plant.kafka, "classified")["classified"]
+    return [r.partition for r in rows if isinstance(r.record, ClassifiedMention) and r.record.mention.id == id]
