@@ -100,12 +100,11 @@ def _measure(count: int, kafka: str, postgres: str, folder: Path) -> dict[str, A
 
 
 def _fill(settings: Any, kafka: str, count: int) -> None:
-    log = Log(settings, kafka)
     first = next(mentions(1)).created_at
-    log.to_all("mentions", lambda n: Tick(clock="event", time=first - first % 60_000, role="clock", partition=n))
-    for mention in mentions(count):
-        log.send("mentions", mention)
-    log.close()
+    with Log(settings, kafka) as log:
+        log.to_all("mentions", lambda n: Tick(clock="event", time=first - first % 60_000, role="clock", partition=n))
+        for mention in mentions(count):
+            log.send("mentions", mention)
 
 
 def _watch(postgres: str, count: int, workers: dict[str, subprocess.Popen[bytes]], log: Path) -> tuple[float, int]:

@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -220,29 +220,27 @@ class Demo:
         tps = [TopicPartition(settings.prefix + "assignments", n) for n in range(settings.partitions)]
         consumer.assign(tps)
         consumer.seek_to_beginning(*tps)
-        log = Log(settings, settings.kafka or "")
-        while not stop.is_set():
-            for batch in consumer.poll(200).values():
-                for found in batch:
-                    offer = codec.decode(found.value)
-                    reaction = people.answer(offer, SEED) if isinstance(offer, Offered) else None
-                    if reaction is None or not isinstance(offer, Offered):
-                        continue
-                    said, delay = reaction
-                    log.send(
-                        "desk",
-                        OfferAnswered(
-                            id=ids.make("answer", offer.id, said),
-                            desk=offer.desk,
-                            operator=offer.operator,
-                            offer_id=offer.id,
-                            answer=said,
-                            at=offer.time + delay,
-                        ),
-                    )
-                    self.answers += 1
-        log.close()
-        consumer.close()
+        with closing(consumer), Log(settings, settings.kafka or "") as log:
+            while not stop.is_set():
+                for batch in consumer.poll(200).values():
+                    for found in batch:
+                        offer = codec.decode(found.value)
+                        reaction = people.answer(offer, SEED) if isinstance(offer, Offered) else None
+                        if reaction is None or not isinstance(offer, Offered):
+                            continue
+                        said, delay = reaction
+                        log.send(
+                            "desk",
+                            OfferAnswered(
+                                id=ids.make("answer", offer.id, said),
+                                desk=offer.desk,
+                                operator=offer.operator,
+                                offer_id=offer.id,
+                                answer=said,
+                                at=offer.time + delay,
+                            ),
+                        )
+                        self.answers += 1
 
     def _play(
         self, settings: Settings, lines: list[Line], workers: subprocess.Popen[bytes], receiver: Receiver

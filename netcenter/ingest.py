@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from kafka import TopicPartition
 from kafka.errors import KafkaError, KafkaTimeoutError
@@ -42,7 +44,7 @@ class Played:
 
 
 class Log:
-    """Writes to the topics as a producer of ours does."""
+    """Writes to the topics as a producer of ours does. A context manager: at its end the broker has everything."""
 
     def __init__(self, settings: Settings, kafka: str) -> None:
         self.settings = settings
@@ -82,10 +84,17 @@ class Log:
         if self._failed:
             raise CommandError(f"Kafka refused a record: {type(self._failed[0]).__name__}: {self._failed[0]}")
 
-    def close(self) -> None:
-        """Flush and let go."""
-        self.flush()
-        self._producer.close()
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if error is None:
+                self.flush()
+        finally:
+            self._producer.close(timeout=5)
 
 
 def _event_tick(time_ms: int, partition: int) -> Tick:
@@ -137,10 +146,9 @@ def ingest(
     nothing to wait for.
     """
     clock, played = clock_of(settings, kafka), Played()
-    log, client = Log(settings, kafka), admin(kafka)
-    watch = Watch(settings, kafka, client)
     inbox = PIPELINE.roles[0].inbox
-    try:
+    with Log(settings, kafka) as log, closing(admin(kafka)) as client:
+        watch = Watch(settings, kafka, client)
         roles = [PIPELINE.role(name) for name in follow] if follow is not None else watch.running()
         timed = [role for role in roles if role.decides or "classified" in role.reads]
         leash = _Leash(watch, log, timed)
@@ -152,10 +160,6 @@ def ingest(
                 log.to_all(inbox, partial(_event_tick, item))
                 played.ticks, played.time = played.ticks + 1, item
                 say(played, leash.wait(item - ahead))
-        log.flush()
-    finally:
-        client.close()
-    log.close()
     return played
 
 

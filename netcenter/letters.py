@@ -88,11 +88,11 @@ def put_back(settings: Settings, kafka: str, found: list[Letter]) -> int:
 
     A record that was handled meanwhile is dropped by its id. Raises UsageError for one whose topic is not known.
     """
-    log = Log(settings, kafka)
     for letter in found:
         if letter.topic not in {t.name for t in PIPELINE.topics}:
             raise UsageError(f"{letter.id} does not say which topic it came from: it cannot be put back")
-        partition = letter.partition if letter.key is None else partition_of(letter.key, settings.partitions)
-        log.raw(settings.prefix + letter.topic, partition, letter.key, letter.value, letter.headers)
-    log.close()
+    with Log(settings, kafka) as log:
+        for letter in found:
+            partition = letter.partition if letter.key is None else partition_of(letter.key, settings.partitions)
+            log.raw(settings.prefix + letter.topic, partition, letter.key, letter.value, letter.headers)
     return len(found)

@@ -47,9 +47,8 @@ def apply(settings: Settings, kafka: str, text: str) -> int:
     version += 1
     parse(text, version)
     changed = PolicyChanged(version=version, hash=digest(text), applied_at=int(time.time() * 1000))
-    log = Log(settings, kafka)
-    log.raw(settings.prefix + "policy", 0, b"%d" % version, text.encode(), [])
-    log.flush()  # the text first: a worker that meets the change must find it
-    log.to_all(PIPELINE.roles[0].inbox, lambda _: changed)
-    log.close()
+    with Log(settings, kafka) as log:
+        log.raw(settings.prefix + "policy", 0, b"%d" % version, text.encode(), [])
+        log.flush()  # the text first: a worker that meets the change must find it
+        log.to_all(PIPELINE.roles[0].inbox, lambda _: changed)
     return version

@@ -228,6 +228,9 @@ class Partition:
             worker, self._worker = self._worker, None
             if worker is not None:
                 worker.cancel()
+            # Whoever stands in `offer` goes on: what it brings will be read again by the next owner.
+            while not self._waiting.empty():
+                self._waiting.get_nowait()
 
     async def _sealed_in_time(self, seal: bool) -> bool:
         try:

@@ -8,7 +8,7 @@ import time as wall
 from collections.abc import Callable
 from typing import Any
 
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
@@ -98,12 +98,18 @@ class SinkWorker(RoleWorker):
         """Start where the sink says it stands, else where the group does."""
         bare = {self.bare(tp): tp for tp in partitions}
         known = await self._persist(lambda: self.sink.positions([(tp.topic, tp.partition) for tp in bare]))
+        try:
+            async with self.reader() as reader:
+                await self._check(reader, known)
+                times = await self._stand(reader, known)
+        except KafkaError as error:
+            raise translate(error, f"{self.group}: reading where it stands") from error
         self._owned = set(bare)
         self._limits = {
             tp: DeadLetterLimit(f"{tp.topic}/{tp.partition}", self.settings.dead_share, self.settings.dead_window)
             for tp in bare
         }
-        self._times = await self._stand(known)
+        self._times = times
         # Told again: the last owner may have gone before it told the group what it had written.
         self._applied = {tp: known[tp.topic, tp.partition] - 1 for tp in self._times}
         self.rebalancing, self.assigned_once = False, True
@@ -111,20 +117,34 @@ class SinkWorker(RoleWorker):
         self.log.info("partitions owned", partitions=len(bare))
         return {tp: known.get((own.topic, own.partition)) for own, tp in bare.items()}
 
-    async def _stand(self, known: dict[tuple[str, int], int]) -> dict[TP, int]:
+    async def _check(self, reader: AIOKafkaConsumer, known: dict[tuple[str, int], int]) -> None:
+        """Whether the sink's offsets can be of this log."""
+        places = {TopicPartition(self.topic(topic), n): following for (topic, n), following in known.items()}
+        if not places:
+            return
+        firsts, ends = await reader.beginning_offsets(list(places)), await reader.end_offsets(list(places))
+        for tp, following in places.items():
+            if following > ends[tp]:
+                raise Misconfigured(
+                    f"{self.role.name} has stored {tp.topic}/{tp.partition} up to offset {following}, but the log ends "
+                    f"at {ends[tp]}: these are the offsets of other topics; give this log a receiver of its own"
+                )
+            if following < firsts[tp]:
+                self.log.error(
+                    "records were deleted by retention before they were read",
+                    partition=f"{tp.topic}/{tp.partition}",
+                    first=following,
+                    last=firsts[tp] - 1,
+                )
+
+    async def _stand(self, reader: AIOKafkaConsumer, known: dict[tuple[str, int], int]) -> dict[TP, int]:
         """The event time (ms) at which the sink stands, where time is told: without it who follows us waits for ever."""
         timed = {
             TopicPartition(self.topic(topic), n): following
             for (topic, n), following in known.items()
             if following and Tick in self.pipeline.topic(topic).records
         }
-        if not timed:
-            return {}
-        try:
-            async with self.reader() as reader:
-                found = await times_at(reader, timed)
-        except KafkaError as error:
-            raise translate(error, f"{self.group}: reading where it stands") from error
+        found = await times_at(reader, timed)
         return {self.bare(TP(tp.topic, tp.partition)): time for tp, time in found.items()}
 
     async def revoked(self, partitions: set[TP]) -> None:

@@ -138,8 +138,8 @@ class RoleWorker:
             await crashed
         finally:
             await self._stop()
-        if self.failure is None and self.app.crash_reason is not None:
-            self.failure = translate(self.app.crash_reason, self.group)
+        if self.app.crash_reason is not None:
+            self.fail(self.app.crash_reason)
 
     def _listen(self, name: str) -> None:
         async def take(stream: Any) -> None:

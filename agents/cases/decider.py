@@ -219,7 +219,9 @@ class _Step:
                     moved: ClockChange = "tightened" if due <= old.due_at else "loosened"
                     yield self._clock(moved, clock, f"{moved}: {text}, due {_iso(due)}, rule {first.rule}")
             if late and clock.detected_at is None:
-                clock = replace(clock, detected_at=self.at.seen, late_arrival=overdue)
+                # A late reply may be read before the Tick that passes the due: then it tells the breach itself.
+                seen = max(self.at.seen, answer.at) if answer else self.at.seen
+                clock = replace(clock, detected_at=seen, late_arrival=overdue)
                 yield self._clock("breached", clock, f"overdue: {text}, no reply by {_iso(due)}")
             if answer is not None and clock.met_at != answer.at:
                 clock = replace(clock, met_at=answer.at, privately=answer.privately)

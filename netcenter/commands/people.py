@@ -21,9 +21,8 @@ _Desk = Annotated[str, typer.Option(help="Where.")]
 
 def _send(record: Record) -> None:
     settings = load()
-    log = Log(settings, kafka_of(settings))
-    log.send("desk", record)
-    log.close()
+    with Log(settings, kafka_of(settings)) as log:
+        log.send("desk", record)
 
 
 def _now() -> int:

@@ -8,12 +8,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import psycopg2
 from kafka import KafkaConsumer, TopicPartition
 
 from netcenter import topics
@@ -36,6 +37,15 @@ SEED = 7
 ROLES = tuple(role.name for role in PIPELINE.roles if role.name != "webhook")
 #: A worker that ends so often by itself does so for a reason.
 _MOST_DEATHS = 12
+
+
+def create_database(server: str, name: str) -> None:
+    """A new, empty database."""
+    connection = psycopg2.connect(server)
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute(f"create database {name}")
+    connection.close()
 
 
 @dataclass
@@ -75,13 +85,19 @@ class Plant:
         """The settings that the workers get too."""
         self.settings = Settings(
             kafka=self.addresses.kafka,
-            postgres=self.addresses.postgres,
+            postgres=f"{self.addresses.postgres.rpartition('/')[0]}/{self.database}",
             prefix=self.prefix,
             partitions=self.partitions,
         )
         self.folder.mkdir(parents=True, exist_ok=True)
 
+    @property
+    def database(self) -> str:
+        """The name of its own database: a sink's offsets are those of one log."""
+        return f"plant_{self.prefix.strip('.')}"
+
     def __enter__(self) -> Self:
+        create_database(self.addresses.postgres, self.database)
         topics.apply(self.settings, self.kafka, "event", self.policy)
         return self
 
@@ -99,7 +115,7 @@ class Plant:
         """The environment that makes a command work on this plant."""
         return {
             "NETCENTER_KAFKA": self.kafka,
-            "NETCENTER_POSTGRES": self.addresses.postgres,
+            "NETCENTER_POSTGRES": self.settings.postgres or "",
             "NETCENTER_PREFIX": self.prefix,
             "NETCENTER_PARTITIONS": str(self.partitions),
             # The least that the settings allow: a killed worker's partitions wait so long for the next one.
@@ -293,8 +309,7 @@ class People:
         tps = [TopicPartition(settings.prefix + "assignments", n) for n in range(settings.partitions)]
         consumer.assign(tps)
         consumer.seek_to_beginning(*tps)
-        log = Log(settings, self.plant.kafka)
-        try:
+        with closing(consumer), Log(settings, self.plant.kafka) as log:
             while not self._stop.is_set():
                 asked = self._asked.is_set()
                 ends = consumer.end_offsets(tps) if asked else {}
@@ -305,9 +320,6 @@ class People:
                     log.flush()
                     self._asked.clear()
                     self._settled.set()
-        finally:
-            consumer.close()
-            log.close()
 
     def _answer(self, log: Log, offer: Any) -> None:
         reaction = people.answer(offer, SEED) if isinstance(offer, Offered) else None

@@ -28,6 +28,7 @@ from sinks.port import Item
 from sinks.postgres import PostgresSink
 from sinks.postgres.tables import TABLES
 from streams.partition import partition_of
+from tests.chaos.harness import create_database
 
 MINUTE = 60_000
 _SHOWN = 12
@@ -250,11 +251,7 @@ def told_volumes(log: Log) -> Counts:
 def folded(settings: Settings, log: Log, name: str) -> str:
     """The URI of a new database that holds what the sink makes of the topics when nothing disturbs it."""
     server = settings.postgres or ""
-    connection = psycopg2.connect(server)
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        cursor.execute(f"create database {name}")
-    connection.close()
+    create_database(server, name)
     uri = make_dsn(server, dbname=name)
     sink = PostgresSink(uri)
     sink.open()

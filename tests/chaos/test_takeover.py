@@ -1,4 +1,4 @@
-"""A worker that takes over tells how far its role is, also where its forerunner did not come to tell it."""
+"""What a worker takes over from its forerunner: how far the role is, and whether that can be true."""
 
 from __future__ import annotations
 
@@ -34,6 +34,22 @@ def test_a_sink_tells_the_time_that_its_forerunner_had_written_but_not_told(
             assert watch.told([postgres])["postgres"] == {}
             plant.kill(worker)
             plant.until(lambda: watch.slowest([postgres])[0] >= playing.time, 30, "the time told by the next worker")
+
+
+def test_a_sink_whose_offsets_are_of_another_log_says_so_and_ends(
+    stack: Addresses, prefix: str, tmp_path: Path
+) -> None:
+    with Plant(stack, tmp_path / "workers", _POLICY, prefix, 2) as plant:
+        plant.start("postgres")
+        plant.await_workers("postgres")
+        plant.stop()
+        connection = psycopg2.connect(plant.settings.postgres or "")
+        with connection, connection.cursor() as cursor:
+            cursor.execute("insert into sink_offsets (topic, partition, next) values ('classified', 0, 5000)")
+        connection.close()
+        [worker] = plant.start("postgres")
+        assert worker.process.wait(60) == 2
+        assert f"stored {prefix}classified/0 up to offset 5000, but the log ends at " in worker.text()
 
 
 def _written(plant: Plant, ends: dict[tuple[str, int], int]) -> bool:
