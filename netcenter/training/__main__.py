@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import sklearn  # type: ignore[import-untyped]
+import sklearn
 from numpy.typing import NDArray
 
 from agents.classify.features import VERSION

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq  # type: ignore[import-untyped]
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, diags_array  # type: ignore[import-untyped]
-from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
+from scipy.sparse import csr_array, diags_array
+from sklearn.linear_model import LogisticRegression
 
 from agents.classify.features import features
 from agents.classify.model import LABELS, LANGUAGES

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar  # type: ignore[import-untyped]
-from sklearn.metrics import f1_score, log_loss  # type: ignore[import-untyped]
+from scipy.optimize import minimize_scalar
+from sklearn.metrics import f1_score, log_loss
 
 from agents.classify.model import LABELS, LANGUAGES
 from netcenter.training.learning import Corpus, families, fit_labels, fit_language
