@@ -24,7 +24,6 @@ from schemas import codec
 from schemas.codec import WireError
 from schemas.files import Line
 from schemas.headers import rfc3339
-from schemas.keys import KEYS
 from schemas.records import Clock, Record, Tick
 from streams.partition import partition_of
 from streams.shapes import Role
@@ -55,7 +54,7 @@ class Log:
         """Append a record; errors show at the next send or at `flush`."""
         key = None
         if partition is None:
-            key = KEYS[PIPELINE.topic(topic).key](record)
+            key = PIPELINE.topic(topic).key(record)
             partition = partition_of(key, self.settings.partitions)
         self.raw(self.settings.prefix + topic, partition, key, codec.encode(record), [])
 

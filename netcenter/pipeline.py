@@ -7,6 +7,7 @@ from agents.cases import Cases
 from agents.desk import DeskDecider
 from agents.surge import SurgeDecider
 from netcenter.parts import classify_stage, postgres_sink, webhook_sink
+from schemas import keys
 from schemas.records import (
     Action,
     Alert,
@@ -53,16 +54,18 @@ PEOPLE = (OperatorChanged, OfferAnswered)
 PUBLIC = ("classified", "volumes", "cases", "assignments", "surges", "alerts")
 
 TOPICS = (
-    Topic("mentions", (Mention, *THREAD), key="customer"),
-    Topic("classified", (ClassifiedMention, *THREAD), key="customer", limit=MIB + 64 * 1024),
-    Topic("volumes", (Volume, CrisisDeclared, ContactCount, *TIME), key="brand", kept=400 * DAY),
-    Topic("cases", CASE, key="customer", kept=400 * DAY),
-    Topic("desk", (WorkChanged, CrisisOpened, CrisisClosed, *PEOPLE, Overflowed, *TIME), key="work_desk", public=False),
-    Topic("assignments", WORK, key="desk", kept=400 * DAY),
-    Topic("surges", SURGE, key="brand", kept=400 * DAY),
-    Topic("signals", (*CASE, *SURGE, Returned, Escalated, *TIME), key="brand", public=False),
-    Topic("policy", (), key="version", kept=None, public=False, partitions=1),
-    Topic("alerts", (Alert,), key="identity", kept=None),
+    Topic("mentions", (Mention, *THREAD), key=keys.customer),
+    Topic("classified", (ClassifiedMention, *THREAD), key=keys.customer, limit=MIB + 64 * 1024),
+    Topic("volumes", (Volume, CrisisDeclared, ContactCount, *TIME), key=keys.brand, kept=400 * DAY),
+    Topic("cases", CASE, key=keys.customer, kept=400 * DAY),
+    Topic(
+        "desk", (WorkChanged, CrisisOpened, CrisisClosed, *PEOPLE, Overflowed, *TIME), key=keys.work_desk, public=False
+    ),
+    Topic("assignments", WORK, key=keys.desk, kept=400 * DAY),
+    Topic("surges", SURGE, key=keys.brand, kept=400 * DAY),
+    Topic("signals", (*CASE, *SURGE, Returned, Escalated, *TIME), key=keys.brand, public=False),
+    Topic("policy", (), key=keys.version, kept=None, public=False, partitions=1),
+    Topic("alerts", (Alert,), key=keys.identity, kept=None),
 )
 
 PIPELINE = Pipeline(

@@ -16,7 +16,6 @@ from netcenter.player import play
 from schemas import codec
 from schemas.files import Line
 from schemas.jsonform import event
-from schemas.keys import KEYS
 from schemas.records import (
     Alert,
     Assigned,
@@ -126,7 +125,7 @@ class Replay:
                 topic = PIPELINE.topic(item.topic)
                 if topic.name not in self._cores:
                     continue  # for a role that is left out
-                key = KEYS[topic.key](item.record)
+                key = topic.key(item.record)
                 self.feed(topic.name, partition_of(key, self.partitions), item.record)
         self.drain()
 
@@ -151,7 +150,7 @@ class Replay:
         """cases.jsonl, assignments.jsonl, surges.jsonl, alerts.jsonl and summary.json. Raises OSError."""
         folder.mkdir(parents=True, exist_ok=True)
         for topic, name in FILES.items():
-            key = KEYS[PIPELINE.topic(topic).key]
+            key = PIPELINE.topic(topic).key
             with (folder / name).open("wb") as out:
                 for record in self.written[topic]:
                     out.write(msgspec.json.encode(event(record, key(record).decode())) + b"\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from schemas.records import ClassifiedMention, Overflowed, PolicyChanged, Tick, WriterExcused
@@ -41,13 +40,3 @@ def identity(record: Any) -> bytes:
 def version(record: Any) -> bytes:
     """A policy's version."""
     return b"%d" % record.version
-
-
-KEYS: dict[str, Callable[[Any], bytes]] = {
-    "customer": customer,
-    "brand": brand,
-    "desk": desk,
-    "work_desk": work_desk,
-    "identity": identity,
-    "version": version,
-}

@@ -166,9 +166,8 @@ class Core:
     def route(self, record: Record, fact: Fact) -> list[Output]:
         """A record on every topic that lists its type. Raises TooLarge when it cannot be cut to fit."""
         outputs = []
-        value = codec.encode(record)
         for topic, key in self.routes[type(record)]:
-            by = key(record)
+            by, value = key(record), topic.wire.encode(record)
             room = topic.limit - _OVERHEAD - len(by)
             if len(value) > room:
                 record, value = self._cut(record, topic, room)
@@ -179,7 +178,7 @@ class Core:
         if not isinstance(record, Decided):
             raise TooLarge(f"{type(record).__name__} above the {topic.limit} bytes of {topic.name}")
         record = fit(record, room)
-        return record, codec.encode(record)
+        return record, topic.wire.encode(record)
 
     def take(self, facts: list[Fact]) -> list[Result]:
         """Everything that follows from facts, in order. Raises only when the worker must stop."""

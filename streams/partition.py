@@ -21,7 +21,7 @@ from aiokafka.partitioner import murmur2
 
 from schemas import codec, headers
 from schemas.codec import WireError
-from schemas.keys import KEYLESS, KEYS
+from schemas.keys import KEYLESS
 from schemas.records import ClassifiedMention, PolicyChanged, Record, Tick
 from streams import metrics
 from streams.batch import BatchCore
@@ -127,7 +127,7 @@ class Partition:
         self.anchor = -1
         """End of the changelog as this worker's own recovery or last commit left it."""
         self.limit = DeadLetterLimit(self.name, runtime.settings.dead_share, runtime.settings.dead_window)
-        self._key = KEYS[self.inbox.key]
+        self._key = self.inbox.key
         self._count = runtime.partitions(self.inbox.name)
         self._records = self.inbox.records
         self.producer: AIOKafkaProducer | None = None
@@ -324,7 +324,7 @@ class Partition:
     def _decode(self, r: Any) -> Fact | SetAside:
         fact = Fact(r.offset, _NOTHING, r.timestamp, r.value, _trace(r.headers))
         try:
-            record = fact.record = codec.decode(r.value)
+            record = fact.record = self.inbox.wire.decode(r.value)
         except WireError as error:
             return SetAside(fact, "decode", "WireError", str(error))
         if type(record) not in self._records:

@@ -7,11 +7,37 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from agents.decider import At, Decider
-from schemas.keys import KEYS
+from schemas import codec
 from schemas.records import PolicyChanged, Record, Tick
 
 DAY = 86_400_000
 MIB = 1 << 20
+
+
+class Wire(Protocol):
+    """How records stand in bytes."""
+
+    headers: bool
+    """Whether they carry CloudEvents headers."""
+
+    def decode(self, value: bytes | None) -> Record:
+        """The record. Raises WireError for everything that is no record."""
+        ...
+
+    def encode(self, record: Record) -> bytes:
+        """The bytes."""
+        ...
+
+
+class _Avro:
+    """Confluent framing and Avro: the wire of every topic of Netcenter."""
+
+    headers = True
+    decode = staticmethod(codec.decode)
+    encode = staticmethod(codec.encode)
+
+
+AVRO: Wire = _Avro()
 
 
 @dataclass(frozen=True)
@@ -20,8 +46,8 @@ class Topic:
 
     name: str
     records: tuple[type[Record], ...]
-    key: str
-    """Name of a key in `schemas.keys.KEYS`."""
+    key: Callable[[Any], bytes]
+    """What a record is keyed by."""
     kept: int | None = 30 * DAY
     """ms; None: compacted."""
     public: bool = True
@@ -29,6 +55,8 @@ class Topic:
     """Bytes a record may have."""
     partitions: int | None = None
     """None: as many as the setting says."""
+    wire: Wire = AVRO
+    """How its records stand in bytes."""
 
     @property
     def dead(self) -> Topic:
@@ -161,7 +189,7 @@ class Pipeline:
         for name in role.writes:
             topic = self.topic(name)
             for record in topic.records:
-                found.setdefault(record, []).append((topic, KEYS[topic.key]))
+                found.setdefault(record, []).append((topic, topic.key))
         return found
 
     def hands_on(self, role: Role, record: type[Record]) -> list[Topic]:

@@ -22,7 +22,7 @@ from netcenter.settings import Settings
 from schemas import codec
 from schemas.files import Line
 from schemas.headers import SOURCE, rfc3339
-from schemas.keys import KEYLESS, KEYS
+from schemas.keys import KEYLESS, customer
 from schemas.records import ClassifiedMention, Decided, Mention, Record, Volume
 from sinks.port import Item
 from sinks.postgres import PostgresSink
@@ -162,7 +162,7 @@ def same_as_its_inbox(log: Log, name: str, policy: str, partitions: int) -> None
         facts = [(r.offset, r.stamp, r.value or b"") for r in log[role.inbox] if r.partition == number]
         expected = replay_inbox(name, {1: policy}, number, partitions, facts)
         for topic in map(PIPELINE.topic, role.writes):
-            key = KEYS[topic.key]
+            key = topic.key
             for target in range(partitions):
                 ours = [r.record for r in log[topic.name] if r.partition == target and r.source == (role.inbox, number)]
                 theirs = [
@@ -222,7 +222,7 @@ def counted(lines: list[Line], policy: Policy, partitions: int, *, until: int) -
         seen.add(post.id)
         if post.author_id in policy.brand(post.brand).accounts.get(post.channel, ()):
             continue
-        number = partition_of(KEYS["customer"](post), partitions)
+        number = partition_of(customer(post), partitions)
         found[post.brand, now - now % MINUTE, number][post.channel, post.kind] += 1
     return dict(found)
 

@@ -18,7 +18,7 @@ from netcenter.pipeline import PIPELINE
 from netcenter.replay import Replay
 from netcenter.scenario import story
 from schemas.files import Line
-from schemas.keys import KEYS
+from schemas.keys import customer
 from schemas.records import ClassifiedMention, Decided, Mention, PolicyChanged, Tick, Volume
 from streams.partition import partition_of
 from tests.chaos import judge
@@ -153,7 +153,7 @@ def _whereabouts(aftermath: Aftermath) -> None:
 
 def test_every_line_of_the_file_is_in_the_log_once_in_its_order(aftermath: Aftermath) -> None:
     lines = [x.record for x in aftermath.lines if x.topic == "mentions"]
-    key = KEYS["customer"]
+    key = customer
     for number in range(PARTITIONS):
         rows = [r for r in aftermath.log["mentions"] if r.partition == number]
         judge.same(
@@ -166,7 +166,7 @@ def test_every_line_of_the_file_is_in_the_log_once_in_its_order(aftermath: After
 def test_mentions_are_classified_as_in_a_replay(aftermath: Aftermath) -> None:
     ours = [r.record for r in aftermath.log["classified"] if not isinstance(r.record, (Tick, PolicyChanged))]
     theirs = aftermath.replay.written["classified"]
-    key = KEYS["customer"]
+    key = customer
     for number in range(PARTITIONS):
         judge.same(
             [r for r in ours if r is not None and partition_of(key(r), PARTITIONS) == number],
@@ -180,7 +180,7 @@ def test_decided_events_are_those_of_a_replay(aftermath: Aftermath, topic: str) 
     ours = judge.histories(r.record for r in aftermath.log[topic])
     theirs = judge.histories(aftermath.replay.written[topic])
     judge.same_histories(ours, theirs, topic)
-    key = KEYS[PIPELINE.topic(topic).key]
+    key = PIPELINE.topic(topic).key
     for number in range(PARTITIONS):
         judge.same(
             [r.record for r in aftermath.log[topic] if r.partition == number and r.record is not None],

@@ -18,6 +18,7 @@ from agents.classify.stage import ClassifyStage
 from agents.decider import At, Due, State
 from agents.policy import Policy
 from netcenter.logs import set_up
+from schemas import keys
 from schemas.records import (
     Action,
     Alert,
@@ -180,13 +181,13 @@ def alert(at: At, key: str, *, lists: bool, summary: str | None = None) -> Alert
 
 PIPELINE = Pipeline(
     topics=(
-        Topic("mentions", (Mention, *THREAD), key="customer"),
-        Topic("classified", (ClassifiedMention, *THREAD), key="customer", limit=MIB + 64 * 1024),
-        Topic("volumes", (Volume, *TIME), key="brand"),
-        Topic("cases", (CaseChanged,), key="customer"),
-        Topic("signals", (CaseChanged, *TIME), key="brand", public=False),
-        Topic("alerts", (Alert,), key="identity", kept=None, limit=ALERT_LIMIT),
-        Topic("policy", (), key="version", kept=None, public=False, partitions=1),
+        Topic("mentions", (Mention, *THREAD), key=keys.customer),
+        Topic("classified", (ClassifiedMention, *THREAD), key=keys.customer, limit=MIB + 64 * 1024),
+        Topic("volumes", (Volume, *TIME), key=keys.brand),
+        Topic("cases", (CaseChanged,), key=keys.customer),
+        Topic("signals", (CaseChanged, *TIME), key=keys.brand, public=False),
+        Topic("alerts", (Alert,), key=keys.identity, kept=None, limit=ALERT_LIMIT),
+        Topic("policy", (), key=keys.version, kept=None, public=False, partitions=1),
     ),
     roles=(
         Role(

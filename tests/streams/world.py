@@ -22,7 +22,7 @@ from agents.policy import digest
 from netcenter import topics
 from netcenter.settings import Settings
 from schemas import codec, ids
-from schemas.keys import KEYLESS, KEYS, customer
+from schemas.keys import KEYLESS, customer
 from schemas.records import ClassifiedMention, Mention, PolicyChanged, Record, Tick
 from streams.partition import partition_of
 from tests.streams import toy
@@ -220,7 +220,7 @@ class World:
 
     def send(self, topic: str, record: Record, partition: int | None = None, **more: Any) -> None:
         """A record as a good producer sends it; `more` overrides value, key, headers."""
-        key = None if type(record) in KEYLESS else KEYS[toy.PIPELINE.topic(topic).key](record)
+        key = None if type(record) in KEYLESS else toy.PIPELINE.topic(topic).key(record)
         if partition is None:
             assert key is not None, "say on which partition"
             partition = partition_of(key, self.partitions)
