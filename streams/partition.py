@@ -6,7 +6,7 @@ import asyncio
 import time as wall
 from collections import Counter
 from collections.abc import Callable
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -18,7 +18,6 @@ from aiokafka.errors import (
     ProducerFenced,
     RequestTimedOutError,
 )
-from aiokafka.partitioner import murmur2
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from schemas import codec, headers
@@ -31,6 +30,7 @@ from streams.core import Fact, Output, Progress, SetAside
 from streams.deadletters import DeadLetterLimit, dead_letter_headers
 from streams.errors import Fenced, Stop, Unavailable
 from streams.fold import FoldCore
+from streams.partitioner import Homes, partition_of
 from streams.shapes import Topic
 
 #: The key of the changelog's progress record: no state key begins with NUL.
@@ -50,12 +50,6 @@ _LONGEST_TRACE = 128
 #: Where a record's own time stands: the first of these that it has.
 _TIMES = ("time", "created_at", "observed_at", "minute", "at")
 _LAST_MS = 253_402_300_799_999  # 9999-12-31, the last time that RFC 3339 can write
-
-
-@lru_cache(maxsize=65_536)
-def partition_of(key: bytes, partitions: int) -> int:
-    """Java's default partitioner: murmur2(key), made positive, mod N. Part of the contract."""
-    return int((murmur2(key) & 0x7FFFFFFF) % partitions)
 
 
 def translate(error: BaseException, doing: str) -> Exception:
@@ -159,7 +153,7 @@ class Partition:
         """End of the changelog as this worker's own recovery or last commit left it."""
         self.limit = DeadLetterLimit(self.name, runtime.settings.dead_share, runtime.settings.dead_window)
         self._key = self.inbox.key
-        self._count = runtime.partitions(self.inbox.name)
+        self._homes = Homes(runtime.partitions(self.inbox.name))
         self._records = frozenset(self.inbox.records)
         self._ways = {name: self._way(name) for name in core.role.writes}
         """(name on the broker, partitions, whether records carry headers) by a topic's own name."""
@@ -359,13 +353,9 @@ class Partition:
         """Facts, and what is none."""
         facts: list[Fact] = []
         aside: list[SetAside] = []
-        decode, allowed, key_of, count, mine = (
-            self.inbox.wire.decode,
-            self._records,
-            self._key,
-            self._count,
-            self.number,
-        )
+        keyed: list[Fact] = []
+        keys: list[bytes] = []
+        decode, allowed, key_of = self.inbox.wire.decode, self._records, self._key
         for r in records:
             value, sent = r.value, r.headers
             fact = Fact(r.offset, _NOTHING, r.timestamp, value, _trace(sent) if sent else None)
@@ -385,26 +375,25 @@ class Partition:
                 facts.append(fact)
             else:
                 key = key_of(record)
-                if r.key == key and len(key) <= _LONGEST_KEY and partition_of(key, count) == mine:
-                    facts.append(fact)
+                if r.key != key:
+                    why = f"the key disagrees with the {kind.__name__}'s fields"
+                    aside.append(SetAside(fact, "key", "WrongKey", why))
+                elif len(key) > _LONGEST_KEY:
+                    why = f"a key of {len(key)} bytes, the limit is {_LONGEST_KEY}"
+                    aside.append(SetAside(fact, "key", "LongKey", why))
                 else:
-                    aside.append(self._astray(fact, r.key, key))
-        return facts, aside
-
-    def _astray(self, fact: Fact, found: bytes | None, key: bytes) -> SetAside:
-        """What is wrong with a key."""
-        if found != key:
-            name = type(fact.record).__name__
-            return SetAside(fact, "key", "WrongKey", f"the key disagrees with the {name}'s fields")
-        if len(key) > _LONGEST_KEY:
-            return SetAside(fact, "key", "LongKey", f"a key of {len(key)} bytes, the limit is {_LONGEST_KEY}")
-        home = partition_of(key, self._count)
-        return SetAside(
-            fact,
-            "partition",
-            "WrongPartition",
-            f"this key belongs on partition {home}: produce with murmur2 as Java does",
-        )
+                    facts.append(fact)
+                    keyed.append(fact)
+                    keys.append(key)
+        homes = self._homes.of(keys)
+        if homes.count(self.number) == len(homes):
+            return facts, aside
+        stray = {fact.offset: home for fact, home in zip(keyed, homes, strict=True) if home != self.number}
+        for fact in facts:
+            if fact.offset in stray:
+                why = f"this key belongs on partition {stray[fact.offset]}: produce with murmur2 as Java does"
+                aside.append(SetAside(fact, "partition", "WrongPartition", why))
+        return [fact for fact in facts if fact.offset not in stray], aside
 
     def _write(self, outputs: list[Output]) -> None:
         add, role, ways, written = self._outbox().add, self.core.role.name, self._ways, Counter[str]()
