@@ -49,6 +49,7 @@ class Homes:
 
 def murmur2_of(keys: Sequence[bytes]) -> NDArray[np.uint32]:
     """murmur2 of each key, with the seed of Kafka's clients; shape (keys,). Memory is keys times the longest of them."""
+    hashes: Any
     lengths: Any = np.fromiter(map(len, keys), np.uint32, len(keys))
     words = int(lengths.max(initial=0)) // 4 + 1
     padded = b"".join([key.ljust(4 * words, b"\0") for key in keys])
