@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Protocol, TypedDict, TypeVar
 
 import msgspec
@@ -62,15 +62,100 @@ class At(msgspec.Struct, frozen=True):
         }
 
 
-class State(dict[str, S]):
-    """The small records of one inbox partition. A Decider that needs an index over them overrides `put`."""
+class State(Mapping[str, S]):
+    """The small records of one inbox partition. A Decider that needs an index over them overrides `put`.
+
+    Records in use are objects, the others the bytes that the changelog holds, decoded when they are asked for; only
+    whoever runs the Decider can tell. Iterating decodes all of them: a decision looks up keys.
+    """
+
+    def __init__(self) -> None:
+        self._live = _Live()
+        self._packed = self._live.packed
+        # `get(key)`, None where there is no record: a bound C method, for a decision asks a dozen times in a step.
+        self.get = self._live.__getitem__  # type: ignore[assignment, method-assign]
 
     def put(self, key: str, record: S | None) -> None:
         """Set a record, or remove it with None. All changes and all of recovery come through here."""
-        if record is None:
-            self.pop(key, None)
+        if record is None and key not in self._packed:
+            self._live.pop(key, None)
         else:
-            self[key] = record
+            self._live[key] = record
+
+    def __getitem__(self, key: str) -> S:
+        record = self._live[key]
+        if record is None:
+            raise KeyError(key)
+        found: S = record
+        return found
+
+    def __contains__(self, key: object) -> bool:
+        return self._live[key] is not None  # type: ignore[index]
+
+    def __iter__(self) -> Iterator[str]:
+        for key in self._packed:
+            if self._live.get(key, key) is not None:
+                yield key
+        yield from [key for key in self._live if key not in self._packed]
+
+    def __len__(self) -> int:
+        return len(self._packed) + sum(
+            -1 if record is None else key not in self._packed for key, record in self._live.items()
+        )
+
+    # --- for whoever runs the Decider ---------------------------------------------------------------------------
+
+    def decode_with(self, unpack: Callable[[bytes], Any]) -> None:
+        """Say how the bytes given to `restore` and `keep` are decoded."""
+        self._live.unpack = unpack
+
+    def restore(self, key: str, record: S, packed: bytes) -> None:
+        """Put back a record and keep only its bytes."""
+        self.put(key, record)
+        self._packed[key] = packed
+        self._live.pop(key, None)
+
+    def keep(self, key: str, packed: bytes | None) -> None:
+        """Take the bytes of a changed record, which stays live until `cool`; None for a removed one."""
+        live = self._live
+        live.weight -= len(self._packed.get(key, b""))
+        if packed is None:
+            self._packed.pop(key, None)
+            live.pop(key, None)
+        else:
+            self._packed[key] = packed
+            live.weight += len(packed)
+
+    def cool(self) -> None:
+        """Let go of the live records if they have become many; every changed one must have come through `keep`."""
+        if self._live.weight > _MOST_LIVE:
+            self._live.clear()
+            self._live.weight = 0
+
+
+#: Bytes, packed, of the records that stay live between checkpoints; in memory they take about four times that.
+_MOST_LIVE = 4 << 20
+
+
+class _Live(dict[str, Any]):
+    """Records as objects, laid over the bytes: an unknown key is None, and so is a removed one that has bytes."""
+
+    __slots__ = ("packed", "unpack", "weight")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.packed: dict[str, bytes] = {}
+        self.unpack: Callable[[bytes], Any] | None = None
+        self.weight = 0
+        """Bytes, packed, of the records that are live and have bytes."""
+
+    def __missing__(self, key: str) -> Any:
+        packed = self.packed.get(key)
+        if packed is None or self.unpack is None:
+            return None
+        record = self[key] = self.unpack(packed)
+        self.weight += len(packed)
+        return record
 
 
 class Decider(Protocol):

@@ -162,9 +162,21 @@ def verbatim(value: bytes | None, cls: type[Record]) -> bytes | None:
 
     They may when they are of the newest version, which is the one that other schemas embed, and hold no lone surrogate.
     """
-    if value is None or not value.startswith(_BY_CLASS[cls].frame) or _SURROGATE.search(value):
+    layout = _BY_CLASS[cls]
+    if value is None or not value.startswith(layout.frame):
+        return None
+    # Most that looks like one is part of a number.
+    if _SURROGATE.search(value) and not _strict(layout, value):
         return None
     return value[_FRAME.size :]
+
+
+def _strict(layout: Layout, value: bytes) -> bool:
+    try:
+        _, end = layout.read(value, _FRAME.size)
+    except _NOT_RIGHT:
+        return False
+    return end == len(value)
 
 
 def encode_classified(record: ClassifiedMention, mention: bytes) -> bytes:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from heapq import heappop, heappush
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from agents.decider import At, Decider, Due, State
 from agents.policy import Policy
-from schemas import ids
+from schemas import codec, ids
 from schemas.records import ClassifiedMention, Decided, PolicyChanged, Record, Tick, WriterExcused
 from streams.clock import WrongTick
 from streams.core import Core, Fact, Result, SetAside, where, why
 from streams.errors import Stop
 from streams.shapes import Pipeline, Role
+from streams.timers import Timers
 
 #: A record that asks to be woken at one moment more often than this would do so for ever.
 _MOST_FIRINGS = 1_000
@@ -33,19 +33,36 @@ class FoldCore(Core):
     ) -> None:
         super().__init__(pipeline, role, number, partitions, policies)
         self.decider = decider
+        self._pack, self._unpack = codec.state_codec(decider.record_types)
         self.state: State[Any] = decider.initial()
+        self.state.decode_with(self._unpack)
         self.touched: dict[str, None] = {}
         """Keys changed since the last checkpoint, in the order of their first change."""
-        self._dues: dict[str, int] = {}
-        self._heap: list[tuple[int, str]] = []
+        self._timers = Timers()
 
-    def restore(self, key: str, record: Any) -> None:
+    def restore(self, key: str, packed: bytes) -> None:
         """Put back a record from the changelog."""
-        self._put(key, record)
+        record = self._unpack(packed)
+        self.state.restore(key, record, packed)
+        self._timers.set(key, self.decider.due(record))
+
+    def packed(self) -> Iterator[tuple[str, bytes | None]]:
+        """What the changelog must hold of the records touched since the last checkpoint, by key; None: removed."""
+        for key in self.touched:
+            record = self.state.get(key)
+            # Copied, for the encoder leaves half as much again behind the bytes, and they stay.
+            value = None if record is None else bytes(memoryview(self._pack(record)))
+            self.state.keep(key, value)
+            yield key, value
+
+    def sealed(self) -> None:
+        """The changelog holds all that `packed` gave."""
+        self.touched.clear()
+        self.state.cool()
 
     def timers(self) -> int:
         """How many records wait to be woken."""
-        return len(self._dues)
+        return len(self._timers)
 
     def take(self, facts: list[Fact]) -> list[Result]:
         """Everything that follows from facts, in order."""
@@ -75,14 +92,10 @@ class FoldCore(Core):
     def _fire(self, fact: Fact) -> list[Result]:
         """Step through the jump: each due in order, at its own time."""
         results: list[Result] = []
-        heap, dues, now = self._heap, self._dues, self.clock.time
         fired: dict[tuple[int, str], int] = {}
-        while heap and heap[0][0] <= now:
-            at, key = heappop(heap)
-            if dues.get(key) != at:
-                continue
-            del dues[key]
-            times = fired[at, key] = fired.get((at, key), 0) + 1
+        while (timer := self._timers.pop(self.clock.time)) is not None:
+            at, key = timer
+            times = fired[timer] = fired.get(timer, 0) + 1
             if times > _MOST_FIRINGS:
                 results.append(SetAside(fact, "decide", "EndlessTimer", f"timer {key} asks for {at} again and again"))
                 continue
@@ -114,8 +127,8 @@ class FoldCore(Core):
         except Exception as error:  # noqa: BLE001 - whatever a decision raises: the step is undone and the fact set aside
             for key, old in reversed(undo):
                 self._put(key, old)
-            if isinstance(record, Due) and self._dues.get(record.key) == record.at:
-                del self._dues[record.key]  # it has fired: put back, it would fire and fail again and again
+            if isinstance(record, Due) and self._timers.get(record.key) == record.at:
+                self._timers.set(record.key, None)  # it has fired: put back, it would fire and fail again and again
             return [SetAside(fact, "decide", type(error).__name__, _told(record, error))]
         for key, _ in undo:
             self.touched[key] = None
@@ -123,17 +136,9 @@ class FoldCore(Core):
 
     def _put(self, key: str, record: Any) -> None:
         self.state.put(key, record)
-        if record is None:
-            self._dues.pop(key, None)
-        else:
-            self._schedule(key, self.decider.due(record))
-
-    def _schedule(self, key: str, due: int | None) -> None:
-        if due is None:
-            self._dues.pop(key, None)
-        elif self._dues.get(key) != due:
-            self._dues[key] = due
-            heappush(self._heap, (due, key))
+        due = None if record is None else self.decider.due(record)
+        if due != self._timers.get(key):
+            self._timers.set(key, due)
 
 
 def _told(record: Record | Due, error: Exception) -> str:

@@ -43,6 +43,8 @@ _MOST_WAITING = 4
 """Batches that wait for a partition that is busy sealing."""
 _BEHIND = 4
 """How many times its interval a checkpoint may last while more waits."""
+#: Records of a changelog handled before the loop goes on: heartbeats and health come in between.
+_READ_AT_ONCE, _RESTORED_AT_ONCE = 2_000, 500
 #: Bytes that an inbox record's key may have: what is decided from it repeats the key beside its value.
 _LONGEST_KEY = 1024
 #: Bytes of a traceparent that is handed on; one of W3C's has 55.
@@ -159,8 +161,6 @@ class Partition:
         """(name on the broker, partitions, whether records carry headers) by a topic's own name."""
         self.producer: AIOKafkaProducer | None = None
         self.outbox: Outbox | None = None
-        if isinstance(core, FoldCore):
-            self._pack, self._unpack = codec.state_codec(core.decider.record_types)
         self._pack_progress, self._unpack_progress = codec.state_codec(Progress)
         self.heard: dict[tuple[str, int], float] = {}
         self._waiting: asyncio.Queue[list[Any]] = asyncio.Queue(_MOST_WAITING)
@@ -205,16 +205,18 @@ class Partition:
                 return
             if self.anchor >= 0:
                 self.core = self.make_core()  # somebody else was here since: what is in memory is old
-            raw = await _read(reader, changelog, end)
-            progress = raw.pop(PROGRESS, None)
+            newest = await _read(reader, changelog, end)
+            progress = newest.pop(PROGRESS.decode(), None)
             if progress is not None:
                 stood = self._unpack_progress(progress)
                 if stood.policy:
                     await self.runtime.policies.ensure(stood.policy, stood.policy_hash)
                 self.core.resume(stood)
             if isinstance(self.core, FoldCore):
-                for key, value in raw.items():
-                    self.core.restore(key.decode(), self._unpack(value))
+                for number, (key, value) in enumerate(newest.items()):
+                    self.core.restore(key, value)
+                    if number % _RESTORED_AT_ONCE == 0:
+                        await asyncio.sleep(0)
             else:
                 await self._recall(reader, self.core)
             self.anchor = end
@@ -224,7 +226,7 @@ class Partition:
         self.runtime.log.info(
             "partition recovered",
             partition=self.name,
-            records=len(raw),
+            records=len(newest),
             applied=self.core.applied,
             seconds=round(took, 2),
         )
@@ -457,9 +459,7 @@ class Partition:
             changelog = self.runtime.topic(self.core.role.changelog)
             outbox = self._outbox()
             if isinstance(self.core, FoldCore):
-                for key in self.core.touched:
-                    record = self.core.state.get(key)
-                    value = None if record is None else self._pack(record)
+                for key, value in self.core.packed():
                     outbox.add(changelog, self.number, key.encode(), value, [])
                 metrics.STATE.labels(self.core.role.name, str(self.number)).set(len(self.core.state))
             outbox.add(changelog, self.number, PROGRESS, self._pack_progress(self.core.progress()), [])
@@ -469,7 +469,7 @@ class Partition:
             except (KafkaError, ConnectionError) as error:
                 raise translate(error, f"{self.name}: sealing a checkpoint") from error
             if isinstance(self.core, FoldCore):
-                self.core.touched.clear()
+                self.core.sealed()
             self.open = False
             self.anchor = ends[changelog, self.number] + 1  # the commit's marker
             self.sealed, self.sealed_time = self.core.applied, self.core.clock.time
@@ -496,17 +496,18 @@ def _time_field(kind: type[Record]) -> str | None:
     return next((name for name in _TIMES if name in kind.__struct_fields__), None)
 
 
-async def _read(reader: AIOKafkaConsumer, tp: TopicPartition, end: int) -> dict[bytes, bytes]:
-    """The newest value by key of a compacted partition."""
-    newest: dict[bytes, bytes] = {}
+async def _read(reader: AIOKafkaConsumer, tp: TopicPartition, end: int) -> dict[str, bytes]:
+    """The newest value by key of a compacted partition: the very objects that the state then keeps."""
+    newest: dict[str, bytes] = {}
     reader.assign([tp])
     await reader.seek_to_beginning(tp)
     while await reader.position(tp) < end:
-        for record in (await reader.getmany(tp, timeout_ms=200, max_records=50_000)).get(tp, ()):
+        for record in (await reader.getmany(tp, timeout_ms=200, max_records=_READ_AT_ONCE)).get(tp, ()):
             if record.value is None:
-                newest.pop(record.key, None)
+                newest.pop(record.key.decode(), None)
             else:
-                newest[record.key] = record.value
+                newest[record.key.decode()] = record.value
+        await asyncio.sleep(0)
     return newest
 
 

@@ -49,15 +49,14 @@ class Homes:
 
 def murmur2_of(keys: Sequence[bytes]) -> NDArray[np.uint32]:
     """murmur2 of each key, with the seed of Kafka's clients; shape (keys,). Memory is keys times the longest of them."""
-    hashes: Any
-    lengths: Any = np.fromiter(map(len, keys), np.uint32, len(keys))
+    lengths = np.fromiter(map(len, keys), np.uint32, len(keys))
     words = int(lengths.max(initial=0)) // 4 + 1
     padded = b"".join([key.ljust(4 * words, b"\0") for key in keys])
     data = np.frombuffer(padded, "<u4").reshape(len(keys), words)
     whole = lengths >> 2
-    hashes = np.uint32(_SEED) ^ lengths
+    hashes: Any = np.uint32(_SEED) ^ lengths
     for n in range(words):
-        mixed = data[:, n] * _M
+        mixed: Any = data[:, n] * _M
         mixed = (mixed ^ (mixed >> 24)) * _M
         hashes = np.where(n < whole, (hashes * _M) ^ mixed, hashes)
     # Up to three bytes are left; padded with zeros they are the word that follows.

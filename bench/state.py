@@ -1,0 +1,266 @@
+"""A fold's partition with a million records and timers: bytes a key, cost of a look and a change, a burst of timers."""
+
+from __future__ import annotations
+
+import gc
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from random import Random
+from typing import Any, ClassVar
+
+import msgspec
+import psutil
+from msgspec.structs import replace
+
+from agents.decider import At, Due, State
+from agents.policy import Policy, digest, parse
+from netcenter import topics
+from schemas import codec, ids
+from schemas.records import CaseChanged, Decided, PolicyChanged, Record, Tick, WriterExcused
+from streams.core import Fact
+from streams.fold import FoldCore
+from streams.shapes import Fold, Pipeline, Role, Topic
+
+#: 2026-11-20T12:00:00Z
+NOON = 1_795_176_000_000
+_WEEK = 7 * 86_400_000
+_PACKED = 220
+_BURST = 10_000
+_SEAL_EVERY = 5_000
+_HOT = 2_000
+_PASSES = 5
+POLICY = (Path(topics.__file__).parent / "policies" / "default.toml").read_text()
+TIME = (Tick, WriterExcused, PolicyChanged)
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """A record of 220 bytes when packed."""
+
+    case_id: str
+    desk: str
+    label: str
+    seq: int
+    opened_at: int
+    last_at: int
+    wake: int | None
+    posts: tuple[str, ...]
+
+
+class Keeper:
+    """Remembers a customer's last change, and wakes once after it."""
+
+    record_types: ClassVar[Any] = Kept
+
+    def initial(self) -> State[Kept]:
+        """Nobody."""
+        return State()
+
+    def decide(self, state: State[Kept], fact: Record | Due, at: At) -> Iterator[Decided]:
+        """A change is remembered; a firing is told."""
+        if isinstance(fact, CaseChanged):
+            yield fact
+        elif isinstance(fact, Due):
+            yield changed(fact.key, state[fact.key].seq + 1, at.time, None)
+
+    def evolve(self, state: State[Kept], event: Decided) -> dict[str, Kept]:
+        """The customer's record."""
+        assert isinstance(event, CaseChanged)
+        key = f"{event.brand}|{event.channel}|{event.author_id}"
+        return {key: kept(event.aggregate, event.seq, event.time, event.replied_at)}
+
+    def due(self, record: Kept) -> int | None:
+        """When the change said."""
+        return record.wake
+
+
+PIPELINE = Pipeline(
+    topics=(
+        Topic("changes", (CaseChanged, *TIME), key="customer"),
+        Topic("told", (CaseChanged,), key="customer"),
+        Topic("policy", (), key="version", kept=None, public=False, partitions=1),
+    ),
+    roles=(Role("keeper", Fold(Keeper), ("changes",), ("told",)),),
+)
+
+
+def key_of(number: int) -> str:
+    """`brand|channel|author_id`, 27 characters."""
+    return f"andina|twitter|u{number:011d}"
+
+
+def kept(case_id: str, seq: int, at: int, wake: int | None) -> Kept:
+    """A record that takes about `_PACKED` bytes."""
+    post = "1" * (_PACKED - 137)
+    return Kept(
+        case_id=case_id, desk="care", label="complaint", seq=seq, opened_at=at, last_at=at, wake=wake, posts=(post,)
+    )
+
+
+def changed(key: str, seq: int, at: int, wake: int | None) -> CaseChanged:
+    """A fact or event about a customer."""
+    brand, channel, author = key.split("|")
+    case = ids.make("case", key)
+    return CaseChanged(
+        id=ids.event(case, seq),
+        aggregate=case,
+        seq=seq,
+        time=at,
+        cause="",
+        policy=1,
+        reason="bench: changed",
+        brand=brand,
+        channel=channel,
+        author_id=author,
+        desk="care",
+        change="post_added",
+        label="complaint",
+        priority=1,
+        waiting=False,
+        replied_at=wake,
+    )
+
+
+def wake_of(number: int) -> int:
+    """ms; the first `_BURST` keys within one minute, the others over the week after it."""
+    return NOON + number % 60_000 if number < _BURST else NOON + 60_000 + number * 7_919_993 % _WEEK
+
+
+def core() -> FoldCore:
+    """An empty partition whose time stands a minute before noon."""
+    policies: Callable[[int, str], Policy] = lambda version, _: parse(POLICY, version)  # noqa: E731 - one expression
+    made = FoldCore(PIPELINE, PIPELINE.role("keeper"), 0, lambda _: 1, policies, Keeper())
+    first = PolicyChanged(version=1, hash=digest(POLICY), applied_at=NOON)
+    made.take([Fact(0, first), Fact(1, _tick(NOON - 60_000))])
+    return made
+
+
+def _tick(time_ms: int) -> Tick:
+    return Tick(clock="event", time=time_ms, role="clock", partition=0)
+
+
+def measure(keys: int = 1_000_000) -> dict[str, Any]:
+    """Resident bytes a key and what things cost with so many keys, in a process of its own."""
+    command = [sys.executable, "-m", "bench.state", str(keys)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=Path(__file__).parents[1])
+    figures: dict[str, Any] = json.loads(done.stdout)
+    return figures
+
+
+def _measure(keys: int) -> dict[str, Any]:
+    fold = core()
+    pack, _ = codec.state_codec(Kept)
+    before = resident()
+    started = time.perf_counter()
+    for number in range(keys):
+        key = key_of(number)
+        packed = pack(kept(ids.make("case", key), 1, NOON, wake_of(number)))
+        fold.restore(key, bytes(memoryview(packed)))  # as exact as a consumer's
+    filled = time.perf_counter() - started
+    sizes = {"packed_bytes": len(pack(fold.state[key_of(0)])), "recovered_bytes_a_key": _a_key(before, keys)}
+    _live(fold, keys)
+    steady = _a_key(before, keys)
+    costs = _costs(fold, keys)
+    burst, told = _burst(fold)
+    return {
+        "keys": keys,
+        "timers": fold.timers(),
+        **sizes,
+        "steady_bytes_a_key": steady,
+        "peak_bytes_a_key": round((peak() - before) / keys),
+        "restored_per_s": round(keys / filled),
+        **costs,
+        "burst": told,
+        "burst_s": burst,
+    }
+
+
+def resident() -> int:
+    """Bytes of this process, after a collection."""
+    gc.collect()
+    return int(psutil.Process().memory_info().rss)
+
+
+def peak() -> int:
+    """The most bytes that this process has had resident."""
+    status = Path("/proc/self/status").read_text()
+    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))) * 1024
+
+
+def _a_key(before: int, keys: int) -> int:
+    return round((resident() - before) / keys)
+
+
+def _live(fold: FoldCore, keys: int) -> None:
+    """A fifth of the keys change, one by one, with checkpoints; every timer of those moves."""
+    random = Random(7)
+    for start in range(0, keys // 5, _SEAL_EVERY):
+        facts = []
+        for offset in range(start, start + _SEAL_EVERY):
+            number = random.randrange(min(_BURST, keys // 2), keys)
+            wake = wake_of(number) + 600_000
+            facts.append(Fact(2 + offset, changed(key_of(number), 2, NOON, wake)))
+        fold.take(facts)
+        _seal(fold)
+
+
+def _seal(fold: FoldCore) -> None:
+    for _ in fold.packed():
+        pass
+    fold.sealed()
+
+
+def _costs(fold: FoldCore, keys: int) -> dict[str, float]:
+    """Of hot keys beside a plain dict's, nanoseconds each, the loop's own taken off; and of a cold one's first look."""
+    numbers = Random(5).sample(range(min(_BURST, keys // 2), keys), min(_HOT, keys // 4))
+    names = [key_of(number) for number in numbers]
+    cold = _each(names, fold.state.get, 1)
+    plain = {name: fold.state[name] for name in names}
+    same = {name: fold.state[name] for name in names}
+    hours = {n: replace(r, wake=(r.wake or 0) + 3_600_000) for n, r in same.items()}
+    there = dict.fromkeys(names, False)
+
+    def move(name: str) -> None:
+        there[name] = not there[name]
+        fold._put(name, hours[name] if there[name] else same[name])
+
+    figures = {
+        "get_cold_ns": cold,
+        "get_hot_ns": _each(names, fold.state.get),
+        "get_dict_ns": _each(names, plain.get),
+        "put_hot_ns": _each(names, lambda name: fold.state.put(name, same[name])),
+        "put_dict_ns": _each(names, lambda name: plain.__setitem__(name, same[name])),
+        "fold_put_ns": _each(names, lambda name: fold._put(name, same[name])),
+        "fold_put_timer_moved_ns": _each(names, move),
+    }
+    fold.touched.update(names)
+    _seal(fold)
+    return figures
+
+
+def _each(names: list[str], action: Callable[[str], Any], passes: int = _PASSES) -> float:
+    """The best of a few passes, the loop's own time taken off."""
+    best = 1e9
+    for _ in range(passes):
+        start = time.perf_counter()
+        for name in names:
+            action(name)
+        middle = time.perf_counter()
+        for _ in names:
+            pass
+        best = min(best, (middle - start) - (time.perf_counter() - middle))
+    return round(best / len(names) * 1e9)
+
+
+def _burst(fold: FoldCore) -> tuple[float, int]:
+    """Seconds of one Tick over the first `_BURST` timers, and the events that it gives."""
+    started = time.perf_counter()
+    results = fold.take([Fact(1 << 40, _tick(NOON + 59_999))])
+    return round(time.perf_counter() - started, 3), len(results)
+
+
+if __name__ == "__main__":
+    print(json.dumps(_measure(int(sys.argv[1]))))
