@@ -10,7 +10,7 @@ import msgspec
 from schemas.records import Record
 
 
-class Item(msgspec.Struct, frozen=True):
+class Item(msgspec.Struct, frozen=True, gc=False):
     """One record of a partition's batch."""
 
     topic: str
@@ -19,7 +19,7 @@ class Item(msgspec.Struct, frozen=True):
     key: bytes | None
     #: None for an item of a `.dead` topic (then the headers tell) and for a tombstone.
     record: Record | None
-    #: As read.
+    #: As read, of an item of a `.dead` topic; none of any other.
     headers: dict[str, bytes]
     #: ms; the broker's time.
     stamp: int

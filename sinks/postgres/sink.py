@@ -1,11 +1,11 @@
-"""The PostgreSQL sink: COPY into temporary tables, merge, and the offsets, all in one transaction."""
+"""The PostgreSQL sink: COPY straight or into temporary tables and merge, and the offsets, all in one transaction."""
 
 from __future__ import annotations
 
 import io
 import threading
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,8 +15,12 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 from psycopg2.extensions import parse_dsn
 
+from schemas import ids
+from schemas.records import ClassifiedMention, MentionUpdated
 from sinks.port import Item, Refused, SinkError
-from sinks.postgres import faults, tables
+from sinks.postgres import faults
+from sinks.postgres.copybinary import COPY as COPY_MENTIONS
+from sinks.postgres.copybinary import MentionRows, Unfit
 from sinks.postgres.copytext import Rows
 from sinks.postgres.current import FOLD_OF, FOLDS, Fold, fold
 from sinks.postgres.migrate import migrate
@@ -35,16 +39,15 @@ _CONNECTION = {
 _SESSION = "set client_encoding to 'UTF8'; set time zone 'UTC'; set client_min_messages to warning"
 _COPY_CHUNK = 1 << 20
 
+# Asked apart: that only a few of a batch's mentions are in it PostgreSQL cannot foresee, and would read all mentions.
+_OBSERVED = "select distinct mention_id::text from mention_updates where mention_id = any(%s::uuid[])"
+
 # An update may be read before its mention, so both sides are looked at. Of each field the newest observation
 # counts.
 _OVERLAY = """
-with touched as (
-    select u.mention_id from mention_updates u join stage_mentions s on s.id = u.mention_id
-    union
-    select mention_id from stage_mention_updates
-), latest as (
+with latest as (
     select mention_id, {latest}
-    from mention_updates join touched using (mention_id)
+    from mention_updates where mention_id = any(%s::uuid[])
     group by mention_id
 )
 update mentions m set {changes} from latest l where m.id = l.mention_id
@@ -58,6 +61,17 @@ update mentions m set {changes} from latest l where m.id = l.mention_id
         for name in ("reach", "shares", "promoted", "deleted", "hidden", "text")
     ),
 )
+
+_STORED = """
+insert into sink_offsets select topic, partition, 0 from unnest(%s::text[], %s::int[]) as p (topic, partition)
+on conflict do nothing;
+select topic, partition, next from sink_offsets where (topic, partition) in %s order by topic, partition for update
+"""
+_FOLLOWING = """
+update sink_offsets s set next = f.next
+from unnest(%s::text[], %s::int[], %s::bigint[]) as f (topic, partition, next)
+where (s.topic, s.partition) = (f.topic, f.partition)
+"""
 
 Place = tuple[str, int]
 
@@ -141,21 +155,18 @@ class PostgresSink:
 
     def _write(self, items: Sequence[Item]) -> list[Refused]:
         rows = Rows()
+        following = {(item.topic, item.partition): item.offset + 1 for item in items}
         with self._transaction() as cursor:
-            stored = self._lock_offsets(cursor, items)
+            stored = self._lock_offsets(cursor, sorted(following))
             known = [one for one in self._unconfirmed if one.item.offset < stored.get(_place(one.item), 0)]
-            new = [item for item in items if item.offset >= stored[_place(item)]]
-            ready, refused = _prepare(new, rows)
-            if ready:
-                refused += self._apply_or_halve(cursor, ready, rows)
-            following = {_place(item): item.offset + 1 for item in new}
+            new = [item for item in items if item.offset >= stored[item.topic, item.partition]]
+            following = {place: offset for place, offset in following.items() if offset > stored[place]}
+            refused = self._apply(cursor, new, rows)
             _set_aside(cursor, refused)
             # If the connection breaks in the commit, only the next call can tell whether these are in.
             self._unconfirmed = known + refused
-            cursor.executemany(
-                "update sink_offsets set next = %s where topic = %s and partition = %s",
-                [(offset, *place) for place, offset in following.items()],
-            )
+            if following:
+                cursor.execute(_FOLLOWING, (*_columns_of(following), list(following.values())))
         self._written.update(following)
         self.nul_replaced += rows.nuls
         refused, self._unconfirmed = self._unconfirmed, []
@@ -193,15 +204,13 @@ class PostgresSink:
             self.close()
             raise faults.translated(error, self._server, lost) from None
 
-    def _lock_offsets(self, cursor: Cursor, items: Sequence[Item]) -> dict[Place, int]:
-        """The stored offsets, locked: a second owner of the same partition waits until this batch is in."""
-        places = sorted({(item.topic, item.partition) for item in items})  # in one order, against deadlock
-        cursor.executemany("insert into sink_offsets values (%s, %s, 0) on conflict do nothing", places)
-        cursor.execute(
-            "select topic, partition, next from sink_offsets where (topic, partition) in %s"
-            " order by topic, partition for update",
-            (tuple(places),),
-        )
+    def _lock_offsets(self, cursor: Cursor, places: list[Place]) -> dict[Place, int]:
+        """The stored offsets, locked: a second owner of the same partition waits until this batch is in.
+
+        `places` are sorted: locks taken in one order cannot wait for each other.
+        """
+        names, numbers = _columns_of(places)
+        cursor.execute(_STORED, (names, numbers, tuple(places)))
         stored: dict[Place, int] = {(topic, partition): following for topic, partition, following in cursor}
         for place, following in stored.items():
             if following < self._written.get(place, 0):
@@ -212,11 +221,26 @@ class PostgresSink:
                 )
         return stored
 
+    def _apply(self, cursor: Cursor, items: list[Item], rows: Rows) -> list[Refused]:
+        """Mentions straight into their table; where a row among all is refused, or was there before, all staged."""
+        mentions = [item for item in items if type(item.record) is ClassifiedMention]
+        others = (
+            [item for item in items if type(item.record) is not ClassifiedMention] if len(mentions) < len(items) else []
+        )
+        ready, refused = _prepare(others, rows)
+        if mentions:
+            if _straight(cursor, mentions, ready, rows):
+                return refused
+            ready = _prepare(mentions, rows)[0] + ready
+        if ready:
+            refused += self._apply_or_halve(cursor, ready, rows)
+        return refused
+
     def _apply_or_halve(self, cursor: Cursor, ready: list[_Ready], rows: Rows) -> list[Refused]:
         """Apply in order, halving until each row that PostgreSQL refuses stands alone."""
         cursor.execute("savepoint batch")
         try:
-            _apply(cursor, ready, rows)
+            _staged(cursor, ready, rows)
         except psycopg2.Error as error:
             if not faults.is_row(error):
                 raise
@@ -236,6 +260,15 @@ def _place(item: Item) -> Place:
     return item.topic, item.partition
 
 
+def _customer(item: Item) -> bytes:
+    return item.key or b""
+
+
+def _columns_of(places: Iterable[Place]) -> tuple[list[str], list[int]]:
+    """Topics and partitions."""
+    return [topic for topic, _ in places], [partition for _, partition in places]
+
+
 def _prepare(items: list[Item], rows: Rows) -> tuple[list[_Ready], list[Refused]]:
     ready: list[_Ready] = []
     refused: list[Refused] = []
@@ -249,7 +282,37 @@ def _prepare(items: list[Item], rows: Rows) -> tuple[list[_Ready], list[Refused]
     return ready, refused
 
 
-def _apply(cursor: Cursor, ready: list[_Ready], rows: Rows) -> None:
+def _straight(cursor: Cursor, mentions: list[Item], others: list[_Ready], rows: Rows) -> bool:
+    """Copy the mentions into their table itself, then the others; False, and nothing done, where that cannot be."""
+    # By customer: the index over three texts is dear to search, unless what is wanted lies where the last one lay.
+    records: list[Any] = [item.record for item in sorted(mentions, key=_customer)]
+    binary = MentionRows()
+    try:
+        data = binary.data(records)
+    except Unfit:
+        return False
+    cursor.execute("savepoint straight")
+    try:
+        cursor.copy_expert(COPY_MENTIONS, io.BytesIO(data), size=_COPY_CHUNK)
+        _stage(cursor, others, rows)
+        _overlay(cursor, [*records, *(one.item.record for one in others)])
+    except psycopg2.Error as error:
+        if not faults.is_row(error):
+            raise
+        cursor.execute("rollback to savepoint straight; release savepoint straight")
+        return False
+    cursor.execute("release savepoint straight")
+    rows.nuls += binary.nuls
+    return True
+
+
+def _staged(cursor: Cursor, ready: list[_Ready], rows: Rows) -> None:
+    _stage(cursor, ready, rows)
+    _overlay(cursor, [one.item.record for one in ready])
+
+
+def _stage(cursor: Cursor, ready: list[_Ready], rows: Rows) -> None:
+    """Copy rows into the temporary tables and merge each."""
     lines: dict[str, list[str]] = defaultdict(list)
     events: dict[str, list[Any]] = defaultdict(list)
     for one in ready:
@@ -265,8 +328,27 @@ def _apply(cursor: Cursor, ready: list[_Ready], rows: Rows) -> None:
             data = io.BytesIO("".join(lines[table.name]).encode())
             cursor.copy_expert(table.copy(), data, size=_COPY_CHUNK)
             cursor.execute(table.merge())
-    if tables.MENTIONS.name in lines or tables.MENTION_UPDATES.name in lines:
-        cursor.execute(_OVERLAY)
+
+
+def _overlay(cursor: Cursor, records: list[Any]) -> None:
+    """Bring the mentions up to what was observed of them, whichever of the two came last."""
+    mentions = [record.mention.id for record in records if type(record) is ClassifiedMention]
+    updated = [
+        ids.mention(record.brand, record.channel, record.native_id)
+        for record in records
+        if type(record) is MentionUpdated
+    ]
+    if not updated:
+        if not mentions:
+            return
+        cursor.execute("select exists (select from mention_updates)")
+        if cursor.fetchone() == (False,):
+            return
+    # Quoted, for PostgreSQL takes a UUID in braces too; what is no UUID it has refused before.
+    cursor.execute(_OBSERVED, ('{"' + '","'.join([*mentions, *updated]) + '"}',))
+    observed = [row[0] for row in cursor]
+    if observed:
+        cursor.execute(_OVERLAY, (observed,))
 
 
 def _folded(cursor: Cursor, how: Fold, events: list[Any], rows: Rows) -> list[str]:

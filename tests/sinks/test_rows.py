@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -39,7 +40,7 @@ from schemas.records import (
     WriterExcused,
 )
 from sinks.port import Item
-from sinks.postgres import PostgresSink, tables
+from sinks.postgres import PostgresSink, copybinary, tables
 from sinks.postgres.current import FOLDS
 from sinks.postgres.rows import Unexpected, rows_of
 from tests.sinks.conftest import Database
@@ -243,6 +244,82 @@ def test_a_second_delivery_of_a_mention_changes_nothing(sink: PostgresSink, data
     """Also not when it comes at another offset with another judgement."""
     sink.write(items([classified(1), classified(1, label="praise", text="other")]))
     held(database.row("select label, text from mentions"), label="complaint", text="text 1")
+
+
+def test_a_mention_that_comes_again_keeps_nobody_out(sink: PostgresSink, database: Database) -> None:
+    """New ones in the same batch are written, whether the old one was there before or stands in the batch twice."""
+    sink.write(items([classified(1)]))
+    assert sink.write(items([classified(2), classified(1, text="other"), classified(3), classified(3)], first=1)) == []
+    rows = database.rows("select author_id, text from mentions order by author_id")
+    assert [tuple(row.values()) for row in rows] == [("u1", "text 1"), ("u2", "text 2"), ("u3", "text 3")]
+
+
+ODD: dict[str, dict[str, Any]] = {
+    "nothing optional": {},
+    "everything": {
+        "received_at": T0 + 777,
+        "kind": "message",
+        "visibility": "private",
+        "lang": "es-AR",
+        "conversation_id": "99",
+        "in_reply_to": "98\t",
+        "share_of": "97\\",
+        "author_followers": 2**40,
+        "reach": 0,
+        "promoted": True,
+        "post_id": ids.post("twitter", "101"),
+        "url": "https://example.org/ñ",
+        "author_name": "漢 🙂",
+        "text": "a\nb",
+    },
+    "before 2000": {"created_at": -1, "received_at": 946_684_799_999},
+    "the largest numbers": {"author_followers": 2**63 - 1, "reach": -(2**63)},
+    "empty texts": dict.fromkeys(
+        ("lang", "conversation_id", "in_reply_to", "share_of", "url", "author_name", "text"), ""
+    ),
+    "NUL everywhere": dict.fromkeys(
+        ("author_id", "native_id", "lang", "conversation_id", "in_reply_to", "share_of", "url", "author_name", "text"),
+        "\0a\0",
+    ),
+    "a UUID in capitals": {"id": mention(1).id.upper()},
+    "a UUID in braces": {"id": "{" + mention(1).id + "}"},
+    "a UUID without hyphens": {"id": mention(1).id.replace("-", "")},
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+@pytest.mark.parametrize("probabilities", [[], [0.1], [0.1, 1e-300, float("inf"), float("nan")]], ids=len)
+def test_a_mention_is_the_same_row_straight_or_staged(
+    sink: PostgresSink, database: Database, monkeypatch: pytest.MonkeyPatch, name: str, probabilities: list[float]
+) -> None:
+    """The binary form and the text form hold the same values, and an update applies to both."""
+    record = msgspec.structs.replace(classified(1, **ODD[name]), probabilities=probabilities)
+    story = items([update(T0, 2, reach=7), classified(2), record, update(T0, 1, shares=5)])
+    assert sink.write(story) == []
+    straight, nuls = database.dump(), sink.nul_replaced
+    assert len(straight["mentions"]) == 2
+    database.empty()
+    monkeypatch.setattr("sinks.postgres.sink._straight", lambda *_: False)
+    staged = PostgresSink(database.uri)
+    assert staged.write(story) == []
+    staged.close()
+    assert database.dump() == straight
+    assert staged.nul_replaced == nuls == (18 if name == "NUL everywhere" else 0)
+
+
+@pytest.mark.parametrize("change", [lambda id: id[1:9] + id[0] + id[9:], lambda id: " " + id[1:], lambda id: id[:-1]])
+def test_what_is_nearly_a_uuid_is_refused(sink: PostgresSink, database: Database, change: Callable[[str], str]) -> None:
+    """A digit too few must not be filled up, nor a hyphen be taken from another place."""
+    records = [classified(1), classified(2, id=change(mention(2).id)), classified(3)]
+    assert [one.item.offset for one in sink.write(items(records))] == [1]
+    assert len(database.rows("select from mentions")) == 2
+
+
+def test_words_that_no_cache_can_hold_land(sink: PostgresSink, database: Database) -> None:
+    """A network that sends ever new languages does not fill the memory, and loses none."""
+    assert sink.write(items([classified(n, lang=f"l{n}") for n in range(10_001)])) == []
+    assert database.row("select count(distinct lang) as n from mentions")["n"] == 10_001
+    assert len(copybinary._WORDS) <= 10_000
 
 
 @pytest.mark.parametrize("order", [[0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1]])

@@ -1,0 +1,186 @@
+"""Mentions in the binary form of COPY, for their table itself: they are nearly all of the traffic."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from schemas.records import ClassifiedMention
+from sinks.postgres.copytext import SUBSTITUTE
+
+#: The order of `MentionRows._row`: what has a fixed width first.
+_COLUMNS = (
+    "id, created_at, promoted, uncertain, own, confidence, policy, received_at, author_followers, reach, post_id, "
+    "probabilities, brand, channel, kind, visibility, lang, label, classified_lang, model, author_id, native_id, "
+    "conversation_id, in_reply_to, share_of, url, author_name, text"
+)
+COPY = f"copy mentions ({_COLUMNS}) from stdin (format binary)"
+
+_HEADER = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)
+_END = b"\xff\xff"
+#: Every value follows its length in bytes; a null has none.
+_NULL = b"\xff\xff\xff\xff"
+_UUID = struct.pack(">i", 16)
+#: How many columns there are, then id, created_at, promoted, uncertain, own, confidence, policy.
+_FIXED = struct.Struct(">hi16siqi?i?i?idiq").pack
+_INT = struct.Struct(">iq").pack
+_COUNT = _COLUMNS.count(",") + 1
+_FLOAT8 = 701  # its type's number, for ever
+#: PostgreSQL counts microseconds from 2000.
+_MS_TO_2000 = 946_684_800_000
+#: Entries of a cache at most; a value that many mentions share is soon in it again.
+_CACHED = 10_000
+
+
+class Unfit(Exception):
+    """A batch with a value that has no binary form: the text form tells PostgreSQL, which says what is wrong."""
+
+
+class _Lengths(dict[int, bytes]):
+    """Lengths as four bytes."""
+
+    def __missing__(self, length: int) -> bytes:
+        encoded = length.to_bytes(4, "big")
+        if length < _CACHED:
+            self[length] = encoded
+        return encoded
+
+
+class _Words(dict[str, bytes]):
+    """Texts that many mentions share, with their lengths."""
+
+    def __missing__(self, text: str) -> bytes:
+        encoded = _text(text)
+        if len(self) >= _CACHED:
+            self.clear()
+        self[text] = encoded
+        return encoded
+
+
+class _Nul(Exception):
+    """A text with a NUL in it."""
+
+
+_LENGTHS = _Lengths()
+_WORDS = _Words()
+
+
+class MentionRows:
+    """Encodes mentions, and counts in `nuls` how many NUL it replaced."""
+
+    def __init__(self) -> None:
+        self.nuls = 0
+
+    def data(self, records: Sequence[ClassifiedMention]) -> bytes:
+        """All that COPY reads. Raises Unfit."""
+        try:
+            ids = _uuids([record.mention.id for record in records])
+            posts = iter(_uuids([record.mention.post_id for record in records if record.mention.post_id]))
+            rows = [
+                self._row(record, own, next(posts) if record.mention.post_id else None)
+                for record, own in zip(records, ids, strict=True)
+            ]
+        except (ValueError, struct.error) as error:
+            raise Unfit from error
+        return b"".join((_HEADER, *rows, _END))
+
+    def _row(self, r: ClassifiedMention, own: bytes, post: bytes | None) -> bytes:
+        m = r.mention
+        author, native, text, words, lengths = m.author_id, m.native_id, m.text, _WORDS, _LENGTHS
+        received, followers, reach, name, url = m.received_at, m.author_followers, m.reach, m.author_name, m.url
+        conversation, answered, shared = m.conversation_id, m.in_reply_to, m.share_of
+        if "\0" in text or "\0" in author or "\0" in native:
+            return self._row(self._without_nul(r), own, post)
+        author_utf8, native_utf8, text_utf8 = author.encode(), native.encode(), text.encode()
+        probabilities = r.probabilities
+        count = len(probabilities)
+        floats: list[Any] = [8] * (2 * count)
+        floats[1::2] = probabilities
+        try:
+            return b"".join(
+                (
+                    _FIXED(
+                        _COUNT,
+                        16,
+                        own,
+                        8,
+                        (m.created_at - _MS_TO_2000) * 1000,
+                        1,
+                        m.promoted,
+                        1,
+                        r.uncertain,
+                        1,
+                        r.own,
+                        8,
+                        r.confidence,
+                        8,
+                        r.policy,
+                    ),
+                    _NULL if received is None else _INT(8, (received - _MS_TO_2000) * 1000),
+                    _NULL if followers is None else _INT(8, followers),
+                    _NULL if reach is None else _INT(8, reach),
+                    _NULL if post is None else _UUID + post,
+                    _array(count)(20 + 12 * count, 1, 0, _FLOAT8, count, 1, *floats),
+                    words[m.brand],
+                    words[m.channel],
+                    words[m.kind],
+                    words[m.visibility],
+                    words[m.lang],
+                    words[r.label],
+                    words[r.lang],
+                    words[r.model],
+                    lengths[len(author_utf8)],
+                    author_utf8,
+                    lengths[len(native_utf8)],
+                    native_utf8,
+                    _NULL if conversation is None else _text(conversation),
+                    _NULL if answered is None else _text(answered),
+                    _NULL if shared is None else _text(shared),
+                    _NULL if url is None else _text(url),
+                    _NULL if name is None else _text(name),
+                    lengths[len(text_utf8)],
+                    text_utf8,
+                )
+            )
+        except _Nul:
+            return self._row(self._without_nul(r), own, post)
+
+    def _without_nul(self, record: ClassifiedMention) -> ClassifiedMention:
+        """The same record with each NUL in its texts replaced."""
+        cleaned: ClassifiedMention = self._cleaned(record, mention=self._cleaned(record.mention))
+        return cleaned
+
+    def _cleaned(self, record: Any, **changes: Any) -> Any:
+        for name, value in msgspec.structs.asdict(record).items():
+            if isinstance(value, str) and "\0" in value:
+                self.nuls += value.count("\0")
+                changes[name] = value.replace("\0", SUBSTITUTE)
+        return msgspec.structs.replace(record, **changes)
+
+
+def _text(text: str) -> bytes:
+    if "\0" in text:
+        raise _Nul
+    encoded = text.encode()
+    return _LENGTHS[len(encoded)] + encoded
+
+
+@lru_cache
+def _array(count: int) -> Any:
+    """Packs an array of that many doubles: its length, dimensions, nulls, type, size, first index, and each value."""
+    return struct.Struct(">6i" + count * "id").pack
+
+
+def _uuids(texts: list[str]) -> list[bytes]:
+    """UUIDs in their usual form as 16 bytes each. Raises ValueError for any other: a byte less would shift a row."""
+    joined = "".join(texts)
+    encoded = bytes.fromhex(joined.replace("-", ""))
+    hyphens = "-" * len(texts)
+    usual = set(map(len, texts)) <= {36} and all(joined[n::36] == hyphens for n in (8, 13, 18, 23))
+    if not usual or len(encoded) != 16 * len(texts):
+        raise ValueError
+    return [encoded[n : n + 16] for n in range(0, len(encoded), 16)]
