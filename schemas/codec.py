@@ -1,4 +1,8 @@
-"""Bytes to records and back: Confluent framing (magic 0, 4-byte big-endian schema id, Avro binary), by fastavro."""
+"""Bytes to records and back: Confluent framing (magic 0, 4-byte big-endian schema id, Avro binary).
+
+What is right goes through functions made from the schemas (`schemas.compiled`); for the rest, and for older versions,
+fastavro is asked, and says what is wrong.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,14 @@ import struct
 import types
 import typing
 from collections.abc import Callable
+from functools import cache, cached_property
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 from fastavro import schemaless_reader, schemaless_writer
 from fastavro.schema import parse_schema
 
+from schemas import compiled
 from schemas.avro import Version, bare, crc64, locked, schema_of
 from schemas.records import BY_NAME, RECORDS, ClassifiedMention, Record
 
@@ -89,6 +95,16 @@ class Layout:
         self.frame = _FRAME.pack(MAGIC, version.id)
         self.schema = parse_schema(bare(schema_of(cls)))
 
+    @cached_property
+    def read(self) -> compiled.Read:
+        """Made when the first record comes: a process needs few of them."""
+        return compiled.reader(bare(schema_of(self.cls)))
+
+    @cached_property
+    def write(self) -> compiled.Write:
+        """As `read`."""
+        return compiled.writer(bare(schema_of(self.cls)))
+
 
 def _own_version(cls: type[Record], versions: list[Version]) -> Version:
     """The class's own: a lock file may already know versions that only newer releases write."""
@@ -114,18 +130,27 @@ _BY_CLASS, _BY_ID = _layouts()
 _SURROGATE = re.compile(rb"\xed[\xa0-\xbf]")
 
 
-def _judgement() -> Any:
-    """A ClassifiedMention's schema without its last field, the Mention."""
+#: What a compiled reader or writer may raise on what is not right.
+_NOT_RIGHT = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, struct.error)
+
+
+@cache
+def _write_judgement() -> compiled.Write:
+    """A ClassifiedMention's writer without its last field, the Mention."""
     whole = bare(schema_of(ClassifiedMention))
-    return parse_schema({**whole, "fields": whole["fields"][:-1]})
-
-
-_JUDGEMENT = _judgement()
+    return compiled.writer({**whole, "fields": whole["fields"][:-1]})
 
 
 def encode(record: Record) -> bytes:
     """The framed Avro bytes of a record, in its newest version."""
     layout = _BY_CLASS[type(record)]
+    try:
+        return layout.write(record, layout.frame, b"")
+    except _NOT_RIGHT:
+        return _encode_slowly(record, layout)
+
+
+def _encode_slowly(record: Record, layout: Layout) -> bytes:
     out = io.BytesIO()
     out.write(layout.frame)
     schemaless_writer(out, layout.schema, plain(record))
@@ -144,12 +169,7 @@ def verbatim(value: bytes | None, cls: type[Record]) -> bytes | None:
 
 def encode_classified(record: ClassifiedMention, mention: bytes) -> bytes:
     """The same bytes as `encode`, with the Mention's own (see `verbatim`) spliced in: Avro is plain concatenation."""
-    data = msgspec.structs.asdict(record)
-    out = io.BytesIO()
-    out.write(_BY_CLASS[ClassifiedMention].frame)
-    schemaless_writer(out, _JUDGEMENT, data)
-    out.write(mention)
-    return out.getvalue()
+    return _write_judgement()(record, _BY_CLASS[ClassifiedMention].frame, mention)
 
 
 def decode(value: bytes | None) -> Record:
@@ -166,10 +186,18 @@ def decode(value: bytes | None) -> Record:
     if known is None:
         raise WireError(f"unknown schema id {schema_id:#x}: neither in the lock file nor from a registry in use")
     layout, older = known
-    return _read(layout, older, value)
+    if older is None:
+        try:
+            record: Record
+            record, end = layout.read(value, _FRAME.size)
+        except _NOT_RIGHT:
+            end = -1
+        if end == len(value):
+            return record
+    return _decode_slowly(layout, older, value)
 
 
-def _read(layout: Layout, older: Any, value: bytes) -> Record:
+def _decode_slowly(layout: Layout, older: Any, value: bytes) -> Record:
     name = layout.cls.__name__
     try:
         data, rest = _avro(layout, older, value, "strict")

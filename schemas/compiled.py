@@ -11,11 +11,13 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from schemas.records import BY_NAME, Record
+from schemas import records
+from schemas.records import Record
 
 Read = Callable[[bytes, int], tuple[Any, int]]
 """(bytes, position) to (record, position after it)."""
-Write = Callable[[Any], bytes]
+Write = Callable[[Any, bytes, bytes], bytes]
+"""(record, what stands before it, what stands after it) to all the bytes."""
 
 _DOUBLE = struct.Struct("<d")
 _SMALL = 8_192
@@ -155,8 +157,8 @@ def _read(source: _Source, depth: int, schema: Any) -> str:
     into = source.new("x")
     add = source.add
     if kind in ("string", "bytes"):
-        add(depth, "n = v[p]", "if n & 129: n, p = _length(v, p)", "else:", "    n >>= 1", "    p += 1", "e = p + n")
-        add(depth, f"{into} = v[p:e].decode()", "p = e")
+        add(depth, "q = p + 1", "n = v[p]", "if n & 129:", "    n, q = _length(v, p)", "    p = q + n")
+        add(depth, "else: p = q + (n >> 1)", f"{into} = v[q:p].decode()")
     elif kind in ("long", "int"):
         add(depth, "n = v[p]", "if n < 128:", f"    {into} = (n >> 1) ^ -(n & 1)", "    p += 1")
         add(depth, f"else: {into}, p = _long(v, p)")
@@ -193,9 +195,9 @@ def _read(source: _Source, depth: int, schema: Any) -> str:
 def writer(schema: dict[str, Any]) -> Write:
     """The function that gives the bytes of a record for this (parsed or bare) schema."""
     source = _Source()
-    source.add(0, "def function(r):", "    out = []")
+    source.add(0, "def function(r, head, tail):", "    out = [head]")
     _write(source, 1, schema, "r")
-    source.add(1, "return b''.join(out)")
+    source.add(1, "out.append(tail)", "return b''.join(out)")
     return source.compile(schema["name"])  # type: ignore[no-any-return]
 
 
@@ -255,18 +257,6 @@ def _branch(union: list[Any]) -> int:
 
 
 def _class(schema: dict[str, Any]) -> type[Record]:
-    name = schema["name"].rpartition(".")[2]
-    return BY_NAME[name] if name in BY_NAME else _PARTS[name]
-
-
-def _parts() -> dict[str, type[Record]]:
-    """The classes that only stand inside of records."""
-    found, left = {}, [Record]
-    while left:
-        cls = left.pop()
-        found[cls.__name__] = cls
-        left += cls.__subclasses__()
+    """By its name in the module of the records: some stand only inside of others."""
+    found: type[Record] = getattr(records, schema["name"].rpartition(".")[2])
     return found
-
-
-_PARTS = _parts()

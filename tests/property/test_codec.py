@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import io
 import json
+import struct
 from functools import cache
 from typing import Any
 
 import pytest
 from avro import schema as reference
 from avro.io import BinaryDecoder, DatumReader
+from fastavro import parse_schema, schemaless_reader, schemaless_writer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from schemas import codec
+from schemas import codec, compiled
 from schemas.avro import bare, locked, schema_of
 from schemas.codec import WireError
 from schemas.records import RECORDS, ClassifiedMention, Mention, Record
@@ -42,6 +44,39 @@ def test_any_record_comes_back_from_its_bytes_and_avros_own_library_reads_the_sa
     value = codec.encode(record)
     assert codec.decode(value) == record
     assert reader(cls).read(BinaryDecoder(io.BytesIO(value[5:]))) == codec.plain(record)
+
+
+@cache
+def compiled_reader(cls: type[Record]) -> compiled.Read:
+    """Ours, made for this record."""
+    return compiled.reader(bare(schema_of(cls)))
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(record=any_of_all(), data=st.data())
+def test_what_a_compiled_reader_takes_fastavro_reads_alike(record: Record, data: Any) -> None:
+    """Whole records, and records with some bytes changed; what it does not take, it raises on, or ends elsewhere."""
+    cls = type(record)
+    value = bytearray(codec.encode(record)[5:])
+    for place in data.draw(st.lists(st.integers(0, len(value) - 1), max_size=3)) if value else ():
+        value[place] = data.draw(st.integers(0, 255))
+    try:
+        found, end = compiled_reader(cls)(bytes(value), 0)
+    except (ArithmeticError, LookupError, ValueError, struct.error):
+        return
+    if end == len(value):
+        told: Any = schemaless_reader(io.BytesIO(bytes(value)), parse_schema(bare(schema_of(cls))), None)
+        assert repr(codec.build(cls, told)) == repr(found)  # as text, for a NaN differs from itself
+
+
+@SLOWLY
+@given(record=any_of_all())
+def test_a_compiled_writer_gives_the_bytes_that_fastavro_gives(record: Record) -> None:
+    """With what stands before and after them."""
+    schema = bare(schema_of(type(record)))
+    out = io.BytesIO()
+    schemaless_writer(out, parse_schema(schema), codec.plain(record))
+    assert compiled.writer(schema)(record, b"<", b">") == b"<" + out.getvalue() + b">"
 
 
 @SLOWLY
