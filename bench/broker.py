@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import aiokafka
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import NewTopic
@@ -119,7 +120,7 @@ async def _read(kafka: str, topic: str, partitions: int) -> list[tuple[int, byte
     )
     await consumer.start()
     try:
-        tps = [TopicPartition(topic, n) for n in range(partitions)]
+        tps = [aiokafka.TopicPartition(topic, n) for n in range(partitions)]
         ends = await consumer.end_offsets(tps)
         consumer.assign(tps)
         await consumer.seek_to_beginning(*tps)
