@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import cache, lru_cache
 
 from schemas.records import Record
 
@@ -22,8 +23,18 @@ def ce_type(cls: type[Record]) -> bytes:
 
 def rfc3339(ms: int) -> str:
     """A time in milliseconds since the epoch as RFC 3339, UTC; whole seconds without a fraction."""
-    moment = datetime.fromtimestamp(ms / 1000, UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S") + (f".{ms % 1000:03d}Z" if ms % 1000 else "Z")
+    second, rest = divmod(ms, 1000)
+    return f"{_second(second)}.{rest:03d}Z" if rest else f"{_second(second)}Z"
+
+
+@lru_cache(maxsize=4_096)
+def _second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+@cache
+def _source(role: str) -> bytes:
+    return f"/netcenter/{role}".encode()
 
 
 def of(record: Record, role: str, time: int, source: bytes, trace: bytes | None) -> Headers:
@@ -34,7 +45,7 @@ def of(record: Record, role: str, time: int, source: bytes, trace: bytes | None)
     headers: Headers = [
         ("ce_id", record.id.encode() if hasattr(record, "id") else source),
         ("ce_type", ce_type(type(record))),
-        ("ce_source", f"/netcenter/{role}".encode()),
+        ("ce_source", _source(role)),
         ("ce_time", rfc3339(time).encode()),
         ("ce_specversion", b"1.0"),
         ("content-type", b"application/avro"),

@@ -165,9 +165,12 @@ class Core:
 
     def route(self, record: Record, fact: Fact) -> list[Output]:
         """A record on every topic that lists its type. Raises TooLarge when it cannot be cut to fit."""
-        outputs = []
+        outputs: list[Output] = []
+        value, wire = b"", None
         for topic, key in self.routes[type(record)]:
-            by, value = key(record), topic.wire.encode(record)
+            by = key(record)
+            if topic.wire is not wire:
+                value, wire = topic.wire.encode(record), topic.wire
             room = topic.limit - _OVERHEAD - len(by)
             if len(value) > room:
                 record, value = self._cut(record, topic, room)

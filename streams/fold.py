@@ -109,7 +109,7 @@ class FoldCore(Core):
                 for key, changed in self.decider.evolve(self.state, event).items():
                     undo.append((key, self.state.get(key)))
                     self._put(key, changed)
-                if event is not record and isinstance(event, Decided):
+                if event is not record and (type(event) in self.routes or isinstance(event, Decided)):
                     outputs += self.route(event, fact)
         except Exception as error:  # noqa: BLE001 - whatever a decision raises: the step is undone and the fact set aside
             for key, old in reversed(undo):
@@ -117,7 +117,8 @@ class FoldCore(Core):
             if isinstance(record, Due) and self._dues.get(record.key) == record.at:
                 del self._dues[record.key]  # it has fired: put back, it would fire and fail again and again
             return [SetAside(fact, "decide", type(error).__name__, _told(record, error))]
-        self.touched.update(key for key, _ in undo)
+        for key, _ in undo:
+            self.touched.add(key)
         return outputs
 
     def _put(self, key: str, record: Any) -> None:

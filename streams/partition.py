@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time as wall
+from collections import Counter
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -43,6 +44,8 @@ _MOST_WAITING = 4
 _LONGEST_KEY = 1024
 #: Bytes of a traceparent that is handed on; one of W3C's has 55.
 _LONGEST_TRACE = 128
+#: Where a record's own time stands: the first of these that it has.
+_TIMES = ("time", "created_at", "observed_at", "minute", "at")
 _LAST_MS = 253_402_300_799_999  # 9999-12-31, the last time that RFC 3339 can write
 
 
@@ -75,20 +78,22 @@ class Outbox:
         self._sent: list[tuple[str, int, int, asyncio.Future[Any]]] = []
 
     def add(self, topic: str, partition: int, key: bytes | None, value: bytes | None, head: headers.Headers) -> None:
-        """Append a record; nothing is sent before `flush`."""
+        """Append a record; nothing is sent before `send`."""
         batch = self._open.get((topic, partition))
-        if batch is not None and batch.append(timestamp=None, key=key, value=value, headers=head) is not None:
-            return
         if batch is not None:
+            if batch.append(timestamp=None, key=key, value=value, headers=head) is not None:
+                return
             self._full.append((topic, partition, batch))
         batch = self._open[topic, partition] = self.producer.create_batch()
         if batch.append(timestamp=None, key=key, value=value, headers=head) is None:
             raise Stop(f"a record of {len(value or b'')} bytes for {topic}/{partition} fits no batch")
 
-    async def flush(self) -> None:
-        """Send what has been added, without waiting for the broker's answer."""
-        ready = [*self._full, *((t, p, b) for (t, p), b in self._open.items())]
-        self._full, self._open = [], {}
+    async def send(self, *, full: bool) -> None:
+        """Send the batches that are full, or all, without waiting for the broker's answer."""
+        if not full:
+            self._full += [(topic, partition, batch) for (topic, partition), batch in self._open.items()]
+            self._open = {}
+        ready, self._full = self._full, []
         for topic, partition, batch in ready:
             batch.close()
             future = await self.producer.send_batch(batch, topic, partition=partition)
@@ -99,7 +104,7 @@ class Outbox:
 
         Raises if it refused anything.
         """
-        await self.flush()
+        await self.send(full=False)
         sent, self._sent = self._sent, []
         found = await asyncio.gather(*(future for *_, future in sent))
         return {(topic, n): metadata.offset + count for (topic, n, count, _), metadata in zip(sent, found, strict=True)}
@@ -129,7 +134,9 @@ class Partition:
         self.limit = DeadLetterLimit(self.name, runtime.settings.dead_share, runtime.settings.dead_window)
         self._key = self.inbox.key
         self._count = runtime.partitions(self.inbox.name)
-        self._records = self.inbox.records
+        self._records = frozenset(self.inbox.records)
+        self._ways = {name: self._way(name) for name in core.role.writes}
+        """(name on the broker, partitions, whether records carry headers) by a topic's own name."""
         self.producer: AIOKafkaProducer | None = None
         self.outbox: Outbox | None = None
         if isinstance(core, FoldCore):
@@ -138,6 +145,10 @@ class Partition:
         self.heard: dict[tuple[str, int], float] = {}
         self._waiting: asyncio.Queue[list[Any]] = asyncio.Queue(_MOST_WAITING)
         self._worker: asyncio.Task[None] | None = None
+
+    def _way(self, name: str) -> tuple[str, int, bool]:
+        runtime = self.runtime
+        return runtime.topic(name), runtime.partitions(name), self.core.pipeline.topic(name).wire.headers
 
     # --- owning ---------------------------------------------------------------------------------------------
 
@@ -273,32 +284,31 @@ class Partition:
 
     async def take(self, records: list[Any]) -> None:
         """Handle a batch of raw records; those already applied are passed over."""
-        decoded = [(r, self._decode(r)) for r in records if r.offset > self.core.applied]
-        for _, outcome in decoded:
+        applied = self.core.applied
+        news = records if records[0].offset > applied else [r for r in records if r.offset > applied]
+        facts, unreadable = self._decode(news)
+        for fact in facts:
             # Awaited before the lock is taken: what is open can be sealed meanwhile.
-            if isinstance(outcome, Fact) and isinstance(outcome.record, PolicyChanged):
-                await self.runtime.policies.ensure(outcome.record.version, outcome.record.hash)
+            if type(fact.record) is PolicyChanged:
+                await self.runtime.policies.ensure(fact.record.version, fact.record.hash)
         async with self.lock:
-            decoded = [(r, outcome) for r, outcome in decoded if r.offset > self.core.applied]
-            if not decoded or self.producer is None:
+            if not news or self.producer is None:
                 return  # or taken away while a policy was awaited: the next owner reads them again
             await self._begin()
-            news = [r for r, _ in decoded]
-            facts = [outcome for _, outcome in decoded if isinstance(outcome, Fact)]
-            unreadable = [outcome for _, outcome in decoded if isinstance(outcome, SetAside)]
-            raw = {r.offset: r for r in news}
             results = self.core.take(facts)
             self.core.applied = news[-1].offset
-            for result in (*unreadable, *results):
-                if isinstance(result, SetAside):
+            aside = [result for result in results if type(result) is SetAside] + unreadable
+            if aside:
+                raw = {r.offset: r for r in news}
+                for result in aside:
                     self._set_aside(result, raw[result.fact.offset])
-                else:
-                    self._write(result)
+            self._write([result for result in results if type(result) is Output])
             self.limit.passed(len(news))
             self.facts += len(news)
             self.busy = wall.monotonic()
             metrics.FACTS.labels(self.core.role.name).inc(len(news))
-            await self._flush()
+            # While more waits, small batches would only cost; when nothing does, the broker can begin.
+            await self._send(full=not self._waiting.empty())
         if self.facts >= self.runtime.settings.checkpoint_facts:
             await self.seal()
 
@@ -313,56 +323,81 @@ class Partition:
             raise translate(error, f"{self.name}: beginning a transaction") from error
         self.open, self.since, self.facts = True, wall.monotonic(), 0
 
-    async def _flush(self) -> None:
-        if self.outbox is None:
-            raise Fenced(f"{self.name}: no longer ours")
+    async def _send(self, *, full: bool) -> None:
         try:
-            await self.outbox.flush()
+            await self._outbox().send(full=full)
         except KafkaError as error:
             raise translate(error, f"{self.name}: sending") from error
 
-    def _decode(self, r: Any) -> Fact | SetAside:
-        fact = Fact(r.offset, _NOTHING, r.timestamp, r.value, _trace(r.headers))
-        try:
-            record = fact.record = self.inbox.wire.decode(r.value)
-        except WireError as error:
-            return SetAside(fact, "decode", "WireError", str(error))
-        if type(record) not in self._records:
-            return SetAside(
-                fact, "decode", "WrongRecord", f"{type(record).__name__} does not belong in {self.inbox.name}"
-            )
-        if type(record) in KEYLESS:
-            if isinstance(record, Tick):
-                self.heard[record.role, record.partition] = wall.monotonic()
-            return fact
-        key = self._key(record)
-        if r.key != key:
-            return SetAside(fact, "key", "WrongKey", f"the key disagrees with the {type(record).__name__}'s fields")
+    def _decode(self, records: list[Any]) -> tuple[list[Fact], list[SetAside]]:
+        """Facts, and what is none."""
+        facts: list[Fact] = []
+        aside: list[SetAside] = []
+        decode, allowed, key_of, count, mine = (
+            self.inbox.wire.decode,
+            self._records,
+            self._key,
+            self._count,
+            self.number,
+        )
+        for r in records:
+            value, sent = r.value, r.headers
+            fact = Fact(r.offset, _NOTHING, r.timestamp, value, _trace(sent) if sent else None)
+            try:
+                record = fact.record = decode(value)
+            except WireError as error:
+                aside.append(SetAside(fact, "decode", "WireError", str(error)))
+                continue
+            kind = type(record)
+            if kind not in allowed:
+                aside.append(
+                    SetAside(fact, "decode", "WrongRecord", f"{kind.__name__} does not belong in {self.inbox.name}")
+                )
+            elif kind in KEYLESS:
+                if type(record) is Tick:
+                    self.heard[record.role, record.partition] = wall.monotonic()
+                facts.append(fact)
+            else:
+                key = key_of(record)
+                if r.key == key and len(key) <= _LONGEST_KEY and partition_of(key, count) == mine:
+                    facts.append(fact)
+                else:
+                    aside.append(self._astray(fact, r.key, key))
+        return facts, aside
+
+    def _astray(self, fact: Fact, found: bytes | None, key: bytes) -> SetAside:
+        """What is wrong with a key."""
+        if found != key:
+            name = type(fact.record).__name__
+            return SetAside(fact, "key", "WrongKey", f"the key disagrees with the {name}'s fields")
         if len(key) > _LONGEST_KEY:
             return SetAside(fact, "key", "LongKey", f"a key of {len(key)} bytes, the limit is {_LONGEST_KEY}")
         home = partition_of(key, self._count)
-        if home != self.number:
-            return SetAside(
-                fact,
-                "partition",
-                "WrongPartition",
-                f"this key belongs on partition {home}: produce with murmur2 as Java does",
-            )
-        return fact
+        return SetAside(
+            fact,
+            "partition",
+            "WrongPartition",
+            f"this key belongs on partition {home}: produce with murmur2 as Java does",
+        )
 
-    def _write(self, output: Output) -> None:
-        topic = self.runtime.topic(output.topic)
-        partition = output.partition
-        if partition is None:
-            partition = partition_of(output.key or b"", self.runtime.partitions(output.topic))
-        head: headers.Headers = []
-        if type(output.record) not in KEYLESS:
-            fact = output.fact
-            source = b"%s/%d/%d" % (self.inbox.name.encode(), self.number, fact.offset if fact else self.core.applied)
-            trace = fact.trace if fact else None
-            head = headers.of(output.record, self.core.role.name, _time_of(output.record), source, trace)
-        metrics.OUTPUTS.labels(self.core.role.name, output.topic).inc()
-        self._outbox().add(topic, partition, output.key, output.value, head)
+    def _write(self, outputs: list[Output]) -> None:
+        add, role, ways, written = self._outbox().add, self.core.role.name, self._ways, Counter[str]()
+        place = b"%s/%d/" % (self.inbox.name.encode(), self.number)
+        for output in outputs:
+            topic, partitions, carries = ways[output.topic]
+            partition = output.partition
+            if partition is None:
+                partition = partition_of(output.key or b"", partitions)
+            record = output.record
+            head: headers.Headers = []
+            if carries and type(record) not in KEYLESS:
+                fact = output.fact
+                source = b"%s%d" % (place, fact.offset if fact else self.core.applied)
+                head = headers.of(record, role, _time_of(record), source, fact.trace if fact else None)
+            add(topic, partition, output.key, output.value, head)
+            written[output.topic] += 1
+        for name, count in written.items():
+            metrics.OUTPUTS.labels(role, name).inc(count)
 
     def _set_aside(self, aside: SetAside, r: Any) -> None:
         metrics.DEAD_LETTERS.labels(self.core.role.name, aside.stage).inc()
@@ -399,8 +434,7 @@ class Partition:
             if not self.open or self.producer is None:
                 return
             started = wall.monotonic()
-            for output in self.core.ticks():
-                self._write(output)
+            self._write(self.core.ticks())
             changelog = self.runtime.topic(self.core.role.changelog)
             outbox = self._outbox()
             if isinstance(self.core, FoldCore):
@@ -431,13 +465,16 @@ def _trace(found: Any) -> bytes | None:
 
 
 def _time_of(record: Record) -> int:
-    if isinstance(record, ClassifiedMention):
+    if type(record) is ClassifiedMention:
         record = record.mention
-    for name in ("time", "created_at", "observed_at", "minute", "at"):
-        value = getattr(record, name, None)
-        if value is not None:
-            return max(0, min(int(value), _LAST_MS))
-    return 0
+    name = _time_field(type(record))
+    value = getattr(record, name) if name else None
+    return max(0, min(int(value), _LAST_MS)) if value is not None else 0
+
+
+@cache
+def _time_field(kind: type[Record]) -> str | None:
+    return next((name for name in _TIMES if name in kind.__struct_fields__), None)
 
 
 async def _read(reader: AIOKafkaConsumer, tp: TopicPartition, end: int) -> dict[bytes, bytes]:
