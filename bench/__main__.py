@@ -8,11 +8,12 @@ import json
 import platform
 import sys
 import tempfile
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 
 from bench import latency, report, same_job, stages, whole_path
 from bench.run import Run
@@ -74,11 +75,19 @@ def _measured(chosen: list[str], mentions: int, seconds: int) -> dict[str, Any]:
             run = Run(stack, addresses.kafka, addresses.postgres, Path(folder), mentions, seconds, _say)
             for name in chosen:
                 _say(f"{name}: {PARTS[name][0]}")
-                results[name] = PARTS[name][1](run)
+                results[name] = _part(name, run)
         finally:
             stack.stop()
     results["machine"] = _machine(before)
     return results
+
+
+def _part(name: str, run: Run) -> dict[str, Any]:
+    try:
+        return PARTS[name][1](run)
+    except Exception as error:  # noqa: BLE001 - whatever a part raises, the figures of the others are not lost
+        traceback.print_exc()
+        return {"failed": f"{type(error).__name__}: {error}"}
 
 
 def _machine(before: Machine) -> dict[str, Any]:
@@ -98,6 +107,8 @@ def _say(line: str) -> None:
 
 
 def _wrong(results: dict[str, Any]) -> bool:
+    if any("failed" in figures for figures in results.values()):
+        return True
     jobs = [*results.get("same_job", {}).values(), *results.get("avro", {}).values()]
     return any("failed" in job or job.get("counts", "right") != "right" for job in jobs)
 

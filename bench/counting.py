@@ -34,10 +34,11 @@ class Post(Record, frozen=True, kw_only=True, gc=False):
     channel: str
 
 
-class Counted(Decided, frozen=True, kw_only=True, gc=False):
-    """A mention with its author's count, which is its sequence number."""
+class Counted(Record, frozen=True, kw_only=True, gc=False):
+    """A mention with its author's count."""
 
     post: Post
+    count: int
 
 
 class Count(msgspec.Struct, frozen=True, gc=False):
@@ -68,21 +69,17 @@ class Json:
         """A Counted as the post's object with one field more."""
         if not isinstance(record, Counted):
             raise TypeError(f"{type(record).__name__} is not written here")
-        return b'%b,"count":%d}' % (self._encode(record.post)[:-1], record.seq)
+        return b'%b,"count":%d}' % (self._encode(record.post)[:-1], record.count)
 
 
 class _Counts:
-    """State and how it follows from an event: shared by both forms."""
+    """What both forms share."""
 
     record_types: ClassVar[Any] = Count
 
     def initial(self) -> State[Count]:
         """Nobody wrote yet."""
         return State()
-
-    def evolve(self, state: State[Count], event: Decided) -> dict[str, Count]:
-        """The author's new count."""
-        return {event.aggregate: Count(event.seq)}
 
     def due(self, record: Count) -> int | None:
         """Never."""
@@ -92,20 +89,15 @@ class _Counts:
 class PostCounter(_Counts):
     """Counts Posts by author."""
 
-    def decide(self, state: State[Count], fact: Record | Due, at: At) -> Iterator[Decided]:
+    def decide(self, state: State[Count], fact: Record | Due, at: At) -> Iterator[Counted]:
         """The post, counted."""
         if isinstance(fact, Post):
             old = state.get(fact.author)
-            yield Counted(
-                id="",
-                aggregate=fact.author,
-                seq=old.n + 1 if old else 1,
-                time=at.time,
-                cause="",
-                policy=at.policy.version,
-                reason="",
-                post=fact,
-            )
+            yield Counted(post=fact, count=old.n + 1 if old else 1)
+
+    def evolve(self, state: State[Count], event: Counted) -> dict[str, Count]:
+        """The author's new count."""
+        return {event.post.author: Count(event.count)}
 
 
 class MentionCounter(_Counts):
@@ -128,6 +120,10 @@ class MentionCounter(_Counts):
                 priority=1,
                 waiting=True,
             )
+
+    def evolve(self, state: State[Count], event: Decided) -> dict[str, Count]:
+        """The customer's new count."""
+        return {event.aggregate: Count(event.seq)}
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,8 @@ class _Producer(threading.Thread):
                 while (early := due - time.perf_counter()) > 0:
                     if self._enough.wait(max(early, _STEP_S)):
                         return
-                self.latest = max(self.latest, -early)
+                if number >= WARM_S * RATE:
+                    self.latest = max(self.latest, -early)
                 post, native, now = told[number % len(told)], f"{number}", int(time.time() * 1000)
                 mention = msgspec.structs.replace(
                     post,

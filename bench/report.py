@@ -19,15 +19,24 @@ _JOB = {
 
 
 def show(results: Results) -> None:
-    """Print every part that was measured."""
+    """Print every part that was measured, those of one job in one table."""
+    results = {**results}
+    if "same_job" in results and "avro" in results and "failed" not in results["same_job"]:
+        results["same_job"] = {**results["same_job"], **_rows(results.pop("avro"))}
     console = Console(width=None if Console().is_terminal else 150)
-    for name, make in _TABLES.items():
-        if name in results:
-            console.print(make(results[name]))
     for name, figures in results.items():
-        if name not in _TABLES and name != "machine":
+        if name == "machine":
+            continue
+        make = _TABLES.get(name)
+        if make is None or "failed" in figures:
             console.print(_plain(name.replace("_", " "), figures))
+        else:
+            console.print(make(figures))
     console.print(", ".join(f"{name} {value}" for name, value in results["machine"].items()), highlight=False)
+
+
+def _rows(avro: Results) -> Results:
+    return {"netcenter_avro": avro} if "failed" in avro else avro
 
 
 def _table(title: str, first: str, *columns: str) -> Table:

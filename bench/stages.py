@@ -155,10 +155,7 @@ def _json() -> dict[str, float]:
         )
         for n in range(ITEMS)
     ]
-    counted = [
-        Counted(id="", aggregate=post.author, seq=n, time=0, cause="", policy=1, reason="", post=post)
-        for n, post in enumerate(posts)
-    ]
+    counted = [Counted(post=post, count=n) for n, post in enumerate(posts)]
     values = [wire.encode(record) for record in counted]
     return {
         "JSON of the peers' job, decode": _each(wire.decode, values),
