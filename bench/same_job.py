@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -21,19 +20,17 @@ from bench import broker, usage
 from bench.counting import FORMS, PARTITIONS
 from bench.flow import policy_text
 from bench.run import Run
+from bench.verdict import Counts, in_avro, in_json, verdict
 from bench.window import Ended, Watch
 from schemas import codec, ids
 from schemas.keys import customer
-from schemas.records import CaseChanged, ClassifiedMention, Mention, PolicyChanged
-from streams.partition import partition_of
+from schemas.records import ClassifiedMention, Mention, PolicyChanged
 
 ROOT = Path(__file__).parent.parent
 PEERS = ROOT / ".bench-venv" / "bin" / "python"
 """Of the environment that `make bench` makes from requirements/bench.lock."""
 JAVA = ROOT / "bench" / "kafka_streams"
 AUTHORS = 20_000
-SAMPLED = 500
-"""Authors whose counts are checked."""
 SEED = 7
 _NAIVE = 40_000
 """Mentions that the Faust agent does: it would need a quarter of an hour for a million."""
@@ -57,8 +54,8 @@ class Peer:
     """Mentions that it does at most."""
     missing: Callable[[], str | None] = lambda: None
     """Why it cannot run here."""
-    counted: Callable[[bytes], tuple[str, int]] = lambda value: _counted_json(value)
-    """(key, count) in a record that it writes."""
+    counts: Counts = in_json
+    """In a record that it writes."""
 
 
 def _python(file: str) -> Callable[[str, Run], list[str]]:
@@ -108,20 +105,8 @@ def _no_jdk() -> str | None:
     return None
 
 
-def _counted_json(value: bytes) -> tuple[str, int]:
-    post = json.loads(value)
-    return post["author"], post["count"]
-
-
-def _counted_avro(value: bytes) -> tuple[str, int]:
-    event = codec.decode(value)
-    if not isinstance(event, CaseChanged):
-        raise TypeError(type(event).__name__)
-    return event.aggregate, event.seq
-
-
 OURS = Peer("Netcenter", _ours("json"))
-AVRO = Peer("Netcenter, its own Avro records", _ours("avro"), _AVRO, counted=_counted_avro)
+AVRO = Peer("Netcenter, its own Avro records", _ours("avro"), _AVRO, counts=in_avro)
 PEERS_IN_ORDER = {
     "netcenter": OURS,
     "faust": Peer("Faust, as its manual shows", _python("faust_agent.py"), _NAIVE, _no_environment),
@@ -136,30 +121,29 @@ def measure(run: Run) -> dict[str, Figures]:
     authors = [f"u{n}" for n in _drawn(run.mentions)]
     sent = Counter(authors)
     run.say(f"filling two topics with {run.mentions:,} mentions of {len(sent):,} authors")
-    broker.create(run.kafka, {"raw": PARTITIONS, **_inbox("json")})
-    _control(run, "json")
+    broker.create(run.kafka, {"raw": PARTITIONS})
+    prepare(run.kafka, "json")
     for topic in ("raw", FORMS["json"].inbox):
-        broker.fill(run.kafka, topic, PARTITIONS, _posts(authors))
+        broker.fill(run.kafka, topic, PARTITIONS, posts(authors))
     run.say("warming the broker")
     _one(OURS, run, sent, min(_WARM, run.mentions), check=False)
     found = {}
     for name, peer in PEERS_IN_ORDER.items():
         found[name] = _tried(peer, run, sent)
-    broker.delete(run.kafka, ["raw", *_inbox("json")])
+    broker.delete(run.kafka, broker.names(run.kafka, "raw"))
     return _with_ratios(found)
 
 
 def measure_avro(run: Run) -> dict[str, Figures]:
     """The same with ClassifiedMentions in and CaseChangeds out."""
     count = min(_AVRO, run.mentions)
-    posts = [f"u{n}" for n in _drawn(count)]
+    authors = [f"u{n}" for n in _drawn(count)]
     run.say(f"filling a topic with {count:,} classified mentions")
-    broker.create(run.kafka, _inbox("avro"))
-    _control(run, "avro")
-    broker.fill(run.kafka, FORMS["avro"].inbox, PARTITIONS, _classified(posts))
-    sent = Counter({f"andina|twitter|{author}": n for author, n in Counter(posts).items()})
+    prepare(run.kafka, "avro")
+    broker.fill(run.kafka, FORMS["avro"].inbox, PARTITIONS, _classified(authors))
+    sent = Counter({f"andina|twitter|{author}": n for author, n in Counter(authors).items()})
     found = {"netcenter_avro": _tried(AVRO, run, sent)}
-    broker.delete(run.kafka, _inbox("avro"))
+    broker.delete(run.kafka, broker.names(run.kafka, FORMS["avro"].inbox))
     return found
 
 
@@ -176,7 +160,8 @@ def _drawn(count: int) -> Iterator[int]:
     return (random.randrange(AUTHORS) for _ in range(count))
 
 
-def _posts(authors: list[str]) -> Iterator[broker.Pair]:
+def posts(authors: list[str]) -> Iterator[broker.Pair]:
+    """Key and JSON of a mention of each author in turn."""
     encode = msgspec.json.Encoder().encode
     for number, author in enumerate(authors):
         post = {"id": number + 1, "author": author, "text": _WORDS, "created_at": _BORN + number, "channel": "twitter"}
@@ -211,20 +196,21 @@ def _classified(authors: list[str]) -> Iterator[broker.Pair]:
         yield customer(record), codec.encode(record)
 
 
-def _inbox(form: str) -> dict[str, int]:
-    inbox = FORMS[form].inbox
-    return {inbox: PARTITIONS, f"{inbox}.dead": PARTITIONS}
-
-
-def _control(run: Run, form: str) -> None:
-    """The policy without which a fold decides nothing."""
-    text = policy_text()
-    if not broker.names(run.kafka, "policy"):
-        broker.create(run.kafka, {"policy": 1}, compacted=True)
-        broker.fill(run.kafka, "policy", 1, [(b"1", text.encode())])
+def prepare(kafka: str, form: str) -> None:
+    """Make a form's inbox, and tell it the policy without which a fold decides nothing."""
+    inbox, text = FORMS[form].inbox, policy_text()
+    broker.create(kafka, {inbox: PARTITIONS, f"{inbox}.dead": PARTITIONS})
+    if "policy" not in broker.names(kafka, "policy"):
+        broker.create(kafka, {"policy": 1}, compacted=True)
+        broker.fill(kafka, "policy", 1, [(b"1", text.encode())])
     changed = PolicyChanged(version=1, hash=digest(text), applied_at=_BORN)
     for number in range(PARTITIONS):
-        broker.append(run.kafka, FORMS[form].inbox, number, codec.encode(changed))
+        broker.append(kafka, inbox, number, codec.encode(changed))
+
+
+def outlets(kafka: str, name: str) -> None:
+    """Make what a worker of ours writes to beside its output."""
+    broker.create(kafka, {f"{name}.changelog": PARTITIONS}, compacted=True)
 
 
 def _tried(peer: Peer, run: Run, sent: Counter[str]) -> Figures:
@@ -246,7 +232,7 @@ def _one(peer: Peer, run: Run, sent: Counter[str], target: int, *, check: bool) 
     out = f"{name}.out"
     broker.create(run.kafka, {out: PARTITIONS})
     if peer in (OURS, AVRO):
-        broker.create(run.kafka, {f"{name}.changelog": PARTITIONS}, compacted=True)
+        outlets(run.kafka, name)
     ends = broker.Ends(run.kafka)
     log = run.folder / f"{name}.log"
     (run.folder / name).mkdir()
@@ -265,29 +251,10 @@ def _one(peer: Peer, run: Run, sent: Counter[str], target: int, *, check: bool) 
             changelogs = [topic for topic in broker.names(run.kafka, name) if "changelog" in topic]
             written = sum(ends.of(topic, PARTITIONS) for topic in changelogs)
             figures["changelog"] = round(written / ends.of(out, PARTITIONS), 3)
-            figures["counts"] = _verdict(run, out, peer, sent, whole=whole)
+            figures["counts"] = verdict(
+                broker.read(run.kafka, out, PARTITIONS), peer.counts, sent, PARTITIONS, whole=whole
+            )
         return figures
     finally:
         ends.close()
         broker.delete(run.kafka, broker.names(run.kafka, name))
-
-
-def _verdict(run: Run, out: str, peer: Peer, sent: Counter[str], *, whole: bool) -> str:
-    """Whether each sampled author's counts run 1..n, each under his key on the partition where it belongs."""
-    sampled = {author.encode() for author in sorted(sent)[:SAMPLED]}
-    last: Counter[str] = Counter()
-    faults: Counter[str] = Counter()
-    for partition, key, value, _ in broker.read(run.kafka, out, PARTITIONS):
-        if key not in sampled or value is None:
-            continue
-        author, count = peer.counted(value)
-        faults["count"] += count != last[author] + 1
-        faults["key"] += author.encode() != key
-        faults["partition"] += partition_of(key, PARTITIONS) != partition
-        last[author] = count
-    if whole:
-        faults["missing"] = sum(last[author.decode()] != sent[author.decode()] for author in sampled)
-    wrong = {fault: n for fault, n in faults.items() if n}
-    if not last:
-        return "WRONG: nothing of the sampled authors"
-    return "right" if not wrong else "WRONG: " + ", ".join(f"{n} {fault}" for fault, n in wrong.items())
