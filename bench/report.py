@@ -12,7 +12,7 @@ _JOB = {
     "netcenter": "Netcenter, JSON",
     "faust": "Faust, as its manual shows",
     "quixstreams": "quixstreams",
-    "kafka_streams": "Kafka Streams, at least once",
+    "kafka_streams": "Kafka Streams, its defaults",
     "kafka_streams_exactly_once": "Kafka Streams, exactly once",
     "netcenter_avro": "Netcenter, its own Avro records",
 }

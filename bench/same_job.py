@@ -111,7 +111,8 @@ PEERS_IN_ORDER = {
     "netcenter": OURS,
     "faust": Peer("Faust, as its manual shows", _python("faust_agent.py"), _NAIVE, _no_environment),
     "quixstreams": Peer("quixstreams", _python("quix.py"), missing=_no_environment),
-    "kafka_streams": Peer("Kafka Streams, at least once", _java("at_least_once", 250), missing=_no_jdk),
+    # Its own default is 30 s at least once, and 100 ms exactly once: there it is given our checkpoint's interval.
+    "kafka_streams": Peer("Kafka Streams, its defaults", _java("at_least_once", 30_000), missing=_no_jdk),
     "kafka_streams_exactly_once": Peer("Kafka Streams, exactly once", _java("exactly_once_v2", 250), missing=_no_jdk),
 }
 
