@@ -6,6 +6,7 @@ import argparse
 import importlib
 import json
 import platform
+import signal
 import sys
 import tempfile
 import traceback
@@ -58,6 +59,8 @@ def main() -> int:
     unknown = sorted(set(given.parts) - PARTS.keys())
     if unknown:
         parser.error(f"no part is called {', '.join(unknown)}; there are: {', '.join(PARTS)}")
+    # Whoever ends us ends what we have started: the way out is the same as for an error.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     chosen = [name for name in PARTS if not given.parts or name in given.parts]
     results = _measured(chosen, given.mentions, given.seconds)
     report.show(results)

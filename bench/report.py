@@ -70,12 +70,12 @@ def _same_job(results: Results) -> Table:
         "stolen cores",
     )
     columns = ("per_s", "cpu_us", "cpu_to_ours", "resident_mb", "broker_cpu_us", "changelog", "counts")
+    notes = []
     for name, figures in results.items():
-        failed = next((f"{how}: {figures[how]}" for how in ("skipped", "failed") if how in figures), None)
-        if failed is not None:
-            table.add_row(_JOB[name], failed)
-        else:
-            table.add_row(_JOB[name], *(_number(figures.get(c)) for c in (*columns, "others_cores", "stolen_cores")))
+        table.add_row(_JOB[name], *(_number(figures.get(c)) for c in (*columns, "others_cores", "stolen_cores")))
+        notes += [f"{_JOB[name]}: {how.upper()}, {figures[how]}" for how in ("skipped", "failed") if how in figures]
+    if notes:
+        table.caption, table.caption_justify = "\n".join(notes), "left"
     return table
 
 
