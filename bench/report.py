@@ -81,14 +81,15 @@ def _same_job(results: Results) -> Table:
 
 def _whole_path(figures: Results) -> Table:
     table = _table(
-        f"The whole path, mentions to rows in PostgreSQL: {figures['per_s']:,} mentions/s over {figures['mentions']:,}; "
-        f"by fifths {_number(figures['per_s_by_window'])}",
+        f"The whole path, mentions to rows in PostgreSQL: {figures['per_s']:,} mentions/s over {figures['mentions']:,}",
         "process",
         "CPU us a mention",
         "resident MiB early",
         "resident MiB at the end",
         "resident MiB at most",
     )
+    table.caption = f"mentions/s by fifths of the run: {_number(figures['per_s_by_window'])}"
+    table.caption_justify = "left"
     for name, used in figures["processes"].items():
         columns = ("cpu_us", "resident_mb_early", "resident_mb", "resident_mb_most")
         table.add_row(name, *(_number(used.get(c)) for c in columns))
