@@ -25,7 +25,7 @@ from schemas.codec import WireError
 from schemas.files import Line
 from schemas.headers import rfc3339
 from schemas.records import Clock, Record, Tick
-from streams.partition import partition_of
+from streams.partitioner import partition_of
 from streams.shapes import Role
 
 _POLL_S = 0.05

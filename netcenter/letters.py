@@ -18,7 +18,7 @@ from schemas import codec
 from schemas.codec import WireError
 from schemas.records import Record
 from streams.deadletters import ERROR, MESSAGE, OFFSET, PARTITION, PREFIX, STAGE, TOPIC
-from streams.partition import partition_of
+from streams.partitioner import partition_of
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ from schemas.records import (
 from streams.batch import BatchCore
 from streams.core import Core, Fact, Output, SetAside
 from streams.fold import FoldCore
-from streams.partition import partition_of
+from streams.partitioner import partition_of
 from streams.shapes import Batch, Fold, Role
 
 #: File of the output folder by topic.

@@ -22,8 +22,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
-#: Records in one message at most: bounds how long the event loop is held.
-BATCH_MAX = 500
+from streams.raw_records import CHUNK
 
 
 class Owner(Protocol):
@@ -86,10 +85,10 @@ class Consumer(driver.Consumer):
             tp = TP(raw_tp.topic, raw_tp.partition)
             if active is not None and tp not in active and tp not in self._buffered_partitions:
                 continue
-            for start in range(0, len(found), BATCH_MAX):
+            for start in range(0, len(found), CHUNK):
                 if not self.flow_active or self.app.consumer_generation_id != generation:
                     return
-                part = found[start : start + BATCH_MAX]
+                part = found[start : start + CHUNK]
                 last = part[-1]
                 # Without generation_id a stream drops the message.
                 yield (

@@ -34,8 +34,8 @@ class FoldCore(Core):
         super().__init__(pipeline, role, number, partitions, policies)
         self.decider = decider
         self.state: State[Any] = decider.initial()
-        self.touched: set[str] = set()
-        """Keys changed since the last checkpoint."""
+        self.touched: dict[str, None] = {}
+        """Keys changed since the last checkpoint, in the order of their first change."""
         self._dues: dict[str, int] = {}
         self._heap: list[tuple[int, str]] = []
 
@@ -118,7 +118,7 @@ class FoldCore(Core):
                 del self._dues[record.key]  # it has fired: put back, it would fire and fail again and again
             return [SetAside(fact, "decide", type(error).__name__, _told(record, error))]
         for key, _ in undo:
-            self.touched.add(key)
+            self.touched[key] = None
         return outputs
 
     def _put(self, key: str, record: Any) -> None:

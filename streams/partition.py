@@ -6,7 +6,7 @@ import asyncio
 import time as wall
 from collections import Counter
 from collections.abc import Callable
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -18,7 +18,7 @@ from aiokafka.errors import (
     ProducerFenced,
     RequestTimedOutError,
 )
-from aiokafka.partitioner import murmur2
+from aiokafka.producer.message_accumulator import BatchBuilder
 
 from schemas import codec, headers
 from schemas.codec import WireError
@@ -30,6 +30,7 @@ from streams.core import Fact, Output, Progress, SetAside
 from streams.deadletters import DeadLetterLimit, dead_letter_headers
 from streams.errors import Fenced, Stop, Unavailable
 from streams.fold import FoldCore
+from streams.partitioner import Homes, partition_of
 from streams.shapes import Topic
 
 #: The key of the changelog's progress record: no state key begins with NUL.
@@ -40,6 +41,8 @@ _REQUEST_BYTES = 4 << 20
 _SEAL_DEADLINE_S = 5.0
 _MOST_WAITING = 4
 """Batches that wait for a partition that is busy sealing."""
+_BEHIND = 4
+"""How many times its interval a checkpoint may last while more waits."""
 #: Bytes that an inbox record's key may have: what is decided from it repeats the key beside its value.
 _LONGEST_KEY = 1024
 #: Bytes of a traceparent that is handed on; one of W3C's has 55.
@@ -47,12 +50,6 @@ _LONGEST_TRACE = 128
 #: Where a record's own time stands: the first of these that it has.
 _TIMES = ("time", "created_at", "observed_at", "minute", "at")
 _LAST_MS = 253_402_300_799_999  # 9999-12-31, the last time that RFC 3339 can write
-
-
-@lru_cache(maxsize=65_536)
-def partition_of(key: bytes, partitions: int) -> int:
-    """Java's default partitioner: murmur2(key), made positive, mod N. Part of the contract."""
-    return int((murmur2(key) & 0x7FFFFFFF) % partitions)
 
 
 def translate(error: BaseException, doing: str) -> Exception:
@@ -68,36 +65,59 @@ def translate(error: BaseException, doing: str) -> Exception:
     return Stop(f"{doing}: {type(error).__name__}: {error}")
 
 
+class _Filling:
+    """A batch that is being filled. aiokafka's own append costs as much again as what it calls."""
+
+    __slots__ = ("append", "batch", "count")
+
+    def __init__(self, batch: BatchBuilder) -> None:
+        self.batch = batch
+        self.append = batch._builder.append
+        self.count = 0
+
+    def add(self, key: bytes | None, value: bytes | None, head: headers.Headers) -> bool:
+        """Append a record; False when there is no room."""
+        if self.append(self.count, None, key, value, head) is None:
+            return False
+        self.count += 1
+        return True
+
+    def close(self) -> BatchBuilder:
+        """The batch, to be sent."""
+        self.batch._relative_offset = self.count
+        self.batch.close()
+        return self.batch
+
+
 class Outbox:
     """The batches of the open transaction, one per topic partition."""
 
     def __init__(self, producer: AIOKafkaProducer) -> None:
         self.producer = producer
-        self._open: dict[tuple[str, int], Any] = {}
-        self._full: list[tuple[str, int, Any]] = []
+        self._open: dict[tuple[str, int], _Filling] = {}
+        self._full: list[tuple[str, int, _Filling]] = []
         self._sent: list[tuple[str, int, int, asyncio.Future[Any]]] = []
 
     def add(self, topic: str, partition: int, key: bytes | None, value: bytes | None, head: headers.Headers) -> None:
         """Append a record; nothing is sent before `send`."""
-        batch = self._open.get((topic, partition))
-        if batch is not None:
-            if batch.append(timestamp=None, key=key, value=value, headers=head) is not None:
+        filling = self._open.get((topic, partition))
+        if filling is not None:
+            if filling.add(key, value, head):
                 return
-            self._full.append((topic, partition, batch))
-        batch = self._open[topic, partition] = self.producer.create_batch()
-        if batch.append(timestamp=None, key=key, value=value, headers=head) is None:
+            self._full.append((topic, partition, filling))
+        filling = self._open[topic, partition] = _Filling(self.producer.create_batch())
+        if not filling.add(key, value, head):
             raise Stop(f"a record of {len(value or b'')} bytes for {topic}/{partition} fits no batch")
 
     async def send(self, *, full: bool) -> None:
         """Send the batches that are full, or all, without waiting for the broker's answer."""
         if not full:
-            self._full += [(topic, partition, batch) for (topic, partition), batch in self._open.items()]
+            self._full += [(topic, partition, filling) for (topic, partition), filling in self._open.items()]
             self._open = {}
         ready, self._full = self._full, []
-        for topic, partition, batch in ready:
-            batch.close()
-            future = await self.producer.send_batch(batch, topic, partition=partition)
-            self._sent.append((topic, partition, batch.record_count(), future))
+        for topic, partition, filling in ready:
+            future = await self.producer.send_batch(filling.close(), topic, partition=partition)
+            self._sent.append((topic, partition, filling.count, future))
 
     async def delivered(self) -> dict[tuple[str, int], int]:
         """Wait until the broker has everything: the offset after the last record by topic partition.
@@ -133,7 +153,7 @@ class Partition:
         """End of the changelog as this worker's own recovery or last commit left it."""
         self.limit = DeadLetterLimit(self.name, runtime.settings.dead_share, runtime.settings.dead_window)
         self._key = self.inbox.key
-        self._count = runtime.partitions(self.inbox.name)
+        self._homes = Homes(runtime.partitions(self.inbox.name))
         self._records = frozenset(self.inbox.records)
         self._ways = {name: self._way(name) for name in core.role.writes}
         """(name on the broker, partitions, whether records carry headers) by a topic's own name."""
@@ -333,13 +353,9 @@ class Partition:
         """Facts, and what is none."""
         facts: list[Fact] = []
         aside: list[SetAside] = []
-        decode, allowed, key_of, count, mine = (
-            self.inbox.wire.decode,
-            self._records,
-            self._key,
-            self._count,
-            self.number,
-        )
+        keyed: list[Fact] = []
+        keys: list[bytes] = []
+        decode, allowed, key_of = self.inbox.wire.decode, self._records, self._key
         for r in records:
             value, sent = r.value, r.headers
             fact = Fact(r.offset, _NOTHING, r.timestamp, value, _trace(sent) if sent else None)
@@ -359,26 +375,25 @@ class Partition:
                 facts.append(fact)
             else:
                 key = key_of(record)
-                if r.key == key and len(key) <= _LONGEST_KEY and partition_of(key, count) == mine:
-                    facts.append(fact)
+                if r.key != key:
+                    why = f"the key disagrees with the {kind.__name__}'s fields"
+                    aside.append(SetAside(fact, "key", "WrongKey", why))
+                elif len(key) > _LONGEST_KEY:
+                    why = f"a key of {len(key)} bytes, the limit is {_LONGEST_KEY}"
+                    aside.append(SetAside(fact, "key", "LongKey", why))
                 else:
-                    aside.append(self._astray(fact, r.key, key))
-        return facts, aside
-
-    def _astray(self, fact: Fact, found: bytes | None, key: bytes) -> SetAside:
-        """What is wrong with a key."""
-        if found != key:
-            name = type(fact.record).__name__
-            return SetAside(fact, "key", "WrongKey", f"the key disagrees with the {name}'s fields")
-        if len(key) > _LONGEST_KEY:
-            return SetAside(fact, "key", "LongKey", f"a key of {len(key)} bytes, the limit is {_LONGEST_KEY}")
-        home = partition_of(key, self._count)
-        return SetAside(
-            fact,
-            "partition",
-            "WrongPartition",
-            f"this key belongs on partition {home}: produce with murmur2 as Java does",
-        )
+                    facts.append(fact)
+                    keyed.append(fact)
+                    keys.append(key)
+        homes = self._homes.of(keys)
+        if homes.count(self.number) == len(homes):
+            return facts, aside
+        stray = {fact.offset: home for fact, home in zip(keyed, homes, strict=True) if home != self.number}
+        for fact in facts:
+            if fact.offset in stray:
+                why = f"this key belongs on partition {stray[fact.offset]}: produce with murmur2 as Java does"
+                aside.append(SetAside(fact, "partition", "WrongPartition", why))
+        return [fact for fact in facts if fact.offset not in stray], aside
 
     def _write(self, outputs: list[Output]) -> None:
         add, role, ways, written = self._outbox().add, self.core.role.name, self._ways, Counter[str]()
@@ -425,7 +440,11 @@ class Partition:
     # --- checkpoints --------------------------------------------------------------------------------------------
 
     def due(self, now: float, interval: float, idle: float) -> bool:
-        """Whether the open transaction should be sealed: at its interval, or earlier when nothing more comes."""
+        """Whether the open transaction should be sealed: at its interval, earlier when nothing more comes, later when
+        more waits than can be done: then nobody sees the difference, and a changed record is written less often.
+        """
+        if not self._waiting.empty():
+            interval *= _BEHIND
         return self.open and (now - self.since >= interval or now - self.busy >= idle)
 
     async def seal(self) -> None:
@@ -438,7 +457,7 @@ class Partition:
             changelog = self.runtime.topic(self.core.role.changelog)
             outbox = self._outbox()
             if isinstance(self.core, FoldCore):
-                for key in sorted(self.core.touched):
+                for key in self.core.touched:
                     record = self.core.state.get(key)
                     value = None if record is None else self._pack(record)
                     outbox.add(changelog, self.number, key.encode(), value, [])

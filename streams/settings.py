@@ -18,7 +18,7 @@ class WorkerSettings(msgspec.Struct, frozen=True):
     """Seconds until an open transaction is sealed."""
     idle_s: float = 0.05
     """Seconds without a record after which it is sealed at once."""
-    checkpoint_facts: int = 5_000
+    checkpoint_facts: int = 20_000
     """Records until it is sealed at once."""
     tick_s: float = 1.0
     """Seconds between Ticks on the wall clock."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import time as wall
 from collections.abc import Callable
@@ -17,13 +18,14 @@ from faust.types import TP
 
 from agents.policy import Policy
 from schemas.records import Tick, WriterExcused
-from streams import faust_batch, metrics
+from streams import faust_batch, metrics, raw_records
 from streams.batch import BatchCore
 from streams.errors import Fenced, Stop, StreamError, Unavailable
 from streams.fold import FoldCore
 from streams.health import HealthServer
 from streams.partition import Partition, translate
 from streams.policies import Policies
+from streams.raw_records import CHUNK
 from streams.reader import reading
 from streams.settings import WorkerSettings
 from streams.shapes import Batch, Fold, Pipeline, Role
@@ -31,6 +33,8 @@ from streams.shapes import Batch, Fold, Pipeline, Role
 _HEARTBEAT_S = 30.0
 _STOP_DEADLINE_S = 9.0
 _LOOK_S = 0.02
+_GARBAGE = 50_000
+"""Objects made and not freed before Python looks for cycles among the newest."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,7 @@ class RoleWorker:
 
     async def run(self) -> int:
         """Work until told to stop or something fails; the process's exit code."""
+        raw_records.put_in_place()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._told_to_stop)
@@ -124,7 +129,7 @@ class RoleWorker:
             self,
             session_s=self.settings.session_s,
             heartbeat_s=self.settings.heartbeat_s,
-            poll=2_000,
+            poll=8 * CHUNK,
         )
         self.app.finalize()
         for name in self.reads():
@@ -385,6 +390,9 @@ def run_worker(worker: RoleWorker) -> int:
     """Run a worker to its end; the process's exit code."""
     import uvloop
 
+    # Records come and go by the thousand and make no cycles; what stays, the state, is not worth looking through so often.
+    gc.freeze()
+    gc.set_threshold(_GARBAGE, 20, 100)
     return uvloop.run(worker.run())
 
 

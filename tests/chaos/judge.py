@@ -27,7 +27,7 @@ from schemas.records import ClassifiedMention, Decided, Mention, Record, Volume
 from sinks.port import Item
 from sinks.postgres import PostgresSink
 from sinks.postgres.tables import TABLES
-from streams.partition import partition_of
+from streams.partitioner import partition_of
 from tests.chaos.harness import create_database
 
 MINUTE = 60_000

@@ -20,7 +20,7 @@ from netcenter.scenario import story
 from schemas.files import Line
 from schemas.keys import customer
 from schemas.records import ClassifiedMention, Decided, Mention, PolicyChanged, Tick, Volume
-from streams.partition import partition_of
+from streams.partitioner import partition_of
 from tests.chaos import judge
 from tests.chaos.harness import HOUR, ROLES, SEED, People, Plant, Playing
 

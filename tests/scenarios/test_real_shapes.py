@@ -23,7 +23,7 @@ from schemas import codec, ids
 from schemas.headers import rfc3339
 from schemas.keys import customer
 from schemas.records import Alert, ClassifiedMention, Mention, SurgeClosed, SurgeOpened
-from streams.partition import partition_of
+from streams.partitioner import partition_of
 from tests.chaos import judge
 from tests.chaos.harness import Plant, Playing
 from tests.scenarios.afternoon import DUE, HOUR, MINUTE, NOON, POLICY, File

@@ -21,7 +21,8 @@ from faust.types.tuples import ConsumerMessage
 from netcenter.embedded import EmbeddedKafka
 from schemas.records import CaseChanged, ClassifiedMention
 from streams import faust_batch
-from streams.faust_batch import BATCH_MAX, Consumer, ConsumerThread, PatientRecovery
+from streams.faust_batch import Consumer, ConsumerThread, PatientRecovery
+from streams.raw_records import CHUNK
 from streams.worker import DecidingWorker
 from tests.streams import toy
 from tests.streams.load import post
@@ -101,7 +102,7 @@ def test_a_poll_becomes_one_message_for_a_partition_and_500_records_with_the_gen
         app.consumer_generation_id = 7
 
         async def records(timeout: float) -> Any:
-            return {IN: [Raw(n) for n in range(BATCH_MAX + 3)]}, {IN}
+            return {IN: [Raw(n) for n in range(CHUNK + 3)]}, {IN}
 
         consumer._wait_next_records = records  # type: ignore[method-assign]
         consumer.flow_active = True
@@ -109,8 +110,8 @@ def test_a_poll_becomes_one_message_for_a_partition_and_500_records_with_the_gen
 
     messages = asyncio.run(polled())
     assert [(len(m.value), m.offset, m.generation_id) for m in messages] == [
-        (BATCH_MAX, BATCH_MAX - 1, 7),
-        (3, BATCH_MAX + 2, 7),
+        (CHUNK, CHUNK - 1, 7),
+        (3, CHUNK + 2, 7),
     ]
 
 

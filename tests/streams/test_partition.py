@@ -167,7 +167,7 @@ def test_a_deleted_record_of_state_stays_deleted_after_recovery(world: World) ->
         await one.count(1)
         await one.partition.seal()
         one.core.state.put(customer(mention(AUTHOR, 0)).decode(), None)
-        one.core.touched.add(customer(mention(AUTHOR, 0)).decode())
+        one.core.touched[customer(mention(AUTHOR, 0)).decode()] = None
         await one.take(2, Tick(clock="event", time=NOON, role="classify", partition=0))
         await one.partition.seal()
         await two.partition.own()

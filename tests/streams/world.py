@@ -24,7 +24,7 @@ from netcenter.settings import Settings
 from schemas import codec, ids
 from schemas.keys import KEYLESS, customer
 from schemas.records import ClassifiedMention, Mention, PolicyChanged, Record, Tick
-from streams.partition import partition_of
+from streams.partitioner import partition_of
 from tests.streams import toy
 from tests.waiting import until
 

@@ -1,0 +1,68 @@
+"""Which partition a key belongs on, as Java's client decides it; part of the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from aiokafka.partitioner import murmur2
+from numpy.typing import NDArray
+
+_M = np.uint32(0x5BD1E995)
+_SEED = 0x9747B28C
+_REMEMBERED = 65_536
+_FEW = 8
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def partition_of(key: bytes, partitions: int) -> int:
+    """Java's default partitioner: murmur2(key), made positive, mod N."""
+    return int((murmur2(key) & 0x7FFFFFFF) % partitions)
+
+
+class Homes:
+    """`partition_of` for many keys at once, and those of the last ones remembered.
+
+    One key costs 5 microseconds in Python, one of many a tenth of that in numpy.
+    """
+
+    def __init__(self, partitions: int) -> None:
+        self.partitions = partitions
+        self._known: dict[bytes, int] = {}
+
+    def of(self, keys: Sequence[bytes]) -> list[int]:
+        """The partition of each."""
+        known = self._known
+        new = [key for key in dict.fromkeys(keys) if key not in known]
+        if len(known) + len(new) > _REMEMBERED:
+            known.clear()
+            new = list(dict.fromkeys(keys))
+        if len(new) < _FEW:
+            known.update((key, partition_of(key, self.partitions)) for key in new)
+        else:
+            found = (murmur2_of(new) & 0x7FFFFFFF) % self.partitions
+            known.update(zip(new, found.tolist(), strict=True))
+        return [known[key] for key in keys]
+
+
+def murmur2_of(keys: Sequence[bytes]) -> NDArray[np.uint32]:
+    """murmur2 of each key, with the seed of Kafka's clients; shape (keys,). Memory is keys times the longest of them."""
+    hashes: Any
+    lengths: Any = np.fromiter(map(len, keys), np.uint32, len(keys))
+    words = int(lengths.max(initial=0)) // 4 + 1
+    padded = b"".join([key.ljust(4 * words, b"\0") for key in keys])
+    data = np.frombuffer(padded, "<u4").reshape(len(keys), words)
+    whole = lengths >> 2
+    hashes = np.uint32(_SEED) ^ lengths
+    for n in range(words):
+        mixed = data[:, n] * _M
+        mixed = (mixed ^ (mixed >> 24)) * _M
+        hashes = np.where(n < whole, (hashes * _M) ^ mixed, hashes)
+    # Up to three bytes are left; padded with zeros they are the word that follows.
+    rest = data[np.arange(len(keys)), whole]
+    hashes = np.where(lengths & 3, (hashes ^ rest) * _M, hashes)
+    hashes = (hashes ^ (hashes >> 13)) * _M
+    found: NDArray[np.uint32] = hashes ^ (hashes >> 15)
+    return found

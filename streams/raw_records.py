@@ -1,0 +1,102 @@
+"""aiokafka's fetched records by the chunk, as they stand in a batch: no object of Python's own and no call for each.
+
+They have offset, timestamp, key, value and headers, all that is read here. Put in place for the whole process: Faust and
+our own readers build their consumers themselves. What is read committed, aborted, skipped or broken stays aiokafka's
+judgement: it is given chunks where it expects records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+from aiokafka.consumer import fetcher
+
+#: Records of a chunk at most. Also what one message to a role may carry, so it bounds how long the event loop is held.
+CHUNK = 500
+
+
+class _Chunk:
+    """Neighbours of one batch; stands where aiokafka expects a record."""
+
+    __slots__ = ("offset", "records")
+
+    def __init__(self, records: list[Any]) -> None:
+        self.records = records
+        self.offset = records[-1].offset
+
+
+class _Batch:
+    """A batch that yields chunks."""
+
+    __slots__ = ("_batch",)
+
+    def __init__(self, batch: Any) -> None:
+        self._batch = batch
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._batch, name)
+
+    def __next__(self) -> Any:
+        return next(self._batch)
+
+    def __iter__(self) -> Iterator[_Chunk]:
+        records = list(self._batch)
+        return (_Chunk(records[start : start + CHUNK]) for start in range(0, len(records), CHUNK))
+
+
+class _Batches:
+    """What one fetch brought."""
+
+    def __init__(self, records: Any) -> None:
+        self._records = records
+        self.has_next, self.size_in_bytes = records.has_next, records.size_in_bytes
+
+    def next_batch(self) -> _Batch:
+        """The next one."""
+        return _Batch(self._records.next_batch())
+
+
+class _PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]
+    """Iterates lists of records."""
+
+    def __init__(self, tp: Any, records: Any, *rest: Any) -> None:
+        super().__init__(tp, _Batches(records), *rest)
+
+    def _consumer_record(self, tp: Any, chunk: _Chunk) -> list[Any]:
+        first = self.next_fetch_offset
+        if chunk.records[0].offset >= first:
+            return chunk.records
+        return [record for record in chunk.records if record.offset >= first]
+
+
+class _FetchResult(fetcher.FetchResult):  # type: ignore[misc]
+    """Gives whole chunks."""
+
+    _partition_records: Any
+
+    def getone(self) -> Any:
+        """Not used by Faust nor by us."""
+        raise NotImplementedError("records come by the chunk here: getmany")
+
+    def getall(self, max_records: int | None = None) -> list[Any]:
+        """As many whole chunks as fit, none after a rebalance."""
+        found: list[Any] = []
+        if max_records is not None and max_records < CHUNK:
+            return found
+        if not self.check_assignment(self._topic_partition) or not self.has_more():
+            return found
+        for chunk in iter(partial(next, self._partition_records, None), None):
+            found += chunk
+            if max_records is not None and len(found) + CHUNK > max_records:
+                self._update_position()
+                return found
+        self._update_position()
+        self._partition_records = None
+        return found
+
+
+def put_in_place() -> None:
+    """From now on consumers of this process read so."""
+    fetcher.PartitionRecords, fetcher.FetchResult = _PartitionRecords, _FetchResult
