@@ -15,7 +15,7 @@ from kafka.admin import NewTopic
 from netcenter.errors import CommandError
 from netcenter.reading import spans
 from netcenter.topics import admin
-from streams.partition import partition_of
+from streams.partitioner import partition_of
 
 _BATCH_BYTES = 262_144
 _IN_FLIGHT = 64

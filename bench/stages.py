@@ -18,7 +18,7 @@ from bench.whole_path import mentions
 from schemas import codec, headers, ids
 from schemas.keys import customer
 from schemas.records import ClassifiedMention, Mention
-from streams.partition import partition_of
+from streams.partitioner import murmur2_of, partition_of
 
 ITEMS = 5_000
 ROUNDS = 7
@@ -138,6 +138,9 @@ def _small(posts: Sequence[Mention]) -> dict[str, float]:
         ),
         "append to a Kafka batch": _best(lambda: append([]), len(posts)),
         "append to a Kafka batch with headers": _best(lambda: append(head), len(posts)),
+        f"partitions of keys not seen before, in batches of {_BATCH}": _best(
+            lambda: [murmur2_of(keys[start : start + _BATCH]) for start in range(0, len(keys), _BATCH)], len(keys)
+        ),
         "partition_of a key not seen before": _each(lambda key: partition_of.__wrapped__(key, _PARTITIONS), keys),
         "partition_of a key seen before": _each(lambda key: partition_of(key, _PARTITIONS), keys),
     }

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 
 from schemas import codec
 from schemas.records import CaseChanged
-from streams.partition import partition_of
+from streams.partitioner import partition_of
 
 SAMPLED = 500
 """Authors whose counts are checked."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bench.verdict import RIGHT, in_json, verdict
-from streams.partition import partition_of
+from streams.partitioner import partition_of
 
 ROOT = Path(__file__).parent.parent.parent
 SENT = Counter({"ana": 2, "bea": 1})
