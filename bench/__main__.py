@@ -1,25 +1,120 @@
-"""`make bench`: measure, print a table, write bench/results.json. Noise: other work on the machine, and its first run's caches."""
+"""`make bench`: measure all parts, or those that are named, print them and write bench/results.json."""
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
+import platform
+import signal
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from bench import whole_path
+import psutil  # type: ignore[import-untyped]
+
+from bench import latency, report, same_job, stages, whole_path
+from bench.run import Run
+from bench.usage import Machine
+from netcenter.embedded import Stack
+from netcenter.embedded.java import KAFKA_VERSION
+
+RESULTS = Path(__file__).parent / "results.json"
+KEYS = 1_000_000
+"""Of the state that is recovered and held in memory."""
 
 
-def main() -> None:
-    """Run every bench."""
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--mentions", type=int, default=200_000, help="how many go the whole path")
+def _module(name: str) -> Any:
+    """A part that brings its own dependencies: imported when it is measured."""
+    return importlib.import_module(f"bench.{name}")
+
+
+PARTS: dict[str, tuple[str, Callable[[Run], dict[str, Any]]]] = {
+    "same_job": ("the peers' job: Netcenter, Faust, quixstreams, Kafka Streams", same_job.measure),
+    "avro": ("the same job on Netcenter's own records", same_job.measure_avro),
+    "whole_path": ("mentions to rows in PostgreSQL", whole_path.measure),
+    "latency": ("from produce to row, by checkpoint interval", latency.measure),
+    "stages": ("each stage in process", lambda run: stages.measure()),
+    "recovery": ("state read back from its changelog", lambda run: _module("recovery").measure(run.kafka, KEYS)),
+    "state": ("memory of a key's state", lambda run: _module("state").measure(KEYS)),
+}
+
+
+def main() -> int:
+    """Run the parts; 1 when one of them failed or counted wrongly."""
+    told = "\n".join(f"  {name:<12} {what}" for name, (what, _) in PARTS.items())
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description=__doc__,
+        epilog=f"parts:\n{told}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("parts", nargs="*", metavar="PART", help="by default all, in this order")
+    parser.add_argument("--mentions", type=int, default=1_000_000, help="in each flow (default: %(default)s)")
+    parser.add_argument("--seconds", type=int, default=60, help="of latency at each interval (default: %(default)s)")
     given = parser.parse_args()
-    results = {"whole_path": whole_path.measure(given.mentions)}
-    for name, figures in results.items():
-        print(name)
-        for figure, value in figures.items():
-            print(f"  {figure:<24} {value:>12,}")
-    (Path(__file__).parent / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    unknown = sorted(set(given.parts) - PARTS.keys())
+    if unknown:
+        parser.error(f"no part is called {', '.join(unknown)}; there are: {', '.join(PARTS)}")
+    # Whoever ends us ends what we have started: the way out is the same as for an error.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    chosen = [name for name in PARTS if not given.parts or name in given.parts]
+    results = _measured(chosen, given.mentions, given.seconds)
+    report.show(results)
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+    return 1 if _wrong(results) else 0
 
 
-main()
+def _measured(chosen: list[str], mentions: int, seconds: int) -> dict[str, Any]:
+    results: dict[str, Any] = {}
+    before = Machine.now()
+    with tempfile.TemporaryDirectory(prefix="netcenter-bench-") as folder:
+        stack = Stack(Path(folder) / "servers", ephemeral=True)
+        addresses = stack.start(_say)
+        try:
+            run = Run(stack, addresses.kafka, addresses.postgres, Path(folder), mentions, seconds, _say)
+            for name in chosen:
+                _say(f"{name}: {PARTS[name][0]}")
+                results[name] = _part(name, run)
+        finally:
+            stack.stop()
+    results["machine"] = _machine(before)
+    return results
+
+
+def _part(name: str, run: Run) -> dict[str, Any]:
+    try:
+        return PARTS[name][1](run)
+    except Exception as error:  # noqa: BLE001 - whatever a part raises, the figures of the others are not lost
+        traceback.print_exc()
+        return {"failed": f"{type(error).__name__}: {error}"}
+
+
+def _machine(before: Machine) -> dict[str, Any]:
+    now = Machine.now()
+    return {
+        "cores": psutil.cpu_count(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30),
+        "python": platform.python_version(),
+        "kafka": KAFKA_VERSION,
+        "stolen_s": round(now.stolen - before.stolen, 1),
+        "busy_s": round(now.busy - before.busy, 1),
+    }
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _wrong(results: dict[str, Any]) -> bool:
+    if any("failed" in figures for figures in results.values()):
+        return True
+    jobs = [*results.get("same_job", {}).values(), *results.get("avro", {}).values()]
+    return any("failed" in job or job.get("counts", "right") != "right" for job in jobs)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

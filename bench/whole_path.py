@@ -2,144 +2,126 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-import psutil
-import psycopg2
+import msgspec
 
-from netcenter import topics
-from netcenter.embedded import Stack
-from netcenter.ingest import Log
-from netcenter.scenario.story import story
-from netcenter.settings import load
-from schemas import ids
+from bench import broker
+from bench.flow import Flow, Progress, flow, posts
+from bench.run import Run
+from schemas import codec, ids
+from schemas.keys import customer
 from schemas.records import Mention, Tick
-from streams.supervisor import command_of
 
-ROLES = ("classify", "postgres")
 SEED = 11
-_FIRST_HOURS = 20 * 3_600_000
-"""No Tick follows the first, and a post a day ahead of it would be set aside."""
+WINDOWS = 5
+"""Into which a run's mentions are parted: a rate that falls from one to the next cannot be sustained."""
+EARLY = 200_000
+"""Mentions after which memory is looked at, to be compared with the end."""
+_LOOK_S = 0.2
 _START_S = 60.0
-_END_S = 600.0
+_END_S = 900.0
 
 
 def mentions(count: int) -> Iterator[Mention]:
     """The story's posts over and over, each with an id and an author of its own from a seed."""
-    random = Random(SEED)
-    told = [line.record for line in story() if isinstance(line.record, Mention)]
-    posts = [post for post in told if post.created_at < told[0].created_at + _FIRST_HOURS]
+    random, told = Random(SEED), posts()
     for number in range(count):
-        post = posts[number % len(posts)]
-        native = f"{SEED}{number:09d}"
-        yield Mention(
+        post, native = told[number % len(told)], f"{SEED}{number:09d}"
+        yield msgspec.structs.replace(
+            post,
             id=ids.mention(post.brand, post.channel, native),
-            brand=post.brand,
-            channel=post.channel,
             author_id=f"u{random.randrange(100_000)}",
             native_id=native,
-            created_at=post.created_at,
-            kind=post.kind,
-            visibility=post.visibility,
-            lang=post.lang,
-            author_followers=post.author_followers,
-            reach=post.reach,
+            conversation_id=None,
+            in_reply_to=None,
+            share_of=None,
             post_id=ids.post(post.channel, native),
-            url=post.url,
-            author_name=post.author_name,
-            text=post.text,
         )
 
 
-def measure(count: int) -> dict[str, Any]:
-    """mentions/s from the first row that PostgreSQL shows to the last, after the log was filled."""
-    with tempfile.TemporaryDirectory() as folder:
-        stack = Stack(Path(folder) / "servers", ephemeral=True)
-        addresses = stack.start()
-        try:
-            return _measure(count, addresses.kafka, addresses.postgres, Path(folder))
-        finally:
-            stack.stop()
+@dataclass(frozen=True)
+class _Look:
+    at: float
+    rows: int
+    cpu: dict[str, float]
+    resident: dict[str, int]
 
 
-def _measure(count: int, kafka: str, postgres: str, folder: Path) -> dict[str, Any]:
-    settings = load().model_copy(update={"kafka": kafka, "postgres": postgres})
-    policy = (Path(topics.__file__).parent / "policies" / "default.toml").read_text()
-    topics.apply(settings, kafka, "event", policy)
-    started = time.perf_counter()
-    _fill(settings, kafka, count)
-    filled = time.perf_counter() - started
-    env = {**os.environ, "NETCENTER_KAFKA": kafka, "NETCENTER_POSTGRES": postgres}
-    workers = {}
-    with (folder / "workers.log").open("wb") as log:
-        for role in ROLES:
-            workers[role] = subprocess.Popen(command_of(role), env=env, stdout=log, stderr=log)
-        try:
-            seconds, rows = _watch(postgres, count, workers, folder / "workers.log")
-            usage = {role: _usage(process) for role, process in workers.items()}
-        finally:
-            for process in workers.values():
-                process.terminate()
-            for process in workers.values():
-                process.wait(20)
-    return {
-        "per_s": round(rows / seconds),
-        "mentions": count,
-        "seconds": round(seconds, 1),
-        "filled_per_s": round(count / filled),
-        **{f"{role}_cpu_us": round(cpu / count * 1e6, 1) for role, (cpu, _) in usage.items()},
-        **{f"{role}_resident_mb": round(rss / 2**20) for role, (_, rss) in usage.items()},
-    }
+def measure(run: Run) -> dict[str, Any]:
+    """mentions/s from the first rows that PostgreSQL shows to the last, after the log was filled."""
+    with flow(run, "event") as path:
+        run.say(f"filling the whole path with {run.mentions:,} mentions")
+        _fill(path, run.mentions)
+        path.start({})
+        looks = _watch(path, run.mentions)
+    return _figures(looks, run.mentions)
 
 
-def _fill(settings: Any, kafka: str, count: int) -> None:
-    first = next(mentions(1)).created_at
-    with Log(settings, kafka) as log:
-        log.to_all("mentions", lambda n: Tick(clock="event", time=first - first % 60_000, role="clock", partition=n))
-        for mention in mentions(count):
-            log.send("mentions", mention)
+def _fill(path: Flow, count: int) -> None:
+    first, partitions = posts()[0].created_at, path.settings.partitions
+    tick = first - first % 60_000
+    name = path.topic("mentions")
+    for number in range(partitions):
+        value = codec.encode(Tick(clock="event", time=tick, role="clock", partition=number))
+        broker.append(path.run.kafka, name, number, value)
+    pairs = ((customer(mention), codec.encode(mention)) for mention in mentions(count))
+    broker.fill(path.run.kafka, name, partitions, pairs)
 
 
-def _watch(postgres: str, count: int, workers: dict[str, subprocess.Popen[bytes]], log: Path) -> tuple[float, int]:
-    """(seconds, rows) from the first look that shows rows to the one that shows all."""
-    began, seen, deadline = 0.0, 0, time.monotonic() + _START_S + _END_S
-    while True:
-        for role, process in workers.items():
-            if process.poll() is not None:
-                raise RuntimeError(f"the {role} worker ended with {process.returncode}: {log.read_text()[-2000:]}")
-        now, rows = time.perf_counter(), _rows(postgres)
-        if rows and not began:
-            began, seen = now, rows
-        if rows >= count:
-            return now - began, rows - seen
-        if time.monotonic() > deadline:
-            raise RuntimeError(f"{rows} of {count} rows after {_START_S + _END_S:.0f} s")
-        time.sleep(0.2)
-
-
-def _rows(postgres: str) -> int:
-    connection = psycopg2.connect(postgres)
+def _watch(path: Flow, count: int) -> list[_Look]:
+    """A look each moment from the one that first shows rows to the one that shows all."""
+    progress, looks, deadline = Progress(path), list[_Look](), time.monotonic() + _START_S + _END_S
     try:
-        with connection.cursor() as cursor:
-            cursor.execute("select to_regclass('mentions')")
-            if cursor.fetchone() == (None,):
-                return 0
-            # What the sink has stored up to, rather than a count of the rows, which would cost what it measures.
-            cursor.execute("select coalesce(sum(n_tup_ins), 0) from pg_stat_user_tables where relname = 'mentions'")
-            row = cursor.fetchone()
-            return int(row[0]) if row else 0
+        while True:
+            path.check()
+            stored = sum(progress.offsets().values())
+            at = time.perf_counter()
+            # Offsets count Ticks and markers too, a few in a thousand; the end is counted row by row.
+            rows = progress.rows() if stored >= count else stored
+            if rows:
+                looks.append(_Look(at, rows, path.cpu_s(), path.resident_mb()))
+            if rows >= count and stored >= count:
+                return looks
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{rows} of {count} rows after {_START_S + _END_S:.0f} s: see {path.log}")
+            time.sleep(_LOOK_S)
     finally:
-        connection.close()
+        progress.close()
 
 
-def _usage(process: subprocess.Popen[bytes]) -> tuple[float, int]:
-    seen = psutil.Process(process.pid)
-    times = seen.cpu_times()
-    return times.user + times.system, seen.memory_info().rss
+def _figures(looks: list[_Look], count: int) -> dict[str, Any]:
+    first, last = looks[0], looks[-1]
+    rows = last.rows - first.rows
+    windows = [next(look for look in looks if look.rows >= count * n // WINDOWS) for n in range(1, WINDOWS + 1)]
+    rates = [
+        round((end.rows - start.rows) / (end.at - start.at))
+        for start, end in zip([first, *windows], windows, strict=False)
+        if end.at > start.at
+    ]
+    early = next(look for look in looks if look.rows >= min(EARLY, count))
+    return {
+        "per_s": round(rows / (last.at - first.at)),
+        "mentions": count,
+        "seconds": round(last.at - first.at, 1),
+        "per_s_by_window": rates,
+        "processes": {
+            name: {
+                "cpu_us": round((last.cpu[name] - first.cpu[name]) / rows * 1e6, 1),
+                **(
+                    {
+                        "resident_mb_early": early.resident[name],
+                        "resident_mb": last.resident[name],
+                        "resident_mb_most": max(look.resident[name] for look in looks),
+                    }
+                    if name in last.resident
+                    else {}
+                ),
+            }
+            for name in last.cpu
+        },
+    }

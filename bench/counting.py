@@ -1,0 +1,174 @@
+"""The peers' job through Netcenter's own streams: count by author, and write the mention with its count.
+
+`python -m bench.counting RUN KAFKA FORM` runs its worker.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import msgspec
+
+from agents.decider import At, Due, State
+from netcenter.logs import set_up
+from schemas import codec, keys
+from schemas.codec import WireError
+from schemas.records import CaseChanged, ClassifiedMention, Decided, PolicyChanged, Record, Tick
+from streams.settings import WorkerSettings
+from streams.shapes import AVRO, Fold, Pipeline, Role, Topic, Wire
+from streams.worker import DecidingWorker, Hooks, run_worker
+
+PARTITIONS = 4
+
+
+class Post(Record, frozen=True, kw_only=True, gc=False):
+    """A mention as all peers read it."""
+
+    id: int
+    author: str
+    text: str
+    created_at: int
+    channel: str
+
+
+class Counted(Record, frozen=True, kw_only=True, gc=False):
+    """A mention with its author's count."""
+
+    post: Post
+    count: int
+
+
+class Count(msgspec.Struct, frozen=True, gc=False):
+    """How many mentions an author wrote."""
+
+    n: int
+
+
+class Json:
+    """The peers' wire: a JSON object, without headers. What controls the pipeline stays Avro, whose first byte is 0."""
+
+    headers = False
+
+    def __init__(self) -> None:
+        self._decode: Callable[[bytes], Post] = msgspec.json.Decoder(Post).decode
+        self._encode = msgspec.json.Encoder().encode
+
+    def decode(self, value: bytes | None) -> Record:
+        """A Post, or a control record. Raises WireError."""
+        if value is None or value[:1] == b"\0":
+            return codec.decode(value)
+        try:
+            return self._decode(value)
+        except msgspec.MsgspecError as error:
+            raise WireError(f"no post: {type(error).__name__}") from None
+
+    def encode(self, record: Record) -> bytes:
+        """A Counted as the post's object with one field more."""
+        if not isinstance(record, Counted):
+            raise TypeError(f"{type(record).__name__} is not written here")
+        return b'%b,"count":%d}' % (self._encode(record.post)[:-1], record.count)
+
+
+class _Counts:
+    """What both forms share."""
+
+    record_types: ClassVar[Any] = Count
+
+    def initial(self) -> State[Count]:
+        """Nobody wrote yet."""
+        return State()
+
+    def due(self, record: Count) -> int | None:
+        """Never."""
+        return None
+
+
+class PostCounter(_Counts):
+    """Counts Posts by author."""
+
+    def decide(self, state: State[Count], fact: Record | Due, at: At) -> Iterator[Counted]:
+        """The post, counted."""
+        if isinstance(fact, Post):
+            old = state.get(fact.author)
+            yield Counted(post=fact, count=old.n + 1 if old else 1)
+
+    def evolve(self, state: State[Count], event: Counted) -> dict[str, Count]:
+        """The author's new count."""
+        return {event.post.author: Count(event.count)}
+
+
+class MentionCounter(_Counts):
+    """Counts ClassifiedMentions by customer, and tells it as a decision does: an event with its deterministic id."""
+
+    def decide(self, state: State[Count], fact: Record | Due, at: At) -> Iterator[Decided]:
+        """A CaseChanged whose sequence number is the count."""
+        if isinstance(fact, ClassifiedMention):
+            mention = fact.mention
+            customer = f"{mention.brand}|{mention.channel}|{mention.author_id}"
+            old = state.get(customer)
+            yield CaseChanged(
+                **at.envelope(customer, old.n + 1 if old else 1, "counted: a mention"),
+                brand=mention.brand,
+                channel=mention.channel,
+                author_id=mention.author_id,
+                desk="care",
+                change="post_added",
+                label=fact.label,
+                priority=1,
+                waiting=True,
+            )
+
+    def evolve(self, state: State[Count], event: Decided) -> dict[str, Count]:
+        """The customer's new count."""
+        return {event.aggregate: Count(event.seq)}
+
+
+@dataclass(frozen=True)
+class Form:
+    """One way in which the job's records stand in topics."""
+
+    inbox: str
+    """The topic that holds them, filled before."""
+    reads: type[Record]
+    writes: type[Record]
+    key: Callable[[Any], bytes]
+    wire: Wire
+    decider: Callable[[], Any]
+
+
+def _author(record: Any) -> bytes:
+    """A Post's author, alone or counted."""
+    return (record.post if type(record) is Counted else record).author.encode()
+
+
+FORMS = {
+    "json": Form("raw.ours", Post, Counted, _author, Json(), PostCounter),
+    "avro": Form("raw.avro", ClassifiedMention, CaseChanged, keys.customer, AVRO, MentionCounter),
+}
+
+
+def pipeline(run: str, form: Form) -> Pipeline:
+    """One role of the run's name, from the form's inbox to the topic `RUN.out`."""
+    out = f"{run}.out"
+    return Pipeline(
+        topics=(
+            Topic(form.inbox, (form.reads, Tick, PolicyChanged), key=form.key, wire=form.wire),
+            Topic(out, (form.writes,), key=form.key, wire=form.wire),
+        ),
+        roles=(Role(run, Fold(form.decider), (form.inbox,), (out,)),),
+    )
+
+
+def worker(run: str, kafka: str, form: Form) -> int:
+    """Run the worker to its end; its exit code. Every setting but the count of partitions is the one by default."""
+    set_up("info")
+    flow = pipeline(run, form)
+    settings = WorkerSettings(kafka=kafka, partitions=PARTITIONS)
+    return run_worker(DecidingWorker(flow, flow.role(run), settings, Hooks()))
+
+
+if __name__ == "__main__":
+    sys.exit(worker(sys.argv[1], sys.argv[2], FORMS[sys.argv[3]]))

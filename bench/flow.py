@@ -1,0 +1,131 @@
+"""The pipeline's own topics under a prefix, a database, and the workers from mentions to PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import psycopg2
+from psycopg2.extensions import connection as Connection
+
+from bench import broker, usage
+from bench.run import Run
+from netcenter import topics
+from netcenter.scenario.story import story
+from netcenter.settings import Settings, load
+from schemas.records import Clock, Mention
+from streams.supervisor import command_of
+
+ROLES = ("classify", "postgres")
+_FIRST_HOURS = 20 * 3_600_000
+"""Of the story: its posts before the broken guitar, all within a day of the first."""
+
+
+def policy_text() -> str:
+    """The policy that a new log begins with."""
+    return (Path(topics.__file__).parent / "policies" / "default.toml").read_text()
+
+
+@lru_cache(maxsize=1)
+def posts() -> list[Mention]:
+    """The story's posts of an ordinary day."""
+    told = [line.record for line in story() if isinstance(line.record, Mention)]
+    return [post for post in told if post.created_at < told[0].created_at + _FIRST_HOURS]
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Where it runs, and its workers once they are started."""
+
+    run: Run
+    settings: Settings
+    postgres: str
+    """URI of its own database."""
+    workers: dict[str, subprocess.Popen[bytes]]
+    log: Path
+
+    def topic(self, name: str) -> str:
+        """A topic's name on the broker."""
+        return self.settings.prefix + name
+
+    def start(self, more: Mapping[str, str]) -> None:
+        """A worker of each role, with more in its environment."""
+        env = {
+            **os.environ,
+            "NETCENTER_KAFKA": self.run.kafka,
+            "NETCENTER_POSTGRES": self.postgres,
+            "NETCENTER_PREFIX": self.settings.prefix,
+            **more,
+        }
+        with self.log.open("ab") as said:
+            for role in ROLES:
+                self.workers[role] = subprocess.Popen(command_of(role), env=env, stdout=said, stderr=said)
+
+    def cpu_s(self) -> dict[str, float]:
+        """CPU seconds so far by process, the servers among them."""
+        pids = {role: worker.pid for role, worker in self.workers.items()}
+        pids |= {"broker": self.run.broker, "postgresql": self.run.database}
+        return {name: usage.cpu_s(pid) for name, pid in pids.items()}
+
+    def resident_mb(self) -> dict[str, int]:
+        """MiB by worker."""
+        return {role: round(usage.resident(worker.pid) / 2**20) for role, worker in self.workers.items()}
+
+    def check(self) -> None:
+        """Raise RuntimeError if a worker has ended."""
+        for role, worker in self.workers.items():
+            if worker.poll() is not None:
+                end = self.log.read_text(errors="replace")[-2000:]
+                raise RuntimeError(f"the {role} worker ended with {worker.returncode}: {end}")
+
+
+class Progress:
+    """How far the projection is: the offsets that PostgreSQL holds in the same transactions as the rows."""
+
+    def __init__(self, flow: Flow) -> None:
+        self._connection: Connection = psycopg2.connect(flow.postgres)
+        self._connection.autocommit = True
+        self._there = False
+
+    def offsets(self) -> dict[int, int]:
+        """The first offset of `classified` that is not in yet, by partition; empty before the sink is open."""
+        with self._connection.cursor() as cursor:
+            if not self._there:
+                cursor.execute("select to_regclass('sink_offsets')")
+                self._there = cursor.fetchone() != (None,)
+                if not self._there:
+                    return {}
+            cursor.execute("select partition, next from sink_offsets where topic = 'classified'")
+            return dict(cursor.fetchall())
+
+    def rows(self) -> int:
+        """Mentions that can be seen."""
+        with self._connection.cursor() as cursor:
+            cursor.execute("select count(*) from mentions")
+            row = cursor.fetchone()
+            return int(row[0]) if row else 0
+
+    def close(self) -> None:
+        """Let the connection go."""
+        self._connection.close()
+
+
+@contextmanager
+def flow(run: Run, clock: Clock) -> Iterator[Flow]:
+    """Topics and a database of its own, without workers yet; all of it gone afterwards."""
+    prefix = run.name("flow") + "."
+    settings = load().model_copy(update={"kafka": run.kafka, "prefix": prefix})
+    topics.apply(settings, run.kafka, clock, policy_text())
+    with run.new_database() as postgres:
+        made = Flow(run, settings, postgres, {}, run.folder / f"{prefix}log")
+        try:
+            yield made
+        finally:
+            for worker in made.workers.values():
+                usage.end(worker)
+            broker.delete(run.kafka, broker.names(run.kafka, prefix))

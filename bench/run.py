@@ -1,0 +1,70 @@
+"""One run of the benches: the servers it uses, its sizes, and its folder for logs."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg2
+from psycopg2 import sql
+
+from netcenter.embedded import Stack
+
+
+@dataclass(frozen=True)
+class Run:
+    """What every part is given."""
+
+    stack: Stack
+    kafka: str
+    """host:port"""
+    postgres: str
+    """URI of the server's first database."""
+    folder: Path
+    """Of this run alone: logs and peers' local state."""
+    mentions: int
+    seconds: int
+    """How long latency is measured at each interval."""
+    say: Callable[[str], None]
+
+    @property
+    def broker(self) -> int:
+        """Kafka's process id."""
+        return _running(self.stack.kafka.pid, "Kafka")
+
+    @property
+    def database(self) -> int:
+        """PostgreSQL's process id."""
+        return _running(self.stack.postgres.pid, "PostgreSQL")
+
+    def name(self, what: str) -> str:
+        """A name that nothing in the broker has yet: for groups and topics."""
+        return f"{what}-{secrets.token_hex(3)}"
+
+    @contextmanager
+    def new_database(self) -> Iterator[str]:
+        """The URI of an empty database, gone afterwards."""
+        name = f"bench_{secrets.token_hex(3)}"
+        self._sql("create database {}", name)
+        try:
+            yield self.postgres.rpartition("/")[0] + f"/{name}"
+        finally:
+            self._sql("drop database {} with (force)", name)
+
+    def _sql(self, statement: str, name: str) -> None:
+        connection = psycopg2.connect(self.postgres)
+        try:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(sql.SQL(statement).format(sql.Identifier(name)))
+        finally:
+            connection.close()
+
+
+def _running(pid: int | None, server: str) -> int:
+    if pid is None:
+        raise RuntimeError(f"{server} has ended: its folder's logs say why")
+    return pid

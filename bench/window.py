@@ -1,0 +1,122 @@
+"""A program seen from outside while its output grows: its rate, CPU and memory in a steady window."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from bench import usage
+
+WARM = 0.2
+"""Share of the mentions that come out before the window begins."""
+DONE = 0.97
+"""Share at which it ends."""
+_LOOK_S = 0.05
+_START_S = 90.0
+_WINDOW_S = 240.0
+_DRAIN_S = 30.0
+_QUIET_S = 1.5
+
+
+class Ended(RuntimeError):
+    """The program did not do its work; the message holds the end of its log."""
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """What the window showed."""
+
+    per_s: int
+    """mentions/s"""
+    cpu_us: float
+    """of the program with all its threads and children, a mention"""
+    resident_mb: int
+    """MiB, the most at any look"""
+    broker_cpu_us: float
+    """of Kafka's process, a mention"""
+    others_cores: float
+    """cores that all other processes used meanwhile: the noise, and our own looking on"""
+    stolen_cores: float
+    """cores that the host gave to others"""
+    mentions: int
+    """in the window"""
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Look:
+    at: float
+    out: int
+    cpu: float
+    broker: float
+    machine: usage.Machine
+
+
+class Watch:
+    """Looks at one program."""
+
+    def __init__(self, program: subprocess.Popen[bytes], log: Path, broker: int, out: Callable[[], int]) -> None:
+        """out: how much has come out by now."""
+        self.program, self.log, self.broker, self.out = program, log, broker, out
+        self._most = 0
+
+    def window(self, target: int) -> Seen:
+        """From when a fifth of `target` mentions has come out until nearly all have. Raises Ended."""
+        first = self._until(int(target * WARM), _START_S)
+        last = self._until(int(target * DONE), _WINDOW_S)
+        seconds, count = last.at - first.at, last.out - first.out
+        ours, brokers = last.cpu - first.cpu, last.broker - first.broker
+        busy = last.machine.busy - first.machine.busy
+        return Seen(
+            per_s=round(count / seconds),
+            cpu_us=round(ours / count * 1e6, 2),
+            resident_mb=round(self._most / 2**20),
+            broker_cpu_us=round(brokers / count * 1e6, 2),
+            others_cores=round(max(0.0, busy - ours - brokers) / seconds, 2),
+            stolen_cores=round((last.machine.stolen - first.machine.stolen) / seconds, 2),
+            mentions=count,
+            seconds=round(seconds, 1),
+        )
+
+    def drained(self, total: int) -> None:
+        """Return once everything has come out, and nothing more for a while. Raises Ended."""
+        deadline, still, before = time.monotonic() + _DRAIN_S, time.monotonic(), -1
+        while True:
+            look = self._look()
+            if look.out != before:
+                still, before = time.monotonic(), look.out
+            if look.out >= total and time.monotonic() - still >= _QUIET_S:
+                return
+            if time.monotonic() > deadline:
+                raise Ended(f"{look.out} of {total} came out: {self._end_of_log()}")
+            time.sleep(_LOOK_S)
+
+    def _until(self, out: int, seconds: float) -> _Look:
+        deadline = time.monotonic() + seconds
+        while True:
+            look = self._look()
+            if look.out >= out:
+                return look
+            if time.monotonic() > deadline:
+                raise Ended(f"{look.out} of {out} mentions came out within {seconds:.0f} s: {self._end_of_log()}")
+            time.sleep(_LOOK_S)
+
+    def _look(self) -> _Look:
+        if self.program.poll() is not None:
+            raise Ended(f"ended with {self.program.returncode}: {self._end_of_log()}")
+        out = self.out()
+        self._most = max(self._most, usage.resident(self.program.pid))
+        return _Look(
+            time.perf_counter(),
+            out,
+            usage.cpu_s(self.program.pid),
+            usage.cpu_s(self.broker),
+            usage.Machine.now(),
+        )
+
+    def _end_of_log(self) -> str:
+        return " | ".join(self.log.read_text(errors="replace").splitlines()[-5:])
