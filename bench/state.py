@@ -13,13 +13,13 @@ from random import Random
 from typing import Any, ClassVar
 
 import msgspec
-import psutil
+import psutil  # type: ignore[import-untyped]
 from msgspec.structs import replace
 
 from agents.decider import At, Due, State
 from agents.policy import Policy, digest, parse
 from netcenter import topics
-from schemas import codec, ids
+from schemas import codec, ids, keys
 from schemas.records import CaseChanged, Decided, PolicyChanged, Record, Tick, WriterExcused
 from streams.core import Fact
 from streams.fold import FoldCore
@@ -79,9 +79,9 @@ class Keeper:
 
 PIPELINE = Pipeline(
     topics=(
-        Topic("changes", (CaseChanged, *TIME), key="customer"),
-        Topic("told", (CaseChanged,), key="customer"),
-        Topic("policy", (), key="version", kept=None, public=False, partitions=1),
+        Topic("changes", (CaseChanged, *TIME), key=keys.customer),
+        Topic("told", (CaseChanged,), key=keys.customer),
+        Topic("policy", (), key=keys.version, kept=None, public=False, partitions=1),
     ),
     roles=(Role("keeper", Fold(Keeper), ("changes",), ("told",)),),
 )
@@ -236,7 +236,7 @@ def _costs(fold: FoldCore, keys: int) -> dict[str, float]:
         "fold_put_ns": _each(names, lambda name: fold._put(name, same[name])),
         "fold_put_timer_moved_ns": _each(names, move),
     }
-    fold.touched.update(names)
+    fold.touched.update(dict.fromkeys(names))
     _seal(fold)
     return figures
 
