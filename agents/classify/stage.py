@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from agents.classify.model import Classification, Model
+from agents.classify.recent import Recent
 from agents.classify.volumes import Minute
 from agents.decider import At
 from agents.policy import Policy
@@ -40,7 +40,7 @@ class ClassifyStage:
     def __init__(self, partition: int, models: Callable[[str], Model]) -> None:
         self.partition, self.models = partition, models
         self.dropped = 0
-        self._seen: OrderedDict[str, int] = OrderedDict()
+        self._recent = Recent(REMEMBERED_FOR, REMEMBERED)
         self._minute = Minute(partition, 0)
 
     # --- what an earlier run has left in the outbox ------------------------------------------------------
@@ -53,7 +53,8 @@ class ClassifyStage:
         """A record of the outbox's tail, oldest first."""
         self._roll(time)
         mention = record.mention if isinstance(record, ClassifiedMention) else record
-        if not self._known(mention.id, time) and isinstance(record, ClassifiedMention):  # type: ignore[attr-defined]
+        self._recent.note(mention.id, time)  # type: ignore[attr-defined]
+        if isinstance(record, ClassifiedMention):
             self._minute.add(record, offset)
 
     # --- the work -----------------------------------------------------------------------------------------
@@ -62,22 +63,26 @@ class ClassifyStage:
         """A ClassifiedMention for each Mention, the record itself for the rest, None for what came twice."""
         mentions = [record for record, _ in facts if isinstance(record, Mention)]
         judged = iter(self._judge(mentions, at.policy))
+        outcomes: list[Record | Exception] = []
+        good: list[str] = []
+        for record, _ in facts:
+            outcome = next(judged) if isinstance(record, Mention) else record
+            outcome = _fault(record, at.time) or outcome
+            outcomes.append(outcome)
+            if not isinstance(outcome, Exception):
+                good.append(record.id)  # type: ignore[attr-defined]
+        news = iter(self._recent.news(good, at.time))
         results: list[Record | Exception | None] = []
-        for record, offset in facts:
-            outcome = next(judged) if isinstance(record, Mention) else None
-            wrong = _fault(record, at.time)
-            if wrong is not None:
-                results.append(wrong)
-            elif isinstance(outcome, Exception):
+        for (_, offset), outcome in zip(facts, outcomes, strict=True):
+            if isinstance(outcome, Exception):
                 results.append(outcome)
-            elif self._known(record.id, at.time):  # type: ignore[attr-defined]
+            elif not next(news):
                 self.dropped += 1
                 results.append(None)
-            elif isinstance(outcome, ClassifiedMention):
-                self._minute.add(outcome, offset)
-                results.append(outcome)
             else:
-                results.append(record)
+                if isinstance(outcome, ClassifiedMention):
+                    self._minute.add(outcome, offset)
+                results.append(outcome)
         return results
 
     def tick(self, time: int) -> list[Record]:
@@ -91,15 +96,6 @@ class ClassifyStage:
         closed = self._minute.close()
         self._minute = Minute(self.partition, start)
         return closed
-
-    def _known(self, id: str, time: int) -> bool:
-        seen = self._seen
-        while seen and (len(seen) > REMEMBERED or next(iter(seen.values())) < time - REMEMBERED_FOR):
-            seen.popitem(last=False)
-        if id in seen:
-            return True
-        seen[id] = time
-        return False
 
     def _judge(self, mentions: list[Mention], policy: Policy) -> list[ClassifiedMention | Exception]:
         if not mentions:
