@@ -39,7 +39,7 @@ TRANSACTION_TIMEOUT_MS = 10_000
 _BATCH_BYTES = 262_144
 _REQUEST_BYTES = 4 << 20
 _SEAL_DEADLINE_S = 5.0
-_MOST_WAITING = 4
+_MOST_WAITING = 16
 """Batches that wait for a partition that is busy sealing."""
 _BEHIND = 4
 """How many times its interval a checkpoint may last while more waits."""
