@@ -20,8 +20,8 @@ from streams.partitioner import partition_of
 _BATCH_BYTES = 262_144
 _IN_FLIGHT = 64
 _LEADERS_S = 30.0
-Pair = tuple[bytes | None, bytes]
-"""Key and value of a record."""
+Pair = tuple[bytes | int, bytes]
+"""Key and value of a record; the partition in place of the key for one without."""
 
 
 def create(kafka: str, topics: Mapping[str, int], *, compacted: bool = False) -> None:
@@ -79,8 +79,8 @@ async def _fill(kafka: str, topic: str, partitions: int, pairs: Iterable[Pair]) 
         sent: list[asyncio.Future[Any]] = []
         batches = [producer.create_batch() for _ in range(partitions)]
         count = 0
-        for key, value in pairs:
-            number = partition_of(key or b"", partitions)
+        for place, value in pairs:
+            number, key = (place, None) if isinstance(place, int) else (partition_of(place, partitions), place)
             if batches[number].append(timestamp=None, key=key, value=value) is None:
                 sent.append(await producer.send_batch(batches[number], topic, partition=number))
                 batches[number] = producer.create_batch()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -22,14 +22,17 @@ WINDOWS = 5
 """Into which a run's mentions are parted: a rate that falls from one to the next cannot be sustained."""
 EARLY = 200_000
 """Mentions after which memory is looked at, to be compared with the end."""
+_APART_MS = 10
+"""Of event time between two mentions: 6,000 in a minute, a flood."""
 _LOOK_S = 0.2
 _START_S = 60.0
 _END_S = 900.0
 
 
 def mentions(count: int) -> Iterator[Mention]:
-    """The story's posts over and over, each with an id and an author of its own from a seed."""
+    """The story's posts over and over, each with a time, an id and an author of its own from a seed."""
     random, told = Random(SEED), posts()
+    first = told[0].created_at
     for number in range(count):
         post, native = told[number % len(told)], f"{SEED}{number:09d}"
         yield msgspec.structs.replace(
@@ -37,6 +40,7 @@ def mentions(count: int) -> Iterator[Mention]:
             id=ids.mention(post.brand, post.channel, native),
             author_id=f"u{random.randrange(100_000)}",
             native_id=native,
+            created_at=first + number * _APART_MS,
             conversation_id=None,
             in_reply_to=None,
             share_of=None,
@@ -63,14 +67,20 @@ def measure(run: Run) -> dict[str, Any]:
 
 
 def _fill(path: Flow, count: int) -> None:
-    first, partitions = posts()[0].created_at, path.settings.partitions
-    tick = first - first % 60_000
-    name = path.topic("mentions")
-    for number in range(partitions):
-        value = codec.encode(Tick(clock="event", time=tick, role="clock", partition=number))
-        broker.append(path.run.kafka, name, number, value)
-    pairs = ((customer(mention), codec.encode(mention)) for mention in mentions(count))
-    broker.fill(path.run.kafka, name, partitions, pairs)
+    partitions = path.settings.partitions
+    broker.fill(path.run.kafka, path.topic("mentions"), partitions, _with_ticks(mentions(count), partitions))
+
+
+def _with_ticks(told: Iterable[Mention], partitions: int) -> Iterator[broker.Pair]:
+    """Each mention, and at every minute a Tick to every partition."""
+    minute = 0
+    for mention in told:
+        if mention.created_at // 60_000 > minute:
+            minute = mention.created_at // 60_000
+            for number in range(partitions):
+                tick = Tick(clock="event", time=minute * 60_000, role="clock", partition=number)
+                yield number, codec.encode(tick)
+        yield customer(mention), codec.encode(mention)
 
 
 def _watch(path: Flow, count: int) -> list[_Look]:

@@ -30,7 +30,7 @@ from streams.core import Fact, Output, Progress, SetAside
 from streams.deadletters import DeadLetterLimit, dead_letter_headers
 from streams.errors import Fenced, Stop, Unavailable
 from streams.fold import FoldCore
-from streams.partitioner import Homes, partition_of
+from streams.partitioner import partition_of, partitions_of
 from streams.shapes import Topic
 
 #: The key of the changelog's progress record: no state key begins with NUL.
@@ -155,7 +155,7 @@ class Partition:
         """End of the changelog as this worker's own recovery or last commit left it."""
         self.limit = DeadLetterLimit(self.name, runtime.settings.dead_share, runtime.settings.dead_window)
         self._key = self.inbox.key
-        self._homes = Homes(runtime.partitions(self.inbox.name))
+        self._count = runtime.partitions(self.inbox.name)
         self._records = frozenset(self.inbox.records)
         self._ways = {name: self._way(name) for name in core.role.writes}
         """(name on the broker, partitions, whether records carry headers) by a topic's own name."""
@@ -387,7 +387,7 @@ class Partition:
                     facts.append(fact)
                     keyed.append(fact)
                     keys.append(key)
-        homes = self._homes.of(keys)
+        homes = partitions_of(keys, self._count)
         if homes.count(self.number) == len(homes):
             return facts, aside
         stray = {fact.offset: home for fact, home in zip(keyed, homes, strict=True) if home != self.number}

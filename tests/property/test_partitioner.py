@@ -6,15 +6,13 @@ from aiokafka.partitioner import murmur2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.partitioner import Homes, murmur2_of, partition_of
+from streams.partitioner import murmur2_of, partition_of, partitions_of
 
 
 @given(keys=st.lists(st.binary(max_size=80), max_size=60), partitions=st.integers(1, 50))
 def test_many_keys_land_where_each_alone_does(keys: list[bytes], partitions: int) -> None:
-    """Also a second time, when some are known."""
-    homes = Homes(partitions)
-    for some in (keys[::2], keys):
-        assert homes.of(some) == [partition_of(key, partitions) for key in some]
+    """Few or many."""
+    assert partitions_of(keys, partitions) == [partition_of(key, partitions) for key in keys]
 
 
 @given(keys=st.lists(st.binary(max_size=80), min_size=1))
