@@ -6,6 +6,7 @@ Consumer here never commits; it asks its owner where each partition starts and t
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -24,9 +25,19 @@ from faust.types.tuples import ConsumerMessage
 
 from streams.raw_records import CHUNK
 
+_GATHER_S = 0.02
+"""Seconds in which records may gather when few come: each fetch, call and request costs as much for one as for many."""
+
+
+#: Records of one fetch at most, of all partitions together.
+POLL = 8 * CHUNK
+
 
 class Owner(Protocol):
     """Who decides where a partition starts and what happens when it goes."""
+
+    behind: bool
+    """Whether the last fetch brought as much as it could: more waits than is taken."""
 
     async def assigned(self, partitions: set[TP]) -> dict[TP, int | None]:
         """Own these partitions; the offset to read next, None for the group's own or the beginning."""
@@ -70,6 +81,8 @@ class Consumer(driver.Consumer):
     """Yields one ConsumerMessage per partition and poll; offset is that of its last record."""
 
     owner: Owner
+    _few = False
+    """Whether the last fetch brought few records."""
 
     def _new_consumer_thread(self) -> ConsumerThread:
         self.owner = self.app.owner
@@ -77,7 +90,11 @@ class Consumer(driver.Consumer):
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
         """Fetch; records that come while the flow is stopped are dropped, for the next assignment seeks anyway."""
+        if self._few:
+            await asyncio.sleep(_GATHER_S)
         records, active = await self._wait_next_records(timeout)
+        count = sum(map(len, records.values())) if records is not None else 0
+        self._few, self.owner.behind = 0 < count < CHUNK, count > POLL - CHUNK
         generation = self.app.consumer_generation_id
         if records is None or self.should_stop:
             return
@@ -172,7 +189,7 @@ class PatientTableManager(TableManager):
         return self._recovery
 
 
-def make_app(group: str, bootstrap: str, owner: Owner, *, session_s: float, heartbeat_s: float, poll: int) -> faust.App:
+def make_app(group: str, bootstrap: str, owner: Owner, *, session_s: float, heartbeat_s: float) -> faust.App:
     """A Faust App for one consumer group; one per process, for the group id is the App's id."""
     first, *others = bootstrap.split(",")
     app = faust.App(
@@ -189,7 +206,7 @@ def make_app(group: str, bootstrap: str, owner: Owner, *, session_s: float, hear
         broker_session_timeout=session_s,
         broker_heartbeat_interval=heartbeat_s,
         broker_rebalance_timeout=max(session_s, 20.0),
-        broker_max_poll_records=poll,
+        broker_max_poll_records=POLL,
         broker_check_crcs=True,
         consumer_auto_offset_reset="earliest",
         agent_supervisor=mode.CrashingSupervisor,

@@ -109,18 +109,15 @@ class FoldCore(Core):
                 f"{self.role.inbox}/{self.number} has a {type(record).__name__} at offset {fact.offset} before any "
                 "policy: run `netcenter topics apply`"
             )
-        at = At(
-            time=time,
-            seen=max(time, self.clock.time),
-            policy=self.policy,
-            cause=cause or ids.timer("fact", fact.offset),
-        )
+        # By position, which costs half: time, seen, policy, cause.
+        at = At(time, max(time, self.clock.time), self.policy, cause or ids.timer("fact", fact.offset))
+        state, evolve = self.state, self.decider.evolve
         undo: list[tuple[str, Any]] = []
         outputs: list[Result] = []
         try:
-            for event in self.decider.decide(self.state, record, at):
-                for key, changed in self.decider.evolve(self.state, event).items():
-                    undo.append((key, self.state.get(key)))
+            for event in self.decider.decide(state, record, at):
+                for key, changed in evolve(state, event).items():
+                    undo.append((key, state.get(key)))
                     self._put(key, changed)
                 if event is not record and (type(event) in self.routes or isinstance(event, Decided)):
                     outputs += self.route(event, fact)
@@ -147,4 +144,4 @@ def _told(record: Record | Due, error: Exception) -> str:
 
 
 def _id(fact: Record) -> str:
-    return fact.mention.id if isinstance(fact, ClassifiedMention) else getattr(fact, "id", "")
+    return fact.mention.id if type(fact) is ClassifiedMention else getattr(fact, "id", "")

@@ -11,6 +11,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import (
+    IllegalOperation,
     InvalidProducerEpoch,
     KafkaConnectionError,
     KafkaError,
@@ -41,6 +42,8 @@ _REQUEST_BYTES = 4 << 20
 _SEAL_DEADLINE_S = 5.0
 _MOST_WAITING = 16
 """Batches that wait for a partition that is busy sealing."""
+_SEND_S = 0.1
+"""How long what is no full batch waits for more, when the checkpoint does not come before."""
 _BEHIND = 4
 """How many times its interval a checkpoint may last while more waits."""
 #: Records of a changelog handled before the loop goes on: heartbeats and health come in between.
@@ -118,7 +121,14 @@ class Outbox:
             self._open = {}
         ready, self._full = self._full, []
         for topic, partition, filling in ready:
-            future = await self.producer.send_batch(filling.close(), topic, partition=partition)
+            try:
+                future = await self.producer.send_batch(filling.close(), topic, partition=partition)
+            except IllegalOperation:
+                # The transaction has failed with an earlier batch, whose own error says why.
+                await asyncio.gather(*(future for *_, future in self._sent))
+                raise
+            # Looked at in `delivered`; a transaction that is thrown away asks no more.
+            future.add_done_callback(lambda sent: sent.cancelled() or sent.exception())
             self._sent.append((topic, partition, filling.count, future))
 
     async def delivered(self) -> dict[tuple[str, int], int]:
@@ -146,8 +156,7 @@ class Partition:
         self.lock = asyncio.Lock()
         self.open = False
         """Whether a transaction is open."""
-        self.since = 0.0
-        self.busy = 0.0
+        self.since = self.sent = self.busy = 0.0
         self.facts = 0
         self.sealed = -1
         self.sealed_time = 0
@@ -329,8 +338,7 @@ class Partition:
             self.facts += len(news)
             self.busy = wall.monotonic()
             metrics.FACTS.labels(self.core.role.name).inc(len(news))
-            # While more waits, small batches would only cost; when nothing does, the broker can begin.
-            await self._send(full=not self._waiting.empty())
+            await self._send(full=True)
         if self.facts >= self.runtime.settings.checkpoint_facts:
             await self.seal()
 
@@ -343,9 +351,12 @@ class Partition:
             await self.producer.begin_transaction()
         except KafkaError as error:
             raise translate(error, f"{self.name}: beginning a transaction") from error
-        self.open, self.since, self.facts = True, wall.monotonic(), 0
+        self.open, self.facts = True, 0
+        self.since = self.sent = wall.monotonic()
 
     async def _send(self, *, full: bool) -> None:
+        if not full:
+            self.sent = wall.monotonic()
         try:
             await self._outbox().send(full=full)
         except KafkaError as error:
@@ -442,12 +453,23 @@ class Partition:
     # --- checkpoints --------------------------------------------------------------------------------------------
 
     def due(self, now: float, interval: float, idle: float) -> bool:
-        """Whether the open transaction should be sealed: at its interval, earlier when nothing more comes, later when
-        more waits than can be done: then nobody sees the difference, and a changed record is written less often.
+        """Whether the open transaction should be sealed: at its interval, or earlier when nothing more comes.
+
+        Later where more waits than is taken: nobody sees the difference then, and a changed record is written less
+        often. That a partition rests means nothing there, for a fetch brings each in turn.
         """
-        if not self._waiting.empty():
-            interval *= _BEHIND
-        return self.open and (now - self.since >= interval or now - self.busy >= idle)
+        if not self.open:
+            return False
+        if self.runtime.behind:
+            return now - self.since >= _BEHIND * interval
+        return now - self.since >= interval or now - self.busy >= idle
+
+    async def send_small(self, now: float) -> None:
+        """Send what has waited for a full batch for too long; the checkpoint comes later."""
+        if self.open and now - self.sent >= _SEND_S and not self.lock.locked():
+            async with self.lock:
+                if self.producer is not None:
+                    await self._send(full=False)
 
     async def seal(self) -> None:
         """Outputs, changelog and progress become one; nothing when no transaction is open."""

@@ -25,7 +25,6 @@ from streams.fold import FoldCore
 from streams.health import HealthServer
 from streams.partition import Partition, translate
 from streams.policies import Policies
-from streams.raw_records import CHUNK
 from streams.reader import reading
 from streams.settings import WorkerSettings
 from streams.shapes import Batch, Fold, Pipeline, Role
@@ -56,6 +55,7 @@ class RoleWorker:
         self.failure: BaseException | None = None
         self.assigned_once = False
         self.rebalancing = True
+        self.behind = False
         self.told_to_stop = False
         self._beat = wall.monotonic()
         self._done = asyncio.Event()
@@ -129,7 +129,6 @@ class RoleWorker:
             self,
             session_s=self.settings.session_s,
             heartbeat_s=self.settings.heartbeat_s,
-            poll=8 * CHUNK,
         )
         self.app.finalize()
         for name in self.reads():
@@ -340,6 +339,8 @@ class DecidingWorker(RoleWorker):
             now = wall.monotonic()
             ripe = [p for p in self.owned.values() if p.due(now, self.settings.checkpoint_s, self.settings.idle_s)]
             await asyncio.gather(*(p.seal() for p in ripe))
+            for partition in list(self.owned.values()):
+                await partition.send_small(now)
 
     async def _ticker(self) -> None:
         """On the wall clock the owner of a mentions partition ticks it; the broker's stamp is what counts."""

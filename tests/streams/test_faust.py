@@ -43,6 +43,8 @@ def collected() -> Iterator[None]:
 class NoOwner:
     """Owns nothing."""
 
+    behind = False
+
     async def assigned(self, partitions: set[TP]) -> dict[TP, int | None]:
         """Nothing known."""
         return {}
@@ -53,7 +55,7 @@ class NoOwner:
 
 def make_app(bootstrap: str = "127.0.0.1:9") -> faust.App:
     """An App as a worker makes it."""
-    return faust_batch.make_app("group", bootstrap, NoOwner(), session_s=10.0, heartbeat_s=2.0, poll=2_000)
+    return faust_batch.make_app("group", bootstrap, NoOwner(), session_s=10.0, heartbeat_s=2.0)
 
 
 def test_the_installed_faust_is_the_one_whose_insides_these_tests_know() -> None:
