@@ -69,7 +69,7 @@ class BatchCore(Core):
             return []
         results: list[Result] = []
         for closed in self.stage.tick(self.clock.time):
-            results += self.route(closed, fact)
+            self.route(closed, fact, results)
         mine = Tick(clock=record.clock, time=self.clock.time, role=self.role.name, partition=self.number)
         return [*results, self._in_place(mine, fact)]
 

@@ -163,9 +163,8 @@ class Core:
 
     # --- outputs --------------------------------------------------------------------------------------------
 
-    def route(self, record: Record, fact: Fact) -> list[Output]:
-        """A record on every topic that lists its type. Raises TooLarge when it cannot be cut to fit."""
-        outputs: list[Output] = []
+    def route(self, record: Record, fact: Fact, results: list[Result]) -> None:
+        """Append a record to the results for every topic that lists its type. Raises TooLarge when it cannot be cut to fit."""
         value, wire = b"", None
         for topic, key in self.routes[type(record)]:
             by = key(record)
@@ -174,8 +173,7 @@ class Core:
             room = topic.limit - _OVERHEAD - len(by)
             if len(value) > room:
                 record, value = self._cut(record, topic, room)
-            outputs.append(Output(topic.name, by, value, record, fact))
-        return outputs
+            results.append(Output(topic.name, by, value, record, fact))
 
     def _cut(self, record: Record, topic: Topic, room: int) -> tuple[Record, bytes]:
         if not isinstance(record, Decided):

@@ -78,7 +78,7 @@ class FoldCore(Core):
                 self.clock.excuse(record)
                 results += self._fire(fact)
             else:
-                results += self._step(record, _id(record), self.clock.time, fact)
+                self._step(record, _id(record), self.clock.time, fact, results)
             self.applied = fact.offset
         return results
 
@@ -100,10 +100,11 @@ class FoldCore(Core):
                 results.append(SetAside(fact, "decide", "EndlessTimer", f"timer {key} asks for {at} again and again"))
                 continue
             due = Due(key, at)
-            results += self._step(due, due.id, at, fact)
+            self._step(due, due.id, at, fact, results)
         return results
 
-    def _step(self, record: Record | Due, cause: str, time: int, fact: Fact) -> list[Result]:
+    def _step(self, record: Record | Due, cause: str, time: int, fact: Fact, results: list[Result]) -> None:
+        """Append what follows from a fact or a timer at this time (ms)."""
         if self.policy is None:
             raise Stop(
                 f"{self.role.inbox}/{self.number} has a {type(record).__name__} at offset {fact.offset} before any "
@@ -113,23 +114,23 @@ class FoldCore(Core):
         at = At(time, max(time, self.clock.time), self.policy, cause or ids.timer("fact", fact.offset))
         state, evolve = self.state, self.decider.evolve
         undo: list[tuple[str, Any]] = []
-        outputs: list[Result] = []
+        before = len(results)
         try:
             for event in self.decider.decide(state, record, at):
                 for key, changed in evolve(state, event).items():
                     undo.append((key, state.get(key)))
                     self._put(key, changed)
                 if event is not record and (type(event) in self.routes or isinstance(event, Decided)):
-                    outputs += self.route(event, fact)
+                    self.route(event, fact, results)
         except Exception as error:  # noqa: BLE001 - whatever a decision raises: the step is undone and the fact set aside
             for key, old in reversed(undo):
                 self._put(key, old)
             if isinstance(record, Due) and self._timers.get(record.key) == record.at:
                 self._timers.set(record.key, None)  # it has fired: put back, it would fire and fail again and again
-            return [SetAside(fact, "decide", type(error).__name__, _told(record, error))]
+            results[before:] = [SetAside(fact, "decide", type(error).__name__, _told(record, error))]
+            return
         for key, _ in undo:
             self.touched[key] = None
-        return outputs
 
     def _put(self, key: str, record: Any) -> None:
         self.state.put(key, record)

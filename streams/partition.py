@@ -78,14 +78,8 @@ class _Filling:
     def __init__(self, batch: BatchBuilder) -> None:
         self.batch = batch
         self.append = batch._builder.append
+        """Takes (place in the batch, time or None, key, value, headers); None when there is no room."""
         self.count = 0
-
-    def add(self, key: bytes | None, value: bytes | None, head: headers.Headers) -> bool:
-        """Append a record; False when there is no room."""
-        if self.append(self.count, None, key, value, head) is None:
-            return False
-        self.count += 1
-        return True
 
     def close(self) -> BatchBuilder:
         """The batch, to be sent."""
@@ -107,12 +101,14 @@ class Outbox:
         """Append a record; nothing is sent before `send`."""
         filling = self._open.get((topic, partition))
         if filling is not None:
-            if filling.add(key, value, head):
+            if filling.append(filling.count, None, key, value, head) is not None:
+                filling.count += 1
                 return
             self._full.append((topic, partition, filling))
         filling = self._open[topic, partition] = _Filling(self.producer.create_batch())
-        if not filling.add(key, value, head):
+        if filling.append(0, None, key, value, head) is None:
             raise Stop(f"a record of {len(value or b'')} bytes for {topic}/{partition} fits no batch")
+        filling.count = 1
 
     async def send(self, *, full: bool) -> None:
         """Send the batches that are full, or all, without waiting for the broker's answer."""
@@ -409,7 +405,7 @@ class Partition:
         return [fact for fact in facts if fact.offset not in stray], aside
 
     def _write(self, outputs: list[Output]) -> None:
-        add, role, ways, written = self._outbox().add, self.core.role.name, self._ways, Counter[str]()
+        add, role, ways = self._outbox().add, self.core.role.name, self._ways
         place = b"%s/%d/" % (self.inbox.name.encode(), self.number)
         for output in outputs:
             topic, partitions, carries = ways[output.topic]
@@ -423,8 +419,7 @@ class Partition:
                 source = b"%s%d" % (place, fact.offset if fact else self.core.applied)
                 head = headers.of(record, role, _time_of(record), source, fact.trace if fact else None)
             add(topic, partition, output.key, output.value, head)
-            written[output.topic] += 1
-        for name, count in written.items():
+        for name, count in Counter([output.topic for output in outputs]).items():
             metrics.OUTPUTS.labels(role, name).inc(count)
 
     def _set_aside(self, aside: SetAside, r: Any) -> None:
