@@ -37,7 +37,7 @@ class Owner(Protocol):
     """Who decides where a partition starts and what happens when it goes."""
 
     behind: bool
-    """Whether the last fetch brought as much as it could: more waits than is taken."""
+    """Whether the last fetch brought so much that more must wait."""
 
     async def assigned(self, partitions: set[TP]) -> dict[TP, int | None]:
         """Own these partitions; the offset to read next, None for the group's own or the beginning."""
@@ -94,7 +94,7 @@ class Consumer(driver.Consumer):
             await asyncio.sleep(_GATHER_S)
         records, active = await self._wait_next_records(timeout)
         count = sum(map(len, records.values())) if records is not None else 0
-        self._few, self.owner.behind = 0 < count < CHUNK, count > POLL - CHUNK
+        self._few, self.owner.behind = 0 < count < CHUNK, count >= 2 * CHUNK
         generation = self.app.consumer_generation_id
         if records is None or self.should_stop:
             return

@@ -31,7 +31,7 @@ from streams.core import Fact, Output, Progress, SetAside
 from streams.deadletters import DeadLetterLimit, dead_letter_headers
 from streams.errors import Fenced, Stop, Unavailable
 from streams.fold import FoldCore
-from streams.partitioner import partition_of, partitions_of
+from streams.partitioner import partitions_of
 from streams.shapes import Topic
 
 #: The key of the changelog's progress record: no state key begins with NUL.
@@ -407,11 +407,8 @@ class Partition:
     def _write(self, outputs: list[Output]) -> None:
         add, role, ways = self._outbox().add, self.core.role.name, self._ways
         place = b"%s/%d/" % (self.inbox.name.encode(), self.number)
-        for output in outputs:
-            topic, partitions, carries = ways[output.topic]
-            partition = output.partition
-            if partition is None:
-                partition = partition_of(output.key or b"", partitions)
+        for output, partition in zip(outputs, self._places(outputs), strict=True):
+            topic, _, carries = ways[output.topic]
             record = output.record
             head: headers.Headers = []
             if carries and type(record) not in KEYLESS:
@@ -421,6 +418,20 @@ class Partition:
             add(topic, partition, output.key, output.value, head)
         for name, count in Counter([output.topic for output in outputs]).items():
             metrics.OUTPUTS.labels(role, name).inc(count)
+
+    def _places(self, outputs: list[Output]) -> list[int]:
+        """The partition of each: its own, or that of its key."""
+        counts = [self._ways[output.topic][1] if output.partition is None else 0 for output in outputs]
+        homes = {
+            count: iter(
+                partitions_of([o.key or b"" for o, its in zip(outputs, counts, strict=True) if its == count], count)
+            )
+            for count in set(counts) - {0}
+        }
+        return [
+            next(homes[count]) if output.partition is None else output.partition
+            for output, count in zip(outputs, counts, strict=True)
+        ]
 
     def _set_aside(self, aside: SetAside, r: Any) -> None:
         metrics.DEAD_LETTERS.labels(self.core.role.name, aside.stage).inc()

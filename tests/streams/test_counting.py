@@ -17,7 +17,7 @@ from bench.verdict import RIGHT, in_json, verdict
 from tests.waiting import until
 
 ROOT = Path(__file__).parent.parent.parent
-MENTIONS = 200_000
+MENTIONS = 100_000
 
 
 @contextmanager
