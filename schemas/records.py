@@ -52,7 +52,18 @@ ClockChange = Literal[
     "voided",
     "unknown",
 ]
-CaseChange = Literal["post_added", "label", "priority", "answered", "waiting", "muted", "unknown"]
+CaseChange = Literal[
+    "post_added",
+    "label",
+    "priority",
+    "answered",
+    "waiting",
+    "muted",
+    "dismissed",
+    "transferred",
+    "escalated",
+    "unknown",
+]
 CloseReason = Literal[
     "resolved", "silence", "no_target", "no_reply", "deleted_unanswered", "muted", "forgotten", "unknown"
 ]
@@ -241,6 +252,7 @@ class ClassifiedMention(Record, kw_only=True, frozen=True, gc=False):
     probabilities: A[list[float], "complaint, question, praise, other; sum 1; set by classify"]
     model: A[str, "SHA-256 of the classifier's artefact, first 16 hex digits; set by classify"]
     policy: A[int, "version of the policy in force; set by classify"]
+    addressed: A[bool, "no comment, or one whose words name the brand or its accounts; set by classify"] = True
     mention: A[Mention, "as it came"]
 
 
@@ -332,6 +344,7 @@ class CaseOpened(Decided, kw_only=True, frozen=True, gc=False):
     conversation: A[str | None, "native_id of the conversation's root"] = None
     reach: A[int | None, "people, the largest known of its posts"] = None
     followers: A[int | None, "people, the customer's"] = None
+    zone: A[str, "the brand's time zone, of the tz database; by policy"] = "UTC"
 
 
 class CaseChanged(Decided, kw_only=True, frozen=True, gc=False):
@@ -351,6 +364,8 @@ class CaseChanged(Decided, kw_only=True, frozen=True, gc=False):
     operator: A[str | None, "who answered or acted, if known"] = None
     privately: A[bool, "the answer was private"] = False
     muted_until: A[int | None, "ms; for muted"] = None
+    reach: A[int | None, "people, the largest known of its posts; null: unchanged"] = None
+    promoted: A[bool | None, "one of its posts is paid for by the customer; null: unchanged"] = None
 
 
 class ClockChanged(Decided, kw_only=True, frozen=True, gc=False):
@@ -365,16 +380,17 @@ class ClockChanged(Decided, kw_only=True, frozen=True, gc=False):
     change: A[ClockChange, "what happened"]
     label: A[Label, "of the message that sets the due"]
     started_at: A[int, "ms; the message's own time"]
-    due_at: A[int, "ms; a reply exactly then is in time"]
-    target: A[int, "ms; from the policy in force at the start"]
+    due_at: A[int, "ms; a reply exactly then is in time; 9999-12-31T23:59:59Z: no target, only measured"]
+    target: A[int, "ms between start and due that the calendar counts; 0: no target, only measured"]
     courtesy: A[bool, "measured, but no alert and not in the share in target"] = False
     warned: A[int | None, "percent of the target used, for warned"] = None
     met_at: A[int | None, "ms; the stopping reply's own time"] = None
     breached_at: A[int | None, "ms; equals due_at once breached"] = None
     detected_at: A[int | None, "ms; event time at which the breach was seen"] = None
-    paused_at: A[int | None, "ms; for paused"] = None
+    paused_at: A[int | None, "ms; since when it is paused; null: it runs or has ended"] = None
     late_arrival: A[bool, "the post arrived already overdue"] = False
     privately: A[bool, "met by a private reply"] = False
+    paused_ms: A[int, "ms; the pauses that have ended, all together: left out of what is measured"] = 0
 
 
 class CaseClosed(Decided, kw_only=True, frozen=True, gc=False):

@@ -11,6 +11,7 @@ from msgspec.structs import asdict, replace
 from agents.cases import state as st
 from agents.cases.state import Case, Clock, Customer, Message, Read, Rest, Span, Work
 from agents.decider import At, Due, State
+from agents.policy import Features
 from schemas import ids
 from schemas.records import (
     Action,
@@ -358,11 +359,14 @@ class _Step:
     def _due(self, message: Message) -> tuple[int | None, dict[str, Any]]:
         """ms when a message is due by the policy in force, and what else its rule says."""
         policy = self.at.policy
-        rule = policy.rule(self.brand, self.channel, message.kind, message.label, message.visibility, message.lang)
+        rule = policy.rule(self._features(message))
         if rule is None:
             return None, {"rule": "none", "priority": 5, "courtesy": False}
-        due = rule.due(message.created_at, policy.brand(self.brand).zone)
+        due = policy.brand(self.brand).due(message.created_at, rule.target) if rule.target is not None else None
         return due, {"rule": rule.name, "priority": rule.priority, "courtesy": rule.courtesy}
+
+    def _features(self, m: Message) -> Features:
+        return Features(self.brand, self.channel, m.kind, m.label, m.visibility, m.lang)
 
     def _message(self, post: Mention, fact: ClassifiedMention) -> Message:
         message = Message(
@@ -385,7 +389,7 @@ class _Step:
     def _opened(self, post: Mention, message: Message) -> CaseOpened:
         policy = self.at.policy
         brand = policy.brand(self.brand)
-        rule = policy.rule(self.brand, self.channel, message.kind, message.label, message.visibility, message.lang)
+        rule = policy.rule(self._features(message))
         why = f"opened: {message.label} on {self.channel}, rule {message.rule}"
         return CaseOpened(
             **self.at.envelope(ids.make("case", post.id), 1, why),

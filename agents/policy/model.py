@@ -10,7 +10,7 @@ import re
 import tomllib
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
@@ -41,6 +41,23 @@ def _target(value: Any) -> Any:
     return value if value == "same_day" else _duration(value)
 
 
+class Features(NamedTuple):
+    """What rules look at in a message."""
+
+    brand: str
+    channel: str
+    kind: Kind
+    label: Label
+    visibility: Visibility
+    lang: str
+    followers: int | None = None
+    """People; None where the network does not say."""
+    reach: int | None = None
+    """People; None where the network does not say."""
+    promoted: bool = False
+    uncertain: bool = False
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -65,6 +82,12 @@ class Brand(_Part):
     desk: Name = "care"
     accounts: dict[Name, list[str]] = {}
     """The brand's own author ids by channel: they open no case and count in no volume."""
+    names: list[str] = []
+    """Handles and names, beside `name`, by which a comment addresses the brand."""
+    comments: Literal["addressed", "all"] = "addressed"
+    """Which comments open a case: those whose words address the brand, or all."""
+    automatic_apps: list[str] = []
+    """Replies that come from these tools are automatic, whatever the producer says: they stop no clock."""
 
     @field_validator("zone")
     @classmethod
@@ -74,6 +97,22 @@ class Brand(_Part):
         except (ZoneInfoNotFoundError, ValueError):
             raise ValueError(f"{zone!r} is no time zone of the tz database, such as America/Bogota") from None
         return zone
+
+    def due(self, start: int, target: int | Literal["same_day"]) -> int:
+        """ms; when something of `start` (ms) is due. Same day: the later of local midnight and two hours on."""
+        if target != "same_day":
+            return start + target
+        local = datetime.fromtimestamp(start / 1000, ZoneInfo(self.zone))
+        midnight = (local + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+        return max(int(midnight.timestamp() * 1000), start + 2 * _UNITS["h"])
+
+    def counted(self, start: int, end: int) -> int:
+        """ms between two times (ms) that the calendar counts; 0 where `end` is not later."""
+        return max(0, end - start)
+
+    def after(self, start: int, counted: int) -> int:
+        """ms; the earliest time by which `counted` ms of the calendar have passed since `start` (ms)."""
+        return start + counted
 
 
 @lru_cache(maxsize=4_096)
@@ -91,18 +130,30 @@ class Match(_Part):
     label: list[Label] = []
     visibility: list[Visibility] = []
     lang: list[str] = []
+    followers: Annotated[int, Field(ge=0)] | None = None
+    """At least so many."""
+    reach: Annotated[int, Field(ge=0)] | None = None
+    """At least so much."""
+    promoted: bool | None = None
+    uncertain: bool | None = None
 
-    def __call__(self, brand: str, channel: str, kind: str, label: str, visibility: str, lang: str) -> bool:
+    def __call__(self, f: Features) -> bool:
         """Whether a message with these features is meant."""
         wanted = (
-            (self.brand, brand),
-            (self.channel, channel),
-            (self.kind, kind),
-            (self.label, label),
-            (self.visibility, visibility),
-            (self.lang, lang),
+            (self.brand, f.brand),
+            (self.channel, f.channel),
+            (self.kind, f.kind),
+            (self.label, f.label),
+            (self.visibility, f.visibility),
+            (self.lang, f.lang),
         )
-        return all(not names or value in names for names, value in wanted)
+        return (
+            all(not names or value in names for names, value in wanted)
+            and (self.followers is None or (f.followers or 0) >= self.followers)
+            and (self.reach is None or (f.reach or 0) >= self.reach)
+            and self.promoted in (None, f.promoted)
+            and self.uncertain in (None, f.uncertain)
+        )
 
 
 class Rule(_Part):
@@ -118,16 +169,18 @@ class Rule(_Part):
     """1 is the most urgent."""
     desk: Name | None = None
     """Instead of the brand's desk."""
+    resolution: Duration | None = None
+    """ms until the case must be resolved, pauses left out; none: only measured."""
+    skills: list[Name] = []
+    """Wanted of whoever works on it."""
 
-    def due(self, start: int, zone: str) -> int | None:
-        """ms; when a message of `start` (ms) is due. Same day: the later of local midnight and two hours on."""
-        if self.target is None:
-            return None
-        if self.target != "same_day":
-            return start + self.target
-        local = datetime.fromtimestamp(start / 1000, ZoneInfo(zone))
-        midnight = (local + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
-        return max(int(midnight.timestamp() * 1000), start + 2 * _UNITS["h"])
+
+class Channel(_Part):
+    """What is special about a network."""
+
+    name: Name
+    reply_window: Duration | None = None
+    """The network lets the brand answer only so long after the customer's last message."""
 
 
 class Desk(_Part):
@@ -142,6 +195,8 @@ class Desk(_Part):
     """The same operator is not offered the same case again before this, unless alone."""
     return_after: Duration = 10 * _UNITS["m"]
     """Work held by an operator whose lease has lapsed returns to the queue after this."""
+    responsible: str | None = None
+    """Who gets what an operator escalates."""
 
 
 class Cases(_Part):
@@ -157,6 +212,8 @@ class Cases(_Part):
     """A case without a target closes after this."""
     keep_reply: Duration = 72 * _UNITS["h"]
     """A reply that matches no case is kept this long for its mention to come."""
+    lateness: Duration = _UNITS["h"]
+    """Actions and updates are kept this long for the post that they are about to come."""
 
 
 class Surge(_Part):
@@ -200,17 +257,20 @@ class Policy(_Part):
     brands: list[Brand] = []
     rules: list[Rule] = []
     desks: list[Desk] = []
+    channels: list[Channel] = []
     cases: Cases = Cases()
     surge: Surge = Surge()
     alerts: Alerts = Alerts()
 
     _brands: dict[str, Brand] = PrivateAttr(default_factory=dict)
     _desks: dict[str, Desk] = PrivateAttr(default_factory=dict)
+    _channels: dict[str, Channel] = PrivateAttr(default_factory=dict)
 
     def model_post_init(self, _context: Any) -> None:
         """Index by name."""
         self._brands.update({b.name: b for b in self.brands})
         self._desks.update({d.name: d for d in self.desks})
+        self._channels.update({c.name: c for c in self.channels})
 
     def brand(self, name: str) -> Brand:
         """The brand; one that is not listed has care on, observes, and works at the desk `care` in UTC."""
@@ -220,9 +280,14 @@ class Policy(_Part):
         """The desk, with defaults when not listed."""
         return self._desks.get(name) or Desk(name=name)
 
-    def rule(self, brand: str, channel: str, kind: str, label: str, visibility: str, lang: str) -> Rule | None:
+    def reply_window(self, channel: str) -> int | None:
+        """ms after the customer's last message within which the network lets the brand answer; None: no limit."""
+        found = self._channels.get(channel)
+        return found.reply_window if found is not None else None
+
+    def rule(self, features: Features) -> Rule | None:
         """The first rule that matches a message."""
-        return next((r for r in self.rules if r.match(brand, channel, kind, label, visibility, lang)), None)
+        return next((r for r in self.rules if r.match(features)), None)
 
 
 def parse(text: str, version: int = 0, name: str = "policy") -> Policy:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.policy.model import Policy, parse
+from agents.policy import Features, Policy, parse
 from netcenter.scenario import people
 from netcenter.scenario.story import (
     ACCOUNTS,
@@ -33,7 +33,17 @@ from netcenter.scenario.story import (
 from netcenter.scenario.words import LANGS, Lang, lists, plain, slot_words
 from schemas.files import dump, read
 from schemas.ids import make
-from schemas.records import Action, Mention, MentionUpdated, Offered, OperatorChanged, Reply
+from schemas.records import (
+    Action,
+    Kind,
+    Label,
+    Mention,
+    MentionUpdated,
+    Offered,
+    OperatorChanged,
+    Reply,
+    Visibility,
+)
 
 OWN = {account for accounts in ACCOUNTS.values() for account in accounts.values()}
 
@@ -182,11 +192,11 @@ def first_answers(told: Story, policy: Policy, start: int, end: int) -> list[tup
     found = []
     for who, m in first.items():
         label = told.labels[m.id]
-        rule = policy.rule(m.brand, m.channel, m.kind, label, m.visibility, told.langs[m.id])
+        rule = policy.rule(Features(m.brand, m.channel, m.kind, label, m.visibility, told.langs[m.id]))
         if label in ("complaint", "question") and start <= m.created_at < end:
             assert rule is not None
-            due = rule.due(m.created_at, "America/Bogota")
-            assert due is not None
+            assert rule.target is not None
+            due = policy.brand(m.brand).due(m.created_at, rule.target)
             found.append((due, answers.get(who)))
     return found
 
@@ -231,8 +241,9 @@ def test_overdue_work_passes_the_alerts_threshold_in_the_flood_only_and_falls_be
         if isinstance(r, Mention | Reply | Action | MentionUpdated):
             who = (r.brand, r.channel, r.author_id)
         if isinstance(r, Mention) and r.author_id not in OWN:
-            rule = policy.rule(r.brand, r.channel, r.kind, told.labels[r.id], r.visibility, told.langs[r.id])
-            due = rule.due(r.created_at, "America/Bogota") if rule and not rule.courtesy else None
+            rule = policy.rule(Features(r.brand, r.channel, r.kind, told.labels[r.id], r.visibility, told.langs[r.id]))
+            brand = policy.brand(r.brand)
+            due = brand.due(r.created_at, rule.target) if rule and rule.target and not rule.courtesy else None
             if due is not None and r.brand == "andina":
                 waiting.setdefault(who, {}).setdefault(r.native_id, due)
         elif (isinstance(r, Reply) and r.kind == "human") or (isinstance(r, Action) and r.action == "resolve"):
@@ -376,10 +387,10 @@ def test_the_policy_names_the_storys_brands_accounts_and_desks(policy: Policy) -
     ],
 )
 def test_the_policy_has_the_default_targets(
-    policy: Policy, channel: str, kind: str, label: str, visibility: str, target: object, courtesy: bool
+    policy: Policy, channel: str, kind: Kind, label: Label, visibility: Visibility, target: object, courtesy: bool
 ) -> None:
     """The table of targets, row by row."""
-    rule = policy.rule("andina", channel, kind, label, visibility, "es")
+    rule = policy.rule(Features("andina", channel, kind, label, visibility, "es"))
     assert (rule.target, rule.courtesy) == (target, courtesy) if rule else target is None
 
 
