@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time as wall
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -32,18 +32,45 @@ _MOST_WAITING = 10_000
 _INTERVAL_S = 0.25
 _RETRY_MOST_S = 30.0
 _RELEASE_S = 5.0
-_NO_HEADERS: dict[str, bytes] = {}
 
 
-class _Waiting(msgspec.Struct, frozen=True, gc=False):
-    """A delivered batch of one partition, decoded."""
+class Decoded(msgspec.Struct, frozen=True, gc=False):
+    """What one partition brought, as a sink takes it."""
 
-    tp: TP
-    raw: list[Any]
     items: list[Item]
     #: What is wrong with the bytes of an item, by offset.
     wrong: dict[int, str]
     #: ms; the newest Tick's, 0 without one.
+    time: int
+
+
+def decoded(pipeline: Pipeline, topic: str, partition: int, records: Iterable[Any]) -> Decoded:
+    """Records as a Kafka client gives them, of a topic by its own name."""
+    dead = topic.endswith(".dead")
+    tombstones = not dead and pipeline.topic(topic).kept is None
+    items: list[Item] = []
+    wrong: dict[int, str] = {}
+    time = 0
+    for r in records:
+        record: Record | None = None
+        if not dead and not (tombstones and r.value is None):
+            try:
+                record = codec.decode(r.value)
+            except WireError as error:
+                wrong[r.offset] = str(error)
+            if type(record) is Tick:
+                time = max(time, record.time)
+        items.append(Item(topic, partition, r.offset, r.key, record, r.headers, r.timestamp))
+    return Decoded(items, wrong, time)
+
+
+class _Waiting(msgspec.Struct, frozen=True, gc=False):
+    """A delivered batch of one partition."""
+
+    tp: TP
+    raw: list[Any]
+    items: list[Item]
+    wrong: dict[int, str]
     time: int
 
 
@@ -181,7 +208,8 @@ class SinkWorker(RoleWorker):
         if tp not in self._owned:
             return
         # Decoded here, while the thread may be waiting for the receiver.
-        self._waiting.append(self._decoded(tp, records))
+        found = decoded(self.pipeline, tp.topic, tp.partition, records)
+        self._waiting.append(_Waiting(tp, records, found.items, found.wrong, found.time))
         self._news.set()
         if self._count() >= _MOST_ITEMS:
             self._enough.set()
@@ -261,26 +289,6 @@ class SinkWorker(RoleWorker):
         for one in refused:
             raw, _ = by_place[one.item.topic, one.item.partition, one.item.offset]
             await self._set_aside(raw, one.item, one.stage, one.error, one.message)
-
-    def _decoded(self, tp: TP, records: list[Any]) -> _Waiting:
-        topic, partition = tp
-        dead = topic.endswith(".dead")
-        tombstones = not dead and self.pipeline.topic(topic).kept is None
-        items: list[Item] = []
-        wrong: dict[int, str] = {}
-        time = 0
-        for r in records:
-            record: Record | None = None
-            if not dead and not (tombstones and r.value is None):
-                try:
-                    record = codec.decode(r.value)
-                except WireError as error:
-                    wrong[r.offset] = str(error)
-                if type(record) is Tick:
-                    time = max(time, record.time)
-            headers = dict(r.headers) if dead else _NO_HEADERS
-            items.append(Item(topic, partition, r.offset, r.key, record, headers, r.timestamp))
-        return _Waiting(tp, records, items, wrong, time)
 
     async def _set_aside(self, r: Any, item: Item, stage: str, error: str, message: str) -> None:
         name = f"{item.topic}/{item.partition}"

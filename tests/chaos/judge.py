@@ -257,7 +257,10 @@ def folded(settings: Settings, log: Log, name: str) -> str:
     sink.open()
     try:
         for topic in PIPELINE.role("postgres").reads:
-            items = [Item(topic, r.partition, r.offset, r.key, r.record, r.headers, r.stamp) for r in log[topic]]
+            items = [
+                Item(topic, r.partition, r.offset, r.key, r.record, list(r.headers.items()), r.stamp)
+                for r in log[topic]
+            ]
             for start in range(0, len(items), 5_000):
                 refused = sink.write(items[start : start + 5_000])
                 assert not refused, refused[:3]
