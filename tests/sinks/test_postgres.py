@@ -19,7 +19,6 @@ from sinks.postgres.migrate import MIGRATIONS
 from tests.sinks.conftest import Database, until
 from tests.sinks.samples import (
     CASE,
-    MINUTE,
     T0,
     alert,
     case_story,
