@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time as wall
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -13,13 +13,12 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
-from schemas import codec
-from schemas.codec import WireError
-from schemas.records import Record, Tick
+from schemas.records import Tick
 from sinks.port import Item, Refused, Sink, SinkError, Unreachable
 from streams import metrics
 from streams.deadletters import DeadLetterLimit, dead_letter_headers
 from streams.errors import Misconfigured, Stop
+from streams.items import decoded
 from streams.partition import translate
 from streams.reader import times_at
 from streams.shapes import Pipeline, Role
@@ -32,36 +31,6 @@ _MOST_WAITING = 10_000
 _INTERVAL_S = 0.25
 _RETRY_MOST_S = 30.0
 _RELEASE_S = 5.0
-
-
-class Decoded(msgspec.Struct, frozen=True, gc=False):
-    """What one partition brought, as a sink takes it."""
-
-    items: list[Item]
-    #: What is wrong with the bytes of an item, by offset.
-    wrong: dict[int, str]
-    #: ms; the newest Tick's, 0 without one.
-    time: int
-
-
-def decoded(pipeline: Pipeline, topic: str, partition: int, records: Iterable[Any]) -> Decoded:
-    """Records as a Kafka client gives them, of a topic by its own name."""
-    dead = topic.endswith(".dead")
-    tombstones = not dead and pipeline.topic(topic).kept is None
-    items: list[Item] = []
-    wrong: dict[int, str] = {}
-    time = 0
-    for r in records:
-        record: Record | None = None
-        if not dead and not (tombstones and r.value is None):
-            try:
-                record = codec.decode(r.value)
-            except WireError as error:
-                wrong[r.offset] = str(error)
-            if type(record) is Tick:
-                time = max(time, record.time)
-        items.append(Item(topic, partition, r.offset, r.key, record, r.headers, r.timestamp))
-    return Decoded(items, wrong, time)
 
 
 class _Waiting(msgspec.Struct, frozen=True, gc=False):

@@ -140,7 +140,7 @@ def _mention(record: ClassifiedMention, item: Item) -> Rowed:
 def _same_names(table: Table, **computed: Callable[[Any], Any]) -> Make:
     """A row whose columns are the record's fields, but for the computed ones and the record's place."""
     names = [name for name, _ in table.columns]
-    columns = [name for name in names if not (table.placed and name in _PLACE)]
+    columns = [name for name in names if not (table.topic and name in _PLACE)]
     place = [_PLACE[name] for name in names[len(columns) :]]
 
     def make(record: Any, item: Item) -> Rowed:

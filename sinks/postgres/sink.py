@@ -72,7 +72,8 @@ class PostgresSink:
             ) from None
         self._options: dict[str, Any] = {name: value for name, value in _CONNECTION.items() if name not in parts}
         host = parts.get("host") or parts.get("hostaddr") or "the local socket"
-        self._server = f"PostgreSQL at {host}:{parts.get('port') or 5432}, database {parts.get('dbname') or 'default'}"
+        #: Where it is, for messages.
+        self.server = f"PostgreSQL at {host}:{parts.get('port') or 5432}, database {parts.get('dbname') or 'default'}"
 
     def open(self) -> None:
         """Connect and migrate. Raises Unreachable, or SinkError for wrong settings or rights."""
@@ -166,7 +167,7 @@ class PostgresSink:
         except psycopg2.Error as error:
             lost = self._connection is None or self._connection.closed != 0
             self.close()
-            raise faults.translated(error, self._server, lost) from None
+            raise faults.translated(error, self.server, lost) from None
 
     def _lock_offsets(self, cursor: Cursor, places: list[Place]) -> dict[Place, int]:
         """The stored offsets, locked: a second owner of the same partition waits until this batch is in.
@@ -179,7 +180,7 @@ class PostgresSink:
         for place, following in stored.items():
             if following < self._written.get(place, 0):
                 raise SinkError(
-                    f"{self._server}: its offset of {place[0]}/{place[1]} fell from {self._written[place]}"
+                    f"{self.server}: its offset of {place[0]}/{place[1]} fell from {self._written[place]}"
                     f" to {following}; it was restored or failed over to a copy that is behind:"
                     " restart this worker"
                 )

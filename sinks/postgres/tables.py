@@ -30,8 +30,8 @@ class Table(msgspec.Struct, frozen=True):
     key: tuple[str, ...]
     #: The columns that tell which of two rows with one key is newer; empty: the first row stays.
     newest: tuple[str, ...] = ()
-    #: Whether `partition` and `offset` say which record of the row's own topic it is.
-    placed: bool = False
+    #: Of which topic a row is one record, which its `partition` and `offset` tell; None: they do not.
+    topic: str | None = None
 
     @property
     def stage(self) -> str:
@@ -117,7 +117,7 @@ MENTIONS = Table(
         "probabilities floats, model text, policy int, text text" + _PLACE
     ),
     key=("id",),
-    placed=True,
+    topic="classified",
 )
 MENTION_UPDATES = Table(
     "mention_updates",
@@ -127,7 +127,7 @@ MENTION_UPDATES = Table(
         "hidden bool, text text" + _PLACE
     ),
     key=("id",),
-    placed=True,
+    topic="classified",
 )
 REPLIES = Table(
     "replies",
@@ -137,7 +137,7 @@ REPLIES = Table(
         "in_reply_to text, url text, text text" + _PLACE
     ),
     key=("id",),
-    placed=True,
+    topic="classified",
 )
 ACTIONS = Table(
     "actions",
@@ -147,7 +147,7 @@ ACTIONS = Table(
         "until time, note text" + _PLACE
     ),
     key=("id",),
-    placed=True,
+    topic="classified",
 )
 VOLUMES = Table(
     "volumes",
@@ -162,13 +162,13 @@ CONTACTS = Table(
     "contacts",
     _columns("id uuid, brand text, source text, minute time, count int" + _PLACE),
     key=("id",),
-    placed=True,
+    topic="volumes",
 )
 CRISIS_DECLARATIONS = Table(
     "crisis_declarations",
     _columns("id uuid, brand text, change text, by text, reason text, at time" + _PLACE),
     key=("id",),
-    placed=True,
+    topic="volumes",
 )
 _DECIDED = "seq int, type text, time time, cause text, policy int, reason text"
 CASE_EVENTS = Table(
@@ -178,7 +178,7 @@ CASE_EVENTS = Table(
         "desk text, detail json, source_offset int" + _PLACE
     ),
     key=("id",),
-    placed=True,
+    topic="cases",
 )
 CASES = Table(
     "cases",
@@ -210,13 +210,13 @@ ASSIGNMENTS = Table(
         "offer_id text, detail json" + _PLACE
     ),
     key=("id",),
-    placed=True,
+    topic="assignments",
 )
 SURGE_EVENTS = Table(
     "surge_events",
     _columns(f"id uuid, surge_id text, {_DECIDED}, brand text, mode text, detail json" + _PLACE),
     key=("id",),
-    placed=True,
+    topic="surges",
 )
 SURGES = Table(
     "surges",
@@ -234,7 +234,7 @@ _ALERT = (
     "summary text, starts_at time, ends_at time, time time, cause text, policy int, reason text, "
     "evidence json, links json"
 )
-ALERT_EVENTS = Table("alert_events", _columns(_ALERT + _PLACE), key=("id",), placed=True)
+ALERT_EVENTS = Table("alert_events", _columns(_ALERT + _PLACE), key=("id",), topic="alerts")
 # An identity that comes back after it was forgotten counts its versions from 1 again, with a later start.
 ALERTS = Table("alerts", _columns(_ALERT), key=("identity",), newest=("starts_at", "version"))
 DEAD_LETTERS = Table(

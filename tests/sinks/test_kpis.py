@@ -142,7 +142,7 @@ def test_who_was_given_up_without_an_answer_has_asked_unless_no_answer_was_owed(
 def test_a_message_that_needs_no_answer_does_not_count_though_its_case_is_resolved_later(told: Any) -> None:
     """Its clock was voided by something else than the closing."""
     story = given_up("a", "resolved")
-    dismissed = replace(story[2], cause="the message was spam")  # type: ignore[type-var]
+    dismissed = replace(story[2], cause="the message was spam")
     assert told("answer_rate", [*story[:2], dismissed, story[3]]) == []
 
 

@@ -526,7 +526,7 @@ def test_the_first_answer_says_whether_the_case_was_answered_privately(
     sink: PostgresSink, database: Database, order: list[int]
 ) -> None:
     """The first by the replies' own times, in whatever order they are read."""
-    replies = [
+    replies: list[dict[str, Any]] = [
         {"replied_at": T0 + 10, "privately": True},
         {"replied_at": T0 + 20, "privately": False},
         {"replied_at": T0 + 30, "privately": False},
@@ -549,7 +549,7 @@ def test_a_row_says_which_record_of_the_log_it_is(sink: PostgresSink, database: 
         item(alert(1), "alerts", 3, 8),
     ]
     assert sink.write(story) == []
-    placed = {table.name for table in tables.TABLES if table.placed}
+    placed = {table.name for table in tables.TABLES if table.topic}
     found = {
         (name, row["partition"], row["offset"])
         for name in placed
