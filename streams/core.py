@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -100,6 +101,7 @@ class Core:
         self.pipeline, self.role, self.number = pipeline, role, number
         self.partitions, self.policies = partitions, policies
         self.routes = pipeline.routes(role)
+        self._ways = {record: list(_ways(found)) for record, found in self.routes.items()}
         self.tick_topics = pipeline.hands_on(role, Tick)
         self.policy_topics = pipeline.hands_on(role, PolicyChanged)
         self.clock = PartitionClock(pipeline.writers(role.inbox, number, partitions))
@@ -165,15 +167,14 @@ class Core:
 
     def route(self, record: Record, fact: Fact, results: list[Result]) -> None:
         """Append a record to the results for every topic that lists its type. Raises TooLarge when it cannot be cut to fit."""
-        value, wire = b"", None
-        for topic, key in self.routes[type(record)]:
+        value = b""
+        for topic, name, key, encode, room in self._ways[type(record)]:
             by = key(record)
-            if topic.wire is not wire:
-                value, wire = topic.wire.encode(record), topic.wire
-            room = topic.limit - _OVERHEAD - len(by)
-            if len(value) > room:
-                record, value = self._cut(record, topic, room)
-            results.append(Output(topic.name, by, value, record, fact))
+            if encode is not None:
+                value = encode(record)
+            if len(value) + len(by) > room:
+                record, value = self._cut(record, topic, room - len(by))
+            results.append(Output(name, by, value, record, fact))
 
     def _cut(self, record: Record, topic: Topic, room: int) -> tuple[Record, bytes]:
         if not isinstance(record, Decided):
@@ -188,6 +189,18 @@ class Core:
 
 #: Room that headers may need beside key and value, bytes.
 _OVERHEAD = 4096
+
+
+_Way = tuple[Topic, str, Callable[[Any], bytes], Callable[[Record], bytes] | None, int]
+
+
+def _ways(found: list[tuple[Topic, Callable[[Any], bytes]]]) -> Iterator[_Way]:
+    """Topic, its name, key, encoder (None: as for the topic before) and the bytes that key and value may have."""
+    before = None
+    for topic, key in found:
+        encode = None if topic.wire is before else topic.wire.encode
+        before = topic.wire
+        yield topic, topic.name, key, encode, topic.limit - _OVERHEAD
 
 
 def _writer(name: str) -> tuple[str, int]:

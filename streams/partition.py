@@ -162,6 +162,8 @@ class Partition:
         self._key = self.inbox.key
         self._count = runtime.partitions(self.inbox.name)
         self._records = frozenset(self.inbox.records)
+        self._here: set[bytes] = set()
+        """Keys of the chunk in work, known to belong on this partition."""
         self._ways = {name: self._way(name) for name in core.role.writes}
         """(name on the broker, partitions, whether records carry headers) by a topic's own name."""
         self.producer: AIOKafkaProducer | None = None
@@ -362,7 +364,6 @@ class Partition:
         """Facts, and what is none."""
         facts: list[Fact] = []
         aside: list[SetAside] = []
-        keyed: list[Fact] = []
         keys: list[bytes] = []
         decode, allowed, key_of = self.inbox.wire.decode, self._records, self._key
         for r in records:
@@ -392,11 +393,13 @@ class Partition:
                     aside.append(SetAside(fact, "key", "LongKey", why))
                 else:
                     facts.append(fact)
-                    keyed.append(fact)
                     keys.append(key)
         homes = partitions_of(keys, self._count)
+        self._here = set(keys)
         if homes.count(self.number) == len(homes):
             return facts, aside
+        self._here = {key for key, home in zip(keys, homes, strict=True) if home == self.number}
+        keyed = [fact for fact in facts if type(fact.record) not in KEYLESS]
         stray = {fact.offset: home for fact, home in zip(keyed, homes, strict=True) if home != self.number}
         for fact in facts:
             if fact.offset in stray:
@@ -420,18 +423,20 @@ class Partition:
             metrics.OUTPUTS.labels(role, name).inc(count)
 
     def _places(self, outputs: list[Output]) -> list[int]:
-        """The partition of each: its own, or that of its key."""
-        counts = [self._ways[output.topic][1] if output.partition is None else 0 for output in outputs]
-        homes = {
-            count: iter(
-                partitions_of([o.key or b"" for o, its in zip(outputs, counts, strict=True) if its == count], count)
-            )
-            for count in set(counts) - {0}
-        }
-        return [
-            next(homes[count]) if output.partition is None else output.partition
-            for output, count in zip(outputs, counts, strict=True)
+        """The partition of each: its own, or that of its key, which most often is the key of a fact just decoded."""
+        here, number, own, ways = self._here, self.number, self._count, self._ways
+        places = [
+            number if o.partition is None and o.key in here and ways[o.topic][1] == own else o.partition
+            for o in outputs
         ]
+        strays: dict[int, list[int]] = {}
+        for n, place in enumerate(places):
+            if place is None:
+                strays.setdefault(ways[outputs[n].topic][1], []).append(n)
+        for count, those in strays.items():
+            for n, home in zip(those, partitions_of([outputs[n].key or b"" for n in those], count), strict=True):
+                places[n] = home
+        return places  # type: ignore[return-value]
 
     def _set_aside(self, aside: SetAside, r: Any) -> None:
         metrics.DEAD_LETTERS.labels(self.core.role.name, aside.stage).inc()
