@@ -31,8 +31,10 @@ class FoldCore(Core):
         partitions: Callable[[str], int],
         policies: Callable[[int, str], Policy],
         decider: Decider,
+        *,
+        encodes: bool = True,
     ) -> None:
-        super().__init__(pipeline, role, number, partitions, policies)
+        super().__init__(pipeline, role, number, partitions, policies, encodes=encodes)
         self.decider = decider
         self._pack, self._unpack = codec.state_codec(decider.record_types)
         self.state: State[Any] = decider.initial()
