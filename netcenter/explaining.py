@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 import msgspec
 
@@ -45,7 +44,8 @@ class Clock(msgspec.Struct, frozen=True):
 
     metric: str
     started: Moment
-    due: Moment
+    due: Moment | None
+    """None: no target, only measured."""
     warnings: dict[int, Moment]
     """By percent of the target used."""
 
@@ -202,7 +202,7 @@ def _clocks(events: list[Decided], brand: Brand) -> list[Clock]:
         Clock(
             metric=clock.metric,
             started=_moment(clock.started_at, brand),
-            due=_moment(clock.due_at, brand),
+            due=_moment(clock.due_at, brand) if clock.target else None,
             warnings={
                 e.warned or 0: _moment(e.time, brand)
                 for e in changes

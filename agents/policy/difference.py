@@ -66,7 +66,9 @@ def summary(changes: Sequence[Change]) -> str:
         for change in ("added", "removed", "changed", "moved"):
             names = [name for other, kind, name in parts if (other, kind) == (table, change)]
             if names:
-                told.append(f"{len(names)} {table}{'s' if len(names) > 1 else ''} {change}" if names[0] else f"{table} {change}")
+                told.append(
+                    f"{len(names)} {table}{'s' if len(names) > 1 else ''} {change}" if names[0] else f"{table} {change}"
+                )
     return ", ".join(told) or "no difference"
 
 

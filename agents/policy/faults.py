@@ -91,4 +91,7 @@ def _too_little(brand: Brand, rules: list[Rule]) -> Iterator[Fault]:
         for target in (rule.target, rule.resolution):
             if isinstance(target, int) and target > _LONGEST_WAIT * open_ms:
                 hours_open = f"{open_ms / UNITS['h']:g} hours a week"
-                yield ("calendar",), f"{hours_open}: the {written(target)} of rule {rule.name!r} would take over ten years"
+                yield (
+                    ("calendar",),
+                    f"{hours_open}: the {written(target)} of rule {rule.name!r} would take over ten years",
+                )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, NamedTuple, get_args
 
 from pydantic import Field
@@ -63,12 +63,13 @@ class Match(Part):
 
     def __call__(self, f: Features) -> bool:
         """Whether a message with these features is meant."""
-        return self.words(f) and self.rest(f)
+        return self.words(f[:WORDS]) and self.rest(f)
 
-    def words(self, f: tuple[str, ...]) -> bool:
-        """Whether the words among the features fit: their first six."""
-        wanted = (self.brand, self.channel, self.kind, self.label, self.visibility, self.lang)
-        return all(not names or word in names for names, word in zip(wanted, f, strict=False))
+    def words(self, f: Sequence[object]) -> bool:
+        """Whether the first six features fit."""
+        wanted: list[Sequence[object]]
+        wanted = [self.brand, self.channel, self.kind, self.label, self.visibility, self.lang]
+        return all(not names or word in names for names, word in zip(wanted, f, strict=True))
 
     def rest(self, f: Features) -> bool:
         """Whether the numbers and the flags fit."""

@@ -6,7 +6,6 @@ All durations are written as text ("90s", "60m", "2h", "1d") and held in millise
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
 from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal
 
@@ -119,9 +118,7 @@ class Rule(Part):
     """It stands in every reason that follows from it."""
     match: Match = Match()
     """The messages that it is for."""
-    target: Annotated[
-        Target | None, BeforeValidator(_target), PlainSerializer(shown), WithJsonSchema(_TARGET)
-    ] = None
+    target: Annotated[Target | None, BeforeValidator(_target), PlainSerializer(shown), WithJsonSchema(_TARGET)] = None
     """Until the first response; same_day: until local midnight, at least two hours. Left out: no clock."""
     courtesy: bool = False
     """Measured, but its breach raises no alert."""

@@ -47,13 +47,13 @@ def written(ms: int) -> str:
     return f"{ms / UNITS['s']:.15g}s"
 
 
-_DURATION = {
+DURATION = {
     "type": "string",
     "pattern": "^0*[1-9][0-9]*[smhd]$",
     "description": "Seconds, minutes, hours or days.",
     "examples": ["90s", "60m", "2h", "1d"],
 }
 
-Duration = Annotated[int, BeforeValidator(duration), PlainSerializer(written), WithJsonSchema(_DURATION)]
+Duration = Annotated[int, BeforeValidator(duration), PlainSerializer(written), WithJsonSchema(DURATION)]
 """ms; written as text."""
 Name = Annotated[str, Field(pattern=r"^[a-z0-9_-]+$")]

@@ -84,7 +84,9 @@ def _toml(text: str, name: str) -> dict[str, Any]:
         said, place = str(error), re.search(r" \(at (?:line (\d+), (column \d+)|end of document)\)$", str(error))
         line = int(place[1]) if place and place[1] else max(1, len(text.splitlines()))
         where = place[2] if place and place[2] else "the end"
-        raise PolicyError(name, [Remark(line, where, f"not TOML: {said[: place.start()] if place else said}")]) from None
+        raise PolicyError(
+            name, [Remark(line, where, f"not TOML: {said[: place.start()] if place else said}")]
+        ) from None
 
 
 def _error(text: str, name: str, found: Iterable[tuple[Place, str]]) -> PolicyError:
@@ -153,4 +155,6 @@ def _parts(part: type[Part], key: str) -> Iterable[type[Part]]:
     for name, field in part.model_fields.items():
         if (field.alias or name) == key:
             inner = field.annotation
-            yield from (t for t in (inner, *getattr(inner, "__args__", ())) if isinstance(t, type) and issubclass(t, Part))
+            yield from (
+                t for t in (inner, *getattr(inner, "__args__", ())) if isinstance(t, type) and issubclass(t, Part)
+            )

@@ -40,7 +40,7 @@ def _clock(clock: Clock) -> Iterator[tuple[str, str]]:
     yield clock.metric, f"starts {_both(clock.started)}"
     for percent, moment in clock.warnings.items():
         yield "", f"warns  {_both(moment)}, {percent} %"
-    yield "", f"due    {_both(clock.due)}"
+    yield "", f"due    {_both(clock.due)}" if clock.due is not None else "no target: only measured"
 
 
 def _both(moment: Moment) -> str:

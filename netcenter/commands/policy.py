@@ -123,7 +123,9 @@ def _mention(file: Path) -> Mention:
 @policy.command("diff")
 def diff(
     file: Annotated[Path, typer.Argument(help="A policy file.")],
-    other: Annotated[Path | None, typer.Argument(help="The policy it becomes; without it, FILE is held against the one in force.")] = None,
+    other: Annotated[
+        Path | None, typer.Argument(help="The policy it becomes; without it, FILE is held against the one in force.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Say what is different between two policies: brands, rules and their order, targets, desks, settings.

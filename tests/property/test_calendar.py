@@ -72,7 +72,12 @@ class Office(NamedTuple):
             across = hours.closes <= hours.opens
             if today.weekday() in hours.days and hours.opens <= minute < (24 * 60 if across else hours.closes):
                 return True
-            if across and yesterday.weekday() in hours.days and yesterday not in self.holidays and minute < hours.closes:
+            if (
+                across
+                and yesterday.weekday() in hours.days
+                and yesterday not in self.holidays
+                and minute < hours.closes
+            ):
                 return True
         return False
 

@@ -40,7 +40,7 @@ class Writer:
         self.places.setdefault(place, self.text.count("\n") + 1)
 
     def blank(self) -> None:
-        self.text += self.draw(st.sampled_from(["", " ", "\n", " # ] } [x] = \"\n", "\n\n\t"]))
+        self.text += self.draw(st.sampled_from(["", " ", "\n", ' # ] } [x] = "\n', "\n\n\t"]))
 
     def key(self, table: Place, key: str) -> Place:
         parts = tuple(_parts(tomllib.loads(f"{key} = 1")))

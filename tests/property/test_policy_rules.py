@@ -38,7 +38,10 @@ def words_of(given_: dict[str, list[str]]) -> st.SearchStrategy[dict[str, Any]]:
 matches = words_of(WORDS).map(lambda said: Match(**said))
 features = st.builds(
     Features,
-    **{name: st.sampled_from([*words, *(["z"] if name in ("brand", "channel") else [])]) for name, words in WORDS.items()},
+    **{
+        name: st.sampled_from([*words, *(["z"] if name in ("brand", "channel") else [])])
+        for name, words in WORDS.items()
+    },
     followers=st.none() | st.sampled_from(NUMBERS),
     reach=st.none() | st.sampled_from(NUMBERS),
     promoted=st.booleans(),

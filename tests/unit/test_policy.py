@@ -81,7 +81,9 @@ def test_a_brand_that_is_not_listed_observes_in_utc_at_the_desk_care(default: Po
 def test_the_examples_in_the_default_policys_comments_hold_when_they_are_uncommented() -> None:
     text = DEFAULT.read_text()
     examples = re.sub(r"^#   (?=[\[\]} a-z])", "", text, flags=re.MULTILINE)
-    examples = re.sub(r"^# (?=\w+ = )", "", examples, flags=re.MULTILINE).replace('desk = "complaints"', 'desk = "care"')
+    examples = re.sub(r"^# (?=\w+ = )", "", examples, flags=re.MULTILINE).replace(
+        'desk = "complaints"', 'desk = "care"'
+    )
     policy, warned = check("\n".join(line for line in examples.splitlines() if "netcenter policy" not in line))
     assert [brand.name for brand in policy.brands] == ["andina", "andina-express", "rival-air"]
     assert policy.brand("andina").accounts["twitter"] == ["4100200300"]

@@ -24,8 +24,16 @@ def rules(*names: str) -> str:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ('[[rules]]\nname = "r"\ntarget = "60m"\n', '[[rules]]\nname = "r"\ntarget = "30m"\n', "rule r: target 60m -> 30m"),
-        ('[[rules]]\nname = "r"\ntarget = "2h"\n', '[[rules]]\nname = "r"\ntarget = "same_day"\n', "rule r: target 2h -> same_day"),
+        (
+            '[[rules]]\nname = "r"\ntarget = "60m"\n',
+            '[[rules]]\nname = "r"\ntarget = "30m"\n',
+            "rule r: target 60m -> 30m",
+        ),
+        (
+            '[[rules]]\nname = "r"\ntarget = "2h"\n',
+            '[[rules]]\nname = "r"\ntarget = "same_day"\n',
+            "rule r: target 2h -> same_day",
+        ),
         ('[[rules]]\nname = "r"\n', '[[rules]]\nname = "r"\nresolution = "2d"\n', "rule r: resolution none -> 48h"),
         (
             '[[rules]]\nname = "r"\nmatch = { label = ["praise"] }\n',

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agents.policy import PolicyError, parse
-from agents.policy.reading import check
+from agents.policy.reading import Remark, check
 
 MODEL = f'[classifier]\nmodel = "{"a" * 64}"\n'
 DESK = '[[desks]]\nname = "care"\n'
@@ -19,14 +19,14 @@ def fault(text: str) -> str:
     return str(caught.value)
 
 
-def faults_when_checked(text: str) -> list[tuple[int, str, str]]:
+def faults_when_checked(text: str) -> list[Remark]:
     with pytest.raises(PolicyError) as caught:
         check(text, name="mine.toml")
-    return [tuple(remark) for remark in caught.value.remarks]
+    return caught.value.remarks
 
 
-def warned(text: str) -> list[tuple[int, str, str]]:
-    return [tuple(remark) for remark in check(MODEL + DESK + text).warnings]
+def warned(text: str) -> list[Remark]:
+    return check(MODEL + DESK + text).warnings
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,8 @@ def warned(text: str) -> list[tuple[int, str, str]]:
             "'25:00' is no time of day",
         ),
         (
-            BRAND + 'calendar = [\n{ days = ["mon"], from = "08:00", to = "18:00" },\n{ days = ["may"], from = "08:00", to = "18:00" },\n]\n',
+            BRAND
+            + 'calendar = [\n{ days = ["mon"], from = "08:00", to = "18:00" },\n{ days = ["may"], from = "08:00", to = "18:00" },\n]\n',
             7,
             "brands.0.calendar.1.days.0",
             "'may' is none of 'mon', ",
