@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from agents.policy import faults
 from agents.policy.lines import Place, lines
@@ -122,7 +121,7 @@ _BOUNDS = {"greater_than": "gt", "greater_than_equal": "ge", "less_than": "lt", 
 _COMPARED = {"gt": "not above", "ge": "below", "lt": "not below", "le": "above"}
 
 
-def _why(error: ErrorDetails) -> str:
+def _why(error: Mapping[str, Any]) -> str:
     kind, context, given = error["type"], error.get("ctx", {}), error["input"]
     if kind == "value_error":
         return str(context["error"])
@@ -136,7 +135,7 @@ def _why(error: ErrorDetails) -> str:
         side = _BOUNDS[kind]
         bound = written(context[side]) if isinstance(given, str) else f"{context[side]:g}"
         return f"{given} is {_COMPARED[side]} {bound}"
-    return _WANTED.get(kind, error["msg"])
+    return _WANTED.get(kind) or str(error["msg"])
 
 
 def _unknown(place: Place) -> str:

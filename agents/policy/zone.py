@@ -63,7 +63,7 @@ class Zone:
         since, offset = start, self._offset(start)
         at = start
         while at < end:
-            # No zone has changed its clocks twice within a day since 2000; the nearest two stand a week apart.
+            # No zone has changed its clocks twice within a day since 2000; the nearest two stand almost a week apart.
             later = min(at + DAY, end)
             new = self._offset(later)
             if new != offset:

@@ -157,7 +157,10 @@ def _in_force() -> Policy:
     try:
         return parse(text, version, f"policy {version}")
     except PolicyError as error:
-        raise CommandError(f"{error}\nthe policy in force cannot be read by this release: apply one that can") from None
+        said = (
+            "the policy in force cannot be read by this release: put one in force that can, by `netcenter policy apply`"
+        )
+        raise CommandError(f"{error}\n{said}") from None
 
 
 @policy.command("schema")
@@ -182,9 +185,14 @@ def apply(file: _File) -> None:
 
     text, found = checked(file)
     settings = load()
+    kafka = kafka_of(settings)
     _warn(file, found)
-    print(summary(difference(_in_force(), found.policy)))
-    print(f"policy {policies_in_force.apply(settings, kafka_of(settings), text)} is in the log")
+    _, held = policies_in_force.newest(settings, kafka)
+    try:
+        print(summary(difference(parse(held), found.policy)) if held else "no policy was in force")
+    except PolicyError:  # which this one is to mend
+        print("what changes is not known: the policy in force cannot be read by this release")
+    print(f"policy {policies_in_force.apply(settings, kafka, text)} is in the log")
 
 
 def register(app: typer.Typer) -> None:

@@ -12,6 +12,7 @@ from kafka import TopicPartition
 from agents.policy import digest
 from netcenter import cli
 from netcenter.commands.servers import DEFAULT_POLICY
+from netcenter.ingest import Log
 from netcenter.policies_in_force import newest
 from netcenter.reading import records, spans
 from netcenter.settings import load
@@ -71,3 +72,14 @@ def test_a_policy_is_held_against_the_one_in_force_and_then_put_in_its_place(run
     assert newest(load(), kafka) == (2, SECOND)
     assert changes_in_the_log(kafka, prefix) == [(1, digest(FIRST)), (2, digest(SECOND))]
     assert run("policy", "apply", "second.toml")[1].splitlines()[1:] == ["no difference", "policy 2 is in the log"]
+
+
+def test_a_policy_in_force_that_cannot_be_read_can_be_replaced(run: Run, kafka: str, prefix: str) -> None:
+    assert run("topics", "apply", "--policy", "first.toml")[0] == 0
+    with Log(load(), kafka) as log:
+        log.raw(f"{prefix}policy", 0, b"2", b"[classifier]\nmodel = 3\n", [])
+        log.flush()
+    assert run("policy", "diff", "first.toml")[0] == 1
+    code, out = run("policy", "apply", "first.toml")
+    assert code == 0
+    assert "what changes is not known: the policy in force cannot be read" in out and "policy 3 is in the log" in out

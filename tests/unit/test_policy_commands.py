@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from agents.policy import Brand
 from agents.policy.schema import schema
 from netcenter import cli
 from netcenter.commands.servers import DEFAULT_POLICY
+from netcenter.explaining import why_no_case
+from tests.care_facts import post as classified
 
 Run = Callable[..., tuple[int, str, str]]
 MODEL = DEFAULT_POLICY.read_text().partition("[classifier]")[2].partition("\n\n")[0]
@@ -207,6 +212,27 @@ def test_what_is_no_mention_is_named_with_its_line_and_exit_2(run: Run, tmp_path
     (tmp_path / "m.json").write_text(text)
     code, _, err = run("explain", "m.json", "--policy", "p.toml")
     assert code == 2 and why in err
+
+
+def test_explain_reads_standard_input(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(mention()))
+    code, out, _ = run("explain", "-", "--policy", "p.toml", "--json")
+    assert (code, json.loads(out)["rule"]) == (0, "complaint")
+
+
+def test_a_comment_that_does_not_address_the_brand_is_counted_only_unless_all_are_wanted() -> None:
+    post = classified("1", 0, kind="comment")
+    unaddressed = msgspec.structs.replace(post, addressed=False)
+    brand = Brand(name="andina")
+    assert "do not address" in why_no_case(unaddressed, brand)
+    assert "do not address" not in why_no_case(unaddressed, brand.model_copy(update={"comments": "all"}))
+    assert "do not address" not in why_no_case(post, brand)
+
+
+def test_without_a_kafka_the_policy_in_force_cannot_be_asked_and_exit_is_3(run: Run) -> None:
+    for words in (("diff", "p.toml"), ("apply", "p.toml")):
+        code, _, err = run(*words)
+        assert code == 3 and "no Kafka" in err, words
 
 
 def test_an_unknown_label_is_named_with_exit_2(run: Run, tmp_path: Path) -> None:
