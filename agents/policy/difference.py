@@ -101,7 +101,7 @@ def _flat(part: Part) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in part.model_dump(by_alias=True).items():
         if isinstance(value, dict):
-            found.update({f"{key}.{inner}": v for inner, v in value.items() if v not in (None, [])})
+            found.update({f"{key}.{inner}": v for inner, v in value.items()})
         else:
             found[key] = value
     return found
@@ -113,7 +113,7 @@ def _behind(rule: str | None) -> str:
 
 def _said(value: Any) -> str:
     match value:
-        case None:
+        case None | []:
             return "none"
         case bool():
             return str(value).lower()

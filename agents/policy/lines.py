@@ -15,8 +15,8 @@ Place = tuple[str | int, ...]
 _BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
 _KEY = re.compile(r"""[ \t]*("(?:[^"\\]|\\.)*"|'[^']*'|[A-Za-z0-9_-]+)[ \t]*(\.?)""")
 _PLAIN = re.compile(
-    r'"""(?:[^\\]|\\.)*?"{3,5}(?!")'  # up to two quotes more may stand before the closing three
-    r"|'''.*?'{3,5}(?!')"
+    r'"""(?:[^\\]|\\.)*?"""(?!")'  # up to two quotes more may stand before the closing three
+    r"|'''.*?'''(?!')"
     r"""|"(?:[^"\\]|\\.)*"|'[^']*'"""
     r"|[^,\]}\n#]+",  # a number, a date, true or false
     re.DOTALL,
@@ -32,7 +32,7 @@ class _Walk:
     """One pass over the text."""
 
     def __init__(self, text: str) -> None:
-        self.text = text.replace("\r\n", "\n")
+        self.text = text
         self.at = 0
         self.found: dict[Place, int] = {}
         self._tables: Counter[Place] = Counter()

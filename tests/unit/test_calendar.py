@@ -114,6 +114,14 @@ def test_a_day_that_a_zone_left_out_ends_when_the_next_begins() -> None:
     assert brand(zone="Pacific/Apia").due(eve, "same_day") == eve + 12 * HOUR
 
 
+def test_a_day_that_the_clocks_break_off_and_begin_again_ends_with_its_second_part() -> None:
+    # In Newfoundland a minute of Sunday was followed by the last hour of Saturday, once more.
+    sunday = at("2010-11-07 00:00", "America/St_Johns")
+    office = brand(zone="America/St_Johns")
+    assert office.due(sunday + 30_000, "same_day") == sunday + 25 * HOUR
+    assert office.due(sunday - 3 * HOUR, "same_day") == sunday
+
+
 def test_no_time_has_passed_where_the_end_is_not_later() -> None:
     start = at("2026-11-20 09:00")
     for office in (OFFICE, brand()):

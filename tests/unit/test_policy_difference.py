@@ -49,7 +49,7 @@ def rules(*names: str) -> str:
         (
             '[[brands]]\nname = "b"\nholidays = [2026-12-25]\n',
             '[[brands]]\nname = "b"\ncalendar = [{ days = ["mon", "tue"], from = "22:00", to = "06:00" }]\nholidays = [2026-12-25]\n',
-            "brand b: calendar [] -> [mon tue 22:00-06:00]",
+            "brand b: calendar none -> [mon tue 22:00-06:00]",
         ),
         (
             '[[brands]]\nname = "b"\nholidays = [2026-12-25]\n',
@@ -64,6 +64,14 @@ def rules(*names: str) -> str:
 )
 def test_each_difference_is_one_line(old: str, new: str, said: str) -> None:
     assert told(old, new) == [said]
+
+
+def test_each_condition_of_a_rule_is_one_line() -> None:
+    assert told(rules("r"), rules("r") + 'match = { reach = 9, promoted = true, lang = ["es"] }\n') == [
+        "rule r: match.lang none -> [es]",
+        "rule r: match.reach none -> 9",
+        "rule r: match.promoted none -> true",
+    ]
 
 
 def test_a_default_that_is_written_out_and_a_comment_are_no_difference() -> None:
