@@ -50,6 +50,8 @@ def shown(minutes: int) -> str:
 def _holiday(value: Any) -> Any:
     if not isinstance(value, date) or isinstance(value, datetime):
         raise ValueError("write a date without quotes and without a time: 2026-12-25")
+    if not 1970 <= value.year <= 2099:
+        raise ValueError(f"{value} is not between 1970 and 2099")
     return value
 
 

@@ -78,7 +78,7 @@ def _predecessors(parts: Sequence[Any]) -> dict[str, str | None]:
 
 
 def _moved(before: list[str], after: list[str]) -> set[str]:
-    """The rules whose order among those of both has changed; as few as explain it."""
+    """The rules that have changed their place among those of both: the others stand as they stood."""
     both = set(before) & set(after)
     old, new = [n for n in before if n in both], [n for n in after if n in both]
     kept = {
@@ -99,7 +99,7 @@ def _changed(table: str, name: str, old: Part, new: Part) -> Iterator[Change]:
 def _flat(part: Part) -> dict[str, Any]:
     """Fields and values as the file has them; those of tables within, such as accounts, by the whole key."""
     found: dict[str, Any] = {}
-    for key, value in part.model_dump(by_alias=True).items():
+    for key, value in part.model_dump(mode="json", by_alias=True).items():
         if isinstance(value, dict):
             found.update({f"{key}.{inner}": v for inner, v in value.items()})
         else:

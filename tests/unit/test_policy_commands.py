@@ -242,18 +242,20 @@ def test_an_unknown_label_is_named_with_exit_2(run: Run, tmp_path: Path) -> None
 
 
 def test_diff_tells_each_change_and_a_summary(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "q.toml").write_text(BRANDS.replace('"30m"', '"45m"').replace("care = false", "care = true"))
+    changed = BRANDS.replace('"30m"', '"45m"').replace("care = false", "care = true").replace("11-23", "11-24")
+    (tmp_path / "q.toml").write_text(changed)
     code, out, _ = run("diff", "p.toml", "q.toml")
     assert code == 0
     assert out.splitlines() == [
+        "brand andina: holidays [2026-11-23] -> [2026-11-24]",
         "brand rival: care false -> true",
         "rule seen: target 30m -> 45m",
-        "1 brand changed, 1 rule changed",
+        "2 brands changed, 1 rule changed",
     ]
     code, out, _ = run("diff", "p.toml", "q.toml", "--json")
     told = json.loads(out)
-    assert (code, told["summary"], len(told["changes"])) == (0, "1 brand changed, 1 rule changed", 2)
-    assert told["changes"][1]["before"] == "30m"
+    assert (code, told["summary"], len(told["changes"])) == (0, "2 brands changed, 1 rule changed", 3)
+    assert [change["before"] for change in told["changes"]] == [["2026-11-23"], False, "30m"]
     assert run("diff", "p.toml", "p.toml")[:2] == (0, "no difference\n")
 
 

@@ -87,6 +87,7 @@ def warned(text: str) -> list[Remark]:
             "is empty: a whole day is",
         ),
         (BRAND + "holidays = [\n2026-12-25,\n2026-12-26T00:00:00]\n", 7, "brands.0.holidays.1", "2026-12-25"),
+        (BRAND + "holidays = [9999-12-25]\n", 5, "brands.0.holidays.0", "9999-12-25 is not between 1970 and 2099"),
         (BRAND + 'holidays = ["2026-12-25"]\n', 5, "brands.0.holidays.0", "without quotes"),
     ],
 )
