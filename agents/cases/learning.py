@@ -1,0 +1,160 @@
+"""What a fact adds to what is known of a customer. Nothing depends on the order in which facts were read."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from agents.cases.bounds import bounded
+from agents.cases.judging import LONGEST, Judge
+from agents.cases.state import KEPT, Act, Answer, Customer, Dismissal, Kept, Known, Message
+from agents.cases.timeline import Timeline
+from schemas.records import ClassifiedMention, Reply
+
+
+class Posted(NamedTuple):
+    """What is known once a post has been read."""
+
+    known: Known
+    message: Message
+    anew: bool = False
+    """It opens a new case; an old one is forgotten."""
+
+
+def posted(customer: Customer, judge: Judge, fact: ClassifiedMention) -> Posted | None:
+    """None: the post concerns no case, or is known already."""
+    known, told, post = customer.known, customer.told, fact.mention
+    at, native_id = post.created_at, judge.known_as(post.native_id)
+    if any(m.native_id == native_id for m in known.messages):
+        return None
+    message = judge.message(fact)
+    asks = fact.addressed or judge.brand.comments == "all"
+    if told is None:
+        answered_there = any(a.at < at for a in known.answers)
+        if message.chatter or not (asks or answered_there) or _muted(known.acts, at):
+            return None
+        return _opening(known, judge, message, post.url)
+    if known.base is not None and at <= known.base.at:
+        return Posted(known, message)  # what was then has been answered, and is no longer kept
+    if at < opened_at(known) and (message.chatter or not asks):
+        return None  # in the order of own times it would have been read before there was a case
+    if told.why is not None:
+        line = Timeline(known)
+        closed_at = at if line.closed_at is None else line.closed_at
+        if at > closed_at + judge.policy.cases.reopen_within:
+            if message.chatter or _muted(known.acts, at):
+                return None
+            answers = tuple(a for a in known.answers if a.at >= at)
+            acts = tuple(act for act in known.acts if act.at >= at or act.until > at)
+            return _opening(Known(answers=answers, acts=acts, kept=known.kept), judge, message, post.url)
+        if not asks and line.first_answer is None:
+            return None
+    return Posted(_with(known, judge, message, post.url), message)
+
+
+def _opening(known: Known, judge: Judge, message: Message, url: str | None) -> Posted:
+    return Posted(_with(known, judge, message, url), message, anew=True)
+
+
+def _with(known: Known, judge: Judge, message: Message, url: str | None) -> Known:
+    kept = known.kept
+    if kept:
+        for waiting in kept:
+            if waiting.native_id == message.native_id:
+                message = _noted(judge, message, waiting)
+        kept = tuple(k for k in kept if k.native_id != message.native_id)
+    messages = known.messages
+    if messages and messages[-1].at >= message.at:
+        messages = tuple(sorted((*messages, message), key=lambda m: (m.at, m.native_id)))
+    else:
+        messages = (*messages, message)
+    if messages[-1] is message:
+        url = url if url is None or len(url) <= LONGEST else None
+    else:
+        url = known.url
+    learnt = Known(messages=messages, answers=known.answers, acts=known.acts, kept=kept, base=known.base, url=url)
+    return bounded(learnt, judge.brand)
+
+
+def replied(known: Known, judge: Judge, reply: Reply) -> Known | None:
+    """None: the reply is known already, or no longer matters."""
+    at = reply.created_at
+    if any(a.id == reply.id for a in known.answers) or (known.base is not None and at <= known.base.at):
+        return None
+    answer = Answer(at, reply.id, reply.visibility == "private")
+    answers = known.answers
+    if answers and answers[-1].at >= at:
+        answers = tuple(sorted((*answers, answer), key=lambda a: (a.at, a.id)))
+    else:
+        answers = (*answers, answer)
+    return bounded(replace(known, answers=answers), judge.brand)
+
+
+def acted(known: Known, judge: Judge, act: Act) -> Known | None:
+    """None: it is known already, or no longer matters."""
+    if known.base is not None and act.at <= known.base.at:
+        return None
+    if any((a.at, a.deed, a.desk) == (act.at, act.deed, act.desk) and _ends(a) == _ends(act) for a in known.acts):
+        return None
+    acts = sorted((*known.acts, act), key=lambda a: (a.at, a.deed, a.desk, a.until))
+    return bounded(replace(known, acts=tuple(acts)), judge.brand)
+
+
+def _ends(act: Act) -> int:
+    return act.until if act.deed == "mute" else 0
+
+
+def noted(customer: Customer, judge: Judge, note: Kept) -> tuple[Known, Message | None] | None:
+    """With something about a post, and that post as it is now (None: it has not come); None: nothing new."""
+    known = customer.known
+    found = next((m for m in known.messages if m.native_id == note.native_id), None)
+    if found is None:
+        if any(replace(k, until=note.until) == note for k in known.kept):
+            return None
+        kept = sorted((*known.kept, note), key=lambda k: k.at)
+        return replace(known, kept=tuple(kept[-KEPT:])), None
+    message = _noted(judge, found, note)
+    if message is found:
+        return None
+    return changed(known, judge, message), message
+
+
+def changed(known: Known, judge: Judge, message: Message) -> Known:
+    """With another version of a message."""
+    messages = tuple(message if m.native_id == message.native_id else m for m in known.messages)
+    return bounded(replace(known, messages=messages), judge.brand)
+
+
+def _noted(judge: Judge, message: Message, note: Kept) -> Message:
+    if note.label is not None:
+        message = judge.relabelled(message, note.at, note.label)
+    if note.no_reply is not None:
+        message = _dismissed(message, note.at, "no_reply")
+    if note.deleted:
+        message = _dismissed(message, note.at, "deleted_unanswered")
+    return judge.grown(message, note.grown, note.paid)
+
+
+def _dismissed(message: Message, at: int, why: Dismissal) -> Message:
+    """The first of several holds."""
+    at = max(at, message.at)
+    if message.done_at is not None and (message.done_at, message.done) <= (at, why):
+        return message
+    return replace(message, done_at=at, done=why)
+
+
+def opened_at(known: Known) -> int:
+    """ms; the first message that opens a case. Asked only where there is one."""
+    if known.base is not None:
+        return known.base.opened_at
+    return next(m.at for m in known.messages if not m.chatter)
+
+
+def _muted(acts: tuple[Act, ...], at: int) -> bool:
+    """Whether the last mute before a time (ms) lasts beyond it."""
+    until = 0
+    for act in acts:
+        if act.deed == "mute" and act.at <= at:
+            until = act.until
+    return at < until
