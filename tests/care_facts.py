@@ -110,7 +110,7 @@ def reply(native_id: str, when: str | int, kind: Any = "human", **fields: Any) -
     )
 
 
-def action(action_id: str, kind: Any, when: str | int = 0, **fields: Any) -> Action:
+def action(action_id: str, kind: Any, when: str | int, **fields: Any) -> Action:
     """What an operator does to the case of customer u1."""
     return Action(
         id=ids.action("andina", "twitter", action_id),

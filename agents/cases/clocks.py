@@ -76,7 +76,7 @@ def _resolution(line: Timeline, life: Life, cycle: int, brand: Brand) -> Wanted:
     return Wanted(
         "resolution",
         cycle,
-        line.label if first is None else first.label,
+        life.label if first is None else first.label,
         life.started_at,
         FOREVER if due is None else due,
         first is not None and first.courtesy,
@@ -118,24 +118,20 @@ def _find(told: Told, want: Wanted) -> Clock | None:
 
 def _should(old: Clock, w: Wanted) -> Clock:
     """The clock as it should be told, but for breaches and warnings."""
-    label, paused_at, paused_ms = w.label, w.paused_at, w.paused_ms
-    if w.due_at == FOREVER and w.ended_at is None:
-        # Only measured: between a reopening and the next closing nothing more is told of it.
-        paused_at = None
-        if old.met_at is None and not old.void:
-            label, paused_ms = old.label, old.paused_ms
+    # Only measured: that it waits is told by what is left out when it goes on, or at its end.
+    paused_at = w.paused_at if w.ended_at is None and w.due_at != FOREVER else None
     return Clock(
         metric=w.metric,
         cycle=w.cycle,
-        label=label,
+        label=w.label,
         started_at=w.started_at,
         due_at=w.due_at,
         courtesy=w.courtesy,
         warned=old.warned,
         met_at=w.ended_at if w.met else None,
         detected_at=old.detected_at,
-        paused_at=paused_at if w.ended_at is None else None,
-        paused_ms=paused_ms,
+        paused_at=paused_at,
+        paused_ms=w.paused_ms,
         late_arrival=old.late_arrival,
         privately=w.privately,
         void=w.ended_at is not None and not w.met,
@@ -146,10 +142,10 @@ def _first_told(teller: Teller, w: Wanted, late: bool, arrival: bool) -> Events:
     old = Clock(
         metric=w.metric, cycle=w.cycle, label=w.label, started_at=w.started_at, due_at=w.due_at, courtesy=w.courtesy
     )
-    if w.due_at != FOREVER:
-        yield teller.clock("started", old, f"started: {_text(teller, w)}, due {iso(w.due_at)}, rule {w.rule}")
-    elif not w.met or w.ended_at is None:
-        return
+    if w.due_at == FOREVER and w.ended_at is None:
+        old = replace(old, paused_ms=w.paused_ms)  # its end, and that it goes on, come to be known together
+    if w.due_at != FOREVER or w.ended_at is None:
+        yield teller.clock("started", old, f"started: {_text(teller, w)}, due {_due(w)}, rule {w.rule}")
     if late or w.ended_at is not None or w.paused_at is not None:
         yield from _told_anew(teller, old, w, late, arrival)
 
@@ -173,7 +169,8 @@ def _told_anew(teller: Teller, old: Clock, w: Wanted, late: bool, arrival: bool)
         old = clock
     if goes_on and clock != old:
         moved: ClockChange = "tightened" if w.due_at <= old.due_at else "loosened"
-        change = "resumed" if was_over or old.paused_at is not None else moved
+        resumed = was_over or old.paused_at is not None or w.due_at == FOREVER
+        change = "resumed" if resumed else moved
         yield teller.clock(change, clock, f"{change}: {text}, due {_due(w)}, rule {w.rule}")
         old = clock
     if late and clock.detected_at is None:

@@ -49,10 +49,7 @@ class Cases:
 
     def evolve(self, state: State[Customer], event: Any) -> dict[str, Customer | None]:
         """The customer's record after an event or the note."""
-        if type(event) is Learnt:
-            key = event.key
-        else:
-            key = f"{event.brand}|{event.channel}|{event.author_id}"
+        key = event.key if type(event) is Learnt else _key(event)
         return {key: evolve(state.get(key) or Customer(), event)}
 
     def due(self, record: Customer) -> int | None:

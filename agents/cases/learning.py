@@ -64,15 +64,13 @@ def _with(known: Known, judge: Judge, message: Message, url: str | None) -> Know
             if waiting.native_id == message.native_id:
                 message = _noted(judge, message, waiting)
         kept = tuple(k for k in kept if k.native_id != message.native_id)
-    messages = known.messages
-    if messages and messages[-1].at >= message.at:
-        messages = tuple(sorted((*messages, message), key=lambda m: (m.at, m.native_id)))
-    else:
-        messages = (*messages, message)
-    if messages[-1] is message:
-        url = url if url is None or len(url) <= LONGEST else None
-    else:
+    messages = (*known.messages, message)
+    if len(messages) > 1 and messages[-2].at >= message.at:
+        messages = tuple(sorted(messages, key=lambda m: (m.at, m.native_id)))
+    if messages[-1] is not message:
         url = known.url
+    elif url is not None and len(url) > LONGEST:
+        url = None
     learnt = Known(messages=messages, answers=known.answers, acts=known.acts, kept=kept, base=known.base, url=url)
     return bounded(learnt, judge.brand)
 
@@ -82,12 +80,9 @@ def replied(known: Known, judge: Judge, reply: Reply) -> Known | None:
     at = reply.created_at
     if any(a.id == reply.id for a in known.answers) or (known.base is not None and at <= known.base.at):
         return None
-    answer = Answer(at, reply.id, reply.visibility == "private")
-    answers = known.answers
-    if answers and answers[-1].at >= at:
-        answers = tuple(sorted((*answers, answer), key=lambda a: (a.at, a.id)))
-    else:
-        answers = (*answers, answer)
+    answers = (*known.answers, Answer(at, reply.id, reply.visibility == "private"))
+    if len(answers) > 1 and answers[-2].at >= at:
+        answers = tuple(sorted(answers, key=lambda a: (a.at, a.id)))
     return bounded(replace(known, answers=answers), judge.brand)
 
 

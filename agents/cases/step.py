@@ -74,11 +74,16 @@ class Step(Teller):
         yield from self._first(line, known, before.told, because)
         responses = clocks.responses(line)
         resolutions = clocks.resolutions(line, self.brand, 0 if known.base is None else known.base.lives)
-        lasting = [w for w in (*responses, *resolutions) if w.ended_at is None]
-        yield from clocks.tell(self, [w for w in responses if w.ended_at is not None], arrival)
+        if line.is_open:
+            ended = [w for w in (*responses, *resolutions) if w.ended_at is not None]
+        else:
+            ended = responses
+        yield from clocks.tell(self, ended, arrival)
         yield from clocks.void_others(self, [*responses, *resolutions])
         yield from self._turns(line)
-        yield from clocks.tell(self, lasting, arrival)
+        if line.is_open:
+            lasting = [w for w in (*responses, *resolutions) if w.ended_at is None]
+            yield from clocks.tell(self, lasting, arrival)
         if known.answers:
             yield from self._answers(line, known, before, because)
         yield from self._after(line, known, because)
@@ -179,11 +184,12 @@ class Step(Teller):
             yield self._changed("escalated", "escalated: by an operator", line, operator=operator)
         told = self.told
         reach, promoted = self._grown(known)
-        if line.is_open and (line.label, line.priority, line.waiting) != (told.label, told.priority, told.waiting):
-            change: CaseChange = "waiting" if line.waiting != told.waiting else "priority"
-            if line.label != told.label and change != "waiting":
-                change = "label"
-        elif reach is not None or promoted is not None:
+        change: CaseChange
+        if line.waiting != told.waiting and line.is_open:
+            change = "waiting"
+        elif line.label != told.label and not closes:
+            change = "label"
+        elif line.priority != told.priority or reach is not None or promoted is not None:
             change = "priority"
         else:
             return
@@ -196,7 +202,7 @@ class Step(Teller):
         yield self._changed(change, why, line, operator=operator, reach=reach, promoted=promoted)
 
     def _closing(self, line: Timeline, resolutions: list[Wanted], because: Because) -> Events:
-        yield from clocks.tell(self, [w for w in resolutions if w.ended_at is not None], False)
+        yield from clocks.tell(self, resolutions, False)
         if self.told.why != line.why:
             yield self._closed(line, because)
 

@@ -72,7 +72,7 @@ class Life:
     A reopening goes on with it, unless the closing was no resolution (no_reply, deleted, muted).
     """
 
-    __slots__ = ("_started_at", "ended_at", "members", "met", "paused_at", "paused_ms", "pauses", "resolve_by", "void")
+    __slots__ = ("_label", "_started_at", "ended_at", "members", "met", "paused_at", "paused_ms", "pauses", "resolve_by", "void")
 
     def __init__(self, base: Base | None = None) -> None:
         self.members: list[Message] = []
@@ -82,10 +82,11 @@ class Life:
         self.ended_at: int | None = None
         self.void = self.met = False
         self._started_at: int | None = None
+        self._label: Label = "other"
         self.resolve_by: int | None = None
         self.paused_ms = 0
         if base is not None:
-            self._started_at, self.resolve_by = base.started_at, base.resolve_by
+            self._started_at, self._label, self.resolve_by = base.started_at, base.label, base.resolve_by
             self.paused_at, self.paused_ms, self.met = base.paused_at, base.paused_ms, base.met
             self.ended_at = base.closed_at
 
@@ -93,6 +94,11 @@ class Life:
     def started_at(self) -> int:
         """ms; of its first message."""
         return self.members[0].at if self._started_at is None else self._started_at
+
+    @property
+    def label(self) -> Label:
+        """Of its first message."""
+        return self.members[0].label if self.members else self._label
 
     @property
     def empty(self) -> bool:
@@ -210,6 +216,7 @@ class Timeline:
             if self.opened_at is None and not m.chatter:  # opened before the mute was read: as if it had not been
                 self.opened_at = self.closed_at = at
                 self.why, self.desk, self._label, self._priority = "muted", m.desk, m.label, m.priority
+                self.closings.append((at, "muted"))
             return
         if self.opened_at is None:
             if m.chatter:
