@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import msgspec
 
 from agents.cases import learning
 from agents.cases.judging import Judge
@@ -12,7 +12,7 @@ from agents.decider import At, Unusable
 from schemas.records import Action, CaseChange
 
 
-class Found(NamedTuple):
+class Found(msgspec.Struct, frozen=True, gc=False):
     """What is known from here on, and why."""
 
     known: Known

@@ -123,6 +123,6 @@ def _woken(state: State[Customer], fact: Due, at: At) -> Events:
     line = Timeline(known)
     idle = line.idle(at.policy.cases)
     if idle is not None and idle.at <= at.time:
-        known = learning.acted(known, step.judge, idle) or known
-        line = Timeline(known)
-    yield from step.tell(known, Because("unknown"), line)
+        yield from step.tell(learning.acted(known, step.judge, idle) or known, Because("unknown"))
+    else:
+        yield from step.pass_time(known, line)

@@ -83,14 +83,17 @@ def _work(told: Told, event: WorkChanged) -> Told:
 
 def _clocks(clocks: tuple[Clock, ...], event: ClockChanged) -> tuple[Clock, ...]:
     metric, cycle = event.metric, event.cycle
-    at = next((n for n, c in enumerate(clocks) if c.cycle == cycle and c.metric == metric), None)
-    old = None if at is None else clocks[at]
+    at, old = None, None
+    for n, clock in enumerate(clocks):
+        if clock.cycle == cycle and clock.metric == metric:
+            at, old = n, clock
     clock = Clock(
         metric=metric,
         cycle=cycle,
         label=event.label,
         started_at=event.started_at,
         due_at=event.due_at,
+        target=event.target,
         courtesy=event.courtesy,
         warned=event.warned or (0 if old is None else old.warned),
         met_at=event.met_at,

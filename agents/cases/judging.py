@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+import msgspec
 from msgspec.structs import replace
 
 from agents.cases.state import LABELLINGS, Labelling, Message
@@ -15,7 +14,7 @@ from schemas.records import ClassifiedMention, Label
 LONGEST = 300
 
 
-class Judge(NamedTuple):
+class Judge(msgspec.Struct, frozen=True, gc=False):
     """The policy in force, for one brand and channel."""
 
     policy: Policy

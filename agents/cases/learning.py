@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+import msgspec
 from msgspec.structs import replace
 
 from agents.cases.bounds import bounded
@@ -13,7 +12,7 @@ from agents.cases.timeline import Timeline
 from schemas.records import ClassifiedMention, Reply
 
 
-class Posted(NamedTuple):
+class Posted(msgspec.Struct, frozen=True, gc=False):
     """What is known once a post has been read."""
 
     known: Known

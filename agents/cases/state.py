@@ -182,6 +182,8 @@ class Clock(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False
     label: Label
     started_at: int
     due_at: int
+    target: int = 0
+    """ms between start and due that the calendar counts; 0: only measured."""
     courtesy: bool = False
     warned: int = 0
     met_at: int | None = None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 
 from agents.cases import clocks, learning, waking, work
@@ -14,12 +15,12 @@ from agents.cases.learning import Posted
 from agents.cases.state import Answer, Customer, Known, Learnt, Message, Told
 from agents.cases.telling import Teller, iso, span
 from agents.cases.timeline import Timeline
-from schemas.records import CaseChange, CaseClosed, ClassifiedMention, CloseReason, Reply
+from schemas.records import CaseChange, ClassifiedMention, CloseReason, Reply
 
 Events = Iterator[Any]
 
 
-class Because(NamedTuple):
+class Because(msgspec.Struct, frozen=True, gc=False):
     """The fact that a step deals with: what it changes first of all, and why."""
 
     change: CaseChange
@@ -69,33 +70,45 @@ class Step(Teller):
             yield self.closed("forgotten", why, told.label, operator)
         yield Learnt(self.key, Known(), None, forget=True)
 
+    def pass_time(self, known: Known, line: Timeline) -> Events:
+        """Nothing has been learnt, but it is later."""
+        if line.is_open:
+            yield from clocks.tell(self, self._wanted(line, known), False, over=False)
+            yield from waking.warnings(self, line)
+        yield waking.rest(self, known, line)
+
+    def _wanted(self, line: Timeline, known: Known) -> list[Wanted]:
+        wanted = [clocks.response(span) for span in line.spans]
+        lives = 0 if known.base is None else known.base.lives
+        for life in line.lives:
+            if life.told:
+                lives += 1
+                wanted.append(clocks.resolving(line, life, lives, self.brand))
+        return wanted
+
     def _case(self, line: Timeline, known: Known, before: Customer, because: Because) -> Events:
-        arrival = because.posted is not None
-        yield from self._first(line, known, before.told, because)
-        responses = clocks.responses(line)
-        resolutions = clocks.resolutions(line, self.brand, 0 if known.base is None else known.base.lives)
-        if line.is_open:
-            ended = [w for w in (*responses, *resolutions) if w.ended_at is not None]
-        else:
-            ended = responses
-        yield from clocks.tell(self, ended, arrival)
-        yield from clocks.void_others(self, [*responses, *resolutions])
-        yield from self._turns(line)
-        if line.is_open:
-            lasting = [w for w in (*responses, *resolutions) if w.ended_at is None]
-            yield from clocks.tell(self, lasting, arrival)
+        told, arrival = before.told, because.posted is not None
+        yield from self._first(line, known, told, because)
+        wanted = self._wanted(line, known)
+        # What ends with the case is told last: first the answers, then the work, then its resolution.
+        ended = wanted if line.is_open else [w for w in wanted if w.clock.metric != "resolution"]
+        yield from clocks.tell(self, ended, arrival, over=True)
+        if told is not None:
+            yield from clocks.never_ran(self, wanted)
+            if line.reopened > self.told.reopened:
+                yield from self._turns(line)
+        yield from clocks.tell(self, wanted, arrival, over=False)
         if known.answers:
             yield from self._answers(line, known, before, because)
         yield from self._after(line, known, because)
         if line.pending or self.told.work:
             why = self._why(line, because) if line.closed_at is not None else because.why
-            escalated = line.escalated and before.told is not None and not before.told.escalated
-            why = why or "nothing is left to answer"
-            yield from work.tell(self, line, before.told, why, because.operator, escalated)
+            escalated = line.escalated and told is not None and not told.escalated
+            yield from work.tell(self, line, told, why or "nothing is left to answer", because.operator, escalated)
         if line.closed_at is not None:
-            yield from self._closing(line, resolutions, because)
-        elif because.change == "unknown":
-            yield from waking.warnings(self, line)
+            yield from clocks.tell(self, wanted, False, over=True)
+            if self.told.why != line.why:
+                yield self.closed(line.why, self._why(line, because), line.label, because.operator)
 
     # --- the case itself ---
 
@@ -105,18 +118,16 @@ class Step(Teller):
         if posted is not None and fact is not None:
             message, post = posted.message, fact.mention
             if told is None:
-                yield self.opened(post, message, line.label, line.priority, line.desk)
+                yield self.opened(post, message, line)
             elif told.why is not None and line.is_open:
                 why = f"reopened: {message.label} of {iso(message.at)}"
-                yield self.reopened(why, line.label, line.priority, self.ref(message, post.id, post.url))
+                yield self.reopened(why, line, self.ref(message, post.id, post.url))
             else:
                 reach, promoted = self._grown(known)
                 yield self.changed(
                     "post_added",
                     f"post_added: {message.label} joins the case",
-                    line.label,
-                    line.priority,
-                    line.waiting,
+                    line,
                     post=self.ref(message, post.id, post.url),
                     reach=reach,
                     promoted=promoted,
@@ -125,14 +136,14 @@ class Step(Teller):
             why = "reopened: by an operator"
             if because.operator is None or because.reply is not None:
                 why = "reopened: it was not to be closed, as is now known"
-            yield self.reopened(why, line.label, line.priority, operator=because.operator)
+            yield self.reopened(why, line, operator=because.operator)
         if because.change == "label" and because.message is not None:
             ref = self.ref(because.message)
-            yield self._changed("label", because.why, line, post=ref, operator=because.operator)
+            yield self.changed("label", because.why, line, post=ref, operator=because.operator)
         told = self.told
         if line.mute != told.muted_until:
             why = f"muted: until {iso(line.mute)}"
-            yield self._changed("muted", why, line, muted_until=line.mute, operator=because.operator)
+            yield self.changed("muted", why, line, muted_until=line.mute, operator=because.operator)
 
     def _turns(self, line: Timeline) -> Events:
         """Closings and reopenings that lie before what is already known to have followed."""
@@ -143,9 +154,9 @@ class Step(Teller):
             later = "as is now known"
             if told.why is None:
                 yield self.closed(why, f"{_closed(why)}, {iso(at)}, {later}", line.label)
-                yield self.reopened(f"reopened: after {iso(at)}, {later}", line.label, line.priority)
+                yield self.reopened(f"reopened: after {iso(at)}, {later}", line)
             else:
-                yield self.reopened(f"reopened: before {iso(at)}, {later}", line.label, line.priority)
+                yield self.reopened(f"reopened: before {iso(at)}, {later}", line)
                 yield self.closed(why, f"{_closed(why)}, {iso(at)}, {later}", line.label)
 
     def _answers(self, line: Timeline, known: Known, before: Customer, because: Because) -> Events:
@@ -157,13 +168,11 @@ class Step(Teller):
             mine = reply is not None and answer.id == reply.id
             if answer.at >= since and (mine or told_since is None or answer.at < told_since):
                 why = f"answered: by a human reply of {iso(answer.at)}" + ("" if mine else " read before the post")
-                yield self._changed(
+                yield self.changed(
                     "answered",
                     why,
                     line,
-                    reply_id=answer.id,
-                    replied_at=answer.at,
-                    privately=answer.privately,
+                    answer=answer,
                     operator=because.operator if mine else None,
                 )
                 if mine and self.told.work and _frees(line, known, answer):
@@ -174,14 +183,14 @@ class Step(Teller):
         told, message, operator = self.told, because.message, because.operator
         closes = line.closed_at is not None and told.why is None
         if because.change == "dismissed" and message is not None and not closes and message.native_id in line.dismissed:
-            yield self._changed("dismissed", because.why, line, post=self.ref(message), operator=operator)
+            yield self.changed("dismissed", because.why, line, post=self.ref(message), operator=operator)
         if line.desk != told.desk:
             why = f"transferred: from {told.desk} to {line.desk}"
             if told.work:
                 yield self.worked("withdrawn", f"withdrawn: {why}", line.pending, None, operator=operator)
-            yield self._changed("transferred", why, line, desk=line.desk, operator=operator)
+            yield self.changed("transferred", why, line, desk=line.desk, operator=operator)
         if line.escalated and not told.escalated:
-            yield self._changed("escalated", "escalated: by an operator", line, operator=operator)
+            yield self.changed("escalated", "escalated: by an operator", line, operator=operator)
         told = self.told
         reach, promoted = self._grown(known)
         change: CaseChange
@@ -199,15 +208,7 @@ class Step(Teller):
             "label": f"label: {line.label} is the gravest that is left",
             "priority": f"priority: {line.priority}, seen by {reach or told.reach or 'an unknown number of'} people",
         }[change]
-        yield self._changed(change, why, line, operator=operator, reach=reach, promoted=promoted)
-
-    def _closing(self, line: Timeline, resolutions: list[Wanted], because: Because) -> Events:
-        yield from clocks.tell(self, resolutions, False)
-        if self.told.why != line.why:
-            yield self._closed(line, because)
-
-    def _closed(self, line: Timeline, because: Because) -> CaseClosed:
-        return self.closed(line.why, self._why(line, because), line.label, because.operator)
+        yield self.changed(change, why, line, operator=operator, reach=reach, promoted=promoted)
 
     def _why(self, line: Timeline, because: Because) -> str:
         if because.change == "dismissed" and because.why:
@@ -218,9 +219,6 @@ class Step(Teller):
         if line.why == "no_target":
             return f"no_target: nothing that must be answered, closes after {span(cases.no_target)}"
         return _closed(line.why)
-
-    def _changed(self, change: CaseChange, why: str, line: Timeline, **fields: Any) -> Any:
-        return self.changed(change, why, line.label, line.priority, line.waiting, **fields)
 
     def _grown(self, known: Known) -> tuple[int | None, bool | None]:
         """The case's largest reach and whether a post is promoted, where this has not been told."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from functools import lru_cache
 
-from agents.cases.state import FOREVER, Clock, Customer, Message, Told
+from agents.cases.state import Answer, Clock, Customer, Message, Told
+from agents.cases.timeline import Timeline
 from agents.decider import At, State
 from agents.policy import Brand
 from schemas import ids
@@ -48,7 +50,7 @@ class Teller:
             raise LookupError(f"no case in the state, yet one was decided on: a defect in {__name__}")
         return customer.told
 
-    def opened(self, post: Mention, message: Message, label: Label, priority: int, desk: str) -> CaseOpened:
+    def opened(self, post: Mention, message: Message, line: Timeline) -> CaseOpened:
         """The first event of a case, whose id is made of the post's."""
         at, case = self.at, ids.make("case", post.id)
         return CaseOpened(
@@ -62,9 +64,9 @@ class Teller:
             brand=self.brand_name,
             channel=self.channel,
             author_id=self.author_id,
-            desk=desk,
-            label=label,
-            priority=priority,
+            desk=line.desk,
+            label=line.label,
+            priority=line.priority,
             mode=self.brand.mode,
             post=self.ref(message, post.id, post.url),
             lang=message.lang,
@@ -79,16 +81,12 @@ class Teller:
         self,
         change: CaseChange,
         reason: str,
-        label: Label,
-        priority: int,
-        waiting: bool,
+        line: Timeline,
         *,
         desk: str | None = None,
         post: PostRef | None = None,
-        reply_id: str | None = None,
-        replied_at: int | None = None,
+        answer: Answer | None = None,
         operator: str | None = None,
-        privately: bool = False,
         muted_until: int | None = None,
         reach: int | None = None,
         promoted: bool | None = None,
@@ -109,14 +107,14 @@ class Teller:
             author_id=self.author_id,
             desk=desk or told.desk,
             change=change,
-            label=label,
-            priority=priority,
-            waiting=waiting,
+            label=line.label,
+            priority=line.priority,
+            waiting=line.waiting,
             post=post,
-            reply_id=reply_id,
-            replied_at=replied_at,
+            reply_id=None if answer is None else answer.id,
+            replied_at=None if answer is None else answer.at,
             operator=operator,
-            privately=privately,
+            privately=answer is not None and answer.privately,
             muted_until=muted_until,
             reach=reach,
             promoted=promoted,
@@ -144,7 +142,7 @@ class Teller:
             label=clock.label,
             started_at=clock.started_at,
             due_at=due,
-            target=self.brand.counted(clock.started_at, due) if due != FOREVER else 0,
+            target=clock.target,
             courtesy=clock.courtesy,
             warned=clock.warned if change == "warned" else None,
             met_at=clock.met_at,
@@ -178,7 +176,7 @@ class Teller:
         )
 
     def reopened(
-        self, reason: str, label: Label, priority: int, post: PostRef | None = None, operator: str | None = None
+        self, reason: str, line: Timeline, post: PostRef | None = None, operator: str | None = None
     ) -> CaseReopened:
         """It goes on."""
         at, told = self.at, self.told
@@ -195,8 +193,8 @@ class Teller:
             channel=self.channel,
             author_id=self.author_id,
             desk=told.desk,
-            label=label,
-            priority=priority,
+            label=line.label,
+            priority=line.priority,
             post=post,
             operator=operator,
         )
@@ -272,20 +270,20 @@ def _kept(conversation: str | None) -> str | None:
     return conversation if conversation is None or len(conversation) <= _LONGEST else None
 
 
+_MINUTES = [f"{m // 60:02}:{m % 60:02}" for m in range(1440)]
+_SECONDS = [f":{s:02}Z" for s in range(60)]
+
+
 @lru_cache(maxsize=64)
 def _date(day: int) -> str:
-    # Days since the epoch to a date of the proleptic Gregorian calendar, as `datetime` has it.
-    from datetime import date, timedelta
-
-    return (date(1970, 1, 1) + timedelta(days=day)).isoformat()
+    return f"{datetime.fromtimestamp(day * 86_400, UTC):%Y-%m-%d}T"
 
 
 def iso(ms: int) -> str:
     """ms as text, in UTC, whole seconds."""
     day, second = divmod(ms // 1000, 86_400)
     minute, second = divmod(second, 60)
-    hour, minute = divmod(minute, 60)
-    return f"{_date(day)}T{hour:02}:{minute:02}:{second:02}Z"
+    return _date(day) + _MINUTES[minute] + _SECONDS[second]
 
 
 def span(ms: int) -> str:

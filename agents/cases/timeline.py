@@ -44,6 +44,14 @@ def _gravest(messages: Sequence[Message]) -> Label:
     return label
 
 
+def _most_urgent(messages: Sequence[Message]) -> int:
+    priority = messages[0].priority
+    for m in messages:
+        if m.priority < priority:
+            priority = m.priority
+    return priority
+
+
 class Span:
     """Messages with a target that wait together: what one response clock times."""
 
@@ -72,7 +80,19 @@ class Life:
     A reopening goes on with it, unless the closing was no resolution (no_reply, deleted, muted).
     """
 
-    __slots__ = ("_label", "_started_at", "ended_at", "members", "met", "paused_at", "paused_ms", "pauses", "resolve_by", "void")
+    __slots__ = (
+        "_label",
+        "_started_at",
+        "_timed",
+        "ended_at",
+        "members",
+        "met",
+        "paused_at",
+        "paused_ms",
+        "pauses",
+        "resolve_by",
+        "void",
+    )
 
     def __init__(self, base: Base | None = None) -> None:
         self.members: list[Message] = []
@@ -80,7 +100,7 @@ class Life:
         """Those that have ended and are not in `paused_ms`."""
         self.paused_at: int | None = None
         self.ended_at: int | None = None
-        self.void = self.met = False
+        self.void = self.met = self._timed = False
         self._started_at: int | None = None
         self._label: Label = "other"
         self.resolve_by: int | None = None
@@ -113,7 +133,15 @@ class Life:
     @property
     def told(self) -> bool:
         """There is something to tell of it: a target, or a closing that met it."""
-        return self.met or self.resolve_by is not None or any(m.resolve_by is not None for m in self.members)
+        if self.met or self.resolve_by is not None:
+            return True
+        return self._timed and any(m.resolve_by is not None for m in self.members)
+
+    def join(self, m: Message) -> None:
+        """One more message."""
+        self.members.append(m)
+        if m.resolve_by is not None:
+            self._timed = True
 
     def pause(self, at: int) -> None:
         """From then on, if it is not paused already."""
@@ -137,7 +165,7 @@ class Timeline:
 
     __slots__ = (
         "_base", "_cut", "_firsts", "_label", "_nexts", "_priority", "_span", "closed_at", "closings", "desk", "dismissed",
-        "escalated", "first_answer", "last_at", "last_post", "life", "lives", "mute", "muted_until", "opened_at", "pending",
+        "escalated", "first_answer", "is_open", "last_at", "last_post", "life", "lives", "mute", "muted_until", "opened_at", "pending",
         "reopened", "spans", "taken", "why",
     )  # fmt: skip
 
@@ -162,7 +190,7 @@ class Timeline:
         self.opened_at: int | None = None
         """ms; the first message that opens a case. None: there is no case."""
         self.closed_at: int | None = None
-        """ms; None: it is open."""
+        """ms; None: it is not closed."""
         self.why: CloseReason = "unknown"
         """Of the closing."""
         self.reopened = 0
@@ -177,6 +205,7 @@ class Timeline:
         if base is not None:
             self._resume(base)
         self._play(_moments(known), until)
+        self.is_open = self.opened_at is not None and self.closed_at is None
 
     def _resume(self, base: Base) -> None:
         self.opened_at, self.closed_at, self.why, self.reopened = (
@@ -239,7 +268,7 @@ class Timeline:
             self.lives.append(life)
         elif life.paused_at is not None:
             life.resume(at)
-        life.members.append(m)
+        life.join(m)
         if m.due_at is None:
             return
         if self._span is not None:
@@ -360,15 +389,10 @@ class Timeline:
 
     def _none_left(self, left: list[Message]) -> None:
         if left:
-            self._label, self._priority = _gravest(left), min(m.priority for m in left)
+            self._label, self._priority = _gravest(left), _most_urgent(left)
             left.clear()
 
     # --- what follows at the end ---
-
-    @property
-    def is_open(self) -> bool:
-        """There is a case, and it is not closed."""
-        return self.opened_at is not None and self.closed_at is None
 
     @property
     def waiting(self) -> bool:
@@ -390,7 +414,7 @@ class Timeline:
         """The most urgent of the same; 1 once escalated."""
         if self.escalated:
             return 1
-        return min(m.priority for m in self.pending) if self.pending else self._priority
+        return _most_urgent(self.pending) if self.pending else self._priority
 
     def idle(self, cases: Cases) -> Act | None:
         """How and when the open case closes by itself if nothing more comes."""

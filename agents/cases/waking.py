@@ -17,29 +17,30 @@ from schemas.records import ClockChanged
 def warnings(teller: Teller, line: Timeline) -> Iterator[ClockChanged]:
     """Those whose moment is now: one that had passed before its clock was known is not given."""
     for clock in running(teller.told):
-        if clock.detected_at is not None:
-            continue
-        life = line.life if clock.metric == "resolution" else None
-        for percent in sorted(set(teller.at.policy.cases.warn_at)):
-            if percent > clock.warned and _moment(teller.brand, clock, life, percent) == teller.at.time:
+        life, now = line.life if clock.metric == "resolution" else None, teller.at.time
+        for percent in sorted(teller.at.policy.cases.warn_at):
+            if percent <= clock.warned:
+                continue
+            moment = _moment(teller.brand, clock, life, percent)
+            if moment > now:
+                break
+            if moment == now:
                 target = span(_target(teller.brand, clock, life))
-                why = f"warned: {percent} % of {target} used, due {iso(clock.due_at)}"
                 clock = replace(clock, warned=percent)
-                yield teller.clock("warned", clock, why)
+                yield teller.clock("warned", clock, f"warned: {percent} % of {target} used, due {iso(clock.due_at)}")
 
 
 def _target(brand: Brand, clock: Clock, life: Life | None) -> int:
-    """ms; what the calendar counts between start and due, pauses left out."""
-    counted = brand.counted(clock.started_at, clock.due_at)
-    return counted - sum(brand.counted(*pause) for pause in life.pauses) if life is not None else counted
+    """ms; pauses left out."""
+    return clock.target if life is None else clock.target - sum(brand.counted(*pause) for pause in life.pauses)
 
 
 def _moment(brand: Brand, clock: Clock, life: Life | None, percent: int) -> int:
     """ms; when so much of the target will have been used."""
-    since, used, target = clock.started_at, 0, _target(brand, clock, life)
-    if life is not None and life.pauses:
-        since = life.pauses[-1][1]
-        used = target - brand.counted(since, clock.due_at)
+    if life is None or not life.pauses:
+        return brand.after(clock.started_at, clock.target * percent // 100)
+    target, since = _target(brand, clock, life), life.pauses[-1][1]
+    used = target - brand.counted(since, clock.due_at)
     return brand.after(since, max(0, target * percent // 100 - used))
 
 
@@ -74,11 +75,9 @@ def rest(teller: Teller, known: Known, line: Timeline) -> Learnt:
 def _clocks(teller: Teller, told: Told, line: Timeline, moments: list[int]) -> None:
     now, brand = teller.at.time, teller.brand
     for clock in running(told):
-        if clock.detected_at is not None:
-            continue
-        moments.append(clock.due_at + 1)
         life = line.life if clock.metric == "resolution" else None
-        for percent in sorted(set(teller.at.policy.cases.warn_at)):
+        moments.append(clock.due_at + 1)
+        for percent in sorted(teller.at.policy.cases.warn_at):
             if percent > clock.warned:
                 moment = _moment(brand, clock, life, percent)
                 if moment > now:
