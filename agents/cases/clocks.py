@@ -71,14 +71,9 @@ def resolving(line: Timeline, life: Life, cycle: int, brand: Brand) -> Wanted:
     return Wanted(clock, "none" if first is None else first.rule, life.ended_at, line.why if life.void else "")
 
 
-def tell(teller: Teller, wanted: list[Wanted], arrival: bool, over: bool) -> Events:
-    """The events by which those clocks that are over, or are not, become what they should be.
-
-    arrival: a post has just been read.
-    """
+def tell(teller: Teller, wanted: list[Wanted], arrival: bool) -> Events:
+    """The events by which clocks become what they should be; arrival: a post has just been read."""
     for want in wanted:
-        if (want.ended_at is None) == over:
-            continue
         clock = want.clock
         old = _find(teller.told.clocks, clock)
         late = (want.ended_at or clock.paused_at or teller.at.time) > clock.due_at

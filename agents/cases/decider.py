@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 from agents.cases import actions, learning
 from agents.cases.evolve import evolve
+from agents.cases.judging import Judges
 from agents.cases.state import Customer, Kept, Learnt
 from agents.cases.step import Because, Step
 from agents.cases.timeline import Timeline
@@ -25,6 +26,9 @@ class Cases:
 
     record_types: ClassVar[Any] = Customer
 
+    def __init__(self) -> None:
+        self._judges = Judges()
+
     def initial(self) -> State[Customer]:
         """An empty state."""
         return State()
@@ -35,94 +39,92 @@ class Cases:
         Raises Unusable for an Action that nothing can be done with.
         """
         kind = type(fact)
-        if kind is ClassifiedMention:
-            return _posted(state, fact, at)
-        if kind is Reply:
-            return _replied(state, fact, at)
         if kind is Due:
-            return _woken(state, fact, at)
-        if kind is Action:
-            return _acted(state, fact, at)
-        if kind is MentionUpdated:
-            return _updated(state, fact, at)
-        return iter(())
+            brand, channel, author_id = fact.key.split("|", 2)
+            return _woken(Step(state, author_id, at, self._judges.of(at.policy, brand, channel)))
+        how = _HOW.get(kind)
+        if how is None:
+            return iter(())
+        who = fact.mention if kind is ClassifiedMention else fact
+        return how(Step(state, who.author_id, at, self._judges.of(at.policy, who.brand, who.channel)), fact)
 
     def evolve(self, state: State[Customer], event: Any) -> dict[str, Customer | None]:
         """The customer's record after an event or the note."""
-        key = event.key if type(event) is Learnt else _key(event)
-        return {key: evolve(state.get(key) or Customer(), event)}
+        key = event.key if type(event) is Learnt else f"{event.brand}|{event.channel}|{event.author_id}"
+        return {key: evolve(state.get(key) or _NOBODY, event)}
 
     def due(self, record: Customer) -> int | None:
         """ms; the next warning, breach, closing or forgetting."""
         return record.wake
 
 
-def _key(record: Any) -> str:
-    return f"{record.brand}|{record.channel}|{record.author_id}"
+_NOBODY = Customer()
 
 
-def _posted(state: State[Customer], fact: ClassifiedMention, at: At) -> Events:
-    post = fact.mention
-    if fact.own or post.kind == "share":
-        return
-    step = Step(state, _key(post), at)
-    if not step.brand.care:
+def _posted(step: Step, fact: ClassifiedMention) -> Events:
+    if fact.own or fact.mention.kind == "share" or not step.brand.care:
         return
     found = learning.posted(step.customer, step.judge, fact)
     if found is not None:
         yield from step.tell(found.known, Because("post_added", posted=found, fact=fact))
 
 
-def _replied(state: State[Customer], fact: Reply, at: At) -> Events:
-    if fact.kind != "human":
+def _replied(step: Step, fact: Reply) -> Events:
+    if fact.kind != "human" or fact.app in step.brand.automatic_apps:
         return
-    step = Step(state, _key(fact), at)
-    if fact.app in step.brand.automatic_apps or not (step.brand.care or step.customer.told):
+    customer = step.customer
+    if not step.brand.care and customer.told is None:
         return
-    known = learning.replied(step.customer.known, step.judge, fact)
+    known = learning.replied(customer.known, step.judge, fact)
     if known is not None:
         yield from step.tell(known, Because("answered", reply=fact, operator=fact.operator))
 
 
-def _acted(state: State[Customer], fact: Action, at: At) -> Events:
-    step = Step(state, _key(fact), at)
-    customer = step.customer
+def _acted(step: Step, fact: Action) -> Events:
     if fact.action == "forget":
-        if step.key in state:
+        if step.key in step.state:
             yield from step.forget(fact.operator)
         return
-    found = actions.learnt(customer, step.judge, fact, at)
-    if found is not None and (step.brand.care or customer.told):
+    customer = step.customer
+    found = actions.learnt(customer, step.judge, fact, step.at)
+    if found is not None and (step.brand.care or customer.told is not None):
         yield from step.tell(found.known, found.because)
 
 
-def _updated(state: State[Customer], fact: MentionUpdated, at: At) -> Events:
+def _updated(step: Step, fact: MentionUpdated) -> Events:
     if not fact.deleted and fact.reach is None and not fact.promoted:
         return
-    step = Step(state, _key(fact), at)
-    if not (step.brand.care or step.customer.told):
+    customer = step.customer
+    if not step.brand.care and customer.told is None:
         return
     note = Kept(
         at=fact.observed_at,
         native_id=step.judge.known_as(fact.native_id),
-        until=at.time + at.policy.cases.lateness,
+        until=step.at.time + step.judge.cases.lateness,
         deleted=bool(fact.deleted),
         grown=fact.reach,
         paid=bool(fact.promoted),
     )
-    found = learning.noted(step.customer, step.judge, note)
+    found = learning.noted(customer, step.judge, note)
     if found is not None:
         known, message = found
         why = "deleted_unanswered: its author deleted the post before any answer" if fact.deleted else ""
         yield from step.tell(known, Because("dismissed" if fact.deleted else "priority", why, message=message))
 
 
-def _woken(state: State[Customer], fact: Due, at: At) -> Events:
-    step = Step(state, fact.key, at)
+def _woken(step: Step) -> Events:
     known = step.customer.known
     line = Timeline(known)
-    idle = line.idle(at.policy.cases)
-    if idle is not None and idle.at <= at.time:
+    idle = line.idle(step.judge.cases)
+    if idle is not None and idle.at <= step.at.time:
         yield from step.tell(learning.acted(known, step.judge, idle) or known, Because("unknown"))
     else:
         yield from step.pass_time(known, line)
+
+
+_HOW: dict[type, Callable[[Step, Any], Events]] = {
+    ClassifiedMention: _posted,
+    MentionUpdated: _updated,
+    Reply: _replied,
+    Action: _acted,
+}

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from agents.cases.state import LABELLINGS, Labelling, Message
 from agents.policy import Brand, Features, Policy, Rule
+from agents.policy.model import Cases
 from schemas import ids
 from schemas.records import ClassifiedMention, Label
 
@@ -14,13 +15,48 @@ from schemas.records import ClassifiedMention, Label
 LONGEST = 300
 
 
-class Judge(msgspec.Struct, frozen=True, gc=False):
+class Judges:
+    """The judge of each brand and channel, made once for as long as a policy is in force: every fact asks for one."""
+
+    def __init__(self) -> None:
+        self._policy: Policy | None = None
+        self._made: dict[tuple[str, str], Judge] = {}
+
+    def of(self, policy: Policy, brand: str, channel: str) -> Judge:
+        """The judge of a brand and channel."""
+        if policy is not self._policy or len(self._made) > _MOST:
+            self._policy, self._made = policy, {}
+        judge = self._made.get((brand, channel))
+        if judge is None:
+            judge = Judge(
+                policy=policy,
+                cases=policy.cases,
+                brand=policy.brand(brand),
+                name=brand,
+                channel=channel,
+                window=policy.reply_window(channel),
+                warn_at=tuple(sorted(set(policy.cases.warn_at))),
+            )
+            self._made[brand, channel] = judge
+        return judge
+
+
+#: Brands and channels; no installation comes near it, a producer gone wild might.
+_MOST = 10_000
+
+
+class Judge(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The policy in force, for one brand and channel."""
 
     policy: Policy
+    cases: Cases
     brand: Brand
     name: str
     channel: str
+    window: int | None
+    """ms after the customer's last message within which the network lets the brand answer."""
+    warn_at: tuple[int, ...]
+    """Percent, ascending."""
 
     def known_as(self, native_id: str) -> str:
         """How a post is named in the record."""

@@ -10,7 +10,6 @@ from msgspec.structs import replace
 
 from agents.cases import clocks, learning, waking, work
 from agents.cases.clocks import Wanted
-from agents.cases.judging import Judge
 from agents.cases.learning import Posted
 from agents.cases.state import Answer, Customer, Known, Learnt, Message, Told
 from agents.cases.telling import Teller, iso, span
@@ -38,11 +37,6 @@ class Step(Teller):
     """One fact about one customer."""
 
     __slots__ = ()
-
-    @property
-    def judge(self) -> Judge:
-        """The policy in force."""
-        return Judge(self.at.policy, self.brand, self.brand_name, self.channel)
 
     def tell(self, known: Known, because: Because, line: Timeline | None = None) -> Events:
         """The events, and the note with what is to be remembered."""
@@ -73,7 +67,7 @@ class Step(Teller):
     def pass_time(self, known: Known, line: Timeline) -> Events:
         """Nothing has been learnt, but it is later."""
         if line.is_open:
-            yield from clocks.tell(self, self._wanted(line, known), False, over=False)
+            yield from clocks.tell(self, [w for w in self._wanted(line, known) if w.ended_at is None], False)
             yield from waking.warnings(self, line)
         yield waking.rest(self, known, line)
 
@@ -90,23 +84,27 @@ class Step(Teller):
         told, arrival = before.told, because.posted is not None
         yield from self._first(line, known, told, because)
         wanted = self._wanted(line, known)
-        # What ends with the case is told last: first the answers, then the work, then its resolution.
-        ended = wanted if line.is_open else [w for w in wanted if w.clock.metric != "resolution"]
-        yield from clocks.tell(self, ended, arrival, over=True)
+        over = [w for w in wanted if w.ended_at is not None]
+        if over:
+            # What ends with the case is told last: first the answers, then the work, then its resolution.
+            at_once = over if line.is_open else [w for w in over if w.clock.metric != "resolution"]
+            yield from clocks.tell(self, at_once, arrival)
         if told is not None:
-            yield from clocks.never_ran(self, wanted)
+            if told.clocks:
+                yield from clocks.never_ran(self, wanted)
             if line.reopened > self.told.reopened:
                 yield from self._turns(line)
-        yield from clocks.tell(self, wanted, arrival, over=False)
+        if len(over) < len(wanted):
+            yield from clocks.tell(self, [w for w in wanted if w.ended_at is None], arrival)
         if known.answers:
             yield from self._answers(line, known, before, because)
         yield from self._after(line, known, because)
         if line.pending or self.told.work:
-            why = self._why(line, because) if line.closed_at is not None else because.why
+            why = because.why if line.is_open else self._why(line, because)
             escalated = line.escalated and told is not None and not told.escalated
             yield from work.tell(self, line, told, why or "nothing is left to answer", because.operator, escalated)
         if line.closed_at is not None:
-            yield from clocks.tell(self, wanted, False, over=True)
+            yield from clocks.tell(self, over, False)
             if self.told.why != line.why:
                 yield self.closed(line.why, self._why(line, because), line.label, because.operator)
 
@@ -213,7 +211,7 @@ class Step(Teller):
     def _why(self, line: Timeline, because: Because) -> str:
         if because.change == "dismissed" and because.why:
             return because.why
-        cases = self.at.policy.cases
+        cases = self.judge.cases
         if line.why == "silence":
             return f"silence: no word of the customer for {span(cases.silence)}"
         if line.why == "no_target":

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from functools import lru_cache
 
+from agents.cases.judging import Judge
 from agents.cases.state import Answer, Clock, Customer, Message, Told
 from agents.cases.timeline import Timeline
 from agents.decider import At, State
-from agents.policy import Brand
 from schemas import ids
 from schemas.records import (
     CaseChange,
@@ -30,12 +30,12 @@ from schemas.records import (
 class Teller:
     """Speaks for one customer in one step. What has been told is looked up anew each time: events change it."""
 
-    __slots__ = ("at", "author_id", "brand", "brand_name", "channel", "key", "state")
+    __slots__ = ("at", "author_id", "brand", "brand_name", "channel", "judge", "key", "state")
 
-    def __init__(self, state: State[Customer], key: str, at: At) -> None:
-        self.state, self.key, self.at = state, key, at
-        self.brand_name, self.channel, self.author_id = key.split("|", 2)
-        self.brand: Brand = at.policy.brand(self.brand_name)
+    def __init__(self, state: State[Customer], author_id: str, at: At, judge: Judge) -> None:
+        self.state, self.author_id, self.at, self.judge = state, author_id, at, judge
+        self.brand_name, self.channel, self.brand = judge.name, judge.channel, judge.brand
+        self.key = f"{judge.name}|{judge.channel}|{author_id}"
 
     @property
     def customer(self) -> Customer:

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from agents.cases.clocks import running
-from agents.cases.state import Clock, Known, Learnt, Told
+from agents.cases.state import Act, Clock, Known, Learnt, Told
 from agents.cases.telling import Teller, iso, span
 from agents.cases.timeline import Life, Timeline
 from agents.policy import Brand
+from agents.policy.model import Cases
 from schemas.records import ClockChanged
 
 
@@ -18,7 +19,7 @@ def warnings(teller: Teller, line: Timeline) -> Iterator[ClockChanged]:
     """Those whose moment is now: one that had passed before its clock was known is not given."""
     for clock in running(teller.told):
         life, now = line.life if clock.metric == "resolution" else None, teller.at.time
-        for percent in sorted(teller.at.policy.cases.warn_at):
+        for percent in teller.judge.warn_at:
             if percent <= clock.warned:
                 continue
             moment = _moment(teller.brand, clock, life, percent)
@@ -46,40 +47,55 @@ def _moment(brand: Brand, clock: Clock, life: Life | None, percent: int) -> int:
 
 def rest(teller: Teller, known: Known, line: Timeline) -> Learnt:
     """What to remember from here on, and until when; the next wake-up is always ahead."""
-    now, cases, told = teller.at.time, teller.at.policy.cases, teller.customer.told
-    kept = known.kept
-    if kept and any(k.until <= now for k in kept):
-        kept = tuple(k for k in kept if k.until > now)
+    now, cases, told = teller.at.time, teller.judge.cases, teller.customer.told
+    wake = NEVER
+    if known.kept:
+        kept = tuple(k for k in known.kept if k.until > now)
+        wake = min((k.until for k in kept), default=NEVER)
         known = replace(known, kept=kept)
-    moments = [k.until for k in kept]
     forget = False
-    if told is not None and line.closed_at is not None:
-        end = line.closed_at + cases.reopen_within + cases.lateness
-        forget = end <= now
-        moments.append(end)
-    elif told is not None:
-        idle = line.idle(cases)
-        if idle is not None:
-            moments.append(max(idle.at, now + 1))
-        _clocks(teller, told, line, moments)
+    if told is not None:
+        if line.closed_at is not None:
+            end = line.closed_at + cases.reopen_within + cases.lateness
+            forget = end <= now
+            wake = min(wake, end)
+        else:
+            wake = min(wake, _next(teller, told, line))
     if told is None or forget:
-        answers = tuple(a for a in known.answers if a.at + cases.keep_reply > now)
-        acts = tuple(a for a in known.acts if a.until + (cases.lateness if a.deed == "mute" else 0) > now)
-        known = Known(answers=answers, acts=acts, kept=kept)
-        moments = [k.until for k in kept]
-        moments += [a.at + cases.keep_reply for a in answers[:1]]
-        moments += [a.until + (cases.lateness if a.deed == "mute" else 0) for a in acts]
-    return Learnt(teller.key, known, min(moments, default=None), forget)
+        known, wake = _without_case(known, now, cases)
+    return Learnt(teller.key, known, wake if wake != NEVER else None, forget)
 
 
-def _clocks(teller: Teller, told: Told, line: Timeline, moments: list[int]) -> None:
-    now, brand = teller.at.time, teller.brand
+#: ms; later than any time.
+NEVER = 1 << 62
+
+
+def _without_case(known: Known, now: int, cases: Cases) -> tuple[Known, int]:
+    """What may still matter to a post that is read later, and when (ms) the first of it no longer does."""
+    answers = tuple(a for a in known.answers if a.at + cases.keep_reply > now)
+    acts = tuple(a for a in known.acts if _until(a, cases) > now)
+    moments = [k.until for k in known.kept]
+    moments += [a.at + cases.keep_reply for a in answers[:1]]
+    moments += [_until(a, cases) for a in acts]
+    return Known(answers=answers, acts=acts, kept=known.kept), min(moments, default=NEVER)
+
+
+def _until(act: Act, cases: Cases) -> int:
+    return act.until + cases.lateness if act.deed == "mute" else act.until
+
+
+def _next(teller: Teller, told: Told, line: Timeline) -> int:
+    """ms; the open case's next warning, breach or closing by itself."""
+    now = teller.at.time
+    idle = line.idle(teller.judge.cases)
+    wake = NEVER if idle is None else max(idle.at, now + 1)
     for clock in running(told):
         life = line.life if clock.metric == "resolution" else None
-        moments.append(clock.due_at + 1)
-        for percent in sorted(teller.at.policy.cases.warn_at):
+        wake = min(wake, clock.due_at + 1)
+        for percent in teller.judge.warn_at:
             if percent > clock.warned:
-                moment = _moment(brand, clock, life, percent)
+                moment = _moment(teller.brand, clock, life, percent)
                 if moment > now:
-                    moments.append(moment)
+                    wake = min(wake, moment)
                     break  # the later ones come later
+    return wake

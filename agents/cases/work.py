@@ -30,14 +30,13 @@ def tell(
     clock = response(told)
     governing = line.pending[0] if line.running is None else line.running.governing
     skills = governing.skills
-    policy = teller.at.policy
-    window = policy.reply_window(teller.channel) if policy.channels else None
+    window = teller.judge.window
     closes_at = None if window is None else line.last_post + window
     if not told.work:
         reason = f"queued: {told.label} to answer, {_by(clock)}"
         yield teller.worked("queued", reason, line.pending, clock, skills=skills, window=closes_at)
     elif escalated:
-        person = policy.desk(told.desk).responsible
+        person = teller.at.policy.desk(told.desk).responsible
         reason = f"changed: escalated to {person or 'whoever is responsible'}, {_by(clock)}"
         yield teller.worked("changed", reason, line.pending, clock, skills=skills, window=closes_at, operator=person)
     elif (
