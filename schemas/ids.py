@@ -12,7 +12,7 @@ import uuid
 #: The root namespace: UUIDv5 of the DNS namespace and `netcenter`.
 ROOT = uuid.uuid5(uuid.NAMESPACE_DNS, "netcenter")
 _SPACES: dict[str, bytes] = {}
-_EVENT = uuid.uuid5(ROOT, "event").bytes
+_EVENT, _WORK, _WORK_EVENT = (uuid.uuid5(ROOT, kind).bytes for kind in ("event", "work", "work-event"))
 
 
 def make(kind: str, *parts: str | int) -> str:
@@ -56,6 +56,16 @@ def action(brand: str, channel: str, action_id: str) -> str:
 def event(aggregate: str, seq: int) -> str:
     """A decided event's id."""
     return _in(_EVENT, f"{seq}|{aggregate}")
+
+
+def work(case: str, number: int) -> str:
+    """The id of a case's round of work: 1, 2, 3."""
+    return _in(_WORK, f"{case}|{number}")
+
+
+def work_event(work: str, seq: int) -> str:
+    """The id of what cases says of a round of work; the desk's own events are of that aggregate too."""
+    return _in(_WORK_EVENT, f"{seq}|{work}")
 
 
 def timer(key: str, due: int) -> str:

@@ -8,9 +8,11 @@ import msgspec
 from msgspec.structs import replace
 
 from agents.cases import resolution
+from agents.cases.resolution import Life
 from agents.cases.state import FOREVER, Clock, Told
-from agents.cases.telling import Teller, iso, span
-from agents.cases.timeline import Life, Span, Timeline
+from agents.cases.telling import Teller
+from agents.cases.timeline import Span, Timeline
+from agents.cases.wording import iso, span
 from agents.policy import Brand
 from schemas.records import ClockChange, ClockChanged
 
@@ -88,9 +90,13 @@ def tell(teller: Teller, wanted: list[Wanted], arrival: bool) -> Events:
 def never_ran(teller: Teller, wanted: list[Wanted]) -> Events:
     """The end of clocks that were told before a record that was read later showed that they never ran."""
     for old in teller.told.clocks:
-        if not old.void and not any(_find((old,), w.clock) for w in wanted):
+        if not old.void and not _is_wanted(old, wanted):
             why = f"voided: {old.label} on {teller.channel}, nothing wants this answer, as is now known"
             yield teller.clock("voided", replace(old, void=True, met_at=None, privately=False, paused_at=None), why)
+
+
+def _is_wanted(old: Clock, wanted: list[Wanted]) -> bool:
+    return any(w.clock.cycle == old.cycle and w.clock.metric == old.metric for w in wanted)
 
 
 def _find(clocks: tuple[Clock, ...], clock: Clock) -> Clock | None:

@@ -33,7 +33,7 @@ def posted(customer: Customer, judge: Judge, fact: ClassifiedMention) -> Posted 
         answered_there = any(a.at < at for a in known.answers)
         if message.chatter or not (asks or answered_there) or _muted(known.acts, at):
             return None
-        return _opening(known, judge, message, post.url)
+        return _with(known, judge, message, post.url, anew=True)
     if known.base is not None and at <= known.base.at:
         return Posted(known, message)  # what was then has been answered, and is no longer kept
     if at < opened_at(known) and (message.chatter or not asks):
@@ -46,22 +46,20 @@ def posted(customer: Customer, judge: Judge, fact: ClassifiedMention) -> Posted 
                 return None
             answers = tuple(a for a in known.answers if a.at >= at)
             acts = tuple(act for act in known.acts if act.at >= at or act.until > at)
-            return _opening(Known(answers=answers, acts=acts, kept=known.kept), judge, message, post.url)
+            known = Known(answers=answers, acts=acts, kept=known.kept)
+            return _with(known, judge, message, post.url, anew=True)
         if not asks and line.first_answer is None:
             return None
-    return Posted(_with(known, judge, message, post.url), message)
+    return _with(known, judge, message, post.url)
 
 
-def _opening(known: Known, judge: Judge, message: Message, url: str | None) -> Posted:
-    return Posted(_with(known, judge, message, url), message, anew=True)
-
-
-def _with(known: Known, judge: Judge, message: Message, url: str | None) -> Known:
+def _with(known: Known, judge: Judge, message: Message, url: str | None, anew: bool = False) -> Posted:
+    """With a message, and what has been waiting for it."""
     kept = known.kept
     if kept:
-        for waiting in kept:
-            if waiting.native_id == message.native_id:
-                message = _noted(judge, message, waiting)
+        for note in kept:
+            if note.native_id == message.native_id:
+                message = _noted(judge, message, note)
         kept = tuple(k for k in kept if k.native_id != message.native_id)
     messages = (*known.messages, message)
     if len(messages) > 1 and messages[-2].at >= message.at:
@@ -70,8 +68,8 @@ def _with(known: Known, judge: Judge, message: Message, url: str | None) -> Know
         url = known.url
     elif url is not None and len(url) > LONGEST:
         url = None
-    learnt = Known(messages=messages, answers=known.answers, acts=known.acts, kept=kept, base=known.base, url=url)
-    return bounded(learnt, judge.brand)
+    known = Known(messages=messages, answers=known.answers, acts=known.acts, kept=kept, base=known.base, url=url)
+    return Posted(bounded(known, judge.brand), message, anew)
 
 
 def replied(known: Known, judge: Judge, reply: Reply) -> Known | None:
@@ -142,7 +140,10 @@ def opened_at(known: Known) -> int:
     """ms; the first message that opens a case. Asked only where there is one."""
     if known.base is not None:
         return known.base.opened_at
-    return next(m.at for m in known.messages if not m.chatter)
+    for m in known.messages:
+        if not m.chatter:
+            return m.at
+    raise LookupError(f"a case that no message opens: a defect in {__name__}")
 
 
 def _muted(acts: tuple[Act, ...], at: int) -> bool:

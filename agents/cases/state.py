@@ -5,6 +5,7 @@ Written as arrays, which is half the bytes of maps with names: a field may only 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -150,6 +151,7 @@ class Base(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False)
     """Resolution clocks that have ended void, so far."""
     started_at: int | None = None
     """ms; of the resolution clock, as all below."""
+    resolving: Label = "other"
     resolve_by: int | None = None
     """ms; moved by the pauses that have ended."""
     paused_ms: int = 0
@@ -242,3 +244,21 @@ class Learnt(msgspec.Struct, frozen=True, gc=False):
     wake: int | None
     forget: bool = False
     """The case goes, and what was told of it."""
+
+
+def gravest(messages: Sequence[Message]) -> Label:
+    """The label of the gravest; there must be one."""
+    label = messages[0].label
+    for m in messages[1:]:
+        if GRAVITY[m.label] > GRAVITY[label]:
+            label = m.label
+    return label
+
+
+def most_urgent(messages: Sequence[Message]) -> int:
+    """The least priority; there must be one."""
+    priority = messages[0].priority
+    for m in messages[1:]:
+        if m.priority < priority:
+            priority = m.priority
+    return priority

@@ -12,8 +12,9 @@ from agents.cases import clocks, learning, waking, work
 from agents.cases.clocks import Wanted
 from agents.cases.learning import Posted
 from agents.cases.state import Answer, Customer, Known, Learnt, Message, Told
-from agents.cases.telling import Teller, iso, span
+from agents.cases.telling import Teller
 from agents.cases.timeline import Timeline
+from agents.cases.wording import iso, span
 from schemas.records import CaseChange, ClassifiedMention, CloseReason, Reply
 
 Events = Iterator[Any]
@@ -67,7 +68,10 @@ class Step(Teller):
     def pass_time(self, known: Known, line: Timeline) -> Events:
         """Nothing has been learnt, but it is later."""
         if line.is_open:
-            yield from clocks.tell(self, [w for w in self._wanted(line, known) if w.ended_at is None], False)
+            now = self.at.time
+            if any(clock.due_at < now for clock in clocks.running(self.told)):
+                lasting = [w for w in self._wanted(line, known) if w.ended_at is None]
+                yield from clocks.tell(self, lasting, False)
             yield from waking.warnings(self, line)
         yield waking.rest(self, known, line)
 
@@ -92,13 +96,14 @@ class Step(Teller):
         if told is not None:
             if told.clocks:
                 yield from clocks.never_ran(self, wanted)
-            if line.reopened > self.told.reopened:
+            if line.reopened > told.reopened:
                 yield from self._turns(line)
         if len(over) < len(wanted):
             yield from clocks.tell(self, [w for w in wanted if w.ended_at is None], arrival)
         if known.answers:
             yield from self._answers(line, known, before, because)
-        yield from self._after(line, known, because)
+        if told is not None or known.acts or _promoted(known):
+            yield from self._after(line, known, because)
         if line.pending or self.told.work:
             why = because.why if line.is_open else self._why(line, because)
             escalated = line.escalated and told is not None and not told.escalated
@@ -138,8 +143,7 @@ class Step(Teller):
         if because.change == "label" and because.message is not None:
             ref = self.ref(because.message)
             yield self.changed("label", because.why, line, post=ref, operator=because.operator)
-        told = self.told
-        if line.mute != told.muted_until:
+        if line.mute != (0 if told is None else told.muted_until):
             why = f"muted: until {iso(line.mute)}"
             yield self.changed("muted", why, line, muted_until=line.mute, operator=because.operator)
 
@@ -222,14 +226,16 @@ class Step(Teller):
         """The case's largest reach and whether a post is promoted, where this has not been told."""
         told = self.told
         reach = told.reach or 0
-        promoted = False
         for m in known.messages:
-            if m.promoted or m.paid:
-                promoted = True
             widest = m.widest
             if widest is not None and widest > reach:
                 reach = widest
-        return reach if reach != (told.reach or 0) else None, True if promoted and not told.promoted else None
+        promoted = not told.promoted and _promoted(known)
+        return reach if reach != (told.reach or 0) else None, True if promoted else None
+
+
+def _promoted(known: Known) -> bool:
+    return any(m.promoted or m.paid for m in known.messages)
 
 
 def _frees(line: Timeline, known: Known, answer: Answer) -> bool:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from functools import lru_cache
-
 from agents.cases.judging import Judge
 from agents.cases.state import Answer, Clock, Customer, Message, Told
 from agents.cases.timeline import Timeline
@@ -211,12 +208,12 @@ class Teller:
         operator: str | None = None,
     ) -> WorkChanged:
         """The next event of the running round of work, or the first of a new one."""
-        at, told, customer = self.at, self.told, self.customer
-        round_ = ids.make("work", told.id, told.rounds + (change == "queued"))
+        at, told, url = self.at, self.told, self.customer.known.url
+        round_ = ids.work(told.id, told.rounds + (change == "queued"))
         seq = told.work + 1
         started_at = clock.started_at if clock is not None else pending[0].at if pending else at.time
         return WorkChanged(
-            id=ids.make("work-event", seq, round_),  # the desk's own events are of this aggregate too
+            id=ids.work_event(round_, seq),
             aggregate=round_,
             seq=seq,
             time=at.time,
@@ -245,7 +242,7 @@ class Teller:
             followers=told.followers,
             skills=list(skills),
             operator=operator,
-            url=customer.known.url,
+            url=url,
         )
 
     def ref(self, message: Message, id: str | None = None, url: str | None = None) -> PostRef:
@@ -268,24 +265,3 @@ _LONGEST = 300
 
 def _kept(conversation: str | None) -> str | None:
     return conversation if conversation is None or len(conversation) <= _LONGEST else None
-
-
-_MINUTES = [f"{m // 60:02}:{m % 60:02}" for m in range(1440)]
-_SECONDS = [f":{s:02}Z" for s in range(60)]
-
-
-@lru_cache(maxsize=64)
-def _date(day: int) -> str:
-    return f"{datetime.fromtimestamp(day * 86_400, UTC):%Y-%m-%d}T"
-
-
-def iso(ms: int) -> str:
-    """ms as text, in UTC, whole seconds."""
-    day, second = divmod(ms // 1000, 86_400)
-    minute, second = divmod(second, 60)
-    return _date(day) + _MINUTES[minute] + _SECONDS[second]
-
-
-def span(ms: int) -> str:
-    """A duration (ms) as text, in hours where they are whole and more than two."""
-    return f"{ms // 3_600_000} h" if ms and ms % 3_600_000 == 0 and ms > 7_200_000 else f"{ms // 60_000} min"

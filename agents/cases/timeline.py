@@ -2,54 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
-from agents.cases.state import FOREVER, GRAVITY, Act, Answer, Base, Known, Message
+from agents.cases.moments import ANSWER, DISMISSED, POST, UNDUE, moments
+from agents.cases.resolution import Life
+from agents.cases.state import FOREVER, Act, Answer, Base, Known, Message, gravest, most_urgent
 from agents.policy.model import Cases
 from schemas.records import CloseReason, Label
-
-#: At one moment: a mute stands before a post, a post before its answer, an answer before whatever else ends a post.
-_MUTE, _POST, _ANSWER, _DISMISSED, _UNDUE, _END, _ACT = range(-1, 6)
-_RANK = {"mute": _MUTE, "resolve": _END, "silence": _END, "no_target": _END}
-
-
-def _moments(known: Known) -> list[tuple[int, int, int, Any]]:
-    """(ms, rank, number, what), in order."""
-    moments: list[tuple[int, int, int, Any]] = []
-    number = 0
-    for m in known.messages:
-        moments.append((m.at, _POST, number, m))
-        if m.done_at is not None:
-            moments.append((m.done_at, _DISMISSED, number, m))
-        if m.undue_at is not None:
-            moments.append((m.undue_at, _UNDUE, number, m))
-        number += 1
-    for a in known.answers:
-        moments.append((a.at, _ANSWER, number, a))
-        number += 1
-    for act in known.acts:
-        moments.append((act.at, _RANK.get(act.deed, _ACT), number, act))
-        number += 1
-    if len(moments) > 1:
-        moments.sort()
-    return moments
-
-
-def _gravest(messages: Sequence[Message]) -> Label:
-    label = messages[0].label
-    for m in messages:
-        if GRAVITY[m.label] > GRAVITY[label]:
-            label = m.label
-    return label
-
-
-def _most_urgent(messages: Sequence[Message]) -> int:
-    priority = messages[0].priority
-    for m in messages:
-        if m.priority < priority:
-            priority = m.priority
-    return priority
 
 
 class Span:
@@ -74,99 +31,39 @@ class Span:
         return min(self.members, key=lambda m: (m.due_at or 0, m.at, m.native_id))
 
 
-class Life:
-    """The case from a first message that wants an answer to its closing: what one resolution clock times.
-
-    A reopening goes on with it, unless the closing was no resolution (no_reply, deleted, muted).
-    """
-
-    __slots__ = (
-        "_label",
-        "_started_at",
-        "_timed",
-        "ended_at",
-        "members",
-        "met",
-        "paused_at",
-        "paused_ms",
-        "pauses",
-        "resolve_by",
-        "void",
-    )
-
-    def __init__(self, base: Base | None = None) -> None:
-        self.members: list[Message] = []
-        self.pauses: list[tuple[int, int]] = []
-        """Those that have ended and are not in `paused_ms`."""
-        self.paused_at: int | None = None
-        self.ended_at: int | None = None
-        self.void = self.met = self._timed = False
-        self._started_at: int | None = None
-        self._label: Label = "other"
-        self.resolve_by: int | None = None
-        self.paused_ms = 0
-        if base is not None:
-            self._started_at, self._label, self.resolve_by = base.started_at, base.label, base.resolve_by
-            self.paused_at, self.paused_ms, self.met = base.paused_at, base.paused_ms, base.met
-            self.ended_at = base.closed_at
-
-    @property
-    def started_at(self) -> int:
-        """ms; of its first message."""
-        return self.members[0].at if self._started_at is None else self._started_at
-
-    @property
-    def label(self) -> Label:
-        """Of its first message."""
-        return self.members[0].label if self.members else self._label
-
-    @property
-    def empty(self) -> bool:
-        """Nothing in it wants an answer, as it turned out."""
-        return not self.members and self._started_at is None
-
-    @property
-    def paused(self) -> int:
-        """ms; of the pauses that have ended."""
-        return self.paused_ms + sum(end - begin for begin, end in self.pauses)
-
-    @property
-    def told(self) -> bool:
-        """There is something to tell of it: a target, or a closing that met it."""
-        if self.met or self.resolve_by is not None:
-            return True
-        return self._timed and any(m.resolve_by is not None for m in self.members)
-
-    def join(self, m: Message) -> None:
-        """One more message."""
-        self.members.append(m)
-        if m.resolve_by is not None:
-            self._timed = True
-
-    def pause(self, at: int) -> None:
-        """From then on, if it is not paused already."""
-        if self.paused_at is None:
-            self.paused_at = at
-
-    def resume(self, at: int) -> None:
-        """From then on, if it is paused."""
-        if self.paused_at is not None:
-            self.pauses.append((self.paused_at, at))
-            self.paused_at = None
-
-    def end(self, at: int) -> None:
-        """The case is closed then, resolved or by silence."""
-        self.resume(at)
-        self.ended_at, self.met = at, True
-
-
 class Timeline:
     """A case, derived. What it says at the end of its facts stands in its fields."""
 
     __slots__ = (
-        "_base", "_cut", "_firsts", "_label", "_nexts", "_priority", "_span", "closed_at", "closings", "desk", "dismissed",
-        "escalated", "first_answer", "is_open", "last_at", "last_post", "life", "lives", "mute", "muted_until", "opened_at", "pending",
-        "reopened", "spans", "taken", "why",
+        "_base",
+        "_cut",
+        "_firsts",
+        "_label",
+        "_nexts",
+        "_priority",
+        "_span",
+        "closed_at",
+        "closings",
+        "desk",
+        "dismissed",
+        "escalated",
+        "first_answer",
+        "is_open",
+        "label",
+        "last_at",
+        "last_post",
+        "life",
+        "lives",
+        "mute",
+        "muted_until",
+        "opened_at",
+        "pending",
+        "priority",
+        "reopened",
+        "spans",
+        "taken",
+        "waiting",
+        "why",
     )  # fmt: skip
 
     def __init__(self, known: Known, until: int = FOREVER) -> None:
@@ -204,8 +101,19 @@ class Timeline:
         self._priority = 9
         if base is not None:
             self._resume(base)
-        self._play(_moments(known), until)
+        self._play(known, until)
+        self._conclude()
+
+    def _conclude(self) -> None:
         self.is_open = self.opened_at is not None and self.closed_at is None
+        """There is a case, and it is not closed."""
+        left, life = self.pending, self.life
+        self.waiting = not left or (life is not None and life.paused_at is not None)
+        """Nothing is left to answer, or an operator said that it waits for the customer."""
+        self.label = gravest(left) if left else self._label
+        """The gravest of the unanswered messages, or of those that were the last to be."""
+        self.priority = 1 if self.escalated else most_urgent(left) if left else self._priority
+        """The most urgent of the same; 1 once escalated."""
 
     def _resume(self, base: Base) -> None:
         self.opened_at, self.closed_at, self.why, self.reopened = (
@@ -222,17 +130,17 @@ class Timeline:
             self.life = Life(base)
             self.lives.append(self.life)
 
-    def _play(self, moments: list[tuple[int, int, int, Any]], until: int) -> None:
-        for at, rank, _, what in moments:
+    def _play(self, known: Known, until: int) -> None:
+        for at, rank, _, what in moments(known):
             if at > until:
                 break
-            if rank == _POST:
+            if rank == POST:
                 self._posted(what)
-            elif rank == _ANSWER:
+            elif rank == ANSWER:
                 self._answered(what)
-            elif rank == _DISMISSED:
+            elif rank == DISMISSED:
                 self._dismissed(what, at)
-            elif rank == _UNDUE:
+            elif rank == UNDUE:
                 self._waits_no_more(what, at, "relabelled")
             else:
                 self._acted(what)
@@ -389,32 +297,15 @@ class Timeline:
 
     def _none_left(self, left: list[Message]) -> None:
         if left:
-            self._label, self._priority = _gravest(left), _most_urgent(left)
+            self._label, self._priority = gravest(left), most_urgent(left)
             left.clear()
 
     # --- what follows at the end ---
 
     @property
-    def waiting(self) -> bool:
-        """Nothing is left to answer, or an operator said that it waits for the customer."""
-        return not self.pending or (self.life is not None and self.life.paused_at is not None)
-
-    @property
     def running(self) -> Span | None:
         """The span that has not ended."""
         return self._span
-
-    @property
-    def label(self) -> Label:
-        """The gravest of the unanswered messages, or of those that were the last to be."""
-        return _gravest(self.pending) if self.pending else self._label
-
-    @property
-    def priority(self) -> int:
-        """The most urgent of the same; 1 once escalated."""
-        if self.escalated:
-            return 1
-        return _most_urgent(self.pending) if self.pending else self._priority
 
     def idle(self, cases: Cases) -> Act | None:
         """How and when the open case closes by itself if nothing more comes."""
@@ -454,6 +345,7 @@ class Timeline:
             nexts=self._nexts,
             lives=lives + sum(one.told for one in self.lives if one is not life),
             started_at=life.started_at if life is not None else None,
+            resolving=life.label if life is not None else "other",
             resolve_by=resolve_by,
             paused_ms=life.paused if life is not None else 0,
             paused_at=life.paused_at if life is not None else None,

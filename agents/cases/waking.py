@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from agents.cases.clocks import running
+from agents.cases.resolution import Life
 from agents.cases.state import Act, Clock, Known, Learnt, Told
-from agents.cases.telling import Teller, iso, span
-from agents.cases.timeline import Life, Timeline
+from agents.cases.telling import Teller
+from agents.cases.timeline import Timeline
+from agents.cases.wording import iso, span
 from agents.policy import Brand
 from agents.policy.model import Cases
 from schemas.records import ClockChanged

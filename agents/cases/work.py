@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from agents.cases.state import Clock, Told
-from agents.cases.telling import Teller, iso
+from agents.cases.telling import Teller
 from agents.cases.timeline import Timeline
+from agents.cases.wording import iso
 from schemas.records import WorkChanged
 
 
