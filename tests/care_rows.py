@@ -41,7 +41,7 @@ class CaseRow(NamedTuple):
 
 def clock_rows(events: Iterable[Any]) -> dict[tuple[str, str, int], ClockRow]:
     """By case, metric and cycle."""
-    rows = {}
+    rows: dict[tuple[str, str, int], ClockRow] = {}
     for e in events:
         if isinstance(e, ClockChanged):
             rows[e.aggregate, e.metric, e.cycle] = ClockRow(

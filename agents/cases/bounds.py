@@ -31,13 +31,13 @@ def _settled(known: Known, at: int, brand: Brand) -> Known | None:
     line = Timeline(known, at)
     if line.opened_at is None or line.pending:
         return None
-    resolve_by = None if line.life is None else resolution.due(line.life, brand)
+    target = None if line.life is None else resolution.target(line.life, brand)
     return replace(
         known,
         messages=tuple(m for m in known.messages if m.at > at),
         answers=tuple(a for a in known.answers if a.at > at),
         acts=tuple(a for a in known.acts if a.at > at),
-        base=line.snapshot(at, resolve_by),
+        base=line.snapshot(at, target),
     )
 
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from agents.cases import resolution
 from agents.cases.resolution import Life
-from agents.cases.state import FOREVER, Clock, Told
+from agents.cases.state import FOREVER, Base, Clock, Told, settled
 from agents.cases.telling import Teller
 from agents.cases.timeline import Span, Timeline
 from agents.cases.wording import iso, span
@@ -42,7 +42,7 @@ def response(s: Span) -> Wanted:
     clock = Clock(
         metric="next_response" if s.later else "first_response",
         cycle=s.cycle,
-        label=first.label,
+        label=first.timed_as,
         started_at=s.members[0].at,
         due_at=first.due_at or 0,
         courtesy=first.courtesy,
@@ -55,22 +55,22 @@ def response(s: Span) -> Wanted:
 
 def resolving(line: Timeline, life: Life, cycle: int, brand: Brand) -> Wanted:
     """The resolution clock of one of the case's lives."""
-    due, first = resolution.due(life, brand), resolution.governing(life, brand)
+    target = resolution.target(life, brand)
     over = life.ended_at is not None
     clock = Clock(
         metric="resolution",
         cycle=cycle,
-        label=life.label if first is None else first.label,
+        label=target.label,
         started_at=life.started_at,
-        due_at=FOREVER if due is None else due,
-        courtesy=first is not None and first.courtesy,
+        due_at=FOREVER if target.due_at is None else target.due_at,
+        courtesy=target.courtesy,
         met_at=None if life.void else life.ended_at,
         # Only measured: that it waits is told by what is left out when it goes on, or at its end.
-        paused_at=None if over or due is None else life.paused_at,
+        paused_at=None if over or target.due_at is None else life.paused_at,
         paused_ms=life.paused,
         void=life.void,
     )
-    return Wanted(clock, "none" if first is None else first.rule, life.ended_at, line.why if life.void else "")
+    return Wanted(clock, target.rule, life.ended_at, line.why if life.void else "")
 
 
 def tell(teller: Teller, wanted: list[Wanted], arrival: bool) -> Events:
@@ -87,10 +87,10 @@ def tell(teller: Teller, wanted: list[Wanted], arrival: bool) -> Events:
                 yield from _told_anew(teller, old, should, want, late, arrival)
 
 
-def never_ran(teller: Teller, wanted: list[Wanted]) -> Events:
+def never_ran(teller: Teller, wanted: list[Wanted], base: Base | None) -> Events:
     """The end of clocks that were told before a record that was read later showed that they never ran."""
     for old in teller.told.clocks:
-        if not old.void and not _is_wanted(old, wanted):
+        if not old.void and not _is_wanted(old, wanted) and not (base is not None and settled(old, base)):
             why = f"voided: {old.label} on {teller.channel}, nothing wants this answer, as is now known"
             yield teller.clock("voided", replace(old, void=True, met_at=None, privately=False, paused_at=None), why)
 
@@ -153,8 +153,9 @@ def _told_anew(teller: Teller, old: Clock, should: Clock, w: Wanted, late: bool,
         clock = replace(clock, detected_at=None, late_arrival=False)
         yield teller.clock("rescinded", clock, f"rescinded: {text}, {_instead(w)}: not late after all")
         old = clock
-    if goes_on and clock != old:
-        change = "resumed" if _stood_still(old) or clock.due_at == FOREVER else _moved(old, clock)
+    if clock != old and (goes_on or (_over(old) and w.ended_at is None)):
+        resumed = _over(old) or old.paused_at is not None or clock.due_at == FOREVER
+        change = "resumed" if resumed else _moved(old, clock)
         yield teller.clock(change, clock, f"{change}: {text}, due {_due(clock)}, rule {w.rule}")
         old = clock
     if late and clock.detected_at is None:
@@ -178,8 +179,8 @@ def _told_anew(teller: Teller, old: Clock, should: Clock, w: Wanted, late: bool,
         yield teller.clock(change, should, f"{change}: {text}, due {_due(should)}, rule {w.rule}")
 
 
-def _stood_still(clock: Clock) -> bool:
-    return clock.void or clock.met_at is not None or clock.paused_at is not None
+def _over(clock: Clock) -> bool:
+    return clock.void or clock.met_at is not None
 
 
 def _moved(old: Clock, clock: Clock) -> ClockChange:

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from agents.cases.state import Base, Clock, Customer, Learnt, Told
+from agents.cases.state import Clock, Customer, Learnt, Told, settled
 from schemas.records import CaseChanged, CaseClosed, CaseOpened, CaseReopened, ClockChanged, WorkChanged
 
 
@@ -27,7 +27,7 @@ def evolve(customer: Customer, event: Any) -> Customer | None:
     elif kind is CaseChanged:
         told = _changed(told, event)
     elif kind is CaseClosed:
-        told = replace(told, seq=event.seq, label=event.label, why=event.why)
+        told = replace(told, seq=event.seq, label=event.label, why=event.why, closed_at=event.time)
     elif kind is CaseReopened:
         told = replace(
             told,
@@ -115,12 +115,5 @@ def _learnt(customer: Customer, note: Learnt) -> Customer | None:
         if not (known.answers or known.acts or known.kept):
             return None
     elif known.base is not None and known.base is not customer.known.base:
-        told = replace(told, clocks=tuple(c for c in told.clocks if not _settled(c, known.base)))
+        told = replace(told, clocks=tuple(c for c in told.clocks if not settled(c, known.base)))
     return Customer(known, told, note.wake)
-
-
-def _settled(clock: Clock, base: Base) -> bool:
-    """Whether a clock ended before what is still kept."""
-    if clock.metric == "first_response":
-        return clock.cycle <= base.firsts
-    return clock.cycle <= (base.nexts if clock.metric == "next_response" else base.lives)

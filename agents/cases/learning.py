@@ -42,10 +42,10 @@ def posted(customer: Customer, judge: Judge, fact: ClassifiedMention) -> Posted 
         line = Timeline(known)
         closed_at = at if line.closed_at is None else line.closed_at
         if at > closed_at + judge.policy.cases.reopen_within:
-            if message.chatter or _muted(known.acts, at):
+            if message.chatter or _muted(lasting(known), at):
                 return None
             answers = tuple(a for a in known.answers if a.at >= at)
-            acts = tuple(act for act in known.acts if act.at >= at or act.until > at)
+            acts = tuple(act for act in lasting(known) if act.at >= at or act.until > at)
             known = Known(answers=answers, acts=acts, kept=known.kept)
             return _with(known, judge, message, post.url, anew=True)
         if not asks and line.first_answer is None:
@@ -144,6 +144,14 @@ def opened_at(known: Known) -> int:
         if not m.chatter:
             return m.at
     raise LookupError(f"a case that no message opens: a defect in {__name__}")
+
+
+def lasting(known: Known) -> tuple[Act, ...]:
+    """What was done to the customer rather than to the case now remembered: it lasts longer than that."""
+    base = known.base
+    if base is None or not base.muted_until:
+        return known.acts
+    return (Act(base.at, "mute", base.muted_until), *known.acts)
 
 
 def _muted(acts: tuple[Act, ...], at: int) -> bool:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from agents.cases.state import Base, Message
+import msgspec
+
+from agents.cases.state import Base, Message, Target
 from agents.policy import Brand
 from schemas.records import Label
+
+_NONE = Target()
 
 
 class Life:
@@ -14,7 +18,6 @@ class Life:
     """
 
     __slots__ = (
-        "_label",
         "_started_at",
         "_timed",
         "ended_at",
@@ -23,7 +26,7 @@ class Life:
         "paused_at",
         "paused_ms",
         "pauses",
-        "resolve_by",
+        "target",
         "void",
     )
 
@@ -35,11 +38,11 @@ class Life:
         self.ended_at: int | None = None
         self.void = self.met = self._timed = False
         self._started_at: int | None = None
-        self._label: Label = "other"
-        self.resolve_by: int | None = None
+        self.target = _NONE
+        """Of the messages that are no longer kept."""
         self.paused_ms = 0
         if base is not None:
-            self._started_at, self._label, self.resolve_by = base.started_at, base.resolving, base.resolve_by
+            self._started_at, self.target = base.started_at, base.target or _NONE
             self.paused_at, self.paused_ms, self.met = base.paused_at, base.paused_ms, base.met
             self.ended_at = base.closed_at
 
@@ -51,7 +54,7 @@ class Life:
     @property
     def label(self) -> Label:
         """Of its first message."""
-        return self.members[0].label if self.members else self._label
+        return self.members[0].label if self._started_at is None else self.target.label
 
     @property
     def empty(self) -> bool:
@@ -66,7 +69,7 @@ class Life:
     @property
     def told(self) -> bool:
         """There is something to tell of it: a target, or a closing that met it."""
-        if self.met or self.resolve_by is not None:
+        if self.met or self.target.due_at is not None:
             return True
         return self._timed and any(m.resolve_by is not None for m in self.members)
 
@@ -93,20 +96,17 @@ class Life:
         self.ended_at, self.met = at, True
 
 
-def due(life: Life, brand: Brand) -> int | None:
-    """ms; the earliest of its messages' dues, each moved by the pauses since; None: it is only measured."""
-    found = None if life.resolve_by is None else _moved(life.resolve_by, 0, life, brand)
+def target(life: Life, brand: Brand) -> Target:
+    """The earliest of its messages' dues, each moved by the pauses since."""
+    found = None
+    if life.target.due_at is not None:
+        found = msgspec.structs.replace(life.target, due_at=_moved(life.target.due_at, 0, life, brand))
     for m in life.members:
         if m.resolve_by is not None:
-            moved = _moved(m.resolve_by, m.at, life, brand)
-            found = moved if found is None else min(found, moved)
-    return found
-
-
-def governing(life: Life, brand: Brand) -> Message | None:
-    """The message that sets the due, where it is still kept."""
-    timed = [m for m in life.members if m.resolve_by is not None]
-    return min(timed, key=lambda m: (_moved(m.resolve_by or 0, m.at, life, brand), m.at), default=None)
+            due = _moved(m.resolve_by, m.at, life, brand)
+            if found is None or found.due_at is None or due < found.due_at:
+                found = Target(due, m.label, m.courtesy, m.rule)
+    return found or Target(label=life.label)
 
 
 def _moved(due: int, since: int, life: Life, brand: Brand) -> int:

@@ -88,6 +88,13 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fal
         return self.label == "praise" or self.label == "other"
 
     @property
+    def timed_as(self) -> Label:
+        """The label that has the due."""
+        if self.undue_at is None:
+            return self.label
+        return next(one.label for one in reversed(self.labellings) if one.due_at is not None)
+
+    @property
     def widest(self) -> int | None:
         """People; the largest reach known."""
         return self.reach if self.grown is None else max(self.grown, self.reach or 0)
@@ -128,6 +135,16 @@ class Kept(msgspec.Struct, frozen=True, array_like=True, gc=False):
     paid: bool = False
 
 
+class Target(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """By when a case must be resolved."""
+
+    due_at: int | None = None
+    """ms; None: it is only measured."""
+    label: Label = "other"
+    courtesy: bool = False
+    rule: str = "none"
+
+
 class Base(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
     """What the case had come to at a time when nothing was left to answer; what came before is no longer kept."""
 
@@ -151,9 +168,8 @@ class Base(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False)
     """Resolution clocks that have ended void, so far."""
     started_at: int | None = None
     """ms; of the resolution clock, as all below."""
-    resolving: Label = "other"
-    resolve_by: int | None = None
-    """ms; moved by the pauses that have ended."""
+    target: Target | None = None
+    """Moved by the pauses that have ended."""
     paused_ms: int = 0
     paused_at: int | None = None
     met: bool = False
@@ -215,6 +231,8 @@ class Told(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False)
     escalated: bool = False
     why: CloseReason | None = None
     """Set while it is closed."""
+    closed_at: int = 0
+    """ms; when its last closing was told."""
     reopened: int = 0
     muted_until: int = 0
     """ms"""
@@ -262,3 +280,10 @@ def most_urgent(messages: Sequence[Message]) -> int:
         if m.priority < priority:
             priority = m.priority
     return priority
+
+
+def settled(clock: Clock, base: Base) -> bool:
+    """Whether a clock ended before what is still kept."""
+    if clock.metric == "first_response":
+        return clock.cycle <= base.firsts
+    return clock.cycle <= (base.nexts if clock.metric == "next_response" else base.lives)

@@ -95,7 +95,7 @@ class Step(Teller):
             yield from clocks.tell(self, at_once, arrival)
         if told is not None:
             if told.clocks:
-                yield from clocks.never_ran(self, wanted)
+                yield from clocks.never_ran(self, wanted, known.base)
             if line.reopened > told.reopened:
                 yield from self._turns(line)
         if len(over) < len(wanted):

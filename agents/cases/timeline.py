@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from agents.cases.moments import ANSWER, DISMISSED, POST, UNDUE, moments
 from agents.cases.resolution import Life
-from agents.cases.state import FOREVER, Act, Answer, Base, Known, Message, gravest, most_urgent
+from agents.cases.state import FOREVER, Act, Answer, Base, Known, Message, Target, gravest, most_urgent
 from agents.policy.model import Cases
 from schemas.records import CloseReason, Label
 
@@ -154,6 +154,7 @@ class Timeline:
                 self.opened_at = self.closed_at = at
                 self.why, self.desk, self._label, self._priority = "muted", m.desk, m.label, m.priority
                 self.closings.append((at, "muted"))
+                self.mute = self.muted_until
             return
         if self.opened_at is None:
             if m.chatter:
@@ -323,8 +324,8 @@ class Timeline:
                 at = max(at, m.due_at)
         return Act(at, "no_target", since=self.last_at)
 
-    def snapshot(self, at: int, resolve_by: int | None) -> Base:
-        """All of it at a time (ms) when nothing was left to answer; resolve_by: ms, of the resolution clock."""
+    def snapshot(self, at: int, target: Target | None) -> Base:
+        """All of it at a time (ms) when nothing was left to answer; target: of the resolution clock."""
         base, life = self._base, self.life
         lives = base.lives if base is not None else 0
         return Base(
@@ -340,13 +341,12 @@ class Timeline:
             priority=self._priority,
             desk=self.desk,
             escalated=self.escalated,
-            muted_until=self.muted_until,
+            muted_until=self.mute,
             firsts=self._firsts,
             nexts=self._nexts,
             lives=lives + sum(one.told for one in self.lives if one is not life),
             started_at=life.started_at if life is not None else None,
-            resolving=life.label if life is not None else "other",
-            resolve_by=resolve_by,
+            target=target,
             paused_ms=life.paused if life is not None else 0,
             paused_at=life.paused_at if life is not None else None,
             met=life is not None and life.met,

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from agents.cases.clocks import running
+from agents.cases.learning import lasting
 from agents.cases.resolution import Life
 from agents.cases.state import Act, Clock, Known, Learnt, Told
 from agents.cases.telling import Teller
@@ -58,7 +59,7 @@ def rest(teller: Teller, known: Known, line: Timeline) -> Learnt:
     forget = False
     if told is not None:
         if line.closed_at is not None:
-            end = line.closed_at + cases.reopen_within + cases.lateness
+            end = max(line.closed_at, told.closed_at) + cases.reopen_within + cases.lateness
             forget = end <= now
             wake = min(wake, end)
         else:
@@ -75,7 +76,7 @@ NEVER = 1 << 62
 def _without_case(known: Known, now: int, cases: Cases) -> tuple[Known, int]:
     """What may still matter to a post that is read later, and when (ms) the first of it no longer does."""
     answers = tuple(a for a in known.answers if a.at + cases.keep_reply > now)
-    acts = tuple(a for a in known.acts if _until(a, cases) > now)
+    acts = tuple(a for a in lasting(known) if _until(a, cases) > now)
     moments = [k.until for k in known.kept]
     moments += [a.at + cases.keep_reply for a in answers[:1]]
     moments += [_until(a, cases) for a in acts]
