@@ -33,7 +33,7 @@ _POLL_MS = 50
 
 def records(kafka: str, stretches: dict[TopicPartition, Span]) -> Iterator[Any]:
     """The records of stretches, partition by partition in order of offsets."""
-    consumer = _consumer(kafka)
+    consumer = open_consumer(kafka)
     try:
         for tp, (start, end) in stretches.items():
             if start >= end:
@@ -53,7 +53,7 @@ def any_record(kafka: str, stretches: dict[TopicPartition, Span]) -> bool:
     left = {tp: span for tp, span in stretches.items() if span[0] < span[1]}
     if not left:
         return False
-    consumer = _consumer(kafka)
+    consumer = open_consumer(kafka)
     try:
         consumer.assign(list(left))
         for tp, (start, _) in left.items():
@@ -67,10 +67,11 @@ def any_record(kafka: str, stretches: dict[TopicPartition, Span]) -> bool:
         consumer.close()
 
 
-def _consumer(kafka: str) -> KafkaConsumer:
+def open_consumer(kafka: str, fetch_bytes: int = 4 << 20) -> KafkaConsumer:
+    """A consumer without a group, of committed records; fetch_bytes: of a partition at once, at most."""
     return KafkaConsumer(
         bootstrap_servers=kafka.split(","),
         enable_auto_commit=False,
         isolation_level="read_committed",
-        max_partition_fetch_bytes=4 << 20,
+        max_partition_fetch_bytes=fetch_bytes,
     )

@@ -23,13 +23,17 @@ def ce_type(cls: type[Record]) -> bytes:
 
 def rfc3339(ms: int) -> str:
     """A time in milliseconds since the epoch as RFC 3339, UTC; whole seconds without a fraction."""
-    second, rest = divmod(ms, 1000)
-    return f"{_second(second)}.{rest:03d}Z" if rest else f"{_second(second)}Z"
+    minute, rest = divmod(ms, 60_000)
+    second, fraction = divmod(rest, 1000)
+    return _minute(minute) + (f":{second:02d}.{fraction:03d}Z" if fraction else _SECONDS[second])
 
 
-@lru_cache(maxsize=4_096)
-def _second(second: int) -> str:
-    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+_SECONDS = [f":{second:02d}Z" for second in range(60)]
+
+
+@lru_cache(maxsize=8_192)
+def _minute(minute: int) -> str:
+    return datetime.fromtimestamp(minute * 60, UTC).strftime("%Y-%m-%dT%H:%M")
 
 
 @cache

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from agents.cases import Cases
-from agents.policy import Brand, Policy, Rule
-from agents.policy.model import Match
+from agents.policy import Brand, Policy, Rule, parse
+from agents.policy.matching import Match
 from schemas.records import ClockChanged
 from tests.care_facts import HOUR, MINUTE, POLICY, action, at, post, reply, updated
 from tests.cases_told import RICH, changed, clock, policy_with, run_of, told, work
@@ -170,31 +170,27 @@ def test_promotion_learnt_later_is_told_once_and_only_growth_of_the_reach_is() -
 # --- calendars ---
 
 
-class Nights(Brand):
-    """Counts from 22:00 to 06:00 UTC only."""
+NIGHTS = """
+[classifier]
+model = "{model}"
 
-    def _counts(self, minute: int) -> bool:
-        hour = minute // 60 % 24
-        return hour >= 22 or hour < 6
+[[brands]]
+name = "andina"
+zone = "{zone}"
+calendar = [{{ days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"], from = "22:00", to = "06:00" }}]
+holidays = [2026-12-25]
 
-    def counted(self, start: int, end: int) -> int:
-        return sum(MINUTE for m in range(start // MINUTE, end // MINUTE) if self._counts(m))
-
-    def after(self, start: int, counted: int) -> int:
-        minute = start // MINUTE
-        while counted > 0:
-            counted -= MINUTE if self._counts(minute) else 0
-            minute += 1
-        return minute * MINUTE
-
-    def due(self, start: int, target: Any) -> int:
-        return self.after(start, target)
+[[rules]]
+name = "complaints"
+match = {{ label = ["complaint"] }}
+target = "4h"
+{more}
+"""
 
 
-def nightly(**rule: Any) -> Policy:
+def nightly(more: str = "", zone: str = "UTC") -> Policy:
     """Complaints are due in four hours of the night."""
-    rules = [Rule(name="complaints", match=Match(label=["complaint"]), **{"target": "4h"} | rule)]
-    return Policy(version=3, classifier=POLICY.classifier, brands=[Nights(name="andina")], rules=rules)
+    return parse(NIGHTS.format(model="0" * 64, more=more, zone=zone), version=3)
 
 
 def test_a_calendar_moves_the_due_and_the_warnings_with_it_across_midnight() -> None:
@@ -209,7 +205,7 @@ def test_a_calendar_moves_the_due_and_the_warnings_with_it_across_midnight() -> 
 
 def test_a_paused_resolution_goes_on_with_what_the_calendar_had_left_of_it() -> None:
     """Four hours of the night from 14:03; paused from 23:00, three are left when it goes on at 23:30: 02:30."""
-    run = run_of(nightly(resolution="4h"))
+    run = run_of(nightly('resolution = "4h"'))
     run.fact(post("1", "14:03"))
     run.tick(at("23:00"))
     assert clock(run.fact(reply("r", "23:00")), "paused").due_at == at("1 02:00")
@@ -218,6 +214,19 @@ def test_a_paused_resolution_goes_on_with_what_the_calendar_had_left_of_it() -> 
     assert (resumed.due_at, resumed.target, resumed.paused_ms) == (at("1 02:30"), 4 * HOUR + 30 * MINUTE, 30 * MINUTE)
     half = next(e for e in run.tick(at("1 03:00")) if isinstance(e, ClockChanged) and e.metric == "resolution")
     assert (half.warned, half.time) == (50, at("1 00:30"))
+
+
+def test_a_holiday_and_the_hour_that_a_day_lacks_move_the_due() -> None:
+    """Closed on 25 December: the night that begins then does not count. In New York the night to 14 March has 7 hours."""
+    for posted, due in (
+        (datetime(2026, 12, 25, 12, tzinfo=UTC), datetime(2026, 12, 27, 2, tzinfo=UTC)),
+        (datetime(2027, 3, 14, 1, tzinfo=NEW_YORK), datetime(2027, 3, 14, 6, tzinfo=NEW_YORK)),
+    ):
+        zone = "UTC" if posted.tzinfo is UTC else "America/New_York"
+        run = Run(Cases(), nightly(zone=zone))
+        run.tick(ms(posted))
+        started = clock(run.fact(post("1", ms(posted))), "started")
+        assert (started.due_at, started.target) == (ms(due), 4 * HOUR)
 
 
 def test_same_day_ends_at_local_midnight_also_on_the_days_that_clocks_change() -> None:
