@@ -59,8 +59,8 @@ def answered_unseen(teller: Teller, who: Thread, at: int) -> None:
     teller.reply(who, at + 14 * MINUTE, post, "reply_complaint")
 
 
-def overdue_at_arrival(teller: Teller, who: Thread, at: int) -> None:
-    """The network delivers the post a minute before it is too old to be placed: nobody could have been in time."""
+def arrived_late(teller: Teller, who: Thread, at: int) -> None:
+    """The network delivers the post a minute before it is due."""
     post = _posts(teller, who, at, "complaint", late=HOUR - MINUTE)
     teller.reply(who, at + 75 * MINUTE, post, "reply_complaint")
 
@@ -163,7 +163,7 @@ EPISODES: tuple[Episode, ...] = (
     overread,
     delivered_late,
     answered_unseen,
-    overdue_at_arrival,
+    arrived_late,
     muted,
     transferred,
     waited,
