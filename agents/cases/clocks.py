@@ -75,9 +75,10 @@ def resolving(line: Timeline, life: Life, cycle: int, brand: Brand) -> Wanted:
 
 def tell(teller: Teller, wanted: list[Wanted], arrival: bool) -> Events:
     """The events by which clocks become what they should be; arrival: a post has just been read."""
+    known = teller.told.clocks
     for want in wanted:
         clock = want.clock
-        old = _find(teller.told.clocks, clock)
+        old = _find(known, clock)
         late = (want.ended_at or clock.paused_at or teller.at.time) > clock.due_at
         if old is None:
             yield from _first_told(teller, want, late, arrival)

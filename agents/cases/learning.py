@@ -25,13 +25,14 @@ def posted(customer: Customer, judge: Judge, fact: ClassifiedMention) -> Posted 
     """None: the post concerns no case, or is known already."""
     known, told, post = customer.known, customer.told, fact.mention
     at, native_id = post.created_at, judge.known_as(post.native_id)
-    if any(m.native_id == native_id for m in known.messages):
+    if known.messages and any(m.native_id == native_id for m in known.messages):
         return None
     message = judge.message(fact)
     asks = fact.addressed or judge.brand.comments == "all"
     if told is None:
-        answered_there = any(a.at < at for a in known.answers)
-        if message.chatter or not (asks or answered_there) or _muted(known.acts, at):
+        # Where the brand has answered him, a comment of his is part of that.
+        asks = asks or any(a.at < at for a in known.answers)
+        if message.chatter or not asks or (known.acts and _muted(known.acts, at)):
             return None
         return _with(known, judge, message, post.url, anew=True)
     if known.base is not None and at <= known.base.at:

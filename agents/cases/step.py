@@ -49,7 +49,7 @@ class Step(Teller):
         elif before.told is not None:
             yield from self._case(line, known, before, because)
         note = waking.rest(self, known, line)
-        if self.key in self.state or note.wake is not None:
+        if note.wake is not None or self.key in self.state:
             yield note
 
     def forget(self, operator: str | None) -> Events:
@@ -85,7 +85,8 @@ class Step(Teller):
         return wanted
 
     def _case(self, line: Timeline, known: Known, before: Customer, because: Because) -> Events:
-        told, arrival = before.told, because.posted is not None
+        told, posted = before.told, because.posted
+        arrival = posted is not None
         yield from self._first(line, known, told, because)
         wanted = self._wanted(line, known)
         over = [w for w in wanted if w.ended_at is not None]
@@ -102,12 +103,15 @@ class Step(Teller):
             yield from clocks.tell(self, [w for w in wanted if w.ended_at is None], arrival)
         if known.answers:
             yield from self._answers(line, known, before, because)
-        if told is not None or known.acts or _promoted(known):
+        if told is not None or known.acts or (posted is not None and (posted.message.promoted or posted.message.paid)):
             yield from self._after(line, known, because)
         if line.pending or self.told.work:
             why = because.why if line.is_open else self._why(line, because)
             escalated = line.escalated and told is not None and not told.escalated
-            yield from work.tell(self, line, told, why or "nothing is left to answer", because.operator, escalated)
+            why = why or "nothing is left to answer"
+            worked = work.tell(self, line, told, why, because.operator, escalated)
+            if worked is not None:
+                yield worked
         if line.closed_at is not None:
             yield from clocks.tell(self, over, False)
             if self.told.why != line.why:
@@ -225,17 +229,14 @@ class Step(Teller):
     def _grown(self, known: Known) -> tuple[int | None, bool | None]:
         """The case's largest reach and whether a post is promoted, where this has not been told."""
         told = self.told
-        reach = told.reach or 0
+        reach, promoted = told.reach or 0, told.promoted
         for m in known.messages:
             widest = m.widest
             if widest is not None and widest > reach:
                 reach = widest
-        promoted = not told.promoted and _promoted(known)
-        return reach if reach != (told.reach or 0) else None, True if promoted else None
-
-
-def _promoted(known: Known) -> bool:
-    return any(m.promoted or m.paid for m in known.messages)
+            if m.promoted or m.paid:
+                promoted = True
+        return reach if reach != (told.reach or 0) else None, True if promoted and not told.promoted else None
 
 
 def _frees(line: Timeline, known: Known, answer: Answer) -> bool:

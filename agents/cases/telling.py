@@ -208,7 +208,10 @@ class Teller:
         operator: str | None = None,
     ) -> WorkChanged:
         """The next event of the running round of work, or the first of a new one."""
-        at, told, url = self.at, self.told, self.customer.known.url
+        at, customer = self.at, self.customer
+        told = customer.told
+        if told is None:
+            raise LookupError(f"work on no case: a defect in {__name__}")
         round_ = ids.work(told.id, told.rounds + (change == "queued"))
         seq = told.work + 1
         started_at = clock.started_at if clock is not None else pending[0].at if pending else at.time
@@ -234,7 +237,7 @@ class Teller:
             lang=told.lang,
             visibility=pending[-1].visibility if pending else "public",
             courtesy=clock is not None and clock.courtesy,
-            uncertain=bool(pending) and all(m.uncertain for m in pending),
+            uncertain=bool(pending) and pending[0].uncertain and all(m.uncertain for m in pending),
             window_closes_at=window,
             conversation=told.conversation,
             posts=[m.native_id for m in pending],
@@ -242,7 +245,7 @@ class Teller:
             followers=told.followers,
             skills=list(skills),
             operator=operator,
-            url=url,
+            url=customer.known.url,
         )
 
     def ref(self, message: Message, id: str | None = None, url: str | None = None) -> PostRef:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from agents.cases.state import Clock, Told
 from agents.cases.telling import Teller
 from agents.cases.timeline import Timeline
@@ -18,16 +16,14 @@ def tell(
     why: str,
     operator: str | None = None,
     escalated: bool = False,
-) -> Iterator[WorkChanged]:
+) -> WorkChanged | None:
     """Queues a round, changes it or takes it back; before: what had been told when the step began.
 
     why: of a withdrawal. escalated: the responsible person gets it.
     """
     told = teller.told
     if not line.pending:
-        if told.work:
-            yield teller.worked("withdrawn", f"withdrawn: {why}", [], None, operator=operator)
-        return
+        return teller.worked("withdrawn", f"withdrawn: {why}", [], None, operator=operator) if told.work else None
     clock = response(told)
     governing = line.pending[0] if line.running is None else line.running.governing
     skills = governing.skills
@@ -35,18 +31,19 @@ def tell(
     closes_at = None if window is None else line.last_post + window
     if not told.work:
         reason = f"queued: {told.label} to answer, {_by(clock)}"
-        yield teller.worked("queued", reason, line.pending, clock, skills=skills, window=closes_at)
-    elif escalated:
+        return teller.worked("queued", reason, line.pending, clock, skills=skills, window=closes_at)
+    if escalated:
         person = teller.at.policy.desk(told.desk).responsible
         reason = f"changed: escalated to {person or 'whoever is responsible'}, {_by(clock)}"
-        yield teller.worked("changed", reason, line.pending, clock, skills=skills, window=closes_at, operator=person)
-    elif (
+        return teller.worked("changed", reason, line.pending, clock, skills=skills, window=closes_at, operator=person)
+    if (
         before is None
         or (told.label, told.priority, told.skills, told.window) != (before.label, before.priority, skills, closes_at)
         or _timed(clock) != _timed(response(before))
     ):
         reason = f"changed: {told.label}, priority {told.priority}, {_by(clock)}"
-        yield teller.worked("changed", reason, line.pending, clock, skills=skills, window=closes_at)
+        return teller.worked("changed", reason, line.pending, clock, skills=skills, window=closes_at)
+    return None
 
 
 def response(told: Told) -> Clock | None:
