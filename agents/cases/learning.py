@@ -28,10 +28,9 @@ def posted(customer: Customer, judge: Judge, fact: ClassifiedMention) -> Posted 
     if known.messages and any(m.native_id == native_id for m in known.messages):
         return None
     message = judge.message(fact)
-    asks = fact.addressed or judge.brand.comments == "all"
+    # A comment of somebody whom the brand has answered is part of that.
+    asks = fact.addressed or judge.brand.comments == "all" or any(a.at < at for a in known.answers)
     if told is None:
-        # Where the brand has answered him, a comment of his is part of that.
-        asks = asks or any(a.at < at for a in known.answers)
         if message.chatter or not asks or (known.acts and _muted(known.acts, at)):
             return None
         return _with(known, judge, message, post.url, anew=True)
@@ -42,8 +41,8 @@ def posted(customer: Customer, judge: Judge, fact: ClassifiedMention) -> Posted 
     if told.why is not None:
         line = Timeline(known)
         closed_at = at if line.closed_at is None else line.closed_at
-        if at > closed_at + judge.policy.cases.reopen_within:
-            if message.chatter or _muted(lasting(known), at):
+        if at > closed_at + judge.cases.reopen_within:
+            if message.chatter or not asks or _muted(lasting(known), at):
                 return None
             answers = tuple(a for a in known.answers if a.at >= at)
             acts = tuple(act for act in lasting(known) if act.at >= at or act.until > at)
