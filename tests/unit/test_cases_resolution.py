@@ -143,3 +143,10 @@ def test_a_later_close_than_was_first_known_is_told_again() -> None:
     run.fact(post("1", "14:03"))
     assert measured(clock(run.fact(action("a", "resolve", "14:40")), "met")) == 37 * MINUTE
     assert measured(clock(run.fact(action("b", "resolve", "14:30")), "met")) == 27 * MINUTE
+
+
+def test_a_clock_that_an_earlier_answer_brings_back_is_resumed_before_it_is_paused(run: Run) -> None:
+    """Deleted at 18:30, overdue and void; then the answer of 14:01 is read: the post was answered, and the case waits."""
+    run.fact(post("1", "14:00"))
+    assert [e.change for e in resolution(run.fact(deleted("1", "18:30")))] == ["breached", "voided"]
+    assert [e.change for e in resolution(run.fact(reply("r", "14:01")))] == ["rescinded", "resumed", "paused"]
