@@ -143,3 +143,12 @@ def test_a_later_close_than_was_first_known_is_told_again() -> None:
     run.fact(post("1", "14:03"))
     assert measured(clock(run.fact(action("a", "resolve", "14:40")), "met")) == 37 * MINUTE
     assert measured(clock(run.fact(action("b", "resolve", "14:30")), "met")) == 27 * MINUTE
+
+
+def test_it_pauses_also_when_the_last_message_is_found_to_need_no_answer(run: Run) -> None:
+    """Answered 14:21, another complaint of 14:30 was spam, says an operator at 14:40."""
+    run.fact(post("1", "14:03"))
+    run.fact(reply("r", "14:21"))
+    run.fact(post("2", "14:30"))
+    paused = clock(run.fact(action("a", "no_reply", "14:40", native_id="2")), "paused")
+    assert (paused.paused_at, paused.paused_ms) == (at("14:40"), 9 * MINUTE)
