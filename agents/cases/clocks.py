@@ -141,7 +141,7 @@ def _told_anew(teller: Teller, old: Clock, should: Clock, w: Wanted, late: bool,
     if (should.started_at, should.due_at) != (old.started_at, old.due_at):
         should = _timed(teller, should)
     text = _text(teller, should)
-    goes_on = w.ended_at is None and should.paused_at is None
+    ended, goes_on = _over(old), w.ended_at is None and should.paused_at is None
     clock = should if goes_on else replace(
         should,
         met_at=old.met_at if should.met_at is not None else None,
@@ -154,8 +154,8 @@ def _told_anew(teller: Teller, old: Clock, should: Clock, w: Wanted, late: bool,
         clock = replace(clock, detected_at=None, late_arrival=False)
         yield teller.clock("rescinded", clock, f"rescinded: {text}, {_instead(w)}: not late after all")
         old = clock
-    if clock != old and (goes_on or (_over(old) and w.ended_at is None)):
-        resumed = _over(old) or old.paused_at is not None or clock.due_at == FOREVER
+    if (clock != old and goes_on) or (ended and w.ended_at is None):
+        resumed = ended or old.paused_at is not None or clock.due_at == FOREVER
         change = "resumed" if resumed else _moved(old, clock)
         yield teller.clock(change, clock, f"{change}: {text}, due {_due(clock)}, rule {w.rule}")
         old = clock

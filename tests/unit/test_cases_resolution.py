@@ -161,3 +161,10 @@ def test_a_pause_of_before_a_message_does_not_move_what_that_message_asks_for(ru
     run.tick(at("16:00"))
     started = clock(run.fact(post("2", "16:00")), "started", "resolution")
     assert (started.started_at, started.due_at) == (at("14:03"), at("20:00"))
+
+
+def test_a_clock_that_an_earlier_answer_brings_back_is_resumed_before_it_is_paused(run: Run) -> None:
+    """Deleted at 18:30, overdue and void; then the answer of 14:01 is read: the post was answered, and the case waits."""
+    run.fact(post("1", "14:00"))
+    assert [e.change for e in resolution(run.fact(deleted("1", "18:30")))] == ["breached", "voided"]
+    assert [e.change for e in resolution(run.fact(reply("r", "14:01")))] == ["rescinded", "resumed", "paused"]
