@@ -99,6 +99,15 @@ def test_praise_that_waits_beside_a_later_post_closes_a_day_after_that_one(run: 
     assert told(run.tick(at("1 18:00")))[-1] == "closed no_target"
 
 
+def test_a_courtesy_that_is_due_after_the_case_might_close_keeps_it_open() -> None:
+    """Where cases without a target close after an hour: this one does when its courtesy of 24 h is due."""
+    hasty = policy_with(POLICY, cases=POLICY.cases.model_copy(update={"no_target": 60 * MINUTE}))
+    run = run_of(hasty)
+    run.fact(post("1", "14:03", "praise"))
+    assert "closed no_target" not in told(run.tick(at("1 14:02")))
+    assert "closed no_target" in told(run.tick(at("1 14:03")))
+
+
 def test_a_question_without_a_target_closes_after_a_day_and_one_with_a_target_never() -> None:
     """Where no rule gives a question a target, and where one does."""
     bare = policy_with(POLICY, rules=[])

@@ -355,3 +355,11 @@ def test_none_of_a_days_worth_of_actions_is_told_twice(run: Run) -> None:
     kinds = {type(e) for e in run.events}
     assert {CaseChanged, CaseClosed, ClockChanged, WorkChanged} <= kinds
     run.tick(run.time + HOUR)
+
+
+def test_a_post_of_the_very_moment_of_the_mute_is_muted(run: Run) -> None:
+    """It reopens nothing."""
+    run.fact(post("1", "14:03"))
+    run.fact(action("a", "resolve", "14:05"))
+    run.fact(action("b", "mute", "14:10", until=at("18:00")))
+    assert told(run.fact(post("2", "14:10"))) == ["case post_added"]

@@ -110,3 +110,14 @@ def test_a_state_record_survives_the_changelog(run: Run) -> None:
     assert found.known.base is not None
     assert all((found.known.messages, found.known.answers, found.known.acts, found.known.kept, found.told))
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(found), type=Cases.record_types) == found
+
+
+@pytest.mark.parametrize("kind", ["wait", "transfer", "escalate", "reopen"])
+def test_however_much_is_done_to_an_unanswered_case_its_clock_runs_on(run: Run, kind: str) -> None:
+    """A hundred times; the reply of 14:40 meets it, at the desk that it was transferred to last."""
+    run.fact(post("1", "14:03"))
+    for n in range(100):
+        run.fact(action(f"a{n}", kind, at("14:05") + n, desk=("billing", "care")[n % 2]))
+    assert len(record(run).known.acts) <= ACTS
+    met = clock(run.fact(reply("r", "14:40")), "met", "first_response")
+    assert (met.started_at, met.desk) == (at("14:03"), "care")

@@ -124,3 +124,47 @@ def test_more_replies_than_are_kept_answer_what_came_before_them(run: Run) -> No
     assert told(run.fact(reply("early", "14:15"))) == []
     assert told(run.fact(reply("r0", "14:21"))) == []
     assert len(run.events) == before + 1
+
+
+def test_what_asks_for_nothing_and_came_before_the_case_does_not_join_it(run: Run) -> None:
+    """Chatter and a comment to nobody of 14:00, read after the complaint of 14:03."""
+    run.fact(post("1", "14:03"))
+    assert run.fact(post("0", "14:00", "other")) == []
+    assert run.fact(post("00", "14:00", kind="comment", addressed=False)) == []
+    assert told(run.fact(post("2", "14:04", "other"))) == ["case post_added"]
+
+
+def test_thanks_of_before_a_silence_take_it_back_too(run: Run) -> None:
+    """Closed on day 3 at 14:21; thanked at 14:00 on that day, so it closes three days after that."""
+    run.fact(post("1", "14:03", "question"))
+    run.fact(reply("r", "14:21"))
+    run.tick(at("3 14:30"))
+    assert told(run.fact(post("2", "3 14:00", "praise")))[0] == "reopened"
+    assert [e.time for e in run.tick(at("6 15:00")) if isinstance(e, CaseClosed)] == [at("6 14:00")]
+
+
+def test_a_late_reply_to_what_was_resolved_frees_nobody_who_works_on_what_came_after(run: Run) -> None:
+    """Resolved at 14:30, back at 14:40; the reply of 14:21 is to what was before."""
+    run.fact(post("1", "14:03", "question"))
+    run.fact(action("a", "resolve", "14:30"))
+    run.fact(post("2", "14:40", "question"))
+    assert not [w for w in told(run.fact(reply("r", "14:21"))) if w.startswith("work answered")]
+
+
+def test_a_late_reply_to_what_needed_none_frees_nobody_either(run: Run) -> None:
+    """The complaint of 14:03 was spam, says somebody at 14:30; that of 14:35 is being worked on."""
+    run.fact(post("1", "14:03"))
+    run.fact(post("2", "14:35"))
+    run.fact(action("a", "no_reply", "14:30", native_id="1"))
+    events = run.fact(reply("r", "14:21"))
+    assert "clock met" in told(events)
+    assert not [w for w in told(events) if w.startswith("work answered")]
+
+
+def test_a_case_that_is_told_days_after_it_was_closed_is_remembered_as_long(run: Run) -> None:
+    """A post of four days ago, resolved then: read again an hour later it opens no second case."""
+    run.tick(at("4 14:00"))
+    run.fact(action("a", "resolve", "14:10"))
+    assert told(run.fact(post("1", "14:03")))[-1] == "closed resolved"
+    run.tick(at("4 16:00"))
+    assert run.fact(post("1", "14:03")) == []

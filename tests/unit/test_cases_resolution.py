@@ -145,6 +145,24 @@ def test_a_later_close_than_was_first_known_is_told_again() -> None:
     assert measured(clock(run.fact(action("b", "resolve", "14:30")), "met")) == 27 * MINUTE
 
 
+def test_it_pauses_also_when_the_last_message_is_found_to_need_no_answer(run: Run) -> None:
+    """Answered 14:21, another complaint of 14:30 was spam, says an operator at 14:40."""
+    run.fact(post("1", "14:03"))
+    run.fact(reply("r", "14:21"))
+    run.fact(post("2", "14:30"))
+    paused = clock(run.fact(action("a", "no_reply", "14:40", native_id="2")), "paused")
+    assert (paused.paused_at, paused.paused_ms) == (at("14:40"), 9 * MINUTE)
+
+
+def test_a_pause_of_before_a_message_does_not_move_what_that_message_asks_for(run: Run) -> None:
+    """A question of 14:03 waits from 14:21; the complaint of 16:00 is to be resolved by 20:00."""
+    run.fact(post("1", "14:03", "question"))
+    run.fact(reply("r", "14:21"))
+    run.tick(at("16:00"))
+    started = clock(run.fact(post("2", "16:00")), "started", "resolution")
+    assert (started.started_at, started.due_at) == (at("14:03"), at("20:00"))
+
+
 def test_a_clock_that_an_earlier_answer_brings_back_is_resumed_before_it_is_paused(run: Run) -> None:
     """Deleted at 18:30, overdue and void; then the answer of 14:01 is read: the post was answered, and the case waits."""
     run.fact(post("1", "14:00"))
