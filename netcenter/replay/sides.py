@@ -19,7 +19,6 @@ from netcenter.replay.picture import picture
 from netcenter.replay.results import Results
 from schemas.records import Record
 
-
 #: Columns where nobody says how wide the terminal is.
 _WIDE = 120
 
