@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -105,9 +106,9 @@ class Core:
         self.partitions, self.policies = partitions, policies
         self.encodes = encodes
         self.routes = pipeline.routes(role)
-        self._rooms = {t.name: t.limit - _OVERHEAD for name in role.writes for t in [pipeline.topic(name)]}
-        """Bytes that key and value may have, by topic."""
-        self._ample = min(self._rooms.values(), default=0) // _SURELY
+        self._ways = {record: list(_ways(found)) for record, found in self.routes.items()}
+        rooms = [way[-1] for ways in self._ways.values() for way in ways]
+        self._ample = min(rooms, default=0) // _SURELY
         self.tick_topics = pipeline.hands_on(role, Tick)
         self.policy_topics = pipeline.hands_on(role, PolicyChanged)
         self.clock = PartitionClock(pipeline.writers(role.inbox, number, partitions))
@@ -179,18 +180,17 @@ class Core:
     def route(self, record: Record, fact: Fact, results: list[Result]) -> None:
         """Append a record to the results for every topic that lists its type. Raises TooLarge when it cannot be cut to fit."""
         if not self.encodes and len(_measure(record)) <= self._ample:  # a tenth of what Avro costs
-            for topic, key in self.routes[type(record)]:
-                results.append(Output(topic.name, key(record), None, record, fact))
+            for _, name, key, _, _ in self._ways[type(record)]:
+                results.append(Output(name, key(record), None, record, fact))
             return
-        value, wire = b"", None
-        for topic, key in self.routes[type(record)]:
+        value = b""
+        for topic, name, key, encode, room in self._ways[type(record)]:
             by = key(record)
-            if topic.wire is not wire:
-                value, wire = topic.wire.encode(record), topic.wire
-            room = self._rooms[topic.name] - len(by)
-            if len(value) > room:
-                record, value = self._cut(record, topic, room)
-            results.append(Output(topic.name, by, value, record, fact))
+            if encode is not None:
+                value = encode(record)
+            if len(value) + len(by) > room:
+                record, value = self._cut(record, topic, room - len(by))
+            results.append(Output(name, by, value, record, fact))
 
     def _cut(self, record: Record, topic: Topic, room: int) -> tuple[Record, bytes]:
         if not isinstance(record, Decided):
@@ -208,6 +208,18 @@ _OVERHEAD = 4096
 #: MessagePack writes the names of fields too: Avro's form of a record never takes twice as much, nor its key more.
 _SURELY = 3
 _measure = msgspec.msgpack.Encoder().encode
+
+
+_Way = tuple[Topic, str, Callable[[Any], bytes], Callable[[Record], bytes] | None, int]
+
+
+def _ways(found: list[tuple[Topic, Callable[[Any], bytes]]]) -> Iterator[_Way]:
+    """Topic, its name, key, encoder (None: as for the topic before) and the bytes that key and value may have."""
+    before = None
+    for topic, key in found:
+        encode = None if topic.wire is before else topic.wire.encode
+        before = topic.wire
+        yield topic, topic.name, key, encode, topic.limit - _OVERHEAD
 
 
 def _writer(name: str) -> tuple[str, int]:

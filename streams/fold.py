@@ -8,6 +8,7 @@ from typing import Any
 from agents.decider import At, Decider, Due, State
 from agents.policy import Policy
 from schemas import codec, ids
+from schemas.keys import KEYLESS
 from schemas.records import ClassifiedMention, Decided, PolicyChanged, Record, Tick, WriterExcused
 from streams.clock import WrongTick
 from streams.core import Core, Fact, Result, SetAside, where, why
@@ -69,20 +70,27 @@ class FoldCore(Core):
     def take(self, facts: list[Fact]) -> list[Result]:
         """Everything that follows from facts, in order."""
         results: list[Result] = []
+        run: list[Fact] = []
         for fact in facts:
-            record = fact.record
-            if type(record) is Tick:
-                results += self._tick(record, fact)
-            elif type(record) is PolicyChanged:
-                if self.in_force(record):
-                    results += self.handed_on(record, fact)
-            elif type(record) is WriterExcused:
-                self.clock.excuse(record)
-                results += self._fire(fact)
+            if type(fact.record) in KEYLESS:
+                self._steps(run, self.clock.time, results)
+                run = []
+                results += self._control(fact.record, fact)
+                self.applied = fact.offset
             else:
-                self._step(record, _id(record), self.clock.time, fact, results)
-            self.applied = fact.offset
+                run.append(fact)
+        self._steps(run, self.clock.time, results)
         return results
+
+    def _control(self, record: Record, fact: Fact) -> list[Result]:
+        if isinstance(record, Tick):
+            return self._tick(record, fact)
+        if isinstance(record, PolicyChanged):
+            return self.handed_on(record, fact) if self.in_force(record) else []
+        if not isinstance(record, WriterExcused):
+            raise TypeError(f"{type(record).__name__} is no control record")
+        self.clock.excuse(record)
+        return self._fire(fact)
 
     def _tick(self, tick: Tick, fact: Fact) -> list[Result]:
         try:
@@ -101,38 +109,47 @@ class FoldCore(Core):
             if times > _MOST_FIRINGS:
                 results.append(SetAside(fact, "decide", "EndlessTimer", f"timer {key} asks for {at} again and again"))
                 continue
-            due = Due(key, at)
-            self._step(due, due.id, at, fact, results)
+            self._steps([fact], at, results, Due(key, at))
         return results
 
-    def _step(self, record: Record | Due, cause: str, time: int, fact: Fact, results: list[Result]) -> None:
-        """Append what follows from a fact or a timer at this time (ms)."""
-        if self.policy is None:
-            raise Stop(
-                f"{self.role.inbox}/{self.number} has a {type(record).__name__} at offset {fact.offset} before any "
-                "policy: run `netcenter topics apply`"
-            )
-        # By position, which costs half: time, seen, policy, cause.
-        at = At(time, max(time, self.clock.time), self.policy, cause or ids.timer("fact", fact.offset))
-        state, evolve = self.state, self.decider.evolve
-        undo: list[tuple[str, Any]] = []
-        before = len(results)
-        try:
-            for event in self.decider.decide(state, record, at):
-                for key, changed in evolve(state, event).items():
-                    undo.append((key, state.get(key)))
-                    self._put(key, changed)
-                if event is not record and (type(event) in self.routes or isinstance(event, Decided)):
-                    self.route(event, fact, results)
-        except Exception as error:  # noqa: BLE001 - whatever a decision raises: the step is undone and the fact set aside
-            for key, old in reversed(undo):
-                self._put(key, old)
-            if isinstance(record, Due) and self._timers.get(record.key) == record.at:
-                self._timers.set(record.key, None)  # it has fired: put back, it would fire and fail again and again
-            results[before:] = [SetAside(fact, "decide", type(error).__name__, _told(record, error))]
+    def _steps(self, facts: list[Fact], time: int, results: list[Result], due: Due | None = None) -> None:
+        """Append what follows from each of these facts, or from a timer that one of them fires, at this time (ms)."""
+        if not facts:
             return
-        for key, _ in undo:
-            self.touched[key] = None
+        policy, seen = self.policy, max(time, self.clock.time)
+        if policy is None:
+            raise Stop(
+                f"{self.role.inbox}/{self.number} has a {type(facts[0].record).__name__} at offset {facts[0].offset} "
+                "before any policy: run `netcenter topics apply`"
+            )
+        # What is looked up once here would be half of a simple step's cost.
+        state, touched, routes, route, put = self.state, self.touched, self.routes, self.route, self._put
+        decide, evolve, get = self.decider.decide, self.decider.evolve, state.get
+        for fact in facts:
+            record = due or fact.record
+            cause = record.mention.id if type(record) is ClassifiedMention else getattr(record, "id", "")
+            # By position, which costs half: time, seen, policy, cause.
+            at = At(time, seen, policy, cause or ids.timer("fact", fact.offset))
+            undo: list[tuple[str, Any]] = []
+            before = len(results)
+            try:
+                for event in decide(state, record, at):
+                    for key, changed in evolve(state, event).items():
+                        undo.append((key, get(key)))
+                        put(key, changed)
+                    if event is not record and (type(event) in routes or isinstance(event, Decided)):
+                        route(event, fact, results)
+            except Exception as error:  # noqa: BLE001 - whatever a decision raises: the step is undone and the fact set aside
+                for key, old in reversed(undo):
+                    put(key, old)
+                if due is not None and self._timers.get(due.key) == due.at:
+                    self._timers.set(due.key, None)  # it has fired: put back, it would fire and fail again and again
+                results[before:] = [SetAside(fact, "decide", type(error).__name__, _told(record, error))]
+                continue
+            for key, _ in undo:
+                touched[key] = None
+        if due is None:
+            self.applied = facts[-1].offset
 
     def _put(self, key: str, record: Any) -> None:
         self.state.put(key, record)
@@ -144,7 +161,3 @@ class FoldCore(Core):
 def _told(record: Record | Due, error: Exception) -> str:
     what = f"timer {record.key} due {record.at}" if isinstance(record, Due) else type(record).__name__
     return f"{what}: {where(error)}"
-
-
-def _id(fact: Record) -> str:
-    return fact.mention.id if type(fact) is ClassifiedMention else getattr(fact, "id", "")

@@ -26,12 +26,13 @@ class Intake:
     def __init__(self, inbox: Topic, number: int, partitions: int) -> None:
         self.inbox, self.number, self.partitions = inbox, number, partitions
         self._records = frozenset(inbox.records)
+        self.here: set[bytes] = set()
+        """Keys of the records read last, known to belong on this partition."""
 
     def facts(self, records: Iterable[Any]) -> tuple[list[Fact], list[SetAside]]:
         """Facts in order, and what is none. Of a record are read offset, timestamp, key, value and headers."""
         facts: list[Fact] = []
         aside: list[SetAside] = []
-        keyed: list[Fact] = []
         keys: list[bytes] = []
         decode, allowed, key_of = self.inbox.wire.decode, self._records, self.inbox.key
         for r in records:
@@ -59,11 +60,13 @@ class Intake:
                     aside.append(SetAside(fact, "key", "LongKey", why))
                 else:
                     facts.append(fact)
-                    keyed.append(fact)
                     keys.append(key)
         homes = partitions_of(keys, self.partitions)
+        self.here = set(keys)
         if homes.count(self.number) == len(homes):
             return facts, aside
+        self.here = {key for key, home in zip(keys, homes, strict=True) if home == self.number}
+        keyed = [fact for fact in facts if type(fact.record) not in KEYLESS]
         stray = {fact.offset: home for fact, home in zip(keyed, homes, strict=True) if home != self.number}
         for fact in facts:
             if fact.offset in stray:

@@ -371,18 +371,20 @@ class Partition:
             metrics.OUTPUTS.labels(role, name).inc(count)
 
     def _places(self, outputs: list[Output]) -> list[int]:
-        """The partition of each: its own, or that of its key."""
-        counts = [self._ways[output.topic][1] if output.partition is None else 0 for output in outputs]
-        homes = {
-            count: iter(
-                partitions_of([o.key or b"" for o, its in zip(outputs, counts, strict=True) if its == count], count)
-            )
-            for count in set(counts) - {0}
-        }
-        return [
-            next(homes[count]) if output.partition is None else output.partition
-            for output, count in zip(outputs, counts, strict=True)
+        """The partition of each: its own, or that of its key, which most often is the key of a fact just decoded."""
+        here, number, own, ways = self._intake.here, self.number, self._intake.partitions, self._ways
+        places = [
+            number if o.partition is None and o.key in here and ways[o.topic][1] == own else o.partition
+            for o in outputs
         ]
+        strays: dict[int, list[int]] = {}
+        for n, place in enumerate(places):
+            if place is None:
+                strays.setdefault(ways[outputs[n].topic][1], []).append(n)
+        for count, those in strays.items():
+            for n, home in zip(those, partitions_of([outputs[n].key or b"" for n in those], count), strict=True):
+                places[n] = home
+        return places  # type: ignore[return-value]
 
     def _set_aside(self, aside: SetAside, r: Any) -> None:
         metrics.DEAD_LETTERS.labels(self.core.role.name, aside.stage).inc()

@@ -257,7 +257,10 @@ def folded(settings: Settings, log: Log, name: str) -> str:
     sink.open()
     try:
         for topic in PIPELINE.role("postgres").reads:
-            items = [Item(topic, r.partition, r.offset, r.key, r.record, r.headers, r.stamp) for r in log[topic]]
+            items = [
+                Item(topic, r.partition, r.offset, r.key, r.record, list(r.headers.items()), r.stamp)
+                for r in log[topic]
+            ]
             for start in range(0, len(items), 5_000):
                 refused = sink.write(items[start : start + 5_000])
                 assert not refused, refused[:3]
@@ -272,7 +275,8 @@ def tables(uri: str) -> dict[str, dict[str, Any]]:
     try:
         with connection.cursor() as cursor:
             found = {}
-            keys = {t.name: t.key for t in TABLES} | {"sink_offsets": ("topic", "partition")}
+            kept = {"sink_offsets": ("topic", "partition"), "forgotten": ("customer",)}
+            keys = {t.name: t.key for t in TABLES} | kept
             for name, key in keys.items():
                 cursor.execute(f"select * from {name}")
                 names = [c.name for c in cursor.description or ()]
