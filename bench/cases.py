@@ -21,12 +21,12 @@ from kafka import KafkaConsumer, TopicPartition
 from agents.cases import Cases
 from agents.decider import At
 from agents.policy import Policy, digest, parse
-from bench import broker, past, usage
+from bench import broker, past, usage, window
 from bench.run import Run
 from bench.state import peak, resident
-from bench.window import Watch
 from netcenter import topics
 from netcenter.pipeline import PIPELINE
+from netcenter.progress import Watch
 from netcenter.settings import Settings, load
 from schemas import codec, ids
 from schemas.keys import customer
@@ -254,7 +254,9 @@ def _over_kafka(run: Run, count: int) -> dict[str, Any]:
     with _inbox(run, policy, fill, {}) as (settings, worker, log):
         ends = broker.Ends(run.kafka)
         try:
-            watch = Watch(worker, log, run.broker, lambda: ends.of(f"{settings.prefix}cases", settings.partitions))
+            watch = window.Watch(
+                worker, log, run.broker, lambda: ends.of(f"{settings.prefix}cases", settings.partitions)
+            )
             seen = watch.window(written)
         finally:
             ends.close()
@@ -298,11 +300,11 @@ def _breaches(run: Run, count: int) -> dict[str, Any]:
             bootstrap_servers=run.kafka, isolation_level="read_committed", enable_auto_commit=False
         )
         try:
-            _await(consumer, cases, 2 * count, worker, log)
+            _await(run, settings, _NOON, worker, log)
             # The first due is an hour after the first post; a minute before it all is as it is in the middle of a day.
             base = _NOON + _SPREAD_MS + 60_000
             _tick(run, settings, base)
-            _await(consumer, cases, 2 * count + 1, worker, log)
+            _await(run, settings, base, worker, log)
             lags = _lags(run, settings, consumer, cases, base)
             held = usage.resident(worker.pid)
         finally:
@@ -318,18 +320,17 @@ def _breaches(run: Run, count: int) -> dict[str, Any]:
     }
 
 
-def _await(consumer: Any, tps: list[TopicPartition], least: int, worker: Any, log: Path) -> None:
-    """Until so many records stand there and no more come for a second."""
-    deadline, before, still = time.monotonic() + _LOADED_S, -1, time.monotonic()
-    while True:
-        found = sum(consumer.end_offsets(tps).values())
-        if found != before:
-            before, still = found, time.monotonic()
-        if found >= least and time.monotonic() - still > 2:
-            return
-        if worker.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError(f"{found} of {least} events: {log.read_text(errors='replace')[-1000:]}")
-        time.sleep(0.2)
+def _await(run: Run, settings: Settings, time_ms: int, worker: Any, log: Path) -> None:
+    """Until the worker has read everything and stands at this event time."""
+    deadline, client = time.monotonic() + _LOADED_S, topics.admin(run.kafka)
+    try:
+        watch, role = Watch(settings, run.kafka, client), PIPELINE.role("cases")
+        while not (watch.slowest([role])[0] >= time_ms and watch.drained(role)):
+            if worker.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"not at {time_ms}: {log.read_text(errors='replace')[-1000:]}")
+            time.sleep(0.5)
+    finally:
+        client.close()
 
 
 def _tick(run: Run, settings: Settings, at: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from agents.decider import At, Decider, Due, State
+from agents.decider import At, Decider, Due, State, Unusable
 from agents.policy import Policy
 from schemas import codec, ids
 from schemas.keys import KEYLESS
@@ -159,4 +159,4 @@ class FoldCore(Core):
 
 def _told(record: Record | Due, error: Exception) -> str:
     what = f"timer {record.key} due {record.at}" if isinstance(record, Due) else type(record).__name__
-    return f"{what}: {where(error)}"
+    return f"{what}: {why(error) if isinstance(error, Unusable) else where(error)}"

@@ -358,14 +358,21 @@ class Partition:
     def _write(self, outputs: list[Output]) -> None:
         add, role, ways = self._outbox().add, self.core.role.name, self._ways
         place = b"%s/%d/" % (self.inbox.name.encode(), self.number)
+        before: Record | None = None
+        told: headers.Headers = []
         for output, partition in zip(outputs, self._places(outputs), strict=True):
             topic, _, carries = ways[output.topic]
             record = output.record
             head: headers.Headers = []
             if carries and type(record) not in KEYLESS:
-                fact = output.fact
-                source = b"%s%d" % (place, fact.offset if fact else self.core.applied)
-                head = headers.of(record, role, _time_of(record), source, fact.trace if fact else None)
+                if record is not before:  # else another topic's copy: the same headers
+                    fact = output.fact
+                    source = b"%s%d" % (place, fact.offset if fact else self.core.applied)
+                    told, before = (
+                        headers.of(record, role, _time_of(record), source, fact.trace if fact else None),
+                        record,
+                    )
+                head = told
             add(topic, partition, output.key, output.value, head)
         for name, count in Counter([output.topic for output in outputs]).items():
             metrics.OUTPUTS.labels(role, name).inc(count)

@@ -65,6 +65,8 @@ class Brand(Part):
     """The brand's own author ids by channel: they open no case and count in no volume."""
     names: list[str] = []
     """Handles and names, beside `name`, by which a comment addresses the brand."""
+    pages: list[Name] = []
+    """Channels where comments stand on the brand's own page: every comment there addresses it, whatever its words."""
     comments: Literal["addressed", "all"] = "addressed"
     """Which comments open a case: those whose words address the brand, or all."""
     automatic_apps: list[str] = []

@@ -23,7 +23,7 @@ from schemas import codec
 from schemas.files import Line
 from schemas.headers import SOURCE, rfc3339
 from schemas.keys import KEYLESS, customer
-from schemas.records import ClassifiedMention, Decided, Mention, Record, Volume
+from schemas.records import Action, ClassifiedMention, Decided, Mention, Record, Volume
 from sinks.port import Item
 from sinks.postgres import PostgresSink
 from sinks.postgres.tables import TABLES
@@ -267,6 +267,17 @@ def folded(settings: Settings, log: Log, name: str) -> str:
     finally:
         sink.close()
     return uri
+
+
+def remembered(classified: Iterable[Record | None]) -> list[str]:
+    """Ids of the posts whose customers were not forgotten after them, in the order of the partitions."""
+    kept: dict[bytes, list[str]] = defaultdict(list)
+    for record in classified:
+        if isinstance(record, ClassifiedMention):
+            kept[customer(record)].append(record.mention.id)
+        elif isinstance(record, Action) and record.action == "forget":
+            kept.pop(customer(record), None)
+    return [id for ids in kept.values() for id in ids]
 
 
 def tables(uri: str) -> dict[str, dict[str, Any]]:

@@ -18,7 +18,7 @@ from kafka import TopicPartition
 
 from netcenter import topics
 from netcenter.embedded import Addresses
-from netcenter.scenario import story
+from netcenter.scenario import story, teller
 from sinks.postgres.projection import REBUILT
 from tests.chaos import judge
 from tests.chaos.harness import HOUR, SEED, Plant, Playing
@@ -26,8 +26,8 @@ from tests.waiting import until
 
 _ROLES = ("classify", "cases", "postgres")
 _POLICY = (Path(story.__file__).parent / "story.toml").read_text()
-_LINES = [line for line in story.story(SEED, 0.05) if line.at < story.START + 10 * HOUR]
-_LATER, _LAST = story.START + 6 * HOUR, story.START + 9 * HOUR
+_LINES = [line for line in story.story(SEED, 0.05) if line.at < teller.START + 10 * HOUR]
+_LATER, _LAST = teller.START + 6 * HOUR, teller.START + 9 * HOUR
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from uuid import uuid4
 import pytest
 
 from netcenter.embedded import Addresses
-from netcenter.scenario import story
+from netcenter.scenario import story, teller
 from schemas.headers import rfc3339
 from schemas.jsonform import event
 from schemas.keys import customer
@@ -22,7 +22,7 @@ from schemas.records import Decided
 from tests.chaos import judge
 from tests.chaos.harness import HOUR, SEED, Plant, Playing
 
-START = story.START
+START = teller.START
 _ROLES = ("classify", "cases")
 _POLICY = (Path(story.__file__).parent / "story.toml").read_text()
 
