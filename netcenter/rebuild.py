@@ -16,7 +16,7 @@ from kafka.errors import KafkaError, OffsetOutOfRangeError
 from netcenter import topics
 from netcenter.errors import CommandError, Unreachable
 from netcenter.pipeline import PIPELINE
-from netcenter.reading import Span, spans
+from netcenter.reading import Span, as_they_come, spans
 from netcenter.settings import Settings
 from schemas import codec
 from schemas.records import Action
@@ -24,21 +24,20 @@ from sinks import port
 from sinks.port import Item
 from sinks.postgres.forgetting import Forget, forget
 from sinks.postgres.older import Places
-from sinks.postgres.projection import REPLACED, Busy, Projection
+from sinks.postgres.projection import Busy, Projection
 from streams.items import decoded
 
 #: Records of a write: what the sink's own worker gives it under a backlog.
 _BATCH = 5_000
-#: Records that may be left to read when the live sink is made to wait.
-_SHORT = 2_000
-_POLL_MS = 50
+#: Seconds that the last round of reading may have taken when the live sink is made to wait for one more.
+_SHORT_S = 1.0
 #: Tries to get hold of tables that others read, a second apart.
 _TRIES = 120
-#: Rounds of reading after which a log that grows as fast as it is read is given up.
+#: Rounds of reading, each of what was appended during the one before, after which the log is seen to grow too fast.
 _ROUNDS = 50
 
 Say = Callable[[str], None]
-Progress = Callable[[int, int], None]
+Progress = Callable[[str, int, int], None]
 
 
 @dataclass
@@ -71,8 +70,8 @@ def rebuild(
     """Build the projection anew and swap it in.
 
     keep: leave the old tables in schema `netcenter_replaced`. agreed: asked with the bytes that the live tables take,
-    before anything is made; None is returned where it says no. say: a line now and then. progress: records read, of how
-    many. Raises CommandError: the live tables are then as they were.
+    before anything is made; None is returned where it says no. say: a line now and then. progress: what is looked for,
+    records read, of how many. Raises CommandError: the live tables are then as they were, or wholly replaced.
     """
     try:
         with Projection(uri) as projection, closing(_Log(settings, kafka)) as log:
@@ -91,12 +90,17 @@ class _Log:
     """Every partition that the sink reads, committed records only, from the beginning on."""
 
     def __init__(self, settings: Settings, kafka: str) -> None:
-        self._cut = len(settings.prefix)
         self._client = topics.admin(kafka)
         self._names = {settings.prefix + name: name for name in PIPELINE.role("postgres").reads}
         self._settings = settings
-        self._kafka = kafka
-        self._consumer: KafkaConsumer | None = None
+        self._consumer = KafkaConsumer(
+            bootstrap_servers=kafka.split(","),
+            enable_auto_commit=False,
+            isolation_level="read_committed",
+            # What retention deletes meanwhile must not be passed over.
+            auto_offset_reset="none",
+            max_partition_fetch_bytes=4 << 20,
+        )
 
     def spans(self) -> dict[TopicPartition, Span]:
         """Where each partition begins and ends now. Raises CommandError where a topic is missing."""
@@ -114,38 +118,12 @@ class _Log:
 
     def read(self, stretches: dict[TopicPartition, Span]) -> Iterator[dict[TopicPartition, list[Any]]]:
         """The records of stretches as they come, each partition's in order."""
-        left = {tp: span for tp, span in stretches.items() if span[0] < span[1]}
-        if not left:
-            return
-        consumer = self._reader()
-        consumer.assign(list(left))
-        for tp, (start, _) in left.items():
-            consumer.seek(tp, start)
-        while left:
-            yield {
-                tp: [r for r in found if r.offset < left[tp][1]]
-                for tp, found in consumer.poll(_POLL_MS, max_records=_BATCH).items()
-            }
-            # The markers of transactions take offsets and are no records: the position passes them.
-            left = {tp: span for tp, span in left.items() if consumer.position(tp) < span[1]}
-
-    def _reader(self) -> KafkaConsumer:
-        if self._consumer is None:
-            self._consumer = KafkaConsumer(
-                bootstrap_servers=self._kafka.split(","),
-                enable_auto_commit=False,
-                isolation_level="read_committed",
-                # What retention deletes meanwhile must not be passed over.
-                auto_offset_reset="none",
-                max_partition_fetch_bytes=4 << 20,
-            )
-        return self._consumer
+        return as_they_come(self._consumer, stretches, _BATCH)
 
     def close(self) -> None:
         """Let go of Kafka."""
         self._client.close()
-        if self._consumer is not None:
-            self._consumer.close()
+        self._consumer.close()
 
 
 class _Rebuild:
@@ -159,10 +137,10 @@ class _Rebuild:
 
     def run(self, *, keep: bool, agreed: Callable[[int], bool]) -> Rebuilt | None:
         started = time.monotonic()
-        found = self._log.spans()
-        self._check(found)
+        self._check(self._log.spans())
         if not agreed(self._projection.size()):
             return None
+        found = self._log.spans()  # again: whoever was asked may have slept over it
         dropped = self._projection.prepare()
         if dropped:
             self._say(f"dropped what an earlier rebuild had left: schema {', '.join(dropped)}")
@@ -207,23 +185,24 @@ class _Rebuild:
     def _forgets(self, found: dict[TopicPartition, Span]) -> list[Forget]:
         """Every forget that stands in the log."""
         own = {tp: span for tp, span in found.items() if Action in PIPELINE.topic(self._log.place(tp)[0]).records}
-        forgets = []
+        total, seen, forgets = sum(end - start for start, end in own.values()), 0, []
         for batch in self._log.read(own):
             for tp, records in batch.items():
+                seen += len(records)
                 actions = [r for r in records if codec.kind(r.value) is Action]
                 for item in decoded(PIPELINE, *self._log.place(tp), actions).items:
                     one = forget(item)
                     if one is not None:
                         forgets.append(one)
+            self._progress("forgets", seen, total)
         return forgets
 
     def _catch_up(self) -> None:
-        """Read until little is left, however much is appended meanwhile."""
+        """Read until what is appended meanwhile is read in a moment."""
         for _ in range(_ROUNDS):
-            ends = {tp: end for tp, (_, end) in self._log.spans().items()}
-            left = sum(end - self._next[tp] for tp, end in ends.items())
-            self._read_to(ends)
-            if left <= _SHORT:
+            began = time.monotonic()
+            self._read_to({tp: end for tp, (_, end) in self._log.spans().items()})
+            if time.monotonic() - began <= _SHORT_S:
                 return
         raise CommandError("the log grows as fast as it is read: rebuild when less is written")
 
@@ -244,12 +223,12 @@ class _Rebuild:
                     write.result()
                     write = writer.submit(self._projection.sink.write, waiting)
                     waiting = []
-                    self._progress(self._done.records, total)
+                    self._progress("records", self._done.records, total)
             write.result()
-            # What the sink refuses the live one refused too: it stands in dead_letters, and its letter in the log.
+            # What the sink refuses stands in dead_letters by the same write.
             self._projection.sink.write(waiting)
         self._next |= {tp: end for tp, (_, end) in stretches.items()}
-        self._progress(self._done.records, total)
+        self._progress("records", self._done.records, total)
 
     def _swap(self) -> None:
         for tries in range(_TRIES):
@@ -268,6 +247,3 @@ class _Rebuild:
     def _bring(self, live: Places) -> None:
         """Read on to where the live sink stands still."""
         self._read_to({tp: live.get(self._log.place(tp), 0) for tp in self._next})
-
-
-__all__ = ["REPLACED", "Rebuilt", "rebuild"]

@@ -39,23 +39,24 @@ def rebuild(
     if not yes and not sys.stdin.isatty():
         raise UsageError("nobody can be asked here: say --yes")
 
-    def agreed(size: int) -> bool:
-        asked = f"PostgreSQL's tables take {_bytes(size)}; the new ones take about as much beside them. Rebuild?"
-        return yes or typer.confirm(asked, err=True)
-
-    with Progress(
+    bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.completed:,} of {task.total:,}"),
         TimeElapsedColumn(),
         console=console,
         disable=not console.is_terminal,
-    ) as bar:
-        task = bar.add_task("records", total=0, start=yes, visible=yes)
+    )
+    task = bar.add_task("forgets", total=0)
 
-        def progress(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total, visible=True)
+    def agreed(size: int) -> bool:
+        asked = f"PostgreSQL's tables take {_bytes(size)}; the new ones take about as much beside them. Rebuild?"
+        if not yes and not typer.confirm(asked, err=True):
+            return False
+        bar.start()  # not before: a bar that is drawn again wipes the question away
+        return True
 
+    try:
         done = build(
             settings,
             kafka,
@@ -63,8 +64,10 @@ def rebuild(
             keep=keep,
             agreed=agreed,
             say=lambda line: console.print(line, highlight=False),
-            progress=progress,
+            progress=lambda what, read, total: bar.update(task, description=what, completed=read, total=total),
         )
+    finally:
+        bar.stop()
     if done is None:
         print("nothing was done")
         return

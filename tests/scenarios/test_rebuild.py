@@ -14,14 +14,17 @@ from uuid import uuid4
 
 import psycopg2
 import pytest
-from kafka import TopicPartition
+from kafka import KafkaProducer, TopicPartition
+from kafka.admin import NewTopic
+from psycopg2.extensions import make_dsn
 
 from netcenter import topics
 from netcenter.embedded import Addresses
+from netcenter.reading import as_they_come, open_consumer
 from netcenter.scenario import story, teller
 from sinks.postgres.projection import REBUILT
 from tests.chaos import judge
-from tests.chaos.harness import HOUR, SEED, Plant, Playing
+from tests.chaos.harness import HOUR, SEED, Plant, Playing, create_database
 from tests.waiting import until
 
 _ROLES = ("classify", "cases", "postgres")
@@ -156,6 +159,41 @@ def test_what_the_log_no_longer_has_is_kept(plant: Plant) -> None:
     assert copied["mentions"] > 0 and copied["case_events"] > 0
     _play(plant, _LAST, _LAST + HOUR)  # and the worker goes on from where it was
     assert not plant.deaths
+
+
+def test_what_stands_neither_in_the_log_nor_in_postgresql_is_not_passed_over(plant: Plant) -> None:
+    """The log was trimmed by the test before; a database that has read nothing lacks what was there."""
+    empty = f"{plant.database}_empty"
+    create_database(plant.addresses.postgres, empty)
+    done = _command(plant, "rebuild", "--yes", NETCENTER_POSTGRES=make_dsn(plant.settings.postgres or "", dbname=empty))
+    assert done.returncode == 1
+    assert "begins at offset 40 and PostgreSQL has read nothing of it" in done.stderr
+
+
+def test_a_partition_that_is_read_to_its_end_may_grow_while_others_are_read(kafka: str, prefix: str) -> None:
+    """What is appended to it belongs to the next round."""
+    short, long = TopicPartition(f"{prefix}grows", 0), TopicPartition(f"{prefix}grows", 1)
+    with closing(topics.admin(kafka)) as client:
+        client.create_topics([NewTopic(short.topic, 2, 1)])
+    producer = KafkaProducer(bootstrap_servers=kafka)
+
+    def append(tp: TopicPartition, value: bytes) -> None:
+        producer.send(tp.topic, value, partition=tp.partition).get(30)
+
+    append(short, b"s0")
+    append(long, b"l0")
+    found: dict[TopicPartition, list[bytes]] = {short: [], long: []}
+    with closing(open_consumer(kafka)) as consumer, closing(producer):
+        polls_since = 0
+        for batch in as_they_come(consumer, {short: (0, 1), long: (0, 2)}, 100):
+            for tp, records in batch.items():
+                found[tp] += [record.value for record in records]
+            if short in batch:
+                append(short, b"s1")
+            polls_since += bool(found[short])
+            if polls_since == 10:  # by now a consumer that still asks for the short one has been given more
+                append(long, b"l1")
+    assert found == {short: [b"s0"], long: [b"l0", b"l1"]}
 
 
 def test_topics_that_are_not_there_are_refused(plant: Plant) -> None:
