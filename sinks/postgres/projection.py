@@ -17,7 +17,7 @@ from sinks.port import SinkError
 from sinks.postgres import faults, forgetting
 from sinks.postgres.forgetting import Forget
 from sinks.postgres.older import Older, Places
-from sinks.postgres.sink import PostgresSink
+from sinks.postgres.sink import CONNECTION, PostgresSink
 from sinks.postgres.tables import KEPT, TABLES
 
 REBUILT, REPLACED = "netcenter_rebuild", "netcenter_replaced"
@@ -32,7 +32,7 @@ select tablename from pg_tables
 where schemaname = %s and tablename = any(%s) and not pg_has_role(tableowner, 'usage') order by 1 limit 1
 """
 _VIEWS = "select viewname from pg_views where schemaname = %s order by 1"
-#: Views and foreign keys of others that would go on looking at the tables that are replaced.
+#: What others made on the tables that are replaced, and the new ones lack; to be asked when both are there.
 _DEPENDENT = """
 select distinct 'view ' || v.oid::regclass from pg_depend d
 join pg_rewrite r on d.classid = 'pg_rewrite'::regclass and r.oid = d.objid
@@ -43,8 +43,23 @@ where t.relnamespace = %(live)s::regnamespace and t.relname = any(%(ours)s)
 union select 'constraint ' || c.conname || ' of ' || c.conrelid::regclass from pg_constraint c
 join pg_class t on t.oid = c.confrelid
 where c.contype = 'f' and t.relnamespace = %(live)s::regnamespace and t.relname = any(%(ours)s)
+union select 'index ' || l.indexname from pg_indexes l
+where l.schemaname = %(name)s and l.tablename = any(%(ours)s)
+    and not exists (select from pg_indexes n where n.schemaname = %(new)s and n.indexname = l.indexname)
+union select 'trigger ' || g.tgname || ' of ' || t.oid::regclass from pg_trigger g
+join pg_class t on t.oid = g.tgrelid
+where not g.tgisinternal and t.relnamespace = %(live)s::regnamespace and t.relname = any(%(ours)s)
+union select 'policy ' || p.polname || ' of ' || t.oid::regclass from pg_policy p
+join pg_class t on t.oid = p.polrelid
+where t.relnamespace = %(live)s::regnamespace and t.relname = any(%(ours)s)
+union select 'publication ' || p.pubname || ' of ' || t.oid::regclass from pg_publication_rel r
+join pg_publication p on p.oid = r.prpubid
+join pg_class t on t.oid = r.prrelid
+where t.relnamespace = %(live)s::regnamespace and t.relname = any(%(ours)s)
 order by 1
 """
+#: Migrations that the live tables have had since: a newer release's worker has started.
+_NEWER = "select migration_id from {live}._yoyo_migration except select migration_id from {new}._yoyo_migration limit 1"
 _SIZE = (
     "select coalesce(sum(pg_total_relation_size(oid)), 0)::bigint from pg_class where relnamespace = %s::regnamespace"
 )
@@ -85,18 +100,28 @@ class Projection:
         self._live_name = ""
         self._live = ""
         """The same, as SQL quotes it."""
-        self._swapped = False
+        self._building = False
+        """Whether the new tables are there and not yet the live ones."""
 
     def __enter__(self) -> Self:
         with self._translating():
-            self._connection = psycopg2.connect(self._uri, application_name="netcenter rebuild")
-            self._connection.autocommit = True
-            if not self._one("select pg_try_advisory_lock(%s)", _LOCK):
-                raise SinkError("a rebuild of this database is under way already: let it end, or end it")
-            self._live_name = self._one("select current_schema()")
-            self._live = quote_ident(self._live_name or "", self._cursor())
-            self._check_rights()
+            given = parse_dsn(self._uri)
+            options: dict[str, Any] = {name: value for name, value in CONNECTION.items() if name not in given}
+            self._connection = psycopg2.connect(self._uri, **{**options, "application_name": "netcenter rebuild"})
+            try:
+                self._begin()
+            except BaseException:
+                self._connection.close()  # and with it the lock, where we have it
+                raise
         return self
+
+    def _begin(self) -> None:
+        self._cursor().connection.autocommit = True
+        if not self._one("select pg_try_advisory_lock(%s)", _LOCK):
+            raise SinkError("a rebuild of this database is under way already: let it end, or end it")
+        self._live_name = self._one("select current_schema()")
+        self._live = quote_ident(self._live_name or "", self._cursor())
+        self._check_rights()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -105,10 +130,13 @@ class Projection:
         if self._connection is None:
             return
         try:
-            if not self._connection.closed and not self._swapped:
+            if not self._connection.closed:
                 self._connection.rollback()
                 self._connection.autocommit = True
-                self._run(f"drop schema if exists {REBUILT} cascade")
+                if self._building:
+                    self._run(f"drop schema if exists {REBUILT} cascade")
+                # The server may see only later that the connection is closed, and the next rebuild come before.
+                self._run("select pg_advisory_unlock(%s)", _LOCK)
         except psycopg2.Error:
             if error is None:  # else that is what must be told; the next rebuild drops what is left
                 raise
@@ -128,6 +156,7 @@ class Projection:
             for schema in left:
                 self._run(f"drop schema {schema} cascade")
             self._run(f"create schema {REBUILT}; set search_path to {REBUILT}")
+            self._building = True
         self.sink.open()
         with self._translating():
             for table in TABLES:
@@ -147,7 +176,9 @@ class Projection:
             raise SinkError("this user may not create a schema in this database: rebuild as the owner of the tables")
 
     def _check_dependents(self) -> None:
-        found = self._column(_DEPENDENT, {"live": self._live, "ours": self._names()})
+        found = self._column(
+            _DEPENDENT, {"live": self._live, "name": self._live_name, "new": REBUILT, "ours": self._names()}
+        )
         if found:
             raise SinkError(
                 f"{', '.join(found)}: made on tables that a rebuild replaces; drop them, rebuild, and make them again"
@@ -214,25 +245,25 @@ class Projection:
                     self.sink.close()
                     self._settle_offsets(cursor)
                     self._move(cursor)
-                self._swapped = True
+                self._building = False
             except (LockNotAvailable, DeadlockDetected):
                 holders = self._column(_HOLDERS, self._live, self._names())
                 raise Busy(f"the tables are in use by {', '.join(holders) or 'somebody'}") from None
 
     def _settle_offsets(self, cursor: Cursor) -> None:
-        """No offset may fall; one of a partition that is read no more stays."""
-        cursor.execute(f"insert into sink_offsets select * from {self._live}.sink_offsets on conflict do nothing")
+        """No offset may fall: all was read up to the live one, though what stood before it may be compacted away."""
         cursor.execute(
-            f"select topic, partition from sink_offsets n join {self._live}.sink_offsets l using (topic, partition)"
-            " where n.next < l.next limit 1"
+            f"insert into sink_offsets as n select topic, partition, next from {self._live}.sink_offsets"
+            " on conflict (topic, partition) do update set next = excluded.next where n.next < excluded.next"
         )
-        behind = cursor.fetchone()
-        if behind is not None:
-            raise SinkError(
-                f"the new tables are behind the live ones in {behind[0]}/{behind[1]}: a defect of the rebuild"
-            )
 
     def _move(self, cursor: Cursor) -> None:
+        cursor.execute(_NEWER.format(live=self._live, new=REBUILT))
+        newer = cursor.fetchone()
+        if newer is not None:
+            raise SinkError(
+                f"a newer release has migrated the live tables meanwhile ({newer[0]}): rebuild with that one"
+            )
         cursor.execute(f"create schema {REPLACED}")
         # Views go with what they look at: they know their tables by number.
         views = self._views()
