@@ -68,7 +68,7 @@ QUERIES = {
     ),
     "When did questions and complaints come, and how many clocks were overdue?": (
         "select to_char(started_at, 'DD HH24:00') as hour, count(*) as clocks, count(breached_at) as overdue\n"
-        "  from clocks where not courtesy group by 1 order by 2 desc limit 5"
+        "  from clocks where metric <> 'resolution' and not courtesy group by 1 order by 2 desc limit 5"
     ),
 }
 
