@@ -50,7 +50,9 @@ COUNTS = {
     "replies": "select count(*) from replies",
     "dead_letters": "select count(*) from dead_letters",
     "cases": "select count(*) from cases",
-    "breaches": "select count(*) from clocks where breached_at is not null and rescinded_at is null",
+    "breaches": (
+        "select count(*) from clocks where breached_at is not null and rescinded_at is null and metric <> 'resolution'"
+    ),
     "assignments": "select count(*) from assignments where type = 'Assigned'",
     "surges": "select count(*) from surges",
     "alerts_opened": "select count(*) from alerts",
