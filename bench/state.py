@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ from msgspec.structs import replace
 
 from agents.decider import At, Due, State
 from agents.policy import Policy, digest, parse
+from bench import usage
 from netcenter import topics
 from schemas import codec, ids, keys
 from schemas.records import CaseChanged, Decided, PolicyChanged, Record, Tick, WriterExcused
@@ -186,8 +188,7 @@ def resident() -> int:
 
 def peak() -> int:
     """The most bytes that this process has had resident."""
-    status = Path("/proc/self/status").read_text()
-    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))) * 1024
+    return usage.peak(os.getpid())
 
 
 def _a_key(before: int, keys: int) -> int:
