@@ -29,7 +29,8 @@ _DESKS = {"andina": "care", "andina-express": "express"}
 @lru_cache(maxsize=1)
 def _day() -> list[tuple[int, Record]]:
     """(ms, record) of the story's first day in the order of play, posts labelled as they were meant; shifts among them."""
-    told, random, found = story.tell(), Random(SEED), []
+    told, random = story.tell(), Random(SEED)
+    found: list[tuple[int, Record]] = []
     for line in told.lines:
         record = line.record
         if line.at >= story.START + DAY:
@@ -103,7 +104,8 @@ def _of_another(record: Any, number: int, later: int) -> Record:
         id = ids.action(brand, record.channel, record.action_id)
     else:
         id = ids.make("update", brand, record.channel, moved["observed_at"], record.native_id)
-    return replace(record, id=id, brand=brand, **moved)
+    told: Record = replace(record, id=id, brand=brand, **moved)
+    return told
 
 
 def policy_text(count: int) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from bench import past
 from bench.run import Run
 from schemas import files
+from schemas.records import ClassifiedMention
 
 GATES = {"seconds": 60}
 
@@ -48,7 +49,7 @@ def write(file: Path, policy: Path, count: int) -> int:
     with file.open("w") as out:
         for line in past.lines(count):
             out.write(files.dump(line.record) + "\n")
-            if line.topic == "classified":
+            if isinstance(line.record, ClassifiedMention):
                 posts.add(line.record.mention.id)
     return len(posts)
 

@@ -103,7 +103,8 @@ def test_what_was_classified_keeps_its_label_and_needs_no_model(replay: Replayed
 
 
 def test_a_post_without_a_label_needs_the_model_that_the_policy_names(replay: Replayed) -> None:
-    write("past.jsonl", [post("a", "12:00", label=None, confidence=None)])
+    plain = {name: value for name, value in post("a", "12:00").items() if name not in ("label", "confidence")}
+    write("past.jsonl", [*PAST, plain])
     code, _, err = replay("past.jsonl", "--policy", "now.toml", "--out", "o")
     assert code == 2
     assert "policy now" in err and "0" * 16 in err
@@ -136,8 +137,8 @@ def test_lines_on_the_shelf_come_back_whole_in_the_order_of_time_file_and_number
         (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     read = [list(files.read(tmp_path / f"{name}.jsonl", classified=True)) for name in "ab"]
     with Shelf() as shelf:
-        for lines in read:
-            shelf.add(iter(lines))
+        for one in read:
+            shelf.add(iter(one))
         found = list(shelf)
     assert found == sorted(read[0] + read[1], key=lambda line: line.at)
 
