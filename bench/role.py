@@ -22,6 +22,7 @@ from netcenter.settings import Settings, load
 from streams.supervisor import command_of
 
 _LOOK_S = 0.2
+_ASK_S = 0.5
 _ANSWER_S = 10.0
 
 
@@ -41,6 +42,7 @@ class Worker:
 
     def __init__(self, run: Run, settings: Settings, role: str) -> None:
         self.role, self.broker = role, run.broker
+        self._asked, self._facts = 0.0, 0
         self.log = run.folder / f"{run.name(role)}.log"
         port = _free_port()
         self._url = f"http://127.0.0.1:{port}"
@@ -70,8 +72,11 @@ class Worker:
         return self.log.read_text(errors="replace")[-2000:]
 
     def facts(self) -> int:
-        """Records handled so far, Ticks among them; 0 while it starts."""
-        return round(self.metrics().get(("netcenter_facts_total", ""), 0))
+        """Records handled so far, Ticks among them; 0 while it starts. Asked for seldom: each answer costs the worker."""
+        if time.monotonic() - self._asked >= _ASK_S:
+            self._asked = time.monotonic()
+            self._facts = round(self.metrics().get(("netcenter_facts_total", ""), 0))
+        return self._facts
 
     def metrics(self) -> dict[tuple[str, str], float]:
         """Counters by (name, topic); those of one name without a topic are summed up."""
