@@ -112,11 +112,12 @@ def _one(path: Flow, seconds: int) -> dict[str, Any]:
     finally:
         producer.end()
         progress.close()
-    waits = _waits(path, producer.began, looks)
+    waits = sorted(_waits(path, producer.began, looks))
     first, last = cpu[0], cpu[-1]
+    figures = {f"{name}_ms": round(_share(waits, share) * 1000) for name, share in _SHARES.items()}
     used = {name: (last[1][name] - first[1][name]) / ((last[0] - first[0]) * RATE) * 1e6 for name in last[1]}
     return {
-        **shares(waits),
+        **figures,
         "mentions": len(waits),
         "sent_late_ms": round(producer.latest * 1000),
         **{f"{name}_cpu_us": round(us) for name, us in used.items()},
@@ -126,11 +127,8 @@ def _one(path: Flow, seconds: int) -> dict[str, Any]:
 _SHARES = {"median": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
 
 
-def shares(waits: list[float]) -> dict[str, int]:
-    """Milliseconds that half, nine of ten ... of so many seconds do not exceed."""
-    ordered = sorted(waits)
-    at = {name: min(len(ordered) - 1, int(len(ordered) * share)) for name, share in _SHARES.items()}
-    return {f"{name}_ms": round(ordered[n] * 1000) for name, n in at.items()}
+def _share(ordered: list[float], share: float) -> float:
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
 def _look(

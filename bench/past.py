@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from netcenter.scenario import story
+from netcenter.scenario import story, teller
 from schemas import ids
 from schemas.files import Line
 from schemas.records import Action, ClassifiedMention, Mention, OperatorChanged, Record, Reply
@@ -33,7 +33,7 @@ def _day() -> list[tuple[int, Record]]:
     found: list[tuple[int, Record]] = []
     for line in told.lines:
         record = line.record
-        if line.at >= story.START + DAY:
+        if line.at >= teller.START + DAY:
             break
         if isinstance(record, Mention):
             found.append((line.at, _classified(record, told)))
@@ -102,10 +102,12 @@ def _of_another(record: Any, number: int, later: int) -> Record:
         id = ids.reply(brand, record.channel, record.native_id)
     elif isinstance(record, Action):
         id = ids.action(brand, record.channel, record.action_id)
+        if record.desk is not None:
+            moved["desk"] = f"{record.desk}-{number}"
     else:
         id = ids.make("update", brand, record.channel, moved["observed_at"], record.native_id)
-    told: Record = replace(record, id=id, brand=brand, **moved)
-    return told
+    same: Record = replace(record, id=id, brand=brand, **moved)
+    return same
 
 
 def policy_text(count: int) -> str:

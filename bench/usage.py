@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 from dataclasses import dataclass
-from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 
@@ -35,12 +34,6 @@ def resident(pid: int) -> int:
         except psutil.NoSuchProcess:
             continue
     return total
-
-
-def peak(pid: int) -> int:
-    """The most bytes that a process has had resident."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))) * 1024
 
 
 def _tree(pid: int) -> list[psutil.Process]:

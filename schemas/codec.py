@@ -189,6 +189,14 @@ def encode_classified(record: ClassifiedMention, mention: bytes) -> bytes:
     return _write_judgement()(record, _BY_CLASS[ClassifiedMention].frame, mention)
 
 
+def kind(value: bytes | None) -> type[Record] | None:
+    """The record class that framed bytes say they are of, unread; None where they say none of ours."""
+    if value is None or len(value) < _FRAME.size or value[0] != MAGIC:
+        return None
+    known = _BY_ID.get(_FRAME.unpack_from(value)[1])
+    return None if known is None else known[0].cls
+
+
 def decode(value: bytes | None) -> Record:
     """The record in framed Avro bytes of any version in the lock file.
 

@@ -15,6 +15,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType, NoneType, UnionType
 from typing import Annotated, Any, Literal, NoReturn, Union, get_args, get_origin, get_type_hints
@@ -33,6 +34,9 @@ _CELL = 64 * 2**20  # a CSV cell above 64 MiB is an unclosed quote
 _NONE: Mapping[str, str] = MappingProxyType({})
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _NAME = re.compile(r"[a-z0-9_-]+")
+_MINUTE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d", re.ASCII)
+_SECONDS = {f":{second:02d}": second * 1000 for second in range(60)}
+_FRACTIONS = {"Z": 0, **{f".{fraction:03d}Z": fraction for fraction in range(1000)}}
 _RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d):(\d\d)(?:\.(\d{1,9}))? ?([Zz]|[+-]\d\d:?\d\d)?", re.ASCII)
 
 
@@ -125,7 +129,13 @@ def _reference(value: Any, form: _Form) -> str | None:
 
 
 def _name(value: Any, form: _Form) -> str:
-    text = _text(value, form).strip().lower().replace(" ", "-")
+    return _named(_text(value, form))
+
+
+@lru_cache(maxsize=4_096)
+def _named(text: str) -> str:
+    """Few names stand in many lines."""
+    text = text.strip().lower().replace(" ", "-")
     if _NAME.fullmatch(text) is None:
         wrong = next((c for c in text if _NAME.fullmatch(c) is None), None)
         what = "is empty" if wrong is None else f"{text[:40]!r} has {wrong!r}"
@@ -142,6 +152,8 @@ def _time(value: Any, form: _Form) -> int:
             raise ValueError(f"{error}; mend the time or --time-format") from None
         moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
         ms = int(moment.replace(microsecond=0).timestamp()) * 1000 + moment.microsecond // 1000
+    elif (plain := _plain(text)) is not None:
+        ms = plain
     else:
         match = _RFC3339.fullmatch(text)
         if match is None:
@@ -162,6 +174,24 @@ def _time(value: Any, form: _Form) -> int:
     if not 0 <= ms < _END:
         raise ValueError(f"{text[:40]!r} is not between 1970 and 2099: mend the time or --time-format")
     return ms
+
+
+def _plain(text: str) -> int | None:
+    """ms of 2026-11-20T14:03:00Z or 2026-11-20T14:03:00.250Z, as most files have it; None for all else."""
+    second = _SECONDS.get(text[16:19])
+    fraction = _FRACTIONS.get(text[19:])
+    minute = _minute_of(text[:16]) if second is not None and fraction is not None else None
+    return None if minute is None or second is None or fraction is None else minute + second + fraction
+
+
+@lru_cache(maxsize=8_192)
+def _minute_of(text: str) -> int | None:
+    if _MINUTE.fullmatch(text) is None:
+        return None
+    try:
+        return int(datetime.fromisoformat(f"{text}Z").timestamp()) * 1000
+    except ValueError:
+        return None
 
 
 def _minute(value: Any, form: _Form) -> int:

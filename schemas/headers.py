@@ -25,10 +25,11 @@ def rfc3339(ms: int) -> str:
     """A time in milliseconds since the epoch as RFC 3339, UTC; whole seconds without a fraction."""
     minute, rest = divmod(ms, 60_000)
     second, fraction = divmod(rest, 1000)
-    return _minute(minute) + (f":{second:02d}.{fraction:03d}Z" if fraction else _SECONDS[second])
+    return _minute(minute) + _SECONDS[second] + _FRACTIONS[fraction]
 
 
-_SECONDS = [f":{second:02d}Z" for second in range(60)]
+_SECONDS = [f":{second:02d}" for second in range(60)]
+_FRACTIONS = ["Z", *(f".{fraction:03d}Z" for fraction in range(1, 1000))]
 
 
 @lru_cache(maxsize=8_192)

@@ -50,7 +50,6 @@ _BEHIND = 4
 _READ_AT_ONCE, _RESTORED_AT_ONCE = 2_000, 500
 #: Where a record's own time stands: the first of these that it has.
 _TIMES = ("time", "created_at", "observed_at", "minute", "at")
-_NO_HEADERS: headers.Headers = []
 _LAST_MS = 253_402_300_799_999  # 9999-12-31, the last time that RFC 3339 can write
 
 
@@ -359,18 +358,21 @@ class Partition:
     def _write(self, outputs: list[Output]) -> None:
         add, role, ways = self._outbox().add, self.core.role.name, self._ways
         place = b"%s/%d/" % (self.inbox.name.encode(), self.number)
-        told: Record | None = None
-        head = _NO_HEADERS
+        before: Record | None = None
+        told: headers.Headers = []
         for output, partition in zip(outputs, self._places(outputs), strict=True):
             topic, _, carries = ways[output.topic]
             record = output.record
-            if not carries or type(record) in KEYLESS:
-                add(topic, partition, output.key, output.value, _NO_HEADERS)
-                continue
-            if record is not told:  # else the same for another topic: an event goes out twice, its headers are made once
-                told, fact = record, output.fact
-                source = b"%s%d" % (place, fact.offset if fact else self.core.applied)
-                head = headers.of(record, role, _time_of(record), source, fact.trace if fact else None)
+            head: headers.Headers = []
+            if carries and type(record) not in KEYLESS:
+                if record is not before:  # else another topic's copy: the same headers
+                    fact = output.fact
+                    source = b"%s%d" % (place, fact.offset if fact else self.core.applied)
+                    told, before = (
+                        headers.of(record, role, _time_of(record), source, fact.trace if fact else None),
+                        record,
+                    )
+                head = told
             add(topic, partition, output.key, output.value, head)
         for name, count in Counter([output.topic for output in outputs]).items():
             metrics.OUTPUTS.labels(role, name).inc(count)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
+from agents.classify.addressing import Addressing
 from agents.classify.model import Classification, Model
 from agents.classify.recent import Recent
 from agents.classify.volumes import Minute
@@ -42,6 +43,7 @@ class ClassifyStage:
         self.dropped = 0
         self._recent = Recent(REMEMBERED_FOR, REMEMBERED)
         self._minute = Minute(partition, 0)
+        self._addressing = Addressing()
 
     # --- what an earlier run has left in the outbox ------------------------------------------------------
 
@@ -128,6 +130,7 @@ class ClassifyStage:
             probabilities=list(found.probabilities),
             model=model[:16],
             policy=policy.version,
+            addressed=self._addressing.addressed(mention, policy),
             mention=mention,
         )
 

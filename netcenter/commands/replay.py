@@ -20,6 +20,7 @@ from netcenter.player import TICK
 from netcenter.settings import Settings, load
 from schemas.headers import rfc3339
 from schemas.records import Mention
+from streams.garbage import rarely_collected
 
 if TYPE_CHECKING:
     from netcenter.replay.finding import Range
@@ -80,7 +81,7 @@ def replay(
         if shelf.holds(Mention):
             _check_models(tried)
         with Runs(out, tried, settings.partitions) as runs:
-            with _progress(len(shelf)) as say:
+            with _progress(len(shelf)) as say, rarely_collected():
                 play_lines(runs.replays, shelf, interval=TICK, until=run_on, say=say)
             runs.finish({})
 
@@ -103,7 +104,7 @@ def _replay_log(settings: Settings, wanted: Range, out: Path, policy: Path | Non
     if not stretch.whole:
         err.print(f"note: {stretch.told()['begins_empty']}", soft_wrap=True)
     with Runs(out, tried, settings.partitions) as runs:
-        with _progress(sum(end - start for start, end in stretch.spans.values())) as say:
+        with _progress(sum(end - start for start, end in stretch.spans.values())) as say, rarely_collected():
             play_stretch(runs.replays, stretch, say=say)
         runs.finish({"log": stretch.told()})
 

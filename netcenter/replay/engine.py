@@ -54,10 +54,7 @@ class Replay:
         wanted = [r for r in (PIPELINE.roles if roles is None else roles) if r.decides]
         self._policy = cache(lambda version, _hash: _parsed(policies, version))
         self._cores = {r.inbox: [self._core(r, n) for n in range(partitions)] for r in wanted}
-        self._waiting: dict[str, list[list[Fact]]] = {
-            topic: [[] for _ in cores] for topic, cores in self._cores.items()
-        }
-        self._ends = {topic: [0] * partitions for topic in self._cores}
+        self._ways = {t.name: _Way(self._count(t.name), t.name in self._cores) for t in PIPELINE.topics}
         self.set_aside = 0
         """Facts that could not be handled."""
         self._start(policies, [1] * partitions if in_force is None else in_force)
@@ -83,30 +80,31 @@ class Replay:
 
     def give(self, topic: str, records: Sequence[Record]) -> None:
         """Append records to the inbox partitions that their keys belong on; nothing for a role that is left out."""
-        if topic not in self._cores:
-            return
-        key = PIPELINE.topic(topic).key
-        ends, waiting = self._ends[topic], self._waiting[topic]
-        for record, number in zip(records, partitions_of([key(r) for r in records], self.partitions), strict=True):
-            waiting[number].append(Fact(ends[number], record))
-            ends[number] += 1
+        way = self._ways[topic]
+        if way.read:
+            key = PIPELINE.topic(topic).key
+            for record, number in zip(records, partitions_of([key(r) for r in records], way.count), strict=True):
+                way.waiting[number].append(Fact(way.ends[number], record))
+                way.ends[number] += 1
 
     def append(self, topic: str, partition: int, facts: Sequence[Fact]) -> None:
         """Append facts to an inbox partition, with the offsets that they have."""
-        if topic in self._cores and facts:
-            self._waiting[topic][partition] += [
+        way = self._ways[topic]
+        if way.read and facts:
+            way.waiting[partition] += [
                 fact for fact in facts if self._follows or type(fact.record) is not PolicyChanged
             ]
-            self._ends[topic][partition] = facts[-1].offset + 1
+            way.ends[partition] = facts[-1].offset + 1
 
     def drain(self) -> None:
         """Handle everything that waits and all that follows from it."""
-        while any(any(waiting) for waiting in self._waiting.values()):
+        while any(any(self._ways[topic].waiting) for topic in self._cores):
             for topic, cores in self._cores.items():
+                waiting = self._ways[topic].waiting
                 for number, core in enumerate(cores):
-                    facts = self._waiting[topic][number]
+                    facts = waiting[number]
                     if facts:
-                        self._waiting[topic][number] = []
+                        waiting[number] = []
                         self._write(core.take(facts))
                         self._pack(core)
 
@@ -123,29 +121,29 @@ class Replay:
         first = PIPELINE.roles[0].inbox
         for number in range(self.partitions):
             tick = Tick(clock="event", time=time, role=PIPELINE.clock_role, partition=number)
-            self.append(first, number, [Fact(self._ends[first][number], tick)])
+            self.append(first, number, [Fact(self._ways[first].ends[number], tick)])
         self.drain()
         self.pass_time()
 
     def _write(self, results: Sequence[Result]) -> None:
-        told: dict[str, list[Record]] = {}
+        ways = self._ways
         for result in results:
             if type(result) is not Output:
                 self.set_aside += 1
                 continue
-            record, topic = result.record, result.topic
+            record, way = result.record, ways[result.topic]
             if type(record) is not Tick and type(record) is not PolicyChanged:
-                told.setdefault(topic, []).append(record)
-            waiting = self._waiting.get(topic)
-            if waiting is not None:
+                way.told.append(record)
+            if way.read:
                 number = result.partition
                 if number is None:
-                    number = partition_of(result.key or b"", self._count(topic))
-                ends = self._ends[topic]
-                waiting[number].append(Fact(ends[number], record))
-                ends[number] += 1
-        for topic, records in told.items():
-            self._tell(topic, records)
+                    number = partition_of(result.key or b"", way.count)
+                way.waiting[number].append(Fact(way.ends[number], record))
+                way.ends[number] += 1
+        for topic, way in ways.items():
+            if way.told:
+                told, way.told = way.told, []
+                self._tell(topic, told)
 
     def _pack(self, core: Core) -> None:
         """Without a changelog too, records at rest are bytes: a million customers fit in memory so."""
@@ -153,6 +151,20 @@ class Replay:
             for _ in core.packed():
                 pass
             core.sealed()
+
+
+class _Way:
+    """What goes through a topic."""
+
+    __slots__ = ("count", "ends", "read", "told", "waiting")
+
+    def __init__(self, count: int, read: bool) -> None:
+        self.count, self.read = count, read
+        self.waiting: list[list[Fact]] = [[] for _ in range(count)]
+        """Facts of the role that reads it, by partition."""
+        self.ends = [0] * count
+        self.told: list[Record] = []
+        """What `tell` is still to be told."""
 
 
 def _parsed(policies: Mapping[int, str], version: int) -> Policy:

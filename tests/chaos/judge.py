@@ -24,7 +24,7 @@ from schemas import codec
 from schemas.files import Line
 from schemas.headers import SOURCE, rfc3339
 from schemas.keys import KEYLESS, customer
-from schemas.records import ClassifiedMention, Decided, Mention, Record, Volume
+from schemas.records import Action, ClassifiedMention, Decided, Mention, Record, Volume
 from sinks.port import Item
 from sinks.postgres import PostgresSink
 from sinks.postgres.tables import TABLES
@@ -265,7 +265,10 @@ def folded(settings: Settings, log: Log, name: str) -> str:
     sink.open()
     try:
         for topic in PIPELINE.role("postgres").reads:
-            items = [Item(topic, r.partition, r.offset, r.key, r.record, r.headers, r.stamp) for r in log[topic]]
+            items = [
+                Item(topic, r.partition, r.offset, r.key, r.record, list(r.headers.items()), r.stamp)
+                for r in log[topic]
+            ]
             for start in range(0, len(items), 5_000):
                 refused = sink.write(items[start : start + 5_000])
                 assert not refused, refused[:3]
@@ -274,13 +277,25 @@ def folded(settings: Settings, log: Log, name: str) -> str:
     return uri
 
 
+def remembered(classified: Iterable[Record | None]) -> list[str]:
+    """Ids of the posts whose customers were not forgotten after them, in the order of the partitions."""
+    kept: dict[bytes, list[str]] = defaultdict(list)
+    for record in classified:
+        if isinstance(record, ClassifiedMention):
+            kept[customer(record)].append(record.mention.id)
+        elif isinstance(record, Action) and record.action == "forget":
+            kept.pop(customer(record), None)
+    return [id for ids in kept.values() for id in ids]
+
+
 def tables(uri: str) -> dict[str, dict[str, Any]]:
     """Every row of every table, by table and key."""
     connection = psycopg2.connect(uri)
     try:
         with connection.cursor() as cursor:
             found = {}
-            keys = {t.name: t.key for t in TABLES} | {"sink_offsets": ("topic", "partition")}
+            kept = {"sink_offsets": ("topic", "partition"), "forgotten": ("customer",)}
+            keys = {t.name: t.key for t in TABLES} | kept
             for name, key in keys.items():
                 cursor.execute(f"select * from {name}")
                 names = [c.name for c in cursor.description or ()]

@@ -238,8 +238,11 @@ def test_postgresql_holds_what_the_topics_tell(aftermath: Aftermath) -> None:
     assert counts["surge_events"] == decided["surges"]
     assert counts["alert_events"] == decided["alerts"]
     assert counts["cases"] == len({e.aggregate for e in (r.record for r in log["cases"]) if isinstance(e, Decided)})
-    assert counts["mentions"] == len({x.record.id for x in aftermath.lines if isinstance(x.record, Mention)})
-    assert counts["mentions"] == sum(isinstance(r.record, ClassifiedMention) for r in log["classified"])
+    told = [r.record for r in log["classified"]]
+    assert {r.mention.id for r in told if isinstance(r, ClassifiedMention)} == {
+        x.record.id for x in aftermath.lines if isinstance(x.record, Mention)
+    }
+    assert counts["mentions"] == len(judge.remembered(told))
     assert counts["volumes"] == len(
         {(v.brand, v.minute, v.partition) for v in (r.record for r in log["volumes"]) if isinstance(v, Volume)}
     )

@@ -18,7 +18,7 @@ import pytest
 
 from netcenter.embedded import Addresses
 from netcenter.pipeline import PIPELINE
-from netcenter.scenario import story
+from netcenter.scenario import story, teller
 from schemas.headers import rfc3339
 from schemas.jsonform import event
 from schemas.records import CaseOpened
@@ -59,7 +59,7 @@ class Decided:
 @pytest.fixture(scope="module")
 def decided(stack: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Decided]:
     """The story's first day and a quarter at a tenth of its size."""
-    lines = [line for line in story.story(SEED, _SCALE) if line.at < story.START + _FIRST]
+    lines = [line for line in story.story(SEED, _SCALE) if line.at < teller.START + _FIRST]
     prefix = f"t{uuid4().hex[:8]}."
     with Plant(stack, tmp_path_factory.mktemp("decided"), _POLICY, prefix, 2) as plant:
         plant.start(*_ROLES)
@@ -101,6 +101,7 @@ def _written(out: Path) -> dict[str, Histories]:
 def test_all_of_the_log_leads_to_the_events_that_kafka_holds(decided: Decided, tmp_path: Path, topic: str) -> None:
     code, err = decided.replay(tmp_path / "o", "--log", topic)
     assert code == 0, err
+    assert json.loads((tmp_path / "o" / "summary.json").read_text())["log"]["begins_empty"] is None
     assert _written(tmp_path / "o")["cases"] == decided.histories["cases"]
     if topic == "mentions":  # the counts that surges come from are made of mentions
         assert _written(tmp_path / "o")["surges"] == decided.histories["surges"]
