@@ -37,9 +37,13 @@ def _minute(minute: int) -> str:
     return datetime.fromtimestamp(minute * 60, UTC).strftime("%Y-%m-%dT%H:%M")
 
 
+_SPEC = ("ce_specversion", b"1.0")
+_CONTENT = ("content-type", b"application/avro")
+
+
 @cache
-def _source(role: str) -> bytes:
-    return f"/netcenter/{role}".encode()
+def _writer(cls: type[Record], role: str) -> tuple[tuple[str, bytes], tuple[str, bytes]]:
+    return ("ce_type", ce_type(cls)), ("ce_source", f"/netcenter/{role}".encode())
 
 
 def of(record: Record, role: str, time: int, source: bytes, trace: bytes | None) -> Headers:
@@ -47,13 +51,15 @@ def of(record: Record, role: str, time: int, source: bytes, trace: bytes | None)
 
     time: ms, the record's own. source: `topic/partition/offset` of the record that led to it. trace: its traceparent.
     """
+    id = getattr(record, "id", None)
+    kind, writer = _writer(type(record), role)
     headers: Headers = [
-        ("ce_id", record.id.encode() if hasattr(record, "id") else source),
-        ("ce_type", ce_type(type(record))),
-        ("ce_source", _source(role)),
+        ("ce_id", source if id is None else id.encode()),
+        kind,
+        writer,
         ("ce_time", rfc3339(time).encode()),
-        ("ce_specversion", b"1.0"),
-        ("content-type", b"application/avro"),
+        _SPEC,
+        _CONTENT,
         (SOURCE, source),
     ]
     if trace is not None:

@@ -24,7 +24,7 @@ from streams.garbage import rarely_collected
 
 if TYPE_CHECKING:
     from netcenter.replay.finding import Range
-    from netcenter.replay.sides import Tried
+    from netcenter.replay.results import Tried
 
 _TOPICS = ("mentions", "classified")
 
@@ -61,9 +61,9 @@ def replay(
 
     Example: netcenter replay story.jsonl --policy now.toml --against next.toml --out compared
     """
-    from netcenter.replay.playing import play_lines
+    from netcenter.replay import play_lines
+    from netcenter.replay.results import Runs
     from netcenter.replay.shelf import Shelf
-    from netcenter.replay.sides import Sides
 
     settings = load()
     of_files = {"--map": maps, "--set": sets, "--ignore-unknown": ignore_unknown, "--time-format": time_format}
@@ -80,16 +80,16 @@ def replay(
             shelf.add(read_lines(path, maps, sets, ignore_unknown, time_format, classified=True))
         if shelf.holds(Mention):
             _check_models(tried)
-        with Sides(out, tried, settings.partitions) as sides:
+        with Runs(out, tried, settings.partitions) as runs:
             with _progress(len(shelf)) as say, rarely_collected():
-                play_lines(sides.replays, shelf, interval=TICK, until=run_on, say=say)
-            sides.finish({})
+                play_lines(runs.replays, shelf, interval=TICK, until=run_on, say=say)
+            runs.finish({})
 
 
 def _replay_log(settings: Settings, wanted: Range, out: Path, policy: Path | None, against: Path | None) -> None:
     from netcenter.replay.finding import find
-    from netcenter.replay.playing import play_stretch
-    from netcenter.replay.sides import Sides, Tried
+    from netcenter.replay.results import Runs, Tried
+    from netcenter.replay.stretch import play_stretch
 
     given = [_tried(policy, None)] if policy is not None else []
     second = [_tried(against, None)] if against is not None else []
@@ -103,10 +103,10 @@ def _replay_log(settings: Settings, wanted: Range, out: Path, policy: Path | Non
         err.print(f"{wanted.topic} no longer goes back so far: {stretch.topic} is replayed")
     if not stretch.whole:
         err.print(f"note: {stretch.told()['begins_empty']}", soft_wrap=True)
-    with Sides(out, tried, settings.partitions) as sides:
+    with Runs(out, tried, settings.partitions) as runs:
         with _progress(sum(end - start for start, end in stretch.spans.values())) as say, rarely_collected():
-            play_stretch(sides.replays, stretch, say=say)
-        sides.finish({"log": stretch.told()})
+            play_stretch(runs.replays, stretch, say=say)
+        runs.finish({"log": stretch.told()})
 
 
 def _one_source(files: bool, log: str | None, of_files: Mapping[str, object], of_log: Mapping[str, object]) -> None:
@@ -143,7 +143,7 @@ def _range(topic: str, since: int | None, until: int | None, offsets: list[str] 
 
 def _tried(policy: Path, against: Path | None) -> list[Tried]:
     from agents.policy import PolicyError, parse
-    from netcenter.replay.sides import Tried
+    from netcenter.replay.results import Tried
 
     found = []
     for path in filter(None, (policy, against)):

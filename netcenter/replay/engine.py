@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 
 from agents.policy import Policy, digest, parse
 from netcenter.errors import CommandError
 from netcenter.pipeline import PIPELINE
+from netcenter.player import with_ticks
+from schemas.files import Line
 from schemas.records import PolicyChanged, Record, Tick
 from streams.batch import BatchCore
 from streams.core import Core, Fact, Output, Result
@@ -17,6 +19,12 @@ from streams.shapes import Batch, Fold, Role
 
 Tell = Callable[[str, list[Record]], None]
 """Takes a topic and what was written to it, in order; Ticks and policy changes left out."""
+Say = Callable[[int, int], None]
+"""Called at every Tick with the records played so far and its time (ms)."""
+#: Lines of one minute that wait for its end; with more, a part is handled before.
+_MOST_WAITING = 20_000
+_TOPICS = {"classified": "mentions"}
+"""What was classified before goes the same way, past the classifier."""
 #: Changed records of a partition's state that stay objects; then they are packed, as a checkpoint packs them.
 _MOST_CHANGED = 4_000
 
@@ -164,3 +172,32 @@ def _parsed(policies: Mapping[int, str], version: int) -> Policy:
     if text is None:
         raise CommandError(f"the log names policy {version}, whose text is not in the topic policy")
     return parse(text, version)
+
+
+def play_lines(
+    replays: Sequence[Replay], lines: Iterable[Line], *, interval: int, until: int, say: Say = lambda *_: None
+) -> None:
+    """Lines in the order of play, on the event clock; interval and until in ms, as of `with_ticks`."""
+    waiting: dict[str, list[Record]] = {}
+    played = held = 0
+
+    def hand_in() -> None:
+        for replay in replays:
+            for topic, records in waiting.items():
+                replay.give(topic, records)
+        waiting.clear()
+
+    for item in with_ticks(lines, interval=interval, until=until):
+        if isinstance(item, int):
+            hand_in()
+            for replay in replays:
+                replay.tick(item)
+            played, held = played + held, 0
+            say(played, item)
+        else:
+            waiting.setdefault(_TOPICS.get(item.topic, item.topic), []).append(item.record)
+            held += 1
+            if held % _MOST_WAITING == 0:
+                hand_in()
+                for replay in replays:
+                    replay.drain()

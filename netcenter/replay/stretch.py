@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
+
+from kafka import TopicPartition
 
 from netcenter.pipeline import PIPELINE
-from netcenter.reading import Span
-from netcenter.replay.lanes import Lanes
+from netcenter.reading import Span, open_consumer
+from netcenter.replay.engine import Replay, Say
 from netcenter.replay.people import People
+from netcenter.replay.seeking import source_of
 from netcenter.settings import Settings
 from schemas.records import Clock, Record, Tick
 from streams.core import Fact
+from streams.intake import Intake
 
+_POLL_MS, _AT_ONCE = 50, 5_000
+_AHEAD = 5_000
 #: ms of time that belong to one step: on the wall clock each partition is ticked at its own moment.
 _STEP = 1_000
 _EMPTY = (
@@ -69,7 +77,7 @@ class Stretch:
     def steps(self) -> Iterator[Step]:
         """In the order of time."""
         people = People(self.settings, self.kafka, self.stamps)
-        with Lanes(self.settings, self.kafka, self.topic, self.spans) as lanes:
+        with _Lanes(self.settings, self.kafka, self.topic, self.spans) as lanes:
             time = 0
             for step in self._steps(lanes):
                 if time == 0 and not self.whole:
@@ -78,7 +86,7 @@ class Stretch:
                 step.people, step.set_aside = people.until(time), lanes.set_aside()
                 yield step
 
-    def _steps(self, lanes: Lanes) -> Iterator[Step]:
+    def _steps(self, lanes: _Lanes) -> Iterator[Step]:
         heads = {n: lanes.until_tick(n) for n in self.spans}
         silent = set(range(self.settings.partitions)) - self.spans.keys()
         if self.opening:
@@ -101,6 +109,103 @@ class Stretch:
         newest = max(map(time_of, ticks.values()))
         told = {n: as_clock(clock, n, time_of(fact), fact.offset) for n, fact in ticks.items()}
         return Step(newest, facts, told | {n: as_clock(clock, n, newest, 0) for n in sorted(silent)})
+
+
+def play_stretch(replays: Sequence[Replay], stretch: Stretch, *, say: Say = lambda *_: None) -> None:
+    """A stretch of the log with its own Ticks; its policy changes hold where the replay has the log's own policies."""
+    played = 0
+    for step in stretch.steps():
+        for replay in replays:
+            replay.set_aside += step.set_aside
+            for topic, records in step.people.items():
+                replay.give(topic, records)
+            for number, facts in step.facts.items():
+                replay.append("mentions", number, facts)
+            replay.drain()
+            for number, tick in step.ticks.items():
+                replay.append("mentions", number, [tick])
+            replay.drain()
+            replay.pass_time()
+        played += sum(map(len, step.facts.values()))
+        say(played, step.time)
+
+
+class _Lane:
+    """One partition."""
+
+    def __init__(self, tp: TopicPartition, topic: str, end: int, partitions: int) -> None:
+        self.tp, self.end = tp, end
+        self.mirrored = topic != PIPELINE.roles[0].inbox
+        self.waiting: deque[Fact] = deque()
+        self.set_aside = 0
+        self._intake = Intake(PIPELINE.topic(topic), tp.partition, partitions)
+        self._source = 0
+
+    def take(self, rows: list[Any]) -> None:
+        """Raw records into facts; those of `classified` get the offsets that they had in `mentions`."""
+        rows = [row for row in rows if row.offset < self.end]
+        facts, aside = self._intake.facts(rows)
+        self.set_aside += len(aside)
+        if self.mirrored:
+            sources = {row.offset: source_of(row) for row in rows}
+            for fact in facts:
+                source = sources[fact.offset]
+                fact.offset = self._source = self._source if source is None else source
+        self.waiting.extend(facts)
+
+
+class _Lanes:
+    """Reads lanes at the pace at which they are asked. A context manager."""
+
+    def __init__(self, settings: Settings, kafka: str, topic: str, spans: Mapping[int, Span]) -> None:
+        self._consumer = open_consumer(kafka)
+        name = settings.prefix + topic
+        self.lanes = {
+            n: _Lane(TopicPartition(name, n), topic, end, settings.partitions) for n, (_, end) in spans.items()
+        }
+        self._by_tp = {lane.tp: lane for lane in self.lanes.values()}
+        self._consumer.assign(list(self._by_tp))
+        for n, (start, _) in spans.items():
+            self._consumer.seek(self.lanes[n].tp, start)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._consumer.close()
+
+    def until_tick(self, number: int) -> tuple[list[Fact], Fact | None]:
+        """The facts up to the next Tick of a partition, and that Tick; None at the end of its stretch."""
+        lane, facts = self.lanes[number], list[Fact]()
+        while True:
+            while lane.waiting:
+                fact = lane.waiting.popleft()
+                if type(fact.record) is Tick:
+                    return facts, fact
+                facts.append(fact)
+            if self._ended(lane):
+                return facts, None
+            self._read()
+
+    def set_aside(self) -> int:
+        """Records that are no facts, since this was asked last."""
+        found = sum(lane.set_aside for lane in self.lanes.values())
+        for lane in self.lanes.values():
+            lane.set_aside = 0
+        return found
+
+    def _ended(self, lane: _Lane) -> bool:
+        return bool(self._consumer.position(lane.tp) >= lane.end)
+
+    def _read(self) -> None:
+        """Fetch for those that have little."""
+        resting = [lane.tp for lane in self._by_tp.values() if len(lane.waiting) >= _AHEAD or self._ended(lane)]
+        self._consumer.resume(*self._by_tp.keys() - set(resting))
+        self._consumer.pause(*resting)
+        for tp, rows in self._consumer.poll(_POLL_MS, max_records=_AT_ONCE).items():
+            self._by_tp[tp].take(rows)
 
 
 def time_of(fact: Fact) -> int:

@@ -16,8 +16,8 @@ import pytest
 from agents.policy import parse
 from netcenter.embedded import Addresses, Stack
 from netcenter.pipeline import PIPELINE
-from netcenter.replay import Replay
-from netcenter.replay.playing import play_lines
+from netcenter.player import TICK
+from netcenter.replay import Replay, play_lines
 from netcenter.scenario import story
 from schemas.files import Line
 from schemas.keys import customer
@@ -108,7 +108,7 @@ class Aftermath:
     lines: list[Line]
     log: judge.Log
     replayed: dict[str, list[Record]]
-    """What the same file leads to without Kafka, by topic."""
+    """What a replay of the same lines decides, by topic."""
     deeds: list[str]
 
 
@@ -142,15 +142,20 @@ def _after(servers: Stack, addresses: Addresses, folder: Path) -> Aftermath:
             plant.until(played, _PLAYED_S, "the story played")
             plant.await_drained(playing.time, ROLES, _DRAINED_S, people)
         log = judge.read_all(plant.settings, plant.kafka)
-    replayed: dict[str, list[Record]] = defaultdict(list)
+    return Aftermath(plant, lines, log, _replayed(lines), chaos.deeds)
+
+
+def _replayed(lines: list[Line]) -> dict[str, list[Record]]:
+    written: defaultdict[str, list[Record]] = defaultdict(list)
     replay = Replay(
         {1: _POLICY},
         PARTITIONS,
-        lambda topic, records: replayed[topic].extend(records),
+        lambda topic, records: written[topic].extend(records),
         roles=[PIPELINE.role(name) for name in ("classify", "cases", "surge")],
     )
-    play_lines([replay], lines, interval=60_000, until=UNTIL)
-    return Aftermath(plant, lines, log, replayed, chaos.deeds)
+    play_lines([replay], lines, interval=TICK, until=UNTIL)
+    assert replay.set_aside == 0
+    return written
 
 
 @pytest.fixture(autouse=True)

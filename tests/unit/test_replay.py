@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,10 @@ from xml.etree import ElementTree
 import pytest
 
 from netcenter import cli
+from netcenter.replay.figures import Case, Verdicts
+from netcenter.replay.picture import picture
+from netcenter.replay.shelf import Shelf
+from schemas import files
 from tests.scenarios.afternoon import MINUTE, POLICY, File
 
 Run = Callable[..., tuple[int, str, str]]
@@ -164,3 +169,50 @@ def test_a_wrong_call_is_named(run: Run, tmp_path: Path, words: list[str], told:
     assert code == 2
     assert told in err
     assert not (tmp_path / "o").exists()
+
+
+def test_a_post_without_a_label_needs_the_model_that_the_policy_names(run: Run, tmp_path: Path) -> None:
+    """Exit 2: the policy, and the model that is not there."""
+    file = afternoon()
+    file.post("f", 0)
+    write(file, tmp_path / "a.jsonl")
+    (tmp_path / "other.toml").write_text(re.sub('model = "[0-9a-f]*"', f'model = "{"0" * 64}"', POLICY))
+    code, _, err = run("a.jsonl", "--policy", "other.toml", "--out", "o")
+    assert code == 2
+    assert "policy other" in err and "0" * 16 in err
+
+
+def test_lines_on_the_shelf_come_back_whole_in_the_order_of_time_file_and_number(tmp_path: Path) -> None:
+    """Of two files that hold the same times, the second's backwards."""
+    one, other = afternoon(), afternoon()
+    other.lines.reverse()
+    read = []
+    for name, file in (("one", one), ("other", other)):
+        write(file, tmp_path / f"{name}.jsonl")
+        read.append(list(files.read(tmp_path / f"{name}.jsonl", classified=True)))
+    with Shelf() as shelf:
+        for lines in read:
+            shelf.add(lines)
+        found = list(shelf)
+    assert found == sorted(read[0] + read[1], key=lambda line: line.at)
+
+
+def test_a_picture_of_nothing_and_of_names_that_are_markup_is_xml() -> None:
+    """A policy's name is its file's, which may be anything."""
+    tree = ElementTree.fromstring(picture(("a&b", "<c>"), (Verdicts(), Verdicts())))
+    assert {"a&b", "<c>"} <= {element.text for element in tree.iter()}
+
+
+@pytest.mark.parametrize(
+    ("case", "word"),
+    [
+        (Case("a", "t", "1", 0, "other"), "no target"),
+        (Case("a", "t", "1", 0, "complaint", 0, 60, 60), "running"),
+        (Case("a", "t", "1", 0, "complaint", 0, 60, 60, breached=True), "overdue"),
+        (Case("a", "t", "1", 0, "complaint", 0, 60, 60, met_at=9), "in time"),
+        (Case("a", "t", "1", 0, "complaint", 0, 60, 60, met_at=90, breached=True), "late"),
+        (Case("a", "t", "1", 0, "complaint", 0, 60, 60, void=True), "void"),
+    ],
+)
+def test_a_case_has_one_verdict(case: Case, word: str) -> None:
+    assert case.verdict == word
