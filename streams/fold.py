@@ -16,6 +16,8 @@ from streams.errors import Stop
 from streams.shapes import Pipeline, Role
 from streams.timers import Timers
 
+#: Timers that one `take` fires, and no more: a jump of months wakes everybody, and is a checkpoint every few seconds.
+FIRED_AT_ONCE = 5_000
 #: A record that asks to be woken at one moment more often than this would do so for ever.
 _MOST_FIRINGS = 1_000
 
@@ -68,49 +70,56 @@ class FoldCore(Core):
         return len(self._timers)
 
     def take(self, facts: list[Fact]) -> list[Result]:
-        """Everything that follows from facts, in order."""
+        """Everything that follows from facts, in order; where a Tick fires too many timers, up to one of these."""
         results: list[Result] = []
         run: list[Fact] = []
-        for fact in facts:
+        self.left = []
+        for n, fact in enumerate(facts):
             if type(fact.record) in KEYLESS:
                 self._steps(run, self.clock.time, results)
                 run = []
-                self._control(fact.record, fact, results)
+                if not self._control(fact.record, fact, results):
+                    self.left = facts[n:]
+                    return results
                 self.applied = fact.offset
             else:
                 run.append(fact)
         self._steps(run, self.clock.time, results)
         return results
 
-    def _control(self, record: Record, fact: Fact, results: list[Result]) -> None:
+    def _control(self, record: Record, fact: Fact, results: list[Result]) -> bool:
+        """False: there is more to it. Taken again, a Tick goes on with the timers that are left, also after a restart."""
         if isinstance(record, Tick):
             try:
                 self.clock.tick(record)
             except WrongTick as error:
                 results.append(SetAside(fact, "clock", "WrongTick", why(error)))
-                return
-            self._fire(fact, results)
+                return True
+            return self._fire(fact, results)
         elif isinstance(record, PolicyChanged):
             if self.in_force(record):
                 results += self.handed_on(record, fact)
         elif isinstance(record, WriterExcused):
             self.clock.excuse(record)
-            self._fire(fact, results)
+            return self._fire(fact, results)
         else:
             raise TypeError(f"{type(record).__name__} is no control record")
+        return True
 
-    def _fire(self, fact: Fact, results: list[Result]) -> None:
-        """Step through the jump: each due in order, at its own time."""
-        timer = self._timers.pop(self.clock.time)
+    def _fire(self, fact: Fact, results: list[Result]) -> bool:
+        """Step through the jump: each due in order, at its own time. False: some are left."""
         fired: dict[tuple[int, str], int] = {}
-        while timer is not None:
+        for _ in range(FIRED_AT_ONCE):
+            timer = self._timers.pop(self.clock.time)
+            if timer is None:
+                return True
             at, key = timer
             times = fired[timer] = fired.get(timer, 0) + 1
             if times > _MOST_FIRINGS:
                 results.append(SetAside(fact, "decide", "EndlessTimer", f"timer {key} asks for {at} again and again"))
             else:
                 self._steps([fact], at, results, Due(key, at))
-            timer = self._timers.pop(self.clock.time)
+        return False
 
     def _steps(self, facts: list[Fact], time: int, results: list[Result], due: Due | None = None) -> None:
         """Append what follows from each of these facts, or from a timer that one of them fires, at this time (ms)."""
