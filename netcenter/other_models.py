@@ -65,13 +65,13 @@ class HttpClassifier:
         try:
             for attempt in stamina.retry_context(on=httpx.TransportError, attempts=_TRIES, timeout=None):
                 with attempt:
-                    response = self._client.post(
-                        self._url, content=body, headers={"content-type": "application/json"}
-                    )
+                    response = self._client.post(self._url, content=body, headers={"content-type": "application/json"})
             response.raise_for_status()
             answers = msgspec.json.decode(response.content, type=_Answers).answers
         except (httpx.HTTPError, msgspec.DecodeError) as error:
-            raise Unavailable(f"the classifier at {self._url} does not answer as it must: {type(error).__name__}") from None
+            raise Unavailable(
+                f"the classifier at {self._url} does not answer as it must: {type(error).__name__}"
+            ) from None
         if len(answers) != len(asked) or not {answer.lang for answer in answers} <= set(LANGUAGES):
             raise Unavailable(f"the classifier at {self._url} answers other than it was asked, or in unknown languages")
         return [_classification(answer) for answer in answers]

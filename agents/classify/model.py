@@ -95,9 +95,7 @@ class Model:
             spoken[at] = best
         return spoken
 
-    def _scores(
-        self, found: Sequence[set[int]], spoken: Sequence[int], brands: Sequence[str]
-    ) -> NDArray[np.float64]:
+    def _scores(self, found: Sequence[set[int]], spoken: Sequence[int], brands: Sequence[str]) -> NDArray[np.float64]:
         at = np.array(spoken, np.intp)
         scores: NDArray[np.float64] = self._labels.scores(found) * self._scale[at, None] + self._offset[at]
         if self._brands:
@@ -140,9 +138,7 @@ def artefact(hash: str, directory: Path = ARTEFACTS, ending: str = ".npz") -> Pa
 
 
 def _damaged(path: Path, error: Exception) -> ModelError:
-    return ModelError(
-        f"the classifier's artefact {path} is damaged ({error!r}); copy it again from where it was made"
-    )
+    return ModelError(f"the classifier's artefact {path} is damaged ({error!r}); copy it again from where it was made")
 
 
 def _tagged(tag: str) -> int:

@@ -34,4 +34,8 @@ with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
     file.writelines(f"__label__{label} {text}\n" for label, text in zip(labels, texts, strict=True))
     file.flush()
     fast = fasttext.train_supervised(file.name, wordNgrams=2, thread=1, epoch=5, bucket=200_000, verbose=0)
-print(json.dumps({"scikit-learn TF-IDF and logistic regression": timed(tfidf.predict_proba), "fastText": timed(fast.predict)}))
+print(
+    json.dumps(
+        {"scikit-learn TF-IDF and logistic regression": timed(tfidf.predict_proba), "fastText": timed(fast.predict)}
+    )
+)

@@ -73,7 +73,9 @@ def train(
     seed: Annotated[int, typer.Option(help="Draws the intervals of the figures.")] = 0,
     corrections: Annotated[
         str | None,
-        typer.Option(help="Adapt to brands from relabelled posts: a file with text, lang, label, brand; or `postgres`."),
+        typer.Option(
+            help="Adapt to brands from relabelled posts: a file with text, lang, label, brand; or `postgres`."
+        ),
     ] = None,
     artefact: _Artefact = None,
 ) -> None:
@@ -85,7 +87,7 @@ def train(
     """
     try:
         from netcenter.training import rows
-        from netcenter.training.train import Settings
+        from netcenter.training.student import Settings
     except ImportError as error:
         raise CommandError(f"training needs {error.name}: install netcenter[train]") from None
     if not files:
@@ -128,10 +130,7 @@ def _adapt(corrections: str, reference: Rows, out: Path, artefact: Path | None) 
     from netcenter.training import corrections as learning
     from netcenter.training.rows import read
 
-    if corrections == "postgres":
-        given = learning.relabelled(postgres_of(load()))
-    else:
-        given = read([Path(corrections)])
+    given = learning.relabelled(postgres_of(load())) if corrections == "postgres" else read([Path(corrections)])
     path, gains = learning.adapt(_path(artefact), given, reference, out)
     for brand, gain in gains.items():
         print(f"{brand}: macro-F1 {gain.before:.3f} before, {gain.after:.3f} after, of {gain.corrections} corrections")

@@ -26,7 +26,9 @@ def calibrate(
     for at in np.unique(lang):
         mine, known = scores[lang == at], label[lang == at]
 
-        def loss(found: NDArray[np.float64], mine: NDArray[np.float64] = mine, known: NDArray[np.int_] = known) -> float:
+        def loss(
+            found: NDArray[np.float64], mine: NDArray[np.float64] = mine, known: NDArray[np.int_] = known
+        ) -> float:
             chances = log_softmax(mine * np.exp(found[0]) + offsets * found[1:])
             return float(-chances[np.arange(len(known)), known].sum() + _HOLD / 2 * (found[1:] ** 2).sum())
 

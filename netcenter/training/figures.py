@@ -34,9 +34,7 @@ def figures(rows: Rows, chances: NDArray[np.float64], seed: int = 0) -> dict[str
     return {"parts": told, "sources": sources}
 
 
-def _part(
-    label: NDArray[np.int_], chosen: NDArray[np.int_], chances: NDArray[np.float64], seed: int
-) -> dict[str, Any]:
+def _part(label: NDArray[np.int_], chosen: NDArray[np.int_], chances: NDArray[np.float64], seed: int) -> dict[str, Any]:
     matrix = confusion(label, chosen)
     right = chosen == label
     confidence = chances.max(axis=1)
@@ -95,7 +93,9 @@ def calibration_error(confidence: NDArray[np.float64], right: NDArray[np.bool_])
 
 def tables(told: dict[str, Any]) -> list[Table]:
     """The figures as tables for a terminal."""
-    main = Table("", "rows", "accuracy", "macro F1", "95 %", *LABELS, "ECE", "surest half", "unsure quarter", title="F1")
+    main = Table(
+        "", "rows", "accuracy", "macro F1", "95 %", *LABELS, "ECE", "surest half", "unsure quarter", title="F1"
+    )
     detail = Table("", "label", "precision", "recall", "F1", *(f"as {name}" for name in LABELS), title="Confusion")
     for name, part in told["parts"].items():
         low, high = part["macro_f1_95"]

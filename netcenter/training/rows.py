@@ -40,7 +40,7 @@ class Rows:
     @property
     def labelled(self) -> NDArray[np.bool_]:
         """Which rows have a label."""
-        return self.label != UNLABELLED
+        return np.asarray(self.label != UNLABELLED)
 
     def take(self, mask: NDArray[np.bool_]) -> Rows:
         """The rows of a mask."""

@@ -15,8 +15,8 @@ from scipy.sparse import csr_array, diags_array, hstack
 
 from agents.classify.features import features
 from agents.classify.port import LABELS, LANGUAGES
-from netcenter.training.softmax import balanced, fit
 from netcenter.training.rows import Rows
+from netcenter.training.softmax import balanced, fit
 from netcenter.training.words import vectors
 
 
@@ -116,4 +116,3 @@ def learn(
 def unit(x: csr_array) -> csr_array:
     """Rows scaled to length 1, as the model does; a row without features stays 0."""
     return diags_array(1 / np.sqrt(np.maximum(x.count_nonzero(axis=1), 1))) @ x
-

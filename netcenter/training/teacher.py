@@ -31,7 +31,5 @@ def teach(
     x = (embeddings - mean).astype(np.float64) * _SCALE
     x -= (x @ span.T) @ span
     known = label[learnt]
-    weights, intercept = fit(
-        x[learnt], np.eye(len(LABELS))[known], balanced(known, lang[learnt], len(LABELS)), PENALTY
-    )
+    weights, intercept = fit(x[learnt], np.eye(len(LABELS))[known], balanced(known, lang[learnt], len(LABELS)), PENALTY)
     return softmax(x @ weights + intercept)

@@ -11,9 +11,14 @@ import pytest
 
 from agents.classify.model import ARTEFACTS, Model
 from agents.classify.port import LABELS, LANGUAGES, Classification, Classifier, Unavailable
+from agents.classify.stage import ClassifyStage
+from agents.decider import At
+from agents.policy import parse
 from netcenter.errors import UsageError
 from netcenter.other_models import described
+from schemas.records import Mention
 
+NOON = 1_795_176_000_000
 OURS = Model.load(max(ARTEFACTS.glob("*.npz")))
 POSTS = [
     ("Two hours on hold and nobody answers!", "en", "andina"),
@@ -146,3 +151,22 @@ def test_a_description_that_cannot_be_used_is_named(told: dict[str, str], why: s
     with pytest.raises(UsageError, match=why) as caught:
         described(path)
     assert str(path) in str(caught.value)
+
+
+class Gone:
+    """A model server that cannot be reached."""
+
+    hash = "ab" * 32
+
+    def classify(self, texts: Sequence[str], langs: Sequence[str], brands: Sequence[str]) -> list[Classification]:
+        raise Unavailable("the classifier does not answer")
+
+
+def test_posts_are_no_dead_letters_while_the_classifier_is_away() -> None:
+    """The stage raises, so that the worker stops where it stands and starts over."""
+    stage = ClassifyStage(0, lambda hash: Gone())
+    post = Mention(
+        id="1", brand="andina", channel="twitter", native_id="1", author_id="u1", text="hello", created_at=NOON
+    )
+    with pytest.raises(Unavailable):
+        stage.run([(post, 0)], At(NOON, NOON, parse(f'[classifier]\nmodel = "{Gone.hash}"\n'), "cause"))

@@ -55,7 +55,8 @@ class Made(Embeddings):
         rows = [sum((self._direction(word) for word in text.lower().split()), np.zeros(WIDTH)) for text in texts]
         say(len(texts))
         found = np.array(rows).reshape(len(texts), WIDTH)
-        return (found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9)).astype(np.float32)
+        lengths = np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9)
+        return np.asarray(found / lengths, np.float32)
 
     @staticmethod
     def _direction(word: str) -> NDArray[np.float64]:
@@ -64,7 +65,7 @@ class Made(Embeddings):
 
 
 def post(lang: str, label: str, random: Random) -> str:
-    words = random.sample(PADDING, 4) + [random.choice(SAID[lang][label])]
+    words = [*random.sample(PADDING, 4), random.choice(SAID[lang][label])]
     random.shuffle(words)
     return " ".join(words)
 
