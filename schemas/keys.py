@@ -7,7 +7,7 @@ from typing import Any
 from schemas.records import ClassifiedMention, Overflowed, PolicyChanged, Tick, WriterExcused
 
 #: Records that stand in every partition and have no key of their own.
-KEYLESS = (Tick, PolicyChanged, WriterExcused)
+KEYLESS = frozenset({Tick, PolicyChanged, WriterExcused})
 
 
 def customer(record: Any) -> bytes:

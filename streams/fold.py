@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from agents.decider import At, Decider, Due, State
+from agents.decider import At, Decider, Due, State, Unusable
 from agents.policy import Policy
 from schemas import codec, ids
+from schemas.keys import KEYLESS
 from schemas.records import ClassifiedMention, Decided, PolicyChanged, Record, Tick, WriterExcused
 from streams.clock import WrongTick
 from streams.core import Core, Fact, Result, SetAside, where, why
@@ -30,8 +31,10 @@ class FoldCore(Core):
         partitions: Callable[[str], int],
         policies: Callable[[int, str], Policy],
         decider: Decider,
+        *,
+        encodes: bool = True,
     ) -> None:
-        super().__init__(pipeline, role, number, partitions, policies)
+        super().__init__(pipeline, role, number, partitions, policies, encodes=encodes)
         self.decider = decider
         self._pack, self._unpack = codec.state_codec(decider.record_types)
         self.state: State[Any] = decider.initial()
@@ -67,82 +70,93 @@ class FoldCore(Core):
     def take(self, facts: list[Fact]) -> list[Result]:
         """Everything that follows from facts, in order."""
         results: list[Result] = []
+        run: list[Fact] = []
         for fact in facts:
-            record = fact.record
-            if type(record) is Tick:
-                results += self._tick(record, fact)
-            elif type(record) is PolicyChanged:
-                if self.in_force(record):
-                    results += self.handed_on(record, fact)
-            elif type(record) is WriterExcused:
-                self.clock.excuse(record)
-                results += self._fire(fact)
+            if type(fact.record) in KEYLESS:
+                self._steps(run, self.clock.time, results)
+                run = []
+                self._control(fact.record, fact, results)
+                self.applied = fact.offset
             else:
-                self._step(record, _id(record), self.clock.time, fact, results)
-            self.applied = fact.offset
+                run.append(fact)
+        self._steps(run, self.clock.time, results)
         return results
 
-    def _tick(self, tick: Tick, fact: Fact) -> list[Result]:
-        try:
-            self.clock.tick(tick)
-        except WrongTick as error:
-            return [SetAside(fact, "clock", "WrongTick", why(error))]
-        return self._fire(fact)
+    def _control(self, record: Record, fact: Fact, results: list[Result]) -> None:
+        if isinstance(record, Tick):
+            try:
+                self.clock.tick(record)
+            except WrongTick as error:
+                results.append(SetAside(fact, "clock", "WrongTick", why(error)))
+                return
+            self._fire(fact, results)
+        elif isinstance(record, PolicyChanged):
+            if self.in_force(record):
+                results += self.handed_on(record, fact)
+        elif isinstance(record, WriterExcused):
+            self.clock.excuse(record)
+            self._fire(fact, results)
+        else:
+            raise TypeError(f"{type(record).__name__} is no control record")
 
-    def _fire(self, fact: Fact) -> list[Result]:
+    def _fire(self, fact: Fact, results: list[Result]) -> None:
         """Step through the jump: each due in order, at its own time."""
-        results: list[Result] = []
+        timer = self._timers.pop(self.clock.time)
         fired: dict[tuple[int, str], int] = {}
-        while (timer := self._timers.pop(self.clock.time)) is not None:
+        while timer is not None:
             at, key = timer
             times = fired[timer] = fired.get(timer, 0) + 1
             if times > _MOST_FIRINGS:
                 results.append(SetAside(fact, "decide", "EndlessTimer", f"timer {key} asks for {at} again and again"))
-                continue
-            due = Due(key, at)
-            self._step(due, due.id, at, fact, results)
-        return results
+            else:
+                self._steps([fact], at, results, Due(key, at))
+            timer = self._timers.pop(self.clock.time)
 
-    def _step(self, record: Record | Due, cause: str, time: int, fact: Fact, results: list[Result]) -> None:
-        """Append what follows from a fact or a timer at this time (ms)."""
-        if self.policy is None:
-            raise Stop(
-                f"{self.role.inbox}/{self.number} has a {type(record).__name__} at offset {fact.offset} before any "
-                "policy: run `netcenter topics apply`"
-            )
-        # By position, which costs half: time, seen, policy, cause.
-        at = At(time, max(time, self.clock.time), self.policy, cause or ids.timer("fact", fact.offset))
-        state, evolve = self.state, self.decider.evolve
-        undo: list[tuple[str, Any]] = []
-        before = len(results)
-        try:
-            for event in self.decider.decide(state, record, at):
-                for key, changed in evolve(state, event).items():
-                    undo.append((key, state.get(key)))
-                    self._put(key, changed)
-                if event is not record and (type(event) in self.routes or isinstance(event, Decided)):
-                    self.route(event, fact, results)
-        except Exception as error:  # noqa: BLE001 - whatever a decision raises: the step is undone and the fact set aside
-            for key, old in reversed(undo):
-                self._put(key, old)
-            if isinstance(record, Due) and self._timers.get(record.key) == record.at:
-                self._timers.set(record.key, None)  # it has fired: put back, it would fire and fail again and again
-            results[before:] = [SetAside(fact, "decide", type(error).__name__, _told(record, error))]
+    def _steps(self, facts: list[Fact], time: int, results: list[Result], due: Due | None = None) -> None:
+        """Append what follows from each of these facts, or from a timer that one of them fires, at this time (ms)."""
+        if not facts:
             return
-        for key, _ in undo:
-            self.touched[key] = None
-
-    def _put(self, key: str, record: Any) -> None:
-        self.state.put(key, record)
-        due = None if record is None else self.decider.due(record)
-        if due != self._timers.get(key):
-            self._timers.set(key, due)
+        policy, seen = self.policy, max(time, self.clock.time)
+        if policy is None:
+            raise Stop(
+                f"{self.role.inbox}/{self.number} has a {type(facts[0].record).__name__} at offset {facts[0].offset} "
+                "before any policy: run `netcenter topics apply`"
+            )
+        # What is looked up once here would be half of a simple step's cost.
+        state, touched, routes, route, timers = self.state, self.touched, self.routes, self.route, self._timers
+        decide, evolve, wake = self.decider.decide, self.decider.evolve, self.decider.due
+        get, put = state.get, state.put
+        for fact in facts:
+            record = due or fact.record
+            cause = record.mention.id if type(record) is ClassifiedMention else getattr(record, "id", "")
+            # By position, which costs half: time, seen, policy, cause.
+            at = At(time, seen, policy, cause or ids.timer("fact", fact.offset))
+            before: dict[str, Any] = {}
+            written = len(results)
+            try:
+                for event in decide(state, record, at):
+                    for key, changed in evolve(state, event).items():
+                        if key not in before:
+                            before[key] = get(key)
+                        put(key, changed)
+                    if event is not record and (type(event) in routes or isinstance(event, Decided)):
+                        route(event, fact, results)
+                # Asked once a step: no timer fires in the middle of one.
+                dues = [(key, None if (kept := get(key)) is None else wake(kept)) for key in before]
+            except Exception as error:  # noqa: BLE001 - whatever a decision raises: the step is undone and the fact set aside
+                for key, old in before.items():
+                    put(key, old)
+                # A timer that has fired stays so: it would fire and fail again and again.
+                results[written:] = [SetAside(fact, "decide", type(error).__name__, _told(record, error))]
+                continue
+            for key, moment in dues:
+                touched[key] = None
+                if moment != timers.get(key):
+                    timers.set(key, moment)
+        if due is None:
+            self.applied = facts[-1].offset
 
 
 def _told(record: Record | Due, error: Exception) -> str:
     what = f"timer {record.key} due {record.at}" if isinstance(record, Due) else type(record).__name__
-    return f"{what}: {where(error)}"
-
-
-def _id(fact: Record) -> str:
-    return fact.mention.id if type(fact) is ClassifiedMention else getattr(fact, "id", "")
+    return f"{what}: {why(error) if isinstance(error, Unusable) else where(error)}"
