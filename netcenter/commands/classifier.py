@@ -13,6 +13,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from netcenter.commands.options import Ignore, Json, Maps, Sets, TimeFormat, read_file, text_of
 from netcenter.commands.servers import DEFAULT_POLICY
 from netcenter.errors import CommandError, UsageError
+from netcenter.places import kafka_of, postgres_of
+from netcenter.settings import load
 
 if TYPE_CHECKING:
     from agents.classify.model import Model
@@ -74,7 +76,7 @@ def train(
     corrections: Annotated[
         str | None,
         typer.Option(
-            help="Adapt to brands from relabelled posts: a file with text, lang, label, brand; or `postgres`."
+            help="Adapt to brands from relabelled posts: `postgres`, `log`, or a file with text, lang, label, brand."
         ),
     ] = None,
     artefact: _Artefact = None,
@@ -125,16 +127,24 @@ def train(
 
 
 def _adapt(corrections: str, reference: Rows, out: Path, artefact: Path | None) -> None:
-    from netcenter.places import postgres_of
-    from netcenter.settings import load
     from netcenter.training import corrections as learning
-    from netcenter.training.rows import read
 
-    given = learning.relabelled(postgres_of(load())) if corrections == "postgres" else read([Path(corrections)])
-    path, gains = learning.adapt(_path(artefact), given, reference, out)
+    path, gains = learning.adapt(_path(artefact), _said(corrections), reference, out)
     for brand, gain in gains.items():
         print(f"{brand}: macro-F1 {gain.before:.3f} before, {gain.after:.3f} after, of {gain.corrections} corrections")
     print(f"{path}: hash {_load(path).hash}; put it into the policy's classifier.model, and `netcenter policy apply`")
+
+
+def _said(corrections: str) -> Rows:
+    from netcenter import relabelled
+    from netcenter.training.rows import read
+
+    settings = load()
+    if corrections == "postgres":
+        return relabelled.of_projection(postgres_of(settings))
+    if corrections == "log":
+        return relabelled.of_log(settings, kafka_of(settings))
+    return read([Path(corrections)])
 
 
 def evaluate(

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psycopg2
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
@@ -16,10 +15,10 @@ from agents.classify.features import features
 from agents.classify.linear import Linear
 from agents.classify.model import Model, opened
 from agents.classify.port import LABELS, LANGUAGES
-from netcenter.errors import CommandError, Unreachable
+from netcenter.errors import CommandError
 from netcenter.training import packing
 from netcenter.training.figures import confusion, macro_f1
-from netcenter.training.rows import Rows, made
+from netcenter.training.rows import Rows
 from netcenter.training.softmax import fit
 from netcenter.training.student import unit
 
@@ -32,13 +31,6 @@ WORSE = 0.005
 _PENALTY = 1.0
 _IN_ROWS = 2
 _FOLDS = 5
-_RELABELLED = """
-select distinct on (m.id) m.brand, m.text, m.classified_lang, a.label
-from actions a join mentions m
-  on m.brand = a.brand and m.channel = a.channel and m.author_id = a.author_id and m.native_id = a.native_id
-where a.action = 'relabel' and a.label is not null and not m.deleted and m.text <> ''
-order by m.id, a.created_at desc, a.id
-"""
 
 
 class Refused(CommandError):
@@ -52,34 +44,6 @@ class Adapted:
     corrections: int
     before: float
     after: float
-
-
-def relabelled(postgres: str) -> Rows:
-    """Each post's last relabel in the projection. Raises Unreachable."""
-    try:
-        connection = psycopg2.connect(postgres)
-    except psycopg2.OperationalError:
-        raise Unreachable("PostgreSQL cannot be reached: see NETCENTER_POSTGRES") from None
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(_RELABELLED)
-            found = cursor.fetchall()
-    finally:
-        connection.close()
-    return made(
-        [
-            {
-                "text": text,
-                "lang": LANGUAGES.index(lang),
-                "label": LABELS.index(label),
-                "source": "corrections",
-                "brand": brand,
-                "weight": 1.0,
-            }
-            for brand, text, lang, label in found
-            if lang in LANGUAGES and label in LABELS
-        ]
-    )
 
 
 def adapt(base: Path, rows: Rows, reference: Rows, out: Path) -> tuple[Path, dict[str, Adapted]]:

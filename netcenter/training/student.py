@@ -7,7 +7,6 @@ after training both are folded into one weight a feature, and nothing of the vec
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,28 +88,20 @@ def learn(
     x = table.x[np.flatnonzero(seen)[kept]]
     wanted, weights, lang = wanted[kept], weights[kept], lang[kept]
     counts = x.count_nonzero(axis=0)
+    seen_words = counts[table.words] > 0
+    words = table.words[seen_words]
     frequent = counts >= settings.least
-    spoken = settings.vectors * (counts[table.words] > 0)
-    words = table.words[spoken > 0]
     frequent[words] = True
     columns = np.flatnonzero(frequent)
-    place = np.full(len(table.ids), -1)
-    place[columns] = np.arange(len(columns))
-    directions = np.zeros((len(columns), 0))
-    if len(words):
-        directions = np.zeros((len(columns), min(settings.dimensions, table.embeddings.shape[1])))
-        share = counts[words] / x.shape[0]
-        found = vectors(table.embeddings[spoken > 0], share, directions.shape[1], settings.power)
-        directions[place[words], : found.shape[1]] = settings.vectors * found
-    features_of = unit(x[:, columns])
-    parts: list[Any] = [features_of, csr_array(features_of @ directions)]
-    own = [(lang == at) * settings.apart for at in range(len(LANGUAGES))] if settings.apart else []
-    parts += [diags_array(mask) @ features_of for mask in own]
-    parts.append(csr_array(np.eye(len(LANGUAGES))[lang]))
-    found_weights, intercept = fit(hstack(parts).tocsr(), wanted, weights, settings.penalty)
-    count, width = directions.shape
-    folded = found_weights[:count] + directions @ found_weights[count : count + width]
-    return Weights(table.ids[columns], columns, folded, found_weights[-len(LANGUAGES) :] + intercept)
+    directions = settings.vectors * vectors(
+        table.embeddings[seen_words], counts[words] / x.shape[0], settings.dimensions, settings.power
+    )
+    x = hstack([unit(x[:, columns]), csr_array(np.eye(len(LANGUAGES))[lang])]).tocsr()
+    learnt, intercept = fit(
+        x, wanted, weights, settings.penalty, moved=np.searchsorted(columns, words), directions=directions
+    )
+    count = len(columns)
+    return Weights(table.ids[columns], columns, learnt[:count], learnt[count:] + intercept)
 
 
 def unit(x: csr_array) -> csr_array:
