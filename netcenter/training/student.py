@@ -25,7 +25,7 @@ class Settings:
 
     mix: float = 0.7
     """How much of a labelled row's aim is its label; the rest is the teacher's."""
-    taught: float = 0.5
+    taught: float = 1.0
     """The weight of a post that only the teacher labelled, beside 1 of a labelled one."""
     penalty: float = 1.0
     least: int = 3
