@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from agents.decider import At, Decider, Due, State, Unusable
@@ -20,6 +20,10 @@ from streams.timers import Timers
 FIRED_AT_ONCE = 5_000
 #: A record that asks to be woken at one moment more often than this would do so for ever.
 _MOST_FIRINGS = 1_000
+
+
+_Step = tuple[Fact, Record | Due, int]
+"""A fact of the inbox; it, or a timer that it fires; and the time at which that happens (ms)."""
 
 
 class FoldCore(Core):
@@ -76,7 +80,7 @@ class FoldCore(Core):
         self.left = []
         for n, fact in enumerate(facts):
             if type(fact.record) in KEYLESS:
-                self._steps(run, self.clock.time, results)
+                self._facts(run, results)
                 run = []
                 if not self._control(fact.record, fact, results):
                     self.left = facts[n:]
@@ -84,8 +88,14 @@ class FoldCore(Core):
                 self.applied = fact.offset
             else:
                 run.append(fact)
-        self._steps(run, self.clock.time, results)
+        self._facts(run, results)
         return results
+
+    def _facts(self, facts: list[Fact], results: list[Result]) -> None:
+        if facts:
+            time = self.clock.time
+            self._steps(((fact, fact.record, time) for fact in facts), results)
+            self.applied = facts[-1].offset
 
     def _control(self, record: Record, fact: Fact, results: list[Result]) -> bool:
         """False: there is more to it. Taken again, a Tick goes on with the timers that are left, also after a restart."""
@@ -107,39 +117,38 @@ class FoldCore(Core):
         return True
 
     def _fire(self, fact: Fact, results: list[Result]) -> bool:
-        """Step through the jump: each due in order, at its own time. False: some are left."""
+        """Step through the jump: each due in order, at its own time. False: some may be left."""
+        return self._steps(self._dues(fact, results), results) < FIRED_AT_ONCE
+
+    def _dues(self, fact: Fact, results: list[Result]) -> Iterator[_Step]:
         fired: dict[tuple[int, str], int] = {}
-        for _ in range(FIRED_AT_ONCE):
-            timer = self._timers.pop(self.clock.time)
-            if timer is None:
-                return True
+        pop, now, left = self._timers.pop, self.clock.time, FIRED_AT_ONCE
+        while left and (timer := pop(now)) is not None:
             at, key = timer
             times = fired[timer] = fired.get(timer, 0) + 1
             if times > _MOST_FIRINGS:
                 results.append(SetAside(fact, "decide", "EndlessTimer", f"timer {key} asks for {at} again and again"))
             else:
-                self._steps([fact], at, results, Due(key, at))
-        return False
+                left -= 1
+                yield fact, Due(key, at), at
 
-    def _steps(self, facts: list[Fact], time: int, results: list[Result], due: Due | None = None) -> None:
-        """Append what follows from each of these facts, or from a timer that one of them fires, at this time (ms)."""
-        if not facts:
-            return
-        policy, seen = self.policy, max(time, self.clock.time)
-        if policy is None:
-            raise Stop(
-                f"{self.role.inbox}/{self.number} has a {type(facts[0].record).__name__} at offset {facts[0].offset} "
-                "before any policy: run `netcenter topics apply`"
-            )
+    def _steps(self, steps: Iterable[_Step], results: list[Result]) -> int:
+        """Append what follows from each step, and say how many there were."""
+        policy, now, number = self.policy, self.clock.time, 0
         # What is looked up once here would be half of a simple step's cost.
         state, touched, routes, route, timers = self.state, self.touched, self.routes, self.route, self._timers
         decide, evolve, wake = self.decider.decide, self.decider.evolve, self.decider.due
         get, put = state.get, state.put
-        for fact in facts:
-            record = due or fact.record
+        for fact, record, time in steps:
+            if policy is None:
+                raise Stop(
+                    f"{self.role.inbox}/{self.number} has a {type(record).__name__} at offset {fact.offset} "
+                    "before any policy: run `netcenter topics apply`"
+                )
+            number += 1
             cause = record.mention.id if type(record) is ClassifiedMention else getattr(record, "id", "")
             # By position, which costs half: time, seen, policy, cause.
-            at = At(time, seen, policy, cause or ids.timer("fact", fact.offset))
+            at = At(time, time if time > now else now, policy, cause or ids.timer("fact", fact.offset))
             before: dict[str, Any] = {}
             written = len(results)
             try:
@@ -162,8 +171,7 @@ class FoldCore(Core):
                 touched[key] = None
                 if moment != timers.get(key):
                     timers.set(key, moment)
-        if due is None:
-            self.applied = facts[-1].offset
+        return number
 
 
 def _told(record: Record | Due, error: Exception) -> str:
