@@ -13,32 +13,18 @@ from functools import lru_cache
 from typing import Annotated, Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
+from pydantic import Field, PrivateAttr, ValidationError, field_validator
 
+from agents.policy.parts import UNITS, Duration, Name, Part, duration
+from agents.policy.surge import ExpectedEvent, Surge
 from schemas.records import Kind, Label, Mode, Visibility
-
-_UNITS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-
 
 class PolicyError(ValueError):
     """A policy that cannot hold; each line of the message names the place and what is wrong there."""
 
 
-def _duration(value: Any) -> Any:
-    if not isinstance(value, str):
-        raise ValueError('write a duration as text: "90s", "60m", "2h" or "1d"')
-    match = re.fullmatch(r"(\d+)([smhd])", value)
-    if match is None or int(match[1]) == 0:
-        raise ValueError(f'{value!r} is no duration above zero: write "90s", "60m", "2h" or "1d"')
-    return int(match[1]) * _UNITS[match[2]]
-
-
-Duration = Annotated[int, BeforeValidator(_duration)]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9_-]+$")]
-
-
 def _target(value: Any) -> Any:
-    return value if value == "same_day" else _duration(value)
+    return value if value == "same_day" else duration(value)
 
 
 class Features(NamedTuple):
@@ -58,11 +44,7 @@ class Features(NamedTuple):
     uncertain: bool = False
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Classifier(_Part):
+class Classifier(Part):
     """The classifier in force."""
 
     model: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -71,7 +53,7 @@ class Classifier(_Part):
     """Under this confidence a label is marked uncertain."""
 
 
-class Brand(_Part):
+class Brand(Part):
     """A brand that is watched."""
 
     name: Name
@@ -88,6 +70,8 @@ class Brand(_Part):
     """Which comments open a case: those whose words address the brand, or all."""
     automatic_apps: list[str] = []
     """Replies that come from these tools are automatic, whatever the producer says: they stop no clock."""
+    expected_events: list[ExpectedEvent] = []
+    """What will make people talk, known beforehand."""
 
     @field_validator("zone")
     @classmethod
@@ -104,7 +88,7 @@ class Brand(_Part):
             return start + target
         local = datetime.fromtimestamp(start / 1000, ZoneInfo(self.zone))
         midnight = (local + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
-        return max(int(midnight.timestamp() * 1000), start + 2 * _UNITS["h"])
+        return max(int(midnight.timestamp() * 1000), start + 2 * UNITS["h"])
 
     def counted(self, start: int, end: int) -> int:
         """ms between two times (ms) that the calendar counts; 0 where `end` is not later."""
@@ -121,7 +105,7 @@ def _unlisted(name: str) -> Brand:
     return Brand(name=name)
 
 
-class Match(_Part):
+class Match(Part):
     """What a rule applies to; what is left out matches everything."""
 
     brand: list[Name] = []
@@ -156,7 +140,7 @@ class Match(_Part):
         )
 
 
-class Rule(_Part):
+class Rule(Part):
     """What a message is due; the first rule that matches holds."""
 
     name: str
@@ -175,7 +159,7 @@ class Rule(_Part):
     """Wanted of whoever works on it."""
 
 
-class Channel(_Part):
+class Channel(Part):
     """What is special about a network."""
 
     name: Name
@@ -183,72 +167,53 @@ class Channel(_Part):
     """The network lets the brand answer only so long after the customer's last message."""
 
 
-class Desk(_Part):
+class Desk(Part):
     """People who share a queue."""
 
     name: Name
-    offer_timeout: Duration = 5 * _UNITS["m"]
+    offer_timeout: Duration = 5 * UNITS["m"]
     """An offer not answered by then returns to the queue."""
-    lease: Duration = 5 * _UNITS["m"]
+    lease: Duration = 5 * UNITS["m"]
     """How long an operator counts as present after each sign of life."""
-    retry_after: Duration = 10 * _UNITS["m"]
+    retry_after: Duration = 10 * UNITS["m"]
     """The same operator is not offered the same case again before this, unless alone."""
-    return_after: Duration = 10 * _UNITS["m"]
+    return_after: Duration = 10 * UNITS["m"]
     """Work held by an operator whose lease has lapsed returns to the queue after this."""
     responsible: str | None = None
     """Who gets what an operator escalates."""
 
 
-class Cases(_Part):
+class Cases(Part):
     """How cases end, and when their clocks warn."""
 
     warn_at: list[Annotated[int, Field(ge=1, le=99)]] = [50, 75, 90]
     """Percent of the target used."""
-    silence: Duration = 72 * _UNITS["h"]
+    silence: Duration = 72 * UNITS["h"]
     """A case that waits this long without a word of the customer is resolved."""
-    reopen_within: Duration = 72 * _UNITS["h"]
+    reopen_within: Duration = 72 * UNITS["h"]
     """A post this soon after the resolution reopens the case."""
-    no_target: Duration = 24 * _UNITS["h"]
+    no_target: Duration = 24 * UNITS["h"]
     """A case without a target closes after this."""
-    keep_reply: Duration = 72 * _UNITS["h"]
+    keep_reply: Duration = 72 * UNITS["h"]
     """A reply that matches no case is kept this long for its mention to come."""
-    lateness: Duration = _UNITS["h"]
+    lateness: Duration = UNITS["h"]
     """Actions and updates are kept this long for the post that they are about to come."""
 
 
-class Surge(_Part):
-    """What counts as a flood."""
-
-    window: Annotated[Duration, Field(le=_UNITS["h"])] = 30 * _UNITS["m"]
-    """The stretch that is counted, at most an hour."""
-    baseline: Annotated[Duration, Field(le=_UNITS["d"])] = 6 * _UNITS["h"]
-    """The trailing stretch before the window that says what is usual, at most a day."""
-    warm_up: Duration = 2 * _UNITS["h"]
-    """No surge before this much baseline was seen."""
-    minimum: Annotated[int, Field(ge=1)] = 10
-    """Posts in the window, at least."""
-    open_ratio: Annotated[float, Field(gt=1)] = 2.5
-    """Times what is usual that opens a surge."""
-    close_ratio: Annotated[float, Field(gt=0)] = 1.5
-    """Times what is usual under which it closes."""
-    significance: Annotated[float, Field(gt=0)] = 6.0
-    """-log10 of the chance of so many posts by accident, at least: small numbers do not flicker."""
-
-
-class Alerts(_Part):
+class Alerts(Part):
     """When a person must know."""
 
     sla_overdue: Annotated[int, Field(ge=1)] = 3
     """Overdue cases of a brand and desk that open an alert."""
-    sla_grace: Annotated[Duration, Field(le=_UNITS["h"])] = 2 * _UNITS["m"]
+    sla_grace: Annotated[Duration, Field(le=UNITS["h"])] = 2 * UNITS["m"]
     """A breach counts after this, at most an hour, so that a late reply can rescind it."""
-    sla_calm: Annotated[Duration, Field(le=_UNITS["h"])] = 15 * _UNITS["m"]
+    sla_calm: Annotated[Duration, Field(le=UNITS["h"])] = 15 * UNITS["m"]
     """Below half of `sla_overdue` for this long, at most an hour, resolves it."""
-    forget_after: Duration = 30 * _UNITS["d"]
+    forget_after: Duration = 30 * UNITS["d"]
     """A resolved alert's identity is forgotten after this."""
 
 
-class Policy(_Part):
+class Policy(Part):
     """A policy, checked."""
 
     version: Annotated[int, Field(ge=0)] = 0
