@@ -14,6 +14,10 @@ from schemas.records import Decided, Record
 S = TypeVar("S")
 
 
+class Unusable(ValueError):
+    """A fact that nothing can be done with. The message says what to mend, and never holds the words of a post."""
+
+
 class Due(msgspec.Struct, frozen=True):
     """A timer's firing, a fact like any other: the state record `key` had asked to be woken at `at` (ms)."""
 

@@ -40,6 +40,11 @@ PARTS: dict[str, tuple[str, Callable[[Run], dict[str, Any]]]] = {
     "stages": ("each stage in process", lambda run: stages.measure()),
     "recovery": ("state read back from its changelog", lambda run: _module("recovery").measure(run.kafka, KEYS)),
     "state": ("memory of a key's state", lambda run: _module("state").measure(KEYS)),
+    "cases": (
+        "the decider alone, its role over Kafka, a million open cases, breaches",
+        lambda run: _module("cases").measure(run),
+    ),
+    "replay": ("a day that was classified before, without Kafka", lambda run: _module("replay").measure(run)),
 }
 
 

@@ -223,9 +223,16 @@ def _costs(fold: FoldCore, keys: int) -> dict[str, float]:
     hours = {n: replace(r, wake=(r.wake or 0) + 3_600_000) for n, r in same.items()}
     there = dict.fromkeys(names, False)
 
+    def put(name: str, record: Kept) -> None:
+        """What a step ends with for each record that it changed."""
+        fold.state.put(name, record)
+        due = fold.decider.due(record)
+        if due != fold._timers.get(name):
+            fold._timers.set(name, due)
+
     def move(name: str) -> None:
         there[name] = not there[name]
-        fold._put(name, hours[name] if there[name] else same[name])
+        put(name, hours[name] if there[name] else same[name])
 
     figures = {
         "get_cold_ns": cold,
@@ -233,7 +240,7 @@ def _costs(fold: FoldCore, keys: int) -> dict[str, float]:
         "get_dict_ns": _each(names, plain.get),
         "put_hot_ns": _each(names, lambda name: fold.state.put(name, same[name])),
         "put_dict_ns": _each(names, lambda name: plain.__setitem__(name, same[name])),
-        "fold_put_ns": _each(names, lambda name: fold._put(name, same[name])),
+        "fold_put_ns": _each(names, lambda name: put(name, same[name])),
         "fold_put_timer_moved_ns": _each(names, move),
     }
     fold.touched.update(dict.fromkeys(names))

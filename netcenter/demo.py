@@ -50,7 +50,9 @@ COUNTS = {
     "replies": "select count(*) from replies",
     "dead_letters": "select count(*) from dead_letters",
     "cases": "select count(*) from cases",
-    "breaches": "select count(*) from clocks where breached_at is not null and rescinded_at is null",
+    "breaches": (
+        "select count(*) from clocks where breached_at is not null and rescinded_at is null and metric <> 'resolution'"
+    ),
     "assignments": "select count(*) from assignments where type = 'Assigned'",
     "surges": "select count(*) from surges",
     "alerts_opened": "select count(*) from alerts",
@@ -68,7 +70,7 @@ QUERIES = {
     ),
     "When did questions and complaints come, and how many clocks were overdue?": (
         "select to_char(started_at, 'DD HH24:00') as hour, count(*) as clocks, count(breached_at) as overdue\n"
-        "  from clocks where not courtesy group by 1 order by 2 desc limit 5"
+        "  from clocks where metric <> 'resolution' and not courtesy group by 1 order by 2 desc limit 5"
     ),
 }
 

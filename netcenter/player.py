@@ -1,4 +1,4 @@
-"""The order of play that ingest, replay and demo share: a file's lines and the Ticks between them."""
+"""The order of play that ingest, replay and demo share: the lines of files and the Ticks between them."""
 
 from __future__ import annotations
 
@@ -11,25 +11,28 @@ TICK = 60_000
 
 
 def play(lines: Iterable[Line], *, interval: int = TICK, until: int = 6 * 3_600_000) -> Iterator[Line | int]:
-    """The lines in order of (at, number), and Ticks among them, each an int: its time in ms.
+    """The lines in order of (at, number), and Ticks among them; holds all lines in memory, for sorting."""
+    return with_ticks(sorted(lines, key=lambda line: (line.at, line.number)), interval=interval, until=until)
+
+
+def with_ticks(lines: Iterable[Line], *, interval: int = TICK, until: int = 6 * 3_600_000) -> Iterator[Line | int]:
+    """Lines that are in the order of play, and Ticks among them, each an int: its time in ms.
 
     The first Tick is the whole interval at or before the first line; then one stands on every whole interval before the
     first line at or after it; after the last line Ticks go on until one is at or past its time plus `until` (ms). No
-    lines, no Ticks. Holds all lines in memory, for sorting. A gap in the file is walked Tick by Tick, one a minute:
-    ten thousand a week, which a replay passes in well under a second.
+    lines, no Ticks. A gap in the file is walked Tick by Tick, one a minute: ten thousand a week.
     """
     if interval <= 0:
         raise ValueError(f"interval: {interval} ms is no interval between Ticks; use 1 or more")
-    ordered = sorted(lines, key=lambda line: (line.at, line.number))
-    if not ordered:
-        return
-    tick = ordered[0].at // interval * interval
-    for line in ordered:
+    tick = end = None
+    for line in lines:
+        if tick is None:
+            tick = line.at // interval * interval
         while tick <= line.at:
             yield tick
             tick += interval
+        end = line.at + until
         yield line
-    end = ordered[-1].at + until
-    while tick - interval < end:
+    while tick is not None and end is not None and tick - interval < end:
         yield tick
         tick += interval

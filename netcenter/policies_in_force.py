@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import NamedTuple
 
 from kafka import TopicPartition
 
@@ -16,8 +17,16 @@ from netcenter.topics import admin
 from schemas.records import PolicyChanged
 
 
-def texts(settings: Settings, kafka: str) -> dict[int, str]:
-    """Every policy's text by version. Raises CommandError when there is no policy topic."""
+class Held(NamedTuple):
+    """A policy in the log."""
+
+    text: str
+    stamp: int
+    """ms; the broker's time at which the text was written: the change stands in the log just after it."""
+
+
+def history(settings: Settings, kafka: str) -> dict[int, Held]:
+    """Every policy by version. Raises CommandError when there is no policy topic."""
     tp = TopicPartition(settings.prefix + "policy", 0)
     client = admin(kafka)
     try:
@@ -26,14 +35,14 @@ def texts(settings: Settings, kafka: str) -> dict[int, str]:
         found = spans(client, [tp])
     finally:
         client.close()
-    return {int(r.key): r.value.decode() for r in records(kafka, found)}
+    return {int(r.key): Held(r.value.decode(), r.timestamp) for r in records(kafka, found)}
 
 
 def newest(settings: Settings, kafka: str) -> tuple[int, str]:
     """(version, text) of the newest policy; (0, "") when there is none."""
-    found = texts(settings, kafka)
+    found = history(settings, kafka)
     version = max(found, default=0)
-    return version, found.get(version, "")
+    return version, found[version].text if found else ""
 
 
 def apply(settings: Settings, kafka: str, text: str) -> int:

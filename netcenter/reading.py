@@ -33,7 +33,7 @@ _POLL_MS = 50
 
 def records(kafka: str, stretches: dict[TopicPartition, Span]) -> Iterator[Any]:
     """The records of stretches, partition by partition in order of offsets."""
-    consumer = _consumer(kafka)
+    consumer = open_consumer(kafka)
     try:
         for tp, (start, end) in stretches.items():
             if start >= end:
@@ -48,12 +48,33 @@ def records(kafka: str, stretches: dict[TopicPartition, Span]) -> Iterator[Any]:
         consumer.close()
 
 
+def as_they_come(
+    consumer: KafkaConsumer, stretches: dict[TopicPartition, Span], most: int
+) -> Iterator[dict[TopicPartition, list[Any]]]:
+    """The records of stretches, all partitions at once, each one's in order; at most `most` at a time, at times none."""
+    left = {tp: span for tp, span in stretches.items() if span[0] < span[1]}
+    consumer.assign(list(left))
+    for tp, (start, _) in left.items():
+        consumer.seek(tp, start)
+    while left:
+        yield {
+            tp: [record for record in found if record.offset < left[tp][1]]
+            for tp, found in consumer.poll(_POLL_MS, max_records=most).items()
+        }
+        # The markers of transactions take offsets and are no records: the position passes them.
+        still = {tp: span for tp, span in left.items() if consumer.position(tp) < span[1]}
+        if len(still) < len(left):
+            # Else it would give what was appended meanwhile to those that are done.
+            consumer.assign(list(still))
+        left = still
+
+
 def any_record(kafka: str, stretches: dict[TopicPartition, Span]) -> bool:
     """Whether a record stands in any of the stretches; the markers of transactions are none."""
     left = {tp: span for tp, span in stretches.items() if span[0] < span[1]}
     if not left:
         return False
-    consumer = _consumer(kafka)
+    consumer = open_consumer(kafka)
     try:
         consumer.assign(list(left))
         for tp, (start, _) in left.items():
@@ -67,10 +88,11 @@ def any_record(kafka: str, stretches: dict[TopicPartition, Span]) -> bool:
         consumer.close()
 
 
-def _consumer(kafka: str) -> KafkaConsumer:
+def open_consumer(kafka: str, fetch_bytes: int = 4 << 20) -> KafkaConsumer:
+    """A consumer without a group, of committed records; fetch_bytes: of a partition at once, at most."""
     return KafkaConsumer(
         bootstrap_servers=kafka.split(","),
         enable_auto_commit=False,
         isolation_level="read_committed",
-        max_partition_fetch_bytes=4 << 20,
+        max_partition_fetch_bytes=fetch_bytes,
     )

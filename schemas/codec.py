@@ -33,7 +33,7 @@ class WireError(ValueError):
     """Bytes that are no record of ours; the message says why, never with a text in it."""
 
 
-def _nested(kind: Any) -> tuple[str, type[Record]] | None:
+def nested(kind: Any) -> tuple[str, type[Record]] | None:
     """(`one`, `list` or `maybe`, class) where a field's type holds records."""
     kind = get_args(kind)[0] if get_origin(kind) is typing.Annotated else kind
     if isinstance(kind, type) and issubclass(kind, Record):
@@ -50,7 +50,7 @@ def _nested(kind: Any) -> tuple[str, type[Record]] | None:
 
 def _parts(cls: type[Record]) -> list[tuple[str, str, type[Record]]]:
     hints = get_type_hints(cls, include_extras=True)
-    found = ((name, _nested(kind)) for name, kind in hints.items())
+    found = ((name, nested(kind)) for name, kind in hints.items())
     return [(name, how[0], how[1]) for name, how in found if how is not None]
 
 
@@ -86,13 +86,18 @@ def build(cls: type[R], data: dict[str, Any]) -> R:
     return cls(**data)
 
 
+def frame(schema_id: int) -> bytes:
+    """The first five bytes of a value of that schema."""
+    return _FRAME.pack(MAGIC, schema_id)
+
+
 class Layout:
     """How one record class is written: its current id and schema."""
 
     def __init__(self, cls: type[Record], version: Version) -> None:
         self.cls = cls
         self.id = version.id
-        self.frame = _FRAME.pack(MAGIC, version.id)
+        self.frame = frame(version.id)
         self.schema = parse_schema(bare(schema_of(cls)))
 
     @cached_property
@@ -182,6 +187,14 @@ def _strict(layout: Layout, value: bytes) -> bool:
 def encode_classified(record: ClassifiedMention, mention: bytes) -> bytes:
     """The same bytes as `encode`, with the Mention's own (see `verbatim`) spliced in: Avro is plain concatenation."""
     return _write_judgement()(record, _BY_CLASS[ClassifiedMention].frame, mention)
+
+
+def kind(value: bytes | None) -> type[Record] | None:
+    """The record class that framed bytes say they are of, unread; None where they say none of ours."""
+    if value is None or len(value) < _FRAME.size or value[0] != MAGIC:
+        return None
+    known = _BY_ID.get(_FRAME.unpack_from(value)[1])
+    return None if known is None else known[0].cls
 
 
 def decode(value: bytes | None) -> Record:

@@ -2,7 +2,8 @@
 
 A line's `type` says what it is: mention, reply, action, operator, update (MentionUpdated), crisis (CrisisDeclared)
 or contacts (ContactCount). Its fields are the record's; ids are derived. An operator line says exactly one of
-`came`, `renewed` or `left`, each a time, for the record's `change` and `at`. Nothing here needs the file in memory.
+`came`, `renewed` or `left`, each a time, for the record's `change` and `at`. Where it is asked for, a mention with a
+`label` is one that was classified before: a ClassifiedMention. Nothing here needs the file in memory.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType, NoneType, UnionType
 from typing import Annotated, Any, Literal, NoReturn, Union, get_args, get_origin, get_type_hints
@@ -24,7 +26,7 @@ from schemas import ids, records
 from schemas.headers import rfc3339
 from schemas.records import Record
 
-Topic = Literal["mentions", "desk", "volumes"]
+Topic = Literal["mentions", "classified", "desk", "volumes"]
 #: The largest count that a record can carry (an Avro long).
 LARGEST = 2**63 - 1
 _END = 4_102_444_800_000  # 2100-01-01: a later time is a slip, such as seconds taken for milliseconds
@@ -32,6 +34,9 @@ _CELL = 64 * 2**20  # a CSV cell above 64 MiB is an unclosed quote
 _NONE: Mapping[str, str] = MappingProxyType({})
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _NAME = re.compile(r"[a-z0-9_-]+")
+_MINUTE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d", re.ASCII)
+_SECONDS = {f":{second:02d}": second * 1000 for second in range(60)}
+_FRACTIONS = {"Z": 0, **{f".{fraction:03d}Z": fraction for fraction in range(1000)}}
 _RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d):(\d\d)(?:\.(\d{1,9}))? ?([Zz]|[+-]\d\d:?\d\d)?", re.ASCII)
 
 
@@ -77,6 +82,8 @@ class _Type(msgspec.Struct, frozen=True):
     """The times that place it in the order of play, the first given one holds."""
     derive: Callable[[dict[str, Any]], None]
     """Adds what follows from the fields, ids above all; raises _Fault."""
+    make: Callable[..., Record]
+    """The record of the fields, as keywords."""
 
 
 class _Fault(ValueError):
@@ -122,7 +129,13 @@ def _reference(value: Any, form: _Form) -> str | None:
 
 
 def _name(value: Any, form: _Form) -> str:
-    text = _text(value, form).strip().lower().replace(" ", "-")
+    return _named(_text(value, form))
+
+
+@lru_cache(maxsize=4_096)
+def _named(text: str) -> str:
+    """Few names stand in many lines."""
+    text = text.strip().lower().replace(" ", "-")
     if _NAME.fullmatch(text) is None:
         wrong = next((c for c in text if _NAME.fullmatch(c) is None), None)
         what = "is empty" if wrong is None else f"{text[:40]!r} has {wrong!r}"
@@ -139,6 +152,8 @@ def _time(value: Any, form: _Form) -> int:
             raise ValueError(f"{error}; mend the time or --time-format") from None
         moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
         ms = int(moment.replace(microsecond=0).timestamp()) * 1000 + moment.microsecond // 1000
+    elif (plain := _plain(text)) is not None:
+        ms = plain
     else:
         match = _RFC3339.fullmatch(text)
         if match is None:
@@ -159,6 +174,24 @@ def _time(value: Any, form: _Form) -> int:
     if not 0 <= ms < _END:
         raise ValueError(f"{text[:40]!r} is not between 1970 and 2099: mend the time or --time-format")
     return ms
+
+
+def _plain(text: str) -> int | None:
+    """ms of 2026-11-20T14:03:00Z or 2026-11-20T14:03:00.250Z, as most files have it; None for all else."""
+    second = _SECONDS.get(text[16:19])
+    fraction = _FRACTIONS.get(text[19:])
+    minute = _minute_of(text[:16]) if second is not None and fraction is not None else None
+    return None if minute is None or second is None or fraction is None else minute + second + fraction
+
+
+@lru_cache(maxsize=8_192)
+def _minute_of(text: str) -> int | None:
+    if _MINUTE.fullmatch(text) is None:
+        return None
+    try:
+        return int(datetime.fromisoformat(f"{text}Z").timestamp()) * 1000
+    except ValueError:
+        return None
 
 
 def _minute(value: Any, form: _Form) -> int:
@@ -194,6 +227,25 @@ def _words(value: Any, form: _Form) -> list[str]:
     if type(value) is not list:
         raise ValueError(f'is {_kind_of(value)}, not a list such as ["es", "pt"]')
     return [_id(word, form) for word in value]
+
+
+def _share(value: Any, form: _Form) -> float:
+    if form.cells and isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            raise ValueError(f"{value[:40]!r} is not a number") from None
+    if type(value) not in (int, float) or not 0 <= value <= 1:
+        raise ValueError("is not a number between 0 and 1")
+    return float(value)
+
+
+def _shares(value: Any, form: _Form) -> list[float]:
+    if form.cells and isinstance(value, str):
+        value = re.split(r"[,; ]+", value.strip(",; "))
+    if type(value) is not list or len(value) != len(_LABELS):
+        raise ValueError(f"is not a list of {len(_LABELS)} numbers: {', '.join(_LABELS)}")
+    return [_share(share, form) for share in value]
 
 
 def _choice(words: tuple[str, ...]) -> Convert:
@@ -258,6 +310,25 @@ def _mention(v: dict[str, Any]) -> None:
     v["post_id"] = ids.post(v["channel"], v["native_id"])
 
 
+def _classified(label: records.Label, **v: Any) -> records.ClassifiedMention:
+    """A mention and what a classifier said of it; what a policy says of it comes when it is replayed."""
+    confidence, told = v.pop("confidence", 1.0), v.pop("probabilities", None)
+    lang, model = v.pop("classified_lang", None), v.pop("model", "")
+    mention = records.Mention(**v)
+    rest = (1 - confidence) / (len(_LABELS) - 1)
+    return records.ClassifiedMention(
+        label=label,
+        confidence=confidence,
+        uncertain=False,
+        lang=lang or (mention.lang[:2] if mention.lang[:2] in _LANGUAGES else "und"),  # type: ignore[arg-type]
+        own=False,
+        probabilities=told or [confidence if name == label else rest for name in _LABELS],
+        model=model,
+        policy=0,
+        mention=mention,
+    )
+
+
 def _update(v: dict[str, Any]) -> None:
     v["id"] = ids.make("update", v["brand"], v["channel"], v["observed_at"], v["native_id"])
 
@@ -305,7 +376,7 @@ def _type(
     told = [f for f in msgspec.structs.fields(cls) if f.name not in ("id", "post_id")]
     must = tuple(f.name for f in told if f.required and f.name not in left_out) + required
     written = tuple((f.name, msgspec.NODEFAULT if f.name in must else _default(f)) for f in told)
-    return _Type(name, cls, topic, _fields(cls, left_out) | dict(added), must, written, order, derive)
+    return _Type(name, cls, topic, _fields(cls, left_out) | dict(added), must, written, order, derive, cls)
 
 
 def _default(field: msgspec.structs.FieldInfo) -> Any:
@@ -342,6 +413,21 @@ _TYPES = {
     )
 }
 _BY_CLASS = {t.cls: t for t in _TYPES.values()}
+_LABELS: tuple[str, ...] = get_args(records.Label)
+_LANGUAGES = ("es", "pt", "en", "und")
+_JUDGEMENT: dict[str, Convert] = {
+    "label": _choice(_LABELS),
+    "confidence": _share,
+    "probabilities": _shares,
+    "classified_lang": _choice(_LANGUAGES),
+    "model": _text,
+}
+_JUDGED = msgspec.structs.replace(
+    _TYPES["mention"],
+    topic="classified",
+    fields=_TYPES["mention"].fields | _JUDGEMENT,
+    make=_classified,
+)
 _TIMES = frozenset(name for name, convert in _BY_NAME.items() if convert in (_time, _minute))
 _KNOWN = frozenset({"type"}.union(*(t.fields for t in _TYPES.values())))
 _UNKNOWN = "leave it out, --map it to a field, or pass --ignore-unknown"
@@ -363,8 +449,12 @@ class _Reader:
         ignore_unknown: bool,
         time_format: str | None,
         default_type: str,
+        classified: bool,
     ) -> None:
         self.file = file
+        self.classified = classified
+        known = _KNOWN.union(_JUDGEMENT) if classified else _KNOWN
+        self.known = known
         self.columns = columns
         self.constants = constants
         self.ignore_unknown = ignore_unknown
@@ -378,9 +468,9 @@ class _Reader:
             self.fields[column] = (*self.fields.get(column, ()), field)
         for option, given in (("--map", columns), ("--set", constants)):
             for field in given:
-                if field not in _KNOWN:
-                    known = ", ".join(sorted(_KNOWN))
-                    raise FileError(f"{file}: {option} {field}: no record has this field; known: {known}")
+                if field not in known:
+                    words = ", ".join(sorted(known))
+                    raise FileError(f"{file}: {option} {field}: no record has this field; known: {words}")
 
     def fail(self, number: int, field: str, why: str) -> NoReturn:
         raise FileError(f"{self.file}:{number}: {field}: {why}")
@@ -420,6 +510,8 @@ class _Reader:
         kind = _TYPES.get(name) if isinstance(name, str) else None
         if kind is None:
             self.fail(number, "type", f"{str(name)[:40]!r} is not known: use one of {', '.join(_TYPES)}")
+        if self.classified and kind.cls is records.Mention and self._labelled(given):
+            kind = _JUDGED
         values: dict[str, Any] = {}
         pairs: Iterable[tuple[str, Any]] = given.items()
         if self.columns:
@@ -448,13 +540,16 @@ class _Reader:
         except _Fault as fault:
             self.fail(number, fault.field, fault.why)
         at = next(values[field] for field in kind.order if field in values)
-        return Line(at, kind.topic, kind.cls(**values), number)
+        return Line(at, kind.topic, kind.make(**values), number)
+
+    def _labelled(self, given: Mapping[str, Any]) -> bool:
+        return "label" in self.constants or given.get(self.columns.get("label", "label")) not in (None, "")
 
     def _constants(self, kind: _Type, number: int) -> dict[str, Any]:
         """The constants that a record of this type has a field for."""
-        fixed = self.fixed.get(kind.name)
+        fixed = self.fixed.get(kind.topic + kind.name)
         if fixed is None:
-            fixed = self.fixed[kind.name] = {}
+            fixed = self.fixed[kind.topic + kind.name] = {}
             for field, value in self.constants.items():
                 if field in kind.fields:
                     try:
@@ -494,7 +589,7 @@ class _Reader:
             if column not in row:
                 self.fail(number, field, f"--map: no column {column!r}; the columns are {', '.join(row)}")
         for column in row:
-            if column not in self.fields and column not in _KNOWN:
+            if column not in self.fields and column not in self.known:
                 if not self.ignore_unknown:
                     self.fail(number, column[:40], f"no record has such a field: {_UNKNOWN}")
             elif row.count(column) > 1:
@@ -523,9 +618,10 @@ def parse_line(
     ignore_unknown: bool = False,
     time_format: str | None = None,
     default_type: str = "mention",
+    classified: bool = False,
 ) -> Line:
     """The record of one JSON line; options as of `read`. Raises FileError, which names `file` and `number`."""
-    reader = _Reader(file, map, set, ignore_unknown, time_format, default_type)
+    reader = _Reader(file, map, set, ignore_unknown, time_format, default_type, classified)
     return reader.json(raw.encode("utf-8", "surrogatepass") if isinstance(raw, str) else raw, number)
 
 
@@ -537,6 +633,7 @@ def read(
     ignore_unknown: bool = False,
     time_format: str | None = None,
     default_type: str = "mention",
+    classified: bool = False,
 ) -> Iterator[Line]:
     """The records of a file, in its own order, one at a time.
 
@@ -544,9 +641,11 @@ def read(
     input. map: field to the column (or JSON key) it is taken from. set: field to a constant, written as in a CSV cell,
     which wins over the file. ignore_unknown: fields that the record does not have are passed over. time_format: as
     `strptime` takes it, UTC where it has no offset, instead of RFC 3339. default_type: of a line that names none.
+    classified: a mention with a `label` is read as a ClassifiedMention, with `confidence` (1), `probabilities`,
+    `classified_lang` (the mention's own) and `model`; otherwise these are fields that no mention has.
     Raises FileError at the first fault.
     """
-    reader = _Reader(str(path), map, set, ignore_unknown, time_format, default_type)
+    reader = _Reader(str(path), map, set, ignore_unknown, time_format, default_type, classified)
     ending = path.suffix.lower()
     if str(path) != "-" and ending not in (".jsonl", ".ndjson", ".json", ".csv"):
         raise FileError(f"{path}: ending {ending!r} is not known: use .jsonl for JSON lines or .csv")
@@ -574,6 +673,9 @@ def _lines(path: Path, ending: str, reader: _Reader) -> Iterator[Line]:
 
 def line_of(record: Record) -> dict[str, Any]:
     """A record as its line's fields; what has its default is left out. Raises TypeError for one that has no line."""
+    if isinstance(record, records.ClassifiedMention):
+        told = {"label": record.label, "confidence": record.confidence, "probabilities": record.probabilities}
+        return {**line_of(record.mention), **told, "classified_lang": record.lang, "model": record.model}
     kind = _BY_CLASS.get(type(record))
     if kind is None:
         raise TypeError(f"{type(record).__name__} has no line in a file; those that do: {', '.join(_TYPES)}")

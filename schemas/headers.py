@@ -23,18 +23,27 @@ def ce_type(cls: type[Record]) -> bytes:
 
 def rfc3339(ms: int) -> str:
     """A time in milliseconds since the epoch as RFC 3339, UTC; whole seconds without a fraction."""
-    second, rest = divmod(ms, 1000)
-    return f"{_second(second)}.{rest:03d}Z" if rest else f"{_second(second)}Z"
+    minute, rest = divmod(ms, 60_000)
+    second, fraction = divmod(rest, 1000)
+    return _minute(minute) + _SECONDS[second] + _FRACTIONS[fraction]
 
 
-@lru_cache(maxsize=4_096)
-def _second(second: int) -> str:
-    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+_SECONDS = [f":{second:02d}" for second in range(60)]
+_FRACTIONS = ["Z", *(f".{fraction:03d}Z" for fraction in range(1, 1000))]
+
+
+@lru_cache(maxsize=8_192)
+def _minute(minute: int) -> str:
+    return datetime.fromtimestamp(minute * 60, UTC).strftime("%Y-%m-%dT%H:%M")
+
+
+_SPEC = ("ce_specversion", b"1.0")
+_CONTENT = ("content-type", b"application/avro")
 
 
 @cache
-def _source(role: str) -> bytes:
-    return f"/netcenter/{role}".encode()
+def _writer(cls: type[Record], role: str) -> tuple[tuple[str, bytes], tuple[str, bytes]]:
+    return ("ce_type", ce_type(cls)), ("ce_source", f"/netcenter/{role}".encode())
 
 
 def of(record: Record, role: str, time: int, source: bytes, trace: bytes | None) -> Headers:
@@ -42,13 +51,15 @@ def of(record: Record, role: str, time: int, source: bytes, trace: bytes | None)
 
     time: ms, the record's own. source: `topic/partition/offset` of the record that led to it. trace: its traceparent.
     """
+    id = getattr(record, "id", None)
+    kind, writer = _writer(type(record), role)
     headers: Headers = [
-        ("ce_id", record.id.encode() if hasattr(record, "id") else source),
-        ("ce_type", ce_type(type(record))),
-        ("ce_source", _source(role)),
+        ("ce_id", source if id is None else id.encode()),
+        kind,
+        writer,
         ("ce_time", rfc3339(time).encode()),
-        ("ce_specversion", b"1.0"),
-        ("content-type", b"application/avro"),
+        _SPEC,
+        _CONTENT,
         (SOURCE, source),
     ]
     if trace is not None:

@@ -12,6 +12,7 @@ import uuid
 #: The root namespace: UUIDv5 of the DNS namespace and `netcenter`.
 ROOT = uuid.uuid5(uuid.NAMESPACE_DNS, "netcenter")
 _SPACES: dict[str, bytes] = {}
+_EVENT, _WORK, _WORK_EVENT = (uuid.uuid5(ROOT, kind).bytes for kind in ("event", "work", "work-event"))
 
 
 def make(kind: str, *parts: str | int) -> str:
@@ -19,12 +20,17 @@ def make(kind: str, *parts: str | int) -> str:
     space = _SPACES.get(kind)
     if space is None:
         space = _SPACES[kind] = uuid.uuid5(ROOT, kind).bytes
-    name = "|".join(map(str, parts))
-    digest = bytearray(hashlib.sha1(space + name.encode("utf-8", "replace"), usedforsecurity=False).digest()[:16])
-    digest[6] = digest[6] & 0x0F | 0x50
-    digest[8] = digest[8] & 0x3F | 0x80
-    h = digest.hex()
-    return f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}"
+    return _in(space, "|".join(map(str, parts)))
+
+
+#: The hexadecimal digit that holds the variant, by what SHA-1 has in its place.
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+
+
+def _in(space: bytes, name: str) -> str:
+    """As uuid.uuid5, at a third of its cost: every event has an id."""
+    h = hashlib.sha1(space + name.encode("utf-8", "replace"), usedforsecurity=False).hexdigest()
+    return f"{h[:8]}-{h[8:12]}-5{h[13:16]}-{_VARIANT[h[16]]}{h[17:20]}-{h[20:32]}"
 
 
 def mention(brand: str, channel: str, native_id: str) -> str:
@@ -49,7 +55,17 @@ def action(brand: str, channel: str, action_id: str) -> str:
 
 def event(aggregate: str, seq: int) -> str:
     """A decided event's id."""
-    return make("event", seq, aggregate)
+    return _in(_EVENT, f"{seq}|{aggregate}")
+
+
+def work(case: str, number: int) -> str:
+    """The id of a case's round of work: 1, 2, 3."""
+    return _in(_WORK, f"{case}|{number}")
+
+
+def work_event(work: str, seq: int) -> str:
+    """The id of what cases says of a round of work; the desk's own events are of that aggregate too."""
+    return _in(_WORK_EVENT, f"{seq}|{work}")
 
 
 def timer(key: str, due: int) -> str:

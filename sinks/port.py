@@ -7,6 +7,7 @@ from typing import Protocol
 
 import msgspec
 
+from schemas.headers import Headers
 from schemas.records import Record
 
 
@@ -19,8 +20,8 @@ class Item(msgspec.Struct, frozen=True, gc=False):
     key: bytes | None
     #: None for an item of a `.dead` topic (then the headers tell) and for a tombstone.
     record: Record | None
-    #: As read, of an item of a `.dead` topic; none of any other.
-    headers: dict[str, bytes]
+    #: As read: what led to it, and for an item of a `.dead` topic why it stands there.
+    headers: Headers
     #: ms; the broker's time.
     stamp: int
 

@@ -25,8 +25,10 @@ class BatchCore(Core):
         partitions: Callable[[str], int],
         policies: Callable[[int, str], Policy],
         stage: Stage,
+        *,
+        encodes: bool = True,
     ) -> None:
-        super().__init__(pipeline, role, number, partitions, policies)
+        super().__init__(pipeline, role, number, partitions, policies, encodes=encodes)
         if not isinstance(role.shape, Batch):
             raise TypeError(f"{role.name} is no Batch")
         self.outbox = role.shape.outbox
@@ -74,7 +76,8 @@ class BatchCore(Core):
         return [*results, self._in_place(mine, fact)]
 
     def _in_place(self, record: Record, fact: Fact) -> Output:
-        return Output(self.outbox, None, codec.encode(record), record, fact, self.number)
+        value = codec.encode(record) if self.encodes else None
+        return Output(self.outbox, None, value, record, fact, self.number)
 
     def _run(self, facts: list[Fact]) -> list[Result]:
         if not facts:
@@ -91,17 +94,21 @@ class BatchCore(Core):
             if isinstance(outcome, Exception):
                 results.append(SetAside(fact, "decide", type(outcome).__name__, why(outcome)))
             elif outcome is not None:
-                results += self._outcome(outcome, fact)
+                results.append(self._outcome(outcome, fact))
             self.applied = fact.offset
         return results
 
-    def _outcome(self, outcome: Record, fact: Fact) -> list[Output]:
+    def _outcome(self, outcome: Record, fact: Fact) -> Output:
         """On the mirrored partition; where they can, the bytes pass as they came."""
-        value = None
-        if outcome is fact.record and codec.verbatim(fact.value, type(outcome)) is not None:
-            value = fact.value
-        elif isinstance(outcome, ClassifiedMention):
-            mention = codec.verbatim(fact.value, Mention)
-            value = None if mention is None else codec.encode_classified(outcome, mention)
         key = self.routes[type(outcome)][0][1](outcome)
-        return [Output(self.outbox, key, value or codec.encode(outcome), outcome, fact, self.number)]
+        value = self._bytes(outcome, fact) if self.encodes else None
+        return Output(self.outbox, key, value, outcome, fact, self.number)
+
+    def _bytes(self, outcome: Record, fact: Fact) -> bytes:
+        if outcome is fact.record and fact.value is not None and codec.verbatim(fact.value, type(outcome)) is not None:
+            return fact.value
+        if isinstance(outcome, ClassifiedMention):
+            mention = codec.verbatim(fact.value, Mention)
+            if mention is not None:
+                return codec.encode_classified(outcome, mention)
+        return codec.encode(outcome)

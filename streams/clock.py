@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from schemas.records import Tick, WriterExcused
 
 Writer = tuple[str, int]
@@ -14,14 +16,25 @@ class WrongTick(ValueError):
 class PartitionClock:
     """Follows the Ticks of an inbox partition."""
 
-    def __init__(self, expected: frozenset[Writer], *, kind: str | None = None, time: int = 0) -> None:
+    def __init__(
+        self,
+        expected: frozenset[Writer],
+        *,
+        kind: str | None = None,
+        time: int = 0,
+        last: Mapping[Writer, int] | None = None,
+        excused: Iterable[Writer] = (),
+    ) -> None:
         self.expected = expected
         self.kind = kind
         """`wall` or `event`, from the first Tick; None before it."""
         self.time = time
         """ms; 0 before every writer was heard."""
-        self.last: dict[Writer, int] = {}
-        self.excused: set[Writer] = set()
+        self.last = dict(last or {})
+        """ms; the last Tick of each writer."""
+        self.excused = set(excused)
+        self._behind = {w for w in expected - self.excused if self.last.get(w, 0) <= time}
+        """Those who hold time back: it goes on when the last of them has said more, and only then are all compared."""
 
     def tick(self, tick: Tick) -> None:
         """Take a Tick; one below its writer's last changes nothing. Raises WrongTick."""
@@ -32,24 +45,31 @@ class PartitionClock:
             raise WrongTick(f"a {tick.clock} Tick of {tick.role}/{tick.partition} in a log that follows {self.kind}")
         if writer not in self.expected:
             raise WrongTick(f"a Tick of {tick.role}/{tick.partition}, which writes no time here")
-        self.excused.discard(writer)
         if tick.time > self.last.get(writer, -1):
             self.last[writer] = tick.time
-        self._advance()
+        if writer in self.excused:
+            self.excused.discard(writer)
+            self._behind.add(writer)
+        if self.last.get(writer, 0) > self.time:
+            self._behind.discard(writer)
+            if not self._behind:
+                self._advance()
 
     def excuse(self, excused: WriterExcused) -> None:
         """From here on the least is taken without this writer, until its next Tick."""
         writer = (excused.role, excused.partition)
         if writer in self.expected:
             self.excused.add(writer)
-            self._advance()
+            self._behind.discard(writer)
+            if not self._behind:
+                self._advance()
 
     def _advance(self) -> None:
-        times = [self.last.get(writer, 0) for writer in self.expected - self.excused]
+        times = {writer: self.last.get(writer, 0) for writer in self.expected - self.excused}
         if times:
-            self.time = max(self.time, min(times))
+            self.time = max(self.time, min(times.values()))
+            self._behind = {writer for writer, time in times.items() if time <= self.time}
 
     def awaited(self) -> list[Writer]:
         """The writers that hold time back, when they are not the only ones left."""
-        heard = self.expected - self.excused
-        return sorted(w for w in heard if self.last.get(w, 0) <= self.time) if len(heard) > 1 else []
+        return sorted(self._behind) if len(self.expected - self.excused) > 1 else []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from agents.decider import At, Decider, Due, State
+from agents.decider import At, Decider, Due, State, Unusable
 from agents.policy import Policy
 from schemas import codec, ids
 from schemas.keys import KEYLESS
@@ -31,8 +31,10 @@ class FoldCore(Core):
         partitions: Callable[[str], int],
         policies: Callable[[int, str], Policy],
         decider: Decider,
+        *,
+        encodes: bool = True,
     ) -> None:
-        super().__init__(pipeline, role, number, partitions, policies)
+        super().__init__(pipeline, role, number, partitions, policies, encodes=encodes)
         self.decider = decider
         self._pack, self._unpack = codec.state_codec(decider.record_types)
         self.state: State[Any] = decider.initial()
@@ -73,42 +75,42 @@ class FoldCore(Core):
             if type(fact.record) in KEYLESS:
                 self._steps(run, self.clock.time, results)
                 run = []
-                results += self._control(fact.record, fact)
+                self._control(fact.record, fact, results)
                 self.applied = fact.offset
             else:
                 run.append(fact)
         self._steps(run, self.clock.time, results)
         return results
 
-    def _control(self, record: Record, fact: Fact) -> list[Result]:
+    def _control(self, record: Record, fact: Fact, results: list[Result]) -> None:
         if isinstance(record, Tick):
-            return self._tick(record, fact)
-        if isinstance(record, PolicyChanged):
-            return self.handed_on(record, fact) if self.in_force(record) else []
-        if not isinstance(record, WriterExcused):
+            try:
+                self.clock.tick(record)
+            except WrongTick as error:
+                results.append(SetAside(fact, "clock", "WrongTick", why(error)))
+                return
+            self._fire(fact, results)
+        elif isinstance(record, PolicyChanged):
+            if self.in_force(record):
+                results += self.handed_on(record, fact)
+        elif isinstance(record, WriterExcused):
+            self.clock.excuse(record)
+            self._fire(fact, results)
+        else:
             raise TypeError(f"{type(record).__name__} is no control record")
-        self.clock.excuse(record)
-        return self._fire(fact)
 
-    def _tick(self, tick: Tick, fact: Fact) -> list[Result]:
-        try:
-            self.clock.tick(tick)
-        except WrongTick as error:
-            return [SetAside(fact, "clock", "WrongTick", why(error))]
-        return self._fire(fact)
-
-    def _fire(self, fact: Fact) -> list[Result]:
+    def _fire(self, fact: Fact, results: list[Result]) -> None:
         """Step through the jump: each due in order, at its own time."""
-        results: list[Result] = []
+        timer = self._timers.pop(self.clock.time)
         fired: dict[tuple[int, str], int] = {}
-        while (timer := self._timers.pop(self.clock.time)) is not None:
+        while timer is not None:
             at, key = timer
             times = fired[timer] = fired.get(timer, 0) + 1
             if times > _MOST_FIRINGS:
                 results.append(SetAside(fact, "decide", "EndlessTimer", f"timer {key} asks for {at} again and again"))
-                continue
-            self._steps([fact], at, results, Due(key, at))
-        return results
+            else:
+                self._steps([fact], at, results, Due(key, at))
+            timer = self._timers.pop(self.clock.time)
 
     def _steps(self, facts: list[Fact], time: int, results: list[Result], due: Due | None = None) -> None:
         """Append what follows from each of these facts, or from a timer that one of them fires, at this time (ms)."""
@@ -121,41 +123,40 @@ class FoldCore(Core):
                 "before any policy: run `netcenter topics apply`"
             )
         # What is looked up once here would be half of a simple step's cost.
-        state, touched, routes, route, put = self.state, self.touched, self.routes, self.route, self._put
-        decide, evolve, get = self.decider.decide, self.decider.evolve, state.get
+        state, touched, routes, route, timers = self.state, self.touched, self.routes, self.route, self._timers
+        decide, evolve, wake = self.decider.decide, self.decider.evolve, self.decider.due
+        get, put = state.get, state.put
         for fact in facts:
             record = due or fact.record
             cause = record.mention.id if type(record) is ClassifiedMention else getattr(record, "id", "")
             # By position, which costs half: time, seen, policy, cause.
             at = At(time, seen, policy, cause or ids.timer("fact", fact.offset))
-            undo: list[tuple[str, Any]] = []
-            before = len(results)
+            before: dict[str, Any] = {}
+            written = len(results)
             try:
                 for event in decide(state, record, at):
                     for key, changed in evolve(state, event).items():
-                        undo.append((key, get(key)))
+                        if key not in before:
+                            before[key] = get(key)
                         put(key, changed)
                     if event is not record and (type(event) in routes or isinstance(event, Decided)):
                         route(event, fact, results)
+                # Asked once a step: no timer fires in the middle of one.
+                dues = [(key, None if (kept := get(key)) is None else wake(kept)) for key in before]
             except Exception as error:  # noqa: BLE001 - whatever a decision raises: the step is undone and the fact set aside
-                for key, old in reversed(undo):
+                for key, old in before.items():
                     put(key, old)
-                if due is not None and self._timers.get(due.key) == due.at:
-                    self._timers.set(due.key, None)  # it has fired: put back, it would fire and fail again and again
-                results[before:] = [SetAside(fact, "decide", type(error).__name__, _told(record, error))]
+                # A timer that has fired stays so: it would fire and fail again and again.
+                results[written:] = [SetAside(fact, "decide", type(error).__name__, _told(record, error))]
                 continue
-            for key, _ in undo:
+            for key, moment in dues:
                 touched[key] = None
+                if moment != timers.get(key):
+                    timers.set(key, moment)
         if due is None:
             self.applied = facts[-1].offset
-
-    def _put(self, key: str, record: Any) -> None:
-        self.state.put(key, record)
-        due = None if record is None else self.decider.due(record)
-        if due != self._timers.get(key):
-            self._timers.set(key, due)
 
 
 def _told(record: Record | Due, error: Exception) -> str:
     what = f"timer {record.key} due {record.at}" if isinstance(record, Due) else type(record).__name__
-    return f"{what}: {where(error)}"
+    return f"{what}: {why(error) if isinstance(error, Unusable) else where(error)}"

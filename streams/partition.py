@@ -22,15 +22,15 @@ from aiokafka.errors import (
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from schemas import codec, headers
-from schemas.codec import WireError
 from schemas.keys import KEYLESS
 from schemas.records import ClassifiedMention, PolicyChanged, Record, Tick
 from streams import metrics
 from streams.batch import BatchCore
-from streams.core import Fact, Output, Progress, SetAside
+from streams.core import Output, Progress, SetAside
 from streams.deadletters import DeadLetterLimit, dead_letter_headers
 from streams.errors import Fenced, Stop, Unavailable
 from streams.fold import FoldCore
+from streams.intake import Intake
 from streams.partitioner import partitions_of
 from streams.shapes import Topic
 
@@ -48,10 +48,6 @@ _BEHIND = 4
 """How many times its interval a checkpoint may last while more waits."""
 #: Records of a changelog handled before the loop goes on: heartbeats and health come in between.
 _READ_AT_ONCE, _RESTORED_AT_ONCE = 2_000, 500
-#: Bytes that an inbox record's key may have: what is decided from it repeats the key beside its value.
-_LONGEST_KEY = 1024
-#: Bytes of a traceparent that is handed on; one of W3C's has 55.
-_LONGEST_TRACE = 128
 #: Where a record's own time stands: the first of these that it has.
 _TIMES = ("time", "created_at", "observed_at", "minute", "at")
 _LAST_MS = 253_402_300_799_999  # 9999-12-31, the last time that RFC 3339 can write
@@ -159,11 +155,7 @@ class Partition:
         self.anchor = -1
         """End of the changelog as this worker's own recovery or last commit left it."""
         self.limit = DeadLetterLimit(self.name, runtime.settings.dead_share, runtime.settings.dead_window)
-        self._key = self.inbox.key
-        self._count = runtime.partitions(self.inbox.name)
-        self._records = frozenset(self.inbox.records)
-        self._here: set[bytes] = set()
-        """Keys of the chunk in work, known to belong on this partition."""
+        self._intake = Intake(self.inbox, self.number, runtime.partitions(self.inbox.name))
         self._ways = {name: self._way(name) for name in core.role.writes}
         """(name on the broker, partitions, whether records carry headers) by a topic's own name."""
         self.producer: AIOKafkaProducer | None = None
@@ -315,11 +307,14 @@ class Partition:
         """Handle a batch of raw records; those already applied are passed over."""
         applied = self.core.applied
         news = records if records[0].offset > applied else [r for r in records if r.offset > applied]
-        facts, unreadable = self._decode(news)
+        facts, unreadable = self._intake.facts(news)
         for fact in facts:
-            # Awaited before the lock is taken: what is open can be sealed meanwhile.
-            if type(fact.record) is PolicyChanged:
-                await self.runtime.policies.ensure(fact.record.version, fact.record.hash)
+            record = fact.record
+            if type(record) is Tick:
+                self.heard[record.role, record.partition] = wall.monotonic()
+            elif type(record) is PolicyChanged:
+                # Awaited before the lock is taken: what is open can be sealed meanwhile.
+                await self.runtime.policies.ensure(record.version, record.hash)
         async with self.lock:
             if not news or self.producer is None:
                 return  # or taken away while a policy was awaited: the next owner reads them again
@@ -360,71 +355,31 @@ class Partition:
         except KafkaError as error:
             raise translate(error, f"{self.name}: sending") from error
 
-    def _decode(self, records: list[Any]) -> tuple[list[Fact], list[SetAside]]:
-        """Facts, and what is none."""
-        facts: list[Fact] = []
-        aside: list[SetAside] = []
-        keys: list[bytes] = []
-        decode, allowed, key_of = self.inbox.wire.decode, self._records, self._key
-        for r in records:
-            value, sent = r.value, r.headers
-            fact = Fact(r.offset, _NOTHING, r.timestamp, value, _trace(sent) if sent else None)
-            try:
-                record = fact.record = decode(value)
-            except WireError as error:
-                aside.append(SetAside(fact, "decode", "WireError", str(error)))
-                continue
-            kind = type(record)
-            if kind not in allowed:
-                aside.append(
-                    SetAside(fact, "decode", "WrongRecord", f"{kind.__name__} does not belong in {self.inbox.name}")
-                )
-            elif kind in KEYLESS:
-                if type(record) is Tick:
-                    self.heard[record.role, record.partition] = wall.monotonic()
-                facts.append(fact)
-            else:
-                key = key_of(record)
-                if r.key != key:
-                    why = f"the key disagrees with the {kind.__name__}'s fields"
-                    aside.append(SetAside(fact, "key", "WrongKey", why))
-                elif len(key) > _LONGEST_KEY:
-                    why = f"a key of {len(key)} bytes, the limit is {_LONGEST_KEY}"
-                    aside.append(SetAside(fact, "key", "LongKey", why))
-                else:
-                    facts.append(fact)
-                    keys.append(key)
-        homes = partitions_of(keys, self._count)
-        self._here = set(keys)
-        if homes.count(self.number) == len(homes):
-            return facts, aside
-        self._here = {key for key, home in zip(keys, homes, strict=True) if home == self.number}
-        keyed = [fact for fact in facts if type(fact.record) not in KEYLESS]
-        stray = {fact.offset: home for fact, home in zip(keyed, homes, strict=True) if home != self.number}
-        for fact in facts:
-            if fact.offset in stray:
-                why = f"this key belongs on partition {stray[fact.offset]}: produce with murmur2 as Java does"
-                aside.append(SetAside(fact, "partition", "WrongPartition", why))
-        return [fact for fact in facts if fact.offset not in stray], aside
-
     def _write(self, outputs: list[Output]) -> None:
         add, role, ways = self._outbox().add, self.core.role.name, self._ways
         place = b"%s/%d/" % (self.inbox.name.encode(), self.number)
+        before: Record | None = None
+        told: headers.Headers = []
         for output, partition in zip(outputs, self._places(outputs), strict=True):
             topic, _, carries = ways[output.topic]
             record = output.record
             head: headers.Headers = []
             if carries and type(record) not in KEYLESS:
-                fact = output.fact
-                source = b"%s%d" % (place, fact.offset if fact else self.core.applied)
-                head = headers.of(record, role, _time_of(record), source, fact.trace if fact else None)
+                if record is not before:  # else another topic's copy: the same headers
+                    fact = output.fact
+                    source = b"%s%d" % (place, fact.offset if fact else self.core.applied)
+                    told, before = (
+                        headers.of(record, role, _time_of(record), source, fact.trace if fact else None),
+                        record,
+                    )
+                head = told
             add(topic, partition, output.key, output.value, head)
         for name, count in Counter([output.topic for output in outputs]).items():
             metrics.OUTPUTS.labels(role, name).inc(count)
 
     def _places(self, outputs: list[Output]) -> list[int]:
         """The partition of each: its own, or that of its key, which most often is the key of a fact just decoded."""
-        here, number, own, ways = self._here, self.number, self._count, self._ways
+        here, number, own, ways = self._intake.here, self.number, self._intake.partitions, self._ways
         places = [
             number if o.partition is None and o.key in here and ways[o.topic][1] == own else o.partition
             for o in outputs
@@ -507,13 +462,6 @@ class Partition:
             self.anchor = ends[changelog, self.number] + 1  # the commit's marker
             self.sealed, self.sealed_time = self.core.applied, self.core.clock.time
             metrics.CHECKPOINT_SECONDS.labels(self.core.role.name).observe(wall.monotonic() - started)
-
-
-_NOTHING = Tick(clock="event", time=0, role="", partition=0)
-
-
-def _trace(found: Any) -> bytes | None:
-    return next((value for name, value in found if name == headers.TRACE and len(value or b"") <= _LONGEST_TRACE), None)
 
 
 def _time_of(record: Record) -> int:

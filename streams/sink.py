@@ -13,13 +13,12 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
-from schemas import codec
-from schemas.codec import WireError
-from schemas.records import Record, Tick
+from schemas.records import Tick
 from sinks.port import Item, Refused, Sink, SinkError, Unreachable
 from streams import metrics
 from streams.deadletters import DeadLetterLimit, dead_letter_headers
 from streams.errors import Misconfigured, Stop
+from streams.items import decoded
 from streams.partition import translate
 from streams.reader import times_at
 from streams.shapes import Pipeline, Role
@@ -32,18 +31,15 @@ _MOST_WAITING = 10_000
 _INTERVAL_S = 0.25
 _RETRY_MOST_S = 30.0
 _RELEASE_S = 5.0
-_NO_HEADERS: dict[str, bytes] = {}
 
 
 class _Waiting(msgspec.Struct, frozen=True, gc=False):
-    """A delivered batch of one partition, decoded."""
+    """A delivered batch of one partition."""
 
     tp: TP
     raw: list[Any]
     items: list[Item]
-    #: What is wrong with the bytes of an item, by offset.
     wrong: dict[int, str]
-    #: ms; the newest Tick's, 0 without one.
     time: int
 
 
@@ -181,7 +177,8 @@ class SinkWorker(RoleWorker):
         if tp not in self._owned:
             return
         # Decoded here, while the thread may be waiting for the receiver.
-        self._waiting.append(self._decoded(tp, records))
+        found = decoded(self.pipeline, tp.topic, tp.partition, records)
+        self._waiting.append(_Waiting(tp, records, found.items, found.wrong, found.time))
         self._news.set()
         if self._count() >= _MOST_ITEMS:
             self._enough.set()
@@ -261,26 +258,6 @@ class SinkWorker(RoleWorker):
         for one in refused:
             raw, _ = by_place[one.item.topic, one.item.partition, one.item.offset]
             await self._set_aside(raw, one.item, one.stage, one.error, one.message)
-
-    def _decoded(self, tp: TP, records: list[Any]) -> _Waiting:
-        topic, partition = tp
-        dead = topic.endswith(".dead")
-        tombstones = not dead and self.pipeline.topic(topic).kept is None
-        items: list[Item] = []
-        wrong: dict[int, str] = {}
-        time = 0
-        for r in records:
-            record: Record | None = None
-            if not dead and not (tombstones and r.value is None):
-                try:
-                    record = codec.decode(r.value)
-                except WireError as error:
-                    wrong[r.offset] = str(error)
-                if type(record) is Tick:
-                    time = max(time, record.time)
-            headers = dict(r.headers) if dead else _NO_HEADERS
-            items.append(Item(topic, partition, r.offset, r.key, record, headers, r.timestamp))
-        return _Waiting(tp, records, items, wrong, time)
 
     async def _set_aside(self, r: Any, item: Item, stage: str, error: str, message: str) -> None:
         name = f"{item.topic}/{item.partition}"

@@ -22,6 +22,7 @@ from streams import faust_batch, metrics, raw_records
 from streams.batch import BatchCore
 from streams.errors import Fenced, Stop, StreamError, Unavailable
 from streams.fold import FoldCore
+from streams.garbage import rarely_collected
 from streams.health import HealthServer
 from streams.partition import Partition, translate
 from streams.policies import Policies
@@ -32,8 +33,6 @@ from streams.shapes import Batch, Fold, Pipeline, Role
 _HEARTBEAT_S = 30.0
 _STOP_DEADLINE_S = 9.0
 _LOOK_S = 0.02
-_GARBAGE = 50_000
-"""Objects made and not freed before Python looks for cycles among the newest."""
 
 
 @dataclass(frozen=True)
@@ -391,10 +390,9 @@ def run_worker(worker: RoleWorker) -> int:
     """Run a worker to its end; the process's exit code."""
     import uvloop
 
-    # Records come and go by the thousand and make no cycles; what stays, the state, is not worth looking through so often.
     gc.freeze()
-    gc.set_threshold(_GARBAGE, 20, 100)
-    return uvloop.run(worker.run())
+    with rarely_collected():
+        return uvloop.run(worker.run())
 
 
 __all__ = ["DecidingWorker", "Hooks", "RoleWorker", "Stop", "Unavailable", "WorkerSettings", "run_worker"]

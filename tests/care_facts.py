@@ -72,6 +72,7 @@ def post(
 ) -> ClassifiedMention:
     """A classified post of customer u1 to andina on twitter."""
     brand, channel = fields.pop("brand", "andina"), fields.pop("channel", "twitter")
+    addressed, uncertain = fields.pop("addressed", True), fields.pop("uncertain", False)
     mention = Mention(
         id=ids.mention(brand, channel, native_id),
         brand=brand,
@@ -85,7 +86,8 @@ def post(
     return ClassifiedMention(
         label=named,
         confidence=0.9,
-        uncertain=False,
+        uncertain=uncertain,
+        addressed=addressed,
         lang="es",
         own=own,
         probabilities=[0.9, 0.1, 0.0, 0.0],
@@ -97,10 +99,11 @@ def post(
 
 def reply(native_id: str, when: str | int, kind: Any = "human", **fields: Any) -> Reply:
     """The brand's answer to customer u1."""
+    brand, channel = fields.pop("brand", "andina"), fields.pop("channel", "twitter")
     return Reply(
-        id=ids.reply("andina", "twitter", native_id),
-        brand="andina",
-        channel="twitter",
+        id=ids.reply(brand, channel, native_id),
+        brand=brand,
+        channel=channel,
         author_id="u1",
         native_id=native_id,
         created_at=at(when),
@@ -110,7 +113,7 @@ def reply(native_id: str, when: str | int, kind: Any = "human", **fields: Any) -
     )
 
 
-def action(action_id: str, kind: Any, when: str | int = 0, **fields: Any) -> Action:
+def action(action_id: str, kind: Any, when: str | int, **fields: Any) -> Action:
     """What an operator does to the case of customer u1."""
     return Action(
         id=ids.action("andina", "twitter", action_id),
@@ -125,8 +128,8 @@ def action(action_id: str, kind: Any, when: str | int = 0, **fields: Any) -> Act
     )
 
 
-def deleted(native_id: str, when: str | int) -> MentionUpdated:
-    """The customer deleted the post."""
+def updated(native_id: str, when: str | int, **fields: Any) -> MentionUpdated:
+    """Something learnt later about a post of customer u1."""
     return MentionUpdated(
         id=ids.make("update", "andina", "twitter", at(when), native_id),
         brand="andina",
@@ -134,8 +137,13 @@ def deleted(native_id: str, when: str | int) -> MentionUpdated:
         author_id="u1",
         native_id=native_id,
         observed_at=at(when),
-        deleted=True,
+        **fields,
     )
+
+
+def deleted(native_id: str, when: str | int) -> MentionUpdated:
+    """The customer deleted the post."""
+    return updated(native_id, when, deleted=True)
 
 
 def work(

@@ -150,7 +150,11 @@ def _figures(seen: Evidence) -> dict[str, str]:
 
 def _after_clocks(state: Incidents, fact: ClockChanged | CaseClosed) -> dict[str, Incident | None]:
     """Desks whose overdue clocks change. A clock is looked for at all of a brand's desks: cases move."""
+    if isinstance(fact, ClockChanged) and fact.change != "breached" and fact.change not in _ENDS:
+        return {}
     desks = state.of(fact.brand, Overdue)
+    if not desks and not (isinstance(fact, ClockChanged) and fact.change == "breached"):
+        return {}
     if isinstance(fact, CaseClosed):
         mine = f"{fact.aggregate}:"
         return _without(desks, fact, {c for desk in desks for c in desk.clocks if c.startswith(mine)})
@@ -186,7 +190,9 @@ def _tell_overdue(desk: Overdue, at: At) -> Iterator[Decided]:
         if count >= policy.sla_overdue:
             yield _overdue(desk, True, count, f"overdue: {count}, opens at {policy.sla_overdue}", at)
         return
-    if 2 * desk.most(at.time, grace, policy.sla_calm) < policy.sla_overdue:
+    # The most is never less than what is overdue now, and costs a look at every change of the hour.
+    calm = 2 * count < policy.sla_overdue
+    if calm and 2 * desk.most(at.time, grace, policy.sla_calm) < policy.sla_overdue:
         reason = f"calm: below half of {policy.sla_overdue} overdue for {policy.sla_calm // 60_000} min"
         yield _overdue(desk, False, count, reason, at)
     elif count >= 2 * told.overdue:

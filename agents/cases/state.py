@@ -1,105 +1,221 @@
-"""What cases remembers of a customer, how events change it, and what follows from it alone."""
+"""What cases remembers of a customer: what it has learnt, each with its own time, and what it has told of it.
+
+Written as arrays, which is half the bytes of maps with names: a field may only be added at the end, with a default.
+"""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Literal
 
 import msgspec
-from msgspec.structs import replace
 
-from schemas.records import (
-    Action,
-    CaseChanged,
-    CaseClosed,
-    CaseOpened,
-    CaseReopened,
-    ClockChanged,
-    Kind,
-    Label,
-    Metric,
-    Reply,
-    Visibility,
-    WorkChanged,
-)
+from schemas.records import CloseReason, Kind, Label, Metric, NoReply, Visibility
 
 #: Bounds of one customer's record.
 MESSAGES = 50
 ANSWERS = 5
-ACTIONS = 10
+ACTS = 10
+KEPT = 10
+LABELLINGS = 4
 
 GRAVITY: dict[str, int] = {"other": 0, "praise": 1, "question": 2, "complaint": 3}
+#: ms; 9999-12-31T23:59:59Z, the due of a clock that is only measured.
+FOREVER = 253_402_300_799_000
+
+Dismissal = Literal["", "no_reply", "deleted_unanswered"]
+#: What an operator or a silence does to a whole case.
+Deed = Literal["resolve", "silence", "no_target", "mute", "reopen", "wait", "transfer", "escalate"]
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """A post of the case, without its text."""
+class Labelling(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What a message was said to be, and the target that the policy then in force gave it."""
 
-    id: str
+    at: int
+    """ms; the post's own time, or the relabelling's."""
+    label: Label
+    rule: str
+    due_at: int | None = None
+    """ms; None: no target."""
+    courtesy: bool = False
+    resolve_by: int | None = None
+    """ms; by when the case must be resolved; None: no target."""
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
+    """A post of the case, without its text. Its label is the one said last, its due the last one that had a target."""
+
     native_id: str
-    created_at: int
+    at: int
+    """ms; the post's own time, as every `at` here is the thing's own."""
     label: Label
     kind: Kind
     visibility: Visibility
     lang: str
+    desk: str
     rule: str
     priority: int
     due_at: int | None
-    """ms; by the policy in force when it was read or relabelled; None: no target."""
+    """ms; None: no target."""
     courtesy: bool = False
     uncertain: bool = False
-    url: str | None = None
-    closed: bool = False
-    """Needs no answer any more although it got none: no_reply, deleted, or its case was closed."""
+    followers: int | None = None
+    reach: int | None = None
+    """As it came; what was learnt later is `grown`."""
+    promoted: bool = False
+    grown: int | None = None
+    paid: bool = False
+    """Promoted, as learnt later."""
+    resolve_by: int | None = None
+    skills: tuple[str, ...] = ()
+    done_at: int | None = None
+    """ms; since when it needs no answer although it may have had none."""
+    done: Dismissal = ""
+    """Why."""
+    undue_at: int | None = None
+    """ms; since when its label has no target, where an earlier one had."""
+    labellings: tuple[Labelling, ...] = ()
+    """All of them, once it has been relabelled."""
 
     @property
     def chatter(self) -> bool:
         """Opens no case: neither a label that asks for something nor a rule that gives it a target."""
-        return self.label == "other" and self.due_at is None
+        return self.label == "other" and self.due_at is None and not self.labellings
 
     @property
     def light(self) -> bool:
         """Neither a complaint nor a question: after an answer it asks for nothing."""
-        return GRAVITY[self.label] < GRAVITY["question"]
+        return self.label == "praise" or self.label == "other"
+
+    @property
+    def timed_as(self) -> Label:
+        """The label that has the due."""
+        if self.undue_at is None:
+            return self.label
+        return next(one.label for one in reversed(self.labellings) if one.due_at is not None)
+
+    @property
+    def widest(self) -> int | None:
+        """People; the largest reach known."""
+        return self.reach if self.grown is None else max(self.grown, self.reach or 0)
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+class Answer(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A human reply; it answers every message up to `at`."""
 
-    id: str
     at: int
+    id: str
     privately: bool = False
 
 
-class Clock(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """An SLA clock as last announced."""
+class Act(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Something done to the whole case, by an operator or (`silence`, `no_target`) by cases itself."""
+
+    at: int
+    deed: Deed
+    until: int = 0
+    """ms; a mute's end. Of others: how long it is kept where there is no case."""
+    desk: str = ""
+    """Where to, for transfer."""
+    since: int = 0
+    """ms; the last word before a silence: it holds only while no later one comes to be known."""
+
+
+class Kept(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An action or an update about a post that has not come yet."""
+
+    at: int
+    native_id: str
+    until: int
+    """ms; dropped then."""
+    label: Label | None = None
+    no_reply: NoReply | None = None
+    deleted: bool = False
+    grown: int | None = None
+    paid: bool = False
+
+
+class Target(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """By when a case must be resolved."""
+
+    due_at: int | None = None
+    """ms; None: it is only measured."""
+    label: Label = "other"
+    courtesy: bool = False
+    rule: str = "none"
+
+
+class Base(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
+    """What the case had come to at a time when nothing was left to answer; what came before is no longer kept."""
+
+    at: int
+    opened_at: int
+    closed_at: int | None = None
+    why: CloseReason = "unknown"
+    reopened: int = 0
+    first_answer: int | None = None
+    last_at: int = 0
+    last_post: int = 0
+    label: Label = "other"
+    priority: int = 9
+    desk: str = ""
+    escalated: bool = False
+    muted_until: int = 0
+    firsts: int = 0
+    nexts: int = 0
+    """Response clocks so far, by metric."""
+    lives: int = 0
+    """Resolution clocks that have ended void, so far."""
+    started_at: int | None = None
+    """ms; of the resolution clock, as all below."""
+    target: Target | None = None
+    """Moved by the pauses that have ended."""
+    paused_ms: int = 0
+    paused_at: int | None = None
+    met: bool = False
+    """It has been told, met, at least once."""
+
+
+class Known(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
+    """What has been learnt of a customer. The order in which it was learnt leaves no trace."""
+
+    messages: tuple[Message, ...] = ()
+    """Of the case, by time; at most MESSAGES."""
+    answers: tuple[Answer, ...] = ()
+    """By time; the last ANSWERS."""
+    acts: tuple[Act, ...] = ()
+    """By time; the last ACTS."""
+    kept: tuple[Kept, ...] = ()
+    """The last KEPT."""
+    base: Base | None = None
+    url: str | None = None
+    """Of the newest message."""
+
+
+class Clock(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
+    """An SLA clock as last told."""
 
     metric: Metric
     cycle: int
     label: Label
     started_at: int
     due_at: int
+    target: int = 0
+    """ms between start and due that the calendar counts; 0: only measured."""
     courtesy: bool = False
     warned: int = 0
     met_at: int | None = None
     detected_at: int | None = None
     """Set once breached."""
+    paused_at: int | None = None
+    paused_ms: int = 0
     late_arrival: bool = False
     privately: bool = False
+    void: bool = False
 
 
-class Work(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """The running round of work as last told to the desk."""
-
-    id: str
-    started_at: int
-    due_at: int | None
-    label: Label
-    priority: int
-    courtesy: bool = False
-    seq: int = 0
-
-
-class Case(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """The customer's case, open or closed a short while ago."""
+class Told(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
+    """The case as its events tell it, open or closed a short while ago."""
 
     id: str
     seq: int
@@ -107,256 +223,67 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fal
     label: Label
     priority: int
     lang: str
-    opened_at: int
     conversation: str | None = None
-    reach: int | None = None
     followers: int | None = None
-    messages: tuple[Message, ...] = ()
-    """By time; at most MESSAGES."""
-    more: int = 0
-    """Messages that no longer fit; none of them set a clock's start or due."""
+    reach: int | None = None
+    promoted: bool = False
+    waiting: bool = False
+    escalated: bool = False
+    why: CloseReason | None = None
+    """Set while it is closed."""
+    closed_at: int = 0
+    """ms; when its last closing was told."""
+    reopened: int = 0
+    muted_until: int = 0
+    """ms"""
     clocks: tuple[Clock, ...] = ()
-    """One per span, in the order of `spans`; voided ones are left out."""
-    firsts: int = 0
-    nexts: int = 0
-    """Clocks ever started, by metric."""
-    earliest: int | None = None
-    """ms; the first message of the case that is no chatter, by its own time."""
-    first_answer: int | None = None
-    """ms; the first reply at or after `earliest`."""
-    last_at: int = 0
-    """ms; the newest message or answer, by its own time; or the reopening."""
-    work: Work | None = None
     rounds: int = 0
-    closed_at: int | None = None
+    """Rounds of work so far."""
+    work: int = 0
+    """seq of the running round; 0: none runs."""
+    skills: tuple[str, ...] = ()
+    window: int | None = None
+    """ms; of the running round, as told to the desk; so are the skills."""
 
 
-class Customer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """One record per customer with a case, or whose replies wait for their mention."""
+class Customer(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One record per customer with a case, or of whom something waits for its post."""
 
-    case: Case | None = None
-    answers: tuple[Answer, ...] = ()
-    """By time; the last ANSWERS."""
-    settled_until: int = -1
-    """ms; every message up to here was answered by a reply that is no longer kept."""
-    actions: tuple[str, ...] = ()
-    """Ids of the last ACTIONS, so that a repeat changes nothing."""
+    known: Known = Known()
+    told: Told | None = None
     wake: int | None = None
 
 
-class Read(msgspec.Struct, frozen=True):
-    """Note: a message of the case as it is to be remembered, new or changed."""
+class Learnt(msgspec.Struct, frozen=True, gc=False):
+    """Note: the customer's record as it is to be remembered when a fact has been dealt with."""
 
     key: str
-    message: Message
-
-
-class Rest(msgspec.Struct, frozen=True):
-    """Note: when to wake next, and what to keep until then."""
-
-    key: str
+    known: Known
     wake: int | None
-    keep_case: bool = True
-    answers_after: int = -1
-    """ms; older answers are dropped."""
+    forget: bool = False
+    """The case goes, and what was told of it."""
 
 
-class Span(NamedTuple):
-    """Messages with a due that the same reply answers (or none yet): what one clock times."""
-
-    messages: tuple[Message, ...]
-    answer: Answer | None
-
-    @property
-    def governing(self) -> Message:
-        """The message whose due comes first."""
-        return min(self.messages, key=lambda m: (_due(m), m.created_at, m.id))
-
-    @property
-    def started_at(self) -> int:
-        """ms; of the first message."""
-        return self.messages[0].created_at
-
-    @property
-    def due_at(self) -> int:
-        """ms; the earliest of the messages' dues."""
-        return _due(self.governing)
-
-
-def _due(message: Message) -> int:
-    if message.due_at is None:
-        raise ValueError(f"message {message.id} has no due and belongs to no clock: a defect in spans()")
-    return message.due_at
-
-
-def answer_to(customer: Customer, message: Message) -> Answer | None:
-    """The first kept reply at or after the message."""
-    return next((a for a in customer.answers if a.at >= message.created_at), None)
-
-
-def _wants(customer: Customer, message: Message) -> bool:
-    """Whether the message asks for an answer, had or not."""
-    case = customer.case
-    first = case.first_answer if case is not None else None
-    thanks = message.light and first is not None and first < message.created_at
-    return not message.closed and not thanks and message.created_at > customer.settled_until
-
-
-def pending(customer: Customer) -> list[Message]:
-    """The messages that still want an answer, by time."""
-    messages = customer.case.messages if customer.case is not None else ()
-    return [m for m in messages if _wants(customer, m) and answer_to(customer, m) is None]
-
-
-def spans(customer: Customer) -> list[Span]:
-    """What the case's clocks should time, whatever the order in which messages and replies were read."""
-    groups: dict[Answer | None, list[Message]] = {}
-    for message in customer.case.messages if customer.case is not None else ():
-        if message.due_at is not None and _wants(customer, message):
-            groups.setdefault(answer_to(customer, message), []).append(message)
-    return [Span(tuple(messages), answer) for answer, messages in groups.items()]
-
-
-def gravest(messages: list[Message]) -> Label:
+def gravest(messages: Sequence[Message]) -> Label:
     """The label of the gravest; there must be one."""
-    return max(messages, key=lambda m: GRAVITY[m.label]).label
+    label = messages[0].label
+    for m in messages[1:]:
+        if GRAVITY[m.label] > GRAVITY[label]:
+            label = m.label
+    return label
 
 
-def evolve(customer: Customer, event: Any) -> Customer | None:
-    """The customer's record after an event, a note or a fact; None when nothing is left to remember."""
-    case = customer.case
-    match event:
-        case CaseOpened():
-            return replace(
-                customer,
-                case=Case(
-                    id=event.aggregate,
-                    seq=event.seq,
-                    desk=event.desk,
-                    label=event.label,
-                    priority=event.priority,
-                    lang=event.lang,
-                    opened_at=event.time,
-                    conversation=event.conversation,
-                    reach=event.reach,
-                    followers=event.followers,
-                ),
-            )
-        case Reply():
-            return _keep(customer, Answer(id=event.id, at=event.created_at, privately=event.visibility == "private"))
-        case Action():
-            return replace(customer, actions=(*customer.actions, event.id)[-ACTIONS:])
-        case Rest():
-            kept = tuple(a for a in customer.answers if a.at > event.answers_after)
-            case = case if event.keep_case else None
-            return replace(customer, case=case, answers=kept, wake=event.wake) if case or kept else None
-    if case is None:
-        raise LookupError(f"{type(event).__name__} for a customer without a case: the log and the state disagree")
-    return replace(customer, case=_case(customer, case, event))
+def most_urgent(messages: Sequence[Message]) -> int:
+    """The least priority; there must be one."""
+    priority = messages[0].priority
+    for m in messages[1:]:
+        if m.priority < priority:
+            priority = m.priority
+    return priority
 
 
-def _case(customer: Customer, case: Case, event: Any) -> Case:
-    match event:
-        case Read():
-            return _answered(replace(customer, case=_with(customer, case, event.message)))
-        case WorkChanged():
-            if event.change in ("answered", "withdrawn"):
-                return replace(case, work=None)
-            work = Work(
-                id=event.aggregate,
-                seq=event.seq,
-                started_at=event.started_at,
-                due_at=event.due_at,
-                label=event.label,
-                priority=event.priority,
-                courtesy=event.courtesy,
-            )
-            return replace(case, work=work, rounds=case.rounds + (event.change == "queued"))
-        case CaseReopened():
-            return replace(
-                case,
-                seq=event.seq,
-                label=event.label,
-                priority=event.priority,
-                closed_at=None,
-                last_at=max(case.last_at, event.time),
-            )
-        case CaseClosed():
-            done = tuple(m if answer_to(customer, m) else replace(m, closed=True) for m in case.messages)
-            return replace(case, seq=event.seq, closed_at=event.time, messages=done)
-        case CaseChanged():
-            last_at = max(case.last_at, event.replied_at or 0)
-            return replace(case, seq=event.seq, label=event.label, priority=event.priority, last_at=last_at)
-        case ClockChanged():
-            return replace(_clocks(case, event), seq=event.seq)
-    raise TypeError(f"cases cannot apply {type(event).__name__}")
-
-
-def _clocks(case: Case, event: ClockChanged) -> Case:
-    old = next((c for c in case.clocks if (c.metric, c.cycle) == (event.metric, event.cycle)), None)
-    if event.change == "voided":
-        return replace(case, clocks=tuple(c for c in case.clocks if c is not old))
-    clock = Clock(
-        metric=event.metric,
-        cycle=event.cycle,
-        label=event.label,
-        started_at=event.started_at,
-        due_at=event.due_at,
-        courtesy=event.courtesy,
-        warned=event.warned or (old.warned if old else 0),
-        met_at=event.met_at,
-        detected_at=event.detected_at,
-        late_arrival=event.late_arrival,
-        privately=event.privately,
-    )
-    if old is not None:
-        return replace(case, clocks=tuple(clock if c is old else c for c in case.clocks))
-    return replace(
-        case,
-        clocks=(*case.clocks, clock),
-        firsts=case.firsts + (event.metric == "first_response"),
-        nexts=case.nexts + (event.metric == "next_response"),
-    )
-
-
-def _keep(customer: Customer, answer: Answer) -> Customer:
-    """With one more answer; the oldest gives way, and what it answered is settled."""
-    kept = tuple(sorted((*customer.answers, answer), key=lambda a: (a.at, a.id)))
-    case, until = customer.case, customer.settled_until
-    if len(kept) > ANSWERS:
-        oldest, kept, until = kept[0], kept[1:], kept[0].at
-        if case is not None:
-            first = next(iter(spans(customer)), None)
-            timed = first is not None and first.answer == oldest
-            left = tuple(m for m in case.messages if m.created_at > until)
-            case = replace(case, clocks=case.clocks[1:] if timed else case.clocks, messages=left)
-    customer = replace(customer, case=case, answers=kept, settled_until=until)
-    return customer if case is None else replace(customer, case=_answered(customer))
-
-
-def _answered(customer: Customer) -> Case:
-    """The case with `first_answer` brought up to date."""
-    case = customer.case
-    if case is None:
-        raise LookupError("no case: a defect in evolve()")
-    times = [a.at for a in customer.answers if case.earliest is not None and a.at >= case.earliest]
-    first = min(times + ([case.first_answer] if case.first_answer is not None else []), default=None)
-    return replace(case, first_answer=first)
-
-
-def _with(customer: Customer, case: Case, message: Message) -> Case:
-    """With the message added or replaced; beyond the bound the least telling one is only counted."""
-    others = [m for m in case.messages if m.id != message.id]
-    messages = tuple(sorted((*others, message), key=lambda m: (m.created_at, m.id)))
-    earliest = case.earliest
-    if not message.chatter:
-        earliest = min(message.created_at, message.created_at if earliest is None else earliest)
-    case = replace(case, messages=messages, earliest=earliest, last_at=max(case.last_at, message.created_at))
-    if len(messages) <= MESSAGES:
-        return case
-    telling = {m.id for s in spans(replace(customer, case=case)) for m in (s.messages[0], s.governing)}
-    least = min(
-        (m for m in messages if m.id not in telling),
-        key=lambda m: (answer_to(customer, m) is None and not m.closed, GRAVITY[m.label], m.created_at, m.id),
-    )
-    return replace(case, messages=tuple(m for m in messages if m is not least), more=case.more + 1)
+def settled(clock: Clock, base: Base) -> bool:
+    """Whether a clock ended before what is still kept."""
+    if clock.metric == "first_response":
+        return clock.cycle <= base.firsts
+    return clock.cycle <= (base.nexts if clock.metric == "next_response" else base.lives)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
+from agents.classify.addressing import Addressing
 from agents.classify.model import Classification, Model
 from agents.classify.recent import Recent
 from agents.classify.volumes import Minute
@@ -42,6 +43,7 @@ class ClassifyStage:
         self.dropped = 0
         self._recent = Recent(REMEMBERED_FOR, REMEMBERED)
         self._minute = Minute(partition, 0)
+        self._addressing = Addressing()
 
     # --- what an earlier run has left in the outbox ------------------------------------------------------
 
@@ -60,13 +62,21 @@ class ClassifyStage:
     # --- the work -----------------------------------------------------------------------------------------
 
     def run(self, facts: Sequence[tuple[Record, int]], at: At) -> list[Record | Exception | None]:
-        """A ClassifiedMention for each Mention, the record itself for the rest, None for what came twice."""
+        """A ClassifiedMention for each Mention, the record itself for the rest, None for what came twice.
+
+        A ClassifiedMention, as a replay may bring, keeps its label; what the policy says of it is said anew.
+        """
         mentions = [record for record, _ in facts if isinstance(record, Mention)]
         judged = iter(self._judge(mentions, at.policy))
         outcomes: list[Record | Exception] = []
         good: list[str] = []
         for record, _ in facts:
-            outcome = next(judged) if isinstance(record, Mention) else record
+            outcome: Record | Exception = record
+            if isinstance(record, Mention):
+                outcome = next(judged)
+            elif isinstance(record, ClassifiedMention):
+                outcome = self._classified(record.mention, _known(record), record.model, at.policy)
+                record = record.mention
             outcome = _fault(record, at.time) or outcome
             outcomes.append(outcome)
             if not isinstance(outcome, Exception):
@@ -120,8 +130,14 @@ class ClassifyStage:
             probabilities=list(found.probabilities),
             model=model[:16],
             policy=policy.version,
+            addressed=self._addressing.addressed(mention, policy),
             mention=mention,
         )
+
+
+def _known(record: ClassifiedMention) -> Classification:
+    """What the classifier said before."""
+    return Classification(record.label, record.confidence, tuple(record.probabilities), record.lang)  # type: ignore[arg-type]
 
 
 @lru_cache(maxsize=4_096)

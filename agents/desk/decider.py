@@ -146,7 +146,7 @@ class DeskDecider:
         A queued item is passed over only when it rests for everybody who is free. So one pass looks at no
         more than what the free operators have lately given back, and one item more.
         """
-        while True:
+        while desk in state.queues:
             present = state.present(desk, at.time)
             free = [f for f in present if f.load < f.operator.capacity]
             found = self._next(state, desk, free, len(present) == 1, at.time) if free else None

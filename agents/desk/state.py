@@ -159,12 +159,12 @@ class DeskState(State[Row]):
 
     def present(self, desk: str, now: int) -> list[Free]:
         """Everybody whose lease holds, with his load."""
-        people = (self.operator(key) for key in self.people.get(desk, ()))
-        return [Free(p, self.load(desk, p.name)) for p in people if p is not None and p.present(now)]
-
-    def load(self, desk: str, operator: str) -> int:
-        """Cases that he holds or has been offered."""
-        return len(self.held.get(person_key(desk, operator), ()))
+        found, held = [], self.held
+        for key in self.people.get(desk, ()):
+            person = self.get(key)
+            if isinstance(person, Operator) and person.present(now):
+                found.append(Free(person, len(held.get(key, ()))))
+        return found
 
     def hands(self, desk: str, operator: str) -> list[Item]:
         """The items that he holds or has been offered, by key."""

@@ -1,47 +1,42 @@
-"""The TOML policy as models: who is a brand, what is due when, who works where, what counts as a flood.
+"""The policy as models: who is a brand, what is due when, who works where.
 
 All durations are written as text ("90s", "60m", "2h", "1d") and held in milliseconds.
 """
 
 from __future__ import annotations
 
-import hashlib
-import re
-import tomllib
-from datetime import datetime, timedelta
-from functools import lru_cache
-from typing import Annotated, Any, Literal, NamedTuple
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from collections.abc import Callable
+from functools import cached_property, lru_cache
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, PrivateAttr, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, field_validator
+from pydantic.json_schema import SkipJsonSchema
 
-from agents.policy.parts import UNITS, Duration, Name, Part, duration
-from agents.policy.surge import ExpectedEvent, Surge
-from schemas.records import Kind, Label, Mode, Visibility
+from agents.policy.calendar import Calendar, Holiday, Hours
+from agents.policy.matching import WORDS, Features, Match
+from agents.policy.parts import UNITS, Duration, Name, Part, duration, written
+from agents.policy.surge import Surge
+from agents.policy.zone import zone
+from schemas.records import Mode
 
-class PolicyError(ValueError):
-    """A policy that cannot hold; each line of the message names the place and what is wrong there."""
+Target = int | Literal["same_day"]
+"""ms, or until the local day ends."""
 
 
 def _target(value: Any) -> Any:
     return value if value == "same_day" else duration(value)
 
 
-class Features(NamedTuple):
-    """What rules look at in a message."""
+def shown(target: Target | None) -> str | None:
+    """A target as the file has it."""
+    return written(target) if isinstance(target, int) else target
 
-    brand: str
-    channel: str
-    kind: Kind
-    label: Label
-    visibility: Visibility
-    lang: str
-    followers: int | None = None
-    """People; None where the network does not say."""
-    reach: int | None = None
-    """People; None where the network does not say."""
-    promoted: bool = False
-    uncertain: bool = False
+
+_TARGET = {
+    "type": "string",
+    "pattern": "^(same_day|0*[1-9][0-9]*[smhd])$",
+    "examples": ["60m", "2h", "same_day"],
+}
 
 
 class Classifier(Part):
@@ -54,49 +49,62 @@ class Classifier(Part):
 
 
 class Brand(Part):
-    """A brand that is watched."""
+    """A brand that is watched. One that is not listed has all defaults."""
 
     name: Name
+    """As mentions have it."""
     care: bool = True
     """Off: volumes and surges only, never cases or pages."""
     mode: Mode = "observe"
+    """Observe: everything is decided and recorded, nothing is sent to customers and nobody is paged. Or live."""
     zone: str = "UTC"
+    """Where it lives, by the tz database: its days end by it, and its calendar is in it."""
     desk: Name = "care"
+    """Where its cases are worked on, unless a rule names another."""
     accounts: dict[Name, list[str]] = {}
     """The brand's own author ids by channel: they open no case and count in no volume."""
     names: list[str] = []
     """Handles and names, beside `name`, by which a comment addresses the brand."""
+    pages: list[Name] = []
+    """Channels where comments stand on the brand's own page: every comment there addresses it, whatever its words."""
     comments: Literal["addressed", "all"] = "addressed"
     """Which comments open a case: those whose words address the brand, or all."""
     automatic_apps: list[str] = []
     """Replies that come from these tools are automatic, whatever the producer says: they stop no clock."""
-    expected_events: list[ExpectedEvent] = []
-    """What will make people talk, known beforehand."""
+    calendar: list[Hours] = []
+    """When its people work; left out, round the clock. Targets run in this time only."""
+    holidays: list[Holiday] = []
+    """Closed from local midnight to midnight; an interval that would begin on one does not take place."""
 
     @field_validator("zone")
     @classmethod
-    def _known(cls, zone: str) -> str:
-        try:
-            ZoneInfo(zone)
-        except (ZoneInfoNotFoundError, ValueError):
-            raise ValueError(f"{zone!r} is no time zone of the tz database, such as America/Bogota") from None
-        return zone
+    def _known(cls, name: str) -> str:
+        zone(name)
+        return name
 
-    def due(self, start: int, target: int | Literal["same_day"]) -> int:
-        """ms; when something of `start` (ms) is due. Same day: the later of local midnight and two hours on."""
+    @cached_property
+    def _calendar(self) -> Calendar | None:
+        """None: every moment counts."""
+        return Calendar(zone(self.zone), self.calendar, self.holidays) if self.calendar or self.holidays else None
+
+    def due(self, start: int, target: Target) -> int:
+        """ms; when something of `start` (ms) is due: once `target` has counted.
+
+        Same day: the later of the midnight that ends the local day of the first moment that counts, and two hours
+        that count.
+        """
         if target != "same_day":
-            return start + target
-        local = datetime.fromtimestamp(start / 1000, ZoneInfo(self.zone))
-        midnight = (local + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
-        return max(int(midnight.timestamp() * 1000), start + 2 * UNITS["h"])
+            return self.after(start, target)
+        opening = start if self._calendar is None else self._calendar.opening(start)
+        return max(zone(self.zone).midnight(opening), self.after(start, 2 * UNITS["h"]))
 
     def counted(self, start: int, end: int) -> int:
         """ms between two times (ms) that the calendar counts; 0 where `end` is not later."""
-        return max(0, end - start)
+        return max(0, end - start) if self._calendar is None else self._calendar.counted(start, end)
 
     def after(self, start: int, counted: int) -> int:
         """ms; the earliest time by which `counted` ms of the calendar have passed since `start` (ms)."""
-        return start + counted
+        return start + counted if self._calendar is None else self._calendar.after(start, counted)
 
 
 @lru_cache(maxsize=4_096)
@@ -105,56 +113,23 @@ def _unlisted(name: str) -> Brand:
     return Brand(name=name)
 
 
-class Match(Part):
-    """What a rule applies to; what is left out matches everything."""
-
-    brand: list[Name] = []
-    channel: list[Name] = []
-    kind: list[Kind] = []
-    label: list[Label] = []
-    visibility: list[Visibility] = []
-    lang: list[str] = []
-    followers: Annotated[int, Field(ge=0)] | None = None
-    """At least so many."""
-    reach: Annotated[int, Field(ge=0)] | None = None
-    """At least so much."""
-    promoted: bool | None = None
-    uncertain: bool | None = None
-
-    def __call__(self, f: Features) -> bool:
-        """Whether a message with these features is meant."""
-        wanted = (
-            (self.brand, f.brand),
-            (self.channel, f.channel),
-            (self.kind, f.kind),
-            (self.label, f.label),
-            (self.visibility, f.visibility),
-            (self.lang, f.lang),
-        )
-        return (
-            all(not names or value in names for names, value in wanted)
-            and (self.followers is None or (f.followers or 0) >= self.followers)
-            and (self.reach is None or (f.reach or 0) >= self.reach)
-            and self.promoted in (None, f.promoted)
-            and self.uncertain in (None, f.uncertain)
-        )
-
-
 class Rule(Part):
     """What a message is due; the first rule that matches holds."""
 
-    name: str
+    name: Annotated[str, Field(min_length=1)]
+    """It stands in every reason that follows from it."""
     match: Match = Match()
-    target: Annotated[int | Literal["same_day"] | None, BeforeValidator(_target)] = None
-    """ms until the first response, `same_day`, or none: no clock."""
+    """The messages that it is for."""
+    target: Annotated[Target | None, BeforeValidator(_target), PlainSerializer(shown), WithJsonSchema(_TARGET)] = None
+    """Until the first response; same_day: until local midnight, at least two hours. Left out: no clock."""
     courtesy: bool = False
     """Measured, but its breach raises no alert."""
     priority: Annotated[int, Field(ge=1, le=9)] = 5
-    """1 is the most urgent."""
+    """1 is the most urgent, 9 the least."""
     desk: Name | None = None
     """Instead of the brand's desk."""
     resolution: Duration | None = None
-    """ms until the case must be resolved, pauses left out; none: only measured."""
+    """Until the case must be resolved, pauses left out. Left out: only measured."""
     skills: list[Name] = []
     """Wanted of whoever works on it."""
 
@@ -163,6 +138,7 @@ class Channel(Part):
     """What is special about a network."""
 
     name: Name
+    """As mentions have it."""
     reply_window: Duration | None = None
     """The network lets the brand answer only so long after the customer's last message."""
 
@@ -171,6 +147,7 @@ class Desk(Part):
     """People who share a queue."""
 
     name: Name
+    """As brands and rules have it."""
     offer_timeout: Duration = 5 * UNITS["m"]
     """An offer not answered by then returns to the queue."""
     lease: Duration = 5 * UNITS["m"]
@@ -214,28 +191,54 @@ class Alerts(Part):
 
 
 class Policy(Part):
-    """A policy, checked."""
+    """What the operator of Netcenter decides."""
 
-    version: Annotated[int, Field(ge=0)] = 0
+    version: SkipJsonSchema[Annotated[int, Field(ge=0)]] = 0
     """Set by `policy apply`, not by the file."""
     classifier: Classifier
+    """The classifier in force."""
     brands: list[Brand] = []
+    """Who is watched."""
     rules: list[Rule] = []
+    """What a message is due: the first that matches holds."""
     desks: list[Desk] = []
+    """Who works on cases."""
     channels: list[Channel] = []
+    """What is special about a network."""
     cases: Cases = Cases()
+    """How cases end, and when their clocks warn."""
     surge: Surge = Surge()
+    """What counts as a flood."""
     alerts: Alerts = Alerts()
+    """When a person must know."""
 
-    _brands: dict[str, Brand] = PrivateAttr(default_factory=dict)
-    _desks: dict[str, Desk] = PrivateAttr(default_factory=dict)
-    _channels: dict[str, Channel] = PrivateAttr(default_factory=dict)
+    @cached_property
+    def _brands(self) -> dict[str, Brand]:
+        return {brand.name: brand for brand in self.brands}
 
-    def model_post_init(self, _context: Any) -> None:
-        """Index by name."""
-        self._brands.update({b.name: b for b in self.brands})
-        self._desks.update({d.name: d for d in self.desks})
-        self._channels.update({c.name: c for c in self.channels})
+    @cached_property
+    def _desks(self) -> dict[str, Desk]:
+        return {desk.name: desk for desk in self.desks}
+
+    @cached_property
+    def _windows(self) -> dict[str, int | None]:
+        return {channel.name: channel.reply_window for channel in self.channels}
+
+    @cached_property
+    def _candidates(self) -> Callable[..., tuple[list[Rule], Rule | None]]:
+        """By the words of a message: the rules that its numbers and flags decide on, in order, and the first other."""
+
+        @lru_cache(maxsize=8_192)
+        def found(*words: str) -> tuple[list[Rule], Rule | None]:
+            undecided: list[Rule] = []
+            for rule in self.rules:
+                if rule.match.words(words):
+                    if rule.match.words_only:
+                        return undecided, rule
+                    undecided.append(rule)
+            return undecided, None
+
+        return found
 
     def brand(self, name: str) -> Brand:
         """The brand; one that is not listed has care on, observes, and works at the desk `care` in UTC."""
@@ -247,56 +250,12 @@ class Policy(Part):
 
     def reply_window(self, channel: str) -> int | None:
         """ms after the customer's last message within which the network lets the brand answer; None: no limit."""
-        found = self._channels.get(channel)
-        return found.reply_window if found is not None else None
+        return self._windows.get(channel)
 
     def rule(self, features: Features) -> Rule | None:
         """The first rule that matches a message."""
-        return next((r for r in self.rules if r.match(features)), None)
-
-
-def parse(text: str, version: int = 0, name: str = "policy") -> Policy:
-    """The policy in a TOML text. Raises PolicyError with a line per fault, each naming file, place and mend."""
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise PolicyError(f"{name}: not TOML: {error}") from None
-    if "version" in data:
-        raise PolicyError(f"{name}:{_line(text, ('version',))}: version: is given by `policy apply`; leave it out")
-    try:
-        policy = Policy(version=version, **data)
-    except ValidationError as error:
-        faults = [(tuple(map(str, e["loc"])), e["msg"].removeprefix("Value error, ")) for e in error.errors()]
-        raise PolicyError("\n".join(f"{name}:{_line(text, at)}: {'.'.join(at)}: {why}" for at, why in faults)) from None
-    for kind, names in (("brands", [b.name for b in policy.brands]), ("desks", [d.name for d in policy.desks])):
-        twice = {n for n in names if names.count(n) > 1}
-        if twice:
-            raise PolicyError(f"{name}: {kind}: named twice: {', '.join(sorted(twice))}")
-    return policy
-
-
-def digest(text: str) -> str:
-    """The hash that PolicyChanged carries: SHA-256 of the UTF-8 text, hex."""
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _line(text: str, place: tuple[str, ...]) -> int:
-    """The line of the text that a place such as (`brands`, `1`, `zone`) stands on: the nearest that can be told."""
-    table, index, line = place[0], 0, 1
-    wanted = int(place[1]) if len(place) > 1 and place[1].isdigit() else 0
-    keys = [part for part in place[1:] if not part.isdigit()]
-    inside = False
-    for number, raw in enumerate(text.splitlines(), 1):
-        stripped = raw.strip()
-        if stripped.startswith("["):
-            header = stripped.strip("[] ")
-            inside = header.split(".")[0] == table and index == wanted
-            if header == table:
-                inside, index = index == wanted, index + 1
-            if inside:
-                line = number
-        elif (inside and keys and re.match(rf"{re.escape(keys[0])}\s*=", stripped)) or (
-            not place[1:] and re.match(rf"{re.escape(table)}\s*=", stripped)
-        ):
-            return number
-    return line
+        undecided, otherwise = self._candidates(*features[:WORDS])
+        for rule in undecided:
+            if rule.match.rest(features):
+                return rule
+        return otherwise

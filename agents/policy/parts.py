@@ -3,28 +3,57 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 UNITS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+LONGEST = 3_650 * UNITS["d"]
+"""ms; ten years: what a slip of the keyboard goes beyond, and no time that is told."""
 
 
 class Part(BaseModel):
-    """A part of the policy: nothing in it is unknown, and nothing changes."""
+    """A part of the policy: nothing in it is unknown, nothing is taken for something else, and nothing changes."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """As pydantic's, but what was derived from the fields (each `cached_property`) is derived anew."""
+        copied = super().model_copy(update=update, deep=deep)
+        for name in copied.__dict__.keys() - type(self).model_fields.keys():
+            del copied.__dict__[name]
+        return copied
 
 
 def duration(value: Any) -> Any:
     """ms of "90s", "60m", "2h" or "1d". Raises ValueError."""
     if not isinstance(value, str):
         raise ValueError('write a duration as text: "90s", "60m", "2h" or "1d"')
-    match = re.fullmatch(r"(\d+)([smhd])", value)
+    match = re.fullmatch(r"(\d{1,12})([smhd])", value, re.ASCII)
     if match is None or int(match[1]) == 0:
         raise ValueError(f'{value!r} is no duration above zero: write "90s", "60m", "2h" or "1d"')
-    return int(match[1]) * UNITS[match[2]]
+    ms = int(match[1]) * UNITS[match[2]]
+    if ms > LONGEST:
+        raise ValueError(f"{value!r} is more than ten years")
+    return ms
 
 
-Duration = Annotated[int, BeforeValidator(duration)]
+def written(ms: int) -> str:
+    """A duration as people write it: "60m", "24h", "72h", "30d"."""
+    for unit, least in (("d", 4 * UNITS["d"]), ("h", 2 * UNITS["h"]), ("m", UNITS["m"])):
+        if ms >= least and ms % UNITS[unit] == 0:
+            return f"{ms // UNITS[unit]}{unit}"
+    return f"{ms / UNITS['s']:.15g}s"
+
+
+DURATION = {
+    "type": "string",
+    "pattern": "^0*[1-9][0-9]*[smhd]$",
+    "description": "Seconds, minutes, hours or days.",
+    "examples": ["90s", "60m", "2h", "1d"],
+}
+
+Duration = Annotated[int, BeforeValidator(duration), PlainSerializer(written), WithJsonSchema(DURATION)]
+"""ms; written as text."""
 Name = Annotated[str, Field(pattern=r"^[a-z0-9_-]+$")]

@@ -1,62 +1,28 @@
-"""What counts as a flood, and what is expected to make people talk."""
+"""What counts as a flood."""
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated
 
-from pydantic import AwareDatetime, Field, model_validator
+from pydantic import Field
 
 from agents.policy.parts import UNITS, Duration, Part
-
-
-class ExpectedEvent(Part):
-    """A raffle, a match, a sale: while it lasts, more posts than usual are usual."""
-
-    name: Annotated[str, Field(min_length=1, max_length=100)]
-    start: AwareDatetime
-    end: AwareDatetime
-    factor: Annotated[float, Field(ge=1, le=1_000)] = 1.0
-    """Times the usual that is expected; 1 only names the event, and prevents an automatic crisis."""
-    root: str | None = None
-    """Native id of the post that it is about; left out, the whole brand is meant."""
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.end <= self.start:
-            raise ValueError("end is not after start")
-        return self
-
-    def holds(self, at: int) -> bool:
-        """Whether it is on at a time (ms)."""
-        return _ms(self.start) <= at < _ms(self.end)
-
-
-def _ms(moment: datetime) -> int:
-    return int(moment.timestamp() * 1000)
-
-
-_Rarity = Annotated[Duration, Field(le=UNITS["d"])]
 
 
 class Surge(Part):
     """What counts as a flood."""
 
+    window: Annotated[Duration, Field(le=UNITS["h"])] = 30 * UNITS["m"]
+    """The stretch that is counted, at most an hour."""
+    baseline: Annotated[Duration, Field(le=UNITS["d"])] = 6 * UNITS["h"]
+    """The trailing stretch before the window that says what is usual, at most a day."""
+    warm_up: Duration = 2 * UNITS["h"]
+    """No surge before this much baseline was seen."""
     minimum: Annotated[int, Field(ge=1)] = 10
-    """Posts in a window, at least: small numbers are no flood."""
-    sustained: _Rarity = 5 * UNITS["h"]
-    """A burst: the level of the last hours is one that a brand usually reaches for no longer than this in 30 days."""
-    jump: _Rarity = 5 * UNITS["m"]
-    """A burst: so steep a rise within ten minutes is usually seen for no longer than this in 30 days."""
-    load_ratio: Annotated[float, Field(gt=1)] = 1.5
-    """A load: contacts of half an hour, times what is usual at this hour of the week."""
-    conversation: Annotated[int, Field(ge=1)] = 100
-    """Posts within 15 minutes by which others join one conversation, at least."""
-    complaint_share: Annotated[float, Field(gt=0, le=1)] = 0.4
-    """A surge with this share of complaints, and more complaints than usual, is a crisis."""
-    crisis: Literal["open", "confirm"] = "open"
-    """Whether such a surge opens a crisis, or waits for a person to declare it."""
-    calm: Duration = UNITS["h"]
-    """A surge is over when nothing has been above the usual for this long."""
-    new_normal: Duration = UNITS["d"]
-    """What has lasted this long is the new normal."""
+    """Posts in the window, at least."""
+    open_ratio: Annotated[float, Field(gt=1)] = 2.5
+    """Times what is usual that opens a surge."""
+    close_ratio: Annotated[float, Field(gt=0)] = 1.5
+    """Times what is usual under which it closes."""
+    significance: Annotated[float, Field(gt=0)] = 6.0
+    """-log10 of the chance of so many posts by accident, at least: small numbers do not flicker."""

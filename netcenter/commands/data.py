@@ -1,4 +1,4 @@
-"""ingest, replay."""
+"""ingest."""
 
 from __future__ import annotations
 
@@ -10,16 +10,13 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from netcenter.commands.options import Ignore, Json, Maps, Sets, TimeFormat, duration, read_file, text_of
-from netcenter.commands.servers import DEFAULT_POLICY
-from netcenter.errors import CommandError, UsageError
+from netcenter.commands.options import Ignore, Json, Maps, Sets, TimeFormat, duration, read_file
 from netcenter.places import kafka_of
 from netcenter.player import TICK
 from netcenter.settings import load
 from schemas.headers import rfc3339
 
 _File = Annotated[Path, typer.Argument(help="A .jsonl or .csv file; - reads JSON lines from standard input.")]
-_Until = Annotated[str, typer.Option(help="How long time runs on after the last record.")]
 
 
 def ingest(
@@ -28,7 +25,7 @@ def ingest(
     sets: Sets = None,
     ignore_unknown: Ignore = False,
     time_format: TimeFormat = None,
-    until: _Until = "6h",
+    until: Annotated[str, typer.Option(help="How long time runs on after the last record.")] = "6h",
     ahead: Annotated[
         str, typer.Option(help="On the event clock: how far the file may be before the slowest role.")
     ] = "30m",
@@ -69,38 +66,6 @@ def ingest(
     print(json.dumps(told) if as_json else f"{played.records:,} records and {played.ticks:,} Ticks played")
 
 
-def replay(
-    file: _File,
-    out: Annotated[Path, typer.Option(help="Folder for cases, assignments, surges, alerts (.jsonl) and summary.json.")],
-    policy: Annotated[Path, typer.Option(help="The policy that holds.")] = DEFAULT_POLICY,
-    maps: Maps = None,
-    sets: Sets = None,
-    ignore_unknown: Ignore = False,
-    time_format: TimeFormat = None,
-    until: _Until = "6h",
-) -> None:
-    """Run the same decisions over a file, without Kafka: what would have happened?
-
-    Example: netcenter replay story.jsonl --out replayed
-    """
-    from agents.policy import PolicyError
-    from netcenter.replay import Replay
-
-    settings = load()
-    lines = read_file(file, maps, sets, ignore_unknown, time_format)
-    try:
-        run = Replay(text_of(policy), settings.partitions)
-    except PolicyError as error:
-        raise UsageError(f"{policy}: {error}") from None
-    run.run(lines, interval=TICK, until=duration(until, "--until"))
-    try:
-        run.write(out)
-    except OSError as error:
-        raise CommandError(f"{error.filename}: {error.strerror}: choose another --out") from None
-    print(json.dumps(run.summary()))
-
-
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(ingest)
-    app.command()(replay)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -42,20 +44,49 @@ def pairs(given: list[str] | None, option: str) -> dict[str, str]:
     return found
 
 
-def read_file(
-    path: Path, maps: list[str] | None, sets: list[str] | None, ignore: bool, time_format: str | None
-) -> list[Line]:
-    """The lines of a file. Raises UsageError naming file, line and field."""
+def moment(text: str | None, option: str) -> int | None:
+    """ms of an RFC 3339 time; None stays None. Raises UsageError."""
+    if text is None:
+        return None
     try:
-        return list(
-            files.read(
-                path, map=pairs(maps, "--map"), set=pairs(sets, "--set"), ignore_unknown=ignore, time_format=time_format
-            )
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{option}: {text!r} is no time: write 2026-11-20T14:03:00Z") from None
+    if found.tzinfo is None:
+        raise UsageError(f"{option}: {text!r} has no offset: add Z for UTC, or one such as -05:00")
+    return round(found.timestamp() * 1000)
+
+
+def read_lines(
+    path: Path,
+    maps: list[str] | None,
+    sets: list[str] | None,
+    ignore: bool,
+    time_format: str | None,
+    *,
+    classified: bool = False,
+) -> Iterator[Line]:
+    """The lines of a file, one by one; classified: as of `schemas.files.read`. Raises UsageError naming file, line and field."""
+    try:
+        yield from files.read(
+            path,
+            map=pairs(maps, "--map"),
+            set=pairs(sets, "--set"),
+            ignore_unknown=ignore,
+            time_format=time_format,
+            classified=classified,
         )
     except FileError as error:
         raise UsageError(str(error)) from None
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None
+
+
+def read_file(
+    path: Path, maps: list[str] | None, sets: list[str] | None, ignore: bool, time_format: str | None
+) -> list[Line]:
+    """The lines of a file. Raises UsageError naming file, line and field."""
+    return list(read_lines(path, maps, sets, ignore, time_format))
 
 
 def text_of(path: Path) -> str:

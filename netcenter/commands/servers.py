@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from netcenter.commands.options import Json, text_of
+from netcenter.commands.options import Json
 from netcenter.errors import CommandError, UsageError
 from netcenter.places import kafka_of
 from netcenter.settings import load
@@ -93,16 +93,14 @@ def topics_apply(
 
     Example: netcenter topics apply --clock wall
     """
-    from agents.policy import PolicyError
+    from netcenter.commands.policy import checked
     from netcenter.topics import apply
 
     if clock not in ("wall", "event"):
         raise UsageError(f"--clock: {clock!r} is neither wall nor event")
     settings = load()
-    try:
-        created = apply(settings, kafka_of(settings), clock, text_of(policy))  # type: ignore[arg-type]
-    except PolicyError as error:
-        raise UsageError(f"{policy}: {error}") from None
+    text, _ = checked(policy)
+    created = apply(settings, kafka_of(settings), clock, text)  # type: ignore[arg-type]
     print(
         json.dumps({"created": created})
         if as_json

@@ -6,39 +6,22 @@ Everything is drawn from a seed; times are fixed by the story, whatever a desk d
 from __future__ import annotations
 
 import math
-from bisect import bisect
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from random import Random
-from typing import Any, Literal
 
 import msgspec
 
-from netcenter.scenario.words import FIRST_NAMES, LANGS, Lang, Writer, plain
+from netcenter.scenario.episodes import episodes
+from netcenter.scenario.teller import END, HOUR, MINUTE, QUIET, SECOND, SHOWN, START, Brand, Teller, Thread
+from netcenter.scenario.words import LANGS, Lang
 from schemas import ids
-from schemas.files import Line, Topic, dump
+from schemas.files import Line, dump
 from schemas.records import (
-    Action,
-    ActionKind,
-    Kind,
     Label,
     Mention,
-    MentionUpdated,
     NoReply,
     OperatorChanged,
-    Record,
-    Reply,
-    ReplyKind,
 )
 
-Brand = Literal["andina", "andina-express"]
-SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000
-START = 1_795_132_800_000
-"""ms; 2026-11-20T00:00:00Z, seven in the evening in Bogotá."""
-QUIET = START + 26 * HOUR
-"""ms; customers write until then."""
-END = QUIET + 55 * MINUTE
-"""ms; operators finish what is open until then."""
 GUITAR = START + 20 * HOUR + 2 * MINUTE
 """ms; the post that gets out of hand."""
 
@@ -58,10 +41,6 @@ ACCOUNTS = {
         "whatsapp": "wa-andina-express",
     },
 }
-_SHOWN = {
-    "andina": ("Andina", "@Andina", "Andina"),
-    "andina-express": ("Andina Express", "@AndinaExpress", "AndinaExpress"),
-}
 _THREADS: dict[Brand, int] = {"andina": 4_150, "andina-express": 1_350}
 _BY_CHANNEL = (0.40, 0.22, 0.18, 0.20)
 _BY_LABEL = {
@@ -79,7 +58,6 @@ _FLOOD = 2_500
 _FLOOD_CHANNELS = (("twitter", 0.80), ("instagram", 0.12), ("facebook", 0.08))
 #: Contacts beside the conversation at the height of the flood: this much more than usual.
 _EXTRA = 1.25
-_DESK = {"andina": "care", "andina-express": "express"}
 #: Shifts from START: when they come and leave (hours), and how many at each desk.
 _SHIFTS = ((0.0, 3.0, 17, 5), (3.0, 11.0, 9, 3), (11.0, 19.0, 16, 5), (19.0, 27.0, 18, 6))
 _TONGUES = (["es"], ["es", "pt"], ["es", "en"], ["es", "pt", "en"], ["pt", "en"], ["es", "pt"])
@@ -94,22 +72,6 @@ class Story(msgspec.Struct, frozen=True):
     """The intended label of each mention by its id; own posts and bare shares are `other`."""
     langs: dict[str, Lang]
     """The language of each mention by its id."""
-
-
-class _Thread(msgspec.Struct):
-    """A customer who talks with a brand."""
-
-    brand: Brand
-    channel: str
-    author_id: str
-    author_name: str
-    followers: int | None
-    lang: Lang
-    haste: float
-    given: dict[str, str]
-    root: str | None = None
-    seen: int = 0
-    """ms; when the producer got its newest post."""
 
 
 def rhythm(at: int) -> float:
@@ -135,139 +97,10 @@ def _viral(at: int) -> float:
     return (1 - math.exp(-((minutes / 28) ** 2))) * math.exp(-minutes / 52) if minutes > 0 else 0.0
 
 
-class _Teller:
-    """Collects what happens; every draw comes from one random source."""
+class _Day(Teller):
+    """The day, part by part."""
 
-    def __init__(self, seed: int, scale: float) -> None:
-        self.rng = Random(seed)
-        self.scale = scale
-        self.found: list[tuple[int, int, Topic, Record]] = []
-        self.labels: dict[str, Label] = {}
-        self.langs: dict[str, Lang] = {}
-        self.writers = {lang: Writer(lang, self.rng) for lang in LANGS}
-        self.number = 0
-        self.shifts: dict[str, list[tuple[int, int, str, list[str]]]] = {"care": [], "express": []}
-        self.own: dict[tuple[Brand, str], list[tuple[int, str]]] = {}
-        self.regulars: dict[tuple[Brand, str], list[_Thread]] = {}
-
-    # --- small things ---
-
-    def add(self, at: int, record: Record, topic: Topic = "mentions") -> None:
-        self.found.append((at, len(self.found), topic, record))
-
-    def native(self, channel: str) -> str:
-        """The next id as the network gives them; never twice."""
-        self.number += 1
-        if channel == "twitter":
-            return str(1_990_000_000_000_000_000 + self.number * 7_919 * 1_000 + self.rng.randrange(1_000))
-        if channel == "facebook":
-            return f"100900700500_{81_000_000 + self.number * 13}"
-        if channel == "instagram":
-            return str(18_000_000_000_000_000 + self.number * 104_729)
-        return f"wamid.{self.number:06d}{self.rng.getrandbits(48):012X}"
-
-    def received(self, created: int, channel: str) -> int | None:
-        """When the producer got it, or None: at once. Some networks are asked only now and then."""
-        r = self.rng.random() - (0.12 if channel == "facebook" else 0)
-        if r > 0.22:
-            return None
-        if r > 0.035:
-            return created + self.rng.randint(2, 45) * SECOND
-        if r > 0.006:
-            return created + self.rng.randint(60, 240) * SECOND
-        return created + self.rng.randint(250, 560) * SECOND
-
-    def times(self, count: int, weight: Callable[[int], float], start: int, end: int) -> list[int]:
-        """`count` times between start and end (ms), as dense as `weight` says, more even than chance."""
-        grid = range(start, end, 2 * MINUTE)
-        total, sums = 0.0, []
-        for at in grid:
-            total += weight(at + MINUTE)
-            sums.append(total)
-        found = []
-        for i in range(count):
-            share = (i + self.rng.uniform(-1.5, 2.5)) / count % 1.0 * total
-            found.append(grid[min(bisect(sums, share), len(sums) - 1)] + self.rng.randrange(2 * MINUTE))
-        return sorted(found)
-
-    def customer(self, brand: Brand, channel: str, lang: Lang) -> _Thread:
-        rng = self.rng
-        first = rng.choice(FIRST_NAMES)
-        shown, at, tag = _SHOWN[brand]
-        if channel == "whatsapp":
-            at = ""
-        elif channel != "twitter" and rng.random() < 0.5:
-            at = rng.choice((shown, "", at.lower()))
-        given = {
-            "at": at,
-            "brand": rng.choice((shown, shown.lower(), "ustedes" if lang == "es" else shown)),
-            "brandtag": tag,
-            "brandname": shown,
-            "name": first,
-            "code": "".join(rng.choice("ABCDEFGHJKLMNPQRSTUVWXYZ23456789") for _ in range(6)),
-            "flight": rng.choice(("AN{}", "AN {}", "an{}", "{lang} {}", "{lang} AN{}")).replace(
-                "{lang}", {"es": "vuelo", "pt": "voo", "en": "flight"}[lang]
-            ).format(rng.randint(100, 989)),
-        }  # fmt: skip
-        author = f"wa-{rng.getrandbits(40):010x}" if channel == "whatsapp" else str(rng.randint(10**9, 10**10))
-        name = (
-            f"{first} {rng.choice('ABCDEFGLMNPRSTV')}."
-            if rng.random() < 0.6
-            else f"{plain(first)}_{rng.randint(1, 999)}"
-        )
-        followers = None if channel in ("whatsapp", "facebook") else int(rng.lognormvariate(5.3, 1.3))
-        return _Thread(brand, channel, author, name, followers, lang, rng.random() ** 1.3, given)
-
-    # --- what customers do ---
-
-    def mention(
-        self,
-        thread: _Thread,
-        at: int,
-        label: Label,
-        symbol: str,
-        *,
-        kind: Kind | None = None,
-        conversation: str | None = None,
-        reply_to: str | None = None,
-        share_of: str | None = None,
-        promoted: bool = False,
-    ) -> Mention:
-        channel = thread.channel
-        text = "" if not symbol else self.writers[thread.lang].casual(symbol, thread.given, thread.haste)
-        native = self.native(channel)
-        got = self.received(at, channel)
-        record = Mention(
-            id=ids.mention(thread.brand, channel, native),
-            post_id=ids.post(channel, native),
-            brand=thread.brand,
-            channel=channel,
-            author_id=thread.author_id,
-            native_id=native,
-            created_at=at,
-            received_at=got,
-            kind=kind or ("message" if channel == "whatsapp" else "post"),
-            visibility="private" if channel == "whatsapp" else "public",
-            lang=thread.lang if channel == "twitter" and self.rng.random() < 0.9 else "",
-            conversation_id=conversation,
-            in_reply_to=reply_to,
-            share_of=share_of,
-            author_followers=thread.followers,
-            reach=thread.followers,
-            promoted=promoted,
-            url=None if channel == "whatsapp" else f"https://{channel}.example/{thread.brand}/{native}",
-            author_name=thread.author_name,
-            text=text,
-        )
-        self.put(record, label, thread.lang)
-        thread.seen = max(thread.seen, got or at)
-        return record
-
-    def put(self, record: Mention, label: Label, lang: Lang) -> None:
-        self.labels[record.id], self.langs[record.id] = label, lang
-        self.add(record.received_at or record.created_at, record)
-
-    def opening(self, thread: _Thread, at: int, label: Label, symbol: str) -> Mention:
+    def opening(self, thread: Thread, at: int, label: Label, symbol: str) -> Mention:
         """A customer's first word: a post of his own, or a comment under one of the brand's."""
         rng, channel = self.rng, thread.channel
         under = {"twitter": 0.12, "facebook": 0.5, "instagram": 0.75, "whatsapp": 0.0}[channel]
@@ -280,62 +113,6 @@ class _Teller:
         if channel == "facebook" and label in ("complaint", "praise") and rng.random() < 0.35:
             return self.mention(thread, at, label, symbol, kind="review")
         return self.mention(thread, at, label, symbol)
-
-    # --- what operators do ---
-
-    def operator(self, brand: Brand, at: int, lang: Lang) -> str:
-        here = [(name, tongues) for came, left, name, tongues in self.shifts[_DESK[brand]] if came <= at < left]
-        able = [name for name, tongues in here if lang in tongues]
-        return self.rng.choice(able or [name for name, _ in here])
-
-    def reply(self, thread: _Thread, at: int, to: Mention, symbol: str, kind: ReplyKind = "human") -> None:
-        rng, channel = self.rng, thread.channel
-        native = self.native(channel)
-        operator = self.operator(thread.brand, at, thread.lang)
-        signed = FIRST_NAMES[int(operator[1:]) * 7 % len(FIRST_NAMES)]
-        record = Reply(
-            id=ids.reply(thread.brand, channel, native),
-            brand=thread.brand,
-            channel=channel,
-            author_id=thread.author_id,
-            native_id=native,
-            created_at=at,
-            kind=kind,
-            visibility="private" if channel == "whatsapp" or rng.random() < 0.06 else "public",
-            operator=operator if kind == "human" else None,
-            app="inbox" if kind == "human" else "autoresponder",
-            conversation_id=to.conversation_id or to.native_id,
-            in_reply_to=to.native_id,
-            text=self.writers[thread.lang].formal(symbol, thread.given | {"sign": signed}),
-        )
-        thread.given["staff"] = signed
-        self.add(at, record)
-
-    def action(self, thread: _Thread, at: int, action: ActionKind, **fields: Any) -> None:
-        self.number += 1
-        action_id = f"a{self.number}"
-        self.add(
-            at,
-            Action(
-                id=ids.action(thread.brand, thread.channel, action_id),
-                brand=thread.brand,
-                channel=thread.channel,
-                author_id=thread.author_id,
-                action_id=action_id,
-                action=action,
-                created_at=at,
-                operator=self.operator(thread.brand, at, thread.lang),
-                **fields,
-            ),
-        )
-
-    def set_aside(self, thread: _Thread, at: int, post: Mention, why: NoReply) -> None:
-        self.action(thread, at, "no_reply", native_id=post.native_id, no_reply=why)
-
-    def within(self, at: int, seen: int) -> int:
-        """The time wanted, but after the post was seen and before the shift is over."""
-        at = max(at, seen + 60 * SECOND)
-        return at if at < END else seen + 60 * SECOND + int((END - seen - 90 * SECOND) * self.rng.random())
 
     def answered_after(self, channel: str, label: Label, strain: float) -> int | None:
         """ms until the first answer, or None: there is none."""
@@ -359,7 +136,7 @@ class _Teller:
 
     # --- a thread from its first word to its end ---
 
-    def thread(self, thread: _Thread, at: int, label: Label, symbol: str) -> None:
+    def thread(self, thread: Thread, at: int, label: Label, symbol: str) -> None:
         rng = self.rng
         post = self.opening(thread, at, label, symbol)
         thread.root = post.conversation_id or post.native_id
@@ -385,11 +162,7 @@ class _Teller:
         self.reply(thread, answered, last, f"reply_{label}")
         self.after(thread, answered, last, label, strain)
 
-    def follow(self, thread: _Thread, at: int, label: Label, symbol: str, reply_to: str) -> Mention:
-        kind: Kind = "message" if thread.channel == "whatsapp" else "comment"
-        return self.mention(thread, at, label, symbol, kind=kind, conversation=thread.root, reply_to=reply_to)
-
-    def courtesy(self, thread: _Thread, post: Mention, label: Label, strain: float) -> None:
+    def courtesy(self, thread: Thread, post: Mention, label: Label, strain: float) -> None:
         """Praise is thanked for, chatter mostly set aside."""
         rng, at = self.rng, post.created_at
         done = self.within(at + int(rng.lognormvariate(math.log(16), 0.7) * MINUTE * strain), thread.seen)
@@ -403,7 +176,7 @@ class _Teller:
         elif r < 0.97:
             self.action(thread, done, "resolve")
 
-    def unanswered(self, thread: _Thread, posts: list[Mention]) -> None:
+    def unanswered(self, thread: Thread, posts: list[Mention]) -> None:
         """Set aside in time or late, deleted by their author, or forgotten."""
         rng, r = self.rng, self.rng.random()
         later = self.within(thread.seen + rng.randint(8, 95) * MINUTE, thread.seen)
@@ -414,21 +187,7 @@ class _Teller:
             elif r < 0.98:
                 self.update(post, later, deleted=True)
 
-    def update(self, post: Mention, at: int, **fields: Any) -> None:
-        self.add(
-            at,
-            MentionUpdated(
-                id=ids.make("update", post.brand, post.channel, at, post.native_id),
-                brand=post.brand,
-                channel=post.channel,
-                author_id=post.author_id,
-                native_id=post.native_id,
-                observed_at=at,
-                **fields,
-            ),
-        )
-
-    def after(self, thread: _Thread, answered: int, post: Mention, label: Label, strain: float) -> None:
+    def after(self, thread: Thread, answered: int, post: Mention, label: Label, strain: float) -> None:
         """What follows an answer: thanks, another question, the end of the case."""
         rng = self.rng
         at, reply_to = answered, post.native_id
@@ -488,13 +247,13 @@ class _Teller:
     def posts(self) -> None:
         """The brands' own posts; customers also comment under older ones."""
         for brand in _THREADS:
-            shown, _, tag = _SHOWN[brand]
+            shown, _, tag = SHOWN[brand]
             for channel in CHANNELS[:3]:
                 known = [(0, self.native(channel)) for _ in range(22)]
                 for i in range(5):
                     lang = LANGS[(0, 0, 1, 0, 2)[i]]
                     at = START + i * 5 * HOUR + self.rng.randint(3, 90) * MINUTE
-                    me = _Thread(
+                    me = Thread(
                         brand, channel, ACCOUNTS[brand][channel], shown, 480_000, lang, 0.0,
                         {"at": "", "brandtag": tag, "brandname": shown},
                     )  # fmt: skip
@@ -578,7 +337,7 @@ class _Teller:
         who.root = root
         self.settle(who, post, label)
 
-    def settle(self, who: _Thread, post: Mention, label: Label) -> None:
+    def settle(self, who: Thread, post: Mention, label: Label) -> None:
         """The crowd is answered late, set aside, or cleared away when it is over."""
         rng, at = self.rng, post.created_at
         r = rng.random()
@@ -611,20 +370,17 @@ class _Teller:
             again = post.created_at + self.rng.randint(11, 40) * MINUTE
             self.add(again, msgspec.structs.replace(post, received_at=again))
 
-    def lines(self) -> Iterator[Line]:
-        for number, (at, _, topic, record) in enumerate(sorted(self.found, key=lambda f: f[:2]), 1):
-            yield Line(at, topic, record, number)
-
 
 def tell(seed: int = 7, scale: float = 1.0) -> Story:
     """The story and what was meant. scale: how many customers, 1 for the demo's twenty thousand records."""
-    teller = _Teller(seed, scale)
+    teller = _Day(seed, scale)
     teller.people()
     teller.posts()
     teller.usual()
     teller.guitar()
     teller.extra()
     teller.twice()
+    episodes(teller)
     return Story(list(teller.lines()), teller.labels, teller.langs)
 
 

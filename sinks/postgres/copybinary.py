@@ -10,13 +10,14 @@ from typing import Any
 import msgspec
 
 from schemas.records import ClassifiedMention
+from sinks.port import Item
 from sinks.postgres.copytext import SUBSTITUTE
 
 #: The order of `MentionRows._row`: what has a fixed width first.
 _COLUMNS = (
-    "id, created_at, promoted, uncertain, own, confidence, policy, received_at, author_followers, reach, post_id, "
-    "probabilities, brand, channel, kind, visibility, lang, label, classified_lang, model, author_id, native_id, "
-    "conversation_id, in_reply_to, share_of, url, author_name, text"
+    'id, created_at, promoted, uncertain, own, confidence, policy, "partition", "offset", received_at, author_followers, '
+    "reach, post_id, probabilities, brand, channel, kind, visibility, lang, label, classified_lang, model, author_id, "
+    "native_id, conversation_id, in_reply_to, share_of, url, author_name, text"
 )
 COPY = f"copy mentions ({_COLUMNS}) from stdin (format binary)"
 
@@ -25,8 +26,8 @@ _END = b"\xff\xff"
 #: Every value follows its length in bytes; a null has none.
 _NULL = b"\xff\xff\xff\xff"
 _UUID = struct.pack(">i", 16)
-#: How many columns there are, then id, created_at, promoted, uncertain, own, confidence, policy.
-_FIXED = struct.Struct(">hi16siqi?i?i?idiq").pack
+#: How many columns there are, then id, created_at, promoted, uncertain, own, confidence, policy, partition, offset.
+_FIXED = struct.Struct(">hi16siqi?i?i?idiqiiiq").pack
 _INT = struct.Struct(">iq").pack
 _COUNT = _COLUMNS.count(",") + 1
 _FLOAT8 = 701  # its type's number, for ever
@@ -75,26 +76,27 @@ class MentionRows:
     def __init__(self) -> None:
         self.nuls = 0
 
-    def data(self, records: Sequence[ClassifiedMention]) -> bytes:
-        """All that COPY reads. Raises Unfit."""
+    def data(self, items: Sequence[Item]) -> bytes:
+        """All that COPY reads, of items that carry ClassifiedMentions. Raises Unfit."""
+        records: list[Any] = [item.record for item in items]
         try:
             ids = _uuids([record.mention.id for record in records])
             posts = iter(_uuids([record.mention.post_id for record in records if record.mention.post_id]))
             rows = [
-                self._row(record, own, next(posts) if record.mention.post_id else None)
-                for record, own in zip(records, ids, strict=True)
+                self._row(record, item.partition, item.offset, own, next(posts) if record.mention.post_id else None)
+                for item, record, own in zip(items, records, ids, strict=True)
             ]
         except (ValueError, struct.error) as error:
             raise Unfit from error
         return b"".join((_HEADER, *rows, _END))
 
-    def _row(self, r: ClassifiedMention, own: bytes, post: bytes | None) -> bytes:
+    def _row(self, r: ClassifiedMention, partition: int, offset: int, own: bytes, post: bytes | None) -> bytes:
         m = r.mention
         author, native, text, words, lengths = m.author_id, m.native_id, m.text, _WORDS, _LENGTHS
         received, followers, reach, name, url = m.received_at, m.author_followers, m.reach, m.author_name, m.url
         conversation, answered, shared = m.conversation_id, m.in_reply_to, m.share_of
         if "\0" in text or "\0" in author or "\0" in native:
-            return self._row(self._without_nul(r), own, post)
+            return self._row(self._without_nul(r), partition, offset, own, post)
         author_utf8, native_utf8, text_utf8 = author.encode(), native.encode(), text.encode()
         probabilities = r.probabilities
         count = len(probabilities)
@@ -119,6 +121,10 @@ class MentionRows:
                         r.confidence,
                         8,
                         r.policy,
+                        4,
+                        partition,
+                        8,
+                        offset,
                     ),
                     _NULL if received is None else _INT(8, (received - _MS_TO_2000) * 1000),
                     _NULL if followers is None else _INT(8, followers),
@@ -147,7 +153,7 @@ class MentionRows:
                 )
             )
         except _Nul:
-            return self._row(self._without_nul(r), own, post)
+            return self._row(self._without_nul(r), partition, offset, own, post)
 
     def _without_nul(self, record: ClassifiedMention) -> ClassifiedMention:
         """The same record with each NUL in its texts replaced."""

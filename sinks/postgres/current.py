@@ -24,6 +24,8 @@ from sinks.postgres.copytext import json
 from sinks.postgres.tables import Table
 
 Key = tuple[Any, ...]
+#: ms; the due by which an event says that its clock has no target: 9999-12-31T23:59:59Z.
+_NEVER = 253_402_300_799_000
 
 
 class CaseRow(msgspec.Struct, kw_only=True):
@@ -41,8 +43,10 @@ class CaseRow(msgspec.Struct, kw_only=True):
     lang: str | None = None
     visibility: str | None = None
     conversation: str | None = None
+    zone: str | None = None
     reach: int | None = None
     followers: int | None = None
+    promoted: bool | None = None
     posts: int = 0
     first_post: str | None = None
     last_post: str | None = None
@@ -83,6 +87,7 @@ class ClockRow(msgspec.Struct, kw_only=True):
     breached_at: int | None = None
     detected_at: int | None = None
     paused_at: int | None = None
+    paused_ms: int = 0
     rescinded_at: int | None = None
     late_arrival: bool = False
     privately: bool = False
@@ -132,20 +137,23 @@ def _case(row: CaseRow, event: CaseOpened | CaseChanged | CaseClosed | CaseReope
     if isinstance(event, CaseOpened):
         row.opened_at, row.priority, row.mode = event.time, event.priority, event.mode
         row.lang, row.visibility, row.conversation = event.lang, event.visibility, event.conversation
-        row.reach, row.followers = event.reach, event.followers
+        row.zone, row.reach, row.followers = event.zone, event.reach, event.followers
         row.state = "OPEN"
         _count(row, event.post)
     elif isinstance(event, CaseChanged):
         row.priority = event.priority
         row.operator = event.operator or row.operator
+        row.reach = row.reach if event.reach is None else event.reach
+        row.promoted = row.promoted if event.promoted is None else event.promoted
         if row.state != "CLOSED":
             row.state = "WAITING" if event.waiting else "OPEN"
         if event.change == "post_added":
             _count(row, event.post)
         if event.replied_at is not None:
             row.answers += 1
-            row.answered_privately = event.privately
-            row.answered_at = event.replied_at if row.answered_at is None else min(row.answered_at, event.replied_at)
+            # By the replies' own times, not by the order in which they were read.
+            if row.answered_at is None or event.replied_at < row.answered_at:
+                row.answered_at, row.answered_privately = event.replied_at, event.privately
         if event.change == "muted":
             row.muted_until = event.muted_until
     elif isinstance(event, CaseClosed):
@@ -168,12 +176,15 @@ def _count(row: CaseRow, post: PostRef | None) -> None:
 
 
 def _clock(row: ClockRow, event: ClockChanged) -> None:
-    row.desk, row.label, row.started_at, row.due_at = event.desk, event.label, event.started_at, event.due_at
-    row.target_ms, row.courtesy = event.target, event.courtesy
+    row.desk, row.label, row.started_at, row.courtesy = event.desk, event.label, event.started_at, event.courtesy
+    row.due_at, row.target_ms = (event.due_at, event.target) if event.due_at < _NEVER else (None, None)
     row.late_arrival = row.late_arrival or event.late_arrival
+    row.paused_ms = event.paused_ms
     if event.warned is not None:
         row.warned = event.warned
-    if event.met_at is not None:
+    if event.change in ("started", "resumed"):  # a resolution that was met runs on when its case is reopened
+        row.met_at, row.privately = None, False
+    elif event.met_at is not None:
         row.met_at, row.privately = event.met_at, event.privately
     if event.change == "breached":
         row.breached_at = event.due_at if event.breached_at is None else event.breached_at
@@ -185,12 +196,12 @@ def _clock(row: ClockRow, event: ClockChanged) -> None:
         row.rescinded_at = event.time
     elif event.change == "paused":
         row.state, row.paused_at = "PAUSED", event.time if event.paused_at is None else event.paused_at
-    elif event.change in ("started", "resumed"):
+    elif event.change in ("started", "resumed", "met"):
         row.state, row.paused_at = "RUNNING", None
     elif event.change == "voided":
         row.state, row.paused_at = "VOID", None
     if row.met_at is not None and row.state != "VOID":
-        row.state = "MET" if row.met_at <= event.due_at else "MET_LATE"
+        row.state = "MET" if row.due_at is None or row.met_at <= row.due_at else "MET_LATE"
 
 
 def _surge(row: SurgeRow, event: SurgeOpened | SurgeUpdated | SurgeClosed) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from schemas import ids
+from schemas.headers import SOURCE
 from schemas.records import (
     Action,
     Alert,
@@ -20,6 +21,7 @@ from schemas.records import (
     ClassifiedMention,
     ClockChanged,
     ContactCount,
+    ConversationCount,
     CrisisClosed,
     CrisisDeclared,
     CrisisOpened,
@@ -48,7 +50,10 @@ from sinks.postgres.tables import Table
 
 Row = tuple[Any, ...]
 Rowed = list[tuple[Table, Row]]
+Make = Callable[[Any, Item], Rowed]
 
+#: Fields that lead to a customer: nothing that a desk decides is kept with them, for its case knows whose it is.
+CUSTOMER = frozenset({"author_id", "native_id", "url", "conversation", "posts"})
 _ERRORS = "__connect.errors."
 _LONGEST = 1000
 _LONGEST_TOPIC = 249
@@ -68,14 +73,29 @@ def rows_of(item: Item) -> Rowed:
             f"{type(item.record).__name__} in {item.topic}: PostgreSQL keeps no table for it; let this sink"
             " read the public topics without mentions"
         )
-    return make(item.record)
+    return make(item.record, item)
 
 
-def _none(_: Record) -> Rowed:
+def source_offset(item: Item) -> int | None:
+    """The offset, in the inbox of the role that wrote an item, of the record that led to it; None where it is not told."""
+    place = next((value for name, value in item.headers if name == SOURCE), b"")
+    offset = place.rpartition(b"/")[2]
+    return int(offset) if offset.isdigit() else None
+
+
+#: Columns that an item has, and no record: they are a table's last.
+_PLACE: dict[str, Callable[[Item], int | None]] = {
+    "source_offset": source_offset,
+    "partition": lambda item: item.partition,
+    "offset": lambda item: item.offset,
+}
+
+
+def _none(_: Record, __: Item) -> Rowed:
     return []
 
 
-def _mention(record: ClassifiedMention) -> Rowed:
+def _mention(record: ClassifiedMention, item: Item) -> Rowed:
     m = record.mention
     # The order is that of tables.MENTIONS; written out because this row is nearly all of the traffic.
     return [
@@ -110,18 +130,22 @@ def _mention(record: ClassifiedMention) -> Rowed:
                 record.model,
                 record.policy,
                 m.text,
+                item.partition,
+                item.offset,
             ),
         )
     ]
 
 
-def _same_names(table: Table, **computed: Callable[[Any], Any]) -> Callable[[Any], Rowed]:
-    """A row whose columns are the record's fields, but for the computed ones."""
-    columns = [name for name, _ in table.columns]
+def _same_names(table: Table, **computed: Callable[[Any], Any]) -> Make:
+    """A row whose columns are the record's fields, but for the computed ones and the record's place."""
+    names = [name for name, _ in table.columns]
+    columns = [name for name in names if not (table.topic and name in _PLACE)]
+    place = [_PLACE[name] for name in names[len(columns) :]]
 
-    def make(record: Any) -> Rowed:
+    def make(record: Any, item: Item) -> Rowed:
         row = [computed[c](record) if c in computed else getattr(record, c, None) for c in columns]
-        return [(table, tuple(row))]
+        return [(table, (*row, *[of(item) for of in place]))]
 
     return make
 
@@ -138,38 +162,50 @@ def _type(record: Record) -> str:
     return type(record).__name__
 
 
-def _rest(table: Table) -> Callable[[Record], bytes]:
+def _without(record: Record, left_out: frozenset[str]) -> dict[str, Any]:
+    """The record's fields but for some, as deep as it goes."""
+    return {
+        name: _without(value, left_out) if isinstance(value, Record) else value
+        for name, value in msgspec.structs.asdict(record).items()
+        if name not in left_out
+    }
+
+
+def _rest(table: Table, left_out: frozenset[str] = frozenset()) -> Callable[[Record], bytes]:
     """What of a record has no column of its own, as JSON."""
     own = {name for name, _ in table.columns} | {"aggregate"}
 
     def detail(record: Record) -> bytes:
-        return json({k: v for k, v in msgspec.structs.asdict(record).items() if k not in own})
+        return json({k: v for k, v in _without(record, left_out).items() if k not in own})
 
     return detail
 
 
-def _event(table: Table, subject: str, **computed: Callable[[Any], Any]) -> Callable[[Any], Rowed]:
+def _event(table: Table, subject: str, **computed: Callable[[Any], Any]) -> Make:
     """A row of an event table: the subject is the aggregate, and what has no column goes into `detail`."""
-    return _same_names(table, **{subject: _aggregate, "type": _type, "detail": _rest(table)}, **computed)
+    return _same_names(table, **{subject: _aggregate, "type": _type, "detail": _rest(table), **computed})
 
 
 def _offer(record: Decided) -> str | None:
     return record.id if isinstance(record, Offered) else getattr(record, "offer_id", None)
 
 
-_in_alerts = _same_names(tables.ALERTS, evidence=lambda a: json(a.evidence), links=lambda a: json(a.links))
+_in_alerts = [
+    _same_names(table, evidence=lambda a: json(a.evidence), links=lambda a: json(a.links))
+    for table in (tables.ALERT_EVENTS, tables.ALERTS)
+]
 
 
-def _alert(record: Alert) -> Rowed:
-    [(table, row)] = _in_alerts(record)
-    return [(tables.ALERT_EVENTS, row), (table, row)]
+def _alert(record: Alert, item: Item) -> Rowed:
+    return [row for make in _in_alerts for row in make(record, item)]
 
 
 def _dead_letter(item: Item) -> tuple[Table, Row]:
     """The row of a dead letter; one without its origin's headers is named by its own place."""
+    headers = dict(item.headers)
 
     def header(name: str) -> str | None:
-        value = item.headers.get(_ERRORS + name)
+        value = headers.get(_ERRORS + name)
         return None if value is None else value.decode("utf-8", "replace")[:_LONGEST]
 
     topic, partition, offset = header("topic") or "", header("partition") or "", header("offset") or ""
@@ -184,11 +220,27 @@ def _is_number(text: str, digits: int) -> bool:
     return text.isdecimal() and len(text) <= digits
 
 
-_case_event = _event(tables.CASE_EVENTS, "case_id")
-_assignment = _event(tables.ASSIGNMENTS, "work_id", offer_id=_offer)
+def _change(record: Any) -> str | None:
+    """What changed; of a closing, why."""
+    return record.why if isinstance(record, CaseClosed) else getattr(record, "change", None)
+
+
+_case_rest = _rest(tables.CASE_EVENTS)
+
+
+def _case_detail(record: Any) -> bytes:
+    return _case_rest(record) if record.author_id else b"{}"
+
+
+def _conversation(counted: ConversationCount) -> dict[str, Any]:
+    return _without(counted, frozenset({"root_author"}))
+
+
+_case_event = _event(tables.CASE_EVENTS, "case_id", change=_change, detail=_case_detail)
+_assignment = _event(tables.ASSIGNMENTS, "work_id", offer_id=_offer, detail=_rest(tables.ASSIGNMENTS, CUSTOMER))
 _surge_event = _event(tables.SURGE_EVENTS, "surge_id")
 
-_ROWS: dict[type[Record], Callable[[Any], Rowed]] = {
+_ROWS: dict[type[Record], Make] = {
     ClassifiedMention: _mention,
     MentionUpdated: _same_names(
         tables.MENTION_UPDATES, mention_id=lambda u: ids.mention(u.brand, u.channel, u.native_id)
@@ -199,7 +251,7 @@ _ROWS: dict[type[Record], Callable[[Any], Rowed]] = {
         tables.VOLUMES,
         posts=_posts,
         counts=lambda v: json(v.counts),
-        conversations=lambda v: json(v.conversations),
+        conversations=lambda v: json([_conversation(counted) for counted in v.conversations]),
     ),
     ContactCount: _same_names(tables.CONTACTS),
     CrisisDeclared: _same_names(tables.CRISIS_DECLARATIONS),

@@ -30,6 +30,8 @@ class Table(msgspec.Struct, frozen=True):
     key: tuple[str, ...]
     #: The columns that tell which of two rows with one key is newer; empty: the first row stays.
     newest: tuple[str, ...] = ()
+    #: Of which topic a row is one record, which its `partition` and `offset` tell; None: they do not.
+    topic: str | None = None
 
     @property
     def stage(self) -> str:
@@ -68,10 +70,13 @@ class Table(msgspec.Struct, frozen=True):
             f" on conflict ({key}) do update set {changes} where ({theirs}) > ({ours})"
         )
 
+    def values(self) -> str:
+        """The columns as SQL that reads them back as they were handed over."""
+        return ", ".join(_to_value(name, kind) for name, kind in self.columns)
+
     def load(self) -> str:
         """SQL that reads the rows of given keys back as they were handed over; takes one tuple of keys."""
-        values = ", ".join(_to_value(name, kind) for name, kind in self.columns)
-        return f"select {values} from {self.name} where ({_listed(self.key)}) in %s"
+        return f"select {self.values()} from {self.name} where ({_listed(self.key)}) in %s"
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -100,6 +105,8 @@ def _columns(text: str) -> tuple[tuple[str, Kind], ...]:
     return tuple(pairs)
 
 
+_PLACE = ", partition int, offset int"
+
 MENTIONS = Table(
     "mentions",
     _columns(
@@ -107,36 +114,40 @@ MENTIONS = Table(
         "received_at time, kind text, visibility text, lang text, conversation_id text, in_reply_to text, "
         "share_of text, author_followers int, reach int, promoted bool, post_id uuid, url text, "
         "author_name text, label text, confidence float, uncertain bool, classified_lang text, own bool, "
-        "probabilities floats, model text, policy int, text text"
+        "probabilities floats, model text, policy int, text text" + _PLACE
     ),
     key=("id",),
+    topic="classified",
 )
 MENTION_UPDATES = Table(
     "mention_updates",
     _columns(
         "id uuid, mention_id uuid, brand text, channel text, author_id text, native_id text, "
         "observed_at time, received_at time, reach int, shares int, promoted bool, deleted bool, "
-        "hidden bool, text text"
+        "hidden bool, text text" + _PLACE
     ),
     key=("id",),
+    topic="classified",
 )
 REPLIES = Table(
     "replies",
     _columns(
         "id uuid, brand text, channel text, author_id text, native_id text, created_at time, "
         "received_at time, kind text, visibility text, operator text, app text, conversation_id text, "
-        "in_reply_to text, url text, text text"
+        "in_reply_to text, url text, text text" + _PLACE
     ),
     key=("id",),
+    topic="classified",
 )
 ACTIONS = Table(
     "actions",
     _columns(
         "id uuid, brand text, channel text, author_id text, action_id text, action text, created_at time, "
         "received_at time, operator text, native_id text, label text, no_reply text, desk text, "
-        "until time, note text"
+        "until time, note text" + _PLACE
     ),
     key=("id",),
+    topic="classified",
 )
 VOLUMES = Table(
     "volumes",
@@ -147,27 +158,34 @@ VOLUMES = Table(
     key=("brand", "minute", "partition"),
     newest=("offset",),
 )
-CONTACTS = Table("contacts", _columns("id uuid, brand text, source text, minute time, count int"), key=("id",))
+CONTACTS = Table(
+    "contacts",
+    _columns("id uuid, brand text, source text, minute time, count int" + _PLACE),
+    key=("id",),
+    topic="volumes",
+)
 CRISIS_DECLARATIONS = Table(
     "crisis_declarations",
-    _columns("id uuid, brand text, change text, by text, reason text, at time"),
+    _columns("id uuid, brand text, change text, by text, reason text, at time" + _PLACE),
     key=("id",),
+    topic="volumes",
 )
 _DECIDED = "seq int, type text, time time, cause text, policy int, reason text"
 CASE_EVENTS = Table(
     "case_events",
     _columns(
         f"id uuid, case_id text, {_DECIDED}, change text, brand text, channel text, author_id text, "
-        "desk text, detail json"
+        "desk text, detail json, source_offset int" + _PLACE
     ),
     key=("id",),
+    topic="cases",
 )
 CASES = Table(
     "cases",
     _columns(
         "case_id text, brand text, channel text, author_id text, desk text, label text, priority int, "
-        "mode text, state text, lang text, visibility text, conversation text, reach int, followers int, "
-        "posts int, first_post text, last_post text, url text, opened_at time, changed_at time, "
+        "mode text, state text, lang text, visibility text, conversation text, zone text, reach int, followers int, "
+        "promoted bool, posts int, first_post text, last_post text, url text, opened_at time, changed_at time, "
         "answered_at time, answers int, answered_privately bool, operator text, closed_at time, why text, "
         "reopened int, muted_until time, policy int, reason text, seq int"
     ),
@@ -179,7 +197,7 @@ CLOCKS = Table(
     _columns(
         "case_id text, metric text, cycle int, brand text, channel text, author_id text, desk text, "
         "label text, state text, started_at time, due_at time, target_ms int, courtesy bool, warned int, "
-        "met_at time, breached_at time, detected_at time, paused_at time, rescinded_at time, "
+        "met_at time, breached_at time, detected_at time, paused_at time, paused_ms int, rescinded_at time, "
         "late_arrival bool, privately bool, seq int"
     ),
     key=("case_id", "metric", "cycle"),
@@ -189,14 +207,16 @@ ASSIGNMENTS = Table(
     "assignments",
     _columns(
         f"id uuid, work_id text, {_DECIDED}, case_id text, desk text, brand text, operator text, "
-        "offer_id text, detail json"
+        "offer_id text, detail json" + _PLACE
     ),
     key=("id",),
+    topic="assignments",
 )
 SURGE_EVENTS = Table(
     "surge_events",
-    _columns(f"id uuid, surge_id text, {_DECIDED}, brand text, mode text, detail json"),
+    _columns(f"id uuid, surge_id text, {_DECIDED}, brand text, mode text, detail json" + _PLACE),
     key=("id",),
+    topic="surges",
 )
 SURGES = Table(
     "surges",
@@ -214,7 +234,7 @@ _ALERT = (
     "summary text, starts_at time, ends_at time, time time, cause text, policy int, reason text, "
     "evidence json, links json"
 )
-ALERT_EVENTS = Table("alert_events", _columns(_ALERT), key=("id",))
+ALERT_EVENTS = Table("alert_events", _columns(_ALERT + _PLACE), key=("id",), topic="alerts")
 # An identity that comes back after it was forgotten counts its versions from 1 again, with a later start.
 ALERTS = Table("alerts", _columns(_ALERT), key=("identity",), newest=("starts_at", "version"))
 DEAD_LETTERS = Table(
@@ -243,3 +263,5 @@ TABLES = (
     ALERTS,
     DEAD_LETTERS,
 )
+#: What is kept beside them: how far they are, and whom they must not name.
+KEPT = ("sink_offsets", "forgotten")

@@ -6,6 +6,7 @@ import datetime
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import psycopg2
@@ -17,16 +18,17 @@ from netcenter import topics
 from netcenter.pipeline import PIPELINE, PUBLIC
 from netcenter.player import play
 from netcenter.reading import spans
-from netcenter.replay import replay_inbox
+from netcenter.replay import Replay
 from netcenter.settings import Settings
 from schemas import codec
 from schemas.files import Line
 from schemas.headers import SOURCE, rfc3339
 from schemas.keys import KEYLESS, customer
-from schemas.records import ClassifiedMention, Decided, Mention, Record, Volume
+from schemas.records import Action, ClassifiedMention, Decided, Mention, Record, Volume
 from sinks.port import Item
 from sinks.postgres import PostgresSink
 from sinks.postgres.tables import TABLES
+from streams.core import Fact
 from streams.partitioner import partition_of
 from tests.chaos.harness import create_database
 
@@ -159,17 +161,23 @@ def same_as_its_inbox(log: Log, name: str, policy: str, partitions: int) -> None
     """Fails unless all that a role wrote is what its decider makes of its inbox, topic by topic, in order."""
     role = PIPELINE.role(name)
     for number in range(partitions):
-        facts = [(r.offset, r.stamp, r.value or b"") for r in log[role.inbox] if r.partition == number]
-        expected = replay_inbox(name, {1: policy}, number, partitions, facts)
+        expected: defaultdict[str, list[Record]] = defaultdict(list)
+        alone = Replay({1: policy}, partitions, partial(_keep, expected), roles=[role])
+        rows = [r for r in log[role.inbox] if r.partition == number]
+        alone.append(role.inbox, number, [Fact(r.offset, r.record, r.stamp) for r in rows if r.record is not None])
+        alone.drain()
+        assert alone.set_aside == 0, f"{name} could not handle {alone.set_aside} facts of {role.inbox}/{number}"
         for topic in map(PIPELINE.topic, role.writes):
             key = topic.key
             for target in range(partitions):
                 ours = [r.record for r in log[topic.name] if r.partition == target and r.source == (role.inbox, number)]
-                theirs = [
-                    r for r in expected if type(r) in topic.records and partition_of(key(r), partitions) == target
-                ]
+                theirs = [r for r in expected[topic.name] if partition_of(key(r), partitions) == target]
                 what = f"{topic.name}/{target} as decided from {role.inbox}/{number}"
                 same([r for r in ours if r is not None], theirs, what)
+
+
+def _keep(found: defaultdict[str, list[Record]], topic: str, records: list[Record]) -> None:
+    found[topic] += records
 
 
 # --- each record once ---------------------------------------------------------------------------------------------
@@ -257,7 +265,10 @@ def folded(settings: Settings, log: Log, name: str) -> str:
     sink.open()
     try:
         for topic in PIPELINE.role("postgres").reads:
-            items = [Item(topic, r.partition, r.offset, r.key, r.record, r.headers, r.stamp) for r in log[topic]]
+            items = [
+                Item(topic, r.partition, r.offset, r.key, r.record, list(r.headers.items()), r.stamp)
+                for r in log[topic]
+            ]
             for start in range(0, len(items), 5_000):
                 refused = sink.write(items[start : start + 5_000])
                 assert not refused, refused[:3]
@@ -266,13 +277,25 @@ def folded(settings: Settings, log: Log, name: str) -> str:
     return uri
 
 
+def remembered(classified: Iterable[Record | None]) -> list[str]:
+    """Ids of the posts whose customers were not forgotten after them, in the order of the partitions."""
+    kept: dict[bytes, list[str]] = defaultdict(list)
+    for record in classified:
+        if isinstance(record, ClassifiedMention):
+            kept[customer(record)].append(record.mention.id)
+        elif isinstance(record, Action) and record.action == "forget":
+            kept.pop(customer(record), None)
+    return [id for ids in kept.values() for id in ids]
+
+
 def tables(uri: str) -> dict[str, dict[str, Any]]:
     """Every row of every table, by table and key."""
     connection = psycopg2.connect(uri)
     try:
         with connection.cursor() as cursor:
             found = {}
-            keys = {t.name: t.key for t in TABLES} | {"sink_offsets": ("topic", "partition")}
+            kept = {"sink_offsets": ("topic", "partition"), "forgotten": ("customer",)}
+            keys = {t.name: t.key for t in TABLES} | kept
             for name, key in keys.items():
                 cursor.execute(f"select * from {name}")
                 names = [c.name for c in cursor.description or ()]

@@ -8,7 +8,7 @@ import psycopg2
 
 from netcenter.embedded import Addresses
 from netcenter.pipeline import PIPELINE
-from netcenter.scenario import story
+from netcenter.scenario import story, teller
 from tests.chaos.harness import HOUR, SEED, Plant, Playing
 
 _POLICY = (Path(story.__file__).parent / "story.toml").read_text()
@@ -18,7 +18,7 @@ _NEVER = {"NETCENTER_HINT_S": "3600"}
 def test_a_sink_tells_the_time_that_its_forerunner_had_written_but_not_told(
     stack: Addresses, prefix: str, tmp_path: Path
 ) -> None:
-    lines = [line for line in story.story(SEED, 0.05) if line.at < story.START + 2 * HOUR]
+    lines = [line for line in story.story(SEED, 0.05) if line.at < teller.START + 2 * HOUR]
     postgres = PIPELINE.role("postgres")
     with Plant(stack, tmp_path / "workers", _POLICY, prefix, 2, dict(_NEVER)) as plant:
         [worker] = plant.start("postgres")

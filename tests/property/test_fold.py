@@ -107,21 +107,19 @@ class Plain:
                 self.dues[key] = held.due
 
     def step(self, fact: Record | Due, time: int) -> None:
-        undo = []
+        state, dues, changed = dict(self.state), dict(self.dues), set[str]()
         try:
             at = At(time=time, seen=max(time, self.time), policy=POLICY, cause="")
             for event in self.decider.decide(self.state, fact, at):
                 for key, held in self.decider.evolve(self.state, event).items():
-                    undo.append((key, self.state.get(key)))
+                    changed.add(key)
                     self.put(key, held)
         except ValueError:
-            for key, held in reversed(undo):
-                self.put(key, held)
-            if isinstance(fact, Due) and self.dues.get(fact.key) == fact.at:
-                del self.dues[fact.key]
+            # As if the step had not been; the timer that has fired is gone all the same.
+            self.state, self.dues = state, dues
             self.errors.append("ValueError")
         else:
-            self.touched |= {key for key, _ in undo}
+            self.touched |= changed
 
     def tick(self, time: int) -> None:
         self.time = max(self.time, time)

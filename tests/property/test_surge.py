@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from agents.policy import Policy
 from agents.policy.model import Classifier
-from agents.policy.model import Surge as Rule
+from agents.policy.surge import Surge as Rule
 from agents.surge import SurgeDecider
 from agents.surge.series import BIN
 from schemas import codec, ids

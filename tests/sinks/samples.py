@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from schemas import ids
+from schemas import ids, keys
 from schemas.records import (
     Alert,
     CaseChanged,
@@ -46,14 +46,15 @@ def item(
     offset: int = 0,
     headers: dict[str, bytes] | None = None,
 ) -> Item:
-    """One item, stamped a second after T0 for each offset."""
+    """One item, stamped a second after T0 for each offset, with its customer's key where it has one."""
+    of_a_customer = hasattr(record, "author_id") or isinstance(record, ClassifiedMention)
     return Item(
         topic=topic,
         partition=partition,
         offset=offset,
-        key=b"key",
+        key=keys.customer(record) if of_a_customer else b"key",
         record=record,
-        headers=headers or {},
+        headers=list((headers or {}).items()),
         stamp=T0 + 1000 * offset,
     )
 

@@ -167,7 +167,7 @@ def volume(offset: int, count: int) -> Volume:
         ],
         authors=count,
         reach=10 * count,
-        conversations=[ConversationCount(root="100", channel="twitter", posts=2, complaints=1)],
+        conversations=[ConversationCount(root="100", channel="twitter", posts=2, complaints=1, root_author="u1")],
     )
 
 
@@ -299,7 +299,7 @@ def test_a_mention_is_the_same_row_straight_or_staged(
     straight, nuls = database.dump(), sink.nul_replaced
     assert len(straight["mentions"]) == 2
     database.empty()
-    monkeypatch.setattr("sinks.postgres.sink._straight", lambda *_: False)
+    monkeypatch.setattr("sinks.postgres.writing._straight", lambda *_: False)
     staged = PostgresSink(database.uri)
     assert staged.write(story) == []
     staged.close()
@@ -401,7 +401,7 @@ def test_a_later_volume_replaces_an_earlier(
             {"channel": "twitter", "kind": "post", "label": "complaint", "count": 9},
             {"channel": "web", "kind": "review", "label": "praise", "count": 1},
         ],
-        conversations=[{"root": "100", "channel": "twitter", "posts": 2, "complaints": 1, "root_author": None}],
+        conversations=[{"root": "100", "channel": "twitter", "posts": 2, "complaints": 1}],
     )
 
 
@@ -418,7 +418,7 @@ def test_every_event_of_a_case_is_kept(sink: PostgresSink, database: Database) -
     sink.write(items(story, "cases"))
     rows = database.rows("select * from case_events order by seq")
     assert [(row["type"], row["change"]) for row in rows] == [
-        (type(record).__name__, getattr(record, "change", None)) for record in story
+        (type(record).__name__, getattr(record, "change", getattr(record, "why", None))) for record in story
     ]
     held(
         rows[4],
@@ -477,6 +477,15 @@ def test_the_current_case_follows_from_its_events(sink: PostgresSink, database: 
         ([opened(), closed(2), changed(3, "label")], "CLOSED", "resolved"),
         ([opened(), closed(2), reopened(3)], "OPEN", None),
         ([answered(4)], "WAITING", None),  # its beginning was never read
+        ([opened(), changed(2, "waiting", waiting=True, operator="o7")], "WAITING", None),
+        ([opened(), changed(2, "waiting", waiting=True), changed(3, "post_added", post=post(2))], "OPEN", None),
+        ([opened(), answered(2), changed(3, "waiting", waiting=False)], "OPEN", None),
+        ([opened(), changed(2, "dismissed", post=post(1))], "OPEN", None),
+        ([opened(), answered(2), changed(3, "dismissed", waiting=True, post=post(2))], "WAITING", None),
+        ([opened(), changed(2, "transferred", desk="night")], "OPEN", None),
+        ([opened(), changed(2, "escalated", operator="o7")], "OPEN", None),
+        ([opened(), changed(2, "muted", muted_until=T0)], "OPEN", None),
+        ([opened(), changed(2, "muted", muted_until=T0), closed(3, "muted")], "CLOSED", "muted"),
     ],
 )
 def test_the_state_of_a_case(
@@ -487,8 +496,86 @@ def test_the_state_of_a_case(
     held(database.row("select state, why from cases"), state=state, why=why)
 
 
+def test_a_case_tells_what_is_learnt_of_it_later(sink: PostgresSink, database: Database) -> None:
+    """Its zone, the desk that it was handed to, the largest reach, and until when it is muted."""
+    events = [
+        opened(1, zone="America/Bogota", followers=12),
+        changed(2, "priority", reach=90_000),
+        changed(3, "priority", promoted=True),
+        changed(4, "transferred", desk="night", operator="o7"),
+        changed(5, "escalated", desk="night"),
+        changed(6, "muted", desk="night", muted_until=T0 + 60 * MINUTE),
+    ]
+    sink.write(items(events[:1], "cases"))
+    held(database.row("select * from cases"), zone="America/Bogota", reach=180, followers=12, promoted=None)
+    sink.write(items(events[1:], "cases", first=1))
+    held(
+        database.row("select * from cases"),
+        zone="America/Bogota",
+        reach=90_000,
+        followers=12,
+        promoted=True,
+        desk="night",
+        operator="o7",
+        muted_until=at(T0 + 60 * MINUTE),
+    )
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2], [2, 1, 0], [1, 0, 2]])
+def test_the_first_answer_says_whether_the_case_was_answered_privately(
+    sink: PostgresSink, database: Database, order: list[int]
+) -> None:
+    """The first by the replies' own times, in whatever order they are read."""
+    replies: list[dict[str, Any]] = [
+        {"replied_at": T0 + 10, "privately": True},
+        {"replied_at": T0 + 20, "privately": False},
+        {"replied_at": T0 + 30, "privately": False},
+    ]
+    events = [opened(), *(answered(n, **replies[which]) for n, which in enumerate(order, 2))]
+    sink.write(items(events, "cases"))
+    held(database.row("select * from cases"), answered_at=at(T0 + 10), answered_privately=True, answers=3)
+
+
+def test_a_row_says_which_record_of_the_log_it_is(sink: PostgresSink, database: Database) -> None:
+    """Partition and offset of its own topic; a case's event also which record of `classified` led to it."""
+    led = {"source": b"classified/6/41"}
+    story: list[Item] = [
+        *items([classified(1), update(T0), REPLY, ACTION], partition=5, first=100),
+        *items([CONTACTS, DECLARED], "volumes", 1, 7),
+        item(opened(), "cases", 6, 9, led),
+        item(changed(2, "label"), "cases", 6, 10),
+        item(OFFER, "assignments", 2, 3),
+        item(surge_story()[0], "surges", 0, 1),
+        item(alert(1), "alerts", 3, 8),
+    ]
+    assert sink.write(story) == []
+    placed = {table.name for table in tables.TABLES if table.topic}
+    found = {
+        (name, row["partition"], row["offset"])
+        for name in placed
+        for row in database.rows(f'select "partition", "offset" from {name}')
+    }
+    assert found == {
+        ("mentions", 5, 100),
+        ("mention_updates", 5, 101),
+        ("replies", 5, 102),
+        ("actions", 5, 103),
+        ("contacts", 1, 7),
+        ("crisis_declarations", 1, 8),
+        ("case_events", 6, 9),
+        ("case_events", 6, 10),
+        ("assignments", 2, 3),
+        ("surge_events", 0, 1),
+        ("alert_events", 3, 8),
+    }
+    sources = database.rows("select source_offset from case_events order by seq")
+    assert [row["source_offset"] for row in sources] == [41, None]
+
+
 DUE = T0 + 60 * MINUTE
 BREACHED: dict[str, Any] = {"breached_at": DUE, "detected_at": DUE + 5}
+#: As an event says that nothing is due: 9999-12-31T23:59:59Z.
+MEASURED: dict[str, Any] = {"metric": "resolution", "due_at": 253_402_300_799_000, "target": 0}
 CLOCKS: list[tuple[list[Record], dict[str, Any]]] = [
     (
         [clock(1, "started")],
@@ -540,6 +627,45 @@ CLOCKS: list[tuple[list[Record], dict[str, Any]]] = [
     ),
     ([clock(1, "started"), clock(2, "voided")], {"state": "VOID", "met_at": None}),
     ([clock(1, "started", courtesy=True)], {"state": "RUNNING", "courtesy": True}),
+    # An answer that is read after the case was resolved.
+    (
+        [clock(1, "started"), clock(2, "voided"), clock(3, "met", met_at=DUE)],
+        {"state": "MET", "met_at": at(DUE), "breached_at": None},
+    ),
+    (
+        [clock(1, "started"), clock(2, "voided"), clock(3, "breached", **BREACHED), clock(4, "met", met_at=DUE + 1)],
+        {"state": "MET_LATE", "met_at": at(DUE + 1), "breached_at": at(DUE)},
+    ),
+    ([clock(1, "started"), clock(2, "voided"), clock(3, "breached", **BREACHED)], {"state": "VOID"}),
+    # Resolution has no target, waits while the customer is waited for, and runs on when the case is reopened.
+    (
+        [clock(1, "started", **MEASURED), clock(2, "paused", **MEASURED, paused_at=T0 + 7, paused_ms=5)],
+        {"metric": "resolution", "state": "PAUSED", "due_at": None, "target_ms": None, "paused_ms": 5},
+    ),
+    ([clock(1, "met", **MEASURED, met_at=T0 + 9)], {"metric": "resolution", "state": "MET", "met_at": at(T0 + 9)}),
+    (
+        [
+            clock(1, "started", **MEASURED),
+            clock(2, "paused", **MEASURED, paused_at=T0 + 7),
+            clock(3, "met", **MEASURED, met_at=T0 + 9, paused_ms=2),
+        ],
+        {"metric": "resolution", "state": "MET", "met_at": at(T0 + 9), "paused_at": None, "paused_ms": 2},
+    ),
+    (
+        [
+            clock(1, "met", **MEASURED, met_at=T0 + 9, privately=True),
+            clock(2, "resumed", **MEASURED, paused_ms=30),
+        ],
+        {"metric": "resolution", "state": "RUNNING", "met_at": None, "paused_ms": 30, "privately": False},
+    ),
+    (
+        [
+            clock(1, "met", **MEASURED, met_at=T0 + 9),
+            clock(2, "resumed", **MEASURED, paused_ms=30),
+            clock(3, "met", **MEASURED, met_at=T0 + 99, paused_ms=30),
+        ],
+        {"metric": "resolution", "state": "MET", "met_at": at(T0 + 99), "paused_ms": 30},
+    ),
 ]
 
 
@@ -549,7 +675,17 @@ def test_the_state_of_a_clock(
 ) -> None:
     """RUNNING, PAUSED, MET, MET_LATE or VOID, with the breach beside it until it is rescinded."""
     sink.write(items(events, "cases"))
-    held(database.row("select * from clocks"), case_id=CASE, metric="first_response", cycle=1, **expected)
+    held(database.row("select * from clocks"), **{"case_id": CASE, "metric": "first_response", "cycle": 1, **expected})
+
+
+@pytest.mark.parametrize(("events", "expected"), CLOCKS)
+def test_a_clock_is_the_same_when_its_events_come_again_and_one_by_one(
+    sink: PostgresSink, database: Database, events: list[Record], expected: dict[str, Any]
+) -> None:
+    """An event that the row has seen changes nothing, at whatever offset it is read again."""
+    for n, event in enumerate([*events, *events]):
+        sink.write([item(event, "cases", offset=n)])
+    held(database.row("select * from clocks"), **{"case_id": CASE, "metric": "first_response", "cycle": 1, **expected})
 
 
 def test_a_case_has_one_clock_for_each_metric_and_cycle(sink: PostgresSink, database: Database) -> None:
@@ -571,7 +707,7 @@ def test_a_case_has_one_clock_for_each_metric_and_cycle(sink: PostgresSink, data
 
 @pytest.mark.parametrize("record", ASSIGNMENTS, ids=lambda r: type(r).__name__)
 def test_every_event_of_a_desk_lands(sink: PostgresSink, database: Database, record: Any) -> None:
-    """One row each; an offer's id is its event's, and what has no column stands in `detail`."""
+    """One row each; an offer's id is its event's, and what has no column and leads to no customer stands in `detail`."""
     assert sink.write(items([record], "assignments")) == []
     row = database.row("select * from assignments")
     held(
@@ -589,8 +725,11 @@ def test_every_event_of_a_desk_lands(sink: PostgresSink, database: Database, rec
         offer_id=OFFER.id if isinstance(record, (Offered, Assigned, Returned)) else None,
     )
     own = {name for name, _ in tables.ASSIGNMENTS.columns}
-    rest = set(record.__struct_fields__) - own - {"aggregate"}
-    assert row["detail"] == {name: msgspec.to_builtins(getattr(record, name)) for name in rest}
+    rest = set(record.__struct_fields__) - own - {"aggregate", "author_id", "native_id", "url"}
+    expected = {name: msgspec.to_builtins(getattr(record, name)) for name in rest}
+    for name in ("author_id", "url", "conversation", "posts"):
+        expected.get("work", {}).pop(name, None)
+    assert row["detail"] == expected
 
 
 @pytest.mark.parametrize("size", [1, 100])

@@ -15,7 +15,7 @@ import msgspec
 
 from agents.classify.model import Classification, Model
 from agents.classify.stage import ClassifyStage
-from agents.decider import At, Due, State
+from agents.decider import At, Due, State, Unusable
 from agents.policy import Policy
 from netcenter.logs import set_up
 from schemas import keys
@@ -95,6 +95,8 @@ class Counter:
             key, text = f"{post.brand}|{post.channel}|{post.author_id}", post.text
             if "decide raises" in text:
                 raise ValueError(text)
+            if "decide refuses" in text:
+                raise Unusable("toy cannot use this: send something else")
             wake = int(text.split()[-1]) if text.startswith("wake after") else None
             yield self._changed(state, key, at, "toy: counted", None if wake is None else at.time + wake)
             if "evolve raises" in text:

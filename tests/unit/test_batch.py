@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from agents.classify.stage import ClassifyStage
 from agents.policy import digest, parse
 from schemas import codec
-from schemas.records import Clock, PolicyChanged, Record, Reply, Tick
+from schemas.records import ClassifiedMention, Clock, PolicyChanged, Record, Reply, Tick
 from streams.batch import BatchCore
 from streams.core import Fact, Output, Result, SetAside
 from streams.errors import Stop
@@ -175,3 +176,13 @@ def test_the_tail_of_its_output_gives_the_stage_back_what_it_knew() -> None:
         assert log.take(mention(HERE, 2, "awful")) == []
         assert log.stage.dropped == 1
     assert one.take(one.tick(NOON + MINUTE)) == two.take(two.tick(NOON + MINUTE))
+
+
+def test_a_comment_is_marked_by_whether_it_addresses_the_brand() -> None:
+    """One under somebody's post that names nobody does not; the classifier reads both."""
+    log = Log()
+    named = msgspec.structs.replace(mention(HERE, 1), kind="comment", text="hola @andina")
+    unnamed = msgspec.structs.replace(mention(HERE, 2), kind="comment", text="hola")
+    results = log.take(policy(), log.tick(NOON), named, unnamed)
+    marked = [r.record.addressed for r in results if isinstance(r, Output) and isinstance(r.record, ClassifiedMention)]
+    assert marked == [True, False]

@@ -28,7 +28,7 @@ def test_help_names_every_part() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "bench", "--help"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
     )
-    for part in ("same_job", "avro", "whole_path", "latency", "stages", "recovery", "state"):
+    for part in ("same_job", "avro", "whole_path", "latency", "stages", "recovery", "state", "cases", "replay"):
         assert f"\n  {part} " in done.stdout
 
 

@@ -1,61 +1,21 @@
-"""Cases: what opens, joins, warns, breaches, answers and closes, and when."""
+"""Cases: what opens one, what joins it, what answers it, and how it ends."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 import pytest
 
-from agents.cases import Cases
-from agents.cases.state import MESSAGES, Customer
-from agents.policy import Policy
-from schemas.records import CaseChanged, CaseClosed, CaseOpened, CaseReopened, ClockChanged, WorkChanged
-from tests.care_facts import HOUR, MINUTE, POLICY, action, at, deleted, post, reply
+from schemas.records import CaseChanged, CaseClosed, CaseOpened, WorkChanged
+from tests.care_facts import MINUTE, POLICY, action, at, post, reply
+from tests.cases_told import RICH, clock, policy_with, run_of, told, work
 from tests.decider_runner import Run
 
 
 @pytest.fixture
 def run() -> Run:
     """Cases at 14:00."""
-    started = Run(Cases(), POLICY)
-    started.tick(at("14:00"))
-    return started
-
-
-def told(events: list[Any]) -> list[str]:
-    """Each event in a word or two, in order."""
-    return [_word(e) for e in events]
-
-
-def _word(event: Any) -> str:
-    match event:
-        case CaseOpened():
-            return "opened"
-        case CaseReopened():
-            return "reopened"
-        case CaseClosed():
-            return f"closed {event.why}"
-        case CaseChanged():
-            return f"case {event.change}"
-        case ClockChanged():
-            short = "" if event.metric == "first_response" else f"next {event.cycle} "
-            return f"clock {short}{event.change}"
-        case WorkChanged():
-            return f"work {event.change}"
-    return type(event).__name__
-
-
-def clock(events: list[Any], change: str) -> ClockChanged:
-    """The only clock event of that change."""
-    (event,) = [e for e in events if isinstance(e, ClockChanged) and e.change == change]
-    return event
-
-
-def work(events: list[Any], change: str) -> WorkChanged:
-    """The only work event of that change."""
-    (event,) = [e for e in events if isinstance(e, WorkChanged) and e.change == change]
-    return event
+    return run_of()
 
 
 # --- what opens a case ---
@@ -116,15 +76,52 @@ def test_a_case_without_a_target_has_no_clock_and_closes_after_a_day(run: Run) -
     assert told(run.fact(post("1", "14:03", "praise", channel="blog"))) == ["opened", "work queued"]
     assert run.tick(at("1 14:02:59")) == []
     events: list[Any] = run.tick(at("1 14:05"))
-    assert told(events) == ["work withdrawn", "closed no_target"]
+    assert told(events) == ["work withdrawn", "resolution met", "closed no_target"]
     assert events[-1].time == at("1 14:03")
+
+
+def test_praise_that_nobody_answers_closes_when_its_courtesy_is_due(run: Run) -> None:
+    """24 h on twitter; what was offered as a courtesy is void then, and was not late."""
+    run.fact(post("1", "14:03", "praise"))
+    assert "closed no_target" not in told(run.tick(at("1 14:02:59")))
+    events: list[Any] = run.tick(at("1 14:05"))
+    assert told(events) == ["clock voided", "work withdrawn", "resolution met", "closed no_target"]
+    assert events[-1].time == at("1 14:03")
+    assert clock(events, "voided").breached_at is None
+
+
+def test_praise_that_waits_beside_a_later_post_closes_a_day_after_that_one(run: Run) -> None:
+    """The courtesy of 14:03 is late on the next day; the chatter of 18:00 keeps the case until 18:00."""
+    run.fact(post("1", "14:03", "praise"))
+    run.tick(at("18:00"))
+    run.fact(post("2", "18:00", "other"))
+    assert "clock breached" in told(run.tick(at("1 17:59")))
+    assert told(run.tick(at("1 18:00")))[-1] == "closed no_target"
+
+
+def test_a_courtesy_that_is_due_after_the_case_might_close_keeps_it_open() -> None:
+    """Where cases without a target close after an hour: this one does when its courtesy of 24 h is due."""
+    hasty = policy_with(POLICY, cases=POLICY.cases.model_copy(update={"no_target": 60 * MINUTE}))
+    run = run_of(hasty)
+    run.fact(post("1", "14:03", "praise"))
+    assert "closed no_target" not in told(run.tick(at("1 14:02")))
+    assert "closed no_target" in told(run.tick(at("1 14:03")))
+
+
+def test_a_question_without_a_target_closes_after_a_day_and_one_with_a_target_never() -> None:
+    """Where no rule gives a question a target, and where one does."""
+    bare = policy_with(POLICY, rules=[])
+    for policy, closes in ((bare, True), (POLICY, False)):
+        run = run_of(policy)
+        run.fact(post("1", "14:03", "question"))
+        run.tick(at("60 00:00"))
+        assert any(isinstance(e, CaseClosed) for e in run.events) == closes
 
 
 def test_an_unanswered_complaint_never_closes_by_itself() -> None:
     """Neither with a breached clock nor without any target."""
-    for policy in (POLICY, POLICY.model_copy(update={"rules": []})):
-        run = Run(Cases(), policy)
-        run.tick(at("14:00"))
+    for policy in (POLICY, policy_with(POLICY, rules=[])):
+        run = run_of(policy)
         run.fact(post("1", "14:03"))
         run.tick(at("60 00:00"))
         assert not [e for e in run.events if isinstance(e, CaseClosed)]
@@ -174,40 +171,6 @@ def test_a_post_that_arrives_overdue_breaches_at_once_as_a_late_arrival(run: Run
         True,
     )
     assert run.tick(at("18:00")) == []
-
-
-# --- warnings and breaches ---
-
-
-def test_warnings_and_the_breach_come_each_once_at_its_own_time(run: Run) -> None:
-    """50, 75 and 90 % of an hour from 14:00, and the breach a millisecond after due, in one jump of time."""
-    run.fact(post("1", "14:00"))
-    events: list[Any] = run.tick(at("16:00"))
-    assert told(events) == ["clock warned"] * 3 + ["clock breached"]
-    assert [e.warned for e in events] == [50, 75, 90, None]
-    assert [e.time for e in events] == [at("14:30"), at("14:45"), at("14:54"), at("15:00") + 1]
-    breached = events[-1]
-    assert (breached.breached_at, breached.detected_at, breached.late_arrival) == (
-        at("15:00"),
-        at("16:00"),
-        False,
-    )
-    assert breached.reason == "overdue: complaint on twitter, target 60 min, no reply by 2026-11-20T15:00:00Z"
-    assert run.tick(at("20:00")) == []
-
-
-def test_warnings_that_have_passed_when_the_post_is_read_are_not_sent(run: Run) -> None:
-    """Posted 13:30, read 14:00: 50 % is now, no longer ahead; 75 % (14:15) is."""
-    run.fact(post("1", "13:30"))
-    assert [e.warned for e in run.tick(at("14:25")) if isinstance(e, ClockChanged)] == [75, 90]
-
-
-def test_a_warning_is_not_given_twice_when_the_clock_moves(run: Run) -> None:
-    """50 % given at 15:03 for a question; the complaint of 15:10 moves due to 16:00 (from 16:03) only."""
-    run.fact(post("1", "14:03", "question"))
-    assert told(run.tick(at("15:04"))) == ["clock warned"]
-    run.fact(post("2", "15:00", "complaint"))
-    assert [e.warned for e in run.tick(at("16:00")) if isinstance(e, ClockChanged)] == [75, 90]
 
 
 # --- answers ---
@@ -350,185 +313,130 @@ def test_silence_of_72_hours_after_the_last_word_closes_the_case(run: Run) -> No
     run.fact(post("2", "14:30", "praise"))
     assert run.tick(at("3 14:29")) == []
     events: list[Any] = run.tick(at("3 15:00"))
-    assert told(events) == ["closed silence"]
-    assert events[0].time == at("3 14:30")
+    assert told(events) == ["resolution met", "closed silence"]
+    assert events[-1].time == at("3 14:30")
 
 
 def test_a_question_soon_after_the_closing_reopens_the_case(run: Run) -> None:
-    """Within 72 h; thanks do not."""
+    """Within 72 h; thanks and chatter are added and reopen nothing."""
     (case_id,) = {e.aggregate for e in run.fact(post("1", "14:03")) if isinstance(e, CaseOpened)}
     run.fact(reply("r", "14:21"))
     run.tick(at("4 00:00"))
-    assert run.fact(post("2", "4 00:00", "praise")) == []
-    events = run.fact(post("3", "4 00:01", "question"))
-    assert told(events) == ["reopened", "clock next 1 started", "work queued"]
+    for fact in (post("2", "4 00:00", "praise"), post("3", "4 00:00", "other")):
+        assert told(run.fact(fact)) == ["case post_added"]
+    events = run.fact(post("4", "4 00:01", "question"))
+    assert told(events) == ["reopened", "clock next 1 started", "resolution resumed", "work queued"]
     assert events[0].aggregate == case_id
 
 
+def test_praise_reopens_a_case_that_was_resolved_without_an_answer_and_chatter_does_not(run: Run) -> None:
+    """Thanks follow an answer; this praise is the first that the brand could answer."""
+    run.fact(post("1", "14:03"))
+    run.fact(action("a", "resolve", "14:10"))
+    assert told(run.fact(post("2", "14:20", "other"))) == ["case post_added"]
+    assert told(run.fact(post("3", "14:30", "praise")))[:2] == ["reopened", "clock started"]
+
+
 def test_a_post_long_after_the_closing_opens_a_new_case_and_the_old_one_is_forgotten(run: Run) -> None:
-    """Closed on day 3 at 14:21; forgotten on day 6."""
+    """Closed on day 3 at 14:21; remembered until day 6 at 15:21, for posts that are read an hour late."""
     first = run.fact(post("1", "14:03"))[0]
     run.fact(reply("r", "14:21"))
-    run.tick(at("6 14:20"))
+    run.tick(at("6 15:20"))
     assert len(run.state) == 1
-    run.tick(at("6 14:30"))
+    run.tick(at("6 15:30"))
     assert run.state == {}
-    again = run.fact(post("2", "6 14:30"))[0]
+    again = run.fact(post("2", "6 15:30"))[0]
     assert isinstance(again, CaseOpened)
     assert again.aggregate != first.aggregate
 
 
-# --- operators and updates ---
+def test_a_post_of_72_hours_after_the_closing_reopens_though_it_is_read_later(run: Run) -> None:
+    """Closed on day 3 at 14:21; of two posts read at 15:00 on day 6 that of 14:21 reopens, that of 14:22 begins anew."""
+    for late, word in (("6 14:21", "reopened"), ("6 14:22", "opened")):
+        run = run_of()
+        run.fact(post("1", "14:03"))
+        run.fact(reply("r", "14:21"))
+        run.tick(at("6 15:00"))
+        assert told(run.fact(post("2", late)))[0] == word
 
 
-def test_resolving_an_unanswered_case_voids_its_clock_and_withdraws_its_work(run: Run) -> None:
-    """And the same action again, after the customer came back, changes nothing."""
-    run.fact(post("1", "14:03"))
-    events: list[Any] = run.fact(action("a", "resolve"))
-    assert told(events) == ["clock voided", "work withdrawn", "closed resolved"]
-    assert "resolved" in events[0].reason
-    assert events[-1].operator == "ana"
-    assert "reopened" in told(run.fact(post("2", "14:10")))
-    assert run.fact(action("a", "resolve")) == []
+# --- comments, shares and own accounts ---
 
 
-def test_relabelling_to_a_graver_label_tightens_from_the_messages_own_start(run: Run) -> None:
-    """A question of 14:03 (due 16:03) is a complaint: due 15:03."""
-    run.fact(post("1", "14:03", "question"))
-    events = run.fact(action("a", "relabel", native_id="1", label="complaint"))
-    assert told(events) == ["case label", "clock tightened", "work changed"]
-    assert clock(events, "tightened").due_at == at("15:03")
-
-
-def test_a_relabel_tightened_past_now_stamps_the_breach_then(run: Run) -> None:
-    """At 15:30 the question of 14:03 turns out to be a complaint that was due 15:03."""
-    run.fact(post("1", "14:03", "question"))
-    run.tick(at("15:30"))
-    breached = clock(run.fact(action("a", "relabel", native_id="1", label="complaint")), "breached")
-    assert (breached.breached_at, breached.detected_at, breached.late_arrival) == (
-        at("15:03"),
-        at("15:30"),
-        False,
-    )
-
-
-def test_a_relabel_loosened_past_a_breach_rescinds_it(run: Run) -> None:
-    """The complaint due 15:03 was a question due 16:03; it breaches then."""
-    run.fact(post("1", "14:03"))
-    run.tick(at("15:30"))
-    events = run.fact(action("a", "relabel", native_id="1", label="question"))
-    assert told(events) == ["case label", "clock rescinded", "work changed"]
-    assert clock(events, "rescinded").due_at == at("16:03")
-    assert "clock breached" in told(run.tick(at("16:04")))
-
-
-def test_relabelling_to_chatter_voids_the_clock(run: Run) -> None:
-    """No rule gives `other` a target."""
-    run.fact(post("1", "14:03"))
-    events = run.fact(action("a", "relabel", native_id="1", label="other"))
-    assert told(events) == ["case label", "clock voided", "work changed"]
-    assert work(events, "changed").due_at is None
-
-
-def test_no_reply_closes_the_only_message_and_with_it_the_case(run: Run) -> None:
-    """Spam needs no answer."""
-    run.fact(post("1", "14:03"))
-    events = run.fact(action("a", "no_reply", native_id="1", no_reply="spam"))
-    assert told(events) == ["clock voided", "work withdrawn", "closed no_reply"]
-
-
-def test_no_reply_to_one_message_leaves_the_others_their_clock(run: Run) -> None:
-    """The complaint of 14:03 is spam; the question of 14:10 stays, due 16:10."""
-    run.fact(post("1", "14:03"))
-    run.fact(post("2", "14:10", "question"))
-    events = run.fact(action("a", "no_reply", native_id="1", no_reply="spam"))
-    assert told(events) == ["clock loosened", "case label", "work changed"]
-    moved = clock(events, "loosened")
-    assert (moved.started_at, moved.due_at) == (at("14:10"), at("16:10"))
-    assert moved.reason.startswith("loosened:")
-
-
-def test_forgetting_a_customer_ends_his_case_and_leaves_no_record(run: Run) -> None:
-    """His replies and ids go too."""
-    run.fact(post("1", "14:03"))
-    assert told(run.fact(action("a", "forget"))) == ["clock voided", "work withdrawn", "closed forgotten"]
+def test_a_comment_opens_a_case_only_if_it_addresses_the_brand(run: Run) -> None:
+    """Or where the policy takes them all."""
+    comment = post("1", "14:03", kind="comment", addressed=False)
+    assert run.fact(comment) == []
     assert run.state == {}
+    assert told(run.fact(post("2", "14:04", kind="comment")))[0] == "opened"
+    brand = POLICY.brands[0].model_copy(update={"comments": "all"})
+    every = run_of(policy_with(POLICY, brands=[brand]))
+    assert told(every.fact(comment))[0] == "opened"
 
 
-def test_an_operator_can_reopen_a_closed_case(run: Run) -> None:
-    """It waits for the customer and closes on silence."""
+def test_a_comment_to_nobody_joins_the_customers_open_case(run: Run) -> None:
+    """The complaint of 14:03 is open when he goes on at 14:10 under somebody's post."""
+    run.fact(post("1", "14:03"))
+    assert told(run.fact(post("2", "14:10", kind="comment", addressed=False))) == ["case post_added"]
+
+
+def test_a_comment_to_nobody_counts_where_the_brand_had_answered_the_customer(run: Run) -> None:
+    """Answered and closed, or answered by a reply to a post that never came."""
     run.fact(post("1", "14:03"))
     run.fact(reply("r", "14:21"))
-    run.fact(action("a", "resolve"))
-    assert told(run.fact(action("b", "reopen"))) == ["reopened"]
-    assert told(run.tick(at("3 14:30"))) == ["closed silence"]
+    run.fact(action("a", "resolve", "14:30"))
+    assert told(run.fact(post("2", "14:40", kind="comment", addressed=False)))[0] == "reopened"
+    other = run_of()
+    other.fact(reply("r", "14:21"))
+    assert told(other.fact(post("2", "14:40", kind="comment", addressed=False)))[0] == "opened"
 
 
-@pytest.mark.parametrize("kind", ["mute", "wait", "transfer", "escalate"])
-def test_other_actions_change_nothing_yet(run: Run, kind: str) -> None:
-    """They are taken without an event."""
+def test_a_comment_to_nobody_is_left_alone_where_the_closed_case_was_never_answered(run: Run) -> None:
+    """Resolved without a word."""
     run.fact(post("1", "14:03"))
-    assert run.fact(action("a", kind)) == []
+    run.fact(action("a", "resolve", "14:30"))
+    assert run.fact(post("2", "14:40", kind="comment", addressed=False)) == []
 
 
-def test_a_post_deleted_before_any_answer_closes_its_case(run: Run) -> None:
-    """Its clock is void and its work withdrawn."""
+def test_a_reply_of_an_app_that_the_policy_calls_automatic_stops_no_clock() -> None:
+    """Whatever its producer says; the same words by a person's tool do."""
+    run = run_of(RICH)
     run.fact(post("1", "14:03"))
-    assert told(run.fact(deleted("1", "14:05"))) == [
-        "clock voided",
-        "work withdrawn",
-        "closed deleted_unanswered",
-    ]
+    assert run.fact(reply("r", "14:05", app="autoresponder")) == []
+    assert "clock met" in told(run.fact(reply("s", "14:06", app="inbox")))
 
 
-def test_a_post_deleted_after_the_answer_changes_nothing(run: Run) -> None:
-    """The clock stays met."""
-    run.fact(post("1", "14:03"))
-    run.fact(reply("r", "14:21"))
-    assert run.fact(deleted("1", "14:25")) == []
-
-
-# --- policy and bounds ---
-
-
-def test_a_clock_keeps_its_target_when_the_policy_changes_and_a_new_post_takes_the_new_one(run: Run) -> None:
-    """Complaints get 30 min from now on: the running clock stays at 15:03, the second post is due 14:40."""
-    run.fact(post("1", "14:03", "complaint"))
-    run.policy = _with_target(POLICY, 30 * MINUTE)
-    assert "clock breached" not in told(run.tick(at("14:38")))
-    assert clock(run.fact(post("2", "14:10")), "tightened").due_at == at("14:40")
-
-
-def _with_target(policy: Policy, target: int) -> Policy:
-    rules = [policy.rules[0].model_copy(update={"target": target}), *policy.rules[1:]]
-    return policy.model_copy(update={"rules": rules})
-
-
-def test_a_record_stays_small_however_much_a_customer_writes(run: Run) -> None:
-    """500 posts and 100 replies with long ids; the first clock is still right."""
-    run.fact(post("first", "14:03", url="https://example.com/" + "x" * 100))
-    for n in range(500):
-        run.fact(post(f"{n:040}", at("14:10") + n, url="https://example.com/" + "x" * 100))
-    (record,) = run.state.values()
-    assert isinstance(record, Customer) and record.case is not None
-    assert len(record.case.messages) == MESSAGES
-    assert record.case.more == 451
-    assert len(msgspec.msgpack.encode(record)) < 32_768
-    assert clock(run.fact(reply("r", "14:30")), "met").started_at == at("14:03")
-    for n in range(100):
-        run.fact(reply(f"more {n}", at("15:00") + n * HOUR))
-        run.fact(post(f"again {n}", at("15:00") + n * HOUR + MINUTE))
-    (record,) = run.state.values()
-    assert record.case.nexts == 100
-    changes = [e.change for e in run.events if isinstance(e, ClockChanged)]
-    assert (changes.count("met"), changes.count("started"), changes.count("voided")) == (100, 101, 0)
-    assert len(record.case.clocks) <= 6
-    assert len(msgspec.msgpack.encode(record)) < 32_768
-
-
-def test_a_state_record_survives_the_changelog(run: Run) -> None:
-    """Encoded and decoded by `record_types` it is the same."""
+def test_every_reply_to_the_case_is_told_though_nothing_was_left_to_answer(run: Run) -> None:
+    """The second part of an answer counts as an answer given, and starts and stops nothing."""
     run.fact(post("1", "14:03"))
     run.fact(reply("r", "14:21"))
-    (record,) = run.state.values()
-    assert msgspec.msgpack.decode(msgspec.msgpack.encode(record), type=Cases.record_types) == record
+    (again,) = run.fact(reply("s", "14:22"))
+    assert isinstance(again, CaseChanged)
+    assert (again.change, again.replied_at, again.waiting) == ("answered", at("14:22"), True)
+
+
+def test_a_case_tells_the_brands_time_zone() -> None:
+    """By which a share answered on the same day is counted."""
+    opened = run_of(RICH).fact(post("1", "14:03"))[0]
+    assert isinstance(opened, CaseOpened)
+    assert opened.zone == "America/Bogota"
+
+
+# --- the work ---
+
+
+def test_work_tells_until_when_the_network_lets_the_brand_answer() -> None:
+    """24 h after the customer's newest message; it moves with each."""
+    run = run_of(RICH)
+    queued = work(run.fact(post("1", "14:03", channel="whatsapp", kind="message", visibility="private")), "queued")
+    assert queued.window_closes_at == at("1 14:03")
+    later = post("2", "14:10", channel="whatsapp", kind="message", visibility="private")
+    assert work(run.fact(later), "changed").window_closes_at == at("1 14:10")
+    assert work(run.fact(post("3", "14:12")), "queued").window_closes_at is None
+
+
+def test_work_wants_the_skills_of_the_rule_that_sets_the_due() -> None:
+    """What many see is for the press; the clock of a simple complaint beside it is later."""
+    run = run_of(RICH)
+    assert work(run.fact(post("1", "14:03")), "queued").skills == []
+    assert work(run.fact(post("2", "14:05", reach=60_000)), "changed").skills == ["press"]

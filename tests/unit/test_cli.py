@@ -6,10 +6,11 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from netcenter import cli
 
@@ -17,7 +18,7 @@ Run = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Iterator[Run]:
     """Run the command line in an empty directory: (exit code, stderr)."""
     monkeypatch.chdir(tmp_path)
 
@@ -30,7 +31,8 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_
                 cli.main()
         return int(ended.value.code or 0), capfd.readouterr().err
 
-    return call
+    yield call
+    structlog.reset_defaults()  # a worker's log goes to the stderr that is captured here, and is closed then
 
 
 def lines(err: str) -> list[str]:

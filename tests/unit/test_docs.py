@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import get_args
 
+from netcenter import reference
 from netcenter.settings import Settings
 from schemas.records import AlertKind
 
@@ -15,6 +16,14 @@ def test_every_setting_is_in_the_reference_and_no_other() -> None:
     """By its environment variable."""
     told = set(re.findall(r"^\| `(NETCENTER_\w+)`", (DOCS / "settings.md").read_text(), re.MULTILINE))
     assert told == {f"NETCENTER_{name.upper()}" for name in Settings.model_fields}
+
+
+def test_the_reference_of_the_policy_is_what_the_models_say() -> None:
+    """Every table, with each field's default and unit."""
+    text = reference.PAGE.read_text()
+    assert reference.page(text) == text, "run `python -m netcenter.reference`"
+    headings = re.findall(r"^### \[+([a-z_.]+)\]+", text, re.MULTILINE)
+    assert sorted(headings) == sorted(reference.paths()), "name each table in netcenter/reference.py"
 
 
 def test_every_kind_of_alert_that_is_sent_has_its_runbook() -> None:

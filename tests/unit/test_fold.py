@@ -112,6 +112,13 @@ def test_what_is_set_aside_says_where_it_raised_and_never_with_which_words() -> 
     assert "secret" not in result.message
 
 
+def test_what_a_decision_refuses_says_what_to_do() -> None:
+    """It was raised to be read."""
+    (result,) = started().post("u1", 1, "decide refuses my secret")
+    assert isinstance(result, SetAside)
+    assert (result.error, result.message) == ("Unusable", "ClassifiedMention: toy cannot use this: send something else")
+
+
 def test_timers_fire_in_order_each_at_its_own_time_and_only_on_ticks() -> None:
     """Equal times by key; `seen` says how far the log has been read."""
     log = started()

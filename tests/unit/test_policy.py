@@ -1,31 +1,27 @@
-"""The policy: the default holds the table of targets, and a fault is named by file, line and field."""
+"""The policy: the default holds the table of targets, and what is derived from a part follows the part."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import re
+from datetime import UTC, date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from agents.policy import Brand, Features, Policy, PolicyError, Rule, parse
-from agents.policy.model import Alerts, Cases, Desk, Surge
+from agents.policy import Brand, Features, Policy, Rule, parse
+from agents.policy.model import Alerts, Cases, Desk
+from agents.policy.reading import check
+from agents.policy.surge import Surge
 from schemas.records import Kind, Label, Visibility
 
 DEFAULT = Path(__file__).parents[2] / "netcenter" / "policies" / "default.toml"
-MODEL = f'[classifier]\nmodel = "{"a" * 64}"\n'
 MINUTE, HOUR = 60_000, 3_600_000
 
 
 @pytest.fixture(scope="module")
 def default() -> Policy:
     return parse(DEFAULT.read_text(), 1, DEFAULT.name)
-
-
-def fault(text: str) -> str:
-    with pytest.raises(PolicyError) as caught:
-        parse(text, name="mine.toml")
-    return str(caught.value)
 
 
 def at(year: int, month: int, day: int, hour: int, minute: int, zone: str) -> int:
@@ -40,17 +36,17 @@ def due(rule: Rule, start: int, zone: str) -> int:
 @pytest.mark.parametrize(
     ("label", "channel", "kind", "visibility", "target", "priority", "courtesy"),
     [
-        ("complaint", "twitter", "post", "public", 60 * MINUTE, 1, False),
-        ("complaint", "facebook", "comment", "public", 60 * MINUTE, 1, False),
-        ("complaint", "facebook", "message", "private", 60 * MINUTE, 1, False),
-        ("complaint", "playstore", "review", "public", 60 * MINUTE, 1, False),
-        ("question", "twitter", "post", "public", 2 * HOUR, 2, False),
-        ("question", "instagram", "comment", "public", 2 * HOUR, 2, False),
-        ("question", "facebook", "post", "public", "same_day", 2, False),
-        ("question", "youtube", "comment", "public", "same_day", 2, False),
-        ("question", "playstore", "review", "public", "same_day", 2, False),
-        ("question", "facebook", "message", "private", 60 * MINUTE, 2, False),
-        ("question", "whatsapp", "message", "public", 60 * MINUTE, 2, False),
+        ("complaint", "twitter", "post", "public", 60 * MINUTE, 2, False),
+        ("complaint", "facebook", "comment", "public", 60 * MINUTE, 2, False),
+        ("complaint", "facebook", "message", "private", 60 * MINUTE, 2, False),
+        ("complaint", "playstore", "review", "public", 60 * MINUTE, 2, False),
+        ("question", "twitter", "post", "public", 2 * HOUR, 3, False),
+        ("question", "instagram", "comment", "public", 2 * HOUR, 3, False),
+        ("question", "facebook", "post", "public", "same_day", 3, False),
+        ("question", "youtube", "comment", "public", "same_day", 3, False),
+        ("question", "playstore", "review", "public", "same_day", 3, False),
+        ("question", "facebook", "message", "private", 60 * MINUTE, 3, False),
+        ("question", "whatsapp", "message", "public", 60 * MINUTE, 3, False),
         ("praise", "twitter", "post", "public", 24 * HOUR, 8, True),
         ("praise", "facebook", "message", "private", 24 * HOUR, 8, True),
         ("other", "twitter", "post", "public", None, 9, False),
@@ -82,58 +78,48 @@ def test_a_brand_that_is_not_listed_observes_in_utc_at_the_desk_care(default: Po
     assert (brand.mode, brand.care, brand.zone, brand.desk) == ("observe", True, "UTC", "care")
 
 
-@pytest.mark.parametrize(
-    ("text", "line", "field", "why"),
-    [
-        (MODEL + "[surge]\nwidth = 3\n", 4, "surge.width", "Extra inputs"),
-        (
-            MODEL + '[[brands]]\nname = "a"\nzone = "Mars/Base"\n',
-            5,
-            "brands.0.zone",
-            "'Mars/Base' is no time zone",
-        ),
-        (
-            MODEL + '[[brands]]\nname = "a"\n[[brands]]\nname = "b"\nmode = "loud"\n',
-            7,
-            "brands.1.mode",
-            "'observe'",
-        ),
-        (MODEL + '[[rules]]\nname = "r"\ntarget = "0m"\n', 5, "rules.0.target", "no duration above zero"),
-        (MODEL + '[surge]\nwindow = "soon"\n', 4, "surge.window", "no duration above zero"),
-        (MODEL + "[surge]\nwindow = 30\n", 4, "surge.window", "as text"),
-        ('[classifier]\nmodel = "abc"\n', 2, "classifier.model", "pattern"),
-        (
-            MODEL + '[[rules]]\nname = "r"\nmatch = { label = ["rant"] }\n',
-            5,
-            "rules.0.match.label.0",
-            "'complaint'",
-        ),
-        ("version = 3\n" + MODEL, 1, "version", "policy apply"),
-        ("", 1, "classifier", "Field required"),
-    ],
-)
-def test_a_fault_is_told_with_file_line_and_field(text: str, line: int, field: str, why: str) -> None:
-    told = fault(text)
-    assert told.startswith(f"mine.toml:{line}: {field}: ")
-    assert why in told
+def test_the_examples_in_the_default_policys_comments_hold_when_they_are_uncommented() -> None:
+    text = DEFAULT.read_text()
+    examples = re.sub(r"^#   (?=[\[\]} a-z])", "", text, flags=re.MULTILINE)
+    examples = re.sub(r"^# (?=\w+ = )", "", examples, flags=re.MULTILINE).replace(
+        'desk = "complaints"', 'desk = "care"'
+    )
+    policy, warned = check("\n".join(line for line in examples.splitlines() if "netcenter policy" not in line))
+    assert [brand.name for brand in policy.brands] == ["andina", "andina-express", "rival-air"]
+    assert policy.brand("andina").accounts["twitter"] == ["4100200300"]
+    assert len(policy.brand("andina-express").calendar) == 3 and policy.desk("care").responsible == "lead"
+    assert [rule.resolution for rule in policy.rules if rule.resolution] == [24 * HOUR]
+    assert warned == []
 
 
-def test_every_fault_is_told_on_a_line_of_its_own() -> None:
-    told = fault(MODEL + '[surge]\nwindow = "x"\nbaseline = "y"\n').splitlines()
-    assert [line.split(": ")[:2] for line in told] == [
-        ["mine.toml:4", "surge.window"],
-        ["mine.toml:5", "surge.baseline"],
-    ]
+def test_a_complaint_that_many_see_goes_before_others_and_has_the_same_target(default: Policy) -> None:
+    plain = Features("andina", "twitter", "post", "complaint", "public", "es", followers=180, reach=180)
+    ordinary = default.rule(plain)
+    assert ordinary is not None
+    for seen in (plain._replace(promoted=True), plain._replace(reach=10_000), plain._replace(followers=60_000)):
+        rule = default.rule(seen)
+        assert rule is not None
+        assert rule.priority < ordinary.priority and rule.target == ordinary.target
 
 
-def test_a_name_given_twice_is_told() -> None:
-    assert fault(MODEL + '[[desks]]\nname = "a"\n[[desks]]\nname = "a"\n') == "mine.toml: desks: named twice: a"
+def test_a_copy_with_another_part_goes_by_that_part(default: Policy) -> None:
+    message = Features("andina", "twitter", "post", "complaint", "public", "es")
+    start = at(2026, 11, 21, 12, 0, "UTC")
+    brand = Brand(name="andina", desk="first")
+    held = default.model_copy(update={"brands": [brand]})
+    assert held.rule(message) is not None and held.brand("andina").desk == "first"
+    assert held.model_copy(update={"rules": []}).rule(message) is None
+    assert held.model_copy(update={"brands": []}).brand("andina").desk == "care"
+    assert held.model_copy(update={"channels": []}).reply_window("whatsapp") is None
+    assert brand.due(start, HOUR) == start + HOUR
+    closed = brand.model_copy(update={"holidays": [date(2026, 11, 21)]})
+    assert closed.due(start, HOUR) == start + 13 * HOUR
 
 
-def test_a_text_that_is_not_toml_is_told_with_its_line() -> None:
-    told = fault("[classifier\n")
-    assert told.startswith("mine.toml: not TOML: ")
-    assert "line 1" in told
+def test_an_unlisted_brand_a_desk_and_a_channel_have_defaults(default: Policy) -> None:
+    assert default.desk("nowhere") == Desk(name="nowhere")
+    assert default.reply_window("whatsapp") == 24 * HOUR
+    assert default.reply_window("twitter") is None
 
 
 def test_a_question_of_noon_is_due_at_local_midnight(default: Policy) -> None:

@@ -1,12 +1,12 @@
--- Grants to the roles that exist; the owner is whoever migrates.
+-- Grants to the roles that exist, in the schema that was migrated; the owner is whoever migrates.
 
 do $$
 begin
     if exists (select from pg_roles where rolname = 'netcenter_writer') then
-        grant select, insert, update, delete on all tables in schema public to netcenter_writer;
+        execute format('grant select, insert, update, delete on all tables in schema %I to netcenter_writer', current_schema());
     end if;
     if exists (select from pg_roles where rolname = 'netcenter_reader') then
-        grant select on all tables in schema public to netcenter_reader;
+        execute format('grant select on all tables in schema %I to netcenter_reader', current_schema());
     end if;
 end
 $$;

@@ -1,0 +1,174 @@
+"""What the policy in force says of a message: its due, how urgent it is, who works on it."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec.structs import replace
+
+from agents.cases.state import LABELLINGS, Labelling, Message
+from agents.policy import Brand, Features, Policy, Rule
+from agents.policy.model import Cases
+from schemas import ids
+from schemas.records import ClassifiedMention, Label
+
+#: Characters; a longer id of a network's is kept by the Mention's id instead, a longer address not at all.
+LONGEST = 300
+
+
+class Judges:
+    """The judge of each brand and channel, made once for as long as a policy is in force: every fact asks for one."""
+
+    def __init__(self) -> None:
+        self._policy: Policy | None = None
+        self._made: dict[tuple[str, str], Judge] = {}
+
+    def of(self, policy: Policy, brand: str, channel: str) -> Judge:
+        """The judge of a brand and channel."""
+        if policy is not self._policy or len(self._made) > _MOST:
+            self._policy, self._made = policy, {}
+        judge = self._made.get((brand, channel))
+        if judge is None:
+            judge = Judge(
+                policy=policy,
+                cases=policy.cases,
+                brand=policy.brand(brand),
+                name=brand,
+                channel=channel,
+                window=policy.reply_window(channel),
+                warn_at=tuple(sorted(set(policy.cases.warn_at))),
+            )
+            self._made[brand, channel] = judge
+        return judge
+
+
+#: Brands and channels; no installation comes near it, a producer gone wild might.
+_MOST = 10_000
+
+
+class Judge(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The policy in force, for one brand and channel."""
+
+    policy: Policy
+    cases: Cases
+    brand: Brand
+    name: str
+    channel: str
+    window: int | None
+    """ms after the customer's last message within which the network lets the brand answer."""
+    warn_at: tuple[int, ...]
+    """Percent, ascending."""
+
+    def known_as(self, native_id: str) -> str:
+        """How a post is named in the record."""
+        return native_id if len(native_id) <= LONGEST else ids.mention(self.name, self.channel, native_id)
+
+    def message(self, fact: ClassifiedMention) -> Message:
+        """A post as the case keeps it."""
+        post, brand = fact.mention, self.brand
+        at, label = post.created_at, fact.label
+        features = Features(
+            self.name,
+            self.channel,
+            post.kind,
+            label,
+            post.visibility,
+            fact.lang,
+            post.author_followers,
+            post.reach,
+            post.promoted,
+            fact.uncertain,
+        )
+        rule = self.policy.rule(features) or _NONE
+        return Message(
+            native_id=self.known_as(post.native_id),
+            at=at,
+            label=label,
+            kind=post.kind,
+            visibility=post.visibility,
+            lang=fact.lang,
+            desk=rule.desk or brand.desk,
+            rule=rule.name,
+            priority=rule.priority,
+            due_at=None if rule.target is None else brand.due(at, rule.target),
+            courtesy=rule.courtesy,
+            uncertain=fact.uncertain,
+            followers=post.author_followers,
+            reach=post.reach,
+            promoted=post.promoted,
+            resolve_by=None if rule.resolution is None else brand.due(at, rule.resolution),
+            skills=tuple(rule.skills),
+        )
+
+    def relabelled(self, m: Message, at: int, label: Label) -> Message:
+        """The message with what somebody says it is; `at`: ms, when it was said.
+
+        The target is that of the post as it came, counted from its own time; how urgent it is follows from all that is
+        known by now. Of several labellings the last by its own time holds.
+        """
+        at = max(at, m.at)
+        if any(one.at == at and one.label == label for one in m.labellings[1:]):
+            return m
+        rule = self._rule(m, label, m.reach, m.promoted)
+        target, by = rule.target, rule.resolution
+        new = Labelling(
+            at=at,
+            label=label,
+            rule=rule.name,
+            due_at=None if target is None else self.brand.due(m.at, target),
+            courtesy=rule.courtesy,
+            resolve_by=None if by is None else self.brand.due(m.at, by),
+        )
+        first, *later = m.labellings or (_as_it_came(m),)
+        later = sorted([*later, new], key=lambda one: (one.at, one.label))[1 - LABELLINGS :]
+        return self._urgent(_labelled(m, (first, *later)))
+
+    def grown(self, m: Message, reach: int | None, promoted: bool) -> Message:
+        """The message with a reach or promotion learnt later: its priority and skills follow, its due never."""
+        wider = reach is not None and reach > (m.widest or 0)
+        if not wider and (not promoted or m.paid or m.promoted):
+            return m
+        return self._urgent(replace(m, grown=reach if wider else m.grown, paid=m.paid or promoted))
+
+    def _urgent(self, m: Message) -> Message:
+        rule = self._rule(m, m.label, m.widest, m.promoted or m.paid)
+        return replace(m, priority=rule.priority, skills=tuple(rule.skills))
+
+    def _rule(self, m: Message, label: Label, reach: int | None, promoted: bool) -> Rule:
+        features = Features(
+            self.name,
+            self.channel,
+            m.kind,
+            label,
+            m.visibility,
+            m.lang,
+            m.followers,
+            reach,
+            promoted,
+            m.uncertain and label == m.label,
+        )
+        return self.policy.rule(features) or _NONE
+
+
+#: Where no rule matches.
+_NONE = Rule(name="none")
+
+
+def _as_it_came(m: Message) -> Labelling:
+    return Labelling(m.at, m.label, m.rule, m.due_at, m.courtesy, m.resolve_by)
+
+
+def _labelled(m: Message, labellings: tuple[Labelling, ...]) -> Message:
+    last = labellings[-1]
+    timed = max((n for n, one in enumerate(labellings) if one.due_at is not None), default=None)
+    governing = last if timed is None else labellings[timed]
+    return replace(
+        m,
+        label=last.label,
+        uncertain=False,
+        rule=governing.rule,
+        due_at=governing.due_at,
+        courtesy=governing.courtesy,
+        resolve_by=governing.resolve_by,
+        undue_at=None if timed is None or governing is last else labellings[timed + 1].at,
+        labellings=labellings,
+    )

@@ -1,0 +1,163 @@
+"""What a fact adds to what is known of a customer. Nothing depends on the order in which facts were read."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec.structs import replace
+
+from agents.cases.bounds import bounded
+from agents.cases.judging import LONGEST, Judge
+from agents.cases.state import KEPT, Act, Answer, Customer, Dismissal, Kept, Known, Message
+from agents.cases.timeline import Timeline
+from schemas.records import ClassifiedMention, Reply
+
+
+class Posted(msgspec.Struct, frozen=True, gc=False):
+    """What is known once a post has been read."""
+
+    known: Known
+    message: Message
+    anew: bool = False
+    """It opens a new case; an old one is forgotten."""
+
+
+def posted(customer: Customer, judge: Judge, fact: ClassifiedMention) -> Posted | None:
+    """None: the post concerns no case, or is known already."""
+    known, told, post = customer.known, customer.told, fact.mention
+    at, native_id = post.created_at, judge.known_as(post.native_id)
+    if known.messages and any(m.native_id == native_id for m in known.messages):
+        return None
+    message = judge.message(fact)
+    # A comment of somebody whom the brand has answered is part of that.
+    asks = fact.addressed or judge.brand.comments == "all" or any(a.at < at for a in known.answers)
+    if told is None:
+        if message.chatter or not asks or (known.acts and _muted(known.acts, at)):
+            return None
+        return _with(known, judge, message, post.url, anew=True)
+    if known.base is not None and at <= known.base.at:
+        return Posted(known, message)  # what was then has been answered, and is no longer kept
+    if at < opened_at(known) and (message.chatter or not asks):
+        return None  # in the order of own times it would have been read before there was a case
+    if told.why is not None:
+        line = Timeline(known)
+        closed_at = at if line.closed_at is None else line.closed_at
+        if at > closed_at + judge.cases.reopen_within:
+            if message.chatter or not asks or _muted(lasting(known), at):
+                return None
+            answers = tuple(a for a in known.answers if a.at >= at)
+            acts = tuple(act for act in lasting(known) if act.at >= at or act.until > at)
+            known = Known(answers=answers, acts=acts, kept=known.kept)
+            return _with(known, judge, message, post.url, anew=True)
+        if not asks and line.first_answer is None:
+            return None
+    return _with(known, judge, message, post.url)
+
+
+def _with(known: Known, judge: Judge, message: Message, url: str | None, anew: bool = False) -> Posted:
+    """With a message, and what has been waiting for it."""
+    kept = known.kept
+    if kept:
+        for note in kept:
+            if note.native_id == message.native_id:
+                message = _noted(judge, message, note)
+        kept = tuple(k for k in kept if k.native_id != message.native_id)
+    messages = (*known.messages, message)
+    if len(messages) > 1 and messages[-2].at >= message.at:
+        messages = tuple(sorted(messages, key=lambda m: (m.at, m.native_id)))
+    if messages[-1] is not message:
+        url = known.url
+    elif url is not None and len(url) > LONGEST:
+        url = None
+    known = Known(messages=messages, answers=known.answers, acts=known.acts, kept=kept, base=known.base, url=url)
+    return Posted(bounded(known, judge.brand), message, anew)
+
+
+def replied(known: Known, judge: Judge, reply: Reply) -> Known | None:
+    """None: the reply is known already, or no longer matters."""
+    at = reply.created_at
+    if any(a.id == reply.id for a in known.answers) or (known.base is not None and at <= known.base.at):
+        return None
+    answers = (*known.answers, Answer(at, reply.id, reply.visibility == "private"))
+    if len(answers) > 1 and answers[-2].at >= at:
+        answers = tuple(sorted(answers, key=lambda a: (a.at, a.id)))
+    return bounded(replace(known, answers=answers), judge.brand)
+
+
+def acted(known: Known, judge: Judge, act: Act) -> Known | None:
+    """None: it is known already, or no longer matters."""
+    if known.base is not None and act.at <= known.base.at:
+        return None
+    if any((a.at, a.deed, a.desk) == (act.at, act.deed, act.desk) and _ends(a) == _ends(act) for a in known.acts):
+        return None
+    acts = sorted((*known.acts, act), key=lambda a: (a.at, a.deed, a.desk, a.until))
+    return bounded(replace(known, acts=tuple(acts)), judge.brand)
+
+
+def _ends(act: Act) -> int:
+    return act.until if act.deed == "mute" else 0
+
+
+def noted(customer: Customer, judge: Judge, note: Kept) -> tuple[Known, Message | None] | None:
+    """With something about a post, and that post as it is now (None: it has not come); None: nothing new."""
+    known = customer.known
+    found = next((m for m in known.messages if m.native_id == note.native_id), None)
+    if found is None:
+        if any(replace(k, until=note.until) == note for k in known.kept):
+            return None
+        kept = sorted((*known.kept, note), key=lambda k: k.at)
+        return replace(known, kept=tuple(kept[-KEPT:])), None
+    message = _noted(judge, found, note)
+    if message is found:
+        return None
+    return changed(known, judge, message), message
+
+
+def changed(known: Known, judge: Judge, message: Message) -> Known:
+    """With another version of a message."""
+    messages = tuple(message if m.native_id == message.native_id else m for m in known.messages)
+    return bounded(replace(known, messages=messages), judge.brand)
+
+
+def _noted(judge: Judge, message: Message, note: Kept) -> Message:
+    if note.label is not None:
+        message = judge.relabelled(message, note.at, note.label)
+    if note.no_reply is not None:
+        message = _dismissed(message, note.at, "no_reply")
+    if note.deleted:
+        message = _dismissed(message, note.at, "deleted_unanswered")
+    return judge.grown(message, note.grown, note.paid)
+
+
+def _dismissed(message: Message, at: int, why: Dismissal) -> Message:
+    """The first of several holds."""
+    at = max(at, message.at)
+    if message.done_at is not None and (message.done_at, message.done) <= (at, why):
+        return message
+    return replace(message, done_at=at, done=why)
+
+
+def opened_at(known: Known) -> int:
+    """ms; the first message that opens a case. Asked only where there is one."""
+    if known.base is not None:
+        return known.base.opened_at
+    for m in known.messages:
+        if not m.chatter:
+            return m.at
+    raise LookupError(f"a case that no message opens: a defect in {__name__}")
+
+
+def lasting(known: Known) -> tuple[Act, ...]:
+    """What was done to the customer rather than to the case now remembered: it lasts longer than that."""
+    base = known.base
+    if base is None or not base.muted_until:
+        return known.acts
+    return (Act(base.at, "mute", base.muted_until), *known.acts)
+
+
+def _muted(acts: tuple[Act, ...], at: int) -> bool:
+    """Whether the last mute before a time (ms) lasts beyond it."""
+    until = 0
+    for act in acts:
+        if act.deed == "mute" and act.at <= at:
+            until = act.until
+    return at < until

@@ -1,0 +1,54 @@
+"""Whether a comment addresses the brand: whether its words name it."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from agents.policy import Brand, Policy
+from schemas.records import Mention
+
+
+class Addressing:
+    """Looks for brands' names; what to look for is made once for as long as a policy is in force."""
+
+    def __init__(self) -> None:
+        self._policy: Policy | None = None
+        self._names: dict[str, re.Pattern[str]] = {}
+
+    def addressed(self, mention: Mention, policy: Policy) -> bool:
+        """False only for a comment that names neither the brand nor one of its accounts, and stands on no page of its own.
+
+        Whose post it stands under is not asked: a Mention tells the id of its root, not the author.
+        """
+        if mention.kind != "comment":
+            return True
+        brand = policy.brand(mention.brand)
+        if mention.channel in brand.pages:
+            return True
+        if policy is not self._policy or len(self._names) > _MOST:
+            self._policy, self._names = policy, {}
+        names = self._names.get(mention.brand)
+        if names is None:
+            names = self._names[mention.brand] = _pattern(mention.brand, brand)
+        return names.search(_plain(mention.text)) is not None
+
+
+#: Brands; a policy lists fewer, a producer gone wild might send more.
+_MOST = 10_000
+
+
+def _pattern(name: str, brand: Brand) -> re.Pattern[str]:
+    """Whole words, with or without @ or #; between the parts of a name a blank, a hyphen, an underscore, or nothing."""
+    handles = [handle for accounts in brand.accounts.values() for handle in accounts]
+    parts = [re.split(r"[\s_-]+", _plain(one).strip().lstrip("@#")) for one in (name, *brand.names, *handles)]
+    names = {r"[\s_-]?".join(map(re.escape, words)) for words in parts if any(words)}
+    return re.compile(rf"(?<!\w)[@#]?(?:{'|'.join(sorted(names))})(?!\w)")
+
+
+def _plain(text: str) -> str:
+    """Without case and accents."""
+    text = text.casefold()
+    if text.isascii():
+        return text
+    return "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))

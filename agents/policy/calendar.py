@@ -1,0 +1,193 @@
+"""When a brand's people work, and time counted by that.
+
+A moment counts when the clock on the brand's wall then shows a time within an interval. So an hour that the clocks skip
+is nobody's, one that they repeat counts twice, and what is counted are the milliseconds that really pass.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
+from datetime import date, datetime
+from itertools import accumulate
+from operator import sub
+from typing import Annotated, Any, Literal, NamedTuple, Self
+
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
+
+from agents.policy.parts import Part
+from agents.policy.zone import BLOCK, DAY, Zone
+
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_MINUTE = 60_000
+_MIDNIGHT = 24 * 60
+
+
+def _clock(value: Any) -> Any:
+    if not isinstance(value, str):
+        raise ValueError('write a time of day as text: "08:00"')
+    match = re.fullmatch(r"(\d\d):(\d\d)", value, re.ASCII)
+    minutes = int(match[1]) * 60 + int(match[2]) if match and int(match[2]) < 60 else _MIDNIGHT + 1
+    if minutes > _MIDNIGHT:
+        raise ValueError(f'{value!r} is no time of day: write "08:00", at most "24:00"')
+    return minutes
+
+
+def _opening(value: Any) -> Any:
+    minutes = _clock(value)
+    if minutes == _MIDNIGHT:
+        raise ValueError('nothing begins at "24:00": write "00:00" and the next day')
+    return minutes
+
+
+def shown(minutes: int) -> str:
+    """Minutes since midnight as the file has them: "08:00"."""
+    return f"{minutes // 60:02}:{minutes % 60:02}"
+
+
+def _holiday(value: Any) -> Any:
+    if not isinstance(value, date) or isinstance(value, datetime):
+        raise ValueError("write a date without quotes and without a time: 2026-12-25")
+    if not 1970 <= value.year <= 2099:
+        raise ValueError(f"{value} is not between 1970 and 2099")
+    return value
+
+
+def _time_of_day(pattern: str, *examples: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": pattern, "examples": list(examples)})
+
+
+_Opening = Annotated[
+    int, BeforeValidator(_opening), PlainSerializer(shown), _time_of_day("^([01][0-9]|2[0-3]):[0-5][0-9]$", "08:00")
+]
+_Closing = Annotated[
+    int,
+    BeforeValidator(_clock),
+    PlainSerializer(shown),
+    _time_of_day("^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$", "18:00", "24:00"),
+]
+Holiday = Annotated[date, BeforeValidator(_holiday), PlainSerializer(date.isoformat)]
+
+
+class Hours(Part):
+    """An interval of some days of the week, in local time."""
+
+    days: Annotated[list[Day], Field(min_length=1)]
+    """Those on which it begins."""
+    opens: Annotated[_Opening, Field(alias="from")]
+    """Local time of day."""
+    closes: Annotated[_Closing, Field(alias="to")]
+    """Local time of day; of the next day where it is before `from`; 24:00 is the end of the day."""
+
+    @model_validator(mode="after")
+    def _some(self) -> Self:
+        if self.opens == self.closes:
+            raise ValueError('is empty: a whole day is from = "00:00", to = "24:00"')
+        return self
+
+    @property
+    def minutes(self) -> tuple[int, int]:
+        """From and to, in minutes since the midnight at which the day begins; `to` up to the next day's end."""
+        return self.opens, self.closes if self.closes > self.opens else self.closes + _MIDNIGHT
+
+    def __str__(self) -> str:
+        return f"{shown(self.opens)}-{shown(self.closes)}"
+
+
+class _Block(NamedTuple):
+    """Open time of one block, ms."""
+
+    opens: list[int]
+    closes: list[int]
+    before: list[int]
+    """What has counted since the block's start when each interval opens."""
+    total: int
+
+    def until(self, at: int) -> int:
+        """What has counted since the block's start at a moment of it."""
+        i = bisect_right(self.opens, at) - 1
+        return self.before[i] + min(at, self.closes[i]) - self.opens[i] if i >= 0 else 0
+
+
+class Calendar:
+    """Counts the time in which a brand's people work; open intervals are worked out once for each 32 days."""
+
+    def __init__(self, zone: Zone, hours: Iterable[Hours], holidays: Iterable[date]) -> None:
+        """Without hours every moment counts but for holidays, which are closed from local midnight to midnight."""
+        week: list[list[tuple[int, int]]] = [[] for _ in DAYS]
+        for interval in hours:
+            for day in interval.days:
+                week[DAYS.index(day)].append(interval.minutes)
+        if not any(week):
+            week = [[(0, _MIDNIGHT)] for _ in DAYS]
+        self._zone = zone
+        self._week = week
+        self._holidays = {day.toordinal() - _EPOCH for day in holidays}
+        self._blocks: dict[int, _Block] = {}
+
+    def counted(self, start: int, end: int) -> int:
+        """ms that count between two moments (ms); 0 where `end` is not later."""
+        if end <= start:
+            return 0
+        first, last = start // BLOCK, end // BLOCK
+        whole = sum(self._block(number).total for number in range(first, last))
+        return whole + self._block(last).until(end) - self._block(first).until(start)
+
+    def after(self, start: int, counted: int) -> int:
+        """ms; the earliest moment by which so much (ms) has counted since `start` (ms): `start` itself for nothing."""
+        if counted <= 0:
+            return start
+        number = start // BLOCK
+        block = self._block(number)
+        left = counted + block.until(start)
+        while left > block.total:
+            left -= block.total
+            number += 1
+            block = self._block(number)
+        i = bisect_left(block.before, left) - 1
+        return block.opens[i] + left - block.before[i]
+
+    def opening(self, start: int) -> int:
+        """ms; the first moment from `start` (ms) on that counts."""
+        return self.after(start, 1) - 1
+
+    def _block(self, number: int) -> _Block:
+        block = self._blocks.get(number)
+        if block is None:
+            block = self._blocks[number] = self._worked_out(number * BLOCK)
+        return block
+
+    def _worked_out(self, start: int) -> _Block:
+        opens: list[int] = []
+        closes: list[int] = []
+        for since, until, offset in self._zone.pieces(start, start + BLOCK):
+            for opened, closed in self._local(since + offset, until + offset):
+                opened, closed = opened - offset, closed - offset
+                if closes and opened <= closes[-1]:
+                    closes[-1] = max(closes[-1], closed)
+                else:
+                    opens.append(opened)
+                    closes.append(closed)
+        *before, total = accumulate(map(sub, closes, opens), initial=0)
+        return _Block(opens, closes, before, total)
+
+    def _local(self, start: int, end: int) -> list[tuple[int, int]]:
+        """The open intervals of a stretch of local time in order, cut to it; they may touch and overlap."""
+        found = []
+        for day in range(start // DAY - 1, (end - 1) // DAY + 1):  # what begins the day before may reach into it
+            if day in self._holidays:
+                continue
+            midnight = day * DAY
+            for opens, closes in self._week[(day + _FIRST) % 7]:
+                if day + 1 in self._holidays:
+                    closes = min(closes, _MIDNIGHT)
+                opened, closed = max(start, midnight + opens * _MINUTE), min(end, midnight + closes * _MINUTE)
+                if opened < closed:
+                    found.append((opened, closed))
+        return sorted(found)
+
+
+_EPOCH = date(1970, 1, 1).toordinal()
+_FIRST = date(1970, 1, 1).weekday()

@@ -1,0 +1,124 @@
+"""What is different between two policies, in their own words: not lines of text, but brands, rules, desks, settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from difflib import SequenceMatcher
+from typing import Any, Literal, NamedTuple
+
+from agents.policy.model import Policy
+from agents.policy.parts import Part
+
+_TABLES = {"brands": "brand", "rules": "rule", "desks": "desk", "channels": "channel"}
+_SETTINGS = ("classifier", "cases", "surge", "alerts")
+
+
+class Change(NamedTuple):
+    """One difference."""
+
+    table: str
+    """brand, rule, desk, channel; or classifier, cases, surge, alerts."""
+    name: str
+    """Of the brand, rule, desk or channel; empty for settings."""
+    change: Literal["added", "removed", "changed", "moved"]
+    field: str = ""
+    """Of a change."""
+    before: Any = None
+    """As the file has it; None: not given, and there is no default. For moved: the rule that stood before it."""
+    after: Any = None
+
+    def __str__(self) -> str:
+        what = f"{self.table} {self.name}" if self.name else self.table
+        if self.change == "changed":
+            return f"{what}: {self.field} {_said(self.before)} -> {_said(self.after)}"
+        if self.change == "moved":
+            return f"{what}: moved, now {_behind(self.after)}"
+        place = f", {_behind(self.after)}" if self.table == "rule" and self.change == "added" else ""
+        return f"{what}: {self.change}{place}"
+
+
+def difference(old: Policy, new: Policy) -> list[Change]:
+    """Every change from old to new; a default that is written out is none."""
+    found: list[Change] = []
+    for table, word in _TABLES.items():
+        before, after = getattr(old, table), getattr(new, table)
+        was, is_now = {p.name: p for p in before}, {p.name: p for p in after}
+        behind = _predecessors(after)
+        found += [Change(word, name, "removed") for name in was if name not in is_now]
+        moved = _moved(list(was), list(is_now)) if table == "rules" else set()
+        for name, part in is_now.items():
+            if name not in was:
+                found.append(Change(word, name, "added", after=behind[name] if table == "rules" else None))
+                continue
+            if name in moved:
+                found.append(Change(word, name, "moved", before=_predecessors(before)[name], after=behind[name]))
+            found += _changed(word, name, was[name], part)
+    for table in _SETTINGS:
+        found += _changed(table, "", getattr(old, table), getattr(new, table))
+    return found
+
+
+def summary(changes: Sequence[Change]) -> str:
+    """In one line: "2 rules changed, 1 brand added, surge changed"."""
+    parts = dict.fromkeys((c.table, c.change, c.name) for c in changes)
+    told = []
+    for table in dict.fromkeys(c.table for c in changes):
+        for change in ("added", "removed", "changed", "moved"):
+            names = [name for other, kind, name in parts if (other, kind) == (table, change)]
+            if names:
+                told.append(
+                    f"{len(names)} {table}{'s' if len(names) > 1 else ''} {change}" if names[0] else f"{table} {change}"
+                )
+    return ", ".join(told) or "no difference"
+
+
+def _predecessors(parts: Sequence[Any]) -> dict[str, str | None]:
+    names = [part.name for part in parts]
+    return dict(zip(names, [None, *names], strict=False))
+
+
+def _moved(before: list[str], after: list[str]) -> set[str]:
+    """The rules that have changed their place among those of both: the others stand as they stood."""
+    both = set(before) & set(after)
+    old, new = [n for n in before if n in both], [n for n in after if n in both]
+    kept = {
+        name
+        for block in SequenceMatcher(None, old, new, autojunk=False).get_matching_blocks()
+        for name in new[block.b : block.b + block.size]
+    }
+    return both - kept
+
+
+def _changed(table: str, name: str, old: Part, new: Part) -> Iterator[Change]:
+    before, after = _flat(old), _flat(new)
+    for field in dict.fromkeys([*before, *after]):
+        if before.get(field) != after.get(field):
+            yield Change(table, name, "changed", field, before.get(field), after.get(field))
+
+
+def _flat(part: Part) -> dict[str, Any]:
+    """Fields and values as the file has them; those of tables within, such as accounts, by the whole key."""
+    found: dict[str, Any] = {}
+    for key, value in part.model_dump(mode="json", by_alias=True).items():
+        if isinstance(value, dict):
+            found.update({f"{key}.{inner}": v for inner, v in value.items()})
+        else:
+            found[key] = value
+    return found
+
+
+def _behind(rule: str | None) -> str:
+    return "the first" if rule is None else f"after {rule}"
+
+
+def _said(value: Any) -> str:
+    match value:
+        case None | []:
+            return "none"
+        case bool():
+            return str(value).lower()
+        case list():
+            return f"[{', '.join(map(_said, value))}]"
+        case {"days": days, "from": opens, "to": closes}:
+            return f"{' '.join(days)} {opens}-{closes}"
+    return str(value)

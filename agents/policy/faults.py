@@ -1,0 +1,97 @@
+"""What cannot be meant in a policy whose every value is good by itself: (place, why), for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+
+from agents.policy.calendar import DAYS, Hours
+from agents.policy.lines import Place
+from agents.policy.model import Brand, Policy, Rule
+from agents.policy.parts import UNITS, written
+from agents.policy.zone import DAY
+
+Fault = tuple[Place, str]
+_WEEK = 7 * 24 * 60
+_YEAR = 366 * DAY
+_LONGEST_WAIT = 520
+"""Weeks."""
+
+
+def contradictions(policy: Policy) -> Iterator[Fault]:
+    """Names given twice, and calendars that cannot be kept."""
+    for table in ("brands", "rules", "desks", "channels"):
+        yield from _twice(table, [part.name for part in getattr(policy, table)])
+    for n, brand in enumerate(policy.brands):
+        overlaps = list(_overlaps(brand.calendar))
+        for i, why in overlaps:
+            yield ("brands", n, "calendar", i), why
+        if not overlaps and (brand.calendar or brand.holidays):
+            yield from ((("brands", n, *place), why) for place, why in _too_little(brand, policy.rules))
+
+
+def missing_desks(policy: Policy) -> Iterator[Fault]:
+    """Work that would go to a desk that is not listed."""
+    if not policy.desks:
+        yield ("desks",), 'no desk is listed: add one, [[desks]] with name = "care"'
+        return
+    listed = {desk.name for desk in policy.desks}
+    known = f"is not listed under desks; listed are {', '.join(sorted(listed))}"
+    for n, brand in enumerate(policy.brands):
+        if brand.care and brand.desk not in listed:
+            said = "" if "desk" in brand.model_fields_set else " (the default)"
+            yield ("brands", n, "desk"), f"{brand.desk}{said} {known}"
+    for n, rule in enumerate(policy.rules):
+        if rule.desk is not None and rule.desk not in listed:
+            yield ("rules", n, "desk"), f"{rule.desk} {known}"
+
+
+def _twice(table: str, names: list[str]) -> Iterator[Fault]:
+    first: dict[str, int] = {}
+    for n, name in enumerate(names):
+        if name in first:
+            yield (table, n, "name"), f"{name!r} is the name of {table}.{first[name]} already"
+        first.setdefault(name, n)
+
+
+def _overlaps(calendar: list[Hours]) -> Iterator[tuple[int, str]]:
+    """(index, why) of each interval that is open where an earlier one is."""
+    week = [
+        ((opens + 1_440 * DAYS.index(day), closes + 1_440 * DAYS.index(day)), i, day)
+        for i, hours in enumerate(calendar)
+        for opens, closes in [hours.minutes]
+        for day in hours.days
+    ]
+    told = set()
+    for later, ((opens, closes), i, day) in enumerate(week):
+        for (others, until), j, on in week[:later]:
+            # A week has no end: Sunday's night shift meets Monday morning.
+            meets = any(opens + turn < until and others < closes + turn for turn in (-_WEEK, 0, _WEEK))
+            if meets and (i, j) not in told:
+                told.add((i, j))
+                begun = f"{calendar[j]} of calendar.{j}" + ("" if on == day else f", which begins on {on}")
+                yield i, f"{calendar[i]} on {day} overlaps {begun}" if i != j or on != day else f"{day} is named twice"
+
+
+def _too_little(brand: Brand, rules: list[Rule]) -> Iterator[Fault]:
+    """A calendar that stays closed for a year, or in which a target would last ten."""
+    for day in sorted(brand.holidays):
+        start = (day.toordinal() - date(1970, 1, 1).toordinal()) * DAY
+        if brand.counted(start, start + _YEAR) == 0:
+            yield ("holidays",), f"nothing is open in the year from {day} on"
+            return
+    if not brand.calendar:
+        return
+    open_ms = 60_000 * sum(
+        (closes - opens) * len(hours.days) for hours in brand.calendar for opens, closes in [hours.minutes]
+    )
+    for rule in rules:
+        if rule.match.brand and brand.name not in rule.match.brand:
+            continue
+        for target in (rule.target, rule.resolution):
+            if isinstance(target, int) and target > _LONGEST_WAIT * open_ms:
+                hours_open = f"{open_ms / UNITS['h']:g} hours a week"
+                yield (
+                    ("calendar",),
+                    f"{hours_open}: the {written(target)} of rule {rule.name!r} would take over ten years",
+                )

@@ -1,0 +1,122 @@
+"""The lines on which the values of a TOML text stand, for errors. The text must be one that `tomllib` has read.
+
+tomllib, which says what a text means, does not say where; so this walks over it once more and keeps the places only.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections import Counter
+
+Place = tuple[str | int, ...]
+"""Keys and indexes, such as ("brands", 1, "zone")."""
+
+_BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
+_KEY = re.compile(r"""[ \t]*("(?:[^"\\]|\\.)*"|'[^']*'|[A-Za-z0-9_-]+)[ \t]*(\.?)""")
+_PLAIN = re.compile(
+    r'"""(?:[^\\]|\\.)*?"""(?!")'  # up to two quotes more may stand before the closing three
+    r"|'''.*?'''(?!')"
+    r"""|"(?:[^"\\]|\\.)*"|'[^']*'"""
+    r"|[^,\]}\n#]+",  # a number, a date, true or false
+    re.DOTALL,
+)
+
+
+def lines(text: str) -> dict[Place, int]:
+    """The line, from 1, of every table, key and element of a list."""
+    return _Walk(text).found
+
+
+class _Walk:
+    """One pass over the text."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.at = 0
+        self.found: dict[Place, int] = {}
+        self._tables: Counter[Place] = Counter()
+        """Arrays of tables: how many tables each has so far."""
+        self._line, self._counted = 1, 0
+        table: Place = ()
+        while self._skip() < len(self.text):
+            if self._ahead("["):
+                table = self._header()
+            else:
+                self._pair(table)
+
+    def _skip(self) -> int:
+        """Go on to the next character that says something."""
+        if blank := _BLANK.match(self.text, self.at):
+            self.at = blank.end()
+        return self.at
+
+    def _ahead(self, mark: str) -> bool:
+        return self.text.startswith(mark, self.at)
+
+    def _keep(self, *places: Place) -> None:
+        """They begin here."""
+        self._line += self.text.count("\n", self._counted, self.at)
+        self._counted = self.at
+        for place in places:
+            self.found.setdefault(place, self._line)
+
+    def _keys(self) -> list[str]:
+        keys, more = [], "."
+        while more and (match := _KEY.match(self.text, self.at)):
+            word, more = match.groups()
+            keys.append(tomllib.loads(f"key = {word}")["key"] if word[0] in "\"'" else word)
+            self.at = match.end()
+        return keys
+
+    def _header(self) -> Place:
+        """[a.b] or [[a.b]]: the table that begins."""
+        brackets = 2 if self._ahead("[[") else 1
+        self.at += brackets
+        *above, last = self._keys()
+        table: Place = ()
+        for key in above:
+            self._keep((*table, key))
+            table = self._newest((*table, key))
+        named = (*table, last)
+        if brackets == 2:
+            self._tables[named] += 1
+        table = self._newest(named)
+        self._keep(named, table)
+        self.at += brackets
+        return table
+
+    def _newest(self, place: Place) -> Place:
+        """The last table of an array of tables, which its name stands for; any other place itself."""
+        return (*place, self._tables[place] - 1) if place in self._tables else place
+
+    def _pair(self, table: Place) -> None:
+        """Key = value."""
+        keys = self._keys()
+        self._keep(*((*table, *keys[:n]) for n in range(1, len(keys) + 1)))
+        self.at += 1
+        self._value((*table, *keys))
+
+    def _value(self, place: Place) -> None:
+        self._skip()
+        if self._ahead("["):
+            self._several(place, "]")
+        elif self._ahead("{"):
+            self._several(place, "}")
+        elif match := _PLAIN.match(self.text, self.at):
+            self.at = match.end()
+
+    def _several(self, place: Place, end: str) -> None:
+        """A list or an inline table."""
+        self.at += 1
+        number = 0
+        while self._skip() < len(self.text) and not self._ahead(end):
+            if end == "}":
+                self._pair(place)
+            else:
+                self._keep((*place, number))
+                self._value((*place, number))
+                number += 1
+            self._skip()
+            self.at += self._ahead(",")
+        self.at += 1

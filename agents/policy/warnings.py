@@ -1,0 +1,59 @@
+"""What a policy may say and hardly means: (place, why), for people. Few, and each certain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from agents.policy.lines import Place
+from agents.policy.matching import Match
+from agents.policy.model import Brand, Policy
+from agents.policy.parts import UNITS, written
+
+Warned = tuple[Place, str]
+_FOR_CASES = ("desk", "names", "pages", "comments", "automatic_apps", "calendar", "holidays")
+_EVERYTHING = Match()
+
+
+def warnings(policy: Policy) -> Iterator[Warned]:
+    """In the order of the file's tables."""
+    for n, brand in enumerate(policy.brands):
+        yield from _watched_only(n, brand)
+    yield from _never(policy)
+    yield from _hasty(policy)
+    yield from _idle_desks(policy)
+
+
+def _watched_only(n: int, brand: Brand) -> Iterator[Warned]:
+    if not brand.care:
+        for field in _FOR_CASES:
+            if field in brand.model_fields_set:
+                yield ("brands", n, field), "is for cases, and with care = false this brand has none"
+
+
+def _never(policy: Policy) -> Iterator[Warned]:
+    """Rules that no message comes to."""
+    watched = {brand.name for brand in policy.brands if not brand.care}
+    for n, rule in enumerate(policy.rules):
+        for earlier in policy.rules[:n]:
+            if earlier.match.covers(rule.match):
+                what = "everything" if earlier.match.covers(_EVERYTHING) else "all that it matches"
+                yield ("rules", n), f"{rule.name!r} never matches: {earlier.name!r} before it matches {what}"
+                break
+        else:
+            if rule.match.brand and watched.issuperset(rule.match.brand):
+                yield ("rules", n, "match", "brand"), f"{rule.name!r} is for cases, and its brands have care = false"
+
+
+def _hasty(policy: Policy) -> Iterator[Warned]:
+    for n, rule in enumerate(policy.rules):
+        for field, target in (("target", rule.target), ("resolution", rule.resolution)):
+            if isinstance(target, int) and target < UNITS["m"]:
+                yield ("rules", n, field), f"{written(target)} is less than a minute: nobody answers so fast"
+
+
+def _idle_desks(policy: Policy) -> Iterator[Warned]:
+    # Cases of brands that are not listed come to the desk `care`.
+    used = {"care", *(b.desk for b in policy.brands if b.care), *(r.desk for r in policy.rules)}
+    for n, desk in enumerate(policy.desks):
+        if desk.name not in used:
+            yield ("desks", n), f"no brand and no rule names {desk.name}: work comes to it by a transfer only"

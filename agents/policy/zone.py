@@ -1,0 +1,91 @@
+"""Local time of a zone of the tz database: where its offset holds, and when its days end."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+DAY = 86_400_000
+BLOCK = 32 * DAY
+"""ms; what is worked out at once. Blocks are counted from the epoch."""
+_MS = timedelta(milliseconds=1)
+
+
+@lru_cache(maxsize=1_024)
+def zone(name: str) -> Zone:
+    """The zone, one object for all who ask. Raises ValueError for a name that the tz database does not have."""
+    try:
+        return Zone(ZoneInfo(name))
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"{name!r} is no time zone of the tz database, such as America/Bogota") from None
+
+
+class Zone:
+    """A zone, with the ends of the days that were asked for."""
+
+    def __init__(self, info: ZoneInfo) -> None:
+        self.info = info
+        self._days: dict[int, tuple[list[int], list[int]]] = {}
+
+    def local(self, at: int) -> datetime:
+        """The local time of a moment (ms), with its offset."""
+        return datetime.fromtimestamp(at // 1000, self.info).replace(microsecond=at % 1000 * 1000)
+
+    def midnight(self, at: int) -> int:
+        """ms; when the local day of a moment (ms) ends: the first moment of a later date, however the clocks change."""
+        number = at // BLOCK
+        days = self._days.get(number)
+        if days is None:
+            days = self._days[number] = self._ends(number)
+        begins, ends = days
+        return ends[bisect_right(begins, at) - 1]
+
+    def _ends(self, number: int) -> tuple[list[int], list[int]]:
+        """When the local days of a block begin, and when each ends."""
+        begins: list[int] = []
+        dates: list[int] = []
+        # Three days more than the block: the last day's end lies beyond, once even past a date that was left out.
+        for start, end, offset in self.pieces(number * BLOCK, (number + 1) * BLOCK + 3 * DAY):
+            for date in range((start + offset) // DAY, (end + offset - 1) // DAY + 1):
+                begins.append(max(start, date * DAY - offset))
+                dates.append(date)
+        ends = [
+            next((begins[later] for later in range(i + 1, len(dates)) if dates[later] > date), begins[-1])
+            for i, date in enumerate(dates)
+        ]
+        return begins, ends
+
+    def pieces(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+        """(from, to, offset), ms: the stretches of [start, end) in which local time is UTC plus the offset."""
+        since, offset = start, self._offset(start)
+        at = start
+        while at < end:
+            # No zone has changed its clocks twice within a day since 2000; the nearest two stand almost a week apart.
+            later = min(at + DAY, end)
+            new = self._offset(later)
+            if new != offset:
+                change = self._change(at, later)
+                yield since, change, offset
+                since, offset = change, new
+            at = later
+        if since < end:
+            yield since, end, offset
+
+    def _change(self, before: int, after: int) -> int:
+        """ms; when the offset of `before` ends, at latest `after`."""
+        old = self._offset(before)
+        before, after = before // 1000, after // 1000
+        while after - before > 1:
+            middle = (before + after) // 2
+            if self._offset(middle * 1000) == old:
+                before = middle
+            else:
+                after = middle
+        return after * 1000
+
+    def _offset(self, at: int) -> int:
+        """ms; local time less UTC."""
+        return (datetime.fromtimestamp(at // 1000, self.info).utcoffset() or timedelta()) // _MS

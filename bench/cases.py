@@ -1,0 +1,375 @@
+"""Cases: the decider alone, the role over Kafka, a million open cases, and how soon a breach is seen.
+
+`python -m bench.cases PART N` runs one part that measures its own process.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from kafka import KafkaConsumer, TopicPartition
+
+from agents.cases import Cases
+from agents.decider import At
+from agents.policy import Policy, digest, parse
+from bench import broker, past, usage, window
+from bench.run import Run
+from bench.state import peak, resident
+from netcenter import topics
+from netcenter.pipeline import PIPELINE
+from netcenter.progress import Watch
+from netcenter.settings import Settings, load
+from schemas import codec, ids
+from schemas.keys import customer
+from schemas.records import ClassifiedMention, ClockChanged, Decided, Mention, PolicyChanged, Record, Tick
+from streams.core import Fact, Output
+from streams.fold import FoldCore
+from streams.supervisor import command_of
+
+FACTS = 300_000
+"""Through the decider and through Kafka."""
+CLOCKS = 1_000_000
+"""Open cases, each with a running clock."""
+_MINUTE = 60_000
+_NOON = 1_795_176_000_000
+_SPREAD_MS = 3_600_000
+"""In which the dues of the million lie: 278 a second."""
+_STEP_MS = 300_000
+_SEEN_S = 45
+"""For so long Ticks are sent each second, and breaches looked for."""
+_CHECKPOINT = 4_000
+_LOADED_S = 900.0
+
+
+def measure(run: Run) -> dict[str, Any]:
+    """All parts; sizes follow `--mentions`."""
+    scale = run.mentions / 1_000_000
+    facts, clocks = int(FACTS * scale), int(CLOCKS * scale)
+    alone = _apart("decider", facts)
+    run.say(f"the decider alone: {alone}")
+    role = _over_kafka(run, facts)
+    run.say(f"the role over Kafka: {role}")
+    held = _apart("held", clocks)
+    run.say(f"open cases: {held}")
+    seen = _breaches(run, clocks)
+    run.say(f"breaches: {seen}")
+    return {"decider": alone, "role": role, "held": held, "breaches": seen}
+
+
+def _apart(part: str, count: int) -> dict[str, Any]:
+    command = [sys.executable, "-m", "bench.cases", part, str(count)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1])
+    figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return figures
+
+
+# --- the decider alone ------------------------------------------------------------------------------------------------
+
+
+def _facts(count: int) -> Iterator[Record]:
+    """Records of `classified` in the order of play, with a Tick at every minute."""
+    minute = 0
+    for line in past.lines(count):
+        if line.topic == "desk":
+            continue
+        while line.at >= minute:
+            minute = line.at // _MINUTE * _MINUTE
+            yield Tick(clock="event", time=minute, role="classify", partition=0)
+            minute += _MINUTE
+        yield line.record
+
+
+def _decider(count: int) -> dict[str, Any]:
+    """Posts, replies and actions through decide and evolve, ids and reasons made; then the same with state and timers."""
+    policy, facts = parse(past.policy_text(count), 1), list(_facts(count))
+    gc.collect()
+    gc.freeze()
+    decider = Cases()
+    state, events, now = decider.initial(), 0, 0
+    decide, evolve = decider.decide, decider.evolve
+    started = time.perf_counter()
+    for fact in facts:
+        if type(fact) is Tick:
+            now = fact.time
+            continue
+        id = fact.mention.id if type(fact) is ClassifiedMention else fact.id  # type: ignore[attr-defined]
+        for event in decide(state, fact, At(now, now, policy, id)):
+            for key, record in evolve(state, event).items():
+                state.put(key, record)
+            events += isinstance(event, Decided)
+    alone = time.perf_counter() - started
+    core = _core(policy)
+    started = time.perf_counter()
+    written = 0
+    for start in range(0, len(facts), 500):
+        results = core.take([Fact(start + n, record) for n, record in enumerate(facts[start : start + 500])])
+        written += sum(type(result) is Output and result.topic == "cases" for result in results)
+        if len(core.touched) > _CHECKPOINT:
+            _checkpoint(core)
+    timed = time.perf_counter() - started
+    return {
+        "facts": count,
+        "per_s": round(count / alone),
+        "events_a_fact": round(events / count, 2),
+        "per_s_with_timers": round(count / timed),
+        "events_a_fact_with_timers": round(written / count, 2),
+    }
+
+
+def _core(policy: Policy, number: int = 0, encodes: bool = False) -> FoldCore:
+    role = PIPELINE.role("cases")
+    core = FoldCore(PIPELINE, role, number, lambda topic: 1, lambda version, hash: policy, Cases(), encodes=encodes)
+    core.in_force(PolicyChanged(version=1, hash="", applied_at=0))
+    return core
+
+
+def _checkpoint(core: FoldCore) -> int:
+    """Pack what was changed, as a checkpoint does; bytes."""
+    packed = sum(len(key) + len(value or b"") for key, value in core.packed())
+    core.sealed()
+    return packed
+
+
+# --- a million open cases ---------------------------------------------------------------------------------------------
+
+
+def _waiting(count: int) -> Iterator[ClassifiedMention]:
+    """A complaint of so many customers, one each, spread so that their dues are."""
+    for number in range(count):
+        native = f"{number:012d}"
+        mention = Mention(
+            id=ids.mention("andina", "twitter", native),
+            brand="andina",
+            channel="twitter",
+            author_id=f"u{number:09d}",
+            native_id=native,
+            created_at=_NOON + number * _SPREAD_MS // count,
+            lang="es",
+            author_followers=180,
+            text="Nobody answers",
+        )
+        yield ClassifiedMention(
+            label="complaint",
+            confidence=0.9,
+            uncertain=False,
+            lang="es",
+            own=False,
+            probabilities=[0.9, 0.05, 0.03, 0.02],
+            model=past.MODEL,
+            policy=1,
+            mention=mention,
+        )
+
+
+def _held(count: int) -> dict[str, Any]:
+    """Memory of open cases with a running clock each, and how fast they are put back."""
+    policy = parse(_one_brand(), 1)
+    # A classified record and an event of each kind: modules and compiled readers are there before memory is looked at.
+    for record in _waiting(1):
+        codec.decode(codec.encode(record))
+    before = resident()
+    core = _core(policy)
+    core.take([Fact(0, Tick(clock="event", time=_NOON, role="classify", partition=0))])
+    packed, chunk = 0, list[Fact]()
+    for number, record in enumerate(_waiting(count), 1):
+        chunk.append(Fact(number, record))
+        if len(chunk) == 500:
+            core.take(chunk)
+            chunk = []
+            if len(core.touched) > _CHECKPOINT:
+                packed += _checkpoint(core)
+    core.take(chunk)
+    packed += _checkpoint(core)
+    gc.collect()
+    steady, most, timers = resident(), peak(), core.timers()
+    rows = [(key, core.state._packed[key]) for key in core.state._packed]
+    again = _core(policy)
+    started = time.perf_counter()
+    for key, value in rows:
+        again.restore(key, value)
+    took = time.perf_counter() - started
+    return {
+        "open": count,
+        "timers": timers,
+        "packed_bytes": round(packed / count),
+        "steady_mb": round((steady - before) / 2**20),
+        "peak_mb": round((most - before) / 2**20),
+        "restored_per_s": round(len(rows) / took),
+    }
+
+
+def _one_brand() -> str:
+    return (Path(topics.__file__).parent / "policies" / "default.toml").read_text() + (
+        '\n[[brands]]\nname = "andina"\nmode = "live"\n'
+    )
+
+
+# --- over Kafka -------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _inbox(
+    run: Run, policy: str, fill: Callable[[Settings], None], env: dict[str, str]
+) -> Iterator[tuple[Settings, Any, Path]]:
+    """A filled `classified` under a prefix of its own, and a worker of cases that reads it; all of it gone afterwards."""
+    prefix = run.name("cases") + "."
+    settings = load().model_copy(update={"kafka": run.kafka, "prefix": prefix})
+    topics.apply(settings, run.kafka, "event", policy)
+    changed = codec.encode(PolicyChanged(version=1, hash=digest(policy), applied_at=_NOON))
+    for number in range(settings.partitions):
+        broker.append(run.kafka, f"{prefix}classified", number, changed)
+    fill(settings)
+    log = run.folder / f"{prefix}log"
+    given = {**os.environ, "NETCENTER_KAFKA": run.kafka, "NETCENTER_PREFIX": prefix, **env}
+    with log.open("wb") as said:
+        worker = subprocess.Popen(command_of("cases"), env=given, stdout=said, stderr=said)
+    try:
+        yield settings, worker, log
+    finally:
+        usage.end(worker)
+        broker.delete(run.kafka, broker.names(run.kafka, prefix))
+
+
+def _over_kafka(run: Run, count: int) -> dict[str, Any]:
+    """facts/s and CPU of one worker of cases, from a fifth of what it writes to nearly all."""
+    policy = past.policy_text(count)
+    core, written = _core(parse(policy, 1)), 0
+    facts = list(_facts(count))
+    for start in range(0, len(facts), 500):
+        results = core.take([Fact(start + n, record) for n, record in enumerate(facts[start : start + 500])])
+        written += sum(type(result) is Output and result.topic == "cases" for result in results)
+        _checkpoint(core)
+
+    def fill(settings: Settings) -> None:
+        broker.fill(run.kafka, f"{settings.prefix}classified", settings.partitions, _pairs(facts, settings.partitions))
+
+    with _inbox(run, policy, fill, {}) as (settings, worker, log):
+        ends = broker.Ends(run.kafka)
+        try:
+            watch = window.Watch(
+                worker, log, run.broker, lambda: ends.of(f"{settings.prefix}cases", settings.partitions)
+            )
+            seen = watch.window(written)
+        finally:
+            ends.close()
+    each = written / count
+    return {
+        "facts": count,
+        "per_s": round(seen.per_s / each),
+        "events_a_fact": round(each, 2),
+        "cpu_us": round(seen.cpu_us * each, 1),
+        "broker_cpu_us": round(seen.broker_cpu_us * each, 1),
+        "resident_mb": seen.resident_mb,
+        "others_cores": seen.others_cores,
+    }
+
+
+def _pairs(facts: list[Record], partitions: int) -> Iterator[broker.Pair]:
+    for fact in facts:
+        if type(fact) is Tick:
+            for number in range(partitions):
+                tick = Tick(clock="event", time=fact.time, role="classify", partition=number)
+                yield number, codec.encode(tick)
+        else:
+            yield customer(fact), codec.encode(fact)
+
+
+# --- how soon a breach is seen ----------------------------------------------------------------------------------------
+
+
+def _breaches(run: Run, count: int) -> dict[str, Any]:
+    """ms from a due to its breach in `cases` as readers of committed records see it, with a Tick a second."""
+
+    def fill(settings: Settings) -> None:
+        told: list[Record] = [Tick(clock="event", time=_NOON, role="classify", partition=0)]
+        broker.fill(run.kafka, f"{settings.prefix}classified", settings.partitions, _pairs(told, settings.partitions))
+        pairs = ((customer(record), codec.encode(record)) for record in _waiting(count))
+        broker.fill(run.kafka, f"{settings.prefix}classified", settings.partitions, pairs)
+
+    with _inbox(run, _one_brand(), fill, {}) as (settings, worker, log):
+        cases = [TopicPartition(f"{settings.prefix}cases", n) for n in range(settings.partitions)]
+        consumer = KafkaConsumer(
+            bootstrap_servers=run.kafka, isolation_level="read_committed", enable_auto_commit=False
+        )
+        try:
+            _await(run, settings, _NOON, worker, log)
+            # The first due is an hour after the first post: from then on some fall in every second.
+            base = _NOON + _SPREAD_MS + _STEP_MS
+            # By five minutes, as a log tells it: what a single jump fires is a single checkpoint.
+            for at in range(_NOON + _STEP_MS, base + 1, _STEP_MS):
+                _tick(run, settings, at)
+                _await(run, settings, at, worker, log)
+            lags = _lags(run, settings, consumer, cases, base)
+            held = usage.resident(worker.pid)
+        finally:
+            consumer.close()
+    lags.sort()
+    return {
+        "clocks": count,
+        "breaches": len(lags),
+        "p50_ms": lags[len(lags) // 2],
+        "p99_ms": lags[len(lags) * 99 // 100],
+        "most_ms": lags[-1],
+        "resident_mb": round(held / 2**20),
+    }
+
+
+def _await(run: Run, settings: Settings, time_ms: int, worker: Any, log: Path) -> None:
+    """Until the worker has read everything and stands at this event time."""
+    deadline, client = time.monotonic() + _LOADED_S, topics.admin(run.kafka)
+    try:
+        watch, role = Watch(settings, run.kafka, client), PIPELINE.role("cases")
+        while not (watch.slowest([role])[0] >= time_ms and watch.drained(role)):
+            if worker.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"not at {time_ms}: {log.read_text(errors='replace')[-1000:]}")
+            time.sleep(0.5)
+    finally:
+        client.close()
+
+
+def _tick(run: Run, settings: Settings, at: int) -> None:
+    broker.fill(
+        run.kafka,
+        f"{settings.prefix}classified",
+        settings.partitions,
+        (
+            (n, codec.encode(Tick(clock="event", time=at, role="classify", partition=n)))
+            for n in range(settings.partitions)
+        ),
+    )
+
+
+def _lags(run: Run, settings: Settings, consumer: Any, tps: list[TopicPartition], base: int) -> list[int]:
+    consumer.assign(tps)
+    consumer.seek_to_end(*tps)
+    for tp in tps:
+        consumer.position(tp)
+    lags: list[int] = []
+    started, told = time.time() * 1000, 0
+    while told < _SEEN_S or time.time() * 1000 < started + (_SEEN_S + 5) * 1000:
+        now = time.time() * 1000 - started
+        if told < _SEEN_S and now >= (told + 1) * 1000:
+            told += 1
+            _tick(run, settings, base + told * 1000)
+        for rows in consumer.poll(20).values():
+            at = time.time() * 1000 - started
+            for row in rows:
+                record = codec.decode(row.value)
+                if isinstance(record, ClockChanged) and record.change == "breached":
+                    lags.append(round(at - (record.due_at - base)))
+    return lags
+
+
+_PARTS = {"decider": _decider, "held": _held}
+
+if __name__ == "__main__":
+    print(json.dumps(_PARTS[sys.argv[1]](int(sys.argv[2]))))

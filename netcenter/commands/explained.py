@@ -1,0 +1,47 @@
+"""How `policy explain` tells people what it found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netcenter.explaining import Clock, Explanation, Moment
+
+_WIDTH = 16
+
+
+def told(e: Explanation) -> str:
+    """Lines, each a word and what it is; times in the brand's local time and in UTC."""
+    return "\n".join(f"{word:<{_WIDTH}}{said}".rstrip() for word, said in _lines(e))
+
+
+def _lines(e: Explanation) -> Iterator[tuple[str, str]]:
+    yield "mention", f"{e.visibility} {e.kind} to {e.brand} on {e.channel}, {_both(e.posted)}"
+    sure = "as given" if e.confidence is None else f"by the classifier, confidence {e.confidence:.2f}"
+    yield "label", f"{e.label}, {sure}{', uncertain' if e.uncertain else ''}; language {e.lang}"
+    for passed in e.passed:
+        yield "not", f"{passed.rule}: {'; '.join(passed.why)}"
+    yield "rule", f"{e.rule} (rule {e.number})" if e.rule is not None else "none matches"
+    yield "case", f"{'opens one' if e.opens_case else 'opens none'}: {e.why}"
+    yield "mode", "live" if e.mode == "live" else "observe: recorded, nothing is sent and nobody is paged"
+    yield "desk", f"{e.desk}, priority {e.priority}{', skills ' + ', '.join(e.skills) if e.skills else ''}"
+    courtesy = ", a courtesy: its breach raises no alert" if e.courtesy else ""
+    yield "target", f"{e.target or 'none: no clock'}{courtesy}"
+    if e.resolution is not None:
+        yield "resolution", e.resolution
+    for clock in e.clocks:
+        yield from _clock(clock)
+    if e.reply_until is not None:
+        yield "reply until", f"{_both(e.reply_until)}, when the network closes the conversation"
+    if e.closes is not None:
+        yield "closes by itself", _both(e.closes)
+
+
+def _clock(clock: Clock) -> Iterator[tuple[str, str]]:
+    yield clock.metric, f"starts {_both(clock.started)}"
+    for percent, moment in clock.warnings.items():
+        yield "", f"warns  {_both(moment)}, {percent} %"
+    yield "", f"due    {_both(clock.due)}" if clock.due is not None else "no target: only measured"
+
+
+def _both(moment: Moment) -> str:
+    return f"{moment.local} ({moment.utc})"

@@ -1,0 +1,126 @@
+"""rebuild, forget."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from netcenter.commands.options import Json
+from netcenter.errors import UsageError
+from netcenter.places import kafka_of, postgres_of
+from netcenter.settings import load
+
+
+def rebuild(
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave the old tables in schema netcenter_replaced, until the next rebuild.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Build PostgreSQL's tables anew from the log, beside the live ones, and swap them in; workers run on.
+
+    What the log no longer has is copied; every forget is applied first. See docs/postgres.md.
+
+    Example: netcenter rebuild --yes
+    """
+    from netcenter.rebuild import rebuild as build
+
+    settings = load()
+    kafka, uri = kafka_of(settings), postgres_of(settings)
+    console = Console(stderr=True)
+    if not yes and not sys.stdin.isatty():
+        raise UsageError("nobody can be asked here: say --yes")
+
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:,} of {task.total:,}"),
+        TimeElapsedColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )
+    task = bar.add_task("forgets", total=0)
+
+    def agreed(size: int) -> bool:
+        asked = f"PostgreSQL's tables take {_bytes(size)}; the new ones take about as much beside them. Rebuild?"
+        if not yes and not typer.confirm(asked, err=True):
+            return False
+        bar.start()  # not before: a bar that is drawn again wipes the question away
+        return True
+
+    try:
+        done = build(
+            settings,
+            kafka,
+            uri,
+            keep=keep,
+            agreed=agreed,
+            say=lambda line: console.print(line, highlight=False),
+            progress=lambda what, read, total: bar.update(task, description=what, completed=read, total=total),
+        )
+    finally:
+        bar.stop()
+    if done is None:
+        print("nothing was done")
+        return
+    if as_json:
+        tables = {
+            name: {"before": before, "after": after, "copied": done.copied[name]}
+            for name, (before, after) in done.tables.items()
+        }
+        print(json.dumps({**asdict(done), "copied": sum(done.copied.values()), "tables": tables}))
+        return
+    table = Table("table", "rows before", "rows now", "copied: the log has them no more")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name, (before, after) in done.tables.items():
+        table.add_row(name, f"{before:,}", f"{after:,}", f"{done.copied[name]:,}" if done.copied[name] else "")
+    Console().print(table)
+    print(f"{done.records:,} records read, {done.per_s:,} a second; {done.forgets} forgets; {done.seconds} s in all")
+    if keep:
+        print("the old tables are in schema netcenter_replaced: drop it when you no longer want them")
+
+
+def _bytes(size: int) -> str:
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 10_240:
+            return f"{size:,} {unit}"
+        size //= 1024
+    return f"{size:,} TB"
+
+
+def forget(
+    brand: Annotated[str, typer.Argument(help="Whose customer.")],
+    channel: Annotated[str, typer.Argument(help="On which network.")],
+    author_id: Annotated[str, typer.Argument(help="The network's id of the customer.")],
+    id: Annotated[
+        str | None,
+        typer.Option("--id", help="Your id of the request: asked again with it within a day, nothing changes."),
+    ] = None,
+) -> None:
+    """Forget a customer: his case ends, PostgreSQL keeps nothing of his, the logs only until their retention.
+
+    Example: netcenter forget andina twitter 4711 --id request-2026-17
+    """
+    from netcenter.forget import forget as append
+    from netcenter.forget import kept
+
+    settings = load()
+    action_id = append(settings, kafka_of(settings), brand, channel, author_id, id)
+    print(f"appended to {settings.prefix}mentions as action {action_id}")
+    print("cases ends the customer's case, and PostgreSQL erases what was posted up to here, when they have read it")
+    print(f"the logs go on holding what was written until their retention: {kept()}")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(rebuild)
+    app.command()(forget)

@@ -1,0 +1,195 @@
+"""replay."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from netcenter.commands.options import Ignore, Maps, Sets, TimeFormat, duration, moment, read_lines, text_of
+from netcenter.commands.servers import DEFAULT_POLICY
+from netcenter.errors import UsageError
+from netcenter.places import kafka_of
+from netcenter.player import TICK
+from netcenter.settings import Settings, load
+from schemas.headers import rfc3339
+from schemas.records import Mention
+from streams.garbage import rarely_collected
+
+if TYPE_CHECKING:
+    from netcenter.replay.finding import Range
+    from netcenter.replay.results import Tried
+
+_TOPICS = ("mentions", "classified")
+
+
+def replay(
+    out: Annotated[Path, typer.Option(help="Folder for cases, assignments, surges, alerts (.jsonl) and summary.json.")],
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[FILE]...", help=".jsonl or .csv, merged by time; - reads JSON lines from stdin."),
+    ] = None,
+    log: Annotated[
+        str | None,
+        typer.Option(metavar="TOPIC", help="The log in place of files: mentions, or classified with its labels."),
+    ] = None,
+    since: Annotated[str | None, typer.Option(metavar="TIME", help="Of the log, by event time: RFC 3339.")] = None,
+    until_time: Annotated[str | None, typer.Option(metavar="TIME", help="Of the log, by event time.")] = None,
+    offsets: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="P:FIRST-LAST", help="Of the log: offsets of a partition of mentions, as surges name them."
+        ),
+    ] = None,
+    policy: Annotated[
+        Path | None, typer.Option(help="Holds throughout. By default the bundled one; over the log, the log's own.")
+    ] = None,
+    against: Annotated[Path | None, typer.Option(help="A second policy: both are run, and compared.")] = None,
+    maps: Maps = None,
+    sets: Sets = None,
+    ignore_unknown: Ignore = False,
+    time_format: TimeFormat = None,
+    until: Annotated[str | None, typer.Option(help="How long time runs on after a file's last record: 6h.")] = None,
+) -> None:
+    """Run the same decisions over the past, with no Kafka in between: what would have happened, under this policy or that?
+
+    Example: netcenter replay story.jsonl --policy now.toml --against next.toml --out compared
+    """
+    from netcenter.replay import play_lines
+    from netcenter.replay.results import Runs
+    from netcenter.replay.shelf import Shelf
+
+    settings = load()
+    of_files = {"--map": maps, "--set": sets, "--ignore-unknown": ignore_unknown, "--time-format": time_format}
+    of_log = {"--since": since, "--until-time": until_time, "--offsets": offsets}
+    _one_source(bool(files), log, {**of_files, "--until": until}, of_log)
+    if log is not None:
+        wanted = _range(log, moment(since, "--since"), moment(until_time, "--until-time"), offsets)
+        _replay_log(settings, wanted, out, policy, against)
+        return
+    tried = _tried(policy or DEFAULT_POLICY, against)
+    run_on = duration(until or "6h", "--until")
+    with Shelf() as shelf:
+        for path in files or ():
+            shelf.add(read_lines(path, maps, sets, ignore_unknown, time_format, classified=True))
+        if shelf.holds(Mention):
+            _check_models(tried)
+        with Runs(out, tried, settings.partitions) as runs:
+            with _progress(len(shelf)) as say, rarely_collected():
+                play_lines(runs.replays, shelf, interval=TICK, until=run_on, say=say)
+            runs.finish({})
+
+
+def _replay_log(settings: Settings, wanted: Range, out: Path, policy: Path | None, against: Path | None) -> None:
+    from netcenter.replay.finding import find
+    from netcenter.replay.results import Runs, Tried
+    from netcenter.replay.stretch import play_stretch
+
+    given = [_tried(policy, None)] if policy is not None else []
+    second = [_tried(against, None)] if against is not None else []
+    stretch = find(settings, kafka_of(settings), wanted)
+    own = [] if policy is not None else [[Tried("log", stretch.policies, stretch.in_force)]]
+    tried = _named([one for part in (*given, *own, *second) for one in part])
+    if stretch.topic == _TOPICS[0]:
+        _check_models(tried)
+    err = Console(stderr=True)
+    if stretch.topic != wanted.topic:
+        err.print(f"{wanted.topic} no longer goes back so far: {stretch.topic} is replayed")
+    if not stretch.whole:
+        err.print(f"note: {stretch.told()['begins_empty']}", soft_wrap=True)
+    with Runs(out, tried, settings.partitions) as runs:
+        with _progress(sum(end - start for start, end in stretch.spans.values())) as say, rarely_collected():
+            play_stretch(runs.replays, stretch, say=say)
+        runs.finish({"log": stretch.told()})
+
+
+def _one_source(files: bool, log: str | None, of_files: Mapping[str, object], of_log: Mapping[str, object]) -> None:
+    if files and log is not None:
+        raise UsageError("replay: give files or --log, not both")
+    if not files and log is None:
+        raise UsageError("replay: give files, - for the standard input, or --log mentions")
+    if log is not None and log not in _TOPICS:
+        raise UsageError(f"--log: {log!r} cannot be replayed: use {' or '.join(_TOPICS)}")
+    wrong = next((option for option, value in (of_log if files else of_files).items() if value), None)
+    if wrong is not None:
+        raise UsageError(
+            f"{wrong} is of {'the log' if files else 'files'}: leave it out, or {'give --log' if files else 'name files'}"
+        )
+
+
+def _range(topic: str, since: int | None, until: int | None, offsets: list[str] | None) -> Range:
+    from netcenter.replay.finding import Range
+
+    if offsets and (since is not None or until is not None):
+        raise UsageError("--offsets: give offsets or times, not both")
+    if since is not None and until is not None and until <= since:
+        raise UsageError("--until-time: is not after --since")
+    found = {}
+    for text in offsets or ():
+        match = re.fullmatch(r"(\d{1,4}):(\d{1,18})-(\d{1,18})", text)
+        if match is None or int(match[2]) > int(match[3]):
+            raise UsageError(f"--offsets: {text!r} is no range: write partition:first-last, 3:1200-5400")
+        if int(match[1]) in found:
+            raise UsageError(f"--offsets: partition {match[1]} is named twice")
+        found[int(match[1])] = (int(match[2]), int(match[3]))
+    return Range(topic, since, until, found)
+
+
+def _tried(policy: Path, against: Path | None) -> list[Tried]:
+    from agents.policy import PolicyError, parse
+    from netcenter.replay.results import Tried
+
+    found = []
+    for path in filter(None, (policy, against)):
+        text = text_of(path)
+        try:
+            parse(text, 1, name=str(path))
+        except PolicyError as error:
+            raise UsageError(str(error)) from None
+        found.append(Tried(path.stem, {1: text}))
+    return _named(found)
+
+
+def _named(tried: list[Tried]) -> list[Tried]:
+    """Two of one name are told apart: they name folders."""
+    if len(tried) == 2 and tried[0].name == tried[1].name:
+        return [tried[0], tried[1]._replace(name=f"{tried[1].name}-against")]
+    return tried
+
+
+def _check_models(tried: list[Tried]) -> None:
+    """Posts are to be classified: with which model, a policy says."""
+    from agents.policy import parse
+    from netcenter.parts import lacks_model
+
+    for one in tried:
+        oldest = min(one.in_force or [1])
+        missing = [lacks_model(parse(text, version)) for version, text in one.policies.items() if version >= oldest]
+        if any(missing):
+            raise UsageError(f"policy {one.name}: here is no {next(filter(None, missing))}")
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[int, int], None]]:
+    """A bar on a terminal."""
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:,} of {task.total:,}"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    ) as progress:
+        task = progress.add_task("records", total=total)
+        yield lambda played, time: progress.update(task, completed=played, description=rfc3339(time))
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(replay)

@@ -1,0 +1,203 @@
+"""A whole pipeline in memory: every role, every inbox partition, the same objects that run over Kafka."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+
+from agents.policy import Policy, digest, parse
+from netcenter.errors import CommandError
+from netcenter.pipeline import PIPELINE
+from netcenter.player import with_ticks
+from schemas.files import Line
+from schemas.records import PolicyChanged, Record, Tick
+from streams.batch import BatchCore
+from streams.core import Core, Fact, Output, Result
+from streams.fold import FoldCore
+from streams.partitioner import partition_of, partitions_of
+from streams.shapes import Batch, Fold, Role
+
+Tell = Callable[[str, list[Record]], None]
+"""Takes a topic and what was written to it, in order; Ticks and policy changes left out."""
+Say = Callable[[int, int], None]
+"""Called at every Tick with the records played so far and its time (ms)."""
+#: Lines of one minute that wait for its end; with more, a part is handled before.
+_MOST_WAITING = 20_000
+_TOPICS = {"classified": "mentions"}
+"""What was classified before goes the same way, past the classifier."""
+#: Changed records of a partition's state that stay objects; then they are packed, as a checkpoint packs them.
+_MOST_CHANGED = 4_000
+
+
+class Replay:
+    """Facts go in by `give` or `append`, `drain` decides on them, `pass_time` is a checkpoint's hop of Ticks.
+
+    Nothing is kept but the state of the roles: what is written goes to `tell` as it comes.
+    """
+
+    def __init__(
+        self,
+        policies: Mapping[int, str],
+        partitions: int,
+        tell: Tell,
+        *,
+        in_force: Sequence[int] | None = None,
+        roles: Sequence[Role] | None = None,
+    ) -> None:
+        """policies: texts by version. in_force: the version with which each partition starts.
+
+        Without in_force the policy is version 1 and holds throughout, whatever changes the facts tell of.
+        Raises PolicyError.
+        """
+        self.partitions, self._tell = partitions, tell
+        self._follows = in_force is not None
+        wanted = [r for r in (PIPELINE.roles if roles is None else roles) if r.decides]
+        self._policy = cache(lambda version, _hash: _parsed(policies, version))
+        self._cores = {r.inbox: [self._core(r, n) for n in range(partitions)] for r in wanted}
+        self._ways = {t.name: _Way(self._count(t.name), t.name in self._cores) for t in PIPELINE.topics}
+        self.set_aside = 0
+        """Facts that could not be handled."""
+        self._start(policies, [1] * partitions if in_force is None else in_force)
+
+    def _core(self, role: Role, number: int) -> Core:
+        given = (PIPELINE, role, number, self._count, self._policy)
+        if isinstance(role.shape, Fold):
+            return FoldCore(*given, role.shape.decider(), encodes=False)
+        if isinstance(role.shape, Batch):
+            return BatchCore(*given, role.shape.stage(number), encodes=False)
+        raise TypeError(f"{role.name} decides nothing")
+
+    def _count(self, topic: str) -> int:
+        return PIPELINE.topic(topic).partitions or self.partitions
+
+    def _start(self, policies: Mapping[int, str], in_force: Sequence[int]) -> None:
+        """Each partition of a customer's roles starts with its own version, the others with the oldest of them."""
+        mirrored = {role.shape.outbox for role in PIPELINE.roles if isinstance(role.shape, Batch)}
+        for topic, cores in self._cores.items():
+            for core, own in zip(cores, in_force, strict=True):
+                version = own if topic in mirrored | {PIPELINE.roles[0].inbox} else min(in_force)
+                core.in_force(PolicyChanged(version=version, hash=digest(policies[version]), applied_at=0))
+
+    def give(self, topic: str, records: Sequence[Record]) -> None:
+        """Append records to the inbox partitions that their keys belong on; nothing for a role that is left out."""
+        way = self._ways[topic]
+        if way.read:
+            key = PIPELINE.topic(topic).key
+            for record, number in zip(records, partitions_of([key(r) for r in records], way.count), strict=True):
+                way.waiting[number].append(Fact(way.ends[number], record))
+                way.ends[number] += 1
+
+    def append(self, topic: str, partition: int, facts: Sequence[Fact]) -> None:
+        """Append facts to an inbox partition, with the offsets that they have."""
+        way = self._ways[topic]
+        if way.read and facts:
+            way.waiting[partition] += [
+                fact for fact in facts if self._follows or type(fact.record) is not PolicyChanged
+            ]
+            way.ends[partition] = facts[-1].offset + 1
+
+    def drain(self) -> None:
+        """Handle everything that waits and all that follows from it."""
+        while any(any(self._ways[topic].waiting) for topic in self._cores):
+            for topic, cores in self._cores.items():
+                waiting = self._ways[topic].waiting
+                for number, core in enumerate(cores):
+                    facts = waiting[number]
+                    if facts:
+                        waiting[number] = []
+                        self._write(core.take(facts))
+                        self._pack(core)
+
+    def pass_time(self) -> None:
+        """What every checkpoint ends with: the newest Ticks, hop by hop."""
+        for cores in self._cores.values():
+            for core in cores:
+                self._write(core.ticks())
+            self.drain()
+
+    def tick(self, time: int) -> None:
+        """Handle what waits; then time (ms, of the event clock) is told to every partition and passes through all roles."""
+        self.drain()
+        first = PIPELINE.roles[0].inbox
+        for number in range(self.partitions):
+            tick = Tick(clock="event", time=time, role=PIPELINE.clock_role, partition=number)
+            self.append(first, number, [Fact(self._ways[first].ends[number], tick)])
+        self.drain()
+        self.pass_time()
+
+    def _write(self, results: Sequence[Result]) -> None:
+        ways = self._ways
+        for result in results:
+            if type(result) is not Output:
+                self.set_aside += 1
+                continue
+            record, way = result.record, ways[result.topic]
+            if type(record) is not Tick and type(record) is not PolicyChanged:
+                way.told.append(record)
+            if way.read:
+                number = result.partition
+                if number is None:
+                    number = partition_of(result.key or b"", way.count)
+                way.waiting[number].append(Fact(way.ends[number], record))
+                way.ends[number] += 1
+        for topic, way in ways.items():
+            if way.told:
+                told, way.told = way.told, []
+                self._tell(topic, told)
+
+    def _pack(self, core: Core) -> None:
+        """Without a changelog too, records at rest are bytes: a million customers fit in memory so."""
+        if isinstance(core, FoldCore) and len(core.touched) > _MOST_CHANGED:
+            for _ in core.packed():
+                pass
+            core.sealed()
+
+
+class _Way:
+    """What goes through a topic."""
+
+    __slots__ = ("count", "ends", "read", "told", "waiting")
+
+    def __init__(self, count: int, read: bool) -> None:
+        self.count, self.read = count, read
+        self.waiting: list[list[Fact]] = [[] for _ in range(count)]
+        """Facts of the role that reads it, by partition."""
+        self.ends = [0] * count
+        self.told: list[Record] = []
+        """What `tell` is still to be told."""
+
+
+def _parsed(policies: Mapping[int, str], version: int) -> Policy:
+    text = policies.get(version)
+    if text is None:
+        raise CommandError(f"the log names policy {version}, whose text is not in the topic policy")
+    return parse(text, version)
+
+
+def play_lines(
+    replays: Sequence[Replay], lines: Iterable[Line], *, interval: int, until: int, say: Say = lambda *_: None
+) -> None:
+    """Lines in the order of play, on the event clock; interval and until in ms, as of `with_ticks`."""
+    waiting: dict[str, list[Record]] = {}
+    played = held = 0
+
+    def hand_in() -> None:
+        for replay in replays:
+            for topic, records in waiting.items():
+                replay.give(topic, records)
+        waiting.clear()
+
+    for item in with_ticks(lines, interval=interval, until=until):
+        if isinstance(item, int):
+            hand_in()
+            for replay in replays:
+                replay.tick(item)
+            played, held = played + held, 0
+            say(played, item)
+        else:
+            waiting.setdefault(_TOPICS.get(item.topic, item.topic), []).append(item.record)
+            held += 1
+            if held % _MOST_WAITING == 0:
+                hand_in()
+                for replay in replays:
+                    replay.drain()

@@ -1,0 +1,251 @@
+"""What a policy makes of a past: every case's first response, and the figures of each brand and channel."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from math import ceil
+from typing import Any, NamedTuple
+
+import msgspec
+
+from schemas.records import Alert, CaseClosed, CaseOpened, ClockChanged, Label, Record, SurgeOpened, WorkChanged
+
+MINUTE, HOUR = 60_000, 3_600_000
+#: Minutes after the post up to which answers are told apart.
+LONGEST = 24 * 60
+#: Share of the clocks that have a target which is worth a line.
+_MANY = 0.05
+
+
+class Place(NamedTuple):
+    """Whose figures: None for all of them."""
+
+    brand: str | None = None
+    channel: str | None = None
+
+
+class Case(msgspec.Struct, gc=False):
+    """A case and its first response clock, the newest where it has had several."""
+
+    brand: str
+    channel: str
+    native_id: str
+    """Of the customer's first post."""
+    opened_at: int
+    """ms; that post's own time."""
+    label: Label
+    started_at: int | None = None
+    """ms; None without a clock."""
+    due_at: int = 0
+    """ms"""
+    target: int = 0
+    """ms"""
+    met_at: int | None = None
+    """ms"""
+    breached: bool = False
+    courtesy: bool = False
+    void: bool = False
+    spam: bool = False
+    """Closed as needing no reply."""
+
+    @property
+    def counts(self) -> bool:
+        """Whether its clock is one of those that the KPI views count."""
+        return self.timed and not (self.void or self.courtesy or self.spam)
+
+    @property
+    def waited(self) -> float | None:
+        """Minutes until the first response."""
+        return None if self.met_at is None or self.started_at is None else (self.met_at - self.started_at) / MINUTE
+
+    @property
+    def timed(self) -> bool:
+        """Whether it has a clock with a target."""
+        return self.started_at is not None and self.target > 0
+
+    @property
+    def verdict(self) -> str:
+        """In a word."""
+        if not self.timed:
+            return "no target"
+        if self.void:
+            return "void"
+        if self.met_at is not None:
+            return "late" if self.breached else "in time"
+        return "overdue" if self.breached else "running"
+
+
+class Figures(msgspec.Struct):
+    """Of one place under one policy. Of clocks: first responses, without courtesy, void and spam, as the KPI views."""
+
+    cases: int = 0
+    """opened"""
+    clocks: int = 0
+    breaches: int = 0
+    """clocks that are late at the end; what was rescinded is not"""
+    breach_share: float | None = None
+    """of the clocks"""
+    share_in_target: float | None = None
+    """of the clocks that were met or are late"""
+    median_min: float | None = None
+    """minutes to the first response, of what was answered"""
+    p90_min: float | None = None
+    warnings: int = 0
+    labels: dict[str, int] = {}
+    """clocks by label"""
+    desks: dict[str, int] = {}
+    """rounds of work by desk"""
+    surges: int | None = None
+    """opened; None for a channel"""
+    alerts: int | None = None
+    """opened; None for a channel"""
+
+
+class Verdicts:
+    """Takes what a replay tells, and keeps a small record of each case."""
+
+    def __init__(self) -> None:
+        self.cases: dict[str, Case] = {}
+        """By the case's id, which is the same under any policy that opens it with the same post."""
+        self._warnings: Counter[Place] = Counter()
+        self._work: Counter[tuple[Place, str]] = Counter()
+        self._surges: Counter[str] = Counter()
+        self._alerts: Counter[str] = Counter()
+        self._names: dict[str, str] = {}
+
+    def tell(self, topic: str, records: list[Record]) -> None:
+        """What was decided."""
+        if topic == "cases":
+            for record in records:
+                self._case(record)
+        elif topic == "desk":
+            queued = (r for r in records if isinstance(r, WorkChanged) and r.change == "queued")
+            self._work.update((Place(r.brand, r.channel), r.desk) for r in queued)
+        elif topic == "surges":
+            self._surges.update(r.brand for r in records if isinstance(r, SurgeOpened))
+        elif topic == "alerts":
+            opened = (r for r in records if isinstance(r, Alert) and r.state == "open" and r.version == 1)
+            self._alerts.update(r.brand for r in opened)
+
+    def _case(self, event: Record) -> None:
+        if isinstance(event, ClockChanged):
+            if event.metric != "first_response":
+                return
+            if event.change == "warned":
+                self._warnings[Place(event.brand, event.channel)] += 1
+            case = self.cases[event.aggregate]
+            case.started_at, case.due_at, case.target = event.started_at, event.due_at, event.target
+            case.met_at, case.breached, case.courtesy = event.met_at, event.breached_at is not None, event.courtesy
+            case.label, case.void = event.label, event.change == "voided"
+        elif isinstance(event, CaseOpened):
+            name, post = self._names.setdefault, event.post
+            brand, channel = name(event.brand, event.brand), name(event.channel, event.channel)
+            self.cases[event.aggregate] = Case(brand, channel, post.native_id, post.created_at, event.label)
+        elif isinstance(event, CaseClosed) and event.why == "no_reply":
+            self.cases[event.aggregate].spam = True
+
+    # --- figures --------------------------------------------------------------------------------------------------
+
+    def places(self) -> set[Place]:
+        """Every brand and channel that has cases or warnings, and every brand that has surges or alerts."""
+        found = {Place(case.brand, case.channel) for case in self.cases.values()}
+        return found | {Place(brand) for brand in (*self._surges, *self._alerts)} | {place for place, _ in self._work}
+
+    def figures(self) -> dict[Place, Figures]:
+        """Of all, of each brand, and of each brand and channel."""
+        cases: dict[Place, list[Case]] = {Place(): []}
+        for place in self.places():
+            for wider in _widths(place):
+                cases.setdefault(wider, [])
+        for case in self.cases.values():
+            for place in _widths(Place(case.brand, case.channel)):
+                cases[place].append(case)
+        return {place: self._figures(place, found) for place, found in cases.items()}
+
+    def _figures(self, place: Place, cases: list[Case]) -> Figures:
+        clocks = [case for case in cases if case.counts]
+        late = sum(case.breached for case in clocks)
+        met = [case for case in clocks if case.met_at is not None]
+        in_time = sum(not case.breached for case in met)
+        waited = sorted(case.waited for case in met if case.waited is not None)
+        work: Counter[str] = Counter()
+        for (where, desk), count in self._work.items():
+            if _within(where, place):
+                work[desk] += count
+        return Figures(
+            cases=len(cases),
+            clocks=len(clocks),
+            breaches=late,
+            breach_share=late / len(clocks) if clocks else None,
+            share_in_target=in_time / (in_time + late) if in_time + late else None,
+            median_min=_share_of(waited, 0.5),
+            p90_min=_share_of(waited, 0.9),
+            warnings=sum(n for where, n in self._warnings.items() if _within(where, place)),
+            labels=dict(sorted(Counter(str(case.label) for case in clocks).items())),
+            desks=dict(sorted(work.items())),
+            surges=_of_brand(self._surges, place),
+            alerts=_of_brand(self._alerts, place),
+        )
+
+    # --- for the picture --------------------------------------------------------------------------------------------
+
+    def breaches(self) -> Counter[int]:
+        """Clocks that became late, by hour: ms of its start."""
+        return Counter(case.due_at // HOUR * HOUR for case in self.cases.values() if case.counts and case.breached)
+
+    def answered(self) -> list[float]:
+        """The share of the clocks that was answered within 0, 1, 2 … LONGEST minutes of the post."""
+        clocks = [case for case in self.cases.values() if case.counts]
+        by_minute: Counter[int] = Counter(ceil(case.waited) for case in clocks if case.waited is not None)
+        shares, sum_ = [], 0
+        for minute in range(LONGEST + 1):
+            sum_ += by_minute[minute]
+            shares.append(sum_ / max(1, len(clocks)))
+        return shares
+
+    def targets(self) -> list[int]:
+        """ms; the targets that many clocks have, shortest first."""
+        found = Counter(case.target for case in self.cases.values() if case.counts)
+        return sorted(target for target, count in found.items() if count >= _MANY * found.total())
+
+
+def differing(one: Verdicts, other: Verdicts) -> Iterator[tuple[Case | None, Case | None]]:
+    """The cases on which two policies' verdicts differ, in the order of their first posts."""
+    both = one.cases.keys() | other.cases.keys()
+    pairs = [(one.cases.get(id), other.cases.get(id)) for id in both]
+    differ = [pair for pair in pairs if verdict(pair[0]) != verdict(pair[1])]
+    return iter(sorted(differ, key=lambda pair: _order(next(filter(None, pair)))))
+
+
+def verdict(case: Case | None) -> str:
+    """In a word; a post may open a case under one policy only."""
+    return "no case" if case is None else case.verdict
+
+
+def _order(case: Case) -> tuple[Any, ...]:
+    return case.opened_at, case.brand, case.channel, case.native_id
+
+
+def _widths(place: Place) -> Iterable[Place]:
+    return dict.fromkeys((place, Place(place.brand), Place()))
+
+
+def _within(one: Place, other: Place) -> bool:
+    return other.brand in (None, one.brand) and other.channel in (None, one.channel)
+
+
+def _of_brand(counts: Counter[str], place: Place) -> int | None:
+    if place.channel is not None:
+        return None
+    return counts.total() if place.brand is None else counts[place.brand]
+
+
+def _share_of(ordered: list[float], share: float) -> float | None:
+    """As PostgreSQL's percentile_cont."""
+    if not ordered:
+        return None
+    at = share * (len(ordered) - 1)
+    low = int(at)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (at - low)

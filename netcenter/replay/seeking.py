@@ -1,0 +1,123 @@
+"""Places in a topic by what stands there: times and source offsets do not fall along a partition, so halving finds them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from kafka import TopicPartition
+
+from netcenter.policies_in_force import Held
+from netcenter.reading import Span, open_consumer
+from schemas import codec
+from schemas.codec import WireError
+from schemas.headers import SOURCE
+from schemas.records import PolicyChanged, Record, Tick
+
+_POLL_MS = 50
+_FETCH = 64 * 1024
+_LOOK_BACK = 1_000
+#: ms; a log whose first record is this much younger than a policy's text holds its change no more.
+_LONG_AFTER = 60_000
+Value = Callable[[Any], int | None]
+"""What of a raw record does not fall; None where a record has no such thing."""
+
+
+def time_of(raw: Any) -> int | None:
+    """ms of a Tick: on the wall clock of `mentions` the broker's stamp."""
+    record = decoded(raw)
+    if type(record) is not Tick:
+        return None
+    return int(raw.timestamp) if record.clock == "wall" and record.role == "clock" else record.time
+
+
+def source_of(raw: Any) -> int | None:
+    """Offset of the record of `mentions` that led to it."""
+    source = next((value for name, value in raw.headers if name == SOURCE), None)
+    return None if source is None else int(source.rpartition(b"/")[2])
+
+
+def decoded(raw: Any) -> Record | None:
+    """The record, None where its bytes are none."""
+    try:
+        return codec.decode(raw.value)
+    except WireError:
+        return None
+
+
+class Seeker:
+    """Looks at single places. A context manager."""
+
+    def __init__(self, kafka: str) -> None:
+        self._consumer = open_consumer(kafka, _FETCH)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._consumer.close()
+
+    def records(self, tp: TopicPartition, start: int, end: int) -> Iterator[Any]:
+        """The raw records of a stretch; another call ends the one before."""
+        consumer = self._consumer
+        consumer.assign([tp])
+        consumer.seek(tp, start)
+        while consumer.position(tp) < end:
+            yield from (r for r in consumer.poll(_POLL_MS).get(tp, ()) if r.offset < end)
+
+    def first(self, tp: TopicPartition, span: Span, value: Value) -> Any | None:
+        """The first raw record of a stretch that has this value."""
+        return next((r for r in self.records(tp, *span) if value(r) is not None), None)
+
+    def part(self, tp: TopicPartition, span: Span, value: Value, least: int) -> tuple[Any | None, Any | None]:
+        """The last raw record whose value is below `least`, and the first whose value is not."""
+        below = above = None
+        low, high = span
+        while low < high:
+            middle = (low + high) // 2
+            found = self.first(tp, (middle, high), value)
+            if found is None:
+                high = middle
+            elif (value(found) or 0) >= least:
+                above, high = found, middle
+            else:
+                below, low = found, found.offset + 1
+        return below, above
+
+    def last_before(self, tp: TopicPartition, offset: int, first: int, value: Value) -> Any | None:
+        """The last raw record before an offset that has this value; `first` is where the log begins."""
+        look = _LOOK_BACK
+        while True:
+            start = max(first, offset - look)
+            found = [r for r in self.records(tp, start, offset) if value(r) is not None]
+            if found or start == first:
+                return found[-1] if found else None
+            look *= 8
+
+    def span(self, tp: TopicPartition) -> Span:
+        """First offset and end of what is committed."""
+        return self._consumer.beginning_offsets([tp])[tp], self._consumer.end_offsets([tp])[tp]
+
+    def at_stamp(self, tp: TopicPartition, stamp: int) -> int | None:
+        """Offset of the first record that the broker wrote at this time (ms) or later."""
+        found = self._consumer.offsets_for_times({tp: max(0, stamp)})[tp]
+        return None if found is None else int(found.offset)
+
+    def policy(self, tp: TopicPartition, start: int, first: int, policies: Mapping[int, Held]) -> int:
+        """The version in force in front of an offset; `first` is where the log begins."""
+        oldest = min(policies)
+        for version in sorted(policies.keys() - {oldest}, reverse=True):
+            stamp = policies[version].stamp
+            at = self.at_stamp(tp, stamp)
+            if at is None or at >= start:
+                continue
+            for raw in self.records(tp, at, start):
+                if at == first > 0 and raw.timestamp > stamp + _LONG_AFTER:
+                    return version
+                record = decoded(raw)
+                if isinstance(record, PolicyChanged) and record.version == version:
+                    return version
+        return oldest

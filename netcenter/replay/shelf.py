@@ -1,0 +1,74 @@
+"""Lines of any number of files, packed on disk, given back in the order of play: sorting needs no million in memory."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from array import array
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+import numpy as np
+
+from schemas.files import Line, Topic
+from schemas.records import Record
+
+_PACK = msgspec.msgpack.Encoder()
+_BUFFER = 1 << 20
+
+
+class Shelf:
+    """A context manager: at its end the temporary file is gone. 17 bytes of memory a line."""
+
+    def __init__(self) -> None:
+        self._at, self._starts, self._kinds = array("q"), array("q", [0]), bytearray()
+        self._known: list[tuple[Topic, msgspec.msgpack.Decoder[tuple[int, Record]]]] = []
+        self._kind_of: dict[tuple[Topic, type], int] = {}
+
+    def __len__(self) -> int:
+        return len(self._at)
+
+    def add(self, lines: Iterable[Line]) -> None:
+        """Keep the lines of one more file. Raises OSError when the disk is full."""
+        end = self._starts[-1]
+        for line in lines:
+            packed = _PACK.encode((line.number, line.record))
+            end += self._file.write(packed)
+            self._at.append(line.at)
+            self._starts.append(end)
+            self._kinds.append(self._kind(line))
+
+    def holds(self, kind: type[Record]) -> bool:
+        """Whether a line with such a record is there."""
+        return any(found is kind for _, found in self._kind_of)
+
+    def _kind(self, line: Line) -> int:
+        sort = (line.topic, type(line.record))
+        kind = self._kind_of.get(sort)
+        if kind is None:
+            kind = self._kind_of[sort] = len(self._known)
+            packed: Any = tuple[int, type(line.record)]  # type: ignore[misc]  # a type that is only known now
+            self._known.append((line.topic, msgspec.msgpack.Decoder(packed)))
+        return kind
+
+    def __iter__(self) -> Iterator[Line]:
+        """In order of (at, file, number)."""
+        self._file.flush()
+        number, starts = self._file.fileno(), self._starts
+        for n in np.argsort(np.frombuffer(self._at, np.int64), kind="stable").tolist() if self._at else ():
+            topic, decoder = self._known[self._kinds[n]]
+            line, record = decoder.decode(os.pread(number, starts[n + 1] - starts[n], starts[n]))
+            yield Line(self._at[n], topic, record, line)
+
+    def __enter__(self) -> Self:
+        self._exit = ExitStack()
+        self._file = self._exit.enter_context(tempfile.TemporaryFile(buffering=_BUFFER))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._exit.close()

@@ -1,0 +1,225 @@
+"""A stretch of the log, from Tick to Tick, with what people's tools wrote meanwhile."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+from kafka import TopicPartition
+
+from netcenter.pipeline import PIPELINE
+from netcenter.reading import Span, open_consumer
+from netcenter.replay.engine import Replay, Say
+from netcenter.replay.people import People
+from netcenter.replay.seeking import source_of
+from netcenter.settings import Settings
+from schemas.records import Clock, Record, Tick
+from streams.core import Fact
+from streams.intake import Intake
+
+_POLL_MS, _AT_ONCE = 50, 5_000
+_AHEAD = 5_000
+#: ms of time that belong to one step: on the wall clock each partition is ticked at its own moment.
+_STEP = 1_000
+_EMPTY = (
+    "the stretch does not begin where the log began: cases, queues, surges and alerts that were open before it are not "
+    "known, and what followed from them is missing"
+)
+
+
+@dataclass
+class Step:
+    """What stands before a Tick of each partition, and these Ticks."""
+
+    time: int
+    """ms; of the newest of them."""
+    facts: dict[int, list[Fact]] = field(default_factory=dict)
+    """By partition of `mentions`."""
+    ticks: dict[int, Fact] = field(default_factory=dict)
+    people: dict[str, list[Record]] = field(default_factory=dict)
+    """By topic."""
+    set_aside: int = 0
+    """Records that cannot be read as facts."""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Which records of which partitions."""
+
+    settings: Settings
+    kafka: str
+    topic: str
+    """`mentions` or `classified`."""
+    spans: dict[int, Span]
+    """First offset and end by partition; those that are left out say nothing, and time goes on without them."""
+    opening: dict[int, Fact]
+    """The Tick in front of a partition's first record, where that is none."""
+    stamps: tuple[int, int]
+    """ms; the broker's, about the first and the last record."""
+    policies: dict[int, str]
+    """Texts by version."""
+    in_force: list[int]
+    """The version with which each partition begins."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether it begins where the log began: else all state begins empty."""
+        return len(self.spans) == self.settings.partitions and all(start == 0 for start, _ in self.spans.values())
+
+    def told(self) -> dict[str, Any]:
+        """For the summary."""
+        offsets = {str(n): [start, end - 1] for n, (start, end) in sorted(self.spans.items())}
+        return {"topic": self.topic, "offsets": offsets, "begins_empty": None if self.whole else _EMPTY}
+
+    def steps(self) -> Iterator[Step]:
+        """In the order of time."""
+        people = People(self.settings, self.kafka, self.stamps)
+        with _Lanes(self.settings, self.kafka, self.topic, self.spans) as lanes:
+            time = 0
+            for step in self._steps(lanes):
+                if time == 0 and not self.whole:
+                    people.skip(step.time)
+                step.time = time = max(time, step.time)
+                step.people, step.set_aside = people.until(time), lanes.set_aside()
+                yield step
+
+    def _steps(self, lanes: _Lanes) -> Iterator[Step]:
+        heads = {n: lanes.until_tick(n) for n in self.spans}
+        silent = set(range(self.settings.partitions)) - self.spans.keys()
+        if self.opening:
+            yield self._step(self.opening, {}, silent)
+        while any(tick is not None for _, tick in heads.values()):
+            now = min(time_of(tick) for _, tick in heads.values() if tick is not None)
+            facts, ticks = dict[int, list[Fact]](), dict[int, Fact]()
+            for n, (before, tick) in heads.items():
+                if tick is not None and time_of(tick) < now + _STEP:
+                    facts[n], ticks[n] = before, tick
+            yield self._step(ticks, facts, silent)
+            for n in ticks:
+                heads[n] = lanes.until_tick(n)
+        left = {n: before for n, (before, _) in heads.items() if before}
+        if left:
+            yield Step(0, left)
+
+    def _step(self, ticks: dict[int, Fact], facts: dict[int, list[Fact]], silent: set[int]) -> Step:
+        clock = next(_of(fact).clock for fact in ticks.values())
+        newest = max(map(time_of, ticks.values()))
+        told = {n: as_clock(clock, n, time_of(fact), fact.offset) for n, fact in ticks.items()}
+        return Step(newest, facts, told | {n: as_clock(clock, n, newest, 0) for n in sorted(silent)})
+
+
+def play_stretch(replays: Sequence[Replay], stretch: Stretch, *, say: Say = lambda *_: None) -> None:
+    """A stretch of the log with its own Ticks; its policy changes hold where the replay has the log's own policies."""
+    played = 0
+    for step in stretch.steps():
+        for replay in replays:
+            replay.set_aside += step.set_aside
+            for topic, records in step.people.items():
+                replay.give(topic, records)
+            for number, facts in step.facts.items():
+                replay.append("mentions", number, facts)
+            replay.drain()
+            for number, tick in step.ticks.items():
+                replay.append("mentions", number, [tick])
+            replay.drain()
+            replay.pass_time()
+        played += sum(map(len, step.facts.values()))
+        say(played, step.time)
+
+
+class _Lane:
+    """One partition."""
+
+    def __init__(self, tp: TopicPartition, topic: str, end: int, partitions: int) -> None:
+        self.tp, self.end = tp, end
+        self.mirrored = topic != PIPELINE.roles[0].inbox
+        self.waiting: deque[Fact] = deque()
+        self.set_aside = 0
+        self._intake = Intake(PIPELINE.topic(topic), tp.partition, partitions)
+        self._source = 0
+
+    def take(self, rows: list[Any]) -> None:
+        """Raw records into facts; those of `classified` get the offsets that they had in `mentions`."""
+        rows = [row for row in rows if row.offset < self.end]
+        facts, aside = self._intake.facts(rows)
+        self.set_aside += len(aside)
+        if self.mirrored:
+            sources = {row.offset: source_of(row) for row in rows}
+            for fact in facts:
+                source = sources[fact.offset]
+                fact.offset = self._source = self._source if source is None else source
+        self.waiting.extend(facts)
+
+
+class _Lanes:
+    """Reads lanes at the pace at which they are asked. A context manager."""
+
+    def __init__(self, settings: Settings, kafka: str, topic: str, spans: Mapping[int, Span]) -> None:
+        self._consumer = open_consumer(kafka)
+        name = settings.prefix + topic
+        self.lanes = {
+            n: _Lane(TopicPartition(name, n), topic, end, settings.partitions) for n, (_, end) in spans.items()
+        }
+        self._by_tp = {lane.tp: lane for lane in self.lanes.values()}
+        self._consumer.assign(list(self._by_tp))
+        for n, (start, _) in spans.items():
+            self._consumer.seek(self.lanes[n].tp, start)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._consumer.close()
+
+    def until_tick(self, number: int) -> tuple[list[Fact], Fact | None]:
+        """The facts up to the next Tick of a partition, and that Tick; None at the end of its stretch."""
+        lane, facts = self.lanes[number], list[Fact]()
+        while True:
+            while lane.waiting:
+                fact = lane.waiting.popleft()
+                if type(fact.record) is Tick:
+                    return facts, fact
+                facts.append(fact)
+            if self._ended(lane):
+                return facts, None
+            self._read()
+
+    def set_aside(self) -> int:
+        """Records that are no facts, since this was asked last."""
+        found = sum(lane.set_aside for lane in self.lanes.values())
+        for lane in self.lanes.values():
+            lane.set_aside = 0
+        return found
+
+    def _ended(self, lane: _Lane) -> bool:
+        return bool(self._consumer.position(lane.tp) >= lane.end)
+
+    def _read(self) -> None:
+        """Fetch for those that have little."""
+        resting = [lane.tp for lane in self._by_tp.values() if len(lane.waiting) >= _AHEAD or self._ended(lane)]
+        self._consumer.resume(*self._by_tp.keys() - set(resting))
+        self._consumer.pause(*resting)
+        for tp, rows in self._consumer.poll(_POLL_MS, max_records=_AT_ONCE).items():
+            self._by_tp[tp].take(rows)
+
+
+def time_of(fact: Fact) -> int:
+    """ms of a Tick; in `mentions` on the wall clock the broker's."""
+    tick = _of(fact)
+    return fact.stamp if tick.clock == "wall" and tick.role == PIPELINE.clock_role else tick.time
+
+
+def as_clock(clock: Clock, number: int, time: int, offset: int) -> Fact:
+    """A Tick as it stands in `mentions`, whose writer is the clock."""
+    return Fact(offset, Tick(clock=clock, time=time, role=PIPELINE.clock_role, partition=number), time)
+
+
+def _of(fact: Fact) -> Tick:
+    if not isinstance(fact.record, Tick):
+        raise TypeError(f"{type(fact.record).__name__} is no Tick")
+    return fact.record

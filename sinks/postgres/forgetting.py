@@ -1,0 +1,175 @@
+"""Customers who were forgotten: what of theirs is erased, passed over, or written without its author."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+from psycopg2.extensions import cursor as Cursor
+
+from schemas import ids
+from schemas.records import (
+    Action,
+    CaseChanged,
+    CaseClosed,
+    CaseOpened,
+    CaseReopened,
+    ClassifiedMention,
+    ClockChanged,
+    MentionUpdated,
+    PostRef,
+    Record,
+    Reply,
+)
+from sinks.port import Item
+from sinks.postgres.copytext import SUBSTITUTE
+from sinks.postgres.rows import source_offset
+
+_THREAD = frozenset({ClassifiedMention, MentionUpdated, Reply, Action})
+_CASE = frozenset({CaseOpened, CaseChanged, ClockChanged, CaseClosed, CaseReopened})
+_OF_A_CUSTOMER = _THREAD | _CASE
+
+# Two statements: what the first waits for, the second sees. A batch with a forget waits for all others that are under
+# way, and they for it: else one that has looked before could still write the author. Whoever only reads waits for none.
+_LOOK = "lock table forgotten in {} mode; select exists (select from forgotten)"
+_REMEMBER = """
+insert into forgotten as f (customer, "partition", "offset", at) values (%s, %s, %s, to_timestamp(%s / 1000::float8))
+on conflict (customer) do update set "partition" = excluded."partition", "offset" = excluded."offset", at = excluded.at
+where excluded."offset" > f."offset"
+"""
+_KNOWN = 'select customer, "offset" from forgotten where customer = any(%s::text[])'
+_POSTS = 'select id::text, coalesce("offset", -1) from mentions where id = any(%s::uuid[])'
+
+_BEFORE = "where (brand, channel, author_id) = (%(brand)s, %(channel)s, %(author)s)"
+_DELETE = "; ".join(
+    f'delete from {table} {_BEFORE} and ("offset" is null or "offset" < %(offset)s)'
+    for table in ("mentions", "mention_updates", "replies", "actions")
+)
+# A customer who comes back has new cases: an old one has an event from before. One without its source is taken as old.
+_CASES = f"""
+select case_id from cases c {_BEFORE} and exists (
+    select from case_events e where e.case_id = c.case_id and (e.source_offset is null or e.source_offset <= %(offset)s)
+)
+"""
+_WITHOUT_AUTHOR = """
+update case_events set author_id = '', detail = '{}' where case_id = any(%(cases)s);
+update clocks set author_id = '' where case_id = any(%(cases)s);
+update cases set author_id = '', conversation = null, url = null, reach = null, followers = null
+where case_id = any(%(cases)s)
+"""
+
+
+class Forget(msgspec.Struct, frozen=True):
+    """That a customer was forgotten, and where in `classified`: what stands before is erased, what comes after is kept."""
+
+    key: bytes
+    brand: str
+    channel: str
+    author_id: str
+    partition: int
+    offset: int
+    at: int
+    """ms; when it was asked for."""
+
+
+def forget(item: Item) -> Forget | None:
+    """What an item of `classified` forgets, if it does."""
+    record = item.record
+    if type(record) is not Action or record.action != "forget":
+        return None
+    author, key = record.author_id.replace("\0", SUBSTITUTE), item.key or b""
+    return Forget(key, record.brand, record.channel, author, item.partition, item.offset, record.created_at)
+
+
+def admitted(cursor: Cursor, items: Sequence[Item]) -> list[Item]:
+    """Erase whom the batch's forgets name, and give back what of the batch is to be written.
+
+    Left out is what stands in `classified` at or before its customer's forget, and what is learnt later of a post from
+    before. An event of a case that such a record led to comes back without its author.
+    """
+    forgets = [found for item in items if type(item.record) is Action and (found := forget(item))]
+    cursor.execute(_LOOK.format("exclusive" if forgets else "row exclusive"))
+    if cursor.fetchone() == (False,) and not forgets:
+        return list(items)
+    remember(cursor, forgets)
+    for one in forgets:
+        erase(cursor, one)
+    known = _known(cursor, {item.key for item in items if item.key and type(item.record) in _OF_A_CUSTOMER})
+    return list(_left(cursor, items, known)) if known else list(items)
+
+
+def remember(cursor: Cursor, forgets: Sequence[Forget]) -> None:
+    """Note each; of one customer's the last holds."""
+    for one in forgets:
+        cursor.execute(_REMEMBER, (_digest(one.key), one.partition, one.offset, one.at))
+
+
+def erase(cursor: Cursor, forget: Forget) -> None:
+    """Delete the customer's posts, updates, replies and actions from before, and make his cases nobody's."""
+    values: dict[str, Any] = {
+        "brand": forget.brand,
+        "channel": forget.channel,
+        "author": forget.author_id,
+        "offset": forget.offset,
+    }
+    cursor.execute(_DELETE, values)
+    cursor.execute(_CASES, values)
+    cases = [case for (case,) in cursor]
+    if cases:
+        cursor.execute(_WITHOUT_AUTHOR, {"cases": cases})
+
+
+def _digest(key: bytes) -> str:
+    return hashlib.sha256(key).hexdigest()
+
+
+def _known(cursor: Cursor, keys: Collection[bytes]) -> dict[bytes, int]:
+    """Of these customers the forgotten, with the offset of the forget."""
+    digests = {_digest(key): key for key in keys}
+    cursor.execute(_KNOWN, ("{" + ",".join(digests) + "}",))
+    return {digests[customer]: offset for customer, offset in cursor}
+
+
+def _left(cursor: Cursor, items: Sequence[Item], known: dict[bytes, int]) -> Iterator[Item]:
+    posts = _posts(cursor, [item for item in items if type(item.record) is MentionUpdated and item.key in known])
+    for item in items:
+        record: Any = item.record
+        until = known.get(item.key or b"")
+        if until is None or type(record) not in _OF_A_CUSTOMER:
+            yield item
+        elif type(record) in _CASE:
+            led = source_offset(item)
+            yield item if led is not None and led > until else replace(item, record=_anonymous(record))
+        elif item.offset > until:
+            if type(record) is ClassifiedMention:
+                posts.setdefault(_post(record.mention), item.offset)
+            # Whoever asks to be forgotten often deletes his posts too, and the network goes on telling of them.
+            if type(record) is not MentionUpdated or posts.get(_post(record), item.offset) < item.offset:
+                yield item
+
+
+def _posts(cursor: Cursor, updates: Sequence[Item]) -> dict[str, int]:
+    """The posts that are there of those that the updates tell of, with their offsets."""
+    if not updates:
+        return {}
+    cursor.execute(_POSTS, ([_post(item.record) for item in updates],))
+    return dict(cursor.fetchall())
+
+
+def _post(record: Any) -> str:
+    return ids.mention(record.brand, record.channel, record.native_id)
+
+
+def _anonymous(event: Record) -> Record:
+    """The event without its author and what leads to him; what is counted stays."""
+    changes: dict[str, Any] = {"author_id": ""}
+    for name in event.__struct_fields__:
+        value = getattr(event, name)
+        if isinstance(value, PostRef):
+            changes[name] = replace(value, native_id="", url=None)
+        elif name in ("conversation", "reach", "followers"):
+            changes[name] = None
+    return replace(event, **changes)

@@ -1,0 +1,209 @@
+"""A batch's rows into their tables: mentions straight, the others staged and merged, the current rows folded from events."""
+
+from __future__ import annotations
+
+import io
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import psycopg2
+from psycopg2.extensions import cursor as Cursor
+
+from schemas import ids
+from schemas.records import ClassifiedMention, MentionUpdated
+from sinks.port import Item, Refused
+from sinks.postgres import faults
+from sinks.postgres.copybinary import COPY as COPY_MENTIONS
+from sinks.postgres.copybinary import MentionRows, Unfit
+from sinks.postgres.copytext import Rows
+from sinks.postgres.current import FOLD_OF, FOLDS, Fold, fold
+from sinks.postgres.rows import Unexpected, rows_of
+from sinks.postgres.tables import TABLES, Table
+
+_COPY_CHUNK = 1 << 20
+
+# Asked apart: that only a few of a batch's mentions are in it PostgreSQL cannot foresee, and would read all mentions.
+_OBSERVED = "select distinct mention_id::text from mention_updates where mention_id = any(%s::uuid[])"
+
+# An update may be read before its mention, so both sides are looked at. Of each field the newest observation
+# counts.
+_OVERLAY = """
+with latest as (
+    select mention_id, {latest}
+    from mention_updates where mention_id = any(%s::uuid[])
+    group by mention_id
+)
+update mentions m set {changes} from latest l where m.id = l.mention_id
+""".format(
+    latest=", ".join(
+        f"(array_agg({name} order by observed_at desc, id) filter (where {name} is not null))[1] as {name}"
+        for name in ("reach", "shares", "promoted", "deleted", "hidden", "text")
+    ),
+    changes=", ".join(
+        f"{name} = coalesce(l.{name}, m.{name})"
+        for name in ("reach", "shares", "promoted", "deleted", "hidden", "text")
+    ),
+)
+
+
+class _Ready(msgspec.Struct, frozen=True):
+    """An item with its rows encoded."""
+
+    item: Item
+    lines: list[tuple[Table, str]]
+    fold: Fold | None
+
+
+def apply(cursor: Cursor, items: Sequence[Item], rows: Rows) -> list[Refused]:
+    """Mentions straight into their table; where a row among all is refused, or was there before, all staged."""
+    mentions = [item for item in items if type(item.record) is ClassifiedMention]
+    others = (
+        [item for item in items if type(item.record) is not ClassifiedMention] if len(mentions) < len(items) else []
+    )
+    ready, refused = _prepare(others, rows)
+    if mentions:
+        if _straight(cursor, mentions, ready, rows):
+            return refused
+        ready = _prepare(mentions, rows)[0] + ready
+    if ready:
+        refused += _apply_or_halve(cursor, ready, rows)
+    return refused
+
+
+def _apply_or_halve(cursor: Cursor, ready: list[_Ready], rows: Rows) -> list[Refused]:
+    """Apply in order, halving until each row that PostgreSQL refuses stands alone."""
+    cursor.execute("savepoint batch")
+    try:
+        _staged(cursor, ready, rows)
+    except psycopg2.Error as error:
+        if not faults.is_row(error):
+            raise
+        cursor.execute("rollback to savepoint batch; release savepoint batch")
+        if len(ready) == 1:
+            return [faults.refused(ready[0].item, error)]
+        half = len(ready) // 2
+        first = _apply_or_halve(cursor, ready[:half], rows)
+        for table in TABLES:  # a commit would empty them, but there is none between the halves
+            cursor.execute(f"delete from {table.stage}")
+        return first + _apply_or_halve(cursor, ready[half:], rows)
+    cursor.execute("release savepoint batch")
+    return []
+
+
+def _customer(item: Item) -> bytes:
+    return item.key or b""
+
+
+def _prepare(items: list[Item], rows: Rows) -> tuple[list[_Ready], list[Refused]]:
+    ready: list[_Ready] = []
+    refused: list[Refused] = []
+    for item in items:
+        try:
+            lines = [(table, rows.line(table, row)) for table, row in rows_of(item)]
+        except Unexpected as error:
+            refused.append(Refused(item=item, stage="sink", error=type(error).__name__, message=str(error)))
+            continue
+        ready.append(_Ready(item=item, lines=lines, fold=FOLD_OF.get(type(item.record))))  # type: ignore[arg-type]
+    return ready, refused
+
+
+def _straight(cursor: Cursor, mentions: list[Item], others: list[_Ready], rows: Rows) -> bool:
+    """Copy the mentions into their table itself, then the others; False, and nothing done, where that cannot be."""
+    # By customer: the index over three texts is dear to search, unless what is wanted lies where the last one lay.
+    ordered = sorted(mentions, key=_customer)
+    binary = MentionRows()
+    try:
+        data = binary.data(ordered)
+    except Unfit:
+        return False
+    cursor.execute("savepoint straight")
+    try:
+        cursor.copy_expert(COPY_MENTIONS, io.BytesIO(data), size=_COPY_CHUNK)
+        _stage(cursor, others, rows)
+        _overlay(cursor, [item.record for item in (*ordered, *(one.item for one in others))])
+    except psycopg2.Error as error:
+        if not faults.is_row(error):
+            raise
+        cursor.execute("rollback to savepoint straight; release savepoint straight")
+        return False
+    cursor.execute("release savepoint straight")
+    rows.nuls += binary.nuls
+    return True
+
+
+def _staged(cursor: Cursor, ready: list[_Ready], rows: Rows) -> None:
+    _stage(cursor, ready, rows)
+    _overlay(cursor, [one.item.record for one in ready])
+
+
+def _stage(cursor: Cursor, ready: list[_Ready], rows: Rows) -> None:
+    """Copy rows into the temporary tables and merge each."""
+    lines: dict[str, list[str]] = defaultdict(list)
+    events: dict[str, list[Any]] = defaultdict(list)
+    for one in ready:
+        for table, line in one.lines:
+            lines[table.name].append(line)
+        if one.fold is not None:
+            events[one.fold.table.name].append(one.item.record)
+    for how in FOLDS:
+        if how.table.name in events:
+            lines[how.table.name] = _folded(cursor, how, events[how.table.name], rows)
+    for table in TABLES:
+        if lines.get(table.name):
+            _merge(cursor, table, lines[table.name])
+
+
+def _merge(cursor: Cursor, table: Table, lines: list[str]) -> None:
+    cursor.copy_expert(table.copy(), io.BytesIO("".join(lines).encode()), size=_COPY_CHUNK)
+    cursor.execute(table.merge())
+
+
+def _overlay(cursor: Cursor, records: list[Any]) -> None:
+    """Bring the mentions up to what was observed of them, whichever of the two came last."""
+    mentions = [record.mention.id for record in records if type(record) is ClassifiedMention]
+    updated = [
+        ids.mention(record.brand, record.channel, record.native_id)
+        for record in records
+        if type(record) is MentionUpdated
+    ]
+    if not updated:
+        if not mentions:
+            return
+        cursor.execute("select exists (select from mention_updates)")
+        if cursor.fetchone() == (False,):
+            return
+    # Quoted, for PostgreSQL takes a UUID in braces too; what is no UUID it has refused before.
+    cursor.execute(_OBSERVED, ('{"' + '","'.join([*mentions, *updated]) + '"}',))
+    observed = [row[0] for row in cursor]
+    if observed:
+        cursor.execute(_OVERLAY, (observed,))
+
+
+def write_current(cursor: Cursor, how: Fold, events: list[Any], rows: Rows) -> None:
+    """Fold events, in their order, into the current rows."""
+    _merge(cursor, how.table, _folded(cursor, how, events, rows))
+
+
+def _folded(cursor: Cursor, how: Fold, events: list[Any], rows: Rows) -> list[str]:
+    """The lines of the current rows that the events change."""
+    cursor.execute(how.table.load(), (tuple({how.key(event) for event in events}),))
+    stored = {}
+    columns = how.table.columns
+    for values in cursor:
+        row = how.row(**{n: v.encode() if k == "json" and v else v for (n, k), v in zip(columns, values, strict=True)})
+        stored[tuple(values[: len(how.table.key)])] = row
+    changed = fold(how, events, stored)
+    return [rows.line(how.table, msgspec.structs.astuple(row)) for row in changed.values()]
+
+
+def set_aside(cursor: Cursor, refused: list[Refused]) -> None:
+    """Name the refused in dead_letters; the dead letter's own record, once read, replaces this row."""
+    for one in refused:
+        item = one.item
+        cursor.execute(
+            'insert into dead_letters (topic, partition, "offset", stage, error, message, at)'
+            " values (%s, %s, %s, %s, %s, %s, to_timestamp(%s / 1000::float8)) on conflict do nothing",
+            (item.topic, item.partition, item.offset, one.stage, one.error, one.message, item.stamp),
+        )

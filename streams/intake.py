@@ -1,0 +1,79 @@
+"""Raw records of an inbox partition into facts, and what is no fact into what is set aside; free of Kafka."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from schemas import headers
+from schemas.codec import WireError
+from schemas.keys import KEYLESS
+from schemas.records import Tick
+from streams.core import Fact, SetAside
+from streams.partitioner import partitions_of
+from streams.shapes import Topic
+
+#: Bytes that an inbox record's key may have: what is decided from it repeats the key beside its value.
+_LONGEST_KEY = 1024
+#: Bytes of a traceparent that is handed on; one of W3C's has 55.
+_LONGEST_TRACE = 128
+_NOTHING = Tick(clock="event", time=0, role="", partition=0)
+
+
+class Intake:
+    """Reads one partition of an inbox as its role does."""
+
+    def __init__(self, inbox: Topic, number: int, partitions: int) -> None:
+        self.inbox, self.number, self.partitions = inbox, number, partitions
+        self._records = frozenset(inbox.records)
+        self.here: set[bytes] = set()
+        """Keys of the records read last, known to belong on this partition."""
+
+    def facts(self, records: Iterable[Any]) -> tuple[list[Fact], list[SetAside]]:
+        """Facts in order, and what is none. Of a record are read offset, timestamp, key, value and headers."""
+        facts: list[Fact] = []
+        aside: list[SetAside] = []
+        keys: list[bytes] = []
+        decode, allowed, key_of = self.inbox.wire.decode, self._records, self.inbox.key
+        for r in records:
+            value, sent = r.value, r.headers
+            fact = Fact(r.offset, _NOTHING, r.timestamp, value, _trace(sent) if sent else None)
+            try:
+                record = fact.record = decode(value)
+            except WireError as error:
+                aside.append(SetAside(fact, "decode", "WireError", str(error)))
+                continue
+            kind = type(record)
+            if kind not in allowed:
+                aside.append(
+                    SetAside(fact, "decode", "WrongRecord", f"{kind.__name__} does not belong in {self.inbox.name}")
+                )
+            elif kind in KEYLESS:
+                facts.append(fact)
+            else:
+                key = key_of(record)
+                if r.key != key:
+                    why = f"the key disagrees with the {kind.__name__}'s fields"
+                    aside.append(SetAside(fact, "key", "WrongKey", why))
+                elif len(key) > _LONGEST_KEY:
+                    why = f"a key of {len(key)} bytes, the limit is {_LONGEST_KEY}"
+                    aside.append(SetAside(fact, "key", "LongKey", why))
+                else:
+                    facts.append(fact)
+                    keys.append(key)
+        homes = partitions_of(keys, self.partitions)
+        self.here = set(keys)
+        if homes.count(self.number) == len(homes):
+            return facts, aside
+        self.here = {key for key, home in zip(keys, homes, strict=True) if home == self.number}
+        keyed = [fact for fact in facts if type(fact.record) not in KEYLESS]
+        stray = {fact.offset: home for fact, home in zip(keyed, homes, strict=True) if home != self.number}
+        for fact in facts:
+            if fact.offset in stray:
+                why = f"this key belongs on partition {stray[fact.offset]}: produce with murmur2 as Java does"
+                aside.append(SetAside(fact, "partition", "WrongPartition", why))
+        return [fact for fact in facts if fact.offset not in stray], aside
+
+
+def _trace(found: Any) -> bytes | None:
+    return next((value for name, value in found if name == headers.TRACE and len(value or b"") <= _LONGEST_TRACE), None)

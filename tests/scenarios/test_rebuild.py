@@ -1,0 +1,203 @@
+"""`rebuild` beside a sink that goes on writing: afterwards PostgreSQL holds what the log tells, and nothing was lost meanwhile."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg2
+import pytest
+from kafka import KafkaProducer, TopicPartition
+from kafka.admin import NewTopic
+from psycopg2.extensions import make_dsn
+
+from netcenter import topics
+from netcenter.embedded import Addresses
+from netcenter.reading import as_they_come, open_consumer
+from netcenter.scenario import story, teller
+from sinks.postgres.projection import REBUILT
+from tests.chaos import judge
+from tests.chaos.harness import HOUR, SEED, Plant, Playing, create_database
+from tests.waiting import until
+
+_ROLES = ("classify", "cases", "postgres")
+_POLICY = (Path(story.__file__).parent / "story.toml").read_text()
+_LINES = [line for line in story.story(SEED, 0.05) if line.at < teller.START + 10 * HOUR]
+_LATER, _LAST = teller.START + 6 * HOUR, teller.START + 9 * HOUR
+
+
+@pytest.fixture(scope="module")
+def plant(stack: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
+    """Six hours of a twentieth of the story, read by PostgreSQL's worker, which goes on from test to test."""
+    with Plant(stack, tmp_path_factory.mktemp("rebuild"), _POLICY, f"t{uuid4().hex[:8]}.", 2) as plant:
+        plant.start(*_ROLES)
+        _play(plant, 0, _LATER)
+        yield plant
+
+
+def _play(plant: Plant, begin: int, end: int) -> None:
+    playing = Playing(plant, [x for x in _LINES if begin <= x.at < end], until=0, ahead=HOUR, follow=_ROLES[:2])
+    plant.until(playing.done, 60, "the story played")
+    plant.await_drained(playing.time, _ROLES, 60)
+
+
+def _command(plant: Plant, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "netcenter", *words],
+        env={**os.environ, **plant.given(), **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def _rebuilt(plant: Plant) -> dict[str, Any]:
+    done = _command(plant, "rebuild", "--yes", "--json")
+    assert done.returncode == 0, done.stderr
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told
+
+
+def _sql(plant: Plant, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+    with closing(psycopg2.connect(plant.settings.postgres or "")) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(statement, values or None)
+            return list(cursor) if cursor.description else []
+
+
+def _tables(uri: str | None) -> dict[str, Any]:
+    """Every row; an offset of 0 says as much as none."""
+    found = judge.tables(uri or "")
+    found["sink_offsets"] = {key: row for key, row in found["sink_offsets"].items() if row["next"]}
+    return found
+
+
+def test_a_rebuild_that_is_killed_changes_nothing_and_the_next_one_succeeds(plant: Plant) -> None:
+    before = _tables(plant.settings.postgres)
+    there = f"select 1 from pg_tables where schemaname = '{REBUILT}' and tablename = 'cases'"
+    with closing(psycopg2.connect(plant.settings.postgres or "")) as reader, reader.cursor() as cursor:
+        # Somebody who reads a table for as long as he likes: the swap waits for him, and is killed meanwhile.
+        cursor.execute("select count(*) from mentions")
+        with subprocess.Popen(
+            [sys.executable, "-m", "netcenter", "rebuild", "--yes"],
+            env={**os.environ, **plant.given()},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        ) as killed:
+            try:
+                until(lambda: _sql(plant, there), 30, "the new tables")
+                refused = _command(plant, "rebuild", "--yes")
+            finally:
+                killed.kill()
+    assert refused.returncode == 1 and "under way already" in refused.stderr
+    judge.same_tables(_tables(plant.settings.postgres), before)
+    done = _command(plant, "rebuild", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert f"dropped what an earlier rebuild had left: schema {REBUILT}" in done.stderr
+    judge.same_tables(_tables(plant.settings.postgres), before)
+
+
+def test_rows_that_are_wrong_or_gone_are_made_right_while_the_worker_writes_on(plant: Plant) -> None:
+    _sql(
+        plant,
+        "update cases set label = 'praise', posts = 99; delete from clocks; delete from mentions where ctid < '(1,1)'",
+    )
+    later = Playing(plant, [x for x in _LINES if _LATER <= x.at < _LAST], until=0, ahead=HOUR, follow=_ROLES[:2])
+    told = _rebuilt(plant)
+    assert told["tables"]["clocks"]["before"] < told["tables"]["clocks"]["after"]
+    plant.until(later.done, 60, "the rest played")
+    plant.await_drained(later.time, _ROLES, 60)
+    log = judge.read_all(plant.settings, plant.kafka)
+    judge.same_tables(
+        _tables(plant.settings.postgres), _tables(judge.folded(plant.settings, log, f"{plant.database}_alone"))
+    )
+    assert not plant.deaths
+    assert _sql(plant, "select nspname from pg_namespace where nspname like 'netcenter%%'") == []
+
+
+def test_who_was_forgotten_is_in_no_table_before_and_after_a_rebuild(plant: Plant) -> None:
+    [(author, words)] = _sql(
+        plant, "select author_id, text from mentions where brand = 'andina' and channel = 'twitter' and not own limit 1"
+    )
+    done = _command(plant, "forget", "andina", "twitter", author, "--id", "request-1")
+    assert done.returncode == 0, done.stderr
+    assert "until their retention" in done.stdout
+    plant.until(lambda: not _found(plant, author, words), 30, "the author forgotten")
+    _rebuilt(plant)
+    assert _found(plant, author, words) == []
+
+
+def _found(plant: Plant, *traces: str) -> list[str]:
+    """The tables in whose rows any of these stands."""
+    names = [name for (name,) in _sql(plant, "select tablename from pg_tables where schemaname = 'public'")]
+    return [
+        name
+        for name in names
+        if any(
+            _sql(plant, f"select 1 from {name} t where position(%s in t::text) > 0 limit 1", trace) for trace in traces
+        )
+    ]
+
+
+def test_what_the_log_no_longer_has_is_kept(plant: Plant) -> None:
+    before = _tables(plant.settings.postgres)
+    with closing(topics.admin(plant.kafka)) as client:
+        cut = {TopicPartition(f"{plant.prefix}{topic}", n): 40 for topic in ("classified", "cases") for n in range(2)}
+        client.delete_records(cut)
+    told = _rebuilt(plant)
+    judge.same_tables(_tables(plant.settings.postgres), before)
+    copied = {name: table["copied"] for name, table in told["tables"].items()}
+    assert copied["mentions"] > 0 and copied["case_events"] > 0
+    _play(plant, _LAST, _LAST + HOUR)  # and the worker goes on from where it was
+    assert not plant.deaths
+
+
+def test_what_stands_neither_in_the_log_nor_in_postgresql_is_not_passed_over(plant: Plant) -> None:
+    """The log was trimmed by the test before; a database that has read nothing lacks what was there."""
+    empty = f"{plant.database}_empty"
+    create_database(plant.addresses.postgres, empty)
+    done = _command(plant, "rebuild", "--yes", NETCENTER_POSTGRES=make_dsn(plant.settings.postgres or "", dbname=empty))
+    assert done.returncode == 1
+    assert "begins at offset 40 and PostgreSQL has read nothing of it" in done.stderr
+
+
+def test_a_partition_that_is_read_to_its_end_may_grow_while_others_are_read(kafka: str, prefix: str) -> None:
+    """What is appended to it belongs to the next round."""
+    short, long = TopicPartition(f"{prefix}grows", 0), TopicPartition(f"{prefix}grows", 1)
+    with closing(topics.admin(kafka)) as client:
+        client.create_topics([NewTopic(short.topic, 2, 1)])
+    producer = KafkaProducer(bootstrap_servers=kafka)
+
+    def append(tp: TopicPartition, value: bytes) -> None:
+        producer.send(tp.topic, value, partition=tp.partition).get(30)
+
+    append(short, b"s0")
+    append(long, b"l0")
+    found: dict[TopicPartition, list[bytes]] = {short: [], long: []}
+    with closing(open_consumer(kafka)) as consumer, closing(producer):
+        polls_since = 0
+        for batch in as_they_come(consumer, {short: (0, 1), long: (0, 2)}, 100):
+            for tp, records in batch.items():
+                found[tp] += [record.value for record in records]
+            if short in batch:
+                append(short, b"s1")
+            polls_since += bool(found[short])
+            if polls_since == 10:  # by now a consumer that still asks for the short one has been given more
+                append(long, b"l1")
+    assert found == {short: [b"s0"], long: [b"l0", b"l1"]}
+
+
+def test_topics_that_are_not_there_are_refused(plant: Plant) -> None:
+    """The line says what to do."""
+    done = _command(plant, "rebuild", "--yes", NETCENTER_PREFIX="nowhere.")
+    assert done.returncode == 1
+    assert "there is no topic nowhere." in done.stderr and "topics apply" in done.stderr

@@ -1,0 +1,218 @@
+"""`replay` over files: what it leaves in its folder, two policies compared by hand-computed figures, and each fault named."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from netcenter import cli
+from netcenter.replay.figures import Case, Verdicts
+from netcenter.replay.picture import picture
+from netcenter.replay.shelf import Shelf
+from schemas import files
+from tests.scenarios.afternoon import MINUTE, POLICY, File
+
+Run = Callable[..., tuple[int, str, str]]
+HALF = POLICY.replace('target = "60m"', 'target = "30m"', 1)
+"""Under it every message is due after 30 minutes."""
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    """Run the command line in an empty directory: (exit code, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "hour.toml").write_text(POLICY)
+    (tmp_path / "half.toml").write_text(HALF)
+
+    def call(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["netcenter", "replay", *words])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        out, err = capfd.readouterr()
+        return int(ended.value.code or 0), out, err
+
+    return call
+
+
+def afternoon() -> File:
+    """Five customers: answered after 10, 45, 60 and 90 minutes, and never."""
+    file = File()
+    for author, waited in (("a", 10), ("b", 45), ("c", 60), ("d", 90), ("e", None)):
+        file.post(author, 0, label="complaint", confidence=0.9)
+        if waited is not None:
+            file.reply(author, waited * MINUTE)
+    return file
+
+
+def events(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def write(file: File, path: Path) -> None:
+    path.write_text("".join(json.dumps(line) + "\n" for line in file.lines))
+
+
+def test_what_was_classified_before_keeps_its_label(run: Run, tmp_path: Path) -> None:
+    """Words that say nothing, labelled a complaint: a case, and in the summary a complaint."""
+    file = File()
+    file.post("a", 0, "hm", label="complaint", confidence=0.7)
+    write(file, tmp_path / "a.jsonl")
+    code, out, _ = run("a.jsonl", "--policy", "hour.toml", "--out", "o")
+    assert code == 0
+    assert json.loads(out) == json.loads((tmp_path / "o" / "summary.json").read_text())
+    assert json.loads(out)["labels"] == {"complaint": 1}
+    [opened] = [e for e in events(tmp_path / "o" / "cases.jsonl") if e["type"] == "CaseOpened"]
+    assert (opened["label"], opened["key"]) == ("complaint", "andina|twitter|a")
+
+
+def test_several_files_are_one_past_in_the_order_of_time(run: Run, tmp_path: Path) -> None:
+    """Posts in one file and replies in another give what one file with both gives, byte by byte."""
+    whole = afternoon()
+    write(whole, tmp_path / "whole.jsonl")
+    for kind in ("mention", "reply"):
+        part = File()
+        part.lines = [line for line in whole.lines if line["type"] == kind]
+        write(part, tmp_path / f"{kind}.jsonl")
+    assert run("whole.jsonl", "--policy", "hour.toml", "--out", "one")[0] == 0
+    assert run("reply.jsonl", "mention.jsonl", "--policy", "hour.toml", "--out", "two")[0] == 0
+    for name in ("cases.jsonl", "assignments.jsonl", "surges.jsonl", "alerts.jsonl", "summary.json"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_two_policies_are_compared_by_what_each_calls_late(run: Run, tmp_path: Path) -> None:
+    """Within the hour three of five are in time, within the half only one: by hand."""
+    write(afternoon(), tmp_path / "a.jsonl")
+    code, out, _ = run("a.jsonl", "--policy", "hour.toml", "--against", "half.toml", "--out", "o")
+    assert code == 0
+    told = json.loads((tmp_path / "o" / "comparison.json").read_text())
+    everything = told["rows"][0]
+    assert (everything["brand"], everything["channel"], told["policies"]) == (None, None, ["hour", "half"])
+    hour, half = everything["hour"], everything["half"]
+    assert (hour["clocks"], half["clocks"]) == (5, 5)
+    assert (hour["breaches"], half["breaches"]) == (2, 4)
+    assert (hour["share_in_target"], half["share_in_target"]) == (3 / 5, 1 / 5)
+    # Of 10, 45, 60 and 90 minutes, whatever the policy.
+    assert hour["median_min"] == half["median_min"] == 52.5
+    assert hour["p90_min"] == half["p90_min"] == pytest.approx(81)
+    rows = list(csv.DictReader((tmp_path / "o" / "comparison.csv").read_text().splitlines()))
+    assert [(row["first post"], row["hour: verdict"], row["half: verdict"]) for row in rows] == [
+        ("b.0", "in time", "late"),
+        ("c.0", "in time", "late"),
+    ]
+    assert "in time → late" in out and "What people did is data" in out
+    for side, breaches in (("hour", 2), ("half", 4)):
+        assert json.loads((tmp_path / "o" / side / "summary.json").read_text())["breaches"] == breaches
+
+
+def test_the_picture_is_well_formed_and_the_same_for_the_same_past(run: Run, tmp_path: Path) -> None:
+    """Two runs, one picture; it names both policies."""
+    write(afternoon(), tmp_path / "a.jsonl")
+    for out in ("one", "two"):
+        assert run("a.jsonl", "--policy", "hour.toml", "--against", "half.toml", "--out", out)[0] == 0
+    one, two = (tmp_path / out / "comparison.svg" for out in ("one", "two"))
+    assert one.read_bytes() == two.read_bytes()
+    words = [found.text for found in ElementTree.parse(one).iter("{http://www.w3.org/2000/svg}text")]
+    assert {"hour", "half", "60 min", "30 min"} <= set(words)
+
+
+def test_a_policy_compared_with_itself_differs_nowhere(run: Run, tmp_path: Path) -> None:
+    """And its two folders have two names."""
+    write(afternoon(), tmp_path / "a.jsonl")
+    code, out, _ = run("a.jsonl", "--policy", "hour.toml", "--against", "hour.toml", "--out", "o")
+    assert code == 0 and "No case has another verdict." in out
+    names = [tmp_path / "o" / side / "cases.jsonl" for side in ("hour", "hour-against")]
+    assert names[0].read_bytes() == names[1].read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--out", "o"], "give files"),
+        (["a.jsonl", "--log", "mentions", "--out", "o"], "not both"),
+        (["--log", "cases", "--out", "o"], "'cases' cannot be replayed"),
+        (["a.jsonl", "--since", "2026-11-20T12:00:00Z", "--out", "o"], "--since is of the log"),
+        (["--log", "mentions", "--set", "brand=b", "--out", "o"], "--set is of files"),
+        (["--log", "mentions", "--since", "noon", "--out", "o"], "--since"),
+        (
+            [
+                "--log",
+                "mentions",
+                "--since",
+                "2026-11-20T12:00:00Z",
+                "--until-time",
+                "2026-11-20T11:00:00Z",
+                "--out",
+                "o",
+            ],
+            "not after --since",
+        ),
+        (["--log", "mentions", "--offsets", "0:9-3", "--out", "o"], "'0:9-3' is no range"),
+        (["--log", "mentions", "--offsets", "0:1-3", "--offsets", "0:5-6", "--out", "o"], "named twice"),
+        (["a.jsonl", "--policy", "bad.toml", "--out", "o"], "bad.toml:2: classifier.model"),
+        (["a.jsonl", "--policy", "hour.toml", "--against", "bad.toml", "--out", "o"], "bad.toml:2: classifier.model"),
+        (["a.jsonl", "--against", "half.toml"], "--out"),
+    ],
+)
+def test_a_wrong_call_is_named(run: Run, tmp_path: Path, words: list[str], told: str) -> None:
+    """Exit 2, and what is wrong with which option, file and line."""
+    write(afternoon(), tmp_path / "a.jsonl")
+    (tmp_path / "bad.toml").write_text('[classifier]\nmodel = "short"\n')
+    code, _, err = run(*words)
+    assert code == 2
+    assert told in err
+    assert not (tmp_path / "o").exists()
+
+
+def test_a_post_without_a_label_needs_the_model_that_the_policy_names(run: Run, tmp_path: Path) -> None:
+    """Exit 2: the policy, and the model that is not there."""
+    file = afternoon()
+    file.post("f", 0)
+    write(file, tmp_path / "a.jsonl")
+    (tmp_path / "other.toml").write_text(re.sub('model = "[0-9a-f]*"', f'model = "{"0" * 64}"', POLICY))
+    code, _, err = run("a.jsonl", "--policy", "other.toml", "--out", "o")
+    assert code == 2
+    assert "policy other" in err and "0" * 16 in err
+
+
+def test_lines_on_the_shelf_come_back_whole_in_the_order_of_time_file_and_number(tmp_path: Path) -> None:
+    """Of two files that hold the same times, the second's backwards."""
+    one, other = afternoon(), afternoon()
+    other.lines.reverse()
+    read = []
+    for name, file in (("one", one), ("other", other)):
+        write(file, tmp_path / f"{name}.jsonl")
+        read.append(list(files.read(tmp_path / f"{name}.jsonl", classified=True)))
+    with Shelf() as shelf:
+        for lines in read:
+            shelf.add(lines)
+        found = list(shelf)
+    assert found == sorted(read[0] + read[1], key=lambda line: line.at)
+
+
+def test_a_picture_of_nothing_and_of_names_that_are_markup_is_xml() -> None:
+    """A policy's name is its file's, which may be anything."""
+    tree = ElementTree.fromstring(picture(("a&b", "<c>"), (Verdicts(), Verdicts())))
+    assert {"a&b", "<c>"} <= {element.text for element in tree.iter()}
+
+
+@pytest.mark.parametrize(
+    ("case", "word"),
+    [
+        (Case("a", "t", "1", 0, "other"), "no target"),
+        (Case("a", "t", "1", 0, "complaint", 0, 60, 60), "running"),
+        (Case("a", "t", "1", 0, "complaint", 0, 60, 60, breached=True), "overdue"),
+        (Case("a", "t", "1", 0, "complaint", 0, 60, 60, met_at=9), "in time"),
+        (Case("a", "t", "1", 0, "complaint", 0, 60, 60, met_at=90, breached=True), "late"),
+        (Case("a", "t", "1", 0, "complaint", 0, 60, 60, void=True), "void"),
+    ],
+)
+def test_a_case_has_one_verdict(case: Case, word: str) -> None:
+    assert case.verdict == word
