@@ -28,9 +28,9 @@ def _root(debug: Annotated[bool, typer.Option(DEBUG, help="Show tracebacks and d
 
 
 def _register() -> None:
-    from netcenter.commands import contracts, data, letters, people, policy, projection, replay, run, servers
+    from netcenter.commands import contracts, data, letters, people, policy, projection, replay, run, servers, surges
 
-    for module in (servers, run, data, replay, projection, policy, people, letters, contracts):
+    for module in (servers, run, data, replay, projection, policy, people, surges, letters, contracts):
         module.register(app)
 
 

@@ -116,7 +116,7 @@ class FoldCore(Core):
         """Append what follows from each of these facts, or from a timer that one of them fires, at this time (ms)."""
         if not facts:
             return
-        policy, seen = self.policy, max(time, self.clock.time)
+        policy, seen, partial = self.policy, max(time, self.clock.time), bool(self.clock.excused)
         if policy is None:
             raise Stop(
                 f"{self.role.inbox}/{self.number} has a {type(facts[0].record).__name__} at offset {facts[0].offset} "
@@ -129,8 +129,8 @@ class FoldCore(Core):
         for fact in facts:
             record = due or fact.record
             cause = record.mention.id if type(record) is ClassifiedMention else getattr(record, "id", "")
-            # By position, which costs half: time, seen, policy, cause.
-            at = At(time, seen, policy, cause or ids.timer("fact", fact.offset))
+            # By position, which costs half: time, seen, policy, cause, partial.
+            at = At(time, seen, policy, cause or ids.timer("fact", fact.offset), partial)
             before: dict[str, Any] = {}
             written = len(results)
             try:

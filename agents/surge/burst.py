@@ -9,12 +9,12 @@ tails learn from its first six hours that such things happen.
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
 from agents.policy.surge import Surge
-from agents.surge.tail import HOUR, MONTH, Prior, Tail, rank
+from agents.surge.tail import HOUR, MONTH, Prior, Tail, rank, significance
 
 #: ms; the step.
 BIN = 5 * 60_000
@@ -30,6 +30,11 @@ _LEVEL, _SETTLED, _STRAY = 10 * 24 * HOUR, 8 * HOUR, 6.0
 _DAY = 24 * HOUR
 #: Posts added to both sides of a ratio, so that a quiet night proves little.
 _ADDED = 2.0
+#: Times the usual level that a jump reaches at least, so that the first posts after an outage are none.
+_RISES = 1.5
+_DAILY = rank(1 / _DAY)
+#: Posts that are expected of a window at least, for a ratio to say something.
+_LEAST = 0.5
 #: Steps of a burst from which the tails learn.
 _TEACHES = 6 * HOUR
 _USUAL_SUSTAINED, _USUAL_JUMP = Prior(0.65, 0.22), Prior(0.55, 0.3)
@@ -62,14 +67,20 @@ class Burst(msgspec.Struct, frozen=True, array_like=True):
     """posts in them"""
     calm: int = 0
     """bins since something was above the usual"""
+    strict: float = 0.0
+    """by how much more rare a burst must be than the policy says, in ranks: for the parts of a brand"""
 
     @classmethod
-    def new(cls) -> Burst:
+    def new(cls, strict: float = 0.0) -> Burst:
         """A series of which nothing was seen."""
-        return cls(0, 0.0, 0.0, 0.0, [], Tail.of(_USUAL_SUSTAINED), Tail.of(_USUAL_JUMP), (0.0, 0.0))
+        empty = cls(0, 0.0, 0.0, 0.0, [], Tail.of(_USUAL_SUSTAINED), Tail.of(_USUAL_JUMP), (0.0, 0.0))
+        return msgspec.structs.replace(empty, strict=strict)
 
-    def step(self, count: float, rule: Surge, *, partial: bool = False) -> Burst:
-        """With one more bin. One that is partial may open a burst, but teaches nothing and ends none."""
+    def step(self, count: float, rule: Surge, *, partial: bool = False, incident: bool = False) -> Burst:
+        """With one more bin. One that is partial may open a burst, but teaches nothing and ends none.
+
+        While the brand has an incident of whatever series, no bin teaches the usual level.
+        """
         level, before, slow = (self.level, self.before, self.slow) if self.last else (count, count, count)
         slow += _SLOW * (count - slow)
         if partial:
@@ -80,13 +91,14 @@ class Burst(msgspec.Struct, frozen=True, array_like=True):
         recent = sum(last[-JUMP:])
         high = math.log((slow * SUSTAINED + _ADDED) / (level * SUSTAINED + _ADDED))
         steep = math.log((recent + _ADDED) / (before * min(JUMP, len(last)) + _ADDED))
+        rises = recent >= max(rule.minimum, _RISES * level * min(JUMP, len(last)))
         ranks = (
             self.sustained.rank(high) if self.age >= _DAY and slow * SUSTAINED >= rule.minimum else 0.0,
-            self.jump.rank(steep) if self.age >= HOUR and recent >= rule.minimum else 0.0,
+            self.jump.rank(steep) if self.age >= HOUR and rises else 0.0,
         )
         kind, lasted, total, calm = self.kind, self.lasted, self.total, self.calm
         if not kind:
-            kind = _opens(ranks, rule)
+            kind = self._opens(ranks, rule)
             if kind:
                 lasted, total, calm = 0, count, 0
         elif not partial:
@@ -102,24 +114,68 @@ class Burst(msgspec.Struct, frozen=True, array_like=True):
         age, sustained, jump = self.age, self.sustained, self.jump
         if not partial:
             age += 1
-            if not kind:
+            if not kind and not incident:
                 level += _taught(level, count, age)
             if not kind or lasted < _TEACHES:
                 sustained, jump = sustained.seen(high), jump.seen(steep)
             if age % HOUR == 0:
                 sustained, jump = sustained.hourly(), jump.hourly()
-        return Burst(age, level, slow, before, last, sustained, jump, ranks, kind, lasted, total, calm)
+        return Burst(age, level, slow, before, last, sustained, jump, ranks, kind, lasted, total, calm, self.strict)
+
+    def settled(self, rule: Surge) -> bool:
+        """Of a burst that has ended with the last bin: it has become the usual."""
+        return not self.kind and self.lasted * BIN >= rule.new_normal > self.calm * BIN
 
     def score(self, rule: Surge) -> float:
         """How near the last bin came to opening a burst; 1 opens it."""
-        sustained, jump = self.ranks
-        return max(0.0, sustained / rank(rule.sustained / _MONTH), jump / rank(rule.jump / _MONTH))
+        (high, steep), (highest, steepest) = self.ranks, self._bars(rule)
+        return max(0.0, high / highest, steep / steepest)
+
+    def _bars(self, rule: Surge) -> tuple[float, float]:
+        """The ranks that open a burst."""
+        return rank(rule.sustained / _MONTH) + self.strict, rank(rule.jump / _MONTH) + self.strict
+
+    def _opens(self, ranks: tuple[float, float], rule: Surge) -> Kind:
+        highest, steepest = self._bars(rule)
+        if ranks[0] >= highest:
+            return "sustained"
+        return "jump" if ranks[1] >= steepest else ""
+
+    def far(self, posts: int, minutes: int) -> bool:
+        """Whether so many in the last minutes are above the usual level as is hardly seen once a day."""
+        expected = self.level * minutes * 60_000 / BIN
+        beyond = math.log((posts + _ADDED) / (expected + _ADDED))
+        return beyond >= max(self.sustained.value(_DAILY), self.jump.value(_DAILY))
+
+    def judged(self, rule: Surge) -> Judged:
+        """What the last bin was judged by: of the two quantities the rarer one."""
+        (high, steep), (highest, steepest) = self.ranks, self._bars(rule)
+        if steep / steepest > high / highest:
+            bins = min(JUMP, len(self.last))
+            expected, value = self.before * bins, self.jump.value(steepest)
+            return _judged("jump", bins, sum(self.last[-bins:]), expected, value, significance(steep))
+        expected, value = self.level * SUSTAINED, self.sustained.value(highest)
+        return _judged("sustained", SUSTAINED, self.slow * SUSTAINED, expected, value, significance(high))
 
 
-def _opens(ranks: tuple[float, float], rule: Surge) -> Kind:
-    if ranks[0] >= rank(rule.sustained / _MONTH):
-        return "sustained"
-    return "jump" if ranks[1] >= rank(rule.jump / _MONTH) else ""
+class Judged(NamedTuple):
+    """A window beside what was to be expected of it."""
+
+    kind: Kind
+    bins: int
+    actual: float
+    """posts; of a sustained burst the newer ones count more"""
+    baseline: float
+    """posts"""
+    threshold: float
+    """the ratio that opens a burst"""
+    significance: float
+    """-log10 of the share of bins that are as rare"""
+
+
+def _judged(kind: Kind, bins: int, actual: float, expected: float, value: float, rarity: float) -> Judged:
+    expected = max(expected, _LEAST)
+    return Judged(kind, bins, actual, expected, (math.exp(value) * (expected + _ADDED) - _ADDED) / expected, rarity)
 
 
 def _taught(level: float, count: float, age: int) -> float:

@@ -12,10 +12,10 @@ import math
 import msgspec
 
 from agents.policy.surge import Surge
+from agents.surge import week
+from agents.surge.week import HOUR
 
-MINUTE, HOUR = 60_000, 3_600_000
-#: ms; 1970-01-01 was a Thursday: hours of the week are counted from it, which week they are of is all the same.
-_WEEK = 7 * 24
+MINUTE = 60_000
 #: Minutes that are judged together.
 WINDOW = 30
 #: Deviations above the usual that are no accident: of a normal distribution one half hour in 740.
@@ -29,8 +29,6 @@ _EVEN = 0.05
 _STRAYED, _TODAY = 7 * 24 * 60, 6 * 60
 #: The day's own level is believed to be so many times the usual, at most.
 _BUSY = math.log(1.5)
-#: Weeks that an hour's usual follows, and how many times it an hour may teach at most.
-_WEEKS, _TEACHES = 4, 2.0
 #: A minute of the last half hour: contacts, and how many were usual then.
 Known = tuple[float, float]
 
@@ -43,54 +41,65 @@ class Load(msgspec.Struct, frozen=True, array_like=True):
     until: int
     """ms; end of the last minute seen"""
     usual: list[int]
-    """contacts a minute by hour of the week, in thousandths; -1: never seen"""
+    """contacts a minute by hour of the week"""
     window: list[Known | None]
     """the last half hour, oldest first; None: not known"""
     hour: tuple[int, float]
     """of the hour that is going on: minutes known, contacts in them"""
     strayed: float = _STRAY**2
     """variance of half hours around the usual, as a logarithm, beyond that of chance"""
-    today: float = 0.0
+    day: float = 0.0
     """how the day goes beside the usual, as a logarithm"""
     open: bool = False
+    lasted: int = 0
+    """minutes since it opened"""
     calm: int = 0
     """minutes since contacts were above the usual"""
 
     @classmethod
     def new(cls, start: int) -> Load:
         """Contacts of which nothing was seen before `start` (ms)."""
-        return cls(start, start, [-1] * _WEEK, [], (0, 0.0))
+        return cls(start, start, week.empty(), [], (0, 0.0))
 
-    def step(self, count: float | None, rule: Surge) -> Load:
-        """With the next minute; None: not known."""
+    def step(self, count: float | None, rule: Surge, *, incident: bool = False) -> Load:
+        """With the next minute; None: not known. In an incident nothing says what is usual."""
         at, until = self.until, self.until + MINUTE
-        usual, known = self._rate(at), count is not None
-        minute = (count, usual * math.exp(self.today)) if count is not None and usual >= 0 else None
+        cells = self.usual
+        usual = week.around(cells, at)
+        minute = (count, usual * math.exp(self.day)) if count is not None and usual >= 0 else None
         window = [*self.window, minute][-WINDOW:]
         minutes, contacts = self.hour
-        if count is not None and not self.open:
+        if count is not None and not self.open and not incident:
             minutes, contacts = minutes + 1, contacts + count
-        strayed, today, opened, calm = self.strayed, self.today, self.open, self.calm
+        strayed, day, opened, lasted, calm = self.strayed, self.day, self.open, self.lasted, self.calm
         beyond = _beyond(window)
-        if beyond is not None and known:
+        if beyond is not None and count is not None:
             if not opened:
-                opened, calm = self._opens(at, window, beyond, rule), 0
+                opened, lasted, calm = self._opens(at, window, beyond, rule), 0, 0
             else:
+                lasted += 1
                 calm = 0 if beyond >= 0.5 * math.log(rule.load_ratio) else calm + 1
                 opened = calm * MINUTE < rule.calm
-            if not opened:
+                if opened and lasted * MINUTE >= rule.new_normal:
+                    opened, cells = False, week.times(cells, math.exp(beyond + day))
+                    window, day = [], 0.0
+            if not opened and not incident:
                 chance = 1 / (1 + sum(m[1] for m in window if m is not None))
                 strayed += (min(beyond * beyond, 9 * (strayed + chance)) - chance - strayed) / _STRAYED
-                today = max(-_BUSY, min(_BUSY, today + max(-_BUSY, min(_BUSY, beyond)) / _TODAY))
-        cells = self.usual
+                day = max(-_BUSY, min(_BUSY, day + max(-_BUSY, min(_BUSY, beyond)) / _TODAY))
         if until % HOUR == 0:
-            cells = self._taught(minutes, contacts)
+            if minutes >= 30:
+                cells = week.taught(cells, at, contacts / minutes, (at - self.since) // (week.SLOTS * HOUR))
             minutes, contacts = 0, 0.0
-        return Load(self.since, until, cells, window, (minutes, contacts), strayed, today, opened, calm)
+        return Load(self.since, until, cells, window, (minutes, contacts), strayed, day, opened, lasted, calm)
 
     def skip(self, until: int) -> Load:
-        """As if nothing had been seen until then (ms): the window is empty."""
-        return msgspec.structs.replace(self, until=until, window=[], hour=(0, 0.0), open=False, calm=0)
+        """As if nothing had been seen until then (ms): the window is empty, and nothing is open."""
+        return msgspec.structs.replace(self, until=until, window=[], hour=(0, 0.0), open=False)
+
+    def settled(self, rule: Surge) -> bool:
+        """Of one that has ended with its last minute: it has become the usual."""
+        return not self.open and self.lasted * MINUTE >= rule.new_normal
 
     def window_sums(self) -> tuple[float, float]:
         """Contacts of the last half hour, and how many are usual."""
@@ -102,7 +111,12 @@ class Load(msgspec.Struct, frozen=True, array_like=True):
         beyond = _beyond(self.window)
         if beyond is None:
             return 0.0
-        return -math.log10(0.5 * math.erfc(beyond / self._deviation(self.until - MINUTE, self.window) / math.sqrt(2)))
+        chance = 0.5 * math.erfc(beyond / self._deviation(self.until - MINUTE, self.window) / math.sqrt(2))
+        return -math.log10(max(chance, 1e-300))
+
+    def threshold(self, rule: Surge) -> float:
+        """The ratio that opens a load."""
+        return max(rule.load_ratio, math.exp(_SURE * self._deviation(self.until - MINUTE, self.window)))
 
     def _opens(self, at: int, window: list[Known | None], beyond: float, rule: Surge) -> bool:
         if beyond < math.log(rule.load_ratio) or sum(m[0] for m in window if m is not None) < rule.minimum:
@@ -112,37 +126,8 @@ class Load(msgspec.Struct, frozen=True, array_like=True):
     def _deviation(self, at: int, window: list[Known | None]) -> float:
         """Of a half hour from the usual, as a logarithm: by experience and by chance."""
         expected = sum(m[1] for m in window if m is not None)
-        own = self.usual[_slot(at)] >= 0
-        return math.sqrt(max(self.strayed, _EVEN**2) + (0.0 if own else _OTHER_DAYS**2) + 1 / (1 + expected))
-
-    def _rate(self, at: int) -> float:
-        """Contacts usual in the minute at `at` (ms), between the middles of two hours; -1: not known."""
-        middle = (at % HOUR) / HOUR - 0.5
-        here, beside = self._hour(at), self._hour(at + (HOUR if middle >= 0 else -HOUR))
-        if here < 0 or beside < 0:
-            return here
-        return here + (beside - here) * abs(middle)
-
-    def _hour(self, at: int) -> float:
-        """Contacts a minute usual in an hour: its own, else that of the busiest day at this hour."""
-        slot = _slot(at)
-        if self.usual[slot] >= 0:
-            return self.usual[slot] / 1000
-        return max(self.usual[slot % 24 :: 24]) / 1000
-
-    def _taught(self, minutes: int, contacts: float) -> list[int]:
-        if minutes < 30:
-            return self.usual
-        slot, rate = _slot(self.until), round(1000 * contacts / minutes)
-        known = self.usual[slot]
-        if known >= 0:
-            weeks = (self.until - self.since) // (_WEEK * HOUR)
-            rate = known + round((min(rate, _TEACHES * known + 1000) - known) / min(_WEEKS, 1 + weeks))
-        return [*self.usual[:slot], rate, *self.usual[slot + 1 :]]
-
-
-def _slot(at: int) -> int:
-    return at // HOUR % _WEEK
+        other = 0.0 if week.own(self.usual, at) >= 0 else _OTHER_DAYS**2
+        return math.sqrt(max(self.strayed, _EVEN**2) + other + 1 / (1 + expected))
 
 
 def _beyond(window: list[Known | None]) -> float | None:
