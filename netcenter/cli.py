@@ -28,9 +28,21 @@ def _root(debug: Annotated[bool, typer.Option(DEBUG, help="Show tracebacks and d
 
 
 def _register() -> None:
-    from netcenter.commands import contracts, data, letters, people, policy, projection, replay, run, servers, surges
+    from netcenter.commands import (
+        backtest,
+        contracts,
+        data,
+        letters,
+        people,
+        policy,
+        projection,
+        replay,
+        run,
+        servers,
+        surges,
+    )
 
-    for module in (servers, run, data, replay, projection, policy, people, surges, letters, contracts):
+    for module in (servers, run, data, replay, backtest, projection, policy, people, surges, letters, contracts):
         module.register(app)
 
 

@@ -11,7 +11,7 @@ from agents.policy.surge import ExpectedEvent
 from agents.surge import crisis
 from agents.surge.brand import Brand, Contacts, Series
 from agents.surge.burst import BIN, SUSTAINED
-from agents.surge.conversations import Conversation
+from agents.surge.conversations import WINDOW, Conversation
 from agents.surge.evidence import evidence
 from agents.surge.finding import Finding, about, found, narrowest
 from agents.surge.incident import Incident
@@ -77,7 +77,7 @@ def _goes_on(seen: Seen, incident: Incident, told: list[Finding], at: At) -> tup
     brand, series = seen.brand, seen.series
     named = about(brand, series, at.policy.surge)
     lead = narrowest(told, series, named[0].root if named else None)
-    named = named or _hot(brand, lead)
+    named = named or _hot(brand, lead) or _known(brand, incident.root)
     new = [one.key for one in told if one.key not in incident.told][: _MOST - len(incident.told)]
     root = named[0].root if named else None
     news = [f"also {key}" for key in new]
@@ -140,8 +140,13 @@ def _hot(brand: Brand, lead: Finding) -> tuple[Conversation, float] | None:
     """The conversation that leads though most posts are about other things."""
     if lead.detector != "conversation":
         return None
-    one = next(c for c in brand.conversations.known if c.root == lead.name)
-    return one, min(1.0, one.joined / max(1, brand.last(lead.window // 60_000).posts))
+    return _known(brand, lead.name)
+
+
+def _known(brand: Brand, root: str | None) -> tuple[Conversation, float] | None:
+    """The conversation of a root, while it is watched, and its share of the posts."""
+    one = next((c for c in brand.conversations.known if c.root == root), None)
+    return None if one is None else (one, min(1.0, one.joined / max(1, brand.last(WINDOW).posts)))
 
 
 def _began(brand: Brand, series: Series, lead: Finding) -> int:
