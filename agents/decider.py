@@ -52,6 +52,8 @@ class At(msgspec.Struct, frozen=True):
     policy: Policy
     cause: str
     """id of the fact."""
+    partial: bool = False
+    """A writer of the partition is excused: what it would have told of this time is missing."""
 
     def envelope(self, aggregate: str, seq: int, reason: str) -> Envelope:
         """The common fields of a decided event: `CaseOpened(**at.envelope(case_id, 1, "…"), brand=…)`."""

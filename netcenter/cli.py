@@ -29,6 +29,7 @@ def _root(debug: Annotated[bool, typer.Option(DEBUG, help="Show tracebacks and d
 
 def _register() -> None:
     from netcenter.commands import (
+        backtest,
         classifier,
         contracts,
         data,
@@ -39,9 +40,23 @@ def _register() -> None:
         replay,
         run,
         servers,
+        surges,
     )
 
-    for module in (servers, run, data, classifier, replay, projection, policy, people, letters, contracts):
+    for module in (
+        servers,
+        run,
+        data,
+        classifier,
+        replay,
+        backtest,
+        projection,
+        policy,
+        people,
+        surges,
+        letters,
+        contracts,
+    ):
         module.register(app)
 
 

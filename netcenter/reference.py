@@ -16,6 +16,7 @@ _HEADINGS = {
     "classifier": "[classifier]",
     "brands": "[[brands]]",
     "brands.calendar": "[[brands.calendar]], or a list of inline tables",
+    "brands.expected_events": "[[brands.expected_events]], or a list of inline tables",
     "rules": "[[rules]]",
     "rules.match": "[rules.match], or an inline table",
     "desks": "[[desks]]",

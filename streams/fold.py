@@ -134,7 +134,7 @@ class FoldCore(Core):
 
     def _steps(self, steps: Iterable[_Step], results: list[Result]) -> int:
         """Append what follows from each step, and say how many there were."""
-        policy, now, number = self.policy, self.clock.time, 0
+        policy, now, partial, number = self.policy, self.clock.time, bool(self.clock.excused), 0
         # What is looked up once here would be half of a simple step's cost.
         state, touched, routes, route, timers = self.state, self.touched, self.routes, self.route, self._timers
         decide, evolve, wake = self.decider.decide, self.decider.evolve, self.decider.due
@@ -147,8 +147,8 @@ class FoldCore(Core):
                 )
             number += 1
             cause = record.mention.id if type(record) is ClassifiedMention else getattr(record, "id", "")
-            # By position, which costs half: time, seen, policy, cause.
-            at = At(time, time if time > now else now, policy, cause or ids.timer("fact", fact.offset))
+            # By position, which costs half: time, seen, policy, cause, partial.
+            at = At(time, time if time > now else now, policy, cause or ids.timer("fact", fact.offset), partial)
             before: dict[str, Any] = {}
             written = len(results)
             try:

@@ -29,6 +29,8 @@ class Run:
         """In force; assign another to change it."""
         self.time = 0
         """ms; the partition's time."""
+        self.partial = False
+        """Whether a writer is excused."""
         self.state = decider.initial()
         self.events: list[Decided] = []
         """All decided so far."""
@@ -39,7 +41,7 @@ class Run:
 
     def fact(self, record: Record) -> list[Decided]:
         """Takes a fact at the partition's time; gives the events that follow."""
-        at = At(time=self.time, seen=self.time, policy=self.policy, cause=_id(record))
+        at = At(self.time, self.time, self.policy, _id(record), self.partial)
         return self._step(record, at)
 
     def tick(self, time_ms: int) -> list[Decided]:
@@ -54,7 +56,7 @@ class Run:
             fired[due, key] = fired.get((due, key), 0) + 1
             assert fired[due, key] < MOST_FIRINGS, f"the timer of {key} asks for {due} again and again"
             timer = Due(key=key, at=due)
-            events += self._step(timer, At(time=due, seen=time_ms, policy=self.policy, cause=timer.id))
+            events += self._step(timer, At(due, time_ms, self.policy, timer.id, self.partial))
         self.time = max(self.time, time_ms)
         return events
 

@@ -15,7 +15,7 @@ from pydantic.json_schema import SkipJsonSchema
 from agents.policy.calendar import Calendar, Holiday, Hours
 from agents.policy.matching import WORDS, Features, Match
 from agents.policy.parts import UNITS, Duration, Name, Part, duration, written
-from agents.policy.surge import Surge
+from agents.policy.surge import ExpectedEvent, Surge
 from agents.policy.zone import zone
 from schemas.records import Mode
 
@@ -75,6 +75,8 @@ class Brand(Part):
     """When its people work; left out, round the clock. Targets run in this time only."""
     holidays: list[Holiday] = []
     """Closed from local midnight to midnight; an interval that would begin on one does not take place."""
+    expected_events: list[ExpectedEvent] = []
+    """What will make people talk, known beforehand."""
 
     @field_validator("zone")
     @classmethod

@@ -1,28 +1,76 @@
-"""What counts as a flood."""
+"""What counts as a flood, and what is expected to make people talk."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import AwareDatetime, BeforeValidator, Field, model_validator
 
 from agents.policy.parts import UNITS, Duration, Part
+
+
+def _moment(value: Any) -> Any:
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise ValueError("write a date and a time with its zone, without quotes: 2026-11-27T08:00:00-05:00")
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_moment)]
+
+
+class ExpectedEvent(Part):
+    """A raffle, a match, a sale: while it lasts, more posts than usual are usual, and no rule opens a crisis."""
+
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    """It stands in the evidence of a surge."""
+    start: Moment
+    """With its zone."""
+    end: Moment
+    """With its zone."""
+    factor: Annotated[float, Field(ge=1, le=1_000)] = 1.0
+    """Times the usual that is expected; 1 only names the event, and prevents an automatic crisis."""
+    root: str | None = None
+    """Native id of the post that it is about; left out, the whole brand is meant."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.end <= self.start:
+            raise ValueError("end is not after start")
+        return self
+
+    def holds(self, at: int) -> bool:
+        """Whether it is on at a time (ms)."""
+        return _ms(self.start) <= at < _ms(self.end)
+
+
+def _ms(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
+
+
+_Rarity = Annotated[Duration, Field(le=UNITS["d"])]
 
 
 class Surge(Part):
     """What counts as a flood."""
 
-    window: Annotated[Duration, Field(le=UNITS["h"])] = 30 * UNITS["m"]
-    """The stretch that is counted, at most an hour."""
-    baseline: Annotated[Duration, Field(le=UNITS["d"])] = 6 * UNITS["h"]
-    """The trailing stretch before the window that says what is usual, at most a day."""
-    warm_up: Duration = 2 * UNITS["h"]
-    """No surge before this much baseline was seen."""
     minimum: Annotated[int, Field(ge=1)] = 10
-    """Posts in the window, at least."""
-    open_ratio: Annotated[float, Field(gt=1)] = 2.5
-    """Times what is usual that opens a surge."""
-    close_ratio: Annotated[float, Field(gt=0)] = 1.5
-    """Times what is usual under which it closes."""
-    significance: Annotated[float, Field(gt=0)] = 6.0
-    """-log10 of the chance of so many posts by accident, at least: small numbers do not flicker."""
+    """Posts in a window, at least: small numbers are no flood."""
+    sustained: _Rarity = 5 * UNITS["h"]
+    """A burst: the level of the last hours is one that a brand usually reaches for no longer than this in 30 days."""
+    jump: _Rarity = 5 * UNITS["m"]
+    """A burst: so steep a rise within ten minutes is usually seen for no longer than this in 30 days."""
+    load_ratio: Annotated[float, Field(gt=1)] = 1.5
+    """A load: contacts of half an hour, times what is usual at this hour of the week."""
+    conversation: Annotated[int, Field(ge=1)] = 50
+    """Posts within 15 minutes by which others join one conversation, at least."""
+    silent: Annotated[int, Field(ge=1)] = 20
+    """A channel is silent when so many posts were to be expected of it and none came."""
+    complaint_share: Annotated[float, Field(gt=0, le=1)] = 0.4
+    """A surge with this share of complaints, and more complaints than usual, is a crisis."""
+    crisis: Literal["open", "confirm"] = "open"
+    """Whether such a surge opens a crisis, or waits for a person to declare it."""
+    calm: Duration = 30 * UNITS["m"]
+    """A surge is over when nothing has been above the usual for this long."""
+    new_normal: Duration = UNITS["d"]
+    """What has lasted this long is the new normal."""

@@ -1,256 +1,228 @@
-"""Opens, updates and closes a brand's surge: its latest posts against what is usual at this hour."""
+"""A brand's surges, by the minute: what the Volumes say steps every series, and the series tell of a flood."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import msgspec
 from msgspec.structs import replace
 
-from agents.decider import At, Due, State
-from agents.policy import Policy
-from agents.surge.series import BIN, DETAILS, HISTORY, LABELS, Bin, Open, Series, Tally
-from agents.surge.usual import usual
+from agents.decider import At, Due, State, Unusable
+from agents.policy.surge import ExpectedEvent
+from agents.surge import crisis, expected
+from agents.surge.brand import SOURCES, Brand, Contacts, Series
+from agents.surge.burst import BIN
+from agents.surge.expected import NOTHING
+from agents.surge.judging import Seen, judged
+from agents.surge.load import Load
+from agents.surge.tally import MINUTE, Minute, Tally, check
 from schemas import ids
-from schemas.records import Decided, Evidence, Record, SurgeClosed, SurgeOpened, SurgeUpdated, Volume
+from schemas.records import ChannelChanged, ContactCount, CrisisDeclared, Decided, Record, Volume
 
-#: A root post with this share of the window's posts is what the surge is about.
-_ABOUT = 0.3
-#: A surge is reported again when its ratio has grown by this factor since it was last reported.
-_GROWN = 1.5
-#: Numbers in a sparkline, at most, and the time they may span.
-_SPARKS, _SPAN = 72, 24 * 60 * 60_000
+_Kept = Brand | Series | Contacts | Minute
+_EMPTY = Tally()
+#: Contacts of one source in a minute that nothing on Earth brings.
+_ABSURD = 100_000_000
+
+
+class _Step(msgspec.Struct, frozen=True):
+    """A note: the records as a step leaves them."""
+
+    records: dict[str, Any]
 
 
 class SurgeDecider:
-    """One brand, one open surge at most; judged on timers, when a bin of 5 minutes is complete."""
+    """One brand, one open surge at most; judged on timers, when a minute or a bin of 5 minutes is complete."""
 
-    record_types: ClassVar[Any] = Series | Bin
+    record_types: ClassVar[Any] = _Kept
 
-    def initial(self) -> State[Series | Bin]:
+    def initial(self) -> State[_Kept]:
         """No brand is known."""
         return State()
 
-    def due(self, record: Series | Bin) -> int | None:
-        """The end of the oldest bin to judge: one with posts, or, in a surge, any."""
-        if isinstance(record, Bin):
+    def due(self, record: _Kept) -> int | None:
+        """The end of the oldest minute with posts; and of every bin, unless nothing has been heard for a day."""
+        if not isinstance(record, Brand):
             return None
-        if record.open is not None:
-            return record.until + BIN
-        return record.waiting[0] + BIN if record.waiting else None
+        ends = [record.waiting[0] + MINUTE] if record.waiting else []
+        if record.until and record.awake():
+            ends.append(record.until - record.until % BIN + BIN)
+        return min(ends, default=None)
 
     def decide(self, state: State[Any], fact: Record | Due, at: At) -> Iterator[Decided]:
-        """Volumes are remembered until their bin is complete; then the brand is judged."""
+        """Volumes are remembered until their minute is complete; then the brand goes on."""
         if isinstance(fact, Volume):
-            series, bin_ = state.get(fact.brand), state.get(_key(fact))
-            if (series is None or not series.holds(fact)) and (bin_ is None or bin_.takes(fact)):
+            check(fact)
+            brand, minute = state.get(fact.brand), state.get(_key(fact.brand, fact.minute))
+            late = brand is not None and fact.minute < brand.until
+            if not late and (minute or Minute(fact.brand)).takes(fact):
                 yield fact  # type: ignore[misc]  # only remembered
         elif isinstance(fact, Due):
-            yield fact  # type: ignore[misc]  # the bin becomes history
-            series = state[fact.key]
-            yield from _closing(series, series.open, at) if series.open else _opening(series, at)
+            yield from _on(state, fact, at)
+        elif isinstance(fact, ContactCount):
+            yield from _contacts(state, fact, at)
+        elif isinstance(fact, CrisisDeclared):
+            brand = state.get(fact.brand) or Brand(fact.brand)
+            after, events = crisis.declared(brand, fact, at)
+            if events:
+                yield _Step({fact.brand: after})  # type: ignore[misc]
+                yield from events
 
-    def evolve(self, state: State[Any], event: Record | Due) -> dict[str, Series | Bin | None]:
-        """A brand's record and the records of its open bins."""
+    def evolve(self, state: State[Any], event: Record | Due) -> dict[str, Any]:
+        """A Volume's minute and its brand; else what the step has left."""
         if isinstance(event, Volume):
-            bin_ = state.get(_key(event)) or Bin(event.brand)
-            series = state.get(event.brand) or Series(event.brand)
-            waits = series.awaits(event.minute - event.minute % BIN)
-            return {_key(event): bin_.with_(event)} | ({event.brand: waits} if waits is not series else {})
-        if isinstance(event, Due):
-            series, start = state[event.key], event.at - BIN
-            bin_ = state.get(f"{event.key}|{start}")
-            return {
-                event.key: series.judged(start, bin_.tally() if bin_ else Tally()),
-                f"{event.key}|{start}": None,
-            }
-        if isinstance(event, SurgeOpened | SurgeUpdated):
-            series = state[event.brand]
-            opened = Open(event.aggregate, event.started_at, event.seq, event.evidence.ratio)
-            marked = series.marked(event.started_at, True)
-            return {event.brand: replace(series, open=opened, surging=marked)}
-        if isinstance(event, SurgeClosed):
-            series = state[event.brand]
-            marked = series.marked(event.started_at, event.why != "new_normal")
-            return {event.brand: replace(series, open=None, closed_at=event.ended_at, surging=marked)}
-        return {}
+            key = _key(event.brand, event.minute)
+            minute, brand = state.get(key) or Minute(event.brand), state.get(event.brand) or Brand(event.brand)
+            waits = brand.awaits(event.minute)
+            return {key: minute.with_(event)} | ({event.brand: waits} if waits is not brand else {})
+        return event.records if isinstance(event, _Step) else {}
 
 
-def _key(volume: Volume) -> str:
-    return f"{volume.brand}|{volume.minute - volume.minute % BIN}"
+def _key(brand: str, minute: int) -> str:
+    return f"{brand}|{minute}"
 
 
-def _opening(series: Series, at: At) -> Iterator[Decided]:
-    policy = at.policy.surge
-    width = _width(at.policy)
-    if sum(tally.posts for tally in series.recent[-width:]) < policy.minimum:
-        return
-    if series.until - width * BIN - series.first < policy.warm_up:
-        return
-    found = _shown(_windows(series, at.policy), series, at.policy)
-    if found is None:
-        return
-    evidence = _evidence(series, found, at.policy)
-    surge = ids.make("surge", series.brand, evidence.window_start)
-    yield SurgeOpened(
-        **at.envelope(surge, 1, f"ratio: {found}; opens at {policy.open_ratio:g}"),
-        brand=series.brand,
-        mode=at.policy.brand(series.brand).mode,
-        started_at=evidence.window_start,
-        evidence=evidence,
-    )
+def _series_key(brand: str) -> str:
+    return f"{brand}|series"
 
 
-def _closing(series: Series, surge: Open, at: At) -> Iterator[Decided]:
-    policy, mode = at.policy.surge, at.policy.brand(series.brand).mode
-    windows = _windows(series, at.policy)
-    whole = windows[0]
-    over = all(w.ratio < policy.close_ratio for w in windows) or whole.actual < policy.minimum / 2
-    level = _level(series, at.policy)
-    lasted = series.until - surge.started_at >= policy.baseline
-    if over or (lasted and whole.actual / level < policy.close_ratio):
-        peak, excess = _course(series, surge, at.policy)
-        reason = f"over: {whole}; closes under {policy.close_ratio:g}"
-        if not over:
-            hours = f"{policy.baseline / 3_600_000:g} h"
-            reason = f"new_normal: {whole}, but {whole.actual / level:.1f} times the level of the last {hours}"
-        yield SurgeClosed(
-            **at.envelope(surge.id, surge.seq + 1, reason),
-            brand=series.brand,
-            mode=mode,
-            started_at=surge.started_at,
-            ended_at=series.until,
-            why="over" if over else "new_normal",
-            peak=max(peak, surge.reported),
-            excess=excess,
+def _contacts_key(brand: str, source: str) -> str:
+    return f"{brand}|contacts|{source}"
+
+
+# --- a brand goes on -------------------------------------------------------------------------------------
+
+
+def _on(state: State[Any], due: Due, at: At) -> Iterator[Decided]:
+    """Minute by minute, up to the timer's."""
+    brand: Brand = state[due.key]
+    name = brand.brand
+    series: Series = state.get(_series_key(name)) or Series.new(name)
+    posts: Contacts | None = state.get(_contacts_key(name, ""))
+    counted = [state[_contacts_key(name, source)] for source in brand.sources]
+    changed: dict[str, Any] = {}
+    if brand.waiting and not (brand.until and brand.awake()):
+        start = max(brand.until, brand.waiting[0] - brand.waiting[0] % BIN)
+        brand, series = brand.woken(start), series.woken()
+        posts = replace(posts, load=posts.load.skip(start)) if posts else None
+    load = posts.load if posts else Load.new(brand.until)
+    events: list[Decided] = []
+    while brand.until < due.at:
+        minute: Minute | None = state.get(_key(name, brand.until))
+        holding = _holding(at, name, brand.until)
+        before = series
+        brand, load, series, closed = _minute(brand, load, series, minute, holding, at)
+        if minute is not None:
+            changed[_key(name, brand.until - MINUTE)] = None
+        if closed:
+            events += _hearing(series, before, brand, at)
+            counted = [_unheard(one, brand.until, at) for one in counted]
+        seen = Seen(brand, series, [Contacts(name, "", load), *counted], holding)
+        brand, more = judged(seen, at)
+        events += more
+    changed |= {name: brand, _series_key(name): series, _contacts_key(name, ""): Contacts(name, "", load)}
+    changed |= {_contacts_key(name, one.source): one for one in counted}
+    yield _Step({key: record for key, record in changed.items() if record is not state.get(key)})  # type: ignore[misc]
+    yield from events
+
+
+def _minute(
+    brand: Brand, load: Load, series: Series, minute: Minute | None, holding: list[ExpectedEvent], at: At
+) -> tuple[Brand, Load, Series, bool]:
+    """With the next minute, and whether it closes a bin."""
+    rule, was = at.policy.surge, brand.incident
+    tally, offsets = (minute.tally(), minute.offsets()) if minute is not None else (_EMPTY, {})
+    known = None if at.partial else expected.counts(tally, holding).contacts
+    before = load
+    load = load.step(known, rule, incident=was is not None)
+    brand = brand.minute(tally, offsets, rule, holding, partial=at.partial)
+    settled = before.open and not load.open and load.settled(rule)
+    talks = brand.conversations.settled(rule)
+    if talks is not brand.conversations:
+        settled, brand = True, replace(brand, conversations=talks)
+    closed = brand.until % BIN == 0
+    if closed:
+        bursts = series.bursts()
+        series = series.bin(brand, rule)
+        brand = replace(brand, bin=NOTHING)
+        now = dict(series.bursts())
+        settled = settled or any(b.kind and not now[name].kind and now[name].settled(rule) for name, b in bursts)
+    if was is not None:
+        above = series.day[-1] - series.posts.level if closed else 0.0
+        brand = replace(brand, incident=replace(was, excess=was.excess + above, settled=was.settled or settled))
+    return brand, load, series, closed
+
+
+def _holding(at: At, brand: str, time: int) -> list[ExpectedEvent]:
+    known = at.policy.brand(brand).expected_events
+    return [event for event in known if event.holds(time)] if known else []
+
+
+def _hearing(series: Series, was: Series, brand: Brand, at: At) -> Iterator[Decided]:
+    """Channels that have fallen silent, or are heard again."""
+    for name, channel in series.hearing.items():
+        before = was.hearing.get(name)
+        if before is None or before.silent == channel.silent:
+            continue
+        missed = channel.expected if channel.silent else before.expected
+        yield ChannelChanged(
+            **at.envelope(
+                ids.make("channel", brand.brand, name),
+                channel.seq,
+                f"silent: {missed:.0f} posts were to be expected" if channel.silent else "heard: a post came",
+            ),
+            brand=brand.brand,
+            mode=at.policy.brand(brand.brand).mode,
+            channel=name,
+            change="silent" if channel.silent else "heard",
+            expected=missed,
+            since=before.heard,
         )
-        return
-    found = _shown(windows, series, at.policy)
-    if found is not None and found.ratio >= _GROWN * surge.reported:
-        reason = f"ratio: {found}; {surge.reported:.1f} when last reported"
-        yield SurgeUpdated(
-            **at.envelope(surge.id, surge.seq + 1, reason),
-            brand=series.brand,
-            mode=mode,
-            started_at=surge.started_at,
-            evidence=_evidence(series, found, at.policy),
-        )
 
 
-class _Window(msgspec.Struct, frozen=True):
-    """The last bins of a brand."""
-
-    bins: int
-    actual: int
-    """posts"""
-    expected: float
-    """posts"""
-    significance: float
-    """-log10 of the chance"""
-
-    @property
-    def ratio(self) -> float:
-        """Times what is usual."""
-        return self.actual / self.expected
-
-    def __str__(self) -> str:
-        minutes = self.bins * BIN // 60_000
-        ratio = f"{self.ratio:.1f} times"
-        return f"{self.actual} posts in {minutes} min where {self.expected:.1f} are usual, {ratio}"
+# --- contacts counted outside ----------------------------------------------------------------------------
 
 
-def _windows(series: Series, policy: Policy) -> tuple[_Window, ...]:
-    """The window, and its last third, which shows a steep rise sooner."""
-    width, posts = _width(policy), _posts(series)
-    ordinary = usual(posts, series.surging, len(posts) - width, width, _baseline(policy))
-    seen = []
-    for bins in (width, max(1, width // 3)):
-        actual, part = sum(posts[-bins:]), bins / width
-        seen.append(_Window(bins, actual, ordinary.posts * part, ordinary.significance(actual, part)))
-    return tuple(seen)
+def _contacts(state: State[Any], fact: ContactCount, at: At) -> Iterator[Decided]:
+    """A count is whole when it comes: its source goes on at once, and a minute that is left out is not known."""
+    if fact.minute < 0 or fact.minute % MINUTE:
+        raise Unusable(f"minute {fact.minute} is not the start of one")
+    if not 0 <= fact.count <= _ABSURD:
+        raise Unusable(f"{fact.count} contacts in a minute")
+    name = fact.brand
+    brand: Brand = state.get(name) or Brand(name)
+    if not brand.until:
+        brand = replace(brand, until=fact.minute - fact.minute % BIN)
+    if fact.source not in brand.sources:
+        if len(brand.sources) >= SOURCES:
+            raise Unusable(f"brand {name} has {SOURCES} sources of contacts already: no more are followed")
+        brand = replace(brand, sources=[*brand.sources, fact.source])
+    key = _contacts_key(name, fact.source)
+    kept: Contacts | None = state.get(key)
+    load = kept.load if kept else Load.new(fact.minute)
+    if fact.minute < load.until:
+        return  # told already, or too late
+    rule, was = at.policy.surge, brand.incident
+    if fact.minute - load.until >= rule.calm:
+        load = load.skip(fact.minute)
+    while load.until < fact.minute:
+        load = load.step(None, rule, incident=was is not None)
+    holding = _holding(at, name, fact.minute)
+    before, load = load, load.step(fact.count / expected.factor(holding), rule, incident=was is not None)
+    if was is not None and before.open and not load.open and load.settled(rule):
+        brand = replace(brand, incident=replace(was, settled=True))
+    brand = replace(brand, heard=max(brand.heard, load.until))
+    mine = Contacts(name, fact.source, load)
+    others = [state.get(_contacts_key(name, source)) for source in ["", *brand.sources] if source != fact.source]
+    series: Series = state.get(_series_key(name)) or Series.new(name)
+    brand, events = judged(Seen(brand, series, [*filter(None, others), mine], holding), at)
+    yield _Step({name: brand, key: mine})  # type: ignore[misc]
+    yield from events
 
 
-def _shown(windows: Iterable[_Window], series: Series, policy: Policy) -> _Window | None:
-    """The first that shows a surge; what an earlier surge reached into shows no other."""
-    rule = policy.surge
-    for seen in windows:
-        apart = series.open is not None or series.until - seen.bins * BIN >= series.closed_at
-        many = seen.actual >= rule.minimum and seen.ratio >= rule.open_ratio
-        if apart and many and seen.significance >= rule.significance:
-            return seen
-    return None
-
-
-def _evidence(series: Series, seen: _Window, policy: Policy) -> Evidence:
-    """What the window looks like."""
-    width, posts = _width(policy), _posts(series)
-    now = Tally.sum(series.recent[-seen.bins :])
-    root, about = next(iter(now.roots.items()), ("", 0))
-    share = about / max(1, now.posts)
-    named = root if share >= _ABOUT else None
-    before = range(max(0, len(posts) - width - _baseline(policy)), max(0, len(posts) - width))
-    mix = [series.labels[i] for i in before if series.labels[i] and not series.surging[i]]
-    return Evidence(
-        detector="ratio",
-        scope="conversation" if named else "brand",
-        name=named or "",
-        window_start=series.until - seen.bins * BIN,
-        window_end=series.until,
-        actual=seen.actual,
-        baseline=seen.expected,
-        ratio=seen.ratio,
-        threshold=policy.surge.open_ratio,
-        significance=seen.significance,
-        sparkline=_sparkline(posts, width),
-        labels=now.labels,
-        labels_before={label: sum(counts[i] for counts in mix) for i, label in enumerate(LABELS) if mix},
-        channels=now.channels,
-        authors=now.authors,
-        reach=now.reach,
-        root=named,
-        root_share=share if named else None,
-    )
-
-
-def _level(series: Series, policy: Policy) -> float:
-    """Posts in a window at the level of the stretch before it, this surge's among them; at least 1."""
-    width = _width(policy)
-    before = _posts(series)[:-width][-_baseline(policy) :]
-    return max(1.0, width * sum(before) / max(1, len(before)))
-
-
-def _course(series: Series, surge: Open, policy: Policy) -> tuple[float, float]:
-    """Since the surge opened, as far as remembered: the largest ratio, and the posts above the usual."""
-    width, posts, baseline = _width(policy), _posts(series), _baseline(policy)
-    first = max(0, len(posts) - (series.until - surge.started_at) // BIN)
-    peak = excess = 0.0
-    for end in range(first + 1, len(posts) + 1):
-        start = max(0, end - width)
-        expected = usual(posts, series.surging, start, width, baseline).posts
-        if end - start == width:
-            peak = max(peak, sum(posts[start:end]) / expected)
-        excess += posts[end - 1] - expected / width
-    return peak, max(0.0, excess)
-
-
-def _sparkline(posts: list[int], width: int) -> list[int]:
-    """Posts per window, oldest first; the first may lie partly before what is known."""
-    step = width * BIN
-    count = min(_SPARKS, _SPAN // step, -(-len(posts) // width))
-    ends = [len(posts) - i * width for i in reversed(range(count))]
-    return [sum(posts[max(0, end - width) : end]) for end in ends]
-
-
-def _posts(series: Series) -> list[int]:
-    return [sum(counts) for counts in series.labels]
-
-
-def _width(policy: Policy) -> int:
-    """The window in bins: an hour at most, as far back as details are remembered."""
-    return min(DETAILS, max(1, policy.surge.window // BIN))
-
-
-def _baseline(policy: Policy) -> int:
-    """The baseline in bins, as far as yesterday's counterpart is remembered."""
-    return min(HISTORY // 2, max(1, policy.surge.baseline // BIN))
+def _unheard(one: Contacts, until: int, at: At) -> Contacts:
+    """A source of which nothing has come for so long that a load would be over tells of none."""
+    if not one.load.open or until - one.load.until < at.policy.surge.calm:
+        return one
+    return replace(one, load=one.load.skip(one.load.until))

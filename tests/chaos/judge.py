@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg2
 from kafka import KafkaConsumer, TopicPartition
+from msgspec.structs import replace
 from psycopg2.extensions import make_dsn
 
 from agents.policy import Policy
@@ -24,7 +25,7 @@ from schemas import codec
 from schemas.files import Line
 from schemas.headers import SOURCE, rfc3339
 from schemas.keys import KEYLESS, customer
-from schemas.records import Action, ClassifiedMention, Decided, Mention, Record, Volume
+from schemas.records import Action, ClassifiedMention, Decided, Mention, Record, SurgeOpened, SurgeUpdated, Volume
 from sinks.port import Item
 from sinks.postgres import PostgresSink
 from sinks.postgres.tables import TABLES
@@ -137,6 +138,13 @@ def histories(found: Iterable[Record | None]) -> dict[str, list[Decided]]:
         if isinstance(record, Decided):
             grouped[record.aggregate].append(record)
     return grouped
+
+
+def without_offsets(record: Record | None) -> Record | None:
+    """A surge as it would be told over any log: where its posts stand is each log's own."""
+    if not isinstance(record, SurgeOpened | SurgeUpdated):
+        return record
+    return replace(record, evidence=replace(record.evidence, offsets=[]))
 
 
 def same_histories(ours: dict[str, list[Decided]], theirs: dict[str, list[Decided]], what: str) -> None:

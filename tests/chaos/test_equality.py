@@ -21,7 +21,17 @@ from netcenter.replay import Replay, play_lines
 from netcenter.scenario import story
 from schemas.files import Line
 from schemas.keys import customer
-from schemas.records import ClassifiedMention, Decided, Mention, PolicyChanged, Record, Tick, Volume
+from schemas.records import (
+    ClassifiedMention,
+    Decided,
+    Mention,
+    PolicyChanged,
+    Record,
+    SurgeClosed,
+    SurgeOpened,
+    Tick,
+    Volume,
+)
 from streams.partitioner import partition_of
 from tests.chaos import judge
 from tests.chaos.harness import HOUR, ROLES, SEED, People, Plant, Playing
@@ -32,6 +42,8 @@ PARTITIONS = 8 if SCALE >= 1 else 4
 UNTIL = 6 * HOUR
 AHEAD = HOUR // 2
 _KILLS, _MOMENTS = 10, 6
+IN_THE_SURGE = story.GUITAR + HOUR
+"""ms; whoever holds the surge is killed then."""
 #: Of the schedule; another one draws other victims.
 _SCHEDULE = int(os.environ.get("NETCENTER_CHAOS_SEED", "7"))
 #: Seconds in which the file must be played, and then all be read.
@@ -64,6 +76,7 @@ class Chaos:
         self.planned += [(draw.randrange(begin, end), self._kafka), (draw.randrange(begin, end), self._postgres)]
         joins, leaves = sorted(draw.randrange(begin, end) for _ in range(2))
         role = draw.choice(ROLES)
+        self.planned.append((IN_THE_SURGE, lambda: self._kill("surge")))
         self.planned += [(joins, lambda: self._join(role)), (leaves, lambda: self._leave(role))]
         self.planned.sort(key=lambda planned: planned[0], reverse=True)
 
@@ -75,8 +88,8 @@ class Chaos:
     def _note(self, what: str) -> None:
         self.deeds.append(f"{datetime.now(UTC):%H:%M:%S} {what}")
 
-    def _kill(self) -> None:
-        victim = self.random.choice(self.plant.alive())
+    def _kill(self, *roles: str) -> None:
+        victim = self.random.choice(self.plant.alive(*roles))
         self._note(f"kill {victim.log.name}")
         self.plant.kill(victim)
 
@@ -191,16 +204,24 @@ def test_mentions_are_classified_as_in_a_replay(aftermath: Aftermath) -> None:
 
 @pytest.mark.parametrize("topic", ["cases", "surges"])
 def test_decided_events_are_those_of_a_replay(aftermath: Aftermath, topic: str) -> None:
-    ours = judge.histories(r.record for r in aftermath.log[topic])
-    theirs = judge.histories(aftermath.replayed[topic])
-    judge.same_histories(ours, theirs, topic)
+    rows = [(r.partition, judge.without_offsets(r.record)) for r in aftermath.log[topic]]
+    replayed = [judge.without_offsets(r) for r in aftermath.replayed[topic]]
+    judge.same_histories(judge.histories(r for _, r in rows), judge.histories(replayed), topic)
     key = PIPELINE.topic(topic).key
     for number in range(PARTITIONS):
         judge.same(
-            [r.record for r in aftermath.log[topic] if r.partition == number and r.record is not None],
-            [r for r in aftermath.replayed[topic] if partition_of(key(r), PARTITIONS) == number],
+            [record for partition, record in rows if partition == number and record is not None],
+            [r for r in replayed if r is not None and partition_of(key(r), PARTITIONS) == number],
             f"{topic}/{number}",
         )
+
+
+def test_a_restart_in_the_middle_of_the_surge_has_kept_its_incident(aftermath: Aftermath) -> None:
+    told = [r.record for r in aftermath.log["surges"]]
+    [opened] = [e for e in told if isinstance(e, SurgeOpened)]
+    [closed] = [e for e in told if isinstance(e, SurgeClosed)]
+    assert opened.time < IN_THE_SURGE < closed.time
+    assert closed.aggregate == opened.aggregate
 
 
 @pytest.mark.parametrize("role", ["cases", "surge", "desk", "alerts"])

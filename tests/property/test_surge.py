@@ -1,4 +1,4 @@
-"""Surges follow from the Volumes of complete bins alone, in whatever order they and time arrive."""
+"""Surges follow from the Volumes of complete minutes alone, in whatever order they and time arrive."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from agents.policy import Policy
 from agents.policy.model import Classifier
 from agents.policy.surge import Surge as Rule
 from agents.surge import SurgeDecider
-from agents.surge.series import BIN
+from agents.surge.burst import BIN
 from schemas import codec, ids
 from schemas.records import (
     ConversationCount,
+    CrisisClosed,
+    CrisisOpened,
     Decided,
     Label,
     SurgeClosed,
@@ -28,7 +30,7 @@ from tests.decider_runner import Run
 
 START = 1_700_006_400_000
 MINUTE, HOUR = 60_000, 3_600_000
-RULE = Rule.model_validate({"baseline": "1h", "warm_up": "30m", "significance": 2.0})
+RULE = Rule.model_validate({"conversation": 25, "jump": "24h", "sustained": "24h", "calm": "20m"})
 POLICY = Policy(version=1, classifier=Classifier(model="0" * 64), surge=RULE)
 
 
@@ -82,7 +84,7 @@ def play(volumes: list[Volume], step: int, shuffle: Random | None = None) -> Run
 def told(run: Run) -> dict[str, list[Decided]]:
     by_brand: dict[str, list[Decided]] = defaultdict(list)
     for event in run.events:
-        assert isinstance(event, SurgeOpened | SurgeUpdated | SurgeClosed)
+        assert isinstance(event, SurgeOpened | SurgeUpdated | SurgeClosed | CrisisOpened | CrisisClosed)
         by_brand[event.brand].append(event)
     return by_brand
 
@@ -101,20 +103,22 @@ def test_no_jump_of_time_changes_an_event(volumes: list[Volume], step: int, rand
 
 @settings(max_examples=40, deadline=None)
 @given(histories())
-def test_every_surge_that_opens_closes_once_and_its_events_count_without_gaps(volumes: list[Volume]) -> None:
+def test_every_surge_and_crisis_that_opens_closes_once_and_its_events_count_without_gaps(volumes: list[Volume]) -> None:
     for events in told(play(volumes, MINUTE)).values():
         surges: dict[str, list[Decided]] = defaultdict(list)
         running: str | None = None
         for event in events:
-            assert running in (None, event.aggregate)
             surges[event.aggregate].append(event)
+            if isinstance(event, CrisisOpened | CrisisClosed):
+                continue
+            assert running in (None, event.aggregate)
             running = None if isinstance(event, SurgeClosed) else event.aggregate
         assert running is None
         for history in surges.values():
             assert [event.seq for event in history] == list(range(1, len(history) + 1))
-            assert isinstance(history[0], SurgeOpened)
-            assert [isinstance(event, SurgeClosed) for event in history].count(True) == 1
-            assert isinstance(history[-1], SurgeClosed)
+            assert isinstance(history[0], SurgeOpened | CrisisOpened)
+            assert [isinstance(event, SurgeClosed | CrisisClosed) for event in history].count(True) == 1
+            assert isinstance(history[-1], SurgeClosed | CrisisClosed)
 
 
 @settings(max_examples=30, deadline=None)

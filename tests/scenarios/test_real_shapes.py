@@ -22,7 +22,15 @@ from netcenter.receiver import Receiver
 from schemas import codec, ids
 from schemas.headers import rfc3339
 from schemas.keys import customer
-from schemas.records import Alert, ClassifiedMention, Mention, SurgeClosed, SurgeOpened
+from schemas.records import (
+    Alert,
+    ClassifiedMention,
+    CrisisClosed,
+    CrisisOpened,
+    Mention,
+    SurgeClosed,
+    SurgeOpened,
+)
 from streams.partitioner import partition_of
 from tests.chaos import judge
 from tests.chaos.harness import Plant, Playing
@@ -131,6 +139,29 @@ def test_a_flood_opens_one_surge_that_ends(town: Town) -> None:
     [closed] = [e for e in surges if isinstance(e, SurgeClosed)]
     assert NOON + _FLOOD < opened.time < NOON + _FLOOD + 15 * MINUTE < closed.time
     assert opened.aggregate == closed.aggregate
+
+
+def test_its_post_is_named_and_so_is_the_crisis_that_it_was(town: Town) -> None:
+    [crisis] = [e for e in (r.record for r in town.log["surges"]) if isinstance(e, CrisisOpened)]
+    assert (crisis.by, crisis.root) == ("rule", "root")
+    assert crisis.surge is not None
+    told = town.command("surge", "explain", crisis.surge[:8])
+    assert told.startswith(f"surge         {crisis.surge} of andina, live\n")
+    assert "about         the post root and who passes it on" in told
+    assert ", by rule\n" in told
+
+
+def test_a_person_declares_a_crisis_and_ends_it(town: Town) -> None:
+    for change in ("open", "close"):
+        town.command("crisis", change, "rival", "--by", "ana", "--reason", "a fire")
+
+    def declared() -> list[tuple[str, str]]:
+        rows = judge.read_all(town.plant.settings, town.plant.kafka, "surges")["surges"]
+        events = [e for e in (r.record for r in rows) if isinstance(e, CrisisOpened | CrisisClosed)]
+        return [(type(e).__name__, e.by) for e in events if e.brand == "rival"]
+
+    town.plant.until(lambda: len(declared()) == 2, 30, "the crisis opened and closed")
+    assert declared() == [("CrisisOpened", "ana"), ("CrisisClosed", "ana")]
 
 
 def test_a_flood_is_delivered_as_one_alert_that_opens_and_resolves(town: Town) -> None:

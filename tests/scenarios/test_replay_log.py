@@ -25,7 +25,8 @@ from schemas.records import CaseOpened
 from tests.chaos import judge
 from tests.chaos.harness import HOUR, SEED, Plant, Playing
 
-_POLICY = (Path(story.__file__).parent / "story.toml").read_text()
+#: At a tenth of its size fewer join the guitar's conversation.
+_POLICY = (Path(story.__file__).parent / "story.toml").read_text() + "conversation = 15\n"
 _ROLES = ("classify", "cases", "surge")
 _SCALE, _FIRST = 0.1, 30 * HOUR
 _TOPICS = ("cases", "surges")

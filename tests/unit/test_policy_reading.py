@@ -32,8 +32,8 @@ def warned(text: str) -> list[Remark]:
 @pytest.mark.parametrize(
     ("text", "line", "field", "why"),
     [
-        ("[surge]\nwidth = 3\n", 4, "surge.width", "is not known here; known are window, baseline, "),
-        ("[surge]\nwindows = 3\n", 4, "surge.windows", "is not known here: did you mean window?"),
+        ("[surge]\nwidth = 3\n", 4, "surge.width", "is not known here; known are minimum, sustained, "),
+        ("[surge]\njumps = 3\n", 4, "surge.jumps", "is not known here: did you mean jump?"),
         ("[desk]\n", 3, "desk", "is not known here: did you mean desks?"),
         ("[desk.care]\n", 3, "desk", "is not known here: did you mean desks?"),
         (BRAND + "accounts = { twitter = [1] }\n", 5, "brands.0.accounts.twitter.0", "write text in quotes"),
@@ -50,10 +50,22 @@ def warned(text: str) -> list[Remark]:
         (RULE + 'match = { kind = ["post",\n"tweet"] }\n', 6, "rules.0.match.kind.1", "'tweet' is none of "),
         (RULE + "[rules.match]\nreach = -1\n", 6, "rules.0.match.reach", "-1 is below 0"),
         ("rules = 3\n", 3, "classifier.rules", "is not known here"),
-        ('[surge]\nwindow = "soon"\n', 4, "surge.window", "no duration above zero"),
-        ("[surge]\nwindow = 30\n", 4, "surge.window", "as text"),
-        ('[surge]\nwindow = "2h"\n', 4, "surge.window", "2h is above 60m"),
-        ("[surge]\nopen_ratio = 1\n", 4, "surge.open_ratio", "1 is not above 1"),
+        ('[surge]\njump = "soon"\n', 4, "surge.jump", "no duration above zero"),
+        ("[surge]\njump = 30\n", 4, "surge.jump", "as text"),
+        ('[surge]\njump = "48h"\n', 4, "surge.jump", "48h is above 24h"),
+        ("[surge]\nload_ratio = 1.0\n", 4, "surge.load_ratio", "1.0 is not above 1"),
+        (
+            BRAND + "expected_events = [{ name = 'x', start = 2026-11-20T08:00:00, end = 2026-11-21T08:00:00Z }]\n",
+            5,
+            "brands.0.expected_events.0.start",
+            "write a date and a time with its zone",
+        ),
+        (
+            BRAND + "expected_events = [{ name = 'x', start = 2026-11-22T08:00:00Z, end = 2026-11-21T08:00:00Z }]\n",
+            5,
+            "brands.0.expected_events.0",
+            "end is not after start",
+        ),
         ("[cases]\nwarn_at = [50,\n 100]\n", 5, "cases.warn_at.1", "100 is above 99"),
         (
             BRAND + 'calendar = [{ days = ["mon"], from = "08:00", to = "25:00" }]\n',
@@ -117,10 +129,10 @@ def test_a_text_that_is_no_policy_is_told_with_its_line(text: str, line: int, fi
 
 
 def test_every_fault_is_told_on_a_line_of_its_own() -> None:
-    told = fault(MODEL + '[surge]\nwindow = "x"\nbaseline = "y"\n').splitlines()
+    told = fault(MODEL + '[surge]\nsustained = "x"\njump = "y"\n').splitlines()
     assert [line.split(": ")[:2] for line in told] == [
-        ["mine.toml:4", "surge.window"],
-        ["mine.toml:5", "surge.baseline"],
+        ["mine.toml:4", "surge.sustained"],
+        ["mine.toml:5", "surge.jump"],
     ]
 
 

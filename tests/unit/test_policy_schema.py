@@ -132,5 +132,5 @@ def test_every_field_is_described_and_shows_its_default_as_it_is_written() -> No
     # One that is a table of its own is described there.
     assert [name for name, said in fields.items() if not (said.get("description") or "$ref" in said)] == []
     assert fields["Cases.silence"]["default"] == "72h"
-    assert fields["Surge.window"]["default"] == "30m"
+    assert fields["Surge.calm"]["default"] == "30m"
     assert "default" not in fields["Rule.target"]

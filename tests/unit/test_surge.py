@@ -1,303 +1,475 @@
-"""Surges: a flood is seen soon, a daily rhythm is none, and what is opened is closed."""
+"""Surges: a flood is seen soon and told once, a daily rhythm is none, and what is opened is closed."""
 
 from __future__ import annotations
 
-from itertools import pairwise
+from datetime import UTC, datetime
 
 import msgspec
 import numpy as np
 import pytest
 
-from agents.policy import Policy
-from agents.policy.model import Brand, Classifier
+from agents.decider import Unusable
+from agents.policy.model import Brand
+from agents.policy.surge import ExpectedEvent
 from agents.surge import SurgeDecider
-from agents.surge.series import BIN, DAY, HISTORY, Bin, Series
-from agents.surge.usual import usual
+from agents.surge.brand import CHANNELS, SOURCES, Series
+from agents.surge.brand import Brand as Watched
+from agents.surge.tally import Minute
 from schemas import codec, ids
-from schemas.records import (
-    ConversationCount,
-    Decided,
-    SurgeClosed,
-    SurgeOpened,
-    SurgeUpdated,
-    Volume,
-    VolumeCount,
-)
+from schemas.records import ChannelChanged, ContactCount, SurgeClosed, SurgeOpened, SurgeUpdated
 from tests.decider_runner import Run
+from tests.surge_told import BIN, DAY, HOUR, MINUTE, START, kinds, minutes, of, play, policy, run, volume
 
-START = 1_700_006_400_000  # a whole day, UTC
-MINUTE, HOUR = 60_000, 3_600_000
-
-
-def policy() -> Policy:
-    return Policy(version=1, classifier=Classifier(model="0" * 64))
+BINS = DAY // BIN
 
 
-def volume(
-    minute: int,
-    posts: int,
-    *,
-    partition: int = 0,
-    offset: int = 0,
-    root: str | None = None,
-    brand: str = "andina",
-) -> Volume:
-    complaints = posts // 2
-    joined = [ConversationCount(root=root, channel="twitter", posts=posts, complaints=0)] if root else []
-    return Volume(
-        id=ids.make("volume", brand, minute, partition, offset),
-        brand=brand,
-        minute=minute,
-        partition=partition,
-        offset=offset,
-        counts=[
-            VolumeCount(channel="twitter", kind="post", label="complaint", count=complaints),
-            VolumeCount(channel="facebook", kind="post", label="other", count=posts - complaints),
-        ],
-        authors=posts,
-        reach=10 * posts,
-        conversations=joined,
-    )
+def noise(level: float, bins: int, seed: int = 1) -> list[int]:
+    return [int(n) for n in np.random.default_rng(seed).poisson(level, bins)]
 
 
-def play(bins: list[int], run: Run | None = None, start: int = START, root: str | None = None) -> Run:
-    """A brand's posts in each bin of 5 minutes, told at the bin's start, with a Tick at its end."""
-    run = run or Run(SurgeDecider(), policy())
-    for i, posts in enumerate(bins):
-        if posts:
-            run.fact(volume(start + i * BIN, posts, root=root))
-        run.tick(start + (i + 1) * BIN)
-    return run
-
-
-def rhythm(a_day: int, days: int, seed: int, flood: tuple[float, float] | None = None) -> list[int]:
-    """Posts by bin: a daily sine, its trough 5 % of its peak and at an hour by the seed.
-
-    A flood lasts two hours and is given as (first bin, factor).
-    """
+def rhythm(a_day: int, days: int, seed: int) -> list[int]:
+    """Posts by bin: a daily sine, its trough 5 % of its peak and at an hour by the seed."""
     random = np.random.default_rng(seed)
-    when = np.arange(days * DAY)
-    level = a_day / DAY * (1 - 0.905 * np.cos(2 * np.pi * (when + 0.5 - random.integers(DAY)) / DAY))
-    if flood is not None:
-        first, factor = flood
-        share = np.clip(np.minimum(when + 1, first + 24) - np.maximum(when, first), 0, 1)
-        level = level * (1 + (factor - 1) * share)
+    when = np.arange(days * BINS)
+    level = a_day / BINS * (1 - 0.905 * np.cos(2 * np.pi * (when + 0.5 - random.integers(BINS)) / BINS))
     return [int(n) for n in random.poisson(level)]
 
 
-def kinds(events: list[Decided]) -> list[str]:
-    return [type(event).__name__ for event in events]
+# --- one flood, one surge ----------------------------------------------------------------------------------------
 
 
-# --- the rule -------------------------------------------------------------------------------------
+def test_a_flood_opens_one_surge_within_ten_minutes_that_closes_when_it_is_over() -> None:
+    to = play(run(), noise(10, 3 * BINS))
+    begun = to.time
+    play(to, [150] * 12 + noise(10, 40))
+    assert kinds(to) == ["SurgeOpened", "SurgeClosed"]
+    [opened], [closed] = of(to, SurgeOpened), of(to, SurgeClosed)
+    assert begun < opened.time <= begun + 10 * MINUTE
+    assert begun - 20 * MINUTE <= opened.started_at <= begun
+    assert begun + 90 * MINUTE <= closed.time <= begun + 4 * HOUR
+    assert (closed.why, closed.ended_at, closed.started_at) == ("over", closed.time, opened.started_at)
+    assert closed.excess == pytest.approx(12 * 140, rel=0.1)
+    assert closed.peak >= opened.evidence.ratio
 
 
-def test_a_flood_opens_one_surge_that_closes_when_it_is_over() -> None:
-    run = play([10] * 48 + [30] * 24 + [10] * 24)
-    assert kinds(run.events) == ["SurgeOpened", "SurgeClosed"]
-    opened, closed = run.events
-    assert isinstance(opened, SurgeOpened)
-    assert isinstance(closed, SurgeClosed)
-    assert opened.time == START + 50 * BIN
-    assert START + 72 * BIN < closed.time <= START + 79 * BIN
-    assert closed.ended_at == closed.time
-    assert closed.why == "over"
-    assert closed.peak == pytest.approx(3.0)
-    assert closed.excess == pytest.approx(24 * 20, rel=0.01)
+def test_three_times_the_usual_opens_one_as_its_level_has_risen() -> None:
+    to = play(run(), noise(20, 3 * BINS))
+    begun = to.time
+    play(to, noise(60, 36))
+    [opened] = of(to, SurgeOpened)
+    assert opened.reason.startswith("sustained: ")
+    assert opened.time <= begun + 3 * HOUR
+
+
+def test_a_surges_id_comes_of_brand_and_start_and_its_events_count_from_one() -> None:
+    to = play(run(), noise(10, 3 * BINS) + [150] * 12 + noise(10, 40))
+    [opened], [closed] = of(to, SurgeOpened), of(to, SurgeClosed)
+    assert opened.aggregate == closed.aggregate == ids.make("surge", "andina", opened.started_at)
+    told = [event for event in to.events if event.aggregate == opened.aggregate]
+    assert [(e.seq, e.id) for e in told] == [(n, ids.event(opened.aggregate, n)) for n in range(1, len(told) + 1)]
+    assert (told[0], told[-1]) == (opened, closed)
 
 
 def test_a_surge_says_by_what_it_was_judged() -> None:
-    opened = play([10] * 48 + [60] * 2).events[0]
-    assert isinstance(opened, SurgeOpened)
+    to = play(run(), [*noise(10, 3 * BINS), 150, 150])
+    [opened] = of(to, SurgeOpened)
     seen = opened.evidence
-    assert opened.reason == "ratio: 70 posts in 10 min where 20.0 are usual, 3.5 times; opens at 2.5"
-    assert (seen.detector, seen.scope, seen.threshold) == ("ratio", "brand", 2.5)
-    assert (seen.actual, seen.baseline, seen.ratio) == (70, 20, 3.5)
-    assert (seen.window_start, seen.window_end) == (START + 47 * BIN, START + 49 * BIN)
-    assert (seen.authors, seen.reach) == (70, 700)
-    assert seen.labels == {"complaint": 35, "other": 35}
-    assert seen.channels == {"twitter": 35, "facebook": 35}
-    assert seen.labels_before == {"complaint": 215, "question": 0, "praise": 0, "other": 215}
-    assert seen.sparkline == [10, *[60] * 7, 110]
-    assert (seen.root, seen.root_share) == (None, None)
+    assert (seen.detector, seen.scope, seen.name, seen.partial) == ("burst", "brand", "", False)
+    assert seen.window_end - seen.window_start == 10 * MINUTE
+    assert seen.window_end == opened.time
+    assert seen.actual == sum(seen.labels.values()) == sum(seen.channels.values()) == seen.authors
+    assert seen.ratio == pytest.approx(seen.actual / seen.baseline)
+    assert seen.ratio >= seen.threshold > 1
+    assert seen.baseline == pytest.approx(20, rel=0.2)
+    assert seen.reach == 10 * seen.actual
+    assert seen.significance is not None and seen.significance > 3
+    assert sum(seen.labels_before.values()) == pytest.approx(20, rel=0.2)
+    assert len(seen.sparkline) == 48 and seen.sparkline[-1] > 2 * seen.sparkline[0]
+    assert seen.forecast is not None
+    assert 0 < seen.forecast.low < seen.forecast.expected < seen.forecast.high
+    assert opened.reason.startswith(f"jump: {seen.actual:.0f} posts in 10 min where {seen.baseline:.1f} are usual")
 
 
-def test_a_surges_id_comes_of_brand_and_window_and_its_events_count_from_one() -> None:
-    opened, closed = play([10] * 48 + [30] * 24 + [10] * 24).events
-    assert isinstance(opened, SurgeOpened)
-    assert opened.aggregate == closed.aggregate == ids.make("surge", "andina", opened.started_at)
-    assert [(e.seq, e.id) for e in (opened, closed)] == [(n, ids.event(opened.aggregate, n)) for n in (1, 2)]
+def test_a_surge_names_the_offsets_from_which_it_can_be_replayed() -> None:
+    to = play(run(), [*noise(10, 3 * BINS), 150, 150])
+    [opened] = of(to, SurgeOpened)
+    [found] = opened.evidence.offsets
+    last = (opened.time - BIN) // MINUTE
+    # The helper's offsets are its minutes; posts of the window are those of its last two bins.
+    assert (found.partition, found.last) == (0, last)
+    assert last - 60 <= found.first <= last - 5
 
 
-def test_a_post_that_a_third_of_the_flood_is_about_is_named() -> None:
-    run = play([10] * 48)
-    play([30] * 3, run, START + 48 * BIN, root="viral")
-    opened = run.events[0]
-    assert isinstance(opened, SurgeOpened)
-    assert (opened.evidence.scope, opened.evidence.name, opened.evidence.root) == (
-        "conversation",
-        "viral",
-        "viral",
-    )
-    assert opened.evidence.root_share == 1.0
+def test_growth_is_told_and_what_is_told_already_is_not() -> None:
+    to = play(run(), noise(10, 3 * BINS) + [100] * 3 + [1000] * 3 + [100] * 3)
+    [opened], updated = of(to, SurgeOpened), of(to, SurgeUpdated)
+    grown = [e for e in updated if "when last told of" in e.reason]
+    assert grown and grown[0].evidence.ratio >= 1.5 * opened.evidence.ratio
+    others = [{(o.detector, o.scope, o.name) for o in e.evidence.others} for e in updated if e not in grown]
+    assert all(others) and len({frozenset(other) for other in others}) == len(others)
+    assert {e.started_at for e in updated} == {opened.started_at}
 
 
-def test_growth_by_half_is_told_and_less_is_not() -> None:
-    run = play([10] * 48 + [40] * 12 + [50] * 12 + [90] * 12 + [10] * 12)
-    assert kinds(run.events) == ["SurgeOpened", "SurgeUpdated", "SurgeClosed"]
-    reported = [e.evidence.ratio for e in run.events if isinstance(e, SurgeOpened | SurgeUpdated)]
-    assert all(later >= 1.5 * earlier for earlier, later in pairwise(reported))
-    assert [e.seq for e in run.events] == [1, 2, 3]
+def test_a_flood_that_trips_every_series_is_one_surge_and_the_others_are_its_evidence() -> None:
+    to = run()
+    quiet = [[volume(START + i * MINUTE, 4, channel=c, partition=n) for n, c in enumerate(_CHANNELS)]
+             for i in range(3 * 24 * 60)]  # fmt: skip
+    minutes(_from(to, START), quiet)
+    start = to.time
+    flood = [
+        [
+            volume(start + i * MINUTE, 60, channel=c, partition=n, complaints=30, roots={"viral": 40})
+            for n, c in enumerate(_CHANNELS)
+        ]
+        for i in range(30)
+    ]
+    minutes(to, flood)
+    assert kinds(to).count("SurgeOpened") == 1
+    surges = {e.aggregate for e in to.events if isinstance(e, SurgeOpened | SurgeUpdated)}
+    assert len(surges) == 1
+    last = of(to, SurgeUpdated)[-1].evidence
+    assert (last.scope, last.name, last.root) == ("conversation", "viral", "viral")
+    others = {(o.detector, o.scope, o.name) for o in last.others}
+    assert others >= {("burst", "brand", ""), ("burst", "complaints", "")}
+    assert {name for _, scope, name in others if scope == "channel"} == set(_CHANNELS)
 
 
-def test_nothing_opens_before_the_warm_up() -> None:
-    assert play([10] * 15 + [100] * 6 + [10] * 12).events == []
+_CHANNELS = ("twitter", "facebook", "instagram")
 
 
-def test_a_handful_of_posts_is_no_surge() -> None:
-    run = play([0] * 3 + [1] + [0] * 60 + [9] + [0] * 12)
-    assert run.events == []
+def _from(to: Run, start: int) -> Run:
+    to.tick(start)
+    return to
+
+
+def test_a_flood_on_one_channel_is_named_by_it() -> None:
+    to = _from(run(), START)
+    told = [
+        [volume(START + i * MINUTE, 4, partition=n, channel=c) for n, c in enumerate(_CHANNELS)]
+        for i in range(3 * 24 * 60)
+    ]
+    minutes(to, told)
+    start = to.time
+    minutes(to, [[volume(start + i * MINUTE, 120, channel="facebook", complaints=2)] for i in range(20)])
+    [opened] = of(to, SurgeOpened)
+    assert (opened.evidence.scope, opened.evidence.name) == ("channel", "facebook")
+
+
+def test_two_floods_of_a_brand_at_once_are_one_surge_and_of_two_brands_two() -> None:
+    to = _from(run(), START)
+    for i in range(120):
+        at = START + i * MINUTE
+        to.fact(volume(at, 12, roots={"one": 8 if i > 60 else 0, "two": 6 if i > 70 else 0}))
+        to.fact(volume(at, 12, brand="rival", roots={"three": 8 if i > 60 else 0}))
+        to.tick(at + MINUTE)
+    opened = of(to, SurgeOpened)
+    assert sorted(e.brand for e in opened) == ["andina", "rival"]
+    [updated] = [e for e in of(to, SurgeUpdated) if "also" in e.reason]
+    assert {o.name for o in updated.evidence.others} | {updated.evidence.name} == {"one", "two"}
 
 
 def test_a_flood_does_not_teach_what_is_usual() -> None:
-    first = [10] * 48 + [30] * 24 + [10] * 12
-    run = play(first + [30] * 24 + [10] * 12)
-    assert kinds(run.events) == ["SurgeOpened", "SurgeClosed"] * 2
-    second = run.events[2]
-    assert isinstance(second, SurgeOpened)
-    assert second.evidence.baseline / (second.evidence.window_end - second.evidence.window_start) == pytest.approx(
-        10 / BIN, rel=0.05
-    )
+    to = play(run(), noise(10, 3 * BINS) + [150] * 12 + noise(10, 60) + [150] * 12 + noise(10, 40))
+    assert kinds(to) == ["SurgeOpened", "SurgeClosed"] * 2
+    series = to.state["andina|series"]
+    assert isinstance(series, Series)
+    assert series.posts.level == pytest.approx(10, rel=0.1)
 
 
 def test_a_flood_that_stays_becomes_the_usual_and_the_surge_says_so() -> None:
-    run = play([10] * 48 + [30] * 2 * DAY)
-    assert kinds(run.events) == ["SurgeOpened", "SurgeClosed"]
-    closed = run.events[1]
-    assert isinstance(closed, SurgeClosed)
+    to = play(run(), noise(10, 3 * BINS) + noise(100, 4 * BINS))
+    assert kinds(to) == ["SurgeOpened", "SurgeClosed"]
+    [opened], [closed] = of(to, SurgeOpened), of(to, SurgeClosed)
     assert closed.why == "new_normal"
-    assert closed.reason.startswith("new_normal: 180 posts in 30 min where ")
+    assert closed.ended_at - opened.time == pytest.approx(DAY, abs=2 * HOUR)
 
 
-def test_a_brand_falls_asleep_when_it_is_silent_and_no_surge_is_open() -> None:
-    decider = SurgeDecider()
-    run = play([10] * 48 + [30] * 12 + [0] * 12, Run(decider, policy()))
-    assert kinds(run.events) == ["SurgeOpened", "SurgeClosed"]
-    assert [decider.due(record) for record in run.state.values()] == [None]
+@pytest.mark.parametrize("a_day", [600, 5_000, 15_000])
+def test_a_daily_rhythm_alone_opens_no_more_than_one_surge_in_six_weeks(a_day: int) -> None:
+    opened = [of(play(run(), rhythm(a_day, 14, seed)), SurgeOpened) for seed in range(3)]
+    assert sum(map(len, opened)) <= 1
 
 
-def test_after_a_long_silence_one_post_a_window_counts_as_usual() -> None:
-    run = play([10] * 48)
-    run.tick(START + 48 * BIN + 10 * HISTORY * BIN)
-    play([30] * 2, run, START + 48 * BIN + 10 * HISTORY * BIN)
-    opened = run.events[0]
-    assert isinstance(opened, SurgeOpened)
-    assert (opened.evidence.actual, opened.evidence.baseline) == (30, 1)
+def test_a_handful_of_posts_is_no_surge() -> None:
+    assert play(run(), [0] * 600 + [9] + [0] * 12 + [5] * 1 + [0] * 30).events == []
 
 
-def test_a_volume_told_again_with_a_higher_offset_replaces_the_lower() -> None:
-    run = play([10] * 48)
-    for posts, offset in ((100, 5), (20, 9), (100, 7), (20, 9)):
-        run.fact(volume(START + 48 * BIN, posts, offset=offset))
-    run.tick(START + 49 * BIN)
-    assert run.events == []
-    series = run.state["andina"]
-    assert isinstance(series, Series)
-    assert sum(series.labels[-1]) == 20
-
-
-def test_a_volume_for_a_bin_already_judged_is_passed_over() -> None:
-    run = play([10] * 48)
-    before = dict(run.state)
-    run.fact(volume(START + 47 * BIN, 500, partition=1))
-    run.tick(START + 60 * BIN)
-    assert run.events == []
-    assert dict(run.state) == before
+def test_in_a_brands_first_hours_a_jump_is_told_and_the_mornings_growth_is_not() -> None:
+    growing = [round(5 * 1.05**i) for i in range(48)]
+    to = play(run(), growing)
+    assert to.events == []
+    play(to, [20 * growing[-1]] * 2)
+    assert kinds(to) == ["SurgeOpened"]
 
 
 def test_brands_do_not_disturb_each_other_and_each_has_its_own_mode() -> None:
-    run = Run(
-        SurgeDecider(),
-        Policy(version=1, classifier=Classifier(model="0" * 64), brands=[Brand(name="b", mode="live")]),
-    )
-    for i, posts in enumerate([10] * 48 + [60] * 6):
-        run.fact(volume(START + i * BIN, 10, brand="a"))
-        run.fact(volume(START + i * BIN, posts, brand="b"))
-        run.tick(START + (i + 1) * BIN)
-    assert [(e.brand, e.mode) for e in run.events if isinstance(e, SurgeOpened)] == [("b", "live")]
+    to = run(policy(Brand(name="b", mode="live")))
+    to.tick(START)
+    for i in range(3 * BINS):
+        for name in ("a", "b"):
+            to.fact(volume(START + i * BIN, 10 if i < 3 * BINS - 4 or name == "a" else 150, brand=name))
+        to.tick(START + (i + 1) * BIN)
+    assert [(e.brand, e.mode) for e in of(to, SurgeOpened)] == [("b", "live")]
 
 
-def test_a_brands_records_stay_small() -> None:
+# --- what comes late, twice, or not at all -----------------------------------------------------------------------
+
+
+def test_a_volume_told_again_with_a_higher_offset_replaces_the_lower() -> None:
+    to = play(run(), noise(10, 3 * BINS))
+    start = to.time
+    for posts, offset in ((500, 5), (9, 9), (500, 7), (9, 9)):
+        to.fact(volume(start, posts, offset=offset))
+    to.tick(start + BIN)
+    series = to.state["andina|series"]
+    assert isinstance(series, Series)
+    assert series.day[-1] == 9
+    assert to.events == []
+
+
+def test_a_volume_for_a_minute_already_judged_is_passed_over() -> None:
+    to = play(run(), noise(10, 3 * BINS))
+    before = dict(to.state)
+    to.fact(volume(to.time - MINUTE, 5_000, partition=1))
+    assert dict(to.state) == before
+
+
+def test_volumes_in_any_order_within_a_tick_tell_the_same() -> None:
+    told = [volume(START + i * MINUTE, 5, partition=n) for i in range(3) for n in range(4)]
+    forth, back = _from(run(), START), _from(run(), START)
+    for one, other in zip(told, reversed(told), strict=True):
+        forth.fact(one)
+        back.fact(other)
+    forth.tick(START + HOUR)
+    back.tick(START + HOUR)
+    assert dict(forth.state) == dict(back.state)
+
+
+def test_a_writer_that_is_excused_hides_no_flood_and_ends_none_and_teaches_nothing() -> None:
+    to = play(run(), noise(10, 3 * BINS))
+    to.partial = True
+    play(to, [0] * 40)
+    level = to.state["andina|series"]
+    assert isinstance(level, Series) and level.posts.level == pytest.approx(10, rel=0.1)
+    play(to, [200] * 4)
+    assert kinds(to) == ["SurgeOpened"]
+    assert of(to, SurgeOpened)[0].evidence.partial
+    play(to, [0] * 40)
+    assert kinds(to) == ["SurgeOpened"]
+    to.partial = False
+    play(to, [0] * 40)
+    assert kinds(to) == ["SurgeOpened", "SurgeClosed"]
+
+
+def test_a_brand_falls_asleep_after_a_silent_day_and_what_it_knew_stays() -> None:
     decider = SurgeDecider()
-    run = Run(decider, policy())
-    for i in range(HISTORY):
-        for partition in range(8):
-            run.fact(volume(START + i * BIN, 1500, partition=partition, root=f"conversation-{i}-{partition}"))
-        run.tick(START + i * BIN)
-    sizes = {type(r): len(msgspec.msgpack.encode(r)) for r in run.state.values()}
-    assert sizes[Series] < 12_000
-    assert sizes[Bin] < 4_000
-    assert len(run.state) == 2
-
-
-def test_what_is_remembered_survives_the_changelog() -> None:
-    run = play([10] * 48 + [30] * 6)
-    run.fact(volume(START + 54 * BIN, 10, root="viral"))
-    assert {type(record) for record in run.state.values()} == {Series, Bin}
-    pack, unpack = codec.state_codec(SurgeDecider.record_types)
-    assert {key: unpack(pack(record)) for key, record in run.state.items()} == dict(run.state)
-
-
-# --- brands that live a day -----------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("a_day", [600, 2_000, 5_000, 15_000])
-def test_a_daily_rhythm_alone_opens_nothing_in_fourteen_days(a_day: int) -> None:
-    for seed in range(20):
-        posts = rhythm(a_day, 14, seed)
-        run = Run(SurgeDecider(), policy())
-        assert play(posts, run).events == [], f"seed {seed}"
+    to = play(run(), noise(10, 3 * BINS))
+    to.tick(to.time + 2 * DAY)
+    assert [decider.due(record) for record in to.state.values()] == [None] * len(to.state)
+    level = to.state["andina|series"]
+    to.tick(to.time + 30 * DAY)
+    to.fact(volume(to.time, 10))
+    to.tick(to.time + BIN)
+    after = to.state["andina|series"]
+    assert isinstance(level, Series) and isinstance(after, Series)
+    assert after.posts.level == pytest.approx(level.posts.level, rel=0.01)
+    assert to.events == []
 
 
 @pytest.mark.parametrize(
-    ("a_day", "factor"), [(5_000, 3), (15_000, 3), (2_000, 5), (15_000, 5), (600, 10), (15_000, 10)]
+    "bad",
+    [
+        {"minute": START + 1},
+        {"minute": -MINUTE},
+        {"reach": -1},
+        {"partition": -1},
+        {"counts": [msgspec.structs.replace(volume(START, 1, complaints=0).counts[0], count=-3)]},
+        {"counts": [msgspec.structs.replace(volume(START, 1, complaints=0).counts[0], count=10**12)]},
+        {"conversations": [msgspec.structs.replace(volume(START, 1, roots={"r": 1}).conversations[0], posts=-1)]},
+    ],
 )
-def test_a_flood_by_day_is_seen_within_fifteen_minutes_and_closes(a_day: int, factor: int) -> None:
-    for seed in range(5):
-        peak = int(np.random.default_rng(seed).integers(DAY)) + DAY // 2
-        first = 2 * DAY + peak % DAY + 0.5
-        events = play(rhythm(a_day, 4, seed, (first, factor))).events
-        opened = [e.time for e in events if isinstance(e, SurgeOpened)]
-        assert len(opened) == 1, f"seed {seed}"
-        assert 0 < opened[0] - (START + first * BIN) <= 15 * MINUTE, f"seed {seed}"
-        assert kinds(events)[-1] == "SurgeClosed"
+def test_a_count_that_no_counting_can_bring_is_set_aside_and_changes_nothing(bad: dict[str, object]) -> None:
+    to = play(run(), noise(10, 20))
+    before = dict(to.state)
+    with pytest.raises(Unusable):
+        to.fact(msgspec.structs.replace(volume(to.time, 10), **bad))
+    assert dict(to.state) == before
 
 
-# --- what is usual --------------------------------------------------------------------------------
+def test_a_hundred_thousand_conversations_in_a_minute_are_bounded_and_counted() -> None:
+    to = _from(run(), START)
+    for partition in range(8):
+        many = {f"{partition}.{i}": 1 for i in range(12_500)}
+        to.fact(volume(START, 12_500, roots=many | {"viral": 9}, partition=partition))
+    to.tick(START + MINUTE)
+    kept = to.state["andina"]
+    assert isinstance(kept, Watched)
+    assert kept.conversations.known[0].root == "viral"
+    assert len(kept.conversations.known) == 40
+    assert kept.conversations.beyond == 8 * 199 + 1 - 40
+    assert sum(len(msgspec.msgpack.encode(record)) for record in to.state.values()) < 12_000
 
 
-def test_after_a_day_the_usual_follows_yesterdays_rhythm() -> None:
-    day = [round(100 * (1 - 0.9 * np.cos(2 * np.pi * i / DAY))) for i in range(DAY)]
-    posts = (day * 2)[: DAY + 60]
-    expected = usual(posts, [False] * len(posts), DAY + 54, 6, 72).posts
-    assert expected == pytest.approx(sum(posts[DAY + 54 :]), rel=0.05)
+def test_more_channels_than_are_watched_count_in_the_brand_alone() -> None:
+    to = _from(run(), START)
+    for i in range(60):
+        to.fact(volume(START, 10, channel=f"c{i}", partition=i))
+    to.tick(START + BIN)
+    series = to.state["andina|series"]
+    assert isinstance(series, Series)
+    assert len(series.channels) == CHANNELS
+    assert series.day == [600]
 
 
-def test_an_outage_of_yesterday_does_not_blind_today() -> None:
-    posts = [20] * (DAY + 72)
-    posts[60:132] = [0] * 72
-    for start in range(DAY, len(posts) - 6):
-        assert usual(posts, [False] * len(posts), start, 6, 72).posts <= 2 * 120
+# --- a channel falls silent --------------------------------------------------------------------------------------
 
 
-def test_bins_of_a_surge_do_not_count() -> None:
-    posts = [10] * 100 + [90] * 50 + [10] * 20
-    surging = [False] * 100 + [True] * 50 + [False] * 20
-    assert usual(posts, surging, 160, 6, 72).posts == pytest.approx(60)
+def test_a_channel_falls_silent_where_silence_is_improbable_and_is_heard_again() -> None:
+    to = _from(run(), START)
+    for i in range(8 * BINS):
+        for n, channel in enumerate(("twitter", "facebook")):
+            to.fact(volume(START + i * BIN, 4, partition=n, channel=channel))
+        to.tick(START + (i + 1) * BIN)
+    gone = to.time
+    for i in range(24):
+        to.fact(volume(gone + i * BIN, 4))
+        to.tick(gone + (i + 1) * BIN)
+    [silent] = of(to, ChannelChanged)
+    assert (silent.channel, silent.change, silent.since) == ("facebook", "silent", gone)
+    assert silent.time == gone + 5 * BIN
+    assert silent.expected == pytest.approx(20)
+    to.fact(volume(to.time, 1, channel="facebook", partition=1))
+    to.tick(to.time + BIN)
+    heard = of(to, ChannelChanged)[-1]
+    assert (heard.channel, heard.change, heard.seq, heard.aggregate) == ("facebook", "heard", 2, silent.aggregate)
 
 
-def test_the_same_excess_proves_less_where_less_is_known() -> None:
-    quiet = usual([2] * 100, [False] * 100, 94, 6, 72)
-    busy = usual([200] * 100, [False] * 100, 94, 6, 72)
-    assert quiet.significance(36) < busy.significance(3600)
-    assert quiet.significance(12) == 0.0
+def test_a_pipeline_that_stands_still_makes_no_channel_silent() -> None:
+    to = play(run(), [10] * 9 * BINS)
+    to.partial = True
+    play(to, [0] * BINS)
+    assert of(to, ChannelChanged) == []
+
+
+# --- contacts counted outside ------------------------------------------------------------------------------------
+
+
+def _calls(to: Run, start: int, counts: list[int], source: str = "calls") -> Run:
+    for i, count in enumerate(counts):
+        at = start + i * MINUTE
+        to.fact(ContactCount(id=f"{source}{at}", brand="andina", source=source, minute=at, count=count))
+        to.tick(at + MINUTE)
+    return to
+
+
+def test_seventy_percent_more_calls_open_a_load_within_45_minutes() -> None:
+    random = np.random.default_rng(2)
+    to = _from(run(), START)
+    _calls(to, START, [int(n) for n in random.poisson(20, 15 * 24 * 60)])
+    assert to.events == []
+    begun = to.time
+    _calls(to, begun, [int(n) for n in random.poisson(34, 240)])
+    [opened] = of(to, SurgeOpened)
+    assert opened.time <= begun + 45 * MINUTE
+    seen = opened.evidence
+    assert (seen.detector, seen.scope, seen.name) == ("load", "contacts", "calls")
+    assert seen.ratio >= seen.threshold >= 1.5
+    _calls(to, to.time, [int(n) for n in random.poisson(20, 180)])
+    assert kinds(to)[-1] == "SurgeClosed"
+
+
+def test_calls_that_are_no_longer_counted_end_their_load() -> None:
+    to = _from(run(), START)
+    _calls(to, START, [20] * 15 * 24 * 60)
+    _calls(to, to.time, [60] * 60)
+    assert kinds(to) == ["SurgeOpened"]
+    to.tick(to.time + 2 * HOUR)
+    assert kinds(to) == ["SurgeOpened", "SurgeClosed"]
+
+
+def test_a_count_of_calls_that_comes_twice_or_late_changes_nothing() -> None:
+    to = _calls(_from(run(), START), START, [20] * 60)
+    before = dict(to.state)
+    _calls(to, START + 30 * MINUTE, [900] * 2)
+    assert dict(to.state) == before
+
+
+def test_calls_that_cannot_be_and_one_source_too_many_are_set_aside() -> None:
+    to = _from(run(), START)
+    for n in range(SOURCES):
+        _calls(to, START, [20], source=f"s{n}")
+    one = ContactCount(id="x", brand="andina", source="s0", minute=START + 2 * MINUTE, count=3)
+    for bad in ({"count": -1}, {"count": 10**12}, {"minute": 5}, {"source": "s99"}):
+        with pytest.raises(Unusable):
+            to.fact(msgspec.structs.replace(one, **bad))
+
+
+# --- expected events ---------------------------------------------------------------------------------------------
+
+
+def _event(begin: int, hours: int, factor: float, root: str | None = None) -> ExpectedEvent:
+    start, end = (datetime.fromtimestamp(t / 1000, UTC) for t in (begin, begin + hours * HOUR))
+    return ExpectedEvent(name="raffle", start=start, end=end, factor=factor, root=root)
+
+
+def test_an_expected_event_scales_what_is_usual_and_is_no_lesson() -> None:
+    begin = START + 3 * DAY
+    held = policy(Brand(name="andina", expected_events=[_event(begin, 2, 15.0)]))
+    posts = noise(10, 3 * BINS) + [150] * 24 + noise(10, 40)
+    assert play(run(held), posts).events == []
+    assert kinds(play(run(), posts)) == ["SurgeOpened", "SurgeClosed"]
+
+
+def test_what_goes_beyond_an_expected_event_names_it_and_opens_no_crisis() -> None:
+    begin = START + 3 * DAY
+    held = policy(Brand(name="andina", expected_events=[_event(begin, 2, 2.0)]))
+    to = play(run(held), noise(10, 3 * BINS))
+    play(to, [400] * 4, complaints=350)
+    assert kinds(to)[0] == "SurgeOpened"
+    assert "CrisisOpened" not in kinds(to)
+    assert of(to, SurgeOpened)[0].evidence.expected_event == "raffle"
+
+
+def test_an_expected_post_may_be_passed_on_as_often_as_expected() -> None:
+    begin = START + 3 * DAY
+    told = noise(10, 3 * BINS)
+    for root, expected in (("raffle-post", []), ("another", ["SurgeOpened"])):
+        to = play(run(policy(Brand(name="andina", expected_events=[_event(begin, 2, 20.0, "raffle-post")]))), told)
+        play(to, [100] * 3, complaints=0, roots={root: 90})
+        assert kinds(to)[:1] == expected
+
+
+# --- what is remembered ------------------------------------------------------------------------------------------
+
+
+def test_a_brands_records_stay_small() -> None:
+    to = _from(run(), START)
+    for i in range(2 * BINS):
+        for partition in range(8):
+            roots = {f"conversation-{i}-{partition}": 3}
+            to.fact(volume(START + i * BIN, 1_500, partition=partition, roots=roots, channel=f"c{partition % 4}"))
+        to.tick(START + (i + 1) * BIN)
+    to.fact(volume(to.time, 5))
+    sizes = {type(r).__name__: len(msgspec.msgpack.encode(r)) for r in to.state.values()}
+    # Six series of bursts with four channels' hours, one load, the minutes and conversations of the brand.
+    assert sizes["Series"] < 10_000
+    assert sizes["Contacts"] < 2_000
+    assert sizes["Brand"] < 4_000
+    assert len(to.state) == 4
+
+
+def test_what_is_remembered_survives_the_changelog_and_a_surge_goes_on() -> None:
+    to = play(run(), noise(10, 3 * BINS) + [150] * 4)
+    to.fact(volume(to.time, 10, roots={"viral": 5}))
+    assert {type(record) for record in to.state.values()} > {Series, Watched, Minute}
+    pack, unpack = codec.state_codec(SurgeDecider.record_types)
+    again = run()
+    again.tick(to.time)
+    for key, record in to.state.items():
+        again._put(key, unpack(pack(record)))
+    assert dict(again.state) == dict(to.state)
+    for one in (to, again):
+        play(one, noise(10, 40))
+    [closed] = of(again, SurgeClosed)
+    assert closed == of(to, SurgeClosed)[-1]
+    assert closed.aggregate == of(to, SurgeOpened)[0].aggregate

@@ -1,0 +1,1 @@
+"""`backtest`: what the burst detector would have said of series of the past."""

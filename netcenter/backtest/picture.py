@@ -1,0 +1,62 @@
+"""A series as an SVG: volume and usual level, the score beside what opens a burst, labelled windows, alerts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+
+from netcenter.backtest.nab import Labels
+from netcenter.backtest.run import Judged
+from netcenter.svg import COLOURS, LEFT, RIGHT, Panel, document, line, nice, text, when
+
+_HEIGHT = 560
+_DAY = 86_400_000
+#: Points of a curve: more cannot be told apart.
+_POINTS = 1_400
+_WINDOW = "#f59e0b"
+_SCORE = 3.0
+
+
+def picture(judged: Judged, labels: Labels | None = None) -> str:
+    """The SVG's text."""
+    times, values = judged.series.times, judged.series.values
+    span = (times[0], times[-1])
+    scale: Callable[[float], float] = lambda posts: math.log1p(posts)  # noqa: E731 - one expression
+    top = max(values)
+    volume = Panel(120, 340, "Posts in 5 minutes (logarithmic), and the usual level", span, scale(max(top, 9)))
+    marks = [0, *(10**n for n in range(int(math.log10(max(top, 9))) + 1))]
+    volume.grid([], [(scale(n), f"{n:,}") for n in marks], "")
+    score = Panel(400, 490, "Score; 1 opens a burst", span, _SCORE)
+    days = max(1, nice((span[1] - span[0]) / _DAY / 10)) * _DAY
+    ticks = range(-(-span[0] // days) * days, span[1] + 1, days)
+    score.grid([(t, when(t)) for t in ticks], [(n, f"{n}") for n in range(int(_SCORE) + 1)], "time, UTC")
+    for panel in (volume, score):
+        for a, b in labels.windows if labels is not None else ():
+            panel.parts.append(_band(panel, max(a, span[0]), min(b, span[1]), _WINDOW, 0.18))
+        for start, end in judged.bursts:
+            until = times[min(end, len(times) - 1)]
+            panel.parts.append(_band(panel, times[start], until, COLOURS[1], 0.15))
+            x = panel.x(times[start])
+            panel.parts.append(line(x, panel.top, x, panel.bottom, COLOURS[1], width=1.4))
+    volume.curve(_thin([(t, scale(v)) for t, v in zip(times, values, strict=True)]), COLOURS[0], 1)
+    volume.curve(_thin([(t, scale(v)) for t, v in zip(times, judged.usual, strict=True)]), "#111827", 1.6, dashed=True)
+    score.curve(_thin([(t, min(v, _SCORE)) for t, v in zip(times, judged.scores, strict=True)]), COLOURS[0], 1)
+    score.parts.append(line(LEFT, score.y(1), RIGHT, score.y(1), COLOURS[1], dash="4 3"))
+    said = f"{len(judged.bursts)} alerts (lines, and how long each burst lasted)"
+    said += "; shaded wide: labelled windows" if labels is not None else ""
+    head = text(LEFT, 66, said, size=14)
+    return document(_HEIGHT, judged.series.name, [head, *volume.parts, *score.parts])
+
+
+def _band(panel: Panel, start: float, end: float, colour: str, opacity: float) -> str:
+    x, width = panel.x(start), max(1.0, panel.x(end) - panel.x(start))
+    return (
+        f'<rect x="{x:.1f}" y="{panel.top}" width="{width:.1f}" height="{panel.bottom - panel.top}" fill="{colour}" '
+        f'fill-opacity="{opacity}"/>'
+    )
+
+
+def _thin(points: list[tuple[float, float]]) -> Iterable[tuple[float, float]]:
+    """No more than can be seen, with the highest of those that fall together."""
+    step = max(1, len(points) // _POINTS)
+    return [max(points[i : i + step], key=lambda point: point[1]) for i in range(0, len(points), step)]

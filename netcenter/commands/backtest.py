@@ -1,0 +1,174 @@
+"""backtest."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from netcenter.commands.options import Json, Maps, TimeFormat, pairs, text_of
+from netcenter.commands.servers import DEFAULT_POLICY
+from netcenter.errors import UsageError
+from schemas.headers import rfc3339
+
+if TYPE_CHECKING:
+    from netcenter.backtest.nab import Labels
+    from netcenter.backtest.run import Judged
+
+_DAY = 86_400_000
+
+
+def backtest(
+    files: Annotated[
+        list[Path], typer.Argument(help="CSV: timestamp,value in bins of 5 minutes; or a row a post, see --map.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="timestamp,value,score,alert: a .csv for one series, else a folder for all.")
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="NAB's labels, JSON: windows by the series' names; adds NAB's scores.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="A folder for a picture of each series, SVG.")] = None,
+    policy: Annotated[Path | None, typer.Option(help="Whose [surge] holds; by default the bundled one's.")] = None,
+    maps: Maps = None,
+    time_format: TimeFormat = None,
+    as_json: Json = False,
+) -> None:
+    """Run the burst detector over series of the past: what it would have said, when, and how well.
+
+    Example: netcenter backtest AAPL.csv FB.csv --labels labels.json --plot pictures
+    """
+    from agents.policy import PolicyError, parse
+    from netcenter.backtest import nab
+    from netcenter.backtest.picture import picture
+    from netcenter.backtest.reading import names, read
+    from netcenter.backtest.run import judge
+
+    path = policy or DEFAULT_POLICY
+    try:
+        rule = parse(text_of(path), name=str(path)).surge
+    except PolicyError as error:
+        raise UsageError(str(error)) from None
+    columns = pairs(maps, "--map")
+    unknown = next((field for field in columns if field not in ("created_at", "brand")), None)
+    if unknown is not None:
+        raise UsageError(f"--map {unknown}: of a post only created_at and brand are read here")
+    told = nab.labels(labels) if labels is not None else {}
+    judged = [judge(series, rule) for file in files for series in read(file, columns, time_format)]
+    if told and not any(one.series.name in told for one in judged):
+        raise UsageError(f"--labels: {labels} names none of the series: {', '.join(one.series.name for one in judged)}")
+    written = list(names([one.series for one in judged]))
+    for name, one in zip(written, judged, strict=True):
+        if out is not None:
+            _write(_place(out, name, ".csv", len(judged)), _rows(one))
+        if plot is not None:
+            _write(plot / f"{name}.svg", picture(one, told.get(one.series.name)))
+    summary = _summary(judged, told)
+    if as_json:
+        print(json.dumps(summary))
+    else:
+        _print(summary)
+
+
+def _summary(judged: Sequence[Judged], told: dict[str, Labels]) -> dict[str, Any]:
+    from netcenter.backtest import nab
+
+    rows, scored = [], []
+    for one in judged:
+        times = one.series.times
+        days = max((times[-1] - times[0]) / _DAY, 1 / 288)
+        row: dict[str, Any] = {
+            "series": one.series.name,
+            "bins": len(times),
+            "alerts": len(one.alerts),
+            "alerts_a_day": round(len(one.alerts) / days, 3),
+            "at": [rfc3339(times[i]) for i in one.alerts],
+        }
+        if one.series.name in told:
+            found = nab.parts(times, one.alerts, told[one.series.name])
+            scored.append(found)
+            row |= _scores([found])
+        rows.append(row)
+    return {"series": rows} | ({"all": _scores(scored)} if scored else {})
+
+
+def _scores(found: Sequence[Any]) -> dict[str, Any]:
+    from netcenter.backtest import nab
+
+    delays = [delay for one in found for delay in one.delays]
+    scores = {profile: nab.score(found, profile) for profile in nab.PROFILES}
+    return {
+        "windows": sum(one.windows for one in found),
+        "windows_seen": sum(one.seen for one in found),
+        "false_alerts_a_day": round(sum(one.groups for one in found) / max(sum(one.days for one in found), 1 / 288), 3),
+        "onset_delay_minutes": round(median(delays)) if delays else None,
+        **{profile: None if math.isnan(score) else round(score, 1) for profile, score in scores.items()},
+    }
+
+
+def _print(summary: dict[str, Any]) -> None:
+    scored = "all" in summary
+    table = Table(box=None, pad_edge=False)
+    for column in ("series", "bins", "alerts", "a day"):
+        table.add_column(column, justify="left" if column == "series" else "right")
+    for column in ("windows", "false a day", "onset, min", "standard", "low FP", "low FN") if scored else ():
+        table.add_column(column, justify="right")
+    for row in summary["series"]:
+        known = [row["series"], f"{row['bins']:,}", str(row["alerts"]), f"{row['alerts_a_day']:.3f}"]
+        table.add_row(*known, *(_cells(row) if "windows" in row else []))
+    if scored:
+        alerts = sum(row["alerts"] for row in summary["series"])
+        table.add_row("all", "", str(alerts), "", *_cells(summary["all"]), style="bold")
+    console = Console(width=None if Console().is_terminal else 160)
+    console.print(table)
+    for row in summary["series"]:
+        if row["at"]:
+            console.print(f"{row['series']}: {', '.join(row['at'])}", soft_wrap=True, highlight=False)
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    delay = row["onset_delay_minutes"]
+    scores = [row[profile] for profile in ("standard", "low_fp", "low_fn")]
+    return [
+        f"{row['windows_seen']}/{row['windows']}",
+        f"{row['false_alerts_a_day']:.3f}",
+        "" if delay is None else str(delay),
+        *("" if score is None else f"{score:.1f}" for score in scores),
+    ]
+
+
+def _rows(one: Judged) -> str:
+    raised = set(one.alerts)
+    lines = [
+        f"{rfc3339(at)},{value:g},{score:.4f},{int(i in raised)}"
+        for i, (at, value, score) in enumerate(zip(one.series.times, one.series.values, one.scores, strict=True))
+    ]
+    return "\n".join(["timestamp,value,score,alert", *lines]) + "\n"
+
+
+def _place(out: Path, name: str, suffix: str, count: int) -> Path:
+    if out.suffix != suffix:
+        return out / f"{name}{suffix}"
+    if count > 1:
+        raise UsageError(f"--out: {out} is one file, and there are {count} series: name a folder")
+    return out
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from None
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(backtest)
