@@ -75,6 +75,9 @@ class State(Mapping[str, S]):
     whoever runs the Decider can tell. Iterating decodes all of them: a decision looks up keys.
     """
 
+    left_out = 0
+    """What a decision was not made on, for there was more of it than can be kept: so many since this state was made."""
+
     def __init__(self) -> None:
         self._live = _Live()
         self._packed = self._live.packed

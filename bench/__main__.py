@@ -45,6 +45,7 @@ PARTS: dict[str, tuple[str, Callable[[Run], dict[str, Any]]]] = {
         "the decider alone, its role over Kafka, a million open cases, breaches",
         lambda run: _module("cases").measure(run),
     ),
+    "surge": ("each series, and ten thousand brands", lambda run: _module("surge").measure()),
     "replay": ("a day that was classified before, without Kafka", lambda run: _module("replay").measure(run)),
 }
 

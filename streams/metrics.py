@@ -11,6 +11,11 @@ DROPPED = Gauge(
     "netcenter_dropped", "Repeated records dropped since this worker owned the partition", ["role", "partition"]
 )
 STATE = Gauge("netcenter_state_records", "Records of state kept", ["role", "partition"])
+LEFT_OUT = Gauge(
+    "netcenter_left_out",
+    "What was too much to be kept since this worker owned the partition, such as conversations of a brand in a minute",
+    ["role", "partition"],
+)
 CHECKPOINT_SECONDS = Histogram("netcenter_checkpoint_seconds", "Time to seal a checkpoint", ["role"])
 RECOVERY_SECONDS = Histogram("netcenter_recovery_seconds", "Time to recover a partition", ["role"])
 PARTITION_TIME = Gauge("netcenter_partition_time_seconds", "Event time of an inbox partition", ["role", "partition"])

@@ -464,6 +464,7 @@ class Partition:
                 for key, value in self.core.packed():
                     outbox.add(changelog, self.number, key.encode(), value, [])
                 metrics.STATE.labels(self.core.role.name, str(self.number)).set(len(self.core.state))
+                metrics.LEFT_OUT.labels(self.core.role.name, str(self.number)).set(self.core.state.left_out)
             outbox.add(changelog, self.number, PROGRESS, self._pack_progress(self.core.progress()), [])
             try:
                 ends = await outbox.delivered()

@@ -70,14 +70,20 @@ def _complaint_led(brand: Brand, series: Series, lead: Finding, about: Conversat
     complaints = seen.labels[0]
     if complaints < rule.minimum or not (series.complaints.kind or series.complaints.far(complaints, WINDOW)):
         return None
-    shares = [complaints / max(1, seen.posts - seen.bare)]
+    shares = [_surely(complaints, seen.posts - seen.bare)]
     if about is not None:
-        shares.append(sum(about.complaints) / max(1, about.joined))
+        shares.append(_surely(sum(about.complaints), about.joined))
     share = max(shares)
     if share < rule.complaint_share:
         return None
-    percent = f"{math.floor(100 * share)} % of the posts complain, {100 * rule.complaint_share:g} % make a crisis"
+    percent = f"at least {100 * share:.0f} % of the posts complain, {100 * rule.complaint_share:g} % make a crisis"
     return f"{percent}, and {complaints} complaints in {WINDOW} min are far above the usual"
+
+
+def _surely(complaints: int, posts: int) -> float:
+    """The share less what chance may have added to it: a standard deviation."""
+    share = min(1.0, complaints / max(1, posts))
+    return share - math.sqrt(share * (1 - share) / max(1, posts))
 
 
 def _opened(

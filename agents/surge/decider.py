@@ -32,14 +32,26 @@ class _Step(msgspec.Struct, frozen=True):
     records: dict[str, Any]
 
 
+class Brands(State[_Kept]):
+    """All records, and how many conversations were left out."""
+
+    def put(self, key: str, record: _Kept | None) -> None:
+        """Set or remove a record, and count."""
+        if isinstance(record, Brand) and record.conversations.beyond:
+            before = self.get(key)
+            if before is None or before.conversations is not record.conversations:  # type: ignore[union-attr]
+                self.left_out += record.conversations.beyond
+        super().put(key, record)
+
+
 class SurgeDecider:
     """One brand, one open surge at most; judged on timers, when a minute or a bin of 5 minutes is complete."""
 
     record_types: ClassVar[Any] = _Kept
 
-    def initial(self) -> State[_Kept]:
+    def initial(self) -> Brands:
         """No brand is known."""
-        return State()
+        return Brands()
 
     def due(self, record: _Kept) -> int | None:
         """The end of the oldest minute with posts; and of every bin, unless nothing has been heard for a day."""
@@ -106,7 +118,7 @@ def _on(state: State[Any], due: Due, at: At) -> Iterator[Decided]:
         start = max(brand.until, brand.waiting[0] - brand.waiting[0] % BIN)
         brand, series = brand.woken(start), series.woken()
         posts = replace(posts, load=posts.load.skip(start)) if posts else None
-    load = posts.load if posts else Load.new(brand.until)
+    load = posts.load if posts else Load.new(brand.until, posts=True)
     events: list[Decided] = []
     while brand.until < due.at:
         minute: Minute | None = state.get(_key(name, brand.until))

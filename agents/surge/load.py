@@ -1,8 +1,9 @@
 """Load: do many more people than usual want something? By the minute, on questions and complaints or on calls.
 
 Half an hour is compared to what the same stretch of the week has brought, and to how the day has gone so far. That more
-came is significant only beside how far half hours have strayed from this before, and beside chance. On posts of all
-kinds the same rule would flood: people talk in waves, but call by the clock.
+came is significant only beside how far half hours have strayed from this before, and beside chance. People call by the
+clock, but talk in waves, and of waves this rule would make a flood each: so of posts it tells only where a brand's
+contacts have come as evenly as calls do, and are many.
 """
 
 from __future__ import annotations
@@ -18,15 +19,15 @@ from agents.surge.week import HOUR
 MINUTE = 60_000
 #: Minutes that are judged together.
 WINDOW = 30
-#: Deviations above the usual that are no accident: of a normal distribution one half hour in 740.
-_SURE = 3.0
+#: Deviations above the usual that are no accident: of a normal distribution one half hour in 2,000.
+_SURE = 3.3
 #: How far half hours stray beyond chance before this is known, and while an hour of the week is judged by other days
 #: (standard deviations of a logarithm).
 _STRAY, _OTHER_DAYS = 0.15, 0.4
 #: However even a series is, half hours are not trusted to stray less.
 _EVEN = 0.05
 #: Minutes over which the straying and the day's own level are followed.
-_STRAYED, _TODAY = 7 * 24 * 60, 6 * 60
+_STRAYED, _TODAY = 7 * 24 * 60, 3 * 60
 #: The day's own level is believed to be so many times the usual, at most.
 _BUSY = math.log(1.5)
 #: A minute of the last half hour: contacts, and how many were usual then.
@@ -55,11 +56,13 @@ class Load(msgspec.Struct, frozen=True, array_like=True):
     """minutes since it opened"""
     calm: int = 0
     """minutes since contacts were above the usual"""
+    posts: bool = False
+    """they are posts, not calls"""
 
     @classmethod
-    def new(cls, start: int) -> Load:
+    def new(cls, start: int, *, posts: bool = False) -> Load:
         """Contacts of which nothing was seen before `start` (ms)."""
-        return cls(start, start, week.empty(), [], (0, 0.0))
+        return msgspec.structs.replace(cls(start, start, week.empty(), [], (0, 0.0)), posts=posts)
 
     def step(self, count: float | None, rule: Surge, *, incident: bool = False) -> Load:
         """With the next minute; None: not known. In an incident nothing says what is usual."""
@@ -85,13 +88,15 @@ class Load(msgspec.Struct, frozen=True, array_like=True):
                     window, day = [], 0.0
             if not opened and not incident:
                 chance = 1 / (1 + sum(m[1] for m in window if m is not None))
-                strayed += (min(beyond * beyond, 9 * (strayed + chance)) - chance - strayed) / _STRAYED
+                beside = min(beyond * beyond, 9 * (strayed + chance)) - chance
+                strayed = max(0.0, strayed + (beside - strayed) / _STRAYED)
                 day = max(-_BUSY, min(_BUSY, day + max(-_BUSY, min(_BUSY, beyond)) / _TODAY))
         if until % HOUR == 0:
             if minutes >= 30:
                 cells = week.taught(cells, at, contacts / minutes, (at - self.since) // (week.SLOTS * HOUR))
             minutes, contacts = 0, 0.0
-        return Load(self.since, until, cells, window, (minutes, contacts), strayed, day, opened, lasted, calm)
+        hour = (minutes, contacts)
+        return Load(self.since, until, cells, window, hour, strayed, day, opened, lasted, calm, self.posts)
 
     def skip(self, until: int) -> Load:
         """As if nothing had been seen until then (ms): the window is empty, and nothing is open."""
@@ -120,6 +125,9 @@ class Load(msgspec.Struct, frozen=True, array_like=True):
 
     def _opens(self, at: int, window: list[Known | None], beyond: float, rule: Surge) -> bool:
         if beyond < math.log(rule.load_ratio) or sum(m[0] for m in window if m is not None) < rule.minimum:
+            return False
+        usual = sum(m[1] for m in window if m is not None)
+        if self.posts and (usual < rule.minimum or self.strayed > _STRAY**2):
             return False
         return len(window) == WINDOW and beyond >= _SURE * self._deviation(at, window)
 

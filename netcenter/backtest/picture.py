@@ -42,7 +42,8 @@ def picture(judged: Judged, labels: Labels | None = None) -> str:
     volume.curve(_thin([(t, scale(v)) for t, v in zip(times, judged.usual, strict=True)]), "#111827", 1.6, dashed=True)
     score.curve(_thin([(t, min(v, _SCORE)) for t, v in zip(times, judged.scores, strict=True)]), COLOURS[0], 1)
     score.parts.append(line(LEFT, score.y(1), RIGHT, score.y(1), COLOURS[1], dash="4 3"))
-    said = f"{len(judged.bursts)} alerts (lines, and how long each burst lasted)"
+    count = len(judged.bursts)
+    said = f"{count} {'alert' if count == 1 else 'alerts'} (lines, and how long each burst lasted)"
     said += "; shaded wide: labelled windows" if labels is not None else ""
     head = text(LEFT, 66, said, size=14)
     return document(_HEIGHT, judged.series.name, [head, *volume.parts, *score.parts])

@@ -29,7 +29,7 @@ def test_a_surge_that_complaints_lead_is_a_crisis_that_names_the_post_and_ends_w
     assert (opened.by, opened.surge, opened.root) == ("rule", surge.aggregate, "guitar")
     assert (opened.mode, opened.dry_run, opened.desk) == ("live", False, "front")
     assert opened.time - surge.time <= 5 * MINUTE
-    assert opened.reason.startswith("rule: 6")
+    assert opened.reason.startswith("rule: at least ")
     play(to, [10] * 60)
     [closed] = of(to, CrisisClosed)
     assert (closed.by, closed.aggregate, closed.seq) == ("rule", opened.aggregate, 2)

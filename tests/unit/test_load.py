@@ -75,5 +75,15 @@ def test_an_hour_that_was_never_seen_is_judged_by_other_days_and_less_surely() -
     assert day.threshold(RULE) > three.threshold(RULE)
 
 
+def test_posts_are_told_of_only_where_they_come_as_evenly_as_calls_and_are_many() -> None:
+    random = np.random.default_rng(7)
+    waves = np.repeat(np.exp(random.normal(0, 0.5, 3 * WEEK // 60)), 60)
+    for level, shape, told in ((10, 1.0, True), (10, waves, False), (0.2, 1.0, False)):
+        counts = random.poisson(contacts(3, 10) * level / 10 * shape)
+        load, _ = play(counts, Load.new(START, posts=True))
+        more = random.poisson(2.5 * contacts(1, 10, 4)[:240] * level / 10)
+        assert bool(play(more, load)[1]) is told
+
+
 def test_few_contacts_open_nothing() -> None:
     assert play([0] * 3 * 1440 + [1] * 9)[1] == []

@@ -1,0 +1,143 @@
+"""Surge: what an update of each series costs, how many bytes a series takes, and ten thousand brands on one core."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from agents.classify.volumes import Minute as Counting
+from agents.decider import Unusable
+from agents.policy import Policy
+from agents.policy.model import Classifier
+from agents.policy.surge import Surge
+from agents.surge import SurgeDecider
+from agents.surge.burst import Burst
+from agents.surge.channels import Channel
+from agents.surge.conversations import Conversations
+from agents.surge.load import Load
+from agents.surge.tally import Joined
+from bench.surge_data import BIN, MINUTE, START, volume
+from netcenter.pipeline import PIPELINE
+from schemas import ids
+from schemas.records import ClassifiedMention, Mention, PolicyChanged, Record, Tick
+from streams.core import Fact
+from streams.fold import FoldCore
+
+BRANDS, MINUTES = 10_000, 15
+"""Of the whole role: each brand with a Volume in every minute."""
+_STEPS = 20_000
+_RULE = Surge()
+
+
+def figures() -> dict[str, Any]:
+    """Microseconds an update and bytes of the changelog, series by series; then the role over ten thousand brands."""
+    counts = np.random.default_rng(1).poisson(20, _STEPS).tolist()
+    burst, load, channel, talks = Burst.new(), Load.new(START), Channel(START, START), Conversations()
+
+    def bursts() -> None:
+        nonlocal burst
+        for count in counts:
+            burst = burst.step(float(count), _RULE)
+
+    def loads() -> None:
+        nonlocal load
+        for count in counts:
+            load = load.step(float(count), _RULE)
+
+    def channels() -> None:
+        nonlocal channel
+        for n, count in enumerate(counts):
+            channel = channel.step(count, START + n * BIN, _RULE.silent, partial=False, incident=False)
+
+    def conversations() -> None:
+        nonlocal talks
+        for n in range(_STEPS // 40):
+            joined = {f"r{n // 20}.{i}": Joined(1, 0, "twitter", None) for i in range(40)}
+            talks = talks.step(joined, _RULE)
+
+    found = {
+        "burst": {"us": _us(bursts, _STEPS), "bytes": _bytes(burst)},
+        "load": {"us": _us(loads, _STEPS), "bytes": _bytes(load)},
+        "channel": {"us": _us(channels, _STEPS), "bytes": _bytes(channel)},
+        "conversation": {"us": _us(conversations, _STEPS), "bytes": round(_bytes(talks) / len(talks.known))},
+        "counting_in_classify": {"us": _us(_counting(), 100_000)},
+        "role": _role(),
+    }
+    return found
+
+
+def measure() -> dict[str, Any]:
+    """For `make bench`."""
+    return figures()
+
+
+def _us(run: Callable[[], None], steps: int) -> float:
+    gc.collect()
+    started = time.process_time()
+    run()
+    return round((time.process_time() - started) / steps * 1e6, 2)
+
+
+def _bytes(record: Any) -> int:
+    return len(msgspec.msgpack.encode(record))
+
+
+def _counting() -> Callable[[], None]:
+    """100,000 posts counted by classify, which were labelled before."""
+    posts = []
+    for n in range(1_000):
+        post = Mention(
+            id=ids.mention("andina", "twitter", str(n)), brand="andina", channel="twitter", author_id=f"u{n}",
+            native_id=str(n), created_at=START, text="", conversation_id=f"c{n % 50}",
+        )  # fmt: skip
+        posts.append(
+            ClassifiedMention(
+                label="other", confidence=0.9, uncertain=False, lang="es", own=False, probabilities=[], model="",
+                policy=1, mention=post,
+            )
+        )  # fmt: skip
+    minute = Counting(0, START)
+
+    def run() -> None:
+        for offset in range(100_000):
+            minute.add(posts[offset % 1_000], offset)
+
+    return run
+
+
+def _role() -> dict[str, Any]:
+    """A quarter of an hour of ten thousand brands through the role, timers and events and all, but without Kafka."""
+    policy = Policy(version=1, classifier=Classifier(model="0" * 64))
+    role = PIPELINE.role("surge")
+    core = FoldCore(PIPELINE, role, 0, lambda topic: 1, lambda version, hash: policy, SurgeDecider(), encodes=True)
+    core.in_force(PolicyChanged(version=1, hash="", applied_at=0))
+    random = np.random.default_rng(1)
+    posts = random.poisson(3, (MINUTES, BRANDS))
+    offset, spent, sealed = 0, 0.0, 0
+    for m in range(MINUTES):
+        at = START + m * MINUTE
+        facts: list[Record] = [volume(f"b{n}", at, {"other": int(count)}) for n, count in enumerate(posts[m]) if count]
+        ticks = [
+            Tick(clock="event", time=at + MINUTE, role=writer, partition=number)
+            for writer, number in sorted(core.clock.expected)
+        ]
+        started = time.process_time()
+        for result in core.take([Fact(offset + n, fact) for n, fact in enumerate([*facts, *ticks])]):
+            if type(result).__name__ == "SetAside":
+                raise Unusable(str(result))
+        sealed += sum(len(packed or b"") for _, packed in core.packed())
+        core.sealed()
+        spent += time.process_time() - started
+        offset += len(facts) + len(ticks)
+    return {
+        "brands": BRANDS,
+        "us_a_brand_and_minute": round(spent / BRANDS / MINUTES * 1e6, 1),
+        "share_of_a_core": round(spent / (MINUTES * 60), 4),
+        "state_bytes_a_brand": round(sum(map(len, core.state._packed.values())) / BRANDS),
+        "changelog_bytes_a_s": round(sealed / (MINUTES * 60)),
+    }
