@@ -131,7 +131,7 @@ def _adapt(corrections: str, reference: Rows, out: Path, artefact: Path | None) 
 
     path, gains = learning.adapt(_path(artefact), _said(corrections), reference, out)
     for brand, gain in gains.items():
-        print(f"{brand}: macro-F1 {gain.before:.3f} before, {gain.after:.3f} after, of {gain.corrections} corrections")
+        print(f"{brand}: {gain.before:.3f} of {gain.corrections} corrections right before, {gain.after:.3f} after")
     print(f"{path}: hash {_load(path).hash}; put it into the policy's classifier.model, and `netcenter policy apply`")
 
 

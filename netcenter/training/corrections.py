@@ -30,6 +30,8 @@ WORSE = 0.005
 """Macro-F1 that the reference set may lose."""
 _PENALTY = 1.0
 _IN_ROWS = 2
+_FEW = 5
+"""Corrections of a label under which it is not made to count for more."""
 _FOLDS = 5
 
 
@@ -39,7 +41,10 @@ class Refused(CommandError):
 
 @dataclass(frozen=True)
 class Adapted:
-    """A brand's gain: macro-F1 on its corrections, each answered by weights that had not seen it."""
+    """A brand's gain: the share of its corrections that is right, each answered by weights that had not seen it.
+
+    Rare labels count for more, by the root of how rare they are: macro-F1 would hang on the two posts of the rarest.
+    """
 
     corrections: int
     before: float
@@ -101,19 +106,24 @@ def _gain(rows: Rows, plain: NDArray[np.float64]) -> Adapted:
     for at in range(_FOLDS):
         part = _learnt(rows.take(fold != at), plain[fold != at])
         after[fold == at] += _scores(part, [rows.text[i] for i in np.flatnonzero(fold == at)])
-    before_f1, after_f1 = (macro_f1(confusion(rows.label, one.argmax(axis=1))) for one in (plain, after))
-    return Adapted(len(rows), round(before_f1, 3), round(after_f1, 3))
+    worth = _evened(rows)
+    before, right = (float(worth[one.argmax(axis=1) == rows.label].sum() / worth.sum()) for one in (plain, after))
+    return Adapted(len(rows), round(before, 3), round(right, 3))
+
+
+def _evened(rows: Rows) -> NDArray[np.float64]:
+    """A weight for each row."""
+    counts = np.bincount(rows.label, minlength=len(LABELS))
+    return np.asarray(np.sqrt(len(rows) / len(LABELS) / np.maximum(counts, _FEW))[rows.label])
 
 
 def _learnt(rows: Rows, plain: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
-    """A linear part that is added to the plain scores."""
+    """A linear part that is added to the plain scores; a label that is rare among the corrections counts for more."""
     ids, x = _matrix(rows.text)
     columns = np.flatnonzero(x.count_nonzero(axis=0) >= _IN_ROWS)
     if not len(columns):
         columns = np.arange(1)
-    weights, intercept = fit(
-        unit(x[:, columns]), np.eye(len(LABELS))[rows.label], np.ones(len(rows)), _PENALTY, start=plain
-    )
+    weights, intercept = fit(unit(x[:, columns]), np.eye(len(LABELS))[rows.label], _evened(rows), _PENALTY, start=plain)
     part = packing.part("", ids[columns], weights, intercept)
     return {name.removeprefix("_"): value for name, value in part.items()}
 

@@ -59,6 +59,7 @@ def _part(label: NDArray[np.int_], chosen: NDArray[np.int_], chances: NDArray[np
         },
         "calibration_error": round(calibration_error(confidence, right), 3),
         "accuracy_of_surest_half": round(float(right[order[: (len(order) + 1) // 2]].mean()), 3),
+        "confidence_of_least_sure_quarter": round(float(confidence[unsure].max(initial=0)), 3),
         "mistakes_in_least_sure_quarter": round(float((~right[unsure]).sum() / max((~right).sum(), 1)), 3),
         "quarter_below": round(float(confidence[unsure].max(initial=0)), 4),
         "confusion": matrix.tolist(),

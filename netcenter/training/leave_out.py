@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.classify.port import LABELS, LANGUAGES
+from netcenter.training.calibrate import calibrate
 from netcenter.training.rows import Rows
+from netcenter.training.softmax import softmax
 from netcenter.training.student import Settings, Table, learn
 from netcenter.training.teacher import teach
 
@@ -33,7 +35,6 @@ def families(sources: Sequence[str]) -> Iterator[set[str]]:
 def answers(
     rows: Rows,
     table: Table,
-    embeddings: NDArray[np.float32],
     settings: Settings,
     say: Callable[[str], None] = lambda family: None,
 ) -> Answers:
@@ -43,11 +44,21 @@ def answers(
     for family in families(sorted(set(rows.source[rows.labelled].tolist()))):
         out = np.isin(rows.source, list(family))
         tested = out & rows.labelled
-        chances = teach(embeddings, rows.lang, rows.label, rows.labelled & ~out, ~out)
+        chances = teach(table.posts, rows.lang, rows.label, rows.labelled & ~out, ~out)
         teacher[tested] = np.log(chances[tested])
         student[tested] = learn(table, rows, chances, ~out, settings).scores(table, tested, rows.lang)
         say(", ".join(sorted(family)))
     return Answers(student, teacher)
+
+
+def calibrated(rows: Rows, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Probabilities of labelled rows, those of each source calibrated on the others."""
+    chances = np.zeros_like(scores)
+    for family in families(sorted(set(rows.source.tolist()))):
+        out = np.isin(rows.source, list(family))
+        scale, offset = calibrate(scores[~out], rows.label[~out], rows.lang[~out])
+        chances[out] = softmax(scores[out] * scale[rows.lang[out], None] + offset[rows.lang[out]])
+    return chances
 
 
 def baseline(rows: Rows) -> NDArray[np.float64]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import re
 from collections.abc import Iterable, Sequence
@@ -53,6 +54,16 @@ class Rows:
             [self.brand[i] for i in at],
             self.weight[at],
         )
+
+
+def thinned(rows: Rows, most: int) -> Rows:
+    """With no more than `most` unlabelled posts of a source, drawn by the hash of their texts: the same in any order."""
+    kept = rows.labelled.copy()
+    for source in sorted(set(rows.source.tolist())):
+        mine = np.flatnonzero((rows.source == source) & ~rows.labelled)
+        order = sorted(mine.tolist(), key=lambda at: hashlib.sha256(rows.text[at].encode("utf-8", "replace")).digest())
+        kept[order[:most]] = True
+    return rows.take(kept)
 
 
 def read(labelled: Iterable[Path], unlabelled: Iterable[Path] = ()) -> Rows:

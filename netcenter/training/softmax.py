@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-_NONE, _FLAT = np.zeros(0, np.intp), np.zeros((0, 0))
+_STEPS = 100
 
 
 def fit(
@@ -17,39 +17,35 @@ def fit(
     weights: NDArray[np.float64],
     penalty: float,
     start: NDArray[np.float64] | None = None,
-    moved: NDArray[np.int_] = _NONE,
-    directions: NDArray[np.float64] = _FLAT,
+    directions: NDArray[np.float32] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(weights of shape (columns, classes), intercept) for x of shape (rows, columns), dense or sparse.
 
     wanted: probabilities of shape (rows, classes). weights: of the rows. penalty: of the squared weights, half of
     it; the intercept goes free. start: scores of shape (rows, classes) that the answer is added to. directions, of
-    shape (moved, width): the weights of the columns `moved` may also move along these together, at the price of
-    a step in each direction.
+    shape (columns, width): weights may also move along these together, at the price of a step in each direction.
     """
     columns, classes = x.shape[1], wanted.shape[1]
+    along = np.zeros((columns, 0), np.float32) if directions is None else directions
+    moved = np.asarray(x @ along, np.float32)
     across = x.T.tocsr() if hasattr(x, "tocsr") else x.T
     base = 0.0 if start is None else start
     total = wanted.sum(axis=1, keepdims=True)
 
-    def folded(flat: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        steps = flat[:-classes].reshape(-1, classes)
-        weights = steps[:columns].copy()
-        weights[moved] += directions @ steps[columns:]
-        return weights, flat[-classes:]
-
     def loss(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        w, b = folded(flat)
-        chances = log_softmax(np.asarray(x @ w) + b + base)
+        steps = flat[:-classes].reshape(-1, classes)
+        scores = np.asarray(x @ steps[:columns]) + moved @ steps[columns:].astype(np.float32) + flat[-classes:] + base
+        chances = log_softmax(scores)
         slope = (np.exp(chances) * total - wanted) * weights[:, None]
         value = -(weights[:, None] * wanted * chances).sum() + penalty / 2 * (flat[:-classes] ** 2).sum()
-        down = across @ slope
-        steps = np.concatenate([down, directions.T @ down[moved]]).ravel() + penalty * flat[:-classes]
-        return float(value), np.concatenate([steps, slope.sum(axis=0)])
+        down = np.concatenate([across @ slope, moved.T @ slope.astype(np.float32)])
+        return float(value), np.concatenate([down.ravel() + penalty * flat[:-classes], slope.sum(axis=0)])
 
-    start_at = np.zeros((columns + directions.shape[1] + 1) * classes)
-    found = minimize(loss, start_at, jac=True, method="L-BFGS-B", options={"maxiter": 150, "maxcor": 8})
-    return folded(found.x)
+    start_at = np.zeros((columns + along.shape[1] + 1) * classes)
+    options = {"maxiter": _STEPS, "maxcor": 8}
+    found = minimize(loss, start_at, jac=True, method="L-BFGS-B", options=options).x
+    steps = found[:-classes].reshape(-1, classes)
+    return steps[:columns] + along @ steps[columns:], found[-classes:]
 
 
 def log_softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:

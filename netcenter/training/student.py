@@ -16,26 +16,33 @@ from agents.classify.features import features
 from agents.classify.port import LABELS, LANGUAGES
 from netcenter.training.rows import Rows
 from netcenter.training.softmax import balanced, fit
-from netcenter.training.words import vectors
+from netcenter.training.words import contexts, vectors
+
+_MOST = 6.0
+"""Times that a rare label is counted."""
 
 
 @dataclass(frozen=True)
 class Settings:
     """What was chosen by leaving out each source in turn; docs/model-card.md has the figures of the others."""
 
-    mix: float = 0.7
+    mix: float = 0.5
     """How much of a labelled row's aim is its label; the rest is the teacher's."""
     taught: float = 1.0
     """The weight of a post that only the teacher labelled, beside 1 of a labelled one."""
+    evenly: float = 0.5
+    """How far posts that only the teacher labelled are weighted until each label counts the same in its language."""
+    most: int = 4_000
+    """Posts of a source that only the teacher labels: more of one tell little of the others."""
     penalty: float = 1.0
     least: int = 3
     """Rows with a feature; one in fewer is learnt by heart, and might name a person."""
     dimensions: int = 256
     power: float = 0.5
-    vectors: float = 1.0
-    """The length of word vectors beside the 1 of features; 0 leaves them out."""
-    apart: float = 0.0
-    """The size of weights that each language has for itself, beside 1 of those they share."""
+    vectors: float = 1.5
+    """The length of word vectors beside the 1 of features."""
+    company: int = 96
+    """Dimensions of what tells a feature by the posts it stands in; as long as word vectors."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,8 @@ class Table:
     words: NDArray[np.int_]
     embeddings: NDArray[np.float32]
     """Of the words, in their order."""
+    posts: NDArray[np.float32]
+    """Embeddings of the rows."""
 
 
 @dataclass(frozen=True)
@@ -64,14 +73,16 @@ class Weights:
         return np.asarray(unit(table.x[rows][:, self.columns]) @ self.weights + self.offset[lang[rows]])
 
 
-def tabulate(texts: list[str], word_ids: NDArray[np.uint32], embeddings: NDArray[np.float32]) -> Table:
-    """The features of texts; word_ids ascend, and embeddings follow them."""
+def tabulate(
+    texts: list[str], posts: NDArray[np.float32], word_ids: NDArray[np.uint32], embeddings: NDArray[np.float32]
+) -> Table:
+    """The features of texts, whose embeddings are posts; word_ids ascend, and embeddings follow them."""
     found = [sorted(features(text)) for text in texts]
     flat = np.concatenate([np.array(row, np.uint32) for row in found])
     ids, columns = np.unique(np.concatenate([flat, word_ids]), return_inverse=True)
     ends = np.cumsum([0, *map(len, found)])
     x = csr_array((np.ones(len(flat)), columns[: len(flat)], ends), shape=(len(found), len(ids)))
-    return Table(ids, x, columns[len(flat) :], embeddings)
+    return Table(ids, x, columns[len(flat) :], embeddings, posts)
 
 
 def learn(
@@ -84,24 +95,37 @@ def learn(
     wanted[labelled] = settings.mix * given + (1 - settings.mix) * wanted[labelled]
     weights = np.where(labelled, 1.0, settings.taught) * rows.weight[seen]
     weights[labelled] *= balanced(label[labelled], lang[labelled], len(LABELS))
-    kept = weights > 0
-    x = table.x[np.flatnonzero(seen)[kept]]
-    wanted, weights, lang = wanted[kept], weights[kept], lang[kept]
+    wanted[~labelled] *= _evened(wanted[~labelled], lang[~labelled], settings.evenly)
+    x = table.x[np.flatnonzero(seen)]
     counts = x.count_nonzero(axis=0)
-    seen_words = counts[table.words] > 0
-    words = table.words[seen_words]
-    frequent = counts >= settings.least
-    frequent[words] = True
-    columns = np.flatnonzero(frequent)
-    directions = settings.vectors * vectors(
-        table.embeddings[seen_words], counts[words] / x.shape[0], settings.dimensions, settings.power
+    told = counts[table.words] > 0
+    words = table.words[told]
+    known = counts >= settings.least
+    known[words] = True
+    columns = np.flatnonzero(known)
+    x, frequency = x[:, columns], counts[columns] / x.shape[0]
+    words = np.searchsorted(columns, words)
+    directions = np.zeros((len(columns) + len(LANGUAGES), settings.dimensions + settings.company), np.float32)
+    alone = vectors(table.embeddings[told], frequency[words], settings.dimensions, settings.power)
+    company = contexts(x, table.posts[seen], lang, settings.company, settings.power)
+    directions[words, : alone.shape[1]] = settings.vectors * alone
+    directions[: len(columns), settings.dimensions : settings.dimensions + company.shape[1]] = (
+        settings.vectors * company
     )
-    x = hstack([unit(x[:, columns]), csr_array(np.eye(len(LANGUAGES))[lang])]).tocsr()
-    learnt, intercept = fit(
-        x, wanted, weights, settings.penalty, moved=np.searchsorted(columns, words), directions=directions
-    )
+    spoken = csr_array(np.eye(len(LANGUAGES))[lang])
+    learnt, intercept = fit(hstack([unit(x), spoken]).tocsr(), wanted, weights, settings.penalty, directions=directions)
     count = len(columns)
     return Weights(table.ids[columns], columns, learnt[:count], learnt[count:] + intercept)
+
+
+def _evened(chances: NDArray[np.float64], lang: NDArray[np.int_], evenly: float) -> NDArray[np.float64]:
+    """Weights of the labels of each row, (rows, labels), that leave each language its sum."""
+    weights = np.ones_like(chances)
+    for at in np.unique(lang):
+        sums = chances[lang == at].sum(axis=0)
+        found = np.minimum(sums.sum() / len(LABELS) / np.maximum(sums, 1), _MOST) ** evenly
+        weights[lang == at] = found * sums.sum() / (sums @ found)
+    return weights
 
 
 def unit(x: csr_array) -> csr_array:

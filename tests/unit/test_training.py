@@ -20,7 +20,7 @@ from netcenter.training import corrections, leave_out
 from netcenter.training.calibrate import calibrate
 from netcenter.training.embeddings import WIDTH, Embeddings
 from netcenter.training.figures import calibration_error, confusion, figures, macro_f1, picture
-from netcenter.training.rows import Rows, made, read
+from netcenter.training.rows import Rows, made, read, thinned
 from netcenter.training.softmax import softmax
 from netcenter.training.student import Settings
 from netcenter.training.train import Trained, train
@@ -122,6 +122,18 @@ def test_labels_of_unlabelled_files_are_not_looked_at_and_known_posts_not_taken_
     assert not set(found.text[50:]) & set(found.text[:50])
 
 
+def test_a_large_source_lends_as_many_unlabelled_posts_as_any_other_and_the_same_in_any_order() -> None:
+    posts = [
+        {"text": f"post {n}", "lang": 2, "label": 3 if n < 5 else -1, "source": "large", "brand": "", "weight": 1.0}
+        for n in range(50)
+    ]
+    few = [posts[n] | {"text": f"other {n}", "source": "small"} for n in range(10, 14)]
+    found, turned = thinned(made(posts + few), 20), thinned(made((posts + few)[::-1]), 20)
+    assert sorted(found.text) == sorted(turned.text)
+    assert {text for text in found.text if text in {f"post {n}" for n in range(5)}} == {f"post {n}" for n in range(5)}
+    assert (found.source == "large").sum() == 25 and (found.source == "small").sum() == 4
+
+
 def test_a_source_left_out_is_left_out_whole_with_its_translation_and_halves() -> None:
     sources = ["umsab_neutral", "umsab_polar", "mt_shop", "shop", "bank"]
     assert sorted(map(sorted, leave_out.families(sources))) == [
@@ -168,7 +180,7 @@ def test_calibration_makes_boasting_scores_honest() -> None:
     label = np.array([random.choice(4, p=row) for row in chances])
     lang = random.integers(0, 3, len(label))
     boasting = honest * 4
-    scale, offset = calibrate(boasting, label, lang, 1.0)
+    scale, offset = calibrate(boasting, label, lang)
     mended = softmax(boasting * scale[lang, None] + offset[lang])
     right = mended.argmax(axis=1) == label
     assert calibration_error(softmax(boasting).max(axis=1), right) > 0.1
