@@ -101,7 +101,7 @@ def test_a_surge_names_the_offsets_from_which_it_can_be_replayed() -> None:
 
 
 def test_growth_is_told_and_what_is_told_already_is_not() -> None:
-    to = play(run(), noise(10, 3 * BINS) + [100] * 3 + [1000] * 3 + [100] * 3)
+    to = play(run(), noise(10, 3 * BINS) + [100] * 3 + [5000] * 3 + [100] * 3)
     [opened], updated = of(to, SurgeOpened), of(to, SurgeUpdated)
     grown = [e for e in updated if "when last told of" in e.reason]
     assert grown and grown[0].evidence.ratio >= 1.5 * opened.evidence.ratio
