@@ -66,7 +66,7 @@ QUERIES = {
     ),
     "Which floods were there, and what were they about?": (
         "select brand, scope, name as root, to_char(started_at, 'DD HH24:MI') as since, lasted,\n"
-        "       round(peak::numeric, 1) as peak, round(excess) as extra\n  from surge_history order by started_at"
+        "       round(peak::numeric, 1) as peak, round(excess) as extra, crisis\n  from surge_history order by started_at"
     ),
     "When did questions and complaints come, and how many clocks were overdue?": (
         "select to_char(started_at, 'DD HH24:00') as hour, count(*) as clocks, count(breached_at) as overdue\n"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
+import numpy as np
+
 from agents.policy import Policy
 from agents.policy.model import Brand, Classifier
 from agents.policy.surge import Surge
@@ -17,6 +19,8 @@ START = 1_700_006_400_000
 """ms; a whole day, UTC."""
 MINUTE, HOUR = 60_000, 3_600_000
 BIN, DAY = 5 * MINUTE, 24 * HOUR
+BINS = DAY // BIN
+"""Of a day."""
 E = TypeVar("E", bound=Decided)
 
 
@@ -66,6 +70,18 @@ def volume(
 def run(held: Policy | None = None) -> Run:
     """Nothing has come yet."""
     return Run(SurgeDecider(), held or policy())
+
+
+def begun(held: Policy | None = None) -> Run:
+    """Nothing has come yet, and time is at START."""
+    to = run(held)
+    to.tick(START)
+    return to
+
+
+def noise(level: float, bins: int, seed: int = 1) -> list[int]:
+    """Posts in each bin: an even series."""
+    return [int(n) for n in np.random.default_rng(seed).poisson(level, bins)]
 
 
 def play(to: Run, bins: Iterable[int], start: int | None = None, **how: Any) -> Run:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from msgspec.structs import replace
 
-from agents.alerts.incidents import HOUR, Burst, Incident, Incidents, Overdue, Told
+from agents.alerts.incidents import HOUR, Burst, Crisis, Incident, Incidents, Overdue, Told
 from agents.decider import At, Due
 from schemas import ids
 from schemas.records import (
@@ -15,6 +15,8 @@ from schemas.records import (
     AlertKind,
     CaseClosed,
     ClockChanged,
+    CrisisClosed,
+    CrisisOpened,
     Decided,
     Evidence,
     Mode,
@@ -26,13 +28,14 @@ from schemas.records import (
 )
 
 _Surge = SurgeOpened | SurgeUpdated | SurgeClosed
+_Crisis = CrisisOpened | CrisisClosed
 _RESPONSE = ("first_response", "next_response")
 #: Changes after which a clock is no longer overdue.
 _ENDS = ("met", "rescinded", "voided")
 
 
 class AlertsDecider:
-    """A surge's alert follows the surge; a desk's overdue clocks are judged at whole minutes."""
+    """The alerts of surges and crises follow them; a desk's overdue clocks are judged at whole minutes."""
 
     record_types: ClassVar[Any] = Incident
 
@@ -50,6 +53,10 @@ class AlertsDecider:
             if _after_surge(state, fact):
                 yield fact
                 yield from _tell_surge(_burst(state, fact), fact, at)
+        elif isinstance(fact, _Crisis):
+            if _after_crisis(state, fact):
+                yield fact
+                yield _tell_crisis(state[Crisis(fact.brand, fact.aggregate).identity], fact, at)
         elif isinstance(fact, ClockChanged | CaseClosed):
             if _after_clocks(state, fact):
                 yield fact
@@ -70,6 +77,8 @@ class AlertsDecider:
             return {event.identity: replace(state[event.identity], told=Told.of(event))}
         if isinstance(event, _Surge):
             return _after_surge(state, event)
+        if isinstance(event, _Crisis):
+            return _after_crisis(state, event)
         if isinstance(event, ClockChanged | CaseClosed):
             return _after_clocks(state, event)
         if isinstance(event, Due):
@@ -117,7 +126,21 @@ def _tell_surge(burst: Burst | None, fact: _Surge, at: At) -> Iterator[Decided]:
     else:
         figures |= _figures(fact.evidence)
         summary = f"{fact.brand}: {_flood(fact.evidence)}"
-    yield _alert(burst, "surge", "info", fact.mode, bool(burst.running), summary, figures, fact.reason, at)
+    severity = _severity(burst, fact, at)
+    yield _alert(burst, "surge", severity, fact.mode, bool(burst.running), summary, figures, fact.reason, at)
+
+
+def _severity(burst: Burst, fact: _Surge, at: At) -> Severity:
+    """A burst is information. People are woken by contacts, or by complaints that are passed on; it never falls again."""
+    if burst.told is not None and burst.told.open and burst.told.severity == "page":
+        return "page"
+    if isinstance(fact, SurgeClosed) or not at.policy.brand(fact.brand).care:
+        return "info"
+    seen = fact.evidence
+    load = seen.detector == "load" or any(other.detector == "load" for other in seen.others)
+    posts = sum(seen.labels.values())
+    led = seen.labels.get("complaint", 0) >= at.policy.surge.complaint_share * posts > 0
+    return "page" if load or (led and seen.detector == "conversation") else "info"
 
 
 def _flood(seen: Evidence) -> str:
@@ -143,6 +166,30 @@ def _figures(seen: Evidence) -> dict[str, str]:
         "channels": ", ".join(f"{channel} {count}" for channel, count in sorted(seen.channels.items())),
     }
     return figures | ({"root": seen.root} if seen.root else {})
+
+
+# --- crises ------------------------------------------------------------------------------------------
+
+
+def _after_crisis(state: Incidents, fact: _Crisis) -> dict[str, Incident | None]:
+    fresh = Crisis(fact.brand, fact.aggregate)
+    known = next((one for one in state.of(fact.brand, Crisis) if one.identity == fresh.identity), None)
+    if (known is None and isinstance(fact, CrisisClosed)) or (known is not None and fact.seq <= known.seq):
+        return {}
+    return {fresh.identity: (known or fresh).after(fact)}
+
+
+def _tell_crisis(crisis: Crisis, fact: _Crisis, at: At) -> Alert:
+    figures = {"crisis": crisis.crisis, "by": fact.by}
+    if isinstance(fact, CrisisOpened):
+        figures |= {name: value for name, value in (("surge", fact.surge), ("root", fact.root)) if value}
+        about = ", about one post" if fact.root else ""
+        summary = f"{fact.brand}: crisis, {'by rule' if fact.by == 'rule' else f'declared by {fact.by}'}{about}"
+    else:
+        summary = f"{fact.brand}: the crisis is over"
+    return _alert(
+        crisis, "crisis", "page", fact.mode, isinstance(fact, CrisisOpened), summary, figures, fact.reason, at
+    )
 
 
 # --- overdue clocks ----------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What is remembered of an incident: of a surge, or of the overdue clocks of a brand's desk."""
+"""What is remembered of an incident: of a surge, of a crisis, or of the overdue clocks of a brand's desk."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from agents.decider import State
-from schemas.records import Alert, Mode, SurgeClosed, SurgeOpened, SurgeUpdated
+from schemas.records import Alert, CrisisClosed, CrisisOpened, Mode, Severity, SurgeClosed, SurgeOpened, SurgeUpdated
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
@@ -28,12 +28,13 @@ class Told(msgspec.Struct, frozen=True, array_like=True):
     """ms"""
     overdue: int = 0
     """of a desk: the count told last"""
+    severity: Severity = "info"
 
     @classmethod
     def of(cls, alert: Alert) -> Told:
         """What this version says."""
         overdue = int(alert.evidence.get("overdue", "0"))
-        return cls(alert.version, alert.state == "open", alert.starts_at, alert.ends_at, overdue)
+        return cls(alert.version, alert.state == "open", alert.starts_at, alert.ends_at, overdue, alert.severity)
 
 
 class Burst(msgspec.Struct, frozen=True, tag="burst"):
@@ -68,6 +69,34 @@ class Burst(msgspec.Struct, frozen=True, tag="burst"):
         if not isinstance(fact, SurgeClosed):
             running.append(fact.aggregate)
         return replace(self, surges={**self.surges, fact.aggregate: fact.seq}, running=running)
+
+
+class Crisis(msgspec.Struct, frozen=True, tag="crisis"):
+    """A crisis of a brand."""
+
+    brand: str
+    crisis: str
+    """id"""
+    seq: int = 0
+    """of the last event taken"""
+    told: Told | None = None
+    woken: int = 0
+    """ms; last timer"""
+
+    @property
+    def identity(self) -> str:
+        """Of its alert."""
+        return f"crisis:{self.brand}:{self.crisis}"
+
+    def due(self) -> int | None:
+        """Once a day after the end, to be forgotten."""
+        if self.told is None or self.told.ends_at is None:
+            return None
+        return max(self.woken, self.told.ends_at) + DAY
+
+    def after(self, fact: CrisisOpened | CrisisClosed) -> Crisis:
+        """With what its event says."""
+        return replace(self, seq=fact.seq)
 
 
 class Gone(msgspec.Struct, frozen=True, array_like=True):
@@ -169,8 +198,8 @@ class Overdue(msgspec.Struct, frozen=True, tag="overdue"):
         return max(self.changed, self.woken, time)
 
 
-Incident = Burst | Overdue
-I = TypeVar("I", Burst, Overdue)
+Incident = Burst | Crisis | Overdue
+I = TypeVar("I", Burst, Crisis, Overdue)
 
 
 class Incidents(State[Incident]):

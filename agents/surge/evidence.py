@@ -29,7 +29,7 @@ def evidence(
     events: list[ExpectedEvent],
 ) -> Evidence:
     """Of the finding that leads; the others stand beside it."""
-    start = brand.until - lead.window
+    start = lead.until - lead.window
     labels, channels, authors, reach = _details(lead, brand, series)
     scope, name = (lead.scope, lead.name) if named is None else ("conversation", named[0].root)
     top = sorted(brand.conversations.known, key=lambda one: (-one.joined, one.root))[:_TOP]
@@ -38,7 +38,7 @@ def evidence(
         scope=scope,
         name=name,
         window_start=start,
-        window_end=brand.until,
+        window_end=lead.until,
         actual=lead.actual,
         baseline=lead.baseline,
         ratio=lead.ratio,

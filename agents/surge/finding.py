@@ -7,7 +7,7 @@ import msgspec
 from agents.policy.surge import Surge
 from agents.surge.brand import Brand, Contacts, Series
 from agents.surge.burst import BIN, Burst
-from agents.surge.conversations import WINDOW, Conversation, Conversations
+from agents.surge.conversations import WINDOW, Conversation
 from agents.surge.load import WINDOW as HALF_HOUR
 from agents.surge.tally import MINUTE
 from schemas.records import Detector, Scope
@@ -28,6 +28,8 @@ class Finding(msgspec.Struct, frozen=True):
     detector: Detector
     scope: Scope
     name: str
+    until: int
+    """ms; end of the window"""
     window: int
     """ms"""
     actual: float
@@ -51,8 +53,8 @@ class Finding(msgspec.Struct, frozen=True):
 
 def found(brand: Brand, series: Series, contacts: list[Contacts], rule: Surge) -> list[Finding]:
     """All series that are above their usual: conversations, bursts, loads."""
-    told = [_conversation(one, brand.conversations, rule) for one in brand.conversations.hot()]
-    told += [_burst(name, burst, rule) for name, burst in series.bursts() if burst.kind]
+    told = [_conversation(one, brand, rule) for one in brand.conversations.hot()]
+    told += [_burst(name, burst, brand, rule) for name, burst in series.bursts() if burst.kind]
     return told + [_load(one, rule) for one in contacts if one.load.open]
 
 
@@ -83,21 +85,22 @@ def narrowest(told: list[Finding], series: Series, root: str | None) -> Finding:
     return whole or max(told, key=lambda one: one.excess)
 
 
-def _conversation(one: Conversation, all_: Conversations, rule: Surge) -> Finding:
-    usual = max(_FEW, all_.usual)
+def _conversation(one: Conversation, brand: Brand, rule: Surge) -> Finding:
+    usual = max(_FEW, brand.conversations.usual)
     return Finding(
         f"conversation:{one.root}",
         "conversation",
         "conversation",
         one.root,
+        brand.until,
         WINDOW * MINUTE,
         one.joined,
         usual,
-        all_.threshold(rule) / usual,
+        brand.conversations.threshold(rule) / usual,
     )
 
 
-def _burst(name: str, burst: Burst, rule: Surge) -> Finding:
+def _burst(name: str, burst: Burst, brand: Brand, rule: Surge) -> Finding:
     scope, _, channel = name.partition(":")
     seen = burst.judged(rule)
     return Finding(
@@ -105,6 +108,7 @@ def _burst(name: str, burst: Burst, rule: Surge) -> Finding:
         "burst",
         scope or "brand",  # type: ignore[arg-type]
         channel,
+        brand.until - brand.until % BIN,
         seen.bins * BIN,
         seen.actual,
         seen.baseline,
@@ -121,6 +125,7 @@ def _load(one: Contacts, rule: Surge) -> Finding:
         "load",
         "contacts",
         one.source,
+        one.load.until,
         HALF_HOUR * MINUTE,
         actual,
         max(usual, _FEW),

@@ -48,7 +48,7 @@ def _opened(seen: Seen, told: list[Finding], at: At) -> tuple[Brand, list[Decide
     lead = narrowest(told, series, named[0].root if named else None)
     named = named or _hot(brand, lead)
     started = max(_began(brand, series, lead), brand.closed_at)
-    bins = max(0, (brand.until - started) // BIN)
+    bins = max(0, (lead.until - started) // BIN)
     excess = sum(series.day[-bins:]) - series.posts.level * bins if bins else 0.0
     incident = Incident(
         ids.make("surge", brand.brand, started),
@@ -108,18 +108,19 @@ def _goes_on(seen: Seen, incident: Incident, told: list[Finding], at: At) -> tup
 
 def _closed(seen: Seen, incident: Incident, at: At) -> tuple[Brand, list[Decided]]:
     brand = seen.brand
+    ended = max(brand.until, *(one.load.until for one in seen.contacts))
     why = "new_normal: it has lasted so long that it is the usual" if incident.settled else "over: nothing stands out"
     closed = SurgeClosed(
         **at.envelope(incident.id, incident.seq + 1, why),
         brand=brand.brand,
         mode=at.policy.brand(brand.brand).mode,
         started_at=incident.started_at,
-        ended_at=brand.until,
+        ended_at=ended,
         why="new_normal" if incident.settled else "over",
         peak=incident.peak,
         excess=max(0.0, incident.excess),
     )
-    brand = replace(brand, incident=None, closed_at=brand.until)
+    brand = replace(brand, incident=None, closed_at=ended)
     brand, events = crisis.ended(brand, incident, at)
     return brand, [closed, *events]
 
@@ -152,13 +153,13 @@ def _known(brand: Brand, root: str | None) -> tuple[Conversation, float] | None:
 def _began(brand: Brand, series: Series, lead: Finding) -> int:
     """ms; for a burst the first of the bins up to now that stand above the usual level."""
     if lead.detector != "burst":
-        return brand.until - lead.window
+        return lead.until - lead.window
     bins = 0
     for posts in reversed(series.day[-SUSTAINED:]):
         if posts <= series.posts.level:
             break
         bins += 1
-    return brand.until - max(bins, 1) * BIN
+    return lead.until - max(bins, 1) * BIN
 
 
 def _said(lead: Finding) -> str:

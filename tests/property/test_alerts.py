@@ -18,6 +18,8 @@ from schemas.records import (
     CaseClosed,
     ClockChange,
     ClockChanged,
+    CrisisClosed,
+    CrisisOpened,
     Evidence,
     Record,
     SurgeClosed,
@@ -43,6 +45,7 @@ class World:
         self.seqs: dict[str, int] = defaultdict(int)
         self.overdue: dict[tuple[str, str], str] = {}
         self.surges: list[tuple[str, str]] = []
+        self.crises: dict[str, str] = {}
         self.story: Story = []
 
     def decided(self, brand: str, aggregate: str) -> dict[str, Any]:
@@ -84,6 +87,10 @@ class World:
         )  # fmt: skip
         self.say((SurgeOpened if change == "open" else SurgeUpdated)(**fields, evidence=seen))
 
+    def crisis(self, brand: str, crisis: str, change: str) -> None:
+        fields: dict[str, Any] = {"mode": "observe", "by": "rule", **self.decided(brand, crisis)}
+        self.say(CrisisOpened(**fields, surge="s", root="r") if change == "open" else CrisisClosed(**fields))
+
 
 @st.composite
 def stories(draw: st.DrawFn) -> Story:
@@ -100,6 +107,8 @@ def stories(draw: st.DrawFn) -> Story:
                 "surge",
                 "grow",
                 "end",
+                "alarm",
+                "relief",
             ]
         ),
         st.sampled_from(["a", "a", "a", "b"]),
@@ -127,6 +136,13 @@ def stories(draw: st.DrawFn) -> Story:
         elif move == "end" and running:
             world.surges.remove(running[0])
             world.surge(*running[0], "close")
+        elif move == "alarm" and brand not in world.crises:
+            world.crises[brand] = f"{brand}-crisis-{len(world.story)}"
+            world.crisis(brand, world.crises[brand], "open")
+        elif move == "relief" and brand in world.crises:
+            world.crisis(brand, world.crises.pop(brand), "close")
+    for brand, crisis in world.crises.items():
+        world.crisis(brand, crisis, "close")
     for case, desk in world.overdue.items():
         world.clock(*case, "met", desk)
     for surge in world.surges:

@@ -89,19 +89,19 @@ def told(run: Run) -> dict[str, list[Decided]]:
     return by_brand
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(histories(), st.randoms(use_true_random=False))
 def test_no_order_of_arrival_within_a_tick_changes_an_event(volumes: list[Volume], random: Random) -> None:
     assert play(volumes, MINUTE).events == play(volumes, MINUTE, random).events
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(histories(), st.sampled_from([BIN, 7 * MINUTE, HOUR, 100 * HOUR]), st.randoms(use_true_random=False))
 def test_no_jump_of_time_changes_an_event(volumes: list[Volume], step: int, random: Random) -> None:
     assert told(play(volumes, MINUTE)) == told(play(volumes, step, random))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(histories())
 def test_every_surge_and_crisis_that_opens_closes_once_and_its_events_count_without_gaps(volumes: list[Volume]) -> None:
     for events in told(play(volumes, MINUTE)).values():
@@ -121,7 +121,7 @@ def test_every_surge_and_crisis_that_opens_closes_once_and_its_events_count_with
             assert isinstance(history[-1], SurgeClosed | CrisisClosed)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(histories())
 def test_the_state_is_the_fold_of_facts_and_events(volumes: list[Volume]) -> None:
     run = play(volumes, MINUTE)

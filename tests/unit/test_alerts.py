@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from agents.alerts import AlertsDecider
 from agents.alerts.incidents import KNOWN, Overdue
@@ -17,7 +18,10 @@ from schemas.records import (
     CaseClosed,
     ClockChange,
     ClockChanged,
+    CrisisClosed,
+    CrisisOpened,
     Evidence,
+    SeriesEvidence,
     SurgeClosed,
     SurgeOpened,
     SurgeUpdated,
@@ -167,6 +171,62 @@ def test_a_resolved_surge_is_forgotten_in_time() -> None:
     run.tick(START + 30 * 24 * HOUR)
     assert dict(run.state) == {}
     assert len(run.events) == 2
+
+
+def test_a_surge_pages_where_contacts_rise_or_a_conversation_complains_and_stays_so() -> None:
+    load = SeriesEvidence(detector="load", scope="contacts", name="calls", actual=90, baseline=30.0)
+    for seen, told in (
+        (replace(evidence(), detector="burst"), "info"),
+        (replace(evidence(), detector="burst", others=[load]), "page"),
+        (replace(evidence(), detector="load"), "page"),
+        (replace(evidence(), detector="conversation"), "page"),
+        (replace(evidence(), detector="conversation", labels={"complaint": 1, "other": 99}), "info"),
+    ):
+        run = begin()
+        first = replace(opened(), evidence=seen)
+        (alert,) = run.fact(first)
+        (later,) = run.fact(replace(updated(), evidence=replace(evidence(), detector="burst")))
+        assert isinstance(alert, Alert) and isinstance(later, Alert)
+        assert (alert.severity, later.severity) == (told, told)
+
+
+def test_a_surge_of_a_brand_without_care_pages_nobody() -> None:
+    run = begin()
+    run.policy = run.policy.model_copy(update={"brands": [Brand(name="andina", care=False)]})
+    (alert,) = run.fact(replace(opened(), evidence=replace(evidence(), detector="load")))
+    assert isinstance(alert, Alert) and alert.severity == "info"
+
+
+# --- crises ---------------------------------------------------------------------------------------
+
+
+def crisis(change: str = "open", seq: int = 1, by: str = "rule") -> CrisisOpened | CrisisClosed:
+    common = {**decided("c1", seq, START), "mode": "live", "by": by}
+    return CrisisOpened(**common, surge="s1", root="77") if change == "open" else CrisisClosed(**common)
+
+
+def test_a_crisis_pages_from_its_opening_and_resolves_with_it() -> None:
+    run = begin()
+    for fact in (crisis(), crisis(), crisis("close", 2, "ana"), crisis("close", 2, "ana")):
+        run.fact(fact)
+    assert told(run) == [("crisis:andina:c1", 1, "open"), ("crisis:andina:c1", 2, "resolved")]
+    first, last = run.events
+    assert isinstance(first, Alert) and isinstance(last, Alert)
+    assert (first.severity, first.kind, first.mode) == ("page", "crisis", "live")
+    assert first.summary == "andina: crisis, by rule, about one post"
+    assert first.evidence == {"crisis": "c1", "by": "rule", "surge": "s1", "root": "77"}
+    assert first.links == {"runbook": "docs/runbooks/crisis.md"}
+    assert last.summary == "andina: the crisis is over"
+
+
+def test_the_end_of_an_unknown_crisis_is_nobodys_business_and_one_that_is_over_is_forgotten() -> None:
+    run = begin()
+    run.fact(crisis("close", 2))
+    assert run.events == []
+    run.fact(crisis())
+    run.fact(crisis("close", 2))
+    run.tick(START + 30 * 24 * HOUR)
+    assert dict(run.state) == {}
 
 
 # --- overdue clocks -------------------------------------------------------------------------------

@@ -209,6 +209,32 @@ def test_time_is_the_least_of_the_writers_and_goes_on_without_an_excused_one() -
     assert log.core.clock.time == later
 
 
+class Partial(toy.Tally):
+    """Notes under what a decision was made."""
+
+    def __init__(self) -> None:
+        self.seen: list[bool] = []
+
+    def decide(self, state: State[toy.Count], fact: Record | Due, at: At) -> Iterator[Decided]:
+        self.seen.append(at.partial)
+        return iter(())
+
+
+def test_while_a_writer_is_excused_a_decision_is_told_that_it_sees_a_part() -> None:
+    decider = Partial()
+    log = Log("tally", decider)
+    log.policy()
+    for n in (0, 1):
+        log.tick(NOON, "counts", n)
+    given = events(started().post("u1", 1), "signals")
+    log.take(*given)
+    log.take(WriterExcused(role="counts", partition=1, silent_for=10_000))
+    log.take(*given)
+    log.tick(NOON + MINUTE, "counts", 1)
+    log.take(*given)
+    assert decider.seen == [False, True, False]
+
+
 @pytest.mark.parametrize(
     ("role", "partition", "clock"), [("stranger", 0, "event"), ("classify", 1, "event"), ("classify", 0, "wall")]
 )

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import msgspec
 import numpy as np
 import pytest
 
-from agents.decider import Unusable
 from agents.policy.model import Brand
-from agents.policy.surge import ExpectedEvent
 from agents.surge import SurgeDecider
-from agents.surge.brand import CHANNELS, SOURCES, Series
 from agents.surge.brand import Brand as Watched
+from agents.surge.brand import Series
 from agents.surge.tally import Minute
 from schemas import codec, ids
-from schemas.records import ChannelChanged, ContactCount, SurgeClosed, SurgeOpened, SurgeUpdated
-from tests.decider_runner import Run
-from tests.surge_told import BIN, DAY, HOUR, MINUTE, START, kinds, minutes, of, play, policy, run, volume
-
-BINS = DAY // BIN
-
-
-def noise(level: float, bins: int, seed: int = 1) -> list[int]:
-    return [int(n) for n in np.random.default_rng(seed).poisson(level, bins)]
+from schemas.records import SurgeClosed, SurgeOpened, SurgeUpdated
+from tests.surge_told import (
+    BIN,
+    BINS,
+    DAY,
+    HOUR,
+    MINUTE,
+    START,
+    begun,
+    kinds,
+    minutes,
+    noise,
+    of,
+    play,
+    policy,
+    run,
+    volume,
+)
 
 
 def rhythm(a_day: int, days: int, seed: int) -> list[int]:
@@ -101,7 +106,7 @@ def test_a_surge_names_the_offsets_from_which_it_can_be_replayed() -> None:
 
 
 def test_growth_is_told_and_what_is_told_already_is_not() -> None:
-    to = play(run(), noise(10, 3 * BINS) + [100] * 3 + [1000] * 3 + [100] * 3)
+    to = play(run(), noise(10, 3 * BINS) + [100] * 3 + [5000] * 3 + [100] * 3)
     [opened], updated = of(to, SurgeOpened), of(to, SurgeUpdated)
     grown = [e for e in updated if "when last told of" in e.reason]
     assert grown and grown[0].evidence.ratio >= 1.5 * opened.evidence.ratio
@@ -111,10 +116,10 @@ def test_growth_is_told_and_what_is_told_already_is_not() -> None:
 
 
 def test_a_flood_that_trips_every_series_is_one_surge_and_the_others_are_its_evidence() -> None:
-    to = run()
+    to = begun()
     quiet = [[volume(START + i * MINUTE, 4, channel=c, partition=n) for n, c in enumerate(_CHANNELS)]
              for i in range(3 * 24 * 60)]  # fmt: skip
-    minutes(_from(to, START), quiet)
+    minutes(to, quiet)
     start = to.time
     flood = [
         [
@@ -137,13 +142,8 @@ def test_a_flood_that_trips_every_series_is_one_surge_and_the_others_are_its_evi
 _CHANNELS = ("twitter", "facebook", "instagram")
 
 
-def _from(to: Run, start: int) -> Run:
-    to.tick(start)
-    return to
-
-
 def test_a_flood_on_one_channel_is_named_by_it() -> None:
-    to = _from(run(), START)
+    to = begun()
     told = [
         [volume(START + i * MINUTE, 4, partition=n, channel=c) for n, c in enumerate(_CHANNELS)]
         for i in range(3 * 24 * 60)
@@ -156,7 +156,7 @@ def test_a_flood_on_one_channel_is_named_by_it() -> None:
 
 
 def test_two_floods_of_a_brand_at_once_are_one_surge_and_of_two_brands_two() -> None:
-    to = _from(run(), START)
+    to = begun()
     for i in range(120):
         at = START + i * MINUTE
         to.fact(volume(at, 12, roots={"one": 8 if i > 60 else 0, "two": 6 if i > 70 else 0}))
@@ -212,241 +212,11 @@ def test_brands_do_not_disturb_each_other_and_each_has_its_own_mode() -> None:
     assert [(e.brand, e.mode) for e in of(to, SurgeOpened)] == [("b", "live")]
 
 
-# --- what comes late, twice, or not at all -----------------------------------------------------------------------
-
-
-def test_a_volume_told_again_with_a_higher_offset_replaces_the_lower() -> None:
-    to = play(run(), noise(10, 3 * BINS))
-    start = to.time
-    for posts, offset in ((500, 5), (9, 9), (500, 7), (9, 9)):
-        to.fact(volume(start, posts, offset=offset))
-    to.tick(start + BIN)
-    series = to.state["andina|series"]
-    assert isinstance(series, Series)
-    assert series.day[-1] == 9
-    assert to.events == []
-
-
-def test_a_volume_for_a_minute_already_judged_is_passed_over() -> None:
-    to = play(run(), noise(10, 3 * BINS))
-    before = dict(to.state)
-    to.fact(volume(to.time - MINUTE, 5_000, partition=1))
-    assert dict(to.state) == before
-
-
-def test_volumes_in_any_order_within_a_tick_tell_the_same() -> None:
-    told = [volume(START + i * MINUTE, 5, partition=n) for i in range(3) for n in range(4)]
-    forth, back = _from(run(), START), _from(run(), START)
-    for one, other in zip(told, reversed(told), strict=True):
-        forth.fact(one)
-        back.fact(other)
-    forth.tick(START + HOUR)
-    back.tick(START + HOUR)
-    assert dict(forth.state) == dict(back.state)
-
-
-def test_a_writer_that_is_excused_hides_no_flood_and_ends_none_and_teaches_nothing() -> None:
-    to = play(run(), noise(10, 3 * BINS))
-    to.partial = True
-    play(to, [0] * 40)
-    level = to.state["andina|series"]
-    assert isinstance(level, Series) and level.posts.level == pytest.approx(10, rel=0.1)
-    play(to, [200] * 4)
-    assert kinds(to) == ["SurgeOpened"]
-    assert of(to, SurgeOpened)[0].evidence.partial
-    play(to, [0] * 40)
-    assert kinds(to) == ["SurgeOpened"]
-    to.partial = False
-    play(to, [0] * 40)
-    assert kinds(to) == ["SurgeOpened", "SurgeClosed"]
-
-
-def test_a_brand_falls_asleep_after_a_silent_day_and_what_it_knew_stays() -> None:
-    decider = SurgeDecider()
-    to = play(run(), noise(10, 3 * BINS))
-    to.tick(to.time + 2 * DAY)
-    assert [decider.due(record) for record in to.state.values()] == [None] * len(to.state)
-    level = to.state["andina|series"]
-    to.tick(to.time + 30 * DAY)
-    to.fact(volume(to.time, 10))
-    to.tick(to.time + BIN)
-    after = to.state["andina|series"]
-    assert isinstance(level, Series) and isinstance(after, Series)
-    assert after.posts.level == pytest.approx(level.posts.level, rel=0.01)
-    assert to.events == []
-
-
-@pytest.mark.parametrize(
-    "bad",
-    [
-        {"minute": START + 1},
-        {"minute": -MINUTE},
-        {"reach": -1},
-        {"partition": -1},
-        {"counts": [msgspec.structs.replace(volume(START, 1, complaints=0).counts[0], count=-3)]},
-        {"counts": [msgspec.structs.replace(volume(START, 1, complaints=0).counts[0], count=10**12)]},
-        {"conversations": [msgspec.structs.replace(volume(START, 1, roots={"r": 1}).conversations[0], posts=-1)]},
-    ],
-)
-def test_a_count_that_no_counting_can_bring_is_set_aside_and_changes_nothing(bad: dict[str, object]) -> None:
-    to = play(run(), noise(10, 20))
-    before = dict(to.state)
-    with pytest.raises(Unusable):
-        to.fact(msgspec.structs.replace(volume(to.time, 10), **bad))
-    assert dict(to.state) == before
-
-
-def test_a_hundred_thousand_conversations_in_a_minute_are_bounded_and_counted() -> None:
-    to = _from(run(), START)
-    for partition in range(8):
-        many = {f"{partition}.{i}": 1 for i in range(12_500)}
-        to.fact(volume(START, 12_500, roots=many | {"viral": 9}, partition=partition))
-    to.tick(START + MINUTE)
-    kept = to.state["andina"]
-    assert isinstance(kept, Watched)
-    assert kept.conversations.known[0].root == "viral"
-    assert len(kept.conversations.known) == 40
-    # Of each partition the 200 largest are looked at, and of all these 40 are watched.
-    assert kept.conversations.beyond == to.state.left_out == 8 * 199 + 1 - 40
-    to.fact(volume(START + MINUTE, 1))
-    assert to.state.left_out == kept.conversations.beyond
-    assert sum(len(msgspec.msgpack.encode(record)) for record in to.state.values()) < 12_000
-
-
-def test_more_channels_than_are_watched_count_in_the_brand_alone() -> None:
-    to = _from(run(), START)
-    for i in range(60):
-        to.fact(volume(START, 10, channel=f"c{i}", partition=i))
-    to.tick(START + BIN)
-    series = to.state["andina|series"]
-    assert isinstance(series, Series)
-    assert len(series.channels) == CHANNELS
-    assert series.day == [600]
-
-
-# --- a channel falls silent --------------------------------------------------------------------------------------
-
-
-def test_a_channel_falls_silent_where_silence_is_improbable_and_is_heard_again() -> None:
-    to = _from(run(), START)
-    for i in range(8 * BINS):
-        for n, channel in enumerate(("twitter", "facebook")):
-            to.fact(volume(START + i * BIN, 4, partition=n, channel=channel))
-        to.tick(START + (i + 1) * BIN)
-    gone = to.time
-    for i in range(24):
-        to.fact(volume(gone + i * BIN, 4))
-        to.tick(gone + (i + 1) * BIN)
-    [silent] = of(to, ChannelChanged)
-    assert (silent.channel, silent.change, silent.since) == ("facebook", "silent", gone)
-    assert silent.time == gone + 5 * BIN
-    assert silent.expected == pytest.approx(20)
-    to.fact(volume(to.time, 1, channel="facebook", partition=1))
-    to.tick(to.time + BIN)
-    heard = of(to, ChannelChanged)[-1]
-    assert (heard.channel, heard.change, heard.seq, heard.aggregate) == ("facebook", "heard", 2, silent.aggregate)
-
-
-def test_a_pipeline_that_stands_still_makes_no_channel_silent() -> None:
-    to = play(run(), [10] * 9 * BINS)
-    to.partial = True
-    play(to, [0] * BINS)
-    assert of(to, ChannelChanged) == []
-
-
-# --- contacts counted outside ------------------------------------------------------------------------------------
-
-
-def _calls(to: Run, start: int, counts: list[int], source: str = "calls") -> Run:
-    for i, count in enumerate(counts):
-        at = start + i * MINUTE
-        to.fact(ContactCount(id=f"{source}{at}", brand="andina", source=source, minute=at, count=count))
-        to.tick(at + MINUTE)
-    return to
-
-
-def test_seventy_percent_more_calls_open_a_load_within_45_minutes() -> None:
-    random = np.random.default_rng(2)
-    to = _from(run(), START)
-    _calls(to, START, [int(n) for n in random.poisson(20, 15 * 24 * 60)])
-    assert to.events == []
-    begun = to.time
-    _calls(to, begun, [int(n) for n in random.poisson(34, 240)])
-    [opened] = of(to, SurgeOpened)
-    assert opened.time <= begun + 45 * MINUTE
-    seen = opened.evidence
-    assert (seen.detector, seen.scope, seen.name) == ("load", "contacts", "calls")
-    assert seen.ratio >= seen.threshold >= 1.5
-    _calls(to, to.time, [int(n) for n in random.poisson(20, 180)])
-    assert kinds(to)[-1] == "SurgeClosed"
-
-
-def test_calls_that_are_no_longer_counted_end_their_load() -> None:
-    to = _from(run(), START)
-    _calls(to, START, [20] * 15 * 24 * 60)
-    _calls(to, to.time, [60] * 60)
-    assert kinds(to) == ["SurgeOpened"]
-    to.tick(to.time + 2 * HOUR)
-    assert kinds(to) == ["SurgeOpened", "SurgeClosed"]
-
-
-def test_a_count_of_calls_that_comes_twice_or_late_changes_nothing() -> None:
-    to = _calls(_from(run(), START), START, [20] * 60)
-    before = dict(to.state)
-    _calls(to, START + 30 * MINUTE, [900] * 2)
-    assert dict(to.state) == before
-
-
-def test_calls_that_cannot_be_and_one_source_too_many_are_set_aside() -> None:
-    to = _from(run(), START)
-    for n in range(SOURCES):
-        _calls(to, START, [20], source=f"s{n}")
-    one = ContactCount(id="x", brand="andina", source="s0", minute=START + 2 * MINUTE, count=3)
-    for bad in ({"count": -1}, {"count": 10**12}, {"minute": 5}, {"source": "s99"}):
-        with pytest.raises(Unusable):
-            to.fact(msgspec.structs.replace(one, **bad))
-
-
-# --- expected events ---------------------------------------------------------------------------------------------
-
-
-def _event(begin: int, hours: int, factor: float, root: str | None = None) -> ExpectedEvent:
-    start, end = (datetime.fromtimestamp(t / 1000, UTC) for t in (begin, begin + hours * HOUR))
-    return ExpectedEvent(name="raffle", start=start, end=end, factor=factor, root=root)
-
-
-def test_an_expected_event_scales_what_is_usual_and_is_no_lesson() -> None:
-    begin = START + 3 * DAY
-    held = policy(Brand(name="andina", expected_events=[_event(begin, 2, 15.0)]))
-    posts = noise(10, 3 * BINS) + [150] * 24 + noise(10, 40)
-    assert play(run(held), posts).events == []
-    assert kinds(play(run(), posts)) == ["SurgeOpened", "SurgeClosed"]
-
-
-def test_what_goes_beyond_an_expected_event_names_it_and_opens_no_crisis() -> None:
-    begin = START + 3 * DAY
-    held = policy(Brand(name="andina", expected_events=[_event(begin, 2, 2.0)]))
-    to = play(run(held), noise(10, 3 * BINS))
-    play(to, [400] * 4, complaints=350)
-    assert kinds(to)[0] == "SurgeOpened"
-    assert "CrisisOpened" not in kinds(to)
-    assert of(to, SurgeOpened)[0].evidence.expected_event == "raffle"
-
-
-def test_an_expected_post_may_be_passed_on_as_often_as_expected() -> None:
-    begin = START + 3 * DAY
-    told = noise(10, 3 * BINS)
-    for root, expected in (("raffle-post", []), ("another", ["SurgeOpened"])):
-        to = play(run(policy(Brand(name="andina", expected_events=[_event(begin, 2, 20.0, "raffle-post")]))), told)
-        play(to, [100] * 3, complaints=0, roots={root: 90})
-        assert kinds(to)[:1] == expected
-
-
 # --- what is remembered ------------------------------------------------------------------------------------------
 
 
 def test_a_brands_records_stay_small() -> None:
-    to = _from(run(), START)
+    to = begun()
     for i in range(2 * BINS):
         for partition in range(8):
             roots = {f"conversation-{i}-{partition}": 3}

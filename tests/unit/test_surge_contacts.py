@@ -1,0 +1,117 @@
+"""Contacts counted outside, and events that the policy expects."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import msgspec
+import numpy as np
+import pytest
+
+from agents.decider import Unusable
+from agents.policy.model import Brand
+from agents.policy.surge import ExpectedEvent
+from agents.surge.brand import SOURCES
+from schemas.records import ContactCount, SurgeOpened
+from tests.decider_runner import Run
+from tests.surge_told import (
+    BINS,
+    DAY,
+    HOUR,
+    MINUTE,
+    START,
+    begun,
+    kinds,
+    noise,
+    of,
+    play,
+    policy,
+    run,
+)
+
+# --- contacts counted outside ------------------------------------------------------------------------------------
+
+
+def _calls(to: Run, start: int, counts: list[int], source: str = "calls") -> Run:
+    for i, count in enumerate(counts):
+        at = start + i * MINUTE
+        to.fact(ContactCount(id=f"{source}{at}", brand="andina", source=source, minute=at, count=count))
+        to.tick(at + MINUTE)
+    return to
+
+
+def test_seventy_percent_more_calls_open_a_load_within_45_minutes() -> None:
+    random = np.random.default_rng(2)
+    to = begun()
+    _calls(to, START, [int(n) for n in random.poisson(20, 15 * 24 * 60)])
+    assert to.events == []
+    rise = to.time
+    _calls(to, rise, [int(n) for n in random.poisson(34, 240)])
+    [opened] = of(to, SurgeOpened)
+    assert opened.time <= rise + 45 * MINUTE
+    seen = opened.evidence
+    assert (seen.detector, seen.scope, seen.name) == ("load", "contacts", "calls")
+    assert seen.ratio >= seen.threshold >= 1.5
+    _calls(to, to.time, [int(n) for n in random.poisson(20, 180)])
+    assert kinds(to)[-1] == "SurgeClosed"
+
+
+def test_calls_that_are_no_longer_counted_end_their_load() -> None:
+    to = begun()
+    _calls(to, START, [20] * 15 * 24 * 60)
+    _calls(to, to.time, [60] * 60)
+    assert kinds(to) == ["SurgeOpened"]
+    to.tick(to.time + 2 * HOUR)
+    assert kinds(to) == ["SurgeOpened", "SurgeClosed"]
+
+
+def test_a_count_of_calls_that_comes_twice_or_late_changes_nothing() -> None:
+    to = _calls(begun(), START, [20] * 60)
+    before = dict(to.state)
+    _calls(to, START + 30 * MINUTE, [900] * 2)
+    assert dict(to.state) == before
+
+
+def test_calls_that_cannot_be_and_one_source_too_many_are_set_aside() -> None:
+    to = begun()
+    for n in range(SOURCES):
+        _calls(to, START, [20], source=f"s{n}")
+    one = ContactCount(id="x", brand="andina", source="s0", minute=START + 2 * MINUTE, count=3)
+    for bad in ({"count": -1}, {"count": 10**12}, {"minute": 5}, {"source": "s99"}):
+        with pytest.raises(Unusable):
+            to.fact(msgspec.structs.replace(one, **bad))
+
+
+# --- expected events ---------------------------------------------------------------------------------------------
+
+
+def _event(begin: int, hours: int, factor: float, root: str | None = None) -> ExpectedEvent:
+    start, end = (datetime.fromtimestamp(t / 1000, UTC) for t in (begin, begin + hours * HOUR))
+    return ExpectedEvent(name="raffle", start=start, end=end, factor=factor, root=root)
+
+
+def test_an_expected_event_scales_what_is_usual_and_is_no_lesson() -> None:
+    begin = START + 3 * DAY
+    held = policy(Brand(name="andina", expected_events=[_event(begin, 2, 15.0)]))
+    posts = noise(10, 3 * BINS) + [150] * 24 + noise(10, 40)
+    assert play(run(held), posts).events == []
+    assert kinds(play(run(), posts)) == ["SurgeOpened", "SurgeClosed"]
+
+
+def test_what_goes_beyond_an_expected_event_names_it_and_opens_no_crisis() -> None:
+    begin = START + 3 * DAY
+    held = policy(Brand(name="andina", expected_events=[_event(begin, 2, 2.0)]))
+    to = play(run(held), noise(10, 3 * BINS))
+    play(to, [400] * 4, complaints=350)
+    assert kinds(to)[0] == "SurgeOpened"
+    assert "CrisisOpened" not in kinds(to)
+    assert of(to, SurgeOpened)[0].evidence.expected_event == "raffle"
+
+
+def test_an_expected_post_may_be_passed_on_as_often_as_expected() -> None:
+    begin = START + 3 * DAY
+    told = noise(10, 3 * BINS)
+    for root, expected in (("raffle-post", []), ("another", ["SurgeOpened"])):
+        to = play(run(policy(Brand(name="andina", expected_events=[_event(begin, 2, 20.0, "raffle-post")]))), told)
+        play(to, [100] * 3, complaints=0, roots={root: 90})
+        assert kinds(to)[:1] == expected
