@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -30,10 +29,7 @@ BATCH = 500
 
 def measure(texts: Sequence[str]) -> dict[str, Any]:
     """us a post by stage, and by peer."""
-    before = _resident()
-    start = time.perf_counter()
     model = loaded()
-    ready = time.perf_counter() - start
     answers = model.classify(texts, [""] * len(texts), [""] * len(texts))
     langs = [answer.lang for answer in answers]
     found = [features(text) for text in texts]
@@ -55,9 +51,7 @@ def measure(texts: Sequence[str]) -> dict[str, Any]:
     return {
         **{f"{name}, us": value for name, value in stages.items()},
         **{f"{name}, us": value for name, value in json.loads(done.stdout).items()},
-        "load, ms": round(ready * 1e3, 1),
-        "memory of the model, MB": round(max(0, _resident() - before), 1),
-        "resident, MB": round(_resident(), 1),
+        **_alone(model, texts),
         "mean characters": round(statistics.mean(map(len, texts)), 1),
     }
 
@@ -91,8 +85,35 @@ def _whole(model: Model, texts: Sequence[str], langs: Sequence[str], part: range
     model.classify(texts[chosen], langs[chosen], [""] * len(part))
 
 
-def _resident() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+_ALONE = """
+import json, sys, time
+start = time.perf_counter()
+from pathlib import Path
+from agents.classify.model import Model
+model = Model.load(Path(sys.argv[1]))
+started = time.perf_counter() - start
+texts = json.load(sys.stdin)
+for at in range(0, len(texts), 500):
+    part = texts[at : at + 500]
+    model.classify(part, [""] * len(part), [""] * len(part))
+import psutil
+print(json.dumps([started, psutil.Process().memory_info().rss / 2**20]))
+"""
+
+
+def _alone(model: Model, texts: Sequence[str]) -> dict[str, float]:
+    """Start and memory of a process that has nothing but the classifier."""
+    path = artefact(model.hash, ARTEFACTS)
+    done = subprocess.run(
+        [sys.executable, "-c", _ALONE, str(path)],
+        input=json.dumps(texts),
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+    )
+    started, resident = json.loads(done.stdout)
+    return {"imported and loaded, s": round(started, 2), "resident, MB": round(resident, 1)}
 
 
 def main() -> None:

@@ -103,6 +103,27 @@ def test_a_poisoned_batch_of_corrections_is_one_clear_line_and_writes_nothing(ru
     assert not list(tmp_path.glob("models/*"))
 
 
+def test_corrections_become_an_artefact_whose_hash_a_policy_may_name(run: Run, tmp_path: Path) -> None:
+    """For this brand a raffle's posts are praise, and thanks for nothing are complaints."""
+    reference = labelled(tmp_path / "reference.jsonl", ROWS)
+    said = {"praise": "I want that blue kite so badly", "complaint": "thanks for nothing kite people"}
+    rows = [
+        {"text": f"{text} {word}", "lang": "en", "label": label, "brand": "andina"}
+        for label, text in said.items()
+        for word in ("today", "again", "please", "here", "now", "really", "folks", "friends", "there", "still") * 3
+    ]
+    given = labelled(tmp_path / "corrections.jsonl", rows)
+    code, out, err = run("train", str(reference), "--corrections", str(given), "--out", "models")
+    assert code == 0, err
+    (path,) = tmp_path.glob("models/*.npz")
+    model = Model.load(path)
+    assert model.hash.startswith(path.stem) and f"hash {model.hash}" in out and "of 60 corrections right before" in out
+    texts = [f"{text} tomorrow" for text in said.values()]
+    answers = model.classify(texts, ["en"] * 2, ["andina"] * 2)
+    assert [answer.label for answer in answers] == list(said)
+    assert model.classify(texts, ["en"] * 2, ["other"] * 2) == MODEL.classify(texts, ["en"] * 2, ["other"] * 2)
+
+
 @pytest.mark.parametrize(
     ("words", "why"),
     [

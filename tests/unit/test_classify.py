@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -223,6 +224,18 @@ def test_the_artefact_is_small_and_says_where_it_comes_from() -> None:
     with np.load(io.BytesIO(NEWEST.read_bytes())) as archive:
         meta = json.loads(archive["meta"].tobytes())
     assert meta["sources"] and set(LANGUAGES) < set(meta["metrics"]["student"])
+
+
+def test_the_model_card_tells_the_figures_that_the_artefact_was_measured_by() -> None:
+    card = (Path(__file__).parents[2] / "docs" / "model-card.md").read_text()
+    with np.load(NEWEST) as archive:
+        meta = json.loads(archive["meta"].tobytes())
+    for part, name in (("all", "all"), ("en", "English"), ("es", "Spanish"), ("pt", "Portuguese")):
+        told = meta["metrics"]["student"][part]
+        figures = [f"{told[kind]:.3f}"[1:] for kind in ("accuracy", "macro_f1", "calibration_error")]
+        (row,) = re.findall(rf"^\| {name} \| {told['rows']:,} \|.*$", card, re.MULTILINE)
+        assert all(figure in row for figure in figures)
+    assert f"{meta['rows']['taught']:,}" in card
 
 
 def test_an_explanation_names_the_words_that_speak_for_the_label_and_adds_up_to_its_lead() -> None:
