@@ -2,7 +2,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
-TRAINING := .venv/installed-train
 PEERS := .bench-venv/installed
 DATA ?=
 
@@ -55,12 +54,7 @@ lock: env
 manifests: env
 	$(BIN)/python -m netcenter.manifests
 
-# make train DATA=folder: a new classifier's artefact from labelled.parquet and training.parquet.
-train: $(TRAINING)
+# make train DATA=folder: a new classifier's artefact from labelled.parquet and the texts of training.parquet.
+train: env
 	@test -n "$(DATA)" || { echo "make train DATA=folder, the one with labelled.parquet and training.parquet" >&2; exit 2; }
-	$(BIN)/python -m netcenter.training --data "$(DATA)" --out agents/classify/artefacts
-
-$(TRAINING): requirements/train.lock $(INSTALLED)
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/train.lock \
-	    || $(BIN)/pip install --quiet --require-hashes -r requirements/train.lock
-	@touch $@
+	$(BIN)/netcenter train "$(DATA)/labelled.parquet" --unlabelled "$(DATA)/training.parquet" --out agents/classify/artefacts

@@ -16,7 +16,7 @@ from typing import Any
 
 import psutil  # type: ignore[import-untyped]
 
-from bench import latency, report, same_job, stages, whole_path
+from bench import classifier, latency, report, same_job, stages, whole_path
 from bench.run import Run
 from bench.usage import Machine
 from netcenter.embedded import Stack
@@ -38,6 +38,7 @@ PARTS: dict[str, tuple[str, Callable[[Run], dict[str, Any]]]] = {
     "whole_path": ("mentions to rows in PostgreSQL", whole_path.measure),
     "latency": ("from produce to row, by checkpoint interval", latency.measure),
     "stages": ("each stage in process", lambda run: stages.measure()),
+    "classifier": ("the classifier beside its peers, in process", lambda run: classifier.measure(classifier.story())),
     "recovery": ("state read back from its changelog", lambda run: _module("recovery").measure(run.kafka, KEYS)),
     "state": ("memory of a key's state", lambda run: _module("state").measure(KEYS)),
     "cases": (

@@ -126,8 +126,8 @@ async def _read(kafka: str, topic: str, partitions: int) -> list[tuple[int, byte
         await consumer.seek_to_beginning(*tps)
         found = []
         while any([await consumer.position(tp) < ends[tp] for tp in tps]):
-            for batch in (await consumer.getmany(timeout_ms=200, max_records=50_000)).values():
-                found += [(r.partition, r.key, r.value, r.offset) for r in batch]
+            for tp, batch in (await consumer.getmany(timeout_ms=200, max_records=50_000)).items():
+                found += [(tp.partition, r.key, r.value, r.offset) for r in batch]
         return found
     finally:
         await consumer.stop()

@@ -10,10 +10,9 @@ from typing import Any
 from aiokafka.producer.message_accumulator import BatchBuilder
 from fastavro import schemaless_reader, schemaless_writer
 
-from agents.classify.model import ARTEFACTS, Model, artefact
-from agents.policy import parse
+from agents.classify.model import Model
+from bench.classifier import loaded
 from bench.counting import Counted, Json, Post
-from bench.flow import policy_text
 from bench.whole_path import mentions
 from schemas import codec, headers, ids
 from schemas.keys import customer
@@ -30,8 +29,8 @@ _PARTITIONS = 8
 def measure() -> dict[str, float]:
     """us a mention by stage."""
     posts = list(mentions(ITEMS))
-    model = _model()
-    found = model.classify([post.text for post in posts], [post.lang for post in posts])
+    model = loaded()
+    found = model.classify([post.text for post in posts], [post.lang for post in posts], [post.brand for post in posts])
     classified = [
         ClassifiedMention(
             label=answer.label,  # type: ignore[arg-type]
@@ -110,14 +109,7 @@ def _spliced(classified: Sequence[ClassifiedMention]) -> float:
 def _in_batches(model: Model, posts: Sequence[Mention]) -> None:
     for start in range(0, len(posts), _BATCH):
         part = posts[start : start + _BATCH]
-        model.classify([post.text for post in part], [post.lang for post in part])
-
-
-def _model() -> Model:
-    path = artefact(parse(policy_text(), 1).classifier.model, ARTEFACTS)
-    if path is None:
-        raise FileNotFoundError("the classifier that the policy names is not in agents/classify/artefacts")
-    return Model.load(path)
+        model.classify([post.text for post in part], [post.lang for post in part], [post.brand for post in part])
 
 
 def _small(posts: Sequence[Mention]) -> dict[str, float]:

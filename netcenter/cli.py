@@ -30,6 +30,7 @@ def _root(debug: Annotated[bool, typer.Option(DEBUG, help="Show tracebacks and d
 def _register() -> None:
     from netcenter.commands import (
         backtest,
+        classifier,
         contracts,
         data,
         letters,
@@ -42,7 +43,20 @@ def _register() -> None:
         surges,
     )
 
-    for module in (servers, run, data, replay, backtest, projection, policy, people, surges, letters, contracts):
+    for module in (
+        servers,
+        run,
+        data,
+        classifier,
+        replay,
+        backtest,
+        projection,
+        policy,
+        people,
+        surges,
+        letters,
+        contracts,
+    ):
         module.register(app)
 
 

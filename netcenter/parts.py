@@ -6,6 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from agents.classify.model import ARTEFACTS, Model, artefact
+from agents.classify.port import Classifier
 from agents.classify.stage import ClassifyStage
 from agents.policy import Policy
 from netcenter.errors import UsageError
@@ -15,17 +16,23 @@ from sinks.port import Sink
 
 
 @lru_cache(maxsize=4)
-def model(hash: str) -> Model:
+def model(hash: str) -> Classifier:
     """The classifier with that hash, loaded once a process."""
     path = _find(hash)
     if path is None:
         raise KeyError(hash)
+    if path.suffix == ".json":
+        from netcenter.other_models import described
+
+        return described(path)
     return Model.load(path)
 
 
 def _find(hash: str) -> Path | None:
     folders = [ARTEFACTS, *filter(None, [load().models])]
-    return next((found for folder in folders if (found := artefact(hash, folder)) is not None), None)
+    endings = (".npz", ".json")
+    found = (artefact(hash, folder, ending) for folder in folders for ending in endings)
+    return next((path for path in found if path is not None), None)
 
 
 def lacks_model(policy: Policy) -> str | None:

@@ -8,6 +8,5 @@ lock() {
         --no-emit-index-url --no-emit-find-links --no-header --quiet --output-file "requirements/$out"
 }
 lock runtime.lock
-lock dev.lock --extra embedded --extra dev --constraint requirements/runtime.lock
-lock train.lock --extra train --constraint requirements/runtime.lock
+lock dev.lock --extra embedded --extra train --extra dev --constraint requirements/runtime.lock
 lock bench.lock --extra bench

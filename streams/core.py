@@ -113,6 +113,8 @@ class Core:
         self.policy_topics = pipeline.hands_on(role, PolicyChanged)
         self.clock = PartitionClock(pipeline.writers(role.inbox, number, partitions))
         self.applied = -1
+        self.left: list[Fact] = []
+        """Those of the last `take` that are still to be taken, the first of them a Tick that has fired some of its timers."""
         self.told = 0
         self.policy: Policy | None = None
         self.policy_hash = ""
@@ -166,7 +168,7 @@ class Core:
 
     def ticks(self) -> list[Output]:
         """The newest time for every partition downstream; asked once a checkpoint."""
-        if self.clock.time <= self.told or self.clock.kind is None:
+        if self.clock.time <= self.told or self.clock.kind is None or self.left:
             return []
         self.told = self.clock.time
         tick = Tick(clock=self.clock.kind, time=self.told, role=self.role.name, partition=self.number)  # type: ignore[arg-type]
@@ -199,7 +201,10 @@ class Core:
         return record, topic.wire.encode(record)
 
     def take(self, facts: list[Fact]) -> list[Result]:
-        """Everything that follows from facts, in order. Raises only when the worker must stop."""
+        """What follows from facts, in order: from all of them, but for those that are `left`.
+
+        Raises only when the worker must stop.
+        """
         raise NotImplementedError
 
 

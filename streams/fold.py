@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from agents.decider import At, Decider, Due, State, Unusable
@@ -16,8 +16,14 @@ from streams.errors import Stop
 from streams.shapes import Pipeline, Role
 from streams.timers import Timers
 
+#: Timers that one `take` fires, and no more: a jump of months wakes everybody, and is a checkpoint every few seconds.
+FIRED_AT_ONCE = 5_000
 #: A record that asks to be woken at one moment more often than this would do so for ever.
 _MOST_FIRINGS = 1_000
+
+
+_Step = tuple[Fact, Record | Due, int]
+"""A fact of the inbox; it, or a timer that it fires; and the time at which that happens (ms)."""
 
 
 class FoldCore(Core):
@@ -68,69 +74,81 @@ class FoldCore(Core):
         return len(self._timers)
 
     def take(self, facts: list[Fact]) -> list[Result]:
-        """Everything that follows from facts, in order."""
+        """Everything that follows from facts, in order; where a Tick fires too many timers, up to one of these."""
         results: list[Result] = []
         run: list[Fact] = []
-        for fact in facts:
+        self.left = []
+        for n, fact in enumerate(facts):
             if type(fact.record) in KEYLESS:
-                self._steps(run, self.clock.time, results)
+                self._facts(run, results)
                 run = []
-                self._control(fact.record, fact, results)
+                if not self._control(fact.record, fact, results):
+                    self.left = facts[n:]
+                    return results
                 self.applied = fact.offset
             else:
                 run.append(fact)
-        self._steps(run, self.clock.time, results)
+        self._facts(run, results)
         return results
 
-    def _control(self, record: Record, fact: Fact, results: list[Result]) -> None:
+    def _facts(self, facts: list[Fact], results: list[Result]) -> None:
+        if facts:
+            time = self.clock.time
+            self._steps(((fact, fact.record, time) for fact in facts), results)
+            self.applied = facts[-1].offset
+
+    def _control(self, record: Record, fact: Fact, results: list[Result]) -> bool:
+        """False: there is more to it. Taken again, a Tick goes on with the timers that are left, also after a restart."""
         if isinstance(record, Tick):
             try:
                 self.clock.tick(record)
             except WrongTick as error:
                 results.append(SetAside(fact, "clock", "WrongTick", why(error)))
-                return
-            self._fire(fact, results)
+                return True
+            return self._fire(fact, results)
         elif isinstance(record, PolicyChanged):
             if self.in_force(record):
                 results += self.handed_on(record, fact)
         elif isinstance(record, WriterExcused):
             self.clock.excuse(record)
-            self._fire(fact, results)
+            return self._fire(fact, results)
         else:
             raise TypeError(f"{type(record).__name__} is no control record")
+        return True
 
-    def _fire(self, fact: Fact, results: list[Result]) -> None:
-        """Step through the jump: each due in order, at its own time."""
-        timer = self._timers.pop(self.clock.time)
+    def _fire(self, fact: Fact, results: list[Result]) -> bool:
+        """Step through the jump: each due in order, at its own time. False: some may be left."""
+        return self._steps(self._dues(fact, results), results) < FIRED_AT_ONCE
+
+    def _dues(self, fact: Fact, results: list[Result]) -> Iterator[_Step]:
         fired: dict[tuple[int, str], int] = {}
-        while timer is not None:
+        pop, now, left = self._timers.pop, self.clock.time, FIRED_AT_ONCE
+        while left and (timer := pop(now)) is not None:
             at, key = timer
             times = fired[timer] = fired.get(timer, 0) + 1
             if times > _MOST_FIRINGS:
                 results.append(SetAside(fact, "decide", "EndlessTimer", f"timer {key} asks for {at} again and again"))
             else:
-                self._steps([fact], at, results, Due(key, at))
-            timer = self._timers.pop(self.clock.time)
+                left -= 1
+                yield fact, Due(key, at), at
 
-    def _steps(self, facts: list[Fact], time: int, results: list[Result], due: Due | None = None) -> None:
-        """Append what follows from each of these facts, or from a timer that one of them fires, at this time (ms)."""
-        if not facts:
-            return
-        policy, seen, partial = self.policy, max(time, self.clock.time), bool(self.clock.excused)
-        if policy is None:
-            raise Stop(
-                f"{self.role.inbox}/{self.number} has a {type(facts[0].record).__name__} at offset {facts[0].offset} "
-                "before any policy: run `netcenter topics apply`"
-            )
+    def _steps(self, steps: Iterable[_Step], results: list[Result]) -> int:
+        """Append what follows from each step, and say how many there were."""
+        policy, now, partial, number = self.policy, self.clock.time, bool(self.clock.excused), 0
         # What is looked up once here would be half of a simple step's cost.
         state, touched, routes, route, timers = self.state, self.touched, self.routes, self.route, self._timers
         decide, evolve, wake = self.decider.decide, self.decider.evolve, self.decider.due
         get, put = state.get, state.put
-        for fact in facts:
-            record = due or fact.record
+        for fact, record, time in steps:
+            if policy is None:
+                raise Stop(
+                    f"{self.role.inbox}/{self.number} has a {type(record).__name__} at offset {fact.offset} "
+                    "before any policy: run `netcenter topics apply`"
+                )
+            number += 1
             cause = record.mention.id if type(record) is ClassifiedMention else getattr(record, "id", "")
             # By position, which costs half: time, seen, policy, cause, partial.
-            at = At(time, seen, policy, cause or ids.timer("fact", fact.offset), partial)
+            at = At(time, time if time > now else now, policy, cause or ids.timer("fact", fact.offset), partial)
             before: dict[str, Any] = {}
             written = len(results)
             try:
@@ -153,8 +171,7 @@ class FoldCore(Core):
                 touched[key] = None
                 if moment != timers.get(key):
                     timers.set(key, moment)
-        if due is None:
-            self.applied = facts[-1].offset
+        return number
 
 
 def _told(record: Record | Due, error: Exception) -> str:

@@ -26,7 +26,7 @@ from schemas.keys import KEYLESS
 from schemas.records import ClassifiedMention, PolicyChanged, Record, Tick
 from streams import metrics
 from streams.batch import BatchCore
-from streams.core import Output, Progress, SetAside
+from streams.core import Fact, Output, Progress, SetAside
 from streams.deadletters import DeadLetterLimit, dead_letter_headers
 from streams.errors import Fenced, Stop, Unavailable
 from streams.fold import FoldCore
@@ -315,25 +315,39 @@ class Partition:
             elif type(record) is PolicyChanged:
                 # Awaited before the lock is taken: what is open can be sealed meanwhile.
                 await self.runtime.policies.ensure(record.version, record.hash)
+        while news and await self._take(facts, news, unreadable):
+            facts, applied = self.core.left, self.core.applied
+            if not facts:
+                break
+            # Timers of one Tick are left: what has been fired is a checkpoint of its own.
+            await self.seal()
+            news = [r for r in news if r.offset > applied]
+            unreadable = [aside for aside in unreadable if aside.fact.offset > applied]
+        if self.facts >= self.runtime.settings.checkpoint_facts:
+            await self.seal()
+
+    async def _take(self, facts: list[Fact], news: list[Any], unreadable: list[SetAside]) -> bool:
+        """Up to what the core leaves. False: the partition was taken away meanwhile, and its next owner reads them again."""
         async with self.lock:
-            if not news or self.producer is None:
-                return  # or taken away while a policy was awaited: the next owner reads them again
+            if self.producer is None:
+                return False
             await self._begin()
-            results = self.core.take(facts)
-            self.core.applied = news[-1].offset
-            aside = [result for result in results if type(result) is SetAside] + unreadable
+            results, left = self.core.take(facts), self.core.left
+            applied = self.core.applied = left[0].offset - 1 if left else news[-1].offset
+            aside = [result for result in results if type(result) is SetAside]
+            aside += [result for result in unreadable if result.fact.offset <= applied]
             if aside:
                 raw = {r.offset: r for r in news}
                 for result in aside:
                     self._set_aside(result, raw[result.fact.offset])
             self._write([result for result in results if type(result) is Output])
-            self.limit.passed(len(news))
-            self.facts += len(news)
+            taken = sum(r.offset <= applied for r in news) if left else len(news)
+            self.limit.passed(taken)
+            self.facts += taken
             self.busy = wall.monotonic()
-            metrics.FACTS.labels(self.core.role.name).inc(len(news))
+            metrics.FACTS.labels(self.core.role.name).inc(taken)
             await self._send(full=True)
-        if self.facts >= self.runtime.settings.checkpoint_facts:
-            await self.seal()
+            return True
 
     async def _begin(self) -> None:
         if self.open:

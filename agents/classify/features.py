@@ -47,7 +47,16 @@ def tokens(text: str) -> list[bytes]:
 
 def features(text: str) -> set[int]:
     """The 32-bit ids of the text's tokens, pairs of neighbours and prefixes of longer words; may be empty."""
+    return set(map(crc32, _parts(text)))
+
+
+def named(text: str) -> dict[int, str]:
+    """The same ids, each with what it stands for, in order of the text."""
+    return {crc32(part): part.decode() for part in _parts(text)}
+
+
+def _parts(text: str) -> list[bytes]:
     words = tokens(text)
     pairs = [first + b" " + second for first, second in pairwise(words)]
     prefixes = [word[:_PREFIX] + b"*" for word in words if len(word) > _PREFIX]
-    return set(map(crc32, words + pairs + prefixes))
+    return words + pairs + prefixes

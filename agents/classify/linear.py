@@ -1,10 +1,10 @@
 """Linear scores over hashed features, with weights in whole numbers so that every sum is exact."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
+from typing import Any
 
 import numpy as np
-from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 
@@ -15,8 +15,9 @@ class Linear:
     batch or kind of processor changes an answer.
     """
 
-    def __init__(self, archive: NpzFile, name: str, classes: int) -> None:
-        self._ids: NDArray[np.uint32] = archive[f"{name}_ids"]  # ascending
+    def __init__(self, archive: Mapping[str, NDArray[Any]], name: str, classes: int) -> None:
+        """The part of that name: its ids (n, ascending), weights (n, classes), intercept (classes) and step."""
+        self._ids: NDArray[np.uint32] = archive[f"{name}_ids"]
         weights: NDArray[np.int16] = archive[f"{name}_weights"]
         self._intercept: NDArray[np.float64] = archive[f"{name}_intercept"]
         self._step = float(archive[f"{name}_step"])
@@ -33,12 +34,21 @@ class Linear:
     def scores(self, texts: Sequence[set[int]]) -> NDArray[np.float64]:
         """Scores of shape (texts, classes) for the features of each text."""
         ends = np.cumsum([0, *map(len, texts)])
-        wanted = np.fromiter(chain.from_iterable(texts), np.uint32, ends[-1])
-        rows = np.searchsorted(self._ids, wanted)
-        known = self._ids[np.minimum(rows, len(self._ids) - 1)] == wanted
-        rows[~known] = len(self._ids)  # the row of zeros
-        norms = np.sqrt(np.maximum(_sums(known[:, None], ends), 1))
+        rows = self._rows(np.fromiter(chain.from_iterable(texts), np.uint32, ends[-1]))
+        norms = np.sqrt(np.maximum(_sums((rows < len(self._ids))[:, None], ends), 1))
         return _sums(self._weights[rows], ends) * self._step / norms + self._intercept
+
+    def shares(self, features: Sequence[int]) -> NDArray[np.float64]:
+        """What each feature of one text adds to its scores: shape (features, classes)."""
+        rows = self._rows(np.array(features, np.uint32))
+        known = max(int((rows < len(self._ids)).sum()), 1)
+        return np.asarray(self._weights[rows] * self._step / np.sqrt(known))
+
+    def _rows(self, wanted: NDArray[np.uint32]) -> NDArray[np.int_]:
+        """The row of weights of each id; that of zeros for one that is not known."""
+        rows = np.searchsorted(self._ids, wanted)
+        rows[self._ids[np.minimum(rows, len(self._ids) - 1)] != wanted] = len(self._ids)
+        return rows
 
 
 def _sums(values: NDArray[np.generic], ends: NDArray[np.int_]) -> NDArray[np.int64]:

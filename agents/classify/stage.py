@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from agents.classify.addressing import Addressing
-from agents.classify.model import Classification, Model
+from agents.classify.port import Classification, Classifier, Unavailable
 from agents.classify.recent import Recent
 from agents.classify.volumes import Minute
 from agents.decider import At
@@ -38,7 +38,7 @@ class Unclassifiable(ValueError):
 class ClassifyStage:
     """Pure; the model in force is looked up by the policy's hash."""
 
-    def __init__(self, partition: int, models: Callable[[str], Model]) -> None:
+    def __init__(self, partition: int, models: Callable[[str], Classifier]) -> None:
         self.partition, self.models = partition, models
         self.dropped = 0
         self._recent = Recent(REMEMBERED_FOR, REMEMBERED)
@@ -112,7 +112,9 @@ class ClassifyStage:
             return []
         model = self.models(policy.classifier.model)
         try:
-            found = model.classify([m.text for m in mentions], [m.lang for m in mentions])
+            found = model.classify(*zip(*((m.text, m.lang, m.brand) for m in mentions), strict=True))
+        except Unavailable:
+            raise
         except Exception as error:  # noqa: BLE001 - one bad post must not cost its neighbours: each is tried alone
             if len(mentions) == 1:
                 return [Unclassifiable(f"the classifier raised {type(error).__name__}")]

@@ -105,8 +105,10 @@ class Replay:
                     facts = waiting[number]
                     if facts:
                         waiting[number] = []
-                        self._write(core.take(facts))
-                        self._pack(core)
+                        while facts:
+                            self._write(core.take(facts))
+                            self._pack(core)
+                            facts = core.left
 
     def pass_time(self) -> None:
         """What every checkpoint ends with: the newest Ticks, hop by hop."""

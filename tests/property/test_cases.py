@@ -10,7 +10,7 @@ from hypothesis import strategies as some
 
 from agents.cases import Cases
 from agents.cases.state import FOREVER
-from schemas.records import CaseClosed, ClassifiedMention, ClockChanged, Decided, WorkChanged
+from schemas.records import CaseClosed, ClassifiedMention, ClockChanged, Decided, Reply, WorkChanged
 from tests.care_facts import HOUR, MINUTE, action, at, deleted, post, reply, updated
 from tests.care_rows import case_rows, clock_rows
 from tests.cases_told import RICH
@@ -269,6 +269,21 @@ def test_the_order_of_arrival_does_not_change_the_rows(facts: list[tuple[int, An
         delays[0] = 0
     for until in (START + 8 * HOUR, START + 300 * HOUR):
         assert rows(facts, delays, until) == rows(facts, [0] * len(facts), until)
+
+
+@settings(max_examples=500, deadline=None)
+@given(afternoons(lasting=False), some.data())
+def test_the_first_response_of_a_case_is_the_first_human_reply_since_its_first_message(
+    facts: list[tuple[int, Any]], data: some.DataObject
+) -> None:
+    """Whatever is done to the case, however late each fact is read: as whoever reads the conversation would say."""
+    posts = [when for when, fact in facts if isinstance(fact, ClassifiedMention)]
+    replies = [when for when, fact in facts if isinstance(fact, Reply) and posts and when >= min(posts)]
+    delays = [0 if when == START else data.draw(some.integers(0, 59)) for when, _ in facts]
+    cases, clocks = rows(facts, delays, START + 8 * HOUR)
+    assert [row.answered_at for row in cases] == [min(replies, default=None)] * bool(posts)
+    met = [row.met_at for (metric, cycle), row in clocks.items() if (metric, cycle) == ("first_response", 1)]
+    assert met in ([], [None], [min(replies, default=None)])
 
 
 @settings(max_examples=500, deadline=None)

@@ -105,6 +105,23 @@ def test_a_worker_that_lacks_the_classifier_is_not_ready_until_it_comes(world: W
     }
 
 
+def test_another_classifier_judges_from_one_record_on_in_each_partition_without_a_restart(world: World) -> None:
+    """What `netcenter train --corrections` publishes is a file; the policy's record puts it in force."""
+    (worker,) = world.started("classify")
+    other = "cd" * 32
+    text = toy.POLICY.replace(toy.MODEL, other)
+    publish(world, 2, text)
+    world.tick(NOON)
+    for n, author in enumerate((HERE, THERE)):
+        world.send("mentions", mention(author, 1))
+        world.send("mentions", changed(2, text), n)
+        world.send("mentions", mention(author, 2))
+    world.flush()
+    posts = {m.mention.native_id: m.model for m in world.await_records("classified", ClassifiedMention, 4)}
+    assert posts == {f"{a}-{n}": model[:16] for a in (HERE, THERE) for n, model in ((1, toy.MODEL), (2, other))}
+    assert worker.alive()
+
+
 def test_a_text_that_is_not_the_one_the_log_names_stops_the_worker(world: World) -> None:
     """Two runs over the same log must not follow different rules."""
     worker = DecidingWorker(

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import pairwise
 from uuid import uuid4
 
 import pytest
+from kafka import KafkaConsumer, TopicPartition
 
 from schemas.records import Alert, CaseChanged, Tick, Volume, WriterExcused
+from streams.fold import FIRED_AT_ONCE
 from tests.streams.toy import TEN_MINUTES
-from tests.streams.world import MINUTE, NOON, World, author_on, mention
+from tests.streams.world import MINUTE, NOON, World, author_on, classified, mention
 from tests.waiting import until
 
 HERE, THERE = author_on(0, 2), author_on(1, 2)
@@ -151,3 +154,37 @@ def test_a_silent_writer_is_excused_and_comes_back_with_its_next_tick(
         end = {r.partition: r.offset for r in world.rows("signals")}
         until(lambda: all(world.offsets("tally")[n][0] > end[n] for n in end), 15, "tally at the end of its inbox")
         assert times(world, "tally") == [NOON + MINUTE] * 2
+
+
+def test_a_jump_of_months_that_wakes_thousands_is_many_checkpoints_and_survives_a_kill_between_them(
+    kafka: str, prefix: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Each is woken once, at its own time, before anything that stands behind the Tick; the dead letter is written once."""
+    count, late = 3 * FIRED_AT_ONCE + 7, NOON + 90 * 24 * 60 * MINUTE
+    with World(kafka, prefix, tmp_path_factory.mktemp("jump"), partitions=1) as world:
+        first = world.start("counts")
+        world.seed("classified")
+        world.tick(NOON, "classified", role="classify")
+        for n in range(count):
+            world.send("classified", classified(mention(f"u{n}", 1, "wake after 60000")))
+        world.flush()
+        world.await_records("cases", CaseChanged, count, 60)
+        world.until(lambda: world.uncommitted("cases") == 0, 20, "nothing open")
+        with closing(KafkaConsumer(bootstrap_servers=kafka, isolation_level="read_committed")) as reader:
+            cases = TopicPartition(f"{prefix}cases", 0)
+            before = reader.end_offsets([cases])[cases]
+            world.tick(late, "classified", role="classify")
+            world.send("classified", classified(mention("u0", 2)))
+            world.raw("classified", 0, key=None, value=b"no record")
+            world.flush()
+            world.until(lambda: reader.end_offsets([cases])[cases] > before, 60, "some woken")
+        first.kill()
+        woken = len(world.records("cases", CaseChanged)) - count
+        assert woken % FIRED_AT_ONCE == 0 and woken < count
+        world.start("counts")
+        found = world.await_records("cases", CaseChanged, 2 * count + 1, 60)[count:]
+        world.until(lambda: len(world.rows("classified.dead")) == 1, 20, "one dead letter")
+        assert world.until(lambda: times(world, "counts") == [late], 20, "the Tick handed on")
+        assert [(e.reason, e.time) for e in found[:-1]] == [("timer: fired", NOON + MINUTE)] * count
+        assert len({e.id for e in found}) == len(found) == count + 1
+        assert (found[-1].author_id, found[-1].time) == ("u0", late)

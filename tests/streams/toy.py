@@ -9,11 +9,11 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import msgspec
 
-from agents.classify.model import Classification, Model
+from agents.classify.port import Classification, Classifier
 from agents.classify.stage import ClassifyStage
 from agents.decider import At, Due, State, Unusable
 from agents.policy import Policy
@@ -54,7 +54,7 @@ class StubModel:
     def __init__(self, hash: str) -> None:
         self.hash = hash
 
-    def classify(self, texts: Sequence[str], langs: Sequence[str]) -> list[Classification]:
+    def classify(self, texts: Sequence[str], langs: Sequence[str], brands: Sequence[str]) -> list[Classification]:
         """A complaint says so, everything else is a question."""
         if any("classifier raises" in text for text in texts):
             raise RuntimeError("classifier raises: the words of a post")
@@ -64,9 +64,9 @@ class StubModel:
         ]
 
 
-def stub(hash: str) -> Model:
+def stub(hash: str) -> Classifier:
     """What stands in for any artefact."""
-    return cast(Model, StubModel(hash))
+    return StubModel(hash)
 
 
 class Count(msgspec.Struct, frozen=True):

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.classify.features import MAX_CHARS, features, tokens
-from agents.classify.model import ARTEFACTS, LABELS, LANGUAGES, Classification, Model, ModelError, artefact
+from agents.classify.model import ARTEFACTS, Model, ModelError, artefact
+from agents.classify.port import LABELS, LANGUAGES, Classification
 
 NEWEST = max(ARTEFACTS.glob("*.npz"))
 MODEL = Model.load(NEWEST)
@@ -62,7 +64,7 @@ STRANGE = [
 
 def one(text: str, lang: str) -> Classification:
     """The answer to a text that is alone in its batch."""
-    (answer,) = MODEL.classify([text], [lang])
+    (answer,) = MODEL.classify([text], [lang], [""])
     return answer
 
 
@@ -111,9 +113,9 @@ def test_what_follows_the_limit_of_length_changes_nothing() -> None:
 
 
 def test_no_texts_give_no_answers_and_a_missing_tag_is_an_error() -> None:
-    assert MODEL.classify([], []) == []
+    assert MODEL.classify([], [], []) == []
     with pytest.raises(ValueError, match="shorter"):
-        MODEL.classify(["a", "b"], ["en"])
+        MODEL.classify(["a", "b"], ["en"], ["", ""])
 
 
 @given(st.lists(any_post, max_size=20), st.randoms(use_true_random=False))
@@ -122,7 +124,7 @@ def test_a_post_gets_the_same_answer_in_any_batch_and_order(posts: list[tuple[st
     alone = [one(*post) for post in posts]
     order = list(range(len(posts)))
     random.shuffle(order)
-    together = MODEL.classify([posts[at][0] for at in order], [posts[at][1] for at in order])
+    together = MODEL.classify([posts[at][0] for at in order], [posts[at][1] for at in order], [""] * len(posts))
     assert together == [alone[at] for at in order]
 
 
@@ -131,10 +133,10 @@ def test_a_new_process_gives_the_same_answers_whatever_its_hash_seed() -> None:
     program = (
         "import sys, msgspec; from pathlib import Path; from agents.classify.model import Model\n"
         "texts = msgspec.json.decode(sys.stdin.buffer.read())\n"
-        "answers = Model.load(Path(sys.argv[1])).classify(texts, [''] * len(texts))\n"
+        "answers = Model.load(Path(sys.argv[1])).classify(texts, [''] * len(texts), [''] * len(texts))\n"
         "sys.stdout.buffer.write(msgspec.json.encode(answers))"
     )
-    here = msgspec.json.encode(MODEL.classify(texts, [""] * len(texts)))
+    here = msgspec.json.encode(MODEL.classify(texts, [""] * len(texts), [""] * len(texts)))
     for seed in ("1", "2"):
         there = subprocess.run(
             [sys.executable, "-c", program, str(NEWEST)],
@@ -174,11 +176,11 @@ def test_a_damaged_byte_gives_a_model_error_that_names_the_file_or_changes_no_an
     path.write_bytes(content)
     texts = [text for _, _, text in OBVIOUS]
     try:
-        answers = Model.load(path).classify(texts, [""] * len(texts))
+        answers = Model.load(path).classify(texts, [""] * len(texts), [""] * len(texts))
     except ModelError as error:
         assert str(path) in str(error)
     else:
-        assert answers == MODEL.classify(texts, [""] * len(texts))
+        assert answers == MODEL.classify(texts, [""] * len(texts), [""] * len(texts))
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", NEWEST.read_bytes()[:-1000], NEWEST.read_bytes()[:1000]])
@@ -190,10 +192,10 @@ def test_a_file_that_is_no_whole_artefact_is_named(content: bytes, tmp_path: Pat
 
 
 def test_arrays_that_do_not_fit_together_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="arrays of es do not fit"):
-        Model.load(resealed(tmp_path, es_weights=np.zeros((3, 4), np.int16)))
+    with pytest.raises(ModelError, match="arrays of labels do not fit"):
+        Model.load(resealed(tmp_path, labels_weights=np.zeros((3, 4), np.int16)))
     with pytest.raises(ModelError, match="other types"):
-        Model.load(resealed(tmp_path, pt_intercept=np.zeros(4, np.float32)))
+        Model.load(resealed(tmp_path, language_intercept=np.zeros(3, np.float32)))
 
 
 @pytest.mark.parametrize("part", ["format", "features"])
@@ -221,4 +223,25 @@ def test_the_artefact_is_small_and_says_where_it_comes_from() -> None:
     assert NEWEST.stat().st_size < 5_000_000
     with np.load(io.BytesIO(NEWEST.read_bytes())) as archive:
         meta = json.loads(archive["meta"].tobytes())
-    assert meta["sources"] and set(LANGUAGES) < set(meta["metrics"])
+    assert meta["sources"] and set(LANGUAGES) < set(meta["metrics"]["student"])
+
+
+def test_the_model_card_tells_the_figures_that_the_artefact_was_measured_by() -> None:
+    card = (Path(__file__).parents[2] / "docs" / "model-card.md").read_text()
+    with np.load(NEWEST) as archive:
+        meta = json.loads(archive["meta"].tobytes())
+    for part, name in (("all", "all"), ("en", "English"), ("es", "Spanish"), ("pt", "Portuguese")):
+        told = meta["metrics"]["student"][part]
+        figures = [f"{told[kind]:.3f}"[1:] for kind in ("accuracy", "macro_f1", "calibration_error")]
+        (row,) = re.findall(rf"^\| {name} \| {told['rows']:,} \|.*$", card, re.MULTILINE)
+        assert all(figure in row for figure in figures)
+    assert f"{meta['rows']['taught']:,}" in card
+
+
+def test_an_explanation_names_the_words_that_speak_for_the_label_and_adds_up_to_its_lead() -> None:
+    for lang, label, text in OBVIOUS:
+        moved = MODEL.explain(text, lang)
+        assert one(text, lang).label == label
+        assert all(words in " ".join(map(bytes.decode, tokens(text))) for words, _ in moved if "*" not in words)
+        assert [abs(points) for _, points in moved] == sorted((abs(points) for _, points in moved), reverse=True)
+    assert MODEL.explain("", "en") == []

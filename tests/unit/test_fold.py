@@ -294,3 +294,42 @@ def test_what_a_checkpoint_keeps_is_enough_to_go_on_as_if_nothing_had_been() -> 
     assert one.post("u1", 2) == two.post("u1", 2)
     assert one.tick(NOON + 9 * MINUTE) == two.tick(NOON + 9 * MINUTE)
     assert one.core.ticks() == two.core.ticks()
+
+
+def test_a_tick_that_wakes_too_many_is_taken_in_parts_and_nothing_overtakes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when the log is taken up elsewhere in the middle: the same follows as in one part, and time waits for the end."""
+
+    def waiting() -> Log:
+        log = started()
+        for n in range(10):
+            log.post(f"u{n}", 1, f"wake after {(n // 3) * MINUTE}")
+        log.core.ticks()
+        return log
+
+    def facts(log: Log) -> list[Fact]:
+        tick = Tick(clock="event", time=NOON + 9 * MINUTE, role="classify", partition=0)
+        return [Fact(log.end + 1, tick), Fact(log.end + 2, classified(mention("u0", 2)))]
+
+    at_once = waiting()
+    wanted = at_once.core.take(facts(at_once))
+    monkeypatch.setattr("streams.fold.FIRED_AT_ONCE", 4)
+    log = waiting()
+    end, results = log.end, list[Result]()
+    found = log.core.take(facts(log))
+    while log.core.left:
+        results += found
+        assert len(events(found)) == 4
+        assert (log.core.applied, log.core.left, log.core.ticks()) == (end, facts(log), [])
+        other = Log()
+        other.end = end
+        other.core.resume(log.core.progress())
+        for key in list(log.core.state):
+            record = log.core.state[key]
+            other.core.restore(key, other.core._pack(record))
+        log = other
+        found = log.core.take(facts(log))
+    assert [r.record for r in results + found if isinstance(r, Output)] == [
+        r.record for r in wanted if isinstance(r, Output)
+    ]
+    assert log.core.progress() == at_once.core.progress()
+    assert log.core.ticks() == at_once.core.ticks() != []

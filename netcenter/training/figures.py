@@ -1,0 +1,152 @@
+"""What a classifier's answers are worth: per language and class, by source, with intervals; as text and as a picture."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.table import Table
+
+from agents.classify.port import LABELS, LANGUAGES
+from netcenter.training.rows import Rows
+
+_DRAWS = 500
+_BINS = 10
+
+
+def figures(rows: Rows, chances: NDArray[np.float64], seed: int = 0) -> dict[str, Any]:
+    """The figures of labelled rows and their probabilities of shape (rows, labels), as JSON can hold them."""
+    chosen = chances.argmax(axis=1)
+    parts = {"all": np.ones(len(rows), bool)}
+    parts |= {lang: rows.lang == at for at, lang in enumerate(LANGUAGES) if (rows.lang == at).any()}
+    told = {name: _part(rows.label[here], chosen[here], chances[here], seed) for name, here in parts.items()}
+    sources = {}
+    for source in sorted(set(rows.source.tolist())):
+        here = rows.source == source
+        matrix = confusion(rows.label[here], chosen[here])
+        sources[source] = {
+            "rows": int(here.sum()),
+            "accuracy": round(float(np.trace(matrix) / matrix.sum()), 3),
+            "macro_f1": round(macro_f1(matrix), 3),
+        }
+    return {"parts": told, "sources": sources}
+
+
+def _part(label: NDArray[np.int_], chosen: NDArray[np.int_], chances: NDArray[np.float64], seed: int) -> dict[str, Any]:
+    matrix = confusion(label, chosen)
+    right = chosen == label
+    confidence = chances.max(axis=1)
+    order = np.argsort(-confidence, kind="stable")
+    unsure = order[len(order) - len(order) // 4 :]
+    precision, recall, f1 = scores(matrix)
+    random = np.random.default_rng(seed)
+    drawn = [random.integers(0, len(label), len(label)) for _ in range(_DRAWS)]
+    low, high = np.percentile([macro_f1(confusion(label[at], chosen[at])) for at in drawn], [2.5, 97.5])
+    return {
+        "rows": len(label),
+        "accuracy": round(float(right.mean()), 3),
+        "macro_f1": round(macro_f1(matrix), 3),
+        "macro_f1_95": [round(float(low), 3), round(float(high), 3)],
+        "labels": {
+            name: {
+                "precision": round(float(precision[at]), 3),
+                "recall": round(float(recall[at]), 3),
+                "f1": round(float(f1[at]), 3),
+            }
+            for at, name in enumerate(LABELS)
+        },
+        "calibration_error": round(calibration_error(confidence, right), 3),
+        "accuracy_of_surest_half": round(float(right[order[: (len(order) + 1) // 2]].mean()), 3),
+        "confidence_of_least_sure_quarter": round(float(confidence[unsure].max(initial=0)), 3),
+        "mistakes_in_least_sure_quarter": round(float((~right[unsure]).sum() / max((~right).sum(), 1)), 3),
+        "quarter_below": round(float(confidence[unsure].max(initial=0)), 4),
+        "confusion": matrix.tolist(),
+    }
+
+
+def confusion(label: NDArray[np.int_], chosen: NDArray[np.int_]) -> NDArray[np.int_]:
+    """Counts of shape (labels, labels): the row is the true label, the column the answer."""
+    count = len(LABELS)
+    return np.bincount(label * count + chosen, minlength=count * count).reshape(count, count)
+
+
+def scores(matrix: NDArray[np.int_]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """(precision, recall, F1) of each label."""
+    hit = np.diag(matrix).astype(float)
+    precision = hit / np.maximum(matrix.sum(axis=0), 1)
+    recall = hit / np.maximum(matrix.sum(axis=1), 1)
+    return precision, recall, 2 * hit / np.maximum(matrix.sum(axis=0) + matrix.sum(axis=1), 1)
+
+
+def macro_f1(matrix: NDArray[np.int_]) -> float:
+    """The mean F1 of the labels that occur, in truth or as an answer."""
+    occur = matrix.sum(axis=0) + matrix.sum(axis=1) > 0
+    return float(scores(matrix)[2][occur].mean())
+
+
+def calibration_error(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
+    """The mean distance between confidence and share of right answers, over ten bins of confidence."""
+    bins = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
+    return float(sum(abs((confidence - right)[bins == at].sum()) for at in range(_BINS)) / len(right))
+
+
+def tables(told: dict[str, Any]) -> list[Table]:
+    """The figures as tables for a terminal."""
+    main = Table(
+        "", "rows", "accuracy", "macro F1", "95 %", *LABELS, "ECE", "surest half", "unsure quarter", title="F1"
+    )
+    detail = Table("", "label", "precision", "recall", "F1", *(f"as {name}" for name in LABELS), title="Confusion")
+    for name, part in told["parts"].items():
+        low, high = part["macro_f1_95"]
+        main.add_row(
+            name,
+            f"{part['rows']:,}",
+            f"{part['accuracy']:.3f}",
+            f"{part['macro_f1']:.3f}",
+            f"{low:.3f}-{high:.3f}",
+            *(f"{part['labels'][label]['f1']:.3f}" for label in LABELS),
+            f"{part['calibration_error']:.3f}",
+            f"{part['accuracy_of_surest_half']:.3f}",
+            f"{part['mistakes_in_least_sure_quarter']:.3f}",
+        )
+        for label, row in zip(LABELS, part["confusion"], strict=True):
+            one = part["labels"][label]
+            detail.add_row(
+                name, label, *(f"{one[kind]:.3f}" for kind in ("precision", "recall", "f1")), *(f"{n:,}" for n in row)
+            )
+    by_source = Table("source", "rows", "accuracy", "macro F1", title="By source")
+    for source, one in told["sources"].items():
+        by_source.add_row(source, f"{one['rows']:,}", f"{one['accuracy']:.3f}", f"{one['macro_f1']:.3f}")
+    return [main, detail, by_source]
+
+
+def picture(told: dict[str, Any]) -> str:
+    """The confusion matrices side by side as SVG: rows are the truth, shades the share of a row."""
+    cell, margin, count = 58, 90, len(LABELS)
+    wide, high = margin + cell * count + 20, margin + cell * count + 10
+    parts = list(told["parts"].items())
+    out = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{wide * len(parts)}" height="{high}" '
+        'font-family="sans-serif" font-size="12">'
+    ]
+    for place, (name, part) in enumerate(parts):
+        left = place * wide + margin
+        out.append(f'<text x="{left}" y="20" font-weight="bold">{escape(name)}: {part["rows"]:,} posts</text>')
+        for column, label in enumerate(LABELS):
+            out.append(f'<text x="{left + column * cell + 2}" y="{margin - 8}" font-size="10">{label}</text>')
+        for row, label in enumerate(LABELS):
+            top, total = margin + row * cell, max(sum(part["confusion"][row]), 1)
+            out.append(f'<text x="{left - 6}" y="{top + cell / 2 + 4}" text-anchor="end">{label}</text>')
+            for column, posts in enumerate(part["confusion"][row]):
+                share = posts / total
+                ink = "#fff" if share > 0.55 else "#000"
+                x = left + column * cell
+                out.append(
+                    f'<rect x="{x}" y="{top}" width="{cell - 2}" height="{cell - 2}" fill="#1f5fa8" '
+                    f'fill-opacity="{0.04 + 0.96 * share:.3f}"/>'
+                    f'<text x="{x + cell / 2}" y="{top + cell / 2 + 4}" text-anchor="middle" fill="{ink}">{posts}</text>'
+                )
+    out.append("</svg>")
+    return "\n".join(out) + "\n"

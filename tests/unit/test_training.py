@@ -1,0 +1,261 @@
+"""Promises of training, on small made-up corpora: it learns, it repeats itself, it measures honestly, it refuses."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from random import Random
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from agents.classify.model import Model
+from agents.classify.port import LABELS, LANGUAGES
+from netcenter.errors import UsageError
+from netcenter.training import corrections, leave_out
+from netcenter.training.calibrate import calibrate
+from netcenter.training.embeddings import WIDTH, Embeddings
+from netcenter.training.figures import calibration_error, confusion, figures, macro_f1, picture
+from netcenter.training.rows import Rows, made, read, thinned
+from netcenter.training.softmax import softmax
+from netcenter.training.student import Settings
+from netcenter.training.train import Trained, train
+
+SAID = {
+    "es": {
+        "complaint": ["pésimo", "roto", "nadie responde", "vergüenza"],
+        "question": ["cuándo abre", "cómo puedo", "qué hora", "dónde"],
+        "praise": ["gracias", "excelente", "encanta", "felicidades"],
+        "other": ["noticia", "fútbol", "sorteo", "ayer fui"],
+    },
+    "pt": {
+        "complaint": ["péssimo", "quebrado", "ninguém responde", "vergonha"],
+        "question": ["quando abre", "como posso", "que horas", "onde"],
+        "praise": ["obrigado", "excelente", "adorei", "parabéns"],
+        "other": ["notícia", "futebol", "sorteio", "ontem fui"],
+    },
+    "en": {
+        "complaint": ["awful", "broken", "nobody answers", "shame"],
+        "question": ["when does", "how can", "what time", "where"],
+        "praise": ["thanks", "excellent", "love", "congratulations"],
+        "other": ["news", "football", "raffle", "yesterday"],
+    },
+}
+PADDING = ["tienda", "loja", "shop", "app", "banco", "voo", "hoy", "hoje", "today", "a", "o", "the", "de", "my"]
+
+
+class Made(Embeddings):
+    """Embeddings without the teacher's library: a fixed random direction for each word, summed."""
+
+    def of(self, texts: Sequence[str], say: Callable[[int], None] = lambda done: None) -> NDArray[np.float32]:
+        rows = [sum((self._direction(word) for word in text.lower().split()), np.zeros(WIDTH)) for text in texts]
+        say(len(texts))
+        found = np.array(rows).reshape(len(texts), WIDTH)
+        lengths = np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9)
+        return np.asarray(found / lengths, np.float32)
+
+    @staticmethod
+    def _direction(word: str) -> NDArray[np.float64]:
+        seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:4], "big")
+        return np.random.default_rng(seed).normal(size=WIDTH)
+
+
+def post(lang: str, label: str, random: Random) -> str:
+    words = [*random.sample(PADDING, 4), random.choice(SAID[lang][label])]
+    random.shuffle(words)
+    return " ".join(words)
+
+
+def corpus(count: int, seed: int, sources: Sequence[str] = ("one", "two", "three")) -> list[dict[str, str]]:
+    random = Random(seed)
+    found = []
+    for _ in range(count):
+        lang, label = random.choice(LANGUAGES), random.choice(LABELS)
+        text = post(lang, label, random)
+        found.append({"text": text, "lang": lang, "label": label, "source": random.choice(sources)})
+    return found
+
+
+def written(path: Path, rows: list[dict[str, str]]) -> Path:
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    folder = tmp_path_factory.mktemp("trained")
+    rows = read([written(folder / "labelled.csv", corpus(600, 1))], [written(folder / "more.csv", corpus(300, 2))])
+    return train(rows, Made(folder / "cache"), folder, Settings(), seed=0)
+
+
+def judged(path: Path, rows: Rows) -> float:
+    model = Model.load(path)
+    chosen = model.logits(rows.text, [LANGUAGES[at] for at in rows.lang], rows.brand).argmax(axis=1)
+    return macro_f1(confusion(rows.label, chosen))
+
+
+def test_what_is_learnt_labels_posts_it_never_saw(trained: Trained, tmp_path: Path) -> None:
+    assert judged(trained.path, read([written(tmp_path / "new.csv", corpus(300, 9))])) > 0.9
+    assert trained.figures["student"]["parts"]["all"]["macro_f1"] > 0.9
+
+
+def test_the_same_rows_and_seed_give_the_same_bytes(trained: Trained, tmp_path: Path) -> None:
+    labelled, more = written(tmp_path / "labelled.csv", corpus(600, 1)), written(tmp_path / "more.csv", corpus(300, 2))
+    again = train(read([labelled], [more]), Made(tmp_path / "cache"), tmp_path, Settings(), seed=0)
+    assert again.path.name == trained.path.name
+    assert again.path.read_bytes() == trained.path.read_bytes()
+
+
+def test_labels_of_unlabelled_files_are_not_looked_at_and_known_posts_not_taken_twice(tmp_path: Path) -> None:
+    rows = corpus(50, 1)
+    wrong = [row | {"label": "nonsense"} for row in rows[:20] + corpus(30, 2)]
+    found = read([written(tmp_path / "a.csv", rows)], [written(tmp_path / "b.csv", wrong)])
+    assert found.labelled.sum() == 50
+    assert len(set(found.text[50:])) == len(found) - 50
+    assert not set(found.text[50:]) & set(found.text[:50])
+
+
+def test_a_large_source_lends_as_many_unlabelled_posts_as_any_other_and_the_same_in_any_order() -> None:
+    posts = [
+        {"text": f"post {n}", "lang": 2, "label": 3 if n < 5 else -1, "source": "large", "brand": "", "weight": 1.0}
+        for n in range(50)
+    ]
+    few = [posts[n] | {"text": f"other {n}", "source": "small"} for n in range(10, 14)]
+    found, turned = thinned(made(posts + few), 20), thinned(made((posts + few)[::-1]), 20)
+    assert sorted(found.text) == sorted(turned.text)
+    assert {text for text in found.text if text in {f"post {n}" for n in range(5)}} == {f"post {n}" for n in range(5)}
+    assert (found.source == "large").sum() == 25 and (found.source == "small").sum() == 4
+
+
+def test_a_source_left_out_is_left_out_whole_with_its_translation_and_halves() -> None:
+    sources = ["umsab_neutral", "umsab_polar", "mt_shop", "shop", "bank"]
+    assert sorted(map(sorted, leave_out.families(sources))) == [
+        ["bank"],
+        ["mt_shop", "shop"],
+        ["umsab_neutral", "umsab_polar"],
+    ]
+
+
+def test_a_source_of_which_all_labels_are_wrong_spoils_the_others_and_not_its_own_answers(tmp_path: Path) -> None:
+    """What was measured on a source was not learnt from it: wrong labels are never found right."""
+    turned = dict(zip(LABELS, LABELS[1:] + LABELS[:1], strict=True))
+    right = corpus(500, 1, ["one", "two"])
+    wrong = [row | {"label": turned[row["label"]], "source": "wrong"} for row in corpus(150, 2)]
+    rows = read([written(tmp_path / "rows.csv", right + wrong)])
+    done = train(rows, Made(tmp_path / "cache"), tmp_path, Settings(), seed=0)
+    assert done.figures["student"]["sources"]["wrong"]["accuracy"] < 0.1
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"lang": "fr"}, "row 1: lang must be one of"),
+        ({"label": "joy"}, "row 1: label must be one of"),
+        ({"weight": "much"}, "row 1: weight is no number"),
+    ],
+)
+def test_a_row_that_cannot_be_used_is_named(change: dict[str, str], why: str, tmp_path: Path) -> None:
+    row = {"text": "a", "lang": "en", "label": "other"} | change
+    with pytest.raises(UsageError, match=why):
+        read([written(tmp_path / "rows.csv", [row])])
+
+
+def test_training_says_which_label_of_which_language_has_no_rows(tmp_path: Path) -> None:
+    rows = [row for row in corpus(300, 1) if (row["lang"], row["label"]) != ("pt", "praise")]
+    with pytest.raises(UsageError, match="no labelled row in pt for praise"):
+        train(read([written(tmp_path / "rows.csv", rows)]), Made(tmp_path), tmp_path, Settings(), seed=0)
+
+
+def test_calibration_makes_boasting_scores_honest() -> None:
+    random = np.random.default_rng(0)
+    honest = random.normal(size=(6_000, 4)) * 1.5
+    chances = softmax(honest)
+    label = np.array([random.choice(4, p=row) for row in chances])
+    lang = random.integers(0, 3, len(label))
+    boasting = honest * 4
+    scale, offset = calibrate(boasting, label, lang)
+    mended = softmax(boasting * scale[lang, None] + offset[lang])
+    right = mended.argmax(axis=1) == label
+    assert calibration_error(softmax(boasting).max(axis=1), right) > 0.1
+    assert calibration_error(mended.max(axis=1), right) < 0.03
+
+
+def test_figures_of_perfect_answers_are_perfect_and_the_picture_is_drawn(tmp_path: Path) -> None:
+    rows = read([written(tmp_path / "rows.csv", corpus(90, 3))])
+    told = figures(rows, np.eye(len(LABELS))[rows.label])
+    for part in told["parts"].values():
+        assert (part["accuracy"], part["macro_f1"], part["macro_f1_95"]) == (1, 1, [1, 1])
+        assert part["calibration_error"] == 0
+    assert sum(sum(row) for row in told["parts"]["all"]["confusion"]) == 90
+    drawn = ElementTree.fromstring(picture(told))
+    assert len(drawn.findall("{*}rect")) == 16 * len(told["parts"])
+
+
+# --- corrections ------------------------------------------------------------------------------------------------------
+
+
+def relabelled(brand: str, count: int, seed: int, turned: bool = True) -> Rows:
+    """Posts of a brand for whom a raffle is a complaint."""
+    random, found = Random(seed), []
+    for _ in range(count):
+        label = random.choice(LABELS)
+        said = post("en", label, random)
+        meant = "complaint" if turned and label == "other" else label
+        at = LABELS.index(meant)
+        found.append({"text": said, "lang": 2, "label": at, "source": brand, "brand": brand, "weight": 1.0})
+    return made(found)
+
+
+def test_corrections_make_their_brand_better_and_change_no_answer_to_another(trained: Trained, tmp_path: Path) -> None:
+    reference = read([written(tmp_path / "reference.csv", corpus(200, 5))])
+    path, gains = corrections.adapt(trained.path, relabelled("andina", 200, 6), reference, tmp_path)
+    rest = relabelled("andina", 200, 7)
+    assert judged(path, rest) > judged(trained.path, rest) + 0.1
+    assert gains["andina"].after > gains["andina"].before
+    old, new = Model.load(trained.path), Model.load(path)
+    langs, others = ["en"] * len(rest), ["other"] * len(rest)
+    assert new.hash != old.hash
+    assert new.classify(rest.text, langs, others) == old.classify(rest.text, langs, others)
+
+
+def test_a_second_brand_keeps_what_the_first_has_learnt(trained: Trained, tmp_path: Path) -> None:
+    reference = read([written(tmp_path / "reference.csv", corpus(200, 5))])
+    first, _ = corrections.adapt(trained.path, relabelled("andina", 200, 6), reference, tmp_path)
+    second, _ = corrections.adapt(first, relabelled("bank", 200, 8), reference, tmp_path)
+    rest = relabelled("andina", 100, 7)
+    langs = ["en"] * len(rest)
+    assert Model.load(second).classify(rest.text, langs, rest.brand) == Model.load(first).classify(
+        rest.text, langs, rest.brand
+    )
+
+
+def refused(base: Path, rows: Rows, reference: Rows, out: Path, why: str) -> None:
+    before = sorted(out.iterdir())
+    with pytest.raises(corrections.Refused, match=why):
+        corrections.adapt(base, rows, reference, out)
+    assert sorted(out.iterdir()) == before
+
+
+def test_a_batch_of_one_label_is_refused(trained: Trained, tmp_path: Path) -> None:
+    reference = read([written(tmp_path / "reference.csv", corpus(200, 5))])
+    rows = relabelled("andina", 200, 6)
+    poisoned = Rows(rows.text, rows.lang, np.zeros(200, int), rows.source, rows.brand, rows.weight)
+    refused(trained.path, poisoned, reference, tmp_path, "200 of the 200 corrections of andina say complaint")
+
+
+def test_too_few_or_useless_corrections_publish_nothing(trained: Trained, tmp_path: Path) -> None:
+    reference = read([written(tmp_path / "reference.csv", corpus(200, 5))])
+    refused(trained.path, relabelled("andina", corrections.LEAST - 1, 6), reference, tmp_path, "nothing to publish")
+    refused(trained.path, relabelled("andina", 200, 6, turned=False), reference, tmp_path, "nothing to publish")
+
+
+def test_a_model_that_is_worse_on_the_reference_set_is_not_published(trained: Trained, tmp_path: Path) -> None:
+    reference = relabelled("andina", 200, 9, turned=False)
+    refused(trained.path, relabelled("andina", 200, 6), reference, tmp_path, "falls from")
