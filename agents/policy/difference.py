@@ -121,4 +121,6 @@ def _said(value: Any) -> str:
             return f"[{', '.join(map(_said, value))}]"
         case {"days": days, "from": opens, "to": closes}:
             return f"{' '.join(days)} {opens}-{closes}"
+        case {"name": name, "start": start, "end": end, "factor": factor}:
+            return f"{name} {start} to {end}, {factor:g} times"
     return str(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -24,6 +25,9 @@ _Kept = Brand | Series | Contacts | Minute
 _EMPTY = Tally()
 #: Contacts of one source in a minute that nothing on Earth brings.
 _ABSURD = 100_000_000
+#: Characters of a source's name.
+_LONGEST = 64
+_NAME = re.compile(r"[a-z0-9_-]+")
 
 
 class _Step(msgspec.Struct, frozen=True):
@@ -75,6 +79,7 @@ class SurgeDecider:
         elif isinstance(fact, ContactCount):
             yield from _contacts(state, fact, at)
         elif isinstance(fact, CrisisDeclared):
+            _check_name(fact.brand)
             brand = state.get(fact.brand) or Brand(fact.brand)
             after, events = crisis.declared(brand, fact, at)
             if events:
@@ -89,6 +94,12 @@ class SurgeDecider:
             waits = brand.awaits(event.minute)
             return {key: minute.with_(event)} | ({event.brand: waits} if waits is not brand else {})
         return event.records if isinstance(event, _Step) else {}
+
+
+def _check_name(brand: str) -> None:
+    """What classify has seen to for Volumes; these facts come from outside."""
+    if _NAME.fullmatch(brand) is None:
+        raise Unusable("brand is not made of a-z, 0-9, - and _, so that keys could be told apart")
 
 
 def _key(brand: str, minute: int) -> str:
@@ -198,6 +209,9 @@ def _hearing(series: Series, was: Series, brand: Brand, at: At) -> Iterator[Deci
 
 def _contacts(state: State[Any], fact: ContactCount, at: At) -> Iterator[Decided]:
     """A count is whole when it comes: its source goes on at once, and a minute that is left out is not known."""
+    _check_name(fact.brand)
+    if len(fact.source) > _LONGEST:
+        raise Unusable(f"the source's name has {len(fact.source)} characters: use {_LONGEST} at most")
     if fact.minute < 0 or fact.minute % MINUTE:
         raise Unusable(f"minute {fact.minute} is not the start of one")
     if not 0 <= fact.count <= _ABSURD:

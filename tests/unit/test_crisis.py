@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
+from agents.decider import Unusable
 from agents.policy.model import Brand
 from schemas import ids
 from schemas.records import CrisisClosed, CrisisDeclared, CrisisOpened, SurgeOpened
@@ -114,3 +116,9 @@ def test_what_is_said_twice_or_was_said_before_changes_nothing() -> None:
     for change, at in (("open", 5), ("open", 5), ("open", 6), ("close", 9), ("open", 7), ("close", 9), ("close", 10)):
         to.fact(_said(change, START + at))
     assert kinds(to) == ["CrisisOpened", "CrisisClosed"]
+
+
+def test_one_of_a_brand_that_cannot_be_is_set_aside() -> None:
+    to = _quiet()
+    with pytest.raises(Unusable, match="brand is not made of"):
+        to.fact(replace(_said("open", to.time), brand="andina|series"))

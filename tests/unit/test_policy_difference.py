@@ -56,6 +56,12 @@ def rules(*names: str) -> str:
             '[[brands]]\nname = "b"\nholidays = [2026-12-26]\n',
             "brand b: holidays [2026-12-25] -> [2026-12-26]",
         ),
+        (
+            '[[brands]]\nname = "b"\n',
+            '[[brands]]\nname = "b"\n[[brands.expected_events]]\nname = "sale"\nstart = 2026-11-27T00:00:00Z\n'
+            "end = 2026-11-28T00:00:00Z\nfactor = 4.0\n",
+            "brand b: expected_events none -> [sale 2026-11-27T00:00:00Z to 2026-11-28T00:00:00Z, 4 times]",
+        ),
         ("", '[[desks]]\nname = "d"\n', "desk d: added"),
         ('[[channels]]\nname = "whatsapp"\n', "", "channel whatsapp: removed"),
         ('[cases]\nsilence = "72h"\n', '[cases]\nsilence = "48h"\n', "cases: silence 72h -> 48h"),

@@ -77,7 +77,14 @@ def test_calls_that_cannot_be_and_one_source_too_many_are_set_aside() -> None:
     for n in range(SOURCES):
         _calls(to, START, [20], source=f"s{n}")
     one = ContactCount(id="x", brand="andina", source="s0", minute=START + 2 * MINUTE, count=3)
-    for bad in ({"count": -1}, {"count": 10**12}, {"minute": 5}, {"source": "s99"}):
+    for bad in (
+        {"count": -1},
+        {"count": 10**12},
+        {"minute": 5},
+        {"source": "s99"},
+        {"source": "s" * 65},
+        {"brand": "a|b"},
+    ):
         with pytest.raises(Unusable):
             to.fact(msgspec.structs.replace(one, **bad))
 
