@@ -36,7 +36,9 @@ def backtest(
         Path | None, typer.Option(help="NAB's labels, JSON: windows by the series' names; adds NAB's scores.")
     ] = None,
     plot: Annotated[Path | None, typer.Option(help="A folder for a picture of each series, SVG.")] = None,
-    policy: Annotated[Path | None, typer.Option(help="Whose surge settings hold; by default the bundled one's.")] = None,
+    policy: Annotated[
+        Path | None, typer.Option(help="Whose surge settings hold; by default the bundled one's.")
+    ] = None,
     maps: Maps = None,
     time_format: TimeFormat = None,
     as_json: Json = False,
