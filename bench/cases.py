@@ -109,12 +109,7 @@ def _decider(count: int) -> dict[str, Any]:
     alone = time.perf_counter() - started
     core = _core(policy)
     started = time.perf_counter()
-    written = 0
-    for start in range(0, len(facts), 500):
-        results = core.take([Fact(start + n, record) for n, record in enumerate(facts[start : start + 500])])
-        written += sum(type(result) is Output and result.topic == "cases" for result in results)
-        if len(core.touched) > _CHECKPOINT:
-            _checkpoint(core)
+    written = _through(core, facts)
     timed = time.perf_counter() - started
     return {
         "facts": count,
@@ -130,6 +125,19 @@ def _core(policy: Policy, number: int = 0, encodes: bool = False) -> FoldCore:
     core = FoldCore(PIPELINE, role, number, lambda topic: 1, lambda version, hash: policy, Cases(), encodes=encodes)
     core.in_force(PolicyChanged(version=1, hash="", applied_at=0))
     return core
+
+
+def _through(core: FoldCore, facts: list[Record]) -> int:
+    """How many records of `cases` follow from the facts, taken with checkpoints."""
+    written = 0
+    for start in range(0, len(facts), 500):
+        left = [Fact(start + n, record) for n, record in enumerate(facts[start : start + 500])]
+        while left:
+            results, left = core.take(left), core.left
+            written += sum(type(result) is Output and result.topic == "cases" for result in results)
+        if len(core.touched) > _CHECKPOINT:
+            _checkpoint(core)
+    return written
 
 
 def _checkpoint(core: FoldCore) -> int:
@@ -217,9 +225,7 @@ def _one_brand() -> str:
 
 
 @contextmanager
-def _inbox(
-    run: Run, policy: str, fill: Callable[[Settings], None], env: dict[str, str]
-) -> Iterator[tuple[Settings, Any, Path]]:
+def _inbox(run: Run, policy: str, fill: Callable[[Settings], None]) -> Iterator[tuple[Settings, Any, Path]]:
     """A filled `classified` under a prefix of its own, and a worker of cases that reads it; all of it gone afterwards."""
     prefix = run.name("cases") + "."
     settings = load().model_copy(update={"kafka": run.kafka, "prefix": prefix})
@@ -229,7 +235,7 @@ def _inbox(
         broker.append(run.kafka, f"{prefix}classified", number, changed)
     fill(settings)
     log = run.folder / f"{prefix}log"
-    given = {**os.environ, "NETCENTER_KAFKA": run.kafka, "NETCENTER_PREFIX": prefix, **env}
+    given = {**os.environ, "NETCENTER_KAFKA": run.kafka, "NETCENTER_PREFIX": prefix}
     with log.open("wb") as said:
         worker = subprocess.Popen(command_of("cases"), env=given, stdout=said, stderr=said)
     try:
@@ -242,17 +248,13 @@ def _inbox(
 def _over_kafka(run: Run, count: int) -> dict[str, Any]:
     """facts/s and CPU of one worker of cases, from a fifth of what it writes to nearly all."""
     policy = past.policy_text(count)
-    core, written = _core(parse(policy, 1)), 0
     facts = list(_facts(count))
-    for start in range(0, len(facts), 500):
-        results = core.take([Fact(start + n, record) for n, record in enumerate(facts[start : start + 500])])
-        written += sum(type(result) is Output and result.topic == "cases" for result in results)
-        _checkpoint(core)
+    written = _through(_core(parse(policy, 1)), facts)
 
     def fill(settings: Settings) -> None:
         broker.fill(run.kafka, f"{settings.prefix}classified", settings.partitions, _pairs(facts, settings.partitions))
 
-    with _inbox(run, policy, fill, {}) as (settings, worker, log):
+    with _inbox(run, policy, fill) as (settings, worker, log):
         ends = broker.Ends(run.kafka)
         try:
             watch = window.Watch(
@@ -295,7 +297,7 @@ def _breaches(run: Run, count: int) -> dict[str, Any]:
         pairs = ((customer(record), codec.encode(record)) for record in _waiting(count))
         broker.fill(run.kafka, f"{settings.prefix}classified", settings.partitions, pairs)
 
-    with _inbox(run, _one_brand(), fill, {}) as (settings, worker, log):
+    with _inbox(run, _one_brand(), fill) as (settings, worker, log):
         cases = [TopicPartition(f"{settings.prefix}cases", n) for n in range(settings.partitions)]
         consumer = KafkaConsumer(
             bootstrap_servers=run.kafka, isolation_level="read_committed", enable_auto_commit=False

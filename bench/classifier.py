@@ -92,9 +92,9 @@ from pathlib import Path
 from agents.classify.model import Model
 model = Model.load(Path(sys.argv[1]))
 started = time.perf_counter() - start
-texts = json.load(sys.stdin)
-for at in range(0, len(texts), 500):
-    part = texts[at : at + 500]
+texts, batch = json.load(sys.stdin), int(sys.argv[2])
+for at in range(0, len(texts), batch):
+    part = texts[at : at + batch]
     model.classify(part, [""] * len(part), [""] * len(part))
 import psutil
 print(json.dumps([started, psutil.Process().memory_info().rss / 2**20]))
@@ -105,7 +105,7 @@ def _alone(model: Model, texts: Sequence[str]) -> dict[str, float]:
     """Start and memory of a process that has nothing but the classifier."""
     path = artefact(model.hash, ARTEFACTS)
     done = subprocess.run(
-        [sys.executable, "-c", _ALONE, str(path)],
+        [sys.executable, "-c", _ALONE, str(path), str(BATCH)],
         input=json.dumps(texts),
         capture_output=True,
         text=True,

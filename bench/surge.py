@@ -34,7 +34,7 @@ _STEPS = 20_000
 _RULE = Surge()
 
 
-def figures() -> dict[str, Any]:
+def measure() -> dict[str, Any]:
     """Microseconds an update and bytes of the changelog, series by series; then the role over ten thousand brands."""
     counts = np.random.default_rng(1).poisson(20, _STEPS).tolist()
     burst, load, channel, talks = Burst.new(), Load.new(START), Channel(START, START), Conversations()
@@ -60,7 +60,7 @@ def figures() -> dict[str, Any]:
             joined = {f"r{n // 20}.{i}": Joined(1, 0, "twitter", None) for i in range(40)}
             talks = talks.step(joined, _RULE)
 
-    found = {
+    return {
         "burst": {"us": _us(bursts, _STEPS), "bytes": _bytes(burst)},
         "load": {"us": _us(loads, _STEPS), "bytes": _bytes(load)},
         "channel": {"us": _us(channels, _STEPS), "bytes": _bytes(channel)},
@@ -68,12 +68,6 @@ def figures() -> dict[str, Any]:
         "counting_in_classify": {"us": _us(_counting(), 100_000)},
         "role": _role(),
     }
-    return found
-
-
-def measure() -> dict[str, Any]:
-    """For `make bench`."""
-    return figures()
 
 
 def _us(run: Callable[[], None], steps: int) -> float:

@@ -11,6 +11,7 @@ import numpy as np
 from agents.policy import Policy
 from agents.policy.model import Brand, Classifier
 from agents.policy.surge import Surge
+from agents.surge.tally import LABELS
 from bench.surge_data import (
     BIN,
     DAY,
@@ -28,7 +29,6 @@ from bench.surge_picture import picture as drawn
 from schemas.headers import rfc3339
 from schemas.records import CrisisClosed, CrisisOpened, Decided, Evidence, SurgeClosed, SurgeOpened, SurgeUpdated
 
-_LABELS = ("complaint", "question", "praise", "other")
 #: Of posts, where a series does not say: complaints, questions, praise, other.
 _MIX = (0.3, 0.2, 0.1, 0.4)
 _MONTH = 30
@@ -89,7 +89,7 @@ def _play(watch: Watch, counts: list[int], start: int, random: Any) -> None:
 
 
 def _labelled(posts: int, random: Any) -> dict[str, int]:
-    return dict(zip(_LABELS, map(int, random.multinomial(posts, _MIX)), strict=True))
+    return dict(zip(LABELS, map(int, random.multinomial(posts, _MIX)), strict=True))
 
 
 def _goes_viral(watch: Watch, bins: list[list[int]], start: int, random: Any, shares: int) -> tuple[float, bool]:

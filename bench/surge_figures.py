@@ -25,7 +25,7 @@ PARTS: dict[str, Callable[[Path, Path | None], Any]] = {
     "viral": lambda data, _: viral(data),
     "pages": lambda data, _: pages(data),
     "disruption": disruption,
-    "cost": lambda data, _: cost.figures(),
+    "cost": lambda data, _: cost.measure(),
 }
 
 

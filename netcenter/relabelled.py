@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import closing
+from typing import Any
 
 import psycopg2
 from kafka import TopicPartition
@@ -56,7 +57,7 @@ def of_log(settings: Settings, kafka: str) -> Rows:
         if record.action == "forget":
             forgotten[record.brand, record.channel, record.author_id] = offset
         elif record.action == "relabel" and record.native_id and record.label:
-            post = (record.brand, record.channel, record.author_id, record.native_id)
+            post = _post(record)
             before = said.get(post)
             if before is None or (-record.created_at, record.id) < (-before.created_at, before.id):
                 said[post] = record
@@ -64,16 +65,20 @@ def of_log(settings: Settings, kafka: str) -> Rows:
     for offset, record in _decoded(kafka, stretches):
         if isinstance(record, ClassifiedMention):
             mention = record.mention
-            post = (mention.brand, mention.channel, mention.author_id, mention.native_id)
+            post = _post(mention)
             if post in said and offset > forgotten.get(post[:3], -1):
                 found[post] = (mention.text, record.lang)
         elif isinstance(record, MentionUpdated):
-            post = (record.brand, record.channel, record.author_id, record.native_id)
+            post = _post(record)
             if post in found and record.deleted:
                 del found[post]
             elif post in found and record.text is not None:
                 found[post] = (record.text, found[post][1])
     return _rows((post[0], text, lang, said[post].label or "") for post, (text, lang) in found.items() if text)
+
+
+def _post(record: Any) -> _Post:
+    return record.brand, record.channel, record.author_id, record.native_id
 
 
 def _decoded(kafka: str, stretches: dict[TopicPartition, Span]) -> Iterator[tuple[int, Record]]:

@@ -173,10 +173,10 @@ def _figures(seen: Evidence) -> dict[str, str]:
 
 def _after_crisis(state: Incidents, fact: _Crisis) -> dict[str, Incident | None]:
     fresh = Crisis(fact.brand, fact.aggregate)
-    known = next((one for one in state.of(fact.brand, Crisis) if one.identity == fresh.identity), None)
-    if (known is None and isinstance(fact, CrisisClosed)) or (known is not None and fact.seq <= known.seq):
-        return {}
-    return {fresh.identity: (known or fresh).after(fact)}
+    known = state.get(fresh.identity)
+    if isinstance(known, Crisis):
+        return {fresh.identity: known.after(fact)} if fact.seq > known.seq else {}
+    return {fresh.identity: fresh.after(fact)} if isinstance(fact, CrisisOpened) else {}
 
 
 def _tell_crisis(crisis: Crisis, fact: _Crisis, at: At) -> Alert:

@@ -25,7 +25,10 @@ from schemas.records import (
 
 
 class Teller:
-    """Speaks for one customer in one step. What has been told is looked up anew each time: events change it."""
+    """Speaks for one customer in one step. What has been told is looked up anew each time: events change it.
+
+    Each event spells out its envelope: by `At.envelope`, merging names costs a quarter of what making an event does.
+    """
 
     __slots__ = ("at", "author_id", "brand", "brand_name", "channel", "judge", "key", "state")
 

@@ -86,9 +86,16 @@ class Brand(msgspec.Struct, frozen=True, tag="brand"):
         return replace(self, until=start, heard=start, recent=[], bin=NOTHING, conversations=self.conversations.skip())
 
     def minute(
-        self, tally: Tally, offsets: dict[int, int], rule: Surge, events: list[ExpectedEvent], *, partial: bool
+        self,
+        tally: Tally,
+        beyond: Counts,
+        offsets: dict[int, int],
+        rule: Surge,
+        events: list[ExpectedEvent],
+        *,
+        partial: bool,
     ) -> Brand:
-        """With the next minute."""
+        """With the next minute; beyond: what of it the expected events do not account for."""
         until = self.until + MINUTE
         return replace(
             self,
@@ -96,7 +103,7 @@ class Brand(msgspec.Struct, frozen=True, tag="brand"):
             heard=until if tally.posts else self.heard,
             waiting=self.waiting[1:] if self.waiting[:1] == [self.until] else self.waiting,
             recent=[*self.recent, tally.without_roots()][-RECENT:],
-            bin=self.bin.plus(expected.counts(tally, events)) if tally.posts else self.bin,
+            bin=self.bin.plus(beyond) if tally.posts else self.bin,
             partial=until if partial else self.partial,
             conversations=self.conversations.step(
                 tally.roots,

@@ -73,8 +73,8 @@ class Burst(msgspec.Struct, frozen=True, array_like=True):
     @classmethod
     def new(cls, strict: float = 0.0) -> Burst:
         """A series of which nothing was seen."""
-        empty = cls(0, 0.0, 0.0, 0.0, [], Tail.of(_USUAL_SUSTAINED), Tail.of(_USUAL_JUMP), (0.0, 0.0))
-        return msgspec.structs.replace(empty, strict=strict)
+        tails = Tail.of(_USUAL_SUSTAINED), Tail.of(_USUAL_JUMP)
+        return cls(0, 0.0, 0.0, 0.0, [], *tails, (0.0, 0.0), strict=strict)
 
     def step(self, count: float, rule: Surge, *, partial: bool = False, incident: bool = False) -> Burst:
         """With one more bin. One that is partial may open a burst, but teaches nothing and ends none.

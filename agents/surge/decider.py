@@ -17,14 +17,12 @@ from agents.surge.burst import BIN
 from agents.surge.expected import NOTHING
 from agents.surge.judging import Seen, judged
 from agents.surge.load import Load
-from agents.surge.tally import MINUTE, Minute, Tally, check
+from agents.surge.tally import ABSURD, MINUTE, Minute, Tally, check
 from schemas import ids
 from schemas.records import ChannelChanged, ContactCount, CrisisDeclared, Decided, Record, Volume
 
 _Kept = Brand | Series | Contacts | Minute
 _EMPTY = Tally()
-#: Contacts of one source in a minute that nothing on Earth brings.
-_ABSURD = 100_000_000
 #: Characters of a source's name.
 _LONGEST = 64
 _NAME = re.compile(r"[a-z0-9_-]+")
@@ -156,11 +154,11 @@ def _minute(
     """With the next minute, and whether it closes a bin."""
     rule, was = at.policy.surge, brand.incident
     tally, offsets = (minute.tally(), minute.offsets()) if minute is not None else (_EMPTY, {})
-    known = None if at.partial else expected.counts(tally, holding).contacts
+    beyond = expected.counts(tally, holding)
     before = load
-    load = load.step(known, rule, incident=was is not None)
-    brand = brand.minute(tally, offsets, rule, holding, partial=at.partial)
-    settled = before.open and not load.open and load.settled(rule)
+    load = load.step(None if at.partial else beyond.contacts, rule, incident=was is not None)
+    brand = brand.minute(tally, beyond, offsets, rule, holding, partial=at.partial)
+    settled = before.open and load.settled(rule)
     talks = brand.conversations.settled(rule)
     if talks is not brand.conversations:
         settled, brand = True, replace(brand, conversations=talks)
@@ -170,7 +168,7 @@ def _minute(
         series = series.bin(brand, rule)
         brand = replace(brand, bin=NOTHING)
         now = dict(series.bursts())
-        settled = settled or any(b.kind and not now[name].kind and now[name].settled(rule) for name, b in bursts)
+        settled = settled or any(b.kind and now[name].settled(rule) for name, b in bursts)
     if was is not None:
         above = series.day[-1] - series.posts.level if closed else 0.0
         brand = replace(brand, incident=replace(was, excess=was.excess + above, settled=was.settled or settled))
@@ -214,7 +212,7 @@ def _contacts(state: State[Any], fact: ContactCount, at: At) -> Iterator[Decided
         raise Unusable(f"the source's name has {len(fact.source)} characters: use {_LONGEST} at most")
     if fact.minute < 0 or fact.minute % MINUTE:
         raise Unusable(f"minute {fact.minute} is not the start of one")
-    if not 0 <= fact.count <= _ABSURD:
+    if not 0 <= fact.count <= ABSURD:
         raise Unusable(f"{fact.count} contacts in a minute")
     name = fact.brand
     brand: Brand = state.get(name) or Brand(name)
@@ -236,7 +234,7 @@ def _contacts(state: State[Any], fact: ContactCount, at: At) -> Iterator[Decided
         load = load.step(None, rule, incident=was is not None)
     holding = _holding(at, name, fact.minute)
     before, load = load, load.step(fact.count / expected.factor(holding), rule, incident=was is not None)
-    if was is not None and before.open and not load.open and load.settled(rule):
+    if was is not None and before.open and load.settled(rule):
         brand = replace(brand, incident=replace(was, settled=True))
     brand = replace(brand, heard=max(brand.heard, load.until))
     mine = Contacts(name, fact.source, load)

@@ -14,9 +14,9 @@ import msgspec
 
 from agents.policy.surge import Surge
 from agents.surge import week
+from agents.surge.tally import MINUTE
 from agents.surge.week import HOUR
 
-MINUTE = 60_000
 #: Minutes that are judged together.
 WINDOW = 30
 #: Deviations above the usual that are no accident: of a normal distribution one half hour in 2,000.
@@ -62,7 +62,7 @@ class Load(msgspec.Struct, frozen=True, array_like=True):
     @classmethod
     def new(cls, start: int, *, posts: bool = False) -> Load:
         """Contacts of which nothing was seen before `start` (ms)."""
-        return msgspec.structs.replace(cls(start, start, week.empty(), [], (0, 0.0)), posts=posts)
+        return cls(start, start, week.empty(), [], (0, 0.0), posts=posts)
 
     def step(self, count: float | None, rule: Surge, *, incident: bool = False) -> Load:
         """With the next minute; None: not known. In an incident nothing says what is usual."""

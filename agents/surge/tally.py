@@ -14,8 +14,8 @@ MINUTE = 60_000
 LABELS: tuple[Label, ...] = ("complaint", "question", "praise", "other")
 #: Conversations that a Volume tells of, at most: as many as classify names.
 _LARGEST = 200
-#: Posts of a brand in a minute that nothing on Earth brings: whoever says so is broken.
-_ABSURD = 100_000_000
+#: Posts of a brand, or contacts of a source, in a minute that nothing on Earth brings: whoever says so is broken.
+ABSURD = 100_000_000
 
 
 class Joined(msgspec.Struct, frozen=True, array_like=True):
@@ -126,5 +126,5 @@ def check(volume: Volume) -> None:
     numbers += [n for joined in volume.conversations for n in (joined.posts, joined.complaints)]
     if min(numbers) < 0:
         raise Unusable(f"a count is negative: {min(numbers)}")
-    if sum(count.count for count in volume.counts) > _ABSURD:
-        raise Unusable(f"more than {_ABSURD} posts in a minute")
+    if sum(count.count for count in volume.counts) > ABSURD:
+        raise Unusable(f"more than {ABSURD} posts in a minute")

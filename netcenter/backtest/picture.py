@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from netcenter.backtest.nab import Labels
 from netcenter.backtest.run import Judged
@@ -21,7 +21,7 @@ def picture(judged: Judged, labels: Labels | None = None) -> str:
     """The SVG's text."""
     times, values = judged.series.times, judged.series.values
     span = (times[0], times[-1])
-    scale: Callable[[float], float] = lambda posts: math.log1p(posts)  # noqa: E731 - one expression
+    scale = math.log1p
     top = max(values)
     volume = Panel(120, 340, "Posts in 5 minutes (logarithmic), and the usual level", span, scale(max(top, 9)))
     marks = [0, *(10**n for n in range(int(math.log10(max(top, 9))) + 1))]

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from netcenter.commands.options import Json, Maps, TimeFormat, pairs, text_of
+from netcenter.commands.options import Json, Maps, TimeFormat, pairs
 from netcenter.commands.servers import DEFAULT_POLICY
 from netcenter.errors import UsageError
 from schemas.headers import rfc3339
@@ -47,17 +47,13 @@ def backtest(
 
     Example: netcenter backtest AAPL.csv FB.csv --labels labels.json --plot pictures
     """
-    from agents.policy import PolicyError, parse
     from netcenter.backtest import nab
     from netcenter.backtest.picture import picture
     from netcenter.backtest.reading import names, read
     from netcenter.backtest.run import judge
+    from netcenter.commands.policy import parsed
 
-    path = policy or DEFAULT_POLICY
-    try:
-        rule = parse(text_of(path), name=str(path)).surge
-    except PolicyError as error:
-        raise UsageError(str(error)) from None
+    rule = parsed(policy or DEFAULT_POLICY).surge
     columns = pairs(maps, "--map")
     unknown = next((field for field in columns if field not in ("created_at", "brand")), None)
     if unknown is not None:
@@ -69,7 +65,7 @@ def backtest(
     written = list(names([one.series for one in judged]))
     for name, one in zip(written, judged, strict=True):
         if out is not None:
-            _write(_place(out, name, ".csv", len(judged)), _rows(one))
+            _write(_place(out, name, len(judged)), _rows(one))
         if plot is not None:
             _write(plot / f"{name}.svg", picture(one, told.get(one.series.name)))
     summary = _summary(judged, told)
@@ -155,9 +151,9 @@ def _rows(one: Judged) -> str:
     return "\n".join(["timestamp,value,score,alert", *lines]) + "\n"
 
 
-def _place(out: Path, name: str, suffix: str, count: int) -> Path:
-    if out.suffix != suffix:
-        return out / f"{name}{suffix}"
+def _place(out: Path, name: str, count: int) -> Path:
+    if out.suffix != ".csv":
+        return out / f"{name}.csv"
     if count > 1:
         raise UsageError(f"--out: {out} is one file, and there are {count} series: name a folder")
     return out

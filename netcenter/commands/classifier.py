@@ -136,15 +136,16 @@ def _adapt(corrections: str, reference: Rows, out: Path, artefact: Path | None) 
 
 
 def _said(corrections: str) -> Rows:
+    if corrections not in ("postgres", "log"):
+        from netcenter.training.rows import read
+
+        return read([Path(corrections)])
     from netcenter import relabelled
-    from netcenter.training.rows import read
 
     settings = load()
     if corrections == "postgres":
         return relabelled.of_projection(postgres_of(settings))
-    if corrections == "log":
-        return relabelled.of_log(settings, kafka_of(settings))
-    return read([Path(corrections)])
+    return relabelled.of_log(settings, kafka_of(settings))
 
 
 def evaluate(

@@ -33,7 +33,7 @@ def checked(path: Path) -> tuple[str, Checked]:
         raise UsageError(str(error)) from None
 
 
-def _parsed(path: Path) -> Policy:
+def parsed(path: Path) -> Policy:
     """A policy to look at: what runs may lack a desk."""
     try:
         return parse(text_of(path), name=str(path))
@@ -94,7 +94,7 @@ def explain_mention(
     if label is not None and label not in known:
         raise UsageError(f"--label: {label!r} is none of {', '.join(known)}")
     chosen: Any = label
-    found = explain(_parsed(policy_file), _mention(file), chosen)
+    found = explain(parsed(policy_file), _mention(file), chosen)
     print(msgspec.json.encode(found).decode() if as_json else told(found))
 
 
@@ -136,8 +136,8 @@ def diff(
     """
     from agents.policy.difference import difference, summary
 
-    new = _parsed(file if other is None else other)
-    changes = difference(_in_force() if other is None else _parsed(file), new)
+    new = parsed(file if other is None else other)
+    changes = difference(_in_force() if other is None else parsed(file), new)
     if as_json:
         print(json.dumps({"summary": summary(changes), "changes": [c._asdict() for c in changes]}))
         return

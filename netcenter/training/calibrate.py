@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from agents.classify.port import LABELS, LANGUAGES
-from netcenter.training.softmax import log_softmax
+from netcenter.training.softmax import log_softmax, softmax
 
 _HOLD = 30.0
 """How many rows' worth of evidence it takes to move a language's offsets from 0."""
@@ -36,3 +36,10 @@ def calibrate(
         found = minimize(loss, np.zeros(1 + len(LABELS)), method="L-BFGS-B").x
         scale[at], offset[at] = np.exp(found[0]), _USED * (found[1:] - found[1:].mean())
     return scale.round(4), offset.round(4)
+
+
+def calibrated(
+    scores: NDArray[np.float64], lang: NDArray[np.int_], scale: NDArray[np.float64], offset: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Probabilities of scores, by the scale and offset that `calibrate` gave."""
+    return softmax(scores * scale[lang, None] + offset[lang])

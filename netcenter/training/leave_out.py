@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agents.classify.port import LABELS, LANGUAGES
-from netcenter.training.calibrate import calibrate
+from netcenter.training.calibrate import calibrate, calibrated
 from netcenter.training.rows import Rows
-from netcenter.training.softmax import softmax
 from netcenter.training.student import Settings, Table, learn
 from netcenter.training.teacher import teach
 
@@ -25,11 +24,11 @@ class Answers:
     teacher: NDArray[np.float64]
 
 
-def families(sources: Sequence[str]) -> Iterator[set[str]]:
+def families(sources: Iterable[str]) -> Iterator[set[str]]:
     """Sources to leave out together: a corpus and its translation (mt_), or its two halves (umsab)."""
     stems = {source: re.sub(r"^mt_|_(neutral|polar)$", "", source) for source in sources}
     for stem in sorted(set(stems.values())):
-        yield {source for source in sources if stems[source] == stem}
+        yield {source for source, own in stems.items() if own == stem}
 
 
 def answers(
@@ -41,7 +40,7 @@ def answers(
     """Leave out each source in turn, from the unlabelled rows too, and answer its labelled rows."""
     student = np.zeros((len(rows), len(LABELS)))
     teacher = np.zeros((len(rows), len(LABELS)))
-    for family in families(sorted(set(rows.source[rows.labelled].tolist()))):
+    for family in families(rows.source[rows.labelled].tolist()):
         out = np.isin(rows.source, list(family))
         tested = out & rows.labelled
         chances = teach(table.posts, rows.lang, rows.label, rows.labelled & ~out, ~out)
@@ -51,13 +50,13 @@ def answers(
     return Answers(student, teacher)
 
 
-def calibrated(rows: Rows, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+def calibrated_on_others(rows: Rows, scores: NDArray[np.float64]) -> NDArray[np.float64]:
     """Probabilities of labelled rows, those of each source calibrated on the others."""
     chances = np.zeros_like(scores)
-    for family in families(sorted(set(rows.source.tolist()))):
+    for family in families(rows.source.tolist()):
         out = np.isin(rows.source, list(family))
-        scale, offset = calibrate(scores[~out], rows.label[~out], rows.lang[~out])
-        chances[out] = softmax(scores[out] * scale[rows.lang[out], None] + offset[rows.lang[out]])
+        fitted = calibrate(scores[~out], rows.label[~out], rows.lang[~out])
+        chances[out] = calibrated(scores[out], rows.lang[out], *fitted)
     return chances
 
 
@@ -67,7 +66,7 @@ def baseline(rows: Rows) -> NDArray[np.float64]:
     from sklearn.linear_model import LogisticRegression
 
     scores = np.full((len(rows), len(LABELS)), -20.0)
-    for family in families(sorted(set(rows.source[rows.labelled].tolist()))):
+    for family in families(rows.source[rows.labelled].tolist()):
         out = np.isin(rows.source, list(family))
         for lang in range(len(LANGUAGES)):
             tested = np.flatnonzero(out & rows.labelled & (rows.lang == lang))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from agents.classify.port import LABELS, LANGUAGES
 from netcenter.errors import UsageError
 from netcenter.training import leave_out, packing
-from netcenter.training.calibrate import calibrate
+from netcenter.training.calibrate import calibrate, calibrated
 from netcenter.training.embeddings import Embeddings
 from netcenter.training.figures import figures
 from netcenter.training.rows import Rows, thinned
@@ -54,7 +54,7 @@ def train(
     vectors = _embedded("embedding posts", rows.text, embeddings, say)
     ids, words = vocabulary(rows.text)
     table = tabulate(rows.text, vectors, ids, _embedded("embedding words", words, embeddings, say))
-    total, done = len(list(leave_out.families(sorted(set(rows.source[rows.labelled].tolist()))))), 0
+    total, done = len(list(leave_out.families(rows.source[rows.labelled].tolist()))), 0
 
     def left(family: str) -> None:
         nonlocal done
@@ -65,11 +65,11 @@ def train(
     here = np.flatnonzero(rows.labelled)
     known = rows.take(rows.labelled)
     scale, offset = calibrate(answers.student[here], known.label, known.lang)
-    student = softmax(answers.student[here] * scale[known.lang, None] + offset[known.lang])
+    student = calibrated(answers.student[here], known.lang, scale, offset)
     told = {
         "student": figures(known, student, seed),
         "student, calibrated on the other sources": figures(
-            known, leave_out.calibrated(known, answers.student[here]), seed
+            known, leave_out.calibrated_on_others(known, answers.student[here]), seed
         ),
         "teacher": figures(known, softmax(answers.teacher[here]), seed),
         "tf-idf": figures(known, softmax(leave_out.baseline(known)), seed),
