@@ -8,12 +8,11 @@ from typing import NamedTuple
 from kafka import TopicPartition
 
 from agents.policy import digest, parse
-from netcenter.errors import CommandError
 from netcenter.ingest import Log
 from netcenter.pipeline import PIPELINE
-from netcenter.reading import records, spans
+from netcenter.reading import records
 from netcenter.settings import Settings
-from netcenter.topics import admin
+from netcenter.topics import spans_of
 from schemas.records import PolicyChanged
 
 
@@ -28,13 +27,7 @@ class Held(NamedTuple):
 def history(settings: Settings, kafka: str) -> dict[int, Held]:
     """Every policy by version. Raises CommandError when there is no policy topic."""
     tp = TopicPartition(settings.prefix + "policy", 0)
-    client = admin(kafka)
-    try:
-        if tp.topic not in client.list_topics():
-            raise CommandError(f"there is no topic {tp.topic}: run `netcenter topics apply`")
-        found = spans(client, [tp])
-    finally:
-        client.close()
+    found = spans_of(kafka, [tp])
     return {int(r.key): Held(r.value.decode(), r.timestamp) for r in records(kafka, found)}
 
 

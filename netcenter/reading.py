@@ -88,11 +88,15 @@ def any_record(kafka: str, stretches: dict[TopicPartition, Span]) -> bool:
         consumer.close()
 
 
-def open_consumer(kafka: str, fetch_bytes: int = 4 << 20) -> KafkaConsumer:
-    """A consumer without a group, of committed records; fetch_bytes: of a partition at once, at most."""
+def open_consumer(kafka: str, fetch_bytes: int = 4 << 20, reset: str = "latest") -> KafkaConsumer:
+    """A consumer without a group, of committed records; fetch_bytes: of a partition at once, at most.
+
+    reset: `none` raises where retention has deleted what is to be read.
+    """
     return KafkaConsumer(
         bootstrap_servers=kafka.split(","),
         enable_auto_commit=False,
         isolation_level="read_committed",
+        auto_offset_reset=reset,
         max_partition_fetch_bytes=fetch_bytes,
     )

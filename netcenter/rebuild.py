@@ -10,13 +10,13 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 from kafka.errors import KafkaError, OffsetOutOfRangeError
 
 from netcenter import topics
 from netcenter.errors import CommandError, Unreachable
 from netcenter.pipeline import PIPELINE
-from netcenter.reading import Span, as_they_come, spans
+from netcenter.reading import Span, as_they_come, open_consumer, spans
 from netcenter.settings import Settings
 from schemas import codec
 from schemas.records import Action
@@ -93,14 +93,8 @@ class _Log:
         self._client = topics.admin(kafka)
         self._names = {settings.prefix + name: name for name in PIPELINE.role("postgres").reads}
         self._settings = settings
-        self._consumer = KafkaConsumer(
-            bootstrap_servers=kafka.split(","),
-            enable_auto_commit=False,
-            isolation_level="read_committed",
-            # What retention deletes meanwhile must not be passed over.
-            auto_offset_reset="none",
-            max_partition_fetch_bytes=4 << 20,
-        )
+        # What retention deletes meanwhile must not be passed over.
+        self._consumer = open_consumer(kafka, reset="none")
 
     def spans(self) -> dict[TopicPartition, Span]:
         """Where each partition begins and ends now. Raises CommandError where a topic is missing."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from contextlib import closing
 
 from kafka import KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient, NewTopic
@@ -12,7 +13,7 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError
 from agents.policy import digest, parse
 from netcenter.errors import CommandError, Unreachable
 from netcenter.pipeline import PIPELINE
-from netcenter.reading import spans
+from netcenter.reading import Span, spans
 from netcenter.settings import Settings
 from schemas import codec
 from schemas.records import Clock, PolicyChanged, Record, Tick
@@ -33,6 +34,16 @@ def admin(kafka: str) -> KafkaAdminClient:
         raise Unreachable(
             f"Kafka at {kafka} cannot be reached ({type(error).__name__}): is it up? See `netcenter up`"
         ) from None
+
+
+def spans_of(kafka: str, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, Span]:
+    """As `reading.spans`. Raises Unreachable, and CommandError where a topic is missing."""
+    partitions = list(partitions)
+    with closing(admin(kafka)) as client:
+        missing = sorted({tp.topic for tp in partitions} - set(client.list_topics()))
+        if missing:
+            raise CommandError(f"there is no topic {missing[0]}: run `netcenter topics apply`")
+        return spans(client, partitions)
 
 
 def producer(kafka: str) -> KafkaProducer:

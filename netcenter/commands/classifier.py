@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from netcenter.commands.bars import bar
 from netcenter.commands.options import Ignore, Json, Maps, Sets, TimeFormat, read_file, text_of
 from netcenter.commands.servers import DEFAULT_POLICY
 from netcenter.errors import CommandError, UsageError
@@ -102,13 +102,7 @@ def train(
     from netcenter.training.train import train as learn
 
     posts = rows.read(files, unlabelled or [])
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed:,} of {task.total:,}"),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-    ) as progress:
+    with bar() as progress:
         tasks = {}
 
         def say(step: str, done: int, total: int) -> None:

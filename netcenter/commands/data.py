@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from netcenter.commands.bars import bar
 from netcenter.commands.options import Ignore, Json, Maps, Sets, TimeFormat, duration, read_file
 from netcenter.places import kafka_of
 from netcenter.player import TICK
@@ -40,13 +39,7 @@ def ingest(
 
     settings = load()
     lines = read_file(file, maps, sets, ignore_unknown, time_format)
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed:,} of {task.total:,}"),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-    ) as progress:
+    with bar() as progress:
         task = progress.add_task("records", total=len(lines))
 
         def say(played: Played, slowest: tuple[int, str]) -> None:

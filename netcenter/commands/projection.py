@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from netcenter.commands.bars import bar
 from netcenter.commands.options import Json
 from netcenter.errors import UsageError
 from netcenter.places import kafka_of, postgres_of
@@ -39,21 +39,14 @@ def rebuild(
     if not yes and not sys.stdin.isatty():
         raise UsageError("nobody can be asked here: say --yes")
 
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed:,} of {task.total:,}"),
-        TimeElapsedColumn(),
-        console=console,
-        disable=not console.is_terminal,
-    )
-    task = bar.add_task("forgets", total=0)
+    shown = bar(console, disable=not console.is_terminal)
+    task = shown.add_task("forgets", total=0)
 
     def agreed(size: int) -> bool:
         asked = f"PostgreSQL's tables take {_bytes(size)}; the new ones take about as much beside them. Rebuild?"
         if not yes and not typer.confirm(asked, err=True):
             return False
-        bar.start()  # not before: a bar that is drawn again wipes the question away
+        shown.start()  # not before: a bar that is drawn again wipes the question away
         return True
 
     try:
@@ -64,10 +57,10 @@ def rebuild(
             keep=keep,
             agreed=agreed,
             say=lambda line: console.print(line, highlight=False),
-            progress=lambda what, read, total: bar.update(task, description=what, completed=read, total=total),
+            progress=lambda what, read, total: shown.update(task, description=what, completed=read, total=total),
         )
     finally:
-        bar.stop()
+        shown.stop()
     if done is None:
         print("nothing was done")
         return

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from netcenter.commands.bars import bar
 from netcenter.commands.options import Ignore, Maps, Sets, TimeFormat, duration, moment, read_lines, text_of
 from netcenter.commands.servers import DEFAULT_POLICY
 from netcenter.errors import UsageError
@@ -178,14 +178,7 @@ def _check_models(tried: list[Tried]) -> None:
 @contextmanager
 def _progress(total: int) -> Iterator[Callable[[int, int], None]]:
     """A bar on a terminal."""
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed:,} of {task.total:,}"),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    ) as progress:
+    with bar(transient=True) as progress:
         task = progress.add_task("records", total=total)
         yield lambda played, time: progress.update(task, completed=played, description=rfc3339(time))
 

@@ -147,15 +147,15 @@ class Verdicts:
 
     # --- figures --------------------------------------------------------------------------------------------------
 
-    def places(self) -> set[Place]:
-        """Every brand and channel that has cases or warnings, and every brand that has surges or alerts."""
+    def _places(self) -> set[Place]:
+        """Every brand and channel that has cases or work, and every brand that has surges or alerts."""
         found = {Place(case.brand, case.channel) for case in self.cases.values()}
         return found | {Place(brand) for brand in (*self._surges, *self._alerts)} | {place for place, _ in self._work}
 
     def figures(self) -> dict[Place, Figures]:
         """Of all, of each brand, and of each brand and channel."""
         cases: dict[Place, list[Case]] = {Place(): []}
-        for place in self.places():
+        for place in self._places():
             for wider in _widths(place):
                 cases.setdefault(wider, [])
         for case in self.cases.values():

@@ -10,11 +10,11 @@ from kafka import TopicPartition
 
 from netcenter import policies_in_force
 from netcenter.errors import CommandError, UsageError
-from netcenter.reading import Span, spans
+from netcenter.reading import Span
 from netcenter.replay.seeking import Seeker, decoded, source_of, time_of
 from netcenter.replay.stretch import Stretch, as_clock
 from netcenter.settings import Settings
-from netcenter.topics import admin
+from netcenter.topics import spans_of
 from schemas.headers import rfc3339
 from schemas.records import PolicyChanged, Tick
 from streams.core import Fact
@@ -69,14 +69,8 @@ def find(settings: Settings, kafka: str, wanted: Range) -> Stretch:
 
 def _log(settings: Settings, kafka: str, topic: str, wanted: Range) -> dict[TopicPartition, Span]:
     """What there is of the partitions that are meant."""
-    client = admin(kafka)
-    try:
-        if settings.prefix + topic not in client.list_topics():
-            raise CommandError(f"there is no topic {settings.prefix}{topic}: run `netcenter topics apply`")
-        numbers = sorted(wanted.offsets) or range(settings.partitions)
-        return spans(client, [TopicPartition(settings.prefix + topic, n) for n in numbers])
-    finally:
-        client.close()
+    numbers = sorted(wanted.offsets) or range(settings.partitions)
+    return spans_of(kafka, [TopicPartition(settings.prefix + topic, n) for n in numbers])
 
 
 def _reaches(seeker: Seeker, topic: str, log: dict[TopicPartition, Span], wanted: Range) -> bool:

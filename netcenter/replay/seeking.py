@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from kafka import TopicPartition
 
+from netcenter.pipeline import PIPELINE
 from netcenter.policies_in_force import Held
 from netcenter.reading import Span, open_consumer
 from schemas import codec
@@ -25,11 +26,14 @@ Value = Callable[[Any], int | None]
 
 
 def time_of(raw: Any) -> int | None:
-    """ms of a Tick: on the wall clock of `mentions` the broker's stamp."""
+    """ms of a Tick, as `ms_of`; None of any other record."""
     record = decoded(raw)
-    if type(record) is not Tick:
-        return None
-    return int(raw.timestamp) if record.clock == "wall" and record.role == "clock" else record.time
+    return ms_of(record, int(raw.timestamp)) if type(record) is Tick else None
+
+
+def ms_of(tick: Tick, stamp: int) -> int:
+    """A Tick's time: on the wall clock of `mentions` the broker's stamp."""
+    return stamp if tick.clock == "wall" and tick.role == PIPELINE.clock_role else tick.time
 
 
 def source_of(raw: Any) -> int | None:

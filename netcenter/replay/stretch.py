@@ -14,7 +14,7 @@ from netcenter.pipeline import PIPELINE
 from netcenter.reading import Span, open_consumer
 from netcenter.replay.engine import Replay, Say
 from netcenter.replay.people import People
-from netcenter.replay.seeking import source_of
+from netcenter.replay.seeking import ms_of, source_of
 from netcenter.settings import Settings
 from schemas.records import Clock, Record, Tick
 from streams.core import Fact
@@ -209,9 +209,8 @@ class _Lanes:
 
 
 def time_of(fact: Fact) -> int:
-    """ms of a Tick; in `mentions` on the wall clock the broker's."""
-    tick = _of(fact)
-    return fact.stamp if tick.clock == "wall" and tick.role == PIPELINE.clock_role else tick.time
+    """ms of a Tick, as `ms_of`."""
+    return ms_of(_of(fact), fact.stamp)
 
 
 def as_clock(clock: Clock, number: int, time: int, offset: int) -> Fact:

@@ -17,7 +17,7 @@ from sinks.port import SinkError
 from sinks.postgres import faults, forgetting
 from sinks.postgres.forgetting import Forget
 from sinks.postgres.older import Older, Places
-from sinks.postgres.sink import CONNECTION, PostgresSink
+from sinks.postgres.sink import PostgresSink
 from sinks.postgres.tables import KEPT, TABLES
 
 REBUILT, REPLACED = "netcenter_rebuild", "netcenter_replaced"
@@ -105,9 +105,8 @@ class Projection:
 
     def __enter__(self) -> Self:
         with self._translating():
-            given = parse_dsn(self._uri)
-            options: dict[str, Any] = {name: value for name, value in CONNECTION.items() if name not in given}
-            self._connection = psycopg2.connect(self._uri, **{**options, "application_name": "netcenter rebuild"})
+            options = {**self._live_sink.options, "application_name": "netcenter rebuild"}
+            self._connection = psycopg2.connect(self._uri, **options)
             try:
                 self._begin()
             except BaseException:
@@ -267,8 +266,7 @@ class Projection:
         cursor.execute(f"create schema {REPLACED}")
         # Views go with what they look at: they know their tables by number.
         views = self._views()
-        cursor.execute(_VIEWS, (self._live_name,))
-        there = {name for (name,) in cursor} & set(views)
+        there = set(self._column(_VIEWS, self._live_name)) & set(views)
         for name in _NAMES:
             cursor.execute(f"alter table {self._live}.{name} set schema {REPLACED}")
         for name in there:

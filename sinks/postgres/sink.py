@@ -20,7 +20,7 @@ from sinks.postgres.migrate import migrate
 from sinks.postgres.tables import TABLES
 
 #: A server that vanishes without a word is noticed within about half a minute.
-CONNECTION = {
+_CONNECTION = {
     "application_name": "netcenter sink",
     "connect_timeout": "10",
     "keepalives_idle": "10",
@@ -70,7 +70,8 @@ class PostgresSink:
             raise SinkError(
                 "the PostgreSQL URI cannot be read: postgresql://user@host:port/database is meant"
             ) from None
-        self._options: dict[str, Any] = {name: value for name, value in CONNECTION.items() if name not in parts}
+        #: What a connection is opened with beside the URI.
+        self.options: dict[str, Any] = {name: value for name, value in _CONNECTION.items() if name not in parts}
         host = parts.get("host") or parts.get("hostaddr") or "the local socket"
         #: Where it is, for messages.
         self.server = f"PostgreSQL at {host}:{parts.get('port') or 5432}, database {parts.get('dbname') or 'default'}"
@@ -139,7 +140,7 @@ class PostgresSink:
 
     def _connected(self) -> Connection:
         if self._connection is None:
-            connection = psycopg2.connect(self._uri, **self._options)
+            connection = psycopg2.connect(self._uri, **self.options)
             self._connection = connection
             with connection.cursor() as cursor:
                 cursor.execute(_SESSION)

@@ -1,0 +1,19 @@
+"""The bar that commands show while they go through many records."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+
+def bar(console: Console | None = None, *, transient: bool = False, disable: bool = False) -> Progress:
+    """On standard error: what is done, how much of how much, since when."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:,} of {task.total:,}"),
+        TimeElapsedColumn(),
+        console=console or Console(stderr=True),
+        transient=transient,
+        disable=disable,
+    )
