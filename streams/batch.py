@@ -38,6 +38,16 @@ class BatchCore(Core):
         """Take back a record of the outbox's tail."""
         self.stage.recall(record, offset, time)
 
+    def due(self) -> int | None:
+        """ms; when the stage has something to tell."""
+        return self.stage.due()
+
+    def pass_over(self, time: int) -> None:
+        """Its stage too goes on."""
+        super().pass_over(time)
+        if self.stage.tick(time):
+            raise RuntimeError(f"{self.role.name}/{self.number} had something to tell up to {time} ms")
+
     def take(self, facts: list[Fact]) -> list[Result]:
         """Everything that follows from facts, in order."""
         results: list[Result] = []

@@ -55,6 +55,14 @@ class PartitionClock:
             if not self._behind:
                 self._advance()
 
+    def pass_over(self, time: int) -> None:
+        """As if every writer had told this time (ms), of the event clock."""
+        if time > self.time:
+            self.kind = "event"
+            self.time, self.last = time, dict.fromkeys(self.expected, time)
+            self.excused.clear()
+            self._behind = set(self.expected)
+
     def excuse(self, excused: WriterExcused) -> None:
         """From here on the least is taken without this writer, until its next Tick."""
         writer = (excused.role, excused.partition)

@@ -98,6 +98,10 @@ class Stage(Protocol):
         """Records that stand before the Tick of this time (ms)."""
         ...
 
+    def due(self) -> int | None:
+        """ms; the first time at which `tick` gives something; None while nothing waits."""
+        ...
+
 
 @dataclass(frozen=True)
 class Batch:

@@ -99,6 +99,10 @@ class ClassifyStage:
         """The Volumes of a minute that ends."""
         return list(self._roll(time))
 
+    def due(self) -> int | None:
+        """The end of the open minute, if it has posts."""
+        return self._minute.start + MINUTE if self._minute.counts_any() else None
+
     def _roll(self, time: int) -> Sequence[Record]:
         start = time - time % MINUTE
         if start <= self._minute.start:

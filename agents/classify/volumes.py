@@ -68,6 +68,10 @@ class Minute:
             if label == "complaint":
                 channel.complaints[root] = channel.complaints.get(root, 0) + 1
 
+    def counts_any(self) -> bool:
+        """Whether closing it would tell something."""
+        return bool(self._channels)
+
     def close(self) -> list[Volume]:
         """One Volume per brand seen, by brand."""
         brands: dict[str, list[tuple[str, _Channel]]] = defaultdict(list)
