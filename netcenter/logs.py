@@ -7,7 +7,17 @@ import sys
 
 import structlog
 
+from streams.supervisor import last_words
+
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+
+def _kept_for_the_supervisor(_: object, level: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """The last error is what it tells of when this process ends."""
+    if level == "error":
+        why = event.get("why")
+        last_words(f"{event['event']}: {why}" if why else str(event["event"]))
+    return event
 
 
 def set_up(level: str) -> None:
@@ -18,6 +28,7 @@ def set_up(level: str) -> None:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _kept_for_the_supervisor,
             structlog.processors.format_exc_info,
             renderer,
         ],
