@@ -11,7 +11,7 @@ from kafka.errors import KafkaError
 
 from netcenter.errors import CommandError
 from netcenter.ingest import clock_of
-from netcenter.letters import count_letters
+from netcenter.letters import count_waiting
 from netcenter.pipeline import PIPELINE
 from netcenter.places import kafka_of, postgres_of
 from netcenter.policies_in_force import newest
@@ -65,7 +65,7 @@ def _look(settings: Settings) -> Iterator[Finding]:
                 else "no worker" + ("" if optional else f": run `netcenter worker {role.name}`")
             )
             yield Finding(f"role {role.name}", ok, says)
-        dead = count_letters(settings, kafka)
+        dead = count_waiting(settings, kafka)
         yield Finding("dead letters", dead == 0, f"{dead}" + ("" if dead == 0 else ": see `netcenter dead list`"))
     except (KafkaError, CommandError) as error:
         yield Finding("Kafka", False, f"{type(error).__name__}: {error}")

@@ -13,6 +13,7 @@ from netcenter.errors import CommandError
 from netcenter.pipeline import PIPELINE
 from netcenter.reading import any_record, spans
 from netcenter.settings import Settings
+from netcenter.topics import as_in_log
 from streams.shapes import Role
 
 #: A fresh broker answers so until its groups are loaded.
@@ -42,7 +43,7 @@ class Watch:
     """Asks the broker; keep one while polling."""
 
     def __init__(self, settings: Settings, kafka: str, admin: KafkaAdminClient) -> None:
-        self.settings, self.kafka, self.admin = settings, kafka, admin
+        self.settings, self.kafka, self.admin = as_in_log(settings, admin), kafka, admin
 
     def _partitions(self, role: Role) -> list[tuple[str, int]]:
         return [(t, n) for t in role.reads for n in range(PIPELINE.topic(t).partitions or self.settings.partitions)]
