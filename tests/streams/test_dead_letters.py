@@ -15,6 +15,7 @@ from netcenter import cli, settling, topics
 from netcenter.commands.servers import DEFAULT_POLICY
 from netcenter.errors import CommandError
 from netcenter.letters import letters
+from netcenter.pipeline import PIPELINE
 from netcenter.reading import records
 from netcenter.settings import Settings
 from netcenter.topics import spans_of
@@ -68,7 +69,7 @@ _OFFSETS = iter(range(1, 1_000_000))
 
 
 def _key(topic: str, record: Record) -> bytes:
-    return topics.PIPELINE.topic(topic).key(record)
+    return PIPELINE.topic(topic).key(record)
 
 
 @pytest.fixture
