@@ -36,8 +36,9 @@ async def reading(kafka: str) -> AsyncIterator[AIOKafkaConsumer]:
         await reader.stop()
 
 
-def own_host(reader: AIOKafkaConsumer) -> str:
+async def own_host(reader: AIOKafkaConsumer) -> str:
     """This machine's address on the way to the broker: what the broker calls it, where nothing stands between them."""
+    await reader.topics()  # the connection of the start is closed by now: this opens another
     for connection in reader._client._conns.values():
         if connection._writer is not None:
             return str(connection._writer.get_extra_info("sockname")[0])

@@ -115,7 +115,7 @@ class RoleWorker:
         while not self._done.is_set():
             try:
                 async with self.reader() as reader:
-                    self.address = address(own_host(reader), self._port)
+                    self.address = address(await own_host(reader), self._port)
                     return
             except (KafkaError, OSError) as error:
                 if not told:
