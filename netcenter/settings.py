@@ -38,8 +38,8 @@ class Settings(BaseSettings):
     hint_s: Annotated[float, Field(gt=0)] = 0.5
     session_s: Annotated[float, Field(ge=6)] = 10.0
     health_host: str = "127.0.0.1"
-    health_port: Annotated[int, Field(ge=0, le=65535)] | None = None
-    """Of the first role; the next ones take the next ports. Without it, no health server."""
+    health_port: Annotated[int, Field(ge=0, le=65535)] = 0
+    """Of the first role; the next ones take the next ports. 0: each takes a free one, and says which."""
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
     webhook_url: str | None = None
     webhook_secret: str | None = None
@@ -47,7 +47,7 @@ class Settings(BaseSettings):
     models: Path | None = None
     """A folder of classifier artefacts beside the bundled one."""
 
-    def worker(self, kafka: str, health_port: int | None) -> WorkerSettings:
+    def worker(self, kafka: str) -> WorkerSettings:
         """What a worker needs of it."""
         return WorkerSettings(
             kafka=kafka,
@@ -60,7 +60,7 @@ class Settings(BaseSettings):
             hint_s=self.hint_s,
             session_s=self.session_s,
             health_host=self.health_host,
-            health_port=health_port,
+            health_port=self.health_port,
         )
 
     def secret(self) -> str | None:

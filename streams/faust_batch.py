@@ -189,8 +189,13 @@ class PatientTableManager(TableManager):
         return self._recovery
 
 
-def make_app(group: str, bootstrap: str, owner: Owner, *, session_s: float, heartbeat_s: float) -> faust.App:
-    """A Faust App for one consumer group; one per process, for the group id is the App's id."""
+def make_app(
+    group: str, bootstrap: str, owner: Owner, *, client: str, session_s: float, heartbeat_s: float
+) -> faust.App:
+    """A Faust App for one consumer group; one per process, for the group id is the App's id.
+
+    client: the name by which the group's coordinator knows this member.
+    """
     first, *others = bootstrap.split(",")
     app = faust.App(
         group,
@@ -203,6 +208,7 @@ def make_app(group: str, bootstrap: str, owner: Owner, *, session_s: float, hear
         datadir=Path(tempfile.gettempdir()) / "netcenter-faust",  # without tables nothing stands there
         stream_wait_empty=False,
         stream_buffer_maxsize=16,
+        broker_client_id=client,
         broker_session_timeout=session_s,
         broker_heartbeat_interval=heartbeat_s,
         broker_rebalance_timeout=max(session_s, 20.0),

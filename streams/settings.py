@@ -32,5 +32,5 @@ class WorkerSettings(msgspec.Struct, frozen=True):
     """Share of `dead_window` that may be set aside."""
     dead_window: int = 1_000
     health_host: str = "127.0.0.1"
-    health_port: int | None = None
-    """None: no health server."""
+    health_port: int = 0
+    """0: a free one."""

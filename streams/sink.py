@@ -283,20 +283,20 @@ class SinkWorker(RoleWorker):
             limit.passed(1)
             limit.failed()
 
-    def hints(self) -> dict[TP, tuple[int, str]]:
+    def hints(self) -> dict[TP, tuple[int, int]]:
         """What is written, and for a receiver without offsets of its own the place to start again."""
         for tp, offset in self._applied.items():
             metrics.APPLIED.labels(self.role.name, f"{tp.topic}/{tp.partition}").set(offset)
-        return {tp: (offset + 1, str(self._times.get(tp, 0))) for tp, offset in self._applied.items()}
+        return {tp: (offset + 1, self._times.get(tp, 0)) for tp, offset in self._applied.items()}
 
     async def let_go(self) -> None:
         """Finish the write under way, tell the group, close."""
         self._waiting = []
         await asyncio.wait_for(self._idle.wait(), _RELEASE_S)
-        hints = {TP(self.topic(tp.topic), tp.partition): hint for tp, hint in self.hints().items()}
+        hints = self.hints()
         if hints and not self.rebalancing:
             try:
-                await self.app.consumer.tell(hints)
+                await self.tell(hints)
             except KafkaError as error:
                 self.log.warning("offsets not told; the last write may be done again", why=type(error).__name__)
         await asyncio.to_thread(self.sink.close)

@@ -24,9 +24,10 @@ from streams.errors import Fenced, Stop, StreamError, Unavailable
 from streams.fold import FoldCore
 from streams.garbage import rarely_collected
 from streams.health import HealthServer
+from streams.hints import address, metadata
 from streams.partition import Partition, translate
 from streams.policies import Policies
-from streams.reader import reading
+from streams.reader import own_host, reading
 from streams.settings import WorkerSettings
 from streams.shapes import Batch, Fold, Pipeline, Role
 
@@ -56,6 +57,9 @@ class RoleWorker:
         self.rebalancing = True
         self.behind = False
         self.told_to_stop = False
+        self.address = ""
+        """host:port where this worker's health is told, as the broker sees the host; empty until Kafka has answered."""
+        self._port = 0
         self._beat = wall.monotonic()
         self._done = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -85,8 +89,8 @@ class RoleWorker:
             loop.add_signal_handler(number, self._told_to_stop)
         health = None
         try:
-            if self.settings.health_port is not None:
-                health = HealthServer(self.settings.health_host, self.settings.health_port, self.live, self.ready)
+            health = HealthServer(self.settings.health_host, self.settings.health_port, self.live, self.ready)
+            self._port = health.port
             self._tasks.append(asyncio.create_task(self._guard(self._heart)))
             await self._wait_for_kafka()
             if not self._done.is_set():
@@ -110,7 +114,8 @@ class RoleWorker:
         delay, told = 0.2, False
         while not self._done.is_set():
             try:
-                async with self.reader():
+                async with self.reader() as reader:
+                    self.address = address(await own_host(reader), self._port)
                     return
             except (KafkaError, OSError) as error:
                 if not told:
@@ -126,6 +131,7 @@ class RoleWorker:
             self.group,
             self.settings.kafka,
             self,
+            client=f"netcenter-{self.role.name}-{self._port}",
             session_s=self.settings.session_s,
             heartbeat_s=self.settings.heartbeat_s,
         )
@@ -135,7 +141,7 @@ class RoleWorker:
         await self.prepare()
         await self.app.maybe_start()
         self._tasks += [asyncio.create_task(self._guard(task)) for task in (self._hints, *self.tasks())]
-        self.log.info("worker started", group=self.group)
+        self.log.info("worker started", group=self.group, health=f"http://{self.address}/ready")
         crashed = asyncio.create_task(self.app.wait_for_stopped(self._done))
         try:
             await crashed
@@ -208,20 +214,27 @@ class RoleWorker:
             await asyncio.sleep(1.0)
 
     async def _hints(self) -> None:
-        told: dict[TP, tuple[int, str]] = {}
+        told: dict[TP, tuple[int, int]] = {}
         while True:
             await asyncio.sleep(self.settings.hint_s)
             hints = {tp: hint for tp, hint in self.hints().items() if told.get(tp) != hint}
             if not hints or self.rebalancing:
                 continue
             try:
-                await self.app.consumer.tell(
-                    {TP(self.topic(tp.topic), tp.partition): hint for tp, hint in hints.items()}
-                )
+                await self.tell(hints)
                 told.update(hints)
             except KafkaError as error:
                 # A hint only: the checkpoints hold the truth, and the next hint says the same and more.
                 self.log.debug("offsets not told", why=type(error).__name__)
+
+    async def tell(self, hints: dict[TP, tuple[int, int]]) -> None:
+        """Tell the group, for people, `lag` and `doctor`: how far, at what event time (ms), and where to ask this worker."""
+        await self.app.consumer.tell(
+            {
+                TP(self.topic(tp.topic), tp.partition): (offset, metadata(time, self.address))
+                for tp, (offset, time) in hints.items()
+            }
+        )
 
     # --- what the shapes do ---------------------------------------------------------------------------------
 
@@ -248,8 +261,8 @@ class RoleWorker:
         """A batch of raw records of one partition."""
         raise NotImplementedError
 
-    def hints(self) -> dict[TP, tuple[int, str]]:
-        """(next offset, event time in ms as text) by partition."""
+    def hints(self) -> dict[TP, tuple[int, int]]:
+        """(next offset, event time in ms) by partition."""
         raise NotImplementedError
 
     async def let_go(self) -> None:
@@ -315,14 +328,12 @@ class DecidingWorker(RoleWorker):
         if partition is not None:
             await partition.offer(records)
 
-    def hints(self) -> dict[TP, tuple[int, str]]:
+    def hints(self) -> dict[TP, tuple[int, int]]:
         """What is sealed."""
         for number, partition in self.owned.items():
             metrics.APPLIED.labels(self.role.name, str(number)).set(partition.sealed)
             metrics.PARTITION_TIME.labels(self.role.name, str(number)).set(partition.sealed_time / 1000)
-        return {
-            TP(self.role.inbox, n): (p.sealed + 1, str(p.sealed_time)) for n, p in self.owned.items() if p.sealed >= 0
-        }
+        return {TP(self.role.inbox, n): (p.sealed + 1, p.sealed_time) for n, p in self.owned.items() if p.sealed >= 0}
 
     async def let_go(self) -> None:
         """Seal everything before the end."""

@@ -55,7 +55,9 @@ class NoOwner:
 
 def make_app(bootstrap: str = "127.0.0.1:9") -> faust.App:
     """An App as a worker makes it."""
-    return faust_batch.make_app("group", bootstrap, NoOwner(), session_s=10.0, heartbeat_s=2.0)
+    return faust_batch.make_app(
+        "group", bootstrap, NoOwner(), client="netcenter-role-1", session_s=10.0, heartbeat_s=2.0
+    )
 
 
 def test_the_installed_faust_is_the_one_whose_insides_these_tests_know() -> None:
@@ -193,9 +195,7 @@ def test_a_groups_offsets_are_those_of_sealed_checkpoints_and_say_the_time(world
     world.send("mentions", mention(author_on(0, 2), 1))
     world.flush()
     world.await_records("classified", ClassifiedMention, 1)
-    world.until(
-        lambda: world.offsets("classify") == {0: (4, str(NOON)), 1: (3, str(NOON))}, 15, "the hints of all that is done"
-    )
+    world.until(lambda: world.offsets("classify") == {0: (4, NOON), 1: (3, NOON)}, 15, "the hints of all that is done")
 
 
 def test_an_agent_that_crashes_takes_the_whole_worker_down(

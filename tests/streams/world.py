@@ -24,6 +24,7 @@ from netcenter.settings import Settings
 from schemas import codec, ids
 from schemas.keys import KEYLESS, customer
 from schemas.records import ClassifiedMention, Mention, PolicyChanged, Record, Tick
+from streams.hints import parsed
 from streams.partitioner import partition_of
 from tests.streams import toy
 from tests.waiting import until
@@ -310,7 +311,11 @@ class World:
             found.append({n for part in parts for n in part["partitions"]})
         return found
 
-    def offsets(self, role: str) -> dict[int, tuple[int, str]]:
+    def offsets(self, role: str) -> dict[int, tuple[int, int]]:
+        """(next offset, event time in ms) that the group was told, by partition of its inbox."""
+        return {n: (offset, parsed(metadata)[0]) for n, (offset, metadata) in self.told(role).items()}
+
+    def told(self, role: str) -> dict[int, tuple[int, str]]:
         """(next offset, metadata) that the group was told, by partition of its inbox."""
         client = KafkaAdminClient(bootstrap_servers=self.kafka)
         try:
