@@ -6,6 +6,7 @@ import os
 import random
 import socket
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from netcenter.embedded.errors import EmbeddedError
 # Below the range systems draw client ports from: a client that retries while its server is down could otherwise
 # be given the server's own port and keep it.
 _PORTS = range(20_000, 32_000)
+_POLL_SECONDS = 0.03
 
 
 def prepare(directory: Path) -> None:
@@ -45,6 +47,14 @@ def lock(path: Path) -> int | None:
         os.close(descriptor)
         return None
     return descriptor
+
+
+def lock_within(path: Path, seconds: float) -> int | None:
+    """`lock`, tried again for so many seconds while another process has it."""
+    deadline = time.monotonic() + seconds
+    while (held := lock(path)) is None and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
+    return held
 
 
 def remember(path: Path, values: dict[str, Any]) -> None:

@@ -29,6 +29,7 @@ class Server(ABC):
         self.directory = Path(directory).absolute()
         self._outlives_us = outlives_us
         self._memory = self.directory / "server.json"
+        self._lock_file = self.directory / "lock"
         self._process: Watched | None = None
 
     @property
@@ -86,7 +87,7 @@ class Server(ABC):
 
     def delete(self) -> None:
         """Delete the directory, unless a server uses it or it is not there."""
-        if self.directory.is_dir() and (lock := places.lock(self.directory / "lock")) is not None:
+        if self.directory.is_dir() and (lock := places.lock(self._lock_file)) is not None:
             shutil.rmtree(self.directory)
             os.close(lock)
 
@@ -141,7 +142,7 @@ class Server(ABC):
 
     def _lock(self) -> int:
         # One whose program was killed a moment ago is still ending.
-        lock = self._lock_within(_ENDING_SECONDS)
+        lock = places.lock_within(self._lock_file, _ENDING_SECONDS)
         if lock is None:
             pid = places.recall(self._memory).get("pid", "unknown")
             raise EmbeddedError(
@@ -153,16 +154,10 @@ class Server(ABC):
 
     def _wait_until_unlocked(self) -> None:
         """Children may outlive a killed server by a moment; only when they are gone can it start again."""
-        lock = self._lock_within(_LOCK_SECONDS)
+        lock = places.lock_within(self._lock_file, _LOCK_SECONDS)
         if lock is None:
             raise EmbeddedError(f"processes of the stopped {self.name} still use {self.directory}; end them")
         os.close(lock)
-
-    def _lock_within(self, seconds: float) -> int | None:
-        deadline = time.monotonic() + seconds
-        while (lock := places.lock(self.directory / "lock")) is None and time.monotonic() < deadline:
-            time.sleep(_POLL_SECONDS)
-        return lock
 
     def _wait_until_it_answers(self, process: Watched, values: dict[str, Any]) -> None:
         deadline = time.monotonic() + _START_SECONDS
