@@ -108,7 +108,7 @@ def clock_of(settings: Settings, kafka: str) -> Clock:
     try:
         have = set(client.list_topics())
         if tp.topic not in have:
-            raise CommandError(missing_topics(settings, have, [tp.topic]))
+            raise CommandError(missing_topics(have, [tp.topic]))
         first, end = spans(client, [tp])[tp]
     finally:
         client.close()

@@ -27,7 +27,7 @@ class Held(NamedTuple):
 def history(settings: Settings, kafka: str) -> dict[int, Held]:
     """Every policy by version. Raises CommandError when there is no policy topic."""
     tp = TopicPartition(settings.prefix + "policy", 0)
-    found = spans_of(settings, kafka, [tp])
+    found = spans_of(kafka, [tp])
     return {int(r.key): Held(r.value.decode(), r.timestamp) for r in records(kafka, found)}
 
 

@@ -92,7 +92,6 @@ class _Log:
     def __init__(self, settings: Settings, kafka: str) -> None:
         self._client = topics.admin(kafka)
         self._names = {settings.prefix + name: name for name in PIPELINE.role("postgres").reads}
-        self._settings = settings
         # What retention deletes meanwhile must not be passed over.
         self._consumer = open_consumer(kafka, reset="none")
 
@@ -101,7 +100,7 @@ class _Log:
         have = set(self._client.list_topics())
         missing = set(self._names) - have
         if missing:
-            raise CommandError(topics.missing_topics(self._settings, have, missing))
+            raise CommandError(topics.missing_topics(have, missing))
         counts = topics.counts_of(self._client, self._names)
         return spans(self._client, [TopicPartition(name, n) for name, count in counts.items() for n in range(count)])
 

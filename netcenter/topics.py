@@ -46,17 +46,21 @@ def installations(names: Iterable[str]) -> list[str]:
     return sorted(prefix for prefix in found if prefix + first.inbox in names)
 
 
-def missing_topics(settings: Settings, names: Iterable[str], missing: Iterable[str]) -> str:
+def missing_topics(have: Iterable[str], missing: Iterable[str]) -> str:
     """One line for topics that are not there: another prefix's Netcenter may be what was meant, not a second one."""
-    first = min(missing)
-    others = [repr(prefix) for prefix in installations(names) if prefix != settings.prefix]
-    if others and settings.prefix + PIPELINE.roles[0].inbox not in names:
-        named = ", ".join(others[:_NAMED]) + (", …" if len(others) > _NAMED else "")
+    first, others = min(missing), installations(have)
+    if others and not any(first.startswith(prefix) and first[len(prefix) :] in _own() for prefix in others):
+        named = ", ".join(map(repr, others[:_NAMED])) + (", …" if len(others) > _NAMED else "")
         return (
             f"there is no topic {first}, but this Kafka has a Netcenter under another prefix ({named}): set "
             "NETCENTER_PREFIX; only for one more Netcenter run `netcenter topics apply`"
         )
     return f"there is no topic {first}: run `netcenter topics apply`"
+
+
+def _own() -> set[str]:
+    changelogs = {role.changelog for role in PIPELINE.roles if role.decides}
+    return {topic.name for topic in (*PIPELINE.topics, *PIPELINE.dead_topics())} | changelogs
 
 
 def counts_of(client: KafkaAdminClient, names: Iterable[str]) -> dict[str, int]:
@@ -74,20 +78,20 @@ def as_in_log(settings: Settings, client: KafkaAdminClient) -> Settings:
         inboxes = [settings.prefix + name for name in PIPELINE.inboxes()]
         found = [name for name in inboxes if name in have]
         if not found:
-            raise CommandError(missing_topics(settings, have, inboxes))
+            raise CommandError(missing_topics(have, inboxes))
         return settings.model_copy(update={"partitions": counts_of(client, found[:1])[found[0]]})
     except KafkaError as error:
         raise CommandError(f"topics cannot be read: {type(error).__name__}: {error}") from None
 
 
-def spans_of(settings: Settings, kafka: str, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, Span]:
+def spans_of(kafka: str, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, Span]:
     """As `reading.spans`. Raises Unreachable, and CommandError where a topic is missing."""
     partitions = list(partitions)
     with closing(admin(kafka)) as client:
         have = set(client.list_topics())
         missing = {tp.topic for tp in partitions} - have
         if missing:
-            raise CommandError(missing_topics(settings, have, missing))
+            raise CommandError(missing_topics(have, missing))
         return spans(client, partitions)
 
 

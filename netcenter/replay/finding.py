@@ -73,7 +73,7 @@ def find(settings: Settings, kafka: str, wanted: Range) -> Stretch:
 def _log(settings: Settings, kafka: str, topic: str, wanted: Range) -> dict[TopicPartition, Span]:
     """What there is of the partitions that are meant."""
     numbers = sorted(wanted.offsets) or range(settings.partitions)
-    return spans_of(settings, kafka, [TopicPartition(settings.prefix + topic, n) for n in numbers])
+    return spans_of(kafka, [TopicPartition(settings.prefix + topic, n) for n in numbers])
 
 
 def _reaches(seeker: Seeker, topic: str, log: dict[TopicPartition, Span], wanted: Range) -> bool:

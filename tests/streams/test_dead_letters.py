@@ -57,7 +57,7 @@ class Plant:
     def values(self, topic: str) -> list[bytes]:
         """What was put into a topic, but for what every new log holds."""
         tps = [TopicPartition(self.settings.prefix + topic, n) for n in range(PARTITIONS)]
-        found = records(self.kafka, spans_of(self.settings, self.kafka, tps))
+        found = records(self.kafka, spans_of(self.kafka, tps))
         return [r.value for r in found if codec.kind(r.value) not in (Tick, PolicyChanged)]
 
     def states(self) -> dict[str, str]:
@@ -124,7 +124,7 @@ def test_a_letter_goes_to_the_partition_of_its_key_in_the_log_that_there_is(plan
     for number, post in enumerate(posts):
         assert partition_of(customer(post), PARTITIONS) == number
         tp = TopicPartition(f"{plant.settings.prefix}mentions", number)
-        found = records(plant.kafka, spans_of(plant.settings, plant.kafka, [tp]))
+        found = records(plant.kafka, spans_of(plant.kafka, [tp]))
         assert [r.value for r in found if r.key is not None] == [codec.encode(post)]
 
 
