@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -19,7 +19,7 @@ import mode
 from aiokafka import TopicPartition
 from aiokafka.consumer.subscription_state import SubscriptionState
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
-from aiokafka.errors import IllegalStateError, OffsetOutOfRangeError
+from aiokafka.errors import IllegalStateError, KafkaError, OffsetOutOfRangeError
 from faust.serializers.schemas import Schema
 from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
@@ -27,7 +27,9 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
+from streams.errors import StreamError
 from streams.raw_records import CHUNK
+from streams.topics_seen import Seen, topics_seen
 
 _GATHER_S = 0.02
 """Seconds in which records may gather when few come: each fetch, call and request costs as much for one as for many."""
@@ -61,6 +63,10 @@ class Owner(Protocol):
 
     async def revoked(self, partitions: set[TP]) -> None:
         """Seal and let go of these partitions."""
+        ...
+
+    def fail(self, error: BaseException) -> None:
+        """End, because of this."""
         ...
 
 
@@ -241,8 +247,13 @@ class Consumer(driver.Consumer):
         """Called once an assignment is complete and before anything is read from it."""
         term, generation = self._term, self.app.consumer_generation_id
         partitions = {TP(tp.topic, tp.partition) for tp in self.assignment()}
-        starts = await self.owner.assigned(partitions)
-        found = await self.owner.settled(starts, await self._told(partitions)) if partitions else {}
+        try:
+            starts = await self.owner.assigned(partitions)
+            found = await self.owner.settled(starts, await self._told(partitions)) if partitions else {}
+        except (StreamError, KafkaError) as error:
+            # Raised from here it would come out of Faust's recovery, with its whole way there.
+            self.owner.fail(error)
+            return
         if term != self._term or generation != self.app.consumer_generation_id:
             return
         for tp, at in found.items():
@@ -264,6 +275,12 @@ class Consumer(driver.Consumer):
         found = await self._thread.call_thread(coordinator.fetch_committed_offsets, wanted)
         return {TP(tp.topic, tp.partition): at.offset for tp, at in found.items()}
 
+    async def topics_seen(self, names: Collection[str]) -> dict[str, Seen]:
+        """As `topics_seen.topics_seen`."""
+        return cast(
+            dict[str, Seen], await self._thread.call_thread(topics_seen, self._thread._ensure_consumer()._client, names)
+        )
+
     def standing(self) -> Standing | None:
         """Its place in the group; None before it has started."""
         return cast(ConsumerThread, self._thread).standing()
@@ -272,7 +289,10 @@ class Consumer(driver.Consumer):
         """Stop the flow (Faust's part), then seal (ours) before another worker may own them."""
         self._term += 1
         await super().on_partitions_revoked(revoked)
-        await self.owner.revoked({TP(tp.topic, tp.partition) for tp in revoked})
+        try:
+            await self.owner.revoked({TP(tp.topic, tp.partition) for tp in revoked})
+        except Exception as error:  # noqa: BLE001 - aiokafka would log it, and go on
+            self.owner.fail(error)
 
     async def tell(self, offsets: dict[TP, tuple[int, str]]) -> None:
         """Commit (next offset, metadata) for the group: a hint for people and for `lag`."""

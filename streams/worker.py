@@ -6,7 +6,7 @@ import asyncio
 import gc
 import signal
 import time as wall
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -31,9 +31,11 @@ from streams.positions import Claim, placed
 from streams.reader import own_host, reading
 from streams.settings import WorkerSettings
 from streams.shapes import Batch, Fold, Pipeline, Role
+from streams.topics_seen import Seen, topics_seen
 
 _STOP_DEADLINE_S = 9.0
 _LOOK_S = 0.02
+_GROUND_S = 3.0
 _GROUP_REMEDY = (
     "these are the offsets of other topics; `kafka-consumer-groups.sh --delete --group {}` lets it begin with this log"
 )
@@ -66,6 +68,9 @@ class RoleWorker:
         """host:port where this worker's health is told, as the broker sees the host; empty until Kafka has answered."""
         self.unreachable: str | None = None
         """That Kafka does not answer; None when it does."""
+        self.missing: str | None = None
+        """Topics that are not there; None when all are."""
+        self._ids: dict[str, bytes] = {}
         self._port = 0
         self._beat = self._member = wall.monotonic()
         self._done = asyncio.Event()
@@ -124,7 +129,8 @@ class RoleWorker:
                 async with self.reader() as reader:
                     self.address = address(await own_host(reader), self._port)
                     self.unreachable = None
-                    return
+                    if await self._topics_there(reader):
+                        return
             except (KafkaError, OSError) as error:
                 self.unreachable = f"Kafka at {self.settings.kafka} does not answer ({type(error).__name__})"
                 if not told:
@@ -134,6 +140,56 @@ class RoleWorker:
                 await asyncio.wait_for(self._done.wait(), delay)
             except TimeoutError:
                 delay = min(delay * 2, 5.0)
+
+    def _topics(self) -> dict[str, int]:
+        """How many partitions each topic has by the settings, of all that the role reads and writes; by the broker's names."""
+        dead = {topic.name for topic in self.pipeline.dead_topics()}
+        names = {*self.reads(), *self.role.writes, *(dead & {f"{name}.dead" for name in self.reads()})}
+        counts = {self.topic(name): self.partitions(name) for name in names}
+        if self.role.decides:
+            counts |= {self.topic(self.role.changelog): self.settings.partitions, self.policies.topic: 1}
+        return counts
+
+    def _fit(self, seen: Mapping[str, Seen]) -> None:
+        """Tell what is missing. Raises Misconfigured where a topic is not as the settings say."""
+        counts = self._topics()
+        for name, found in seen.items():
+            if found.partitions != counts[name]:
+                raise Misconfigured(
+                    f"{name} has {found.partitions} partitions, the settings say {counts[name]}: counts are fixed for a "
+                    "prefix (NETCENTER_PARTITIONS, NETCENTER_PREFIX)"
+                )
+        missing = ", ".join(sorted(counts.keys() - seen.keys()))
+        if missing and missing not in (self.missing or ""):
+            self.log.warning("waiting for topics", missing=missing, run="netcenter topics apply")
+        self.missing = (
+            f"waiting for topics that are not there: {missing}; run `netcenter topics apply`" if missing else None
+        )
+
+    async def _topics_there(self, reader: AIOKafkaConsumer) -> bool:
+        self._fit(seen := await topics_seen(reader._client, self._topics().keys()))
+        self._ids = {name: found.id for name, found in seen.items()}
+        return self.missing is None
+
+    async def _ground(self) -> None:
+        """Whether the topics are still those that they were."""
+        kept = {self.topic(name) for name in self.reads()}
+        while True:
+            await asyncio.sleep(_GROUND_S)
+            try:
+                seen = await self.app.consumer.topics_seen(self._topics().keys())
+            except KafkaError as error:
+                self.log.debug("topics not seen", why=type(error).__name__)  # whoever needs Kafka tells that it is away
+                continue
+            self._fit(seen)
+            for name in kept & seen.keys():
+                if seen[name].id != self._ids[name]:
+                    raise Misconfigured(
+                        f"{name} was deleted and made again while {self.role.name} read it: {self.claim.remedy}"
+                    )
+            changelog = self.topic(self.role.changelog)
+            if self.role.decides and changelog in seen and seen[changelog].id != self._ids[changelog]:
+                raise Misconfigured(f"{changelog} was deleted and made again while {self.role.name} ran. {RESTORE}")
 
     async def _work(self) -> None:
         self.app = faust_batch.make_app(
@@ -150,7 +206,7 @@ class RoleWorker:
             self._listen(name)
         await self.prepare()
         await self.app.maybe_start()
-        self._tasks += [asyncio.create_task(self._guard(task)) for task in (self._hints, *self.tasks())]
+        self._tasks += [asyncio.create_task(self._guard(task)) for task in (self._hints, self._ground, *self.tasks())]
         self.log.info("worker started", group=self.group, health=f"http://{self.address}/ready")
         crashed = asyncio.create_task(self.app.wait_for_stopped(self._done))
         try:
@@ -221,6 +277,8 @@ class RoleWorker:
         """Assigned, recovered, and nothing awaited."""
         if self.unreachable:
             return self.unreachable
+        if self.missing:
+            return self.missing
         if (outside := self._outside(self.settings.session_s)) is not None:
             return outside
         if not self.assigned_once:

@@ -64,6 +64,9 @@ class NoOwner:
     async def revoked(self, partitions: set[TP]) -> None:
         """Nothing to do."""
 
+    def fail(self, error: BaseException) -> None:
+        """Nothing fails."""
+
 
 def make_app(bootstrap: str = "127.0.0.1:9") -> faust.App:
     """An App as a worker makes it."""
