@@ -82,11 +82,11 @@ def test_a_worker_without_kafka_is_alive_but_not_ready_and_stops_when_told(world
     """It waits for Kafka, whatever that takes."""
     port = free_port()
     real, world.kafka = world.kafka, f"127.0.0.1:{free_port()}"
-    worker = world.start("counts", health_port=port)
+    worker, worker_kafka = world.start("counts", health_port=port), world.kafka
     world.kafka = real
     world.until(lambda: worker.lines("waiting for Kafka"), 15, "a worker that waits for Kafka")
     assert get(port, "/live") == (200, "ok\n")
-    assert get(port, "/ready") == (503, "not assigned yet\n")
+    assert get(port, "/ready") == (503, f"Kafka at {worker_kafka} does not answer (KafkaConnectionError)\n")
     assert worker.stop() == 0
 
 

@@ -164,9 +164,7 @@ class World:
     workers: list[Worker] = field(default_factory=list)
 
     def __enter__(self) -> Self:
-        settings = Settings(prefix=self.prefix, partitions=self.partitions)
-        with mock.patch.object(topics, "PIPELINE", toy.PIPELINE):
-            topics.apply(settings, self.kafka, self.clock, toy.POLICY)
+        self.apply()
         self.producer: KafkaProducer = topics.producer(self.kafka)
         self._readers: dict[str, tuple[KafkaConsumer, list[Row]]] = {}
         return self
@@ -180,6 +178,12 @@ class World:
         for consumer, _ in self._readers.values():
             consumer.close()
         self.producer.close(timeout=5)
+
+    def apply(self) -> None:
+        """Create the topics that are missing."""
+        settings = Settings(prefix=self.prefix, partitions=self.partitions)
+        with mock.patch.object(topics, "PIPELINE", toy.PIPELINE):
+            topics.apply(settings, self.kafka, self.clock, toy.POLICY)
 
     # --- workers --------------------------------------------------------------------------------------------------
 
