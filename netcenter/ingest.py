@@ -19,7 +19,7 @@ from netcenter.player import play
 from netcenter.progress import Watch
 from netcenter.reading import records, spans
 from netcenter.settings import Settings
-from netcenter.topics import admin, producer
+from netcenter.topics import admin, as_in_log, missing_topics, producer
 from schemas import codec
 from schemas.codec import WireError
 from schemas.files import Line
@@ -46,7 +46,8 @@ class Log:
     """Writes to the topics as a producer of ours does. A context manager: at its end the broker has everything."""
 
     def __init__(self, settings: Settings, kafka: str) -> None:
-        self.settings = settings
+        with closing(admin(kafka)) as client:
+            self.settings = as_in_log(settings, client)
         self._producer = producer(kafka)
         self._failed: list[KafkaError] = []
 
@@ -105,8 +106,9 @@ def clock_of(settings: Settings, kafka: str) -> Clock:
     tp = TopicPartition(settings.prefix + PIPELINE.roles[0].inbox, 0)
     client = admin(kafka)
     try:
-        if tp.topic not in client.list_topics():
-            raise CommandError(f"there is no topic {tp.topic}: run `netcenter topics apply --clock wall|event`")
+        have = set(client.list_topics())
+        if tp.topic not in have:
+            raise CommandError(missing_topics(have, [tp.topic]))
         first, end = spans(client, [tp])[tp]
     finally:
         client.close()

@@ -29,6 +29,15 @@ def spans(client: KafkaAdminClient, partitions: Iterable[TopicPartition]) -> dic
     return {tp: (first[tp].offset, end[tp].offset) for tp in partitions}
 
 
+def ends(client: KafkaAdminClient, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+    """The end of each partition, what stands in open transactions among it. Raises CommandError."""
+    try:
+        found = client.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.LATEST))
+    except KafkaError as error:
+        raise CommandError(f"offsets cannot be read: {type(error).__name__}: {error}") from None
+    return {tp: at.offset for tp, at in found.items()}
+
+
 #: ms; a poll that finds only a transaction's marker waits so long for more before the position is looked at again.
 _POLL_MS = 50
 #: Seconds for which no position moves, after which a reading ends: the broker, or what is to be read, has gone.

@@ -92,18 +92,16 @@ class _Log:
     def __init__(self, settings: Settings, kafka: str) -> None:
         self._client = topics.admin(kafka)
         self._names = {settings.prefix + name: name for name in PIPELINE.role("postgres").reads}
-        self._settings = settings
         # What retention deletes meanwhile must not be passed over.
         self._consumer = open_consumer(kafka, reset="none")
 
     def spans(self) -> dict[TopicPartition, Span]:
         """Where each partition begins and ends now. Raises CommandError where a topic is missing."""
-        missing = sorted(set(self._names) - set(self._client.list_topics()))
+        have = set(self._client.list_topics())
+        missing = set(self._names) - have
         if missing:
-            raise CommandError(f"there is no topic {missing[0]}: run `netcenter topics apply`")
-        counts = {
-            name: PIPELINE.topic(own).partitions or self._settings.partitions for name, own in self._names.items()
-        }
+            raise CommandError(topics.missing_topics(have, missing))
+        counts = topics.counts_of(self._client, self._names)
         return spans(self._client, [TopicPartition(name, n) for name, count in counts.items() for n in range(count)])
 
     def place(self, tp: TopicPartition) -> tuple[str, int]:

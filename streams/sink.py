@@ -20,6 +20,7 @@ from streams.deadletters import DeadLetterLimit, dead_letter_headers
 from streams.errors import Misconfigured, Stop
 from streams.items import decoded
 from streams.partition import translate
+from streams.positions import Claim
 from streams.reader import times_at
 from streams.shapes import Pipeline, Role
 from streams.worker import Hooks, RoleWorker, WorkerSettings
@@ -45,6 +46,8 @@ class _Waiting(msgspec.Struct, frozen=True, gc=False):
 
 class SinkWorker(RoleWorker):
     """Runs a Sink: one write at a time, in a thread; what cannot be written now is tried again for as long as it takes."""
+
+    claim = Claim("has stored", "these are the offsets of other topics; give this log a receiver of its own")
 
     def __init__(self, pipeline: Pipeline, role: Role, settings: WorkerSettings, hooks: Hooks, sink: Sink) -> None:
         super().__init__(pipeline, role, settings, hooks)
@@ -109,10 +112,14 @@ class SinkWorker(RoleWorker):
     async def assigned(self, partitions: set[TP]) -> dict[TP, int | None]:
         """Start where the sink says it stands, else where the group does."""
         bare = {self.bare(tp): tp for tp in partitions}
+        if not bare:
+            self._owned, self._applied = set(), {}
+            return self._stands(bare, {})
         known = await self._persist(lambda: self.sink.positions([(tp.topic, tp.partition) for tp in bare]))
+        placed = await self.placed({TP(self.topic(topic), n): at for (topic, n), at in known.items()}, self.claim)
+        known = {(self.bare(tp).topic, tp.partition): at for tp, at in placed.items()}
         try:
             async with self.reader() as reader:
-                await self._check(reader, known)
                 times = await self._stand(reader, known)
         except KafkaError as error:
             raise translate(error, f"{self.group}: reading where it stands") from error
@@ -124,30 +131,13 @@ class SinkWorker(RoleWorker):
         self._times = times
         # Told again: the last owner may have gone before it told the group what it had written.
         self._applied = {tp: known[tp.topic, tp.partition] - 1 for tp in self._times}
+        return self._stands(bare, known)
+
+    def _stands(self, bare: dict[TP, TP], known: dict[tuple[str, int], int]) -> dict[TP, int | None]:
         self.rebalancing, self.assigned_once = False, True
         metrics.PARTITIONS.labels(self.role.name).set(len(bare))
         self.log.info("partitions owned", partitions=len(bare))
         return {tp: known.get((own.topic, own.partition)) for own, tp in bare.items()}
-
-    async def _check(self, reader: AIOKafkaConsumer, known: dict[tuple[str, int], int]) -> None:
-        """Whether the sink's offsets can be of this log."""
-        places = {TopicPartition(self.topic(topic), n): following for (topic, n), following in known.items()}
-        if not places:
-            return
-        firsts, ends = await reader.beginning_offsets(list(places)), await reader.end_offsets(list(places))
-        for tp, following in places.items():
-            if following > ends[tp]:
-                raise Misconfigured(
-                    f"{self.role.name} has stored {tp.topic}/{tp.partition} up to offset {following}, but the log ends "
-                    f"at {ends[tp]}: these are the offsets of other topics; give this log a receiver of its own"
-                )
-            if following < firsts[tp]:
-                self.log.error(
-                    "records were deleted by retention before they were read",
-                    partition=f"{tp.topic}/{tp.partition}",
-                    first=following,
-                    last=firsts[tp] - 1,
-                )
 
     async def _stand(self, reader: AIOKafkaConsumer, known: dict[tuple[str, int], int]) -> dict[TP, int]:
         """The event time (ms) at which the sink stands, where time is told: without it who follows us waits for ever."""
@@ -283,20 +273,20 @@ class SinkWorker(RoleWorker):
             limit.passed(1)
             limit.failed()
 
-    def hints(self) -> dict[TP, tuple[int, str]]:
+    def hints(self) -> dict[TP, tuple[int, int]]:
         """What is written, and for a receiver without offsets of its own the place to start again."""
         for tp, offset in self._applied.items():
             metrics.APPLIED.labels(self.role.name, f"{tp.topic}/{tp.partition}").set(offset)
-        return {tp: (offset + 1, str(self._times.get(tp, 0))) for tp, offset in self._applied.items()}
+        return {tp: (offset + 1, self._times.get(tp, 0)) for tp, offset in self._applied.items()}
 
     async def let_go(self) -> None:
         """Finish the write under way, tell the group, close."""
         self._waiting = []
         await asyncio.wait_for(self._idle.wait(), _RELEASE_S)
-        hints = {TP(self.topic(tp.topic), tp.partition): hint for tp, hint in self.hints().items()}
+        hints = self.hints()
         if hints and not self.rebalancing:
             try:
-                await self.app.consumer.tell(hints)
+                await self.tell(hints)
             except KafkaError as error:
                 self.log.warning("offsets not told; the last write may be done again", why=type(error).__name__)
         await asyncio.to_thread(self.sink.close)

@@ -45,6 +45,18 @@ class NoOwner:
 
     behind = False
 
+    def stuck(self) -> float:
+        """Never."""
+        return 0.0
+
+    async def settled(self, starts: dict[TP, int | None], told: dict[TP, int]) -> dict[TP, int]:
+        """Nothing known."""
+        return {}
+
+    async def out_of_range(self, positions: dict[TP, int]) -> dict[TP, int]:
+        """Nothing known."""
+        return {}
+
     async def assigned(self, partitions: set[TP]) -> dict[TP, int | None]:
         """Nothing known."""
         return {}
@@ -52,10 +64,15 @@ class NoOwner:
     async def revoked(self, partitions: set[TP]) -> None:
         """Nothing to do."""
 
+    def fail(self, error: BaseException) -> None:
+        """Nothing fails."""
+
 
 def make_app(bootstrap: str = "127.0.0.1:9") -> faust.App:
     """An App as a worker makes it."""
-    return faust_batch.make_app("group", bootstrap, NoOwner(), session_s=10.0, heartbeat_s=2.0)
+    return faust_batch.make_app(
+        "group", bootstrap, NoOwner(), client="netcenter-role-1", session_s=10.0, heartbeat_s=2.0, stuck_s=30.0
+    )
 
 
 def test_the_installed_faust_is_the_one_whose_insides_these_tests_know() -> None:
@@ -102,6 +119,7 @@ def test_a_poll_becomes_one_message_for_a_partition_and_500_records_with_the_gen
         app = make_app()
         consumer = cast(Consumer, app.consumer)
         app.consumer_generation_id = 7
+        consumer._sought = consumer._term
 
         async def records(timeout: float) -> Any:
             return {IN: [Raw(n) for n in range(CHUNK + 3)]}, {IN}
@@ -193,9 +211,7 @@ def test_a_groups_offsets_are_those_of_sealed_checkpoints_and_say_the_time(world
     world.send("mentions", mention(author_on(0, 2), 1))
     world.flush()
     world.await_records("classified", ClassifiedMention, 1)
-    world.until(
-        lambda: world.offsets("classify") == {0: (4, str(NOON)), 1: (3, str(NOON))}, 15, "the hints of all that is done"
-    )
+    world.until(lambda: world.offsets("classify") == {0: (4, NOON), 1: (3, NOON)}, 15, "the hints of all that is done")
 
 
 def test_an_agent_that_crashes_takes_the_whole_worker_down(

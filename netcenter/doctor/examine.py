@@ -1,0 +1,61 @@
+"""Every check, in the order in which it would fail."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+
+from kafka.errors import KafkaError
+
+from netcenter.doctor import log, roles, transactions
+from netcenter.doctor.finding import Check, Finding, Survey
+from netcenter.doctor.postgres import postgres
+from netcenter.doctor.servers import broker_disk, disk
+from netcenter.errors import CommandError
+from netcenter.places import kafka_of
+from netcenter.settings import Settings
+from netcenter.topics import admin
+
+#: By what a finding calls what it looked at, where a check itself cannot be made.
+_CHECKS: dict[str, Check] = {
+    "disk of Kafka": broker_disk,
+    "partitions": log.partitions,
+    "clock": log.clock,
+    "policy": log.policy,
+    "transactions": transactions.open_for_long,
+    "positions": roles.positions,
+    "changelogs": roles.changelogs,
+    "workers": roles.workers,
+    "dead letters": log.dead_letters,
+}
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """Everything that can be looked at."""
+    return list(_look(settings))
+
+
+def _look(settings: Settings) -> Iterator[Finding]:
+    yield Finding("Python", True, ".".join(map(str, sys.version_info[:3])))
+    yield from disk(settings)
+    try:
+        kafka = kafka_of(settings)
+        client = admin(kafka)
+    except CommandError as error:
+        yield Finding("Kafka", False, str(error))
+        yield from postgres(settings, {})
+        return
+    with closing(client):
+        yield Finding("Kafka", True, kafka)
+        survey = Survey(settings, kafka, client)
+        topics = log.topics(survey)
+        yield topics
+        if topics.ok:
+            for what, check in _CHECKS.items():
+                try:
+                    yield from check(survey)
+                except (KafkaError, CommandError) as error:
+                    yield Finding(what, False, f"cannot be looked at: {error}")
+        # A worker may be at it meanwhile: what the group was told was read before, and PostgreSQL may only be further.
+        yield from postgres(settings, {p.name: p for p in survey.places["postgres"]} if topics.ok else {})

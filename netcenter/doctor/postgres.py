@@ -1,0 +1,109 @@
+"""PostgreSQL: whether it can be reached, whether it holds what the group was told, and who is in the sink's way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+
+import psycopg2
+from psycopg2.errors import UndefinedTable
+from psycopg2.extensions import connection as Connection
+
+from netcenter.doctor.finding import Finding
+from netcenter.errors import CommandError
+from netcenter.places import postgres_of
+from netcenter.progress import Place
+from netcenter.settings import Settings
+
+_NAME = "netcenter doctor"
+# What another user's session does cannot be seen, but that it holds a lock can.
+_WAITING = """
+select w.pid, b.pid, coalesce(nullif(b.application_name, ''), b.backend_type, 'unknown'), coalesce(b.usename, ''),
+    coalesce(b.state, ''), to_char(b.xact_start at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+    coalesce((select relation::regclass::text from pg_locks where pid = w.pid and not granted limit 1), 'a row')
+from pg_stat_activity w, unnest(pg_blocking_pids(w.pid)) as h (pid) left join pg_stat_activity b on b.pid = h.pid
+where w.application_name like 'netcenter%%' and w.application_name <> 'netcenter doctor'
+    and clock_timestamp() - w.state_change > %s * interval '1 ms'
+order by w.pid, b.pid limit 1
+"""
+WAITED_MS = 2_000
+
+
+def postgres(settings: Settings, places: Mapping[str, Place]) -> Iterator[Finding]:
+    """places: where the group of the sink stands, by topic/partition; empty where that is not known."""
+    try:
+        with closing(_connected(postgres_of(settings))) as connection:
+            version = connection.server_version
+            pooled = ", through a pooler" if _pooled(connection) else ""
+            yield Finding("PostgreSQL", True, f"version {version // 10000}.{version % 10000}{pooled}")
+            yield _locks(connection)
+            if places:
+                yield _offsets(connection, places)
+    except CommandError as error:
+        yield Finding("PostgreSQL", False, str(error))
+    except psycopg2.Error as error:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        yield Finding("PostgreSQL", False, f"cannot be asked: {first}")
+
+
+def _connected(uri: str) -> Connection:
+    """In a transaction in which nothing can last."""
+    connection = psycopg2.connect(uri, connect_timeout=5, application_name=_NAME)
+    with connection.cursor() as cursor:
+        cursor.execute("set local statement_timeout = '5s'")
+    return connection
+
+
+def _pooled(connection: Connection) -> bool:
+    """A pooler tells a number of its own for the session."""
+    with connection.cursor() as cursor:
+        cursor.execute("select pg_backend_pid()")
+        return bool(cursor.fetchall() != [(connection.info.backend_pid,)])
+
+
+def _locks(connection: Connection) -> Finding:
+    with connection.cursor() as cursor:
+        cursor.execute(_WAITING, (WAITED_MS,))
+        found = cursor.fetchone()
+    if found is None:
+        return Finding("locks of PostgreSQL", True, "none is in the sink's way")
+    waiting, holder, name, user, state, since, table = found
+    says = (
+        f"session {waiting} of Netcenter waits for {table}, locked by pid {holder} ({name}, user {user}, {state}, in its "
+        f"transaction since {since}): end that, at worst with `select pg_terminate_backend({holder})`"
+    )
+    return Finding("locks of PostgreSQL", False, says)
+
+
+def _offsets(connection: Connection, places: Mapping[str, Place]) -> Finding:
+    """What PostgreSQL stores is the truth, and is told to the group afterwards: it can only be further."""
+    what, read = "offsets of PostgreSQL", [p for p in places.values() if p.told]
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("select topic || '/' || partition, next from sink_offsets where next > 0")
+            stored: dict[str, int] = dict(cursor.fetchall())
+    except UndefinedTable:
+        stored = {}
+    if read and not stored:
+        says = (
+            f"it holds none, and the group has read {len(read)} partitions: it was emptied or is another database; run "
+            "`netcenter rebuild`, which fills it from the log"
+        )
+        return Finding(what, False, says)
+    for p in read:
+        at = stored.get(p.name, 0)
+        if at < p.first:
+            says = f"{p.name} stands at {at} there and begins at {p.first}: what lies between is deleted; restore a newer copy"
+            return Finding(what, False, says)
+        if at < (p.told or 0):
+            says = (
+                f"{p.name} stands at {at} there and at {p.told} in the group: an older copy was restored; restart `netcenter "
+                "worker postgres`, which goes on from there"
+            )
+            return Finding(what, False, says)
+        if at > p.last:
+            says = (
+                f"{p.name} stands at {at} there and ends at {p.last}: it belongs to another log; give this one its own"
+            )
+            return Finding(what, False, says)
+    return Finding(what, True, f"{len(stored)} partitions")
