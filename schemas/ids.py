@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import uuid
 from hashlib import sha1 as _sha1
+from hashlib import sha256
+
+from schemas.records import MentionUpdated
 
 #: The root namespace: UUIDv5 of the DNS namespace and `netcenter`.
 ROOT = uuid.uuid5(uuid.NAMESPACE_DNS, "netcenter")
@@ -55,6 +58,14 @@ def reply(brand: str, channel: str, native_id: str) -> str:
 def action(brand: str, channel: str, action_id: str) -> str:
     """An Action's id."""
     return make("action", brand, channel, action_id)
+
+
+def update(change: MentionUpdated) -> str:
+    """A MentionUpdated's id: two changes that are seen at once and say different things are two."""
+    said = (change.reach, change.shares, change.promoted, change.deleted, change.hidden)
+    text = "" if change.text is None else sha256(change.text.encode("utf-8", "replace")).hexdigest()
+    parts = ("" if value is None else str(value).lower() for value in said)
+    return make("update", change.brand, change.channel, change.observed_at, *parts, text, change.native_id)
 
 
 def event(aggregate: str, seq: int) -> str:

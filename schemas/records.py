@@ -158,7 +158,11 @@ class Mention(Record, kw_only=True, frozen=True, gc=False):
 class MentionUpdated(Record, kw_only=True, frozen=True, gc=False):
     """Something learnt later about a post."""
 
-    id: A[str, "UUIDv5(update: brand|channel|observed_at|native_id); set by the producer"]
+    id: A[
+        str,
+        "UUIDv5(update: brand|channel|observed_at|reach|shares|promoted|deleted|hidden|SHA-256 of text|native_id), "
+        "what is null left empty; set by the producer",
+    ]
     brand: A[str, "as of the Mention"]
     channel: A[str, "as of the Mention"]
     author_id: A[str, "as of the Mention"]
