@@ -15,7 +15,9 @@ from schemas.records import MentionUpdated
 #: The root namespace: UUIDv5 of the DNS namespace and `netcenter`.
 ROOT = uuid.uuid5(uuid.NAMESPACE_DNS, "netcenter")
 _SPACES: dict[str, bytes] = {}
-_EVENT, _WORK, _WORK_EVENT = (uuid.uuid5(ROOT, kind).bytes for kind in ("event", "work", "work-event"))
+_EVENT, _WORK, _WORK_EVENT, _MENTION, _POST, _REPLY, _ACTION = (
+    uuid.uuid5(ROOT, kind).bytes for kind in ("event", "work", "work-event", "mention", "post", "reply", "action")
+)
 
 
 def make(kind: str, *parts: str | int) -> str:
@@ -42,22 +44,22 @@ def _in(space: bytes, name: str) -> str:
 
 def mention(brand: str, channel: str, native_id: str) -> str:
     """A Mention's id."""
-    return make("mention", brand, channel, native_id)
+    return _in(_MENTION, f"{brand}|{channel}|{native_id}")
 
 
 def post(channel: str, native_id: str) -> str:
     """A post's id, whatever brands it concerns."""
-    return make("post", channel, native_id)
+    return _in(_POST, f"{channel}|{native_id}")
 
 
 def reply(brand: str, channel: str, native_id: str) -> str:
     """A Reply's id."""
-    return make("reply", brand, channel, native_id)
+    return _in(_REPLY, f"{brand}|{channel}|{native_id}")
 
 
 def action(brand: str, channel: str, action_id: str) -> str:
     """An Action's id."""
-    return make("action", brand, channel, action_id)
+    return _in(_ACTION, f"{brand}|{channel}|{action_id}")
 
 
 def update(change: MentionUpdated) -> str:

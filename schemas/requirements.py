@@ -262,4 +262,5 @@ def misnamed(record: Record) -> Fault | None:
 
 def fault(record: Record) -> Fault | None:
     """What is wrong with a record from outside: a field, or an id that does not follow from the fields."""
-    return unfit(record) or misnamed(record)
+    found = unfit(record)
+    return misnamed(record) if found is None else found
