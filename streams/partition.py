@@ -6,7 +6,7 @@ import asyncio
 import time as wall
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from functools import cache
 from typing import Any
 
@@ -23,6 +23,7 @@ from aiokafka.errors import (
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from schemas import codec, headers
+from schemas.codec import WireError
 from schemas.keys import KEYLESS
 from schemas.records import ClassifiedMention, PolicyChanged, Record, Tick
 from streams import metrics
@@ -527,5 +528,5 @@ async def _outbox_records(
     while await reader.position(tp) < end:
         for r in (await reader.getmany(tp, timeout_ms=200, max_records=50_000)).get(tp, ()):
             source = next((v for k, v in r.headers if k == headers.SOURCE), b"")
-            offset = int(source.rpartition(b"/")[2] or -1)
-            yield codec.decode(r.value), offset
+            with suppress(WireError, ValueError):  # what is not ours tells nothing
+                yield codec.decode(r.value), int(source.rpartition(b"/")[2] or -1)
