@@ -56,7 +56,7 @@ _TEXTS = (
     "",
     " ",
     "a\0b",
-    "???",
+    "\ufffd",
     "😀" * 500,
     "\u202egniht",
     "<script>",
@@ -139,8 +139,8 @@ class Fuzz:
             self._posts.append(record)
         sent = self._sent(record)
         sent.id = record.id
-        if sent.value is not None and "???" in (getattr(record, "text", None) or ""):
-            sent.value = sent.value.replace(b"???", _HALF)
+        if sent.value is not None and "\ufffd" in (getattr(record, "text", None) or ""):
+            sent.value = sent.value.replace(b"\xef\xbf\xbd", _HALF)
         return sent
 
     def _any(self) -> Any:

@@ -79,6 +79,13 @@ def test_an_id_that_does_not_follow_from_the_fields_is_refused(kind: type[Record
     assert found is not None and found.field == "id" and "docs/wire.md" in found.why
 
 
+def test_half_a_character_counts_in_an_id_as_what_a_reader_takes_it_for() -> None:
+    """Networks cut an emoji in two; whoever computes the id before the wire and after it gets the same."""
+    cut, read = (replace(GOOD[MentionUpdated], native_id=f"1{half}", text=f"no{half}") for half in ("\ud83d", "\ufffd"))
+    assert ids.update(cut) == ids.update(read)
+    assert ids.mention("a", "b", "\ud83d") == ids.mention("a", "b", "\ufffd") != ids.mention("a", "b", "?")
+
+
 def test_a_post_id_is_empty_or_follows_from_the_fields() -> None:
     """It joins a post that concerns two brands."""
     assert requirements.fault(replace(GOOD[Mention], post_id="")) is None
