@@ -108,6 +108,10 @@ class _Log:
         """A partition by its topic's own name."""
         return self._names[tp.topic], tp.partition
 
+    def partitions(self, tp: TopicPartition) -> int:
+        """How many its topic has."""
+        return PIPELINE.topic(self._names[tp.topic]).partitions or self._settings.partitions
+
     def read(self, stretches: dict[TopicPartition, Span]) -> Iterator[dict[TopicPartition, list[Any]]]:
         """The records of stretches as they come, each partition's in order."""
         return as_they_come(self._consumer, stretches, _BATCH)
@@ -182,7 +186,7 @@ class _Rebuild:
             for tp, records in batch.items():
                 seen += len(records)
                 actions = [r for r in records if codec.kind(r.value) is Action]
-                for item in decoded(PIPELINE, *self._log.place(tp), actions).items:
+                for item in decoded(PIPELINE, *self._log.place(tp), actions, self._log.partitions(tp)).items:
                     one = forget(item)
                     if one is not None:
                         forgets.append(one)
@@ -209,7 +213,7 @@ class _Rebuild:
             write: Future[Any] = writer.submit(list)
             for batch in self._log.read(stretches):
                 for tp, records in batch.items():
-                    waiting += decoded(PIPELINE, *self._log.place(tp), records).items
+                    waiting += decoded(PIPELINE, *self._log.place(tp), records, self._log.partitions(tp)).items
                     self._done.records += len(records)
                 if len(waiting) >= _BATCH:
                     write.result()

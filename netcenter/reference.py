@@ -21,6 +21,7 @@ _HEADINGS = {
     "rules.match": "[rules.match], or an inline table",
     "desks": "[[desks]]",
     "channels": "[[channels]]",
+    "deduplication": "[deduplication]",
     "cases": "[cases]",
     "surge": "[surge]",
     "alerts": "[alerts]",

@@ -32,12 +32,17 @@ def make(kind: str, *parts: str | int) -> str:
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
+def _utf8(text: str) -> bytes:
+    """Lone surrogates as U+FFFD, which is what a reader takes them for."""
+    return "".join("\ufffd" if "\ud800" <= c <= "\udfff" else c for c in text).encode()
+
+
 def _in(space: bytes, name: str) -> str:
     """As uuid.uuid5, at a third of its cost: every event has an id."""
     try:
         data = space + name.encode()
     except UnicodeEncodeError:
-        data = space + name.encode("utf-8", "replace")
+        data = space + _utf8(name)
     h = _sha1(data, usedforsecurity=False).hexdigest()
     return f"{h[:8]}-{h[8:12]}-5{h[13:16]}-{_VARIANT[h[16]]}{h[17:20]}-{h[20:32]}"
 
@@ -65,7 +70,7 @@ def action(brand: str, channel: str, action_id: str) -> str:
 def update(change: MentionUpdated) -> str:
     """A MentionUpdated's id: two changes that are seen at once and say different things are two."""
     said = (change.reach, change.shares, change.promoted, change.deleted, change.hidden)
-    text = "" if change.text is None else sha256(change.text.encode("utf-8", "replace")).hexdigest()
+    text = "" if change.text is None else sha256(_utf8(change.text)).hexdigest()
     parts = ("" if value is None else str(value).lower() for value in said)
     return make("update", change.brand, change.channel, change.observed_at, *parts, text, change.native_id)
 

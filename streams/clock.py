@@ -39,12 +39,12 @@ class PartitionClock:
     def tick(self, tick: Tick) -> None:
         """Take a Tick; one below its writer's last changes nothing. Raises WrongTick."""
         writer = (tick.role, tick.partition)
+        if writer not in self.expected:
+            raise WrongTick(f"a Tick of {tick.role}/{tick.partition}, which writes no time here")
         if self.kind is None:
             self.kind = tick.clock
         if tick.clock != self.kind:
             raise WrongTick(f"a {tick.clock} Tick of {tick.role}/{tick.partition} in a log that follows {self.kind}")
-        if writer not in self.expected:
-            raise WrongTick(f"a Tick of {tick.role}/{tick.partition}, which writes no time here")
         if tick.time > self.last.get(writer, -1):
             self.last[writer] = tick.time
         if writer in self.excused:

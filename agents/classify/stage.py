@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -13,12 +13,12 @@ from agents.classify.recent import Recent
 from agents.classify.volumes import Minute
 from agents.decider import At
 from agents.policy import Policy
+from agents.policy.parts import written
+from schemas.headers import rfc3339
 from schemas.records import ClassifiedMention, Mention, MentionUpdated, Record
 
 MINUTE = 60_000
-#: An id is known for this long (ms of event time) and among this many newer ones.
-REMEMBERED_FOR = 24 * 60 * MINUTE
-REMEMBERED = 200_000
+#: ms; no record's own time is further ahead of the partition's.
 _AHEAD = 86_400_000
 _LANGUAGES = (*LANGUAGES, "und")
 
@@ -37,21 +37,30 @@ class ClassifyStage:
     def __init__(self, partition: int, models: Callable[[str], Classifier]) -> None:
         self.partition, self.models = partition, models
         self.dropped = 0
-        self._recent = Recent(REMEMBERED_FOR, REMEMBERED)
+        self._recent = Recent()
         self._minute = Minute(partition, 0)
         self._addressing = Addressing()
 
-    # --- what an earlier run has left in the outbox ------------------------------------------------------
+    # --- what an earlier run has left ---------------------------------------------------------------------------
 
-    def recalls(self) -> int:
-        """Records of the tail that are enough: as many as ids are remembered."""
-        return REMEMBERED
+    def restore(self, key: str, packed: bytes) -> None:
+        """A record of the changelog: ids that are remembered."""
+        self._recent.restore(key, packed)
+
+    def packed(self) -> Iterator[tuple[str, bytes | None]]:
+        """The ids that the changelog must keep since this was asked last, by key; None: forgotten."""
+        return self._recent.packed()
+
+    def recalls(self, time: int) -> int:
+        """ms; the outbox's tail since then tells the open minute, and the ids that the changelog does not keep yet."""
+        return min(self._recent.since, time - time % MINUTE)
 
     def recall(self, record: Record, offset: int, time: int) -> None:
         """A record of the outbox's tail, oldest first."""
         self._roll(time)
         mention = record.mention if isinstance(record, ClassifiedMention) else record
-        self._recent.note(mention.id, time)  # type: ignore[attr-defined]
+        if offset > self._recent.upto:
+            self._recent.note(mention.id, offset, time)  # type: ignore[attr-defined]
         if isinstance(record, ClassifiedMention):
             self._minute.add(record, offset)
 
@@ -63,12 +72,14 @@ class ClassifyStage:
 
         What was labelled before, as a replay may bring it, keeps its label; what the policy says of it is said anew.
         """
-        wrong = [_fault(record, at.time) for record, _ in facts]
+        oldest = self._oldest(at)
+        wrong = [_fault(record, at, oldest) for record, _ in facts]
         words = [r for (r, _), fault in zip(facts, wrong, strict=True) if fault is None and _has_new_words(r)]
         judged = iter(self._judge(words, at.policy))
         outcomes: list[Record | Exception] = []
         good: list[str] = []
-        for (record, _), fault in zip(facts, wrong, strict=True):
+        offsets: list[int] = []
+        for (record, offset), fault in zip(facts, wrong, strict=True):
             outcome: Record | Exception = record
             if fault is not None:
                 outcome = fault
@@ -82,7 +93,8 @@ class ClassifyStage:
             outcomes.append(outcome)
             if not isinstance(outcome, Exception):
                 good.append(record.id)  # type: ignore[attr-defined]
-        news = iter(self._recent.news(good, at.time))
+                offsets.append(offset)
+        news = iter(self._recent.news(good, offsets, at.time))
         results: list[Record | Exception | None] = []
         for (_, offset), outcome in zip(facts, outcomes, strict=True):
             if isinstance(outcome, Exception):
@@ -96,8 +108,16 @@ class ClassifyStage:
                 results.append(outcome)
         return results
 
+    def _oldest(self, at: At) -> int:
+        """ms; a record whose own time is earlier may have been here before its id was forgotten."""
+        horizon, recent = at.policy.deduplication.horizon, self._recent
+        # An id may come a day before its record's own time, so it is remembered for a day longer.
+        recent.forget(at.time, horizon + _AHEAD)
+        return max(at.time - horizon, recent.forgotten + _AHEAD + 1 if recent.forgotten else 0)
+
     def tick(self, time: int) -> list[Record]:
         """The Volumes of a minute that ends."""
+        self._recent.age(time)
         return list(self._roll(time))
 
     def due(self) -> int | None:
@@ -175,13 +195,20 @@ def _has_new_words(record: Record) -> bool:
     )
 
 
-def _fault(record: Record, now: int) -> BadTime | None:
-    """What is wrong with a record's own time at the partition's; what the time itself must be, the intake has asked."""
-    if not now:
-        return None
+def _fault(record: Record, at: At, oldest: int) -> BadTime | None:
+    """What is wrong with a record's own time at the partition's; what any time must be, the intake has asked."""
     if type(record) is ClassifiedMention:
         record = record.mention
-    at = record.observed_at if type(record) is MentionUpdated else record.created_at  # type: ignore[attr-defined]
-    if at > now + _AHEAD:
-        return BadTime(f"a time more than a day ahead of the partition's: {at} ms, it is {now} ms")
-    return None
+    time = record.observed_at if type(record) is MentionUpdated else record.created_at  # type: ignore[attr-defined]
+    if oldest <= time <= at.time + _AHEAD or not at.time:
+        return None
+    told, now = rfc3339(time), rfc3339(at.time)
+    if time > at.time:
+        return BadTime(f"{told} is more than a day ahead of the partition's time, {now}")
+    horizon = at.policy.deduplication.horizon
+    if time < at.time - horizon:
+        return BadTime(
+            f"{told} is older than the horizon of {written(horizon)} at {now}: play history with `netcenter ingest` on the "
+            "event clock, or raise deduplication.horizon in the policy"
+        )
+    return BadTime(f"{told} is older than the ids that are remembered, which begin at {rfc3339(oldest)}")

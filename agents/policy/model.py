@@ -162,6 +162,13 @@ class Desk(Part):
     """Who gets what an operator escalates."""
 
 
+class Deduplication(Part):
+    """Networks deliver a post again, hours or days later."""
+
+    horizon: Annotated[Duration, Field(ge=UNITS["h"], le=25 * UNITS["d"])] = 8 * UNITS["d"]
+    """What comes again within this is known, an hour to 25 days; what is older when it comes is set aside."""
+
+
 class Cases(Part):
     """How cases end, and when their clocks warn."""
 
@@ -207,6 +214,8 @@ class Policy(Part):
     """Who works on cases."""
     channels: list[Channel] = []
     """What is special about a network."""
+    deduplication: Deduplication = Deduplication()
+    """Networks deliver a post again, hours or days later."""
     cases: Cases = Cases()
     """How cases end, and when their clocks warn."""
     surge: Surge = Surge()

@@ -167,10 +167,14 @@ class Replay:
 
     def _pack(self, core: Core) -> None:
         """Without a changelog too, records at rest are bytes: a million customers fit in memory so."""
-        if isinstance(core, FoldCore) and len(core.touched) > _MOST_CHANGED:
+        if isinstance(core, FoldCore):
+            if len(core.touched) > _MOST_CHANGED:
+                for _ in core.packed():
+                    pass
+                core.sealed()
+        elif isinstance(core, BatchCore):
             for _ in core.packed():
                 pass
-            core.sealed()
 
 
 class _Way:
