@@ -371,12 +371,13 @@ def _type(
     *,
     required: tuple[str, ...] = (),
     left_out: tuple[str, ...] = ("id",),
+    judged: tuple[str, ...] = (),
     added: Mapping[str, Convert] = MappingProxyType({}),
 ) -> _Type:
-    told = [f for f in msgspec.structs.fields(cls) if f.name not in ("id", "post_id")]
+    told = [f for f in msgspec.structs.fields(cls) if f.name not in ("id", "post_id", *judged)]
     must = tuple(f.name for f in told if f.required and f.name not in left_out) + required
     written = tuple((f.name, msgspec.NODEFAULT if f.name in must else _default(f)) for f in told)
-    return _Type(name, cls, topic, _fields(cls, left_out) | dict(added), must, written, order, derive, cls)
+    return _Type(name, cls, topic, _fields(cls, left_out + judged) | dict(added), must, written, order, derive, cls)
 
 
 def _default(field: msgspec.structs.FieldInfo) -> Any:
@@ -398,7 +399,14 @@ _TYPES = {
         ),
         _type("reply", records.Reply, "mentions", _CREATED, _reply),
         _type("action", records.Action, "mentions", _CREATED, _action),
-        _type("update", records.MentionUpdated, "mentions", ("received_at", "observed_at"), _update),
+        _type(
+            "update",
+            records.MentionUpdated,
+            "mentions",
+            ("received_at", "observed_at"),
+            _update,
+            judged=("label", "confidence", "uncertain", "lang"),
+        ),
         _type(
             "operator",
             records.OperatorChanged,

@@ -171,6 +171,10 @@ class MentionUpdated(Record, kw_only=True, frozen=True, gc=False):
     deleted: A[bool | None, "deleted by its author; null: not observed"] = None
     hidden: A[bool | None, "hidden by the network or the brand; null: not observed"] = None
     text: A[str | None, "the new words when edited; null: unchanged"] = None
+    label: A[Label | None, "of the new words; set by classify where there are some, as all below"] = None
+    confidence: A[float | None, "0..1, calibrated probability of the label"] = None
+    uncertain: A[bool | None, "confidence is under the policy's threshold"] = None
+    lang: A[Literal["es", "pt", "en", "und"] | None, "the language classified in"] = None
 
 
 class Reply(Record, kw_only=True, frozen=True, gc=False):
