@@ -41,7 +41,8 @@ def learnt(customer: Customer, judge: Judge, fact: Action, at: At) -> Found | No
         elif deed == "transfer":
             act = Act(fact.created_at, deed, act.until, _desk(fact, judge))
         known = learning.acted(customer.known, judge, act)
-        return None if known is None else Found(known, Because(change, operator=fact.operator))
+        why = "reopened: by an operator" if deed == "reopen" else ""
+        return None if known is None else Found(known, Because(change, why, operator=fact.operator))
     if fact.action not in ("relabel", "no_reply"):
         raise Unusable(f"an action of a kind that this version does not know ({fact.action}): upgrade, or leave it out")
     if fact.native_id is None:

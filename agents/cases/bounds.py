@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from agents.cases import resolution
 from agents.cases.state import ACTS, ANSWERS, GRAVITY, MESSAGES, Act, Known
 from agents.cases.timeline import Timeline
 from agents.policy import Brand
@@ -31,13 +30,12 @@ def _settled(known: Known, at: int, brand: Brand) -> Known | None:
     line = Timeline(known, at)
     if line.opened_at is None or line.pending:
         return None
-    target = None if line.life is None else resolution.target(line.life, brand)
     return replace(
         known,
         messages=tuple(m for m in known.messages if m.at > at),
         answers=tuple(a for a in known.answers if a.at > at),
         acts=tuple(a for a in known.acts if a.at > at),
-        base=line.snapshot(at, target),
+        base=line.snapshot(at, brand),
     )
 
 

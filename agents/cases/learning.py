@@ -31,7 +31,7 @@ def posted(customer: Customer, judge: Judge, fact: ClassifiedMention) -> Posted 
     # A comment of somebody whom the brand has answered is part of that.
     asks = fact.addressed or judge.brand.comments == "all" or any(a.at < at for a in known.answers)
     if told is None:
-        if message.chatter or not asks or (known.acts and _muted(known.acts, at)):
+        if message.chatter or not asks or (known.acts and _muted(lasting(known), at)):
             return None
         return _with(known, judge, message, post.url, anew=True)
     if known.base is not None and at <= known.base.at:
@@ -147,11 +147,21 @@ def opened_at(known: Known) -> int:
 
 
 def lasting(known: Known) -> tuple[Act, ...]:
-    """What was done to the customer rather than to the case now remembered: it lasts longer than that."""
-    base = known.base
-    if base is None or not base.muted_until:
-        return known.acts
-    return (Act(base.at, "mute", base.muted_until), *known.acts)
+    """What was done to the customer rather than to the case now remembered: it lasts longer than that.
+
+    A mute lasts until the reopening that ended it, for the reopening is not kept as long as the mute.
+    """
+    base, acts = known.base, known.acts
+    if base is not None and base.muted_until:
+        acts = (Act(base.at, "mute", base.muted_until), *acts)
+    for n, act in enumerate(acts):
+        if act.deed == "reopen":
+            acts = (*(_unmuted(a, act.at) for a in acts[:n]), *acts[n:])
+    return acts
+
+
+def _unmuted(act: Act, at: int) -> Act:
+    return replace(act, until=at) if act.deed == "mute" and act.until > at else act
 
 
 def _muted(acts: tuple[Act, ...], at: int) -> bool:

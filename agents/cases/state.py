@@ -143,6 +143,8 @@ class Target(msgspec.Struct, frozen=True, array_like=True, gc=False):
     label: Label = "other"
     courtesy: bool = False
     rule: str = "none"
+    counted: int = 0
+    """ms that the calendar counts from the start to the due, pauses left out."""
 
 
 class Base(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
@@ -174,6 +176,8 @@ class Base(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False)
     paused_at: int | None = None
     met: bool = False
     """It has been told, met, at least once."""
+    paused_counted: int = 0
+    """Of `paused_ms`, what the calendar counts."""
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
@@ -201,7 +205,7 @@ class Clock(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False
     started_at: int
     due_at: int
     target: int = 0
-    """ms between start and due that the calendar counts; 0: only measured."""
+    """ms between start and due that the calendar counts, pauses left out; 0: only measured."""
     courtesy: bool = False
     warned: int = 0
     met_at: int | None = None

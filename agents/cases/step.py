@@ -140,15 +140,15 @@ class Step(Teller):
                     promoted=promoted,
                 )
         elif told is not None and told.why is not None and line.is_open:
-            why = "reopened: by an operator"
-            if because.operator is None or because.reply is not None:
-                why = "reopened: it was not to be closed, as is now known"
+            why = because.why if because.change == "unknown" else ""
+            why = why or "reopened: it was not to be closed, as is now known"
             yield self.reopened(why, line, operator=because.operator)
         if because.change == "label" and because.message is not None:
             ref = self.ref(because.message)
             yield self.changed("label", because.why, line, post=ref, operator=because.operator)
         if line.mute != (0 if told is None else told.muted_until):
-            why = f"muted: until {iso(line.mute)}"
+            reopened = any(act.deed == "reopen" and act.at == line.mute for act in known.acts)
+            why = f"muted: {'no longer, reopened' if reopened else 'until'} {iso(line.mute)}"
             yield self.changed("muted", why, line, muted_until=line.mute, operator=because.operator)
 
     def _turns(self, line: Timeline) -> Events:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from agents.cases import resolution
 from agents.cases.moments import ANSWER, DISMISSED, POST, UNDUE, moments
 from agents.cases.resolution import Life
-from agents.cases.state import FOREVER, Act, Answer, Base, Known, Message, Target, gravest, most_urgent
+from agents.cases.state import FOREVER, Act, Answer, Base, Known, Message, gravest, most_urgent
+from agents.policy import Brand
 from agents.policy.model import Cases
 from schemas.records import CloseReason, Label
 
@@ -259,6 +261,10 @@ class Timeline:
             if is_open and act.until > at:
                 self._close(at, "muted", void=True)
         elif deed == "reopen":
+            if at < self.muted_until:  # a case that goes on has a customer who is heard
+                self.muted_until = at
+                if self.opened_at is not None:
+                    self.mute = at
             if self.closed_at is not None:
                 self._reopen(at)
                 self.last_at = at
@@ -321,11 +327,11 @@ class Timeline:
             if m.due_at is not None and m.undue_at is None:
                 if not m.courtesy:
                     return None
-                at = max(at, m.due_at)
+                at = max(at, m.due_at + 1)  # its breach is told first: a reply exactly at due is in time
         return Act(at, "no_target", since=self.last_at)
 
-    def snapshot(self, at: int, target: Target | None) -> Base:
-        """All of it at a time (ms) when nothing was left to answer; target: of the resolution clock."""
+    def snapshot(self, at: int, brand: Brand) -> Base:
+        """All of it at a time (ms) when nothing was left to answer."""
         base, life = self._base, self.life
         lives = base.lives if base is not None else 0
         return Base(
@@ -346,8 +352,9 @@ class Timeline:
             nexts=self._nexts,
             lives=lives + sum(one.told for one in self.lives if one is not life),
             started_at=life.started_at if life is not None else None,
-            target=target,
+            target=None if life is None else resolution.target(life, brand),
             paused_ms=life.paused if life is not None else 0,
             paused_at=life.paused_at if life is not None else None,
             met=life is not None and life.met,
+            paused_counted=life.paused_before(at, brand) if life is not None else 0,
         )

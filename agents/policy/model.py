@@ -92,13 +92,13 @@ class Brand(Part):
     def due(self, start: int, target: Target) -> int:
         """ms; when something of `start` (ms) is due: once `target` has counted.
 
-        Same day: the later of the midnight that ends the local day of the first moment that counts, and two hours
-        that count.
+        Same day: once all has counted that is left of the local day of the first moment that counts, or two hours if
+        that is more. So it is due when the people of the brand go home, and at midnight where they work round the clock.
         """
-        if target != "same_day":
-            return self.after(start, target)
-        opening = start if self._calendar is None else self._calendar.opening(start)
-        return max(zone(self.zone).midnight(opening), self.after(start, 2 * UNITS["h"]))
+        if target == "same_day":
+            opening = start if self._calendar is None else self._calendar.opening(start)
+            target = max(self.counted(start, zone(self.zone).midnight(opening)), 2 * UNITS["h"])
+        return self.after(start, target)
 
     def counted(self, start: int, end: int) -> int:
         """ms between two times (ms) that the calendar counts; 0 where `end` is not later."""
@@ -123,7 +123,7 @@ class Rule(Part):
     match: Match = Match()
     """The messages that it is for."""
     target: Annotated[Target | None, BeforeValidator(_target), PlainSerializer(shown), WithJsonSchema(_TARGET)] = None
-    """Until the first response; same_day: until local midnight, at least two hours. Left out: no clock."""
+    """Until the first response; same_day: until the local working day ends, at least two hours. Left out: no clock."""
     courtesy: bool = False
     """Measured, but its breach raises no alert."""
     priority: Annotated[int, Field(ge=1, le=9)] = 5

@@ -97,15 +97,20 @@ def test_an_interval_within_the_repeated_hour_takes_place_twice() -> None:
 @pytest.mark.parametrize(
     ("start", "due"),
     [
-        ("2026-11-20 09:00", "2026-11-21 00:00"),
+        ("2026-11-20 09:00", "2026-11-20 18:00"),
         ("2026-11-20 17:00", "2026-11-23 09:00"),
-        ("2026-11-20 19:00", "2026-11-24 00:00"),
-        ("2026-11-21 12:00", "2026-11-24 00:00"),
-        ("2026-12-24 18:00", "2026-12-29 00:00"),
+        ("2026-11-20 19:00", "2026-11-23 18:00"),
+        ("2026-11-21 12:00", "2026-11-23 18:00"),
+        ("2026-12-24 18:00", "2026-12-28 18:00"),
     ],
 )
 def test_the_same_day_is_that_of_the_first_open_moment_and_has_two_open_hours(start: str, due: str) -> None:
     assert OFFICE.due(at(start), "same_day") == at(due)
+
+
+def test_the_same_day_of_a_night_shift_ends_at_midnight_and_without_a_calendar_too() -> None:
+    for office in (NIGHT, brand()):
+        assert office.due(at("2026-11-20 12:00"), "same_day") == at("2026-11-21 00:00")
 
 
 def test_a_day_that_a_zone_left_out_ends_when_the_next_begins() -> None:
