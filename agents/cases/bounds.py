@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from agents.cases.moments import placed
 from agents.cases.state import ACTS, ANSWERS, GRAVITY, MESSAGES, Act, Known
 from agents.cases.timeline import Timeline
 from agents.policy import Brand
@@ -16,6 +17,7 @@ def bounded(known: Known, brand: Brand) -> Known:
     """Within the bounds: the oldest that has been settled is drawn together, then what tells least is dropped."""
     if len(known.messages) <= MESSAGES and len(known.answers) <= ANSWERS and len(known.acts) <= ACTS:
         return known
+    known = replace(known, answers=placed(known))
     while len(known.answers) > ANSWERS:
         known = _settled(known, known.answers[0].at, brand) or replace(known, answers=known.answers[1:])
     while len(known.acts) > ACTS:

@@ -195,7 +195,9 @@ _VOID = {
     "no_target": "its case has closed by itself",
     "muted": "muted: the customer is muted",
     "no_reply": "no_reply: marked so by an operator",
-    "deleted_unanswered": "deleted_unanswered: its author deleted the post before any answer",
+    "deleted_unanswered": "deleted_unanswered: nobody can see the post any more, and nobody answered it before",
+    "hidden": "hidden: the post was hidden before any answer",
+    "edited": "edited: its author has changed the words",
     "relabelled": "label: what it is now has no target",
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agents.cases import resolution
-from agents.cases.moments import ANSWER, DISMISSED, POST, UNDUE, moments
+from agents.cases.moments import ANSWER, DISMISSED, EDITED, POST, UNDUE, moments, placed
 from agents.cases.resolution import Life
 from agents.cases.state import FOREVER, Act, Answer, Base, Known, Message, gravest, most_urgent
 from agents.policy import Brand
@@ -44,6 +44,7 @@ class Timeline:
         "_nexts",
         "_priority",
         "_span",
+        "answers",
         "closed_at",
         "closings",
         "desk",
@@ -70,6 +71,7 @@ class Timeline:
 
     def __init__(self, known: Known, until: int = FOREVER) -> None:
         base = self._base = known.base
+        self.answers = placed(known)
         self.pending: list[Message] = []
         """Want an answer still, by time."""
         self.spans: list[Span] = []
@@ -133,14 +135,14 @@ class Timeline:
             self.lives.append(self.life)
 
     def _play(self, known: Known, until: int) -> None:
-        for at, rank, _, what in moments(known):
+        for at, rank, _, what in moments(known, self.answers):
             if at > until:
                 break
             if rank == POST:
                 self._posted(what)
             elif rank == ANSWER:
                 self._answered(what)
-            elif rank == DISMISSED:
+            elif rank == DISMISSED or rank == EDITED:
                 self._dismissed(what, at)
             elif rank == UNDUE:
                 self._waits_no_more(what, at, "relabelled")
@@ -218,12 +220,13 @@ class Timeline:
         if m not in self.pending:
             return
         self.pending.remove(m)
-        self.dismissed.append(m.native_id)
+        if m.done != "edited":
+            self.dismissed.append(m.native_id)
         self._waits_no_more(m, at, m.done)
         if not self.pending:
             self._none_left([m])
-            if self.first_answer is None and m.done:
-                self._close(at, m.done, void=True)
+            if self.first_answer is None and m.done and m.done != "edited":
+                self._close(at, "deleted_unanswered" if m.done == "hidden" else m.done, void=True)
                 return
         life = self.life
         if life is None:

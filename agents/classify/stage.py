@@ -12,6 +12,7 @@ from agents.classify.recent import Recent
 from agents.classify.volumes import Minute
 from agents.decider import At
 from agents.policy import Policy
+from schemas.own_time import MOST_SKEW, skew
 from schemas.records import ClassifiedMention, Mention, Record
 
 MINUTE = 60_000
@@ -155,4 +156,6 @@ def _fault(record: Record, now: int) -> BadTime | BadName | None:
         return BadTime(f"a time before 2000: {at} ms")
     if now and at > now + _AHEAD:
         return BadTime(f"a time more than a day ahead of the partition's: {at} ms, it is {now} ms")
+    if skew(record) > MOST_SKEW:  # type: ignore[arg-type]
+        return BadTime(f"a time more than a day after received_at: {at} ms; one of the two clocks is wrong")
     return None

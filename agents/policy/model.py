@@ -71,6 +71,9 @@ class Brand(Part):
     """Which comments open a case: those whose words address the brand, or all."""
     automatic_apps: list[str] = []
     """Replies that come from these tools are automatic, whatever the producer says: they stop no clock."""
+    hidden: Literal["withdraw", "keep"] = "withdraw"
+    """A post that its network or the brand has hidden, before any answer: it asks for none any more, as if deleted; or
+    nothing changes."""
     calendar: list[Hours] = []
     """When its people work; left out, round the clock. Targets run in this time only."""
     holidays: list[Holiday] = []
@@ -97,7 +100,8 @@ class Brand(Part):
         """
         if target == "same_day":
             opening = start if self._calendar is None else self._calendar.opening(start)
-            target = max(self.counted(start, zone(self.zone).midnight(opening)), 2 * UNITS["h"])
+            day = self.counted(start, zone(self.zone).midnight(opening))
+            return self.after(start, max(day, 2 * UNITS["h"]))
         return self.after(start, target)
 
     def counted(self, start: int, end: int) -> int:

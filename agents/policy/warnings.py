@@ -10,7 +10,7 @@ from agents.policy.model import Brand, Policy
 from agents.policy.parts import UNITS, written
 
 Warned = tuple[Place, str]
-_FOR_CASES = ("desk", "names", "pages", "comments", "automatic_apps", "calendar", "holidays")
+_FOR_CASES = ("desk", "names", "pages", "comments", "automatic_apps", "hidden", "calendar", "holidays")
 _EVERYTHING = Match()
 
 

@@ -22,8 +22,22 @@ MOMENTS = some.integers(0, 300).map(lambda minute: START + minute * MINUTE)
 LABELS = some.sampled_from(["complaint", "question", "praise", "other"])
 NAMES = some.integers(0, 11).map(str)
 
-POSTS = some.builds(lambda n, when, label: post(n, when, label), NAMES, MOMENTS, LABELS)
-REPLIES = some.builds(reply, NAMES, MOMENTS, some.sampled_from(["human", "human", "human", "automatic"]))
+#: ms; a network's clock that goes wrong, beside the producer's.
+SKEWS = some.one_of(some.none(), some.integers(-90, 90).map(lambda minutes: minutes * MINUTE))
+POSTS = some.builds(
+    lambda n, when, label, skew: post(n, when, label, received_at=None if skew is None else when + skew),
+    NAMES,
+    MOMENTS,
+    LABELS,
+    SKEWS,
+)
+REPLIES = some.builds(
+    lambda n, when, kind, to: reply(n, when, kind, in_reply_to=to),
+    NAMES,
+    MOMENTS,
+    some.sampled_from(["human", "human", "human", "automatic"]),
+    some.one_of(some.none(), NAMES),
+)
 ACTIONS = some.builds(
     lambda n, kind, when, about, label, desk, lasts: action(
         n, kind, when, native_id=about, label=label, desk=desk, until=when + lasts * MINUTE
@@ -45,6 +59,8 @@ UPDATES = some.one_of(
         some.sampled_from([None, 10, 60_000]),
         some.sampled_from([None, True]),
     ),
+    some.builds(lambda n, when, label: updated(n, when, text="other words", label=label), NAMES, MOMENTS, LABELS),
+    some.builds(lambda n, when, hidden: updated(n, when, hidden=hidden), NAMES, MOMENTS, some.booleans()),
 )
 FORGETS = some.builds(lambda when: action("f", "forget", when), MOMENTS)
 TICKS = some.one_of(some.integers(1, 90), some.integers(1, 9000)).map(lambda minutes: minutes * MINUTE)
@@ -223,7 +239,7 @@ def afternoons(draw: some.DrawFn, lasting: bool = True) -> list[tuple[int, Any]]
         when = START + draw(minutes) * MINUTE + n * 1_000
         facts.append((when, reply(f"r{n}", when, visibility=draw(some.sampled_from(["public", "private"])))))
     kinds = ["resolve", "resolve", "reopen", "wait", "transfer", "escalate"] + ["mute"] * known
-    kinds += ["relabel", "relabel", "no_reply", "deleted", "grown"] * lasting
+    kinds += ["relabel", "relabel", "no_reply", "deleted", "grown", "edited", "edited", "hidden"] * lasting
     for n in range(draw(some.integers(0, 5)) if posts else 0):
         about, posted, _ = draw(some.sampled_from(posts))
         when = posted + draw(some.integers(0, 100)) * MINUTE
@@ -234,6 +250,12 @@ def afternoons(draw: some.DrawFn, lasting: bool = True) -> list[tuple[int, Any]]
 def _done(draw: some.DrawFn, name: str, kind: str, about: str, when: int) -> Any:
     if kind == "deleted":
         return deleted(about, when)
+    if kind == "hidden":
+        return updated(about, when, hidden=True)
+    if kind == "edited":
+        return updated(
+            about, when, text="other words", label=draw(some.sampled_from(["complaint", "question", "praise"]))
+        )
     if kind == "grown":
         reach, paid = draw(some.sampled_from([10, 60_000, 200_000])), draw(some.sampled_from([None, True]))
         return updated(about, when, reach=reach, promoted=paid)

@@ -186,3 +186,17 @@ def test_a_comment_is_marked_by_whether_it_addresses_the_brand() -> None:
     results = log.take(policy(), log.tick(NOON), named, unnamed)
     marked = [r.record.addressed for r in results if isinstance(r, Output) and isinstance(r.record, ClassifiedMention)]
     assert marked == [True, False]
+
+
+def test_a_record_from_a_day_after_its_receipt_is_set_aside_and_one_of_hours_is_not() -> None:
+    """Clocks differ by hours where a zone was mistaken; by more, nobody can tell what is meant."""
+    log = Log()
+    log.take(policy(), log.tick(NOON + 48 * 60 * MINUTE))
+    hours, days = (
+        msgspec.structs.replace(mention(HERE, n, at=NOON + skew), received_at=NOON)
+        for n, skew in enumerate((24 * 60 * MINUTE, 24 * 60 * MINUTE + 1))
+    )
+    good, bad = log.take(hours, days)
+    assert isinstance(good, Output)
+    assert isinstance(bad, SetAside)
+    assert (bad.error, "received_at" in bad.message) == ("BadTime", True)
