@@ -142,7 +142,7 @@ class Timeline:
                 self._posted(what)
             elif rank == ANSWER:
                 self._answered(what)
-            elif rank == DISMISSED or rank == EDITED:
+            elif rank in (DISMISSED, EDITED):
                 self._dismissed(what, at)
             elif rank == UNDUE:
                 self._waits_no_more(what, at, "relabelled")

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, field_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from agents.policy.calendar import Calendar, Holiday, Hours
+from agents.policy.calendar import Calendar, Holidays, Hours
 from agents.policy.matching import WORDS, Features, Match
 from agents.policy.parts import UNITS, Duration, Name, Part, duration, written
 from agents.policy.surge import ExpectedEvent, Surge
@@ -76,10 +76,14 @@ class Brand(Part):
     nothing changes."""
     calendar: list[Hours] = []
     """When its people work; left out, round the clock. Targets run in this time only."""
-    holidays: list[Holiday] = []
-    """Closed from local midnight to midnight; an interval that would begin on one does not take place."""
+    holidays: Holidays = []
+    """Dates on which the week's hours do not hold, one by one or of every year ("12-25"); alone, or with hours of their own."""
     expected_events: list[ExpectedEvent] = []
     """What will make people talk, known beforehand."""
+
+    def expected(self, at: int) -> list[ExpectedEvent]:
+        """The expected events that are on at a time (ms)."""
+        return [event for event in self.expected_events if event.holds(at, self.zone)] if self.expected_events else []
 
     @field_validator("zone")
     @classmethod

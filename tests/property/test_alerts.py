@@ -209,7 +209,9 @@ def test_alerts_are_the_same_however_far_ahead_some_writers_are_read(story: Stor
     def writer(record: Any) -> str:
         return record.aggregate if isinstance(record, ClockChanged | CaseClosed) else record.brand
 
-    leads = data.draw(st.fixed_dictionaries({name: st.integers(0, 30) for name in sorted({writer(r) for _, r in story})}))
+    leads = data.draw(
+        st.fixed_dictionaries({name: st.integers(0, 30) for name in sorted({writer(r) for _, r in story})})
+    )
     ahead = sorted(story, key=lambda told: told[0] - leads[writer(told[1])] * MINUTE)
     run = Run(AlertsDecider(), POLICY)
     run.tick(START)
