@@ -10,6 +10,7 @@ from agents.cases.bounds import bounded
 from agents.cases.judging import LONGEST, Judge
 from agents.cases.state import KEPT, Act, Answer, Customer, Dismissal, Kept, Known, Message
 from agents.cases.timeline import Timeline
+from schemas import ids
 from schemas.own_time import own_time
 from schemas.records import ClassifiedMention, Reply
 
@@ -54,6 +55,8 @@ def posted(customer: Customer, judge: Judge, fact: ClassifiedMention) -> Posted 
         if at > closed_at + judge.cases.reopen_within:
             if chatter or not asks or _muted(lasting(known), at):
                 return None
+            if told.id == ids.make("case", post.id):
+                return None  # it has opened this case before, and comes again with another time
             answers = tuple(a for a in known.answers if a.at >= at or a.to == native_id)
             acts = tuple(act for act in lasting(known) if act.at >= at or act.until > at)
             known = Known(answers=answers, acts=acts, kept=known.kept)

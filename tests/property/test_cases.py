@@ -10,7 +10,7 @@ from hypothesis import strategies as some
 
 from agents.cases import Cases
 from agents.cases.state import FOREVER
-from schemas.records import CaseClosed, ClassifiedMention, ClockChanged, Decided, Reply, WorkChanged
+from schemas.records import CaseClosed, CaseOpened, ClassifiedMention, ClockChanged, Decided, Reply, WorkChanged
 from tests.care_facts import HOUR, MINUTE, action, at, deleted, post, reply, updated
 from tests.care_rows import case_rows, clock_rows
 from tests.cases_told import RICH
@@ -215,6 +215,40 @@ def test_a_round_of_work_is_queued_once_and_ends_once_at_its_desk(story: list[An
         assert changes.count("queued") == 1
         assert set(changes[1:-1]) <= {"changed"}
         assert len({e.desk for e in history}) == 1
+
+
+_DAYS = some.integers(0, 240).map(lambda hours: START + hours * HOUR)
+AGAIN = some.lists(
+    some.one_of(
+        some.builds(post, some.sampled_from(["0", "1"]), _DAYS),
+        some.builds(lambda n, when: reply(str(n), when), some.integers(), _DAYS),
+        some.builds(lambda n, when: action(str(n), "resolve", when), some.integers(), _DAYS),
+        some.integers(1, 100).map(lambda hours: hours * HOUR),
+    ),
+    max_size=20,
+)
+
+
+@settings(max_examples=600, deadline=None)
+@given(AGAIN)
+def test_a_post_that_comes_again_whenever_and_with_whatever_time_opens_no_aggregate_twice(story: list[Any]) -> None:
+    """As long as its customer's case is remembered; for what comes later classify knows the ids of eight days."""
+    run, read = Run(Cases(), RICH), set[str]()
+    run.tick(START)
+    with mock.patch("agents.cases.bounds.ANSWERS", 1):
+        for step in story:
+            if isinstance(step, int):
+                run.tick(run.time + step)
+                continue
+            again = isinstance(step, ClassifiedMention) and step.mention.id in read
+            if again and not any(customer.told for customer in run.state.values()):
+                continue
+            if isinstance(step, ClassifiedMention):
+                read.add(step.mention.id)
+            run.fact(step)
+    assert len({e.id for e in run.events}) == len(run.events)
+    opened = [e.aggregate for e in run.events if isinstance(e, CaseOpened)]
+    assert len(set(opened)) == len(opened)
 
 
 # --- the order of arrival ---
