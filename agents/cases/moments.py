@@ -17,7 +17,7 @@ _RANK = {"mute": MUTE, "resolve": END, "silence": END, "no_target": END}
 def placed(known: Known) -> tuple[Answer, ...]:
     """The replies by time, none before the post that it names, whatever the clocks of two networks say."""
     answers = known.answers
-    if not any(a.to for a in answers):
+    if not answers or not any(a.to for a in answers):
         return answers
     posted: dict[str, int] = {}
     for m in known.messages:
