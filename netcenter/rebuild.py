@@ -101,8 +101,9 @@ class _Log:
         missing = set(self._names) - have
         if missing:
             raise CommandError(topics.missing_topics(have, missing))
-        counts = topics.counts_of(self._client, self._names)
-        return spans(self._client, [TopicPartition(name, n) for name, count in counts.items() for n in range(count)])
+        self._counts = topics.counts_of(self._client, self._names)
+        places = [TopicPartition(name, n) for name, count in self._counts.items() for n in range(count)]
+        return spans(self._client, places)
 
     def place(self, tp: TopicPartition) -> tuple[str, int]:
         """A partition by its topic's own name."""
@@ -110,7 +111,7 @@ class _Log:
 
     def partitions(self, tp: TopicPartition) -> int:
         """How many its topic has."""
-        return PIPELINE.topic(self._names[tp.topic]).partitions or self._settings.partitions
+        return self._counts[tp.topic]
 
     def read(self, stretches: dict[TopicPartition, Span]) -> Iterator[dict[TopicPartition, list[Any]]]:
         """The records of stretches as they come, each partition's in order."""

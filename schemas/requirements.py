@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from schemas import ids
 from schemas.headers import LAST, rfc3339
+from schemas.own_time import MOST_SKEW, skew
 from schemas.records import (
     Action,
     ContactCount,
@@ -199,7 +200,20 @@ def _operator(record: OperatorChanged) -> Fault | None:
     return None
 
 
-_TOGETHER: dict[type[Record], Callable[[Any], Fault | None]] = {Action: _action, OperatorChanged: _operator}
+def _skewed(record: Mention | MentionUpdated | Reply | Action) -> Fault | None:
+    if record.received_at is None or skew(record) <= MOST_SKEW:
+        return None
+    field = "observed_at" if type(record) is MentionUpdated else "created_at"
+    return Fault(field, "is more than a day after received_at: one of the two clocks is wrong")
+
+
+_TOGETHER: dict[type[Record], Callable[[Any], Fault | None]] = {
+    Mention: _skewed,
+    MentionUpdated: _skewed,
+    Reply: _skewed,
+    Action: lambda record: _skewed(record) or _action(record),
+    OperatorChanged: _operator,
+}
 
 
 def unfit(record: Record) -> Fault | None:

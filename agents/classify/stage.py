@@ -15,6 +15,7 @@ from agents.decider import At
 from agents.policy import Policy
 from agents.policy.parts import written
 from schemas.headers import rfc3339
+from schemas.own_time import own_time
 from schemas.records import ClassifiedMention, Mention, MentionUpdated, Record
 
 MINUTE = 60_000
@@ -199,7 +200,7 @@ def _fault(record: Record, at: At, oldest: int) -> BadTime | None:
     """What is wrong with a record's own time at the partition's; what any time must be, the intake has asked."""
     if type(record) is ClassifiedMention:
         record = record.mention
-    time = record.observed_at if type(record) is MentionUpdated else record.created_at  # type: ignore[attr-defined]
+    time = own_time(record)  # type: ignore[arg-type]
     if oldest <= time <= at.time + _AHEAD or not at.time:
         return None
     told, now = rfc3339(time), rfc3339(at.time)

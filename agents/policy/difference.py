@@ -121,6 +121,8 @@ def _said(value: Any) -> str:
             return f"[{', '.join(map(_said, value))}]"
         case {"days": days, "from": opens, "to": closes}:
             return f"{' '.join(days)} {opens}-{closes}"
-        case {"name": name, "start": start, "end": end, "factor": factor}:
-            return f"{name} {start} to {end}, {factor:g} times"
+        case {"date": day, "from": opens, "to": closes}:
+            return f"{day} {opens}-{closes}"
+        case {"name": name, "start": start, "end": end, "factor": factor, "repeats": repeats}:
+            return f"{name} {start} to {end}, {factor:g} times" + (f", {repeats}" if repeats else "")
     return str(value)

@@ -179,8 +179,7 @@ def _minute(
 
 
 def _holding(at: At, brand: str, time: int) -> list[ExpectedEvent]:
-    known = at.policy.brand(brand).expected_events
-    return [event for event in known if event.holds(time)] if known else []
+    return at.policy.brand(brand).expected(time)
 
 
 def _hearing(series: Series, was: Series, brand: Brand, at: At) -> Iterator[Decided]:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from agents.policy import Brand, Features, Policy, Rule, parse
+from agents.policy.calendar import Holiday
 from agents.policy.model import Alerts, Cases, Desk
 from agents.policy.reading import check
 from agents.policy.surge import Surge
@@ -112,7 +113,7 @@ def test_a_copy_with_another_part_goes_by_that_part(default: Policy) -> None:
     assert held.model_copy(update={"brands": []}).brand("andina").desk == "care"
     assert held.model_copy(update={"channels": []}).reply_window("whatsapp") is None
     assert brand.due(start, HOUR) == start + HOUR
-    closed = brand.model_copy(update={"holidays": [date(2026, 11, 21)]})
+    closed = brand.model_copy(update={"holidays": [Holiday(date=date(2026, 11, 21))]})
     assert closed.due(start, HOUR) == start + 13 * HOUR
 
 

@@ -190,3 +190,13 @@ def test_what_classify_has_written_is_not_held_to_what_producers_are() -> None:
 def test_a_record_that_is_ours_has_no_requirements() -> None:
     """It was decided here."""
     assert requirements.fault(Tick(clock="event", time=-1, role="", partition=-1)) is None
+
+
+@pytest.mark.parametrize("kind", [Mention, MentionUpdated, Reply, Action], ids=lambda kind: kind.__name__)
+def test_a_record_from_more_than_a_day_after_its_receipt_is_refused_and_one_of_hours_is_not(kind: type[Record]) -> None:
+    """Clocks differ by hours where a zone was mistaken; by more, nobody can tell what is meant."""
+    field = "observed_at" if kind is MentionUpdated else "created_at"
+    got = getattr(GOOD[kind], field)
+    hours, days = (replace(GOOD[kind], received_at=got, **{field: got + skew}) for skew in (86_400_000, 86_400_001))
+    assert requirements.unfit(hours) is None
+    assert requirements.unfit(days) == (field, "is more than a day after received_at: one of the two clocks is wrong")
