@@ -4,6 +4,7 @@ StreamError
 ├── Stop          the worker stops: going on would lose or repeat something (exit 1)
 │   └── Fenced    another worker owns the partition now (exit 1)
 ├── Misconfigured wrong settings; nothing was done (exit 2)
+├── Ended         told to stop while it waited; nothing is wrong (exit 0)
 └── Unavailable   Kafka cannot be reached; drop memory, wait for it, start over (exit 3)
 """
 
@@ -28,6 +29,12 @@ class Misconfigured(StreamError):
     """Wrong settings."""
 
     exit_code = 2
+
+
+class Ended(StreamError):
+    """Told to stop while it waited for something else: nothing is wrong, and the next start does it again."""
+
+    exit_code = 0
 
 
 class Unavailable(StreamError):

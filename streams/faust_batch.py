@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -163,6 +163,21 @@ class Consumer(driver.Consumer):
         await self._thread.call_thread(
             consumer.commit, {TopicPartition(tp.topic, tp.partition): hint for tp, hint in offsets.items()}
         )
+
+    async def told(self, partitions: Collection[TP]) -> dict[TP, int]:
+        """The offsets that the group was told, of those partitions of which it was told any."""
+        consumer = self._thread._ensure_consumer()
+        found = {tp: await self._thread.call_thread(consumer.committed, TopicPartition(*tp)) for tp in partitions}
+        return {tp: offset for tp, offset in found.items() if offset is not None}
+
+    async def rejoin(self) -> None:
+        """Have every partition assigned anew: each then starts where its owner says."""
+        consumer = self._thread._ensure_consumer()
+
+        async def ask() -> None:
+            consumer._coordinator.request_rejoin()
+
+        await self._thread.call_thread(ask)
 
 
 class Transport(driver.Transport):

@@ -20,7 +20,7 @@ from agents.policy import Policy
 from schemas.records import Tick, WriterExcused
 from streams import faust_batch, metrics, raw_records
 from streams.batch import BatchCore
-from streams.errors import Fenced, Stop, StreamError, Unavailable
+from streams.errors import Ended, Fenced, Stop, StreamError, Unavailable
 from streams.fold import FoldCore
 from streams.garbage import rarely_collected
 from streams.health import HealthServer
@@ -170,7 +170,7 @@ class RoleWorker:
 
     def fail(self, error: BaseException) -> None:
         """Stop the worker because of this; the first reason counts."""
-        if self.failure is None:
+        if self.failure is None and not isinstance(error, Ended):
             self.failure = error if isinstance(error, StreamError) else translate(error, self.group)
             if not isinstance(error, (StreamError, KafkaError, OSError)):
                 self.log.error("unexpected", exc_info=error)

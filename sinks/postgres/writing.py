@@ -20,7 +20,7 @@ from sinks.postgres.copybinary import MentionRows, Unfit
 from sinks.postgres.copytext import Rows
 from sinks.postgres.current import FOLD_OF, FOLDS, Fold, fold
 from sinks.postgres.rows import Unexpected, rows_of
-from sinks.postgres.tables import TABLES, Table
+from sinks.postgres.tables import CREATE_STAGES, TABLES, Table
 
 _COPY_CHUNK = 1 << 20
 
@@ -63,9 +63,12 @@ def apply(cursor: Cursor, items: Sequence[Item], rows: Rows) -> list[Refused]:
         [item for item in items if type(item.record) is not ClassifiedMention] if len(mentions) < len(items) else []
     )
     ready, refused = _prepare(others, rows)
+    if ready:
+        cursor.execute(CREATE_STAGES)
     if mentions:
         if _straight(cursor, mentions, ready, rows):
             return refused
+        cursor.execute(CREATE_STAGES)
         ready = _prepare(mentions, rows)[0] + ready
     if ready:
         refused += _apply_or_halve(cursor, ready, rows)
