@@ -149,9 +149,8 @@ class PostgresSink:
     def held(self) -> str | None:
         """What the statement under way waits for, and who is in its way; asked over a connection of its own."""
         session = self._session
-        options = {**self.options, **holding.CONNECTION}
         try:
-            with closing(psycopg2.connect(self._uri, **options)) as connection, connection.cursor() as cursor:
+            with self._aside() as cursor:
                 return holding.held(cursor, session)
         except psycopg2.Error as error:
             if holding.is_silence(error):
@@ -161,16 +160,27 @@ class PostgresSink:
 
     def interrupt(self) -> None:
         """Cancel the statement under way; where the server does not react, cut the connection."""
-        connection = self._connection
+        connection, session = self._connection, self._session
         if connection is None:
             return
-        # A cancel is a connection of its own, and a frozen server accepts it and says no more.
-        threading.Thread(target=_cancel, args=(connection,), name="cancel", daemon=True).start()
+        # psycopg2's own cancel would wait for the server with every thread of this process held.
+        threading.Thread(target=self._cancel, args=(session,), name="cancel", daemon=True).start()
         if self._one_at_a_time.acquire(timeout=_CANCEL_S):
             self._one_at_a_time.release()
             return
         with suppress(psycopg2.Error, OSError), socket.socket(fileno=dup(connection.fileno())) as line:
             line.shutdown(socket.SHUT_RDWR)
+
+    def _cancel(self, session: int | None) -> None:
+        with suppress(psycopg2.Error), self._aside() as cursor:
+            cursor.execute("select pg_cancel_backend(%s)", (session,))
+
+    @contextmanager
+    def _aside(self) -> Iterator[Cursor]:
+        """Another connection to the same server, for as long as a moment."""
+        options = {**self.options, **holding.CONNECTION}
+        with closing(psycopg2.connect(self._uri, **options)) as connection, connection.cursor() as cursor:
+            yield cursor
 
     def _write(self, items: Sequence[Item]) -> list[Refused]:
         rows = Rows()
@@ -254,11 +264,6 @@ class PostgresSink:
                     f" to {following}; it was emptied, restored or failed over to a copy that is behind"
                 )
         return stored
-
-
-def _cancel(connection: Connection) -> None:
-    with suppress(psycopg2.Error):
-        connection.cancel()
 
 
 def _place(item: Item) -> Place:
