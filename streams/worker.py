@@ -418,8 +418,8 @@ class DecidingWorker(RoleWorker):
 
     claim = Claim(
         "has applied",
-        "the topic was deleted, made again or cut since, and what the role remembers is of the old one. Restore the topic, "
-        "or give the new log a prefix of its own (NETCENTER_PREFIX, then `netcenter topics apply`)",
+        "what it remembers is of an older topic of that name, or this one was cut. Restore it, or give this log a prefix of "
+        "its own (NETCENTER_PREFIX, then `netcenter topics apply`)",
     )
 
     def __init__(self, pipeline: Pipeline, role: Role, settings: WorkerSettings, hooks: Hooks) -> None:
