@@ -353,6 +353,7 @@ def make_app(
     first, *others = bootstrap.split(",")
     app = faust.App(
         group,
+        env={},  # else BROKER_URL, TABLE_STANDBY_REPLICAS and some ninety more in the environment go before all below
         broker=";".join(f"kafka://{server}" for server in (first, *others)),
         store="memory://",
         table_standby_replicas=0,  # with any, Faust takes its own assignor whatever we name
