@@ -13,6 +13,7 @@ from netcenter.errors import CommandError
 from netcenter.pipeline import PIPELINE
 from netcenter.reading import any_record, spans
 from netcenter.settings import Settings
+from streams.hints import parsed
 from streams.shapes import Role
 
 #: A fresh broker answers so until its groups are loaded.
@@ -61,7 +62,7 @@ class Watch:
             raise CommandError(f"the groups' offsets cannot be read: {type(error).__name__}") from None
         return {
             group[cut:]: {
-                (tp.topic[cut:], tp.partition): (at.offset, int(at.metadata or 0))
+                (tp.topic[cut:], tp.partition): (at.offset, parsed(at.metadata)[0])
                 for tp, at in offsets.items()
                 if at.offset >= 0
             }

@@ -16,12 +16,12 @@ def role_names() -> list[str]:
     return [role.name for role in PIPELINE.roles]
 
 
-def make_worker(name: str, settings: Settings, kafka: str, health_port: int | None) -> RoleWorker:
+def make_worker(name: str, settings: Settings, kafka: str) -> RoleWorker:
     """The worker of a role. Raises UsageError for an unknown one or missing settings."""
     if name not in role_names():
         raise UsageError(f"no role is called {name!r}; there are: {', '.join(role_names())}")
     role = PIPELINE.role(name)
-    given = settings.worker(kafka, health_port)
+    given = settings.worker(kafka)
     hooks = Hooks(lacks=lacks_model) if name == "classify" else Hooks()
     if isinstance(role.shape, Sink):
         return SinkWorker(PIPELINE, role, given, hooks, role.shape.make(settings))

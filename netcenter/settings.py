@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -37,9 +37,11 @@ class Settings(BaseSettings):
     silence_s: Annotated[float, Field(gt=0)] = 10.0
     hint_s: Annotated[float, Field(gt=0)] = 0.5
     session_s: Annotated[float, Field(ge=6)] = 10.0
+    on_lost: Literal["stop", "continue"] = "stop"
+    """What a worker does when retention has deleted records that it had not read."""
     health_host: str = "127.0.0.1"
-    health_port: Annotated[int, Field(ge=0, le=65535)] | None = None
-    """Of the first role; the next ones take the next ports. Without it, no health server."""
+    health_port: Annotated[int, Field(ge=0, le=65535)] = 0
+    """Of the first role; the next ones take the next ports. 0: each takes a free one, and says which."""
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
     webhook_url: str | None = None
     webhook_secret: str | None = None
@@ -47,7 +49,7 @@ class Settings(BaseSettings):
     models: Path | None = None
     """A folder of classifier artefacts beside the bundled one."""
 
-    def worker(self, kafka: str, health_port: int | None) -> WorkerSettings:
+    def worker(self, kafka: str) -> WorkerSettings:
         """What a worker needs of it."""
         return WorkerSettings(
             kafka=kafka,
@@ -59,8 +61,9 @@ class Settings(BaseSettings):
             silence_s=self.silence_s,
             hint_s=self.hint_s,
             session_s=self.session_s,
+            on_lost=self.on_lost,
             health_host=self.health_host,
-            health_port=health_port,
+            health_port=self.health_port,
         )
 
     def secret(self) -> str | None:

@@ -7,6 +7,11 @@ from prometheus_client import Counter, Gauge, Histogram
 FACTS = Counter("netcenter_facts", "Records read and handled", ["role"])
 OUTPUTS = Counter("netcenter_outputs", "Records written", ["role", "topic"])
 DEAD_LETTERS = Counter("netcenter_dead_letters", "Records set aside", ["role", "stage"])
+LOST = Counter(
+    "netcenter_lost_records",
+    "Offsets that retention deleted before the role had read them",
+    ["role", "topic", "partition"],
+)
 DROPPED = Gauge(
     "netcenter_dropped", "Repeated records dropped since this worker owned the partition", ["role", "partition"]
 )

@@ -28,7 +28,7 @@ from streams import metrics
 from streams.batch import BatchCore
 from streams.core import Fact, Output, Progress, SetAside
 from streams.deadletters import DeadLetterLimit, dead_letter_headers
-from streams.errors import Fenced, Stop, Unavailable
+from streams.errors import Fenced, Misconfigured, Stop, Unavailable
 from streams.fold import FoldCore
 from streams.intake import Intake
 from streams.partitioner import partitions_of
@@ -51,6 +51,10 @@ _READ_AT_ONCE, _RESTORED_AT_ONCE = 2_000, 500
 #: Where a record's own time stands: the first of these that it has.
 _TIMES = ("time", "created_at", "observed_at", "minute", "at")
 _LAST_MS = 253_402_300_799_999  # 9999-12-31, the last time that RFC 3339 can write
+
+
+#: What helps when a changelog is not whole.
+RESTORE = "Restore it, or rebuild what the role knows: docs/runbooks/lost_log.md"
 
 
 def translate(error: BaseException, doing: str) -> Exception:
@@ -202,6 +206,12 @@ class Partition:
             end = (await reader.end_offsets([changelog]))[changelog]
             if end == self.anchor:
                 return
+            first = (await reader.beginning_offsets([changelog]))[changelog]
+            if first > 0:  # compaction alone keeps the newest of each key, and moves no beginning
+                raise Misconfigured(
+                    f"{self.core.role.changelog}/{self.number} begins at offset {first}: a part of what "
+                    f"{self.core.role.name} remembers was deleted, as by a cleanup.policy other than compact. {RESTORE}"
+                )
             if self.anchor >= 0:
                 self.core = self.make_core()  # somebody else was here since: what is in memory is old
             newest = await _read(reader, changelog, end)

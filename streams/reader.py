@@ -36,6 +36,15 @@ async def reading(kafka: str) -> AsyncIterator[AIOKafkaConsumer]:
         await reader.stop()
 
 
+async def own_host(reader: AIOKafkaConsumer) -> str:
+    """This machine's address on the way to the broker: what the broker calls it, where nothing stands between them."""
+    await reader.topics()  # the connection of the start is closed by now: this opens another
+    for connection in reader._client._conns.values():
+        if connection._writer is not None:
+            return str(connection._writer.get_extra_info("sockname")[0])
+    return ""
+
+
 async def times_at(reader: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> dict[TopicPartition, int]:
     """The event time (ms) at which each of these offsets stands: its partition's last Tick before it, if there is one."""
     first = await reader.beginning_offsets(list(ends)) if ends else {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 
@@ -28,9 +30,13 @@ class WorkerSettings(msgspec.Struct, frozen=True):
     """Seconds between the offsets told to the group."""
     session_s: float = 10.0
     heartbeat_s: float = 2.0
+    stuck_s: float = 30.0
+    """Seconds without a turn of the event loop after which a worker counts as stuck, and leaves its group."""
+    on_lost: Literal["stop", "continue"] = "stop"
+    """What to do when retention has deleted records that were not read."""
     dead_share: float = 0.01
     """Share of `dead_window` that may be set aside."""
     dead_window: int = 1_000
     health_host: str = "127.0.0.1"
-    health_port: int | None = None
-    """None: no health server."""
+    health_port: int = 0
+    """0: a free one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time as wall
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -21,6 +21,7 @@ from streams.deadletters import DeadLetterLimit, dead_letter_headers
 from streams.errors import Ended, Misconfigured, Stop
 from streams.items import decoded
 from streams.partition import translate
+from streams.positions import Claim
 from streams.reader import times_at
 from streams.shapes import Pipeline, Role
 from streams.worker import Hooks, RoleWorker, WorkerSettings
@@ -57,6 +58,8 @@ class _Outdated(Exception):
 
 class SinkWorker(RoleWorker):
     """Runs a Sink: one write at a time, in a thread; what cannot be written now is tried again for as long as it takes."""
+
+    claim = Claim("has stored", "these are the offsets of other topics; give this log a receiver of its own")
 
     def __init__(self, pipeline: Pipeline, role: Role, settings: WorkerSettings, hooks: Hooks, sink: Sink) -> None:
         super().__init__(pipeline, role, settings, hooks)
@@ -182,14 +185,16 @@ class SinkWorker(RoleWorker):
     async def assigned(self, partitions: set[TP]) -> dict[TP, int | None]:
         """Start where the sink says it stands, else where the group does."""
         bare = {self.bare(tp): tp for tp in partitions}
+        if not bare:
+            self._owned, self._applied = set(), {}
+            return self._stands(bare, {})
         known = await self._persist(
             lambda: self.sink.positions([(tp.topic, tp.partition) for tp in bare]), "asking where it stands"
         )
+        placed = await self.placed({TP(self.topic(topic), n): at for (topic, n), at in known.items()}, self.claim)
+        known = {(self.bare(tp).topic, tp.partition): at for tp, at in placed.items()}
         try:
             async with self.reader() as reader:
-                await self._check(reader, known)
-                if self.sink.keeps_offsets:
-                    known |= await self._anew(reader, [tp for tp in bare if (tp.topic, tp.partition) not in known])
                 times = await self._stand(reader, known)
         except KafkaError as error:
             raise translate(error, f"{self.group}: reading where it stands") from error
@@ -201,6 +206,9 @@ class SinkWorker(RoleWorker):
         self._times = times
         # Told again: the last owner may have gone before it told the group what it had written.
         self._applied = {tp: known[tp.topic, tp.partition] - 1 for tp in self._times}
+        return self._stands(bare, known)
+
+    def _stands(self, bare: dict[TP, TP], known: dict[tuple[str, int], int]) -> dict[TP, int | None]:
         self._assignment += 1
         self._revoked.clear()
         self.rebalancing, self.assigned_once = False, True
@@ -208,48 +216,25 @@ class SinkWorker(RoleWorker):
         self.log.info("partitions owned", partitions=len(bare))
         return {tp: known.get((own.topic, own.partition)) for own, tp in bare.items()}
 
-    async def _check(self, reader: AIOKafkaConsumer, known: dict[tuple[str, int], int]) -> None:
-        """Whether the sink's offsets can be of this log."""
-        places = {TopicPartition(self.topic(topic), n): following for (topic, n), following in known.items()}
-        if not places:
-            return
-        firsts, ends = await reader.beginning_offsets(list(places)), await reader.end_offsets(list(places))
-        for tp, following in places.items():
-            if following > ends[tp]:
-                raise Misconfigured(
-                    f"{self.role.name} has stored {tp.topic}/{tp.partition} up to offset {following}, but the log ends "
-                    f"at {ends[tp]}: these are the offsets of other topics; give this log a receiver of its own"
-                )
-            if following < firsts[tp]:
-                self.log.error(
-                    "records were deleted by retention before they were read",
-                    partition=f"{tp.topic}/{tp.partition}",
-                    first=following,
-                    last=firsts[tp] - 1,
-                )
+    async def settled(self, starts: dict[TP, int | None], told: dict[TP, int]) -> dict[TP, int]:
+        """A receiver that keeps offsets and has none of a partition has nothing of it, whatever the group was told."""
+        if not self.sink.keeps_offsets:
+            return await super().settled(starts, told)
+        found = await super().settled(starts, {})
+        for tp, at in found.items():
+            if starts[tp] is None and at > 0:
+                self._emptied(self.bare(tp), at, told.get(tp, 0))
+        return found
 
-    async def _anew(self, reader: AIOKafkaConsumer, lacking: Collection[TP]) -> dict[tuple[str, int], int]:
-        """Where a receiver starts that keeps offsets and has none of these: at the log's beginning, if that is complete."""
-        places = {TP(self.topic(tp.topic), tp.partition): tp for tp in lacking}
-        if not places:
-            return {}
-        firsts = await reader.beginning_offsets([TopicPartition(*place) for place in places])
-        trimmed = {place: firsts[place] for place in places if firsts[place]}
-        told = await self.app.consumer.told(trimmed) if trimmed else {}
-        for place, first_offset in trimmed.items():
-            name = f"{place.topic}/{place.partition}"
-            if told.get(place):
-                raise Misconfigured(
-                    f"{self.role.name} has read {name} up to offset {told[place]}, but the receiver has stored nothing of it, "
-                    f"and offsets 0 to {first_offset - 1} are no longer in the log: it was emptied; restore a copy of it, or "
-                    "run `netcenter rebuild`, which takes what is still there and says what is lost"
-                )
-            self.log.warning(
-                "records were deleted by retention before this receiver first read",
-                partition=name,
-                until=first_offset - 1,
+    def _emptied(self, tp: TP, beginning: int, told: int) -> None:
+        name = f"{tp.topic}/{tp.partition}"
+        if told and self.settings.on_lost == "stop":
+            raise Misconfigured(
+                f"{self.role.name} has read {name} up to offset {told}, its group says, but the receiver has nothing of it "
+                f"and the log begins at {beginning}: it was emptied; restore a copy of it, or run `netcenter rebuild`, which "
+                "takes what is still there and says what is lost"
             )
-        return {(tp.topic, tp.partition): firsts[place] for place, tp in places.items()}
+        self.log.error("the receiver begins behind what retention has deleted", partition=name, last=beginning - 1)
 
     async def _stand(self, reader: AIOKafkaConsumer, known: dict[tuple[str, int], int]) -> dict[TP, int]:
         """The event time (ms) at which the sink stands, where time is told: without it who follows us waits for ever."""
@@ -411,11 +396,11 @@ class SinkWorker(RoleWorker):
             self.topic(f"{item.topic}.dead"), value=r.value, key=r.key, partition=item.partition, headers=headers
         )
 
-    def hints(self) -> dict[TP, tuple[int, str]]:
+    def hints(self) -> dict[TP, tuple[int, int]]:
         """What is written, and for a receiver without offsets of its own the place to start again."""
         for tp, offset in self._applied.items():
             metrics.APPLIED.labels(self.role.name, f"{tp.topic}/{tp.partition}").set(offset)
-        return {tp: (offset + 1, str(self._times.get(tp, 0))) for tp, offset in self._applied.items()}
+        return {tp: (offset + 1, self._times.get(tp, 0)) for tp, offset in self._applied.items()}
 
     async def let_go(self) -> None:
         """Finish the write under way, tell the group, close."""
@@ -426,10 +411,10 @@ class SinkWorker(RoleWorker):
             error = self._writing.exception()
             if error is not None:
                 self.fail(error)
-        hints = {TP(self.topic(tp.topic), tp.partition): hint for tp, hint in self.hints().items()}
+        hints = self.hints()
         if hints and not self.rebalancing:
             try:
-                await self.app.consumer.tell(hints)
+                await self.tell(hints)
             except KafkaError as error:
                 self.log.warning("offsets not told; the last write may be done again", why=type(error).__name__)
         # What was left in the middle holds the sink.

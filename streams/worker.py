@@ -6,13 +6,13 @@ import asyncio
 import gc
 import signal
 import time as wall
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
@@ -20,19 +20,25 @@ from agents.policy import Policy
 from schemas.records import Tick, WriterExcused
 from streams import faust_batch, metrics, raw_records
 from streams.batch import BatchCore
-from streams.errors import Ended, Fenced, Stop, StreamError, Unavailable
+from streams.errors import Ended, Fenced, Misconfigured, Stop, StreamError, Unavailable
 from streams.fold import FoldCore
 from streams.garbage import rarely_collected
 from streams.health import HealthServer
-from streams.partition import Partition, translate
+from streams.hints import address, metadata
+from streams.partition import RESTORE, Partition, translate
 from streams.policies import Policies
-from streams.reader import reading
+from streams.positions import Claim, placed
+from streams.reader import own_host, reading
 from streams.settings import WorkerSettings
 from streams.shapes import Batch, Fold, Pipeline, Role
+from streams.topics_seen import Seen, topics_seen
 
-_HEARTBEAT_S = 30.0
 _STOP_DEADLINE_S = 9.0
 _LOOK_S = 0.02
+_GROUND_S = 3.0
+_GROUP_REMEDY = (
+    "these are the offsets of other topics; `kafka-consumer-groups.sh --delete --group {}` lets it begin with this log"
+)
 
 
 @dataclass(frozen=True)
@@ -54,9 +60,19 @@ class RoleWorker:
         self.failure: BaseException | None = None
         self.assigned_once = False
         self.rebalancing = True
+        self.term = 0
+        """Counts revocations: what was opened for an assignment that is over must not stay open."""
         self.behind = False
         self.told_to_stop = False
-        self._beat = wall.monotonic()
+        self.address = ""
+        """host:port where this worker's health is told, as the broker sees the host; empty until Kafka has answered."""
+        self.unreachable: str | None = None
+        """That Kafka does not answer; None when it does."""
+        self.missing: str | None = None
+        """Topics that are not there; None when all are."""
+        self._ids: dict[str, bytes] = {}
+        self._port = 0
+        self._beat = self._member = wall.monotonic()
         self._done = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self.app: Any = None
@@ -85,8 +101,8 @@ class RoleWorker:
             loop.add_signal_handler(number, self._told_to_stop)
         health = None
         try:
-            if self.settings.health_port is not None:
-                health = HealthServer(self.settings.health_host, self.settings.health_port, self.live, self.ready)
+            health = HealthServer(self.settings.health_host, self.settings.health_port, self.live, self.ready)
+            self._port = health.port
             self._tasks.append(asyncio.create_task(self._guard(self._heart)))
             await self._wait_for_kafka()
             if not self._done.is_set():
@@ -110,9 +126,13 @@ class RoleWorker:
         delay, told = 0.2, False
         while not self._done.is_set():
             try:
-                async with self.reader():
-                    return
+                async with self.reader() as reader:
+                    self.address = address(await own_host(reader), self._port)
+                    self.unreachable = None
+                    if await self._topics_there(reader):
+                        return
             except (KafkaError, OSError) as error:
+                self.unreachable = f"Kafka at {self.settings.kafka} does not answer ({type(error).__name__})"
                 if not told:
                     self.log.warning("waiting for Kafka", kafka=self.settings.kafka, why=type(error).__name__)
                     told = True
@@ -121,21 +141,73 @@ class RoleWorker:
             except TimeoutError:
                 delay = min(delay * 2, 5.0)
 
+    def _topics(self) -> dict[str, int]:
+        """How many partitions each topic has by the settings, of all that the role reads and writes; by the broker's names."""
+        dead = {topic.name for topic in self.pipeline.dead_topics()}
+        names = {*self.reads(), *self.role.writes, *(dead & {f"{name}.dead" for name in self.reads()})}
+        counts = {self.topic(name): self.partitions(name) for name in names}
+        if self.role.decides:
+            counts |= {self.topic(self.role.changelog): self.settings.partitions, self.policies.topic: 1}
+        return counts
+
+    def _fit(self, seen: Mapping[str, Seen]) -> None:
+        """Tell what is missing. Raises Misconfigured where a topic is not as the settings say."""
+        counts = self._topics()
+        for name, found in seen.items():
+            if found.partitions != counts[name]:
+                raise Misconfigured(
+                    f"{name} has {found.partitions} partitions, the settings say {counts[name]}: counts are fixed for a "
+                    "prefix (NETCENTER_PARTITIONS, NETCENTER_PREFIX)"
+                )
+        missing = ", ".join(sorted(counts.keys() - seen.keys()))
+        if missing and missing not in (self.missing or ""):
+            self.log.warning("waiting for topics", missing=missing, run="netcenter topics apply")
+        self.missing = (
+            f"waiting for topics that are not there: {missing}; run `netcenter topics apply`" if missing else None
+        )
+
+    async def _topics_there(self, reader: AIOKafkaConsumer) -> bool:
+        self._fit(seen := await topics_seen(reader._client, self._topics().keys()))
+        self._ids = {name: found.id for name, found in seen.items()}
+        return self.missing is None
+
+    async def _ground(self) -> None:
+        """Whether the topics are still those that they were."""
+        kept = {self.topic(name) for name in self.reads()}
+        while True:
+            await asyncio.sleep(_GROUND_S)
+            try:
+                seen = await self.app.consumer.topics_seen(self._topics().keys())
+            except KafkaError as error:
+                self.log.debug("topics not seen", why=type(error).__name__)  # whoever needs Kafka tells that it is away
+                continue
+            self._fit(seen)
+            for name in kept & seen.keys():
+                if seen[name].id != self._ids[name]:
+                    raise Misconfigured(
+                        f"{name} was deleted and made again while {self.role.name} read it: {self.claim.remedy}"
+                    )
+            changelog = self.topic(self.role.changelog)
+            if self.role.decides and changelog in seen and seen[changelog].id != self._ids[changelog]:
+                raise Misconfigured(f"{changelog} was deleted and made again while {self.role.name} ran. {RESTORE}")
+
     async def _work(self) -> None:
         self.app = faust_batch.make_app(
             self.group,
             self.settings.kafka,
             self,
+            client=f"netcenter-{self.role.name}-{self._port}",
             session_s=self.settings.session_s,
             heartbeat_s=self.settings.heartbeat_s,
+            stuck_s=self.settings.stuck_s,
         )
         self.app.finalize()
         for name in self.reads():
             self._listen(name)
         await self.prepare()
         await self.app.maybe_start()
-        self._tasks += [asyncio.create_task(self._guard(task)) for task in (self._hints, *self.tasks())]
-        self.log.info("worker started", group=self.group)
+        self._tasks += [asyncio.create_task(self._guard(task)) for task in (self._hints, self._ground, *self.tasks())]
+        self.log.info("worker started", group=self.group, health=f"http://{self.address}/ready")
         crashed = asyncio.create_task(self.app.wait_for_stopped(self._done))
         try:
             await crashed
@@ -188,11 +260,27 @@ class RoleWorker:
 
     def live(self) -> str | None:
         """The loop's heartbeat."""
-        age = wall.monotonic() - self._beat
-        return f"the event loop has been stuck for {age:.0f} s" if age > _HEARTBEAT_S else None
+        if (age := self.stuck()) > self.settings.stuck_s:
+            return f"the event loop has been stuck for {age:.0f} s"
+        return self._outside(2 * self.settings.stuck_s)
+
+    def stuck(self) -> float:
+        """Seconds since the loop took its last turn."""
+        return wall.monotonic() - self._beat
+
+    def _outside(self, seconds: float) -> str | None:
+        """That it has been no member of its group for longer than this."""
+        away = wall.monotonic() - self._member
+        return f"no member of the group {self.group} for {away:.0f} s" if away > seconds else None
 
     def ready(self) -> str | None:
         """Assigned, recovered, and nothing awaited."""
+        if self.unreachable:
+            return self.unreachable
+        if self.missing:
+            return self.missing
+        if (outside := self._outside(self.settings.session_s)) is not None:
+            return outside
         if not self.assigned_once:
             return "not assigned yet"
         if self.rebalancing:
@@ -204,24 +292,51 @@ class RoleWorker:
     async def _heart(self) -> None:
         while True:
             self._beat = wall.monotonic()
+            self._look()
             metrics.READY.labels(self.role.name).set(0 if self.ready() else 1)
             await asyncio.sleep(1.0)
 
+    def _look(self) -> None:
+        """At the membership. Raises when nobody looks after it any more, and when it does not come back by itself."""
+        standing = self.app.consumer.standing() if self.app is not None and self.app.started else None
+        if standing is None or self._done.is_set():
+            self._member = wall.monotonic()
+            return
+        if standing.failure is not None:
+            raise translate(standing.failure, f"{self.group}: being a member of the group")
+        # No heartbeats are sent while the group rebalances.
+        patience = self.settings.session_s + (
+            faust_batch.rebalance_s(self.settings.session_s) if self.rebalancing else 0.0
+        )
+        silent = standing.silent > patience
+        self.unreachable = f"Kafka has not answered for {standing.silent:.0f} s" if silent else None
+        if standing.member or silent or not standing.reachable:
+            self._member = wall.monotonic()
+        elif (outside := self._outside(2 * self.settings.stuck_s)) is not None:
+            raise Unavailable(f"{outside}, though Kafka answers: starting over")
+
     async def _hints(self) -> None:
-        told: dict[TP, tuple[int, str]] = {}
+        told: dict[TP, tuple[int, int]] = {}
         while True:
             await asyncio.sleep(self.settings.hint_s)
             hints = {tp: hint for tp, hint in self.hints().items() if told.get(tp) != hint}
             if not hints or self.rebalancing:
                 continue
             try:
-                await self.app.consumer.tell(
-                    {TP(self.topic(tp.topic), tp.partition): hint for tp, hint in hints.items()}
-                )
+                await self.tell(hints)
                 told.update(hints)
             except KafkaError as error:
                 # A hint only: the checkpoints hold the truth, and the next hint says the same and more.
                 self.log.debug("offsets not told", why=type(error).__name__)
+
+    async def tell(self, hints: dict[TP, tuple[int, int]]) -> None:
+        """Tell the group, for people, `lag` and `doctor`: how far, at what event time (ms), and where to ask this worker."""
+        await self.app.consumer.tell(
+            {
+                TP(self.topic(tp.topic), tp.partition): (offset, metadata(time, self.address))
+                for tp, (offset, time) in hints.items()
+            }
+        )
 
     # --- what the shapes do ---------------------------------------------------------------------------------
 
@@ -240,6 +355,43 @@ class RoleWorker:
         """Seal and let go of these partitions."""
         raise NotImplementedError
 
+    claim: Claim
+    """What the role says of its positions."""
+
+    async def placed(self, positions: dict[TP, int], claim: Claim) -> dict[TP, int]:
+        """Where to go on from these positions of the broker's topics. Raises when they cannot be of this log."""
+        wanted = {TopicPartition(tp.topic, tp.partition): at for tp, at in positions.items()}
+        given = claim, self.settings.on_lost, lambda name: name.removeprefix(self.settings.prefix), self.log
+        try:
+            async with self.reader() as reader:
+                found = await placed(reader, self.role.name, wanted, *given)
+        except KafkaError as error:
+            raise translate(error, f"{self.group}: looking where it stands") from error
+        return {TP(tp.topic, tp.partition): at for tp, at in found.items()}
+
+    async def settled(self, starts: dict[TP, int | None], told: dict[TP, int]) -> dict[TP, int]:
+        """What is known by ourselves, else what the group was told, else the beginning."""
+        known = await self.placed({tp: at for tp, at in starts.items() if at is not None}, self.claim)
+        of_group = {tp: at for tp, at in told.items() if tp in starts and tp not in known}
+        known |= await self.placed(
+            of_group, Claim("(by its group's offset) has read", _GROUP_REMEDY.format(self.group))
+        )
+        left = [TopicPartition(tp.topic, tp.partition) for tp in starts.keys() - known.keys()]
+        try:
+            async with self.reader() as reader:
+                firsts = await reader.beginning_offsets(left) if left else {}
+        except KafkaError as error:
+            raise translate(error, f"{self.group}: looking for the beginning") from error
+        return known | {TP(tp.topic, tp.partition): first for tp, first in firsts.items()}
+
+    async def out_of_range(self, positions: dict[TP, int]) -> dict[TP, int]:
+        """Where to go on; nothing, and the worker ends, where going on would pass over records in silence."""
+        try:
+            return await self.placed(positions, self.claim)
+        except StreamError as error:
+            self.fail(error)
+            return {}
+
     def tasks(self) -> tuple[Callable[[], Any], ...]:
         """Background work while the worker runs."""
         return ()
@@ -248,8 +400,8 @@ class RoleWorker:
         """A batch of raw records of one partition."""
         raise NotImplementedError
 
-    def hints(self) -> dict[TP, tuple[int, str]]:
-        """(next offset, event time in ms as text) by partition."""
+    def hints(self) -> dict[TP, tuple[int, int]]:
+        """(next offset, event time in ms) by partition."""
         raise NotImplementedError
 
     async def let_go(self) -> None:
@@ -263,6 +415,12 @@ class RoleWorker:
 
 class DecidingWorker(RoleWorker):
     """A Batch or Fold."""
+
+    claim = Claim(
+        "has applied",
+        "what it remembers is of an older topic of that name, or this one was cut. Restore it, or give this log a prefix of "
+        "its own (NETCENTER_PREFIX, then `netcenter topics apply`)",
+    )
 
     def __init__(self, pipeline: Pipeline, role: Role, settings: WorkerSettings, hooks: Hooks) -> None:
         super().__init__(pipeline, role, settings, hooks)
@@ -279,11 +437,13 @@ class DecidingWorker(RoleWorker):
 
     async def assigned(self, partitions: set[TP]) -> dict[TP, int | None]:
         """Recover every partition that is newly ours; each starts after what is applied."""
-        wanted = {tp.partition for tp in partitions}
+        term, wanted = self.term, {tp.partition for tp in partitions}
         for number in self.owned.keys() - wanted:
             await self._drop(number)
         fresh = wanted - self.owned.keys()
-        await asyncio.gather(*(self._own(number) for number in sorted(fresh)))
+        await asyncio.gather(*(self._own(number, term) for number in sorted(fresh)))
+        if term != self.term:
+            return {}
         self.rebalancing, self.assigned_once = False, True
         metrics.PARTITIONS.labels(self.role.name).set(len(self.owned))
         self.log.info("partitions owned", partitions=sorted(self.owned))
@@ -292,21 +452,40 @@ class DecidingWorker(RoleWorker):
             for tp in partitions
         }
 
-    async def _own(self, number: int) -> None:
+    async def settled(self, starts: dict[TP, int | None], told: dict[TP, int]) -> dict[TP, int]:
+        """Also: what the group was told was sealed, so a changelog without it has lost what the role remembers."""
+        for tp, at in starts.items():
+            if at is None and told.get(tp, 0) > 0:
+                raise Misconfigured(
+                    f"{self.role.name} has applied {self.bare(tp).topic}/{tp.partition} up to offset {told[tp]}, its group "
+                    f"says, but {self.role.changelog}/{tp.partition} is empty: it was deleted, and going on would begin "
+                    f"with an empty state. {RESTORE}"
+                )
+        return await super().settled(starts, told)
+
+    async def _own(self, number: int, term: int) -> None:
         partition = self._parked.pop(number, None)
         if partition is None:
             partition = Partition(lambda: self._core(number), self)
-        await partition.own()
-        self.owned[number] = partition
+        try:
+            await partition.own()
+        except asyncio.CancelledError:
+            await partition.release(seal=False)
+            raise
+        if term == self.term:
+            self.owned[number] = partition
+        else:
+            await partition.release(seal=False)
 
     async def revoked(self, partitions: set[TP]) -> None:
         """Seal and let go; memory is kept in case it comes back unchanged."""
         self.rebalancing = True
-        await asyncio.gather(*(self._drop(tp.partition) for tp in partitions if tp.partition in self.owned))
+        self.term += 1
+        await asyncio.gather(*(self._drop(tp.partition) for tp in partitions))
 
     async def _drop(self, number: int) -> None:
-        partition = self.owned.pop(number)
-        if await partition.release(seal=self.failure is None):
+        partition = self.owned.pop(number, None)
+        if partition is not None and await partition.release(seal=self.failure is None):
             self._parked[number] = partition
 
     async def take(self, tp: TP, records: list[Any]) -> None:
@@ -315,14 +494,12 @@ class DecidingWorker(RoleWorker):
         if partition is not None:
             await partition.offer(records)
 
-    def hints(self) -> dict[TP, tuple[int, str]]:
+    def hints(self) -> dict[TP, tuple[int, int]]:
         """What is sealed."""
         for number, partition in self.owned.items():
             metrics.APPLIED.labels(self.role.name, str(number)).set(partition.sealed)
             metrics.PARTITION_TIME.labels(self.role.name, str(number)).set(partition.sealed_time / 1000)
-        return {
-            TP(self.role.inbox, n): (p.sealed + 1, str(p.sealed_time)) for n, p in self.owned.items() if p.sealed >= 0
-        }
+        return {TP(self.role.inbox, n): (p.sealed + 1, p.sealed_time) for n, p in self.owned.items() if p.sealed >= 0}
 
     async def let_go(self) -> None:
         """Seal everything before the end."""

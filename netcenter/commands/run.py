@@ -42,7 +42,7 @@ def _one(role: str, settings: Settings) -> int:
     from netcenter.roles import make_worker
     from streams.worker import run_worker
 
-    worker = make_worker(role, settings, kafka_of(settings), settings.health_port)
+    worker = make_worker(role, settings, kafka_of(settings))
     code = run_worker(worker)
     if code == _LOST_KAFKA and not worker.told_to_stop:
         # Everything in memory may be behind the log now: start over in place, and wait for Kafka there.
@@ -58,7 +58,7 @@ def _several(roles: list[str], settings: Settings) -> int:
         given["NETCENTER_POSTGRES"] = postgres_of(settings)
     commands: dict[str, tuple[list[str], dict[str, str]]] = {}
     for place, role in enumerate(roles):
-        port = {} if settings.health_port is None else {"NETCENTER_HEALTH_PORT": str(settings.health_port + place)}
+        port = {} if settings.health_port == 0 else {"NETCENTER_HEALTH_PORT": str(settings.health_port + place)}
         commands[role] = (command_of(role), {**given, **port})
     return supervise(commands)
 

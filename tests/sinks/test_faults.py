@@ -21,7 +21,7 @@ ROW, PASSING, STANDING = "row", "passing", "standing"
 class Raised(psycopg2.OperationalError):
     """An error with the code that a server would give it."""
 
-    pgcode: str | None = None  # type: ignore[assignment]
+    pgcode: str | None = None
 
 
 def raised(code: str | None, words: str = "") -> Raised:

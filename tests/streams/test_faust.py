@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
+import re
+import subprocess
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +19,8 @@ from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssigno
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from faust.tables.recovery import Recovery, ServiceStopped
 from faust.transport.drivers import aiokafka as driver
-from faust.types import TP
+from faust.types import TP, _env
+from faust.types.settings import Settings
 from faust.types.tuples import ConsumerMessage
 
 from netcenter.embedded import EmbeddedKafka
@@ -45,6 +50,18 @@ class NoOwner:
 
     behind = False
 
+    def stuck(self) -> float:
+        """Never."""
+        return 0.0
+
+    async def settled(self, starts: dict[TP, int | None], told: dict[TP, int]) -> dict[TP, int]:
+        """Nothing known."""
+        return {}
+
+    async def out_of_range(self, positions: dict[TP, int]) -> dict[TP, int]:
+        """Nothing known."""
+        return {}
+
     async def assigned(self, partitions: set[TP]) -> dict[TP, int | None]:
         """Nothing known."""
         return {}
@@ -52,15 +69,48 @@ class NoOwner:
     async def revoked(self, partitions: set[TP]) -> None:
         """Nothing to do."""
 
+    def fail(self, error: BaseException) -> None:
+        """Nothing fails."""
+
 
 def make_app(bootstrap: str = "127.0.0.1:9") -> faust.App:
     """An App as a worker makes it."""
-    return faust_batch.make_app("group", bootstrap, NoOwner(), session_s=10.0, heartbeat_s=2.0)
+    return faust_batch.make_app(
+        "group", bootstrap, NoOwner(), client="netcenter-role-1", session_s=10.0, heartbeat_s=2.0, stuck_s=30.0
+    )
 
 
 def test_the_installed_faust_is_the_one_whose_insides_these_tests_know() -> None:
     """Another version wants another look at every override in faust_batch."""
     assert faust.__version__ == "0.15.3"
+
+
+def test_no_variable_that_faust_knows_changes_what_we_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Upstream, each goes before the argument of the same name."""
+    known = {name: param.env_name for name, param in Settings.SETTINGS.items() if param.env_name}
+    assert {"BROKER_URL", "TABLE_STANDBY_REPLICAS", "AGENT_SUPERVISOR", "STREAM_WAIT_EMPTY"} <= {*known.values()}
+
+    def told() -> dict[str, str]:
+        conf = make_app().conf
+        return {name: str(getattr(conf, name)) for name in known if not Settings.SETTINGS[name].version_deprecated}
+
+    before = told()
+    for variable in known.values():
+        monkeypatch.setenv(variable, "7")
+    assert told() == before
+    for variable in {*known.values()} - {"TABLE_STANDBY_REPLICAS"}:
+        monkeypatch.delenv(variable)
+    assert Settings("group", broker="kafka://here").table_standby_replicas == 7, "the variables that were set are read"
+
+
+def test_no_variable_that_faust_reads_while_it_is_imported_changes_what_we_say() -> None:
+    """Among them another event loop."""
+    source = Path(_env.__file__).read_text() + Path(faust.__file__).read_text()
+    found = set(re.findall(r'_getenv\("(\w+)"', source)) | set(re.findall(r'environ.get\("(?:FAUST|F)_(\w+)"', source))
+    assert {"STRICT", "LOOP", "DATADIR", "CONSOLE_PORT"} <= found
+    environment = {**os.environ, **{prefix + name: "absurd" for name in found for prefix in ("FAUST_", "F_")}}
+    code = "import streams.faust_batch; from faust.types._env import STRICT, DEBUG; assert not STRICT and not DEBUG"
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
 
 
 @pytest.mark.parametrize(
@@ -102,6 +152,7 @@ def test_a_poll_becomes_one_message_for_a_partition_and_500_records_with_the_gen
         app = make_app()
         consumer = cast(Consumer, app.consumer)
         app.consumer_generation_id = 7
+        consumer._sought = consumer._term
 
         async def records(timeout: float) -> Any:
             return {IN: [Raw(n) for n in range(CHUNK + 3)]}, {IN}
@@ -193,9 +244,7 @@ def test_a_groups_offsets_are_those_of_sealed_checkpoints_and_say_the_time(world
     world.send("mentions", mention(author_on(0, 2), 1))
     world.flush()
     world.await_records("classified", ClassifiedMention, 1)
-    world.until(
-        lambda: world.offsets("classify") == {0: (4, str(NOON)), 1: (3, str(NOON))}, 15, "the hints of all that is done"
-    )
+    world.until(lambda: world.offsets("classify") == {0: (4, NOON), 1: (3, NOON)}, 15, "the hints of all that is done")
 
 
 def test_an_agent_that_crashes_takes_the_whole_worker_down(

@@ -8,9 +8,11 @@ import urllib.request
 from collections.abc import Iterator
 
 import pytest
+from kafka.admin import KafkaAdminClient
 
 from streams.errors import Misconfigured
 from streams.health import HealthServer
+from streams.hints import parsed
 from tests.streams.world import NOON, World, author_on, free_port, mention
 
 
@@ -80,9 +82,30 @@ def test_a_worker_without_kafka_is_alive_but_not_ready_and_stops_when_told(world
     """It waits for Kafka, whatever that takes."""
     port = free_port()
     real, world.kafka = world.kafka, f"127.0.0.1:{free_port()}"
-    worker = world.start("counts", health_port=port)
+    worker, worker_kafka = world.start("counts", health_port=port), world.kafka
     world.kafka = real
     world.until(lambda: worker.lines("waiting for Kafka"), 15, "a worker that waits for Kafka")
     assert get(port, "/live") == (200, "ok\n")
-    assert get(port, "/ready") == (503, "not assigned yet\n")
+    assert get(port, "/ready") == (503, f"Kafka at {worker_kafka} does not answer (KafkaConnectionError)\n")
     assert worker.stop() == 0
+
+
+def test_a_worker_without_a_port_takes_a_free_one_and_its_group_says_where_to_ask_it(world: World) -> None:
+    """By the member's client id while it is a member, by what it told beside its offsets when it is none any more."""
+    world.started("classify", hint_s=0.05)
+    world.tick(NOON)
+    world.flush()
+    client = KafkaAdminClient(bootstrap_servers=world.kafka)
+    try:
+        (member,) = client.describe_groups([f"{world.prefix}classify"])[f"{world.prefix}classify"]["members"]
+    finally:
+        client.close()
+    name, _, port = member["client_id"].rpartition("-")
+    assert name == "netcenter-classify"
+    assert member["client_host"] == "/127.0.0.1"
+    world.until(lambda: get(int(port), "/ready") == (200, "ok\n"), 15, "a worker that is ready")
+    world.until(lambda: len(world.told("classify")) == 2, 15, "the hints of both partitions")
+    assert {parsed(told) for _, told in world.told("classify").values()} <= {
+        (0, f"127.0.0.1:{port}"),
+        (NOON, f"127.0.0.1:{port}"),
+    }

@@ -1,4 +1,5 @@
-"""A toy pipeline in which every promise shows: classify (the real stage), counts (a fold with timers), tally (one more hop).
+"""A toy pipeline in which every promise shows: classify (the real stage), counts (a fold with timers), tally (one more hop),
+rows (a sink into a file).
 
 `python -m tests.streams.toy ROLE KAFKA PREFIX [SETTING=VALUE ...]` runs one of its workers.
 """
@@ -7,7 +8,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -34,13 +36,19 @@ from schemas.records import (
     Volume,
     WriterExcused,
 )
-from streams.shapes import MIB, Batch, Fold, Pipeline, Role, Topic
+from sinks.port import Item, Refused, Unreachable
+from streams.shapes import MIB, Batch, Fold, Pipeline, Role, Sink, Topic
+from streams.sink import SinkWorker
 from streams.worker import DecidingWorker, Hooks, WorkerSettings, run_worker
 
 MODEL = "ab" * 32
 POLICY = f'[classifier]\nmodel = "{MODEL}"\n'
 #: A folder whose files are named as the classifiers that a worker has; without it, it has all.
 MODELS = "TOY_MODELS"
+#: A file: the receiver of rows cannot be reached while it exists. Where the rows are written.
+DOWN, ROWS = "TOY_DOWN", "TOY_ROWS"
+#: A file: whoever removes it first stands still at a post that says so, until the same file with `.over` exists.
+HANG = "TOY_HANG"
 THREAD = (MentionUpdated, Reply, Action, Tick, PolicyChanged)
 TIME = (Tick, WriterExcused, PolicyChanged)
 #: Bytes that an alert may have: a small limit, so that records above it are cheap to make.
@@ -95,6 +103,8 @@ class Counter:
             key, text = f"{post.brand}|{post.channel}|{post.author_id}", post.text
             if "decide raises" in text:
                 raise ValueError(text)
+            if "hangs" in text:
+                hang()
             if "decide refuses" in text:
                 raise Unusable("toy cannot use this: send something else")
             wake = int(text.split()[-1]) if text.startswith("wake after") else None
@@ -135,6 +145,52 @@ class Counter:
     def due(self, record: Count) -> int | None:
         """When the post said."""
         return record.due
+
+
+def hang() -> None:
+    """Hold up the whole loop, once, for as long as the test says."""
+    file = Path(os.environ[HANG])
+    try:
+        file.unlink()
+    except FileNotFoundError:
+        return
+    while not file.with_suffix(".over").exists():
+        time.sleep(0.02)
+
+
+class FileSink:
+    """A line per item: topic, partition, offset. Remembers nothing, so the group's offsets are its own."""
+
+    keeps_offsets = False
+
+    def open(self) -> None:
+        """Nothing to open."""
+
+    def _reach(self) -> None:
+        if Path(os.environ.get(DOWN, "")).is_file():
+            raise Unreachable("the receiver is away", after=0.2)
+
+    def positions(self, topic_partitions: Collection[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        """None of its own."""
+        self._reach()
+        return {}
+
+    def write(self, items: Sequence[Item]) -> list[Refused]:
+        """Append."""
+        self._reach()
+        with Path(os.environ[ROWS]).open("a") as file:
+            file.writelines(f"{item.topic} {item.partition} {item.offset}\n" for item in items)
+        return []
+
+    def held(self) -> str | None:
+        """Nothing."""
+        return None
+
+    def interrupt(self) -> None:
+        """Nothing hangs."""
+
+    def close(self) -> None:
+        """Nothing to close."""
 
 
 class Tally:
@@ -200,6 +256,7 @@ PIPELINE = Pipeline(
         ),
         Role("counts", Fold(Counter), ("classified",), ("cases", "signals", "alerts")),
         Role("tally", Fold(Tally), ("signals",), ("alerts",)),
+        Role("rows", Sink(lambda _: FileSink()), ("cases",)),
     ),
 )
 
@@ -216,7 +273,10 @@ def worker(role: str, kafka: str, prefix: str, given: dict[str, Any]) -> int:
     """Run a worker of the toy to its end; its exit code."""
     set_up("info")
     settings = msgspec.convert({"kafka": kafka, "prefix": prefix, **given}, WorkerSettings, strict=False)
-    return run_worker(DecidingWorker(PIPELINE, PIPELINE.role(role), settings, Hooks(lacks=lacks)))
+    found, hooks = PIPELINE.role(role), Hooks(lacks=lacks)
+    if isinstance(found.shape, Sink):
+        return run_worker(SinkWorker(PIPELINE, found, settings, hooks, found.shape.make(None)))
+    return run_worker(DecidingWorker(PIPELINE, found, settings, hooks))
 
 
 if __name__ == "__main__":

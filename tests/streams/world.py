@@ -24,6 +24,7 @@ from netcenter.settings import Settings
 from schemas import codec, ids
 from schemas.keys import KEYLESS, customer
 from schemas.records import ClassifiedMention, Mention, PolicyChanged, Record, Tick
+from streams.hints import parsed
 from streams.partitioner import partition_of
 from tests.streams import toy
 from tests.waiting import until
@@ -163,9 +164,7 @@ class World:
     workers: list[Worker] = field(default_factory=list)
 
     def __enter__(self) -> Self:
-        settings = Settings(prefix=self.prefix, partitions=self.partitions)
-        with mock.patch.object(topics, "PIPELINE", toy.PIPELINE):
-            topics.apply(settings, self.kafka, self.clock, toy.POLICY)
+        self.apply()
         self.producer: KafkaProducer = topics.producer(self.kafka)
         self._readers: dict[str, tuple[KafkaConsumer, list[Row]]] = {}
         return self
@@ -179,6 +178,12 @@ class World:
         for consumer, _ in self._readers.values():
             consumer.close()
         self.producer.close(timeout=5)
+
+    def apply(self) -> None:
+        """Create the topics that are missing."""
+        settings = Settings(prefix=self.prefix, partitions=self.partitions)
+        with mock.patch.object(topics, "PIPELINE", toy.PIPELINE):
+            topics.apply(settings, self.kafka, self.clock, toy.POLICY)
 
     # --- workers --------------------------------------------------------------------------------------------------
 
@@ -310,7 +315,11 @@ class World:
             found.append({n for part in parts for n in part["partitions"]})
         return found
 
-    def offsets(self, role: str) -> dict[int, tuple[int, str]]:
+    def offsets(self, role: str) -> dict[int, tuple[int, int]]:
+        """(next offset, event time in ms) that the group was told, by partition of its inbox."""
+        return {n: (offset, parsed(metadata)[0]) for n, (offset, metadata) in self.told(role).items()}
+
+    def told(self, role: str) -> dict[int, tuple[int, str]]:
         """(next offset, metadata) that the group was told, by partition of its inbox."""
         client = KafkaAdminClient(bootstrap_servers=self.kafka)
         try:
