@@ -24,6 +24,8 @@ from streams.settings import WorkerSettings
 from streams.sink import SinkWorker
 from streams.worker import Hooks
 from tests.sinks.samples import classified, items
+from tests.streams import toy
+from tests.streams.world import World
 
 ROLE = PIPELINE.role("postgres")
 
@@ -218,6 +220,29 @@ def test_wrong_settings_end_the_worker(receiver: Hanging) -> None:
             await worker._persist(receiver.open, "opening")
 
     run(receiver, test)
+
+
+# --- as a process -------------------------------------------------------------------------------------------------------
+
+
+def test_a_worker_ends_well_though_its_receiver_hangs_or_is_away(world: World, tmp_path: Path) -> None:
+    """Told to stop it waits for neither; the next start does again what was not done."""
+    down, hangs, rows = (tmp_path / name for name in ("down", "hangs", "rows"))
+    down.touch()
+    hangs.touch()
+    away = world.start("rows", {toy.DOWN: str(down), toy.ROWS: str(rows)})
+    world.until(lambda: away.lines("receiver not reached, trying on"), 20, "a sink that waits for its receiver")
+    assert away.stop() == 0
+    hanging = world.start("rows", {toy.HANG: str(hangs), toy.ROWS: str(rows)})
+    world.raw("cases", 0, value=b"no record")
+    world.flush()
+    world.until(lambda: not hangs.exists(), 20, "in the middle of a write")
+    assert hanging.stop() == 0
+    assert hanging.lines("left in the middle; the next start does it again")
+    after = world.start("rows", {toy.ROWS: str(rows)})
+    world.until(lambda: rows.exists() and len(world.rows("cases.dead")) == 1, 20, "written, and set aside once")
+    assert after.stop() == 0
+    assert rows.read_text() == "cases 0 0\n"
 
 
 # --- on a server that is frozen -----------------------------------------------------------------------------------------

@@ -178,6 +178,8 @@ class FileSink:
     def write(self, items: Sequence[Item]) -> list[Refused]:
         """Append."""
         self._reach()
+        if HANG in os.environ:
+            hang()
         with Path(os.environ[ROWS]).open("a") as file:
             file.writelines(f"{item.topic} {item.partition} {item.offset}\n" for item in items)
         return []
