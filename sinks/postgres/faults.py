@@ -96,15 +96,27 @@ def fault(code: str) -> Fault:
     return FAULTS.get(code) or FAULTS.get(code[:2], _UNKNOWN)
 
 
-def is_row(error: psycopg2.Error) -> bool:
+def is_row(error: Exception) -> bool:
     """Whether a row is at fault, so that the rest of its batch can be written."""
-    return error.pgcode is not None and fault(error.pgcode).kind == "row"
+    if isinstance(error, ValueError):  # psycopg2's, of a value that cannot be written as SQL, such as a NUL in a key
+        return True
+    return isinstance(error, psycopg2.Error) and error.pgcode is not None and fault(error.pgcode).kind == "row"
 
 
-def refused(item: Item, error: psycopg2.Error) -> Refused:
+def refused(item: Item, error: Exception) -> Refused:
     """The item with what PostgreSQL has against it: never its own words, for they quote values."""
-    diag = error.diag
     name = type(item.record).__name__ if item.record is not None else "dead letter"
+    said = _said(error) if isinstance(error, psycopg2.Error) else "a value that cannot be written as SQL"
+    return Refused(
+        item=item,
+        stage="sink",
+        error=type(error).__name__,
+        message=f"PostgreSQL refuses the row of this {name}: {said}",
+    )
+
+
+def _said(error: psycopg2.Error) -> str:
+    diag = error.diag
     said = [f"SQLSTATE {error.pgcode}"]
     table, column = diag.table_name, diag.column_name
     copied = _COPIED.match(diag.context or "")
@@ -113,12 +125,7 @@ def refused(item: Item, error: psycopg2.Error) -> Refused:
     said += [f"{what} {which}" for what, which in (("table", table), ("column", column)) if which]
     if diag.constraint_name:
         said.append(f"constraint {diag.constraint_name}")
-    return Refused(
-        item=item,
-        stage="sink",
-        error=type(error).__name__,
-        message=f"PostgreSQL refuses the row of this {name}: {', '.join(said)}",
-    )
+    return ", ".join(said)
 
 
 def translated(error: psycopg2.Error, server: str, *, lost: bool, worked: bool) -> Unreachable | SinkError:

@@ -190,7 +190,8 @@ class PostgresSink:
             known = [one for one in self._unconfirmed if one.item.offset < stored.get(_place(one.item), 0)]
             new = [item for item in items if item.offset >= stored[item.topic, item.partition]]
             following = {place: offset for place, offset in following.items() if offset > stored[place]}
-            refused = writing.apply(cursor, admitted(cursor, new), rows)
+            written, refused = admitted(cursor, new)
+            refused += writing.apply(cursor, written, rows)
             writing.set_aside(cursor, refused)
             # If the connection breaks in the commit, only the next call can tell whether these are in.
             self._unconfirmed = known + refused

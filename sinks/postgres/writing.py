@@ -80,7 +80,7 @@ def _apply_or_halve(cursor: Cursor, ready: list[_Ready], rows: Rows) -> list[Ref
     cursor.execute("savepoint batch")
     try:
         _staged(cursor, ready, rows)
-    except psycopg2.Error as error:
+    except (psycopg2.Error, ValueError) as error:
         if not faults.is_row(error):
             raise
         cursor.execute("rollback to savepoint batch; release savepoint batch")
@@ -126,7 +126,7 @@ def _straight(cursor: Cursor, mentions: list[Item], others: list[_Ready], rows: 
         cursor.copy_expert(COPY_MENTIONS, io.BytesIO(data), size=_COPY_CHUNK)
         _stage(cursor, others, rows)
         _overlay(cursor, [item.record for item in (*ordered, *(one.item for one in others))])
-    except psycopg2.Error as error:
+    except (psycopg2.Error, ValueError) as error:
         if not faults.is_row(error):
             raise
         cursor.execute("rollback to savepoint straight; release savepoint straight")

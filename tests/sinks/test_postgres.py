@@ -12,6 +12,7 @@ from typing import Any
 import psycopg2
 import pytest
 
+from schemas.headers import SOURCE
 from schemas.records import Record
 from sinks.port import Item, Refused, Rewound, SinkError, Unreachable
 from sinks.postgres import PostgresSink
@@ -179,6 +180,16 @@ def test_a_violated_constraint_is_named(sink: PostgresSink, database: Database) 
     assert refused.error == "UniqueViolation"
     assert "case_events_case_id_seq_key" in refused.message
     assert database.row("select state from cases")["state"] == "CLOSED"
+
+
+def test_what_cannot_be_written_as_sql_is_refused_alone(sink: PostgresSink, database: Database) -> None:
+    """A key that is looked up as well as copied; a header that says an offset no log can have is as if it said none."""
+    odd = item(opened(1, case="b"), "cases", 0, 1, {SOURCE: b"classified/0/" + b"9" * 5_000})
+    log = [*items([opened(1, case="a\0a")], "cases"), odd, *items([opened(1, case="c")], "cases", first=2)]
+    [refused] = sink.write(log)
+    assert (refused.item.offset, refused.error) == (0, "ValueError")
+    rows = database.rows("select case_id, source_offset from case_events order by case_id")
+    assert [tuple(row.values()) for row in rows] == [("b", None), ("c", None)]
 
 
 def test_the_events_of_a_case_stay_in_order_around_a_refused_row(sink: PostgresSink, database: Database) -> None:
