@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import time
 from contextlib import closing
 
-from kafka.admin import KafkaAdminClient
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
 from tests.streams.test_health import get
-from tests.streams.world import NOON, World, author_on, free_port, mention
+from tests.streams.world import NOON, World, author_on, classified, free_port, mention
 from tests.waiting import until
 
 LONG_AGO = 1_425_168_000_000  # 2015-03-01
@@ -51,3 +52,17 @@ def test_a_worker_names_the_topics_that_are_missing_and_goes_on_when_they_are_th
     world.apply()
     world.await_owned([worker])
     world.until(lambda: get(port, "/ready") == (200, "ok\n"), 15, "a worker that is ready")
+
+
+def test_what_a_topic_does_not_take_is_told_with_the_topic_and_its_size_and_the_limit_to_raise(world: World) -> None:
+    """As on a topic that somebody made by hand."""
+    with closing(KafkaAdminClient(bootstrap_servers=world.kafka)) as client:
+        name = f"{world.prefix}cases"
+        client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, {"max.message.bytes": "200"})])
+    world.seed("classified")
+    (worker,) = world.started("counts")
+    world.send("classified", classified(mention(author_on(0, 2), 1)))
+    world.flush()
+    assert worker.ended(25) == 1
+    (line,) = worker.lines("worker failed")
+    assert re.match(rf"{name}/0 does not take \d+ bytes in 1 records: raise max.message.bytes", line["why"])
