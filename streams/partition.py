@@ -59,7 +59,7 @@ _LAST_MS = 253_402_300_799_999  # 9999-12-31, the last time that RFC 3339 can wr
 
 TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 #: What helps when a changelog is not whole.
-RESTORE = "Restore it, or rebuild what the role knows: docs/runbooks/lost_log.md"
+RESTORE = "Restore it, or rebuild what the role knows: docs/lost_log.md"
 
 
 def translate(error: BaseException, doing: str) -> Exception:
