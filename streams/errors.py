@@ -3,7 +3,7 @@
 StreamError
 ├── Stop          the worker stops: going on would lose or repeat something (exit 1)
 │   └── Fenced    another worker owns the partition now (exit 1)
-├── Misconfigured wrong settings; nothing was done (exit 2)
+├── Misconfigured wrong settings, or a log that does not fit what is remembered; nothing was done (exit 2)
 ├── Ended         told to stop while it waited; nothing is wrong (exit 0)
 └── Unavailable   Kafka cannot be reached; drop memory, wait for it, start over (exit 3)
 """
@@ -26,7 +26,7 @@ class Fenced(Stop):
 
 
 class Misconfigured(StreamError):
-    """Wrong settings."""
+    """Wrong settings, or a log that does not fit what is remembered: to start again does not help."""
 
     exit_code = 2
 

@@ -123,12 +123,14 @@ class RoleWorker:
         self._done.set()
 
     async def _wait_for_kafka(self) -> None:
-        delay, told = 0.2, False
+        delay, told, began = 0.2, False, wall.monotonic()
         while not self._done.is_set():
             try:
                 async with self.reader() as reader:
                     self.address = address(await own_host(reader), self._port)
-                    self.unreachable = None
+                    if told:
+                        self.log.info("Kafka answers", after_s=round(wall.monotonic() - began))
+                    self.unreachable, told = None, False
                     if await self._topics_there(reader):
                         return
             except (KafkaError, OSError) as error:
@@ -309,6 +311,10 @@ class RoleWorker:
             faust_batch.rebalance_s(self.settings.session_s) if self.rebalancing else 0.0
         )
         silent = standing.silent > patience
+        if silent and self.unreachable is None:
+            self.log.warning("Kafka does not answer", kafka=self.settings.kafka, for_s=round(standing.silent))
+        elif self.unreachable is not None and not silent:
+            self.log.info("Kafka answers")
         self.unreachable = f"Kafka has not answered for {standing.silent:.0f} s" if silent else None
         if standing.member or silent or not standing.reachable:
             self._member = wall.monotonic()

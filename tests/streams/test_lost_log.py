@@ -128,4 +128,4 @@ def test_a_changelog_that_is_gone_or_not_whole_stops_the_role_that_would_begin_w
     assert re.search(
         r"counts has applied classified/\d up to offset \d, its group says, but counts.changelog/\d is", said
     )
-    assert "docs/runbooks/lost_log.md" in said
+    assert "docs/lost_log.md" in said
