@@ -38,6 +38,8 @@ _RELEASE_S = 5.0
 _LASTS_S, _ANSWER_S, _SAID_S = 5.0, 10.0, 60.0
 #: Seconds that a call under way has when the worker is to stop: to end by itself, and once it was interrupted.
 _FINISH_S, _INTERRUPTED_S = 3.0, 2.5
+#: Between two tries to write a dead letter.
+_LETTER_S = 1.0
 #: Between two lines that say the same of a receiver that cannot be reached.
 _DOWN_SAID_S = 600.0
 
@@ -385,7 +387,7 @@ class SinkWorker(RoleWorker):
                 return TP(item.topic, item.partition)
             except KafkaError as failure:
                 # The receiver has moved past it: whoever starts again would not come by here.
-                await first(1.0, self._done)
+                await first(_LETTER_S, self._done)
                 if self._done.is_set() or not failure.retriable:
                     raise translate(failure, f"{name}: writing a dead letter") from failure
 

@@ -9,19 +9,24 @@ import subprocess
 import threading
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg2
 import pytest
+from aiokafka.errors import KafkaConnectionError
+from faust.types import TP
 from structlog.testing import capture_logs
 
 from netcenter.embedded import EmbeddedPostgres
 from netcenter.pipeline import PIPELINE
 from sinks.port import Item, Refused, SinkError, Unreachable
 from sinks.postgres import PostgresSink
-from streams.errors import Ended, Misconfigured
+from streams.deadletters import DeadLetterLimit
+from streams.errors import Ended, Misconfigured, Stop
+from streams.items import decoded
 from streams.settings import WorkerSettings
-from streams.sink import SinkWorker
+from streams.sink import SinkWorker, _Outdated, _Waiting
 from streams.worker import Hooks
 from tests.sinks.samples import classified, items
 from tests.streams import toy
@@ -220,6 +225,71 @@ def test_wrong_settings_end_the_worker(receiver: Hanging) -> None:
             await worker._persist(receiver.open, "opening")
 
     run(receiver, test)
+
+
+def test_a_batch_whose_partitions_were_taken_away_is_not_tried_for_ever(receiver: Hanging) -> None:
+    """Whoever owns them reads it again; meanwhile this worker may have been given others."""
+    receiver.outcomes = [Unreachable("away", after=3600.0)]
+
+    async def test(worker: SinkWorker) -> None:
+        worker._assignment = 3
+        call = asyncio.create_task(worker._persist(receiver.open, "a write", 3))
+        await holds(lambda: worker.down, "the receiver is away")
+        await worker.revoked(set())
+        with pytest.raises(_Outdated):
+            await call
+
+    run(receiver, test)
+    assert receiver.calls == 1
+
+
+class Letters:
+    """A producer that fails as often as it is told."""
+
+    def __init__(self, failures: int = 0) -> None:
+        self.failures, self.sent = failures, list[int]()
+
+    async def send_and_wait(self, topic: str, *, value: bytes, **_: Any) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise KafkaConnectionError
+        self.sent.append(int(value))
+
+
+def waiting(count: int) -> _Waiting:
+    """Records none of which can be decoded."""
+    records = [SimpleNamespace(offset=n, value=b"%d" % n, key=None, headers=[], timestamp=0) for n in range(count)]
+    found = decoded(PIPELINE, "cases", 0, records)
+    return _Waiting(TP("cases", 0), records, found.items, found.wrong, 0)
+
+
+def test_every_dead_letter_stands_in_its_topic_before_there_are_too_many(receiver: Hanging) -> None:
+    """The receiver has moved past them: what is not there now is nowhere."""
+    producer: Any = Letters()
+
+    async def test(worker: SinkWorker) -> None:
+        worker._producer = producer
+        worker._limits = {TP("cases", 0): DeadLetterLimit("cases/0", 0.01, 100)}
+        with pytest.raises(Stop, match="were set aside"):
+            await worker._set_all_aside([waiting(20)], [])
+
+    run(receiver, test)
+    assert producer.sent == list(range(20))
+
+
+def test_a_dead_letter_is_written_once_however_often_it_is_tried(
+    receiver: Hanging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kafka may be away for a moment too."""
+    monkeypatch.setattr("streams.sink._LETTER_S", 0.0)
+    producer: Any = Letters(failures=3)
+
+    async def test(worker: SinkWorker) -> None:
+        worker._producer = producer
+        await worker._set_all_aside([waiting(2)], [])
+
+    run(receiver, test)
+    assert producer.sent == [0, 1]
 
 
 # --- as a process -------------------------------------------------------------------------------------------------------
