@@ -37,6 +37,9 @@ class Settings(BaseSettings):
     silence_s: Annotated[float, Field(gt=0)] = 10.0
     hint_s: Annotated[float, Field(gt=0)] = 0.5
     session_s: Annotated[float, Field(ge=6)] = 10.0
+    dead_share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of the last `dead_window` records of a partition that stops a role when it was set aside."""
+    dead_window: Annotated[int, Field(ge=1, le=1_000_000)] = 1_000
     health_host: str = "127.0.0.1"
     health_port: Annotated[int, Field(ge=0, le=65535)] | None = None
     """Of the first role; the next ones take the next ports. Without it, no health server."""
@@ -59,6 +62,8 @@ class Settings(BaseSettings):
             silence_s=self.silence_s,
             hint_s=self.hint_s,
             session_s=self.session_s,
+            dead_share=self.dead_share,
+            dead_window=self.dead_window,
             health_host=self.health_host,
             health_port=health_port,
         )

@@ -7,6 +7,11 @@ from prometheus_client import Counter, Gauge, Histogram
 FACTS = Counter("netcenter_facts", "Records read and handled", ["role"])
 OUTPUTS = Counter("netcenter_outputs", "Records written", ["role", "topic"])
 DEAD_LETTERS = Counter("netcenter_dead_letters", "Records set aside", ["role", "stage"])
+DEAD_SHARE = Gauge(
+    "netcenter_dead_share",
+    "Share of a partition's last records that were set aside; from 0.1 on a producer should be looked at",
+    ["role", "partition"],
+)
 DROPPED = Gauge(
     "netcenter_dropped", "Repeated records dropped since this worker owned the partition", ["role", "partition"]
 )

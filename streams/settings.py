@@ -28,8 +28,8 @@ class WorkerSettings(msgspec.Struct, frozen=True):
     """Seconds between the offsets told to the group."""
     session_s: float = 10.0
     heartbeat_s: float = 2.0
-    dead_share: float = 0.01
-    """Share of `dead_window` that may be set aside."""
+    dead_share: float = 1.0
+    """Share of the last `dead_window` records of a partition that stops a role when it was set aside."""
     dead_window: int = 1_000
     health_host: str = "127.0.0.1"
     health_port: int | None = None

@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
+from schemas.keys import KEYLESS
 from schemas.records import Tick
 from sinks.port import Item, Refused, Sink, SinkError, Unreachable
 from streams import metrics
@@ -41,6 +42,14 @@ class _Waiting(msgspec.Struct, frozen=True, gc=False):
     items: list[Item]
     wrong: dict[int, str]
     time: int
+
+
+def _unreadable(waiting: _Waiting) -> list[Refused]:
+    """The items whose bytes are no record."""
+    if not waiting.wrong:
+        return []
+    items = {item.offset: item for item in waiting.items}
+    return [Refused(items[offset], "decode", "WireError", why) for offset, why in waiting.wrong.items()]
 
 
 class SinkWorker(RoleWorker):
@@ -118,7 +127,9 @@ class SinkWorker(RoleWorker):
             raise translate(error, f"{self.group}: reading where it stands") from error
         self._owned = set(bare)
         self._limits = {
-            tp: DeadLetterLimit(f"{tp.topic}/{tp.partition}", self.settings.dead_share, self.settings.dead_window)
+            tp: DeadLetterLimit(
+                f"{tp.topic}/{tp.partition}", f"{tp.topic}.dead", self.settings.dead_share, self.settings.dead_window
+            )
             for tp in bare
         }
         self._times = times
@@ -234,6 +245,8 @@ class SinkWorker(RoleWorker):
     async def _write(self, batch: list[_Waiting]) -> None:
         started = wall.monotonic()
         items = [item for waiting in batch for item in waiting.items]
+        # Before the receiver's own offsets pass it: whoever starts behind them sees it no more.
+        await self._set_all_aside(batch, [refused for waiting in batch for refused in _unreadable(waiting)])
         refused: list[Refused] = await self._persist(lambda: self.sink.write(items))
         await self._set_all_aside(batch, refused)
         for waiting in batch:
@@ -242,19 +255,34 @@ class SinkWorker(RoleWorker):
                 self._times[waiting.tp] = max(waiting.time, self._times.get(waiting.tp, 0))
         metrics.FACTS.labels(self.role.name).inc(len(items))
         metrics.SINK_SECONDS.labels(self.role.name).observe(wall.monotonic() - started)
+        self._bear(batch, refused)
+
+    def _bear(self, batch: list[_Waiting], refused: list[Refused]) -> None:
+        """Hold what was set aside against what was written. Raises Stop above the limit, when all dead letters are there."""
+        bad = {(one.item.topic, one.item.partition, one.item.offset) for one in refused}
+        for waiting in batch:
+            limit = self._limits.get(waiting.tp)
+            if limit is None or not (bad or waiting.wrong or limit):
+                continue
+            counted = [item for item in waiting.items if type(item.record) not in KEYLESS]
+            places = (
+                n
+                for n, item in enumerate(counted)
+                if item.offset in waiting.wrong or (item.topic, item.partition, item.offset) in bad
+            )
+            limit.took(len(counted), places)
+            self.many_set_aside(limit, limit.name)
+            if limit.reached:
+                raise limit.stop()
 
     async def _set_all_aside(self, batch: list[_Waiting], refused: list[Refused]) -> None:
-        if not refused and not any(waiting.wrong for waiting in batch):
+        if not refused:
             return
         by_place = {
             (item.topic, item.partition, item.offset): (raw, item)
             for waiting in batch
             for raw, item in zip(waiting.raw, waiting.items, strict=True)
         }
-        for waiting in batch:
-            for offset, wrong in waiting.wrong.items():
-                raw, item = by_place[waiting.tp.topic, waiting.tp.partition, offset]
-                await self._set_aside(raw, item, "decode", "WireError", wrong)
         for one in refused:
             raw, _ = by_place[one.item.topic, one.item.partition, one.item.offset]
             await self._set_aside(raw, one.item, one.stage, one.error, one.message)
@@ -278,10 +306,6 @@ class SinkWorker(RoleWorker):
             )
         except KafkaError as failure:
             raise translate(failure, f"{name}: writing a dead letter") from failure
-        limit = self._limits.get(TP(item.topic, item.partition))
-        if limit is not None:
-            limit.passed(1)
-            limit.failed()
 
     def hints(self) -> dict[TP, tuple[int, str]]:
         """What is written, and for a receiver without offsets of its own the place to start again."""

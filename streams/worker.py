@@ -20,6 +20,7 @@ from agents.policy import Policy
 from schemas.records import Tick, WriterExcused
 from streams import faust_batch, metrics, raw_records
 from streams.batch import BatchCore
+from streams.deadletters import DeadLetterLimit
 from streams.errors import Fenced, Stop, StreamError, Unavailable
 from streams.fold import FoldCore
 from streams.garbage import rarely_collected
@@ -33,6 +34,8 @@ from streams.shapes import Batch, Fold, Pipeline, Role
 _HEARTBEAT_S = 30.0
 _STOP_DEADLINE_S = 9.0
 _LOOK_S = 0.02
+#: Writers that one line names.
+_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -184,6 +187,18 @@ class RoleWorker:
         except Exception as error:  # noqa: BLE001 - a background task's failure stops the worker, whatever it is
             self.fail(error)
 
+    def many_set_aside(self, limit: DeadLetterLimit, partition: str) -> None:
+        """Tell how much of a partition is set aside, and once, loudly, when it has become much."""
+        metrics.DEAD_SHARE.labels(self.role.name, partition).set(limit.share)
+        if limit.many():
+            self.log.error(
+                "many records are set aside",
+                partition=limit.name,
+                share=round(limit.share, 2),
+                of_the_last=limit.window,
+                do="see `netcenter dead list`; mend their producer, then `netcenter dead replay`",
+            )
+
     # --- health ------------------------------------------------------------------------------------------------
 
     def live(self) -> str | None:
@@ -193,12 +208,12 @@ class RoleWorker:
 
     def ready(self) -> str | None:
         """Assigned, recovered, and nothing awaited."""
+        if self.policies.waiting:
+            return f"waiting for {self.policies.waiting}"
         if not self.assigned_once:
             return "not assigned yet"
         if self.rebalancing:
             return "rebalancing or recovering"
-        if self.policies.waiting:
-            return f"waiting for {self.policies.waiting}"
         return None
 
     async def _heart(self) -> None:
@@ -292,6 +307,18 @@ class DecidingWorker(RoleWorker):
             for tp in partitions
         }
 
+    def ready(self) -> str | None:
+        """Also: time is known wherever something is to be decided."""
+        return super().ready() or next(filter(None, map(self._timeless, list(self.owned.values()))), None)
+
+    def _timeless(self, partition: Partition) -> str | None:
+        if not partition.core.waits:
+            return None
+        writers = [f"{role}/{number}" for role, number in partition.core.heard.unheard()]
+        shown = ", ".join(writers[:_SHOWN]) + (f" and {len(writers) - _SHOWN} more" if len(writers) > _SHOWN else "")
+        whose = f"{self.role.name}'" if self.role.name.endswith("s") else f"{self.role.name}'s"
+        return f"time is not known yet in {whose} partition {partition.name}: no Tick of {shown} yet"
+
     async def _own(self, number: int) -> None:
         partition = self._parked.pop(number, None)
         if partition is None:
@@ -346,22 +373,23 @@ class DecidingWorker(RoleWorker):
         while True:
             await asyncio.sleep(self.settings.tick_s)
             for number, partition in list(self.owned.items()):
-                if partition.core.clock.kind == "wall":
+                if partition.core.heard.kind == "wall":
                     tick = Tick(
                         clock="wall", time=int(wall.time() * 1000), role=self.pipeline.clock_role, partition=number
                     )
                     await self._append(partition, tick)
 
     async def _excuser(self) -> None:
-        """On the wall clock a writer that has been silent for long, at the end of the inbox, is left behind."""
+        """On the wall clock a writer that has been silent for long is left behind."""
         while True:
             await asyncio.sleep(1.0)
             for partition in list(self.owned.values()):
-                if partition.core.clock.kind != "wall" or not await self._at_end(partition):
+                # Where facts wait for time the log has been heard further than it was taken.
+                if partition.core.heard.kind != "wall":
                     continue
                 now = wall.monotonic()
-                for writer in partition.core.clock.awaited():
-                    silent = now - partition.heard.setdefault(writer, now)
+                for writer in partition.core.heard.awaited():
+                    silent = partition.silence(writer, now)
                     if silent >= self.settings.silence_s:
                         role, number = writer
                         excused = WriterExcused(role=role, partition=number, silent_for=int(silent * 1000))
@@ -379,11 +407,6 @@ class DecidingWorker(RoleWorker):
         except Fenced:
             if partition in self.owned.values():
                 raise
-
-    async def _at_end(self, partition: Partition) -> bool:
-        if partition.open:
-            return False
-        return wall.monotonic() - partition.busy > 1.0
 
 
 def run_worker(worker: RoleWorker) -> int:
