@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from agents.decider import At
 from agents.policy import Policy
@@ -36,6 +37,15 @@ class BatchCore(Core):
     def recall(self, record: Record, offset: int, time: int) -> None:
         """Take back a record of the outbox's tail."""
         self.stage.recall(record, offset, time)
+
+    def question(self, facts: list[Fact]) -> Callable[[], Any] | None:
+        """What must be asked before `take` may have these, as the stage says; of policy changes only the first may be one."""
+        policy, first = self.policy, facts[0].record if facts else None
+        if isinstance(first, PolicyChanged) and (policy is None or first.version > policy.version):
+            policy = self.policies(first.version, first.hash)
+        if policy is None or not self.clock.time:
+            return None
+        return self.stage.question((fact.record for fact in facts), policy)
 
     def _take(self, facts: list[Fact]) -> list[Result]:
         """Everything that follows from facts, in order."""

@@ -355,7 +355,12 @@ class Partition:
     async def _handle(self, facts: list[Fact], news: list[Any], unreadable: list[SetAside]) -> None:
         """All of it, but for what waits for time to be known: that is dropped, and read again then."""
         core, again = self.core, self.core.waits
-        while news and await self._take(facts, news, unreadable):
+        while news:
+            # Without the lock: what is open is sealed meanwhile, and who takes the partition away need not wait.
+            if isinstance(core, BatchCore) and (question := core.question(facts)) is not None:
+                core.stage.answered(await self.runtime.asked(self.name, question))
+            if not await self._take(facts, news, unreadable):
+                return
             if core.halted is not None or self.limit.reached:
                 await self.seal()
                 raise core.halted or self.limit.stop()

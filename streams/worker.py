@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import random
 import signal
 import time as wall
 from collections.abc import Callable
@@ -16,10 +17,12 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
+from agents.decider import Unanswered
 from agents.policy import Policy
 from schemas.records import Tick, WriterExcused
 from streams import faust_batch, metrics, raw_records
 from streams.batch import BatchCore
+from streams.beside import beside
 from streams.deadletters import DeadLetterLimit
 from streams.errors import Fenced, Stop, StreamError, Unavailable
 from streams.fold import FoldCore
@@ -34,6 +37,7 @@ from streams.shapes import Batch, Fold, Pipeline, Role
 _HEARTBEAT_S = 30.0
 _STOP_DEADLINE_S = 9.0
 _LOOK_S = 0.02
+_ASK_AGAIN_S, _ASK_AGAIN_MOST_S = 0.2, 5.0
 #: Writers that one line names.
 _SHOWN = 3
 
@@ -283,6 +287,8 @@ class DecidingWorker(RoleWorker):
         super().__init__(pipeline, role, settings, hooks)
         self.owned: dict[int, Partition] = {}
         self._parked: dict[int, Partition] = {}
+        self.unanswered: dict[str, str] = {}
+        """Why nobody answers, by the partition that waits for it."""
 
     def _core(self, number: int) -> FoldCore | BatchCore:
         shape, given = self.role.shape, (self.pipeline, self.role, number, self.partitions, self.policies.get)
@@ -308,8 +314,9 @@ class DecidingWorker(RoleWorker):
         }
 
     def ready(self) -> str | None:
-        """Also: time is known wherever something is to be decided."""
-        return super().ready() or next(filter(None, map(self._timeless, list(self.owned.values()))), None)
+        """Also: who is asked answers, and time is known wherever something is to be decided."""
+        waiting = [*self.unanswered.values(), *map(self._timeless, list(self.owned.values()))]
+        return super().ready() or next(filter(None, waiting), None)
 
     def _timeless(self, partition: Partition) -> str | None:
         if not partition.core.waits:
@@ -318,6 +325,26 @@ class DecidingWorker(RoleWorker):
         shown = ", ".join(writers[:_SHOWN]) + (f" and {len(writers) - _SHOWN} more" if len(writers) > _SHOWN else "")
         whose = f"{self.role.name}'" if self.role.name.endswith("s") else f"{self.role.name}'s"
         return f"time is not known yet in {whose} partition {partition.name}: no Tick of {shown} yet"
+
+    async def asked(self, partition: str, question: Callable[[], Any]) -> Any:
+        """What a question gives, asked in a thread, again and again for as long as nobody answers."""
+        delay = _ASK_AGAIN_S
+        try:
+            while True:
+                try:
+                    answers = await beside(question)
+                except Unanswered as error:
+                    if not self.unanswered:
+                        self.log.warning("not answered, asking on", partition=partition, why=str(error))
+                    self.unanswered[partition] = str(error)
+                    await asyncio.sleep(delay * random.uniform(0.5, 1.0))
+                    delay = min(delay * 2, _ASK_AGAIN_MOST_S)
+                else:
+                    if self.unanswered.pop(partition, None) is not None and not self.unanswered:
+                        self.log.info("answered again", partition=partition)
+                    return answers
+        finally:
+            self.unanswered.pop(partition, None)
 
     async def _own(self, number: int) -> None:
         partition = self._parked.pop(number, None)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 
+from agents.decider import Unanswered
 from agents.policy import Policy, digest, parse
-from netcenter.errors import CommandError
+from netcenter.errors import CommandError, Unreachable
 from netcenter.parts import lacks_model
 from netcenter.pipeline import PIPELINE
 from netcenter.player import with_ticks
@@ -118,7 +119,10 @@ class Replay:
     def _take(self, core: Core, facts: list[Fact]) -> None:
         place = core.role.inbox, core.number
         while facts:
-            self._write(core.take(facts))
+            try:
+                self._write(core.take(facts))
+            except Unanswered as error:
+                raise Unreachable(f"{error}") from None
             self._pack(core)
             if core.halted is not None:
                 raise CommandError(f"{core.halted}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,6 +19,7 @@ from agents.classify.stage import ClassifyStage
 from agents.decider import At, Due, State, Unusable
 from agents.policy import Policy
 from netcenter.logs import set_up
+from netcenter.other_models import HttpClassifier
 from schemas import keys
 from schemas.records import (
     Action,
@@ -39,6 +41,8 @@ from streams.worker import DecidingWorker, Hooks, WorkerSettings, run_worker
 
 MODEL = "ab" * 32
 POLICY = f'[classifier]\nmodel = "{MODEL}"\n'
+#: URL of a model server that stands in for any artefact; without it, the stub does.
+SERVER = "TOY_SERVER"
 #: A folder whose files are named as the classifiers that a worker has; without it, it has all.
 MODELS = "TOY_MODELS"
 THREAD = (MentionUpdated, Reply, Action, Tick, PolicyChanged)
@@ -64,9 +68,11 @@ class StubModel:
         ]
 
 
+@lru_cache
 def stub(hash: str) -> Classifier:
     """What stands in for any artefact."""
-    return StubModel(hash)
+    server = os.environ.get(SERVER)
+    return HttpClassifier(hash, server, 0.5) if server else StubModel(hash)
 
 
 class Count(msgspec.Struct, frozen=True):
