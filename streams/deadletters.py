@@ -73,7 +73,7 @@ class DeadLetterLimit:
     def stop(self) -> Stop:
         """Why the role stops, and how to let it go on; all dead letters must have been committed before."""
         return Stop(
-            f"{self.name}: {len(self._bad)} of the last {self.window} records were set aside, the limit is {self.most}: see "
+            f"{self.name}: {self.most} of the last {self.window} records were set aside, and that is the limit: see "
             f"`netcenter dead list`. Nothing is lost, they stand in {self.dead}; started again, the role goes on behind "
             "them. NETCENTER_DEAD_SHARE and NETCENTER_DEAD_WINDOW set the limit"
         )
