@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
+from schemas.keys import KEYLESS
 from schemas.records import Tick
 from sinks.port import Item, Refused, Rewound, Sink, SinkError, Unreachable
 from streams import metrics
@@ -56,6 +57,14 @@ class _Waiting(msgspec.Struct, frozen=True, gc=False):
 
 class _Outdated(Exception):
     """Partitions have changed hands since a batch was read: it will be read again, by whoever owns them."""
+
+
+def _unreadable(waiting: _Waiting) -> list[Refused]:
+    """The items whose bytes are no record."""
+    if not waiting.wrong:
+        return []
+    items = {item.offset: item for item in waiting.items}
+    return [Refused(items[offset], "decode", "WireError", why) for offset, why in waiting.wrong.items()]
 
 
 class SinkWorker(RoleWorker):
@@ -202,7 +211,9 @@ class SinkWorker(RoleWorker):
             raise translate(error, f"{self.group}: reading where it stands") from error
         self._owned = set(bare)
         self._limits = {
-            tp: DeadLetterLimit(f"{tp.topic}/{tp.partition}", self.settings.dead_share, self.settings.dead_window)
+            tp: DeadLetterLimit(
+                f"{tp.topic}/{tp.partition}", f"{tp.topic}.dead", self.settings.dead_share, self.settings.dead_window
+            )
             for tp in bare
         }
         self._times = times
@@ -329,6 +340,8 @@ class SinkWorker(RoleWorker):
         started = wall.monotonic()
         items = [item for waiting in batch for item in waiting.items]
         assignment = self._assignment
+        # Before the receiver's own offsets pass it: whoever starts behind them sees it no more.
+        await self._set_all_aside(batch, [refused for waiting in batch for refused in _unreadable(waiting)])
         try:
             refused: list[Refused] = await self._persist(lambda: self.sink.write(items), "a write", assignment)
         except _Outdated:
@@ -343,6 +356,25 @@ class SinkWorker(RoleWorker):
                 self._times[waiting.tp] = max(waiting.time, self._times.get(waiting.tp, 0))
         metrics.FACTS.labels(self.role.name).inc(len(items))
         metrics.SINK_SECONDS.labels(self.role.name).observe(wall.monotonic() - started)
+        self._bear(batch, refused)
+
+    def _bear(self, batch: list[_Waiting], refused: list[Refused]) -> None:
+        """Hold what was set aside against what was written. Raises Stop above the limit, when all dead letters are there."""
+        bad = {(one.item.topic, one.item.partition, one.item.offset) for one in refused}
+        for waiting in batch:
+            limit = self._limits.get(waiting.tp)
+            if limit is None or not (bad or waiting.wrong or limit):
+                continue
+            counted = [item for item in waiting.items if type(item.record) not in KEYLESS]
+            places = (
+                n
+                for n, item in enumerate(counted)
+                if item.offset in waiting.wrong or (item.topic, item.partition, item.offset) in bad
+            )
+            limit.took(len(counted), places)
+            self.many_set_aside(limit, limit.name)
+            if limit.reached:
+                raise limit.stop()
 
     async def _go_back(self, why: str) -> None:
         """The receiver was put back: have everything assigned anew, and read on from where it says it stands."""
@@ -354,27 +386,18 @@ class SinkWorker(RoleWorker):
         await self.app.consumer.rejoin()
 
     async def _set_all_aside(self, batch: list[_Waiting], refused: list[Refused]) -> None:
-        if not refused and not any(waiting.wrong for waiting in batch):
+        if not refused:
             return
         by_place = {
             (item.topic, item.partition, item.offset): (raw, item)
             for waiting in batch
             for raw, item in zip(waiting.raw, waiting.items, strict=True)
         }
-        places = []
-        for waiting in batch:
-            for offset, wrong in waiting.wrong.items():
-                raw, item = by_place[waiting.tp.topic, waiting.tp.partition, offset]
-                places.append(await self._set_aside(raw, item, "decode", "WireError", wrong))
         for one in refused:
             raw, _ = by_place[one.item.topic, one.item.partition, one.item.offset]
-            places.append(await self._set_aside(raw, one.item, one.stage, one.error, one.message))
-        # Only now may there be too many: the receiver has moved past them, so each must stand in its topic first.
-        for limit in filter(None, map(self._limits.get, places)):
-            limit.passed(1)
-            limit.failed()
+            await self._set_aside(raw, one.item, one.stage, one.error, one.message)
 
-    async def _set_aside(self, r: Any, item: Item, stage: str, error: str, message: str) -> TP:
+    async def _set_aside(self, r: Any, item: Item, stage: str, error: str, message: str) -> None:
         name = f"{item.topic}/{item.partition}"
         if item.topic.endswith(".dead"):
             raise Stop(f"{name}: the dead letter at offset {item.offset} itself was refused: {error}: {message}")
@@ -384,7 +407,7 @@ class SinkWorker(RoleWorker):
         while True:
             try:
                 await self._append_letter(r, item, [*r.headers, *head])
-                return TP(item.topic, item.partition)
+                return
             except KafkaError as failure:
                 # The receiver has moved past it: whoever starts again would not come by here.
                 await first(_LETTER_S, self._done)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache, partial
+from typing import Any
 
 from agents.classify.addressing import Addressing
-from agents.classify.port import Classification, Classifier, Unavailable
+from agents.classify.port import Classification, Classifier
 from agents.classify.recent import Recent
 from agents.classify.volumes import Minute
-from agents.decider import At
+from agents.decider import At, Unanswered
 from agents.policy import Policy
 from schemas.records import ClassifiedMention, Mention, Record
 
@@ -35,6 +36,13 @@ class Unclassifiable(ValueError):
     """A post on which the classifier raised."""
 
 
+Post = tuple[str, str, str]
+"""Text, language tag and brand: all that an answer depends on."""
+Answers = dict[tuple[str, Post], Classification | Unclassifiable]
+"""By the classifier's hash and the post."""
+_Ask = Callable[[Sequence[str], Sequence[str], Sequence[str]], list[Classification]]
+
+
 class ClassifyStage:
     """Pure; the model in force is looked up by the policy's hash."""
 
@@ -44,6 +52,7 @@ class ClassifyStage:
         self._recent = Recent(REMEMBERED_FOR, REMEMBERED)
         self._minute = Minute(partition, 0)
         self._addressing = Addressing()
+        self._answers: Answers = {}
 
     # --- what an earlier run has left in the outbox ------------------------------------------------------
 
@@ -95,6 +104,19 @@ class ClassifyStage:
                 results.append(outcome)
         return results
 
+    def question(self, records: Iterable[Record], policy: Policy) -> Callable[[], Answers] | None:
+        """As the port says: what an external classifier must be asked."""
+        model = self.models(policy.classifier.model)
+        ask: _Ask | None = getattr(model, "ask", None)
+        if ask is None:
+            return None
+        posts = list(dict.fromkeys(_post(record) for record in records if isinstance(record, Mention)))
+        return partial(_answers, model.hash, ask, posts) if posts else None
+
+    def answered(self, answers: Any) -> None:
+        """What the last question was answered; `run` looks there first."""
+        self._answers = answers
+
     def tick(self, time: int) -> list[Record]:
         """The Volumes of a minute that ends."""
         return list(self._roll(time))
@@ -111,15 +133,20 @@ class ClassifyStage:
         if not mentions:
             return []
         model = self.models(policy.classifier.model)
-        try:
-            found = model.classify(*zip(*((m.text, m.lang, m.brand) for m in mentions), strict=True))
-        except Unavailable:
-            raise
-        except Exception as error:  # noqa: BLE001 - one bad post must not cost its neighbours: each is tried alone
-            if len(mentions) == 1:
-                return [Unclassifiable(f"the classifier raised {type(error).__name__}")]
-            return [outcome for mention in mentions for outcome in self._judge([mention], policy)]
-        return [self._classified(m, c, model.hash, policy) for m, c in zip(mentions, found, strict=True)]
+        found = self._found(model, list(map(_post, mentions)))
+        return [
+            self._classified(m, c, model.hash, policy) if isinstance(c, Classification) else c
+            for m, c in zip(mentions, found, strict=True)
+        ]
+
+    def _found(self, model: Classifier, posts: list[Post]) -> list[Classification | Unclassifiable]:
+        known = self._answers
+        if not known or getattr(model, "ask", None) is None:
+            return _asked(model.classify, posts)
+        missing = list(dict.fromkeys(post for post in posts if (model.hash, post) not in known))
+        if missing:
+            known = known | _answers(model.hash, model.classify, missing)
+        return [known[model.hash, post] for post in posts]
 
     def _classified(self, mention: Mention, found: Classification, model: str, policy: Policy) -> ClassifiedMention:
         own = policy.brand(mention.brand).accounts.get(mention.channel, ())
@@ -135,6 +162,27 @@ class ClassifyStage:
             addressed=self._addressing.addressed(mention, policy),
             mention=mention,
         )
+
+
+def _post(mention: Mention) -> Post:
+    return mention.text, mention.lang, mention.brand
+
+
+def _answers(hash: str, ask: _Ask, posts: list[Post]) -> Answers:
+    return {(hash, post): answer for post, answer in zip(posts, _asked(ask, posts), strict=True)}
+
+
+def _asked(ask: _Ask, posts: list[Post]) -> list[Classification | Unclassifiable]:
+    """An answer for each. One bad post must not cost its neighbours: it is found by halving."""
+    try:
+        return list(ask(*zip(*posts, strict=True)))
+    except Unanswered:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a classifier raises
+        if len(posts) == 1:
+            return [Unclassifiable(f"the classifier raised {type(error).__name__}")]
+    half = len(posts) // 2
+    return _asked(ask, posts[:half]) + _asked(ask, posts[half:])
 
 
 def _known(record: ClassifiedMention) -> Classification:
