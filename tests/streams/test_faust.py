@@ -225,7 +225,7 @@ def test_what_is_opened_for_an_assignment_that_is_over_is_neither_sought_nor_rea
         async def records(timeout: float) -> Any:
             return {IN: [Raw(1)]}, {IN}
 
-        consumer.assignment, consumer._told, consumer._seek = (lambda: {IN}), told, seek  # type: ignore[method-assign]
+        consumer.assignment, consumer._told, consumer._seek = (lambda: {IN}), told, seek  # type: ignore[assignment, method-assign]
         consumer._wait_next_records, consumer.flow_active = records, True  # type: ignore[method-assign]
         await consumer.perform_seek()
         return consumer._sought == consumer._term, [m async for _, m in consumer.getmany(1.0)], seeks
@@ -259,7 +259,7 @@ def test_a_partition_taken_away_before_it_is_sought_ends_nothing() -> None:
         async def seek(tp: TP, at: int) -> None:
             raise IllegalStateError("No current assignment")
 
-        consumer._seek = seek  # type: ignore[method-assign]
+        consumer._seek = seek  # type: ignore[assignment, method-assign]
         await consumer._go_to(IN, 3)
 
     asyncio.run(gone())
