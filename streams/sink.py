@@ -132,7 +132,7 @@ class SinkWorker(RoleWorker):
             except SinkError as error:
                 raise Misconfigured(str(error)) from error
             else:
-                if self.down is not None or self.held is not None:
+                if self.down is not None or self._held_said > 0:
                     self.log.info("receiver reached again")
                 self.down = self.held = None
                 self._down_said, self._held_said = -_DOWN_SAID_S, -_SAID_S
@@ -142,10 +142,14 @@ class SinkWorker(RoleWorker):
         """Run it once; say so when it lasts. When told to stop, let it end, else interrupt it, else leave it."""
         began = wall.monotonic()
         call = apart(work, f"{self.role.name}: {what}")
+        lasted = False
         while not call.done() and not self._done.is_set():
             await first(_LASTS_S, call, self._done)
             if not call.done() and not self._done.is_set():
+                lasted = True
                 await self._look_into(call, what, began)
+        if not lasted:
+            self.held = None  # that of a try before: what failed now did so at once
         if not call.done():
             await first(_FINISH_S, call)
         if not call.done():

@@ -21,7 +21,7 @@ from structlog.testing import capture_logs
 from netcenter.embedded import EmbeddedPostgres
 from netcenter.pipeline import PIPELINE
 from sinks.port import Item, Refused, SinkError, Unreachable
-from sinks.postgres import PostgresSink
+from sinks.postgres import PostgresSink, holding
 from streams.deadletters import DeadLetterLimit
 from streams.errors import Ended, Misconfigured, Stop
 from streams.items import decoded
@@ -126,6 +126,22 @@ def test_a_call_that_lasts_is_told_and_the_worker_is_not_ready(receiver: Hanging
     lines = run(receiver, test)
     assert [line["why"] for line in lines if line["event"] == "the receiver is slow"] == ["waits for Godot"]
     assert lines[-1]["event"] == "receiver reached again"
+
+
+def test_readiness_says_what_is_wrong_now(receiver: Hanging) -> None:
+    """A lock that was waited for is not the cause of a server that is away since."""
+
+    async def test(worker: SinkWorker) -> None:
+        call = asyncio.create_task(worker._persist(receiver.open, "a write"))
+        await holds(lambda: "waits for Godot" in (worker.ready() or ""), "the reason in readiness")
+        receiver.outcomes = [Unreachable("away", after=3600.0)]
+        receiver.interrupt()
+        await holds(lambda: worker.ready() == "receiver: away", "the newer reason alone")
+        worker._told_to_stop()
+        with pytest.raises(Ended):
+            await call
+
+    run(receiver, test)
 
 
 def test_a_call_that_gets_on_is_slow_to_nobody(receiver: Hanging) -> None:
@@ -352,7 +368,7 @@ def freeze(pids: list[int], number: signal.Signals) -> None:
 
 def test_a_frozen_server_is_noticed_and_waited_for(own: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its connections stay open and nothing answers; when it thaws, everything is written once."""
-    monkeypatch.setitem(PostgresSink.__init__.__globals__["holding"].CONNECTION, "connect_timeout", "2")
+    monkeypatch.setitem(holding.CONNECTION, "connect_timeout", "2")
     sink = PostgresSink(own)
     sink.open()
     sink.write(items([classified(1)]))
