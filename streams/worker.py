@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import random
 import signal
 import time as wall
 from collections.abc import Callable, Mapping
@@ -16,11 +17,14 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
+from agents.decider import Unanswered
 from agents.policy import Policy
 from schemas.records import Tick, WriterExcused
 from streams import faust_batch, metrics, raw_records
+from streams.apart import apart
 from streams.batch import BatchCore
-from streams.errors import Fenced, Misconfigured, Stop, StreamError, Unavailable
+from streams.deadletters import DeadLetterLimit
+from streams.errors import Ended, Fenced, Misconfigured, Stop, StreamError, Unavailable
 from streams.fold import FoldCore
 from streams.garbage import rarely_collected
 from streams.health import HealthServer
@@ -39,6 +43,9 @@ _GROUND_S = 3.0
 _GROUP_REMEDY = (
     "these are the offsets of other topics; `kafka-consumer-groups.sh --delete --group {}` lets it begin with this log"
 )
+_ASK_AGAIN_S, _ASK_AGAIN_MOST_S = 0.2, 5.0
+#: Writers that one line names.
+_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -123,12 +130,14 @@ class RoleWorker:
         self._done.set()
 
     async def _wait_for_kafka(self) -> None:
-        delay, told = 0.2, False
+        delay, told, began = 0.2, False, wall.monotonic()
         while not self._done.is_set():
             try:
                 async with self.reader() as reader:
                     self.address = address(await own_host(reader), self._port)
-                    self.unreachable = None
+                    if told:
+                        self.log.info("Kafka answers", after_s=round(wall.monotonic() - began))
+                    self.unreachable, told = None, False
                     if await self._topics_there(reader):
                         return
             except (KafkaError, OSError) as error:
@@ -242,7 +251,7 @@ class RoleWorker:
 
     def fail(self, error: BaseException) -> None:
         """Stop the worker because of this; the first reason counts."""
-        if self.failure is None:
+        if self.failure is None and not isinstance(error, Ended):
             self.failure = error if isinstance(error, StreamError) else translate(error, self.group)
             if not isinstance(error, (StreamError, KafkaError, OSError)):
                 self.log.error("unexpected", exc_info=error)
@@ -255,6 +264,18 @@ class RoleWorker:
             raise
         except Exception as error:  # noqa: BLE001 - a background task's failure stops the worker, whatever it is
             self.fail(error)
+
+    def many_set_aside(self, limit: DeadLetterLimit, partition: str) -> None:
+        """Tell how much of a partition is set aside, and once, loudly, when it has become much."""
+        metrics.DEAD_SHARE.labels(self.role.name, partition).set(limit.share)
+        if limit.many():
+            self.log.error(
+                "many records are set aside",
+                partition=limit.name,
+                share=round(limit.share, 2),
+                of_the_last=limit.window,
+                do="see `netcenter dead list`; mend their producer, then `netcenter dead replay`",
+            )
 
     # --- health ------------------------------------------------------------------------------------------------
 
@@ -281,12 +302,12 @@ class RoleWorker:
             return self.missing
         if (outside := self._outside(self.settings.session_s)) is not None:
             return outside
+        if self.policies.waiting:
+            return f"waiting for {self.policies.waiting}"
         if not self.assigned_once:
             return "not assigned yet"
         if self.rebalancing:
             return "rebalancing or recovering"
-        if self.policies.waiting:
-            return f"waiting for {self.policies.waiting}"
         return None
 
     async def _heart(self) -> None:
@@ -309,6 +330,10 @@ class RoleWorker:
             faust_batch.rebalance_s(self.settings.session_s) if self.rebalancing else 0.0
         )
         silent = standing.silent > patience
+        if silent and self.unreachable is None:
+            self.log.warning("Kafka does not answer", kafka=self.settings.kafka, for_s=round(standing.silent))
+        elif self.unreachable is not None and not silent:
+            self.log.info("Kafka answers")
         self.unreachable = f"Kafka has not answered for {standing.silent:.0f} s" if silent else None
         if standing.member or silent or not standing.reachable:
             self._member = wall.monotonic()
@@ -418,14 +443,16 @@ class DecidingWorker(RoleWorker):
 
     claim = Claim(
         "has applied",
-        "the topic was deleted, made again or cut since, and what the role remembers is of the old one. Restore the topic, "
-        "or give the new log a prefix of its own (NETCENTER_PREFIX, then `netcenter topics apply`)",
+        "what it remembers is of an older topic of that name, or this one was cut. Restore it, or give this log a prefix of "
+        "its own (NETCENTER_PREFIX, then `netcenter topics apply`)",
     )
 
     def __init__(self, pipeline: Pipeline, role: Role, settings: WorkerSettings, hooks: Hooks) -> None:
         super().__init__(pipeline, role, settings, hooks)
         self.owned: dict[int, Partition] = {}
         self._parked: dict[int, Partition] = {}
+        self.unanswered: dict[str, str] = {}
+        """Why nobody answers, by the partition that waits for it."""
 
     def _core(self, number: int) -> FoldCore | BatchCore:
         shape, given = self.role.shape, (self.pipeline, self.role, number, self.partitions, self.policies.get)
@@ -462,6 +489,39 @@ class DecidingWorker(RoleWorker):
                     f"with an empty state. {RESTORE}"
                 )
         return await super().settled(starts, told)
+
+    def ready(self) -> str | None:
+        """Also: who is asked answers, and time is known wherever something is to be decided."""
+        waiting = [*self.unanswered.values(), *map(self._timeless, list(self.owned.values()))]
+        return super().ready() or next(filter(None, waiting), None)
+
+    def _timeless(self, partition: Partition) -> str | None:
+        if not partition.core.waits:
+            return None
+        writers = [f"{role}/{number}" for role, number in partition.core.heard.unheard()]
+        shown = ", ".join(writers[:_SHOWN]) + (f" and {len(writers) - _SHOWN} more" if len(writers) > _SHOWN else "")
+        whose = f"{self.role.name}'" if self.role.name.endswith("s") else f"{self.role.name}'s"
+        return f"time is not known yet in {whose} partition {partition.name}: no Tick of {shown} yet"
+
+    async def asked(self, partition: str, question: Callable[[], Any]) -> Any:
+        """What a question gives, asked in a thread, again and again for as long as nobody answers."""
+        delay = _ASK_AGAIN_S
+        try:
+            while True:
+                try:
+                    answers = await apart(question, f"{self.role.name}: asking")
+                except Unanswered as error:
+                    if not self.unanswered:
+                        self.log.warning("not answered, asking on", partition=partition, why=str(error))
+                    self.unanswered[partition] = str(error)
+                    await asyncio.sleep(delay * random.uniform(0.5, 1.0))
+                    delay = min(delay * 2, _ASK_AGAIN_MOST_S)
+                else:
+                    if self.unanswered.pop(partition, None) is not None and not self.unanswered:
+                        self.log.info("answered again", partition=partition)
+                    return answers
+        finally:
+            self.unanswered.pop(partition, None)
 
     async def _own(self, number: int, term: int) -> None:
         partition = self._parked.pop(number, None)
@@ -523,22 +583,23 @@ class DecidingWorker(RoleWorker):
         while True:
             await asyncio.sleep(self.settings.tick_s)
             for number, partition in list(self.owned.items()):
-                if partition.core.clock.kind == "wall":
+                if partition.core.heard.kind == "wall":
                     tick = Tick(
                         clock="wall", time=int(wall.time() * 1000), role=self.pipeline.clock_role, partition=number
                     )
                     await self._append(partition, tick)
 
     async def _excuser(self) -> None:
-        """On the wall clock a writer that has been silent for long, at the end of the inbox, is left behind."""
+        """On the wall clock a writer that has been silent for long is left behind."""
         while True:
             await asyncio.sleep(1.0)
             for partition in list(self.owned.values()):
-                if partition.core.clock.kind != "wall" or not await self._at_end(partition):
+                # Where facts wait for time the log has been heard further than it was taken.
+                if partition.core.heard.kind != "wall":
                     continue
                 now = wall.monotonic()
-                for writer in partition.core.clock.awaited():
-                    silent = now - partition.heard.setdefault(writer, now)
+                for writer in partition.core.heard.awaited():
+                    silent = partition.silence(writer, now)
                     if silent >= self.settings.silence_s:
                         role, number = writer
                         excused = WriterExcused(role=role, partition=number, silent_for=int(silent * 1000))
@@ -556,11 +617,6 @@ class DecidingWorker(RoleWorker):
         except Fenced:
             if partition in self.owned.values():
                 raise
-
-    async def _at_end(self, partition: Partition) -> bool:
-        if partition.open:
-            return False
-        return wall.monotonic() - partition.busy > 1.0
 
 
 def run_worker(worker: RoleWorker) -> int:

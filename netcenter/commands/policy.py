@@ -180,8 +180,13 @@ def print_schema() -> None:
 
 
 @policy.command("apply")
-def apply(file: _File) -> None:
+def apply(
+    file: _File,
+    force: Annotated[bool, typer.Option("--force", help="Also where the classifier is not on this machine.")] = False,
+) -> None:
     """Put a policy in force through the log, for everyone at the same record; says what changes.
+
+    Refused where this machine lacks the classifier that it names: classify would wait for it, and all that follows too.
 
     Example: netcenter policy apply my-policy.toml
     """
@@ -189,9 +194,17 @@ def apply(file: _File) -> None:
     from netcenter import policies_in_force
 
     text, found = checked(file)
+    lacks = lacks_model(found.policy)
+    if lacks is not None and not force:
+        raise UsageError(
+            f"{file}: classifier.model: this machine lacks {lacks}. Classify would wait for it, and with it everything that follows: "
+            "put the artefact where its workers look, or use --force if only they have it"
+        )
     settings = load()
     kafka = kafka_of(settings)
     _warn(file, found)
+    if lacks is not None:
+        print(f"{file}: classify waits wherever it has not {lacks}")
     _, held = policies_in_force.newest(settings, kafka)
     try:
         print(summary(difference(parse(held), found.policy)) if held else "no policy was in force")

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
+import re
+import subprocess
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,9 +17,11 @@ import faust
 import pytest
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from aiokafka.errors import IllegalStateError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from faust.tables.recovery import Recovery, ServiceStopped
 from faust.transport.drivers import aiokafka as driver
-from faust.types import TP
+from faust.types import TP, _env
+from faust.types.settings import Settings
 from faust.types.tuples import ConsumerMessage
 
 from netcenter.embedded import EmbeddedKafka
@@ -78,6 +84,34 @@ def make_app(bootstrap: str = "127.0.0.1:9") -> faust.App:
 def test_the_installed_faust_is_the_one_whose_insides_these_tests_know() -> None:
     """Another version wants another look at every override in faust_batch."""
     assert faust.__version__ == "0.15.3"
+
+
+def test_no_variable_that_faust_knows_changes_what_we_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Upstream, each goes before the argument of the same name."""
+    known = {name: param.env_name for name, param in Settings.SETTINGS.items() if param.env_name}
+    assert {"BROKER_URL", "TABLE_STANDBY_REPLICAS", "AGENT_SUPERVISOR", "STREAM_WAIT_EMPTY"} <= {*known.values()}
+
+    def told() -> dict[str, str]:
+        conf = make_app().conf
+        return {name: str(getattr(conf, name)) for name in known if not Settings.SETTINGS[name].version_deprecated}
+
+    before = told()
+    for variable in known.values():
+        monkeypatch.setenv(variable, "7")
+    assert told() == before
+    for variable in {*known.values()} - {"TABLE_STANDBY_REPLICAS"}:
+        monkeypatch.delenv(variable)
+    assert Settings("group", broker="kafka://here").table_standby_replicas == 7, "the variables that were set are read"
+
+
+def test_no_variable_that_faust_reads_while_it_is_imported_changes_what_we_say() -> None:
+    """Among them another event loop."""
+    source = Path(_env.__file__).read_text() + Path(faust.__file__).read_text()
+    found = set(re.findall(r'_getenv\("(\w+)"', source)) | set(re.findall(r'environ.get\("(?:FAUST|F)_(\w+)"', source))
+    assert {"STRICT", "LOOP", "DATADIR", "CONSOLE_PORT"} <= found
+    environment = {**os.environ, **{prefix + name: "absurd" for name in found for prefix in ("FAUST_", "F_")}}
+    code = "import streams.faust_batch; from faust.types._env import STRICT, DEBUG; assert not STRICT and not DEBUG"
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
 
 
 @pytest.mark.parametrize(
@@ -154,6 +188,99 @@ def test_a_stream_drops_a_message_of_another_generation() -> None:
         return []
 
     assert asyncio.run(asyncio.wait_for(taken(), 10)) == [7]
+
+
+class Taken(NoOwner):
+    """An owner whose partitions are taken away while it opens them."""
+
+    consumer: Any = None
+
+    async def assigned(self, partitions: set[TP]) -> dict[TP, int | None]:
+        """Too late."""
+        self.consumer._term += 1
+        return dict.fromkeys(partitions, 5)
+
+    async def settled(self, starts: dict[TP, int | None], told: dict[TP, int]) -> dict[TP, int]:
+        """As known."""
+        return {tp: at for tp, at in starts.items() if at is not None}
+
+
+@pytest.mark.parametrize(("owner", "sought"), [(NoOwner(), True), (Taken(), False)])
+def test_what_is_opened_for_an_assignment_that_is_over_is_neither_sought_nor_read(owner: Any, sought: bool) -> None:
+    """Upstream asks for the committed offsets of whatever is assigned by then, and asserts that something is."""
+
+    async def done() -> tuple[bool, list[ConsumerMessage], list[TP]]:
+        app = make_app()
+        app.owner = owner
+        consumer = cast(Consumer, app.consumer)
+        consumer.owner = owner
+        owner.consumer, seeks, app.consumer_generation_id = consumer, list[TP](), 7
+
+        async def told(partitions: set[TP]) -> dict[TP, int]:
+            return {}
+
+        async def seek(tp: TP, at: int) -> None:
+            seeks.append(tp)
+
+        async def records(timeout: float) -> Any:
+            return {IN: [Raw(1)]}, {IN}
+
+        consumer.assignment, consumer._told, consumer._seek = (lambda: {IN}), told, seek  # type: ignore[assignment, method-assign]
+        consumer._wait_next_records, consumer.flow_active = records, True  # type: ignore[method-assign]
+        await consumer.perform_seek()
+        return consumer._sought == consumer._term, [m async for _, m in consumer.getmany(1.0)], seeks
+
+    well, messages, seeks = asyncio.run(done())
+    assert (well, len(messages), seeks) == (sought, int(sought), [])
+
+
+@pytest.mark.parametrize("error", [NoOffsetForPartitionError(IN), OffsetOutOfRangeError({IN: 3})])
+def test_what_aiokafka_tries_before_the_owner_has_said_where_to_read_is_no_error(error: Exception) -> None:
+    """It begins at the group's offset by itself, as soon as something is assigned."""
+
+    async def polled() -> list[ConsumerMessage]:
+        consumer = cast(Consumer, make_app().consumer)
+
+        async def records(timeout: float) -> Any:
+            raise error
+
+        consumer._wait_next_records = records  # type: ignore[method-assign]
+        return [message async for _, message in consumer.getmany(1.0)]
+
+    assert asyncio.run(polled()) == []
+
+
+def test_a_partition_taken_away_before_it_is_sought_ends_nothing() -> None:
+    """The next assignment is on its way."""
+
+    async def gone() -> None:
+        consumer = cast(Consumer, make_app().consumer)
+
+        async def seek(tp: TP, at: int) -> None:
+            raise IllegalStateError("No current assignment")
+
+        consumer._seek = seek  # type: ignore[assignment, method-assign]
+        await consumer._go_to(IN, 3)
+
+    asyncio.run(gone())
+
+
+@pytest.mark.parametrize(("thread", "own"), [(driver.AIOKafkaConsumerThread, False), (ConsumerThread, True)])
+def test_our_member_is_idle_when_its_loop_is_and_fausts_own_when_it_does_not_poll(
+    thread: type[driver.AIOKafkaConsumerThread], own: bool
+) -> None:
+    """And no position is reset by itself."""
+
+    async def consumer() -> Any:
+        app = make_app()
+        app.owner.stuck = lambda: 17.0
+        return thread(app.consumer, loop=asyncio.get_running_loop())._create_worker_consumer(app.transport)
+
+    made = asyncio.run(consumer())
+    assert (made._subscription.fetcher_idle_time == 17.0) is own
+    assert made._auto_offset_reset == "none"
+    assert made._max_poll_interval_ms == 30_000
+    assert made._client._client_id == "netcenter-role-1"
 
 
 @pytest.mark.parametrize(("recovery", "patient"), [(Recovery, False), (PatientRecovery, True)])

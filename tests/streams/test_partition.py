@@ -30,9 +30,9 @@ class Owner:
         self.partition = Partition(lambda: self.worker._core(0), self.worker)
 
     async def take(self, offset: int, record: Record) -> None:
-        """A record as the consumer gives it."""
+        """A record as the consumer gives it, so many behind the policy and the first Tick."""
         key = customer(record) if not isinstance(record, Tick) else None
-        raw = SimpleNamespace(offset=offset, key=key, value=codec.encode(record), timestamp=0, headers=())
+        raw = SimpleNamespace(offset=offset + 1, key=key, value=codec.encode(record), timestamp=0, headers=())
         await self.partition.take([raw])
 
     async def count(self, offset: int) -> None:
@@ -46,7 +46,7 @@ class Owner:
 
 
 def run(world: World, scenario: Callable[[Owner, Owner], Awaitable[None]]) -> list[int]:
-    """Two owners in one loop, partition 0 seeded with a policy at offset 0; the sequence numbers committed after it."""
+    """Two owners in one loop, partition 0 seeded with a policy and a Tick; the sequence numbers committed after it."""
     from agents.policy import digest
     from schemas.records import PolicyChanged
 
@@ -55,8 +55,12 @@ def run(world: World, scenario: Callable[[Owner, Owner], Awaitable[None]]) -> li
         await one.partition.own()
         await one.worker.policies.ensure(1, digest(toy.POLICY))
         changed = PolicyChanged(version=1, hash=digest(toy.POLICY), applied_at=NOON)
+        tick = Tick(clock="event", time=NOON, role="classify", partition=0)
         await one.partition.take(
-            [SimpleNamespace(offset=0, key=None, value=codec.encode(changed), timestamp=0, headers=())]
+            [
+                SimpleNamespace(offset=n, key=None, value=codec.encode(record), timestamp=0, headers=())
+                for n, record in enumerate((changed, tick))
+            ]
         )
         try:
             await asyncio.wait_for(scenario(one, two), 30)
@@ -93,7 +97,7 @@ def test_memory_is_read_anew_when_another_was_here_and_has_sealed(world: World) 
         await two.count(2)
         assert await two.partition.release(seal=True)
         await one.partition.own()
-        assert one.core.applied == 2
+        assert one.core.applied == 3
         await one.count(2)
         await one.count(3)
         await one.partition.seal()
@@ -112,7 +116,7 @@ def test_memory_is_read_anew_when_the_loss_was_noticed_late(world: World) -> Non
         assert await two.partition.release(seal=True)
         await one.partition.release(seal=True)
         await one.partition.own()
-        assert one.core.applied == 2
+        assert one.core.applied == 3
         await one.count(3)
         await one.partition.seal()
 

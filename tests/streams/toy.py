@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Collection, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,6 +21,7 @@ from agents.classify.stage import ClassifyStage
 from agents.decider import At, Due, State, Unusable
 from agents.policy import Policy
 from netcenter.logs import set_up
+from netcenter.other_models import HttpClassifier
 from schemas import keys
 from schemas.records import (
     Action,
@@ -43,6 +45,8 @@ from streams.worker import DecidingWorker, Hooks, WorkerSettings, run_worker
 
 MODEL = "ab" * 32
 POLICY = f'[classifier]\nmodel = "{MODEL}"\n'
+#: URL of a model server that stands in for any artefact; without it, the stub does.
+SERVER = "TOY_SERVER"
 #: A folder whose files are named as the classifiers that a worker has; without it, it has all.
 MODELS = "TOY_MODELS"
 #: A file: the receiver of rows cannot be reached while it exists. Where the rows are written.
@@ -72,9 +76,11 @@ class StubModel:
         ]
 
 
+@lru_cache
 def stub(hash: str) -> Classifier:
     """What stands in for any artefact."""
-    return StubModel(hash)
+    server = os.environ.get(SERVER)
+    return HttpClassifier(hash, server, 0.5) if server else StubModel(hash)
 
 
 class Count(msgspec.Struct, frozen=True):
@@ -161,6 +167,8 @@ def hang() -> None:
 class FileSink:
     """A line per item: topic, partition, offset. Remembers nothing, so the group's offsets are its own."""
 
+    keeps_offsets = False
+
     def open(self) -> None:
         """Nothing to open."""
 
@@ -176,9 +184,18 @@ class FileSink:
     def write(self, items: Sequence[Item]) -> list[Refused]:
         """Append."""
         self._reach()
+        if HANG in os.environ:
+            hang()
         with Path(os.environ[ROWS]).open("a") as file:
             file.writelines(f"{item.topic} {item.partition} {item.offset}\n" for item in items)
         return []
+
+    def held(self) -> str | None:
+        """Nothing."""
+        return None
+
+    def interrupt(self) -> None:
+        """Nothing hangs."""
 
     def close(self) -> None:
         """Nothing to close."""
