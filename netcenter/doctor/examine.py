@@ -44,7 +44,7 @@ def _look(settings: Settings) -> Iterator[Finding]:
         client = admin(kafka)
     except CommandError as error:
         yield Finding("Kafka", False, str(error))
-        yield from postgres(settings, {})
+        yield from postgres(settings, None)
         return
     with closing(client):
         yield Finding("Kafka", True, kafka)
@@ -57,5 +57,4 @@ def _look(settings: Settings) -> Iterator[Finding]:
                     yield from check(survey)
                 except (KafkaError, CommandError) as error:
                     yield Finding(what, False, f"cannot be looked at: {error}")
-        # A worker may be at it meanwhile: what the group was told was read before, and PostgreSQL may only be further.
-        yield from postgres(settings, {p.name: p for p in survey.places["postgres"]} if topics.ok else {})
+        yield from postgres(settings, survey if topics.ok else None)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing
 
 import psycopg2
+from kafka import TopicPartition
 from psycopg2.errors import UndefinedTable
 from psycopg2.extensions import connection as Connection
 
-from netcenter.doctor.finding import Finding
+from netcenter.doctor.finding import Finding, Survey
 from netcenter.errors import CommandError
 from netcenter.places import postgres_of
 from netcenter.progress import Place
+from netcenter.reading import ends
 from netcenter.settings import Settings
 
 _NAME = "netcenter doctor"
@@ -29,16 +31,16 @@ order by w.pid, b.pid limit 1
 WAITED_MS = 2_000
 
 
-def postgres(settings: Settings, places: Mapping[str, Place]) -> Iterator[Finding]:
-    """places: where the group of the sink stands, by topic/partition; empty where that is not known."""
+def postgres(settings: Settings, survey: Survey | None) -> Iterator[Finding]:
+    """survey: None where Kafka has nothing to hold the stored offsets against."""
     try:
         with closing(_connected(postgres_of(settings))) as connection:
             version = connection.server_version
             pooled = ", through a pooler" if _pooled(connection) else ""
             yield Finding("PostgreSQL", True, f"version {version // 10000}.{version % 10000}{pooled}")
             yield _locks(connection)
-            if places:
-                yield _offsets(connection, places)
+            if survey is not None:
+                yield _offsets(connection, survey)
     except CommandError as error:
         yield Finding("PostgreSQL", False, str(error))
     except psycopg2.Error as error:
@@ -75,9 +77,9 @@ def _locks(connection: Connection) -> Finding:
     return Finding("locks of PostgreSQL", False, says)
 
 
-def _offsets(connection: Connection, places: Mapping[str, Place]) -> Finding:
-    """What PostgreSQL stores is the truth, and is told to the group afterwards: it can only be further."""
-    what, read = "offsets of PostgreSQL", [p for p in places.values() if p.told]
+def _offsets(connection: Connection, survey: Survey) -> Finding:
+    """What PostgreSQL stores is the truth, and is told to the group afterwards: read after that, it can only be further."""
+    what, read = "offsets of PostgreSQL", [p for p in survey.places["postgres"] if p.told]
     try:
         with connection.cursor() as cursor:
             cursor.execute("select topic || '/' || partition, next from sink_offsets where next > 0")
@@ -107,3 +109,9 @@ def _offsets(connection: Connection, places: Mapping[str, Place]) -> Finding:
             )
             return Finding(what, False, says)
     return Finding(what, True, f"{len(stored)} partitions")
+
+
+def _end(survey: Survey, place: Place) -> int:
+    """Where a partition ends by now."""
+    tp = TopicPartition(survey.settings.prefix + place.topic, place.partition)
+    return ends(survey.client, [tp])[tp]

@@ -394,7 +394,7 @@ def test_whoever_locks_a_table_of_the_sink_is_named(plant: Plant) -> None:
 
 
 def _locks(plant: Plant) -> Iterator[Finding]:
-    return (f for f in postgres_check.postgres(plant.settings, {}) if f.what == "locks of PostgreSQL")
+    return (f for f in postgres_check.postgres(plant.settings, None) if f.what == "locks of PostgreSQL")
 
 
 def _write(sink: psycopg2.extensions.connection) -> None:
