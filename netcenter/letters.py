@@ -70,9 +70,10 @@ class Letter:
             return "it has neither key nor value: discard it"
         there = f"it stands at {self.topic}/{self.partition}/{self.offset}"
         if self.stage == _SINK:
-            return (
-                f"{there}, and only a receiver has refused it: mend the receiver; then `netcenter rebuild` gives PostgreSQL "
-                "all again, and a webhook's group can be set back to that offset"
+            says = f"{there}, and a receiver has refused it: mend that, then `netcenter rebuild` gives PostgreSQL all again"
+            webhook = self.topic in PIPELINE.role("webhook").reads
+            return says + (
+                ", or set the group of the webhook back to that offset, its worker stopped" if webhook else ""
             )
         kind = codec.kind(self.value)
         if kind in KEYLESS:
@@ -125,7 +126,13 @@ def letters(settings: Settings, kafka: str) -> Iterator[Letter]:
 
 def count_waiting(settings: Settings, kafka: str) -> int:
     """How many letters nobody has put back or discarded."""
-    return sum(1 for letter in letters(settings, kafka) if letter.state == "waiting")
+    marks, seen = _Marks(), list[tuple[str, str]]()
+    for record in records(kafka, _spans(settings, kafka)):
+        _note(settings, record, marks)
+        if not _is_mark(record):
+            letter = _letter(settings, record)
+            seen.append((letter.id, letter.origin))
+    return sum(id not in marks.by_id and origin not in marks.by_origin for id, origin in seen)
 
 
 def _spans(settings: Settings, kafka: str) -> dict[TopicPartition, Span]:
