@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
 
 from agents.classify.model import ARTEFACTS, Model, artefact
 from agents.classify.port import Classifier
 from agents.classify.stage import ClassifyStage
 from agents.policy import Policy
-from netcenter.errors import UsageError
+from netcenter import errors
+from netcenter.errors import CommandError, UsageError
 from netcenter.places import postgres_of
 from netcenter.settings import Settings, load
-from sinks.port import Sink
+from sinks.port import Sink, SinkError, Unreachable
+
+T = TypeVar("T")
 
 
 @lru_cache(maxsize=4)
@@ -50,7 +55,7 @@ def postgres_sink(settings: Settings) -> Sink:
     """The projection."""
     from sinks.postgres import PostgresSink
 
-    return PostgresSink(postgres_of(settings))
+    return PostgresSink(postgres_of(settings), renewed=lambda: _again(lambda: postgres_of(settings)))
 
 
 def webhook_sink(settings: Settings) -> Sink:
@@ -60,4 +65,14 @@ def webhook_sink(settings: Settings) -> Sink:
     secret = settings.secret()
     if settings.webhook_url is None or secret is None:
         raise UsageError("the webhook role needs NETCENTER_WEBHOOK_URL and NETCENTER_WEBHOOK_SECRET (or …_SECRET_FILE)")
-    return WebhookSink(settings.webhook_url, secret)
+    return WebhookSink(settings.webhook_url, secret, renewed=lambda: _again(settings.secret) or secret)
+
+
+def _again(read: Callable[[], T]) -> T:
+    """A setting that may stand in a file which somebody changes, as a sink asks for it once more."""
+    try:
+        return read()
+    except errors.Unreachable as error:
+        raise Unreachable(str(error)) from None
+    except CommandError as error:
+        raise SinkError(str(error)) from None

@@ -154,16 +154,11 @@ class _Rebuild:
         return self._done
 
     def _check(self, found: dict[TopicPartition, Span]) -> None:
-        """Whether the log and the live tables together have everything."""
+        """Whether the live tables are of this log; say what neither has any more."""
         stored = self._projection.stored()
         for tp, (first, end) in found.items():
             topic, number = self._log.place(tp)
             live = stored.get((topic, number), 0)
-            if first and not live:
-                raise CommandError(
-                    f"{tp.topic}/{number} begins at offset {first} and PostgreSQL has read nothing of it: what stood before "
-                    "is in neither; start `netcenter worker postgres`, which takes what is there"
-                )
             if live > end:
                 raise CommandError(
                     f"PostgreSQL has read {tp.topic}/{number} up to offset {live} and it ends at {end}: these tables are of "
@@ -171,7 +166,8 @@ class _Rebuild:
                 )
             if live < first:
                 self._say(
-                    f"offsets {live} to {first - 1} of {tp.topic}/{number} were deleted before anything read them"
+                    f"offsets {live} to {first - 1} of {tp.topic}/{number} stand neither in the log nor in PostgreSQL: "
+                    "their rows are lost, unless a backup has them"
                 )
 
     def _forgets(self, found: dict[TopicPartition, Span]) -> list[Forget]:

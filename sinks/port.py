@@ -1,4 +1,4 @@
-"""The port of a sink: what a shell hands over, what a sink hands back, and the two errors it may raise."""
+"""The port of a sink: what a shell hands over, what a sink hands back, and the errors it may raise."""
 
 from __future__ import annotations
 
@@ -42,8 +42,12 @@ class SinkError(Exception):
     """The sink cannot work as it is set up, and waiting will not help; one line says what and what to do."""
 
 
+class Rewound(SinkError):
+    """The receiver's own offsets fell, as after a restore: ask `positions` again and read on from there."""
+
+
 class Unreachable(Exception):
-    """The receiver cannot be reached or asks to wait: the same batch may be tried again.
+    """The receiver cannot be reached, cannot work now or asks to wait: the same batch may be tried again.
 
     `after` is how many seconds the receiver asked to wait, None where it did not say.
     """
@@ -54,7 +58,10 @@ class Unreachable(Exception):
 
 
 class Sink(Protocol):
-    """A batch in, an idempotent write out. Synchronous; one call at a time."""
+    """A batch in, an idempotent write out. Synchronous; one call at a time, but for `held` and `interrupt`."""
+
+    keeps_offsets: bool
+    """Whether `positions` alone says where to go on; where it has none, nothing was written."""
 
     def open(self) -> None:
         """Connect and make ready. Raises Unreachable, or SinkError for wrong settings."""
@@ -62,15 +69,25 @@ class Sink(Protocol):
     def positions(self, topic_partitions: Collection[tuple[str, int]]) -> dict[tuple[str, int], int]:
         """The next offset to read, for those (topic, partition) that the sink itself remembers.
 
-        Where one is missing the consumer group's offset is to be used. Raises Unreachable, SinkError.
+        Where one is missing in a sink that keeps none, the consumer group's is to be used. Raises Unreachable, SinkError.
         """
 
     def write(self, items: Sequence[Item]) -> list[Refused]:
         """Write a batch of one or several partitions, in offset order within each.
 
         Idempotent. Everything but the refused is written when this returns. Raises Unreachable, after which
-        the same batch is to be given again, or SinkError.
+        the same batch is to be given again, Rewound, or SinkError. After a first success a fault that somebody must
+        mend is Unreachable too: it was right before, so it is waited for.
         """
+
+    def held(self) -> str | None:
+        """What a call that is under way in another thread waits for, None while it gets on.
+
+        Raises Unreachable when the receiver gives no answer at all to the question. Ends by itself within seconds.
+        """
+
+    def interrupt(self) -> None:
+        """Have a call that is under way in another thread raise Unreachable soon. Ends by itself within seconds."""
 
     def close(self) -> None:
         """Let go of the receiver; `open` may follow."""

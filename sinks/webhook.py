@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import binascii
-from collections.abc import Collection, Sequence
+import time
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -19,9 +21,24 @@ from sinks.port import Item, Refused, SinkError, Unreachable
 SOURCE = "/netcenter/alerts"
 CONTENT_TYPE = "application/cloudevents+json"
 _PREFIX = "whsec_"
-_PASSING = frozenset({408, 425, 429})
+#: What an answer says of the receiver or of our settings and not of this alert: the next would be answered alike. Each is
+#: waited for, with what to do; so are 5xx and redirects.
+_WAITED_FOR = {
+    401: "the secret is not the receiver's: set the same on both sides",
+    403: "it forbids us: see what stands before it",
+    404: "nothing is there: correct the webhook's URL, or put the receiver there",
+    405: "that address takes no POST: correct the webhook's URL",
+    407: "a proxy asks who we are: let alerts pass",
+    408: "it did not get the request in time",
+    410: "the address was given up: set its new URL",
+    425: "it asks to try again",
+    429: "it asks for fewer alerts at a time",
+}
+#: Seconds that one alert may take before it is said what is waited for.
+_PATIENCE_S = 5.0
 #: Seconds: a receiver may not ask for more.
 _LONGEST_WAIT = 3600.0
+_MOST_WORDS, _LONGEST_BODY = 300, 1 << 16
 
 Place = tuple[str, int, int]
 
@@ -49,14 +66,20 @@ class WebhookSink:
     url: http or https. secret: `whsec_` and base64, shared with the receiver. timeout: seconds for each of
     connecting, sending and waiting for the answer. At least once: a receiver drops what it has seen by
     `webhook-id`, and by the identity a version older than the one it has. Records that are no Alert are
-    passed over. One call at a time.
+    passed over. renewed: asked for the secret before each alert, for one that may be changed meanwhile; raises SinkError.
     """
 
-    def __init__(self, url: str, secret: str, timeout: float = 10.0) -> None:
+    keeps_offsets = False
+
+    def __init__(self, url: str, secret: str, timeout: float = 10.0, renewed: Callable[[], str] | None = None) -> None:
         self._url = _checked(url)
         self._receiver = f"the webhook receiver at {self._url.host}"
         self._signer = _signer(secret)
+        self._renewed = renewed
         self._timeout = timeout
+        #: When the alert under way was sent, by the monotonic clock.
+        self._sent: float | None = None
+        self._interrupted = False
         self._client: httpx.Client | None = None
         #: What became of a batch's first items when a later one could not be delivered.
         self._settled: dict[Place, Refused | None] = {}
@@ -72,12 +95,15 @@ class WebhookSink:
         return {}
 
     def write(self, items: Sequence[Item]) -> list[Refused]:
-        """Deliver the batch's alerts. Raises Unreachable at the first that cannot be delivered now.
+        """Deliver the batch's alerts. Raises Unreachable at the first that cannot be delivered now, or when interrupted.
 
         Those of brands that only observe are passed over: they are recorded, and nobody is told. The items before it
         count as delivered when the batch is given again.
         """
+        self._interrupted = False
         for item in items:
+            if self._interrupted:
+                raise Unreachable("interrupted between two alerts")
             place = (item.topic, item.partition, item.offset)
             if place not in self._settled and isinstance(item.record, Alert) and item.record.mode == "live":
                 self._settled[place] = self._deliver(item, item.record)
@@ -91,9 +117,22 @@ class WebhookSink:
             self._client.close()
             self._client = None
 
+    def held(self) -> str | None:
+        """The alert under way, once it has been for longer than an answer takes."""
+        sent = self._sent
+        if sent is None or time.monotonic() - sent < _PATIENCE_S:
+            return None
+        return f"{self._receiver} has not answered for {time.monotonic() - sent:.0f} s"
+
+    def interrupt(self) -> None:
+        """Send nothing after the alert under way."""
+        self._interrupted = True
+
     def _deliver(self, item: Item, alert: Alert) -> Refused | None:
         if self._client is None:
             raise SinkError("the webhook sink is not open: call open() before write()")
+        if self._renewed is not None:
+            self._signer = self._fresh(self._renewed)
         body = msgspec.json.encode(cloud_event(alert))
         now = datetime.now(UTC)
         headers = {
@@ -102,20 +141,44 @@ class WebhookSink:
             "webhook-timestamp": str(int(now.timestamp())),
             "webhook-signature": self._signer.sign(alert.id, now, body.decode()),
         }
+        self._sent = time.monotonic()
         try:
-            answer = self._client.post(self._url, content=body, headers=headers)
+            with self._client.stream("POST", self._url, content=body, headers=headers) as answer:
+                self._read(answer)
+                return self._outcome(item, answer, now)
         except httpx.TransportError as error:
-            raise Unreachable(f"{self._receiver} cannot be reached: {type(error).__name__}") from None
+            raise Unreachable(
+                f"{self._receiver} cannot be reached: {type(error).__name__}: {error}"[:_MOST_WORDS]
+            ) from None
+        finally:
+            self._sent = None
+
+    def _read(self, answer: httpx.Response) -> None:
+        """Read the body, so that the connection can be used again; its status is all that counts, so not without end."""
+        deadline, size = time.monotonic() + self._timeout, 0
+        with suppress(httpx.TransportError):
+            for chunk in answer.iter_raw():
+                size += len(chunk)
+                if size > _LONGEST_BODY or time.monotonic() > deadline:
+                    return
+
+    def _fresh(self, renewed: Callable[[], str]) -> Webhook:
+        try:
+            return _signer(renewed())
+        except SinkError as error:
+            raise Unreachable(str(error)) from None  # it was right at the start
+
+    def _outcome(self, item: Item, answer: httpx.Response, now: datetime) -> Refused | None:
+        status = answer.status_code
         if answer.is_success:
             return None
-        if answer.status_code in _PASSING or answer.is_server_error:
-            raise Unreachable(f"{self._receiver} answers {answer.status_code}", _retry_after(answer, now))
-        return Refused(item=item, stage="sink", error=f"Http{answer.status_code}", message=self._why(answer))
-
-    def _why(self, answer: httpx.Response) -> str:
         if answer.is_redirect:
-            return f"{self._receiver} answers {answer.status_code}: redirects are not followed, set its last URL"
-        return f"{self._receiver} answers {answer.status_code} {answer.reason_phrase}".rstrip()
+            raise Unreachable(f"{self._receiver} answers {status}: redirects are not followed, set its last URL")
+        if status in _WAITED_FOR or answer.is_server_error:
+            why = f": {_WAITED_FOR[status]}" if status in _WAITED_FOR else ""
+            raise Unreachable(f"{self._receiver} answers {status}{why}", _retry_after(answer, now))
+        said = f"{self._receiver} answers {status} {answer.reason_phrase}".rstrip()
+        return Refused(item=item, stage="sink", error=f"Http{status}", message=said)
 
 
 def _checked(url: str) -> httpx.URL:

@@ -3,7 +3,8 @@
 StreamError
 ├── Stop          the worker stops: going on would lose or repeat something (exit 1)
 │   └── Fenced    another worker owns the partition now (exit 1)
-├── Misconfigured wrong settings; nothing was done (exit 2)
+├── Misconfigured wrong settings, or a log that does not fit what is remembered; nothing was done (exit 2)
+├── Ended         told to stop while it waited; nothing is wrong (exit 0)
 └── Unavailable   Kafka cannot be reached; drop memory, wait for it, start over (exit 3)
 """
 
@@ -25,9 +26,15 @@ class Fenced(Stop):
 
 
 class Misconfigured(StreamError):
-    """Wrong settings."""
+    """Wrong settings, or a log that does not fit what is remembered: to start again does not help."""
 
     exit_code = 2
+
+
+class Ended(StreamError):
+    """Told to stop while it waited for something else: nothing is wrong, and the next start does it again."""
+
+    exit_code = 0
 
 
 class Unavailable(StreamError):

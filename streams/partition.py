@@ -13,11 +13,15 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import (
     IllegalOperation,
     InvalidProducerEpoch,
+    InvalidProducerIdMapping,
     KafkaConnectionError,
     KafkaError,
+    MessageSizeTooLargeError,
     NodeNotReadyError,
     ProducerFenced,
+    RecordListTooLargeError,
     RequestTimedOutError,
+    UnknownProducerId,
 )
 from aiokafka.producer.message_accumulator import BatchBuilder
 
@@ -53,14 +57,24 @@ _TIMES = ("time", "created_at", "observed_at", "minute", "at")
 _LAST_MS = 253_402_300_799_999  # 9999-12-31, the last time that RFC 3339 can write
 
 
+TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 #: What helps when a changelog is not whole.
-RESTORE = "Restore it, or rebuild what the role knows: docs/runbooks/lost_log.md"
+RESTORE = "Restore it, or rebuild what the role knows: docs/lost_log.md"
 
 
 def translate(error: BaseException, doing: str) -> Exception:
     """A Kafka client's error as one of ours: who was fenced must go, who lost the broker must wait for it."""
+    if type(error) is KafkaError and isinstance(error.__cause__, KafkaError):
+        error = error.__cause__  # "Unexpected error during batch delivery" and the like: what it came from says more
     if isinstance(error, (ProducerFenced, InvalidProducerEpoch)):
         return Fenced(f"{doing}: another worker owns it now ({type(error).__name__})")
+    if isinstance(error, (InvalidProducerIdMapping, UnknownProducerId)):
+        return Unavailable(
+            f"{doing}: Kafka has forgotten this transactional id, as it does after transactional.id.expiration.ms without "
+            f"a write ({type(error).__name__}): nothing is lost, starting over"
+        )
+    if isinstance(error, TOO_LARGE):
+        return Stop(f"{doing}: too large for the topic: raise its max.message.bytes ({type(error).__name__})")
     if isinstance(
         error, (KafkaConnectionError, NodeNotReadyError, RequestTimedOutError, ConnectionError, asyncio.TimeoutError)
     ):
@@ -95,7 +109,7 @@ class Outbox:
         self.producer = producer
         self._open: dict[tuple[str, int], _Filling] = {}
         self._full: list[tuple[str, int, _Filling]] = []
-        self._sent: list[tuple[str, int, int, asyncio.Future[Any]]] = []
+        self._sent: list[tuple[str, int, _Filling, asyncio.Future[Any]]] = []
 
     def add(self, topic: str, partition: int, key: bytes | None, value: bytes | None, head: headers.Headers) -> None:
         """Append a record; nothing is sent before `send`."""
@@ -107,7 +121,7 @@ class Outbox:
             self._full.append((topic, partition, filling))
         filling = self._open[topic, partition] = _Filling(self.producer.create_batch())
         if filling.append(0, None, key, value, head) is None:
-            raise Stop(f"a record of {len(value or b'')} bytes for {topic}/{partition} fits no batch")
+            raise Stop(f"a record of {len(value or b'')} bytes for {topic}/{partition} fits no batch of {_BATCH_BYTES}")
         filling.count = 1
 
     async def send(self, *, full: bool) -> None:
@@ -121,11 +135,11 @@ class Outbox:
                 future = await self.producer.send_batch(filling.close(), topic, partition=partition)
             except IllegalOperation:
                 # The transaction has failed with an earlier batch, whose own error says why.
-                await asyncio.gather(*(future for *_, future in self._sent))
+                await self._answers(self._sent)
                 raise
             # Looked at in `delivered`; a transaction that is thrown away asks no more.
             future.add_done_callback(lambda sent: sent.cancelled() or sent.exception())
-            self._sent.append((topic, partition, filling.count, future))
+            self._sent.append((topic, partition, filling, future))
 
     async def delivered(self) -> dict[tuple[str, int], int]:
         """Wait until the broker has everything: the offset after the last record by topic partition.
@@ -134,8 +148,23 @@ class Outbox:
         """
         await self.send(full=False)
         sent, self._sent = self._sent, []
-        found = await asyncio.gather(*(future for *_, future in sent))
-        return {(topic, n): metadata.offset + count for (topic, n, count, _), metadata in zip(sent, found, strict=True)}
+        found = await self._answers(sent)
+        return {
+            (topic, n): metadata.offset + filling.count
+            for (topic, n, filling, _), metadata in zip(sent, found, strict=True)
+        }
+
+    async def _answers(self, sent: list[tuple[str, int, _Filling, asyncio.Future[Any]]]) -> list[Any]:
+        try:
+            return await asyncio.gather(*(future for *_, future in sent))
+        except TOO_LARGE as error:
+            for topic, n, filling, future in sent:
+                if future.done() and isinstance(future.exception(), TOO_LARGE):
+                    raise Stop(
+                        f"{topic}/{n} does not take {filling.batch.size()} bytes in {filling.count} records: raise "
+                        f"max.message.bytes of that topic, or delete it there ({type(error).__name__})"
+                    ) from error
+            raise
 
 
 class Partition:
@@ -367,7 +396,7 @@ class Partition:
         try:
             await self.producer.begin_transaction()
         except KafkaError as error:
-            raise translate(error, f"{self.name}: beginning a transaction") from error
+            raise self._told(error, "beginning a transaction") from error
         self.open, self.facts = True, 0
         self.since = self.sent = wall.monotonic()
 
@@ -377,7 +406,18 @@ class Partition:
         try:
             await self._outbox().send(full=full)
         except KafkaError as error:
-            raise translate(error, f"{self.name}: sending") from error
+            raise self._told(error, "sending") from error
+
+    def _told(self, error: BaseException, doing: str) -> Exception:
+        """As `translate`; a transaction that Kafka ended for its age looks like one that another worker has ended."""
+        told, lasted = translate(error, f"{self.name}: {doing}"), wall.monotonic() - self.since
+        if isinstance(told, Fenced) and self.open and lasted * 1000 >= TRANSACTION_TIMEOUT_MS:
+            return Fenced(
+                f"{self.name}: {doing}: the transaction was open for {lasted:.0f} s, and Kafka aborts one after "
+                f"{TRANSACTION_TIMEOUT_MS // 1000} s: this worker was held up, or another worker owns it now; what it held "
+                f"is done again ({type(error).__name__})"
+            )
+        return told
 
     def _write(self, outputs: list[Output]) -> None:
         add, role, ways = self._outbox().add, self.core.role.name, self._ways
@@ -480,7 +520,7 @@ class Partition:
                 ends = await outbox.delivered()
                 await self.producer.commit_transaction()
             except (KafkaError, ConnectionError) as error:
-                raise translate(error, f"{self.name}: sealing a checkpoint") from error
+                raise self._told(error, "sealing a checkpoint") from error
             if isinstance(self.core, FoldCore):
                 self.core.sealed()
             self.open = False

@@ -14,10 +14,11 @@ from aiokafka.errors import KafkaError
 from faust.types import TP
 
 from schemas.records import Tick
-from sinks.port import Item, Refused, Sink, SinkError, Unreachable
+from sinks.port import Item, Refused, Rewound, Sink, SinkError, Unreachable
 from streams import metrics
+from streams.apart import apart, first
 from streams.deadletters import DeadLetterLimit, dead_letter_headers
-from streams.errors import Misconfigured, Stop
+from streams.errors import Ended, Misconfigured, Stop
 from streams.items import decoded
 from streams.partition import translate
 from streams.positions import Claim
@@ -32,6 +33,13 @@ _MOST_WAITING = 10_000
 _INTERVAL_S = 0.25
 _RETRY_MOST_S = 30.0
 _RELEASE_S = 5.0
+#: Seconds after which a call that is still under way is looked into, again and again; for which the answer is awaited;
+#: between two lines about it.
+_LASTS_S, _ANSWER_S, _SAID_S = 5.0, 10.0, 60.0
+#: Seconds that a call under way has when the worker is to stop: to end by itself, and once it was interrupted.
+_FINISH_S, _INTERRUPTED_S = 3.0, 2.5
+#: Between two lines that say the same of a receiver that cannot be reached.
+_DOWN_SAID_S = 600.0
 
 
 class _Waiting(msgspec.Struct, frozen=True, gc=False):
@@ -44,6 +52,10 @@ class _Waiting(msgspec.Struct, frozen=True, gc=False):
     time: int
 
 
+class _Outdated(Exception):
+    """Partitions have changed hands since a batch was read: it will be read again, by whoever owns them."""
+
+
 class SinkWorker(RoleWorker):
     """Runs a Sink: one write at a time, in a thread; what cannot be written now is tried again for as long as it takes."""
 
@@ -54,6 +66,13 @@ class SinkWorker(RoleWorker):
         self.sink = sink
         self.down: str | None = None
         """Why the receiver cannot be reached; None when it can."""
+        self.held: str | None = None
+        """What a call under way has waited for; None once one came through."""
+        self._down_said, self._held_said = -_DOWN_SAID_S, -_SAID_S
+        self._probe: asyncio.Future[str | None] | None = None
+        self._writing: asyncio.Task[None] | None = None
+        #: Counts assignments; whether partitions were taken away since the last.
+        self._assignment, self._revoked = 0, asyncio.Event()
         self._waiting: list[_Waiting] = []
         self._news, self._room, self._idle = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._enough = asyncio.Event()
@@ -71,41 +90,95 @@ class SinkWorker(RoleWorker):
             bootstrap_servers=self.settings.kafka, enable_idempotence=True, max_request_size=4 << 20
         )
         await self._producer.start()
-        await self._persist(self.sink.open)
+        try:
+            await self._persist(self.sink.open, "opening the receiver")
+        except BaseException:
+            await self._producer.stop()
+            raise
 
-    async def _persist(self, work: Callable[[], Any]) -> Any:
-        """Run blocking work in a thread, again and again while the receiver cannot be reached."""
+    async def _persist(self, work: Callable[[], Any], what: str, assignment: int | None = None) -> Any:
+        """Run blocking work in a thread, again and again while the receiver cannot be reached.
+
+        assignment: that in which it makes sense; raises _Outdated in any other. Raises Ended when told to stop, and
+        Misconfigured.
+        """
         delay = 0.2
         while True:
             try:
-                found = await asyncio.to_thread(work)
+                found = await self._attempt(work, what)
             except Unreachable as error:
-                if self.down is None:
-                    self.log.warning("receiver not reached, trying on", why=str(error))
-                self.down = str(error)
-                metrics.SINK_RETRIES.labels(self.role.name).inc()
                 wait = error.after if error.after is not None else delay * random.uniform(0.5, 1.0)
+                self._say_down(str(error), wait)
                 delay = min(delay * 2, _RETRY_MOST_S)
-                if await self._stopped_within(wait):
-                    raise Stop(f"stopped while the receiver could not be reached: {error}") from error
+                metrics.SINK_RETRIES.labels(self.role.name).inc()
+                await first(wait, self._done, *(() if assignment is None else (self._revoked,)))
+                if self._done.is_set():
+                    raise Ended(f"stopped while the receiver could not be reached: {error}") from error
+                if assignment is not None and (self._revoked.is_set() or assignment != self._assignment):
+                    raise _Outdated from error
+            except Rewound:
+                raise
             except SinkError as error:
                 raise Misconfigured(str(error)) from error
             else:
-                if self.down is not None:
+                if self.down is not None or self.held is not None:
                     self.log.info("receiver reached again")
-                self.down = None
+                self.down = self.held = None
+                self._down_said, self._held_said = -_DOWN_SAID_S, -_SAID_S
                 return found
 
-    async def _stopped_within(self, seconds: float) -> bool:
-        try:
-            await asyncio.wait_for(self._done.wait(), seconds)
-        except TimeoutError:
-            return False
-        return True
+    async def _attempt(self, work: Callable[[], Any], what: str) -> Any:
+        """Run it once; say so when it lasts. When told to stop, let it end, else interrupt it, else leave it."""
+        began = wall.monotonic()
+        call = apart(work, f"{self.role.name}: {what}")
+        while not call.done() and not self._done.is_set():
+            await first(_LASTS_S, call, self._done)
+            if not call.done() and not self._done.is_set():
+                await self._look_into(call, what, began)
+        if not call.done():
+            await first(_FINISH_S, call)
+        if not call.done():
+            apart(self.sink.interrupt, f"{self.role.name}: interrupting")
+            await first(_INTERRUPTED_S, call)
+        if not call.done():
+            self.log.warning("left in the middle; the next start does it again", doing=what)
+            raise Ended(f"stopped in the middle of {what}")
+        return call.result()
+
+    async def _look_into(self, call: asyncio.Future[Any], what: str, began: float) -> None:
+        """Ask what a call that lasts waits for; interrupt it where the receiver does not answer anything any more."""
+        if self._probe is None:
+            self._probe = apart(self.sink.held, f"{self.role.name}: asking")
+        await first(_ANSWER_S, call, self._probe, self._done)
+        if call.done() or self._done.is_set():
+            return
+        held: str | None = "what it waits for cannot be asked"
+        if self._probe.done():
+            try:
+                held = self._probe.result()
+            except Unreachable as error:
+                held = str(error)
+                apart(self.sink.interrupt, f"{self.role.name}: interrupting")
+            self._probe = None
+        self.held = None if held is None else f"{what} has lasted {wall.monotonic() - began:.0f} s: {held}"
+        now = wall.monotonic()
+        if held is not None and now - self._held_said >= _SAID_S:
+            self._held_said = now
+            self.log.warning("the receiver is slow", doing=what, seconds=round(now - began), why=held)
+
+    def _say_down(self, why: str, wait: float) -> None:
+        """Once for each reason, and now and then."""
+        now = wall.monotonic()
+        if why != self.down or now - self._down_said >= _DOWN_SAID_S:
+            self._down_said = now
+            self.log.warning("receiver not reached, trying on", why=why, again_in_s=round(wait, 1))
+        self.down = why
 
     def ready(self) -> str | None:
-        """Also: the receiver answers."""
-        return super().ready() or (f"receiver: {self.down}" if self.down else None)
+        """Also: the receiver answers, and in time."""
+        wrong = "; ".join(filter(None, (self.down, self.held)))
+        # First: while an assignment waits for the receiver, that is the cause of the rest.
+        return f"receiver: {wrong}" if wrong else super().ready()
 
     # --- owning -------------------------------------------------------------------------------------------------
 
@@ -115,7 +188,9 @@ class SinkWorker(RoleWorker):
         if not bare:
             self._owned, self._applied = set(), {}
             return self._stands(bare, {})
-        known = await self._persist(lambda: self.sink.positions([(tp.topic, tp.partition) for tp in bare]))
+        known = await self._persist(
+            lambda: self.sink.positions([(tp.topic, tp.partition) for tp in bare]), "asking where it stands"
+        )
         placed = await self.placed({TP(self.topic(topic), n): at for (topic, n), at in known.items()}, self.claim)
         known = {(self.bare(tp).topic, tp.partition): at for tp, at in placed.items()}
         try:
@@ -134,10 +209,32 @@ class SinkWorker(RoleWorker):
         return self._stands(bare, known)
 
     def _stands(self, bare: dict[TP, TP], known: dict[tuple[str, int], int]) -> dict[TP, int | None]:
+        self._assignment += 1
+        self._revoked.clear()
         self.rebalancing, self.assigned_once = False, True
         metrics.PARTITIONS.labels(self.role.name).set(len(bare))
         self.log.info("partitions owned", partitions=len(bare))
         return {tp: known.get((own.topic, own.partition)) for own, tp in bare.items()}
+
+    async def settled(self, starts: dict[TP, int | None], told: dict[TP, int]) -> dict[TP, int]:
+        """A receiver that keeps offsets and has none of a partition has nothing of it, whatever the group was told."""
+        if not self.sink.keeps_offsets:
+            return await super().settled(starts, told)
+        found = await super().settled(starts, {})
+        for tp, at in found.items():
+            if starts[tp] is None and at > 0:
+                self._emptied(self.bare(tp), at, told.get(tp, 0))
+        return found
+
+    def _emptied(self, tp: TP, beginning: int, told: int) -> None:
+        name = f"{tp.topic}/{tp.partition}"
+        if told and self.settings.on_lost == "stop":
+            raise Misconfigured(
+                f"{self.role.name} has read {name} up to offset {told}, its group says, but the receiver has nothing of it "
+                f"and the log begins at {beginning}: it was emptied; restore a copy of it, or run `netcenter rebuild`, which "
+                "takes what is still there and says what is lost"
+            )
+        self.log.error("the receiver begins behind what retention has deleted", partition=name, last=beginning - 1)
 
     async def _stand(self, reader: AIOKafkaConsumer, known: dict[tuple[str, int], int]) -> dict[TP, int]:
         """The event time (ms) at which the sink stands, where time is told: without it who follows us waits for ever."""
@@ -155,6 +252,8 @@ class SinkWorker(RoleWorker):
         gone = {self.bare(tp) for tp in partitions}
         self._owned -= gone
         self._waiting = [waiting for waiting in self._waiting if waiting.tp not in gone]
+        self._make_room()
+        self._revoked.set()
         try:
             await asyncio.wait_for(self._idle.wait(), _RELEASE_S)
         except TimeoutError:
@@ -192,14 +291,17 @@ class SinkWorker(RoleWorker):
             batch = self._next()
             if not self._waiting:
                 self._news.clear()
-            if self._count() < _MOST_WAITING:
-                self._room.set()
+            self._make_room()
             if batch:
                 self._idle.clear()
-                try:
-                    await self._write(batch)
-                finally:
-                    self._idle.set()
+                # A task of its own: at a stop this one is cancelled, and that one ends what it has begun.
+                self._writing = asyncio.create_task(self._write(batch))
+                self._writing.add_done_callback(lambda _: self._idle.set())
+                await asyncio.shield(self._writing)
+
+    def _make_room(self) -> None:
+        if self._count() < _MOST_WAITING:
+            self._room.set()
 
     async def _enough_until(self, deadline: float) -> None:
         """Wait until a whole write is there, or for the deadline (of the monotonic clock)."""
@@ -224,7 +326,14 @@ class SinkWorker(RoleWorker):
     async def _write(self, batch: list[_Waiting]) -> None:
         started = wall.monotonic()
         items = [item for waiting in batch for item in waiting.items]
-        refused: list[Refused] = await self._persist(lambda: self.sink.write(items))
+        assignment = self._assignment
+        try:
+            refused: list[Refused] = await self._persist(lambda: self.sink.write(items), "a write", assignment)
+        except _Outdated:
+            return
+        except Rewound as error:
+            await self._go_back(str(error))
+            return
         await self._set_all_aside(batch, refused)
         for waiting in batch:
             if waiting.tp in self._owned:
@@ -232,6 +341,15 @@ class SinkWorker(RoleWorker):
                 self._times[waiting.tp] = max(waiting.time, self._times.get(waiting.tp, 0))
         metrics.FACTS.labels(self.role.name).inc(len(items))
         metrics.SINK_SECONDS.labels(self.role.name).observe(wall.monotonic() - started)
+
+    async def _go_back(self, why: str) -> None:
+        """The receiver was put back: have everything assigned anew, and read on from where it says it stands."""
+        self.log.error("the receiver has lost what it had; reading on from its own offsets", why=why)
+        self.rebalancing = True
+        self._owned = set()
+        self._waiting = []
+        self._make_room()
+        await self.app.consumer.rejoin()
 
     async def _set_all_aside(self, batch: list[_Waiting], refused: list[Refused]) -> None:
         if not refused and not any(waiting.wrong for waiting in batch):
@@ -241,37 +359,42 @@ class SinkWorker(RoleWorker):
             for waiting in batch
             for raw, item in zip(waiting.raw, waiting.items, strict=True)
         }
+        places = []
         for waiting in batch:
             for offset, wrong in waiting.wrong.items():
                 raw, item = by_place[waiting.tp.topic, waiting.tp.partition, offset]
-                await self._set_aside(raw, item, "decode", "WireError", wrong)
+                places.append(await self._set_aside(raw, item, "decode", "WireError", wrong))
         for one in refused:
             raw, _ = by_place[one.item.topic, one.item.partition, one.item.offset]
-            await self._set_aside(raw, one.item, one.stage, one.error, one.message)
+            places.append(await self._set_aside(raw, one.item, one.stage, one.error, one.message))
+        # Only now may there be too many: the receiver has moved past them, so each must stand in its topic first.
+        for limit in filter(None, map(self._limits.get, places)):
+            limit.passed(1)
+            limit.failed()
 
-    async def _set_aside(self, r: Any, item: Item, stage: str, error: str, message: str) -> None:
+    async def _set_aside(self, r: Any, item: Item, stage: str, error: str, message: str) -> TP:
         name = f"{item.topic}/{item.partition}"
         if item.topic.endswith(".dead"):
             raise Stop(f"{name}: the dead letter at offset {item.offset} itself was refused: {error}: {message}")
-        if self._producer is None:
-            raise Stop(f"{name}: no producer for dead letters")
         metrics.DEAD_LETTERS.labels(self.role.name, stage).inc()
         self.log.warning("set aside", partition=name, offset=item.offset, stage=stage, error=error, why=message)
         head = dead_letter_headers(item.topic, item.partition, item.offset, stage, error, message)
-        try:
-            await self._producer.send_and_wait(
-                self.topic(f"{item.topic}.dead"),
-                value=r.value,
-                key=r.key,
-                partition=item.partition,
-                headers=[*r.headers, *head],
-            )
-        except KafkaError as failure:
-            raise translate(failure, f"{name}: writing a dead letter") from failure
-        limit = self._limits.get(TP(item.topic, item.partition))
-        if limit is not None:
-            limit.passed(1)
-            limit.failed()
+        while True:
+            try:
+                await self._append_letter(r, item, [*r.headers, *head])
+                return TP(item.topic, item.partition)
+            except KafkaError as failure:
+                # The receiver has moved past it: whoever starts again would not come by here.
+                await first(1.0, self._done)
+                if self._done.is_set() or not failure.retriable:
+                    raise translate(failure, f"{name}: writing a dead letter") from failure
+
+    async def _append_letter(self, r: Any, item: Item, headers: Any) -> None:
+        if self._producer is None:
+            raise Stop(f"{item.topic}/{item.partition}: no producer for dead letters")
+        await self._producer.send_and_wait(
+            self.topic(f"{item.topic}.dead"), value=r.value, key=r.key, partition=item.partition, headers=headers
+        )
 
     def hints(self) -> dict[TP, tuple[int, int]]:
         """What is written, and for a receiver without offsets of its own the place to start again."""
@@ -282,13 +405,19 @@ class SinkWorker(RoleWorker):
     async def let_go(self) -> None:
         """Finish the write under way, tell the group, close."""
         self._waiting = []
-        await asyncio.wait_for(self._idle.wait(), _RELEASE_S)
+        self._done.set()
+        if self._writing is not None:
+            await asyncio.wait([self._writing])
+            error = self._writing.exception()
+            if error is not None:
+                self.fail(error)
         hints = self.hints()
         if hints and not self.rebalancing:
             try:
                 await self.tell(hints)
             except KafkaError as error:
                 self.log.warning("offsets not told; the last write may be done again", why=type(error).__name__)
-        await asyncio.to_thread(self.sink.close)
+        # What was left in the middle holds the sink.
+        await first(1.0, apart(self.sink.close, f"{self.role.name}: closing"))
         if self._producer is not None:
             await self._producer.stop()

@@ -20,7 +20,7 @@ from agents.policy import Policy
 from schemas.records import Tick, WriterExcused
 from streams import faust_batch, metrics, raw_records
 from streams.batch import BatchCore
-from streams.errors import Fenced, Misconfigured, Stop, StreamError, Unavailable
+from streams.errors import Ended, Fenced, Misconfigured, Stop, StreamError, Unavailable
 from streams.fold import FoldCore
 from streams.garbage import rarely_collected
 from streams.health import HealthServer
@@ -123,12 +123,14 @@ class RoleWorker:
         self._done.set()
 
     async def _wait_for_kafka(self) -> None:
-        delay, told = 0.2, False
+        delay, told, began = 0.2, False, wall.monotonic()
         while not self._done.is_set():
             try:
                 async with self.reader() as reader:
                     self.address = address(await own_host(reader), self._port)
-                    self.unreachable = None
+                    if told:
+                        self.log.info("Kafka answers", after_s=round(wall.monotonic() - began))
+                    self.unreachable, told = None, False
                     if await self._topics_there(reader):
                         return
             except (KafkaError, OSError) as error:
@@ -242,7 +244,7 @@ class RoleWorker:
 
     def fail(self, error: BaseException) -> None:
         """Stop the worker because of this; the first reason counts."""
-        if self.failure is None:
+        if self.failure is None and not isinstance(error, Ended):
             self.failure = error if isinstance(error, StreamError) else translate(error, self.group)
             if not isinstance(error, (StreamError, KafkaError, OSError)):
                 self.log.error("unexpected", exc_info=error)
@@ -309,6 +311,10 @@ class RoleWorker:
             faust_batch.rebalance_s(self.settings.session_s) if self.rebalancing else 0.0
         )
         silent = standing.silent > patience
+        if silent and self.unreachable is None:
+            self.log.warning("Kafka does not answer", kafka=self.settings.kafka, for_s=round(standing.silent))
+        elif self.unreachable is not None and not silent:
+            self.log.info("Kafka answers")
         self.unreachable = f"Kafka has not answered for {standing.silent:.0f} s" if silent else None
         if standing.member or silent or not standing.reachable:
             self._member = wall.monotonic()
@@ -418,8 +424,8 @@ class DecidingWorker(RoleWorker):
 
     claim = Claim(
         "has applied",
-        "the topic was deleted, made again or cut since, and what the role remembers is of the old one. Restore the topic, "
-        "or give the new log a prefix of its own (NETCENTER_PREFIX, then `netcenter topics apply`)",
+        "what it remembers is of an older topic of that name, or this one was cut. Restore it, or give this log a prefix of "
+        "its own (NETCENTER_PREFIX, then `netcenter topics apply`)",
     )
 
     def __init__(self, pipeline: Pipeline, role: Role, settings: WorkerSettings, hooks: Hooks) -> None:

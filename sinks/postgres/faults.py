@@ -1,37 +1,122 @@
-"""What an error of PostgreSQL means for the caller: wait, set a row aside, or give up."""
+"""What an error of PostgreSQL means for the caller: set a row aside, wait, or have somebody mend something."""
 
 from __future__ import annotations
 
 import re
+from typing import Literal
 
+import msgspec
 import psycopg2
 
 from sinks.port import Item, Refused, SinkError, Unreachable
 
-#: SQLSTATE classes (first two digits) of what lies in the row: its data, a constraint, a limit.
-_ROW = frozenset({"22", "23", "54"})
-#: Classes that pass: connection, resources, serialization and deadlock, locks, intervention, system.
-_PASSING = frozenset({"08", "40", "53", "55", "57", "58"})
-#: A server that has become or still is a standby.
-_READ_ONLY = "25006"
-#: A server that refuses a session says why in words only, without a code.
+#: `row`: the row is at fault, the rest of its batch can be written. `passing`: it ends by itself or when an operator has
+#: seen to the server. `standing`: it ends when somebody corrects settings, rights or tables.
+Kind = Literal["row", "passing", "standing"]
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """What an error is, and what to do for whoever reads it at night."""
+
+    kind: Kind
+    words: str = ""
+
+
+_SESSION = (
+    "correct the user, the password or the server's pg_hba.conf; a URI that stands in a file is read again at each try"
+)
+_TABLES = (
+    "the tables are not those of the migrations: restore them, or start this worker again, which makes and migrates what "
+    "is missing"
+)
+
+#: By SQLSTATE, else by its class (the first two digits). The one list: what is not here is `standing`.
+FAULTS: dict[str, Fault] = {
+    # Of the row: its data, a constraint, a limit. Nothing else ever becomes a dead letter.
+    "22": Fault("row"),
+    "23": Fault("row"),
+    "54": Fault("row"),
+    # Of the server or the way to it, for a while.
+    "08": Fault("passing", "the connection broke"),
+    "25006": Fault("passing", "it is read-only: a standby, or made so; let the URI lead to the primary"),
+    "25P03": Fault("passing", "the server ended a transaction that stood still"),
+    "25P04": Fault("passing", "the server ended a transaction that lasted too long"),
+    "40": Fault("passing", "another transaction was in the way"),
+    "53": Fault("passing", "it is out of resources"),
+    "53100": Fault("passing", "its disk is full: make room there"),
+    "53200": Fault("passing", "it is out of memory"),
+    "53300": Fault("passing", "it has no connection to spare: raise max_connections, or end some"),
+    "55": Fault("passing", "something is in use"),
+    "55P03": Fault("passing", "a lock was not to be had in time: end whoever holds it"),
+    "57": Fault("passing", "an operator or the server intervened"),
+    "57014": Fault("passing", "a statement was cancelled, or lasted too long"),
+    "57P01": Fault("passing", "the server shuts down, or the session was ended"),
+    "57P03": Fault("passing", "the server starts or shuts down"),
+    "58": Fault("passing", "its operating system reports an error: see the server's log"),
+    # Of settings, rights and tables.
+    "28": Fault("standing", _SESSION),
+    "3D": Fault("standing", "the database is not there: make or restore it, or correct the URI"),
+    "3F": Fault("standing", "the schema is not there: make or restore it, or correct the search path"),
+    "42": Fault("standing", _TABLES),
+    "42501": Fault("standing", "this user may not use or create the tables: grant it, or use the owner"),
+    "XX": Fault("standing", "PostgreSQL finds itself in disorder: see the server's log"),
+}
+#: A statement that was ended by its timeout, by an operator or by us.
+CANCELLED = "57014"
+_UNKNOWN = Fault("standing", "this is no fault that is known here: see the server's log")
+
+#: A server or a pooler that refuses a session says why in words only, which psycopg2 hands on without a code.
+_REFUSALS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(words), code)
+    for words, code in (
+        (
+            r"too many clients|connection slots are reserved|[Tt]oo many connections|no more connections allowed",
+            "53300",
+        ),
+        (r"permission denied for database", "42501"),
+        (r"database .* does not exist|no such database", "3D000"),
+        (
+            r"authentication failed|no password supplied|no pg_hba.conf entry|[Rr]ole .* does not exist"
+            r"|is not permitted to log in|no such user",
+            "28000",
+        ),
+    )
+)
+#: What libpq or a pooler has against the URI itself, before any server is asked.
 _SETTINGS = re.compile(
-    "authentication failed|no password supplied|no pg_hba.conf entry|(role|database) .* does not exist"
-    "|is not permitted to log in|invalid (connection option|port number|sslmode value|channel_binding value)"
+    r"invalid (connection option|port number|sslmode value|channel_binding value)|unsupported startup parameter"
+    r"|certificate|does not support SSL"
 )
 #: How COPY tells of a place, before it quotes what stands there.
-_COPIED = re.compile(r"COPY stage_(\w+), line \d+(?:, column (\w+))?")
+_COPIED = re.compile(r"COPY stage_(\w+)_[0-9a-f]{8}, line \d+(?:, column (\w+))?")
 
 
-def is_row(error: psycopg2.Error) -> bool:
+def fault(code: str) -> Fault:
+    """What stands in the list for this SQLSTATE."""
+    return FAULTS.get(code) or FAULTS.get(code[:2], _UNKNOWN)
+
+
+def is_row(error: Exception) -> bool:
     """Whether a row is at fault, so that the rest of its batch can be written."""
-    return error.pgcode is not None and error.pgcode[:2] in _ROW
+    if isinstance(error, ValueError):  # psycopg2's, of a value that cannot be written as SQL, such as a NUL in a key
+        return True
+    return isinstance(error, psycopg2.Error) and error.pgcode is not None and fault(error.pgcode).kind == "row"
 
 
-def refused(item: Item, error: psycopg2.Error) -> Refused:
+def refused(item: Item, error: Exception) -> Refused:
     """The item with what PostgreSQL has against it: never its own words, for they quote values."""
-    diag = error.diag
     name = type(item.record).__name__ if item.record is not None else "dead letter"
+    said = _said(error) if isinstance(error, psycopg2.Error) else "a value that cannot be written as SQL"
+    return Refused(
+        item=item,
+        stage="sink",
+        error=type(error).__name__,
+        message=f"PostgreSQL refuses the row of this {name}: {said}",
+    )
+
+
+def _said(error: psycopg2.Error) -> str:
+    diag = error.diag
     said = [f"SQLSTATE {error.pgcode}"]
     table, column = diag.table_name, diag.column_name
     copied = _COPIED.match(diag.context or "")
@@ -40,30 +125,34 @@ def refused(item: Item, error: psycopg2.Error) -> Refused:
     said += [f"{what} {which}" for what, which in (("table", table), ("column", column)) if which]
     if diag.constraint_name:
         said.append(f"constraint {diag.constraint_name}")
-    return Refused(
-        item=item,
-        stage="sink",
-        error=type(error).__name__,
-        message=f"PostgreSQL refuses the row of this {name}: {', '.join(said)}",
-    )
+    return ", ".join(said)
 
 
-def translated(error: psycopg2.Error, server: str, lost: bool) -> Unreachable | SinkError:
-    """Any other error as one of the port's. `lost`: the connection is gone."""
-    code = error.pgcode
-    if code is None:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        if not lost and not isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError)):
-            return SinkError(f"{server}: {type(error).__name__}; this is a fault of the sink")
-        if _SETTINGS.search(first):
-            return SinkError(f"{server} refuses the session: {first}; correct the PostgreSQL URI or the server")
-        return Unreachable(f"{server} cannot be reached: {first}")
-    said = f"SQLSTATE {code} {type(error).__name__}"
-    if lost or code[:2] in _PASSING or code == _READ_ONLY:
-        return Unreachable(f"{server} cannot write now: {said}")
-    if code == "42501":
-        return SinkError(f"{server}: this user may not use or create the tables ({said}); grant it, or use the owner")
+def translated(error: psycopg2.Error, server: str, *, lost: bool, worked: bool) -> Unreachable | SinkError:
+    """Any other error as one of the port's.
+
+    lost: the connection is gone. worked: this sink has had a success before, so settings, rights and tables were
+    right once and are waited for; before that they are SinkError.
+    """
+    if error.pgcode is None:
+        return _without_code(error, server, lost=lost, worked=worked)
     subject = ", ".join(filter(None, (error.diag.schema_name, error.diag.table_name, error.diag.constraint_name)))
-    return SinkError(
-        f"{server}: {said}{f' at {subject}' if subject else ''}; the tables are not those of the migrations"
-    )
+    place = f" at {subject}" if subject else ""
+    found = fault(error.pgcode)
+    said = f"{server} cannot work now: SQLSTATE {error.pgcode} {type(error).__name__}{place}; {found.words or _UNKNOWN.words}"
+    return Unreachable(said) if lost or found.kind == "passing" or worked else SinkError(said)
+
+
+def _without_code(error: psycopg2.Error, server: str, *, lost: bool, worked: bool) -> Unreachable | SinkError:
+    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    if not lost and not isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError)):
+        return SinkError(f"{server}: {type(error).__name__}; this is a fault of the sink")
+    if _SETTINGS.search(first):
+        said = f"{server} cannot be reached with this URI: {first}; correct it, or the server"
+        return Unreachable(said) if worked else SinkError(said)
+    for words, code in _REFUSALS:
+        if words.search(first):
+            found = fault(code)
+            said = f"{server} refuses the session: {first}; {found.words}"
+            return Unreachable(said) if worked or found.kind == "passing" else SinkError(said)
+    return Unreachable(f"{server} cannot be reached: {first}")

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import msgspec
+import psycopg2
 from msgspec.structs import replace
 from psycopg2.extensions import cursor as Cursor
 
@@ -24,7 +25,8 @@ from schemas.records import (
     Record,
     Reply,
 )
-from sinks.port import Item
+from sinks.port import Item, Refused
+from sinks.postgres import faults
 from sinks.postgres.copytext import SUBSTITUTE
 from sinks.postgres.rows import source_offset
 
@@ -84,21 +86,37 @@ def forget(item: Item) -> Forget | None:
     return Forget(key, record.brand, record.channel, author, item.partition, item.offset, record.created_at)
 
 
-def admitted(cursor: Cursor, items: Sequence[Item]) -> list[Item]:
-    """Erase whom the batch's forgets name, and give back what of the batch is to be written.
+def admitted(cursor: Cursor, items: Sequence[Item]) -> tuple[list[Item], list[Refused]]:
+    """Erase whom the batch's forgets name, and give back what of the batch is to be written, and what is refused.
 
     Left out is what stands in `classified` at or before its customer's forget, and what is learnt later of a post from
     before. An event of a case that such a record led to comes back without its author.
     """
-    forgets = [found for item in items if type(item.record) is Action and (found := forget(item))]
+    forgets = [(item, found) for item in items if type(item.record) is Action and (found := forget(item))]
     cursor.execute(_LOOK.format("exclusive" if forgets else "row exclusive"))
     if cursor.fetchone() == (False,) and not forgets:
-        return list(items)
-    remember(cursor, forgets)
-    for one in forgets:
-        erase(cursor, one)
+        return list(items), []
+    refused = [wrong for item, one in forgets if (wrong := _heeded(cursor, item, one))]
+    if refused:
+        wrong_items = {id(one.item) for one in refused}
+        items = [item for item in items if id(item) not in wrong_items]
     known = _known(cursor, {item.key for item in items if item.key and type(item.record) in _OF_A_CUSTOMER})
-    return list(_left(cursor, items, known)) if known else list(items)
+    return list(_left(cursor, items, known)) if known else list(items), refused
+
+
+def _heeded(cursor: Cursor, item: Item, one: Forget) -> Refused | None:
+    """Remember and erase; what PostgreSQL has against it where it cannot."""
+    cursor.execute("savepoint forget")
+    try:
+        remember(cursor, [one])
+        erase(cursor, one)
+    except (psycopg2.Error, ValueError) as error:
+        if not faults.is_row(error):
+            raise
+        cursor.execute("rollback to savepoint forget; release savepoint forget")
+        return faults.refused(item, error)
+    cursor.execute("release savepoint forget")
+    return None
 
 
 def remember(cursor: Cursor, forgets: Sequence[Forget]) -> None:

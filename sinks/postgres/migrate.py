@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from psycopg2.extensions import connection as Connection
-from psycopg2.extensions import parse_dsn
+from psycopg2.extensions import cursor as Cursor
 from yoyo import read_migrations  # type: ignore[import-untyped]
+from yoyo.backends.base import SavepointTransactionManager  # type: ignore[import-untyped]
 from yoyo.backends.core.postgresql import PostgresqlBackend  # type: ignore[import-untyped]
 from yoyo.connections import DatabaseURI  # type: ignore[import-untyped]
 from yoyo.migrations import default_migration_table  # type: ignore[import-untyped]
@@ -20,15 +19,47 @@ from sinks.port import SinkError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 #: Any number does, as long as nothing else in this database takes the same.
-_LOCK = 0x6E65_7463
+LOCK = 0x6E65_7463
+
+
+class _Within:
+    """A connection in the middle of a transaction that somebody else ends."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def cursor(self) -> Cursor:
+        return self._connection.cursor()
+
+    def commit(self) -> None:
+        """Left to whoever began."""
+
+    def close(self) -> None:
+        """The same."""
 
 
 class _Backend(PostgresqlBackend):  # type: ignore[misc]
-    """yoyo's, under our advisory lock, which a killed worker cannot leave behind as it could yoyo's row."""
+    """yoyo's, within one transaction of ours: its own transactions are savepoints, its lock is ours.
 
-    @contextmanager
-    def lock(self, timeout: float = 10) -> Iterator[None]:
-        yield
+    yoyo's takes a connection for each migration, which a pooler puts into as many sessions, and a lock that is a row,
+    which a killed worker leaves behind.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._given = connection
+        super().__init__(DatabaseURI("postgresql", None, None, None, None, None, {}), default_migration_table)
+
+    def connect(self, dburi: Any) -> Any:
+        return _Within(self._given)
+
+    def copy(self) -> _Backend:
+        return self
+
+    def transaction(self, rollback_on_exit: bool = False) -> Any:
+        return SavepointTransactionManager(self, rollback_on_exit=rollback_on_exit)
+
+    def lock(self, timeout: float = 10) -> Any:
+        return self.transaction()
 
     def get_log_data(self, migration: Any = None, operation: str = "apply") -> dict[str, Any]:
         # yoyo's asks for the user's and the host's name, and fails in a container whose user has no name.
@@ -43,39 +74,30 @@ class _Backend(PostgresqlBackend):  # type: ignore[misc]
         }
 
 
-def migrate(uri: str, connection: Connection) -> None:
-    """Apply what is missing. `connection` holds the lock meanwhile; it must be outside of a transaction.
+def missing(cursor: Cursor) -> bool:
+    """Whether a migration is yet to be applied. Raises psycopg2's errors."""
+    cursor.execute("select to_regclass(%s) is null", (default_migration_table,))
+    if cursor.fetchone() == (True,):
+        return True
+    cursor.execute(f"select migration_hash from {default_migration_table}")
+    applied, wanted = {found for (found,) in cursor}, _wanted()
+    return not wanted or any(migration.hash not in applied for migration in wanted)
 
-    Raises SinkError where a migration cannot be read, and psycopg2's errors.
+
+def migrate(cursor: Cursor) -> None:
+    """Apply what is missing in the cursor's transaction, which must be fresh: all of it stays, or nothing.
+
+    Waits for another worker that migrates, as long as the transaction's lock_timeout says. Raises SinkError where a
+    migration cannot be read, and psycopg2's errors.
     """
-    with _locked(connection):
-        backend = _backend(uri)
-        try:
-            wanted = read_migrations(str(MIGRATIONS)).filter(lambda migration: migration.is_raw_sql())
-            backend.apply_migrations(backend.to_apply(wanted))
-            # yoyo passes over a file that it cannot read.
-            left = [migration.id for migration in backend.to_apply(wanted)]
-        finally:
-            backend.connection.close()
+    cursor.execute("select pg_advisory_xact_lock(%s)", (LOCK,))
+    wanted, backend = _wanted(), _Backend(cursor.connection)
+    backend.apply_migrations(backend.to_apply(wanted))
+    # yoyo passes over a file that it cannot read.
+    left = [migration.id for migration in backend.to_apply(wanted)]
     if left or not wanted:
         raise SinkError(f"migrations not applied: {', '.join(left) or 'none found'}; is the installation complete?")
 
 
-@contextmanager
-def _locked(connection: Connection) -> Iterator[None]:
-    autocommit, connection.autocommit = connection.autocommit, True
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("select pg_advisory_lock(%s)", (_LOCK,))
-            yield
-            cursor.execute("select pg_advisory_unlock(%s)", (_LOCK,))
-    finally:
-        if not connection.closed:
-            connection.autocommit = autocommit
-
-
-def _backend(uri: str) -> _Backend:
-    """yoyo reads URIs only, and not all that libpq reads; so libpq takes the URI apart."""
-    parts = parse_dsn(uri)
-    named = [parts.pop(name, None) for name in ("user", "password", "host", "port", "dbname")]
-    return _Backend(DatabaseURI("postgresql", *named, parts), default_migration_table)
+def _wanted() -> Any:
+    return read_migrations(str(MIGRATIONS)).filter(lambda migration: migration.is_raw_sql())

@@ -115,7 +115,13 @@ class Projection:
         return self
 
     def _begin(self) -> None:
-        self._cursor().connection.autocommit = True
+        connection = self._cursor().connection
+        connection.autocommit = True
+        # A pooler tells a number of its own, for it must know whose statement is to be cancelled.
+        if self._one("select pg_backend_pid()") != connection.info.backend_pid:
+            raise SinkError(
+                "a rebuild needs a session of its own and this URI leads to a pooler: give it the server's own"
+            )
         if not self._one("select pg_try_advisory_lock(%s)", _LOCK):
             raise SinkError("a rebuild of this database is under way already: let it end, or end it")
         self._live_name = self._one("select current_schema()")
@@ -312,7 +318,7 @@ class Projection:
             yield
         except psycopg2.Error as error:
             lost = self._connection is None or self._connection.closed != 0
-            raise faults.translated(error, self._live_sink.server, lost) from None
+            raise faults.translated(error, self._live_sink.server, lost=lost, worked=False) from None
 
     def _names(self) -> list[str]:
         return [*_NAMES, *self._views()]

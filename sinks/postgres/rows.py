@@ -57,6 +57,7 @@ CUSTOMER = frozenset({"author_id", "native_id", "url", "conversation", "posts"})
 _ERRORS = "__connect.errors."
 _LONGEST = 1000
 _LONGEST_TOPIC = 249
+_LONGEST_OFFSET = 18
 
 
 class Unexpected(Exception):
@@ -80,7 +81,7 @@ def source_offset(item: Item) -> int | None:
     """The offset, in the inbox of the role that wrote an item, of the record that led to it; None where it is not told."""
     place = next((value for name, value in item.headers if name == SOURCE), b"")
     offset = place.rpartition(b"/")[2]
-    return int(offset) if offset.isdigit() else None
+    return int(offset) if offset.isdigit() and len(offset) <= _LONGEST_OFFSET else None
 
 
 #: Columns that an item has, and no record: they are a table's last.
@@ -215,7 +216,7 @@ def _dead_letter(item: Item) -> Rowed:
 
     topic, partition, offset = header("topic") or "", header("partition") or "", header("offset") or ""
     place = (item.topic, item.partition, item.offset)
-    if 0 < len(topic) <= _LONGEST_TOPIC and _is_number(partition, 9) and _is_number(offset, 18):
+    if 0 < len(topic) <= _LONGEST_TOPIC and _is_number(partition, 9) and _is_number(offset, _LONGEST_OFFSET):
         place = (topic, int(partition), int(offset))
     why = (header("stage") or "unknown", header("exception.class.name"), header("exception.message"))
     return [(tables.DEAD_LETTERS, (*place, *why, item.stamp))]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import threading
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from os import dup
 from typing import Any
 
 import psycopg2
@@ -12,27 +14,36 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 from psycopg2.extensions import parse_dsn
 
-from sinks.port import Item, Refused, SinkError
-from sinks.postgres import faults, writing
+from sinks.port import Item, Refused, Rewound, SinkError, Unreachable
+from sinks.postgres import faults, holding, writing
 from sinks.postgres.copytext import Rows
 from sinks.postgres.forgetting import admitted
-from sinks.postgres.migrate import migrate
-from sinks.postgres.tables import TABLES
+from sinks.postgres.migrate import migrate, missing
 
 #: A server that vanishes without a word is noticed within about half a minute.
 _CONNECTION = {
     "application_name": "netcenter sink",
+    "client_encoding": "UTF8",
     "connect_timeout": "10",
     "keepalives_idle": "10",
     "keepalives_interval": "5",
     "keepalives_count": "3",
     "tcp_user_timeout": "30000",
 }
-# A statement sees what was committed before it began, whatever the server's default: see forgetting.py.
-_SESSION = (
-    "set client_encoding to 'UTF8'; set time zone 'UTC'; set client_min_messages to warning;"
-    " set default_transaction_isolation to 'read committed'"
+#: Seconds to wait for a lock; to stand still in the middle of a transaction, as a worker that is frozen does while it
+#: holds offsets that the next owner needs.
+_LOCK_S, _STILL_S = 10, 60
+#: Seconds that a statement may take: at first, and when those before have taken too long one after the other.
+_STATEMENT_S, _STATEMENT_MOST_S = 60, 3_840
+# For this transaction only: behind a pooler the session is another one each time. The first statement of each, so
+# that others can be asked about it.
+_BEGIN = (
+    "set local time zone 'UTC'; set local client_min_messages to warning; set local lock_timeout = '{lock}s';"
+    " set local idle_in_transaction_session_timeout = '{still}s'; set local statement_timeout = '{statement}s';"
+    " select pg_backend_pid()"
 )
+#: Seconds that a cancelled statement has before its connection is cut.
+_CANCEL_S = 1.0
 
 _STORED = """
 insert into sink_offsets select topic, partition, 0 from unnest(%s::text[], %s::int[]) as p (topic, partition)
@@ -51,25 +62,37 @@ Place = tuple[str, int]
 class PostgresSink:
     """Keeps PostgreSQL's tables in step with the public topics. Implements `sinks.port.Sink`.
 
-    uri: of libpq, `postgresql://user:password@host:port/database`. Records are told apart by their class, so
-    a prefix of the topics does not matter. Calls from several threads wait for each other; each connects by
-    itself where the connection was lost.
+    uri: of libpq, `postgresql://user:password@host:port/database`. renewed: asked for the URI before each connection,
+    for a password that may be changed meanwhile; raises SinkError. Records are told apart by their class, so a prefix
+    of the topics does not matter. Calls from several threads wait for each other; each connects by itself where the
+    connection was lost. Each transaction may be in a session of its own, as behind a pooler.
     """
 
-    def __init__(self, uri: str) -> None:
-        self._uri = uri
+    keeps_offsets = True
+
+    def __init__(self, uri: str, renewed: Callable[[], str] | None = None) -> None:
+        self._renewed = renewed
         self._connection: Connection | None = None
         self._written: dict[Place, int] = {}
         self._unconfirmed: list[Refused] = []
         self._one_at_a_time = threading.RLock()
+        #: Of the session of the newest transaction.
+        self._session: int | None = None
+        self._statement_s = _STATEMENT_S
+        #: Whether anything has succeeded yet.
+        self._worked = False
         #: NUL characters replaced by U+FFFD in rows written so far.
         self.nul_replaced = 0
+        self._take(uri)
+
+    def _take(self, uri: str) -> None:
         try:
             parts = parse_dsn(uri)
         except psycopg2.ProgrammingError:  # its words hold the URI, and so the password
             raise SinkError(
                 "the PostgreSQL URI cannot be read: postgresql://user@host:port/database is meant"
             ) from None
+        self._uri = uri
         #: What a connection is opened with beside the URI.
         self.options: dict[str, Any] = {name: value for name, value in _CONNECTION.items() if name not in parts}
         host = parts.get("host") or parts.get("hostaddr") or "the local socket"
@@ -80,8 +103,13 @@ class PostgresSink:
         """Connect and migrate. Raises Unreachable, or SinkError for wrong settings or rights."""
         with self._one_at_a_time, self._translating():
             self.close()
-            connection = self._connected()
-            migrate(self._uri, connection)
+            with self._transaction() as cursor:
+                lacking = missing(cursor)
+            if lacking:
+                with self._transaction() as cursor:
+                    cursor.execute("set local statement_timeout = 0")
+                    migrate(cursor)
+            self._worked = True
 
     def positions(self, topic_partitions: Collection[Place]) -> dict[Place, int]:
         """The next offset to read of each partition that was ever written. Raises Unreachable, SinkError."""
@@ -95,8 +123,7 @@ class PostgresSink:
                 )
                 found = {(topic, partition): following for topic, partition, following in cursor}
             # Whoever asks starts from here; what another owner or a restored backup did before is no concern.
-            for place in topic_partitions:
-                self._written.pop(place, None)
+            self._written.update({place: found.get(place, 0) for place in topic_partitions})
             return found
 
     def write(self, items: Sequence[Item]) -> list[Refused]:
@@ -104,8 +131,8 @@ class PostgresSink:
 
         Each refused item also stands in dead_letters by the same transaction, so that none vanishes if the
         caller dies before it has written it elsewhere. Raises Unreachable: nothing was written, or it is not
-        known whether; give the same batch again. Raises SinkError where the tables or rights are wrong, or
-        the database has lost offsets that it had.
+        known whether; give the same batch again. Raises SinkError where the tables or rights are wrong from the first,
+        Rewound where the database has lost offsets that it had.
         """
         if not items:
             return []
@@ -119,6 +146,42 @@ class PostgresSink:
                 self._connection.close()
                 self._connection = None
 
+    def held(self) -> str | None:
+        """What the statement under way waits for, and who is in its way; asked over a connection of its own."""
+        session = self._session
+        try:
+            with self._aside() as cursor:
+                return holding.held(cursor, session)
+        except psycopg2.Error as error:
+            if holding.is_silence(error):
+                raise Unreachable(f"{self.server} gives no answer") from None
+            raised = faults.translated(error, self.server, lost=True, worked=True)
+            return f"it cannot be asked why: {raised}"
+
+    def interrupt(self) -> None:
+        """Cancel the statement under way; where the server does not react, cut the connection."""
+        connection, session = self._connection, self._session
+        if connection is None:
+            return
+        # psycopg2's own cancel would wait for the server with every thread of this process held.
+        threading.Thread(target=self._cancel, args=(session,), name="cancel", daemon=True).start()
+        if self._one_at_a_time.acquire(timeout=_CANCEL_S):
+            self._one_at_a_time.release()
+            return
+        with suppress(psycopg2.Error, OSError), socket.socket(fileno=dup(connection.fileno())) as line:
+            line.shutdown(socket.SHUT_RDWR)
+
+    def _cancel(self, session: int | None) -> None:
+        with suppress(psycopg2.Error), self._aside() as cursor:
+            cursor.execute("select pg_cancel_backend(%s)", (session,))
+
+    @contextmanager
+    def _aside(self) -> Iterator[Cursor]:
+        """Another connection to the same server, for as long as a moment."""
+        options = {**self.options, **holding.CONNECTION}
+        with closing(psycopg2.connect(self._uri, **options)) as connection, connection.cursor() as cursor:
+            yield cursor
+
     def _write(self, items: Sequence[Item]) -> list[Refused]:
         rows = Rows()
         following = {(item.topic, item.partition): item.offset + 1 for item in items}
@@ -127,12 +190,14 @@ class PostgresSink:
             known = [one for one in self._unconfirmed if one.item.offset < stored.get(_place(one.item), 0)]
             new = [item for item in items if item.offset >= stored[item.topic, item.partition]]
             following = {place: offset for place, offset in following.items() if offset > stored[place]}
-            refused = writing.apply(cursor, admitted(cursor, new), rows)
+            written, refused = admitted(cursor, new)
+            refused += writing.apply(cursor, written, rows)
             writing.set_aside(cursor, refused)
             # If the connection breaks in the commit, only the next call can tell whether these are in.
             self._unconfirmed = known + refused
             if following:
                 cursor.execute(_FOLLOWING, (*_columns_of(following), list(following.values())))
+        self._worked = True
         self._written.update(following)
         self.nul_replaced += rows.nuls
         refused, self._unconfirmed = self._unconfirmed, []
@@ -140,23 +205,36 @@ class PostgresSink:
 
     def _connected(self) -> Connection:
         if self._connection is None:
+            self._renew()
             connection = psycopg2.connect(self._uri, **self.options)
+            # A statement sees what was committed before it began, whatever the server's default: see forgetting.py.
+            connection.set_session(isolation_level="READ COMMITTED")
             self._connection = connection
-            with connection.cursor() as cursor:
-                cursor.execute(_SESSION)
-                for table in TABLES:
-                    cursor.execute(table.create_stage())
-            connection.commit()
         return self._connection
+
+    def _renew(self) -> None:
+        """Take the URI as it is now."""
+        if self._renewed is None:
+            return
+        try:
+            self._take(self._renewed())
+        except SinkError as error:
+            if self._worked:  # it was right before: whoever changes it may be in the middle of that
+                raise Unreachable(str(error)) from None
+            raise
 
     @contextmanager
     def _transaction(self) -> Iterator[Cursor]:
         connection = self._connected()
         try:
             with connection.cursor() as cursor:
+                cursor.execute(_BEGIN.format(lock=_LOCK_S, still=_STILL_S, statement=self._statement_s))
+                [(self._session,)] = cursor.fetchall()
                 yield cursor
             connection.commit()
+            self._statement_s = _STATEMENT_S
         finally:
+            self._session = None
             if not connection.closed:
                 connection.rollback()  # after a commit it does nothing
 
@@ -166,9 +244,11 @@ class PostgresSink:
         try:
             yield
         except psycopg2.Error as error:
+            if error.pgcode == faults.CANCELLED:  # else a statement that needs longer would be begun for ever
+                self._statement_s = min(self._statement_s * 2, _STATEMENT_MOST_S)
             lost = self._connection is None or self._connection.closed != 0
             self.close()
-            raise faults.translated(error, self.server, lost) from None
+            raise faults.translated(error, self.server, lost=lost, worked=self._worked) from None
 
     def _lock_offsets(self, cursor: Cursor, places: list[Place]) -> dict[Place, int]:
         """The stored offsets, locked: a second owner of the same partition waits until this batch is in.
@@ -180,10 +260,9 @@ class PostgresSink:
         stored: dict[Place, int] = {(topic, partition): following for topic, partition, following in cursor}
         for place, following in stored.items():
             if following < self._written.get(place, 0):
-                raise SinkError(
+                raise Rewound(
                     f"{self.server}: its offset of {place[0]}/{place[1]} fell from {self._written[place]}"
-                    f" to {following}; it was restored or failed over to a copy that is behind:"
-                    " restart this worker"
+                    f" to {following}; it was emptied, restored or failed over to a copy that is behind"
                 )
         return stored
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable
 from typing import Literal, cast, get_args
 
@@ -35,17 +36,19 @@ class Table(msgspec.Struct, frozen=True):
 
     @property
     def stage(self) -> str:
-        """The temporary table's name."""
-        return f"stage_{self.name}"
+        """The temporary table's name: behind a pooler a release with other columns may have used the same session."""
+        return f"stage_{self.name}_{zlib.crc32(self._staged().encode()):08x}"
 
     def names(self) -> str:
         """The columns as SQL."""
         return _listed(name for name, _ in self.columns)
 
     def create_stage(self) -> str:
-        """SQL that makes the temporary table; it empties itself at each commit."""
-        columns = ", ".join(f'"{name}" {_STAGED[kind]}' for name, kind in self.columns)
-        return f"create temp table {self.stage} ({columns}) on commit delete rows"
+        """SQL that makes the temporary table where this session lacks it; it empties itself at each commit."""
+        return f"create temp table if not exists {self.stage} ({self._staged()}) on commit delete rows"
+
+    def _staged(self) -> str:
+        return ", ".join(f'"{name}" {_STAGED[kind]}' for name, kind in self.columns)
 
     def copy(self) -> str:
         """SQL that reads rows in COPY's text form into the temporary table."""
@@ -263,5 +266,7 @@ TABLES = (
     ALERTS,
     DEAD_LETTERS,
 )
+#: SQL that makes every temporary table which this session lacks.
+CREATE_STAGES = "; ".join(table.create_stage() for table in TABLES)
 #: What is kept beside them: how far they are, and whom they must not name.
 KEPT = ("sink_offsets", "forgotten")

@@ -20,7 +20,7 @@ from sinks.postgres.copybinary import MentionRows, Unfit
 from sinks.postgres.copytext import Rows
 from sinks.postgres.current import FOLD_OF, FOLDS, Fold, fold
 from sinks.postgres.rows import Unexpected, rows_of
-from sinks.postgres.tables import TABLES, Table
+from sinks.postgres.tables import CREATE_STAGES, TABLES, Table
 
 _COPY_CHUNK = 1 << 20
 
@@ -63,9 +63,12 @@ def apply(cursor: Cursor, items: Sequence[Item], rows: Rows) -> list[Refused]:
         [item for item in items if type(item.record) is not ClassifiedMention] if len(mentions) < len(items) else []
     )
     ready, refused = _prepare(others, rows)
+    if ready:
+        cursor.execute(CREATE_STAGES)
     if mentions:
         if _straight(cursor, mentions, ready, rows):
             return refused
+        cursor.execute(CREATE_STAGES)
         ready = _prepare(mentions, rows)[0] + ready
     if ready:
         refused += _apply_or_halve(cursor, ready, rows)
@@ -77,7 +80,7 @@ def _apply_or_halve(cursor: Cursor, ready: list[_Ready], rows: Rows) -> list[Ref
     cursor.execute("savepoint batch")
     try:
         _staged(cursor, ready, rows)
-    except psycopg2.Error as error:
+    except (psycopg2.Error, ValueError) as error:
         if not faults.is_row(error):
             raise
         cursor.execute("rollback to savepoint batch; release savepoint batch")
@@ -123,7 +126,7 @@ def _straight(cursor: Cursor, mentions: list[Item], others: list[_Ready], rows: 
         cursor.copy_expert(COPY_MENTIONS, io.BytesIO(data), size=_COPY_CHUNK)
         _stage(cursor, others, rows)
         _overlay(cursor, [item.record for item in (*ordered, *(one.item for one in others))])
-    except psycopg2.Error as error:
+    except (psycopg2.Error, ValueError) as error:
         if not faults.is_row(error):
             raise
         cursor.execute("rollback to savepoint straight; release savepoint straight")

@@ -23,6 +23,7 @@ from netcenter.embedded import Addresses
 from netcenter.reading import as_they_come, open_consumer
 from netcenter.scenario import story, teller
 from sinks.postgres.projection import REBUILT
+from sinks.postgres.tables import TABLES
 from tests.chaos import judge
 from tests.chaos.harness import HOUR, SEED, Plant, Playing, create_database
 from tests.waiting import until
@@ -148,6 +149,23 @@ def _found(plant: Plant, *traces: str) -> list[str]:
     ]
 
 
+def test_an_emptied_database_is_filled_again_by_the_worker_that_runs(plant: Plant) -> None:
+    """It notices at its next write, and reads from the log's beginning on."""
+    [worker] = plant.alive("postgres")
+    names = ", ".join(table.name for table in TABLES)
+    _sql(plant, f"truncate {names}, sink_offsets, forgotten")
+    _play(plant, _LAST, _LAST + HOUR // 2)
+    plant.until(
+        lambda: worker.said("the receiver has lost what it had; reading on from its own offsets"), 30, "it is told"
+    )
+    plant.await_drained(0, _ROLES, 60)
+    log = judge.read_all(plant.settings, plant.kafka)
+    judge.same_tables(
+        _tables(plant.settings.postgres), _tables(judge.folded(plant.settings, log, f"{plant.database}_again"))
+    )
+    assert plant.alive("postgres") == [worker]
+
+
 def test_what_the_log_no_longer_has_is_kept(plant: Plant) -> None:
     before = _tables(plant.settings.postgres)
     with closing(topics.admin(plant.kafka)) as client:
@@ -157,17 +175,20 @@ def test_what_the_log_no_longer_has_is_kept(plant: Plant) -> None:
     judge.same_tables(_tables(plant.settings.postgres), before)
     copied = {name: table["copied"] for name, table in told["tables"].items()}
     assert copied["mentions"] > 0 and copied["case_events"] > 0
-    _play(plant, _LAST, _LAST + HOUR)  # and the worker goes on from where it was
+    _play(plant, _LAST + HOUR // 2, _LAST + HOUR)  # and the worker goes on from where it was
     assert not plant.deaths
 
 
-def test_what_stands_neither_in_the_log_nor_in_postgresql_is_not_passed_over(plant: Plant) -> None:
-    """The log was trimmed by the test before; a database that has read nothing lacks what was there."""
+def test_what_stands_neither_in_the_log_nor_in_postgresql_is_named(plant: Plant) -> None:
+    """The log was trimmed by the test before, and a database was emptied: what is there is taken, what is lost is said."""
     empty = f"{plant.database}_empty"
     create_database(plant.addresses.postgres, empty)
-    done = _command(plant, "rebuild", "--yes", NETCENTER_POSTGRES=make_dsn(plant.settings.postgres or "", dbname=empty))
-    assert done.returncode == 1
-    assert "begins at offset 40 and PostgreSQL has read nothing of it" in done.stderr
+    uri = make_dsn(plant.settings.postgres or "", dbname=empty)
+    done = _command(plant, "rebuild", "--yes", NETCENTER_POSTGRES=uri)
+    assert done.returncode == 0, done.stderr
+    said = " ".join(done.stderr.split())
+    assert f"offsets 0 to 39 of {plant.prefix}classified/0 stand neither in the log nor in PostgreSQL" in said
+    assert min(row["next"] for row in judge.tables(uri)["sink_offsets"].values() if row["topic"] == "classified") >= 40
 
 
 def test_a_partition_that_is_read_to_its_end_may_grow_while_others_are_read(kafka: str, prefix: str) -> None:

@@ -334,6 +334,17 @@ def test_an_author_with_a_nul_is_forgotten_as_he_is_kept(sink: PostgresSink, dat
     assert database.rows("select from mentions") == []
 
 
+@pytest.mark.parametrize("changes", [{"created_at": 2**62}, {"brand": "an\0dina"}], ids=["an absurd time", "a NUL"])
+def test_a_forget_that_cannot_be_kept_is_refused_and_holds_up_nobody(
+    sink: PostgresSink, database: Database, changes: dict[str, Any]
+) -> None:
+    """It becomes a dead letter, so somebody sees that a customer was not forgotten; the rest of its batch is written."""
+    log = items([his_post(1), act("f", "forget", **changes), classified(7)])
+    assert [one.item.offset for one in sink.write(log)] == [1]
+    assert len(database.rows("select from mentions")) == 2
+    assert database.rows("select from forgotten") == []
+
+
 def test_a_batch_that_is_under_way_elsewhere_hides_nothing_from_a_forget(
     sink: PostgresSink, database: Database
 ) -> None:

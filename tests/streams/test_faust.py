@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
+import re
+import subprocess
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +19,8 @@ from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssigno
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from faust.tables.recovery import Recovery, ServiceStopped
 from faust.transport.drivers import aiokafka as driver
-from faust.types import TP
+from faust.types import TP, _env
+from faust.types.settings import Settings
 from faust.types.tuples import ConsumerMessage
 
 from netcenter.embedded import EmbeddedKafka
@@ -78,6 +83,34 @@ def make_app(bootstrap: str = "127.0.0.1:9") -> faust.App:
 def test_the_installed_faust_is_the_one_whose_insides_these_tests_know() -> None:
     """Another version wants another look at every override in faust_batch."""
     assert faust.__version__ == "0.15.3"
+
+
+def test_no_variable_that_faust_knows_changes_what_we_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Upstream, each goes before the argument of the same name."""
+    known = {name: param.env_name for name, param in Settings.SETTINGS.items() if param.env_name}
+    assert {"BROKER_URL", "TABLE_STANDBY_REPLICAS", "AGENT_SUPERVISOR", "STREAM_WAIT_EMPTY"} <= {*known.values()}
+
+    def told() -> dict[str, str]:
+        conf = make_app().conf
+        return {name: str(getattr(conf, name)) for name in known if not Settings.SETTINGS[name].version_deprecated}
+
+    before = told()
+    for variable in known.values():
+        monkeypatch.setenv(variable, "7")
+    assert told() == before
+    for variable in {*known.values()} - {"TABLE_STANDBY_REPLICAS"}:
+        monkeypatch.delenv(variable)
+    assert Settings("group", broker="kafka://here").table_standby_replicas == 7, "the variables that were set are read"
+
+
+def test_no_variable_that_faust_reads_while_it_is_imported_changes_what_we_say() -> None:
+    """Among them another event loop."""
+    source = Path(_env.__file__).read_text() + Path(faust.__file__).read_text()
+    found = set(re.findall(r'_getenv\("(\w+)"', source)) | set(re.findall(r'environ.get\("(?:FAUST|F)_(\w+)"', source))
+    assert {"STRICT", "LOOP", "DATADIR", "CONSOLE_PORT"} <= found
+    environment = {**os.environ, **{prefix + name: "absurd" for name in found for prefix in ("FAUST_", "F_")}}
+    code = "import streams.faust_batch; from faust.types._env import STRICT, DEBUG; assert not STRICT and not DEBUG"
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
 
 
 @pytest.mark.parametrize(

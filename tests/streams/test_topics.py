@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import time
+from contextlib import closing
 
-from tests.streams.world import NOON, World, author_on, mention
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
+
+from tests.streams.test_health import get
+from tests.streams.world import NOON, World, author_on, classified, free_port, mention
+from tests.waiting import until
 
 LONG_AGO = 1_425_168_000_000  # 2015-03-01
 
@@ -16,3 +22,47 @@ def test_a_record_that_a_producer_stamped_years_ago_is_stamped_with_now(world: W
     world.flush()
     (row,) = [row for row in world.rows("mentions") if row.key is not None]
     assert row.timestamp >= before - 1_000
+
+
+def test_a_worker_with_another_count_of_partitions_ends_with_exit_code_2_and_names_topic_and_counts(
+    world: World,
+) -> None:
+    """Else its keys would go to other partitions than everybody's."""
+    for worker, topic in [(world.start("counts", partitions=3), "c"), (world.start("rows", partitions=3), "cases")]:
+        assert worker.ended(25) == 2
+        (line,) = worker.lines("worker failed")
+        assert line["why"].startswith(f"{world.prefix}{topic}")
+        assert (
+            " has 2 partitions, the settings say 3: counts are fixed for a prefix (NETCENTER_PARTITIONS" in line["why"]
+        )
+
+
+def test_a_worker_names_the_topics_that_are_missing_and_goes_on_when_they_are_there(world: World) -> None:
+    """Whatever they are for: what it reads, what it writes, its dead letters, its changelog."""
+    missing = [world.prefix + name for name in ("classified", "classified.dead", "counts.changelog", "signals")]
+    with closing(KafkaAdminClient(bootstrap_servers=world.kafka)) as client:
+        client.delete_topics(missing)
+        until(lambda: not {*missing} & {*client.list_topics()}, 20, "topics that are gone")
+    port = free_port()
+    worker = world.start("counts", health_port=port)
+    world.until(lambda: worker.lines("waiting for topics"), 20, "a line that names them")
+    assert [line["missing"] for line in worker.lines("waiting for topics")] == [", ".join(missing)]
+    assert get(port, "/ready")[1].startswith(f"waiting for topics that are not there: {', '.join(missing)}; run")
+    assert get(port, "/live") == (200, "ok\n")
+    world.apply()
+    world.await_owned([worker])
+    world.until(lambda: get(port, "/ready") == (200, "ok\n"), 15, "a worker that is ready")
+
+
+def test_what_a_topic_does_not_take_is_told_with_the_topic_and_its_size_and_the_limit_to_raise(world: World) -> None:
+    """As on a topic that somebody made by hand."""
+    with closing(KafkaAdminClient(bootstrap_servers=world.kafka)) as client:
+        name = f"{world.prefix}cases"
+        client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, {"max.message.bytes": "200"})])
+    world.seed("classified")
+    (worker,) = world.started("counts")
+    world.send("classified", classified(mention(author_on(0, 2), 1)))
+    world.flush()
+    assert worker.ended(25) == 1
+    (line,) = worker.lines("worker failed")
+    assert re.match(rf"{name}/0 does not take \d+ bytes in 1 records: raise max.message.bytes", line["why"])

@@ -161,6 +161,8 @@ def hang() -> None:
 class FileSink:
     """A line per item: topic, partition, offset. Remembers nothing, so the group's offsets are its own."""
 
+    keeps_offsets = False
+
     def open(self) -> None:
         """Nothing to open."""
 
@@ -176,9 +178,18 @@ class FileSink:
     def write(self, items: Sequence[Item]) -> list[Refused]:
         """Append."""
         self._reach()
+        if HANG in os.environ:
+            hang()
         with Path(os.environ[ROWS]).open("a") as file:
             file.writelines(f"{item.topic} {item.partition} {item.offset}\n" for item in items)
         return []
+
+    def held(self) -> str | None:
+        """Nothing."""
+        return None
+
+    def interrupt(self) -> None:
+        """Nothing hangs."""
 
     def close(self) -> None:
         """Nothing to close."""
