@@ -16,17 +16,13 @@ from netcenter.places import postgres_of
 from netcenter.progress import Place
 from netcenter.reading import ends
 from netcenter.settings import Settings
+from sinks.postgres import holding
 
 _NAME = "netcenter doctor"
-# What another user's session does cannot be seen, but that it holds a lock can.
 _WAITING = """
-select w.pid, b.pid, coalesce(nullif(b.application_name, ''), b.backend_type, 'unknown'), coalesce(b.usename, ''),
-    coalesce(b.state, ''), to_char(b.xact_start at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
-    coalesce((select relation::regclass::text from pg_locks where pid = w.pid and not granted limit 1), 'a row')
-from pg_stat_activity w, unnest(pg_blocking_pids(w.pid)) as h (pid) left join pg_stat_activity b on b.pid = h.pid
-where w.application_name like 'netcenter%%' and w.application_name <> 'netcenter doctor'
-    and clock_timestamp() - w.state_change > %s * interval '1 ms'
-order by w.pid, b.pid limit 1
+select pid from pg_stat_activity where application_name like 'netcenter%%' and application_name <> %s
+    and cardinality(pg_blocking_pids(pid)) > 0 and clock_timestamp() - state_change > %s * interval '1 ms'
+order by state_change limit 1
 """
 WAITED_MS = 2_000
 
@@ -64,17 +60,13 @@ def _pooled(connection: Connection) -> bool:
 
 
 def _locks(connection: Connection) -> Finding:
+    what = "locks of PostgreSQL"
     with connection.cursor() as cursor:
-        cursor.execute(_WAITING, (WAITED_MS,))
+        cursor.execute(_WAITING, (_NAME, WAITED_MS))
         found = cursor.fetchone()
-    if found is None:
-        return Finding("locks of PostgreSQL", True, "none is in the sink's way")
-    waiting, holder, name, user, state, since, table = found
-    says = (
-        f"session {waiting} of Netcenter waits for {table}, locked by pid {holder} ({name}, user {user}, {state}, in its "
-        f"transaction since {since}): end that, at worst with `select pg_terminate_backend({holder})`"
-    )
-    return Finding("locks of PostgreSQL", False, says)
+        if found is None:
+            return Finding(what, True, "none is in the sink's way")
+        return Finding(what, False, f"session {found[0]} of Netcenter {holding.held(cursor, found[0])}")
 
 
 def _offsets(connection: Connection, survey: Survey) -> Finding:
