@@ -150,15 +150,19 @@ def _is_mark(r: Any) -> bool:
 
 
 def _note(settings: Settings, r: Any, marks: _Marks) -> None:
-    head = {name: (value or b"").decode("utf-8", "replace") for name, value in r.headers}
-    about = head.get(headers.LETTER, "")
+    head = dict(r.headers)
+    about = _text(head.get(headers.LETTER))
     if not _is_mark(r):
         if about:
             marks.came_back[about] = _id(settings, r)
-    elif head[headers.STATE] == "discarded":
+    elif head[headers.STATE] == b"discarded":
         marks.by_id[about] = "discarded"
     else:
-        marks.by_id[about] = marks.by_origin[head.get(ORIGIN, "")] = "put back"
+        marks.by_id[about] = marks.by_origin[_text(head.get(ORIGIN))] = "put back"
+
+
+def _text(value: bytes | None) -> str:
+    return (value or b"").decode("utf-8", "replace")
 
 
 def _id(settings: Settings, r: Any) -> str:
@@ -166,7 +170,7 @@ def _id(settings: Settings, r: Any) -> str:
 
 
 def _letter(settings: Settings, r: Any) -> Letter:
-    head = {name: (value or b"").decode("utf-8", "replace") for name, value in r.headers if name.startswith(PREFIX)}
+    head = {name: _text(value) for name, value in r.headers if name.startswith(PREFIX)}
     return Letter(
         id=_id(settings, r),
         topic=head.get(TOPIC, ""),
