@@ -266,7 +266,7 @@ class SinkWorker(RoleWorker):
         if tp not in self._owned:
             return
         # Decoded here, while the thread may be waiting for the receiver.
-        found = decoded(self.pipeline, tp.topic, tp.partition, records)
+        found = decoded(self.pipeline, tp.topic, tp.partition, records, self.partitions(tp.topic))
         self._waiting.append(_Waiting(tp, records, found.items, found.wrong, found.time))
         self._news.set()
         if self._count() >= _MOST_ITEMS:

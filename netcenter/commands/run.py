@@ -40,8 +40,10 @@ def worker(
 
 def _one(role: str, settings: Settings) -> int:
     from netcenter.roles import make_worker
+    from streams.supervisor import end_with_supervisor
     from streams.worker import run_worker
 
+    end_with_supervisor()
     worker = make_worker(role, settings, kafka_of(settings))
     code = run_worker(worker)
     if code == _LOST_KAFKA and not worker.told_to_stop:
