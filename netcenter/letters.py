@@ -70,9 +70,10 @@ class Letter:
             return "it has neither key nor value: discard it"
         there = f"it stands at {self.topic}/{self.partition}/{self.offset}"
         if self.stage == _SINK:
-            return (
-                f"{there}, and only a receiver has refused it: mend the receiver; then `netcenter rebuild` gives PostgreSQL "
-                "all again, and a webhook's group can be set back to that offset"
+            says = f"{there}, and a receiver has refused it: mend that, then `netcenter rebuild` gives PostgreSQL all again"
+            webhook = self.topic in PIPELINE.role("webhook").reads
+            return says + (
+                ", or set the group of the webhook back to that offset, its worker stopped" if webhook else ""
             )
         kind = codec.kind(self.value)
         if kind in KEYLESS:
@@ -125,7 +126,13 @@ def letters(settings: Settings, kafka: str) -> Iterator[Letter]:
 
 def count_waiting(settings: Settings, kafka: str) -> int:
     """How many letters nobody has put back or discarded."""
-    return sum(1 for letter in letters(settings, kafka) if letter.state == "waiting")
+    marks, seen = _Marks(), list[tuple[str, str]]()
+    for record in records(kafka, _spans(settings, kafka)):
+        _note(settings, record, marks)
+        if not _is_mark(record):
+            letter = _letter(settings, record)
+            seen.append((letter.id, letter.origin))
+    return sum(id not in marks.by_id and origin not in marks.by_origin for id, origin in seen)
 
 
 def _spans(settings: Settings, kafka: str) -> dict[TopicPartition, Span]:
@@ -143,15 +150,19 @@ def _is_mark(r: Any) -> bool:
 
 
 def _note(settings: Settings, r: Any, marks: _Marks) -> None:
-    head = {name: (value or b"").decode("utf-8", "replace") for name, value in r.headers}
-    about = head.get(headers.LETTER, "")
+    head = dict(r.headers)
+    about = _text(head.get(headers.LETTER))
     if not _is_mark(r):
         if about:
             marks.came_back[about] = _id(settings, r)
-    elif head[headers.STATE] == "discarded":
+    elif head[headers.STATE] == b"discarded":
         marks.by_id[about] = "discarded"
     else:
-        marks.by_id[about] = marks.by_origin[head.get(ORIGIN, "")] = "put back"
+        marks.by_id[about] = marks.by_origin[_text(head.get(ORIGIN))] = "put back"
+
+
+def _text(value: bytes | None) -> str:
+    return (value or b"").decode("utf-8", "replace")
 
 
 def _id(settings: Settings, r: Any) -> str:
@@ -159,7 +170,7 @@ def _id(settings: Settings, r: Any) -> str:
 
 
 def _letter(settings: Settings, r: Any) -> Letter:
-    head = {name: (value or b"").decode("utf-8", "replace") for name, value in r.headers if name.startswith(PREFIX)}
+    head = {name: _text(value) for name, value in r.headers if name.startswith(PREFIX)}
     return Letter(
         id=_id(settings, r),
         topic=head.get(TOPIC, ""),

@@ -155,7 +155,7 @@ def doctor(as_json: Json = False) -> None:
         console = Console()
         for finding in findings:
             mark = "[green]ok[/green]   " if finding.ok else "[red]wrong[/red]"
-            console.print(f"{mark} {finding.what}: {finding.says}", highlight=False)
+            console.print(f"{mark} {finding.what}: {finding.says}", highlight=False, soft_wrap=True)
     if not all(f.ok for f in findings):
         raise CommandError(f"{sum(not f.ok for f in findings)} of {len(findings)} are wrong")
 

@@ -19,8 +19,10 @@ from netcenter.topics import admin
 
 #: By what a finding calls what it looked at, where a check itself cannot be made.
 _CHECKS: dict[str, Check] = {
-    "disk of Kafka": broker_disk,
+    "topics": log.topics,
     "partitions": log.partitions,
+    "groups": roles.groups,
+    "disk of Kafka": broker_disk,
     "clock": log.clock,
     "policy": log.policy,
     "transactions": transactions.open_for_long,
@@ -29,6 +31,8 @@ _CHECKS: dict[str, Check] = {
     "workers": roles.workers,
     "dead letters": log.dead_letters,
 }
+#: Without these the rest would only say the same again.
+_FIRST = ("topics", "groups")
 
 
 def examine(settings: Settings) -> list[Finding]:
@@ -44,18 +48,19 @@ def _look(settings: Settings) -> Iterator[Finding]:
         client = admin(kafka)
     except CommandError as error:
         yield Finding("Kafka", False, str(error))
-        yield from postgres(settings, {})
+        yield from postgres(settings, None)
         return
     with closing(client):
         yield Finding("Kafka", True, kafka)
         survey = Survey(settings, kafka, client)
-        topics = log.topics(survey)
-        yield topics
-        if topics.ok:
-            for what, check in _CHECKS.items():
-                try:
-                    yield from check(survey)
-                except (KafkaError, CommandError) as error:
-                    yield Finding(what, False, f"cannot be looked at: {error}")
-        # A worker may be at it meanwhile: what the group was told was read before, and PostgreSQL may only be further.
-        yield from postgres(settings, {p.name: p for p in survey.places["postgres"]} if topics.ok else {})
+        well = True
+        for what, check in _CHECKS.items():
+            try:
+                found = list(check(survey))
+            except (KafkaError, CommandError) as error:
+                found = [Finding(what, False, f"cannot be looked at: {type(error).__name__}: {error}")]
+            yield from found
+            if what in _FIRST and not all(finding.ok for finding in found):
+                well = False
+                break
+        yield from postgres(settings, survey if well else None)

@@ -18,13 +18,14 @@ from netcenter.topics import counts_of, missing_topics, wanted
 _AHEAD_MS = 60_000
 
 
-def topics(survey: Survey) -> Finding:
+def topics(survey: Survey) -> Iterator[Finding]:
     """Whether all are there."""
     names = {topic.name for topic in wanted(survey.given)}
     missing = names - survey.have
     if missing:
-        return Finding("topics", False, f"{len(missing)} are missing: {missing_topics(survey.have, missing)}")
-    return Finding("topics", True, f"all {len(names)} are there")
+        yield Finding("topics", False, f"{len(missing)} are missing: {missing_topics(survey.have, missing)}")
+    else:
+        yield Finding("topics", True, f"all {len(names)} are there")
 
 
 def partitions(survey: Survey) -> Iterator[Finding]:

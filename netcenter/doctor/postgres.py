@@ -2,43 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing
 
 import psycopg2
+from kafka import TopicPartition
 from psycopg2.errors import UndefinedTable
 from psycopg2.extensions import connection as Connection
 
-from netcenter.doctor.finding import Finding
+from netcenter.doctor.finding import Finding, Survey
 from netcenter.errors import CommandError
 from netcenter.places import postgres_of
 from netcenter.progress import Place
+from netcenter.reading import ends
 from netcenter.settings import Settings
+from sinks.postgres import holding
 
 _NAME = "netcenter doctor"
-# What another user's session does cannot be seen, but that it holds a lock can.
 _WAITING = """
-select w.pid, b.pid, coalesce(nullif(b.application_name, ''), b.backend_type, 'unknown'), coalesce(b.usename, ''),
-    coalesce(b.state, ''), to_char(b.xact_start at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
-    coalesce((select relation::regclass::text from pg_locks where pid = w.pid and not granted limit 1), 'a row')
-from pg_stat_activity w, unnest(pg_blocking_pids(w.pid)) as h (pid) left join pg_stat_activity b on b.pid = h.pid
-where w.application_name like 'netcenter%%' and w.application_name <> 'netcenter doctor'
-    and clock_timestamp() - w.state_change > %s * interval '1 ms'
-order by w.pid, b.pid limit 1
+select pid from pg_stat_activity where application_name like 'netcenter%%' and application_name <> %s
+    and cardinality(pg_blocking_pids(pid)) > 0 and clock_timestamp() - state_change > %s * interval '1 ms'
+order by state_change limit 1
 """
 WAITED_MS = 2_000
 
 
-def postgres(settings: Settings, places: Mapping[str, Place]) -> Iterator[Finding]:
-    """places: where the group of the sink stands, by topic/partition; empty where that is not known."""
+def postgres(settings: Settings, survey: Survey | None) -> Iterator[Finding]:
+    """survey: None where Kafka has nothing to hold the stored offsets against."""
     try:
         with closing(_connected(postgres_of(settings))) as connection:
             version = connection.server_version
             pooled = ", through a pooler" if _pooled(connection) else ""
             yield Finding("PostgreSQL", True, f"version {version // 10000}.{version % 10000}{pooled}")
             yield _locks(connection)
-            if places:
-                yield _offsets(connection, places)
+            if survey is not None:
+                yield _offsets(connection, survey)
     except CommandError as error:
         yield Finding("PostgreSQL", False, str(error))
     except psycopg2.Error as error:
@@ -62,22 +60,18 @@ def _pooled(connection: Connection) -> bool:
 
 
 def _locks(connection: Connection) -> Finding:
+    what = "locks of PostgreSQL"
     with connection.cursor() as cursor:
-        cursor.execute(_WAITING, (WAITED_MS,))
+        cursor.execute(_WAITING, (_NAME, WAITED_MS))
         found = cursor.fetchone()
-    if found is None:
-        return Finding("locks of PostgreSQL", True, "none is in the sink's way")
-    waiting, holder, name, user, state, since, table = found
-    says = (
-        f"session {waiting} of Netcenter waits for {table}, locked by pid {holder} ({name}, user {user}, {state}, in its "
-        f"transaction since {since}): end that, at worst with `select pg_terminate_backend({holder})`"
-    )
-    return Finding("locks of PostgreSQL", False, says)
+        if found is None:
+            return Finding(what, True, "none is in the sink's way")
+        return Finding(what, False, f"session {found[0]} of Netcenter {holding.held(cursor, found[0])}")
 
 
-def _offsets(connection: Connection, places: Mapping[str, Place]) -> Finding:
-    """What PostgreSQL stores is the truth, and is told to the group afterwards: it can only be further."""
-    what, read = "offsets of PostgreSQL", [p for p in places.values() if p.told]
+def _offsets(connection: Connection, survey: Survey) -> Finding:
+    """What PostgreSQL stores is the truth, and is told to the group afterwards: read after that, it can only be further."""
+    what, read = "offsets of PostgreSQL", [p for p in survey.places["postgres"] if p.told]
     try:
         with connection.cursor() as cursor:
             cursor.execute("select topic || '/' || partition, next from sink_offsets where next > 0")
@@ -107,3 +101,9 @@ def _offsets(connection: Connection, places: Mapping[str, Place]) -> Finding:
             )
             return Finding(what, False, says)
     return Finding(what, True, f"{len(stored)} partitions")
+
+
+def _end(survey: Survey, place: Place) -> int:
+    """Where a partition ends by now."""
+    tp = TopicPartition(survey.settings.prefix + place.topic, place.partition)
+    return ends(survey.client, [tp])[tp]

@@ -24,6 +24,11 @@ BEHIND_MS = 60_000
 _ASK_S = 3.0
 
 
+def groups(survey: Survey) -> Iterator[Finding]:
+    """Whether the broker tells of them: where they stand is asked for once, and all checks behind this one look at it."""
+    yield Finding("groups", True, f"{sum(map(len, survey.members.values()))} workers, {len(survey.places)} roles")
+
+
 def positions(survey: Survey) -> Iterator[Finding]:
     """Whether each position can be of this log, and nothing was deleted before it was read."""
     wrong = [p for places in survey.places.values() for p in places if p.beyond or p.lost]

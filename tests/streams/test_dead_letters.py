@@ -21,7 +21,7 @@ from netcenter.settings import Settings
 from netcenter.topics import spans_of
 from schemas import codec, headers, ids
 from schemas.keys import KEYLESS, customer
-from schemas.records import CrisisDeclared, PolicyChanged, Record, Tick
+from schemas.records import CrisisDeclared, OperatorChanged, PolicyChanged, Record, Tick
 from sinks.port import Item
 from sinks.postgres.rows import rows_of
 from streams.deadletters import dead_letter_headers
@@ -106,10 +106,13 @@ def test_letters_are_put_back_once_however_often_all_are_asked_for(plant: Plant,
     for post in posts:
         plant.letter("mentions", post)
     said = plant.letter("volumes", crisis(1))
-    assert run("dead", "replay", "--all")[:2] == (0, "4 put back\n")
+    left = OperatorChanged(id="o1", desk="care", operator="ana", change="left", at=NOON)
+    plant.letter("desk", left, by="cases")  # in a private topic even what a role wrote
+    assert run("dead", "replay", "--all")[:2] == (0, "5 put back\n")
     assert run("dead", "replay", "--all")[:2] == (0, "0 put back\n")
     assert sorted(plant.values("mentions")) == sorted(map(codec.encode, posts))
     assert plant.values("volumes") == [codec.encode(crisis(1))]
+    assert plant.values("desk") == [codec.encode(left)]
     assert set(plant.states().values()) == {"put back"}
     code, _, err = run("dead", "replay", said)
     assert code == 2 and f"{said} does not wait: put back" in err
