@@ -173,7 +173,8 @@ class Demo:
         names = {role.name for role in PIPELINE.roles}
         with self._watching(settings) as watch:
             while missing := sorted(names - {role.name for role in watch.running()}):
-                workers.wait(len(missing), "these roles have no worker", missing)
+                workers.await_sign(len(missing), "these roles have no worker", missing)
+                time.sleep(0.2)
 
     @contextmanager
     def _watching(self, settings: Settings) -> Iterator[Watch]:
@@ -266,6 +267,7 @@ class Demo:
                 ahead=AHEAD if self.own else AHEAD_OF_A_FILE,
                 follow=follow,
                 say=say,
+                held=lambda waits: workers.await_sign(waits.slowest, "the file waits for", [waits.slowest[1]]),
             )
             progress.update(task, completed=played.records)
         self.end = played.time
@@ -273,7 +275,8 @@ class Demo:
     def _await_end(self, settings: Settings, workers: Workers) -> None:
         with self._watching(settings) as watch:
             while behind := self._behind(watch):
-                workers.wait(str(watch.told(PIPELINE.roles)), "not all was read", behind)
+                workers.await_sign(str(watch.told(PIPELINE.roles)), "not all was read", behind)
+                time.sleep(0.1)
 
     def _behind(self, watch: Watch) -> list[str]:
         """Roles that have something left to read, or have not heard the last Tick."""

@@ -56,7 +56,7 @@ class Workers:
                 if line.get("event", "").startswith("a role keeps dying"):
                     raise CommandError(f"{line['role']} keeps dying: {line['why']}{self._told((line['role'],))}")
 
-    def wait(self, sign: Hashable, what: str, roles: Collection[str]) -> None:
+    def await_sign(self, sign: Hashable, what: str, roles: Collection[str]) -> None:
         """Called again and again while something is awaited, with a sign that changes while it comes nearer.
 
         what: said of roles when nothing has moved for two minutes, which raises CommandError.
@@ -69,7 +69,6 @@ class Workers:
             raise CommandError(
                 f"{what}, and nothing has moved for {_PATIENCE_S:.0f} s: {', '.join(roles)}{self._told(roles)}"
             )
-        time.sleep(0.1)
 
     def _told(self, roles: Collection[str]) -> str:
         """The last lines of these roles, or of all."""
