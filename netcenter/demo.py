@@ -139,7 +139,7 @@ class Demo:
         self.console.print(f"[dim]{line}[/dim]", highlight=False)
 
     def _servers(self, stack: ExitStack) -> embedded.Addresses:
-        if embedded.running(self.directory) is not None:
+        if embedded.running(self.directory):
             self._say("ending the servers of an earlier demo")
             embedded.down(self.directory)
         for pid, argument in places.recall(self._kept).get("processes", ()):
