@@ -6,6 +6,8 @@ import os
 import signal
 import sys
 import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +20,7 @@ from netcenter.settings import Settings, load
 
 _LOST_KAFKA = 3
 #: Seconds between two looks whether the embedded servers are back.
-_LOOK_S = 1.0
+_LOOK_S = 2.0
 
 
 def worker(
@@ -50,13 +52,33 @@ def _one(role: str, settings: Settings) -> int:
     end_with_supervisor()
     if supervised():
         _await_servers(role, settings)
-    worker = make_worker(role, settings, kafka_of(settings))
+    kafka = kafka_of(settings)
+    worker = make_worker(role, settings, kafka)
+    if settings.kafka is None:
+        threading.Thread(target=_follow, args=(settings, kafka), name="embedded Kafka", daemon=True).start()
     code = run_worker(worker)
     if code == _LOST_KAFKA and not worker.told_to_stop:
         # Everything in memory may be behind the log now: start over in place, and wait for Kafka there.
         _await_servers(role, settings)
-        os.execv(sys.executable, [sys.executable, "-m", "netcenter", *sys.argv[1:]])
+        _start_over()
     return code
+
+
+def _start_over() -> None:
+    os.execv(sys.executable, [sys.executable, "-m", "netcenter", *sys.argv[1:]])
+
+
+def _follow(settings: Settings, kafka: str) -> None:
+    """Start over when the embedded Kafka is back at another address: a client would look for it at the old one for ever."""
+    import structlog
+
+    while True:
+        time.sleep(_LOOK_S)
+        with suppress(Unreachable):
+            now = kafka_of(settings)
+            if now != kafka:
+                structlog.get_logger("netcenter").warning("Kafka is elsewhere now: starting over", was=kafka, kafka=now)
+                _start_over()
 
 
 def _await_servers(role: str, settings: Settings) -> None:

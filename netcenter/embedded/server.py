@@ -21,6 +21,7 @@ _ENDING_SECONDS = 2.0
 #: What both servers say of a full disk, among so many of their last lines; and bytes that a server needs to start at all.
 _NO_SPACE, _LOOKED_AT = os.strerror(errno.ENOSPC), 200
 _LEAST_FREE = 16 << 20
+_FAULTS = (" ERROR ", " FATAL ", "FATAL: ", "PANIC: ", "Exception", "OutOfMemory")
 
 
 class Server(ABC):
@@ -97,7 +98,7 @@ class Server(ABC):
         if places.recall(self._memory).get("outlives") is not True or self._left_running() is not None:
             return None
         return self._full() or (
-            f"it has ended, and `netcenter up` starts it again; its logs in {self.directory} end with: {self._last_lines()}"
+            f"it has ended, and `netcenter up` starts it again; the last fault in {self.directory}: {self._last_fault()}"
         )
 
     def delete(self) -> None:
@@ -188,6 +189,12 @@ class Server(ABC):
         return EmbeddedError(
             f"{self.name} {how}"
             + (f": {full}" if full else f"; see the logs in {self.directory}, which end with: {self._last_lines()}")
+        )
+
+    def _last_fault(self) -> str:
+        lines = [line for log in self._logs() for line in places.tail(log, _LOOKED_AT)]
+        return next(
+            (line for line in reversed(lines) if any(word in line for word in _FAULTS)), "none, so it was killed"
         )
 
     def _last_lines(self) -> str:

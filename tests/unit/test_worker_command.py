@@ -20,6 +20,7 @@ class Replaced(Exception):
     """The process would be another now."""
 
 
+_FOLLOW = run._follow
 Servers = Callable[..., list[str]]
 
 
@@ -49,6 +50,7 @@ def servers(monkeypatch: pytest.MonkeyPatch) -> Servers:
             raise Replaced
 
         monkeypatch.setattr(run, "_LOOK_S", 0.001)
+        monkeypatch.setattr(run, "_follow", lambda *_: None)
         monkeypatch.setattr(run, "kafka_of", find("kafka"))
         monkeypatch.setattr(run, "postgres_of", find("postgres"))
         monkeypatch.setattr(roles, "make_worker", made)
@@ -90,6 +92,25 @@ def test_a_supervised_role_waits_for_what_it_needs(servers: Servers, monkeypatch
     happened = servers(0, postgres=1)
     assert run._one("cases", Settings()) == 0
     assert happened == ["cases at the new kafka"]
+
+
+def test_a_worker_whose_embedded_kafka_is_back_elsewhere_starts_over(
+    servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was away for a while, and then at the same place: nothing is to be done for that."""
+    happened = servers(0)
+    answers = iter(["the old", None, "the old", "the new"])
+
+    def where(_: Settings) -> str:
+        found = next(answers)
+        if found is None:
+            raise Unreachable("no kafka")
+        return found
+
+    monkeypatch.setattr(run, "kafka_of", where)
+    with pytest.raises(Replaced):
+        _FOLLOW(Settings(), "the old")
+    assert happened == ["started over"] and next(answers, None) is None
 
 
 def test_a_worker_that_never_had_a_kafka_says_so(servers: Servers) -> None:
