@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from bisect import bisect_left
 from collections.abc import Iterable
 from contextlib import closing
@@ -25,6 +26,7 @@ from streams.shapes import Role
 _NOT_YET = (CoordinatorNotAvailableError, CoordinatorLoadInProgressError, NotCoordinatorError)
 #: Offsets that are read to tell records from markers; of more, the markers make no difference that matters.
 _COUNTED = 2_000
+_PATIENCE_S = 10.0
 
 
 class Told(NamedTuple):
@@ -154,6 +156,21 @@ class Watch:
         """The roles that have a worker now."""
         return [PIPELINE.role(name) for name, members in self.members().items() if members]
 
+    def await_groups(self) -> None:
+        """Return once the broker answers for every group: one that has just started does not yet. Raises CommandError."""
+        deadline = time.monotonic() + _PATIENCE_S
+        groups = [self.settings.prefix + role.name for role in PIPELINE.roles]
+        while True:
+            try:
+                found = self.admin.describe_groups(groups).values()
+                if not any("Coordinator" in (group["error"] or "") for group in found) and self.told(PIPELINE.roles):
+                    return
+            except _NOT_YET:
+                pass
+            if time.monotonic() > deadline:
+                raise CommandError(f"Kafka does not answer for its groups, {_PATIENCE_S:.0f} s long: is it starting?")
+            time.sleep(0.1)
+
     def places(self, role: Role) -> list[Place]:
         """Where a role stands in each of its partitions."""
         return self.survey([role])[role.name]
@@ -205,6 +222,7 @@ class Watch:
 
     def lag(self) -> list[dict[str, Any]]:
         """Of each role: its worker, records to go, what it cannot read, and the event time at which it stands."""
+        self.await_groups()
         running = {name for name, members in self.members().items() if members}
         survey = self.survey(PIPELINE.roles)
         behind = self.behind(place for places in survey.values() for place in places)

@@ -17,6 +17,10 @@ STATE = "netcenter.state"
 _TYPES: dict[type[Record], bytes] = {}
 
 
+#: ms; 9999-12-31, the last time that RFC 3339 can write.
+LAST = 253_402_300_799_999
+
+
 def ce_type(cls: type[Record]) -> bytes:
     """`netcenter.<record>.v1`: the major version, which never changes under FULL_TRANSITIVE."""
     known = _TYPES.get(cls)

@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import uuid
 from hashlib import sha1 as _sha1
+from hashlib import sha256
+
+from schemas.records import MentionUpdated
 
 #: The root namespace: UUIDv5 of the DNS namespace and `netcenter`.
 ROOT = uuid.uuid5(uuid.NAMESPACE_DNS, "netcenter")
 _SPACES: dict[str, bytes] = {}
-_EVENT, _WORK, _WORK_EVENT = (uuid.uuid5(ROOT, kind).bytes for kind in ("event", "work", "work-event"))
+_EVENT, _WORK, _WORK_EVENT, _MENTION, _POST, _REPLY, _ACTION = (
+    uuid.uuid5(ROOT, kind).bytes for kind in ("event", "work", "work-event", "mention", "post", "reply", "action")
+)
 
 
 def make(kind: str, *parts: str | int) -> str:
@@ -39,22 +44,30 @@ def _in(space: bytes, name: str) -> str:
 
 def mention(brand: str, channel: str, native_id: str) -> str:
     """A Mention's id."""
-    return make("mention", brand, channel, native_id)
+    return _in(_MENTION, f"{brand}|{channel}|{native_id}")
 
 
 def post(channel: str, native_id: str) -> str:
     """A post's id, whatever brands it concerns."""
-    return make("post", channel, native_id)
+    return _in(_POST, f"{channel}|{native_id}")
 
 
 def reply(brand: str, channel: str, native_id: str) -> str:
     """A Reply's id."""
-    return make("reply", brand, channel, native_id)
+    return _in(_REPLY, f"{brand}|{channel}|{native_id}")
 
 
 def action(brand: str, channel: str, action_id: str) -> str:
     """An Action's id."""
-    return make("action", brand, channel, action_id)
+    return _in(_ACTION, f"{brand}|{channel}|{action_id}")
+
+
+def update(change: MentionUpdated) -> str:
+    """A MentionUpdated's id: two changes that are seen at once and say different things are two."""
+    said = (change.reach, change.shares, change.promoted, change.deleted, change.hidden)
+    text = "" if change.text is None else sha256(change.text.encode("utf-8", "replace")).hexdigest()
+    parts = ("" if value is None else str(value).lower() for value in said)
+    return make("update", change.brand, change.channel, change.observed_at, *parts, text, change.native_id)
 
 
 def event(aggregate: str, seq: int) -> str:

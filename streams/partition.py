@@ -51,7 +51,6 @@ _BEHIND = 4
 _READ_AT_ONCE, _RESTORED_AT_ONCE = 2_000, 500
 #: Where a record's own time stands: the first of these that it has.
 _TIMES = ("time", "created_at", "observed_at", "minute", "at")
-_LAST_MS = 253_402_300_799_999  # 9999-12-31, the last time that RFC 3339 can write
 
 
 #: What helps when a changelog is not whole.
@@ -502,7 +501,7 @@ def _time_of(record: Record) -> int:
         record = record.mention
     name = _time_field(type(record))
     value = getattr(record, name) if name else None
-    return max(0, min(int(value), _LAST_MS)) if value is not None else 0
+    return max(0, min(int(value), headers.LAST)) if value is not None else 0
 
 
 @cache

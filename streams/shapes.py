@@ -57,6 +57,8 @@ class Topic:
     """None: as many as the setting says."""
     wire: Wire = AVRO
     """How its records stand in bytes."""
+    inputs: tuple[type[Record], ...] = ()
+    """Those of its records that come from outside: each is held to `schemas.requirements` before it is a fact."""
 
     @property
     def dead(self) -> Topic:

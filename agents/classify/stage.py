@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from typing import Any
+
+from msgspec.structs import replace
 
 from agents.classify.addressing import Addressing
-from agents.classify.port import Classification, Classifier, Unavailable
+from agents.classify.port import LABELS, LANGUAGES, Classification, Classifier, Unavailable
 from agents.classify.recent import Recent
 from agents.classify.volumes import Minute
 from agents.decider import At
 from agents.policy import Policy
-from schemas.records import ClassifiedMention, Mention, Record
+from schemas.records import ClassifiedMention, Mention, MentionUpdated, Record
 
 MINUTE = 60_000
 #: An id is known for this long (ms of event time) and among this many newer ones.
 REMEMBERED_FOR = 24 * 60 * MINUTE
 REMEMBERED = 200_000
-_NAME = re.compile(r"[a-z0-9_-]+")
-_OLDEST = 946_684_800_000  # 2000-01-01
 _AHEAD = 86_400_000
+_LANGUAGES = (*LANGUAGES, "und")
 
 
 class BadTime(ValueError):
     """A time that no post can have."""
-
-
-class BadName(ValueError):
-    """A brand or channel that cannot stand in a key."""
 
 
 class Unclassifiable(ValueError):
@@ -62,22 +58,27 @@ class ClassifyStage:
     # --- the work -----------------------------------------------------------------------------------------
 
     def run(self, facts: Sequence[tuple[Record, int]], at: At) -> list[Record | Exception | None]:
-        """A ClassifiedMention for each Mention, the record itself for the rest, None for what came twice.
+        """A ClassifiedMention for each Mention, a labelled MentionUpdated for one with new words, the record itself for the
+        rest, None for what came twice.
 
-        A ClassifiedMention, as a replay may bring, keeps its label; what the policy says of it is said anew.
+        What was labelled before, as a replay may bring it, keeps its label; what the policy says of it is said anew.
         """
-        mentions = [record for record, _ in facts if isinstance(record, Mention)]
-        judged = iter(self._judge(mentions, at.policy))
+        wrong = [_fault(record, at.time) for record, _ in facts]
+        words = [r for (r, _), fault in zip(facts, wrong, strict=True) if fault is None and _has_new_words(r)]
+        judged = iter(self._judge(words, at.policy))
         outcomes: list[Record | Exception] = []
         good: list[str] = []
-        for record, _ in facts:
+        for (record, _), fault in zip(facts, wrong, strict=True):
             outcome: Record | Exception = record
-            if isinstance(record, Mention):
+            if fault is not None:
+                outcome = fault
+            elif _has_new_words(record):
                 outcome = next(judged)
             elif isinstance(record, ClassifiedMention):
                 outcome = self._classified(record.mention, _known(record), record.model, at.policy)
                 record = record.mention
-            outcome = _fault(record, at.time) or outcome
+            elif type(record) is MentionUpdated and record.confidence is not None:
+                outcome = replace(record, uncertain=record.confidence < at.policy.classifier.uncertain_below)
             outcomes.append(outcome)
             if not isinstance(outcome, Exception):
                 good.append(record.id)  # type: ignore[attr-defined]
@@ -111,19 +112,35 @@ class ClassifyStage:
         self._minute = Minute(self.partition, start)
         return closed
 
-    def _judge(self, mentions: list[Mention], policy: Policy) -> list[ClassifiedMention | Exception]:
-        if not mentions:
+    def _judge(self, posts: list[Any], policy: Policy) -> list[Record | Exception]:
+        """What follows from Mentions and from MentionUpdated with new words; these do not tell their language."""
+        if not posts:
             return []
         model = self.models(policy.classifier.model)
         try:
-            found = model.classify(*zip(*((m.text, m.lang, m.brand) for m in mentions), strict=True))
+            langs = [post.lang if type(post) is Mention else "" for post in posts]
+            found = model.classify([post.text for post in posts], langs, [post.brand for post in posts])
+            if len(found) != len(posts) or not all(map(_sound, found)):
+                raise ValueError("answers other than it was asked")
         except Unavailable:
             raise
         except Exception as error:  # noqa: BLE001 - one bad post must not cost its neighbours: each is tried alone
-            if len(mentions) == 1:
+            if len(posts) == 1:
                 return [Unclassifiable(f"the classifier raised {type(error).__name__}")]
-            return [outcome for mention in mentions for outcome in self._judge([mention], policy)]
-        return [self._classified(m, c, model.hash, policy) for m, c in zip(mentions, found, strict=True)]
+            return [outcome for post in posts for outcome in self._judge([post], policy)]
+        return [self._labelled(post, answer, model.hash, policy) for post, answer in zip(posts, found, strict=True)]
+
+    def _labelled(self, post: Any, found: Classification, model: str, policy: Policy) -> Record:
+        if type(post) is Mention:
+            return self._classified(post, found, model, policy)
+        update: MentionUpdated = post
+        return replace(
+            update,
+            label=found.label,
+            confidence=found.confidence,
+            uncertain=found.confidence < policy.classifier.uncertain_below,
+            lang=found.lang,
+        )
 
     def _classified(self, mention: Mention, found: Classification, model: str, policy: Policy) -> ClassifiedMention:
         own = policy.brand(mention.brand).accounts.get(mention.channel, ())
@@ -146,17 +163,25 @@ def _known(record: ClassifiedMention) -> Classification:
     return Classification(record.label, record.confidence, tuple(record.probabilities), record.lang)  # type: ignore[arg-type]
 
 
-@lru_cache(maxsize=4_096)
-def _named(brand: str, channel: str) -> bool:
-    return _NAME.fullmatch(brand) is not None and _NAME.fullmatch(channel) is not None
+def _sound(found: Classification) -> bool:
+    """Whether an answer, which may be another classifier's, can be written."""
+    return found.label in LABELS and found.lang in _LANGUAGES and 0 <= found.confidence <= 1
 
 
-def _fault(record: Record, now: int) -> BadTime | BadName | None:
-    if not _named(record.brand, record.channel):  # type: ignore[attr-defined]
-        return BadName("brand or channel is not made of a-z, 0-9, - and _, so that keys could be told apart")
-    at = getattr(record, "created_at", None) or getattr(record, "observed_at", None) or 0
-    if at < _OLDEST:
-        return BadTime(f"a time before 2000: {at} ms")
-    if now and at > now + _AHEAD:
+def _has_new_words(record: Record) -> bool:
+    """Whether a record waits for a label."""
+    return type(record) is Mention or (
+        type(record) is MentionUpdated and record.text is not None and record.label is None
+    )
+
+
+def _fault(record: Record, now: int) -> BadTime | None:
+    """What is wrong with a record's own time at the partition's; what the time itself must be, the intake has asked."""
+    if not now:
+        return None
+    if type(record) is ClassifiedMention:
+        record = record.mention
+    at = record.observed_at if type(record) is MentionUpdated else record.created_at  # type: ignore[attr-defined]
+    if at > now + _AHEAD:
         return BadTime(f"a time more than a day ahead of the partition's: {at} ms, it is {now} ms")
     return None

@@ -44,7 +44,9 @@ class Survey:
     @cached_property
     def watch(self) -> Watch:
         """Of the groups."""
-        return Watch(self.given, self.kafka, self.client)
+        watch = Watch(self.given, self.kafka, self.client)
+        watch.await_groups()
+        return watch
 
     @property
     def settings(self) -> Settings:

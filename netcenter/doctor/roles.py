@@ -36,8 +36,8 @@ def positions(survey: Survey) -> Iterator[Finding]:
             )
         else:
             says = (
-                f"retention has deleted {p.name} {p.told} to {p.first - 1} before {p.role} had read it: restore these, or let "
-                "its worker go on without them; a longer retention.ms keeps it from coming again"
+                f"retention has deleted {p.name} {p.told} to {p.first - 1} before {p.role} had read it: restore these, or set "
+                "NETCENTER_ON_LOST=continue to go on without them; a longer retention.ms keeps it from coming again"
             )
         yield Finding("positions", False, says)
     if not wrong:

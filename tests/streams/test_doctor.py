@@ -21,6 +21,7 @@ import psycopg2
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
+from kafka.errors import CoordinatorNotAvailableError
 from kafka.structs import OffsetAndMetadata
 from psycopg2.extensions import make_dsn
 
@@ -58,7 +59,15 @@ class Plant:
     def told(self, role: str, offset: int, said: str = "", topic: str = "mentions", number: int = 0) -> None:
         """What a worker of the role tells its group."""
         at = {self.tp(topic, number): OffsetAndMetadata(offset, said, -1)}
-        self.client.alter_group_offsets(self.settings.prefix + role, at)
+
+        def tell() -> bool:
+            try:
+                self.client.alter_group_offsets(self.settings.prefix + role, at)
+            except CoordinatorNotAvailableError:
+                return False  # a broker that has just been started
+            return True
+
+        until(tell, 20, "a coordinator of the group")
 
     def append(self, topic: str, count: int) -> int:
         """Bytes to its first partition; where that ends now."""
@@ -108,7 +117,7 @@ class Plant:
         """The line of the finding that is wrong and says this; there must be one."""
         found = self.findings(**changed)
         lines = [finding.says for finding in found if finding.what == what and not finding.ok and says in finding.says]
-        assert len(lines) == 1 and "\n" not in lines[0], found
+        assert len(lines) == 1 and "\n" not in lines[0], [f"{x.what}: {x.says}" for x in found if not x.ok]
         return lines[0]
 
 
