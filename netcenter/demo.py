@@ -142,9 +142,10 @@ class Demo:
         if embedded.running(self.directory):
             self._say("ending the servers of an earlier demo")
             embedded.down(self.directory)
-        for pid, argument in places.recall(self._kept).get("processes", ()):
-            stop_process(pid, argument, signal.SIGTERM, _END_S)
-        self._kept.unlink(missing_ok=True)
+        if left := places.recall(self._kept).get("processes"):
+            for pid, argument in left:
+                stop_process(pid, argument, signal.SIGTERM, _END_S)
+            self._kept.unlink()
         if self.keep:
             addresses = embedded.detach(self.directory, ephemeral=True, say=self._say)
             stack.callback(embedded.down, self.directory)

@@ -14,7 +14,8 @@ from netcenter.embedded.errors import EmbeddedError
 from netcenter.embedded.processes import Watched, is_ours, stop_process
 
 _POLL_SECONDS = 0.03
-_START_SECONDS = 90.0
+#: A server that fails ends, and is told of at once: only one that hangs is waited for so long, on however busy a machine.
+_START_SECONDS = 300.0
 _STOP_SECONDS = 20.0
 _LOCK_SECONDS = 10.0
 _ENDING_SECONDS = 2.0
@@ -45,7 +46,7 @@ class Server(ABC):
     def start(self) -> str:
         """Start the server, on the port and data of last time if there were any, and return its address.
 
-        Returns when the server answers a request. Raises EmbeddedError if it does not within 90 seconds, with the
+        Returns when the server answers a request. Raises EmbeddedError if it does not within five minutes, with the
         end of its log; if the directory cannot be written or is in use, or a port is taken (exit code 2).
         """
         places.prepare(self.directory)
