@@ -175,7 +175,7 @@ class Demo:
         with self._watching(settings) as watch:
             while missing := sorted(names - {role.name for role in watch.running()}):
                 workers.await_sign(len(missing), "these roles have no worker", missing)
-                time.sleep(0.2)
+                time.sleep(0.5)
 
     @contextmanager
     def _watching(self, settings: Settings) -> Iterator[Watch]:
@@ -277,7 +277,7 @@ class Demo:
         with self._watching(settings) as watch:
             while behind := self._behind(watch):
                 workers.await_sign(str(watch.told(PIPELINE.roles)), "not all was read", behind)
-                time.sleep(0.1)
+                time.sleep(0.2)
 
     def _behind(self, watch: Watch) -> list[str]:
         """Roles that have something left to read, or have not heard the last Tick."""
