@@ -37,6 +37,7 @@ from streams.core import Fact, Output, Progress, SetAside
 from streams.deadletters import DeadLetterLimit, dead_letter_headers
 from streams.errors import Fenced, Misconfigured, Stop, Unavailable
 from streams.fold import FoldCore
+from streams.hints import NEVER
 from streams.intake import Intake
 from streams.partitioner import partitions_of
 from streams.shapes import Topic
@@ -191,6 +192,8 @@ class Partition:
         self.facts = 0
         self.sealed = -1
         self.sealed_time = 0
+        self.sealed_due = 0
+        """ms; as `Hint.due`."""
         self.anchor = -1
         """End of the changelog as this worker's own recovery or last commit left it."""
         settings = runtime.settings
@@ -269,7 +272,7 @@ class Partition:
             if isinstance(self.core, BatchCore):
                 await self._recall(reader, self.core)
             self.anchor = end
-        self.sealed, self.sealed_time = self.core.applied, self.core.clock.time
+        self._stands()
         took = wall.monotonic() - started
         metrics.RECOVERY_SECONDS.labels(self.core.role.name).observe(took)
         self.runtime.log.info(
@@ -595,6 +598,11 @@ class Partition:
                 if self.producer is not None:
                     await self._send(full=False)
 
+    def _stands(self) -> None:
+        due = self.core.due()
+        self.sealed, self.sealed_time = self.core.applied, self.core.clock.time
+        self.sealed_due = NEVER if due is None else due
+
     async def seal(self) -> None:
         """Outputs, changelog and progress become one; nothing when no transaction is open."""
         async with self.lock:
@@ -619,7 +627,7 @@ class Partition:
                 self.core.sealed()
             self.open = False
             self.anchor = ends[changelog, self.number] + 1  # the commit's marker
-            self.sealed, self.sealed_time = self.core.applied, self.core.clock.time
+            self._stands()
             metrics.CHECKPOINT_SECONDS.labels(self.core.role.name).observe(wall.monotonic() - started)
 
 
