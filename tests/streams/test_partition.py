@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from aiokafka.errors import ProducerFenced
+from aiokafka.producer.transaction_manager import TransactionState
 
 from schemas import codec
 from schemas.keys import customer
@@ -183,9 +184,10 @@ def test_a_seal_whose_waiter_is_cancelled_is_finished_all_the_same(world: World)
 
     async def scenario(one: Owner, two: Owner) -> None:
         await one.count(1)
+        producer: Any = one.partition.producer
         sealing = asyncio.create_task(one.partition.seal())
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
+        while producer._txn_manager.state != TransactionState.COMMITTING_TRANSACTION:
+            await asyncio.sleep(0)
         sealing.cancel()
         await asyncio.gather(sealing, return_exceptions=True)
         assert sealing.cancelled()
