@@ -251,7 +251,7 @@ class Partition:
             # Ticks and markers take offsets too: go further back until enough records were seen.
             start = max(first, start - 2 * wanted)
             found = [pair async for pair in _outbox_records(reader, tail, start, end) if pair[0] is not None]
-        now = next((r.time for r, _ in found if isinstance(r, Tick)), 0)
+        now = next((r.time for r, _ in found if isinstance(r, Tick)), core.clock.time)
         for record, offset in found:
             if isinstance(record, Tick):
                 now = record.time
@@ -542,7 +542,13 @@ class Partition:
                     await self._send(full=False)
 
     async def seal(self) -> None:
-        """Outputs, changelog and progress become one; nothing when no transaction is open."""
+        """Outputs, changelog and progress become one; nothing when no transaction is open.
+
+        What has begun is finished, whoever no longer waits for it: half a commit cannot be taken up again.
+        """
+        await asyncio.shield(self._seal())
+
+    async def _seal(self) -> None:
         async with self.lock:
             if not self.open or self.producer is None:
                 return
