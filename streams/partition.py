@@ -60,6 +60,8 @@ _TIMES = ("time", "created_at", "observed_at", "minute", "at")
 _LAST_MS = 253_402_300_799_999  # 9999-12-31, the last time that RFC 3339 can write
 
 
+#: What aiokafka raises where a transaction cannot go on: the last two, where it had failed before.
+_REFUSALS = (KafkaError, ConnectionError, IllegalOperation, AssertionError)
 TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 #: What helps when a changelog is not whole.
 RESTORE = "Restore it, or rebuild what the role knows: docs/lost_log.md"
@@ -464,7 +466,7 @@ class Partition:
             raise Fenced(f"{self.name}: no longer ours")
         try:
             await self.producer.begin_transaction()
-        except KafkaError as error:
+        except _REFUSALS as error:
             raise self._told(error, "beginning a transaction") from error
         self.open, self.facts = True, 0
         self.since = self.sent = wall.monotonic()
@@ -474,11 +476,15 @@ class Partition:
             self.sent = wall.monotonic()
         try:
             await self._outbox().send(full=full)
-        except KafkaError as error:
+        except _REFUSALS as error:
             raise self._told(error, "sending") from error
 
     def _told(self, error: BaseException, doing: str) -> Exception:
         """As `translate`; a transaction that Kafka ended for its age looks like one that another worker has ended."""
+        if isinstance(error, (IllegalOperation, AssertionError)) and self.producer is not None:
+            # What follows the failure of a transaction is refused in words of its own: the failure says more.
+            failed = self.producer._txn_manager._transaction_waiter
+            error = (failed.exception() if failed is not None and failed.done() else None) or error
         told, lasted = translate(error, f"{self.name}: {doing}"), wall.monotonic() - self.since
         if isinstance(told, Fenced) and self.open and lasted * 1000 >= TRANSACTION_TIMEOUT_MS:
             return Fenced(
@@ -593,6 +599,12 @@ class Partition:
 
     async def seal(self) -> None:
         """Outputs, changelog and progress become one; nothing when no transaction is open."""
+        sealing = asyncio.ensure_future(self._seal())
+        sealing.add_done_callback(lambda done: done.cancelled() or done.exception())
+        # Whoever waits may be cancelled, the commit must not: a transaction that is half committed takes nothing more.
+        await asyncio.shield(sealing)
+
+    async def _seal(self) -> None:
         async with self.lock:
             if not self.open or self.producer is None:
                 return
@@ -609,7 +621,7 @@ class Partition:
             try:
                 ends = await outbox.delivered()
                 await self.producer.commit_transaction()
-            except (KafkaError, ConnectionError) as error:
+            except _REFUSALS as error:
                 raise self._told(error, "sealing a checkpoint") from error
             if isinstance(self.core, FoldCore):
                 self.core.sealed()

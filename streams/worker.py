@@ -244,8 +244,12 @@ class RoleWorker:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         try:
             async with asyncio.timeout(_STOP_DEADLINE_S):
-                await self.let_go()
-                await self.app.stop()
+                try:
+                    await self.let_go()
+                finally:
+                    await self.app.stop()
+        except (StreamError, KafkaError) as error:
+            self.fail(error)
         except TimeoutError:
             self.log.warning("did not stop in time; what is not sealed will be done again by the next owner")
 

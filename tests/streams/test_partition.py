@@ -8,6 +8,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiokafka.errors import ProducerFenced
+from aiokafka.producer.transaction_manager import TransactionState
 
 from schemas import codec
 from schemas.keys import customer
@@ -179,3 +181,35 @@ def test_a_deleted_record_of_state_stays_deleted_after_recovery(world: World) ->
         assert two.core.clock.time == NOON
 
     assert run(world, scenario) == [1]
+
+
+def test_a_seal_whose_waiter_is_cancelled_is_finished_all_the_same(world: World) -> None:
+    """As when a worker is told to stop in the middle of one: what is sealed then is sealed, and nothing raises."""
+
+    async def scenario(one: Owner, two: Owner) -> None:
+        await one.count(1)
+        producer: Any = one.partition.producer
+        sealing = asyncio.create_task(one.partition.seal())
+        while producer._txn_manager.state != TransactionState.COMMITTING_TRANSACTION:
+            await asyncio.sleep(0)
+        sealing.cancel()
+        await asyncio.gather(sealing, return_exceptions=True)
+        assert sealing.cancelled()
+        assert await one.partition.release(seal=True)
+
+    assert run(world, scenario) == [1]
+
+
+@pytest.mark.parametrize("doing", ["beginning a transaction", "sealing a checkpoint"])
+def test_a_transaction_that_has_failed_behind_our_back_is_told_by_its_own_error(world: World, doing: str) -> None:
+    """aiokafka refuses what follows with an assertion, or as not allowed while not in a transaction."""
+
+    async def scenario(one: Owner, two: Owner) -> None:
+        if doing.startswith("beginning"):
+            await one.partition.seal()
+        producer: Any = one.partition.producer
+        producer._txn_manager.fatal_error(ProducerFenced())
+        with pytest.raises(Fenced, match=f"classified/0: {doing}: another worker owns it now"):
+            await (one.count(1) if doing.startswith("beginning") else one.partition.seal())
+
+    run(world, scenario)
