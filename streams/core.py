@@ -72,6 +72,8 @@ class Progress(msgspec.Struct):
     excused: list[str] = []
     policy: int = 0
     policy_hash: str = ""
+    known_from: int = -1
+    """Offset of the record that made time known, where facts stood before it."""
 
 
 def why(error: Exception) -> str:
@@ -121,6 +123,8 @@ class Core:
         """Whether facts wait for time to be known. They were given and are not kept: whoever runs this core gives them again."""
         self.heard = self.clock
         """The clock as far as the log was heard: ahead of `clock` while facts wait."""
+        self.known_from = -1
+        """Offset of the record that made time known: no timer fires before it, for what stands between has not been read."""
         self.halted: Stop | None = None
         """Why the first fact of `left` can never be taken."""
         self.told = 0
@@ -140,11 +144,12 @@ class Core:
             excused=[f"{role}/{n}" for role, n in sorted(self.clock.excused)],
             policy=self.policy.version if self.policy else 0,
             policy_hash=self.policy_hash,
+            known_from=self.known_from,
         )
 
     def resume(self, progress: Progress) -> None:
         """Stand where a checkpoint stood."""
-        self.applied, self.told = progress.applied, progress.told
+        self.applied, self.told, self.known_from = progress.applied, progress.told, progress.known_from
         self.clock = PartitionClock(
             self.clock.expected,
             kind=progress.clock,
@@ -177,7 +182,7 @@ class Core:
 
     def ticks(self) -> list[Output]:
         """The newest time for every partition downstream; asked once a checkpoint."""
-        if self.clock.time <= self.told or self.clock.kind is None or self.left:
+        if self.clock.time <= self.told or self.clock.kind is None or self.left or self.applied < self.known_from:
             return []
         self.told = self.clock.time
         tick = Tick(clock=self.clock.kind, time=self.told, role=self.role.name, partition=self.number)  # type: ignore[arg-type]
@@ -251,7 +256,7 @@ class Core:
             self.waits, self.heard = True, self.clock.copy()
         for fact in self.left:
             if self._hear(fact):
-                self.clock, self.waits = self.heard, False
+                self.clock, self.waits, self.known_from = self.heard, False, fact.offset
                 return results + self._began(fact)
         return results
 

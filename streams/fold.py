@@ -116,6 +116,8 @@ class FoldCore(Core):
 
     def _fire(self, fact: Fact, results: list[Result]) -> bool:
         """Step through the jump: each due in order, at its own time. False: some may be left."""
+        if fact.offset < self.known_from:
+            return True
         return self._steps(self._dues(fact, results), results) < FIRED_AT_ONCE
 
     def _dues(self, fact: Fact, results: list[Result]) -> Iterator[_Step]:

@@ -292,7 +292,7 @@ class Partition:
             # Ticks and markers take offsets too: go further back until enough records were seen.
             start = max(first, start - 2 * wanted)
             found = [pair async for pair in _outbox_records(reader, tail, start, end) if pair[0] is not None]
-        now = next((r.time for r, _ in found if isinstance(r, Tick)), 0)
+        now = next((r.time for r, _ in found if isinstance(r, Tick)), core.clock.time)
         for record, offset in found:
             if isinstance(record, Tick):
                 now = record.time

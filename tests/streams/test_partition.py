@@ -152,6 +152,23 @@ def test_what_could_not_be_sealed_is_thrown_away_with_its_memory(world: World) -
     assert run(world, scenario) == [1]
 
 
+def test_a_checkpoint_whose_caller_is_cancelled_is_finished_and_the_next_one_follows_it(world: World) -> None:
+    """A worker that is told to stop cancels whoever seals, and then seals once more."""
+
+    async def scenario(one: Owner, two: Owner) -> None:
+        await one.count(1)
+        sealing = asyncio.create_task(one.partition.seal())
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert one.partition.lock.locked() and one.partition.open, "a commit under way"
+        sealing.cancel()
+        await asyncio.gather(sealing, return_exceptions=True)
+        await one.count(2)
+        assert await one.partition.release(seal=True)
+
+    assert run(world, scenario) == [1, 2]
+
+
 def test_a_record_delivered_again_after_recovery_is_passed_over(world: World) -> None:
     """What is applied is applied, wherever the group's offset stands."""
 
