@@ -73,14 +73,14 @@ def posts(world: World) -> list[str]:
 def test_posts_wait_for_a_model_server_and_nothing_else_does(world: World, server: ModelServer) -> None:
     """It hangs, dies, comes back: the worker stays in its group, gives partitions away, says so, and stops when told."""
     port, environment = free_port(), {toy.SERVER: f"http://127.0.0.1:{server.port}"}
-    first = world.start("classify", environment, health_port=port)
+    (first,) = world.started("classify", environment=environment, health_port=port)
     world.tick(NOON)
     world.send("mentions", mention(HERE, 0))
     world.send("mentions", mention(HERE, 1, "poison"))
     world.send("mentions", mention(THERE, 0))
     world.flush()
-    world.await_records("classified", ClassifiedMention, 2)
-    world.until(lambda: len(world.rows("mentions.dead")) == 1, 20, "the post that the server cannot take")
+    world.await_records("classified", ClassifiedMention, 2, 40)
+    world.until(lambda: len(world.rows("mentions.dead")) == 1, 40, "the post that the server cannot take")
 
     server.go_on.clear()
     for n in (2, 3):
@@ -92,10 +92,10 @@ def test_posts_wait_for_a_model_server_and_nothing_else_does(world: World, serve
     second = world.start("classify", environment)
     world.await_owned([first, second], each=1)
     server.stop()
+    world.until(lambda: "ConnectError" in ready(port)[1], 40, "a worker that says that the server is gone")
     server.go_on.set()
-    world.until(lambda: "ConnectError" in ready(port)[1], 20, "a worker that says that the server is gone")
     server.start()
-    world.await_records("classified", ClassifiedMention, 6)
+    world.await_records("classified", ClassifiedMention, 6, 40)
     assert posts(world) == sorted(f"{author}-{n}" for author in (HERE, THERE) for n in (0, 2, 3))
     world.until(lambda: ready(port) == (200, "ok\n"), 10, "the worker to be ready again")
     assert len(world.rows("mentions.dead")) == 1
