@@ -389,6 +389,8 @@ class RoleWorker:
 
     async def placed(self, positions: dict[TP, int], claim: Claim) -> dict[TP, int]:
         """Where to go on from these positions of the broker's topics. Raises when they cannot be of this log."""
+        if not positions:
+            return {}
         wanted = {TopicPartition(tp.topic, tp.partition): at for tp, at in positions.items()}
         given = claim, self.settings.on_lost, lambda name: name.removeprefix(self.settings.prefix), self.log
         try:
@@ -406,9 +408,11 @@ class RoleWorker:
             of_group, Claim("(by its group's offset) has read", _GROUP_REMEDY.format(self.group))
         )
         left = [TopicPartition(tp.topic, tp.partition) for tp in starts.keys() - known.keys()]
+        if not left:
+            return known
         try:
             async with self.reader() as reader:
-                firsts = await reader.beginning_offsets(left) if left else {}
+                firsts = await reader.beginning_offsets(left)
         except KafkaError as error:
             raise translate(error, f"{self.group}: looking for the beginning") from error
         return known | {TP(tp.topic, tp.partition): first for tp, first in firsts.items()}

@@ -207,7 +207,7 @@ def test_a_seal_whose_waiter_is_cancelled_is_finished_all_the_same(world: World)
         await one.count(1)
         producer: Any = one.partition.producer
         sealing = asyncio.create_task(one.partition.seal())
-        while producer._txn_manager.state != TransactionState.COMMITTING_TRANSACTION:
+        while producer._txn_manager.state != TransactionState.COMMITTING_TRANSACTION:  # noqa: ASYNC110 - aiokafka tells nobody
             await asyncio.sleep(0)
         sealing.cancel()
         await asyncio.gather(sealing, return_exceptions=True)
