@@ -380,6 +380,9 @@ class Partition:
     async def _changes(self, changed: PolicyChanged, offset: int) -> bool:
         """Whether a policy change holds; awaited without the lock: what is open can be sealed meanwhile."""
         try:
+            if self.core.policy is None:  # nothing else could hold
+                await self.runtime.policies.ensure(changed.version, changed.hash)
+                return True
             holds: bool = await self.runtime.policies.changes(changed.version, changed.hash)
         except Stop:
             await self.seal()

@@ -74,7 +74,7 @@ class Policies:
                     return False
                 if missing in self._unreadable:
                     raise Stop(f"{missing}; put one in force that can, by `netcenter policy apply`, and start again")
-                self.waiting = f"{missing}; or for another policy, by `netcenter policy apply`"
+                self.waiting = missing + ("; or for another policy, by `netcenter policy apply`" if changes else "")
                 await asyncio.sleep(_AGAIN_S)
         finally:
             self.waiting = None

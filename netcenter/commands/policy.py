@@ -21,6 +21,7 @@ from netcenter.settings import load
 from schemas.records import Label, Mention
 
 policy = typer.Typer(help="What the operator of Netcenter decides: one TOML file.", no_args_is_help=True)
+_Force = Annotated[bool, typer.Option("--force", help="Also where its classifier is not on this machine.")]
 _File = Annotated[Path, typer.Argument(help="A policy file.")]
 
 
@@ -31,6 +32,21 @@ def checked(path: Path) -> tuple[str, Checked]:
         return text, check(text, name=str(path))
     except PolicyError as error:
         raise UsageError(str(error)) from None
+
+
+def to_apply(path: Path, *, force: bool) -> tuple[str, Checked]:
+    """As `checked`. Raises UsageError also where this machine lacks its classifier, unless forced; then it says so."""
+    text, found = checked(path)
+    lacks = lacks_model(found.policy)
+    if lacks is None:
+        return text, found
+    if not force:
+        raise UsageError(
+            f"{path}: classifier.model: this machine lacks {lacks}. Classify would wait for it, and with it everything that "
+            "follows: put the artefact where its workers look, or use --force if only they have it"
+        )
+    print(f"{path}: classify waits wherever a worker lacks {lacks}", file=sys.stderr)
+    return text, found
 
 
 def parsed(path: Path) -> Policy:
@@ -177,7 +193,7 @@ def print_schema() -> None:
 @policy.command("apply")
 def apply(
     file: _File,
-    force: Annotated[bool, typer.Option("--force", help="Also where the classifier is not on this machine.")] = False,
+    force: _Force = False,
 ) -> None:
     """Put a policy in force through the log, for everyone at the same record; says what changes.
 
@@ -188,18 +204,10 @@ def apply(
     from agents.policy.difference import difference, summary
     from netcenter import policies_in_force
 
-    text, found = checked(file)
-    lacks = lacks_model(found.policy)
-    if lacks is not None and not force:
-        raise UsageError(
-            f"{file}: classifier.model: this machine lacks {lacks}. Classify would wait for it, and with it everything that follows: "
-            "put the artefact where its workers look, or use --force if only they have it"
-        )
+    text, found = to_apply(file, force=force)
     settings = load()
     kafka = kafka_of(settings)
     _warn(file, found)
-    if lacks is not None:
-        print(f"{file}: classify waits wherever it has not {lacks}")
     _, held = policies_in_force.newest(settings, kafka)
     try:
         print(summary(difference(parse(held), found.policy)) if held else "no policy was in force")
