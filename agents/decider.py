@@ -59,6 +59,13 @@ class At(msgspec.Struct, frozen=True):
     partial: bool = False
     """A writer of the partition is excused: what it would have told of this time is missing."""
 
+    def not_before(self, time: int) -> At:
+        """The same, at a time (ms) at least: nothing is decided before what it follows from.
+
+        A partition's time is that of its slowest writer, and what a faster one has decided may be read before it.
+        """
+        return self if self.time >= time else msgspec.structs.replace(self, time=time, seen=max(self.seen, time))
+
     def envelope(self, aggregate: str, seq: int, reason: str) -> Envelope:
         """The common fields of a decided event: `CaseOpened(**at.envelope(case_id, 1, "…"), brand=…)`."""
         return {

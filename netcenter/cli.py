@@ -10,6 +10,7 @@ import typer
 from netcenter import logs
 from netcenter.errors import CommandError
 from netcenter.settings import load
+from streams.supervisor import last_words
 
 app = typer.Typer(
     help="The call centre for social mentions, on Kafka. Start with: netcenter demo",
@@ -82,6 +83,7 @@ def _say(error: Exception, code: int, debug: bool) -> int:
     if debug:
         raise error
     known = hasattr(error, "exit_code")
+    last_words(str(error) if known else f"{type(error).__name__}: {error}")
     for line in str(error).splitlines() or [""]:
         print(f"netcenter: {line}" if known else f"netcenter: {type(error).__name__}: {line}", file=sys.stderr)
     if not known:

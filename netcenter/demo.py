@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shlex
+import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg2
 from kafka import KafkaConsumer, TopicPartition
@@ -20,8 +24,11 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 
 from netcenter import embedded, topics
+from netcenter import receiver as receiving
 from netcenter.commands.servers import DEFAULT_POLICY
-from netcenter.errors import CommandError
+from netcenter.demo_workers import Workers
+from netcenter.embedded import places
+from netcenter.embedded.processes import stop_process
 from netcenter.ingest import Log, Played, ingest
 from netcenter.pipeline import PIPELINE
 from netcenter.player import TICK
@@ -33,7 +40,6 @@ from schemas import codec, ids
 from schemas.files import Line
 from schemas.headers import rfc3339
 from schemas.records import OfferAnswered, Offered
-from streams.supervisor import command_of
 
 HOUR = 3_600_000
 AHEAD = 30 * 60_000
@@ -42,8 +48,7 @@ AHEAD_OF_A_FILE = 24 * HOUR
 SEED = 7
 PARTITIONS = 4
 """Enough for one machine: each costs every role a transaction per checkpoint."""
-_READY_S = 60.0
-_DRAIN_S = 60.0
+_END_S = 20.0
 
 COUNTS = {
     "mentions": "select count(*) from mentions",
@@ -84,7 +89,9 @@ class Demo:
         self.keep, self.as_json = keep, as_json
         self.console = Console(stderr=as_json)
         self.base = load()
-        self.directory = self.base.directory / "demo"
+        self.directory = (self.base.directory / "demo").absolute()
+        self._kept = self.base.directory / "demo-kept.json"
+        self.health = self.base.health_port or _free_ports(len(PIPELINE.roles))
         self.answers = 0
         self.told = 0
 
@@ -118,8 +125,11 @@ class Demo:
             summary = self._summary(settings, seconds)
             self._show(settings, summary, receiver)
             if self.keep:
+                receiver.stop()
+                left = _leave_receiver(receiver.url, secret)
                 stack.pop_all()
-                self._farewell(settings)
+                places.remember(self._kept, {"processes": [(workers.pid, "netcenter"), (left.pid, receiving.__name__)]})
+                self._farewell(settings, workers.pid, left.pid, receiver.url)
         if self.as_json:
             print(json.dumps(summary))
 
@@ -129,9 +139,13 @@ class Demo:
         self.console.print(f"[dim]{line}[/dim]", highlight=False)
 
     def _servers(self, stack: ExitStack) -> embedded.Addresses:
-        if embedded.running(self.directory) is not None:
+        if embedded.running(self.directory):
             self._say("ending the servers of an earlier demo")
             embedded.down(self.directory)
+        if left := places.recall(self._kept).get("processes"):
+            for pid, argument in left:
+                stop_process(pid, argument, signal.SIGTERM, _END_S)
+            self._kept.unlink()
         if self.keep:
             addresses = embedded.detach(self.directory, ephemeral=True, say=self._say)
             stack.callback(embedded.down, self.directory)
@@ -140,48 +154,28 @@ class Demo:
         stack.callback(servers.stop)
         return servers.start(self._say)
 
-    def _workers(self, stack: ExitStack, settings: Settings) -> subprocess.Popen[bytes]:
+    def _workers(self, stack: ExitStack, settings: Settings) -> Workers:
         given = {
             "NETCENTER_KAFKA": settings.kafka or "",
             "NETCENTER_POSTGRES": settings.postgres or "",
             "NETCENTER_PARTITIONS": str(settings.partitions),
             "NETCENTER_HINT_S": str(settings.hint_s),
             "NETCENTER_IDLE_S": "0.02",
+            "NETCENTER_HEALTH_PORT": str(self.health),
             "NETCENTER_WEBHOOK_URL": settings.webhook_url or "",
             "NETCENTER_WEBHOOK_SECRET": settings.webhook_secret or "",
         }
-        self.log_path = self._log_file()
-        with self.log_path.open("wb") as log:
-            process = subprocess.Popen(
-                command_of("all"),
-                env={**os.environ, **given},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        self._pid = process.pid
-        stack.callback(_end, process)
-        self._say(f"seven workers, a process each; their log is {self.log_path}")
-        return process
+        workers = Workers(self.base.directory / "demo-workers.log", given)
+        stack.callback(workers.end)
+        self._say(f"seven workers, a process each; their log is {workers.log}")
+        return workers
 
-    def _log_file(self) -> Path:
-        self.base.directory.mkdir(parents=True, exist_ok=True)
-        return self.base.directory / "demo-workers.log"
-
-    def _alive(self, workers: subprocess.Popen[bytes]) -> None:
-        if workers.poll() is not None:
-            raise CommandError(f"the workers ended (exit {workers.returncode}): see {self.log_path}")
-
-    def _await_workers(self, settings: Settings, workers: subprocess.Popen[bytes]) -> None:
+    def _await_workers(self, settings: Settings, workers: Workers) -> None:
+        names = {role.name for role in PIPELINE.roles}
         with self._watching(settings) as watch:
-            deadline = time.monotonic() + _READY_S
-            while len(watch.running()) < len(PIPELINE.roles):
-                self._alive(workers)
-                if time.monotonic() > deadline:
-                    missing = sorted({r.name for r in PIPELINE.roles} - {r.name for r in watch.running()})
-                    raise CommandError(f"no worker of {', '.join(missing)} after {_READY_S:.0f} s: see {self.log_path}")
-                time.sleep(0.2)
+            while missing := sorted(names - {role.name for role in watch.running()}):
+                workers.await_sign(len(missing), "these roles have no worker", missing)
+                time.sleep(0.5)
 
     @contextmanager
     def _watching(self, settings: Settings) -> Iterator[Watch]:
@@ -244,9 +238,7 @@ class Demo:
                         )
                         self.answers += 1
 
-    def _play(
-        self, settings: Settings, lines: list[Line], workers: subprocess.Popen[bytes], receiver: Receiver
-    ) -> None:
+    def _play(self, settings: Settings, lines: list[Line], workers: Workers, receiver: Receiver) -> None:
         with Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -258,7 +250,7 @@ class Demo:
             task = progress.add_task("starting", total=len(lines))
 
             def say(played: Played, slowest: tuple[int, str]) -> None:
-                self._alive(workers)
+                workers.check()
                 for body in receiver.events[self.told :]:
                     self.told += 1
                     progress.console.print(
@@ -276,19 +268,21 @@ class Demo:
                 ahead=AHEAD if self.own else AHEAD_OF_A_FILE,
                 follow=follow,
                 say=say,
+                held=lambda waits: workers.await_sign(waits.slowest, "the file waits for", [waits.slowest[1]]),
             )
             progress.update(task, completed=played.records)
         self.end = played.time
 
-    def _await_end(self, settings: Settings, workers: subprocess.Popen[bytes]) -> None:
-        deciding = [r for r in PIPELINE.roles if r.decides]
+    def _await_end(self, settings: Settings, workers: Workers) -> None:
         with self._watching(settings) as watch:
-            deadline = time.monotonic() + _DRAIN_S
-            while not (watch.slowest(deciding)[0] >= self.end and all(watch.drained(r) for r in PIPELINE.roles)):
-                self._alive(workers)
-                if time.monotonic() > deadline:
-                    raise CommandError(f"not all was read after {_DRAIN_S:.0f} s: see {self.log_path}")
-                time.sleep(0.1)
+            while behind := self._behind(watch):
+                workers.await_sign(str(watch.told(PIPELINE.roles)), "not all was read", behind)
+                time.sleep(0.2)
+
+    def _behind(self, watch: Watch) -> list[str]:
+        """Roles that have something left to read, or have not heard the last Tick."""
+        late = [role.name for role in PIPELINE.roles if role.decides and watch.slowest([role])[0] < self.end]
+        return late or [role.name for role in PIPELINE.roles if not watch.drained(role)]
 
     # --- what happened ------------------------------------------------------------------------------------------
 
@@ -332,15 +326,55 @@ class Demo:
         connection.close()
         say(f"{summary['seconds']} s in all.")
 
-    def _farewell(self, settings: Settings) -> None:
+    def _farewell(self, settings: Settings, workers: int, receiver: int, url: str) -> None:
+        program = _program()
+        health = ", ".join(f"{role.name} :{self.health + place}" for place, role in enumerate(PIPELINE.roles))
         self.console.print(
-            "Everything is still running. To look around:\n"
-            f"  export NETCENTER_KAFKA={settings.kafka}\n  export NETCENTER_POSTGRES={settings.postgres}\n"
-            "  netcenter lag\n  netcenter doctor\n"
-            f"To end it: kill the workers ({self._pid}) and NETCENTER_DIRECTORY={self.directory} netcenter down",
+            "Everything is still running, the webhook's receiver too. To look around:\n"
+            f"  export NETCENTER_KAFKA={settings.kafka}\n"
+            f"  export NETCENTER_POSTGRES={settings.postgres}\n"
+            f"  export NETCENTER_PARTITIONS={settings.partitions}\n"
+            f"  {program} lag\n"
+            f"  {program} doctor\n"
+            f"  {program} dead list\n"
+            f"How each worker is: http://{settings.health_host} and its port, /ready or /metrics: {health}\n"
+            f"Alerts are taken at {url}\n"
+            "To end it:\n"
+            f"  kill {workers} {receiver}\n"
+            f"  NETCENTER_DIRECTORY={shlex.quote(str(self.directory))} {program} down",
             highlight=False,
+            markup=False,
             soft_wrap=True,
         )
+
+
+def _program() -> str:
+    """How this program is called."""
+    called = Path(sys.argv[0])
+    if called.name == "__main__.py":
+        return f"{shlex.quote(sys.executable)} -m netcenter"
+    return shlex.quote(str(called)) if called.parent != Path() else "netcenter"
+
+
+def _free_ports(count: int) -> int:
+    """The first of so many ports in a row on which nothing listens."""
+    while True:
+        first = places.free_port()
+        if all(places.is_free(first + n) for n in range(1, count)):
+            return first
+
+
+def _leave_receiver(url: str, secret: str) -> subprocess.Popen[bytes]:
+    """A receiver that outlives us, where ours was."""
+    port = urlsplit(url).port or 0
+    return subprocess.Popen(
+        [sys.executable, "-m", receiving.__name__, str(port)],
+        env={**os.environ, "NETCENTER_WEBHOOK_SECRET": secret},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
 
 
 def _count(number: int, what: str) -> str:
@@ -349,13 +383,3 @@ def _count(number: int, what: str) -> str:
 
 def _only(row: tuple[Any, ...] | None) -> Any:
     return row[0] if row else None
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()

@@ -17,6 +17,7 @@ from netcenter.parts import lacks_model, model
 from netcenter.pipeline import PIPELINE
 from schemas import keys
 from schemas.headers import rfc3339
+from schemas.own_time import own_time
 from schemas.records import CaseClosed, CaseOpened, ClassifiedMention, ClockChanged, Decided, Label, Mention
 from streams.shapes import Fold
 
@@ -115,7 +116,7 @@ def explain(policy: Policy, mention: Mention, label: Label | None = None) -> Exp
         channel=mention.channel,
         kind=mention.kind,
         visibility=mention.visibility,
-        posted=_moment(mention.created_at, brand),
+        posted=_moment(own_time(mention), brand),
         label=post.label,
         confidence=post.confidence if label is None else None,
         uncertain=post.uncertain,
@@ -134,7 +135,7 @@ def explain(policy: Policy, mention: Mention, label: Label | None = None) -> Exp
         skills=rule.skills if rule else [],
         clocks=_clocks(events, brand),
         closes=_moment(closed.time, brand) if closed else None,
-        reply_until=_moment(mention.created_at + window, brand) if window else None,
+        reply_until=_moment(own_time(mention) + window, brand) if window else None,
     )
 
 
@@ -157,7 +158,7 @@ def _classified(policy: Policy, mention: Mention, label: Label | None) -> Classi
         raise CommandError(f"the policy names {lacks}, which is not here: put it there, or give the label with --label")
     stage = ClassifyStage(0, model if label is None else _bundled)
     try:
-        (post,) = stage.run([(mention, 0)], _at(policy, mention.created_at, mention.id))
+        (post,) = stage.run([(mention, 0)], _at(policy, own_time(mention), mention.id))
     except Unanswered as error:
         raise Unreachable(f"{error}; give the label with --label, or try again") from None
     if not isinstance(post, ClassifiedMention):
@@ -183,7 +184,7 @@ def _played(policy: Policy, post: ClassifiedMention) -> list[Decided]:
     state, events = decider.initial(), list[Decided]()
     key = keys.customer(post).decode()
     fact: ClassifiedMention | Due = post
-    time = post.mention.created_at
+    time = own_time(post.mention)
     for _ in range(_STEPS):
         cause = post.mention.id if isinstance(fact, ClassifiedMention) else fact.id
         for event in decider.decide(state, fact, _at(policy, time, cause)):

@@ -9,6 +9,8 @@ import time
 
 import structlog
 
+from streams.supervisor import last_words
+
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 _LIBRARIES = ("aiokafka", "faust", "mode", "streams", "asyncio")
@@ -46,6 +48,14 @@ class Quiet(logging.Filter):
         return True
 
 
+def _kept_for_the_supervisor(_: object, level: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """The last error is what it tells of when this process ends."""
+    if level == "error":
+        why = event.get("why")
+        last_words(f"{event['event']}: {why}" if why else str(event["event"]))
+    return event
+
+
 def set_up(level: str) -> None:
     """Once a process. Libraries speak from warnings up only."""
     people = sys.stderr.isatty()
@@ -54,6 +64,7 @@ def set_up(level: str) -> None:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _kept_for_the_supervisor,
             structlog.processors.format_exc_info,
             renderer,
         ],

@@ -45,7 +45,8 @@ from schemas.records import (
 )
 from streams.shapes import DAY, MIB, Batch, Fold, Pipeline, Role, Sink, Topic
 
-THREAD = (MentionUpdated, Reply, Action, Tick, PolicyChanged)
+SAID = (MentionUpdated, Reply, Action)
+THREAD = (*SAID, Tick, PolicyChanged)
 TIME = (Tick, WriterExcused, PolicyChanged)
 CASE = (CaseOpened, CaseChanged, ClockChanged, CaseClosed, CaseReopened)
 SURGE = (SurgeOpened, SurgeUpdated, SurgeClosed, CrisisOpened, CrisisClosed, ChannelChanged)
@@ -54,12 +55,22 @@ PEOPLE = (OperatorChanged, OfferAnswered)
 PUBLIC = ("classified", "volumes", "cases", "assignments", "surges", "alerts")
 
 TOPICS = (
-    Topic("mentions", (Mention, *THREAD), key=keys.customer),
+    Topic("mentions", (Mention, *THREAD), key=keys.customer, inputs=(Mention, *SAID)),
     Topic("classified", (ClassifiedMention, *THREAD), key=keys.customer, limit=MIB + 64 * 1024),
-    Topic("volumes", (Volume, CrisisDeclared, ContactCount, *TIME), key=keys.brand, kept=400 * DAY),
+    Topic(
+        "volumes",
+        (Volume, CrisisDeclared, ContactCount, *TIME),
+        key=keys.brand,
+        kept=400 * DAY,
+        inputs=(CrisisDeclared, ContactCount),
+    ),
     Topic("cases", CASE, key=keys.customer, kept=400 * DAY),
     Topic(
-        "desk", (WorkChanged, CrisisOpened, CrisisClosed, *PEOPLE, Overflowed, *TIME), key=keys.work_desk, public=False
+        "desk",
+        (WorkChanged, CrisisOpened, CrisisClosed, *PEOPLE, Overflowed, *TIME),
+        key=keys.work_desk,
+        public=False,
+        inputs=PEOPLE,
     ),
     Topic("assignments", WORK, key=keys.desk, kept=400 * DAY),
     Topic("surges", SURGE, key=keys.brand, kept=400 * DAY),

@@ -8,33 +8,26 @@ from netcenter.settings import Settings
 
 def kafka_of(settings: Settings) -> str:
     """host:port of Kafka. Raises Unreachable."""
-    if settings.kafka:
-        return settings.kafka
-    found = _embedded(settings)
-    if found is None:
-        raise Unreachable(
-            f"no Kafka: NETCENTER_KAFKA is not set and none of ours runs in {settings.directory}; see `netcenter up`"
-        )
-    return found[0]
+    return settings.kafka or _embedded(settings, "Kafka", "NETCENTER_KAFKA")
 
 
 def postgres_of(settings: Settings) -> str:
     """The URI of PostgreSQL. Raises Unreachable."""
-    given = settings.postgres_uri()
-    if given:
-        return given
-    found = _embedded(settings)
-    if found is None:
-        raise Unreachable(
-            f"no PostgreSQL: NETCENTER_POSTGRES is not set and none of ours runs in {settings.directory}; see `netcenter up`"
-        )
-    return found[1]
+    return settings.postgres_uri() or _embedded(settings, "PostgreSQL", "NETCENTER_POSTGRES")
 
 
-def _embedded(settings: Settings) -> tuple[str, str] | None:
+def _embedded(settings: Settings, name: str, variable: str) -> str:
     try:
-        from netcenter.embedded import running
-    except ImportError:
-        return None  # the extra is not installed: production
+        from netcenter.embedded import ended_because, running
+    except ImportError:  # the extra is not installed: production
+        raise Unreachable(f"no {name}: {variable} is not set") from None
     found = running(settings.directory)
-    return None if found is None else (found.kafka, found.postgres)
+    address = found.kafka if name == "Kafka" else found.postgres
+    if address is not None:
+        return address
+    why = ended_because(settings.directory, name)
+    raise Unreachable(
+        f"no {name}: {variable} is not set, and ours in {settings.directory} does not run: {why}"
+        if why
+        else f"no {name}: {variable} is not set and none of ours runs in {settings.directory}; see `netcenter up`"
+    )

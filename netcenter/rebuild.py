@@ -92,23 +92,26 @@ class _Log:
     def __init__(self, settings: Settings, kafka: str) -> None:
         self._client = topics.admin(kafka)
         self._names = {settings.prefix + name: name for name in PIPELINE.role("postgres").reads}
-        self._settings = settings
         # What retention deletes meanwhile must not be passed over.
         self._consumer = open_consumer(kafka, reset="none")
 
     def spans(self) -> dict[TopicPartition, Span]:
         """Where each partition begins and ends now. Raises CommandError where a topic is missing."""
-        missing = sorted(set(self._names) - set(self._client.list_topics()))
+        have = set(self._client.list_topics())
+        missing = set(self._names) - have
         if missing:
-            raise CommandError(f"there is no topic {missing[0]}: run `netcenter topics apply`")
-        counts = {
-            name: PIPELINE.topic(own).partitions or self._settings.partitions for name, own in self._names.items()
-        }
-        return spans(self._client, [TopicPartition(name, n) for name, count in counts.items() for n in range(count)])
+            raise CommandError(topics.missing_topics(have, missing))
+        self._counts = topics.counts_of(self._client, self._names)
+        places = [TopicPartition(name, n) for name, count in self._counts.items() for n in range(count)]
+        return spans(self._client, places)
 
     def place(self, tp: TopicPartition) -> tuple[str, int]:
         """A partition by its topic's own name."""
         return self._names[tp.topic], tp.partition
+
+    def partitions(self, tp: TopicPartition) -> int:
+        """How many its topic has."""
+        return self._counts[tp.topic]
 
     def read(self, stretches: dict[TopicPartition, Span]) -> Iterator[dict[TopicPartition, list[Any]]]:
         """The records of stretches as they come, each partition's in order."""
@@ -180,7 +183,7 @@ class _Rebuild:
             for tp, records in batch.items():
                 seen += len(records)
                 actions = [r for r in records if codec.kind(r.value) is Action]
-                for item in decoded(PIPELINE, *self._log.place(tp), actions).items:
+                for item in decoded(PIPELINE, *self._log.place(tp), actions, self._log.partitions(tp)).items:
                     one = forget(item)
                     if one is not None:
                         forgets.append(one)
@@ -207,7 +210,7 @@ class _Rebuild:
             write: Future[Any] = writer.submit(list)
             for batch in self._log.read(stretches):
                 for tp, records in batch.items():
-                    waiting += decoded(PIPELINE, *self._log.place(tp), records).items
+                    waiting += decoded(PIPELINE, *self._log.place(tp), records, self._log.partitions(tp)).items
                     self._done.records += len(records)
                 if len(waiting) >= _BATCH:
                     write.result()

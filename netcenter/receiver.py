@@ -1,8 +1,14 @@
-"""A receiver of the webhook that verifies each signature and counts: for the demo and the tests."""
+"""A receiver of the webhook that verifies each signature and counts: for the demo and the tests.
+
+`python -m netcenter.receiver PORT` runs one with the secret of NETCENTER_WEBHOOK_SECRET until it is told to stop.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+import signal
+import sys
 import threading
 from collections import deque
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -128,3 +134,16 @@ class Receiver:
             self._ids.add(event["id"])
             self._incidents.setdefault(state, set()).add(incident)
             return 204, {}
+
+
+def main(port: int) -> None:
+    """Receive until told to stop."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with Receiver(os.environ["NETCENTER_WEBHOOK_SECRET"], port):
+        stop.wait()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

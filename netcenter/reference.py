@@ -16,11 +16,13 @@ _HEADINGS = {
     "classifier": "[classifier]",
     "brands": "[[brands]]",
     "brands.calendar": "[[brands.calendar]], or a list of inline tables",
+    "brands.holidays": "[[brands.holidays]], or a list of dates and inline tables",
     "brands.expected_events": "[[brands.expected_events]], or a list of inline tables",
     "rules": "[[rules]]",
     "rules.match": "[rules.match], or an inline table",
     "desks": "[[desks]]",
     "channels": "[[channels]]",
+    "deduplication": "[deduplication]",
     "cases": "[cases]",
     "surge": "[surge]",
     "alerts": "[alerts]",
@@ -52,6 +54,7 @@ def _paths(part: dict[str, Any], above: tuple[str, ...]) -> list[tuple[str, ...]
 
 
 def _referred(said: dict[str, Any]) -> dict[str, Any] | None:
+    said = next((one for one in said.get("anyOf", ()) if "$ref" in one), said)
     if "$ref" not in said:
         return None
     part: dict[str, Any] = schema()["$defs"][said["$ref"].rpartition("/")[2]]
@@ -102,6 +105,8 @@ def _takes(said: dict[str, Any]) -> str:
             return {"date": "date", "date-time": "date and time"}[form]
         case {"patternProperties": inner}:
             return f"for each channel a {_takes(next(iter(inner.values())))}"
+        case {"anyOf": [{"format": "date"}, {"pattern": _, "examples": [example]}, *more]}:
+            return f'date, text such as `"{example}"`' + (" or table" if more else "")
         case {"items": inner}:
             return "list of tables" if "$ref" in inner else f"list of {_takes(inner)}"
         case {"$ref": _}:

@@ -13,7 +13,7 @@ from agents.classify.port import LABELS, LANGUAGES
 from netcenter.errors import CommandError, Unreachable
 from netcenter.reading import Span, records, spans
 from netcenter.settings import Settings
-from netcenter.topics import admin
+from netcenter.topics import admin, as_in_log
 from netcenter.training.rows import Rows, made
 from schemas import codec
 from schemas.codec import WireError
@@ -50,9 +50,9 @@ def of_log(settings: Settings, kafka: str) -> Rows:
 
     The log is read twice, for the relabels and then for their posts, so that memory holds no other text.
     """
-    partitions = [TopicPartition(settings.prefix + "classified", n) for n in range(settings.partitions)]
     with closing(admin(kafka)) as client:
-        stretches = spans(client, partitions)
+        count = as_in_log(settings, client).partitions
+        stretches = spans(client, [TopicPartition(settings.prefix + "classified", n) for n in range(count)])
     said: dict[_Post, Action] = {}
     forgotten: dict[tuple[str, str, str], int] = {}
     for offset, record in _decoded(kafka, stretches):

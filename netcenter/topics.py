@@ -22,6 +22,8 @@ from streams.shapes import Topic
 _MARGIN = 16 * 1024
 #: How long a command waits for Kafka to answer at all.
 _PATIENCE_MS = 5_000
+#: Prefixes that a message names.
+_NAMED = 3
 
 
 def admin(kafka: str) -> KafkaAdminClient:
@@ -36,13 +38,60 @@ def admin(kafka: str) -> KafkaAdminClient:
         ) from None
 
 
+def installations(names: Iterable[str]) -> list[str]:
+    """The prefixes under which the topics of a Netcenter are, of all topics of a broker."""
+    names = set(names)
+    first = PIPELINE.roles[0]
+    found = (name.removesuffix(first.changelog) for name in names if name.endswith(first.changelog))
+    return sorted(prefix for prefix in found if prefix + first.inbox in names)
+
+
+def missing_topics(have: Iterable[str], missing: Iterable[str]) -> str:
+    """One line for topics that are not there: another prefix's Netcenter may be what was meant, not a second one."""
+    first, others = min(missing), installations(have)
+    if others and not any(first.startswith(prefix) and first[len(prefix) :] in _own() for prefix in others):
+        named = ", ".join(map(repr, others[:_NAMED])) + (", …" if len(others) > _NAMED else "")
+        return (
+            f"there is no topic {first}, but this Kafka has a Netcenter under another prefix ({named}): set "
+            "NETCENTER_PREFIX; only for one more Netcenter run `netcenter topics apply`"
+        )
+    return f"there is no topic {first}: run `netcenter topics apply`"
+
+
+def _own() -> set[str]:
+    changelogs = {role.changelog for role in PIPELINE.roles if role.decides}
+    return {topic.name for topic in (*PIPELINE.topics, *PIPELINE.dead_topics())} | changelogs
+
+
+def counts_of(client: KafkaAdminClient, names: Iterable[str]) -> dict[str, int]:
+    """How many partitions these topics have on the broker, all of which must be there."""
+    return {topic["name"]: len(topic["partitions"]) for topic in client.describe_topics(sorted(names))}
+
+
+def as_in_log(settings: Settings, client: KafkaAdminClient) -> Settings:
+    """The settings with as many partitions as the inboxes have on the broker: whoever looks must not guess.
+
+    Raises CommandError where no Netcenter is under the prefix.
+    """
+    try:
+        have = set(client.list_topics())
+        inboxes = [settings.prefix + name for name in PIPELINE.inboxes()]
+        found = [name for name in inboxes if name in have]
+        if not found:
+            raise CommandError(missing_topics(have, inboxes))
+        return settings.model_copy(update={"partitions": counts_of(client, found[:1])[found[0]]})
+    except KafkaError as error:
+        raise CommandError(f"topics cannot be read: {type(error).__name__}: {error}") from None
+
+
 def spans_of(kafka: str, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, Span]:
     """As `reading.spans`. Raises Unreachable, and CommandError where a topic is missing."""
     partitions = list(partitions)
     with closing(admin(kafka)) as client:
-        missing = sorted({tp.topic for tp in partitions} - set(client.list_topics()))
+        have = set(client.list_topics())
+        missing = {tp.topic for tp in partitions} - have
         if missing:
-            raise CommandError(f"there is no topic {missing[0]}: run `netcenter topics apply`")
+            raise CommandError(missing_topics(have, missing))
         return spans(client, partitions)
 
 
@@ -118,7 +167,7 @@ def _check_counts(client: KafkaAdminClient, settings: Settings, have: set[str]) 
     mine = [t for t in wanted(settings) if t.name in have]
     if not mine:
         return
-    counts = {t["name"]: len(t["partitions"]) for t in client.describe_topics([t.name for t in mine])}
+    counts = counts_of(client, (t.name for t in mine))
     for topic in mine:
         if counts[topic.name] != topic.num_partitions:
             raise CommandError(

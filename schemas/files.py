@@ -22,18 +22,14 @@ from typing import Annotated, Any, Literal, NoReturn, Union, get_args, get_origi
 
 import msgspec
 
-from schemas import ids, records
+from schemas import ids, records, requirements
 from schemas.headers import rfc3339
 from schemas.records import Record
 
 Topic = Literal["mentions", "classified", "desk", "volumes"]
-#: The largest count that a record can carry (an Avro long).
-LARGEST = 2**63 - 1
-_END = 4_102_444_800_000  # 2100-01-01: a later time is a slip, such as seconds taken for milliseconds
 _CELL = 64 * 2**20  # a CSV cell above 64 MiB is an unclosed quote
 _NONE: Mapping[str, str] = MappingProxyType({})
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_NAME = re.compile(r"[a-z0-9_-]+")
 _MINUTE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d", re.ASCII)
 _SECONDS = {f":{second:02d}": second * 1000 for second in range(60)}
 _FRACTIONS = {"Z": 0, **{f".{fraction:03d}Z": fraction for fraction in range(1000)}}
@@ -117,30 +113,12 @@ def _text(value: Any, form: _Form) -> str:
     return value
 
 
-def _id(value: Any, form: _Form) -> str:
-    text = _text(value, form)
-    if not text:
-        raise ValueError("is empty, and the record has no identity without it")
-    return text
-
-
 def _reference(value: Any, form: _Form) -> str | None:
     return _text(value, form) or None
 
 
 def _name(value: Any, form: _Form) -> str:
-    return _named(_text(value, form))
-
-
-@lru_cache(maxsize=4_096)
-def _named(text: str) -> str:
-    """Few names stand in many lines."""
-    text = text.strip().lower().replace(" ", "-")
-    if _NAME.fullmatch(text) is None:
-        wrong = next((c for c in text if _NAME.fullmatch(c) is None), None)
-        what = "is empty" if wrong is None else f"{text[:40]!r} has {wrong!r}"
-        raise ValueError(f"{what}: use letters a-z, digits, - and _")
-    return text
+    return _text(value, form).strip().lower().replace(" ", "-")
 
 
 def _time(value: Any, form: _Form) -> int:
@@ -171,8 +149,6 @@ def _time(value: Any, form: _Form) -> int:
         ms = int(moment.timestamp()) * 1000 + (1000 if leap else 0)
         if fraction is not None:
             ms += int(fraction.ljust(3, "0")[:3])
-    if not 0 <= ms < _END:
-        raise ValueError(f"{text[:40]!r} is not between 1970 and 2099: mend the time or --time-format")
     return ms
 
 
@@ -194,13 +170,6 @@ def _minute_of(text: str) -> int | None:
         return None
 
 
-def _minute(value: Any, form: _Form) -> int:
-    ms = _time(value, form)
-    if ms % 60_000:
-        raise ValueError("is not the start of a minute: leave the seconds 00")
-    return ms
-
-
 def _count(value: Any, form: _Form) -> int:
     if form.cells and isinstance(value, str):
         if re.fullmatch(r"[+-]?\d{1,4000}", value, re.ASCII) is None:
@@ -208,8 +177,6 @@ def _count(value: Any, form: _Form) -> int:
         value = int(value)
     if type(value) is not int:
         raise ValueError(f"is {_kind_of(value)}, not a whole number")
-    if not 0 <= value <= LARGEST:
-        raise ValueError(f"is not a count between 0 and {LARGEST}")
     return value
 
 
@@ -226,7 +193,7 @@ def _words(value: Any, form: _Form) -> list[str]:
         value = re.split(r"[,; ]+", value.strip(",; "))
     if type(value) is not list:
         raise ValueError(f'is {_kind_of(value)}, not a list such as ["es", "pt"]')
-    return [_id(word, form) for word in value]
+    return [_text(word, form) for word in value]
 
 
 def _share(value: Any, form: _Form) -> float:
@@ -263,10 +230,8 @@ def _choice(words: tuple[str, ...]) -> Convert:
 
 _BY_NAME: dict[str, Convert] = {
     **dict.fromkeys(("brand", "channel", "desk"), _name),
-    **dict.fromkeys(("author_id", "native_id", "action_id", "operator", "by", "source"), _id),
     **dict.fromkeys(("conversation_id", "in_reply_to", "share_of"), _reference),
-    **dict.fromkeys(("created_at", "received_at", "observed_at", "at", "until"), _time),
-    "minute": _minute,
+    **dict.fromkeys(("created_at", "received_at", "observed_at", "at", "until", "minute"), _time),
 }
 _BY_TYPE: dict[Any, Convert] = {str: _text, int: _count, bool: _flag, list[str]: _words}
 
@@ -297,12 +262,6 @@ def _unknown(cls: type[Record], name: str) -> NoReturn:
 # --- types: what follows from the fields -------------------------------------------------------------------------
 
 _PRESENCE = ("came", "renewed", "left")
-_NEEDED = {
-    "relabel": ("native_id", "label"),
-    "no_reply": ("native_id", "no_reply"),
-    "transfer": ("desk",),
-    "mute": ("until",),
-}
 
 
 def _mention(v: dict[str, Any]) -> None:
@@ -330,7 +289,7 @@ def _classified(label: records.Label, **v: Any) -> records.ClassifiedMention:
 
 
 def _update(v: dict[str, Any]) -> None:
-    v["id"] = ids.make("update", v["brand"], v["channel"], v["observed_at"], v["native_id"])
+    v["id"] = ids.update(records.MentionUpdated(id="", **v))
 
 
 def _reply(v: dict[str, Any]) -> None:
@@ -338,9 +297,6 @@ def _reply(v: dict[str, Any]) -> None:
 
 
 def _action(v: dict[str, Any]) -> None:
-    for field in _NEEDED.get(v["action"], ()):
-        if field not in v:
-            raise _Fault(field, f"is missing: {v['action']} needs it")
     v["id"] = ids.action(v["brand"], v["channel"], v["action_id"])
 
 
@@ -357,8 +313,6 @@ def _operator(v: dict[str, Any]) -> None:
     if len(said) != 1:
         raise _Fault(said[1] if said else "came", "say exactly one of came, renewed or left, with its time")
     v["change"], v["at"] = said[0], v.pop(said[0])
-    if v.get("until", LARGEST) <= v["at"]:
-        raise _Fault("until", f"is not after {v['change']}: a shift ends after it starts")
     v["id"] = ids.make("operator", v["desk"], v["operator"], v["at"], v["change"])
 
 
@@ -371,12 +325,13 @@ def _type(
     *,
     required: tuple[str, ...] = (),
     left_out: tuple[str, ...] = ("id",),
+    judged: tuple[str, ...] = (),
     added: Mapping[str, Convert] = MappingProxyType({}),
 ) -> _Type:
-    told = [f for f in msgspec.structs.fields(cls) if f.name not in ("id", "post_id")]
+    told = [f for f in msgspec.structs.fields(cls) if f.name not in ("id", "post_id", *judged)]
     must = tuple(f.name for f in told if f.required and f.name not in left_out) + required
     written = tuple((f.name, msgspec.NODEFAULT if f.name in must else _default(f)) for f in told)
-    return _Type(name, cls, topic, _fields(cls, left_out) | dict(added), must, written, order, derive, cls)
+    return _Type(name, cls, topic, _fields(cls, left_out + judged) | dict(added), must, written, order, derive, cls)
 
 
 def _default(field: msgspec.structs.FieldInfo) -> Any:
@@ -398,7 +353,14 @@ _TYPES = {
         ),
         _type("reply", records.Reply, "mentions", _CREATED, _reply),
         _type("action", records.Action, "mentions", _CREATED, _action),
-        _type("update", records.MentionUpdated, "mentions", ("received_at", "observed_at"), _update),
+        _type(
+            "update",
+            records.MentionUpdated,
+            "mentions",
+            ("received_at", "observed_at"),
+            _update,
+            judged=("label", "confidence", "uncertain", "lang"),
+        ),
         _type(
             "operator",
             records.OperatorChanged,
@@ -428,7 +390,7 @@ _JUDGED = msgspec.structs.replace(
     fields=_TYPES["mention"].fields | _JUDGEMENT,
     make=_classified,
 )
-_TIMES = frozenset(name for name, convert in _BY_NAME.items() if convert in (_time, _minute))
+_TIMES = frozenset(name for name, convert in _BY_NAME.items() if convert is _time)
 _KNOWN = frozenset({"type"}.union(*(t.fields for t in _TYPES.values())))
 _UNKNOWN = "leave it out, --map it to a field, or pass --ignore-unknown"
 #: In CSV an empty cell is not given; of these it is an empty text.
@@ -539,8 +501,15 @@ class _Reader:
             kind.derive(values)
         except _Fault as fault:
             self.fail(number, fault.field, fault.why)
+        record = kind.make(**values)
+        told = record.mention if type(record) is records.ClassifiedMention else record
+        if (wrong := requirements.unfit(told)) is not None:
+            field = (
+                record.change if isinstance(record, records.OperatorChanged) and wrong.field == "at" else wrong.field
+            )
+            self.fail(number, field, wrong.why + ("; mend it or --time-format" if wrong.field in _TIMES else ""))
         at = next(values[field] for field in kind.order if field in values)
-        return Line(at, kind.topic, kind.make(**values), number)
+        return Line(at, kind.topic, record, number)
 
     def _labelled(self, given: Mapping[str, Any]) -> bool:
         return "label" in self.constants or given.get(self.columns.get("label", "label")) not in (None, "")

@@ -10,7 +10,15 @@ from schemas.records import Record
 Headers = list[tuple[str, bytes]]
 SOURCE = "source"
 TRACE = "traceparent"
+LETTER = "netcenter.letter"
+"""On a record that was put back: the dead letter that it was, `topic/partition/offset`. On a mark: the one it is about."""
+STATE = "netcenter.state"
+"""On a mark, a record of a `.dead` topic that is no letter: what became of a letter before it."""
 _TYPES: dict[type[Record], bytes] = {}
+
+
+#: ms; 9999-12-31, the last time that RFC 3339 can write.
+LAST = 253_402_300_799_999
 
 
 def ce_type(cls: type[Record]) -> bytes:

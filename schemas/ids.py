@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import uuid
 from hashlib import sha1 as _sha1
+from hashlib import sha256
+
+from schemas.records import MentionUpdated
 
 #: The root namespace: UUIDv5 of the DNS namespace and `netcenter`.
 ROOT = uuid.uuid5(uuid.NAMESPACE_DNS, "netcenter")
 _SPACES: dict[str, bytes] = {}
-_EVENT, _WORK, _WORK_EVENT = (uuid.uuid5(ROOT, kind).bytes for kind in ("event", "work", "work-event"))
+_EVENT, _WORK, _WORK_EVENT, _MENTION, _POST, _REPLY, _ACTION = (
+    uuid.uuid5(ROOT, kind).bytes for kind in ("event", "work", "work-event", "mention", "post", "reply", "action")
+)
 
 
 def make(kind: str, *parts: str | int) -> str:
@@ -27,34 +32,47 @@ def make(kind: str, *parts: str | int) -> str:
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
+def _utf8(text: str) -> bytes:
+    """Lone surrogates as U+FFFD, which is what a reader takes them for."""
+    return "".join("\ufffd" if "\ud800" <= c <= "\udfff" else c for c in text).encode()
+
+
 def _in(space: bytes, name: str) -> str:
     """As uuid.uuid5, at a third of its cost: every event has an id."""
     try:
         data = space + name.encode()
     except UnicodeEncodeError:
-        data = space + name.encode("utf-8", "replace")
+        data = space + _utf8(name)
     h = _sha1(data, usedforsecurity=False).hexdigest()
     return f"{h[:8]}-{h[8:12]}-5{h[13:16]}-{_VARIANT[h[16]]}{h[17:20]}-{h[20:32]}"
 
 
 def mention(brand: str, channel: str, native_id: str) -> str:
     """A Mention's id."""
-    return make("mention", brand, channel, native_id)
+    return _in(_MENTION, f"{brand}|{channel}|{native_id}")
 
 
 def post(channel: str, native_id: str) -> str:
     """A post's id, whatever brands it concerns."""
-    return make("post", channel, native_id)
+    return _in(_POST, f"{channel}|{native_id}")
 
 
 def reply(brand: str, channel: str, native_id: str) -> str:
     """A Reply's id."""
-    return make("reply", brand, channel, native_id)
+    return _in(_REPLY, f"{brand}|{channel}|{native_id}")
 
 
 def action(brand: str, channel: str, action_id: str) -> str:
     """An Action's id."""
-    return make("action", brand, channel, action_id)
+    return _in(_ACTION, f"{brand}|{channel}|{action_id}")
+
+
+def update(change: MentionUpdated) -> str:
+    """A MentionUpdated's id: two changes that are seen at once and say different things are two."""
+    said = (change.reach, change.shares, change.promoted, change.deleted, change.hidden)
+    text = "" if change.text is None else sha256(_utf8(change.text)).hexdigest()
+    parts = ("" if value is None else str(value).lower() for value in said)
+    return make("update", change.brand, change.channel, change.observed_at, *parts, text, change.native_id)
 
 
 def event(aggregate: str, seq: int) -> str:

@@ -158,7 +158,11 @@ class Mention(Record, kw_only=True, frozen=True, gc=False):
 class MentionUpdated(Record, kw_only=True, frozen=True, gc=False):
     """Something learnt later about a post."""
 
-    id: A[str, "UUIDv5(update: brand|channel|observed_at|native_id); set by the producer"]
+    id: A[
+        str,
+        "UUIDv5(update: brand|channel|observed_at|reach|shares|promoted|deleted|hidden|SHA-256 of text|native_id), "
+        "what is null left empty; set by the producer",
+    ]
     brand: A[str, "as of the Mention"]
     channel: A[str, "as of the Mention"]
     author_id: A[str, "as of the Mention"]
@@ -171,6 +175,10 @@ class MentionUpdated(Record, kw_only=True, frozen=True, gc=False):
     deleted: A[bool | None, "deleted by its author; null: not observed"] = None
     hidden: A[bool | None, "hidden by the network or the brand; null: not observed"] = None
     text: A[str | None, "the new words when edited; null: unchanged"] = None
+    label: A[Label | None, "of the new words; set by classify where there are some, as all below"] = None
+    confidence: A[float | None, "0..1, calibrated probability of the label"] = None
+    uncertain: A[bool | None, "confidence is under the policy's threshold"] = None
+    lang: A[Literal["es", "pt", "en", "und"] | None, "the language classified in"] = None
 
 
 class Reply(Record, kw_only=True, frozen=True, gc=False):

@@ -1,8 +1,8 @@
-"""Batch: runs a Stage over one inbox partition; time and order are handed on in place, nothing is remembered for long."""
+"""Batch: runs a Stage over one inbox partition; time and order are handed on in place."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from agents.decider import At
@@ -34,9 +34,27 @@ class BatchCore(Core):
         self.outbox = role.shape.outbox
         self.stage = stage
 
+    def restore(self, key: str, packed: bytes) -> None:
+        """Put back a record from the changelog."""
+        self.stage.restore(key, packed)
+
+    def packed(self) -> Iterator[tuple[str, bytes | None]]:
+        """What the changelog must hold of what has changed since the last checkpoint, by key; None: removed."""
+        return self.stage.packed()
+
     def recall(self, record: Record, offset: int, time: int) -> None:
         """Take back a record of the outbox's tail."""
         self.stage.recall(record, offset, time)
+
+    def due(self) -> int | None:
+        """ms; when the stage has something to tell."""
+        return self.stage.due()
+
+    def pass_over(self, time: int) -> None:
+        """Its stage too goes on."""
+        super().pass_over(time)
+        if self.stage.tick(time):
+            raise RuntimeError(f"{self.role.name}/{self.number} had something to tell up to {time} ms")
 
     def question(self, facts: list[Fact]) -> Callable[[], Any] | None:
         """What must be asked before `take` may have these, as the stage says; of policy changes only the first may be one."""

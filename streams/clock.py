@@ -74,12 +74,12 @@ class PartitionClock:
     def tick(self, tick: Tick) -> None:
         """Take a Tick; one below its writer's last changes nothing. Raises WrongTick."""
         writer = (tick.role, tick.partition)
+        if writer not in self.expected:
+            raise WrongTick(f"a Tick of {tick.role}/{tick.partition}, which writes no time here")
         if self.kind is None:
             self.kind = tick.clock
         if tick.clock != self.kind:
             raise WrongTick(f"a {tick.clock} Tick of {tick.role}/{tick.partition} in a log that follows {self.kind}")
-        if writer not in self.expected:
-            raise WrongTick(f"a Tick of {tick.role}/{tick.partition}, which writes no time here")
         if tick.time > self.last.get(writer, -1):
             self.last[writer] = tick.time
         if writer in self.excused:
@@ -89,6 +89,14 @@ class PartitionClock:
             self._behind.discard(writer)
             if not self._behind:
                 self._advance()
+
+    def pass_over(self, time: int) -> None:
+        """As if every writer had told this time (ms), of the event clock."""
+        if time > self.time:
+            self.kind = "event"
+            self.time, self.last = time, dict.fromkeys(self.expected, time)
+            self.excused.clear()
+            self._behind = set(self.expected)
 
     def excuse(self, excused: WriterExcused) -> None:
         """From here on the least is taken without this writer, until its next Tick."""

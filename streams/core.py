@@ -214,6 +214,15 @@ class Core:
         record = fit(record, room)
         return record, topic.wire.encode(record)
 
+    def due(self) -> int | None:
+        """ms; a Tick before this changes nothing but the time: not even one that is the first for long. None: no Tick does."""
+        raise NotImplementedError
+
+    def pass_over(self, time: int) -> None:
+        """Stand where Ticks of this time (ms) from all writers would leave it, and have told it; nothing is due up to then."""
+        self.clock.pass_over(time)
+        self.told = self.clock.time
+
     # --- facts ----------------------------------------------------------------------------------------------
 
     def take(self, facts: list[Fact]) -> list[Result]:

@@ -68,6 +68,10 @@ class FoldCore(Core):
         self.touched.clear()
         self.state.cool()
 
+    def due(self) -> int | None:
+        """ms; when the next timer fires, or the minute in which it does."""
+        return self._timers.next()
+
     def timers(self) -> int:
         """How many records wait to be woken."""
         return len(self._timers)

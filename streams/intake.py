@@ -1,11 +1,11 @@
-"""Raw records of an inbox partition into facts, and what is no fact into what is set aside; free of Kafka."""
+"""Decodes and validates the raw records of an inbox partition; invalid records become dead letters. Free of Kafka."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
-from schemas import headers
+from schemas import headers, requirements
 from schemas.codec import WireError
 from schemas.keys import KEYLESS
 from schemas.records import Tick
@@ -26,6 +26,7 @@ class Intake:
     def __init__(self, inbox: Topic, number: int, partitions: int) -> None:
         self.inbox, self.number, self.partitions = inbox, number, partitions
         self._records = frozenset(inbox.records)
+        self._inputs = frozenset(inbox.inputs)
         self.here: set[bytes] = set()
         """Keys of the records read last, known to belong on this partition."""
 
@@ -35,6 +36,7 @@ class Intake:
         aside: list[SetAside] = []
         keys: list[bytes] = []
         decode, allowed, key_of = self.inbox.wire.decode, self._records, self.inbox.key
+        inputs, fault = self._inputs, requirements.fault
         for r in records:
             value, sent = r.value, r.headers
             fact = Fact(r.offset, _NOTHING, r.timestamp, value, _trace(sent) if sent else None)
@@ -50,6 +52,8 @@ class Intake:
                 )
             elif kind in KEYLESS:
                 facts.append(fact)
+            elif kind in inputs and (wrong := fault(record)) is not None:
+                aside.append(SetAside(fact, "validate", "InvalidRecord", f"{kind.__name__}.{wrong}"))
             else:
                 key = key_of(record)
                 if r.key != key:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -11,7 +11,8 @@ from schemas import codec
 from schemas.codec import WireError
 from schemas.records import Record, Tick
 from sinks.port import Item
-from streams.shapes import Pipeline
+from streams.intake import Intake
+from streams.shapes import Pipeline, Topic
 
 
 class Decoded(msgspec.Struct, frozen=True, gc=False):
@@ -24,9 +25,14 @@ class Decoded(msgspec.Struct, frozen=True, gc=False):
     time: int
 
 
-def decoded(pipeline: Pipeline, topic: str, partition: int, records: Iterable[Any]) -> Decoded:
-    """Records as a Kafka client gives them, of a topic by its own name."""
+def decoded(pipeline: Pipeline, topic: str, partition: int, records: Sequence[Any], partitions: int) -> Decoded:
+    """Records as a Kafka client gives them, of a topic by its own name and number of partitions.
+
+    What comes from outside and is not as it must be has no record here: the role that reads the topic sets it aside.
+    """
     dead = topic.endswith(".dead")
+    if not dead and pipeline.topic(topic).inputs:
+        return _from_outside(pipeline.topic(topic), partition, records, partitions)
     tombstones = not dead and pipeline.topic(topic).kept is None
     items: list[Item] = []
     wrong: dict[int, str] = {}
@@ -42,3 +48,10 @@ def decoded(pipeline: Pipeline, topic: str, partition: int, records: Iterable[An
                 time = max(time, record.time)
         items.append(Item(topic, partition, r.offset, r.key, record, r.headers, r.timestamp))
     return Decoded(items, wrong, time)
+
+
+def _from_outside(topic: Topic, partition: int, records: Sequence[Any], partitions: int) -> Decoded:
+    facts, _ = Intake(topic, partition, partitions).facts(records)
+    found = {fact.offset: fact.record for fact in facts}
+    items = [Item(topic.name, partition, r.offset, r.key, found.get(r.offset), r.headers, r.timestamp) for r in records]
+    return Decoded(items, {}, max((tick.time for tick in found.values() if type(tick) is Tick), default=0))

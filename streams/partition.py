@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time as wall
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing, suppress
 from functools import cache
 from typing import Any
 
@@ -26,6 +27,7 @@ from aiokafka.errors import (
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from schemas import codec, headers
+from schemas.codec import WireError
 from schemas.keys import KEYLESS
 from schemas.records import ClassifiedMention, PolicyChanged, Record, Tick
 from streams import metrics
@@ -35,6 +37,7 @@ from streams.core import Fact, Output, Progress, SetAside
 from streams.deadletters import DeadLetterLimit, dead_letter_headers
 from streams.errors import Fenced, Misconfigured, Stop, Unavailable
 from streams.fold import FoldCore
+from streams.hints import NEVER
 from streams.intake import Intake
 from streams.partitioner import partitions_of
 from streams.shapes import Topic
@@ -55,9 +58,10 @@ _BEHIND = 4
 """How many times its interval a checkpoint may last while more waits."""
 #: Records of a changelog handled before the loop goes on: heartbeats and health come in between.
 _READ_AT_ONCE, _RESTORED_AT_ONCE = 2_000, 500
+#: Records of an outbox's tail that are looked at first; then twice as many.
+_TAIL = 8_192
 #: Where a record's own time stands: the first of these that it has.
 _TIMES = ("time", "created_at", "observed_at", "minute", "at")
-_LAST_MS = 253_402_300_799_999  # 9999-12-31, the last time that RFC 3339 can write
 
 
 #: What aiokafka raises where a transaction cannot go on: the last two, where it had failed before.
@@ -190,6 +194,8 @@ class Partition:
         self.facts = 0
         self.sealed = -1
         self.sealed_time = 0
+        self.sealed_due = 0
+        """ms; as `Hint.due`."""
         self.anchor = -1
         """End of the changelog as this worker's own recovery or last commit left it."""
         settings = runtime.settings
@@ -261,15 +267,14 @@ class Partition:
                 if stood.policy:
                     await self.runtime.policies.ensure(stood.policy, stood.policy_hash)
                 self.core.resume(stood)
-            if isinstance(self.core, FoldCore):
-                for number, (key, value) in enumerate(newest.items()):
-                    self.core.restore(key, value)
-                    if number % _RESTORED_AT_ONCE == 0:
-                        await asyncio.sleep(0)
-            else:
+            for number, (key, value) in enumerate(newest.items()):
+                self.core.restore(key, value)
+                if number % _RESTORED_AT_ONCE == 0:
+                    await asyncio.sleep(0)
+            if isinstance(self.core, BatchCore):
                 await self._recall(reader, self.core)
             self.anchor = end
-        self.sealed, self.sealed_time = self.core.applied, self.core.clock.time
+        self._stands()
         took = wall.monotonic() - started
         metrics.RECOVERY_SECONDS.labels(self.core.role.name).observe(took)
         self.runtime.log.info(
@@ -285,18 +290,20 @@ class Partition:
         tail = TopicPartition(self.runtime.topic(core.outbox), self.number)
         end = (await reader.end_offsets([tail]))[tail]
         first = (await reader.beginning_offsets([tail]))[tail]
-        wanted = core.stage.recalls()
-        found: list[tuple[Record, int]] = []
-        start = end
-        while start > first and len(found) < wanted:
-            # Ticks and markers take offsets too: go further back until enough records were seen.
-            start = max(first, start - 2 * wanted)
-            found = [pair async for pair in _outbox_records(reader, tail, start, end) if pair[0] is not None]
-        now = next((r.time for r, _ in found if isinstance(r, Tick)), core.clock.time)
-        for record, offset in found:
+        since = core.stage.recalls(core.clock.time)
+        if first == end:
+            return
+        start, back = end, _TAIL
+        while start > first:
+            start, before, back = max(first, start - back), start, 2 * back
+            if await _told(reader, tail, start, before, since):
+                break
+        # What stands before the first Tick of a tail that does not begin with the log is not asked for.
+        now = 0 if start == first else None
+        async for record, offset in _outbox_records(reader, tail, start, end):
             if isinstance(record, Tick):
                 now = record.time
-            elif not isinstance(record, PolicyChanged):
+            elif now is not None and not isinstance(record, PolicyChanged):
                 core.recall(record, offset, now)
         core.stage.tick(core.clock.time)  # what a minute that has ended told is written: it must not be told again
 
@@ -600,6 +607,11 @@ class Partition:
                 if self.producer is not None:
                     await self._send(full=False)
 
+    def _stands(self) -> None:
+        due = self.core.due()
+        self.sealed, self.sealed_time = self.core.applied, self.core.clock.time
+        self.sealed_due = NEVER if due is None else due
+
     async def seal(self) -> None:
         """Outputs, changelog and progress become one; nothing when no transaction is open."""
         sealing = asyncio.ensure_future(self._seal())
@@ -615,9 +627,9 @@ class Partition:
             self._write(self.core.ticks())
             changelog = self.runtime.topic(self.core.role.changelog)
             outbox = self._outbox()
+            for key, value in self.core.packed():
+                outbox.add(changelog, self.number, key.encode(), value, [])
             if isinstance(self.core, FoldCore):
-                for key, value in self.core.packed():
-                    outbox.add(changelog, self.number, key.encode(), value, [])
                 metrics.STATE.labels(self.core.role.name, str(self.number)).set(len(self.core.state))
                 metrics.LEFT_OUT.labels(self.core.role.name, str(self.number)).set(self.core.state.left_out)
             outbox.add(changelog, self.number, PROGRESS, self._pack_progress(self.core.progress()), [])
@@ -630,7 +642,7 @@ class Partition:
                 self.core.sealed()
             self.open = False
             self.anchor = ends[changelog, self.number] + 1  # the commit's marker
-            self.sealed, self.sealed_time = self.core.applied, self.core.clock.time
+            self._stands()
             metrics.CHECKPOINT_SECONDS.labels(self.core.role.name).observe(wall.monotonic() - started)
 
 
@@ -639,7 +651,7 @@ def _time_of(record: Record) -> int:
         record = record.mention
     name = _time_field(type(record))
     value = getattr(record, name) if name else None
-    return max(0, min(int(value), _LAST_MS)) if value is not None else 0
+    return max(0, min(int(value), headers.LAST)) if value is not None else 0
 
 
 @cache
@@ -662,11 +674,22 @@ async def _read(reader: AIOKafkaConsumer, tp: TopicPartition, end: int) -> dict[
     return newest
 
 
-async def _outbox_records(reader: AIOKafkaConsumer, tp: TopicPartition, start: int, end: int) -> Any:
+async def _told(reader: AIOKafkaConsumer, tp: TopicPartition, start: int, end: int, time: int) -> bool:
+    """Whether the first Tick of a stretch is of that time (ms) or before."""
+    async with aclosing(_outbox_records(reader, tp, start, end)) as records:
+        async for record, _ in records:
+            if isinstance(record, Tick):
+                return record.time <= time
+    return False
+
+
+async def _outbox_records(
+    reader: AIOKafkaConsumer, tp: TopicPartition, start: int, end: int
+) -> AsyncGenerator[tuple[Record, int], None]:
     reader.assign([tp])
     reader.seek(tp, start)
     while await reader.position(tp) < end:
         for r in (await reader.getmany(tp, timeout_ms=200, max_records=50_000)).get(tp, ()):
             source = next((v for k, v in r.headers if k == headers.SOURCE), b"")
-            offset = int(source.rpartition(b"/")[2] or -1)
-            yield codec.decode(r.value), offset
+            with suppress(WireError, ValueError):  # what is not ours tells nothing
+                yield codec.decode(r.value), int(source.rpartition(b"/")[2] or -1)

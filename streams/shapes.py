@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -58,6 +58,8 @@ class Topic:
     """None: as many as the setting says."""
     wire: Wire = AVRO
     """How its records stand in bytes."""
+    inputs: tuple[type[Record], ...] = ()
+    """Those of its records that come from outside: each is held to `schemas.requirements` before it is a fact."""
 
     @property
     def dead(self) -> Topic:
@@ -87,8 +89,16 @@ class Stage(Protocol):
         """
         ...
 
-    def recalls(self) -> int:
-        """How many records of the tail are enough at most."""
+    def recalls(self, time: int) -> int:
+        """ms; the tail is enough that begins with a Tick of then or before, where the partition's time (ms) is `time`."""
+        ...
+
+    def restore(self, key: str, packed: bytes) -> None:
+        """Take back a record of the changelog, in the order in which they were written, before the tail."""
+        ...
+
+    def packed(self) -> Iterator[tuple[str, bytes | None]]:
+        """What the changelog must hold of what has changed since this was asked last, by key; None: removed."""
         ...
 
     def run(self, facts: Sequence[tuple[Record, int]], at: At) -> list[Record | Exception | None]:
@@ -108,6 +118,10 @@ class Stage(Protocol):
 
     def tick(self, time: int) -> list[Record]:
         """Records that stand before the Tick of this time (ms)."""
+        ...
+
+    def due(self) -> int | None:
+        """ms; the first time at which `tick` gives something; None while nothing waits."""
         ...
 
 

@@ -20,6 +20,7 @@ from streams import metrics
 from streams.apart import apart, first
 from streams.deadletters import DeadLetterLimit, dead_letter_headers
 from streams.errors import Ended, Misconfigured, Stop
+from streams.hints import Hint
 from streams.items import decoded
 from streams.partition import translate
 from streams.positions import Claim
@@ -283,7 +284,7 @@ class SinkWorker(RoleWorker):
         if tp not in self._owned:
             return
         # Decoded here, while the thread may be waiting for the receiver.
-        found = decoded(self.pipeline, tp.topic, tp.partition, records)
+        found = decoded(self.pipeline, tp.topic, tp.partition, records, self.partitions(tp.topic))
         self._waiting.append(_Waiting(tp, records, found.items, found.wrong, found.time))
         self._news.set()
         if self._count() >= _MOST_ITEMS:
@@ -425,11 +426,11 @@ class SinkWorker(RoleWorker):
             self.topic(f"{item.topic}.dead"), value=r.value, key=r.key, partition=item.partition, headers=headers
         )
 
-    def hints(self) -> dict[TP, tuple[int, int]]:
+    def hints(self) -> dict[TP, Hint]:
         """What is written, and for a receiver without offsets of its own the place to start again."""
         for tp, offset in self._applied.items():
             metrics.APPLIED.labels(self.role.name, f"{tp.topic}/{tp.partition}").set(offset)
-        return {tp: (offset + 1, self._times.get(tp, 0)) for tp, offset in self._applied.items()}
+        return {tp: Hint(offset + 1, self._times.get(tp, 0)) for tp, offset in self._applied.items()}
 
     async def let_go(self) -> None:
         """Finish the write under way, tell the group, close."""

@@ -1,4 +1,4 @@
-"""A small supervisor: one child process per role, restarted with backoff, all ended together."""
+"""A small supervisor: one child process per role, each started again by itself, all ended together."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections import deque
@@ -13,29 +14,79 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
-#: A child that dies more often than this within a minute takes all down: something is wrong that a restart won't mend.
-MOST_RESTARTS = 5
+#: Deaths within a minute, after which a role is started again once a minute only, until it has lived for one.
+MOST_DEATHS = 5
 _WINDOW_S = 60.0
 _GRACE_S = 12.0
-#: Exit code of a worker that lost Kafka: it waits for it at its next start, so such restarts are not counted.
+_LONGEST_S = 5.0
+#: Exit code of a worker that lost Kafka: it waits for it at its next start, so such ends are no deaths.
 _LOST_KAFKA = 3
 _WRONG_SETTINGS = 2
+#: Names, in a child's environment, the descriptor that takes its last words; its standard input ends with the supervisor.
+SUPERVISED = "NETCENTER_SUPERVISED"
+_LONGEST_WORDS = 2_000
 
 
 class _Child:
+    """A role's process, and what is known of those before it."""
+
     def __init__(self, role: str, command: Sequence[str], env: dict[str, str]) -> None:
         self.role, self.command, self.env = role, command, env
         self.deaths: deque[float] = deque()
+        self.losses = 0
+        """Ends for want of Kafka, one after the other."""
         self.again_at: float | None = None
         self.process: subprocess.Popen[bytes] | None = None
+        self.code = 0
+        """The last exit code."""
+        self.often = False
+        """It died too often: it is started once a minute."""
+        self.worked = False
+        """One of its processes lived for a minute."""
+        self._started = 0.0
+        self._words = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the supervisor
 
     def start(self) -> None:
-        self.again_at = None
-        self.process = subprocess.Popen(self.command, env=self.env)
+        self.release()
+        self.again_at, self._started = None, time.monotonic()
+        self._words.truncate(0)
+        number = self._words.fileno()
+        self.process = subprocess.Popen(
+            self.command, env={**self.env, SUPERVISED: str(number)}, stdin=subprocess.PIPE, pass_fds=(number,)
+        )
+
+    def release(self) -> None:
+        """Close what was held of an ended process."""
+        if self.process is not None and self.process.stdin is not None:
+            self.process.stdin.close()
+
+    def close(self) -> None:
+        """Close everything."""
+        self.release()
+        self._words.close()
+
+    def lived(self) -> float:
+        """Seconds since it was started."""
+        return time.monotonic() - self._started
+
+    def wrong(self) -> bool:
+        """Whether its settings are wrong, and have been from the start."""
+        return self.again_at is not None and self.code == _WRONG_SETTINGS and not self.worked
+
+    def why(self) -> str:
+        """What it said last of what is wrong."""
+        words = os.pread(self._words.fileno(), _LONGEST_WORDS, 0).decode(errors="replace").strip()
+        if words:
+            return words
+        return f"signal {-self.code}" if self.code < 0 else f"it ended with {self.code} and without a word"
 
 
 def supervise(commands: Mapping[str, tuple[Sequence[str], dict[str, str]]]) -> int:
-    """Run a child per role until told to stop (SIGTERM, SIGINT) or one cannot be kept alive; the exit code.
+    """Run a child per role until told to stop (SIGTERM, SIGINT); the exit code.
+
+    One role's fault never ends the others: it is started again, at longer intervals, and told loudly. 0: told to stop,
+    and all roles were at work; 1: told to stop, and one of them kept dying; 2: not one role could begin, for all of them
+    have wrong settings.
 
     commands: role to (argv, extra environment).
     """
@@ -46,38 +97,55 @@ def supervise(commands: Mapping[str, tuple[Sequence[str], dict[str, str]]]) -> i
     children = [_Child(role, argv, {**os.environ, **extra}) for role, (argv, extra) in commands.items()]
     for child in children:
         child.start()
-    code = 0
-    while not stop.is_set() and code == 0:
+    wrong = False
+    while not (wrong or stop.wait(0.2)):
         for child in children:
-            code = code or _look_after(child, log)
-        stop.wait(0.2)
+            _look_after(child, log)
+        wrong = all(child.wrong() for child in children)
+    failing = [child.role for child in children if child.again_at is not None and child.often]
+    if wrong:
+        log.error("the settings of every role are wrong: mend them, and start again")
+    elif failing:
+        log.error("stopped while roles kept dying", roles=failing)
     _end(children, log)
-    return code
+    return _WRONG_SETTINGS if wrong else 1 if failing else 0
 
 
-def _look_after(child: _Child, log: structlog.typing.FilteringBoundLogger) -> int:
+def _look_after(child: _Child, log: structlog.typing.FilteringBoundLogger) -> None:
     now = time.monotonic()
     if child.again_at is not None:
         if now >= child.again_at:
             child.start()
-        return 0
+        return
     ended = child.process.poll() if child.process else None
     if ended is None:
-        return 0
-    if ended == _WRONG_SETTINGS:
-        log.error("a worker's settings are wrong; all stop", role=child.role, exit_code=ended)
-        return ended
-    if ended != _LOST_KAFKA:
-        child.deaths.append(now)
-    while child.deaths and child.deaths[0] < now - _WINDOW_S:
-        child.deaths.popleft()
-    if len(child.deaths) > MOST_RESTARTS:
-        log.error("a worker died too often; all stop", role=child.role, deaths=len(child.deaths), exit_code=ended)
-        return 1
-    delay = min(0.2 * 2 ** len(child.deaths), 5.0)
-    log.warning("a worker died; starting it again", role=child.role, exit_code=ended, after_s=round(delay, 1))
+        if child.lived() >= _WINDOW_S:
+            child.worked, child.often, child.losses = True, False, 0
+        return
+    child.code = ended
+    delay = _delay(child, now)
     child.again_at = now + delay
-    return 0
+    told = log.error if child.often else log.warning
+    told(
+        "a role keeps dying; the others go on, and it is started again" if child.often else "a worker died; starting it again",
+        role=child.role,
+        exit_code=ended,
+        why=child.why(),
+        after_s=round(delay, 1),
+    )  # fmt: skip
+
+
+def _delay(child: _Child, now: float) -> float:
+    """Seconds until it is started again."""
+    if child.code == _LOST_KAFKA:
+        child.losses += 1
+        return min(0.2 * 2.0 ** min(child.losses, 10), _LONGEST_S)
+    child.deaths.append(now)
+    while child.deaths[0] < now - _WINDOW_S:
+        child.deaths.popleft()
+    # What is wrong in the settings no quick start mends.
+    child.often = child.often or len(child.deaths) >= MOST_DEATHS or child.code == _WRONG_SETTINGS
+    return _WINDOW_S if child.often else min(0.2 * 2.0 ** len(child.deaths), _LONGEST_S)
 
 
 def _end(children: list[_Child], log: structlog.typing.FilteringBoundLogger) -> None:
@@ -92,8 +160,40 @@ def _end(children: list[_Child], log: structlog.typing.FilteringBoundLogger) -> 
             log.error("a worker did not stop in time and was killed", pid=process.pid)
             process.kill()
             process.wait()
+    for child in children:
+        child.close()
 
 
 def command_of(role: str) -> list[str]:
     """argv that runs one role in a process of its own."""
     return [sys.executable, "-m", "netcenter", "worker", role]
+
+
+# --- in a child -------------------------------------------------------------------------------------------------
+
+
+def last_words(text: str) -> None:
+    """Tell the supervisor, if there is one, what is wrong: it says so if this process ends now."""
+    number = os.environ.get(SUPERVISED)
+    if number is None:
+        return
+    words = text.encode()[:_LONGEST_WORDS]
+    os.pwrite(int(number), words, 0)
+    os.ftruncate(int(number), len(words))
+
+
+def supervised() -> bool:
+    """Whether this process is a supervisor's child."""
+    return SUPERVISED in os.environ
+
+
+def end_with_supervisor() -> None:
+    """From now on this process is told to stop when the supervisor, if it has one, has gone, however it ended."""
+    if supervised():
+        threading.Thread(target=_await_its_end, name="supervisor", daemon=True).start()
+
+
+def _await_its_end() -> None:
+    while os.read(0, 1):
+        """It never says anything."""
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -63,6 +63,16 @@ class Timers:
             if len(self._minutes) > 2 * len(self._later) + _STALE:
                 self._minutes = sorted(self._later)
 
+    def next(self) -> int | None:
+        """ms; when the next of them is due, told to the minute of one that is further off; None without any."""
+        while self._heap and self._dues.get(self._heap[0][1]) != self._heap[0][0]:
+            heappop(self._heap)
+        if self._heap:
+            return self._heap[0][0]
+        while self._minutes and self._minutes[0] not in self._later:
+            heappop(self._minutes)
+        return self._minutes[0] * _WIDTH if self._minutes else None
+
     def pop(self, now: int) -> tuple[int, str] | None:
         """The first (due, key) of those due at `now` (ms) or before, which is then no longer set; None if none is."""
         while True:

@@ -28,7 +28,7 @@ from streams.errors import Ended, Fenced, Misconfigured, Stop, StreamError, Unav
 from streams.fold import FoldCore
 from streams.garbage import rarely_collected
 from streams.health import HealthServer
-from streams.hints import address, metadata
+from streams.hints import Hint, address, metadata
 from streams.partition import RESTORE, Partition, translate
 from streams.policies import Policies
 from streams.positions import Claim, placed
@@ -345,7 +345,7 @@ class RoleWorker:
             raise Unavailable(f"{outside}, though Kafka answers: starting over")
 
     async def _hints(self) -> None:
-        told: dict[TP, tuple[int, int]] = {}
+        told: dict[TP, Hint] = {}
         while True:
             await asyncio.sleep(self.settings.hint_s)
             hints = {tp: hint for tp, hint in self.hints().items() if told.get(tp) != hint}
@@ -358,12 +358,12 @@ class RoleWorker:
                 # A hint only: the checkpoints hold the truth, and the next hint says the same and more.
                 self.log.debug("offsets not told", why=type(error).__name__)
 
-    async def tell(self, hints: dict[TP, tuple[int, int]]) -> None:
-        """Tell the group, for people, `lag` and `doctor`: how far, at what event time (ms), and where to ask this worker."""
+    async def tell(self, hints: dict[TP, Hint]) -> None:
+        """Tell the group, for people, `lag`, `doctor` and `ingest`: where it stands, and where to ask this worker."""
         await self.app.consumer.tell(
             {
-                TP(self.topic(tp.topic), tp.partition): (offset, metadata(time, self.address))
-                for tp, (offset, time) in hints.items()
+                TP(self.topic(tp.topic), tp.partition): (hint.offset, metadata(hint, self.address))
+                for tp, hint in hints.items()
             }
         )
 
@@ -433,8 +433,8 @@ class RoleWorker:
         """A batch of raw records of one partition."""
         raise NotImplementedError
 
-    def hints(self) -> dict[TP, tuple[int, int]]:
-        """(next offset, event time in ms) by partition."""
+    def hints(self) -> dict[TP, Hint]:
+        """Where it stands, by partition."""
         raise NotImplementedError
 
     async def let_go(self) -> None:
@@ -562,12 +562,16 @@ class DecidingWorker(RoleWorker):
         if partition is not None:
             await partition.offer(records)
 
-    def hints(self) -> dict[TP, tuple[int, int]]:
+    def hints(self) -> dict[TP, Hint]:
         """What is sealed."""
         for number, partition in self.owned.items():
             metrics.APPLIED.labels(self.role.name, str(number)).set(partition.sealed)
             metrics.PARTITION_TIME.labels(self.role.name, str(number)).set(partition.sealed_time / 1000)
-        return {TP(self.role.inbox, n): (p.sealed + 1, p.sealed_time) for n, p in self.owned.items() if p.sealed >= 0}
+        return {
+            TP(self.role.inbox, n): Hint(p.sealed + 1, p.sealed_time, p.sealed_due)
+            for n, p in self.owned.items()
+            if p.sealed >= 0
+        }
 
     async def let_go(self) -> None:
         """Seal everything before the end."""

@@ -52,11 +52,12 @@ class AlertsDecider:
         if isinstance(fact, _Surge):
             if _after_surge(state, fact):
                 yield fact
-                yield from _tell_surge(_burst(state, fact), fact, at)
+                yield from _tell_surge(_burst(state, fact), fact, at.not_before(fact.time))
         elif isinstance(fact, _Crisis):
             if _after_crisis(state, fact):
                 yield fact
-                yield _tell_crisis(state[Crisis(fact.brand, fact.aggregate).identity], fact, at)
+                crisis = state[Crisis(fact.brand, fact.aggregate).identity]
+                yield _tell_crisis(crisis, fact, at.not_before(fact.time))
         elif isinstance(fact, ClockChanged | CaseClosed):
             if _after_clocks(state, fact):
                 yield fact
@@ -248,8 +249,9 @@ def _tell_overdue(desk: Overdue, at: At) -> Iterator[Decided]:
 
 def _overdue(desk: Overdue, open_: bool, count: int, reason: str, at: At) -> Alert:
     figures = {"desk": desk.desk, "overdue": str(count)}
-    if desk.clocks:
-        figures["oldest"] = str(min(desk.clocks.values()))
+    oldest = desk.oldest(at.time)
+    if oldest is not None:
+        figures["oldest"] = str(oldest)
     case = "case" if count == 1 else "cases"
     summary = f"{desk.brand}: {count} overdue {case} at desk {desk.desk}" + ("" if open_ else "; calm again")
     mode = at.policy.brand(desk.brand).mode
@@ -278,7 +280,7 @@ def _alert(
     reason: str,
     at: At,
 ) -> Alert:
-    """The incident's next version; one that opens anew after a resolution starts now."""
+    """The incident's next version; one that opens anew after a resolution starts now, which is when its cause was decided."""
     told, identity = incident.told, incident.identity
     version = told.version + 1 if told else 1
     starts_at = told.starts_at if told and told.open else at.time

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 import msgspec
@@ -124,6 +125,8 @@ class Overdue(msgspec.Struct, frozen=True, tag="overdue"):
     """overdue clocks that are only counted"""
     changed: int = 0
     """ms; time of the last change"""
+    first: int = 0
+    """ms; time of the first change since it was idle"""
     told: Told | None = None
     woken: int = 0
     """ms; last timer"""
@@ -141,35 +144,41 @@ class Overdue(msgspec.Struct, frozen=True, tag="overdue"):
     def due(self) -> int | None:
         """Each minute until an hour after the last change; then each day, if an alert is to be forgotten."""
         if self.woken < self.changed + HOUR:
-            return max(self.woken, self.changed) // MINUTE * MINUTE + MINUTE
+            return max(self.woken, self.first) // MINUTE * MINUTE + MINUTE
         if self.told is not None and not self.told.open:
             return self.woken + DAY
         return None
 
     def breached(self, case: str, seq: int, clock: str, seen: int, time: int) -> Overdue:
-        """With a clock, at `time`; one too many is only counted. What is known already changes nothing."""
+        """With a clock, at `time`; one too many is only counted. What is known already changes nothing.
+
+        Another partition's changes may be read before those of earlier times: each is judged at its own time.
+        """
         if clock in self.clocks or any(gone.case == case and gone.seq >= seq for gone in self.gone):
             return self
-        changed = self._later(time)
+        first, changed = self._active(time)
         if len(self.clocks) >= KNOWN:
-            return replace(self, beyond=self.beyond + 1, changed=changed)
-        return replace(self, clocks={**self.clocks, clock: seen}, changed=changed)
+            return replace(self, beyond=self.beyond + 1, first=first, changed=changed)
+        return replace(self, clocks={**self.clocks, clock: seen}, first=first, changed=changed)
 
     def without(self, case: str, seq: int, clocks: list[str], time: int) -> Overdue:
         """Without these clocks of a case, from `time` on; when none is left, none beyond is believed in."""
         kept = {clock: seen for clock, seen in self.clocks.items() if clock not in clocks}
         gone = [Gone(case, seq, self.clocks[clock], time) for clock in clocks]
+        first, changed = self._active(time)
         return replace(
             self,
             clocks=kept,
             gone=[*self.gone, *gone][-KNOWN:],
             beyond=self.beyond if kept else 0,
-            changed=self._later(time),
+            first=first,
+            changed=changed,
         )
 
     def fewer(self, time: int) -> Overdue:
         """With one clock less of those that are only counted."""
-        return replace(self, beyond=max(0, self.beyond - 1), changed=self._later(time))
+        first, changed = self._active(time)
+        return replace(self, beyond=max(0, self.beyond - 1), first=first, changed=changed)
 
     def awake(self, at: int) -> Overdue:
         """After a timer."""
@@ -177,15 +186,26 @@ class Overdue(msgspec.Struct, frozen=True, tag="overdue"):
 
     def count(self, now: int, grace: int) -> int:
         """How many are overdue now, without those seen within the grace; those beyond came last."""
-        known = sum(seen + grace <= now for seen in self.clocks.values())
+        known = sum(seen < now and seen + grace <= now for seen in self._overdue(now))
         return known + self.beyond if known else 0
+
+    def oldest(self, now: int) -> int | None:
+        """ms; when the first breach that still stands was seen; None where there is none."""
+        return min((seen for seen in self._overdue(now) if seen < now), default=None)
+
+    def _overdue(self, now: int) -> Iterator[int]:
+        """ms; when each of the clocks was seen that have not ended before now: what ended since may have been read."""
+        yield from self.clocks.values()
+        for gone in self.gone:
+            if gone.until >= now:
+                yield gone.since
 
     def most(self, now: int, grace: int, span: int) -> int:
         """The most that were overdue at once since `now - span` (ms, an hour at most)."""
         since = now - min(span, HOUR)
-        changes = [(max(since, seen + grace), 1) for seen in self.clocks.values() if seen + grace <= now]
+        changes = [(max(since, seen + grace), 1) for seen in self.clocks.values() if seen < now and seen + grace <= now]
         for gone in self.gone:
-            if gone.until > since and gone.since + grace < gone.until:
+            if gone.until > since and gone.since < now and gone.since + grace < min(gone.until, now + 1):
                 changes += [(max(since, gone.since + grace), 1), (gone.until, -1)]
         count = most = 0
         for _, step in sorted(changes):
@@ -193,9 +213,11 @@ class Overdue(msgspec.Struct, frozen=True, tag="overdue"):
             most = max(most, count)
         return most + self.beyond
 
-    def _later(self, time: int) -> int:
-        """When it changed: not before it was last awake, though a slow writer may say so."""
-        return max(self.changed, self.woken, time)
+    def _active(self, time: int) -> tuple[int, int]:
+        """(first, last) change (ms): none before it was last awake, though a slow writer may say so."""
+        time = max(self.woken, time)
+        idle = self.woken >= self.changed + HOUR or not self.changed
+        return time if idle else min(self.first, time), max(self.changed, time)
 
 
 Incident = Burst | Crisis | Overdue

@@ -9,6 +9,7 @@ from agents.cases.judging import Judge
 from agents.cases.state import Act, Customer, Deed, Kept, Known
 from agents.cases.step import Because
 from agents.decider import At, Unusable
+from schemas.own_time import own_time
 from schemas.records import Action, CaseChange
 
 
@@ -32,21 +33,22 @@ _DEEDS: dict[str, tuple[Deed, CaseChange]] = {
 
 def learnt(customer: Customer, judge: Judge, fact: Action, at: At) -> Found | None:
     """None: it is known already. Raises Unusable when something is missing or names what is not there."""
-    until = at.time + at.policy.cases.lateness
+    until, done_at = at.time + at.policy.cases.lateness, own_time(fact)
     if fact.action in _DEEDS:
         deed, change = _DEEDS[fact.action]
-        act = Act(fact.created_at, deed, 0 if customer.told is not None else until)
+        act = Act(done_at, deed, 0 if customer.told is not None else until)
         if deed == "mute":
-            act = Act(fact.created_at, deed, _until(fact))
+            act = Act(done_at, deed, _until(fact))
         elif deed == "transfer":
-            act = Act(fact.created_at, deed, act.until, _desk(fact, judge))
+            act = Act(done_at, deed, act.until, _desk(fact, judge))
         known = learning.acted(customer.known, judge, act)
-        return None if known is None else Found(known, Because(change, operator=fact.operator))
+        by = "by an operator" if deed == "reopen" else ""
+        return None if known is None else Found(known, Because(change, operator=fact.operator, reopens=by))
     if fact.action not in ("relabel", "no_reply"):
         raise Unusable(f"an action of a kind that this version does not know ({fact.action}): upgrade, or leave it out")
     if fact.native_id is None:
         raise Unusable(f"{fact.action} names no post: send native_id")
-    note = Kept(fact.created_at, judge.known_as(fact.native_id), until)
+    note = Kept(done_at, judge.known_as(fact.native_id), until)
     if fact.action == "relabel":
         if fact.label is None:
             raise Unusable("relabel says no label: send label, one of complaint, question, praise, other")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from agents.cases import resolution
+from agents.cases.moments import placed
 from agents.cases.state import ACTS, ANSWERS, GRAVITY, MESSAGES, Act, Known
 from agents.cases.timeline import Timeline
 from agents.policy import Brand
@@ -17,6 +17,7 @@ def bounded(known: Known, brand: Brand) -> Known:
     """Within the bounds: the oldest that has been settled is drawn together, then what tells least is dropped."""
     if len(known.messages) <= MESSAGES and len(known.answers) <= ANSWERS and len(known.acts) <= ACTS:
         return known
+    known = replace(known, answers=placed(known))
     while len(known.answers) > ANSWERS:
         known = _settled(known, known.answers[0].at, brand) or replace(known, answers=known.answers[1:])
     while len(known.acts) > ACTS:
@@ -31,13 +32,12 @@ def _settled(known: Known, at: int, brand: Brand) -> Known | None:
     line = Timeline(known, at)
     if line.opened_at is None or line.pending:
         return None
-    target = None if line.life is None else resolution.target(line.life, brand)
     return replace(
         known,
         messages=tuple(m for m in known.messages if m.at > at),
         answers=tuple(a for a in known.answers if a.at > at),
         acts=tuple(a for a in known.acts if a.at > at),
-        base=line.snapshot(at, target),
+        base=line.snapshot(at, brand),
     )
 
 

@@ -23,7 +23,7 @@ class Wanted(msgspec.Struct, frozen=True, gc=False):
     """What a clock should be by now."""
 
     clock: Clock
-    """But for its target, its warnings, and whether it is late."""
+    """But for a response clock's target, its warnings, and whether it is late."""
     rule: str
     ended_at: int | None = None
     """ms; None: it runs or is paused."""
@@ -63,6 +63,7 @@ def resolving(line: Timeline, life: Life, cycle: int, brand: Brand) -> Wanted:
         label=target.label,
         started_at=life.started_at,
         due_at=FOREVER if target.due_at is None else target.due_at,
+        target=target.counted,
         courtesy=target.courtesy,
         met_at=None if life.void else life.ended_at,
         # Only measured: that it waits is told by what is left out when it goes on, or at its end.
@@ -113,15 +114,15 @@ def _as_told(clock: Clock, old: Clock) -> Clock:
     )
 
 
-def _timed(teller: Teller, clock: Clock) -> Clock:
+def _timed(teller: Teller, clock: Clock, want: Wanted) -> Clock:
     """With its target."""
-    if clock.due_at == FOREVER:
-        return clock if clock.target == 0 else replace(clock, target=0)
+    if clock.metric == "resolution":
+        return replace(clock, target=want.clock.target)
     return replace(clock, target=teller.brand.counted(clock.started_at, clock.due_at))
 
 
 def _first_told(teller: Teller, w: Wanted, late: bool, arrival: bool) -> Events:
-    clock = _timed(teller, w.clock)
+    clock = _timed(teller, w.clock, w)
     measured = clock.due_at == FOREVER
     if w.ended_at is None and clock.paused_at is None:
         # One that is only measured goes on after an end that comes to be known together with that.
@@ -139,7 +140,7 @@ def _first_told(teller: Teller, w: Wanted, late: bool, arrival: bool) -> Events:
 def _told_anew(teller: Teller, old: Clock, should: Clock, w: Wanted, late: bool, arrival: bool) -> Events:
     """A breach is told before the end that comes after it, and one that no longer holds is taken back first."""
     if (should.started_at, should.due_at) != (old.started_at, old.due_at):
-        should = _timed(teller, should)
+        should = _timed(teller, should, w)
     text = _text(teller, should)
     ended, goes_on = _over(old), w.ended_at is None and should.paused_at is None
     clock = should if goes_on else replace(
@@ -194,7 +195,9 @@ _VOID = {
     "no_target": "its case has closed by itself",
     "muted": "muted: the customer is muted",
     "no_reply": "no_reply: marked so by an operator",
-    "deleted_unanswered": "deleted_unanswered: its author deleted the post before any answer",
+    "deleted_unanswered": "deleted_unanswered: nobody can see the post any more, and nobody answered it before",
+    "hidden": "hidden: the post was hidden before any answer",
+    "edited": "edited: its author has changed the words",
     "relabelled": "label: what it is now has no target",
 }
 

@@ -8,10 +8,12 @@ from typing import Any, ClassVar
 from agents.cases import actions, learning
 from agents.cases.evolve import evolve
 from agents.cases.judging import Judges
-from agents.cases.state import Customer, Kept, Learnt
+from agents.cases.state import Customer, Kept, Learnt, Message
 from agents.cases.step import Because, Step
 from agents.cases.timeline import Timeline
+from agents.cases.wording import iso
 from agents.decider import At, Due, State
+from schemas.own_time import own_time
 from schemas.records import Action, ClassifiedMention, MentionUpdated, Reply
 
 Events = Iterator[Any]
@@ -92,24 +94,42 @@ def _acted(step: Step, fact: Action) -> Events:
 
 
 def _updated(step: Step, fact: MentionUpdated) -> Events:
-    if not fact.deleted and fact.reach is None and not fact.promoted:
+    if not (fact.deleted or fact.promoted) and fact.reach is None and fact.label is None and fact.hidden is None:
         return
     customer = step.customer
     if not step.brand.care and customer.told is None:
         return
     note = Kept(
-        at=fact.observed_at,
+        at=own_time(fact),
         native_id=step.judge.known_as(fact.native_id),
         until=step.at.time + step.judge.cases.lateness,
         deleted=bool(fact.deleted),
         grown=fact.reach,
         paid=bool(fact.promoted),
+        label=fact.label,
+        edited=fact.label is not None,
+        lang=fact.lang or "",
+        uncertain=bool(fact.uncertain),
+        hidden=fact.hidden if step.brand.hidden == "withdraw" else None,
     )
     found = learning.noted(customer, step.judge, note)
     if found is not None:
-        known, message = found
-        why = "deleted_unanswered: its author deleted the post before any answer" if fact.deleted else ""
-        yield from step.tell(known, Because("dismissed" if fact.deleted else "priority", why, message=message))
+        yield from step.tell(found[0], _because(note, found[1]))
+
+
+def _because(note: Kept, message: Message | None) -> Because:
+    """What an update changes first of all."""
+    if note.deleted:
+        why = "deleted_unanswered: its author deleted the post before any answer"
+        return Because("dismissed", why, message=message)
+    if note.hidden:
+        return Because("dismissed", "hidden: the post was hidden before any answer", message=message)
+    if note.edited and message is not None and message.at >= note.at:
+        why = f"{message.label} of {iso(message.at)}, its author has edited the post"
+        return Because("label", f"label: {why}", message=message, reopens=why)
+    if note.hidden is False and message is not None:
+        return Because("priority", message=message, reopens=f"the post is shown again since {iso(note.at)}")
+    return Because("priority", message=message)
 
 
 def _woken(step: Step) -> Events:

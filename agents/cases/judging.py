@@ -5,10 +5,11 @@ from __future__ import annotations
 import msgspec
 from msgspec.structs import replace
 
-from agents.cases.state import LABELLINGS, Labelling, Message
+from agents.cases.state import GRAVITY, LABELLINGS, Labelling, Message
 from agents.policy import Brand, Features, Policy, Rule
 from agents.policy.model import Cases
 from schemas import ids
+from schemas.own_time import own_time
 from schemas.records import ClassifiedMention, Label
 
 #: Characters; a longer id of a network's is kept by the Mention's id instead, a longer address not at all.
@@ -65,7 +66,7 @@ class Judge(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def message(self, fact: ClassifiedMention) -> Message:
         """A post as the case keeps it."""
         post, brand = fact.mention, self.brand
-        at, label = post.created_at, fact.label
+        at, label = own_time(post), fact.label
         features = Features(
             self.name,
             self.channel,
@@ -121,6 +122,42 @@ class Judge(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         first, *later = m.labellings or (_as_it_came(m),)
         later = sorted([*later, new], key=lambda one: (one.at, one.label))[1 - LABELLINGS :]
         return self._urgent(_labelled(m, (first, *later)))
+
+    def edited(self, m: Message, at: int, label: Label, lang: str, uncertain: bool) -> Message:
+        """The message that the post is from a time (ms) on, with other words.
+
+        What it is due is counted from then, for nobody could answer the new words before. Graver words put nothing off:
+        a due of the old ones that lies ahead holds for the new ones too, unless it was a courtesy.
+        """
+        new = replace(
+            m,
+            at=at,
+            label=label,
+            lang=lang,
+            uncertain=uncertain,
+            done_at=None,
+            done="",
+            undue_at=None,
+            labellings=(),
+        )
+        rule = self._rule(new, label, m.reach, m.promoted)
+        due_at = None if rule.target is None else self.brand.due(at, rule.target)
+        promised = m.due_at is not None and not m.courtesy and GRAVITY[label] > GRAVITY[m.label]
+        if promised and due_at is not None and at < (m.due_at or 0):
+            due_at = min(due_at, m.due_at or 0)
+        new = replace(
+            new,
+            rule=rule.name,
+            due_at=due_at,
+            courtesy=rule.courtesy,
+            resolve_by=None if rule.resolution is None else self.brand.due(at, rule.resolution),
+        )
+        return self._urgent(new)
+
+    def labelled_until(self, m: Message, at: int) -> Message:
+        """The message without what was said of it from a time (ms) on."""
+        kept = tuple(one for n, one in enumerate(m.labellings) if n == 0 or one.at < at)
+        return m if kept == m.labellings else _labelled(m, kept)
 
     def grown(self, m: Message, reach: int | None, promoted: bool) -> Message:
         """The message with a reach or promotion learnt later: its priority and skills follow, its due never."""

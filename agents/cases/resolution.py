@@ -24,6 +24,7 @@ class Life:
         "members",
         "met",
         "paused_at",
+        "paused_counted",
         "paused_ms",
         "pauses",
         "target",
@@ -40,11 +41,11 @@ class Life:
         self._started_at: int | None = None
         self.target = _NONE
         """Of the messages that are no longer kept."""
-        self.paused_ms = 0
+        self.paused_ms = self.paused_counted = 0
         if base is not None:
             self._started_at, self.target = base.started_at, base.target or _NONE
             self.paused_at, self.paused_ms, self.met = base.paused_at, base.paused_ms, base.met
-            self.ended_at = base.closed_at
+            self.paused_counted, self.ended_at = base.paused_counted, base.closed_at
 
     @property
     def started_at(self) -> int:
@@ -65,6 +66,10 @@ class Life:
     def paused(self) -> int:
         """ms; of the pauses that have ended."""
         return self.paused_ms + sum(end - begin for begin, end in self.pauses)
+
+    def paused_before(self, at: int, brand: Brand) -> int:
+        """ms that the calendar counts of the pauses that ended by a time (ms)."""
+        return self.paused_counted + sum(brand.counted(*pause) for pause in self.pauses if pause[1] <= at)
 
     @property
     def told(self) -> bool:
@@ -105,7 +110,8 @@ def target(life: Life, brand: Brand) -> Target:
         if m.resolve_by is not None:
             due = _moved(m.resolve_by, m.at, life, brand)
             if found is None or found.due_at is None or due < found.due_at:
-                found = Target(due, m.label, m.courtesy, m.rule)
+                target = brand.counted(life.started_at, m.resolve_by) - life.paused_before(m.at, brand)
+                found = Target(due, m.label, m.courtesy, m.rule, target)
     return found or Target(label=life.label)
 
 

@@ -18,12 +18,15 @@ ANSWERS = 5
 ACTS = 10
 KEPT = 10
 LABELLINGS = 4
+#: Of one post.
+VERSIONS = 4
 
 GRAVITY: dict[str, int] = {"other": 0, "praise": 1, "question": 2, "complaint": 3}
 #: ms; 9999-12-31T23:59:59Z, the due of a clock that is only measured.
 FOREVER = 253_402_300_799_000
 
-Dismissal = Literal["", "no_reply", "deleted_unanswered"]
+#: `edited`: another version of the post has taken its place.
+Dismissal = Literal["", "no_reply", "deleted_unanswered", "hidden", "edited"]
 #: What an operator or a silence does to a whole case.
 Deed = Literal["resolve", "silence", "no_target", "mute", "reopen", "wait", "transfer", "escalate"]
 
@@ -106,6 +109,8 @@ class Answer(msgspec.Struct, frozen=True, array_like=True, gc=False):
     at: int
     id: str
     privately: bool = False
+    to: str = ""
+    """native_id of the post that it names, where that had not come or was of later: it is never before that post."""
 
 
 class Act(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -122,7 +127,7 @@ class Act(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Kept(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """An action or an update about a post that has not come yet."""
+    """An action or an update about a post that has not come yet, or has only just: an edit may come to be known after it."""
 
     at: int
     native_id: str
@@ -133,6 +138,16 @@ class Kept(msgspec.Struct, frozen=True, array_like=True, gc=False):
     deleted: bool = False
     grown: int | None = None
     paid: bool = False
+    edited: bool = False
+    """`label`, `lang` and `uncertain` are what the classifier says of new words."""
+    lang: str = ""
+    uncertain: bool = False
+    hidden: bool | None = None
+
+    @property
+    def changes(self) -> bool:
+        """What it does to a post depends on the words that the post had then."""
+        return self.edited or self.deleted or self.hidden is not None or self.no_reply is not None
 
 
 class Target(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -143,6 +158,8 @@ class Target(msgspec.Struct, frozen=True, array_like=True, gc=False):
     label: Label = "other"
     courtesy: bool = False
     rule: str = "none"
+    counted: int = 0
+    """ms that the calendar counts from the start to the due, pauses left out."""
 
 
 class Base(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
@@ -174,6 +191,8 @@ class Base(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False)
     paused_at: int | None = None
     met: bool = False
     """It has been told, met, at least once."""
+    paused_counted: int = 0
+    """Of `paused_ms`, what the calendar counts."""
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
@@ -201,7 +220,7 @@ class Clock(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False
     started_at: int
     due_at: int
     target: int = 0
-    """ms between start and due that the calendar counts; 0: only measured."""
+    """ms between start and due that the calendar counts, pauses left out; 0: only measured."""
     courtesy: bool = False
     warned: int = 0
     met_at: int | None = None

@@ -32,6 +32,8 @@ class Because(msgspec.Struct, frozen=True, gc=False):
     fact: ClassifiedMention | None = None
     """That was posted."""
     reply: Reply | None = None
+    reopens: str = ""
+    """Why the case goes on, where that is what the fact does."""
 
 
 class Step(Teller):
@@ -102,7 +104,7 @@ class Step(Teller):
         if len(over) < len(wanted):
             yield from clocks.tell(self, [w for w in wanted if w.ended_at is None], arrival)
         if known.answers:
-            yield from self._answers(line, known, before, because)
+            yield from self._answers(line, before, because)
         if told is not None or known.acts or (posted is not None and (posted.message.promoted or posted.message.paid)):
             yield from self._after(line, known, because)
         if line.pending or self.told.work:
@@ -140,15 +142,14 @@ class Step(Teller):
                     promoted=promoted,
                 )
         elif told is not None and told.why is not None and line.is_open:
-            why = "reopened: by an operator"
-            if because.operator is None or because.reply is not None:
-                why = "reopened: it was not to be closed, as is now known"
+            why = f"reopened: {because.reopens or 'it was not to be closed, as is now known'}"
             yield self.reopened(why, line, operator=because.operator)
         if because.change == "label" and because.message is not None:
             ref = self.ref(because.message)
             yield self.changed("label", because.why, line, post=ref, operator=because.operator)
         if line.mute != (0 if told is None else told.muted_until):
-            why = f"muted: until {iso(line.mute)}"
+            reopened = any(act.deed == "reopen" and act.at == line.mute for act in known.acts)
+            why = f"muted: {'no longer, reopened' if reopened else 'until'} {iso(line.mute)}"
             yield self.changed("muted", why, line, muted_until=line.mute, operator=because.operator)
 
     def _turns(self, line: Timeline) -> Events:
@@ -165,12 +166,12 @@ class Step(Teller):
                 yield self.reopened(f"reopened: before {iso(at)}, {later}", line)
                 yield self.closed(why, f"{_closed(why)}, {iso(at)}, {later}", line.label)
 
-    def _answers(self, line: Timeline, known: Known, before: Customer, because: Because) -> Events:
+    def _answers(self, line: Timeline, before: Customer, because: Because) -> Events:
         """Every human reply since the case's first message is told once."""
         reply = because.reply
         since = line.opened_at or 0
         told_since = learning.opened_at(before.known) if before.told is not None else None
-        for answer in known.answers:
+        for answer in line.answers:
             mine = reply is not None and answer.id == reply.id
             if answer.at >= since and (mine or told_since is None or answer.at < told_since):
                 why = f"answered: by a human reply of {iso(answer.at)}" + ("" if mine else " read before the post")
@@ -181,7 +182,7 @@ class Step(Teller):
                     answer=answer,
                     operator=because.operator if mine else None,
                 )
-                if mine and self.told.work and _frees(line, known, answer):
+                if mine and self.told.work and _frees(line, answer):
                     yield self.worked("answered", why, line.pending, None, operator=because.operator)
 
     def _after(self, line: Timeline, known: Known, because: Because) -> Events:
@@ -239,10 +240,10 @@ class Step(Teller):
         return reach if reach != (told.reach or 0) else None, True if promoted and not told.promoted else None
 
 
-def _frees(line: Timeline, known: Known, answer: Answer) -> bool:
+def _frees(line: Timeline, answer: Answer) -> bool:
     """Whether the answer took what was being worked on: nothing else had ended it before."""
     by, taken = line.taken
-    if by != answer.id or known.answers[-1] is not answer or (line.closings and line.closings[-1][0] >= answer.at):
+    if by != answer.id or line.answers[-1] is not answer or (line.closings and line.closings[-1][0] >= answer.at):
         return False
     return any(m.done_at is None for m in taken)
 
@@ -253,6 +254,6 @@ def _closed(why: CloseReason) -> str:
         "silence": "silence: no word of the customer",
         "no_target": "no_target: nothing that must be answered",
         "no_reply": "no_reply: marked so by an operator",
-        "deleted_unanswered": "deleted_unanswered: its author deleted the post before any answer",
+        "deleted_unanswered": "deleted_unanswered: the post was deleted or hidden before any answer",
         "muted": "muted: by an operator",
     }.get(why, f"{why}: the case is closed")

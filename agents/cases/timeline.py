@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from agents.cases.moments import ANSWER, DISMISSED, POST, UNDUE, moments
+from agents.cases import resolution
+from agents.cases.moments import ANSWER, DISMISSED, EDITED, POST, UNDUE, moments, placed
 from agents.cases.resolution import Life
-from agents.cases.state import FOREVER, Act, Answer, Base, Known, Message, Target, gravest, most_urgent
+from agents.cases.state import FOREVER, Act, Answer, Base, Known, Message, gravest, most_urgent
+from agents.policy import Brand
 from agents.policy.model import Cases
 from schemas.records import CloseReason, Label
 
@@ -42,6 +44,7 @@ class Timeline:
         "_nexts",
         "_priority",
         "_span",
+        "answers",
         "closed_at",
         "closings",
         "desk",
@@ -68,6 +71,7 @@ class Timeline:
 
     def __init__(self, known: Known, until: int = FOREVER) -> None:
         base = self._base = known.base
+        self.answers = placed(known)
         self.pending: list[Message] = []
         """Want an answer still, by time."""
         self.spans: list[Span] = []
@@ -131,14 +135,14 @@ class Timeline:
             self.lives.append(self.life)
 
     def _play(self, known: Known, until: int) -> None:
-        for at, rank, _, what in moments(known):
+        for at, rank, _, what in moments(known, self.answers):
             if at > until:
                 break
             if rank == POST:
                 self._posted(what)
             elif rank == ANSWER:
                 self._answered(what)
-            elif rank == DISMISSED:
+            elif rank in (DISMISSED, EDITED):
                 self._dismissed(what, at)
             elif rank == UNDUE:
                 self._waits_no_more(what, at, "relabelled")
@@ -216,12 +220,13 @@ class Timeline:
         if m not in self.pending:
             return
         self.pending.remove(m)
-        self.dismissed.append(m.native_id)
+        if m.done != "edited":
+            self.dismissed.append(m.native_id)
         self._waits_no_more(m, at, m.done)
         if not self.pending:
             self._none_left([m])
-            if self.first_answer is None and m.done:
-                self._close(at, m.done, void=True)
+            if self.first_answer is None and m.done and m.done != "edited":
+                self._close(at, "deleted_unanswered" if m.done == "hidden" else m.done, void=True)
                 return
         life = self.life
         if life is None:
@@ -259,6 +264,10 @@ class Timeline:
             if is_open and act.until > at:
                 self._close(at, "muted", void=True)
         elif deed == "reopen":
+            if at < self.muted_until:  # a case that goes on has a customer who is heard
+                self.muted_until = at
+                if self.opened_at is not None:
+                    self.mute = at
             if self.closed_at is not None:
                 self._reopen(at)
                 self.last_at = at
@@ -321,11 +330,11 @@ class Timeline:
             if m.due_at is not None and m.undue_at is None:
                 if not m.courtesy:
                     return None
-                at = max(at, m.due_at)
+                at = max(at, m.due_at + 1)  # its breach is told first: a reply exactly at due is in time
         return Act(at, "no_target", since=self.last_at)
 
-    def snapshot(self, at: int, target: Target | None) -> Base:
-        """All of it at a time (ms) when nothing was left to answer; target: of the resolution clock."""
+    def snapshot(self, at: int, brand: Brand) -> Base:
+        """All of it at a time (ms) when nothing was left to answer."""
         base, life = self._base, self.life
         lives = base.lives if base is not None else 0
         return Base(
@@ -346,8 +355,9 @@ class Timeline:
             nexts=self._nexts,
             lives=lives + sum(one.told for one in self.lives if one is not life),
             started_at=life.started_at if life is not None else None,
-            target=target,
+            target=None if life is None else resolution.target(life, brand),
             paused_ms=life.paused if life is not None else 0,
             paused_at=life.paused_at if life is not None else None,
             met=life is not None and life.met,
+            paused_counted=life.paused_before(at, brand) if life is not None else 0,
         )

@@ -29,23 +29,18 @@ def warnings(teller: Teller, line: Timeline) -> Iterator[ClockChanged]:
             if moment > now:
                 break
             if moment == now:
-                target = span(_target(teller.brand, clock, life))
                 clock = replace(clock, warned=percent)
-                yield teller.clock("warned", clock, f"warned: {percent} % of {target} used, due {iso(clock.due_at)}")
-
-
-def _target(brand: Brand, clock: Clock, life: Life | None) -> int:
-    """ms; pauses left out."""
-    return clock.target if life is None else clock.target - sum(brand.counted(*pause) for pause in life.pauses)
+                used = f"{percent} % of {span(clock.target)}"
+                yield teller.clock("warned", clock, f"warned: {used} used, due {iso(clock.due_at)}")
 
 
 def _moment(brand: Brand, clock: Clock, life: Life | None, percent: int) -> int:
     """ms; when so much of the target will have been used."""
     if life is None or not life.pauses:
         return brand.after(clock.started_at, clock.target * percent // 100)
-    target, since = _target(brand, clock, life), life.pauses[-1][1]
-    used = target - brand.counted(since, clock.due_at)
-    return brand.after(since, max(0, target * percent // 100 - used))
+    since = life.pauses[-1][1]
+    used = clock.target - brand.counted(since, clock.due_at)
+    return brand.after(since, max(0, clock.target * percent // 100 - used))
 
 
 def rest(teller: Teller, known: Known, line: Timeline) -> Learnt:

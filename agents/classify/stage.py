@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache, partial
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
+from msgspec.structs import replace
+
 from agents.classify.addressing import Addressing
-from agents.classify.port import Classification, Classifier
+from agents.classify.port import LABELS, LANGUAGES, Classification, Classifier
 from agents.classify.recent import Recent
 from agents.classify.volumes import Minute
 from agents.decider import At, Unanswered
 from agents.policy import Policy
-from schemas.records import ClassifiedMention, Mention, Record
+from agents.policy.parts import written
+from schemas.headers import rfc3339
+from schemas.own_time import own_time
+from schemas.records import ClassifiedMention, Mention, MentionUpdated, Record
 
 MINUTE = 60_000
-#: An id is known for this long (ms of event time) and among this many newer ones.
-REMEMBERED_FOR = 24 * 60 * MINUTE
-REMEMBERED = 200_000
-_NAME = re.compile(r"[a-z0-9_-]+")
-_OLDEST = 946_684_800_000  # 2000-01-01
+#: ms; no record's own time is further ahead of the partition's.
 _AHEAD = 86_400_000
+_LANGUAGES = (*LANGUAGES, "und")
 
 
 class BadTime(ValueError):
     """A time that no post can have."""
-
-
-class BadName(ValueError):
-    """A brand or channel that cannot stand in a key."""
 
 
 class Unclassifiable(ValueError):
@@ -49,48 +46,65 @@ class ClassifyStage:
     def __init__(self, partition: int, models: Callable[[str], Classifier]) -> None:
         self.partition, self.models = partition, models
         self.dropped = 0
-        self._recent = Recent(REMEMBERED_FOR, REMEMBERED)
+        self._recent = Recent()
         self._minute = Minute(partition, 0)
         self._addressing = Addressing()
         self._answers: Answers = {}
 
-    # --- what an earlier run has left in the outbox ------------------------------------------------------
+    # --- what an earlier run has left ---------------------------------------------------------------------------
 
-    def recalls(self) -> int:
-        """Records of the tail that are enough: as many as ids are remembered."""
-        return REMEMBERED
+    def restore(self, key: str, packed: bytes) -> None:
+        """A record of the changelog: ids that are remembered."""
+        self._recent.restore(key, packed)
+
+    def packed(self) -> Iterator[tuple[str, bytes | None]]:
+        """The ids that the changelog must keep since this was asked last, by key; None: forgotten."""
+        return self._recent.packed()
+
+    def recalls(self, time: int) -> int:
+        """ms; the outbox's tail since then tells the open minute, and the ids that the changelog does not keep yet."""
+        return min(self._recent.since, time - time % MINUTE)
 
     def recall(self, record: Record, offset: int, time: int) -> None:
         """A record of the outbox's tail, oldest first."""
         self._roll(time)
         mention = record.mention if isinstance(record, ClassifiedMention) else record
-        self._recent.note(mention.id, time)  # type: ignore[attr-defined]
+        if offset > self._recent.upto:
+            self._recent.note(mention.id, offset, time)  # type: ignore[attr-defined]
         if isinstance(record, ClassifiedMention):
             self._minute.add(record, offset)
 
     # --- the work -----------------------------------------------------------------------------------------
 
     def run(self, facts: Sequence[tuple[Record, int]], at: At) -> list[Record | Exception | None]:
-        """A ClassifiedMention for each Mention, the record itself for the rest, None for what came twice.
+        """A ClassifiedMention for each Mention, a labelled MentionUpdated for one with new words, the record itself for the
+        rest, None for what came twice.
 
-        A ClassifiedMention, as a replay may bring, keeps its label; what the policy says of it is said anew.
+        What was labelled before, as a replay may bring it, keeps its label; what the policy says of it is said anew.
         """
-        mentions = [record for record, _ in facts if isinstance(record, Mention)]
-        judged = iter(self._judge(mentions, at.policy))
+        oldest = self._oldest(at)
+        wrong = [_fault(record, at, oldest) for record, _ in facts]
+        words = [r for (r, _), fault in zip(facts, wrong, strict=True) if fault is None and _has_new_words(r)]
+        judged = iter(self._judge(words, at.policy))
         outcomes: list[Record | Exception] = []
         good: list[str] = []
-        for record, _ in facts:
+        offsets: list[int] = []
+        for (record, offset), fault in zip(facts, wrong, strict=True):
             outcome: Record | Exception = record
-            if isinstance(record, Mention):
+            if fault is not None:
+                outcome = fault
+            elif _has_new_words(record):
                 outcome = next(judged)
             elif isinstance(record, ClassifiedMention):
                 outcome = self._classified(record.mention, _known(record), record.model, at.policy)
                 record = record.mention
-            outcome = _fault(record, at.time) or outcome
+            elif type(record) is MentionUpdated and record.confidence is not None:
+                outcome = replace(record, uncertain=record.confidence < at.policy.classifier.uncertain_below)
             outcomes.append(outcome)
             if not isinstance(outcome, Exception):
                 good.append(record.id)  # type: ignore[attr-defined]
-        news = iter(self._recent.news(good, at.time))
+                offsets.append(offset)
+        news = iter(self._recent.news(good, offsets, at.time))
         results: list[Record | Exception | None] = []
         for (_, offset), outcome in zip(facts, outcomes, strict=True):
             if isinstance(outcome, Exception):
@@ -104,13 +118,20 @@ class ClassifyStage:
                 results.append(outcome)
         return results
 
+    def _oldest(self, at: At) -> int:
+        """ms; a record whose own time is earlier may have been here before its id was forgotten."""
+        horizon, recent = at.policy.deduplication.horizon, self._recent
+        # An id may come a day before its record's own time, so it is remembered for a day longer.
+        recent.forget(at.time, horizon + _AHEAD)
+        return max(at.time - horizon, recent.forgotten + _AHEAD + 1 if recent.forgotten else 0)
+
     def question(self, records: Iterable[Record], policy: Policy) -> Callable[[], Answers] | None:
         """As the port says: what an external classifier must be asked."""
         model = self.models(policy.classifier.model)
         ask: _Ask | None = getattr(model, "ask", None)
         if ask is None:
             return None
-        posts = list(dict.fromkeys(_post(record) for record in records if isinstance(record, Mention)))
+        posts = list(dict.fromkeys(_post(record) for record in records if _has_new_words(record)))
         return partial(_answers, model.hash, ask, posts) if posts else None
 
     def answered(self, answers: Any) -> None:
@@ -119,7 +140,12 @@ class ClassifyStage:
 
     def tick(self, time: int) -> list[Record]:
         """The Volumes of a minute that ends."""
+        self._recent.age(time)
         return list(self._roll(time))
+
+    def due(self) -> int | None:
+        """The end of the open minute, if it has posts."""
+        return self._minute.start + MINUTE if self._minute.counts_any() else None
 
     def _roll(self, time: int) -> Sequence[Record]:
         start = time - time % MINUTE
@@ -129,14 +155,15 @@ class ClassifyStage:
         self._minute = Minute(self.partition, start)
         return closed
 
-    def _judge(self, mentions: list[Mention], policy: Policy) -> list[ClassifiedMention | Exception]:
-        if not mentions:
+    def _judge(self, posts: list[Any], policy: Policy) -> list[Record | Exception]:
+        """What follows from Mentions and from MentionUpdated with new words; these do not tell their language."""
+        if not posts:
             return []
         model = self.models(policy.classifier.model)
-        found = self._found(model, list(map(_post, mentions)))
+        found = self._found(model, list(map(_post, posts)))
         return [
-            self._classified(m, c, model.hash, policy) if isinstance(c, Classification) else c
-            for m, c in zip(mentions, found, strict=True)
+            self._labelled(post, answer, model.hash, policy) if isinstance(answer, Classification) else answer
+            for post, answer in zip(posts, found, strict=True)
         ]
 
     def _found(self, model: Classifier, posts: list[Post]) -> list[Classification | Unclassifiable]:
@@ -147,6 +174,18 @@ class ClassifyStage:
         if missing:
             known = known | _answers(model.hash, model.classify, missing)
         return [known[model.hash, post] for post in posts]
+
+    def _labelled(self, post: Any, found: Classification, model: str, policy: Policy) -> Record:
+        if type(post) is Mention:
+            return self._classified(post, found, model, policy)
+        update: MentionUpdated = post
+        return replace(
+            update,
+            label=found.label,
+            confidence=found.confidence,
+            uncertain=found.confidence < policy.classifier.uncertain_below,
+            lang=found.lang,
+        )
 
     def _classified(self, mention: Mention, found: Classification, model: str, policy: Policy) -> ClassifiedMention:
         own = policy.brand(mention.brand).accounts.get(mention.channel, ())
@@ -164,8 +203,9 @@ class ClassifyStage:
         )
 
 
-def _post(mention: Mention) -> Post:
-    return mention.text, mention.lang, mention.brand
+def _post(record: Any) -> Post:
+    """Of a Mention, or of a MentionUpdated with new words."""
+    return record.text, record.lang if type(record) is Mention else "", record.brand
 
 
 def _answers(hash: str, ask: _Ask, posts: list[Post]) -> Answers:
@@ -175,7 +215,10 @@ def _answers(hash: str, ask: _Ask, posts: list[Post]) -> Answers:
 def _asked(ask: _Ask, posts: list[Post]) -> list[Classification | Unclassifiable]:
     """An answer for each. One bad post must not cost its neighbours: it is found by halving."""
     try:
-        return list(ask(*zip(*posts, strict=True)))
+        found = ask(*zip(*posts, strict=True))
+        if len(found) != len(posts) or not all(map(_sound, found)):
+            raise ValueError("answers other than it was asked")
+        return [*found]
     except Unanswered:
         raise
     except Exception as error:  # noqa: BLE001 - whatever a classifier raises
@@ -190,17 +233,32 @@ def _known(record: ClassifiedMention) -> Classification:
     return Classification(record.label, record.confidence, tuple(record.probabilities), record.lang)  # type: ignore[arg-type]
 
 
-@lru_cache(maxsize=4_096)
-def _named(brand: str, channel: str) -> bool:
-    return _NAME.fullmatch(brand) is not None and _NAME.fullmatch(channel) is not None
+def _sound(found: Classification) -> bool:
+    """Whether an answer, which may be another classifier's, can be written."""
+    return found.label in LABELS and found.lang in _LANGUAGES and 0 <= found.confidence <= 1
 
 
-def _fault(record: Record, now: int) -> BadTime | BadName | None:
-    if not _named(record.brand, record.channel):  # type: ignore[attr-defined]
-        return BadName("brand or channel is not made of a-z, 0-9, - and _, so that keys could be told apart")
-    at = getattr(record, "created_at", None) or getattr(record, "observed_at", None) or 0
-    if at < _OLDEST:
-        return BadTime(f"a time before 2000: {at} ms")
-    if now and at > now + _AHEAD:
-        return BadTime(f"a time more than a day ahead of the partition's: {at} ms, it is {now} ms")
-    return None
+def _has_new_words(record: Record) -> bool:
+    """Whether a record waits for a label."""
+    return type(record) is Mention or (
+        type(record) is MentionUpdated and record.text is not None and record.label is None
+    )
+
+
+def _fault(record: Record, at: At, oldest: int) -> BadTime | None:
+    """What is wrong with a record's own time at the partition's; what any time must be, the intake has asked."""
+    if type(record) is ClassifiedMention:
+        record = record.mention
+    time = own_time(record)  # type: ignore[arg-type]
+    if oldest <= time <= at.time + _AHEAD or not at.time:
+        return None
+    told, now = rfc3339(time), rfc3339(at.time)
+    if time > at.time:
+        return BadTime(f"{told} is more than a day ahead of the partition's time, {now}")
+    horizon = at.policy.deduplication.horizon
+    if time < at.time - horizon:
+        return BadTime(
+            f"{told} is older than the horizon of {written(horizon)} at {now}: play history with `netcenter ingest` on the "
+            "event clock, or raise deduplication.horizon in the policy"
+        )
+    return BadTime(f"{told} is older than the ids that are remembered, which begin at {rfc3339(oldest)}")

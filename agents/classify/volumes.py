@@ -11,8 +11,12 @@ from schemas.records import ClassifiedMention, ConversationCount, Kind, Label, V
 LARGEST = 200
 
 
-#: A root id longer than this (characters) is no network's; its posts count, but a Volume does not name it.
-LONGEST_ROOT = 512
+#: Channels told of a brand and minute by their names, at most; the posts of the rest count as the channel `other`, so that
+#: no producer can make a Volume larger than its topic takes.
+CHANNELS = 100
+#: An id of a root or of its author that is longer than this (characters) is no network's; its posts count, but a Volume does
+#: not name it.
+LONGEST_NAMED = 256
 
 
 class _Channel:
@@ -41,6 +45,8 @@ class Minute:
         self.start = start
         self._offset = -1
         self._channels: dict[tuple[str, str], _Channel] = {}
+        self._named: dict[str, int] = {}
+        """How many channels of a brand have their names."""
 
     def add(self, mention: ClassifiedMention, offset: int) -> None:
         """Count a post read at this offset of mentions; one by the brand's own account is passed over."""
@@ -51,7 +57,7 @@ class Minute:
         place = (post.brand, post.channel)
         channel = self._channels.get(place)
         if channel is None:
-            channel = self._channels[place] = _Channel()
+            channel = self._new(post.brand, post.channel)
         label = mention.label
         counts = channel.counts
         sort = (post.kind, label)
@@ -62,11 +68,19 @@ class Minute:
         if reach:
             channel.reach += reach
         root = post.share_of or post.conversation_id
-        if root and root != native_id and len(root) <= LONGEST_ROOT:
+        if root and root != native_id and len(root) <= LONGEST_NAMED:
             joined = channel.joined
             joined[root] = joined.get(root, 0) + 1
             if label == "complaint":
                 channel.complaints[root] = channel.complaints.get(root, 0) + 1
+
+    def counts_any(self) -> bool:
+        """Whether closing it would tell something."""
+        return bool(self._channels)
+
+    def _new(self, brand: str, name: str) -> _Channel:
+        named = self._named[brand] = self._named.get(brand, 0) + 1
+        return self._channels.setdefault((brand, name if named <= CHANNELS else "other"), _Channel())
 
     def close(self) -> list[Volume]:
         """One Volume per brand seen, by brand."""
@@ -97,8 +111,12 @@ class Minute:
                     channel=name,
                     posts=-posts,
                     complaints=channel.complaints.get(root, 0),
-                    root_author=channel.authors.get(root),
+                    root_author=_told(channel.authors.get(root)),
                 )
                 for posts, root, name, channel in joined[:LARGEST]
             ],
         )
+
+
+def _told(author: str | None) -> str | None:
+    return author if author is None or len(author) <= LONGEST_NAMED else None

@@ -70,7 +70,7 @@ class DeskDecider:
         if item is not None and fact.seq <= item.work_seq:
             return
         yield fact
-        yield from self._offer(state, fact.desk, at)
+        yield from self._offer(state, fact.desk, at.not_before(fact.time))
 
     def _operator(self, state: DeskState, fact: OperatorChanged, at: At) -> Events:
         key = st.person_key(fact.desk, fact.operator)
@@ -93,6 +93,7 @@ class DeskDecider:
         until = at.time + at.policy.desk(fact.desk).lease
         if person is not None and person.until < until:
             yield Lease(key, until)
+        at = at.not_before(item.told_at)
         if fact.answer == "accepted":
             waited = max(0, at.time - item.queued_at)
             yield Assigned(
@@ -126,7 +127,7 @@ class DeskDecider:
 
     def _return(self, item: Item, why: ReturnReason, at: At) -> Events:
         """Back to the queue, in its old place, and for a while not to the same operator."""
-        operator = item.operator or ""
+        operator, at = item.operator or "", at.not_before(item.told_at)
         yield Returned(
             **at.envelope(item.work_id, item.seq + 1, f"{why}: {operator} had it {item.status}"),
             desk=item.desk,
@@ -168,7 +169,7 @@ class DeskDecider:
         return (again, free) if again is not None and alone else None
 
     def _offered(self, item: Item, fit: list[Free], at: At) -> Offered:
-        fit = sorted(fit, key=lambda f: _rank(f, item.lang))
+        fit, at = sorted(fit, key=lambda f: _rank(f, item.lang)), at.not_before(item.told_at)
         best = fit[0].operator
         why = f"least_loaded: {', '.join(f'{f.operator.name} {f.load}/{f.operator.capacity}' for f in fit[:3])}"
         if len(fit) > 3:

@@ -45,6 +45,8 @@ class Item(msgspec.Struct, frozen=True, kw_only=True, tag="item", omit_defaults=
     returns: int = 0
     resting: tuple[tuple[str, int], ...] = ()
     """Operators who gave it back, and until when (ms) it is not offered to them again."""
+    told_at: int = 0
+    """ms; time of the last event about it."""
 
     @property
     def place(self) -> tuple[int, int, str]:
@@ -208,7 +210,7 @@ def evolve(state: DeskState, event: Any) -> dict[str, Row | None]:
             others = tuple(r for r in item.resting if r[0] != event.operator)
             return {event.key: replace(item, resting=(*others, (event.operator, event.until))[-RESTING:])}
     key = work_key(event.desk, event.aggregate)
-    item = replace(_known(state.item(key), key), seq=event.seq)
+    item = replace(_known(state.item(key), key), seq=event.seq, told_at=event.time)
     match event:
         case Offered():
             return {
@@ -245,6 +247,7 @@ def _work(state: DeskState, event: WorkChanged) -> dict[str, Row | None]:
                 lang=event.lang,
                 url=event.url,
                 work_seq=event.seq,
+                told_at=max(old.told_at, event.time),
             )
         }
     return {
@@ -263,6 +266,7 @@ def _work(state: DeskState, event: WorkChanged) -> dict[str, Row | None]:
             url=event.url,
             queued_at=event.time,
             work_seq=event.seq,
+            told_at=event.time,
         )
     }
 

@@ -14,7 +14,16 @@ from itertools import accumulate
 from operator import sub
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    GetJsonSchemaHandler,
+    PlainSerializer,
+    SerializerFunctionWrapHandler,
+    WithJsonSchema,
+    model_serializer,
+    model_validator,
+)
 
 from agents.policy.parts import Part
 from agents.policy.zone import BLOCK, DAY, Zone
@@ -47,12 +56,36 @@ def shown(minutes: int) -> str:
     return f"{minutes // 60:02}:{minutes % 60:02}"
 
 
-def _holiday(value: Any) -> Any:
+def _date(value: Any) -> Any:
+    if isinstance(value, str):
+        match = re.fullmatch(r"(\d\d)-(\d\d)", value, re.ASCII)
+        try:
+            leap = date(2000, int(match[1]), int(match[2])) if match else None
+        except ValueError:
+            leap = None
+        if leap is None:
+            raise ValueError(
+                f'{value!r} is no day of every year such as "12-25"; write one date without quotes: 2026-12-25'
+            )
+        return leap.month, leap.day
     if not isinstance(value, date) or isinstance(value, datetime):
-        raise ValueError("write a date without quotes and without a time: 2026-12-25")
+        raise ValueError('write a date without quotes and without a time: 2026-12-25, or a day of every year: "12-25"')
     if not 1970 <= value.year <= 2099:
         raise ValueError(f"{value} is not between 1970 and 2099")
     return value
+
+
+def shown_date(value: date | tuple[int, int]) -> str:
+    """A date, or a day of every year, as the file has it."""
+    return value.isoformat() if isinstance(value, date) else f"{value[0]:02}-{value[1]:02}"
+
+
+_DATE: dict[str, Any] = {"type": "string", "format": "date"}
+_YEARLY: dict[str, Any] = {
+    "type": "string",
+    "pattern": "^(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$",
+    "examples": ["12-25"],
+}
 
 
 def _time_of_day(pattern: str, *examples: str) -> WithJsonSchema:
@@ -68,7 +101,12 @@ _Closing = Annotated[
     PlainSerializer(shown),
     _time_of_day("^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$", "18:00", "24:00"),
 ]
-Holiday = Annotated[date, BeforeValidator(_holiday), PlainSerializer(date.isoformat)]
+_Date = Annotated[
+    date | tuple[int, int],
+    BeforeValidator(_date),
+    PlainSerializer(shown_date),
+    WithJsonSchema({"anyOf": [_DATE, _YEARLY]}),
+]
 
 
 class Hours(Part):
@@ -96,6 +134,59 @@ class Hours(Part):
         return f"{shown(self.opens)}-{shown(self.closes)}"
 
 
+class Holiday(Part):
+    """A date on which the week's hours do not hold. Without hours of its own nobody works; a date alone says that too."""
+
+    date: _Date
+    """Of one year, without quotes; or of every year, such as "12-25"."""
+    opens: Annotated[_Opening | None, Field(alias="from")] = None
+    """Local time of day: open from then on this date, instead of the usual hours."""
+    closes: Annotated[_Closing | None, Field(alias="to")] = None
+    """Local time of day; of the next day where it is before `from`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _alone(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            return value
+        _date(value)  # told of the holiday, not of a field that the file does not have
+        return {"date": value}
+
+    @model_validator(mode="after")
+    def _both(self) -> Self:
+        if (self.opens is None) != (self.closes is None):
+            raise ValueError("has one end only: write from and to, or neither for a day on which nobody works")
+        if self.opens is not None and self.opens == self.closes:
+            raise ValueError("is empty: a day on which nobody works has neither from nor to")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _short(self, handler: SerializerFunctionWrapHandler) -> Any:
+        return shown_date(self.date) if self.opens is None else handler(self)
+
+    @property
+    def minutes(self) -> tuple[int, int] | None:
+        """From and to, in minutes since the midnight at which the date begins; None: nobody works."""
+        if self.opens is None or self.closes is None:
+            return None
+        return self.opens, self.closes if self.closes > self.opens else self.closes + _MIDNIGHT
+
+    def __str__(self) -> str:
+        if self.opens is None or self.closes is None:
+            return shown_date(self.date)
+        return f"{shown_date(self.date)} {shown(self.opens)}-{shown(self.closes)}"
+
+
+class _OrADate:
+    """In a list of holidays, a date stands for itself."""
+
+    def __get_pydantic_json_schema__(self, core: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"anyOf": [_DATE, _YEARLY, handler(core)]}
+
+
+Holidays = list[Annotated[Holiday, _OrADate()]]
+
+
 class _Block(NamedTuple):
     """Open time of one block, ms."""
 
@@ -114,8 +205,11 @@ class _Block(NamedTuple):
 class Calendar:
     """Counts the time in which a brand's people work; open intervals are worked out once for each 32 days."""
 
-    def __init__(self, zone: Zone, hours: Iterable[Hours], holidays: Iterable[date]) -> None:
-        """Without hours every moment counts but for holidays, which are closed from local midnight to midnight."""
+    def __init__(self, zone: Zone, hours: Iterable[Hours], holidays: Iterable[Holiday]) -> None:
+        """Without hours every moment counts but for holidays, on which no hours but their own do.
+
+        What stands for one date holds against what stands for that day of every year.
+        """
         week: list[list[tuple[int, int]]] = [[] for _ in DAYS]
         for interval in hours:
             for day in interval.days:
@@ -124,7 +218,17 @@ class Calendar:
             week = [[(0, _MIDNIGHT)] for _ in DAYS]
         self._zone = zone
         self._week = week
-        self._holidays = {day.toordinal() - _EPOCH for day in holidays}
+        self._dated: dict[int, list[tuple[int, int]]] = {}
+        self._yearly: dict[tuple[int, int], list[tuple[int, int]]] = {}
+        for holiday in holidays:
+            when = holiday.date
+            own = (
+                self._dated.setdefault(when.toordinal() - _EPOCH, [])
+                if isinstance(when, date)
+                else self._yearly.setdefault(when, [])
+            )
+            if holiday.minutes is not None:
+                own.append(holiday.minutes)
         self._blocks: dict[int, _Block] = {}
 
     def counted(self, start: int, end: int) -> int:
@@ -176,17 +280,26 @@ class Calendar:
     def _local(self, start: int, end: int) -> list[tuple[int, int]]:
         """The open intervals of a stretch of local time in order, cut to it; they may touch and overlap."""
         found = []
-        for day in range(start // DAY - 1, (end - 1) // DAY + 1):  # what begins the day before may reach into it
-            if day in self._holidays:
-                continue
+        days = range(start // DAY - 1, (end - 1) // DAY + 1)  # what begins the day before may reach into it
+        own = self._holiday(days.start)
+        for day in days:
+            hours, own = self._week[(day + _FIRST) % 7] if own is None else own, self._holiday(day + 1)
             midnight = day * DAY
-            for opens, closes in self._week[(day + _FIRST) % 7]:
-                if day + 1 in self._holidays:
+            for opens, closes in hours:
+                if own is not None:
                     closes = min(closes, _MIDNIGHT)
                 opened, closed = max(start, midnight + opens * _MINUTE), min(end, midnight + closes * _MINUTE)
                 if opened < closed:
                     found.append((opened, closed))
         return sorted(found)
+
+    def _holiday(self, day: int) -> list[tuple[int, int]] | None:
+        """The hours of a holiday, counted in days since the epoch; None: the week's hours hold."""
+        own = self._dated.get(day)
+        if own is None and self._yearly:
+            when = date.fromordinal(day + _EPOCH)
+            own = self._yearly.get((when.month, when.day))
+        return own
 
 
 _EPOCH = date(1970, 1, 1).toordinal()

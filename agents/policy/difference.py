@@ -10,14 +10,14 @@ from agents.policy.model import Policy
 from agents.policy.parts import Part
 
 _TABLES = {"brands": "brand", "rules": "rule", "desks": "desk", "channels": "channel"}
-_SETTINGS = ("classifier", "cases", "surge", "alerts")
+_SETTINGS = ("classifier", "deduplication", "cases", "surge", "alerts")
 
 
 class Change(NamedTuple):
     """One difference."""
 
     table: str
-    """brand, rule, desk, channel; or classifier, cases, surge, alerts."""
+    """brand, rule, desk, channel; or classifier, deduplication, cases, surge, alerts."""
     name: str
     """Of the brand, rule, desk or channel; empty for settings."""
     change: Literal["added", "removed", "changed", "moved"]
@@ -121,6 +121,8 @@ def _said(value: Any) -> str:
             return f"[{', '.join(map(_said, value))}]"
         case {"days": days, "from": opens, "to": closes}:
             return f"{' '.join(days)} {opens}-{closes}"
-        case {"name": name, "start": start, "end": end, "factor": factor}:
-            return f"{name} {start} to {end}, {factor:g} times"
+        case {"date": day, "from": opens, "to": closes}:
+            return f"{day} {opens}-{closes}"
+        case {"name": name, "start": start, "end": end, "factor": factor, "repeats": repeats}:
+            return f"{name} {start} to {end}, {factor:g} times" + (f", {repeats}" if repeats else "")
     return str(value)

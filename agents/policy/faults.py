@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 
-from agents.policy.calendar import DAYS, Hours
+from agents.policy.calendar import DAYS, Holiday, Hours
 from agents.policy.lines import Place
 from agents.policy.model import Brand, Policy, Rule
 from agents.policy.parts import UNITS, written
@@ -26,7 +26,10 @@ def contradictions(policy: Policy) -> Iterator[Fault]:
         overlaps = list(_overlaps(brand.calendar))
         for i, why in overlaps:
             yield ("brands", n, "calendar", i), why
-        if not overlaps and (brand.calendar or brand.holidays):
+        special = list(_clashes(brand.holidays))
+        for i, why in special:
+            yield ("brands", n, "holidays", i), why
+        if not overlaps and not special and (brand.calendar or brand.holidays):
             yield from ((("brands", n, *place), why) for place, why in _too_little(brand, policy.rules))
 
 
@@ -73,9 +76,27 @@ def _overlaps(calendar: list[Hours]) -> Iterator[tuple[int, str]]:
                 yield i, f"{calendar[i]} on {day} overlaps {begun}" if i != j or on != day else f"{day} is named twice"
 
 
+def _clashes(holidays: list[Holiday]) -> Iterator[tuple[int, str]]:
+    """(index, why) of each that says of its date what an earlier one denies or says already."""
+    for i, holiday in enumerate(holidays):
+        for j, other in enumerate(holidays[:i]):
+            if holiday.date != other.date:
+                continue
+            mine, theirs = holiday.minutes, other.minutes
+            if mine is None or theirs is None:
+                yield i, f"{holiday} stands beside {other} of holidays.{j}: one of them is to go"
+            elif mine[0] < theirs[1] and theirs[0] < mine[1]:
+                yield i, f"{holiday} overlaps {other} of holidays.{j}"
+            else:
+                continue
+            break
+
+
 def _too_little(brand: Brand, rules: list[Rule]) -> Iterator[Fault]:
     """A calendar that stays closed for a year, or in which a target would last ten."""
-    for day in sorted(brand.holidays):
+    # Of every year: in one that has all days, and is no other holiday's.
+    days = {h.date if isinstance(h.date, date) else date(2000, *h.date) for h in brand.holidays}
+    for day in sorted(days):
         start = (day.toordinal() - date(1970, 1, 1).toordinal()) * DAY
         if brand.counted(start, start + _YEAR) == 0:
             yield ("holidays",), f"nothing is open in the year from {day} on"

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, field_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from agents.policy.calendar import Calendar, Holiday, Hours
+from agents.policy.calendar import Calendar, Holidays, Hours
 from agents.policy.matching import WORDS, Features, Match
 from agents.policy.parts import UNITS, Duration, Name, Part, duration, written
 from agents.policy.surge import ExpectedEvent, Surge
@@ -71,12 +71,19 @@ class Brand(Part):
     """Which comments open a case: those whose words address the brand, or all."""
     automatic_apps: list[str] = []
     """Replies that come from these tools are automatic, whatever the producer says: they stop no clock."""
+    hidden: Literal["withdraw", "keep"] = "withdraw"
+    """A post that its network or the brand has hidden, before any answer: it asks for none any more, as if deleted; or
+    nothing changes."""
     calendar: list[Hours] = []
     """When its people work; left out, round the clock. Targets run in this time only."""
-    holidays: list[Holiday] = []
-    """Closed from local midnight to midnight; an interval that would begin on one does not take place."""
+    holidays: Holidays = []
+    """Dates on which the week's hours do not hold, one by one or of every year ("12-25"); alone, or with hours of their own."""
     expected_events: list[ExpectedEvent] = []
     """What will make people talk, known beforehand."""
+
+    def expected(self, at: int) -> list[ExpectedEvent]:
+        """The expected events that are on at a time (ms)."""
+        return [event for event in self.expected_events if event.holds(at, self.zone)] if self.expected_events else []
 
     @field_validator("zone")
     @classmethod
@@ -92,13 +99,14 @@ class Brand(Part):
     def due(self, start: int, target: Target) -> int:
         """ms; when something of `start` (ms) is due: once `target` has counted.
 
-        Same day: the later of the midnight that ends the local day of the first moment that counts, and two hours
-        that count.
+        Same day: once all has counted that is left of the local day of the first moment that counts, or two hours if
+        that is more. So it is due when the people of the brand go home, and at midnight where they work round the clock.
         """
-        if target != "same_day":
-            return self.after(start, target)
-        opening = start if self._calendar is None else self._calendar.opening(start)
-        return max(zone(self.zone).midnight(opening), self.after(start, 2 * UNITS["h"]))
+        if target == "same_day":
+            opening = start if self._calendar is None else self._calendar.opening(start)
+            day = self.counted(start, zone(self.zone).midnight(opening))
+            return self.after(start, max(day, 2 * UNITS["h"]))
+        return self.after(start, target)
 
     def counted(self, start: int, end: int) -> int:
         """ms between two times (ms) that the calendar counts; 0 where `end` is not later."""
@@ -111,8 +119,8 @@ class Brand(Part):
 
 @lru_cache(maxsize=4_096)
 def _unlisted(name: str) -> Brand:
-    """Brands are asked for with every post, and a model costs microseconds to make."""
-    return Brand(name=name)
+    """Brands are asked for with every post, and a model costs microseconds to make. Any name will do: it is not checked."""
+    return Brand.model_construct(name=name)
 
 
 class Rule(Part):
@@ -123,7 +131,7 @@ class Rule(Part):
     match: Match = Match()
     """The messages that it is for."""
     target: Annotated[Target | None, BeforeValidator(_target), PlainSerializer(shown), WithJsonSchema(_TARGET)] = None
-    """Until the first response; same_day: until local midnight, at least two hours. Left out: no clock."""
+    """Until the first response; same_day: until the local working day ends, at least two hours. Left out: no clock."""
     courtesy: bool = False
     """Measured, but its breach raises no alert."""
     priority: Annotated[int, Field(ge=1, le=9)] = 5
@@ -160,6 +168,13 @@ class Desk(Part):
     """Work held by an operator whose lease has lapsed returns to the queue after this."""
     responsible: str | None = None
     """Who gets what an operator escalates."""
+
+
+class Deduplication(Part):
+    """Networks deliver a post again, hours or days later."""
+
+    horizon: Annotated[Duration, Field(ge=UNITS["h"], le=25 * UNITS["d"])] = 8 * UNITS["d"]
+    """What comes again within this is known, an hour to 25 days; what is older when it comes is set aside."""
 
 
 class Cases(Part):
@@ -207,6 +222,8 @@ class Policy(Part):
     """Who works on cases."""
     channels: list[Channel] = []
     """What is special about a network."""
+    deduplication: Deduplication = Deduplication()
+    """Networks deliver a post again, hours or days later."""
     cases: Cases = Cases()
     """How cases end, and when their clocks warn."""
     surge: Surge = Surge()
@@ -247,8 +264,8 @@ class Policy(Part):
         return self._brands.get(name) or _unlisted(name)
 
     def desk(self, name: str) -> Desk:
-        """The desk, with defaults when not listed."""
-        return self._desks.get(name) or Desk(name=name)
+        """The desk, with defaults when not listed; any name will do."""
+        return self._desks.get(name) or Desk.model_construct(name=name)
 
     def reply_window(self, channel: str) -> int | None:
         """ms after the customer's last message within which the network lets the brand answer; None: no limit."""

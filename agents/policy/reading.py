@@ -6,6 +6,7 @@ import hashlib
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
+from datetime import date
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
@@ -58,8 +59,8 @@ def parse(text: str, version: int = 0, name: str = "policy") -> Policy:
     return policy
 
 
-def check(text: str, name: str = "policy") -> Checked:
-    """The policy in a text that somebody wants to put in force, and warnings.
+def check(text: str, name: str = "policy", today: date | None = None) -> Checked:
+    """The policy in a text that somebody wants to put in force, and warnings; today: for what is past by then.
 
     Raises PolicyError as `parse` does, and where work would come to a desk that is not listed. What is in force already
     goes on with the defaults of such a desk; but a name that is nowhere else is a slip, and its work would lie.
@@ -68,7 +69,7 @@ def check(text: str, name: str = "policy") -> Checked:
     found = list(faults.missing_desks(policy))
     if found:
         raise _error(text, name, found)
-    return Checked(policy, _remarks(text, warnings(policy)))
+    return Checked(policy, _remarks(text, warnings(policy, today)))
 
 
 def digest(text: str) -> str:
@@ -154,6 +155,5 @@ def _parts(part: type[Part], key: str) -> Iterable[type[Part]]:
     for name, field in part.model_fields.items():
         if (field.alias or name) == key:
             inner = field.annotation
-            yield from (
-                t for t in (inner, *getattr(inner, "__args__", ())) if isinstance(t, type) and issubclass(t, Part)
-            )
+            found = (inner, *(getattr(t, "__origin__", t) for t in getattr(inner, "__args__", ())))
+            yield from (t for t in found if isinstance(t, type) and issubclass(t, Part))

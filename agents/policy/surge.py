@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, BeforeValidator, Field, model_validator
 
 from agents.policy.parts import UNITS, Duration, Part
+from agents.policy.zone import zone
 
 
 def _moment(value: Any) -> Any:
@@ -33,15 +35,45 @@ class ExpectedEvent(Part):
     root: str | None = None
     """Native id of the post that it is about; left out, the whole brand is meant."""
 
+    repeats: Literal["daily", "weekly", "monthly", "yearly"] | None = None
+    """It comes again at the same local time; `start` and `end` are of the first. A day that a month lacks is left out."""
+
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.end <= self.start:
             raise ValueError("end is not after start")
+        if self.repeats is not None and self.end - self.start > timedelta(days=_PERIODS[self.repeats]):
+            raise ValueError(f"lasts longer than it takes to come again ({self.repeats}): give it an end before that")
         return self
 
-    def holds(self, at: int) -> bool:
-        """Whether it is on at a time (ms)."""
-        return _ms(self.start) <= at < _ms(self.end)
+    def holds(self, at: int, zone_name: str) -> bool:
+        """Whether it is on at a time (ms); when it comes again is told by the brand's zone."""
+        if at < _ms(self.start):
+            return False
+        if self.repeats is None or at < _ms(self.end):
+            return at < _ms(self.end)
+        where = zone(zone_name)
+        now, first, end = (where.local(t).replace(tzinfo=None) for t in (at, _ms(self.start), _ms(self.end)))
+        lasts = end - first
+        if self.repeats == "daily" or self.repeats == "weekly":
+            return (now - first) % timedelta(days=_PERIODS[self.repeats]) < lasts
+        return any(began <= now < began + lasts for began in _began(self.repeats, first, now))
+
+
+#: Days; the least that passes before it comes again.
+_PERIODS = {"daily": 1, "weekly": 7, "monthly": 28, "yearly": 365}
+
+
+def _began(repeats: str, first: datetime, now: datetime) -> Iterator[datetime]:
+    """When it may have begun last, and the time before that: local times of the dates that exist."""
+    months = now.year * 12 + now.month - 1
+    if repeats == "yearly":
+        months -= (now.month - first.month) % 12
+    for month in (months, months - (12 if repeats == "yearly" else 1)):
+        try:
+            yield first.replace(year=month // 12, month=month % 12 + 1)
+        except ValueError:
+            continue
 
 
 def _ms(moment: datetime) -> int:

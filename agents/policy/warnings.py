@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 
 from agents.policy.lines import Place
 from agents.policy.matching import Match
@@ -10,14 +11,16 @@ from agents.policy.model import Brand, Policy
 from agents.policy.parts import UNITS, written
 
 Warned = tuple[Place, str]
-_FOR_CASES = ("desk", "names", "pages", "comments", "automatic_apps", "calendar", "holidays")
+_FOR_CASES = ("desk", "names", "pages", "comments", "automatic_apps", "hidden", "calendar", "holidays")
 _EVERYTHING = Match()
 
 
-def warnings(policy: Policy) -> Iterator[Warned]:
-    """In the order of the file's tables."""
+def warnings(policy: Policy, today: date | None = None) -> Iterator[Warned]:
+    """In the order of the file's tables; today: what is over is told where the date is known."""
     for n, brand in enumerate(policy.brands):
         yield from _watched_only(n, brand)
+        if today is not None:
+            yield from _over(n, brand, today)
     yield from _never(policy)
     yield from _hasty(policy)
     yield from _idle_desks(policy)
@@ -28,6 +31,24 @@ def _watched_only(n: int, brand: Brand) -> Iterator[Warned]:
         for field in _FOR_CASES:
             if field in brand.model_fields_set:
                 yield ("brands", n, field), "is for cases, and with care = false this brand has none"
+
+
+def _over(n: int, brand: Brand, today: date) -> Iterator[Warned]:
+    """Holidays and events of which none is to come: forgotten when the year changed."""
+    dates = [holiday.date for holiday in brand.holidays]
+    if dates and all(isinstance(day, date) and day < today for day in dates):
+        last = max(day for day in dates if isinstance(day, date))
+        yield (
+            ("brands", n, "holidays"),
+            f'all are past, the last on {last}: add those to come, or every year\'s as "12-25"',
+        )
+    events = brand.expected_events
+    if events and all(event.repeats is None and event.end.date() < today for event in events):
+        last = max(event.end.date() for event in events)
+        yield (
+            ("brands", n, "expected_events"),
+            f"all are past, the last on {last}: take them out, or say when they repeat",
+        )
 
 
 def _never(policy: Policy) -> Iterator[Warned]:

@@ -90,7 +90,7 @@ def _opened(
     brand: Brand, by: str, reason: str, surge: str | None, root: str | None, at: At
 ) -> tuple[Brand, list[Decided]]:
     policy = at.policy.brand(brand.brand)
-    id_ = ids.make("crisis", brand.brand, at.time, at.cause)
+    id_ = ids.make("crisis", brand.brand, at.cause)
     event = CrisisOpened(
         **at.envelope(id_, 1, reason),
         brand=brand.brand,

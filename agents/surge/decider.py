@@ -19,10 +19,13 @@ from agents.surge.judging import Seen, judged
 from agents.surge.load import Load
 from agents.surge.tally import ABSURD, MINUTE, Minute, Tally, check
 from schemas import ids
+from schemas.headers import rfc3339
 from schemas.records import ChannelChanged, ContactCount, CrisisDeclared, Decided, Record, Volume
 
 _Kept = Brand | Series | Contacts | Minute
 _EMPTY = Tally()
+#: ms; a count further ahead would make all that is true look late.
+_AHEAD = 24 * 60 * MINUTE
 #: Characters of a source's name.
 _LONGEST = 64
 _NAME = re.compile(r"[a-z0-9_-]+")
@@ -176,8 +179,7 @@ def _minute(
 
 
 def _holding(at: At, brand: str, time: int) -> list[ExpectedEvent]:
-    known = at.policy.brand(brand).expected_events
-    return [event for event in known if event.holds(time)] if known else []
+    return at.policy.brand(brand).expected(time)
 
 
 def _hearing(series: Series, was: Series, brand: Brand, at: At) -> Iterator[Decided]:
@@ -212,6 +214,8 @@ def _contacts(state: State[Any], fact: ContactCount, at: At) -> Iterator[Decided
         raise Unusable(f"the source's name has {len(fact.source)} characters: use {_LONGEST} at most")
     if fact.minute < 0 or fact.minute % MINUTE:
         raise Unusable(f"minute {fact.minute} is not the start of one")
+    if at.time and fact.minute > at.time + _AHEAD:
+        raise Unusable(f"minute {rfc3339(fact.minute)} is more than a day ahead of {rfc3339(at.time)}")
     if not 0 <= fact.count <= ABSURD:
         raise Unusable(f"{fact.count} contacts in a minute")
     name = fact.brand

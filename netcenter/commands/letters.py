@@ -1,4 +1,4 @@
-"""dead list, dead show, dead replay."""
+"""dead list, dead show, dead replay, dead discard."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from rich.table import Table
 
 from netcenter.commands.options import Json
 from netcenter.errors import UsageError
-from netcenter.letters import Letter, letters, put_back
+from netcenter.letters import Letter, letters
 from netcenter.places import kafka_of
 from netcenter.settings import load
+from netcenter.settling import discard, put_back, told_state
 from schemas.headers import rfc3339
 from schemas.jsonform import event
 
@@ -32,12 +33,15 @@ def _summary(letter: Letter) -> dict[str, object]:
         "error": letter.error,
         "message": letter.message,
         "at": rfc3339(letter.at),
+        "state": letter.state,
+        "came_back": letter.came_back,
+        "stays": letter.stays(),
     }
 
 
 @dead.command("list")
 def dead_list(topic: _Topic = None, as_json: Json = False) -> None:
-    """List the dead letters, with where they stood and why they were set aside.
+    """List the dead letters: where they stood, why they were set aside, and what has become of them.
 
     Example: netcenter dead list --topic mentions
     """
@@ -47,11 +51,12 @@ def dead_list(topic: _Topic = None, as_json: Json = False) -> None:
         for letter in found:
             print(json.dumps(_summary(letter)))
         return
-    table = Table("id", "stood at", "stage", "error", "why", title=f"{len(found)} dead letters")
+    waiting = sum(letter.state == "waiting" for letter in found)
+    title = f"{len(found)} dead letters, {waiting} of them waiting"
+    table = Table("id", "stood at", "stage", "error", "why", "state", title=title)
     for letter in found:
-        table.add_row(
-            letter.id, f"{letter.topic}/{letter.partition}/{letter.offset}", letter.stage, letter.error, letter.message
-        )
+        place = f"{letter.topic}/{letter.partition}/{letter.offset}"
+        table.add_row(letter.id, place, letter.stage, letter.error, letter.message, told_state(letter))
     Console().print(table)
 
 
@@ -67,7 +72,7 @@ def dead_show(id: Annotated[str, typer.Argument(help="As `dead list` gives it.")
     shown = dict(_summary(letter))
     key = (letter.key or b"").decode("utf-8", "replace")
     shown["key"] = key
-    shown["headers"] = {name: value.decode("utf-8", "replace") for name, value in letter.headers}
+    shown["headers"] = {name: (value or b"").decode("utf-8", "replace") for name, value in letter.headers}
     if record is not None:
         shown["record"] = event(record, key)
     else:
@@ -75,23 +80,38 @@ def dead_show(id: Annotated[str, typer.Argument(help="As `dead list` gives it.")
     print(msgspec.json.format(msgspec.json.encode(shown), indent=2).decode())
 
 
+_Ids = Annotated[list[str] | None, typer.Argument(help="As `dead list` gives them.")]
+_All = Annotated[bool, typer.Option("--all", help="Every one that waits (of --topic).")]
+
+
 @dead.command("replay")
-def dead_replay(
-    ids: Annotated[list[str] | None, typer.Argument(help="As `dead list` gives them.")] = None,
-    all_of_them: Annotated[bool, typer.Option("--all", help="Every one (of --topic).")] = False,
-    topic: _Topic = None,
-) -> None:
-    """Put dead letters back where they came from, after a fix; what was handled meanwhile is dropped by its id.
+def dead_replay(ids: _Ids = None, all_of_them: _All = False, topic: _Topic = None) -> None:
+    """Put dead letters back where their producers wrote them, after a fix: each once, whoever else does the same.
 
     Example: netcenter dead replay --all --topic mentions
     """
-    if bool(ids) == all_of_them:
-        raise UsageError("name the letters to put back, or say --all")
     settings = load()
-    kafka = kafka_of(settings)
-    found = [x for x in letters(settings, kafka) if topic is None or x.topic == topic]
-    chosen = found if all_of_them else [_one(found, id) for id in ids or []]
-    print(f"{put_back(settings, kafka, chosen)} put back")
+    settled = put_back(settings, kafka_of(settings), _chosen(ids, all_of_them), topic)
+    print(f"{settled.done} put back")
+    for letter in settled.stay:
+        print(f"{letter.id} stays: {letter.stays()}")
+
+
+@dead.command("discard")
+def dead_discard(ids: _Ids = None, all_of_them: _All = False, topic: _Topic = None) -> None:
+    """Say of dead letters that nobody needs them: they stay in the log for as long as it is kept, and wait no more.
+
+    Example: netcenter dead discard mentions.dead/3/17
+    """
+    settings = load()
+    settled = discard(settings, kafka_of(settings), _chosen(ids, all_of_them), topic)
+    print(f"{settled.done} discarded")
+
+
+def _chosen(ids: list[str] | None, all_of_them: bool) -> list[str] | None:
+    if bool(ids) == all_of_them:
+        raise UsageError("name the letters, or say --all")
+    return None if all_of_them else ids
 
 
 def _one(found: list[Letter], id: str) -> Letter:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -29,9 +30,13 @@ def checked(path: Path) -> tuple[str, Checked]:
     """The text of a file that may be put in force, and the policy. Raises UsageError with a line for each fault."""
     text = text_of(path)
     try:
-        return text, check(text, name=str(path))
+        return text, check(text, name=str(path), today=_today())
     except PolicyError as error:
         raise UsageError(str(error)) from None
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
 
 
 def to_apply(path: Path, *, force: bool) -> tuple[str, Checked]:
@@ -69,7 +74,7 @@ def check_file(file: _File, as_json: Json = False) -> None:
     Example: netcenter policy check my-policy.toml
     """
     try:
-        found = check(text_of(file), name=str(file))
+        found = check(text_of(file), name=str(file), today=_today())
     except PolicyError as error:
         if as_json:
             print(json.dumps({"file": str(file), "good": False, "faults": _told(error.remarks)}))

@@ -103,7 +103,7 @@ def _replay_log(settings: Settings, wanted: Range, out: Path, policy: Path | Non
         err.print(f"{wanted.topic} no longer goes back so far: {stretch.topic} is replayed")
     if not stretch.whole:
         err.print(f"note: {stretch.told()['begins_empty']}", soft_wrap=True)
-    with Runs(out, tried, settings.partitions) as runs:
+    with Runs(out, tried, stretch.settings.partitions) as runs:
         with _progress(sum(end - start for start, end in stretch.spans.values())) as say, rarely_collected():
             play_stretch(runs.replays, stretch, say=say)
         runs.finish({"log": stretch.told()})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -112,42 +113,31 @@ def topics_apply(
 
 
 def lag(as_json: Json = False) -> None:
-    """How far every role is behind, in records and in event time.
+    """How far every role is behind, in records and in event time, and what holds it up in the log.
 
     Example: netcenter lag
     """
-    from netcenter.pipeline import PIPELINE
     from netcenter.progress import Watch
     from netcenter.topics import admin
-    from schemas.headers import rfc3339
 
     settings = load()
     kafka = kafka_of(settings)
-    client = admin(kafka)
-    watch = Watch(settings, kafka, client)
-    try:
-        running = {role.name for role in watch.running()}
-        rows = []
-        for role in PIPELINE.roles:
-            places = watch.places(role)
-            times = [p.time for p in places if p.topic in (role.inbox, "classified") and p.time]
-            rows.append(
-                {
-                    "role": role.name,
-                    "running": role.name in running,
-                    "behind": sum(p.behind for p in places),
-                    "time": rfc3339(min(times)) if times else None,
-                }
-            )
-    finally:
-        client.close()
+    with closing(admin(kafka)) as client:
+        rows = Watch(settings, kafka, client).lag()
     if as_json:
         print(json.dumps(rows))
         return
-    table = Table("role", "worker", "behind", "event time")
+    table = Table("role", "worker", "behind", "held back", "event time", "")
     for row in rows:
+        wrong = [f"beyond the end of {', '.join(row['beyond_the_end'])}"] if row["beyond_the_end"] else []
+        wrong += [f"{row['lost']:,} deleted unread"] if row["lost"] else []
         table.add_row(
-            str(row["role"]), "yes" if row["running"] else "no", f"{row['behind']:,}", str(row["time"] or "-")
+            str(row["role"]),
+            "yes" if row["running"] else "no",
+            f"{row['behind']:,}",
+            f"{row['held_back']:,}",
+            str(row["time"] or "-"),
+            "; ".join(wrong),
         )
     Console().print(table)
 
@@ -157,7 +147,7 @@ def doctor(as_json: Json = False) -> None:
 
     Example: netcenter doctor
     """
-    from netcenter.examine import examine
+    from netcenter.doctor import examine
 
     findings = examine(load())
     if as_json:
@@ -166,7 +156,7 @@ def doctor(as_json: Json = False) -> None:
         console = Console()
         for finding in findings:
             mark = "[green]ok[/green]   " if finding.ok else "[red]wrong[/red]"
-            console.print(f"{mark} {finding.what}: {finding.says}", highlight=False)
+            console.print(f"{mark} {finding.what}: {finding.says}", highlight=False, soft_wrap=True)
     if not all(f.ok for f in findings):
         raise CommandError(f"{sum(not f.ok for f in findings)} of {len(findings)} are wrong")
 

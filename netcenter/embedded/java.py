@@ -55,6 +55,17 @@ def _list_file() -> Path:
 
 
 def _resolve() -> list[str]:
+    """One process at a time: two that fill one folder leave either with half of it."""
+    lock = places.lock_within(cache() / "jars.lock", _FETCH_SECONDS)
+    if lock is None:
+        raise _not_fetched(f"another process has been fetching it for {_FETCH_SECONDS} s")
+    try:
+        return known_class_path() or _fetched()
+    finally:
+        os.close(lock)
+
+
+def _fetched() -> list[str]:
     command = [sys.executable, "-P", str(Path(__file__).with_name("resolve_jars.py")), _KAFKA, _LOG_BINDING]
     # Without a JAVA_HOME jgo would fetch a whole JDK, for a step that is not needed.
     environment = {**os.environ, "JAVA_HOME": str(java().parent.parent)}

@@ -4,8 +4,10 @@ import fcntl
 import json
 import os
 import random
+import shutil
 import socket
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ from netcenter.embedded.errors import EmbeddedError
 # Below the range systems draw client ports from: a client that retries while its server is down could otherwise
 # be given the server's own port and keep it.
 _PORTS = range(20_000, 32_000)
+_POLL_SECONDS = 0.03
+_LONGEST_LINE = 400
 
 
 def prepare(directory: Path) -> None:
@@ -47,6 +51,14 @@ def lock(path: Path) -> int | None:
     return descriptor
 
 
+def lock_within(path: Path, seconds: float) -> int | None:
+    """`lock`, tried again for so many seconds while another process has it."""
+    deadline = time.monotonic() + seconds
+    while (held := lock(path)) is None and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
+    return held
+
+
 def remember(path: Path, values: dict[str, Any]) -> None:
     """Write `values` as JSON to `path`, whole or not at all, readable by its owner only."""
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
@@ -69,6 +81,21 @@ def recall(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise EmbeddedError(f"{path} holds no JSON object; was it edited?")
     return values
+
+
+def tail(path: Path, lines: int) -> list[str]:
+    """The last lines of a file of text; none if there is no such file."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - lines * _LONGEST_LINE))
+            return file.read().decode(errors="replace").splitlines()[-lines:]
+    except OSError:
+        return []
+
+
+def free_bytes(directory: Path) -> int:
+    """Bytes that may still be written on the disk of `directory`."""
+    return shutil.disk_usage(directory).free
 
 
 def is_free(port: int) -> bool:

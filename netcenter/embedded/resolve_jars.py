@@ -8,10 +8,11 @@ def main(kafka: str, binding: str) -> None:
     """Print a JSON list of the paths of all jars of `kafka`, and of `binding` without what it depends on."""
     import jgo
 
-    jars = [str(jar) for jar in jgo.build(kafka).all_jars]
+    # Updated, for jgo takes a folder that an interrupted run has half filled for a whole one.
+    jars = [str(jar) for jar in jgo.build(kafka, update=True).all_jars]
     # Built apart: together, the versions which the binding's parent manages would replace Kafka's own.
     artefact = binding.split(":")[1]
-    jars += [str(jar) for jar in jgo.build(binding).all_jars if jar.name.startswith(artefact)]
+    jars += [str(jar) for jar in jgo.build(binding, update=True).all_jars if jar.name.startswith(artefact)]
     print(json.dumps(jars))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +16,7 @@ from netcenter.reading import Span
 from netcenter.replay.seeking import Seeker, decoded, source_of, time_of
 from netcenter.replay.stretch import Stretch, as_clock
 from netcenter.settings import Settings
-from netcenter.topics import spans_of
+from netcenter.topics import admin, as_in_log, spans_of
 from schemas.headers import rfc3339
 from schemas.records import PolicyChanged, Tick
 from streams.core import Fact
@@ -37,6 +38,8 @@ class Range:
 
 def find(settings: Settings, kafka: str, wanted: Range) -> Stretch:
     """The stretch, with the policies that hold in it. Raises CommandError, also when there is no record in it."""
+    with closing(admin(kafka)) as client:
+        settings = as_in_log(settings, client)
     wrong = [n for n in wanted.offsets if n >= settings.partitions]
     if wrong:
         raise UsageError(f"--offsets {wrong[0]}: there are {settings.partitions} partitions, from 0")

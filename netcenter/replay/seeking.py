@@ -10,13 +10,12 @@ from kafka import TopicPartition
 
 from netcenter.pipeline import PIPELINE
 from netcenter.policies_in_force import Held
-from netcenter.reading import Span, open_consumer
+from netcenter.reading import Span, in_order, open_consumer
 from schemas import codec
 from schemas.codec import WireError
 from schemas.headers import SOURCE
 from schemas.records import PolicyChanged, Record, Tick
 
-_POLL_MS = 50
 _FETCH = 64 * 1024
 _LOOK_BACK = 1_000
 #: ms; a log whose first record is this much younger than a policy's text holds its change no more.
@@ -66,11 +65,7 @@ class Seeker:
 
     def records(self, tp: TopicPartition, start: int, end: int) -> Iterator[Any]:
         """The raw records of a stretch; another call ends the one before."""
-        consumer = self._consumer
-        consumer.assign([tp])
-        consumer.seek(tp, start)
-        while consumer.position(tp) < end:
-            yield from (r for r in consumer.poll(_POLL_MS).get(tp, ()) if r.offset < end)
+        return in_order(self._consumer, tp, (start, end))
 
     def first(self, tp: TopicPartition, span: Span, value: Value) -> Any | None:
         """The first raw record of a stretch that has this value."""

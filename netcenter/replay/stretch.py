@@ -9,9 +9,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from kafka import TopicPartition
+from kafka.errors import OffsetOutOfRangeError
 
+from netcenter.errors import CommandError
 from netcenter.pipeline import PIPELINE
-from netcenter.reading import Span, open_consumer
+from netcenter.reading import Span, Stretches, open_consumer
 from netcenter.replay.engine import Replay, Say
 from netcenter.replay.people import People
 from netcenter.replay.seeking import ms_of, source_of
@@ -21,8 +23,10 @@ from streams.clock import WrongTick, stamped
 from streams.core import Fact
 from streams.intake import Intake
 
-_POLL_MS, _AT_ONCE = 50, 5_000
-_AHEAD = 5_000
+#: Records of a poll, and facts of a partition beyond which it rests while another one's next Tick is looked for.
+_AT_ONCE = _AHEAD = 5_000
+#: Bytes of a partition fetched at once: what is fetched of one that then rests is fetched again.
+_FETCH = 1 << 20
 #: ms of time that belong to one step: on the wall clock each partition is ticked at its own moment.
 _STEP = 1_000
 _EMPTY = (
@@ -136,8 +140,8 @@ def play_stretch(replays: Sequence[Replay], stretch: Stretch, *, say: Say = lamb
 class _Lane:
     """One partition."""
 
-    def __init__(self, tp: TopicPartition, topic: str, end: int, partitions: int) -> None:
-        self.tp, self.end = tp, end
+    def __init__(self, tp: TopicPartition, topic: str, partitions: int) -> None:
+        self.tp = tp
         self.mirrored = topic != PIPELINE.roles[0].inbox
         self.waiting: deque[Fact] = deque()
         self.set_aside = 0
@@ -148,7 +152,6 @@ class _Lane:
 
     def take(self, rows: list[Any]) -> None:
         """Raw records into facts; those of `classified` get the offsets that they had in `mentions`."""
-        rows = [row for row in rows if row.offset < self.end]
         facts, aside = self._intake.facts(rows)
         self.set_aside += len(aside)
         if self.mirrored:
@@ -175,15 +178,12 @@ class _Lanes:
     """Reads lanes at the pace at which they are asked. A context manager."""
 
     def __init__(self, settings: Settings, kafka: str, topic: str, spans: Mapping[int, Span]) -> None:
-        self._consumer = open_consumer(kafka)
+        # What retention deletes meanwhile must not be passed over.
+        self._consumer = open_consumer(kafka, _FETCH, reset="none")
         name = settings.prefix + topic
-        self.lanes = {
-            n: _Lane(TopicPartition(name, n), topic, end, settings.partitions) for n, (_, end) in spans.items()
-        }
+        self.lanes = {n: _Lane(TopicPartition(name, n), topic, settings.partitions) for n in spans}
         self._by_tp = {lane.tp: lane for lane in self.lanes.values()}
-        self._consumer.assign(list(self._by_tp))
-        for n, (start, _) in spans.items():
-            self._consumer.seek(self.lanes[n].tp, start)
+        self._reading = Stretches(self._consumer, {self.lanes[n].tp: span for n, span in spans.items()})
 
     def __enter__(self) -> Self:
         return self
@@ -202,9 +202,9 @@ class _Lanes:
                 if type(fact.record) is Tick:
                     return facts, fact
                 facts.append(fact)
-            if self._ended(lane):
+            if lane.tp not in self._reading.left():
                 return facts, None
-            self._read()
+            self._read(lane.tp)
 
     def set_aside(self) -> int:
         """Records that are no facts, since this was asked last."""
@@ -213,16 +213,16 @@ class _Lanes:
             lane.set_aside = 0
         return found
 
-    def _ended(self, lane: _Lane) -> bool:
-        return bool(self._consumer.position(lane.tp) >= lane.end)
-
-    def _read(self) -> None:
-        """Fetch for those that have little."""
-        resting = [lane.tp for lane in self._by_tp.values() if len(lane.waiting) >= _AHEAD or self._ended(lane)]
-        self._consumer.resume(*self._by_tp.keys() - set(resting))
-        self._consumer.pause(*resting)
-        for tp, rows in self._consumer.poll(_POLL_MS, max_records=_AT_ONCE).items():
-            self._by_tp[tp].take(rows)
+    def _read(self, thirsty: TopicPartition) -> None:
+        """Fetch for this partition, and as well for the others that have little."""
+        wanted = {lane.tp for lane in self._by_tp.values() if len(lane.waiting) < _AHEAD} | {thirsty}
+        try:
+            for tp, rows in self._reading.read(_AT_ONCE, wanted).items():
+                self._by_tp[tp].take(rows)
+        except OffsetOutOfRangeError:
+            raise CommandError(
+                "retention deleted records while they were being read: replay again, from a later moment on (--since)"
+            ) from None
 
 
 def time_of(fact: Fact) -> int:

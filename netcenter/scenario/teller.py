@@ -200,18 +200,16 @@ class Teller:
 
     def update(self, post: Mention, at: int, **fields: Any) -> None:
         """The producer sees a change of a post."""
-        self.add(
-            at,
-            MentionUpdated(
-                id=ids.make("update", post.brand, post.channel, at, post.native_id),
-                brand=post.brand,
-                channel=post.channel,
-                author_id=post.author_id,
-                native_id=post.native_id,
-                observed_at=at,
-                **fields,
-            ),
+        change = MentionUpdated(
+            id="",
+            brand=post.brand,
+            channel=post.channel,
+            author_id=post.author_id,
+            native_id=post.native_id,
+            observed_at=at,
+            **fields,
         )
+        self.add(at, msgspec.structs.replace(change, id=ids.update(change)))
 
     # --- what operators do ---
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from schemas import ids
-from schemas.headers import SOURCE
+from schemas.headers import SOURCE, STATE
 from schemas.records import (
     Action,
     Alert,
@@ -67,7 +67,7 @@ class Unexpected(Exception):
 def rows_of(item: Item) -> Rowed:
     """The rows that an item becomes as it stands; a tombstone and a Tick become none. Raises Unexpected."""
     if item.record is None:
-        return [_dead_letter(item)] if item.topic.endswith(".dead") else []
+        return _dead_letter(item) if item.topic.endswith(".dead") else []
     make = _ROWS.get(type(item.record))
     if make is None:
         raise Unexpected(
@@ -201,9 +201,14 @@ def _alert(record: Alert, item: Item) -> Rowed:
     return [row for make in _in_alerts for row in make(record, item)]
 
 
-def _dead_letter(item: Item) -> tuple[Table, Row]:
-    """The row of a dead letter; one without its origin's headers is named by its own place."""
+def _dead_letter(item: Item) -> Rowed:
+    """The row of a dead letter; one without its origin's headers is named by its own place.
+
+    A mark, which tells what became of a letter before it, is no letter: the row says what was refused, and why.
+    """
     headers = dict(item.headers)
+    if STATE in headers and _ERRORS + "topic" not in headers:
+        return []
 
     def header(name: str) -> str | None:
         value = headers.get(_ERRORS + name)
@@ -214,7 +219,7 @@ def _dead_letter(item: Item) -> tuple[Table, Row]:
     if 0 < len(topic) <= _LONGEST_TOPIC and _is_number(partition, 9) and _is_number(offset, _LONGEST_OFFSET):
         place = (topic, int(partition), int(offset))
     why = (header("stage") or "unknown", header("exception.class.name"), header("exception.message"))
-    return tables.DEAD_LETTERS, (*place, *why, item.stamp)
+    return [(tables.DEAD_LETTERS, (*place, *why, item.stamp))]
 
 
 def _is_number(text: str, digits: int) -> bool:

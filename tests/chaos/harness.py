@@ -77,6 +77,8 @@ class Plant:
     prefix: str
     partitions: int
     environment: dict[str, str] = field(default_factory=dict)
+    command: Callable[[str], list[str]] = command_of
+    """What runs a worker of a role."""
     workers: list[Worker] = field(default_factory=list)
     deaths: Counter[str] = field(default_factory=Counter)
     """Ends that nobody asked for, by role and exit code."""
@@ -135,7 +137,7 @@ class Plant:
         log = self.folder / f"{role}.{number}.log"
         with log.open("wb") as out:
             process = subprocess.Popen(
-                command_of(role),
+                self.command(role),
                 env={**os.environ, **self.given()},
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
@@ -222,6 +224,7 @@ class Plant:
         with self.watching() as watch:
 
             def drained() -> bool:
+                print("DBG", watch.slowest(deciding), [(r.name, watch.drained(r)) for r in wanted])
                 return watch.slowest(deciding)[0] >= end and all(watch.drained(role) for role in wanted)
 
             # An answer that came between two looks is work again: so look again after the people are done.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -22,6 +23,7 @@ from netcenter.reading import spans
 from netcenter.replay import Replay
 from netcenter.settings import Settings
 from schemas import codec
+from schemas.codec import WireError
 from schemas.files import Line
 from schemas.headers import SOURCE, rfc3339
 from schemas.keys import KEYLESS, customer
@@ -62,8 +64,11 @@ class Row:
 Log = dict[str, list[Row]]
 
 
-def read_all(settings: Settings, kafka: str, *only: str) -> Log:
-    """Every committed record of every topic of the pipeline (or of these), partition by partition in order."""
+def read_all(settings: Settings, kafka: str, *only: str, fuzzed: bool = False) -> Log:
+    """Every committed record of every topic of the pipeline (or of these), partition by partition in order.
+
+    fuzzed: bytes that are no record are no record; otherwise they fail.
+    """
     every = [t for t in (*PIPELINE.topics, *PIPELINE.dead_topics()) if t.name != "policy"]
     wanted = [t for t in every if not only or t.name in only]
     log: Log = {t.name: [] for t in wanted}
@@ -93,7 +98,10 @@ def read_all(settings: Settings, kafka: str, *only: str) -> Log:
     for tp, rows in raw.items():
         name = tp.topic.removeprefix(settings.prefix)
         for r in rows:
-            record = None if name.endswith(".dead") or r.value is None else codec.decode(r.value)
+            record: Record | None = None
+            if not name.endswith(".dead") and r.value is not None:
+                with suppress(*((WireError,) if fuzzed else ())):
+                    record = codec.decode(r.value)
             log[name].append(Row(name, r.partition, r.offset, r.key, r.value, dict(r.headers), r.timestamp, record))
     return log
 

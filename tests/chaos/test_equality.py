@@ -164,7 +164,8 @@ def _replayed(lines: list[Line]) -> dict[str, list[Record]]:
         {1: _POLICY},
         PARTITIONS,
         lambda topic, records: written[topic].extend(records),
-        roles=[PIPELINE.role(name) for name in ("classify", "cases", "surge")],
+        # Nobody answers offers here: what the desk decides, and when people came, is no part of what alerts follow from.
+        roles=[PIPELINE.role(name) for name in ("classify", "cases", "surge", "desk", "alerts")],
     )
     play_lines([replay], lines, interval=TICK, until=UNTIL)
     assert replay.set_aside == 0
@@ -214,6 +215,21 @@ def test_decided_events_are_those_of_a_replay(aftermath: Aftermath, topic: str) 
             [r for r in replayed if r is not None and partition_of(key(r), PARTITIONS) == number],
             f"{topic}/{number}",
         )
+
+
+def test_alerts_are_those_of_a_replay_of_the_file(aftermath: Aftermath) -> None:
+    """Their inbox has the events of many partitions in an order of its own; identity, version, time and words do not follow it."""
+    ours = judge.histories(r.record for r in aftermath.log["alerts"])
+    judge.same_histories(ours, judge.histories(aftermath.replayed["alerts"]), "alerts")
+    assert ours
+
+
+def test_nothing_is_decided_before_what_it_follows_from(aftermath: Aftermath) -> None:
+    """An event is no earlier than the decided event that it names as its cause."""
+    decided = {e.id: e for rows in aftermath.log.values() for e in (r.record for r in rows) if isinstance(e, Decided)}
+    early = [e for e in decided.values() if e.cause in decided and e.time < decided[e.cause].time]
+    assert [judge.told(e) for e in early] == []
+    assert any(e.cause in decided for e in decided.values())
 
 
 def test_a_restart_in_the_middle_of_the_surge_has_kept_its_incident(aftermath: Aftermath) -> None:

@@ -49,7 +49,7 @@ def test_a_sink_whose_offsets_are_of_another_log_says_so_and_ends(
         connection.close()
         [worker] = plant.start("postgres")
         assert worker.process.wait(60) == 2
-        assert f"stored {prefix}classified/0 up to offset 5000, but the log ends at " in worker.text()
+        assert "postgres has stored classified/0 up to offset 5000, but the log ends at " in worker.text()
 
 
 def _written(plant: Plant, ends: dict[tuple[str, int], int]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from hypothesis import given, settings
@@ -45,6 +45,10 @@ class Office(NamedTuple):
     zone: str
     hours: Sequence[Interval]
     holidays: frozenset[date]
+    yearly: frozenset[date]
+    """Days of every year, of any year; a holiday of one date holds against them."""
+    special: dict[date, tuple[int, int]]
+    """Minutes of a date on which no other hours hold."""
 
     @property
     def brand(self) -> Brand:
@@ -52,8 +56,17 @@ class Office(NamedTuple):
             {"days": [DAYS[d] for d in sorted(h.days)], "from": shown(h.opens), "to": shown(h.closes)}
             for h in self.hours
         ]
-        return Brand.model_validate(
-            {"name": "b", "zone": self.zone, "calendar": written, "holidays": sorted(self.holidays)}
+        holidays: list[Any] = sorted(self.holidays)
+        holidays += [f"{day:%m-%d}" for day in self.yearly]
+        holidays += [{"date": day, "from": shown(a), "to": shown(b)} for day, (a, b) in self.special.items()]
+        return Brand.model_validate({"name": "b", "zone": self.zone, "calendar": written, "holidays": holidays})
+
+    def closed(self, day: date) -> bool:
+        """Whether the hours of the week do not hold."""
+        return (
+            day in self.holidays
+            or day in self.special
+            or any((y.month, y.day) == (day.month, day.day) for y in self.yearly)
         )
 
     def local(self, at: int) -> datetime:
@@ -64,7 +77,12 @@ class Office(NamedTuple):
         local = self.local(at)
         today, minute = local.date(), local.hour * 60 + local.minute
         yesterday = today - timedelta(days=1)
-        if today in self.holidays:
+        for day, late in ((today, 0), (yesterday, 24 * 60)):
+            if day in self.special and (day == today or not self.closed(today)):
+                opens, closes = self.special[day]
+                if opens <= minute + late < closes + 24 * 60 * (closes <= opens):
+                    return True
+        if self.closed(today):
             return False
         if not self.hours:
             return True
@@ -72,12 +90,7 @@ class Office(NamedTuple):
             across = hours.closes <= hours.opens
             if today.weekday() in hours.days and hours.opens <= minute < (24 * 60 if across else hours.closes):
                 return True
-            if (
-                across
-                and yesterday.weekday() in hours.days
-                and yesterday not in self.holidays
-                and minute < hours.closes
-            ):
+            if across and yesterday.weekday() in hours.days and not self.closed(yesterday) and minute < hours.closes:
                 return True
         return False
 
@@ -101,13 +114,15 @@ class Office(NamedTuple):
             at = until
 
     def same_day(self, at: int) -> int:
-        """ms; the end of the first open day, or two hours that count if they last longer."""
+        """ms; when the last open minute of the first open day ends, or two hours that count if they last longer."""
         first = at
         while not self.is_open(first):
             first = (first // MINUTE + 1) * MINUTE
         midnight = (first // MINUTE + 1) * MINUTE
         while self.local(midnight).date() <= self.local(first).date():
             midnight += MINUTE
+        while not self.is_open(midnight - MINUTE):
+            midnight -= MINUTE
         return max(midnight, self.after(at, 2 * HOUR))
 
 
@@ -123,8 +138,17 @@ def offices(draw: st.DrawFn) -> tuple[Office, int]:
         quarter,
         st.integers(0, 96).map(lambda n: 15 * n),
     ).filter(lambda h: h.opens != h.closes)
-    holidays = st.frozensets(st.integers(-2, 3).map(lambda n: (noon + timedelta(days=n)).date()), max_size=2)
-    office = Office(zone, draw(st.lists(interval, max_size=3)), draw(holidays))
+    days = st.integers(-2, 3).map(lambda n: (noon + timedelta(days=n)).date())
+    dates = st.frozensets(days, max_size=2)
+    hours = st.tuples(quarter, st.integers(0, 96).map(lambda n: 15 * n)).filter(lambda pair: pair[0] != pair[1])
+    holidays, special = draw(dates), draw(st.dictionaries(days, hours, max_size=2))
+    office = Office(
+        zone,
+        draw(st.lists(interval, max_size=3)),
+        holidays - special.keys(),
+        draw(st.frozensets(days, max_size=1)),
+        special,
+    )
     return office, int(noon.timestamp()) * 1000 + draw(st.integers(-2 * DAY, 2 * DAY))
 
 
@@ -147,7 +171,7 @@ def test_what_is_counted_is_what_the_clerk_counts(given_: tuple[Office, int], le
 
 @settings(max_examples=100, deadline=None)
 @given(offices())
-def test_the_same_day_ends_when_the_clerk_sees_a_new_date(given_: tuple[Office, int]) -> None:
+def test_the_same_day_ends_when_the_clerk_has_gone_home(given_: tuple[Office, int]) -> None:
     office, start = given_
     assert office.brand.due(start, "same_day") == office.same_day(start)
 

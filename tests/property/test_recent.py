@@ -1,8 +1,9 @@
-"""Promises of the memory for ids: it answers as a plain list of (id, time) would, however they come."""
+"""Promises of the memory for ids: within its span no id is new twice, however they come and however often it is restored."""
 
 from __future__ import annotations
 
 from unittest import mock
+from uuid import UUID
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,46 +11,116 @@ from hypothesis import strategies as st
 from agents.classify import recent
 from agents.classify.recent import Recent
 
-SPAN, MOST = 100, 12
-IDS = st.integers(0, 30).map(str)
-STEPS = st.lists(st.tuples(st.lists(IDS, max_size=9), st.integers(0, 40)), max_size=30)
+SPAN = 100
+#: Some are UUIDs, which are hashes already; two of these begin alike.
+IDS = st.integers(0, 30).map(lambda n: str(n) if n % 3 else str(UUID(int=(n // 6 << 64) | n)))
+STEPS = st.lists(
+    st.tuples(st.lists(IDS, max_size=9), st.integers(0, 40), st.booleans(), st.sampled_from([20, SPAN, 300])),
+    max_size=30,
+)
+SIZES = st.tuples(st.integers(1, 8), st.integers(1, 60), st.integers(4, 40))
 
 
-class Plain:
-    """The last ids with their times."""
+class Log:
+    """A memory, and the changelog and the outbox's tail from which it is restored."""
 
     def __init__(self) -> None:
-        self.seen: list[tuple[str, int]] = []
+        self.memory = Recent()
+        self.changelog: dict[str, bytes] = {}
+        self.tail: list[tuple[str, int, int]] = []
 
-    def new(self, id: str, time: int) -> bool:
-        """Whether it is not among the last, or they are too old."""
-        self.seen = [(other, at) for other, at in self.seen if at >= time - SPAN]
-        if id in [other for other, _ in self.seen[-MOST:]]:
-            return False
-        self.seen.append((id, time))
-        return True
+    def take(self, ids: list[str], time: int) -> list[bool]:
+        offsets = list(range(len(self.tail), len(self.tail) + len(ids)))
+        answers = self.memory.news(ids, offsets, time)
+        self.tail += [(id, offset, time) for id, offset in zip(ids, offsets, strict=True)]
+        self.new = [pair for pair, new in zip(zip(ids, offsets, strict=True), answers, strict=True) if new]
+        return answers
+
+    def seal(self) -> None:
+        for key, value in self.memory.packed():
+            if value is None:
+                self.changelog.pop(key, None)
+            else:
+                self.changelog[key] = value
+
+    def restart(self, told: list[tuple[str, int, int]]) -> None:
+        """From the changelog, and what the log tells since the moment that the memory names."""
+        before = self.memory
+        self.memory = Recent()
+        for key, value in self.changelog.items():
+            self.memory.restore(key, value)
+        assert (self.memory.upto, self.memory.since, self.memory.forgotten) == (
+            before.upto,
+            before.since,
+            before.forgotten,
+        )
+        for id, offset, time in told:
+            if time >= self.memory.since and offset > self.memory.upto:
+                self.memory.note(id, offset, time)
 
 
-@settings(max_examples=300, deadline=None)
-@given(steps=STEPS, young=st.integers(1, 8))
-def test_an_id_is_new_when_it_is_not_among_the_last_or_they_are_too_old(
-    steps: list[tuple[list[str], int]], young: int
+@settings(max_examples=200, deadline=None)
+@given(steps=STEPS, sizes=SIZES)
+def test_an_id_that_came_within_the_span_is_known_and_one_that_never_came_is_new(
+    steps: list[tuple[list[str], int, bool, int]], sizes: tuple[int, int, int]
 ) -> None:
-    """With generations that age after a few ids already."""
-    with mock.patch.object(recent, "_YOUNG", young):
-        mine, plain, time = Recent(SPAN, MOST), Plain(), 1_000
-        for ids, passed in steps:
+    """Through restarts and other spans, with chunks of a few ids; and what may be forgotten is told."""
+    with (
+        mock.patch.object(recent, "CHUNK", sizes[0]),
+        mock.patch.object(recent, "LONGEST", sizes[1]),
+        mock.patch.object(recent, "MOST", sizes[2]),
+    ):
+        log, time = Log(), 1_000
+        last: dict[str, int] = {}
+        told: list[tuple[str, int, int]] = []
+        furthest = 0
+        for ids, passed, restarts, span in steps:
             time += passed
-            assert mine.news(ids, time) == [plain.new(id, time) for id in ids]
+            log.memory.age(time)
+            log.memory.forget(time, span)
+            seen = dict(last)
+            for id, new in zip(ids, log.take(ids, time), strict=True):
+                if id not in seen:
+                    assert new
+                elif seen[id] > log.memory.forgotten:
+                    assert not new
+                if new:
+                    seen[id] = last[id] = time
+            told += [(id, offset, time) for id, offset in log.new]
+            furthest = max(furthest, time - span)
+            assert log.memory.forgotten <= furthest or len(last) > sizes[2] - 9
+            log.seal()
+            if restarts:
+                log.restart(told)
 
 
-@settings(max_examples=100, deadline=None)
-@given(noted=st.lists(st.integers(0, 10_000).map(str), unique=True, max_size=40), young=st.integers(1, 8))
-def test_ids_that_were_noted_are_known_as_those_that_were_asked_for(noted: list[str], young: int) -> None:
-    """As after a restart."""
-    with mock.patch.object(recent, "_YOUNG", young):
-        one, two = Recent(SPAN, MOST), Recent(SPAN, MOST)
-        for id in noted:
-            one.note(id, 1_000)
-            assert two.news([id], 1_000) == [True]
-        assert one.news(noted[-MOST:], 1_050) == two.news(noted[-MOST:], 1_050) == [False] * len(noted[-MOST:])
+def test_what_is_as_good_as_forgotten_is_let_go_and_its_chunks_leave_the_changelog() -> None:
+    """Memory and changelog are bounded by the span, and a longer span is filled by and by."""
+    with mock.patch.object(recent, "CHUNK", 10):
+        log = Log()
+        for n in range(1_000):
+            log.memory.forget(1_000 + n, SPAN)
+            log.take([f"id {n}"], 1_000 + n)
+            log.seal()
+        assert len(log.memory) <= SPAN + SPAN // 8 + 2 * 10
+        assert len(log.changelog) <= SPAN // 10 + 3
+        log.memory.forget(2_000, 10 * SPAN)
+        assert log.memory.forgotten > 2_000 - 2 * SPAN
+
+
+def test_more_ids_than_it_may_hold_shorten_its_memory_and_it_says_so() -> None:
+    """Bounded, whatever comes; nobody is told that an id is new because it had to be forgotten unsaid."""
+    with mock.patch.object(recent, "CHUNK", 10), mock.patch.object(recent, "MOST", 80):
+        memory = Recent()
+        memory.news([f"id {n}" for n in range(100)], range(100), 1_000)
+        assert memory.forgotten == 0
+        memory.forget(1_001, SPAN)
+        assert memory.forgotten == 1_000 and len(memory) <= 80 + 10
+
+
+def test_a_chunk_fits_into_a_record_of_a_changelog() -> None:
+    """64 kB is what one may have."""
+    memory = Recent()
+    memory.news([str(UUID(int=n)) for n in range(2 * recent.CHUNK)], range(2 * recent.CHUNK), 1_795_176_000_000)
+    sizes = [len(value) for _, value in memory.packed() if value is not None]
+    assert len(sizes) == 3 and max(sizes) < 64_000

@@ -9,10 +9,11 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from msgspec.structs import replace
 
-from schemas import codec
+from schemas import codec, ids, requirements
 from schemas.keys import customer
-from schemas.records import CaseChanged, ClassifiedMention, Mention, Record, Reply, Tick, Volume
+from schemas.records import CaseChanged, ClassifiedMention, Mention, MentionUpdated, Record, Reply, Tick, Volume
 from tests.streams.toy import ALERT_LIMIT, Count
 from tests.streams.world import MINUTE, NOON, Row, Worker, World, author_on, classified, mention
 
@@ -50,11 +51,34 @@ class Bad:
     partition: int = 0
 
 
+def named(**changed: Any) -> Mention:
+    """A post with other fields, and the id that belongs to them."""
+    post = replace(mention(AUTHOR, 0, SECRET), **changed)
+    return replace(post, id=requirements.id_of(post))
+
+
+def edit(**changed: Any) -> MentionUpdated:
+    """New words of the author's first post."""
+    update = MentionUpdated(
+        id="",
+        brand="andina",
+        channel="twitter",
+        author_id=AUTHOR,
+        native_id=f"{AUTHOR}-0",
+        observed_at=NOON,
+        text="awful",
+        **changed,
+    )
+    return replace(update, id=ids.update(update))
+
+
 def frame(schema_id: int, body: bytes) -> bytes:
     """Confluent framing."""
     return struct.pack(">BI", 0, schema_id) + body
 
 
+LONG, ACME = named(author_id="ñ" * 510), named(brand="ACME Corp")
+INVALID = ("validate", "InvalidRecord")
 UNREADABLE = [
     Bad("not Avro", {"key": KEY, "value": b'{"type": "mention"}'}, "decode", "WireError", "not Confluent-framed"),
     Bad("empty", {"key": KEY, "value": b""}, "decode", "WireError", "0 bytes"),
@@ -66,7 +90,7 @@ UNREADABLE = [
     Bad("not UTF-8", {"key": KEY, "value": GOOD.replace(b"words", b"wo\xffds")}, "decode", "WireError", "not UTF-8"),
     Bad("key disagrees", stray(mention(ELSEWHERE, 1, SECRET)), "key", "WrongKey", "key disagrees"),
     Bad("no key", stray(mention(AUTHOR, 2, SECRET), key=None), "key", "WrongKey", "key disagrees"),
-    Bad("a key above any network's", stray(mention("u" * 3_000, 3), b"andina|twitter|" + b"u" * 3_000), "key", "LongKey", "3015 bytes"),
+    Bad("a key above any network's", stray(LONG, customer(LONG)), "key", "LongKey", "1035 bytes"),
     Bad(
         "foreign partitioner",
         {"key": customer(mention(ELSEWHERE, 3)), "value": codec.encode(mention(ELSEWHERE, 3, SECRET))},
@@ -78,9 +102,14 @@ UNREADABLE = [
 TO_CLASSIFY = [
     *UNREADABLE,
     Bad("wrong record for the topic", stray(classified(mention(AUTHOR, 4))), "decode", "WrongRecord", "does not belong in mentions"),
-    Bad("a time before 2000", stray(mention(AUTHOR, 5, SECRET, at=0)), "decide", "BadTime", "before 2000"),
+    Bad("a time before 2000", stray(mention(AUTHOR, 5, SECRET, at=0)), *INVALID, "created_at: 1970-01-01T00:00:00Z is not between"),
     Bad("more than a day ahead", stray(mention(AUTHOR, 6, SECRET, at=NOON + DAY + 1)), "decide", "BadTime", "more than a day ahead"),
-    Bad("a time beyond all calendars", stray(mention(AUTHOR, 7, SECRET, at=1 << 62)), "decide", "BadTime", "more than a day ahead"),
+    Bad("a time beyond all calendars", stray(mention(AUTHOR, 7, SECRET, at=1 << 62)), *INVALID, "created_at: 4611686018427387904 ms is"),
+    Bad("older than the horizon", stray(mention(AUTHOR, 8, SECRET, at=NOON - 8 * DAY - 1)), "decide", "BadTime", "the horizon of 8d"),
+    Bad("a brand that is no name", stray(ACME, customer(ACME)), *INVALID, "Mention.brand: has 'A'"),
+    Bad("an id that is none", stray(replace(mention(AUTHOR, 9, SECRET), id="x")), *INVALID, "Mention.id: disagrees"),
+    Bad("no native id", stray(replace(mention(AUTHOR, 9, SECRET), native_id="")), *INVALID, "Mention.native_id: is empty"),
+    Bad("a label from a producer", stray(edit(label="praise")), *INVALID, "MentionUpdated.label: is set by classify"),
     Bad("the classifier raises", stray(mention(AUTHOR, 8, "classifier raises: " + SECRET)), "decide", "Unclassifiable", "RuntimeError"),
     Bad(
         "a Tick of an unknown writer",
@@ -335,7 +364,14 @@ def test_a_role_that_stops_before_a_record_has_committed_what_was_set_aside_befo
 def test_an_absurd_time_that_waits_for_time_and_an_absurd_trace_stop_nothing(world: World) -> None:
     """It is held against the first time that is known; the headers still have to be written."""
     world.started("classify")
-    reply = Reply(id="r1", brand="andina", channel="twitter", author_id=AUTHOR, native_id="r1", created_at=1 << 62)
+    reply = Reply(
+        id=ids.reply("andina", "twitter", "r1"),
+        brand="andina",
+        channel="twitter",
+        author_id=AUTHOR,
+        native_id="r1",
+        created_at=requirements.END - 1,
+    )
     trace = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     world.send("mentions", reply, headers=[("traceparent", b"t" * 500_000)])
     world.send("mentions", mention(AUTHOR, 1), headers=[("traceparent", b"t" * 500_000)])

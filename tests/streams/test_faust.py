@@ -28,11 +28,12 @@ from netcenter.embedded import EmbeddedKafka
 from schemas.records import CaseChanged, ClassifiedMention
 from streams import faust_batch
 from streams.faust_batch import Consumer, ConsumerThread, PatientRecovery
+from streams.hints import NEVER, parsed
 from streams.raw_records import CHUNK
 from streams.worker import DecidingWorker
 from tests.streams import toy
 from tests.streams.load import post
-from tests.streams.world import NOON, World, author_on, free_port, mention
+from tests.streams.world import MINUTE, NOON, World, author_on, free_port, mention
 
 # Faust leaves loops, sockets and coroutines of Apps that never ran, or crashed, to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
@@ -339,6 +340,8 @@ def test_a_groups_offsets_are_those_of_sealed_checkpoints_and_say_the_time(world
     world.flush()
     world.await_records("classified", ClassifiedMention, 1)
     world.until(lambda: world.offsets("classify") == {0: (4, NOON), 1: (3, NOON)}, 15, "the hints of all that is done")
+    dues = {number: parsed(metadata)[2] for number, (_, metadata) in world.told("classify").items()}
+    assert dues == {0: NOON + MINUTE, 1: NEVER}, "a minute with a post is to be closed, and nothing else is due"
 
 
 def test_an_agent_that_crashes_takes_the_whole_worker_down(

@@ -275,7 +275,7 @@ class Letters:
 def waiting(count: int) -> _Waiting:
     """Records none of which can be decoded."""
     records = [SimpleNamespace(offset=n, value=b"%d" % n, key=None, headers=[], timestamp=0) for n in range(count)]
-    found = decoded(PIPELINE, "cases", 0, records)
+    found = decoded(PIPELINE, "cases", 0, records, 1)
     return _Waiting(TP("cases", 0), records, found.items, found.wrong, 0)
 
 

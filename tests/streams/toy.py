@@ -247,7 +247,12 @@ def alert(at: At, key: str, *, lists: bool, summary: str | None = None) -> Alert
 
 PIPELINE = Pipeline(
     topics=(
-        Topic("mentions", (Mention, *THREAD), key=keys.customer),
+        Topic(
+            "mentions",
+            (Mention, *THREAD),
+            key=keys.customer,
+            inputs=(Mention, MentionUpdated, Reply, Action),
+        ),
         Topic("classified", (ClassifiedMention, *THREAD), key=keys.customer, limit=MIB + 64 * 1024),
         Topic("volumes", (Volume, *TIME), key=keys.brand),
         Topic("cases", (CaseChanged,), key=keys.customer),

@@ -132,6 +132,35 @@ def test_an_alerts_id_comes_of_its_start_version_and_identity() -> None:
     assert (resolved.starts_at, resolved.ends_at) == (START, START + HOUR)
 
 
+def test_an_alert_starts_with_its_cause_though_the_slowest_writer_is_minutes_behind() -> None:
+    """By the reader's clock it is 12:00, by the surge 12:05: the same ids as where they are read at one moment."""
+    behind, level = begin(), begin()
+    level.tick(START + 5 * MINUTE)
+    facts = (opened(time=START + 5 * MINUTE), closed(time=START + 35 * MINUTE))
+    for fact in facts:
+        behind.fact(fact)
+        level.tick(fact.time)
+        level.fact(fact)
+    assert [(e.time, e.starts_at, e.ends_at) for e in behind.events if isinstance(e, Alert)] == [
+        (START + 5 * MINUTE, START + 5 * MINUTE, None),
+        (START + 35 * MINUTE, START + 5 * MINUTE, START + 35 * MINUTE),
+    ]
+    assert behind.events == level.events
+
+
+def test_overdue_clocks_are_counted_as_they_were_at_that_minute_whatever_has_been_read_since() -> None:
+    """Three late at 12:01; the answers of 12:20, read before 12:05 comes, do not undo that."""
+    run = begin()
+    for case in ("a", "b", "c"):
+        run.fact(clock(case, time=START + MINUTE, detected_at=START + MINUTE))
+        run.fact(clock(case, "met", 3, START + 20 * MINUTE))
+    run.tick(START + 2 * HOUR)
+    assert [(e.time, e.state) for e in run.events if isinstance(e, Alert)] == [
+        (START + 3 * MINUTE, "open"),
+        (START + 35 * MINUTE, "resolved"),
+    ]
+
+
 def test_a_surge_told_twice_changes_nothing() -> None:
     run = begin()
     for fact in (opened(), opened(), closed(), closed(), opened()):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+import pytest
 
+from agents.classify.port import Classification
 from agents.classify.stage import ClassifyStage
 from agents.policy import digest, parse
-from schemas import codec
-from schemas.records import ClassifiedMention, Clock, PolicyChanged, Record, Reply, Tick, Volume
+from schemas import codec, ids, requirements
+from schemas.records import ClassifiedMention, Clock, MentionUpdated, PolicyChanged, Record, Reply, Tick, Volume
 from streams.batch import BatchCore
 from streams.core import Fact, Output, Result, SetAside
 from streams.errors import Stop
@@ -17,6 +20,9 @@ from tests.streams import toy
 from tests.streams.world import MINUTE, NOON, author_on, mention
 
 HERE = author_on(1, 2)
+HOUR, DAY = 3_600_000, 86_400_000
+#: By version: how long a post that comes again is known.
+HORIZONS = {1: "8d", 2: "8d", 3: "2d", 4: "20d"}
 
 
 class Log:
@@ -24,7 +30,7 @@ class Log:
 
     def __init__(self, clock: Clock = "event") -> None:
         self.stage = ClassifyStage(1, toy.stub)
-        policies = {n: parse(toy.POLICY, n) for n in (1, 2)}
+        policies = {n: parse(f'{toy.POLICY}[deduplication]\nhorizon = "{days}"\n', n) for n, days in HORIZONS.items()}
         role = toy.PIPELINE.role("classify")
         self.core = BatchCore(toy.PIPELINE, role, 1, lambda _: 2, lambda version, _: policies[version], self.stage)
         self.clock, self.end = clock, -1
@@ -60,6 +66,14 @@ def reply(number: int) -> Reply:
     return Reply(
         id=f"r{number}", brand="andina", channel="twitter", author_id=HERE, native_id=f"r{number}", created_at=NOON
     )
+
+
+def edited(text: str) -> MentionUpdated:
+    """New words of the first post."""
+    update = MentionUpdated(
+        id="", brand="andina", channel="twitter", author_id=HERE, native_id=f"{HERE}-1", observed_at=NOON, text=text
+    )
+    return msgspec.structs.replace(update, id=ids.update(update))
 
 
 def where(results: list[Result]) -> list[tuple[str, int | None, str]]:
@@ -251,6 +265,142 @@ def test_the_tail_of_its_output_gives_the_stage_back_what_it_knew() -> None:
         assert log.take(mention(HERE, 2, "awful")) == []
         assert log.stage.dropped == 1
     assert one.take(one.tick(NOON + MINUTE)) == two.take(two.tick(NOON + MINUTE))
+
+
+def named(record: Any) -> Any:
+    """With the id that follows from its fields."""
+    return msgspec.structs.replace(record, id=requirements.id_of(record))
+
+
+def dead(results: list[Result]) -> list[str]:
+    """Why records were set aside."""
+    return [r.message for r in results if isinstance(r, SetAside)]
+
+
+def test_a_post_that_comes_again_within_the_horizon_is_dropped_and_one_that_is_older_is_set_aside() -> None:
+    """Networks deliver again for days: so no case is ever opened twice. What follows from a post goes the same way."""
+    log, post = Log(), mention(HERE, 1)
+    told = [post, named(msgspec.structs.replace(reply(1), native_id="r1")), edited("other words")]
+    log.take(policy(), log.tick(NOON))
+    assert len(where(log.take(*told))) == 3
+    for days in (1, 4, 8):
+        log.take(log.tick(NOON + days * DAY))
+        assert log.take(*told) == []
+    assert log.stage.dropped == 9
+    log.take(log.tick(NOON + 8 * DAY + 1))
+    results = log.take(*told)
+    assert where(results) == [] and len(dead(results)) == 3
+    assert all("older than the horizon of 8d" in why and "`netcenter ingest`" in why for why in dead(results))
+
+
+def test_a_post_that_came_a_day_before_its_own_time_is_known_as_long() -> None:
+    """Its time is what the horizon is measured by."""
+    log, post = Log(), mention(HERE, 1, at=NOON + DAY)
+    log.take(policy(), log.tick(NOON), post)
+    log.take(log.tick(NOON + 9 * DAY))
+    assert log.take(post) == []
+
+
+def test_the_horizon_is_the_policys_and_a_longer_one_is_filled_by_and_by() -> None:
+    """What was forgotten under the shorter one is not taken for new under the longer one."""
+    log, post = Log(), mention(HERE, 1)
+    log.take(policy(), log.tick(NOON), post)
+    log.take(log.tick(NOON + 3 * DAY + HOUR), policy(3))
+    assert "the horizon of 48h" in dead(log.take(post))[0]
+    log.take(policy(4))
+    assert "older than the ids that are remembered" in dead(log.take(post))[0]
+    assert len(where(log.take(mention(HERE, 2, at=NOON + 3 * DAY)))) == 1
+
+
+def test_an_edited_post_is_classified_again_and_what_is_not_edited_passes_as_it_came() -> None:
+    """Praise edited into a complaint is one; the words are read without a language of their own."""
+    log = Log()
+    passed = named(msgspec.structs.replace(edited("x"), text=None, deleted=True))
+    results = log.take(policy(), log.tick(NOON), edited("this is awful"), passed)
+    first, second = (r for r in results if isinstance(r, Output) and isinstance(r.record, MentionUpdated))
+    want = msgspec.structs.replace(
+        edited("this is awful"), label="complaint", confidence=0.9, uncertain=False, lang="en"
+    )
+    assert first.record == codec.decode(first.value) == want
+    assert (second.record, second.value) == (passed, codec.encode(passed))
+
+
+def test_an_edit_on_which_the_classifier_raises_is_set_aside_alone() -> None:
+    """As a post."""
+    log = Log()
+    results = log.take(policy(), log.tick(NOON), edited("classifier raises"), mention(HERE, 1))
+    assert dead(results) == ["the classifier raised RuntimeError"]
+    assert ("classified", 1, "ClassifiedMention") in where(results)
+
+
+def test_an_edit_that_was_classified_before_keeps_its_label() -> None:
+    """As a replay of what stands in classified brings it; whether it is uncertain is said by the policy."""
+    log = Log()
+    before = msgspec.structs.replace(
+        edited("this is awful"), label="praise", confidence=0.4, uncertain=False, lang="es"
+    )
+    results = log.take(policy(), log.tick(NOON), before)
+    (found,) = (r.record for r in results if isinstance(r, Output) and isinstance(r.record, MentionUpdated))
+    assert found == msgspec.structs.replace(before, uncertain=True)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        ("anger", 0.9, (0.9, 0.1, 0.0, 0.0), "en"),
+        ("complaint", float("nan"), (0.9, 0.1, 0.0, 0.0), "en"),
+        ("complaint", 7.0, (0.9, 0.1, 0.0, 0.0), "en"),
+        ("complaint", 0.9, (0.9, 0.1, 0.0, 0.0), "klingon"),
+    ],
+)
+def test_a_classifier_that_answers_nonsense_costs_the_post_and_not_the_partition(answer: Any) -> None:
+    """Its answer could not be written."""
+    log = Log()
+    log.stage.models = lambda hash: Nonsense(hash, [Classification(*answer)])
+    results = log.take(policy(), log.tick(NOON), mention(HERE, 1), reply(1))
+    assert dead(results) == ["the classifier raised ValueError"]
+    assert ("classified", 1, "Reply") in where(results)
+
+
+class Nonsense:
+    """Answers the same, whatever it is asked."""
+
+    def __init__(self, hash: str, answers: list[Classification]) -> None:
+        self.hash, self.answers = hash, answers
+
+    def classify(self, texts: Sequence[str], langs: Sequence[str], brands: Sequence[str]) -> list[Classification]:
+        """As it was made."""
+        return self.answers
+
+
+def test_the_changelog_and_the_tail_give_the_stage_back_what_it_knew_for_days() -> None:
+    """Ids in chunks from the one, the newest from the other, also after the horizon was changed."""
+    one, kept = Log(), dict[str, bytes]()
+    posts = [mention(HERE, n, at=NOON + n * 3 * HOUR) for n in range(40)]
+    one.take(policy())
+    written: list[tuple[Record, int, int]] = []
+    for n, post in enumerate(posts):
+        one.take(one.tick(NOON + n * 3 * HOUR))
+        for result in one.take(post):
+            assert isinstance(result, Output) and result.fact is not None
+            written.append((result.record, result.fact.offset, NOON + n * 3 * HOUR))
+        for key, value in one.core.packed():
+            if value is None:
+                kept.pop(key)
+            else:
+                kept[key] = value
+    two = Log()
+    two.take(policy())
+    two.core.resume(one.core.progress())
+    for key, value in kept.items():
+        two.core.restore(key, value)
+    since = two.stage.recalls(two.core.clock.time)
+    assert since > NOON + 35 * 3 * HOUR
+    for record, offset, time in written:
+        if time >= since:
+            two.core.recall(record, offset, time)
+    for log in (one, two):
+        assert log.take(*posts) == [] and log.stage.dropped == len(posts)
 
 
 def test_a_comment_is_marked_by_whether_it_addresses_the_brand() -> None:

@@ -58,6 +58,54 @@ def test_a_holiday_is_closed_from_midnight_to_midnight_and_its_own_night_shift_d
     assert NIGHT.counted(at("2027-01-01 12:00"), at("2027-01-03 00:00")) == 2 * HOUR
 
 
+HALF = Brand.model_validate(
+    {
+        "name": "b",
+        "zone": MADRID,
+        "calendar": [{"days": WORKDAYS, "from": "08:00", "to": "18:00"}],
+        "holidays": [
+            "12-25",
+            {"date": "12-24", "from": "08:00", "to": "12:00"},
+            {"date": date(2026, 12, 26), "from": "10:00", "to": "12:00"},
+            {"date": date(2026, 12, 26), "from": "22:00", "to": "02:00"},
+            {"date": date(2028, 12, 25), "from": "09:00", "to": "10:00"},
+        ],
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("day", "hours"),
+    [
+        ("2026-12-23", 10),
+        ("2026-12-24", 4),
+        ("2027-12-24", 4),
+        ("2026-12-25", 0),
+        ("2029-12-25", 0),
+        ("2026-12-26", 4),
+        ("2026-12-27", 2),
+        ("2028-12-25", 1),
+    ],
+)
+def test_a_date_may_have_hours_of_its_own_and_come_every_year(day: str, hours: int) -> None:
+    """Half of each Christmas Eve; a Saturday with a late shift; one Christmas on which somebody works."""
+    start = at(f"{day} 00:00")
+    assert HALF.counted(start, start + DAY) == hours * HOUR
+
+
+def test_a_target_runs_over_half_a_day_and_same_day_ends_with_it() -> None:
+    assert HALF.due(at("2026-12-24 11:00"), 2 * HOUR) == at("2026-12-26 11:00")
+    assert HALF.due(at("2026-12-24 08:30"), "same_day") == at("2026-12-24 12:00")
+
+
+def test_a_day_of_every_year_that_few_years_have_is_that_of_those() -> None:
+    leap = Brand.model_validate({"name": "b", "zone": MADRID, "holidays": ["02-29"]})
+    assert [leap.counted(at(f"{year}-02-28 00:00"), at(f"{year}-03-02 00:00")) // DAY for year in (2027, 2028)] == [
+        2,
+        2,
+    ]
+
+
 def test_holidays_alone_close_a_brand_that_works_round_the_clock() -> None:
     office = brand(holidays=(date(2026, 12, 25),))
     assert office.due(at("2026-12-24 23:30"), HOUR) == at("2026-12-26 00:30")
@@ -97,15 +145,20 @@ def test_an_interval_within_the_repeated_hour_takes_place_twice() -> None:
 @pytest.mark.parametrize(
     ("start", "due"),
     [
-        ("2026-11-20 09:00", "2026-11-21 00:00"),
+        ("2026-11-20 09:00", "2026-11-20 18:00"),
         ("2026-11-20 17:00", "2026-11-23 09:00"),
-        ("2026-11-20 19:00", "2026-11-24 00:00"),
-        ("2026-11-21 12:00", "2026-11-24 00:00"),
-        ("2026-12-24 18:00", "2026-12-29 00:00"),
+        ("2026-11-20 19:00", "2026-11-23 18:00"),
+        ("2026-11-21 12:00", "2026-11-23 18:00"),
+        ("2026-12-24 18:00", "2026-12-28 18:00"),
     ],
 )
 def test_the_same_day_is_that_of_the_first_open_moment_and_has_two_open_hours(start: str, due: str) -> None:
     assert OFFICE.due(at(start), "same_day") == at(due)
+
+
+def test_the_same_day_of_a_night_shift_ends_at_midnight_and_without_a_calendar_too() -> None:
+    for office in (NIGHT, brand()):
+        assert office.due(at("2026-11-20 12:00"), "same_day") == at("2026-11-21 00:00")
 
 
 def test_a_day_that_a_zone_left_out_ends_when_the_next_begins() -> None:

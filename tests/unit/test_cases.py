@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from schemas.records import CaseChanged, CaseClosed, CaseOpened, WorkChanged
+from agents.policy.parts import duration
+from schemas.records import CaseChanged, CaseClosed, CaseOpened, ClockChanged, WorkChanged
 from tests.care_facts import MINUTE, POLICY, action, at, post, reply
 from tests.cases_told import RICH, clock, policy_with, run_of, told, work
 from tests.decider_runner import Run
@@ -80,14 +81,38 @@ def test_a_case_without_a_target_has_no_clock_and_closes_after_a_day(run: Run) -
     assert events[-1].time == at("1 14:03")
 
 
-def test_praise_that_nobody_answers_closes_when_its_courtesy_is_due(run: Run) -> None:
-    """24 h on twitter; what was offered as a courtesy is void then, and was not late."""
+@pytest.mark.parametrize("target", ["12h", "24h", "36h"])
+def test_praise_that_nobody_answers_is_told_late_and_closes_then_or_after_a_day(target: str) -> None:
+    """Whatever the target of the courtesy is, its breach is told before its case closes."""
+    courtesy = POLICY.rules[-1].model_copy(update={"target": duration(target)})
+    run = run_of(policy_with(POLICY, rules=[*POLICY.rules[:-1], courtesy]))
     run.fact(post("1", "14:03", "praise"))
-    assert "closed no_target" not in told(run.tick(at("1 14:02:59")))
-    events: list[Any] = run.tick(at("1 14:05"))
-    assert told(events) == ["clock voided", "work withdrawn", "resolution met", "closed no_target"]
-    assert events[-1].time == at("1 14:03")
-    assert clock(events, "voided").breached_at is None
+    events: list[Any] = run.tick(at("2 14:03"))
+    ends = [name for name in told(events) if "warned" not in name]
+    assert ends == ["clock breached", "clock voided", "work withdrawn", "resolution met", "closed no_target"]
+    due = at("14:03") + duration(target)
+    assert clock(events, "breached").breached_at == clock(events, "voided").breached_at == due
+    assert events[-1].time == max(due + 1, at("1 14:03"))
+
+
+def test_a_late_answer_to_praise_is_late_however_its_case_has_ended(run: Run) -> None:
+    """At 24 h the case closes by itself; the answer of 25 h meets the courtesy, late."""
+    run.fact(post("1", "14:03", "praise"))
+    run.tick(at("1 15:00"))
+    run.fact(reply("r", "1 15:03"))
+    assert [e.change for e in run.events if isinstance(e, ClockChanged) and e.metric == "first_response"][-3:] == [
+        "breached",
+        "voided",
+        "met",
+    ]
+    assert clock(run.events, "met", "first_response").breached_at == at("1 14:03")
+
+
+def test_praise_answered_exactly_when_it_is_due_is_in_time(run: Run) -> None:
+    """The case waits for that answer."""
+    run.fact(post("1", "14:03", "praise"))
+    run.tick(at("1 14:03"))
+    assert clock(run.fact(reply("r", "1 14:03")), "met").breached_at is None
 
 
 def test_praise_that_waits_beside_a_later_post_closes_a_day_after_that_one(run: Run) -> None:
@@ -105,7 +130,8 @@ def test_a_courtesy_that_is_due_after_the_case_might_close_keeps_it_open() -> No
     run = run_of(hasty)
     run.fact(post("1", "14:03", "praise"))
     assert "closed no_target" not in told(run.tick(at("1 14:02")))
-    assert "closed no_target" in told(run.tick(at("1 14:03")))
+    assert "closed no_target" not in told(run.tick(at("1 14:03")))
+    assert "closed no_target" in told(run.tick(at("1 14:04")))
 
 
 def test_a_question_without_a_target_closes_after_a_day_and_one_with_a_target_never() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from agents.decider import Unusable
@@ -163,6 +164,46 @@ def test_mute_voids_the_clock_closes_the_case_and_lets_posts_open_nothing_until_
     run.tick(at("18:00"))
     assert told(run.fact(post("3", "17:59"))) == ["case post_added"]
     assert told(run.fact(post("4", "18:00")))[:2] == ["reopened", "clock started"]
+
+
+def test_a_reopening_ends_the_mute_and_says_so(run: Run) -> None:
+    """Muted at 14:10 by mistake, until the next week; reopened at 14:12. The complaint of 14:40 has its clock."""
+    run.fact(post("1", "14:03"))
+    run.fact(action("a", "mute", "14:10", until=at("7 00:00")))
+    events: list[Any] = run.fact(msgspec.structs.replace(action("b", "reopen", "14:12"), operator=None))
+    assert told(events) == ["reopened", "case muted"]
+    assert events[0].reason == "reopened: by an operator"
+    assert (events[1].muted_until, events[1].reason.partition(",")[0]) == (at("14:12"), "muted: no longer")
+    assert told(run.fact(post("2", "14:40"))) == [
+        "case post_added",
+        "clock started",
+        "resolution started",
+        "work queued",
+    ]
+
+
+def test_a_mute_that_a_reopening_ended_stays_ended_when_both_are_forgotten(run: Run) -> None:
+    """Without a case, and with one that silence closed and time forgot: a complaint within the mute opens a case."""
+    run.fact(action("a", "mute", "14:00", until=at("30 00:00")))
+    run.fact(action("b", "reopen", "14:10"))
+    run.tick(at("18:00"))
+    assert "opened" in told(run.fact(post("1", "18:00")))
+    run.fact(action("c", "mute", "18:10", until=at("30 00:00")))
+    run.fact(action("d", "reopen", "18:20"))
+    run.tick(at("9 00:00"))
+    assert "opened" in told(run.fact(post("2", "9 00:00")))
+
+
+def test_a_mute_after_a_reopening_holds(run: Run) -> None:
+    """Muted, reopened, muted again: a post of then opens nothing."""
+    run.fact(post("1", "14:03"))
+    run.fact(action("a", "mute", "14:10", until=at("30 00:00")))
+    run.fact(action("b", "reopen", "14:12"))
+    run.fact(action("c", "mute", "14:20", until=at("20 00:00")))
+    run.tick(at("9 00:00"))
+    assert run.fact(post("2", "9 00:00")) == []
+    run.tick(at("20 00:00"))
+    assert "opened" in told(run.fact(post("3", "20 00:00")))
 
 
 def test_a_reply_after_a_mute_meets_nothing(run: Run) -> None:

@@ -158,11 +158,11 @@ def test_reach_learnt_later_changes_the_priority_and_skills_and_never_the_clock(
 
 
 def test_promotion_learnt_later_is_told_once_and_only_growth_of_the_reach_is() -> None:
-    """A smaller reach than known, the same again, and what is hidden or shared change nothing."""
+    """A smaller reach than known, the same again, and how often it is shared change nothing."""
     run = run_of(RICH)
     run.fact(post("1", "14:03", reach=180))
     assert changed(run.fact(updated("1", "14:20", promoted=True)), "priority").promoted
-    for more in ({"promoted": True}, {"reach": 100}, {"hidden": True}, {"shares": 5}, {"reach": 180}):
+    for more in ({"promoted": True}, {"reach": 100}, {"hidden": False}, {"shares": 5}, {"reach": 180}):
         assert run.fact(updated("1", "14:21", **more)) == []
     assert told(run.fact(updated("1", "14:22", reach=300))) == ["case priority"]
 
@@ -211,7 +211,7 @@ def test_a_paused_resolution_goes_on_with_what_the_calendar_had_left_of_it() -> 
     assert clock(run.fact(reply("r", "23:00")), "paused").due_at == at("1 02:00")
     run.tick(at("23:30"))
     resumed = clock(run.fact(post("2", "23:30")), "resumed", "resolution")
-    assert (resumed.due_at, resumed.target, resumed.paused_ms) == (at("1 02:30"), 4 * HOUR + 30 * MINUTE, 30 * MINUTE)
+    assert (resumed.due_at, resumed.target, resumed.paused_ms) == (at("1 02:30"), 4 * HOUR, 30 * MINUTE)
     half = next(e for e in run.tick(at("1 03:00")) if isinstance(e, ClockChanged) and e.metric == "resolution")
     assert (half.warned, half.time) == (50, at("1 00:30"))
 

@@ -9,7 +9,7 @@ import pytest
 from agents.cases.state import FOREVER
 from schemas.records import ClockChanged
 from tests.care_facts import HOUR, MINUTE, action, at, deleted, post, reply
-from tests.cases_told import RICH, clock, run_of, told
+from tests.cases_told import RICH, clock, record, run_of, told
 from tests.decider_runner import Run
 
 
@@ -72,6 +72,34 @@ def test_what_is_no_resolution_tells_nothing_of_a_clock_that_was_not_told() -> N
         run.fact(post("1", "14:03"))
         run.fact(end)
         assert resolution(run.events) == []
+
+
+def test_its_target_is_told_as_the_policy_has_it_however_long_it_was_paused(run: Run) -> None:
+    """Four hours from 14:03, in and after two pauses and a silence; the warning at the half counts two of them."""
+    run.fact(post("1", "14:03"))
+    for n, day in enumerate(("", "1 ", "6 ")):
+        run.tick(at(f"{day}15:00"))
+        if n:
+            run.fact(post(f"p{n}", f"{day}14:58"))
+        run.fact(reply(f"r{n}", f"{day}15:00"))
+    run.tick(at("7 10:00"))
+    run.fact(post("2", "7 10:00"))
+    run.tick(at("7 18:00"))
+    history = resolution(run.events)
+    assert {e.change for e in history} == {"started", "paused", "resumed", "met", "warned", "breached"}
+    assert {e.target for e in history} == {4 * HOUR}
+    assert all("target 4 h" in e.reason for e in history if e.change not in ("warned", "met"))
+    assert next(e.reason for e in history if e.change == "warned").startswith("warned: 50 % of 4 h used")
+
+
+def test_what_is_drawn_together_leaves_its_target_as_it_was(run: Run) -> None:
+    """More answers than are kept: what they paused is left out of the target too."""
+    run.fact(post("1", "14:03"))
+    for n in range(1, 9):
+        run.fact(reply(f"r{n}", at("14:03") + 20 * n * MINUTE))
+        run.fact(post(f"p{n}", at("14:03") + (20 * n + 10) * MINUTE))
+    assert record(run).known.base is not None
+    assert {e.target for e in resolution(run.events)} == {4 * HOUR}
 
 
 def test_with_a_target_it_warns_and_breaches(run: Run) -> None:

@@ -202,7 +202,20 @@ def test_work_that_ends_frees_whoever_held_it(run: Run, change: str) -> None:
     run.fact(work("b", "14:00", due="16:00"))
     assert told(run.fact(work("a", "14:01", change, 2))) == ["b offered to ana"]
     assert run.fact(answer(offer, "accepted")) == []
-    assert told(run.tick(at("14:05:30"))) == ["b returned by ana: timed_out", "b offered to ana"]
+    assert told(run.tick(at("14:06:30"))) == ["b returned by ana: timed_out", "b offered to ana"]
+
+
+def test_no_event_is_before_what_it_follows_from_or_before_the_one_before(run: Run) -> None:
+    """Cases is a minute ahead of the slowest writer, and operators answer by the slowest."""
+    take(run, *stay("ana", capacity=1))
+    (offer,) = run.fact(work("a", "14:01", due="15:00"))
+    run.fact(answer(offer, "declined"))
+    run.fact(work("b", "14:03", due="16:00"))
+    run.tick(at("15:00"))
+    assert run.events[0].time == at("14:01")
+    for name in ("a", "b"):
+        times = [e.time for e in run.events if e.aggregate == name]
+        assert times == sorted(times)
 
 
 def test_work_never_seen_or_seen_twice_changes_nothing(run: Run) -> None:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from agents.policy import Brand, Features, Policy, Rule, parse
+from agents.policy.calendar import Holiday
 from agents.policy.model import Alerts, Cases, Desk
 from agents.policy.reading import check
 from agents.policy.surge import Surge
@@ -112,7 +113,7 @@ def test_a_copy_with_another_part_goes_by_that_part(default: Policy) -> None:
     assert held.model_copy(update={"brands": []}).brand("andina").desk == "care"
     assert held.model_copy(update={"channels": []}).reply_window("whatsapp") is None
     assert brand.due(start, HOUR) == start + HOUR
-    closed = brand.model_copy(update={"holidays": [date(2026, 11, 21)]})
+    closed = brand.model_copy(update={"holidays": [Holiday(date=date(2026, 11, 21))]})
     assert closed.due(start, HOUR) == start + 13 * HOUR
 
 
@@ -160,3 +161,11 @@ def test_a_midnight_that_the_clocks_skip_is_the_moment_of_the_change(default: Po
     # In Santiago the clocks went from 24:00 on 5 September 2026 to 01:00 on the 6th.
     start = at(2026, 9, 5, 12, 0, "America/Santiago")
     assert due(rule, start, "America/Santiago") == start + 12 * HOUR
+
+
+@pytest.mark.parametrize("name", ["ACME Corp", "", "a|b", "ñ", "a\0b", "\ud800", "x" * 100_000])
+def test_any_name_at_all_has_a_brand_and_a_desk(name: str) -> None:
+    """They are asked for outside of what may fail: whoever asks has a record in hand, not a policy."""
+    policy = parse(f'[classifier]\nmodel = "{"a" * 64}"\n')
+    assert (policy.brand(name).name, policy.brand(name).care, policy.brand(name).mode) == (name, True, "observe")
+    assert (policy.desk(name).name, policy.desk(name).responsible) == (name, None)

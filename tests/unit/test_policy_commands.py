@@ -30,7 +30,7 @@ mode = "live"
 zone = "America/Bogota"
 accounts.twitter = ["own"]
 calendar = [{{ days = ["mon", "tue", "wed", "thu", "fri"], from = "08:00", to = "18:00" }}]
-holidays = [2026-11-23]
+holidays = [2026-11-23, "12-25"]
 
 [[brands]]
 name = "rival"
@@ -257,7 +257,7 @@ def test_diff_tells_each_change_and_a_summary(run: Run, tmp_path: Path) -> None:
     code, out, _ = run("diff", "p.toml", "q.toml")
     assert code == 0
     assert out.splitlines() == [
-        "brand andina: holidays [2026-11-23] -> [2026-11-24]",
+        "brand andina: holidays [2026-11-23, 12-25] -> [2026-11-24, 12-25]",
         "brand rival: care false -> true",
         "rule seen: target 30m -> 45m",
         "2 brands changed, 1 rule changed",
@@ -265,7 +265,7 @@ def test_diff_tells_each_change_and_a_summary(run: Run, tmp_path: Path) -> None:
     code, out, _ = run("diff", "p.toml", "q.toml", "--json")
     told = json.loads(out)
     assert (code, told["summary"], len(told["changes"])) == (0, "2 brands changed, 1 rule changed", 3)
-    assert [change["before"] for change in told["changes"]] == [["2026-11-23"], False, "30m"]
+    assert [change["before"] for change in told["changes"]] == [["2026-11-23", "12-25"], False, "30m"]
     assert run("diff", "p.toml", "p.toml")[:2] == (0, "no difference\n")
 
 

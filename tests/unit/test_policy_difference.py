@@ -62,6 +62,19 @@ def rules(*names: str) -> str:
             "end = 2026-11-28T00:00:00Z\nfactor = 4.0\n",
             "brand b: expected_events none -> [sale 2026-11-27T00:00:00Z to 2026-11-28T00:00:00Z, 4 times]",
         ),
+        (
+            '[[brands]]\nname = "b"\nholidays = ["12-25"]\nexpected_events = [\n'
+            '{ name = "sale", start = 2026-11-27T00:00:00Z, end = 2026-11-28T00:00:00Z, repeats = "yearly" }]\n',
+            '[[brands]]\nname = "b"\nholidays = ["12-25"]\nexpected_events = [\n'
+            '{ name = "sale", start = 2026-11-27T00:00:00Z, end = 2026-11-28T00:00:00Z, repeats = "weekly" }]\n',
+            "brand b: expected_events [sale 2026-11-27T00:00:00Z to 2026-11-28T00:00:00Z, 1 times, yearly] -> "
+            "[sale 2026-11-27T00:00:00Z to 2026-11-28T00:00:00Z, 1 times, weekly]",
+        ),
+        (
+            '[[brands]]\nname = "b"\nholidays = ["12-24"]\n',
+            '[[brands]]\nname = "b"\nholidays = [{ date = "12-24", from = "08:00", to = "12:00" }]\n',
+            "brand b: holidays [12-24] -> [12-24 08:00-12:00]",
+        ),
         ("", '[[desks]]\nname = "d"\n', "desk d: added"),
         ('[[channels]]\nname = "whatsapp"\n', "", "channel whatsapp: removed"),
         ('[cases]\nsilence = "72h"\n', '[cases]\nsilence = "48h"\n', "cases: silence 72h -> 48h"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
 from agents.policy import PolicyError, parse
@@ -101,6 +103,40 @@ def warned(text: str) -> list[Remark]:
         (BRAND + "holidays = [\n2026-12-25,\n2026-12-26T00:00:00]\n", 7, "brands.0.holidays.1", "2026-12-25"),
         (BRAND + "holidays = [9999-12-25]\n", 5, "brands.0.holidays.0", "9999-12-25 is not between 1970 and 2099"),
         (BRAND + 'holidays = ["2026-12-25"]\n', 5, "brands.0.holidays.0", "without quotes"),
+        (BRAND + 'holidays = ["02-30"]\n', 5, "brands.0.holidays.0", "no day of every year"),
+        (BRAND + "holidays = [1225]\n", 5, "brands.0.holidays.0", 'a day of every year: "12-25"'),
+        (
+            BRAND + 'holidays = [\n"12-25",\n{ date = "12-24", from = "08:00" }]\n',
+            7,
+            "brands.0.holidays.1",
+            "one end only",
+        ),
+        (
+            BRAND + 'holidays = [{ date = "12-24", from = "08:00", to = "8" }]\n',
+            5,
+            "brands.0.holidays.0.to",
+            "no time of day",
+        ),
+        (
+            BRAND + 'holidays = [\n2026-12-24,\n{ date = 2026-12-24, from = "08:00", to = "12:00" }]\n',
+            7,
+            "brands.0.holidays.1",
+            "2026-12-24 08:00-12:00 stands beside 2026-12-24 of holidays.0",
+        ),
+        (
+            BRAND + 'holidays = [\n{ date = "12-24", from = "08:00", to = "12:00" },\n'
+            '{ date = "12-24", from = "11:00", to = "13:00" }]\n',
+            7,
+            "brands.0.holidays.1",
+            "12-24 11:00-13:00 overlaps 12-24 08:00-12:00",
+        ),
+        (
+            BRAND + "expected_events = [\n{ name = 'x', start = 2026-11-20T08:00:00Z, end = 2026-11-22T08:00:00Z,"
+            " repeats = 'daily' }]\n",
+            6,
+            "brands.0.expected_events.0",
+            "lasts longer than it takes to come again",
+        ),
     ],
 )
 def test_a_fault_is_told_with_file_line_and_field(text: str, line: int, field: str, why: str) -> None:
@@ -189,6 +225,23 @@ def test_a_calendar_that_stays_closed_for_a_year_is_told() -> None:
     text = calendar('days = ["fri"], from = "08:00", to = "18:00"') + f"holidays = [{fridays}, {ends}]\n"
     assert fault(text) == "mine.toml:8: brands.0.holidays: nothing is open in the year from 2026-01-01 on"
     assert parse(text.replace(", 2027-01-01", "")).brands[0].calendar
+
+
+def test_holidays_and_events_that_are_all_past_are_warned_of_and_what_comes_again_is_not() -> None:
+    text = MODEL + '[[desks]]\nname = "care"\n' + BRAND + "holidays = [2019-12-25, 2020-01-01{more}]\n"
+    text += "expected_events = [{{ name = 'x', start = 2019-11-20T08:00:00Z, end = 2019-11-21T08:00:00Z{repeats} }}]\n"
+    today = date(2026, 11, 29)
+
+    def told(more: str = "", repeats: str = "", day: date | None = today) -> list[str]:
+        found = check(text.format(more=more, repeats=repeats), today=day).warnings
+        return [f"{r.field}: {r.why.partition(':')[0]}" for r in found]
+
+    holidays = "brands.0.holidays: all are past, the last on 2020-01-01"
+    events = "brands.0.expected_events: all are past, the last on 2019-11-21"
+    assert told() == [holidays, events]
+    assert told(more=', "12-25"', repeats=", repeats = 'yearly'") == []
+    assert told(more=", 2026-11-29") == [events]
+    assert told(day=None) == []
 
 
 def test_a_target_that_a_calendar_would_stretch_over_ten_years_is_told() -> None:

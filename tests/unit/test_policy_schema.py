@@ -33,7 +33,8 @@ names = ["A"]
 comments = "all"
 automatic_apps = ["bot"]
 calendar = [{ days = ["mon", "sun"], from = "22:00", to = "06:00" }, { days = ["wed"], from = "00:00", to = "24:00" }]
-holidays = [2026-12-25]
+holidays = [2026-12-25, "12-26", { date = "12-24", from = "08:00", to = "12:00" }]
+hidden = "keep"
 accounts.twitter = ["1"]
 
 [[rules]]
@@ -105,6 +106,10 @@ def test_a_policy_that_says_everything_is_valid_for_both() -> None:
         ('to = "06:00"', 'to = "6:00"'),
         ('days = ["wed"]', "days = []"),
         ("2026-12-25", '"christmas"'),
+        ('"12-26"', '"26.12."'),
+        ('date = "12-24"', 'day = "12-24"'),
+        ('to = "12:00"', 'to = "noon"'),
+        ('hidden = "keep"', 'hidden = "drop"'),
         ('target = "same_day"', 'target = "0h"'),
         ('resolution = "01h"', "resolution = 3600"),
         ("priority = 9", "priority = 10"),

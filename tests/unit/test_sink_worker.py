@@ -50,7 +50,7 @@ def written(receiver: Receiver, values: list[bytes], window: int) -> None:
         worker._owned = {TOPIC}
         worker._limits = {TOPIC: DeadLetterLimit("classified/0", "classified.dead", 1.0, window)}
         raw = [SimpleNamespace(offset=n, key=b"k", value=v, timestamp=NOON, headers=[]) for n, v in enumerate(values)]
-        found = decoded(PIPELINE, TOPIC.topic, 0, raw)
+        found = decoded(PIPELINE, TOPIC.topic, 0, raw, 1)
         await worker._write([_Waiting(TOPIC, raw, found.items, found.wrong, found.time)])
 
     asyncio.run(run())

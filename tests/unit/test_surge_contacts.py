@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 import numpy as np
@@ -113,6 +115,52 @@ def test_what_goes_beyond_an_expected_event_names_it_and_opens_no_crisis() -> No
     assert kinds(to)[0] == "SurgeOpened"
     assert "CrisisOpened" not in kinds(to)
     assert of(to, SurgeOpened)[0].evidence.expected_event == "raffle"
+
+
+@pytest.mark.parametrize(
+    ("repeats", "on", "off"),
+    [
+        (None, ["2026-03-01 20:00"], ["2026-03-02 20:00", "2026-03-08 20:00"]),
+        (
+            "daily",
+            ["2026-03-01 21:59", "2026-03-02 20:00", "2026-07-14 21:00"],
+            ["2026-02-28 20:30", "2026-03-02 19:59"],
+        ),
+        (
+            "weekly",
+            ["2026-03-08 20:00", "2026-04-05 21:59"],
+            ["2026-03-02 20:00", "2026-04-05 22:00", "2026-02-22 20:00"],
+        ),
+        ("monthly", ["2026-04-01 20:00", "2027-01-01 21:00"], ["2026-04-02 20:00", "2026-03-31 21:00"]),
+        ("yearly", ["2027-03-01 20:00", "2030-03-01 21:00"], ["2026-04-01 20:00", "2025-03-01 20:00"]),
+    ],
+)
+def test_an_expected_event_comes_again_at_the_same_local_time(repeats: Any, on: list[str], off: list[str]) -> None:
+    """From eight to ten in Madrid, also when its clocks have changed on 29 March."""
+    zone = ZoneInfo("Europe/Madrid")
+    first = datetime(2026, 3, 1, 20, tzinfo=zone)
+    event = ExpectedEvent(name="show", start=first, end=first + timedelta(hours=2), repeats=repeats)
+    brand = Brand(name="andina", zone="Europe/Madrid", expected_events=[event])
+    for texts, expected in ((on, [event]), (off, [])):
+        for text in texts:
+            at = int(datetime.fromisoformat(text).replace(tzinfo=zone).timestamp() * 1000)
+            assert brand.expected(at) == expected, text
+
+
+def test_an_expected_event_of_a_day_that_a_month_lacks_is_left_out_and_one_over_new_year_is_not() -> None:
+    event = ExpectedEvent(
+        name="end of the month",
+        start=datetime(2026, 1, 31, tzinfo=UTC),
+        end=datetime(2026, 2, 2, tzinfo=UTC),
+        repeats="monthly",
+    )
+    held = [
+        day
+        for day in range(365)
+        if event.holds(int(datetime(2026, 1, 1, tzinfo=UTC).timestamp() + day * 86_400) * 1000, "UTC")
+    ]
+    assert held[:4] == [30, 31, 89, 90]
+    assert len(held) == 13
 
 
 def test_an_expected_post_may_be_passed_on_as_often_as_expected() -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from agents.classify.volumes import LARGEST, Minute
-from schemas import ids
+from agents.classify.volumes import CHANNELS, LARGEST, Minute
+from schemas import codec, ids
 from schemas.records import ClassifiedMention, ConversationCount, Label, Mention, Volume, VolumeCount
+from streams.shapes import MIB
 
 START = 1_700_000_040_000
 
@@ -99,3 +100,19 @@ def test_a_minute_told_again_holds_all_that_came_and_a_higher_offset() -> None:
     assert (early.counts[0].count, early.offset) == (1, 7)
     assert (late.counts[0].count, late.offset) == (2, 9)
     assert early.id != late.id
+
+
+def test_a_volume_fits_its_topic_whatever_a_producer_sends() -> None:
+    """Channels and long names without end: the rest counts as `other`, and no post is lost."""
+    minute = Minute(0, START)
+    posts = [
+        post(f"n{n}", channel=f"{n:0100}", author_id="é" * 500, share_of=f"{'ü' * 250}{n}", kind=kind)
+        for n in range(3 * CHANNELS)
+        for kind in ("post", "comment", "share", "quote", "review", "message")
+    ]
+    for n, one in enumerate(posts):
+        minute.add(one, n)
+    (told,) = minute.close()
+    assert sum(c.count for c in told.counts) == len(posts)
+    assert {c.channel for c in told.counts} == {*(f"{n:0100}" for n in range(CHANNELS)), "other"}
+    assert len(codec.encode(told)) < MIB - 4_096

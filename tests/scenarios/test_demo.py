@@ -1,0 +1,101 @@
+"""`demo --keep`: what it prints at the end is run as it stands, and everything that it names is alive."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import pytest
+
+from tests.scenarios.afternoon import MINUTE, File
+from tests.waiting import until
+
+
+class Kept:
+    """A demo that has been left running."""
+
+    def __init__(self, folder: Path, told: str) -> None:
+        self.folder, self.told = folder, told
+        commands = [line.strip() for line in told.splitlines() if line.startswith("  ")]
+        self.exports = [line for line in commands if line.startswith("export ")]
+        self.ends = [line for line in commands if line.startswith("kill ") or line.endswith(" down")]
+        self.looks = [line for line in commands if line not in self.exports + self.ends]
+        self.pids = [int(pid) for line in self.ends if line.startswith("kill ") for pid in line.split()[1:]]
+
+    def run(self, *lines: str) -> subprocess.CompletedProcess[str]:
+        """In a shell that knows nothing else of ours."""
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("NETCENTER_")}
+        return subprocess.run(
+            ["sh", "-ec", "\n".join(lines)],
+            env=clean,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
+    """Of a file with one post."""
+    folder = tmp_path_factory.mktemp("demo")
+    file = File()
+    file.post("a", 0)
+    file.reply("a", 5 * MINUTE)
+    file.read(folder / "posts.jsonl")
+    done = subprocess.run(
+        [sys.executable, "-m", "netcenter", "demo", "--keep", "--input", "posts.jsonl"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    left = Kept(folder, done.stdout.partition("Everything is still running")[2])
+    yield left
+    left.run(*left.ends)
+    for pid in left.pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, 9)
+
+
+def test_each_command_that_the_demo_prints_works_as_it_stands(kept: Kept) -> None:
+    """And those that a curious person tries next."""
+    assert len(kept.looks) == 3
+    program = kept.looks[0].removesuffix(" lag")
+    for look in [*kept.looks, f"{program} crisis open andina --by somebody --reason 'a trial'"]:
+        done = kept.run(*kept.exports, look)
+        assert done.returncode == 0, f"{look}: {done.stdout}{done.stderr}"
+
+
+def test_the_addresses_that_the_demo_prints_answer(kept: Kept) -> None:
+    """Each worker says that it is well, and the receiver refuses what is not signed."""
+    ports = re.findall(r"(\w+) :(\d+)", kept.told)
+    assert len(ports) == 7
+
+    def well(port: str) -> bool:
+        with suppress(OSError), urlopen(f"http://127.0.0.1:{port}/ready", timeout=5) as answer:
+            return bool(answer.read().strip() == b"ok")
+        return False
+
+    for role, port in ports:
+        until(lambda port=port: well(port), 30, f"{role} is well")  # type: ignore[misc]
+    [receiver] = re.findall(r"http://\S+/alerts", kept.told)
+    with pytest.raises(HTTPError, match="401"):
+        urlopen(Request(receiver, b"{}"), timeout=5)
+
+
+def test_what_the_demo_says_ends_it(kept: Kept) -> None:
+    """No process is left."""
+    done = kept.run(*kept.ends)
+    assert done.returncode == 0 and "stopped" in done.stdout, done.stderr
+    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in kept.pids), 30, "they have ended")
