@@ -5,7 +5,7 @@ INSTALLED := .venv/installed
 PEERS := .bench-venv/installed
 DATA ?=
 
-.PHONY: env demo test lint format bench lock manifests train
+.PHONY: env demo test fuzz lint format bench lock manifests train
 
 env: $(INSTALLED)
 
@@ -26,6 +26,10 @@ demo: env
 
 test: env lint
 	$(BIN)/python -m pytest -q
+
+# 20,000 good records among 20,000 bad ones through every role; `make test` has 1,000 of each.
+fuzz: env
+	NETCENTER_FUZZ=20000 $(BIN)/python -m pytest -q tests/chaos/test_fuzz.py
 
 lint: env
 	$(BIN)/ruff check .

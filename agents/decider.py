@@ -18,6 +18,10 @@ class Unusable(ValueError):
     """A fact that nothing can be done with. The message says what to mend, and never holds the words of a post."""
 
 
+class Unanswered(Exception):
+    """Who must be asked does not answer now, whatever the facts: none is at fault, and none becomes a dead letter."""
+
+
 class Due(msgspec.Struct, frozen=True):
     """A timer's firing, a fact like any other: the state record `key` had asked to be woken at `at` (ms)."""
 
@@ -46,7 +50,7 @@ class At(msgspec.Struct, frozen=True):
     """When, under which policy and because of what a decision is made."""
 
     time: int
-    """ms; event time: a timer's own due, else the partition's time (0 before the first Tick)."""
+    """ms; event time: a timer's own due, else the partition's time. Nothing is decided before it is known."""
     seen: int
     """ms; event time up to which the log has been read: later than `time` when a Tick jumps over a due."""
     policy: Policy

@@ -24,7 +24,7 @@ from bench.verdict import Counts, in_avro, in_json, verdict
 from bench.window import Ended, Watch
 from schemas import codec, ids
 from schemas.keys import customer
-from schemas.records import ClassifiedMention, Mention, PolicyChanged
+from schemas.records import ClassifiedMention, Mention, PolicyChanged, Tick
 
 ROOT = Path(__file__).parent.parent
 PEERS = ROOT / ".bench-venv" / "bin" / "python"
@@ -198,7 +198,7 @@ def _classified(authors: list[str]) -> Iterator[broker.Pair]:
 
 
 def prepare(kafka: str, form: str) -> None:
-    """Make a form's inbox, and tell it the policy without which a fold decides nothing."""
+    """Make a form's inbox, and tell it the policy and the time without which a fold decides nothing."""
     inbox, text = FORMS[form].inbox, policy_text()
     broker.create(kafka, {inbox: PARTITIONS, f"{inbox}.dead": PARTITIONS})
     if "policy" not in broker.names(kafka, "policy"):
@@ -206,7 +206,9 @@ def prepare(kafka: str, form: str) -> None:
         broker.fill(kafka, "policy", 1, [(b"1", text.encode())])
     changed = PolicyChanged(version=1, hash=digest(text), applied_at=_BORN)
     for number in range(PARTITIONS):
-        broker.append(kafka, inbox, number, codec.encode(changed))
+        tick = Tick(clock="event", time=_BORN, role="clock", partition=number)
+        for record in (changed, tick):
+            broker.append(kafka, inbox, number, codec.encode(record))
 
 
 def outlets(kafka: str, name: str) -> None:

@@ -110,16 +110,15 @@ def _role() -> dict[str, Any]:
     role = PIPELINE.role("surge")
     core = FoldCore(PIPELINE, role, 0, lambda topic: 1, lambda version, hash: policy, SurgeDecider(), encodes=True)
     core.in_force(PolicyChanged(version=1, hash="", applied_at=0))
+    writers = sorted(core.clock.expected)
+    core.take([Fact(n, Tick(clock="event", time=START, role=w, partition=p)) for n, (w, p) in enumerate(writers)])
     random = np.random.default_rng(1)
     posts = random.poisson(3, (MINUTES, BRANDS))
-    offset, spent, sealed = 0, 0.0, 0
+    offset, spent, sealed = len(writers), 0.0, 0
     for m in range(MINUTES):
         at = START + m * MINUTE
         facts: list[Record] = [volume(f"b{n}", at, {"other": int(count)}) for n, count in enumerate(posts[m]) if count]
-        ticks = [
-            Tick(clock="event", time=at + MINUTE, role=writer, partition=number)
-            for writer, number in sorted(core.clock.expected)
-        ]
+        ticks = [Tick(clock="event", time=at + MINUTE, role=writer, partition=number) for writer, number in writers]
         started = time.process_time()
         for result in core.take([Fact(offset + n, fact) for n, fact in enumerate([*facts, *ticks])]):
             if type(result).__name__ == "SetAside":

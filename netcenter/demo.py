@@ -139,12 +139,13 @@ class Demo:
         self.console.print(f"[dim]{line}[/dim]", highlight=False)
 
     def _servers(self, stack: ExitStack) -> embedded.Addresses:
-        if embedded.running(self.directory) is not None:
+        if embedded.running(self.directory):
             self._say("ending the servers of an earlier demo")
             embedded.down(self.directory)
-        for pid, argument in places.recall(self._kept).get("processes", ()):
-            stop_process(pid, argument, signal.SIGTERM, _END_S)
-        self._kept.unlink(missing_ok=True)
+        if left := places.recall(self._kept).get("processes"):
+            for pid, argument in left:
+                stop_process(pid, argument, signal.SIGTERM, _END_S)
+            self._kept.unlink()
         if self.keep:
             addresses = embedded.detach(self.directory, ephemeral=True, say=self._say)
             stack.callback(embedded.down, self.directory)
@@ -173,7 +174,8 @@ class Demo:
         names = {role.name for role in PIPELINE.roles}
         with self._watching(settings) as watch:
             while missing := sorted(names - {role.name for role in watch.running()}):
-                workers.wait(len(missing), "these roles have no worker", missing)
+                workers.await_sign(len(missing), "these roles have no worker", missing)
+                time.sleep(0.5)
 
     @contextmanager
     def _watching(self, settings: Settings) -> Iterator[Watch]:
@@ -266,6 +268,7 @@ class Demo:
                 ahead=AHEAD if self.own else AHEAD_OF_A_FILE,
                 follow=follow,
                 say=say,
+                held=lambda waits: workers.await_sign(waits.slowest, "the file waits for", [waits.slowest[1]]),
             )
             progress.update(task, completed=played.records)
         self.end = played.time
@@ -273,7 +276,8 @@ class Demo:
     def _await_end(self, settings: Settings, workers: Workers) -> None:
         with self._watching(settings) as watch:
             while behind := self._behind(watch):
-                workers.wait(str(watch.told(PIPELINE.roles)), "not all was read", behind)
+                workers.await_sign(str(watch.told(PIPELINE.roles)), "not all was read", behind)
+                time.sleep(0.2)
 
     def _behind(self, watch: Watch) -> list[str]:
         """Roles that have something left to read, or have not heard the last Tick."""

@@ -13,7 +13,7 @@ from typing import Any
 from netcenter.errors import CommandError
 from streams.supervisor import command_of
 
-#: Seconds for which nothing may happen: a busy machine takes its time, and a minute is nothing to it.
+#: Seconds for which nothing may happen on a machine that has nothing else to do.
 _PATIENCE_S = 120.0
 _SHOWN = 8
 """Lines of the log that are shown of what went wrong."""
@@ -56,20 +56,21 @@ class Workers:
                 if line.get("event", "").startswith("a role keeps dying"):
                     raise CommandError(f"{line['role']} keeps dying: {line['why']}{self._told((line['role'],))}")
 
-    def wait(self, sign: Hashable, what: str, roles: Collection[str]) -> None:
+    def await_sign(self, sign: Hashable, what: str, roles: Collection[str]) -> None:
         """Called again and again while something is awaited, with a sign that changes while it comes nearer.
 
-        what: said of roles when nothing has moved for two minutes, which raises CommandError.
+        what: said of roles when nothing has moved for two minutes, which raises CommandError; on a machine whose cores
+        are asked for many times over it may take so many times as long.
         """
         self.check()
         now, signs = time.monotonic(), (self._seen, sign)
+        patience = _PATIENCE_S * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
         if signs != self._sign:
             self._moved_at, self._sign = now, signs
-        elif now - self._moved_at > _PATIENCE_S:
+        elif now - self._moved_at > patience:
             raise CommandError(
-                f"{what}, and nothing has moved for {_PATIENCE_S:.0f} s: {', '.join(roles)}{self._told(roles)}"
+                f"{what}, and nothing has moved for {patience:.0f} s: {', '.join(roles)}{self._told(roles)}"
             )
-        time.sleep(0.1)
 
     def _told(self, roles: Collection[str]) -> str:
         """The last lines of these roles, or of all."""

@@ -8,11 +8,11 @@ import msgspec
 
 from agents.classify.model import ARTEFACTS, Model
 from agents.classify.stage import ClassifyStage
-from agents.decider import At, Due
+from agents.decider import At, Due, Unanswered
 from agents.policy import Brand, Features, Policy
 from agents.policy.model import shown
 from agents.policy.zone import zone
-from netcenter.errors import CommandError
+from netcenter.errors import CommandError, Unreachable
 from netcenter.parts import lacks_model, model
 from netcenter.pipeline import PIPELINE
 from schemas import keys
@@ -157,7 +157,10 @@ def _classified(policy: Policy, mention: Mention, label: Label | None) -> Classi
     if lacks is not None and label is None:
         raise CommandError(f"the policy names {lacks}, which is not here: put it there, or give the label with --label")
     stage = ClassifyStage(0, model if label is None else _bundled)
-    (post,) = stage.run([(mention, 0)], _at(policy, own_time(mention), mention.id))
+    try:
+        (post,) = stage.run([(mention, 0)], _at(policy, own_time(mention), mention.id))
+    except Unanswered as error:
+        raise Unreachable(f"{error}; give the label with --label, or try again") from None
     if not isinstance(post, ClassifiedMention):
         raise CommandError(f"the mention would be a dead letter: {post}")
     return post if label is None else msgspec.structs.replace(post, label=label, uncertain=False)

@@ -25,11 +25,13 @@ from schemas.codec import WireError
 from schemas.files import Line
 from schemas.headers import rfc3339
 from schemas.records import Clock, Record, Tick
+from streams.hints import NEVER
 from streams.partitioner import partition_of
 from streams.shapes import Role
 
 _POLL_S = 0.05
-_STUCK_S = 60.0
+#: Seconds without progress after which it is told who holds up the file, and then again.
+_QUIET_S, _AGAIN_S = 5.0, 60.0
 
 
 @dataclass
@@ -128,6 +130,16 @@ def _tick(value: bytes | None) -> Tick | None:
     return record if isinstance(record, Tick) else None
 
 
+@dataclass(frozen=True)
+class Held:
+    """What is told while the file waits for a role."""
+
+    slowest: tuple[int, str]
+    """ms of event time, and the role that stands there."""
+    line: str
+    """Now and then: who holds it up, and what to do; else empty."""
+
+
 def ingest(
     settings: Settings,
     kafka: str,
@@ -138,55 +150,101 @@ def ingest(
     ahead: int,
     follow: Iterable[str] | None = None,
     say: Callable[[Played, Any], None] = lambda *_: None,
+    held: Callable[[Held], None] = lambda _: None,
 ) -> Played:
     """Play lines into the log.
 
     interval: ms between Ticks. until: ms that time runs on after the last line. ahead: ms of event time that the file may
-    be before the slowest role. follow: the roles waited for, by default those that have a worker now. say: called at
-    every Tick with what was played and the slowest role's (time, name). On a wall clock there are no Ticks to send and
-    nothing to wait for.
+    be before the slowest role. follow: the roles waited for, whether they have a worker or not; by default all that
+    decide, and PostgreSQL's if it ever had one; none: nobody is waited for. say: called at every Tick with what was played
+    and the slowest role's (time, name). held: called again and again while the file waits. On a wall clock there are no
+    Ticks to send and nothing to wait for.
+
+    A gap in which nothing falls due is passed over, once it is longer than `ahead` and every role that decides is followed.
     """
     clock, played = clock_of(settings, kafka), Played()
     inbox = PIPELINE.roles[0].inbox
     with Log(settings, kafka) as log, closing(admin(kafka)) as client:
         watch = Watch(settings, kafka, client)
-        roles = [PIPELINE.role(name) for name in follow] if follow is not None else watch.running()
+        roles = [PIPELINE.role(name) for name in follow] if follow is not None else _expected(watch)
         timed = [role for role in roles if role.decides or "classified" in role.reads]
-        leash = _Leash(watch, log, timed)
-        for item in play(lines, interval=interval, until=until):
+        leash = _Leash(watch, log, timed, ahead, held)
+        due = leash.due if clock == "event" else lambda: None
+        for item in play(lines, interval=interval, until=until, due=due):
             if isinstance(item, Line):
                 log.send(item.topic, item.record)
                 played.records += 1
+                leash.line(item.at)
             elif clock == "event":
                 log.to_all(inbox, partial(_event_tick, item))
                 played.ticks, played.time = played.ticks + 1, item
-                say(played, leash.wait(item - ahead))
+                say(played, leash.tick(item))
     return played
 
 
+def _expected(watch: Watch) -> list[Role]:
+    """The roles of the pipeline, those left out that nobody has to run and nobody has run."""
+    had = {name for name, told in watch.told(PIPELINE.roles).items() if told}
+    running = {role.name for role in watch.running()}
+    return [role for role in PIPELINE.roles if role.decides or role.name in had | running]
+
+
 class _Leash:
-    """Keeps the file near the slowest role."""
+    """Keeps the file near the slowest role, and asks the roles what is due next."""
 
-    def __init__(self, watch: Watch, log: Log, roles: list[Role]) -> None:
-        self.watch, self.log, self.roles = watch, log, roles
+    def __init__(
+        self, watch: Watch, log: Log, roles: list[Role], ahead: int, held: Callable[[Held], None] = lambda _: None
+    ) -> None:
+        self.watch, self.log, self.roles, self.ahead, self.held = watch, log, roles, ahead, held
         self.slowest = (0, "")
+        self._due = self._time = self._ask_at = 0
+        self._all_followed = {role.name for role in PIPELINE.roles if role.decides} <= {role.name for role in roles}
 
-    def wait(self, until: int) -> tuple[int, str]:
+    def line(self, at: int) -> None:
+        """One was played; what follows from it falls due in the next hours, and is come by Tick by Tick."""
+        self._ask_at = max(self._ask_at, at + self.ahead)
+
+    def tick(self, time: int) -> tuple[int, str]:
+        """One was sent: return once no role is further behind than it may be; the slowest's (time, name)."""
+        self._time = time
+        return self.wait(time - self.ahead)
+
+    def due(self) -> int | None:
+        """When something is due: at once, where that is not asked for yet or not known."""
+        if not self._all_followed or self._time < self._ask_at:
+            return self._time
+        self.wait(self._time, asks=True)
+        near = self._due <= self._time + self.ahead
+        # To ask means to wait for everybody: what is near is cheaper to come by Tick by Tick.
+        self._ask_at = self._time + self.ahead if near else self._due
+        return self._time if near else None if self._due >= NEVER else self._due
+
+    def wait(self, until: int, *, asks: bool = False) -> tuple[int, str]:
         """Return once every role has reached an event time (ms); the slowest's (time, name)."""
-        started, flushed, best = time.monotonic(), False, self.slowest[0]
-        while self.roles and self.slowest[0] < until:
+        started = told = time.monotonic()
+        flushed, best = False, self.slowest[0]
+        while self.roles and (asks or self.slowest[0] < until):
             if not flushed:
                 self.log.flush()
                 flushed = True
             # Time never falls: a broker that is away knows none.
-            found = self.watch.slowest(self.roles)
+            found, self._due = self.watch.standing(self.roles)
             self.slowest = max(self.slowest, found, key=lambda place: place[0])
+            if found[0] >= until:
+                break
+            now, line = time.monotonic(), ""
             if self.slowest[0] > best:
-                started, best = time.monotonic(), self.slowest[0]
-            if time.monotonic() - started > _STUCK_S:
-                raise CommandError(
-                    f"{found[1]} has stood at {rfc3339(found[0])} for {_STUCK_S:.0f} s: see `netcenter lag` and its log"
-                )
-            if self.slowest[0] < until:
-                time.sleep(_POLL_S)
+                started, best = now, self.slowest[0]
+                told = now
+            if now - told > (_QUIET_S if told == started else _AGAIN_S):
+                told, line = now, self._line(found, now - started)
+            self.held(Held(found, line))
+            time.sleep(_POLL_S)
         return self.slowest
+
+    def _line(self, slowest: tuple[int, str], seconds: float) -> str:
+        at, name = slowest
+        stands = f"it has stood at {rfc3339(at)} for {seconds:.0f} s" if at else "it has told nothing yet"
+        if name in {role.name for role in self.watch.running()}:
+            return f"waiting for {name}: {stands}; `netcenter doctor` says what is wrong with it"
+        return f"waiting for {name}: no worker of it runs; start `netcenter worker {name}`, or all of them"

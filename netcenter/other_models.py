@@ -6,7 +6,8 @@ A JSON file in NETCENTER_MODELS, named by the first 16 digits of its SHA-256, de
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated
@@ -15,10 +16,14 @@ import httpx
 import msgspec
 import stamina
 
-from agents.classify.port import LABELS, LANGUAGES, Classification, Classifier, Unavailable
+from agents.classify.port import LABELS, LANGUAGES, Classification, Classifier, External
+from agents.decider import Unanswered
 from netcenter.errors import UsageError
 
 _TRIES = 5
+#: How often a single post must fail, and another one not, before it is at fault.
+_CERTAIN = 3
+_HARMLESS = ("hello", "en", "")
 
 
 class Described(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -32,7 +37,7 @@ class Described(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     version: str = ""
     """Change it with every change of the answers: replays rely on it."""
     timeout: float = 10.0
-    """Seconds."""
+    """Seconds without an answer after which the server counts as away."""
 
 
 _Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
@@ -47,8 +52,12 @@ class _Answers(msgspec.Struct, frozen=True):
     answers: list[_Answer]
 
 
+class BadAnswer(ValueError):
+    """A model server answers others, but not this."""
+
+
 class HttpClassifier:
-    """Asks a model server. Unavailable when it does not answer or answers nonsense: the worker stops and starts over."""
+    """Asks a model server. What it cannot be asked for one post it may be asked for others: then that post is at fault."""
 
     def __init__(self, hash: str, url: str, timeout: float) -> None:
         self.hash, self._url = hash, url
@@ -56,28 +65,75 @@ class HttpClassifier:
 
     def classify(self, texts: Sequence[str], langs: Sequence[str], brands: Sequence[str]) -> list[Classification]:
         """As the port says."""
-        asked = list(zip(texts, langs, brands, strict=True))
-        if not asked:
+        return _patiently(lambda: self.ask(texts, langs, brands))
+
+    def ask(self, texts: Sequence[str], langs: Sequence[str], brands: Sequence[str]) -> list[Classification]:
+        """As the port says. Raises BadAnswer where the server answers others, but not these."""
+        posts = list(zip(texts, langs, brands, strict=True))
+        if not posts:
             return []
-        body = msgspec.json.encode(
-            {"texts": [_sent(text) for text, _, _ in asked], "langs": [_sent(x) for x in langs], "brands": list(brands)}
-        )
+        failed = ""
+        for _ in range(1 if len(posts) > 1 else _CERTAIN):
+            try:
+                return self._answers(posts)
+            except (httpx.HTTPError, msgspec.DecodeError, BadAnswer) as error:
+                failed = _what(error)
+            self._check()
+        raise BadAnswer(f"the classifier at {self._url} answers others, but not this: {failed}")
+
+    def _check(self) -> None:
+        """Raises Unanswered where the server answers nobody."""
         try:
-            for attempt in stamina.retry_context(on=httpx.TransportError, attempts=_TRIES, timeout=None):
-                with attempt:
-                    response = self._client.post(self._url, content=body, headers={"content-type": "application/json"})
-            response.raise_for_status()
-            answers = msgspec.json.decode(response.content, type=_Answers).answers
-        except (httpx.HTTPError, msgspec.DecodeError) as error:
-            raise Unavailable(
-                f"the classifier at {self._url} does not answer as it must: {type(error).__name__}"
-            ) from None
-        if len(answers) != len(asked) or not {answer.lang for answer in answers} <= set(LANGUAGES):
-            raise Unavailable(f"the classifier at {self._url} answers other than it was asked, or in unknown languages")
+            self._answers([_HARMLESS])
+        except (httpx.HTTPError, msgspec.DecodeError, BadAnswer) as error:
+            raise Unanswered(f"the classifier at {self._url} does not answer as it must: {_what(error)}") from None
+
+    def _answers(self, posts: list[tuple[str, str, str]]) -> list[Classification]:
+        texts, langs, brands = ([_sent(post[n]) for post in posts] for n in range(3))
+        body = msgspec.json.encode({"texts": texts, "langs": langs, "brands": brands})
+        response = self._client.post(self._url, content=body, headers={"content-type": "application/json"})
+        response.raise_for_status()
+        answers = msgspec.json.decode(response.content, type=_Answers).answers
+        if len(answers) != len(posts):
+            raise BadAnswer(f"{len(answers)} answers for {len(posts)} posts")
+        if not {answer.lang for answer in answers} <= set(LANGUAGES):
+            raise BadAnswer("an unknown language")
         return [_classification(answer) for answer in answers]
 
 
-def described(path: Path) -> Classifier:
+class _OneAtATime:
+    """A classifier of one's own: it may take as long as it likes, and need not know of threads."""
+
+    def __init__(self, own: Classifier) -> None:
+        self.hash, self._own = own.hash, own
+        self._turn = threading.Lock()
+
+    def classify(self, texts: Sequence[str], langs: Sequence[str], brands: Sequence[str]) -> list[Classification]:
+        """As the port says."""
+        return _patiently(lambda: self.ask(texts, langs, brands))
+
+    def ask(self, texts: Sequence[str], langs: Sequence[str], brands: Sequence[str]) -> list[Classification]:
+        """As the port says."""
+        with self._turn:
+            return self._own.classify(texts, langs, brands)
+
+
+def _patiently(ask: Callable[[], list[Classification]]) -> list[Classification]:
+    """For those who ask while a person waits: a short absence is no fault."""
+    for attempt in stamina.retry_context(on=Unanswered, attempts=_TRIES, timeout=None):
+        with attempt:
+            return ask()
+    raise TypeError("tried at least once")
+
+
+def _what(error: Exception) -> str:
+    """The kind of a failure; a status or our own words too, never what the server said: it might hold a post."""
+    if isinstance(error, httpx.HTTPStatusError):
+        return f"{error.response.status_code} {error.response.reason_phrase}".rstrip()
+    return str(error) if isinstance(error, BadAnswer) else type(error).__name__
+
+
+def described(path: Path) -> External:
     """The classifier that a file describes. Raises UsageError naming the file."""
     content = path.read_bytes()
     hash = hashlib.sha256(content).hexdigest()
@@ -94,7 +150,7 @@ def described(path: Path) -> Classifier:
         made: Classifier = getattr(import_module(module), name)(hash)
     except (ImportError, AttributeError, ValueError) as error:
         raise UsageError(f"{path}: python: {told.python!r} cannot be had: {error}") from None
-    return made
+    return _OneAtATime(made)
 
 
 def _sent(text: str) -> str:

@@ -25,7 +25,7 @@ def model(hash: str) -> Classifier:
     """The classifier with that hash, loaded once a process."""
     path = _find(hash)
     if path is None:
-        raise KeyError(hash)
+        raise UsageError(f"this machine lacks {_missing(hash)}")
     if path.suffix == ".json":
         from netcenter.other_models import described
 
@@ -33,17 +33,25 @@ def model(hash: str) -> Classifier:
     return Model.load(path)
 
 
+def _folders() -> list[Path]:
+    return [ARTEFACTS, *filter(None, [load().models])]
+
+
 def _find(hash: str) -> Path | None:
-    folders = [ARTEFACTS, *filter(None, [load().models])]
-    endings = (".npz", ".json")
-    found = (artefact(hash, folder, ending) for folder in folders for ending in endings)
+    found = (artefact(hash, folder, ending) for folder in _folders() for ending in (".npz", ".json"))
     return next((path for path in found if path is not None), None)
+
+
+def _missing(hash: str) -> str:
+    beside = load().models
+    where = f"nor in NETCENTER_MODELS, {beside}" if beside else "and NETCENTER_MODELS is not set"
+    return f"the classifier's artefact {hash[:16]}…: it is not among the bundled ones, {where}"
 
 
 def lacks_model(policy: Policy) -> str | None:
     """What a classify worker lacks under a policy."""
     hash = policy.classifier.model
-    return None if _find(hash) is not None else f"the classifier's artefact {hash[:16]}… (see NETCENTER_MODELS)"
+    return None if _find(hash) is not None else _missing(hash)
 
 
 def classify_stage(partition: int) -> ClassifyStage:

@@ -1,8 +1,6 @@
-"""Where Kafka and PostgreSQL are: as the settings say, else the embedded ones that run here, each known by itself."""
+"""Where Kafka and PostgreSQL are: as the settings say, else the embedded ones that run here."""
 
 from __future__ import annotations
-
-from typing import Literal
 
 from netcenter.errors import Unreachable
 from netcenter.settings import Settings
@@ -10,29 +8,26 @@ from netcenter.settings import Settings
 
 def kafka_of(settings: Settings) -> str:
     """host:port of Kafka. Raises Unreachable."""
-    return settings.kafka or _embedded(settings, "kafka", "Kafka")
+    return settings.kafka or _embedded(settings, "Kafka", "NETCENTER_KAFKA")
 
 
 def postgres_of(settings: Settings) -> str:
     """The URI of PostgreSQL. Raises Unreachable."""
-    return settings.postgres_uri() or _embedded(settings, "postgres", "PostgreSQL")
+    return settings.postgres_uri() or _embedded(settings, "PostgreSQL", "NETCENTER_POSTGRES")
 
 
-def _embedded(settings: Settings, which: Literal["kafka", "postgres"], name: str) -> str:
-    """The address of one that `netcenter up --detach` has left running: the other may have died."""
-    folder = settings.directory / which
+def _embedded(settings: Settings, name: str, variable: str) -> str:
     try:
-        from netcenter.embedded import Stack
-    except ImportError:
-        found = None  # the extra is not installed: production
-    else:
-        server = Stack(settings.directory).kafka if which == "kafka" else Stack(settings.directory).postgres
-        found = server.address_left_running()
-    if found is not None:
-        return found
-    missing = f"no {name}: NETCENTER_{which.upper()} is not set and "
-    if folder.is_dir():
-        raise Unreachable(
-            f"{missing}ours in {folder} does not run or does not answer: see the logs there; `netcenter up --detach` starts it"
-        )
-    raise Unreachable(f"{missing}none of ours runs in {settings.directory}; see `netcenter up`")
+        from netcenter.embedded import ended_because, running
+    except ImportError:  # the extra is not installed: production
+        raise Unreachable(f"no {name}: {variable} is not set") from None
+    found = running(settings.directory)
+    address = found.kafka if name == "Kafka" else found.postgres
+    if address is not None:
+        return address
+    why = ended_because(settings.directory, name)
+    raise Unreachable(
+        f"no {name}: {variable} is not set, and ours in {settings.directory} does not run: {why}"
+        if why
+        else f"no {name}: {variable} is not set and none of ours runs in {settings.directory}; see `netcenter up`"
+    )

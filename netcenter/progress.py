@@ -38,9 +38,11 @@ class Told(NamedTuple):
     """ms of event time; 0 when unknown."""
     address: str
     """host:port of the worker that told it; empty when unknown."""
+    due: int
+    """ms; up to then the next Ticks change nothing but the time; 0 when unknown."""
 
 
-_UNKNOWN = Told(-1, 0, "")
+_UNKNOWN = Told(-1, 0, "", 0)
 
 
 @dataclass(frozen=True)
@@ -246,14 +248,20 @@ class Watch:
 
     def slowest(self, roles: Iterable[Role]) -> tuple[int, str]:
         """(ms of event time, role) of the role that is furthest behind in any partition of its inbox."""
+        return self.standing(roles)[0]
+
+    def standing(self, roles: Iterable[Role]) -> tuple[tuple[int, str], int]:
+        """`slowest`; and ms, when something is due next in any of these roles that decide: 0 when one does not say."""
         roles = list(roles)
         told = self.told(roles)
-        times = []
+        times, dues = list[tuple[int, str]](), list[int]()
         for role in roles:
             count = PIPELINE.topic(role.inbox).partitions or self.settings.partitions
-            mine = told.get(role.name, {})
-            times.append((min(mine.get((role.inbox, n), _UNKNOWN).time for n in range(count)), role.name))
-        return min(times, default=(0, ""))
+            mine = [told.get(role.name, {}).get((role.inbox, n), _UNKNOWN) for n in range(count)]
+            times.append((min(one.time for one in mine), role.name))
+            if role.decides:
+                dues += [one.due for one in mine]
+        return min(times, default=(0, "")), min(dues, default=0)
 
     def drained(self, role: Role) -> bool:
         """Whether nothing is left to read for a role; markers of transactions do not count."""

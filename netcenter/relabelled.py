@@ -10,7 +10,7 @@ import psycopg2
 from kafka import TopicPartition
 
 from agents.classify.port import LABELS, LANGUAGES
-from netcenter.errors import Unreachable
+from netcenter.errors import CommandError, Unreachable
 from netcenter.reading import Span, records, spans
 from netcenter.settings import Settings
 from netcenter.topics import admin, as_in_log
@@ -33,12 +33,16 @@ _Post = tuple[str, str, str, str]
 def of_projection(postgres: str) -> Rows:
     """Each post's last relabel in PostgreSQL. Raises Unreachable."""
     try:
-        connection = psycopg2.connect(postgres)
+        connection = psycopg2.connect(postgres, connect_timeout=5)
     except psycopg2.OperationalError:
         raise Unreachable("PostgreSQL cannot be reached: see NETCENTER_POSTGRES") from None
-    with closing(connection), connection.cursor() as cursor:
-        cursor.execute(_RELABELLED)
-        return _rows(cursor.fetchall())
+    try:
+        with closing(connection), connection.cursor() as cursor:
+            cursor.execute("set local statement_timeout = '5min'")
+            cursor.execute(_RELABELLED)
+            return _rows(cursor.fetchall())
+    except psycopg2.Error as error:
+        raise CommandError(f"PostgreSQL: {type(error).__name__} {error.pgcode or ''}: see `netcenter doctor`") from None
 
 
 def of_log(settings: Settings, kafka: str) -> Rows:

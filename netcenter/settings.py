@@ -39,6 +39,9 @@ class Settings(BaseSettings):
     session_s: Annotated[float, Field(ge=6)] = 10.0
     on_lost: Literal["stop", "continue"] = "stop"
     """What a worker does when retention has deleted records that it had not read."""
+    dead_share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of the last `dead_window` records of a partition that stops a role when it was set aside."""
+    dead_window: Annotated[int, Field(ge=1, le=1_000_000)] = 1_000
     health_host: str = "127.0.0.1"
     health_port: Annotated[int, Field(ge=0, le=65535)] = 0
     """Of the first role; the next ones take the next ports. 0: each takes a free one, and says which."""
@@ -62,6 +65,8 @@ class Settings(BaseSettings):
             hint_s=self.hint_s,
             session_s=self.session_s,
             on_lost=self.on_lost,
+            dead_share=self.dead_share,
+            dead_window=self.dead_window,
             health_host=self.health_host,
             health_port=self.health_port,
         )

@@ -203,7 +203,9 @@ def _seed(settings: Settings, kafka: str, clock: Clock, text: str) -> None:
         for number in range(settings.partitions):
             records: list[Record] = [changed]
             if name == first:
-                records.insert(0, Tick(clock=clock, time=0, role=PIPELINE.clock_role, partition=number))
+                # On the wall clock this is the first time; on the event clock only the player knows it.
+                first_time = changed.applied_at if clock == "wall" else 0
+                records.insert(0, Tick(clock=clock, time=first_time, role=PIPELINE.clock_role, partition=number))
             for record in records:
                 futures.append(sender.send(settings.prefix + name, value=codec.encode(record), partition=number))
     for future in futures:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from agents.decider import At
 from agents.policy import Policy
 from schemas import codec
 from schemas.records import ClassifiedMention, Mention, PolicyChanged, Record, Tick
-from streams.clock import WrongTick
+from streams.clock import PartitionClock, WrongTick, sound, stamped
 from streams.core import Core, Fact, Output, Result, SetAside, why
-from streams.errors import Stop
 from streams.shapes import Batch, Pipeline, Role, Stage
 
 
@@ -56,7 +56,16 @@ class BatchCore(Core):
         if self.stage.tick(time):
             raise RuntimeError(f"{self.role.name}/{self.number} had something to tell up to {time} ms")
 
-    def take(self, facts: list[Fact]) -> list[Result]:
+    def question(self, facts: list[Fact]) -> Callable[[], Any] | None:
+        """What must be asked before `take` may have these, as the stage says; of policy changes only the first may be one."""
+        policy, first = self.policy, facts[0].record if facts else None
+        if isinstance(first, PolicyChanged) and (policy is None or first.version > policy.version):
+            policy = self.policies(first.version, first.hash)
+        if policy is None or not self.clock.time:
+            return None
+        return self.stage.question((fact.record for fact in facts), policy)
+
+    def _take(self, facts: list[Fact]) -> list[Result]:
         """Everything that follows from facts, in order."""
         results: list[Result] = []
         run: list[Fact] = []
@@ -78,19 +87,25 @@ class BatchCore(Core):
             return [self._in_place(record, fact), *self.handed_on(record, fact)]
         if not isinstance(record, Tick):
             raise TypeError(f"{type(record).__name__} is no control record")
-        if record.clock == "wall":
-            record = Tick(clock="wall", time=fact.stamp, role=record.role, partition=record.partition)
         before = self.clock.time
         try:
-            self.clock.tick(record)
+            self.clock.tick(self.tick_of(fact, record, self.clock))
         except WrongTick as error:
-            return [SetAside(fact, "clock", "WrongTick", why(error))]
-        if self.clock.time <= before:
-            return []
+            return [SetAside(fact, "clock", type(error).__name__, why(error))]
+        return self._began(fact) if self.clock.time > before else []
+
+    def tick_of(self, fact: Fact, tick: Tick, clock: PartitionClock) -> Tick:
+        """On the wall clock the broker's stamp counts."""
+        if tick.clock == "wall" and clock.kind != "event":
+            tick = stamped(tick, fact.stamp, clock.last.get((tick.role, tick.partition), 0))
+        return sound(tick)
+
+    def _began(self, fact: Fact) -> list[Result]:
+        """A new time: the minutes that it ends, and its Tick; both stand before the facts that waited for it."""
         results: list[Result] = []
         for closed in self.stage.tick(self.clock.time):
             self.route(closed, fact, results)
-        mine = Tick(clock=record.clock, time=self.clock.time, role=self.role.name, partition=self.number)
+        mine = Tick(clock=self.clock.kind, time=self.clock.time, role=self.role.name, partition=self.number)  # type: ignore[arg-type]
         return [*results, self._in_place(mine, fact)]
 
     def _in_place(self, record: Record, fact: Fact) -> Output:
@@ -100,12 +115,8 @@ class BatchCore(Core):
     def _run(self, facts: list[Fact]) -> list[Result]:
         if not facts:
             return []
-        if self.policy is None:
-            raise Stop(
-                f"{self.role.inbox}/{self.number} has a record at offset {facts[0].offset} before any policy: "
-                "run `netcenter topics apply`"
-            )
-        at = At(time=self.clock.time, seen=self.clock.time, policy=self.policy, cause="")
+        now, policy = self.clock.time, self.policy
+        at = At(time=now, seen=now, policy=policy, cause="")  # type: ignore[arg-type]  # no fact comes before a policy
         results: list[Result] = []
         outcomes = self.stage.run([(f.record, f.offset) for f in facts], at)
         for fact, outcome in zip(facts, outcomes, strict=True):

@@ -3,14 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Self
 
 from schemas.records import Tick, WriterExcused
 
 Writer = tuple[str, int]
+#: ms; how far the broker's clock and that of a Tick's writer may disagree before a jump is no longer believed.
+MOST_APART = 300_000
+#: ms; Netcenter knows no time before 2000, and RFC 3339 none after 9999.
+_FIRST, _LAST = 946_684_800_000, 253_402_300_799_999
 
 
 class WrongTick(ValueError):
     """A Tick that this partition must not follow."""
+
+
+class ClockStep(WrongTick):
+    """A Tick of the wall clock whose stamp cannot be the time."""
+
+
+def sound(tick: Tick) -> Tick:
+    """The Tick; 0 only says which clock the log follows. Raises WrongTick for a time that nobody can mean."""
+    if tick.time and not _FIRST <= tick.time <= _LAST:
+        raise WrongTick(f"a Tick of {tick.role}/{tick.partition} at {tick.time} ms: times are from 2000 to 9999")
+    return tick
+
+
+def stamped(tick: Tick, stamp: int, last: int) -> Tick:
+    """A Tick of the wall clock as it counts: at the broker's stamp (ms). `last` is the last time of its writer (ms).
+
+    Raises WrongTick where the broker's clock has stepped: the stamp is then far from both the last one and the
+    writer's own clock, which is the Tick's time. After an outage the stamp is far from the last one alone.
+    """
+    if tick.time and stamp - max(last, tick.time) > MOST_APART:
+        raise ClockStep(
+            f"the broker's clock is {(stamp - max(last, tick.time)) // 1000} s ahead of that of {tick.role}/{tick.partition} "
+            "and of the last Tick: mend the clock that is wrong; time goes on with the next Tick that agrees"
+        )
+    if last - stamp > MOST_APART:
+        raise ClockStep(
+            f"the broker's clock is {(last - stamp) // 1000} s behind the last Tick of {tick.role}/{tick.partition}: mend it, "
+            "time stands still until it is past that Tick"
+        )
+    return Tick(clock="wall", time=stamp, role=tick.role, partition=tick.partition)
 
 
 class PartitionClock:
@@ -29,7 +64,7 @@ class PartitionClock:
         self.kind = kind
         """`wall` or `event`, from the first Tick; None before it."""
         self.time = time
-        """ms; 0 before every writer was heard."""
+        """ms; 0 before every writer was heard: time is not known yet, and nothing may be decided."""
         self.last = dict(last or {})
         """ms; the last Tick of each writer."""
         self.excused = set(excused)
@@ -77,6 +112,14 @@ class PartitionClock:
         if times:
             self.time = max(self.time, min(times.values()))
             self._behind = {writer for writer, time in times.items() if time <= self.time}
+
+    def unheard(self) -> list[Writer]:
+        """The writers without whose first Tick time is not known."""
+        return sorted(writer for writer in self.expected - self.excused if not self.last.get(writer))
+
+    def copy(self) -> Self:
+        """The same time, to be followed further on its own."""
+        return type(self)(self.expected, kind=self.kind, time=self.time, last=self.last, excused=self.excused)
 
     def awaited(self) -> list[Writer]:
         """The writers that hold time back, when they are not the only ones left."""

@@ -11,8 +11,10 @@ import msgspec
 
 from agents.policy import Policy
 from schemas import codec
-from schemas.records import Decided, PolicyChanged, Record, Tick
-from streams.clock import PartitionClock
+from schemas.keys import KEYLESS
+from schemas.records import Decided, PolicyChanged, Record, Tick, WriterExcused
+from streams.clock import PartitionClock, WrongTick, sound
+from streams.errors import Stop
 from streams.limits import TooLarge, fit
 from streams.shapes import Pipeline, Role, Topic
 
@@ -70,6 +72,8 @@ class Progress(msgspec.Struct):
     excused: list[str] = []
     policy: int = 0
     policy_hash: str = ""
+    known_from: int = -1
+    """Offset of the record that made time known, where facts stood before it."""
 
 
 def why(error: Exception) -> str:
@@ -114,7 +118,15 @@ class Core:
         self.clock = PartitionClock(pipeline.writers(role.inbox, number, partitions))
         self.applied = -1
         self.left: list[Fact] = []
-        """Those of the last `take` that are still to be taken, the first of them a Tick that has fired some of its timers."""
+        """Those of the last `take` that are still to be taken: at once, but for those that wait for time."""
+        self.waits = False
+        """Whether facts wait for time to be known. They were given and are not kept: whoever runs this core gives them again."""
+        self.heard = self.clock
+        """The clock as far as the log was heard: ahead of `clock` while facts wait."""
+        self.known_from = -1
+        """Offset of the record that made time known: no timer fires before it, for what stands between has not been read."""
+        self.halted: Stop | None = None
+        """Why the first fact of `left` can never be taken."""
         self.told = 0
         self.policy: Policy | None = None
         self.policy_hash = ""
@@ -132,11 +144,12 @@ class Core:
             excused=[f"{role}/{n}" for role, n in sorted(self.clock.excused)],
             policy=self.policy.version if self.policy else 0,
             policy_hash=self.policy_hash,
+            known_from=self.known_from,
         )
 
     def resume(self, progress: Progress) -> None:
         """Stand where a checkpoint stood."""
-        self.applied, self.told = progress.applied, progress.told
+        self.applied, self.told, self.known_from = progress.applied, progress.told, progress.known_from
         self.clock = PartitionClock(
             self.clock.expected,
             kind=progress.clock,
@@ -144,6 +157,7 @@ class Core:
             last={_writer(name): time for name, time in progress.writers.items()},
             excused=map(_writer, progress.excused),
         )
+        self.heard = self.clock
         if progress.policy:
             self.policy, self.policy_hash = self.policies(progress.policy, progress.policy_hash), progress.policy_hash
 
@@ -168,7 +182,7 @@ class Core:
 
     def ticks(self) -> list[Output]:
         """The newest time for every partition downstream; asked once a checkpoint."""
-        if self.clock.time <= self.told or self.clock.kind is None or self.left:
+        if self.clock.time <= self.told or self.clock.kind is None or self.left or self.applied < self.known_from:
             return []
         self.told = self.clock.time
         tick = Tick(clock=self.clock.kind, time=self.told, role=self.role.name, partition=self.number)  # type: ignore[arg-type]
@@ -209,12 +223,71 @@ class Core:
         self.clock.pass_over(time)
         self.told = self.clock.time
 
+    # --- facts ----------------------------------------------------------------------------------------------
+
     def take(self, facts: list[Fact]) -> list[Result]:
         """What follows from facts, in order: from all of them, but for those that are `left`.
 
-        Raises only when the worker must stop.
+        1. All were taken: nothing is left.
+        2. `halted`: the role must stop before the first that is left; all before it was taken.
+        3. `waits`: no time is known yet. Nothing that was given from the first fact on was taken. Give what the log
+           holds behind it, as it comes: it is only listened to.
+        4. Else take what is left, at once. Where facts waited before this call, nothing of this call was taken: give
+           the log again from behind `applied`.
         """
+        self.left = []
+        if self.clock.time and self.policy is not None:
+            return self._take(facts)
+        return self._early(facts)
+
+    def _take(self, facts: list[Fact]) -> list[Result]:
+        """As `take`, at a time that is known, or control records alone."""
         raise NotImplementedError
+
+    def _early(self, facts: list[Fact]) -> list[Result]:
+        """Before time is known no fact is taken; they are decided on at the first time that is."""
+        results: list[Result] = []
+        first = 0
+        if not self.waits:
+            first = next((n for n, fact in enumerate(facts) if type(fact.record) not in KEYLESS), len(facts))
+            results = self._take(facts[:first])
+        self.left = facts[first:]
+        if not self.left:
+            return results
+        if self.clock.time:
+            if self.policy is None:
+                self.halted = Stop(
+                    f"{self.role.inbox}/{self.number} has a {type(self.left[0].record).__name__} at offset "
+                    f"{self.left[0].offset} before any policy: run `netcenter topics apply`"
+                )
+            return results
+        if not self.waits:
+            self.waits, self.heard = True, self.clock.copy()
+        for fact in self.left:
+            if self._hear(fact):
+                self.clock, self.waits, self.known_from = self.heard, False, fact.offset
+                return results + self._began(fact)
+        return results
+
+    def _hear(self, fact: Fact) -> bool:
+        """Listen to what stands behind waiting facts: whether it makes time known. What is wrong is said in its place."""
+        record = fact.record
+        if isinstance(record, Tick):
+            try:
+                self.heard.tick(self.tick_of(fact, record, self.heard))
+            except WrongTick:
+                return False
+        elif isinstance(record, WriterExcused):
+            self.heard.excuse(record)
+        return self.heard.time > 0
+
+    def tick_of(self, fact: Fact, tick: Tick, clock: PartitionClock) -> Tick:
+        """The Tick as it counts for a clock. Raises WrongTick."""
+        return sound(tick)
+
+    def _began(self, fact: Fact) -> list[Result]:
+        """What follows when a fact that stands behind waiting ones has made time known."""
+        return []
 
 
 #: Room that headers may need beside key and value, bytes.

@@ -12,7 +12,6 @@ from schemas.keys import KEYLESS
 from schemas.records import ClassifiedMention, Decided, PolicyChanged, Record, Tick, WriterExcused
 from streams.clock import WrongTick
 from streams.core import Core, Fact, Result, SetAside, where, why
-from streams.errors import Stop
 from streams.shapes import Pipeline, Role
 from streams.timers import Timers
 
@@ -77,11 +76,10 @@ class FoldCore(Core):
         """How many records wait to be woken."""
         return len(self._timers)
 
-    def take(self, facts: list[Fact]) -> list[Result]:
+    def _take(self, facts: list[Fact]) -> list[Result]:
         """Everything that follows from facts, in order; where a Tick fires too many timers, up to one of these."""
         results: list[Result] = []
         run: list[Fact] = []
-        self.left = []
         for n, fact in enumerate(facts):
             if type(fact.record) in KEYLESS:
                 self._facts(run, results)
@@ -105,9 +103,9 @@ class FoldCore(Core):
         """False: there is more to it. Taken again, a Tick goes on with the timers that are left, also after a restart."""
         if isinstance(record, Tick):
             try:
-                self.clock.tick(record)
+                self.clock.tick(self.tick_of(fact, record, self.clock))
             except WrongTick as error:
-                results.append(SetAside(fact, "clock", "WrongTick", why(error)))
+                results.append(SetAside(fact, "clock", type(error).__name__, why(error)))
                 return True
             return self._fire(fact, results)
         elif isinstance(record, PolicyChanged):
@@ -122,6 +120,8 @@ class FoldCore(Core):
 
     def _fire(self, fact: Fact, results: list[Result]) -> bool:
         """Step through the jump: each due in order, at its own time. False: some may be left."""
+        if fact.offset < self.known_from:
+            return True
         return self._steps(self._dues(fact, results), results) < FIRED_AT_ONCE
 
     def _dues(self, fact: Fact, results: list[Result]) -> Iterator[_Step]:
@@ -144,15 +144,11 @@ class FoldCore(Core):
         decide, evolve, wake = self.decider.decide, self.decider.evolve, self.decider.due
         get, put = state.get, state.put
         for fact, record, time in steps:
-            if policy is None:
-                raise Stop(
-                    f"{self.role.inbox}/{self.number} has a {type(record).__name__} at offset {fact.offset} "
-                    "before any policy: run `netcenter topics apply`"
-                )
             number += 1
             cause = record.mention.id if type(record) is ClassifiedMention else getattr(record, "id", "")
             # By position, which costs half: time, seen, policy, cause, partial.
-            at = At(time, time if time > now else now, policy, cause or ids.timer("fact", fact.offset), partial)
+            seen = time if time > now else now
+            at = At(time, seen, policy, cause or ids.timer("fact", fact.offset), partial)  # type: ignore[arg-type]  # no fact comes before a policy
             before: dict[str, Any] = {}
             written = len(results)
             try:

@@ -12,6 +12,11 @@ LOST = Counter(
     "Offsets that retention deleted before the role had read them",
     ["role", "topic", "partition"],
 )
+DEAD_SHARE = Gauge(
+    "netcenter_dead_share",
+    "Share of a partition's last records that were set aside; from 0.1 on a producer should be looked at",
+    ["role", "partition"],
+)
 DROPPED = Gauge(
     "netcenter_dropped", "Repeated records dropped since this worker owned the partition", ["role", "partition"]
 )

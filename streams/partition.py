@@ -32,10 +32,12 @@ from schemas.keys import KEYLESS
 from schemas.records import ClassifiedMention, PolicyChanged, Record, Tick
 from streams import metrics
 from streams.batch import BatchCore
+from streams.clock import Writer
 from streams.core import Fact, Output, Progress, SetAside
 from streams.deadletters import DeadLetterLimit, dead_letter_headers
 from streams.errors import Fenced, Misconfigured, Stop, Unavailable
 from streams.fold import FoldCore
+from streams.hints import NEVER
 from streams.intake import Intake
 from streams.partitioner import partitions_of
 from streams.shapes import Topic
@@ -46,6 +48,8 @@ TRANSACTION_TIMEOUT_MS = 10_000
 _BATCH_BYTES = 262_144
 _REQUEST_BYTES = 4 << 20
 _SEAL_DEADLINE_S = 5.0
+_AT_END_S = 1.0
+"""Without a record for so long a partition has been read to its end."""
 _MOST_WAITING = 16
 """Batches that wait for a partition that is busy sealing."""
 _SEND_S = 0.1
@@ -60,6 +64,8 @@ _TAIL = 8_192
 _TIMES = ("time", "created_at", "observed_at", "minute", "at")
 
 
+#: What aiokafka raises where a transaction cannot go on: the last two, where it had failed before.
+_REFUSALS = (KafkaError, ConnectionError, IllegalOperation, AssertionError)
 TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 #: What helps when a changelog is not whole.
 RESTORE = "Restore it, or rebuild what the role knows: docs/lost_log.md"
@@ -188,16 +194,24 @@ class Partition:
         self.facts = 0
         self.sealed = -1
         self.sealed_time = 0
+        self.sealed_due = 0
+        """ms; as `Hint.due`."""
         self.anchor = -1
         """End of the changelog as this worker's own recovery or last commit left it."""
-        self.limit = DeadLetterLimit(self.name, runtime.settings.dead_share, runtime.settings.dead_window)
+        settings = runtime.settings
+        self.limit = DeadLetterLimit(self.name, self.inbox.dead.name, settings.dead_share, settings.dead_window)
+        self._wrong_at = -1
+        """ms; the time at which a Tick was refused last: until it goes on, the others that are refused say nothing new."""
         self._intake = Intake(self.inbox, self.number, runtime.partitions(self.inbox.name))
         self._ways = {name: self._way(name) for name in core.role.writes}
         """(name on the broker, partitions, whether records carry headers) by a topic's own name."""
         self.producer: AIOKafkaProducer | None = None
         self.outbox: Outbox | None = None
         self._pack_progress, self._unpack_progress = codec.state_codec(Progress)
-        self.heard: dict[tuple[str, int], float] = {}
+        self.heard: dict[Writer, tuple[float, int]] = {}
+        """When a writer was heard last: by this worker's clock (s), and by the broker's stamp (ms; 0: nothing was read yet)."""
+        self.stamp = 0
+        """ms; the broker's time of the newest record read."""
         self._waiting: asyncio.Queue[list[Any]] = asyncio.Queue(_MOST_WAITING)
         self._worker: asyncio.Task[None] | None = None
 
@@ -260,7 +274,7 @@ class Partition:
             if isinstance(self.core, BatchCore):
                 await self._recall(reader, self.core)
             self.anchor = end
-        self.sealed, self.sealed_time = self.core.applied, self.core.clock.time
+        self._stands()
         took = wall.monotonic() - started
         metrics.RECOVERY_SECONDS.labels(self.core.role.name).observe(took)
         self.runtime.log.info(
@@ -351,32 +365,95 @@ class Partition:
         applied = self.core.applied
         news = records if records[0].offset > applied else [r for r in records if r.offset > applied]
         facts, unreadable = self._intake.facts(news)
-        for fact in facts:
+        start = 0
+        for n, fact in enumerate(facts):
             record = fact.record
             if type(record) is Tick:
-                self.heard[record.role, record.partition] = wall.monotonic()
+                self.heard[record.role, record.partition] = wall.monotonic(), fact.stamp
             elif type(record) is PolicyChanged:
-                # Awaited before the lock is taken: what is open can be sealed meanwhile.
-                await self.runtime.policies.ensure(record.version, record.hash)
-        while news and await self._take(facts, news, unreadable):
-            facts, applied = self.core.left, self.core.applied
+                # What stands before it does not wait for it.
+                before = [r for r in news if r.offset < fact.offset]
+                await self._handle(facts[start:n], before, [a for a in unreadable if a.fact.offset < fact.offset])
+                start, news = n, news[len(before) :]
+                unreadable = [a for a in unreadable if a.fact.offset > fact.offset]
+                if not await self._changes(record, fact.offset):
+                    start = n + 1
+        if news:
+            self.stamp = news[-1].timestamp
+        await self._handle(facts[start:], news, unreadable)
+        if self.facts >= self.runtime.settings.checkpoint_facts:
+            await self.seal()
+
+    async def _changes(self, changed: PolicyChanged, offset: int) -> bool:
+        """Whether a policy change holds; awaited without the lock: what is open can be sealed meanwhile."""
+        try:
+            if self.core.policy is None:  # nothing else could hold
+                await self.runtime.policies.ensure(changed.version, changed.hash)
+                return True
+            holds: bool = await self.runtime.policies.changes(changed.version, changed.hash)
+        except Stop:
+            await self.seal()
+            raise
+        if not holds:
+            self.runtime.log.error(
+                "policy passed over: it cannot be met here, and a newer one can",
+                partition=self.name,
+                offset=offset,
+                policy=changed.version,
+            )
+        return holds
+
+    async def _handle(self, facts: list[Fact], news: list[Any], unreadable: list[SetAside]) -> None:
+        """All of it, but for what waits for time to be known: that is dropped, and read again then."""
+        core, again = self.core, self.core.waits
+        while news:
+            # Without the lock: what is open is sealed meanwhile, and who takes the partition away need not wait.
+            if isinstance(core, BatchCore) and (question := core.question(facts)) is not None:
+                core.stage.answered(await self.runtime.asked(self.name, question))
+            if not await self._take(facts, news, unreadable):
+                return
+            if core.halted is not None or self.limit.reached:
+                await self.seal()
+                raise core.halted or self.limit.stop()
+            if core.waits:
+                return
+            if again:
+                await self._read_again(news[0].offset)
+                again = False
+                continue
+            facts, applied = core.left, core.applied
             if not facts:
-                break
+                return
             # Timers of one Tick are left: what has been fired is a checkpoint of its own.
             await self.seal()
             news = [r for r in news if r.offset > applied]
             unreadable = [aside for aside in unreadable if aside.fact.offset > applied]
-        if self.facts >= self.runtime.settings.checkpoint_facts:
-            await self.seal()
+
+    async def _read_again(self, end: int) -> None:
+        """Take what waited for time, from the log, up to an offset."""
+        tp = TopicPartition(self.runtime.topic(self.inbox.name), self.number)
+        async with self.runtime.reader() as reader:
+            reader.assign([tp])
+            reader.seek(tp, self.core.applied + 1)
+            while await reader.position(tp) < end:
+                found = (await reader.getmany(tp, timeout_ms=200, max_records=_READ_AT_ONCE)).get(tp, ())
+                waited = [r for r in found if r.offset < end]
+                if waited:
+                    await self.take(waited)
 
     async def _take(self, facts: list[Fact], news: list[Any], unreadable: list[SetAside]) -> bool:
         """Up to what the core leaves. False: the partition was taken away meanwhile, and its next owner reads them again."""
         async with self.lock:
             if self.producer is None:
                 return False
-            await self._begin()
+            waited, before = self.core.waits, self.core.applied
             results, left = self.core.take(facts), self.core.left
-            applied = self.core.applied = left[0].offset - 1 if left else news[-1].offset
+            # What waited is still to be taken, before anything of this.
+            applied = before if waited else left[0].offset - 1 if left else news[-1].offset
+            self.core.applied, self.busy = applied, wall.monotonic()
+            if applied == before and not results:
+                return True
+            await self._begin()
             aside = [result for result in results if type(result) is SetAside]
             aside += [result for result in unreadable if result.fact.offset <= applied]
             if aside:
@@ -385,9 +462,9 @@ class Partition:
                     self._set_aside(result, raw[result.fact.offset])
             self._write([result for result in results if type(result) is Output])
             taken = sum(r.offset <= applied for r in news) if left else len(news)
-            self.limit.passed(taken)
+            if aside or self.limit:
+                self._count(facts, [r.offset for r in news[:taken]], {result.fact.offset for result in aside})
             self.facts += taken
-            self.busy = wall.monotonic()
             metrics.FACTS.labels(self.core.role.name).inc(taken)
             await self._send(full=True)
             return True
@@ -399,7 +476,7 @@ class Partition:
             raise Fenced(f"{self.name}: no longer ours")
         try:
             await self.producer.begin_transaction()
-        except KafkaError as error:
+        except _REFUSALS as error:
             raise self._told(error, "beginning a transaction") from error
         self.open, self.facts = True, 0
         self.since = self.sent = wall.monotonic()
@@ -409,11 +486,15 @@ class Partition:
             self.sent = wall.monotonic()
         try:
             await self._outbox().send(full=full)
-        except KafkaError as error:
+        except _REFUSALS as error:
             raise self._told(error, "sending") from error
 
     def _told(self, error: BaseException, doing: str) -> Exception:
         """As `translate`; a transaction that Kafka ended for its age looks like one that another worker has ended."""
+        if isinstance(error, (IllegalOperation, AssertionError)) and self.producer is not None:
+            # What follows the failure of a transaction is refused in words of its own: the failure says more.
+            failed = self.producer._txn_manager._transaction_waiter
+            error = (failed.exception() if failed is not None and failed.done() else None) or error
         told, lasted = translate(error, f"{self.name}: {doing}"), wall.monotonic() - self.since
         if isinstance(told, Fenced) and self.open and lasted * 1000 >= TRANSACTION_TIMEOUT_MS:
             return Fenced(
@@ -463,14 +544,22 @@ class Partition:
 
     def _set_aside(self, aside: SetAside, r: Any) -> None:
         metrics.DEAD_LETTERS.labels(self.core.role.name, aside.stage).inc()
-        self.runtime.log.warning(
-            "set aside", partition=self.name, offset=r.offset, stage=aside.stage, error=aside.error, why=aside.message
-        )
+        log = self.runtime.log.warning
+        if aside.stage == "clock":
+            log = self.runtime.log.error if self.core.clock.time != self._wrong_at else self.runtime.log.debug
+            self._wrong_at = self.core.clock.time
+        log("set aside", partition=self.name, offset=r.offset, stage=aside.stage, error=aside.error, why=aside.message)
         head = dead_letter_headers(self.inbox.name, self.number, r.offset, aside.stage, aside.error, aside.message)
         value = r.value
         # A compacted or tombstoning reader must not take a null value for a deletion: it stays null, the headers say why.
         self._outbox().add(self.runtime.topic(self.inbox.dead.name), self.number, r.key, value, [*r.headers, *head])
-        self.limit.failed()
+
+    def _count(self, facts: list[Fact], offsets: list[int], bad: set[int]) -> None:
+        """Hold what was set aside against what went by; control records count on neither side."""
+        control = {fact.offset for fact in facts if type(fact.record) in KEYLESS}
+        counted = [offset for offset in offsets if offset not in control]
+        self.limit.took(len(counted), [n for n, offset in enumerate(counted) if offset in bad])
+        self.runtime.many_set_aside(self.limit, str(self.number))
 
     def _outbox(self) -> Outbox:
         if self.outbox is None:
@@ -483,6 +572,19 @@ class Partition:
             await self._begin()
             self._outbox().add(self.runtime.topic(self.inbox.name), self.number, None, codec.encode(record), [])
         await self.seal()
+
+    def silence(self, writer: Writer, now: float) -> float:
+        """Seconds for which a writer has said nothing.
+
+        What is only read late is no silence: before the end of the log it must have been as long by the broker's stamps.
+        """
+        since, stamp = self.heard.setdefault(writer, (now, self.stamp))
+        if not stamp and self.stamp:
+            stamp = self.stamp
+            self.heard[writer] = since, stamp
+        if not self.open and now - self.busy > _AT_END_S:
+            return now - since
+        return min(now - since, (self.stamp - stamp) / 1000)
 
     # --- checkpoints --------------------------------------------------------------------------------------------
 
@@ -505,8 +607,19 @@ class Partition:
                 if self.producer is not None:
                     await self._send(full=False)
 
+    def _stands(self) -> None:
+        due = self.core.due()
+        self.sealed, self.sealed_time = self.core.applied, self.core.clock.time
+        self.sealed_due = NEVER if due is None else due
+
     async def seal(self) -> None:
         """Outputs, changelog and progress become one; nothing when no transaction is open."""
+        sealing = asyncio.ensure_future(self._seal())
+        sealing.add_done_callback(lambda done: done.cancelled() or done.exception())
+        # Whoever waits may be cancelled, the commit must not: a transaction that is half committed takes nothing more.
+        await asyncio.shield(sealing)
+
+    async def _seal(self) -> None:
         async with self.lock:
             if not self.open or self.producer is None:
                 return
@@ -523,13 +636,13 @@ class Partition:
             try:
                 ends = await outbox.delivered()
                 await self.producer.commit_transaction()
-            except (KafkaError, ConnectionError) as error:
+            except _REFUSALS as error:
                 raise self._told(error, "sealing a checkpoint") from error
             if isinstance(self.core, FoldCore):
                 self.core.sealed()
             self.open = False
             self.anchor = ends[changelog, self.number] + 1  # the commit's marker
-            self.sealed, self.sealed_time = self.core.applied, self.core.clock.time
+            self._stands()
             metrics.CHECKPOINT_SECONDS.labels(self.core.role.name).observe(wall.monotonic() - started)
 
 

@@ -41,8 +41,6 @@ async def placed(
     `bare` gives a topic's name for people. Raises Misconfigured where a position lies beyond the end, and where records
     before the beginning were not read unless `on_lost` says to go on; both are told, with what to do.
     """
-    if not positions:
-        return {}
     firsts, ends = await reader.beginning_offsets(list(positions)), await reader.end_offsets(list(positions))
     for wait in _AGAIN_S:
         if all(at <= ends[tp] for tp, at in positions.items()):

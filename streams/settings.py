@@ -34,8 +34,8 @@ class WorkerSettings(msgspec.Struct, frozen=True):
     """Seconds without a turn of the event loop after which a worker counts as stuck, and leaves its group."""
     on_lost: Literal["stop", "continue"] = "stop"
     """What to do when retention has deleted records that were not read."""
-    dead_share: float = 0.01
-    """Share of `dead_window` that may be set aside."""
+    dead_share: float = 1.0
+    """Share of the last `dead_window` records of a partition that stops a role when it was set aside."""
     dead_window: int = 1_000
     health_host: str = "127.0.0.1"
     health_port: int = 0

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from agents.decider import At, Decider
+from agents.policy import Policy
 from schemas import codec
 from schemas.records import PolicyChanged, Record, Tick
 
@@ -102,6 +103,17 @@ class Stage(Protocol):
 
     def run(self, facts: Sequence[tuple[Record, int]], at: At) -> list[Record | Exception | None]:
         """One result for each (record, offset): what follows, why it is set aside, or None when dropped."""
+        ...
+
+    def question(self, records: Iterable[Record], policy: Policy) -> Callable[[], Any] | None:
+        """What must be asked of somebody else before `run` takes these; None when nothing, which must cost little.
+
+        The call may last long: it belongs beside the event loop. It changes nothing in the stage, and raises Unanswered.
+        """
+        ...
+
+    def answered(self, answers: Any) -> None:
+        """Take what a question gave, for the next `run`."""
         ...
 
     def tick(self, time: int) -> list[Record]:

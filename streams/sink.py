@@ -13,12 +13,14 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
+from schemas.keys import KEYLESS
 from schemas.records import Tick
 from sinks.port import Item, Refused, Rewound, Sink, SinkError, Unreachable
 from streams import metrics
 from streams.apart import apart, first
 from streams.deadletters import DeadLetterLimit, dead_letter_headers
 from streams.errors import Ended, Misconfigured, Stop
+from streams.hints import Hint
 from streams.items import decoded
 from streams.partition import translate
 from streams.positions import Claim
@@ -38,6 +40,8 @@ _RELEASE_S = 5.0
 _LASTS_S, _ANSWER_S, _SAID_S = 5.0, 10.0, 60.0
 #: Seconds that a call under way has when the worker is to stop: to end by itself, and once it was interrupted.
 _FINISH_S, _INTERRUPTED_S = 3.0, 2.5
+#: Between two tries to write a dead letter.
+_LETTER_S = 1.0
 #: Between two lines that say the same of a receiver that cannot be reached.
 _DOWN_SAID_S = 600.0
 
@@ -54,6 +58,14 @@ class _Waiting(msgspec.Struct, frozen=True, gc=False):
 
 class _Outdated(Exception):
     """Partitions have changed hands since a batch was read: it will be read again, by whoever owns them."""
+
+
+def _unreadable(waiting: _Waiting) -> list[Refused]:
+    """The items whose bytes are no record."""
+    if not waiting.wrong:
+        return []
+    items = {item.offset: item for item in waiting.items}
+    return [Refused(items[offset], "decode", "WireError", why) for offset, why in waiting.wrong.items()]
 
 
 class SinkWorker(RoleWorker):
@@ -121,7 +133,7 @@ class SinkWorker(RoleWorker):
             except SinkError as error:
                 raise Misconfigured(str(error)) from error
             else:
-                if self.down is not None or self.held is not None:
+                if self.down is not None or self._held_said > 0:
                     self.log.info("receiver reached again")
                 self.down = self.held = None
                 self._down_said, self._held_said = -_DOWN_SAID_S, -_SAID_S
@@ -131,10 +143,14 @@ class SinkWorker(RoleWorker):
         """Run it once; say so when it lasts. When told to stop, let it end, else interrupt it, else leave it."""
         began = wall.monotonic()
         call = apart(work, f"{self.role.name}: {what}")
+        lasted = False
         while not call.done() and not self._done.is_set():
             await first(_LASTS_S, call, self._done)
             if not call.done() and not self._done.is_set():
+                lasted = True
                 await self._look_into(call, what, began)
+        if not lasted:
+            self.held = None  # that of a try before: what failed now did so at once
         if not call.done():
             await first(_FINISH_S, call)
         if not call.done():
@@ -200,7 +216,9 @@ class SinkWorker(RoleWorker):
             raise translate(error, f"{self.group}: reading where it stands") from error
         self._owned = set(bare)
         self._limits = {
-            tp: DeadLetterLimit(f"{tp.topic}/{tp.partition}", self.settings.dead_share, self.settings.dead_window)
+            tp: DeadLetterLimit(
+                f"{tp.topic}/{tp.partition}", f"{tp.topic}.dead", self.settings.dead_share, self.settings.dead_window
+            )
             for tp in bare
         }
         self._times = times
@@ -327,6 +345,8 @@ class SinkWorker(RoleWorker):
         started = wall.monotonic()
         items = [item for waiting in batch for item in waiting.items]
         assignment = self._assignment
+        # Before the receiver's own offsets pass it: whoever starts behind them sees it no more.
+        await self._set_all_aside(batch, [refused for waiting in batch for refused in _unreadable(waiting)])
         try:
             refused: list[Refused] = await self._persist(lambda: self.sink.write(items), "a write", assignment)
         except _Outdated:
@@ -341,6 +361,25 @@ class SinkWorker(RoleWorker):
                 self._times[waiting.tp] = max(waiting.time, self._times.get(waiting.tp, 0))
         metrics.FACTS.labels(self.role.name).inc(len(items))
         metrics.SINK_SECONDS.labels(self.role.name).observe(wall.monotonic() - started)
+        self._bear(batch, refused)
+
+    def _bear(self, batch: list[_Waiting], refused: list[Refused]) -> None:
+        """Hold what was set aside against what was written. Raises Stop above the limit, when all dead letters are there."""
+        bad = {(one.item.topic, one.item.partition, one.item.offset) for one in refused}
+        for waiting in batch:
+            limit = self._limits.get(waiting.tp)
+            if limit is None or not (bad or waiting.wrong or limit):
+                continue
+            counted = [item for item in waiting.items if type(item.record) not in KEYLESS]
+            places = (
+                n
+                for n, item in enumerate(counted)
+                if item.offset in waiting.wrong or (item.topic, item.partition, item.offset) in bad
+            )
+            limit.took(len(counted), places)
+            self.many_set_aside(limit, limit.name)
+            if limit.reached:
+                raise limit.stop()
 
     async def _go_back(self, why: str) -> None:
         """The receiver was put back: have everything assigned anew, and read on from where it says it stands."""
@@ -352,27 +391,18 @@ class SinkWorker(RoleWorker):
         await self.app.consumer.rejoin()
 
     async def _set_all_aside(self, batch: list[_Waiting], refused: list[Refused]) -> None:
-        if not refused and not any(waiting.wrong for waiting in batch):
+        if not refused:
             return
         by_place = {
             (item.topic, item.partition, item.offset): (raw, item)
             for waiting in batch
             for raw, item in zip(waiting.raw, waiting.items, strict=True)
         }
-        places = []
-        for waiting in batch:
-            for offset, wrong in waiting.wrong.items():
-                raw, item = by_place[waiting.tp.topic, waiting.tp.partition, offset]
-                places.append(await self._set_aside(raw, item, "decode", "WireError", wrong))
         for one in refused:
             raw, _ = by_place[one.item.topic, one.item.partition, one.item.offset]
-            places.append(await self._set_aside(raw, one.item, one.stage, one.error, one.message))
-        # Only now may there be too many: the receiver has moved past them, so each must stand in its topic first.
-        for limit in filter(None, map(self._limits.get, places)):
-            limit.passed(1)
-            limit.failed()
+            await self._set_aside(raw, one.item, one.stage, one.error, one.message)
 
-    async def _set_aside(self, r: Any, item: Item, stage: str, error: str, message: str) -> TP:
+    async def _set_aside(self, r: Any, item: Item, stage: str, error: str, message: str) -> None:
         name = f"{item.topic}/{item.partition}"
         if item.topic.endswith(".dead"):
             raise Stop(f"{name}: the dead letter at offset {item.offset} itself was refused: {error}: {message}")
@@ -382,10 +412,10 @@ class SinkWorker(RoleWorker):
         while True:
             try:
                 await self._append_letter(r, item, [*r.headers, *head])
-                return TP(item.topic, item.partition)
+                return
             except KafkaError as failure:
                 # The receiver has moved past it: whoever starts again would not come by here.
-                await first(1.0, self._done)
+                await first(_LETTER_S, self._done)
                 if self._done.is_set() or not failure.retriable:
                     raise translate(failure, f"{name}: writing a dead letter") from failure
 
@@ -396,11 +426,11 @@ class SinkWorker(RoleWorker):
             self.topic(f"{item.topic}.dead"), value=r.value, key=r.key, partition=item.partition, headers=headers
         )
 
-    def hints(self) -> dict[TP, tuple[int, int]]:
+    def hints(self) -> dict[TP, Hint]:
         """What is written, and for a receiver without offsets of its own the place to start again."""
         for tp, offset in self._applied.items():
             metrics.APPLIED.labels(self.role.name, f"{tp.topic}/{tp.partition}").set(offset)
-        return {tp: (offset + 1, self._times.get(tp, 0)) for tp, offset in self._applied.items()}
+        return {tp: Hint(offset + 1, self._times.get(tp, 0)) for tp, offset in self._applied.items()}
 
     async def let_go(self) -> None:
         """Finish the write under way, tell the group, close."""

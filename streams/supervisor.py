@@ -182,9 +182,14 @@ def last_words(text: str) -> None:
     os.ftruncate(int(number), len(words))
 
 
+def supervised() -> bool:
+    """Whether this process is a supervisor's child."""
+    return SUPERVISED in os.environ
+
+
 def end_with_supervisor() -> None:
     """From now on this process is told to stop when the supervisor, if it has one, has gone, however it ended."""
-    if SUPERVISED in os.environ:
+    if supervised():
         threading.Thread(target=_await_its_end, name="supervisor", daemon=True).start()
 
 

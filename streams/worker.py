@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import random
 import signal
 import time as wall
 from collections.abc import Callable, Mapping
@@ -16,15 +17,18 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
+from agents.decider import Unanswered
 from agents.policy import Policy
 from schemas.records import Tick, WriterExcused
 from streams import faust_batch, metrics, raw_records
+from streams.apart import apart
 from streams.batch import BatchCore
+from streams.deadletters import DeadLetterLimit
 from streams.errors import Ended, Fenced, Misconfigured, Stop, StreamError, Unavailable
 from streams.fold import FoldCore
 from streams.garbage import rarely_collected
 from streams.health import HealthServer
-from streams.hints import address, metadata
+from streams.hints import Hint, address, metadata
 from streams.partition import RESTORE, Partition, translate
 from streams.policies import Policies
 from streams.positions import Claim, placed
@@ -39,6 +43,9 @@ _GROUND_S = 3.0
 _GROUP_REMEDY = (
     "these are the offsets of other topics; `kafka-consumer-groups.sh --delete --group {}` lets it begin with this log"
 )
+_ASK_AGAIN_S, _ASK_AGAIN_MOST_S = 0.2, 5.0
+#: Writers that one line names.
+_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -237,8 +244,12 @@ class RoleWorker:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         try:
             async with asyncio.timeout(_STOP_DEADLINE_S):
-                await self.let_go()
-                await self.app.stop()
+                try:
+                    await self.let_go()
+                finally:
+                    await self.app.stop()
+        except (StreamError, KafkaError) as error:
+            self.fail(error)
         except TimeoutError:
             self.log.warning("did not stop in time; what is not sealed will be done again by the next owner")
 
@@ -257,6 +268,18 @@ class RoleWorker:
             raise
         except Exception as error:  # noqa: BLE001 - a background task's failure stops the worker, whatever it is
             self.fail(error)
+
+    def many_set_aside(self, limit: DeadLetterLimit, partition: str) -> None:
+        """Tell how much of a partition is set aside, and once, loudly, when it has become much."""
+        metrics.DEAD_SHARE.labels(self.role.name, partition).set(limit.share)
+        if limit.many():
+            self.log.error(
+                "many records are set aside",
+                partition=limit.name,
+                share=round(limit.share, 2),
+                of_the_last=limit.window,
+                do="see `netcenter dead list`; mend their producer, then `netcenter dead replay`",
+            )
 
     # --- health ------------------------------------------------------------------------------------------------
 
@@ -283,12 +306,12 @@ class RoleWorker:
             return self.missing
         if (outside := self._outside(self.settings.session_s)) is not None:
             return outside
+        if self.policies.waiting:
+            return f"waiting for {self.policies.waiting}"
         if not self.assigned_once:
             return "not assigned yet"
         if self.rebalancing:
             return "rebalancing or recovering"
-        if self.policies.waiting:
-            return f"waiting for {self.policies.waiting}"
         return None
 
     async def _heart(self) -> None:
@@ -322,7 +345,7 @@ class RoleWorker:
             raise Unavailable(f"{outside}, though Kafka answers: starting over")
 
     async def _hints(self) -> None:
-        told: dict[TP, tuple[int, int]] = {}
+        told: dict[TP, Hint] = {}
         while True:
             await asyncio.sleep(self.settings.hint_s)
             hints = {tp: hint for tp, hint in self.hints().items() if told.get(tp) != hint}
@@ -335,12 +358,12 @@ class RoleWorker:
                 # A hint only: the checkpoints hold the truth, and the next hint says the same and more.
                 self.log.debug("offsets not told", why=type(error).__name__)
 
-    async def tell(self, hints: dict[TP, tuple[int, int]]) -> None:
-        """Tell the group, for people, `lag` and `doctor`: how far, at what event time (ms), and where to ask this worker."""
+    async def tell(self, hints: dict[TP, Hint]) -> None:
+        """Tell the group, for people, `lag`, `doctor` and `ingest`: where it stands, and where to ask this worker."""
         await self.app.consumer.tell(
             {
-                TP(self.topic(tp.topic), tp.partition): (offset, metadata(time, self.address))
-                for tp, (offset, time) in hints.items()
+                TP(self.topic(tp.topic), tp.partition): (hint.offset, metadata(hint, self.address))
+                for tp, hint in hints.items()
             }
         )
 
@@ -366,6 +389,8 @@ class RoleWorker:
 
     async def placed(self, positions: dict[TP, int], claim: Claim) -> dict[TP, int]:
         """Where to go on from these positions of the broker's topics. Raises when they cannot be of this log."""
+        if not positions:
+            return {}
         wanted = {TopicPartition(tp.topic, tp.partition): at for tp, at in positions.items()}
         given = claim, self.settings.on_lost, lambda name: name.removeprefix(self.settings.prefix), self.log
         try:
@@ -383,9 +408,11 @@ class RoleWorker:
             of_group, Claim("(by its group's offset) has read", _GROUP_REMEDY.format(self.group))
         )
         left = [TopicPartition(tp.topic, tp.partition) for tp in starts.keys() - known.keys()]
+        if not left:
+            return known
         try:
             async with self.reader() as reader:
-                firsts = await reader.beginning_offsets(left) if left else {}
+                firsts = await reader.beginning_offsets(left)
         except KafkaError as error:
             raise translate(error, f"{self.group}: looking for the beginning") from error
         return known | {TP(tp.topic, tp.partition): first for tp, first in firsts.items()}
@@ -406,8 +433,8 @@ class RoleWorker:
         """A batch of raw records of one partition."""
         raise NotImplementedError
 
-    def hints(self) -> dict[TP, tuple[int, int]]:
-        """(next offset, event time in ms) by partition."""
+    def hints(self) -> dict[TP, Hint]:
+        """Where it stands, by partition."""
         raise NotImplementedError
 
     async def let_go(self) -> None:
@@ -432,6 +459,8 @@ class DecidingWorker(RoleWorker):
         super().__init__(pipeline, role, settings, hooks)
         self.owned: dict[int, Partition] = {}
         self._parked: dict[int, Partition] = {}
+        self.unanswered: dict[str, str] = {}
+        """Why nobody answers, by the partition that waits for it."""
 
     def _core(self, number: int) -> FoldCore | BatchCore:
         shape, given = self.role.shape, (self.pipeline, self.role, number, self.partitions, self.policies.get)
@@ -469,6 +498,39 @@ class DecidingWorker(RoleWorker):
                 )
         return await super().settled(starts, told)
 
+    def ready(self) -> str | None:
+        """Also: who is asked answers, and time is known wherever something is to be decided."""
+        waiting = [*self.unanswered.values(), *map(self._timeless, list(self.owned.values()))]
+        return super().ready() or next(filter(None, waiting), None)
+
+    def _timeless(self, partition: Partition) -> str | None:
+        if not partition.core.waits:
+            return None
+        writers = [f"{role}/{number}" for role, number in partition.core.heard.unheard()]
+        shown = ", ".join(writers[:_SHOWN]) + (f" and {len(writers) - _SHOWN} more" if len(writers) > _SHOWN else "")
+        whose = f"{self.role.name}'" if self.role.name.endswith("s") else f"{self.role.name}'s"
+        return f"time is not known yet in {whose} partition {partition.name}: no Tick of {shown} yet"
+
+    async def asked(self, partition: str, question: Callable[[], Any]) -> Any:
+        """What a question gives, asked in a thread, again and again for as long as nobody answers."""
+        delay = _ASK_AGAIN_S
+        try:
+            while True:
+                try:
+                    answers = await apart(question, f"{self.role.name}: asking")
+                except Unanswered as error:
+                    if not self.unanswered:
+                        self.log.warning("not answered, asking on", partition=partition, why=str(error))
+                    self.unanswered[partition] = str(error)
+                    await asyncio.sleep(delay * random.uniform(0.5, 1.0))
+                    delay = min(delay * 2, _ASK_AGAIN_MOST_S)
+                else:
+                    if self.unanswered.pop(partition, None) is not None and not self.unanswered:
+                        self.log.info("answered again", partition=partition)
+                    return answers
+        finally:
+            self.unanswered.pop(partition, None)
+
     async def _own(self, number: int, term: int) -> None:
         partition = self._parked.pop(number, None)
         if partition is None:
@@ -500,12 +562,16 @@ class DecidingWorker(RoleWorker):
         if partition is not None:
             await partition.offer(records)
 
-    def hints(self) -> dict[TP, tuple[int, int]]:
+    def hints(self) -> dict[TP, Hint]:
         """What is sealed."""
         for number, partition in self.owned.items():
             metrics.APPLIED.labels(self.role.name, str(number)).set(partition.sealed)
             metrics.PARTITION_TIME.labels(self.role.name, str(number)).set(partition.sealed_time / 1000)
-        return {TP(self.role.inbox, n): (p.sealed + 1, p.sealed_time) for n, p in self.owned.items() if p.sealed >= 0}
+        return {
+            TP(self.role.inbox, n): Hint(p.sealed + 1, p.sealed_time, p.sealed_due)
+            for n, p in self.owned.items()
+            if p.sealed >= 0
+        }
 
     async def let_go(self) -> None:
         """Seal everything before the end."""
@@ -529,22 +595,23 @@ class DecidingWorker(RoleWorker):
         while True:
             await asyncio.sleep(self.settings.tick_s)
             for number, partition in list(self.owned.items()):
-                if partition.core.clock.kind == "wall":
+                if partition.core.heard.kind == "wall":
                     tick = Tick(
                         clock="wall", time=int(wall.time() * 1000), role=self.pipeline.clock_role, partition=number
                     )
                     await self._append(partition, tick)
 
     async def _excuser(self) -> None:
-        """On the wall clock a writer that has been silent for long, at the end of the inbox, is left behind."""
+        """On the wall clock a writer that has been silent for long is left behind."""
         while True:
             await asyncio.sleep(1.0)
             for partition in list(self.owned.values()):
-                if partition.core.clock.kind != "wall" or not await self._at_end(partition):
+                # Where facts wait for time the log has been heard further than it was taken.
+                if partition.core.heard.kind != "wall":
                     continue
                 now = wall.monotonic()
-                for writer in partition.core.clock.awaited():
-                    silent = now - partition.heard.setdefault(writer, now)
+                for writer in partition.core.heard.awaited():
+                    silent = partition.silence(writer, now)
                     if silent >= self.settings.silence_s:
                         role, number = writer
                         excused = WriterExcused(role=role, partition=number, silent_for=int(silent * 1000))
@@ -562,11 +629,6 @@ class DecidingWorker(RoleWorker):
         except Fenced:
             if partition in self.owned.values():
                 raise
-
-    async def _at_end(self, partition: Partition) -> bool:
-        if partition.open:
-            return False
-        return wall.monotonic() - partition.busy > 1.0
 
 
 def run_worker(worker: RoleWorker) -> int:

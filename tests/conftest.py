@@ -6,8 +6,16 @@ from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
+import structlog
 
 from netcenter.embedded import Addresses, Stack
+
+
+@pytest.fixture(autouse=True)
+def _logs() -> Iterator[None]:
+    """A command that ran in this process leaves no logger behind that writes to what was captured then."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

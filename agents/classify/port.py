@@ -19,10 +19,6 @@ class Classification(msgspec.Struct, frozen=True):
     lang: str
 
 
-class Unavailable(Exception):
-    """A classifier cannot answer now, whatever the posts: no post is at fault, so none may become a dead letter."""
-
-
 class Classifier(Protocol):
     """Answers in batches. The same text, tag and brand must give the same answer in any batch: replays rely on it.
 
@@ -36,5 +32,14 @@ class Classifier(Protocol):
         """One answer per text, in order; any string works.
 
         langs[i] is the post's own language tag ("es", "es-MX", "" unknown); brands[i] whom it mentions.
-        ValueError if the three are not equally long; Unavailable if nothing can be answered now.
+        ValueError if the three are not equally long; Unanswered if nothing can be answered now.
         """
+
+
+class External(Classifier, Protocol):
+    """A classifier that takes its time, for it asks somebody else: `ask` is called beside the event loop, before a
+    transaction begins, and by one thread at a time or by several as it allows. `classify` may try longer.
+    """
+
+    def ask(self, texts: Sequence[str], langs: Sequence[str], brands: Sequence[str]) -> list[Classification]:
+        """As `classify`, tried once: whoever calls it tries again for as long as it takes."""

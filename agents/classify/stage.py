@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
 
 from agents.classify.addressing import Addressing
-from agents.classify.port import LABELS, LANGUAGES, Classification, Classifier, Unavailable
+from agents.classify.port import LABELS, LANGUAGES, Classification, Classifier
 from agents.classify.recent import Recent
 from agents.classify.volumes import Minute
-from agents.decider import At
+from agents.decider import At, Unanswered
 from agents.policy import Policy
 from agents.policy.parts import written
 from schemas.headers import rfc3339
@@ -32,6 +33,13 @@ class Unclassifiable(ValueError):
     """A post on which the classifier raised."""
 
 
+Post = tuple[str, str, str]
+"""Text, language tag and brand: all that an answer depends on."""
+Answers = dict[tuple[str, Post], Classification | Unclassifiable]
+"""By the classifier's hash and the post."""
+_Ask = Callable[[Sequence[str], Sequence[str], Sequence[str]], list[Classification]]
+
+
 class ClassifyStage:
     """Pure; the model in force is looked up by the policy's hash."""
 
@@ -41,6 +49,7 @@ class ClassifyStage:
         self._recent = Recent()
         self._minute = Minute(partition, 0)
         self._addressing = Addressing()
+        self._answers: Answers = {}
 
     # --- what an earlier run has left ---------------------------------------------------------------------------
 
@@ -116,6 +125,19 @@ class ClassifyStage:
         recent.forget(at.time, horizon + _AHEAD)
         return max(at.time - horizon, recent.forgotten + _AHEAD + 1 if recent.forgotten else 0)
 
+    def question(self, records: Iterable[Record], policy: Policy) -> Callable[[], Answers] | None:
+        """As the port says: what an external classifier must be asked."""
+        model = self.models(policy.classifier.model)
+        ask: _Ask | None = getattr(model, "ask", None)
+        if ask is None:
+            return None
+        posts = list(dict.fromkeys(_post(record) for record in records if _has_new_words(record)))
+        return partial(_answers, model.hash, ask, posts) if posts else None
+
+    def answered(self, answers: Any) -> None:
+        """What the last question was answered; `run` looks there first."""
+        self._answers = answers
+
     def tick(self, time: int) -> list[Record]:
         """The Volumes of a minute that ends."""
         self._recent.age(time)
@@ -138,18 +160,20 @@ class ClassifyStage:
         if not posts:
             return []
         model = self.models(policy.classifier.model)
-        try:
-            langs = [post.lang if type(post) is Mention else "" for post in posts]
-            found = model.classify([post.text for post in posts], langs, [post.brand for post in posts])
-            if len(found) != len(posts) or not all(map(_sound, found)):
-                raise ValueError("answers other than it was asked")
-        except Unavailable:
-            raise
-        except Exception as error:  # noqa: BLE001 - one bad post must not cost its neighbours: each is tried alone
-            if len(posts) == 1:
-                return [Unclassifiable(f"the classifier raised {type(error).__name__}")]
-            return [outcome for post in posts for outcome in self._judge([post], policy)]
-        return [self._labelled(post, answer, model.hash, policy) for post, answer in zip(posts, found, strict=True)]
+        found = self._found(model, list(map(_post, posts)))
+        return [
+            self._labelled(post, answer, model.hash, policy) if isinstance(answer, Classification) else answer
+            for post, answer in zip(posts, found, strict=True)
+        ]
+
+    def _found(self, model: Classifier, posts: list[Post]) -> list[Classification | Unclassifiable]:
+        known = self._answers
+        if not known or getattr(model, "ask", None) is None:
+            return _asked(model.classify, posts)
+        missing = list(dict.fromkeys(post for post in posts if (model.hash, post) not in known))
+        if missing:
+            known = known | _answers(model.hash, model.classify, missing)
+        return [known[model.hash, post] for post in posts]
 
     def _labelled(self, post: Any, found: Classification, model: str, policy: Policy) -> Record:
         if type(post) is Mention:
@@ -177,6 +201,31 @@ class ClassifyStage:
             addressed=self._addressing.addressed(mention, policy),
             mention=mention,
         )
+
+
+def _post(record: Any) -> Post:
+    """Of a Mention, or of a MentionUpdated with new words."""
+    return record.text, record.lang if type(record) is Mention else "", record.brand
+
+
+def _answers(hash: str, ask: _Ask, posts: list[Post]) -> Answers:
+    return {(hash, post): answer for post, answer in zip(posts, _asked(ask, posts), strict=True)}
+
+
+def _asked(ask: _Ask, posts: list[Post]) -> list[Classification | Unclassifiable]:
+    """An answer for each. One bad post must not cost its neighbours: it is found by halving."""
+    try:
+        found = ask(*zip(*posts, strict=True))
+        if len(found) != len(posts) or not all(map(_sound, found)):
+            raise ValueError("answers other than it was asked")
+        return [*found]
+    except Unanswered:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a classifier raises
+        if len(posts) == 1:
+            return [Unclassifiable(f"the classifier raised {type(error).__name__}")]
+    half = len(posts) // 2
+    return _asked(ask, posts[:half]) + _asked(ask, posts[half:])
 
 
 def _known(record: ClassifiedMention) -> Classification:

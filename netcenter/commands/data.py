@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -26,7 +27,11 @@ def ingest(
     time_format: TimeFormat = None,
     until: Annotated[str, typer.Option(help="How long time runs on after the last record.")] = "6h",
     ahead: Annotated[
-        str, typer.Option(help="On the event clock: how far the file may be before the slowest role.")
+        str,
+        typer.Option(
+            help="On the event clock: how far the file may be before the slowest role, whether it has a worker or not; "
+            "none: nobody is waited for."
+        ),
     ] = "30m",
     as_json: Json = False,
 ) -> None:
@@ -34,16 +39,21 @@ def ingest(
 
     Example: netcenter ingest posts.csv --map native_id=tweet_id --set channel=twitter
     """
-    from netcenter.ingest import Played
+    from netcenter.ingest import Held, Played
     from netcenter.ingest import ingest as play_into
 
     settings = load()
     lines = read_file(file, maps, sets, ignore_unknown, time_format)
+    alone = ahead == "none"
     with bar() as progress:
         task = progress.add_task("records", total=len(lines))
 
         def say(played: Played, slowest: tuple[int, str]) -> None:
             progress.update(task, completed=played.records, description=f"{rfc3339(played.time)}")
+
+        def held(waits: Held) -> None:
+            if waits.line:
+                print(f"netcenter: {waits.line}", file=sys.stderr, flush=True)
 
         played = play_into(
             settings,
@@ -51,8 +61,10 @@ def ingest(
             lines,
             interval=TICK,
             until=duration(until, "--until"),
-            ahead=duration(ahead, "--ahead"),
+            ahead=0 if alone else duration(ahead, "--ahead"),
+            follow=() if alone else None,
             say=say,
+            held=held,
         )
         progress.update(task, completed=played.records)
     told = {"records": played.records, "ticks": played.ticks}

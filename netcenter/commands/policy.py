@@ -22,6 +22,7 @@ from netcenter.settings import load
 from schemas.records import Label, Mention
 
 policy = typer.Typer(help="What the operator of Netcenter decides: one TOML file.", no_args_is_help=True)
+_Force = Annotated[bool, typer.Option("--force", help="Also where its classifier is not on this machine.")]
 _File = Annotated[Path, typer.Argument(help="A policy file.")]
 
 
@@ -36,6 +37,21 @@ def checked(path: Path) -> tuple[str, Checked]:
 
 def _today() -> date:
     return datetime.now(UTC).date()
+
+
+def to_apply(path: Path, *, force: bool) -> tuple[str, Checked]:
+    """As `checked`. Raises UsageError also where this machine lacks its classifier, unless forced; then it says so."""
+    text, found = checked(path)
+    lacks = lacks_model(found.policy)
+    if lacks is None:
+        return text, found
+    if not force:
+        raise UsageError(
+            f"{path}: classifier.model: this machine lacks {lacks}. Classify would wait for it, and with it everything that "
+            "follows: put the artefact where its workers look, or use --force if only they have it"
+        )
+    print(f"{path}: classify waits wherever a worker lacks {lacks}", file=sys.stderr)
+    return text, found
 
 
 def parsed(path: Path) -> Policy:
@@ -180,15 +196,20 @@ def print_schema() -> None:
 
 
 @policy.command("apply")
-def apply(file: _File) -> None:
+def apply(
+    file: _File,
+    force: _Force = False,
+) -> None:
     """Put a policy in force through the log, for everyone at the same record; says what changes.
+
+    Refused where this machine lacks the classifier that it names: classify would wait for it, and all that follows too.
 
     Example: netcenter policy apply my-policy.toml
     """
     from agents.policy.difference import difference, summary
     from netcenter import policies_in_force
 
-    text, found = checked(file)
+    text, found = to_apply(file, force=force)
     settings = load()
     kafka = kafka_of(settings)
     _warn(file, found)

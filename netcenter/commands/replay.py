@@ -165,14 +165,15 @@ def _named(tried: list[Tried]) -> list[Tried]:
 
 def _check_models(tried: list[Tried]) -> None:
     """Posts are to be classified: with which model, a policy says."""
-    from agents.policy import parse
     from netcenter.parts import lacks_model
+    from streams.policies import fault, passed_over
 
     for one in tried:
         oldest = min(one.in_force or [1])
-        missing = [lacks_model(parse(text, version)) for version, text in one.policies.items() if version >= oldest]
-        if any(missing):
-            raise UsageError(f"policy {one.name}: here is no {next(filter(None, missing))}")
+        held = (v for v in one.policies if v >= oldest and not passed_over(v, one.policies, lacks_model))
+        missing = next(filter(None, (fault(version, one.policies, lacks_model) for version in held)), None)
+        if missing is not None:
+            raise UsageError(f"policy {one.name}: this machine lacks {missing}")
 
 
 @contextmanager

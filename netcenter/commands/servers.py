@@ -88,19 +88,20 @@ def topics_apply(
         str, typer.Option(help="Whose clock the log follows: wall (live) or event (files are played).")
     ] = "wall",
     policy: Annotated[Path, typer.Option(help="Seeds a new log's policy.")] = DEFAULT_POLICY,
+    force: Annotated[bool, typer.Option("--force", help="Also where its classifier is not on this machine.")] = False,
     as_json: Json = False,
 ) -> None:
     """Create the topics that are missing; on a new log declare the clock and put the first policy in force.
 
     Example: netcenter topics apply --clock wall
     """
-    from netcenter.commands.policy import checked
+    from netcenter.commands.policy import to_apply
     from netcenter.topics import apply
 
     if clock not in ("wall", "event"):
         raise UsageError(f"--clock: {clock!r} is neither wall nor event")
     settings = load()
-    text, _ = checked(policy)
+    text, _ = to_apply(policy, force=force)
     created = apply(settings, kafka_of(settings), clock, text)  # type: ignore[arg-type]
     print(
         json.dumps({"created": created})

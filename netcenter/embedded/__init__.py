@@ -3,15 +3,17 @@
 from netcenter.embedded.errors import EmbeddedError
 from netcenter.embedded.kafka_server import EmbeddedKafka
 from netcenter.embedded.postgres_server import EmbeddedPostgres
-from netcenter.embedded.stack import Addresses, Stack, detach, down, running
+from netcenter.embedded.stack import Addresses, Running, Stack, detach, down, ended_because, running
 
 __all__ = [
     "Addresses",
     "EmbeddedError",
     "EmbeddedKafka",
     "EmbeddedPostgres",
+    "Running",
     "Stack",
     "detach",
     "down",
+    "ended_because",
     "running",
 ]

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import random
+import shutil
 import socket
 import tempfile
 import time
@@ -16,6 +17,7 @@ from netcenter.embedded.errors import EmbeddedError
 # be given the server's own port and keep it.
 _PORTS = range(20_000, 32_000)
 _POLL_SECONDS = 0.03
+_LONGEST_LINE = 400
 
 
 def prepare(directory: Path) -> None:
@@ -79,6 +81,21 @@ def recall(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise EmbeddedError(f"{path} holds no JSON object; was it edited?")
     return values
+
+
+def tail(path: Path, lines: int) -> list[str]:
+    """The last lines of a file of text; none if there is no such file."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - lines * _LONGEST_LINE))
+            return file.read().decode(errors="replace").splitlines()[-lines:]
+    except OSError:
+        return []
+
+
+def free_bytes(directory: Path) -> int:
+    """Bytes that may still be written on the disk of `directory`."""
+    return shutil.disk_usage(directory).free
 
 
 def is_free(port: int) -> bool:

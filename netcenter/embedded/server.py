@@ -1,5 +1,6 @@
 """What both servers share: directory, lock, start until it answers, stop, kill."""
 
+import errno
 import os
 import shutil
 import signal
@@ -13,10 +14,15 @@ from netcenter.embedded.errors import EmbeddedError
 from netcenter.embedded.processes import Watched, is_ours, stop_process
 
 _POLL_SECONDS = 0.03
-_START_SECONDS = 90.0
+#: A server that fails ends, and is told of at once: only one that hangs is waited for so long, on however busy a machine.
+_START_SECONDS = 300.0
 _STOP_SECONDS = 20.0
 _LOCK_SECONDS = 10.0
 _ENDING_SECONDS = 2.0
+#: What both servers say of a full disk, among so many of their last lines; and bytes that a server needs to start at all.
+_NO_SPACE, _LOOKED_AT = os.strerror(errno.ENOSPC), 200
+_LEAST_FREE = 16 << 20
+_FAULTS = (" ERROR ", " FATAL ", "FATAL: ", "PANIC: ", "Exception", "OutOfMemory")
 
 
 class Server(ABC):
@@ -40,7 +46,7 @@ class Server(ABC):
     def start(self) -> str:
         """Start the server, on the port and data of last time if there were any, and return its address.
 
-        Returns when the server answers a request. Raises EmbeddedError if it does not within 90 seconds, with the
+        Returns when the server answers a request. Raises EmbeddedError if it does not within five minutes, with the
         end of its log; if the directory cannot be written or is in use, or a port is taken (exit code 2).
         """
         places.prepare(self.directory)
@@ -48,6 +54,8 @@ class Server(ABC):
         try:
             values = self._prepare(places.recall(self._memory), lock)
             process = self._process = self._spawn(self._command(values), lock)
+        except OSError as error:
+            raise EmbeddedError(f"{self.name} cannot be started in {self.directory}: {self._disk(error)}") from error
         finally:
             os.close(lock)
         try:
@@ -76,6 +84,7 @@ class Server(ABC):
         if pid is None or not stop_process(pid, self._own_argument(), self.stop_signal, _STOP_SECONDS):
             return False
         self._wait_until_unlocked()
+        places.remember(self._memory, {**places.recall(self._memory), "outlives": False})
         return True
 
     def address_left_running(self) -> str | None:
@@ -84,6 +93,14 @@ class Server(ABC):
         if self._left_running() is None or not self._answers(values):
             return None
         return self._address(values)
+
+    def ended_because(self) -> str | None:
+        """Why a server that was left running here no longer does; None where there was none, or it was stopped."""
+        if places.recall(self._memory).get("outlives") is not True or self._left_running() is not None:
+            return None
+        return self._full() or (
+            f"it has ended, and `netcenter up` starts it again; the last fault in {self.directory}: {self._last_fault()}"
+        )
 
     def delete(self) -> None:
         """Delete the directory, unless a server uses it or it is not there."""
@@ -169,9 +186,28 @@ class Server(ABC):
             time.sleep(_POLL_SECONDS)
 
     def _failed(self, how: str) -> EmbeddedError:
-        lines: list[str] = []
-        for log in self._logs():
-            if log.exists():
-                lines += log.read_text(encoding="utf-8", errors="replace").splitlines()[-5:]
-        end = " | ".join(lines) or "empty"
-        return EmbeddedError(f"{self.name} {how}; see the logs in {self.directory}, which end with: {end}")
+        full = self._full()
+        return EmbeddedError(
+            f"{self.name} {how}"
+            + (f": {full}" if full else f"; see the logs in {self.directory}, which end with: {self._last_lines()}")
+        )
+
+    def _last_fault(self) -> str:
+        lines = [line for log in self._logs() for line in places.tail(log, _LOOKED_AT)]
+        return next(
+            (line for line in reversed(lines) if any(word in line for word in _FAULTS)), "none, so it was killed"
+        )
+
+    def _last_lines(self) -> str:
+        return " | ".join(line for log in self._logs() for line in places.tail(log, 5)) or "empty"
+
+    def _full(self) -> str | None:
+        """That the disk is full, if it is, or was so when the server ended."""
+        said = any(_NO_SPACE in line for log in self._logs() for line in places.tail(log, _LOOKED_AT))
+        free = places.free_bytes(self.directory)
+        if not said and free >= _LEAST_FREE:
+            return None
+        return f"the disk of {self.directory} is full, or was ({free >> 20} MB are free now): make room, then `netcenter up`"
+
+    def _disk(self, error: OSError) -> str:
+        return self._full() or error.strerror or str(error)

@@ -30,6 +30,17 @@ class Addresses:
     postgres: str
 
 
+@dataclass(frozen=True)
+class Running:
+    """The addresses of what was left running, each None where that server does not answer."""
+
+    kafka: str | None
+    postgres: str | None
+
+    def __bool__(self) -> bool:
+        return self.kafka is not None or self.postgres is not None
+
+
 class Stack:
     """Both servers, in the folders `kafka` and `postgres` of `directory`. Also a context manager.
 
@@ -47,17 +58,26 @@ class Stack:
     def start(self, say: Say = _silent) -> Addresses:
         """Start both at the same time and return their addresses once both answer; `say` is told of progress.
 
-        Raises EmbeddedError, and leaves none running, if either fails.
+        What another process left running here is taken as it is, and stays when this stack stops.
+        Raises EmbeddedError, and leaves running none that it started, if either fails.
         """
         places.prepare(self.directory)
-        if self._ephemeral:
+        left = self.left_running()
+        for server, address in ((self.kafka, left.kafka), (self.postgres, left.postgres)):
+            if address is not None:
+                say(f"{server.name} already runs in {server.directory}")
+        if left.kafka is not None and left.postgres is not None:
+            return Addresses(left.kafka, left.postgres)
+        if self._ephemeral and not left:
             self._start_empty()
-        if not known_class_path():
+        if left.kafka is None and not known_class_path():
             say("fetching Kafka: 43 MB, the first time only")
-        say(f"starting Kafka and PostgreSQL in {self.directory}")
+        missing = [s.name for s, at in ((self.kafka, left.kafka), (self.postgres, left.postgres)) if at is None]
+        say(f"starting {' and '.join(missing)} in {self.directory}")
         try:
             with ThreadPoolExecutor(2) as pool:
-                kafka, postgres = pool.submit(self.kafka.start), pool.submit(self.postgres.start)
+                kafka = pool.submit(lambda: left.kafka or self.kafka.start())
+                postgres = pool.submit(lambda: left.postgres or self.postgres.start())
             addresses = Addresses(kafka.result(), postgres.result())
         except BaseException:
             self._end(kill=True)
@@ -66,6 +86,10 @@ class Stack:
             self._mark.unlink(missing_ok=True)  # the data is now to be kept
         say("both answer")
         return addresses
+
+    def left_running(self) -> Running:
+        """What another process left running here."""
+        return Running(self.kafka.address_left_running(), self.postgres.address_left_running())
 
     def stop(self) -> None:
         """Stop both, and delete their data if it is ephemeral."""
@@ -112,25 +136,22 @@ class Stack:
 
 
 def detach(directory: Path, *, ephemeral: bool = False, say: Say = _silent) -> Addresses:
-    """Start both servers so that they outlive this process, until `down`; if they already do, find them.
+    """Start the servers so that they outlive this process, until `down`; what already does is found and left alone.
 
     Raises EmbeddedError as Stack.start does.
     """
-    found = running(directory)
-    if found is not None:
-        say(f"already running in {Path(directory).absolute()}")
-        return found
     return Stack(directory, ephemeral=ephemeral, outlives_us=True).start(say)
 
 
-def running(directory: Path) -> Addresses | None:
-    """What `detach` left running in `directory`: None unless both processes are ours and both answer."""
+def running(directory: Path) -> Running:
+    """What `detach` left running in `directory`: of each server, its address if the process is ours and answers."""
+    return Stack(directory).left_running()
+
+
+def ended_because(directory: Path, name: str) -> str | None:
+    """Why the server of this name, which was once left running in `directory`, does not run; None if that is not known."""
     stack = Stack(directory)
-    kafka = stack.kafka.address_left_running()
-    postgres = stack.postgres.address_left_running()
-    if kafka is None or postgres is None:
-        return None
-    return Addresses(kafka, postgres)
+    return next((s.ended_because() for s in (stack.kafka, stack.postgres) if s.name == name), None)
 
 
 def down(directory: Path) -> bool:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 
+from agents.decider import Unanswered
 from agents.policy import Policy, digest, parse
-from netcenter.errors import CommandError
+from netcenter.errors import CommandError, Unreachable
+from netcenter.parts import lacks_model
 from netcenter.pipeline import PIPELINE
 from netcenter.player import with_ticks
 from schemas.files import Line
@@ -15,6 +17,7 @@ from streams.batch import BatchCore
 from streams.core import Core, Fact, Output, Result
 from streams.fold import FoldCore
 from streams.partitioner import partition_of, partitions_of
+from streams.policies import passed_over
 from streams.shapes import Batch, Fold, Role
 
 Tell = Callable[[str, list[Record]], None]
@@ -53,8 +56,11 @@ class Replay:
         self._follows = in_force is not None
         wanted = [r for r in (PIPELINE.roles if roles is None else roles) if r.decides]
         self._policy = cache(lambda version, _hash: _parsed(policies, version))
+        self._passed_over = cache(lambda version: passed_over(version, policies, lacks_model))
         self._cores = {r.inbox: [self._core(r, n) for n in range(partitions)] for r in wanted}
         self._ways = {t.name: _Way(self._count(t.name), t.name in self._cores) for t in PIPELINE.topics}
+        self._held: dict[tuple[str, int], list[Fact]] = {}
+        """Facts of a partition that wait for its time to be known."""
         self.set_aside = 0
         """Facts that could not be handled."""
         self._start(policies, [1] * partitions if in_force is None else in_force)
@@ -92,7 +98,10 @@ class Replay:
         way = self._ways[topic]
         if way.read and facts:
             way.waiting[partition] += [
-                fact for fact in facts if self._follows or type(fact.record) is not PolicyChanged
+                fact
+                for fact in facts
+                if type(fact.record) is not PolicyChanged
+                or (self._follows and not self._passed_over(fact.record.version))
             ]
             way.ends[partition] = facts[-1].offset + 1
 
@@ -105,10 +114,22 @@ class Replay:
                     facts = waiting[number]
                     if facts:
                         waiting[number] = []
-                        while facts:
-                            self._write(core.take(facts))
-                            self._pack(core)
-                            facts = core.left
+                        self._take(core, facts)
+
+    def _take(self, core: Core, facts: list[Fact]) -> None:
+        place = core.role.inbox, core.number
+        while facts:
+            try:
+                self._write(core.take(facts))
+            except Unanswered as error:
+                raise Unreachable(f"{error}") from None
+            self._pack(core)
+            if core.halted is not None:
+                raise CommandError(f"{core.halted}")
+            if core.waits:
+                self._held.setdefault(place, []).extend(core.left)
+                return
+            facts = self._held.pop(place, []) + core.left
 
     def pass_time(self) -> None:
         """What every checkpoint ends with: the newest Ticks, hop by hop."""

@@ -11,6 +11,7 @@ from kafka import TopicPartition
 
 from netcenter import policies_in_force
 from netcenter.errors import CommandError, UsageError
+from netcenter.parts import lacks_model
 from netcenter.reading import Span
 from netcenter.replay.seeking import Seeker, decoded, source_of, time_of
 from netcenter.replay.stretch import Stretch, as_clock
@@ -19,6 +20,7 @@ from netcenter.topics import admin, as_in_log, spans_of
 from schemas.headers import rfc3339
 from schemas.records import PolicyChanged, Tick
 from streams.core import Fact
+from streams.policies import passed_over
 
 SOURCES = ("mentions", "classified")
 """What can be replayed; the second in place of the first where that no longer goes back so far."""
@@ -57,7 +59,9 @@ def find(settings: Settings, kafka: str, wanted: Range) -> Stretch:
             before = _opening(seeker, tp, (start, end), log[tp][0])
             if before is not None:
                 opening[tp.partition] = before
-        in_force = {tp.partition: seeker.policy(tp, found[tp][0], log[tp][0], policies) for tp in found}
+        texts = {version: held.text for version, held in policies.items()}
+        held = {v: p for v, p in policies.items() if v == min(policies) or not passed_over(v, texts, lacks_model)}
+        in_force = {tp.partition: seeker.policy(tp, found[tp][0], log[tp][0], held) for tp in found}
     return Stretch(
         settings=settings,
         kafka=kafka,
@@ -65,7 +69,7 @@ def find(settings: Settings, kafka: str, wanted: Range) -> Stretch:
         spans={tp.partition: span for tp, span in found.items()},
         opening=opening,
         stamps=(min(stamps), max(stamps)),
-        policies={version: held.text for version, held in policies.items()},
+        policies=texts,
         in_force=[in_force.get(n, min(in_force.values())) for n in range(settings.partitions)],
     )
 

@@ -19,6 +19,7 @@ from netcenter.replay.people import People
 from netcenter.replay.seeking import ms_of, source_of
 from netcenter.settings import Settings
 from schemas.records import Clock, Record, Tick
+from streams.clock import WrongTick, stamped
 from streams.core import Fact
 from streams.intake import Intake
 
@@ -82,6 +83,8 @@ class Stretch:
         """In the order of time."""
         people = People(self.settings, self.kafka, self.stamps)
         with _Lanes(self.settings, self.kafka, self.topic, self.spans) as lanes:
+            for n, tick in self.opening.items():
+                lanes.lanes[n].time = time_of(tick)
             time = 0
             for step in self._steps(lanes):
                 if time == 0 and not self.whole:
@@ -142,6 +145,8 @@ class _Lane:
         self.mirrored = topic != PIPELINE.roles[0].inbox
         self.waiting: deque[Fact] = deque()
         self.set_aside = 0
+        self.time = 0
+        """ms; of the last Tick."""
         self._intake = Intake(PIPELINE.topic(topic), tp.partition, partitions)
         self._source = 0
 
@@ -154,7 +159,19 @@ class _Lane:
             for fact in facts:
                 source = sources[fact.offset]
                 fact.offset = self._source = self._source if source is None else source
-        self.waiting.extend(facts)
+        self.waiting.extend(fact for fact in facts if type(fact.record) is not Tick or self._follows(fact))
+
+    def _follows(self, tick: Fact) -> bool:
+        """Whether a Tick is one that the role followed too."""
+        record = _of(tick)
+        try:
+            if record.clock == "wall" and not self.mirrored:
+                record = stamped(record, tick.stamp, self.time)
+        except WrongTick:
+            self.set_aside += 1
+            return False
+        self.time = max(self.time, record.time)
+        return True
 
 
 class _Lanes:

@@ -28,7 +28,7 @@ from tests.chaos import judge, lenient_worker
 from tests.chaos.fuzz import CASE, DAY, MINUTE, NOON, SECRET, Fuzz, Sent
 from tests.chaos.harness import ROLES, Plant
 
-EACH = int(os.environ.get("NETCENTER_FUZZ", "2000"))
+EACH = int(os.environ.get("NETCENTER_FUZZ", "1000"))
 """Good records, and as many bad ones."""
 SEED = int(os.environ.get("NETCENTER_FUZZ_SEED", "13"))
 PARTITIONS = 2

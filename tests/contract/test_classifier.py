@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from agents.classify.model import ARTEFACTS, Model
-from agents.classify.port import LABELS, LANGUAGES, Classification, Classifier, Unavailable
+from agents.classify.port import LABELS, LANGUAGES, Classification, Classifier
 from agents.classify.stage import ClassifyStage
-from agents.decider import At
+from agents.decider import At, Unanswered
 from agents.policy import parse
 from netcenter.errors import UsageError
 from netcenter.other_models import described
@@ -34,6 +34,22 @@ POSTS = [
 ]
 
 
+POLICY = parse(f'[classifier]\nmodel = "{"ab" * 32}"\n')
+
+
+def post(number: int, text: str) -> Mention:
+    """One of a customer's."""
+    return Mention(
+        id=f"{number}",
+        brand="andina",
+        channel="twitter",
+        native_id=f"{number}",
+        author_id="u1",
+        text=text,
+        created_at=NOON,
+    )
+
+
 class Own:
     """A classifier of one's own, as a team would write it."""
 
@@ -50,6 +66,10 @@ class Server(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        if self.path == "/poison" and any("poison" in text for text in asked["texts"]):
+            self.send_response(500)
+            self.end_headers()
+            return
         answers = OURS.classify(asked["texts"], asked["langs"], asked["brands"])
         told = [{"probabilities": answer.probabilities, "lang": answer.lang} for answer in answers]
         if self.path == "/short":
@@ -132,8 +152,34 @@ def test_a_server_that_answers_nonsense_is_unavailable_so_that_no_post_is_blamed
     fault: str, address: str, tmp_path: Path
 ) -> None:
     classifier = described(written(tmp_path, http=f"{address}/{fault}"))
-    with pytest.raises(Unavailable, match=fault):
-        asked(classifier, POSTS[:3])
+    with pytest.raises(Unanswered, match=fault):
+        classifier.ask(["a", "b", "c"], ["en"] * 3, ["andina"] * 3)
+
+
+def test_a_server_that_cannot_take_one_post_costs_that_post_alone(address: str, tmp_path: Path) -> None:
+    """It answers others: so it is there, and halving finds the one."""
+    stage = ClassifyStage(0, lambda hash: described(written(tmp_path, http=f"{address}/poison")))
+    posts = [(post(n, "poison" if n == 5 else "hello"), n) for n in range(8)]
+    outcomes = stage.run(posts, At(NOON, NOON, POLICY, "cause"))
+    assert [type(outcome).__name__ for outcome in outcomes] == [
+        "Unclassifiable" if n == 5 else "ClassifiedMention" for n in range(8)
+    ]
+
+
+def test_what_was_asked_before_is_not_asked_again(address: str, tmp_path: Path) -> None:
+    """A worker asks beside its loop and before a transaction; the stage then has the answers, and needs nobody."""
+    classifier = described(written(tmp_path, http=address))
+    stage = ClassifyStage(0, lambda hash: classifier)
+    posts = [post(n, text) for n, text in enumerate(("hello", "Two hours on hold!", "hello"))]
+    question = stage.question(posts, POLICY)
+    assert question is not None
+    stage.answered(question())
+    gone = Gone()
+    gone.hash = classifier.hash
+    stage.models = lambda hash: gone
+    outcomes = stage.run([(p, n) for n, p in enumerate(posts)], At(NOON, NOON, POLICY, "cause"))
+    assert [type(outcome).__name__ for outcome in outcomes] == ["ClassifiedMention"] * 3
+    assert ClassifyStage(0, lambda hash: OURS).question(posts, POLICY) is None
 
 
 @pytest.mark.parametrize(
@@ -159,14 +205,13 @@ class Gone:
     hash = "ab" * 32
 
     def classify(self, texts: Sequence[str], langs: Sequence[str], brands: Sequence[str]) -> list[Classification]:
-        raise Unavailable("the classifier does not answer")
+        raise Unanswered("the classifier does not answer")
+
+    ask = classify
 
 
 def test_posts_are_no_dead_letters_while_the_classifier_is_away() -> None:
     """The stage raises, so that the worker stops where it stands and starts over."""
     stage = ClassifyStage(0, lambda hash: Gone())
-    post = Mention(
-        id="1", brand="andina", channel="twitter", native_id="1", author_id="u1", text="hello", created_at=NOON
-    )
-    with pytest.raises(Unavailable):
-        stage.run([(post, 0)], At(NOON, NOON, parse(f'[classifier]\nmodel = "{Gone.hash}"\n'), "cause"))
+    with pytest.raises(Unanswered):
+        stage.run([(post(1, "hello"), 0)], At(NOON, NOON, POLICY, "cause"))

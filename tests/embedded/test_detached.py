@@ -7,8 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from netcenter.embedded import EmbeddedPostgres, Stack, down, running
-from netcenter.embedded.processes import is_ours
+import pytest
+
+from netcenter.embedded import Addresses, EmbeddedPostgres, Running, Stack, down, running
+from netcenter.embedded.processes import is_ours, kill_tree
+from netcenter.errors import Unreachable
+from netcenter.places import kafka_of, postgres_of
+from netcenter.settings import Settings
 from tests.embedded.helpers import create, eventually, read, write
 
 _DETACH = "import sys; from pathlib import Path; from netcenter.embedded import detach; print(detach(Path(sys.argv[1]), ephemeral=True))"
@@ -40,16 +45,15 @@ def test_detached_servers_outlive_their_command_and_down_stops_and_deletes_them(
     directory = tmp_path / "stack"
     try:
         printed = _python(_DETACH, directory)
-        addresses = running(directory)
+        addresses = _detached(directory)
         assert printed.stdout.strip() == repr(addresses)
-        assert addresses is not None
         create(addresses)
         write(addresses, "a")
         assert read(addresses) == (["a"], ["a"])
     finally:
         stopped = down(directory)
     assert stopped
-    assert running(directory) is None
+    assert not running(directory)
     assert not directory.exists()
     assert not down(directory)
 
@@ -62,7 +66,7 @@ def test_a_stale_record_is_no_server_and_the_stranger_with_its_pid_lives(tmp_pat
             server.directory.mkdir()
             record = {"port": 1, "controller_port": 2, "pid": stranger.pid, "outlives": True}
             (server.directory / "server.json").write_text(json.dumps(record))
-        assert running(tmp_path) is None
+        assert not running(tmp_path)
         assert not down(tmp_path)
         assert stranger.poll() is None
     finally:
@@ -78,3 +82,40 @@ def test_a_server_ends_when_the_program_that_started_it_is_killed(tmp_path: Path
     again = EmbeddedPostgres(tmp_path)
     again.start()
     again.stop()
+
+
+def _detached(directory: Path) -> Addresses:
+    _python(_DETACH, directory)
+    found = running(directory)
+    assert found.kafka is not None and found.postgres is not None
+    return Addresses(found.kafka, found.postgres)
+
+
+def _pid(directory: Path, server: str) -> int:
+    return int(json.loads((directory / server / "server.json").read_text())["pid"])
+
+
+def test_of_two_servers_the_one_that_died_is_missed_and_started_and_the_other_is_left_alone(tmp_path: Path) -> None:
+    """Each is told of by itself, and why it does not run."""
+    directory = tmp_path / "stack"
+    try:
+        first = _detached(directory)
+        create(first)
+        write(first, "a")
+        kafka = _pid(directory, "kafka")
+        kill_tree(_pid(directory, "postgres"))
+        assert eventually(lambda: running(directory) == Running(first.kafka, None))
+        settings = Settings(directory=directory)
+        assert kafka_of(settings) == first.kafka
+        with pytest.raises(
+            Unreachable, match="no PostgreSQL: .* ours in .* does not run: it has ended, and `netcenter up`"
+        ):
+            postgres_of(settings)
+        assert _detached(directory) == first
+        assert _pid(directory, "kafka") == kafka
+        write(first, "b")
+        assert read(first) == (["a", "b"], ["a", "b"])
+    finally:
+        down(directory)
+    with pytest.raises(Unreachable, match="none of ours runs in"):
+        kafka_of(settings)

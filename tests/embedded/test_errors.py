@@ -1,5 +1,7 @@
 """Each failure is one line that names what, where and what to do, with its exit code."""
 
+import errno
+import os
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -81,3 +83,32 @@ def test_kafka_that_cannot_be_fetched_is_a_dependency_out_of_reach(
 def test_a_server_that_ends_at_once_shows_the_end_of_its_log(tmp_path: Path) -> None:
     with pytest.raises(EmbeddedError, match=r"Kafka .*Invalid maximum heap size.*"):
         EmbeddedKafka(tmp_path, heap_mb=-1).start()
+
+
+def test_a_full_disk_is_named_when_a_server_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it is that cannot be written."""
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(EmbeddedError, match=f"Kafka cannot be started in {tmp_path}: No space left on device"):
+        EmbeddedKafka(tmp_path).start()
+
+
+@pytest.mark.parametrize(
+    ("server", "log", "line"),
+    [
+        (EmbeddedKafka, "server.log", "ERROR Error while appending records: java.io.IOException: No space left on device"),
+        (EmbeddedPostgres, "console.log", 'PANIC:  could not write to file "pg_wal/xlogtemp.9": No space left on device'),
+    ],
+)  # fmt: skip
+def test_a_full_disk_is_named_of_a_server_that_it_has_ended(
+    tmp_path: Path, server: type[EmbeddedKafka] | type[EmbeddedPostgres], log: str, line: str
+) -> None:
+    """Its own log says so, and then many other things."""
+    remember(tmp_path / "server.json", {"port": 1, "pid": 1 << 22, "outlives": True})
+    (tmp_path / log).write_text("\n".join(["fine", line, *["and so on"] * 50]))
+    why = server(tmp_path).ended_because()
+    assert why is not None
+    assert why.startswith(f"the disk of {tmp_path} is full, or was (") and "make room, then `netcenter up`" in why

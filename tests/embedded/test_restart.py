@@ -32,7 +32,7 @@ def test_a_running_stack_keeps_its_directory_to_itself(stack: Stack, addresses: 
 def test_a_stack_of_a_living_program_is_not_left_running_and_down_leaves_it_alone(
     stack: Stack, addresses: Addresses
 ) -> None:
-    assert running(stack.directory) is None
+    assert not running(stack.directory)
     assert not down(stack.directory)
     assert stack.kafka.pid is not None
     assert stack.postgres.pid is not None

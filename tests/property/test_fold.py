@@ -20,6 +20,7 @@ from tests.streams import toy
 from tests.streams.world import MINUTE, NOON
 
 POLICY = parse(toy.POLICY, 1)
+START = NOON - 3 * MINUTE
 #: Instead of a thousand.
 MOST_FIRINGS = 3
 
@@ -95,7 +96,7 @@ class Plain:
         self.state: dict[str, Held] = {}
         self.dues: dict[str, int] = {}
         self.touched: set[str] = set()
-        self.time = 0
+        self.time = START
         self.errors: list[str] = []
 
     def put(self, key: str, held: Held | None) -> None:
@@ -147,6 +148,7 @@ class Real:
         self.changelog: dict[str, bytes] = {}
         self.errors: list[str] = []
         self.core.take([Fact(0, PolicyChanged(version=1, hash=digest(toy.POLICY), applied_at=NOON))])
+        self.take(Tick(clock="event", time=START, role="classify", partition=0))
 
     def _core(self) -> FoldCore:
         return FoldCore(toy.PIPELINE, toy.PIPELINE.role("counts"), 0, lambda _: 1, lambda *_: POLICY, self.decider)

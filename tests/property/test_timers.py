@@ -54,6 +54,8 @@ def test_timers_are_a_dict_and_a_sorted_list(history: list[Any]) -> None:
             plain.set(what, time)
         assert len(timers) == len(plain.dues)
         assert {key: timers.get(key) for key in plain.dues} == plain.dues
+        first, told = min(plain.dues.values(), default=None), timers.next()
+        assert told == first or (told is not None and first is not None and first - 60_000 < told < first)
     while (expected := plain.pop(1 << 40)) is not None:
         assert timers.pop(1 << 40) == expected
     assert timers.pop(1 << 40) is None

@@ -168,10 +168,15 @@ def send_all(world: World, topic: str, bad: list[Bad]) -> None:
         )
 
 
+def dead_rows(world: World, topic: str, count: int) -> list[Row]:
+    """Once there are so many."""
+    world.until(lambda: len(world.rows(topic + ".dead")) >= count, 20, f"{count} dead letters in {topic}.dead")
+    return world.rows(topic + ".dead")
+
+
 def dead_letters(world: World, topic: str, count: int) -> dict[str, Row]:
     """By the case's name."""
-    world.until(lambda: len(world.rows(topic + ".dead")) >= count, 20, f"{count} dead letters in {topic}.dead")
-    return {row.headers["case"].decode(): row for row in world.rows(topic + ".dead")}
+    return {row.headers["case"].decode(): row for row in dead_rows(world, topic, count)}
 
 
 @pytest.fixture(scope="module")
@@ -302,25 +307,62 @@ def test_no_words_of_a_post_reach_a_log_line(classify: Outcome, counts: Outcome)
         assert "words of a post" not in outcome.worker.text()
 
 
-def test_too_many_dead_letters_stop_the_worker_and_say_what_to_do(world: World) -> None:
-    """More than 1 % of the last 1,000: ten are borne, the eleventh is one too many."""
+def test_a_producer_with_another_partitioner_costs_dead_letters_and_an_alert_and_stops_nothing(world: World) -> None:
+    """Seven of eight records on a wrong partition: each good one behind them is read, and somebody is told, once."""
     (worker,) = world.started("classify")
     world.tick(NOON)
-    for _ in range(10):
+    wrong, good = 140, 20
+    for n in range(wrong):
+        world.send("mentions", mention(ELSEWHERE, n), 0)
+        if n % 7 == 0:
+            world.send("mentions", mention(AUTHOR, n))
+    world.flush()
+    assert len(world.await_records("classified", ClassifiedMention, good)) == good
+    assert len(dead := world.rows("mentions.dead")) == wrong
+    assert {row.headers["__connect.errors.exception.class.name"] for row in dead} == {b"WrongPartition"}
+    assert worker.alive()
+    (line,) = worker.lines("many records are set aside")
+    assert (line["level"], line["partition"]) == ("error", "mentions/0") and "dead list" in line["do"]
+
+
+def test_a_role_that_stops_for_its_dead_letters_has_written_them_all_and_started_again_goes_on_behind_them(
+    world: World,
+) -> None:
+    """Where each of the last records was set aside, the fault may be ours: it says where they are and how to go on."""
+    worker = world.start("classify", dead_window=12)
+    world.tick(NOON)
+    for _ in range(30):
         world.raw("mentions", 0, key=KEY, value=b"bad")
-    world.send("mentions", mention(AUTHOR, 1))
+    for n in range(20):
+        world.send("mentions", mention(AUTHOR, n))
     world.flush()
-    world.await_records("classified", ClassifiedMention, 1)
-    world.raw("mentions", 0, key=KEY, value=b"bad")
-    world.flush()
-    assert worker.ended(20) == 1
+    assert worker.ended(25) == 1
     (line,) = worker.lines("worker failed")
-    assert "mentions/0: 11 of the last 1000 records were set aside" in line["why"] and "dead list" in line["why"]
-    assert len(world.rows("mentions.dead")) == 10
+    assert "mentions/0: " in line["why"] and "of the last 12 records were set aside" in line["why"]
+    assert "mentions.dead" in line["why"] and "goes on behind" in line["why"]
+    worker.log.unlink()  # else its end would count as a fault of those that follow
+    assert len(world.rows("mentions.dead")) >= 12
+    world.start("classify", dead_window=31)
+    assert len(world.await_records("classified", ClassifiedMention, 20)) == 20
+    assert len(world.rows("mentions.dead")) == 30
 
 
-def test_a_far_time_and_an_absurd_trace_stop_nothing(world: World) -> None:
-    """An operator may be muted for ever; the headers still have to be written."""
+def test_a_role_that_stops_before_a_record_has_committed_what_was_set_aside_before_it(world: World) -> None:
+    """Whatever it stops for: here there is no policy yet."""
+    worker = world.start("counts")
+    world.tick(NOON, "classified", role="classify")
+    for _ in range(3):
+        world.raw("classified", 0, key=KEY, value=b"bad")
+    world.send("classified", classified(mention(AUTHOR, 1)))
+    world.flush()
+    assert worker.ended(25) == 1
+    (line,) = worker.lines("worker failed")
+    assert "before any policy" in line["why"]
+    assert len(world.rows("classified.dead")) == 3
+
+
+def test_an_absurd_time_that_waits_for_time_and_an_absurd_trace_stop_nothing(world: World) -> None:
+    """It is held against the first time that is known; the headers still have to be written."""
     world.started("classify")
     reply = Reply(
         id=ids.reply("andina", "twitter", "r1"),
@@ -332,14 +374,16 @@ def test_a_far_time_and_an_absurd_trace_stop_nothing(world: World) -> None:
     )
     trace = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     world.send("mentions", reply, headers=[("traceparent", b"t" * 500_000)])
-    world.send("mentions", mention(AUTHOR, 1), headers=[("traceparent", trace)])
+    world.send("mentions", mention(AUTHOR, 1), headers=[("traceparent", b"t" * 500_000)])
+    world.send("mentions", mention(AUTHOR, 2), headers=[("traceparent", trace)])
+    world.tick(NOON)
     world.flush()
-    assert world.await_records("classified", ClassifiedMention, 1)[0].mention == mention(AUTHOR, 1)
-    assert world.records("classified", Reply) == [reply]
-    found = [
-        (r.headers["ce_time"], r.headers.get("traceparent")) for r in world.rows("classified") if r.key is not None
-    ]
-    assert found == [(b"2099-12-31T23:59:59.999Z", None), (b"2026-11-20T12:00:00Z", trace)]
+    found = [m.mention for m in world.await_records("classified", ClassifiedMention, 2)]
+    assert found == [mention(AUTHOR, 1), mention(AUTHOR, 2)]
+    (dead,) = dead_rows(world, "mentions", 1)
+    assert dead.headers["__connect.errors.exception.class.name"] == b"BadTime" and dead.value == codec.encode(reply)
+    told = [(r.headers["ce_time"], r.headers.get("traceparent")) for r in world.rows("classified") if r.key is not None]
+    assert told == [(b"2026-11-20T12:00:00Z", None), (b"2026-11-20T12:00:00Z", trace)]
 
 
 def number(post: Mention) -> int:

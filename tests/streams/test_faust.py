@@ -17,6 +17,7 @@ import faust
 import pytest
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from aiokafka.errors import IllegalStateError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from faust.tables.recovery import Recovery, ServiceStopped
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, _env
@@ -27,11 +28,12 @@ from netcenter.embedded import EmbeddedKafka
 from schemas.records import CaseChanged, ClassifiedMention
 from streams import faust_batch
 from streams.faust_batch import Consumer, ConsumerThread, PatientRecovery
+from streams.hints import NEVER, parsed
 from streams.raw_records import CHUNK
 from streams.worker import DecidingWorker
 from tests.streams import toy
 from tests.streams.load import post
-from tests.streams.world import NOON, World, author_on, free_port, mention
+from tests.streams.world import MINUTE, NOON, World, author_on, free_port, mention
 
 # Faust leaves loops, sockets and coroutines of Apps that never ran, or crashed, to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
@@ -189,6 +191,99 @@ def test_a_stream_drops_a_message_of_another_generation() -> None:
     assert asyncio.run(asyncio.wait_for(taken(), 10)) == [7]
 
 
+class Taken(NoOwner):
+    """An owner whose partitions are taken away while it opens them."""
+
+    consumer: Any = None
+
+    async def assigned(self, partitions: set[TP]) -> dict[TP, int | None]:
+        """Too late."""
+        self.consumer._term += 1
+        return dict.fromkeys(partitions, 5)
+
+    async def settled(self, starts: dict[TP, int | None], told: dict[TP, int]) -> dict[TP, int]:
+        """As known."""
+        return {tp: at for tp, at in starts.items() if at is not None}
+
+
+@pytest.mark.parametrize(("owner", "sought"), [(NoOwner(), True), (Taken(), False)])
+def test_what_is_opened_for_an_assignment_that_is_over_is_neither_sought_nor_read(owner: Any, sought: bool) -> None:
+    """Upstream asks for the committed offsets of whatever is assigned by then, and asserts that something is."""
+
+    async def done() -> tuple[bool, list[ConsumerMessage], list[TP]]:
+        app = make_app()
+        app.owner = owner
+        consumer = cast(Consumer, app.consumer)
+        consumer.owner = owner
+        owner.consumer, seeks, app.consumer_generation_id = consumer, list[TP](), 7
+
+        async def told(partitions: set[TP]) -> dict[TP, int]:
+            return {}
+
+        async def seek(tp: TP, at: int) -> None:
+            seeks.append(tp)
+
+        async def records(timeout: float) -> Any:
+            return {IN: [Raw(1)]}, {IN}
+
+        consumer.assignment, consumer._told, consumer._seek = (lambda: {IN}), told, seek  # type: ignore[assignment, method-assign]
+        consumer._wait_next_records, consumer.flow_active = records, True  # type: ignore[method-assign]
+        await consumer.perform_seek()
+        return consumer._sought == consumer._term, [m async for _, m in consumer.getmany(1.0)], seeks
+
+    well, messages, seeks = asyncio.run(done())
+    assert (well, len(messages), seeks) == (sought, int(sought), [])
+
+
+@pytest.mark.parametrize("error", [NoOffsetForPartitionError(IN), OffsetOutOfRangeError({IN: 3})])
+def test_what_aiokafka_tries_before_the_owner_has_said_where_to_read_is_no_error(error: Exception) -> None:
+    """It begins at the group's offset by itself, as soon as something is assigned."""
+
+    async def polled() -> list[ConsumerMessage]:
+        consumer = cast(Consumer, make_app().consumer)
+
+        async def records(timeout: float) -> Any:
+            raise error
+
+        consumer._wait_next_records = records  # type: ignore[method-assign]
+        return [message async for _, message in consumer.getmany(1.0)]
+
+    assert asyncio.run(polled()) == []
+
+
+def test_a_partition_taken_away_before_it_is_sought_ends_nothing() -> None:
+    """The next assignment is on its way."""
+
+    async def gone() -> None:
+        consumer = cast(Consumer, make_app().consumer)
+
+        async def seek(tp: TP, at: int) -> None:
+            raise IllegalStateError("No current assignment")
+
+        consumer._seek = seek  # type: ignore[assignment, method-assign]
+        await consumer._go_to(IN, 3)
+
+    asyncio.run(gone())
+
+
+@pytest.mark.parametrize(("thread", "own"), [(driver.AIOKafkaConsumerThread, False), (ConsumerThread, True)])
+def test_our_member_is_idle_when_its_loop_is_and_fausts_own_when_it_does_not_poll(
+    thread: type[driver.AIOKafkaConsumerThread], own: bool
+) -> None:
+    """And no position is reset by itself."""
+
+    async def consumer() -> Any:
+        app = make_app()
+        app.owner.stuck = lambda: 17.0
+        return thread(app.consumer, loop=asyncio.get_running_loop())._create_worker_consumer(app.transport)
+
+    made = asyncio.run(consumer())
+    assert (made._subscription.fetcher_idle_time == 17.0) is own
+    assert made._auto_offset_reset == "none"
+    assert made._max_poll_interval_ms == 30_000
+    assert made._client._client_id == "netcenter-role-1"
+
+
 @pytest.mark.parametrize(("recovery", "patient"), [(Recovery, False), (PatientRecovery, True)])
 def test_our_recovery_waits_as_long_as_it_takes_where_fausts_own_gives_up(
     recovery: type[Recovery], patient: bool
@@ -245,6 +340,8 @@ def test_a_groups_offsets_are_those_of_sealed_checkpoints_and_say_the_time(world
     world.flush()
     world.await_records("classified", ClassifiedMention, 1)
     world.until(lambda: world.offsets("classify") == {0: (4, NOON), 1: (3, NOON)}, 15, "the hints of all that is done")
+    dues = {number: parsed(metadata)[2] for number, (_, metadata) in world.told("classify").items()}
+    assert dues == {0: NOON + MINUTE, 1: NEVER}, "a minute with a post is to be closed, and nothing else is due"
 
 
 def test_an_agent_that_crashes_takes_the_whole_worker_down(

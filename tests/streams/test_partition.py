@@ -8,6 +8,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiokafka.errors import ProducerFenced
+from aiokafka.producer.transaction_manager import TransactionState
 
 from schemas import codec
 from schemas.keys import customer
@@ -30,9 +32,9 @@ class Owner:
         self.partition = Partition(lambda: self.worker._core(0), self.worker)
 
     async def take(self, offset: int, record: Record) -> None:
-        """A record as the consumer gives it."""
+        """A record as the consumer gives it, so many behind the policy and the first Tick."""
         key = customer(record) if not isinstance(record, Tick) else None
-        raw = SimpleNamespace(offset=offset, key=key, value=codec.encode(record), timestamp=0, headers=())
+        raw = SimpleNamespace(offset=offset + 1, key=key, value=codec.encode(record), timestamp=0, headers=())
         await self.partition.take([raw])
 
     async def count(self, offset: int) -> None:
@@ -46,7 +48,7 @@ class Owner:
 
 
 def run(world: World, scenario: Callable[[Owner, Owner], Awaitable[None]]) -> list[int]:
-    """Two owners in one loop, partition 0 seeded with a policy at offset 0; the sequence numbers committed after it."""
+    """Two owners in one loop, partition 0 seeded with a policy and a Tick; the sequence numbers committed after it."""
     from agents.policy import digest
     from schemas.records import PolicyChanged
 
@@ -55,8 +57,12 @@ def run(world: World, scenario: Callable[[Owner, Owner], Awaitable[None]]) -> li
         await one.partition.own()
         await one.worker.policies.ensure(1, digest(toy.POLICY))
         changed = PolicyChanged(version=1, hash=digest(toy.POLICY), applied_at=NOON)
+        tick = Tick(clock="event", time=NOON, role="classify", partition=0)
         await one.partition.take(
-            [SimpleNamespace(offset=0, key=None, value=codec.encode(changed), timestamp=0, headers=())]
+            [
+                SimpleNamespace(offset=n, key=None, value=codec.encode(record), timestamp=0, headers=())
+                for n, record in enumerate((changed, tick))
+            ]
         )
         try:
             await asyncio.wait_for(scenario(one, two), 30)
@@ -93,7 +99,7 @@ def test_memory_is_read_anew_when_another_was_here_and_has_sealed(world: World) 
         await two.count(2)
         assert await two.partition.release(seal=True)
         await one.partition.own()
-        assert one.core.applied == 2
+        assert one.core.applied == 3
         await one.count(2)
         await one.count(3)
         await one.partition.seal()
@@ -112,7 +118,7 @@ def test_memory_is_read_anew_when_the_loss_was_noticed_late(world: World) -> Non
         assert await two.partition.release(seal=True)
         await one.partition.release(seal=True)
         await one.partition.own()
-        assert one.core.applied == 2
+        assert one.core.applied == 3
         await one.count(3)
         await one.partition.seal()
 
@@ -146,6 +152,23 @@ def test_what_could_not_be_sealed_is_thrown_away_with_its_memory(world: World) -
     assert run(world, scenario) == [1]
 
 
+def test_a_checkpoint_whose_caller_is_cancelled_is_finished_and_the_next_one_follows_it(world: World) -> None:
+    """A worker that is told to stop cancels whoever seals, and then seals once more."""
+
+    async def scenario(one: Owner, two: Owner) -> None:
+        await one.count(1)
+        sealing = asyncio.create_task(one.partition.seal())
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert one.partition.lock.locked() and one.partition.open, "a commit under way"
+        sealing.cancel()
+        await asyncio.gather(sealing, return_exceptions=True)
+        await one.count(2)
+        assert await one.partition.release(seal=True)
+
+    assert run(world, scenario) == [1, 2]
+
+
 def test_a_record_delivered_again_after_recovery_is_passed_over(world: World) -> None:
     """What is applied is applied, wherever the group's offset stands."""
 
@@ -175,3 +198,35 @@ def test_a_deleted_record_of_state_stays_deleted_after_recovery(world: World) ->
         assert two.core.clock.time == NOON
 
     assert run(world, scenario) == [1]
+
+
+def test_a_seal_whose_waiter_is_cancelled_is_finished_all_the_same(world: World) -> None:
+    """As when a worker is told to stop in the middle of one: what is sealed then is sealed, and nothing raises."""
+
+    async def scenario(one: Owner, two: Owner) -> None:
+        await one.count(1)
+        producer: Any = one.partition.producer
+        sealing = asyncio.create_task(one.partition.seal())
+        while producer._txn_manager.state != TransactionState.COMMITTING_TRANSACTION:  # noqa: ASYNC110 - aiokafka tells nobody
+            await asyncio.sleep(0)
+        sealing.cancel()
+        await asyncio.gather(sealing, return_exceptions=True)
+        assert sealing.cancelled()
+        assert await one.partition.release(seal=True)
+
+    assert run(world, scenario) == [1]
+
+
+@pytest.mark.parametrize("doing", ["beginning a transaction", "sealing a checkpoint"])
+def test_a_transaction_that_has_failed_behind_our_back_is_told_by_its_own_error(world: World, doing: str) -> None:
+    """aiokafka refuses what follows with an assertion, or as not allowed while not in a transaction."""
+
+    async def scenario(one: Owner, two: Owner) -> None:
+        if doing.startswith("beginning"):
+            await one.partition.seal()
+        producer: Any = one.partition.producer
+        producer._txn_manager.fatal_error(ProducerFenced())
+        with pytest.raises(Fenced, match=f"classified/0: {doing}: another worker owns it now"):
+            await (one.count(1) if doing.startswith("beginning") else one.partition.seal())
+
+    run(world, scenario)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -14,7 +12,7 @@ from schemas.records import CaseChanged, ClassifiedMention, PolicyChanged
 from streams.errors import Stop
 from streams.worker import DecidingWorker, Hooks, WorkerSettings
 from tests.streams import toy
-from tests.streams.world import NOON, World, author_on, free_port, mention
+from tests.streams.world import NOON, World, author_on, free_port, mention, ready
 
 HERE, THERE = author_on(0, 2), author_on(1, 2)
 SECOND = toy.POLICY + "uncertain_below = 0.95\n"
@@ -23,15 +21,6 @@ SECOND = toy.POLICY + "uncertain_below = 0.95\n"
 def changed(version: int, text: str) -> PolicyChanged:
     """The record that puts a policy in force."""
     return PolicyChanged(version=version, hash=digest(text), applied_at=NOON)
-
-
-def ready(port: int) -> tuple[int, str]:
-    """What `/ready` answers."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=5) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
 
 
 def publish(world: World, version: int, text: str) -> None:
@@ -96,13 +85,64 @@ def test_a_worker_that_lacks_the_classifier_is_not_ready_until_it_comes(world: W
     world.send("mentions", mention(HERE, 1))
     world.send("mentions", mention(THERE, 1))
     world.flush()
-    world.until(lambda: ready(port) == (503, f"waiting for the classifier {other[:16]}\n"), 15, "a worker that waits")
+    line = f"waiting for the classifier {other[:16]}; or for another policy, by `netcenter policy apply`\n"
+    world.until(lambda: ready(port) == (503, line), 15, "a worker that waits")
     assert not [m for m in world.records("classified", ClassifiedMention) if m.mention.author_id == HERE]
     (models / other).touch()
     assert {m.mention.author_id: m.model for m in world.await_records("classified", ClassifiedMention, 2)} == {
         HERE: other[:16],
         THERE: toy.MODEL[:16],
     }
+
+
+def test_a_policy_that_cannot_be_met_is_passed_over_once_a_newer_one_can(world: World, tmp_path: Path) -> None:
+    """It holds nowhere: the one before it stays in force until the next, whichever frees the wait, and whenever."""
+    port, models = free_port(), tmp_path / "models"
+    models.mkdir()
+    (models / toy.MODEL).touch()
+    (worker,) = world.started("classify", environment={toy.MODELS: str(models)}, health_port=port)
+    lost, good = toy.POLICY.replace(toy.MODEL, "cd" * 32), SECOND
+    publish(world, 2, lost)
+    world.tick(NOON)
+    world.send("mentions", mention(HERE, 1))
+    world.send("mentions", changed(2, lost), 0)
+    world.send("mentions", mention(HERE, 2))
+    world.flush()
+    assert len(world.await_records("classified", ClassifiedMention, 1)) == 1, "what stands before it does not wait"
+    world.until(lambda: "waiting for the classifier cdcd" in ready(port)[1], 15, "a worker that waits")
+    publish(world, 3, good)
+    world.send("mentions", changed(3, good), 0)
+    world.send("mentions", mention(HERE, 3))
+    world.send("mentions", mention(THERE, 1))
+    world.send("mentions", changed(2, lost), 1)
+    world.send("mentions", mention(THERE, 2))
+    world.send("mentions", changed(3, good), 1)
+    world.send("mentions", mention(THERE, 3))
+    world.flush()
+    posts = {m.mention.native_id: m.policy for m in world.await_records("classified", ClassifiedMention, 6)}
+    assert posts == {f"{author}-{n}": v for author in (HERE, THERE) for n, v in ((1, 1), (2, 1), (3, 3))}
+    told = [(r.partition, r.record.version) for r in world.rows("classified") if isinstance(r.record, PolicyChanged)]
+    assert sorted(told) == [(0, 1), (0, 3), (1, 1), (1, 3)]
+    world.until(lambda: ready(port) == (200, "ok\n"), 10, "the worker to be ready again")
+    assert worker.alive() and len(worker.lines("policy passed over: it cannot be met here, and a newer one can")) == 2
+
+
+def test_a_policy_that_cannot_be_read_stops_the_worker_until_a_newer_one_is_there(world: World) -> None:
+    """It says so; with the newer one it starts and passes it over."""
+    worker, wrong = world.start("classify"), "[classifier]\nmodel = 3\n"
+    publish(world, 2, wrong)
+    world.tick(NOON)
+    world.send("mentions", mention(HERE, 1))
+    world.send("mentions", changed(2, wrong), 0)
+    world.send("mentions", mention(HERE, 2))
+    world.flush()
+    assert worker.ended(25) == 1
+    (line,) = worker.lines("worker failed")
+    assert "policy 2" in line["why"] and "netcenter policy apply" in line["why"]
+    worker.log.unlink()  # else its end would count as a fault of those that follow
+    publish(world, 3, SECOND)
+    world.start("classify")
+    assert [m.policy for m in world.await_records("classified", ClassifiedMention, 2)] == [1, 1]
 
 
 def test_another_classifier_judges_from_one_record_on_in_each_partition_without_a_restart(world: World) -> None:

@@ -9,23 +9,28 @@ import subprocess
 import threading
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg2
 import pytest
+from aiokafka.errors import KafkaConnectionError
+from faust.types import TP
 from structlog.testing import capture_logs
 
 from netcenter.embedded import EmbeddedPostgres
 from netcenter.pipeline import PIPELINE
 from sinks.port import Item, Refused, SinkError, Unreachable
-from sinks.postgres import PostgresSink
-from streams.errors import Ended, Misconfigured
+from sinks.postgres import PostgresSink, holding
+from streams.deadletters import DeadLetterLimit
+from streams.errors import Ended, Misconfigured, Stop
+from streams.items import decoded
 from streams.settings import WorkerSettings
-from streams.sink import SinkWorker
+from streams.sink import SinkWorker, _Outdated, _Waiting
 from streams.worker import Hooks
 from tests.sinks.samples import classified, items
 from tests.streams import toy
-from tests.streams.world import World
+from tests.streams.world import NOON, World
 
 ROLE = PIPELINE.role("postgres")
 
@@ -121,6 +126,22 @@ def test_a_call_that_lasts_is_told_and_the_worker_is_not_ready(receiver: Hanging
     lines = run(receiver, test)
     assert [line["why"] for line in lines if line["event"] == "the receiver is slow"] == ["waits for Godot"]
     assert lines[-1]["event"] == "receiver reached again"
+
+
+def test_readiness_says_what_is_wrong_now(receiver: Hanging) -> None:
+    """A lock that was waited for is not the cause of a server that is away since."""
+
+    async def test(worker: SinkWorker) -> None:
+        call = asyncio.create_task(worker._persist(receiver.open, "a write"))
+        await holds(lambda: "waits for Godot" in (worker.ready() or ""), "the reason in readiness")
+        receiver.outcomes = [Unreachable("away", after=3600.0)]
+        receiver.interrupt()
+        await holds(lambda: worker.ready() == "receiver: away", "the newer reason alone")
+        worker._told_to_stop()
+        with pytest.raises(Ended):
+            await call
+
+    run(receiver, test)
 
 
 def test_a_call_that_gets_on_is_slow_to_nobody(receiver: Hanging) -> None:
@@ -222,6 +243,75 @@ def test_wrong_settings_end_the_worker(receiver: Hanging) -> None:
     run(receiver, test)
 
 
+def test_a_batch_whose_partitions_were_taken_away_is_not_tried_for_ever(receiver: Hanging) -> None:
+    """Whoever owns them reads it again; meanwhile this worker may have been given others."""
+    receiver.outcomes = [Unreachable("away", after=3600.0)]
+
+    async def test(worker: SinkWorker) -> None:
+        worker._assignment = 3
+        call = asyncio.create_task(worker._persist(receiver.open, "a write", 3))
+        await holds(lambda: worker.down, "the receiver is away")
+        await worker.revoked(set())
+        with pytest.raises(_Outdated):
+            await call
+
+    run(receiver, test)
+    assert receiver.calls == 1
+
+
+class Letters:
+    """A producer that fails as often as it is told."""
+
+    def __init__(self, failures: int = 0) -> None:
+        self.failures, self.sent = failures, list[int]()
+
+    async def send_and_wait(self, topic: str, *, value: bytes, **_: Any) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise KafkaConnectionError
+        self.sent.append(int(value))
+
+
+def waiting(count: int) -> _Waiting:
+    """Records none of which can be decoded."""
+    records = [SimpleNamespace(offset=n, value=b"%d" % n, key=None, headers=[], timestamp=0) for n in range(count)]
+    found = decoded(PIPELINE, "cases", 0, records, 1)
+    return _Waiting(TP("cases", 0), records, found.items, found.wrong, 0)
+
+
+def test_every_dead_letter_stands_in_its_topic_before_there_are_too_many(receiver: Hanging) -> None:
+    """The receiver has moved past them: what is not there now is nowhere."""
+    producer: Any = Letters()
+
+    async def test(worker: SinkWorker) -> None:
+        worker._producer = producer
+        worker._limits = {TP("cases", 0): DeadLetterLimit("cases/0", "cases.dead", 0.01, 100)}
+        with pytest.raises(Stop, match="were set aside"):
+            await worker._write([waiting(20)])
+
+    receiver.let_go.set()
+    run(receiver, test)
+    assert producer.sent == list(range(20))
+
+
+def test_a_dead_letter_is_written_once_however_often_it_is_tried(
+    receiver: Hanging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kafka may be away for a moment too."""
+    monkeypatch.setattr("streams.sink._LETTER_S", 0.0)
+    producer: Any = Letters(failures=3)
+
+    async def test(worker: SinkWorker) -> None:
+        worker._producer = producer
+        await worker._write([waiting(2)])
+
+    receiver.let_go.set()
+    receiver.outcomes = [Unreachable("away", after=0.0)] * 2
+    run(receiver, test)
+    assert receiver.calls == 3
+    assert producer.sent == [0, 1]
+
+
 # --- as a process -------------------------------------------------------------------------------------------------------
 
 
@@ -234,15 +324,14 @@ def test_a_worker_ends_well_though_its_receiver_hangs_or_is_away(world: World, t
     world.until(lambda: away.lines("receiver not reached, trying on"), 20, "a sink that waits for its receiver")
     assert away.stop() == 0
     hanging = world.start("rows", {toy.HANG: str(hangs), toy.ROWS: str(rows)})
-    world.raw("cases", 0, value=b"no record")
+    world.tick(NOON, "cases", only=0)
     world.flush()
     world.until(lambda: not hangs.exists(), 20, "in the middle of a write")
     assert hanging.stop() == 0
     assert hanging.lines("left in the middle; the next start does it again")
     after = world.start("rows", {toy.ROWS: str(rows)})
-    world.until(lambda: rows.exists() and len(world.rows("cases.dead")) == 1, 20, "written, and set aside once")
+    world.until(lambda: rows.exists() and rows.read_text() == "cases 0 0\n", 20, "written")
     assert after.stop() == 0
-    assert rows.read_text() == "cases 0 0\n"
 
 
 # --- on a server that is frozen -----------------------------------------------------------------------------------------
@@ -279,7 +368,7 @@ def freeze(pids: list[int], number: signal.Signals) -> None:
 
 def test_a_frozen_server_is_noticed_and_waited_for(own: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its connections stay open and nothing answers; when it thaws, everything is written once."""
-    monkeypatch.setitem(PostgresSink.__init__.__globals__["holding"].CONNECTION, "connect_timeout", "2")
+    monkeypatch.setitem(holding.CONNECTION, "connect_timeout", "2")
     sink = PostgresSink(own)
     sink.open()
     sink.write(items([classified(1)]))

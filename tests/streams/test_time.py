@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import pairwise
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from kafka import KafkaConsumer, TopicPartition
 
-from schemas.records import Alert, CaseChanged, Tick, Volume, WriterExcused
+from agents.policy import digest
+from schemas.records import Alert, CaseChanged, ClassifiedMention, PolicyChanged, Tick, Volume, WriterExcused
 from streams.fold import FIRED_AT_ONCE
+from streams.partitioner import partition_of
+from tests.streams import toy
 from tests.streams.toy import TEN_MINUTES
-from tests.streams.world import MINUTE, NOON, World, author_on, classified, mention
+from tests.streams.world import MINUTE, NOON, World, author_on, classified, free_port, mention, ready
 from tests.waiting import until
 
 HERE, THERE = author_on(0, 2), author_on(1, 2)
@@ -154,6 +159,70 @@ def test_a_silent_writer_is_excused_and_comes_back_with_its_next_tick(
         end = {r.partition: r.offset for r in world.rows("signals")}
         until(lambda: all(world.offsets("tally")[n][0] > end[n] for n in end), 15, "tally at the end of its inbox")
         assert times(world, "tally") == [NOON + MINUTE] * 2
+
+
+def test_what_waits_for_a_writer_that_never_comes_is_decided_once_it_is_excused_though_the_others_never_rest(
+    kafka: str, prefix: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Not in 1970, and not never: until then `/ready` says what it waits for; a restart in between changes nothing."""
+    port = free_port()
+    with World(kafka, prefix, tmp_path_factory.mktemp("wait"), clock="wall", partitions=2) as world:
+        given: dict[str, Any] = {"silence_s": 2.0, "health_port": port}
+        worker = world.start("tally", **given)
+        for n in range(2):
+            world.send("signals", PolicyChanged(version=1, hash=digest(toy.POLICY), applied_at=NOON), n)
+        for n in range(2):
+            world.send("signals", counted(1, n), n)
+        now = NOON
+
+        def spoken() -> bool:
+            nonlocal now
+            now += 100
+            for n in range(2):
+                world.send("signals", Tick(clock="wall", time=now, role="counts", partition=0), n)
+            world.flush()
+            return True
+
+        line = r"time is not known yet in tally's partition signals/\d: no Tick of counts/1 yet\n"
+        until(lambda: spoken() and re.fullmatch(line, ready(port)[1]), 25, "a worker that says what it waits for")
+        worker.kill()
+        world.workers.clear()
+        world.start("tally", **given)
+        world.until(lambda: spoken() and ready(port) == (200, "ok\n"), 40, "time that is known")
+        world.until(lambda: spoken() and all(t > NOON for t in times(world, "tally")), 20, "time that goes on")
+        now += TEN_MINUTES
+        world.until(lambda: spoken() and len(world.records("alerts", Alert)) == 2, 20, "what waited was decided")
+        assert {r.record.role for r in world.rows("signals") if isinstance(r.record, WriterExcused)} == {"counts"}
+
+
+def test_more_than_memory_should_hold_may_wait_for_time_and_comes_in_order(world: World) -> None:
+    """It is read again from the log: every post once, in its order, dated by the first Tick."""
+    count = 1_200
+    (worker,) = world.started("classify", "counts")[1:]
+    for n in range(count):
+        world.send("mentions", mention(HERE, n))
+        if n % 200 == 199:
+            world.flush()
+    world.until(lambda: len(world.rows("mentions")) >= count, 20, "all of them in the log")
+    world.tick(NOON)
+    world.flush()
+    found = world.await_records("cases", CaseChanged, count, 40)
+    assert [e.seq for e in found] == list(range(1, count + 1))
+    assert {e.time for e in found} == {NOON}
+    assert worker.alive()
+    posts = [m.mention.native_id for m in world.records("classified", ClassifiedMention)]
+    assert posts == [f"{HERE}-{n}" for n in range(count)]
+    assert {m.minute for m in world.records("volumes", Volume)} <= {NOON}
+
+
+def counted(number: int, partition: int) -> CaseChanged:
+    """What counts would tell of a customer whose brand belongs on this partition."""
+    brand = next(b for b in (f"b{n}" for n in range(100)) if partition_of(b.encode(), 2) == partition)
+    key = f"{brand}|twitter|u{number}"
+    return CaseChanged(
+        id=f"{key}#1", aggregate=key, seq=1, time=NOON, cause="c", policy=1, reason="toy: counted", brand=brand,
+        channel="twitter", author_id=f"u{number}", desk="care", change="post_added", label="other", priority=1, waiting=False,
+    )  # fmt: skip
 
 
 def test_a_jump_of_months_that_wakes_thousands_is_many_checkpoints_and_survives_a_kill_between_them(

@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Collection, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,6 +21,7 @@ from agents.classify.stage import ClassifyStage
 from agents.decider import At, Due, State, Unusable
 from agents.policy import Policy
 from netcenter.logs import set_up
+from netcenter.other_models import HttpClassifier
 from schemas import keys
 from schemas.records import (
     Action,
@@ -43,6 +45,8 @@ from streams.worker import DecidingWorker, Hooks, WorkerSettings, run_worker
 
 MODEL = "ab" * 32
 POLICY = f'[classifier]\nmodel = "{MODEL}"\n'
+#: URL of a model server that stands in for any artefact; without it, the stub does.
+SERVER = "TOY_SERVER"
 #: A folder whose files are named as the classifiers that a worker has; without it, it has all.
 MODELS = "TOY_MODELS"
 #: A file: the receiver of rows cannot be reached while it exists. Where the rows are written.
@@ -72,9 +76,11 @@ class StubModel:
         ]
 
 
+@lru_cache
 def stub(hash: str) -> Classifier:
     """What stands in for any artefact."""
-    return StubModel(hash)
+    server = os.environ.get(SERVER)
+    return HttpClassifier(hash, server, 0.5) if server else StubModel(hash)
 
 
 class Count(msgspec.Struct, frozen=True):

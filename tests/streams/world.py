@@ -8,6 +8,8 @@ import os
 import signal
 import socket
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -241,9 +243,11 @@ class World:
             self.send(topic, Tick(clock=self.clock, time=time, role=role, partition=n), n)
 
     def seed(self, topic: str) -> None:
-        """The policy in a topic that only a role writes, for a test without that role."""
+        """The policy and noon in a topic that only roles write, for a test without them."""
         for n in range(self.partitions):
             self.send(topic, PolicyChanged(version=1, hash=digest(toy.POLICY), applied_at=NOON), n)
+            for role, number in toy.PIPELINE.writers(topic, n, lambda _: self.partitions):
+                self.send(topic, Tick(clock=self.clock, time=NOON, role=role, partition=number), n)
 
     def flush(self) -> None:
         """Everything sent is at the broker."""
@@ -334,3 +338,14 @@ def free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])
+
+
+def ready(port: int) -> tuple[int, str]:
+    """What a worker's `/ready` answers; (0, "") where nobody listens yet."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+    except OSError:
+        return 0, ""

@@ -12,7 +12,7 @@ from agents.classify.port import Classification
 from agents.classify.stage import ClassifyStage
 from agents.policy import digest, parse
 from schemas import codec, ids, requirements
-from schemas.records import ClassifiedMention, Clock, MentionUpdated, PolicyChanged, Record, Reply, Tick
+from schemas.records import ClassifiedMention, Clock, MentionUpdated, PolicyChanged, Record, Reply, Tick, Volume
 from streams.batch import BatchCore
 from streams.core import Fact, Output, Result, SetAside
 from streams.errors import Stop
@@ -41,11 +41,19 @@ class Log:
         for record in records:
             self.end += 1
             facts.append(Fact(self.end, record, stamp, codec.encode(record)))
-        return self.core.take(facts)
+        results = self.core.take(facts)
+        while self.core.left and not self.core.waits and not self.core.halted:
+            results += self.core.take(self.core.left)
+        return results
 
     def tick(self, time: int) -> Tick:
         """One of the clock."""
         return Tick(clock=self.clock, time=time, role="clock", partition=1)
+
+
+def waits(log: Log) -> bool:
+    """Whether facts wait for time."""
+    return log.core.waits
 
 
 def policy(version: int = 1) -> PolicyChanged:
@@ -91,7 +99,7 @@ def test_everything_comes_out_in_the_partition_and_order_it_came_in() -> None:
 def test_what_is_passed_on_keeps_its_very_bytes_and_its_key() -> None:
     """Also those of an older version."""
     log = Log()
-    log.take(policy())
+    log.take(policy(), log.tick(NOON))
     (output,) = log.take(reply(1))
     assert isinstance(output, Output)
     assert (output.value, output.key) == (codec.encode(reply(1)), f"andina|twitter|{HERE}".encode())
@@ -152,9 +160,10 @@ def test_a_tick_of_the_other_clock_is_set_aside_and_the_batch_goes_on() -> None:
 def test_one_post_that_cannot_be_classified_costs_its_neighbours_nothing() -> None:
     """It alone is set aside, with an error that does not hold its words."""
     log = Log()
-    results = log.take(policy(), mention(HERE, 1), mention(HERE, 2, "classifier raises: my secret"), mention(HERE, 3))
+    log.take(policy(), log.tick(NOON))
+    results = log.take(mention(HERE, 1), mention(HERE, 2, "classifier raises: my secret"), mention(HERE, 3))
     (bad,) = [r for r in results if isinstance(r, SetAside)]
-    assert (bad.fact.offset, bad.stage, bad.error) == (2, "decide", "Unclassifiable")
+    assert (bad.fact.offset, bad.stage, bad.error) == (3, "decide", "Unclassifiable")
     assert "secret" not in bad.message
     assert len([kind for _, _, kind in where(results) if kind == "ClassifiedMention"]) == 2
 
@@ -162,16 +171,84 @@ def test_one_post_that_cannot_be_classified_costs_its_neighbours_nothing() -> No
 def test_a_policy_holds_in_the_middle_of_a_batch() -> None:
     """Posts before it under the old one, posts after it under the new one."""
     log = Log()
+    log.take(log.tick(NOON))
     results = log.take(policy(), mention(HERE, 1), policy(2), mention(HERE, 2), policy(1), mention(HERE, 3))
     assert [r.record.policy for r in results if isinstance(r, Output) and hasattr(r.record, "policy")] == [1, 2, 2]
 
 
 def test_a_post_before_any_policy_stops_the_worker_and_says_what_to_do() -> None:
     """Without one there is no classifier."""
-    with pytest.raises(
-        Stop, match=r"mentions/1 has a record at offset 0 before any policy: run `netcenter topics apply`"
-    ):
-        Log().take(mention(HERE, 1))
+    log = Log()
+    log.take(log.tick(NOON))
+    assert log.take(mention(HERE, 1)) == []
+    wanted = "mentions/1 has a Mention at offset 1 before any policy: run `netcenter topics apply`"
+    assert isinstance(log.core.halted, Stop) and str(log.core.halted) == wanted
+
+
+def test_what_waits_for_time_is_not_taken_and_then_decided_at_the_first_one_behind_its_tick() -> None:
+    """No Volume counts it in 1970; the Tick that made time known stands before it."""
+    log = Log()
+    assert {kind for _, _, kind in where(log.take(policy(), mention(HERE, 1)))} == {"PolicyChanged"}
+    assert waits(log) and [fact.offset for fact in log.core.left] == [1]
+    assert log.take(log.tick(0), mention(HERE, 2)) == []
+    (told,) = log.core.take([Fact(4, log.tick(NOON)), Fact(5, log.tick(NOON + MINUTE))])
+    assert (
+        isinstance(told, Output)
+        and told.topic == "classified"
+        and told.record == Tick(clock="event", time=NOON, role="classify", partition=1)
+    )
+    assert not waits(log) and log.core.clock.time == NOON
+    log.end = 0
+    results = log.take(mention(HERE, 1), log.tick(0), mention(HERE, 2), log.tick(NOON), log.tick(NOON + MINUTE))
+    kinds = [(r.topic, type(r.record).__name__) for r in results if isinstance(r, Output)]
+    posts = [("classified", "ClassifiedMention")] * 2
+    assert kinds == [*posts, ("volumes", "Volume"), ("classified", "Tick")]
+    (volume,) = [r.record for r in results if isinstance(r, Output) and isinstance(r.record, Volume)]
+    assert volume.minute == NOON
+
+
+def stepped(*ticks: tuple[int, int]) -> list[tuple[str, int]]:
+    """What becomes of wall Ticks, each (the broker's stamp, the writer's own clock): its fate and the time after it."""
+    log, found = Log("wall"), []
+    log.take(policy(), log.tick(NOON), stamp=NOON)
+    for stamp, own in ticks:
+        results = log.take(log.tick(own), stamp=stamp)
+        fate = next((r.error for r in results if isinstance(r, SetAside)), "taken")
+        found.append((fate, log.core.clock.time - NOON))
+    return found
+
+
+HOUR = 60 * MINUTE
+
+
+def test_a_tick_that_the_broker_stamps_a_day_ahead_is_refused_and_the_next_good_one_is_followed() -> None:
+    """The writer's own clock and the last Tick both say otherwise; no running clock breaches."""
+    assert stepped((NOON + 24 * HOUR, NOON + 1), (NOON + 2, NOON + 2)) == [("ClockStep", 0), ("taken", 2)]
+
+
+def test_after_an_outage_a_tick_hours_after_the_last_is_followed_because_its_writer_agrees() -> None:
+    assert stepped((NOON + 5 * HOUR, NOON + 5 * HOUR - 3_000)) == [("taken", 5 * HOUR)]
+
+
+def test_a_writer_whose_own_clock_is_always_wrong_is_followed_from_tick_to_tick() -> None:
+    """Time is the broker's; only a jump needs a second witness."""
+    assert stepped((NOON + 1_000, NOON - HOUR), (NOON + 2_000, NOON + HOUR)) == [("taken", 1_000), ("taken", 2_000)]
+    assert stepped((NOON + HOUR, NOON - HOUR)) == [("ClockStep", 0)]
+
+
+def test_a_tick_that_the_broker_stamps_hours_behind_the_last_is_refused_for_all_to_see() -> None:
+    """Time would stand still without a word."""
+    assert stepped((NOON + 3, NOON + 3), (NOON - HOUR, NOON + 4)) == [("taken", 3), ("ClockStep", 3)]
+
+
+def test_what_stands_before_a_tick_that_is_refused_waits_on_when_no_time_is_known() -> None:
+    """A log that begins with a wrong clock begins later."""
+    log = Log("wall")
+    log.take(policy(), mention(HERE, 1))
+    assert log.take(log.tick(NOON), stamp=NOON + 24 * HOUR) == []
+    assert waits(log)
+    log.take(log.tick(NOON), stamp=NOON)
+    assert not waits(log) and log.core.clock.time == NOON
 
 
 def test_the_tail_of_its_output_gives_the_stage_back_what_it_knew() -> None:
@@ -179,7 +256,6 @@ def test_the_tail_of_its_output_gives_the_stage_back_what_it_knew() -> None:
     one, two = Log(), Log()
     one.take(policy(), one.tick(NOON))
     results = one.take(mention(HERE, 1), mention(HERE, 2, "awful"))
-    two.take(policy())
     two.core.resume(one.core.progress())
     two.end = one.end
     for result in results:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from netcenter import cli
+from netcenter import cli, logs
 
 Run = Callable[..., tuple[int, str]]
 
@@ -153,3 +153,18 @@ def test_the_webhook_role_wants_its_address_and_secret(run: Run) -> None:
     """Exit 2, and both variables."""
     code, err = run("worker", "webhook", NETCENTER_KAFKA="127.0.0.1:1")
     assert code == 2 and "NETCENTER_WEBHOOK_URL" in err and "NETCENTER_WEBHOOK_SECRET" in err
+
+
+def test_what_is_wrong_is_told_to_a_supervisor_too(run: Run, tmp_path: Path) -> None:
+    """By the command line and by an error in the log; the last one counts."""
+    with (tmp_path / "words").open("w+b") as words:
+        given = str(words.fileno())
+        run("lag", NETCENTER_PARTITIONS="many", NETCENTER_SUPERVISED=given)
+        assert b"NETCENTER_PARTITIONS" in (tmp_path / "words").read_bytes()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("NETCENTER_SUPERVISED", given)
+            logs.set_up("info")
+            log = structlog.get_logger("netcenter")
+            log.error("worker failed", why="the disk is full")
+            log.warning("stopping")
+    assert (tmp_path / "words").read_bytes() == b"worker failed: the disk is full"

@@ -17,7 +17,7 @@ from agents.classify.stage import ClassifyStage
 from agents.policy import parse
 from schemas import avro, codec
 from schemas.codec import WireError
-from schemas.records import RECORDS, Alert, ClassifiedMention, Mention
+from schemas.records import RECORDS, Alert, ClassifiedMention, Mention, Tick
 from streams.batch import BatchCore
 from streams.core import Fact, Output
 from tests.any_record import FIXTURES, example
@@ -160,9 +160,10 @@ def test_old_classify_gives_a_newer_mention_its_right_label_and_its_own_readers_
     stage = ClassifyStage(0, toy.stub)
     core = BatchCore(toy.PIPELINE, role, 0, lambda _: 2, lambda *_: parse(toy.POLICY, 1), stage)
     core.policy = parse(toy.POLICY, 1)
+    core.take([Fact(0, Tick(clock="event", time=NOON, role="clock", partition=0))])
     value = as_newer(newer, post)
     assert codec.verbatim(value, Mention) is None
-    (output,) = core.take([Fact(0, codec.decode(value), NOON, value)])
+    (output,) = core.take([Fact(1, codec.decode(value), NOON, value)])
     assert isinstance(output, Output)
     read = codec.decode(output.value)
     assert isinstance(read, ClassifiedMention)

@@ -39,11 +39,17 @@ def begin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Begin]:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """Seconds go by only when they are slept: 50 each time."""
-    time = SimpleNamespace(now=0.0)
-    time.monotonic = lambda: time.now
-    time.sleep = lambda _: setattr(time, "now", time.now + 50)
+    """Each look at it is 50 s later."""
+    time = SimpleNamespace(now=0.0, load=0.5)
+
+    def monotonic() -> float:
+        time.now += 50
+        return float(time.now)
+
+    time.monotonic = monotonic
     monkeypatch.setattr(demo_workers, "time", time)
+    monkeypatch.setattr("os.getloadavg", lambda: (time.load, 0.0, 0.0))
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
     return time
 
 
@@ -52,21 +58,30 @@ _LIVES = "time.sleep(600)"
 
 def _wait_for_ever(workers: Workers, what: str, role: str) -> None:
     while True:
-        workers.wait(39, what, [role])
+        workers.await_sign(39, what, [role])
 
 
 def test_they_are_waited_for_while_anything_moves(begin: Begin, clock: SimpleNamespace) -> None:
     """Far longer than two minutes, and not a moment longer once nothing does."""
     workers = begin([{"event": "worker started", "role": "cases"}, {"event": "other", "role": "desk"}], _LIVES)
     for sign in range(40):
-        workers.wait(sign, "these roles have no worker", ["cases"])
-    assert clock.now == 2_000
+        workers.await_sign(sign, "these roles have no worker", ["cases"])
+    assert clock.now > 2_000
     with pytest.raises(CommandError) as told:
         _wait_for_ever(workers, "these roles have no worker", "cases")
-    assert clock.now < 2_300
+    assert clock.now < 2_400
     first, *rest = str(told.value).splitlines()
     assert first.startswith("these roles have no worker, and nothing has moved for 120 s: cases; the end of ")
     assert [json.loads(line)["role"] for line in rest] == ["cases"]
+
+
+def test_a_machine_with_much_else_to_do_is_given_as_much_more_time(begin: Begin, clock: SimpleNamespace) -> None:
+    """Two cores for which 20 processes wait: ten times as long."""
+    clock.load = 20.0
+    workers = begin([], _LIVES)
+    with pytest.raises(CommandError, match="nothing has moved for 1200 s"):
+        _wait_for_ever(workers, "these roles have no worker", "cases")
+    assert clock.now > 1_200
 
 
 def test_an_empty_log_is_not_pointed_to(begin: Begin, clock: SimpleNamespace) -> None:

@@ -53,6 +53,11 @@ class Log:
         return self.take(classified(mention(author, number, text)))
 
 
+def waits(log: Log) -> bool:
+    """Whether facts wait for time."""
+    return log.core.waits
+
+
 def started(**given: Any) -> Log:
     """A log with a policy, at noon."""
     log = Log(**given)
@@ -268,10 +273,68 @@ def test_a_policy_holds_from_the_first_arrival_of_a_higher_version() -> None:
 
 def test_a_fact_before_any_policy_stops_the_worker_and_says_what_to_do() -> None:
     """There is no rule to decide by."""
-    with pytest.raises(
-        Stop, match=r"classified/0 has a ClassifiedMention at offset 0 before any policy: run `netcenter topics apply`"
-    ):
-        Log().post("u1", 1)
+    log = Log()
+    log.tick(NOON)
+    assert log.post("u1", 1) == []
+    wanted = "classified/0 has a ClassifiedMention at offset 1 before any policy: run `netcenter topics apply`"
+    assert isinstance(log.core.halted, Stop) and str(log.core.halted) == wanted
+
+
+def test_before_time_is_known_facts_wait_and_the_log_behind_them_is_only_listened_to() -> None:
+    """Not for some writers, nor for one that says nothing: for all, or an excuse; the checkpoint stays before them."""
+    log = Log(role="tally")
+    log.policy()
+    given = events(started().post("u1", 1), "signals")
+    assert log.take(*given) == [] and waits(log)
+    assert log.tick(NOON, "counts", 0) == [] and log.tick(0, "counts", 1) == []
+    assert log.core.heard.unheard() == [("counts", 1)]
+    assert (log.core.applied, log.core.clock.time, log.core.ticks()) == (0, 0, [])
+    assert log.core.progress().writers == {}
+    assert log.take(WriterExcused(role="counts", partition=1, silent_for=10_000)) == []
+    assert not waits(log) and (log.core.applied, log.core.clock.time) == (0, NOON)
+    assert len(log.core.left) == 1
+
+
+def test_what_waited_is_read_up_to_the_record_that_made_time_known_before_any_timer_fires() -> None:
+    """A Tick of one writer among waiting facts was no time when it came: what stands behind it is not late."""
+    log = Log(role="tally")
+    log.policy()
+    one, two = (events(started().post(author, 1), "signals")[0] for author in ("u1", "u2"))
+    later = NOON + 20 * MINUTE
+    ticks = [Tick(clock="event", time=later, role="counts", partition=n) for n in (0, 1)]
+    waiting = [Fact(1, one), Fact(2, ticks[0]), Fact(3, two), Fact(4, ticks[1])]
+    assert log.core.take(waiting) == [] and log.core.left == waiting
+    resumed = Log(role="tally")
+    resumed.core.resume(log.core.progress())
+    for core in (log.core, resumed.core):
+        found = [
+            (r.record.time, r.fact.offset)
+            for r in core.take(waiting)
+            if isinstance(r, Output) and r.fact and isinstance(r.record, Alert)
+        ]
+        assert found == [(NOON + toy.TEN_MINUTES, 4)] * 2
+
+
+def test_time_is_not_handed_on_before_all_that_waited_for_it_was_taken() -> None:
+    """What timers tell of it at their own times is older: it stands before that Tick, also after a restart."""
+    log, resumed = Log(), Log()
+    log.policy()
+    assert (log.post("u1", 1), log.tick(NOON)) == ([], [])
+    resumed.core.resume(log.core.progress())
+    assert (resumed.core.clock.time, resumed.core.ticks()) == (NOON, [])
+    resumed.end = 0
+    resumed.post("u1", 1)
+    assert resumed.core.ticks() == []
+    resumed.tick(NOON)
+    assert len(resumed.core.ticks()) == 2
+
+
+@pytest.mark.parametrize("time", [1, NOON // 2, 1 << 62])
+def test_a_tick_of_a_time_that_nobody_can_mean_is_set_aside(time: int) -> None:
+    """Before 2000 or after 9999; time stays where it is."""
+    log = started()
+    (wrong,) = log.tick(time)
+    assert isinstance(wrong, SetAside) and (wrong.stage, log.core.clock.time) == ("clock", NOON)
 
 
 def test_what_a_checkpoint_keeps_is_enough_to_go_on_as_if_nothing_had_been() -> None:

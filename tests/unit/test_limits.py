@@ -7,7 +7,6 @@ import pytest
 from schemas import codec
 from schemas.records import Alert, Evidence, SurgeOpened
 from streams.deadletters import DeadLetterLimit
-from streams.errors import Stop
 from streams.limits import TooLarge, fit
 
 
@@ -55,19 +54,63 @@ def test_a_record_without_lists_left_to_cut_is_refused_by_name_and_size() -> Non
         fit(alert, 5_000)
 
 
-def test_one_in_a_hundred_is_borne_and_one_more_is_not() -> None:
-    """Of the last thousand."""
-    limit = DeadLetterLimit("mentions/3", 0.01, 1_000)
-    for _ in range(10):
-        limit.failed()
-        limit.passed(50)
-    with pytest.raises(Stop, match=r"mentions/3: 11 of the last 1000 records were set aside, more than 10"):
-        limit.failed()
+def full(limit: DeadLetterLimit, *batches: tuple[int, list[int]]) -> list[bool]:
+    """Whether the limit is reached after each batch of (records, places of those set aside)."""
+    found = []
+    for records, bad in batches:
+        limit.took(records, bad)
+        found.append(limit.reached)
+    return found
+
+
+def test_a_role_bears_what_is_set_aside_until_it_is_the_share_of_one_window() -> None:
+    """By default each of the last thousand: one good record among them is enough to go on."""
+    everything = list(range(400))
+    limit = DeadLetterLimit("mentions/3", "mentions.dead", 1.0, 1_000)
+    assert (
+        full(limit, (400, everything), (400, everything), (399, everything[:199] + everything[200:399])) == [False] * 3
+    )
+    assert full(limit, (400, everything), (400, everything), (1, [0])) == [False, False, True]
+    assert full(DeadLetterLimit("mentions/3", "mentions.dead", 0.01, 1_000), (9, everything[:9]), (1, [0])) == [
+        False,
+        True,
+    ]
+
+
+def test_within_one_batch_only_those_of_one_window_count_together() -> None:
+    """However many records a fetch brings."""
+    limit = DeadLetterLimit("mentions/3", "mentions.dead", 0.5, 10)
+    assert full(limit, (100, list(range(0, 100, 3)))) == [False]
+    assert full(limit, (100, [*range(0, 100, 3), 50, 51, 52])) == [True]
 
 
 def test_what_lies_further_back_is_forgotten() -> None:
-    """A bad day long ago stops nobody."""
-    limit = DeadLetterLimit("mentions/3", 0.01, 1_000)
-    for _ in range(50):
-        limit.failed()
-        limit.passed(101)
+    """A bad day long ago stops nobody, and is counted no more."""
+    limit = DeadLetterLimit("mentions/3", "mentions.dead", 0.01, 1_000)
+    assert full(limit, *[(112, [0])] * 50) == [False] * 50
+    limit.took(1_000, [])
+    assert (bool(limit), limit.share) == (False, 0.0)
+
+
+def test_a_large_share_is_told_once_until_it_was_small_again() -> None:
+    """More than a tenth; below half of that it is over."""
+    limit = DeadLetterLimit("mentions/3", "mentions.dead", 1.0, 1_000)
+    told = []
+    for records, bad in ((100, range(100)), (50, [0]), (50, [0]), (950, range(60)), (1_000, []), (200, range(200))):
+        limit.took(records, bad)
+        told.append(limit.many())
+    assert told == [False, True, False, False, False, True]
+
+
+def test_who_stops_says_where_everything_is_and_how_to_go_on() -> None:
+    """Read by somebody woken at night."""
+    limit = DeadLetterLimit("mentions/3", "mentions.dead", 1.0, 5)
+    limit.took(5, range(5))
+    for words in (
+        "mentions/3: 5 of the last 5 records",
+        "dead list",
+        "in mentions.dead",
+        "goes on behind",
+        "NETCENTER_DEAD_SHARE",
+    ):
+        assert words in str(limit.stop())

@@ -112,6 +112,16 @@ def test_a_policy_whose_classifier_is_not_here_is_good_and_says_so(run: Run, tmp
     assert code == 0 and "a classify worker would wait for the classifier's artefact ffffffffffffffff" in out
 
 
+def test_a_policy_whose_classifier_is_not_here_is_not_put_in_force_unless_forced(run: Run, tmp_path: Path) -> None:
+    """Before Kafka is asked for: it says what was looked for and where, and what would happen."""
+    (tmp_path / "f.toml").write_text(f'[classifier]\nmodel = "{"f" * 64}"\n{DESK}')
+    assert run("apply", "--policy", "f.toml", command="topics")[0] == 2
+    code, _, err = run("apply", "f.toml")
+    assert code == 2 and "f.toml: classifier.model: this machine lacks the classifier" in err
+    for words in ("ffffffffffffffff", "NETCENTER_MODELS is not set", "Classify would wait", "--force"):
+        assert words in err
+
+
 def test_a_wrong_policy_is_told_to_programs_too_with_exit_2(run: Run, tmp_path: Path) -> None:
     (tmp_path / "w.toml").write_text(BRANDS.replace('"30m"', '"0m"'))
     code, out, err = run("check", "w.toml", "--json")

@@ -6,6 +6,7 @@ import csv
 import json
 import re
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,17 @@ from xml.etree import ElementTree
 
 import pytest
 
+from agents.policy import digest
 from netcenter import cli
+from netcenter.replay.engine import Replay
 from netcenter.replay.figures import Case, Verdicts
 from netcenter.replay.picture import picture
 from netcenter.replay.shelf import Shelf
 from schemas import files
+from schemas.records import PolicyChanged, Tick
+from streams.core import Fact
 from tests.scenarios.afternoon import MINUTE, POLICY, File
+from tests.streams.world import NOON, mention
 
 Run = Callable[..., tuple[int, str, str]]
 HALF = POLICY.replace('target = "60m"', 'target = "30m"', 1)
@@ -216,3 +222,20 @@ def test_a_picture_of_nothing_and_of_names_that_are_markup_is_xml() -> None:
 )
 def test_a_case_has_one_verdict(case: Case, word: str) -> None:
     assert case.verdict == word
+
+
+def test_a_replay_passes_over_the_policies_that_the_roles_pass_over() -> None:
+    """A classifier that is not here, named by a version that a newer one has taken back: the one before it holds on."""
+    own = tomllib.loads(POLICY)["classifier"]["model"]
+    policies = {1: POLICY, 2: POLICY.replace(own, "f" * 64), 3: HALF}
+    written: list[Any] = []
+    replay = Replay(
+        policies, 1, lambda topic, records: written.extend(records if topic == "classified" else ()), in_force=[1]
+    )
+    records: list[Any] = [Tick(clock="event", time=NOON, role="clock", partition=0)]
+    for version in (1, 2, 3):
+        records.append(PolicyChanged(version=version, hash=digest(policies[version]), applied_at=NOON))
+        records.append(mention(f"u{version}", 0))
+    replay.append("mentions", 0, [Fact(n, record) for n, record in enumerate(records)])
+    replay.drain()
+    assert [r.policy for r in written] == [1, 1, 3]

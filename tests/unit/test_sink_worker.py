@@ -1,0 +1,82 @@
+"""What a sink's worker sets aside is in the dead letters before anything passes it, whatever happens next."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from faust.types import TP
+
+from netcenter.pipeline import PIPELINE
+from schemas import codec
+from schemas.records import Tick
+from sinks.port import Item, Refused
+from streams.deadletters import DeadLetterLimit
+from streams.errors import Stop
+from streams.items import decoded
+from streams.sink import SinkWorker, _Waiting
+from streams.worker import Hooks, WorkerSettings
+from tests.streams.world import NOON, classified, mention
+
+TOPIC = TP("classified", 0)
+
+
+class Receiver:
+    """Refuses the posts of some numbers; writes down what happens, in order."""
+
+    def __init__(self, refuses: set[int]) -> None:
+        self.refuses, self.happened = refuses, list[tuple[str, Any]]()
+
+    def write(self, items: Sequence[Item]) -> list[Refused]:
+        self.happened.append(("written", [item.offset for item in items]))
+        return [Refused(i, "sink", "TooLong", "no room") for i in items if i.offset in self.refuses]
+
+    async def send_and_wait(self, topic: str, **sent: Any) -> None:
+        """As a producer's."""
+        self.happened.append(("dead", sent["value"]))
+
+
+def written(receiver: Receiver, values: list[bytes], window: int) -> None:
+    """One batch of one partition. Raises Stop above the limit."""
+
+    async def run() -> None:
+        settings = WorkerSettings(kafka="nowhere", dead_window=window)
+        made: Any = receiver
+        worker = SinkWorker(PIPELINE, PIPELINE.role("postgres"), settings, Hooks(), made)
+        worker._producer = made
+        worker._owned = {TOPIC}
+        worker._limits = {TOPIC: DeadLetterLimit("classified/0", "classified.dead", 1.0, window)}
+        raw = [SimpleNamespace(offset=n, key=b"k", value=v, timestamp=NOON, headers=[]) for n, v in enumerate(values)]
+        found = decoded(PIPELINE, TOPIC.topic, 0, raw, 1)
+        await worker._write([_Waiting(TOPIC, raw, found.items, found.wrong, found.time)])
+
+    asyncio.run(run())
+
+
+GOOD = [codec.encode(classified(mention("u", n))) for n in range(8)]
+
+
+def test_what_cannot_be_read_is_a_dead_letter_before_the_receiver_passes_it() -> None:
+    """The receiver keeps its offsets with the write: who starts behind them sees the record no more."""
+    receiver = Receiver(set())
+    written(receiver, [GOOD[0], b"bad", GOOD[1]], 1_000)
+    assert receiver.happened == [("dead", b"bad"), ("written", [0, 1, 2])]
+
+
+def test_a_sink_that_stops_for_its_dead_letters_has_written_all_of_them() -> None:
+    """Not only those up to the limit: the receiver has passed the others too."""
+    receiver = Receiver({1, 2, 3, 4, 5})
+    with pytest.raises(Stop, match=r"classified/0: 4 of the last 4 records"):
+        written(receiver, GOOD, 4)
+    assert [value for what, value in receiver.happened if what == "dead"] == GOOD[1:6]
+
+
+def test_good_records_count_and_ticks_do_not() -> None:
+    """A refused record among good ones stops no sink, however often; Ticks between refused ones save none."""
+    tick = codec.encode(Tick(clock="event", time=NOON, role="classify", partition=0))
+    written(Receiver({0, 2, 4, 6}), GOOD, 3)
+    with pytest.raises(Stop):
+        written(Receiver({0, 2, 4}), [GOOD[0], tick, GOOD[1], tick, GOOD[2]], 3)
