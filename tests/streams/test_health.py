@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import struct
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -45,6 +47,28 @@ def test_a_check_that_finds_something_wrong_answers_503_and_says_it() -> None:
         assert get(server.port, "/") == (404, "try /live, /ready or /metrics\n")
     finally:
         server.close()
+
+
+def test_whoever_asks_and_leaves_before_the_answer_costs_no_line(capfd: pytest.CaptureFixture[str]) -> None:
+    """A probe or a doctor that waits no longer is no fault of the worker's."""
+    asked, left, handlers = threading.Event(), threading.Event(), list[threading.Thread]()
+
+    def ready() -> None:
+        handlers.append(threading.current_thread())
+        asked.set()
+        left.wait(10)
+
+    server = HealthServer("127.0.0.1", 0, lambda: None, ready)
+    try:
+        with socket.create_connection(("127.0.0.1", server.port)) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            probe.sendall(b"GET /ready HTTP/1.0\r\n\r\n")
+            assert asked.wait(10)
+        left.set()
+        handlers[0].join(10)
+    finally:
+        server.close()
+    assert capfd.readouterr().err == ""
 
 
 def test_a_busy_port_is_a_wrong_setting_with_a_clear_line(taken: int) -> None:
