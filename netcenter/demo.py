@@ -139,13 +139,14 @@ class Demo:
         self.console.print(f"[dim]{line}[/dim]", highlight=False)
 
     def _servers(self, stack: ExitStack) -> embedded.Addresses:
-        if embedded.running(self.directory):
-            self._say("ending the servers of an earlier demo")
-            embedded.down(self.directory)
         if left := places.recall(self._kept).get("processes"):
+            self._say("ending the workers of an earlier demo")
             for pid, argument in left:
                 stop_process(pid, argument, signal.SIGTERM, _END_S)
             self._kept.unlink()
+        if embedded.running(self.directory):
+            self._say("ending the servers of an earlier demo")
+            embedded.down(self.directory)
         if self.keep:
             addresses = embedded.detach(self.directory, ephemeral=True, say=self._say)
             stack.callback(embedded.down, self.directory)
