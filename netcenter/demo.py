@@ -49,6 +49,7 @@ SEED = 7
 PARTITIONS = 4
 """Enough for one machine: each costs every role a transaction per checkpoint."""
 _END_S = 20.0
+_STOPPED = 143
 
 COUNTS = {
     "mentions": "select count(*) from mentions",
@@ -96,9 +97,11 @@ class Demo:
         self.told = 0
 
     def run(self) -> None:
-        """Start, play, wait, show, clean up."""
+        """Start, play, wait, show, clean up: also when told to stop."""
         started = time.monotonic()
         with ExitStack() as stack:
+            before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(_STOPPED))
+            stack.callback(signal.signal, signal.SIGTERM, before)
             addresses = self._servers(stack)
             secret = "whsec_" + secrets.token_urlsafe(24).replace("-", "A").replace("_", "B")
             receiver = stack.enter_context(Receiver(secret))
