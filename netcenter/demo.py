@@ -49,6 +49,7 @@ SEED = 7
 PARTITIONS = 4
 """Enough for one machine: each costs every role a transaction per checkpoint."""
 _END_S = 20.0
+_STOPPED = 143
 
 COUNTS = {
     "mentions": "select count(*) from mentions",
@@ -96,9 +97,11 @@ class Demo:
         self.told = 0
 
     def run(self) -> None:
-        """Start, play, wait, show, clean up."""
+        """Start, play, wait, show, clean up: also when told to stop."""
         started = time.monotonic()
         with ExitStack() as stack:
+            before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(_STOPPED))
+            stack.callback(signal.signal, signal.SIGTERM, before)
             addresses = self._servers(stack)
             secret = "whsec_" + secrets.token_urlsafe(24).replace("-", "A").replace("_", "B")
             receiver = stack.enter_context(Receiver(secret))
@@ -139,13 +142,14 @@ class Demo:
         self.console.print(f"[dim]{line}[/dim]", highlight=False)
 
     def _servers(self, stack: ExitStack) -> embedded.Addresses:
-        if embedded.running(self.directory):
-            self._say("ending the servers of an earlier demo")
-            embedded.down(self.directory)
         if left := places.recall(self._kept).get("processes"):
+            self._say("ending the workers of an earlier demo")
             for pid, argument in left:
                 stop_process(pid, argument, signal.SIGTERM, _END_S)
             self._kept.unlink()
+        if embedded.running(self.directory):
+            self._say("ending the servers of an earlier demo")
+            embedded.down(self.directory)
         if self.keep:
             addresses = embedded.detach(self.directory, ephemeral=True, say=self._say)
             stack.callback(embedded.down, self.directory)

@@ -35,7 +35,8 @@ class Workers:
                 start_new_session=True,
             )
         self._seen = 0
-        self._moved_at, self._sign = time.monotonic(), (0, None)  # type: tuple[float, Hashable]
+        self._moved_at = time.monotonic()
+        self._sign: Hashable = None
 
     @property
     def pid(self) -> int:

@@ -32,6 +32,8 @@ from streams.shapes import Role
 _POLL_S = 0.05
 #: Seconds without progress after which it is told who holds up the file, and then again.
 _QUIET_S, _AGAIN_S = 5.0, 60.0
+#: ms; a round of all roles takes about as long as an hour of Ticks.
+_NEAR = 3_600_000
 
 
 @dataclass
@@ -202,7 +204,7 @@ class _Leash:
 
     def line(self, at: int) -> None:
         """One was played; what follows from it falls due in the next hours, and is come by Tick by Tick."""
-        self._ask_at = max(self._ask_at, at + self.ahead)
+        self._ask_at = at + self.ahead
 
     def tick(self, time: int) -> tuple[int, str]:
         """One was sent: return once no role is further behind than it may be; the slowest's (time, name)."""
@@ -214,8 +216,8 @@ class _Leash:
         if not self._all_followed or self._time < self._ask_at:
             return self._time
         self.wait(self._time, asks=True)
-        near = self._due <= self._time + self.ahead
-        # To ask means to wait for everybody: what is near is cheaper to come by Tick by Tick.
+        near = self._due <= self._time + min(self.ahead, _NEAR)
+        # To ask means to wait for everybody: what is near is cheaper to come by Tick by Tick, and much of it may be.
         self._ask_at = self._time + self.ahead if near else self._due
         return self._time if near else None if self._due >= NEVER else self._due
 
