@@ -27,10 +27,10 @@ async def reading(kafka: str) -> AsyncIterator[AIOKafkaConsumer]:
         max_partition_fetch_bytes=8 << 20,
         fetch_max_wait_ms=50,
     )
-    await reader.start()
-    # aiokafka's stop() raises CancelledError when its background task has never run: let it run once.
-    await asyncio.sleep(0)
     try:
+        await reader.start()
+        # aiokafka's stop() raises CancelledError when its background task has never run: let it run once.
+        await asyncio.sleep(0)
         yield reader
     finally:
         await reader.stop()
