@@ -290,21 +290,8 @@ class Partition:
         tail = TopicPartition(self.runtime.topic(core.outbox), self.number)
         end = (await reader.end_offsets([tail]))[tail]
         first = (await reader.beginning_offsets([tail]))[tail]
-        since = core.stage.recalls(core.clock.time)
-        if first == end:
-            return
-        start, back = end, _TAIL
-        while start > first:
-            start, before, back = max(first, start - back), start, 2 * back
-            if await _told(reader, tail, start, before, since):
-                break
-        # What stands before the first Tick of a tail that does not begin with the log is not asked for.
-        now = 0 if start == first else None
-        async for record, offset in _outbox_records(reader, tail, start, end):
-            if isinstance(record, Tick):
-                now = record.time
-            elif now is not None and not isinstance(record, PolicyChanged):
-                core.recall(record, offset, now)
+        if first < end:
+            await _tell(reader, tail, first, end, core)
         core.stage.tick(core.clock.time)  # what a minute that has ended told is written: it must not be told again
 
     async def release(self, *, seal: bool) -> bool:
@@ -672,6 +659,23 @@ async def _read(reader: AIOKafkaConsumer, tp: TopicPartition, end: int) -> dict[
                 newest[record.key.decode()] = record.value
         await asyncio.sleep(0)
     return newest
+
+
+async def _tell(reader: AIOKafkaConsumer, tp: TopicPartition, first: int, end: int, core: BatchCore) -> None:
+    """Give a core the tail of its outbox, from as far back as it needs; `first` and `end` are the log's."""
+    since = core.stage.recalls(core.clock.time)
+    start, back = end, _TAIL
+    while start > first:
+        start, before, back = max(first, start - back), start, 2 * back
+        if await _told(reader, tp, start, before, since):
+            break
+    # What stands before the first Tick of a tail that does not begin with the log is not asked for.
+    now = 0 if start == first else None
+    async for record, offset in _outbox_records(reader, tp, start, end):
+        if isinstance(record, Tick):
+            now = record.time
+        elif now is not None and not isinstance(record, PolicyChanged):
+            core.recall(record, offset, now)
 
 
 async def _told(reader: AIOKafkaConsumer, tp: TopicPartition, start: int, end: int, time: int) -> bool:
