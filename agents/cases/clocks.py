@@ -195,7 +195,7 @@ _VOID = {
     "no_target": "its case has closed by itself",
     "muted": "muted: the customer is muted",
     "no_reply": "no_reply: marked so by an operator",
-    "deleted_unanswered": "deleted_unanswered: nobody can see the post any more, and nobody answered it before",
+    "deleted_unanswered": "deleted_unanswered: the post was deleted or hidden before any answer",
     "hidden": "hidden: the post was hidden before any answer",
     "edited": "edited: its author has changed the words",
     "relabelled": "label: what it is now has no target",
