@@ -8,6 +8,7 @@ from typing import Any
 from agents.decider import At, Decider, Due, State, Unusable
 from agents.policy import Policy
 from schemas import codec, ids
+from schemas.headers import rfc3339
 from schemas.keys import KEYLESS
 from schemas.records import ClassifiedMention, Decided, PolicyChanged, Record, Tick, WriterExcused
 from streams.clock import WrongTick
@@ -131,7 +132,8 @@ class FoldCore(Core):
             at, key = timer
             times = fired[timer] = fired.get(timer, 0) + 1
             if times > _MOST_FIRINGS:
-                results.append(SetAside(fact, "decide", "EndlessTimer", f"timer {key} asks for {at} again and again"))
+                what = f"{_named(Due(key, at))} is asked for again and again"
+                results.append(SetAside(fact, "decide", "EndlessTimer", what))
             else:
                 left -= 1
                 yield fact, Due(key, at), at
@@ -174,6 +176,11 @@ class FoldCore(Core):
         return number
 
 
+def _named(timer: Due) -> str:
+    """By its id, which events have as their cause: its key names a customer."""
+    return f"timer {timer.id}, due {rfc3339(max(0, timer.at))},"
+
+
 def _told(record: Record | Due, error: Exception) -> str:
-    what = f"timer {record.key} due {record.at}" if isinstance(record, Due) else type(record).__name__
+    what = _named(record) if isinstance(record, Due) else type(record).__name__
     return f"{what}: {why(error) if isinstance(error, Unusable) else where(error)}"

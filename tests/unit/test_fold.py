@@ -178,6 +178,8 @@ def test_a_timer_whose_step_raises_is_set_aside_once_and_the_others_fire(where: 
     log.post("good", 1, f"wake after {2 * MINUTE}")
     results = log.tick(NOON + 5 * MINUTE)
     assert [stage for _, stage, _ in aside(results)] == ["decide"]
+    (message,) = [result.message for result in results if isinstance(result, SetAside)]
+    assert message.startswith("timer ") and "due 2026-11-20T12:01:00Z" in message and "bad" not in message
     assert [e.author_id for e in events(results)] == ["good"]
     assert log.core.clock.time == NOON + 5 * MINUTE
     assert aside(log.tick(NOON + 6 * MINUTE)) == []
