@@ -224,7 +224,6 @@ class Plant:
         with self.watching() as watch:
 
             def drained() -> bool:
-                print("DBG", watch.slowest(deciding), [(r.name, watch.drained(r)) for r in wanted])
                 return watch.slowest(deciding)[0] >= end and all(watch.drained(role) for role in wanted)
 
             # An answer that came between two looks is work again: so look again after the people are done.

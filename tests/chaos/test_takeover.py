@@ -53,11 +53,14 @@ def test_a_sink_whose_offsets_are_of_another_log_says_so_and_ends(
 
 
 def _written(plant: Plant, ends: dict[tuple[str, int], int]) -> bool:
+    """Whether the sink has stored these ends; it makes its tables when it starts."""
     connection = psycopg2.connect(plant.settings.postgres or "")
     try:
         with connection.cursor() as cursor:
             cursor.execute("select topic, partition, next from sink_offsets where topic = 'classified'")
             found = {(topic, partition): following for topic, partition, following in cursor}
+    except psycopg2.errors.UndefinedTable:
+        return False
     finally:
         connection.close()
     return all(found.get(place, 0) >= end - 1 for place, end in ends.items())
