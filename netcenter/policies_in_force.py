@@ -14,6 +14,7 @@ from netcenter.reading import records
 from netcenter.settings import Settings
 from netcenter.topics import spans_of
 from schemas.records import PolicyChanged
+from streams.policies import policy_text
 
 
 class Held(NamedTuple):
@@ -28,7 +29,8 @@ def history(settings: Settings, kafka: str) -> dict[int, Held]:
     """Every policy by version. Raises CommandError when there is no policy topic."""
     tp = TopicPartition(settings.prefix + "policy", 0)
     found = spans_of(kafka, [tp])
-    return {int(r.key): Held(r.value.decode(), r.timestamp) for r in records(kafka, found)}
+    read = ((policy_text(r.key, r.value), r.timestamp) for r in records(kafka, found))
+    return {policy[0]: Held(policy[1], stamp) for policy, stamp in read if policy is not None}
 
 
 def newest(settings: Settings, kafka: str) -> tuple[int, str]:

@@ -10,6 +10,7 @@ from contextlib import aclosing, suppress
 from functools import cache
 from typing import Any
 
+import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import (
     IllegalOperation,
@@ -40,6 +41,7 @@ from streams.fold import FoldCore
 from streams.hints import NEVER
 from streams.intake import Intake
 from streams.partitioner import partitions_of
+from streams.policies import WrongPolicy
 from streams.shapes import Topic
 
 #: The key of the changelog's progress record: no state key begins with NUL.
@@ -56,6 +58,8 @@ _SEND_S = 0.1
 """How long what is no full batch waits for more, when the checkpoint does not come before."""
 _BEHIND = 4
 """How many times its interval a checkpoint may last while more waits."""
+#: Characters of a key that an error tells.
+_KEY_TOLD = 100
 #: Records of a changelog handled before the loop goes on: heartbeats and health come in between.
 _READ_AT_ONCE, _RESTORED_AT_ONCE = 2_000, 500
 #: Records of an outbox's tail that are looked at first; then twice as many.
@@ -263,12 +267,18 @@ class Partition:
             newest = await _read(reader, changelog, end)
             progress = newest.pop(PROGRESS.decode(), None)
             if progress is not None:
-                stood = self._unpack_progress(progress)
+                try:
+                    stood = self._unpack_progress(progress)
+                except msgspec.MsgspecError as error:
+                    raise self._not_ours(PROGRESS.decode(), error) from None
                 if stood.policy:
                     await self.runtime.policies.ensure(stood.policy, stood.policy_hash)
                 self.core.resume(stood)
             for number, (key, value) in enumerate(newest.items()):
-                self.core.restore(key, value)
+                try:
+                    self.core.restore(key, value)
+                except Exception as error:  # noqa: BLE001 - whatever bytes of somebody else lead to
+                    raise self._not_ours(key, error) from None
                 if number % _RESTORED_AT_ONCE == 0:
                     await asyncio.sleep(0)
             if isinstance(self.core, BatchCore):
@@ -283,6 +293,13 @@ class Partition:
             records=len(newest),
             applied=self.core.applied,
             seconds=round(took, 2),
+        )
+
+    def _not_ours(self, key: str, error: Exception) -> Misconfigured:
+        return Misconfigured(
+            f"{self.core.role.changelog}/{self.number} holds under the key {key[:_KEY_TOLD]!r} what {self.core.role.name} has not "
+            f"written ({type(error).__name__}): find who writes there; if the key is not one of yours, write it again with a "
+            f"null value, then start again. {RESTORE}"
         )
 
     async def _recall(self, reader: AIOKafkaConsumer, core: BatchCore) -> None:
@@ -363,7 +380,11 @@ class Partition:
                 await self._handle(facts[start:n], before, [a for a in unreadable if a.fact.offset < fact.offset])
                 start, news = n, news[len(before) :]
                 unreadable = [a for a in unreadable if a.fact.offset > fact.offset]
-                if not await self._changes(record, fact.offset):
+                try:
+                    holds = await self._changes(record, fact.offset)
+                except WrongPolicy as error:
+                    unreadable, holds = [SetAside(fact, "policy", "WrongPolicy", str(error)), *unreadable], False
+                if not holds:
                     start = n + 1
         if news:
             self.stamp = news[-1].timestamp
@@ -377,7 +398,7 @@ class Partition:
             if self.core.policy is None:  # nothing else could hold
                 await self.runtime.policies.ensure(changed.version, changed.hash)
                 return True
-            holds: bool = await self.runtime.policies.changes(changed.version, changed.hash)
+            holds: bool = await self.runtime.policies.changes(changed.version, changed.hash, self.core.policy.version)
         except Stop:
             await self.seal()
             raise
@@ -654,9 +675,9 @@ async def _read(reader: AIOKafkaConsumer, tp: TopicPartition, end: int) -> dict[
     while await reader.position(tp) < end:
         for record in (await reader.getmany(tp, timeout_ms=200, max_records=_READ_AT_ONCE)).get(tp, ()):
             if record.value is None:
-                newest.pop(record.key.decode(), None)
+                newest.pop(record.key.decode("utf-8", "replace"), None)
             else:
-                newest[record.key.decode()] = record.value
+                newest[record.key.decode("utf-8", "replace")] = record.value
         await asyncio.sleep(0)
     return newest
 

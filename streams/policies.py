@@ -14,8 +14,37 @@ from agents.policy import Policy, PolicyError, digest, parse
 from streams.errors import Stop, Unavailable
 
 _AGAIN_S = 0.5
+#: Digits of a version that fits into a long.
+_LONGEST_VERSION = 18
 Lacks = Callable[[Policy], str | None]
 """What is missing to work under a policy; None when nothing is."""
+
+
+class WrongPolicy(Exception):
+    """A PolicyChanged that is not of this log: it names a text that was never put in `policy`."""
+
+
+def policy_text(key: bytes | None, value: bytes | None) -> tuple[int, str] | None:
+    """(version, text) of a record of the policy topic; None for what is none, whoever wrote it: it stops nobody."""
+    if key is None or value is None or not key.isdigit() or len(key) > _LONGEST_VERSION or key[:1] == b"0":
+        return None
+    try:
+        return int(key), value.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def foreign(version: int, hash: str, texts: Mapping[int, str]) -> str | None:
+    """Why a change to a version is none of this log; None when it is one.
+
+    `policy apply` writes the text first, so a change whose text is not there was written by somebody else.
+    """
+    text = texts.get(version)
+    if text is None:
+        return f"there is no text of policy {version} in the topic `policy`"
+    if digest(text) != hash:
+        return f"the text of policy {version} in the topic `policy` does not have the hash {hash[:12]!r}"
+    return None
 
 
 def fault(version: int, texts: Mapping[int, str], lacks: Lacks) -> str | None:
@@ -63,8 +92,17 @@ class Policies:
         """Return when the text of that version, and all it names, is here. Raises Stop where waiting does not help."""
         await self._met(version, hash, changes=False)
 
-    async def changes(self, version: int, hash: str) -> bool:
-        """As `ensure`, for a change to a version: False when it is passed over, as `passed_over` says."""
+    async def changes(self, version: int, hash: str, in_force: int) -> bool:
+        """As `ensure`, for a change to a version: False when it is passed over, as `passed_over` says.
+
+        in_force: the version that holds. Where its text is not in the topic either, it is the topic that was lost, and
+        what is missing is waited for. Raises WrongPolicy.
+        """
+        if foreign(version, hash, self._texts) is not None:
+            await self._load_anew()
+            why = foreign(version, hash, self._texts)
+            if why is not None and in_force in self._texts:
+                raise WrongPolicy(why)
         return await self._met(version, hash, changes=True)
 
     async def _met(self, version: int, hash: str, *, changes: bool) -> bool:
@@ -91,7 +129,10 @@ class Policies:
         if text is None:
             return f"the text of policy {version} in {self.topic}"
         if digest(text) != hash:
-            raise Stop(f"policy {version} in {self.topic} does not have the hash {hash[:12]} that the log names")
+            raise Stop(
+                f"policy {version} in {self.topic} does not have the hash {hash[:12]} that the log names: write the text that "
+                f"was in force there again, with the key {version}"
+            )
         if version not in self._parsed:
             try:
                 self._parsed[version] = parse(text, version, f"policy {version}")
@@ -104,9 +145,17 @@ class Policies:
     async def _load(self) -> None:
         """All texts, anew; once for all partitions that wait."""
         async with self._loading:
-            if time.monotonic() - self._loaded >= _AGAIN_S:
+            if (began := time.monotonic()) - self._loaded >= _AGAIN_S:
                 await self._read()
-                self._loaded = time.monotonic()
+                self._loaded = began
+
+    async def _load_anew(self) -> None:
+        """All texts that are there at this moment."""
+        now = time.monotonic()
+        while self._loaded < now:
+            await self._load()
+            if self._loaded < now:
+                await asyncio.sleep(_AGAIN_S)
 
     async def _read(self) -> None:
         tp = TopicPartition(self.topic, 0)
@@ -117,7 +166,7 @@ class Policies:
                 await reader.seek_to_beginning(tp)
                 while await reader.position(tp) < end:
                     for record in (await reader.getmany(tp, timeout_ms=200)).get(tp, ()):
-                        if record.key is not None and record.value is not None:
-                            self._texts[int(record.key)] = record.value.decode()
+                        if (found := policy_text(record.key, record.value)) is not None:
+                            self._texts[found[0]] = found[1]
         except KafkaError as error:
             raise Unavailable(f"reading {self.topic}: {type(error).__name__}") from error

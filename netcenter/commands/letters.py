@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from netcenter.commands.options import Json
 from netcenter.errors import UsageError
@@ -53,7 +53,9 @@ def dead_list(topic: _Topic = None, as_json: Json = False) -> None:
         return
     waiting = sum(letter.state == "waiting" for letter in found)
     title = f"{len(found)} dead letters, {waiting} of them waiting"
-    table = Table("id", "stood at", "stage", "error", "why", "state", title=title)
+    # An id that is cut short in a pipe or a narrow terminal can be given to no other command.
+    whole = [Column(name, no_wrap=True) for name in ("id", "stood at")]
+    table = Table(*whole, "stage", "error", "why", "state", title=title)
     for letter in found:
         place = f"{letter.topic}/{letter.partition}/{letter.offset}"
         table.add_row(letter.id, place, letter.stage, letter.error, letter.message, told_state(letter))

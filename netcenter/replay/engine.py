@@ -17,7 +17,7 @@ from streams.batch import BatchCore
 from streams.core import Core, Fact, Output, Result
 from streams.fold import FoldCore
 from streams.partitioner import partition_of, partitions_of
-from streams.policies import passed_over
+from streams.policies import foreign, passed_over
 from streams.shapes import Batch, Fold, Role
 
 Tell = Callable[[str, list[Record]], None]
@@ -56,7 +56,9 @@ class Replay:
         self._follows = in_force is not None
         wanted = [r for r in (PIPELINE.roles if roles is None else roles) if r.decides]
         self._policy = cache(lambda version, _hash: _parsed(policies, version))
-        self._passed_over = cache(lambda version: passed_over(version, policies, lacks_model))
+        self._passed_over = cache(
+            lambda version, hash: foreign(version, hash, policies) or passed_over(version, policies, lacks_model)
+        )
         self._cores = {r.inbox: [self._core(r, n) for n in range(partitions)] for r in wanted}
         self._ways = {t.name: _Way(self._count(t.name), t.name in self._cores) for t in PIPELINE.topics}
         self._held: dict[tuple[str, int], list[Fact]] = {}
@@ -101,7 +103,7 @@ class Replay:
                 fact
                 for fact in facts
                 if type(fact.record) is not PolicyChanged
-                or (self._follows and not self._passed_over(fact.record.version))
+                or (self._follows and not self._passed_over(fact.record.version, fact.record.hash))
             ]
             way.ends[partition] = facts[-1].offset + 1
 

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from kafka import TopicPartition
 
+from agents.policy import digest
 from netcenter.pipeline import PIPELINE
 from netcenter.policies_in_force import Held
 from netcenter.reading import Span, in_order, open_consumer
@@ -109,7 +110,7 @@ class Seeker:
         """The version in force in front of an offset; `first` is where the log begins."""
         oldest = min(policies)
         for version in sorted(policies.keys() - {oldest}, reverse=True):
-            stamp = policies[version].stamp
+            text, stamp = policies[version]
             at = self.at_stamp(tp, stamp)
             if at is None or at >= start:
                 continue
@@ -117,6 +118,6 @@ class Seeker:
                 if at == first > 0 and raw.timestamp > stamp + _LONG_AFTER:
                     return version
                 record = decoded(raw)
-                if isinstance(record, PolicyChanged) and record.version == version:
+                if isinstance(record, PolicyChanged) and record.version == version and record.hash == digest(text):
                     return version
         return oldest

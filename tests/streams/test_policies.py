@@ -9,6 +9,7 @@ import pytest
 
 from agents.policy import digest
 from schemas.records import CaseChanged, ClassifiedMention, PolicyChanged
+from streams.deadletters import ERROR, MESSAGE, STAGE
 from streams.errors import Stop
 from streams.worker import DecidingWorker, Hooks, WorkerSettings
 from tests.streams import toy
@@ -48,24 +49,65 @@ def test_a_policy_holds_from_the_first_arrival_of_a_higher_version_in_each_parti
     assert posts == {f"{HERE}-1": (1, False), f"{HERE}-2": (2, True), f"{HERE}-3": (2, True), f"{THERE}-1": (1, False)}
 
 
-def test_a_worker_that_lacks_the_text_is_not_ready_until_it_comes(world: World) -> None:
-    """It says what it waits for, survives a rebalance meanwhile, and then goes on where it stood."""
-    port = free_port()
-    (first,) = world.started("classify", health_port=port)
-    world.until(lambda: ready(port) == (200, "ok\n"), 10, "the worker to be ready")
+@pytest.mark.parametrize("version", [-1, 2, 3, 2**63 - 1])
+def test_a_change_to_a_text_that_was_never_applied_is_a_dead_letter(world: World, version: int) -> None:
+    """Whoever copies `mentions` of another log copies such: version 2 is here with another text, the others are not."""
+    (worker,) = world.started("classify")
+    publish(world, 2, SECOND)
     world.tick(NOON)
-    for n in range(2):
-        world.send("mentions", changed(2, SECOND), n)
+    world.send("mentions", mention(HERE, 1))
+    world.send("mentions", changed(version, "the text of another log"), 0)
+    world.send("mentions", mention(HERE, 2))
+    world.send("mentions", changed(2, SECOND), 0)
+    world.send("mentions", mention(HERE, 3))
+    world.flush()
+    assert [m.policy for m in world.await_records("classified", ClassifiedMention, 3)] == [1, 1, 2]
+    (letter,) = world.rows("mentions.dead")
+    told = dict(letter.headers)
+    assert told[STAGE] == b"policy" and told[ERROR] == b"WrongPolicy" and b"policy %d " % version in told[MESSAGE]
+    assert worker.alive()
+
+
+def test_what_is_no_policy_in_its_topic_stops_nobody(world: World) -> None:
+    """A producer that takes the wrong topic: keys that are no versions, texts that are none, tombstones."""
+    for key, value in (
+        (b"acme", b"zz"),
+        (b"\xff", b"zz"),
+        (b"9" * 5_000, b"zz"),
+        (b"-1", b"zz"),
+        (b"1", b"\xff"),
+        (b"3", None),
+    ):
+        world.raw("policy", 0, key=key, value=value)
+
+    publish(world, 2, SECOND)
+    world.started("classify")
+    world.tick(NOON)
+    world.send("mentions", changed(2, SECOND), 0)
     world.send("mentions", mention(HERE, 1))
     world.flush()
-    world.until(
-        lambda: ready(port)[0] == 503 and "waiting for the text of policy 2" in ready(port)[1],
-        15,
-        "a worker that waits",
-    )
-    second = world.start("classify")
+    assert [m.policy for m in world.await_records("classified", ClassifiedMention, 1)] == [2]
+
+
+def test_a_worker_that_waits_survives_a_rebalance_and_goes_on_where_it_stood(world: World, tmp_path: Path) -> None:
+    """It says what it waits for meanwhile, and is not ready."""
+    port, models = free_port(), tmp_path / "models"
+    models.mkdir()
+    (models / toy.MODEL).touch()
+    environment = {toy.MODELS: str(models)}
+    (first,) = world.started("classify", environment=environment, health_port=port)
+    world.until(lambda: ready(port) == (200, "ok\n"), 10, "the worker to be ready")
+    text = toy.POLICY.replace(toy.MODEL, "cd" * 32)
+    publish(world, 2, text)
+    world.tick(NOON)
+    for n in range(2):
+        world.send("mentions", changed(2, text), n)
+    world.send("mentions", mention(HERE, 1))
+    world.flush()
+    world.until(lambda: "waiting for the classifier cdcd" in ready(port)[1], 15, "a worker that waits")
+    second = world.start("classify", environment=environment)
     world.await_owned([first, second], each=1)
-    publish(world, 2, SECOND)
+    (models / ("cd" * 32)).touch()
     (post,) = world.await_records("classified", ClassifiedMention, 1)
     assert post.policy == 2
     world.until(lambda: ready(port) == (200, "ok\n"), 10, "the worker to be ready again")
