@@ -46,6 +46,8 @@ _GROUP_REMEDY = (
 _ASK_AGAIN_S, _ASK_AGAIN_MOST_S = 0.2, 5.0
 #: Writers that one line names.
 _SHOWN = 3
+_BEATS_MISSED = 2
+"""Heartbeats in a row without an answer: Kafka is away, or so busy that nobody is heard in time."""
 
 
 @dataclass(frozen=True)
@@ -339,10 +341,15 @@ class RoleWorker:
         elif self.unreachable is not None and not silent:
             self.log.info("Kafka answers")
         self.unreachable = f"Kafka has not answered for {standing.silent:.0f} s" if silent else None
+        if standing.silent > _BEATS_MISSED * self.settings.heartbeat_s:
+            self.deaf()
         if standing.member or silent or not standing.reachable:
             self._member = wall.monotonic()
         elif (outside := self._outside(2 * self.settings.stuck_s)) is not None:
             raise Unavailable(f"{outside}, though Kafka answers: starting over")
+
+    def deaf(self) -> None:
+        """Kafka brings nothing now: nobody's silence says anything about him."""
 
     async def _hints(self) -> None:
         told: dict[TP, Hint] = {}
@@ -572,6 +579,11 @@ class DecidingWorker(RoleWorker):
             for n, p in self.owned.items()
             if p.sealed >= 0
         }
+
+    def deaf(self) -> None:
+        """Each writer has its whole time again once Kafka answers."""
+        for partition in self.owned.values():
+            partition.heard.clear()
 
     async def let_go(self) -> None:
         """Seal everything before the end."""

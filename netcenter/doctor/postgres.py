@@ -95,10 +95,8 @@ def _offsets(connection: Connection, survey: Survey) -> Finding:
                 "worker postgres`, which goes on from there"
             )
             return Finding(what, False, says)
-        if at > p.last:
-            says = (
-                f"{p.name} stands at {at} there and ends at {p.last}: it belongs to another log; give this one its own"
-            )
+        if at > p.last and at > (last := _end(survey, p)):  # it may have grown since it was looked at
+            says = f"{p.name} stands at {at} there and ends at {last}: it belongs to another log; give this one its own"
             return Finding(what, False, says)
     return Finding(what, True, f"{len(stored)} partitions")
 

@@ -30,6 +30,7 @@ from netcenter import cli, topics
 from netcenter.commands.servers import DEFAULT_POLICY
 from netcenter.doctor import Finding, examine, roles, servers, transactions
 from netcenter.doctor import postgres as postgres_check
+from netcenter.doctor.finding import Survey
 from netcenter.embedded import EmbeddedPostgres
 from netcenter.ingest import Log
 from netcenter.pipeline import PIPELINE
@@ -370,6 +371,16 @@ def test_a_database_that_does_not_hold_what_its_group_has_read_is_told(plant: Pl
     assert [finding.ok for finding in plant.findings() if finding.what == what] == [True]
     plant.stores(900)
     plant.wrong(what, "belongs to another log")
+
+
+def test_a_log_that_grows_while_doctor_looks_is_no_other_log(plant: Plant) -> None:
+    """The sink writes on meanwhile: what it stores may lie beyond the end that was looked at before."""
+    end = plant.append("assignments", 5)
+    plant.told("postgres", end, topic="assignments")
+    survey = Survey(plant.settings, plant.kafka, plant.client)
+    assert {p.last for p in survey.places["postgres"] if p.name == "assignments/0"} == {end}
+    plant.stores(plant.append("assignments", 3))
+    assert [f.says for f in postgres_check.postgres(plant.settings, survey) if not f.ok] == []
 
 
 def test_postgresql_behind_a_pooler_is_well_and_called_so(plant: Plant) -> None:

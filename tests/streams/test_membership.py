@@ -11,6 +11,7 @@ import pytest
 from schemas.records import CaseChanged
 from streams.errors import Stop, Unavailable
 from streams.faust_batch import Standing
+from streams.partition import Partition
 from streams.worker import DecidingWorker, Hooks, WorkerSettings
 from tests.streams import toy
 from tests.streams.load import check_counted, post
@@ -114,6 +115,18 @@ def test_a_kafka_that_does_not_answer_is_said_and_is_no_reason_to_start_over() -
     made.app.found = Standing(member=True, reachable=True, silent=0.1, failure=None)
     made._look()
     assert made.ready() is None
+
+
+def test_while_kafka_is_away_no_writer_is_silent() -> None:
+    """What nobody could have heard is no reason to excuse a writer: each has its whole time again afterwards."""
+    made, writer = worker(Standing(member=True, reachable=True, silent=1.0, failure=None)), ("counts", 1)
+    partition = made.owned[0] = Partition(lambda: made._core(0), made)
+    partition.heard[writer] = time.monotonic() - 60.0, 0
+    made._look()
+    assert partition.silence(writer, time.monotonic()) > 59.0
+    made.app.found = Standing(member=True, reachable=False, silent=2.5 * made.settings.heartbeat_s, failure=None)
+    made._look()
+    assert partition.silence(writer, time.monotonic()) < 59.0
 
 
 def test_a_membership_that_nobody_looks_after_any_more_stops_the_worker() -> None:
