@@ -123,7 +123,7 @@ TO_CLASSIFY = [
         stray(Tick(clock="wall", time=NOON + DAY, role="clock", partition=0), None),
         "clock",
         "WrongTick",
-        "a wall Tick",
+        "a Tick of the wall clock",
     ),
 ]  # fmt: skip
 KEPT = {
