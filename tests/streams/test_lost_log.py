@@ -88,14 +88,15 @@ def test_retention_that_overtakes_a_worker_is_told_and_it_goes_on_or_stops_as_th
     post(world, 1)
     counted(world, 1)
     worker.send_signal(signal.SIGSTOP)
-    post(world, 2)  # may be on its way to the worker
+    post(world, 2)  # and what follows may be on its way to the worker
     post(world, *range(3, 9))
     cut(world, admin, "classified", 0, 8)
     worker.send_signal(signal.SIGCONT)
     (line,) = until(
         lambda: worker.lines("records were deleted by retention before they were read"), 20, "the loss told"
     )
-    assert (line["level"], line["partition"], line["last"]) == ("error", "classified/0", 7) and line["first"] in (2, 3)
+    assert (line["level"], line["partition"], line["last"]) == ("error", "classified/0", 7)
+    assert 2 <= line["first"] <= 7
     lost = f'netcenter_lost_records_total{{partition="0",role="counts",topic="classified"}} {8 - line["first"]}.0'
     assert lost in get(port, "/metrics")[1]
     counted(world, line["first"])
