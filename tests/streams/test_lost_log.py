@@ -72,7 +72,7 @@ def test_an_inbox_made_again_under_a_worker_stops_it_and_the_next_one_does_not_s
     for ended in (worker, world.start("counts")):
         assert "a prefix of its own" in why(ended)
     assert "classified was deleted and made again while counts read it" in why(worker)
-    assert "counts has applied classified/0 up to offset " in why(ended)
+    assert re.search("counts has applied classified/[01] up to offset ", why(ended))
     assert "but the log ends at 0: what it remembers is of an older topic of that name, or this one was cut" in why(
         ended
     )
