@@ -24,8 +24,15 @@ $(INSTALLED): requirements/dev.lock pyproject.toml
 demo: env
 	$(BIN)/netcenter demo
 
+# Two at once: the first keeps a core busy, the second mostly waits for Kafka and PostgreSQL.
 test: env lint
-	$(BIN)/python -m pytest -q
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-units test-servers
+
+test-units: env
+	$(BIN)/python -m pytest -q tests/unit tests/property tests/contract
+
+test-servers: env
+	$(BIN)/python -m pytest -q tests --ignore=tests/unit --ignore=tests/property --ignore=tests/contract
 
 # 20,000 good records among 20,000 bad ones through every role; `make test` has 1,000 of each.
 fuzz: env
