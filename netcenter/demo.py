@@ -170,7 +170,10 @@ class Demo:
             "NETCENTER_WEBHOOK_SECRET": settings.webhook_secret or "",
         }
         workers = Workers(self.base.directory / "demo-workers.log", given)
+        stack.callback(self._kept.unlink, missing_ok=True)
         stack.callback(workers.end)
+        # The next demo ends them where this one is killed.
+        places.remember(self._kept, {"processes": [(workers.pid, "netcenter")]})
         self._say(f"seven workers, a process each; their log is {workers.log}")
         return workers
 

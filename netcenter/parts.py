@@ -73,7 +73,10 @@ def webhook_sink(settings: Settings) -> Sink:
     secret = settings.secret()
     if settings.webhook_url is None or secret is None:
         raise UsageError("the webhook role needs NETCENTER_WEBHOOK_URL and NETCENTER_WEBHOOK_SECRET (or …_SECRET_FILE)")
-    return WebhookSink(settings.webhook_url, secret, renewed=lambda: _again(settings.secret) or secret)
+    try:
+        return WebhookSink(settings.webhook_url, secret, renewed=lambda: _again(settings.secret) or secret)
+    except SinkError as error:
+        raise UsageError(f"NETCENTER_WEBHOOK_URL, NETCENTER_WEBHOOK_SECRET (or …_SECRET_FILE): {error}") from None
 
 
 def _again(read: Callable[[], T]) -> T:

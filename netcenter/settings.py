@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from netcenter.errors import UsageError
 from streams.settings import WorkerSettings
+
+_SERVER = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:,/\[\]]+):\d{1,5}")
+
+
+def _servers(value: str | None) -> str | None:
+    if value and not all(_SERVER.fullmatch(server) for server in value.split(",")):
+        raise PydanticCustomError("servers", "host:port[,host:port] is meant")
+    return value
 
 
 class Settings(BaseSettings):
@@ -17,7 +27,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="NETCENTER_", extra="ignore")
 
-    kafka: str | None = None
+    kafka: Annotated[str | None, AfterValidator(_servers)] = None
     """host:port[,host:port] of a Kafka; without it, the embedded one of `netcenter up`."""
     postgres: str | None = None
     """postgresql:// URI; without it, the embedded one."""
@@ -77,16 +87,36 @@ class Settings(BaseSettings):
 
     def postgres_uri(self) -> str | None:
         """PostgreSQL's URI, from the variable or the file. Raises UsageError."""
-        return _secret(self.postgres, self.postgres_file, "NETCENTER_POSTGRES_FILE")
+        uri = _secret(self.postgres, self.postgres_file, "NETCENTER_POSTGRES_FILE")
+        if uri:
+            _check_uri(uri, "NETCENTER_POSTGRES_FILE" if self.postgres_file else "NETCENTER_POSTGRES")
+        return uri
 
 
 def _secret(value: str | None, file: Path | None, name: str) -> str | None:
     if file is None:
         return value
     try:
-        return file.read_text().strip()
+        found = file.read_text().strip()
     except OSError as error:
         raise UsageError(f"{name}: {file}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{name}: {file}: it is no UTF-8 text") from None
+    if not found:
+        raise UsageError(f"{name}: {file}: it is empty")
+    return found
+
+
+def _check_uri(uri: str, name: str) -> None:
+    from psycopg2 import ProgrammingError
+    from psycopg2.extensions import parse_dsn
+
+    try:
+        parse_dsn(uri)
+    except ProgrammingError:  # its words hold the URI, and so the password
+        raise UsageError(
+            f"{name}: postgresql://user@host:port/database is meant; what stands there is not shown"
+        ) from None
 
 
 def load() -> Settings:

@@ -15,7 +15,8 @@ LEAST = _GIB
 
 def disk(settings: Settings) -> Iterator[Finding]:
     """Of the embedded servers; nothing where none of them is used."""
-    if (settings.kafka and settings.postgres_uri()) or not settings.directory.exists():
+    elsewhere = settings.kafka and (settings.postgres or settings.postgres_file)
+    if elsewhere or not settings.directory.exists():
         return
     found = shutil.disk_usage(settings.directory)
     yield _room(

@@ -3,7 +3,7 @@
 from netcenter.embedded.errors import EmbeddedError
 from netcenter.embedded.kafka_server import EmbeddedKafka
 from netcenter.embedded.postgres_server import EmbeddedPostgres
-from netcenter.embedded.stack import Addresses, Running, Stack, detach, down, ended_because, running
+from netcenter.embedded.stack import Addresses, Running, Stack, detach, down, ended_because, process_of, running
 
 __all__ = [
     "Addresses",
@@ -15,5 +15,6 @@ __all__ = [
     "detach",
     "down",
     "ended_because",
+    "process_of",
     "running",
 ]

@@ -102,6 +102,10 @@ class Server(ABC):
             f"it has ended, and `netcenter up` starts it again; the last fault in {self.directory}: {self._last_fault()}"
         )
 
+    def process_left_running(self) -> int | None:
+        """Of the server which another process left running in this directory, whether it answers or not."""
+        return self._left_running()
+
     def delete(self) -> None:
         """Delete the directory, unless a server uses it or it is not there."""
         if self.directory.is_dir() and (lock := places.lock(self._lock_file)) is not None:

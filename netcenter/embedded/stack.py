@@ -154,6 +154,12 @@ def ended_because(directory: Path, name: str) -> str | None:
     return next((s.ended_because() for s in (stack.kafka, stack.postgres) if s.name == name), None)
 
 
+def process_of(directory: Path, name: str) -> int | None:
+    """The process of the server of this name that `detach` left running in `directory`, whether it answers or not."""
+    stack = Stack(directory)
+    return next((s.process_left_running() for s in (stack.kafka, stack.postgres) if s.name == name), None)
+
+
 def down(directory: Path) -> bool:
     """Stop what `detach` left running in `directory`, and delete its data if it is ephemeral.
 

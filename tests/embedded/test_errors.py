@@ -3,6 +3,7 @@
 import errno
 import os
 import socket
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,9 @@ import pytest
 
 from netcenter.embedded import EmbeddedError, EmbeddedKafka, EmbeddedPostgres, Stack, detach
 from netcenter.embedded.places import remember
+from netcenter.errors import Unreachable
+from netcenter.places import kafka_of, postgres_of
+from netcenter.settings import Settings
 
 
 @pytest.fixture
@@ -112,3 +116,18 @@ def test_a_full_disk_is_named_of_a_server_that_it_has_ended(
     why = server(tmp_path).ended_because()
     assert why is not None
     assert why.startswith(f"the disk of {tmp_path} is full, or was (") and "make room, then `netcenter up`" in why
+
+
+@pytest.mark.parametrize(("name", "argument"), [("kafka", "server.properties"), ("postgres", "data")])
+def test_a_server_that_runs_and_does_not_answer_is_not_called_gone(tmp_path: Path, name: str, argument: str) -> None:
+    """Frozen, or still at its start: the line names its process."""
+    folder, of = tmp_path / name, {"kafka": kafka_of, "postgres": postgres_of}[name]
+    folder.mkdir()
+    command = [sys.executable, "-c", "import time; time.sleep(60)", str(folder / argument)]
+    with subprocess.Popen(command) as frozen:
+        remember(folder / "server.json", {"port": 1, "controller_port": 1, "pid": frozen.pid, "outlives": True})
+        try:
+            with pytest.raises(Unreachable, match=f"ours in .* does not answer, though its process {frozen.pid} runs"):
+                of(Settings(directory=tmp_path))
+        finally:
+            frozen.kill()

@@ -13,6 +13,8 @@ import pytest
 import structlog
 
 from netcenter import cli, logs
+from netcenter.doctor import examine
+from netcenter.settings import Settings
 
 Run = Callable[..., tuple[int, str]]
 
@@ -78,6 +80,42 @@ def test_an_unreadable_secret_file_is_named(run: Run) -> None:
     """Exit 2, and the variable and the file."""
     code, err = run("worker", "postgres", NETCENTER_KAFKA="127.0.0.1:1", NETCENTER_POSTGRES_FILE="/nowhere/uri")
     assert code == 2 and "NETCENTER_POSTGRES_FILE" in err and "/nowhere/uri" in err
+
+
+@pytest.mark.parametrize(
+    ("command", "given"),
+    [
+        ("lag", {"NETCENTER_KAFKA": "kafka-1"}),
+        ("lag", {"NETCENTER_KAFKA": "kafka-1:9092,,kafka-2:9092"}),
+        ("worker classify", {"NETCENTER_KAFKA": "kafka-1:1x"}),
+        ("worker postgres", {"NETCENTER_POSTGRES": "postgres//writer:hunter2@db/netcenter"}),
+        ("rebuild --yes", {"NETCENTER_POSTGRES": "postgresql://writer:hunter2%zz@db/netcenter"}),
+        ("worker postgres", {"NETCENTER_POSTGRES_FILE": "empty"}),
+        ("worker postgres", {"NETCENTER_POSTGRES_FILE": "binary"}),
+        ("worker webhook", {"NETCENTER_WEBHOOK_URL": "hooks.example/x", "NETCENTER_WEBHOOK_SECRET": "whsec_aGk="}),
+        ("worker webhook", {"NETCENTER_WEBHOOK_SECRET": "hunter2", "NETCENTER_WEBHOOK_URL": "https://hooks.example/x"}),
+    ],
+)
+def test_a_setting_that_cannot_be_read_is_named_and_no_secret_is_shown(
+    run: Run, tmp_path: Path, command: str, given: dict[str, str]
+) -> None:
+    """Exit 2 and one line: it is no fault of ours, and to start again does not help."""
+    (tmp_path / "empty").touch()
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    given = {n: str(tmp_path / v) if n.endswith("_FILE") else v for n, v in given.items()}
+    code, err = run(*command.split(), **{"NETCENTER_KAFKA": "127.0.0.1:1", **given})
+    assert code == 2 and len(lines(err)) == 1
+    assert next(iter(given)) in err and "hunter2" not in err
+
+
+def test_doctor_looks_on_where_a_setting_of_postgresql_cannot_be_read(tmp_path: Path) -> None:
+    """That is one finding among others, and holds nothing of what was given."""
+    wrong = {"postgres": "postgres//writer:hunter2@db/netcenter"}, {"postgres_file": tmp_path / "none"}
+    for given in wrong:
+        found = examine(Settings(directory=tmp_path, **given))
+        [says] = [finding.says for finding in found if finding.what == "PostgreSQL"]
+        assert f"NETCENTER_{next(iter(given)).upper()}: " in says and "hunter2" not in says
+        assert {finding.what for finding in found if not finding.ok} == {"Kafka", "PostgreSQL"}
 
 
 def test_a_busy_health_port_is_named(run: Run) -> None:

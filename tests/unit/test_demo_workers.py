@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from netcenter import demo_workers
+from netcenter import demo, demo_workers
 from netcenter.demo_workers import Workers
 from netcenter.errors import CommandError
+from netcenter.settings import Settings
 from tests.waiting import until
 
 Begin = Callable[[list[dict[str, Any]], str], Workers]
@@ -118,3 +122,23 @@ def test_workers_that_ended_are_told_with_their_last_lines(begin: Begin) -> None
 
     told = until(ended, 20, "the end is seen")
     assert "the workers ended (exit 2)" in told and "line 19" in told and "line 5" not in told
+
+
+def test_workers_of_a_demo_that_was_killed_are_ended_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They would look for a Kafka that has gone, for ever; of a demo that ends by itself nothing is left to end."""
+    monkeypatch.setenv("NETCENTER_DIRECTORY", str(tmp_path))
+    servers = SimpleNamespace(start=lambda _: None, stop=lambda: None)
+    monkeypatch.setattr(demo, "embedded", SimpleNamespace(running=lambda _: None, Stack=lambda *_, **__: servers))
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", "netcenter"]) as left:
+        running = SimpleNamespace(pid=left.pid, log="log", end=lambda: None)
+        monkeypatch.setattr(demo, "Workers", lambda *_: running)
+        killed = ExitStack()
+        demo.Demo(lines=[], keep=True, as_json=True)._workers(killed, Settings())
+        with ExitStack() as stack:
+            again = demo.Demo(lines=[], keep=False, as_json=True)
+            again._servers(stack)
+            assert left.wait(10) == -signal.SIGTERM
+            again._workers(stack, Settings())
+        assert not list(tmp_path.glob("demo-kept.json"))
