@@ -208,7 +208,8 @@ def test_a_record_on_the_wrong_partition_is_listed_shown_and_put_right(town: Tow
 
     assert town.command("dead", "replay", letter["id"]) == "1 put back\n"
     plant.until(lambda: _classified(plant, post.id) == [home], 30, "the post on its own partition")
-    assert town.command("dead", "replay", letter["id"]) == "1 put back\n"
+    assert [letter["state"] for letter in listed()] == ["put back"]
+    assert town.command("dead", "replay", "--all", "--topic", "mentions") == "0 put back\n"
     plant.await_drained(0, ["classify"], 30)
     assert _classified(plant, post.id) == [home]
 
