@@ -95,10 +95,9 @@ def _offsets(connection: Connection, survey: Survey) -> Finding:
                 "worker postgres`, which goes on from there"
             )
             return Finding(what, False, says)
-        if at > p.last:
-            says = (
-                f"{p.name} stands at {at} there and ends at {p.last}: it belongs to another log; give this one its own"
-            )
+        # The log goes on too while all this is looked at.
+        if at > p.last and at > (end := _end(survey, p)):
+            says = f"{p.name} stands at {at} there and ends at {end}: it belongs to another log; give this one its own"
             return Finding(what, False, says)
     return Finding(what, True, f"{len(stored)} partitions")
 

@@ -372,6 +372,20 @@ def test_a_database_that_does_not_hold_what_its_group_has_read_is_told(plant: Pl
     plant.wrong(what, "belongs to another log")
 
 
+def test_a_sink_that_goes_on_while_it_is_looked_at_is_well(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What PostgreSQL stores is read after the ends of the topics, which by then are further on."""
+    what, looked = "offsets of PostgreSQL", postgres_check._offsets
+    plant.told("postgres", plant.append("assignments", 5), topic="assignments")
+
+    def later(connection: Any, survey: Any) -> Finding:
+        assert survey.places["postgres"]
+        plant.stores(plant.append("assignments", 5))
+        return looked(connection, survey)
+
+    monkeypatch.setattr(postgres_check, "_offsets", later)
+    assert [finding for finding in plant.findings() if finding.what == what and not finding.ok] == []
+
+
 def test_postgresql_behind_a_pooler_is_well_and_called_so(plant: Plant) -> None:
     """A pooler tells the client a session's number of its own."""
     parts = parse_dsn(plant.settings.postgres or "")
