@@ -79,7 +79,9 @@ class PartitionClock:
         if self.kind is None:
             self.kind = tick.clock
         if tick.clock != self.kind:
-            raise WrongTick(f"a Tick of the {tick.clock} clock, of {tick.role}/{tick.partition} in a log that follows {self.kind}")
+            raise WrongTick(
+                f"a Tick of the {tick.clock} clock, of {tick.role}/{tick.partition} in a log that follows {self.kind}"
+            )
         if tick.time > self.last.get(writer, -1):
             self.last[writer] = tick.time
         if writer in self.excused:

@@ -5,16 +5,21 @@ from __future__ import annotations
 import http.client
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from kafka import TopicPartition
+from msgspec import MsgspecError
 
 from netcenter.doctor.finding import Finding, Survey, span
 from netcenter.pipeline import PIPELINE
 from netcenter.progress import Place
-from netcenter.reading import spans
+from netcenter.reading import records, spans
+from schemas.codec import state_codec
 from schemas.headers import rfc3339
+from streams.core import Progress
+from streams.partition import PROGRESS
 from streams.shapes import Role
 
 BEHIND = 10_000
@@ -22,6 +27,9 @@ BEHIND = 10_000
 BEHIND_MS = 60_000
 """ms that its event time may be behind the clock."""
 _ASK_S = 3.0
+#: Records at the end of a changelog among which progress is looked for: each checkpoint writes it.
+_TAIL = 10_000
+_, _unpack = state_codec(Progress)
 
 
 def groups(survey: Survey) -> Iterator[Finding]:
@@ -31,7 +39,8 @@ def groups(survey: Survey) -> Iterator[Finding]:
 
 def positions(survey: Survey) -> Iterator[Finding]:
     """Whether each position can be of this log, and nothing was deleted before it was read."""
-    wrong = [p for places in survey.places.values() for p in places if p.beyond or p.lost]
+    places = [p for places in survey.places.values() for p in places]
+    wrong = [p for p in (*places, *_remembered(survey)) if p.beyond or p.lost]
     for p in wrong:
         if p.beyond:
             says = (
@@ -47,6 +56,24 @@ def positions(survey: Survey) -> Iterator[Finding]:
         yield Finding("positions", False, says)
     if not wrong:
         yield Finding("positions", True, "all within the log")
+
+
+def _remembered(survey: Survey) -> Iterator[Place]:
+    """Places of which the group tells nothing, as the changelog tells them: with a topic Kafka forgets the group's offsets in it."""
+    names = {r.name: survey.settings.prefix + r.changelog for r in PIPELINE.roles if r.decides}
+    silent = {
+        TopicPartition(names[p.role], p.partition): p
+        for places in survey.places.values()
+        for p in places
+        if p.told is None and p.role in names
+    }
+    for tp, (first, end) in spans(survey.client, silent).items() if silent else ():
+        for record in records(survey.kafka, {tp: (max(first, end - _TAIL), end)}):
+            if record.key == PROGRESS and record.value is not None:
+                with suppress(MsgspecError):  # whose it is, its worker says
+                    applied = _unpack(record.value).applied
+                    silent[tp] = replace(silent[tp], told=applied + 1)
+    yield from (p for p in silent.values() if p.told is not None)
 
 
 def changelogs(survey: Survey) -> Iterator[Finding]:

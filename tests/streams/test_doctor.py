@@ -37,7 +37,10 @@ from netcenter.pipeline import PIPELINE
 from netcenter.progress import Watch
 from netcenter.reading import ends
 from netcenter.settings import Settings
+from schemas.codec import state_codec
 from schemas.headers import rfc3339
+from streams.core import Progress
+from streams.partition import PROGRESS
 from tests.chaos.harness import create_database
 from tests.waiting import until
 
@@ -253,6 +256,15 @@ def test_a_position_beyond_the_end_of_its_topic_is_told(plant: Plant) -> None:
     says = plant.wrong("positions", "desk has read desk/0 up to offset 900, and the log ends at ")
     assert "the topic was deleted, made again or cut since" in says and "NETCENTER_PREFIX" in says
     assert plant.lag()["desk"]["beyond_the_end"] == ["desk/0"]
+
+
+def test_a_position_that_a_changelog_alone_remembers_is_held_against_the_log(plant: Plant) -> None:
+    """With a topic that is deleted Kafka forgets the offsets of its groups: the role has no worker, and must not be run."""
+    progress = state_codec(Progress)[0](Progress(applied=899))
+    with closing(KafkaProducer(bootstrap_servers=plant.kafka)) as producer:
+        for key, value in ((PROGRESS, progress), (b"zzz", b"garbage")):
+            producer.send(plant.tp("desk.changelog").topic, key=key, value=value, partition=0)
+    plant.wrong("positions", "desk has read desk/0 up to offset 900, and the log ends at ")
 
 
 def test_records_that_were_deleted_unread_are_told(plant: Plant) -> None:
