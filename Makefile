@@ -24,15 +24,15 @@ $(INSTALLED): requirements/dev.lock pyproject.toml
 demo: env
 	$(BIN)/netcenter demo
 
-# Two at once: the first keeps a core busy, the second mostly waits for Kafka and PostgreSQL.
+# Two at once, for most of the time is waiting: the parts of the house, and the house as a whole.
 test: env lint
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-units test-servers
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-parts test-whole
 
-test-units: env
-	$(BIN)/python -m pytest -q tests/unit tests/property tests/contract
+test-parts: env
+	$(BIN)/python -m pytest -q tests/unit tests/property tests/contract tests/streams
 
-test-servers: env
-	$(BIN)/python -m pytest -q tests --ignore=tests/unit --ignore=tests/property --ignore=tests/contract
+test-whole: env
+	$(BIN)/python -m pytest -q tests --ignore=tests/unit --ignore=tests/property --ignore=tests/contract --ignore=tests/streams
 
 # 20,000 good records among 20,000 bad ones through every role; `make test` has 1,000 of each.
 fuzz: env
