@@ -5,7 +5,7 @@ INSTALLED := .venv/installed
 PEERS := .bench-venv/installed
 DATA ?=
 
-.PHONY: env demo test fuzz lint format bench lock manifests train
+.PHONY: env demo test test-parts test-whole fuzz lint format bench lock manifests train
 
 env: $(INSTALLED)
 
