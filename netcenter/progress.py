@@ -138,12 +138,14 @@ class Watch:
         }
 
     def members(self) -> dict[str, list[Member]]:
-        """The workers of each role now, also those that wait for a partition."""
+        """The workers of each role now, also those that wait for a partition. None are known while the broker does not answer."""
         groups = {self.settings.prefix + role.name: role.name for role in PIPELINE.roles}
         try:
             found = self.admin.describe_groups(list(groups))
-        except _NOT_YET:
-            found = {}
+        except KafkaError as error:
+            if not getattr(error, "retriable", False):
+                raise CommandError(f"the groups' members cannot be read: {type(error).__name__}") from None
+            found = {}  # a broker that starts, or starts again
         return {
             name: [
                 Member(m["client_id"], m["client_host"].removeprefix("/"))

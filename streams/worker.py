@@ -164,7 +164,7 @@ class RoleWorker:
     def _fit(self, seen: Mapping[str, Seen]) -> None:
         """Tell what is missing. Raises Misconfigured where a topic is not as the settings say."""
         counts = self._topics()
-        for name, found in seen.items():
+        for name, found in sorted(seen.items()):
             if found.partitions != counts[name]:
                 raise Misconfigured(
                     f"{name} has {found.partitions} partitions, the settings say {counts[name]}: counts are fixed for a "

@@ -102,9 +102,9 @@ def test_retention_that_overtakes_a_worker_is_told_and_it_goes_on_or_stops_as_th
     counted(world, line["first"])
     assert worker.stop() == 0
     post(world, *range(9, 12))
-    cut(world, admin, "classified", 0, 10)
+    cut(world, admin, "classified", 0, 11)
     said = why(world.start("counts"))
-    assert "retention has deleted what counts had not read, of offsets classified/0 9 to 9" in said
+    assert "retention has deleted what counts had not read, of offsets classified/0 10 to 10" in said
     assert "NETCENTER_ON_LOST=continue" in said
 
 

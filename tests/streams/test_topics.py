@@ -28,7 +28,10 @@ def test_a_worker_with_another_count_of_partitions_ends_with_exit_code_2_and_nam
     world: World,
 ) -> None:
     """Else its keys would go to other partitions than everybody's."""
-    for worker, topic in [(world.start("counts", partitions=3), "c"), (world.start("rows", partitions=3), "cases")]:
+    for worker, topic in [
+        (world.start("counts", partitions=3), "alerts"),
+        (world.start("rows", partitions=3), "cases"),
+    ]:
         assert worker.ended(25) == 2
         (line,) = worker.lines("worker failed")
         assert line["why"].startswith(f"{world.prefix}{topic}")
