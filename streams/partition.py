@@ -308,7 +308,7 @@ class Partition:
         end = (await reader.end_offsets([tail]))[tail]
         first = (await reader.beginning_offsets([tail]))[tail]
         if first < end:
-            await _tell(reader, tail, first, end, core)
+            await _recall_tail(reader, tail, first, end, core)
         core.stage.tick(core.clock.time)  # what a minute that has ended told is written: it must not be told again
 
     async def release(self, *, seal: bool) -> bool:
@@ -682,13 +682,13 @@ async def _read(reader: AIOKafkaConsumer, tp: TopicPartition, end: int) -> dict[
     return newest
 
 
-async def _tell(reader: AIOKafkaConsumer, tp: TopicPartition, first: int, end: int, core: BatchCore) -> None:
+async def _recall_tail(reader: AIOKafkaConsumer, tp: TopicPartition, first: int, end: int, core: BatchCore) -> None:
     """Give a core the tail of its outbox, from as far back as it needs; `first` and `end` are the log's."""
     since = core.stage.recalls(core.clock.time)
     start, back = end, _TAIL
     while start > first:
         start, before, back = max(first, start - back), start, 2 * back
-        if await _told(reader, tp, start, before, since):
+        if await _reaches(reader, tp, start, before, since):
             break
     # What stands before the first Tick of a tail that does not begin with the log is not asked for.
     now = 0 if start == first else None
@@ -699,7 +699,7 @@ async def _tell(reader: AIOKafkaConsumer, tp: TopicPartition, first: int, end: i
             core.recall(record, offset, now)
 
 
-async def _told(reader: AIOKafkaConsumer, tp: TopicPartition, start: int, end: int, time: int) -> bool:
+async def _reaches(reader: AIOKafkaConsumer, tp: TopicPartition, start: int, end: int, time: int) -> bool:
     """Whether the first Tick of a stretch is of that time (ms) or before."""
     async with aclosing(_outbox_records(reader, tp, start, end)) as records:
         async for record, _ in records:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -21,6 +20,7 @@ from agents.surge.tally import ABSURD, MINUTE, Minute, Tally, check
 from schemas import ids
 from schemas.headers import rfc3339
 from schemas.records import ChannelChanged, ContactCount, CrisisDeclared, Decided, Record, Volume
+from schemas.requirements import NAME
 
 _Kept = Brand | Series | Contacts | Minute
 _EMPTY = Tally()
@@ -28,7 +28,6 @@ _EMPTY = Tally()
 _AHEAD = 24 * 60 * MINUTE
 #: Characters of a source's name.
 _LONGEST = 64
-_NAME = re.compile(r"[a-z0-9_-]+")
 
 
 class _Step(msgspec.Struct, frozen=True):
@@ -99,7 +98,7 @@ class SurgeDecider:
 
 def _check_name(brand: str) -> None:
     """What classify has seen to for Volumes; these facts come from outside."""
-    if _NAME.fullmatch(brand) is None:
+    if NAME.fullmatch(brand) is None:
         raise Unusable("brand is not made of a-z, 0-9, - and _, so that keys could be told apart")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from typing import Annotated, Literal
 
@@ -16,6 +15,7 @@ from netcenter.places import kafka_of, postgres_of
 from netcenter.settings import load
 from schemas import ids
 from schemas.records import CrisisDeclared
+from schemas.requirements import NAME
 
 surge = typer.Typer(help="Surges: what is known of one.", no_args_is_help=True)
 crisis = typer.Typer(help="A person declares a crisis of a brand, or that it is over.", no_args_is_help=True)
@@ -58,7 +58,7 @@ def close(brand: _Brand, by: _By, reason: _Reason) -> None:
 
 
 def _declare(brand: str, change: Literal["open", "close"], by: str, reason: str) -> None:
-    if re.fullmatch(r"[a-z0-9_-]+", brand) is None:
+    if NAME.fullmatch(brand) is None:
         raise UsageError(f"brand: {brand!r} is no name of a brand: it is made of a-z, 0-9, - and _")
     settings = load()
     now = int(time.time() * 1000)
