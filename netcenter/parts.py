@@ -15,7 +15,7 @@ from netcenter import errors
 from netcenter.errors import CommandError, UsageError
 from netcenter.places import postgres_of
 from netcenter.settings import Settings, load
-from sinks.port import Sink, SinkError, Unreachable
+from sinks.port import ReceiverUnreachable, SinkError, SinkPort
 
 T = TypeVar("T")
 
@@ -59,16 +59,16 @@ def classify_stage(partition: int) -> ClassifyStage:
     return ClassifyStage(partition, model)
 
 
-def postgres_sink(settings: Settings) -> Sink:
+def postgres_sink(settings: Settings) -> SinkPort:
     """The projection."""
-    from sinks.postgres import PostgresSink
+    from sinks.postgres.sink import PostgresSink
 
     return PostgresSink(postgres_of(settings), renewed=lambda: _again(lambda: postgres_of(settings)))
 
 
-def webhook_sink(settings: Settings) -> Sink:
+def webhook_sink(settings: Settings) -> SinkPort:
     """The signed webhook."""
-    from sinks.webhook import WebhookSink
+    from sinks.webhook.sink import WebhookSink
 
     secret = settings.secret()
     if settings.webhook_url is None or secret is None:
@@ -84,6 +84,6 @@ def _again(read: Callable[[], T]) -> T:
     try:
         return read()
     except errors.Unreachable as error:
-        raise Unreachable(str(error)) from None
+        raise ReceiverUnreachable(str(error)) from None
     except CommandError as error:
         raise SinkError(str(error)) from None

@@ -10,7 +10,7 @@ import msgspec
 from schemas import codec
 from schemas.codec import WireError
 from schemas.records import Record, Tick
-from sinks.port import Item
+from sinks.port import SinkItem
 from streams.intake import Intake
 from streams.shapes import Pipeline, Topic
 
@@ -18,7 +18,7 @@ from streams.shapes import Pipeline, Topic
 class Decoded(msgspec.Struct, frozen=True, gc=False):
     """What one partition brought, as a sink takes it."""
 
-    items: list[Item]
+    items: list[SinkItem]
     #: What is wrong with the bytes of an item, by offset.
     wrong: dict[int, str]
     #: ms; the newest Tick's, 0 without one.
@@ -34,7 +34,7 @@ def decoded(pipeline: Pipeline, topic: str, partition: int, records: Sequence[An
     if not dead and pipeline.topic(topic).inputs:
         return _from_outside(pipeline.topic(topic), partition, records, partitions)
     tombstones = not dead and pipeline.topic(topic).kept is None
-    items: list[Item] = []
+    items: list[SinkItem] = []
     wrong: dict[int, str] = {}
     time = 0
     for r in records:
@@ -46,12 +46,14 @@ def decoded(pipeline: Pipeline, topic: str, partition: int, records: Sequence[An
                 wrong[r.offset] = str(error)
             if type(record) is Tick:
                 time = max(time, record.time)
-        items.append(Item(topic, partition, r.offset, r.key, record, r.headers, r.timestamp))
+        items.append(SinkItem(topic, partition, r.offset, r.key, record, r.headers, r.timestamp))
     return Decoded(items, wrong, time)
 
 
 def _from_outside(topic: Topic, partition: int, records: Sequence[Any], partitions: int) -> Decoded:
     facts, _ = Intake(topic, partition, partitions).facts(records)
     found = {fact.offset: fact.record for fact in facts}
-    items = [Item(topic.name, partition, r.offset, r.key, found.get(r.offset), r.headers, r.timestamp) for r in records]
+    items = [
+        SinkItem(topic.name, partition, r.offset, r.key, found.get(r.offset), r.headers, r.timestamp) for r in records
+    ]
     return Decoded(items, {}, max((tick.time for tick in found.values() if type(tick) is Tick), default=0))

@@ -15,7 +15,7 @@ from faust.types import TP
 
 from schemas.keys import KEYLESS
 from schemas.records import Tick
-from sinks.port import Item, Refused, Rewound, Sink, SinkError, Unreachable
+from sinks.port import ReceiverUnreachable, RefusedItem, Rewound, SinkError, SinkItem, SinkPort
 from streams import metrics
 from streams.apart import apart, first
 from streams.deadletters import DeadLetterLimit, dead_letter_headers
@@ -51,7 +51,7 @@ class _Waiting(msgspec.Struct, frozen=True, gc=False):
 
     tp: TP
     raw: list[Any]
-    items: list[Item]
+    items: list[SinkItem]
     wrong: dict[int, str]
     time: int
 
@@ -60,20 +60,20 @@ class _Outdated(Exception):
     """Partitions have changed hands since a batch was read: it will be read again, by whoever owns them."""
 
 
-def _unreadable(waiting: _Waiting) -> list[Refused]:
+def _unreadable(waiting: _Waiting) -> list[RefusedItem]:
     """The items whose bytes are no record."""
     if not waiting.wrong:
         return []
     items = {item.offset: item for item in waiting.items}
-    return [Refused(items[offset], "decode", "WireError", why) for offset, why in waiting.wrong.items()]
+    return [RefusedItem(items[offset], "decode", "WireError", why) for offset, why in waiting.wrong.items()]
 
 
 class SinkWorker(RoleWorker):
-    """Runs a Sink: one write at a time, in a thread; what cannot be written now is tried again for as long as it takes."""
+    """Runs a SinkPort: one write at a time, in a thread; what cannot be written now is tried again for as long as it takes."""
 
     claim = Claim("has stored", "these are the offsets of other topics; give this log a receiver of its own")
 
-    def __init__(self, pipeline: Pipeline, role: Role, settings: WorkerSettings, hooks: Hooks, sink: Sink) -> None:
+    def __init__(self, pipeline: Pipeline, role: Role, settings: WorkerSettings, hooks: Hooks, sink: SinkPort) -> None:
         super().__init__(pipeline, role, settings, hooks)
         self.sink = sink
         self.down: str | None = None
@@ -118,7 +118,7 @@ class SinkWorker(RoleWorker):
         while True:
             try:
                 found = await self._attempt(work, what)
-            except Unreachable as error:
+            except ReceiverUnreachable as error:
                 wait = error.after if error.after is not None else delay * random.uniform(0.5, 1.0)
                 self._say_down(str(error), wait)
                 delay = min(delay * 2, _RETRY_MOST_S)
@@ -172,7 +172,7 @@ class SinkWorker(RoleWorker):
         if self._probe.done():
             try:
                 held = self._probe.result()
-            except Unreachable as error:
+            except ReceiverUnreachable as error:
                 held = str(error)
                 apart(self.sink.interrupt, f"{self.role.name}: interrupting")
             self._probe = None
@@ -348,7 +348,7 @@ class SinkWorker(RoleWorker):
         # Before the receiver's own offsets pass it: whoever starts behind them sees it no more.
         await self._set_all_aside(batch, [refused for waiting in batch for refused in _unreadable(waiting)])
         try:
-            refused: list[Refused] = await self._persist(lambda: self.sink.write(items), "a write", assignment)
+            refused: list[RefusedItem] = await self._persist(lambda: self.sink.write(items), "a write", assignment)
         except _Outdated:
             return
         except Rewound as error:
@@ -363,7 +363,7 @@ class SinkWorker(RoleWorker):
         metrics.SINK_SECONDS.labels(self.role.name).observe(wall.monotonic() - started)
         self._bear(batch, refused)
 
-    def _bear(self, batch: list[_Waiting], refused: list[Refused]) -> None:
+    def _bear(self, batch: list[_Waiting], refused: list[RefusedItem]) -> None:
         """Hold what was set aside against what was written. Raises Stop above the limit, when all dead letters are there."""
         bad = {(one.item.topic, one.item.partition, one.item.offset) for one in refused}
         for waiting in batch:
@@ -390,7 +390,7 @@ class SinkWorker(RoleWorker):
         self._make_room()
         await self.app.consumer.rejoin()
 
-    async def _set_all_aside(self, batch: list[_Waiting], refused: list[Refused]) -> None:
+    async def _set_all_aside(self, batch: list[_Waiting], refused: list[RefusedItem]) -> None:
         if not refused:
             return
         by_place = {
@@ -402,7 +402,7 @@ class SinkWorker(RoleWorker):
             raw, _ = by_place[one.item.topic, one.item.partition, one.item.offset]
             await self._set_aside(raw, one.item, one.stage, one.error, one.message)
 
-    async def _set_aside(self, r: Any, item: Item, stage: str, error: str, message: str) -> None:
+    async def _set_aside(self, r: Any, item: SinkItem, stage: str, error: str, message: str) -> None:
         name = f"{item.topic}/{item.partition}"
         if item.topic.endswith(".dead"):
             raise Stop(f"{name}: the dead letter at offset {item.offset} itself was refused: {error}: {message}")
@@ -419,7 +419,7 @@ class SinkWorker(RoleWorker):
                 if self._done.is_set() or not failure.retriable:
                     raise translate(failure, f"{name}: writing a dead letter") from failure
 
-    async def _append_letter(self, r: Any, item: Item, headers: Any) -> None:
+    async def _append_letter(self, r: Any, item: SinkItem, headers: Any) -> None:
         if self._producer is None:
             raise Stop(f"{item.topic}/{item.partition}: no producer for dead letters")
         await self._producer.send_and_wait(

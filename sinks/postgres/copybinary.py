@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from schemas.records import ClassifiedMention
-from sinks.port import Item
+from sinks.port import SinkItem
 from sinks.postgres.copytext import SUBSTITUTE
 
 #: The order of `MentionRows._row`: what has a fixed width first.
@@ -76,7 +76,7 @@ class MentionRows:
     def __init__(self) -> None:
         self.nuls = 0
 
-    def data(self, items: Sequence[Item]) -> bytes:
+    def data(self, items: Sequence[SinkItem]) -> bytes:
         """All that COPY reads, of items that carry ClassifiedMentions. Raises Unfit."""
         records: list[Any] = [item.record for item in items]
         try:

@@ -1,4 +1,4 @@
-"""Rows in the text form of COPY: tab-separated, escaped by backslashes, with a sign for null."""
+"""TextRows in the text form of COPY: tab-separated, escaped by backslashes, with a sign for null."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from sinks.postgres.tables import TABLES, Kind, Table
+from sinks.postgres.tables import TABLES, Kind, ProjectionTable
 
 NULL = "\\N"
 #: What stands for a NUL, which PostgreSQL keeps in no text.
@@ -25,7 +25,7 @@ def json(value: Any) -> bytes:
     return _ENCODE_JSON(value)
 
 
-class Rows:
+class TextRows:
     """Encodes rows, and counts in `nuls` how many NUL it replaced."""
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class Rows:
         }
         self._encoders = {table.name: [kinds[kind] for _, kind in table.columns] for table in TABLES}
 
-    def line(self, table: Table, row: Sequence[Any]) -> str:
+    def line(self, table: ProjectionTable, row: Sequence[Any]) -> str:
         """One row, its values in the order of the table's columns, with the line's end."""
         encoders = self._encoders[table.name]
         return "\t".join([encode(value) for encode, value in zip(encoders, row, strict=True)]) + "\n"

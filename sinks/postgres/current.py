@@ -21,7 +21,7 @@ from schemas.records import (
 )
 from sinks.postgres import tables
 from sinks.postgres.copytext import json
-from sinks.postgres.tables import Table
+from sinks.postgres.tables import ProjectionTable
 
 Key = tuple[Any, ...]
 #: ms; the due by which an event says that its clock has no target: 9999-12-31T23:59:59Z.
@@ -120,10 +120,10 @@ class SurgeRow(msgspec.Struct, kw_only=True):
     seq: int = 0
 
 
-class Fold(msgspec.Struct, frozen=True):
+class RowFold(msgspec.Struct, frozen=True):
     """How the rows of one table follow from events."""
 
-    table: Table
+    table: ProjectionTable
     row: type[msgspec.Struct]
     key: Callable[[Any], Key]
     fresh: Callable[[Any], Any]
@@ -221,14 +221,14 @@ def _surge(row: SurgeRow, event: SurgeOpened | SurgeUpdated | SurgeClosed) -> No
     row.evidence = json(seen)
 
 
-_CASES = Fold(
+_CASES = RowFold(
     table=tables.CASES,
     row=CaseRow,
     key=lambda e: (e.aggregate,),
     fresh=lambda e: CaseRow(case_id=e.aggregate, brand=e.brand, channel=e.channel, author_id=e.author_id),
     apply=_case,
 )
-_CLOCKS = Fold(
+_CLOCKS = RowFold(
     table=tables.CLOCKS,
     row=ClockRow,
     key=lambda e: (e.aggregate, e.metric, e.cycle),
@@ -242,7 +242,7 @@ _CLOCKS = Fold(
     ),
     apply=_clock,
 )
-_SURGES = Fold(
+_SURGES = RowFold(
     table=tables.SURGES,
     row=SurgeRow,
     key=lambda e: (e.aggregate,),
@@ -252,14 +252,14 @@ _SURGES = Fold(
 
 FOLDS = (_CASES, _CLOCKS, _SURGES)
 #: Which rows a record changes; a record that is not named changes none.
-FOLD_OF: dict[type[Record], Fold] = {
+FOLD_OF: dict[type[Record], RowFold] = {
     **dict.fromkeys((CaseOpened, CaseChanged, CaseClosed, CaseReopened), _CASES),
     ClockChanged: _CLOCKS,
     **dict.fromkeys((SurgeOpened, SurgeUpdated, SurgeClosed), _SURGES),
 }
 
 
-def fold(how: Fold, events: list[Any], rows: dict[Key, Any]) -> dict[Key, Any]:
+def fold(how: RowFold, events: list[Any], rows: dict[Key, Any]) -> dict[Key, Any]:
     """The rows that the events change, from `rows` as stored; an event that a row has seen is left out."""
     changed: dict[Key, Any] = {}
     for event in events:

@@ -25,7 +25,7 @@ from schemas.records import (
     Record,
     Reply,
 )
-from sinks.port import Item, Refused
+from sinks.port import RefusedItem, SinkItem
 from sinks.postgres import faults
 from sinks.postgres.copytext import SUBSTITUTE
 from sinks.postgres.rows import source_offset
@@ -77,7 +77,7 @@ class Forget(msgspec.Struct, frozen=True):
     """ms; when it was asked for."""
 
 
-def forget(item: Item) -> Forget | None:
+def forget(item: SinkItem) -> Forget | None:
     """What an item of `classified` forgets, if it does."""
     record = item.record
     if type(record) is not Action or record.action != "forget":
@@ -86,7 +86,7 @@ def forget(item: Item) -> Forget | None:
     return Forget(key, record.brand, record.channel, author, item.partition, item.offset, record.created_at)
 
 
-def admitted(cursor: Cursor, items: Sequence[Item]) -> tuple[list[Item], list[Refused]]:
+def admitted(cursor: Cursor, items: Sequence[SinkItem]) -> tuple[list[SinkItem], list[RefusedItem]]:
     """Erase whom the batch's forgets name, and give back what of the batch is to be written, and what is refused.
 
     Left out is what stands in `classified` at or before its customer's forget, and what is learnt later of a post from
@@ -104,7 +104,7 @@ def admitted(cursor: Cursor, items: Sequence[Item]) -> tuple[list[Item], list[Re
     return list(_left(cursor, items, known)) if known else list(items), refused
 
 
-def _heeded(cursor: Cursor, item: Item, one: Forget) -> Refused | None:
+def _heeded(cursor: Cursor, item: SinkItem, one: Forget) -> RefusedItem | None:
     """Remember and erase; what PostgreSQL has against it where it cannot."""
     cursor.execute("savepoint forget")
     try:
@@ -151,7 +151,7 @@ def _known(cursor: Cursor, keys: Collection[bytes]) -> dict[bytes, int]:
     return {digests[customer]: offset for customer, offset in cursor}
 
 
-def _left(cursor: Cursor, items: Sequence[Item], known: dict[bytes, int]) -> Iterator[Item]:
+def _left(cursor: Cursor, items: Sequence[SinkItem], known: dict[bytes, int]) -> Iterator[SinkItem]:
     posts = _posts(cursor, [item for item in items if type(item.record) is MentionUpdated and item.key in known])
     for item in items:
         record: Any = item.record
@@ -169,7 +169,7 @@ def _left(cursor: Cursor, items: Sequence[Item], known: dict[bytes, int]) -> Ite
                 yield item
 
 
-def _posts(cursor: Cursor, updates: Sequence[Item]) -> dict[str, int]:
+def _posts(cursor: Cursor, updates: Sequence[SinkItem]) -> dict[str, int]:
     """The posts that are there of those that the updates tell of, with their offsets."""
     if not updates:
         return {}

@@ -11,9 +11,9 @@ from psycopg2.extensions import cursor as Cursor
 
 from schemas.records import BY_NAME, Record
 from sinks.postgres import tables
-from sinks.postgres.copytext import Rows
+from sinks.postgres.copytext import TextRows
 from sinks.postgres.current import FOLD_OF, FOLDS
-from sinks.postgres.tables import TABLES, Table
+from sinks.postgres.tables import TABLES, ProjectionTable
 from sinks.postgres.writing import write_current
 
 #: Where the log of a partition begins, by topic and partition.
@@ -62,7 +62,7 @@ class Older:
 
     def __init__(self, cursor: Cursor, live: str) -> None:
         self._cursor, self._live = cursor, live
-        #: Rows copied by table.
+        #: TextRows copied by table.
         self.copied: Counter[str] = Counter()
 
     def before(self, firsts: Places) -> None:
@@ -77,7 +77,7 @@ class Older:
     def fold(self) -> None:
         """The current rows that follow from the events that are there; a transaction for every few thousand."""
         for table, subject in _FOLDED:
-            rows = Rows()
+            rows = TextRows()
             for events in self._events(table, subject):
                 for how in FOLDS:
                     own = [event for event in events if FOLD_OF.get(type(event)) is how]
@@ -109,7 +109,7 @@ class Older:
         self._cursor.execute(how.format(table=table, live=self._live, columns=columns, **parts), values)
         self.copied[table] += self._cursor.rowcount
 
-    def _events(self, table: Table, subject: str) -> Iterator[list[Any]]:
+    def _events(self, table: ProjectionTable, subject: str) -> Iterator[list[Any]]:
         """The events in the order of aggregates and their sequence."""
         named = " and author_id <> ''" if table is tables.CASE_EVENTS else ""
         ask = _EVENTS.format(values=table.values(), table=table.name, subject=subject, named=named, most=_AT_ONCE)
@@ -123,7 +123,7 @@ class Older:
             yield found
 
 
-def event(table: Table, subject: str, row: tuple[Any, ...]) -> Any:
+def event(table: ProjectionTable, subject: str, row: tuple[Any, ...]) -> Any:
     """The record of which an event table's row was made."""
     values = dict(zip((name for name, _ in table.columns), row, strict=True))
     kind: type[Record] = BY_NAME[values["type"]]

@@ -295,7 +295,7 @@ class Projection:
             cursor.execute(f"alter table {self._live}.{name} owner to {owner}")
 
     def counts(self) -> dict[str, tuple[int, int]]:
-        """Rows by table: in the tables that were replaced, and in those that are live."""
+        """TextRows by table: in the tables that were replaced, and in those that are live."""
         with self._translating():
             return {
                 name: (

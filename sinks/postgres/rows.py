@@ -43,14 +43,14 @@ from schemas.records import (
     Volume,
     WriterExcused,
 )
-from sinks.port import Item
+from sinks.port import SinkItem
 from sinks.postgres import tables
 from sinks.postgres.copytext import json
-from sinks.postgres.tables import Table
+from sinks.postgres.tables import ProjectionTable
 
 Row = tuple[Any, ...]
-Rowed = list[tuple[Table, Row]]
-Make = Callable[[Any, Item], Rowed]
+Rowed = list[tuple[ProjectionTable, Row]]
+Make = Callable[[Any, SinkItem], Rowed]
 
 #: Fields that lead to a customer: nothing that a desk decides is kept with them, for its case knows whose it is.
 CUSTOMER = frozenset({"author_id", "native_id", "url", "conversation", "posts"})
@@ -64,7 +64,7 @@ class Unexpected(Exception):
     """A record that stands in no topic this sink reads."""
 
 
-def rows_of(item: Item) -> Rowed:
+def rows_of(item: SinkItem) -> Rowed:
     """The rows that an item becomes as it stands; a tombstone and a Tick become none. Raises Unexpected."""
     if item.record is None:
         return _dead_letter(item) if item.topic.endswith(".dead") else []
@@ -77,7 +77,7 @@ def rows_of(item: Item) -> Rowed:
     return make(item.record, item)
 
 
-def source_offset(item: Item) -> int | None:
+def source_offset(item: SinkItem) -> int | None:
     """The offset, in the inbox of the role that wrote an item, of the record that led to it; None where it is not told."""
     place = next((value for name, value in item.headers if name == SOURCE), b"")
     offset = place.rpartition(b"/")[2]
@@ -85,18 +85,18 @@ def source_offset(item: Item) -> int | None:
 
 
 #: Columns that an item has, and no record: they are a table's last.
-_PLACE: dict[str, Callable[[Item], int | None]] = {
+_PLACE: dict[str, Callable[[SinkItem], int | None]] = {
     "source_offset": source_offset,
     "partition": lambda item: item.partition,
     "offset": lambda item: item.offset,
 }
 
 
-def _none(_: Record, __: Item) -> Rowed:
+def _none(_: Record, __: SinkItem) -> Rowed:
     return []
 
 
-def _mention(record: ClassifiedMention, item: Item) -> Rowed:
+def _mention(record: ClassifiedMention, item: SinkItem) -> Rowed:
     m = record.mention
     # The order is that of tables.MENTIONS; written out because this row is nearly all of the traffic.
     return [
@@ -138,13 +138,13 @@ def _mention(record: ClassifiedMention, item: Item) -> Rowed:
     ]
 
 
-def _same_names(table: Table, **computed: Callable[[Any], Any]) -> Make:
+def _same_names(table: ProjectionTable, **computed: Callable[[Any], Any]) -> Make:
     """A row whose columns are the record's fields, but for the computed ones and the record's place."""
     names = [name for name, _ in table.columns]
     columns = [name for name in names if not (table.topic and name in _PLACE)]
     place = [_PLACE[name] for name in names[len(columns) :]]
 
-    def make(record: Any, item: Item) -> Rowed:
+    def make(record: Any, item: SinkItem) -> Rowed:
         row = [computed[c](record) if c in computed else getattr(record, c, None) for c in columns]
         return [(table, (*row, *[of(item) for of in place]))]
 
@@ -172,7 +172,7 @@ def _without(record: Record, left_out: frozenset[str]) -> dict[str, Any]:
     }
 
 
-def _rest(table: Table, left_out: frozenset[str] = frozenset()) -> Callable[[Record], bytes]:
+def _rest(table: ProjectionTable, left_out: frozenset[str] = frozenset()) -> Callable[[Record], bytes]:
     """What of a record has no column of its own, as JSON."""
     own = {name for name, _ in table.columns} | {"aggregate"}
 
@@ -182,7 +182,7 @@ def _rest(table: Table, left_out: frozenset[str] = frozenset()) -> Callable[[Rec
     return detail
 
 
-def _event(table: Table, subject: str, **computed: Callable[[Any], Any]) -> Make:
+def _event(table: ProjectionTable, subject: str, **computed: Callable[[Any], Any]) -> Make:
     """A row of an event table: the subject is the aggregate, and what has no column goes into `detail`."""
     return _same_names(table, **{subject: _aggregate, "type": _type, "detail": _rest(table), **computed})
 
@@ -197,11 +197,11 @@ _in_alerts = [
 ]
 
 
-def _alert(record: Alert, item: Item) -> Rowed:
+def _alert(record: Alert, item: SinkItem) -> Rowed:
     return [row for make in _in_alerts for row in make(record, item)]
 
 
-def _dead_letter(item: Item) -> Rowed:
+def _dead_letter(item: SinkItem) -> Rowed:
     """The row of a dead letter; one without its origin's headers is named by its own place.
 
     A mark, which tells what became of a letter before it, is no letter: the row says what was refused, and why.

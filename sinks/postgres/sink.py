@@ -14,9 +14,9 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 from psycopg2.extensions import parse_dsn
 
-from sinks.port import Item, Refused, Rewound, SinkError, Unreachable
+from sinks.port import ReceiverUnreachable, RefusedItem, Rewound, SinkError, SinkItem
 from sinks.postgres import faults, holding, writing
-from sinks.postgres.copytext import Rows
+from sinks.postgres.copytext import TextRows
 from sinks.postgres.forgetting import admitted
 from sinks.postgres.migrate import migrate, missing
 
@@ -60,7 +60,7 @@ Place = tuple[str, int]
 
 
 class PostgresSink:
-    """Keeps PostgreSQL's tables in step with the public topics. Implements `sinks.port.Sink`.
+    """Keeps PostgreSQL's tables in step with the public topics. Implements `sinks.port.SinkPort`.
 
     uri: of libpq, `postgresql://user:password@host:port/database`. renewed: asked for the URI before each connection,
     for a password that may be changed meanwhile; raises SinkError. Records are told apart by their class, so a prefix
@@ -74,7 +74,7 @@ class PostgresSink:
         self._renewed = renewed
         self._connection: Connection | None = None
         self._written: dict[Place, int] = {}
-        self._unconfirmed: list[Refused] = []
+        self._unconfirmed: list[RefusedItem] = []
         self._one_at_a_time = threading.RLock()
         #: Of the session of the newest transaction.
         self._session: int | None = None
@@ -100,7 +100,7 @@ class PostgresSink:
         self.server = f"PostgreSQL at {host}:{parts.get('port') or 5432}, database {parts.get('dbname') or 'default'}"
 
     def open(self) -> None:
-        """Connect and migrate. Raises Unreachable, or SinkError for wrong settings or rights."""
+        """Connect and migrate. Raises ReceiverUnreachable, or SinkError for wrong settings or rights."""
         with self._one_at_a_time, self._translating():
             self.close()
             with self._transaction() as cursor:
@@ -112,7 +112,7 @@ class PostgresSink:
             self._worked = True
 
     def positions(self, topic_partitions: Collection[Place]) -> dict[Place, int]:
-        """The next offset to read of each partition that was ever written. Raises Unreachable, SinkError."""
+        """The next offset to read of each partition that was ever written. Raises ReceiverUnreachable, SinkError."""
         if not topic_partitions:
             return {}
         with self._one_at_a_time, self._translating():
@@ -126,11 +126,11 @@ class PostgresSink:
             self._written.update({place: found.get(place, 0) for place in topic_partitions})
             return found
 
-    def write(self, items: Sequence[Item]) -> list[Refused]:
+    def write(self, items: Sequence[SinkItem]) -> list[RefusedItem]:
         """Write a batch and its offsets; items below the stored offset are passed over.
 
         Each refused item also stands in dead_letters by the same transaction, so that none vanishes if the
-        caller dies before it has written it elsewhere. Raises Unreachable: nothing was written, or it is not
+        caller dies before it has written it elsewhere. Raises ReceiverUnreachable: nothing was written, or it is not
         known whether; give the same batch again. Raises SinkError where the tables or rights are wrong from the first,
         Rewound where the database has lost offsets that it had.
         """
@@ -154,7 +154,7 @@ class PostgresSink:
                 return holding.held(cursor, session)
         except psycopg2.Error as error:
             if holding.is_silence(error):
-                raise Unreachable(f"{self.server} gives no answer") from None
+                raise ReceiverUnreachable(f"{self.server} gives no answer") from None
             raised = faults.translated(error, self.server, lost=True, worked=True)
             return f"it cannot be asked why: {raised}"
 
@@ -182,8 +182,8 @@ class PostgresSink:
         with closing(psycopg2.connect(self._uri, **options)) as connection, connection.cursor() as cursor:
             yield cursor
 
-    def _write(self, items: Sequence[Item]) -> list[Refused]:
-        rows = Rows()
+    def _write(self, items: Sequence[SinkItem]) -> list[RefusedItem]:
+        rows = TextRows()
         following = {(item.topic, item.partition): item.offset + 1 for item in items}
         with self._transaction() as cursor:
             stored = self._lock_offsets(cursor, sorted(following))
@@ -220,7 +220,7 @@ class PostgresSink:
             self._take(self._renewed())
         except SinkError as error:
             if self._worked:  # it was right before: whoever changes it may be in the middle of that
-                raise Unreachable(str(error)) from None
+                raise ReceiverUnreachable(str(error)) from None
             raise
 
     @contextmanager
@@ -267,7 +267,7 @@ class PostgresSink:
         return stored
 
 
-def _place(item: Item) -> Place:
+def _place(item: SinkItem) -> Place:
     return item.topic, item.partition
 
 

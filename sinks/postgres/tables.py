@@ -23,7 +23,7 @@ _STAGED: dict[Kind, str] = {
 }
 
 
-class Table(msgspec.Struct, frozen=True):
+class ProjectionTable(msgspec.Struct, frozen=True):
     """A table, and the temporary one through which its rows come."""
 
     name: str
@@ -110,7 +110,7 @@ def _columns(text: str) -> tuple[tuple[str, Kind], ...]:
 
 _PLACE = ", partition int, offset int"
 
-MENTIONS = Table(
+MENTIONS = ProjectionTable(
     "mentions",
     _columns(
         "id uuid, brand text, channel text, author_id text, native_id text, created_at time, "
@@ -122,7 +122,7 @@ MENTIONS = Table(
     key=("id",),
     topic="classified",
 )
-MENTION_UPDATES = Table(
+MENTION_UPDATES = ProjectionTable(
     "mention_updates",
     _columns(
         "id uuid, mention_id uuid, brand text, channel text, author_id text, native_id text, "
@@ -132,7 +132,7 @@ MENTION_UPDATES = Table(
     key=("id",),
     topic="classified",
 )
-REPLIES = Table(
+REPLIES = ProjectionTable(
     "replies",
     _columns(
         "id uuid, brand text, channel text, author_id text, native_id text, created_at time, "
@@ -142,7 +142,7 @@ REPLIES = Table(
     key=("id",),
     topic="classified",
 )
-ACTIONS = Table(
+ACTIONS = ProjectionTable(
     "actions",
     _columns(
         "id uuid, brand text, channel text, author_id text, action_id text, action text, created_at time, "
@@ -152,7 +152,7 @@ ACTIONS = Table(
     key=("id",),
     topic="classified",
 )
-VOLUMES = Table(
+VOLUMES = ProjectionTable(
     "volumes",
     _columns(
         "brand text, minute time, partition int, offset int, id uuid, posts int, authors int, reach int, "
@@ -161,20 +161,20 @@ VOLUMES = Table(
     key=("brand", "minute", "partition"),
     newest=("offset",),
 )
-CONTACTS = Table(
+CONTACTS = ProjectionTable(
     "contacts",
     _columns("id uuid, brand text, source text, minute time, count int" + _PLACE),
     key=("id",),
     topic="volumes",
 )
-CRISIS_DECLARATIONS = Table(
+CRISIS_DECLARATIONS = ProjectionTable(
     "crisis_declarations",
     _columns("id uuid, brand text, change text, by text, reason text, at time" + _PLACE),
     key=("id",),
     topic="volumes",
 )
 _DECIDED = "seq int, type text, time time, cause text, policy int, reason text"
-CASE_EVENTS = Table(
+CASE_EVENTS = ProjectionTable(
     "case_events",
     _columns(
         f"id uuid, case_id text, {_DECIDED}, change text, brand text, channel text, author_id text, "
@@ -183,7 +183,7 @@ CASE_EVENTS = Table(
     key=("id",),
     topic="cases",
 )
-CASES = Table(
+CASES = ProjectionTable(
     "cases",
     _columns(
         "case_id text, brand text, channel text, author_id text, desk text, label text, priority int, "
@@ -195,7 +195,7 @@ CASES = Table(
     key=("case_id",),
     newest=("seq",),
 )
-CLOCKS = Table(
+CLOCKS = ProjectionTable(
     "clocks",
     _columns(
         "case_id text, metric text, cycle int, brand text, channel text, author_id text, desk text, "
@@ -206,7 +206,7 @@ CLOCKS = Table(
     key=("case_id", "metric", "cycle"),
     newest=("seq",),
 )
-ASSIGNMENTS = Table(
+ASSIGNMENTS = ProjectionTable(
     "assignments",
     _columns(
         f"id uuid, work_id text, {_DECIDED}, case_id text, desk text, brand text, operator text, "
@@ -215,13 +215,13 @@ ASSIGNMENTS = Table(
     key=("id",),
     topic="assignments",
 )
-SURGE_EVENTS = Table(
+SURGE_EVENTS = ProjectionTable(
     "surge_events",
     _columns(f"id uuid, surge_id text, {_DECIDED}, brand text, mode text, detail json" + _PLACE),
     key=("id",),
     topic="surges",
 )
-SURGES = Table(
+SURGES = ProjectionTable(
     "surges",
     _columns(
         "surge_id text, brand text, mode text, state text, detector text, scope text, name text, "
@@ -237,10 +237,10 @@ _ALERT = (
     "summary text, starts_at time, ends_at time, time time, cause text, policy int, reason text, "
     "evidence json, links json"
 )
-ALERT_EVENTS = Table("alert_events", _columns(_ALERT + _PLACE), key=("id",), topic="alerts")
+ALERT_EVENTS = ProjectionTable("alert_events", _columns(_ALERT + _PLACE), key=("id",), topic="alerts")
 # An identity that comes back after it was forgotten counts its versions from 1 again, with a later start.
-ALERTS = Table("alerts", _columns(_ALERT), key=("identity",), newest=("starts_at", "version"))
-DEAD_LETTERS = Table(
+ALERTS = ProjectionTable("alerts", _columns(_ALERT), key=("identity",), newest=("starts_at", "version"))
+DEAD_LETTERS = ProjectionTable(
     "dead_letters",
     _columns("topic text, partition int, offset int, stage text, error text, message text, at time"),
     key=("topic", "partition", "offset"),

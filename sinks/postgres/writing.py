@@ -13,14 +13,14 @@ from psycopg2.extensions import cursor as Cursor
 
 from schemas import ids
 from schemas.records import ClassifiedMention, MentionUpdated
-from sinks.port import Item, Refused
+from sinks.port import RefusedItem, SinkItem
 from sinks.postgres import faults
 from sinks.postgres.copybinary import COPY as COPY_MENTIONS
 from sinks.postgres.copybinary import MentionRows, Unfit
-from sinks.postgres.copytext import Rows
-from sinks.postgres.current import FOLD_OF, FOLDS, Fold, fold
+from sinks.postgres.copytext import TextRows
+from sinks.postgres.current import FOLD_OF, FOLDS, RowFold, fold
 from sinks.postgres.rows import Unexpected, rows_of
-from sinks.postgres.tables import CREATE_STAGES, TABLES, Table
+from sinks.postgres.tables import CREATE_STAGES, TABLES, ProjectionTable
 
 _COPY_CHUNK = 1 << 20
 
@@ -51,12 +51,12 @@ update mentions m set {changes} from latest l where m.id = l.mention_id
 class _Ready(msgspec.Struct, frozen=True):
     """An item with its rows encoded."""
 
-    item: Item
-    lines: list[tuple[Table, str]]
-    fold: Fold | None
+    item: SinkItem
+    lines: list[tuple[ProjectionTable, str]]
+    fold: RowFold | None
 
 
-def apply(cursor: Cursor, items: Sequence[Item], rows: Rows) -> list[Refused]:
+def apply(cursor: Cursor, items: Sequence[SinkItem], rows: TextRows) -> list[RefusedItem]:
     """Mentions straight into their table; where a row among all is refused, or was there before, all staged."""
     mentions = [item for item in items if type(item.record) is ClassifiedMention]
     others = (
@@ -75,7 +75,7 @@ def apply(cursor: Cursor, items: Sequence[Item], rows: Rows) -> list[Refused]:
     return refused
 
 
-def _apply_or_halve(cursor: Cursor, ready: list[_Ready], rows: Rows) -> list[Refused]:
+def _apply_or_halve(cursor: Cursor, ready: list[_Ready], rows: TextRows) -> list[RefusedItem]:
     """Apply in order, halving until each row that PostgreSQL refuses stands alone."""
     cursor.execute("savepoint batch")
     try:
@@ -95,24 +95,24 @@ def _apply_or_halve(cursor: Cursor, ready: list[_Ready], rows: Rows) -> list[Ref
     return []
 
 
-def _customer(item: Item) -> bytes:
+def _customer(item: SinkItem) -> bytes:
     return item.key or b""
 
 
-def _prepare(items: list[Item], rows: Rows) -> tuple[list[_Ready], list[Refused]]:
+def _prepare(items: list[SinkItem], rows: TextRows) -> tuple[list[_Ready], list[RefusedItem]]:
     ready: list[_Ready] = []
-    refused: list[Refused] = []
+    refused: list[RefusedItem] = []
     for item in items:
         try:
             lines = [(table, rows.line(table, row)) for table, row in rows_of(item)]
         except Unexpected as error:
-            refused.append(Refused(item=item, stage="sink", error=type(error).__name__, message=str(error)))
+            refused.append(RefusedItem(item=item, stage="sink", error=type(error).__name__, message=str(error)))
             continue
         ready.append(_Ready(item=item, lines=lines, fold=FOLD_OF.get(type(item.record))))  # type: ignore[arg-type]
     return ready, refused
 
 
-def _straight(cursor: Cursor, mentions: list[Item], others: list[_Ready], rows: Rows) -> bool:
+def _straight(cursor: Cursor, mentions: list[SinkItem], others: list[_Ready], rows: TextRows) -> bool:
     """Copy the mentions into their table itself, then the others; False, and nothing done, where that cannot be."""
     # By customer: the index over three texts is dear to search, unless what is wanted lies where the last one lay.
     ordered = sorted(mentions, key=_customer)
@@ -136,12 +136,12 @@ def _straight(cursor: Cursor, mentions: list[Item], others: list[_Ready], rows: 
     return True
 
 
-def _staged(cursor: Cursor, ready: list[_Ready], rows: Rows) -> None:
+def _staged(cursor: Cursor, ready: list[_Ready], rows: TextRows) -> None:
     _stage(cursor, ready, rows)
     _overlay(cursor, [one.item.record for one in ready])
 
 
-def _stage(cursor: Cursor, ready: list[_Ready], rows: Rows) -> None:
+def _stage(cursor: Cursor, ready: list[_Ready], rows: TextRows) -> None:
     """Copy rows into the temporary tables and merge each."""
     lines: dict[str, list[str]] = defaultdict(list)
     events: dict[str, list[Any]] = defaultdict(list)
@@ -158,7 +158,7 @@ def _stage(cursor: Cursor, ready: list[_Ready], rows: Rows) -> None:
             _merge(cursor, table, lines[table.name])
 
 
-def _merge(cursor: Cursor, table: Table, lines: list[str]) -> None:
+def _merge(cursor: Cursor, table: ProjectionTable, lines: list[str]) -> None:
     cursor.copy_expert(table.copy(), io.BytesIO("".join(lines).encode()), size=_COPY_CHUNK)
     cursor.execute(table.merge())
 
@@ -184,12 +184,12 @@ def _overlay(cursor: Cursor, records: list[Any]) -> None:
         cursor.execute(_OVERLAY, (observed,))
 
 
-def write_current(cursor: Cursor, how: Fold, events: list[Any], rows: Rows) -> None:
-    """Fold events, in their order, into the current rows."""
+def write_current(cursor: Cursor, how: RowFold, events: list[Any], rows: TextRows) -> None:
+    """RowFold events, in their order, into the current rows."""
     _merge(cursor, how.table, _folded(cursor, how, events, rows))
 
 
-def _folded(cursor: Cursor, how: Fold, events: list[Any], rows: Rows) -> list[str]:
+def _folded(cursor: Cursor, how: RowFold, events: list[Any], rows: TextRows) -> list[str]:
     """The lines of the current rows that the events change."""
     cursor.execute(how.table.load(), (tuple({how.key(event) for event in events}),))
     stored = {}
@@ -201,7 +201,7 @@ def _folded(cursor: Cursor, how: Fold, events: list[Any], rows: Rows) -> list[st
     return [rows.line(how.table, msgspec.structs.astuple(row)) for row in changed.values()]
 
 
-def set_aside(cursor: Cursor, refused: list[Refused]) -> None:
+def set_aside(cursor: Cursor, refused: list[RefusedItem]) -> None:
     """Name the refused in dead_letters; the dead letter's own record, once read, replaces this row."""
     for one in refused:
         item = one.item

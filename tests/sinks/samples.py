@@ -22,7 +22,7 @@ from schemas.records import (
     SurgeOpened,
     SurgeUpdated,
 )
-from sinks.port import Item
+from sinks.port import SinkItem
 
 #: 2026-11-20 14:03:00.123 UTC.
 T0 = 1_795_183_380_123
@@ -34,7 +34,7 @@ IDENTITY = "surge:andina:1"
 
 def items(
     records: Iterable[Record | None], topic: str = "classified", partition: int = 0, first: int = 0
-) -> list[Item]:
+) -> list[SinkItem]:
     """The records as the items of one partition, from offset `first`."""
     return [item(record, topic, partition, first + n) for n, record in enumerate(records)]
 
@@ -45,10 +45,10 @@ def item(
     partition: int = 0,
     offset: int = 0,
     headers: dict[str, bytes] | None = None,
-) -> Item:
+) -> SinkItem:
     """One item, stamped a second after T0 for each offset, with its customer's key where it has one."""
     of_a_customer = hasattr(record, "author_id") or isinstance(record, ClassifiedMention)
-    return Item(
+    return SinkItem(
         topic=topic,
         partition=partition,
         offset=offset,

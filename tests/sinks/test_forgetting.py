@@ -25,8 +25,8 @@ from schemas.records import (
     VolumeCount,
     WorkChanged,
 )
-from sinks.port import Item
-from sinks.postgres import PostgresSink
+from sinks.port import SinkItem
+from sinks.postgres.sink import PostgresSink
 from tests.sinks.conftest import Database, until
 from tests.sinks.samples import (
     MINUTE,
@@ -101,7 +101,7 @@ def his(event: Any, case: str = CASE) -> Any:
     return replace(event, **found)
 
 
-def led(events: Iterable[tuple[Any, int]], first: int = 0) -> list[Item]:
+def led(events: Iterable[tuple[Any, int]], first: int = 0) -> list[SinkItem]:
     """Events of topic cases, each with the offset in `classified` of what led to it."""
     return [
         item(event, "cases", 0, n, {"source": b"classified/0/%d" % offset})
@@ -202,7 +202,7 @@ NEW: list[tuple[Any, int]] = [
 ]
 
 
-def story(*, back: bool = False) -> list[Item]:
+def story(*, back: bool = False) -> list[SinkItem]:
     """The whole log; `back`: with what he writes after he was forgotten."""
     return [
         *items([*THREAD, *(AFTER if back else [])]),

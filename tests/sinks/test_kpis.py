@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from schemas import ids
 from schemas.records import Action, CaseClosed, ClockChanged, NoReply, Record
-from sinks.postgres import PostgresSink
+from sinks.postgres.sink import PostgresSink
 from tests.sinks.conftest import Database
 from tests.sinks.samples import (
     MINUTE,

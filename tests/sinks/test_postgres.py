@@ -14,9 +14,9 @@ import pytest
 
 from schemas.headers import SOURCE
 from schemas.records import Record
-from sinks.port import Item, Refused, Rewound, SinkError, Unreachable
-from sinks.postgres import PostgresSink
+from sinks.port import ReceiverUnreachable, RefusedItem, Rewound, SinkError, SinkItem
 from sinks.postgres.migrate import MIGRATIONS
+from sinks.postgres.sink import PostgresSink
 from tests.sinks.conftest import Database, until
 from tests.sinks.samples import (
     CASE,
@@ -49,16 +49,16 @@ def offsets(database: Database) -> dict[tuple[str, int], int]:
 class Writing:
     """A write in a thread of its own, and what became of it."""
 
-    def __init__(self, sink: PostgresSink, batch: Sequence[Item]) -> None:
-        self.refused: list[Refused] | None = None
+    def __init__(self, sink: PostgresSink, batch: Sequence[SinkItem]) -> None:
+        self.refused: list[RefusedItem] | None = None
         self.raised: Exception | None = None
         self._thread = threading.Thread(target=self._run, args=(sink, batch))
         self._thread.start()
 
-    def _run(self, sink: PostgresSink, batch: Sequence[Item]) -> None:
+    def _run(self, sink: PostgresSink, batch: Sequence[SinkItem]) -> None:
         try:
             self.refused = sink.write(batch)
-        except (Unreachable, SinkError) as error:
+        except (ReceiverUnreachable, SinkError) as error:
             self.raised = error
 
     def join(self) -> None:
@@ -91,7 +91,7 @@ def test_a_connection_cut_in_the_middle_leaves_neither_rows_nor_offsets(sink: Po
         until(lambda: bool(database.rows(WAITING)), "the write waits, its mentions copied and merged")
         database.rows(f"select pg_terminate_backend(pid) from ({WAITING}) waiting")
         writing.join()
-    assert isinstance(writing.raised, Unreachable)
+    assert isinstance(writing.raised, ReceiverUnreachable)
     assert mentions(database) == ["u1"]
     assert offsets(database) == {("classified", 0): 1}
     assert sink.write(batch) == []
@@ -127,7 +127,7 @@ def test_a_lost_answer_to_commit_neither_repeats_rows_nor_loses_a_refusal(
     sink.positions([("classified", 0)])
     sink._connection = LosesTheAnswerToCommit(sink._connected())  # type: ignore[assignment]
     batch = items([classified(1), classified(2, id="no UUID"), classified(3)])
-    with pytest.raises(Unreachable):
+    with pytest.raises(ReceiverUnreachable):
         sink.write(batch)
     before = database.dump()
     assert [one.item.offset for one in sink.write(batch)] == [1]
@@ -203,7 +203,7 @@ def test_the_events_of_a_case_stay_in_order_around_a_refused_row(sink: PostgresS
     assert database.row("select state, warned from clocks") == {"state": "MET", "warned": 50}
 
 
-def everything() -> list[Item]:
+def everything() -> list[SinkItem]:
     """A long enough log of every public topic, several partitions, with repetitions and refusals."""
     log = [
         *items([r for n in range(12) for r in (classified(n), update(T0 + n, n, reach=n))], "classified", 0),
@@ -224,13 +224,13 @@ def everything() -> list[Item]:
     return [*log, item(None, "mentions.dead", 0, 0, headers)]
 
 
-def shuffled(log: list[Item], seed: int) -> list[list[Item]]:
+def shuffled(log: list[SinkItem], seed: int) -> list[list[SinkItem]]:
     """The log in batches of any size, partitions interleaved, each partition in its order."""
     rnd = random.Random(seed)
-    queues: dict[tuple[str, int], list[Item]] = {}
+    queues: dict[tuple[str, int], list[SinkItem]] = {}
     for one in log:
         queues.setdefault((one.topic, one.partition), []).append(one)
-    batches: list[list[Item]] = [[]]
+    batches: list[list[SinkItem]] = [[]]
     while queues:
         place = rnd.choice(sorted(queues))
         batches[-1].append(queues[place].pop(0))
@@ -336,9 +336,9 @@ def test_a_database_that_is_emptied_before_the_first_write_is_told_apart(
 
 
 def test_a_server_that_is_away_is_unreachable(server: str) -> None:
-    """Nobody listens: open raises Unreachable and names the place."""
+    """Nobody listens: open raises ReceiverUnreachable and names the place."""
     sink = PostgresSink("postgresql://someone:hush@127.0.0.1:1/nowhere")
-    with pytest.raises(Unreachable, match="127.0.0.1:1, database nowhere") as raised:
+    with pytest.raises(ReceiverUnreachable, match="127.0.0.1:1, database nowhere") as raised:
         sink.open()
     assert "hush" not in str(raised.value)
 

@@ -11,11 +11,11 @@ import pytest
 from psycopg2.extensions import make_dsn
 
 from schemas.records import Action
-from sinks.port import Item, SinkError
-from sinks.postgres import PostgresSink
+from sinks.port import SinkError, SinkItem
 from sinks.postgres.forgetting import forget
 from sinks.postgres.older import Places
 from sinks.postgres.projection import REBUILT, REPLACED, Busy, Projection
+from sinks.postgres.sink import PostgresSink
 from tests.sinks.conftest import Database
 from tests.sinks.samples import alert, case_story, classified, items, surge_story
 from tests.sinks.test_forgetting import AUTHOR, TRACES, act, his_post
@@ -34,7 +34,11 @@ def live(bare: Database) -> Iterator[PostgresSink]:
 
 
 def rebuild(
-    bare: Database, firsts: Places, read: Sequence[Item] = (), forgets: Sequence[Item] = (), late: Sequence[Item] = ()
+    bare: Database,
+    firsts: Places,
+    read: Sequence[SinkItem] = (),
+    forgets: Sequence[SinkItem] = (),
+    late: Sequence[SinkItem] = (),
 ) -> None:
     """firsts: where the log begins; forgets: those in it; read, late: its records, before and in the swap."""
     with Projection(bare.uri) as projection:
@@ -46,7 +50,7 @@ def rebuild(
         projection.drop_replaced()
 
 
-def assert_written(sink: PostgresSink, given: Sequence[Item]) -> None:
+def assert_written(sink: PostgresSink, given: Sequence[SinkItem]) -> None:
     assert sink.write(given) == []
 
 

@@ -39,10 +39,11 @@ from schemas.records import (
     WorkChanged,
     WriterExcused,
 )
-from sinks.port import Item
-from sinks.postgres import PostgresSink, copybinary, tables
+from sinks.port import SinkItem
+from sinks.postgres import copybinary, tables
 from sinks.postgres.current import FOLDS
 from sinks.postgres.rows import Unexpected, rows_of
+from sinks.postgres.sink import PostgresSink
 from tests.sinks.conftest import Database
 from tests.sinks.samples import (
     CASE,
@@ -539,7 +540,7 @@ def test_the_first_answer_says_whether_the_case_was_answered_privately(
 def test_a_row_says_which_record_of_the_log_it_is(sink: PostgresSink, database: Database) -> None:
     """Partition and offset of its own topic; a case's event also which record of `classified` led to it."""
     led = {"source": b"classified/6/41"}
-    story: list[Item] = [
+    story: list[SinkItem] = [
         *items([classified(1), update(T0), REPLY, ACTION], partition=5, first=100),
         *items([CONTACTS, DECLARED], "volumes", 1, 7),
         item(opened(), "cases", 6, 9, led),
@@ -792,7 +793,7 @@ def test_an_alert_is_kept_in_its_newest_version_and_in_each(sink: PostgresSink, 
     assert len(database.rows("select from alert_events")) == 4
 
 
-def dead(own_offset: int, **headers: str) -> Item:
+def dead(own_offset: int, **headers: str) -> SinkItem:
     named = {f"__connect.errors.{name.replace('_', '.')}": value.encode() for name, value in headers.items()}
     return item(None, "classified.dead", 1, own_offset, {**named, "other": b"\xff"})
 

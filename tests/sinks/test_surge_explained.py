@@ -9,7 +9,7 @@ from netcenter import surge_explained
 from netcenter.errors import Unreachable, UsageError
 from schemas import ids
 from schemas.records import Forecast, OffsetRange, Record, SeriesEvidence, SurgeOpened
-from sinks.postgres import PostgresSink
+from sinks.postgres.sink import PostgresSink
 from tests.sinks.conftest import Database
 from tests.sinks.samples import SURGE, items, opened, surge_story
 from tests.sinks.test_rows import CRISES

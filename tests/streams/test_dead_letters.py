@@ -22,7 +22,7 @@ from netcenter.topics import spans_of
 from schemas import codec, headers, ids
 from schemas.keys import KEYLESS, customer
 from schemas.records import CrisisDeclared, OperatorChanged, PolicyChanged, Record, Tick
-from sinks.port import Item
+from sinks.port import SinkItem
 from sinks.postgres.rows import rows_of
 from streams.deadletters import dead_letter_headers
 from streams.partitioner import partition_of
@@ -241,6 +241,6 @@ def test_a_letter_that_fails_again_says_as_which_and_that_one_can_be_put_back(ka
 
 def test_postgres_takes_a_mark_for_no_letter() -> None:
     marked = [(headers.LETTER, b"mentions.dead/0/1"), (headers.STATE, b"put back")]
-    assert rows_of(Item("mentions.dead", 0, 2, b"k", None, marked, NOON)) == []
+    assert rows_of(SinkItem("mentions.dead", 0, 2, b"k", None, marked, NOON)) == []
     head = dead_letter_headers("mentions", 0, 1, "decode", "WireError", "why")
-    assert len(rows_of(Item("mentions.dead", 0, 2, b"k", None, [*marked, *head], NOON))) == 1
+    assert len(rows_of(SinkItem("mentions.dead", 0, 2, b"k", None, [*marked, *head], NOON))) == 1

@@ -16,7 +16,7 @@ from standardwebhooks import Webhook
 
 from schemas.headers import ce_type, rfc3339
 from schemas.records import Alert
-from sinks.port import Item, Refused, SinkError, Unreachable
+from sinks.port import ReceiverUnreachable, RefusedItem, SinkError, SinkItem
 
 SOURCE = "/netcenter/alerts"
 CONTENT_TYPE = "application/cloudevents+json"
@@ -61,7 +61,7 @@ def cloud_event(alert: Alert) -> dict[str, Any]:
 
 
 class WebhookSink:
-    """Posts each Alert to one receiver, in the order given. Implements `sinks.port.Sink`.
+    """Posts each Alert to one receiver, in the order given. Implements `sinks.port.SinkPort`.
 
     url: http or https. secret: `whsec_` and base64, shared with the receiver. timeout: seconds for each of
     connecting, sending and waiting for the answer. At least once: a receiver drops what it has seen by
@@ -82,7 +82,7 @@ class WebhookSink:
         self._interrupted = False
         self._client: httpx.Client | None = None
         #: What became of a batch's first items when a later one could not be delivered.
-        self._settled: dict[Place, Refused | None] = {}
+        self._settled: dict[Place, RefusedItem | None] = {}
 
     def open(self) -> None:
         """Make ready. Nothing is sent: a receiver that is down shows itself at the first alert."""
@@ -94,8 +94,8 @@ class WebhookSink:
         """None: the receiver remembers no offsets."""
         return {}
 
-    def write(self, items: Sequence[Item]) -> list[Refused]:
-        """Deliver the batch's alerts. Raises Unreachable at the first that cannot be delivered now, or when interrupted.
+    def write(self, items: Sequence[SinkItem]) -> list[RefusedItem]:
+        """Deliver the batch's alerts. Raises ReceiverUnreachable at the first that cannot be delivered now, or when interrupted.
 
         Those of brands that only observe are passed over: they are recorded, and nobody is told. The items before it
         count as delivered when the batch is given again.
@@ -103,7 +103,7 @@ class WebhookSink:
         self._interrupted = False
         for item in items:
             if self._interrupted:
-                raise Unreachable("interrupted between two alerts")
+                raise ReceiverUnreachable("interrupted between two alerts")
             place = (item.topic, item.partition, item.offset)
             if place not in self._settled and isinstance(item.record, Alert) and item.record.mode == "live":
                 self._settled[place] = self._deliver(item, item.record)
@@ -128,7 +128,7 @@ class WebhookSink:
         """Send nothing after the alert under way."""
         self._interrupted = True
 
-    def _deliver(self, item: Item, alert: Alert) -> Refused | None:
+    def _deliver(self, item: SinkItem, alert: Alert) -> RefusedItem | None:
         if self._client is None:
             raise SinkError("the webhook sink is not open: call open() before write()")
         if self._renewed is not None:
@@ -147,7 +147,7 @@ class WebhookSink:
                 self._read(answer)
                 return self._outcome(item, answer, now)
         except httpx.TransportError as error:
-            raise Unreachable(
+            raise ReceiverUnreachable(
                 f"{self._receiver} cannot be reached: {type(error).__name__}: {error}"[:_MOST_WORDS]
             ) from None
         finally:
@@ -166,19 +166,21 @@ class WebhookSink:
         try:
             return _signer(renewed())
         except SinkError as error:
-            raise Unreachable(str(error)) from None  # it was right at the start
+            raise ReceiverUnreachable(str(error)) from None  # it was right at the start
 
-    def _outcome(self, item: Item, answer: httpx.Response, now: datetime) -> Refused | None:
+    def _outcome(self, item: SinkItem, answer: httpx.Response, now: datetime) -> RefusedItem | None:
         status = answer.status_code
         if answer.is_success:
             return None
         if answer.is_redirect:
-            raise Unreachable(f"{self._receiver} answers {status}: redirects are not followed, set its last URL")
+            raise ReceiverUnreachable(
+                f"{self._receiver} answers {status}: redirects are not followed, set its last URL"
+            )
         if status in _WAITED_FOR or answer.is_server_error:
             why = f": {_WAITED_FOR[status]}" if status in _WAITED_FOR else ""
-            raise Unreachable(f"{self._receiver} answers {status}{why}", _retry_after(answer, now))
+            raise ReceiverUnreachable(f"{self._receiver} answers {status}{why}", _retry_after(answer, now))
         said = f"{self._receiver} answers {status} {answer.reason_phrase}".rstrip()
-        return Refused(item=item, stage="sink", error=f"Http{status}", message=said)
+        return RefusedItem(item=item, stage="sink", error=f"Http{status}", message=said)
 
 
 def _checked(url: str) -> httpx.URL:
