@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import TypeVar
 
 from agents.classify.model import ARTEFACTS, Model, artefact
 from agents.classify.port import Classifier
 from agents.classify.stage import ClassifyStage
 from agents.policy import Policy
-from netcenter import errors
-from netcenter.errors import CommandError, UsageError
-from netcenter.places import postgres_of
+from netcenter.errors import Unreachable, UsageError
+from netcenter.places import embedded_postgres
 from netcenter.settings import Settings, load
 from sinks.port import ReceiverUnreachable, SinkError, SinkPort
-
-T = TypeVar("T")
+from sinks.postgres import settings as postgres
+from sinks.webhook import settings as webhook
 
 
 @lru_cache(maxsize=4)
@@ -60,30 +57,25 @@ def classify_stage(partition: int) -> ClassifyStage:
 
 
 def postgres_sink(settings: Settings) -> SinkPort:
-    """The projection."""
-    from sinks.postgres.sink import PostgresSink
+    """The projection; the embedded PostgreSQL where the settings name none. Raises CommandError."""
 
-    return PostgresSink(postgres_of(settings), renewed=lambda: _again(lambda: postgres_of(settings)))
+    def embedded() -> str:
+        try:
+            return embedded_postgres(settings)
+        except Unreachable as error:
+            raise ReceiverUnreachable(str(error)) from None
+
+    try:
+        return postgres.postgres_sink(settings, embedded)
+    except SinkError as error:
+        raise UsageError(str(error)) from None
+    except ReceiverUnreachable as error:
+        raise Unreachable(str(error)) from None
 
 
 def webhook_sink(settings: Settings) -> SinkPort:
-    """The signed webhook."""
-    from sinks.webhook.sink import WebhookSink
-
-    secret = settings.secret()
-    if settings.webhook_url is None or secret is None:
-        raise UsageError("the webhook role needs NETCENTER_WEBHOOK_URL and NETCENTER_WEBHOOK_SECRET (or …_SECRET_FILE)")
+    """The signed webhook. Raises UsageError."""
     try:
-        return WebhookSink(settings.webhook_url, secret, renewed=lambda: _again(settings.secret) or secret)
+        return webhook.webhook_sink(settings)
     except SinkError as error:
-        raise UsageError(f"NETCENTER_WEBHOOK_URL, NETCENTER_WEBHOOK_SECRET (or …_SECRET_FILE): {error}") from None
-
-
-def _again(read: Callable[[], T]) -> T:
-    """A setting that may stand in a file which somebody changes, as a sink asks for it once more."""
-    try:
-        return read()
-    except errors.Unreachable as error:
-        raise ReceiverUnreachable(str(error)) from None
-    except CommandError as error:
-        raise SinkError(str(error)) from None
+        raise UsageError(str(error)) from None

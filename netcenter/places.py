@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from netcenter.errors import Unreachable
+from netcenter.errors import Unreachable, UsageError
 from netcenter.settings import Settings
+from sinks.port import SinkError
 
 
 def kafka_of(settings: Settings) -> str:
@@ -12,8 +13,16 @@ def kafka_of(settings: Settings) -> str:
 
 
 def postgres_of(settings: Settings) -> str:
-    """The URI of PostgreSQL. Raises Unreachable."""
-    return settings.postgres_uri() or _embedded(settings, "PostgreSQL", "NETCENTER_POSTGRES")
+    """The URI of PostgreSQL. Raises Unreachable, or UsageError where its file cannot be read."""
+    try:
+        return settings.postgres_uri() or embedded_postgres(settings)
+    except SinkError as error:
+        raise UsageError(str(error)) from None
+
+
+def embedded_postgres(settings: Settings) -> str:
+    """The URI of the embedded PostgreSQL that runs here. Raises Unreachable."""
+    return _embedded(settings, "PostgreSQL", "NETCENTER_POSTGRES")
 
 
 def _embedded(settings: Settings, name: str, variable: str) -> str:

@@ -8,9 +8,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from netcenter.errors import UsageError
+from sinks.postgres.settings import PostgresSettings
+from sinks.webhook.settings import WebhookSettings
 from streams.settings import WorkerSettings
 
 _SERVER = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:,/\[\]]+):\d{1,5}")
@@ -22,17 +23,11 @@ def _servers(value: str | None) -> str | None:
     return value
 
 
-class Settings(BaseSettings):
-    """Everything that can be set. Secrets may be files: `NETCENTER_WEBHOOK_SECRET_FILE`."""
-
-    model_config = SettingsConfigDict(env_prefix="NETCENTER_", extra="ignore")
+class Settings(PostgresSettings, WebhookSettings):
+    """Everything that can be set; each receiver's own settings stand in its folder under `sinks/`."""
 
     kafka: Annotated[str | None, AfterValidator(_servers)] = None
     """host:port[,host:port] of a Kafka; without it, the embedded one of `netcenter up`."""
-    postgres: str | None = None
-    """postgresql:// URI; without it, the embedded one."""
-    postgres_file: Path | None = None
-    """A file that holds the URI, for a mounted secret."""
     directory: Path = Path(".netcenter")
     """Where the embedded servers keep their data."""
     prefix: Annotated[str, Field(pattern=r"^[a-z0-9._-]*$")] = ""
@@ -56,9 +51,6 @@ class Settings(BaseSettings):
     health_port: Annotated[int, Field(ge=0, le=65535)] = 0
     """Of the first role; the next ones take the next ports. 0: each takes a free one, and says which."""
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
-    webhook_url: str | None = None
-    webhook_secret: str | None = None
-    webhook_secret_file: Path | None = None
     models: Path | None = None
     """A folder of classifier artefacts beside the bundled one."""
 
@@ -80,43 +72,6 @@ class Settings(BaseSettings):
             health_host=self.health_host,
             health_port=self.health_port,
         )
-
-    def secret(self) -> str | None:
-        """The webhook's secret, from the variable or the file. Raises UsageError."""
-        return _secret(self.webhook_secret, self.webhook_secret_file, "NETCENTER_WEBHOOK_SECRET_FILE")
-
-    def postgres_uri(self) -> str | None:
-        """PostgreSQL's URI, from the variable or the file. Raises UsageError."""
-        uri = _secret(self.postgres, self.postgres_file, "NETCENTER_POSTGRES_FILE")
-        if uri:
-            _check_uri(uri, "NETCENTER_POSTGRES_FILE" if self.postgres_file else "NETCENTER_POSTGRES")
-        return uri
-
-
-def _secret(value: str | None, file: Path | None, name: str) -> str | None:
-    if file is None:
-        return value
-    try:
-        found = file.read_text().strip()
-    except OSError as error:
-        raise UsageError(f"{name}: {file}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UsageError(f"{name}: {file}: it is no UTF-8 text") from None
-    if not found:
-        raise UsageError(f"{name}: {file}: it is empty")
-    return found
-
-
-def _check_uri(uri: str, name: str) -> None:
-    from psycopg2 import ProgrammingError
-    from psycopg2.extensions import parse_dsn
-
-    try:
-        parse_dsn(uri)
-    except ProgrammingError:  # its words hold the URI, and so the password
-        raise UsageError(
-            f"{name}: postgresql://user@host:port/database is meant; what stands there is not shown"
-        ) from None
 
 
 def load() -> Settings:
