@@ -3,13 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Any, get_type_hints
+from typing import Any, TypeVar, get_type_hints
+
+import msgspec
 
 from schemas.avro import schema_of
 from schemas.codec import nested
 from schemas.headers import rfc3339
 from schemas.records import ClockChanged, Record
+
+T = TypeVar("T", bound=Record)
+_EPOCH, _MS = datetime(1970, 1, 1, tzinfo=UTC), timedelta(milliseconds=1)
+
+
+def fields(record: Record) -> dict[str, Any]:
+    """A record's fields by name, nested records as dicts; times are RFC 3339. Raises ValueError for times past the year 9999."""
+    try:
+        return _form(type(record))(record)
+    except (OverflowError, OSError):
+        raise ValueError("a time that RFC 3339 cannot write") from None
+
+
+def record_of(cls: type[T], values: dict[str, Any]) -> T:
+    """The record of which `fields` made these values; names that the class does not have are ignored.
+
+    Raises ValueError for a text that is no time, and msgspec.ValidationError.
+    """
+    return msgspec.convert(_in_ms(cls, values), cls)
+
+
+def _in_ms(cls: type[Record], values: dict[str, Any]) -> dict[str, Any]:
+    """The values with their RFC 3339 times as milliseconds since the epoch."""
+    times, inner = _times(cls), _inner(cls)
+    found = dict(values)
+    for name, value in values.items():
+        if name in times and isinstance(value, str):
+            found[name] = (datetime.fromisoformat(value) - _EPOCH) // _MS
+        elif name in inner and value is not None:
+            kind = inner[name]
+            found[name] = [_in_ms(kind, item) for item in value] if isinstance(value, list) else _in_ms(kind, value)
+    return found
+
+
+@cache
+def _times(cls: type[Record]) -> frozenset[str]:
+    """The fields that are times."""
+    return frozenset(f["name"] for f in schema_of(cls)["fields"] if "timestamp-millis" in repr(f["type"]))
+
+
+@cache
+def _inner(cls: type[Record]) -> dict[str, type[Record]]:
+    """The fields that hold a record or a list of records, and which."""
+    return {name: how[1] for name, kind in get_type_hints(cls).items() if (how := nested(kind)) is not None}
 
 
 def event(record: Record, key: str) -> dict[str, Any]:
@@ -38,7 +85,7 @@ def _form(cls: type[Record]) -> Callable[[Any], dict[str, Any]]:
 
 def _parts(cls: type[Record]) -> tuple[list[str], dict[str, Any]]:
     """`"name": value` of each field, as Python, and what that refers to."""
-    times = {f["name"] for f in schema_of(cls)["fields"] if "timestamp-millis" in repr(f["type"])}
+    times = _times(cls)
     parts: list[str] = []
     names: dict[str, Any] = {"rfc3339": rfc3339}
     for name, kind in get_type_hints(cls).items():

@@ -18,7 +18,7 @@ is optional with a default. The glossary, one line per record:
 | OperatorChanged, OfferAnswered | `netcenter operators`, consoles | desk | desk |
 | Offered, Assigned, Returned, Overflowed, HoldingReplyDue, HoldingReplyCancelled, Escalated | desk | consumers | desk |
 | SurgeOpened, SurgeUpdated, SurgeClosed, CrisisOpened, CrisisClosed, ChannelChanged | surge | alerts, desk | brand |
-| Alert | alerts | the receivers, consumers | identity |
+| Alert | alerts | the receivers, consumers | fingerprint |
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ ActionKind = Literal[
 ]
 NoReply = Literal["spam", "troll", "duplicate", "not_ours", "unknown"]
 Clock = Literal["wall", "event"]
-Mode = Literal["observe", "live"]
+Mode = Literal["shadow", "live"]
 Metric = Literal["first_response", "next_response", "resolution", "unknown"]
 ClockChange = Literal[
     "started",
@@ -68,16 +68,16 @@ CloseReason = Literal[
     "resolved", "silence", "no_target", "no_reply", "deleted_unanswered", "muted", "forgotten", "unknown"
 ]
 WorkChange = Literal["queued", "changed", "answered", "withdrawn", "unknown"]
-Presence = Literal["came", "renewed", "left", "unknown"]
+Presence = Literal["signed_in", "renewed", "signed_out", "unknown"]
 OfferAnswer = Literal["accepted", "declined", "unknown"]
-ReturnReason = Literal["declined", "timed_out", "left", "lapsed", "unknown"]
+ReturnReason = Literal["declined", "timed_out", "signed_out", "lapsed", "unknown"]
 Rung = Literal["operator", "responsible", "lead", "unknown"]
 OpenClose = Literal["open", "close", "unknown"]
 Detector = Literal["ratio", "burst", "load", "conversation", "declared", "unknown"]
 Scope = Literal["brand", "channel", "complaints", "contacts", "conversation", "unknown"]
 SurgeEnd = Literal["over", "new_normal", "unknown"]
 Hearing = Literal["silent", "heard", "unknown"]
-AlertState = Literal["open", "resolved", "unknown"]
+AlertState = Literal["firing", "resolved", "unknown"]
 AlertKind = Literal["crisis", "surge", "sla_breach", "escalation", "channel_silent", "unknown"]
 Severity = Literal["info", "warning", "page", "unknown"]
 
@@ -90,7 +90,7 @@ ENUMS: dict[Any, tuple[str, str]] = {
     ActionKind: ("ActionKind", "unknown"),
     NoReply: ("NoReply", "unknown"),
     Clock: ("Clock", "wall"),
-    Mode: ("Mode", "observe"),
+    Mode: ("Mode", "shadow"),
     Metric: ("Metric", "unknown"),
     ClockChange: ("ClockChange", "unknown"),
     CaseChange: ("CaseChange", "unknown"),
@@ -178,7 +178,7 @@ class MentionUpdated(Record, kw_only=True, frozen=True, gc=False):
     label: A[Label | None, "of the new words; set by classify where there are some, as all below"] = None
     confidence: A[float | None, "0..1, calibrated probability of the label"] = None
     uncertain: A[bool | None, "confidence is under the policy's threshold"] = None
-    lang: A[Literal["es", "pt", "en", "und"] | None, "the language classified in"] = None
+    classified_lang: A[Literal["es", "pt", "en", "und"] | None, "the language classified in"] = None
 
 
 class Reply(Record, kw_only=True, frozen=True, gc=False):
@@ -255,7 +255,7 @@ class ClassifiedMention(Record, kw_only=True, frozen=True, gc=False):
     label: A[Label, "what the care team must do with it; set by classify"]
     confidence: A[float, "0..1, calibrated probability of the label; set by classify"]
     uncertain: A[bool, "confidence is under the policy's threshold; set by classify"]
-    lang: A[Literal["es", "pt", "en", "und"], "the language classified in; set by classify"]
+    classified_lang: A[Literal["es", "pt", "en", "und"], "the language classified in; set by classify"]
     own: A[bool, "written by one of the brand's own accounts: no case, no volume; set by classify"]
     probabilities: A[list[float], "complaint, question, praise, other; sum 1; set by classify"]
     model: A[str, "SHA-256 of the classifier's artefact, first 16 hex digits; set by classify"]
@@ -388,9 +388,9 @@ class ClockChanged(Decided, kw_only=True, frozen=True, gc=False):
     change: A[ClockChange, "what happened"]
     label: A[Label, "of the message that sets the due"]
     started_at: A[int, "ms; the message's own time"]
-    due_at: A[int, "ms; a reply exactly then is in time; 9999-12-31T23:59:59Z: no target, only measured"]
-    target: A[int, "ms between start and due that the calendar counts; 0: no target, only measured"]
-    courtesy: A[bool, "measured, but no alert and not in the share in target"] = False
+    due_at: A[int | None, "ms; a reply exactly then is in time; null: no target, only measured"]
+    target_ms: A[int | None, "ms between start and due that the calendar counts; null: no target, only measured"]
+    non_sla: A[bool, "a non-SLA target: measured, but no alert and not in the SLA attainment"] = False
     warned: A[int | None, "percent of the target used, for warned"] = None
     met_at: A[int | None, "ms; the stopping reply's own time"] = None
     breached_at: A[int | None, "ms; equals due_at once breached"] = None
@@ -398,7 +398,7 @@ class ClockChanged(Decided, kw_only=True, frozen=True, gc=False):
     paused_at: A[int | None, "ms; since when it is paused; null: it runs or has ended"] = None
     late_arrival: A[bool, "the post arrived already overdue"] = False
     privately: A[bool, "met by a private reply"] = False
-    paused_ms: A[int, "ms; the pauses that have ended, all together: left out of what is measured"] = 0
+    paused_ms: A[int, "ms of the pauses that have ended, all together: left out of what is measured"] = 0
 
 
 class CaseClosed(Decided, kw_only=True, frozen=True, gc=False):
@@ -408,7 +408,7 @@ class CaseClosed(Decided, kw_only=True, frozen=True, gc=False):
     channel: A[str, "of the case"]
     author_id: A[str, "the customer"]
     desk: A[str, "which desk worked on it"]
-    why: A[CloseReason, "what closed it"]
+    close_reason: A[CloseReason, "what closed it"]
     label: A[Label, "of the case when it closed"]
     operator: A[str | None, "who resolved it"] = None
 
@@ -445,7 +445,7 @@ class WorkChanged(Decided, kw_only=True, frozen=True, gc=False):
     due_at: A[int | None, "ms; null: no target"]
     lang: A[str, "language to answer in"] = "und"
     visibility: A[Visibility, "of the newest post"] = "public"
-    courtesy: A[bool, "its clock is a courtesy"] = False
+    non_sla: A[bool, "its clock has a non-SLA target"] = False
     uncertain: A[bool, "the classifier was unsure"] = False
     share: A[bool, "only shares so far: never a holding reply"] = False
     window_closes_at: A[int | None, "ms; the channel's reply window closes"] = None
@@ -518,7 +518,7 @@ class Assigned(Decided, kw_only=True, frozen=True, gc=False):
     brand: A[str, "of the case"]
     operator: A[str, "who has it"]
     offer_id: A[str, "the Offered event's id"]
-    waited: A[int, "ms; from queueing to acceptance"]
+    waited_ms: A[int, "ms; from queueing to acceptance"]
 
 
 class Returned(Decided, kw_only=True, frozen=True, gc=False):
@@ -529,7 +529,7 @@ class Returned(Decided, kw_only=True, frozen=True, gc=False):
     brand: A[str, "of the case"]
     operator: A[str, "who had it"]
     offer_id: A[str, "the Offered event's id"]
-    why: A[ReturnReason, "what sent it back"]
+    return_reason: A[ReturnReason, "what sent it back"]
     times: A[int, "how often it has been returned"]
 
 
@@ -556,7 +556,7 @@ class HoldingReplyDue(Decided, kw_only=True, frozen=True, gc=False):
     lang: A[str, "of the template"]
     template: A[str, "the policy's name of the text"]
     expires_at: A[int, "ms; not to be sent later"]
-    dry_run: A[bool, "the brand only observes: do not send"] = True
+    dry_run: A[bool, "the brand is in shadow mode: do not send"] = True
 
 
 class HoldingReplyCancelled(Decided, kw_only=True, frozen=True, gc=False):
@@ -616,8 +616,8 @@ class Evidence(Record, kw_only=True, frozen=True, gc=False):
     detector: A[Detector, "which detector; set by surge, as all below"]
     scope: A[Scope, "the narrowest that explains the excess"]
     name: A[str, "the series: a channel, a root post, or empty for the brand"]
-    window_start: A[int, "ms"]
-    window_end: A[int, "ms, exclusive"]
+    window_start: A[int, "ms; start of the window, inclusive"]
+    window_end: A[int, "ms; end of the window, exclusive"]
     actual: A[float, "posts in the window"]
     baseline: A[float, "posts expected in the window"]
     ratio: A[float, "actual over baseline"]
@@ -664,7 +664,7 @@ class SurgeClosed(Decided, kw_only=True, frozen=True, gc=False):
     mode: A[Mode, "of the brand"]
     started_at: A[int, "ms; as opened"]
     ended_at: A[int, "ms; end of the window that closed it"]
-    why: A[SurgeEnd, "what closed it"]
+    close_reason: A[SurgeEnd, "what closed it"]
     peak: A[float, "the largest ratio"]
     excess: A[float, "posts above the baseline while it was open"]
 
@@ -677,7 +677,7 @@ class CrisisOpened(Decided, kw_only=True, frozen=True, gc=False):
     by: A[str, "`rule` or the person who declared it"]
     surge: A[str | None, "the surge's id"] = None
     root: A[str | None, "native_id of the root post"] = None
-    dry_run: A[bool, "the brand only observes"] = True
+    dry_run: A[bool, "the brand is in shadow mode"] = True
     desk: A[str, "the brand's desk, by policy: the key in the desk topic"] = "care"
 
 
@@ -687,7 +687,7 @@ class CrisisClosed(Decided, kw_only=True, frozen=True, gc=False):
     brand: A[str, "whose; set by surge, as all below"]
     mode: A[Mode, "of the brand"]
     by: A[str, "`rule` or the person who closed it"]
-    dry_run: A[bool, "the brand only observes"] = True
+    dry_run: A[bool, "the brand is in shadow mode"] = True
     desk: A[str, "the brand's desk, by policy: the key in the desk topic"] = "care"
 
 
@@ -706,15 +706,15 @@ class ChannelChanged(Decided, kw_only=True, frozen=True, gc=False):
 
 
 class Alert(Decided, kw_only=True, frozen=True, gc=False):
-    """What a person must know; opened implies resolved. The aggregate is the identity, seq the version."""
+    """What a person must know; opened implies resolved. The aggregate is the fingerprint, seq the version."""
 
-    identity: A[str, "kind:brand:incident; no counts, severities or times; set by alerts, as all below"]
-    version: A[int, "1, 2, 3 within the identity; a receiver ignores an older one"]
-    state: A[AlertState, "open or resolved"]
+    fingerprint: A[str, "kind:brand:incident; no counts, severities or times; set by alerts, as all below"]
+    version: A[int, "1, 2, 3 within the fingerprint; a receiver ignores an older one"]
+    state: A[AlertState, "firing or resolved"]
     kind: A[AlertKind, "what it is about"]
-    severity: A[Severity, "may rise while open"]
+    severity: A[Severity, "may rise while it fires"]
     brand: A[str, "whose"]
-    mode: A[Mode, "of the brand: observe goes to the observe receiver only"]
+    mode: A[Mode, "of the brand: no receiver is sent an alert in shadow mode"]
     summary: A[str, "one line for a person; never a text or an author"]
     starts_at: A[int, "ms; event time at which it opened"]
     ends_at: A[int | None, "ms; event time at which it resolved"] = None

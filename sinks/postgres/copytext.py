@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from sinks.postgres.tables import TABLES, Kind, ProjectionTable
+from sinks.postgres.table import Kind, ProjectionTable
+from sinks.postgres.tables import TABLES
 
 NULL = "\\N"
 #: What stands for a NUL, which PostgreSQL keeps in no text.

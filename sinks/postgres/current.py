@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from schemas import jsonform
 from schemas.records import (
     CaseChanged,
     CaseClosed,
@@ -21,11 +22,9 @@ from schemas.records import (
 )
 from sinks.postgres import tables
 from sinks.postgres.copytext import json
-from sinks.postgres.tables import ProjectionTable
+from sinks.postgres.table import ProjectionTable
 
 Key = tuple[Any, ...]
-#: ms; the due by which an event says that its clock has no target: 9999-12-31T23:59:59Z.
-_NEVER = 253_402_300_799_000
 
 
 class CaseRow(msgspec.Struct, kw_only=True):
@@ -39,7 +38,7 @@ class CaseRow(msgspec.Struct, kw_only=True):
     label: str | None = None
     priority: int | None = None
     mode: str | None = None
-    state: str = "OPEN"
+    state: str = "open"
     lang: str | None = None
     visibility: str | None = None
     conversation: str | None = None
@@ -48,8 +47,8 @@ class CaseRow(msgspec.Struct, kw_only=True):
     followers: int | None = None
     promoted: bool | None = None
     posts: int = 0
-    first_post: str | None = None
-    last_post: str | None = None
+    first_mention_id: str | None = None
+    last_mention_id: str | None = None
     url: str | None = None
     opened_at: int | None = None
     changed_at: int | None = None
@@ -58,7 +57,7 @@ class CaseRow(msgspec.Struct, kw_only=True):
     answered_privately: bool = False
     operator: str | None = None
     closed_at: int | None = None
-    why: str | None = None
+    close_reason: str | None = None
     reopened: int = 0
     muted_until: int | None = None
     policy: int | None = None
@@ -77,11 +76,11 @@ class ClockRow(msgspec.Struct, kw_only=True):
     author_id: str
     desk: str | None = None
     label: str | None = None
-    state: str = "RUNNING"
+    state: str = "running"
     started_at: int | None = None
     due_at: int | None = None
     target_ms: int | None = None
-    courtesy: bool = False
+    non_sla: bool = False
     warned: int | None = None
     met_at: int | None = None
     breached_at: int | None = None
@@ -108,7 +107,7 @@ class SurgeRow(msgspec.Struct, kw_only=True):
     opened_at: int | None = None
     changed_at: int | None = None
     ended_at: int | None = None
-    why: str | None = None
+    close_reason: str | None = None
     actual: float | None = None
     baseline: float | None = None
     ratio: float | None = None
@@ -138,15 +137,15 @@ def _case(row: CaseRow, event: CaseOpened | CaseChanged | CaseClosed | CaseReope
         row.opened_at, row.priority, row.mode = event.time, event.priority, event.mode
         row.lang, row.visibility, row.conversation = event.lang, event.visibility, event.conversation
         row.zone, row.reach, row.followers = event.zone, event.reach, event.followers
-        row.state = "OPEN"
+        row.state = "open"
         _count(row, event.post)
     elif isinstance(event, CaseChanged):
         row.priority = event.priority
         row.operator = event.operator or row.operator
         row.reach = row.reach if event.reach is None else event.reach
         row.promoted = row.promoted if event.promoted is None else event.promoted
-        if row.state != "CLOSED":
-            row.state = "WAITING" if event.waiting else "OPEN"
+        if row.state != "closed":
+            row.state = "waiting" if event.waiting else "open"
         if event.change == "post_added":
             _count(row, event.post)
         if event.replied_at is not None:
@@ -157,27 +156,27 @@ def _case(row: CaseRow, event: CaseOpened | CaseChanged | CaseClosed | CaseReope
         if event.change == "muted":
             row.muted_until = event.muted_until
     elif isinstance(event, CaseClosed):
-        row.state, row.closed_at, row.why = "CLOSED", event.time, event.why
+        row.state, row.closed_at, row.close_reason = "closed", event.time, event.close_reason
         row.operator = event.operator or row.operator
     else:
-        row.state, row.closed_at, row.why, row.priority = "OPEN", None, None, event.priority
+        row.state, row.closed_at, row.close_reason, row.priority = "open", None, None, event.priority
         row.reopened += 1
         _count(row, event.post)
 
 
 def _count(row: CaseRow, post: PostRef | None) -> None:
     """Count a post once, also where the event that reopens the case and the one that adds it tell of it."""
-    if post is None or post.mention_id == row.last_post:
+    if post is None or post.mention_id == row.last_mention_id:
         return
     row.posts += 1
-    row.first_post = row.first_post or post.mention_id
-    row.last_post = post.mention_id
+    row.first_mention_id = row.first_mention_id or post.mention_id
+    row.last_mention_id = post.mention_id
     row.url = post.url or row.url
 
 
 def _clock(row: ClockRow, event: ClockChanged) -> None:
-    row.desk, row.label, row.started_at, row.courtesy = event.desk, event.label, event.started_at, event.courtesy
-    row.due_at, row.target_ms = (event.due_at, event.target) if event.due_at < _NEVER else (None, None)
+    row.desk, row.label, row.started_at, row.non_sla = event.desk, event.label, event.started_at, event.non_sla
+    row.due_at, row.target_ms = event.due_at, event.target_ms
     row.late_arrival = row.late_arrival or event.late_arrival
     row.paused_ms = event.paused_ms
     if event.warned is not None:
@@ -195,20 +194,20 @@ def _clock(row: ClockRow, event: ClockChanged) -> None:
         row.breached_at = row.detected_at = None
         row.rescinded_at = event.time
     elif event.change == "paused":
-        row.state, row.paused_at = "PAUSED", event.time if event.paused_at is None else event.paused_at
+        row.state, row.paused_at = "paused", event.time if event.paused_at is None else event.paused_at
     elif event.change in ("started", "resumed", "met"):
-        row.state, row.paused_at = "RUNNING", None
+        row.state, row.paused_at = "running", None
     elif event.change == "voided":
-        row.state, row.paused_at = "VOID", None
-    if row.met_at is not None and row.state != "VOID":
-        row.state = "MET" if row.due_at is None or row.met_at <= row.due_at else "MET_LATE"
+        row.state, row.paused_at = "void", None
+    if row.met_at is not None and row.state != "void":
+        row.state = "met" if row.due_at is None or row.met_at <= row.due_at else "met_late"
 
 
 def _surge(row: SurgeRow, event: SurgeOpened | SurgeUpdated | SurgeClosed) -> None:
     row.mode, row.started_at, row.changed_at = event.mode, event.started_at, event.time
     row.policy, row.reason = event.policy, event.reason
     if isinstance(event, SurgeClosed):
-        row.state, row.ended_at, row.why = "closed", event.ended_at, event.why
+        row.state, row.ended_at, row.close_reason = "closed", event.ended_at, event.close_reason
         row.peak, row.excess = event.peak, event.excess
         return
     if isinstance(event, SurgeOpened):
@@ -218,7 +217,7 @@ def _surge(row: SurgeRow, event: SurgeOpened | SurgeUpdated | SurgeClosed) -> No
     row.detector, row.scope, row.name = seen.detector, seen.scope, seen.name
     row.actual, row.baseline, row.ratio = seen.actual, seen.baseline, seen.ratio
     row.peak = seen.ratio if row.peak is None else max(row.peak, seen.ratio)
-    row.evidence = json(seen)
+    row.evidence = json(jsonform.fields(seen))
 
 
 _CASES = RowFold(

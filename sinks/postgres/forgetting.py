@@ -43,11 +43,11 @@ on conflict (customer) do update set "partition" = excluded."partition", "offset
 where excluded."offset" > f."offset"
 """
 _KNOWN = 'select customer, "offset" from forgotten where customer = any(%s::text[])'
-_POSTS = 'select id::text, coalesce("offset", -1) from mentions where id = any(%s::uuid[])'
+_POSTS = 'select id::text, "offset" from mentions where id = any(%s::uuid[])'
 
 _BEFORE = "where (brand, channel, author_id) = (%(brand)s, %(channel)s, %(author)s)"
 _DELETE = "; ".join(
-    f'delete from {table} {_BEFORE} and ("offset" is null or "offset" < %(offset)s)'
+    f'delete from {table} {_BEFORE} and "offset" < %(offset)s'
     for table in ("mentions", "mention_updates", "replies", "actions")
 )
 # A customer who comes back has new cases: an old one has an event from before. One without its source is taken as old.
@@ -57,10 +57,10 @@ select case_id from cases c {_BEFORE} and exists (
 )
 """
 _WITHOUT_AUTHOR = """
-update case_events set author_id = '', detail = '{}' where case_id = any(%(cases)s);
-update clocks set author_id = '' where case_id = any(%(cases)s);
+update case_events set author_id = '', detail = '{}' where case_id = any(%(cases)s::uuid[]);
+update clocks set author_id = '' where case_id = any(%(cases)s::uuid[]);
 update cases set author_id = '', conversation = null, url = null, reach = null, followers = null
-where case_id = any(%(cases)s)
+where case_id = any(%(cases)s::uuid[])
 """
 
 

@@ -16,6 +16,7 @@ from yoyo.connections import DatabaseURI  # type: ignore[import-untyped]
 from yoyo.migrations import default_migration_table  # type: ignore[import-untyped]
 
 from sinks.port import SinkError
+from sinks.postgres import comments
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 #: Any number does, as long as nothing else in this database takes the same.
@@ -93,6 +94,7 @@ def migrate(cursor: Cursor) -> None:
     cursor.execute("select pg_advisory_xact_lock(%s)", (LOCK,))
     wanted, backend = _wanted(), _Backend(cursor.connection)
     backend.apply_migrations(backend.to_apply(wanted))
+    cursor.execute(comments.statements())
     # yoyo passes over a file that it cannot read.
     left = [migration.id for migration in backend.to_apply(wanted)]
     if left or not wanted:

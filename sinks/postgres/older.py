@@ -9,11 +9,13 @@ from typing import Any
 import msgspec
 from psycopg2.extensions import cursor as Cursor
 
+from schemas import jsonform
 from schemas.records import BY_NAME, Record
 from sinks.postgres import tables
 from sinks.postgres.copytext import TextRows
 from sinks.postgres.current import FOLD_OF, FOLDS
-from sinks.postgres.tables import TABLES, ProjectionTable
+from sinks.postgres.table import ProjectionTable
+from sinks.postgres.tables import TABLES
 from sinks.postgres.writing import write_current
 
 #: Where the log of a partition begins, by topic and partition.
@@ -21,17 +23,18 @@ Places = dict[tuple[str, int], int]
 
 #: Events folded at a time: a transaction each.
 _AT_ONCE = 5_000
+#: The least uuid, which no aggregate has.
+_NO_ID = "00000000-0000-0000-0000-000000000000"
 #: Whose events tell the current rows, and by which column an event names its aggregate.
-_FOLDED = ((tables.CASE_EVENTS, "case_id"), (tables.SURGE_EVENTS, "surge_id"))
+_FOLDED = ((tables.CASE_EVENTS, "case_id"), (tables.SURGE_EVENTS, "aggregate"))
 
 _COLUMNS = """
 select string_agg(quote_ident(attname), ', ' order by attnum) from pg_attribute
 where attrelid = %s::regclass and attnum > 0 and not attisdropped
 """
-# A row without a place was written before places were kept: older than the log, as far as anybody knows.
 _OLDER = """
 insert into {table} ({columns}) select {columns} from {live}.{table} l
-where l."offset" is null or l."offset" < coalesce(
+where l."offset" < coalesce(
     (select f.first from unnest(%s::int[], %s::bigint[]) as f (number, first) where f.number = l."partition"), 0
 )
 """
@@ -51,8 +54,8 @@ where exists (
 """
 _NEWEST = """
 insert into alerts ({columns})
-select distinct on (identity) {columns} from alert_events order by identity, starts_at desc, version desc
-on conflict (identity) do update set {changes}
+select distinct on (fingerprint) {columns} from alert_events order by fingerprint, starts_at desc, version desc
+on conflict (fingerprint) do update set {changes}
 where (excluded.starts_at, excluded.version) > (alerts.starts_at, alerts.version)
 """
 
@@ -100,7 +103,7 @@ class Older:
         # The log of alerts keeps the newest of each identity, and in the end none.
         self._copy("alert_events", _MISSING, (), where="")
         names = [name for name, _ in tables.ALERTS.columns]
-        changes = ", ".join(f"{name} = excluded.{name}" for name in names if name != "identity")
+        changes = ", ".join(f"{name} = excluded.{name}" for name in names if name != "fingerprint")
         self._cursor.execute(_NEWEST.format(columns=", ".join(names), changes=changes))
 
     def _copy(self, table: str, how: str, values: tuple[Any, ...], **parts: str) -> None:
@@ -113,7 +116,7 @@ class Older:
         """The events in the order of aggregates and their sequence."""
         named = " and author_id <> ''" if table is tables.CASE_EVENTS else ""
         ask = _EVENTS.format(values=table.values(), table=table.name, subject=subject, named=named, most=_AT_ONCE)
-        last: tuple[str, int] = ("", 0)
+        last: tuple[str, int] = (_NO_ID, 0)
         while True:
             self._cursor.execute(ask, last)
             found = [event(table, subject, row) for row in self._cursor]
@@ -127,4 +130,4 @@ def event(table: ProjectionTable, subject: str, row: tuple[Any, ...]) -> Any:
     """The record of which an event table's row was made."""
     values = dict(zip((name for name, _ in table.columns), row, strict=True))
     kind: type[Record] = BY_NAME[values["type"]]
-    return msgspec.convert({**msgspec.json.decode(values["detail"]), **values, "aggregate": values[subject]}, kind)
+    return jsonform.record_of(kind, {**msgspec.json.decode(values["detail"]), **values, "aggregate": values[subject]})

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from schemas import ids
+from schemas import ids, jsonform
 from schemas.headers import SOURCE, STATE
 from schemas.records import (
     Action,
@@ -46,7 +46,7 @@ from schemas.records import (
 from sinks.port import SinkItem
 from sinks.postgres import tables
 from sinks.postgres.copytext import json
-from sinks.postgres.tables import ProjectionTable
+from sinks.postgres.table import ProjectionTable
 
 Row = tuple[Any, ...]
 Rowed = list[tuple[ProjectionTable, Row]]
@@ -60,12 +60,20 @@ _LONGEST_TOPIC = 249
 _LONGEST_OFFSET = 18
 
 
-class Unexpected(Exception):
+class Unwritable(Exception):
+    """A record that becomes no row; the message says why, without the record's words."""
+
+
+class Unexpected(Unwritable):
     """A record that stands in no topic this sink reads."""
 
 
+class TimeOutOfRange(Unwritable):
+    """A record with a time that neither RFC 3339 nor PostgreSQL can write."""
+
+
 def rows_of(item: SinkItem) -> Rowed:
-    """The rows that an item becomes as it stands; a tombstone and a Tick become none. Raises Unexpected."""
+    """The rows that an item becomes as it stands; a tombstone and a Tick become none. Raises Unwritable."""
     if item.record is None:
         return _dead_letter(item) if item.topic.endswith(".dead") else []
     make = _ROWS.get(type(item.record))
@@ -125,7 +133,7 @@ def _mention(record: ClassifiedMention, item: SinkItem) -> Rowed:
                 record.label,
                 record.confidence,
                 record.uncertain,
-                record.lang,
+                record.classified_lang,
                 record.own,
                 record.probabilities,
                 record.model,
@@ -163,21 +171,28 @@ def _type(record: Record) -> str:
     return type(record).__name__
 
 
-def _without(record: Record, left_out: frozenset[str]) -> dict[str, Any]:
-    """The record's fields but for some, as deep as it goes."""
+def _without(values: dict[str, Any], left_out: frozenset[str]) -> dict[str, Any]:
+    """The values but for some names, as deep as they go."""
     return {
-        name: _without(value, left_out) if isinstance(value, Record) else value
-        for name, value in msgspec.structs.asdict(record).items()
+        name: _without(value, left_out) if isinstance(value, dict) else value
+        for name, value in values.items()
         if name not in left_out
     }
 
 
-def _rest(table: ProjectionTable, left_out: frozenset[str] = frozenset()) -> Callable[[Record], bytes]:
-    """What of a record has no column of its own, as JSON."""
-    own = {name for name, _ in table.columns} | {"aggregate"}
+def _rest(table: ProjectionTable, *elsewhere: str, left_out: frozenset[str] = frozenset()) -> Callable[[Record], bytes]:
+    """The fields of a record that have no column of their own, as JSON with times in RFC 3339.
+
+    elsewhere: fields that a column of another name holds. left_out: fields that are kept nowhere, as deep as they stand.
+    """
+    own = {name for name, _ in table.columns} | {"aggregate", *elsewhere}
 
     def detail(record: Record) -> bytes:
-        return json({k: v for k, v in _without(record, left_out).items() if k not in own})
+        try:
+            values = jsonform.fields(record)
+        except ValueError:
+            raise TimeOutOfRange(f"{type(record).__name__}: a time outside of the years 1 to 9999") from None
+        return json({k: v for k, v in (_without(values, left_out) if left_out else values).items() if k not in own})
 
     return detail
 
@@ -226,11 +241,6 @@ def _is_number(text: str, digits: int) -> bool:
     return text.isdecimal() and len(text) <= digits
 
 
-def _change(record: Any) -> str | None:
-    """What changed; of a closing, why."""
-    return record.why if isinstance(record, CaseClosed) else getattr(record, "change", None)
-
-
 _case_rest = _rest(tables.CASE_EVENTS)
 
 
@@ -239,12 +249,21 @@ def _case_detail(record: Any) -> bytes:
 
 
 def _conversation(counted: ConversationCount) -> dict[str, Any]:
-    return _without(counted, frozenset({"root_author"}))
+    return _without(msgspec.structs.asdict(counted), frozenset({"root_author"}))
 
 
-_case_event = _event(tables.CASE_EVENTS, "case_id", change=_change, detail=_case_detail)
-_assignment = _event(tables.ASSIGNMENTS, "work_id", offer_id=_offer, detail=_rest(tables.ASSIGNMENTS, CUSTOMER))
-_surge_event = _event(tables.SURGE_EVENTS, "surge_id")
+def _surge(record: Decided) -> str | None:
+    """The surge that an event is of, or that led to a crisis."""
+    if isinstance(record, CrisisOpened):
+        return record.surge
+    return record.aggregate if isinstance(record, (SurgeOpened, SurgeUpdated, SurgeClosed)) else None
+
+
+_case_event = _event(tables.CASE_EVENTS, "case_id", detail=_case_detail)
+_assignment = _event(
+    tables.ASSIGNMENTS, "work_id", offer_id=_offer, detail=_rest(tables.ASSIGNMENTS, left_out=CUSTOMER)
+)
+_surge_event = _event(tables.SURGE_EVENTS, "aggregate", surge_id=_surge, detail=_rest(tables.SURGE_EVENTS, "surge"))
 
 _ROWS: dict[type[Record], Make] = {
     ClassifiedMention: _mention,

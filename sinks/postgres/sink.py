@@ -192,7 +192,7 @@ class PostgresSink:
             following = {place: offset for place, offset in following.items() if offset > stored[place]}
             written, refused = admitted(cursor, new)
             refused += writing.apply(cursor, written, rows)
-            writing.set_aside(cursor, refused)
+            writing.record_refused(cursor, refused)
             # If the connection breaks in the commit, only the next call can tell whether these are in.
             self._unconfirmed = known + refused
             if following:

@@ -19,8 +19,9 @@ from sinks.postgres.copybinary import COPY as COPY_MENTIONS
 from sinks.postgres.copybinary import MentionRows, Unfit
 from sinks.postgres.copytext import TextRows
 from sinks.postgres.current import FOLD_OF, FOLDS, RowFold, fold
-from sinks.postgres.rows import Unexpected, rows_of
-from sinks.postgres.tables import CREATE_STAGES, TABLES, ProjectionTable
+from sinks.postgres.rows import Unwritable, rows_of
+from sinks.postgres.table import ProjectionTable
+from sinks.postgres.tables import CREATE_STAGES, TABLES
 
 _COPY_CHUNK = 1 << 20
 
@@ -105,7 +106,7 @@ def _prepare(items: list[SinkItem], rows: TextRows) -> tuple[list[_Ready], list[
     for item in items:
         try:
             lines = [(table, rows.line(table, row)) for table, row in rows_of(item)]
-        except Unexpected as error:
+        except Unwritable as error:
             refused.append(RefusedItem(item=item, stage="sink", error=type(error).__name__, message=str(error)))
             continue
         ready.append(_Ready(item=item, lines=lines, fold=FOLD_OF.get(type(item.record))))  # type: ignore[arg-type]
@@ -201,7 +202,7 @@ def _folded(cursor: Cursor, how: RowFold, events: list[Any], rows: TextRows) -> 
     return [rows.line(how.table, msgspec.structs.astuple(row)) for row in changed.values()]
 
 
-def set_aside(cursor: Cursor, refused: list[RefusedItem]) -> None:
+def record_refused(cursor: Cursor, refused: list[RefusedItem]) -> None:
     """Name the refused in dead_letters; the dead letter's own record, once read, replaces this row."""
     for one in refused:
         item = one.item

@@ -14,6 +14,7 @@ import httpx
 import msgspec
 from standardwebhooks import Webhook
 
+from schemas import jsonform
 from schemas.headers import ce_type, rfc3339
 from schemas.records import Alert
 from sinks.port import ReceiverUnreachable, RefusedItem, SinkError, SinkItem
@@ -44,16 +45,17 @@ Place = tuple[str, int, int]
 
 
 def cloud_event(alert: Alert) -> dict[str, Any]:
-    """The body of an alert; the times of its data are RFC 3339, its other fields as in the record."""
-    data = msgspec.structs.asdict(alert)
-    for name in ("time", "starts_at", "ends_at"):
-        data[name] = None if data[name] is None else rfc3339(data[name])
+    """The body of an alert. Its data are the record's fields with times in RFC 3339.
+
+    The record's `aggregate` and `seq` are left out: in an alert they are the fingerprint and the version.
+    """
+    data = {name: value for name, value in jsonform.fields(alert).items() if name not in ("aggregate", "seq")}
     return {
         "specversion": "1.0",
         "id": alert.id,
         "source": SOURCE,
         "type": ce_type(Alert).decode(),
-        "subject": alert.identity,
+        "subject": alert.fingerprint,
         "time": rfc3339(alert.time),
         "datacontenttype": "application/json",
         "data": data,
@@ -65,7 +67,7 @@ class WebhookSink:
 
     url: http or https. secret: `whsec_` and base64, shared with the receiver. timeout: seconds for each of
     connecting, sending and waiting for the answer. At least once: a receiver drops what it has seen by
-    `webhook-id`, and by the identity a version older than the one it has. Records that are no Alert are
+    `webhook-id`, and by the fingerprint a version older than the one it has. Records that are no Alert are
     passed over. renewed: asked for the secret before each alert, for one that may be changed meanwhile; raises SinkError.
     """
 

@@ -49,7 +49,7 @@ AUTHOR = "the-author-himself"
 WORDS = "words of his own"
 #: What no row may hold: the author, his name, his posts' native ids and addresses, his words and what was said to him.
 TRACES = (AUTHOR, "Author Himself", "native-", "his.example", WORDS, "our answer to him", "a note about him")
-CASE, NEW_CASE = "case-of-his", "case-when-he-came-back"
+CASE, NEW_CASE, OTHER_CASE = (ids.make("case", name) for name in ("his", "when he came back", "another's"))
 CUSTOMER: dict[str, Any] = {"brand": "andina", "channel": "twitter", "author_id": AUTHOR}
 
 
@@ -182,13 +182,13 @@ THREAD: list[Record] = [
 HIS_CASE: list[tuple[Any, int]] = [
     (his(opened(1, conversation="native-1", followers=4321)), 0),
     (his(clock(2, "started")), 0),
-    (opened(1, "case-of-another"), 1),
+    (opened(1, OTHER_CASE), 1),
     (his(changed(3, "post_added", post=post(2), reach=77)), 2),
     (his(clock(4, "met", met_at=T0 + 30 * MINUTE)), 3),
     (his(answered(5)), 3),
     (his(closed(6)), 5),
     (his(reopened(7)), 7),
-    (clock(2, "started", "case-of-another"), 8),
+    (clock(2, "started", OTHER_CASE), 8),
     (his(clock(8, "started", cycle=2, metric="next_response")), 7),
     (his(clock(9, "voided", cycle=2, metric="next_response")), FORGOTTEN_AT),
     (his(closed(10, "forgotten")), FORGOTTEN_AT),
@@ -275,13 +275,13 @@ def test_what_is_counted_stays(sink: PostgresSink, database: Database) -> None:
     """His answered case counts as before, with its times; its events are there without what they said of him."""
     sink.write(story())
     row = database.row(f"select * from cases where case_id = '{CASE}'")
-    assert (row["state"], row["why"], row["posts"], row["answers"], row["reopened"]) == ("CLOSED", "forgotten", 3, 1, 1)
+    assert (row["state"], row["why"], row["posts"], row["answers"], row["reopened"]) == ("closed", "forgotten", 3, 1, 1)
     assert (row["author_id"], row["conversation"], row["url"], row["reach"], row["followers"]) == ("", *[None] * 4)
-    [rate] = database.rows("select asked, answered from answer_rate")
+    [rate] = database.rows("select asked, answered from response_rate")
     assert rate == {"asked": 2, "answered": 1}
     events = database.rows(f"select detail, author_id from case_events where case_id = '{CASE}'")
     assert events == [{"detail": {}, "author_id": ""}] * 10
-    assert database.row("select author_id from cases where case_id = 'case-of-another'")["author_id"] == "u1"
+    assert database.row(f"select author_id from cases where case_id = '{OTHER_CASE}'")["author_id"] == "u1"
 
 
 def test_it_is_remembered_by_a_digest_and_its_place(sink: PostgresSink, database: Database) -> None:

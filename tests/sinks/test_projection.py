@@ -63,7 +63,7 @@ def test_wrong_current_rows_follow_again_from_events_that_only_the_live_tables_h
 ) -> None:
     assert_written(live, CASES + SURGES)
     before = bare.dump()
-    bare.rows("update cases set posts = 99, state = 'CLOSED'; delete from clocks; update surges set peak = 0")
+    bare.rows("update cases set posts = 99, state = 'closed'; delete from clocks; update surges set peak = 0")
     rebuild(bare, {("cases", 0): len(CASES), ("surges", 0): len(SURGES)})
     assert bare.dump() == before
 
@@ -112,8 +112,8 @@ def test_what_others_made_on_the_tables_is_named_and_nothing_is_replaced(live: P
     before = bare.dump()
     bare.rows(
         "create view v as select case_id from cases;"
-        "create index i on cases (why);"
-        "create table t (case_id text references cases);"
+        "create index i on cases (close_reason);"
+        "create table t (case_id uuid references cases);"
         "create function f() returns trigger language plpgsql as 'begin return new; end';"
         "create trigger g before insert on cases for each row execute function f();"
         "create policy p on cases;"
@@ -139,12 +139,12 @@ def test_whoever_was_let_read_a_table_reads_the_new_one(live: PostgresSink, bare
     reader = f"dashboard_{bare.name}"
     bare.admin(f"create role {reader}")
     try:
-        bare.rows(f"grant select on cases, answer_rate to {reader}")
+        bare.rows(f"grant select on cases, response_rate to {reader}")
         assert_written(live, CASES)
         rebuild(bare, {("cases", 0): 0}, CASES)
         granted = f"set local role {reader}; select count(*) from {{}}"
         assert bare.row(granted.format("cases"))["count"] == 1
-        assert bare.row(granted.format("answer_rate"))["count"] == 1
+        assert bare.row(granted.format("response_rate"))["count"] == 1
         with pytest.raises(psycopg2.errors.InsufficientPrivilege):
             bare.rows(granted.format("clocks"))
     finally:

@@ -144,13 +144,13 @@ def test_a_start_with_nothing_to_migrate_waits_for_no_lock(database: Database) -
 
 def test_migrations_that_fail_leave_nothing_half_done(bare: Database) -> None:
     """A round is one transaction, its marks with it: the next start begins from where this one did."""
-    bare.rows("create view answer_rate as select 1 as one")
+    bare.rows("create view response_rate as select 1 as one")
     sink = PostgresSink(bare.uri)
     with pytest.raises(SinkError, match="SQLSTATE 42"):
         sink.open()
     assert bare.tables() == []
     assert bare.rows("select from pg_tables where tablename like '%yoyo%'") == []
-    bare.rows("drop view answer_rate")
+    bare.rows("drop view response_rate")
     sink.open()
     sink.close()
     assert "mentions" in bare.tables()

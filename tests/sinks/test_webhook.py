@@ -183,7 +183,7 @@ def test_a_batch_that_went_through_is_sent_again_when_given_again(sink: WebhookS
 
 def test_an_alert_of_a_brand_that_only_observes_is_told_to_nobody(sink: WebhookSink, receiver: Receiver) -> None:
     """It is recorded in the topic and in PostgreSQL."""
-    assert sink.write(items([alert(1, mode="observe")], "alerts")) == []
+    assert sink.write(items([alert(1, mode="shadow")], "alerts")) == []
     assert receiver.received == 0
 
 
@@ -249,7 +249,7 @@ def test_a_receiver_that_hangs_is_named_while_it_does_and_nothing_follows_an_int
     odd: Odd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Asked from another thread, as a worker does that is to stop."""
-    monkeypatch.setattr("sinks.webhook._PATIENCE_S", 0.0)
+    monkeypatch.setattr("sinks.webhook.sink._PATIENCE_S", 0.0)
     sink = WebhookSink(odd.url, SECRET, timeout=5.0)
     sink.open()
     assert sink.held() is None
