@@ -14,7 +14,7 @@ from sinks.port import ReceiverUnreachable, SinkError, SinkItem
 from sinks.postgres import faults
 from sinks.postgres.sink import PostgresSink
 from tests.sinks.conftest import Database
-from tests.sinks.samples import case_story, classified, items
+from tests.support.samples import case_story, classified, items
 
 ROW, PASSING, STANDING = "row", "passing", "standing"
 

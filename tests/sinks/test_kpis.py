@@ -12,7 +12,8 @@ from schemas import ids
 from schemas.records import Action, CaseClosed, ClockChanged, NoReply, Record
 from sinks.postgres.sink import PostgresSink
 from tests.sinks.conftest import Database
-from tests.sinks.samples import (
+from tests.sinks.test_rows import CRISES, update
+from tests.support.samples import (
     FACT,
     MINUTE,
     T0,
@@ -25,7 +26,6 @@ from tests.sinks.samples import (
     opened,
     surge_story,
 )
-from tests.sinks.test_rows import CRISES, update
 
 HOUR = 60 * MINUTE
 #: A clock without a target.

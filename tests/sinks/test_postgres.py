@@ -19,7 +19,8 @@ from sinks.port import ReceiverUnreachable, RefusedItem, Rewound, SinkError, Sin
 from sinks.postgres.migrate import MIGRATIONS
 from sinks.postgres.sink import PostgresSink
 from tests.sinks.conftest import Database, until
-from tests.sinks.samples import (
+from tests.sinks.test_rows import ASSIGNMENTS, CRISES, EXAMPLES, update, volume
+from tests.support.samples import (
     CASE,
     T0,
     alert,
@@ -33,7 +34,6 @@ from tests.sinks.samples import (
     surge_story,
     uuid_of,
 )
-from tests.sinks.test_rows import ASSIGNMENTS, CRISES, EXAMPLES, update, volume
 
 SECRET_TEXT = "my secret words"
 

@@ -46,7 +46,7 @@ from sinks.postgres.current import FOLDS
 from sinks.postgres.rows import Unexpected, rows_of
 from sinks.postgres.sink import PostgresSink
 from tests.sinks.conftest import Database
-from tests.sinks.samples import (
+from tests.support.samples import (
     CASE,
     FACT,
     FINGERPRINT,
