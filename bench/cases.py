@@ -24,9 +24,10 @@ from agents.policy import Policy, digest, parse
 from bench import broker, past, usage, window
 from bench.run import Run
 from bench.state import peak, resident
-from netcenter import topics
+from netcenter.broker import topics
+from netcenter.broker.lag import Watch
 from netcenter.pipeline import PIPELINE
-from netcenter.progress import Watch
+from netcenter.policies import DEFAULT_POLICY
 from netcenter.settings import Settings, load
 from schemas import codec, ids
 from schemas.keys import customer
@@ -216,9 +217,7 @@ def _held(count: int) -> dict[str, Any]:
 
 
 def _one_brand() -> str:
-    return (Path(topics.__file__).parent / "policies" / "default.toml").read_text() + (
-        '\n[[brands]]\nname = "andina"\nmode = "live"\n'
-    )
+    return DEFAULT_POLICY.read_text() + ('\n[[brands]]\nname = "andina"\nmode = "live"\n')
 
 
 # --- over Kafka -------------------------------------------------------------------------------------------------------

@@ -1,1 +1,0 @@
-"""The story that the demo plays: `story` tells and writes it from a seed, `people` answer offers while it plays."""
