@@ -16,6 +16,7 @@ import pytest
 
 from agents.policy import digest
 from netcenter import cli
+from netcenter.files.reader import read
 from netcenter.replay.engine import Replay
 from netcenter.replay.figures import Case, Verdicts
 from netcenter.replay.picture import picture
