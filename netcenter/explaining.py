@@ -8,7 +8,7 @@ import msgspec
 
 from agents.classify.model import ARTEFACTS, Model
 from agents.classify.stage import ClassifyStage
-from agents.decider import At, Due, Unanswered
+from agents.decider import At, Timer, Unanswered
 from agents.policy import Brand, Features, Policy
 from agents.policy.model import shown
 from agents.policy.zone import zone
@@ -183,7 +183,7 @@ def _played(policy: Policy, post: ClassifiedMention) -> list[Decided]:
     decider = shape.decider()
     state, events = decider.initial(), list[Decided]()
     key = keys.customer(post).decode()
-    fact: ClassifiedMention | Due = post
+    fact: ClassifiedMention | Timer = post
     time = own_time(post.mention)
     for _ in range(_STEPS):
         cause = post.mention.id if isinstance(fact, ClassifiedMention) else fact.id
@@ -196,7 +196,7 @@ def _played(policy: Policy, post: ClassifiedMention) -> list[Decided]:
         wake = decider.due(record) if record is not None else None
         if wake is None:
             break
-        fact, time = Due(key, wake), wake
+        fact, time = Timer(key, wake), wake
     return events
 
 

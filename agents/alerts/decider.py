@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from msgspec.structs import replace
 
 from agents.alerts.incidents import HOUR, Burst, Crisis, Incident, Incidents, Overdue, Told
-from agents.decider import At, Due
+from agents.decider import At, Timer
 from schemas import ids
 from schemas.records import (
     Alert,
@@ -47,7 +47,7 @@ class AlertsDecider:
         """When it is to be judged or forgotten."""
         return record.due()
 
-    def decide(self, state: Any, fact: Record | Due, at: At) -> Iterator[Decided]:
+    def decide(self, state: Any, fact: Record | Timer, at: At) -> Iterator[Decided]:
         """Facts are remembered where they concern an incident; alerts follow."""
         if isinstance(fact, _Surge):
             if _after_surge(state, fact):
@@ -61,7 +61,7 @@ class AlertsDecider:
         elif isinstance(fact, ClockChanged | CaseClosed):
             if _after_clocks(state, fact):
                 yield fact
-        elif isinstance(fact, Due):
+        elif isinstance(fact, Timer):
             yield fact  # type: ignore[misc]  # woken
             incident = state.get(fact.key)
             if incident is None:
@@ -72,7 +72,7 @@ class AlertsDecider:
             if isinstance(incident, Overdue):
                 yield from _tell_overdue(incident, at)
 
-    def evolve(self, state: Any, event: Record | Due) -> dict[str, Incident | None]:
+    def evolve(self, state: Any, event: Record | Timer) -> dict[str, Incident | None]:
         """Incidents that a fact or an alert changes. The second firing of one timer forgets its incident."""
         if isinstance(event, Alert):
             return {event.identity: replace(state[event.identity], told=Told.of(event))}
@@ -82,7 +82,7 @@ class AlertsDecider:
             return _after_crisis(state, event)
         if isinstance(event, ClockChanged | CaseClosed):
             return _after_clocks(state, event)
-        if isinstance(event, Due):
+        if isinstance(event, Timer):
             incident = state[event.key]
             if incident.woken == event.at:
                 return {event.key: None}

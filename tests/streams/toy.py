@@ -18,7 +18,7 @@ import msgspec
 
 from agents.classify.port import Classification, Classifier
 from agents.classify.stage import ClassifyStage
-from agents.decider import At, Due, State, Unusable
+from agents.decider import At, State, Timer, Unusable
 from agents.policy import Policy
 from netcenter.logs import set_up
 from netcenter.other_models import HttpClassifier
@@ -100,9 +100,9 @@ class Counter:
         """Nobody wrote yet."""
         return State()
 
-    def decide(self, state: State[Count], fact: Record | Due, at: At) -> Iterator[Decided]:
+    def decide(self, state: State[Count], fact: Record | Timer, at: At) -> Iterator[Decided]:
         """CaseChanged with the count as its sequence number."""
-        if isinstance(fact, Due):
+        if isinstance(fact, Timer):
             yield self._changed(state, fact.key, at, "timer: fired")
         elif isinstance(fact, ClassifiedMention):
             post = fact.mention
@@ -210,9 +210,9 @@ class Tally:
         """Nobody yet."""
         return State()
 
-    def decide(self, state: State[Count], fact: Record | Due, at: At) -> Iterator[Decided]:
+    def decide(self, state: State[Count], fact: Record | Timer, at: At) -> Iterator[Decided]:
         """Remember the customer; alert when woken."""
-        if isinstance(fact, Due):
+        if isinstance(fact, Timer):
             yield alert(at, fact.key, lists=False, summary="")
         elif isinstance(fact, CaseChanged) and fact.aggregate not in state:
             yield fact
