@@ -70,7 +70,7 @@ class Explanation(msgspec.Struct, frozen=True):
     number: int
     """Of the rule, from 1; 0 without one."""
     target: str | None
-    courtesy: bool
+    non_sla: bool
     resolution: str | None
     opens_case: bool
     why: str
@@ -98,7 +98,7 @@ def explain(policy: Policy, mention: Mention, label: Label | None = None) -> Exp
         mention.kind,
         post.label,
         mention.visibility,
-        post.lang,
+        post.classified_lang,
         mention.author_followers,
         mention.reach,
         mention.promoted,
@@ -120,12 +120,12 @@ def explain(policy: Policy, mention: Mention, label: Label | None = None) -> Exp
         label=post.label,
         confidence=post.confidence if label is None else None,
         uncertain=post.uncertain,
-        lang=post.lang,
+        lang=post.classified_lang,
         passed=[Passed(r.name, list(r.match.differs(features))) for r in before],
         rule=rule.name if rule else None,
         number=number,
         target=shown(rule.target) if rule else None,
-        courtesy=rule.courtesy if rule else False,
+        non_sla=rule.non_sla if rule else False,
         resolution=shown(rule.resolution) if rule else None,
         opens_case=opened is not None,
         why=opened.reason.partition(": ")[2] if opened else why_no_case(post, brand),

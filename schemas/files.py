@@ -279,7 +279,7 @@ def _classified(label: records.Label, **v: Any) -> records.ClassifiedMention:
         label=label,
         confidence=confidence,
         uncertain=False,
-        lang=lang or (mention.lang[:2] if mention.lang[:2] in _LANGUAGES else "und"),  # type: ignore[arg-type]
+        classified_lang=lang or (mention.lang[:2] if mention.lang[:2] in _LANGUAGES else "und"),  # type: ignore[arg-type]
         own=False,
         probabilities=told or [confidence if name == label else rest for name in _LABELS],
         model=model,
@@ -359,7 +359,7 @@ _TYPES = {
             "mentions",
             ("received_at", "observed_at"),
             _update,
-            judged=("label", "confidence", "uncertain", "lang"),
+            judged=("label", "confidence", "uncertain", "classified_lang"),
         ),
         _type(
             "operator",
@@ -644,7 +644,7 @@ def line_of(record: Record) -> dict[str, Any]:
     """A record as its line's fields; what has its default is left out. Raises TypeError for one that has no line."""
     if isinstance(record, records.ClassifiedMention):
         told = {"label": record.label, "confidence": record.confidence, "probabilities": record.probabilities}
-        return {**line_of(record.mention), **told, "classified_lang": record.lang, "model": record.model}
+        return {**line_of(record.mention), **told, "classified_lang": record.classified_lang, "model": record.model}
     kind = _BY_CLASS.get(type(record))
     if kind is None:
         raise TypeError(f"{type(record).__name__} has no line in a file; those that do: {', '.join(_TYPES)}")

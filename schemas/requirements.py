@@ -132,7 +132,7 @@ _SAID: dict[str, Check] = {
     "received_at": _time,
 }
 
-_JUDGED: dict[str, Check] = dict.fromkeys(("label", "confidence", "uncertain", "lang"), _null)
+_JUDGED: dict[str, Check] = dict.fromkeys(("label", "confidence", "uncertain", "classified_lang"), _null)
 
 #: The fields of each record that comes from outside. One that is null is not asked.
 REQUIRED: dict[type[Record], dict[str, Check]] = {

@@ -108,7 +108,7 @@ def _updated(step: Step, fact: MentionUpdated) -> Events:
         paid=bool(fact.promoted),
         label=fact.label,
         edited=fact.label is not None,
-        lang=fact.lang or "",
+        lang=fact.classified_lang or "",
         uncertain=bool(fact.uncertain),
         hidden=fact.hidden if step.brand.hidden == "withdraw" else None,
     )

@@ -66,7 +66,7 @@ _TEXTS = (
     "gracias!",
 )
 #: What a producer may not say of an edited post.
-_JUDGED: dict[str, Any] = {"label": "complaint", "confidence": 0.5, "uncertain": True, "lang": "es"}
+_JUDGED: dict[str, Any] = {"label": "complaint", "confidence": 0.5, "uncertain": True, "classified_lang": "es"}
 _HEADERS: tuple[list[tuple[str, bytes]], ...] = (
     [],
     [("traceparent", b"t" * 5_000)],
