@@ -38,8 +38,8 @@ from netcenter.scenario import people, story
 from netcenter.settings import Settings, load
 from schemas import codec, ids
 from schemas.files import Line
-from schemas.headers import rfc3339
 from schemas.records import OfferAnswered, Offered
+from schemas.times import rfc3339
 
 HOUR = 3_600_000
 AHEAD = 30 * 60_000

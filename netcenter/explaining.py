@@ -16,9 +16,9 @@ from netcenter.errors import CommandError, Unreachable
 from netcenter.parts import lacks_model, model
 from netcenter.pipeline import PIPELINE
 from schemas import keys
-from schemas.headers import rfc3339
 from schemas.own_time import own_time
 from schemas.records import CaseClosed, CaseOpened, ClassifiedMention, ClockChanged, Decided, Label, Mention
+from schemas.times import rfc3339
 from streams.shapes import Fold
 
 _STEPS = 100

@@ -16,8 +16,8 @@ from netcenter.topics import admin
 from schemas import files
 from schemas.avro import schema_of
 from schemas.files import FileError
-from schemas.headers import rfc3339
 from schemas.records import Record
+from schemas.times import rfc3339
 from streams.shapes import DAY
 
 

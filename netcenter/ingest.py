@@ -23,8 +23,8 @@ from netcenter.topics import admin, as_in_log, missing_topics, producer
 from schemas import codec
 from schemas.codec import WireError
 from schemas.files import Line
-from schemas.headers import rfc3339
 from schemas.records import Clock, Record, Tick
+from schemas.times import rfc3339
 from streams.hints import NEVER
 from streams.partitioner import partition_of
 from streams.shapes import Role

@@ -18,7 +18,7 @@ from netcenter.pipeline import PIPELINE
 from netcenter.reading import any_record, as_they_come, ends, open_consumer, spans
 from netcenter.settings import Settings
 from netcenter.topics import as_in_log
-from schemas.headers import rfc3339
+from schemas.times import rfc3339
 from streams import hints
 from streams.shapes import Role
 

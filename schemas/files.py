@@ -23,8 +23,8 @@ from typing import Annotated, Any, Literal, NoReturn, Union, get_args, get_origi
 import msgspec
 
 from schemas import ids, records, requirements
-from schemas.headers import rfc3339
 from schemas.records import Record
+from schemas.times import rfc3339
 
 Topic = Literal["mentions", "classified", "desk", "volumes"]
 _CELL = 64 * 2**20  # a CSV cell above 64 MiB is an unclosed quote

@@ -8,8 +8,8 @@ from typing import Any, get_type_hints
 
 from schemas.avro import schema_of
 from schemas.codec import nested
-from schemas.headers import rfc3339
 from schemas.records import ClockChanged, Record
+from schemas.times import rfc3339
 
 
 def event(record: Record, key: str) -> dict[str, Any]:

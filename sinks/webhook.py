@@ -14,8 +14,9 @@ import httpx
 import msgspec
 from standardwebhooks import Webhook
 
-from schemas.headers import ce_type, rfc3339
+from schemas.headers import ce_type
 from schemas.records import Alert
+from schemas.times import rfc3339
 from sinks.port import Item, Refused, SinkError, Unreachable
 
 SOURCE = "/netcenter/alerts"

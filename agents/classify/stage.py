@@ -15,9 +15,9 @@ from agents.classify.volumes import Minute
 from agents.decider import At, Unanswered
 from agents.policy import Policy
 from agents.policy.parts import written
-from schemas.headers import rfc3339
 from schemas.own_time import own_time
 from schemas.records import ClassifiedMention, Mention, MentionUpdated, Record
+from schemas.times import rfc3339
 
 MINUTE = 60_000
 #: ms; no record's own time is further ahead of the partition's.

@@ -18,9 +18,9 @@ from agents.surge.judging import Seen, judged
 from agents.surge.load import Load
 from agents.surge.tally import ABSURD, MINUTE, Minute, Tally, check
 from schemas import ids
-from schemas.headers import rfc3339
+from schemas.names import NAME, NAME_FORM
 from schemas.records import ChannelChanged, ContactCount, CrisisDeclared, Decided, Record, Volume
-from schemas.requirements import NAME
+from schemas.times import rfc3339
 
 _Kept = Brand | Series | Contacts | Minute
 _EMPTY = Tally()
@@ -99,7 +99,7 @@ class SurgeDecider:
 def _check_name(brand: str) -> None:
     """What classify has seen to for Volumes; these facts come from outside."""
     if NAME.fullmatch(brand) is None:
-        raise Unusable("brand is not made of a-z, 0-9, - and _, so that keys could be told apart")
+        raise Unusable(f"brand: use {NAME_FORM}")
 
 
 def _key(brand: str, minute: int) -> str:

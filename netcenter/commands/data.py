@@ -14,7 +14,7 @@ from netcenter.commands.options import Ignore, Json, Maps, Sets, TimeFormat, dur
 from netcenter.places import kafka_of
 from netcenter.player import TICK
 from netcenter.settings import load
-from schemas.headers import rfc3339
+from schemas.times import rfc3339
 
 _File = Annotated[Path, typer.Argument(help="A .jsonl or .csv file; - reads JSON lines from standard input.")]
 

@@ -18,8 +18,8 @@ from netcenter.errors import UsageError
 from netcenter.places import kafka_of
 from netcenter.player import TICK
 from netcenter.settings import Settings, load
-from schemas.headers import rfc3339
 from schemas.records import Mention
+from schemas.times import rfc3339
 from streams.garbage import rarely_collected
 
 if TYPE_CHECKING:

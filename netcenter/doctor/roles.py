@@ -17,7 +17,7 @@ from netcenter.pipeline import PIPELINE
 from netcenter.progress import Place
 from netcenter.reading import records, spans
 from schemas.codec import state_codec
-from schemas.headers import rfc3339
+from schemas.times import rfc3339
 from streams.core import Progress
 from streams.partition import PROGRESS
 from streams.shapes import Role

@@ -22,8 +22,8 @@ from netcenter import topics
 from netcenter.embedded import Addresses
 from netcenter.pipeline import PIPELINE
 from schemas import codec
-from schemas.headers import rfc3339
 from schemas.records import Decided, Mention, Tick
+from schemas.times import rfc3339
 from tests.chaos import judge, lenient_worker
 from tests.chaos.fuzz import CASE, DAY, MINUTE, NOON, SECRET, Fuzz, Sent
 from tests.chaos.harness import ROLES, Plant

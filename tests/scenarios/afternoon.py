@@ -9,7 +9,7 @@ from typing import Any
 from netcenter.commands.servers import DEFAULT_POLICY
 from schemas import files
 from schemas.files import Line
-from schemas.headers import rfc3339
+from schemas.times import rfc3339
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE

@@ -20,7 +20,6 @@ from netcenter.ingest import Log
 from netcenter.pipeline import PIPELINE
 from netcenter.receiver import Receiver
 from schemas import codec, ids
-from schemas.headers import rfc3339
 from schemas.keys import customer
 from schemas.records import (
     Alert,
@@ -31,6 +30,7 @@ from schemas.records import (
     SurgeClosed,
     SurgeOpened,
 )
+from schemas.times import rfc3339
 from streams.partitioner import partition_of
 from tests.chaos import judge
 from tests.chaos.harness import Plant, Playing

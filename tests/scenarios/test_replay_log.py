@@ -19,9 +19,9 @@ import pytest
 from netcenter.embedded import Addresses
 from netcenter.pipeline import PIPELINE
 from netcenter.scenario import story, teller
-from schemas.headers import rfc3339
 from schemas.jsonform import event
 from schemas.records import CaseOpened
+from schemas.times import rfc3339
 from tests.chaos import judge
 from tests.chaos.harness import HOUR, SEED, Plant, Playing
 

@@ -38,7 +38,7 @@ from netcenter.progress import Watch
 from netcenter.reading import ends
 from netcenter.settings import Settings
 from schemas.codec import state_codec
-from schemas.headers import rfc3339
+from schemas.times import rfc3339
 from streams.core import Progress
 from streams.partition import PROGRESS
 from tests.chaos.harness import create_database

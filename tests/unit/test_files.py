@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas import files, ids, records, requirements
+from schemas import files, ids, records, requirements, times
 from schemas.files import FileError, dump, line_of, parse_line, read
 
 MENTION = {
@@ -478,7 +478,7 @@ def test_a_record_that_no_file_holds_has_no_line() -> None:
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 SOME = TEXT.filter(lambda text: bool(text.strip()) and "\0" not in text)
 NAMES = st.from_regex(r"[a-z0-9_-]{1,8}", fullmatch=True)
-TIMES = st.integers(requirements.OLDEST, requirements.END - 1)
+TIMES = st.integers(times.EARLIEST, requirements.END - 1)
 COUNTS = st.integers(0, requirements.MOST)
 
 
