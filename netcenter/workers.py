@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from netcenter.errors import UsageError
-from netcenter.runtime.factories import lacks_model
 from netcenter.pipeline import PIPELINE
+from netcenter.runtime.factories import lacks_model
 from netcenter.settings import Settings
-from streams.topology import Sink
 from streams.sink import SinkWorker
+from streams.topology import Sink
 from streams.worker import DecidingWorker, Hooks, RoleWorker
 
 

@@ -13,8 +13,8 @@ from schemas.records import ClassifiedMention, Decided, PolicyChanged, Record, T
 from schemas.times import rfc3339
 from streams.clock import WrongTick
 from streams.core import Core, Fact, Result, SetAside, where, why
-from streams.topology import Pipeline, Role
 from streams.timers import Timers
+from streams.topology import Pipeline, Role
 
 #: Timers that one `take` fires, and no more: a jump of months wakes everybody, and is a checkpoint every few seconds.
 FIRED_AT_ONCE = 5_000

@@ -48,7 +48,9 @@ class Intake:
             kind = type(record)
             if kind not in allowed:
                 aside.append(
-                    SetAside(fact, "decode", "WrongRecord", f"{kind.__name__} does not belong in {self.input_topic.name}")
+                    SetAside(
+                        fact, "decode", "WrongRecord", f"{kind.__name__} does not belong in {self.input_topic.name}"
+                    )
                 )
             elif kind in KEYLESS:
                 facts.append(fact)

@@ -28,7 +28,9 @@ LEFT_OUT = Gauge(
 )
 CHECKPOINT_SECONDS = Histogram("netcenter_checkpoint_seconds", "Time to seal a checkpoint", ["role"])
 RECOVERY_SECONDS = Histogram("netcenter_recovery_seconds", "Time to recover a partition", ["role"])
-PARTITION_TIME = Gauge("netcenter_partition_time_seconds", "Event time of an input topic partition", ["role", "partition"])
+PARTITION_TIME = Gauge(
+    "netcenter_partition_time_seconds", "Event time of an input topic partition", ["role", "partition"]
+)
 APPLIED = Gauge("netcenter_applied_offset", "Offset of the last sealed input topic record", ["role", "partition"])
 PARTITIONS = Gauge("netcenter_partitions", "Partitions owned", ["role"])
 READY = Gauge("netcenter_ready", "1 when every owned partition is recovered and nothing is awaited", ["role"])

@@ -557,10 +557,14 @@ class Partition:
             log = self.runtime.log.error if self.core.clock.time != self._wrong_at else self.runtime.log.debug
             self._wrong_at = self.core.clock.time
         log("set aside", partition=self.name, offset=r.offset, stage=aside.stage, error=aside.error, why=aside.message)
-        head = dead_letter_headers(self.input_topic.name, self.number, r.offset, aside.stage, aside.error, aside.message)
+        head = dead_letter_headers(
+            self.input_topic.name, self.number, r.offset, aside.stage, aside.error, aside.message
+        )
         value = r.value
         # A compacted or tombstoning reader must not take a null value for a deletion: it stays null, the headers say why.
-        self._outbox().add(self.runtime.topic(self.input_topic.dead.name), self.number, r.key, value, [*r.headers, *head])
+        self._outbox().add(
+            self.runtime.topic(self.input_topic.dead.name), self.number, r.key, value, [*r.headers, *head]
+        )
 
     def _count(self, facts: list[Fact], offsets: list[int], bad: set[int]) -> None:
         """Hold what was set aside against what went by; control records count on neither side."""

@@ -34,8 +34,8 @@ from streams.policies import Policies
 from streams.positions import Claim, placed
 from streams.reader import own_host, reading
 from streams.settings import WorkerSettings
-from streams.topology import Batch, Fold, Pipeline, Role
 from streams.topics_seen import Seen, topics_seen
+from streams.topology import Batch, Fold, Pipeline, Role
 
 _STOP_DEADLINE_S = 9.0
 _LOOK_S = 0.02

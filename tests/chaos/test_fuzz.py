@@ -24,10 +24,9 @@ from netcenter.pipeline import PIPELINE
 from schemas import codec
 from schemas.records import Decided, Mention, Tick
 from schemas.times import rfc3339
-from tests.support import judge
-from tests.support import lenient_worker
-from tests.support.fuzz import CASE, DAY, MINUTE, NOON, SECRET, Fuzz, Sent
+from tests.support import judge, lenient_worker
 from tests.support.chaos import ROLES, Plant
+from tests.support.fuzz import CASE, DAY, MINUTE, NOON, SECRET, Fuzz, Sent
 
 EACH = int(os.environ.get("NETCENTER_FUZZ", "1000"))
 """Good records, and as many bad ones."""

@@ -28,8 +28,8 @@ from streams.items import decoded
 from streams.settings import WorkerSettings
 from streams.sink import SinkWorker, _Outdated, _Waiting
 from streams.worker import Hooks
-from tests.support.samples import classified, items
 from tests.support import toy
+from tests.support.samples import classified, items
 from tests.support.world import NOON, World
 
 ROLE = PIPELINE.role("postgres")

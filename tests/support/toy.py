@@ -20,8 +20,8 @@ from agents.classify.port import Classification, Classifier
 from agents.classify.stage import ClassifyStage
 from agents.decider import At, State, Timer, Unusable
 from agents.policy import Policy
-from netcenter.runtime.logs import set_up
 from netcenter.runtime.external_classifier import HttpClassifier
+from netcenter.runtime.logs import set_up
 from schemas import keys
 from schemas.records import (
     Action,
@@ -39,8 +39,8 @@ from schemas.records import (
     WriterExcused,
 )
 from sinks.port import Item, Refused, Unreachable
-from streams.topology import MIB, Batch, Fold, Pipeline, Role, Sink, Topic
 from streams.sink import SinkWorker
+from streams.topology import MIB, Batch, Fold, Pipeline, Role, Sink, Topic
 from streams.worker import DecidingWorker, Hooks, WorkerSettings, run_worker
 
 MODEL = "ab" * 32
