@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from importlib import resources
 from itertools import pairwise
 from pathlib import Path
 from typing import get_args
@@ -18,11 +17,12 @@ import pytest
 from agents.classify.volumes import Minute
 from agents.policy import Features, Policy, parse
 from agents.surge import SurgeDecider
-from netcenter.demo.story import people
+from netcenter.demo.story import STORY_POLICY, people
 from netcenter.demo.story.story import ACCOUNTS, GUITAR, Story, rhythm, story, tell, write
 from netcenter.demo.story.teller import END, HOUR, MINUTE, QUIET, START
 from netcenter.demo.story.words import LANGS, Lang, lists, plain, slot_words
-from netcenter.files.lines import dump, read
+from netcenter.files.reader import read
+from netcenter.files.writer import dump
 from schemas.ids import make
 from schemas.records import (
     Action,
@@ -62,7 +62,7 @@ def replies(told: Story) -> list[Reply]:
 
 @pytest.fixture(scope="module")
 def policy() -> Policy:
-    return parse(resources.files("netcenter.demo.story").joinpath("story.toml").read_text(), 1, "story.toml")
+    return parse(STORY_POLICY.read_text(), 1, "story.toml")
 
 
 def digest(lines: list[str]) -> str:
@@ -74,7 +74,7 @@ def test_a_seed_tells_one_story() -> None:
     here = digest([dump(line.record) for line in story(7, 0.05)])
     assert here != digest([dump(line.record) for line in story(8, 0.05)])
     code = (
-        "import hashlib; from netcenter.demo.story.story import story; from netcenter.files.lines import dump;"
+        "import hashlib; from netcenter.demo.story.story import story; from netcenter.files.writer import dump;"
         "print(hashlib.sha256('\\n'.join(dump(x.record) for x in story(7, 0.05)).encode()).hexdigest())"
     )
     environment = os.environ | {"PYTHONHASHSEED": "99", "PYTHONPATH": str(Path(__file__).parents[2])}

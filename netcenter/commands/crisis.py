@@ -1,0 +1,65 @@
+"""`netcenter crisis`: a person opens or closes a crisis."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Literal
+
+import typer
+
+from netcenter.errors import UsageError
+from netcenter.ingest.into_kafka import Log
+from netcenter.runtime.endpoints import kafka_of
+from netcenter.settings import load
+from schemas import ids
+from schemas.names import NAME, NAME_FORM
+from schemas.records import CrisisDeclared
+
+crisis = typer.Typer(help="A person declares a crisis of a brand, or that it is over.", no_args_is_help=True)
+
+
+_Brand = Annotated[str, typer.Argument(help="As mentions have it.")]
+
+
+_By = Annotated[str, typer.Option(help="Who says so.")]
+
+
+_Reason = Annotated[str, typer.Option(help="Why, in one line.")]
+
+
+@crisis.command("open")
+def open_(brand: _Brand, by: _By, reason: _Reason) -> None:
+    """All hands: it lasts until a person closes it. One that is open already stays as it is.
+
+    Example: netcenter crisis open andina --by ana --reason "a fire at the airport"
+    """
+    _declare(brand, "open", by, reason)
+
+
+@crisis.command("close")
+def close(brand: _Brand, by: _By, reason: _Reason) -> None:
+    """Back to normal, whoever opened it; the rule does not open it again in the same surge.
+
+    Example: netcenter crisis close andina --by ana --reason "all passengers are rebooked"
+    """
+    _declare(brand, "close", by, reason)
+
+
+def _declare(brand: str, change: Literal["open", "close"], by: str, reason: str) -> None:
+    if NAME.fullmatch(brand) is None:
+        raise UsageError(f"brand: {brand!r} is no name of a brand: use {NAME_FORM}")
+    settings = load()
+    now = int(time.time() * 1000)
+    with Log(settings, kafka_of(settings)) as log:
+        log.send(
+            "volumes",
+            CrisisDeclared(
+                id=ids.make("crisis", brand, now, change), brand=brand, change=change, by=by, reason=reason, at=now
+            ),
+        )
+    print(f"said: the crisis of {brand} {'opens' if change == 'open' else 'closes'}; the role surge decides it")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    app.add_typer(crisis, name="crisis")

@@ -1,0 +1,78 @@
+"""`netcenter ingest`: plays a file into Kafka."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from netcenter.commands.options import Ignore, Json, Maps, Sets, TimeFormat, duration, read_file
+from netcenter.commands.progress_bar import bar
+from netcenter.ingest.schedule import TICK
+from netcenter.runtime.endpoints import kafka_of
+from netcenter.settings import load
+from schemas.times import rfc3339
+
+_File = Annotated[Path, typer.Argument(help="A .jsonl or .csv file; - reads JSON lines from standard input.")]
+
+
+def ingest(
+    file: _File,
+    maps: Maps = None,
+    sets: Sets = None,
+    ignore_unknown: Ignore = False,
+    time_format: TimeFormat = None,
+    run_on: Annotated[
+        str, typer.Option(metavar="DURATION", help="How long time runs on after the last record.")
+    ] = "6h",
+    ahead: Annotated[
+        str,
+        typer.Option(
+            help="On the event clock: how far the file may be before the slowest role, whether it has a worker or not; "
+            "none: nobody is waited for."
+        ),
+    ] = "30m",
+    as_json: Json = False,
+) -> None:
+    """Play a file into Kafka: mentions, replies, actions, operators' shifts.
+
+    Example: netcenter ingest posts.csv --map native_id=tweet_id --set channel=twitter
+    """
+    from netcenter.ingest.into_kafka import Held, Played
+    from netcenter.ingest.into_kafka import ingest as play_into
+
+    settings = load()
+    lines = read_file(file, maps, sets, ignore_unknown, time_format)
+    alone = ahead == "none"
+    with bar() as progress:
+        task = progress.add_task("records", total=len(lines))
+
+        def say(played: Played, slowest: tuple[int, str]) -> None:
+            progress.update(task, completed=played.records, description=f"{rfc3339(played.time)}")
+
+        def held(waits: Held) -> None:
+            if waits.line:
+                print(f"netcenter: {waits.line}", file=sys.stderr, flush=True)
+
+        played = play_into(
+            settings,
+            kafka_of(settings),
+            lines,
+            interval=TICK,
+            until=duration(run_on, "--run-on"),
+            ahead=0 if alone else duration(ahead, "--ahead"),
+            follow=() if alone else None,
+            say=say,
+            held=held,
+        )
+        progress.update(task, completed=played.records)
+    told = {"records": played.records, "ticks": played.ticks}
+    print(json.dumps(told) if as_json else f"{played.records:,} records and {played.ticks:,} Ticks played")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command()(ingest)

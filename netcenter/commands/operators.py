@@ -1,0 +1,114 @@
+"""`netcenter operators`: operators come, answer offers and leave."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Literal
+
+import typer
+
+from netcenter.commands.options import duration
+from netcenter.ingest.into_kafka import Log
+from netcenter.runtime.endpoints import kafka_of
+from netcenter.settings import load
+from schemas import ids
+from schemas.records import OfferAnswered, OperatorChanged, Record
+
+operators = typer.Typer(help="Operators and what they are offered.", no_args_is_help=True)
+
+
+_Who = Annotated[str, typer.Argument(help="The operator.")]
+
+
+_Desk = Annotated[str, typer.Option(help="Where.")]
+
+
+def _send(record: Record) -> None:
+    settings = load()
+    with Log(settings, kafka_of(settings)) as log:
+        log.send("desk", record)
+
+
+def _now() -> int:
+    return int(time.time() * 1000)
+
+
+@operators.command("come")
+def come(
+    operator: _Who,
+    desk: _Desk = "care",
+    capacity: Annotated[int, typer.Option(min=1, help="Cases at a time.")] = 3,
+    language: Annotated[list[str] | None, typer.Option(help="es, pt or en; none: any.")] = None,
+    until: Annotated[
+        str | None, typer.Option("--for", help="How long, such as 8h; the policy's lease without it.")
+    ] = None,
+) -> None:
+    """An operator comes, and may be offered work.
+
+    Example: netcenter operators come ana --desk care --language es --for 8h
+    """
+    now = _now()
+    end = None if until is None else now + duration(until, "--for")
+    _send(
+        OperatorChanged(
+            id=ids.make("operator", desk, operator, now, "came"),
+            desk=desk,
+            operator=operator,
+            change="came",
+            at=now,
+            until=end,
+            capacity=capacity,
+            languages=language or [],
+        )
+    )
+    print(f"{operator} is at the desk {desk}")
+
+
+@operators.command("leave")
+def leave(operator: _Who, desk: _Desk = "care") -> None:
+    """An operator leaves; what he was offered or held goes back to the queue.
+
+    Example: netcenter operators leave ana --desk care
+    """
+    now = _now()
+    _send(
+        OperatorChanged(
+            id=ids.make("operator", desk, operator, now, "left"), desk=desk, operator=operator, change="left", at=now
+        )
+    )
+    print(f"{operator} has left the desk {desk}")
+
+
+def _answer(operator: str, offer: str, desk: str, answer: Literal["accepted", "declined"]) -> None:
+    _send(
+        OfferAnswered(
+            id=ids.make("answer", offer, answer), desk=desk, operator=operator, offer_id=offer, answer=answer, at=_now()
+        )
+    )
+    print(f"{operator} has {answer} {offer}")
+
+
+_Offer = Annotated[str, typer.Argument(help="The Offered event's id.")]
+
+
+@operators.command("accept")
+def accept(operator: _Who, offer: _Offer, desk: _Desk = "care") -> None:
+    """An operator takes an offer.
+
+    Example: netcenter operators accept ana 4b1f… --desk care
+    """
+    _answer(operator, offer, desk, "accepted")
+
+
+@operators.command("decline")
+def decline(operator: _Who, offer: _Offer, desk: _Desk = "care") -> None:
+    """An operator declines an offer; it goes to the next.
+
+    Example: netcenter operators decline ana 4b1f… --desk care
+    """
+    _answer(operator, offer, desk, "declined")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    app.add_typer(operators, name="operators")

@@ -1,0 +1,95 @@
+"""`netcenter rebuild`: PostgreSQL's tables anew from the log."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from netcenter.commands.options import Json
+from netcenter.commands.progress_bar import bar
+from netcenter.errors import UsageError
+from netcenter.runtime.endpoints import kafka_of, postgres_of
+from netcenter.settings import load
+
+
+def rebuild(
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave the old tables in schema netcenter_replaced, until the next rebuild.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Build PostgreSQL's tables anew from the log, beside the live ones, and swap them in; workers run on.
+
+    What the log no longer has is copied; every forget is applied first. See docs/postgres.md.
+
+    Example: netcenter rebuild --yes
+    """
+    from netcenter.operate.rebuild import rebuild as build
+
+    settings = load()
+    kafka, uri = kafka_of(settings), postgres_of(settings)
+    console = Console(stderr=True)
+    if not yes and not sys.stdin.isatty():
+        raise UsageError("nobody can be asked here: say --yes")
+
+    shown = bar(console, disable=not console.is_terminal)
+    task = shown.add_task("forgets", total=0)
+
+    def agreed(size: int) -> bool:
+        asked = f"PostgreSQL's tables take {_bytes(size)}; the new ones take about as much beside them. Rebuild?"
+        if not yes and not typer.confirm(asked, err=True):
+            return False
+        shown.start()  # not before: a bar that is drawn again wipes the question away
+        return True
+
+    try:
+        done = build(
+            settings,
+            kafka,
+            uri,
+            keep=keep,
+            agreed=agreed,
+            say=lambda line: console.print(line, highlight=False),
+            progress=lambda what, read, total: shown.update(task, description=what, completed=read, total=total),
+        )
+    finally:
+        shown.stop()
+    if done is None:
+        print("nothing was done")
+        return
+    if as_json:
+        tables = {
+            name: {"before": before, "after": after, "copied": done.copied[name]}
+            for name, (before, after) in done.tables.items()
+        }
+        print(json.dumps({**asdict(done), "copied": sum(done.copied.values()), "tables": tables}))
+        return
+    table = Table("table", "rows before", "rows now", "copied: the log has them no more")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name, (before, after) in done.tables.items():
+        table.add_row(name, f"{before:,}", f"{after:,}", f"{done.copied[name]:,}" if done.copied[name] else "")
+    Console().print(table)
+    print(f"{done.records:,} records read, {done.per_s:,} a second; {done.forgets} forgets; {done.seconds} s in all")
+    if keep:
+        print("the old tables are in schema netcenter_replaced: drop it when you no longer want them")
+
+
+def _bytes(size: int) -> str:
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 10_240:
+            return f"{size:,} {unit}"
+        size //= 1024
+    return f"{size:,} TB"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command()(rebuild)
