@@ -8,8 +8,8 @@ import msgspec
 
 from netcenter.files.line_types import BY_CLASS, TIMES, TYPES
 from schemas import records
-from schemas.times import rfc3339
 from schemas.records import Record
+from schemas.times import rfc3339
 
 
 def line_of(record: Record) -> dict[str, Any]:
