@@ -91,7 +91,7 @@ def _counting() -> Callable[[], None]:
         )  # fmt: skip
         posts.append(
             ClassifiedMention(
-                label="other", confidence=0.9, uncertain=False, lang="es", own=False, probabilities=[], model="",
+                label="other", confidence=0.9, uncertain=False, classified_lang="es", own=False, probabilities=[], model="",
                 policy=1, mention=post,
             )
         )  # fmt: skip

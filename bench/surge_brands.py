@@ -26,8 +26,8 @@ from bench.surge_data import (
 )
 from bench.surge_picture import Week
 from bench.surge_picture import picture as drawn
-from schemas.headers import rfc3339
 from schemas.records import CrisisClosed, CrisisOpened, Decided, Evidence, SurgeClosed, SurgeOpened, SurgeUpdated
+from schemas.times import rfc3339
 
 #: Of posts, where a series does not say: complaints, questions, praise, other.
 _MIX = (0.3, 0.2, 0.1, 0.4)

@@ -76,7 +76,7 @@ TOPICS = (
     Topic("surges", SURGE, key=keys.brand, kept=400 * DAY),
     Topic("signals", (*CASE, *SURGE, Returned, Escalated, *TIME), key=keys.brand, public=False),
     Topic("policy", (), key=keys.version, kept=None, public=False, partitions=1),
-    Topic("alerts", (Alert,), key=keys.identity, kept=None),
+    Topic("alerts", (Alert,), key=keys.fingerprint, kept=None),
 )
 
 PIPELINE = Pipeline(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from functools import cache, lru_cache
+from functools import cache
 
 from schemas.records import Record
+from schemas.times import rfc3339
 
 Headers = list[tuple[str, bytes]]
 SOURCE = "source"
@@ -17,32 +17,12 @@ STATE = "netcenter.state"
 _TYPES: dict[type[Record], bytes] = {}
 
 
-#: ms; 9999-12-31, the last time that RFC 3339 can write.
-LAST = 253_402_300_799_999
-
-
 def ce_type(cls: type[Record]) -> bytes:
     """`netcenter.<record>.v1`: the major version, which never changes under FULL_TRANSITIVE."""
     known = _TYPES.get(cls)
     if known is None:
         known = _TYPES[cls] = f"netcenter.{cls.__name__}.v1".encode()
     return known
-
-
-def rfc3339(ms: int) -> str:
-    """A time in milliseconds since the epoch as RFC 3339, UTC; whole seconds without a fraction."""
-    minute, rest = divmod(ms, 60_000)
-    second, fraction = divmod(rest, 1000)
-    return _minute(minute) + _SECONDS[second] + _FRACTIONS[fraction]
-
-
-_SECONDS = [f":{second:02d}" for second in range(60)]
-_FRACTIONS = ["Z", *(f".{fraction:03d}Z" for fraction in range(1, 1000))]
-
-
-@lru_cache(maxsize=8_192)
-def _minute(minute: int) -> str:
-    return datetime.fromtimestamp(minute * 60, UTC).strftime("%Y-%m-%dT%H:%M")
 
 
 _SPEC = ("ce_specversion", b"1.0")

@@ -11,8 +11,8 @@ import msgspec
 
 from schemas.avro import schema_of
 from schemas.codec import nested
-from schemas.headers import rfc3339
 from schemas.records import ClockChanged, Record
+from schemas.times import rfc3339
 
 T = TypeVar("T", bound=Record)
 _EPOCH, _MS = datetime(1970, 1, 1, tzinfo=UTC), timedelta(milliseconds=1)

@@ -27,7 +27,7 @@ from aiokafka.errors import (
 )
 from aiokafka.producer.message_accumulator import BatchBuilder
 
-from schemas import codec, headers
+from schemas import codec, headers, times
 from schemas.codec import WireError
 from schemas.keys import KEYLESS
 from schemas.records import ClassifiedMention, PolicyChanged, Record, Tick
@@ -663,7 +663,7 @@ def _time_of(record: Record) -> int:
         record = record.mention
     name = _time_field(type(record))
     value = getattr(record, name) if name else None
-    return max(0, min(int(value), headers.LAST)) if value is not None else 0
+    return max(0, min(int(value), times.LATEST)) if value is not None else 0
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Opens, renews and resolves alerts: one identity an incident, whatever is opened is resolved."""
+"""Opens, renews and resolves alerts: one fingerprint an incident, whatever is opened is resolved."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from msgspec.structs import replace
 
 from agents.alerts.incidents import HOUR, Burst, Crisis, Incident, Incidents, Overdue, Told
-from agents.decider import At, Due
+from agents.decider import At, Timer
 from schemas import ids
 from schemas.records import (
     Alert,
@@ -47,7 +47,7 @@ class AlertsDecider:
         """When it is to be judged or forgotten."""
         return record.due()
 
-    def decide(self, state: Any, fact: Record | Due, at: At) -> Iterator[Decided]:
+    def decide(self, state: Any, fact: Record | Timer, at: At) -> Iterator[Decided]:
         """Facts are remembered where they concern an incident; alerts follow."""
         if isinstance(fact, _Surge):
             if _after_surge(state, fact):
@@ -56,12 +56,12 @@ class AlertsDecider:
         elif isinstance(fact, _Crisis):
             if _after_crisis(state, fact):
                 yield fact
-                crisis = state[Crisis(fact.brand, fact.aggregate).identity]
+                crisis = state[Crisis(fact.brand, fact.aggregate).fingerprint]
                 yield _tell_crisis(crisis, fact, at.not_before(fact.time))
         elif isinstance(fact, ClockChanged | CaseClosed):
             if _after_clocks(state, fact):
                 yield fact
-        elif isinstance(fact, Due):
+        elif isinstance(fact, Timer):
             yield fact  # type: ignore[misc]  # woken
             incident = state.get(fact.key)
             if incident is None:
@@ -72,17 +72,17 @@ class AlertsDecider:
             if isinstance(incident, Overdue):
                 yield from _tell_overdue(incident, at)
 
-    def evolve(self, state: Any, event: Record | Due) -> dict[str, Incident | None]:
+    def evolve(self, state: Any, event: Record | Timer) -> dict[str, Incident | None]:
         """Incidents that a fact or an alert changes. The second firing of one timer forgets its incident."""
         if isinstance(event, Alert):
-            return {event.identity: replace(state[event.identity], told=Told.of(event))}
+            return {event.fingerprint: replace(state[event.fingerprint], told=Told.of(event))}
         if isinstance(event, _Surge):
             return _after_surge(state, event)
         if isinstance(event, _Crisis):
             return _after_crisis(state, event)
         if isinstance(event, ClockChanged | CaseClosed):
             return _after_clocks(state, event)
-        if isinstance(event, Due):
+        if isinstance(event, Timer):
             incident = state[event.key]
             if incident.woken == event.at:
                 return {event.key: None}
@@ -112,7 +112,7 @@ def _after_surge(state: Incidents, fact: _Surge) -> dict[str, Incident | None]:
         burst = Burst(fact.brand, fact.aggregate, fact.mode, {}, [])
     if fact.seq <= burst.surges.get(fact.aggregate, 0):
         return {}
-    return {burst.identity: burst.after(fact)}
+    return {burst.fingerprint: burst.after(fact)}
 
 
 def _tell_surge(burst: Burst | None, fact: _Surge, at: At) -> Iterator[Decided]:
@@ -120,9 +120,9 @@ def _tell_surge(burst: Burst | None, fact: _Surge, at: At) -> Iterator[Decided]:
         return  # another surge of the incident goes on
     figures = {"surge": burst.surge}
     if isinstance(fact, SurgeClosed):
-        figures |= {"peak": f"{fact.peak:.1f}", "excess": f"{fact.excess:.0f}", "why": fact.why}
+        figures |= {"peak": f"{fact.peak:.1f}", "excess": f"{fact.excess:.0f}", "close_reason": fact.close_reason}
         minutes = (fact.ended_at - fact.started_at) // 60_000
-        end = "is over" if fact.why == "over" else "has become the usual"
+        end = "is over" if fact.close_reason == "over" else "has become the usual"
         summary = f"{fact.brand}: the surge {end} after {minutes} min, {fact.peak:.1f} times the usual at its peak"
     else:
         figures |= _figures(fact.evidence)
@@ -174,10 +174,10 @@ def _figures(seen: Evidence) -> dict[str, str]:
 
 def _after_crisis(state: Incidents, fact: _Crisis) -> dict[str, Incident | None]:
     fresh = Crisis(fact.brand, fact.aggregate)
-    known = state.get(fresh.identity)
+    known = state.get(fresh.fingerprint)
     if isinstance(known, Crisis):
-        return {fresh.identity: known.after(fact)} if fact.seq > known.seq else {}
-    return {fresh.identity: fresh.after(fact)} if isinstance(fact, CrisisOpened) else {}
+        return {fresh.fingerprint: known.after(fact)} if fact.seq > known.seq else {}
+    return {fresh.fingerprint: fresh.after(fact)} if isinstance(fact, CrisisOpened) else {}
 
 
 def _tell_crisis(crisis: Crisis, fact: _Crisis, at: At) -> Alert:
@@ -213,11 +213,11 @@ def _after_clocks(state: Incidents, fact: ClockChanged | CaseClosed) -> dict[str
     if fact.change == "breached" and not known:
         desk = next((d for d in desks if d.desk == fact.desk), None) or Overdue(fact.brand, fact.desk)
         after = desk.breached(fact.aggregate, fact.seq, clock, fact.detected_at or fact.time, fact.time)
-        return {} if after is desk else {desk.identity: after}
+        return {} if after is desk else {desk.fingerprint: after}
     if fact.change in _ENDS and known:
         return _without(desks, fact, {clock})
     if fact.change in _ENDS and (fact.breached_at is not None or fact.change == "rescinded"):
-        return {d.identity: d.fewer(fact.time) for d in desks if d.desk == fact.desk and d.beyond}
+        return {d.fingerprint: d.fewer(fact.time) for d in desks if d.desk == fact.desk and d.beyond}
     return {}
 
 
@@ -226,7 +226,7 @@ def _without(desks: list[Overdue], fact: ClockChanged | CaseClosed, clocks: set[
     for desk in desks:
         gone = [clock for clock in desk.clocks if clock in clocks]
         if gone:
-            changed[desk.identity] = desk.without(fact.aggregate, fact.seq, gone, fact.time)
+            changed[desk.fingerprint] = desk.without(fact.aggregate, fact.seq, gone, fact.time)
     return changed
 
 
@@ -281,16 +281,16 @@ def _alert(
     at: At,
 ) -> Alert:
     """The incident's next version; one that opens anew after a resolution starts now, which is when its cause was decided."""
-    told, identity = incident.told, incident.identity
+    told, fingerprint = incident.told, incident.fingerprint
     version = told.version + 1 if told else 1
     starts_at = told.starts_at if told and told.open else at.time
-    envelope = at.envelope(identity, version, reason)
-    envelope["id"] = ids.make("alert", starts_at, version, identity)
+    envelope = at.envelope(fingerprint, version, reason)
+    envelope["id"] = ids.make("alert", starts_at, version, fingerprint)
     return Alert(
         **envelope,
-        identity=identity,
+        fingerprint=fingerprint,
         version=version,
-        state="open" if open_ else "resolved",
+        state="firing" if open_ else "resolved",
         kind=kind,
         severity=severity,
         brand=incident.brand,

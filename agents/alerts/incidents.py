@@ -35,7 +35,7 @@ class Told(msgspec.Struct, frozen=True, array_like=True):
     def of(cls, alert: Alert) -> Told:
         """What this version says."""
         overdue = int(alert.evidence.get("overdue", "0"))
-        return cls(alert.version, alert.state == "open", alert.starts_at, alert.ends_at, overdue, alert.severity)
+        return cls(alert.version, alert.state == "firing", alert.starts_at, alert.ends_at, overdue, alert.severity)
 
 
 class Burst(msgspec.Struct, frozen=True, tag="burst"):
@@ -54,7 +54,7 @@ class Burst(msgspec.Struct, frozen=True, tag="burst"):
     """ms; last timer"""
 
     @property
-    def identity(self) -> str:
+    def fingerprint(self) -> str:
         """Of its alert."""
         return f"surge:{self.brand}:{self.surge}"
 
@@ -85,7 +85,7 @@ class Crisis(msgspec.Struct, frozen=True, tag="crisis"):
     """ms; last timer"""
 
     @property
-    def identity(self) -> str:
+    def fingerprint(self) -> str:
         """Of its alert."""
         return f"crisis:{self.brand}:{self.crisis}"
 
@@ -132,7 +132,7 @@ class Overdue(msgspec.Struct, frozen=True, tag="overdue"):
     """ms; last timer"""
 
     @property
-    def identity(self) -> str:
+    def fingerprint(self) -> str:
         """Of its alert."""
         return f"sla_breach:{self.brand}:{self.desk}"
 
@@ -225,7 +225,7 @@ I = TypeVar("I", Burst, Crisis, Overdue)
 
 
 class Incidents(State[Incident]):
-    """All incidents by identity, and which are a brand's."""
+    """All incidents by fingerprint, and which are a brand's."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -243,6 +243,6 @@ class Incidents(State[Incident]):
         super().put(key, record)
 
     def of(self, brand: str, kind: type[I]) -> list[I]:
-        """A brand's incidents of a kind, by identity."""
+        """A brand's incidents of a kind, by fingerprint."""
         found: list[Any] = [self[key] for key in sorted(self._brands.get(brand, ()))]
         return [record for record in found if isinstance(record, kind)]

@@ -55,8 +55,8 @@ class Brand(Part):
     """As mentions have it."""
     care: bool = True
     """Off: volumes and surges only, never cases or pages."""
-    mode: Mode = "observe"
-    """Observe: everything is decided and recorded, nothing is sent to customers and nobody is paged. Or live."""
+    mode: Mode = "shadow"
+    """`shadow`: every decision is made and recorded, but nothing is sent to customers and nobody is paged; or `live`."""
     zone: str = "UTC"
     """Where it lives, by the tz database: its days end by it, and its calendar is in it."""
     desk: Name = "care"
@@ -132,8 +132,8 @@ class Rule(Part):
     """The messages that it is for."""
     target: Annotated[Target | None, BeforeValidator(_target), PlainSerializer(shown), WithJsonSchema(_TARGET)] = None
     """Until the first response; same_day: until the local working day ends, at least two hours. Left out: no clock."""
-    courtesy: bool = False
-    """Measured, but its breach raises no alert."""
+    non_sla: bool = False
+    """A non-SLA target: its clock is measured, but a breach raises no alert and does not count in `sla_attainment`."""
     priority: Annotated[int, Field(ge=1, le=9)] = 5
     """1 is the most urgent, 9 the least."""
     desk: Name | None = None
@@ -260,7 +260,7 @@ class Policy(Part):
         return found
 
     def brand(self, name: str) -> Brand:
-        """The brand; one that is not listed has care on, observes, and works at the desk `care` in UTC."""
+        """The brand; one that is not listed has care on, is in shadow mode, and works at the desk `care` in UTC."""
         return self._brands.get(name) or _unlisted(name)
 
     def desk(self, name: str) -> Desk:

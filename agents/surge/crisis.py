@@ -98,7 +98,7 @@ def _opened(
         by=by,
         surge=surge,
         root=root,
-        dry_run=policy.mode == "observe",
+        dry_run=policy.mode == "shadow",
         desk=policy.desk,
     )
     said = brand.crisis.declared if brand.crisis else 0
@@ -112,7 +112,7 @@ def _closed(brand: Brand, crisis: Crisis, by: str, reason: str, at: At) -> tuple
         brand=brand.brand,
         mode=policy.mode,
         by=by,
-        dry_run=policy.mode == "observe",
+        dry_run=policy.mode == "shadow",
         desk=policy.desk,
     )
     return replace(brand, crisis=replace(crisis, seq=crisis.seq + 1, by="")), [event]

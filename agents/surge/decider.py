@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import msgspec
 from msgspec.structs import replace
 
-from agents.decider import At, Due, State, Unusable
+from agents.decider import At, State, Timer, Unusable
 from agents.policy.surge import ExpectedEvent
 from agents.surge import crisis, expected
 from agents.surge.brand import SOURCES, Brand, Contacts, Series
@@ -18,9 +18,9 @@ from agents.surge.judging import Seen, judged
 from agents.surge.load import Load
 from agents.surge.tally import ABSURD, MINUTE, Minute, Tally, check
 from schemas import ids
-from schemas.headers import rfc3339
+from schemas.names import NAME, NAME_FORM
 from schemas.records import ChannelChanged, ContactCount, CrisisDeclared, Decided, Record, Volume
-from schemas.requirements import NAME
+from schemas.times import rfc3339
 
 _Kept = Brand | Series | Contacts | Minute
 _EMPTY = Tally()
@@ -66,7 +66,7 @@ class SurgeDecider:
             ends.append(record.until - record.until % BIN + BIN)
         return min(ends, default=None)
 
-    def decide(self, state: State[Any], fact: Record | Due, at: At) -> Iterator[Decided]:
+    def decide(self, state: State[Any], fact: Record | Timer, at: At) -> Iterator[Decided]:
         """Volumes are remembered until their minute is complete; then the brand goes on."""
         if isinstance(fact, Volume):
             check(fact)
@@ -74,7 +74,7 @@ class SurgeDecider:
             late = brand is not None and fact.minute < brand.until
             if not late and (minute or Minute(fact.brand)).takes(fact):
                 yield fact  # type: ignore[misc]  # only remembered
-        elif isinstance(fact, Due):
+        elif isinstance(fact, Timer):
             yield from _on(state, fact, at)
         elif isinstance(fact, ContactCount):
             yield from _contacts(state, fact, at)
@@ -86,7 +86,7 @@ class SurgeDecider:
                 yield _Step({fact.brand: after})  # type: ignore[misc]
                 yield from events
 
-    def evolve(self, state: State[Any], event: Record | Due) -> dict[str, Any]:
+    def evolve(self, state: State[Any], event: Record | Timer) -> dict[str, Any]:
         """A Volume's minute and its brand; else what the step has left."""
         if isinstance(event, Volume):
             key = _key(event.brand, event.minute)
@@ -99,7 +99,7 @@ class SurgeDecider:
 def _check_name(brand: str) -> None:
     """What classify has seen to for Volumes; these facts come from outside."""
     if NAME.fullmatch(brand) is None:
-        raise Unusable("brand is not made of a-z, 0-9, - and _, so that keys could be told apart")
+        raise Unusable(f"brand: use {NAME_FORM}")
 
 
 def _key(brand: str, minute: int) -> str:
@@ -117,7 +117,7 @@ def _contacts_key(brand: str, source: str) -> str:
 # --- a brand goes on -------------------------------------------------------------------------------------
 
 
-def _on(state: State[Any], due: Due, at: At) -> Iterator[Decided]:
+def _on(state: State[Any], due: Timer, at: At) -> Iterator[Decided]:
     """Minute by minute, up to the timer's."""
     brand: Brand = state[due.key]
     name = brand.brand

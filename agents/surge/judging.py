@@ -116,7 +116,7 @@ def _closed(seen: Seen, incident: Incident, at: At) -> tuple[Brand, list[Decided
         mode=at.policy.brand(brand.brand).mode,
         started_at=incident.started_at,
         ended_at=ended,
-        why="new_normal" if incident.settled else "over",
+        close_reason="new_normal" if incident.settled else "over",
         peak=incident.peak,
         excess=max(0.0, incident.excess),
     )

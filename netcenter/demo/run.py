@@ -39,8 +39,8 @@ from netcenter.pipeline import PIPELINE
 from netcenter.policies import DEFAULT_POLICY
 from netcenter.settings import Settings, load
 from schemas import codec, ids
-from schemas.headers import rfc3339
 from schemas.records import OfferAnswered, Offered
+from schemas.times import rfc3339
 
 HOUR = 3_600_000
 AHEAD = 30 * 60_000

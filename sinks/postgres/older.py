@@ -100,7 +100,7 @@ class Older:
         letters = [*dead, *((topic.removesuffix(".dead"), n) for topic, n in dead)]
         if letters:
             self._copy("dead_letters", _MISSING, tuple(map(list, zip(*letters, strict=True))), where=_LETTERS)
-        # The log of alerts keeps the newest of each identity, and in the end none.
+        # The log of alerts keeps the newest of each fingerprint, and in the end none.
         self._copy("alert_events", _MISSING, (), where="")
         names = [name for name, _ in tables.ALERTS.columns]
         changes = ", ".join(f"{name} = excluded.{name}" for name in names if name != "fingerprint")

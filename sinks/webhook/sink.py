@@ -15,8 +15,9 @@ import msgspec
 from standardwebhooks import Webhook
 
 from schemas import jsonform
-from schemas.headers import ce_type, rfc3339
+from schemas.headers import ce_type
 from schemas.records import Alert
+from schemas.times import rfc3339
 from sinks.port import ReceiverUnreachable, RefusedItem, SinkError, SinkItem
 
 SOURCE = "/netcenter/alerts"

@@ -10,7 +10,6 @@ import msgspec
 import pytest
 
 from schemas import ids, jsonform
-from schemas.headers import rfc3339
 from schemas.records import (
     RECORDS,
     Action,
@@ -40,6 +39,7 @@ from schemas.records import (
     WorkChanged,
     WriterExcused,
 )
+from schemas.times import rfc3339
 from sinks.port import SinkItem
 from sinks.postgres import copybinary, tables
 from sinks.postgres.current import FOLDS

@@ -15,7 +15,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from netcenter.demo.receiver import Receiver
-from schemas.headers import rfc3339
+from schemas.times import rfc3339
 from sinks.port import ReceiverUnreachable, SinkError
 from sinks.webhook.sink import CONTENT_TYPE, WebhookSink, cloud_event
 from tests.support.samples import MINUTE, T0, alert, items

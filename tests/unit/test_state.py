@@ -91,8 +91,8 @@ def test_an_index_over_records_is_rebuilt_as_they_are_restored_and_follows_cold_
     """A State that overrides `put` sees every record."""
     state = Incidents()
     state.decode_with(msgspec.msgpack.Decoder(Burst).decode)
-    burst = Burst("andina", "s1", "observe", {}, [])
-    state.restore(burst.identity, burst, msgspec.msgpack.encode(burst))
+    burst = Burst("andina", "s1", "shadow", {}, [])
+    state.restore(burst.fingerprint, burst, msgspec.msgpack.encode(burst))
     assert state.of("andina", Burst) == [burst]
-    state.put(burst.identity, None)
+    state.put(burst.fingerprint, None)
     assert state.of("andina", Burst) == []

@@ -52,7 +52,7 @@ def test_a_flood_opens_one_surge_within_ten_minutes_that_closes_when_it_is_over(
     assert begun < opened.time <= begun + 10 * MINUTE
     assert begun - 20 * MINUTE <= opened.started_at <= begun
     assert begun + 90 * MINUTE <= closed.time <= begun + 4 * HOUR
-    assert (closed.why, closed.ended_at, closed.started_at) == ("over", closed.time, opened.started_at)
+    assert (closed.close_reason, closed.ended_at, closed.started_at) == ("over", closed.time, opened.started_at)
     assert closed.excess == pytest.approx(12 * 140, rel=0.1)
     assert closed.peak >= opened.evidence.ratio
 
@@ -180,7 +180,7 @@ def test_a_flood_that_stays_becomes_the_usual_and_the_surge_says_so() -> None:
     to = play(run(), noise(10, 3 * BINS) + noise(100, 4 * BINS))
     assert kinds(to) == ["SurgeOpened", "SurgeClosed"]
     [opened], [closed] = of(to, SurgeOpened), of(to, SurgeClosed)
-    assert closed.why == "new_normal"
+    assert closed.close_reason == "new_normal"
     assert closed.ended_at - opened.time == pytest.approx(DAY, abs=2 * HOUR)
 
 

@@ -16,7 +16,7 @@ def post(native_id: str, label: Label = "complaint", *, own: bool = False, **fie
     given = {"brand": "andina", "channel": "twitter", "author_id": f"a{native_id}", **fields}
     mention = Mention(id=native_id, native_id=native_id, created_at=START, **given)
     return ClassifiedMention(
-        label=label, confidence=0.9, uncertain=False, lang="es", own=own,
+        label=label, confidence=0.9, uncertain=False, classified_lang="es", own=own,
         probabilities=[0.9, 0.1, 0.0, 0.0], model="0" * 16, policy=1, mention=mention,
     )  # fmt: skip
 
