@@ -19,6 +19,8 @@ from sinks.port import SinkError
 from sinks.postgres import comments
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+MIGRATED: str = default_migration_table
+"""The table that says which migrations were applied."""
 #: Any number does, as long as nothing else in this database takes the same.
 LOCK = 0x6E65_7463
 
@@ -48,7 +50,7 @@ class _Backend(PostgresqlBackend):  # type: ignore[misc]
 
     def __init__(self, connection: Connection) -> None:
         self._given = connection
-        super().__init__(DatabaseURI("postgresql", None, None, None, None, None, {}), default_migration_table)
+        super().__init__(DatabaseURI("postgresql", None, None, None, None, None, {}), MIGRATED)
 
     def connect(self, dburi: Any) -> Any:
         return _Within(self._given)
@@ -77,10 +79,10 @@ class _Backend(PostgresqlBackend):  # type: ignore[misc]
 
 def missing(cursor: Cursor) -> bool:
     """Whether a migration is yet to be applied. Raises psycopg2's errors."""
-    cursor.execute("select to_regclass(%s) is null", (default_migration_table,))
+    cursor.execute("select to_regclass(%s) is null", (MIGRATED,))
     if cursor.fetchone() == (True,):
         return True
-    cursor.execute(f"select migration_hash from {default_migration_table}")
+    cursor.execute(f"select migration_hash from {MIGRATED}")
     applied, wanted = {found for (found,) in cursor}, _wanted()
     return not wanted or any(migration.hash not in applied for migration in wanted)
 

@@ -106,10 +106,19 @@ class PostgresSink:
             with self._transaction() as cursor:
                 lacking = missing(cursor)
             if lacking:
-                with self._transaction() as cursor:
-                    cursor.execute("set local statement_timeout = 0")
-                    migrate(cursor)
+                self._migrate()
             self._worked = True
+
+    def _migrate(self) -> None:
+        try:
+            with self._transaction() as cursor:
+                cursor.execute("set local statement_timeout = 0")
+                migrate(cursor)
+        except psycopg2.errors.InsufficientPrivilege:
+            raise SinkError(
+                f"{self.server}: the tables lack migrations, which this user may not apply: run `netcenter postgres migrate` "
+                "as their owner"
+            ) from None
 
     def positions(self, topic_partitions: Collection[Place]) -> dict[Place, int]:
         """The next offset to read of each partition that was ever written. Raises ReceiverUnreachable, SinkError."""

@@ -275,7 +275,13 @@ def test_what_is_counted_stays(sink: PostgresSink, database: Database) -> None:
     """His answered case counts as before, with its times; its events are there without what they said of him."""
     sink.write(story())
     row = database.row(f"select * from cases where case_id = '{CASE}'")
-    assert (row["state"], row["close_reason"], row["posts"], row["answers"], row["reopened"]) == ("closed", "forgotten", 3, 1, 1)
+    assert (row["state"], row["close_reason"], row["posts"], row["answers"], row["reopened"]) == (
+        "closed",
+        "forgotten",
+        3,
+        1,
+        1,
+    )
     assert (row["author_id"], row["conversation"], row["url"], row["reach"], row["followers"]) == ("", *[None] * 4)
     [rate] = database.rows("select asked, answered from response_rate")
     assert rate == {"asked": 2, "answered": 1}
@@ -379,7 +385,8 @@ def test_a_forget_finds_rows_by_their_indexes(sink: PostgresSink, database: Data
         plans = [f"delete from {table} {customer}" for table in ("mentions", "mention_updates", "replies", "actions")]
         plans += [f"select from cases {customer}"]
         plans += [
-            f"update {table} set author_id = '' where case_id = any('{{{CASE}}}')" for table in ("clocks", "case_events")
+            f"update {table} set author_id = '' where case_id = any('{{{CASE}}}')"
+            for table in ("clocks", "case_events")
         ]
         for plan in plans:
             told = " ".join(str(row["QUERY PLAN"]) for row in database.rows(f"explain {plan}"))

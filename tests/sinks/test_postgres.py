@@ -423,34 +423,6 @@ def test_a_migration_that_was_applied_but_not_marked_is_applied_again(bare: Data
     sink.close()
 
 
-def test_the_reader_reads_and_the_writer_writes(bare: Database) -> None:
-    """Roles that exist when the tables are made get their rights: a reader no more than reading."""
-    roles = ("netcenter_reader", "netcenter_writer")
-    present = {row["rolname"] for row in bare.rows(f"select rolname from pg_roles where rolname in {roles}")}
-    made = [role for role in roles if role not in present]
-    for role in made:
-        bare.admin(f"create role {role}")
-    try:
-        sink = PostgresSink(bare.uri)
-        sink.open()
-        sink.close()
-        assert bare.rows("set local role netcenter_reader; select * from response_rate") == []
-        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
-            bare.rows("set local role netcenter_reader; delete from mentions")
-        writer = PostgresSink(psycopg2.extensions.make_dsn(bare.uri, options="-c role=netcenter_writer"))
-        writer.open()
-        assert writer.write(everything()[:5]) == []
-        writer.close()
-        reader = PostgresSink(psycopg2.extensions.make_dsn(bare.uri, options="-c role=netcenter_reader"))
-        with pytest.raises(SinkError, match="42501.*grant"):
-            reader.write(everything()[5:6])
-        reader.close()
-    finally:
-        for role in made:
-            bare.rows(f"drop owned by {role}")
-            bare.admin(f"drop role {role}")
-
-
 def test_every_example_of_the_wire_lands_in_one_batch(sink: PostgresSink, database: Database) -> None:
     """All records together: none refused, no table left empty but those of dead letters and of who was forgotten."""
     assert sink.write(items(EXAMPLES)) == []
