@@ -158,7 +158,7 @@ CASES = ProjectionTable(
     newest=("seq",),
     records=(CaseOpened, CaseChanged, CaseClosed),
     words={
-        "case_id": "the case's id; case_events, clocks and assignments refer to it",
+        "case_id": "the case's id: case_events, clocks and assignments refer to it",
         "author_id": "the customer; empty: they were forgotten",
         "desk": "the desk that works on the case",
         "label": "the gravest label of its unanswered messages",
@@ -229,7 +229,7 @@ ASSIGNMENTS = ProjectionTable(
         "case_id": "the case: cases.case_id",
         "desk": "the desk whose queue it is",
         "operator": "to whom the case was offered, who took it, or who returned it; null for other types",
-        "offer_id": "the offer: the id of its row with type Offered in this table; null for other types",
+        "offer_id": "the offer: assignments.id of the row with type Offered; null for other types",
         "detail": _DETAIL,
     },
 )
@@ -262,7 +262,7 @@ SURGES = ProjectionTable(
     newest=("seq",),
     records=(SurgeOpened, SurgeClosed, Evidence),
     words={
-        "surge_id": "the surge's id; surge_events refers to it",
+        "surge_id": "the surge's id: surge_events refers to it",
         "brand": "the brand that the posts are about",
         "state": "open or closed",
         "opened_at": "when the surge was opened",
