@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from netcenter.demo import run as demo
 from netcenter.demo.story.story import story
 from netcenter.policies import DEFAULT_POLICY
 from netcenter.replay.engine import Replay, play_lines
@@ -166,3 +167,12 @@ def test_the_page_lists_what_is_there(shared: Database) -> None:
     """Tables, views and columns of docs/postgres.md are those of the database, with their comments."""
     text = postgres_reference.PAGE.read_text()
     assert postgres_reference.page(text, shared.uri) == text, "run `python -m netcenter.tools.postgres_reference`"
+
+
+def test_every_query_of_the_demo_and_the_runbooks_runs(database: Database) -> None:
+    """They name tables, views and columns, and nothing else would notice that one was renamed."""
+    runbooks = "".join(page.read_text() for page in (postgres_reference.PAGE.parent / "runbooks").glob("*.md"))
+    found = re.findall(r"`(select [^`]+)`", runbooks)
+    assert len(found) >= 4
+    for query in (*found, *demo.COUNTS.values(), demo.LABELS, *demo.QUERIES.values()):
+        database.rows(query.rstrip("; "))
