@@ -1,4 +1,4 @@
-"""The current rows of cases, clocks and surges, as pure folds over their events."""
+"""The current rows of cases, clocks and surges: pure folds over their events."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Key = tuple[Any, ...]
 
 
 class CaseRow(msgspec.Struct, kw_only=True):
-    """A row of `cases`; what no event has told yet is None."""
+    """A row of `cases`. A column that no event has set yet is None."""
 
     case_id: str
     brand: str
@@ -120,13 +120,13 @@ class SurgeRow(msgspec.Struct, kw_only=True):
 
 
 class RowFold(msgspec.Struct, frozen=True):
-    """How the rows of one table follow from events."""
+    """How the current rows of one table follow from events."""
 
     table: ProjectionTable
     row: type[msgspec.Struct]
     key: Callable[[Any], Key]
     fresh: Callable[[Any], Any]
-    #: Changes the row in place; the caller has seen to it that the event is newer than the row.
+    #: Changes the row in place. The caller has checked that the event is newer than the row.
     apply: Callable[[Any, Any], None]
 
 
@@ -150,7 +150,7 @@ def _case(row: CaseRow, event: CaseOpened | CaseChanged | CaseClosed | CaseReope
             _count(row, event.post)
         if event.replied_at is not None:
             row.answers += 1
-            # By the replies' own times, not by the order in which they were read.
+            # The first answer by the replies' own times: they may be read in another order.
             if row.answered_at is None or event.replied_at < row.answered_at:
                 row.answered_at, row.answered_privately = event.replied_at, event.privately
         if event.change == "muted":
@@ -165,7 +165,7 @@ def _case(row: CaseRow, event: CaseOpened | CaseChanged | CaseClosed | CaseReope
 
 
 def _count(row: CaseRow, post: PostRef | None) -> None:
-    """Count a post once, also where the event that reopens the case and the one that adds it tell of it."""
+    """Count a post once, also where both the event that reopens the case and the event that adds the post name it."""
     if post is None or post.mention_id == row.last_mention_id:
         return
     row.posts += 1
@@ -181,7 +181,7 @@ def _clock(row: ClockRow, event: ClockChanged) -> None:
     row.paused_ms = event.paused_ms
     if event.warned is not None:
         row.warned = event.warned
-    if event.change in ("started", "resumed"):  # a resolution that was met runs on when its case is reopened
+    if event.change in ("started", "resumed"):  # a resolution clock that was met runs on when its case is reopened
         row.met_at, row.privately = None, False
     elif event.met_at is not None:
         row.met_at, row.privately = event.met_at, event.privately
@@ -190,7 +190,7 @@ def _clock(row: ClockRow, event: ClockChanged) -> None:
         row.detected_at = event.time if event.detected_at is None else event.detected_at
         row.rescinded_at = None
     elif event.change == "rescinded":
-        # As if it had never been: case_events keeps the history.
+        # The row shows no breach any more; case_events keeps the history.
         row.breached_at = row.detected_at = None
         row.rescinded_at = event.time
     elif event.change == "paused":
@@ -250,7 +250,7 @@ _SURGES = RowFold(
 )
 
 FOLDS = (_CASES, _CLOCKS, _SURGES)
-#: Which rows a record changes; a record that is not named changes none.
+#: The fold that a record belongs to. A record without a fold changes no current row.
 FOLD_OF: dict[type[Record], RowFold] = {
     **dict.fromkeys((CaseOpened, CaseChanged, CaseClosed, CaseReopened), _CASES),
     ClockChanged: _CLOCKS,
@@ -259,7 +259,7 @@ FOLD_OF: dict[type[Record], RowFold] = {
 
 
 def fold(how: RowFold, events: list[Any], rows: dict[Key, Any]) -> dict[Key, Any]:
-    """The rows that the events change, from `rows` as stored; an event that a row has seen is left out."""
+    """The rows that the events change, by key, starting from the stored `rows`. An event that a row has seen is skipped."""
     changed: dict[Key, Any] = {}
     for event in events:
         key = how.key(event)

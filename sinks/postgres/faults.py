@@ -1,4 +1,4 @@
-"""What an error of PostgreSQL means for the caller: set a row aside, wait, or have somebody mend something."""
+"""What an error of PostgreSQL means for the caller: refuse a row, wait, or have an operator correct something."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import psycopg2
 
 from sinks.port import ReceiverUnreachable, RefusedItem, SinkError, SinkItem
 
-#: `row`: the row is at fault, the rest of its batch can be written. `passing`: it ends by itself or when an operator has
-#: seen to the server. `standing`: it ends when somebody corrects settings, rights or tables.
+#: `row`: the row is at fault, and the rest of its batch can be written. `passing`: the fault ends by itself, or when an
+#: operator has mended the server. `standing`: the fault ends when an operator corrects settings, rights or tables.
 Kind = Literal["row", "passing", "standing"]
 
 
 class SqlFault(msgspec.Struct, frozen=True):
-    """What an error is, and what to do for whoever reads it at night."""
+    """The kind of an error, and what an operator can do about it."""
 
     kind: Kind
     words: str = ""
@@ -30,13 +30,13 @@ _TABLES = (
     "is missing"
 )
 
-#: By SQLSTATE, else by its class (the first two digits). The one list: what is not here is `standing`.
+#: By SQLSTATE, else by its class (the first two digits). Every SQLSTATE that is not listed is `standing`.
 FAULTS: dict[str, SqlFault] = {
-    # Of the row: its data, a constraint, a limit. Nothing else ever becomes a dead letter.
+    # Faults of the row: its data, a constraint, a limit. Nothing else ever becomes a dead letter.
     "22": SqlFault("row"),
     "23": SqlFault("row"),
     "54": SqlFault("row"),
-    # Of the server or the way to it, for a while.
+    # Faults of the server or the network, which pass.
     "08": SqlFault("passing", "the connection broke"),
     "25006": SqlFault("passing", "it is read-only: a standby, or made so; let the URI lead to the primary"),
     "25P03": SqlFault("passing", "the server ended a transaction that stood still"),
@@ -53,7 +53,7 @@ FAULTS: dict[str, SqlFault] = {
     "57P01": SqlFault("passing", "the server shuts down, or the session was ended"),
     "57P03": SqlFault("passing", "the server starts or shuts down"),
     "58": SqlFault("passing", "its operating system reports an error: see the server's log"),
-    # Of settings, rights and tables.
+    # Faults of settings, rights and tables.
     "28": SqlFault("standing", _SESSION),
     "3D": SqlFault("standing", "the database is not there: make or restore it, or correct the URI"),
     "3F": SqlFault("standing", "the schema is not there: make or restore it, or correct the search path"),
@@ -61,11 +61,11 @@ FAULTS: dict[str, SqlFault] = {
     "42501": SqlFault("standing", "this user may not use or create the tables: grant it, or use the owner"),
     "XX": SqlFault("standing", "PostgreSQL finds itself in disorder: see the server's log"),
 }
-#: A statement that was ended by its timeout, by an operator or by us.
+#: The SQLSTATE of a statement that was ended by its timeout, by an operator or by us.
 CANCELLED = "57014"
 _UNKNOWN = SqlFault("standing", "this is no fault that is known here: see the server's log")
 
-#: A server or a pooler that refuses a session says why in words only, which psycopg2 hands on without a code.
+#: A server or a pooler that refuses a session says why in words only: psycopg2 passes no SQLSTATE on. Here are the words.
 _REFUSALS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(words), code)
     for words, code in (
@@ -82,29 +82,29 @@ _REFUSALS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         ),
     )
 )
-#: What libpq or a pooler has against the URI itself, before any server is asked.
+#: How libpq or a pooler rejects the URI itself, before it asks a server.
 _SETTINGS = re.compile(
     r"invalid (connection option|port number|sslmode value|channel_binding value)|unsupported startup parameter"
     r"|certificate|does not support SSL"
 )
-#: How COPY tells of a place, before it quotes what stands there.
+#: How COPY names the line and column of an error, before it quotes the value.
 _COPIED = re.compile(r"COPY stage_(\w+)_[0-9a-f]{8}, line \d+(?:, column (\w+))?")
 
 
 def fault(code: str) -> SqlFault:
-    """What stands in the list for this SQLSTATE."""
+    """The fault that `FAULTS` lists for this SQLSTATE."""
     return FAULTS.get(code) or FAULTS.get(code[:2], _UNKNOWN)
 
 
 def is_row(error: Exception) -> bool:
-    """Whether a row is at fault, so that the rest of its batch can be written."""
-    if isinstance(error, ValueError):  # psycopg2's, of a value that cannot be written as SQL, such as a NUL in a key
+    """True where a row is at fault, so that the rest of its batch can be written."""
+    if isinstance(error, ValueError):  # psycopg2 cannot write a value as SQL, such as a key with a NUL
         return True
     return isinstance(error, psycopg2.Error) and error.pgcode is not None and fault(error.pgcode).kind == "row"
 
 
 def refused(item: SinkItem, error: Exception) -> RefusedItem:
-    """The item with what PostgreSQL has against it: never its own words, for they quote values."""
+    """The item with PostgreSQL's reason to refuse it. PostgreSQL's own message is left out: it quotes values."""
     name = type(item.record).__name__ if item.record is not None else "dead letter"
     said = _said(error) if isinstance(error, psycopg2.Error) else "a value that cannot be written as SQL"
     return RefusedItem(
@@ -129,10 +129,10 @@ def _said(error: psycopg2.Error) -> str:
 
 
 def translated(error: psycopg2.Error, server: str, *, lost: bool, worked: bool) -> ReceiverUnreachable | SinkError:
-    """Any other error as one of the port's.
+    """The port's error for an error that is no row's fault.
 
-    lost: the connection is gone. worked: this sink has had a success before, so settings, rights and tables were
-    right once and are waited for; before that they are SinkError.
+    lost: the connection is gone. worked: this sink has had a success before, so its settings, rights and tables were right
+    once: such faults are waited for then. Before a first success they are SinkError.
     """
     if error.pgcode is None:
         return _without_code(error, server, lost=lost, worked=worked)

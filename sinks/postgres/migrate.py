@@ -1,4 +1,4 @@
-"""Migrations: the `.sql` files beside this module, applied once, however many workers start at once."""
+"""Applies the migrations, which are the `.sql` files in `migrations/`, once each, however many workers start at once."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from sinks.postgres import comments
 MIGRATIONS = Path(__file__).parent / "migrations"
 MIGRATED: str = default_migration_table
 """The table that says which migrations were applied."""
-#: Any number does, as long as nothing else in this database takes the same.
+#: The number of the advisory lock. Nothing else in the database may use it.
 LOCK = 0x6E65_7463
 
 
 class _Within:
-    """A connection in the middle of a transaction that somebody else ends."""
+    """A connection for yoyo whose transaction our caller ends: commit and close do nothing."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -35,16 +35,16 @@ class _Within:
         return self._connection.cursor()
 
     def commit(self) -> None:
-        """Left to whoever began."""
+        """Nothing: the caller commits."""
 
     def close(self) -> None:
-        """The same."""
+        """Nothing: the caller closes."""
 
 
 class _Backend(PostgresqlBackend):  # type: ignore[misc]
-    """yoyo's, within one transaction of ours: its own transactions are savepoints, its lock is ours.
+    """yoyo's backend within one transaction of ours: yoyo's own transactions are savepoints, and our lock is its lock.
 
-    yoyo's takes a connection for each migration, which a pooler puts into as many sessions, and a lock that is a row,
+    yoyo's own backend opens a connection for each migration, which a pooler puts into as many sessions. Its lock is a row,
     which a killed worker leaves behind.
     """
 
@@ -65,7 +65,7 @@ class _Backend(PostgresqlBackend):  # type: ignore[misc]
         return self.transaction()
 
     def get_log_data(self, migration: Any = None, operation: str = "apply") -> dict[str, Any]:
-        # yoyo's asks for the user's and the host's name, and fails in a container whose user has no name.
+        # yoyo's own method asks for the user's name, and fails in a container whose user has none.
         return {
             "id": str(uuid4()),
             "migration_id": migration.id if migration else None,
@@ -78,7 +78,7 @@ class _Backend(PostgresqlBackend):  # type: ignore[misc]
 
 
 def missing(cursor: Cursor) -> bool:
-    """Whether a migration is yet to be applied. Raises psycopg2's errors."""
+    """True where a migration is still to be applied. Raises psycopg2's errors."""
     cursor.execute("select to_regclass(%s) is null", (MIGRATED,))
     if cursor.fetchone() == (True,):
         return True
@@ -88,16 +88,16 @@ def missing(cursor: Cursor) -> bool:
 
 
 def migrate(cursor: Cursor) -> None:
-    """Apply what is missing in the cursor's transaction, which must be fresh: all of it stays, or nothing.
+    """Apply the missing migrations and write the comments, all in the cursor's transaction, which must be new.
 
-    Waits for another worker that migrates, as long as the transaction's lock_timeout says. Raises SinkError where a
-    migration cannot be read, and psycopg2's errors.
+    Waits for another worker that migrates, up to the transaction's lock_timeout. Raises SinkError where a migration cannot
+    be read, and psycopg2's errors.
     """
     cursor.execute("select pg_advisory_xact_lock(%s)", (LOCK,))
     wanted, backend = _wanted(), _Backend(cursor.connection)
     backend.apply_migrations(backend.to_apply(wanted))
     cursor.execute(comments.statements())
-    # yoyo passes over a file that it cannot read.
+    # yoyo skips a file that it cannot read, without an error.
     left = [migration.id for migration in backend.to_apply(wanted)]
     if left or not wanted:
         raise SinkError(f"migrations not applied: {', '.join(left) or 'none found'}; is the installation complete?")

@@ -1,4 +1,4 @@
-"""What only the live tables still have, taken over into a projection that is read anew from the log."""
+"""Copies rows that only the live tables still have into a projection that is built anew from the log."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from sinks.postgres.table import ProjectionTable
 from sinks.postgres.tables import TABLES
 from sinks.postgres.writing import write_current
 
-#: Where the log of a partition begins, by topic and partition.
+#: Offsets by topic and partition, such as where the log of each partition begins.
 Places = dict[tuple[str, int], int]
 
-#: Events folded at a time: a transaction each.
+#: Events that are folded in one transaction.
 _AT_ONCE = 5_000
 #: The least uuid, which no aggregate has.
 _NO_ID = "00000000-0000-0000-0000-000000000000"
-#: Whose events tell the current rows, and by which column an event names its aggregate.
+#: The event tables from which current rows follow, each with the column that names the aggregate.
 _FOLDED = ((tables.CASE_EVENTS, "case_id"), (tables.SURGE_EVENTS, "aggregate"))
 
 _COLUMNS = """
@@ -38,7 +38,7 @@ where l."offset" < coalesce(
     (select f.first from unnest(%s::int[], %s::bigint[]) as f (number, first) where f.number = l."partition"), 0
 )
 """
-# Of a customer who was forgotten the events tell no more what his case's rows do.
+# The events of a forgotten customer no longer hold what the rows of the case need, so these rows are copied.
 _NAMELESS = """
 insert into {table} ({columns}) select {columns} from {live}.{table} l
 where l.author_id = '' and l.case_id in (select case_id from case_events where author_id = '')
@@ -61,7 +61,7 @@ where (excluded.starts_at, excluded.version) > (alerts.starts_at, alerts.version
 
 
 class Older:
-    """Copies from the schema `live` (quoted) into the tables that the cursor's search path finds first."""
+    """Copies from the schema `live` (quoted as SQL) into the tables that the cursor's search path finds first."""
 
     def __init__(self, cursor: Cursor, live: str) -> None:
         self._cursor, self._live = cursor, live
@@ -69,7 +69,7 @@ class Older:
         self.copied: Counter[str] = Counter()
 
     def before(self, firsts: Places) -> None:
-        """The rows that stood in the log before where it begins now; to be done before any record is read."""
+        """Copy the rows whose records the log no longer has. Must run before any record is read."""
         for table in TABLES:
             if table.topic is not None and table is not tables.ALERT_EVENTS:
                 own = {number: first for (topic, number), first in firsts.items() if topic == table.topic}
@@ -78,7 +78,7 @@ class Older:
             self._copy(table.name, _NAMELESS, ())
 
     def fold(self) -> None:
-        """The current rows that follow from the events that are there; a transaction for every few thousand."""
+        """Fold the copied events into current rows, a few thousand events in each transaction."""
         for table, subject in _FOLDED:
             rows = TextRows()
             for events in self._events(table, subject):
@@ -89,18 +89,18 @@ class Older:
                 self._cursor.connection.commit()
 
     def missing(self, trimmed: Collection[tuple[str, int]]) -> None:
-        """What tells no place of its own, or may be gone from the middle of the log: after all was read.
+        """Copy rows without a place in the log, and rows whose records may be gone from its middle. Runs after all was read.
 
-        trimmed: the partitions of whose beginning the log has lost something.
+        trimmed: the partitions whose beginning the log has lost.
         """
         if any(topic == "volumes" for topic, _ in trimmed):
             self._copy("volumes", _MISSING, (), where="")
         dead = [(topic, n) for topic, n in trimmed if topic.endswith(".dead")]
-        # One that does not say where it stood is named by its own place.
+        # A dead letter that does not say where its record stood is stored under its own place.
         letters = [*dead, *((topic.removesuffix(".dead"), n) for topic, n in dead)]
         if letters:
             self._copy("dead_letters", _MISSING, tuple(map(list, zip(*letters, strict=True))), where=_LETTERS)
-        # The log of alerts keeps the newest of each fingerprint, and in the end none.
+        # The log of alerts is compacted: it keeps the newest version of each fingerprint, and in the end none.
         self._copy("alert_events", _MISSING, (), where="")
         names = [name for name, _ in tables.ALERTS.columns]
         changes = ", ".join(f"{name} = excluded.{name}" for name in names if name != "fingerprint")
@@ -113,7 +113,7 @@ class Older:
         self.copied[table] += self._cursor.rowcount
 
     def _events(self, table: ProjectionTable, subject: str) -> Iterator[list[Any]]:
-        """The events in the order of aggregates and their sequence."""
+        """The events in lists of at most `_AT_ONCE`, ordered by aggregate and seq."""
         named = " and author_id <> ''" if table is tables.CASE_EVENTS else ""
         ask = _EVENTS.format(values=table.values(), table=table.name, subject=subject, named=named, most=_AT_ONCE)
         last: tuple[str, int] = (_NO_ID, 0)
@@ -127,7 +127,7 @@ class Older:
 
 
 def event(table: ProjectionTable, subject: str, row: tuple[Any, ...]) -> Any:
-    """The record of which an event table's row was made."""
+    """The record from which the row of an event table was made."""
     values = dict(zip((name for name, _ in table.columns), row, strict=True))
     kind: type[Record] = BY_NAME[values["type"]]
     return jsonform.record_of(kind, {**msgspec.json.decode(values["detail"]), **values, "aggregate": values[subject]})

@@ -1,4 +1,4 @@
-"""What each record becomes: its rows, and the current rows that it changes."""
+"""The rows that each record becomes. Current rows, which are folds over events, are in `current.py`."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ Row = tuple[Any, ...]
 Rowed = list[tuple[ProjectionTable, Row]]
 Make = Callable[[Any, SinkItem], Rowed]
 
-#: Fields that lead to a customer: nothing that a desk decides is kept with them, for its case knows whose it is.
+#: Fields that lead to a customer. Events of a desk are stored without them: their case says whose it is.
 CUSTOMER = frozenset({"author_id", "native_id", "url", "conversation", "posts"})
 _ERRORS = "__connect.errors."
 _LONGEST = 1000
@@ -65,7 +65,7 @@ class Unwritable(Exception):
 
 
 class Unexpected(Unwritable):
-    """A record that stands in no topic this sink reads."""
+    """A record that belongs to no topic that this sink reads."""
 
 
 class TimeOutOfRange(Unwritable):
@@ -73,7 +73,7 @@ class TimeOutOfRange(Unwritable):
 
 
 def rows_of(item: SinkItem) -> Rowed:
-    """The rows that an item becomes as it stands; a tombstone and a Tick become none. Raises Unwritable."""
+    """The rows that an item becomes, each with its table. A tombstone and a Tick become none. Raises Unwritable."""
     if item.record is None:
         return _dead_letter(item) if item.topic.endswith(".dead") else []
     make = _ROWS.get(type(item.record))
@@ -86,13 +86,13 @@ def rows_of(item: SinkItem) -> Rowed:
 
 
 def source_offset(item: SinkItem) -> int | None:
-    """The offset, in the input topic of the role that wrote an item, of the record that led to it; None where it is not told."""
+    """The offset, in the input topic of the role that wrote an item, of the record that led to it; None where the headers do not say."""
     place = next((value for name, value in item.headers if name == SOURCE), b"")
     offset = place.rpartition(b"/")[2]
     return int(offset) if offset.isdigit() and len(offset) <= _LONGEST_OFFSET else None
 
 
-#: Columns that an item has, and no record: they are a table's last.
+#: Columns that come from the item and not from the record. They are the last columns of their table.
 _PLACE: dict[str, Callable[[SinkItem], int | None]] = {
     "source_offset": source_offset,
     "partition": lambda item: item.partition,
@@ -106,7 +106,7 @@ def _none(_: Record, __: SinkItem) -> Rowed:
 
 def _mention(record: ClassifiedMention, item: SinkItem) -> Rowed:
     m = record.mention
-    # The order is that of tables.MENTIONS; written out because this row is nearly all of the traffic.
+    # In the order of tables.MENTIONS; written out for speed, because mentions are nearly all of the traffic.
     return [
         (
             tables.MENTIONS,
@@ -147,7 +147,7 @@ def _mention(record: ClassifiedMention, item: SinkItem) -> Rowed:
 
 
 def _same_names(table: ProjectionTable, **computed: Callable[[Any], Any]) -> Make:
-    """A row whose columns are the record's fields, but for the computed ones and the record's place."""
+    """A maker of rows whose columns are the record's fields of the same names, except for `computed` and the record's place."""
     names = [name for name, _ in table.columns]
     columns = [name for name in names if not (table.topic and name in _PLACE)]
     place = [_PLACE[name] for name in names[len(columns) :]]
@@ -198,7 +198,7 @@ def _rest(table: ProjectionTable, *elsewhere: str, left_out: frozenset[str] = fr
 
 
 def _event(table: ProjectionTable, subject: str, **computed: Callable[[Any], Any]) -> Make:
-    """A row of an event table: the subject is the aggregate, and what has no column goes into `detail`."""
+    """A maker of an event table's rows: column `subject` is the aggregate, and fields without a column go into `detail`."""
     return _same_names(table, **{subject: _aggregate, "type": _type, "detail": _rest(table), **computed})
 
 
@@ -217,9 +217,9 @@ def _alert(record: Alert, item: SinkItem) -> Rowed:
 
 
 def _dead_letter(item: SinkItem) -> Rowed:
-    """The row of a dead letter; one without its origin's headers is named by its own place.
+    """The row of a dead letter, under the place of the record that failed; under its own place where the headers name none.
 
-    A mark, which tells what became of a letter before it, is no letter: the row says what was refused, and why.
+    A mark, which says what became of an earlier dead letter, becomes no row.
     """
     headers = dict(item.headers)
     if STATE in headers and _ERRORS + "topic" not in headers:

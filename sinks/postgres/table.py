@@ -10,7 +10,7 @@ import msgspec
 
 from schemas.records import Record
 
-#: How a column's value is handed over: `time` is milliseconds since the epoch, `json` is JSON as bytes.
+#: How a column's value is passed in a row: `time` as milliseconds since the epoch, `json` as JSON in bytes.
 Kind = Literal["uuid", "text", "time", "int", "float", "floats", "bool", "json"]
 
 _STAGED: dict[Kind, str] = {
@@ -26,7 +26,7 @@ _STAGED: dict[Kind, str] = {
 
 
 class ProjectionTable(msgspec.Struct, frozen=True):
-    """A table, and the temporary one through which its rows come."""
+    """A table, and the temporary table through which its rows are merged."""
 
     name: str
     about: str
@@ -37,14 +37,16 @@ class ProjectionTable(msgspec.Struct, frozen=True):
     records: tuple[type[Record], ...] = ()
     #: Comments on the columns that are no field of those records, or that mean something else here.
     words: dict[str, str] = {}
-    #: The columns that tell which of two rows with one key is newer; empty: the first row stays.
+    #: The columns that decide which of two rows with one key is newer; empty: the first row stays.
     newest: tuple[str, ...] = ()
-    #: Of which topic a row is one record, which its `partition` and `offset` tell; None: they do not.
+    #: The topic of which a row is one record, at its `partition` and `offset`; None: a row is no single record.
     topic: str | None = None
 
     @property
     def stage(self) -> str:
-        """The temporary table's name: behind a pooler a release with other columns may have used the same session."""
+        """The temporary table's name. It has a digest of the columns: behind a pooler, a release with other columns may have used
+        the same session.
+        """
         return f"stage_{self.name}_{zlib.crc32(self._staged().encode()):08x}"
 
     def names(self) -> str:
@@ -52,7 +54,7 @@ class ProjectionTable(msgspec.Struct, frozen=True):
         return _listed(name for name, _ in self.columns)
 
     def create_stage(self) -> str:
-        """SQL that makes the temporary table where this session lacks it; it empties itself at each commit."""
+        """SQL that makes the temporary table where this session lacks it; a commit empties it."""
         return f"create temp table if not exists {self.stage} ({self._staged()}) on commit delete rows"
 
     def _staged(self) -> str:
@@ -63,7 +65,7 @@ class ProjectionTable(msgspec.Struct, frozen=True):
         return f"copy {self.stage} ({self.names()}) from stdin"
 
     def merge(self) -> str:
-        """SQL that takes the staged rows over."""
+        """SQL that merges the staged rows into the table."""
         values = ", ".join(_from_stage(name, kind) for name, kind in self.columns)
         key = _listed(self.key)
         if not self.newest:
@@ -82,11 +84,11 @@ class ProjectionTable(msgspec.Struct, frozen=True):
         )
 
     def values(self) -> str:
-        """The columns as SQL that reads them back as they were handed over."""
+        """SQL that reads the columns back in the form in which rows are passed."""
         return ", ".join(_to_value(name, kind) for name, kind in self.columns)
 
     def load(self) -> str:
-        """SQL that reads the rows of given keys back as they were handed over; takes one tuple of keys."""
+        """SQL that reads the rows of given keys back in that form; its one parameter is a tuple of keys."""
         return f"select {self.values()} from {self.name} where ({_listed(self.key)}) in %s"
 
 
@@ -95,7 +97,7 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _from_stage(name: str, kind: Kind) -> str:
-    # The division of two doubles is exact to the microsecond for 285 years around the epoch.
+    # Dividing two doubles is exact to the microsecond for 285 years around the epoch.
     return f'to_timestamp("{name}" / 1000::float8)' if kind == "time" else f'"{name}"'
 
 
@@ -106,7 +108,7 @@ def _to_value(name: str, kind: Kind) -> str:
 
 
 def columns(text: str) -> tuple[tuple[str, Kind], ...]:
-    """`id uuid, brand text` as pairs."""
+    """The (name, kind) pairs of a text such as `id uuid, brand text`. Raises ValueError for an unknown kind."""
     pairs: list[tuple[str, Kind]] = []
     for part in text.split(","):
         name, kind = part.split()

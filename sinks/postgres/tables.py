@@ -312,8 +312,8 @@ DEAD_LETTERS = ProjectionTable(
         "partition": "the record's partition",
         "offset": "the record's offset",
         "stage": "where it failed: decode, decide, sink, or unknown",
-        "error": "the error's class; null: not told",
-        "message": "why it failed, without the record's words; null: not told",
+        "error": "the error's class; null: the dead letter does not say",
+        "message": "why it failed, without the record's words; null: the dead letter does not say",
         "at": "when it was written to the dead letters, by the broker's clock",
     },
 )

@@ -1,4 +1,4 @@
-"""A batch's rows into their tables: mentions straight, the others staged and merged, the current rows folded from events."""
+"""Writes a batch's rows: mentions straight into their table, all others staged and merged, current rows folded from events."""
 
 from __future__ import annotations
 
@@ -25,11 +25,10 @@ from sinks.postgres.tables import CREATE_STAGES, TABLES
 
 _COPY_CHUNK = 1 << 20
 
-# Asked apart: that only a few of a batch's mentions are in it PostgreSQL cannot foresee, and would read all mentions.
+# A query of its own: PostgreSQL cannot foresee that few of a batch's mentions have updates, and would read all mentions.
 _OBSERVED = "select distinct mention_id::text from mention_updates where mention_id = any(%s::uuid[])"
 
-# An update may be read before its mention, so both sides are looked at. Of each field the newest observation
-# counts.
+# An update may be read before its mention, so both are looked up. Of each field the newest observation counts.
 _OVERLAY = """
 with latest as (
     select mention_id, {latest}
@@ -50,7 +49,7 @@ update mentions m set {changes} from latest l where m.id = l.mention_id
 
 
 class _Ready(msgspec.Struct, frozen=True):
-    """An item with its rows encoded."""
+    """An item with its rows encoded as lines of COPY."""
 
     item: SinkItem
     lines: list[tuple[ProjectionTable, str]]
@@ -58,7 +57,11 @@ class _Ready(msgspec.Struct, frozen=True):
 
 
 def apply(cursor: Cursor, items: Sequence[SinkItem], rows: TextRows) -> list[RefusedItem]:
-    """Mentions straight into their table; where a row among all is refused, or was there before, all staged."""
+    """Write the items and return the refused ones.
+
+    1. Mentions are copied straight into their table, and the others staged. 2. Where any row is refused, or a mention is there
+    already, step 1 is undone and all are staged, halved until each refused row stands alone.
+    """
     mentions = [item for item in items if type(item.record) is ClassifiedMention]
     others = (
         [item for item in items if type(item.record) is not ClassifiedMention] if len(mentions) < len(items) else []
@@ -89,7 +92,7 @@ def _apply_or_halve(cursor: Cursor, ready: list[_Ready], rows: TextRows) -> list
             return [faults.refused(ready[0].item, error)]
         half = len(ready) // 2
         first = _apply_or_halve(cursor, ready[:half], rows)
-        for table in TABLES:  # a commit would empty them, but there is none between the halves
+        for table in TABLES:  # a commit would empty the temporary tables, but there is none between the halves
             cursor.execute(f"delete from {table.stage}")
         return first + _apply_or_halve(cursor, ready[half:], rows)
     cursor.execute("release savepoint batch")
@@ -114,8 +117,8 @@ def _prepare(items: list[SinkItem], rows: TextRows) -> tuple[list[_Ready], list[
 
 
 def _straight(cursor: Cursor, mentions: list[SinkItem], others: list[_Ready], rows: TextRows) -> bool:
-    """Copy the mentions into their table itself, then the others; False, and nothing done, where that cannot be."""
-    # By customer: the index over three texts is dear to search, unless what is wanted lies where the last one lay.
+    """Copy the mentions into their table, then stage the others. Returns False where a row is refused; nothing is written then."""
+    # Sorted by customer: a search in the index over three texts is cheap where it begins near the last one.
     ordered = sorted(mentions, key=_customer)
     binary = MentionRows()
     try:
@@ -143,7 +146,7 @@ def _staged(cursor: Cursor, ready: list[_Ready], rows: TextRows) -> None:
 
 
 def _stage(cursor: Cursor, ready: list[_Ready], rows: TextRows) -> None:
-    """Copy rows into the temporary tables and merge each."""
+    """Copy rows into the temporary tables and merge each table."""
     lines: dict[str, list[str]] = defaultdict(list)
     events: dict[str, list[Any]] = defaultdict(list)
     for one in ready:
@@ -165,7 +168,7 @@ def _merge(cursor: Cursor, table: ProjectionTable, lines: list[str]) -> None:
 
 
 def _overlay(cursor: Cursor, records: list[Any]) -> None:
-    """Bring the mentions up to what was observed of them, whichever of the two came last."""
+    """Put the newest observations into the mentions, whichever of the two was read last."""
     mentions = [record.mention.id for record in records if type(record) is ClassifiedMention]
     updated = [
         ids.mention(record.brand, record.channel, record.native_id)
@@ -178,7 +181,7 @@ def _overlay(cursor: Cursor, records: list[Any]) -> None:
         cursor.execute("select exists (select from mention_updates)")
         if cursor.fetchone() == (False,):
             return
-    # Quoted, for PostgreSQL takes a UUID in braces too; what is no UUID it has refused before.
+    # Quoted, because PostgreSQL accepts a UUID in braces too. Ids that are no UUID were refused before.
     cursor.execute(_OBSERVED, ('{"' + '","'.join([*mentions, *updated]) + '"}',))
     observed = [row[0] for row in cursor]
     if observed:
@@ -186,12 +189,12 @@ def _overlay(cursor: Cursor, records: list[Any]) -> None:
 
 
 def write_current(cursor: Cursor, how: RowFold, events: list[Any], rows: TextRows) -> None:
-    """RowFold events, in their order, into the current rows."""
+    """Fold events, in their order, into the current rows of one table."""
     _merge(cursor, how.table, _folded(cursor, how, events, rows))
 
 
 def _folded(cursor: Cursor, how: RowFold, events: list[Any], rows: TextRows) -> list[str]:
-    """The lines of the current rows that the events change."""
+    """The current rows that the events change, as lines of COPY."""
     cursor.execute(how.table.load(), (tuple({how.key(event) for event in events}),))
     stored = {}
     columns = how.table.columns
@@ -203,7 +206,7 @@ def _folded(cursor: Cursor, how: RowFold, events: list[Any], rows: TextRows) -> 
 
 
 def record_refused(cursor: Cursor, refused: list[RefusedItem]) -> None:
-    """Name the refused in dead_letters; the dead letter's own record, once read, replaces this row."""
+    """Write the refused items into dead_letters. The record of the dead letter, once it is read, replaces the row."""
     for one in refused:
         item = one.item
         cursor.execute(
