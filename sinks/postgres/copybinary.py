@@ -107,25 +107,8 @@ class MentionRows:
             return b"".join(
                 (
                     _FIXED(
-                        _COUNT,
-                        16,
-                        own,
-                        8,
-                        (m.created_at - _MS_TO_2000) * 1000,
-                        1,
-                        m.promoted,
-                        1,
-                        r.uncertain,
-                        1,
-                        r.own,
-                        8,
-                        r.confidence,
-                        8,
-                        r.policy,
-                        4,
-                        partition,
-                        8,
-                        offset,
+                        _COUNT, 16, own, 8, (m.created_at - _MS_TO_2000) * 1000, 1, m.promoted, 1, r.uncertain, 1, r.own,
+                        8, r.confidence, 8, r.policy, 4, partition, 8, offset,
                     ),
                     _NULL if received is None else _INT(8, (received - _MS_TO_2000) * 1000),
                     _NULL if followers is None else _INT(8, followers),
@@ -152,7 +135,7 @@ class MentionRows:
                     lengths[len(text_utf8)],
                     text_utf8,
                 )
-            )
+            )  # fmt: skip
         except _Nul:
             return self._row(self._without_nul(r), partition, offset, own, post)
 
