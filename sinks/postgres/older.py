@@ -25,8 +25,11 @@ Places = dict[tuple[str, int], int]
 _AT_ONCE = 5_000
 #: The least uuid, which no aggregate has.
 _NO_ID = "00000000-0000-0000-0000-000000000000"
-#: The event tables from which current rows follow, each with the column that names the aggregate.
-_FOLDED = ((tables.CASE_EVENTS, "case_id"), (tables.SURGE_EVENTS, "aggregate"))
+#: The event tables from which current rows follow: each with the column that holds the aggregate, and which events count.
+_FOLDED = (
+    (tables.CASE_EVENTS, "case_id", "author_id <> ''"),
+    (tables.SURGE_EVENTS, "surge_id", "type in ('SurgeOpened', 'SurgeUpdated', 'SurgeClosed')"),
+)
 
 _COLUMNS = """
 select string_agg(quote_ident(attname), ', ' order by attnum) from pg_attribute
@@ -44,7 +47,7 @@ insert into {table} ({columns}) select {columns} from {live}.{table} l
 where l.author_id = '' and l.case_id in (select case_id from case_events where author_id = '')
 """
 _EVENTS = """
-select {values} from {table} where ({subject}, seq) > (%s, %s){named} order by {subject}, seq limit {most}
+select {values} from {table} where ({subject}, seq) > (%s, %s) and {which} order by {subject}, seq limit {most}
 """
 _MISSING = "insert into {table} ({columns}) select {columns} from {live}.{table} l {where} on conflict do nothing"
 _LETTERS = """
@@ -79,9 +82,9 @@ class Older:
 
     def fold(self) -> None:
         """Fold the copied events into current rows, a few thousand events in each transaction."""
-        for table, subject in _FOLDED:
+        for table, subject, which in _FOLDED:
             rows = TextRows()
-            for events in self._events(table, subject):
+            for events in self._events(table, subject, which):
                 for how in FOLDS:
                     own = [event for event in events if FOLD_OF.get(type(event)) is how]
                     if own:
@@ -112,10 +115,9 @@ class Older:
         self._cursor.execute(how.format(table=table, live=self._live, columns=columns, **parts), values)
         self.copied[table] += self._cursor.rowcount
 
-    def _events(self, table: ProjectionTable, subject: str) -> Iterator[list[Any]]:
+    def _events(self, table: ProjectionTable, subject: str, which: str) -> Iterator[list[Any]]:
         """The events in lists of at most `_AT_ONCE`, ordered by aggregate and seq."""
-        named = " and author_id <> ''" if table is tables.CASE_EVENTS else ""
-        ask = _EVENTS.format(values=table.values(), table=table.name, subject=subject, named=named, most=_AT_ONCE)
+        ask = _EVENTS.format(values=table.values(), table=table.name, subject=subject, which=which, most=_AT_ONCE)
         last: tuple[str, int] = (_NO_ID, 0)
         while True:
             self._cursor.execute(ask, last)

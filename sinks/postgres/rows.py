@@ -263,7 +263,14 @@ _case_event = _event(tables.CASE_EVENTS, "case_id", detail=_case_detail)
 _assignment = _event(
     tables.ASSIGNMENTS, "work_id", offer_id=_offer, detail=_rest(tables.ASSIGNMENTS, left_out=CUSTOMER)
 )
-_surge_event = _event(tables.SURGE_EVENTS, "aggregate", surge_id=_surge, detail=_rest(tables.SURGE_EVENTS, "surge"))
+_surge_event = _same_names(
+    tables.SURGE_EVENTS,
+    type=_type,
+    surge_id=_surge,
+    crisis_id=lambda e: e.aggregate if isinstance(e, (CrisisOpened, CrisisClosed)) else None,
+    channel_id=lambda e: e.aggregate if isinstance(e, ChannelChanged) else None,
+    detail=_rest(tables.SURGE_EVENTS, "surge"),
+)
 
 _ROWS: dict[type[Record], Make] = {
     ClassifiedMention: _mention,

@@ -237,15 +237,18 @@ SURGE_EVENTS = ProjectionTable(
     "surge_events",
     "An event of a surge, a crisis or a channel that fell silent.",
     columns(
-        f"id uuid, aggregate uuid, {_DECIDED}, surge_id uuid, brand text, mode text, detail json" + _PLACE,
+        f"id uuid, surge_id uuid, crisis_id uuid, channel_id uuid, {_DECIDED}, brand text, mode text, detail json"
+        + _PLACE
     ),
     key=("id",),
     topic="surges",
     records=(SurgeOpened, CrisisOpened),
     words={
-        "aggregate": "the surge, crisis or channel whose history the event belongs to",
+        "surge_id": "the surge: surges.surge_id; of a CrisisOpened the surge that led to it, if any; null for other types",
+        "crisis_id": "the crisis, of a CrisisOpened or CrisisClosed; null for other types",
+        "channel_id": "the brand's channel, of a ChannelChanged; null for other types",
+        "seq": "1, 2, 3 within the surge, crisis or channel, no gaps",
         "type": _TYPE,
-        "surge_id": "the surge: surges.surge_id; of a CrisisOpened the surge that led to it; null for other types",
         "detail": _DETAIL,
     },
 )

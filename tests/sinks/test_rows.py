@@ -765,11 +765,13 @@ def test_a_surge_is_kept_as_it_stands_and_as_it_went(sink: PostgresSink, databas
 def test_crises_and_silent_channels_land_among_the_surges_events(sink: PostgresSink, database: Database) -> None:
     """They are events of their own aggregates and no surges."""
     assert sink.write(items(CRISES, "surges")) == []
-    rows = database.rows("select type, aggregate, surge_id, detail from surge_events order by seq, type desc")
-    assert [(row["type"], row["aggregate"], row["surge_id"]) for row in rows] == [
-        ("CrisisOpened", uuid_of("crisis-1"), SURGE),
-        ("ChannelChanged", uuid_of("channel-1"), None),
-        ("CrisisClosed", uuid_of("crisis-1"), None),
+    rows = database.rows(
+        "select type, surge_id, crisis_id, channel_id, detail from surge_events order by seq, type desc"
+    )
+    assert [tuple(row.values())[:4] for row in rows] == [
+        ("CrisisOpened", SURGE, uuid_of("crisis-1"), None),
+        ("ChannelChanged", None, None, uuid_of("channel-1")),
+        ("CrisisClosed", None, uuid_of("crisis-1"), None),
     ]
     assert rows[0]["detail"] == {"by": "rule", "root": None, "dry_run": False, "desk": "care"}
     assert rows[1]["detail"]["since"] == rfc3339(T0)

@@ -261,21 +261,23 @@ create index if not exists assignments_case on assignments (case_id);
 
 create table if not exists surge_events (
     id uuid primary key,
-    aggregate uuid not null,
+    surge_id uuid,
+    crisis_id uuid,
+    channel_id uuid,
     seq bigint not null,
     type text not null,
     time timestamptz not null,
     cause uuid not null,
     policy bigint not null,
     reason text not null,
-    surge_id uuid,
     brand text not null,
     mode text not null,
     detail jsonb not null,
     "partition" integer not null,
-    "offset" bigint not null,
-    unique (aggregate, seq)
+    "offset" bigint not null
 );
+-- A crisis names the surge that led to it, so its own id comes first.
+create unique index if not exists surge_events_history on surge_events (coalesce(crisis_id, channel_id, surge_id), seq);
 
 create table if not exists surges (
     surge_id uuid primary key,
