@@ -18,10 +18,11 @@ from sinks.postgres.projection import REBUILT, REPLACED, Busy, Projection
 from sinks.postgres.sink import PostgresSink
 from tests.sinks.conftest import Database
 from tests.sinks.test_forgetting import AUTHOR, TRACES, act, his_post
+from tests.sinks.test_rows import CRISES
 from tests.support.samples import alert, case_story, classified, items, surge_story
 
 CASES = items(case_story(), "cases")
-SURGES = items(surge_story(), "surges")
+SURGES = items([*surge_story(), *CRISES], "surges")
 
 
 @pytest.fixture
