@@ -64,16 +64,16 @@ async def _fill(kafka: str, prefix: str, keys: int) -> None:
     producer = AIOKafkaProducer(bootstrap_servers=kafka, max_batch_size=262_144, max_request_size=4 << 20)
     await producer.start()
     try:
-        outbox = Outbox(producer)
+        output_topic = Outbox(producer)
         for number in range(keys):
             key = key_of(number)
             record = kept(ids.make("case", key), 1, NOON, wake_of(number))
-            outbox.add(topic, 0, key.encode(), pack(record), [])
+            output_topic.add(topic, 0, key.encode(), pack(record), [])
             if number % _FLUSH_EVERY == 0:
-                await outbox.delivered()
+                await output_topic.delivered()
         progress = Progress(applied=1, clock="event", time=NOON - 60_000, writers={"clock/0": NOON - 60_000})
-        outbox.add(topic, 0, PROGRESS, pack_progress(progress), [])
-        await outbox.delivered()
+        output_topic.add(topic, 0, PROGRESS, pack_progress(progress), [])
+        await output_topic.delivered()
     finally:
         await producer.stop()
 

@@ -1,4 +1,4 @@
-"""Batch: runs a Stage over one inbox partition; time and order are handed on in place."""
+"""Batch: runs a Stage over one input topic partition; time and order are handed on in place."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from schemas import codec
 from schemas.records import ClassifiedMention, Mention, PolicyChanged, Record, Tick
 from streams.clock import PartitionClock, WrongTick, sound, stamped
 from streams.core import Core, Fact, Output, Result, SetAside, why
-from streams.shapes import Batch, Pipeline, Role, Stage
+from streams.topology import Batch, Pipeline, Role, Stage
 
 
 class BatchCore(Core):
@@ -31,7 +31,7 @@ class BatchCore(Core):
         super().__init__(pipeline, role, number, partitions, policies, encodes=encodes)
         if not isinstance(role.shape, Batch):
             raise TypeError(f"{role.name} is no Batch")
-        self.outbox = role.shape.outbox
+        self.output_topic = role.shape.output_topic
         self.stage = stage
 
     def restore(self, key: str, packed: bytes) -> None:
@@ -43,7 +43,7 @@ class BatchCore(Core):
         return self.stage.packed()
 
     def recall(self, record: Record, offset: int, time: int) -> None:
-        """Take back a record of the outbox's tail."""
+        """Take back a record of the output topic's tail."""
         self.stage.recall(record, offset, time)
 
     def due(self) -> int | None:
@@ -110,7 +110,7 @@ class BatchCore(Core):
 
     def _in_place(self, record: Record, fact: Fact) -> Output:
         value = codec.encode(record) if self.encodes else None
-        return Output(self.outbox, None, value, record, fact, self.number)
+        return Output(self.output_topic, None, value, record, fact, self.number)
 
     def _run(self, facts: list[Fact]) -> list[Result]:
         if not facts:
@@ -131,7 +131,7 @@ class BatchCore(Core):
         """On the mirrored partition; where they can, the bytes pass as they came."""
         key = self.routes[type(outcome)][0][1](outcome)
         value = self._bytes(outcome, fact) if self.encodes else None
-        return Output(self.outbox, key, value, outcome, fact, self.number)
+        return Output(self.output_topic, key, value, outcome, fact, self.number)
 
     def _bytes(self, outcome: Record, fact: Fact) -> bytes:
         if outcome is fact.record and fact.value is not None and codec.verbatim(fact.value, type(outcome)) is not None:

@@ -49,7 +49,7 @@ def stamped(tick: Tick, stamp: int, last: int) -> Tick:
 
 
 class PartitionClock:
-    """Follows the Ticks of an inbox partition."""
+    """Follows the Ticks of an input topic partition."""
 
     def __init__(
         self,

@@ -16,11 +16,11 @@ from schemas.records import Decided, PolicyChanged, Record, Tick, WriterExcused
 from streams.clock import PartitionClock, WrongTick, sound
 from streams.errors import Stop
 from streams.limits import TooLarge, fit
-from streams.shapes import Pipeline, Role, Topic
+from streams.topology import Pipeline, Role, Topic
 
 
 class Fact(msgspec.Struct, gc=False):
-    """A decoded record of an inbox partition."""
+    """A decoded record of an input topic partition."""
 
     offset: int
     record: Record
@@ -61,7 +61,7 @@ class Progress(msgspec.Struct):
     """Where a partition stands: one record of the changelog at each checkpoint."""
 
     applied: int = -1
-    """Offset of the last inbox record taken."""
+    """Offset of the last input topic record taken."""
     clock: str | None = None
     time: int = 0
     """ms; the partition's time."""
@@ -93,7 +93,7 @@ def where(error: Exception) -> str:
 
 
 class Core:
-    """One inbox partition of a deciding role, pure. Subclasses say what a fact leads to."""
+    """One input topic partition of a deciding role, pure. Subclasses say what a fact leads to."""
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ class Core:
         self._ample = min(rooms, default=0) // _SURELY
         self.tick_topics = pipeline.hands_on(role, Tick)
         self.policy_topics = pipeline.hands_on(role, PolicyChanged)
-        self.clock = PartitionClock(pipeline.writers(role.inbox, number, partitions))
+        self.clock = PartitionClock(pipeline.writers(role.input_topic, number, partitions))
         self.applied = -1
         self.left: list[Fact] = []
         """Those of the last `take` that are still to be taken: at once, but for those that wait for time."""
@@ -257,7 +257,7 @@ class Core:
         if self.clock.time:
             if self.policy is None:
                 self.halted = Stop(
-                    f"{self.role.inbox}/{self.number} has a {type(self.left[0].record).__name__} at offset "
+                    f"{self.role.input_topic}/{self.number} has a {type(self.left[0].record).__name__} at offset "
                     f"{self.left[0].offset} before any policy: run `netcenter topics apply`"
                 )
             return results

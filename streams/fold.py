@@ -1,4 +1,4 @@
-"""Fold: runs a pure Decider over one inbox partition, with timers; the same object over Kafka and in a replay."""
+"""Fold: runs a pure Decider over one input topic partition, with timers; the same object over Kafka and in a replay."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from schemas.keys import KEYLESS
 from schemas.records import ClassifiedMention, PolicyChanged, Record, Tick, WriterExcused
 from streams.clock import WrongTick
 from streams.core import Core, Fact, Result, SetAside, where, why
-from streams.shapes import Pipeline, Role
 from streams.timers import Timers
+from streams.topology import Pipeline, Role
 
 #: Timers that one `take` fires, and no more: a jump of months wakes everybody, and is a checkpoint every few seconds.
 FIRED_AT_ONCE = 5_000
@@ -23,7 +23,7 @@ _MOST_FIRINGS = 1_000
 
 
 _Step = tuple[Fact, Record | Timer, int]
-"""A fact of the inbox; it, or a timer that it fires; and the time at which that happens (ms)."""
+"""A fact of the input topic; it, or a timer that it fires; and the time at which that happens (ms)."""
 
 
 class FoldCore(Core):

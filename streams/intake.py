@@ -1,4 +1,4 @@
-"""Decodes and validates the raw records of an inbox partition; invalid records become dead letters. Free of Kafka."""
+"""Decodes and validates the raw records of an input topic partition; invalid records become dead letters. Free of Kafka."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from schemas.keys import KEYLESS
 from schemas.records import Tick
 from streams.core import Fact, SetAside
 from streams.partitioner import partitions_of
-from streams.shapes import Topic
+from streams.topology import Topic
 
-#: Bytes that an inbox record's key may have: what is decided from it repeats the key beside its value.
+#: Bytes that an input topic record's key may have: what is decided from it repeats the key beside its value.
 _LONGEST_KEY = 1024
 #: Bytes of a traceparent that is handed on; one of W3C's has 55.
 _LONGEST_TRACE = 128
@@ -21,12 +21,12 @@ _NOTHING = Tick(clock="event", time=0, role="", partition=0)
 
 
 class Intake:
-    """Reads one partition of an inbox as its role does."""
+    """Reads one partition of an input topic as its role does."""
 
-    def __init__(self, inbox: Topic, number: int, partitions: int) -> None:
-        self.inbox, self.number, self.partitions = inbox, number, partitions
-        self._records = frozenset(inbox.records)
-        self._inputs = frozenset(inbox.inputs)
+    def __init__(self, input_topic: Topic, number: int, partitions: int) -> None:
+        self.input_topic, self.number, self.partitions = input_topic, number, partitions
+        self._records = frozenset(input_topic.records)
+        self._inputs = frozenset(input_topic.inputs)
         self.here: set[bytes] = set()
         """Keys of the records read last, known to belong on this partition."""
 
@@ -35,7 +35,7 @@ class Intake:
         facts: list[Fact] = []
         aside: list[SetAside] = []
         keys: list[bytes] = []
-        decode, allowed, key_of = self.inbox.wire.decode, self._records, self.inbox.key
+        decode, allowed, key_of = self.input_topic.wire.decode, self._records, self.input_topic.key
         inputs, fault = self._inputs, requirements.fault
         for r in records:
             value, sent = r.value, r.headers
@@ -48,7 +48,9 @@ class Intake:
             kind = type(record)
             if kind not in allowed:
                 aside.append(
-                    SetAside(fact, "decode", "WrongRecord", f"{kind.__name__} does not belong in {self.inbox.name}")
+                    SetAside(
+                        fact, "decode", "WrongRecord", f"{kind.__name__} does not belong in {self.input_topic.name}"
+                    )
                 )
             elif kind in KEYLESS:
                 facts.append(fact)

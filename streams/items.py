@@ -12,7 +12,7 @@ from schemas.codec import WireError
 from schemas.records import Record, Tick
 from sinks.port import Item
 from streams.intake import Intake
-from streams.shapes import Pipeline, Topic
+from streams.topology import Pipeline, Topic
 
 
 class Decoded(msgspec.Struct, frozen=True, gc=False):

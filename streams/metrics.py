@@ -28,8 +28,10 @@ LEFT_OUT = Gauge(
 )
 CHECKPOINT_SECONDS = Histogram("netcenter_checkpoint_seconds", "Time to seal a checkpoint", ["role"])
 RECOVERY_SECONDS = Histogram("netcenter_recovery_seconds", "Time to recover a partition", ["role"])
-PARTITION_TIME = Gauge("netcenter_partition_time_seconds", "Event time of an inbox partition", ["role", "partition"])
-APPLIED = Gauge("netcenter_applied_offset", "Offset of the last sealed inbox record", ["role", "partition"])
+PARTITION_TIME = Gauge(
+    "netcenter_partition_time_seconds", "Event time of an input topic partition", ["role", "partition"]
+)
+APPLIED = Gauge("netcenter_applied_offset", "Offset of the last sealed input topic record", ["role", "partition"])
 PARTITIONS = Gauge("netcenter_partitions", "Partitions owned", ["role"])
 READY = Gauge("netcenter_ready", "1 when every owned partition is recovered and nothing is awaited", ["role"])
 SINK_ROWS = Counter("netcenter_sink_records", "Records a sink has written", ["role"])

@@ -1,4 +1,4 @@
-"""One inbox partition of a deciding role over Kafka: its fenced transaction, its checkpoints, its recovery."""
+"""One input topic partition of a deciding role over Kafka: its fenced transaction, its checkpoints, its recovery."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from streams.hints import NEVER
 from streams.intake import Intake
 from streams.partitioner import partitions_of
 from streams.policies import WrongPolicy
-from streams.shapes import Topic
+from streams.topology import Topic
 
 #: The key of the changelog's progress record: no state key begins with NUL.
 PROGRESS = b"\x00progress"
@@ -62,7 +62,7 @@ _BEHIND = 4
 _KEY_TOLD = 100
 #: Records of a changelog handled before the loop goes on: heartbeats and health come in between.
 _READ_AT_ONCE, _RESTORED_AT_ONCE = 2_000, 500
-#: Records of an outbox's tail that are looked at first; then twice as many.
+#: Records of an output topic's tail that are looked at first; then twice as many.
 _TAIL = 8_192
 #: Where a record's own time stands: the first of these that it has.
 _TIMES = ("time", "created_at", "observed_at", "minute", "at")
@@ -181,16 +181,16 @@ class Outbox:
 
 
 class Partition:
-    """Owns one inbox partition from assignment to revocation."""
+    """Owns one input topic partition from assignment to revocation."""
 
     def __init__(self, make_core: Callable[[], FoldCore | BatchCore], runtime: Any) -> None:
         self.make_core = make_core
         core = self.core = make_core()
         self.runtime = runtime
         """The DecidingWorker: names, settings, policies, readers."""
-        self.inbox: Topic = core.pipeline.topic(core.role.inbox)
+        self.input_topic: Topic = core.pipeline.topic(core.role.input_topic)
         self.number = core.number
-        self.name = f"{self.inbox.name}/{self.number}"
+        self.name = f"{self.input_topic.name}/{self.number}"
         self.lock = asyncio.Lock()
         self.open = False
         """Whether a transaction is open."""
@@ -203,14 +203,14 @@ class Partition:
         self.anchor = -1
         """End of the changelog as this worker's own recovery or last commit left it."""
         settings = runtime.settings
-        self.limit = DeadLetterLimit(self.name, self.inbox.dead.name, settings.dead_share, settings.dead_window)
+        self.limit = DeadLetterLimit(self.name, self.input_topic.dead.name, settings.dead_share, settings.dead_window)
         self._wrong_at = -1
         """ms; the time at which a Tick was refused last: until it goes on, the others that are refused say nothing new."""
-        self._intake = Intake(self.inbox, self.number, runtime.partitions(self.inbox.name))
+        self._intake = Intake(self.input_topic, self.number, runtime.partitions(self.input_topic.name))
         self._ways = {name: self._way(name) for name in core.role.writes}
         """(name on the broker, partitions, whether records carry headers) by a topic's own name."""
         self.producer: AIOKafkaProducer | None = None
-        self.outbox: Outbox | None = None
+        self.output_topic: Outbox | None = None
         self._pack_progress, self._unpack_progress = codec.state_codec(Progress)
         self.heard: dict[Writer, tuple[float, int]] = {}
         """When a writer was heard last: by this worker's clock (s), and by the broker's stamp (ms; 0: nothing was read yet)."""
@@ -241,7 +241,7 @@ class Partition:
                 request_timeout_ms=TRANSACTION_TIMEOUT_MS,
             )
             await self.producer.start()
-            self.outbox = Outbox(self.producer)
+            self.output_topic = Outbox(self.producer)
             await self._recover()
             # A new queue: what an earlier assignment left waiting will be read again.
             self._waiting = asyncio.Queue(_MOST_WAITING)
@@ -303,8 +303,8 @@ class Partition:
         )
 
     async def _recall(self, reader: AIOKafkaConsumer, core: BatchCore) -> None:
-        """The tail of the outbox partition: recent ids and the open minute."""
-        tail = TopicPartition(self.runtime.topic(core.outbox), self.number)
+        """The tail of the output topic partition: recent ids and the open minute."""
+        tail = TopicPartition(self.runtime.topic(core.output_topic), self.number)
         end = (await reader.end_offsets([tail]))[tail]
         first = (await reader.beginning_offsets([tail]))[tail]
         if first < end:
@@ -439,7 +439,7 @@ class Partition:
 
     async def _read_again(self, end: int) -> None:
         """Take what waited for time, from the log, up to an offset."""
-        tp = TopicPartition(self.runtime.topic(self.inbox.name), self.number)
+        tp = TopicPartition(self.runtime.topic(self.input_topic.name), self.number)
         async with self.runtime.reader() as reader:
             reader.assign([tp])
             reader.seek(tp, self.core.applied + 1)
@@ -514,7 +514,7 @@ class Partition:
 
     def _write(self, outputs: list[Output]) -> None:
         add, role, ways = self._outbox().add, self.core.role.name, self._ways
-        place = b"%s/%d/" % (self.inbox.name.encode(), self.number)
+        place = b"%s/%d/" % (self.input_topic.name.encode(), self.number)
         before: Record | None = None
         told: headers.Headers = []
         for output, partition in zip(outputs, self._places(outputs), strict=True):
@@ -557,10 +557,14 @@ class Partition:
             log = self.runtime.log.error if self.core.clock.time != self._wrong_at else self.runtime.log.debug
             self._wrong_at = self.core.clock.time
         log("set aside", partition=self.name, offset=r.offset, stage=aside.stage, error=aside.error, why=aside.message)
-        head = dead_letter_headers(self.inbox.name, self.number, r.offset, aside.stage, aside.error, aside.message)
+        head = dead_letter_headers(
+            self.input_topic.name, self.number, r.offset, aside.stage, aside.error, aside.message
+        )
         value = r.value
         # A compacted or tombstoning reader must not take a null value for a deletion: it stays null, the headers say why.
-        self._outbox().add(self.runtime.topic(self.inbox.dead.name), self.number, r.key, value, [*r.headers, *head])
+        self._outbox().add(
+            self.runtime.topic(self.input_topic.dead.name), self.number, r.key, value, [*r.headers, *head]
+        )
 
     def _count(self, facts: list[Fact], offsets: list[int], bad: set[int]) -> None:
         """Hold what was set aside against what went by; control records count on neither side."""
@@ -570,15 +574,15 @@ class Partition:
         self.runtime.many_set_aside(self.limit, str(self.number))
 
     def _outbox(self) -> Outbox:
-        if self.outbox is None:
+        if self.output_topic is None:
             raise Fenced(f"{self.name}: no longer ours")
-        return self.outbox
+        return self.output_topic
 
     async def append(self, record: Record) -> None:
-        """Append a Tick or a WriterExcused of ours to this very inbox partition, and seal."""
+        """Append a Tick or a WriterExcused of ours to this very input topic partition, and seal."""
         async with self.lock:
             await self._begin()
-            self._outbox().add(self.runtime.topic(self.inbox.name), self.number, None, codec.encode(record), [])
+            self._outbox().add(self.runtime.topic(self.input_topic.name), self.number, None, codec.encode(record), [])
         await self.seal()
 
     def silence(self, writer: Writer, now: float) -> float:
@@ -634,15 +638,15 @@ class Partition:
             started = wall.monotonic()
             self._write(self.core.ticks())
             changelog = self.runtime.topic(self.core.role.changelog)
-            outbox = self._outbox()
+            output_topic = self._outbox()
             for key, value in self.core.packed():
-                outbox.add(changelog, self.number, key.encode(), value, [])
+                output_topic.add(changelog, self.number, key.encode(), value, [])
             if isinstance(self.core, FoldCore):
                 metrics.STATE.labels(self.core.role.name, str(self.number)).set(len(self.core.state))
                 metrics.LEFT_OUT.labels(self.core.role.name, str(self.number)).set(self.core.state.left_out)
-            outbox.add(changelog, self.number, PROGRESS, self._pack_progress(self.core.progress()), [])
+            output_topic.add(changelog, self.number, PROGRESS, self._pack_progress(self.core.progress()), [])
             try:
-                ends = await outbox.delivered()
+                ends = await output_topic.delivered()
                 await self.producer.commit_transaction()
             except _REFUSALS as error:
                 raise self._told(error, "sealing a checkpoint") from error
@@ -683,7 +687,7 @@ async def _read(reader: AIOKafkaConsumer, tp: TopicPartition, end: int) -> dict[
 
 
 async def _recall_tail(reader: AIOKafkaConsumer, tp: TopicPartition, first: int, end: int, core: BatchCore) -> None:
-    """Give a core the tail of its outbox, from as far back as it needs; `first` and `end` are the log's."""
+    """Give a core the tail of its output topic, from as far back as it needs; `first` and `end` are the log's."""
     since = core.stage.recalls(core.clock.time)
     start, back = end, _TAIL
     while start > first:

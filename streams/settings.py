@@ -15,7 +15,7 @@ class WorkerSettings(msgspec.Struct, frozen=True):
     prefix: str = ""
     """Before every topic and group."""
     partitions: int = 8
-    """Of every inbox."""
+    """Of every input topic."""
     checkpoint_s: float = 0.25
     """Seconds until an open transaction is sealed."""
     idle_s: float = 0.05

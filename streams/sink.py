@@ -25,7 +25,7 @@ from streams.items import decoded
 from streams.partition import translate
 from streams.positions import Claim
 from streams.reader import times_at
-from streams.shapes import Pipeline, Role
+from streams.topology import Pipeline, Role
 from streams.worker import Hooks, RoleWorker, WorkerSettings
 
 _MOST_ITEMS = 5_000

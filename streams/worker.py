@@ -34,8 +34,8 @@ from streams.policies import Policies
 from streams.positions import Claim, placed
 from streams.reader import own_host, reading
 from streams.settings import WorkerSettings
-from streams.shapes import Batch, Fold, Pipeline, Role
 from streams.topics_seen import Seen, topics_seen
+from streams.topology import Batch, Fold, Pipeline, Role
 
 _STOP_DEADLINE_S = 9.0
 _LOOK_S = 0.02
@@ -564,7 +564,7 @@ class DecidingWorker(RoleWorker):
             self._parked[number] = partition
 
     async def take(self, tp: TP, records: list[Any]) -> None:
-        """A batch of the inbox."""
+        """A batch of the input topic."""
         partition = self.owned.get(tp.partition)
         if partition is not None:
             await partition.offer(records)
@@ -575,7 +575,7 @@ class DecidingWorker(RoleWorker):
             metrics.APPLIED.labels(self.role.name, str(number)).set(partition.sealed)
             metrics.PARTITION_TIME.labels(self.role.name, str(number)).set(partition.sealed_time / 1000)
         return {
-            TP(self.role.inbox, n): Hint(p.sealed + 1, p.sealed_time, p.sealed_due)
+            TP(self.role.input_topic, n): Hint(p.sealed + 1, p.sealed_time, p.sealed_due)
             for n, p in self.owned.items()
             if p.sealed >= 0
         }

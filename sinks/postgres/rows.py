@@ -78,7 +78,7 @@ def rows_of(item: Item) -> Rowed:
 
 
 def source_offset(item: Item) -> int | None:
-    """The offset, in the inbox of the role that wrote an item, of the record that led to it; None where it is not told."""
+    """The offset, in the input topic of the role that wrote an item, of the record that led to it; None where it is not told."""
     place = next((value for name, value in item.headers if name == SOURCE), b"")
     offset = place.rpartition(b"/")[2]
     return int(offset) if offset.isdigit() and len(offset) <= _LONGEST_OFFSET else None

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import psycopg2
 
+from netcenter.demo.story import story, teller
 from netcenter.embedded import Addresses
 from netcenter.pipeline import PIPELINE
-from netcenter.scenario import story, teller
-from tests.chaos.harness import HOUR, SEED, Plant, Playing
+from tests.support.chaos import HOUR, SEED, Plant, Playing
 
 _POLICY = (Path(story.__file__).parent / "story.toml").read_text()
 _NEVER = {"NETCENTER_HINT_S": "3600"}

@@ -28,7 +28,8 @@ from schemas.records import (
 from sinks.port import Item
 from sinks.postgres import PostgresSink
 from tests.sinks.conftest import Database, until
-from tests.sinks.samples import (
+from tests.sinks.test_postgres import WAITING, Writing, locked, shuffled
+from tests.support.samples import (
     MINUTE,
     T0,
     answered,
@@ -43,7 +44,6 @@ from tests.sinks.samples import (
     post,
     reopened,
 )
-from tests.sinks.test_postgres import WAITING, Writing, locked, shuffled
 
 AUTHOR = "the-author-himself"
 WORDS = "words of his own"

@@ -12,7 +12,8 @@ from schemas import ids
 from schemas.records import Action, CaseClosed, ClockChanged, NoReply, Record
 from sinks.postgres import PostgresSink
 from tests.sinks.conftest import Database
-from tests.sinks.samples import (
+from tests.sinks.test_rows import CRISES, update
+from tests.support.samples import (
     MINUTE,
     T0,
     changed,
@@ -24,7 +25,6 @@ from tests.sinks.samples import (
     opened,
     surge_story,
 )
-from tests.sinks.test_rows import CRISES, update
 
 HOUR = 60 * MINUTE
 #: As an event says that nothing is due.

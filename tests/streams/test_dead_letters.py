@@ -11,14 +11,16 @@ from uuid import uuid4
 import pytest
 from kafka import TopicPartition
 
-from netcenter import cli, settling, topics
+from netcenter import cli
+from netcenter.broker import redrive as settling
+from netcenter.broker import topics
+from netcenter.broker.dead_letters import letters
+from netcenter.broker.reading import records
+from netcenter.broker.topics import spans_of
 from netcenter.commands.servers import DEFAULT_POLICY
 from netcenter.errors import CommandError
-from netcenter.letters import letters
 from netcenter.pipeline import PIPELINE
-from netcenter.reading import records
 from netcenter.settings import Settings
-from netcenter.topics import spans_of
 from schemas import codec, headers, ids
 from schemas.keys import KEYLESS, customer
 from schemas.records import CrisisDeclared, OperatorChanged, PolicyChanged, Record, Tick
@@ -26,7 +28,7 @@ from sinks.port import Item
 from sinks.postgres.rows import rows_of
 from streams.deadletters import dead_letter_headers
 from streams.partitioner import partition_of
-from tests.streams.world import NOON, World, author_on, classified, mention
+from tests.support.world import NOON, World, author_on, classified, mention
 
 PARTITIONS = 2
 Run = Callable[..., tuple[int, str, str]]

@@ -17,8 +17,8 @@ from schemas.records import CaseChanged, Record, Tick
 from streams.errors import Fenced
 from streams.partition import Partition
 from streams.worker import DecidingWorker, Hooks, WorkerSettings
-from tests.streams import toy
-from tests.streams.world import NOON, World, author_on, classified, mention
+from tests.support import toy
+from tests.support.world import NOON, World, author_on, classified, mention
 
 AUTHOR = author_on(0, 2)
 

@@ -16,7 +16,7 @@ from streams.errors import Misconfigured
 from streams.positions import OnLost
 from streams.sink import SinkWorker
 from streams.worker import DecidingWorker, Hooks, WorkerSettings
-from tests.streams import toy
+from tests.support import toy
 
 HERE, THERE = TP("p.classified", 0), TP("p.classified", 1)
 

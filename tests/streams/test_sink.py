@@ -28,9 +28,9 @@ from streams.items import decoded
 from streams.settings import WorkerSettings
 from streams.sink import SinkWorker, _Outdated, _Waiting
 from streams.worker import Hooks
-from tests.sinks.samples import classified, items
-from tests.streams import toy
-from tests.streams.world import NOON, World
+from tests.support import toy
+from tests.support.samples import classified, items
+from tests.support.world import NOON, World
 
 ROLE = PIPELINE.role("postgres")
 

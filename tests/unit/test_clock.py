@@ -6,8 +6,8 @@ import pytest
 
 from schemas.records import Clock, Tick, WriterExcused
 from streams.clock import PartitionClock, WrongTick
-from streams.shapes import Pipeline
-from tests.streams import toy
+from streams.topology import Pipeline
+from tests.support import toy
 
 A, B = ("cases", 0), ("surge", 0)
 

@@ -19,7 +19,7 @@ from streams.errors import Stop
 from streams.items import decoded
 from streams.sink import SinkWorker, _Waiting
 from streams.worker import Hooks, WorkerSettings
-from tests.streams.world import NOON, classified, mention
+from tests.support.world import NOON, classified, mention
 
 TOPIC = TP("classified", 0)
 

@@ -15,11 +15,11 @@ from aiokafka.errors import (
     ProducerFenced,
 )
 
-from netcenter import logs
+from netcenter.runtime import logs
 from streams.errors import Fenced, Stop, Unavailable
 from streams.partition import Partition, translate
 from streams.worker import DecidingWorker, Hooks, WorkerSettings
-from tests.streams import toy
+from tests.support import toy
 
 
 def hidden(cause: Exception) -> KafkaError:
