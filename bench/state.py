@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from agents.decider import At, State, Timer
 from agents.policy import Policy, digest, parse
-from netcenter.broker import topics
+from netcenter.policies import DEFAULT_POLICY
 from schemas import codec, ids, keys
 from schemas.records import CaseChanged, Decided, PolicyChanged, Record, Tick, WriterExcused
 from streams.core import Fact
@@ -33,7 +33,7 @@ _BURST = 10_000
 _SEAL_EVERY = 5_000
 _HOT = 2_000
 _PASSES = 5
-POLICY = (Path(topics.__file__).parent / "policies" / "default.toml").read_text()
+POLICY = DEFAULT_POLICY.read_text()
 TIME = (Tick, WriterExcused, PolicyChanged)
 
 

@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.table import Table
 
 from netcenter.commands.options import Json, Maps, TimeFormat, pairs
-from netcenter.commands.servers import DEFAULT_POLICY
 from netcenter.errors import UsageError
+from netcenter.policies import DEFAULT_POLICY
 from schemas.headers import rfc3339
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def backtest(
     from netcenter.backtest.picture import picture
     from netcenter.backtest.reading import names, read
     from netcenter.backtest.run import judge
-    from netcenter.commands.policy import parsed
+    from netcenter.commands.policy_files import parsed
 
     rule = parsed(policy or DEFAULT_POLICY).surge
     columns = pairs(maps, "--map")

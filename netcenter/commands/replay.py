@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from netcenter.commands.bars import bar
 from netcenter.commands.options import Ignore, Maps, Sets, TimeFormat, duration, moment, read_lines, text_of
-from netcenter.commands.servers import DEFAULT_POLICY
+from netcenter.commands.progress_bar import bar
 from netcenter.errors import UsageError
 from netcenter.ingest.schedule import TICK
+from netcenter.policies import DEFAULT_POLICY
 from netcenter.runtime.endpoints import kafka_of
 from netcenter.settings import Settings, load
 from schemas.headers import rfc3339
@@ -40,7 +40,7 @@ def replay(
         typer.Option(metavar="TOPIC", help="The log in place of files: mentions, or classified with its labels."),
     ] = None,
     since: Annotated[str | None, typer.Option(metavar="TIME", help="Of the log, by event time: RFC 3339.")] = None,
-    until_time: Annotated[str | None, typer.Option(metavar="TIME", help="Of the log, by event time.")] = None,
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="Of the log, by event time.")] = None,
     offsets: Annotated[
         list[str] | None,
         typer.Option(
@@ -55,7 +55,9 @@ def replay(
     sets: Sets = None,
     ignore_unknown: Ignore = False,
     time_format: TimeFormat = None,
-    until: Annotated[str | None, typer.Option(help="How long time runs on after a file's last record: 6h.")] = None,
+    run_on: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="How long time runs on after a file's last record: 6h.")
+    ] = None,
 ) -> None:
     """Run the same decisions over the past, with no Kafka in between: what would have happened, under this policy or that?
 
@@ -67,14 +69,14 @@ def replay(
 
     settings = load()
     of_files = {"--map": maps, "--set": sets, "--ignore-unknown": ignore_unknown, "--time-format": time_format}
-    of_log = {"--since": since, "--until-time": until_time, "--offsets": offsets}
-    _one_source(bool(files), log, {**of_files, "--until": until}, of_log)
+    of_log = {"--since": since, "--until": until, "--offsets": offsets}
+    _one_source(bool(files), log, {**of_files, "--run-on": run_on}, of_log)
     if log is not None:
-        wanted = _range(log, moment(since, "--since"), moment(until_time, "--until-time"), offsets)
+        wanted = _range(log, moment(since, "--since"), moment(until, "--until"), offsets)
         _replay_log(settings, wanted, out, policy, against)
         return
     tried = _tried(policy or DEFAULT_POLICY, against)
-    run_on = duration(until or "6h", "--until")
+    runs_on = duration(run_on or "6h", "--run-on")
     with Shelf() as shelf:
         for path in files or ():
             shelf.add(read_lines(path, maps, sets, ignore_unknown, time_format, classified=True))
@@ -82,7 +84,7 @@ def replay(
             _check_models(tried)
         with Runs(out, tried, settings.partitions) as runs:
             with _progress(len(shelf)) as say, rarely_collected():
-                play_lines(runs.replays, shelf, interval=TICK, until=run_on, say=say)
+                play_lines(runs.replays, shelf, interval=TICK, until=runs_on, say=say)
             runs.finish({})
 
 
@@ -129,7 +131,7 @@ def _range(topic: str, since: int | None, until: int | None, offsets: list[str] 
     if offsets and (since is not None or until is not None):
         raise UsageError("--offsets: give offsets or times, not both")
     if since is not None and until is not None and until <= since:
-        raise UsageError("--until-time: is not after --since")
+        raise UsageError("--until: is not after --since")
     found = {}
     for text in offsets or ():
         match = re.fullmatch(r"(\d{1,4}):(\d{1,18})-(\d{1,18})", text)

@@ -148,6 +148,4 @@ def _nothing(seeker: Seeker, topic: str, log: dict[TopicPartition, Span]) -> str
         ticks = seeker.first(tp, (first, end), time_of), seeker.last_before(tp, end, first, time_of)
         times = " to ".join(rfc3339(time_of(tick) or 0) for tick in ticks if tick is not None)
         held.append(f"{tp.topic}/{tp.partition} holds offsets {first} to {end - 1}, {times or 'no time'}")
-    return "\n".join(
-        [f"no post, reply or action in that stretch of {topic}; check --since, --until-time, --offsets", *held]
-    )
+    return "\n".join([f"no post, reply or action in that stretch of {topic}; check --since, --until, --offsets", *held])

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import psycopg2
 
-from netcenter.demo.story import story, teller
+from netcenter.demo.story import STORY_POLICY, story, teller
 from netcenter.embedded import Addresses
 from netcenter.pipeline import PIPELINE
 from tests.support.chaos import HOUR, SEED, Plant, Playing
 
-_POLICY = (Path(story.__file__).parent / "story.toml").read_text()
+_POLICY = STORY_POLICY.read_text()
 _NEVER = {"NETCENTER_HINT_S": "3600"}
 
 

@@ -153,7 +153,7 @@ def test_a_policy_compared_with_itself_differs_nowhere(run: Run, tmp_path: Path)
                 "mentions",
                 "--since",
                 "2026-11-20T12:00:00Z",
-                "--until-time",
+                "--until",
                 "2026-11-20T11:00:00Z",
                 "--out",
                 "o",
