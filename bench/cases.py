@@ -18,7 +18,7 @@ from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
 
-from agents.cases import Cases
+from agents.cases import CasesDecider
 from agents.decider import At, stepper
 from agents.policy import Policy, digest, parse
 from bench import broker, past, usage, window
@@ -94,7 +94,7 @@ def _decider(count: int) -> dict[str, Any]:
     policy, facts = parse(past.policy_text(count), 1), list(_facts(count))
     gc.collect()
     gc.freeze()
-    decider = Cases()
+    decider = CasesDecider()
     take, events, now = stepper(decider, decider.initial()), [0], 0
     started = time.perf_counter()
     for fact in facts:
@@ -123,7 +123,9 @@ def _count(event: Decided, source: object, into: list[int]) -> None:
 
 def _core(policy: Policy, number: int = 0, encodes: bool = False) -> FoldCore:
     role = PIPELINE.role("cases")
-    core = FoldCore(PIPELINE, role, number, lambda topic: 1, lambda version, hash: policy, Cases(), encodes=encodes)
+    core = FoldCore(
+        PIPELINE, role, number, lambda topic: 1, lambda version, hash: policy, CasesDecider(), encodes=encodes
+    )
     core.in_force(PolicyChanged(version=1, hash="", applied_at=0))
     return core
 
@@ -364,7 +366,7 @@ def _lags(run: Run, settings: Settings, consumer: Any, tps: list[TopicPartition]
             for row in rows:
                 record = codec.decode(row.value)
                 if isinstance(record, ClockChanged) and record.change == "breached":
-                    lags.append(round(at - (record.due_at - base)))
+                    lags.append(round(at - ((record.due_at or 0) - base)))
     return lags
 
 

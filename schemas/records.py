@@ -68,9 +68,9 @@ CloseReason = Literal[
     "resolved", "silence", "no_target", "no_reply", "deleted_unanswered", "muted", "forgotten", "unknown"
 ]
 WorkChange = Literal["queued", "changed", "answered", "withdrawn", "unknown"]
-Presence = Literal["came", "renewed", "left", "unknown"]
+Presence = Literal["signed_in", "renewed", "signed_out", "unknown"]
 OfferAnswer = Literal["accepted", "declined", "unknown"]
-ReturnReason = Literal["declined", "timed_out", "left", "lapsed", "unknown"]
+ReturnReason = Literal["declined", "timed_out", "signed_out", "lapsed", "unknown"]
 Rung = Literal["operator", "responsible", "lead", "unknown"]
 OpenClose = Literal["open", "close", "unknown"]
 Detector = Literal["ratio", "burst", "load", "conversation", "declared", "unknown"]
@@ -388,9 +388,9 @@ class ClockChanged(Decided, kw_only=True, frozen=True, gc=False):
     change: A[ClockChange, "what happened"]
     label: A[Label, "of the message that sets the due"]
     started_at: A[int, "ms; the message's own time"]
-    due_at: A[int, "ms; a reply exactly then is in time; 9999-12-31T23:59:59Z: no target, only measured"]
-    target: A[int, "ms between start and due that the calendar counts; 0: no target, only measured"]
-    courtesy: A[bool, "measured, but no alert and not in the share in target"] = False
+    due_at: A[int | None, "ms; a reply exactly then is in time; null: no target, only measured"]
+    target_ms: A[int | None, "ms between start and due that the calendar counts; null: no target, only measured"]
+    non_sla: A[bool, "a non-SLA target: measured, but no alert and not in the SLA attainment"] = False
     warned: A[int | None, "percent of the target used, for warned"] = None
     met_at: A[int | None, "ms; the stopping reply's own time"] = None
     breached_at: A[int | None, "ms; equals due_at once breached"] = None
@@ -398,7 +398,7 @@ class ClockChanged(Decided, kw_only=True, frozen=True, gc=False):
     paused_at: A[int | None, "ms; since when it is paused; null: it runs or has ended"] = None
     late_arrival: A[bool, "the post arrived already overdue"] = False
     privately: A[bool, "met by a private reply"] = False
-    paused_ms: A[int, "ms; the pauses that have ended, all together: left out of what is measured"] = 0
+    paused_ms: A[int, "ms of the pauses that have ended, all together: left out of what is measured"] = 0
 
 
 class CaseClosed(Decided, kw_only=True, frozen=True, gc=False):
@@ -408,7 +408,7 @@ class CaseClosed(Decided, kw_only=True, frozen=True, gc=False):
     channel: A[str, "of the case"]
     author_id: A[str, "the customer"]
     desk: A[str, "which desk worked on it"]
-    why: A[CloseReason, "what closed it"]
+    close_reason: A[CloseReason, "what closed it"]
     label: A[Label, "of the case when it closed"]
     operator: A[str | None, "who resolved it"] = None
 
@@ -445,7 +445,7 @@ class WorkChanged(Decided, kw_only=True, frozen=True, gc=False):
     due_at: A[int | None, "ms; null: no target"]
     lang: A[str, "language to answer in"] = "und"
     visibility: A[Visibility, "of the newest post"] = "public"
-    courtesy: A[bool, "its clock is a courtesy"] = False
+    non_sla: A[bool, "its clock has a non-SLA target"] = False
     uncertain: A[bool, "the classifier was unsure"] = False
     share: A[bool, "only shares so far: never a holding reply"] = False
     window_closes_at: A[int | None, "ms; the channel's reply window closes"] = None
@@ -464,7 +464,7 @@ class OperatorChanged(Record, kw_only=True, frozen=True, gc=False):
     id: A[str, "UUIDv5(operator: desk|operator|at|change); set by the tool"]
     desk: A[str, "where"]
     operator: A[str, "who"]
-    change: A[Presence, "came, renewed or left"]
+    change: A[Presence, "signed_in, renewed or signed_out"]
     at: A[int, "ms; when it was said"]
     until: A[int | None, "ms; end of the lease; null: the policy's lease from now on"] = None
     capacity: A[int, "cases at a time"] = 3
@@ -518,7 +518,7 @@ class Assigned(Decided, kw_only=True, frozen=True, gc=False):
     brand: A[str, "of the case"]
     operator: A[str, "who has it"]
     offer_id: A[str, "the Offered event's id"]
-    waited: A[int, "ms; from queueing to acceptance"]
+    waited_ms: A[int, "ms; from queueing to acceptance"]
 
 
 class Returned(Decided, kw_only=True, frozen=True, gc=False):
@@ -529,7 +529,7 @@ class Returned(Decided, kw_only=True, frozen=True, gc=False):
     brand: A[str, "of the case"]
     operator: A[str, "who had it"]
     offer_id: A[str, "the Offered event's id"]
-    why: A[ReturnReason, "what sent it back"]
+    return_reason: A[ReturnReason, "what sent it back"]
     times: A[int, "how often it has been returned"]
 
 

@@ -132,8 +132,8 @@ class Rule(Part):
     """The messages that it is for."""
     target: Annotated[Target | None, BeforeValidator(_target), PlainSerializer(shown), WithJsonSchema(_TARGET)] = None
     """Until the first response; same_day: until the local working day ends, at least two hours. Left out: no clock."""
-    courtesy: bool = False
-    """Measured, but its breach raises no alert."""
+    non_sla: bool = False
+    """A non-SLA target: its clock is measured, but a breach raises no alert and does not count in `sla_attainment`."""
     priority: Annotated[int, Field(ge=1, le=9)] = 5
     """1 is the most urgent, 9 the least."""
     desk: Name | None = None

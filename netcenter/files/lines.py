@@ -2,7 +2,7 @@
 
 A line's `type` says what it is: mention, reply, action, operator, update (MentionUpdated), crisis (CrisisDeclared)
 or contacts (ContactCount). Its fields are the record's; ids are derived. An operator line says exactly one of
-`came`, `renewed` or `left`, each a time, for the record's `change` and `at`. Where it is asked for, a mention with a
+`signed_in`, `renewed` or `signed_out`, each a time, for the record's `change` and `at`. Where it is asked for, a mention with a
 `label` is one that was classified before: a ClassifiedMention. Nothing here needs the file in memory.
 """
 
@@ -261,7 +261,7 @@ def _unknown(cls: type[Record], name: str) -> NoReturn:
 
 # --- types: what follows from the fields -------------------------------------------------------------------------
 
-_PRESENCE = ("came", "renewed", "left")
+_PRESENCE = ("signed_in", "renewed", "signed_out")
 
 
 def _mention(v: dict[str, Any]) -> None:
@@ -311,7 +311,9 @@ def _contacts(v: dict[str, Any]) -> None:
 def _operator(v: dict[str, Any]) -> None:
     said = [change for change in _PRESENCE if change in v]
     if len(said) != 1:
-        raise _Fault(said[1] if said else "came", "say exactly one of came, renewed or left, with its time")
+        raise _Fault(
+            said[1] if said else "signed_in", "say exactly one of signed_in, renewed or signed_out, with its time"
+        )
     v["change"], v["at"] = said[0], v.pop(said[0])
     v["id"] = ids.make("operator", v["desk"], v["operator"], v["at"], v["change"])
 

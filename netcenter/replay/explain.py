@@ -70,7 +70,7 @@ class Explanation(msgspec.Struct, frozen=True):
     number: int
     """Of the rule, from 1; 0 without one."""
     target: str | None
-    courtesy: bool
+    non_sla: bool
     resolution: str | None
     opens_case: bool
     why: str
@@ -125,7 +125,7 @@ def explain(policy: Policy, mention: Mention, label: Label | None = None) -> Exp
         rule=rule.name if rule else None,
         number=number,
         target=shown(rule.target) if rule else None,
-        courtesy=rule.courtesy if rule else False,
+        non_sla=rule.non_sla if rule else False,
         resolution=shown(rule.resolution) if rule else None,
         opens_case=opened is not None,
         why=opened.reason.partition(": ")[2] if opened else why_no_case(post, brand),
@@ -201,7 +201,7 @@ def _clocks(events: list[Decided], brand: Brand) -> list[Clock]:
         Clock(
             metric=clock.metric,
             started=_moment(clock.started_at, brand),
-            due=_moment(clock.due_at, brand) if clock.target else None,
+            due=_moment(clock.due_at, brand) if clock.due_at is not None else None,
             warnings={
                 e.warned or 0: _moment(e.time, brand)
                 for e in changes

@@ -44,6 +44,7 @@ def answered(case: str, after: int, at: int = T0, **changes: Any) -> list[Record
     begun = started(case, at, **changes)
     told = begun[-1]
     assert isinstance(told, ClockChanged)
+    assert told.due_at is not None
     late = [replace(told, id=ids.event(case, 3), seq=3, change="breached", detected_at=told.due_at)]
     met = replace(told, id=ids.event(case, 4), seq=4, change="met", met_at=at + after)
     return [*begun, *(late if after > told.due_at - at else []), met]

@@ -105,8 +105,8 @@ QUEUED = WorkChanged(
 )
 ASSIGNMENTS: list[Decided] = [
     OFFER,
-    Assigned(**decided("work-1", 2), **WORK, operator="o7", offer_id=OFFER.id, waited=900),
-    Returned(**decided("work-1", 3), **WORK, operator="o7", offer_id=OFFER.id, why="declined", times=1),
+    Assigned(**decided("work-1", 2), **WORK, operator="o7", offer_id=OFFER.id, waited_ms=900),
+    Returned(**decided("work-1", 3), **WORK, operator="o7", offer_id=OFFER.id, return_reason="declined", times=1),
     Overflowed(**decided("work-1", 4), **WORK, next_desk="night", work=QUEUED),
     HoldingReplyDue(
         **decided("work-1", 5),
@@ -418,7 +418,7 @@ def test_every_event_of_a_case_is_kept(sink: PostgresSink, database: Database) -
     sink.write(items(story, "cases"))
     rows = database.rows("select * from case_events order by seq")
     assert [(row["type"], row["change"]) for row in rows] == [
-        (type(record).__name__, getattr(record, "change", getattr(record, "why", None))) for record in story
+        (type(record).__name__, getattr(record, "change", getattr(record, "close_reason", None))) for record in story
     ]
     held(
         rows[4],

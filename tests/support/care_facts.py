@@ -51,7 +51,7 @@ priority = 4
 name = "thanks"
 match = {{ label = ["praise"], channel = ["twitter"] }}
 target = "24h"
-courtesy = true
+non_sla = true
 priority = 8
 """,
     version=3,
@@ -178,7 +178,7 @@ def work(
 
 
 def operator(
-    name: str, when: str | int, change: Any = "came", until: str | int | None = None, **fields: Any
+    name: str, when: str | int, change: Any = "signed_in", until: str | int | None = None, **fields: Any
 ) -> OperatorChanged:
     """Somebody comes to the desk `care`, stays or leaves."""
     return OperatorChanged(

@@ -30,8 +30,8 @@ def test_a_complaint_opens_a_case_starts_its_clock_and_queues_its_work(run: Run)
     opened, started, queued = events
     assert (opened.mode, opened.desk, opened.priority, opened.label) == ("live", "care", 2, "complaint")
     assert (opened.time, opened.policy, opened.cause) == (at("14:04"), 3, post("1", "14:03").mention.id)
-    assert (started.started_at, started.due_at, started.target) == (at("14:03"), at("15:03"), 60 * MINUTE)
-    assert (started.metric, started.cycle, started.courtesy) == ("first_response", 1, False)
+    assert (started.started_at, started.due_at, started.target_ms) == (at("14:03"), at("15:03"), 60 * MINUTE)
+    assert (started.metric, started.cycle, started.non_sla) == ("first_response", 1, False)
     assert [e.aggregate for e in (opened, started)] == [opened.aggregate] * 2
     assert [opened.seq, started.seq, queued.seq] == [1, 2, 1]
     assert queued.case_id == opened.aggregate != queued.aggregate
@@ -68,7 +68,7 @@ def test_the_same_post_twice_changes_nothing(run: Run) -> None:
 def test_praise_gets_a_courtesy_clock_where_the_policy_says_so(run: Run) -> None:
     """24 h on twitter."""
     started = clock(run.fact(post("1", "14:03", "praise")), "started")
-    assert started.courtesy
+    assert started.non_sla
     assert started.due_at == at("1 14:03")
 
 

@@ -34,7 +34,7 @@ def due(rule: Rule, start: int, zone: str) -> int:
 
 
 @pytest.mark.parametrize(
-    ("label", "channel", "kind", "visibility", "target", "priority", "courtesy"),
+    ("label", "channel", "kind", "visibility", "target", "priority", "non_sla"),
     [
         ("complaint", "twitter", "post", "public", 60 * MINUTE, 2, False),
         ("complaint", "facebook", "comment", "public", 60 * MINUTE, 2, False),
@@ -61,11 +61,11 @@ def test_the_default_policy_gives_each_message_its_target(
     visibility: Visibility,
     target: object,
     priority: int,
-    courtesy: bool,
+    non_sla: bool,
 ) -> None:
     rule = default.rule(Features("andina", channel, kind, label, visibility, "es"))
     assert rule is not None
-    assert (rule.target, rule.priority, rule.courtesy) == (target, priority, courtesy)
+    assert (rule.target, rule.priority, rule.non_sla) == (target, priority, non_sla)
 
 
 def test_the_default_policy_writes_out_the_settings_that_hold_anyway(default: Policy) -> None:

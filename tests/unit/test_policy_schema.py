@@ -42,7 +42,7 @@ accounts.twitter = ["1"]
 [[rules]]
 name = "r"
 target = "same_day"
-courtesy = true
+non_sla = true
 priority = 9
 desk = "care"
 resolution = "01h"

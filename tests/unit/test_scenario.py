@@ -253,7 +253,7 @@ def test_overdue_work_passes_the_alerts_threshold_in_the_flood_only_and_falls_be
         if isinstance(r, Mention) and r.author_id not in OWN:
             rule = policy.rule(Features(r.brand, r.channel, r.kind, told.labels[r.id], r.visibility, told.langs[r.id]))
             brand = policy.brand(r.brand)
-            due = brand.due(r.created_at, rule.target) if rule and rule.target and not rule.courtesy else None
+            due = brand.due(r.created_at, rule.target) if rule and rule.target and not rule.non_sla else None
             if due is not None and r.brand == "andina":
                 waiting.setdefault(who, {}).setdefault(r.native_id, due)
         elif (isinstance(r, Reply) and r.kind == "human") or (isinstance(r, Action) and r.action == "resolve"):
@@ -398,7 +398,7 @@ def test_the_policy_names_the_storys_brands_accounts_and_desks(policy: Policy) -
 
 
 @pytest.mark.parametrize(
-    ("channel", "kind", "label", "visibility", "target", "courtesy"),
+    ("channel", "kind", "label", "visibility", "target", "non_sla"),
     [
         ("twitter", "post", "complaint", "public", HOUR, False),
         ("twitter", "post", "question", "public", 2 * HOUR, False),
@@ -415,11 +415,11 @@ def test_the_policy_names_the_storys_brands_accounts_and_desks(policy: Policy) -
     ],
 )
 def test_the_policy_has_the_default_targets(
-    policy: Policy, channel: str, kind: Kind, label: Label, visibility: Visibility, target: object, courtesy: bool
+    policy: Policy, channel: str, kind: Kind, label: Label, visibility: Visibility, target: object, non_sla: bool
 ) -> None:
     """The table of targets, row by row."""
     rule = policy.rule(Features("andina", channel, kind, label, visibility, "es"))
-    assert (rule.target, rule.courtesy) == (target, courtesy) if rule else target is None
+    assert (rule.target, rule.non_sla) == (target, non_sla) if rule else target is None
 
 
 def offer(number: int) -> Offered:
