@@ -237,8 +237,8 @@ def test_when_an_operator_leaves_all_that_he_has_returns_at_once_with_its_first_
     run.fact(answer(first, "accepted"))
     run.tick(at("14:04"))
     assert told(run.fact(operator("ana", "14:04", "signed_out"))) == [
-        "a returned by ana: left",
-        "b returned by ana: left",
+        "a returned by ana: signed_out",
+        "b returned by ana: signed_out",
     ]
     run.tick(at("14:20"))
     offers = take(run, *stay("bea"))
