@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from agents.desk import DeskDecider
-from agents.desk.state import DeskState, Operator, WorkItem
+from agents.desk.state import Operator, WorkItem
 from schemas.records import Assigned, Decided, Offered, Returned, WorkChanged
 from tests.support.care_facts import MINUTE, POLICY, answer, at, operator, work
 from tests.support.decider_runner import Run
@@ -135,32 +135,3 @@ def test_returned_work_keeps_its_first_queue_time(steps: list[Any]) -> None:
     for event in story.run.events:
         if isinstance(event, Assigned):
             assert event.waited_ms == event.time - queued[event.aggregate]
-
-
-@settings(max_examples=300, deadline=None)
-@given(STORIES)
-def test_sequences_have_no_gaps_and_the_state_is_the_fold_with_true_indexes(steps: list[Any]) -> None:
-    """Applied again, all that went through `evolve` gives the same records; recovery the same indexes."""
-    story = Story()
-    for step in steps:
-        story.step(step)
-    run, decider = story.run, DeskDecider()
-    seqs: dict[str, list[int]] = {}
-    for event in run.events:
-        seqs.setdefault(event.aggregate, []).append(event.seq)
-    assert all(s == list(range(1, len(s) + 1)) for s in seqs.values())
-    folded = decider.initial()
-    for event in run.folded:
-        for key, record in decider.evolve(folded, event).items():
-            folded.put(key, record)
-    recovered = decider.initial()
-    for key, record in sorted(run.state.items(), reverse=True):
-        recovered.put(key, record)
-    for state in (folded, recovered):
-        assert state == run.state
-        assert _indexes(state) == _indexes(run.state)
-
-
-def _indexes(state: Any) -> tuple[Any, ...]:
-    assert isinstance(state, DeskState)
-    return state.queues, state.people, state.held, state.offers
