@@ -626,7 +626,7 @@ CLOCKS: list[tuple[list[Record], dict[str, Any]]] = [
         {"state": "RUNNING", "paused_at": None, "due_at": at(DUE + MINUTE)},
     ),
     ([clock(1, "started"), clock(2, "voided")], {"state": "VOID", "met_at": None}),
-    ([clock(1, "started", courtesy=True)], {"state": "RUNNING", "courtesy": True}),
+    ([clock(1, "started", non_sla=True)], {"state": "RUNNING", "courtesy": True}),
     # An answer that is read after the case was resolved.
     (
         [clock(1, "started"), clock(2, "voided"), clock(3, "met", met_at=DUE)],

@@ -296,7 +296,7 @@ def test_a_closed_case_is_overdue_no_more() -> None:
 
 
 @pytest.mark.parametrize(
-    "fields", [{"courtesy": True}, {"metric": "resolution"}], ids=["a courtesy", "the time to resolution"]
+    "fields", [{"non_sla": True}, {"metric": "resolution"}], ids=["a non-SLA target", "the time to resolution"]
 )
 def test_no_alert_is_raised_by(fields: dict[str, Any]) -> None:
     run = begin()
