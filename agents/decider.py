@@ -218,3 +218,62 @@ class Decider(Protocol):
     def due(self, record: Any) -> int | None:
         """ms; when this record wants to be woken with `Timer(key, at)`; None for never. Fires once `at` <= event time."""
         ...
+
+
+Wakes = list[tuple[str, int | None]]
+"""Of each changed record: its key, and when it wakes (ms; None: never)."""
+Step = Callable[[Record | Timer, At, Callable[[Any, Any, Any], None], Any, Any], Wakes]
+"""`step(fact, at, emit, source, into)`, as `stepper` makes it."""
+
+
+def stepper(decider: Decider, state: State[Any]) -> Step:
+    """Returns the function that takes one step of a decider over its state: whatever runs a decider calls it.
+
+    1. Each event and note that `decide` yields goes through `evolve`, and the changed records are put into the state,
+       before `decide` goes on.
+    2. Each event, but no note, goes to `emit(event, source, into)`; the step does not look at `source` and `into`.
+    3. At the end each changed record is asked once when it wakes. No timer fires in the middle of a step.
+
+    If anything of this raises, the step puts the old records back and raises the error again; the caller drops what `emit`
+    was given in this step.
+
+    The lookups are made here and not in each step, and `emit` takes two arguments more rather than being a new closure:
+    both would show in the time of a simple step.
+    """
+    decide, evolve, due, get, put = decider.decide, decider.evolve, decider.due, state.get, state.put
+
+    def step(
+        fact: Record | Timer, at: At, emit: Callable[[Any, Any, Any], None], source: Any, into: Any
+    ) -> list[tuple[str, int | None]]:
+        before: dict[str, Any] = {}
+        try:
+            for event in decide(state, fact, at):
+                for key, changed in evolve(state, event).items():
+                    if key not in before:
+                        before[key] = get(key)
+                    put(key, changed)
+                if not isinstance(event, StateNote):
+                    emit(event, source, into)
+            wakes: Wakes = []
+            for key in before:
+                record = get(key)
+                wakes.append((key, None if record is None else due(record)))
+            return wakes
+        except BaseException:
+            for key, old in before.items():
+                put(key, old)
+            raise
+
+    return step
+
+
+def step(decider: Decider, state: State[Any], fact: Record | Timer, at: At) -> tuple[list[Decided], Wakes]:
+    """Takes one step; returns its events, and when the changed records wake. A loop makes its `stepper` once instead."""
+    events: list[Decided] = []
+    wakes = stepper(decider, state)(fact, at, collect, None, events)
+    return events, wakes
+
+
+def collect(event: Decided, source: object, into: list[Decided]) -> None:
+    """An `emit` that appends the event to a list."""
+    into.append(event)

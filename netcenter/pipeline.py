@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agents.alerts import AlertsDecider
-from agents.cases import Cases
+from agents.cases import CasesDecider
 from agents.desk import DeskDecider
 from agents.surge import SurgeDecider
 from netcenter.runtime.factories import classify_stage, postgres_sink, webhook_sink
@@ -83,7 +83,7 @@ PIPELINE = Pipeline(
     topics=TOPICS,
     roles=(
         Role("classify", Batch(classify_stage, output_topic="classified"), ("mentions",), ("classified", "volumes")),
-        Role("cases", Fold(Cases), ("classified",), ("cases", "desk", "signals")),
+        Role("cases", Fold(CasesDecider), ("classified",), ("cases", "desk", "signals")),
         Role("surge", Fold(SurgeDecider), ("volumes",), ("surges", "desk", "signals")),
         Role("desk", Fold(DeskDecider), ("desk",), ("assignments", "signals")),
         Role("alerts", Fold(AlertsDecider), ("signals",), ("alerts",)),

@@ -464,7 +464,7 @@ class OperatorChanged(Record, kw_only=True, frozen=True, gc=False):
     id: A[str, "UUIDv5(operator: desk|operator|at|change); set by the tool"]
     desk: A[str, "where"]
     operator: A[str, "who"]
-    change: A[Presence, "came, renewed or left"]
+    change: A[Presence, "signed_in, renewed or signed_out"]
     at: A[int, "ms; when it was said"]
     until: A[int | None, "ms; end of the lease; null: the policy's lease from now on"] = None
     capacity: A[int, "cases at a time"] = 3

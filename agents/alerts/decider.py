@@ -206,7 +206,7 @@ def _after_clocks(state: Incidents, fact: ClockChanged | CaseClosed) -> dict[str
     if isinstance(fact, CaseClosed):
         mine = f"{fact.aggregate}:"
         return _without(desks, fact, {c for desk in desks for c in desk.clocks if c.startswith(mine)})
-    if fact.metric not in _RESPONSE or fact.courtesy:
+    if fact.metric not in _RESPONSE or fact.non_sla:
         return {}
     clock = f"{fact.aggregate}:{fact.metric}:{fact.cycle}"
     known = any(clock in desk.clocks for desk in desks)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agents.cases import Cases
+from agents.cases import CasesDecider
 from agents.policy import Policy, parse
 from netcenter.demo.story import STORY_POLICY, episodes
 from netcenter.demo.story.episodes import Episode
@@ -32,7 +32,7 @@ class Outcome:
         teller = Teller(7, 1.0)
         teller.shifts = {desk: [(0, 1 << 62, "o1", ["es", "pt", "en"])] for desk in ("care", "express")}
         tell(teller, teller.customer("andina", "twitter", "es"), AT)
-        self.run = Run(Cases(), policy)
+        self.run = Run(CasesDecider(), policy)
         self.run.tick(AT - MINUTE)
         for line in teller.lines():
             while self.run.time + MINUTE <= line.at:
@@ -141,12 +141,12 @@ def test_whoever_comes_back_within_72_hours_is_the_same_case(policy: Policy) -> 
     after = Outcome(episodes.reopened, policy)
     assert after.responses() == [("met", 120, 15, False), ("met", 180, 160, False)]
     (case,) = after.cases
-    assert (case.state, case.why, case.reopened) == ("closed", "resolved", 2)
+    assert (case.state, case.close_reason, case.reopened) == ("closed", "resolved", 2)
 
 
 def test_whoever_was_forgotten_comes_back_as_somebody_new(policy: Policy) -> None:
     after = Outcome(episodes.forgotten, policy)
-    assert [c.why for c in after.cases] == ["forgotten", None]
+    assert [c.close_reason for c in after.cases] == ["forgotten", None]
     assert after.cases[0].case_id != after.cases[1].case_id
 
 

@@ -108,7 +108,7 @@ def test_letters_are_put_back_once_however_often_all_are_asked_for(plant: Plant,
     for post in posts:
         plant.letter("mentions", post)
     said = plant.letter("volumes", crisis(1))
-    left = OperatorChanged(id="o1", desk="care", operator="ana", change="left", at=NOON)
+    left = OperatorChanged(id="o1", desk="care", operator="ana", change="signed_out", at=NOON)
     plant.letter("desk", left, by="cases")  # in a private topic even what a role wrote
     assert run("dead", "replay", "--all")[:2] == (0, "5 put back\n")
     assert run("dead", "replay", "--all")[:2] == (0, "0 put back\n")
