@@ -8,12 +8,13 @@ from typing import Any, get_type_hints
 
 from schemas.avro import schema_of
 from schemas.codec import nested
+from schemas.compiled import attributes
 from schemas.headers import rfc3339
-from schemas.records import ClockChanged, Record
+from schemas.records import Record
 
 
 def event(record: Record, key: str) -> dict[str, Any]:
-    """A record with its `type` and `key`; an SLA clock's event names its case too."""
+    """A record with its `type` and `key`, its fields by their names in Avro."""
     return _event(type(record))(record, key)
 
 
@@ -22,8 +23,6 @@ def _event(cls: type[Record]) -> Callable[[Any, str], dict[str, Any]]:
     """What makes a dict of a class's events: a function written for it, for a replay makes millions."""
     parts, names = _parts(cls)
     first = [f'"type": {cls.__name__!r}', '"key": key', *parts]
-    if issubclass(cls, ClockChanged):
-        first.append('"case_id": r.aggregate')
     made: Callable[[Any, str], dict[str, Any]] = eval(f"lambda r, key: {{{', '.join(first)}}}", names)
     return made
 
@@ -41,8 +40,9 @@ def _parts(cls: type[Record]) -> tuple[list[str], dict[str, Any]]:
     times = {f["name"] for f in schema_of(cls)["fields"] if "timestamp-millis" in repr(f["type"])}
     parts: list[str] = []
     names: dict[str, Any] = {"rfc3339": rfc3339}
-    for name, kind in get_type_hints(cls).items():
-        value, how = f"r.{name}", nested(kind)
+    hints = get_type_hints(cls)
+    for name, attribute in attributes(cls).items():
+        value, how = f"r.{attribute}", nested(hints[attribute])
         if how is not None:
             names[f"form_{name}"] = _form(how[1])
             made = f"form_{name}({value})"
