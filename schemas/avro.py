@@ -52,6 +52,13 @@ def words(annotated: Any) -> str:
     return next(said for said in reversed(annotated.__metadata__) if isinstance(said, str))
 
 
+def is_time(annotated: Any) -> bool:
+    """Whether a field's annotation says `Time` or `Time | None`."""
+    if get_origin(annotated) is typing.Annotated:
+        return Instant in annotated.__metadata__ or is_time(get_args(annotated)[0])
+    return get_origin(annotated) in (typing.Union, types.UnionType) and any(map(is_time, get_args(annotated)))
+
+
 def _type(kind: Any, named: set[str]) -> Any:
     if get_origin(kind) is typing.Annotated:
         if Instant in kind.__metadata__:

@@ -90,6 +90,7 @@ class Layout:
     def __init__(self, cls: type[Record], version: Version) -> None:
         self.cls = cls
         self.id = version.id
+        self.version = version.version
         self.frame = frame(version.id)
         self.schema = parse_schema(bare(schema_of(cls)))
 

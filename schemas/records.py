@@ -142,6 +142,11 @@ class Decided(Record, kw_only=True, frozen=True, gc=False):
     reason: A[str, "why, for people and programs: a word, a colon, the rule, threshold or candidates"]
 
 
+def subject_of(cls: type[Decided]) -> str:
+    """The name of `aggregate` in Avro, JSON and PostgreSQL: `case_id` of a CaseOpened."""
+    return cls.__struct_encode_fields__[cls.__struct_fields__.index("aggregate")]
+
+
 class CaseEvent(Decided, kw_only=True, frozen=True, gc=False):
     """An event of a case or of one of its clocks."""
 

@@ -192,7 +192,7 @@ def test_a_record_on_the_wrong_partition_is_listed_shown_and_put_right(town: Tow
     key = customer(post)
     home = partition_of(key, plant.partitions)
     wrong = (home + 1) % plant.partitions
-    with Log(plant.settings, plant.kafka) as log:
+    with Log(plant.settings, plant.kafka, "operators") as log:
         log.raw(plant.prefix + "mentions", wrong, key, codec.encode(post), [])
 
     def listed() -> list[dict[str, Any]]:
