@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from typing import Any
@@ -65,6 +66,15 @@ def ce_dataschema(cls: type[Record]) -> str:
     return f"urn:netcenter:avsc:{cls.__name__}.v{layout_of(cls).version}"
 
 
+#: The ids of records that have no field `id`. That of a control record says what the record is, so that its copies in many
+#: partitions are one event.
+_IDS: dict[type[Record], Callable[[Any], bytes]] = {
+    ClassifiedMention: lambda record: record.mention.id.encode(),
+    Tick: lambda record: f"tick/{record.role}/{record.partition}/{record.time}".encode(),
+    PolicyChanged: lambda record: b"policy/%d" % record.version,
+}
+
+
 @cache
 def _constant(cls: type[Record], writer: str) -> tuple[Header, Header, Header]:
     """The headers that all records of a class have which one writer writes."""
@@ -85,7 +95,10 @@ def of(
     not tell (a SourceIdle).
     """
     kind, whose, schema = _constant(type(record), writer)
-    headers: Headers = [("ce_id", id or _id(record)), kind, whose, schema, _SPEC, _CONTENT]
+    if id is None:
+        made = _IDS.get(type(record))
+        id = record.id.encode() if made is None else made(record)  # type: ignore[attr-defined]
+    headers: Headers = [("ce_id", id), kind, whose, schema, _SPEC, _CONTENT]
     if time:
         headers.append(("ce_time", rfc3339(time).encode()))
     if source is not None:
@@ -93,18 +106,6 @@ def of(
     if trace is not None:
         headers.append((TRACE, trace))
     return headers
-
-
-def _id(record: Any) -> bytes:
-    """The record's own id; that of a control record says what it is, so that its copies in many partitions are one event."""
-    kind = type(record)
-    if kind is Tick:
-        return f"tick/{record.role}/{record.partition}/{record.time}".encode()
-    if kind is PolicyChanged:
-        return b"policy/%d" % record.version
-    if kind is ClassifiedMention:
-        record = record.mention
-    return record.id.encode()  # type: ignore[no-any-return]
 
 
 def time_of(record: Record) -> int:
