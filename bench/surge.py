@@ -17,7 +17,7 @@ from agents.policy.model import Classifier
 from agents.policy.surge import Surge
 from agents.surge import SurgeDecider
 from agents.surge.burst import Burst
-from agents.surge.channels import Channel
+from agents.surge.channel_silence import ChannelActivity
 from agents.surge.conversations import Conversations
 from agents.surge.load import Load
 from agents.surge.tally import Joined
@@ -37,7 +37,7 @@ _RULE = Surge()
 def measure() -> dict[str, Any]:
     """Microseconds an update and bytes of the changelog, series by series; then the role over ten thousand brands."""
     counts = np.random.default_rng(1).poisson(20, _STEPS).tolist()
-    burst, load, channel, talks = Burst.new(), Load.new(START), Channel(START, START), Conversations()
+    burst, load, channel, talks = Burst.new(), Load.new(START), ChannelActivity(START, START), Conversations()
 
     def bursts() -> None:
         nonlocal burst
@@ -52,7 +52,7 @@ def measure() -> dict[str, Any]:
     def channels() -> None:
         nonlocal channel
         for n, count in enumerate(counts):
-            channel = channel.step(count, START + n * BIN, _RULE.silent, partial=False, incident=False)
+            channel = channel.step(count, START + n * BIN, _RULE.silent, partial=False, in_surge=False)
 
     def conversations() -> None:
         nonlocal talks

@@ -15,12 +15,13 @@ import msgspec
 from standardwebhooks import Webhook
 
 from schemas import jsonform
-from schemas.headers import ce_type
+from schemas.headers import ce_source, ce_type
 from schemas.records import Alert
 from schemas.times import rfc3339
 from sinks.port import ReceiverUnreachable, RefusedItem, SinkError, SinkItem
 
-SOURCE = "/netcenter/alerts"
+#: Of an alert whose record does not say which installation wrote it.
+_SOURCE = ce_source("alerts")
 CONTENT_TYPE = "application/cloudevents+json"
 _PREFIX = "whsec_"
 #: Statuses that say something about the receiver or our settings, and not about this alert: the next alert would get the
@@ -47,8 +48,8 @@ LogPlace = tuple[str, int, int]
 """Topic, partition and offset of an item."""
 
 
-def cloud_event(alert: Alert) -> dict[str, Any]:
-    """The body of an alert. Its data are the record's fields with times in RFC 3339.
+def cloud_event(alert: Alert, source: str = _SOURCE) -> dict[str, Any]:
+    """The body of an alert: the same event, by id and source, as its record. Its data are the record's fields as JSON.
 
     The record's `aggregate` and `seq` are left out: in an alert they are the fingerprint and the version.
     """
@@ -56,7 +57,7 @@ def cloud_event(alert: Alert) -> dict[str, Any]:
     return {
         "specversion": "1.0",
         "id": alert.id,
-        "source": SOURCE,
+        "source": source,
         "type": ce_type(Alert).decode(),
         "subject": alert.fingerprint,
         "time": rfc3339(alert.time),
@@ -139,7 +140,7 @@ class WebhookSink:
             raise SinkError("the webhook sink is not open: call open() before write()")
         if self._renewed is not None:
             self._signer = self._fresh(self._renewed)
-        body = msgspec.json.encode(cloud_event(alert))
+        body = msgspec.json.encode(cloud_event(alert, _source(item)))
         now = datetime.now(UTC)
         headers = {
             "content-type": CONTENT_TYPE,
@@ -187,6 +188,12 @@ class WebhookSink:
             raise ReceiverUnreachable(f"{self._receiver} answers {status}{why}", _retry_after(answer, now))
         said = f"{self._receiver} answers {status} {answer.reason_phrase}".rstrip()
         return RefusedItem(item=item, stage="sink", error=f"Http{status}", message=said)
+
+
+def _source(item: SinkItem) -> str:
+    """The `ce_source` of the alert's record."""
+    found = next((value for name, value in item.headers if name == "ce_source"), None)
+    return found.decode("utf-8", "replace") if found else _SOURCE
 
 
 def _checked(url: str) -> httpx.URL:

@@ -120,5 +120,5 @@ def test_what_is_said_twice_or_was_said_before_changes_nothing() -> None:
 
 def test_one_of_a_brand_that_cannot_be_is_set_aside() -> None:
     to = _quiet()
-    with pytest.raises(Unusable, match="brand is not made of"):
+    with pytest.raises(Unusable, match="brand: use letters"):
         to.fact(replace(_said("open", to.time), brand="andina|series"))

@@ -57,7 +57,7 @@ def test_an_incident_teaches_nothing() -> None:
     load, _ = play(contacts(3, 10))
     after = load
     for _ in range(600):
-        after = after.step(40.0, RULE, incident=True)
+        after = after.step(40.0, RULE, in_surge=True)
     assert after.usual == load.usual
 
 

@@ -8,9 +8,7 @@ import pytest
 
 from agents.policy.model import Brand
 from agents.surge import SurgeDecider
-from agents.surge.brand import Brand as Watched
-from agents.surge.brand import Series
-from agents.surge.tally import Minute
+from agents.surge.state import BrandSeries, OpenMinute, WatchedBrand
 from schemas import codec, ids
 from schemas.records import SurgeClosed, SurgeOpened, SurgeUpdated
 from tests.support.surge_told import (
@@ -172,7 +170,7 @@ def test_a_flood_does_not_teach_what_is_usual() -> None:
     to = play(run(), noise(10, 3 * BINS) + [150] * 12 + noise(10, 60) + [150] * 12 + noise(10, 40))
     assert kinds(to) == ["SurgeOpened", "SurgeClosed"] * 2
     series = to.state["andina|series"]
-    assert isinstance(series, Series)
+    assert isinstance(series, BrandSeries)
     assert series.posts.level == pytest.approx(10, rel=0.1)
 
 
@@ -225,16 +223,16 @@ def test_a_brands_records_stay_small() -> None:
     to.fact(volume(to.time, 5))
     sizes = {type(r).__name__: len(msgspec.msgpack.encode(r)) for r in to.state.values()}
     # Six series of bursts with four channels' hours, one load, the minutes and conversations of the brand.
-    assert sizes["Series"] < 10_000
+    assert sizes["BrandSeries"] < 10_000
     assert sizes["Contacts"] < 2_000
-    assert sizes["Brand"] < 4_000
+    assert sizes["WatchedBrand"] < 4_000
     assert len(to.state) == 4
 
 
 def test_what_is_remembered_survives_the_changelog_and_a_surge_goes_on() -> None:
     to = play(run(), noise(10, 3 * BINS) + [150] * 4)
     to.fact(volume(to.time, 10, roots={"viral": 5}))
-    assert {type(record) for record in to.state.values()} > {Series, Watched, Minute}
+    assert {type(record) for record in to.state.values()} > {BrandSeries, WatchedBrand, OpenMinute}
     pack, unpack = codec.state_codec(SurgeDecider.record_types)
     again = run()
     again.tick(to.time)

@@ -13,7 +13,7 @@ import pytest
 from agents.decider import Unusable
 from agents.policy.model import Brand
 from agents.policy.surge import ExpectedEvent
-from agents.surge.brand import SOURCES
+from agents.surge.state import SOURCES
 from schemas.records import ContactCount, SurgeOpened
 from tests.support.decider_runner import Run
 from tests.support.surge_told import (
