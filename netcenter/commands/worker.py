@@ -15,9 +15,7 @@ import typer
 from netcenter.errors import Unreachable, UsageError
 from netcenter.runtime.endpoints import kafka_of, postgres_of
 from netcenter.settings import Settings, load
-
-_LOST_KAFKA = 3
-
+from streams.exit_codes import ExitCode
 
 #: Seconds between two looks whether the embedded servers are back.
 _LOOK_S = 2.0
@@ -57,7 +55,7 @@ def _one(role: str, settings: Settings) -> int:
     if settings.kafka is None:
         threading.Thread(target=_follow, args=(settings, kafka), name="embedded Kafka", daemon=True).start()
     code = run_worker(worker)
-    if code == _LOST_KAFKA and not worker.told_to_stop:
+    if code == ExitCode.UNREACHABLE and not worker.told_to_stop:
         # Everything in memory may be behind the log now: start over in place, and wait for Kafka there.
         _await_servers(role, settings)
         _start_over()
@@ -99,7 +97,7 @@ def _await_servers(role: str, settings: Settings) -> None:
                 structlog.get_logger("netcenter").warning("waiting", role=role, why=str(error))
             told = True
         if stop.wait(_LOOK_S):
-            sys.exit(0)
+            sys.exit(ExitCode.DONE)
     for number, handler in before.items():
         signal.signal(number, handler)
 

@@ -41,6 +41,7 @@ from netcenter.settings import Settings, load
 from schemas import codec, ids
 from schemas.headers import rfc3339
 from schemas.records import OfferAnswered, Offered
+from streams.exit_codes import ExitCode
 
 HOUR = 3_600_000
 AHEAD = 30 * 60_000
@@ -50,7 +51,6 @@ SEED = 7
 PARTITIONS = 4
 """Enough for one machine: each costs every role a transaction per checkpoint."""
 _END_S = 20.0
-_STOPPED = 143
 
 COUNTS = {
     "mentions": "select count(*) from mentions",
@@ -101,7 +101,7 @@ class Demo:
         """Start, play, wait, show, clean up: also when told to stop."""
         started = time.monotonic()
         with ExitStack() as stack:
-            before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(_STOPPED))
+            before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(ExitCode.TERMINATED))
             stack.callback(signal.signal, signal.SIGTERM, before)
             addresses = self._servers(stack)
             secret = "whsec_" + secrets.token_urlsafe(24).replace("-", "A").replace("_", "B")
