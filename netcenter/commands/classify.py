@@ -31,7 +31,7 @@ def classify(
 
     Example: netcenter classify posts.jsonl --explain
     """
-    from netcenter.files.lines import line_of
+    from netcenter.files.writer import line_of
     from schemas.records import Mention
 
     model = chosen_model(artefact)

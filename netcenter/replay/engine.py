@@ -8,7 +8,7 @@ from functools import cache
 from agents.decider import Unanswered
 from agents.policy import Policy, digest, parse
 from netcenter.errors import CommandError, Unreachable
-from netcenter.files.lines import Line
+from netcenter.files.line import Line
 from netcenter.ingest.schedule import with_ticks
 from netcenter.pipeline import PIPELINE
 from netcenter.runtime.factories import lacks_model

@@ -16,7 +16,7 @@ import pytest
 
 from agents.policy import digest
 from netcenter import cli
-from netcenter.files import lines as files
+from netcenter.files.reader import read
 from netcenter.replay.engine import Replay
 from netcenter.replay.figures import Case, Verdicts
 from netcenter.replay.picture import picture
@@ -192,15 +192,15 @@ def test_lines_on_the_shelf_come_back_whole_in_the_order_of_time_file_and_number
     """Of two files that hold the same times, the second's backwards."""
     one, other = afternoon(), afternoon()
     other.lines.reverse()
-    read = []
+    taken = []
     for name, file in (("one", one), ("other", other)):
         write(file, tmp_path / f"{name}.jsonl")
-        read.append(list(files.read(tmp_path / f"{name}.jsonl", classified=True)))
+        taken.append(list(read(tmp_path / f"{name}.jsonl", classified=True)))
     with Shelf() as shelf:
-        for lines in read:
+        for lines in taken:
             shelf.add(lines)
         found = list(shelf)
-    assert found == sorted(read[0] + read[1], key=lambda line: line.at)
+    assert found == sorted(taken[0] + taken[1], key=lambda line: line.at)
 
 
 def test_a_picture_of_nothing_and_of_names_that_are_markup_is_xml() -> None:
