@@ -1,4 +1,4 @@
-"""The flow as text, drawn from the pipeline: what the README shows and a test holds it to."""
+"""The README's table of roles, made from the pipeline; a test compares."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ def table() -> str:
         reads = ", ".join(t for t in role.reads if not t.endswith(".dead"))
         if any(t.endswith(".dead") for t in role.reads):
             reads += " and every `.dead`"
-        outside = "PostgreSQL" if role.name == "postgres" else "your receiver"
-        writes = outside if isinstance(role.shape, Sink) else ", ".join(role.writes)
+        writes = role.shape.receiver if isinstance(role.shape, Sink) else ", ".join(role.writes)
         lines.append(f"| {role.name} | {reads} | {writes} | {type(role.shape).__name__} |")
     return "\n".join(lines)
