@@ -23,8 +23,8 @@ from schemas.records import Mention
 from streams.garbage import rarely_collected
 
 if TYPE_CHECKING:
-    from netcenter.replay.finding import Range
-    from netcenter.replay.results import Tried
+    from netcenter.replay.find_stretch import Range
+    from netcenter.replay.output import TriedPolicy
 
 _TOPICS = ("mentions", "classified")
 
@@ -64,8 +64,8 @@ def replay(
     Example: netcenter replay story.jsonl --policy now.toml --against next.toml --out compared
     """
     from netcenter.replay import play_lines
-    from netcenter.replay.results import Runs
-    from netcenter.replay.shelf import Shelf
+    from netcenter.replay.output import Runs
+    from netcenter.replay.sorted_lines import SortedLines
 
     settings = load()
     of_files = {"--map": maps, "--set": sets, "--ignore-unknown": ignore_unknown, "--time-format": time_format}
@@ -77,7 +77,7 @@ def replay(
         return
     tried = _tried(policy or DEFAULT_POLICY, against)
     runs_on = duration(run_on or "6h", "--run-on")
-    with Shelf() as shelf:
+    with SortedLines() as shelf:
         for path in files or ():
             shelf.add(read_lines(path, maps, sets, ignore_unknown, time_format, classified=True))
         if shelf.holds(Mention):
@@ -89,14 +89,14 @@ def replay(
 
 
 def _replay_log(settings: Settings, wanted: Range, out: Path, policy: Path | None, against: Path | None) -> None:
-    from netcenter.replay.finding import find
-    from netcenter.replay.results import Runs, Tried
+    from netcenter.replay.find_stretch import find
+    from netcenter.replay.output import Runs, TriedPolicy
     from netcenter.replay.stretch import play_stretch
 
     given = [_tried(policy, None)] if policy is not None else []
     second = [_tried(against, None)] if against is not None else []
     stretch = find(settings, kafka_of(settings), wanted)
-    own = [] if policy is not None else [[Tried("log", stretch.policies, stretch.in_force)]]
+    own = [] if policy is not None else [[TriedPolicy("log", stretch.policies, stretch.in_force)]]
     tried = _named([one for part in (*given, *own, *second) for one in part])
     if stretch.topic == _TOPICS[0]:
         _check_models(tried)
@@ -126,7 +126,7 @@ def _one_source(files: bool, log: str | None, of_files: Mapping[str, object], of
 
 
 def _range(topic: str, since: int | None, until: int | None, offsets: list[str] | None) -> Range:
-    from netcenter.replay.finding import Range
+    from netcenter.replay.find_stretch import Range
 
     if offsets and (since is not None or until is not None):
         raise UsageError("--offsets: give offsets or times, not both")
@@ -143,9 +143,9 @@ def _range(topic: str, since: int | None, until: int | None, offsets: list[str] 
     return Range(topic, since, until, found)
 
 
-def _tried(policy: Path, against: Path | None) -> list[Tried]:
+def _tried(policy: Path, against: Path | None) -> list[TriedPolicy]:
     from agents.policy import PolicyError, parse
-    from netcenter.replay.results import Tried
+    from netcenter.replay.output import TriedPolicy
 
     found = []
     for path in filter(None, (policy, against)):
@@ -154,18 +154,18 @@ def _tried(policy: Path, against: Path | None) -> list[Tried]:
             parse(text, 1, name=str(path))
         except PolicyError as error:
             raise UsageError(str(error)) from None
-        found.append(Tried(path.stem, {1: text}))
+        found.append(TriedPolicy(path.stem, {1: text}))
     return _named(found)
 
 
-def _named(tried: list[Tried]) -> list[Tried]:
+def _named(tried: list[TriedPolicy]) -> list[TriedPolicy]:
     """Two of one name are told apart: they name folders."""
     if len(tried) == 2 and tried[0].name == tried[1].name:
         return [tried[0], tried[1]._replace(name=f"{tried[1].name}-against")]
     return tried
 
 
-def _check_models(tried: list[Tried]) -> None:
+def _check_models(tried: list[TriedPolicy]) -> None:
     """Posts are to be classified: with which model, a policy says."""
     from netcenter.runtime.classifiers import lacks_model
     from streams.policies import fault, passed_over
