@@ -45,7 +45,8 @@ class Settings(PostgresSettings):
     prefix: Annotated[str, Field(pattern=r"^[a-z0-9._-]*$"), ReadBy("everything")] = ""
     """The text before the name of every topic and consumer group."""
     partitions: Annotated[int, Field(ge=1, le=1024), ReadBy("workers and `topics apply`")] = 8
-    """The number of partitions of every input topic; it is fixed for a prefix. Workers and `topics apply` compare it with the log; other commands go by the log."""
+    """The number of partitions of every input topic; it is fixed for a prefix.
+    Workers and `topics apply` compare it with the log; other commands go by the log."""
     replication: Annotated[int, Field(ge=1), ReadBy("`topics apply`")] = 1
     """The number of replicas of each new topic; 3 in production."""
     min_insync: Annotated[int, Field(ge=1), ReadBy("`topics apply`")] = 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Annotated
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -12,7 +13,7 @@ from agents.classify.port import Classifier
 from agents.classify.stage import ClassifyStage
 from agents.policy import Policy
 from netcenter.errors import UsageError
-from netcenter.settings import read
+from netcenter.settings import ReadBy, read
 
 
 class ClassifierSettings(BaseSettings):
@@ -20,7 +21,7 @@ class ClassifierSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="NETCENTER_", extra="ignore")
 
-    models: Path | None = None
+    models: Annotated[Path | None, ReadBy("`classify`, and commands that work with a policy")] = None
     """A folder of classifiers beside the bundled one: `.npz` artefacts, and `.json` files that describe external classifiers."""
 
 

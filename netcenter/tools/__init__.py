@@ -1,1 +1,1 @@
-"""Programs that write files of this repository; no worker imports them."""
+"""What developers run and no worker or command imports: manifests, and the tables of the documentation."""

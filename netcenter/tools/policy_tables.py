@@ -1,17 +1,13 @@
-"""The tables of docs/policy.md, drawn from the models: `python -m netcenter.tools.policy_reference` writes them, and a test compares."""
+"""The tables of docs/policy.md, made from the models of the policy."""
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
 from typing import Any
 
 from agents.policy.parts import DURATION
 from agents.policy.schema import schema
 
-PAGE = Path(__file__).parents[2] / "docs" / "policy.md"
-_PLACE = re.compile(r"(?<=<!-- tables: netcenter/reference\.py -->\n).*?(?=\n<!-- /tables -->)", re.DOTALL)
-#: As a file has them: a table by itself, or several of a kind.
+#: The heading of each table, in the form in which a policy file writes the table; by the path of the table.
 _HEADINGS = {
     "classifier": "[classifier]",
     "brands": "[[brands]]",
@@ -30,18 +26,13 @@ _HEADINGS = {
 
 
 def tables() -> str:
-    """Each table of the file with its fields, what they take, their defaults and what they say, as Markdown."""
+    """Each table of a policy file with its fields, the values they take, their defaults and their meaning, as Markdown."""
     return "\n\n".join(line for path, heading in _HEADINGS.items() for line in _table(path, heading))
 
 
 def paths() -> set[str]:
-    """Every table that the models have, by its path."""
+    """The path of every table that the models have, such as `brands.calendar`."""
     return {f"{'.'.join(path)}" for path in _paths(schema(), ())}
-
-
-def page(text: str) -> str:
-    """The page with its tables drawn anew."""
-    return _PLACE.sub(lambda _: tables(), text)
 
 
 def _paths(part: dict[str, Any], above: tuple[str, ...]) -> list[tuple[str, ...]]:
@@ -126,8 +117,3 @@ def _number(said: dict[str, Any]) -> str:
     if above is not None:
         return f"{kind} above {above}"
     return f"{kind}, at least {least}" if least is not None else kind
-
-
-if __name__ == "__main__":
-    PAGE.write_text(page(PAGE.read_text()))
-    print(f"wrote {PAGE.name}")
