@@ -25,4 +25,4 @@ class ExitCode(IntEnum):
         "something that is needed, such as Kafka or PostgreSQL, cannot be reached: to start again later may help",
     )
     INTERRUPTED = 130, "the command was interrupted from the keyboard (SIGINT)"
-    TERMINATED = 143, "the demo was told to stop (SIGTERM) and has cleaned up"
+    TERMINATED = 143, "a command that runs servers was told to stop (SIGTERM), and has cleaned up"

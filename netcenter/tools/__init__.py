@@ -1,1 +1,1 @@
-"""What developers run and no worker or command imports: manifests, and the tables of the documentation."""
+"""Programs for developers, which no worker and no command imports: manifests, and the tables of the documentation."""

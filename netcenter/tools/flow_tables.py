@@ -1,8 +1,9 @@
-"""The tables of roles and of topics in README.md and docs/wire.md, made from the pipeline."""
+"""The tables of roles and topics in README.md, docs/wire.md and deploy/README.md, made from the pipeline."""
 
 from __future__ import annotations
 
 from netcenter.pipeline import PIPELINE
+from netcenter.settings import variable
 from streams.topology import DAY, Sink, Topic
 
 
@@ -15,6 +16,19 @@ def roles() -> str:
             reads += " and every `.dead`"
         writes = role.shape.receiver if isinstance(role.shape, Sink) else ", ".join(role.writes)
         lines.append(f"| {role.name} | {reads} | {writes} | {type(role.shape).__name__} |")
+    return "\n".join(lines)
+
+
+def workloads() -> str:
+    """What the manifests say of each role, as a Markdown table."""
+    lines = [
+        "| role | replicas | port of its receiver | secret: its Secret and key | setting that names the file |",
+        "|---|---|---|---|---|",
+    ]
+    for role in PIPELINE.roles:
+        secret = f"`netcenter-{role.name}`, `{role.secret.key}`" if role.secret else ""
+        setting = f"`{variable(role.secret.setting)}`" if role.secret else ""
+        lines.append(f"| {role.name} | {role.replicas} | {role.port or ''} | {secret} | {setting} |")
     return "\n".join(lines)
 
 

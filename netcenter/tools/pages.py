@@ -32,6 +32,7 @@ class Table:
 
 TABLES = (
     Table("README.md", "roles", flow_tables.roles),
+    Table("deploy/README.md", "workloads", flow_tables.workloads),
     Table("docs/wire.md", "topics", flow_tables.topics),
     Table("docs/settings.md", "settings", settings_table.table),
     Table("docs/exit_codes.md", "exit codes", exit_codes_table.table),

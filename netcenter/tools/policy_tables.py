@@ -36,6 +36,7 @@ def paths() -> set[str]:
 
 
 def _paths(part: dict[str, Any], above: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """The paths of the tables in a part of the JSON Schema, which itself stands under the path `above`."""
     found = []
     for name, said in part["properties"].items():
         inner = _referred(said) or _referred(said.get("items", {}))
@@ -45,6 +46,7 @@ def _paths(part: dict[str, Any], above: tuple[str, ...]) -> list[tuple[str, ...]
 
 
 def _referred(said: dict[str, Any]) -> dict[str, Any] | None:
+    """The model that a field's schema refers to; None where the field is no table."""
     said = next((one for one in said.get("anyOf", ()) if "$ref" in one), said)
     if "$ref" not in said:
         return None
@@ -53,6 +55,7 @@ def _referred(said: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _table(path: str, heading: str) -> tuple[str, str, str]:
+    """The heading of a table, its description, and its fields as a Markdown table. Raises LookupError for an unknown path."""
     part: dict[str, Any] | None = schema()
     for name in path.split("."):
         said = part["properties"][name] if part is not None else {}
@@ -64,7 +67,7 @@ def _table(path: str, heading: str) -> tuple[str, str, str]:
         f"| `{name}` | {_takes(said)} | {'required' if name in needed else _default(said)} | {_words(said)} |"
         for name, said in part["properties"].items()
     ]
-    table = "\n".join(["| field | takes | default | |", "|---|---|---|---|", *rows])
+    table = "\n".join(["| field | takes | default | meaning |", "|---|---|---|---|", *rows])
     return f"### {heading}", part["description"], table
 
 
@@ -85,6 +88,7 @@ def _default(said: dict[str, Any]) -> str:
 
 
 def _takes(said: dict[str, Any]) -> str:
+    """The kind of value that a field takes, in words."""
     match said:
         case {"pattern": pattern} if pattern == DURATION["pattern"]:
             return "duration"
