@@ -52,12 +52,16 @@ from schemas.records import (
 from streams.topology import DAY, MIB, Batch, Fold, Pipeline, Role, SecretFile, Sink, Topic
 
 SAID = (MentionUpdated, Reply, Action)
+"""What happens to a mention after it was posted."""
 THREAD = (*SAID, Tick, PolicyChanged)
+"""What follows the mentions of a customer in one partition, in the same order in `mentions` and in `classified`."""
 TIME = (Tick, WriterExcused, PolicyChanged)
+"""What tells a role that merges several partitions how far time and policy have come."""
 CASE = (CaseOpened, CaseChanged, ClockChanged, CaseClosed, CaseReopened)
 SURGE = (SurgeOpened, SurgeUpdated, SurgeClosed, CrisisOpened, CrisisClosed, ChannelChanged)
 WORK = (Offered, Assigned, Returned, Overflowed, HoldingReplyDue, HoldingReplyCancelled, Escalated)
 PEOPLE = (OperatorChanged, OfferAnswered)
+"""What operators say: tools write these records, no role does."""
 
 TOPICS = (
     Topic("mentions", (Mention, *THREAD), key=keys.customer, inputs=(Mention, *SAID)),

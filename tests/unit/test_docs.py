@@ -7,10 +7,11 @@ from typing import get_args
 import pytest
 
 from netcenter.cli import app
-from netcenter.settings import variable
+from netcenter.settings import ReadBy, Settings, variable
 from netcenter.tools import pages, policy_tables, settings_table
 from schemas.records import AlertKind
 from streams.exit_codes import ExitCode
+from streams.settings import WorkerSettings
 
 DOCS = Path(__file__).parents[2] / "docs"
 AGENTS = Path(__file__).parents[2] / "agents"
@@ -32,6 +33,16 @@ def test_every_setting_is_listed_once_with_its_meaning_and_its_reader() -> None:
     assert readers["NETCENTER_WEBHOOK_URL"] == "`webhook`"
     assert readers["NETCENTER_POSTGRES"] == "`postgres` and commands"
     assert readers["NETCENTER_TICK_S"] == "every worker"
+
+
+def test_a_setting_that_every_worker_reads_reaches_the_worker() -> None:
+    """By its name: one that is misnamed on one side would be passed over."""
+    marked = {
+        name for name, field in Settings.model_fields.items() if any(isinstance(m, ReadBy) for m in field.metadata)
+    }
+    assert set(Settings.__annotations__) - marked <= set(WorkerSettings.__struct_fields__)
+    given = Settings(tick_s=7.0, prefix="a.").worker("here:1")
+    assert (given.kafka, given.tick_s, given.prefix) == ("here:1", 7.0, "a.")
 
 
 def test_every_table_of_the_policy_is_in_its_reference() -> None:
