@@ -64,7 +64,7 @@ PEOPLE = (OperatorChanged, OfferAnswered)
 """What operators say: tools write these records, no role does."""
 
 TOPICS = (
-    Topic("mentions", (Mention, *THREAD), key=keys.customer, inputs=(Mention, *SAID)),
+    Topic("mentions", (Mention, *THREAD), key=keys.customer, public=False, inputs=(Mention, *SAID)),
     Topic("classified", (ClassifiedMention, *THREAD), key=keys.customer, limit=MIB + 64 * 1024),
     Topic(
         "volumes",
@@ -88,9 +88,8 @@ TOPICS = (
     Topic("alerts", (Alert,), key=keys.identity, kept=None),
 )
 
+PUBLIC = tuple(topic.name for topic in TOPICS if topic.public)
 DEAD = tuple(topic.dead.name for topic in TOPICS if topic.records)
-PROJECTED = tuple(topic.name for topic in TOPICS if topic.public and topic.name != "mentions")
-"""The topics that PostgreSQL stores: all that are public, `mentions` in its classified form."""
 PROJECTION = "postgres"
 """The role that `netcenter rebuild`, `forget` and `doctor` work with by its name, for they are about PostgreSQL."""
 
@@ -110,7 +109,7 @@ PIPELINE = Pipeline(
         Role(
             PROJECTION,
             Sink(PostgresSettings, postgres_sink, "PostgreSQL"),
-            (*PROJECTED, *DEAD),
+            (*PUBLIC, *DEAD),
             port=5432,
             secret=SecretFile("postgres_file", "uri"),
         ),

@@ -20,7 +20,7 @@ from netcenter.broker import topics
 from netcenter.broker.reading import spans
 from netcenter.files.line import Line
 from netcenter.ingest.schedule import play
-from netcenter.pipeline import PIPELINE, PROJECTED
+from netcenter.pipeline import PIPELINE, PUBLIC
 from netcenter.replay import Replay
 from netcenter.settings import Settings
 from schemas import codec
@@ -224,7 +224,7 @@ def twice(log: Log, but: Iterable[str]) -> dict[str, list[str]]:
 def gaps(log: Log) -> list[str]:
     """Histories whose sequence is not 1, 2, 3 in a public topic."""
     found = []
-    for name in PROJECTED:
+    for name in PUBLIC:
         for aggregate, events in histories(r.record for r in log[name]).items():
             numbers = [e.seq for e in events]
             if numbers != list(range(1, len(numbers) + 1)):
