@@ -13,7 +13,7 @@ from netcenter.demo import run as demo
 from netcenter.demo.story.story import story
 from netcenter.policies import DEFAULT_POLICY
 from netcenter.replay.engine import Replay, play_lines
-from netcenter.tools import postgres_reference
+from netcenter.tools import postgres_columns
 from schemas import keys
 from schemas.records import Record
 from sinks.port import SinkItem
@@ -165,13 +165,13 @@ def test_no_time_stands_in_json_as_a_number(sink: PostgresSink, database: Databa
 
 def test_the_page_lists_what_is_there(shared: Database) -> None:
     """Tables, views and columns of docs/postgres.md are those of the database, with their comments."""
-    text = postgres_reference.PAGE.read_text()
-    assert postgres_reference.page(text, shared.uri) == text, "run `python -m netcenter.tools.postgres_reference`"
+    text = postgres_columns.PAGE.read_text()
+    assert postgres_columns.filled(text, shared.uri) == text, "run `python -m netcenter.tools`"
 
 
 def test_every_query_of_the_demo_and_the_runbooks_runs(database: Database) -> None:
     """They name tables, views and columns, and nothing else would notice that one was renamed."""
-    runbooks = "".join(page.read_text() for page in (postgres_reference.PAGE.parent / "runbooks").glob("*.md"))
+    runbooks = "".join(page.read_text() for page in (postgres_columns.PAGE.parent / "runbooks").glob("*.md"))
     found = re.findall(r"`(select [^`]+)`", runbooks)
     assert len(found) >= 4
     for query in (*found, *demo.COUNTS.values(), demo.LABELS, *demo.QUERIES.values()):
