@@ -15,7 +15,7 @@ from netcenter.policies import DEFAULT_POLICY
 from netcenter.replay.engine import Replay, play_lines
 from netcenter.tools import postgres_columns
 from schemas import keys
-from schemas.records import Record
+from schemas.records import OperatorChanged, Record
 from sinks.port import SinkItem
 from sinks.postgres import comments
 from sinks.postgres.sink import PostgresSink
@@ -107,8 +107,9 @@ def test_what_a_comment_refers_to_is_there_and_has_the_same_type(columns: list[d
 
 
 def assert_joins_hold(database: Database, columns: list[dict[str, Any]]) -> set[str]:
-    """Every id that a table names is there; the names of the columns that held any."""
+    """Every id that a table names is there, but for the posts of forgotten customers; the names of the columns that held any."""
     held = set()
+    of_a_customer = {c["relname"] for c in columns if c["attname"] == "author_id"}
     for one, other in references(columns):
         if one["is_view"] or one["type"] != "uuid":
             continue
@@ -116,6 +117,7 @@ def assert_joins_hold(database: Database, columns: list[dict[str, Any]]) -> set[
         lost = database.row(
             f"select count({name}) as named, count(*) filter (where {name} is not null and not exists ("
             f"select from {other['relname']} t where t.{other['attname']} = {name})) as lost from {one['relname']}"
+            + (" where author_id <> ''" if one["relname"] in of_a_customer else "")
         )
         assert lost["lost"] == 0, f"{name} names {lost['lost']} rows that {target} does not have"
         held |= {name} if lost["named"] else set()
@@ -128,9 +130,12 @@ def test_the_joins_hold_after_a_day_of_the_demo(
     """The story through every role: whatever an id names stands in its table."""
     written: defaultdict[str, list[Record]] = defaultdict(list)
     replay = Replay({1: DEFAULT_POLICY.read_text()}, 1, lambda topic, records: written[topic].extend(records))
-    lines = list(story())
-    end = max(line.at for line in lines) + 86_400_000
-    play_lines([replay], lines, interval=60_000, until=end)
+    # Nobody answers the offers here, so they go round for as long as somebody is signed in: that is for the first hours.
+    told = list(story())
+    signed_off = told[0].at + 3_600_000
+    lines = [line for line in told if not isinstance(line.record, OperatorChanged) or line.at < signed_off]
+    end = max(line.at for line in lines) + 3_600_000
+    play_lines([replay], lines, interval=600_000, until=end)
     for topic in ("classified", "volumes", "cases", "assignments", "surges", "alerts"):
         log = [SinkItem(topic, 0, n, _key(record), record, [], 0) for n, record in enumerate(written[topic])]
         for start in range(0, len(log), 5_000):
