@@ -402,7 +402,7 @@ class ClockChanged(Decided, kw_only=True, frozen=True, gc=False):
 
 
 class CaseClosed(Decided, kw_only=True, frozen=True, gc=False):
-    """Nothing more to do, and why."""
+    """The case is closed, and why."""
 
     brand: A[str, "of the case; set by cases, as all below"]
     channel: A[str, "of the case"]
@@ -414,7 +414,7 @@ class CaseClosed(Decided, kw_only=True, frozen=True, gc=False):
 
 
 class CaseReopened(Decided, kw_only=True, frozen=True, gc=False):
-    """The customer came back soon after the resolution."""
+    """The case is open again: the customer came back soon after the closing, or an operator reopened it."""
 
     brand: A[str, "of the case; set by cases, as all below"]
     channel: A[str, "of the case"]
@@ -430,7 +430,10 @@ class CaseReopened(Decided, kw_only=True, frozen=True, gc=False):
 
 
 class WorkChanged(Decided, kw_only=True, frozen=True, gc=False):
-    """What a desk must know of a case's work; its aggregate is one round of work on the case."""
+    """Work on a case is queued at a desk, changes, is answered or is withdrawn. The aggregate is one round of work."""
+
+    # The desk does not read these yet. Coming with skills, escalation and holding replies: started_at, visibility, non_sla,
+    # uncertain, share, window_closes_at, conversation, posts, reach, followers, skills, operator.
 
     desk: A[str, "whose queue; set by cases, as all below"]
     case_id: A[str, "the case"]
@@ -459,7 +462,7 @@ class WorkChanged(Decided, kw_only=True, frozen=True, gc=False):
 
 
 class OperatorChanged(Record, kw_only=True, frozen=True, gc=False):
-    """An operator comes, stays or leaves."""
+    """An operator signs in at a desk, renews the lease, or signs out. Coming with skills: the desk does not read these yet."""
 
     id: A[str, "UUIDv5(operator: desk|operator|at|change); set by the tool"]
     desk: A[str, "where"]
@@ -473,7 +476,7 @@ class OperatorChanged(Record, kw_only=True, frozen=True, gc=False):
 
 
 class OfferAnswered(Record, kw_only=True, frozen=True, gc=False):
-    """An operator takes an offer or declines it."""
+    """An operator accepts an offer or declines it."""
 
     id: A[str, "UUIDv5(answer: offer_id|answer); set by the tool"]
     desk: A[str, "where"]
@@ -484,7 +487,7 @@ class OfferAnswered(Record, kw_only=True, frozen=True, gc=False):
 
 
 class Candidate(Record, kw_only=True, frozen=True, gc=False):
-    """An operator who could have had the case, best first."""
+    """An operator who could have been offered the case; in lists the best comes first."""
 
     operator: A[str, "who"]
     load: A[int, "cases held and offered"]
@@ -511,7 +514,7 @@ class Offered(Decided, kw_only=True, frozen=True, gc=False):
 
 
 class Assigned(Decided, kw_only=True, frozen=True, gc=False):
-    """The operator took it."""
+    """The operator accepted the offer and has the case."""
 
     desk: A[str, "where; set by desk, as all below"]
     case_id: A[str, "the case"]
@@ -522,7 +525,7 @@ class Assigned(Decided, kw_only=True, frozen=True, gc=False):
 
 
 class Returned(Decided, kw_only=True, frozen=True, gc=False):
-    """Back to the queue with its first queue time."""
+    """The work is back in the queue, in the place of its first queueing."""
 
     desk: A[str, "where; set by desk, as all below"]
     case_id: A[str, "the case"]
@@ -534,7 +537,7 @@ class Returned(Decided, kw_only=True, frozen=True, gc=False):
 
 
 class Overflowed(Decided, kw_only=True, frozen=True, gc=False):
-    """A full desk hands a case to the next; the first keeps a forwarding entry."""
+    """Coming with overflow; the desk does not make it yet. A full desk hands a case to the next desk."""
 
     desk: A[str, "the full desk; set by desk, as all below"]
     next_desk: A[str, "where it goes; the key in the desk topic"]
@@ -544,7 +547,7 @@ class Overflowed(Decided, kw_only=True, frozen=True, gc=False):
 
 
 class HoldingReplyDue(Decided, kw_only=True, frozen=True, gc=False):
-    """Tell the customer that somebody is on it; a sender outside posts it."""
+    """Coming with holding replies; the desk does not make it yet. A sender outside tells the customer to wait."""
 
     desk: A[str, "where; set by desk, as all below"]
     case_id: A[str, "the case"]
@@ -560,7 +563,7 @@ class HoldingReplyDue(Decided, kw_only=True, frozen=True, gc=False):
 
 
 class HoldingReplyCancelled(Decided, kw_only=True, frozen=True, gc=False):
-    """Takes a holding reply back."""
+    """Coming with holding replies; the desk does not make it yet. A holding reply is not to be sent any more."""
 
     desk: A[str, "where; set by desk, as all below"]
     case_id: A[str, "the case"]
@@ -569,7 +572,7 @@ class HoldingReplyCancelled(Decided, kw_only=True, frozen=True, gc=False):
 
 
 class Escalated(Decided, kw_only=True, frozen=True, gc=False):
-    """Up one rung of the ladder."""
+    """Coming with escalation; the desk does not make it yet. A case that nobody answers goes to the next person."""
 
     desk: A[str, "where; set by desk, as all below"]
     case_id: A[str, "the case"]
