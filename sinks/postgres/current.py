@@ -24,8 +24,6 @@ from sinks.postgres.copytext import json
 from sinks.postgres.tables import Table
 
 Key = tuple[Any, ...]
-#: ms; the due by which an event says that its clock has no target: 9999-12-31T23:59:59Z.
-_NEVER = 253_402_300_799_000
 
 
 class CaseRow(msgspec.Struct, kw_only=True):
