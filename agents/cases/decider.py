@@ -14,7 +14,7 @@ from agents.cases.timeline import Timeline
 from agents.cases.wording import iso
 from agents.decider import At, State, Timer
 from schemas.own_time import own_time
-from schemas.records import Action, ClassifiedMention, MentionUpdated, Reply
+from schemas.records import Action, ClassifiedMention, MentionUpdated, Record, Reply
 
 Events = Iterator[Any]
 
@@ -27,6 +27,7 @@ class Cases:
     """
 
     record_types: ClassVar[Any] = Customer
+    reads: ClassVar[tuple[type[Record], ...]] = (ClassifiedMention, MentionUpdated, Reply, Action)
 
     def __init__(self) -> None:
         self._judges = Judges()

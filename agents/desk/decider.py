@@ -15,6 +15,7 @@ from schemas.records import (
     OfferAnswered,
     Offered,
     OperatorChanged,
+    Record,
     Returned,
     ReturnReason,
     WorkChanged,
@@ -34,6 +35,7 @@ class DeskDecider:
     """
 
     record_types: ClassVar[Any] = Row
+    reads: ClassVar[tuple[type[Record], ...]] = (WorkChanged, OperatorChanged, OfferAnswered)
 
     def initial(self) -> DeskState:
         """An empty state."""
