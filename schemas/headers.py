@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
 
 from schemas.codec import layout_of
 from schemas.records import ClassifiedMention, PolicyChanged, Record, Tick
+from schemas.times import LATEST, rfc3339
 
 Headers = list[tuple[str, bytes]]
 SOURCE = "source"
@@ -19,9 +19,6 @@ STATE = "netcenter.state"
 """On a mark, a record of a `.dead` topic that is no letter: what became of a letter before it."""
 _TYPES: dict[type[Record], bytes] = {}
 
-#: ms; 9999-12-31, the last time that RFC 3339 can write.
-LAST = 253_402_300_799_999
-
 
 def ce_type(cls: type[Record]) -> bytes:
     """`netcenter.<record>.v1`: the major version, which never changes under FULL_TRANSITIVE."""
@@ -29,22 +26,6 @@ def ce_type(cls: type[Record]) -> bytes:
     if known is None:
         known = _TYPES[cls] = f"netcenter.{cls.__name__}.v1".encode()
     return known
-
-
-def rfc3339(ms: int) -> str:
-    """A time in milliseconds since the epoch as RFC 3339, UTC; whole seconds without a fraction."""
-    minute, rest = divmod(ms, 60_000)
-    second, fraction = divmod(rest, 1000)
-    return _minute(minute) + _SECONDS[second] + _FRACTIONS[fraction]
-
-
-_SECONDS = [f":{second:02d}" for second in range(60)]
-_FRACTIONS = ["Z", *(f".{fraction:03d}Z" for fraction in range(1, 1000))]
-
-
-@lru_cache(maxsize=8_192)
-def _minute(minute: int) -> str:
-    return datetime.fromtimestamp(minute * 60, UTC).strftime("%Y-%m-%dT%H:%M")
 
 
 _SPEC = ("ce_specversion", b"1.0")
@@ -114,7 +95,7 @@ def time_of(record: Record) -> int:
         record = record.mention
     name = _time_field(type(record))
     value = getattr(record, name) if name else None
-    return max(0, min(int(value), LAST)) if value is not None else 0
+    return max(0, min(int(value), LATEST)) if value is not None else 0
 
 
 @cache

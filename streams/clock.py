@@ -6,12 +6,11 @@ from collections.abc import Iterable, Mapping
 from typing import Self
 
 from schemas.records import Tick, WriterExcused
+from schemas.times import EARLIEST, LATEST
 
 Writer = tuple[str, int]
 #: ms; how far the broker's clock and that of a Tick's writer may disagree before a jump is no longer believed.
 MOST_APART = 300_000
-#: ms; Netcenter knows no time before 2000, and RFC 3339 none after 9999.
-_FIRST, _LAST = 946_684_800_000, 253_402_300_799_999
 
 
 class WrongTick(ValueError):
@@ -24,7 +23,7 @@ class ClockStep(WrongTick):
 
 def sound(tick: Tick) -> Tick:
     """The Tick; 0 only says which clock the log follows. Raises WrongTick for a time that nobody can mean."""
-    if tick.time and not _FIRST <= tick.time <= _LAST:
+    if tick.time and not EARLIEST <= tick.time <= LATEST:
         raise WrongTick(f"a Tick of {tick.role}/{tick.partition} at {tick.time} ms: times are from 2000 to 9999")
     return tick
 

@@ -8,9 +8,9 @@ from typing import Any
 from agents.decider import At, Decider, State, Timer, Unusable, stepper
 from agents.policy import Policy
 from schemas import codec, ids
-from schemas.headers import rfc3339
 from schemas.keys import KEYLESS
 from schemas.records import ClassifiedMention, PolicyChanged, Record, Tick, WriterExcused
+from schemas.times import rfc3339
 from streams.clock import WrongTick
 from streams.core import Core, Fact, Result, SetAside, where, why
 from streams.timers import Timers

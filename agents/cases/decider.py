@@ -14,7 +14,7 @@ from agents.cases.timeline import Timeline
 from agents.cases.wording import iso
 from agents.decider import At, State, StateNote, Timer
 from schemas.own_time import own_time
-from schemas.records import Action, ClassifiedMention, Decided, MentionUpdated, Reply
+from schemas.records import Action, ClassifiedMention, Decided, MentionUpdated, Record, Reply
 
 Events = Iterator[Decided | StateNote]
 
@@ -29,6 +29,7 @@ class CasesDecider:
     """
 
     record_types: ClassVar[Any] = Customer
+    reads: ClassVar[tuple[type[Record], ...]] = (ClassifiedMention, MentionUpdated, Reply, Action)
 
     def __init__(self) -> None:
         self._views = PolicyViews()
@@ -112,7 +113,7 @@ def _updated(step: CaseStep, fact: MentionUpdated) -> Events:
         paid=bool(fact.promoted),
         label=fact.label,
         edited=fact.label is not None,
-        lang=fact.lang or "",
+        lang=fact.classified_lang or "",
         uncertain=bool(fact.uncertain),
         hidden=fact.hidden if step.brand.hidden == "withdraw" else None,
     )

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
+from schemas.names import NAME
+
 UNITS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 LONGEST = 3_650 * UNITS["d"]
 """ms; ten years: what a slip of the keyboard goes beyond, and no time that is told."""
@@ -56,4 +58,4 @@ DURATION = {
 
 Duration = Annotated[int, BeforeValidator(duration), PlainSerializer(written), WithJsonSchema(DURATION)]
 """ms; written as text."""
-Name = Annotated[str, Field(pattern=r"^[a-z0-9_-]+$")]
+Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$")]

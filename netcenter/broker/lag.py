@@ -18,7 +18,7 @@ from netcenter.broker.topics import as_in_log
 from netcenter.errors import CommandError
 from netcenter.pipeline import PIPELINE
 from netcenter.settings import Settings
-from schemas.headers import rfc3339
+from schemas.times import rfc3339
 from streams import hints
 from streams.topology import Role
 

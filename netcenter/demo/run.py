@@ -40,8 +40,8 @@ from netcenter.policies import DEFAULT_POLICY
 from netcenter.settings import Settings, load
 from netcenter.workers import enabled_roles, health_ports
 from schemas import codec, ids
-from schemas.headers import rfc3339
 from schemas.records import OfferAnswered, Offered
+from schemas.times import rfc3339
 from streams.exit_codes import ExitCode
 
 HOUR = 3_600_000

@@ -23,8 +23,8 @@ from netcenter.pipeline import PIPELINE
 from netcenter.settings import Settings
 from schemas import codec
 from schemas.codec import WireError
-from schemas.headers import rfc3339
 from schemas.records import Clock, Record, Tick
+from schemas.times import rfc3339
 from streams.hints import NEVER
 from streams.partitioner import partition_of
 from streams.topology import Role

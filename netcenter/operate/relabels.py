@@ -71,7 +71,7 @@ def of_log(settings: Settings, kafka: str) -> Rows:
             mention = record.mention
             post = _post(mention)
             if post in said and offset > forgotten.get(post[:3], -1):
-                found[post] = (mention.text, record.lang)
+                found[post] = (mention.text, record.classified_lang)
         elif isinstance(record, MentionUpdated):
             post = _post(record)
             if post in found and record.deleted:

@@ -10,15 +10,15 @@ from agents.classify.model import ARTEFACTS, Model
 from agents.classify.stage import ClassifyStage
 from agents.decider import At, Timer, Unanswered, collect, stepper
 from agents.policy import Brand, Features, Policy
-from agents.policy.model import shown
+from agents.policy.policy import shown
 from agents.policy.zone import zone
 from netcenter.errors import CommandError, Unreachable
 from netcenter.pipeline import PIPELINE
 from netcenter.runtime.classifiers import lacks_model, model
 from schemas import keys
-from schemas.headers import rfc3339
 from schemas.own_time import own_time
 from schemas.records import CaseClosed, CaseOpened, ClassifiedMention, ClockChanged, Decided, Label, Mention
+from schemas.times import rfc3339
 from streams.topology import Fold
 
 _STEPS = 100
@@ -98,7 +98,7 @@ def explain(policy: Policy, mention: Mention, label: Label | None = None) -> Exp
         mention.kind,
         post.label,
         mention.visibility,
-        post.lang,
+        post.classified_lang,
         mention.author_followers,
         mention.reach,
         mention.promoted,
@@ -120,7 +120,7 @@ def explain(policy: Policy, mention: Mention, label: Label | None = None) -> Exp
         label=post.label,
         confidence=post.confidence if label is None else None,
         uncertain=post.uncertain,
-        lang=post.lang,
+        lang=post.classified_lang,
         passed=[PassedRule(r.name, list(r.match.differs(features))) for r in before],
         rule=rule.name if rule else None,
         number=number,

@@ -39,7 +39,7 @@ from netcenter.pipeline import PIPELINE
 from netcenter.policies import DEFAULT_POLICY
 from netcenter.settings import Settings
 from schemas.codec import state_codec
-from schemas.headers import rfc3339
+from schemas.times import rfc3339
 from streams.core import Progress
 from streams.partition import PROGRESS
 from tests.support.chaos import create_database

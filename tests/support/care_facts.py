@@ -88,7 +88,7 @@ def post(
         confidence=0.9,
         uncertain=uncertain,
         addressed=addressed,
-        lang="es",
+        classified_lang="es",
         own=own,
         probabilities=[0.9, 0.1, 0.0, 0.0],
         model="0" * 16,

@@ -238,13 +238,13 @@ def alert(at: At, key: str, *, lists: bool, summary: str | None = None) -> Alert
     """One far above its limit, in a list that can be cut or in a text that cannot; a small one with a summary."""
     return Alert(
         **at.envelope(key, 1, "toy: alert"),
-        identity=key,
+        fingerprint=key,
         version=1,
-        state="open",
+        state="firing",
         kind="surge",
         severity="info",
         brand=key.partition("|")[0],
-        mode="observe",
+        mode="shadow",
         summary=summary if summary is not None else "" if lists else "x" * 2 * ALERT_LIMIT,
         starts_at=at.time,
         evidence={f"name {n}": "figure" for n in range(ALERT_LIMIT // 4)} if lists else {},
@@ -263,7 +263,7 @@ PIPELINE = Pipeline(
         Topic("volumes", (Volume, *TIME), key=keys.brand),
         Topic("cases", (CaseChanged,), key=keys.customer),
         Topic("signals", (CaseChanged, *TIME), key=keys.brand, public=False),
-        Topic("alerts", (Alert,), key=keys.identity, kept=None, limit=ALERT_LIMIT),
+        Topic("alerts", (Alert,), key=keys.fingerprint, kept=None, limit=ALERT_LIMIT),
         Topic("policy", (), key=keys.version, kept=None, public=False, partitions=1),
     ),
     roles=(

@@ -10,9 +10,9 @@ import pytest
 
 from agents.policy import Brand, Features, Policy, Rule, parse
 from agents.policy.calendar import Holiday
-from agents.policy.model import Alerts, Cases, Desk
-from agents.policy.reading import check
-from agents.policy.surge import Surge
+from agents.policy.parsing import check
+from agents.policy.policy import AlertSettings, CaseSettings, Desk
+from agents.policy.surge_settings import SurgeSettings
 from netcenter.policies import DEFAULT_POLICY
 from schemas.records import Kind, Label, Visibility
 
@@ -69,13 +69,13 @@ def test_the_default_policy_gives_each_message_its_target(
 
 
 def test_the_default_policy_writes_out_the_settings_that_hold_anyway(default: Policy) -> None:
-    assert (default.surge, default.alerts, default.cases) == (Surge(), Alerts(), Cases())
+    assert (default.surge, default.alerts, default.cases) == (SurgeSettings(), AlertSettings(), CaseSettings())
     assert default.desks == [Desk(name="care")]
 
 
 def test_a_brand_that_is_not_listed_observes_in_utc_at_the_desk_care(default: Policy) -> None:
     brand = default.brand("unheard-of")
-    assert (brand.mode, brand.care, brand.zone, brand.desk) == ("observe", True, "UTC", "care")
+    assert (brand.mode, brand.care, brand.zone, brand.desk) == ("shadow", True, "UTC", "care")
 
 
 def test_the_examples_in_the_default_policys_comments_hold_when_they_are_uncommented() -> None:
@@ -166,5 +166,5 @@ def test_a_midnight_that_the_clocks_skip_is_the_moment_of_the_change(default: Po
 def test_any_name_at_all_has_a_brand_and_a_desk(name: str) -> None:
     """They are asked for outside of what may fail: whoever asks has a record in hand, not a policy."""
     policy = parse(f'[classifier]\nmodel = "{"a" * 64}"\n')
-    assert (policy.brand(name).name, policy.brand(name).care, policy.brand(name).mode) == (name, True, "observe")
+    assert (policy.brand(name).name, policy.brand(name).care, policy.brand(name).mode) == (name, True, "shadow")
     assert (policy.desk(name).name, policy.desk(name).responsible) == (name, None)

@@ -18,7 +18,7 @@ from netcenter.operate.doctor.finding import Finding, Survey, span
 from netcenter.pipeline import PIPELINE
 from netcenter.workers import missing_to_run
 from schemas.codec import state_codec
-from schemas.headers import rfc3339
+from schemas.times import rfc3339
 from streams.core import Progress
 from streams.partition import PROGRESS
 from streams.topology import Role
