@@ -10,11 +10,11 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from agents.classify.volumes import Minute as Counting
+from agents.classify.volumes import MinuteCounter
 from agents.decider import Unusable
 from agents.policy import Policy
-from agents.policy.model import Classifier
-from agents.policy.surge import Surge
+from agents.policy.policy import ClassifierSettings
+from agents.policy.surge_settings import SurgeSettings
 from agents.surge import SurgeDecider
 from agents.surge.burst import Burst
 from agents.surge.channel_silence import ChannelActivity
@@ -31,7 +31,7 @@ from streams.fold import FoldCore
 BRANDS, MINUTES = 10_000, 15
 """Of the whole role: each brand with a Volume in every minute."""
 _STEPS = 20_000
-_RULE = Surge()
+_RULE = SurgeSettings()
 
 
 def measure() -> dict[str, Any]:
@@ -95,7 +95,7 @@ def _counting() -> Callable[[], None]:
                 policy=1, mention=post,
             )
         )  # fmt: skip
-    minute = Counting(0, START)
+    minute = MinuteCounter(0, START)
 
     def run() -> None:
         for offset in range(100_000):
@@ -106,7 +106,7 @@ def _counting() -> Callable[[], None]:
 
 def _role() -> dict[str, Any]:
     """A quarter of an hour of ten thousand brands through the role, timers and events and all, but without Kafka."""
-    policy = Policy(version=1, classifier=Classifier(model="0" * 64))
+    policy = Policy(version=1, classifier=ClassifierSettings(model="0" * 64))
     role = PIPELINE.role("surge")
     core = FoldCore(PIPELINE, role, 0, lambda topic: 1, lambda version, hash: policy, SurgeDecider(), encodes=True)
     core.in_force(PolicyChanged(version=1, hash="", applied_at=0))

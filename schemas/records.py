@@ -446,7 +446,7 @@ class ClockChanged(CaseEvent, kw_only=True, frozen=True, gc=False):
 
 
 class CaseClosed(CaseEvent, kw_only=True, frozen=True, gc=False):
-    """Nothing more to do, and why."""
+    """The case is closed, and why."""
 
     brand: A[str, "of the case; set by cases, as all below"]
     channel: A[str, "of the case"]
@@ -458,7 +458,7 @@ class CaseClosed(CaseEvent, kw_only=True, frozen=True, gc=False):
 
 
 class CaseReopened(CaseEvent, kw_only=True, frozen=True, gc=False):
-    """The customer came back soon after the resolution."""
+    """The case is open again: the customer came back soon after the closing, or an operator reopened it."""
 
     brand: A[str, "of the case; set by cases, as all below"]
     channel: A[str, "of the case"]
@@ -474,7 +474,10 @@ class CaseReopened(CaseEvent, kw_only=True, frozen=True, gc=False):
 
 
 class WorkChanged(WorkEvent, kw_only=True, frozen=True, gc=False):
-    """What a desk must know of a case's work; its aggregate is one round of work on the case."""
+    """Work on a case is queued at a desk, changes, is answered or is withdrawn. The aggregate is one round of work."""
+
+    # The desk does not read these yet. Coming with skills, escalation and holding replies: started_at, visibility, non_sla,
+    # uncertain, share, window_closes_at, conversation, posts, reach, followers, skills, operator.
 
     desk: A[str, "whose queue; set by cases, as all below"]
     case_id: A[str, "the case"]
@@ -503,7 +506,7 @@ class WorkChanged(WorkEvent, kw_only=True, frozen=True, gc=False):
 
 
 class OperatorChanged(Record, kw_only=True, frozen=True, gc=False):
-    """An operator comes, stays or leaves."""
+    """An operator signs in at a desk, renews the lease, or signs out. Coming with skills: the desk does not read these yet."""
 
     id: A[str, "UUIDv5(operator: desk|operator|at|change); set by the tool"]
     desk: A[str, "where"]
@@ -517,7 +520,7 @@ class OperatorChanged(Record, kw_only=True, frozen=True, gc=False):
 
 
 class OfferAnswered(Record, kw_only=True, frozen=True, gc=False):
-    """An operator takes an offer or declines it."""
+    """An operator accepts an offer or declines it."""
 
     id: A[str, "UUIDv5(answer: offer_id|answer); set by the tool"]
     desk: A[str, "where"]
@@ -528,7 +531,7 @@ class OfferAnswered(Record, kw_only=True, frozen=True, gc=False):
 
 
 class Candidate(Record, kw_only=True, frozen=True, gc=False):
-    """An operator who could have had the case, best first."""
+    """An operator who could have been offered the case; in lists the best comes first."""
 
     operator: A[str, "who"]
     load: A[int, "cases held and offered"]
@@ -555,7 +558,7 @@ class Offered(WorkEvent, kw_only=True, frozen=True, gc=False):
 
 
 class Assigned(WorkEvent, kw_only=True, frozen=True, gc=False):
-    """The operator took it."""
+    """The operator accepted the offer and has the case."""
 
     desk: A[str, "where; set by desk, as all below"]
     case_id: A[str, "the case"]
@@ -566,7 +569,7 @@ class Assigned(WorkEvent, kw_only=True, frozen=True, gc=False):
 
 
 class Returned(WorkEvent, kw_only=True, frozen=True, gc=False):
-    """Back to the queue with its first queue time."""
+    """The work is back in the queue, in the place of its first queueing."""
 
     desk: A[str, "where; set by desk, as all below"]
     case_id: A[str, "the case"]
@@ -578,7 +581,7 @@ class Returned(WorkEvent, kw_only=True, frozen=True, gc=False):
 
 
 class Overflowed(WorkEvent, kw_only=True, frozen=True, gc=False):
-    """A full desk hands a case to the next; the first keeps a forwarding entry."""
+    """Coming with overflow; the desk does not make it yet. A full desk hands a case to the next desk."""
 
     desk: A[str, "the full desk; set by desk, as all below"]
     next_desk: A[str, "where it goes; the key in the desk topic"]
@@ -588,7 +591,7 @@ class Overflowed(WorkEvent, kw_only=True, frozen=True, gc=False):
 
 
 class HoldingReplyDue(WorkEvent, kw_only=True, frozen=True, gc=False):
-    """Tell the customer that somebody is on it; a sender outside posts it."""
+    """Coming with holding replies; the desk does not make it yet. A sender outside tells the customer to wait."""
 
     desk: A[str, "where; set by desk, as all below"]
     case_id: A[str, "the case"]
@@ -604,7 +607,7 @@ class HoldingReplyDue(WorkEvent, kw_only=True, frozen=True, gc=False):
 
 
 class HoldingReplyCancelled(WorkEvent, kw_only=True, frozen=True, gc=False):
-    """Takes a holding reply back."""
+    """Coming with holding replies; the desk does not make it yet. A holding reply is not to be sent any more."""
 
     desk: A[str, "where; set by desk, as all below"]
     case_id: A[str, "the case"]
@@ -613,7 +616,7 @@ class HoldingReplyCancelled(WorkEvent, kw_only=True, frozen=True, gc=False):
 
 
 class Escalated(WorkEvent, kw_only=True, frozen=True, gc=False):
-    """Up one rung of the ladder."""
+    """Coming with escalation; the desk does not make it yet. A case that nobody answers goes to the next person."""
 
     desk: A[str, "where; set by desk, as all below"]
     case_id: A[str, "the case"]

@@ -87,7 +87,7 @@ class AlertsDecider:
     """
 
     record_types: ClassVar[Any] = Incident
-    reads: ClassVar[frozenset[type[Record]]] = frozenset(_RULES)
+    reads: ClassVar[tuple[type[Record], ...]] = tuple(_RULES)
 
     def initial(self) -> Incidents:
         """A state without incidents."""

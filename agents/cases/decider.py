@@ -14,7 +14,7 @@ from agents.cases.timeline import Timeline
 from agents.cases.wording import iso
 from agents.decider import At, State, StateNote, Timer
 from schemas.own_time import own_time
-from schemas.records import Action, ClassifiedMention, Decided, MentionUpdated, Reply
+from schemas.records import Action, ClassifiedMention, Decided, MentionUpdated, Record, Reply
 
 Events = Iterator[Decided | StateNote]
 
@@ -29,6 +29,7 @@ class CasesDecider:
     """
 
     record_types: ClassVar[Any] = Customer
+    reads: ClassVar[tuple[type[Record], ...]] = (ClassifiedMention, MentionUpdated, Reply, Action)
 
     def __init__(self) -> None:
         self._views = PolicyViews()

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from agents.classify.addressing import Addressing
 from agents.classify.port import LABELS, LANGUAGES, Classification, Classifier
-from agents.classify.recent import Recent
-from agents.classify.volumes import Minute
+from agents.classify.recent_ids import RecentIds
+from agents.classify.volumes import MinuteCounter
 from agents.decider import At, Unanswered
 from agents.policy import Policy
 from agents.policy.parts import written
@@ -46,8 +46,8 @@ class ClassifyStage:
     def __init__(self, partition: int, models: Callable[[str], Classifier]) -> None:
         self.partition, self.models = partition, models
         self.dropped = 0
-        self._recent = Recent()
-        self._minute = Minute(partition, 0)
+        self._recent = RecentIds()
+        self._minute = MinuteCounter(partition, 0)
         self._addressing = Addressing()
         self._answers: Answers = {}
 
@@ -152,7 +152,7 @@ class ClassifyStage:
         if start <= self._minute.start:
             return ()
         closed = self._minute.close()
-        self._minute = Minute(self.partition, start)
+        self._minute = MinuteCounter(self.partition, start)
         return closed
 
     def _judge(self, posts: list[Any], policy: Policy) -> list[Record | Exception]:

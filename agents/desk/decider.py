@@ -31,6 +31,7 @@ from schemas.records import (
     OfferAnswered,
     Offered,
     OperatorChanged,
+    Record,
     Returned,
     ReturnReason,
     WorkChanged,
@@ -49,6 +50,7 @@ class DeskDecider:
     """
 
     record_types: ClassVar[Any] = Row
+    reads: ClassVar[tuple[type[Record], ...]] = (WorkChanged, OperatorChanged, OfferAnswered)
 
     def initial(self) -> DeskState:
         """Returns an empty state."""

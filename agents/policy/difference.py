@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 from typing import Any, Literal, NamedTuple
 
-from agents.policy.model import Policy
 from agents.policy.parts import Part
+from agents.policy.policy import Policy
 
 _TABLES = {"brands": "brand", "rules": "rule", "desks": "desk", "channels": "channel"}
 _SETTINGS = ("classifier", "deduplication", "cases", "surge", "alerts")

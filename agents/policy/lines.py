@@ -9,7 +9,7 @@ import re
 import tomllib
 from collections import Counter
 
-Place = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 """Keys and indexes, such as ("brands", 1, "zone")."""
 
 _BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
@@ -23,7 +23,7 @@ _PLAIN = re.compile(
 )
 
 
-def lines(text: str) -> dict[Place, int]:
+def lines(text: str) -> dict[KeyPath, int]:
     """The line, from 1, of every table, key and element of a list."""
     return _Walk(text).found
 
@@ -34,11 +34,11 @@ class _Walk:
     def __init__(self, text: str) -> None:
         self.text = text
         self.at = 0
-        self.found: dict[Place, int] = {}
-        self._tables: Counter[Place] = Counter()
+        self.found: dict[KeyPath, int] = {}
+        self._tables: Counter[KeyPath] = Counter()
         """Arrays of tables: how many tables each has so far."""
         self._line, self._counted = 1, 0
-        table: Place = ()
+        table: KeyPath = ()
         while self._skip() < len(self.text):
             if self._ahead("["):
                 table = self._header()
@@ -54,7 +54,7 @@ class _Walk:
     def _ahead(self, mark: str) -> bool:
         return self.text.startswith(mark, self.at)
 
-    def _keep(self, *places: Place) -> None:
+    def _keep(self, *places: KeyPath) -> None:
         """They begin here."""
         self._line += self.text.count("\n", self._counted, self.at)
         self._counted = self.at
@@ -69,12 +69,12 @@ class _Walk:
             self.at = match.end()
         return keys
 
-    def _header(self) -> Place:
+    def _header(self) -> KeyPath:
         """[a.b] or [[a.b]]: the table that begins."""
         brackets = 2 if self._ahead("[[") else 1
         self.at += brackets
         *above, last = self._keys()
-        table: Place = ()
+        table: KeyPath = ()
         for key in above:
             self._keep((*table, key))
             table = self._newest((*table, key))
@@ -86,18 +86,18 @@ class _Walk:
         self.at += brackets
         return table
 
-    def _newest(self, place: Place) -> Place:
+    def _newest(self, place: KeyPath) -> KeyPath:
         """The last table of an array of tables, which its name stands for; any other place itself."""
         return (*place, self._tables[place] - 1) if place in self._tables else place
 
-    def _pair(self, table: Place) -> None:
+    def _pair(self, table: KeyPath) -> None:
         """Key = value."""
         keys = self._keys()
         self._keep(*((*table, *keys[:n]) for n in range(1, len(keys) + 1)))
         self.at += 1
         self._value((*table, *keys))
 
-    def _value(self, place: Place) -> None:
+    def _value(self, place: KeyPath) -> None:
         self._skip()
         if self._ahead("["):
             self._several(place, "]")
@@ -106,7 +106,7 @@ class _Walk:
         elif match := _PLAIN.match(self.text, self.at):
             self.at = match.end()
 
-    def _several(self, place: Place, end: str) -> None:
+    def _several(self, place: KeyPath, end: str) -> None:
         """A list or an inline table."""
         self.at += 1
         number = 0

@@ -7,8 +7,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, NoDefault
 
-from agents.policy.model import Policy
 from agents.policy.parts import written
+from agents.policy.policy import Policy
 
 
 def schema() -> dict[str, Any]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 
-from agents.policy.lines import Place
+from agents.policy.lines import KeyPath
 from agents.policy.matching import Match
-from agents.policy.model import Brand, Policy
 from agents.policy.parts import UNITS, written
+from agents.policy.policy import Brand, Policy
 
-Warned = tuple[Place, str]
+Warned = tuple[KeyPath, str]
 _FOR_CASES = ("desk", "names", "pages", "comments", "automatic_apps", "hidden", "calendar", "holidays")
 _EVERYTHING = Match()
 

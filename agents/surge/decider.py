@@ -50,7 +50,7 @@ class SurgeDecider:
     """
 
     record_types: ClassVar[Any] = BrandRecord
-    reads: ClassVar[frozenset[type[Record]]] = frozenset(_RULES)
+    reads: ClassVar[tuple[type[Record], ...]] = tuple(_RULES)
 
     def initial(self) -> Brands:
         """A state without brands."""

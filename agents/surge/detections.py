@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from agents.policy.surge import Surge
+from agents.policy.surge_settings import SurgeSettings
 from agents.surge.burst import BIN, Burst
 from agents.surge.conversations import WINDOW, Conversation
 from agents.surge.load import WINDOW as HALF_HOUR
@@ -54,14 +54,18 @@ class Detection(msgspec.Struct, frozen=True):
         return self.actual - self.baseline
 
 
-def detections(brand: WatchedBrand, series: BrandSeries, contacts: list[Contacts], rule: Surge) -> list[Detection]:
+def detections(
+    brand: WatchedBrand, series: BrandSeries, contacts: list[Contacts], rule: SurgeSettings
+) -> list[Detection]:
     """A detection for each hot conversation, each open burst and each open load."""
     found = [_conversation(one, brand, rule) for one in brand.conversations.hot()]
     found += [_burst(name, burst, brand, rule) for name, burst in series.bursts() if burst.kind]
     return found + [_load(one, rule) for one in contacts if one.load.open]
 
 
-def main_conversation(brand: WatchedBrand, series: BrandSeries, rule: Surge) -> tuple[Conversation, float] | None:
+def main_conversation(
+    brand: WatchedBrand, series: BrandSeries, rule: SurgeSettings
+) -> tuple[Conversation, float] | None:
     """The conversation that most of the last 15 minutes is about, and its share of the posts (0 to 1)."""
     largest = max(brand.conversations.known, key=lambda one: (one.joined, one.root), default=None)
     if largest is None or largest.joined < rule.minimum:
@@ -94,7 +98,7 @@ def narrowest(found: list[Detection], series: BrandSeries, root: str | None) -> 
     return whole or max(found, key=lambda one: one.excess)
 
 
-def _conversation(one: Conversation, brand: WatchedBrand, rule: Surge) -> Detection:
+def _conversation(one: Conversation, brand: WatchedBrand, rule: SurgeSettings) -> Detection:
     usual = max(_LEAST_BASELINE, brand.conversations.usual)
     return Detection(
         f"conversation:{one.root}",
@@ -109,7 +113,7 @@ def _conversation(one: Conversation, brand: WatchedBrand, rule: Surge) -> Detect
     )
 
 
-def _burst(name: str, burst: Burst, brand: WatchedBrand, rule: Surge) -> Detection:
+def _burst(name: str, burst: Burst, brand: WatchedBrand, rule: SurgeSettings) -> Detection:
     scope, _, channel = name.partition(":")
     seen = burst.judged(rule)
     return Detection(
@@ -127,7 +131,7 @@ def _burst(name: str, burst: Burst, brand: WatchedBrand, rule: Surge) -> Detecti
     )
 
 
-def _load(one: Contacts, rule: Surge) -> Detection:
+def _load(one: Contacts, rule: SurgeSettings) -> Detection:
     actual, usual = one.load.window_sums()
     return Detection(
         f"load:{one.source}",

@@ -10,7 +10,7 @@ from agents.classify.model import ARTEFACTS, Model
 from agents.classify.stage import ClassifyStage
 from agents.decider import At, Timer, Unanswered, collect, stepper
 from agents.policy import Brand, Features, Policy
-from agents.policy.model import shown
+from agents.policy.policy import shown
 from agents.policy.zone import zone
 from netcenter.errors import CommandError, Unreachable
 from netcenter.pipeline import PIPELINE

@@ -139,49 +139,49 @@ def no_fact_is_yielded(make: Make, policy: Policy, facts: Facts) -> None:
 
 
 @each_decider
-@few(15)
+@few(25)
 @given(data=st.data())
 def test_the_state_is_the_fold_of_events(role: str, data: st.DataObject) -> None:
     state_is_the_fold_of_events(FOLDS[role].decider, policy_of(role), data.draw(facts_of(role)))
 
 
 @each_decider
-@few(15)
+@few(25)
 @given(data=st.data())
 def test_sequences_have_no_gaps_and_ids_are_unique(role: str, data: st.DataObject) -> None:
     sequences_have_no_gaps(FOLDS[role].decider, policy_of(role), data.draw(facts_of(role)))
 
 
 @each_decider
-@few(8)
+@few(15)
 @given(data=st.data())
 def test_decide_and_evolve_change_nothing_by_themselves(role: str, data: st.DataObject) -> None:
     decide_and_evolve_change_nothing(FOLDS[role].decider, policy_of(role), data.draw(facts_of(role))[:40])
 
 
 @each_decider
-@few(8)
+@few(15)
 @given(data=st.data())
 def test_a_failed_step_leaves_no_trace(role: str, data: st.DataObject) -> None:
     a_failed_step_leaves_no_trace(FOLDS[role].decider, policy_of(role), data.draw(facts_of(role))[:60])
 
 
 @each_decider
-@few(8)
+@few(15)
 @given(data=st.data())
 def test_each_state_record_survives_the_changelog(role: str, data: st.DataObject) -> None:
     records_survive_encoding(FOLDS[role].decider, policy_of(role), data.draw(facts_of(role))[:60])
 
 
 @each_decider
-@few(15)
+@few(25)
 @given(data=st.data())
 def test_the_same_facts_give_the_same_events_also_from_restored_records(role: str, data: st.DataObject) -> None:
     the_same_facts_give_the_same_events(FOLDS[role].decider, policy_of(role), data.draw(facts_of(role)))
 
 
 @each_decider
-@few(8)
+@few(15)
 @given(data=st.data())
 def test_a_decider_yields_events_and_notes_and_no_fact(role: str, data: st.DataObject) -> None:
     no_fact_is_yielded(FOLDS[role].decider, policy_of(role), data.draw(facts_of(role)))

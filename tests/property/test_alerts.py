@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from agents.alerts import AlertsDecider
 from agents.policy import Policy
-from agents.policy.model import Classifier
+from agents.policy.policy import ClassifierSettings
 from schemas import codec, ids
 from schemas.records import (
     Alert,
@@ -30,7 +30,7 @@ from tests.support.decider_runner import Run
 
 START = 1_700_000_040_000
 MINUTE, HOUR = 60_000, 3_600_000
-POLICY = Policy(version=1, classifier=Classifier(model="0" * 64))
+POLICY = Policy(version=1, classifier=ClassifierSettings(model="0" * 64))
 
 _ENDS: dict[str, ClockChange] = {"met": "met", "rescinded": "rescinded", "voided": "voided"}
 #: What is said when (ms), until all is calm.

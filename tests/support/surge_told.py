@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from agents.policy import Policy
-from agents.policy.model import Brand, Classifier
-from agents.policy.surge import Surge
+from agents.policy.policy import Brand, ClassifierSettings
+from agents.policy.surge_settings import SurgeSettings
 from agents.surge import SurgeDecider
 from schemas import ids
 from schemas.records import ConversationCount, Decided, Label, SurgeUpdated, Volume, VolumeCount
@@ -26,8 +26,8 @@ E = TypeVar("E", bound=Decided)
 
 def policy(*brands: Brand, **surge: Any) -> Policy:
     """With these brands and settings of [surge]."""
-    rule = Surge.model_validate(surge)
-    return Policy(version=1, classifier=Classifier(model="0" * 64), brands=list(brands), surge=rule)
+    rule = SurgeSettings.model_validate(surge)
+    return Policy(version=1, classifier=ClassifierSettings(model="0" * 64), brands=list(brands), surge=rule)
 
 
 def volume(

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from agents.decider import Unusable
-from agents.policy.model import Brand
+from agents.policy.policy import Brand
 from schemas import ids
 from schemas.records import CrisisClosed, CrisisDeclared, CrisisOpened, SurgeOpened
 from tests.support.decider_runner import Run

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agents.policy.surge import Surge
+from agents.policy.surge_settings import SurgeSettings
 from agents.surge import week
 from agents.surge.load import Load
 
-RULE = Surge()
+RULE = SurgeSettings()
 START = 1_700_006_400_000
 WEEK = 7 * 24 * 60
 
@@ -24,7 +24,7 @@ def contacts(weeks: int, a_minute: float, seed: int = 1) -> Any:
     return np.random.default_rng(seed).poisson(a_minute * shape / shape.mean())
 
 
-def play(counts: Any, load: Load | None = None, rule: Surge = RULE) -> tuple[Load, list[int]]:
+def play(counts: Any, load: Load | None = None, rule: SurgeSettings = RULE) -> tuple[Load, list[int]]:
     """The series after the counts, and at which of them a load opened."""
     load, opened = load or Load.new(START), []
     for i, count in enumerate(counts):

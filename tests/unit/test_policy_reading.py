@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from agents.policy import PolicyError, parse
-from agents.policy.reading import Remark, check
+from agents.policy.parsing import Remark, check
 
 MODEL = f'[classifier]\nmodel = "{"a" * 64}"\n'
 DESK = '[[desks]]\nname = "care"\n'

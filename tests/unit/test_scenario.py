@@ -14,7 +14,7 @@ from typing import get_args
 
 import pytest
 
-from agents.classify.volumes import Minute
+from agents.classify.volumes import MinuteCounter
 from agents.policy import Features, Policy, parse
 from agents.surge import SurgeDecider
 from netcenter.demo.story import STORY_POLICY, people
@@ -313,13 +313,13 @@ def test_one_post_carries_the_flood(mentions: list[Mention]) -> None:
 def test_only_the_guitar_is_a_surge_and_it_is_a_crisis_that_names_the_post(told: Story, policy: Policy) -> None:
     """By the labels that the teller meant, with the default share of complaints."""
     strict = policy.model_copy(update={"surge": policy.surge.model_copy(update={"complaint_share": 0.4})})
-    run, minute = Run(SurgeDecider(), strict), Minute(0, START)
+    run, minute = Run(SurgeDecider(), strict), MinuteCounter(0, START)
     root = ""
     for number, line in enumerate(told.lines):
         while minute.start + MINUTE <= line.at:
             for volume in minute.close():
                 run.fact(volume)
-            minute = Minute(0, minute.start + MINUTE)
+            minute = MinuteCounter(0, minute.start + MINUTE)
             run.tick(minute.start)
         if isinstance(line.record, Mention):
             minute.add(classified(line.record, told), number)

@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from agents.policy.model import Brand
+from agents.policy.policy import Brand
 from agents.surge import SurgeDecider
 from agents.surge.state import BrandSeries, OpenMinute, WatchedBrand
 from schemas import codec, ids

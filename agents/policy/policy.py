@@ -15,7 +15,7 @@ from pydantic.json_schema import SkipJsonSchema
 from agents.policy.calendar import Calendar, Holidays, Hours
 from agents.policy.matching import WORDS, Features, Match
 from agents.policy.parts import UNITS, Duration, Name, Part, duration, written
-from agents.policy.surge import ExpectedEvent, Surge
+from agents.policy.surge_settings import ExpectedEvent, SurgeSettings
 from agents.policy.zone import zone
 from schemas.records import Mode
 
@@ -39,7 +39,7 @@ _TARGET = {
 }
 
 
-class Classifier(Part):
+class ClassifierSettings(Part):
     """The classifier in force."""
 
     model: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -170,14 +170,14 @@ class Desk(Part):
     """Who gets what an operator escalates."""
 
 
-class Deduplication(Part):
+class DeduplicationSettings(Part):
     """Networks deliver a post again, hours or days later."""
 
     horizon: Annotated[Duration, Field(ge=UNITS["h"], le=25 * UNITS["d"])] = 8 * UNITS["d"]
     """What comes again within this is known, an hour to 25 days; what is older when it comes is set aside."""
 
 
-class Cases(Part):
+class CaseSettings(Part):
     """How cases end, and when their clocks warn."""
 
     warn_at: list[Annotated[int, Field(ge=1, le=99)]] = [50, 75, 90]
@@ -194,7 +194,7 @@ class Cases(Part):
     """Actions and updates are kept this long for the post that they are about to come."""
 
 
-class Alerts(Part):
+class AlertSettings(Part):
     """When a person must know."""
 
     sla_overdue: Annotated[int, Field(ge=1)] = 3
@@ -212,7 +212,7 @@ class Policy(Part):
 
     version: SkipJsonSchema[Annotated[int, Field(ge=0)]] = 0
     """Set by `policy apply`, not by the file."""
-    classifier: Classifier
+    classifier: ClassifierSettings
     """The classifier in force."""
     brands: list[Brand] = []
     """Who is watched."""
@@ -222,13 +222,13 @@ class Policy(Part):
     """Who works on cases."""
     channels: list[Channel] = []
     """What is special about a network."""
-    deduplication: Deduplication = Deduplication()
+    deduplication: DeduplicationSettings = DeduplicationSettings()
     """Networks deliver a post again, hours or days later."""
-    cases: Cases = Cases()
+    cases: CaseSettings = CaseSettings()
     """How cases end, and when their clocks warn."""
-    surge: Surge = Surge()
+    surge: SurgeSettings = SurgeSettings()
     """What counts as a flood."""
-    alerts: Alerts = Alerts()
+    alerts: AlertSettings = AlertSettings()
     """When a person must know."""
 
     @cached_property

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from datetime import date
 
 from agents.policy.calendar import DAYS, Holiday, Hours
-from agents.policy.lines import Place
-from agents.policy.model import Brand, Policy, Rule
+from agents.policy.lines import KeyPath
 from agents.policy.parts import UNITS, written
+from agents.policy.policy import Brand, Policy, Rule
 from agents.policy.zone import DAY
 
-Fault = tuple[Place, str]
+Fault = tuple[KeyPath, str]
 _WEEK = 7 * 24 * 60
 _YEAR = 366 * DAY
 _LONGEST_WAIT = 520

@@ -83,7 +83,7 @@ def _ms(moment: datetime) -> int:
 _Rarity = Annotated[Duration, Field(le=UNITS["d"])]
 
 
-class Surge(Part):
+class SurgeSettings(Part):
     """What counts as a flood."""
 
     minimum: Annotated[int, Field(ge=1)] = 10

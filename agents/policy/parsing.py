@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from agents.policy import faults
-from agents.policy.lines import Place, lines
-from agents.policy.model import Policy
+from agents.policy.contradictions import contradictions, missing_desks
+from agents.policy.lines import KeyPath, lines
 from agents.policy.parts import Part, written
+from agents.policy.policy import Policy
 from agents.policy.warnings import warnings
 
 
@@ -53,7 +53,7 @@ def parse(text: str, version: int = 0, name: str = "policy") -> Policy:
         policy = Policy(version=version, **data)
     except ValidationError as error:
         raise _error(text, name, [(e["loc"], _why(e)) for e in error.errors()]) from None
-    found = list(faults.contradictions(policy))
+    found = list(contradictions(policy))
     if found:
         raise _error(text, name, found)
     return policy
@@ -66,7 +66,7 @@ def check(text: str, name: str = "policy", today: date | None = None) -> Checked
     goes on with the defaults of such a desk; but a name that is nowhere else is a slip, and its work would lie.
     """
     policy = parse(text, name=name)
-    found = list(faults.missing_desks(policy))
+    found = list(missing_desks(policy))
     if found:
         raise _error(text, name, found)
     return Checked(policy, _remarks(text, warnings(policy, today)))
@@ -89,11 +89,11 @@ def _toml(text: str, name: str) -> dict[str, Any]:
         ) from None
 
 
-def _error(text: str, name: str, found: Iterable[tuple[Place, str]]) -> PolicyError:
+def _error(text: str, name: str, found: Iterable[tuple[KeyPath, str]]) -> PolicyError:
     return PolicyError(name, _remarks(text, found))
 
 
-def _remarks(text: str, found: Iterable[tuple[Place, str]]) -> list[Remark]:
+def _remarks(text: str, found: Iterable[tuple[KeyPath, str]]) -> list[Remark]:
     """With the line of each place: of the nearest that the text has, where it is left out there."""
     known = lines(text)
     remarks = []
@@ -139,7 +139,7 @@ def _why(error: Mapping[str, Any]) -> str:
     return _WANTED.get(kind) or str(error["msg"])
 
 
-def _unknown(place: Place) -> str:
+def _unknown(place: KeyPath) -> str:
     """What to write instead of a field that does not exist."""
     part: Any = Policy
     for key in place[:-1]:
