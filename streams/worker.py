@@ -280,7 +280,7 @@ class RoleWorker:
                 partition=limit.name,
                 share=round(limit.share, 2),
                 of_the_last=limit.window,
-                do="see `netcenter dead list`; mend their producer, then `netcenter dead replay`",
+                do="see `netcenter dead list`; mend their producer, then `netcenter dead redrive`",
             )
 
     # --- health ------------------------------------------------------------------------------------------------

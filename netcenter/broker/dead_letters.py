@@ -77,9 +77,7 @@ class StoredDeadLetter:
             return "it has neither key nor value: discard it"
         place = f"it stands at {self.topic}/{self.partition}/{self.offset}"
         if self.stage == _SINK:
-            way_out = (
-                f"{place}, and a receiver has refused it: mend that, then `netcenter rebuild` gives PostgreSQL all again"
-            )
+            way_out = f"{place}, and a receiver has refused it: mend that, then `netcenter rebuild` gives PostgreSQL all again"
             webhook = self.topic in PIPELINE.role("webhook").reads
             return way_out + (
                 ", or set the group of the webhook back to that offset, its worker stopped" if webhook else ""
@@ -150,11 +148,15 @@ def count_waiting(settings: Settings, kafka: str) -> int:
 
 def _ranges(settings: Settings, kafka: str) -> dict[TopicPartition, OffsetRange]:
     with closing(open_admin(kafka)) as client:
-        settings_of_log(settings, client)  # raises for a wrong prefix, under which there would seem to be no dead letter
+        settings_of_log(
+            settings, client
+        )  # raises for a wrong prefix, under which there would seem to be no dead letter
         have = set(client.list_topics())
         names = [name for t in PIPELINE.dead_topics() if (name := settings.prefix + t.name) in have]
         counts = partition_counts(client, names) if names else {}
-        return committed_ranges(client, [TopicPartition(name, n) for name, count in counts.items() for n in range(count)])
+        return committed_ranges(
+            client, [TopicPartition(name, n) for name, count in counts.items() for n in range(count)]
+        )
 
 
 def _is_mark(r: Any) -> bool:

@@ -12,7 +12,6 @@ from kafka.errors import CoordinatorLoadInProgressError, CoordinatorNotAvailable
 
 from netcenter.errors import CommandError
 from netcenter.pipeline import PIPELINE
-from netcenter.settings import Settings
 from streams import hints
 from streams.topology import Role
 

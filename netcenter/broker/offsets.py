@@ -17,7 +17,9 @@ OffsetRange = tuple[int, int]
 """The first offset of a range, and the offset behind its last one."""
 
 
-def committed_ranges(client: KafkaAdminClient, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, OffsetRange]:
+def committed_ranges(
+    client: KafkaAdminClient, partitions: Iterable[TopicPartition]
+) -> dict[TopicPartition, OffsetRange]:
     """Each partition from its first offset to its last stable offset, behind which transactions are open.
 
     Raises CommandError.

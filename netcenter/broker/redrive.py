@@ -122,7 +122,9 @@ def _reason(error: KafkaError) -> str:
             "another `dead redrive` or `dead discard` began meanwhile, and what this one had not finished is undone: see "
             "`netcenter dead list`, then run it again"
         )
-    return f"dead letters cannot be marked: {type(error).__name__}: {error}; see `netcenter dead list` for what was done"
+    return (
+        f"dead letters cannot be marked: {type(error).__name__}: {error}; see `netcenter dead list` for what was done"
+    )
 
 
 def _send_record(producer: KafkaProducer, settings: Settings, letter: StoredDeadLetter, partitions: int) -> Any:

@@ -94,7 +94,7 @@ def topics_apply(
 
     Example: netcenter topics apply --clock wall
     """
-    from netcenter.broker.topics import apply
+    from netcenter.broker.provisioning import apply
     from netcenter.commands.policy import to_apply
 
     if clock not in ("wall", "event"):
@@ -116,13 +116,13 @@ def lag(as_json: Json = False) -> None:
 
     Example: netcenter lag
     """
-    from netcenter.broker.lag import Watch
-    from netcenter.broker.topics import admin
+    from netcenter.broker.client import open_admin
+    from netcenter.broker.lag import LagMonitor
 
     settings = load()
     kafka = kafka_of(settings)
-    with closing(admin(kafka)) as client:
-        rows = Watch(settings, kafka, client).lag()
+    with closing(open_admin(kafka)) as client:
+        rows = LagMonitor(settings, kafka, client).report()
     if as_json:
         print(json.dumps(rows))
         return
@@ -150,12 +150,12 @@ def doctor(as_json: Json = False) -> None:
 
     findings = examine(load())
     if as_json:
-        print(json.dumps([{"what": f.what, "ok": f.ok, "says": f.says} for f in findings]))
+        print(json.dumps([{"subject": f.subject, "ok": f.ok, "message": f.message} for f in findings]))
     else:
         console = Console()
         for finding in findings:
             mark = "[green]ok[/green]   " if finding.ok else "[red]wrong[/red]"
-            console.print(f"{mark} {finding.what}: {finding.says}", highlight=False, soft_wrap=True)
+            console.print(f"{mark} {finding.subject}: {finding.message}", highlight=False, soft_wrap=True)
     if not all(f.ok for f in findings):
         raise CommandError(f"{sum(not f.ok for f in findings)} of {len(findings)} are wrong")
 

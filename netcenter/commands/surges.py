@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 
 import typer
 
+from netcenter.broker.writing import LogWriter
 from netcenter.commands.options import Json
 from netcenter.errors import UsageError
-from netcenter.ingest.into_kafka import Log
 from netcenter.runtime.endpoints import kafka_of, postgres_of
 from netcenter.settings import load
 from schemas import ids
@@ -33,10 +33,10 @@ def explain(
 
     Example: netcenter surge explain 4dfe4b8f
     """
-    from netcenter.operate import surge_report as surge_explained
+    from netcenter.operate.surge_report import find_surge, report_text
 
-    found = surge_explained.find(postgres_of(load()), id)
-    print(json.dumps(found, default=str) if as_json else surge_explained.told(found))
+    found = find_surge(postgres_of(load()), id)
+    print(json.dumps(found, default=str) if as_json else report_text(found))
 
 
 @crisis.command("open")
@@ -62,7 +62,7 @@ def _declare(brand: str, change: Literal["open", "close"], by: str, reason: str)
         raise UsageError(f"brand: {brand!r} is no name of a brand: it is made of a-z, 0-9, - and _")
     settings = load()
     now = int(time.time() * 1000)
-    with Log(settings, kafka_of(settings)) as log:
+    with LogWriter(settings, kafka_of(settings)) as log:
         log.send(
             "volumes",
             CrisisDeclared(

@@ -11,7 +11,7 @@ TICK = 60_000
 
 
 Due = Callable[[], int | None]
-"""The time (ms) at which the next timer is due, of all timers that follow from what was played up to the last Tick; None: no timer waits."""
+"""The time (ms) at which the next timer is due, of those that follow from everything played so far; None: no timer waits."""
 
 
 def in_order_of_play(

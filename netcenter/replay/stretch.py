@@ -11,7 +11,9 @@ from typing import Any, Self
 from kafka import TopicPartition
 from kafka.errors import OffsetOutOfRangeError
 
-from netcenter.broker.reading import Span, Stretches, open_consumer
+from netcenter.broker.client import open_consumer
+from netcenter.broker.offsets import OffsetRange
+from netcenter.broker.reading import RangeReader
 from netcenter.errors import CommandError
 from netcenter.pipeline import PIPELINE
 from netcenter.replay.engine import Replay, Say
@@ -58,7 +60,7 @@ class Stretch:
     kafka: str
     topic: str
     """`mentions` or `classified`."""
-    spans: dict[int, Span]
+    spans: dict[int, OffsetRange]
     """First offset and end by partition; those that are left out say nothing, and time goes on without them."""
     opening: dict[int, Fact]
     """The Tick in front of a partition's first record, where that is none."""
@@ -177,13 +179,13 @@ class _Lane:
 class _Lanes:
     """Reads lanes at the pace at which they are asked. A context manager."""
 
-    def __init__(self, settings: Settings, kafka: str, topic: str, spans: Mapping[int, Span]) -> None:
+    def __init__(self, settings: Settings, kafka: str, topic: str, spans: Mapping[int, OffsetRange]) -> None:
         # What retention deletes meanwhile must not be passed over.
         self._consumer = open_consumer(kafka, _FETCH, reset="none")
         name = settings.prefix + topic
         self.lanes = {n: _Lane(TopicPartition(name, n), topic, settings.partitions) for n in spans}
         self._by_tp = {lane.tp: lane for lane in self.lanes.values()}
-        self._reading = Stretches(self._consumer, {self.lanes[n].tp: span for n, span in spans.items()})
+        self._reading = RangeReader(self._consumer, {self.lanes[n].tp: span for n, span in spans.items()})
 
     def __enter__(self) -> Self:
         return self
