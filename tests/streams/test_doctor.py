@@ -28,7 +28,7 @@ from psycopg2.extensions import make_dsn, parse_dsn
 
 from netcenter import cli
 from netcenter.broker import provisioning, topics
-from netcenter.broker.client import open_admin
+from netcenter.broker.client import open_admin, open_producer
 from netcenter.broker.lag import LagMonitor
 from netcenter.broker.offsets import log_ends
 from netcenter.broker.topics import partition_counts
@@ -80,7 +80,7 @@ class Plant:
 
     def append(self, topic: str, count: int) -> int:
         """Bytes to its first partition; where that ends now."""
-        with closing(KafkaProducer(bootstrap_servers=self.kafka)) as producer:
+        with closing(open_producer(self.kafka)) as producer:
             for _ in range(count):
                 producer.send(self.tp(topic).topic, key=b"k", value=b"v", partition=0)
         return int(log_ends(self.client, [self.tp(topic)])[self.tp(topic)])
@@ -244,6 +244,7 @@ def test_a_topic_that_is_gone_and_one_with_another_count_than_the_rest_are_named
 
 def test_a_transaction_that_nobody_ends_is_told_with_its_producer_and_what_ends_it(plant: Plant) -> None:
     name = f"gateway-{uuid4().hex[:8]}"
+    # A producer of somebody else, whose transactions may stay open for longer than ours.
     with closing(KafkaProducer(bootstrap_servers=plant.kafka, transactional_id=name)) as producer:
         producer.init_transactions()
         producer.begin_transaction()
@@ -270,7 +271,7 @@ def test_a_position_beyond_the_end_of_its_topic_is_told(plant: Plant) -> None:
 def test_a_position_that_a_changelog_alone_remembers_is_held_against_the_log(plant: Plant) -> None:
     """With a topic that is deleted Kafka forgets the offsets of its groups: the role has no worker, and must not be run."""
     progress = state_codec(Progress)[0](Progress(applied=899))
-    with closing(KafkaProducer(bootstrap_servers=plant.kafka)) as producer:
+    with closing(open_producer(plant.kafka)) as producer:
         for key, value in ((PROGRESS, progress), (b"zzz", b"garbage")):
             producer.send(plant.tp("desk.changelog").topic, key=key, value=value, partition=0)
     plant.wrong("positions", "desk has read desk/0 up to offset 900, and the log ends at ")
@@ -293,7 +294,7 @@ def test_a_changelog_that_is_gone_while_its_group_has_read_is_told(plant: Plant)
 def test_transaction_markers_are_no_records_to_go(plant: Plant) -> None:
     """The last is read, and an end of a transaction stands behind it."""
     read = plant.append("alerts", 1)
-    with closing(KafkaProducer(bootstrap_servers=plant.kafka, transactional_id=uuid4().hex)) as producer:
+    with closing(open_producer(plant.kafka, uuid4().hex)) as producer:
         producer.init_transactions()
         for _ in range(2):
             producer.begin_transaction()

@@ -10,11 +10,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from kafka import KafkaProducer, TopicPartition
+from kafka import TopicPartition
 from kafka.admin import NewTopic
 
 from netcenter.broker import provisioning
-from netcenter.broker.client import open_admin, open_consumer
+from netcenter.broker.client import open_admin, open_consumer, open_producer
 from netcenter.broker.offsets import OffsetRange, committed_ranges_at
 from netcenter.broker.reading import RangeReader, any_record, batches_of, records_of
 from netcenter.errors import Unreachable
@@ -36,7 +36,7 @@ class Log:
 
     def __init__(self, kafka: str, topic: str) -> None:
         self.kafka, self.topic = kafka, topic
-        self._producer = KafkaProducer(bootstrap_servers=kafka, transactional_id=f"{topic}-writer", acks="all")
+        self._producer = open_producer(kafka, f"{topic}-writer")
         self._producer.init_transactions()
         self.committed: dict[int, list[bytes]] = defaultdict(list)
 
