@@ -16,7 +16,7 @@ from kafka.admin import NewTopic
 from netcenter.broker import provisioning
 from netcenter.broker.client import open_admin, open_consumer, open_producer
 from netcenter.broker.offsets import OffsetRange, committed_ranges_at
-from netcenter.broker.reading import RangeReader, any_record, batches_of, records_of
+from netcenter.broker.reading import RangeReader, TopicFollower, any_record, batches_of, records_of
 from netcenter.errors import Unreachable
 from netcenter.replay import stretch
 from netcenter.replay.finding import Range, find
@@ -118,6 +118,21 @@ def test_a_stretch_of_markers_and_aborted_records_holds_none(log: Log) -> None:
     spans = log.spans()
     assert any_record(log.kafka, spans)
     assert not any_record(log.kafka, {tp: (end - 2, end) for tp, (_, end) in spans.items()})
+
+
+def test_a_follower_gives_every_committed_record_once_and_then_only_the_newer_ones(log: Log) -> None:
+    """Also where a transaction is aborted between two calls, whose marker moves the end and is no record."""
+    tps = [TopicPartition(log.topic, n) for n in range(_PARTITIONS)]
+    with TopicFollower(log.kafka, tps) as follower, TopicFollower(log.kafka, tps, from_end=True) as later:
+        found: dict[int, list[bytes]] = defaultdict(list)
+        for record in follower.new_records():
+            found[record.partition].append(record.value)
+        assert found == log.committed
+        log.transaction([(0, b"aborted")], commits=False)
+        log.transaction([(0, b"newer"), (2, b"newer")])
+        for reader in (follower, later):
+            assert sorted((r.partition, r.value) for r in reader.new_records()) == [(0, b"newer"), (2, b"newer")]
+            assert reader.new_records() == []
 
 
 def test_a_reading_that_no_longer_moves_ends_and_names_the_place(monkeypatch: pytest.MonkeyPatch) -> None:
