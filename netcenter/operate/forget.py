@@ -12,8 +12,8 @@ from netcenter.broker.lag import LagMonitor
 from netcenter.broker.log_clock import clock_of_log
 from netcenter.broker.writing import LogWriter
 from netcenter.errors import UsageError
-from netcenter.files import lines as files
-from netcenter.files.lines import FileError
+from netcenter.files.line import FileError
+from netcenter.files.reader import parse_line
 from netcenter.pipeline import PIPELINE
 from netcenter.settings import Settings
 from schemas.avro import schema_of
@@ -39,7 +39,7 @@ def forget(settings: Settings, kafka: str, brand: str, channel: str, author_id: 
         "created_at": rfc3339(_now(settings, kafka, wall)),
     }
     try:
-        record = files.parse_line(json.dumps(line), file="netcenter forget").record
+        record = parse_line(json.dumps(line), file="netcenter forget").record
     except FileError as error:
         raise UsageError(str(error)) from None
     with LogWriter(settings, kafka) as log:

@@ -19,7 +19,7 @@ from netcenter.broker.offsets import OffsetRange, committed_ranges_at
 from netcenter.broker.reading import RangeReader, TopicFollower, any_record, batches_of, records_of
 from netcenter.errors import Unreachable
 from netcenter.replay import stretch
-from netcenter.replay.finding import Range, find
+from netcenter.replay.find_stretch import Range, find
 from netcenter.replay.stretch import Stretch
 from netcenter.settings import Settings
 from schemas import codec

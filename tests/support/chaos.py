@@ -24,7 +24,7 @@ from netcenter.broker.reading import TopicFollower
 from netcenter.broker.writing import LogWriter
 from netcenter.demo.operators import answer_to
 from netcenter.embedded import Addresses
-from netcenter.files.lines import Line
+from netcenter.files.line import Line
 from netcenter.ingest.player import Played, ingest
 from netcenter.ingest.schedule import TICK
 from netcenter.pipeline import PIPELINE

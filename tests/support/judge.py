@@ -19,7 +19,7 @@ from agents.policy import Policy
 from netcenter.broker.client import open_consumer
 from netcenter.broker.offsets import committed_ranges_at
 from netcenter.broker.reading import batches_of
-from netcenter.files.lines import Line
+from netcenter.files.line import Line
 from netcenter.ingest.schedule import in_order_of_play
 from netcenter.pipeline import PIPELINE, PUBLIC
 from netcenter.replay import Replay

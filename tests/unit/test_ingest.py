@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from netcenter.files.lines import Line
+from netcenter.files.line import Line
 from netcenter.ingest import pacing, player
 from netcenter.ingest.pacing import Waiting
 from netcenter.ingest.player import Played, ingest

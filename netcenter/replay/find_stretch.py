@@ -1,4 +1,4 @@
-"""Finds the stretch of the log that is asked for."""
+"""Finds the stretch of the log that a replay was asked for."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from netcenter.broker.offsets import OffsetRange, committed_ranges_at
 from netcenter.broker.policy_topic import stored_policies
 from netcenter.broker.topics import settings_of_log
 from netcenter.errors import CommandError, UsageError
-from netcenter.replay.seeking import Seeker, decoded, source_of, time_of
+from netcenter.replay.seek import Seeker, decoded, source_of, time_of
 from netcenter.replay.stretch import Stretch, as_clock
 from netcenter.runtime.factories import lacks_model
 from netcenter.settings import Settings
@@ -24,12 +24,12 @@ from streams.core import Fact
 from streams.policies import passed_over
 
 SOURCES = ("mentions", "classified")
-"""What can be replayed; the second in place of the first where that no longer goes back so far."""
+"""The topics that can be replayed. `classified` takes the place of `mentions` where `mentions` no longer goes back so far."""
 
 
 @dataclass(frozen=True)
 class Range:
-    """What is asked for: by event time (ms), or by offsets of `mentions`, both ends inclusive; else all."""
+    """The part of the log that was asked for: event times (ms), or offsets of `mentions` with both ends inclusive, or all."""
 
     topic: str
     since: int | None = None
@@ -38,7 +38,7 @@ class Range:
 
 
 def find(settings: Settings, kafka: str, wanted: Range) -> Stretch:
-    """The stretch, with the policies that hold in it. Raises CommandError, also when there is no record in it."""
+    """The stretch of the log and the policies that hold in it. Raises CommandError, also when it holds no record."""
     with closing(open_admin(kafka)) as client:
         settings = settings_of_log(settings, client)
     wrong = [n for n in wanted.offsets if n >= settings.partitions]
@@ -76,13 +76,13 @@ def find(settings: Settings, kafka: str, wanted: Range) -> Stretch:
 
 
 def _log(settings: Settings, kafka: str, topic: str, wanted: Range) -> dict[TopicPartition, OffsetRange]:
-    """What there is of the partitions that are meant."""
+    """The offsets that the topic still holds of the partitions that were asked for."""
     numbers = sorted(wanted.offsets) or range(settings.partitions)
     return committed_ranges_at(kafka, [TopicPartition(settings.prefix + topic, n) for n in numbers])
 
 
 def _reaches(seeker: Seeker, topic: str, log: dict[TopicPartition, OffsetRange], wanted: Range) -> bool:
-    """Whether a topic goes back to the begin that is asked for."""
+    """Whether a topic still holds the beginning that was asked for."""
     for tp, span in log.items():
         if span[0] == 0:
             continue
@@ -104,7 +104,7 @@ def _begin(wanted: Range, number: int) -> tuple[Any, int]:
 
 
 def _span(seeker: Seeker, topic: str, tp: TopicPartition, log: OffsetRange, wanted: Range) -> OffsetRange:
-    """By time: from the last Tick at or before `since` to the first at or after `until`."""
+    """The offsets to replay. Asked for by time: from the last Tick at or before `since` to the first at or after `until`."""
     first, end = log
     if wanted.offsets:
         low, high = wanted.offsets[tp.partition]
@@ -124,7 +124,7 @@ def _span(seeker: Seeker, topic: str, tp: TopicPartition, log: OffsetRange, want
 
 
 def _opening(seeker: Seeker, tp: TopicPartition, span: OffsetRange, first: int) -> Fact | None:
-    """The Tick in front of a stretch; None where it begins with one, or with the log, or none is left."""
+    """The last Tick before a stretch. None when the stretch begins with a Tick or with the log, or no Tick is left."""
     start, end = span
     raw = next(seeker.records(tp, start, end), None) if start > 0 else None
     if raw is None or time_of(raw) is not None:
@@ -143,12 +143,10 @@ def _fact(raw: Any) -> int | None:
 
 
 def _nothing(seeker: Seeker, topic: str, log: dict[TopicPartition, OffsetRange]) -> str:
-    """What there is instead."""
+    """An error text that says which offsets and times the topic holds instead."""
     held = []
     for tp, (first, end) in log.items():
         ticks = seeker.first(tp, (first, end), time_of), seeker.last_before(tp, end, first, time_of)
         times = " to ".join(rfc3339(time_of(tick) or 0) for tick in ticks if tick is not None)
         held.append(f"{tp.topic}/{tp.partition} holds offsets {first} to {end - 1}, {times or 'no time'}")
-    return "\n".join(
-        [f"no post, reply or action in that stretch of {topic}; check --since, --until-time, --offsets", *held]
-    )
+    return "\n".join([f"no post, reply or action in that stretch of {topic}; check --since, --until, --offsets", *held])
