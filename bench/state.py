@@ -20,7 +20,7 @@ from agents.decider import At, Due, State
 from agents.policy import Policy, digest, parse
 from netcenter import topics
 from schemas import codec, ids, keys
-from schemas.records import CaseChanged, Decided, PolicyChanged, Record, Tick, WriterExcused
+from schemas.records import CaseChanged, Decided, PolicyChanged, Record, SourceIdle, Tick
 from streams.core import Fact
 from streams.fold import FoldCore
 from streams.shapes import Fold, Pipeline, Role, Topic
@@ -34,7 +34,7 @@ _SEAL_EVERY = 5_000
 _HOT = 2_000
 _PASSES = 5
 POLICY = (Path(topics.__file__).parent / "policies" / "default.toml").read_text()
-TIME = (Tick, WriterExcused, PolicyChanged)
+TIME = (Tick, SourceIdle, PolicyChanged)
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -210,7 +210,7 @@ def _live(fold: FoldCore, keys: int) -> None:
 def _seal(fold: FoldCore) -> None:
     for _ in fold.packed():
         pass
-    fold.sealed()
+    fold.committed()
 
 
 def _costs(fold: FoldCore, keys: int) -> dict[str, float]:
@@ -265,7 +265,7 @@ def _each(names: list[str], action: Callable[[str], Any], passes: int = _PASSES)
 def _burst(fold: FoldCore) -> tuple[float, int]:
     """Seconds of one Tick over the first `_BURST` timers, and the events that it gives."""
     started = time.perf_counter()
-    results = fold.take([Fact(1 << 40, _tick(NOON + 59_999))])
+    results = fold.take([Fact(1 << 40, _tick(NOON + 59_999))]).results
     return round(time.perf_counter() - started, 3), len(results)
 
 

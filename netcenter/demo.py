@@ -110,7 +110,7 @@ class Demo:
                     "kafka": addresses.kafka,
                     "postgres": addresses.postgres,
                     "partitions": PARTITIONS,
-                    "hint_s": 0.05,
+                    "offset_commit_s": 0.05,
                     "webhook_url": receiver.url,
                     "webhook_secret": secret,
                 }
@@ -163,7 +163,7 @@ class Demo:
             "NETCENTER_KAFKA": settings.kafka or "",
             "NETCENTER_POSTGRES": settings.postgres or "",
             "NETCENTER_PARTITIONS": str(settings.partitions),
-            "NETCENTER_HINT_S": str(settings.hint_s),
+            "NETCENTER_OFFSET_COMMIT_S": str(settings.offset_commit_s),
             "NETCENTER_IDLE_S": "0.02",
             "NETCENTER_HEALTH_PORT": str(self.health),
             "NETCENTER_WEBHOOK_URL": settings.webhook_url or "",

@@ -35,19 +35,19 @@ from schemas.records import (
     PolicyChanged,
     Reply,
     Returned,
+    SourceIdle,
     SurgeClosed,
     SurgeOpened,
     SurgeUpdated,
     Tick,
     Volume,
     WorkChanged,
-    WriterExcused,
 )
 from streams.shapes import DAY, MIB, Batch, Fold, Pipeline, Role, Sink, Topic
 
 SAID = (MentionUpdated, Reply, Action)
 THREAD = (*SAID, Tick, PolicyChanged)
-TIME = (Tick, WriterExcused, PolicyChanged)
+TIME = (Tick, SourceIdle, PolicyChanged)
 CASE = (CaseOpened, CaseChanged, ClockChanged, CaseClosed, CaseReopened)
 SURGE = (SurgeOpened, SurgeUpdated, SurgeClosed, CrisisOpened, CrisisClosed, ChannelChanged)
 WORK = (Offered, Assigned, Returned, Overflowed, HoldingReplyDue, HoldingReplyCancelled, Escalated)

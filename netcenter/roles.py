@@ -6,9 +6,10 @@ from netcenter.errors import UsageError
 from netcenter.parts import lacks_model
 from netcenter.pipeline import PIPELINE
 from netcenter.settings import Settings
+from streams.deciding_worker import DecidingWorker
 from streams.shapes import Sink
-from streams.sink import SinkWorker
-from streams.worker import DecidingWorker, Hooks, RoleWorker
+from streams.sink_worker import SinkWorker
+from streams.worker import Hooks, RoleWorker
 
 
 def role_names() -> list[str]:

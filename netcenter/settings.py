@@ -45,7 +45,7 @@ class Settings(BaseSettings):
     idle_s: Annotated[float, Field(gt=0, le=5)] = 0.05
     tick_s: Annotated[float, Field(gt=0, le=60)] = 1.0
     silence_s: Annotated[float, Field(gt=0)] = 10.0
-    hint_s: Annotated[float, Field(gt=0)] = 0.5
+    offset_commit_s: Annotated[float, Field(gt=0)] = 0.5
     session_s: Annotated[float, Field(ge=6)] = 10.0
     on_lost: Literal["stop", "continue"] = "stop"
     """What a worker does when retention has deleted records that it had not read."""
@@ -72,7 +72,7 @@ class Settings(BaseSettings):
             idle_s=self.idle_s,
             tick_s=self.tick_s,
             silence_s=self.silence_s,
-            hint_s=self.hint_s,
+            offset_commit_s=self.offset_commit_s,
             session_s=self.session_s,
             on_lost=self.on_lost,
             dead_share=self.dead_share,

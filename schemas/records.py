@@ -9,7 +9,7 @@ is optional with a default. The glossary, one line per record:
 | Mention, MentionUpdated, Reply, Action | producers, `netcenter ingest` | classify | customer |
 | Tick | `ingest` or the clock; handed on by every role | every role | (each partition) |
 | PolicyChanged | `netcenter policy apply`; handed on | every deciding role | (each partition) |
-| WriterExcused | the owner of an inbox partition | that partition's role | (that partition) |
+| SourceIdle | the owner of an inbox partition | that partition's role | (that partition) |
 | ClassifiedMention | classify | cases, consumers | customer |
 | Volume | classify | surge, consumers | brand |
 | CrisisDeclared, ContactCount | producers, `ingest` | surge | brand |
@@ -238,12 +238,12 @@ class PolicyChanged(Record, kw_only=True, frozen=True, gc=False):
     applied_at: A[int, "ms; wall time of `policy apply`, for people"]
 
 
-class WriterExcused(Record, kw_only=True, frozen=True, gc=False):
+class SourceIdle(Record, kw_only=True, frozen=True, gc=False):
     """A writer has been silent: time goes on without it until its next Tick."""
 
     role: A[str, "the silent writer's role; set by the owner of this inbox partition"]
     partition: A[int, "the silent writer's inbox partition"]
-    silent_for: A[int, "ms; how long it had been silent, by the owner's clock"]
+    silent_ms: A[int, "ms; how long it had been silent, by the owner's clock"]
 
 
 # --- classified and volumes --------------------------------------------------------------------------------------
@@ -730,7 +730,7 @@ RECORDS: tuple[type[Record], ...] = (
     Action,
     Tick,
     PolicyChanged,
-    WriterExcused,
+    SourceIdle,
     ClassifiedMention,
     Volume,
     CrisisDeclared,

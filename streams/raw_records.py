@@ -97,6 +97,6 @@ class _FetchResult(fetcher.FetchResult):  # type: ignore[misc]
         return found
 
 
-def put_in_place() -> None:
+def install() -> None:
     """From now on consumers of this process read so."""
     fetcher.PartitionRecords, fetcher.FetchResult = _PartitionRecords, _FetchResult

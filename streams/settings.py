@@ -26,7 +26,7 @@ class WorkerSettings(msgspec.Struct, frozen=True):
     """Seconds between Ticks on the wall clock."""
     silence_s: float = 10.0
     """Seconds after which a silent writer is excused, on the wall clock."""
-    hint_s: float = 0.5
+    offset_commit_s: float = 0.5
     """Seconds between the offsets told to the group."""
     session_s: float = 10.0
     heartbeat_s: float = 2.0

@@ -18,8 +18,8 @@ from netcenter.progress import Place
 from netcenter.reading import records, spans
 from schemas.codec import state_codec
 from schemas.headers import rfc3339
+from streams.checkpoint import PROGRESS
 from streams.core import Progress
-from streams.partition import PROGRESS
 from streams.shapes import Role
 
 BEHIND = 10_000
@@ -71,8 +71,7 @@ def _remembered(survey: Survey) -> Iterator[Place]:
         for record in records(survey.kafka, {tp: (max(first, end - _TAIL), end)}):
             if record.key == PROGRESS and record.value is not None:
                 with suppress(MsgspecError):  # whose it is, its worker says
-                    applied = _unpack(record.value).applied
-                    silent[tp] = replace(silent[tp], told=applied + 1)
+                    silent[tp] = replace(silent[tp], told=_unpack(record.value).position)
     yield from (p for p in silent.values() if p.told is not None)
 
 

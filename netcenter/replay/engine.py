@@ -122,16 +122,17 @@ class Replay:
         place = core.role.inbox, core.number
         while facts:
             try:
-                self._write(core.take(facts))
+                taken = core.take(facts)
             except Unanswered as error:
                 raise Unreachable(f"{error}") from None
+            self._write(taken.results)
             self._pack(core)
-            if core.halted is not None:
-                raise CommandError(f"{core.halted}")
-            if core.waits:
-                self._held.setdefault(place, []).extend(core.left)
+            if taken.halted is not None:
+                raise CommandError(f"{taken.halted}")
+            if core.waits_for_time:
+                self._held.setdefault(place, []).extend(taken.left)
                 return
-            facts = self._held.pop(place, []) + core.left
+            facts = self._held.pop(place, []) + taken.left
 
     def pass_time(self) -> None:
         """What every checkpoint ends with: the newest Ticks, hop by hop."""
@@ -155,7 +156,7 @@ class Replay:
                 # It hands its Tick on in place: the reader's partitions too must take theirs in their order.
                 woken = list(range(len(cores)))
             for number in woken:
-                writers = sorted(cores[number].clock.expected)
+                writers = sorted(cores[number].watermark.expected)
                 ticks = [Tick(clock="event", time=time, role=role, partition=n) for role, n in writers]
                 way.waiting[number] += [Fact(way.ends[number], tick) for tick in ticks]
             self.drain()
@@ -194,7 +195,7 @@ class Replay:
             if len(core.touched) > _MOST_CHANGED:
                 for _ in core.packed():
                     pass
-                core.sealed()
+                core.committed()
         elif isinstance(core, BatchCore):
             for _ in core.packed():
                 pass

@@ -19,9 +19,9 @@ from netcenter.replay.people import People
 from netcenter.replay.seeking import ms_of, source_of
 from netcenter.settings import Settings
 from schemas.records import Clock, Record, Tick
-from streams.clock import WrongTick, stamped
 from streams.core import Fact
-from streams.intake import Intake
+from streams.decoder import Decoder
+from streams.watermark import WrongTick, stamped
 
 #: Records of a poll, and facts of a partition beyond which it rests while another one's next Tick is looked for.
 _AT_ONCE = _AHEAD = 5_000
@@ -147,7 +147,7 @@ class _Lane:
         self.set_aside = 0
         self.time = 0
         """ms; of the last Tick."""
-        self._intake = Intake(PIPELINE.topic(topic), tp.partition, partitions)
+        self._intake = Decoder(PIPELINE.topic(topic), tp.partition, partitions)
         self._source = 0
 
     def take(self, rows: list[Any]) -> None:

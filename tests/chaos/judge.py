@@ -25,7 +25,7 @@ from netcenter.settings import Settings
 from schemas import codec
 from schemas.codec import WireError
 from schemas.files import Line
-from schemas.headers import SOURCE, rfc3339
+from schemas.headers import rfc3339, source_of
 from schemas.keys import KEYLESS, customer
 from schemas.records import Action, ClassifiedMention, Decided, Mention, Record, SurgeOpened, SurgeUpdated, Volume
 from sinks.port import Item
@@ -55,10 +55,8 @@ class Row:
     @property
     def source(self) -> tuple[str, int] | None:
         """(topic, partition) of the fact that led to it; None for what a tool wrote, and for time."""
-        if SOURCE not in self.headers:
-            return None
-        topic, partition, _ = self.headers[SOURCE].decode().split("/")
-        return topic, int(partition)
+        found = source_of(self.headers.items())
+        return None if found is None else found[:2]
 
 
 Log = dict[str, list[Row]]

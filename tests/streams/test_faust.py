@@ -27,10 +27,10 @@ from faust.types.tuples import ConsumerMessage
 from netcenter.embedded import EmbeddedKafka
 from schemas.records import CaseChanged, ClassifiedMention
 from streams import faust_batch
+from streams.committed_offsets import NEVER, parsed
+from streams.deciding_worker import DecidingWorker
 from streams.faust_batch import Consumer, ConsumerThread, PatientRecovery
-from streams.hints import NEVER, parsed
 from streams.raw_records import CHUNK
-from streams.worker import DecidingWorker
 from tests.streams import toy
 from tests.streams.load import post
 from tests.streams.world import MINUTE, NOON, World, author_on, free_port, mention
@@ -334,7 +334,7 @@ def test_our_consumer_commits_nothing_by_itself() -> None:
 
 def test_a_groups_offsets_are_those_of_sealed_checkpoints_and_say_the_time(world: World) -> None:
     """Faust's own commits would carry no metadata."""
-    world.started("classify", hint_s=0.05)
+    world.started("classify", offset_commit_s=0.05)
     world.tick(NOON)
     world.send("mentions", mention(author_on(0, 2), 1))
     world.flush()

@@ -13,7 +13,7 @@ import pytest
 from kafka import KafkaConsumer, TopicPartition
 
 from agents.policy import digest
-from schemas.records import Alert, CaseChanged, ClassifiedMention, PolicyChanged, Tick, Volume, WriterExcused
+from schemas.records import Alert, CaseChanged, ClassifiedMention, PolicyChanged, SourceIdle, Tick, Volume
 from streams.fold import FIRED_AT_ONCE
 from streams.partitioner import partition_of
 from tests.streams import toy
@@ -150,9 +150,9 @@ def test_a_silent_writer_is_excused_and_comes_back_with_its_next_tick(
         now = NOON + MINUTE
         spoken(0)
         await_times(world, "tally", [NOON + MINUTE] * 2)
-        excused = [(r.partition, r.record) for r in world.rows("signals") if isinstance(r.record, WriterExcused)]
+        excused = [(r.partition, r.record) for r in world.rows("signals") if isinstance(r.record, SourceIdle)]
         assert {(n, e.role, e.partition) for n, e in excused} == {(0, "counts", 1), (1, "counts", 1)}
-        assert all(e.silent_for >= 3_000 for _, e in excused)
+        assert all(e.silent_ms >= 3_000 for _, e in excused)
         spoken(1)
         now = NOON + 2 * MINUTE
         spoken(0)
@@ -192,7 +192,7 @@ def test_what_waits_for_a_writer_that_never_comes_is_decided_once_it_is_excused_
         world.until(lambda: spoken() and all(t > NOON for t in times(world, "tally")), 20, "time that goes on")
         now += TEN_MINUTES
         world.until(lambda: spoken() and len(world.records("alerts", Alert)) == 2, 20, "what waited was decided")
-        assert {r.record.role for r in world.rows("signals") if isinstance(r.record, WriterExcused)} == {"counts"}
+        assert {r.record.role for r in world.rows("signals") if isinstance(r.record, SourceIdle)} == {"counts"}
 
 
 def test_more_than_memory_should_hold_may_wait_for_time_and_comes_in_order(world: World) -> None:

@@ -16,7 +16,7 @@ from netcenter.replay.engine import Replay
 from netcenter.settings import Settings
 from schemas.files import Line
 from schemas.records import Decided, Record, Tick
-from streams.hints import NEVER
+from streams.committed_offsets import NEVER
 from streams.shapes import Role
 from tests import care_facts
 from tests.care_facts import DAY, HOUR, MINUTE

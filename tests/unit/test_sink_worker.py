@@ -14,10 +14,10 @@ from netcenter.pipeline import PIPELINE
 from schemas import codec
 from schemas.records import Tick
 from sinks.port import Item, Refused
-from streams.deadletters import DeadLetterLimit
+from streams.dead_letters import DeadLetterLimit
 from streams.errors import Stop
-from streams.items import decoded
-from streams.sink import SinkWorker, _Waiting
+from streams.sink_items import sink_items
+from streams.sink_worker import SinkWorker
 from streams.worker import Hooks, WorkerSettings
 from tests.streams.world import NOON, classified, mention
 
@@ -46,12 +46,11 @@ def written(receiver: Receiver, values: list[bytes], window: int) -> None:
         settings = WorkerSettings(kafka="nowhere", dead_window=window)
         made: Any = receiver
         worker = SinkWorker(PIPELINE, PIPELINE.role("postgres"), settings, Hooks(), made)
-        worker._producer = made
+        worker.dead_letters.producer = made
         worker._owned = {TOPIC}
-        worker._limits = {TOPIC: DeadLetterLimit("classified/0", "classified.dead", 1.0, window)}
+        worker.dead_letters.limits = {TOPIC: DeadLetterLimit("classified/0", "classified.dead", 1.0, window)}
         raw = [SimpleNamespace(offset=n, key=b"k", value=v, timestamp=NOON, headers=[]) for n, v in enumerate(values)]
-        found = decoded(PIPELINE, TOPIC.topic, 0, raw, 1)
-        await worker._write([_Waiting(TOPIC, raw, found.items, found.wrong, found.time)])
+        await worker._write([sink_items(PIPELINE, TOPIC.topic, 0, raw, 1)])
 
     asyncio.run(run())
 
