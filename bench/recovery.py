@@ -117,7 +117,7 @@ async def _recover(kafka: str, prefix: str) -> dict[str, Any]:
         "peak_resident_mb": round(highest / 2**20),
         "longest_stall_ms": round(max(stalls) * 1000),
         "burst": fired,
-        "burst_sealed_s": round(burst, 2),
+        "burst_committed_s": round(burst, 2),
     }
 
 

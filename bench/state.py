@@ -204,10 +204,10 @@ def _live(fold: FoldCore, keys: int) -> None:
             wake = wake_of(number) + 600_000
             facts.append(Fact(2 + offset, changed(key_of(number), 2, NOON, wake)))
         fold.take(facts)
-        _seal(fold)
+        _commit(fold)
 
 
-def _seal(fold: FoldCore) -> None:
+def _commit(fold: FoldCore) -> None:
     for _ in fold.packed():
         pass
     fold.committed()
@@ -244,7 +244,7 @@ def _costs(fold: FoldCore, keys: int) -> dict[str, float]:
         "fold_put_timer_moved_ns": _each(names, move),
     }
     fold.touched.update(dict.fromkeys(names))
-    _seal(fold)
+    _commit(fold)
     return figures
 
 

@@ -44,13 +44,13 @@ class Settings(BaseSettings):
     checkpoint_s: Annotated[float, Field(gt=0, le=5)] = 0.25
     idle_s: Annotated[float, Field(gt=0, le=5)] = 0.05
     tick_s: Annotated[float, Field(gt=0, le=60)] = 1.0
-    silence_s: Annotated[float, Field(gt=0)] = 10.0
+    source_idle_s: Annotated[float, Field(gt=0)] = 10.0
     offset_commit_s: Annotated[float, Field(gt=0)] = 0.5
     session_s: Annotated[float, Field(ge=6)] = 10.0
     on_lost: Literal["stop", "continue"] = "stop"
     """What a worker does when retention has deleted records that it had not read."""
     dead_share: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Share of the last `dead_window` records of a partition that stops a role when it was set aside."""
+    """Share of dead letters among the last `dead_window` records of a partition at which the role stops."""
     dead_window: Annotated[int, Field(ge=1, le=1_000_000)] = 1_000
     health_host: str = "127.0.0.1"
     health_port: Annotated[int, Field(ge=0, le=65535)] = 0
@@ -71,7 +71,7 @@ class Settings(BaseSettings):
             checkpoint_s=self.checkpoint_s,
             idle_s=self.idle_s,
             tick_s=self.tick_s,
-            silence_s=self.silence_s,
+            source_idle_s=self.source_idle_s,
             offset_commit_s=self.offset_commit_s,
             session_s=self.session_s,
             on_lost=self.on_lost,

@@ -239,7 +239,7 @@ class PolicyChanged(Record, kw_only=True, frozen=True, gc=False):
 
 
 class SourceIdle(Record, kw_only=True, frozen=True, gc=False):
-    """A writer has been silent: time goes on without it until its next Tick."""
+    """A writer of Ticks is idle: the watermark advances without it until its next Tick."""
 
     role: A[str, "the silent writer's role; set by the owner of this inbox partition"]
     partition: A[int, "the silent writer's inbox partition"]
@@ -633,7 +633,7 @@ class Evidence(Record, kw_only=True, frozen=True, gc=False):
     root_share: A[float | None, "0..1 of the window's posts are about the root"] = None
     top_posts: A[list[str], "native ids"] = []
     expected_event: A[str | None, "the policy's expected event that holds now"] = None
-    partial: A[bool, "a writer was excused in the window"] = False
+    partial: A[bool, "a writer was idle in the window"] = False
     offsets: A[list[OffsetRange], "what to replay"] = []
     forecast: A[Forecast | None, "extra contacts of the next hours"] = None
     others: A[list[SeriesEvidence], "other series of the same flood"] = []

@@ -147,7 +147,7 @@ class DecidingWorker(RoleWorker):
         clock, settings = self._wall_clock, self.settings
         if isinstance(self.role.shape, Batch):
             return (self._commit_checkpoints, lambda: clock.tick(self.pipeline.clock_role, settings.tick_s))
-        return (self._commit_checkpoints, lambda: clock.declare_idle(settings.silence_s))
+        return (self._commit_checkpoints, lambda: clock.declare_idle(settings.source_idle_s))
 
     async def _commit_checkpoints(self) -> None:
         while True:

@@ -63,7 +63,7 @@ class Replay:
         self._ways = {t.name: _Way(self._count(t.name), t.name in self._cores) for t in PIPELINE.topics}
         self._held: dict[tuple[str, int], list[Fact]] = {}
         """Facts of a partition that wait for its time to be known."""
-        self.set_aside = 0
+        self.dead_letters = 0
         """Facts that could not be handled."""
         self._start(policies, [1] * partitions if in_force is None else in_force)
 
@@ -173,7 +173,7 @@ class Replay:
         ways = self._ways
         for result in results:
             if type(result) is not Output:
-                self.set_aside += 1
+                self.dead_letters += 1
                 continue
             record, way = result.record, ways[result.topic]
             if type(record) is not Tick and type(record) is not PolicyChanged:

@@ -180,7 +180,7 @@ def same_as_its_inbox(log: Log, name: str, policy: str, partitions: int) -> None
         rows = [r for r in log[role.inbox] if r.partition == number]
         alone.append(role.inbox, number, [Fact(r.offset, r.record, r.stamp) for r in rows if r.record is not None])
         alone.drain()
-        assert alone.set_aside == 0, f"{name} could not handle {alone.set_aside} facts of {role.inbox}/{number}"
+        assert alone.dead_letters == 0, f"{name} could not handle {alone.dead_letters} facts of {role.inbox}/{number}"
         for topic in map(PIPELINE.topic, role.writes):
             key = topic.key
             for target in range(partitions):

@@ -152,7 +152,7 @@ def test_no_role_stops_and_none_says_a_word_of_a_post(outcome: Outcome) -> None:
 
 
 def test_what_is_decided_inside_is_never_at_fault(outcome: Outcome) -> None:
-    """No record of ours is set aside further on, but for an action with which nothing can be done."""
+    """No record of ours becomes a dead letter further on, but for an action with which nothing can be done."""
     inside = [row for name in ("classified.dead", "signals.dead") for row in outcome.log[name]]
     assert {failure_of(row.headers.items()).error for row in inside} <= {"Unusable"}
 

@@ -87,7 +87,7 @@ class Shell:
 
 
 def told(results: list[Result]) -> list[Any]:
-    """What is written, in order, and what is set aside."""
+    """What is written, in order, and the dead letters."""
     found: list[Any] = []
     for r in results:
         if isinstance(r, Output):

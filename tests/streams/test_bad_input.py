@@ -241,7 +241,7 @@ def test_what_a_fold_cannot_use_is_a_dead_letter_with_its_bytes_and_the_reason(c
     check_dead_letter(counts, "classified", case)
 
 
-def test_every_bad_record_is_set_aside_once(classify: Outcome, counts: Outcome) -> None:
+def test_every_bad_record_becomes_one_dead_letter(classify: Outcome, counts: Outcome) -> None:
     """No dead letter twice, none but the bad ones."""
     assert len(classify.world.rows("mentions.dead")) == len(TO_CLASSIFY)
     assert len(counts.world.rows("classified.dead")) == len(TO_COUNTS)
@@ -270,7 +270,7 @@ def test_a_lone_surrogate_is_kept_as_the_replacement_character(classify: Outcome
 
 
 def test_a_post_delivered_twice_is_classified_and_counted_once(classify: Outcome) -> None:
-    """Dropped, not set aside."""
+    """Dropped, and no dead letter."""
     found = [m.mention.native_id for m in classify.world.records("classified", ClassifiedMention)]
     assert found.count(f"{AUTHOR}-30") == 1
     counted = sum(c.count for volume in classify.world.records("volumes", Volume) for c in volume.counts)
@@ -325,7 +325,7 @@ def test_a_producer_with_another_partitioner_costs_dead_letters_and_an_alert_and
 def test_a_role_that_stops_for_its_dead_letters_has_written_them_all_and_started_again_goes_on_behind_them(
     world: World,
 ) -> None:
-    """Where each of the last records was set aside, the fault may be ours: it says where they are and how to go on."""
+    """Where each of the last records became a dead letter, the fault may be ours: it says where they are and how to go on."""
     worker = world.start("classify", dead_window=12)
     world.tick(NOON)
     for _ in range(30):
@@ -344,7 +344,7 @@ def test_a_role_that_stops_for_its_dead_letters_has_written_them_all_and_started
     assert len(world.rows("mentions.dead")) == 30
 
 
-def test_a_role_that_stops_before_a_record_has_committed_what_was_set_aside_before_it(world: World) -> None:
+def test_a_role_that_stops_before_a_record_has_committed_the_dead_letters_before_it(world: World) -> None:
     """Whatever it stops for: here there is no policy yet."""
     worker = world.start("counts")
     world.tick(NOON, "classified", role="classify")

@@ -323,7 +323,7 @@ def test_a_jump_in_offsets_is_no_gap_to_our_consumer(consumer: type[driver.Consu
 
 
 def test_our_consumer_commits_nothing_by_itself() -> None:
-    """The group's offsets are hints, told by the worker with the event time beside them."""
+    """The worker commits its positions to the group, with the event time beside them."""
 
     async def committed() -> bool:
         return await cast(Consumer, make_app().consumer).commit()
@@ -332,14 +332,16 @@ def test_our_consumer_commits_nothing_by_itself() -> None:
     assert faust_batch.Transport.Consumer is Consumer
 
 
-def test_a_groups_offsets_are_those_of_sealed_checkpoints_and_say_the_time(world: World) -> None:
+def test_a_groups_offsets_are_those_of_committed_checkpoints_and_say_the_time(world: World) -> None:
     """Faust's own commits would carry no metadata."""
     world.started("classify", offset_commit_s=0.05)
     world.tick(NOON)
     world.send("mentions", mention(author_on(0, 2), 1))
     world.flush()
     world.await_records("classified", ClassifiedMention, 1)
-    world.until(lambda: world.offsets("classify") == {0: (4, NOON), 1: (3, NOON)}, 15, "the hints of all that is done")
+    world.until(
+        lambda: world.offsets("classify") == {0: (4, NOON), 1: (3, NOON)}, 15, "the offsets of all that is done"
+    )
     dues = {number: parsed(metadata)[2] for number, (_, metadata) in world.told("classify").items()}
     assert dues == {0: NOON + MINUTE, 1: NEVER}, "a minute with a post is to be closed, and nothing else is due"
 

@@ -152,7 +152,7 @@ def test_on_the_wall_clock_the_brokers_stamp_is_the_time_from_the_declaration_on
     )
 
 
-def test_a_tick_of_the_other_clock_is_set_aside_and_the_batch_goes_on() -> None:
+def test_a_tick_of_the_other_clock_becomes_a_dead_letter_and_the_batch_goes_on() -> None:
     """Stage clock."""
     log = Log()
     log.take(policy(), log.tick(NOON))
@@ -162,7 +162,7 @@ def test_a_tick_of_the_other_clock_is_set_aside_and_the_batch_goes_on() -> None:
 
 
 def test_one_post_that_cannot_be_classified_costs_its_neighbours_nothing() -> None:
-    """It alone is set aside, with an error that does not hold its words."""
+    """It alone becomes a dead letter, with an error that does not hold its words."""
     log = Log()
     log.take(policy(), log.tick(NOON))
     results = log.take(mention(HERE, 1), mention(HERE, 2, "classifier raises: my secret"), mention(HERE, 3))
@@ -277,11 +277,11 @@ def named(record: Any) -> Any:
 
 
 def dead(results: list[Result]) -> list[str]:
-    """Why records were set aside."""
+    """Why records became dead letters."""
     return [r.message for r in results if isinstance(r, DeadLetter)]
 
 
-def test_a_post_that_comes_again_within_the_horizon_is_dropped_and_one_that_is_older_is_set_aside() -> None:
+def test_a_post_that_comes_again_within_the_horizon_is_dropped_and_one_that_is_older_becomes_a_dead_letter() -> None:
     """Networks deliver again for days: so no case is ever opened twice. What follows from a post goes the same way."""
     log, post = Log(), mention(HERE, 1)
     told = [post, named(msgspec.structs.replace(reply(1), native_id="r1")), edited("other words")]
@@ -329,7 +329,7 @@ def test_an_edited_post_is_classified_again_and_what_is_not_edited_passes_as_it_
     assert (second.record, second.value) == (passed, codec.encode(passed))
 
 
-def test_an_edit_on_which_the_classifier_raises_is_set_aside_alone() -> None:
+def test_an_edit_on_which_the_classifier_raises_becomes_a_dead_letter_alone() -> None:
     """As a post."""
     log = Log()
     results = log.take(policy(), log.tick(NOON), edited("classifier raises"), mention(HERE, 1))

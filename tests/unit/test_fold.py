@@ -75,7 +75,7 @@ def events(results: list[Result], topic: str = "cases") -> list[Any]:
 
 
 def aside(results: list[Result]) -> list[tuple[int, str, str]]:
-    """(offset, stage, error) of what is set aside."""
+    """(offset, stage, error) of the dead letters."""
     return [(r.fact.offset, r.stage, r.error) for r in results if isinstance(r, DeadLetter)]
 
 
@@ -98,7 +98,7 @@ def test_decide_sees_what_it_has_already_decided_in_the_same_step() -> None:
 
 
 @pytest.mark.parametrize("text", ["decide raises now", "evolve raises now", "large"])
-def test_a_step_that_raises_is_undone_whole_and_its_fact_set_aside(text: str) -> None:
+def test_a_step_that_raises_is_undone_whole_and_its_fact_becomes_a_dead_letter(text: str) -> None:
     """State, timers and what a checkpoint would write are as before; nothing of it is written."""
     log = started()
     log.post("u1", 1, "wake after 60000")
@@ -112,7 +112,7 @@ def test_a_step_that_raises_is_undone_whole_and_its_fact_set_aside(text: str) ->
     assert events(log.tick(NOON + MINUTE))[0].time == NOON + MINUTE
 
 
-def test_what_is_set_aside_says_where_it_raised_and_never_with_which_words() -> None:
+def test_a_dead_letter_says_where_it_raised_and_never_with_which_words() -> None:
     """The message of a decision's error may hold the words of a post."""
     (result,) = started().post("u1", 1, "decide raises over my secret")
     assert isinstance(result, DeadLetter)
@@ -164,7 +164,7 @@ def test_a_due_in_the_past_fires_at_the_next_tick_and_not_before() -> None:
 
 
 @pytest.mark.parametrize("where", ["decide", "evolve"])
-def test_a_timer_whose_step_raises_is_set_aside_once_and_the_others_fire(where: str) -> None:
+def test_a_timer_whose_step_raises_becomes_one_dead_letter_and_the_others_fire(where: str) -> None:
     """It does not come again and again, and the Tick it fired at holds."""
 
     class Breaks(toy.Counter):
@@ -188,7 +188,7 @@ def test_a_timer_whose_step_raises_is_set_aside_once_and_the_others_fire(where: 
     assert aside(log.tick(NOON + 6 * MINUTE)) == []
 
 
-def test_a_timer_that_asks_for_its_own_moment_for_ever_is_stopped_and_set_aside() -> None:
+def test_a_timer_that_asks_for_its_own_moment_for_ever_is_stopped_and_becomes_a_dead_letter() -> None:
     """The partition goes on."""
 
     class Endless(toy.Counter):
@@ -204,7 +204,7 @@ def test_a_timer_that_asks_for_its_own_moment_for_ever_is_stopped_and_set_aside(
     assert len(events(log.post("u2", 1))) == 1
 
 
-def test_time_is_the_least_of_the_writers_and_goes_on_without_an_excused_one() -> None:
+def test_time_is_the_least_of_the_writers_and_goes_on_without_an_idle_one() -> None:
     """Timers follow it."""
     log = Log(role="tally")
     log.policy()
@@ -230,7 +230,7 @@ class Partial(toy.Tally):
         return iter(())
 
 
-def test_while_a_writer_is_excused_a_decision_is_told_that_it_sees_a_part() -> None:
+def test_while_a_writer_is_idle_a_decision_is_told_that_it_sees_a_part() -> None:
     decider = Partial()
     log = Log("tally", decider)
     log.policy()
@@ -248,7 +248,9 @@ def test_while_a_writer_is_excused_a_decision_is_told_that_it_sees_a_part() -> N
 @pytest.mark.parametrize(
     ("role", "partition", "clock"), [("stranger", 0, "event"), ("classify", 1, "event"), ("classify", 0, "wall")]
 )
-def test_a_tick_that_must_not_be_followed_is_set_aside_at_stage_clock(role: str, partition: int, clock: str) -> None:
+def test_a_tick_that_must_not_be_followed_becomes_a_dead_letter_at_stage_clock(
+    role: str, partition: int, clock: str
+) -> None:
     """An unknown writer, one of another partition, one of the other clock."""
     log = started()
     assert [(stage, error) for _, stage, error in aside(log.tick(NOON + MINUTE, role, partition, clock))] == [
@@ -286,7 +288,7 @@ def test_a_fact_before_any_policy_stops_the_worker_and_says_what_to_do() -> None
 
 
 def test_before_time_is_known_facts_wait_and_the_log_behind_them_is_only_listened_to() -> None:
-    """Not for some writers, nor for one that says nothing: for all, or an excuse; the checkpoint stays before them."""
+    """Not for some writers, nor for one that says nothing: for all, or a SourceIdle; the checkpoint stays before them."""
     log = Log(role="tally")
     log.policy()
     given = events(started().post("u1", 1), "signals")
@@ -335,7 +337,7 @@ def test_time_is_not_handed_on_before_all_that_waited_for_it_was_taken() -> None
 
 
 @pytest.mark.parametrize("time", [1, NOON // 2, 1 << 62])
-def test_a_tick_of_a_time_that_nobody_can_mean_is_set_aside(time: int) -> None:
+def test_a_tick_of_a_time_that_nobody_can_mean_becomes_a_dead_letter(time: int) -> None:
     """Before 2000 or after 9999; time stays where it is."""
     log = started()
     (wrong,) = log.tick(time)

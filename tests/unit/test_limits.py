@@ -55,7 +55,7 @@ def test_a_record_without_lists_left_to_cut_is_refused_by_name_and_size() -> Non
 
 
 def full(limit: DeadLetterLimit, *batches: tuple[int, list[int]]) -> list[bool]:
-    """Whether the limit is reached after each batch of (records, places of those set aside)."""
+    """Whether the limit is reached after each batch of (records, places of the dead letters)."""
     found = []
     for records, bad in batches:
         limit.took(records, bad)
@@ -63,7 +63,7 @@ def full(limit: DeadLetterLimit, *batches: tuple[int, list[int]]) -> list[bool]:
     return found
 
 
-def test_a_role_bears_what_is_set_aside_until_it_is_the_share_of_one_window() -> None:
+def test_a_role_bears_dead_letters_until_it_is_the_share_of_one_window() -> None:
     """By default each of the last thousand: one good record among them is enough to go on."""
     everything = list(range(400))
     limit = DeadLetterLimit("mentions/3", "mentions.dead", 1.0, 1_000)
