@@ -63,7 +63,7 @@ lock: env
 	requirements/lock.sh
 
 manifests: env
-	$(BIN)/python -m netcenter.manifests
+	$(BIN)/python -m netcenter.tools.manifests
 
 # make train DATA=folder: a new classifier's artefact from labelled.parquet and the texts of training.parquet.
 train: env

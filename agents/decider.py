@@ -80,7 +80,7 @@ class At(msgspec.Struct, frozen=True):
 
 
 class State(Mapping[str, S]):
-    """The small records of one inbox partition. A Decider that needs an index over them overrides `put`.
+    """The small records of one input topic partition. A Decider that needs an index over them overrides `put`.
 
     Records in use are objects, the others the bytes that the changelog holds, decoded when they are asked for; only
     whoever runs the Decider can tell. Iterating decodes all of them: a decision looks up keys.
@@ -179,7 +179,7 @@ class _Live(dict[str, Any]):
 
 
 class Decider(Protocol):
-    """A pure decision over one inbox. The runner owns the state and calls only these.
+    """A pure decision over one input topic. The runner owns the state and calls only these.
 
     `decide` is a generator: the runner applies each yielded event through `evolve` before it asks for the next, so
     `decide` sees the effects of what it has already decided in this step. If either raises, the whole step is undone

@@ -13,8 +13,8 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import NewTopic
 
 from netcenter.errors import CommandError
-from netcenter.reading import spans
-from netcenter.topics import admin
+from netcenter.broker.reading import spans
+from netcenter.broker.topics import admin
 from streams.partitioner import partition_of
 
 _BATCH_BYTES = 262_144

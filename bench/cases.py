@@ -24,9 +24,9 @@ from agents.policy import Policy, digest, parse
 from bench import broker, past, usage, window
 from bench.run import Run
 from bench.state import peak, resident
-from netcenter import topics
+from netcenter.broker import topics
 from netcenter.pipeline import PIPELINE
-from netcenter.progress import Watch
+from netcenter.broker.lag import Watch
 from netcenter.settings import Settings, load
 from schemas import codec, ids
 from schemas.keys import customer

@@ -13,13 +13,13 @@ from typing import Any, ClassVar
 import msgspec
 
 from agents.decider import At, Due, State
-from netcenter.logs import set_up
+from netcenter.runtime.logs import set_up
 from schemas import codec, keys
 from schemas.codec import WireError
 from schemas.records import CaseChanged, ClassifiedMention, Decided, PolicyChanged, Record, Tick
 from streams.deciding_worker import DecidingWorker
 from streams.settings import WorkerSettings
-from streams.shapes import AVRO, Fold, Pipeline, Role, Topic, Wire
+from streams.topology import AVRO, Fold, Pipeline, Role, Topic, Wire
 from streams.worker import Hooks, run_worker
 
 PARTITIONS = 4
@@ -131,7 +131,7 @@ class MentionCounter(_Counts):
 class Form:
     """One way in which the job's records stand in topics."""
 
-    inbox: str
+    input_topic: str
     """The topic that holds them, filled before."""
     reads: type[Record]
     writes: type[Record]
@@ -152,14 +152,14 @@ FORMS = {
 
 
 def pipeline(run: str, form: Form) -> Pipeline:
-    """One role of the run's name, from the form's inbox to the topic `RUN.out`."""
+    """One role of the run's name, from the form's input topic to the topic `RUN.out`."""
     out = f"{run}.out"
     return Pipeline(
         topics=(
-            Topic(form.inbox, (form.reads, Tick, PolicyChanged), key=form.key, wire=form.wire),
+            Topic(form.input_topic, (form.reads, Tick, PolicyChanged), key=form.key, wire=form.wire),
             Topic(out, (form.writes,), key=form.key, wire=form.wire),
         ),
-        roles=(Role(run, Fold(form.decider), (form.inbox,), (out,)),),
+        roles=(Role(run, Fold(form.decider), (form.input_topic,), (out,)),),
     )
 
 

@@ -15,8 +15,8 @@ from psycopg2.extensions import connection as Connection
 
 from bench import broker, usage
 from bench.run import Run
-from netcenter import topics
-from netcenter.scenario.story import story
+from netcenter.broker import topics
+from netcenter.demo.story.story import story
 from netcenter.settings import Settings, load
 from schemas.records import Clock, Mention
 from streams.supervisor import command_of

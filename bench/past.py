@@ -11,9 +11,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from netcenter.scenario import story, teller
+from netcenter.demo.story import story, teller
 from schemas import ids
-from schemas.files import Line
+from netcenter.files.lines import Line
 from schemas.records import Action, ClassifiedMention, Mention, OperatorChanged, Record, Reply
 
 SEED = 13

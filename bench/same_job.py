@@ -124,7 +124,7 @@ def measure(run: Run) -> dict[str, Figures]:
     run.say(f"filling two topics with {run.mentions:,} mentions of {len(sent):,} authors")
     broker.create(run.kafka, {"raw": PARTITIONS})
     prepare(run.kafka, "json")
-    for topic in ("raw", FORMS["json"].inbox):
+    for topic in ("raw", FORMS["json"].input_topic):
         broker.fill(run.kafka, topic, PARTITIONS, posts(authors))
     run.say("warming the broker")
     _one(OURS, run, sent, min(_WARM, run.mentions), check=False)
@@ -141,10 +141,10 @@ def measure_avro(run: Run) -> dict[str, Figures]:
     authors = [f"u{n}" for n in _drawn(count)]
     run.say(f"filling a topic with {count:,} classified mentions")
     prepare(run.kafka, "avro")
-    broker.fill(run.kafka, FORMS["avro"].inbox, PARTITIONS, _classified(authors))
+    broker.fill(run.kafka, FORMS["avro"].input_topic, PARTITIONS, _classified(authors))
     sent = Counter({f"andina|twitter|{author}": n for author, n in Counter(authors).items()})
     found = {"netcenter_avro": _tried(AVRO, run, sent)}
-    broker.delete(run.kafka, broker.names(run.kafka, FORMS["avro"].inbox))
+    broker.delete(run.kafka, broker.names(run.kafka, FORMS["avro"].input_topic))
     return found
 
 
@@ -198,9 +198,9 @@ def _classified(authors: list[str]) -> Iterator[broker.Pair]:
 
 
 def prepare(kafka: str, form: str) -> None:
-    """Make a form's inbox, and tell it the policy and the time without which a fold decides nothing."""
-    inbox, text = FORMS[form].inbox, policy_text()
-    broker.create(kafka, {inbox: PARTITIONS, f"{inbox}.dead": PARTITIONS})
+    """Make a form's input topic, and tell it the policy and the time without which a fold decides nothing."""
+    input_topic, text = FORMS[form].input_topic, policy_text()
+    broker.create(kafka, {input_topic: PARTITIONS, f"{input_topic}.dead": PARTITIONS})
     if "policy" not in broker.names(kafka, "policy"):
         broker.create(kafka, {"policy": 1}, compacted=True)
         broker.fill(kafka, "policy", 1, [(b"1", text.encode())])
@@ -208,7 +208,7 @@ def prepare(kafka: str, form: str) -> None:
     for number in range(PARTITIONS):
         tick = Tick(clock="event", time=_BORN, role="clock", partition=number)
         for record in (changed, tick):
-            broker.append(kafka, inbox, number, codec.encode(record))
+            broker.append(kafka, input_topic, number, codec.encode(record))
 
 
 def outlets(kafka: str, name: str) -> None:

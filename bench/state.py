@@ -18,12 +18,12 @@ from msgspec.structs import replace
 
 from agents.decider import At, Due, State
 from agents.policy import Policy, digest, parse
-from netcenter import topics
+from netcenter.broker import topics
 from schemas import codec, ids, keys
 from schemas.records import CaseChanged, Decided, PolicyChanged, Record, SourceIdle, Tick
 from streams.core import Fact
 from streams.fold import FoldCore
-from streams.shapes import Fold, Pipeline, Role, Topic
+from streams.topology import Fold, Pipeline, Role, Topic
 
 #: 2026-11-20T12:00:00Z
 NOON = 1_795_176_000_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import NamedTuple
 
-from netcenter.svg import COLOURS, LEFT, RIGHT, Panel, document, line, nice, text, when
+from netcenter.charts.svg import COLOURS, LEFT, RIGHT, Panel, document, line, nice, text, when
 
 _HOUR, _DAY = 3_600_000, 86_400_000
 _HIGH, _GAP = 74, 40

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from netcenter import logs
+from netcenter.runtime import logs
 from netcenter.errors import CommandError
 from netcenter.settings import load
 from streams.supervisor import last_words

@@ -6,7 +6,7 @@ from agents.alerts import AlertsDecider
 from agents.cases import Cases
 from agents.desk import DeskDecider
 from agents.surge import SurgeDecider
-from netcenter.parts import classify_stage, postgres_sink, webhook_sink
+from netcenter.runtime.factories import classify_stage, postgres_sink, webhook_sink
 from schemas import keys
 from schemas.records import (
     Action,
@@ -43,7 +43,7 @@ from schemas.records import (
     Volume,
     WorkChanged,
 )
-from streams.shapes import DAY, MIB, Batch, Fold, Pipeline, Role, Sink, Topic
+from streams.topology import DAY, MIB, Batch, Fold, Pipeline, Role, Sink, Topic
 
 SAID = (MentionUpdated, Reply, Action)
 THREAD = (*SAID, Tick, PolicyChanged)
@@ -82,7 +82,7 @@ TOPICS = (
 PIPELINE = Pipeline(
     topics=TOPICS,
     roles=(
-        Role("classify", Batch(classify_stage, outbox="classified"), ("mentions",), ("classified", "volumes")),
+        Role("classify", Batch(classify_stage, output_topic="classified"), ("mentions",), ("classified", "volumes")),
         Role("cases", Fold(Cases), ("classified",), ("cases", "desk", "signals")),
         Role("surge", Fold(SurgeDecider), ("volumes",), ("surges", "desk", "signals")),
         Role("desk", Fold(DeskDecider), ("desk",), ("assignments", "signals")),

@@ -38,7 +38,7 @@ class Settings(BaseSettings):
     prefix: Annotated[str, Field(pattern=r"^[a-z0-9._-]*$")] = ""
     """Before every topic and consumer group."""
     partitions: Annotated[int, Field(ge=1, le=1024)] = 8
-    """Of every inbox; fixed for a prefix."""
+    """Of every input topic; fixed for a prefix."""
     replication: Annotated[int, Field(ge=1)] = 1
     min_insync: Annotated[int, Field(ge=1)] = 1
     checkpoint_s: Annotated[float, Field(gt=0, le=5)] = 0.25

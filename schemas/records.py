@@ -9,7 +9,7 @@ is optional with a default. The glossary, one line per record:
 | Mention, MentionUpdated, Reply, Action | producers, `netcenter ingest` | classify | customer |
 | Tick | `ingest` or the clock; handed on by every role | every role | (each partition) |
 | PolicyChanged | `netcenter policy apply`; handed on | every deciding role | (each partition) |
-| SourceIdle | the owner of an inbox partition | that partition's role | (that partition) |
+| SourceIdle | the owner of an input topic partition | that partition's role | (that partition) |
 | ClassifiedMention | classify | cases, consumers | customer |
 | Volume | classify | surge, consumers | brand |
 | CrisisDeclared, ContactCount | producers, `ingest` | surge | brand |
@@ -227,7 +227,7 @@ class Tick(Record, kw_only=True, frozen=True, gc=False):
     clock: A[Clock, "whose clock the log follows; set by `topics apply`, carried by every Tick"]
     time: A[int, "ms; 0 declares the clock only; on wall, in mentions, the broker's stamp holds instead"]
     role: A[str, "the writer's role: `clock` in mentions, else the role that hands it on"]
-    partition: A[int, "the writer's own inbox partition"]
+    partition: A[int, "the writer's own input topic partition"]
 
 
 class PolicyChanged(Record, kw_only=True, frozen=True, gc=False):
@@ -241,8 +241,8 @@ class PolicyChanged(Record, kw_only=True, frozen=True, gc=False):
 class SourceIdle(Record, kw_only=True, frozen=True, gc=False):
     """A writer of Ticks is idle: the watermark advances without it until its next Tick."""
 
-    role: A[str, "the silent writer's role; set by the owner of this inbox partition"]
-    partition: A[int, "the silent writer's inbox partition"]
+    role: A[str, "the silent writer's role; set by the owner of this input topic partition"]
+    partition: A[int, "the silent writer's input topic partition"]
     silent_ms: A[int, "ms; how long it had been silent, by the owner's clock"]
 
 

@@ -10,7 +10,7 @@ from agents.policy import Policy
 from schemas import codec
 from schemas.records import ClassifiedMention, Mention, PolicyChanged, Record, Tick
 from streams.core import Core, DeadLetter, Fact, Output, Result, Taken, why
-from streams.shapes import Batch, Pipeline, Role, Stage
+from streams.topology import Batch, Pipeline, Role, Stage
 from streams.watermark import Watermark, WrongTick, sound, stamped
 
 
@@ -31,7 +31,7 @@ class BatchCore(Core):
         super().__init__(pipeline, role, number, partitions, policies, encodes=encodes)
         if not isinstance(role.shape, Batch):
             raise TypeError(f"{role.name} is no Batch")
-        self.outbox = role.shape.outbox
+        self.output_topic = role.shape.output_topic
         self.stage = stage
 
     def restore(self, key: str, packed: bytes) -> None:
@@ -113,7 +113,7 @@ class BatchCore(Core):
 
     def _in_place(self, record: Record, fact: Fact) -> Output:
         value = codec.encode(record) if self.encodes else None
-        return Output(self.outbox, None, value, record, fact, self.number)
+        return Output(self.output_topic, None, value, record, fact, self.number)
 
     def _run(self, facts: list[Fact]) -> list[Result]:
         if not facts:
@@ -134,7 +134,7 @@ class BatchCore(Core):
         """The outcome on the mirrored partition; its bytes are the fact's where these are the same."""
         key = self.routes[type(outcome)][0][1](outcome)
         value = self._bytes(outcome, fact) if self.encodes else None
-        return Output(self.outbox, key, value, outcome, fact, self.number)
+        return Output(self.output_topic, key, value, outcome, fact, self.number)
 
     def _bytes(self, outcome: Record, fact: Fact) -> bytes:
         if outcome is fact.record and fact.value is not None and codec.verbatim(fact.value, type(outcome)) is not None:

@@ -14,7 +14,7 @@ from schemas import codec
 from schemas.keys import KEYLESS
 from schemas.records import Decided, PolicyChanged, Record, SourceIdle, Tick
 from streams.errors import Stop
-from streams.shapes import Pipeline, Role, Topic
+from streams.topology import Pipeline, Role, Topic
 from streams.truncation import TooLarge, truncate
 from streams.watermark import Watermark, WrongTick, sound
 
@@ -128,7 +128,7 @@ class Core:
         self._ample = min(rooms, default=0) // _SURELY
         self.tick_topics = pipeline.hands_on(role, Tick)
         self.policy_topics = pipeline.hands_on(role, PolicyChanged)
-        self.watermark = Watermark(pipeline.writers(role.inbox, number, partitions))
+        self.watermark = Watermark(pipeline.writers(role.input_topic, number, partitions))
         self.position = 0
         """The input offset to read next."""
         self._unfinished = False
@@ -279,7 +279,7 @@ class Core:
 
     def _no_policy(self, fact: Fact) -> Stop:
         return Stop(
-            f"{self.role.inbox}/{self.number} has a {type(fact.record).__name__} at offset {fact.offset} before any policy: "
+            f"{self.role.input_topic}/{self.number} has a {type(fact.record).__name__} at offset {fact.offset} before any policy: "
             "run `netcenter topics apply`"
         )
 

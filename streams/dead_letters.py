@@ -16,7 +16,7 @@ from streams.core import DeadLetter, Fact
 from streams.errors import Stop
 from streams.outputs import Add
 from streams.settings import WorkerSettings
-from streams.shapes import Topic
+from streams.topology import Topic
 
 #: The share of a partition's last records from which on dead letters are reported as many.
 _MANY = 0.1

@@ -20,7 +20,7 @@ from streams.partition import Partition
 from streams.position_check import Claim
 from streams.recovery import RESTORE
 from streams.settings import WorkerSettings
-from streams.shapes import Batch, Fold, Pipeline, Role
+from streams.topology import Batch, Fold, Pipeline, Role
 from streams.threads import in_thread
 from streams.wall_clock import WallClock
 from streams.worker import Hooks, RoleWorker
@@ -169,10 +169,10 @@ class DecidingWorker(RoleWorker):
         found = {}
         for number, partition in self.owned.items():
             committed = partition.checkpoints.committed
-            metrics.COMMITTED_OFFSET.labels(self.role.name, self.role.inbox, str(number)).set(committed.offset)
+            metrics.COMMITTED_OFFSET.labels(self.role.name, self.role.input_topic, str(number)).set(committed.offset)
             metrics.WATERMARK_SECONDS.labels(self.role.name, str(number)).set(committed.time / 1000)
             if committed.offset:
-                found[TP(self.role.inbox, number)] = committed
+                found[TP(self.role.input_topic, number)] = committed
         return found
 
     def ready(self) -> str | None:

@@ -11,7 +11,7 @@ from schemas.keys import KEYLESS
 from schemas.records import Tick
 from streams.core import DeadLetter, Fact
 from streams.partitioner import partitions_of
-from streams.shapes import Topic
+from streams.topology import Topic
 
 #: Bytes that a record's key may have: each decision repeats the key beside its own value.
 _LONGEST_KEY = 1024
@@ -23,11 +23,11 @@ _NOTHING = Tick(clock="event", time=0, role="", partition=0)
 class Decoder:
     """Decodes one partition of an input topic as its role does."""
 
-    def __init__(self, inbox: Topic, number: int, partitions: int) -> None:
+    def __init__(self, input_topic: Topic, number: int, partitions: int) -> None:
         """partitions: how many partitions the topic has."""
-        self.inbox, self.number, self.partitions = inbox, number, partitions
-        self._records = frozenset(inbox.records)
-        self._inputs = frozenset(inbox.inputs)
+        self.input_topic, self.number, self.partitions = input_topic, number, partitions
+        self._records = frozenset(input_topic.records)
+        self._inputs = frozenset(input_topic.inputs)
         self.here: set[bytes] = set()
         """Keys of the records decoded last, all of which belong on this partition."""
 
@@ -36,7 +36,7 @@ class Decoder:
         facts: list[Fact] = []
         dead: list[DeadLetter] = []
         keys: list[bytes] = []
-        decode, allowed, key_of = self.inbox.wire.decode, self._records, self.inbox.key
+        decode, allowed, key_of = self.input_topic.wire.decode, self._records, self.input_topic.key
         inputs, fault = self._inputs, requirements.fault
         for r in records:
             value, sent = r.value, r.headers
@@ -49,7 +49,7 @@ class Decoder:
             kind = type(record)
             if kind not in allowed:
                 dead.append(
-                    DeadLetter(fact, "decode", "WrongRecord", f"{kind.__name__} does not belong in {self.inbox.name}")
+                    DeadLetter(fact, "decode", "WrongRecord", f"{kind.__name__} does not belong in {self.input_topic.name}")
                 )
             elif kind in KEYLESS:
                 facts.append(fact)

@@ -12,7 +12,7 @@ from schemas.headers import rfc3339
 from schemas.keys import KEYLESS
 from schemas.records import ClassifiedMention, Decided, PolicyChanged, Record, SourceIdle, Tick
 from streams.core import Core, DeadLetter, Fact, Result, Taken, where, why
-from streams.shapes import Pipeline, Role
+from streams.topology import Pipeline, Role
 from streams.timers import Timers
 from streams.watermark import WrongTick
 

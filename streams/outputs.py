@@ -27,7 +27,7 @@ class OutputWriter:
         """topic: gives a topic's name on the broker."""
         self.role, self.number = core.role.name, core.number
         self._decoder = decoder
-        self._place = b"%s/%d/" % (core.role.inbox.encode(), core.number)
+        self._place = b"%s/%d/" % (core.role.input_topic.encode(), core.number)
         self._ways = {
             name: (topic(name), core.partitions(name), core.pipeline.topic(name).wire.headers)
             for name in core.role.writes

@@ -103,7 +103,7 @@ class Partition:
     def __init__(self, make_core: Callable[[], FoldCore | BatchCore], host: PartitionHost) -> None:
         self.make_core, self.host = make_core, host
         core = self.core = make_core()
-        role, topic, self.number = core.role, core.pipeline.topic(core.role.inbox), core.number
+        role, topic, self.number = core.role, core.pipeline.topic(core.role.input_topic), core.number
         self.name = f"{topic.name}/{self.number}"
         self.lock = asyncio.Lock()
         """Held while the core or the open transaction changes."""
@@ -280,7 +280,7 @@ class Partition:
 
     async def _read_again(self, end: int) -> None:
         """Takes the records from the position up to an offset: they had waited for the first watermark."""
-        tp = TopicPartition(self.host.topic(self.core.role.inbox), self.number)
+        tp = TopicPartition(self.host.topic(self.core.role.input_topic), self.number)
         async with self.host.reader() as reader:
             reader.assign([tp])
             reader.seek(tp, self.core.position)
@@ -334,7 +334,7 @@ class Partition:
         async with self.lock:
             await self.transaction.begin()
             add = self.transaction.batches.add
-            add(self.host.topic(self.core.role.inbox), self.number, None, codec.encode(record), [])
+            add(self.host.topic(self.core.role.input_topic), self.number, None, codec.encode(record), [])
         await self.commit()
 
     def silent(self, writer: Writer, now: float) -> float:

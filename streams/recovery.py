@@ -89,7 +89,7 @@ async def recover(
         await _resume(core, newest.pop(PROGRESS.decode(), None), host.policies)
         await _restore(core, newest)
         if isinstance(core, BatchCore):
-            await _recall(reader, TopicPartition(host.topic(core.outbox), core.number), core)
+            await _recall(reader, TopicPartition(host.topic(core.output_topic), core.number), core)
     return Recovered(core, end, len(newest))
 
 

@@ -12,7 +12,7 @@ from schemas.codec import WireError
 from schemas.records import Record, Tick
 from sinks.port import Item, Refused
 from streams.decoder import Decoder
-from streams.shapes import Pipeline, Topic
+from streams.topology import Pipeline, Topic
 
 
 class SinkItems(msgspec.Struct, frozen=True, gc=False):

@@ -21,7 +21,7 @@ from streams.position_check import Claim
 from streams.reader import times_at
 from streams.receiver_calls import Outdated, ReceiverCalls
 from streams.settings import WorkerSettings
-from streams.shapes import Pipeline, Role
+from streams.topology import Pipeline, Role
 from streams.sink_dead_letters import SinkDeadLetters
 from streams.sink_items import SinkItems, sink_items
 from streams.worker import Hooks, RoleWorker

@@ -29,7 +29,7 @@ from streams.position_check import Claim, checked_positions
 from streams.reader import own_host, reading
 from streams.recovery import RESTORE
 from streams.settings import WorkerSettings
-from streams.shapes import Pipeline, Role
+from streams.topology import Pipeline, Role
 from streams.topic_check import TopicCheck
 from streams.topic_metadata import topic_metadata
 

@@ -93,7 +93,7 @@ class Recent:
         self.forgotten = 0
         """ms; an id that came later than this is remembered. 0: every id is."""
         self.upto = -1
-        """The young ids are those of the inbox records after this offset."""
+        """The young ids are those of the input topic records after this offset."""
         self.since = 0
         """ms; no young id came earlier."""
         self._young: dict[bytes, int] = {}
@@ -130,7 +130,7 @@ class Recent:
             self._tell()
 
     def news(self, ids: Sequence[str], offsets: Sequence[int], time: int) -> list[bool]:
-        """For each id in order, whether it is new; from now on none is. offsets: of the inbox records that brought them."""
+        """For each id in order, whether it is new; from now on none is. offsets: of the input topic records that brought them."""
         digests = list(map(_digest, ids))
         known = self._known(digests)
         young, answers = self._young, []

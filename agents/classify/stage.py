@@ -62,11 +62,11 @@ class ClassifyStage:
         return self._recent.packed()
 
     def recalls(self, time: int) -> int:
-        """ms; the outbox's tail since then tells the open minute, and the ids that the changelog does not keep yet."""
+        """ms; the output topic's tail since then tells the open minute, and the ids that the changelog does not keep yet."""
         return min(self._recent.since, time - time % MINUTE)
 
     def recall(self, record: Record, offset: int, time: int) -> None:
-        """A record of the outbox's tail, oldest first."""
+        """A record of the output topic's tail, oldest first."""
         self._roll(time)
         mention = record.mention if isinstance(record, ClassifiedMention) else record
         if offset > self._recent.upto:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from netcenter.backtest.nab import Labels
 from netcenter.backtest.run import Judged
-from netcenter.svg import COLOURS, LEFT, RIGHT, Panel, document, line, nice, text, when
+from netcenter.charts.svg import COLOURS, LEFT, RIGHT, Panel, document, line, nice, text, when
 
 _HEIGHT = 560
 _DAY = 86_400_000

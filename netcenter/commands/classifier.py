@@ -13,7 +13,7 @@ from netcenter.commands.bars import bar
 from netcenter.commands.options import Ignore, Json, Maps, Sets, TimeFormat, read_file, text_of
 from netcenter.commands.servers import DEFAULT_POLICY
 from netcenter.errors import CommandError, UsageError
-from netcenter.places import kafka_of, postgres_of
+from netcenter.runtime.endpoints import kafka_of, postgres_of
 from netcenter.settings import load
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def classify(
 
     Example: netcenter classify posts.jsonl --explain
     """
-    from schemas.files import line_of
+    from netcenter.files.lines import line_of
     from schemas.records import Mention
 
     model = _model(artefact)
@@ -134,7 +134,7 @@ def _said(corrections: str) -> Rows:
         from netcenter.training.rows import read
 
         return read([Path(corrections)])
-    from netcenter import relabelled
+    from netcenter.operate import relabels as relabelled
 
     settings = load()
     if corrections == "postgres":

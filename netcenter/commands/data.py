@@ -11,8 +11,8 @@ import typer
 
 from netcenter.commands.bars import bar
 from netcenter.commands.options import Ignore, Json, Maps, Sets, TimeFormat, duration, read_file
-from netcenter.places import kafka_of
-from netcenter.player import TICK
+from netcenter.runtime.endpoints import kafka_of
+from netcenter.ingest.schedule import TICK
 from netcenter.settings import load
 from schemas.headers import rfc3339
 
@@ -39,8 +39,8 @@ def ingest(
 
     Example: netcenter ingest posts.csv --map native_id=tweet_id --set channel=twitter
     """
-    from netcenter.ingest import Held, Played
-    from netcenter.ingest import ingest as play_into
+    from netcenter.ingest.into_kafka import Held, Played
+    from netcenter.ingest.into_kafka import ingest as play_into
 
     settings = load()
     lines = read_file(file, maps, sets, ignore_unknown, time_format)

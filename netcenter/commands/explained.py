@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netcenter.explaining import Clock, Explanation, Moment
+from netcenter.replay.explain import Clock, Explanation, Moment
 
 _WIDTH = 16
 

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 import typer
 
 from netcenter.commands.options import duration
-from netcenter.ingest import Log
-from netcenter.places import kafka_of
+from netcenter.ingest.into_kafka import Log
+from netcenter.runtime.endpoints import kafka_of
 from netcenter.settings import load
 from schemas import ids
 from schemas.records import OfferAnswered, OperatorChanged, Record

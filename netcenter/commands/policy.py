@@ -16,8 +16,8 @@ from agents.policy.reading import Checked, check
 from netcenter.commands.options import Json, text_of
 from netcenter.commands.servers import DEFAULT_POLICY
 from netcenter.errors import CommandError, UsageError
-from netcenter.parts import lacks_model
-from netcenter.places import kafka_of
+from netcenter.runtime.factories import lacks_model
+from netcenter.runtime.endpoints import kafka_of
 from netcenter.settings import load
 from schemas.records import Label, Mention
 
@@ -109,7 +109,7 @@ def explain_mention(
     Example: netcenter policy explain mention.json --policy my-policy.toml
     """
     from netcenter.commands.explained import told
-    from netcenter.explaining import explain
+    from netcenter.replay.explain import explain
 
     known = get_args(Label)
     if label is not None and label not in known:
@@ -121,7 +121,7 @@ def explain_mention(
 
 def _mention(file: Path) -> Mention:
     """The mention of a file: one JSON object, or the first of JSON lines."""
-    from schemas.files import FileError, parse_line
+    from netcenter.files.lines import FileError, parse_line
 
     text = sys.stdin.read() if str(file) == "-" else text_of(file)
     lines = [(n, line) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
@@ -169,7 +169,7 @@ def diff(
 
 def _in_force() -> Policy:
     """The newest policy in the log. Raises CommandError."""
-    from netcenter import policies_in_force
+    from netcenter.broker import policies as policies_in_force
 
     settings = load()
     version, text = policies_in_force.newest(settings, kafka_of(settings))
@@ -207,7 +207,7 @@ def apply(
     Example: netcenter policy apply my-policy.toml
     """
     from agents.policy.difference import difference, summary
-    from netcenter import policies_in_force
+    from netcenter.broker import policies as policies_in_force
 
     text, found = to_apply(file, force=force)
     settings = load()

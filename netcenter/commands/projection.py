@@ -14,7 +14,7 @@ from rich.table import Table
 from netcenter.commands.bars import bar
 from netcenter.commands.options import Json
 from netcenter.errors import UsageError
-from netcenter.places import kafka_of, postgres_of
+from netcenter.runtime.endpoints import kafka_of, postgres_of
 from netcenter.settings import load
 
 
@@ -31,7 +31,7 @@ def rebuild(
 
     Example: netcenter rebuild --yes
     """
-    from netcenter.rebuild import rebuild as build
+    from netcenter.operate.rebuild import rebuild as build
 
     settings = load()
     kafka, uri = kafka_of(settings), postgres_of(settings)
@@ -103,8 +103,8 @@ def forget(
 
     Example: netcenter forget andina twitter 4711 --id request-2026-17
     """
-    from netcenter.forget import forget as append
-    from netcenter.forget import kept
+    from netcenter.operate.forget import forget as append
+    from netcenter.operate.forget import kept
 
     settings = load()
     action_id = append(settings, kafka_of(settings), brand, channel, author_id, id)

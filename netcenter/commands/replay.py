@@ -15,8 +15,8 @@ from netcenter.commands.bars import bar
 from netcenter.commands.options import Ignore, Maps, Sets, TimeFormat, duration, moment, read_lines, text_of
 from netcenter.commands.servers import DEFAULT_POLICY
 from netcenter.errors import UsageError
-from netcenter.places import kafka_of
-from netcenter.player import TICK
+from netcenter.runtime.endpoints import kafka_of
+from netcenter.ingest.schedule import TICK
 from netcenter.settings import Settings, load
 from schemas.headers import rfc3339
 from schemas.records import Mention
@@ -165,7 +165,7 @@ def _named(tried: list[Tried]) -> list[Tried]:
 
 def _check_models(tried: list[Tried]) -> None:
     """Posts are to be classified: with which model, a policy says."""
-    from netcenter.parts import lacks_model
+    from netcenter.runtime.factories import lacks_model
     from streams.policies import fault, passed_over
 
     for one in tried:

@@ -15,7 +15,7 @@ import typer
 
 from netcenter.commands.options import Ignore, Json, Maps, Sets, TimeFormat, read_file
 from netcenter.errors import Unreachable, UsageError
-from netcenter.places import kafka_of, postgres_of
+from netcenter.runtime.endpoints import kafka_of, postgres_of
 from netcenter.settings import Settings, load
 
 _LOST_KAFKA = 3
@@ -32,7 +32,7 @@ def worker(
 
     Example: netcenter worker all
     """
-    from netcenter.roles import role_names
+    from netcenter.workers import role_names
 
     settings = load()
     names = role_names()
@@ -45,7 +45,7 @@ def worker(
 
 
 def _one(role: str, settings: Settings) -> int:
-    from netcenter.roles import make_worker
+    from netcenter.workers import make_worker
     from streams.supervisor import end_with_supervisor, supervised
     from streams.worker import run_worker
 
@@ -133,7 +133,7 @@ def demo(
 
     Example: netcenter demo
     """
-    from netcenter.demo import Demo
+    from netcenter.demo.run import Demo
 
     lines = None if file is None else read_file(file, maps, sets, ignore_unknown, time_format)
     Demo(lines=lines, keep=keep, as_json=as_json).run()

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from netcenter.commands.options import Json
 from netcenter.errors import CommandError, UsageError
-from netcenter.places import kafka_of
+from netcenter.runtime.endpoints import kafka_of
 from netcenter.settings import load
 
 DEFAULT_POLICY = Path(__file__).parent.parent / "policies" / "default.toml"
@@ -96,7 +96,7 @@ def topics_apply(
     Example: netcenter topics apply --clock wall
     """
     from netcenter.commands.policy import to_apply
-    from netcenter.topics import apply
+    from netcenter.broker.topics import apply
 
     if clock not in ("wall", "event"):
         raise UsageError(f"--clock: {clock!r} is neither wall nor event")
@@ -117,8 +117,8 @@ def lag(as_json: Json = False) -> None:
 
     Example: netcenter lag
     """
-    from netcenter.progress import Watch
-    from netcenter.topics import admin
+    from netcenter.broker.lag import Watch
+    from netcenter.broker.topics import admin
 
     settings = load()
     kafka = kafka_of(settings)
@@ -147,7 +147,7 @@ def doctor(as_json: Json = False) -> None:
 
     Example: netcenter doctor
     """
-    from netcenter.doctor import examine
+    from netcenter.operate.doctor import examine
 
     findings = examine(load())
     if as_json:

@@ -10,8 +10,8 @@ import typer
 
 from netcenter.commands.options import Json
 from netcenter.errors import UsageError
-from netcenter.ingest import Log
-from netcenter.places import kafka_of, postgres_of
+from netcenter.ingest.into_kafka import Log
+from netcenter.runtime.endpoints import kafka_of, postgres_of
 from netcenter.settings import load
 from schemas import ids
 from schemas.records import CrisisDeclared
@@ -33,7 +33,7 @@ def explain(
 
     Example: netcenter surge explain 4dfe4b8f
     """
-    from netcenter import surge_explained
+    from netcenter.operate import surge_report as surge_explained
 
     found = surge_explained.find(postgres_of(load()), id)
     print(json.dumps(found, default=str) if as_json else surge_explained.told(found))

@@ -1,4 +1,4 @@
-"""A whole pipeline in memory: every role, every inbox partition, the same objects that run over Kafka."""
+"""A whole pipeline in memory: every role, every input topic partition, the same objects that run over Kafka."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from functools import cache
 from agents.decider import Unanswered
 from agents.policy import Policy, digest, parse
 from netcenter.errors import CommandError, Unreachable
-from netcenter.parts import lacks_model
+from netcenter.runtime.factories import lacks_model
 from netcenter.pipeline import PIPELINE
-from netcenter.player import with_ticks
-from schemas.files import Line
+from netcenter.ingest.schedule import with_ticks
+from netcenter.files.lines import Line
 from schemas.records import PolicyChanged, Record, Tick
 from streams.batch import BatchCore
 from streams.core import Core, Fact, Output, Result
 from streams.fold import FoldCore
 from streams.partitioner import partition_of, partitions_of
 from streams.policies import foreign, passed_over
-from streams.shapes import Batch, Fold, Role
+from streams.topology import Batch, Fold, Role
 
 Tell = Callable[[str, list[Record]], None]
 """Takes a topic and what was written to it, in order; Ticks and policy changes left out."""
@@ -59,7 +59,7 @@ class Replay:
         self._passed_over = cache(
             lambda version, hash: foreign(version, hash, policies) or passed_over(version, policies, lacks_model)
         )
-        self._cores = {r.inbox: [self._core(r, n) for n in range(partitions)] for r in wanted}
+        self._cores = {r.input_topic: [self._core(r, n) for n in range(partitions)] for r in wanted}
         self._ways = {t.name: _Way(self._count(t.name), t.name in self._cores) for t in PIPELINE.topics}
         self._held: dict[tuple[str, int], list[Fact]] = {}
         """Facts of a partition that wait for its time to be known."""
@@ -80,14 +80,14 @@ class Replay:
 
     def _start(self, policies: Mapping[int, str], in_force: Sequence[int]) -> None:
         """Each partition of a customer's roles starts with its own version, the others with the oldest of them."""
-        mirrored = {role.shape.outbox for role in PIPELINE.roles if isinstance(role.shape, Batch)}
+        mirrored = {role.shape.output_topic for role in PIPELINE.roles if isinstance(role.shape, Batch)}
         for topic, cores in self._cores.items():
             for core, own in zip(cores, in_force, strict=True):
-                version = own if topic in mirrored | {PIPELINE.roles[0].inbox} else min(in_force)
+                version = own if topic in mirrored | {PIPELINE.roles[0].input_topic} else min(in_force)
                 core.in_force(PolicyChanged(version=version, hash=digest(policies[version]), applied_at=0))
 
     def give(self, topic: str, records: Sequence[Record]) -> None:
-        """Append records to the inbox partitions that their keys belong on; nothing for a role that is left out."""
+        """Append records to the input topic partitions that their keys belong on; nothing for a role that is left out."""
         way = self._ways[topic]
         if way.read:
             key = PIPELINE.topic(topic).key
@@ -96,7 +96,7 @@ class Replay:
                 way.ends[number] += 1
 
     def append(self, topic: str, partition: int, facts: Sequence[Fact]) -> None:
-        """Append facts to an inbox partition, with the offsets that they have."""
+        """Append facts to an input topic partition, with the offsets that they have."""
         way = self._ways[topic]
         if way.read and facts:
             way.waiting[partition] += [
@@ -119,7 +119,7 @@ class Replay:
                         self._take(core, facts)
 
     def _take(self, core: Core, facts: list[Fact]) -> None:
-        place = core.role.inbox, core.number
+        place = core.role.input_topic, core.number
         while facts:
             try:
                 taken = core.take(facts)

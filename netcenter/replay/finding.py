@@ -9,14 +9,14 @@ from typing import Any
 
 from kafka import TopicPartition
 
-from netcenter import policies_in_force
+from netcenter.broker import policies as policies_in_force
 from netcenter.errors import CommandError, UsageError
-from netcenter.parts import lacks_model
-from netcenter.reading import Span
+from netcenter.runtime.factories import lacks_model
+from netcenter.broker.reading import Span
 from netcenter.replay.seeking import Seeker, decoded, source_of, time_of
 from netcenter.replay.stretch import Stretch, as_clock
 from netcenter.settings import Settings
-from netcenter.topics import admin, as_in_log, spans_of
+from netcenter.broker.topics import admin, as_in_log, spans_of
 from schemas.headers import rfc3339
 from schemas.records import PolicyChanged, Tick
 from streams.core import Fact

@@ -7,7 +7,7 @@ from bisect import bisect_left
 from kafka import TopicPartition
 
 from netcenter.pipeline import PIPELINE
-from netcenter.reading import records
+from netcenter.broker.reading import records
 from netcenter.replay.seeking import Seeker
 from netcenter.settings import Settings
 from schemas import codec

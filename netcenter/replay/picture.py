@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from netcenter.replay.figures import HOUR, LONGEST, MINUTE, Verdicts
-from netcenter.svg import COLOURS, LEFT, Panel, document, line, nice, text, when
+from netcenter.charts.svg import COLOURS, LEFT, Panel, document, line, nice, text, when
 
 _HEIGHT = 720
 #: Hours of one bar: the first with which a picture has no more than _MOST of them.

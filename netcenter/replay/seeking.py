@@ -10,8 +10,8 @@ from kafka import TopicPartition
 
 from agents.policy import digest
 from netcenter.pipeline import PIPELINE
-from netcenter.policies_in_force import Held
-from netcenter.reading import Span, in_order, open_consumer
+from netcenter.broker.policies import Held
+from netcenter.broker.reading import Span, in_order, open_consumer
 from schemas import codec
 from schemas.codec import WireError
 from schemas.headers import source_offset

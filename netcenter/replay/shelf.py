@@ -13,7 +13,7 @@ from typing import Any, Self
 import msgspec
 import numpy as np
 
-from schemas.files import Line, Topic
+from netcenter.files.lines import Line, Topic
 from schemas.records import Record
 
 _PACK = msgspec.msgpack.Encoder()

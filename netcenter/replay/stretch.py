@@ -13,7 +13,7 @@ from kafka.errors import OffsetOutOfRangeError
 
 from netcenter.errors import CommandError
 from netcenter.pipeline import PIPELINE
-from netcenter.reading import Span, Stretches, open_consumer
+from netcenter.broker.reading import Span, Stretches, open_consumer
 from netcenter.replay.engine import Replay, Say
 from netcenter.replay.people import People
 from netcenter.replay.seeking import ms_of, source_of
@@ -142,7 +142,7 @@ class _Lane:
 
     def __init__(self, tp: TopicPartition, topic: str, partitions: int) -> None:
         self.tp = tp
-        self.mirrored = topic != PIPELINE.roles[0].inbox
+        self.mirrored = topic != PIPELINE.roles[0].input_topic
         self.waiting: deque[Fact] = deque()
         self.dead_letters = 0
         self.time = 0

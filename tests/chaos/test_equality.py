@@ -16,10 +16,10 @@ import pytest
 from agents.policy import parse
 from netcenter.embedded import Addresses, Stack
 from netcenter.pipeline import PIPELINE
-from netcenter.player import TICK
+from netcenter.ingest.schedule import TICK
 from netcenter.replay import Replay, play_lines
-from netcenter.scenario import story
-from schemas.files import Line
+from netcenter.demo.story import story
+from netcenter.files.lines import Line
 from schemas.keys import customer
 from schemas.records import (
     ClassifiedMention,
@@ -33,8 +33,8 @@ from schemas.records import (
     Volume,
 )
 from streams.partitioner import partition_of
-from tests.chaos import judge
-from tests.chaos.harness import HOUR, ROLES, SEED, People, Plant, Playing
+from tests.support import judge
+from tests.support.chaos import HOUR, ROLES, SEED, People, Plant, Playing
 
 #: Of the demo's story; 1 is all of it, over as many partitions as the demo has.
 SCALE = float(os.environ.get("NETCENTER_CHAOS_SCALE", "0.25"))
@@ -218,7 +218,7 @@ def test_decided_events_are_those_of_a_replay(aftermath: Aftermath, topic: str) 
 
 
 def test_alerts_are_those_of_a_replay_of_the_file(aftermath: Aftermath) -> None:
-    """Their inbox has the events of many partitions in an order of its own; identity, version, time and words do not follow it."""
+    """Their input topic has the events of many partitions in an order of its own; identity, version, time and words do not follow it."""
     ours = judge.histories(r.record for r in aftermath.log["alerts"])
     judge.same_histories(ours, judge.histories(aftermath.replayed["alerts"]), "alerts")
     assert ours

@@ -18,16 +18,17 @@ import psycopg2
 import pytest
 from kafka import KafkaProducer
 
-from netcenter import topics
+from netcenter.broker import topics
 from netcenter.embedded import Addresses
 from netcenter.pipeline import PIPELINE
 from schemas import codec
 from schemas.dead_letters import failure_of
 from schemas.headers import rfc3339
 from schemas.records import Decided, Mention, Tick
-from tests.chaos import judge, lenient_worker
-from tests.chaos.fuzz import CASE, DAY, MINUTE, NOON, SECRET, Fuzz, Sent
-from tests.chaos.harness import ROLES, Plant
+from tests.support import judge
+from tests.support import lenient_worker
+from tests.support.fuzz import CASE, DAY, MINUTE, NOON, SECRET, Fuzz, Sent
+from tests.support.chaos import ROLES, Plant
 
 EACH = int(os.environ.get("NETCENTER_FUZZ", "1000"))
 """Good records, and as many bad ones."""

@@ -8,8 +8,8 @@ import psycopg2
 
 from netcenter.embedded import Addresses
 from netcenter.pipeline import PIPELINE
-from netcenter.scenario import story, teller
-from tests.chaos.harness import HOUR, SEED, Plant, Playing
+from netcenter.demo.story import story, teller
+from tests.support.chaos import HOUR, SEED, Plant, Playing
 
 _POLICY = (Path(story.__file__).parent / "story.toml").read_text()
 _NEVER = {"NETCENTER_OFFSET_COMMIT_S": "3600"}

@@ -15,7 +15,7 @@ from agents.classify.stage import ClassifyStage
 from agents.decider import At, Unanswered
 from agents.policy import parse
 from netcenter.errors import UsageError
-from netcenter.other_models import described
+from netcenter.runtime.external_classifier import described
 from schemas.records import Mention
 
 NOON = 1_795_176_000_000

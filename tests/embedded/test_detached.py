@@ -12,9 +12,9 @@ import pytest
 from netcenter.embedded import Addresses, EmbeddedPostgres, Running, Stack, down, running
 from netcenter.embedded.processes import is_ours, kill_tree
 from netcenter.errors import Unreachable
-from netcenter.places import kafka_of, postgres_of
+from netcenter.runtime.endpoints import kafka_of, postgres_of
 from netcenter.settings import Settings
-from tests.embedded.helpers import create, eventually, read, write
+from tests.support.embedded import create, eventually, read, write
 
 _DETACH = "import sys; from pathlib import Path; from netcenter.embedded import detach; print(detach(Path(sys.argv[1]), ephemeral=True))"
 

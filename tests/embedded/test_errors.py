@@ -13,7 +13,7 @@ import pytest
 from netcenter.embedded import EmbeddedError, EmbeddedKafka, EmbeddedPostgres, Stack, detach
 from netcenter.embedded.places import remember
 from netcenter.errors import Unreachable
-from netcenter.places import kafka_of, postgres_of
+from netcenter.runtime.endpoints import kafka_of, postgres_of
 from netcenter.settings import Settings
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from netcenter.embedded import Addresses, EmbeddedError, Stack, down, running
-from tests.embedded.helpers import create, read, write
+from tests.support.embedded import create, read, write
 
 
 @pytest.fixture(scope="module")

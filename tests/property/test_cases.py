@@ -11,10 +11,10 @@ from hypothesis import strategies as some
 from agents.cases import Cases
 from agents.cases.state import FOREVER
 from schemas.records import CaseClosed, CaseOpened, ClassifiedMention, ClockChanged, Decided, Reply, WorkChanged
-from tests.care_facts import HOUR, MINUTE, action, at, deleted, post, reply, updated
-from tests.care_rows import case_rows, clock_rows
-from tests.cases_told import RICH
-from tests.decider_runner import Run
+from tests.support.care_facts import HOUR, MINUTE, action, at, deleted, post, reply, updated
+from tests.support.care_rows import case_rows, clock_rows
+from tests.support.cases_told import RICH
+from tests.support.decider_runner import Run
 
 START = at("12:00")
 DAYS_3 = 72 * HOUR

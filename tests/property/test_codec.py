@@ -19,7 +19,7 @@ from schemas import codec, compiled
 from schemas.avro import bare, locked, schema_of
 from schemas.codec import WireError
 from schemas.records import RECORDS, ClassifiedMention, Mention, Record
-from tests.any_record import any_of_all, any_record
+from tests.support.any_record import any_of_all, any_record
 
 IDS = [version.id.to_bytes(4, "big") for version in locked()]
 SLOWLY = settings(

@@ -10,8 +10,8 @@ from hypothesis import strategies as some
 from agents.desk import DeskDecider
 from agents.desk.state import DeskState, Item, Operator
 from schemas.records import Assigned, Decided, Offered, Returned, WorkChanged
-from tests.care_facts import MINUTE, POLICY, answer, at, operator, work
-from tests.decider_runner import Run
+from tests.support.care_facts import MINUTE, POLICY, answer, at, operator, work
+from tests.support.decider_runner import Run
 
 START = at("12:00")
 PEOPLE = {"ana": (1, ["es"]), "bea": (2, []), "rui": (3, ["pt", "en"])}

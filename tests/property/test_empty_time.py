@@ -12,13 +12,13 @@ from hypothesis import strategies as some
 from netcenter.pipeline import PIPELINE
 from netcenter.replay import play_lines
 from netcenter.replay.engine import Replay
-from netcenter.scenario import story
+from netcenter.demo.story import story
 from schemas import ids
-from schemas.files import Line
+from netcenter.files.lines import Line
 from schemas.records import ContactCount, Record, Tick
 from streams.core import Fact
-from tests import care_facts
-from tests.care_facts import DAY, HOUR, MINUTE
+from tests.support import care_facts
+from tests.support.care_facts import DAY, HOUR, MINUTE
 
 _STORY = (Path(story.__file__).parent / "story.toml").read_text()
 _MODEL = "0" * 64
@@ -58,7 +58,7 @@ class EveryMinute(Replay):
         """A Tick for every partition, handed on by every role."""
         assert left_out == 0
         self.drain()
-        first = PIPELINE.roles[0].inbox
+        first = PIPELINE.roles[0].input_topic
         for number in range(self.partitions):
             tick = Tick(clock="event", time=time, role=PIPELINE.clock_role, partition=number)
             self.append(first, number, [Fact(self._ways[first].ends[number], tick)])

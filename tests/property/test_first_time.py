@@ -16,8 +16,8 @@ from schemas.records import CaseChanged, PolicyChanged, Record, SourceIdle, Tick
 from streams.batch import BatchCore
 from streams.core import Core, DeadLetter, Fact, Output, Result
 from streams.fold import FoldCore
-from tests.streams import toy
-from tests.streams.world import MINUTE, NOON, author_on, mention
+from tests.support import toy
+from tests.support.world import MINUTE, NOON, author_on, mention
 
 POLICY = parse(toy.POLICY, 1)
 CHANGED = PolicyChanged(version=1, hash=digest(toy.POLICY), applied_at=NOON)

@@ -16,8 +16,8 @@ from agents.policy import digest, parse
 from schemas.records import CaseChanged, PolicyChanged, Record, Tick
 from streams.core import DeadLetter, Fact
 from streams.fold import FoldCore
-from tests.streams import toy
-from tests.streams.world import MINUTE, NOON
+from tests.support import toy
+from tests.support.world import MINUTE, NOON
 
 POLICY = parse(toy.POLICY, 1)
 START = NOON - 3 * MINUTE

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from streams.raw_records import CHUNK, _FetchResult, _PartitionRecords
 
-TP = TopicPartition("inbox", 0)
+TP = TopicPartition("input_topic", 0)
 #: aiokafka's own, also where an earlier test of this process has put ours in its place.
 PLAIN = _PartitionRecords.__base__
 SIZES = st.lists(st.integers(1, 3 * CHUNK), min_size=1, max_size=4)

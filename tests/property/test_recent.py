@@ -22,7 +22,7 @@ SIZES = st.tuples(st.integers(1, 8), st.integers(1, 60), st.integers(4, 40))
 
 
 class Log:
-    """A memory, and the changelog and the outbox's tail from which it is restored."""
+    """A memory, and the changelog and the output topic's tail from which it is restored."""
 
     def __init__(self) -> None:
         self.memory = Recent()

@@ -26,7 +26,7 @@ from schemas.records import (
     Volume,
     VolumeCount,
 )
-from tests.decider_runner import Run
+from tests.support.decider_runner import Run
 
 START = 1_700_006_400_000
 MINUTE, HOUR = 60_000, 3_600_000

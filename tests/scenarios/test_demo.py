@@ -14,8 +14,8 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.scenarios.afternoon import MINUTE, File
-from tests.waiting import until
+from tests.support.afternoon import MINUTE, File
+from tests.support.waiting import until
 
 
 class Kept:

@@ -10,12 +10,12 @@ import pytest
 
 from agents.cases import Cases
 from agents.policy import Policy, parse
-from netcenter.scenario import episodes
-from netcenter.scenario.episodes import Episode
-from netcenter.scenario.teller import HOUR, MINUTE, START, Teller
+from netcenter.demo.story import episodes
+from netcenter.demo.story.episodes import Episode
+from netcenter.demo.story.teller import HOUR, MINUTE, START, Teller
 from schemas.records import ClassifiedMention, Mention
 from sinks.postgres.current import FOLD_OF, fold
-from tests.decider_runner import Run
+from tests.support.decider_runner import Run
 
 AT = START + 3 * HOUR
 """ms; the first post of each."""
@@ -23,7 +23,7 @@ AT = START + 3 * HOUR
 
 @pytest.fixture(scope="module")
 def policy() -> Policy:
-    return parse(resources.files("netcenter.scenario").joinpath("story.toml").read_text(), 1, "story.toml")
+    return parse(resources.files("netcenter.demo.story").joinpath("story.toml").read_text(), 1, "story.toml")
 
 
 class Outcome:

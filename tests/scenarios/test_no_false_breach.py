@@ -10,9 +10,9 @@ import pytest
 from netcenter.embedded import Addresses
 from netcenter.pipeline import PIPELINE
 from schemas.records import ClockChanged
-from tests.chaos import judge
-from tests.chaos.harness import Plant, Playing
-from tests.scenarios.afternoon import DUE, HOUR, MINUTE, NOON, POLICY, File
+from tests.support import judge
+from tests.support.chaos import Plant, Playing
+from tests.support.afternoon import DUE, HOUR, MINUTE, NOON, POLICY, File
 
 _DECIDING = tuple(role.name for role in PIPELINE.roles if role.decides)
 _OUTAGE = HOUR // 2, HOUR * 5 // 2

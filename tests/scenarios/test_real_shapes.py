@@ -16,9 +16,9 @@ import psycopg2
 import pytest
 
 from netcenter.embedded import Addresses
-from netcenter.ingest import Log
+from netcenter.ingest.into_kafka import Log
 from netcenter.pipeline import PIPELINE
-from netcenter.receiver import Receiver
+from netcenter.demo.receiver import Receiver
 from schemas import codec, ids
 from schemas.headers import rfc3339
 from schemas.keys import customer
@@ -32,9 +32,9 @@ from schemas.records import (
     SurgeOpened,
 )
 from streams.partitioner import partition_of
-from tests.chaos import judge
-from tests.chaos.harness import Plant, Playing
-from tests.scenarios.afternoon import DUE, HOUR, MINUTE, NOON, POLICY, File
+from tests.support import judge
+from tests.support.chaos import Plant, Playing
+from tests.support.afternoon import DUE, HOUR, MINUTE, NOON, POLICY, File
 
 _SECRET = "whsec_bm90IGEgc2VjcmV0LCBhIHRlc3Qga2V5IQ=="
 _ROLES = tuple(role.name for role in PIPELINE.roles)

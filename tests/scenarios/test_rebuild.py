@@ -18,15 +18,15 @@ from kafka import KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 from psycopg2.extensions import make_dsn
 
-from netcenter import topics
+from netcenter.broker import topics
 from netcenter.embedded import Addresses
-from netcenter.reading import as_they_come, open_consumer
-from netcenter.scenario import story, teller
+from netcenter.broker.reading import as_they_come, open_consumer
+from netcenter.demo.story import story, teller
 from sinks.postgres.projection import REBUILT
 from sinks.postgres.tables import TABLES
-from tests.chaos import judge
-from tests.chaos.harness import HOUR, SEED, Plant, Playing, create_database
-from tests.waiting import until
+from tests.support import judge
+from tests.support.chaos import HOUR, SEED, Plant, Playing, create_database
+from tests.support.waiting import until
 
 _ROLES = ("classify", "cases", "postgres")
 _POLICY = (Path(story.__file__).parent / "story.toml").read_text()

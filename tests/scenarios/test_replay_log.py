@@ -18,12 +18,12 @@ import pytest
 
 from netcenter.embedded import Addresses
 from netcenter.pipeline import PIPELINE
-from netcenter.scenario import story, teller
+from netcenter.demo.story import story, teller
 from schemas.headers import rfc3339
 from schemas.jsonform import event
 from schemas.records import CaseOpened
-from tests.chaos import judge
-from tests.chaos.harness import HOUR, SEED, Plant, Playing
+from tests.support import judge
+from tests.support.chaos import HOUR, SEED, Plant, Playing
 
 #: At a tenth of its size fewer join the guitar's conversation.
 _POLICY = (Path(story.__file__).parent / "story.toml").read_text() + "conversation = 15\n"

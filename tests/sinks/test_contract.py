@@ -7,13 +7,13 @@ from typing import Protocol
 
 import pytest
 
-from netcenter.receiver import Receiver
+from netcenter.demo.receiver import Receiver
 from schemas.records import Alert, Tick
 from sinks.port import Item, Sink, Unreachable
 from sinks.postgres import PostgresSink
 from sinks.webhook import WebhookSink
 from tests.sinks.conftest import Database
-from tests.sinks.samples import alert, items
+from tests.support.samples import alert, items
 
 SECRET = "whsec_c2VjcmV0IG9mIHRoZSB0ZXN0cw=="
 

@@ -8,12 +8,12 @@ import pytest
 
 from agents.classify.port import LABELS
 from netcenter.errors import Unreachable
-from netcenter.relabelled import of_projection
+from netcenter.operate.relabels import of_projection
 from schemas import ids
 from schemas.records import Action
 from sinks.postgres import PostgresSink
 from tests.sinks.conftest import Database
-from tests.sinks.samples import T0, classified, items
+from tests.support.samples import T0, classified, items
 
 
 def relabel(n: int, label: str, at: int, **changes: Any) -> Action:

@@ -13,7 +13,7 @@ from psycopg2.extensions import make_dsn, parse_dsn
 from sinks.port import Item, SinkError, Unreachable
 from sinks.postgres import PostgresSink, faults
 from tests.sinks.conftest import Database
-from tests.sinks.samples import case_story, classified, items
+from tests.support.samples import case_story, classified, items
 
 ROW, PASSING, STANDING = "row", "passing", "standing"
 

@@ -28,7 +28,7 @@ from schemas.records import (
 from sinks.port import Item
 from sinks.postgres import PostgresSink
 from tests.sinks.conftest import Database, until
-from tests.sinks.samples import (
+from tests.support.samples import (
     MINUTE,
     T0,
     answered,

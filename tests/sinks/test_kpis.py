@@ -12,7 +12,7 @@ from schemas import ids
 from schemas.records import Action, CaseClosed, ClockChanged, NoReply, Record
 from sinks.postgres import PostgresSink
 from tests.sinks.conftest import Database
-from tests.sinks.samples import (
+from tests.support.samples import (
     MINUTE,
     T0,
     changed,

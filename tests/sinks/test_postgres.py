@@ -18,7 +18,7 @@ from sinks.port import Item, Refused, Rewound, SinkError, Unreachable
 from sinks.postgres import PostgresSink
 from sinks.postgres.migrate import MIGRATIONS
 from tests.sinks.conftest import Database, until
-from tests.sinks.samples import (
+from tests.support.samples import (
     CASE,
     T0,
     alert,

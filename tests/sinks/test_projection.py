@@ -17,7 +17,7 @@ from sinks.postgres.forgetting import forget
 from sinks.postgres.older import Places
 from sinks.postgres.projection import REBUILT, REPLACED, Busy, Projection
 from tests.sinks.conftest import Database
-from tests.sinks.samples import alert, case_story, classified, items, surge_story
+from tests.support.samples import alert, case_story, classified, items, surge_story
 from tests.sinks.test_forgetting import AUTHOR, TRACES, act, his_post
 
 CASES = items(case_story(), "cases")

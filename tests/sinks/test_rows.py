@@ -44,7 +44,7 @@ from sinks.postgres import PostgresSink, copybinary, tables
 from sinks.postgres.current import FOLDS
 from sinks.postgres.rows import Unexpected, rows_of
 from tests.sinks.conftest import Database
-from tests.sinks.samples import (
+from tests.support.samples import (
     CASE,
     IDENTITY,
     MINUTE,

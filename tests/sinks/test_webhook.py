@@ -14,11 +14,11 @@ import httpx
 import pytest
 from standardwebhooks import Webhook
 
-from netcenter.receiver import Receiver
+from netcenter.demo.receiver import Receiver
 from schemas.headers import rfc3339
 from sinks.port import SinkError, Unreachable
 from sinks.webhook import CONTENT_TYPE, WebhookSink, cloud_event
-from tests.sinks.samples import MINUTE, T0, alert, items
+from tests.support.samples import MINUTE, T0, alert, items
 
 SECRET = "whsec_c2VjcmV0IG9mIHRoZSB0ZXN0cw=="
 OTHER = "whsec_YW5vdGhlciBzZWNyZXQgb2YgdGVzdHM="

@@ -15,8 +15,8 @@ from schemas import codec, ids, requirements
 from schemas.dead_letters import failure_of
 from schemas.keys import customer
 from schemas.records import CaseChanged, ClassifiedMention, Mention, MentionUpdated, Record, Reply, Tick, Volume
-from tests.streams.toy import ALERT_LIMIT, Count
-from tests.streams.world import MINUTE, NOON, Row, Worker, World, author_on, classified, mention
+from tests.support.toy import ALERT_LIMIT, Count
+from tests.support.world import MINUTE, NOON, Row, Worker, World, author_on, classified, mention
 
 PARTITIONS = 2
 AUTHOR = author_on(0, PARTITIONS)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from agents.classify.port import LABELS
-from netcenter.relabelled import of_log
+from netcenter.operate.relabels import of_log
 from netcenter.settings import Settings
 from schemas import ids
 from schemas.records import Action, MentionUpdated
-from tests.streams.world import NOON, World, author_on, classified, mention
+from tests.support.world import NOON, World, author_on, classified, mention
 
 HERE, THERE = author_on(0, 2), author_on(1, 2)
 

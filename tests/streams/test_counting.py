@@ -14,7 +14,7 @@ from bench import broker, usage
 from bench.counting import FORMS, PARTITIONS
 from bench.same_job import outlets, posts, prepare
 from bench.verdict import RIGHT, in_json, verdict
-from tests.waiting import until
+from tests.support.waiting import until
 
 ROOT = Path(__file__).parent.parent.parent
 MENTIONS = 100_000
@@ -38,7 +38,7 @@ def test_mentions_in_json_are_each_counted_once_through_a_kill(kafka: str, prefi
     prepare(kafka, "json")
     outlets(kafka, name)
     broker.create(kafka, {out: PARTITIONS})
-    broker.fill(kafka, FORMS["json"].inbox, PARTITIONS, posts(authors))
+    broker.fill(kafka, FORMS["json"].input_topic, PARTITIONS, posts(authors))
     ends = broker.Ends(kafka)
     with worker(name, kafka, log) as first:
         until(lambda: ends.of(out, PARTITIONS) > MENTIONS // 20, 40, f"the first counts; {log.read_text()[-1000:]}")

@@ -11,14 +11,18 @@ from uuid import uuid4
 import pytest
 from kafka import TopicPartition
 
-from netcenter import cli, settling, topics
+from netcenter import cli
+
+from netcenter.broker import redrive as settling
+
+from netcenter.broker import topics
 from netcenter.commands.servers import DEFAULT_POLICY
 from netcenter.errors import CommandError
-from netcenter.letters import letters
+from netcenter.broker.dead_letters import letters
 from netcenter.pipeline import PIPELINE
-from netcenter.reading import records
+from netcenter.broker.reading import records
 from netcenter.settings import Settings
-from netcenter.topics import spans_of
+from netcenter.broker.topics import spans_of
 from schemas import codec, ids
 from schemas.dead_letters import DEAD_LETTER, STATE, failure_headers
 from schemas.keys import KEYLESS, customer
@@ -26,7 +30,7 @@ from schemas.records import CrisisDeclared, OperatorChanged, PolicyChanged, Reco
 from sinks.port import Item
 from sinks.postgres.rows import rows_of
 from streams.partitioner import partition_of
-from tests.streams.world import NOON, World, author_on, classified, mention
+from tests.support.world import NOON, World, author_on, classified, mention
 
 PARTITIONS = 2
 Run = Callable[..., tuple[int, str, str]]

@@ -26,23 +26,25 @@ from kafka.errors import CoordinatorNotAvailableError, NoError
 from kafka.structs import OffsetAndMetadata
 from psycopg2.extensions import make_dsn, parse_dsn
 
-from netcenter import cli, topics
+from netcenter import cli
+
+from netcenter.broker import topics
 from netcenter.commands.servers import DEFAULT_POLICY
-from netcenter.doctor import Finding, examine, roles, servers, transactions
-from netcenter.doctor import postgres as postgres_check
-from netcenter.doctor.finding import Survey
+from netcenter.operate.doctor import Finding, examine, roles, servers, transactions
+from netcenter.operate.doctor import postgres as postgres_check
+from netcenter.operate.doctor.finding import Survey
 from netcenter.embedded import EmbeddedPostgres
-from netcenter.ingest import Log
+from netcenter.ingest.into_kafka import Log
 from netcenter.pipeline import PIPELINE
-from netcenter.progress import Watch
-from netcenter.reading import ends
+from netcenter.broker.lag import Watch
+from netcenter.broker.reading import ends
 from netcenter.settings import Settings
 from schemas.codec import state_codec
 from schemas.headers import rfc3339
 from streams.checkpoint import PROGRESS
 from streams.core import Progress
-from tests.chaos.harness import create_database
-from tests.waiting import until
+from tests.support.chaos import create_database
+from tests.support.waiting import until
 
 PARTITIONS = 2
 MINUTE, DAY = 60_000, 86_400_000
@@ -107,7 +109,7 @@ class Plant:
         consumer = KafkaConsumer(
             bootstrap_servers=self.kafka, group_id=name, client_id=f"netcenter-{role}-{port}", enable_auto_commit=False
         )
-        consumer.subscribe([self.settings.prefix + PIPELINE.role(role).inbox])
+        consumer.subscribe([self.settings.prefix + PIPELINE.role(role).input_topic])
         try:
             until(lambda: (consumer.poll(1_000), consumer.assignment())[1], 20, "a member of the group")
             yield

@@ -11,9 +11,9 @@ from collections import Counter
 from aiokafka import AIOKafkaProducer
 
 from schemas.records import CaseChanged
-from tests.streams.load import Load, check_counted, post
-from tests.streams.world import World
-from tests.waiting import until
+from tests.support.load import Load, check_counted, post
+from tests.support.world import World
+from tests.support.waiting import until
 
 KILLS_S = 22.0
 

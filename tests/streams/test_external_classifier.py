@@ -10,8 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from schemas.records import ClassifiedMention
-from tests.streams import toy
-from tests.streams.world import NOON, World, author_on, free_port, mention, ready
+from tests.support import toy
+from tests.support.world import NOON, World, author_on, free_port, mention, ready
 
 HERE, THERE = author_on(0, 2), author_on(1, 2)
 

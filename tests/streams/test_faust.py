@@ -31,13 +31,13 @@ from streams.committed_offsets import NEVER, parsed
 from streams.deciding_worker import DecidingWorker
 from streams.faust_batch import Consumer, ConsumerThread, PatientRecovery
 from streams.raw_records import CHUNK
-from tests.streams import toy
-from tests.streams.load import post
-from tests.streams.world import MINUTE, NOON, World, author_on, free_port, mention
+from tests.support import toy
+from tests.support.load import post
+from tests.support.world import MINUTE, NOON, World, author_on, free_port, mention
 
 # Faust leaves loops, sockets and coroutines of Apps that never ran, or crashed, to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
-IN = TP("inbox", 0)
+IN = TP("input_topic", 0)
 
 
 @pytest.fixture(autouse=True)
@@ -181,7 +181,7 @@ def test_a_stream_drops_a_message_of_another_generation() -> None:
         stream = channel.stream().noack()
         for generation in (0, 7):
             message = ConsumerMessage(
-                "inbox", 0, generation, 0.0, 0, None, None, [generation], None, 0, 0, IN, generation_id=generation
+                "input_topic", 0, generation, 0.0, 0, None, None, [generation], None, 0, 0, IN, generation_id=generation
             )
             await channel.put(app.create_event(None, [generation], None, message))
         async for event in stream.events():

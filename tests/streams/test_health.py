@@ -15,7 +15,7 @@ from kafka.admin import KafkaAdminClient
 from streams.committed_offsets import parsed
 from streams.errors import Misconfigured
 from streams.health import HealthServer
-from tests.streams.world import NOON, World, author_on, free_port, mention
+from tests.support.world import NOON, World, author_on, free_port, mention
 
 
 def get(port: int, path: str) -> tuple[int, str]:

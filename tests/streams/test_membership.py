@@ -14,11 +14,11 @@ from streams.errors import Stop, Unavailable
 from streams.faust_membership import Standing
 from streams.partition import Partition
 from streams.worker import Hooks, WorkerSettings
-from tests.streams import toy
-from tests.streams.load import check_counted, post
+from tests.support import toy
+from tests.support.load import check_counted, post
 from tests.streams.test_health import get
-from tests.streams.world import World, classified, free_port, mention
-from tests.waiting import until
+from tests.support.world import World, classified, free_port, mention
+from tests.support.waiting import until
 
 STUCK_S = 1.5
 

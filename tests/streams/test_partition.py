@@ -18,8 +18,8 @@ from streams.deciding_worker import DecidingWorker
 from streams.errors import Fenced
 from streams.partition import Partition
 from streams.worker import Hooks, WorkerSettings
-from tests.streams import toy
-from tests.streams.world import NOON, World, author_on, classified, mention
+from tests.support import toy
+from tests.support.world import NOON, World, author_on, classified, mention
 
 AUTHOR = author_on(0, 2)
 

@@ -13,8 +13,8 @@ from schemas.records import CaseChanged, ClassifiedMention, PolicyChanged
 from streams.deciding_worker import DecidingWorker
 from streams.errors import Stop
 from streams.worker import Hooks, WorkerSettings
-from tests.streams import toy
-from tests.streams.world import NOON, World, author_on, free_port, mention, ready
+from tests.support import toy
+from tests.support.world import NOON, World, author_on, free_port, mention, ready
 
 HERE, THERE = author_on(0, 2), author_on(1, 2)
 SECOND = toy.POLICY + "uncertain_below = 0.95\n"

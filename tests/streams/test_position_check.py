@@ -17,7 +17,7 @@ from streams.errors import Misconfigured
 from streams.position_check import OnLost
 from streams.sink_worker import SinkWorker
 from streams.worker import Hooks, WorkerSettings
-from tests.streams import toy
+from tests.support import toy
 
 HERE, THERE = TP("p.classified", 0), TP("p.classified", 1)
 

@@ -13,9 +13,9 @@ import pytest
 from kafka import KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 
-from netcenter import topics
+from netcenter.broker import topics
 from netcenter.errors import Unreachable
-from netcenter.reading import Span, Stretches, any_record, as_they_come, open_consumer, records
+from netcenter.broker.reading import Span, Stretches, any_record, as_they_come, open_consumer, records
 from netcenter.replay import stretch
 from netcenter.replay.finding import Range, find
 from netcenter.replay.stretch import Stretch
@@ -23,7 +23,7 @@ from netcenter.settings import Settings
 from schemas import codec
 from schemas.keys import customer
 from schemas.records import Mention, Tick
-from tests.streams.world import MINUTE, NOON, author_on, mention
+from tests.support.world import MINUTE, NOON, author_on, mention
 
 _PARTITIONS = 3
 _POLICY = '[classifier]\nmodel = "' + "ab" * 32 + '"\n'
@@ -121,7 +121,7 @@ def test_a_stretch_of_markers_and_aborted_records_holds_none(log: Log) -> None:
 def test_a_reading_that_no_longer_moves_ends_and_names_the_place(monkeypatch: pytest.MonkeyPatch) -> None:
     """The broker has gone, or the topic."""
     now = iter(range(0, 10_000, 25))
-    monkeypatch.setattr("netcenter.reading.time", SimpleNamespace(monotonic=lambda: next(now)))
+    monkeypatch.setattr("netcenter.broker.reading.time", SimpleNamespace(monotonic=lambda: next(now)))
     gone: Any = SimpleNamespace(
         assign=lambda _: None, seek=lambda *_: None, poll=lambda *_, **__: {}, position=lambda *_, **__: 5
     )

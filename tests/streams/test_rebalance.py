@@ -6,8 +6,8 @@ from collections import Counter
 from pathlib import Path
 
 from schemas.records import CaseChanged, ClassifiedMention, Tick, Volume
-from tests.streams.load import Load, check_counted, post
-from tests.streams.world import MINUTE, NOON, Worker, World, author_on, mention
+from tests.support.load import Load, check_counted, post
+from tests.support.world import MINUTE, NOON, Worker, World, author_on, mention
 
 
 def recoveries(worker: Worker, number: int) -> int:

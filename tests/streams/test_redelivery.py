@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from schemas.records import ClassifiedMention, Record, Tick, Volume
-from tests.streams.world import MINUTE, NOON, World, author_on, classified, mention
+from tests.support.world import MINUTE, NOON, World, author_on, classified, mention
 
 HERE = author_on(0, 2)
 HOUR = 60 * MINUTE

@@ -29,9 +29,9 @@ from streams.settings import WorkerSettings
 from streams.sink_items import SinkItems, sink_items
 from streams.sink_worker import SinkWorker
 from streams.worker import Hooks
-from tests.sinks.samples import classified, items
-from tests.streams import toy
-from tests.streams.world import NOON, World
+from tests.support.samples import classified, items
+from tests.support import toy
+from tests.support.world import NOON, World
 
 ROLE = PIPELINE.role("postgres")
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.waiting import until
+from tests.support.waiting import until
 
 _CHILD = """
 import os, signal, sys, threading
@@ -30,7 +30,7 @@ sys.exit(int(sys.argv[2]))
 _SUPERVISOR = """
 import json, sys
 sys.path.insert(0, {root!r})
-from netcenter.logs import set_up
+from netcenter.runtime.logs import set_up
 from streams import supervisor
 set_up("info")
 supervisor._WINDOW_S, supervisor._LONGEST_S = {window}, 0.1

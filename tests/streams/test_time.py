@@ -16,16 +16,16 @@ from agents.policy import digest
 from schemas.records import Alert, CaseChanged, ClassifiedMention, PolicyChanged, SourceIdle, Tick, Volume
 from streams.fold import FIRED_AT_ONCE
 from streams.partitioner import partition_of
-from tests.streams import toy
-from tests.streams.toy import TEN_MINUTES
-from tests.streams.world import MINUTE, NOON, World, author_on, classified, free_port, mention, ready
-from tests.waiting import until
+from tests.support import toy
+from tests.support.toy import TEN_MINUTES
+from tests.support.world import MINUTE, NOON, World, author_on, classified, free_port, mention, ready
+from tests.support.waiting import until
 
 HERE, THERE = author_on(0, 2), author_on(1, 2)
 
 
 def times(world: World, role: str) -> list[int]:
-    """A role's time by inbox partition, as told to its group."""
+    """A role's time by input topic partition, as told to its group."""
     told = world.offsets(role)
     return [int(told[n][1]) if n in told else 0 for n in range(world.partitions)]
 
@@ -106,7 +106,7 @@ def test_time_is_the_least_of_the_writers_and_never_falls(flow: World) -> None:
         for row in flow.rows("signals")
         if row.offset == ends[row.partition] and isinstance(row.record, Tick)
     } == {NOON + 60 * MINUTE}
-    flow.until(lambda: all(flow.offsets("tally")[n][0] > ends[n] for n in ends), 20, "tally at the end of its inbox")
+    flow.until(lambda: all(flow.offsets("tally")[n][0] > ends[n] for n in ends), 20, "tally at the end of its input topic")
     assert times(flow, "tally") == [NOON + 30 * MINUTE] * 2
     flow.tick(NOON + 60 * MINUTE, only=1)
     flow.flush()
@@ -133,7 +133,7 @@ def test_on_the_wall_clock_classify_ticks_and_the_brokers_stamp_is_the_time(
 def test_a_silent_writer_counts_as_idle_and_comes_back_with_its_next_tick(
     kafka: str, prefix: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """On the wall clock, at the end of the inbox: time goes on without it, and waits for it again once it speaks."""
+    """On the wall clock, at the end of the input topic: time goes on without it, and waits for it again once it speaks."""
     with World(kafka, prefix, tmp_path_factory.mktemp("wall"), clock="wall") as world:
         world.started("tally", source_idle_s=3.0)
         now = 0
@@ -157,7 +157,7 @@ def test_a_silent_writer_counts_as_idle_and_comes_back_with_its_next_tick(
         now = NOON + 2 * MINUTE
         spoken(0)
         end = {r.partition: r.offset for r in world.rows("signals")}
-        until(lambda: all(world.offsets("tally")[n][0] > end[n] for n in end), 15, "tally at the end of its inbox")
+        until(lambda: all(world.offsets("tally")[n][0] > end[n] for n in end), 15, "tally at the end of its input topic")
         assert times(world, "tally") == [NOON + MINUTE] * 2
 
 

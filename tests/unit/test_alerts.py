@@ -26,7 +26,7 @@ from schemas.records import (
     SurgeOpened,
     SurgeUpdated,
 )
-from tests.decider_runner import Run
+from tests.support.decider_runner import Run
 
 START = 1_700_000_040_000  # a whole minute
 MINUTE, HOUR = 60_000, 3_600_000

@@ -16,8 +16,8 @@ from schemas.records import ClassifiedMention, Clock, MentionUpdated, PolicyChan
 from streams.batch import BatchCore
 from streams.core import DeadLetter, Fact, Output, Result, Taken
 from streams.errors import Stop
-from tests.streams import toy
-from tests.streams.world import MINUTE, NOON, author_on, mention
+from tests.support import toy
+from tests.support.world import MINUTE, NOON, author_on, mention
 
 HERE = author_on(1, 2)
 HOUR, DAY = 3_600_000, 86_400_000

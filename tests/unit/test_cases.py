@@ -8,9 +8,9 @@ import pytest
 
 from agents.policy.parts import duration
 from schemas.records import CaseChanged, CaseClosed, CaseOpened, ClockChanged, WorkChanged
-from tests.care_facts import MINUTE, POLICY, action, at, post, reply
-from tests.cases_told import RICH, clock, policy_with, run_of, told, work
-from tests.decider_runner import Run
+from tests.support.care_facts import MINUTE, POLICY, action, at, post, reply
+from tests.support.cases_told import RICH, clock, policy_with, run_of, told, work
+from tests.support.decider_runner import Run
 
 
 @pytest.fixture
@@ -429,7 +429,7 @@ def test_a_reply_of_an_app_that_the_policy_calls_automatic_stops_no_clock() -> N
     run = run_of(RICH)
     run.fact(post("1", "14:03"))
     assert run.fact(reply("r", "14:05", app="autoresponder")) == []
-    assert "clock met" in told(run.fact(reply("s", "14:06", app="inbox")))
+    assert "clock met" in told(run.fact(reply("s", "14:06", app="input_topic")))
 
 
 def test_every_reply_to_the_case_is_told_though_nothing_was_left_to_answer(run: Run) -> None:

@@ -9,9 +9,9 @@ import pytest
 
 from agents.decider import Unusable
 from schemas.records import CaseChanged, CaseClosed, ClockChanged, WorkChanged
-from tests.care_facts import HOUR, POLICY, action, at, deleted, post, reply
-from tests.cases_told import RICH, changed, clock, run_of, told, work
-from tests.decider_runner import Run
+from tests.support.care_facts import HOUR, POLICY, action, at, deleted, post, reply
+from tests.support.cases_told import RICH, changed, clock, run_of, told, work
+from tests.support.decider_runner import Run
 
 
 @pytest.fixture

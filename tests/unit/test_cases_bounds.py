@@ -10,9 +10,9 @@ import pytest
 from agents.cases import Cases
 from agents.cases.state import ACTS, ANSWERS, KEPT, MESSAGES
 from schemas.records import ClockChanged
-from tests.care_facts import HOUR, MINUTE, action, at, deleted, post, reply, updated
-from tests.cases_told import RICH, clock, record, run_of, size, told, work
-from tests.decider_runner import Run
+from tests.support.care_facts import HOUR, MINUTE, action, at, deleted, post, reply, updated
+from tests.support.cases_told import RICH, clock, record, run_of, size, told, work
+from tests.support.decider_runner import Run
 
 LIMIT = 32_768
 

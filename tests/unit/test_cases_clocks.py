@@ -12,9 +12,9 @@ from agents.cases import Cases
 from agents.policy import Brand, Policy, Rule, parse
 from agents.policy.matching import Match
 from schemas.records import ClockChanged
-from tests.care_facts import HOUR, MINUTE, POLICY, action, at, post, reply, updated
-from tests.cases_told import RICH, changed, clock, policy_with, run_of, told, work
-from tests.decider_runner import Run
+from tests.support.care_facts import HOUR, MINUTE, POLICY, action, at, post, reply, updated
+from tests.support.cases_told import RICH, changed, clock, policy_with, run_of, told, work
+from tests.support.decider_runner import Run
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import pytest
 
 from agents.cases.state import ANSWERS
 from schemas.records import CaseClosed
-from tests.care_facts import MINUTE, action, at, deleted, post, reply, updated
-from tests.cases_told import RICH, changed, clock, policy_with, run_of, told, work
-from tests.decider_runner import Run
+from tests.support.care_facts import MINUTE, action, at, deleted, post, reply, updated
+from tests.support.cases_told import RICH, changed, clock, policy_with, run_of, told, work
+from tests.support.decider_runner import Run
 
 
 @pytest.fixture

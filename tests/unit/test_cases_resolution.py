@@ -8,9 +8,9 @@ import pytest
 
 from agents.cases.state import FOREVER
 from schemas.records import ClockChanged
-from tests.care_facts import HOUR, MINUTE, action, at, deleted, post, reply
-from tests.cases_told import RICH, clock, record, run_of, told
-from tests.decider_runner import Run
+from tests.support.care_facts import HOUR, MINUTE, action, at, deleted, post, reply
+from tests.support.cases_told import RICH, clock, record, run_of, told
+from tests.support.decider_runner import Run
 
 
 @pytest.fixture

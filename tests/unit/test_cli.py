@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 import structlog
 
-from netcenter import cli, logs
-from netcenter.doctor import examine
+from netcenter import cli
+
+from netcenter.runtime import logs
+from netcenter.operate.doctor import examine
 from netcenter.settings import Settings
 
 Run = Callable[..., tuple[int, str]]

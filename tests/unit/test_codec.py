@@ -20,9 +20,9 @@ from schemas.codec import WireError
 from schemas.records import RECORDS, Alert, ClassifiedMention, Mention, Tick
 from streams.batch import BatchCore
 from streams.core import Fact, Output
-from tests.any_record import FIXTURES, example
-from tests.streams import toy
-from tests.streams.world import NOON, mention
+from tests.support.any_record import FIXTURES, example
+from tests.support import toy
+from tests.support.world import NOON, mention
 
 GOOD = codec.encode(mention("u1", 1, "a secret of the customer's"))
 OLD_BYTES: dict[str, dict[str, Any]] = json.loads(FIXTURES.read_text())
@@ -86,7 +86,7 @@ def test_old_bytes_are_read_by_todays_reader(cls: type) -> None:
     """Every field that the old version had has its value; what came later has its default."""
     kept = {name: entry for name, entry in OLD_BYTES.items() if name.startswith(f"{cls.__name__}.v")}
     versions = [v for v in avro.locked() if v.record == cls.__name__]
-    assert len(kept) == len(versions), "run `python -m tests.any_record` and commit what it writes"
+    assert len(kept) == len(versions), "run `python -m tests.support.any_record` and commit what it writes"
     for entry in kept.values():
         record = codec.decode(bytes.fromhex(entry["hex"]))
         assert type(record) is cls

@@ -9,8 +9,8 @@ from agents.decider import Unusable
 from agents.policy.model import Brand
 from schemas import ids
 from schemas.records import CrisisClosed, CrisisDeclared, CrisisOpened, SurgeOpened
-from tests.decider_runner import Run
-from tests.surge_told import HOUR, MINUTE, START, kinds, of, play, policy, run
+from tests.support.decider_runner import Run
+from tests.support.surge_told import HOUR, MINUTE, START, kinds, of, play, policy, run
 
 _WATCHED = Brand(name="andina", mode="live", desk="front")
 

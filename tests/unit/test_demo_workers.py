@@ -14,11 +14,13 @@ from typing import Any
 
 import pytest
 
-from netcenter import demo, demo_workers
-from netcenter.demo_workers import Workers
+from netcenter.demo import run as demo
+
+from netcenter.demo import workers as demo_workers
+from netcenter.demo.workers import Workers
 from netcenter.errors import CommandError
 from netcenter.settings import Settings
-from tests.waiting import until
+from tests.support.waiting import until
 
 Begin = Callable[[list[dict[str, Any]], str], Workers]
 

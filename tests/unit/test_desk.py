@@ -10,8 +10,8 @@ import pytest
 from agents.desk import DeskDecider
 from agents.desk.state import DeskState, Item, Operator
 from schemas.records import Assigned, Offered, Returned
-from tests.care_facts import MINUTE, POLICY, answer, at, operator, work
-from tests.decider_runner import Run
+from tests.support.care_facts import MINUTE, POLICY, answer, at, operator, work
+from tests.support.decider_runner import Run
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import get_args
 
-from netcenter import reference
+from netcenter.tools import policy_reference as reference
 from netcenter.settings import Settings
 from schemas.records import AlertKind
 
@@ -21,9 +21,9 @@ def test_every_setting_is_in_the_reference_and_no_other() -> None:
 def test_the_reference_of_the_policy_is_what_the_models_say() -> None:
     """Every table, with each field's default and unit."""
     text = reference.PAGE.read_text()
-    assert reference.page(text) == text, "run `python -m netcenter.reference`"
+    assert reference.page(text) == text, "run `python -m netcenter.tools.policy_reference`"
     headings = re.findall(r"^### \[+([a-z_.]+)\]+", text, re.MULTILINE)
-    assert sorted(headings) == sorted(reference.paths()), "name each table in netcenter/reference.py"
+    assert sorted(headings) == sorted(reference.paths()), "name each table in netcenter/tools/policy_reference.py"
 
 
 def test_every_kind_of_alert_that_is_sent_has_its_runbook() -> None:

@@ -13,8 +13,8 @@ from schemas.records import Alert, Decided, PolicyChanged, Record, SourceIdle, T
 from streams.core import DeadLetter, Fact, Output, Progress, Result, Taken
 from streams.errors import Stop
 from streams.fold import FoldCore
-from tests.streams import toy
-from tests.streams.world import MINUTE, NOON, classified, mention
+from tests.support import toy
+from tests.support.world import MINUTE, NOON, classified, mention
 
 POLICIES = {n: parse(toy.POLICY, n) for n in (1, 2)}
 
@@ -25,7 +25,7 @@ def policy(version: int, hash: str) -> Policy:
 
 
 class Log:
-    """An inbox partition, fed fact by fact."""
+    """An input topic partition, fed fact by fact."""
 
     def __init__(self, role: str = "counts", decider: Any = None, partitions: int = 2) -> None:
         decider = decider or (toy.Counter() if role == "counts" else toy.Tally())
@@ -260,7 +260,7 @@ def test_a_tick_that_must_not_be_followed_becomes_a_dead_letter_at_stage_clock(
 
 
 def test_at_most_one_tick_a_checkpoint_is_handed_on_the_newest_to_every_partition() -> None:
-    """Never to its own inbox, and never twice the same."""
+    """Never to its own input topic, and never twice the same."""
     log = started()
     log.tick(NOON + MINUTE)
     log.tick(NOON + 2 * MINUTE)

@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from netcenter import ingest as module
-from netcenter.ingest import Held, Played, ingest
+from netcenter.ingest import into_kafka as module
+from netcenter.ingest.into_kafka import Held, Played, ingest
 from netcenter.pipeline import PIPELINE
 from netcenter.replay.engine import Replay
 from netcenter.settings import Settings
-from schemas.files import Line
+from netcenter.files.lines import Line
 from schemas.records import Decided, Record, Tick
 from streams.committed_offsets import NEVER
-from streams.shapes import Role
-from tests import care_facts
-from tests.care_facts import DAY, HOUR, MINUTE
+from streams.topology import Role
+from tests.support import care_facts
+from tests.support.care_facts import DAY, HOUR, MINUTE
 
 _POLICY = f"""
 [classifier]

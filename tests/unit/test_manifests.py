@@ -13,7 +13,7 @@ import pytest
 import yaml
 from typer.main import get_command
 
-from netcenter import manifests
+from netcenter.tools import manifests
 from netcenter.pipeline import PIPELINE
 from netcenter.settings import Settings
 

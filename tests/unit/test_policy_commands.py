@@ -16,8 +16,8 @@ from agents.policy import Brand
 from agents.policy.schema import schema
 from netcenter import cli
 from netcenter.commands.servers import DEFAULT_POLICY
-from netcenter.explaining import why_no_case
-from tests.care_facts import post as classified
+from netcenter.replay.explain import why_no_case
+from tests.support.care_facts import post as classified
 
 Run = Callable[..., tuple[int, str, str]]
 MODEL = DEFAULT_POLICY.read_text().partition("[classifier]")[2].partition("\n\n")[0]

@@ -8,7 +8,7 @@ import pytest
 from kafka.errors import GroupAuthorizationFailedError, KafkaError, NodeNotReadyError, NotCoordinatorError
 
 from netcenter.errors import CommandError
-from netcenter.progress import Watch
+from netcenter.broker.lag import Watch
 from netcenter.settings import Settings
 
 

@@ -20,11 +20,11 @@ from netcenter.replay.engine import Replay
 from netcenter.replay.figures import Case, Verdicts
 from netcenter.replay.picture import picture
 from netcenter.replay.shelf import Shelf
-from schemas import files
+from netcenter.files import lines as files
 from schemas.records import PolicyChanged, Tick
 from streams.core import Fact
-from tests.scenarios.afternoon import MINUTE, POLICY, File
-from tests.streams.world import NOON, mention
+from tests.support.afternoon import MINUTE, POLICY, File
+from tests.support.world import NOON, mention
 
 Run = Callable[..., tuple[int, str, str]]
 HALF = POLICY.replace('target = "60m"', 'target = "30m"', 1)

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from netcenter.pipeline import PIPELINE
 from schemas import codec, ids, keys, requirements
-from schemas.files import FileError, dump, parse_line
+from netcenter.files.lines import FileError, dump, parse_line
 from schemas.records import (
     Action,
     ContactCount,
@@ -26,8 +26,8 @@ from schemas.records import (
     Tick,
 )
 from streams.decoder import Decoder
-from tests.any_record import any_record
-from tests.bad_fields import AT, BAD, CUSTOMER, GOOD, named
+from tests.support.any_record import any_record
+from tests.support.bad_fields import AT, BAD, CUSTOMER, GOOD, named
 
 #: Fields that may hold anything of their type.
 FREE = {

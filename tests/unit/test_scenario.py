@@ -18,11 +18,11 @@ import pytest
 from agents.classify.volumes import Minute
 from agents.policy import Features, Policy, parse
 from agents.surge import SurgeDecider
-from netcenter.scenario import people
-from netcenter.scenario.story import ACCOUNTS, GUITAR, Story, rhythm, story, tell, write
-from netcenter.scenario.teller import END, HOUR, MINUTE, QUIET, START
-from netcenter.scenario.words import LANGS, Lang, lists, plain, slot_words
-from schemas.files import dump, read
+from netcenter.demo.story import people
+from netcenter.demo.story.story import ACCOUNTS, GUITAR, Story, rhythm, story, tell, write
+from netcenter.demo.story.teller import END, HOUR, MINUTE, QUIET, START
+from netcenter.demo.story.words import LANGS, Lang, lists, plain, slot_words
+from netcenter.files.lines import dump, read
 from schemas.ids import make
 from schemas.records import (
     Action,
@@ -40,7 +40,7 @@ from schemas.records import (
     SurgeUpdated,
     Visibility,
 )
-from tests.decider_runner import Run
+from tests.support.decider_runner import Run
 
 OWN = {account for accounts in ACCOUNTS.values() for account in accounts.values()}
 
@@ -62,7 +62,7 @@ def replies(told: Story) -> list[Reply]:
 
 @pytest.fixture(scope="module")
 def policy() -> Policy:
-    return parse(resources.files("netcenter.scenario").joinpath("story.toml").read_text(), 1, "story.toml")
+    return parse(resources.files("netcenter.demo.story").joinpath("story.toml").read_text(), 1, "story.toml")
 
 
 def digest(lines: list[str]) -> str:
@@ -74,7 +74,7 @@ def test_a_seed_tells_one_story() -> None:
     here = digest([dump(line.record) for line in story(7, 0.05)])
     assert here != digest([dump(line.record) for line in story(8, 0.05)])
     code = (
-        "import hashlib; from netcenter.scenario.story import story; from schemas.files import dump;"
+        "import hashlib; from netcenter.demo.story.story import story; from netcenter.files.lines import dump;"
         "print(hashlib.sha256('\\n'.join(dump(x.record) for x in story(7, 0.05)).encode()).hexdigest())"
     )
     environment = os.environ | {"PYTHONHASHSEED": "99", "PYTHONPATH": str(Path(__file__).parents[2])}

@@ -13,8 +13,8 @@ from avro.schemanormalization import Fingerprint, ToParsingCanonicalForm
 
 from schemas import avro
 from schemas.records import ENUMS, RECORDS, Mention, Record
-from streams.shapes import Pipeline
-from tests.streams.toy import PIPELINE as TOY
+from streams.topology import Pipeline
+from tests.support.toy import PIPELINE as TOY
 
 MENTION = avro.schema_of(Mention)
 

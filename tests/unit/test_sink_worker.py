@@ -19,7 +19,7 @@ from streams.errors import Stop
 from streams.sink_items import sink_items
 from streams.sink_worker import SinkWorker
 from streams.worker import Hooks, WorkerSettings
-from tests.streams.world import NOON, classified, mention
+from tests.support.world import NOON, classified, mention
 
 TOPIC = TP("classified", 0)
 

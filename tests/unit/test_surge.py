@@ -13,7 +13,7 @@ from agents.surge.brand import Series
 from agents.surge.tally import Minute
 from schemas import codec, ids
 from schemas.records import SurgeClosed, SurgeOpened, SurgeUpdated
-from tests.surge_told import (
+from tests.support.surge_told import (
     BIN,
     BINS,
     DAY,

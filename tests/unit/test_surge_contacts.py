@@ -15,8 +15,8 @@ from agents.policy.model import Brand
 from agents.policy.surge import ExpectedEvent
 from agents.surge.brand import SOURCES
 from schemas.records import ContactCount, SurgeOpened
-from tests.decider_runner import Run
-from tests.surge_told import (
+from tests.support.decider_runner import Run
+from tests.support.surge_told import (
     BINS,
     DAY,
     HOUR,

@@ -10,7 +10,7 @@ from agents.surge import SurgeDecider
 from agents.surge.brand import CHANNELS, Series
 from agents.surge.brand import Brand as Watched
 from schemas.records import ChannelChanged, SurgeOpened
-from tests.surge_told import (
+from tests.support.surge_told import (
     BIN,
     BINS,
     DAY,

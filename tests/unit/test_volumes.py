@@ -7,7 +7,7 @@ from typing import Any
 from agents.classify.volumes import CHANNELS, LARGEST, Minute
 from schemas import codec, ids
 from schemas.records import ClassifiedMention, ConversationCount, Label, Mention, Volume, VolumeCount
-from streams.shapes import MIB
+from streams.topology import MIB
 
 START = 1_700_000_040_000
 

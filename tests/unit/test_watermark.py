@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from schemas.records import Clock, SourceIdle, Tick
-from streams.shapes import Pipeline
+from streams.topology import Pipeline
 from streams.watermark import Watermark, WrongTick
-from tests.streams import toy
+from tests.support import toy
 
 A, B = ("cases", 0), ("surge", 0)
 

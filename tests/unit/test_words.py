@@ -15,7 +15,7 @@ from aiokafka.errors import (
     ProducerFenced,
 )
 
-from netcenter import logs
+from netcenter.runtime import logs
 from streams.errors import Fenced, Stop, Unavailable
 from streams.kafka_errors import translate
 from streams.transaction import Transaction

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from netcenter import roles
+from netcenter import workers as roles
 from netcenter.commands import run
 from netcenter.errors import Unreachable
 from netcenter.settings import Settings

@@ -1,0 +1,1 @@
+"""Files of records: their rows and lines become records."""

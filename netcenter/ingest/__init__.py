@@ -1,0 +1,1 @@
+"""Playing files into the log."""

@@ -1,0 +1,6 @@
+"""`doctor`: what Netcenter needs, looked at one by one; each finding is one line that names the cause and the way out."""
+
+from netcenter.operate.doctor.examine import examine
+from netcenter.operate.doctor.finding import Finding
+
+__all__ = ["Finding", "examine"]

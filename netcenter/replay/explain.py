@@ -1,0 +1,223 @@
+"""`policy explain`: one mention through the deciders themselves, as if it were a customer's first and nobody answered."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from agents.classify.model import ARTEFACTS, Model
+from agents.classify.stage import ClassifyStage
+from agents.decider import At, Due, Unanswered
+from agents.policy import Brand, Features, Policy
+from agents.policy.model import shown
+from agents.policy.zone import zone
+from netcenter.errors import CommandError, Unreachable
+from netcenter.runtime.factories import lacks_model, model
+from netcenter.pipeline import PIPELINE
+from schemas import keys
+from schemas.headers import rfc3339
+from schemas.own_time import own_time
+from schemas.records import CaseClosed, CaseOpened, ClassifiedMention, ClockChanged, Decided, Label, Mention
+from streams.topology import Fold
+
+_STEPS = 100
+"""More wake-ups than a case without an answer has."""
+
+
+class Moment(msgspec.Struct, frozen=True):
+    """A point in time, both ways."""
+
+    utc: str
+    local: str
+
+
+class Passed(msgspec.Struct, frozen=True):
+    """A rule that stands before the one that holds."""
+
+    rule: str
+    why: list[str]
+    """Each way in which it does not match."""
+
+
+class Clock(msgspec.Struct, frozen=True):
+    """What a clock would do if nobody answered."""
+
+    metric: str
+    started: Moment
+    due: Moment | None
+    """None: no target, only measured."""
+    warnings: dict[int, Moment]
+    """By percent of the target used."""
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """What a policy makes of a mention."""
+
+    brand: str
+    channel: str
+    kind: str
+    visibility: str
+    posted: Moment
+    label: str
+    confidence: float | None
+    """None: the label was given."""
+    uncertain: bool
+    lang: str
+    passed: list[Passed]
+    rule: str | None
+    """None: no rule matches."""
+    number: int
+    """Of the rule, from 1; 0 without one."""
+    target: str | None
+    courtesy: bool
+    resolution: str | None
+    opens_case: bool
+    why: str
+    mode: str
+    desk: str
+    priority: int
+    skills: list[str]
+    clocks: list[Clock]
+    closes: Moment | None
+    """When the case would close by itself."""
+    reply_until: Moment | None
+    """The channel's reply window."""
+
+
+def explain(policy: Policy, mention: Mention, label: Label | None = None) -> Explanation:
+    """What the policy makes of a mention; `label` instead of what the classifier in force says.
+
+    Raises CommandError where the classifier is not on this machine, or cannot take the mention.
+    """
+    post = _classified(policy, mention, label)
+    brand = policy.brand(mention.brand)
+    features = Features(
+        mention.brand,
+        mention.channel,
+        mention.kind,
+        post.label,
+        mention.visibility,
+        post.lang,
+        mention.author_followers,
+        mention.reach,
+        mention.promoted,
+        post.uncertain,
+    )
+    rule = policy.rule(features)
+    number = next((n for n, r in enumerate(policy.rules, 1) if r is rule), 0)
+    before = policy.rules[: number - 1] if rule is not None else policy.rules
+    events = _played(policy, post)
+    opened = next((e for e in events if isinstance(e, CaseOpened)), None)
+    closed = next((e for e in events if isinstance(e, CaseClosed)), None)
+    window = policy.reply_window(mention.channel)
+    return Explanation(
+        brand=mention.brand,
+        channel=mention.channel,
+        kind=mention.kind,
+        visibility=mention.visibility,
+        posted=_moment(own_time(mention), brand),
+        label=post.label,
+        confidence=post.confidence if label is None else None,
+        uncertain=post.uncertain,
+        lang=post.lang,
+        passed=[Passed(r.name, list(r.match.differs(features))) for r in before],
+        rule=rule.name if rule else None,
+        number=number,
+        target=shown(rule.target) if rule else None,
+        courtesy=rule.courtesy if rule else False,
+        resolution=shown(rule.resolution) if rule else None,
+        opens_case=opened is not None,
+        why=opened.reason.partition(": ")[2] if opened else why_no_case(post, brand),
+        mode=brand.mode,
+        desk=opened.desk if opened else (rule.desk if rule else None) or brand.desk,
+        priority=opened.priority if opened else rule.priority if rule else 5,
+        skills=rule.skills if rule else [],
+        clocks=_clocks(events, brand),
+        closes=_moment(closed.time, brand) if closed else None,
+        reply_until=_moment(own_time(mention) + window, brand) if window else None,
+    )
+
+
+def why_no_case(post: ClassifiedMention, brand: Brand) -> str:
+    """Why a post that opened no case did not."""
+    if post.own:
+        return "its author is one of the brand's own accounts"
+    if not brand.care:
+        return "the brand has care = false: its posts are counted only"
+    if post.mention.kind == "share":
+        return "a share is counted only"
+    if post.mention.kind == "comment" and not post.addressed and brand.comments == "addressed":
+        return 'a comment whose words do not address the brand is counted only (comments = "addressed")'
+    return f"nothing in a post labelled {post.label} waits for an answer"
+
+
+def _classified(policy: Policy, mention: Mention, label: Label | None) -> ClassifiedMention:
+    lacks = lacks_model(policy)
+    if lacks is not None and label is None:
+        raise CommandError(f"the policy names {lacks}, which is not here: put it there, or give the label with --label")
+    stage = ClassifyStage(0, model if label is None else _bundled)
+    try:
+        (post,) = stage.run([(mention, 0)], _at(policy, own_time(mention), mention.id))
+    except Unanswered as error:
+        raise Unreachable(f"{error}; give the label with --label, or try again") from None
+    if not isinstance(post, ClassifiedMention):
+        raise CommandError(f"the mention would be a dead letter: {post}")
+    return post if label is None else msgspec.structs.replace(post, label=label, uncertain=False)
+
+
+def _bundled(_hash: str) -> Model:
+    """Where the label is given the classifier tells the language only, and any will do."""
+    return Model.load(min(ARTEFACTS.glob("*.npz")))
+
+
+def _at(policy: Policy, time: int, cause: str) -> At:
+    return At(time=time, seen=time, policy=policy, cause=cause)
+
+
+def _played(policy: Policy, post: ClassifiedMention) -> list[Decided]:
+    """What cases decides: of the post, and then of each wake-up that it asks for."""
+    shape = PIPELINE.role("cases").shape
+    if not isinstance(shape, Fold):
+        raise TypeError("cases does not fold its input topic")
+    decider = shape.decider()
+    state, events = decider.initial(), list[Decided]()
+    key = keys.customer(post).decode()
+    fact: ClassifiedMention | Due = post
+    time = own_time(post.mention)
+    for _ in range(_STEPS):
+        cause = post.mention.id if isinstance(fact, ClassifiedMention) else fact.id
+        for event in decider.decide(state, fact, _at(policy, time, cause)):
+            for name, record in decider.evolve(state, event).items():
+                state.put(name, record)
+            if isinstance(event, Decided):
+                events.append(event)
+        record = state.get(key)
+        wake = decider.due(record) if record is not None else None
+        if wake is None:
+            break
+        fact, time = Due(key, wake), wake
+    return events
+
+
+def _clocks(events: list[Decided], brand: Brand) -> list[Clock]:
+    changes = [e for e in events if isinstance(e, ClockChanged)]
+    return [
+        Clock(
+            metric=clock.metric,
+            started=_moment(clock.started_at, brand),
+            due=_moment(clock.due_at, brand) if clock.target else None,
+            warnings={
+                e.warned or 0: _moment(e.time, brand)
+                for e in changes
+                if e.change == "warned" and (e.metric, e.cycle) == (clock.metric, clock.cycle)
+            },
+        )
+        for clock in changes
+        if clock.change == "started"
+    ]
+
+
+def _moment(ms: int, brand: Brand) -> Moment:
+    local: datetime = zone(brand.zone).local(ms)
+    return Moment(utc=rfc3339(ms), local=f"{local:%a %Y-%m-%d %H:%M:%S} {local:%Z}")

@@ -1,0 +1,1 @@
+"""Settings become servers' addresses, classifiers, sinks and log lines."""

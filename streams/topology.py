@@ -1,0 +1,238 @@
+"""The types that a pipeline is written in: topics, roles, and the three shapes that a role can have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from agents.decider import At, Decider
+from agents.policy import Policy
+from schemas import codec
+from schemas.records import Record, Tick
+
+DAY = 86_400_000
+MIB = 1 << 20
+
+
+class Wire(Protocol):
+    """The form in which records are written to a topic."""
+
+    headers: bool
+    """Whether they carry CloudEvents headers."""
+
+    def decode(self, value: bytes | None) -> Record:
+        """The record of these bytes. Raises WireError for bytes that are no record."""
+        ...
+
+    def encode(self, record: Record) -> bytes:
+        """The bytes of a record."""
+        ...
+
+
+class _Avro:
+    """Confluent framing and Avro: the wire of every topic of Netcenter."""
+
+    headers = True
+    decode = staticmethod(codec.decode)
+    encode = staticmethod(codec.encode)
+
+
+AVRO: Wire = _Avro()
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A Kafka topic, and the records that it may hold."""
+
+    name: str
+    records: tuple[type[Record], ...]
+    key: Callable[[Any], bytes]
+    """Gives the key of a record."""
+    kept: int | None = 30 * DAY
+    """ms of retention; None: compacted."""
+    public: bool = True
+    """Whether other programs may read it, so that a record of ours must not be written a second time."""
+    limit: int = MIB
+    """Bytes that a record may have."""
+    partitions: int | None = None
+    """None: as many as NETCENTER_PARTITIONS says."""
+    wire: Wire = AVRO
+    """The form of its records."""
+    inputs: tuple[type[Record], ...] = ()
+    """The records that come from outside: each must meet `schemas.requirements` before it is a fact."""
+
+    @property
+    def dead(self) -> Topic:
+        """The topic of its dead letters: the same retention, or 30 days where it is compacted, and room for headers."""
+        kept = 30 * DAY if self.kept is None else self.kept
+        return Topic(
+            f"{self.name}.dead",
+            (),
+            self.key,
+            kept,
+            public=False,
+            limit=self.limit + 64 * 1024,
+            partitions=self.partitions,
+        )
+
+
+class Stage(Protocol):
+    """What a Batch runs for one input partition: records in, records out; no decision depends on an earlier record."""
+
+    dropped: int
+    """Repeated records dropped so far."""
+
+    def recall(self, record: Record, offset: int, time: int) -> None:
+        """Puts back a record of the output topic's tail, oldest first, after a restart.
+
+        offset: the input offset that led to the record. time: ms, the watermark when the record was written.
+        """
+        ...
+
+    def recalls(self, time: int) -> int:
+        """ms; from which time on `recall` must have the tail, where the watermark is `time` (ms)."""
+        ...
+
+    def restore(self, key: str, packed: bytes) -> None:
+        """Puts back a record of the changelog; called in the order in which the records were written, before `recall`."""
+        ...
+
+    def packed(self) -> Iterator[tuple[str, bytes | None]]:
+        """(key, packed record) of what has changed since the last call, for the changelog; None: removed."""
+        ...
+
+    def run(self, facts: Sequence[tuple[Record, int]], at: At) -> list[Record | Exception | None]:
+        """One result for each (record, offset): the record to write, an error for a dead letter, or None for a duplicate."""
+        ...
+
+    def question(self, records: Iterable[Record], policy: Policy) -> Callable[[], Any] | None:
+        """A blocking call that must be answered before `run` takes these records; None when none is needed.
+
+        `question` itself must cost little. The call may last long, so it runs in a thread. It changes nothing in the stage,
+        and raises Unanswered.
+        """
+        ...
+
+    def answered(self, answers: Any) -> None:
+        """Takes what a question returned, for the next `run`."""
+        ...
+
+    def tick(self, time: int) -> list[Record]:
+        """The records to write in front of the Tick of this time (ms)."""
+        ...
+
+    def due(self) -> int | None:
+        """ms; the first time at which `tick` returns records; None while nothing waits."""
+        ...
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch of records in, records out."""
+
+    stage: Callable[[int], Stage]
+    """Makes the stage of an input partition."""
+    output_topic: str
+    """The topic whose partitions mirror those of the input topic, in time and order."""
+
+
+@dataclass(frozen=True)
+class Fold:
+    """A pure Decider over its input topic."""
+
+    decider: Callable[[], Decider]
+
+
+@dataclass(frozen=True)
+class Sink:
+    """A batch in, an idempotent write out."""
+
+    make: Callable[[Any], Any]
+    """Makes the sink from the settings."""
+
+
+@dataclass(frozen=True)
+class Role:
+    """A consumer group with one job."""
+
+    name: str
+    shape: Batch | Fold | Sink
+    reads: tuple[str, ...]
+    """Topics; a deciding role reads one, its input topic."""
+    writes: tuple[str, ...] = ()
+
+    @property
+    def input_topic(self) -> str:
+        """The one topic that a deciding role reads."""
+        return self.reads[0]
+
+    @property
+    def decides(self) -> bool:
+        """Whether the role keeps a state and writes topics; a sink does neither."""
+        return not isinstance(self.shape, Sink)
+
+    @property
+    def changelog(self) -> str:
+        """The topic that keeps the role's progress and state."""
+        return f"{self.name}.changelog"
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """All topics and roles, in the order of the flow."""
+
+    topics: tuple[Topic, ...]
+    roles: tuple[Role, ...]
+    clock_role: str = "clock"
+    """The name under which Ticks of the first topic are written."""
+    _topics: dict[str, Topic] = field(init=False, repr=False)
+    _roles: dict[str, Role] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Indexes topics and roles by name."""
+        every = [*self.topics, *self.dead_topics()]
+        object.__setattr__(self, "_topics", {t.name: t for t in every})
+        object.__setattr__(self, "_roles", {r.name: r for r in self.roles})
+
+    def topic(self, name: str) -> Topic:
+        """The topic of that name, which may be a `.dead` topic. Raises KeyError."""
+        return self._topics[name]
+
+    def dead_topics(self) -> list[Topic]:
+        """The `.dead` topic of every topic that holds records."""
+        return [t.dead for t in self.topics if t.records]
+
+    def role(self, name: str) -> Role:
+        """The role of that name. Raises KeyError."""
+        return self._roles[name]
+
+    def input_topics(self) -> list[str]:
+        """The topics that deciding roles read, in the order of the flow."""
+        return [role.input_topic for role in self.roles if role.decides]
+
+    def routes(self, role: Role) -> dict[type[Record], list[tuple[Topic, Callable[[Any], bytes]]]]:
+        """(topic, key function) of the topics that list a record, for each record that a role may write."""
+        found: dict[type[Record], list[tuple[Topic, Callable[[Any], bytes]]]] = {}
+        for name in role.writes:
+            topic = self.topic(name)
+            for record in topic.records:
+                found.setdefault(record, []).append((topic, topic.key))
+        return found
+
+    def hands_on(self, role: Role, record: type[Record]) -> list[Topic]:
+        """The topics into whose partitions, all of them, a role writes Ticks or policy changes."""
+        mirror = role.shape.output_topic if isinstance(role.shape, Batch) else None
+        return [t for t in map(self.topic, role.writes) if record in t.records and t.name != mirror]
+
+    def writers(self, input_topic: str, number: int, partitions: Callable[[str], int]) -> frozenset[tuple[str, int]]:
+        """(role, its input partition) of everybody who writes Ticks into a partition of an input topic."""
+        found: set[tuple[str, int]] = set()
+        if input_topic == self.roles[0].input_topic:
+            found.add((self.clock_role, number))
+        for role in self.roles:
+            if role.decides and input_topic in role.writes and Tick in self.topic(input_topic).records:
+                mirrored = isinstance(role.shape, Batch) and role.shape.output_topic == input_topic
+                numbers: Iterable[int] = [number] if mirrored else range(partitions(role.input_topic))
+                found.update((role.name, n) for n in numbers)
+        return frozenset(found)

@@ -1,0 +1,1 @@
+"""What several tests use: facts, worlds, brokers, and waiting for a condition."""

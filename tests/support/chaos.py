@@ -1,0 +1,340 @@
+"""The whole pipeline as processes that may be killed: servers, workers, the file, and people who answer offers."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import psycopg2
+from kafka import KafkaConsumer, TopicPartition
+
+from netcenter.broker import topics
+from netcenter.embedded import Addresses
+from netcenter.ingest.into_kafka import Log, Played, ingest
+from netcenter.pipeline import PIPELINE
+from netcenter.ingest.schedule import TICK
+from netcenter.broker.lag import Watch
+from netcenter.demo.story import people
+from netcenter.settings import Settings
+from schemas import codec, ids
+from netcenter.files.lines import Line
+from schemas.records import OfferAnswered, Offered
+from streams.supervisor import command_of
+from tests.support.waiting import until
+
+HOUR = 3_600_000
+SEED = 7
+#: Every role but the receivers.
+ROLES = tuple(role.name for role in PIPELINE.roles if role.name != "webhook")
+#: A worker that ends so often by itself does so for a reason.
+_MOST_DEATHS = 12
+
+
+def create_database(server: str, name: str) -> None:
+    """A new, empty database."""
+    connection = psycopg2.connect(server)
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute(f"create database {name}")
+    connection.close()
+
+
+@dataclass
+class Worker:
+    """A worker in a process of its own."""
+
+    role: str
+    process: subprocess.Popen[bytes]
+    log: Path
+    wanted: bool = True
+    """Whether another takes its place when it ends."""
+
+    def said(self, event: str) -> bool:
+        """Whether it has logged this event."""
+        return f'"event": "{event}"' in self.text()
+
+    def text(self) -> str:
+        """All it has said."""
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+
+@dataclass
+class Plant:
+    """A pipeline under one prefix: the topics, the workers, what is played into it. A context manager."""
+
+    addresses: Addresses
+    folder: Path
+    policy: str
+    prefix: str
+    partitions: int
+    environment: dict[str, str] = field(default_factory=dict)
+    command: Callable[[str], list[str]] = command_of
+    """What runs a worker of a role."""
+    workers: list[Worker] = field(default_factory=list)
+    deaths: Counter[str] = field(default_factory=Counter)
+    """Ends that nobody asked for, by role and exit code."""
+
+    def __post_init__(self) -> None:
+        """The settings that the workers get too."""
+        self.settings = Settings(
+            kafka=self.addresses.kafka,
+            postgres=f"{self.addresses.postgres.rpartition('/')[0]}/{self.database}",
+            prefix=self.prefix,
+            partitions=self.partitions,
+        )
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def database(self) -> str:
+        """The name of its own database: a sink's offsets are those of one log."""
+        return f"plant_{self.prefix.strip('.')}"
+
+    def __enter__(self) -> Self:
+        create_database(self.addresses.postgres, self.database)
+        topics.apply(self.settings, self.kafka, "event", self.policy)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def kafka(self) -> str:
+        """host:port."""
+        return self.addresses.kafka
+
+    def given(self) -> dict[str, str]:
+        """The environment that makes a command work on this plant."""
+        return {
+            "NETCENTER_KAFKA": self.kafka,
+            "NETCENTER_POSTGRES": self.settings.postgres or "",
+            "NETCENTER_PREFIX": self.prefix,
+            "NETCENTER_PARTITIONS": str(self.partitions),
+            # The least that the settings allow: a killed worker's partitions wait so long for the next one.
+            "NETCENTER_SESSION_S": "6",
+            "NETCENTER_OFFSET_COMMIT_S": "0.1",
+            **self.environment,
+        }
+
+    # --- workers --------------------------------------------------------------------------------------------------
+
+    def start(self, *roles: str) -> list[Worker]:
+        """A worker for each role, in a process of its own."""
+        return [self._start(role) for role in roles]
+
+    def _start(self, role: str) -> Worker:
+        number = sum(w.role == role for w in self.workers)
+        log = self.folder / f"{role}.{number}.log"
+        with log.open("wb") as out:
+            process = subprocess.Popen(
+                self.command(role),
+                env={**os.environ, **self.given()},
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+            )
+        worker = Worker(role, process, log)
+        self.workers.append(worker)
+        return worker
+
+    def alive(self, *roles: str) -> list[Worker]:
+        """The workers that run, of these roles or of all."""
+        return [w for w in self.workers if w.process.poll() is None and (not roles or w.role in roles)]
+
+    def kill(self, worker: Worker) -> None:
+        """SIGKILL, and another one at once."""
+        worker.wanted = False
+        worker.process.kill()
+        worker.process.wait()
+        self._start(worker.role)
+
+    def leave(self, worker: Worker) -> None:
+        """SIGTERM; nobody takes its place."""
+        worker.wanted = False
+        worker.process.terminate()
+
+    def tend(self) -> None:
+        """Start another worker for each that has ended by itself, as a supervisor does; too often is a failure."""
+        for worker in list(self.workers):
+            if worker.wanted and worker.process.poll() is not None:
+                worker.wanted = False
+                self.deaths[f"{worker.role} exit {worker.process.returncode}"] += 1
+                assert self.deaths.total() <= _MOST_DEATHS, (
+                    f"workers keep ending: {dict(self.deaths)}; see {self.folder}"
+                )
+                self._start(worker.role)
+
+    def stop(self, *roles: str) -> None:
+        """SIGTERM to all (of these roles), SIGKILL to who is still there after 15 s."""
+        leaving = self.alive(*roles)
+        for worker in leaving:
+            self.leave(worker)
+        deadline = time.monotonic() + 15
+        for worker in leaving:
+            try:
+                worker.process.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                worker.process.kill()
+                worker.process.wait()
+
+    # --- waiting --------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def watching(self) -> Iterator[Watch]:
+        """A Watch over this prefix."""
+        client = topics.admin(self.kafka)
+        try:
+            yield Watch(self.settings, self.kafka, client)
+        finally:
+            client.close()
+
+    def until(self, condition: Callable[[], Any], seconds: float, what: str) -> None:
+        """Wait for it, tending the workers meanwhile."""
+
+        def tended() -> Any:
+            self.tend()
+            return condition()
+
+        until(tended, seconds, f"{what}; deaths {dict(self.deaths)}; the workers' logs are in {self.folder}")
+
+    def await_workers(self, *roles: str) -> None:
+        """Until each of these roles owns its partitions."""
+        self.until(
+            lambda: all(any(w.said("partitions owned") for w in self.alive(role)) for role in roles),
+            60,
+            f"workers of {roles}",
+        )
+
+    def await_drained(self, end: int, roles: Iterable[str], seconds: float, people: People | None = None) -> None:
+        """Until each of these roles has reached the event time `end` (ms) and has nothing left to read."""
+        wanted = [PIPELINE.role(name) for name in roles]
+        deciding = [role for role in wanted if role.decides]
+
+        with self.watching() as watch:
+
+            def drained() -> bool:
+                return watch.slowest(deciding)[0] >= end and all(watch.drained(role) for role in wanted)
+
+            # An answer that came between two looks is work again: so look again after the people are done.
+            self.until(
+                lambda: drained() and (people is None or people.done()) and drained(),
+                seconds,
+                f"all of {list(roles)} drained",
+            )
+
+
+class Playing:
+    """`ingest` on a thread: plays lines into a plant, `time` says how far it is."""
+
+    def __init__(self, plant: Plant, lines: list[Line], *, until: int, ahead: int, follow: Iterable[str]) -> None:
+        self.time = 0
+        """ms; the newest Tick sent."""
+        self.failed: BaseException | None = None
+        self.played: Played | None = None
+        self._given = (plant, lines, until, ahead, list(follow))
+        self._thread = threading.Thread(target=self._work, name="ingest", daemon=True)
+        self._thread.start()
+
+    def _work(self) -> None:
+        plant, lines, end, ahead, follow = self._given
+
+        def say(played: Played, _: Any) -> None:
+            self.time = played.time
+
+        try:
+            self.played = ingest(
+                plant.settings, plant.kafka, lines, interval=TICK, until=end, ahead=ahead, follow=follow, say=say
+            )
+            self.time = self.played.time
+        except BaseException as error:  # noqa: BLE001 - the main thread raises it
+            self.failed = error
+
+    def done(self) -> bool:
+        """Whether all is played; raises what went wrong."""
+        if self.failed is not None:
+            raise self.failed
+        return not self._thread.is_alive()
+
+
+class People:
+    """Operators who answer what they are offered, on a thread."""
+
+    def __init__(self, plant: Plant) -> None:
+        self.plant = plant
+        self.failed: BaseException | None = None
+        self.answers = 0
+        self._asked = threading.Event()
+        self._settled = threading.Event()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="operators", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join(20)
+
+    def done(self) -> bool:
+        """Whether every offer that stands in the log by now has been answered, and the answers stand in the log."""
+        if self.failed is not None:
+            raise self.failed
+        self._settled.clear()
+        self._asked.set()
+        return self._settled.wait(5)
+
+    def _run(self) -> None:
+        try:
+            self._work()
+        except BaseException as error:  # noqa: BLE001 - the main thread raises it
+            self.failed = error
+
+    def _work(self) -> None:
+        settings = self.plant.settings
+        consumer = KafkaConsumer(
+            bootstrap_servers=self.plant.kafka, isolation_level="read_committed", enable_auto_commit=False
+        )
+        tps = [TopicPartition(settings.prefix + "assignments", n) for n in range(settings.partitions)]
+        consumer.assign(tps)
+        consumer.seek_to_beginning(*tps)
+        with closing(consumer), Log(settings, self.plant.kafka) as log:
+            while not self._stop.is_set():
+                asked = self._asked.is_set()
+                ends = consumer.end_offsets(tps) if asked else {}
+                for batch in consumer.poll(100).values():
+                    for found in batch:
+                        self._answer(log, codec.decode(found.value))
+                if asked and all(consumer.position(tp) >= end for tp, end in ends.items()):
+                    log.flush()
+                    self._asked.clear()
+                    self._settled.set()
+
+    def _answer(self, log: Log, offer: Any) -> None:
+        reaction = people.answer(offer, SEED) if isinstance(offer, Offered) else None
+        if reaction is None:
+            return
+        said, delay = reaction
+        answered = OfferAnswered(
+            id=ids.make("answer", offer.id, said),
+            desk=offer.desk,
+            operator=offer.operator,
+            offer_id=offer.id,
+            answer=said,
+            at=offer.time + delay,
+        )
+        log.send("desk", answered)
+        self.answers += 1
