@@ -12,9 +12,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import NewTopic
 
-from netcenter.errors import CommandError
 from netcenter.broker.reading import spans
 from netcenter.broker.topics import admin
+from netcenter.errors import CommandError
 from streams.partitioner import partition_of
 
 _BATCH_BYTES = 262_144

@@ -25,8 +25,8 @@ from bench import broker, past, usage, window
 from bench.run import Run
 from bench.state import peak, resident
 from netcenter.broker import topics
-from netcenter.pipeline import PIPELINE
 from netcenter.broker.lag import Watch
+from netcenter.pipeline import PIPELINE
 from netcenter.settings import Settings, load
 from schemas import codec, ids
 from schemas.keys import customer

@@ -12,8 +12,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from netcenter.demo.story import story, teller
-from schemas import ids
 from netcenter.files.lines import Line
+from schemas import ids
 from schemas.records import Action, ClassifiedMention, Mention, OperatorChanged, Record, Reply
 
 SEED = 13

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from netcenter.runtime import logs
 from netcenter.errors import CommandError
+from netcenter.runtime import logs
 from netcenter.settings import load
 from streams.supervisor import last_words
 

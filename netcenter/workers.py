@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from netcenter.errors import UsageError
-from netcenter.runtime.factories import lacks_model
 from netcenter.pipeline import PIPELINE
+from netcenter.runtime.factories import lacks_model
 from netcenter.settings import Settings
 from streams.deciding_worker import DecidingWorker
-from streams.topology import Sink
 from streams.sink_worker import SinkWorker
+from streams.topology import Sink
 from streams.worker import Hooks, RoleWorker
 
 

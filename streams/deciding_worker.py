@@ -20,8 +20,8 @@ from streams.partition import Partition
 from streams.position_check import Claim
 from streams.recovery import RESTORE
 from streams.settings import WorkerSettings
-from streams.topology import Batch, Fold, Pipeline, Role
 from streams.threads import in_thread
+from streams.topology import Batch, Fold, Pipeline, Role
 from streams.wall_clock import WallClock
 from streams.worker import Hooks, RoleWorker
 

@@ -49,7 +49,9 @@ class Decoder:
             kind = type(record)
             if kind not in allowed:
                 dead.append(
-                    DeadLetter(fact, "decode", "WrongRecord", f"{kind.__name__} does not belong in {self.input_topic.name}")
+                    DeadLetter(
+                        fact, "decode", "WrongRecord", f"{kind.__name__} does not belong in {self.input_topic.name}"
+                    )
                 )
             elif kind in KEYLESS:
                 facts.append(fact)

@@ -12,8 +12,8 @@ from schemas.headers import rfc3339
 from schemas.keys import KEYLESS
 from schemas.records import ClassifiedMention, Decided, PolicyChanged, Record, SourceIdle, Tick
 from streams.core import Core, DeadLetter, Fact, Result, Taken, where, why
-from streams.topology import Pipeline, Role
 from streams.timers import Timers
+from streams.topology import Pipeline, Role
 from streams.watermark import WrongTick
 
 #: Timers that one `take` fires at most: a Tick that jumps over months fires them all, with a checkpoint every few seconds.

@@ -21,9 +21,9 @@ from streams.position_check import Claim
 from streams.reader import times_at
 from streams.receiver_calls import Outdated, ReceiverCalls
 from streams.settings import WorkerSettings
-from streams.topology import Pipeline, Role
 from streams.sink_dead_letters import SinkDeadLetters
 from streams.sink_items import SinkItems, sink_items
+from streams.topology import Pipeline, Role
 from streams.worker import Hooks, RoleWorker
 
 _MOST_ITEMS = 5_000

@@ -29,9 +29,9 @@ from streams.position_check import Claim, checked_positions
 from streams.reader import own_host, reading
 from streams.recovery import RESTORE
 from streams.settings import WorkerSettings
-from streams.topology import Pipeline, Role
 from streams.topic_check import TopicCheck
 from streams.topic_metadata import topic_metadata
+from streams.topology import Pipeline, Role
 
 _STOP_DEADLINE_S = 9.0
 _TOPIC_CHECK_S = 3.0

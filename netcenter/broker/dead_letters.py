@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 from kafka import TopicPartition
 
-from netcenter.pipeline import PIPELINE
 from netcenter.broker.reading import Span, records, spans
-from netcenter.settings import Settings
 from netcenter.broker.topics import admin, as_in_log, counts_of
+from netcenter.pipeline import PIPELINE
+from netcenter.settings import Settings
 from schemas import codec
 from schemas.codec import WireError
 from schemas.dead_letters import DEAD_LETTER, ORIGIN, STATE, failure_of, is_mark, text, without_failure

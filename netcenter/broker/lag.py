@@ -13,11 +13,11 @@ from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient
 from kafka.errors import CoordinatorLoadInProgressError, CoordinatorNotAvailableError, KafkaError, NotCoordinatorError
 
+from netcenter.broker.reading import any_record, as_they_come, ends, open_consumer, spans
+from netcenter.broker.topics import as_in_log
 from netcenter.errors import CommandError
 from netcenter.pipeline import PIPELINE
-from netcenter.broker.reading import any_record, as_they_come, ends, open_consumer, spans
 from netcenter.settings import Settings
-from netcenter.broker.topics import as_in_log
 from schemas.headers import rfc3339
 from streams import committed_offsets
 from streams.topology import Role

@@ -8,11 +8,11 @@ from typing import NamedTuple
 from kafka import TopicPartition
 
 from agents.policy import digest, parse
+from netcenter.broker.reading import records
+from netcenter.broker.topics import spans_of
 from netcenter.ingest.into_kafka import Log
 from netcenter.pipeline import PIPELINE
-from netcenter.broker.reading import records
 from netcenter.settings import Settings
-from netcenter.broker.topics import spans_of
 from schemas.records import PolicyChanged
 from streams.policies import policy_text
 

@@ -10,10 +10,10 @@ from typing import Any
 from kafka import KafkaProducer
 from kafka.errors import InvalidProducerEpochError, KafkaError, ProducerFencedError
 
-from netcenter.errors import CommandError, Unreachable, UsageError
 from netcenter.broker.dead_letters import Letter, Mark, letters
-from netcenter.settings import Settings
 from netcenter.broker.topics import admin, as_in_log
+from netcenter.errors import CommandError, Unreachable, UsageError
+from netcenter.settings import Settings
 from schemas.dead_letters import DEAD_LETTER, ORIGIN, STATE
 from streams.partitioner import partition_of
 

@@ -11,9 +11,9 @@ from kafka.admin import KafkaAdminClient, NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from agents.policy import digest, parse
+from netcenter.broker.reading import Span, spans
 from netcenter.errors import CommandError, Unreachable
 from netcenter.pipeline import PIPELINE
-from netcenter.broker.reading import Span, spans
 from netcenter.settings import Settings
 from schemas import codec
 from schemas.records import Clock, PolicyChanged, Record, Tick

@@ -11,8 +11,8 @@ import typer
 
 from netcenter.commands.bars import bar
 from netcenter.commands.options import Ignore, Json, Maps, Sets, TimeFormat, duration, read_file
-from netcenter.runtime.endpoints import kafka_of
 from netcenter.ingest.schedule import TICK
+from netcenter.runtime.endpoints import kafka_of
 from netcenter.settings import load
 from schemas.headers import rfc3339
 

@@ -10,12 +10,12 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
+from netcenter.broker.dead_letters import Letter, letters
+from netcenter.broker.redrive import discard, put_back, told_state
 from netcenter.commands.options import Json
 from netcenter.errors import UsageError
-from netcenter.broker.dead_letters import Letter, letters
 from netcenter.runtime.endpoints import kafka_of
 from netcenter.settings import load
-from netcenter.broker.redrive import discard, put_back, told_state
 from schemas.headers import rfc3339
 from schemas.jsonform import event
 

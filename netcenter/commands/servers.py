@@ -95,8 +95,8 @@ def topics_apply(
 
     Example: netcenter topics apply --clock wall
     """
-    from netcenter.commands.policy import to_apply
     from netcenter.broker.topics import apply
+    from netcenter.commands.policy import to_apply
 
     if clock not in ("wall", "event"):
         raise UsageError(f"--clock: {clock!r} is neither wall nor event")

@@ -24,22 +24,21 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 
 from netcenter import embedded
-
 from netcenter.broker import topics
-from netcenter.demo import receiver as receiving
+from netcenter.broker.lag import Watch
 from netcenter.commands.servers import DEFAULT_POLICY
+from netcenter.demo import receiver as receiving
+from netcenter.demo.receiver import Receiver
+from netcenter.demo.story import people, story
 from netcenter.demo.workers import Workers
 from netcenter.embedded import places
 from netcenter.embedded.processes import stop_process
+from netcenter.files.lines import Line
 from netcenter.ingest.into_kafka import Log, Played, ingest
-from netcenter.pipeline import PIPELINE
 from netcenter.ingest.schedule import TICK
-from netcenter.broker.lag import Watch
-from netcenter.demo.receiver import Receiver
-from netcenter.demo.story import people, story
+from netcenter.pipeline import PIPELINE
 from netcenter.settings import Settings, load
 from schemas import codec, ids
-from netcenter.files.lines import Line
 from schemas.headers import rfc3339
 from schemas.records import OfferAnswered, Offered
 

@@ -13,16 +13,16 @@ from typing import Any, Self
 from kafka import TopicPartition
 from kafka.errors import KafkaError, KafkaTimeoutError
 
-from netcenter.errors import CommandError
-from netcenter.pipeline import PIPELINE
-from netcenter.ingest.schedule import play
 from netcenter.broker.lag import Watch
 from netcenter.broker.reading import records, spans
-from netcenter.settings import Settings
 from netcenter.broker.topics import admin, as_in_log, missing_topics, producer
+from netcenter.errors import CommandError
+from netcenter.files.lines import Line
+from netcenter.ingest.schedule import play
+from netcenter.pipeline import PIPELINE
+from netcenter.settings import Settings
 from schemas import codec
 from schemas.codec import WireError
-from netcenter.files.lines import Line
 from schemas.headers import rfc3339
 from schemas.records import Clock, Record, Tick
 from streams.committed_offsets import NEVER

@@ -7,15 +7,15 @@ import time
 from collections import defaultdict
 from contextlib import closing
 
+from netcenter.broker.lag import Watch
+from netcenter.broker.topics import admin
 from netcenter.errors import UsageError
+from netcenter.files import lines as files
+from netcenter.files.lines import FileError
 from netcenter.ingest.into_kafka import Log, clock_of
 from netcenter.pipeline import PIPELINE
-from netcenter.broker.lag import Watch
 from netcenter.settings import Settings
-from netcenter.broker.topics import admin
-from netcenter.files import lines as files
 from schemas.avro import schema_of
-from netcenter.files.lines import FileError
 from schemas.headers import rfc3339
 from schemas.records import Record
 from streams.topology import DAY

@@ -14,9 +14,9 @@ from kafka import TopicPartition
 from kafka.errors import KafkaError, OffsetOutOfRangeError
 
 from netcenter.broker import topics
+from netcenter.broker.reading import Span, as_they_come, open_consumer, spans
 from netcenter.errors import CommandError, Unreachable
 from netcenter.pipeline import PIPELINE
-from netcenter.broker.reading import Span, as_they_come, open_consumer, spans
 from netcenter.settings import Settings
 from schemas import codec
 from schemas.records import Action

@@ -10,10 +10,10 @@ import psycopg2
 from kafka import TopicPartition
 
 from agents.classify.port import LABELS, LANGUAGES
-from netcenter.errors import CommandError, Unreachable
 from netcenter.broker.reading import Span, records, spans
-from netcenter.settings import Settings
 from netcenter.broker.topics import admin, as_in_log
+from netcenter.errors import CommandError, Unreachable
+from netcenter.settings import Settings
 from netcenter.training.rows import Rows, made
 from schemas import codec
 from schemas.codec import WireError

@@ -8,10 +8,10 @@ from functools import cache
 from agents.decider import Unanswered
 from agents.policy import Policy, digest, parse
 from netcenter.errors import CommandError, Unreachable
-from netcenter.runtime.factories import lacks_model
-from netcenter.pipeline import PIPELINE
-from netcenter.ingest.schedule import with_ticks
 from netcenter.files.lines import Line
+from netcenter.ingest.schedule import with_ticks
+from netcenter.pipeline import PIPELINE
+from netcenter.runtime.factories import lacks_model
 from schemas.records import PolicyChanged, Record, Tick
 from streams.batch import BatchCore
 from streams.core import Core, Fact, Output, Result

@@ -10,13 +10,13 @@ from typing import Any
 from kafka import TopicPartition
 
 from netcenter.broker import policies as policies_in_force
-from netcenter.errors import CommandError, UsageError
-from netcenter.runtime.factories import lacks_model
 from netcenter.broker.reading import Span
+from netcenter.broker.topics import admin, as_in_log, spans_of
+from netcenter.errors import CommandError, UsageError
 from netcenter.replay.seeking import Seeker, decoded, source_of, time_of
 from netcenter.replay.stretch import Stretch, as_clock
+from netcenter.runtime.factories import lacks_model
 from netcenter.settings import Settings
-from netcenter.broker.topics import admin, as_in_log, spans_of
 from schemas.headers import rfc3339
 from schemas.records import PolicyChanged, Tick
 from streams.core import Fact

@@ -6,8 +6,8 @@ from bisect import bisect_left
 
 from kafka import TopicPartition
 
-from netcenter.pipeline import PIPELINE
 from netcenter.broker.reading import records
+from netcenter.pipeline import PIPELINE
 from netcenter.replay.seeking import Seeker
 from netcenter.settings import Settings
 from schemas import codec

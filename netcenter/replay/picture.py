@@ -6,8 +6,8 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from netcenter.replay.figures import HOUR, LONGEST, MINUTE, Verdicts
 from netcenter.charts.svg import COLOURS, LEFT, Panel, document, line, nice, text, when
+from netcenter.replay.figures import HOUR, LONGEST, MINUTE, Verdicts
 
 _HEIGHT = 720
 #: Hours of one bar: the first with which a picture has no more than _MOST of them.

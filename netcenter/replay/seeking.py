@@ -9,9 +9,9 @@ from typing import Any, Self
 from kafka import TopicPartition
 
 from agents.policy import digest
-from netcenter.pipeline import PIPELINE
 from netcenter.broker.policies import Held
 from netcenter.broker.reading import Span, in_order, open_consumer
+from netcenter.pipeline import PIPELINE
 from schemas import codec
 from schemas.codec import WireError
 from schemas.headers import source_offset

@@ -11,9 +11,9 @@ from typing import Any, Self
 from kafka import TopicPartition
 from kafka.errors import OffsetOutOfRangeError
 
+from netcenter.broker.reading import Span, Stretches, open_consumer
 from netcenter.errors import CommandError
 from netcenter.pipeline import PIPELINE
-from netcenter.broker.reading import Span, Stretches, open_consumer
 from netcenter.replay.engine import Replay, Say
 from netcenter.replay.people import People
 from netcenter.replay.seeking import ms_of, source_of

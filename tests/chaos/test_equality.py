@@ -14,12 +14,12 @@ from random import Random
 import pytest
 
 from agents.policy import parse
-from netcenter.embedded import Addresses, Stack
-from netcenter.pipeline import PIPELINE
-from netcenter.ingest.schedule import TICK
-from netcenter.replay import Replay, play_lines
 from netcenter.demo.story import story
+from netcenter.embedded import Addresses, Stack
 from netcenter.files.lines import Line
+from netcenter.ingest.schedule import TICK
+from netcenter.pipeline import PIPELINE
+from netcenter.replay import Replay, play_lines
 from schemas.keys import customer
 from schemas.records import (
     ClassifiedMention,

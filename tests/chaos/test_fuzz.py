@@ -25,10 +25,9 @@ from schemas import codec
 from schemas.dead_letters import failure_of
 from schemas.headers import rfc3339
 from schemas.records import Decided, Mention, Tick
-from tests.support import judge
-from tests.support import lenient_worker
-from tests.support.fuzz import CASE, DAY, MINUTE, NOON, SECRET, Fuzz, Sent
+from tests.support import judge, lenient_worker
 from tests.support.chaos import ROLES, Plant
+from tests.support.fuzz import CASE, DAY, MINUTE, NOON, SECRET, Fuzz, Sent
 
 EACH = int(os.environ.get("NETCENTER_FUZZ", "1000"))
 """Good records, and as many bad ones."""

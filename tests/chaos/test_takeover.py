@@ -6,9 +6,9 @@ from pathlib import Path
 
 import psycopg2
 
+from netcenter.demo.story import story, teller
 from netcenter.embedded import Addresses
 from netcenter.pipeline import PIPELINE
-from netcenter.demo.story import story, teller
 from tests.support.chaos import HOUR, SEED, Plant, Playing
 
 _POLICY = (Path(story.__file__).parent / "story.toml").read_text()

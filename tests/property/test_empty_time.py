@@ -9,12 +9,12 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
+from netcenter.demo.story import story
+from netcenter.files.lines import Line
 from netcenter.pipeline import PIPELINE
 from netcenter.replay import play_lines
 from netcenter.replay.engine import Replay
-from netcenter.demo.story import story
 from schemas import ids
-from netcenter.files.lines import Line
 from schemas.records import ContactCount, Record, Tick
 from streams.core import Fact
 from tests.support import care_facts

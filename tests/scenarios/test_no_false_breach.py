@@ -11,8 +11,8 @@ from netcenter.embedded import Addresses
 from netcenter.pipeline import PIPELINE
 from schemas.records import ClockChanged
 from tests.support import judge
-from tests.support.chaos import Plant, Playing
 from tests.support.afternoon import DUE, HOUR, MINUTE, NOON, POLICY, File
+from tests.support.chaos import Plant, Playing
 
 _DECIDING = tuple(role.name for role in PIPELINE.roles if role.decides)
 _OUTAGE = HOUR // 2, HOUR * 5 // 2

@@ -15,10 +15,10 @@ from uuid import uuid4
 import psycopg2
 import pytest
 
+from netcenter.demo.receiver import Receiver
 from netcenter.embedded import Addresses
 from netcenter.ingest.into_kafka import Log
 from netcenter.pipeline import PIPELINE
-from netcenter.demo.receiver import Receiver
 from schemas import codec, ids
 from schemas.headers import rfc3339
 from schemas.keys import customer
@@ -33,8 +33,8 @@ from schemas.records import (
 )
 from streams.partitioner import partition_of
 from tests.support import judge
-from tests.support.chaos import Plant, Playing
 from tests.support.afternoon import DUE, HOUR, MINUTE, NOON, POLICY, File
+from tests.support.chaos import Plant, Playing
 
 _SECRET = "whsec_bm90IGEgc2VjcmV0LCBhIHRlc3Qga2V5IQ=="
 _ROLES = tuple(role.name for role in PIPELINE.roles)

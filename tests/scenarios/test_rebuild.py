@@ -19,9 +19,9 @@ from kafka.admin import NewTopic
 from psycopg2.extensions import make_dsn
 
 from netcenter.broker import topics
-from netcenter.embedded import Addresses
 from netcenter.broker.reading import as_they_come, open_consumer
 from netcenter.demo.story import story, teller
+from netcenter.embedded import Addresses
 from sinks.postgres.projection import REBUILT
 from sinks.postgres.tables import TABLES
 from tests.support import judge

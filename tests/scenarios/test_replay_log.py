@@ -16,9 +16,9 @@ from uuid import uuid4
 
 import pytest
 
+from netcenter.demo.story import story, teller
 from netcenter.embedded import Addresses
 from netcenter.pipeline import PIPELINE
-from netcenter.demo.story import story, teller
 from schemas.headers import rfc3339
 from schemas.jsonform import event
 from schemas.records import CaseOpened

@@ -28,6 +28,7 @@ from schemas.records import (
 from sinks.port import Item
 from sinks.postgres import PostgresSink
 from tests.sinks.conftest import Database, until
+from tests.sinks.test_postgres import WAITING, Writing, locked, shuffled
 from tests.support.samples import (
     MINUTE,
     T0,
@@ -43,7 +44,6 @@ from tests.support.samples import (
     post,
     reopened,
 )
-from tests.sinks.test_postgres import WAITING, Writing, locked, shuffled
 
 AUTHOR = "the-author-himself"
 WORDS = "words of his own"

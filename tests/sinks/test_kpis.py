@@ -12,6 +12,7 @@ from schemas import ids
 from schemas.records import Action, CaseClosed, ClockChanged, NoReply, Record
 from sinks.postgres import PostgresSink
 from tests.sinks.conftest import Database
+from tests.sinks.test_rows import CRISES, update
 from tests.support.samples import (
     MINUTE,
     T0,
@@ -24,7 +25,6 @@ from tests.support.samples import (
     opened,
     surge_story,
 )
-from tests.sinks.test_rows import CRISES, update
 
 HOUR = 60 * MINUTE
 #: As an event says that nothing is due.

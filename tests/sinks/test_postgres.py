@@ -18,6 +18,7 @@ from sinks.port import Item, Refused, Rewound, SinkError, Unreachable
 from sinks.postgres import PostgresSink
 from sinks.postgres.migrate import MIGRATIONS
 from tests.sinks.conftest import Database, until
+from tests.sinks.test_rows import ASSIGNMENTS, CRISES, EXAMPLES, update, volume
 from tests.support.samples import (
     CASE,
     T0,
@@ -31,7 +32,6 @@ from tests.support.samples import (
     opened,
     surge_story,
 )
-from tests.sinks.test_rows import ASSIGNMENTS, CRISES, EXAMPLES, update, volume
 
 SECRET_TEXT = "my secret words"
 

@@ -17,8 +17,8 @@ from sinks.postgres.forgetting import forget
 from sinks.postgres.older import Places
 from sinks.postgres.projection import REBUILT, REPLACED, Busy, Projection
 from tests.sinks.conftest import Database
-from tests.support.samples import alert, case_story, classified, items, surge_story
 from tests.sinks.test_forgetting import AUTHOR, TRACES, act, his_post
+from tests.support.samples import alert, case_story, classified, items, surge_story
 
 CASES = items(case_story(), "cases")
 SURGES = items(surge_story(), "surges")

@@ -16,8 +16,8 @@ from sinks.postgres import PostgresSink, migrate
 from sinks.postgres.projection import Projection
 from sinks.postgres.tables import MENTIONS, TABLES
 from tests.sinks.conftest import Database, until
-from tests.support.samples import case_story, classified, items
 from tests.sinks.test_postgres import WAITING, Writing, everything, locked, mentions, offsets, shuffled
+from tests.support.samples import case_story, classified, items
 
 
 class Pooled(PostgresSink):

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from netcenter.operate import surge_report as surge_explained
 from netcenter.errors import Unreachable, UsageError
+from netcenter.operate import surge_report as surge_explained
 from schemas import ids
 from schemas.records import Forecast, OffsetRange, Record, SeriesEvidence, SurgeOpened
 from sinks.postgres import PostgresSink
 from tests.sinks.conftest import Database
-from tests.support.samples import SURGE, items, opened, surge_story
 from tests.sinks.test_rows import CRISES
+from tests.support.samples import SURGE, items, opened, surge_story
 
 
 def _story() -> list[Record]:

@@ -12,17 +12,15 @@ import pytest
 from kafka import TopicPartition
 
 from netcenter import cli
-
 from netcenter.broker import redrive as settling
-
 from netcenter.broker import topics
+from netcenter.broker.dead_letters import letters
+from netcenter.broker.reading import records
+from netcenter.broker.topics import spans_of
 from netcenter.commands.servers import DEFAULT_POLICY
 from netcenter.errors import CommandError
-from netcenter.broker.dead_letters import letters
 from netcenter.pipeline import PIPELINE
-from netcenter.broker.reading import records
 from netcenter.settings import Settings
-from netcenter.broker.topics import spans_of
 from schemas import codec, ids
 from schemas.dead_letters import DEAD_LETTER, STATE, failure_headers
 from schemas.keys import KEYLESS, customer

@@ -12,8 +12,8 @@ from aiokafka import AIOKafkaProducer
 
 from schemas.records import CaseChanged
 from tests.support.load import Load, check_counted, post
-from tests.support.world import World
 from tests.support.waiting import until
+from tests.support.world import World
 
 KILLS_S = 22.0
 

@@ -13,8 +13,8 @@ from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
 from schemas.records import CaseChanged
 from tests.streams.test_health import get
-from tests.support.world import Worker, World, author_on, classified, free_port, mention
 from tests.support.waiting import until
+from tests.support.world import Worker, World, author_on, classified, free_port, mention
 
 
 @pytest.fixture

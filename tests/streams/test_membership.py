@@ -14,11 +14,11 @@ from streams.errors import Stop, Unavailable
 from streams.faust_membership import Standing
 from streams.partition import Partition
 from streams.worker import Hooks, WorkerSettings
+from tests.streams.test_health import get
 from tests.support import toy
 from tests.support.load import check_counted, post
-from tests.streams.test_health import get
-from tests.support.world import World, classified, free_port, mention
 from tests.support.waiting import until
+from tests.support.world import World, classified, free_port, mention
 
 STUCK_S = 1.5
 

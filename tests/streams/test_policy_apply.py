@@ -11,12 +11,12 @@ from kafka import TopicPartition
 
 from agents.policy import digest
 from netcenter import cli
-from netcenter.commands.servers import DEFAULT_POLICY
-from netcenter.ingest.into_kafka import Log
 from netcenter.broker.policies import newest
 from netcenter.broker.reading import records, spans
-from netcenter.settings import load
 from netcenter.broker.topics import admin
+from netcenter.commands.servers import DEFAULT_POLICY
+from netcenter.ingest.into_kafka import Log
+from netcenter.settings import load
 from schemas import codec
 from schemas.records import PolicyChanged
 

@@ -14,8 +14,8 @@ from kafka import KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 
 from netcenter.broker import topics
-from netcenter.errors import Unreachable
 from netcenter.broker.reading import Span, Stretches, any_record, as_they_come, open_consumer, records
+from netcenter.errors import Unreachable
 from netcenter.replay import stretch
 from netcenter.replay.finding import Range, find
 from netcenter.replay.stretch import Stretch

@@ -29,8 +29,8 @@ from streams.settings import WorkerSettings
 from streams.sink_items import SinkItems, sink_items
 from streams.sink_worker import SinkWorker
 from streams.worker import Hooks
-from tests.support.samples import classified, items
 from tests.support import toy
+from tests.support.samples import classified, items
 from tests.support.world import NOON, World
 
 ROLE = PIPELINE.role("postgres")

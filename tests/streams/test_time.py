@@ -18,8 +18,8 @@ from streams.fold import FIRED_AT_ONCE
 from streams.partitioner import partition_of
 from tests.support import toy
 from tests.support.toy import TEN_MINUTES
-from tests.support.world import MINUTE, NOON, World, author_on, classified, free_port, mention, ready
 from tests.support.waiting import until
+from tests.support.world import MINUTE, NOON, World, author_on, classified, free_port, mention, ready
 
 HERE, THERE = author_on(0, 2), author_on(1, 2)
 
@@ -106,7 +106,9 @@ def test_time_is_the_least_of_the_writers_and_never_falls(flow: World) -> None:
         for row in flow.rows("signals")
         if row.offset == ends[row.partition] and isinstance(row.record, Tick)
     } == {NOON + 60 * MINUTE}
-    flow.until(lambda: all(flow.offsets("tally")[n][0] > ends[n] for n in ends), 20, "tally at the end of its input topic")
+    flow.until(
+        lambda: all(flow.offsets("tally")[n][0] > ends[n] for n in ends), 20, "tally at the end of its input topic"
+    )
     assert times(flow, "tally") == [NOON + 30 * MINUTE] * 2
     flow.tick(NOON + 60 * MINUTE, only=1)
     flow.flush()
@@ -157,7 +159,9 @@ def test_a_silent_writer_counts_as_idle_and_comes_back_with_its_next_tick(
         now = NOON + 2 * MINUTE
         spoken(0)
         end = {r.partition: r.offset for r in world.rows("signals")}
-        until(lambda: all(world.offsets("tally")[n][0] > end[n] for n in end), 15, "tally at the end of its input topic")
+        until(
+            lambda: all(world.offsets("tally")[n][0] > end[n] for n in end), 15, "tally at the end of its input topic"
+        )
         assert times(world, "tally") == [NOON + MINUTE] * 2
 
 

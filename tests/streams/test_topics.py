@@ -9,8 +9,8 @@ from contextlib import closing
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
 from tests.streams.test_health import get
-from tests.support.world import NOON, World, author_on, classified, free_port, mention
 from tests.support.waiting import until
+from tests.support.world import NOON, World, author_on, classified, free_port, mention
 
 LONG_AGO = 1_425_168_000_000  # 2015-03-01
 

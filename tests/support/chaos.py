@@ -18,15 +18,15 @@ import psycopg2
 from kafka import KafkaConsumer, TopicPartition
 
 from netcenter.broker import topics
-from netcenter.embedded import Addresses
-from netcenter.ingest.into_kafka import Log, Played, ingest
-from netcenter.pipeline import PIPELINE
-from netcenter.ingest.schedule import TICK
 from netcenter.broker.lag import Watch
 from netcenter.demo.story import people
+from netcenter.embedded import Addresses
+from netcenter.files.lines import Line
+from netcenter.ingest.into_kafka import Log, Played, ingest
+from netcenter.ingest.schedule import TICK
+from netcenter.pipeline import PIPELINE
 from netcenter.settings import Settings
 from schemas import codec, ids
-from netcenter.files.lines import Line
 from schemas.records import OfferAnswered, Offered
 from streams.supervisor import command_of
 from tests.support.waiting import until

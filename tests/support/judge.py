@@ -17,14 +17,14 @@ from psycopg2.extensions import make_dsn
 
 from agents.policy import Policy
 from netcenter.broker import topics
-from netcenter.pipeline import PIPELINE, PUBLIC
-from netcenter.ingest.schedule import play
 from netcenter.broker.reading import spans
+from netcenter.files.lines import Line
+from netcenter.ingest.schedule import play
+from netcenter.pipeline import PIPELINE, PUBLIC
 from netcenter.replay import Replay
 from netcenter.settings import Settings
 from schemas import codec
 from schemas.codec import WireError
-from netcenter.files.lines import Line
 from schemas.headers import rfc3339, source_of
 from schemas.keys import KEYLESS, customer
 from schemas.records import Action, ClassifiedMention, Decided, Mention, Record, SurgeOpened, SurgeUpdated, Volume
@@ -178,13 +178,21 @@ def same_as_its_inbox(log: Log, name: str, policy: str, partitions: int) -> None
         expected: defaultdict[str, list[Record]] = defaultdict(list)
         alone = Replay({1: policy}, partitions, partial(_keep, expected), roles=[role])
         rows = [r for r in log[role.input_topic] if r.partition == number]
-        alone.append(role.input_topic, number, [Fact(r.offset, r.record, r.stamp) for r in rows if r.record is not None])
+        alone.append(
+            role.input_topic, number, [Fact(r.offset, r.record, r.stamp) for r in rows if r.record is not None]
+        )
         alone.drain()
-        assert alone.dead_letters == 0, f"{name} could not handle {alone.dead_letters} facts of {role.input_topic}/{number}"
+        assert alone.dead_letters == 0, (
+            f"{name} could not handle {alone.dead_letters} facts of {role.input_topic}/{number}"
+        )
         for topic in map(PIPELINE.topic, role.writes):
             key = topic.key
             for target in range(partitions):
-                ours = [r.record for r in log[topic.name] if r.partition == target and r.source == (role.input_topic, number)]
+                ours = [
+                    r.record
+                    for r in log[topic.name]
+                    if r.partition == target and r.source == (role.input_topic, number)
+                ]
                 theirs = [r for r in expected[topic.name] if partition_of(key(r), partitions) == target]
                 what = f"{topic.name}/{target} as decided from {role.input_topic}/{number}"
                 same([r for r in ours if r is not None], theirs, what)

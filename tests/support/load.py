@@ -9,8 +9,8 @@ from collections import Counter, defaultdict
 from schemas import codec
 from schemas.records import CaseChanged
 from tests.support.toy import Count
-from tests.support.world import World, classified, mention
 from tests.support.waiting import until
+from tests.support.world import World, classified, mention
 
 AUTHORS = 400
 

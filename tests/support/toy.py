@@ -20,8 +20,8 @@ from agents.classify.port import Classification, Classifier
 from agents.classify.stage import ClassifyStage
 from agents.decider import At, Due, State, Unusable
 from agents.policy import Policy
-from netcenter.runtime.logs import set_up
 from netcenter.runtime.external_classifier import HttpClassifier
+from netcenter.runtime.logs import set_up
 from schemas import keys
 from schemas.records import (
     Action,
@@ -40,8 +40,8 @@ from schemas.records import (
 )
 from sinks.port import Item, Refused, Unreachable
 from streams.deciding_worker import DecidingWorker
-from streams.topology import MIB, Batch, Fold, Pipeline, Role, Sink, Topic
 from streams.sink_worker import SinkWorker
+from streams.topology import MIB, Batch, Fold, Pipeline, Role, Sink, Topic
 from streams.worker import Hooks, WorkerSettings, run_worker
 
 MODEL = "ab" * 32

@@ -13,9 +13,8 @@ import pytest
 import structlog
 
 from netcenter import cli
-
-from netcenter.runtime import logs
 from netcenter.operate.doctor import examine
+from netcenter.runtime import logs
 from netcenter.settings import Settings
 
 Run = Callable[..., tuple[int, str]]

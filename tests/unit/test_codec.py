@@ -20,8 +20,8 @@ from schemas.codec import WireError
 from schemas.records import RECORDS, Alert, ClassifiedMention, Mention, Tick
 from streams.batch import BatchCore
 from streams.core import Fact, Output
-from tests.support.any_record import FIXTURES, example
 from tests.support import toy
+from tests.support.any_record import FIXTURES, example
 from tests.support.world import NOON, mention
 
 GOOD = codec.encode(mention("u1", 1, "a secret of the customer's"))

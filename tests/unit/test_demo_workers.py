@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 from netcenter.demo import run as demo
-
 from netcenter.demo import workers as demo_workers
 from netcenter.demo.workers import Workers
 from netcenter.errors import CommandError

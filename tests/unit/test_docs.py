@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 from typing import get_args
 
-from netcenter.tools import policy_reference as reference
 from netcenter.settings import Settings
+from netcenter.tools import policy_reference as reference
 from schemas.records import AlertKind
 
 DOCS = Path(__file__).parents[2] / "docs"

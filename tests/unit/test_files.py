@@ -12,10 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas import ids, records, requirements
-
 from netcenter.files import lines as files
 from netcenter.files.lines import FileError, dump, line_of, parse_line, read
+from schemas import ids, records, requirements
 
 MENTION = {
     "type": "mention",

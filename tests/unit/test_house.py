@@ -124,7 +124,8 @@ def test_only_the_pipeline_names_both_a_decision_and_how_it_is_run() -> None:
     both = [
         name
         for name, tree in modules(*CODE)
-        if (found := imported(tree)) & decisions and found & {f"streams.topology.{shape}" for shape in ("Batch", "Fold")}
+        if (found := imported(tree)) & decisions
+        and found & {f"streams.topology.{shape}" for shape in ("Batch", "Fold")}
     ]
     assert both == ["netcenter/pipeline.py"]
 

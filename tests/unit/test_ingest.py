@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from netcenter.files.lines import Line
 from netcenter.ingest import into_kafka as module
 from netcenter.ingest.into_kafka import Held, Played, ingest
 from netcenter.pipeline import PIPELINE
 from netcenter.replay.engine import Replay
 from netcenter.settings import Settings
-from netcenter.files.lines import Line
 from schemas.records import Decided, Record, Tick
 from streams.committed_offsets import NEVER
 from streams.topology import Role

@@ -13,9 +13,9 @@ import pytest
 import yaml
 from typer.main import get_command
 
-from netcenter.tools import manifests
 from netcenter.pipeline import PIPELINE
 from netcenter.settings import Settings
+from netcenter.tools import manifests
 
 ROLES = [role.name for role in PIPELINE.roles]
 FILES = manifests.render()

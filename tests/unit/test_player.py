@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from netcenter.files.lines import Line
 from netcenter.ingest.schedule import TICK, play
 from schemas import ids, records
-from netcenter.files.lines import Line
 
 
 def line(at: int, number: int) -> Line:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from kafka.errors import GroupAuthorizationFailedError, KafkaError, NodeNotReadyError, NotCoordinatorError
 
-from netcenter.errors import CommandError
 from netcenter.broker.lag import Watch
+from netcenter.errors import CommandError
 from netcenter.settings import Settings
 
 

@@ -16,11 +16,11 @@ import pytest
 
 from agents.policy import digest
 from netcenter import cli
+from netcenter.files import lines as files
 from netcenter.replay.engine import Replay
 from netcenter.replay.figures import Case, Verdicts
 from netcenter.replay.picture import picture
 from netcenter.replay.shelf import Shelf
-from netcenter.files import lines as files
 from schemas.records import PolicyChanged, Tick
 from streams.core import Fact
 from tests.support.afternoon import MINUTE, POLICY, File

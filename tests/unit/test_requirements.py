@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from netcenter.files.lines import FileError, dump, parse_line
 from netcenter.pipeline import PIPELINE
 from schemas import codec, ids, keys, requirements
-from netcenter.files.lines import FileError, dump, parse_line
 from schemas.records import (
     Action,
     ContactCount,

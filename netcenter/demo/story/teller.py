@@ -10,8 +10,8 @@ from typing import Any, Literal
 import msgspec
 
 from netcenter.demo.story.words import FIRST_NAMES, LANGS, Lang, Writer, plain
-from schemas import ids
 from netcenter.files.lines import Line, Topic
+from schemas import ids
 from schemas.records import (
     Action,
     ActionKind,

@@ -8,14 +8,14 @@ from contextlib import closing
 
 from kafka.errors import KafkaError
 
+from netcenter.broker.topics import admin
+from netcenter.errors import CommandError
 from netcenter.operate.doctor import log, roles, transactions
 from netcenter.operate.doctor.finding import Check, Finding, Survey
 from netcenter.operate.doctor.postgres import postgres
 from netcenter.operate.doctor.servers import broker_disk, disk
-from netcenter.errors import CommandError
 from netcenter.runtime.endpoints import kafka_of
 from netcenter.settings import Settings
-from netcenter.broker.topics import admin
 
 #: By what a finding calls what it looked at, where a check itself cannot be made.
 _CHECKS: dict[str, Check] = {

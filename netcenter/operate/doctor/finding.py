@@ -9,9 +9,9 @@ from functools import cached_property
 
 from kafka.admin import KafkaAdminClient
 
+from netcenter.broker.lag import Member, Place, Watch
 from netcenter.ingest.into_kafka import clock_of
 from netcenter.pipeline import PIPELINE
-from netcenter.broker.lag import Member, Place, Watch
 from netcenter.settings import Settings
 from schemas.records import Clock
 

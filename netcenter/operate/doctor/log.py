@@ -8,12 +8,12 @@ from kafka import TopicPartition
 from kafka.admin import OffsetSpec
 
 from agents.policy import PolicyError, parse
-from netcenter.operate.doctor.finding import Finding, Survey, span
 from netcenter.broker.dead_letters import count_waiting
-from netcenter.runtime.factories import lacks_model
-from netcenter.pipeline import PIPELINE
 from netcenter.broker.policies import newest
 from netcenter.broker.topics import counts_of, missing_topics, wanted
+from netcenter.operate.doctor.finding import Finding, Survey, span
+from netcenter.pipeline import PIPELINE
+from netcenter.runtime.factories import lacks_model
 
 _AHEAD_MS = 60_000
 

@@ -10,11 +10,11 @@ from kafka import TopicPartition
 from psycopg2.errors import UndefinedTable
 from psycopg2.extensions import connection as Connection
 
-from netcenter.operate.doctor.finding import Finding, Survey
-from netcenter.errors import CommandError
-from netcenter.runtime.endpoints import postgres_of
 from netcenter.broker.lag import Place
 from netcenter.broker.reading import ends
+from netcenter.errors import CommandError
+from netcenter.operate.doctor.finding import Finding, Survey
+from netcenter.runtime.endpoints import postgres_of
 from netcenter.settings import Settings
 from sinks.postgres import holding
 

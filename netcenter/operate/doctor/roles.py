@@ -12,10 +12,10 @@ from typing import Literal
 from kafka import TopicPartition
 from msgspec import MsgspecError
 
-from netcenter.operate.doctor.finding import Finding, Survey, span
-from netcenter.pipeline import PIPELINE
 from netcenter.broker.lag import Place
 from netcenter.broker.reading import records, spans
+from netcenter.operate.doctor.finding import Finding, Survey, span
+from netcenter.pipeline import PIPELINE
 from schemas.codec import state_codec
 from schemas.headers import rfc3339
 from streams.checkpoint import PROGRESS

@@ -9,8 +9,8 @@ from kafka import TopicPartition
 from kafka.admin import TransactionState
 from kafka.errors import KafkaError
 
-from netcenter.operate.doctor.finding import Finding, Survey, span
 from netcenter.broker.lag import Place
+from netcenter.operate.doctor.finding import Finding, Survey, span
 
 LONG_MS = 15_000
 """A worker's own last ten seconds at most."""
