@@ -27,6 +27,7 @@ from bench.state import peak, resident
 from netcenter.broker import topics
 from netcenter.broker.lag import Watch
 from netcenter.pipeline import PIPELINE
+from netcenter.policies import DEFAULT_POLICY
 from netcenter.settings import Settings, load
 from schemas import codec, ids
 from schemas.keys import customer
@@ -217,9 +218,7 @@ def _held(count: int) -> dict[str, Any]:
 
 
 def _one_brand() -> str:
-    return (Path(topics.__file__).parent / "policies" / "default.toml").read_text() + (
-        '\n[[brands]]\nname = "andina"\nmode = "live"\n'
-    )
+    return DEFAULT_POLICY.read_text() + ('\n[[brands]]\nname = "andina"\nmode = "live"\n')
 
 
 # --- over Kafka -------------------------------------------------------------------------------------------------------

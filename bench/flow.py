@@ -17,6 +17,7 @@ from bench import broker, usage
 from bench.run import Run
 from netcenter.broker import topics
 from netcenter.demo.story.story import story
+from netcenter.policies import DEFAULT_POLICY
 from netcenter.settings import Settings, load
 from schemas.records import Clock, Mention
 from streams.supervisor import command_of
@@ -28,7 +29,7 @@ _FIRST_HOURS = 20 * 3_600_000
 
 def policy_text() -> str:
     """The policy that a new log begins with."""
-    return (Path(topics.__file__).parent / "policies" / "default.toml").read_text()
+    return DEFAULT_POLICY.read_text()
 
 
 @lru_cache(maxsize=1)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator
 from functools import lru_cache
-from pathlib import Path
 from random import Random
 from typing import Any
 
 from msgspec.structs import replace
 
-from netcenter.demo.story import story, teller
+from netcenter.demo.story import STORY_POLICY, story, teller
 from netcenter.files.lines import Line
 from schemas import ids
 from schemas.records import Action, ClassifiedMention, Mention, OperatorChanged, Record, Reply
@@ -112,7 +111,7 @@ def _of_another(record: Any, number: int, later: int) -> Record:
 
 def policy_text(count: int) -> str:
     """The story's policy for the brands and desks of so many records."""
-    text = (Path(story.__file__).parent / "story.toml").read_text()
+    text = STORY_POLICY.read_text()
     head, _, rest = text.partition("[[brands]]")
     rules = rest[rest.index("[[rules]]") : rest.index("[[desks]]")]
     alerts = text[text.index("[alerts]") :]

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from agents.decider import At, Due, State
 from agents.policy import Policy, digest, parse
-from netcenter.broker import topics
+from netcenter.policies import DEFAULT_POLICY
 from schemas import codec, ids, keys
 from schemas.records import CaseChanged, Decided, PolicyChanged, Record, SourceIdle, Tick
 from streams.core import Fact
@@ -33,8 +33,13 @@ _BURST = 10_000
 _SEAL_EVERY = 5_000
 _HOT = 2_000
 _PASSES = 5
+<<<<<<< ours
 POLICY = (Path(topics.__file__).parent / "policies" / "default.toml").read_text()
 TIME = (Tick, SourceIdle, PolicyChanged)
+=======
+POLICY = DEFAULT_POLICY.read_text()
+TIME = (Tick, WriterExcused, PolicyChanged)
+>>>>>>> theirs
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.table import Table
 
 from netcenter.commands.options import Json, Maps, TimeFormat, pairs
-from netcenter.commands.servers import DEFAULT_POLICY
 from netcenter.errors import UsageError
+from netcenter.policies import DEFAULT_POLICY
 from schemas.headers import rfc3339
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from rich.console import Console
 
 from netcenter.commands.bars import bar
 from netcenter.commands.options import Ignore, Json, Maps, Sets, TimeFormat, read_file, text_of
-from netcenter.commands.servers import DEFAULT_POLICY
 from netcenter.errors import CommandError, UsageError
+from netcenter.policies import DEFAULT_POLICY
 from netcenter.runtime.endpoints import kafka_of, postgres_of
 from netcenter.settings import load
 

@@ -14,8 +14,8 @@ import typer
 from agents.policy import Policy, PolicyError, parse
 from agents.policy.reading import Checked, check
 from netcenter.commands.options import Json, text_of
-from netcenter.commands.servers import DEFAULT_POLICY
 from netcenter.errors import CommandError, UsageError
+from netcenter.policies import DEFAULT_POLICY
 from netcenter.runtime.endpoints import kafka_of
 from netcenter.runtime.factories import lacks_model
 from netcenter.settings import load

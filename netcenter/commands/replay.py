@@ -13,9 +13,9 @@ from rich.console import Console
 
 from netcenter.commands.bars import bar
 from netcenter.commands.options import Ignore, Maps, Sets, TimeFormat, duration, moment, read_lines, text_of
-from netcenter.commands.servers import DEFAULT_POLICY
 from netcenter.errors import UsageError
 from netcenter.ingest.schedule import TICK
+from netcenter.policies import DEFAULT_POLICY
 from netcenter.runtime.endpoints import kafka_of
 from netcenter.settings import Settings, load
 from schemas.headers import rfc3339

@@ -15,10 +15,9 @@ from rich.table import Table
 
 from netcenter.commands.options import Json
 from netcenter.errors import CommandError, UsageError
+from netcenter.policies import DEFAULT_POLICY
 from netcenter.runtime.endpoints import kafka_of
 from netcenter.settings import load
-
-DEFAULT_POLICY = Path(__file__).parent.parent / "policies" / "default.toml"
 
 
 def up(

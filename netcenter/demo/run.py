@@ -26,10 +26,9 @@ from rich.table import Table
 from netcenter import embedded
 from netcenter.broker import topics
 from netcenter.broker.lag import Watch
-from netcenter.commands.servers import DEFAULT_POLICY
 from netcenter.demo import receiver as receiving
 from netcenter.demo.receiver import Receiver
-from netcenter.demo.story import people, story
+from netcenter.demo.story import STORY_POLICY, people, story
 from netcenter.demo.workers import Workers
 from netcenter.embedded import places
 from netcenter.embedded.processes import stop_process
@@ -37,6 +36,7 @@ from netcenter.files.lines import Line
 from netcenter.ingest.into_kafka import Log, Played, ingest
 from netcenter.ingest.schedule import TICK
 from netcenter.pipeline import PIPELINE
+from netcenter.policies import DEFAULT_POLICY
 from netcenter.settings import Settings, load
 from schemas import codec, ids
 from schemas.headers import rfc3339
@@ -117,7 +117,7 @@ class Demo:
                 }
             )
             lines = self.lines if self.lines is not None else story.story(SEED)
-            text = (Path(story.__file__).parent / "story.toml").read_text() if self.own else DEFAULT_POLICY.read_text()
+            text = STORY_POLICY.read_text() if self.own else DEFAULT_POLICY.read_text()
             topics.apply(settings, addresses.kafka, "event", text)
             workers = self._workers(stack, settings)
             self._await_workers(settings, workers)

@@ -12,10 +12,10 @@ from typing import Any
 import yaml
 
 from netcenter.pipeline import PIPELINE
+from netcenter.policies import DEFAULT_POLICY
 from streams.topology import Role
 
-POLICY = Path(__file__).parent / "policies" / "default.toml"
-BASE = Path(__file__).parents[1] / "deploy" / "k8s" / "base"
+BASE = Path(__file__).parents[2] / "deploy" / "k8s" / "base"
 NAME = "netcenter"
 PORT = 8080
 """Of `/live`, `/ready` and `/metrics`, in every worker."""
@@ -57,7 +57,7 @@ def render() -> dict[str, str]:
     files = {name: _text(*manifests) for name, manifests in {**shared, **workloads}.items()}
     files["kustomization.yaml"] = _text(_kustomization(sorted(files)))
     files["settings.env"] = "".join(f"{name}={value}\n" for name, value in SETTINGS.items())
-    files["policy.toml"] = POLICY.read_text()
+    files["policy.toml"] = DEFAULT_POLICY.read_text()
     return files
 
 

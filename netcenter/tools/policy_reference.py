@@ -9,7 +9,7 @@ from typing import Any
 from agents.policy.parts import DURATION
 from agents.policy.schema import schema
 
-PAGE = Path(__file__).parents[1] / "docs" / "policy.md"
+PAGE = Path(__file__).parents[2] / "docs" / "policy.md"
 _PLACE = re.compile(r"(?<=<!-- tables: netcenter/reference\.py -->\n).*?(?=\n<!-- /tables -->)", re.DOTALL)
 #: As a file has them: a table by itself, or several of a kind.
 _HEADINGS = {

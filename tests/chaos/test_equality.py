@@ -14,7 +14,7 @@ from random import Random
 import pytest
 
 from agents.policy import parse
-from netcenter.demo.story import story
+from netcenter.demo.story import STORY_POLICY, story
 from netcenter.embedded import Addresses, Stack
 from netcenter.files.lines import Line
 from netcenter.ingest.schedule import TICK
@@ -48,7 +48,7 @@ IN_THE_SURGE = story.GUITAR + HOUR
 _SCHEDULE = int(os.environ.get("NETCENTER_CHAOS_SEED", "7"))
 #: Seconds in which the file must be played, and then all be read.
 _PLAYED_S, _DRAINED_S = 900.0, 120.0
-_POLICY = (Path(story.__file__).parent / "story.toml").read_text()
+_POLICY = STORY_POLICY.read_text()
 
 pytestmark = [
     pytest.mark.timeout(_PLAYED_S + _DRAINED_S),

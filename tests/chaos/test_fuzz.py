@@ -10,7 +10,6 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from random import Random
 from uuid import uuid4
 
@@ -21,6 +20,7 @@ from kafka import KafkaProducer
 from netcenter.broker import topics
 from netcenter.embedded import Addresses
 from netcenter.pipeline import PIPELINE
+from netcenter.policies import DEFAULT_POLICY
 from schemas import codec
 from schemas.dead_letters import failure_of
 from schemas.headers import rfc3339
@@ -38,7 +38,7 @@ _MINUTES = 100
 _TIME_FIRST, _FIRST_TICK = True, 0
 _OLDEST = 946_684_800_000
 _DRAINED_S = 120.0 + EACH / 50
-_POLICY = (Path(topics.__file__).parent / "policies" / "default.toml").read_text()
+_POLICY = DEFAULT_POLICY.read_text()
 
 pytestmark = pytest.mark.timeout(2 * _DRAINED_S)
 

@@ -6,13 +6,18 @@ from pathlib import Path
 
 import psycopg2
 
-from netcenter.demo.story import story, teller
+from netcenter.demo.story import STORY_POLICY, story, teller
 from netcenter.embedded import Addresses
 from netcenter.pipeline import PIPELINE
 from tests.support.chaos import HOUR, SEED, Plant, Playing
 
+<<<<<<< ours
 _POLICY = (Path(story.__file__).parent / "story.toml").read_text()
 _NEVER = {"NETCENTER_OFFSET_COMMIT_S": "3600"}
+=======
+_POLICY = STORY_POLICY.read_text()
+_NEVER = {"NETCENTER_HINT_S": "3600"}
+>>>>>>> theirs
 
 
 def test_a_sink_tells_the_time_that_its_forerunner_had_written_but_not_told(

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from netcenter.demo.story import story
+from netcenter.demo.story import STORY_POLICY, story
 from netcenter.files.lines import Line
 from netcenter.pipeline import PIPELINE
 from netcenter.replay import play_lines
@@ -20,7 +19,7 @@ from streams.core import Fact
 from tests.support import care_facts
 from tests.support.care_facts import DAY, HOUR, MINUTE
 
-_STORY = (Path(story.__file__).parent / "story.toml").read_text()
+_STORY = STORY_POLICY.read_text()
 _MODEL = "0" * 64
 _POLICY = f"""
 [classifier]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from importlib import resources
 from typing import Any
 
 import pytest
 
 from agents.cases import Cases
 from agents.policy import Policy, parse
-from netcenter.demo.story import episodes
+from netcenter.demo.story import STORY_POLICY, episodes
 from netcenter.demo.story.episodes import Episode
 from netcenter.demo.story.teller import HOUR, MINUTE, START, Teller
 from schemas.records import ClassifiedMention, Mention
@@ -23,7 +22,7 @@ AT = START + 3 * HOUR
 
 @pytest.fixture(scope="module")
 def policy() -> Policy:
-    return parse(resources.files("netcenter.demo.story").joinpath("story.toml").read_text(), 1, "story.toml")
+    return parse(STORY_POLICY.read_text(), 1, "story.toml")
 
 
 class Outcome:

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -20,7 +19,7 @@ from psycopg2.extensions import make_dsn
 
 from netcenter.broker import topics
 from netcenter.broker.reading import as_they_come, open_consumer
-from netcenter.demo.story import story, teller
+from netcenter.demo.story import STORY_POLICY, story, teller
 from netcenter.embedded import Addresses
 from sinks.postgres.projection import REBUILT
 from sinks.postgres.tables import TABLES
@@ -29,7 +28,7 @@ from tests.support.chaos import HOUR, SEED, Plant, Playing, create_database
 from tests.support.waiting import until
 
 _ROLES = ("classify", "cases", "postgres")
-_POLICY = (Path(story.__file__).parent / "story.toml").read_text()
+_POLICY = STORY_POLICY.read_text()
 _LINES = [line for line in story.story(SEED, 0.05) if line.at < teller.START + 10 * HOUR]
 _LATER, _LAST = teller.START + 6 * HOUR, teller.START + 9 * HOUR
 

@@ -16,7 +16,7 @@ from uuid import uuid4
 
 import pytest
 
-from netcenter.demo.story import story, teller
+from netcenter.demo.story import STORY_POLICY, story, teller
 from netcenter.embedded import Addresses
 from netcenter.pipeline import PIPELINE
 from schemas.headers import rfc3339
@@ -26,7 +26,7 @@ from tests.support import judge
 from tests.support.chaos import HOUR, SEED, Plant, Playing
 
 #: At a tenth of its size fewer join the guitar's conversation.
-_POLICY = (Path(story.__file__).parent / "story.toml").read_text() + "conversation = 15\n"
+_POLICY = STORY_POLICY.read_text() + "conversation = 15\n"
 _ROLES = ("classify", "cases", "surge")
 _SCALE, _FIRST = 0.1, 30 * HOUR
 _TOPICS = ("cases", "surges")

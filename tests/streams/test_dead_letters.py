@@ -17,9 +17,9 @@ from netcenter.broker import topics
 from netcenter.broker.dead_letters import letters
 from netcenter.broker.reading import records
 from netcenter.broker.topics import spans_of
-from netcenter.commands.servers import DEFAULT_POLICY
 from netcenter.errors import CommandError
 from netcenter.pipeline import PIPELINE
+from netcenter.policies import DEFAULT_POLICY
 from netcenter.settings import Settings
 from schemas import codec, ids
 from schemas.dead_letters import DEAD_LETTER, STATE, failure_headers

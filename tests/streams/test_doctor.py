@@ -30,13 +30,13 @@ from netcenter import cli
 from netcenter.broker import topics
 from netcenter.broker.lag import Watch
 from netcenter.broker.reading import ends
-from netcenter.commands.servers import DEFAULT_POLICY
 from netcenter.embedded import EmbeddedPostgres
 from netcenter.ingest.into_kafka import Log
 from netcenter.operate.doctor import Finding, examine, roles, servers, transactions
 from netcenter.operate.doctor import postgres as postgres_check
 from netcenter.operate.doctor.finding import Survey
 from netcenter.pipeline import PIPELINE
+from netcenter.policies import DEFAULT_POLICY
 from netcenter.settings import Settings
 from schemas.codec import state_codec
 from schemas.headers import rfc3339

@@ -14,8 +14,8 @@ from netcenter import cli
 from netcenter.broker.policies import newest
 from netcenter.broker.reading import records, spans
 from netcenter.broker.topics import admin
-from netcenter.commands.servers import DEFAULT_POLICY
 from netcenter.ingest.into_kafka import Log
+from netcenter.policies import DEFAULT_POLICY
 from netcenter.settings import load
 from schemas import codec
 from schemas.records import PolicyChanged

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from netcenter.commands.servers import DEFAULT_POLICY
 from netcenter.files import lines as files
 from netcenter.files.lines import Line
+from netcenter.policies import DEFAULT_POLICY
 from schemas.headers import rfc3339
 
 MINUTE = 60_000

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -14,15 +13,15 @@ from agents.policy.calendar import Holiday
 from agents.policy.model import Alerts, Cases, Desk
 from agents.policy.reading import check
 from agents.policy.surge import Surge
+from netcenter.policies import DEFAULT_POLICY
 from schemas.records import Kind, Label, Visibility
 
-DEFAULT = Path(__file__).parents[2] / "netcenter" / "policies" / "default.toml"
 MINUTE, HOUR = 60_000, 3_600_000
 
 
 @pytest.fixture(scope="module")
 def default() -> Policy:
-    return parse(DEFAULT.read_text(), 1, DEFAULT.name)
+    return parse(DEFAULT_POLICY.read_text(), 1, DEFAULT_POLICY.name)
 
 
 def at(year: int, month: int, day: int, hour: int, minute: int, zone: str) -> int:
@@ -80,7 +79,7 @@ def test_a_brand_that_is_not_listed_observes_in_utc_at_the_desk_care(default: Po
 
 
 def test_the_examples_in_the_default_policys_comments_hold_when_they_are_uncommented() -> None:
-    text = DEFAULT.read_text()
+    text = DEFAULT_POLICY.read_text()
     examples = re.sub(r"^#   (?=[\[\]} a-z])", "", text, flags=re.MULTILINE)
     examples = re.sub(r"^# (?=\w+ = )", "", examples, flags=re.MULTILINE).replace(
         'desk = "complaints"', 'desk = "care"'

@@ -15,7 +15,7 @@ import pytest
 from agents.policy import Brand
 from agents.policy.schema import schema
 from netcenter import cli
-from netcenter.commands.servers import DEFAULT_POLICY
+from netcenter.policies import DEFAULT_POLICY
 from netcenter.replay.explain import why_no_case
 from tests.support.care_facts import post as classified
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from agents.policy import Policy, parse
 from agents.policy.difference import difference, summary
+from netcenter.policies import DEFAULT_POLICY
 
-DEFAULT = Path(__file__).parents[2] / "netcenter" / "policies" / "default.toml"
 MODEL = f'[classifier]\nmodel = "{"a" * 64}"\n'
 
 
@@ -117,7 +115,7 @@ def test_the_summary_counts_parts_not_fields() -> None:
 
 @pytest.mark.parametrize("edit", [("sla_overdue = 3", "sla_overdue = 4"), ('"same_day"', '"3h"')])
 def test_the_default_policy_differs_from_itself_by_what_was_edited(edit: tuple[str, str]) -> None:
-    text = DEFAULT.read_text()
+    text = DEFAULT_POLICY.read_text()
     default: Policy = parse(text)
     assert difference(default, default) == []
     edited = difference(default, parse(text.replace(*edit)))

@@ -12,11 +12,13 @@ import pytest
 
 from agents.policy import PolicyError, parse
 from agents.policy.schema import schema
+from netcenter.demo.story import STORY_POLICY
+from netcenter.policies import DEFAULT_POLICY
 
 ROOT = Path(__file__).parents[2]
 POLICIES = [
-    ROOT / "netcenter" / "policies" / "default.toml",
-    ROOT / "netcenter" / "scenario" / "story.toml",
+    DEFAULT_POLICY,
+    STORY_POLICY,
     ROOT / "deploy" / "k8s" / "base" / "policy.toml",
 ]
 MODEL = f'[classifier]\nmodel = "{"a" * 64}"\n'

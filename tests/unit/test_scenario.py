@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from importlib import resources
 from itertools import pairwise
 from pathlib import Path
 from typing import get_args
@@ -18,7 +17,7 @@ import pytest
 from agents.classify.volumes import Minute
 from agents.policy import Features, Policy, parse
 from agents.surge import SurgeDecider
-from netcenter.demo.story import people
+from netcenter.demo.story import STORY_POLICY, people
 from netcenter.demo.story.story import ACCOUNTS, GUITAR, Story, rhythm, story, tell, write
 from netcenter.demo.story.teller import END, HOUR, MINUTE, QUIET, START
 from netcenter.demo.story.words import LANGS, Lang, lists, plain, slot_words
@@ -62,7 +61,7 @@ def replies(told: Story) -> list[Reply]:
 
 @pytest.fixture(scope="module")
 def policy() -> Policy:
-    return parse(resources.files("netcenter.demo.story").joinpath("story.toml").read_text(), 1, "story.toml")
+    return parse(STORY_POLICY.read_text(), 1, "story.toml")
 
 
 def digest(lines: list[str]) -> str:

@@ -1,1 +1,8 @@
 """The story that the demo plays: `story` tells and writes it from a seed, `people` answer offers while it plays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+STORY_POLICY = Path(__file__).with_name("story.toml")
+"""The policy under which the story is played."""

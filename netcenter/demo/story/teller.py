@@ -246,7 +246,7 @@ class Teller:
             kind=kind,
             visibility="private" if channel == "whatsapp" or rng.random() < 0.06 else "public",
             operator=operator if kind == "human" else None,
-            app=app or ("input_topic" if kind == "human" else "autoresponder"),
+            app=app or ("inbox" if kind == "human" else "autoresponder"),
             conversation_id=to.conversation_id or to.native_id,
             in_reply_to=to.native_id,
             text=self.writers[thread.lang].formal(symbol, thread.given | {"sign": signed}),
