@@ -11,7 +11,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from netcenter.demo.story import STORY_POLICY, story, teller
-from netcenter.files.lines import Line
+from netcenter.files.line import Line
 from schemas import ids
 from schemas.records import Action, ClassifiedMention, Mention, OperatorChanged, Record, Reply
 

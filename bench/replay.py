@@ -10,7 +10,7 @@ from typing import Any
 
 from bench import past, usage
 from bench.run import Run
-from netcenter.files.lines import dump
+from netcenter.files.writer import dump
 
 _LOOK_S = 0.1
 

@@ -30,16 +30,11 @@ NOON = 1_795_176_000_000
 _WEEK = 7 * 86_400_000
 _PACKED = 220
 _BURST = 10_000
-_SEAL_EVERY = 5_000
+_COMMIT_EVERY = 5_000
 _HOT = 2_000
 _PASSES = 5
-<<<<<<< ours
-POLICY = (Path(topics.__file__).parent / "policies" / "default.toml").read_text()
-TIME = (Tick, SourceIdle, PolicyChanged)
-=======
 POLICY = DEFAULT_POLICY.read_text()
-TIME = (Tick, WriterExcused, PolicyChanged)
->>>>>>> theirs
+TIME = (Tick, SourceIdle, PolicyChanged)
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -202,9 +197,9 @@ def _a_key(before: int, keys: int) -> int:
 def _live(fold: FoldCore, keys: int) -> None:
     """A fifth of the keys change, one by one, with checkpoints; every timer of those moves."""
     random = Random(7)
-    for start in range(0, keys // 5, _SEAL_EVERY):
+    for start in range(0, keys // 5, _COMMIT_EVERY):
         facts = []
-        for offset in range(start, start + _SEAL_EVERY):
+        for offset in range(start, start + _COMMIT_EVERY):
             number = random.randrange(min(_BURST, keys // 2), keys)
             wake = wake_of(number) + 600_000
             facts.append(Fact(2 + offset, changed(key_of(number), 2, NOON, wake)))

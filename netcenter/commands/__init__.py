@@ -1,1 +1,1 @@
-"""The commands, a module for each group; each only reads its words, calls the library, and prints."""
+"""The command line: a file for each command, named as the command."""

@@ -51,7 +51,7 @@ def backtest(
     from netcenter.backtest.picture import picture
     from netcenter.backtest.reading import names, read
     from netcenter.backtest.run import judge
-    from netcenter.commands.policy import parsed
+    from netcenter.commands.policy_files import parsed
 
     rule = parsed(policy or DEFAULT_POLICY).surge
     columns = pairs(maps, "--map")

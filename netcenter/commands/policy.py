@@ -1,10 +1,9 @@
-"""policy check, explain, diff, schema, apply."""
+"""`netcenter policy`: checks, explains, compares and applies the policy."""
 
 from __future__ import annotations
 
 import json
 import sys
-from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -14,6 +13,7 @@ import typer
 from agents.policy import Policy, PolicyError, parse
 from agents.policy.reading import Checked, check
 from netcenter.commands.options import Json, text_of
+from netcenter.commands.policy_files import parsed, to_apply, today
 from netcenter.errors import CommandError, UsageError
 from netcenter.policies import DEFAULT_POLICY
 from netcenter.runtime.endpoints import kafka_of
@@ -22,44 +22,12 @@ from netcenter.settings import load
 from schemas.records import Label, Mention
 
 policy = typer.Typer(help="What the operator of Netcenter decides: one TOML file.", no_args_is_help=True)
+
+
 _Force = Annotated[bool, typer.Option("--force", help="Also where its classifier is not on this machine.")]
+
+
 _File = Annotated[Path, typer.Argument(help="A policy file.")]
-
-
-def checked(path: Path) -> tuple[str, Checked]:
-    """The text of a file that may be put in force, and the policy. Raises UsageError with a line for each fault."""
-    text = text_of(path)
-    try:
-        return text, check(text, name=str(path), today=_today())
-    except PolicyError as error:
-        raise UsageError(str(error)) from None
-
-
-def _today() -> date:
-    return datetime.now(UTC).date()
-
-
-def to_apply(path: Path, *, force: bool) -> tuple[str, Checked]:
-    """As `checked`. Raises UsageError also where this machine lacks its classifier, unless forced; then it says so."""
-    text, found = checked(path)
-    lacks = lacks_model(found.policy)
-    if lacks is None:
-        return text, found
-    if not force:
-        raise UsageError(
-            f"{path}: classifier.model: this machine lacks {lacks}. Classify would wait for it, and with it everything that "
-            "follows: put the artefact where its workers look, or use --force if only they have it"
-        )
-    print(f"{path}: classify waits wherever a worker lacks {lacks}", file=sys.stderr)
-    return text, found
-
-
-def parsed(path: Path) -> Policy:
-    """A policy to look at: what runs may lack a desk."""
-    try:
-        return parse(text_of(path), name=str(path))
-    except PolicyError as error:
-        raise UsageError(str(error)) from None
 
 
 def _warn(file: Path, found: Checked) -> None:
@@ -74,7 +42,7 @@ def check_file(file: _File, as_json: Json = False) -> None:
     Example: netcenter policy check my-policy.toml
     """
     try:
-        found = check(text_of(file), name=str(file), today=_today())
+        found = check(text_of(file), name=str(file), today=today())
     except PolicyError as error:
         if as_json:
             print(json.dumps({"file": str(file), "good": False, "faults": _told(error.remarks)}))
@@ -108,8 +76,8 @@ def explain_mention(
 
     Example: netcenter policy explain mention.json --policy my-policy.toml
     """
-    from netcenter.commands.explained import told
     from netcenter.replay.explain import explain
+    from netcenter.replay.explain_text import told
 
     known = get_args(Label)
     if label is not None and label not in known:
@@ -121,7 +89,8 @@ def explain_mention(
 
 def _mention(file: Path) -> Mention:
     """The mention of a file: one JSON object, or the first of JSON lines."""
-    from netcenter.files.lines import FileError, parse_line
+    from netcenter.files.line import FileError
+    from netcenter.files.reader import parse_line
 
     text = sys.stdin.read() if str(file) == "-" else text_of(file)
     lines = [(n, line) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
@@ -222,5 +191,5 @@ def apply(
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
+    """Add the commands to the command line."""
     app.add_typer(policy, name="policy")

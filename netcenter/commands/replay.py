@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from netcenter.commands.bars import bar
 from netcenter.commands.options import Ignore, Maps, Sets, TimeFormat, duration, moment, read_lines, text_of
+from netcenter.commands.progress_bar import bar
 from netcenter.errors import UsageError
 from netcenter.ingest.schedule import TICK
 from netcenter.policies import DEFAULT_POLICY
@@ -23,8 +23,8 @@ from schemas.records import Mention
 from streams.gc_tuning import rarely_collected
 
 if TYPE_CHECKING:
-    from netcenter.replay.finding import Range
-    from netcenter.replay.results import Tried
+    from netcenter.replay.find_stretch import Range
+    from netcenter.replay.output import TriedPolicy
 
 _TOPICS = ("mentions", "classified")
 
@@ -40,7 +40,7 @@ def replay(
         typer.Option(metavar="TOPIC", help="The log in place of files: mentions, or classified with its labels."),
     ] = None,
     since: Annotated[str | None, typer.Option(metavar="TIME", help="Of the log, by event time: RFC 3339.")] = None,
-    until_time: Annotated[str | None, typer.Option(metavar="TIME", help="Of the log, by event time.")] = None,
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="Of the log, by event time.")] = None,
     offsets: Annotated[
         list[str] | None,
         typer.Option(
@@ -55,46 +55,48 @@ def replay(
     sets: Sets = None,
     ignore_unknown: Ignore = False,
     time_format: TimeFormat = None,
-    until: Annotated[str | None, typer.Option(help="How long time runs on after a file's last record: 6h.")] = None,
+    run_on: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="How long time runs on after a file's last record: 6h.")
+    ] = None,
 ) -> None:
     """Run the same decisions over the past, with no Kafka in between: what would have happened, under this policy or that?
 
     Example: netcenter replay story.jsonl --policy now.toml --against next.toml --out compared
     """
     from netcenter.replay import play_lines
-    from netcenter.replay.results import Runs
-    from netcenter.replay.shelf import Shelf
+    from netcenter.replay.output import Runs
+    from netcenter.replay.sorted_lines import SortedLines
 
     settings = load()
     of_files = {"--map": maps, "--set": sets, "--ignore-unknown": ignore_unknown, "--time-format": time_format}
-    of_log = {"--since": since, "--until-time": until_time, "--offsets": offsets}
-    _one_source(bool(files), log, {**of_files, "--until": until}, of_log)
+    of_log = {"--since": since, "--until": until, "--offsets": offsets}
+    _one_source(bool(files), log, {**of_files, "--run-on": run_on}, of_log)
     if log is not None:
-        wanted = _range(log, moment(since, "--since"), moment(until_time, "--until-time"), offsets)
+        wanted = _range(log, moment(since, "--since"), moment(until, "--until"), offsets)
         _replay_log(settings, wanted, out, policy, against)
         return
     tried = _tried(policy or DEFAULT_POLICY, against)
-    run_on = duration(until or "6h", "--until")
-    with Shelf() as shelf:
+    runs_on = duration(run_on or "6h", "--run-on")
+    with SortedLines() as shelf:
         for path in files or ():
             shelf.add(read_lines(path, maps, sets, ignore_unknown, time_format, classified=True))
         if shelf.holds(Mention):
             _check_models(tried)
         with Runs(out, tried, settings.partitions) as runs:
             with _progress(len(shelf)) as say, rarely_collected():
-                play_lines(runs.replays, shelf, interval=TICK, until=run_on, say=say)
+                play_lines(runs.replays, shelf, interval=TICK, until=runs_on, say=say)
             runs.finish({})
 
 
 def _replay_log(settings: Settings, wanted: Range, out: Path, policy: Path | None, against: Path | None) -> None:
-    from netcenter.replay.finding import find
-    from netcenter.replay.results import Runs, Tried
+    from netcenter.replay.find_stretch import find
+    from netcenter.replay.output import Runs, TriedPolicy
     from netcenter.replay.stretch import play_stretch
 
     given = [_tried(policy, None)] if policy is not None else []
     second = [_tried(against, None)] if against is not None else []
     stretch = find(settings, kafka_of(settings), wanted)
-    own = [] if policy is not None else [[Tried("log", stretch.policies, stretch.in_force)]]
+    own = [] if policy is not None else [[TriedPolicy("log", stretch.policies, stretch.in_force)]]
     tried = _named([one for part in (*given, *own, *second) for one in part])
     if stretch.topic == _TOPICS[0]:
         _check_models(tried)
@@ -124,12 +126,12 @@ def _one_source(files: bool, log: str | None, of_files: Mapping[str, object], of
 
 
 def _range(topic: str, since: int | None, until: int | None, offsets: list[str] | None) -> Range:
-    from netcenter.replay.finding import Range
+    from netcenter.replay.find_stretch import Range
 
     if offsets and (since is not None or until is not None):
         raise UsageError("--offsets: give offsets or times, not both")
     if since is not None and until is not None and until <= since:
-        raise UsageError("--until-time: is not after --since")
+        raise UsageError("--until: is not after --since")
     found = {}
     for text in offsets or ():
         match = re.fullmatch(r"(\d{1,4}):(\d{1,18})-(\d{1,18})", text)
@@ -141,9 +143,9 @@ def _range(topic: str, since: int | None, until: int | None, offsets: list[str] 
     return Range(topic, since, until, found)
 
 
-def _tried(policy: Path, against: Path | None) -> list[Tried]:
+def _tried(policy: Path, against: Path | None) -> list[TriedPolicy]:
     from agents.policy import PolicyError, parse
-    from netcenter.replay.results import Tried
+    from netcenter.replay.output import TriedPolicy
 
     found = []
     for path in filter(None, (policy, against)):
@@ -152,18 +154,18 @@ def _tried(policy: Path, against: Path | None) -> list[Tried]:
             parse(text, 1, name=str(path))
         except PolicyError as error:
             raise UsageError(str(error)) from None
-        found.append(Tried(path.stem, {1: text}))
+        found.append(TriedPolicy(path.stem, {1: text}))
     return _named(found)
 
 
-def _named(tried: list[Tried]) -> list[Tried]:
+def _named(tried: list[TriedPolicy]) -> list[TriedPolicy]:
     """Two of one name are told apart: they name folders."""
     if len(tried) == 2 and tried[0].name == tried[1].name:
         return [tried[0], tried[1]._replace(name=f"{tried[1].name}-against")]
     return tried
 
 
-def _check_models(tried: list[Tried]) -> None:
+def _check_models(tried: list[TriedPolicy]) -> None:
     """Posts are to be classified: with which model, a policy says."""
     from netcenter.runtime.factories import lacks_model
     from streams.policies import fault, passed_over

@@ -32,7 +32,7 @@ from netcenter.demo.story import STORY_POLICY, people, story
 from netcenter.demo.workers import Workers
 from netcenter.embedded import places
 from netcenter.embedded.processes import stop_process
-from netcenter.files.lines import Line
+from netcenter.files.line import Line
 from netcenter.ingest.into_kafka import Log, Played, ingest
 from netcenter.ingest.schedule import TICK
 from netcenter.pipeline import PIPELINE

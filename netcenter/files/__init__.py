@@ -1,1 +1,1 @@
-"""Files of records: their rows and lines become records."""
+"""Files of records: JSON lines and CSV become records, and a record becomes its JSON line."""

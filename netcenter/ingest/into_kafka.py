@@ -17,7 +17,7 @@ from netcenter.broker.lag import Watch
 from netcenter.broker.reading import records, spans
 from netcenter.broker.topics import admin, as_in_log, missing_topics, producer
 from netcenter.errors import CommandError
-from netcenter.files.lines import Line
+from netcenter.files.line import Line
 from netcenter.ingest.schedule import play
 from netcenter.pipeline import PIPELINE
 from netcenter.settings import Settings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from netcenter.files.lines import Line
+from netcenter.files.line import Line
 
 TICK = 60_000
 """ms of event time between two Ticks of a played file."""

@@ -10,8 +10,8 @@ from contextlib import closing
 from netcenter.broker.lag import Watch
 from netcenter.broker.topics import admin
 from netcenter.errors import UsageError
-from netcenter.files import lines as files
-from netcenter.files.lines import FileError
+from netcenter.files.line import FileError
+from netcenter.files.reader import parse_line
 from netcenter.ingest.into_kafka import Log, clock_of
 from netcenter.pipeline import PIPELINE
 from netcenter.settings import Settings
@@ -38,7 +38,7 @@ def forget(settings: Settings, kafka: str, brand: str, channel: str, author_id: 
         "created_at": rfc3339(_now(settings, kafka, wall)),
     }
     try:
-        record = files.parse_line(json.dumps(line), file="netcenter forget").record
+        record = parse_line(json.dumps(line), file="netcenter forget").record
     except FileError as error:
         raise UsageError(str(error)) from None
     with Log(settings, kafka) as log:

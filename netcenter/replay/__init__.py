@@ -1,4 +1,4 @@
-"""`replay`: the same deciding objects over files or a stretch of the log, with no Kafka in between."""
+"""Replay: the deciding objects of the workers over files or a stretch of the log, without Kafka in between."""
 
 from netcenter.replay.engine import Replay, play_lines
 

@@ -1,4 +1,4 @@
-"""Two policies over the same past, side by side: for programs, and as tables on a terminal."""
+"""Compares what two policies made of the same past: as JSON and CSV for programs, as tables for people."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from netcenter.replay.figures import Case, Figures, Verdicts, differing, verdict
+from netcenter.replay.verdicts import CaseVerdict, Figures, Verdicts, differing, verdict
 from schemas.headers import rfc3339
 
 LIMIT = (
@@ -24,20 +24,20 @@ _NOTHING = Figures()
 
 
 class Comparison:
-    """Two policies by name; the first is the one that is asked about."""
+    """Two policies by name. The first is the one that the user asked about."""
 
     def __init__(self, names: tuple[str, str], verdicts: tuple[Verdicts, Verdicts]) -> None:
         self.names, self.verdicts = names, verdicts
         ours, theirs = (found.figures() for found in verdicts)
         places = sorted(ours.keys() | theirs.keys(), key=lambda place: (place.brand or "", place.channel or ""))
         self.rows = [(place, ours.get(place, _NOTHING), theirs.get(place, _NOTHING)) for place in places]
-        """All first, then each brand, followed by its channels."""
+        """The figures of everything first, then those of each brand, each followed by its channels."""
         self.differing = list(differing(*verdicts))
 
     # --- for programs -----------------------------------------------------------------------------------------------
 
     def write(self, folder: Path) -> None:
-        """comparison.json, and comparison.csv with every case whose verdict differs. Raises OSError."""
+        """Write comparison.json, and comparison.csv with every case whose verdict differs. Raises OSError."""
         form = {
             "policies": list(self.names),
             "limit": LIMIT,
@@ -63,7 +63,7 @@ class Comparison:
 
     def _cases(self) -> Iterator[list[str]]:
         for pair in self.differing:
-            case: Case = next(filter(None, pair))
+            case: CaseVerdict = next(filter(None, pair))
             answered = next((c.met_at for c in pair if c is not None and c.met_at is not None), None)
             told = [word for c in pair for word in (verdict(c), _time(c.due_at if c and c.timed else None))]
             yield [case.brand, case.channel, case.native_id, rfc3339(case.opened_at), *told, _time(answered)]
@@ -71,7 +71,7 @@ class Comparison:
     # --- for people -------------------------------------------------------------------------------------------------
 
     def show(self, console: Console) -> None:
-        """The figures, and the first cases whose verdict differs."""
+        """Print the figures, and the first cases whose verdict differs."""
         console.print(self._all(), "", self._places(), "", sep="\n")
         if self.differing:
             console.print(self._first())
@@ -100,7 +100,7 @@ class Comparison:
         title = f"Cases with another verdict: {len(self.differing):,}, the first by their posts"
         table = _table(title, "", "first post", "waited", " → ".join(self.names))
         for pair in self.differing[:_SHOWN]:
-            case: Case = next(filter(None, pair))
+            case: CaseVerdict = next(filter(None, pair))
             waited = next((c.waited for c in pair if c is not None and c.waited is not None), None)
             after = _figure("waited_min", waited)
             table.add_row(f"{case.brand} {case.channel}", case.native_id, after, _both(*map(verdict, pair)))

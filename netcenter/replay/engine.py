@@ -1,4 +1,4 @@
-"""A whole pipeline in memory: every role, every input topic partition, the same objects that run over Kafka."""
+"""The whole pipeline in memory: for every role and every partition of its input topic, the object that a worker runs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cache
 from agents.decider import Unanswered
 from agents.policy import Policy, digest, parse
 from netcenter.errors import CommandError, Unreachable
-from netcenter.files.lines import Line
+from netcenter.files.line import Line
 from netcenter.ingest.schedule import with_ticks
 from netcenter.pipeline import PIPELINE
 from netcenter.runtime.factories import lacks_model
@@ -21,21 +21,21 @@ from streams.policies import foreign, passed_over
 from streams.topology import Batch, Fold, Role
 
 Tell = Callable[[str, list[Record]], None]
-"""Takes a topic and what was written to it, in order; Ticks and policy changes left out."""
+"""Called with a topic and the records written to it, in order, without Ticks and policy changes."""
 Say = Callable[[int, int], None]
-"""Called at every Tick with the records played so far and its time (ms)."""
-#: Lines of one minute that wait for its end; with more, a part is handled before.
+"""Called at every Tick with the number of records played so far and the time of the Tick (ms)."""
+#: Lines of one minute that are held until the minute ends; with more, a part is handled before its end.
 _MOST_WAITING = 20_000
 _TOPICS = {"classified": "mentions"}
-"""What was classified before goes the same way, past the classifier."""
-#: Changed records of a partition's state that stay objects; then they are packed, as a checkpoint packs them.
+"""Where the lines of a topic are appended: a ClassifiedMention of a file enters by `mentions` and passes the classifier."""
+#: Changed state records of a partition that may be kept as objects; with more, they are packed as at a checkpoint.
 _MOST_CHANGED = 4_000
 
 
 class Replay:
-    """Facts go in by `give` or `append`, `drain` decides on them, `pass_time` is a checkpoint's hop of Ticks.
+    """Runs the roles: `give` and `append` add facts, `drain` decides on them, `pass_time` hands Ticks on as a checkpoint does.
 
-    Nothing is kept but the state of the roles: what is written goes to `tell` as it comes.
+    Only the state of the roles is kept; `tell` is called with the records that the roles write.
     """
 
     def __init__(
@@ -49,8 +49,7 @@ class Replay:
     ) -> None:
         """policies: texts by version. in_force: the version with which each partition starts.
 
-        Without in_force the policy is version 1 and holds throughout, whatever changes the facts tell of.
-        Raises PolicyError.
+        Without in_force, version 1 holds throughout and PolicyChanged records are ignored. Raises PolicyError.
         """
         self.partitions, self._tell = partitions, tell
         self._follows = in_force is not None
@@ -62,9 +61,9 @@ class Replay:
         self._cores = {r.input_topic: [self._core(r, n) for n in range(partitions)] for r in wanted}
         self._ways = {t.name: _Way(self._count(t.name), t.name in self._cores) for t in PIPELINE.topics}
         self._held: dict[tuple[str, int], list[Fact]] = {}
-        """Facts of a partition that wait for its time to be known."""
+        """Facts by (topic, partition) that wait until the watermark of their partition is known."""
         self.dead_letters = 0
-        """Facts that could not be handled."""
+        """Facts that could not be handled: the dead letters."""
         self._start(policies, [1] * partitions if in_force is None else in_force)
 
     def _core(self, role: Role, number: int) -> Core:
@@ -79,7 +78,7 @@ class Replay:
         return PIPELINE.topic(topic).partitions or self.partitions
 
     def _start(self, policies: Mapping[int, str], in_force: Sequence[int]) -> None:
-        """Each partition of a customer's roles starts with its own version, the others with the oldest of them."""
+        """Put policies in force: partitions by customer start with their own version, all others with the oldest of these."""
         mirrored = {role.shape.output_topic for role in PIPELINE.roles if isinstance(role.shape, Batch)}
         for topic, cores in self._cores.items():
             for core, own in zip(cores, in_force, strict=True):
@@ -87,7 +86,7 @@ class Replay:
                 core.in_force(PolicyChanged(version=version, hash=digest(policies[version]), applied_at=0))
 
     def give(self, topic: str, records: Sequence[Record]) -> None:
-        """Append records to the input topic partitions that their keys belong on; nothing for a role that is left out."""
+        """Append records to an input topic, each to the partition of its key. Does nothing if the role that reads it is left out."""
         way = self._ways[topic]
         if way.read:
             key = PIPELINE.topic(topic).key
@@ -96,7 +95,7 @@ class Replay:
                 way.ends[number] += 1
 
     def append(self, topic: str, partition: int, facts: Sequence[Fact]) -> None:
-        """Append facts to an input topic partition, with the offsets that they have."""
+        """Append facts, which keep their offsets, to one partition of an input topic."""
         way = self._ways[topic]
         if way.read and facts:
             way.waiting[partition] += [
@@ -108,7 +107,7 @@ class Replay:
             way.ends[partition] = facts[-1].offset + 1
 
     def drain(self) -> None:
-        """Handle everything that waits and all that follows from it."""
+        """Handle all waiting facts, and the facts that these lead to."""
         while any(any(self._ways[topic].waiting) for topic in self._cores):
             for topic, cores in self._cores.items():
                 waiting = self._ways[topic].waiting
@@ -135,25 +134,25 @@ class Replay:
             facts = self._held.pop(place, []) + taken.left
 
     def pass_time(self) -> None:
-        """What every checkpoint ends with: the newest Ticks, hop by hop."""
+        """Hand the newest Ticks on from role to role, as each checkpoint of a worker does."""
         for cores in self._cores.values():
             for core in cores:
                 self._write(core.ticks())
             self.drain()
 
     def tick(self, time: int, left_out: int = 0) -> None:
-        """Handle what waits; then time (ms, of the event clock) is told to every partition and passes through all roles.
+        """Handle all waiting facts, then advance the watermark of every partition of every role to a time (ms, event clock).
 
-        left_out: Ticks that would have stood before it, at which nothing was due; they have their offsets.
-        Role by role in the order of the flow, and none but those for whom something is due take a Tick: to set the
-        clocks of the others costs a twentieth of that.
+        left_out: the number of Ticks before this one at which nothing was due; the offsets count them. Goes role by
+        role in the order of the flow. Only a partition for which something is due takes a Tick: setting the watermark
+        of another one costs a twentieth of that.
         """
         self.drain()
         for topic, cores in self._cores.items():
             way = self._ways[topic]
             woken = [number for number, core in enumerate(cores) if (due := core.due()) is not None and due <= time]
             if woken and isinstance(cores[0], BatchCore):
-                # It hands its Tick on in place: the reader's partitions too must take theirs in their order.
+                # A Batch hands its Ticks on in place, and the reader of its output topic needs one in every partition.
                 woken = list(range(len(cores)))
             for number in woken:
                 writers = sorted(cores[number].watermark.expected)
@@ -165,7 +164,7 @@ class Replay:
                 core.pass_over(time)
 
     def due(self) -> int | None:
-        """ms; a Tick before this changes nothing but the time; None: no Tick does, until there are more facts."""
+        """ms; a Tick before this time changes nothing but the watermark. None: no Tick does, until more facts are added."""
         dues = [due for cores in self._cores.values() for core in cores if (due := core.due()) is not None]
         return min(dues, default=None)
 
@@ -190,7 +189,7 @@ class Replay:
                 self._tell(topic, told)
 
     def _pack(self, core: Core) -> None:
-        """Without a changelog too, records at rest are bytes: a million customers fit in memory so."""
+        """Turn changed state records into bytes, as a checkpoint does: so a million customers fit into memory."""
         if isinstance(core, FoldCore):
             if len(core.touched) > _MOST_CHANGED:
                 for _ in core.packed():
@@ -202,17 +201,17 @@ class Replay:
 
 
 class _Way:
-    """What goes through a topic."""
+    """The records on their way through one topic."""
 
     __slots__ = ("count", "ends", "read", "told", "waiting")
 
     def __init__(self, count: int, read: bool) -> None:
         self.count, self.read = count, read
         self.waiting: list[list[Fact]] = [[] for _ in range(count)]
-        """Facts of the role that reads it, by partition."""
+        """By partition, the facts that wait for the role that reads the topic."""
         self.ends = [0] * count
         self.told: list[Record] = []
-        """What `tell` is still to be told."""
+        """The records with which `tell` was not called yet."""
 
 
 def _parsed(policies: Mapping[int, str], version: int) -> Policy:
@@ -225,9 +224,9 @@ def _parsed(policies: Mapping[int, str], version: int) -> Policy:
 def play_lines(
     replays: Sequence[Replay], lines: Iterable[Line], *, interval: int, until: int, say: Say = lambda *_: None
 ) -> None:
-    """Lines in the order of play, on the event clock; interval and until in ms, as of `with_ticks`.
+    """Play lines, which are in the order of time, on the event clock; interval and until (ms) are those of `with_ticks`.
 
-    What nobody waits for is passed over: a gap costs what falls due in it.
+    Ticks at which nothing is due are left out, so a gap in the lines costs only what falls due in the gap.
     """
     waiting: dict[str, list[Record]] = {}
     played = held = before = 0

@@ -1,4 +1,4 @@
-"""`policy explain`: one mention through the deciders themselves, as if it were a customer's first and nobody answered."""
+"""Explains what a policy makes of a mention, by running the deciders on it as a customer's first post that nobody answers."""
 
 from __future__ import annotations
 
@@ -22,37 +22,37 @@ from schemas.records import CaseClosed, CaseOpened, ClassifiedMention, ClockChan
 from streams.topology import Fold
 
 _STEPS = 100
-"""More wake-ups than a case without an answer has."""
+"""The most timers that are fired; a case that nobody answers has far fewer."""
 
 
 class Moment(msgspec.Struct, frozen=True):
-    """A point in time, both ways."""
+    """A time, in UTC and in the time zone of the brand."""
 
     utc: str
     local: str
 
 
-class Passed(msgspec.Struct, frozen=True):
-    """A rule that stands before the one that holds."""
+class PassedRule(msgspec.Struct, frozen=True):
+    """A rule that stands before the matching rule and does not match."""
 
     rule: str
     why: list[str]
-    """Each way in which it does not match."""
+    """Each way in which the rule does not match the mention."""
 
 
-class Clock(msgspec.Struct, frozen=True):
+class ExplainedClock(msgspec.Struct, frozen=True):
     """What a clock would do if nobody answered."""
 
     metric: str
     started: Moment
     due: Moment | None
-    """None: no target, only measured."""
+    """None: the clock has no target and only measures."""
     warnings: dict[int, Moment]
-    """By percent of the target used."""
+    """The times of the warnings, by percent of the target."""
 
 
 class Explanation(msgspec.Struct, frozen=True):
-    """What a policy makes of a mention."""
+    """The rule, desk, targets and clocks that a policy gives a mention."""
 
     brand: str
     channel: str
@@ -64,11 +64,11 @@ class Explanation(msgspec.Struct, frozen=True):
     """None: the label was given."""
     uncertain: bool
     lang: str
-    passed: list[Passed]
+    passed: list[PassedRule]
     rule: str | None
     """None: no rule matches."""
     number: int
-    """Of the rule, from 1; 0 without one."""
+    """The number of the rule in the policy, from 1; 0 when no rule matches."""
     target: str | None
     courtesy: bool
     resolution: str | None
@@ -78,15 +78,15 @@ class Explanation(msgspec.Struct, frozen=True):
     desk: str
     priority: int
     skills: list[str]
-    clocks: list[Clock]
+    clocks: list[ExplainedClock]
     closes: Moment | None
-    """When the case would close by itself."""
+    """The time at which the case would close without anybody acting."""
     reply_until: Moment | None
-    """The channel's reply window."""
+    """The end of the channel's reply window."""
 
 
 def explain(policy: Policy, mention: Mention, label: Label | None = None) -> Explanation:
-    """What the policy makes of a mention; `label` instead of what the classifier in force says.
+    """Explain a mention under a policy; `label` takes the place of the classifier's answer.
 
     Raises CommandError where the classifier is not on this machine, or cannot take the mention.
     """
@@ -121,7 +121,7 @@ def explain(policy: Policy, mention: Mention, label: Label | None = None) -> Exp
         confidence=post.confidence if label is None else None,
         uncertain=post.uncertain,
         lang=post.lang,
-        passed=[Passed(r.name, list(r.match.differs(features))) for r in before],
+        passed=[PassedRule(r.name, list(r.match.differs(features))) for r in before],
         rule=rule.name if rule else None,
         number=number,
         target=shown(rule.target) if rule else None,
@@ -140,7 +140,7 @@ def explain(policy: Policy, mention: Mention, label: Label | None = None) -> Exp
 
 
 def why_no_case(post: ClassifiedMention, brand: Brand) -> str:
-    """Why a post that opened no case did not."""
+    """The reason for which a post opened no case."""
     if post.own:
         return "its author is one of the brand's own accounts"
     if not brand.care:
@@ -167,7 +167,7 @@ def _classified(policy: Policy, mention: Mention, label: Label | None) -> Classi
 
 
 def _bundled(_hash: str) -> Model:
-    """Where the label is given the classifier tells the language only, and any will do."""
+    """Any bundled classifier: where the label is given, the classifier is needed for the language only."""
     return Model.load(min(ARTEFACTS.glob("*.npz")))
 
 
@@ -176,7 +176,7 @@ def _at(policy: Policy, time: int, cause: str) -> At:
 
 
 def _played(policy: Policy, post: ClassifiedMention) -> list[Decided]:
-    """What cases decides: of the post, and then of each wake-up that it asks for."""
+    """The events that the role cases decides for the post, and then for each timer that it sets."""
     shape = PIPELINE.role("cases").shape
     if not isinstance(shape, Fold):
         raise TypeError("cases does not fold its input topic")
@@ -200,10 +200,10 @@ def _played(policy: Policy, post: ClassifiedMention) -> list[Decided]:
     return events
 
 
-def _clocks(events: list[Decided], brand: Brand) -> list[Clock]:
+def _clocks(events: list[Decided], brand: Brand) -> list[ExplainedClock]:
     changes = [e for e in events if isinstance(e, ClockChanged)]
     return [
-        Clock(
+        ExplainedClock(
             metric=clock.metric,
             started=_moment(clock.started_at, brand),
             due=_moment(clock.due_at, brand) if clock.target else None,

@@ -1,4 +1,4 @@
-"""A stretch of the log, from Tick to Tick, with what people's tools wrote meanwhile."""
+"""Reads a stretch of the log from Tick to Tick, together with the records that tools wrote meanwhile."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from netcenter.broker.reading import Span, Stretches, open_consumer
 from netcenter.errors import CommandError
 from netcenter.pipeline import PIPELINE
 from netcenter.replay.engine import Replay, Say
-from netcenter.replay.people import People
-from netcenter.replay.seeking import ms_of, source_of
+from netcenter.replay.seek import ms_of, source_of
+from netcenter.replay.tool_records import ToolRecords
 from netcenter.settings import Settings
 from schemas.records import Clock, Record, Tick
 from streams.core import Fact
 from streams.decoder import Decoder
 from streams.watermark import WrongTick, stamped
 
-#: Records of a poll, and facts of a partition beyond which it rests while another one's next Tick is looked for.
+#: Records of one poll; also the number of waiting facts at which a partition is not read until another partition's next Tick is found.
 _AT_ONCE = _AHEAD = 5_000
-#: Bytes of a partition fetched at once: what is fetched of one that then rests is fetched again.
+#: Bytes fetched from a partition at once. Few, for the records of a partition that then pauses are fetched again.
 _FETCH = 1 << 20
-#: ms of time that belong to one step: on the wall clock each partition is ticked at its own moment.
+#: ms of event time in one step: on the wall clock, the partitions get their Ticks at slightly different moments.
 _STEP = 1_000
 _EMPTY = (
     "the stretch does not begin where the log began: cases, queues, surges and alerts that were open before it are not "
@@ -36,34 +36,34 @@ _EMPTY = (
 
 
 @dataclass
-class Step:
-    """What stands before a Tick of each partition, and these Ticks."""
+class StretchStep:
+    """The facts before the next Tick of each partition, and these Ticks."""
 
     time: int
-    """ms; of the newest of them."""
+    """ms; the time of the newest of the Ticks."""
     facts: dict[int, list[Fact]] = field(default_factory=dict)
     """By partition of `mentions`."""
     ticks: dict[int, Fact] = field(default_factory=dict)
     people: dict[str, list[Record]] = field(default_factory=dict)
     """By topic."""
     dead_letters: int = 0
-    """Records that cannot be read as facts."""
+    """Records that could not be read as facts."""
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """Which records of which partitions."""
+    """Says which records of which partitions are replayed, and under which policies."""
 
     settings: Settings
     kafka: str
     topic: str
     """`mentions` or `classified`."""
     spans: dict[int, Span]
-    """First offset and end by partition; those that are left out say nothing, and time goes on without them."""
+    """The first offset and the end by partition. Time goes on without the partitions that are left out."""
     opening: dict[int, Fact]
-    """The Tick in front of a partition's first record, where that is none."""
+    """The Tick before the first record, for each partition whose first record is no Tick."""
     stamps: tuple[int, int]
-    """ms; the broker's, about the first and the last record."""
+    """The broker's times of about the first and the last record, ms."""
     policies: dict[int, str]
     """Texts by version."""
     in_force: list[int]
@@ -71,17 +71,17 @@ class Stretch:
 
     @property
     def whole(self) -> bool:
-        """Whether it begins where the log began: else all state begins empty."""
+        """Whether the stretch begins where the log began; if not, the state of every role begins empty."""
         return len(self.spans) == self.settings.partitions and all(start == 0 for start, _ in self.spans.values())
 
     def told(self) -> dict[str, Any]:
-        """For the summary."""
+        """The topic and the offsets of the stretch, for the summary of the replay."""
         offsets = {str(n): [start, end - 1] for n, (start, end) in sorted(self.spans.items())}
         return {"topic": self.topic, "offsets": offsets, "begins_empty": None if self.whole else _EMPTY}
 
-    def steps(self) -> Iterator[Step]:
-        """In the order of time."""
-        people = People(self.settings, self.kafka, self.stamps)
+    def steps(self) -> Iterator[StretchStep]:
+        """The steps of the stretch in the order of time."""
+        people = ToolRecords(self.settings, self.kafka, self.stamps)
         with _Lanes(self.settings, self.kafka, self.topic, self.spans) as lanes:
             for n, tick in self.opening.items():
                 lanes.lanes[n].time = time_of(tick)
@@ -93,7 +93,7 @@ class Stretch:
                 step.people, step.dead_letters = people.until(time), lanes.dead_letters()
                 yield step
 
-    def _steps(self, lanes: _Lanes) -> Iterator[Step]:
+    def _steps(self, lanes: _Lanes) -> Iterator[StretchStep]:
         heads = {n: lanes.until_tick(n) for n in self.spans}
         silent = set(range(self.settings.partitions)) - self.spans.keys()
         if self.opening:
@@ -109,17 +109,17 @@ class Stretch:
                 heads[n] = lanes.until_tick(n)
         left = {n: before for n, (before, _) in heads.items() if before}
         if left:
-            yield Step(0, left)
+            yield StretchStep(0, left)
 
-    def _step(self, ticks: dict[int, Fact], facts: dict[int, list[Fact]], silent: set[int]) -> Step:
+    def _step(self, ticks: dict[int, Fact], facts: dict[int, list[Fact]], silent: set[int]) -> StretchStep:
         clock = next(_of(fact).clock for fact in ticks.values())
         newest = max(map(time_of, ticks.values()))
         told = {n: as_clock(clock, n, time_of(fact), fact.offset) for n, fact in ticks.items()}
-        return Step(newest, facts, told | {n: as_clock(clock, n, newest, 0) for n in sorted(silent)})
+        return StretchStep(newest, facts, told | {n: as_clock(clock, n, newest, 0) for n in sorted(silent)})
 
 
 def play_stretch(replays: Sequence[Replay], stretch: Stretch, *, say: Say = lambda *_: None) -> None:
-    """A stretch of the log with its own Ticks; its policy changes hold where the replay has the log's own policies."""
+    """Play a stretch with its own Ticks. Its policy changes take effect in a replay that was given the log's policies."""
     played = 0
     for step in stretch.steps():
         for replay in replays:
@@ -138,7 +138,7 @@ def play_stretch(replays: Sequence[Replay], stretch: Stretch, *, say: Say = lamb
 
 
 class _Lane:
-    """One partition."""
+    """The facts of one partition that were read and wait to be played."""
 
     def __init__(self, tp: TopicPartition, topic: str, partitions: int) -> None:
         self.tp = tp
@@ -151,7 +151,7 @@ class _Lane:
         self._source = 0
 
     def take(self, rows: list[Any]) -> None:
-        """Raw records into facts; those of `classified` get the offsets that they had in `mentions`."""
+        """Decode raw records into facts. Facts of `classified` get the offsets that they had in `mentions`."""
         facts, dead = self._decoder.facts(rows)
         self.dead_letters += len(dead)
         if self.mirrored:
@@ -162,7 +162,7 @@ class _Lane:
         self.waiting.extend(fact for fact in facts if type(fact.record) is not Tick or self._follows(fact))
 
     def _follows(self, tick: Fact) -> bool:
-        """Whether a Tick is one that the role followed too."""
+        """Whether the role itself accepted this Tick when it ran."""
         record = _of(tick)
         try:
             if record.clock == "wall" and not self.mirrored:
@@ -175,10 +175,10 @@ class _Lane:
 
 
 class _Lanes:
-    """Reads lanes at the pace at which they are asked. A context manager."""
+    """Reads the partitions of a stretch as far as they are asked for. A context manager that closes its consumer."""
 
     def __init__(self, settings: Settings, kafka: str, topic: str, spans: Mapping[int, Span]) -> None:
-        # What retention deletes meanwhile must not be passed over.
+        # With reset="none" the reading fails, rather than skips, when retention deletes a record that it has not read.
         self._consumer = open_consumer(kafka, _FETCH, reset="none")
         name = settings.prefix + topic
         self.lanes = {n: _Lane(TopicPartition(name, n), topic, settings.partitions) for n in spans}
@@ -194,7 +194,7 @@ class _Lanes:
         self._consumer.close()
 
     def until_tick(self, number: int) -> tuple[list[Fact], Fact | None]:
-        """The facts up to the next Tick of a partition, and that Tick; None at the end of its stretch."""
+        """The facts up to a partition's next Tick, and this Tick; None in its place at the end of the stretch."""
         lane, facts = self.lanes[number], list[Fact]()
         while True:
             while lane.waiting:
@@ -207,14 +207,14 @@ class _Lanes:
             self._read(lane.tp)
 
     def dead_letters(self) -> int:
-        """Records that are no facts, since this was asked last."""
+        """The number of records that could not be read as facts since the last call."""
         found = sum(lane.dead_letters for lane in self.lanes.values())
         for lane in self.lanes.values():
             lane.dead_letters = 0
         return found
 
     def _read(self, thirsty: TopicPartition) -> None:
-        """Fetch for this partition, and as well for the others that have little."""
+        """Fetch records for this partition, and for each other partition that has few facts waiting."""
         wanted = {lane.tp for lane in self._by_tp.values() if len(lane.waiting) < _AHEAD} | {thirsty}
         try:
             for tp, rows in self._reading.read(_AT_ONCE, wanted).items():
@@ -226,12 +226,12 @@ class _Lanes:
 
 
 def time_of(fact: Fact) -> int:
-    """ms of a Tick, as `ms_of`."""
+    """The time of a Tick in ms, see `ms_of`."""
     return ms_of(_of(fact), fact.stamp)
 
 
 def as_clock(clock: Clock, number: int, time: int, offset: int) -> Fact:
-    """A Tick as it stands in `mentions`, whose writer is the clock."""
+    """A Tick as the clock writes it into `mentions`."""
     return Fact(offset, Tick(clock=clock, time=time, role=PIPELINE.clock_role, partition=number), time)
 
 

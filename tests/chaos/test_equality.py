@@ -16,7 +16,7 @@ import pytest
 from agents.policy import parse
 from netcenter.demo.story import STORY_POLICY, story
 from netcenter.embedded import Addresses, Stack
-from netcenter.files.lines import Line
+from netcenter.files.line import Line
 from netcenter.ingest.schedule import TICK
 from netcenter.pipeline import PIPELINE
 from netcenter.replay import Replay, play_lines

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from netcenter.demo.story import STORY_POLICY, story
-from netcenter.files.lines import Line
+from netcenter.files.line import Line
 from netcenter.pipeline import PIPELINE
 from netcenter.replay import play_lines
 from netcenter.replay.engine import Replay

@@ -109,7 +109,7 @@ def test_all_of_the_log_leads_to_the_events_that_kafka_holds(decided: Decided, t
 
 
 def test_up_to_a_moment_all_that_kafka_decided_until_then_is_told(decided: Decided, tmp_path: Path) -> None:
-    code, err = decided.replay(tmp_path / "o", "--log", "mentions", "--until-time", rfc3339(decided.middle))
+    code, err = decided.replay(tmp_path / "o", "--log", "mentions", "--until", rfc3339(decided.middle))
     assert code == 0, err
     until = {
         aggregate: early

@@ -17,7 +17,7 @@ from netcenter.broker import topics
 from netcenter.broker.reading import Span, Stretches, any_record, as_they_come, open_consumer, records
 from netcenter.errors import Unreachable
 from netcenter.replay import stretch
-from netcenter.replay.finding import Range, find
+from netcenter.replay.find_stretch import Range, find
 from netcenter.replay.stretch import Stretch
 from netcenter.settings import Settings
 from schemas import codec

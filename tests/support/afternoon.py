@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from netcenter.files import lines as files
-from netcenter.files.lines import Line
+from netcenter.files.line import Line
+from netcenter.files.reader import read
 from netcenter.policies import DEFAULT_POLICY
 from schemas.headers import rfc3339
 
@@ -59,4 +59,4 @@ class File:
     def read(self, path: Path) -> list[Line]:
         """Write it as JSON lines and read it as `ingest` does."""
         path.write_text("".join(json.dumps(line) + "\n" for line in self.lines))
-        return list(files.read(path))
+        return list(read(path))

@@ -21,7 +21,7 @@ from netcenter.broker import topics
 from netcenter.broker.lag import Watch
 from netcenter.demo.story import people
 from netcenter.embedded import Addresses
-from netcenter.files.lines import Line
+from netcenter.files.line import Line
 from netcenter.ingest.into_kafka import Log, Played, ingest
 from netcenter.ingest.schedule import TICK
 from netcenter.pipeline import PIPELINE

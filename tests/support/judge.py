@@ -18,7 +18,7 @@ from psycopg2.extensions import make_dsn
 from agents.policy import Policy
 from netcenter.broker import topics
 from netcenter.broker.reading import spans
-from netcenter.files.lines import Line
+from netcenter.files.line import Line
 from netcenter.ingest.schedule import play
 from netcenter.pipeline import PIPELINE, PUBLIC
 from netcenter.replay import Replay

@@ -168,8 +168,8 @@ def test_a_wrong_map_or_duration_is_named(run: Run, tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text("")
     code, err = run("ingest", "a.jsonl", "--map", "brand")
     assert code == 2 and "--map" in err
-    code, err = run("replay", "a.jsonl", "--out", "o", "--until", "3x")
-    assert code == 2 and "--until" in err
+    code, err = run("replay", "a.jsonl", "--out", "o", "--run-on", "3x")
+    assert code == 2 and "--run-on" in err
 
 
 def test_an_output_folder_that_cannot_be_made_fails_the_work(run: Run, tmp_path: Path) -> None:

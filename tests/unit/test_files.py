@@ -12,8 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netcenter.files import lines as files
-from netcenter.files.lines import FileError, dump, line_of, parse_line, read
+from netcenter.files.line import FileError
+from netcenter.files.line_types import KNOWN
+from netcenter.files.reader import parse_line, read
+from netcenter.files.writer import dump, line_of
 from schemas import ids, records, requirements
 
 MENTION = {
@@ -589,7 +591,7 @@ def test_any_bytes_give_a_record_or_a_file_error(raw: bytes) -> None:
 
 @given(
     st.dictionaries(
-        st.sampled_from(sorted(files._KNOWN)),
+        st.sampled_from(sorted(KNOWN)),
         st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXT | st.lists(TEXT),
     ).map(lambda fields: MENTION | fields)
 )

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from netcenter.files.lines import Line
+from netcenter.files.line import Line
 from netcenter.ingest import into_kafka as module
 from netcenter.ingest.into_kafka import Held, Played, ingest
 from netcenter.pipeline import PIPELINE

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from netcenter.broker.dead_letters import Letter
-from netcenter.commands import letters as command
+from netcenter.commands import dead as command
 
 
 def test_an_id_is_shown_whole_however_narrow_the_terminal_or_the_pipe_is(

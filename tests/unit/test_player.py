@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netcenter.files.lines import Line
+from netcenter.files.line import Line
 from netcenter.ingest.schedule import TICK, play
 from schemas import ids, records
 

@@ -16,11 +16,11 @@ import pytest
 
 from agents.policy import digest
 from netcenter import cli
-from netcenter.files import lines as files
+from netcenter.files.reader import read
+from netcenter.replay.comparison_chart import chart
 from netcenter.replay.engine import Replay
-from netcenter.replay.figures import Case, Verdicts
-from netcenter.replay.picture import picture
-from netcenter.replay.shelf import Shelf
+from netcenter.replay.sorted_lines import SortedLines
+from netcenter.replay.verdicts import CaseVerdict, Verdicts
 from schemas.records import PolicyChanged, Tick
 from streams.core import Fact
 from tests.support.afternoon import MINUTE, POLICY, File
@@ -153,7 +153,7 @@ def test_a_policy_compared_with_itself_differs_nowhere(run: Run, tmp_path: Path)
                 "mentions",
                 "--since",
                 "2026-11-20T12:00:00Z",
-                "--until-time",
+                "--until",
                 "2026-11-20T11:00:00Z",
                 "--out",
                 "o",
@@ -192,35 +192,35 @@ def test_lines_on_the_shelf_come_back_whole_in_the_order_of_time_file_and_number
     """Of two files that hold the same times, the second's backwards."""
     one, other = afternoon(), afternoon()
     other.lines.reverse()
-    read = []
+    taken = []
     for name, file in (("one", one), ("other", other)):
         write(file, tmp_path / f"{name}.jsonl")
-        read.append(list(files.read(tmp_path / f"{name}.jsonl", classified=True)))
-    with Shelf() as shelf:
-        for lines in read:
+        taken.append(list(read(tmp_path / f"{name}.jsonl", classified=True)))
+    with SortedLines() as shelf:
+        for lines in taken:
             shelf.add(lines)
         found = list(shelf)
-    assert found == sorted(read[0] + read[1], key=lambda line: line.at)
+    assert found == sorted(taken[0] + taken[1], key=lambda line: line.at)
 
 
 def test_a_picture_of_nothing_and_of_names_that_are_markup_is_xml() -> None:
     """A policy's name is its file's, which may be anything."""
-    tree = ElementTree.fromstring(picture(("a&b", "<c>"), (Verdicts(), Verdicts())))
+    tree = ElementTree.fromstring(chart(("a&b", "<c>"), (Verdicts(), Verdicts())))
     assert {"a&b", "<c>"} <= {element.text for element in tree.iter()}
 
 
 @pytest.mark.parametrize(
     ("case", "word"),
     [
-        (Case("a", "t", "1", 0, "other"), "no target"),
-        (Case("a", "t", "1", 0, "complaint", 0, 60, 60), "running"),
-        (Case("a", "t", "1", 0, "complaint", 0, 60, 60, breached=True), "overdue"),
-        (Case("a", "t", "1", 0, "complaint", 0, 60, 60, met_at=9), "in time"),
-        (Case("a", "t", "1", 0, "complaint", 0, 60, 60, met_at=90, breached=True), "late"),
-        (Case("a", "t", "1", 0, "complaint", 0, 60, 60, void=True), "void"),
+        (CaseVerdict("a", "t", "1", 0, "other"), "no target"),
+        (CaseVerdict("a", "t", "1", 0, "complaint", 0, 60, 60), "running"),
+        (CaseVerdict("a", "t", "1", 0, "complaint", 0, 60, 60, breached=True), "overdue"),
+        (CaseVerdict("a", "t", "1", 0, "complaint", 0, 60, 60, met_at=9), "in time"),
+        (CaseVerdict("a", "t", "1", 0, "complaint", 0, 60, 60, met_at=90, breached=True), "late"),
+        (CaseVerdict("a", "t", "1", 0, "complaint", 0, 60, 60, void=True), "void"),
     ],
 )
-def test_a_case_has_one_verdict(case: Case, word: str) -> None:
+def test_a_case_has_one_verdict(case: CaseVerdict, word: str) -> None:
     assert case.verdict == word
 
 

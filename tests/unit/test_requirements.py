@@ -10,7 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from netcenter.files.lines import FileError, dump, parse_line
+from netcenter.files.line import FileError
+from netcenter.files.reader import parse_line
+from netcenter.files.writer import dump
 from netcenter.pipeline import PIPELINE
 from schemas import codec, ids, keys, requirements
 from schemas.records import (

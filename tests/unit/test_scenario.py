@@ -21,7 +21,8 @@ from netcenter.demo.story import STORY_POLICY, people
 from netcenter.demo.story.story import ACCOUNTS, GUITAR, Story, rhythm, story, tell, write
 from netcenter.demo.story.teller import END, HOUR, MINUTE, QUIET, START
 from netcenter.demo.story.words import LANGS, Lang, lists, plain, slot_words
-from netcenter.files.lines import dump, read
+from netcenter.files.reader import read
+from netcenter.files.writer import dump
 from schemas.ids import make
 from schemas.records import (
     Action,
@@ -73,7 +74,7 @@ def test_a_seed_tells_one_story() -> None:
     here = digest([dump(line.record) for line in story(7, 0.05)])
     assert here != digest([dump(line.record) for line in story(8, 0.05)])
     code = (
-        "import hashlib; from netcenter.demo.story.story import story; from netcenter.files.lines import dump;"
+        "import hashlib; from netcenter.demo.story.story import story; from netcenter.files.writer import dump;"
         "print(hashlib.sha256('\\n'.join(dump(x.record) for x in story(7, 0.05)).encode()).hexdigest())"
     )
     environment = os.environ | {"PYTHONHASHSEED": "99", "PYTHONPATH": str(Path(__file__).parents[2])}

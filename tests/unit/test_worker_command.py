@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from netcenter import workers as roles
-from netcenter.commands import run
+from netcenter.commands import worker as command
 from netcenter.errors import Unreachable
 from netcenter.settings import Settings
 from streams import supervisor, worker
@@ -20,7 +20,7 @@ class Replaced(Exception):
     """The process would be another now."""
 
 
-_FOLLOW = run._follow
+_FOLLOW = command._follow
 Servers = Callable[..., list[str]]
 
 
@@ -49,10 +49,10 @@ def servers(monkeypatch: pytest.MonkeyPatch) -> Servers:
             happened.append("started over")
             raise Replaced
 
-        monkeypatch.setattr(run, "_LOOK_S", 0.001)
-        monkeypatch.setattr(run, "_follow", lambda *_: None)
-        monkeypatch.setattr(run, "kafka_of", find("kafka"))
-        monkeypatch.setattr(run, "postgres_of", find("postgres"))
+        monkeypatch.setattr(command, "_LOOK_S", 0.001)
+        monkeypatch.setattr(command, "_follow", lambda *_: None)
+        monkeypatch.setattr(command, "kafka_of", find("kafka"))
+        monkeypatch.setattr(command, "postgres_of", find("postgres"))
         monkeypatch.setattr(roles, "make_worker", made)
         monkeypatch.setattr(worker, "run_worker", lambda _: code)
         monkeypatch.setattr(os, "execv", replaced)
@@ -67,7 +67,7 @@ def test_a_worker_that_lost_the_embedded_kafka_waits_for_it_and_starts_over(
     """It had it, so it will be back: on this port or another."""
     happened = servers(3)
     lost = {"n": 0}
-    at_first: Callable[[Settings], str] = vars(run)["kafka_of"]
+    at_first: Callable[[Settings], str] = vars(command)["kafka_of"]
 
     def where(settings: Settings) -> str:
         lost["n"] += 1
@@ -76,9 +76,9 @@ def test_a_worker_that_lost_the_embedded_kafka_waits_for_it_and_starts_over(
             raise Unreachable("no kafka")
         return at_first(settings)
 
-    monkeypatch.setattr(run, "kafka_of", where)
+    monkeypatch.setattr(command, "kafka_of", where)
     with pytest.raises(Replaced):
-        run._one("cases", Settings())
+        command._one("cases", Settings())
     assert happened == ["cases at the new kafka", "no kafka", "no kafka", "started over"]
 
 
@@ -87,10 +87,10 @@ def test_a_supervised_role_waits_for_what_it_needs(servers: Servers, monkeypatch
     monkeypatch.setattr(supervisor, "end_with_supervisor", lambda: None)
     monkeypatch.setenv(supervisor.SUPERVISED, "0")
     happened = servers(0, kafka=2, postgres=1)
-    assert run._one("postgres", Settings()) == 0
+    assert command._one("postgres", Settings()) == 0
     assert happened == ["no kafka", "no kafka", "no postgres", "postgres at the new kafka"]
     happened = servers(0, postgres=1)
-    assert run._one("cases", Settings()) == 0
+    assert command._one("cases", Settings()) == 0
     assert happened == ["cases at the new kafka"]
 
 
@@ -107,7 +107,7 @@ def test_a_worker_whose_embedded_kafka_is_back_elsewhere_starts_over(
             raise Unreachable("no kafka")
         return found
 
-    monkeypatch.setattr(run, "kafka_of", where)
+    monkeypatch.setattr(command, "kafka_of", where)
     with pytest.raises(Replaced):
         _FOLLOW(Settings(), "the old")
     assert happened == ["started over"] and next(answers, None) is None
@@ -117,4 +117,4 @@ def test_a_worker_that_never_had_a_kafka_says_so(servers: Servers) -> None:
     """Nobody waits for what nobody has started."""
     servers(0, kafka=9)
     with pytest.raises(Unreachable):
-        run._one("cases", Settings())
+        command._one("cases", Settings())

@@ -13,7 +13,8 @@ import msgspec
 from netcenter.demo.story.episodes import episodes
 from netcenter.demo.story.teller import END, HOUR, MINUTE, QUIET, SECOND, SHOWN, START, Brand, Teller, Thread
 from netcenter.demo.story.words import LANGS, Lang
-from netcenter.files.lines import Line, dump
+from netcenter.files.line import Line
+from netcenter.files.writer import dump
 from schemas import ids
 from schemas.records import (
     Label,

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from netcenter.demo.story.words import FIRST_NAMES, LANGS, Lang, Writer, plain
-from netcenter.files.lines import Line, Topic
+from netcenter.files.line import Line, Topic
 from schemas import ids
 from schemas.records import (
     Action,

@@ -1,4 +1,4 @@
-"""operators come, accept, decline, leave."""
+"""`netcenter operators`: operators come, answer offers and leave."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ from schemas import ids
 from schemas.records import OfferAnswered, OperatorChanged, Record
 
 operators = typer.Typer(help="Operators and what they are offered.", no_args_is_help=True)
+
+
 _Who = Annotated[str, typer.Argument(help="The operator.")]
+
+
 _Desk = Annotated[str, typer.Option(help="Where.")]
 
 
@@ -106,5 +110,5 @@ def decline(operator: _Who, offer: _Offer, desk: _Desk = "care") -> None:
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
+    """Add the commands to the command line."""
     app.add_typer(operators, name="operators")

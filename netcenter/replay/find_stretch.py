@@ -1,4 +1,4 @@
-"""Finds the stretch of the log that is asked for."""
+"""Finds the stretch of the log that a replay was asked for."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from netcenter.broker import policies as policies_in_force
 from netcenter.broker.reading import Span
 from netcenter.broker.topics import admin, as_in_log, spans_of
 from netcenter.errors import CommandError, UsageError
-from netcenter.replay.seeking import Seeker, decoded, source_of, time_of
+from netcenter.replay.seek import Seeker, decoded, source_of, time_of
 from netcenter.replay.stretch import Stretch, as_clock
 from netcenter.runtime.factories import lacks_model
 from netcenter.settings import Settings
@@ -23,12 +23,12 @@ from streams.core import Fact
 from streams.policies import passed_over
 
 SOURCES = ("mentions", "classified")
-"""What can be replayed; the second in place of the first where that no longer goes back so far."""
+"""The topics that can be replayed. `classified` takes the place of `mentions` where `mentions` no longer goes back so far."""
 
 
 @dataclass(frozen=True)
 class Range:
-    """What is asked for: by event time (ms), or by offsets of `mentions`, both ends inclusive; else all."""
+    """The part of the log that was asked for: event times (ms), or offsets of `mentions` with both ends inclusive, or all."""
 
     topic: str
     since: int | None = None
@@ -37,7 +37,7 @@ class Range:
 
 
 def find(settings: Settings, kafka: str, wanted: Range) -> Stretch:
-    """The stretch, with the policies that hold in it. Raises CommandError, also when there is no record in it."""
+    """The stretch of the log and the policies that hold in it. Raises CommandError, also when it holds no record."""
     with closing(admin(kafka)) as client:
         settings = as_in_log(settings, client)
     wrong = [n for n in wanted.offsets if n >= settings.partitions]
@@ -75,13 +75,13 @@ def find(settings: Settings, kafka: str, wanted: Range) -> Stretch:
 
 
 def _log(settings: Settings, kafka: str, topic: str, wanted: Range) -> dict[TopicPartition, Span]:
-    """What there is of the partitions that are meant."""
+    """The offsets that the topic still holds of the partitions that were asked for."""
     numbers = sorted(wanted.offsets) or range(settings.partitions)
     return spans_of(kafka, [TopicPartition(settings.prefix + topic, n) for n in numbers])
 
 
 def _reaches(seeker: Seeker, topic: str, log: dict[TopicPartition, Span], wanted: Range) -> bool:
-    """Whether a topic goes back to the begin that is asked for."""
+    """Whether a topic still holds the beginning that was asked for."""
     for tp, span in log.items():
         if span[0] == 0:
             continue
@@ -103,7 +103,7 @@ def _begin(wanted: Range, number: int) -> tuple[Any, int]:
 
 
 def _span(seeker: Seeker, topic: str, tp: TopicPartition, log: Span, wanted: Range) -> Span:
-    """By time: from the last Tick at or before `since` to the first at or after `until`."""
+    """The offsets to replay. Asked for by time: from the last Tick at or before `since` to the first at or after `until`."""
     first, end = log
     if wanted.offsets:
         low, high = wanted.offsets[tp.partition]
@@ -123,7 +123,7 @@ def _span(seeker: Seeker, topic: str, tp: TopicPartition, log: Span, wanted: Ran
 
 
 def _opening(seeker: Seeker, tp: TopicPartition, span: Span, first: int) -> Fact | None:
-    """The Tick in front of a stretch; None where it begins with one, or with the log, or none is left."""
+    """The last Tick before a stretch. None when the stretch begins with a Tick or with the log, or no Tick is left."""
     start, end = span
     raw = next(seeker.records(tp, start, end), None) if start > 0 else None
     if raw is None or time_of(raw) is not None:
@@ -142,12 +142,10 @@ def _fact(raw: Any) -> int | None:
 
 
 def _nothing(seeker: Seeker, topic: str, log: dict[TopicPartition, Span]) -> str:
-    """What there is instead."""
+    """An error text that says which offsets and times the topic holds instead."""
     held = []
     for tp, (first, end) in log.items():
         ticks = seeker.first(tp, (first, end), time_of), seeker.last_before(tp, end, first, time_of)
         times = " to ".join(rfc3339(time_of(tick) or 0) for tick in ticks if tick is not None)
         held.append(f"{tp.topic}/{tp.partition} holds offsets {first} to {end - 1}, {times or 'no time'}")
-    return "\n".join(
-        [f"no post, reply or action in that stretch of {topic}; check --since, --until-time, --offsets", *held]
-    )
+    return "\n".join([f"no post, reply or action in that stretch of {topic}; check --since, --until, --offsets", *held])

@@ -1,4 +1,4 @@
-"""What a policy makes of a past: every case's first response, and the figures of each brand and channel."""
+"""What a policy makes of the past: the first response of every case, and the figures of each brand and channel."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ import msgspec
 from schemas.records import Alert, CaseClosed, CaseOpened, ClockChanged, Label, Record, SurgeOpened, WorkChanged
 
 MINUTE, HOUR = 60_000, 3_600_000
-#: Minutes after the post up to which answers are told apart.
+#: Minutes after the post; answers that came later are not told apart.
 LONGEST = 24 * 60
-#: Share of the clocks that have a target which is worth a line.
+#: The share of the clocks that must have a target for the chart to draw a line for it.
 _MANY = 0.05
 
 
-class Place(NamedTuple):
-    """Whose figures: None for all of them."""
+class Slice(NamedTuple):
+    """The brand and channel that figures are of; None stands for all brands or all channels."""
 
     brand: str | None = None
     channel: str | None = None
 
 
-class Case(msgspec.Struct, gc=False):
-    """A case and its first response clock, the newest where it has had several."""
+class CaseVerdict(msgspec.Struct, gc=False):
+    """A case and its first response clock; the newest clock, where the case had several."""
 
     brand: str
     channel: str
     native_id: str
-    """Of the customer's first post."""
+    """The network's id of the customer's first post."""
     opened_at: int
-    """ms; that post's own time."""
+    """ms; the own time of the customer's first post."""
     label: Label
     started_at: int | None = None
-    """ms; None without a clock."""
+    """ms; None for a case without a clock."""
     due_at: int = 0
     """ms"""
     target: int = 0
@@ -47,11 +47,11 @@ class Case(msgspec.Struct, gc=False):
     courtesy: bool = False
     void: bool = False
     spam: bool = False
-    """Closed as needing no reply."""
+    """Whether the case was closed because it needs no reply."""
 
     @property
     def counts(self) -> bool:
-        """Whether its clock is one of those that the KPI views count."""
+        """Whether the KPI views count the clock of the case."""
         return self.timed and not (self.void or self.courtesy or self.spam)
 
     @property
@@ -61,12 +61,12 @@ class Case(msgspec.Struct, gc=False):
 
     @property
     def timed(self) -> bool:
-        """Whether it has a clock with a target."""
+        """Whether the case has a clock with a target."""
         return self.started_at is not None and self.target > 0
 
     @property
     def verdict(self) -> str:
-        """In a word."""
+        """The outcome of the case's clock in a word or two."""
         if not self.timed:
             return "no target"
         if self.void:
@@ -77,19 +77,21 @@ class Case(msgspec.Struct, gc=False):
 
 
 class Figures(msgspec.Struct):
-    """Of one place under one policy. Of clocks: first responses, without courtesy, void and spam, as the KPI views."""
+    """The figures of one slice under one policy. Clocks are those that the KPI views count: first responses without
+    non-SLA targets, void clocks and spam.
+    """
 
     cases: int = 0
-    """opened"""
+    """cases opened"""
     clocks: int = 0
     breaches: int = 0
-    """clocks that are late at the end; what was rescinded is not"""
+    """clocks that are late at the end of the replay; a rescinded breach does not count"""
     breach_share: float | None = None
-    """of the clocks"""
+    """0..1; breaches over clocks"""
     share_in_target: float | None = None
-    """of the clocks that were met or are late"""
+    """0..1; clocks met in time, over clocks that were met or are late"""
     median_min: float | None = None
-    """minutes to the first response, of what was answered"""
+    """minutes to the first response, over the answered clocks"""
     p90_min: float | None = None
     warnings: int = 0
     labels: dict[str, int] = {}
@@ -97,31 +99,31 @@ class Figures(msgspec.Struct):
     desks: dict[str, int] = {}
     """rounds of work by desk"""
     surges: int | None = None
-    """opened; None for a channel"""
+    """number opened; None for a channel"""
     alerts: int | None = None
-    """opened; None for a channel"""
+    """number opened; None for a channel"""
 
 
 class Verdicts:
-    """Takes what a replay tells, and keeps a small record of each case."""
+    """Keeps a small record of each case, from the records that a replay writes."""
 
     def __init__(self) -> None:
-        self.cases: dict[str, Case] = {}
-        """By the case's id, which is the same under any policy that opens it with the same post."""
-        self._warnings: Counter[Place] = Counter()
-        self._work: Counter[tuple[Place, str]] = Counter()
+        self.cases: dict[str, CaseVerdict] = {}
+        """By the id of the case, which is the same under every policy that opens the case with the same post."""
+        self._warnings: Counter[Slice] = Counter()
+        self._work: Counter[tuple[Slice, str]] = Counter()
         self._surges: Counter[str] = Counter()
         self._alerts: Counter[str] = Counter()
         self._names: dict[str, str] = {}
 
     def tell(self, topic: str, records: list[Record]) -> None:
-        """What was decided."""
+        """Take the records that a replay has written to a topic."""
         if topic == "cases":
             for record in records:
                 self._case(record)
         elif topic == "desk":
             queued = (r for r in records if isinstance(r, WorkChanged) and r.change == "queued")
-            self._work.update((Place(r.brand, r.channel), r.desk) for r in queued)
+            self._work.update((Slice(r.brand, r.channel), r.desk) for r in queued)
         elif topic == "surges":
             self._surges.update(r.brand for r in records if isinstance(r, SurgeOpened))
         elif topic == "alerts":
@@ -133,7 +135,7 @@ class Verdicts:
             if event.metric != "first_response":
                 return
             if event.change == "warned":
-                self._warnings[Place(event.brand, event.channel)] += 1
+                self._warnings[Slice(event.brand, event.channel)] += 1
             case = self.cases[event.aggregate]
             case.started_at, case.due_at, case.target = event.started_at, event.due_at, event.target
             case.met_at, case.breached, case.courtesy = event.met_at, event.breached_at is not None, event.courtesy
@@ -141,29 +143,29 @@ class Verdicts:
         elif isinstance(event, CaseOpened):
             name, post = self._names.setdefault, event.post
             brand, channel = name(event.brand, event.brand), name(event.channel, event.channel)
-            self.cases[event.aggregate] = Case(brand, channel, post.native_id, post.created_at, event.label)
+            self.cases[event.aggregate] = CaseVerdict(brand, channel, post.native_id, post.created_at, event.label)
         elif isinstance(event, CaseClosed) and event.why == "no_reply":
             self.cases[event.aggregate].spam = True
 
     # --- figures --------------------------------------------------------------------------------------------------
 
-    def _places(self) -> set[Place]:
+    def _places(self) -> set[Slice]:
         """Every brand and channel that has cases or work, and every brand that has surges or alerts."""
-        found = {Place(case.brand, case.channel) for case in self.cases.values()}
-        return found | {Place(brand) for brand in (*self._surges, *self._alerts)} | {place for place, _ in self._work}
+        found = {Slice(case.brand, case.channel) for case in self.cases.values()}
+        return found | {Slice(brand) for brand in (*self._surges, *self._alerts)} | {place for place, _ in self._work}
 
-    def figures(self) -> dict[Place, Figures]:
-        """Of all, of each brand, and of each brand and channel."""
-        cases: dict[Place, list[Case]] = {Place(): []}
+    def figures(self) -> dict[Slice, Figures]:
+        """The figures of everything, of each brand, and of each brand and channel."""
+        cases: dict[Slice, list[CaseVerdict]] = {Slice(): []}
         for place in self._places():
             for wider in _widths(place):
                 cases.setdefault(wider, [])
         for case in self.cases.values():
-            for place in _widths(Place(case.brand, case.channel)):
+            for place in _widths(Slice(case.brand, case.channel)):
                 cases[place].append(case)
         return {place: self._figures(place, found) for place, found in cases.items()}
 
-    def _figures(self, place: Place, cases: list[Case]) -> Figures:
+    def _figures(self, place: Slice, cases: list[CaseVerdict]) -> Figures:
         clocks = [case for case in cases if case.counts]
         late = sum(case.breached for case in clocks)
         met = [case for case in clocks if case.met_at is not None]
@@ -188,14 +190,14 @@ class Verdicts:
             alerts=_of_brand(self._alerts, place),
         )
 
-    # --- for the picture --------------------------------------------------------------------------------------------
+    # --- for the chart ----------------------------------------------------------------------------------------------
 
     def breaches(self) -> Counter[int]:
-        """Clocks that became late, by hour: ms of its start."""
+        """The number of clocks that became late, by the start of the hour (ms)."""
         return Counter(case.due_at // HOUR * HOUR for case in self.cases.values() if case.counts and case.breached)
 
     def answered(self) -> list[float]:
-        """The share of the clocks that was answered within 0, 1, 2 … LONGEST minutes of the post."""
+        """The shares of the clocks that were answered within 0, 1, 2 … LONGEST minutes of the post."""
         clocks = [case for case in self.cases.values() if case.counts]
         by_minute: Counter[int] = Counter(ceil(case.waited) for case in clocks if case.waited is not None)
         shares, sum_ = [], 0
@@ -205,12 +207,12 @@ class Verdicts:
         return shares
 
     def targets(self) -> list[int]:
-        """ms; the targets that many clocks have, shortest first."""
+        """The targets that many clocks have (ms), shortest first."""
         found = Counter(case.target for case in self.cases.values() if case.counts)
         return sorted(target for target, count in found.items() if count >= _MANY * found.total())
 
 
-def differing(one: Verdicts, other: Verdicts) -> Iterator[tuple[Case | None, Case | None]]:
+def differing(one: Verdicts, other: Verdicts) -> Iterator[tuple[CaseVerdict | None, CaseVerdict | None]]:
     """The cases on which two policies' verdicts differ, in the order of their first posts."""
     both = one.cases.keys() | other.cases.keys()
     pairs = [(one.cases.get(id), other.cases.get(id)) for id in both]
@@ -218,31 +220,31 @@ def differing(one: Verdicts, other: Verdicts) -> Iterator[tuple[Case | None, Cas
     return iter(sorted(differ, key=lambda pair: _order(next(filter(None, pair)))))
 
 
-def verdict(case: Case | None) -> str:
-    """In a word; a post may open a case under one policy only."""
+def verdict(case: CaseVerdict | None) -> str:
+    """The verdict of a case in a word or two; None stands for a policy under which the post opened no case."""
     return "no case" if case is None else case.verdict
 
 
-def _order(case: Case) -> tuple[Any, ...]:
+def _order(case: CaseVerdict) -> tuple[Any, ...]:
     return case.opened_at, case.brand, case.channel, case.native_id
 
 
-def _widths(place: Place) -> Iterable[Place]:
-    return dict.fromkeys((place, Place(place.brand), Place()))
+def _widths(place: Slice) -> Iterable[Slice]:
+    return dict.fromkeys((place, Slice(place.brand), Slice()))
 
 
-def _within(one: Place, other: Place) -> bool:
+def _within(one: Slice, other: Slice) -> bool:
     return other.brand in (None, one.brand) and other.channel in (None, one.channel)
 
 
-def _of_brand(counts: Counter[str], place: Place) -> int | None:
+def _of_brand(counts: Counter[str], place: Slice) -> int | None:
     if place.channel is not None:
         return None
     return counts.total() if place.brand is None else counts[place.brand]
 
 
 def _share_of(ordered: list[float], share: float) -> float | None:
-    """As PostgreSQL's percentile_cont."""
+    """The interpolated percentile, as PostgreSQL's percentile_cont computes it; None for an empty list."""
     if not ordered:
         return None
     at = share * (len(ordered) - 1)

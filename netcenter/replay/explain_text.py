@@ -1,16 +1,16 @@
-"""How `policy explain` tells people what it found."""
+"""The text that `policy explain` prints for people."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netcenter.replay.explain import Clock, Explanation, Moment
+from netcenter.replay.explain import ExplainedClock, Explanation, Moment
 
 _WIDTH = 16
 
 
 def told(e: Explanation) -> str:
-    """Lines, each a word and what it is; times in the brand's local time and in UTC."""
+    """Lines of a word and its explanation; times stand in the brand's time zone and in UTC."""
     return "\n".join(f"{word:<{_WIDTH}}{said}".rstrip() for word, said in _lines(e))
 
 
@@ -36,7 +36,7 @@ def _lines(e: Explanation) -> Iterator[tuple[str, str]]:
         yield "closes by itself", _both(e.closes)
 
 
-def _clock(clock: Clock) -> Iterator[tuple[str, str]]:
+def _clock(clock: ExplainedClock) -> Iterator[tuple[str, str]]:
     yield clock.metric, f"starts {_both(clock.started)}"
     for percent, moment in clock.warnings.items():
         yield "", f"warns  {_both(moment)}, {percent} %"

@@ -1,4 +1,4 @@
-"""ingest."""
+"""`netcenter ingest`: plays a file into Kafka."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from netcenter.commands.bars import bar
 from netcenter.commands.options import Ignore, Json, Maps, Sets, TimeFormat, duration, read_file
+from netcenter.commands.progress_bar import bar
 from netcenter.ingest.schedule import TICK
 from netcenter.runtime.endpoints import kafka_of
 from netcenter.settings import load
@@ -25,7 +25,9 @@ def ingest(
     sets: Sets = None,
     ignore_unknown: Ignore = False,
     time_format: TimeFormat = None,
-    until: Annotated[str, typer.Option(help="How long time runs on after the last record.")] = "6h",
+    run_on: Annotated[
+        str, typer.Option(metavar="DURATION", help="How long time runs on after the last record.")
+    ] = "6h",
     ahead: Annotated[
         str,
         typer.Option(
@@ -60,7 +62,7 @@ def ingest(
             kafka_of(settings),
             lines,
             interval=TICK,
-            until=duration(until, "--until"),
+            until=duration(run_on, "--run-on"),
             ahead=0 if alone else duration(ahead, "--ahead"),
             follow=() if alone else None,
             say=say,
@@ -72,5 +74,5 @@ def ingest(
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
+    """Add the command to the command line."""
     app.command()(ingest)

@@ -1,4 +1,4 @@
-"""Places in a topic by what stands there: times and source offsets do not fall along a partition, so halving finds them."""
+"""Finds offsets by the content of records: times and source offsets never decrease along a partition, so bisection works."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ from schemas.records import PolicyChanged, Record, Tick
 
 _FETCH = 64 * 1024
 _LOOK_BACK = 1_000
-#: ms; a log whose first record is this much younger than a policy's text holds its change no more.
+#: ms; if the first record of a log is this much younger than a policy's text, the policy's change was deleted from it.
 _LONG_AFTER = 60_000
 Value = Callable[[Any], int | None]
-"""What of a raw record does not fall; None where a record has no such thing."""
+"""A value of a raw record that never decreases along a partition; None for a record that has no such value."""
 
 
 def time_of(raw: Any) -> int | None:
-    """ms of a Tick, as `ms_of`; None of any other record."""
+    """The time of a Tick in ms, see `ms_of`; None for any other record."""
     record = decoded(raw)
     return ms_of(record, int(raw.timestamp)) if type(record) is Tick else None
 
 
 def ms_of(tick: Tick, stamp: int) -> int:
-    """A Tick's time: on the wall clock of `mentions` the broker's stamp."""
+    """The time of a Tick in ms; in `mentions` on the wall clock, the broker's stamp counts."""
     return stamp if tick.clock == "wall" and tick.role == PIPELINE.clock_role else tick.time
 
 
 def source_of(raw: Any) -> int | None:
-    """Offset of the record of `mentions` that led to it."""
+    """The offset of the record in `mentions` that led to this record; None where its headers do not say."""
     return source_offset(raw.headers)
 
 
 def decoded(raw: Any) -> Record | None:
-    """The record, None where its bytes are none."""
+    """The decoded record; None where the bytes are no record of Netcenter."""
     try:
         return codec.decode(raw.value)
     except WireError:
@@ -50,7 +50,7 @@ def decoded(raw: Any) -> Record | None:
 
 
 class Seeker:
-    """Looks at single places. A context manager."""
+    """Reads single places of topics. A context manager that closes its consumer."""
 
     def __init__(self, kafka: str) -> None:
         self._consumer = open_consumer(kafka, _FETCH)
@@ -64,15 +64,15 @@ class Seeker:
         self._consumer.close()
 
     def records(self, tp: TopicPartition, start: int, end: int) -> Iterator[Any]:
-        """The raw records of a stretch; another call ends the one before."""
+        """The raw records from offset `start` to before `end`. Another call ends the iteration of the earlier one."""
         return in_order(self._consumer, tp, (start, end))
 
     def first(self, tp: TopicPartition, span: Span, value: Value) -> Any | None:
-        """The first raw record of a stretch that has this value."""
+        """The first raw record of a span for which `value` is not None."""
         return next((r for r in self.records(tp, *span) if value(r) is not None), None)
 
     def part(self, tp: TopicPartition, span: Span, value: Value, least: int) -> tuple[Any | None, Any | None]:
-        """The last raw record whose value is below `least`, and the first whose value is not."""
+        """The last raw record whose value is below `least`, and the first raw record whose value is not."""
         below = above = None
         low, high = span
         while low < high:
@@ -87,7 +87,7 @@ class Seeker:
         return below, above
 
     def last_before(self, tp: TopicPartition, offset: int, first: int, value: Value) -> Any | None:
-        """The last raw record before an offset that has this value; `first` is where the log begins."""
+        """The last raw record before an offset for which `value` is not None; `first` is where the log begins."""
         look = _LOOK_BACK
         while True:
             start = max(first, offset - look)
@@ -97,16 +97,16 @@ class Seeker:
             look *= 8
 
     def span(self, tp: TopicPartition) -> Span:
-        """First offset and end of what is committed."""
+        """The first offset and the end of the committed records."""
         return self._consumer.beginning_offsets([tp])[tp], self._consumer.end_offsets([tp])[tp]
 
     def at_stamp(self, tp: TopicPartition, stamp: int) -> int | None:
-        """Offset of the first record that the broker wrote at this time (ms) or later."""
+        """The offset of the first record that the broker wrote at this time (ms) or later; None when there is none."""
         found = self._consumer.offsets_for_times({tp: max(0, stamp)})[tp]
         return None if found is None else int(found.offset)
 
     def policy(self, tp: TopicPartition, start: int, first: int, policies: Mapping[int, Held]) -> int:
-        """The version in force in front of an offset; `first` is where the log begins."""
+        """The policy version in force just before an offset; `first` is where the log begins."""
         oldest = min(policies)
         for version in sorted(policies.keys() - {oldest}, reverse=True):
             text, stamp = policies[version]

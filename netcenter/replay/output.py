@@ -1,4 +1,4 @@
-"""The runs of one replay, one for each policy that is tried, and the output folder: JSON lines, counts, a comparison."""
+"""The output folder of a replay, with one run for each policy that is tried: JSON lines, a summary, a comparison."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ from rich.console import Console
 from netcenter.errors import CommandError
 from netcenter.pipeline import PIPELINE
 from netcenter.replay.comparison import Comparison
+from netcenter.replay.comparison_chart import chart
 from netcenter.replay.engine import Replay
-from netcenter.replay.figures import Verdicts
-from netcenter.replay.picture import picture
+from netcenter.replay.verdicts import Verdicts
 from schemas.jsonform import event
 from schemas.records import Alert, Assigned, CaseOpened, ClassifiedMention, ClockChanged, Record, Reply, SurgeOpened
 
-#: File of the output folder by topic.
+#: The name of the file in the output folder for each topic.
 FILES = {"cases": "cases.jsonl", "assignments": "assignments.jsonl", "surges": "surges.jsonl", "alerts": "alerts.jsonl"}
 _BUFFER = 1 << 20
 _JSON = msgspec.json.Encoder()
-#: Columns where nobody says how wide the terminal is.
+#: Columns of a table where the output is no terminal.
 _WIDE = 120
 
 
-class Tried(NamedTuple):
-    """A policy that is tried, or the log's own policies."""
+class TriedPolicy(NamedTuple):
+    """A policy to try, or all policies of the log."""
 
     name: str
     policies: Mapping[int, str]
-    """Texts by version."""
+    """The texts of the policies by version."""
     in_force: Sequence[int] | None = None
-    """Of the log's own: the version with which each partition begins. None: one policy holds throughout."""
+    """For the log's policies: the version with which each partition begins. None: one policy holds throughout."""
 
 
 class Runs:
-    """One run into the folder itself, or two into sub-folders of it with their comparison. A context manager."""
+    """One run into the folder itself, or two runs into its sub-folders with a comparison. A context manager that closes the files."""
 
-    def __init__(self, out: Path, tried: Sequence[Tried], partitions: int) -> None:
-        """Raises CommandError when the folder cannot be made."""
+    def __init__(self, out: Path, tried: Sequence[TriedPolicy], partitions: int) -> None:
+        """Make the folders and open the files. Raises CommandError when that fails."""
         self._out = out
         self._exit = ExitStack()
         compared = len(tried) > 1
@@ -58,7 +58,7 @@ class Runs:
 
     @property
     def replays(self) -> list[Replay]:
-        """To be played through, side by side."""
+        """The replays of all runs, to be played side by side."""
         return [run.replay for run in self._runs]
 
     def __enter__(self) -> Self:
@@ -70,7 +70,7 @@ class Runs:
         self._exit.close()
 
     def finish(self, more: Mapping[str, Any]) -> None:
-        """Write the summaries and say them; of two, write and show the comparison. Raises CommandError."""
+        """Write the summary of each run; print the summary of a single run, or the comparison of two. Raises CommandError."""
         try:
             self._exit.close()
             summaries = [{**run.counts.summary(run.replay.dead_letters), **more} for run in self._runs]
@@ -88,16 +88,16 @@ class Runs:
         names, verdicts = (one.name, other.name), (one.verdicts, other.verdicts)
         comparison = Comparison(names, verdicts)
         comparison.write(self._out)
-        (self._out / "comparison.svg").write_text(picture(names, verdicts))
+        (self._out / "comparison.svg").write_text(chart(names, verdicts))
         comparison.show(Console(width=None if Console().is_terminal else _WIDE))
 
 
 class _Run:
-    """One policy's: its replay, its folder's files, what is counted of it."""
+    """The run of one policy: its replay, the files of its folder, and its counts."""
 
-    def __init__(self, tried: Tried, folder: Path, partitions: int, exit: ExitStack, compared: bool) -> None:
+    def __init__(self, tried: TriedPolicy, folder: Path, partitions: int, exit: ExitStack, compared: bool) -> None:
         self.name, self.folder, self._compared = tried.name, folder, compared
-        self.counts, self.verdicts = Counts(), Verdicts()
+        self.counts, self.verdicts = ReplayCounts(), Verdicts()
         folder.mkdir(parents=True, exist_ok=True)
         self._files: dict[str, BinaryIO] = {
             topic: exit.enter_context((folder / name).open("wb", _BUFFER)) for topic, name in FILES.items()
@@ -114,15 +114,15 @@ class _Run:
             self.verdicts.tell(topic, records)
 
 
-class Counts:
-    """Counts what was decided."""
+class ReplayCounts:
+    """Counts the records that a replay writes."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
         self._labels: Counter[str] = Counter()
 
     def tell(self, topic: str, records: list[Record]) -> None:
-        """Count records of a topic; an event that stands in several topics counts in its own."""
+        """Count the records of a topic; an event that is written to several topics is counted in one of them only."""
         counts = self._counts
         for record in records if topic in _COUNTED else ():
             name = _told(record)
@@ -132,7 +132,7 @@ class Counts:
                     self._labels[str(record.label)] += 1
 
     def summary(self, dead_letters: int) -> dict[str, Any]:
-        """In the order of `demo --json`."""
+        """The counts by name, in the order of `demo --json`."""
         counts = {name: self._counts[name] for name in _NAMES}
         first = {name: counts.pop(name) for name in ("mentions", "replies")}
         return {**first, "dead_letters": dead_letters, "labels": dict(self._labels), **counts}

@@ -1,42 +1,30 @@
-"""surge explain, crisis open, crisis close."""
+"""`netcenter crisis`: a person opens or closes a crisis."""
 
 from __future__ import annotations
 
-import json
 import time
 from typing import Annotated, Literal
 
 import typer
 
-from netcenter.commands.options import Json
 from netcenter.errors import UsageError
 from netcenter.ingest.into_kafka import Log
-from netcenter.runtime.endpoints import kafka_of, postgres_of
+from netcenter.runtime.endpoints import kafka_of
 from netcenter.settings import load
 from schemas import ids
 from schemas.records import CrisisDeclared
 from schemas.requirements import NAME
 
-surge = typer.Typer(help="Surges: what is known of one.", no_args_is_help=True)
 crisis = typer.Typer(help="A person declares a crisis of a brand, or that it is over.", no_args_is_help=True)
+
+
 _Brand = Annotated[str, typer.Argument(help="As mentions have it.")]
+
+
 _By = Annotated[str, typer.Option(help="Who says so.")]
+
+
 _Reason = Annotated[str, typer.Option(help="Why, in one line.")]
-
-
-@surge.command("explain")
-def explain(
-    id: Annotated[str, typer.Argument(help="The surge's id, or its beginning; alerts and surge_history name it.")],
-    as_json: Json = False,
-) -> None:
-    """What a surge is judged by, as PostgreSQL holds it: how much, since when, about what, and what to expect.
-
-    Example: netcenter surge explain 4dfe4b8f
-    """
-    from netcenter.operate import surge_report as surge_explained
-
-    found = surge_explained.find(postgres_of(load()), id)
-    print(json.dumps(found, default=str) if as_json else surge_explained.told(found))
 
 
 @crisis.command("open")
@@ -73,6 +61,5 @@ def _declare(brand: str, change: Literal["open", "close"], by: str, reason: str)
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.add_typer(surge, name="surge")
+    """Add the commands to the command line."""
     app.add_typer(crisis, name="crisis")

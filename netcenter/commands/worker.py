@@ -1,4 +1,4 @@
-"""worker, demo."""
+"""`netcenter worker`: runs one role, or several under a supervisor."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import sys
 import threading
 import time
 from contextlib import suppress
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from netcenter.commands.options import Ignore, Json, Maps, Sets, TimeFormat, read_file
 from netcenter.errors import Unreachable, UsageError
 from netcenter.runtime.endpoints import kafka_of, postgres_of
 from netcenter.settings import Settings, load
 
 _LOST_KAFKA = 3
+
+
 #: Seconds between two looks whether the embedded servers are back.
 _LOOK_S = 2.0
 
@@ -118,28 +118,6 @@ def _several(roles: list[str], settings: Settings) -> int:
     return supervise(commands)
 
 
-def demo(
-    file: Annotated[
-        Path | None, typer.Option("--input", help="Play this file (.jsonl or .csv) instead of the story.")
-    ] = None,
-    keep: Annotated[bool, typer.Option("--keep", help="Leave everything running at the end, to look around.")] = False,
-    maps: Maps = None,
-    sets: Sets = None,
-    ignore_unknown: Ignore = False,
-    time_format: TimeFormat = None,
-    as_json: Json = False,
-) -> None:
-    """Run the whole pipeline on a real Kafka and PostgreSQL, play a day of an airline, and show what happened.
-
-    Example: netcenter demo
-    """
-    from netcenter.demo.run import Demo
-
-    lines = None if file is None else read_file(file, maps, sets, ignore_unknown, time_format)
-    Demo(lines=lines, keep=keep, as_json=as_json).run()
-
-
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
+    """Add the command to the command line."""
     app.command()(worker)
-    app.command()(demo)

@@ -1,4 +1,4 @@
-"""What people's tools write beside `mentions`: shifts and answers into `desk`, crises and counted contacts into `volumes`."""
+"""Records that tools write into `desk` (shifts, answers to offers) and `volumes` (crises, counted contacts)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from kafka import TopicPartition
 
 from netcenter.broker.reading import records
 from netcenter.pipeline import PIPELINE
-from netcenter.replay.seeking import Seeker
+from netcenter.replay.seek import Seeker
 from netcenter.settings import Settings
 from schemas import codec
 from schemas.avro import locked
@@ -20,16 +20,16 @@ _TIMES: dict[type[Record], tuple[str, str]] = {
     CrisisDeclared: ("volumes", "at"),
     ContactCount: ("volumes", "minute"),
 }
-"""Where each stands, and which of its fields is its own time."""
-#: ms of the broker's time by which such a record may stand apart from the posts of its time.
+"""The topic of each record, and the field that holds the record's own time."""
+#: ms by which the broker's time of such a record may differ from that of the posts of the same event time.
 _APART = 3_600_000
 
 
-class People:
-    """All of a stretch of the broker's time, in the order of their own time; a shift's few records, held in memory."""
+class ToolRecords:
+    """The tool records that belong to a stretch of the log, in the order of their own times; all are held in memory."""
 
     def __init__(self, settings: Settings, kafka: str, stamps: tuple[int, int]) -> None:
-        """stamps: ms; of the first and the last record of the stretch."""
+        """stamps: the broker's times of the first and the last record of the stretch, ms."""
         stretches = {}
         with Seeker(kafka) as seeker:
             for topic in dict.fromkeys(topic for topic, _ in _TIMES.values()):
@@ -47,11 +47,11 @@ class People:
         self._next = 0
 
     def skip(self, time: int) -> None:
-        """Leave out what was before this time (ms)."""
+        """Leave out the records from before a time (ms)."""
         self._next = self._place(time)
 
     def until(self, time: int) -> dict[str, list[Record]]:
-        """What comes before this time (ms), by topic; each once."""
+        """The records from before a time (ms), by topic; each record is returned once."""
         found: dict[str, list[Record]] = {}
         end = self._place(time)
         for _, _, record in self._told[self._next : end]:

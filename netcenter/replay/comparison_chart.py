@@ -1,4 +1,4 @@
-"""Two policies over the same past as an SVG: when clocks became late, and how soon people answered beside the targets."""
+"""The comparison of two policies as an SVG: when clocks became late, and how soon people answered beside the targets."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from netcenter.charts.svg import COLOURS, LEFT, Panel, document, line, nice, text, when
-from netcenter.replay.figures import HOUR, LONGEST, MINUTE, Verdicts
+from netcenter.replay.verdicts import HOUR, LONGEST, MINUTE, Verdicts
 
 _HEIGHT = 720
-#: Hours of one bar: the first with which a picture has no more than _MOST of them.
+#: Hours of one bar: the first of these with which the chart has no more than _MOST bars.
 _BARS, _MOST = (1, 2, 3, 6, 12, 24, 24 * 7), 240
 _HOURS = (1, 2, 3, 6, 12, 24, 48, 24 * 7, 24 * 28)
 _MINUTES = (1, 2, 5, 10, 15, 30, 60, 120, 240, 480, LONGEST)
 
 
-def picture(names: Sequence[str], verdicts: Sequence[Verdicts]) -> str:
-    """The SVG's text: the same for the same verdicts, byte by byte."""
+def chart(names: Sequence[str], verdicts: Sequence[Verdicts]) -> str:
+    """The text of the SVG; the same verdicts give the same bytes."""
     parts = [
         *_legend(names),
         *_late([found.breaches() for found in verdicts]).parts,
@@ -55,7 +55,7 @@ def _answered(shares: Sequence[Sequence[float]], targets: Sequence[Sequence[int]
     panel = Panel(430, 650, title, (0.0, scale(LONGEST)), 1.0)
     marks = [(scale(m), f"{m} min" if m < 60 else f"{m // 60} h") for m in _MINUTES]
     panel.grid(marks, [(n / 4, f"{n * 25} %") for n in range(5)], "time since the post")
-    # The second lies on the first wherever both policies time the same posts: it is thinner and broken.
+    # The second curve covers the first where both policies time the same posts, so the second is thinner and dashed.
     for number, (found, colour) in enumerate(zip(shares, COLOURS, strict=True)):
         points = [(scale(minute), share) for minute, share in enumerate(found) if minute]
         panel.curve(points, colour, 4 - 1.8 * number, dashed=number == 1)

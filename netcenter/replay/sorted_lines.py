@@ -1,4 +1,4 @@
-"""Lines of any number of files, packed on disk, given back in the order of play: sorting needs no million in memory."""
+"""Sorts the lines of any number of files by time on disk, so that a million lines need little memory."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from typing import Any, Self
 import msgspec
 import numpy as np
 
-from netcenter.files.lines import Line, Topic
+from netcenter.files.line import Line, Topic
 from schemas.records import Record
 
 _PACK = msgspec.msgpack.Encoder()
 _BUFFER = 1 << 20
 
 
-class Shelf:
-    """A context manager: at its end the temporary file is gone. 17 bytes of memory a line."""
+class SortedLines:
+    """Keeps lines in a temporary file, which is deleted when the context ends; a line takes 17 bytes of memory."""
 
     def __init__(self) -> None:
         self._at, self._starts, self._kinds = array("q"), array("q", [0]), bytearray()
@@ -32,7 +32,7 @@ class Shelf:
         return len(self._at)
 
     def add(self, lines: Iterable[Line]) -> None:
-        """Keep the lines of one more file. Raises OSError when the disk is full."""
+        """Add the lines of one more file. Raises OSError when the disk is full."""
         end = self._starts[-1]
         for line in lines:
             packed = _PACK.encode((line.number, line.record))
@@ -42,7 +42,7 @@ class Shelf:
             self._kinds.append(self._kind(line))
 
     def holds(self, kind: type[Record]) -> bool:
-        """Whether a line with such a record is there."""
+        """Whether any line holds a record of this class."""
         return any(found is kind for _, found in self._kind_of)
 
     def _kind(self, line: Line) -> int:
@@ -55,7 +55,7 @@ class Shelf:
         return kind
 
     def __iter__(self) -> Iterator[Line]:
-        """In order of (at, file, number)."""
+        """The lines in order of time, then file, then line number."""
         self._file.flush()
         number, starts = self._file.fileno(), self._starts
         for n in np.argsort(np.frombuffer(self._at, np.int64), kind="stable").tolist() if self._at else ():

@@ -1,0 +1,36 @@
+"""`netcenter demo`: the whole pipeline on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from netcenter.commands.options import Ignore, Json, Maps, Sets, TimeFormat, read_file
+
+
+def demo(
+    file: Annotated[
+        Path | None, typer.Option("--input", help="Play this file (.jsonl or .csv) instead of the story.")
+    ] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave everything running at the end, to look around.")] = False,
+    maps: Maps = None,
+    sets: Sets = None,
+    ignore_unknown: Ignore = False,
+    time_format: TimeFormat = None,
+    as_json: Json = False,
+) -> None:
+    """Run the whole pipeline on a real Kafka and PostgreSQL, play a day of an airline, and show what happened.
+
+    Example: netcenter demo
+    """
+    from netcenter.demo.run import Demo
+
+    lines = None if file is None else read_file(file, maps, sets, ignore_unknown, time_format)
+    Demo(lines=lines, keep=keep, as_json=as_json).run()
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command()(demo)

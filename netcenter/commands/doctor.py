@@ -1,0 +1,36 @@
+"""`netcenter doctor`: what is wrong, and what to do."""
+
+from __future__ import annotations
+
+import json
+
+import typer
+from rich.console import Console
+
+from netcenter.commands.options import Json
+from netcenter.errors import CommandError
+from netcenter.settings import load
+
+
+def doctor(as_json: Json = False) -> None:
+    """Look at everything Netcenter needs and say what is wrong and what to do.
+
+    Example: netcenter doctor
+    """
+    from netcenter.operate.doctor import examine
+
+    findings = examine(load())
+    if as_json:
+        print(json.dumps([{"what": f.what, "ok": f.ok, "says": f.says} for f in findings]))
+    else:
+        console = Console()
+        for finding in findings:
+            mark = "[green]ok[/green]   " if finding.ok else "[red]wrong[/red]"
+            console.print(f"{mark} {finding.what}: {finding.says}", highlight=False, soft_wrap=True)
+    if not all(f.ok for f in findings):
+        raise CommandError(f"{sum(not f.ok for f in findings)} of {len(findings)} are wrong")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command()(doctor)

@@ -1,0 +1,23 @@
+"""`netcenter down`: ends the embedded servers."""
+
+from __future__ import annotations
+
+import typer
+
+from netcenter.settings import load
+
+
+def down() -> None:
+    """End the servers that `netcenter up --detach` started here.
+
+    Example: netcenter down
+    """
+    from netcenter import embedded
+
+    directory = load().directory
+    print("stopped" if embedded.down(directory) else f"nothing of ours runs in {directory}")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command()(down)

@@ -1,0 +1,51 @@
+"""`netcenter evaluate`: measures a classifier's artefact on labelled posts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from netcenter.commands.artefacts import ArtefactOption, chosen_model
+from netcenter.commands.options import Json
+
+if TYPE_CHECKING:
+    pass
+
+
+def evaluate(
+    files: Annotated[list[Path], typer.Argument(help="Labelled posts: .parquet, .csv, .jsonl with text, lang, label.")],
+    out: Annotated[Path | None, typer.Option(help="Folder for metrics.json and confusion.svg.")] = None,
+    artefact: ArtefactOption = None,
+    as_json: Json = False,
+) -> None:
+    """Measure an artefact on labelled posts: your own, that it never saw.
+
+    Example: netcenter evaluate ours.csv --out measured
+    """
+    import numpy as np
+
+    from agents.classify.port import LANGUAGES
+    from netcenter.training.figures import figures, picture, tables
+    from netcenter.training.rows import read
+
+    model, rows = chosen_model(artefact), read(files)
+    found = model.classify(rows.text, [LANGUAGES[at] for at in rows.lang.tolist()], rows.brand)
+    told = figures(rows, np.array([answer.probabilities for answer in found]))
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "metrics.json").write_text(json.dumps(told, indent=1) + "\n")
+        (out / "confusion.svg").write_text(picture(told))
+    if as_json:
+        print(json.dumps(told))
+        return
+    for table in tables(told):
+        Console().print(table)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command()(evaluate)

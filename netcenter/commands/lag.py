@@ -1,0 +1,49 @@
+"""`netcenter lag`: how far each role is behind."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from netcenter.commands.options import Json
+from netcenter.runtime.endpoints import kafka_of
+from netcenter.settings import load
+
+
+def lag(as_json: Json = False) -> None:
+    """How far every role is behind, in records and in event time, and what holds it up in the log.
+
+    Example: netcenter lag
+    """
+    from netcenter.broker.lag import Watch
+    from netcenter.broker.topics import admin
+
+    settings = load()
+    kafka = kafka_of(settings)
+    with closing(admin(kafka)) as client:
+        rows = Watch(settings, kafka, client).lag()
+    if as_json:
+        print(json.dumps(rows))
+        return
+    table = Table("role", "worker", "behind", "held back", "event time", "")
+    for row in rows:
+        wrong = [f"beyond the end of {', '.join(row['beyond_the_end'])}"] if row["beyond_the_end"] else []
+        wrong += [f"{row['lost']:,} deleted unread"] if row["lost"] else []
+        table.add_row(
+            str(row["role"]),
+            "yes" if row["running"] else "no",
+            f"{row['behind']:,}",
+            f"{row['held_back']:,}",
+            str(row["time"] or "-"),
+            "; ".join(wrong),
+        )
+    Console().print(table)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command()(lag)

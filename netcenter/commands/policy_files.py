@@ -1,0 +1,50 @@
+"""Reads policy files for the commands that take one."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from agents.policy import Policy, PolicyError, parse
+from agents.policy.reading import Checked, check
+from netcenter.commands.options import text_of
+from netcenter.errors import UsageError
+from netcenter.runtime.factories import lacks_model
+
+
+def checked(path: Path) -> tuple[str, Checked]:
+    """The text and the checked policy of a file that may be put in force. Raises UsageError with a line for each fault."""
+    text = text_of(path)
+    try:
+        return text, check(text, name=str(path), today=today())
+    except PolicyError as error:
+        raise UsageError(str(error)) from None
+
+
+def today() -> date:
+    """The date by UTC, against which a policy's holidays and expected events may be past."""
+    return datetime.now(UTC).date()
+
+
+def to_apply(path: Path, *, force: bool) -> tuple[str, Checked]:
+    """As `checked`; where this machine lacks the policy's classifier, raises UsageError, or with `force` only prints so."""
+    text, found = checked(path)
+    lacks = lacks_model(found.policy)
+    if lacks is None:
+        return text, found
+    if not force:
+        raise UsageError(
+            f"{path}: classifier.model: this machine lacks {lacks}. Classify would wait for it, and with it everything that "
+            "follows: put the artefact where its workers look, or use --force if only they have it"
+        )
+    print(f"{path}: classify waits wherever a worker lacks {lacks}", file=sys.stderr)
+    return text, found
+
+
+def parsed(path: Path) -> Policy:
+    """The policy of a file that is only looked at, so a desk that is missing is no fault. Raises UsageError."""
+    try:
+        return parse(text_of(path), name=str(path))
+    except PolicyError as error:
+        raise UsageError(str(error)) from None

@@ -1,0 +1,34 @@
+"""`netcenter surge explain`: what a surge is judged by."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from netcenter.commands.options import Json
+from netcenter.runtime.endpoints import postgres_of
+from netcenter.settings import load
+
+surge = typer.Typer(help="Surges: what is known of one.", no_args_is_help=True)
+
+
+@surge.command("explain")
+def explain(
+    id: Annotated[str, typer.Argument(help="The surge's id, or its beginning; alerts and surge_history name it.")],
+    as_json: Json = False,
+) -> None:
+    """What a surge is judged by, as PostgreSQL holds it: how much, since when, about what, and what to expect.
+
+    Example: netcenter surge explain 4dfe4b8f
+    """
+    from netcenter.operate import surge_report as surge_explained
+
+    found = surge_explained.find(postgres_of(load()), id)
+    print(json.dumps(found, default=str) if as_json else surge_explained.told(found))
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    app.add_typer(surge, name="surge")

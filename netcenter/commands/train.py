@@ -1,0 +1,103 @@
+"""`netcenter train`: makes a classifier's artefact."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from netcenter.commands.artefacts import ArtefactOption, artefact_path, load_artefact
+from netcenter.commands.progress_bar import bar
+from netcenter.errors import CommandError, UsageError
+from netcenter.runtime.endpoints import kafka_of, postgres_of
+from netcenter.settings import load
+
+if TYPE_CHECKING:
+    from netcenter.training.rows import Rows
+
+
+def train(
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="Labelled posts: .parquet, .csv, .jsonl with text, lang, label.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the artefact and its metrics.")] = Path(),
+    unlabelled: Annotated[list[Path] | None, typer.Option(help="Posts for the teacher to label.")] = None,
+    cache: Annotated[Path, typer.Option(help="Folder that keeps embeddings.")] = Path(".netcenter/embeddings"),
+    seed: Annotated[int, typer.Option(help="Draws the intervals of the figures.")] = 0,
+    corrections: Annotated[
+        str | None,
+        typer.Option(
+            help="Adapt to brands from relabelled posts: `postgres`, `log`, or a file with text, lang, label, brand."
+        ),
+    ] = None,
+    artefact: ArtefactOption = None,
+) -> None:
+    """Make a classifier's artefact, or with --corrections one that knows a brand's language better.
+
+    With --corrections, FILES are the reference set that must not get worse. The policy names the artefact to be in force.
+
+    Example: netcenter train labelled.parquet --unlabelled training.parquet --out models
+    """
+    try:
+        from netcenter.training import rows
+        from netcenter.training.student import Settings
+    except ImportError as error:
+        raise CommandError(f"training needs {error.name}: install netcenter[train]") from None
+    if not files:
+        raise UsageError("name a file of labelled posts: netcenter train labelled.parquet --out models")
+    if corrections is not None:
+        _adapt(corrections, rows.read(files), out, artefact)
+        return
+    from netcenter.training.embeddings import Embeddings
+    from netcenter.training.figures import picture, tables
+    from netcenter.training.train import train as learn
+
+    posts = rows.read(files, unlabelled or [])
+    with bar() as progress:
+        tasks = {}
+
+        def say(step: str, done: int, total: int) -> None:
+            if step not in tasks:
+                tasks[step] = progress.add_task(step, total=total)
+            progress.update(tasks[step], completed=done)
+
+        trained = learn(posts, Embeddings(cache), out, Settings(), seed, say)
+    for name, told in trained.figures.items():
+        Console().print(f"\n{name}, each source left out in turn")
+        for table in tables(told):
+            Console().print(table)
+    trained.path.with_suffix(".json").write_text(json.dumps(trained.figures, indent=1) + "\n")
+    trained.path.with_suffix(".svg").write_text(picture(trained.figures["student"]))
+    print(f"{trained.path}: {trained.path.stat().st_size:,} bytes, hash {load_artefact(trained.path).hash}")
+
+
+def _adapt(corrections: str, reference: Rows, out: Path, artefact: Path | None) -> None:
+    from netcenter.training import corrections as learning
+
+    path, gains = learning.adapt(artefact_path(artefact), _said(corrections), reference, out)
+    for brand, gain in gains.items():
+        print(f"{brand}: {gain.before:.3f} of {gain.corrections} corrections right before, {gain.after:.3f} after")
+    print(
+        f"{path}: hash {load_artefact(path).hash}; put it into the policy's classifier.model, and `netcenter policy apply`"
+    )
+
+
+def _said(corrections: str) -> Rows:
+    if corrections not in ("postgres", "log"):
+        from netcenter.training.rows import read
+
+        return read([Path(corrections)])
+    from netcenter.operate import relabels as relabelled
+
+    settings = load()
+    if corrections == "postgres":
+        return relabelled.of_projection(postgres_of(settings))
+    return relabelled.of_log(settings, kafka_of(settings))
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command()(train)
