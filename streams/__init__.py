@@ -1,4 +1,4 @@
-"""How events move: three shapes (Batch, Fold, Sink) over Kafka; all that touches Faust's insides."""
+"""How records move: three shapes (Batch, Fold, Sink) over Kafka; all that touches the insides of Faust and aiokafka."""
 
 import os
 

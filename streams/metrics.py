@@ -120,12 +120,3 @@ SINK_SECONDS = _seconds("netcenter_sink_write_duration_seconds", "Time of one wr
 SINK_RETRIES = _counter(
     "netcenter_sink_retries_total", "Writes repeated because the receiver could not be reached", "role", unit="writes"
 )
-
-
-def table() -> str:
-    """The metrics as a Markdown table."""
-    lines = ["| metric | kind | unit | labels | meaning |", "|---|---|---|---|---|"]
-    for spec in SPECS:
-        labels = ", ".join(f"`{label}`" for label in spec.labels)
-        lines.append(f"| `{spec.name}` | {spec.kind} | {spec.unit} | {labels} | {spec.meaning} |")
-    return "\n".join(lines) + "\n"

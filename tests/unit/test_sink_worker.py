@@ -14,6 +14,7 @@ from netcenter.pipeline import PIPELINE
 from schemas import codec
 from schemas.records import Tick
 from sinks.port import Item, Refused
+from streams import metrics
 from streams.dead_letters import DeadLetterLimit
 from streams.errors import Stop
 from streams.sink_items import sink_items
@@ -79,3 +80,10 @@ def test_good_records_count_and_ticks_do_not() -> None:
     written(Receiver({0, 2, 4, 6}), GOOD, 3)
     with pytest.raises(Stop):
         written(Receiver({0, 2, 4}), [GOOD[0], tick, GOOD[1], tick, GOOD[2]], 3)
+
+
+def test_records_that_a_receiver_has_taken_are_counted_without_the_refused_ones() -> None:
+    """Those stand among the dead letters."""
+    before = metrics.SINK_RECORDS.labels("postgres")._value.get()
+    written(Receiver({1, 2}), GOOD, 1_000)
+    assert metrics.SINK_RECORDS.labels("postgres")._value.get() - before == len(GOOD) - 2
