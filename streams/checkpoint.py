@@ -49,7 +49,7 @@ class Checkpoints:
         """
         started = wall.monotonic()
         add = transaction.batches.add
-        outputs.write(core.ticks(), add)
+        outputs.write(core.ticks(), add, core.position)
         for key, value in core.packed():
             add(self.changelog, self.number, key.encode(), value, [])
         add(self.changelog, self.number, PROGRESS, pack_progress(core.progress()), [])

@@ -10,11 +10,13 @@ StreamError
 
 from __future__ import annotations
 
+from streams.exit_codes import ExitCode
+
 
 class StreamError(Exception):
     """The base class; its message is one line that says what happened and where."""
 
-    exit_code = 1
+    exit_code = ExitCode.FAILED
 
 
 class Stop(StreamError):
@@ -28,16 +30,16 @@ class Fenced(Stop):
 class Misconfigured(StreamError):
     """Wrong settings, or a log that does not fit the role's memory: a new start does not help."""
 
-    exit_code = 2
+    exit_code = ExitCode.WRONG_USAGE
 
 
 class Ended(StreamError):
     """The worker was told to stop while it waited: nothing is wrong, and the next start does the same again."""
 
-    exit_code = 0
+    exit_code = ExitCode.DONE
 
 
 class Unavailable(StreamError):
     """Kafka cannot be reached."""
 
-    exit_code = 3
+    exit_code = ExitCode.UNREACHABLE

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from schemas import codec
+from schemas import codec, headers
 from schemas.records import PolicyChanged, SourceIdle, Tick
 from streams import metrics
 from streams.batch import BatchCore
@@ -113,7 +113,7 @@ class Partition:
         self.transaction = Transaction(self.name, host.settings.kafka, f"{host.group}-{self.number}")
         self.checkpoints = Checkpoints(role.name, self.number, host.topic(role.changelog))
         self._decoder = Decoder(topic, self.number, host.partitions(topic.name))
-        self._outputs = OutputWriter(core, self._decoder, host.topic)
+        self._outputs = OutputWriter(core, self._decoder, host.group, host.topic)
         limit = limit_of(self.name, topic.dead.name, host.settings)
         self._dead = PartitionDeadLetters(role.name, topic, self.number, host.topic(topic.dead.name), limit, host.log)
         self._waiting: asyncio.Queue[list[Any]] = asyncio.Queue(_MOST_WAITING)
@@ -324,7 +324,7 @@ class Partition:
             raw = {r.offset: r for r in batch.raw}
             for letter in dead:
                 self._dead.write(letter, raw[letter.fact.offset], self.core.watermark.time, add)
-        self._outputs.write([result for result in taken.results if type(result) is Output], add)
+        self._outputs.write([result for result in taken.results if type(result) is Output], add, position)
         if dead or self._dead.limit:
             offsets = [r.offset for r in batch.raw[:count]]
             self._dead.count(batch.facts, offsets, {letter.fact.offset for letter in dead})
@@ -333,8 +333,14 @@ class Partition:
         """Appends a control record to this very input partition, and commits."""
         async with self.lock:
             await self.transaction.begin()
-            add = self.transaction.batches.add
-            add(self.host.topic(self.core.role.input_topic), self.number, None, codec.encode(record), [])
+            core, add = self.core, self.transaction.batches.add
+            topic = core.pipeline.topic(core.role.input_topic)
+            head: headers.Headers = []
+            if type(record) in topic.carrying:
+                place = f"{topic.name}/{self.number}/{core.position - 1}"
+                id = None if isinstance(record, Tick) else f"idle/{record.role}/{record.partition}/{place}".encode()
+                head = headers.of(record, self.host.group, core.watermark.time, None, id=id)
+            add(self.host.topic(topic.name), self.number, None, codec.encode(record), head)
         await self.commit()
 
     def silent(self, writer: Writer, now: float) -> float:

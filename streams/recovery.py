@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from schemas import codec, headers
 from schemas.codec import WireError
+from schemas.keys import KEYLESS
 from schemas.records import Record, Tick
 from streams.batch import BatchCore
 from streams.checkpoint import PROGRESS, unpack_progress
@@ -152,7 +153,7 @@ async def _recall(reader: AIOKafkaConsumer, tp: TopicPartition, core: BatchCore)
         async for record, offset in _records(reader, tp, start, end):
             if isinstance(record, Tick):
                 now = record.time
-            elif now is not None and offset is not None:
+            elif now is not None and offset is not None and type(record) not in KEYLESS:
                 core.recall(record, offset, now)
     core.stage.tick(
         core.watermark.time
@@ -183,7 +184,7 @@ async def _records(
 ) -> AsyncGenerator[tuple[Record, int | None], None]:
     """(record, offset of the input record that led to it) of an output partition. Bytes that are no record are skipped.
 
-    The offset is None for a control record, and for a record of another program.
+    The offset is None for a record of another program.
     """
     reader.assign([tp])
     reader.seek(tp, start)

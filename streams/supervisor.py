@@ -14,14 +14,13 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
+from streams.exit_codes import ExitCode
+
 #: Deaths within a minute after which a role is started again only once a minute, until it has lived for a minute.
 MOST_DEATHS = 5
 _WINDOW_S = 60.0
 _GRACE_S = 12.0
 _LONGEST_S = 5.0
-#: Exit code of a worker that lost Kafka. It waits for Kafka at its next start, so this does not count as a death.
-_LOST_KAFKA = 3
-_WRONG_SETTINGS = 2
 #: The variable, in a child's environment, with the number of the file descriptor that takes its last words.
 SUPERVISED = "NETCENTER_SUPERVISED"
 _LONGEST_WORDS = 2_000
@@ -71,7 +70,7 @@ class _Child:
 
     def wrong(self) -> bool:
         """Whether its settings are wrong and no process of it has ever worked."""
-        return self.again_at is not None and self.code == _WRONG_SETTINGS and not self.worked
+        return self.again_at is not None and self.code == ExitCode.WRONG_USAGE and not self.worked
 
     def why(self) -> str:
         """Why the last process ended, in its own words where it left any."""
@@ -107,7 +106,7 @@ def supervise(commands: Mapping[str, tuple[Sequence[str], dict[str, str]]]) -> i
     elif failing:
         log.error("stopped while roles kept dying", roles=failing)
     _end(children, log)
-    return _WRONG_SETTINGS if wrong else 1 if failing else 0
+    return ExitCode.WRONG_USAGE if wrong else ExitCode.FAILED if failing else ExitCode.DONE
 
 
 def _look_after(child: _Child, log: structlog.typing.FilteringBoundLogger) -> None:
@@ -136,14 +135,14 @@ def _look_after(child: _Child, log: structlog.typing.FilteringBoundLogger) -> No
 
 def _delay(child: _Child, now: float) -> float:
     """Seconds until the role is started again."""
-    if child.code == _LOST_KAFKA:
+    if child.code == ExitCode.UNREACHABLE:  # the role lost Kafka and waits for it at its next start: no death
         child.losses += 1
         return min(0.2 * 2.0 ** min(child.losses, 10), _LONGEST_S)
     child.deaths.append(now)
     while child.deaths[0] < now - _WINDOW_S:
         child.deaths.popleft()
     # A quick start does not mend wrong settings.
-    child.often = child.often or len(child.deaths) >= MOST_DEATHS or child.code == _WRONG_SETTINGS
+    child.often = child.often or len(child.deaths) >= MOST_DEATHS or child.code == ExitCode.WRONG_USAGE
     return _WINDOW_S if child.often else min(0.2 * 2.0 ** len(child.deaths), _LONGEST_S)
 
 

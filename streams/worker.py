@@ -20,6 +20,7 @@ from agents.policy import Policy
 from streams import faust_batch, metrics, raw_records
 from streams.committed_offsets import CommittedOffset, address, metadata
 from streams.errors import Ended, StreamError
+from streams.exit_codes import ExitCode
 from streams.gc_tuning import rarely_collected
 from streams.health import HealthServer
 from streams.kafka_errors import translate
@@ -136,9 +137,9 @@ class RoleWorker:
                 health.close()
         if self.failure is None:
             self.log.info("stopped")
-            return 0
+            return ExitCode.DONE
         self.log.error("worker failed", why=f"{self.failure}", error=type(self.failure).__name__)
-        return getattr(self.failure, "exit_code", 1)
+        return getattr(self.failure, "exit_code", ExitCode.FAILED)
 
     def _told_to_stop(self) -> None:
         self.told_to_stop = True

@@ -11,7 +11,7 @@ from kafka import TopicPartition
 
 from netcenter.broker.reading import Span, records, spans
 from netcenter.broker.topics import admin, as_in_log, counts_of
-from netcenter.pipeline import PIPELINE
+from netcenter.pipeline import PIPELINE, PROJECTION
 from netcenter.settings import Settings
 from schemas import codec
 from schemas.codec import WireError
@@ -69,10 +69,10 @@ class Letter:
         there = f"it stands at {self.topic}/{self.partition}/{self.offset}"
         if self.stage == _SINK:
             says = f"{there}, and a receiver has refused it: mend that, then `netcenter rebuild` gives PostgreSQL all again"
-            webhook = self.topic in PIPELINE.role("webhook").reads
-            return says + (
-                ", or set the group of the webhook back to that offset, its worker stopped" if webhook else ""
-            )
+            others = [
+                r.name for r in PIPELINE.roles if not r.decides and r.name != PROJECTION and self.topic in r.reads
+            ]
+            return says + "".join(f", or set the group of {r} back to that offset, its worker stopped" for r in others)
         kind = codec.kind(self.value)
         if kind in KEYLESS:
             return f"a {kind.__name__} holds only where it stood: discard it"
@@ -85,8 +85,8 @@ class Letter:
 
     def _is_ours(self) -> bool:
         """Whether a role wrote the record; else people's tools or producers did."""
-        writer = dict(self.headers).get(_WRITER)
-        return any(writer == f"/netcenter/{role.name}".encode() for role in PIPELINE.roles if self.topic in role.writes)
+        writer = dict(self.headers).get(_WRITER) or b""
+        return any(writer.endswith(role.name.encode()) for role in PIPELINE.roles if self.topic in role.writes)
 
 
 def _inputs() -> set[str]:
