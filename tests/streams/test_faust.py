@@ -56,7 +56,7 @@ class NoOwner:
         """Never."""
         return 0.0
 
-    async def settled(self, starts: dict[TP, int | None], told: dict[TP, int]) -> dict[TP, int]:
+    async def start_positions(self, own: dict[TP, int | None], committed: dict[TP, int]) -> dict[TP, int]:
         """Nothing known."""
         return {}
 
@@ -201,7 +201,7 @@ class Taken(NoOwner):
         self.consumer._term += 1
         return dict.fromkeys(partitions, 5)
 
-    async def settled(self, starts: dict[TP, int | None], told: dict[TP, int]) -> dict[TP, int]:
+    async def start_positions(self, own: dict[TP, int | None], committed: dict[TP, int]) -> dict[TP, int]:
         """As known."""
         return {tp: at for tp, at in starts.items() if at is not None}
 
@@ -217,7 +217,7 @@ def test_what_is_opened_for_an_assignment_that_is_over_is_neither_sought_nor_rea
         consumer.owner = owner
         owner.consumer, seeks, app.consumer_generation_id = consumer, list[TP](), 7
 
-        async def told(partitions: set[TP]) -> dict[TP, int]:
+        async def committed(partitions: set[TP]) -> dict[TP, int]:
             return {}
 
         async def seek(tp: TP, at: int) -> None:
@@ -226,7 +226,7 @@ def test_what_is_opened_for_an_assignment_that_is_over_is_neither_sought_nor_rea
         async def records(timeout: float) -> Any:
             return {IN: [Raw(1)]}, {IN}
 
-        consumer.assignment, consumer._told, consumer._seek = (lambda: {IN}), told, seek  # type: ignore[assignment, method-assign]
+        consumer.assignment, consumer._committed, consumer._seek = (lambda: {IN}), committed, seek  # type: ignore[assignment, method-assign]
         consumer._wait_next_records, consumer.flow_active = records, True  # type: ignore[method-assign]
         await consumer.perform_seek()
         return consumer._sought == consumer._term, [m async for _, m in consumer.getmany(1.0)], seeks
