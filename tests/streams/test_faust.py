@@ -203,7 +203,7 @@ class Taken(NoOwner):
 
     async def start_positions(self, own: dict[TP, int | None], committed: dict[TP, int]) -> dict[TP, int]:
         """As known."""
-        return {tp: at for tp, at in starts.items() if at is not None}
+        return {tp: at for tp, at in own.items() if at is not None}
 
 
 @pytest.mark.parametrize(("owner", "sought"), [(NoOwner(), True), (Taken(), False)])
