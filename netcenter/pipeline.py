@@ -52,10 +52,9 @@ CASE = (CaseOpened, CaseChanged, ClockChanged, CaseClosed, CaseReopened)
 SURGE = (SurgeOpened, SurgeUpdated, SurgeClosed, CrisisOpened, CrisisClosed, ChannelChanged)
 WORK = (Offered, Assigned, Returned, Overflowed, HoldingReplyDue, HoldingReplyCancelled, Escalated)
 PEOPLE = (OperatorChanged, OfferAnswered)
-PUBLIC = ("classified", "volumes", "cases", "assignments", "surges", "alerts")
 
 TOPICS = (
-    Topic("mentions", (Mention, *THREAD), key=keys.customer, inputs=(Mention, *SAID)),
+    Topic("mentions", (Mention, *THREAD), key=keys.customer, public=False, inputs=(Mention, *SAID)),
     Topic("classified", (ClassifiedMention, *THREAD), key=keys.customer, limit=MIB + 64 * 1024),
     Topic(
         "volumes",
@@ -78,6 +77,7 @@ TOPICS = (
     Topic("policy", (), key=keys.version, kept=None, public=False, partitions=1),
     Topic("alerts", (Alert,), key=keys.identity, kept=None),
 )
+PUBLIC = tuple(topic.name for topic in TOPICS if topic.public)
 
 PIPELINE = Pipeline(
     topics=TOPICS,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 from agents.decider import At, Decider
 from agents.policy import Policy
-from schemas import codec
+from schemas import codec, headers
+from schemas.keys import KEYLESS
 from schemas.records import PolicyChanged, Record, Tick
 
 DAY = 86_400_000
@@ -52,6 +54,7 @@ class Topic:
     kept: int | None = 30 * DAY
     """ms; None: compacted."""
     public: bool = True
+    """Whether consumers outside read it: then every record carries CloudEvents headers, control records too."""
     limit: int = MIB
     """Bytes a record may have."""
     partitions: int | None = None
@@ -60,6 +63,20 @@ class Topic:
     """How its records stand in bytes."""
     inputs: tuple[type[Record], ...] = ()
     """Those of its records that come from outside: each is held to `schemas.requirements` before it is a fact."""
+
+    @cached_property
+    def carrying(self) -> frozenset[type[Record]]:
+        """The records that carry CloudEvents headers: in a topic that is not public, control records carry none."""
+        if not self.wire.headers:
+            return frozenset()
+        return frozenset(self.records) if self.public else frozenset(self.records) - KEYLESS
+
+    def command_headers(self, record: Record, writer: str) -> headers.Headers:
+        """The headers of a record that a command writes here: CloudEvents in a public topic, none elsewhere.
+
+        writer: as `schemas.headers.ce_source` takes it.
+        """
+        return headers.of(record, writer, headers.time_of(record), None) if self.public else []
 
     @property
     def dead(self) -> Topic:
