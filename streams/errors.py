@@ -10,11 +10,13 @@ StreamError
 
 from __future__ import annotations
 
+from streams.exit_codes import ExitCode
+
 
 class StreamError(Exception):
     """Base; the message is one line that says what and where."""
 
-    exit_code = 1
+    exit_code = ExitCode.FAILED
 
 
 class Stop(StreamError):
@@ -28,16 +30,16 @@ class Fenced(Stop):
 class Misconfigured(StreamError):
     """Wrong settings, or a log that does not fit what is remembered: to start again does not help."""
 
-    exit_code = 2
+    exit_code = ExitCode.WRONG_USAGE
 
 
 class Ended(StreamError):
     """Told to stop while it waited for something else: nothing is wrong, and the next start does it again."""
 
-    exit_code = 0
+    exit_code = ExitCode.DONE
 
 
 class Unavailable(StreamError):
     """Kafka cannot be reached."""
 
-    exit_code = 3
+    exit_code = ExitCode.UNREACHABLE

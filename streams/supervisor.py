@@ -14,14 +14,13 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
+from streams.exit_codes import ExitCode
+
 #: Deaths within a minute, after which a role is started again once a minute only, until it has lived for one.
 MOST_DEATHS = 5
 _WINDOW_S = 60.0
 _GRACE_S = 12.0
 _LONGEST_S = 5.0
-#: Exit code of a worker that lost Kafka: it waits for it at its next start, so such ends are no deaths.
-_LOST_KAFKA = 3
-_WRONG_SETTINGS = 2
 #: Names, in a child's environment, the descriptor that takes its last words; its standard input ends with the supervisor.
 SUPERVISED = "NETCENTER_SUPERVISED"
 _LONGEST_WORDS = 2_000
@@ -71,7 +70,7 @@ class _Child:
 
     def wrong(self) -> bool:
         """Whether its settings are wrong, and have been from the start."""
-        return self.again_at is not None and self.code == _WRONG_SETTINGS and not self.worked
+        return self.again_at is not None and self.code == ExitCode.WRONG_USAGE and not self.worked
 
     def why(self) -> str:
         """What it said last of what is wrong."""
@@ -108,7 +107,7 @@ def supervise(commands: Mapping[str, tuple[Sequence[str], dict[str, str]]]) -> i
     elif failing:
         log.error("stopped while roles kept dying", roles=failing)
     _end(children, log)
-    return _WRONG_SETTINGS if wrong else 1 if failing else 0
+    return ExitCode.WRONG_USAGE if wrong else ExitCode.FAILED if failing else ExitCode.DONE
 
 
 def _look_after(child: _Child, log: structlog.typing.FilteringBoundLogger) -> None:
@@ -137,14 +136,14 @@ def _look_after(child: _Child, log: structlog.typing.FilteringBoundLogger) -> No
 
 def _delay(child: _Child, now: float) -> float:
     """Seconds until it is started again."""
-    if child.code == _LOST_KAFKA:
+    if child.code == ExitCode.UNREACHABLE:  # it lost Kafka, and waits for it at its next start
         child.losses += 1
         return min(0.2 * 2.0 ** min(child.losses, 10), _LONGEST_S)
     child.deaths.append(now)
     while child.deaths[0] < now - _WINDOW_S:
         child.deaths.popleft()
     # What is wrong in the settings no quick start mends.
-    child.often = child.often or len(child.deaths) >= MOST_DEATHS or child.code == _WRONG_SETTINGS
+    child.often = child.often or len(child.deaths) >= MOST_DEATHS or child.code == ExitCode.WRONG_USAGE
     return _WINDOW_S if child.often else min(0.2 * 2.0 ** len(child.deaths), _LONGEST_S)
 
 

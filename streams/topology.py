@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from agents.decider import At, Decider
 from agents.policy import Policy
 from schemas import codec, headers
 from schemas.keys import KEYLESS
-from schemas.records import PolicyChanged, Record, Tick
+from schemas.records import Record, Tick
+from sinks import port
+
+SettingsT = TypeVar("SettingsT")
 
 DAY = 86_400_000
 MIB = 1 << 20
@@ -49,20 +52,23 @@ class Topic:
 
     name: str
     records: tuple[type[Record], ...]
+    """The records that may stand in the topic; everything else becomes a dead letter."""
     key: Callable[[Any], bytes]
-    """What a record is keyed by."""
+    """Gives the Kafka key of a record."""
     kept: int | None = 30 * DAY
-    """ms; None: compacted."""
+    """Retention in ms; None: the topic is compacted."""
     public: bool = True
-    """Whether consumers outside read it: then every record carries CloudEvents headers, control records too."""
+    """Whether programs of others may read the topic: then every record carries CloudEvents headers, control records too,
+    the projection stores the topic, and docs/wire.md promises its records.
+    """
     limit: int = MIB
-    """Bytes a record may have."""
+    """The most bytes that a record may have."""
     partitions: int | None = None
-    """None: as many as the setting says."""
+    """None: as many as NETCENTER_PARTITIONS says."""
     wire: Wire = AVRO
-    """How its records stand in bytes."""
+    """Reads and writes the bytes of the records."""
     inputs: tuple[type[Record], ...] = ()
-    """Those of its records that come from outside: each is held to `schemas.requirements` before it is a fact."""
+    """The records that come from outside: `schemas.requirements` checks each before a role decides on it."""
 
     @cached_property
     def carrying(self) -> frozenset[type[Record]]:
@@ -80,7 +86,7 @@ class Topic:
 
     @property
     def dead(self) -> Topic:
-        """Where its records go that cannot be handled: as kept as it, with room for the reason."""
+        """The topic of its dead letters: with the same retention, and with room for the headers that say why."""
         kept = 30 * DAY if self.kept is None else self.kept
         return Topic(
             f"{self.name}.dead",
@@ -144,52 +150,86 @@ class Stage(Protocol):
 
 @dataclass(frozen=True)
 class Batch:
-    """A batch of records in, records out."""
+    """The shape of a role that turns a batch of records into a batch of records."""
 
     stage: Callable[[int], Stage]
     """Makes the stage of an input topic partition."""
     output_topic: str
     """The topic whose partitions mirror the input topic's: time and order are handed on in place."""
+    lacks: Callable[[Policy], str | None] = lambda _: None
+    """What this machine lacks to work under a policy; None when it lacks nothing."""
+    settings: type[Any] | None = None
+    """The class of the role's own settings, which the stage reads; None when it has none."""
 
 
 @dataclass(frozen=True)
 class Fold:
-    """A pure Decider over its input topic."""
+    """The shape of a role that runs a pure Decider over its input topic."""
 
     decider: Callable[[], Decider]
+    """Makes the Decider of an input topic partition."""
 
 
 @dataclass(frozen=True)
-class Sink:
-    """A batch in, an idempotent write out."""
+class Sink(Generic[SettingsT]):
+    """The shape of a role that writes batches to a receiver outside of Kafka, idempotently."""
 
-    make: Callable[[Any], Any]
-    """Makes the sink from the settings."""
+    settings: type[SettingsT]
+    """The class of the role's own settings; calling it reads them from the environment."""
+    make: Callable[[SettingsT], port.Sink]
+    """Makes the sink from these settings, without connecting. Raises SinkError, or ReceiverUnreachable."""
+    receiver: str
+    """The name of what it writes to, for people."""
+
+
+class SecretFile(NamedTuple):
+    """A secret that a role reads from a file."""
+
+    setting: str
+    """The setting that holds the file's path."""
+    key: str
+    """The key of the secret in the Kubernetes Secret `netcenter-<role>`."""
 
 
 @dataclass(frozen=True)
 class Role:
-    """A consumer group with one job."""
+    """A consumer group with one job. Everything that is particular to a role stands here, and nowhere by its name."""
 
     name: str
-    shape: Batch | Fold | Sink
+    shape: Batch | Fold | Sink[Any]
     reads: tuple[str, ...]
     """Topics; a deciding role has one, its input topic."""
     writes: tuple[str, ...] = ()
+    """Topics; a sink has none."""
+    enabled_by: str | None = None
+    """The setting of its own without which the role is not run and not missed; None: the role is always run."""
+    replicas: int = 2
+    """The number of workers in the manifests."""
+    port: int | None = None
+    """The TCP port of its receiver, which the manifests open; None: it speaks to Kafka only."""
+    secret: SecretFile | None = None
+    """The secret that the manifests mount."""
+    examples: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Values of its own settings in the manifests, by the setting's name; an overlay replaces them."""
+
+    @property
+    def settings(self) -> type[Any] | None:
+        """The class of its own settings; None when it has none beside those of every worker."""
+        return None if isinstance(self.shape, Fold) else self.shape.settings
 
     @property
     def input_topic(self) -> str:
-        """The one topic that a deciding role reads."""
+        """The topic that it reads first: a deciding role reads no other."""
         return self.reads[0]
 
     @property
     def decides(self) -> bool:
-        """Whether it has a state and writes topics."""
+        """Whether it decides: it has a state and writes topics. A sink does not."""
         return not isinstance(self.shape, Sink)
 
     @property
     def changelog(self) -> str:
-        """Where its progress and state are kept."""
+        """The name of the topic that keeps its progress and state."""
         return f"{self.name}.changelog"
 
 
@@ -222,6 +262,10 @@ class Pipeline:
         """The role of that name; KeyError if there is none."""
         return self._roles[name]
 
+    def timed_topic(self, role: Role) -> str | None:
+        """The first topic of a role in which Ticks stand, so that its offsets carry event time; None if there is none."""
+        return next((name for name in role.reads if Tick in self.topic(name).records), None)
+
     def input_topics(self) -> list[str]:
         """The topics that deciding roles read, in the order of the flow."""
         return [role.input_topic for role in self.roles if role.decides]
@@ -251,6 +295,3 @@ class Pipeline:
                 numbers: Iterable[int] = [number] if mirrored else range(partitions(role.input_topic))
                 found.update((role.name, n) for n in numbers)
         return frozenset(found)
-
-
-CONTROL: tuple[type[Record], ...] = (Tick, PolicyChanged)

@@ -25,6 +25,7 @@ from streams.apart import apart
 from streams.batch import BatchCore
 from streams.deadletters import DeadLetterLimit
 from streams.errors import Ended, Fenced, Misconfigured, Stop, StreamError, Unavailable
+from streams.exit_codes import ExitCode
 from streams.fold import FoldCore
 from streams.garbage import rarely_collected
 from streams.health import HealthServer
@@ -123,9 +124,9 @@ class RoleWorker:
                 health.close()
         if self.failure is None:
             self.log.info("stopped")
-            return 0
+            return ExitCode.DONE
         self.log.error("worker failed", why=f"{self.failure}", error=type(self.failure).__name__)
-        return getattr(self.failure, "exit_code", 1)
+        return getattr(self.failure, "exit_code", ExitCode.FAILED)
 
     def _told_to_stop(self) -> None:
         self.told_to_stop = True

@@ -11,7 +11,7 @@ from kafka import TopicPartition
 
 from netcenter.broker.reading import Span, records, spans
 from netcenter.broker.topics import admin, as_in_log, counts_of
-from netcenter.pipeline import PIPELINE
+from netcenter.pipeline import PIPELINE, PROJECTION
 from netcenter.settings import Settings
 from schemas import codec, headers
 from schemas.codec import WireError
@@ -71,10 +71,10 @@ class Letter:
         there = f"it stands at {self.topic}/{self.partition}/{self.offset}"
         if self.stage == _SINK:
             says = f"{there}, and a receiver has refused it: mend that, then `netcenter rebuild` gives PostgreSQL all again"
-            webhook = self.topic in PIPELINE.role("webhook").reads
-            return says + (
-                ", or set the group of the webhook back to that offset, its worker stopped" if webhook else ""
-            )
+            others = [
+                r.name for r in PIPELINE.roles if not r.decides and r.name != PROJECTION and self.topic in r.reads
+            ]
+            return says + "".join(f", or set the group of {r} back to that offset, its worker stopped" for r in others)
         kind = codec.kind(self.value)
         if kind in KEYLESS:
             return f"a {kind.__name__} holds only where it stood: discard it"

@@ -231,7 +231,7 @@ class Watch:
         rows = []
         for role in PIPELINE.roles:
             places = survey[role.name]
-            times = [p.time for p in places if p.topic in (role.input_topic, "classified") and p.time]
+            times = [p.time for p in places if p.topic == PIPELINE.timed_topic(role) and p.time]
             rows.append(
                 {
                     "role": role.name,
@@ -258,8 +258,9 @@ class Watch:
         told = self.told(roles)
         times, dues = list[tuple[int, str]](), list[int]()
         for role in roles:
-            count = PIPELINE.topic(role.input_topic).partitions or self.settings.partitions
-            mine = [told.get(role.name, {}).get((role.input_topic, n), _UNKNOWN) for n in range(count)]
+            topic = PIPELINE.timed_topic(role) or role.input_topic
+            count = PIPELINE.topic(topic).partitions or self.settings.partitions
+            mine = [told.get(role.name, {}).get((topic, n), _UNKNOWN) for n in range(count)]
             times.append((min(one.time for one in mine), role.name))
             if role.decides:
                 dues += [one.due for one in mine]

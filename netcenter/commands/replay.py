@@ -167,7 +167,7 @@ def _named(tried: list[TriedPolicy]) -> list[TriedPolicy]:
 
 def _check_models(tried: list[TriedPolicy]) -> None:
     """Posts are to be classified: with which model, a policy says."""
-    from netcenter.runtime.factories import lacks_model
+    from netcenter.runtime.classifiers import lacks_model
     from streams.policies import fault, passed_over
 
     for one in tried:

@@ -16,7 +16,7 @@ from kafka.errors import KafkaError, OffsetOutOfRangeError
 from netcenter.broker import topics
 from netcenter.broker.reading import Span, as_they_come, open_consumer, spans
 from netcenter.errors import CommandError, Unreachable
-from netcenter.pipeline import PIPELINE
+from netcenter.pipeline import PIPELINE, PROJECTION
 from netcenter.settings import Settings
 from schemas import codec
 from schemas.records import Action
@@ -91,7 +91,7 @@ class _Log:
 
     def __init__(self, settings: Settings, kafka: str) -> None:
         self._client = topics.admin(kafka)
-        self._names = {settings.prefix + name: name for name in PIPELINE.role("postgres").reads}
+        self._names = {settings.prefix + name: name for name in PIPELINE.role(PROJECTION).reads}
         # What retention deletes meanwhile must not be passed over.
         self._consumer = open_consumer(kafka, reset="none")
 

@@ -11,7 +11,7 @@ from netcenter.errors import CommandError, Unreachable
 from netcenter.files.line import Line
 from netcenter.ingest.schedule import with_ticks
 from netcenter.pipeline import PIPELINE
-from netcenter.runtime.factories import lacks_model
+from netcenter.runtime.classifiers import lacks_model
 from schemas.records import PolicyChanged, Record, Tick
 from streams.batch import BatchCore
 from streams.core import Core, Fact, Output, Result

@@ -269,7 +269,7 @@ PIPELINE = Pipeline(
         ),
         Role("counts", Fold(Counter), ("classified",), ("cases", "signals", "alerts")),
         Role("tally", Fold(Tally), ("signals",), ("alerts",)),
-        Role("rows", Sink(lambda _: FileSink()), ("cases",)),
+        Role("rows", Sink(dict, lambda _: FileSink(), "a file"), ("cases",)),
     ),
 )
 

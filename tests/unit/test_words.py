@@ -74,7 +74,7 @@ def test_a_minute_of_the_same_from_a_library_is_one_line_and_then_a_count(monkey
     """Each heartbeat that fails says so, for every connection anew."""
     now = 1000.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    quiet, let_through = logs.Quiet(), []
+    quiet, let_through = logs.LibraryFilter(), []
     for attempt in range(41):
         one = record("aiokafka.consumer.group_coordinator", "Heartbeat to %s failed", attempt)
         let_through += [one.getMessage()] if quiet.filter(one) else []
@@ -85,7 +85,7 @@ def test_a_minute_of_the_same_from_a_library_is_one_line_and_then_a_count(monkey
 def test_a_traceback_of_a_library_becomes_its_last_line_and_ours_is_left_alone() -> None:
     """Where it was raised in aiokafka helps nobody at night; an error of ours that nobody expected keeps its own."""
     theirs, ours = record("mode.service", "Crashed", failed=True), record("netcenter", "unexpected", failed=True)
-    quiet = logs.Quiet()
+    quiet = logs.LibraryFilter()
     assert quiet.filter(theirs) and quiet.filter(ours)
     assert theirs.getMessage() == "Crashed: ValueError: odd" and theirs.exc_info is None
     assert ours.exc_info is not None

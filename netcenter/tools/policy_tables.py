@@ -1,17 +1,13 @@
-"""The tables of docs/policy.md, drawn from the models: `python -m netcenter.tools.policy_reference` writes them, and a test compares."""
+"""The tables of docs/policy.md, made from the models of the policy."""
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
 from typing import Any
 
 from agents.policy.parts import DURATION
 from agents.policy.schema import schema
 
-PAGE = Path(__file__).parents[2] / "docs" / "policy.md"
-_PLACE = re.compile(r"(?<=<!-- tables: netcenter/reference\.py -->\n).*?(?=\n<!-- /tables -->)", re.DOTALL)
-#: As a file has them: a table by itself, or several of a kind.
+#: The heading of each table, in the form in which a policy file writes the table; by the path of the table.
 _HEADINGS = {
     "classifier": "[classifier]",
     "brands": "[[brands]]",
@@ -30,21 +26,17 @@ _HEADINGS = {
 
 
 def tables() -> str:
-    """Each table of the file with its fields, what they take, their defaults and what they say, as Markdown."""
+    """Each table of a policy file with its fields, the values they take, their defaults and their meaning, as Markdown."""
     return "\n\n".join(line for path, heading in _HEADINGS.items() for line in _table(path, heading))
 
 
 def paths() -> set[str]:
-    """Every table that the models have, by its path."""
+    """The path of every table that the models have, such as `brands.calendar`."""
     return {f"{'.'.join(path)}" for path in _paths(schema(), ())}
 
 
-def page(text: str) -> str:
-    """The page with its tables drawn anew."""
-    return _PLACE.sub(lambda _: tables(), text)
-
-
 def _paths(part: dict[str, Any], above: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """The paths of the tables in a part of the JSON Schema, which itself stands under the path `above`."""
     found = []
     for name, said in part["properties"].items():
         inner = _referred(said) or _referred(said.get("items", {}))
@@ -54,6 +46,7 @@ def _paths(part: dict[str, Any], above: tuple[str, ...]) -> list[tuple[str, ...]
 
 
 def _referred(said: dict[str, Any]) -> dict[str, Any] | None:
+    """The model that a field's schema refers to; None where the field is no table."""
     said = next((one for one in said.get("anyOf", ()) if "$ref" in one), said)
     if "$ref" not in said:
         return None
@@ -62,6 +55,7 @@ def _referred(said: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _table(path: str, heading: str) -> tuple[str, str, str]:
+    """The heading of a table, its description, and its fields as a Markdown table. Raises LookupError for an unknown path."""
     part: dict[str, Any] | None = schema()
     for name in path.split("."):
         said = part["properties"][name] if part is not None else {}
@@ -73,7 +67,7 @@ def _table(path: str, heading: str) -> tuple[str, str, str]:
         f"| `{name}` | {_takes(said)} | {'required' if name in needed else _default(said)} | {_words(said)} |"
         for name, said in part["properties"].items()
     ]
-    table = "\n".join(["| field | takes | default | |", "|---|---|---|---|", *rows])
+    table = "\n".join(["| field | takes | default | meaning |", "|---|---|---|---|", *rows])
     return f"### {heading}", part["description"], table
 
 
@@ -94,6 +88,7 @@ def _default(said: dict[str, Any]) -> str:
 
 
 def _takes(said: dict[str, Any]) -> str:
+    """The kind of value that a field takes, in words."""
     match said:
         case {"pattern": pattern} if pattern == DURATION["pattern"]:
             return "duration"
@@ -126,8 +121,3 @@ def _number(said: dict[str, Any]) -> str:
     if above is not None:
         return f"{kind} above {above}"
     return f"{kind}, at least {least}" if least is not None else kind
-
-
-if __name__ == "__main__":
-    PAGE.write_text(page(PAGE.read_text()))
-    print(f"wrote {PAGE.name}")
