@@ -8,7 +8,7 @@ from unittest import mock
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as some
 
 from agents.decider import At, Due, State
@@ -17,6 +17,7 @@ from schemas.records import CaseChanged, PolicyChanged, Record, Tick
 from streams.core import DeadLetter, Fact
 from streams.fold import FoldCore
 from tests.support import toy
+from tests.support.examples import examples
 from tests.support.world import MINUTE, NOON
 
 POLICY = parse(toy.POLICY, 1)
@@ -206,7 +207,7 @@ STEPS = some.one_of(
 
 
 @pytest.mark.parametrize("most_live", [-1, 60, 1 << 20])
-@settings(max_examples=300, deadline=None)
+@examples(200)
 @given(history=some.lists(STEPS, max_size=40))
 def test_a_fold_is_a_dict_and_a_sorted_list(most_live: int, history: list[Any]) -> None:
     """The same records, timers, firings in order, errors, and bytes for a checkpoint, however few records stay live."""

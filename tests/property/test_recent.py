@@ -5,11 +5,12 @@ from __future__ import annotations
 from unittest import mock
 from uuid import UUID
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.classify import recent
 from agents.classify.recent import Recent
+from tests.support.examples import examples
 
 SPAN = 100
 #: Some are UUIDs, which are hashes already; two of these begin alike.
@@ -59,7 +60,7 @@ class Log:
                 self.memory.note(id, offset, time)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(steps=STEPS, sizes=SIZES)
 def test_an_id_that_came_within_the_span_is_known_and_one_that_never_came_is_new(
     steps: list[tuple[list[str], int, bool, int]], sizes: tuple[int, int, int]

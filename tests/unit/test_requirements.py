@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -30,6 +30,7 @@ from schemas.records import (
 from streams.decoder import Decoder
 from tests.support.any_record import any_record
 from tests.support.bad_fields import AT, BAD, CUSTOMER, GOOD, named
+from tests.support.examples import examples
 
 #: Fields that may hold anything of their type.
 FREE = {
@@ -126,7 +127,7 @@ def test_two_changes_seen_at_once_are_two_when_they_say_different_things(
     assert ids.update(first) == ids.update(again)
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@examples(200)
 @given(record=st.sampled_from(sorted(GOOD, key=lambda kind: kind.__name__)).flatmap(any_record))
 def test_any_record_at_all_is_judged_without_raising_and_what_passes_has_a_key_and_a_line(record: Any) -> None:
     """Also with the id that belongs to it; and a file holds to the same."""
