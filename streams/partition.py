@@ -7,7 +7,6 @@ import time as wall
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
-from functools import cache
 from typing import Any
 
 import msgspec
@@ -30,7 +29,7 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from schemas import codec, headers
 from schemas.codec import WireError
 from schemas.keys import KEYLESS
-from schemas.records import ClassifiedMention, PolicyChanged, Record, Tick
+from schemas.records import PolicyChanged, Record, Tick, WriterExcused
 from streams import metrics
 from streams.batch import BatchCore
 from streams.clock import Writer
@@ -65,7 +64,6 @@ _READ_AT_ONCE, _RESTORED_AT_ONCE = 2_000, 500
 #: Records of an output topic's tail that are looked at first; then twice as many.
 _TAIL = 8_192
 #: Where a record's own time stands: the first of these that it has.
-_TIMES = ("time", "created_at", "observed_at", "minute", "at")
 
 
 #: What aiokafka raises where a transaction cannot go on: the last two, where it had failed before.
@@ -208,7 +206,7 @@ class Partition:
         """ms; the time at which a Tick was refused last: until it goes on, the others that are refused say nothing new."""
         self._intake = Intake(self.input_topic, self.number, runtime.partitions(self.input_topic.name))
         self._ways = {name: self._way(name) for name in core.role.writes}
-        """(name on the broker, partitions, whether records carry headers) by a topic's own name."""
+        """(name on the broker, partitions, the records that carry CloudEvents headers) by a topic's own name."""
         self.producer: AIOKafkaProducer | None = None
         self.output_topic: Outbox | None = None
         self._pack_progress, self._unpack_progress = codec.state_codec(Progress)
@@ -219,9 +217,9 @@ class Partition:
         self._waiting: asyncio.Queue[list[Any]] = asyncio.Queue(_MOST_WAITING)
         self._worker: asyncio.Task[None] | None = None
 
-    def _way(self, name: str) -> tuple[str, int, bool]:
+    def _way(self, name: str) -> tuple[str, int, frozenset[type[Record]]]:
         runtime = self.runtime
-        return runtime.topic(name), runtime.partitions(name), self.core.pipeline.topic(name).wire.headers
+        return runtime.topic(name), runtime.partitions(name), self.core.pipeline.topic(name).carrying
 
     # --- owning ---------------------------------------------------------------------------------------------
 
@@ -514,19 +512,19 @@ class Partition:
 
     def _write(self, outputs: list[Output]) -> None:
         add, role, ways = self._outbox().add, self.core.role.name, self._ways
-        place = b"%s/%d/" % (self.input_topic.name.encode(), self.number)
+        place, writer = b"%s/%d/" % (self.input_topic.name.encode(), self.number), self.runtime.group
         before: Record | None = None
         told: headers.Headers = []
         for output, partition in zip(outputs, self._places(outputs), strict=True):
             topic, _, carries = ways[output.topic]
             record = output.record
             head: headers.Headers = []
-            if carries and type(record) not in KEYLESS:
+            if type(record) in carries:
                 if record is not before:  # else another topic's copy: the same headers
                     fact = output.fact
                     source = b"%s%d" % (place, fact.offset if fact else self.core.applied)
                     told, before = (
-                        headers.of(record, role, _time_of(record), source, fact.trace if fact else None),
+                        headers.of(record, writer, headers.time_of(record), source, fact.trace if fact else None),
                         record,
                     )
                 head = told
@@ -578,11 +576,16 @@ class Partition:
             raise Fenced(f"{self.name}: no longer ours")
         return self.output_topic
 
-    async def append(self, record: Record) -> None:
+    async def append(self, record: Tick | WriterExcused) -> None:
         """Append a Tick or a WriterExcused of ours to this very input topic partition, and seal."""
         async with self.lock:
             await self._begin()
-            self._outbox().add(self.runtime.topic(self.input_topic.name), self.number, None, codec.encode(record), [])
+            head: headers.Headers = []
+            if type(record) in self.input_topic.carrying:
+                place = f"{self.input_topic.name}/{self.number}/{self.core.applied}"
+                id = None if isinstance(record, Tick) else f"idle/{record.role}/{record.partition}/{place}".encode()
+                head = headers.of(record, self.runtime.group, self.core.clock.time, None, id=id)
+            self._outbox().add(self.runtime.topic(self.input_topic.name), self.number, None, codec.encode(record), head)
         await self.seal()
 
     def silence(self, writer: Writer, now: float) -> float:
@@ -656,19 +659,6 @@ class Partition:
             self.anchor = ends[changelog, self.number] + 1  # the commit's marker
             self._stands()
             metrics.CHECKPOINT_SECONDS.labels(self.core.role.name).observe(wall.monotonic() - started)
-
-
-def _time_of(record: Record) -> int:
-    if type(record) is ClassifiedMention:
-        record = record.mention
-    name = _time_field(type(record))
-    value = getattr(record, name) if name else None
-    return max(0, min(int(value), headers.LAST)) if value is not None else 0
-
-
-@cache
-def _time_field(kind: type[Record]) -> str | None:
-    return next((name for name in _TIMES if name in kind.__struct_fields__), None)
 
 
 async def _read(reader: AIOKafkaConsumer, tp: TopicPartition, end: int) -> dict[str, bytes]:

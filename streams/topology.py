@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from agents.decider import At, Decider
 from agents.policy import Policy
-from schemas import codec
+from schemas import codec, headers
+from schemas.keys import KEYLESS
 from schemas.records import Record, Tick
 from sinks import port
 
@@ -56,7 +58,8 @@ class Topic:
     kept: int | None = 30 * DAY
     """Retention in ms; None: the topic is compacted."""
     public: bool = True
-    """Whether programs of others may read the topic: the projection stores it, and docs/wire.md promises its records."""
+    """Whether programs of others may read the topic. PostgreSQL stores every public topic, docs/wire.md lists it, and each of its
+    records carries CloudEvents headers, control records too."""
     limit: int = MIB
     """The most bytes that a record may have."""
     partitions: int | None = None
@@ -65,6 +68,20 @@ class Topic:
     """Reads and writes the bytes of the records."""
     inputs: tuple[type[Record], ...] = ()
     """The records that come from outside: `schemas.requirements` checks each before a role decides on it."""
+
+    @cached_property
+    def carrying(self) -> frozenset[type[Record]]:
+        """The records that carry CloudEvents headers: in a topic that is not public, control records carry none."""
+        if not self.wire.headers:
+            return frozenset()
+        return frozenset(self.records) if self.public else frozenset(self.records) - KEYLESS
+
+    def command_headers(self, record: Record, writer: str) -> headers.Headers:
+        """The headers of a record that a command writes here: CloudEvents in a public topic, none elsewhere.
+
+        writer: as `schemas.headers.ce_source` takes it.
+        """
+        return headers.of(record, writer, headers.time_of(record), None) if self.public else []
 
     @property
     def dead(self) -> Topic:

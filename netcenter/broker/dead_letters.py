@@ -87,8 +87,8 @@ class Letter:
 
     def _is_ours(self) -> bool:
         """Whether a role wrote the record; else people's tools or producers did."""
-        writer = dict(self.headers).get(_WRITER)
-        return any(writer == f"/netcenter/{role.name}".encode() for role in PIPELINE.roles if self.topic in role.writes)
+        writer = dict(self.headers).get(_WRITER) or b""
+        return any(writer.endswith(role.name.encode()) for role in PIPELINE.roles if self.topic in role.writes)
 
 
 def _inputs() -> set[str]:

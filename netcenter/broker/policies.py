@@ -51,7 +51,7 @@ def apply(settings: Settings, kafka: str, text: str) -> int:
     version += 1
     parse(text, version)
     changed = PolicyChanged(version=version, hash=digest(text), applied_at=int(time.time() * 1000))
-    with Log(settings, kafka) as log:
+    with Log(settings, kafka, "policy") as log:
         log.raw(settings.prefix + "policy", 0, b"%d" % version, text.encode(), [])
         log.flush()  # the text first: a worker that meets the change must find it
         log.to_all(PIPELINE.roles[0].input_topic, lambda _: changed)

@@ -207,7 +207,10 @@ def _seed(settings: Settings, kafka: str, clock: Clock, text: str) -> None:
                 first_time = changed.applied_at if clock == "wall" else 0
                 records.insert(0, Tick(clock=clock, time=first_time, role=PIPELINE.clock_role, partition=number))
             for record in records:
-                futures.append(sender.send(settings.prefix + name, value=codec.encode(record), partition=number))
+                head = PIPELINE.topic(name).command_headers(record, settings.prefix + "topics")
+                futures.append(
+                    sender.send(settings.prefix + name, value=codec.encode(record), partition=number, headers=head)
+                )
     for future in futures:
         future.get(30)
     sender.close()

@@ -223,7 +223,7 @@ class Demo:
         tps = [TopicPartition(settings.prefix + "assignments", n) for n in range(settings.partitions)]
         consumer.assign(tps)
         consumer.seek_to_beginning(*tps)
-        with closing(consumer), Log(settings, settings.kafka or "") as log:
+        with closing(consumer), Log(settings, settings.kafka or "", "operators") as log:
             while not stop.is_set():
                 for batch in consumer.poll(200).values():
                     for found in batch:

@@ -47,9 +47,13 @@ class Played:
 
 
 class Log:
-    """Writes to the topics as a producer of ours does. A context manager: at its end the broker has everything."""
+    """Writes to the topics as a producer of ours does. A context manager: at its end the broker has everything.
 
-    def __init__(self, settings: Settings, kafka: str) -> None:
+    writer: the command that writes, as the records' `ce_source` names it.
+    """
+
+    def __init__(self, settings: Settings, kafka: str, writer: str) -> None:
+        self._writer = settings.prefix + writer
         with closing(admin(kafka)) as client:
             self.settings = as_in_log(settings, client)
         self._producer = producer(kafka)
@@ -61,7 +65,8 @@ class Log:
         if partition is None:
             key = PIPELINE.topic(topic).key(record)
             partition = partition_of(key, self.settings.partitions)
-        self.raw(self.settings.prefix + topic, partition, key, codec.encode(record), [])
+        head = PIPELINE.topic(topic).command_headers(record, self._writer)
+        self.raw(self.settings.prefix + topic, partition, key, codec.encode(record), head)
 
     def raw(
         self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]]
@@ -166,7 +171,7 @@ def ingest(
     """
     clock, played = clock_of(settings, kafka), Played()
     input_topic = PIPELINE.roles[0].input_topic
-    with Log(settings, kafka) as log, closing(admin(kafka)) as client:
+    with Log(settings, kafka, "ingest") as log, closing(admin(kafka)) as client:
         watch = Watch(settings, kafka, client)
         roles = [PIPELINE.role(name) for name in follow] if follow is not None else _expected(watch)
         timed = [role for role in roles if PIPELINE.timed_topic(role) is not None]

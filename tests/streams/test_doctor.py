@@ -464,7 +464,7 @@ def _write(sink: psycopg2.extensions.connection) -> None:
 
 def test_a_policy_that_no_worker_can_meet_is_named(plant: Plant) -> None:
     text = re.sub(r"(?m)^model = .*$", f'model = "{"ab" * 32}"', DEFAULT_POLICY.read_text())
-    with Log(plant.settings, plant.kafka) as log:
+    with Log(plant.settings, plant.kafka, "ingest") as log:
         log.raw(plant.tp("policy").topic, 0, b"2", text.encode(), [])
     says = plant.wrong("policy", "version 2 needs the classifier's artefact abab")
     assert "`netcenter policy apply` another policy" in says

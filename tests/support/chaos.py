@@ -311,7 +311,7 @@ class People:
         tps = [TopicPartition(settings.prefix + "assignments", n) for n in range(settings.partitions)]
         consumer.assign(tps)
         consumer.seek_to_beginning(*tps)
-        with closing(consumer), Log(settings, self.plant.kafka) as log:
+        with closing(consumer), Log(settings, self.plant.kafka, "operators") as log:
             while not self._stop.is_set():
                 asked = self._asked.is_set()
                 ends = consumer.end_offsets(tps) if asked else {}
