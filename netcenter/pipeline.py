@@ -87,7 +87,6 @@ TOPICS = (
     Topic("policy", (), key=keys.version, kept=None, public=False, partitions=1),
     Topic("alerts", (Alert,), key=keys.identity, kept=None),
 )
-
 PUBLIC = tuple(topic.name for topic in TOPICS if topic.public)
 DEAD = tuple(topic.dead.name for topic in TOPICS if topic.records)
 PROJECTION = "postgres"

@@ -58,8 +58,9 @@ class Topic:
     kept: int | None = 30 * DAY
     """Retention in ms; None: the topic is compacted."""
     public: bool = True
-    """Whether programs of others may read the topic. PostgreSQL stores every public topic, docs/wire.md lists it, and each of its
-    records carries CloudEvents headers, control records too."""
+    """Whether programs of others may read the topic: then every record carries CloudEvents headers, control records too,
+    the projection stores the topic, and docs/wire.md promises its records.
+    """
     limit: int = MIB
     """The most bytes that a record may have."""
     partitions: int | None = None
