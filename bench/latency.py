@@ -48,7 +48,7 @@ class _Producer(threading.Thread):
 
     def _send(self) -> None:
         told = posts()
-        with LogWriter(self._path.settings, self._path.run.kafka) as log:
+        with LogWriter(self._path.settings, self._path.run.kafka, "bench") as log:
             self.began = time.perf_counter()
             for number in range(self._count):
                 due = self.began + number / RATE

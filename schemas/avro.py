@@ -14,7 +14,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import msgspec
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 
-from schemas.records import BY_NAME, ENUMS, RECORDS, Record
+from schemas.records import BY_NAME, ENUMS, RECORDS, Instant, Record
 
 HERE = Path(__file__).parent
 FOLDER = HERE / "avsc"
@@ -37,8 +37,7 @@ def _record(cls: type[Record], named: set[str]) -> Schema:
     fields = []
     for info in msgspec.structs.fields(cls):
         annotated = hints[info.name]
-        kind, doc = get_args(annotated)[:2]
-        field: Schema = {"name": info.name, "type": _type(kind, doc, named), "doc": doc}
+        field: Schema = {"name": info.encode_name, "type": _type(annotated, named), "doc": words(annotated)}
         if info.default is not msgspec.NODEFAULT:
             field["default"] = info.default
         elif info.default_factory is not msgspec.NODEFAULT:
@@ -48,24 +47,39 @@ def _record(cls: type[Record], named: set[str]) -> Schema:
     return {"type": "record", "name": cls.__name__, "namespace": NAMESPACE, "doc": doc, "fields": fields}
 
 
-def _type(kind: Any, doc: str, named: set[str]) -> Any:
+def words(annotated: Any) -> str:
+    """What a field's annotation says of it: the Avro doc, and the comment on its column."""
+    return next(said for said in reversed(annotated.__metadata__) if isinstance(said, str))
+
+
+def is_time(annotated: Any) -> bool:
+    """Whether a field's annotation says `Time` or `Time | None`."""
+    if get_origin(annotated) is typing.Annotated:
+        return Instant in annotated.__metadata__ or is_time(get_args(annotated)[0])
+    return get_origin(annotated) in (typing.Union, types.UnionType) and any(map(is_time, get_args(annotated)))
+
+
+def _type(kind: Any, named: set[str]) -> Any:
+    if get_origin(kind) is typing.Annotated:
+        if Instant in kind.__metadata__:
+            return {"type": "long", "logicalType": "timestamp-millis"}
+        kind = get_args(kind)[0]
     if kind is str:
         return "string"
     if kind is bool:
         return "boolean"
     if kind is int:
-        is_time = doc.startswith("ms; ") and not doc.startswith(("ms; how long", "ms; from "))
-        return {"type": "long", "logicalType": "timestamp-millis"} if is_time else "long"
+        return "long"
     if kind is float:
         return "double"
     origin, args = get_origin(kind), get_args(kind)
     if origin in (typing.Union, types.UnionType):
         (inner,) = [a for a in args if a is not type(None)]
-        return ["null", _type(inner, doc, named)]
+        return ["null", _type(inner, named)]
     if origin is list:
-        return {"type": "array", "items": _type(args[0], "", named)}
+        return {"type": "array", "items": _type(args[0], named)}
     if origin is dict:
-        return {"type": "map", "values": _type(args[1], "", named)}
+        return {"type": "map", "values": _type(args[1], named)}
     if kind in ENUMS:
         name, default = ENUMS[kind]
         if name in named:

@@ -48,25 +48,17 @@ def nested(kind: Any) -> tuple[str, type[Record]] | None:
     return None
 
 
+@cache
 def _parts(cls: type[Record]) -> list[tuple[str, str, type[Record]]]:
     hints = get_type_hints(cls, include_extras=True)
     found = ((name, nested(kind)) for name, kind in hints.items())
     return [(name, how[0], how[1]) for name, how in found if how is not None]
 
 
-_PARTS: dict[type[Record], list[tuple[str, str, type[Record]]]] = {}
-
-
-def _parts_of(cls: type[Record]) -> list[tuple[str, str, type[Record]]]:
-    if cls not in _PARTS:
-        _PARTS[cls] = _parts(cls)
-    return _PARTS[cls]
-
-
 def plain(record: Record) -> dict[str, Any]:
-    """The record as dicts and lists of plain values, every field there."""
-    data = msgspec.structs.asdict(record)
-    for name, how, _ in _parts_of(type(record)):
+    """The record as dicts and lists of plain values: every field, by its name in Avro."""
+    data = {name: getattr(record, attribute) for name, attribute in compiled.attributes(type(record)).items()}
+    for name, how, _ in _parts(type(record)):
         value = data[name]
         if how == "list":
             data[name] = [plain(item) for item in value]
@@ -77,13 +69,14 @@ def plain(record: Record) -> dict[str, Any]:
 
 def build(cls: type[R], data: dict[str, Any]) -> R:
     """The record that `plain` took apart."""
-    for name, how, part in _parts_of(cls):
+    for name, how, part in _parts(cls):
         value = data[name]
         if how == "list":
             data[name] = [build(part, item) for item in value]
         elif value is not None:
             data[name] = build(part, value)
-    return cls(**data)
+    attributes = compiled.attributes(cls)
+    return cls(**{attributes[name]: value for name, value in data.items()})
 
 
 def frame(schema_id: int) -> bytes:
@@ -97,6 +90,7 @@ class Layout:
     def __init__(self, cls: type[Record], version: Version) -> None:
         self.cls = cls
         self.id = version.id
+        self.version = version.version
         self.frame = frame(version.id)
         self.schema = parse_schema(bare(schema_of(cls)))
 

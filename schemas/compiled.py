@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from schemas import records
@@ -184,8 +185,9 @@ def _read(source: _Source, depth: int, schema: Any) -> str:
         add(depth + 2, f"{into}[{key}] = {item}" if key else f"{into}.append({item})")
         add(depth + 1, f"{count}, p = _block(v, p)")
     elif kind == "record":
+        names = attributes(_class(schema))
         cls = source.refer("Class", _class(schema))
-        fields = [(f["name"], _read(source, depth, f["type"])) for f in schema["fields"]]
+        fields = [(names[f["name"]], _read(source, depth, f["type"])) for f in schema["fields"]]
         add(depth, f"{into} = {cls}({', '.join(f'{name}={value}' for name, value in fields)})")
     else:
         raise TypeError(f"no reader for {kind}")
@@ -243,8 +245,9 @@ def _write(source: _Source, depth: int, schema: Any, value: str, *, some: bool =
     elif kind == "record":
         if some:
             add(depth, "out.append(b'\\x02')")
+        names = attributes(_class(schema))
         for field in schema["fields"]:
-            _write(source, depth, field["type"], f"{value}.{field['name']}")
+            _write(source, depth, field["type"], f"{value}.{names[field['name']]}")
     else:
         raise TypeError(f"no writer for {kind}")
 
@@ -254,6 +257,12 @@ def _branch(union: list[Any]) -> int:
     if len(union) != 2 or "null" not in union:
         raise TypeError(f"only a type or null, not {union}")
     return 1 - union.index("null")
+
+
+@cache
+def attributes(cls: type[Record]) -> dict[str, str]:
+    """The Python attribute of each field by its name in Avro, JSON and PostgreSQL; they differ for `aggregate` alone."""
+    return dict(zip(cls.__struct_encode_fields__, cls.__struct_fields__, strict=True))
 
 
 def _class(schema: dict[str, Any]) -> type[Record]:

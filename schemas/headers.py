@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import cache, lru_cache
+from typing import Any
 
-from schemas.records import Record
+from schemas.codec import layout_of
+from schemas.records import ClassifiedMention, PolicyChanged, Record, Tick
 
 Headers = list[tuple[str, bytes]]
 SOURCE = "source"
+"""`topic/partition/offset` of the input record that led to a record."""
 TRACE = "traceparent"
-LETTER = "netcenter.letter"
-"""On a record that was put back: the dead letter that it was, `topic/partition/offset`. On a mark: the one it is about."""
-STATE = "netcenter.state"
-"""On a mark, a record of a `.dead` topic that is no letter: what became of a letter before it."""
 _TYPES: dict[type[Record], bytes] = {}
 
 
+#: Digits of an offset that fits into a long.
+_LONGEST_OFFSET = 18
 #: ms; 9999-12-31, the last time that RFC 3339 can write.
 LAST = 253_402_300_799_999
 
@@ -27,6 +29,27 @@ def ce_type(cls: type[Record]) -> bytes:
     if known is None:
         known = _TYPES[cls] = f"netcenter.{cls.__name__}.v1".encode()
     return known
+
+
+def source_of(headers: Iterable[tuple[str, bytes | None]]) -> tuple[str, int, int] | None:
+    """(topic, partition, offset) of the input record that led to a record; None where its headers do not say."""
+    source = next((value for name, value in headers if name == SOURCE), None) or b""
+    topic, _, place = source.decode("utf-8", "replace").partition("/")
+    partition, _, offset = place.partition("/")
+    if not (partition.isascii() and partition.isdigit() and _is_offset(offset.encode())):
+        return None
+    return topic, int(partition), int(offset)
+
+
+def source_offset(headers: Iterable[tuple[str, bytes | None]]) -> int | None:
+    """The offset alone of `source_of`, for places that read a header of every record."""
+    source = next((value for name, value in headers if name == SOURCE), None) or b""
+    offset = source.rpartition(b"/")[2]
+    return int(offset) if _is_offset(offset) else None
+
+
+def _is_offset(digits: bytes) -> bool:
+    return digits.isdigit() and len(digits) <= _LONGEST_OFFSET
 
 
 def rfc3339(ms: int) -> str:
@@ -46,30 +69,75 @@ def _minute(minute: int) -> str:
 
 
 _SPEC = ("ce_specversion", b"1.0")
-_CONTENT = ("content-type", b"application/avro")
+#: Avro behind Confluent's five bytes. `application/avro` would promise Avro from the first byte on.
+_CONTENT = ("content-type", b"application/vnd.confluent.avro")
+#: Fields that say when a record's event happened, the first that a record has. A SourceIdle has none.
+_TIMES = ("time", "created_at", "observed_at", "minute", "at", "applied_at")
+
+Header = tuple[str, bytes]
+
+
+def ce_source(writer: str) -> str:
+    """A CloudEvents source. writer: the prefix and the role, as the consumer group is named, or the prefix and the command."""
+    return f"/netcenter/{writer}"
+
+
+def ce_dataschema(cls: type[Record]) -> str:
+    """The URN of the schema of which a record is written now; its last part is the file's name in `schemas/avsc`."""
+    return f"urn:netcenter:avsc:{cls.__name__}.v{layout_of(cls).version}"
+
+
+#: The ids of records that have no field `id`. That of a control record says what the record is, so that its copies in many
+#: partitions are one event.
+_IDS: dict[type[Record], Callable[[Any], bytes]] = {
+    ClassifiedMention: lambda record: record.mention.id.encode(),
+    Tick: lambda record: f"tick/{record.role}/{record.partition}/{record.time}".encode(),
+    PolicyChanged: lambda record: b"policy/%d" % record.version,
+}
 
 
 @cache
-def _writer(cls: type[Record], role: str) -> tuple[tuple[str, bytes], tuple[str, bytes]]:
-    return ("ce_type", ce_type(cls)), ("ce_source", f"/netcenter/{role}".encode())
+def _constant(cls: type[Record], writer: str) -> tuple[Header, Header, Header]:
+    """The headers that all records of a class have which one writer writes."""
+    return (
+        ("ce_type", ce_type(cls)),
+        ("ce_source", ce_source(writer).encode()),
+        ("ce_dataschema", ce_dataschema(cls).encode()),
+    )
 
 
-def of(record: Record, role: str, time: int, source: bytes, trace: bytes | None) -> Headers:
-    """The headers of a record that `role` writes.
+def of(
+    record: Record, writer: str, time: int, source: bytes | None, trace: bytes | None = None, id: bytes | None = None
+) -> Headers:
+    """The headers of a record.
 
-    time: ms, the record's own. source: `topic/partition/offset` of the record that led to it. trace: its traceparent.
+    writer: as `ce_source` takes it. time: ms, as `time_of`; 0: unknown, and no `ce_time`. source: `topic/partition/offset`
+    of the input record that led to it, None where none did. trace: that record's traceparent. id: where the record does
+    not tell (a SourceIdle).
     """
-    id = getattr(record, "id", None)
-    kind, writer = _writer(type(record), role)
-    headers: Headers = [
-        ("ce_id", source if id is None else id.encode()),
-        kind,
-        writer,
-        ("ce_time", rfc3339(time).encode()),
-        _SPEC,
-        _CONTENT,
-        (SOURCE, source),
-    ]
+    kind, whose, schema = _constant(type(record), writer)
+    if id is None:
+        made = _IDS.get(type(record))
+        id = record.id.encode() if made is None else made(record)  # type: ignore[attr-defined]
+    headers: Headers = [("ce_id", id), kind, whose, schema, _SPEC, _CONTENT]
+    if time:
+        headers.append(("ce_time", rfc3339(time).encode()))
+    if source is not None:
+        headers.append((SOURCE, source))
     if trace is not None:
         headers.append((TRACE, trace))
     return headers
+
+
+def time_of(record: Record) -> int:
+    """ms; when the record's event happened, as far as RFC 3339 can write it; 0 where the record does not tell."""
+    if type(record) is ClassifiedMention:
+        record = record.mention
+    name = _time_field(type(record))
+    value = getattr(record, name) if name else None
+    return max(0, min(int(value), LAST)) if value is not None else 0
+
+
+@cache
+def _time_field(kind: type[Record]) -> str | None:
+    return next((name for name in _TIMES if name in kind.__struct_fields__), None)

@@ -1,48 +1,95 @@
-"""Records as JSON for people and programs: times in RFC 3339, the record's name as `type`."""
+"""Records as JSON for people and programs: fields by their names in Avro, times in RFC 3339, the record's name as `type`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Any, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
-from schemas.avro import schema_of
+import msgspec
+
+from schemas.avro import is_time
 from schemas.codec import nested
+from schemas.compiled import attributes
 from schemas.headers import rfc3339
-from schemas.records import ClockChanged, Record
+from schemas.records import Record
+
+R = TypeVar("R", bound=Record)
+_EPOCH, _MS = datetime(1970, 1, 1, tzinfo=UTC), timedelta(milliseconds=1)
+
+
+def fields(record: Record) -> dict[str, Any]:
+    """A record's fields by name: nested records as dicts, times in RFC 3339. Raises ValueError for times past the year 9999."""
+    try:
+        return _form(type(record))(record)
+    except (OverflowError, OSError):
+        raise ValueError("a time that RFC 3339 cannot write") from None
+
+
+def record_of(cls: type[R], values: dict[str, Any]) -> R:
+    """The record of which `fields` made these values; names that the class does not have are ignored.
+
+    Raises ValueError for a text that is no time, and msgspec.ValidationError.
+    """
+    return msgspec.convert(_in_ms(cls, values), cls)
+
+
+def _in_ms(cls: type[Record], values: dict[str, Any]) -> dict[str, Any]:
+    """The values with their RFC 3339 times as milliseconds since the epoch."""
+    times, inner = _times(cls), _inner(cls)
+    found = dict(values)
+    for name, value in values.items():
+        if name in times and isinstance(value, str):
+            found[name] = (datetime.fromisoformat(value) - _EPOCH) // _MS
+        elif name in inner and value is not None:
+            kind = inner[name]
+            found[name] = [_in_ms(kind, item) for item in value] if isinstance(value, list) else _in_ms(kind, value)
+    return found
+
+
+@cache
+def _times(cls: type[Record]) -> frozenset[str]:
+    """The fields that are times."""
+    hints = get_type_hints(cls, include_extras=True)
+    return frozenset(name for name, attribute in attributes(cls).items() if is_time(hints[attribute]))
+
+
+@cache
+def _inner(cls: type[Record]) -> dict[str, type[Record]]:
+    """The fields that hold a record or a list of records, and which."""
+    return {name: how[1] for name, kind in get_type_hints(cls).items() if (how := nested(kind)) is not None}
 
 
 def event(record: Record, key: str) -> dict[str, Any]:
-    """A record with its `type` and `key`; an SLA clock's event names its case too."""
+    """As `fields`, and before them the record's `type` and `key`."""
     return _event(type(record))(record, key)
 
 
 @cache
 def _event(cls: type[Record]) -> Callable[[Any, str], dict[str, Any]]:
-    """What makes a dict of a class's events: a function written for it, for a replay makes millions."""
+    """The function that makes a class's events: written for the class, because a replay makes millions."""
     parts, names = _parts(cls)
     first = [f'"type": {cls.__name__!r}', '"key": key', *parts]
-    if issubclass(cls, ClockChanged):
-        first.append('"case_id": r.aggregate')
     made: Callable[[Any, str], dict[str, Any]] = eval(f"lambda r, key: {{{', '.join(first)}}}", names)
     return made
 
 
 @cache
 def _form(cls: type[Record]) -> Callable[[Any], dict[str, Any]]:
-    """The same of a record inside another."""
+    """The function that makes a class's fields, written for the class too."""
     parts, names = _parts(cls)
     made: Callable[[Any], dict[str, Any]] = eval(f"lambda r: {{{', '.join(parts)}}}", names)
     return made
 
 
 def _parts(cls: type[Record]) -> tuple[list[str], dict[str, Any]]:
-    """`"name": value` of each field, as Python, and what that refers to."""
-    times = {f["name"] for f in schema_of(cls)["fields"] if "timestamp-millis" in repr(f["type"])}
+    """(`"name": value` of each field as Python source, the values that the source refers to)."""
+    times, hints = _times(cls), get_type_hints(cls)
     parts: list[str] = []
     names: dict[str, Any] = {"rfc3339": rfc3339}
-    for name, kind in get_type_hints(cls).items():
-        value, how = f"r.{name}", nested(kind)
+    for name, attribute in attributes(cls).items():
+        value, how = f"r.{attribute}", nested(hints[attribute])
         if how is not None:
             names[f"form_{name}"] = _form(how[1])
             made = f"form_{name}({value})"

@@ -9,7 +9,7 @@ is optional with a default. The glossary, one line per record:
 | Mention, MentionUpdated, Reply, Action | producers, `netcenter ingest` | classify | customer |
 | Tick | `ingest` or the clock; handed on by every role | every role | (each partition) |
 | PolicyChanged | `netcenter policy apply`; handed on | every deciding role | (each partition) |
-| WriterExcused | the owner of an input topic partition | that partition's role | (that partition) |
+| SourceIdle | the owner of an input topic partition | that partition's role | (that partition) |
 | ClassifiedMention | classify | cases, consumers | customer |
 | Volume | classify | surge, consumers | brand |
 | CrisisDeclared, ContactCount | producers, `ingest` | surge | brand |
@@ -111,20 +111,64 @@ ENUMS: dict[Any, tuple[str, str]] = {
 }
 
 
+class Instant:
+    """Marks an integer as a moment: see `Time`."""
+
+
+#: A moment: milliseconds since the epoch, UTC. Avro says `timestamp-millis`, JSON shows RFC 3339, PostgreSQL
+#: `timestamptz`. To Python and msgspec it is an int like any other. A plain int is never a moment: it is a count, a
+#: number or an offset, or a duration in milliseconds, and then its name ends in `_ms`.
+Time = A[int, Instant]
+
+
 class Record(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     """Base of all records, topic values and their nested parts alike."""
 
 
 class Decided(Record, kw_only=True, frozen=True, gc=False):
-    """What every decided event begins with."""
+    """The fields with which every decided event begins.
+
+    `aggregate` is the id of the case, round of work, surge, crisis, channel or alert whose history the event belongs to.
+    That is its name in Python, where the engine treats all of them alike. In Avro, JSON and PostgreSQL the field has
+    the name of the thing, as each subclass says: `case_id`, `work_id`, `surge_id`, `crisis_id`, `channel_id`.
+    """
 
     id: A[str, "UUIDv5 over the aggregate and seq (an alert: and starts_at); set by the deciding role"]
-    aggregate: A[str, "the thing whose history this is: case, work, surge, channel or alert; set by the role"]
-    seq: A[int, "1, 2, 3 within the aggregate, no gaps; set by the role"]
-    time: A[int, "ms; the event time of the decision (a timer's own due, else the fact's partition time)"]
+    aggregate: A[str, "the thing whose history the event belongs to; set by the deciding role"]
+    seq: A[int, "1, 2, 3 within that history, no gaps; set by the deciding role"]
+    time: A[Time, "the event time of the decision (a timer's own due, else the fact's partition time)"]
     cause: A[str, "id of the fact that led here (a timer's id for a timer); set by the role"]
     policy: A[int, "version of the policy in force; set by the role"]
     reason: A[str, "why, for people and programs: a word, a colon, the rule, threshold or candidates"]
+
+
+def subject_of(cls: type[Decided]) -> str:
+    """The name of `aggregate` in Avro, JSON and PostgreSQL: `case_id` of a CaseOpened."""
+    return cls.__struct_encode_fields__[cls.__struct_fields__.index("aggregate")]
+
+
+class CaseEvent(Decided, kw_only=True, frozen=True, gc=False):
+    """An event of a case or of one of its clocks."""
+
+    aggregate: A[str, "the case; set by cases"] = msgspec.field(name="case_id")
+
+
+class WorkEvent(Decided, kw_only=True, frozen=True, gc=False):
+    """An event of one round of work on a case: from queueing to the answer."""
+
+    aggregate: A[str, "the round of work on the case; set by cases"] = msgspec.field(name="work_id")
+
+
+class SurgeEvent(Decided, kw_only=True, frozen=True, gc=False):
+    """An event of a surge."""
+
+    aggregate: A[str, "the surge; set by surge"] = msgspec.field(name="surge_id")
+
+
+class CrisisEvent(Decided, kw_only=True, frozen=True, gc=False):
+    """An event of a crisis."""
+
+    aggregate: A[str, "the crisis; set by surge"] = msgspec.field(name="crisis_id")
 
 
 # --- mentions: what the networks and the tools deliver -----------------------------------------------------------
@@ -138,8 +182,8 @@ class Mention(Record, kw_only=True, frozen=True, gc=False):
     channel: A[str, "the network, [a-z0-9_-]+; set by the producer"]
     author_id: A[str, "the network's id of the customer; set by the producer"]
     native_id: A[str, "the network's id of the post; set by the producer"]
-    created_at: A[int, "ms; when the customer posted, by the network"]
-    received_at: A[int | None, "ms; when the producer got it"] = None
+    created_at: A[Time, "when the customer posted, by the network"]
+    received_at: A[Time | None, "when the producer got it"] = None
     kind: A[Kind, "what sort of post; set by the producer"] = "post"
     visibility: A[Visibility, "private for messages; set by the producer"] = "public"
     lang: A[str, "BCP 47 tag as the network gives it, empty when unknown"] = ""
@@ -167,8 +211,8 @@ class MentionUpdated(Record, kw_only=True, frozen=True, gc=False):
     channel: A[str, "as of the Mention"]
     author_id: A[str, "as of the Mention"]
     native_id: A[str, "the post that changed"]
-    observed_at: A[int, "ms; when the producer saw the change"]
-    received_at: A[int | None, "ms; when the producer got it"] = None
+    observed_at: A[Time, "when the producer saw the change"]
+    received_at: A[Time | None, "when the producer got it"] = None
     reach: A[int | None, "people; null: not observed"] = None
     shares: A[int | None, "count; null: not observed"] = None
     promoted: A[bool | None, "null: not observed"] = None
@@ -189,8 +233,8 @@ class Reply(Record, kw_only=True, frozen=True, gc=False):
     channel: A[str, "the network; set by the producer"]
     author_id: A[str, "the customer who is answered; set by the producer"]
     native_id: A[str, "the network's id of the answer"]
-    created_at: A[int, "ms; when it was posted, by the network"]
-    received_at: A[int | None, "ms; when the producer got it"] = None
+    created_at: A[Time, "when it was posted, by the network"]
+    received_at: A[Time | None, "when the producer got it"] = None
     kind: A[ReplyKind, "only a human reply stops a clock; set by the producer"] = "human"
     visibility: A[Visibility, "private for messages"] = "public"
     operator: A[str | None, "who wrote it, if known"] = None
@@ -210,14 +254,14 @@ class Action(Record, kw_only=True, frozen=True, gc=False):
     author_id: A[str, "the customer whose case it is"]
     action_id: A[str, "the tool's own id of the action"]
     action: A[ActionKind, "what is done"]
-    created_at: A[int, "ms; when it was done, by the tool"]
-    received_at: A[int | None, "ms; when the producer got it"] = None
+    created_at: A[Time, "when it was done, by the tool"]
+    received_at: A[Time | None, "when the producer got it"] = None
     operator: A[str | None, "who did it"] = None
     native_id: A[str | None, "the post meant, for relabel and no_reply"] = None
     label: A[Label | None, "the right label, for relabel"] = None
     no_reply: A[NoReply | None, "why, for no_reply"] = None
     desk: A[str | None, "where to, for transfer"] = None
-    until: A[int | None, "ms; how long, for mute"] = None
+    until: A[Time | None, "how long, for mute"] = None
     note: A[str | None, "the operator's words"] = None
 
 
@@ -225,7 +269,7 @@ class Tick(Record, kw_only=True, frozen=True, gc=False):
     """Time as a record: the writer has nothing more to say before `time`."""
 
     clock: A[Clock, "whose clock the log follows; set by `topics apply`, carried by every Tick"]
-    time: A[int, "ms; 0 declares the clock only; on wall, in mentions, the broker's stamp holds instead"]
+    time: A[Time, "0 declares the clock only; on wall, in mentions, the broker's stamp holds instead"]
     role: A[str, "the writer's role: `clock` in mentions, else the role that hands it on"]
     partition: A[int, "the writer's own input topic partition"]
 
@@ -235,15 +279,15 @@ class PolicyChanged(Record, kw_only=True, frozen=True, gc=False):
 
     version: A[int, "1, 2, 3; set by `policy apply`"]
     hash: A[str, "SHA-256 of the policy's text, hex"]
-    applied_at: A[int, "ms; wall time of `policy apply`, for people"]
+    applied_at: A[Time, "wall time of `policy apply`, for people"]
 
 
-class WriterExcused(Record, kw_only=True, frozen=True, gc=False):
-    """A writer has been silent: time goes on without it until its next Tick."""
+class SourceIdle(Record, kw_only=True, frozen=True, gc=False):
+    """A writer of Ticks is idle: the watermark advances without it until its next Tick."""
 
     role: A[str, "the silent writer's role; set by the owner of this input topic partition"]
     partition: A[int, "the silent writer's input topic partition"]
-    silent_for: A[int, "ms; how long it had been silent, by the owner's clock"]
+    silent_ms: A[int, "ms; how long it had been silent, by the owner's clock"]
 
 
 # --- classified and volumes --------------------------------------------------------------------------------------
@@ -291,7 +335,7 @@ class Volume(Record, kw_only=True, frozen=True, gc=False):
 
     id: A[str, "UUIDv5(volume: brand|minute|partition|offset); set by classify"]
     brand: A[str, "of the posts"]
-    minute: A[int, "ms; start of the partition's minute in which the posts were read"]
+    minute: A[Time, "start of the partition's minute in which the posts were read"]
     partition: A[int, "of mentions"]
     offset: A[int, "of mentions: counted up to and including"]
     counts: A[list[VolumeCount], "by channel, kind and label; posts"]
@@ -308,7 +352,7 @@ class CrisisDeclared(Record, kw_only=True, frozen=True, gc=False):
     change: A[OpenClose, "open or close"]
     by: A[str, "who says so"]
     reason: A[str, "in that person's words"]
-    at: A[int, "ms; when it was said"]
+    at: A[Time, "when it was said"]
 
 
 class ContactCount(Record, kw_only=True, frozen=True, gc=False):
@@ -317,7 +361,7 @@ class ContactCount(Record, kw_only=True, frozen=True, gc=False):
     id: A[str, "UUIDv5(contacts: brand|source|minute); set by the tool"]
     brand: A[str, "whom they called"]
     source: A[str, "which counter: calls, chats"]
-    minute: A[int, "ms; start of the minute counted"]
+    minute: A[Time, "start of the minute counted"]
     count: A[int, "contacts"]
 
 
@@ -329,14 +373,14 @@ class PostRef(Record, kw_only=True, frozen=True, gc=False):
 
     mention_id: A[str, "the Mention's id"]
     native_id: A[str, "the network's id"]
-    created_at: A[int, "ms; when the customer posted"]
+    created_at: A[Time, "when the customer posted"]
     label: A[Label, "as classified or relabelled"]
     kind: A[Kind, "what sort of post"]
     uncertain: A[bool, "the classifier was unsure"] = False
     url: A[str | None, "where people can see it"] = None
 
 
-class CaseOpened(Decided, kw_only=True, frozen=True, gc=False):
+class CaseOpened(CaseEvent, kw_only=True, frozen=True, gc=False):
     """A customer needs an answer."""
 
     brand: A[str, "of the case; set by cases, as all below"]
@@ -355,7 +399,7 @@ class CaseOpened(Decided, kw_only=True, frozen=True, gc=False):
     zone: A[str, "the brand's time zone, of the tz database; by policy"] = "UTC"
 
 
-class CaseChanged(Decided, kw_only=True, frozen=True, gc=False):
+class CaseChanged(CaseEvent, kw_only=True, frozen=True, gc=False):
     """A case got a post, another label or priority, an answer, or waits."""
 
     brand: A[str, "of the case; set by cases, as all below"]
@@ -368,15 +412,15 @@ class CaseChanged(Decided, kw_only=True, frozen=True, gc=False):
     waiting: A[bool, "after the change: answered, waiting for the customer"]
     post: A[PostRef | None, "the post added or relabelled"] = None
     reply_id: A[str | None, "id of the Reply that answered"] = None
-    replied_at: A[int | None, "ms; that Reply's own time"] = None
+    replied_at: A[Time | None, "that Reply's own time"] = None
     operator: A[str | None, "who answered or acted, if known"] = None
     privately: A[bool, "the answer was private"] = False
-    muted_until: A[int | None, "ms; for muted"] = None
+    muted_until: A[Time | None, "for muted"] = None
     reach: A[int | None, "people, the largest known of its posts; null: unchanged"] = None
     promoted: A[bool | None, "one of its posts is paid for by the customer; null: unchanged"] = None
 
 
-class ClockChanged(Decided, kw_only=True, frozen=True, gc=False):
+class ClockChanged(CaseEvent, kw_only=True, frozen=True, gc=False):
     """What became of an SLA clock: one per case, metric and cycle."""
 
     brand: A[str, "of the case; set by cases, as all below"]
@@ -387,21 +431,21 @@ class ClockChanged(Decided, kw_only=True, frozen=True, gc=False):
     cycle: A[int, "1, 2, 3 within case and metric"]
     change: A[ClockChange, "what happened"]
     label: A[Label, "of the message that sets the due"]
-    started_at: A[int, "ms; the message's own time"]
-    due_at: A[int, "ms; a reply exactly then is in time; 9999-12-31T23:59:59Z: no target, only measured"]
+    started_at: A[Time, "the message's own time"]
+    due_at: A[Time, "a reply exactly then is in time; 9999-12-31T23:59:59Z: no target, only measured"]
     target: A[int, "ms between start and due that the calendar counts; 0: no target, only measured"]
     courtesy: A[bool, "measured, but no alert and not in the share in target"] = False
     warned: A[int | None, "percent of the target used, for warned"] = None
-    met_at: A[int | None, "ms; the stopping reply's own time"] = None
-    breached_at: A[int | None, "ms; equals due_at once breached"] = None
-    detected_at: A[int | None, "ms; event time at which the breach was seen"] = None
-    paused_at: A[int | None, "ms; since when it is paused; null: it runs or has ended"] = None
+    met_at: A[Time | None, "the stopping reply's own time"] = None
+    breached_at: A[Time | None, "equals due_at once breached"] = None
+    detected_at: A[Time | None, "event time at which the breach was seen"] = None
+    paused_at: A[Time | None, "since when it is paused; null: it runs or has ended"] = None
     late_arrival: A[bool, "the post arrived already overdue"] = False
     privately: A[bool, "met by a private reply"] = False
     paused_ms: A[int, "ms; the pauses that have ended, all together: left out of what is measured"] = 0
 
 
-class CaseClosed(Decided, kw_only=True, frozen=True, gc=False):
+class CaseClosed(CaseEvent, kw_only=True, frozen=True, gc=False):
     """Nothing more to do, and why."""
 
     brand: A[str, "of the case; set by cases, as all below"]
@@ -413,7 +457,7 @@ class CaseClosed(Decided, kw_only=True, frozen=True, gc=False):
     operator: A[str | None, "who resolved it"] = None
 
 
-class CaseReopened(Decided, kw_only=True, frozen=True, gc=False):
+class CaseReopened(CaseEvent, kw_only=True, frozen=True, gc=False):
     """The customer came back soon after the resolution."""
 
     brand: A[str, "of the case; set by cases, as all below"]
@@ -429,7 +473,7 @@ class CaseReopened(Decided, kw_only=True, frozen=True, gc=False):
 # --- desk ------------------------------------------------------------------------------------------------------
 
 
-class WorkChanged(Decided, kw_only=True, frozen=True, gc=False):
+class WorkChanged(WorkEvent, kw_only=True, frozen=True, gc=False):
     """What a desk must know of a case's work; its aggregate is one round of work on the case."""
 
     desk: A[str, "whose queue; set by cases, as all below"]
@@ -441,14 +485,14 @@ class WorkChanged(Decided, kw_only=True, frozen=True, gc=False):
     label: A[Label, "of the case"]
     priority: A[int, "1 is the most urgent"]
     mode: A[Mode, "of the brand"]
-    started_at: A[int, "ms; start of the governing response clock"]
-    due_at: A[int | None, "ms; null: no target"]
+    started_at: A[Time, "start of the governing response clock"]
+    due_at: A[Time | None, "null: no target"]
     lang: A[str, "language to answer in"] = "und"
     visibility: A[Visibility, "of the newest post"] = "public"
     courtesy: A[bool, "its clock is a courtesy"] = False
     uncertain: A[bool, "the classifier was unsure"] = False
     share: A[bool, "only shares so far: never a holding reply"] = False
-    window_closes_at: A[int | None, "ms; the channel's reply window closes"] = None
+    window_closes_at: A[Time | None, "the channel's reply window closes"] = None
     conversation: A[str | None, "native_id of the conversation's root"] = None
     posts: A[list[str], "native ids of the unanswered posts"] = []
     reach: A[int | None, "people"] = None
@@ -465,8 +509,8 @@ class OperatorChanged(Record, kw_only=True, frozen=True, gc=False):
     desk: A[str, "where"]
     operator: A[str, "who"]
     change: A[Presence, "came, renewed or left"]
-    at: A[int, "ms; when it was said"]
-    until: A[int | None, "ms; end of the lease; null: the policy's lease from now on"] = None
+    at: A[Time, "when it was said"]
+    until: A[Time | None, "end of the lease; null: the policy's lease from now on"] = None
     capacity: A[int, "cases at a time"] = 3
     languages: A[list[str], "es, pt, en; empty: any"] = []
     skills: A[list[str], "as policy names them"] = []
@@ -480,7 +524,7 @@ class OfferAnswered(Record, kw_only=True, frozen=True, gc=False):
     operator: A[str, "who"]
     offer_id: A[str, "the Offered event's id"]
     answer: A[OfferAnswer, "accepted or declined"]
-    at: A[int, "ms; when it was said"]
+    at: A[Time, "when it was said"]
 
 
 class Candidate(Record, kw_only=True, frozen=True, gc=False):
@@ -491,7 +535,7 @@ class Candidate(Record, kw_only=True, frozen=True, gc=False):
     capacity: A[int, "cases at a time"]
 
 
-class Offered(Decided, kw_only=True, frozen=True, gc=False):
+class Offered(WorkEvent, kw_only=True, frozen=True, gc=False):
     """A case is offered to one operator; the event's id is the offer's."""
 
     desk: A[str, "where; set by desk, as all below"]
@@ -500,8 +544,8 @@ class Offered(Decided, kw_only=True, frozen=True, gc=False):
     channel: A[str, "of the case"]
     author_id: A[str, "the customer"]
     operator: A[str, "to whom"]
-    expires_at: A[int, "ms; then it returns to the queue"]
-    due_at: A[int | None, "ms; of the case"]
+    expires_at: A[Time, "then it returns to the queue"]
+    due_at: A[Time | None, "of the case"]
     label: A[Label, "of the case"]
     priority: A[int, "1 is the most urgent"]
     mode: A[Mode, "of the brand"]
@@ -510,7 +554,7 @@ class Offered(Decided, kw_only=True, frozen=True, gc=False):
     url: A[str | None, "the newest post"] = None
 
 
-class Assigned(Decided, kw_only=True, frozen=True, gc=False):
+class Assigned(WorkEvent, kw_only=True, frozen=True, gc=False):
     """The operator took it."""
 
     desk: A[str, "where; set by desk, as all below"]
@@ -521,7 +565,7 @@ class Assigned(Decided, kw_only=True, frozen=True, gc=False):
     waited: A[int, "ms; from queueing to acceptance"]
 
 
-class Returned(Decided, kw_only=True, frozen=True, gc=False):
+class Returned(WorkEvent, kw_only=True, frozen=True, gc=False):
     """Back to the queue with its first queue time."""
 
     desk: A[str, "where; set by desk, as all below"]
@@ -533,7 +577,7 @@ class Returned(Decided, kw_only=True, frozen=True, gc=False):
     times: A[int, "how often it has been returned"]
 
 
-class Overflowed(Decided, kw_only=True, frozen=True, gc=False):
+class Overflowed(WorkEvent, kw_only=True, frozen=True, gc=False):
     """A full desk hands a case to the next; the first keeps a forwarding entry."""
 
     desk: A[str, "the full desk; set by desk, as all below"]
@@ -543,7 +587,7 @@ class Overflowed(Decided, kw_only=True, frozen=True, gc=False):
     work: A[WorkChanged, "the work as the first desk knows it"]
 
 
-class HoldingReplyDue(Decided, kw_only=True, frozen=True, gc=False):
+class HoldingReplyDue(WorkEvent, kw_only=True, frozen=True, gc=False):
     """Tell the customer that somebody is on it; a sender outside posts it."""
 
     desk: A[str, "where; set by desk, as all below"]
@@ -555,11 +599,11 @@ class HoldingReplyDue(Decided, kw_only=True, frozen=True, gc=False):
     visibility: A[Visibility, "of the answer"]
     lang: A[str, "of the template"]
     template: A[str, "the policy's name of the text"]
-    expires_at: A[int, "ms; not to be sent later"]
+    expires_at: A[Time, "not to be sent later"]
     dry_run: A[bool, "the brand only observes: do not send"] = True
 
 
-class HoldingReplyCancelled(Decided, kw_only=True, frozen=True, gc=False):
+class HoldingReplyCancelled(WorkEvent, kw_only=True, frozen=True, gc=False):
     """Takes a holding reply back."""
 
     desk: A[str, "where; set by desk, as all below"]
@@ -568,7 +612,7 @@ class HoldingReplyCancelled(Decided, kw_only=True, frozen=True, gc=False):
     holding_id: A[str, "the HoldingReplyDue event's id"]
 
 
-class Escalated(Decided, kw_only=True, frozen=True, gc=False):
+class Escalated(WorkEvent, kw_only=True, frozen=True, gc=False):
     """Up one rung of the ladder."""
 
     desk: A[str, "where; set by desk, as all below"]
@@ -616,8 +660,8 @@ class Evidence(Record, kw_only=True, frozen=True, gc=False):
     detector: A[Detector, "which detector; set by surge, as all below"]
     scope: A[Scope, "the narrowest that explains the excess"]
     name: A[str, "the series: a channel, a root post, or empty for the brand"]
-    window_start: A[int, "ms"]
-    window_end: A[int, "ms, exclusive"]
+    window_start: A[Time, "start of the window"]
+    window_end: A[Time, "end of the window, exclusive"]
     actual: A[float, "posts in the window"]
     baseline: A[float, "posts expected in the window"]
     ratio: A[float, "actual over baseline"]
@@ -633,43 +677,43 @@ class Evidence(Record, kw_only=True, frozen=True, gc=False):
     root_share: A[float | None, "0..1 of the window's posts are about the root"] = None
     top_posts: A[list[str], "native ids"] = []
     expected_event: A[str | None, "the policy's expected event that holds now"] = None
-    partial: A[bool, "a writer was excused in the window"] = False
+    partial: A[bool, "a writer was idle in the window"] = False
     offsets: A[list[OffsetRange], "what to replay"] = []
     forecast: A[Forecast | None, "extra contacts of the next hours"] = None
     others: A[list[SeriesEvidence], "other series of the same flood"] = []
 
 
-class SurgeOpened(Decided, kw_only=True, frozen=True, gc=False):
+class SurgeOpened(SurgeEvent, kw_only=True, frozen=True, gc=False):
     """A flood begins."""
 
     brand: A[str, "whose; set by surge, as all below"]
     mode: A[Mode, "of the brand"]
-    started_at: A[int, "ms; start of the window that showed it"]
+    started_at: A[Time, "start of the window that showed it"]
     evidence: A[Evidence, "what it is judged by"]
 
 
-class SurgeUpdated(Decided, kw_only=True, frozen=True, gc=False):
+class SurgeUpdated(SurgeEvent, kw_only=True, frozen=True, gc=False):
     """It grew, narrowed, or shows something new."""
 
     brand: A[str, "whose; set by surge, as all below"]
     mode: A[Mode, "of the brand"]
-    started_at: A[int, "ms; as opened"]
+    started_at: A[Time, "as opened"]
     evidence: A[Evidence, "what it is judged by now"]
 
 
-class SurgeClosed(Decided, kw_only=True, frozen=True, gc=False):
+class SurgeClosed(SurgeEvent, kw_only=True, frozen=True, gc=False):
     """It is over, or has become the usual."""
 
     brand: A[str, "whose; set by surge, as all below"]
     mode: A[Mode, "of the brand"]
-    started_at: A[int, "ms; as opened"]
-    ended_at: A[int, "ms; end of the window that closed it"]
+    started_at: A[Time, "as opened"]
+    ended_at: A[Time, "end of the window that closed it"]
     why: A[SurgeEnd, "what closed it"]
     peak: A[float, "the largest ratio"]
     excess: A[float, "posts above the baseline while it was open"]
 
 
-class CrisisOpened(Decided, kw_only=True, frozen=True, gc=False):
+class CrisisOpened(CrisisEvent, kw_only=True, frozen=True, gc=False):
     """A decision: all hands."""
 
     brand: A[str, "whose; set by surge, as all below"]
@@ -681,7 +725,7 @@ class CrisisOpened(Decided, kw_only=True, frozen=True, gc=False):
     desk: A[str, "the brand's desk, by policy: the key in the desk topic"] = "care"
 
 
-class CrisisClosed(Decided, kw_only=True, frozen=True, gc=False):
+class CrisisClosed(CrisisEvent, kw_only=True, frozen=True, gc=False):
     """Back to normal."""
 
     brand: A[str, "whose; set by surge, as all below"]
@@ -694,12 +738,13 @@ class CrisisClosed(Decided, kw_only=True, frozen=True, gc=False):
 class ChannelChanged(Decided, kw_only=True, frozen=True, gc=False):
     """A channel fell silent where silence is improbable, or is heard again."""
 
+    aggregate: A[str, "the brand's channel; set by surge, as all below"] = msgspec.field(name="channel_id")
     brand: A[str, "whose; set by surge, as all below"]
     mode: A[Mode, "of the brand"]
     channel: A[str, "which network"]
     change: A[Hearing, "silent or heard"]
     expected: A[float, "posts expected while it was silent"]
-    since: A[int, "ms; last heard"]
+    since: A[Time, "last heard"]
 
 
 # --- alerts --------------------------------------------------------------------------------------------------
@@ -716,8 +761,8 @@ class Alert(Decided, kw_only=True, frozen=True, gc=False):
     brand: A[str, "whose"]
     mode: A[Mode, "of the brand: observe goes to the observe receiver only"]
     summary: A[str, "one line for a person; never a text or an author"]
-    starts_at: A[int, "ms; event time at which it opened"]
-    ends_at: A[int | None, "ms; event time at which it resolved"] = None
+    starts_at: A[Time, "event time at which it opened"]
+    ends_at: A[Time | None, "event time at which it resolved"] = None
     evidence: A[dict[str, str], "names and figures"] = {}
     links: A[dict[str, str], "runbook, replay, console"] = {}
 
@@ -730,7 +775,7 @@ RECORDS: tuple[type[Record], ...] = (
     Action,
     Tick,
     PolicyChanged,
-    WriterExcused,
+    SourceIdle,
     ClassifiedMention,
     Volume,
     CrisisDeclared,

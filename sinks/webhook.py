@@ -14,11 +14,13 @@ import httpx
 import msgspec
 from standardwebhooks import Webhook
 
-from schemas.headers import ce_type, rfc3339
+from schemas import jsonform
+from schemas.headers import ce_source, ce_type, rfc3339
 from schemas.records import Alert
 from sinks.port import Item, Refused, SinkError, Unreachable
 
-SOURCE = "/netcenter/alerts"
+#: Of an alert whose record does not say which installation wrote it.
+_SOURCE = ce_source("alerts")
 CONTENT_TYPE = "application/cloudevents+json"
 _PREFIX = "whsec_"
 #: What an answer says of the receiver or of our settings and not of this alert: the next would be answered alike. Each is
@@ -43,20 +45,17 @@ _MOST_WORDS, _LONGEST_BODY = 300, 1 << 16
 Place = tuple[str, int, int]
 
 
-def cloud_event(alert: Alert) -> dict[str, Any]:
-    """The body of an alert; the times of its data are RFC 3339, its other fields as in the record."""
-    data = msgspec.structs.asdict(alert)
-    for name in ("time", "starts_at", "ends_at"):
-        data[name] = None if data[name] is None else rfc3339(data[name])
+def cloud_event(alert: Alert, source: str = _SOURCE) -> dict[str, Any]:
+    """The body of an alert: the same event, by id and source, as its record; the data is the record as JSON."""
     return {
         "specversion": "1.0",
         "id": alert.id,
-        "source": SOURCE,
+        "source": source,
         "type": ce_type(Alert).decode(),
         "subject": alert.identity,
         "time": rfc3339(alert.time),
         "datacontenttype": "application/json",
-        "data": data,
+        "data": jsonform.fields(alert),
     }
 
 
@@ -133,7 +132,7 @@ class WebhookSink:
             raise SinkError("the webhook sink is not open: call open() before write()")
         if self._renewed is not None:
             self._signer = self._fresh(self._renewed)
-        body = msgspec.json.encode(cloud_event(alert))
+        body = msgspec.json.encode(cloud_event(alert, _source(item)))
         now = datetime.now(UTC)
         headers = {
             "content-type": CONTENT_TYPE,
@@ -179,6 +178,12 @@ class WebhookSink:
             raise Unreachable(f"{self._receiver} answers {status}{why}", _retry_after(answer, now))
         said = f"{self._receiver} answers {status} {answer.reason_phrase}".rstrip()
         return Refused(item=item, stage="sink", error=f"Http{status}", message=said)
+
+
+def _source(item: Item) -> str:
+    """The `ce_source` of the alert's record."""
+    found = next((value for name, value in item.headers if name == "ce_source"), None)
+    return found.decode("utf-8", "replace") if found else _SOURCE
 
 
 def _checked(url: str) -> httpx.URL:

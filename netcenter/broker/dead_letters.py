@@ -13,20 +13,18 @@ from netcenter.broker.client import open_admin
 from netcenter.broker.offsets import OffsetRange, committed_ranges
 from netcenter.broker.reading import records_of
 from netcenter.broker.topics import partition_counts, settings_of_log
-from netcenter.pipeline import PIPELINE
+from netcenter.pipeline import PIPELINE, PROJECTION
 from netcenter.settings import Settings
-from schemas import codec, headers
+from schemas import codec
 from schemas.codec import WireError
+from schemas.dead_letters import DEAD_LETTER, ORIGIN, STATE, failure_of, is_mark, text, without_failure
 from schemas.keys import KEYLESS
 from schemas.records import Record
-from streams.deadletters import ERROR, MESSAGE, OFFSET, PARTITION, PREFIX, STAGE, TOPIC
 from streams.topology import Batch
 
 State = Literal["waiting", "redriven", "failed again", "discarded"]
 Mark = Literal["redriven", "discarded"]
 """What a mark says. A mark is a record of a `.dead` topic about a dead letter before it, and no dead letter itself."""
-ORIGIN = "netcenter.origin"
-"""A header of a mark: the origin of the dead letter that the mark is about."""
 _WRITER = "ce_source"
 _SINK = "sink"
 
@@ -77,11 +75,11 @@ class StoredDeadLetter:
             return "it has neither key nor value: discard it"
         place = f"it stands at {self.topic}/{self.partition}/{self.offset}"
         if self.stage == _SINK:
-            way_out = f"{place}, and a receiver has refused it: mend that, then `netcenter rebuild` gives PostgreSQL all again"
-            webhook = self.topic in PIPELINE.role("webhook").reads
-            return way_out + (
-                ", or set the group of the webhook back to that offset, its worker stopped" if webhook else ""
-            )
+            others = [
+                r.name for r in PIPELINE.roles if not r.decides and r.name != PROJECTION and self.topic in r.reads
+            ]
+            mend = f"{place}, and a receiver has refused it: mend that, then `netcenter rebuild` gives PostgreSQL all again"
+            return mend + "".join(f", or set the group of {r} back to that offset, its worker stopped" for r in others)
         kind = codec.kind(self.value)
         if kind in KEYLESS:
             return f"a {kind.__name__} holds only where it stood: discard it"
@@ -94,8 +92,8 @@ class StoredDeadLetter:
 
     def _is_ours(self) -> bool:
         """Whether a role wrote the record, and not a tool or producer of people."""
-        writer = dict(self.headers).get(_WRITER)
-        return any(writer == f"/netcenter/{role.name}".encode() for role in PIPELINE.roles if self.topic in role.writes)
+        writer = dict(self.headers).get(_WRITER) or b""
+        return any(writer.endswith(role.name.encode()) for role in PIPELINE.roles if self.topic in role.writes)
 
 
 def _redrive_topics() -> set[str]:
@@ -131,7 +129,7 @@ def read_dead_letters(settings: Settings, kafka: str) -> Iterator[StoredDeadLett
     for record in records_of(kafka, ranges):
         _collect_mark(settings, record, marks)
     for record in records_of(kafka, ranges):
-        if not _is_mark(record):
+        if not is_mark(record.headers):
             yield marks.apply(_dead_letter(settings, record))
 
 
@@ -140,7 +138,7 @@ def count_waiting(settings: Settings, kafka: str) -> int:
     marks, seen = _Marks(), list[tuple[str, str]]()
     for record in records_of(kafka, _ranges(settings, kafka)):
         _collect_mark(settings, record, marks)
-        if not _is_mark(record):
+        if not is_mark(record.headers):
             letter = _dead_letter(settings, record)
             seen.append((letter.id, letter.origin))
     return sum(id not in marks.by_id and origin not in marks.by_origin for id, origin in seen)
@@ -148,9 +146,8 @@ def count_waiting(settings: Settings, kafka: str) -> int:
 
 def _ranges(settings: Settings, kafka: str) -> dict[TopicPartition, OffsetRange]:
     with closing(open_admin(kafka)) as client:
-        settings_of_log(
-            settings, client
-        )  # raises for a wrong prefix, under which there would seem to be no dead letter
+        # Raises for a wrong prefix, under which there would seem to be no dead letter.
+        settings_of_log(settings, client)
         have = set(client.list_topics())
         names = [name for t in PIPELINE.dead_topics() if (name := settings.prefix + t.name) in have]
         counts = partition_counts(client, names) if names else {}
@@ -159,26 +156,17 @@ def _ranges(settings: Settings, kafka: str) -> dict[TopicPartition, OffsetRange]
         )
 
 
-def _is_mark(r: Any) -> bool:
-    names = {name for name, _ in r.headers}
-    return headers.STATE in names and TOPIC not in names
-
-
 def _collect_mark(settings: Settings, r: Any, marks: _Marks) -> None:
     """Takes in a mark; and of a dead letter of a redriven record, which dead letter it was before."""
     head = dict(r.headers)
-    about = _text(head.get(headers.LETTER))
-    if not _is_mark(r):
+    about = text(head.get(DEAD_LETTER)) or ""
+    if not is_mark(r.headers):
         if about:
             marks.failed_again[about] = _id(settings, r)
-    elif head[headers.STATE] == b"discarded":
+    elif head[STATE] == b"discarded":
         marks.by_id[about] = "discarded"
     else:
-        marks.by_id[about] = marks.by_origin[_text(head.get(ORIGIN))] = "redriven"
-
-
-def _text(value: bytes | None) -> str:
-    return (value or b"").decode("utf-8", "replace")
+        marks.by_id[about] = marks.by_origin[text(head.get(ORIGIN)) or ""] = "redriven"
 
 
 def _id(settings: Settings, r: Any) -> str:
@@ -186,21 +174,17 @@ def _id(settings: Settings, r: Any) -> str:
 
 
 def _dead_letter(settings: Settings, r: Any) -> StoredDeadLetter:
-    head = {name: _text(value) for name, value in r.headers if name.startswith(PREFIX)}
+    failure = failure_of(r.headers)
     return StoredDeadLetter(
         id=_id(settings, r),
-        topic=head.get(TOPIC, ""),
-        partition=_number(head.get(PARTITION)),
-        offset=_number(head.get(OFFSET)),
-        stage=head.get(STAGE, ""),
-        error=head.get(ERROR, ""),
-        message=head.get(MESSAGE, ""),
+        topic=failure.topic or "",
+        partition=-1 if failure.partition is None else failure.partition,
+        offset=-1 if failure.offset is None else failure.offset,
+        stage=failure.stage or "",
+        error=failure.error or "",
+        message=failure.message or "",
         at=r.timestamp,
         key=r.key,
         value=r.value,
-        headers=[(name, value) for name, value in r.headers if not name.startswith(PREFIX)],
+        headers=without_failure(r.headers),
     )
-
-
-def _number(text: str | None) -> int:
-    return int(text) if text is not None and text.isascii() and text.isdigit() else -1

@@ -12,7 +12,7 @@ from kafka.errors import CoordinatorLoadInProgressError, CoordinatorNotAvailable
 
 from netcenter.errors import CommandError
 from netcenter.pipeline import PIPELINE
-from streams import hints
+from streams import committed_offsets
 from streams.topology import Role
 
 #: What a broker that has just started answers until it has loaded its groups.
@@ -48,7 +48,7 @@ class GroupMember:
     def address(self) -> str:
         """host:port of the health server; empty where the client id ends with no port."""
         port = self.client.rpartition("-")[2]
-        return hints.address(self.host, int(port)) if port.isdigit() else ""
+        return committed_offsets.address(self.host, int(port)) if port.isdigit() else ""
 
 
 class ConsumerGroups:
@@ -71,7 +71,7 @@ class ConsumerGroups:
             raise CommandError(f"the groups' offsets cannot be read: {type(error).__name__}") from None
         return {
             group[cut:]: {
-                (tp.topic[cut:], tp.partition): GroupPosition(at.offset, *hints.parsed(at.metadata))
+                (tp.topic[cut:], tp.partition): GroupPosition(at.offset, *committed_offsets.parsed(at.metadata))
                 for tp, at in offsets.items()
                 if at.offset >= 0
             }

@@ -134,7 +134,7 @@ class LagMonitor:
         return not any_record(self._kafka, {self._tp(p): (p.offset, p.end) for p in positions if p.offsets_behind})
 
     def slowest(self, roles: Iterable[Role]) -> tuple[int, str]:
-        """(ms of event time, role) of the role that is furthest behind in any partition of its input topic."""
+        """(ms of event time, role) of the role that is furthest behind in any partition of its topic with Ticks."""
         return self.slowest_and_due(roles)[0]
 
     def slowest_and_due(self, roles: Iterable[Role]) -> tuple[tuple[int, str], int]:
@@ -143,8 +143,9 @@ class LagMonitor:
         committed = self.groups.positions(roles)
         times, dues = list[tuple[int, str]](), list[int]()
         for role in roles:
-            numbers = range(self._partition_count(role.input_topic))
-            own = [committed.get(role.name, {}).get((role.input_topic, n), NOT_COMMITTED) for n in numbers]
+            topic = PIPELINE.timed_topic(role) or role.input_topic
+            numbers = range(self._partition_count(topic))
+            own = [committed.get(role.name, {}).get((topic, n), NOT_COMMITTED) for n in numbers]
             times.append((min(position.time for position in own), role.name))
             if role.decides:
                 dues += [position.due for position in own]
@@ -181,5 +182,5 @@ class LagMonitor:
 
 
 def timed_positions(role: Role, positions: Iterable[RolePosition]) -> list[RolePosition]:
-    """The positions of a role that have an event time, in topics with Ticks that the role follows."""
-    return [p for p in positions if p.topic in (role.input_topic, "classified") and p.time]
+    """The positions of a role that have an event time: those in its topic with Ticks."""
+    return [p for p in positions if p.topic == PIPELINE.timed_topic(role) and p.time]

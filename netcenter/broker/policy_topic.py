@@ -51,7 +51,7 @@ def apply_policy(settings: Settings, kafka: str, text: str) -> int:
     version += 1
     parse(text, version)
     changed = PolicyChanged(version=version, hash=digest(text), applied_at=int(time.time() * 1000))
-    with LogWriter(settings, kafka) as log:
+    with LogWriter(settings, kafka, "policy") as log:
         log.send_bytes(settings.prefix + "policy", 0, b"%d" % version, text.encode())
         # The text first: a worker that reads the PolicyChanged must find it.
         log.flush()

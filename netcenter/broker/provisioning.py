@@ -82,6 +82,7 @@ def _seed(settings: Settings, kafka: str, clock: Clock, policy_text: str) -> Non
     changed = PolicyChanged(version=1, hash=digest(policy_text), applied_at=int(time.time() * 1000))
     # On the wall clock event time begins now; on the event clock only the player of a file knows when it begins.
     first_time = changed.applied_at if clock == "wall" else 0
+    writer = settings.prefix + "topics"
     with closing(open_producer(kafka)) as producer:
         futures = [producer.send(settings.prefix + "policy", key=b"1", value=policy_text.encode(), partition=0)]
         for name in _seeded_topics():
@@ -91,8 +92,8 @@ def _seed(settings: Settings, kafka: str, clock: Clock, policy_text: str) -> Non
                     tick = Tick(clock=clock, time=first_time, role=PIPELINE.clock_role, partition=number)
                     records.insert(0, tick)
                 for record in records:
-                    value = codec.encode(record)
-                    futures.append(producer.send(settings.prefix + name, value=value, partition=number))
+                    value, head = codec.encode(record), PIPELINE.topic(name).command_headers(record, writer)
+                    futures.append(producer.send(settings.prefix + name, value=value, partition=number, headers=head))
         for future in futures:
             future.get(_SENT_S)
 

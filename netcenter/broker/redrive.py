@@ -11,11 +11,11 @@ from kafka import KafkaProducer
 from kafka.errors import InvalidProducerEpochError, KafkaError, ProducerFencedError
 
 from netcenter.broker.client import TRANSACTION_TIMEOUT_MS, open_admin, open_producer
-from netcenter.broker.dead_letters import ORIGIN, Mark, StoredDeadLetter, read_dead_letters
+from netcenter.broker.dead_letters import Mark, StoredDeadLetter, read_dead_letters
 from netcenter.broker.topics import settings_of_log
 from netcenter.errors import CommandError, UsageError
 from netcenter.settings import Settings
-from schemas import headers
+from schemas.dead_letters import DEAD_LETTER, ORIGIN, STATE
 from streams.partitioner import partition_of
 
 #: Dead letters of one transaction. After a crash each transaction is in the log as a whole or not at all.
@@ -135,8 +135,8 @@ def _send_record(producer: KafkaProducer, settings: Settings, letter: StoredDead
         partition=letter.partition if letter.key is None else partition_of(letter.key, partitions),
         headers=[
             # kafka-python cannot write a header whose value is null.
-            *((name, value or b"") for name, value in letter.headers if name != headers.LETTER),
-            (headers.LETTER, letter.id.encode()),
+            *((name, value or b"") for name, value in letter.headers if name != DEAD_LETTER),
+            (DEAD_LETTER, letter.id.encode()),
         ],
     )
 
@@ -150,8 +150,8 @@ def _send_mark(producer: KafkaProducer, settings: Settings, letter: StoredDeadLe
         value=b"",
         partition=int(number),
         headers=[
-            (headers.LETTER, letter.id.encode()),
-            (headers.STATE, mark.encode()),
+            (DEAD_LETTER, letter.id.encode()),
+            (STATE, mark.encode()),
             (ORIGIN, letter.origin.encode()),
         ],
     )

@@ -15,6 +15,7 @@ from netcenter.errors import CommandError
 from netcenter.pipeline import PIPELINE
 from netcenter.settings import Settings
 from schemas import codec
+from schemas.headers import Headers
 from schemas.records import Record
 from streams.partitioner import partition_of
 
@@ -25,8 +26,12 @@ _CLOSE_S = 5
 class LogWriter:
     """Appends records. A context manager: on leaving it without an error, the broker has every record."""
 
-    def __init__(self, settings: Settings, kafka: str) -> None:
-        """Raises Unreachable, and CommandError where no Netcenter is under the prefix."""
+    def __init__(self, settings: Settings, kafka: str, writer: str) -> None:
+        """writer: the command that writes, which the header `ce_source` of the records names.
+
+        Raises Unreachable, and CommandError where no Netcenter is under the prefix.
+        """
+        self._writer = settings.prefix + writer
         with closing(open_admin(kafka)) as client:
             self.settings = settings_of_log(settings, client)
         self._producer = open_producer(kafka)
@@ -41,17 +46,22 @@ class LogWriter:
         if partition is None:
             key = PIPELINE.topic(topic).key(record)
             partition = partition_of(key, self.settings.partitions)
-        self.send_bytes(self.settings.prefix + topic, partition, key, codec.encode(record))
+        headers = PIPELINE.topic(topic).command_headers(record, self._writer)
+        self._append(self.settings.prefix + topic, partition, key, codec.encode(record), headers)
 
     def send_bytes(self, topic: str, partition: int, key: bytes | None, value: bytes | None) -> None:
-        """Append bytes. topic: with the prefix. Raises CommandError as `send` does."""
-        self._raise_refusal()
-        self._producer.send(topic, key=key, value=value, partition=partition).add_errback(self._failed.append)
+        """Append bytes without headers. topic: with the prefix. Raises CommandError as `send` does."""
+        self._append(topic, partition, key, value, [])
 
     def send_to_all(self, topic: str, make: Callable[[int], Record]) -> None:
         """Append a record to every partition of a topic. make: the record of a partition, by its number."""
         for number in range(PIPELINE.topic(topic).partitions or self.settings.partitions):
             self.send(topic, make(number), number)
+
+    def _append(self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: Headers) -> None:
+        self._raise_refusal()
+        future = self._producer.send(topic, key=key, value=value, partition=partition, headers=headers)
+        future.add_errback(self._failed.append)
 
     def flush(self) -> None:
         """Return once the broker has every record. Raises CommandError."""

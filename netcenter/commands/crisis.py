@@ -50,7 +50,7 @@ def _declare(brand: str, change: Literal["open", "close"], by: str, reason: str)
         raise UsageError(f"brand: {brand!r} is no name of a brand: it is made of a-z, 0-9, - and _")
     settings = load()
     now = int(time.time() * 1000)
-    with LogWriter(settings, kafka_of(settings)) as log:
+    with LogWriter(settings, kafka_of(settings), "crisis") as log:
         log.send(
             "volumes",
             CrisisDeclared(

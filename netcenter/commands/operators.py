@@ -25,7 +25,7 @@ _Desk = Annotated[str, typer.Option(help="Where.")]
 
 def _send(record: Record) -> None:
     settings = load()
-    with LogWriter(settings, kafka_of(settings)) as log:
+    with LogWriter(settings, kafka_of(settings), "operators") as log:
         log.send("desk", record)
 
 

@@ -50,7 +50,7 @@ class Operators:
     def _answer(self) -> None:
         topic = self._settings.prefix + "assignments"
         tps = [TopicPartition(topic, n) for n in range(self._settings.partitions)]
-        with TopicFollower(self._kafka, tps) as follower, LogWriter(self._settings, self._kafka) as log:
+        with TopicFollower(self._kafka, tps) as follower, LogWriter(self._settings, self._kafka, "operators") as log:
             while not self._stop.wait(_POLL_S):
                 for raw in follower.new_records():
                     answer = answer_to(codec.decode(raw.value), self._seed)

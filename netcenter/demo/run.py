@@ -36,7 +36,9 @@ from netcenter.ingest.schedule import TICK
 from netcenter.pipeline import PIPELINE
 from netcenter.policies import DEFAULT_POLICY
 from netcenter.settings import Settings, load
+from netcenter.workers import enabled_roles, health_ports
 from schemas.headers import rfc3339
+from streams.exit_codes import ExitCode
 
 HOUR = 3_600_000
 AHEAD = 30 * 60_000
@@ -47,8 +49,6 @@ SEED = 7
 PARTITIONS = 4
 """Few, because every role commits a transaction per partition and checkpoint."""
 _END_S = 20.0
-_TERMINATED = 143
-"""Exit code of a process that SIGTERM ended."""
 
 
 class Demo:
@@ -77,7 +77,7 @@ class Demo:
         """
         started = time.monotonic()
         with ExitStack() as stack:
-            before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
+            before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(ExitCode.TERMINATED))
             stack.callback(signal.signal, signal.SIGTERM, before)
             addresses = self._servers(stack)
             secret = "whsec_" + secrets.token_urlsafe(24).replace("-", "A").replace("_", "B")
@@ -87,11 +87,11 @@ class Demo:
                     "kafka": addresses.kafka,
                     "postgres": addresses.postgres,
                     "partitions": PARTITIONS,
-                    "hint_s": 0.05,
-                    "webhook_url": receiver.url,
-                    "webhook_secret": secret,
+                    "offset_commit_s": 0.05,
                 }
             )
+            # The workers inherit these, and this process learns from them that the webhook is run.
+            stack.enter_context(_environment(NETCENTER_WEBHOOK_URL=receiver.url, NETCENTER_WEBHOOK_SECRET=secret))
             lines = self.lines if self.lines is not None else story.story(SEED)
             text = STORY_POLICY.read_text() if self.own else DEFAULT_POLICY.read_text()
             provisioning.apply(settings, addresses.kafka, "event", text)
@@ -141,22 +141,20 @@ class Demo:
             "NETCENTER_KAFKA": settings.kafka or "",
             "NETCENTER_POSTGRES": settings.postgres or "",
             "NETCENTER_PARTITIONS": str(settings.partitions),
-            "NETCENTER_HINT_S": str(settings.hint_s),
+            "NETCENTER_OFFSET_COMMIT_S": str(settings.offset_commit_s),
             "NETCENTER_IDLE_S": "0.02",
             "NETCENTER_HEALTH_PORT": str(self.health),
-            "NETCENTER_WEBHOOK_URL": settings.webhook_url or "",
-            "NETCENTER_WEBHOOK_SECRET": settings.webhook_secret or "",
         }
         workers = Workers(self.base.directory / "demo-workers.log", given)
         stack.callback(self._kept.unlink, missing_ok=True)
         stack.callback(workers.end)
         # Should this demo be killed, the next one ends these workers.
         places.remember(self._kept, {"processes": [(workers.pid, "netcenter")]})
-        self._say(f"seven workers, a process each; their log is {workers.log}")
+        self._say(f"{len(enabled_roles())} workers, a process each; their log is {workers.log}")
         return workers
 
     def _await_workers(self, settings: Settings, workers: Workers) -> None:
-        names = {role.name for role in PIPELINE.roles}
+        names = {role.name for role in enabled_roles()}
         with _monitor(settings) as monitor:
             while missing := sorted(names - {role.name for role in monitor.groups.running()}):
                 workers.check_progress(len(missing), "these roles have no worker", missing)
@@ -189,7 +187,7 @@ class Demo:
                 interval=TICK,
                 until=6 * HOUR,
                 ahead=AHEAD if self.own else AHEAD_OF_A_FILE,
-                follow=[role.name for role in PIPELINE.roles if role.name != "webhook"],
+                follow=[role.name for role in enabled_roles()],
                 on_tick=on_tick,
                 on_wait=lambda waiting: workers.check_progress(
                     waiting.slowest, "the file waits for", [waiting.slowest[1]]
@@ -208,11 +206,12 @@ class Demo:
     def _behind(self, monitor: LagMonitor) -> list[str]:
         """The roles that have not reached the last Tick; when there are none, the roles that have a record left to read."""
         late = [role.name for role in PIPELINE.roles if role.decides and monitor.slowest([role])[0] < self.end]
-        return late or [role.name for role in PIPELINE.roles if not monitor.is_drained(role)]
+        return late or [role.name for role in enabled_roles() if not monitor.is_drained(role)]
 
     def _farewell(self, settings: Settings, workers: int, receiver: int, url: str) -> None:
         program = _program()
-        health = ", ".join(f"{role.name} :{self.health + place}" for place, role in enumerate(PIPELINE.roles))
+        ports = health_ports(self.health, [role.name for role in enabled_roles()])
+        health = ", ".join(f"{name} :{port}" for name, port in ports.items())
         self.console.print(
             "Everything is still running, the webhook's receiver too. To look around:\n"
             f"  export NETCENTER_KAFKA={settings.kafka}\n"
@@ -237,6 +236,21 @@ def _monitor(settings: Settings) -> Iterator[LagMonitor]:
     kafka = settings.kafka or ""
     with closing(open_admin(kafka)) as client:
         yield LagMonitor(settings, kafka, client)
+
+
+@contextmanager
+def _environment(**variables: str) -> Iterator[None]:
+    """Sets variables of this process, and at the end gives them their former values again."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _program() -> str:

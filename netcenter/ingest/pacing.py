@@ -10,7 +10,7 @@ from netcenter.broker.lag import LagMonitor
 from netcenter.broker.writing import LogWriter
 from netcenter.pipeline import PIPELINE
 from schemas.headers import rfc3339
-from streams.hints import NEVER
+from streams.committed_offsets import NEVER
 from streams.topology import Role
 
 _POLL_S = 0.05

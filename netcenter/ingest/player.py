@@ -55,10 +55,10 @@ def ingest(
     """
     clock, played = clock_of_log(settings, kafka), Played()
     input_topic = PIPELINE.roles[0].input_topic
-    with LogWriter(settings, kafka) as log, closing(open_admin(kafka)) as client:
+    with LogWriter(settings, kafka, "ingest") as log, closing(open_admin(kafka)) as client:
         monitor = LagMonitor(settings, kafka, client)
         roles = [PIPELINE.role(name) for name in follow] if follow is not None else _expected_roles(monitor)
-        timed = [role for role in roles if role.decides or "classified" in role.reads]
+        timed = [role for role in roles if PIPELINE.timed_topic(role) is not None]
         pacing = Pacing(monitor, log, timed, ahead, on_wait)
         due = pacing.next_due if clock == "event" else lambda: None
         for item in in_order_of_play(lines, interval=interval, until=until, due=due):

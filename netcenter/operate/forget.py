@@ -42,7 +42,7 @@ def forget(settings: Settings, kafka: str, brand: str, channel: str, author_id: 
         record = parse_line(json.dumps(line), file="netcenter forget").record
     except FileError as error:
         raise UsageError(str(error)) from None
-    with LogWriter(settings, kafka) as log:
+    with LogWriter(settings, kafka, "forget") as log:
         log.send("mentions", record)
     return str(line["action_id"])
 

@@ -18,7 +18,7 @@ from netcenter.broker.offsets import OffsetRange, committed_ranges
 from netcenter.broker.reading import batches_of
 from netcenter.broker.topics import missing_topics_message, partition_counts
 from netcenter.errors import CommandError, Unreachable
-from netcenter.pipeline import PIPELINE
+from netcenter.pipeline import PIPELINE, PROJECTION
 from netcenter.settings import Settings
 from schemas import codec
 from schemas.records import Action
@@ -27,7 +27,7 @@ from sinks.port import Item
 from sinks.postgres.forgetting import Forget, forget
 from sinks.postgres.older import Places
 from sinks.postgres.projection import Busy, Projection
-from streams.items import decoded
+from streams.sink_items import sink_items
 
 #: Records of one write, as many as the sink's worker writes at once under a backlog.
 _BATCH = 5_000
@@ -94,7 +94,7 @@ class _SinkTopics:
 
     def __init__(self, settings: Settings, kafka: str) -> None:
         self._admin = open_admin(kafka)
-        self._names = {settings.prefix + name: name for name in PIPELINE.role("postgres").reads}
+        self._names = {settings.prefix + name: name for name in PIPELINE.role(PROJECTION).reads}
         # `none`: the rebuild must fail, and not pass over records that retention deletes while it reads.
         self._consumer = open_consumer(kafka, reset="none")
 
@@ -195,7 +195,7 @@ class _Rebuild:
             for tp, records in batch.items():
                 seen += len(records)
                 actions = [r for r in records if codec.kind(r.value) is Action]
-                for item in decoded(PIPELINE, *self._log.place(tp), actions, self._log.partitions(tp)).items:
+                for item in sink_items(PIPELINE, *self._log.place(tp), actions, self._log.partitions(tp)).items:
                     one = forget(item)
                     if one is not None:
                         forgets.append(one)
@@ -222,7 +222,7 @@ class _Rebuild:
             write: Future[Any] = writer.submit(list)
             for batch in self._log.batches(ranges):
                 for tp, records in batch.items():
-                    waiting += decoded(PIPELINE, *self._log.place(tp), records, self._log.partitions(tp)).items
+                    waiting += sink_items(PIPELINE, *self._log.place(tp), records, self._log.partitions(tp)).items
                     self._done.records += len(records)
                 if len(waiting) >= _BATCH:
                     write.result()

@@ -16,7 +16,7 @@ from netcenter.broker.topics import settings_of_log
 from netcenter.errors import CommandError, UsageError
 from netcenter.replay.seek import Seeker, decoded, source_of, time_of
 from netcenter.replay.stretch import Stretch, as_clock
-from netcenter.runtime.factories import lacks_model
+from netcenter.runtime.classifiers import lacks_model
 from netcenter.settings import Settings
 from schemas.headers import rfc3339
 from schemas.records import PolicyChanged, Tick

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from psycopg2.extensions import cursor as Cursor
 
-from schemas.records import BY_NAME, Record
+from schemas.records import BY_NAME, Decided, subject_of
 from sinks.postgres import tables
 from sinks.postgres.copytext import Rows
 from sinks.postgres.current import FOLD_OF, FOLDS
@@ -126,5 +126,5 @@ class Older:
 def event(table: Table, subject: str, row: tuple[Any, ...]) -> Any:
     """The record of which an event table's row was made."""
     values = dict(zip((name for name, _ in table.columns), row, strict=True))
-    kind: type[Record] = BY_NAME[values["type"]]
-    return msgspec.convert({**msgspec.json.decode(values["detail"]), **values, "aggregate": values[subject]}, kind)
+    kind: type[Decided] = BY_NAME[values["type"]]  # type: ignore[assignment]
+    return msgspec.convert({**msgspec.json.decode(values["detail"]), **values, subject_of(kind): values[subject]}, kind)

@@ -18,23 +18,26 @@ import pytest
 from netcenter.broker.writing import LogWriter
 from netcenter.demo.receiver import Receiver
 from netcenter.embedded import Addresses
-from netcenter.pipeline import PIPELINE
+from netcenter.pipeline import PIPELINE, PUBLIC
 from schemas import codec, ids
 from schemas.headers import rfc3339
-from schemas.keys import customer
+from schemas.keys import KEYLESS, customer
 from schemas.records import (
     Alert,
     ClassifiedMention,
     CrisisClosed,
     CrisisOpened,
     Mention,
+    PolicyChanged,
     SurgeClosed,
     SurgeOpened,
+    Tick,
 )
 from streams.partitioner import partition_of
 from tests.support import judge
 from tests.support.afternoon import DUE, HOUR, MINUTE, NOON, POLICY, File
 from tests.support.chaos import Plant, Playing
+from tests.support.cloud_events import faults
 
 _SECRET = "whsec_bm90IGEgc2VjcmV0LCBhIHRlc3Qga2V5IQ=="
 _ROLES = tuple(role.name for role in PIPELINE.roles)
@@ -84,6 +87,7 @@ def _from_noon(value: Any) -> Any:
 
 def _afternoon() -> File:
     file = File()
+    file.sign_in("o2")
     file.post("unanswered", 5 * MINUTE)
     file.post("answered", 10 * MINUTE)
     file.reply("answered", 10 * MINUTE + DUE)
@@ -111,6 +115,20 @@ def town(stack: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             plant.until(playing.done, 60, "the afternoon played")
             plant.await_drained(playing.time, _ROLES, 60)
             yield Town(plant, receiver, judge.read_all(plant.settings, plant.kafka, "surges", "alerts"))
+
+
+def test_every_record_of_every_public_topic_is_a_cloud_event_of_its_own(town: Town) -> None:
+    """Ticks and policy changes too; copies of a control record in many partitions are one event."""
+    log = judge.read_all(town.plant.settings, town.plant.kafka, *PUBLIC)
+    for topic in PUBLIC:
+        events: dict[tuple[bytes, bytes], Any] = {}
+        for row in log[topic]:
+            assert faults(row.headers.items()) == [], (topic, row.record)
+            assert row.headers["ce_source"].startswith(f"/netcenter/{town.plant.prefix}".encode())
+            event = row.headers["ce_source"], row.headers["ce_id"]
+            assert events.setdefault(event, row.record) == row.record, (topic, event)
+        assert {type(row.record) for row in log[topic]} - KEYLESS, topic
+    assert {type(row.record) for row in log["classified"]} & KEYLESS == {Tick, PolicyChanged}
 
 
 def test_a_complaint_without_an_answer_is_overdue_after_its_hour(town: Town) -> None:
@@ -192,7 +210,7 @@ def test_a_record_on_the_wrong_partition_is_listed_shown_and_put_right(town: Tow
     key = customer(post)
     home = partition_of(key, plant.partitions)
     wrong = (home + 1) % plant.partitions
-    with LogWriter(plant.settings, plant.kafka) as log:
+    with LogWriter(plant.settings, plant.kafka, "operators") as log:
         log.send_bytes(plant.prefix + "mentions", wrong, key, codec.encode(post))
 
     def listed() -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ from netcenter.embedded import Addresses
 from netcenter.pipeline import PIPELINE
 from schemas.headers import rfc3339
 from schemas.jsonform import event
-from schemas.records import CaseOpened
+from schemas.records import BY_NAME, CaseOpened, subject_of
 from tests.support import judge
 from tests.support.chaos import HOUR, SEED, Plant, Playing
 
@@ -83,7 +83,7 @@ def decided(stack: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Itera
 def _by_aggregate(events: Any) -> Histories:
     found: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     for one in events:
-        found[one["aggregate"]].append(one)
+        found[one[subject_of(BY_NAME[one["type"]])]].append(one)  # type: ignore[arg-type]
     return found
 
 

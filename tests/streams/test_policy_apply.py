@@ -77,7 +77,7 @@ def test_a_policy_is_held_against_the_one_in_force_and_then_put_in_its_place(run
 
 def test_a_policy_in_force_that_cannot_be_read_can_be_replaced(run: Run, kafka: str, prefix: str) -> None:
     assert run("topics", "apply", "--policy", "first.toml")[0] == 0
-    with LogWriter(load(), kafka) as log:
+    with LogWriter(load(), kafka, "policy") as log:
         log.send_bytes(f"{prefix}policy", 0, b"2", b"[classifier]\nmodel = 3\n")
         log.flush()
     assert run("policy", "diff", "first.toml")[0] == 1

@@ -46,6 +46,10 @@ class File:
         line = {"type": type, "brand": "andina", "channel": "twitter", "author_id": author}
         self.lines.append({**line, "created_at": rfc3339(NOON + at), **more})
 
+    def sign_in(self, operator: str) -> None:
+        """An operator comes to the desk at noon."""
+        self.lines.append({"type": "operator", "desk": "care", "operator": operator, "came": rfc3339(NOON)})
+
     def post(self, author: str, at: int, text: str = "You lost my bag and nobody answers", **more: Any) -> None:
         """A message of a customer; native_id is `author.at` unless given."""
         self._add("mention", author, at, **{"native_id": f"{author}.{at}", "text": text, "lang": "en", **more})

@@ -124,7 +124,7 @@ class Plant:
             "NETCENTER_PARTITIONS": str(self.partitions),
             # The least that the settings allow: a killed worker's partitions wait so long for the next one.
             "NETCENTER_SESSION_S": "6",
-            "NETCENTER_HINT_S": "0.1",
+            "NETCENTER_OFFSET_COMMIT_S": "0.1",
             **self.environment,
         }
 
@@ -315,7 +315,10 @@ class People:
     def _work(self) -> None:
         settings = self.plant.settings
         tps = [TopicPartition(settings.prefix + "assignments", n) for n in range(settings.partitions)]
-        with TopicFollower(self.plant.kafka, tps) as follower, LogWriter(settings, self.plant.kafka) as log:
+        with (
+            TopicFollower(self.plant.kafka, tps) as follower,
+            LogWriter(settings, self.plant.kafka, "operators") as log,
+        ):
             while not self._stop.is_set():
                 asked = self._asked.is_set()
                 for raw in follower.new_records():

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from netcenter.operate.doctor.finding import Finding
 from netcenter.operate.doctor.survey import Survey
+from netcenter.runtime.endpoints import uses_embedded
 from netcenter.settings import Settings
 
 _GIB = 1 << 30
@@ -16,8 +17,7 @@ LEAST = _GIB
 
 def disk(settings: Settings) -> Iterator[Finding]:
     """The disk of the embedded servers; no finding where neither of them is used."""
-    elsewhere = settings.kafka and (settings.postgres or settings.postgres_file)
-    if elsewhere or not settings.directory.exists():
+    if not uses_embedded(settings) or not settings.directory.exists():
         return
     usage = shutil.disk_usage(settings.directory)
     way_out = "the servers there stop when it is full: make room"

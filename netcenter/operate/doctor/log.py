@@ -14,7 +14,7 @@ from netcenter.broker.topics import missing_topics_message, partition_counts, re
 from netcenter.operate.doctor.finding import Finding, duration_text
 from netcenter.operate.doctor.survey import Survey
 from netcenter.pipeline import PIPELINE
-from netcenter.runtime.factories import lacks_model
+from netcenter.runtime.classifiers import lacks_model
 
 _AHEAD_MS = 60_000
 """ms that a time in the log may be ahead of this machine's clock."""

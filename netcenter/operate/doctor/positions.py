@@ -16,8 +16,8 @@ from netcenter.operate.doctor.finding import Finding, findings
 from netcenter.operate.doctor.survey import Survey
 from netcenter.pipeline import PIPELINE
 from schemas.codec import state_codec
+from streams.checkpoint import PROGRESS
 from streams.core import Progress
-from streams.partition import PROGRESS
 
 #: Records at the end of a changelog among which the last progress is looked for: every checkpoint writes one.
 _TAIL = 10_000
@@ -64,8 +64,7 @@ def _from_changelogs(survey: Survey) -> Iterator[RolePosition]:
         for record in records_of(survey.kafka, {tp: (max(first, end - _TAIL), end)}):
             if record.key == PROGRESS and record.value is not None:
                 with suppress(MsgspecError):  # an unreadable progress is a fault that the role's worker reports
-                    applied = _unpack_progress(record.value).applied
-                    uncommitted[tp] = replace(uncommitted[tp], committed=applied + 1)
+                    uncommitted[tp] = replace(uncommitted[tp], committed=_unpack_progress(record.value).position)
     yield from (p for p in uncommitted.values() if p.committed is not None)
 
 

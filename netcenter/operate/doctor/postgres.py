@@ -16,6 +16,7 @@ from netcenter.broker.offsets import log_ends
 from netcenter.errors import CommandError
 from netcenter.operate.doctor.finding import Finding, findings
 from netcenter.operate.doctor.survey import Survey
+from netcenter.pipeline import PROJECTION
 from netcenter.runtime.endpoints import postgres_of
 from netcenter.settings import Settings
 from sinks.postgres import holding
@@ -78,7 +79,7 @@ def _offsets(connection: Connection, survey: Survey) -> Iterator[Finding]:
     The sink stores an offset with the rows, and commits it to the group afterwards. The stored offsets are read after the
     group's, so a stored offset below the group's can only mean another state of the database.
     """
-    committed = [p for p in survey.positions["postgres"] if p.committed]
+    committed = [p for p in survey.positions[PROJECTION] if p.committed]
     try:
         with connection.cursor() as cursor:
             cursor.execute("select topic || '/' || partition, next from sink_offsets where next > 0")

@@ -12,6 +12,7 @@ from netcenter.broker.lag import RolePosition, timed_positions
 from netcenter.operate.doctor.finding import Finding, duration_text
 from netcenter.operate.doctor.survey import Survey
 from netcenter.pipeline import PIPELINE
+from netcenter.workers import missing_to_run
 from schemas.headers import rfc3339
 from streams.topology import Role
 
@@ -114,8 +115,8 @@ def _without_members(survey: Survey, role: Role, answers: dict[str, ReadyAnswer]
         if answer.kind == "ready":
             message = f"its group is empty, though the worker at {address} calls itself ready: restart it"
             return Finding(subject, False, message + behind)
-    if role.name == "webhook" and survey.given.webhook_url is None:
-        return Finding(subject, True, "no worker, and no NETCENTER_WEBHOOK_URL")
+    if (variable := missing_to_run(role)) is not None:
+        return Finding(subject, True, f"no worker, and no {variable}")
     return Finding(subject, False, f"no worker: run `netcenter worker {role.name}`{behind}")
 
 
