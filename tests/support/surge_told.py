@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any, TypeVar
 
 import numpy as np
@@ -93,6 +94,23 @@ def play(to: Run, bins: Iterable[int], start: int | None = None, **how: Any) -> 
         for _ in range(5):
             at += MINUTE
             to.tick(at)
+    return to
+
+
+@cache
+def _usual(level: int) -> dict[str, Any]:
+    """The records of a brand after three days of `noise(level)`."""
+    to = play(run(), noise(level, 3 * BINS))
+    assert to.events == [] and to.time == START + 3 * DAY
+    return dict(to.state)
+
+
+def after_three_days(level: int = 10, held: Policy | None = None) -> Run:
+    """A run in which three days of `noise(level)` have passed, computed once for all tests: records are frozen."""
+    to = run(held)
+    to.tick(START + 3 * DAY)
+    for key, record in _usual(level).items():
+        to._put(key, record)
     return to
 
 
