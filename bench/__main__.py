@@ -21,6 +21,7 @@ from bench.run import Run
 from bench.usage import Machine
 from netcenter.embedded import Stack
 from netcenter.embedded.java import KAFKA_VERSION
+from streams.exit_codes import ExitCode
 
 RESULTS = Path(__file__).parent / "results.json"
 KEYS = 1_000_000
@@ -67,7 +68,7 @@ def main() -> int:
     if unknown:
         parser.error(f"no part is called {', '.join(unknown)}; there are: {', '.join(PARTS)}")
     # Whoever ends us ends what we have started: the way out is the same as for an error.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(ExitCode.TERMINATED))
     chosen = [name for name in PARTS if not given.parts or name in given.parts]
     results = _measured(chosen, given.mentions, given.seconds)
     report.show(results)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from agents.policy import Policy
-from agents.policy.policy import Brand, ClassifierSettings
-from agents.policy.surge_settings import SurgeSettings
+from agents.policy.policy import Brand, ClassifierPolicy
+from agents.policy.surge_policy import SurgePolicy
 from agents.surge.tally import LABELS
 from bench.surge_data import (
     BIN,
@@ -38,9 +38,9 @@ _HOUR = 3_600_000
 def _policy(*brands: str, **rule: Any) -> Policy:
     return Policy(
         version=1,
-        classifier=ClassifierSettings(model="0" * 64),
+        classifier=ClassifierPolicy(model="0" * 64),
         brands=[Brand(name=name, mode="live") for name in brands],
-        surge=SurgeSettings.model_validate(rule),
+        surge=SurgePolicy.model_validate(rule),
     )
 
 

@@ -1,1 +1,1 @@
-"""The front door: command line, settings, the pipeline and the embedded servers."""
+"""The product around the decisions: the flow, the command line, the settings, and everything that is done with a log."""

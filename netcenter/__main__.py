@@ -1,4 +1,4 @@
-"""`python -m netcenter`."""
+"""`python -m netcenter`: the command line."""
 
 from netcenter.cli import main
 

@@ -10,10 +10,12 @@ import typer
 from netcenter.errors import CommandError
 from netcenter.runtime import logs
 from netcenter.settings import load
+from streams.exit_codes import ExitCode
 from streams.supervisor import last_words
 
 app = typer.Typer(
     help="The call centre for social mentions, on Kafka. Start with: netcenter demo",
+    epilog="Exit codes: " + "; ".join(f"{code.value} {code.meaning}" for code in ExitCode) + ".",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -83,18 +85,18 @@ _register()
 
 
 def main() -> None:
-    """Run the command line; exit 0 done, 1 failed, 2 wrong usage, 3 unreachable, 130 stopped."""
+    """Run the command line; the process ends with an `ExitCode`."""
     debug = DEBUG in sys.argv
     try:
         app()
     except CommandError as error:
         sys.exit(_say(error, error.exit_code, debug))
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(ExitCode.INTERRUPTED)
     except BrokenPipeError:
-        sys.exit(1)
+        sys.exit(ExitCode.FAILED)
     except Exception as error:  # noqa: BLE001 - whatever it is, one clear line and an exit code
-        sys.exit(_say(error, getattr(error, "exit_code", 1), debug))
+        sys.exit(_say(error, getattr(error, "exit_code", ExitCode.FAILED), debug))
 
 
 def _say(error: Exception, code: int, debug: bool) -> int:

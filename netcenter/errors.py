@@ -1,21 +1,23 @@
-"""What a command can fail with; the exit code says which kind."""
+"""The errors that a command ends with; each carries the exit code of its kind."""
 
 from __future__ import annotations
 
+from streams.exit_codes import ExitCode
+
 
 class CommandError(Exception):
-    """The work failed; the message is one line that says what and what to do."""
+    """The work failed; the message is one line that says what is wrong and what to do."""
 
-    exit_code = 1
+    exit_code = ExitCode.FAILED
 
 
 class UsageError(CommandError):
-    """Wrong usage or settings; names the file, line and field."""
+    """An argument, a setting or a file is wrong; the message names it, a file with its line and field."""
 
-    exit_code = 2
+    exit_code = ExitCode.WRONG_USAGE
 
 
 class Unreachable(CommandError):
-    """A dependency cannot be reached; names it."""
+    """Something that is needed cannot be reached; the message names it."""
 
-    exit_code = 3
+    exit_code = ExitCode.UNREACHABLE

@@ -1,4 +1,8 @@
-"""The whole flow, in order: topics with their records, roles with their shape. Topics, workers and manifests follow it."""
+"""The whole flow, in order: topics with their records, roles with their shape.
+
+Topics, workers, manifests, checks and the tables of the documentation are made from it. A new receiver is a folder under
+`sinks/`, with its settings, and one Role here.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,9 @@ from agents.alerts import AlertsDecider
 from agents.cases import Cases
 from agents.desk import DeskDecider
 from agents.surge import SurgeDecider
-from netcenter.runtime.factories import classify_stage, postgres_sink, webhook_sink
+from netcenter.runtime._placeholder import PostgresSettings, WebhookSettings, webhook_sink
+from netcenter.runtime.classifiers import ClassifierSettings, classify_stage, lacks_model
+from netcenter.runtime.endpoints import postgres_sink
 from schemas import keys
 from schemas.records import (
     Action,
@@ -35,24 +41,29 @@ from schemas.records import (
     PolicyChanged,
     Reply,
     Returned,
+    SourceIdle,
     SurgeClosed,
     SurgeOpened,
     SurgeUpdated,
     Tick,
     Volume,
     WorkChanged,
-    WriterExcused,
 )
-from streams.topology import DAY, MIB, Batch, Fold, Pipeline, Role, Sink, Topic
+from streams.topology import DAY, MIB, Batch, Fold, Pipeline, Role, SecretFile, Sink, Topic
 
 SAID = (MentionUpdated, Reply, Action)
+"""What happens to a mention after it was posted."""
 THREAD = (*SAID, Tick, PolicyChanged)
-TIME = (Tick, WriterExcused, PolicyChanged)
+"""What follows the mentions of a customer in one partition, in the same order in `mentions` and in `classified`."""
+TIME = (Tick, SourceIdle, PolicyChanged)
+"""What tells a role that merges several partitions how far time and policy have come."""
 CASE = (CaseOpened, CaseChanged, ClockChanged, CaseClosed, CaseReopened)
 SURGE = (SurgeOpened, SurgeUpdated, SurgeClosed, CrisisOpened, CrisisClosed, ChannelChanged)
 WORK = (Offered, Assigned, Returned, Overflowed, HoldingReplyDue, HoldingReplyCancelled, Escalated)
 PEOPLE = (OperatorChanged, OfferAnswered)
+"""What operators say: tools write these records, no role does."""
 ALERTING = (ClockChanged, CaseClosed, SurgeOpened, SurgeUpdated, SurgeClosed, CrisisOpened, CrisisClosed)
+"""What alerts follow from."""
 
 TOPICS = (
     Topic("mentions", (Mention, *THREAD), key=keys.customer, public=False, inputs=(Mention, *SAID)),
@@ -79,16 +90,38 @@ TOPICS = (
     Topic("alerts", (Alert,), key=keys.fingerprint, kept=None),
 )
 PUBLIC = tuple(topic.name for topic in TOPICS if topic.public)
+DEAD = tuple(topic.dead.name for topic in TOPICS if topic.records)
+PROJECTION = "postgres"
+"""The role that `netcenter rebuild`, `forget` and `doctor` work with by its name, for they are about PostgreSQL."""
 
 PIPELINE = Pipeline(
     topics=TOPICS,
     roles=(
-        Role("classify", Batch(classify_stage, output_topic="classified"), ("mentions",), ("classified", "volumes")),
+        Role(
+            "classify",
+            Batch(classify_stage, "classified", lacks=lacks_model, settings=ClassifierSettings),
+            ("mentions",),
+            ("classified", "volumes"),
+        ),
         Role("cases", Fold(Cases), ("classified",), ("cases", "desk", "signals")),
         Role("surge", Fold(SurgeDecider), ("volumes",), ("surges", "signals")),
         Role("desk", Fold(DeskDecider), ("desk",), ("assignments",)),
         Role("alerts", Fold(AlertsDecider), ("signals",), ("alerts",)),
-        Role("postgres", Sink(postgres_sink), (*PUBLIC, *(t.dead.name for t in TOPICS if t.records))),
-        Role("webhook", Sink(webhook_sink), ("alerts",)),
+        Role(
+            PROJECTION,
+            Sink(PostgresSettings, postgres_sink, "PostgreSQL"),
+            (*PUBLIC, *DEAD),
+            port=5432,
+            secret=SecretFile("postgres_file", "uri"),
+        ),
+        Role(
+            "webhook",
+            Sink(WebhookSettings, webhook_sink, "your receiver"),
+            ("alerts",),
+            enabled_by="webhook_url",
+            port=443,
+            secret=SecretFile("webhook_secret_file", "secret"),
+            examples={"webhook_url": "https://alerts.example.com/netcenter"},
+        ),
     ),
 )

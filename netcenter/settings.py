@@ -1,19 +1,32 @@
-"""Settings, from the environment only (`NETCENTER_…`); wrong ones are one clear line and exit code 2."""
+"""The settings that roles and commands share, from the environment only; a wrong one is one line that names it, and exit code 2.
+
+A role's own settings stand beside what reads them, in a class that its line in netcenter/pipeline.py names.
+"""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings
 
 from netcenter.errors import UsageError
+from netcenter.runtime._placeholder import PostgresSettings
 from streams.settings import WorkerSettings
 
+SettingsT = TypeVar("SettingsT", bound=BaseSettings)
 _SERVER = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:,/\[\]]+):\d{1,5}")
+
+
+@dataclass(frozen=True)
+class ReadBy:
+    """Marks a setting with what reads it, where that is not every worker: docs/settings.md shows it."""
+
+    words: str
 
 
 def _servers(value: str | None) -> str | None:
@@ -22,110 +35,67 @@ def _servers(value: str | None) -> str | None:
     return value
 
 
-class Settings(BaseSettings):
-    """Everything that can be set. Secrets may be files: `NETCENTER_WEBHOOK_SECRET_FILE`."""
+class Settings(PostgresSettings):
+    """The settings that workers and commands share. PostgreSQL's are among them, for several commands read it."""
 
-    model_config = SettingsConfigDict(env_prefix="NETCENTER_", extra="ignore")
-
-    kafka: Annotated[str | None, AfterValidator(_servers)] = None
-    """host:port[,host:port] of a Kafka; without it, the embedded one of `netcenter up`."""
-    postgres: str | None = None
-    """postgresql:// URI; without it, the embedded one."""
-    postgres_file: Path | None = None
-    """A file that holds the URI, for a mounted secret."""
-    directory: Path = Path(".netcenter")
-    """Where the embedded servers keep their data."""
-    prefix: Annotated[str, Field(pattern=r"^[a-z0-9._-]*$")] = ""
-    """Before every topic and consumer group."""
-    partitions: Annotated[int, Field(ge=1, le=1024)] = 8
-    """Of every input topic; fixed for a prefix."""
-    replication: Annotated[int, Field(ge=1)] = 1
-    min_insync: Annotated[int, Field(ge=1)] = 1
+    kafka: Annotated[str | None, AfterValidator(_servers), ReadBy("everything")] = None
+    """host:port[,host:port] of Kafka; without it, the embedded one of `netcenter up`."""
+    directory: Annotated[Path, ReadBy("everything that uses the embedded servers")] = Path(".netcenter")
+    """The folder where the embedded servers keep their data."""
+    prefix: Annotated[str, Field(pattern=r"^[a-z0-9._-]*$"), ReadBy("everything")] = ""
+    """The text before the name of every topic and consumer group."""
+    partitions: Annotated[int, Field(ge=1, le=1024), ReadBy("workers and `topics apply`")] = 8
+    """The number of partitions of every input topic; it is fixed for a prefix.
+    Workers and `topics apply` compare it with the log; other commands go by the log."""
+    replication: Annotated[int, Field(ge=1), ReadBy("`topics apply`")] = 1
+    """The number of replicas of each new topic; 3 in production."""
+    min_insync: Annotated[int, Field(ge=1), ReadBy("`topics apply`")] = 1
+    """`min.insync.replicas` of each new topic; 2 in production."""
     checkpoint_s: Annotated[float, Field(gt=0, le=5)] = 0.25
+    """Seconds between two checkpoints of a partition: a shorter interval gives less latency, and costs a transaction each."""
     idle_s: Annotated[float, Field(gt=0, le=5)] = 0.05
+    """Seconds without a record after which a partition commits its checkpoint at once."""
     tick_s: Annotated[float, Field(gt=0, le=60)] = 1.0
-    silence_s: Annotated[float, Field(gt=0)] = 10.0
-    hint_s: Annotated[float, Field(gt=0)] = 0.5
+    """Seconds between two Ticks on the wall clock."""
+    source_idle_s: Annotated[float, Field(gt=0)] = 10.0
+    """Seconds without a Tick from a source after which the watermark no longer waits for that source, on the wall clock."""
+    offset_commit_s: Annotated[float, Field(gt=0)] = 0.5
+    """Seconds between two commits of a group's offsets, which `netcenter lag` reads."""
     session_s: Annotated[float, Field(ge=6)] = 10.0
+    """Seconds of silence after which a worker loses its partitions to others."""
     on_lost: Literal["stop", "continue"] = "stop"
-    """What a worker does when retention has deleted records that it had not read."""
+    """What a worker does when retention has deleted records that it had not read; see [lost_log.md](lost_log.md)."""
     dead_share: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Share of the last `dead_window` records of a partition that stops a role when it was set aside."""
+    """The share of a partition's last records that stops a role when they became dead letters; 1: all of them."""
     dead_window: Annotated[int, Field(ge=1, le=1_000_000)] = 1_000
+    """The number of last records that `NETCENTER_DEAD_SHARE` is a share of."""
     health_host: str = "127.0.0.1"
+    """The address where `/live`, `/ready` and `/metrics` answer; `0.0.0.0` where `netcenter doctor` runs on another machine."""
     health_port: Annotated[int, Field(ge=0, le=65535)] = 0
-    """Of the first role; the next ones take the next ports. 0: each takes a free one, and says which."""
-    log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
-    webhook_url: str | None = None
-    webhook_secret: str | None = None
-    webhook_secret_file: Path | None = None
-    models: Path | None = None
-    """A folder of classifier artefacts beside the bundled one."""
+    """The port of the first role; further roles take the next ports. 0: each takes a free one. A worker logs its address when it starts."""
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], ReadBy("everything")] = "info"
+    """The least level of a line that is logged."""
 
     def worker(self, kafka: str) -> WorkerSettings:
-        """What a worker needs of it."""
-        return WorkerSettings(
-            kafka=kafka,
-            prefix=self.prefix,
-            partitions=self.partitions,
-            checkpoint_s=self.checkpoint_s,
-            idle_s=self.idle_s,
-            tick_s=self.tick_s,
-            silence_s=self.silence_s,
-            hint_s=self.hint_s,
-            session_s=self.session_s,
-            on_lost=self.on_lost,
-            dead_share=self.dead_share,
-            dead_window=self.dead_window,
-            health_host=self.health_host,
-            health_port=self.health_port,
-        )
-
-    def secret(self) -> str | None:
-        """The webhook's secret, from the variable or the file. Raises UsageError."""
-        return _secret(self.webhook_secret, self.webhook_secret_file, "NETCENTER_WEBHOOK_SECRET_FILE")
-
-    def postgres_uri(self) -> str | None:
-        """PostgreSQL's URI, from the variable or the file. Raises UsageError."""
-        uri = _secret(self.postgres, self.postgres_file, "NETCENTER_POSTGRES_FILE")
-        if uri:
-            _check_uri(uri, "NETCENTER_POSTGRES_FILE" if self.postgres_file else "NETCENTER_POSTGRES")
-        return uri
-
-
-def _secret(value: str | None, file: Path | None, name: str) -> str | None:
-    if file is None:
-        return value
-    try:
-        found = file.read_text().strip()
-    except OSError as error:
-        raise UsageError(f"{name}: {file}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UsageError(f"{name}: {file}: it is no UTF-8 text") from None
-    if not found:
-        raise UsageError(f"{name}: {file}: it is empty")
-    return found
-
-
-def _check_uri(uri: str, name: str) -> None:
-    from psycopg2 import ProgrammingError
-    from psycopg2.extensions import parse_dsn
-
-    try:
-        parse_dsn(uri)
-    except ProgrammingError:  # its words hold the URI, and so the password
-        raise UsageError(
-            f"{name}: postgresql://user@host:port/database is meant; what stands there is not shown"
-        ) from None
+        """The settings of a worker. kafka: host:port[,host:port], which may be that of the embedded server."""
+        shared = set(WorkerSettings.__struct_fields__) & set(type(self).model_fields) - {"kafka"}
+        return WorkerSettings(kafka=kafka, **{name: getattr(self, name) for name in shared})
 
 
 def load() -> Settings:
-    """The settings of this process. Raises UsageError naming each wrong variable."""
+    """The shared settings of this process. Raises UsageError as `read` does."""
+    return read(Settings)
+
+
+def read(settings: type[SettingsT]) -> SettingsT:
+    """The settings of a class, from the environment. Raises UsageError, which names each wrong variable."""
     try:
-        return Settings()
+        return settings()
     except ValidationError as error:
-        lines = [
-            f"NETCENTER_{'.'.join(map(str, e['loc'])).upper()}: {e['msg']} (it is {e['input']!r})"
-            for e in error.errors()
-        ]
+        lines = [f"{variable('.'.join(map(str, e['loc'])))}: {e['msg']} (it is {e['input']!r})" for e in error.errors()]
         raise UsageError("; ".join(lines)) from None
+
+
+def variable(setting: str) -> str:
+    """The environment variable of a setting."""
+    return f"NETCENTER_{setting.upper()}"

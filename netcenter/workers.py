@@ -1,28 +1,73 @@
-"""The composition root: a role's name and the settings become a worker."""
+"""The composition root: makes the worker of a role from its line in the pipeline and from the settings."""
 
 from __future__ import annotations
 
-from netcenter.errors import UsageError
+from collections.abc import Sequence
+from typing import Any
+
+from netcenter.errors import Unreachable, UsageError
 from netcenter.pipeline import PIPELINE
-from netcenter.runtime.factories import lacks_model
-from netcenter.settings import Settings
-from streams.sink import SinkWorker
-from streams.topology import Sink
-from streams.worker import DecidingWorker, Hooks, RoleWorker
+from netcenter.settings import Settings, read, variable
+from sinks import port
+from streams.deciding_worker import DecidingWorker
+from streams.sink_worker import SinkWorker
+from streams.topology import Batch, Role, Sink
+from streams.worker import Hooks, RoleWorker
 
 
 def role_names() -> list[str]:
-    """Every role, in the order of the flow."""
+    """The name of every role, in the order of the flow."""
     return [role.name for role in PIPELINE.roles]
 
 
-def make_worker(name: str, settings: Settings, kafka: str) -> RoleWorker:
-    """The worker of a role. Raises UsageError for an unknown one or missing settings."""
+def role_of(name: str) -> Role:
+    """The role of that name. Raises UsageError where there is none."""
     if name not in role_names():
-        raise UsageError(f"no role is called {name!r}; there are: {', '.join(role_names())}")
-    role = PIPELINE.role(name)
+        raise UsageError(f"no role is called {name!r}; there are: {', '.join(role_names())}, all")
+    return PIPELINE.role(name)
+
+
+def enabled_roles() -> list[Role]:
+    """The roles that `netcenter worker all` runs, in the order of the flow."""
+    return [role for role in PIPELINE.roles if missing_to_run(role) is None]
+
+
+def missing_to_run(role: Role) -> str | None:
+    """The variable without which an optional role is not run, where it is not set; None where the role is run."""
+    if role.enabled_by is None or getattr(_own_settings(role), role.enabled_by) is not None:
+        return None
+    return variable(role.enabled_by)
+
+
+def health_ports(first: int, names: Sequence[str]) -> dict[str, int]:
+    """For each role the port of `/live`, `/ready` and `/metrics`; `first`: the first role's, 0 where each takes a free one."""
+    return {name: first + place if first else 0 for place, name in enumerate(names)}
+
+
+def make_worker(role: Role, settings: Settings, kafka: str) -> RoleWorker:
+    """The worker of a role. Raises UsageError for wrong settings, Unreachable as `make_sink` does."""
     given = settings.worker(kafka)
-    hooks = Hooks(lacks=lacks_model) if name == "classify" else Hooks()
     if isinstance(role.shape, Sink):
-        return SinkWorker(PIPELINE, role, given, hooks, role.shape.make(settings))
+        return SinkWorker(PIPELINE, role, given, Hooks(), make_sink(role))
+    hooks = Hooks(lacks=role.shape.lacks) if isinstance(role.shape, Batch) else Hooks()
     return DecidingWorker(PIPELINE, role, given, hooks)
+
+
+def make_sink(role: Role) -> port.Sink:
+    """The sink of a role whose shape is Sink, not yet connected.
+
+    Raises UsageError for wrong settings, Unreachable where its receiver is an embedded server that does not run.
+    """
+    if not isinstance(role.shape, Sink):
+        raise TypeError(f"{role.name} is no sink")
+    try:
+        return role.shape.make(_own_settings(role))
+    except port.SinkError as error:
+        raise UsageError(str(error)) from None
+    except port.Unreachable as error:
+        raise Unreachable(str(error)) from None
+
+
+def _own_settings(role: Role) -> Any:
+    """The settings that only this role has, from the environment; None where it has none. Raises UsageError."""
+    return None if role.settings is None else read(role.settings)

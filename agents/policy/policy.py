@@ -15,7 +15,7 @@ from pydantic.json_schema import SkipJsonSchema
 from agents.policy.calendar import Calendar, Holidays, Hours
 from agents.policy.matching import WORDS, Features, Match
 from agents.policy.parts import UNITS, Duration, Name, Part, duration, written
-from agents.policy.surge_settings import ExpectedEvent, SurgeSettings
+from agents.policy.surge_policy import ExpectedEvent, SurgePolicy
 from agents.policy.zone import zone
 from schemas.records import Mode
 
@@ -39,7 +39,7 @@ _TARGET = {
 }
 
 
-class ClassifierSettings(Part):
+class ClassifierPolicy(Part):
     """The classifier in force."""
 
     model: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -170,14 +170,14 @@ class Desk(Part):
     """The person who gets the cases that an operator escalates."""
 
 
-class DeduplicationSettings(Part):
+class DeduplicationPolicy(Part):
     """How records that are delivered again are recognised. Networks deliver a post again hours or days later."""
 
     horizon: Annotated[Duration, Field(ge=UNITS["h"], le=25 * UNITS["d"])] = 8 * UNITS["d"]
     """A record that is delivered again within this time, an hour to 25 days, is dropped. An older record becomes a dead letter."""
 
 
-class CaseSettings(Part):
+class CasePolicy(Part):
     """How cases end, and when their clocks warn."""
 
     warn_at: list[Annotated[int, Field(ge=1, le=99)]] = [50, 75, 90]
@@ -194,7 +194,7 @@ class CaseSettings(Part):
     """How long an action or an update is kept, because the post that it is about may still arrive."""
 
 
-class AlertSettings(Part):
+class AlertPolicy(Part):
     """When alerts of overdue cases fire and are resolved, and when alerts are forgotten."""
 
     sla_overdue: Annotated[int, Field(ge=1)] = 3
@@ -212,7 +212,7 @@ class Policy(Part):
 
     version: SkipJsonSchema[Annotated[int, Field(ge=0)]] = 0
     """Set by `policy apply`, not in the file."""
-    classifier: ClassifierSettings
+    classifier: ClassifierPolicy
     """The classifier in force."""
     brands: list[Brand] = []
     """The brands that are watched."""
@@ -222,13 +222,13 @@ class Policy(Part):
     """The desks that work on cases."""
     channels: list[Channel] = []
     """What is special about networks."""
-    deduplication: DeduplicationSettings = DeduplicationSettings()
+    deduplication: DeduplicationPolicy = DeduplicationPolicy()
     """How records that are delivered again are recognised."""
-    cases: CaseSettings = CaseSettings()
+    cases: CasePolicy = CasePolicy()
     """How cases end, and when their clocks warn."""
-    surge: SurgeSettings = SurgeSettings()
+    surge: SurgePolicy = SurgePolicy()
     """What counts as a surge and as a crisis."""
-    alerts: AlertSettings = AlertSettings()
+    alerts: AlertPolicy = AlertPolicy()
     """When alerts of overdue cases fire and are resolved, and when alerts are forgotten."""
 
     @cached_property

@@ -19,7 +19,7 @@ from netcenter.errors import CommandError
 from netcenter.pipeline import PIPELINE
 from netcenter.settings import Settings
 from schemas.times import rfc3339
-from streams import hints
+from streams import committed_offsets
 from streams.topology import Role
 
 #: A fresh broker answers so until its groups are loaded.
@@ -104,7 +104,7 @@ class Member:
     def address(self) -> str:
         """host:port of its health server; empty where its client id names no port."""
         port = self.client.rpartition("-")[2]
-        return hints.address(self.host, int(port)) if port.isdigit() else ""
+        return committed_offsets.address(self.host, int(port)) if port.isdigit() else ""
 
 
 class Watch:
@@ -130,7 +130,7 @@ class Watch:
             raise CommandError(f"the groups' offsets cannot be read: {type(error).__name__}") from None
         return {
             group[cut:]: {
-                (tp.topic[cut:], tp.partition): Told(at.offset, *hints.parsed(at.metadata))
+                (tp.topic[cut:], tp.partition): Told(at.offset, *committed_offsets.parsed(at.metadata))
                 for tp, at in offsets.items()
                 if at.offset >= 0
             }
@@ -231,7 +231,7 @@ class Watch:
         rows = []
         for role in PIPELINE.roles:
             places = survey[role.name]
-            times = [p.time for p in places if p.topic in (role.input_topic, "classified") and p.time]
+            times = [p.time for p in places if p.topic == PIPELINE.timed_topic(role) and p.time]
             rows.append(
                 {
                     "role": role.name,
@@ -258,8 +258,9 @@ class Watch:
         told = self.told(roles)
         times, dues = list[tuple[int, str]](), list[int]()
         for role in roles:
-            count = PIPELINE.topic(role.input_topic).partitions or self.settings.partitions
-            mine = [told.get(role.name, {}).get((role.input_topic, n), _UNKNOWN) for n in range(count)]
+            topic = PIPELINE.timed_topic(role) or role.input_topic
+            count = PIPELINE.topic(topic).partitions or self.settings.partitions
+            mine = [told.get(role.name, {}).get((topic, n), _UNKNOWN) for n in range(count)]
             times.append((min(one.time for one in mine), role.name))
             if role.decides:
                 dues += [one.due for one in mine]

@@ -16,8 +16,8 @@ from netcenter.commands.options import Json, text_of
 from netcenter.commands.policy_files import parsed, to_apply, today
 from netcenter.errors import CommandError, UsageError
 from netcenter.policies import DEFAULT_POLICY
+from netcenter.runtime.classifiers import lacks_model
 from netcenter.runtime.endpoints import kafka_of
-from netcenter.runtime.factories import lacks_model
 from netcenter.settings import load
 from schemas.records import Label, Mention
 

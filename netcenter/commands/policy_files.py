@@ -10,7 +10,7 @@ from agents.policy import Policy, PolicyError, parse
 from agents.policy.parsing import Checked, check
 from netcenter.commands.options import text_of
 from netcenter.errors import UsageError
-from netcenter.runtime.factories import lacks_model
+from netcenter.runtime.classifiers import lacks_model
 
 
 def checked(path: Path) -> tuple[str, Checked]:

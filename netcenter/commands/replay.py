@@ -20,7 +20,7 @@ from netcenter.runtime.endpoints import kafka_of
 from netcenter.settings import Settings, load
 from schemas.records import Mention
 from schemas.times import rfc3339
-from streams.garbage import rarely_collected
+from streams.gc_tuning import rarely_collected
 
 if TYPE_CHECKING:
     from netcenter.replay.find_stretch import Range
@@ -167,7 +167,7 @@ def _named(tried: list[TriedPolicy]) -> list[TriedPolicy]:
 
 def _check_models(tried: list[TriedPolicy]) -> None:
     """Posts are to be classified: with which model, a policy says."""
-    from netcenter.runtime.factories import lacks_model
+    from netcenter.runtime.classifiers import lacks_model
     from streams.policies import fault, passed_over
 
     for one in tried:

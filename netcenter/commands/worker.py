@@ -12,40 +12,30 @@ from typing import Annotated
 
 import typer
 
-from netcenter.errors import Unreachable, UsageError
-from netcenter.runtime.endpoints import kafka_of, postgres_of
-from netcenter.settings import Settings, load
-
-_LOST_KAFKA = 3
-
+from netcenter import workers
+from netcenter.errors import Unreachable
+from netcenter.runtime.endpoints import kafka_of
+from netcenter.settings import Settings, load, variable
+from streams.exit_codes import ExitCode
+from streams.topology import Role
 
 #: Seconds between two looks whether the embedded servers are back.
 _LOOK_S = 2.0
 
 
 def worker(
-    roles: Annotated[
-        list[str], typer.Argument(help="classify, cases, surge, desk, alerts, postgres, webhook, or all.")
-    ],
+    roles: Annotated[list[str], typer.Argument(help=f"{', '.join(workers.role_names())}, or all.")],
 ) -> None:
     """Run one role, or several as a process each under a small supervisor.
 
     Example: netcenter worker all
     """
-    from netcenter.workers import role_names
-
     settings = load()
-    names = role_names()
-    if roles == ["all"]:
-        roles = [name for name in names if name != "webhook" or settings.webhook_url is not None]
-    unknown = [role for role in roles if role not in names]
-    if unknown:
-        raise UsageError(f"no role is called {unknown[0]!r}; there are: {', '.join(names)}, all")
-    sys.exit(_one(roles[0], settings) if len(roles) == 1 else _several(roles, settings))
+    chosen = workers.enabled_roles() if roles == ["all"] else [workers.role_of(name) for name in roles]
+    sys.exit(_one(chosen[0], settings) if len(chosen) == 1 else _several(chosen, settings))
 
 
-def _one(role: str, settings: Settings) -> int:
-    from netcenter.workers import make_worker
+def _one(role: Role, settings: Settings) -> int:
     from streams.supervisor import end_with_supervisor, supervised
     from streams.worker import run_worker
 
@@ -53,11 +43,11 @@ def _one(role: str, settings: Settings) -> int:
     if supervised():
         _await_servers(role, settings)
     kafka = kafka_of(settings)
-    worker = make_worker(role, settings, kafka)
+    worker = workers.make_worker(role, settings, kafka)
     if settings.kafka is None:
         threading.Thread(target=_follow, args=(settings, kafka), name="embedded Kafka", daemon=True).start()
     code = run_worker(worker)
-    if code == _LOST_KAFKA and not worker.told_to_stop:
+    if code == ExitCode.UNREACHABLE and not worker.told_to_stop:
         # Everything in memory may be behind the log now: start over in place, and wait for Kafka there.
         _await_servers(role, settings)
         _start_over()
@@ -81,8 +71,11 @@ def _follow(settings: Settings, kafka: str) -> None:
                 _start_over()
 
 
-def _await_servers(role: str, settings: Settings) -> None:
-    """Until the embedded servers that a worker of this role had, and needs, run again, wherever; those of others answer for themselves."""
+def _await_servers(role: Role, settings: Settings) -> None:
+    """Return once the embedded servers that a worker of this role needs run, at this address or another.
+
+    Servers that are not embedded are not waited for here: the worker itself does that.
+    """
     import structlog
 
     stop = threading.Event()
@@ -91,31 +84,29 @@ def _await_servers(role: str, settings: Settings) -> None:
     while True:
         try:
             kafka_of(settings)
-            if role == "postgres":
-                postgres_of(settings)
+            if not role.decides:
+                workers.make_sink(role)
             break
         except Unreachable as error:
             if not told:
-                structlog.get_logger("netcenter").warning("waiting", role=role, why=str(error))
+                structlog.get_logger("netcenter").warning("waiting", role=role.name, why=str(error))
             told = True
         if stop.wait(_LOOK_S):
-            sys.exit(0)
+            sys.exit(ExitCode.DONE)
     for number, handler in before.items():
         signal.signal(number, handler)
 
 
-def _several(roles: list[str], settings: Settings) -> int:
+def _several(roles: list[Role], settings: Settings) -> int:
     from streams.supervisor import command_of, supervise
 
-    # Each finds the embedded servers by itself, also when they are back elsewhere; what was never there is said here.
+    # Each worker finds the embedded servers by itself, also after they have moved; here it is told if one was never started.
     kafka_of(settings)
-    if "postgres" in roles:
-        postgres_of(settings)
-    commands: dict[str, tuple[list[str], dict[str, str]]] = {}
-    for place, role in enumerate(roles):
-        port = {} if settings.health_port == 0 else {"NETCENTER_HEALTH_PORT": str(settings.health_port + place)}
-        commands[role] = (command_of(role), port)
-    return supervise(commands)
+    for role in roles:
+        if not role.decides and role.enabled_by is None:
+            workers.make_sink(role)
+    ports = workers.health_ports(settings.health_port, [role.name for role in roles])
+    return supervise({name: (command_of(name), {variable("health_port"): str(port)}) for name, port in ports.items()})
 
 
 def register(app: typer.Typer) -> None:

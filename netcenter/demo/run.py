@@ -38,9 +38,11 @@ from netcenter.ingest.schedule import TICK
 from netcenter.pipeline import PIPELINE
 from netcenter.policies import DEFAULT_POLICY
 from netcenter.settings import Settings, load
+from netcenter.workers import enabled_roles, health_ports
 from schemas import codec, ids
 from schemas.records import OfferAnswered, Offered
 from schemas.times import rfc3339
+from streams.exit_codes import ExitCode
 
 HOUR = 3_600_000
 AHEAD = 30 * 60_000
@@ -50,7 +52,6 @@ SEED = 7
 PARTITIONS = 4
 """Enough for one machine: each costs every role a transaction per checkpoint."""
 _END_S = 20.0
-_STOPPED = 143
 
 COUNTS = {
     "mentions": "select count(*) from mentions",
@@ -101,7 +102,7 @@ class Demo:
         """Start, play, wait, show, clean up: also when told to stop."""
         started = time.monotonic()
         with ExitStack() as stack:
-            before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(_STOPPED))
+            before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(ExitCode.TERMINATED))
             stack.callback(signal.signal, signal.SIGTERM, before)
             addresses = self._servers(stack)
             secret = "whsec_" + secrets.token_urlsafe(24).replace("-", "A").replace("_", "B")
@@ -111,11 +112,11 @@ class Demo:
                     "kafka": addresses.kafka,
                     "postgres": addresses.postgres,
                     "partitions": PARTITIONS,
-                    "hint_s": 0.05,
-                    "webhook_url": receiver.url,
-                    "webhook_secret": secret,
+                    "offset_commit_s": 0.05,
                 }
             )
+            # The workers inherit these, and this process learns from them that the webhook is run.
+            stack.enter_context(_environment(NETCENTER_WEBHOOK_URL=receiver.url, NETCENTER_WEBHOOK_SECRET=secret))
             lines = self.lines if self.lines is not None else story.story(SEED)
             text = STORY_POLICY.read_text() if self.own else DEFAULT_POLICY.read_text()
             topics.apply(settings, addresses.kafka, "event", text)
@@ -164,22 +165,20 @@ class Demo:
             "NETCENTER_KAFKA": settings.kafka or "",
             "NETCENTER_POSTGRES": settings.postgres or "",
             "NETCENTER_PARTITIONS": str(settings.partitions),
-            "NETCENTER_HINT_S": str(settings.hint_s),
+            "NETCENTER_OFFSET_COMMIT_S": str(settings.offset_commit_s),
             "NETCENTER_IDLE_S": "0.02",
             "NETCENTER_HEALTH_PORT": str(self.health),
-            "NETCENTER_WEBHOOK_URL": settings.webhook_url or "",
-            "NETCENTER_WEBHOOK_SECRET": settings.webhook_secret or "",
         }
         workers = Workers(self.base.directory / "demo-workers.log", given)
         stack.callback(self._kept.unlink, missing_ok=True)
         stack.callback(workers.end)
         # The next demo ends them where this one is killed.
         places.remember(self._kept, {"processes": [(workers.pid, "netcenter")]})
-        self._say(f"seven workers, a process each; their log is {workers.log}")
+        self._say(f"{len(enabled_roles())} workers, a process each; their log is {workers.log}")
         return workers
 
     def _await_workers(self, settings: Settings, workers: Workers) -> None:
-        names = {role.name for role in PIPELINE.roles}
+        names = {role.name for role in enabled_roles()}
         with self._watching(settings) as watch:
             while missing := sorted(names - {role.name for role in watch.running()}):
                 workers.await_sign(len(missing), "these roles have no worker", missing)
@@ -266,7 +265,6 @@ class Demo:
                     )
                 progress.update(task, completed=played.records, description=f"{rfc3339(played.time)}")
 
-            follow = [r.name for r in PIPELINE.roles if r.name != "webhook"]
             played = ingest(
                 settings,
                 settings.kafka or "",
@@ -274,7 +272,7 @@ class Demo:
                 interval=TICK,
                 until=6 * HOUR,
                 ahead=AHEAD if self.own else AHEAD_OF_A_FILE,
-                follow=follow,
+                follow=[role.name for role in enabled_roles()],
                 say=say,
                 held=lambda waits: workers.await_sign(waits.slowest, "the file waits for", [waits.slowest[1]]),
             )
@@ -290,7 +288,7 @@ class Demo:
     def _behind(self, watch: Watch) -> list[str]:
         """Roles that have something left to read, or have not heard the last Tick."""
         late = [role.name for role in PIPELINE.roles if role.decides and watch.slowest([role])[0] < self.end]
-        return late or [role.name for role in PIPELINE.roles if not watch.drained(role)]
+        return late or [role.name for role in enabled_roles() if not watch.drained(role)]
 
     # --- what happened ------------------------------------------------------------------------------------------
 
@@ -336,7 +334,8 @@ class Demo:
 
     def _farewell(self, settings: Settings, workers: int, receiver: int, url: str) -> None:
         program = _program()
-        health = ", ".join(f"{role.name} :{self.health + place}" for place, role in enumerate(PIPELINE.roles))
+        ports = health_ports(self.health, [role.name for role in enabled_roles()])
+        health = ", ".join(f"{name} :{port}" for name, port in ports.items())
         self.console.print(
             "Everything is still running, the webhook's receiver too. To look around:\n"
             f"  export NETCENTER_KAFKA={settings.kafka}\n"
@@ -354,6 +353,21 @@ class Demo:
             markup=False,
             soft_wrap=True,
         )
+
+
+@contextmanager
+def _environment(**variables: str) -> Iterator[None]:
+    """Set variables of this process, and at the end give them their former values again."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _program() -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from netcenter.embedded import places
 from netcenter.embedded.errors import EmbeddedError, missing_extra
+from streams.exit_codes import ExitCode
 
 KAFKA_VERSION = "4.3.1"
 _KAFKA = f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}"
@@ -92,5 +93,5 @@ def _not_fetched(why: str) -> EmbeddedError:
     return EmbeddedError(
         f"cannot fetch Kafka {KAFKA_VERSION}: {why}; check the network (only the first start needs it),"
         " or set NETCENTER_KAFKA to a Kafka that runs elsewhere",
-        exit_code=3,
+        exit_code=ExitCode.UNREACHABLE,
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from netcenter.embedded.errors import EmbeddedError
+from streams.exit_codes import ExitCode
 
 # Below the range systems draw client ports from: a client that retries while its server is down could otherwise
 # be given the server's own port and keep it.
@@ -32,7 +33,7 @@ def prepare(directory: Path) -> None:
     except OSError as error:
         raise EmbeddedError(
             f"cannot write to the directory {directory}: {error.strerror}; choose another directory",
-            exit_code=2,
+            exit_code=ExitCode.WRONG_USAGE,
         ) from error
 
 
@@ -123,5 +124,5 @@ def must_be_free(port: int, server: str) -> None:
         raise EmbeddedError(
             f"port {port} of 127.0.0.1, which {server} needs, is in use; stop what listens there"
             f" (find it with: ss -ltnp sport = :{port})",
-            exit_code=2,
+            exit_code=ExitCode.WRONG_USAGE,
         )

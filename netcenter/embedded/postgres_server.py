@@ -15,6 +15,7 @@ import psycopg2
 from netcenter.embedded import places
 from netcenter.embedded.errors import EmbeddedError, missing_extra
 from netcenter.embedded.server import Server
+from streams.exit_codes import ExitCode
 
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -128,7 +129,7 @@ def _program(name: str) -> list[str]:
         raise EmbeddedError(
             "PostgreSQL does not run as root, and setpriv (of util-linux) to change users is missing: run as another"
             " user, or install util-linux",
-            exit_code=2,
+            exit_code=ExitCode.WRONG_USAGE,
         )
     nobody = pwd.getpwnam("nobody")
     user = [f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"]

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from netcenter.embedded import places
 from netcenter.embedded.errors import EmbeddedError
 from netcenter.embedded.processes import Watched, is_ours, stop_process
+from streams.exit_codes import ExitCode
 
 _POLL_SECONDS = 0.03
 #: A server that fails ends, and is told of at once: only one that hangs is waited for so long, on however busy a machine.
@@ -169,7 +170,7 @@ class Server(ABC):
             raise EmbeddedError(
                 f"the directory {self.directory} is used by a {self.name} that runs (pid {pid}); stop that one"
                 " (netcenter down, if it was started with --detach) or choose another directory",
-                exit_code=2,
+                exit_code=ExitCode.WRONG_USAGE,
             )
         return lock
 

@@ -12,6 +12,7 @@ from netcenter.embedded.errors import EmbeddedError
 from netcenter.embedded.java import known_class_path
 from netcenter.embedded.kafka_server import EmbeddedKafka
 from netcenter.embedded.postgres_server import EmbeddedPostgres
+from streams.exit_codes import ExitCode
 
 Say = Callable[[str], None]
 
@@ -112,7 +113,7 @@ class Stack:
             raise EmbeddedError(
                 f"{self.directory} holds data to keep, which an ephemeral stack would delete; choose another"
                 " directory, or delete it",
-                exit_code=2,
+                exit_code=ExitCode.WRONG_USAGE,
             )
         self.delete_ephemeral()  # left by one that could not stop
         places.prepare(self.directory)

@@ -25,7 +25,7 @@ from schemas import codec
 from schemas.codec import WireError
 from schemas.records import Clock, Record, Tick
 from schemas.times import rfc3339
-from streams.hints import NEVER
+from streams.committed_offsets import NEVER
 from streams.partitioner import partition_of
 from streams.topology import Role
 
@@ -174,7 +174,7 @@ def ingest(
     with Log(settings, kafka, "ingest") as log, closing(admin(kafka)) as client:
         watch = Watch(settings, kafka, client)
         roles = [PIPELINE.role(name) for name in follow] if follow is not None else _expected(watch)
-        timed = [role for role in roles if role.decides or "classified" in role.reads]
+        timed = [role for role in roles if PIPELINE.timed_topic(role) is not None]
         leash = _Leash(watch, log, timed, ahead, held)
         due = leash.due if clock == "event" else lambda: None
         for item in play(lines, interval=interval, until=until, due=due):

@@ -16,7 +16,7 @@ from kafka.errors import KafkaError, OffsetOutOfRangeError
 from netcenter.broker import topics
 from netcenter.broker.reading import Span, as_they_come, open_consumer, spans
 from netcenter.errors import CommandError, Unreachable
-from netcenter.pipeline import PIPELINE
+from netcenter.pipeline import PIPELINE, PROJECTION
 from netcenter.settings import Settings
 from schemas import codec
 from schemas.records import Action
@@ -25,7 +25,7 @@ from sinks.port import Item
 from sinks.postgres.forgetting import Forget, forget
 from sinks.postgres.older import Places
 from sinks.postgres.projection import Busy, Projection
-from streams.items import decoded
+from streams.sink_items import sink_items
 
 #: Records of a write: what the sink's own worker gives it under a backlog.
 _BATCH = 5_000
@@ -91,7 +91,7 @@ class _Log:
 
     def __init__(self, settings: Settings, kafka: str) -> None:
         self._client = topics.admin(kafka)
-        self._names = {settings.prefix + name: name for name in PIPELINE.role("postgres").reads}
+        self._names = {settings.prefix + name: name for name in PIPELINE.role(PROJECTION).reads}
         # What retention deletes meanwhile must not be passed over.
         self._consumer = open_consumer(kafka, reset="none")
 
@@ -183,7 +183,7 @@ class _Rebuild:
             for tp, records in batch.items():
                 seen += len(records)
                 actions = [r for r in records if codec.kind(r.value) is Action]
-                for item in decoded(PIPELINE, *self._log.place(tp), actions, self._log.partitions(tp)).items:
+                for item in sink_items(PIPELINE, *self._log.place(tp), actions, self._log.partitions(tp)).items:
                     one = forget(item)
                     if one is not None:
                         forgets.append(one)
@@ -210,7 +210,7 @@ class _Rebuild:
             write: Future[Any] = writer.submit(list)
             for batch in self._log.read(stretches):
                 for tp, records in batch.items():
-                    waiting += decoded(PIPELINE, *self._log.place(tp), records, self._log.partitions(tp)).items
+                    waiting += sink_items(PIPELINE, *self._log.place(tp), records, self._log.partitions(tp)).items
                     self._done.records += len(records)
                 if len(waiting) >= _BATCH:
                     write.result()

@@ -14,7 +14,7 @@ from agents.policy.policy import shown
 from agents.policy.zone import zone
 from netcenter.errors import CommandError, Unreachable
 from netcenter.pipeline import PIPELINE
-from netcenter.runtime.factories import lacks_model, model
+from netcenter.runtime.classifiers import lacks_model, model
 from schemas import keys
 from schemas.own_time import own_time
 from schemas.records import CaseClosed, CaseOpened, ClassifiedMention, ClockChanged, Decided, Label, Mention

@@ -15,7 +15,7 @@ from netcenter.broker.topics import admin, as_in_log, spans_of
 from netcenter.errors import CommandError, UsageError
 from netcenter.replay.seek import Seeker, decoded, source_of, time_of
 from netcenter.replay.stretch import Stretch, as_clock
-from netcenter.runtime.factories import lacks_model
+from netcenter.runtime.classifiers import lacks_model
 from netcenter.settings import Settings
 from schemas.records import PolicyChanged, Tick
 from schemas.times import rfc3339

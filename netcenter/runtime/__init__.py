@@ -1,1 +1,1 @@
-"""Settings become servers' addresses, classifiers, sinks and log lines."""
+"""What the settings name becomes an object or an address: servers, classifiers, the log."""

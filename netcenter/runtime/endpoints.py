@@ -1,38 +1,72 @@
-"""Where Kafka and PostgreSQL are: as the settings say, else the embedded ones that run here."""
+"""Where Kafka and PostgreSQL are: as the settings say, else the embedded ones that run on this machine."""
 
 from __future__ import annotations
 
-from netcenter.errors import Unreachable
-from netcenter.settings import Settings
+from pathlib import Path
+
+from netcenter.errors import Unreachable, UsageError
+from netcenter.runtime import _placeholder as receiver
+from netcenter.runtime._placeholder import PostgresSettings
+from netcenter.settings import Settings, load
+from sinks import port
+from sinks.port import SinkError
 
 
 def kafka_of(settings: Settings) -> str:
     """host:port of Kafka. Raises Unreachable."""
-    return settings.kafka or _embedded(settings, "Kafka", "NETCENTER_KAFKA")
+    return settings.kafka or _embedded(settings.directory, "Kafka", "NETCENTER_KAFKA")
 
 
 def postgres_of(settings: Settings) -> str:
-    """The URI of PostgreSQL. Raises Unreachable."""
-    return settings.postgres_uri() or _embedded(settings, "PostgreSQL", "NETCENTER_POSTGRES")
+    """The URI of PostgreSQL. Raises Unreachable, or UsageError where its file cannot be read."""
+    try:
+        return settings.postgres_uri() or _embedded_postgres(settings.directory)
+    except SinkError as error:
+        raise UsageError(str(error)) from None
 
 
-def _embedded(settings: Settings, name: str, variable: str) -> str:
+def uses_embedded(settings: Settings) -> bool:
+    """Whether Kafka or PostgreSQL is the embedded one."""
+    return settings.kafka is None or (settings.postgres is None and settings.postgres_file is None)
+
+
+def postgres_sink(settings: PostgresSettings) -> port.Sink:
+    """The sink that writes to PostgreSQL, to the embedded one where the settings name none.
+
+    Raises SinkError, or ReceiverUnreachable where no embedded one runs.
+    """
+
+    def embedded() -> str:
+        try:
+            return _embedded_postgres(load().directory)
+        except Unreachable as error:
+            raise port.Unreachable(str(error)) from None
+
+    return receiver.postgres_sink(settings, embedded)
+
+
+def _embedded_postgres(directory: Path) -> str:
+    return _embedded(directory, "PostgreSQL", "NETCENTER_POSTGRES")
+
+
+def _embedded(directory: Path, name: str, variable: str) -> str:
+    """The address of an embedded server. Raises Unreachable, which says why there is none."""
     try:
         from netcenter.embedded import ended_because, process_of, running
     except ImportError:  # the extra is not installed: production
         raise Unreachable(f"no {name}: {variable} is not set") from None
-    found = running(settings.directory)
+    found = running(directory)
     address = found.kafka if name == "Kafka" else found.postgres
     if address is not None:
         return address
-    if (process := process_of(settings.directory, name)) is not None:
+    if (process := process_of(directory, name)) is not None:
         raise Unreachable(
-            f"no {name}: {variable} is not set, and ours in {settings.directory} does not answer, though its process "
+            f"no {name}: {variable} is not set, and ours in {directory} does not answer, though its process "
             f"{process} runs: it starts, or it is stopped or too busy; `netcenter down`, then `netcenter up`, starts it anew"
         )
-    why = ended_because(settings.directory, name)
+    why = ended_because(directory, name)
     raise Unreachable(
-        f"no {name}: {variable} is not set, and ours in {settings.directory} does not run: {why}"
+        f"no {name}: {variable} is not set, and ours in {directory} does not run: {why}"
         if why
-        else f"no {name}: {variable} is not set and none of ours runs in {settings.directory}; see `netcenter up`"
+        else f"no {name}: {variable} is not set and none of ours runs in {directory}; see `netcenter up`"
     )

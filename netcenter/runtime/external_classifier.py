@@ -1,6 +1,7 @@
-"""Another classifier in the place of ours: one that answers over HTTP, or a Python class of one's own.
+"""Classifiers of others in the place of the bundled one: a model server that answers over HTTP, or a Python class.
 
-A JSON file in NETCENTER_MODELS, named by the first 16 digits of its SHA-256, describes it; the policy names the full hash.
+A JSON file in the folder NETCENTER_MODELS describes such a classifier. The file is named by the first 16 hex digits of its
+SHA-256, and the policy names the full hash.
 """
 
 from __future__ import annotations
@@ -20,24 +21,26 @@ from agents.classify.port import LABELS, LANGUAGES, Classification, Classifier, 
 from agents.decider import Unanswered
 from netcenter.errors import UsageError
 
+#: The number of times that `classify` asks before it gives up.
 _TRIES = 5
-#: How often a single post must fail, and another one not, before it is at fault.
+#: The number of times that one post must fail, while another post does not, before the post itself is at fault.
 _CERTAIN = 3
+#: Text, language and brand of a post that every working server can answer.
 _HARMLESS = ("hello", "en", "")
 
 
-class Described(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the JSON file says: just one of `http` and `python`, and whatever else makes its answers."""
+class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The content of the JSON file; exactly one of `http` and `python` is set."""
 
     http: str | None = None
-    """URL that takes POST {"texts": [...], "langs": [...], "brands": [...]} and gives {"answers": [...]}: objects
-    with probabilities (complaint, question, praise, other) and lang."""
+    """A URL that takes POST {"texts": [...], "langs": [...], "brands": [...]} and returns {"answers": [...]}, where each answer
+    is an object with `probabilities` (complaint, question, praise, other) and `lang`."""
     python: str | None = None
-    """module:name of what gives a Classifier when called with the hash."""
+    """module:name of a function or class that returns a Classifier when it is called with the hash."""
     version: str = ""
-    """Change it with every change of the answers: replays rely on it."""
+    """Any text. Change it whenever the answers change: the hash changes with it, and replays rely on the hash."""
     timeout: float = 10.0
-    """Seconds without an answer after which the server counts as away."""
+    """Seconds without an answer after which a request fails."""
 
 
 _Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
@@ -53,22 +56,25 @@ class _Answers(msgspec.Struct, frozen=True):
 
 
 class BadAnswer(ValueError):
-    """A model server answers others, but not this."""
+    """A model server answers other posts, but not these."""
 
 
 class HttpClassifier:
-    """Asks a model server. What it cannot be asked for one post it may be asked for others: then that post is at fault."""
+    """Asks a model server. A post that the server does not answer while it answers others is itself at fault."""
 
     def __init__(self, hash: str, url: str, timeout: float) -> None:
         self.hash, self._url = hash, url
         self._client = httpx.Client(timeout=timeout)
 
     def classify(self, texts: Sequence[str], langs: Sequence[str], brands: Sequence[str]) -> list[Classification]:
-        """As the port says."""
+        """One classification for each post. Raises BadAnswer as `ask` does, and Unanswered after several tries."""
         return _patiently(lambda: self.ask(texts, langs, brands))
 
     def ask(self, texts: Sequence[str], langs: Sequence[str], brands: Sequence[str]) -> list[Classification]:
-        """As the port says. Raises BadAnswer where the server answers others, but not these."""
+        """One classification for each post, without trying again for long.
+
+        Raises BadAnswer where the server answers other posts but not these, Unanswered where it answers no post.
+        """
         posts = list(zip(texts, langs, brands, strict=True))
         if not posts:
             return []
@@ -82,7 +88,7 @@ class HttpClassifier:
         raise BadAnswer(f"the classifier at {self._url} answers others, but not this: {failed}")
 
     def _check(self) -> None:
-        """Raises Unanswered where the server answers nobody."""
+        """Raise Unanswered where the server does not answer even a harmless post."""
         try:
             self._answers([_HARMLESS])
         except (httpx.HTTPError, msgspec.DecodeError, BadAnswer) as error:
@@ -102,24 +108,24 @@ class HttpClassifier:
 
 
 class _OneAtATime:
-    """A classifier of one's own: it may take as long as it likes, and need not know of threads."""
+    """A Python classifier of others, called from one thread at a time."""
 
     def __init__(self, own: Classifier) -> None:
         self.hash, self._own = own.hash, own
         self._turn = threading.Lock()
 
     def classify(self, texts: Sequence[str], langs: Sequence[str], brands: Sequence[str]) -> list[Classification]:
-        """As the port says."""
+        """One classification for each post. Raises BadAnswer as `ask` does, and Unanswered after several tries."""
         return _patiently(lambda: self.ask(texts, langs, brands))
 
     def ask(self, texts: Sequence[str], langs: Sequence[str], brands: Sequence[str]) -> list[Classification]:
-        """As the port says."""
+        """One classification for each post, from the Python classifier."""
         with self._turn:
             return self._own.classify(texts, langs, brands)
 
 
 def _patiently(ask: Callable[[], list[Classification]]) -> list[Classification]:
-    """For those who ask while a person waits: a short absence is no fault."""
+    """The answer of `ask`, which is called again a few times while the classifier does not answer. Raises Unanswered."""
     for attempt in stamina.retry_context(on=Unanswered, attempts=_TRIES, timeout=None):
         with attempt:
             return ask()
@@ -127,18 +133,18 @@ def _patiently(ask: Callable[[], list[Classification]]) -> list[Classification]:
 
 
 def _what(error: Exception) -> str:
-    """The kind of a failure; a status or our own words too, never what the server said: it might hold a post."""
+    """The kind of a failure, in words. It never quotes the server's answer, which might hold the text of a post."""
     if isinstance(error, httpx.HTTPStatusError):
         return f"{error.response.status_code} {error.response.reason_phrase}".rstrip()
     return str(error) if isinstance(error, BadAnswer) else type(error).__name__
 
 
 def described(path: Path) -> External:
-    """The classifier that a file describes. Raises UsageError naming the file."""
+    """The classifier that a JSON file describes. Raises UsageError, which names the file."""
     content = path.read_bytes()
     hash = hashlib.sha256(content).hexdigest()
     try:
-        told = msgspec.json.decode(content, type=Described)
+        told = msgspec.json.decode(content, type=Description)
     except msgspec.DecodeError as error:
         raise UsageError(f"{path}: {error}") from None
     if (told.http is None) == (told.python is None):
@@ -154,7 +160,7 @@ def described(path: Path) -> External:
 
 
 def _sent(text: str) -> str:
-    """As UTF-8 can say it: lone surrogates become U+FFFD."""
+    """The text with lone surrogates replaced by U+FFFD, because UTF-8 cannot express them."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 

@@ -1,4 +1,4 @@
-"""Logs: one line an event on stderr; for people on a terminal, JSON elsewhere."""
+"""The log: one line for each event on standard error, readable text on a terminal and JSON elsewhere."""
 
 from __future__ import annotations
 
@@ -13,24 +13,26 @@ from streams.supervisor import last_words
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
+#: The loggers of libraries, whose messages `LibraryFilter` shortens.
 _LIBRARIES = ("aiokafka", "faust", "mode", "streams", "asyncio")
+#: Seconds for which a repeated message of a library is held back.
 _QUIET_S = 60.0
 
 
-class Quiet(logging.Filter):
-    """What libraries say, without tracebacks, and once a minute what they say again and again.
+class LibraryFilter(logging.Filter):
+    """Shortens the messages of libraries to their first line, without traceback, and lets a repeated one through once a minute.
 
-    Our own line says what came of it: a minute without a broker is one line, not one per attempt.
+    Netcenter logs the consequence itself: a minute without a broker is one line, not one for each attempt to connect.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._lock = threading.Lock()
         self._said: dict[tuple[str, str], tuple[float, int]] = {}
-        """When a message was let through last, and how often it came since; by logger and unformatted text."""
+        """When a message was last let through, and how many were held back since; by logger and unformatted text."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether to let it through, shortened."""
+        """Whether to log a record; it is shortened in place."""
         if not record.name.startswith(_LIBRARIES):
             return True
         now, key = time.monotonic(), (record.name, str(record.msg))
@@ -48,8 +50,8 @@ class Quiet(logging.Filter):
         return True
 
 
-def _kept_for_the_supervisor(_: object, level: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """The last error is what it tells of when this process ends."""
+def _pass_to_supervisor(_: object, level: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Hand an error to the supervisor, which logs the last one if this process ends."""
     if level == "error":
         why = event.get("why")
         last_words(f"{event['event']}: {why}" if why else str(event["event"]))
@@ -57,14 +59,14 @@ def _kept_for_the_supervisor(_: object, level: str, event: structlog.typing.Even
 
 
 def set_up(level: str) -> None:
-    """Once a process. Libraries speak from warnings up only."""
+    """Set up the log of this process, once. level: the least level that is logged; libraries log errors only, except on `debug`."""
     people = sys.stderr.isatty()
     renderer = structlog.dev.ConsoleRenderer() if people else structlog.processors.JSONRenderer()
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            _kept_for_the_supervisor,
+            _pass_to_supervisor,
             structlog.processors.format_exc_info,
             renderer,
         ],
@@ -78,6 +80,6 @@ def set_up(level: str) -> None:
         logging.getLogger(noisy).setLevel(logging.ERROR if level != "debug" else logging.INFO)
     if level != "debug":
         for handler in logging.getLogger().handlers:
-            handler.addFilter(Quiet())
-    # It tells every attempt to connect; what came of them is our error's to say.
+            handler.addFilter(LibraryFilter())
+    # This client logs every attempt to connect; Netcenter's own error says whether they succeeded.
     logging.getLogger("kafka").setLevel(logging.CRITICAL if level != "debug" else logging.INFO)

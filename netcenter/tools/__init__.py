@@ -1,1 +1,1 @@
-"""Programs that write files of this repository; no worker imports them."""
+"""Programs for developers, which no worker and no command imports: manifests, and the tables of the documentation."""

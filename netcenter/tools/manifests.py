@@ -13,15 +13,18 @@ import yaml
 
 from netcenter.pipeline import PIPELINE
 from netcenter.policies import DEFAULT_POLICY
+from netcenter.settings import variable
+from streams.exit_codes import ExitCode
 from streams.topology import Role
 
 BASE = Path(__file__).parents[2] / "deploy" / "k8s" / "base"
 NAME = "netcenter"
 PORT = 8080
-"""Of `/live`, `/ready` and `/metrics`, in every worker."""
+"""The port of `/live`, `/ready` and `/metrics`, in every worker's pod."""
 GRACE_S = 120
-"""From SIGTERM to SIGKILL. Sealing the open checkpoints has deadlines that add up to far less; a slow disk may not."""
+"""Seconds from SIGTERM to SIGKILL. The deadlines of committing the open checkpoints add up to far less; a slow disk may need more."""
 USER = 10001
+"""The user and the group that a pod runs as."""
 
 SETTINGS = {
     "NETCENTER_KAFKA": "netcenter-kafka-bootstrap:9092",
@@ -30,24 +33,14 @@ SETTINGS = {
     "NETCENTER_MIN_INSYNC": "2",
     "NETCENTER_HEALTH_HOST": "0.0.0.0",
     "NETCENTER_HEALTH_PORT": str(PORT),
-    "NETCENTER_WEBHOOK_URL": "https://alerts.example.com/netcenter",
 }
-"""The ConfigMap. Overlays replace the addresses."""
-
-SECRETS = {
-    "postgres": ("NETCENTER_POSTGRES_FILE", "uri"),
-    "webhook": ("NETCENTER_WEBHOOK_SECRET_FILE", "secret"),
-}
-"""Role: (the setting that takes a file, the key in the Secret `netcenter-<role>`)."""
-
-RECEIVERS = {"postgres": 5432, "webhook": 443}
-"""Role: the TCP port of what it writes to, beside Kafka."""
+"""The shared settings in the ConfigMap; the roles' `examples` stand beside them. Overlays replace the addresses."""
 
 Manifest = dict[str, Any]
 
 
 def render() -> dict[str, str]:
-    """Every file of `deploy/k8s/base`: name to text."""
+    """The text of every file of `deploy/k8s/base`, by its name."""
     workloads = {f"{role.name}.yaml": _workload(role) for role in PIPELINE.roles}
     shared: dict[str, list[Manifest]] = {
         "account.yaml": [_account()],
@@ -56,13 +49,14 @@ def render() -> dict[str, str]:
     }
     files = {name: _text(*manifests) for name, manifests in {**shared, **workloads}.items()}
     files["kustomization.yaml"] = _text(_kustomization(sorted(files)))
-    files["settings.env"] = "".join(f"{name}={value}\n" for name, value in SETTINGS.items())
+    settings = SETTINGS | {variable(name): value for role in PIPELINE.roles for name, value in role.examples.items()}
+    files["settings.env"] = "".join(f"{name}={value}\n" for name, value in settings.items())
     files["policy.toml"] = DEFAULT_POLICY.read_text()
     return files
 
 
 def write(folder: Path = BASE) -> list[Path]:
-    """Write every file, and remove the manifests of roles that are no more; the paths written."""
+    """Write every file and remove the manifests of roles that no longer exist; the paths that were written."""
     files = render()
     folder.mkdir(parents=True, exist_ok=True)
     for stale in set(folder.glob("*.yaml")) - {folder / name for name in files}:
@@ -72,7 +66,7 @@ def write(folder: Path = BASE) -> list[Path]:
     return [folder / name for name in sorted(files)]
 
 
-# --- what is run --------------------------------------------------------------------------------------------------
+# --- workloads --------------------------------------------------------------------------------------------------
 
 
 def _workload(role: Role) -> list[Manifest]:
@@ -84,11 +78,11 @@ def _deployment(role: Role) -> Manifest:
     worker = {
         **_container("worker", "worker", role.name),
         "ports": health,
-        # Importing takes seconds on a busy node; until then neither of the others is asked.
+        # Importing takes seconds on a busy node; until this probe succeeds, Kubernetes does not call the other two.
         "startupProbe": {**_probe("/live"), "periodSeconds": 2, "failureThreshold": 30},
-        # The loop's heartbeat, never lag: a backlog is no reason to be killed.
+        # This asks for the event loop's heartbeat, never for lag: a worker with a backlog must not be killed.
         "livenessProbe": {**_probe("/live"), "periodSeconds": 10, "failureThreshold": 3},
-        # Not rebalancing, recovered, its policy and receiver there.
+        # The worker is ready when it is not rebalancing, has recovered, and has its policy and its receiver.
         "readinessProbe": {**_probe("/ready"), "periodSeconds": 5, "failureThreshold": 2},
     }
     pod = _pod(worker, grace=GRACE_S)
@@ -102,9 +96,9 @@ def _deployment(role: Role) -> Manifest:
         "kind": "Deployment",
         "metadata": _metadata(role.name),
         "spec": {
-            "replicas": 2,
+            "replicas": role.replicas,
             "revisionHistoryLimit": 3,
-            # The new pod is ready, so recovered, before an old one goes.
+            # The new pod is ready, and so has recovered, before an old one is stopped.
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
             "selector": {"matchLabels": _selector(role.name)},
             "template": {"metadata": {"labels": _labels(role.name)}, "spec": pod},
@@ -113,7 +107,7 @@ def _deployment(role: Role) -> Manifest:
 
 
 def _setup() -> Manifest:
-    """Topics, then the policy: put in force through the log, never reloaded from a ConfigMap."""
+    """The Job that makes the topics and then puts the policy in force, through the log."""
     policy = [{"name": "policy", "mountPath": "/etc/netcenter/policy", "readOnly": True}]
     file = "/etc/netcenter/policy/policy.toml"
     topics = _container("topics", "topics", "apply", "--clock", "wall", "--policy", file)
@@ -124,6 +118,7 @@ def _setup() -> Manifest:
     pod["initContainers"] = [topics]
     pod["restartPolicy"] = "Never"
     pod["volumes"].append({"name": "policy", "configMap": {"name": f"{NAME}-policy"}})
+    hopeless = [ExitCode.WRONG_USAGE.value]
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -131,10 +126,12 @@ def _setup() -> Manifest:
         "spec": {
             "backoffLimit": 6,
             "activeDeadlineSeconds": 900,
-            # A Job cannot be changed: this one goes by itself, so that the next release may bring its own.
+            # A Job cannot be changed: this one is deleted after it has finished, so that the next release can create its own.
             "ttlSecondsAfterFinished": 300,
-            # Wrong usage or settings: trying again will not help.
-            "podFailurePolicy": {"rules": [{"action": "FailJob", "onExitCodes": {"operator": "In", "values": [2]}}]},
+            # With wrong usage or settings another try does not help.
+            "podFailurePolicy": {
+                "rules": [{"action": "FailJob", "onExitCodes": {"operator": "In", "values": hopeless}}]
+            },
             "template": {"metadata": {"labels": _labels("setup")}, "spec": pod},
         },
     }
@@ -144,12 +141,12 @@ def _container(name: str, *arguments: str) -> Manifest:
     return {
         "name": name,
         "image": NAME,
-        # Without a shell, so that SIGTERM reaches the worker.
+        # There is no shell, so that SIGTERM reaches the worker.
         "command": [NAME, *arguments],
         "workingDir": "/tmp",
         "envFrom": [{"configMapRef": {"name": f"{NAME}-settings"}}],
         "resources": {
-            # No limit of CPU: a throttled worker misses heartbeats and loses its partitions.
+            # CPU has no limit: a throttled worker misses heartbeats and loses its partitions.
             "requests": {"cpu": "250m", "memory": "512Mi"},
             "limits": {"memory": "1Gi"},
         },
@@ -166,7 +163,7 @@ def _pod(container: Manifest, *, grace: int) -> Manifest:
     return {
         "serviceAccountName": NAME,
         "automountServiceAccountToken": False,
-        # A Service called netcenter-… would put variables that begin with NETCENTER_ into every pod.
+        # Service links would put a variable NETCENTER_… into every pod for each Service called netcenter-….
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": grace,
         "securityContext": {
@@ -182,12 +179,13 @@ def _pod(container: Manifest, *, grace: int) -> Manifest:
 
 
 def _give_secret(pod: Manifest, role: Role) -> None:
-    if role.name not in SECRETS:
+    """Mount the secret of a role, if it has one, and set the variable that names its file."""
+    if role.secret is None:
         return
-    setting, key = SECRETS[role.name]
+    setting, key = role.secret
     folder = f"/etc/netcenter/{role.name}"
     (container,) = pod["containers"]
-    container["env"] = [{"name": setting, "value": f"{folder}/{key}"}]
+    container["env"] = [{"name": variable(setting), "value": f"{folder}/{key}"}]
     container["volumeMounts"].append({"name": "secret", "mountPath": folder, "readOnly": True})
     secret = {"secretName": f"{NAME}-{role.name}", "defaultMode": 0o440, "items": [{"key": key, "path": key}]}
     pod["volumes"].append({"name": "secret", "secret": secret})
@@ -206,24 +204,24 @@ def _spread(role: Role, over: str) -> Manifest:
     }
 
 
-# --- what stands around it ----------------------------------------------------------------------------------------
+# --- accounts, services, networks ----------------------------------------------------------------------------------------
 
 
 def _account() -> Manifest:
-    """Nothing here speaks to the API server."""
+    """The account of every pod; it has no token, because no worker calls the API server."""
     account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": _metadata()}
     return {**account, "automountServiceAccountToken": False}
 
 
 def _service(role: Role) -> Manifest:
-    """A name for each pod's health and metrics; nothing else listens."""
+    """The headless Service that names each pod's health port; a worker listens on no other."""
     port = {"name": "health", "port": PORT, "targetPort": "health", "protocol": "TCP"}
     spec = {"clusterIP": "None", "publishNotReadyAddresses": True, "selector": _selector(role.name), "ports": [port]}
     return {"apiVersion": "v1", "kind": "Service", "metadata": _metadata(role.name), "spec": spec}
 
 
 def _disruption(role: Role) -> Manifest:
-    # A pod that is not ready does not hold up a drain: it serves nothing.
+    # A pod that is not ready serves nothing, so it must not hold up the drain of a node.
     spec = {
         "maxUnavailable": 1,
         "unhealthyPodEvictionPolicy": "AlwaysAllow",
@@ -233,7 +231,7 @@ def _disruption(role: Role) -> Manifest:
 
 
 def _closed() -> Manifest:
-    """Nothing in or out, but what the others open."""
+    """The NetworkPolicy that closes all traffic; the others open what is needed."""
     everyone = {"matchLabels": {"app.kubernetes.io/name": NAME}}
     return _policy("closed", {"podSelector": everyone, "policyTypes": ["Ingress", "Egress"]})
 
@@ -245,7 +243,7 @@ def _network(role: Role) -> Manifest:
         "ingress": [
             {"from": [{"namespaceSelector": {"matchLabels": {"netcenter.io/metrics": "true"}}}], "ports": [_tcp(PORT)]}
         ],
-        "egress": _egress(*([RECEIVERS[role.name]] if role.name in RECEIVERS else [])),
+        "egress": _egress(*([] if role.port is None else [role.port])),
     }
     return _policy(role.name, spec)
 
@@ -256,7 +254,7 @@ def _setup_policy() -> Manifest:
 
 
 def _egress(*receivers: int) -> list[Manifest]:
-    """Names, Kafka, and the receiver. By port only: where they stand is the overlay's to say."""
+    """The outgoing traffic that is open: DNS, Kafka and receivers, by port. Overlays add the addresses."""
     kafka = int(SETTINGS["NETCENTER_KAFKA"].rpartition(":")[2])
     names = {"ports": [{"port": 53, "protocol": "UDP"}, _tcp(53)]}
     return [names, {"ports": [_tcp(kafka)]}, *({"ports": [_tcp(port)]} for port in receivers)]
@@ -275,7 +273,7 @@ def _kustomization(resources: list[str]) -> Manifest:
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
         "resources": resources,
-        # Generated, so that a change gives a new name and with it new pods.
+        # A generated ConfigMap has a hash in its name, so that a change replaces the pods.
         "configMapGenerator": [
             {"name": f"{NAME}-settings", "envs": ["settings.env"]},
             {"name": f"{NAME}-policy", "files": ["policy.toml"]},
@@ -284,7 +282,7 @@ def _kustomization(resources: list[str]) -> Manifest:
     }
 
 
-# --- words --------------------------------------------------------------------------------------------------------
+# --- labels and text --------------------------------------------------------------------------------------------------------
 
 
 def _selector(component: str) -> dict[str, str]:
@@ -302,7 +300,7 @@ def _metadata(component: str | None = None) -> Manifest:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes equal parts out each time: an anchor saves nothing for who reads."""
+    """Writes equal parts out each time, without anchors, for the reader's sake."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True

@@ -14,7 +14,7 @@ import yaml
 from typer.main import get_command
 
 from netcenter.pipeline import PIPELINE
-from netcenter.settings import Settings
+from netcenter.settings import Settings, variable
 from netcenter.tools import manifests
 
 ROLES = [role.name for role in PIPELINE.roles]
@@ -143,7 +143,8 @@ def test_commands_are_in_exec_form_and_exist() -> None:
 def test_every_variable_is_a_setting_and_the_values_are_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = dict(line.split("=", 1) for line in FILES["settings.env"].splitlines())
     direct = {e["name"]: e["value"] for container in containers() for e in container.get("env", ())}
-    known = {f"NETCENTER_{name.upper()}" for name in Settings.model_fields}
+    classes: list[Any] = [Settings, *(role.settings for role in PIPELINE.roles if role.settings is not None)]
+    known = {variable(name) for settings in classes for name in settings.model_fields}
     assert {*lines, *direct} <= known, "a variable that is no setting is passed over without a word"
     for name, value in {**lines, **direct}.items():
         monkeypatch.setenv(name, value)
@@ -157,11 +158,13 @@ def test_secrets_come_as_files_and_never_as_variables() -> None:
     for container in containers():
         assert all("valueFrom" not in entry for entry in container.get("env", ()))
         assert all("secretRef" not in entry for entry in container["envFrom"])
-    for role, (setting, key) in manifests.SECRETS.items():
+    secrets = {role.name: role.secret for role in PIPELINE.roles if role.secret is not None}
+    assert set(secrets) == {"postgres", "webhook"}
+    for role, (setting, key) in secrets.items():
         _, pod = pods()[f"netcenter-{role}"]
         (worker,) = pod["containers"]
         (mount,) = [m for m in worker["volumeMounts"] if m["name"] == "secret"]
-        assert {"name": setting, "value": f"{mount['mountPath']}/{key}"} in worker["env"]
+        assert {"name": variable(setting), "value": f"{mount['mountPath']}/{key}"} in worker["env"]
         assert mount["readOnly"] is True
         (volume,) = [v for v in pod["volumes"] if v["name"] == "secret"]
         assert volume["secret"]["items"] == [{"key": key, "path": key}]
@@ -211,11 +214,11 @@ def test_traffic_is_closed_both_ways_and_opened_by_port() -> None:
     assert "ingress" not in closed
     assert "egress" not in closed
     kafka = int(manifests.SETTINGS["NETCENTER_KAFKA"].rpartition(":")[2])
+    receivers = {role.name: [role.port] for role in PIPELINE.roles if role.port is not None}
     for role in (*ROLES, "setup"):
         opened = policies[f"netcenter-{role}"]["spec"]
         ports = [port["port"] for rule in opened["egress"] for port in rule["ports"]]
-        receiver = [manifests.RECEIVERS[role]] if role in manifests.RECEIVERS else []
-        assert ports == [53, 53, kafka, *receiver]
+        assert ports == [53, 53, kafka, *receivers.get(role, [])]
         inward = [port["port"] for rule in opened.get("ingress", ()) for port in rule["ports"]]
         assert inward == ([] if role == "setup" else [manifests.PORT])
 

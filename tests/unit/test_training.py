@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from random import Random
 from xml.etree import ElementTree
@@ -48,6 +49,10 @@ SAID = {
 PADDING = ["tienda", "loja", "shop", "app", "banco", "voo", "hoy", "hoje", "today", "a", "o", "the", "de", "my"]
 
 
+SMALL = Settings(dimensions=128, company=48)
+"""A student that is quick to teach."""
+
+
 class Made(Embeddings):
     """Embeddings without the teacher's library: a fixed random direction for each word, summed."""
 
@@ -59,6 +64,7 @@ class Made(Embeddings):
         return np.asarray(found / lengths, np.float32)
 
     @staticmethod
+    @cache
     def _direction(word: str) -> NDArray[np.float64]:
         seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:4], "big")
         return np.random.default_rng(seed).normal(size=WIDTH)
@@ -92,7 +98,7 @@ def written(path: Path, rows: list[dict[str, str]]) -> Path:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     folder = tmp_path_factory.mktemp("trained")
     rows = read([written(folder / "labelled.csv", corpus(600, 1))], [written(folder / "more.csv", corpus(300, 2))])
-    return train(rows, Made(folder / "cache"), folder, Settings(), seed=0)
+    return train(rows, Made(folder / "cache"), folder, SMALL, seed=0)
 
 
 def judged(path: Path, rows: Rows) -> float:
@@ -108,7 +114,7 @@ def test_what_is_learnt_labels_posts_it_never_saw(trained: Trained, tmp_path: Pa
 
 def test_the_same_rows_and_seed_give_the_same_bytes(trained: Trained, tmp_path: Path) -> None:
     labelled, more = written(tmp_path / "labelled.csv", corpus(600, 1)), written(tmp_path / "more.csv", corpus(300, 2))
-    again = train(read([labelled], [more]), Made(tmp_path / "cache"), tmp_path, Settings(), seed=0)
+    again = train(read([labelled], [more]), Made(tmp_path / "cache"), tmp_path, SMALL, seed=0)
     assert again.path.name == trained.path.name
     assert again.path.read_bytes() == trained.path.read_bytes()
 
@@ -146,10 +152,10 @@ def test_a_source_left_out_is_left_out_whole_with_its_translation_and_halves() -
 def test_a_source_of_which_all_labels_are_wrong_spoils_the_others_and_not_its_own_answers(tmp_path: Path) -> None:
     """What was measured on a source was not learnt from it: wrong labels are never found right."""
     turned = dict(zip(LABELS, LABELS[1:] + LABELS[:1], strict=True))
-    right = corpus(500, 1, ["one", "two"])
-    wrong = [row | {"label": turned[row["label"]], "source": "wrong"} for row in corpus(150, 2)]
+    right = corpus(250, 1, ["one", "two"])
+    wrong = [row | {"label": turned[row["label"]], "source": "wrong"} for row in corpus(75, 2)]
     rows = read([written(tmp_path / "rows.csv", right + wrong)])
-    done = train(rows, Made(tmp_path / "cache"), tmp_path, Settings(), seed=0)
+    done = train(rows, Made(tmp_path / "cache"), tmp_path, SMALL, seed=0)
     assert done.figures["student"]["sources"]["wrong"]["accuracy"] < 0.1
 
 
@@ -170,7 +176,7 @@ def test_a_row_that_cannot_be_used_is_named(change: dict[str, str], why: str, tm
 def test_training_says_which_label_of_which_language_has_no_rows(tmp_path: Path) -> None:
     rows = [row for row in corpus(300, 1) if (row["lang"], row["label"]) != ("pt", "praise")]
     with pytest.raises(UsageError, match="no labelled row in pt for praise"):
-        train(read([written(tmp_path / "rows.csv", rows)]), Made(tmp_path), tmp_path, Settings(), seed=0)
+        train(read([written(tmp_path / "rows.csv", rows)]), Made(tmp_path), tmp_path, SMALL, seed=0)
 
 
 def test_calibration_makes_boasting_scores_honest() -> None:

@@ -17,9 +17,8 @@ from aiokafka.errors import (
 
 from netcenter.runtime import logs
 from streams.errors import Fenced, Stop, Unavailable
-from streams.partition import Partition, translate
-from streams.worker import DecidingWorker, Hooks, WorkerSettings
-from tests.support import toy
+from streams.kafka_errors import translate
+from streams.transaction import Transaction
 
 
 def hidden(cause: Exception) -> KafkaError:
@@ -54,13 +53,11 @@ def test_an_error_of_the_client_says_what_and_where_and_what_must_happen(
 )
 def test_a_transaction_that_kafka_ended_for_its_age_is_not_told_as_one_that_was_taken(age: float, words: str) -> None:
     """Only the one that was open for too long can be either."""
-    settings = WorkerSettings(kafka="127.0.0.1:9", prefix="p.")
-    worker = DecidingWorker(toy.PIPELINE, toy.PIPELINE.role("counts"), settings, Hooks())
-    partition = Partition(lambda: worker._core(0), worker)
-    partition.open, partition.since = True, time.monotonic() - age
-    told = partition._told(InvalidProducerEpoch(), "sealing a checkpoint")
+    transaction = Transaction("classified/0", "127.0.0.1:9", "p.counts-0")
+    transaction.open, transaction.since = True, time.monotonic() - age
+    told = transaction.translated(InvalidProducerEpoch(), "committing a checkpoint")
     assert isinstance(told, Fenced)
-    assert str(told).startswith("classified/0: sealing a checkpoint: ") and words in str(told)
+    assert str(told).startswith("classified/0: committing a checkpoint: ") and words in str(told)
 
 
 def record(name: str, message: str, *args: object, failed: bool = False) -> logging.LogRecord:
@@ -74,7 +71,7 @@ def test_a_minute_of_the_same_from_a_library_is_one_line_and_then_a_count(monkey
     """Each heartbeat that fails says so, for every connection anew."""
     now = 1000.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    quiet, let_through = logs.Quiet(), []
+    quiet, let_through = logs.LibraryFilter(), []
     for attempt in range(41):
         one = record("aiokafka.consumer.group_coordinator", "Heartbeat to %s failed", attempt)
         let_through += [one.getMessage()] if quiet.filter(one) else []
@@ -85,7 +82,7 @@ def test_a_minute_of_the_same_from_a_library_is_one_line_and_then_a_count(monkey
 def test_a_traceback_of_a_library_becomes_its_last_line_and_ours_is_left_alone() -> None:
     """Where it was raised in aiokafka helps nobody at night; an error of ours that nobody expected keeps its own."""
     theirs, ours = record("mode.service", "Crashed", failed=True), record("netcenter", "unexpected", failed=True)
-    quiet = logs.Quiet()
+    quiet = logs.LibraryFilter()
     assert quiet.filter(theirs) and quiet.filter(ours)
     assert theirs.getMessage() == "Crashed: ValueError: odd" and theirs.exc_info is None
     assert ours.exc_info is not None

@@ -12,8 +12,10 @@ import pytest
 from netcenter import workers as roles
 from netcenter.commands import worker as command
 from netcenter.errors import Unreachable
+from netcenter.pipeline import PIPELINE
 from netcenter.settings import Settings
 from streams import supervisor, worker
+from streams.topology import Role
 
 
 class Replaced(Exception):
@@ -41,8 +43,8 @@ def servers(monkeypatch: pytest.MonkeyPatch) -> Servers:
 
             return where
 
-        def made(name: str, _: Settings, kafka: str) -> Any:
-            happened.append(f"{name} at {kafka}")
+        def made(role: Role, _: Settings, kafka: str) -> Any:
+            happened.append(f"{role.name} at {kafka}")
             return SimpleNamespace(told_to_stop=False)
 
         def replaced(*_: object) -> None:
@@ -52,7 +54,7 @@ def servers(monkeypatch: pytest.MonkeyPatch) -> Servers:
         monkeypatch.setattr(command, "_LOOK_S", 0.001)
         monkeypatch.setattr(command, "_follow", lambda *_: None)
         monkeypatch.setattr(command, "kafka_of", find("kafka"))
-        monkeypatch.setattr(command, "postgres_of", find("postgres"))
+        monkeypatch.setattr(roles, "make_sink", lambda role: find(role.name)(Settings()))
         monkeypatch.setattr(roles, "make_worker", made)
         monkeypatch.setattr(worker, "run_worker", lambda _: code)
         monkeypatch.setattr(os, "execv", replaced)
@@ -78,7 +80,7 @@ def test_a_worker_that_lost_the_embedded_kafka_waits_for_it_and_starts_over(
 
     monkeypatch.setattr(command, "kafka_of", where)
     with pytest.raises(Replaced):
-        command._one("cases", Settings())
+        command._one(PIPELINE.role("cases"), Settings())
     assert happened == ["cases at the new kafka", "no kafka", "no kafka", "started over"]
 
 
@@ -87,10 +89,10 @@ def test_a_supervised_role_waits_for_what_it_needs(servers: Servers, monkeypatch
     monkeypatch.setattr(supervisor, "end_with_supervisor", lambda: None)
     monkeypatch.setenv(supervisor.SUPERVISED, "0")
     happened = servers(0, kafka=2, postgres=1)
-    assert command._one("postgres", Settings()) == 0
+    assert command._one(PIPELINE.role("postgres"), Settings()) == 0
     assert happened == ["no kafka", "no kafka", "no postgres", "postgres at the new kafka"]
     happened = servers(0, postgres=1)
-    assert command._one("cases", Settings()) == 0
+    assert command._one(PIPELINE.role("cases"), Settings()) == 0
     assert happened == ["cases at the new kafka"]
 
 
@@ -117,4 +119,4 @@ def test_a_worker_that_never_had_a_kafka_says_so(servers: Servers) -> None:
     """Nobody waits for what nobody has started."""
     servers(0, kafka=9)
     with pytest.raises(Unreachable):
-        command._one("cases", Settings())
+        command._one(PIPELINE.role("cases"), Settings())

@@ -13,7 +13,7 @@ from netcenter.broker.policies import newest
 from netcenter.broker.topics import counts_of, missing_topics, wanted
 from netcenter.operate.doctor.finding import Finding, Survey, span
 from netcenter.pipeline import PIPELINE
-from netcenter.runtime.factories import lacks_model
+from netcenter.runtime.classifiers import lacks_model
 
 _AHEAD_MS = 60_000
 

@@ -14,6 +14,7 @@ from netcenter.broker.lag import Place
 from netcenter.broker.reading import ends
 from netcenter.errors import CommandError
 from netcenter.operate.doctor.finding import Finding, Survey
+from netcenter.pipeline import PROJECTION
 from netcenter.runtime.endpoints import postgres_of
 from netcenter.settings import Settings
 from sinks.postgres import holding
@@ -71,7 +72,7 @@ def _locks(connection: Connection) -> Finding:
 
 def _offsets(connection: Connection, survey: Survey) -> Finding:
     """What PostgreSQL stores is the truth, and is told to the group afterwards: read after that, it can only be further."""
-    what, read = "offsets of PostgreSQL", [p for p in survey.places["postgres"] if p.told]
+    what, read = "offsets of PostgreSQL", [p for p in survey.places[PROJECTION] if p.told]
     try:
         with connection.cursor() as cursor:
             cursor.execute("select topic || '/' || partition, next from sink_offsets where next > 0")

@@ -16,10 +16,11 @@ from netcenter.broker.lag import Place
 from netcenter.broker.reading import records, spans
 from netcenter.operate.doctor.finding import Finding, Survey, span
 from netcenter.pipeline import PIPELINE
+from netcenter.workers import missing_to_run
 from schemas.codec import state_codec
 from schemas.times import rfc3339
+from streams.checkpoint import PROGRESS
 from streams.core import Progress
-from streams.partition import PROGRESS
 from streams.topology import Role
 
 BEHIND = 10_000
@@ -71,8 +72,7 @@ def _remembered(survey: Survey) -> Iterator[Place]:
         for record in records(survey.kafka, {tp: (max(first, end - _TAIL), end)}):
             if record.key == PROGRESS and record.value is not None:
                 with suppress(MsgspecError):  # whose it is, its worker says
-                    applied = _unpack(record.value).applied
-                    silent[tp] = replace(silent[tp], told=applied + 1)
+                    silent[tp] = replace(silent[tp], told=_unpack(record.value).position)
     yield from (p for p in silent.values() if p.told is not None)
 
 
@@ -172,8 +172,8 @@ def _without(survey: Survey, role: Role, answers: dict[str, Answer]) -> Finding:
         if answer.kind == "ready":
             says = f"its group is empty, though the worker at {address} calls itself ready: restart it"
             return Finding(what, False, says + behind)
-    if role.name == "webhook" and survey.given.webhook_url is None:
-        return Finding(what, True, "no worker, and no NETCENTER_WEBHOOK_URL")
+    if (variable := missing_to_run(role)) is not None:
+        return Finding(what, True, f"no worker, and no {variable}")
     return Finding(what, False, f"no worker: run `netcenter worker {role.name}`{behind}")
 
 
@@ -208,7 +208,7 @@ def _holds_up(survey: Survey, role: Role, place: Place) -> str:
 
 def _timed(survey: Survey, role: Role) -> list[Place]:
     """Where it has a time."""
-    return [p for p in survey.places[role.name] if p.topic in (role.input_topic, "classified") and p.time]
+    return [p for p in survey.places[role.name] if p.topic == PIPELINE.timed_topic(role) and p.time]
 
 
 def _well(survey: Survey, role: Role) -> str:

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 
 from netcenter.operate.doctor.finding import Finding, Survey
+from netcenter.runtime.endpoints import uses_embedded
 from netcenter.settings import Settings
 
 _GIB = 1 << 30
@@ -15,8 +16,7 @@ LEAST = _GIB
 
 def disk(settings: Settings) -> Iterator[Finding]:
     """Of the embedded servers; nothing where none of them is used."""
-    elsewhere = settings.kafka and (settings.postgres or settings.postgres_file)
-    if elsewhere or not settings.directory.exists():
+    if not uses_embedded(settings) or not settings.directory.exists():
         return
     found = shutil.disk_usage(settings.directory)
     yield _room(

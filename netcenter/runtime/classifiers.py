@@ -1,0 +1,62 @@
+"""The classifier that a policy names by its hash: where its artefact is looked for, and what is made of it."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from agents.classify.model import ARTEFACTS, Model, artefact
+from agents.classify.port import Classifier
+from agents.classify.stage import ClassifyStage
+from agents.policy import Policy
+from netcenter.errors import UsageError
+from netcenter.settings import ReadBy, read
+
+
+class ClassifierSettings(BaseSettings):
+    """Where classifiers are looked for, beside the bundled one."""
+
+    model_config = SettingsConfigDict(env_prefix="NETCENTER_", extra="ignore")
+
+    models: Annotated[Path | None, ReadBy("`classify`, and commands that work with a policy")] = None
+    """A folder of classifiers beside the bundled one: `.npz` artefacts, and `.json` files that describe external classifiers."""
+
+
+def classify_stage(partition: int) -> ClassifyStage:
+    """The stage of one partition of `mentions`."""
+    return ClassifyStage(partition, model)
+
+
+@lru_cache(maxsize=4)
+def model(hash: str) -> Classifier:
+    """The classifier of that hash; a process loads it once. Raises UsageError where this machine does not have it."""
+    path = _find(hash)
+    if path is None:
+        raise UsageError(f"this machine lacks {_missing(hash)}")
+    if path.suffix == ".json":
+        from netcenter.runtime.external_classifier import described
+
+        return described(path)
+    return Model.load(path)
+
+
+def lacks_model(policy: Policy) -> str | None:
+    """The classifier that a policy names and this machine does not have, in words; None when it has it."""
+    hash = policy.classifier.model
+    return None if _find(hash) is not None else _missing(hash)
+
+
+def _find(hash: str) -> Path | None:
+    """The file of a classifier; None where no folder has it."""
+    folders = [ARTEFACTS, *filter(None, [read(ClassifierSettings).models])]
+    found = (artefact(hash, folder, ending) for folder in folders for ending in (".npz", ".json"))
+    return next((path for path in found if path is not None), None)
+
+
+def _missing(hash: str) -> str:
+    beside = read(ClassifierSettings).models
+    where = f"nor in NETCENTER_MODELS, {beside}" if beside else "and NETCENTER_MODELS is not set"
+    return f"the classifier's artefact {hash[:16]}…: it is not among the bundled ones, {where}"

@@ -1,0 +1,47 @@
+"""The tables of roles and topics in README.md, docs/wire.md and deploy/README.md, made from the pipeline."""
+
+from __future__ import annotations
+
+from netcenter.pipeline import PIPELINE
+from netcenter.settings import variable
+from streams.topology import DAY, Sink, Topic
+
+
+def roles() -> str:
+    """Every role in the order of the flow, as a Markdown table."""
+    lines = ["| role | reads | writes | shape |", "|---|---|---|---|"]
+    for role in PIPELINE.roles:
+        reads = ", ".join(t for t in role.reads if not t.endswith(".dead"))
+        if any(t.endswith(".dead") for t in role.reads):
+            reads += " and every `.dead`"
+        writes = role.shape.receiver if isinstance(role.shape, Sink) else ", ".join(role.writes)
+        lines.append(f"| {role.name} | {reads} | {writes} | {type(role.shape).__name__} |")
+    return "\n".join(lines)
+
+
+def workloads() -> str:
+    """What the manifests say of each role, as a Markdown table."""
+    lines = [
+        "| role | replicas | port of its receiver | secret: its Secret and key | setting that names the file |",
+        "|---|---|---|---|---|",
+    ]
+    for role in PIPELINE.roles:
+        secret = f"`netcenter-{role.name}`, `{role.secret.key}`" if role.secret else ""
+        setting = f"`{variable(role.secret.setting)}`" if role.secret else ""
+        lines.append(f"| {role.name} | {role.replicas} | {role.port or ''} | {secret} | {setting} |")
+    return "\n".join(lines)
+
+
+def topics() -> str:
+    """Every topic in the order of the flow, as a Markdown table: who may read it, its records, and how long they are kept."""
+    lines = ["| topic | for whom | records | you may produce | kept |", "|---|---|---|---|---|"]
+    for topic in PIPELINE.topics:
+        records = ", ".join(record.__name__ for record in topic.records) or "policies"
+        inputs = ", ".join(record.__name__ for record in topic.inputs)
+        whom = "public" if topic.public else "internal"
+        lines.append(f"| `{topic.name}` | {whom} | {records} | {inputs} | {_kept(topic)} |")
+    return "\n".join(lines)
+
+
+def _kept(topic: Topic) -> str:
+    return "compacted" if topic.kept is None else f"{topic.kept // DAY} days"

@@ -1,0 +1,28 @@
+"""What each exit code of a process means: the one list, which errors, the supervisor, `--help` and docs/exit_codes.md read."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """A process ends with one of these; `meaning` says what it tells."""
+
+    meaning: str
+
+    def __new__(cls, code: int, meaning: str) -> ExitCode:
+        """A member with its meaning."""
+        member = int.__new__(cls, code)
+        member._value_ = code
+        member.meaning = meaning
+        return member
+
+    DONE = 0, "the work is done, or the process was told to stop and stopped in order"
+    FAILED = 1, "the work failed, or something that was checked is wrong"
+    WRONG_USAGE = 2, "an argument, a setting or a file is wrong, and nothing was done: to start again does not help"
+    UNREACHABLE = (
+        3,
+        "something that is needed, such as Kafka or PostgreSQL, cannot be reached: to start again later may help",
+    )
+    INTERRUPTED = 130, "the command was interrupted from the keyboard (SIGINT)"
+    TERMINATED = 143, "a command that runs servers was told to stop (SIGTERM), and has cleaned up"

@@ -1,0 +1,141 @@
+"""A receiver as somebody would add it under `sinks/`: settings, a sink and a factory, here in one module.
+
+`python -m tests.support.toy_receiver` puts it into the pipeline by one Role, before any other module has read the pipeline,
+and prints as JSON what the product makes of it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from netcenter import pipeline
+from sinks.port import Item, Refused, SinkError
+from streams.topology import Role, SecretFile, Sink
+
+
+class ToySettings(BaseSettings):
+    """The toy's own settings."""
+
+    model_config = SettingsConfigDict(env_prefix="NETCENTER_", extra="ignore")
+
+    toy_file: Path | None = None
+    """The file that alerts are appended to."""
+    toy_token_file: Path | None = None
+    """A file that holds a token."""
+
+
+class ToySink:
+    """Appends a line for each alert."""
+
+    keeps_offsets = False
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def open(self) -> None:
+        """Nothing has to be opened."""
+
+    def positions(self, topic_partitions: Collection[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        """It remembers none."""
+        return {}
+
+    def write(self, items: Sequence[Item]) -> list[Refused]:
+        """Append."""
+        with self.path.open("a") as file:
+            file.writelines(f"{item.topic} {item.partition} {item.offset}\n" for item in items)
+        return []
+
+    def held(self) -> str | None:
+        """It waits for nobody."""
+        return None
+
+    def interrupt(self) -> None:
+        """Nothing hangs."""
+
+    def close(self) -> None:
+        """Nothing has to be closed."""
+
+
+def toy_sink(settings: ToySettings) -> ToySink:
+    """The sink of these settings. Raises SinkError where the file is not named."""
+    if settings.toy_file is None:
+        raise SinkError("the toy role needs NETCENTER_TOY_FILE")
+    return ToySink(settings.toy_file)
+
+
+TOY = Role(
+    "toy",
+    Sink(ToySettings, toy_sink, "a file of alerts"),
+    ("alerts",),
+    enabled_by="toy_file",
+    replicas=1,
+    port=4242,
+    secret=SecretFile("toy_token_file", "token"),
+    examples={"toy_file": "/tmp/alerts"},
+)
+
+
+def add() -> None:
+    """Put the toy into the pipeline, as somebody would write the Role there."""
+    pipeline.PIPELINE = replace(pipeline.PIPELINE, roles=(*pipeline.PIPELINE.roles, TOY))
+
+
+def seen() -> dict[str, Any]:
+    """What each part of the product says of the toy."""
+    from typer.testing import CliRunner
+
+    from netcenter import workers
+    from netcenter.broker.lag import Watch
+    from netcenter.cli import app
+    from netcenter.errors import UsageError
+    from netcenter.operate.doctor import roles as doctor
+    from netcenter.settings import Settings
+    from netcenter.tools import flow_tables, manifests, settings_table
+
+    class Broker:
+        """Knows every partition, each empty, and no worker."""
+
+        def describe_groups(self, groups: list[str]) -> dict[str, Any]:
+            return {group: {"error": None, "members": []} for group in groups}
+
+        def list_group_offsets(self, groups: dict[str, None]) -> dict[str, Any]:
+            return {group: {} for group in groups}
+
+        def list_partition_offsets(self, tps: Any, **_: Any) -> dict[Any, Any]:
+            return {tp: SimpleNamespace(offset=0, timestamp=0) for tp in tps}
+
+    watch = Watch.__new__(Watch)
+    watch.settings, watch.kafka, watch.admin = Settings(), "nowhere", Broker()
+    survey: Any = SimpleNamespace(places={"toy": []}, behind={})
+    try:
+        made = type(workers.make_sink(TOY)).__name__
+    except UsageError as error:
+        made = str(error)
+    return {
+        "enabled": [role.name for role in workers.enabled_roles()],
+        "ports": workers.health_ports(8_000, workers.role_names()),
+        "manifests": manifests.render(),
+        "roles": flow_tables.roles(),
+        "settings": settings_table.table(),
+        "lag": watch.lag(),
+        "doctor": doctor._without(survey, TOY, {}).says,
+        "help": CliRunner().invoke(app, ["worker", "--help"], terminal_width=200).output,
+        "makes": made,
+    }
+
+
+if __name__ == "__main__":
+    from tests.support import toy_receiver
+
+    toy_receiver.add()
+    without = toy_receiver.seen()
+    os.environ["NETCENTER_TOY_FILE"] = "alerts.txt"
+    print(json.dumps({"without": without, "with": toy_receiver.seen()}))
