@@ -173,7 +173,7 @@ def _waiting(count: int) -> Iterator[ClassifiedMention]:
             label="complaint",
             confidence=0.9,
             uncertain=False,
-            lang="es",
+            classified_lang="es",
             own=False,
             probabilities=[0.9, 0.05, 0.03, 0.02],
             model=past.MODEL,

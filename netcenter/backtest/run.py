@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from agents.policy.surge import Surge
+from agents.policy.surge_policy import SurgePolicy
 from agents.surge.burst import Burst
 from netcenter.backtest.reading import Series
 
@@ -26,7 +26,7 @@ class Judged(NamedTuple):
         return [start for start, _ in self.bursts]
 
 
-def judge(series: Series, rule: Surge) -> Judged:
+def judge(series: Series, rule: SurgePolicy) -> Judged:
     """Every bin of the file is a step; one that is left out is not told from one that follows at once."""
     burst = Burst.new()
     usual, scores, bursts = [], [], []

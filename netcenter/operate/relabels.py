@@ -87,7 +87,7 @@ def _texts(
             mention = record.mention
             post = _post(mention)
             if post in relabels and offset > forgotten.get(post[:3], -1):
-                texts[post] = (mention.text, record.lang)
+                texts[post] = (mention.text, record.classified_lang)
         elif isinstance(record, MentionUpdated):
             post = _post(record)
             if post in texts and record.deleted:
