@@ -15,7 +15,7 @@ from agents.decider import At, Due
 from agents.policy import Policy
 from agents.surge import SurgeDecider
 from netcenter.backtest.nab import Labels, labels
-from netcenter.backtest.reading import Series, read
+from netcenter.backtest.series_files import CountSeries, read
 from schemas import ids
 from schemas.records import ConversationCount, Decided, Record, Volume, VolumeCount
 
@@ -25,7 +25,7 @@ START = 1_700_006_400_000
 Counts = Sequence[int]
 
 
-def given(data: Path) -> tuple[list[Series], dict[str, Labels]]:
+def given(data: Path) -> tuple[list[CountSeries], dict[str, Labels]]:
     """The five companies' series with NAB's labels; exits 2 where they are not."""
     folder = data / "mention-volume"
     if not (folder / "labels.json").exists():

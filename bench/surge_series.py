@@ -18,8 +18,8 @@ from bench.surge_data import (
     given,
 )
 from netcenter.backtest import nab
-from netcenter.backtest.reading import Series
-from netcenter.backtest.run import judge
+from netcenter.backtest.judge import judge
+from netcenter.backtest.series_files import CountSeries
 
 #: What is chosen between where one series is left out: rarity of a level, of a jump.
 _GRID = [(sustained, jump) for sustained in ("2h", "5h", "10h") for jump in ("1m", "5m", "20m")]
@@ -89,7 +89,7 @@ def _states(values: list[float], rule: Surge) -> list[Burst]:
     return states
 
 
-def _calm(series: Series, told: nab.Labels, states: list[Burst]) -> list[int]:
+def _calm(series: CountSeries, told: nab.Labels, states: list[Burst]) -> list[int]:
     """Bins from which on three hours lie in no window, and nothing is open."""
     free = np.ones(len(series.times), bool)
     free[:1_200] = free[-80:] = False

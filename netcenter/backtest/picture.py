@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from netcenter.backtest.judge import JudgedSeries
 from netcenter.backtest.nab import Labels
-from netcenter.backtest.run import Judged
 from netcenter.charts.svg import COLOURS, LEFT, RIGHT, Panel, document, line, nice, text, when
 
 _HEIGHT = 560
@@ -17,7 +17,7 @@ _WINDOW = "#f59e0b"
 _SCORE = 3.0
 
 
-def picture(judged: Judged, labels: Labels | None = None) -> str:
+def picture(judged: JudgedSeries, labels: Labels | None = None) -> str:
     """The SVG's text."""
     times, values = judged.series.times, judged.series.values
     span = (times[0], times[-1])

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from netcenter.embedded import places
-from netcenter.embedded.errors import EmbeddedError, missing_extra
+from netcenter.embedded.server_errors import EmbeddedError, missing_extra
 from streams.exit_codes import ExitCode
 
 KAFKA_VERSION = "4.3.1"

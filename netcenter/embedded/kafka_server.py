@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from netcenter.embedded import places
-from netcenter.embedded.errors import EmbeddedError
 from netcenter.embedded.java import KAFKA_VERSION, cache, class_path, java
 from netcenter.embedded.server import Server
+from netcenter.embedded.server_errors import EmbeddedError
 
 _FLAGS = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "-XX:+ExitOnOutOfMemoryError"]
 

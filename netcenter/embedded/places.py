@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from netcenter.embedded.errors import EmbeddedError
+from netcenter.embedded.server_errors import EmbeddedError
 from streams.exit_codes import ExitCode
 
 # Below the range systems draw client ports from: a client that retries while its server is down could otherwise

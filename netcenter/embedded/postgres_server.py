@@ -13,8 +13,8 @@ from typing import Any
 import psycopg2
 
 from netcenter.embedded import places
-from netcenter.embedded.errors import EmbeddedError, missing_extra
 from netcenter.embedded.server import Server
+from netcenter.embedded.server_errors import EmbeddedError, missing_extra
 from streams.exit_codes import ExitCode
 
 _SETTINGS = {

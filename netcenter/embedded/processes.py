@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from netcenter.embedded.errors import missing_extra
+from netcenter.embedded.server_errors import missing_extra
 
 _POLL_SECONDS = 0.02
 

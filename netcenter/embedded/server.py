@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from netcenter.embedded import places
-from netcenter.embedded.errors import EmbeddedError
 from netcenter.embedded.processes import Watched, is_ours, stop_process
+from netcenter.embedded.server_errors import EmbeddedError
 from streams.exit_codes import ExitCode
 
 _POLL_SECONDS = 0.03

@@ -8,10 +8,10 @@ from types import TracebackType
 from typing import Self
 
 from netcenter.embedded import places
-from netcenter.embedded.errors import EmbeddedError
 from netcenter.embedded.java import known_class_path
 from netcenter.embedded.kafka_server import EmbeddedKafka
 from netcenter.embedded.postgres_server import EmbeddedPostgres
+from netcenter.embedded.server_errors import EmbeddedError
 from streams.exit_codes import ExitCode
 
 Say = Callable[[str], None]

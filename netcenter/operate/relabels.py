@@ -14,7 +14,7 @@ from netcenter.broker.reading import Span, records, spans
 from netcenter.broker.topics import admin, as_in_log
 from netcenter.errors import CommandError, Unreachable
 from netcenter.settings import Settings
-from netcenter.training.rows import Rows, made
+from netcenter.training.training_rows import TrainingRows, made
 from schemas import codec
 from schemas.codec import WireError
 from schemas.records import Action, ClassifiedMention, MentionUpdated, Record
@@ -30,7 +30,7 @@ _Post = tuple[str, str, str, str]
 """Brand, channel, author, native id."""
 
 
-def of_projection(postgres: str) -> Rows:
+def of_projection(postgres: str) -> TrainingRows:
     """Each post's last relabel in PostgreSQL. Raises Unreachable."""
     try:
         connection = psycopg2.connect(postgres, connect_timeout=5)
@@ -45,7 +45,7 @@ def of_projection(postgres: str) -> Rows:
         raise CommandError(f"PostgreSQL: {type(error).__name__} {error.pgcode or ''}: see `netcenter doctor`") from None
 
 
-def of_log(settings: Settings, kafka: str) -> Rows:
+def of_log(settings: Settings, kafka: str) -> TrainingRows:
     """Each post's last relabel in the topic `classified`, as far back as it is kept. Raises CommandError.
 
     The log is read twice, for the relabels and then for their posts, so that memory holds no other text.
@@ -94,7 +94,7 @@ def _decoded(kafka: str, stretches: dict[TopicPartition, Span]) -> Iterator[tupl
             continue
 
 
-def _rows(found: Iterable[tuple[str, str, str, str]]) -> Rows:
+def _rows(found: Iterable[tuple[str, str, str, str]]) -> TrainingRows:
     """Of brands, texts, languages and labels."""
     return made(
         [

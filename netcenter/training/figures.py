@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from rich.table import Table
 
 from agents.classify.port import LABELS, LANGUAGES
-from netcenter.training.rows import Rows
+from netcenter.training.training_rows import TrainingRows
 
 _DRAWS = 500
 _BINS = 10
 
 
-def figures(rows: Rows, chances: NDArray[np.float64], seed: int = 0) -> dict[str, Any]:
+def figures(rows: TrainingRows, chances: NDArray[np.float64], seed: int = 0) -> dict[str, Any]:
     """The figures of labelled rows and their probabilities of shape (rows, labels), as JSON can hold them."""
     chosen = chances.argmax(axis=1)
     parts = {"all": np.ones(len(rows), bool)}

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from agents.classify.port import LABELS, LANGUAGES
 from netcenter.training.calibrate import calibrate, calibrated
-from netcenter.training.rows import Rows
-from netcenter.training.student import Settings, Table, learn
+from netcenter.training.student import FeatureTable, StudentSettings, learn
 from netcenter.training.teacher import teach
+from netcenter.training.training_rows import TrainingRows
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ def families(sources: Iterable[str]) -> Iterator[set[str]]:
 
 
 def answers(
-    rows: Rows,
-    table: Table,
-    settings: Settings,
+    rows: TrainingRows,
+    table: FeatureTable,
+    settings: StudentSettings,
     say: Callable[[str], None] = lambda family: None,
 ) -> Answers:
     """Leave out each source in turn, from the unlabelled rows too, and answer its labelled rows."""
@@ -50,7 +50,7 @@ def answers(
     return Answers(student, teacher)
 
 
-def calibrated_on_others(rows: Rows, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+def calibrated_on_others(rows: TrainingRows, scores: NDArray[np.float64]) -> NDArray[np.float64]:
     """Probabilities of labelled rows, those of each source calibrated on the others."""
     chances = np.zeros_like(scores)
     for family in families(rows.source.tolist()):
@@ -60,7 +60,7 @@ def calibrated_on_others(rows: Rows, scores: NDArray[np.float64]) -> NDArray[np.
     return chances
 
 
-def baseline(rows: Rows) -> NDArray[np.float64]:
+def baseline(rows: TrainingRows) -> NDArray[np.float64]:
     """The same by TF-IDF of words and pairs with logistic regression, one model a language, on the labelled rows."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression

@@ -14,16 +14,16 @@ from scipy.sparse import csr_array, diags_array, hstack
 
 from agents.classify.features import features
 from agents.classify.port import LABELS, LANGUAGES
-from netcenter.training.rows import Rows
 from netcenter.training.softmax import balanced, fit
-from netcenter.training.words import contexts, vectors
+from netcenter.training.training_rows import TrainingRows
+from netcenter.training.word_vectors import contexts, vectors
 
 _MOST = 6.0
 """Times that a rare label is counted."""
 
 
 @dataclass(frozen=True)
-class Settings:
+class StudentSettings:
     """What was chosen by leaving out each source in turn; docs/model-card.md has the figures of the others."""
 
     mix: float = 0.5
@@ -46,7 +46,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Table:
+class FeatureTable:
     """The features of rows as a matrix of 0 and 1, and the columns that are words with a vector."""
 
     ids: NDArray[np.uint32]
@@ -68,25 +68,29 @@ class Weights:
     weights: NDArray[np.float64]
     offset: NDArray[np.float64]
 
-    def scores(self, table: Table, rows: NDArray[np.bool_], lang: NDArray[np.int_]) -> NDArray[np.float64]:
+    def scores(self, table: FeatureTable, rows: NDArray[np.bool_], lang: NDArray[np.int_]) -> NDArray[np.float64]:
         """Scores of shape (rows, classes), as the artefact will give them."""
         return np.asarray(unit(table.x[rows][:, self.columns]) @ self.weights + self.offset[lang[rows]])
 
 
 def tabulate(
     texts: list[str], posts: NDArray[np.float32], word_ids: NDArray[np.uint32], embeddings: NDArray[np.float32]
-) -> Table:
+) -> FeatureTable:
     """The features of texts, whose embeddings are posts; word_ids ascend, and embeddings follow them."""
     found = [sorted(features(text)) for text in texts]
     flat = np.concatenate([np.array(row, np.uint32) for row in found])
     ids, columns = np.unique(np.concatenate([flat, word_ids]), return_inverse=True)
     ends = np.cumsum([0, *map(len, found)])
     x = csr_array((np.ones(len(flat)), columns[: len(flat)], ends), shape=(len(found), len(ids)))
-    return Table(ids, x, columns[len(flat) :], embeddings, posts)
+    return FeatureTable(ids, x, columns[len(flat) :], embeddings, posts)
 
 
 def learn(
-    table: Table, rows: Rows, chances: NDArray[np.float64], seen: NDArray[np.bool_], settings: Settings
+    table: FeatureTable,
+    rows: TrainingRows,
+    chances: NDArray[np.float64],
+    seen: NDArray[np.bool_],
+    settings: StudentSettings,
 ) -> Weights:
     """Weights learnt from the rows `seen`: labelled ones from their labels and the teacher, others from it alone."""
     labelled, label, lang = rows.labelled[seen], rows.label[seen], rows.lang[seen]

@@ -17,11 +17,11 @@ from netcenter.training import leave_out, packing
 from netcenter.training.calibrate import calibrate, calibrated
 from netcenter.training.embeddings import Embeddings
 from netcenter.training.figures import figures
-from netcenter.training.rows import Rows, thinned
 from netcenter.training.softmax import fit, softmax
-from netcenter.training.student import Settings, Table, learn, tabulate, unit
+from netcenter.training.student import FeatureTable, StudentSettings, learn, tabulate, unit
 from netcenter.training.teacher import teach
-from netcenter.training.words import vocabulary
+from netcenter.training.training_rows import TrainingRows, thinned
+from netcenter.training.word_vectors import vocabulary
 
 _TELLS = 5
 """Rows with a feature that may tell the language."""
@@ -37,10 +37,10 @@ class Trained:
 
 
 def train(
-    rows: Rows,
+    rows: TrainingRows,
     embeddings: Embeddings,
     out: Path,
-    settings: Settings,
+    settings: StudentSettings,
     seed: int,
     say: Callable[[str, int, int], None] = lambda step, done, total: None,
 ) -> Trained:
@@ -94,7 +94,7 @@ def train(
     return Trained(path, told)
 
 
-def _enough(rows: Rows) -> None:
+def _enough(rows: TrainingRows) -> None:
     for at, lang in enumerate(LANGUAGES):
         here = rows.labelled & (rows.lang == at)
         lacking = [label for place, label in enumerate(LABELS) if not (rows.label[here] == place).any()]
@@ -117,7 +117,7 @@ def _embedded(
     return embeddings.of(texts, more)
 
 
-def _language(table: Table, rows: Rows) -> dict[str, NDArray[Any]]:
+def _language(table: FeatureTable, rows: TrainingRows) -> dict[str, NDArray[Any]]:
     columns = np.flatnonzero(table.x.count_nonzero(axis=0) >= _TELLS)
     aim = np.eye(len(LANGUAGES))[rows.lang]
     share = aim.mean(axis=0)

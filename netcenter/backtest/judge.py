@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 from agents.policy.surge import Surge
 from agents.surge.burst import Burst
-from netcenter.backtest.reading import Series
+from netcenter.backtest.series_files import CountSeries
 
 
-class Judged(NamedTuple):
+class JudgedSeries(NamedTuple):
     """What was said of each bin."""
 
-    series: Series
+    series: CountSeries
     usual: list[float]
     """posts a bin: the usual level"""
     scores: list[float]
@@ -26,7 +26,7 @@ class Judged(NamedTuple):
         return [start for start, _ in self.bursts]
 
 
-def judge(series: Series, rule: Surge) -> Judged:
+def judge(series: CountSeries, rule: Surge) -> JudgedSeries:
     """Every bin of the file is a step; one that is left out is not told from one that follows at once."""
     burst = Burst.new()
     usual, scores, bursts = [], [], []
@@ -42,4 +42,4 @@ def judge(series: Series, rule: Surge) -> Judged:
             begun = None
     if begun is not None:
         bursts.append((begun, len(series.values)))
-    return Judged(series, usual, scores, bursts)
+    return JudgedSeries(series, usual, scores, bursts)

@@ -24,7 +24,7 @@ UNLABELLED = -1
 
 
 @dataclass(frozen=True)
-class Rows:
+class TrainingRows:
     """Posts as columns of equal length; lang and label are positions in LANGUAGES and LABELS."""
 
     text: list[str]
@@ -43,10 +43,10 @@ class Rows:
         """Which rows have a label."""
         return np.asarray(self.label != UNLABELLED)
 
-    def take(self, mask: NDArray[np.bool_]) -> Rows:
+    def take(self, mask: NDArray[np.bool_]) -> TrainingRows:
         """The rows of a mask."""
         at = np.flatnonzero(mask)
-        return Rows(
+        return TrainingRows(
             [self.text[i] for i in at],
             self.lang[at],
             self.label[at],
@@ -56,7 +56,7 @@ class Rows:
         )
 
 
-def thinned(rows: Rows, most: int) -> Rows:
+def thinned(rows: TrainingRows, most: int) -> TrainingRows:
     """With no more than `most` unlabelled posts of a source, drawn by the hash of their texts: the same in any order."""
     kept = rows.labelled.copy()
     for source in sorted(set(rows.source.tolist())):
@@ -66,7 +66,7 @@ def thinned(rows: Rows, most: int) -> Rows:
     return rows.take(kept)
 
 
-def read(labelled: Iterable[Path], unlabelled: Iterable[Path] = ()) -> Rows:
+def read(labelled: Iterable[Path], unlabelled: Iterable[Path] = ()) -> TrainingRows:
     """The rows of files with text, lang and label, and (weight, source, brand) where they have them.
 
     Labels of `unlabelled` files are not looked at, and their posts that a labelled file has too are left out.
@@ -84,9 +84,9 @@ def read(labelled: Iterable[Path], unlabelled: Iterable[Path] = ()) -> Rows:
     return made(found)
 
 
-def made(rows: Sequence[dict[str, Any]]) -> Rows:
+def made(rows: Sequence[dict[str, Any]]) -> TrainingRows:
     """Rows of dicts with text, lang, label (a position), source, brand and weight."""
-    return Rows(
+    return TrainingRows(
         [_HANDLE.sub("@user", _LINK.sub("https://link", row["text"])) for row in rows],
         np.array([row["lang"] for row in rows], int),
         np.array([row["label"] for row in rows], int),

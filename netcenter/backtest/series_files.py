@@ -16,7 +16,7 @@ from netcenter.errors import UsageError
 _COUNTS = ("timestamp", "value")
 
 
-class Series(NamedTuple):
+class CountSeries(NamedTuple):
     """Posts by bin of 5 minutes, oldest first."""
 
     name: str
@@ -26,7 +26,7 @@ class Series(NamedTuple):
     """posts"""
 
 
-def read(path: Path, columns: Mapping[str, str], time_format: str | None) -> list[Series]:
+def read(path: Path, columns: Mapping[str, str], time_format: str | None) -> list[CountSeries]:
     """The series of a CSV file: one of counts; of posts one for each brand.
 
     `columns` says where created_at and brand are; without a column for brand the file is one series. Times without an
@@ -53,9 +53,9 @@ def read(path: Path, columns: Mapping[str, str], time_format: str | None) -> lis
         raise UsageError(f"{path}: not UTF-8 text") from None
 
 
-def _counts(path: Path, rows: csv.DictReader[str], time_format: str | None) -> Series:
+def _counts(path: Path, rows: csv.DictReader[str], time_format: str | None) -> CountSeries:
     moment = _moments(path, time_format)
-    found = Series(path.stem, [], [])
+    found = CountSeries(path.stem, [], [])
     for row in rows:
         number, text = rows.line_num, row["value"] or ""
         at = moment(row["timestamp"] or "", number)
@@ -74,7 +74,7 @@ def _counts(path: Path, rows: csv.DictReader[str], time_format: str | None) -> S
 
 def _posts(
     path: Path, rows: csv.DictReader[str], created: str, brand: str | None, time_format: str | None
-) -> list[Series]:
+) -> list[CountSeries]:
     moment = _moments(path, time_format)
     bins: defaultdict[str, Counter[int]] = defaultdict(Counter)
     for row in rows:
@@ -84,10 +84,10 @@ def _posts(
         raise UsageError(f"{path}: no rows")
     first, last = min(map(min, bins.values())), max(map(max, bins.values()))
     times = list(range(first, last + BIN, BIN))
-    return [Series(name, times, [float(found[at]) for at in times]) for name, found in sorted(bins.items())]
+    return [CountSeries(name, times, [float(found[at]) for at in times]) for name, found in sorted(bins.items())]
 
 
-def _some(path: Path, series: Series) -> Series:
+def _some(path: Path, series: CountSeries) -> CountSeries:
     if not series.times:
         raise UsageError(f"{path}: no rows")
     return series
@@ -108,7 +108,7 @@ def _moments(path: Path, time_format: str | None) -> Callable[[str, int], int]:
     return moment
 
 
-def names(series: list[Series]) -> Iterator[str]:
+def names(series: list[CountSeries]) -> Iterator[str]:
     """Of the files that are written for them: of letters, digits, dots, hyphens; told apart where two are alike."""
     seen: Counter[str] = Counter()
     for one in series:
