@@ -1,4 +1,4 @@
-"""Topics of the benches on the broker: made, filled by the batch, measured by their ends, deleted."""
+"""Topics for benchmarks: create, fill in batches, count by their end offsets, delete."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _BATCH_BYTES = 262_144
 _IN_FLIGHT = 64
 _LEADERS_S = 30.0
 Pair = tuple[bytes | int, bytes]
-"""Key and value of a record; the partition in place of the key for one without."""
+"""Key and value of a record; for a record without a key, the partition and the value."""
 
 
 def create(kafka: str, topics: Mapping[str, int], *, compacted: bool = False) -> None:
-    """Make topics with so many partitions each, and return once each partition has a leader."""
+    """Create topics with `partitions` partitions each, and return once every partition has a leader."""
     config = {"cleanup.policy": "compact"} if compacted else {}
     client = admin(kafka)
     try:
@@ -45,7 +45,7 @@ def create(kafka: str, topics: Mapping[str, int], *, compacted: bool = False) ->
 
 
 def names(kafka: str, part: str) -> list[str]:
-    """The topics whose name holds this part."""
+    """Return the topics whose name contains `part`."""
     client = admin(kafka)
     try:
         return sorted(name for name in client.list_topics() if part in name)
@@ -63,7 +63,7 @@ def delete(kafka: str, topics: Iterable[str]) -> None:
 
 
 def fill(kafka: str, topic: str, partitions: int, pairs: Iterable[Pair]) -> int:
-    """Append records to the partitions that their keys belong on, as Java's client does; how many."""
+    """Append records to the partitions of their keys, as Java's client chooses them; return the number of records."""
     return asyncio.run(_fill(kafka, topic, partitions, pairs))
 
 
@@ -106,7 +106,7 @@ async def _append(kafka: str, topic: str, partition: int, value: bytes) -> None:
 
 
 def read(kafka: str, topic: str, partitions: int) -> list[tuple[int, bytes | None, bytes | None, int]]:
-    """(partition, key, value, offset) of every committed record until now, in each partition's order."""
+    """Return (partition, key, value, offset) of every record committed until now, in each partition's order."""
     return asyncio.run(_read(kafka, topic, partitions))
 
 
@@ -134,15 +134,15 @@ async def _read(kafka: str, topic: str, partitions: int) -> list[tuple[int, byte
 
 
 class Ends:
-    """How much stands in a topic: the sum of its partitions' ends of what is committed. A transaction's marker counts."""
+    """The size of a topic: the sum of its partitions' last stable offsets. A transaction's marker counts as a record."""
 
     def __init__(self, kafka: str) -> None:
         self._consumer = KafkaConsumer(bootstrap_servers=kafka, isolation_level="read_committed", group_id=None)
 
     def of(self, topic: str, partitions: int) -> int:
-        """Records and markers."""
+        """Return the number of records and markers."""
         return sum(self._consumer.end_offsets([TopicPartition(topic, n) for n in range(partitions)]).values())
 
     def close(self) -> None:
-        """Let the connection go."""
+        """Close the connection."""
         self._consumer.close()

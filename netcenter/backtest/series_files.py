@@ -1,4 +1,4 @@
-"""Series of posts per bin, from counts (`timestamp,value`) or from files with a row a post."""
+"""Reads series of posts per bin, from CSV files of counts (`timestamp,value`) or of posts (one in each row)."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ _COUNTS = ("timestamp", "value")
 
 
 class CountSeries(NamedTuple):
-    """Posts by bin of 5 minutes, oldest first."""
+    """Counts of posts in bins of 5 minutes, oldest first."""
 
     name: str
     times: list[int]
-    """ms; as the file has them, the starts of the bins"""
+    """ms; the starts of the bins, as the file has them"""
     values: list[float]
     """posts"""
 
 
 def read(path: Path, columns: Mapping[str, str], time_format: str | None) -> list[CountSeries]:
-    """The series of a CSV file: one of counts; of posts one for each brand.
+    """Return the series of a CSV file: one of a file of counts, one for each brand of a file of posts.
 
-    `columns` says where created_at and brand are; without a column for brand the file is one series. Times without an
-    offset are UTC. Raises UsageError naming file, line and what is wrong there.
+    `columns` names the columns of created_at and brand; a file without a brand column is one series. Times without an
+    offset are UTC. Raises UsageError with the file, the line and what is wrong there.
     """
     try:
         with path.open(encoding="utf-8", newline="") as file:
@@ -94,7 +94,7 @@ def _some(path: Path, series: CountSeries) -> CountSeries:
 
 
 def _moments(path: Path, time_format: str | None) -> Callable[[str, int], int]:
-    """A reader of times, for errors with their line."""
+    """Return a function (text, line number) -> ms, whose errors name the file and the line."""
 
     def moment(text: str, number: int) -> int:
         try:
@@ -109,7 +109,7 @@ def _moments(path: Path, time_format: str | None) -> Callable[[str, int], int]:
 
 
 def names(series: list[CountSeries]) -> Iterator[str]:
-    """Of the files that are written for them: of letters, digits, dots, hyphens; told apart where two are alike."""
+    """Yield a file name for each series: letters, digits, dots and hyphens, with a number where two would be equal."""
     seen: Counter[str] = Counter()
     for one in series:
         plain = "".join(c if c.isalnum() or c in "-_." else "-" for c in one.name) or "series"

@@ -1,4 +1,4 @@
-"""Learns a brand's language from its corrections: weights for that brand alone, so that no other is touched."""
+"""Learns weights for one brand from its corrections; the answers for other brands stay as they are."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ from netcenter.training.student import unit
 from netcenter.training.training_rows import TrainingRows
 
 LEAST = 40
-"""Corrections of a brand under which nothing is learnt: they would move more than they tell."""
+"""A brand with fewer corrections gets no weights: so few would change more answers than they can justify."""
 ONE_LABEL = 0.9
-"""A batch with a larger share of one label is held to be a mistake, or somebody's attack."""
+"""A batch with a larger share of one label is refused as a mistake or an attack."""
 WORSE = 0.005
-"""Macro-F1 that the reference set may lose."""
+"""The most macro-F1 that the reference set may lose."""
 _PENALTY = 1.0
 _IN_ROWS = 2
 _FEW = 5
-"""Corrections of a label under which it is not made to count for more."""
+"""A label's weight is computed as if it had at least this many corrections."""
 _FOLDS = 5
 
 
 class CorrectionsRefused(CommandError):
-    """The corrections were not made a model; the message says why and what to look at."""
+    """No artefact was written from the corrections; the message says why and what to check."""
 
 
 @dataclass(frozen=True)
 class Adapted:
-    """A brand's gain: the share of its corrections that is right, each answered by weights that had not seen it.
+    """A brand's accuracy on its corrections before and after; the weights that answer a correction were not learnt from it.
 
-    Rare labels count for more, by the root of how rare they are: macro-F1 would hang on the two posts of the rarest.
+    A correction counts with the square root of its label's rarity. Macro-F1 would depend on a few posts of the rarest.
     """
 
     corrections: int
@@ -52,10 +52,10 @@ class Adapted:
 
 
 def adapt(base: Path, rows: TrainingRows, reference: TrainingRows, out: Path) -> tuple[Path, dict[str, Adapted]]:
-    """Write the base artefact with weights for each brand that has LEAST corrections; (its path, gains by brand).
+    """Write the base artefact with weights for each brand that has LEAST corrections; return (its path, gains by brand).
 
     A brand's earlier weights are replaced. Raises CorrectionsRefused for a batch of one label, where no brand gains on
-    corrections that it had not seen, or where the reference set loses more than WORSE of macro-F1.
+    corrections that its weights were not learnt from, or where the reference set loses more than WORSE of macro-F1.
     """
     model = Model.load(base)
     _, arrays, meta = opened(base)
@@ -112,13 +112,13 @@ def _gain(rows: TrainingRows, plain: NDArray[np.float64]) -> Adapted:
 
 
 def _evened(rows: TrainingRows) -> NDArray[np.float64]:
-    """A weight for each row."""
+    """Return a weight for each row, higher for rare labels."""
     counts = np.bincount(rows.label, minlength=len(LABELS))
     return np.asarray(np.sqrt(len(rows) / len(LABELS) / np.maximum(counts, _FEW))[rows.label])
 
 
 def _learnt(rows: TrainingRows, plain: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
-    """A linear part that is added to the plain scores; a label that is rare among the corrections counts for more."""
+    """Return the linear part that is added to the plain scores; a label that is rare among the corrections weighs more."""
     ids, x = _matrix(rows.text)
     columns = np.flatnonzero(x.count_nonzero(axis=0) >= _IN_ROWS)
     if not len(columns):
