@@ -57,7 +57,7 @@ class At(msgspec.Struct, frozen=True):
     cause: str
     """id of the fact."""
     partial: bool = False
-    """A writer of the partition is excused: what it would have told of this time is missing."""
+    """A writer of the partition is idle: its records of this time may be missing."""
 
     def not_before(self, time: int) -> At:
         """The same, at a time (ms) at least: nothing is decided before what it follows from.
@@ -183,7 +183,7 @@ class Decider(Protocol):
 
     `decide` is a generator: the runner applies each yielded event through `evolve` before it asks for the next, so
     `decide` sees the effects of what it has already decided in this step. If either raises, the whole step is undone
-    and the fact set aside. State changes only through `evolve`, and `evolve` depends on state and event alone.
+    and the fact becomes a dead letter. State changes only through `evolve`, and `evolve` depends on state and event alone.
     """
 
     record_types: ClassVar[Any]

@@ -134,8 +134,9 @@ def _through(core: FoldCore, facts: list[Record]) -> int:
     for start in range(0, len(facts), 500):
         left = [Fact(start + n, record) for n, record in enumerate(facts[start : start + 500])]
         while left:
-            results, left = core.take(left), core.left
-            written += sum(type(result) is Output and result.topic == "cases" for result in results)
+            taken = core.take(left)
+            left = taken.left
+            written += sum(type(result) is Output and result.topic == "cases" for result in taken.results)
         if len(core.touched) > _CHECKPOINT:
             _checkpoint(core)
     return written
@@ -144,7 +145,7 @@ def _through(core: FoldCore, facts: list[Record]) -> int:
 def _checkpoint(core: FoldCore) -> int:
     """Pack the changed records, as a checkpoint does, and return the number of bytes."""
     packed = sum(len(key) + len(value or b"") for key, value in core.packed())
-    core.sealed()
+    core.committed()
     return packed
 
 

@@ -17,9 +17,10 @@ from netcenter.runtime.logs import set_up
 from schemas import codec, keys
 from schemas.codec import WireError
 from schemas.records import CaseChanged, ClassifiedMention, Decided, PolicyChanged, Record, Tick
+from streams.deciding_worker import DecidingWorker
 from streams.settings import WorkerSettings
 from streams.topology import AVRO, Fold, Pipeline, Role, Topic, Wire
-from streams.worker import DecidingWorker, Hooks, run_worker
+from streams.worker import Hooks, run_worker
 
 PARTITIONS = 4
 

@@ -20,10 +20,13 @@ from agents.policy import parse
 from bench.state import NOON, PIPELINE, POLICY, Keeper, Kept, kept, key_of, peak, resident, wake_of
 from schemas import codec, ids
 from schemas.records import Tick
+from streams.checkpoint import PROGRESS
 from streams.core import Progress
+from streams.deciding_worker import DecidingWorker
 from streams.fold import FoldCore
-from streams.partition import PROGRESS, Outbox, Partition
-from streams.worker import DecidingWorker, Hooks, WorkerSettings
+from streams.partition import Partition
+from streams.transaction import TransactionBatches
+from streams.worker import Hooks, WorkerSettings
 
 _FLUSH_EVERY = 20_000
 _LOOK_S = 0.005
@@ -64,16 +67,16 @@ async def _fill(kafka: str, prefix: str, keys: int) -> None:
     producer = AIOKafkaProducer(bootstrap_servers=kafka, max_batch_size=262_144, max_request_size=4 << 20)
     await producer.start()
     try:
-        output_topic = Outbox(producer)
+        batches = TransactionBatches(producer)
         for number in range(keys):
             key = key_of(number)
             record = kept(ids.make("case", key), 1, NOON, wake_of(number))
-            output_topic.add(topic, 0, key.encode(), pack(record), [])
+            batches.add(topic, 0, key.encode(), pack(record), [])
             if number % _FLUSH_EVERY == 0:
-                await output_topic.delivered()
-        progress = Progress(applied=1, clock="event", time=NOON - 60_000, writers={"clock/0": NOON - 60_000})
-        output_topic.add(topic, 0, PROGRESS, pack_progress(progress), [])
-        await output_topic.delivered()
+                await batches.delivered()
+        progress = Progress(position=2, clock="event", watermark=NOON - 60_000, writers={"clock/0": NOON - 60_000})
+        batches.add(topic, 0, PROGRESS, pack_progress(progress), [])
+        await batches.delivered()
     finally:
         await producer.stop()
 
@@ -101,9 +104,9 @@ async def _recover(kafka: str, prefix: str) -> dict[str, Any]:
     tick = codec.encode(Tick(clock="event", time=NOON + 59_999, role="clock", partition=0))
     await partition.take([SimpleNamespace(offset=2, key=None, value=tick, timestamp=0, headers=())])
     fired = len(fold.touched)
-    await partition.seal()
+    await partition.commit()
     burst = time.perf_counter() - started
-    await partition.release(seal=False)
+    await partition.release(commit=False)
     return {
         "keys": keys,
         "timers": fold.timers() + fired,
@@ -114,7 +117,7 @@ async def _recover(kafka: str, prefix: str) -> dict[str, Any]:
         "peak_resident_mb": round(highest / 2**20),
         "longest_stall_ms": round(max(stalls) * 1000),
         "burst": fired,
-        "burst_sealed_s": round(burst, 2),
+        "burst_committed_s": round(burst, 2),
     }
 
 

@@ -20,7 +20,7 @@ from agents.decider import At, Due, State
 from agents.policy import Policy, digest, parse
 from netcenter.policies import DEFAULT_POLICY
 from schemas import codec, ids, keys
-from schemas.records import CaseChanged, Decided, PolicyChanged, Record, Tick, WriterExcused
+from schemas.records import CaseChanged, Decided, PolicyChanged, Record, SourceIdle, Tick
 from streams.core import Fact
 from streams.fold import FoldCore
 from streams.topology import Fold, Pipeline, Role, Topic
@@ -30,11 +30,11 @@ NOON = 1_795_176_000_000
 _WEEK = 7 * 86_400_000
 _PACKED = 220
 _BURST = 10_000
-_SEAL_EVERY = 5_000
+_COMMIT_EVERY = 5_000
 _HOT = 2_000
 _PASSES = 5
 POLICY = DEFAULT_POLICY.read_text()
-TIME = (Tick, WriterExcused, PolicyChanged)
+TIME = (Tick, SourceIdle, PolicyChanged)
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -197,20 +197,20 @@ def _a_key(before: int, keys: int) -> int:
 def _live(fold: FoldCore, keys: int) -> None:
     """Change a fifth of the keys one by one, with checkpoints; each change moves a timer."""
     random = Random(7)
-    for start in range(0, keys // 5, _SEAL_EVERY):
+    for start in range(0, keys // 5, _COMMIT_EVERY):
         facts = []
-        for offset in range(start, start + _SEAL_EVERY):
+        for offset in range(start, start + _COMMIT_EVERY):
             number = random.randrange(min(_BURST, keys // 2), keys)
             wake = wake_of(number) + 600_000
             facts.append(Fact(2 + offset, changed(key_of(number), 2, NOON, wake)))
         fold.take(facts)
-        _seal(fold)
+        _commit(fold)
 
 
-def _seal(fold: FoldCore) -> None:
+def _commit(fold: FoldCore) -> None:
     for _ in fold.packed():
         pass
-    fold.sealed()
+    fold.committed()
 
 
 def _costs(fold: FoldCore, keys: int) -> dict[str, float]:
@@ -244,7 +244,7 @@ def _costs(fold: FoldCore, keys: int) -> dict[str, float]:
         "fold_put_timer_moved_ns": _each(names, move),
     }
     fold.touched.update(dict.fromkeys(names))
-    _seal(fold)
+    _commit(fold)
     return figures
 
 
@@ -265,7 +265,7 @@ def _each(names: list[str], action: Callable[[str], Any], passes: int = _PASSES)
 def _burst(fold: FoldCore) -> tuple[float, int]:
     """Return the seconds of one Tick that fires the first `_BURST` timers, and the number of events."""
     started = time.perf_counter()
-    results = fold.take([Fact(1 << 40, _tick(NOON + 59_999))])
+    results = fold.take([Fact(1 << 40, _tick(NOON + 59_999))]).results
     return round(time.perf_counter() - started, 3), len(results)
 
 

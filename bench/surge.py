@@ -110,21 +110,21 @@ def _role() -> dict[str, Any]:
     role = PIPELINE.role("surge")
     core = FoldCore(PIPELINE, role, 0, lambda topic: 1, lambda version, hash: policy, SurgeDecider(), encodes=True)
     core.in_force(PolicyChanged(version=1, hash="", applied_at=0))
-    writers = sorted(core.clock.expected)
+    writers = sorted(core.watermark.expected)
     core.take([Fact(n, Tick(clock="event", time=START, role=w, partition=p)) for n, (w, p) in enumerate(writers)])
     random = np.random.default_rng(1)
     posts = random.poisson(3, (MINUTES, BRANDS))
-    offset, spent, sealed = len(writers), 0.0, 0
+    offset, spent, committed = len(writers), 0.0, 0
     for m in range(MINUTES):
         at = START + m * MINUTE
         facts: list[Record] = [volume(f"b{n}", at, {"other": int(count)}) for n, count in enumerate(posts[m]) if count]
         ticks = [Tick(clock="event", time=at + MINUTE, role=writer, partition=number) for writer, number in writers]
         started = time.process_time()
-        for result in core.take([Fact(offset + n, fact) for n, fact in enumerate([*facts, *ticks])]):
-            if type(result).__name__ == "SetAside":
+        for result in core.take([Fact(offset + n, fact) for n, fact in enumerate([*facts, *ticks])]).results:
+            if type(result).__name__ == "DeadLetter":
                 raise Unusable(str(result))
-        sealed += sum(len(packed or b"") for _, packed in core.packed())
-        core.sealed()
+        committed += sum(len(packed or b"") for _, packed in core.packed())
+        core.committed()
         spent += time.process_time() - started
         offset += len(facts) + len(ticks)
     return {
@@ -132,5 +132,5 @@ def _role() -> dict[str, Any]:
         "us_a_brand_and_minute": round(spent / BRANDS / MINUTES * 1e6, 1),
         "share_of_a_core": round(spent / (MINUTES * 60), 4),
         "state_bytes_a_brand": round(sum(map(len, core.state._packed.values())) / BRANDS),
-        "changelog_bytes_a_s": round(sealed / (MINUTES * 60)),
+        "changelog_bytes_a_s": round(committed / (MINUTES * 60)),
     }

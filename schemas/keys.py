@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from schemas.records import ClassifiedMention, Overflowed, PolicyChanged, Tick, WriterExcused
+from schemas.records import ClassifiedMention, Overflowed, PolicyChanged, SourceIdle, Tick
 
 #: Records that stand in every partition and have no key of their own.
-KEYLESS = frozenset({Tick, PolicyChanged, WriterExcused})
+KEYLESS = frozenset({Tick, PolicyChanged, SourceIdle})
 
 
 def customer(record: Any) -> bytes:

@@ -9,7 +9,7 @@ is optional with a default. The glossary, one line per record:
 | Mention, MentionUpdated, Reply, Action | producers, `netcenter ingest` | classify | customer |
 | Tick | `ingest` or the clock; handed on by every role | every role | (each partition) |
 | PolicyChanged | `netcenter policy apply`; handed on | every deciding role | (each partition) |
-| WriterExcused | the owner of an input topic partition | that partition's role | (that partition) |
+| SourceIdle | the owner of an input topic partition | that partition's role | (that partition) |
 | ClassifiedMention | classify | cases, consumers | customer |
 | Volume | classify | surge, consumers | brand |
 | CrisisDeclared, ContactCount | producers, `ingest` | surge | brand |
@@ -282,12 +282,12 @@ class PolicyChanged(Record, kw_only=True, frozen=True, gc=False):
     applied_at: A[Time, "wall time of `policy apply`, for people"]
 
 
-class WriterExcused(Record, kw_only=True, frozen=True, gc=False):
-    """A writer has been silent: time goes on without it until its next Tick."""
+class SourceIdle(Record, kw_only=True, frozen=True, gc=False):
+    """A writer of Ticks is idle: the watermark advances without it until its next Tick."""
 
     role: A[str, "the silent writer's role; set by the owner of this input topic partition"]
     partition: A[int, "the silent writer's input topic partition"]
-    silent_for: A[int, "ms; how long it had been silent, by the owner's clock"]
+    silent_ms: A[int, "ms; how long it had been silent, by the owner's clock"]
 
 
 # --- classified and volumes --------------------------------------------------------------------------------------
@@ -677,7 +677,7 @@ class Evidence(Record, kw_only=True, frozen=True, gc=False):
     root_share: A[float | None, "0..1 of the window's posts are about the root"] = None
     top_posts: A[list[str], "native ids"] = []
     expected_event: A[str | None, "the policy's expected event that holds now"] = None
-    partial: A[bool, "a writer was excused in the window"] = False
+    partial: A[bool, "a writer was idle in the window"] = False
     offsets: A[list[OffsetRange], "what to replay"] = []
     forecast: A[Forecast | None, "extra contacts of the next hours"] = None
     others: A[list[SeriesEvidence], "other series of the same flood"] = []
@@ -775,7 +775,7 @@ RECORDS: tuple[type[Record], ...] = (
     Action,
     Tick,
     PolicyChanged,
-    WriterExcused,
+    SourceIdle,
     ClassifiedMention,
     Volume,
     CrisisDeclared,

@@ -174,7 +174,7 @@ class Deduplication(Part):
     """Networks deliver a post again, hours or days later."""
 
     horizon: Annotated[Duration, Field(ge=UNITS["h"], le=25 * UNITS["d"])] = 8 * UNITS["d"]
-    """What comes again within this is known, an hour to 25 days; what is older when it comes is set aside."""
+    """What comes again within this is known, an hour to 25 days; a record that is older when it comes becomes a dead letter."""
 
 
 class Cases(Part):

@@ -13,17 +13,15 @@ from netcenter.broker.reading import Span, records, spans
 from netcenter.broker.topics import admin, as_in_log, counts_of
 from netcenter.pipeline import PIPELINE, PROJECTION
 from netcenter.settings import Settings
-from schemas import codec, headers
+from schemas import codec
 from schemas.codec import WireError
+from schemas.dead_letters import DEAD_LETTER, ORIGIN, STATE, failure_of, is_mark, text, without_failure
 from schemas.keys import KEYLESS
 from schemas.records import Record
-from streams.deadletters import ERROR, MESSAGE, OFFSET, PARTITION, PREFIX, STAGE, TOPIC
 from streams.topology import Batch
 
 State = Literal["waiting", "put back", "failed again", "discarded"]
 Mark = Literal["put back", "discarded"]
-ORIGIN = "netcenter.origin"
-"""On a mark: the origin of the letter that it is about."""
 _WRITER = "ce_source"
 _SINK = "sink"
 
@@ -120,7 +118,7 @@ def letters(settings: Settings, kafka: str) -> Iterator[Letter]:
     for record in records(kafka, found):
         _note(settings, record, marks)
     for record in records(kafka, found):
-        if not _is_mark(record):
+        if not is_mark(record.headers):
             yield marks.of(_letter(settings, record))
 
 
@@ -129,7 +127,7 @@ def count_waiting(settings: Settings, kafka: str) -> int:
     marks, seen = _Marks(), list[tuple[str, str]]()
     for record in records(kafka, _spans(settings, kafka)):
         _note(settings, record, marks)
-        if not _is_mark(record):
+        if not is_mark(record.headers):
             letter = _letter(settings, record)
             seen.append((letter.id, letter.origin))
     return sum(id not in marks.by_id and origin not in marks.by_origin for id, origin in seen)
@@ -144,25 +142,16 @@ def _spans(settings: Settings, kafka: str) -> dict[TopicPartition, Span]:
         return spans(client, [TopicPartition(name, n) for name, count in counts.items() for n in range(count)])
 
 
-def _is_mark(r: Any) -> bool:
-    names = {name for name, _ in r.headers}
-    return headers.STATE in names and TOPIC not in names
-
-
 def _note(settings: Settings, r: Any, marks: _Marks) -> None:
     head = dict(r.headers)
-    about = _text(head.get(headers.LETTER))
-    if not _is_mark(r):
+    about = text(head.get(DEAD_LETTER)) or ""
+    if not is_mark(r.headers):
         if about:
             marks.came_back[about] = _id(settings, r)
-    elif head[headers.STATE] == b"discarded":
+    elif head[STATE] == b"discarded":
         marks.by_id[about] = "discarded"
     else:
-        marks.by_id[about] = marks.by_origin[_text(head.get(ORIGIN))] = "put back"
-
-
-def _text(value: bytes | None) -> str:
-    return (value or b"").decode("utf-8", "replace")
+        marks.by_id[about] = marks.by_origin[text(head.get(ORIGIN)) or ""] = "put back"
 
 
 def _id(settings: Settings, r: Any) -> str:
@@ -170,21 +159,17 @@ def _id(settings: Settings, r: Any) -> str:
 
 
 def _letter(settings: Settings, r: Any) -> Letter:
-    head = {name: _text(value) for name, value in r.headers if name.startswith(PREFIX)}
+    failure = failure_of(r.headers)
     return Letter(
         id=_id(settings, r),
-        topic=head.get(TOPIC, ""),
-        partition=_number(head.get(PARTITION)),
-        offset=_number(head.get(OFFSET)),
-        stage=head.get(STAGE, ""),
-        error=head.get(ERROR, ""),
-        message=head.get(MESSAGE, ""),
+        topic=failure.topic or "",
+        partition=-1 if failure.partition is None else failure.partition,
+        offset=-1 if failure.offset is None else failure.offset,
+        stage=failure.stage or "",
+        error=failure.error or "",
+        message=failure.message or "",
         at=r.timestamp,
         key=r.key,
         value=r.value,
-        headers=[(name, value) for name, value in r.headers if not name.startswith(PREFIX)],
+        headers=without_failure(r.headers),
     )
-
-
-def _number(text: str | None) -> int:
-    return int(text) if text is not None and text.isascii() and text.isdigit() else -1

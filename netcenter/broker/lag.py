@@ -19,7 +19,7 @@ from netcenter.errors import CommandError
 from netcenter.pipeline import PIPELINE
 from netcenter.settings import Settings
 from schemas.headers import rfc3339
-from streams import hints
+from streams import committed_offsets
 from streams.topology import Role
 
 #: A fresh broker answers so until its groups are loaded.
@@ -104,7 +104,7 @@ class Member:
     def address(self) -> str:
         """host:port of its health server; empty where its client id names no port."""
         port = self.client.rpartition("-")[2]
-        return hints.address(self.host, int(port)) if port.isdigit() else ""
+        return committed_offsets.address(self.host, int(port)) if port.isdigit() else ""
 
 
 class Watch:
@@ -130,7 +130,7 @@ class Watch:
             raise CommandError(f"the groups' offsets cannot be read: {type(error).__name__}") from None
         return {
             group[cut:]: {
-                (tp.topic[cut:], tp.partition): Told(at.offset, *hints.parsed(at.metadata))
+                (tp.topic[cut:], tp.partition): Told(at.offset, *committed_offsets.parsed(at.metadata))
                 for tp, at in offsets.items()
                 if at.offset >= 0
             }

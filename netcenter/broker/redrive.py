@@ -10,11 +10,11 @@ from typing import Any
 from kafka import KafkaProducer
 from kafka.errors import InvalidProducerEpochError, KafkaError, ProducerFencedError
 
-from netcenter.broker.dead_letters import ORIGIN, Letter, Mark, letters
+from netcenter.broker.dead_letters import Letter, Mark, letters
 from netcenter.broker.topics import admin, as_in_log
 from netcenter.errors import CommandError, Unreachable, UsageError
 from netcenter.settings import Settings
-from schemas import headers
+from schemas.dead_letters import DEAD_LETTER, ORIGIN, STATE
 from streams.partitioner import partition_of
 
 #: Letters of one transaction: a crash leaves whole ones behind, and none of them half.
@@ -139,8 +139,8 @@ def _send_back(producer: KafkaProducer, settings: Settings, letter: Letter, part
         partition=letter.partition if letter.key is None else partition_of(letter.key, partitions),
         headers=[
             # This client writes no null.
-            *((name, value or b"") for name, value in letter.headers if name != headers.LETTER),
-            (headers.LETTER, letter.id.encode()),
+            *((name, value or b"") for name, value in letter.headers if name != DEAD_LETTER),
+            (DEAD_LETTER, letter.id.encode()),
         ],
     )
 
@@ -154,8 +154,8 @@ def _mark(producer: KafkaProducer, settings: Settings, letter: Letter, mark: Mar
         value=b"",
         partition=int(number),
         headers=[
-            (headers.LETTER, letter.id.encode()),
-            (headers.STATE, mark.encode()),
+            (DEAD_LETTER, letter.id.encode()),
+            (STATE, mark.encode()),
             (ORIGIN, letter.origin.encode()),
         ],
     )

@@ -41,7 +41,7 @@ def _summary(letter: Letter) -> dict[str, object]:
 
 @dead.command("list")
 def dead_list(topic: _Topic = None, as_json: Json = False) -> None:
-    """List the dead letters: where they stood, why they were set aside, and what has become of them.
+    """List the dead letters: where their records stood, why they failed, and what has become of them.
 
     Example: netcenter dead list --topic mentions
     """

@@ -112,7 +112,7 @@ class Demo:
                     "kafka": addresses.kafka,
                     "postgres": addresses.postgres,
                     "partitions": PARTITIONS,
-                    "hint_s": 0.05,
+                    "offset_commit_s": 0.05,
                 }
             )
             # The workers inherit these, and this process learns from them that the webhook is run.
@@ -165,7 +165,7 @@ class Demo:
             "NETCENTER_KAFKA": settings.kafka or "",
             "NETCENTER_POSTGRES": settings.postgres or "",
             "NETCENTER_PARTITIONS": str(settings.partitions),
-            "NETCENTER_HINT_S": str(settings.hint_s),
+            "NETCENTER_OFFSET_COMMIT_S": str(settings.offset_commit_s),
             "NETCENTER_IDLE_S": "0.02",
             "NETCENTER_HEALTH_PORT": str(self.health),
         }

@@ -25,7 +25,7 @@ from schemas import codec
 from schemas.codec import WireError
 from schemas.headers import rfc3339
 from schemas.records import Clock, Record, Tick
-from streams.hints import NEVER
+from streams.committed_offsets import NEVER
 from streams.partitioner import partition_of
 from streams.topology import Role
 

@@ -25,7 +25,7 @@ from sinks.port import Item
 from sinks.postgres.forgetting import Forget, forget
 from sinks.postgres.older import Places
 from sinks.postgres.projection import Busy, Projection
-from streams.items import decoded
+from streams.sink_items import sink_items
 
 #: Records of a write: what the sink's own worker gives it under a backlog.
 _BATCH = 5_000
@@ -183,7 +183,7 @@ class _Rebuild:
             for tp, records in batch.items():
                 seen += len(records)
                 actions = [r for r in records if codec.kind(r.value) is Action]
-                for item in decoded(PIPELINE, *self._log.place(tp), actions, self._log.partitions(tp)).items:
+                for item in sink_items(PIPELINE, *self._log.place(tp), actions, self._log.partitions(tp)).items:
                     one = forget(item)
                     if one is not None:
                         forgets.append(one)
@@ -210,7 +210,7 @@ class _Rebuild:
             write: Future[Any] = writer.submit(list)
             for batch in self._log.read(stretches):
                 for tp, records in batch.items():
-                    waiting += decoded(PIPELINE, *self._log.place(tp), records, self._log.partitions(tp)).items
+                    waiting += sink_items(PIPELINE, *self._log.place(tp), records, self._log.partitions(tp)).items
                     self._done.records += len(records)
                 if len(waiting) >= _BATCH:
                     write.result()

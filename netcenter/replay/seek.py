@@ -14,7 +14,7 @@ from netcenter.broker.reading import Span, in_order, open_consumer
 from netcenter.pipeline import PIPELINE
 from schemas import codec
 from schemas.codec import WireError
-from schemas.headers import SOURCE
+from schemas.headers import source_offset
 from schemas.records import PolicyChanged, Record, Tick
 
 _FETCH = 64 * 1024
@@ -38,8 +38,7 @@ def ms_of(tick: Tick, stamp: int) -> int:
 
 def source_of(raw: Any) -> int | None:
     """The offset of the record in `mentions` that led to this record; None where its headers do not say."""
-    source = next((value for name, value in raw.headers if name == SOURCE), None)
-    return None if source is None else int(source.rpartition(b"/")[2])
+    return source_offset(raw.headers)
 
 
 def decoded(raw: Any) -> Record | None:

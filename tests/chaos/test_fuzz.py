@@ -22,6 +22,7 @@ from netcenter.embedded import Addresses
 from netcenter.pipeline import PIPELINE
 from netcenter.policies import DEFAULT_POLICY
 from schemas import codec
+from schemas.dead_letters import failure_of
 from schemas.headers import rfc3339
 from schemas.records import Decided, Mention, Tick
 from tests.support import judge, lenient_worker
@@ -138,8 +139,8 @@ def test_every_bad_record_is_a_dead_letter_once_with_its_reason_and_no_good_one_
                 wanted[number].key,
                 wanted[number].value,
             )
-            message = row.headers["__connect.errors.exception.message"].decode()
-            assert message and row.headers["__connect.errors.stage"] and SECRET not in message
+            failure = failure_of(row.headers.items())
+            assert failure.message and failure.stage and SECRET not in failure.message
 
 
 def test_no_role_stops_and_none_says_a_word_of_a_post(outcome: Outcome) -> None:
@@ -151,9 +152,9 @@ def test_no_role_stops_and_none_says_a_word_of_a_post(outcome: Outcome) -> None:
 
 
 def test_what_is_decided_inside_is_never_at_fault(outcome: Outcome) -> None:
-    """No record of ours is set aside further on, but for an action with which nothing can be done."""
+    """No record of ours becomes a dead letter further on, but for an action with which nothing can be done."""
     inside = [row for name in ("classified.dead", "signals.dead") for row in outcome.log[name]]
-    assert {row.headers["__connect.errors.exception.class.name"] for row in inside} <= {b"Unusable"}
+    assert {failure_of(row.headers.items()).error for row in inside} <= {"Unusable"}
 
 
 def test_sequences_have_no_gap_and_nothing_is_dated_before_2000(outcome: Outcome) -> None:

@@ -12,7 +12,7 @@ from netcenter.pipeline import PIPELINE
 from tests.support.chaos import HOUR, SEED, Plant, Playing
 
 _POLICY = STORY_POLICY.read_text()
-_NEVER = {"NETCENTER_HINT_S": "3600"}
+_NEVER = {"NETCENTER_OFFSET_COMMIT_S": "3600"}
 
 
 def test_a_sink_tells_the_time_that_its_forerunner_had_written_but_not_told(

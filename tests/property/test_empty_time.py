@@ -74,7 +74,7 @@ def _played(
     ticks: list[int] = []
     replay = kind({1: policy}, 2, lambda topic, records: written.extend((topic, record) for record in records))
     play_lines([replay], lines, interval=interval, until=6 * HOUR, say=lambda _, time: ticks.append(time))
-    assert replay.set_aside == 0
+    assert replay.dead_letters == 0
     return written, len(ticks)
 
 

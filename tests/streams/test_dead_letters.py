@@ -21,12 +21,12 @@ from netcenter.errors import CommandError
 from netcenter.pipeline import PIPELINE
 from netcenter.policies import DEFAULT_POLICY
 from netcenter.settings import Settings
-from schemas import codec, headers, ids
+from schemas import codec, ids
+from schemas.dead_letters import DEAD_LETTER, STATE, failure_headers
 from schemas.keys import KEYLESS, customer
 from schemas.records import CrisisDeclared, OperatorChanged, PolicyChanged, Record, Tick
 from sinks.port import Item
 from sinks.postgres.rows import rows_of
-from streams.deadletters import dead_letter_headers
 from streams.partitioner import partition_of
 from tests.support.world import NOON, World, author_on, classified, mention
 
@@ -48,7 +48,7 @@ class Plant:
         key = b"k" if isinstance(record, bytes) else None if type(record) in KEYLESS else _key(topic, record)
         head = [("ce_source", f"/netcenter/{by}".encode())] if by else []
         offset = next(_OFFSETS)
-        return self.raw(topic, key, value, [*head, *dead_letter_headers(topic, 0, offset, stage, "ValueError", "why")])
+        return self.raw(topic, key, value, [*head, *failure_headers(topic, 0, offset, stage, "ValueError", "why")])
 
     def raw(self, topic: str, key: bytes | None, value: bytes, head: list[tuple[str, bytes]]) -> str:
         """A record of partition 0 of the dead letters of a topic; its id."""
@@ -155,7 +155,7 @@ def test_a_record_that_netcenter_wrote_to_a_public_topic_never_stands_there_twic
 
 def test_one_record_that_two_have_refused_is_put_back_once(plant: Plant, run: Run) -> None:
     """The role and PostgreSQL's sink both cannot read it."""
-    head = dead_letter_headers("volumes", 0, 7, "decode", "WireError", "why")
+    head = failure_headers("volumes", 0, 7, "decode", "WireError", "why")
     both = {plant.raw("volumes", b"andina", b"unreadable", head) for _ in range(2)}
     assert run("dead", "replay", "--all")[0] == 0
     late = plant.raw("volumes", b"andina", b"unreadable", head)
@@ -177,8 +177,8 @@ def test_a_discarded_letter_stays_in_the_log_and_is_not_put_back(plant: Plant, r
 
 def test_a_marks_look_in_a_producers_headers_hides_no_letter(plant: Plant) -> None:
     """They are copied into the letter, whatever they say."""
-    forged = [(headers.STATE, b"discarded"), (headers.LETTER, b"mentions.dead/0/0")]
-    head = dead_letter_headers("mentions", 0, 1, "decode", "WireError", "why")
+    forged = [(STATE, b"discarded"), (DEAD_LETTER, b"mentions.dead/0/0")]
+    head = failure_headers("mentions", 0, 1, "decode", "WireError", "why")
     id = plant.raw("mentions", b"k", b"bad", [*forged, *head])
     assert plant.states() == {id: "waiting"}
 
@@ -242,7 +242,7 @@ def test_a_letter_that_fails_again_says_as_which_and_that_one_can_be_put_back(ka
 
 
 def test_postgres_takes_a_mark_for_no_letter() -> None:
-    marked = [(headers.LETTER, b"mentions.dead/0/1"), (headers.STATE, b"put back")]
+    marked = [(DEAD_LETTER, b"mentions.dead/0/1"), (STATE, b"put back")]
     assert rows_of(Item("mentions.dead", 0, 2, b"k", None, marked, NOON)) == []
-    head = dead_letter_headers("mentions", 0, 1, "decode", "WireError", "why")
+    head = failure_headers("mentions", 0, 1, "decode", "WireError", "why")
     assert len(rows_of(Item("mentions.dead", 0, 2, b"k", None, [*marked, *head], NOON))) == 1

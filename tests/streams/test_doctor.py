@@ -40,8 +40,8 @@ from netcenter.policies import DEFAULT_POLICY
 from netcenter.settings import Settings
 from schemas.codec import state_codec
 from schemas.headers import rfc3339
+from streams.checkpoint import PROGRESS
 from streams.core import Progress
-from streams.partition import PROGRESS
 from tests.support.chaos import create_database
 from tests.support.waiting import until
 
@@ -261,7 +261,7 @@ def test_a_position_beyond_the_end_of_its_topic_is_told(plant: Plant) -> None:
 
 def test_a_position_that_a_changelog_alone_remembers_is_held_against_the_log(plant: Plant) -> None:
     """With a topic that is deleted Kafka forgets the offsets of its groups: the role has no worker, and must not be run."""
-    progress = state_codec(Progress)[0](Progress(applied=899))
+    progress = state_codec(Progress)[0](Progress(position=900))
     with closing(KafkaProducer(bootstrap_servers=plant.kafka)) as producer:
         for key, value in ((PROGRESS, progress), (b"zzz", b"garbage")):
             producer.send(plant.tp("desk.changelog").topic, key=key, value=value, partition=0)

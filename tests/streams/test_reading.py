@@ -161,7 +161,7 @@ def test_a_log_is_replayed_to_its_end_though_one_partition_holds_nearly_everythi
     replayed: Stretch = find(settings, kafka, Range("mentions"))
     for step in replayed.steps():
         times.append(step.time)
-        assert step.set_aside == 0
+        assert step.dead_letters == 0
         for n, facts in step.facts.items():
             found[n] += [fact.record.native_id for fact in facts if isinstance(fact.record, Mention)]
     assert found == wanted

@@ -122,7 +122,7 @@ class Plant:
             "NETCENTER_PARTITIONS": str(self.partitions),
             # The least that the settings allow: a killed worker's partitions wait so long for the next one.
             "NETCENTER_SESSION_S": "6",
-            "NETCENTER_HINT_S": "0.1",
+            "NETCENTER_OFFSET_COMMIT_S": "0.1",
             **self.environment,
         }
 

@@ -30,7 +30,7 @@ class Run:
         self.time = 0
         """ms; the partition's time."""
         self.partial = False
-        """Whether a writer is excused."""
+        """Whether a writer is idle."""
         self.state = decider.initial()
         self.events: list[Decided] = []
         """All decided so far."""

@@ -25,7 +25,7 @@ from netcenter.replay import Replay
 from netcenter.settings import Settings
 from schemas import codec
 from schemas.codec import WireError
-from schemas.headers import SOURCE, rfc3339
+from schemas.headers import rfc3339, source_of
 from schemas.keys import KEYLESS, customer
 from schemas.records import Action, ClassifiedMention, Decided, Mention, Record, SurgeOpened, SurgeUpdated, Volume
 from sinks.port import Item
@@ -55,10 +55,8 @@ class Row:
     @property
     def source(self) -> tuple[str, int] | None:
         """(topic, partition) of the fact that led to it; None for what a tool wrote, and for time."""
-        if SOURCE not in self.headers:
-            return None
-        topic, partition, _ = self.headers[SOURCE].decode().split("/")
-        return topic, int(partition)
+        found = source_of(self.headers.items())
+        return None if found is None else found[:2]
 
 
 Log = dict[str, list[Row]]
@@ -184,7 +182,9 @@ def same_as_its_inbox(log: Log, name: str, policy: str, partitions: int) -> None
             role.input_topic, number, [Fact(r.offset, r.record, r.stamp) for r in rows if r.record is not None]
         )
         alone.drain()
-        assert alone.set_aside == 0, f"{name} could not handle {alone.set_aside} facts of {role.input_topic}/{number}"
+        assert alone.dead_letters == 0, (
+            f"{name} could not handle {alone.dead_letters} facts of {role.input_topic}/{number}"
+        )
         for topic in map(PIPELINE.topic, role.writes):
             key = topic.key
             for target in range(partitions):

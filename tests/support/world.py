@@ -26,7 +26,7 @@ from netcenter.settings import Settings
 from schemas import codec, ids
 from schemas.keys import KEYLESS, customer
 from schemas.records import ClassifiedMention, Mention, PolicyChanged, Record, Tick
-from streams.hints import parsed
+from streams.committed_offsets import parsed
 from streams.partitioner import partition_of
 from tests.support import toy
 from tests.support.waiting import until

@@ -16,7 +16,7 @@ from netcenter.pipeline import PIPELINE
 from netcenter.replay.engine import Replay
 from netcenter.settings import Settings
 from schemas.records import Decided, Record, Tick
-from streams.hints import NEVER
+from streams.committed_offsets import NEVER
 from streams.topology import Role
 from tests.support import care_facts
 from tests.support.care_facts import DAY, HOUR, MINUTE

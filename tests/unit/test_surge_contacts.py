@@ -87,7 +87,7 @@ def test_a_count_of_calls_that_comes_twice_or_late_changes_nothing() -> None:
     assert dict(to.state) == before
 
 
-def test_calls_that_cannot_be_and_one_source_too_many_are_set_aside() -> None:
+def test_calls_that_cannot_be_and_one_source_too_many_become_dead_letters() -> None:
     to = begun()
     for n in range(SOURCES):
         _calls(to, START, [20], source=f"s{n}")

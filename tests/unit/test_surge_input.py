@@ -101,7 +101,7 @@ def test_a_brand_falls_asleep_after_a_silent_day_and_what_it_knew_stays() -> Non
         {"conversations": [msgspec.structs.replace(volume(START, 1, roots={"r": 1}).conversations[0], posts=-1)]},
     ],
 )
-def test_a_count_that_no_counting_can_bring_is_set_aside_and_changes_nothing(bad: dict[str, object]) -> None:
+def test_a_count_that_no_counting_can_bring_becomes_a_dead_letter_and_changes_nothing(bad: dict[str, object]) -> None:
     to = play(run(), noise(10, 20))
     before = dict(to.state)
     with pytest.raises(Unusable):

@@ -19,8 +19,8 @@ from netcenter.pipeline import PIPELINE
 from netcenter.workers import missing_to_run
 from schemas.codec import state_codec
 from schemas.headers import rfc3339
+from streams.checkpoint import PROGRESS
 from streams.core import Progress
-from streams.partition import PROGRESS
 from streams.topology import Role
 
 BEHIND = 10_000
@@ -72,8 +72,7 @@ def _remembered(survey: Survey) -> Iterator[Place]:
         for record in records(survey.kafka, {tp: (max(first, end - _TAIL), end)}):
             if record.key == PROGRESS and record.value is not None:
                 with suppress(MsgspecError):  # whose it is, its worker says
-                    applied = _unpack(record.value).applied
-                    silent[tp] = replace(silent[tp], told=applied + 1)
+                    silent[tp] = replace(silent[tp], told=_unpack(record.value).position)
     yield from (p for p in silent.values() if p.told is not None)
 
 

@@ -1,4 +1,4 @@
-"""Whether a position can be of this log: beyond its end it is of another one, before its beginning records were lost."""
+"""Checks positions against a log: one beyond its end belongs to another log, one before its beginning has lost records."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ from streams import metrics
 from streams.errors import Misconfigured
 
 OnLost = Literal["stop", "continue"]
-#: Asked again so often (s) before a position counts as beyond the end: a new leader may not know the whole log at once.
+#: Seconds to wait before the end is asked for again, where a position lies beyond it: a new leader may not know it yet.
 _AGAIN_S = (0.2, 1.0)
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What a role says of its positions, and what helps when they cannot be of this log."""
+    """The words of a role's error about a position that cannot belong to this log."""
 
     stands: str
-    """As in: cases *has applied* classified/3 up to offset 17."""
+    """The verb, as in: cases *has read* classified/3 up to offset 17."""
     remedy: str
+    """What to do."""
 
 
-async def placed(
+async def checked_positions(
     reader: AIOKafkaConsumer,
     role: str,
     positions: Mapping[TopicPartition, int],
@@ -36,10 +37,10 @@ async def placed(
     bare: Callable[[str], str],
     log: structlog.typing.FilteringBoundLogger,
 ) -> dict[TopicPartition, int]:
-    """Where to go on from these positions (offsets to read next): where they are, or at the first record that is kept.
+    """The positions to go on from: the given ones (offsets to read next), or the first record that retention has kept.
 
-    `bare` gives a topic's name for people. Raises Misconfigured where a position lies beyond the end, and where records
-    before the beginning were not read unless `on_lost` says to go on; both are told, with what to do.
+    `bare` gives a topic's own name. Raises Misconfigured where a position lies beyond the end, and, unless `on_lost` is
+    "continue", where records before the beginning were deleted before they were read.
     """
     firsts, ends = await reader.beginning_offsets(list(positions)), await reader.end_offsets(list(positions))
     for wait in _AGAIN_S:
@@ -61,7 +62,7 @@ async def placed(
             first=positions[tp],
             last=first - 1,
         )
-        metrics.LOST.labels(role, bare(tp.topic), str(tp.partition)).inc(first - positions[tp])
+        metrics.RECORDS_LOST.labels(role, bare(tp.topic), str(tp.partition)).inc(first - positions[tp])
     if lost and on_lost == "stop":
         told = ", ".join(f"{bare(tp.topic)}/{tp.partition} {positions[tp]} to {n - 1}" for tp, n in lost.items())
         raise Misconfigured(

@@ -1,4 +1,4 @@
-"""When Python looks for cycles."""
+"""How often Python looks for reference cycles while a worker or a replay runs."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _NEWEST = 50_000
-"""Objects made and not freed before the newest are looked through."""
+"""Objects made and not freed before the collector looks through the youngest generation."""
 
 
 @contextmanager
 def rarely_collected() -> Iterator[None]:
-    """While decisions are made: records come and go by the thousand and make no cycles, and state stays for long."""
+    """Collects rarely inside the `with`: records come and go by the thousand without cycles, and state stays for long."""
     before = gc.get_threshold()
     gc.set_threshold(_NEWEST, 20, 100)
     try:

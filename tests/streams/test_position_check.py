@@ -11,11 +11,12 @@ import pytest
 from aiokafka import TopicPartition
 from faust.types import TP
 
-from streams import positions
+from streams import position_check
+from streams.deciding_worker import DecidingWorker
 from streams.errors import Misconfigured
-from streams.positions import OnLost
-from streams.sink import SinkWorker
-from streams.worker import DecidingWorker, Hooks, WorkerSettings
+from streams.position_check import OnLost
+from streams.sink_worker import SinkWorker
+from streams.worker import Hooks, WorkerSettings
 from tests.support import toy
 
 HERE, THERE = TP("p.classified", 0), TP("p.classified", 1)
@@ -44,7 +45,7 @@ class Log:
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Asked again without a wait."""
-    monkeypatch.setattr(positions, "_AGAIN_S", (0.0, 0.0))
+    monkeypatch.setattr(position_check, "_AGAIN_S", (0.0, 0.0))
 
 
 def worker(role: str, log: Log, on_lost: OnLost = "stop") -> Any:
@@ -62,12 +63,12 @@ def worker(role: str, log: Log, on_lost: OnLost = "stop") -> Any:
 
 def settled(made: Any, starts: dict[TP, int | None], told: dict[TP, int]) -> dict[TP, int]:
     """Where it would read on."""
-    found: dict[TP, int] = asyncio.run(made.settled(starts, told))
+    found: dict[TP, int] = asyncio.run(made.start_positions(starts, told))
     return found
 
 
 def test_what_is_known_goes_before_what_the_group_was_told_and_that_before_the_beginning() -> None:
-    """A group's offset is a hint where there is anything better."""
+    """A group's offset counts only where there is nothing better."""
     sink = worker("rows", Log(3, 100))
     assert settled(sink, {HERE: 50, THERE: None}, {HERE: 40, THERE: 40}) == {HERE: 50, THERE: 40}
     assert settled(sink, {HERE: None}, {}) == {HERE: 3}
@@ -114,7 +115,7 @@ def test_a_group_that_begins_where_retention_has_been_has_lost_nothing() -> None
             "counts",
             {HERE: 51},
             {},
-            r"counts has applied classified/0 up to offset 51, but the log ends at 50: .*a prefix of its own",
+            r"counts has read classified/0 up to offset 51, but the log ends at 50: .*a prefix of its own",
         ),
         (
             "rows",
@@ -162,7 +163,9 @@ def test_a_running_worker_whose_position_is_refused_ends_instead_of_reading_on()
 
 def test_a_group_that_was_told_of_progress_and_a_changelog_without_any_do_not_fit() -> None:
     """Only a role that has never begun begins with an empty state."""
-    said = r"counts has applied classified/0 up to offset 9, its group says, but counts.changelog/0 is empty: it was deleted"
+    said = (
+        r"counts has read classified/0 up to offset 9, its group says, but counts.changelog/0 is empty: it was deleted"
+    )
     with pytest.raises(Misconfigured, match=said):
         settled(worker("counts", Log(0, 50)), {HERE: None}, {HERE: 9})
     assert settled(worker("counts", Log(0, 50)), {HERE: 9}, {HERE: 7}) == {HERE: 9}

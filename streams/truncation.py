@@ -1,4 +1,4 @@
-"""A decided record above its topic's limit is cut by rule, longest list first, and says so."""
+"""Truncates a decided record that is larger than its topic allows: its longest lists are halved, and its reason says so."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class TooLarge(ValueError):
     """A record above its limit in which nothing can be cut."""
 
 
-def fit(record: D, limit: int) -> D:
-    """The record, its longest lists halved until it has at most `limit` bytes; its reason then says so.
+def truncate(record: D, limit: int) -> D:
+    """Returns the record with its longest lists halved until it has at most `limit` bytes; its reason then says so.
 
     Raises TooLarge when no list is left to cut.
     """
@@ -33,6 +33,7 @@ def fit(record: D, limit: int) -> D:
 
 
 def _lists(record: Record, path: tuple[str, ...]) -> list[tuple[tuple[str, ...], int]]:
+    """(path of field names, length) of every list and map in the record."""
     found = []
     for name in record.__struct_fields__:
         value = getattr(record, name)

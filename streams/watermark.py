@@ -1,14 +1,15 @@
-"""A partition's time: the least of its writers' last Ticks; it never falls."""
+"""The watermark of a partition: the least of its writers' last Ticks, in ms of event time; it never falls."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Self
 
-from schemas.records import Tick, WriterExcused
+from schemas.records import SourceIdle, Tick
 
 Writer = tuple[str, int]
-#: ms; how far the broker's clock and that of a Tick's writer may disagree before a jump is no longer believed.
+"""(role, its input partition) of somebody who writes Ticks into a partition."""
+#: ms; how far the broker's clock and that of a Tick's writer may disagree before a Tick is refused.
 MOST_APART = 300_000
 #: ms; Netcenter knows no time before 2000, and RFC 3339 none after 9999.
 _FIRST, _LAST = 946_684_800_000, 253_402_300_799_999
@@ -23,17 +24,17 @@ class ClockStep(WrongTick):
 
 
 def sound(tick: Tick) -> Tick:
-    """The Tick; 0 only says which clock the log follows. Raises WrongTick for a time that nobody can mean."""
+    """Returns the Tick; a time of 0 only says which clock the log follows. Raises WrongTick for a time before 2000 or after 9999."""
     if tick.time and not _FIRST <= tick.time <= _LAST:
         raise WrongTick(f"a Tick of {tick.role}/{tick.partition} at {tick.time} ms: times are from 2000 to 9999")
     return tick
 
 
 def stamped(tick: Tick, stamp: int, last: int) -> Tick:
-    """A Tick of the wall clock as it counts: at the broker's stamp (ms). `last` is the last time of its writer (ms).
+    """Returns a Tick of the wall clock with the broker's stamp (ms) as its time. `last` is the last time of its writer (ms).
 
-    Raises WrongTick where the broker's clock has stepped: the stamp is then far from both the last one and the
-    writer's own clock, which is the Tick's time. After an outage the stamp is far from the last one alone.
+    Raises ClockStep where the broker's clock has stepped: the stamp is then far from both the last time and the
+    writer's own clock, which is the Tick's time. After an outage the stamp is far from the last time alone.
     """
     if tick.time and stamp - max(last, tick.time) > MOST_APART:
         raise ClockStep(
@@ -48,8 +49,8 @@ def stamped(tick: Tick, stamp: int, last: int) -> Tick:
     return Tick(clock="wall", time=stamp, role=tick.role, partition=tick.partition)
 
 
-class PartitionClock:
-    """Follows the Ticks of an input topic partition."""
+class Watermark:
+    """Follows the Ticks of an input partition."""
 
     def __init__(
         self,
@@ -58,21 +59,23 @@ class PartitionClock:
         kind: str | None = None,
         time: int = 0,
         last: Mapping[Writer, int] | None = None,
-        excused: Iterable[Writer] = (),
+        idle: Iterable[Writer] = (),
     ) -> None:
         self.expected = expected
+        """The writers of Ticks in this partition."""
         self.kind = kind
         """`wall` or `event`, from the first Tick; None before it."""
         self.time = time
-        """ms; 0 before every writer was heard: time is not known yet, and nothing may be decided."""
+        """ms; 0 before every writer was heard: then nothing may be decided."""
         self.last = dict(last or {})
         """ms; the last Tick of each writer."""
-        self.excused = set(excused)
-        self._behind = {w for w in expected - self.excused if self.last.get(w, 0) <= time}
-        """Those who hold time back: it goes on when the last of them has said more, and only then are all compared."""
+        self.idle = set(idle)
+        """Writers that the watermark does not wait for until their next Tick."""
+        self._behind = {w for w in expected - self.idle if self.last.get(w, 0) <= time}
+        """Writers that hold the watermark back. All writers are compared only when the last of these has advanced."""
 
     def tick(self, tick: Tick) -> None:
-        """Take a Tick; one below its writer's last changes nothing. Raises WrongTick."""
+        """Takes a Tick; one below its writer's last changes nothing. Raises WrongTick."""
         writer = (tick.role, tick.partition)
         if writer not in self.expected:
             raise WrongTick(f"a Tick of {tick.role}/{tick.partition}, which writes no time here")
@@ -84,8 +87,8 @@ class PartitionClock:
             )
         if tick.time > self.last.get(writer, -1):
             self.last[writer] = tick.time
-        if writer in self.excused:
-            self.excused.discard(writer)
+        if writer in self.idle:
+            self.idle.discard(writer)
             self._behind.add(writer)
         if self.last.get(writer, 0) > self.time:
             self._behind.discard(writer)
@@ -93,36 +96,36 @@ class PartitionClock:
                 self._advance()
 
     def pass_over(self, time: int) -> None:
-        """As if every writer had told this time (ms), of the event clock."""
+        """Advances to this time (ms, of the event clock), as if every writer had sent a Tick of it."""
         if time > self.time:
             self.kind = "event"
             self.time, self.last = time, dict.fromkeys(self.expected, time)
-            self.excused.clear()
+            self.idle.clear()
             self._behind = set(self.expected)
 
-    def excuse(self, excused: WriterExcused) -> None:
-        """From here on the least is taken without this writer, until its next Tick."""
-        writer = (excused.role, excused.partition)
+    def source_idle(self, source: SourceIdle) -> None:
+        """Takes the least time without this writer from here on, until its next Tick."""
+        writer = (source.role, source.partition)
         if writer in self.expected:
-            self.excused.add(writer)
+            self.idle.add(writer)
             self._behind.discard(writer)
             if not self._behind:
                 self._advance()
 
     def _advance(self) -> None:
-        times = {writer: self.last.get(writer, 0) for writer in self.expected - self.excused}
+        times = {writer: self.last.get(writer, 0) for writer in self.expected - self.idle}
         if times:
             self.time = max(self.time, min(times.values()))
             self._behind = {writer for writer, time in times.items() if time <= self.time}
 
     def unheard(self) -> list[Writer]:
-        """The writers without whose first Tick time is not known."""
-        return sorted(writer for writer in self.expected - self.excused if not self.last.get(writer))
+        """The writers without whose first Tick the time is not known."""
+        return sorted(writer for writer in self.expected - self.idle if not self.last.get(writer))
 
     def copy(self) -> Self:
-        """The same time, to be followed further on its own."""
-        return type(self)(self.expected, kind=self.kind, time=self.time, last=self.last, excused=self.excused)
+        """A second watermark at the same time, which advances on its own."""
+        return type(self)(self.expected, kind=self.kind, time=self.time, last=self.last, idle=self.idle)
 
-    def awaited(self) -> list[Writer]:
-        """The writers that hold time back, when they are not the only ones left."""
-        return sorted(self._behind) if len(self.expected - self.excused) > 1 else []
+    def holding_back(self) -> list[Writer]:
+        """The writers that hold the watermark back; none where a single writer is left that is not idle."""
+        return sorted(self._behind) if len(self.expected - self.idle) > 1 else []

@@ -1,4 +1,4 @@
-"""What the broker says of topics now: how many partitions each has, and the id that tells one from another of its name."""
+"""Asks a broker for topics' partitions and ids; the id tells a topic from a later one of the same name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import Boolean, CompactArray, CompactString, Int16, Int32, Schema, TaggedFields
 
 
-class Seen(msgspec.Struct, frozen=True):
+class TopicMetadata(msgspec.Struct, frozen=True):
     """A topic that exists."""
 
     id: bytes
@@ -85,7 +85,7 @@ class _MetadataStruct(RequestStruct):  # type: ignore[misc]
 
 
 class _Metadata(Request[_MetadataStruct]):  # type: ignore[misc]
-    """aiokafka's own ends at version 5, ids begin at 10."""
+    """A metadata request of version 12: topic ids begin at version 10, and aiokafka's own request ends at 5."""
 
     API_KEY = 3
 
@@ -97,17 +97,17 @@ class _Metadata(Request[_MetadataStruct]):  # type: ignore[misc]
         return request_struct_class([(bytes(16), name, {}) for name in self._names], False, False, {})
 
 
-async def topics_seen(client: Any, names: Collection[str]) -> dict[str, Seen]:
-    """Those of these topics that exist, as a broker sees them now. Raises KafkaError.
+async def topic_metadata(client: Any, names: Collection[str]) -> dict[str, TopicMetadata]:
+    """The topics of these names that exist now. Raises KafkaError.
 
-    client: an aiokafka client that has been started; call this in its loop.
+    client: an aiokafka client that has been started; call this in its event loop.
     """
     response = await client.send(client.get_random_node(), _Metadata(names))
-    found: dict[str, Seen] = {}
+    found: dict[str, TopicMetadata] = {}
     for error, name, id, _, partitions, *_ in response.topics:
         kind = for_code(error)
         if kind is NoError:
-            found[name] = Seen(id, len(partitions))
+            found[name] = TopicMetadata(id, len(partitions))
         elif kind is not UnknownTopicOrPartitionError:
             raise kind(name)
     return found

@@ -1,9 +1,8 @@
-"""docs/names.md, drawn from the records and the tables: `python -m netcenter.tools.names_reference` writes it, a test compares."""
+"""The tables of docs/names.md, made from the records and from the rows that the PostgreSQL sink makes of them."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from netcenter.pipeline import PIPELINE
@@ -16,24 +15,11 @@ from sinks.postgres.current import FOLD_OF
 from sinks.postgres.rows import Unexpected, rows_of
 from sinks.postgres.tables import MENTIONS
 
-PAGE = Path(__file__).parents[2] / "docs" / "names.md"
-_INTRODUCTION = """# Names of records and fields
-Every record with its fields, as Avro, JSON and PostgreSQL have them. `python -m netcenter.tools.names_reference` draws this page from
-[schemas/records.py](../schemas/records.py) and from the tables of `sinks/postgres`; a test compares.
 
-- A field has one name everywhere: in Avro, in JSON (`netcenter replay`, the webhook's `data`, `detail` in PostgreSQL) and as a column.
-- The id of the history that an event belongs to is named after the thing: `case_id`, `work_id`, `surge_id`, `crisis_id`, `channel_id`.
-  The events of one id have `seq` 1, 2, 3 without gaps.
-- A time is milliseconds since the epoch in Avro (`timestamp-millis`), RFC 3339 in JSON and `timestamptz` in PostgreSQL.
-- A duration is a whole number of milliseconds in all three, and its name ends in `_ms`.
-- Null is a value that is not known or does not exist. No number stands for it.
-- `detail` and `evidence` are JSON columns: the field is a name in their object."""
-
-
-def page() -> str:
-    """The whole page."""
-    parts = [_INTRODUCTION, "## Records", *map(_record, RECORDS), "## Parts of records", *map(_part, _parts())]
-    return "\n\n".join([*parts, "## Enumerations", _enums()]) + "\n"
+def tables() -> str:
+    """Every record, part of a record and enumeration with its fields or symbols, as Markdown."""
+    parts = ["## Records", *map(_record, RECORDS), "## Parts of records", *map(_part, _parts())]
+    return "\n\n".join([*parts, "## Enumerations", _enums()])
 
 
 def _record(cls: type[Record]) -> str:
@@ -178,8 +164,3 @@ def _value(kind: Any) -> Any:
         case {"type": "long"}:
             return 0
     return {"boolean": False, "long": 0, "double": 0.0}.get(kind, "x")
-
-
-if __name__ == "__main__":
-    PAGE.write_text(page())
-    print(f"wrote {PAGE.name}")

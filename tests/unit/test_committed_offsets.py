@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from streams.hints import NEVER, Hint, address, metadata, parsed
+from streams.committed_offsets import NEVER, CommittedOffset, address, metadata, parsed
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "10.2.3.4", "::1", ""])
 def test_what_a_worker_tells_is_read_again(host: str) -> None:
     """Also before it knows its address."""
     for due in (0, 1_795_176_060_000, NEVER):
-        told = metadata(Hint(7, 1_795_176_000_000, due), address(host, 8080))
+        told = metadata(CommittedOffset(7, 1_795_176_000_000, due), address(host, 8080))
         assert parsed(told) == (1_795_176_000_000, address(host, 8080), due)
 
 
