@@ -41,13 +41,13 @@ from schemas.records import (
     PolicyChanged,
     Reply,
     Returned,
+    SourceIdle,
     SurgeClosed,
     SurgeOpened,
     SurgeUpdated,
     Tick,
     Volume,
     WorkChanged,
-    WriterExcused,
 )
 from streams.topology import DAY, MIB, Batch, Fold, Pipeline, Role, SecretFile, Sink, Topic
 
@@ -55,7 +55,7 @@ SAID = (MentionUpdated, Reply, Action)
 """What happens to a mention after it was posted."""
 THREAD = (*SAID, Tick, PolicyChanged)
 """What follows the mentions of a customer in one partition, in the same order in `mentions` and in `classified`."""
-TIME = (Tick, WriterExcused, PolicyChanged)
+TIME = (Tick, SourceIdle, PolicyChanged)
 """What tells a role that merges several partitions how far time and policy have come."""
 CASE = (CaseOpened, CaseChanged, ClockChanged, CaseClosed, CaseReopened)
 SURGE = (SurgeOpened, SurgeUpdated, SurgeClosed, CrisisOpened, CrisisClosed, ChannelChanged)
@@ -63,6 +63,7 @@ WORK = (Offered, Assigned, Returned, Overflowed, HoldingReplyDue, HoldingReplyCa
 PEOPLE = (OperatorChanged, OfferAnswered)
 """What operators say: tools write these records, no role does."""
 ALERTING = (ClockChanged, CaseClosed, SurgeOpened, SurgeUpdated, SurgeClosed, CrisisOpened, CrisisClosed)
+"""What alerts follow from."""
 
 TOPICS = (
     Topic("mentions", (Mention, *THREAD), key=keys.customer, public=False, inputs=(Mention, *SAID)),

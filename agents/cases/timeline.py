@@ -7,7 +7,7 @@ from agents.cases.moments import ANSWER, DISMISSED, EDITED, POST, UNDUE, moments
 from agents.cases.resolution import ResolutionPeriod
 from agents.cases.state import Answer, CaseAction, Message, Observed, Snapshot, gravest, most_urgent
 from agents.policy import Brand
-from agents.policy.policy import CaseSettings
+from agents.policy.policy import CasePolicy
 from schemas.records import CloseReason, Label
 
 
@@ -322,7 +322,7 @@ class Timeline:
         """The response window that has not ended."""
         return self._window
 
-    def idle(self, cases: CaseSettings) -> CaseAction | None:
+    def idle(self, cases: CasePolicy) -> CaseAction | None:
         """Returns the action by which the open case closes itself, and when, if nothing more comes; None: it stays open."""
         if not self.is_open:
             return None
