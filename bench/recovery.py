@@ -14,23 +14,27 @@ from uuid import uuid4
 
 import uvloop
 from aiokafka import AIOKafkaProducer
-from kafka.admin import KafkaAdminClient, NewTopic
+from kafka.admin import NewTopic
 
 from agents.policy import parse
 from bench.state import NOON, PIPELINE, POLICY, Keeper, Kept, kept, key_of, peak, resident, wake_of
+from netcenter.broker.client import open_admin
 from schemas import codec, ids
 from schemas.records import Tick
+from streams.checkpoint import PROGRESS
 from streams.core import Progress
+from streams.deciding_worker import DecidingWorker
 from streams.fold import FoldCore
-from streams.partition import PROGRESS, Outbox, Partition
-from streams.worker import DecidingWorker, Hooks, WorkerSettings
+from streams.partition import Partition
+from streams.transaction import TransactionBatches
+from streams.worker import Hooks, WorkerSettings
 
 _FLUSH_EVERY = 20_000
 _LOOK_S = 0.005
 
 
 def measure(kafka: str, keys: int = 1_000_000) -> dict[str, Any]:
-    """keys/s, resident bytes a key and the longest that the event loop stood still, in a process of its own."""
+    """Measure keys/s, resident bytes a key and the longest pause of the event loop, in a process of its own."""
     prefix = f"b{uuid4().hex[:8]}."
     _create(kafka, prefix)
     asyncio.run(_fill(kafka, prefix, keys))
@@ -42,7 +46,7 @@ def measure(kafka: str, keys: int = 1_000_000) -> dict[str, Any]:
 
 def _create(kafka: str, prefix: str) -> None:
     compacted = {"cleanup.policy": "compact"}
-    admin = KafkaAdminClient(bootstrap_servers=kafka)
+    admin = open_admin(kafka)
     try:
         admin.create_topics(
             [
@@ -64,16 +68,16 @@ async def _fill(kafka: str, prefix: str, keys: int) -> None:
     producer = AIOKafkaProducer(bootstrap_servers=kafka, max_batch_size=262_144, max_request_size=4 << 20)
     await producer.start()
     try:
-        output_topic = Outbox(producer)
+        batches = TransactionBatches(producer)
         for number in range(keys):
             key = key_of(number)
             record = kept(ids.make("case", key), 1, NOON, wake_of(number))
-            output_topic.add(topic, 0, key.encode(), pack(record), [])
+            batches.add(topic, 0, key.encode(), pack(record), [])
             if number % _FLUSH_EVERY == 0:
-                await output_topic.delivered()
-        progress = Progress(applied=1, clock="event", time=NOON - 60_000, writers={"clock/0": NOON - 60_000})
-        output_topic.add(topic, 0, PROGRESS, pack_progress(progress), [])
-        await output_topic.delivered()
+                await batches.delivered()
+        progress = Progress(position=2, clock="event", watermark=NOON - 60_000, writers={"clock/0": NOON - 60_000})
+        batches.add(topic, 0, PROGRESS, pack_progress(progress), [])
+        await batches.delivered()
     finally:
         await producer.stop()
 
@@ -101,9 +105,9 @@ async def _recover(kafka: str, prefix: str) -> dict[str, Any]:
     tick = codec.encode(Tick(clock="event", time=NOON + 59_999, role="clock", partition=0))
     await partition.take([SimpleNamespace(offset=2, key=None, value=tick, timestamp=0, headers=())])
     fired = len(fold.touched)
-    await partition.seal()
+    await partition.commit()
     burst = time.perf_counter() - started
-    await partition.release(seal=False)
+    await partition.release(commit=False)
     return {
         "keys": keys,
         "timers": fold.timers() + fired,
@@ -114,12 +118,12 @@ async def _recover(kafka: str, prefix: str) -> dict[str, Any]:
         "peak_resident_mb": round(highest / 2**20),
         "longest_stall_ms": round(max(stalls) * 1000),
         "burst": fired,
-        "burst_sealed_s": round(burst, 2),
+        "burst_committed_s": round(burst, 2),
     }
 
 
 async def _look(stalls: list[float]) -> None:
-    """How much later than asked for the loop comes back."""
+    """Record the longest delay with which the event loop wakes a sleeping task."""
     while True:
         asked = time.perf_counter()
         await asyncio.sleep(_LOOK_S)

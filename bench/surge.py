@@ -1,4 +1,4 @@
-"""Surge: what an update of each series costs, how many bytes a series takes, and ten thousand brands on one core."""
+"""Surge: cost of an update and bytes of each series, and ten thousand brands on one core."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import numpy as np
 from agents.classify.volumes import MinuteCounter
 from agents.decider import Unusable
 from agents.policy import Policy
-from agents.policy.policy import ClassifierSettings
-from agents.policy.surge_settings import SurgeSettings
+from agents.policy.policy import ClassifierPolicy
+from agents.policy.surge_policy import SurgePolicy
 from agents.surge import SurgeDecider
 from agents.surge.burst import Burst
 from agents.surge.channel_silence import ChannelActivity
@@ -29,13 +29,13 @@ from streams.core import Fact
 from streams.fold import FoldCore
 
 BRANDS, MINUTES = 10_000, 15
-"""Of the whole role: each brand with a Volume in every minute."""
+"""Number of brands in the part `role`, each with a Volume in every minute."""
 _STEPS = 20_000
-_RULE = SurgeSettings()
+_RULE = SurgePolicy()
 
 
 def measure() -> dict[str, Any]:
-    """Microseconds an update and bytes of the changelog, series by series; then the role over ten thousand brands."""
+    """Measure microseconds an update and changelog bytes of each series, then the role over ten thousand brands."""
     counts = np.random.default_rng(1).poisson(20, _STEPS).tolist()
     burst, load, channel, talks = Burst.new(), Load.new(START), ChannelActivity(START, START), Conversations()
 
@@ -82,7 +82,7 @@ def _bytes(record: Any) -> int:
 
 
 def _counting() -> Callable[[], None]:
-    """100,000 posts counted by classify, which were labelled before."""
+    """Measure the counting of 100,000 labelled posts, as the role classify does it."""
     posts = []
     for n in range(1_000):
         post = Mention(
@@ -105,26 +105,26 @@ def _counting() -> Callable[[], None]:
 
 
 def _role() -> dict[str, Any]:
-    """A quarter of an hour of ten thousand brands through the role, timers and events and all, but without Kafka."""
-    policy = Policy(version=1, classifier=ClassifierSettings(model="0" * 64))
+    """Run the role over a quarter of an hour of ten thousand brands, with timers and events but without Kafka."""
+    policy = Policy(version=1, classifier=ClassifierPolicy(model="0" * 64))
     role = PIPELINE.role("surge")
     core = FoldCore(PIPELINE, role, 0, lambda topic: 1, lambda version, hash: policy, SurgeDecider(), encodes=True)
     core.in_force(PolicyChanged(version=1, hash="", applied_at=0))
-    writers = sorted(core.clock.expected)
+    writers = sorted(core.watermark.expected)
     core.take([Fact(n, Tick(clock="event", time=START, role=w, partition=p)) for n, (w, p) in enumerate(writers)])
     random = np.random.default_rng(1)
     posts = random.poisson(3, (MINUTES, BRANDS))
-    offset, spent, sealed = len(writers), 0.0, 0
+    offset, spent, committed = len(writers), 0.0, 0
     for m in range(MINUTES):
         at = START + m * MINUTE
         facts: list[Record] = [volume(f"b{n}", at, {"other": int(count)}) for n, count in enumerate(posts[m]) if count]
         ticks = [Tick(clock="event", time=at + MINUTE, role=writer, partition=number) for writer, number in writers]
         started = time.process_time()
-        for result in core.take([Fact(offset + n, fact) for n, fact in enumerate([*facts, *ticks])]):
-            if type(result).__name__ == "SetAside":
+        for result in core.take([Fact(offset + n, fact) for n, fact in enumerate([*facts, *ticks])]).results:
+            if type(result).__name__ == "DeadLetter":
                 raise Unusable(str(result))
-        sealed += sum(len(packed or b"") for _, packed in core.packed())
-        core.sealed()
+        committed += sum(len(packed or b"") for _, packed in core.packed())
+        core.committed()
         spent += time.process_time() - started
         offset += len(facts) + len(ticks)
     return {
@@ -132,5 +132,5 @@ def _role() -> dict[str, Any]:
         "us_a_brand_and_minute": round(spent / BRANDS / MINUTES * 1e6, 1),
         "share_of_a_core": round(spent / (MINUTES * 60), 4),
         "state_bytes_a_brand": round(sum(map(len, core.state._packed.values())) / BRANDS),
-        "changelog_bytes_a_s": round(sealed / (MINUTES * 60)),
+        "changelog_bytes_a_s": round(committed / (MINUTES * 60)),
     }

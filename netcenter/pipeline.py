@@ -40,13 +40,13 @@ from schemas.records import (
     PolicyChanged,
     Reply,
     Returned,
+    SourceIdle,
     SurgeClosed,
     SurgeOpened,
     SurgeUpdated,
     Tick,
     Volume,
     WorkChanged,
-    WriterExcused,
 )
 from sinks.postgres.settings import PostgresSettings
 from sinks.webhook.settings import WebhookSettings, webhook_sink
@@ -56,7 +56,7 @@ SAID = (MentionUpdated, Reply, Action)
 """What happens to a mention after it was posted."""
 THREAD = (*SAID, Tick, PolicyChanged)
 """What follows the mentions of a customer in one partition, in the same order in `mentions` and in `classified`."""
-TIME = (Tick, WriterExcused, PolicyChanged)
+TIME = (Tick, SourceIdle, PolicyChanged)
 """What tells a role that merges several partitions how far time and policy have come."""
 CASE = (CaseOpened, CaseChanged, ClockChanged, CaseClosed, CaseReopened)
 SURGE = (SurgeOpened, SurgeUpdated, SurgeClosed, CrisisOpened, CrisisClosed, ChannelChanged)
@@ -64,6 +64,7 @@ WORK = (Offered, Assigned, Returned, Overflowed, HoldingReplyDue, HoldingReplyCa
 PEOPLE = (OperatorChanged, OfferAnswered)
 """What operators say: tools write these records, no role does."""
 ALERTING = (ClockChanged, CaseClosed, SurgeOpened, SurgeUpdated, SurgeClosed, CrisisOpened, CrisisClosed)
+"""What alerts follow from."""
 
 TOPICS = (
     Topic("mentions", (Mention, *THREAD), key=keys.customer, public=False, inputs=(Mention, *SAID)),

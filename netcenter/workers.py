@@ -9,9 +9,10 @@ from netcenter.errors import Unreachable, UsageError
 from netcenter.pipeline import PIPELINE
 from netcenter.settings import Settings, read, variable
 from sinks import port
-from streams.sink import SinkWorker
+from streams.deciding_worker import DecidingWorker
+from streams.sink_worker import SinkWorker
 from streams.topology import Batch, Role, Sink
-from streams.worker import DecidingWorker, Hooks, RoleWorker
+from streams.worker import Hooks, RoleWorker
 
 
 def role_names() -> list[str]:

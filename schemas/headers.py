@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
 
@@ -12,12 +12,13 @@ from schemas.times import LATEST, rfc3339
 
 Headers = list[tuple[str, bytes]]
 SOURCE = "source"
+"""`topic/partition/offset` of the input record that led to a record."""
 TRACE = "traceparent"
-LETTER = "netcenter.letter"
-"""On a record that was put back: the dead letter that it was, `topic/partition/offset`. On a mark: the one it is about."""
-STATE = "netcenter.state"
-"""On a mark, a record of a `.dead` topic that is no letter: what became of a letter before it."""
 _TYPES: dict[type[Record], bytes] = {}
+
+
+#: Digits of an offset that fits into a long.
+_LONGEST_OFFSET = 18
 
 
 def ce_type(cls: type[Record]) -> bytes:
@@ -26,6 +27,27 @@ def ce_type(cls: type[Record]) -> bytes:
     if known is None:
         known = _TYPES[cls] = f"netcenter.{cls.__name__}.v1".encode()
     return known
+
+
+def source_of(headers: Iterable[tuple[str, bytes | None]]) -> tuple[str, int, int] | None:
+    """(topic, partition, offset) of the input record that led to a record; None where its headers do not say."""
+    source = next((value for name, value in headers if name == SOURCE), None) or b""
+    topic, _, place = source.decode("utf-8", "replace").partition("/")
+    partition, _, offset = place.partition("/")
+    if not (partition.isascii() and partition.isdigit() and _is_offset(offset.encode())):
+        return None
+    return topic, int(partition), int(offset)
+
+
+def source_offset(headers: Iterable[tuple[str, bytes | None]]) -> int | None:
+    """The offset alone of `source_of`, for places that read a header of every record."""
+    source = next((value for name, value in headers if name == SOURCE), None) or b""
+    offset = source.rpartition(b"/")[2]
+    return int(offset) if _is_offset(offset) else None
+
+
+def _is_offset(digits: bytes) -> bool:
+    return digits.isdigit() and len(digits) <= _LONGEST_OFFSET
 
 
 _SPEC = ("ce_specversion", b"1.0")

@@ -1,4 +1,4 @@
-"""Batch: runs a Stage over one input topic partition; time and order are handed on in place."""
+"""Batch: runs a Stage over one input partition; its output partition mirrors the input partition's time and order."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from agents.decider import At
 from agents.policy import Policy
 from schemas import codec
 from schemas.records import ClassifiedMention, Mention, PolicyChanged, Record, Tick
-from streams.clock import PartitionClock, WrongTick, sound, stamped
-from streams.core import Core, Fact, Output, Result, SetAside, why
+from streams.core import Core, DeadLetter, Fact, Output, Result, Taken, why
 from streams.topology import Batch, Pipeline, Role, Stage
+from streams.watermark import Watermark, WrongTick, sound, stamped
 
 
 class BatchCore(Core):
-    """One partition of a Batch. A wall clock's time is the broker's stamp of the Tick."""
+    """One partition of a Batch. The time of a wall clock's Tick is the broker's stamp."""
 
     def __init__(
         self,
@@ -35,38 +35,41 @@ class BatchCore(Core):
         self.stage = stage
 
     def restore(self, key: str, packed: bytes) -> None:
-        """Put back a record from the changelog."""
+        """Puts back a record of the changelog."""
         self.stage.restore(key, packed)
 
     def packed(self) -> Iterator[tuple[str, bytes | None]]:
-        """What the changelog must hold of what has changed since the last checkpoint, by key; None: removed."""
+        """(key, packed record) of what has changed since the last checkpoint, for the changelog; None: removed."""
         return self.stage.packed()
 
     def recall(self, record: Record, offset: int, time: int) -> None:
-        """Take back a record of the output topic's tail."""
+        """Puts back a record of the output topic's tail, as `Stage.recall`."""
         self.stage.recall(record, offset, time)
 
     def due(self) -> int | None:
-        """ms; when the stage has something to tell."""
+        """ms; when the stage next has something to write."""
         return self.stage.due()
 
     def pass_over(self, time: int) -> None:
-        """Its stage too goes on."""
+        """Advances the stage too. Raises RuntimeError where it has something to write up to that time."""
         super().pass_over(time)
         if self.stage.tick(time):
             raise RuntimeError(f"{self.role.name}/{self.number} had something to tell up to {time} ms")
 
     def question(self, facts: list[Fact]) -> Callable[[], Any] | None:
-        """What must be asked before `take` may have these, as the stage says; of policy changes only the first may be one."""
+        """The question that must be answered before `take` may have these facts, as `Stage.question`.
+
+        Of policy changes only the first fact may be one.
+        """
         policy, first = self.policy, facts[0].record if facts else None
         if isinstance(first, PolicyChanged) and (policy is None or first.version > policy.version):
             policy = self.policies(first.version, first.hash)
-        if policy is None or not self.clock.time:
+        if policy is None or not self.watermark.time:
             return None
         return self.stage.question((fact.record for fact in facts), policy)
 
-    def _take(self, facts: list[Fact]) -> list[Result]:
-        """Everything that follows from facts, in order."""
+    def _take(self, facts: list[Fact]) -> Taken:
+        """Takes all facts, in order."""
         results: list[Result] = []
         run: list[Fact] = []
         for fact in facts:
@@ -74,10 +77,10 @@ class BatchCore(Core):
                 results += self._run(run)
                 run = []
                 results += self._control(fact)
-                self.applied = fact.offset
+                self.position = fact.offset + 1
             else:
                 run.append(fact)
-        return results + self._run(run)
+        return Taken(results + self._run(run))
 
     def _control(self, fact: Fact) -> list[Result]:
         record = fact.record
@@ -87,25 +90,25 @@ class BatchCore(Core):
             return [self._in_place(record, fact), *self.handed_on(record, fact)]
         if not isinstance(record, Tick):
             raise TypeError(f"{type(record).__name__} is no control record")
-        before = self.clock.time
+        before = self.watermark.time
         try:
-            self.clock.tick(self.tick_of(fact, record, self.clock))
+            self.watermark.tick(self.tick_of(fact, record, self.watermark))
         except WrongTick as error:
-            return [SetAside(fact, "clock", type(error).__name__, why(error))]
-        return self._began(fact) if self.clock.time > before else []
+            return [DeadLetter(fact, "clock", type(error).__name__, why(error))]
+        return self._new_time(fact) if self.watermark.time > before else []
 
-    def tick_of(self, fact: Fact, tick: Tick, clock: PartitionClock) -> Tick:
-        """On the wall clock the broker's stamp counts."""
-        if tick.clock == "wall" and clock.kind != "event":
-            tick = stamped(tick, fact.stamp, clock.last.get((tick.role, tick.partition), 0))
+    def tick_of(self, fact: Fact, tick: Tick, watermark: Watermark) -> Tick:
+        """The Tick; on the wall clock its time is the broker's stamp. Raises WrongTick."""
+        if tick.clock == "wall" and watermark.kind != "event":
+            tick = stamped(tick, fact.stamp, watermark.last.get((tick.role, tick.partition), 0))
         return sound(tick)
 
-    def _began(self, fact: Fact) -> list[Result]:
-        """A new time: the minutes that it ends, and its Tick; both stand before the facts that waited for it."""
+    def _new_time(self, fact: Fact) -> list[Result]:
+        """The minutes that the new watermark ends, and its Tick; both stand before the facts that waited for it."""
         results: list[Result] = []
-        for closed in self.stage.tick(self.clock.time):
+        for closed in self.stage.tick(self.watermark.time):
             self.route(closed, fact, results)
-        mine = Tick(clock=self.clock.kind, time=self.clock.time, role=self.role.name, partition=self.number)  # type: ignore[arg-type]
+        mine = Tick(clock=self.watermark.kind, time=self.watermark.time, role=self.role.name, partition=self.number)  # type: ignore[arg-type]
         return [*results, self._in_place(mine, fact)]
 
     def _in_place(self, record: Record, fact: Fact) -> Output:
@@ -115,20 +118,20 @@ class BatchCore(Core):
     def _run(self, facts: list[Fact]) -> list[Result]:
         if not facts:
             return []
-        now, policy = self.clock.time, self.policy
+        now, policy = self.watermark.time, self.policy
         at = At(time=now, seen=now, policy=policy, cause="")  # type: ignore[arg-type]  # no fact comes before a policy
         results: list[Result] = []
         outcomes = self.stage.run([(f.record, f.offset) for f in facts], at)
         for fact, outcome in zip(facts, outcomes, strict=True):
             if isinstance(outcome, Exception):
-                results.append(SetAside(fact, "decide", type(outcome).__name__, why(outcome)))
+                results.append(DeadLetter(fact, "decide", type(outcome).__name__, why(outcome)))
             elif outcome is not None:
                 results.append(self._outcome(outcome, fact))
-            self.applied = fact.offset
+        self.position = facts[-1].offset + 1
         return results
 
     def _outcome(self, outcome: Record, fact: Fact) -> Output:
-        """On the mirrored partition; where they can, the bytes pass as they came."""
+        """The outcome on the mirrored partition; its bytes are the fact's where these are the same."""
         key = self.routes[type(outcome)][0][1](outcome)
         value = self._bytes(outcome, fact) if self.encodes else None
         return Output(self.output_topic, key, value, outcome, fact, self.number)

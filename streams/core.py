@@ -1,4 +1,4 @@
-"""What both deciding shapes share, free of Kafka: facts in, outputs out, and the progress that a checkpoint keeps."""
+"""What both deciding shapes share, free of Kafka: facts in, records out, and the progress that a checkpoint keeps."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ import msgspec
 from agents.policy import Policy
 from schemas import codec
 from schemas.keys import KEYLESS
-from schemas.records import Decided, PolicyChanged, Record, Tick, WriterExcused
-from streams.clock import PartitionClock, WrongTick, sound
+from schemas.records import Decided, PolicyChanged, Record, SourceIdle, Tick
 from streams.errors import Stop
-from streams.limits import TooLarge, fit
 from streams.topology import Pipeline, Role, Topic
+from streams.truncation import TooLarge, truncate
+from streams.watermark import Watermark, WrongTick, sound
 
 
 class Fact(msgspec.Struct, gc=False):
-    """A decoded record of an input topic partition."""
+    """A decoded record of an input partition."""
 
     offset: int
     record: Record
     stamp: int = 0
     """ms; the broker's time."""
     value: bytes | None = None
-    """The bytes as they came."""
+    """The record's bytes as they were read."""
     trace: bytes | None = None
-    """Its traceparent."""
+    """The record's traceparent header."""
 
 
 class Output(msgspec.Struct, gc=False):
@@ -38,15 +38,16 @@ class Output(msgspec.Struct, gc=False):
     topic: str
     key: bytes | None
     value: bytes | None
-    """None where nobody reads bytes: in a replay."""
+    """None in a replay, where nothing reads the bytes."""
     record: Record
     fact: Fact | None
+    """The fact that led to the record; None for a Tick."""
     partition: int | None = None
-    """None: by key."""
+    """None: the partition of its key."""
 
 
-class SetAside(msgspec.Struct, gc=False):
-    """A fact that could not be handled."""
+class DeadLetter(msgspec.Struct, gc=False):
+    """A fact that could not be handled, and why."""
 
     fact: Fact
     stage: str
@@ -54,22 +55,34 @@ class SetAside(msgspec.Struct, gc=False):
     message: str
 
 
-Result = Output | SetAside
+Result = Output | DeadLetter
+
+
+class Taken(msgspec.Struct, gc=False):
+    """What `Core.take` made of a batch of facts."""
+
+    results: list[Result]
+    left: list[Fact] = []
+    """The facts that were not taken; empty where all were."""
+    halted: Stop | None = None
+    """Why the first fact of `left` can never be taken."""
 
 
 class Progress(msgspec.Struct):
     """Where a partition stands: one record of the changelog at each checkpoint."""
 
-    applied: int = -1
-    """Offset of the last input topic record taken."""
+    position: int = 0
+    """The input offset to read next."""
     clock: str | None = None
-    time: int = 0
-    """ms; the partition's time."""
-    told: int = 0
-    """ms; the newest Tick handed on."""
+    """`wall` or `event`; None before the first Tick."""
+    watermark: int = 0
+    """ms of event time."""
+    last_tick: int = 0
+    """ms; the newest Tick written downstream."""
     writers: dict[str, int] = {}
-    """`role/partition`: ms of its last Tick."""
-    excused: list[str] = []
+    """`role/partition`: ms of the last Tick of that writer."""
+    idle: list[str] = []
+    """`role/partition` of the writers that the watermark does not wait for."""
     policy: int = 0
     policy_hash: str = ""
     known_from: int = -1
@@ -77,12 +90,12 @@ class Progress(msgspec.Struct):
 
 
 def why(error: Exception) -> str:
-    """The message of an error of ours: one line, which never holds the words of a post."""
+    """The message of one of our own errors on one line of at most 200 characters; such a message never holds a post's words."""
     return " ".join(str(error).split())[:200]
 
 
 def where(error: Exception) -> str:
-    """An error of any kind, told by its place: its own message might hold the words of a post."""
+    """The type and the place of an error of any kind: its message might hold a post's words, so it is left out."""
     frames = traceback.extract_tb(error.__traceback__)
     last = (
         f" at {Path(frames[-1].filename).parent.name}/{Path(frames[-1].filename).name}:{frames[-1].lineno}"
@@ -93,7 +106,7 @@ def where(error: Exception) -> str:
 
 
 class Core:
-    """One input topic partition of a deciding role, pure. Subclasses say what a fact leads to."""
+    """One input partition of a deciding role, pure. Subclasses say what a fact leads to."""
 
     def __init__(
         self,
@@ -105,7 +118,7 @@ class Core:
         *,
         encodes: bool = True,
     ) -> None:
-        """encodes: False where nobody reads the bytes of what is written, which then has none."""
+        """encodes: False where nothing reads the bytes of the outputs; their values are None then."""
         self.pipeline, self.role, self.number = pipeline, role, number
         self.partitions, self.policies = partitions, policies
         self.encodes = encodes
@@ -115,56 +128,56 @@ class Core:
         self._ample = min(rooms, default=0) // _SURELY
         self.tick_topics = pipeline.hands_on(role, Tick)
         self.policy_topics = pipeline.hands_on(role, PolicyChanged)
-        self.clock = PartitionClock(pipeline.writers(role.input_topic, number, partitions))
-        self.applied = -1
-        self.left: list[Fact] = []
-        """Those of the last `take` that are still to be taken: at once, but for those that wait for time."""
-        self.waits = False
-        """Whether facts wait for time to be known. They were given and are not kept: whoever runs this core gives them again."""
-        self.heard = self.clock
-        """The clock as far as the log was heard: ahead of `clock` while facts wait."""
+        self.watermark = Watermark(pipeline.writers(role.input_topic, number, partitions))
+        self.position = 0
+        """The input offset to read next."""
+        self._unfinished = False
+        """Whether the last `take` left facts: then no Tick may pass them."""
+        self.waits_for_time = False
+        """Whether facts wait for the first watermark. The core does not keep them: its caller gives them again."""
+        self.heard = self.watermark
+        """The watermark as far as Ticks were read: ahead of `watermark` while facts wait."""
         self.known_from = -1
-        """Offset of the record that made time known: no timer fires before it, for what stands between has not been read."""
-        self.halted: Stop | None = None
-        """Why the first fact of `left` can never be taken."""
-        self.told = 0
+        """Offset of the record that made time known. No timer fires before it: the facts before it have not been taken yet."""
+        self.last_tick = 0
+        """ms; the newest Tick written downstream."""
         self.policy: Policy | None = None
         self.policy_hash = ""
 
     # --- progress ---------------------------------------------------------------------------------------------
 
     def progress(self) -> Progress:
-        """What a checkpoint must keep beside the state."""
+        """What a checkpoint keeps beside the state."""
         return Progress(
-            applied=self.applied,
-            clock=self.clock.kind,
-            time=self.clock.time,
-            told=self.told,
-            writers={f"{role}/{n}": time for (role, n), time in self.clock.last.items()},
-            excused=[f"{role}/{n}" for role, n in sorted(self.clock.excused)],
+            position=self.position,
+            clock=self.watermark.kind,
+            watermark=self.watermark.time,
+            last_tick=self.last_tick,
+            writers={f"{role}/{n}": time for (role, n), time in self.watermark.last.items()},
+            idle=[f"{role}/{n}" for role, n in sorted(self.watermark.idle)],
             policy=self.policy.version if self.policy else 0,
             policy_hash=self.policy_hash,
             known_from=self.known_from,
         )
 
     def resume(self, progress: Progress) -> None:
-        """Stand where a checkpoint stood."""
-        self.applied, self.told, self.known_from = progress.applied, progress.told, progress.known_from
-        self.clock = PartitionClock(
-            self.clock.expected,
+        """Continues where a checkpoint stood."""
+        self.position, self.last_tick, self.known_from = progress.position, progress.last_tick, progress.known_from
+        self.watermark = Watermark(
+            self.watermark.expected,
             kind=progress.clock,
-            time=progress.time,
+            time=progress.watermark,
             last={_writer(name): time for name, time in progress.writers.items()},
-            excused=map(_writer, progress.excused),
+            idle=map(_writer, progress.idle),
         )
-        self.heard = self.clock
+        self.heard = self.watermark
         if progress.policy:
             self.policy, self.policy_hash = self.policies(progress.policy, progress.policy_hash), progress.policy_hash
 
     # --- control records ------------------------------------------------------------------------------------
 
     def in_force(self, changed: PolicyChanged) -> bool:
-        """Whether a PolicyChanged is news; from then on it holds."""
+        """Puts a policy in force; False where it or a newer one is in force already."""
         if self.policy is not None and changed.version <= self.policy.version:
             return False
         self.policy = self.policies(changed.version, changed.hash)
@@ -181,11 +194,12 @@ class Core:
         ]
 
     def ticks(self) -> list[Output]:
-        """The newest time for every partition downstream; asked once a checkpoint."""
-        if self.clock.time <= self.told or self.clock.kind is None or self.left or self.applied < self.known_from:
+        """A Tick of the watermark for every partition downstream, where it has advanced; called once a checkpoint."""
+        mark = self.watermark
+        if mark.time <= self.last_tick or mark.kind is None or self._unfinished or self.position <= self.known_from:
             return []
-        self.told = self.clock.time
-        tick = Tick(clock=self.clock.kind, time=self.told, role=self.role.name, partition=self.number)  # type: ignore[arg-type]
+        self.last_tick = mark.time
+        tick = Tick(clock=mark.kind, time=self.last_tick, role=self.role.name, partition=self.number)  # type: ignore[arg-type]
         value = codec.encode(tick) if self.encodes else None
         return [
             Output(t.name, None, value, tick, None, n) for t in self.tick_topics for n in range(self.partitions(t.name))
@@ -194,8 +208,8 @@ class Core:
     # --- outputs --------------------------------------------------------------------------------------------
 
     def route(self, record: Record, fact: Fact, results: list[Result]) -> None:
-        """Append a record to the results for every topic that lists its type. Raises TooLarge when it cannot be cut to fit."""
-        if not self.encodes and len(_measure(record)) <= self._ample:  # a tenth of what Avro costs
+        """Appends a record to the results for every topic that lists its type. Raises TooLarge when it cannot be truncated."""
+        if not self.encodes and len(_measure(record)) <= self._ample:  # a tenth of the cost of Avro
             for _, name, key, _, _ in self._ways[type(record)]:
                 results.append(Output(name, key(record), None, record, fact))
             return
@@ -211,88 +225,88 @@ class Core:
     def _cut(self, record: Record, topic: Topic, room: int) -> tuple[Record, bytes]:
         if not isinstance(record, Decided):
             raise TooLarge(f"{type(record).__name__} above the {topic.limit} bytes of {topic.name}")
-        record = fit(record, room)
+        record = truncate(record, room)
         return record, topic.wire.encode(record)
 
     def due(self) -> int | None:
-        """ms; a Tick before this changes nothing but the time: not even one that is the first for long. None: no Tick does."""
+        """ms; a Tick before this changes nothing but the watermark, however late it comes. None: no Tick changes anything else."""
         raise NotImplementedError
 
     def pass_over(self, time: int) -> None:
-        """Stand where Ticks of this time (ms) from all writers would leave it, and have told it; nothing is due up to then."""
-        self.clock.pass_over(time)
-        self.told = self.clock.time
+        """Advances to where Ticks of this time (ms) from all writers would lead; nothing may be due up to then."""
+        self.watermark.pass_over(time)
+        self.last_tick = self.watermark.time
 
     # --- facts ----------------------------------------------------------------------------------------------
 
-    def take(self, facts: list[Fact]) -> list[Result]:
-        """What follows from facts, in order: from all of them, but for those that are `left`.
+    def take(self, facts: list[Fact]) -> Taken:
+        """Takes facts in order. Returns what follows from them, and the facts that are left.
 
-        1. All were taken: nothing is left.
-        2. `halted`: the role must stop before the first that is left; all before it was taken.
-        3. `waits`: no time is known yet. Nothing that was given from the first fact on was taken. Give what the log
-           holds behind it, as it comes: it is only listened to.
-        4. Else take what is left, at once. Where facts waited before this call, nothing of this call was taken: give
-           the log again from behind `applied`.
+        1. Nothing is left: all facts were taken.
+        2. `halted`: the role must stop before the first fact that is left; all facts before it were taken.
+        3. `waits_for_time`: there is no watermark yet, and the facts that are left wait for it. Give the records that
+           follow in the log as they come: the core only listens to their Ticks.
+        4. Otherwise take the facts that are left at once. Where facts waited before this call, none of this call was
+           taken: read the log again from `position`.
         """
-        self.left = []
-        if self.clock.time and self.policy is not None:
-            return self._take(facts)
-        return self._early(facts)
+        taken = self._take(facts) if self.watermark.time and self.policy is not None else self._before_time(facts)
+        self._unfinished = bool(taken.left)
+        return taken
 
-    def _take(self, facts: list[Fact]) -> list[Result]:
-        """As `take`, at a time that is known, or control records alone."""
+    def _take(self, facts: list[Fact]) -> Taken:
+        """As `take`, where the watermark and the policy are known, or for control records alone."""
         raise NotImplementedError
 
-    def _early(self, facts: list[Fact]) -> list[Result]:
-        """Before time is known no fact is taken; they are decided on at the first time that is."""
+    def _before_time(self, facts: list[Fact]) -> Taken:
+        """As `take`, before the first watermark: only control records in front of the first fact are taken."""
         results: list[Result] = []
         first = 0
-        if not self.waits:
+        if not self.waits_for_time:
             first = next((n for n, fact in enumerate(facts) if type(fact.record) not in KEYLESS), len(facts))
-            results = self._take(facts[:first])
-        self.left = facts[first:]
-        if not self.left:
-            return results
-        if self.clock.time:
-            if self.policy is None:
-                self.halted = Stop(
-                    f"{self.role.input_topic}/{self.number} has a {type(self.left[0].record).__name__} at offset "
-                    f"{self.left[0].offset} before any policy: run `netcenter topics apply`"
-                )
-            return results
-        if not self.waits:
-            self.waits, self.heard = True, self.clock.copy()
-        for fact in self.left:
+            results = self._take(facts[:first]).results
+        left = facts[first:]
+        if not left:
+            return Taken(results)
+        if self.watermark.time:
+            return Taken(results, left, self._no_policy(left[0]) if self.policy is None else None)
+        if not self.waits_for_time:
+            self.waits_for_time, self.heard = True, self.watermark.copy()
+        for fact in left:
             if self._hear(fact):
-                self.clock, self.waits, self.known_from = self.heard, False, fact.offset
-                return results + self._began(fact)
-        return results
+                self.watermark, self.waits_for_time, self.known_from = self.heard, False, fact.offset
+                return Taken(results + self._new_time(fact), left)
+        return Taken(results, left)
+
+    def _no_policy(self, fact: Fact) -> Stop:
+        return Stop(
+            f"{self.role.input_topic}/{self.number} has a {type(fact.record).__name__} at offset {fact.offset} before any policy: "
+            "run `netcenter topics apply`"
+        )
 
     def _hear(self, fact: Fact) -> bool:
-        """Listen to what stands behind waiting facts: whether it makes time known. What is wrong is said in its place."""
+        """Listens to a record behind the facts that wait: True when it makes time known. A wrong Tick is reported when it is taken."""
         record = fact.record
         if isinstance(record, Tick):
             try:
                 self.heard.tick(self.tick_of(fact, record, self.heard))
             except WrongTick:
                 return False
-        elif isinstance(record, WriterExcused):
-            self.heard.excuse(record)
+        elif isinstance(record, SourceIdle):
+            self.heard.source_idle(record)
         return self.heard.time > 0
 
-    def tick_of(self, fact: Fact, tick: Tick, clock: PartitionClock) -> Tick:
-        """The Tick as it counts for a clock. Raises WrongTick."""
+    def tick_of(self, fact: Fact, tick: Tick, watermark: Watermark) -> Tick:
+        """The Tick with the time that counts for this role. Raises WrongTick."""
         return sound(tick)
 
-    def _began(self, fact: Fact) -> list[Result]:
-        """What follows when a fact that stands behind waiting ones has made time known."""
+    def _new_time(self, fact: Fact) -> list[Result]:
+        """What follows when a record has advanced the watermark, before any fact is decided at the new time."""
         return []
 
 
 #: Room that headers may need beside key and value, bytes.
 _OVERHEAD = 4096
-#: MessagePack writes the names of fields too: Avro's form of a record never takes twice as much, nor its key more.
+#: MessagePack writes field names too: Avro's form of a record never takes twice as much, and its key adds at most as much.
 _SURELY = 3
 _measure = msgspec.msgpack.Encoder().encode
 
@@ -301,7 +315,7 @@ _Way = tuple[Topic, str, Callable[[Any], bytes], Callable[[Record], bytes] | Non
 
 
 def _ways(found: list[tuple[Topic, Callable[[Any], bytes]]]) -> Iterator[_Way]:
-    """Topic, its name, key, encoder (None: as for the topic before) and the bytes that key and value may have."""
+    """(topic, name, key function, encoder, bytes that key and value may have). Encoder None: the bytes are the last topic's."""
     before = None
     for topic, key in found:
         encode = None if topic.wire is before else topic.wire.encode

@@ -3,9 +3,9 @@
 StreamError
 ├── Stop          the worker stops: going on would lose or repeat something (exit 1)
 │   └── Fenced    another worker owns the partition now (exit 1)
-├── Misconfigured wrong settings, or a log that does not fit what is remembered; nothing was done (exit 2)
+├── Misconfigured wrong settings, or a log that does not fit the role's memory; nothing was done (exit 2)
 ├── Ended         told to stop while it waited; nothing is wrong (exit 0)
-└── Unavailable   Kafka cannot be reached; drop memory, wait for it, start over (exit 3)
+└── Unavailable   Kafka cannot be reached: drop the memory, wait for Kafka, start over (exit 3)
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from streams.exit_codes import ExitCode
 
 
 class StreamError(Exception):
-    """Base; the message is one line that says what and where."""
+    """The base class; its message is one line that says what happened and where."""
 
     exit_code = ExitCode.FAILED
 
@@ -28,13 +28,13 @@ class Fenced(Stop):
 
 
 class Misconfigured(StreamError):
-    """Wrong settings, or a log that does not fit what is remembered: to start again does not help."""
+    """Wrong settings, or a log that does not fit the role's memory: a new start does not help."""
 
     exit_code = ExitCode.WRONG_USAGE
 
 
 class Ended(StreamError):
-    """Told to stop while it waited for something else: nothing is wrong, and the next start does it again."""
+    """The worker was told to stop while it waited: nothing is wrong, and the next start does the same again."""
 
     exit_code = ExitCode.DONE
 

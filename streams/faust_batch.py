@@ -1,24 +1,20 @@
 """Batch delivery on Faust 0.15: one Faust message per partition and poll, carrying the raw records.
 
-Faust gives membership, fetching, agents and supervision. State, changelog, recovery, time and offsets are ours: the
-Consumer here never commits; it asks its owner where each partition starts and tells it what is taken away.
+Faust gives membership, fetching, agents and supervision. State, changelog, recovery, time and offsets are ours: this
+Consumer asks its owner where each partition starts, and hands its partitions over when they are revoked.
 """
 
 from __future__ import annotations
 
 import asyncio
 import tempfile
-import time
 from collections.abc import AsyncIterator, Callable, Collection
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
 
 import faust
 import mode
 from aiokafka import TopicPartition
-from aiokafka.consumer.subscription_state import SubscriptionState
-from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import IllegalStateError, KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from faust.serializers.schemas import Schema
 from faust.tables.manager import TableManager
@@ -28,11 +24,12 @@ from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
 from streams.errors import StreamError
+from streams.faust_membership import ConsumerThread, Standing, rebalance_s
 from streams.raw_records import CHUNK
-from streams.topics_seen import Seen, topics_seen
+from streams.topic_metadata import TopicMetadata, topic_metadata
 
 _GATHER_S = 0.02
-"""Seconds in which records may gather when few come: each fetch, call and request costs as much for one as for many."""
+"""Seconds in which records may gather when few come: a fetch costs as much for one record as for many."""
 
 
 #: Records of one fetch at most, of all partitions together.
@@ -40,69 +37,38 @@ POLL = 8 * CHUNK
 
 
 class Owner(Protocol):
-    """Who decides where a partition starts and what happens when it goes."""
+    """Decides where each partition starts, and what happens when it is revoked."""
 
     behind: bool
-    """Whether the last fetch brought so much that more must wait."""
+    """Whether the last fetch brought so many records that more must wait."""
 
     def stuck(self) -> float:
-        """Seconds since the owner's loop took its last turn; asked from another thread."""
+        """Seconds since the owner's event loop took its last turn; called from another thread."""
         ...
 
     async def assigned(self, partitions: set[TP]) -> dict[TP, int | None]:
-        """Own these partitions, of which there may be none; the offset to read next, None where nothing is known."""
+        """Owns these partitions, of which there may be none. Returns the position of each, None where none is known."""
         ...
 
-    async def settled(self, starts: dict[TP, int | None], told: dict[TP, int]) -> dict[TP, int]:
-        """The offset at which each is read, of what `assigned` said and of what the group was told last."""
+    async def start_positions(self, own: dict[TP, int | None], committed: dict[TP, int]) -> dict[TP, int]:
+        """The offset at which each partition is read from. own: from `assigned`; committed: the group's offsets."""
         ...
 
     async def out_of_range(self, positions: dict[TP, int]) -> dict[TP, int]:
-        """These positions are not in the log, the broker says; where to go on, nothing for a partition that must not."""
+        """Where to go on from positions that are not in the log; a partition that must not go on is left out."""
         ...
 
     async def revoked(self, partitions: set[TP]) -> None:
-        """Seal and let go of these partitions."""
+        """Commits these partitions and hands them over."""
         ...
 
     def fail(self, error: BaseException) -> None:
-        """End, because of this."""
+        """Stops the worker because of this error."""
         ...
 
 
-@dataclass(frozen=True)
-class Standing:
-    """A worker's place in its group."""
-
-    member: bool
-    """Whether the coordinator knows it, as far as this worker knows."""
-    reachable: bool
-    """Whether a coordinator is known and connected."""
-    silent: float
-    """Seconds since the coordinator last said that all is well."""
-    failure: BaseException | None
-    """Why nobody looks after the membership any more: aiokafka waits for a poll to tell it, which may never come."""
-
-
-class _OwnLoop(SubscriptionState):  # type: ignore[misc]
-    """Takes a worker for stuck when its loop is, not when it does not poll.
-
-    aiokafka leaves the group for a consumer that has not polled for `max_poll_interval`, and joins again when it polls.
-    A standby without partitions does not poll, and nor does a worker that waits for a receiver or a policy.
-    """
-
-    def __init__(self, stuck: Callable[[], float], loop: Any) -> None:
-        super().__init__(loop=loop)
-        self._stuck = stuck
-
-    @property
-    def fetcher_idle_time(self) -> float:
-        """Seconds without a sign of life."""
-        return self._stuck()
-
-
 class RawSchema(Schema):  # type: ignore[misc]
-    """No decoding: an event's value is the list of raw records."""
+    """Decodes nothing: an event's value is the list of raw records."""
 
     def compile(self, app: Any, **_: Any) -> Callable[..., Any]:
         """The decoder that Faust calls for each message."""
@@ -114,58 +80,6 @@ class RawSchema(Schema):  # type: ignore[misc]
         return decode
 
 
-class ConsumerThread(driver.AIOKafkaConsumerThread):
-    """Reads committed records only, and keeps partitions where they are when workers come and go."""
-
-    def _create_worker_consumer(self, transport: Any) -> Any:
-        # Without tables Faust takes round robin, which reshuffles everything at every join, and read_uncommitted.
-        driver_assignor = driver.RoundRobinPartitionAssignor
-        driver.RoundRobinPartitionAssignor = StickyPartitionAssignor
-        self.consumer.in_transaction = True
-        try:
-            consumer = super()._create_worker_consumer(transport)
-        finally:
-            driver.RoundRobinPartitionAssignor = driver_assignor
-            self.consumer.in_transaction = False
-        consumer._subscription = _OwnLoop(self.app.owner.stuck, consumer._loop)
-        return consumer
-
-    async def on_start(self) -> None:
-        """Also: remember when the coordinator was last heard."""
-        await super().on_start()
-        self.heard = time.monotonic()
-        coordinator = self._ensure_consumer()._coordinator
-        beat = coordinator._do_heartbeat
-
-        async def heartbeat() -> bool:
-            well = bool(await beat())
-            if well:
-                self.heard = time.monotonic()
-            return well
-
-        coordinator._do_heartbeat = heartbeat
-
-    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
-        """A join is heard too: no heartbeats are sent while it lasts."""
-        self.heard = time.monotonic()
-        await super().on_partitions_assigned(assigned, generation_id)
-
-    def standing(self) -> Standing | None:
-        """None before the consumer has started."""
-        coordinator = self._consumer._coordinator if self._consumer is not None else None
-        if coordinator is None or not hasattr(self, "heard"):
-            return None
-        task, failure = coordinator._coordination_task, coordinator._pending_exception
-        if failure is None and task.done() and not task.cancelled():
-            failure = task.exception()
-        return Standing(
-            coordinator.generation > 0,
-            coordinator.coordinator_id is not None,
-            time.monotonic() - self.heard,
-            failure,
-        )
-
-
 class Consumer(driver.Consumer):
     """Yields one ConsumerMessage per partition and poll; offset is that of its last record."""
 
@@ -173,23 +87,23 @@ class Consumer(driver.Consumer):
     _few = False
     """Whether the last fetch brought few records."""
     _term = 0
-    """Counts revocations: what was begun before one is of no use after it."""
+    """Counts revocations: an assignment that a revocation has overtaken must change nothing any more."""
     _sought = -1
-    """The term in which every partition stands where its owner said."""
+    """The term in which every partition was put to the position that its owner gave."""
 
     def _new_consumer_thread(self) -> ConsumerThread:
         self.owner = self.app.owner
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
-        """Fetch; records that come while the flow is stopped are dropped, for the next assignment seeks anyway."""
+        """Fetches. Records that come while the flow is stopped are dropped: the next assignment seeks anyway."""
         if self._few:
             await asyncio.sleep(_GATHER_S)
         try:
             records, active = await self._wait_next_records(timeout)
         except (NoOffsetForPartitionError, OffsetOutOfRangeError) as error:
             if self._sought != self._term:
-                # aiokafka tries the group's offset before the owner has said where to read: nobody asked for that.
+                # aiokafka tries the group's offset before the owner has given a position: that error means nothing.
                 await asyncio.sleep(_GATHER_S)
                 return
             await self._out_of_range({TP(tp.topic, tp.partition): at for tp, at in error.args[0].items()})
@@ -208,7 +122,7 @@ class Consumer(driver.Consumer):
                     return
                 part = found[start : start + CHUNK]
                 last = part[-1]
-                # Without generation_id a stream drops the message.
+                # A stream drops a message without generation_id.
                 yield (
                     tp,
                     ConsumerMessage(
@@ -229,14 +143,14 @@ class Consumer(driver.Consumer):
                 )
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
-        """Offsets are ours: a batch's jump is no gap."""
+        """Does nothing: the owner keeps the positions, and an offset that jumps with a batch is no gap."""
 
     async def commit(self, *_: Any, **__: Any) -> bool:
-        """Nothing: the owner's checkpoints hold the offsets."""
+        """Does nothing: the owner's checkpoints hold the positions."""
         return False
 
     def verify_event_path(self, now: float, tp: TP) -> None:
-        """Nothing: the owner's heartbeat tells whether the worker lives."""
+        """Does nothing: the owner's health tells whether the worker lives."""
 
     async def _out_of_range(self, positions: dict[TP, int]) -> None:
         term = self._term
@@ -245,17 +159,17 @@ class Consumer(driver.Consumer):
             for tp, at in found.items():
                 await self._go_to(tp, at)
         if found.keys() != positions.keys():
-            await asyncio.sleep(1.0)  # the owner ends: until then the broker would say the same at each poll
+            await asyncio.sleep(1.0)  # the owner ends: until then each poll would bring the same error
 
     async def perform_seek(self) -> None:
-        """Called once an assignment is complete and before anything is read from it."""
+        """Puts every partition to the position that the owner gives; called before anything is read of an assignment."""
         term, generation = self._term, self.app.consumer_generation_id
         partitions = {TP(tp.topic, tp.partition) for tp in self.assignment()}
         try:
-            starts = await self.owner.assigned(partitions)
-            found = await self.owner.settled(starts, await self._told(partitions)) if partitions else {}
+            own = await self.owner.assigned(partitions)
+            found = await self.owner.start_positions(own, await self._committed(partitions)) if partitions else {}
         except (StreamError, KafkaError) as error:
-            # Raised from here it would come out of Faust's recovery, with its whole way there.
+            # Raised from here the error would come out of Faust's recovery, with a long traceback.
             self.owner.fail(error)
             return
         if term != self._term or generation != self.app.consumer_generation_id:
@@ -268,45 +182,46 @@ class Consumer(driver.Consumer):
         try:
             await self._seek(tp, at)
         except IllegalStateError:
-            return  # taken away meanwhile: the next assignment is on its way, and seeks anew
+            return  # revoked meanwhile: the next assignment seeks anew
         self._read_offset[tp] = None
         self._committed_offset[tp] = at
 
-    async def _told(self, partitions: set[TP]) -> dict[TP, int]:
-        """The offset that the group was told last, of each partition that has one."""
+    async def _committed(self, partitions: set[TP]) -> dict[TP, int]:
+        """The offsets that were committed to the group, of the partitions that have one."""
         coordinator = self._thread._ensure_consumer()._coordinator
         wanted = [TopicPartition(tp.topic, tp.partition) for tp in partitions]
         found = await self._thread.call_thread(coordinator.fetch_committed_offsets, wanted)
         return {TP(tp.topic, tp.partition): at.offset for tp, at in found.items()}
 
-    async def topics_seen(self, names: Collection[str]) -> dict[str, Seen]:
-        """As `topics_seen.topics_seen`."""
+    async def topic_metadata(self, names: Collection[str]) -> dict[str, TopicMetadata]:
+        """As the function `topic_metadata`, with this consumer's connections."""
         return cast(
-            dict[str, Seen], await self._thread.call_thread(topics_seen, self._thread._ensure_consumer()._client, names)
+            dict[str, TopicMetadata],
+            await self._thread.call_thread(topic_metadata, self._thread._ensure_consumer()._client, names),
         )
 
     def standing(self) -> Standing | None:
-        """Its place in the group; None before it has started."""
+        """The worker's place in its group; None before it has started."""
         return cast(ConsumerThread, self._thread).standing()
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Stop the flow (Faust's part), then seal (ours) before another worker may own them."""
+        """Stops the flow (Faust's part), then lets the owner commit, before another worker may own the partitions."""
         self._term += 1
         await super().on_partitions_revoked(revoked)
         try:
             await self.owner.revoked({TP(tp.topic, tp.partition) for tp in revoked})
-        except Exception as error:  # noqa: BLE001 - aiokafka would log it, and go on
+        except Exception as error:  # noqa: BLE001 - aiokafka would log it and go on
             self.owner.fail(error)
 
-    async def tell(self, offsets: dict[TP, tuple[int, str]]) -> None:
-        """Commit (next offset, metadata) for the group: a hint for people and for `lag`."""
+    async def commit_offsets(self, offsets: dict[TP, tuple[int, str]]) -> None:
+        """Commits (offset to read next, metadata) to the group."""
         consumer = self._thread._ensure_consumer()
         await self._thread.call_thread(
-            consumer.commit, {TopicPartition(tp.topic, tp.partition): hint for tp, hint in offsets.items()}
+            consumer.commit, {TopicPartition(tp.topic, tp.partition): at for tp, at in offsets.items()}
         )
 
     async def rejoin(self) -> None:
-        """Have every partition assigned anew: each then starts where its owner says."""
+        """Has every partition assigned anew: each then starts where its owner says."""
         consumer = self._thread._ensure_consumer()
 
         async def ask() -> None:
@@ -316,19 +231,19 @@ class Consumer(driver.Consumer):
 
 
 class Transport(driver.Transport):
-    """Names our Consumer."""
+    """Makes Faust use our Consumer."""
 
     Consumer = Consumer
 
 
 class PatientRecovery(Recovery):
-    """Upstream ends recovery silently and for ever when a step exceeds its timeout; opening partitions may be long."""
+    """Waits for each step without a timeout: upstream ends recovery for ever, and silently, when opening partitions takes long."""
 
     async def _wait(self, coro: Any, timeout: float | None = None) -> None:
         await super()._wait(coro, timeout=None)
 
     async def _resume_streams(self, generation_id: int = 0) -> None:
-        """Upstream seeks only where something is assigned; a standby's owner must hear that it has nothing."""
+        """Seeks without partitions too: upstream does not, and a standby's owner must learn that it has none."""
         consumer = self.app.consumer
         if self.app.consumer_generation_id == generation_id and not consumer.assignment():
             await self._wait(consumer.perform_seek())
@@ -336,7 +251,7 @@ class PatientRecovery(Recovery):
 
 
 class PatientTableManager(TableManager):
-    """Names our Recovery."""
+    """Makes Faust use our Recovery."""
 
     @property
     def recovery(self) -> Recovery:
@@ -344,11 +259,6 @@ class PatientTableManager(TableManager):
         if self._recovery is None:
             self._recovery = PatientRecovery(self.app, self, beacon=self.beacon, loop=self.loop)
         return self._recovery
-
-
-def rebalance_s(session_s: float) -> float:
-    """Seconds that the group waits for a member to join again."""
-    return max(session_s, 20.0)
 
 
 def make_app(

@@ -1,4 +1,4 @@
-"""Fold: runs a pure Decider over one input topic partition, with timers; the same object over Kafka and in a replay."""
+"""Fold: runs a pure Decider over one input partition, with timers; the same object over Kafka and in a replay."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from agents.decider import At, Decider, State, Timer, Unusable, stepper
 from agents.policy import Policy
 from schemas import codec, ids
 from schemas.keys import KEYLESS
-from schemas.records import ClassifiedMention, PolicyChanged, Record, Tick, WriterExcused
+from schemas.records import ClassifiedMention, PolicyChanged, Record, SourceIdle, Tick
 from schemas.times import rfc3339
-from streams.clock import WrongTick
-from streams.core import Core, Fact, Result, SetAside, where, why
+from streams.core import Core, DeadLetter, Fact, Result, Taken, where, why
 from streams.timers import Timers
 from streams.topology import Pipeline, Role
+from streams.watermark import WrongTick
 
-#: Timers that one `take` fires, and no more: a jump of months wakes everybody, and is a checkpoint every few seconds.
+#: Timers that one `take` fires at most: a Tick that jumps over months fires them all, with a checkpoint every few seconds.
 FIRED_AT_ONCE = 5_000
-#: A record that asks to be woken at one moment more often than this would do so for ever.
+#: A record that sets a timer for one moment more often than this would do so for ever.
 _MOST_FIRINGS = 1_000
 
 
 _Step = tuple[Fact, Record | Timer, int]
-"""A fact of the input topic; it, or a timer that it fires; and the time at which that happens (ms)."""
+"""(a fact of the input topic, its record or a timer that it fires, the time at which that happens in ms)."""
 
 
 class FoldCore(Core):
@@ -51,35 +51,35 @@ class FoldCore(Core):
         self._step = stepper(decider, self.state)
 
     def restore(self, key: str, packed: bytes) -> None:
-        """Put back a record from the changelog."""
+        """Puts back a record of the changelog."""
         record = self._unpack(packed)
         self.state.restore(key, record, packed)
         self._timers.set(key, self.decider.due(record))
 
     def packed(self) -> Iterator[tuple[str, bytes | None]]:
-        """What the changelog must hold of the records touched since the last checkpoint, by key; None: removed."""
+        """(key, packed record) of the records changed since the last checkpoint, for the changelog; None: removed."""
         for key in self.touched:
             record = self.state.get(key)
-            # Copied, for the encoder leaves half as much again behind the bytes, and they stay.
+            # Copied: the state keeps the bytes, and the encoder's buffer behind them is half as large again.
             value = None if record is None else bytes(memoryview(self._pack(record)))
             self.state.keep(key, value)
             yield key, value
 
-    def sealed(self) -> None:
-        """The changelog holds all that `packed` gave."""
+    def committed(self) -> None:
+        """Forgets what has changed: the changelog holds all that `packed` gave."""
         self.touched.clear()
         self.state.cool()
 
     def due(self) -> int | None:
-        """ms; when the next timer fires, or the minute in which it does."""
+        """ms; when the next timer fires, or the start of that minute."""
         return self._timers.next()
 
     def timers(self) -> int:
-        """How many records wait to be woken."""
+        """How many records have a timer."""
         return len(self._timers)
 
-    def _take(self, facts: list[Fact]) -> list[Result]:
-        """Everything that follows from facts, in order; where a Tick fires too many timers, up to one of these."""
+    def _take(self, facts: list[Fact]) -> Taken:
+        """Takes all facts; where a Tick fires too many timers, this Tick and the facts behind it are left."""
         results: list[Result] = []
         run: list[Fact] = []
         for n, fact in enumerate(facts):
@@ -87,63 +87,61 @@ class FoldCore(Core):
                 self._facts(run, results)
                 run = []
                 if not self._control(fact.record, fact, results):
-                    self.left = facts[n:]
-                    return results
-                self.applied = fact.offset
+                    return Taken(results, facts[n:])
+                self.position = fact.offset + 1
             else:
                 run.append(fact)
         self._facts(run, results)
-        return results
+        return Taken(results)
 
     def _facts(self, facts: list[Fact], results: list[Result]) -> None:
         if facts:
-            time = self.clock.time
+            time = self.watermark.time
             self._steps(((fact, fact.record, time) for fact in facts), results)
-            self.applied = facts[-1].offset
+            self.position = facts[-1].offset + 1
 
     def _control(self, record: Record, fact: Fact, results: list[Result]) -> bool:
-        """False: there is more to it. Taken again, a Tick goes on with the timers that are left, also after a restart."""
+        """Takes a control record. False: timers are left, and the same Tick fires them when it is taken again, as after a restart."""
         if isinstance(record, Tick):
             try:
-                self.clock.tick(self.tick_of(fact, record, self.clock))
+                self.watermark.tick(self.tick_of(fact, record, self.watermark))
             except WrongTick as error:
-                results.append(SetAside(fact, "clock", type(error).__name__, why(error)))
+                results.append(DeadLetter(fact, "clock", type(error).__name__, why(error)))
                 return True
             return self._fire(fact, results)
         elif isinstance(record, PolicyChanged):
             if self.in_force(record):
                 results += self.handed_on(record, fact)
-        elif isinstance(record, WriterExcused):
-            self.clock.excuse(record)
+        elif isinstance(record, SourceIdle):
+            self.watermark.source_idle(record)
             return self._fire(fact, results)
         else:
             raise TypeError(f"{type(record).__name__} is no control record")
         return True
 
     def _fire(self, fact: Fact, results: list[Result]) -> bool:
-        """Step through the jump: each due in order, at its own time. False: some may be left."""
+        """Fires the timers that are due, in order, each at its own time. False: some may be left."""
         if fact.offset < self.known_from:
             return True
         return self._steps(self._dues(fact, results), results) < FIRED_AT_ONCE
 
     def _dues(self, fact: Fact, results: list[Result]) -> Iterator[_Step]:
         fired: dict[tuple[int, str], int] = {}
-        pop, now, left = self._timers.pop, self.clock.time, FIRED_AT_ONCE
+        pop, now, left = self._timers.pop, self.watermark.time, FIRED_AT_ONCE
         while left and (timer := pop(now)) is not None:
             at, key = timer
             times = fired[timer] = fired.get(timer, 0) + 1
             if times > _MOST_FIRINGS:
                 what = f"{_named(Timer(key, at))} is asked for again and again"
-                results.append(SetAside(fact, "decide", "EndlessTimer", what))
+                results.append(DeadLetter(fact, "decide", "EndlessTimer", what))
             else:
                 left -= 1
                 yield fact, Timer(key, at), at
 
     def _steps(self, steps: Iterable[_Step], results: list[Result]) -> int:
         """Append what follows from each step, and say how many there were."""
-        policy, now, partial, number = self.policy, self.clock.time, bool(self.clock.excused), 0
-        touched, route, timers = self.touched, self.route, self._timers
-        step = self._step
+        policy, now, partial, number = self.policy, self.watermark.time, bool(self.watermark.idle), 0
+        step, touched, route, timers = self._step, self.touched, self.route, self._timers
         for fact, record, time in steps:
             number += 1
             cause = record.mention.id if type(record) is ClassifiedMention else getattr(record, "id", "")
@@ -153,9 +151,9 @@ class FoldCore(Core):
             written = len(results)
             try:
                 wakes = step(record, at, route, fact, results)
-            except Exception as error:  # noqa: BLE001 - whatever a decision raises: the step is undone and the fact set aside
+            except Exception as error:  # noqa: BLE001 - whatever a decision raises: the step is undone and the fact becomes a dead letter
                 # A timer that has fired stays so: it would fire and fail again and again.
-                results[written:] = [SetAside(fact, "decide", type(error).__name__, _told(record, error))]
+                results[written:] = [DeadLetter(fact, "decide", type(error).__name__, _told(record, error))]
                 continue
             for key, moment in wakes:
                 touched[key] = None

@@ -1,4 +1,4 @@
-"""`/live`, `/ready` and `/metrics` of one worker, on a thread of their own so that a stuck loop shows."""
+"""`/live`, `/ready` and `/metrics` of one worker, in a thread of their own, which answers when the event loop is stuck too."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Check = Callable[[], str | None]
 
 
 class HealthServer:
-    """Serves the two checks, each None when well or one line that says what is wrong, and the metrics."""
+    """Serves two checks and the metrics. A check returns None when all is well, else a line that says what is wrong."""
 
     def __init__(self, host: str, port: int, live: Check, ready: Check) -> None:
         def answer(handler: BaseHTTPRequestHandler) -> None:
@@ -28,15 +28,15 @@ class HealthServer:
             wrong = check()
             return _send(handler, 503 if wrong else 200, f"{wrong or 'ok'}\n".encode())
 
-        class Handler(BaseHTTPRequestHandler):
+        class Requests(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 answer(self)
 
             def log_message(self, *_: Any) -> None:
-                """Probes come every few seconds: silence."""
+                """Logs nothing: probes come every few seconds."""
 
         try:
-            self._server = _Server((host, port), Handler)
+            self._server = _Server((host, port), Requests)
         except OSError as error:
             raise Misconfigured(
                 f"health port {host}:{port} cannot be opened: {error.strerror}; set NETCENTER_HEALTH_PORT"
@@ -45,13 +45,13 @@ class HealthServer:
         threading.Thread(target=self._server.serve_forever, name="health", daemon=True).start()
 
     def close(self) -> None:
-        """Stop answering."""
+        """Stops answering."""
         self._server.shutdown()
         self._server.server_close()
 
 
 class _Server(ThreadingHTTPServer):
-    """Whoever asked and did not wait for the answer is no fault of ours."""
+    """Ignores the error of a client that has gone before its answer."""
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         if not isinstance(sys.exception(), ConnectionError):

@@ -1,39 +1,122 @@
-"""Every metric: name, kind, meaning. Labels are roles, topics and stages, never texts or authors."""
+"""Every metric of a worker: name, labels, unit and meaning. docs/metrics.md is made from this list.
+
+Labels are roles, topics, partitions and stages, never texts or authors. Names follow Prometheus: base units, and counters end
+in `_total`.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Literal
+
 from prometheus_client import Counter, Gauge, Histogram
 
-FACTS = Counter("netcenter_facts", "Records read and handled", ["role"])
-OUTPUTS = Counter("netcenter_outputs", "Records written", ["role", "topic"])
-DEAD_LETTERS = Counter("netcenter_dead_letters", "Records set aside", ["role", "stage"])
-LOST = Counter(
-    "netcenter_lost_records",
-    "Offsets that retention deleted before the role had read them",
-    ["role", "topic", "partition"],
+Kind = Literal["counter", "gauge", "histogram"]
+
+
+@dataclass(frozen=True)
+class MetricSpec:
+    """A metric as it is published."""
+
+    name: str
+    kind: Kind
+    labels: tuple[str, ...]
+    unit: str
+    meaning: str
+
+
+SPECS: list[MetricSpec] = []
+"""All metrics, in the order of docs/metrics.md."""
+
+
+def _counter(name: str, meaning: str, *labels: str, unit: str) -> Counter:
+    SPECS.append(MetricSpec(name, "counter", labels, unit, meaning))
+    return Counter(name, meaning, labels)
+
+
+def _gauge(name: str, meaning: str, *labels: str, unit: str) -> Gauge:
+    SPECS.append(MetricSpec(name, "gauge", labels, unit, meaning))
+    return Gauge(name, meaning, labels)
+
+
+def _seconds(name: str, meaning: str, *labels: str) -> Histogram:
+    SPECS.append(MetricSpec(name, "histogram", labels, "seconds", meaning))
+    return Histogram(name, meaning, labels)
+
+
+READY = _gauge(
+    "netcenter_ready",
+    "1 when every assigned partition is recovered and nothing is awaited, else 0",
+    "role",
+    unit="0 or 1",
 )
-DEAD_SHARE = Gauge(
-    "netcenter_dead_share",
-    "Share of a partition's last records that were set aside; from 0.1 on a producer should be looked at",
-    ["role", "partition"],
+ASSIGNED_PARTITIONS = _gauge(
+    "netcenter_assigned_partitions", "Partitions that this worker owns", "role", unit="partitions"
 )
-DROPPED = Gauge(
-    "netcenter_dropped", "Repeated records dropped since this worker owned the partition", ["role", "partition"]
+RECORDS_CONSUMED = _counter(
+    "netcenter_records_consumed_total", "Records read and handled, dead letters among them", "role", unit="records"
 )
-STATE = Gauge("netcenter_state_records", "Records of state kept", ["role", "partition"])
-LEFT_OUT = Gauge(
+RECORDS_PRODUCED = _counter(
+    "netcenter_records_produced_total",
+    "Records written to output topics; of a transaction that is aborted too",
+    "role",
+    "topic",
+    unit="records",
+)
+RECORDS_LOST = _counter(
+    "netcenter_records_lost_total",
+    "Offsets that retention deleted before the role had read them, markers of transactions among them",
+    "role",
+    "topic",
+    "partition",
+    unit="offsets",
+)
+DEAD_LETTERS = _counter(
+    "netcenter_dead_letters_total",
+    "Records that became dead letters, by the stage that refused them",
+    "role",
+    "stage",
+    unit="records",
+)
+DEAD_LETTER_RATIO = _gauge(
+    "netcenter_dead_letter_ratio",
+    "Dead letters among a partition's last records; from 0.1 on look at the producer",
+    "role",
+    "partition",
+    unit="ratio, 0 to 1",
+)
+DUPLICATES_DROPPED = _counter(
+    "netcenter_duplicates_dropped_total", "Repeated records that were dropped", "role", unit="records"
+)
+STATE_RECORDS = _gauge(
+    "netcenter_state_records", "Records of state that a partition keeps", "role", "partition", unit="records"
+)
+LEFT_OUT = _gauge(
     "netcenter_left_out",
     "What was too much to be kept since this worker owned the partition, such as conversations of a brand in a minute",
-    ["role", "partition"],
+    "role",
+    "partition",
+    unit="items",
 )
-CHECKPOINT_SECONDS = Histogram("netcenter_checkpoint_seconds", "Time to seal a checkpoint", ["role"])
-RECOVERY_SECONDS = Histogram("netcenter_recovery_seconds", "Time to recover a partition", ["role"])
-PARTITION_TIME = Gauge(
-    "netcenter_partition_time_seconds", "Event time of an input topic partition", ["role", "partition"]
+WATERMARK_SECONDS = _gauge(
+    "netcenter_watermark_timestamp_seconds",
+    "Event time of the last checkpoint of an input partition",
+    "role",
+    "partition",
+    unit="seconds since the epoch",
 )
-APPLIED = Gauge("netcenter_applied_offset", "Offset of the last sealed input topic record", ["role", "partition"])
-PARTITIONS = Gauge("netcenter_partitions", "Partitions owned", ["role"])
-READY = Gauge("netcenter_ready", "1 when every owned partition is recovered and nothing is awaited", ["role"])
-SINK_ROWS = Counter("netcenter_sink_records", "Records a sink has written", ["role"])
-SINK_SECONDS = Histogram("netcenter_sink_write_seconds", "Time of one write of a sink", ["role"])
-SINK_RETRIES = Counter("netcenter_sink_retries", "Writes repeated because the receiver could not be reached", ["role"])
+COMMITTED_OFFSET = _gauge(
+    "netcenter_committed_offset",
+    "Offset to read next, as the last checkpoint holds it or the receiver has it",
+    "role",
+    "topic",
+    "partition",
+    unit="offset",
+)
+CHECKPOINT_SECONDS = _seconds("netcenter_checkpoint_duration_seconds", "Time to commit a checkpoint", "role")
+RECOVERY_SECONDS = _seconds("netcenter_recovery_duration_seconds", "Time to recover a partition", "role")
+SINK_RECORDS = _counter("netcenter_sink_records_total", "Records that a receiver has taken", "role", unit="records")
+SINK_SECONDS = _seconds("netcenter_sink_write_duration_seconds", "Time of one write to a receiver", "role")
+SINK_RETRIES = _counter(
+    "netcenter_sink_retries_total", "Writes repeated because the receiver could not be reached", "role", unit="writes"
+)

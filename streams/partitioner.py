@@ -1,4 +1,4 @@
-"""Which partition a key belongs on, as Java's client decides it; part of the contract."""
+"""The partition that a key belongs on, as Java's client computes it; producers must compute the same."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def partition_of(key: bytes, partitions: int) -> int:
 
 
 def partitions_of(keys: Sequence[bytes], partitions: int) -> list[int]:
-    """`partition_of` each key: one costs 5 microseconds in Python, one of many a tenth of that in numpy."""
+    """`partition_of` each key. In Python a key costs 5 microseconds, in numpy, with many keys, a tenth of that."""
     if len(keys) < _FEW:
         return [partition_of(key, partitions) for key in keys]
     found: list[int] = ((murmur2_of(keys) & 0x7FFFFFFF) % partitions).tolist()
@@ -42,7 +42,7 @@ def murmur2_of(keys: Sequence[bytes]) -> NDArray[np.uint32]:
         mixed: Any = data[:, n] * _M
         mixed = (mixed ^ (mixed >> 24)) * _M
         hashes = np.where(n < whole, (hashes * _M) ^ mixed, hashes)
-    # Up to three bytes are left; padded with zeros they are the word that follows.
+    # Up to three bytes of a key are left: padded with zeros, they are its next word.
     rest = data[np.arange(len(keys)), whole]
     hashes = np.where(lengths & 3, (hashes ^ rest) * _M, hashes)
     hashes = (hashes ^ (hashes >> 13)) * _M

@@ -1,4 +1,4 @@
-"""Policy texts by version, from the compacted topic `policy`; a version that is not there yet is waited for."""
+"""Policy texts by version, from the compacted topic `policy`; waits for a version that is not there yet."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ Lacks = Callable[[Policy], str | None]
 
 
 class WrongPolicy(Exception):
-    """A PolicyChanged that is not of this log: it names a text that was never put in `policy`."""
+    """A PolicyChanged of another log: it names a text that was never written to the topic `policy`."""
 
 
 def policy_text(key: bytes | None, value: bytes | None) -> tuple[int, str] | None:
-    """(version, text) of a record of the policy topic; None for what is none, whoever wrote it: it stops nobody."""
+    """(version, text) of a record of the policy topic; None for a record that is no policy, which is ignored."""
     if key is None or value is None or not key.isdigit() or len(key) > _LONGEST_VERSION or key[:1] == b"0":
         return None
     try:
@@ -35,9 +35,9 @@ def policy_text(key: bytes | None, value: bytes | None) -> tuple[int, str] | Non
 
 
 def foreign(version: int, hash: str, texts: Mapping[int, str]) -> str | None:
-    """Why a change to a version is none of this log; None when it is one.
+    """Why a change to a version belongs to another log; None when it belongs to this one.
 
-    `policy apply` writes the text first, so a change whose text is not there was written by somebody else.
+    `policy apply` writes the text first, so another program wrote a change whose text is not there.
     """
     text = texts.get(version)
     if text is None:
@@ -48,7 +48,7 @@ def foreign(version: int, hash: str, texts: Mapping[int, str]) -> str | None:
 
 
 def fault(version: int, texts: Mapping[int, str], lacks: Lacks) -> str | None:
-    """Why a version cannot be met here; None when it can."""
+    """Why this worker cannot work under a version; None when it can."""
     if version not in texts:
         return f"there is no text of policy {version}"
     try:
@@ -58,17 +58,17 @@ def fault(version: int, texts: Mapping[int, str], lacks: Lacks) -> str | None:
 
 
 def passed_over(version: int, texts: Mapping[int, str], lacks: Lacks) -> bool:
-    """Whether a change to this version holds nowhere: it cannot be met, and a newer version of these texts can.
+    """Whether a change to this version is passed over: no worker can work under it, but under a newer version one can.
 
-    What was in force before it stays so until the next change. So it does not matter which newer version there is, nor
-    when it came: whoever has the same policies and classifiers, a replay among them, decides the same.
+    The policy before it then stays in force until the next change. Which newer version there is, and since when, does not
+    matter: a worker or a replay with the same texts and classifiers decides the same.
     """
     newer = [v for v in sorted(texts, reverse=True) if v > version]
     return any(fault(v, texts, lacks) is None for v in newer) and fault(version, texts, lacks) is not None
 
 
 class Policies:
-    """What this worker knows of the policy topic."""
+    """The policies that this worker has read from the policy topic."""
 
     def __init__(
         self,
@@ -78,25 +78,25 @@ class Policies:
     ) -> None:
         self.topic, self._reader, self._lacks = topic, reader, lacks
         self.waiting: str | None = None
-        """What is missing, for people; None when nothing is."""
+        """A line that says what is waited for; None when nothing is."""
         self._texts: dict[int, str] = {}
         self._parsed: dict[int, Policy] = {}
         self._unreadable: set[str] = set()
         self._loading, self._loaded = asyncio.Lock(), -_AGAIN_S
 
     def get(self, version: int, hash: str) -> Policy:
-        """The policy of that version; `ensure` must have been awaited before."""
+        """The policy of a version for which `ensure` has returned."""
         return self._parsed[version]
 
     async def ensure(self, version: int, hash: str) -> None:
-        """Return when the text of that version, and all it names, is here. Raises Stop where waiting does not help."""
+        """Returns when the text of a version, and the classifier that it names, is here. Raises Stop where waiting does not help."""
         await self._met(version, hash, changes=False)
 
     async def changes(self, version: int, hash: str, in_force: int) -> bool:
-        """As `ensure`, for a change to a version: False when it is passed over, as `passed_over` says.
+        """As `ensure`, for a change to a version; returns False when the change is passed over, as `passed_over` says.
 
-        in_force: the version that holds. Where its text is not in the topic either, it is the topic that was lost, and
-        what is missing is waited for. Raises WrongPolicy.
+        in_force: the version that holds now. Where its text is missing too, the topic was lost, and the texts are waited
+        for. Raises WrongPolicy for a change of another log.
         """
         if foreign(version, hash, self._texts) is not None:
             await self._load_anew()
@@ -143,14 +143,14 @@ class Policies:
         return self._lacks(self._parsed[version])
 
     async def _load(self) -> None:
-        """All texts, anew; once for all partitions that wait."""
+        """Reads all texts; at most once in half a second, for all partitions that wait."""
         async with self._loading:
             if (began := time.monotonic()) - self._loaded >= _AGAIN_S:
                 await self._read()
                 self._loaded = began
 
     async def _load_anew(self) -> None:
-        """All texts that are there at this moment."""
+        """Returns when all texts that are there at this moment have been read."""
         now = time.monotonic()
         while self._loaded < now:
             await self._load()

@@ -1,8 +1,8 @@
-"""aiokafka's fetched records by the chunk, as they stand in a batch: no object of Python's own and no call for each.
+"""Makes aiokafka's consumers return fetched records by the chunk, without a Python object and a call for each record.
 
-They have offset, timestamp, key, value and headers, all that is read here. Put in place for the whole process: Faust and
-our own readers build their consumers themselves. What is read committed, aborted, skipped or broken stays aiokafka's
-judgement: it is given chunks where it expects records.
+The records are those of aiokafka's batch: they have offset, timestamp, key, value and headers. `install` changes the whole
+process, because Faust and our own readers build their consumers themselves. aiokafka still decides which records are
+committed, aborted or broken: it is given chunks where it expects records.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Any
 
 from aiokafka.consumer import fetcher
 
-#: Records of a chunk at most. Also what one message to a role may carry, so it bounds how long the event loop is held.
+#: Records of a chunk at most. One message to a role carries one chunk, so this bounds how long the event loop is held.
 CHUNK = 500
 
 
-class _Chunk:
-    """Neighbours of one batch; stands where aiokafka expects a record."""
+class _RecordChunk:
+    """Records of one batch that follow one another, in the place of the single record that aiokafka expects."""
 
     __slots__ = ("offset", "records")
 
@@ -28,7 +28,7 @@ class _Chunk:
 
 
 class _Batch:
-    """A batch that yields chunks."""
+    """A batch that yields chunks in place of records."""
 
     __slots__ = ("_batch",)
 
@@ -41,30 +41,30 @@ class _Batch:
     def __next__(self) -> Any:
         return next(self._batch)
 
-    def __iter__(self) -> Iterator[_Chunk]:
+    def __iter__(self) -> Iterator[_RecordChunk]:
         records = list(self._batch)
-        return (_Chunk(records[start : start + CHUNK]) for start in range(0, len(records), CHUNK))
+        return (_RecordChunk(records[start : start + CHUNK]) for start in range(0, len(records), CHUNK))
 
 
 class _Batches:
-    """What one fetch brought."""
+    """The batches of one fetch."""
 
     def __init__(self, records: Any) -> None:
         self._records = records
         self.has_next, self.size_in_bytes = records.has_next, records.size_in_bytes
 
     def next_batch(self) -> _Batch:
-        """The next one."""
+        """The next batch."""
         return _Batch(self._records.next_batch())
 
 
 class _PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]
-    """Iterates lists of records."""
+    """Iterates over lists of records."""
 
     def __init__(self, tp: Any, records: Any, *rest: Any) -> None:
         super().__init__(tp, _Batches(records), *rest)
 
-    def _consumer_record(self, tp: Any, chunk: _Chunk) -> list[Any]:
+    def _consumer_record(self, tp: Any, chunk: _RecordChunk) -> list[Any]:
         first = self.next_fetch_offset
         if chunk.records[0].offset >= first:
             return chunk.records
@@ -72,16 +72,16 @@ class _PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]
 
 
 class _FetchResult(fetcher.FetchResult):  # type: ignore[misc]
-    """Gives whole chunks."""
+    """Returns whole chunks."""
 
     _partition_records: Any
 
     def getone(self) -> Any:
-        """Not used by Faust nor by us."""
+        """Raises NotImplementedError: neither Faust nor our code reads single records."""
         raise NotImplementedError("records come by the chunk here: getmany")
 
     def getall(self, max_records: int | None = None) -> list[Any]:
-        """As many whole chunks as fit, none after a rebalance."""
+        """Returns as many whole chunks as fit into `max_records`; none after a rebalance."""
         found: list[Any] = []
         if max_records is not None and max_records < CHUNK:
             return found
@@ -97,6 +97,6 @@ class _FetchResult(fetcher.FetchResult):  # type: ignore[misc]
         return found
 
 
-def put_in_place() -> None:
-    """From now on consumers of this process read so."""
+def install() -> None:
+    """Makes all consumers of this process read by the chunk."""
     fetcher.PartitionRecords, fetcher.FetchResult = _PartitionRecords, _FetchResult

@@ -1,4 +1,4 @@
-"""A plain consumer without a group, read committed: for changelogs, tails, policies, and the time at an offset."""
+"""A consumer without a group that reads committed records: changelogs, tails, policies, and the time at an offset."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LOOK_BACK = 1_000
 
 @asynccontextmanager
 async def reading(kafka: str) -> AsyncIterator[AIOKafkaConsumer]:
-    """A started reader, stopped at the end."""
+    """A started reader; it is stopped at the end of the `with`."""
     reader = AIOKafkaConsumer(
         bootstrap_servers=kafka,
         group_id=None,
@@ -29,7 +29,7 @@ async def reading(kafka: str) -> AsyncIterator[AIOKafkaConsumer]:
     )
     try:
         await reader.start()
-        # aiokafka's stop() raises CancelledError when its background task has never run: let it run once.
+        # aiokafka's stop() raises CancelledError when its background task has never run: this lets it run once.
         await asyncio.sleep(0)
         yield reader
     finally:
@@ -37,8 +37,8 @@ async def reading(kafka: str) -> AsyncIterator[AIOKafkaConsumer]:
 
 
 async def own_host(reader: AIOKafkaConsumer) -> str:
-    """This machine's address on the way to the broker: what the broker calls it, where nothing stands between them."""
-    await reader.topics()  # the connection of the start is closed by now: this opens another
+    """This machine's address in its connection to the broker; empty without a connection."""
+    await reader.topics()  # the first connection is closed by now: this opens another
     for connection in reader._client._conns.values():
         if connection._writer is not None:
             return str(connection._writer.get_extra_info("sockname")[0])
@@ -46,7 +46,7 @@ async def own_host(reader: AIOKafkaConsumer) -> str:
 
 
 async def times_at(reader: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> dict[TopicPartition, int]:
-    """The event time (ms) at which each of these offsets stands: its partition's last Tick before it, if there is one."""
+    """ms of event time at each of these offsets: the last Tick before it. A partition without such a Tick is left out."""
     first = await reader.beginning_offsets(list(ends)) if ends else {}
     left, times, look = dict(ends), dict[TopicPartition, int](), _LOOK_BACK
     while left:
@@ -64,7 +64,7 @@ async def times_at(reader: AIOKafkaConsumer, ends: dict[TopicPartition, int]) ->
 
 
 def _time(value: bytes | None) -> int:
-    """Of a Tick; 0 for anything else."""
+    """ms of a Tick; 0 for any other record."""
     try:
         record = codec.decode(value)
     except WireError:

@@ -1,4 +1,4 @@
-"""What a worker must be told; light to import, for every command reads it."""
+"""The settings of a worker. Importing this module is cheap, because every command does."""
 
 from __future__ import annotations
 
@@ -8,35 +8,38 @@ import msgspec
 
 
 class WorkerSettings(msgspec.Struct, frozen=True):
-    """What a worker must be told."""
+    """The settings of one worker; docs/settings.md names the environment variables."""
 
     kafka: str
     """host:port[,host:port]"""
     prefix: str = ""
-    """Before every topic and group."""
+    """Stands before the name of every topic and group."""
     partitions: int = 8
-    """Of every input topic."""
+    """Partitions of every input topic."""
     checkpoint_s: float = 0.25
-    """Seconds until an open transaction is sealed."""
+    """Seconds until an open transaction is committed."""
     idle_s: float = 0.05
-    """Seconds without a record after which it is sealed at once."""
+    """Seconds without a record after which an open transaction is committed at once."""
     checkpoint_facts: int = 20_000
-    """Records until it is sealed at once."""
+    """Records after which an open transaction is committed at once."""
     tick_s: float = 1.0
     """Seconds between Ticks on the wall clock."""
-    silence_s: float = 10.0
-    """Seconds after which a silent writer is excused, on the wall clock."""
-    hint_s: float = 0.5
-    """Seconds between the offsets told to the group."""
+    source_idle_s: float = 10.0
+    """Seconds without a Tick after which its writer counts as idle, on the wall clock."""
+    offset_commit_s: float = 0.5
+    """Seconds between two commits of offsets to the consumer group."""
     session_s: float = 10.0
+    """Seconds without a heartbeat after which the group takes a worker's partitions away."""
     heartbeat_s: float = 2.0
+    """Seconds between two heartbeats to the group."""
     stuck_s: float = 30.0
-    """Seconds without a turn of the event loop after which a worker counts as stuck, and leaves its group."""
+    """Seconds without a turn of the event loop after which a worker counts as stuck and leaves its group."""
     on_lost: Literal["stop", "continue"] = "stop"
     """What to do when retention has deleted records that were not read."""
     dead_share: float = 1.0
-    """Share of the last `dead_window` records of a partition that stops a role when it was set aside."""
+    """Share of dead letters among the last `dead_window` records of a partition at which the role stops."""
     dead_window: int = 1_000
+    """How many records of a partition are its last ones."""
     health_host: str = "127.0.0.1"
     health_port: int = 0
     """0: a free one."""

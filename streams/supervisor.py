@@ -1,4 +1,4 @@
-"""A small supervisor: one child process per role, each started again by itself, all ended together."""
+"""A small supervisor: one child process per role, each started again when it dies, all ended together."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ import structlog
 
 from streams.exit_codes import ExitCode
 
-#: Deaths within a minute, after which a role is started again once a minute only, until it has lived for one.
+#: Deaths within a minute after which a role is started again only once a minute, until it has lived for a minute.
 MOST_DEATHS = 5
 _WINDOW_S = 60.0
 _GRACE_S = 12.0
 _LONGEST_S = 5.0
-#: Names, in a child's environment, the descriptor that takes its last words; its standard input ends with the supervisor.
+#: The variable, in a child's environment, with the number of the file descriptor that takes its last words.
 SUPERVISED = "NETCENTER_SUPERVISED"
 _LONGEST_WORDS = 2_000
 
 
 class _Child:
-    """A role's process, and what is known of those before it."""
+    """A role's process, and the history of its earlier processes."""
 
     def __init__(self, role: str, command: Sequence[str], env: dict[str, str]) -> None:
         self.role, self.command, self.env = role, command, env
         self.deaths: deque[float] = deque()
         self.losses = 0
-        """Ends for want of Kafka, one after the other."""
+        """How often in a row it ended because Kafka was away."""
         self.again_at: float | None = None
         self.process: subprocess.Popen[bytes] | None = None
         self.code = 0
         """The last exit code."""
         self.often = False
-        """It died too often: it is started once a minute."""
+        """Whether it has died too often, and is started once a minute."""
         self.worked = False
-        """One of its processes lived for a minute."""
+        """Whether one of its processes lived for a minute."""
         self._started = 0.0
         self._words = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the supervisor
 
@@ -55,25 +55,25 @@ class _Child:
         )
 
     def release(self) -> None:
-        """Close what was held of an ended process."""
+        """Closes the pipe to an ended process."""
         if self.process is not None and self.process.stdin is not None:
             self.process.stdin.close()
 
     def close(self) -> None:
-        """Close everything."""
+        """Closes the pipe and the file of last words."""
         self.release()
         self._words.close()
 
     def lived(self) -> float:
-        """Seconds since it was started."""
+        """Seconds since the process was started."""
         return time.monotonic() - self._started
 
     def wrong(self) -> bool:
-        """Whether its settings are wrong, and have been from the start."""
+        """Whether its settings are wrong and no process of it has ever worked."""
         return self.again_at is not None and self.code == ExitCode.WRONG_USAGE and not self.worked
 
     def why(self) -> str:
-        """What it said last of what is wrong."""
+        """Why the last process ended, in its own words where it left any."""
         words = os.pread(self._words.fileno(), _LONGEST_WORDS, 0).decode(errors="replace").strip()
         if words:
             return words
@@ -81,11 +81,10 @@ class _Child:
 
 
 def supervise(commands: Mapping[str, tuple[Sequence[str], dict[str, str]]]) -> int:
-    """Run a child per role until told to stop (SIGTERM, SIGINT); the exit code.
+    """Runs a child per role until SIGTERM or SIGINT. Returns the exit code.
 
-    One role's fault never ends the others: it is started again, at longer intervals, and told loudly. 0: told to stop,
-    and all roles were at work; 1: told to stop, and one of them kept dying; 2: not one role could begin, for all of them
-    have wrong settings.
+    A role that dies is started again, at longer intervals, and reported; the others go on. Exit codes: 0, all roles were at
+    work when it was told to stop; 1, one of them kept dying; 2, the settings of every role were wrong from the start.
 
     commands: role to (argv, extra environment).
     """
@@ -135,14 +134,14 @@ def _look_after(child: _Child, log: structlog.typing.FilteringBoundLogger) -> No
 
 
 def _delay(child: _Child, now: float) -> float:
-    """Seconds until it is started again."""
-    if child.code == ExitCode.UNREACHABLE:  # it lost Kafka, and waits for it at its next start
+    """Seconds until the role is started again."""
+    if child.code == ExitCode.UNREACHABLE:  # the role lost Kafka and waits for it at its next start: no death
         child.losses += 1
         return min(0.2 * 2.0 ** min(child.losses, 10), _LONGEST_S)
     child.deaths.append(now)
     while child.deaths[0] < now - _WINDOW_S:
         child.deaths.popleft()
-    # What is wrong in the settings no quick start mends.
+    # A quick start does not mend wrong settings.
     child.often = child.often or len(child.deaths) >= MOST_DEATHS or child.code == ExitCode.WRONG_USAGE
     return _WINDOW_S if child.often else min(0.2 * 2.0 ** len(child.deaths), _LONGEST_S)
 
@@ -164,7 +163,7 @@ def _end(children: list[_Child], log: structlog.typing.FilteringBoundLogger) -> 
 
 
 def command_of(role: str) -> list[str]:
-    """argv that runs one role in a process of its own."""
+    """The argv that runs one role in a process of its own."""
     return [sys.executable, "-m", "netcenter", "worker", role]
 
 
@@ -172,7 +171,7 @@ def command_of(role: str) -> list[str]:
 
 
 def last_words(text: str) -> None:
-    """Tell the supervisor, if there is one, what is wrong: it says so if this process ends now."""
+    """Leaves a text for the supervisor, if there is one, which it logs when this process ends."""
     number = os.environ.get(SUPERVISED)
     if number is None:
         return
@@ -187,12 +186,12 @@ def supervised() -> bool:
 
 
 def end_with_supervisor() -> None:
-    """From now on this process is told to stop when the supervisor, if it has one, has gone, however it ended."""
+    """Makes this process stop when its supervisor has ended, in whatever way; without a supervisor it does nothing."""
     if supervised():
         threading.Thread(target=_await_its_end, name="supervisor", daemon=True).start()
 
 
 def _await_its_end() -> None:
     while os.read(0, 1):
-        """It never says anything."""
+        """The supervisor never writes: the read ends when its end of the pipe is closed."""
     os.kill(os.getpid(), signal.SIGTERM)

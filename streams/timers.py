@@ -1,42 +1,42 @@
-"""Timers: one due a key at most, given back in order of (due, key), lean enough for a million of them."""
+"""Timers of a partition: at most one per key, popped in order of (due, key), small enough for a million of them."""
 
 from __future__ import annotations
 
 from heapq import heappop, heappush
 
-#: ms of event time that share a bucket. Only the one that time stands in is sorted.
+#: ms of event time that share a bucket. Only the bucket of the current time is sorted.
 _WIDTH = 60_000
-#: Stale entries that a heap may hold beside as many as it has true ones.
+#: A heap is rebuilt when more than half of it, and more than this many entries, are stale.
 _STALE = 64
 
 
 class Timers:
-    """Wake-ups by key.
+    """Timers by key.
 
-    A due of the minute that time stands in, or earlier, lies in a heap; a later one only in its minute's bucket,
-    unsorted, until time gets there. A heap's entry is stale when its key is no longer due then.
+    A due time of the current minute or earlier lies in a heap; a later one lies unsorted in its minute's bucket until that
+    minute begins. An entry of the heap is stale when its key has another due time by now.
     """
 
     def __init__(self) -> None:
         self._dues: dict[str, int] = {}
         self._later: dict[int, dict[str, str]] = {}
-        """By minute; each key to itself, so that a timer that moves keeps the same string object."""
+        """By minute: each key mapped to itself, so that a timer that moves keeps the same string object."""
         self._minutes: list[int] = []
         """A heap of the keys of `_later`."""
         self._now = -(1 << 62)
-        """The minute that time stands in."""
+        """The current minute."""
         self._soon: dict[str, str] = {}
-        """The bucket of this minute and all before."""
+        """The bucket of the current minute and all earlier ones."""
         self._heap: list[tuple[int, str]] = []
-        """(due, key) of all in `_soon`."""
+        """(due, key) of all keys in `_soon`, with stale entries."""
         self.get = self._dues.get
-        """The due of a key (ms), None without a timer."""
+        """Returns the due time of a key (ms), None without a timer."""
 
     def __len__(self) -> int:
         return len(self._dues)
 
     def set(self, key: str, due: int | None) -> None:
-        """Wake `key` at `due` (ms) and at no other time; None for never."""
+        """Sets the timer of a key to `due` (ms), in place of the one it had; None removes it."""
         old = self._dues.get(key)
         if due is None:
             if old is not None:
@@ -48,7 +48,7 @@ class Timers:
         if old is not None:
             before = old // _WIDTH
             if before == minute and minute > self._now:
-                return  # a bucket is sorted when time gets there
+                return  # a bucket is sorted when its minute begins
             key = self._take_out(key, before)
         if minute <= self._now:
             self._soon[key] = key
@@ -64,7 +64,7 @@ class Timers:
                 self._minutes = sorted(self._later)
 
     def next(self) -> int | None:
-        """ms; when the next of them is due, told to the minute of one that is further off; None without any."""
+        """ms; when the next timer is due, or the start of its minute where that is a later one; None without timers."""
         while self._heap and self._dues.get(self._heap[0][1]) != self._heap[0][0]:
             heappop(self._heap)
         if self._heap:
@@ -74,7 +74,7 @@ class Timers:
         return self._minutes[0] * _WIDTH if self._minutes else None
 
     def pop(self, now: int) -> tuple[int, str] | None:
-        """The first (due, key) of those due at `now` (ms) or before, which is then no longer set; None if none is."""
+        """Removes and returns the first (due, key) that is due at `now` (ms) or earlier; None if there is none."""
         while True:
             heap, dues = self._heap, self._dues
             while heap:
@@ -89,14 +89,14 @@ class Timers:
             self._enter(heappop(self._minutes))
 
     def _enter(self, minute: int) -> None:
-        """Sort a minute's bucket; the heap is empty, so `_soon` is too."""
+        """Makes a minute the current one and sorts its bucket; the heap is empty, so `_soon` is empty too."""
         bucket = self._later.pop(minute, None)
         if bucket is not None:
             self._now, self._soon = minute, bucket
             self._heap = sorted((self._dues[key], key) for key in bucket)
 
     def _take_out(self, key: str, minute: int) -> str:
-        """The string object that was put in."""
+        """Takes a key out of its bucket. Returns the string object that was put in."""
         if minute <= self._now:
             return self._soon.pop(key)
         bucket = self._later[minute]

@@ -1,4 +1,4 @@
-"""The words that a pipeline is written in: topics, roles, and the three shapes a role can have."""
+"""The types that a pipeline is written in: topics, roles, and the three shapes that a role can have."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ MIB = 1 << 20
 
 
 class Wire(Protocol):
-    """How records stand in bytes."""
+    """The form in which records are written to a topic."""
 
     headers: bool
     """Whether they carry CloudEvents headers."""
 
     def decode(self, value: bytes | None) -> Record:
-        """The record. Raises WireError for everything that is no record."""
+        """The record of these bytes. Raises WireError for bytes that are no record."""
         ...
 
     def encode(self, record: Record) -> bytes:
-        """The bytes."""
+        """The bytes of a record."""
         ...
 
 
@@ -48,7 +48,7 @@ AVRO: Wire = _Avro()
 
 @dataclass(frozen=True)
 class Topic:
-    """A Kafka topic and what may stand in it."""
+    """A Kafka topic, and the records that it may hold."""
 
     name: str
     records: tuple[type[Record], ...]
@@ -100,51 +100,52 @@ class Topic:
 
 
 class Stage(Protocol):
-    """What a Batch runs for one input topic partition: records in, records out, no decision between records."""
+    """What a Batch runs for one input partition: records in, records out; no decision depends on an earlier record."""
 
     dropped: int
     """Repeated records dropped so far."""
 
     def recall(self, record: Record, offset: int, time: int) -> None:
-        """Take back what an earlier run has written: a record of the output topic's tail, oldest first.
+        """Puts back a record of the output topic's tail, oldest first, after a restart.
 
-        offset: the input topic offset that it came from. time: ms, the partition's time then.
+        offset: the input offset that led to the record. time: ms, the watermark when the record was written.
         """
         ...
 
     def recalls(self, time: int) -> int:
-        """ms; the tail is enough that begins with a Tick of then or before, where the partition's time (ms) is `time`."""
+        """ms; from which time on `recall` must have the tail, where the watermark is `time` (ms)."""
         ...
 
     def restore(self, key: str, packed: bytes) -> None:
-        """Take back a record of the changelog, in the order in which they were written, before the tail."""
+        """Puts back a record of the changelog; called in the order in which the records were written, before `recall`."""
         ...
 
     def packed(self) -> Iterator[tuple[str, bytes | None]]:
-        """What the changelog must hold of what has changed since this was asked last, by key; None: removed."""
+        """(key, packed record) of what has changed since the last call, for the changelog; None: removed."""
         ...
 
     def run(self, facts: Sequence[tuple[Record, int]], at: At) -> list[Record | Exception | None]:
-        """One result for each (record, offset): what follows, why it is set aside, or None when dropped."""
+        """One result for each (record, offset): the record to write, an error for a dead letter, or None for a duplicate."""
         ...
 
     def question(self, records: Iterable[Record], policy: Policy) -> Callable[[], Any] | None:
-        """What must be asked of somebody else before `run` takes these; None when nothing, which must cost little.
+        """A blocking call that must be answered before `run` takes these records; None when none is needed.
 
-        The call may last long: it belongs beside the event loop. It changes nothing in the stage, and raises Unanswered.
+        `question` itself must cost little. The call may last long, so it runs in a thread. It changes nothing in the stage,
+        and raises Unanswered.
         """
         ...
 
     def answered(self, answers: Any) -> None:
-        """Take what a question gave, for the next `run`."""
+        """Takes what a question returned, for the next `run`."""
         ...
 
     def tick(self, time: int) -> list[Record]:
-        """Records that stand before the Tick of this time (ms)."""
+        """The records to write in front of the Tick of this time (ms)."""
         ...
 
     def due(self) -> int | None:
-        """ms; the first time at which `tick` gives something; None while nothing waits."""
+        """ms; the first time at which `tick` returns records; None while nothing waits."""
         ...
 
 
@@ -153,7 +154,7 @@ class Batch:
     """The shape of a role that turns a batch of records into a batch of records."""
 
     stage: Callable[[int], Stage]
-    """Makes the stage of an input topic partition."""
+    """Makes the stage of an input partition."""
     output_topic: str
     """The topic whose partitions mirror the input topic's: time and order are handed on in place."""
     lacks: Callable[[Policy], str | None] = lambda _: None
@@ -198,7 +199,7 @@ class Role:
     name: str
     shape: Batch | Fold | Sink[Any]
     reads: tuple[str, ...]
-    """Topics; a deciding role has one, its input topic."""
+    """Topics; a deciding role reads one, its input topic."""
     writes: tuple[str, ...] = ()
     """Topics; a sink has none."""
     enabled_by: str | None = None
@@ -235,7 +236,7 @@ class Role:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """The whole flow."""
+    """All topics and roles, in the order of the flow."""
 
     topics: tuple[Topic, ...]
     roles: tuple[Role, ...]
@@ -245,21 +246,21 @@ class Pipeline:
     _roles: dict[str, Role] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Index by name."""
+        """Indexes topics and roles by name."""
         every = [*self.topics, *self.dead_topics()]
         object.__setattr__(self, "_topics", {t.name: t for t in every})
         object.__setattr__(self, "_roles", {r.name: r for r in self.roles})
 
     def topic(self, name: str) -> Topic:
-        """The topic of that name, `.dead` ones among them; KeyError if there is none."""
+        """The topic of that name, which may be a `.dead` topic. Raises KeyError."""
         return self._topics[name]
 
     def dead_topics(self) -> list[Topic]:
-        """The dead letters of every topic that holds records of ours."""
+        """The `.dead` topic of every topic that holds records."""
         return [t.dead for t in self.topics if t.records]
 
     def role(self, name: str) -> Role:
-        """The role of that name; KeyError if there is none."""
+        """The role of that name. Raises KeyError."""
         return self._roles[name]
 
     def timed_topic(self, role: Role) -> str | None:
@@ -271,7 +272,7 @@ class Pipeline:
         return [role.input_topic for role in self.roles if role.decides]
 
     def routes(self, role: Role) -> dict[type[Record], list[tuple[Topic, Callable[[Any], bytes]]]]:
-        """For each record that a role may write: the topics that list it, with the function of their key."""
+        """(topic, key function) of the topics that list a record, for each record that a role may write."""
         found: dict[type[Record], list[tuple[Topic, Callable[[Any], bytes]]]] = {}
         for name in role.writes:
             topic = self.topic(name)
@@ -280,12 +281,12 @@ class Pipeline:
         return found
 
     def hands_on(self, role: Role, record: type[Record]) -> list[Topic]:
-        """The topics to whose every partition a role hands Ticks or policy changes on."""
+        """The topics into whose partitions, all of them, a role writes Ticks or policy changes."""
         mirror = role.shape.output_topic if isinstance(role.shape, Batch) else None
         return [t for t in map(self.topic, role.writes) if record in t.records and t.name != mirror]
 
     def writers(self, input_topic: str, number: int, partitions: Callable[[str], int]) -> frozenset[tuple[str, int]]:
-        """(role, its input topic partition) of all whose Ticks stand in a partition of an input topic."""
+        """(role, its input partition) of everybody who writes Ticks into a partition of an input topic."""
         found: set[tuple[str, int]] = set()
         if input_topic == self.roles[0].input_topic:
             found.add((self.clock_role, number))

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from agents.cases.state import GRAVITY, LABELLINGS, Labelling, Message
 from agents.policy import Brand, Features, Policy, Rule
-from agents.policy.policy import CaseSettings
+from agents.policy.policy import CasePolicy
 from schemas import ids
 from schemas.own_time import own_time
 from schemas.records import ClassifiedMention, Label
@@ -50,7 +50,7 @@ class PolicyView(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The policy in force, for one brand and channel."""
 
     policy: Policy
-    cases: CaseSettings
+    cases: CasePolicy
     brand: Brand
     name: str
     channel: str

@@ -14,7 +14,7 @@ from agents.cases.state import CaseAction, CaseForgotten, CustomerNoted, Emitted
 from agents.cases.timeline import Timeline
 from agents.cases.wording import duration, iso
 from agents.policy import Brand
-from agents.policy.policy import CaseSettings
+from agents.policy.policy import CasePolicy
 from schemas.records import ClockChanged
 
 
@@ -70,7 +70,7 @@ def remember(factory: EventFactory, observed: Observed, line: Timeline) -> Custo
 NEVER = 1 << 62
 
 
-def _without_case(observed: Observed, now: int, cases: CaseSettings) -> tuple[Observed, int]:
+def _without_case(observed: Observed, now: int, cases: CasePolicy) -> tuple[Observed, int]:
     """What may still count for a post that is read later, and when (ms) the first part of that no longer counts."""
     answers = tuple(a for a in observed.answers if a.at + cases.keep_reply > now)
     actions = tuple(a for a in lasting(observed) if _until(a, cases) > now)
@@ -80,7 +80,7 @@ def _without_case(observed: Observed, now: int, cases: CaseSettings) -> tuple[Ob
     return Observed(answers=answers, actions=actions, post_changes=observed.post_changes), min(moments, default=NEVER)
 
 
-def _until(action: CaseAction, cases: CaseSettings) -> int:
+def _until(action: CaseAction, cases: CasePolicy) -> int:
     return action.until + cases.lateness if action.kind == "mute" else action.until
 
 

@@ -1,4 +1,4 @@
-"""The policy: what the operator of Netcenter decides, as one TOML file; shared by every decision."""
+"""The policy: one TOML file in which the operator of Netcenter sets brands, rules, desks and limits."""
 
 from agents.policy.matching import Features
 from agents.policy.parsing import PolicyError, digest, parse

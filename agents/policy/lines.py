@@ -1,6 +1,7 @@
-"""The lines on which the values of a TOML text stand, for errors. The text must be one that `tomllib` has read.
+"""The line of each value of a TOML text, for error messages.
 
-tomllib, which says what a text means, does not say where; so this walks over it once more and keeps the places only.
+`tomllib` says what a text means, but not on which line. So this module reads a text that `tomllib` has accepted once
+more, and keeps only the lines.
 """
 
 from __future__ import annotations
@@ -10,33 +11,35 @@ import tomllib
 from collections import Counter
 
 KeyPath = tuple[str | int, ...]
-"""Keys and indexes, such as ("brands", 1, "zone")."""
+"""The keys and indexes that lead to a value, such as ("brands", 1, "zone")."""
+Problem = tuple[KeyPath, str]
+"""A place in a policy, and what is wrong there."""
 
 _BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
 _KEY = re.compile(r"""[ \t]*("(?:[^"\\]|\\.)*"|'[^']*'|[A-Za-z0-9_-]+)[ \t]*(\.?)""")
 _PLAIN = re.compile(
-    r'"""(?:[^\\]|\\.)*?"""(?!")'  # up to two quotes more may stand before the closing three
+    r'"""(?:[^\\]|\\.)*?"""(?!")'  # Up to two more quotes may stand before the closing three.
     r"|'''.*?'''(?!')"
     r"""|"(?:[^"\\]|\\.)*"|'[^']*'"""
-    r"|[^,\]}\n#]+",  # a number, a date, true or false
+    r"|[^,\]}\n#]+",  # A number, a date, true or false.
     re.DOTALL,
 )
 
 
 def lines(text: str) -> dict[KeyPath, int]:
-    """The line, from 1, of every table, key and element of a list."""
+    """The line, counted from 1, of every table, key and list element."""
     return _Walk(text).found
 
 
 class _Walk:
-    """One pass over the text."""
+    """One pass over a text."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.at = 0
         self.found: dict[KeyPath, int] = {}
         self._tables: Counter[KeyPath] = Counter()
-        """Arrays of tables: how many tables each has so far."""
+        """How many tables each array of tables has so far."""
         self._line, self._counted = 1, 0
         table: KeyPath = ()
         while self._skip() < len(self.text):
@@ -46,7 +49,7 @@ class _Walk:
                 self._pair(table)
 
     def _skip(self) -> int:
-        """Go on to the next character that says something."""
+        """Skip blanks and comments; return the position of the next other character."""
         if blank := _BLANK.match(self.text, self.at):
             self.at = blank.end()
         return self.at
@@ -55,7 +58,7 @@ class _Walk:
         return self.text.startswith(mark, self.at)
 
     def _keep(self, *places: KeyPath) -> None:
-        """They begin here."""
+        """Record that these places begin at the current position."""
         self._line += self.text.count("\n", self._counted, self.at)
         self._counted = self.at
         for place in places:
@@ -70,7 +73,7 @@ class _Walk:
         return keys
 
     def _header(self) -> KeyPath:
-        """[a.b] or [[a.b]]: the table that begins."""
+        """Read [a.b] or [[a.b]]; return the table that begins."""
         brackets = 2 if self._ahead("[[") else 1
         self.at += brackets
         *above, last = self._keys()
@@ -87,11 +90,11 @@ class _Walk:
         return table
 
     def _newest(self, place: KeyPath) -> KeyPath:
-        """The last table of an array of tables, which its name stands for; any other place itself."""
+        """The last table of an array of tables so far; any other place itself."""
         return (*place, self._tables[place] - 1) if place in self._tables else place
 
     def _pair(self, table: KeyPath) -> None:
-        """Key = value."""
+        """Read `key = value` of a table."""
         keys = self._keys()
         self._keep(*((*table, *keys[:n]) for n in range(1, len(keys) + 1)))
         self.at += 1
@@ -107,7 +110,7 @@ class _Walk:
             self.at = match.end()
 
     def _several(self, place: KeyPath, end: str) -> None:
-        """A list or an inline table."""
+        """Read a list or an inline table up to its closing bracket."""
         self.at += 1
         number = 0
         while self._skip() < len(self.text) and not self._ahead(end):

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from agents.policy.surge_settings import SurgeSettings
+from agents.policy.surge_policy import SurgePolicy
 from agents.surge.tail import HOUR, MONTH, Prior, Tail, rank, significance
 
 #: ms; one step.
@@ -77,7 +77,7 @@ class Burst(msgspec.Struct, frozen=True, array_like=True):
         tails = Tail.of(_USUAL_SUSTAINED), Tail.of(_USUAL_JUMP)
         return cls(0, 0.0, 0.0, 0.0, [], *tails, (0.0, 0.0), strict=strict)
 
-    def step(self, count: float, rule: SurgeSettings, *, partial: bool = False, in_surge: bool = False) -> Burst:
+    def step(self, count: float, rule: SurgePolicy, *, partial: bool = False, in_surge: bool = False) -> Burst:
         """The series after one more bin with `count` posts.
 
         1. The levels move, and the bin's two quantities are ranked in their tails.
@@ -121,7 +121,7 @@ class Burst(msgspec.Struct, frozen=True, array_like=True):
         return Burst(age, level, slow, before, last, sustained, jump, ranks, kind, lasted, total, calm, self.strict)
 
     def _ranks(
-        self, high: float, steep: float, level: float, slow: float, last: list[float], rule: SurgeSettings
+        self, high: float, steep: float, level: float, slow: float, last: list[float], rule: SurgePolicy
     ) -> tuple[float, float]:
         """The ranks of a bin's two quantities; 0 where too little is known, or too few posts came."""
         rises = sum(last[-JUMP:]) >= max(rule.minimum, _RISES * level * min(JUMP, len(last)))
@@ -130,20 +130,20 @@ class Burst(msgspec.Struct, frozen=True, array_like=True):
             self.jump.rank(steep) if self.age >= HOUR and rises else 0.0,
         )
 
-    def settled(self, rule: SurgeSettings) -> bool:
+    def settled(self, rule: SurgePolicy) -> bool:
         """Whether a burst that ended with the last bin has become the usual level. Asked only of such a series."""
         return not self.kind and self.lasted * BIN >= rule.new_normal > self.calm * BIN
 
-    def score(self, rule: SurgeSettings) -> float:
+    def score(self, rule: SurgePolicy) -> float:
         """How near the last bin came to opening a burst; 1 opens it."""
         (high, steep), (highest, steepest) = self.ranks, self._bars(rule)
         return max(0.0, high / highest, steep / steepest)
 
-    def _bars(self, rule: SurgeSettings) -> tuple[float, float]:
+    def _bars(self, rule: SurgePolicy) -> tuple[float, float]:
         """The ranks that open a burst: (sustained, jump)."""
         return rank(rule.sustained / _MONTH) + self.strict, rank(rule.jump / _MONTH) + self.strict
 
-    def _opens(self, ranks: tuple[float, float], rule: SurgeSettings) -> Kind:
+    def _opens(self, ranks: tuple[float, float], rule: SurgePolicy) -> Kind:
         highest, steepest = self._bars(rule)
         if ranks[0] >= highest:
             return "sustained"
@@ -155,7 +155,7 @@ class Burst(msgspec.Struct, frozen=True, array_like=True):
         beyond = math.log((posts + _ADDED) / (expected + _ADDED))
         return beyond >= max(self.sustained.value(_DAILY), self.jump.value(_DAILY))
 
-    def judged(self, rule: SurgeSettings) -> JudgedWindow:
+    def judged(self, rule: SurgePolicy) -> JudgedWindow:
         """The window by which the last bin was judged: of the rarer quantity."""
         (high, steep), (highest, steepest) = self.ranks, self._bars(rule)
         if steep / steepest > high / highest:

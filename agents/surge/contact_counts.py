@@ -8,7 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from agents.decider import At, State, StateNote, Unusable
-from agents.policy.surge_settings import SurgeSettings
+from agents.policy.surge_policy import SurgePolicy
 from agents.surge import expected_events
 from agents.surge.burst import BIN
 from agents.surge.checks import check_contacts
@@ -64,7 +64,7 @@ def _with_source(brand: WatchedBrand, fact: ContactCount) -> WatchedBrand:
     return replace(brand, sources=[*brand.sources, fact.source])
 
 
-def _up_to(minute: int, load: Load, rule: SurgeSettings, *, in_surge: bool) -> Load:
+def _up_to(minute: int, load: Load, rule: SurgePolicy, *, in_surge: bool) -> Load:
     """The load when the minutes before `minute` (ms) that were left out have passed."""
     if minute - load.until >= rule.calm:
         load = load.skip(minute)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import msgspec
 from msgspec.structs import replace
 
-from agents.policy.surge_settings import SurgeSettings
+from agents.policy.surge_policy import SurgePolicy
 from agents.surge.tally import MINUTE, Joined
 
 #: Minutes that are judged together.
@@ -68,7 +68,7 @@ class Conversations(msgspec.Struct, frozen=True, array_like=True):
     def step(
         self,
         joined: dict[str, Joined],
-        rule: SurgeSettings,
+        rule: SurgePolicy,
         factor: Callable[[str], float] | None = None,
         *,
         in_surge: bool = False,
@@ -96,7 +96,7 @@ class Conversations(msgspec.Struct, frozen=True, array_like=True):
             usual += (min(most, 2 * usual + _STRAY) - usual) / age
         return Conversations(grown[:WATCHED], usual, age, max(0, len(grown) - WATCHED))
 
-    def threshold(self, rule: SurgeSettings) -> float:
+    def threshold(self, rule: SurgePolicy) -> float:
         """Posts in the window that make a conversation hot."""
         return max(float(rule.conversation), _MANY * self.usual)
 
@@ -104,7 +104,7 @@ class Conversations(msgspec.Struct, frozen=True, array_like=True):
         """The hot conversations, the largest first."""
         return [one for one in self.known if one.hot]
 
-    def settled(self, rule: SurgeSettings) -> Conversations:
+    def settled(self, rule: SurgePolicy) -> Conversations:
         """These conversations after one has been hot for `new_normal`: it cools, and what joins it is the usual now.
 
         Returns itself where none has been hot for so long.
@@ -134,7 +134,7 @@ def _with(one: Conversation, more: Joined | None) -> Conversation:
     )
 
 
-def _judged(one: Conversation, rule: SurgeSettings, threshold: float, partial: bool) -> Conversation:
+def _judged(one: Conversation, rule: SurgePolicy, threshold: float, partial: bool) -> Conversation:
     joined = one.joined
     if not one.hot:
         growing = sum(one.posts[-_LAST:]) * WINDOW >= joined * _LAST

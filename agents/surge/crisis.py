@@ -7,7 +7,7 @@ import math
 from msgspec.structs import replace
 
 from agents.decider import At
-from agents.policy.surge_settings import ExpectedEvent
+from agents.policy.surge_policy import ExpectedEvent
 from agents.surge.conversations import WINDOW, Conversation
 from agents.surge.state import BrandSeries, LastCrisis, OpenSurge, WatchedBrand
 from schemas import ids

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from agents.policy.surge_settings import SurgeSettings
+from agents.policy.surge_policy import SurgePolicy
 from agents.surge.burst import BIN, Burst
 from agents.surge.conversations import WINDOW, Conversation
 from agents.surge.load import WINDOW as HALF_HOUR
@@ -55,7 +55,7 @@ class Detection(msgspec.Struct, frozen=True):
 
 
 def detections(
-    brand: WatchedBrand, series: BrandSeries, contacts: list[Contacts], rule: SurgeSettings
+    brand: WatchedBrand, series: BrandSeries, contacts: list[Contacts], rule: SurgePolicy
 ) -> list[Detection]:
     """A detection for each hot conversation, each open burst and each open load."""
     found = [_conversation(one, brand, rule) for one in brand.conversations.hot()]
@@ -63,9 +63,7 @@ def detections(
     return found + [_load(one, rule) for one in contacts if one.load.open]
 
 
-def main_conversation(
-    brand: WatchedBrand, series: BrandSeries, rule: SurgeSettings
-) -> tuple[Conversation, float] | None:
+def main_conversation(brand: WatchedBrand, series: BrandSeries, rule: SurgePolicy) -> tuple[Conversation, float] | None:
     """The conversation that most of the last 15 minutes is about, and its share of the posts (0 to 1)."""
     largest = max(brand.conversations.known, key=lambda one: (one.joined, one.root), default=None)
     if largest is None or largest.joined < rule.minimum:
@@ -98,7 +96,7 @@ def narrowest(found: list[Detection], series: BrandSeries, root: str | None) -> 
     return whole or max(found, key=lambda one: one.excess)
 
 
-def _conversation(one: Conversation, brand: WatchedBrand, rule: SurgeSettings) -> Detection:
+def _conversation(one: Conversation, brand: WatchedBrand, rule: SurgePolicy) -> Detection:
     usual = max(_LEAST_BASELINE, brand.conversations.usual)
     return Detection(
         f"conversation:{one.root}",
@@ -113,7 +111,7 @@ def _conversation(one: Conversation, brand: WatchedBrand, rule: SurgeSettings) -
     )
 
 
-def _burst(name: str, burst: Burst, brand: WatchedBrand, rule: SurgeSettings) -> Detection:
+def _burst(name: str, burst: Burst, brand: WatchedBrand, rule: SurgePolicy) -> Detection:
     scope, _, channel = name.partition(":")
     seen = burst.judged(rule)
     return Detection(
@@ -131,7 +129,7 @@ def _burst(name: str, burst: Burst, brand: WatchedBrand, rule: SurgeSettings) ->
     )
 
 
-def _load(one: Contacts, rule: SurgeSettings) -> Detection:
+def _load(one: Contacts, rule: SurgePolicy) -> Detection:
     actual, usual = one.load.window_sums()
     return Detection(
         f"load:{one.source}",

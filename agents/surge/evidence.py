@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agents.policy.surge_settings import ExpectedEvent
+from agents.policy.surge_policy import ExpectedEvent
 from agents.surge.burst import BIN, SUSTAINED
 from agents.surge.conversations import Conversation
 from agents.surge.detections import Detection

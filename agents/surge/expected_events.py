@@ -6,7 +6,7 @@ from math import prod
 
 import msgspec
 
-from agents.policy.surge_settings import ExpectedEvent
+from agents.policy.surge_policy import ExpectedEvent
 from agents.surge.tally import Tally
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from agents.decider import At
-from agents.policy.surge_settings import ExpectedEvent
+from agents.policy.surge_policy import ExpectedEvent
 from agents.surge import crisis
 from agents.surge.burst import BIN, SUSTAINED
 from agents.surge.conversations import WINDOW, Conversation

@@ -14,7 +14,7 @@ import math
 
 import msgspec
 
-from agents.policy.surge_settings import SurgeSettings
+from agents.policy.surge_policy import SurgePolicy
 from agents.surge import week
 from agents.surge.tally import MINUTE
 from agents.surge.week import HOUR
@@ -66,7 +66,7 @@ class Load(msgspec.Struct, frozen=True, array_like=True):
         """Contacts of which nothing was seen before `start` (ms)."""
         return cls(start, start, week.empty(), [], (0, 0.0), posts=posts)
 
-    def step(self, count: float | None, rule: SurgeSettings, *, in_surge: bool = False) -> Load:
+    def step(self, count: float | None, rule: SurgePolicy, *, in_surge: bool = False) -> Load:
         """The load after the next minute with `count` contacts; None where the count is not known.
 
         1. The window moves by the minute.
@@ -107,7 +107,7 @@ class Load(msgspec.Struct, frozen=True, array_like=True):
         """The load at `until` (ms) after a time of which nothing is known: the window is empty, and no load is open."""
         return msgspec.structs.replace(self, until=until, window=[], hour=(0, 0.0), open=False)
 
-    def settled(self, rule: SurgeSettings) -> bool:
+    def settled(self, rule: SurgePolicy) -> bool:
         """Whether a load that ended with the last minute has become the usual. Asked only of such a load."""
         return not self.open and self.lasted * MINUTE >= rule.new_normal
 
@@ -124,11 +124,11 @@ class Load(msgspec.Struct, frozen=True, array_like=True):
         chance = 0.5 * math.erfc(beyond / self._deviation(self.until - MINUTE, self.window) / math.sqrt(2))
         return -math.log10(max(chance, 1e-300))
 
-    def threshold(self, rule: SurgeSettings) -> float:
+    def threshold(self, rule: SurgePolicy) -> float:
         """The ratio to the usual that opens a load."""
         return max(rule.load_ratio, math.exp(_SURE * self._deviation(self.until - MINUTE, self.window)))
 
-    def _opens(self, at: int, window: list[KnownMinute | None], beyond: float, rule: SurgeSettings) -> bool:
+    def _opens(self, at: int, window: list[KnownMinute | None], beyond: float, rule: SurgePolicy) -> bool:
         if beyond < math.log(rule.load_ratio) or sum(m[0] for m in window if m is not None) < rule.minimum:
             return False
         usual = sum(m[1] for m in window if m is not None)

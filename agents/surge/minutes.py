@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from agents.decider import At, State, StateNote, Timer
-from agents.policy.surge_settings import ExpectedEvent, SurgeSettings
+from agents.policy.surge_policy import ExpectedEvent, SurgePolicy
 from agents.surge import expected_events
 from agents.surge.burst import BIN, SUSTAINED
 from agents.surge.channel_silence import ChannelActivity
@@ -130,7 +130,7 @@ def _with_minute(
     tally: Tally,
     counts: UnexpectedCounts,
     offsets: dict[int, int],
-    rule: SurgeSettings,
+    rule: SurgePolicy,
     expected: list[ExpectedEvent],
     *,
     partial: bool,
@@ -156,7 +156,7 @@ def _with_minute(
     )
 
 
-def _with_bin(series: BrandSeries, brand: WatchedBrand, rule: SurgeSettings) -> BrandSeries:
+def _with_bin(series: BrandSeries, brand: WatchedBrand, rule: SurgePolicy) -> BrandSeries:
     """The series after the bin that the brand's last minute completed."""
     counts, in_surge, start = brand.open_bin, brand.surge is not None, brand.judged_until - BIN
     whole, partial = brand.last(BIN // MINUTE), brand.partial_until > start

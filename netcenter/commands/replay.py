@@ -20,7 +20,7 @@ from netcenter.runtime.endpoints import kafka_of
 from netcenter.settings import Settings, load
 from schemas.records import Mention
 from schemas.times import rfc3339
-from streams.garbage import rarely_collected
+from streams.gc_tuning import rarely_collected
 
 if TYPE_CHECKING:
     from netcenter.replay.find_stretch import Range

@@ -62,7 +62,7 @@ class Replay:
         self._ways = {t.name: _Way(self._count(t.name), t.name in self._cores) for t in PIPELINE.topics}
         self._held: dict[tuple[str, int], list[Fact]] = {}
         """Facts by (topic, partition) that wait until the watermark of their partition is known."""
-        self.set_aside = 0
+        self.dead_letters = 0
         """Facts that could not be handled: the dead letters."""
         self._start(policies, [1] * partitions if in_force is None else in_force)
 
@@ -121,16 +121,17 @@ class Replay:
         place = core.role.input_topic, core.number
         while facts:
             try:
-                self._write(core.take(facts))
+                taken = core.take(facts)
             except Unanswered as error:
                 raise Unreachable(f"{error}") from None
+            self._write(taken.results)
             self._pack(core)
-            if core.halted is not None:
-                raise CommandError(f"{core.halted}")
-            if core.waits:
-                self._held.setdefault(place, []).extend(core.left)
+            if taken.halted is not None:
+                raise CommandError(f"{taken.halted}")
+            if core.waits_for_time:
+                self._held.setdefault(place, []).extend(taken.left)
                 return
-            facts = self._held.pop(place, []) + core.left
+            facts = self._held.pop(place, []) + taken.left
 
     def pass_time(self) -> None:
         """Hand the newest Ticks on from role to role, as each checkpoint of a worker does."""
@@ -154,7 +155,7 @@ class Replay:
                 # A Batch hands its Ticks on in place, and the reader of its output topic needs one in every partition.
                 woken = list(range(len(cores)))
             for number in woken:
-                writers = sorted(cores[number].clock.expected)
+                writers = sorted(cores[number].watermark.expected)
                 ticks = [Tick(clock="event", time=time, role=role, partition=n) for role, n in writers]
                 way.waiting[number] += [Fact(way.ends[number], tick) for tick in ticks]
             self.drain()
@@ -171,7 +172,7 @@ class Replay:
         ways = self._ways
         for result in results:
             if type(result) is not Output:
-                self.set_aside += 1
+                self.dead_letters += 1
                 continue
             record, way = result.record, ways[result.topic]
             if type(record) is not Tick and type(record) is not PolicyChanged:
@@ -193,7 +194,7 @@ class Replay:
             if len(core.touched) > _MOST_CHANGED:
                 for _ in core.packed():
                     pass
-                core.sealed()
+                core.committed()
         elif isinstance(core, BatchCore):
             for _ in core.packed():
                 pass

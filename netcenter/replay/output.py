@@ -73,7 +73,7 @@ class Runs:
         """Write the summary of each run; print the summary of a single run, or the comparison of two. Raises CommandError."""
         try:
             self._exit.close()
-            summaries = [{**run.counts.summary(run.replay.set_aside), **more} for run in self._runs]
+            summaries = [{**run.counts.summary(run.replay.dead_letters), **more} for run in self._runs]
             for run, summary in zip(self._runs, summaries, strict=True):
                 (run.folder / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
             if len(summaries) == 1:

@@ -11,7 +11,9 @@ from typing import Any, Self
 from kafka import TopicPartition
 from kafka.errors import OffsetOutOfRangeError
 
-from netcenter.broker.reading import Span, Stretches, open_consumer
+from netcenter.broker.client import open_consumer
+from netcenter.broker.offsets import OffsetRange
+from netcenter.broker.reading import RangeReader
 from netcenter.errors import CommandError
 from netcenter.pipeline import PIPELINE
 from netcenter.replay.engine import Replay, Say
@@ -19,9 +21,9 @@ from netcenter.replay.seek import ms_of, source_of
 from netcenter.replay.tool_records import ToolRecords
 from netcenter.settings import Settings
 from schemas.records import Clock, Record, Tick
-from streams.clock import WrongTick, stamped
 from streams.core import Fact
-from streams.intake import Intake
+from streams.decoder import Decoder
+from streams.watermark import WrongTick, stamped
 
 #: Records of one poll; also the number of waiting facts at which a partition is not read until another partition's next Tick is found.
 _AT_ONCE = _AHEAD = 5_000
@@ -46,7 +48,7 @@ class StretchStep:
     ticks: dict[int, Fact] = field(default_factory=dict)
     people: dict[str, list[Record]] = field(default_factory=dict)
     """By topic."""
-    set_aside: int = 0
+    dead_letters: int = 0
     """Records that could not be read as facts."""
 
 
@@ -58,7 +60,7 @@ class Stretch:
     kafka: str
     topic: str
     """`mentions` or `classified`."""
-    spans: dict[int, Span]
+    spans: dict[int, OffsetRange]
     """The first offset and the end by partition. Time goes on without the partitions that are left out."""
     opening: dict[int, Fact]
     """The Tick before the first record, for each partition whose first record is no Tick."""
@@ -90,7 +92,7 @@ class Stretch:
                 if time == 0 and not self.whole:
                     people.skip(step.time)
                 step.time = time = max(time, step.time)
-                step.people, step.set_aside = people.until(time), lanes.set_aside()
+                step.people, step.dead_letters = people.until(time), lanes.dead_letters()
                 yield step
 
     def _steps(self, lanes: _Lanes) -> Iterator[StretchStep]:
@@ -123,7 +125,7 @@ def play_stretch(replays: Sequence[Replay], stretch: Stretch, *, say: Say = lamb
     played = 0
     for step in stretch.steps():
         for replay in replays:
-            replay.set_aside += step.set_aside
+            replay.dead_letters += step.dead_letters
             for topic, records in step.people.items():
                 replay.give(topic, records)
             for number, facts in step.facts.items():
@@ -144,16 +146,16 @@ class _Lane:
         self.tp = tp
         self.mirrored = topic != PIPELINE.roles[0].input_topic
         self.waiting: deque[Fact] = deque()
-        self.set_aside = 0
+        self.dead_letters = 0
         self.time = 0
         """ms; of the last Tick."""
-        self._intake = Intake(PIPELINE.topic(topic), tp.partition, partitions)
+        self._decoder = Decoder(PIPELINE.topic(topic), tp.partition, partitions)
         self._source = 0
 
     def take(self, rows: list[Any]) -> None:
         """Decode raw records into facts. Facts of `classified` get the offsets that they had in `mentions`."""
-        facts, aside = self._intake.facts(rows)
-        self.set_aside += len(aside)
+        facts, dead = self._decoder.facts(rows)
+        self.dead_letters += len(dead)
         if self.mirrored:
             sources = {row.offset: source_of(row) for row in rows}
             for fact in facts:
@@ -168,7 +170,7 @@ class _Lane:
             if record.clock == "wall" and not self.mirrored:
                 record = stamped(record, tick.stamp, self.time)
         except WrongTick:
-            self.set_aside += 1
+            self.dead_letters += 1
             return False
         self.time = max(self.time, record.time)
         return True
@@ -177,13 +179,13 @@ class _Lane:
 class _Lanes:
     """Reads the partitions of a stretch as far as they are asked for. A context manager that closes its consumer."""
 
-    def __init__(self, settings: Settings, kafka: str, topic: str, spans: Mapping[int, Span]) -> None:
+    def __init__(self, settings: Settings, kafka: str, topic: str, spans: Mapping[int, OffsetRange]) -> None:
         # With reset="none" the reading fails, rather than skips, when retention deletes a record that it has not read.
         self._consumer = open_consumer(kafka, _FETCH, reset="none")
         name = settings.prefix + topic
         self.lanes = {n: _Lane(TopicPartition(name, n), topic, settings.partitions) for n in spans}
         self._by_tp = {lane.tp: lane for lane in self.lanes.values()}
-        self._reading = Stretches(self._consumer, {self.lanes[n].tp: span for n, span in spans.items()})
+        self._reading = RangeReader(self._consumer, {self.lanes[n].tp: span for n, span in spans.items()})
 
     def __enter__(self) -> Self:
         return self
@@ -206,11 +208,11 @@ class _Lanes:
                 return facts, None
             self._read(lane.tp)
 
-    def set_aside(self) -> int:
+    def dead_letters(self) -> int:
         """The number of records that could not be read as facts since the last call."""
-        found = sum(lane.set_aside for lane in self.lanes.values())
+        found = sum(lane.dead_letters for lane in self.lanes.values())
         for lane in self.lanes.values():
-            lane.set_aside = 0
+            lane.dead_letters = 0
         return found
 
     def _read(self, thirsty: TopicPartition) -> None:

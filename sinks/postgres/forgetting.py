@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from psycopg2.extensions import cursor as Cursor
 
 from schemas import ids
+from schemas.headers import source_offset
 from schemas.records import (
     Action,
     CaseChanged,
@@ -28,7 +29,6 @@ from schemas.records import (
 from sinks.port import RefusedItem, SinkItem
 from sinks.postgres import faults
 from sinks.postgres.copytext import SUBSTITUTE
-from sinks.postgres.rows import source_offset
 
 _THREAD = frozenset({ClassifiedMention, MentionUpdated, Reply, Action})
 _CASE = frozenset({CaseOpened, CaseChanged, ClockChanged, CaseClosed, CaseReopened})
@@ -161,7 +161,7 @@ def _left(cursor: Cursor, items: Sequence[SinkItem], known: dict[bytes, int]) ->
         if until is None or type(record) not in _OF_A_CUSTOMER:
             yield item
         elif type(record) in _CASE:
-            led = source_offset(item)
+            led = source_offset(item.headers)
             yield item if led is not None and led > until else replace(item, record=_anonymous(record))
         elif item.offset > until:
             if type(record) is ClassifiedMention:

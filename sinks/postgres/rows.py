@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from schemas import ids, jsonform
-from schemas.headers import SOURCE, STATE
+from schemas.dead_letters import failure_of, is_mark
+from schemas.headers import source_offset
 from schemas.records import (
     Action,
     Alert,
@@ -36,12 +37,12 @@ from schemas.records import (
     Record,
     Reply,
     Returned,
+    SourceIdle,
     SurgeClosed,
     SurgeOpened,
     SurgeUpdated,
     Tick,
     Volume,
-    WriterExcused,
 )
 from sinks.port import SinkItem
 from sinks.postgres import tables
@@ -54,10 +55,10 @@ Make = Callable[[Any, SinkItem], Rowed]
 
 #: Fields that lead to a customer. Events of a desk are stored without them: their case says whose it is.
 CUSTOMER = frozenset({"author_id", "native_id", "url", "conversation", "posts"})
-_ERRORS = "__connect.errors."
 _LONGEST = 1000
 _LONGEST_TOPIC = 249
-_LONGEST_OFFSET = 18
+_PARTITIONS = 2**31
+"""Above every number of a partition."""
 
 
 class Unwritable(Exception):
@@ -85,16 +86,9 @@ def rows_of(item: SinkItem) -> Rowed:
     return make(item.record, item)
 
 
-def source_offset(item: SinkItem) -> int | None:
-    """The offset, in the input topic of the role that wrote an item, of the record that led to it; None where the headers do not say."""
-    place = next((value for name, value in item.headers if name == SOURCE), b"")
-    offset = place.rpartition(b"/")[2]
-    return int(offset) if offset.isdigit() and len(offset) <= _LONGEST_OFFSET else None
-
-
 #: Columns that come from the item and not from the record. They are the last columns of their table.
 _PLACE: dict[str, Callable[[SinkItem], int | None]] = {
-    "source_offset": source_offset,
+    "source_offset": lambda item: source_offset(item.headers),
     "partition": lambda item: item.partition,
     "offset": lambda item: item.offset,
 }
@@ -221,24 +215,20 @@ def _dead_letter(item: SinkItem) -> Rowed:
 
     A mark, which says what became of an earlier dead letter, becomes no row.
     """
-    headers = dict(item.headers)
-    if STATE in headers and _ERRORS + "topic" not in headers:
+    if is_mark(item.headers):
         return []
-
-    def header(name: str) -> str | None:
-        value = headers.get(_ERRORS + name)
-        return None if value is None else value.decode("utf-8", "replace")[:_LONGEST]
-
-    topic, partition, offset = header("topic") or "", header("partition") or "", header("offset") or ""
+    topic, partition, offset, *why = failure_of(item.headers)
     place = (item.topic, item.partition, item.offset)
-    if 0 < len(topic) <= _LONGEST_TOPIC and _is_number(partition, 9) and _is_number(offset, _LONGEST_OFFSET):
-        place = (topic, int(partition), int(offset))
-    why = (header("stage") or "unknown", header("exception.class.name"), header("exception.message"))
-    return [(tables.DEAD_LETTERS, (*place, *why, item.stamp))]
-
-
-def _is_number(text: str, digits: int) -> bool:
-    return text.isdecimal() and len(text) <= digits
+    if (
+        topic
+        and len(topic) <= _LONGEST_TOPIC
+        and partition is not None
+        and partition < _PARTITIONS
+        and offset is not None
+    ):
+        place = (topic, partition, offset)
+    stage, error, message = (None if text is None else text[:_LONGEST] for text in why)
+    return [(tables.DEAD_LETTERS, (*place, stage or "unknown", error, message, item.stamp))]
 
 
 _case_rest = _rest(tables.CASE_EVENTS)
@@ -294,5 +284,5 @@ _ROWS: dict[type[Record], Make] = {
         _assignment,
     ),
     **dict.fromkeys((SurgeOpened, SurgeUpdated, SurgeClosed, CrisisOpened, CrisisClosed, ChannelChanged), _surge_event),
-    **dict.fromkeys((Tick, PolicyChanged, WriterExcused), _none),
+    **dict.fromkeys((Tick, PolicyChanged, SourceIdle), _none),
 }

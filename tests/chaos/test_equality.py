@@ -168,7 +168,7 @@ def _replayed(lines: list[Line]) -> dict[str, list[Record]]:
         roles=[PIPELINE.role(name) for name in ("classify", "cases", "surge", "desk", "alerts")],
     )
     play_lines([replay], lines, interval=TICK, until=UNTIL)
-    assert replay.set_aside == 0
+    assert replay.dead_letters == 0
     return written
 
 
@@ -254,7 +254,7 @@ def test_every_history_counts_from_one_without_a_gap(aftermath: Aftermath) -> No
     assert judge.gaps(aftermath.log) == []
 
 
-def test_nothing_is_set_aside(aftermath: Aftermath) -> None:
+def test_nothing_becomes_a_dead_letter(aftermath: Aftermath) -> None:
     assert [r for name, rows in aftermath.log.items() if name.endswith(".dead") for r in rows] == []
 
 

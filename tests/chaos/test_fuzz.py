@@ -17,11 +17,12 @@ import psycopg2
 import pytest
 from kafka import KafkaProducer
 
-from netcenter.broker import topics
+from netcenter.broker.client import open_producer
 from netcenter.embedded import Addresses
 from netcenter.pipeline import PIPELINE
 from netcenter.policies import DEFAULT_POLICY
 from schemas import codec
+from schemas.dead_letters import failure_of
 from schemas.records import Decided, Mention, Tick
 from schemas.times import rfc3339
 from tests.support import judge, lenient_worker
@@ -82,7 +83,7 @@ def _worker(role: str) -> list[str]:
 
 def _play(plant: Plant, roles: list[str]) -> list[Sent]:
     """All records, with the minutes going by; the roles that are left start on the way."""
-    fuzz, sent, producer = Fuzz(SEED, PARTITIONS), list[Sent](), topics.producer(plant.kafka)
+    fuzz, sent, producer = Fuzz(SEED, PARTITIONS), list[Sent](), open_producer(plant.kafka)
     step = max(1, 2 * EACH // _MINUTES)
     try:
         for n, one in enumerate(fuzz.told(EACH, EACH)):
@@ -105,7 +106,7 @@ def _play(plant: Plant, roles: list[str]) -> list[Sent]:
 
 
 def _tick(plant: Plant, time: int, producer: KafkaProducer | None = None) -> None:
-    own = producer or topics.producer(plant.kafka)
+    own = producer or open_producer(plant.kafka)
     for number in range(PARTITIONS):
         value = codec.encode(Tick(clock="event", time=time, role="clock", partition=number))
         own.send(plant.prefix + "mentions", partition=number, value=value)
@@ -138,8 +139,8 @@ def test_every_bad_record_is_a_dead_letter_once_with_its_reason_and_no_good_one_
                 wanted[number].key,
                 wanted[number].value,
             )
-            message = row.headers["__connect.errors.exception.message"].decode()
-            assert message and row.headers["__connect.errors.stage"] and SECRET not in message
+            failure = failure_of(row.headers.items())
+            assert failure.message and failure.stage and SECRET not in failure.message
 
 
 def test_no_role_stops_and_none_says_a_word_of_a_post(outcome: Outcome) -> None:
@@ -151,9 +152,9 @@ def test_no_role_stops_and_none_says_a_word_of_a_post(outcome: Outcome) -> None:
 
 
 def test_what_is_decided_inside_is_never_at_fault(outcome: Outcome) -> None:
-    """No record of ours is set aside further on, but for an action with which nothing can be done."""
+    """No record of ours becomes a dead letter further on, but for an action with which nothing can be done."""
     inside = [row for name in ("classified.dead", "signals.dead") for row in outcome.log[name]]
-    assert {row.headers["__connect.errors.exception.class.name"] for row in inside} <= {b"Unusable"}
+    assert {failure_of(row.headers.items()).error for row in inside} <= {"Unusable"}
 
 
 def test_sequences_have_no_gap_and_nothing_is_dated_before_2000(outcome: Outcome) -> None:

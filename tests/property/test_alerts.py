@@ -6,12 +6,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.alerts import AlertsDecider
 from agents.policy import Policy
-from agents.policy.policy import ClassifierSettings
+from agents.policy.policy import ClassifierPolicy
 from schemas import codec, ids
 from schemas.records import (
     Alert,
@@ -27,10 +27,11 @@ from schemas.records import (
     SurgeUpdated,
 )
 from tests.support.decider_runner import Run
+from tests.support.examples import examples
 
 START = 1_700_000_040_000
 MINUTE, HOUR = 60_000, 3_600_000
-POLICY = Policy(version=1, classifier=ClassifierSettings(model="0" * 64))
+POLICY = Policy(version=1, classifier=ClassifierPolicy(model="0" * 64))
 
 _ENDS: dict[str, ClockChange] = {"met": "met", "rescinded": "rescinded", "voided": "voided"}
 #: What is said when (ms), until all is calm.
@@ -176,7 +177,7 @@ def versions(run: Run) -> dict[str, list[Alert]]:
     return told
 
 
-@settings(max_examples=150, deadline=None)
+@examples(100)
 @given(stories())
 def test_what_opens_is_resolved_once_all_is_calm(story: Story) -> None:
     for alerts in versions(play(story)).values():
@@ -185,7 +186,7 @@ def test_what_opens_is_resolved_once_all_is_calm(story: Story) -> None:
         assert alerts[-1].ends_at == alerts[-1].time
 
 
-@settings(max_examples=150, deadline=None)
+@examples(100)
 @given(stories())
 def test_versions_count_from_one_without_gaps_and_ids_differ(story: Story) -> None:
     run = play(story)
@@ -197,7 +198,7 @@ def test_versions_count_from_one_without_gaps_and_ids_differ(story: Story) -> No
     assert len({event.id for event in run.events}) == len(run.events)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(stories(), st.lists(st.booleans(), max_size=60))
 def test_a_fact_told_twice_changes_nothing(story: Story, again: list[bool]) -> None:
     once, twice = play(story), play(story, again)
@@ -205,7 +206,7 @@ def test_a_fact_told_twice_changes_nothing(story: Story, again: list[bool]) -> N
     assert once.state == twice.state
 
 
-@settings(max_examples=300, deadline=None)
+@examples(200)
 @given(stories(), st.data())
 def test_alerts_are_the_same_however_far_ahead_some_writers_are_read(story: Story, data: st.DataObject) -> None:
     """A case's events and a brand's surges keep their order; beside the others they may come half an hour early."""
@@ -227,7 +228,7 @@ def test_alerts_are_the_same_however_far_ahead_some_writers_are_read(story: Stor
     assert versions(run) == versions(play(story))
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(stories())
 def test_the_state_is_the_fold_of_facts_and_events(story: Story) -> None:
     run = play(story)
@@ -239,7 +240,7 @@ def test_the_state_is_the_fold_of_facts_and_events(story: Story) -> None:
     assert state == run.state
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(stories())
 def test_all_is_forgotten_in_time(story: Story) -> None:
     run = play(story)
@@ -249,7 +250,7 @@ def test_all_is_forgotten_in_time(story: Story) -> None:
     assert dict(run.state) == {}
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(stories())
 def test_every_alert_can_be_written_and_read(story: Story) -> None:
     for event in play(story).events:

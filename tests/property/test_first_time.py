@@ -6,17 +6,18 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as some
 
 from agents.classify.stage import ClassifyStage
 from agents.policy import digest, parse
 from schemas import codec
-from schemas.records import CaseChanged, PolicyChanged, Record, Tick, Volume, WriterExcused
+from schemas.records import CaseChanged, PolicyChanged, Record, SourceIdle, Tick, Volume
 from streams.batch import BatchCore
-from streams.core import Core, Fact, Output, Result, SetAside
+from streams.core import Core, DeadLetter, Fact, Output, Result
 from streams.fold import FoldCore
 from tests.support import toy
+from tests.support.examples import examples
 from tests.support.world import MINUTE, NOON, author_on, mention
 
 POLICY = parse(toy.POLICY, 1)
@@ -48,23 +49,24 @@ class Shell:
         self.read += count
 
     def _take(self, facts: list[Fact]) -> None:
-        again = self.core.waits
+        again = self.core.waits_for_time
         while facts:
-            before = self.core.applied
-            self.results += self.core.take(facts)
-            assert self.core.halted is None
-            if self.core.waits:
+            before = self.core.position
+            taken = self.core.take(facts)
+            self.results += taken.results
+            assert taken.halted is None
+            if self.core.waits_for_time:
                 if not again:
-                    self.core.applied = self.core.left[0].offset - 1
+                    self.core.position = taken.left[0].offset
                 return
             if again:
-                assert self.core.applied == before, "a fact overtook those that wait"
-                self._take(self.log[before + 1 : facts[0].offset])
+                assert self.core.position == before, "a fact overtook those that wait"
+                self._take(self.log[before : facts[0].offset])
                 again = False
                 continue
-            facts = self.core.left
+            facts = taken.left
             if facts:
-                self.core.applied = facts[0].offset - 1
+                self.core.position = facts[0].offset
 
     def restart(self) -> None:
         """From the checkpoint: all that was read ahead is read again."""
@@ -81,17 +83,17 @@ class Shell:
                     now = r.record.time
                 elif not isinstance(r.record, PolicyChanged):
                     self.core.recall(r.record, r.fact.offset if r.fact else 0, now)
-            self.core.stage.tick(self.core.clock.time)
-        self.read = self.core.applied + 1
+            self.core.stage.tick(self.core.watermark.time)
+        self.read = self.core.position
 
 
 def told(results: list[Result]) -> list[Any]:
-    """What is written, in order, and what is set aside."""
+    """What is written, in order, and the dead letters."""
     found: list[Any] = []
     for r in results:
         if isinstance(r, Output):
             found.append((r.topic, r.partition, r.record, r.fact.offset if r.fact else None))
-        elif isinstance(r, SetAside):
+        elif isinstance(r, DeadLetter):
             found.append((r.fact.offset, r.stage, r.error))
     return found
 
@@ -119,7 +121,7 @@ def ticks(*writers: tuple[str, int]) -> some.SearchStrategy[Record]:
 FOLDED: some.SearchStrategy[Record] = some.one_of(
     some.builds(case, some.integers(0, 3)),
     ticks(("counts", 0), ("counts", 1), ("who", 0)),
-    some.builds(lambda n: WriterExcused(role="counts", partition=n, silent_for=10_000), some.integers(0, 1)),
+    some.builds(lambda n: SourceIdle(role="counts", partition=n, silent_ms=10_000), some.integers(0, 1)),
     some.just(CHANGED),
 )
 BATCHED: some.SearchStrategy[Record] = some.one_of(
@@ -130,7 +132,7 @@ STEPS = some.lists(some.sampled_from([1, 1, 2, 3, 7, 0]), max_size=30)
 
 
 @pytest.mark.parametrize(("make", "records"), [(classify, BATCHED), (tally, FOLDED)], ids=["batch", "fold"])
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(data=some.data())
 def test_what_waits_for_time_is_decided_at_the_first_one_however_the_log_is_cut(
     make: Callable[[], Core], records: some.SearchStrategy[Record], data: some.DataObject

@@ -8,15 +8,16 @@ from unittest import mock
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as some
 
 from agents.decider import At, State, StateNote, Timer
 from agents.policy import digest, parse
 from schemas.records import CaseChanged, PolicyChanged, Record, Tick
-from streams.core import Fact, SetAside
+from streams.core import DeadLetter, Fact
 from streams.fold import FoldCore
 from tests.support import toy
+from tests.support.examples import examples
 from tests.support.world import MINUTE, NOON
 
 POLICY = parse(toy.POLICY, 1)
@@ -154,16 +155,16 @@ class Real:
         return FoldCore(toy.PIPELINE, toy.PIPELINE.role("counts"), 0, lambda _: 1, lambda *_: POLICY, self.decider)
 
     def take(self, record: Record) -> None:
-        results = self.core.take([Fact(1, record)])
-        self.errors += [result.error for result in results if isinstance(result, SetAside)]
+        results = self.core.take([Fact(1, record)]).results
+        self.errors += [result.error for result in results if isinstance(result, DeadLetter)]
 
-    def seal(self) -> None:
+    def commit(self) -> None:
         for key, packed in self.core.packed():
             if packed is None:
                 self.changelog.pop(key, None)
             else:
                 self.changelog[key] = packed
-        self.core.sealed()
+        self.core.committed()
 
     def recover(self) -> None:
         progress = self.core.progress()
@@ -201,12 +202,12 @@ CHANGES = some.builds(Change, some.sampled_from("abcde"), some.none() | HELD)
 STEPS = some.one_of(
     some.tuples(some.lists(CHANGES, min_size=1, max_size=4), some.sampled_from([False, False, True])),
     TIMES,
-    some.sampled_from(["seal", "recover"]),
+    some.sampled_from(["commit", "recover"]),
 )
 
 
 @pytest.mark.parametrize("most_live", [-1, 60, 1 << 20])
-@settings(max_examples=300, deadline=None)
+@examples(200)
 @given(history=some.lists(STEPS, max_size=40))
 def test_a_fold_is_a_dict_and_a_sorted_list(most_live: int, history: list[Any]) -> None:
     """The same records, timers, firings in order, errors, and bytes for a checkpoint, however few records stay live."""
@@ -222,7 +223,7 @@ def test_a_fold_is_a_dict_and_a_sorted_list(most_live: int, history: list[Any]) 
             else:
                 assert set(real.core.touched) == plain.touched
                 plain.touched.clear()
-                real.seal()
+                real.commit()
                 if step == "recover":
                     real.recover()
                     plain.recover()
@@ -232,6 +233,6 @@ def test_a_fold_is_a_dict_and_a_sorted_list(most_live: int, history: list[Any]) 
             assert real.errors == plain.errors
             assert real.decider.seen == plain.decider.seen
         assert dict(real.core.state) == plain.state
-        real.seal()
+        real.commit()
         _, unpack = real.core._pack, real.core._unpack
         assert {key: unpack(packed) for key, packed in real.changelog.items()} == plain.state

@@ -5,11 +5,12 @@ from __future__ import annotations
 from unittest import mock
 from uuid import UUID
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.classify import recent_ids
 from agents.classify.recent_ids import RecentIds
+from tests.support.examples import examples
 
 SPAN = 100
 #: Some are UUIDs, which are hashes already; two of these begin alike.
@@ -36,7 +37,7 @@ class Log:
         self.new = [pair for pair, new in zip(zip(ids, offsets, strict=True), answers, strict=True) if new]
         return answers
 
-    def seal(self) -> None:
+    def commit(self) -> None:
         for key, value in self.memory.packed():
             if value is None:
                 self.changelog.pop(key, None)
@@ -59,7 +60,7 @@ class Log:
                 self.memory.note(id, offset, time)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(steps=STEPS, sizes=SIZES)
 def test_an_id_that_came_within_the_span_is_known_and_one_that_never_came_is_new(
     steps: list[tuple[list[str], int, bool, int]], sizes: tuple[int, int, int]
@@ -89,7 +90,7 @@ def test_an_id_that_came_within_the_span_is_known_and_one_that_never_came_is_new
             told += [(id, offset, time) for id, offset in log.new]
             furthest = max(furthest, time - span)
             assert log.memory.forgotten <= furthest or len(last) > sizes[2] - 9
-            log.seal()
+            log.commit()
             if restarts:
                 log.restart(told)
 
@@ -101,7 +102,7 @@ def test_what_is_as_good_as_forgotten_is_let_go_and_its_chunks_leave_the_changel
         for n in range(1_000):
             log.memory.forget(1_000 + n, SPAN)
             log.take([f"id {n}"], 1_000 + n)
-            log.seal()
+            log.commit()
         assert len(log.memory) <= SPAN + SPAN // 8 + 2 * 10
         assert len(log.changelog) <= SPAN // 10 + 3
         log.memory.forget(2_000, 10 * SPAN)

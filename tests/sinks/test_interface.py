@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from netcenter.demo import run as demo
+from netcenter.demo import summary as demo
 from netcenter.demo.story.story import story
 from netcenter.policies import DEFAULT_POLICY
 from netcenter.replay.engine import Replay, play_lines

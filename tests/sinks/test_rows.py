@@ -33,11 +33,11 @@ from schemas.records import (
     Record,
     Reply,
     Returned,
+    SourceIdle,
     Tick,
     Volume,
     VolumeCount,
     WorkChanged,
-    WriterExcused,
 )
 from schemas.times import rfc3339
 from sinks.port import SinkItem
@@ -357,7 +357,7 @@ def test_replies_and_actions_land(sink: PostgresSink, database: Database) -> Non
     """The rest of topic classified, one row each; Ticks and policies none."""
     tick = Tick(clock="event", time=T0, role="clock", partition=0)
     policy = PolicyChanged(version=3, hash="00", applied_at=T0)
-    excused = WriterExcused(role="classify", partition=1, silent_for=10_000)
+    excused = SourceIdle(role="classify", partition=1, silent_ms=10_000)
     assert sink.write(items([tick, REPLY, policy, ACTION, excused])) == []
     held(
         database.row("select * from replies"),
@@ -861,7 +861,7 @@ EXAMPLES: list[Record] = [
     alert(1),
     Tick(clock="wall", time=1, role="x", partition=0),
     PolicyChanged(version=1, hash="00", applied_at=1),
-    WriterExcused(role="x", partition=0, silent_for=1),
+    SourceIdle(role="x", partition=0, silent_ms=1),
 ]
 INTERNAL = {"Mention", "WorkChanged", "OperatorChanged", "OfferAnswered"}
 

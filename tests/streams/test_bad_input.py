@@ -12,6 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from schemas import codec, ids, requirements
+from schemas.dead_letters import failure_of
 from schemas.keys import customer
 from schemas.records import CaseChanged, ClassifiedMention, Mention, MentionUpdated, Record, Reply, Tick, Volume
 from tests.support.toy import ALERT_LIMIT, Count
@@ -220,16 +221,12 @@ def check_dead_letter(outcome: Outcome, topic: str, case: Bad) -> None:
     row = outcome.dead[case.name]
     assert (row.key, row.value, row.partition) == (case.sent["key"], case.sent["value"], case.partition)
     assert row.headers["traceparent"] == b"t" * 5_000
-    told = {
-        name.removeprefix("__connect.errors."): value.decode()
-        for name, value in row.headers.items()
-        if name.startswith("__")
-    }
+    told = failure_of(row.headers.items())
     source = next(r for r in outcome.world.rows(topic) if r.headers.get("case") == case.name.encode())
-    assert (told["topic"], told["partition"], told["offset"]) == (topic, str(source.partition), str(source.offset))
-    assert (told["stage"], told["exception.class.name"]) == (case.stage, case.error)
-    assert case.says in told["exception.message"]
-    assert not any(word in told["exception.message"] for word in ("words of a post", "x" * 20))
+    assert told[:3] == (topic, source.partition, source.offset)
+    assert (told.stage, told.error) == (case.stage, case.error)
+    assert told.message is not None and case.says in told.message
+    assert not any(word in told.message for word in ("words of a post", "x" * 20))
 
 
 @pytest.mark.parametrize("case", TO_CLASSIFY, ids=lambda case: case.name)
@@ -244,7 +241,7 @@ def test_what_a_fold_cannot_use_is_a_dead_letter_with_its_bytes_and_the_reason(c
     check_dead_letter(counts, "classified", case)
 
 
-def test_every_bad_record_is_set_aside_once(classify: Outcome, counts: Outcome) -> None:
+def test_every_bad_record_becomes_one_dead_letter(classify: Outcome, counts: Outcome) -> None:
     """No dead letter twice, none but the bad ones."""
     assert len(classify.world.rows("mentions.dead")) == len(TO_CLASSIFY)
     assert len(counts.world.rows("classified.dead")) == len(TO_COUNTS)
@@ -273,7 +270,7 @@ def test_a_lone_surrogate_is_kept_as_the_replacement_character(classify: Outcome
 
 
 def test_a_post_delivered_twice_is_classified_and_counted_once(classify: Outcome) -> None:
-    """Dropped, not set aside."""
+    """Dropped, and no dead letter."""
     found = [m.mention.native_id for m in classify.world.records("classified", ClassifiedMention)]
     assert found.count(f"{AUTHOR}-30") == 1
     counted = sum(c.count for volume in classify.world.records("volumes", Volume) for c in volume.counts)
@@ -303,7 +300,7 @@ def test_a_decided_record_above_its_limit_is_cut_and_says_so(counts: Outcome) ->
 def test_no_words_of_a_post_reach_a_log_line(classify: Outcome, counts: Outcome) -> None:
     """Not even when a decision raises with them in its message."""
     for outcome in (classify, counts):
-        assert "set aside" in outcome.worker.text()
+        assert "dead letter" in outcome.worker.text()
         assert "words of a post" not in outcome.worker.text()
 
 
@@ -319,16 +316,16 @@ def test_a_producer_with_another_partitioner_costs_dead_letters_and_an_alert_and
     world.flush()
     assert len(world.await_records("classified", ClassifiedMention, good)) == good
     assert len(dead := world.rows("mentions.dead")) == wrong
-    assert {row.headers["__connect.errors.exception.class.name"] for row in dead} == {b"WrongPartition"}
+    assert {failure_of(row.headers.items()).error for row in dead} == {"WrongPartition"}
     assert worker.alive()
-    (line,) = worker.lines("many records are set aside")
+    (line,) = worker.lines("many dead letters")
     assert (line["level"], line["partition"]) == ("error", "mentions/0") and "dead list" in line["do"]
 
 
 def test_a_role_that_stops_for_its_dead_letters_has_written_them_all_and_started_again_goes_on_behind_them(
     world: World,
 ) -> None:
-    """Where each of the last records was set aside, the fault may be ours: it says where they are and how to go on."""
+    """Where each of the last records became a dead letter, the fault may be ours: it says where they are and how to go on."""
     worker = world.start("classify", dead_window=12)
     world.tick(NOON)
     for _ in range(30):
@@ -338,7 +335,7 @@ def test_a_role_that_stops_for_its_dead_letters_has_written_them_all_and_started
     world.flush()
     assert worker.ended(25) == 1
     (line,) = worker.lines("worker failed")
-    assert "mentions/0: " in line["why"] and "of the last 12 records were set aside" in line["why"]
+    assert "mentions/0: " in line["why"] and "of the last 12 records became dead letters" in line["why"]
     assert "mentions.dead" in line["why"] and "goes on behind" in line["why"]
     worker.log.unlink()  # else its end would count as a fault of those that follow
     assert len(world.rows("mentions.dead")) >= 12
@@ -347,7 +344,7 @@ def test_a_role_that_stops_for_its_dead_letters_has_written_them_all_and_started
     assert len(world.rows("mentions.dead")) == 30
 
 
-def test_a_role_that_stops_before_a_record_has_committed_what_was_set_aside_before_it(world: World) -> None:
+def test_a_role_that_stops_before_a_record_has_committed_the_dead_letters_before_it(world: World) -> None:
     """Whatever it stops for: here there is no policy yet."""
     worker = world.start("counts")
     world.tick(NOON, "classified", role="classify")
@@ -381,7 +378,7 @@ def test_an_absurd_time_that_waits_for_time_and_an_absurd_trace_stop_nothing(wor
     found = [m.mention for m in world.await_records("classified", ClassifiedMention, 2)]
     assert found == [mention(AUTHOR, 1), mention(AUTHOR, 2)]
     (dead,) = dead_rows(world, "mentions", 1)
-    assert dead.headers["__connect.errors.exception.class.name"] == b"BadTime" and dead.value == codec.encode(reply)
+    assert failure_of(dead.headers.items()).error == "BadTime" and dead.value == codec.encode(reply)
     told = [(r.headers["ce_time"], r.headers.get("traceparent")) for r in world.rows("classified") if r.key is not None]
     assert told == [(b"2026-11-20T12:00:00Z", None), (b"2026-11-20T12:00:00Z", trace)]
 

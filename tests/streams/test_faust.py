@@ -27,10 +27,10 @@ from faust.types.tuples import ConsumerMessage
 from netcenter.embedded import EmbeddedKafka
 from schemas.records import CaseChanged, ClassifiedMention
 from streams import faust_batch
+from streams.committed_offsets import NEVER, parsed
+from streams.deciding_worker import DecidingWorker
 from streams.faust_batch import Consumer, ConsumerThread, PatientRecovery
-from streams.hints import NEVER, parsed
 from streams.raw_records import CHUNK
-from streams.worker import DecidingWorker
 from tests.support import toy
 from tests.support.load import post
 from tests.support.world import MINUTE, NOON, World, author_on, free_port, mention
@@ -56,7 +56,7 @@ class NoOwner:
         """Never."""
         return 0.0
 
-    async def settled(self, starts: dict[TP, int | None], told: dict[TP, int]) -> dict[TP, int]:
+    async def start_positions(self, own: dict[TP, int | None], committed: dict[TP, int]) -> dict[TP, int]:
         """Nothing known."""
         return {}
 
@@ -201,9 +201,9 @@ class Taken(NoOwner):
         self.consumer._term += 1
         return dict.fromkeys(partitions, 5)
 
-    async def settled(self, starts: dict[TP, int | None], told: dict[TP, int]) -> dict[TP, int]:
+    async def start_positions(self, own: dict[TP, int | None], committed: dict[TP, int]) -> dict[TP, int]:
         """As known."""
-        return {tp: at for tp, at in starts.items() if at is not None}
+        return {tp: at for tp, at in own.items() if at is not None}
 
 
 @pytest.mark.parametrize(("owner", "sought"), [(NoOwner(), True), (Taken(), False)])
@@ -217,7 +217,7 @@ def test_what_is_opened_for_an_assignment_that_is_over_is_neither_sought_nor_rea
         consumer.owner = owner
         owner.consumer, seeks, app.consumer_generation_id = consumer, list[TP](), 7
 
-        async def told(partitions: set[TP]) -> dict[TP, int]:
+        async def committed(partitions: set[TP]) -> dict[TP, int]:
             return {}
 
         async def seek(tp: TP, at: int) -> None:
@@ -226,7 +226,7 @@ def test_what_is_opened_for_an_assignment_that_is_over_is_neither_sought_nor_rea
         async def records(timeout: float) -> Any:
             return {IN: [Raw(1)]}, {IN}
 
-        consumer.assignment, consumer._told, consumer._seek = (lambda: {IN}), told, seek  # type: ignore[assignment, method-assign]
+        consumer.assignment, consumer._committed, consumer._seek = (lambda: {IN}), committed, seek  # type: ignore[assignment, method-assign]
         consumer._wait_next_records, consumer.flow_active = records, True  # type: ignore[method-assign]
         await consumer.perform_seek()
         return consumer._sought == consumer._term, [m async for _, m in consumer.getmany(1.0)], seeks
@@ -323,7 +323,7 @@ def test_a_jump_in_offsets_is_no_gap_to_our_consumer(consumer: type[driver.Consu
 
 
 def test_our_consumer_commits_nothing_by_itself() -> None:
-    """The group's offsets are hints, told by the worker with the event time beside them."""
+    """The worker commits its positions to the group, with the event time beside them."""
 
     async def committed() -> bool:
         return await cast(Consumer, make_app().consumer).commit()
@@ -332,14 +332,16 @@ def test_our_consumer_commits_nothing_by_itself() -> None:
     assert faust_batch.Transport.Consumer is Consumer
 
 
-def test_a_groups_offsets_are_those_of_sealed_checkpoints_and_say_the_time(world: World) -> None:
+def test_a_groups_offsets_are_those_of_committed_checkpoints_and_say_the_time(world: World) -> None:
     """Faust's own commits would carry no metadata."""
-    world.started("classify", hint_s=0.05)
+    world.started("classify", offset_commit_s=0.05)
     world.tick(NOON)
     world.send("mentions", mention(author_on(0, 2), 1))
     world.flush()
     world.await_records("classified", ClassifiedMention, 1)
-    world.until(lambda: world.offsets("classify") == {0: (4, NOON), 1: (3, NOON)}, 15, "the hints of all that is done")
+    world.until(
+        lambda: world.offsets("classify") == {0: (4, NOON), 1: (3, NOON)}, 15, "the offsets of all that is done"
+    )
     dues = {number: parsed(metadata)[2] for number, (_, metadata) in world.told("classify").items()}
     assert dues == {0: NOON + MINUTE, 1: NEVER}, "a minute with a post is to be closed, and nothing else is due"
 

@@ -10,11 +10,11 @@ import urllib.request
 from collections.abc import Iterator
 
 import pytest
-from kafka.admin import KafkaAdminClient
 
+from netcenter.broker.client import open_admin
+from streams.committed_offsets import parsed
 from streams.errors import Misconfigured
 from streams.health import HealthServer
-from streams.hints import parsed
 from tests.support.world import NOON, World, author_on, free_port, mention
 
 
@@ -93,12 +93,14 @@ def test_a_worker_answers_while_it_works_and_counts_what_it_does(world: World) -
     world.send("mentions", mention(author, 1, "words of a post"))
     world.raw("mentions", 0, key=b"?", value=b"bad")
     world.flush()
-    world.until(lambda: 'netcenter_facts_total{role="classify"} 8.0' in get(port, "/metrics")[1], 15, "facts counted")
+    world.until(
+        lambda: 'netcenter_records_consumed_total{role="classify"} 8.0' in get(port, "/metrics")[1], 15, "facts counted"
+    )
     assert get(port, "/live") == (200, "ok\n")
     assert get(port, "/ready") == (200, "ok\n")
     metrics = get(port, "/metrics")[1]
     assert 'netcenter_dead_letters_total{role="classify",stage="decode"} 1.0' in metrics
-    assert 'netcenter_outputs_total{role="classify",topic="classified"}' in metrics
+    assert 'netcenter_records_produced_total{role="classify",topic="classified"}' in metrics
     assert author not in metrics and "words" not in metrics
 
 
@@ -116,10 +118,10 @@ def test_a_worker_without_kafka_is_alive_but_not_ready_and_stops_when_told(world
 
 def test_a_worker_without_a_port_takes_a_free_one_and_its_group_says_where_to_ask_it(world: World) -> None:
     """By the member's client id while it is a member, by what it told beside its offsets when it is none any more."""
-    world.started("classify", hint_s=0.05)
+    world.started("classify", offset_commit_s=0.05)
     world.tick(NOON)
     world.flush()
-    client = KafkaAdminClient(bootstrap_servers=world.kafka)
+    client = open_admin(world.kafka)
     try:
         (member,) = client.describe_groups([f"{world.prefix}classify"])[f"{world.prefix}classify"]["members"]
     finally:
@@ -128,7 +130,7 @@ def test_a_worker_without_a_port_takes_a_free_one_and_its_group_says_where_to_as
     assert name == "netcenter-classify"
     assert member["client_host"] == "/127.0.0.1"
     world.until(lambda: get(int(port), "/ready") == (200, "ok\n"), 15, "a worker that is ready")
-    world.until(lambda: len(world.told("classify")) == 2, 15, "the hints of both partitions")
+    world.until(lambda: len(world.told("classify")) == 2, 15, "the offsets of both partitions")
     assert {parsed(told)[:2] for _, told in world.told("classify").values()} <= {
         (0, f"127.0.0.1:{port}"),
         (NOON, f"127.0.0.1:{port}"),

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from schemas.records import CaseChanged
+from streams.deciding_worker import DecidingWorker
 from streams.errors import Stop, Unavailable
-from streams.faust_batch import Standing
+from streams.faust_membership import Standing
 from streams.partition import Partition
-from streams.worker import DecidingWorker, Hooks, WorkerSettings
+from streams.worker import Hooks, WorkerSettings
 from tests.streams.test_health import get
 from tests.support import toy
 from tests.support.load import check_counted, post
@@ -92,45 +93,51 @@ def worker(standing: Standing, session_s: float = 10.0) -> DecidingWorker:
     return made
 
 
+def look(made: DecidingWorker) -> None:
+    """As each beat of its heart."""
+    if not made.membership.look(made.app.consumer.standing(), rebalancing=made.rebalancing):
+        made.kafka_silent()
+
+
 def test_a_worker_that_is_no_member_any_more_says_so_and_then_starts_over() -> None:
     """Not at once: to leave and to join again is what a rebalance is made of."""
     made = worker(Standing(member=False, reachable=True, silent=0.0, failure=None), session_s=0.0)
-    made._look()
+    look(made)
     made._beat = time.monotonic()
     assert "no member of the group p.counts" in str(made.ready())
     assert made.live() is None
-    made._member -= 2000.0
+    made.membership._member -= 2000.0
     assert "no member of the group p.counts for 2000 s" in str(made.live())
     with pytest.raises(Unavailable, match=r"no member of the group p\.counts for 2000 s, though Kafka answers"):
-        made._look()
+        look(made)
 
 
 def test_a_kafka_that_does_not_answer_is_said_and_is_no_reason_to_start_over() -> None:
     """Starting over helps nobody while it is away."""
     made = worker(Standing(member=False, reachable=False, silent=70.0, failure=None))
-    made._member -= 2000.0
-    made._look()
+    made.membership._member -= 2000.0
+    look(made)
     assert made.ready() == "Kafka has not answered for 70 s"
     assert made.live() is None
     made.app.found = Standing(member=True, reachable=True, silent=0.1, failure=None)
-    made._look()
+    look(made)
     assert made.ready() is None
 
 
 def test_while_kafka_is_away_no_writer_is_silent() -> None:
-    """What nobody could have heard is no reason to excuse a writer: each has its whole time again afterwards."""
+    """What nobody could have heard is no reason to declare a writer idle: each has its whole time again afterwards."""
     made, writer = worker(Standing(member=True, reachable=True, silent=1.0, failure=None)), ("counts", 1)
-    partition = made.owned[0] = Partition(lambda: made._core(0), made)
-    partition.heard[writer] = time.monotonic() - 60.0, 0
-    made._look()
-    assert partition.silence(writer, time.monotonic()) > 59.0
+    partition = made.owned[0] = Partition(lambda: made.make_core(0), made)
+    partition.silence.heard[writer] = time.monotonic() - 60.0, 0
+    look(made)
+    assert partition.silent(writer, time.monotonic()) > 59.0
     made.app.found = Standing(member=True, reachable=False, silent=2.5 * made.settings.heartbeat_s, failure=None)
-    made._look()
-    assert partition.silence(writer, time.monotonic()) < 59.0
+    look(made)
+    assert partition.silent(writer, time.monotonic()) < 59.0
 
 
 def test_a_membership_that_nobody_looks_after_any_more_stops_the_worker() -> None:
     """aiokafka waits for a poll to tell the error to, which a standby never makes."""
     made = worker(Standing(member=True, reachable=True, silent=0.0, failure=PermissionError("not for this group")))
     with pytest.raises(Stop, match=r"p\.counts: being a member of the group: PermissionError: not for this group"):
-        made._look()
+        look(made)

@@ -14,9 +14,10 @@ from aiokafka.producer.transaction_manager import TransactionState
 from schemas import codec
 from schemas.keys import customer
 from schemas.records import CaseChanged, Record, Tick
+from streams.deciding_worker import DecidingWorker
 from streams.errors import Fenced
 from streams.partition import Partition
-from streams.worker import DecidingWorker, Hooks, WorkerSettings
+from streams.worker import Hooks, WorkerSettings
 from tests.support import toy
 from tests.support.world import NOON, World, author_on, classified, mention
 
@@ -29,7 +30,7 @@ class Owner:
     def __init__(self, world: World) -> None:
         settings = WorkerSettings(kafka=world.kafka, prefix=world.prefix, partitions=world.partitions)
         self.worker = DecidingWorker(toy.PIPELINE, toy.PIPELINE.role("counts"), settings, Hooks())
-        self.partition = Partition(lambda: self.worker._core(0), self.worker)
+        self.partition = Partition(lambda: self.worker.make_core(0), self.worker)
 
     async def take(self, offset: int, record: Record) -> None:
         """A record as the consumer gives it, so many behind the policy and the first Tick."""
@@ -68,7 +69,7 @@ def run(world: World, scenario: Callable[[Owner, Owner], Awaitable[None]]) -> li
             await asyncio.wait_for(scenario(one, two), 30)
         finally:
             for owner in (one, two):
-                await owner.partition.release(seal=False)
+                await owner.partition.release(commit=False)
 
     asyncio.run(main())
     return [event.seq for event in world.records("cases", CaseChanged)]
@@ -79,30 +80,30 @@ def test_memory_is_kept_when_nobody_was_here_since(world: World) -> None:
 
     async def scenario(one: Owner, two: Owner) -> None:
         await one.count(1)
-        assert await one.partition.release(seal=True)
+        assert await one.partition.release(commit=True)
         core = one.core
         await one.partition.own()
         assert one.core is core
         await one.count(2)
-        await one.partition.seal()
+        await one.partition.commit()
 
     assert run(world, scenario) == [1, 2]
 
 
-def test_memory_is_read_anew_when_another_was_here_and_has_sealed(world: World) -> None:
+def test_memory_is_read_anew_when_another_was_here_and_has_committed(world: World) -> None:
     """What it counted stands in the changelog, and the next number follows it."""
 
     async def scenario(one: Owner, two: Owner) -> None:
         await one.count(1)
-        assert await one.partition.release(seal=True)
+        assert await one.partition.release(commit=True)
         await two.partition.own()
         await two.count(2)
-        assert await two.partition.release(seal=True)
+        assert await two.partition.release(commit=True)
         await one.partition.own()
-        assert one.core.applied == 3
+        assert one.core.position == 4
         await one.count(2)
         await one.count(3)
-        await one.partition.seal()
+        await one.partition.commit()
 
     assert run(world, scenario) == [1, 2, 3]
 
@@ -112,15 +113,15 @@ def test_memory_is_read_anew_when_the_loss_was_noticed_late(world: World) -> Non
 
     async def scenario(one: Owner, two: Owner) -> None:
         await one.count(1)
-        await one.partition.seal()
+        await one.partition.commit()
         await two.partition.own()
         await two.count(2)
-        assert await two.partition.release(seal=True)
-        await one.partition.release(seal=True)
+        assert await two.partition.release(commit=True)
+        await one.partition.release(commit=True)
         await one.partition.own()
-        assert one.core.applied == 3
+        assert one.core.position == 4
         await one.count(3)
-        await one.partition.seal()
+        await one.partition.commit()
 
     assert run(world, scenario) == [1, 2, 3]
 
@@ -131,54 +132,54 @@ def test_whoever_was_fenced_commits_nothing(world: World) -> None:
     async def scenario(one: Owner, two: Owner) -> None:
         await one.count(1)
         await two.partition.own()
-        assert two.core.applied == -1
+        assert two.core.position == 0
         with pytest.raises(Fenced, match="classified/0"):
-            await one.partition.seal()
+            await one.partition.commit()
 
     assert run(world, scenario) == []
 
 
-def test_what_could_not_be_sealed_is_thrown_away_with_its_memory(world: World) -> None:
+def test_what_could_not_be_committed_is_thrown_away_with_its_memory(world: World) -> None:
     """The facts are taken again by whoever owns the partition next, be it the same worker."""
 
     async def scenario(one: Owner, two: Owner) -> None:
-        await one.partition.seal()
+        await one.partition.commit()
         await one.count(1)
         await two.partition.own()
-        assert not await one.partition.release(seal=True)
+        assert not await one.partition.release(commit=True)
         await two.count(1)
-        await two.partition.seal()
+        await two.partition.commit()
 
     assert run(world, scenario) == [1]
 
 
 def test_a_checkpoint_whose_caller_is_cancelled_is_finished_and_the_next_one_follows_it(world: World) -> None:
-    """A worker that is told to stop cancels whoever seals, and then seals once more."""
+    """A worker that is told to stop cancels its commits, and then commits once more."""
 
     async def scenario(one: Owner, two: Owner) -> None:
         await one.count(1)
-        sealing = asyncio.create_task(one.partition.seal())
+        committing = asyncio.create_task(one.partition.commit())
         for _ in range(5):
             await asyncio.sleep(0)
-        assert one.partition.lock.locked() and one.partition.open, "a commit under way"
-        sealing.cancel()
-        await asyncio.gather(sealing, return_exceptions=True)
+        assert one.partition.lock.locked() and one.partition.transaction.open, "a commit under way"
+        committing.cancel()
+        await asyncio.gather(committing, return_exceptions=True)
         await one.count(2)
-        assert await one.partition.release(seal=True)
+        assert await one.partition.release(commit=True)
 
     assert run(world, scenario) == [1, 2]
 
 
 def test_a_record_delivered_again_after_recovery_is_passed_over(world: World) -> None:
-    """What is applied is applied, wherever the group's offset stands."""
+    """What lies before the position was taken, wherever the group's offset stands."""
 
     async def scenario(one: Owner, two: Owner) -> None:
         await one.count(1)
-        await one.partition.seal()
+        await one.partition.commit()
         await two.partition.own()
         await two.count(1)
         await two.count(2)
-        await two.partition.seal()
+        await two.partition.commit()
 
     assert run(world, scenario) == [1, 2]
 
@@ -188,45 +189,45 @@ def test_a_deleted_record_of_state_stays_deleted_after_recovery(world: World) ->
 
     async def scenario(one: Owner, two: Owner) -> None:
         await one.count(1)
-        await one.partition.seal()
+        await one.partition.commit()
         one.core.state.put(customer(mention(AUTHOR, 0)).decode(), None)
         one.core.touched[customer(mention(AUTHOR, 0)).decode()] = None
         await one.take(2, Tick(clock="event", time=NOON, role="classify", partition=0))
-        await one.partition.seal()
+        await one.partition.commit()
         await two.partition.own()
         assert two.core.state == {}
-        assert two.core.clock.time == NOON
+        assert two.core.watermark.time == NOON
 
     assert run(world, scenario) == [1]
 
 
-def test_a_seal_whose_waiter_is_cancelled_is_finished_all_the_same(world: World) -> None:
-    """As when a worker is told to stop in the middle of one: what is sealed then is sealed, and nothing raises."""
+def test_a_commit_whose_caller_is_cancelled_is_finished_all_the_same(world: World) -> None:
+    """As when a worker is told to stop in the middle of one: what is committed then is committed, and nothing raises."""
 
     async def scenario(one: Owner, two: Owner) -> None:
         await one.count(1)
-        producer: Any = one.partition.producer
-        sealing = asyncio.create_task(one.partition.seal())
+        producer: Any = one.partition.transaction._producer
+        committing = asyncio.create_task(one.partition.commit())
         while producer._txn_manager.state != TransactionState.COMMITTING_TRANSACTION:  # noqa: ASYNC110 - aiokafka tells nobody
             await asyncio.sleep(0)
-        sealing.cancel()
-        await asyncio.gather(sealing, return_exceptions=True)
-        assert sealing.cancelled()
-        assert await one.partition.release(seal=True)
+        committing.cancel()
+        await asyncio.gather(committing, return_exceptions=True)
+        assert committing.cancelled()
+        assert await one.partition.release(commit=True)
 
     assert run(world, scenario) == [1]
 
 
-@pytest.mark.parametrize("doing", ["beginning a transaction", "sealing a checkpoint"])
+@pytest.mark.parametrize("doing", ["beginning a transaction", "committing a checkpoint"])
 def test_a_transaction_that_has_failed_behind_our_back_is_told_by_its_own_error(world: World, doing: str) -> None:
     """aiokafka refuses what follows with an assertion, or as not allowed while not in a transaction."""
 
     async def scenario(one: Owner, two: Owner) -> None:
         if doing.startswith("beginning"):
-            await one.partition.seal()
-        producer: Any = one.partition.producer
+            await one.partition.commit()
+        producer: Any = one.partition.transaction._producer
         producer._txn_manager.fatal_error(ProducerFenced())
         with pytest.raises(Fenced, match=f"classified/0: {doing}: another worker owns it now"):
-            await (one.count(1) if doing.startswith("beginning") else one.partition.seal())
+            await (one.count(1) if doing.startswith("beginning") else one.partition.commit())
 
     run(world, scenario)

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from agents.policy import digest
+from schemas.dead_letters import failure_of
 from schemas.records import CaseChanged, ClassifiedMention, PolicyChanged
-from streams.deadletters import ERROR, MESSAGE, STAGE
+from streams.deciding_worker import DecidingWorker
 from streams.errors import Stop
-from streams.worker import DecidingWorker, Hooks, WorkerSettings
+from streams.worker import Hooks, WorkerSettings
 from tests.support import toy
 from tests.support.world import NOON, World, author_on, free_port, mention, ready
 
@@ -63,8 +64,10 @@ def test_a_change_to_a_text_that_was_never_applied_is_a_dead_letter(world: World
     world.flush()
     assert [m.policy for m in world.await_records("classified", ClassifiedMention, 3)] == [1, 1, 2]
     (letter,) = world.rows("mentions.dead")
-    told = dict(letter.headers)
-    assert told[STAGE] == b"policy" and told[ERROR] == b"WrongPolicy" and b"policy %d " % version in told[MESSAGE]
+    failure = failure_of(letter.headers.items())
+    assert (failure.stage, failure.error) == ("policy", "WrongPolicy") and f"policy {version} " in (
+        failure.message or ""
+    )
     assert worker.alive()
 
 

@@ -23,11 +23,12 @@ from netcenter.pipeline import PIPELINE
 from sinks.port import ReceiverUnreachable, RefusedItem, SinkError, SinkItem
 from sinks.postgres import holding
 from sinks.postgres.sink import PostgresSink
-from streams.deadletters import DeadLetterLimit
+from streams.dead_letters import DeadLetterLimit
 from streams.errors import Ended, Misconfigured, Stop
-from streams.items import decoded
+from streams.receiver_calls import Outdated
 from streams.settings import WorkerSettings
-from streams.sink import SinkWorker, _Outdated, _Waiting
+from streams.sink_items import SinkItems, sink_items
+from streams.sink_worker import SinkWorker
 from streams.worker import Hooks
 from tests.support import toy
 from tests.support.samples import classified, items
@@ -91,7 +92,7 @@ def receiver() -> Iterator[Hanging]:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests wait for a tenth of what a worker does."""
     for name in ("_LASTS_S", "_FINISH_S", "_INTERRUPTED_S"):
-        monkeypatch.setattr(f"streams.sink.{name}", 0.1)
+        monkeypatch.setattr(f"streams.receiver_calls.{name}", 0.1)
 
 
 def run(sink: Any, test: Callable[[SinkWorker], Awaitable[None]]) -> list[Any]:
@@ -118,7 +119,7 @@ def test_a_call_that_lasts_is_told_and_the_worker_is_not_ready(receiver: Hanging
     """What is waited for stands in one line of the log, and in readiness while it lasts; afterwards in neither."""
 
     async def test(worker: SinkWorker) -> None:
-        call = asyncio.create_task(worker._persist(receiver.open, "a write"))
+        call = asyncio.create_task(worker.calls.until_reached(receiver.open, "a write"))
         await holds(lambda: "waits for Godot" in (worker.ready() or ""), "the reason in readiness")
         receiver.let_go.set()
         await call
@@ -133,7 +134,7 @@ def test_readiness_says_what_is_wrong_now(receiver: Hanging) -> None:
     """A lock that was waited for is not the cause of a server that is away since."""
 
     async def test(worker: SinkWorker) -> None:
-        call = asyncio.create_task(worker._persist(receiver.open, "a write"))
+        call = asyncio.create_task(worker.calls.until_reached(receiver.open, "a write"))
         await holds(lambda: "waits for Godot" in (worker.ready() or ""), "the reason in readiness")
         receiver.outcomes = [ReceiverUnreachable("away", after=3600.0)]
         receiver.interrupt()
@@ -150,7 +151,7 @@ def test_a_call_that_gets_on_is_slow_to_nobody(receiver: Hanging) -> None:
     receiver.why = None
 
     async def test(worker: SinkWorker) -> None:
-        call = asyncio.create_task(worker._persist(receiver.open, "a write"))
+        call = asyncio.create_task(worker.calls.until_reached(receiver.open, "a write"))
         await asyncio.to_thread(receiver.called.wait)
         await asyncio.sleep(0.3)
         assert worker.ready() == "not assigned yet"
@@ -165,7 +166,7 @@ def test_a_receiver_that_answers_nothing_is_let_go_and_tried_again(receiver: Han
     receiver.silent = True
 
     async def test(worker: SinkWorker) -> None:
-        await worker._persist(receiver.open, "a write")
+        await worker.calls.until_reached(receiver.open, "a write")
 
     lines = run(receiver, test)
     assert "no answer at all" in lines[0]["why"]
@@ -176,7 +177,7 @@ def test_a_stop_lets_a_call_end_that_does(receiver: Hanging) -> None:
     """It is written, and told to the group: nothing to do again."""
 
     async def test(worker: SinkWorker) -> None:
-        call = asyncio.create_task(worker._persist(receiver.open, "a write"))
+        call = asyncio.create_task(worker.calls.until_reached(receiver.open, "a write"))
         await asyncio.to_thread(receiver.called.wait)
         worker._told_to_stop()
         receiver.let_go.set()
@@ -191,7 +192,7 @@ def test_a_stop_waits_for_no_receiver(receiver: Hanging, heeds: bool) -> None:
     receiver.heeds = heeds
 
     async def test(worker: SinkWorker) -> None:
-        call = asyncio.create_task(worker._persist(receiver.open, "a write"))
+        call = asyncio.create_task(worker.calls.until_reached(receiver.open, "a write"))
         await asyncio.to_thread(receiver.called.wait)
         worker._told_to_stop()
         with pytest.raises(Ended) as raised:
@@ -210,8 +211,8 @@ def test_a_stop_while_the_receiver_is_away_is_no_failure(receiver: Hanging) -> N
     receiver.outcomes = [ReceiverUnreachable("busy", after=3600.0)]
 
     async def test(worker: SinkWorker) -> None:
-        call = asyncio.create_task(worker._persist(receiver.open, "a write"))
-        await holds(lambda: worker.down, "the receiver is away")
+        call = asyncio.create_task(worker.calls.until_reached(receiver.open, "a write"))
+        await holds(lambda: worker.calls.down, "the receiver is away")
         worker._told_to_stop()
         with pytest.raises(Ended):
             await call
@@ -222,14 +223,14 @@ def test_a_stop_while_the_receiver_is_away_is_no_failure(receiver: Hanging) -> N
 
 def test_each_reason_is_told_once(receiver: Hanging, monkeypatch: pytest.MonkeyPatch) -> None:
     """A database that restarts refuses, then starts, then wants another password: three lines for six tries."""
-    monkeypatch.setattr("streams.sink._RETRY_MOST_S", 0.01)
+    monkeypatch.setattr("streams.receiver_calls._RETRY_MOST_S", 0.01)
     receiver.outcomes = [
         ReceiverUnreachable(why, after=0.0) for why in ("away", "away", "starting", "starting", "password")
     ]
     receiver.let_go.set()
 
     async def test(worker: SinkWorker) -> None:
-        await worker._persist(receiver.open, "a write")
+        await worker.calls.until_reached(receiver.open, "a write")
 
     lines = run(receiver, test)
     assert [line.get("why") for line in lines] == ["away", "starting", "password", None]
@@ -241,7 +242,7 @@ def test_wrong_settings_end_the_worker(receiver: Hanging) -> None:
 
     async def test(worker: SinkWorker) -> None:
         with pytest.raises(Misconfigured, match="set it right"):
-            await worker._persist(receiver.open, "opening")
+            await worker.calls.until_reached(receiver.open, "opening")
 
     run(receiver, test)
 
@@ -251,11 +252,10 @@ def test_a_batch_whose_partitions_were_taken_away_is_not_tried_for_ever(receiver
     receiver.outcomes = [ReceiverUnreachable("away", after=3600.0)]
 
     async def test(worker: SinkWorker) -> None:
-        worker._assignment = 3
-        call = asyncio.create_task(worker._persist(receiver.open, "a write", 3))
-        await holds(lambda: worker.down, "the receiver is away")
+        call = asyncio.create_task(worker.calls.until_reached(receiver.open, "a write", worker._revoked))
+        await holds(lambda: worker.calls.down, "the receiver is away")
         await worker.revoked(set())
-        with pytest.raises(_Outdated):
+        with pytest.raises(Outdated):
             await call
 
     run(receiver, test)
@@ -275,11 +275,10 @@ class Letters:
         self.sent.append(int(value))
 
 
-def waiting(count: int) -> _Waiting:
+def waiting(count: int) -> SinkItems:
     """Records none of which can be decoded."""
     records = [SimpleNamespace(offset=n, value=b"%d" % n, key=None, headers=[], timestamp=0) for n in range(count)]
-    found = decoded(PIPELINE, "cases", 0, records, 1)
-    return _Waiting(TP("cases", 0), records, found.items, found.wrong, 0)
+    return sink_items(PIPELINE, "cases", 0, records, 1)
 
 
 def test_every_dead_letter_stands_in_its_topic_before_there_are_too_many(receiver: Hanging) -> None:
@@ -287,9 +286,9 @@ def test_every_dead_letter_stands_in_its_topic_before_there_are_too_many(receive
     producer: Any = Letters()
 
     async def test(worker: SinkWorker) -> None:
-        worker._producer = producer
-        worker._limits = {TP("cases", 0): DeadLetterLimit("cases/0", "cases.dead", 0.01, 100)}
-        with pytest.raises(Stop, match="were set aside"):
+        worker.dead_letters.producer = producer
+        worker.dead_letters.limits = {TP("cases", 0): DeadLetterLimit("cases/0", "cases.dead", 0.01, 100)}
+        with pytest.raises(Stop, match="became dead letters"):
             await worker._write([waiting(20)])
 
     receiver.let_go.set()
@@ -301,11 +300,11 @@ def test_a_dead_letter_is_written_once_however_often_it_is_tried(
     receiver: Hanging, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Kafka may be away for a moment too."""
-    monkeypatch.setattr("streams.sink._LETTER_S", 0.0)
+    monkeypatch.setattr("streams.sink_dead_letters._AGAIN_S", 0.0)
     producer: Any = Letters(failures=3)
 
     async def test(worker: SinkWorker) -> None:
-        worker._producer = producer
+        worker.dead_letters.producer = producer
         await worker._write([waiting(2)])
 
     receiver.let_go.set()
@@ -381,9 +380,9 @@ def test_a_frozen_server_is_noticed_and_waited_for(own: str, monkeypatch: pytest
         freeze(frozen, signal.SIGSTOP)
         try:
             batch = items([classified(2)], first=1)
-            call = asyncio.create_task(worker._persist(lambda: sink.write(batch), "a write"))
+            call = asyncio.create_task(worker.calls.until_reached(lambda: sink.write(batch), "a write"))
             await holds(lambda: "gives no answer" in (worker.ready() or ""), "the silence in readiness")
-            await holds(lambda: worker.down, "the connection was given up")
+            await holds(lambda: worker.calls.down, "the connection was given up")
         finally:
             freeze(frozen, signal.SIGCONT)
         assert await call == []

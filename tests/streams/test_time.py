@@ -1,19 +1,19 @@
-"""Time is a record: Ticks through every hop, the least of the writers, timers at their own time, silent writers excused."""
+"""Time is a record: Ticks through every hop, the least of the writers, timers at their own time, silent writers idle."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import closing
 from itertools import pairwise
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 
 from agents.policy import digest
-from schemas.records import Alert, CaseChanged, ClassifiedMention, PolicyChanged, Tick, Volume, WriterExcused
+from netcenter.broker.reading import TopicFollower
+from schemas.records import Alert, CaseChanged, ClassifiedMention, PolicyChanged, SourceIdle, Tick, Volume
 from streams.fold import FIRED_AT_ONCE
 from streams.partitioner import partition_of
 from tests.support import toy
@@ -132,12 +132,12 @@ def test_on_the_wall_clock_classify_ticks_and_the_brokers_stamp_is_the_time(
         assert max(time for _, time in told) < NOON * 2
 
 
-def test_a_silent_writer_is_excused_and_comes_back_with_its_next_tick(
+def test_a_silent_writer_counts_as_idle_and_comes_back_with_its_next_tick(
     kafka: str, prefix: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """On the wall clock, at the end of the input topic: time goes on without it, and waits for it again once it speaks."""
     with World(kafka, prefix, tmp_path_factory.mktemp("wall"), clock="wall") as world:
-        world.started("tally", silence_s=3.0)
+        world.started("tally", source_idle_s=3.0)
         now = 0
 
         def spoken(partition: int) -> None:
@@ -152,9 +152,9 @@ def test_a_silent_writer_is_excused_and_comes_back_with_its_next_tick(
         now = NOON + MINUTE
         spoken(0)
         await_times(world, "tally", [NOON + MINUTE] * 2)
-        excused = [(r.partition, r.record) for r in world.rows("signals") if isinstance(r.record, WriterExcused)]
-        assert {(n, e.role, e.partition) for n, e in excused} == {(0, "counts", 1), (1, "counts", 1)}
-        assert all(e.silent_for >= 3_000 for _, e in excused)
+        idle = [(r.partition, r.record) for r in world.rows("signals") if isinstance(r.record, SourceIdle)]
+        assert {(n, e.role, e.partition) for n, e in idle} == {(0, "counts", 1), (1, "counts", 1)}
+        assert all(e.silent_ms >= 3_000 for _, e in idle)
         spoken(1)
         now = NOON + 2 * MINUTE
         spoken(0)
@@ -165,13 +165,13 @@ def test_a_silent_writer_is_excused_and_comes_back_with_its_next_tick(
         assert times(world, "tally") == [NOON + MINUTE] * 2
 
 
-def test_what_waits_for_a_writer_that_never_comes_is_decided_once_it_is_excused_though_the_others_never_rest(
+def test_what_waits_for_a_writer_that_never_comes_is_decided_once_it_is_idle_though_the_others_never_rest(
     kafka: str, prefix: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """Not in 1970, and not never: until then `/ready` says what it waits for; a restart in between changes nothing."""
     port = free_port()
     with World(kafka, prefix, tmp_path_factory.mktemp("wait"), clock="wall", partitions=2) as world:
-        given: dict[str, Any] = {"silence_s": 2.0, "health_port": port}
+        given: dict[str, Any] = {"source_idle_s": 2.0, "health_port": port}
         worker = world.start("tally", **given)
         for n in range(2):
             world.send("signals", PolicyChanged(version=1, hash=digest(toy.POLICY), applied_at=NOON), n)
@@ -196,7 +196,7 @@ def test_what_waits_for_a_writer_that_never_comes_is_decided_once_it_is_excused_
         world.until(lambda: spoken() and all(t > NOON for t in times(world, "tally")), 20, "time that goes on")
         now += TEN_MINUTES
         world.until(lambda: spoken() and len(world.records("alerts", Alert)) == 2, 20, "what waited was decided")
-        assert {r.record.role for r in world.rows("signals") if isinstance(r.record, WriterExcused)} == {"counts"}
+        assert {r.record.role for r in world.rows("signals") if isinstance(r.record, SourceIdle)} == {"counts"}
 
 
 def test_more_than_memory_should_hold_may_wait_for_time_and_comes_in_order(world: World) -> None:
@@ -243,14 +243,13 @@ def test_a_jump_of_months_that_wakes_thousands_is_many_checkpoints_and_survives_
         world.flush()
         world.await_records("cases", CaseChanged, count, 60)
         world.until(lambda: world.uncommitted("cases") == 0, 20, "nothing open")
-        with closing(KafkaConsumer(bootstrap_servers=kafka, isolation_level="read_committed")) as reader:
-            cases = TopicPartition(f"{prefix}cases", 0)
-            before = reader.end_offsets([cases])[cases]
+        with TopicFollower(kafka, [TopicPartition(f"{prefix}cases", 0)]) as cases:
+            before = cases.ends()
             world.tick(late, "classified", role="classify")
             world.send("classified", classified(mention("u0", 2)))
             world.raw("classified", 0, key=None, value=b"no record")
             world.flush()
-            world.until(lambda: reader.end_offsets([cases])[cases] > before, 60, "some woken")
+            world.until(lambda: cases.ends() != before, 60, "some woken")
         first.kill()
         woken = len(world.records("cases", CaseChanged)) - count
         assert woken % FIRED_AT_ONCE == 0 and woken < count

@@ -24,7 +24,7 @@ from schemas.records import (
     Reply,
     Tick,
 )
-from streams.intake import Intake
+from streams.decoder import Decoder
 from streams.partitioner import partition_of
 from streams.topology import Topic
 from tests.support.bad_fields import BAD, GOOD
@@ -102,7 +102,7 @@ class Fuzz:
         self._number = 0
         self._posts: list[Mention] = []
         self._intakes = {
-            (t.name, n): Intake(t, n, partitions) for t in PIPELINE.topics if t.inputs for n in range(partitions)
+            (t.name, n): Decoder(t, n, partitions) for t in PIPELINE.topics if t.inputs for n in range(partitions)
         }
         self._faults: list[Callable[[], Sent | None]] = [
             *[self._field] * 8,

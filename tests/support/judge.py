@@ -5,27 +5,28 @@ from __future__ import annotations
 import datetime
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import psycopg2
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 from msgspec.structs import replace
 from psycopg2.extensions import make_dsn
 
 from agents.policy import Policy
-from netcenter.broker import topics
-from netcenter.broker.reading import spans
+from netcenter.broker.client import open_consumer
+from netcenter.broker.offsets import committed_ranges_at
+from netcenter.broker.reading import batches_of
 from netcenter.files.line import Line
-from netcenter.ingest.schedule import play
+from netcenter.ingest.schedule import in_order_of_play
 from netcenter.pipeline import PIPELINE, PUBLIC
 from netcenter.replay import Replay
 from netcenter.settings import Settings
 from schemas import codec
 from schemas.codec import WireError
-from schemas.headers import SOURCE
+from schemas.headers import source_of
 from schemas.keys import KEYLESS, customer
 from schemas.records import Action, ClassifiedMention, Decided, Mention, Record, SurgeOpened, SurgeUpdated, Volume
 from schemas.times import rfc3339
@@ -56,10 +57,8 @@ class Row:
     @property
     def source(self) -> tuple[str, int] | None:
         """(topic, partition) of the fact that led to it; None for what a tool wrote, and for time."""
-        if SOURCE not in self.headers:
-            return None
-        topic, partition, _ = self.headers[SOURCE].decode().split("/")
-        return topic, int(partition)
+        found = source_of(self.headers.items())
+        return None if found is None else found[:2]
 
 
 Log = dict[str, list[Row]]
@@ -73,29 +72,13 @@ def read_all(settings: Settings, kafka: str, *only: str, fuzzed: bool = False) -
     every = [t for t in (*PIPELINE.topics, *PIPELINE.dead_topics()) if t.name != "policy"]
     wanted = [t for t in every if not only or t.name in only]
     log: Log = {t.name: [] for t in wanted}
-    client = topics.admin(kafka)
-    try:
-        found = spans(
-            client, [TopicPartition(settings.prefix + t.name, n) for t in wanted for n in range(settings.partitions)]
-        )
-    finally:
-        client.close()
-    consumer = KafkaConsumer(
-        bootstrap_servers=kafka,
-        isolation_level="read_committed",
-        enable_auto_commit=False,
-        max_partition_fetch_bytes=4 << 20,
-    )
-    raw: dict[TopicPartition, list[Any]] = {tp: [] for tp in found}
-    try:
-        consumer.assign(list(found))
-        for tp, (start, _) in found.items():
-            consumer.seek(tp, start)
-        while any(consumer.position(tp) < end for tp, (_, end) in found.items()):
-            for tp, rows in consumer.poll(50, max_records=5_000).items():
+    tps = [TopicPartition(settings.prefix + t.name, n) for t in wanted for n in range(settings.partitions)]
+    raw: dict[TopicPartition, list[Any]] = {tp: [] for tp in tps}
+    ranges = committed_ranges_at(kafka, tps)
+    with closing(open_consumer(kafka)) as consumer:
+        for batch in batches_of(consumer, ranges, 5_000):
+            for tp, rows in batch.items():
                 raw[tp] += rows
-    finally:
-        consumer.close()
     for tp, rows in raw.items():
         name = tp.topic.removeprefix(settings.prefix)
         for r in rows:
@@ -185,7 +168,9 @@ def same_as_its_inbox(log: Log, name: str, policy: str, partitions: int) -> None
             role.input_topic, number, [Fact(r.offset, r.record, r.stamp) for r in rows if r.record is not None]
         )
         alone.drain()
-        assert alone.set_aside == 0, f"{name} could not handle {alone.set_aside} facts of {role.input_topic}/{number}"
+        assert alone.dead_letters == 0, (
+            f"{name} could not handle {alone.dead_letters} facts of {role.input_topic}/{number}"
+        )
         for topic in map(PIPELINE.topic, role.writes):
             key = topic.key
             for target in range(partitions):
@@ -243,7 +228,7 @@ def counted(lines: list[Line], policy: Policy, partitions: int, *, until: int) -
     found: Counts = defaultdict(Counter)
     seen: set[str] = set()
     now = 0
-    for item in play(lines, interval=MINUTE, until=until):
+    for item in in_order_of_play(lines, interval=MINUTE, until=until):
         if isinstance(item, int):
             now = item
             continue

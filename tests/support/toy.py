@@ -34,14 +34,15 @@ from schemas.records import (
     PolicyChanged,
     Record,
     Reply,
+    SourceIdle,
     Tick,
     Volume,
-    WriterExcused,
 )
 from sinks.port import ReceiverUnreachable, RefusedItem, SinkItem
-from streams.sink import SinkWorker
+from streams.deciding_worker import DecidingWorker
+from streams.sink_worker import SinkWorker
 from streams.topology import MIB, Batch, Fold, Pipeline, Role, Sink, Topic
-from streams.worker import DecidingWorker, Hooks, WorkerSettings, run_worker
+from streams.worker import Hooks, WorkerSettings, run_worker
 
 MODEL = "ab" * 32
 POLICY = f'[classifier]\nmodel = "{MODEL}"\n'
@@ -54,7 +55,7 @@ DOWN, ROWS = "TOY_DOWN", "TOY_ROWS"
 #: A file: whoever removes it first stands still at a post that says so, until the same file with `.over` exists.
 HANG = "TOY_HANG"
 THREAD = (MentionUpdated, Reply, Action, Tick, PolicyChanged)
-TIME = (Tick, WriterExcused, PolicyChanged)
+TIME = (Tick, SourceIdle, PolicyChanged)
 #: Bytes that an alert may have: a small limit, so that records above it are cheap to make.
 ALERT_LIMIT = 64 * 1024
 TEN_MINUTES = 600_000

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from agents.alerts import AlertsDecider
 from agents.alerts.state import LISTED, OverdueDesk
 from agents.policy import Policy
-from agents.policy.policy import Brand, ClassifierSettings
+from agents.policy.policy import Brand, ClassifierPolicy
 from schemas import codec, ids
 from schemas.records import (
     Alert,
@@ -35,7 +35,7 @@ MINUTE, HOUR = 60_000, 3_600_000
 
 def begin(mode: str = "shadow") -> Run:
     brand = Brand(name="andina", mode=mode)  # type: ignore[arg-type]
-    run = Run(AlertsDecider(), Policy(version=7, classifier=ClassifierSettings(model="0" * 64), brands=[brand]))
+    run = Run(AlertsDecider(), Policy(version=7, classifier=ClassifierPolicy(model="0" * 64), brands=[brand]))
     run.tick(START)
     return run
 
@@ -77,7 +77,7 @@ def closed(surge: str = "s1", seq: int = 2, time: int = START) -> SurgeClosed:
 def clock(case: str, change: ClockChange = "breached", seq: int = 2, time: int = START, **fields: Any) -> ClockChanged:
     given: dict[str, Any] = {
         "channel": "twitter", "author_id": "u", "desk": "care", "metric": "first_response", "cycle": 1,
-        "label": "complaint", "started_at": START - HOUR, "due_at": START, "target": HOUR,
+        "label": "complaint", "started_at": START - HOUR, "due_at": START, "target_ms": HOUR,
         "breached_at": START, "detected_at": START, **fields,
     }  # fmt: skip
     return ClockChanged(**decided(case, seq, time), change=change, **given)

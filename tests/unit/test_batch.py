@@ -14,7 +14,7 @@ from agents.policy import digest, parse
 from schemas import codec, ids, requirements
 from schemas.records import ClassifiedMention, Clock, MentionUpdated, PolicyChanged, Record, Reply, Tick, Volume
 from streams.batch import BatchCore
-from streams.core import Fact, Output, Result, SetAside
+from streams.core import DeadLetter, Fact, Output, Result, Taken
 from streams.errors import Stop
 from tests.support import toy
 from tests.support.world import MINUTE, NOON, author_on, mention
@@ -34,6 +34,8 @@ class Log:
         role = toy.PIPELINE.role("classify")
         self.core = BatchCore(toy.PIPELINE, role, 1, lambda _: 2, lambda version, _: policies[version], self.stage)
         self.clock, self.end = clock, -1
+        self.taken = Taken([])
+        """What the last take gave."""
 
     def take(self, *records: Record, stamp: int = 0) -> list[Result]:
         """Results of a batch; the broker's stamp of all of it."""
@@ -41,9 +43,11 @@ class Log:
         for record in records:
             self.end += 1
             facts.append(Fact(self.end, record, stamp, codec.encode(record)))
-        results = self.core.take(facts)
-        while self.core.left and not self.core.waits and not self.core.halted:
-            results += self.core.take(self.core.left)
+        taken = self.taken = self.core.take(facts)
+        results = taken.results
+        while taken.left and not self.core.waits_for_time and not taken.halted:
+            taken = self.taken = self.core.take(taken.left)
+            results += taken.results
         return results
 
     def tick(self, time: int) -> Tick:
@@ -53,7 +57,7 @@ class Log:
 
 def waits(log: Log) -> bool:
     """Whether facts wait for time."""
-    return log.core.waits
+    return log.core.waits_for_time
 
 
 def policy(version: int = 1) -> PolicyChanged:
@@ -93,7 +97,7 @@ def test_everything_comes_out_in_the_partition_and_order_it_came_in() -> None:
         (1, "ClassifiedMention"),
         (1, "Tick"),
     ]
-    assert log.core.applied == 5
+    assert log.core.position == 6
 
 
 def test_what_is_passed_on_keeps_its_very_bytes_and_its_key() -> None:
@@ -141,28 +145,28 @@ def test_on_the_wall_clock_the_brokers_stamp_is_the_time_from_the_declaration_on
     """A writer whose own clock is wrong moves nothing, and no post is read before time began."""
     log = Log("wall")
     log.take(policy(), log.tick(0), stamp=NOON)
-    assert (log.core.clock.kind, log.core.clock.time) == ("wall", NOON)
+    assert (log.core.watermark.kind, log.core.watermark.time) == ("wall", NOON)
     (output,) = log.take(log.tick(NOON * 2), stamp=NOON + 7)
     assert isinstance(output, Output) and output.record == Tick(
         clock="wall", time=NOON + 7, role="classify", partition=1
     )
 
 
-def test_a_tick_of_the_other_clock_is_set_aside_and_the_batch_goes_on() -> None:
+def test_a_tick_of_the_other_clock_becomes_a_dead_letter_and_the_batch_goes_on() -> None:
     """Stage clock."""
     log = Log()
     log.take(policy(), log.tick(NOON))
     results = log.take(Tick(clock="wall", time=NOON + MINUTE, role="clock", partition=1), mention(HERE, 1))
-    assert isinstance(results[0], SetAside) and (results[0].stage, results[0].error) == ("clock", "WrongTick")
+    assert isinstance(results[0], DeadLetter) and (results[0].stage, results[0].error) == ("clock", "WrongTick")
     assert where(results) == [("classified", 1, "ClassifiedMention")]
 
 
 def test_one_post_that_cannot_be_classified_costs_its_neighbours_nothing() -> None:
-    """It alone is set aside, with an error that does not hold its words."""
+    """It alone becomes a dead letter, with an error that does not hold its words."""
     log = Log()
     log.take(policy(), log.tick(NOON))
     results = log.take(mention(HERE, 1), mention(HERE, 2, "classifier raises: my secret"), mention(HERE, 3))
-    (bad,) = [r for r in results if isinstance(r, SetAside)]
+    (bad,) = [r for r in results if isinstance(r, DeadLetter)]
     assert (bad.fact.offset, bad.stage, bad.error) == (3, "decide", "Unclassifiable")
     assert "secret" not in bad.message
     assert len([kind for _, _, kind in where(results) if kind == "ClassifiedMention"]) == 2
@@ -182,22 +186,22 @@ def test_a_post_before_any_policy_stops_the_worker_and_says_what_to_do() -> None
     log.take(log.tick(NOON))
     assert log.take(mention(HERE, 1)) == []
     wanted = "mentions/1 has a Mention at offset 1 before any policy: run `netcenter topics apply`"
-    assert isinstance(log.core.halted, Stop) and str(log.core.halted) == wanted
+    assert isinstance(log.taken.halted, Stop) and str(log.taken.halted) == wanted
 
 
 def test_what_waits_for_time_is_not_taken_and_then_decided_at_the_first_one_behind_its_tick() -> None:
     """No Volume counts it in 1970; the Tick that made time known stands before it."""
     log = Log()
     assert {kind for _, _, kind in where(log.take(policy(), mention(HERE, 1)))} == {"PolicyChanged"}
-    assert waits(log) and [fact.offset for fact in log.core.left] == [1]
+    assert waits(log) and [fact.offset for fact in log.taken.left] == [1]
     assert log.take(log.tick(0), mention(HERE, 2)) == []
-    (told,) = log.core.take([Fact(4, log.tick(NOON)), Fact(5, log.tick(NOON + MINUTE))])
+    (told,) = log.core.take([Fact(4, log.tick(NOON)), Fact(5, log.tick(NOON + MINUTE))]).results
     assert (
         isinstance(told, Output)
         and told.topic == "classified"
         and told.record == Tick(clock="event", time=NOON, role="classify", partition=1)
     )
-    assert not waits(log) and log.core.clock.time == NOON
+    assert not waits(log) and log.core.watermark.time == NOON
     log.end = 0
     results = log.take(mention(HERE, 1), log.tick(0), mention(HERE, 2), log.tick(NOON), log.tick(NOON + MINUTE))
     kinds = [(r.topic, type(r.record).__name__) for r in results if isinstance(r, Output)]
@@ -213,8 +217,8 @@ def stepped(*ticks: tuple[int, int]) -> list[tuple[str, int]]:
     log.take(policy(), log.tick(NOON), stamp=NOON)
     for stamp, own in ticks:
         results = log.take(log.tick(own), stamp=stamp)
-        fate = next((r.error for r in results if isinstance(r, SetAside)), "taken")
-        found.append((fate, log.core.clock.time - NOON))
+        fate = next((r.error for r in results if isinstance(r, DeadLetter)), "taken")
+        found.append((fate, log.core.watermark.time - NOON))
     return found
 
 
@@ -248,7 +252,7 @@ def test_what_stands_before_a_tick_that_is_refused_waits_on_when_no_time_is_know
     assert log.take(log.tick(NOON), stamp=NOON + 24 * HOUR) == []
     assert waits(log)
     log.take(log.tick(NOON), stamp=NOON)
-    assert not waits(log) and log.core.clock.time == NOON
+    assert not waits(log) and log.core.watermark.time == NOON
 
 
 def test_the_tail_of_its_output_gives_the_stage_back_what_it_knew() -> None:
@@ -273,11 +277,11 @@ def named(record: Any) -> Any:
 
 
 def dead(results: list[Result]) -> list[str]:
-    """Why records were set aside."""
-    return [r.message for r in results if isinstance(r, SetAside)]
+    """Why records became dead letters."""
+    return [r.message for r in results if isinstance(r, DeadLetter)]
 
 
-def test_a_post_that_comes_again_within_the_horizon_is_dropped_and_one_that_is_older_is_set_aside() -> None:
+def test_a_post_that_comes_again_within_the_horizon_is_dropped_and_one_that_is_older_becomes_a_dead_letter() -> None:
     """Networks deliver again for days: so no case is ever opened twice. What follows from a post goes the same way."""
     log, post = Log(), mention(HERE, 1)
     told = [post, named(msgspec.structs.replace(reply(1), native_id="r1")), edited("other words")]
@@ -325,7 +329,7 @@ def test_an_edited_post_is_classified_again_and_what_is_not_edited_passes_as_it_
     assert (second.record, second.value) == (passed, codec.encode(passed))
 
 
-def test_an_edit_on_which_the_classifier_raises_is_set_aside_alone() -> None:
+def test_an_edit_on_which_the_classifier_raises_becomes_a_dead_letter_alone() -> None:
     """As a post."""
     log = Log()
     results = log.take(policy(), log.tick(NOON), edited("classifier raises"), mention(HERE, 1))
@@ -394,7 +398,7 @@ def test_the_changelog_and_the_tail_give_the_stage_back_what_it_knew_for_days() 
     two.core.resume(one.core.progress())
     for key, value in kept.items():
         two.core.restore(key, value)
-    since = two.stage.recalls(two.core.clock.time)
+    since = two.stage.recalls(two.core.watermark.time)
     assert since > NOON + 35 * 3 * HOUR
     for record, offset, time in written:
         if time >= since:

@@ -268,7 +268,7 @@ def test_transfer_of_a_waiting_case_moves_no_work(run: Run) -> None:
     assert told(run.fact(action("a", "transfer", "14:30", desk="billing"))) == ["case transferred"]
 
 
-def test_transfer_to_a_desk_that_no_policy_knows_is_set_aside_with_what_to_do(run: Run) -> None:
+def test_transfer_to_a_desk_that_no_policy_knows_becomes_a_dead_letter_with_what_to_do(run: Run) -> None:
     """It names the desk and the policy's version."""
     run.fact(post("1", "14:03"))
     with pytest.raises(Unusable, match=r"transfer to desk 'billings', which policy 4 does not list: .*billing, care"):
@@ -341,7 +341,7 @@ def test_forgetting_somebody_who_is_not_known_leaves_no_record(run: Run) -> None
         ("unknown", {}, "a kind that this version does not know"),
     ],
 )
-def test_an_action_that_lacks_something_is_set_aside_with_what_to_send(
+def test_an_action_that_lacks_something_becomes_a_dead_letter_with_what_to_send(
     run: Run, kind: str, fields: dict[str, Any], said: str
 ) -> None:
     """It is no event, and changes nothing."""

@@ -163,7 +163,7 @@ def test_old_classify_gives_a_newer_mention_its_right_label_and_its_own_readers_
     core.take([Fact(0, Tick(clock="event", time=NOON, role="clock", partition=0))])
     value = as_newer(newer, post)
     assert codec.verbatim(value, Mention) is None
-    (output,) = core.take([Fact(1, codec.decode(value), NOON, value)])
+    (output,) = core.take([Fact(1, codec.decode(value), NOON, value)]).results
     assert isinstance(output, Output)
     read = codec.decode(output.value)
     assert isinstance(read, ClassifiedMention)

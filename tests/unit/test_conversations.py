@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from agents.policy.surge_settings import SurgeSettings
+from agents.policy.surge_policy import SurgePolicy
 from agents.surge.conversations import WATCHED, Conversations
 from agents.surge.tally import Joined
 
-RULE = SurgeSettings()
+RULE = SurgePolicy()
 
 
 def play(told: list[dict[str, int]], talks: Conversations | None = None, *, incident: bool = False) -> Conversations:

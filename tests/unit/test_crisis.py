@@ -118,7 +118,7 @@ def test_what_is_said_twice_or_was_said_before_changes_nothing() -> None:
     assert kinds(to) == ["CrisisOpened", "CrisisClosed"]
 
 
-def test_one_of_a_brand_that_cannot_be_is_set_aside() -> None:
+def test_one_of_a_brand_that_cannot_be_becomes_a_dead_letter() -> None:
     to = _quiet()
     with pytest.raises(Unusable, match="brand: use letters"):
         to.fact(replace(_said("open", to.time), brand="andina|series"))

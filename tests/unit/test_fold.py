@@ -9,8 +9,8 @@ import pytest
 
 from agents.decider import At, State, Timer
 from agents.policy import Policy, digest, parse
-from schemas.records import Alert, Decided, PolicyChanged, Record, Tick, WriterExcused
-from streams.core import Fact, Output, Progress, Result, SetAside
+from schemas.records import Alert, Decided, PolicyChanged, Record, SourceIdle, Tick
+from streams.core import DeadLetter, Fact, Output, Progress, Result, Taken
 from streams.errors import Stop
 from streams.fold import FoldCore
 from tests.support import toy
@@ -31,6 +31,8 @@ class Log:
         decider = decider or (toy.Counter() if role == "counts" else toy.Tally())
         self.core = FoldCore(toy.PIPELINE, toy.PIPELINE.role(role), 0, lambda topic: partitions, policy, decider)
         self.end = -1
+        self.taken = Taken([])
+        """What the last take gave."""
 
     def take(self, *records: Record) -> list[Result]:
         """Results of a batch."""
@@ -38,7 +40,8 @@ class Log:
         for record in records:
             self.end += 1
             facts.append(Fact(self.end, record))
-        return self.core.take(facts)
+        self.taken = self.core.take(facts)
+        return self.taken.results
 
     def policy(self, version: int = 1) -> list[Result]:
         """A policy change."""
@@ -55,7 +58,7 @@ class Log:
 
 def waits(log: Log) -> bool:
     """Whether facts wait for time."""
-    return log.core.waits
+    return log.core.waits_for_time
 
 
 def started(**given: Any) -> Log:
@@ -72,8 +75,8 @@ def events(results: list[Result], topic: str = "cases") -> list[Any]:
 
 
 def aside(results: list[Result]) -> list[tuple[int, str, str]]:
-    """(offset, stage, error) of what is set aside."""
-    return [(r.fact.offset, r.stage, r.error) for r in results if isinstance(r, SetAside)]
+    """(offset, stage, error) of the dead letters."""
+    return [(r.fact.offset, r.stage, r.error) for r in results if isinstance(r, DeadLetter)]
 
 
 def test_an_event_goes_to_every_topic_that_lists_it_keyed_as_that_topic_is() -> None:
@@ -95,7 +98,7 @@ def test_decide_sees_what_it_has_already_decided_in_the_same_step() -> None:
 
 
 @pytest.mark.parametrize("text", ["decide raises now", "evolve raises now", "large"])
-def test_a_step_that_raises_is_undone_whole_and_its_fact_set_aside(text: str) -> None:
+def test_a_step_that_raises_is_undone_whole_and_its_fact_becomes_a_dead_letter(text: str) -> None:
     """State, timers and what a checkpoint would write are as before; nothing of it is written."""
     log = started()
     log.post("u1", 1, "wake after 60000")
@@ -109,10 +112,10 @@ def test_a_step_that_raises_is_undone_whole_and_its_fact_set_aside(text: str) ->
     assert events(log.tick(NOON + MINUTE))[0].time == NOON + MINUTE
 
 
-def test_what_is_set_aside_says_where_it_raised_and_never_with_which_words() -> None:
+def test_a_dead_letter_says_where_it_raised_and_never_with_which_words() -> None:
     """The message of a decision's error may hold the words of a post."""
     (result,) = started().post("u1", 1, "decide raises over my secret")
-    assert isinstance(result, SetAside)
+    assert isinstance(result, DeadLetter)
     assert "toy.py:" in result.message and "ClassifiedMention" in result.message
     assert "secret" not in result.message
 
@@ -120,7 +123,7 @@ def test_what_is_set_aside_says_where_it_raised_and_never_with_which_words() -> 
 def test_what_a_decision_refuses_says_what_to_do() -> None:
     """It was raised to be read."""
     (result,) = started().post("u1", 1, "decide refuses my secret")
-    assert isinstance(result, SetAside)
+    assert isinstance(result, DeadLetter)
     assert (result.error, result.message) == ("Unusable", "ClassifiedMention: toy cannot use this: send something else")
 
 
@@ -161,7 +164,7 @@ def test_a_due_in_the_past_fires_at_the_next_tick_and_not_before() -> None:
 
 
 @pytest.mark.parametrize("where", ["decide", "evolve"])
-def test_a_timer_whose_step_raises_is_set_aside_once_and_the_others_fire(where: str) -> None:
+def test_a_timer_whose_step_raises_becomes_one_dead_letter_and_the_others_fire(where: str) -> None:
     """It does not come again and again, and the Tick it fired at holds."""
 
     class Breaks(toy.Counter):
@@ -178,14 +181,14 @@ def test_a_timer_whose_step_raises_is_set_aside_once_and_the_others_fire(where: 
     log.post("good", 1, f"wake after {2 * MINUTE}")
     results = log.tick(NOON + 5 * MINUTE)
     assert [stage for _, stage, _ in aside(results)] == ["decide"]
-    (message,) = [result.message for result in results if isinstance(result, SetAside)]
+    (message,) = [result.message for result in results if isinstance(result, DeadLetter)]
     assert message.startswith("timer ") and "due 2026-11-20T12:01:00Z" in message and "bad" not in message
     assert [e.author_id for e in events(results)] == ["good"]
-    assert log.core.clock.time == NOON + 5 * MINUTE
+    assert log.core.watermark.time == NOON + 5 * MINUTE
     assert aside(log.tick(NOON + 6 * MINUTE)) == []
 
 
-def test_a_timer_that_asks_for_its_own_moment_for_ever_is_stopped_and_set_aside() -> None:
+def test_a_timer_that_asks_for_its_own_moment_for_ever_is_stopped_and_becomes_a_dead_letter() -> None:
     """The partition goes on."""
 
     class Endless(toy.Counter):
@@ -201,7 +204,7 @@ def test_a_timer_that_asks_for_its_own_moment_for_ever_is_stopped_and_set_aside(
     assert len(events(log.post("u2", 1))) == 1
 
 
-def test_time_is_the_least_of_the_writers_and_goes_on_without_an_excused_one() -> None:
+def test_time_is_the_least_of_the_writers_and_goes_on_without_an_idle_one() -> None:
     """Timers follow it."""
     log = Log(role="tally")
     log.policy()
@@ -210,10 +213,10 @@ def test_time_is_the_least_of_the_writers_and_goes_on_without_an_excused_one() -
     log.take(*events(started().post("u1", 1), "signals"))
     later = NOON + 20 * MINUTE
     assert events(log.tick(later, "counts", 0), "alerts") == []
-    assert log.core.clock.time == NOON
-    fired = events(log.take(WriterExcused(role="counts", partition=1, silent_for=10_000)), "alerts")
+    assert log.core.watermark.time == NOON
+    fired = events(log.take(SourceIdle(role="counts", partition=1, silent_ms=10_000)), "alerts")
     assert [(type(e), e.time) for e in fired] == [(Alert, NOON + toy.TEN_MINUTES)]
-    assert log.core.clock.time == later
+    assert log.core.watermark.time == later
 
 
 class Partial(toy.Tally):
@@ -227,7 +230,7 @@ class Partial(toy.Tally):
         return iter(())
 
 
-def test_while_a_writer_is_excused_a_decision_is_told_that_it_sees_a_part() -> None:
+def test_while_a_writer_is_idle_a_decision_is_told_that_it_sees_a_part() -> None:
     decider = Partial()
     log = Log("tally", decider)
     log.policy()
@@ -235,7 +238,7 @@ def test_while_a_writer_is_excused_a_decision_is_told_that_it_sees_a_part() -> N
         log.tick(NOON, "counts", n)
     given = events(started().post("u1", 1), "signals")
     log.take(*given)
-    log.take(WriterExcused(role="counts", partition=1, silent_for=10_000))
+    log.take(SourceIdle(role="counts", partition=1, silent_ms=10_000))
     log.take(*given)
     log.tick(NOON + MINUTE, "counts", 1)
     log.take(*given)
@@ -245,13 +248,15 @@ def test_while_a_writer_is_excused_a_decision_is_told_that_it_sees_a_part() -> N
 @pytest.mark.parametrize(
     ("role", "partition", "clock"), [("stranger", 0, "event"), ("classify", 1, "event"), ("classify", 0, "wall")]
 )
-def test_a_tick_that_must_not_be_followed_is_set_aside_at_stage_clock(role: str, partition: int, clock: str) -> None:
+def test_a_tick_that_must_not_be_followed_becomes_a_dead_letter_at_stage_clock(
+    role: str, partition: int, clock: str
+) -> None:
     """An unknown writer, one of another partition, one of the other clock."""
     log = started()
     assert [(stage, error) for _, stage, error in aside(log.tick(NOON + MINUTE, role, partition, clock))] == [
         ("clock", "WrongTick")
     ]
-    assert log.core.clock.time == NOON
+    assert log.core.watermark.time == NOON
 
 
 def test_at_most_one_tick_a_checkpoint_is_handed_on_the_newest_to_every_partition() -> None:
@@ -279,22 +284,22 @@ def test_a_fact_before_any_policy_stops_the_worker_and_says_what_to_do() -> None
     log.tick(NOON)
     assert log.post("u1", 1) == []
     wanted = "classified/0 has a ClassifiedMention at offset 1 before any policy: run `netcenter topics apply`"
-    assert isinstance(log.core.halted, Stop) and str(log.core.halted) == wanted
+    assert isinstance(log.taken.halted, Stop) and str(log.taken.halted) == wanted
 
 
 def test_before_time_is_known_facts_wait_and_the_log_behind_them_is_only_listened_to() -> None:
-    """Not for some writers, nor for one that says nothing: for all, or an excuse; the checkpoint stays before them."""
+    """Not for some writers, nor for one that says nothing: for all, or a SourceIdle; the checkpoint stays before them."""
     log = Log(role="tally")
     log.policy()
     given = events(started().post("u1", 1), "signals")
     assert log.take(*given) == [] and waits(log)
     assert log.tick(NOON, "counts", 0) == [] and log.tick(0, "counts", 1) == []
     assert log.core.heard.unheard() == [("counts", 1)]
-    assert (log.core.applied, log.core.clock.time, log.core.ticks()) == (0, 0, [])
+    assert (log.core.position, log.core.watermark.time, log.core.ticks()) == (1, 0, [])
     assert log.core.progress().writers == {}
-    assert log.take(WriterExcused(role="counts", partition=1, silent_for=10_000)) == []
-    assert not waits(log) and (log.core.applied, log.core.clock.time) == (0, NOON)
-    assert len(log.core.left) == 1
+    assert log.take(SourceIdle(role="counts", partition=1, silent_ms=10_000)) == []
+    assert not waits(log) and (log.core.position, log.core.watermark.time) == (1, NOON)
+    assert len(log.taken.left) == 1
 
 
 def test_what_waited_is_read_up_to_the_record_that_made_time_known_before_any_timer_fires() -> None:
@@ -305,13 +310,13 @@ def test_what_waited_is_read_up_to_the_record_that_made_time_known_before_any_ti
     later = NOON + 20 * MINUTE
     ticks = [Tick(clock="event", time=later, role="counts", partition=n) for n in (0, 1)]
     waiting = [Fact(1, one), Fact(2, ticks[0]), Fact(3, two), Fact(4, ticks[1])]
-    assert log.core.take(waiting) == [] and log.core.left == waiting
+    assert log.core.take(waiting) == Taken([], waiting)
     resumed = Log(role="tally")
     resumed.core.resume(log.core.progress())
     for core in (log.core, resumed.core):
         found = [
             (r.record.time, r.fact.offset)
-            for r in core.take(waiting)
+            for r in core.take(waiting).results
             if isinstance(r, Output) and r.fact and isinstance(r.record, Alert)
         ]
         assert found == [(NOON + toy.TEN_MINUTES, 4)] * 2
@@ -323,7 +328,7 @@ def test_time_is_not_handed_on_before_all_that_waited_for_it_was_taken() -> None
     log.policy()
     assert (log.post("u1", 1), log.tick(NOON)) == ([], [])
     resumed.core.resume(log.core.progress())
-    assert (resumed.core.clock.time, resumed.core.ticks()) == (NOON, [])
+    assert (resumed.core.watermark.time, resumed.core.ticks()) == (NOON, [])
     resumed.end = 0
     resumed.post("u1", 1)
     assert resumed.core.ticks() == []
@@ -332,11 +337,11 @@ def test_time_is_not_handed_on_before_all_that_waited_for_it_was_taken() -> None
 
 
 @pytest.mark.parametrize("time", [1, NOON // 2, 1 << 62])
-def test_a_tick_of_a_time_that_nobody_can_mean_is_set_aside(time: int) -> None:
+def test_a_tick_of_a_time_that_nobody_can_mean_becomes_a_dead_letter(time: int) -> None:
     """Before 2000 or after 9999; time stays where it is."""
     log = started()
     (wrong,) = log.tick(time)
-    assert isinstance(wrong, SetAside) and (wrong.stage, log.core.clock.time) == ("clock", NOON)
+    assert isinstance(wrong, DeadLetter) and (wrong.stage, log.core.watermark.time) == ("clock", NOON)
 
 
 def test_what_a_checkpoint_keeps_is_enough_to_go_on_as_if_nothing_had_been() -> None:
@@ -376,15 +381,15 @@ def test_a_tick_that_wakes_too_many_is_taken_in_parts_and_nothing_overtakes_it(m
         return [Fact(log.end + 1, tick), Fact(log.end + 2, classified(mention("u0", 2)))]
 
     at_once = waiting()
-    wanted = at_once.core.take(facts(at_once))
+    wanted = at_once.core.take(facts(at_once)).results
     monkeypatch.setattr("streams.fold.FIRED_AT_ONCE", 4)
     log = waiting()
     end, results = log.end, list[Result]()
-    found = log.core.take(facts(log))
-    while log.core.left:
-        results += found
-        assert len(events(found)) == 4
-        assert (log.core.applied, log.core.left, log.core.ticks()) == (end, facts(log), [])
+    taken = log.core.take(facts(log))
+    while taken.left:
+        results += taken.results
+        assert len(events(taken.results)) == 4
+        assert (log.core.position, taken.left, log.core.ticks()) == (end + 1, facts(log), [])
         other = Log()
         other.end = end
         other.core.resume(log.core.progress())
@@ -392,8 +397,8 @@ def test_a_tick_that_wakes_too_many_is_taken_in_parts_and_nothing_overtakes_it(m
             record = log.core.state[key]
             other.core.restore(key, other.core._pack(record))
         log = other
-        found = log.core.take(facts(log))
-    assert [r.record for r in results + found if isinstance(r, Output)] == [
+        taken = log.core.take(facts(log))
+    assert [r.record for r in results + taken.results if isinstance(r, Output)] == [
         r.record for r in wanted if isinstance(r, Output)
     ]
     assert log.core.progress() == at_once.core.progress()

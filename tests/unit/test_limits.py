@@ -6,8 +6,8 @@ import pytest
 
 from schemas import codec
 from schemas.records import Alert, Evidence, SurgeOpened
-from streams.deadletters import DeadLetterLimit
-from streams.limits import TooLarge, fit
+from streams.dead_letters import DeadLetterLimit
+from streams.truncation import TooLarge, truncate
 
 
 def surge(posts: int, labels: int) -> SurgeOpened:
@@ -25,12 +25,12 @@ def surge(posts: int, labels: int) -> SurgeOpened:
 def test_a_record_within_its_limit_is_left_as_it_is() -> None:
     """The very same object."""
     record = surge(10, 10)
-    assert fit(record, len(codec.encode(record))) is record
+    assert truncate(record, len(codec.encode(record))) is record
 
 
 def test_the_longest_lists_are_cut_first_even_within_parts_and_the_reason_says_so() -> None:
     """The first entries stay; shorter lists are spared."""
-    record = fit(surge(4_000, 10), 8_000)
+    record = truncate(surge(4_000, 10), 8_000)
     assert len(codec.encode(record)) <= 8_000
     assert record.evidence.top_posts == [f"post {n:06}" for n in range(500)]
     assert len(record.evidence.labels) == 10
@@ -39,7 +39,7 @@ def test_the_longest_lists_are_cut_first_even_within_parts_and_the_reason_says_s
 
 def test_maps_are_cut_as_lists_are() -> None:
     """Halved, the first entries stay."""
-    record = fit(surge(10, 4_000), 8_000)
+    record = truncate(surge(10, 4_000), 8_000)
     assert len(codec.encode(record)) <= 8_000
     assert list(record.evidence.labels)[:2] == ["label 000000", "label 000001"]
 
@@ -51,11 +51,11 @@ def test_a_record_without_lists_left_to_cut_is_refused_by_name_and_size() -> Non
         severity="info", brand="andina", mode="shadow", summary="x" * 10_000, starts_at=0, evidence={"a": "b"},
     )  # fmt: skip
     with pytest.raises(TooLarge, match=r"Alert of 10\d\d\d bytes, the limit is 5000"):
-        fit(alert, 5_000)
+        truncate(alert, 5_000)
 
 
 def full(limit: DeadLetterLimit, *batches: tuple[int, list[int]]) -> list[bool]:
-    """Whether the limit is reached after each batch of (records, places of those set aside)."""
+    """Whether the limit is reached after each batch of (records, places of the dead letters)."""
     found = []
     for records, bad in batches:
         limit.took(records, bad)
@@ -63,7 +63,7 @@ def full(limit: DeadLetterLimit, *batches: tuple[int, list[int]]) -> list[bool]:
     return found
 
 
-def test_a_role_bears_what_is_set_aside_until_it_is_the_share_of_one_window() -> None:
+def test_a_role_bears_dead_letters_until_it_is_the_share_of_one_window() -> None:
     """By default each of the last thousand: one good record among them is enough to go on."""
     everything = list(range(400))
     limit = DeadLetterLimit("mentions/3", "mentions.dead", 1.0, 1_000)

@@ -11,8 +11,8 @@ import pytest
 from agents.policy import Brand, Features, Policy, Rule, parse
 from agents.policy.calendar import Holiday
 from agents.policy.parsing import check
-from agents.policy.policy import AlertSettings, CaseSettings, Desk
-from agents.policy.surge_settings import SurgeSettings
+from agents.policy.policy import AlertPolicy, CasePolicy, Desk
+from agents.policy.surge_policy import SurgePolicy
 from netcenter.policies import DEFAULT_POLICY
 from schemas.records import Kind, Label, Visibility
 
@@ -69,7 +69,7 @@ def test_the_default_policy_gives_each_message_its_target(
 
 
 def test_the_default_policy_writes_out_the_settings_that_hold_anyway(default: Policy) -> None:
-    assert (default.surge, default.alerts, default.cases) == (SurgeSettings(), AlertSettings(), CaseSettings())
+    assert (default.surge, default.alerts, default.cases) == (SurgePolicy(), AlertPolicy(), CasePolicy())
     assert default.desks == [Desk(name="care")]
 
 

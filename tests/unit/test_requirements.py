@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -27,9 +27,10 @@ from schemas.records import (
     Reply,
     Tick,
 )
-from streams.intake import Intake
+from streams.decoder import Decoder
 from tests.support.any_record import any_record
 from tests.support.bad_fields import AT, BAD, CUSTOMER, GOOD, named
+from tests.support.examples import examples
 
 #: Fields that may hold anything of their type.
 FREE = {
@@ -126,7 +127,7 @@ def test_two_changes_seen_at_once_are_two_when_they_say_different_things(
     assert ids.update(first) == ids.update(again)
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@examples(200)
 @given(record=st.sampled_from(sorted(GOOD, key=lambda kind: kind.__name__)).flatmap(any_record))
 def test_any_record_at_all_is_judged_without_raising_and_what_passes_has_a_key_and_a_line(record: Any) -> None:
     """Also with the id that belongs to it; and a file holds to the same."""
@@ -174,7 +175,7 @@ def test_the_intake_sets_aside_what_is_not_as_it_must_be_and_says_record_and_fie
     (topic,) = (topic for topic in PIPELINE.topics if kind in topic.inputs)
     bad = replace(GOOD[kind], id="x")
     rows = [Raw(n, topic.key(r), codec.encode(r)) for n, r in enumerate((GOOD[kind], bad, GOOD[kind]))]
-    facts, aside = Intake(topic, 0, 1).facts(rows)
+    facts, aside = Decoder(topic, 0, 1).facts(rows)
     assert [fact.offset for fact in facts] == [0, 2]
     assert [(a.fact.offset, a.stage, a.error) for a in aside] == [(1, "validate", "InvalidRecord")]
     assert aside[0].message.startswith(f"{kind.__name__}.id: disagrees")
@@ -184,8 +185,8 @@ def test_what_classify_has_written_is_not_held_to_what_producers_are() -> None:
     """A label that it has set stands in classified, and may not come to mentions."""
     update = replace(GOOD[MentionUpdated], label="complaint", confidence=0.9, uncertain=False, classified_lang="es")
     row = Raw(0, keys.customer(update), codec.encode(update))
-    assert Intake(PIPELINE.topic("classified"), 0, 1).facts([row])[1] == []
-    (aside,) = Intake(PIPELINE.topic("mentions"), 0, 1).facts([row])[1]
+    assert Decoder(PIPELINE.topic("classified"), 0, 1).facts([row])[1] == []
+    (aside,) = Decoder(PIPELINE.topic("mentions"), 0, 1).facts([row])[1]
     assert aside.message.startswith("MentionUpdated.label: is set by classify")
 
 

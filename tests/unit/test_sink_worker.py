@@ -14,10 +14,11 @@ from netcenter.pipeline import PIPELINE
 from schemas import codec
 from schemas.records import Tick
 from sinks.port import RefusedItem, SinkItem
-from streams.deadletters import DeadLetterLimit
+from streams import metrics
+from streams.dead_letters import DeadLetterLimit
 from streams.errors import Stop
-from streams.items import decoded
-from streams.sink import SinkWorker, _Waiting
+from streams.sink_items import sink_items
+from streams.sink_worker import SinkWorker
 from streams.worker import Hooks, WorkerSettings
 from tests.support.world import NOON, classified, mention
 
@@ -46,12 +47,11 @@ def written(receiver: Receiver, values: list[bytes], window: int) -> None:
         settings = WorkerSettings(kafka="nowhere", dead_window=window)
         made: Any = receiver
         worker = SinkWorker(PIPELINE, PIPELINE.role("postgres"), settings, Hooks(), made)
-        worker._producer = made
+        worker.dead_letters.producer = made
         worker._owned = {TOPIC}
-        worker._limits = {TOPIC: DeadLetterLimit("classified/0", "classified.dead", 1.0, window)}
+        worker.dead_letters.limits = {TOPIC: DeadLetterLimit("classified/0", "classified.dead", 1.0, window)}
         raw = [SimpleNamespace(offset=n, key=b"k", value=v, timestamp=NOON, headers=[]) for n, v in enumerate(values)]
-        found = decoded(PIPELINE, TOPIC.topic, 0, raw, 1)
-        await worker._write([_Waiting(TOPIC, raw, found.items, found.wrong, found.time)])
+        await worker._write([sink_items(PIPELINE, TOPIC.topic, 0, raw, 1)])
 
     asyncio.run(run())
 
@@ -80,3 +80,10 @@ def test_good_records_count_and_ticks_do_not() -> None:
     written(Receiver({0, 2, 4, 6}), GOOD, 3)
     with pytest.raises(Stop):
         written(Receiver({0, 2, 4}), [GOOD[0], tick, GOOD[1], tick, GOOD[2]], 3)
+
+
+def test_records_that_a_receiver_has_taken_are_counted_without_the_refused_ones() -> None:
+    """Those stand among the dead letters."""
+    before = metrics.SINK_RECORDS.labels("postgres")._value.get()
+    written(Receiver({1, 2}), GOOD, 1_000)
+    assert metrics.SINK_RECORDS.labels("postgres")._value.get() - before == len(GOOD) - 2

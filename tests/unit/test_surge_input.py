@@ -17,6 +17,7 @@ from tests.support.surge_told import (
     HOUR,
     MINUTE,
     START,
+    after_three_days,
     begun,
     kinds,
     noise,
@@ -28,7 +29,7 @@ from tests.support.surge_told import (
 
 
 def test_a_volume_told_again_with_a_higher_offset_replaces_the_lower() -> None:
-    to = play(run(), noise(10, 3 * BINS))
+    to = after_three_days()
     start = to.time
     for posts, offset in ((500, 5), (9, 9), (500, 7), (9, 9)):
         to.fact(volume(start, posts, offset=offset))
@@ -40,7 +41,7 @@ def test_a_volume_told_again_with_a_higher_offset_replaces_the_lower() -> None:
 
 
 def test_a_volume_for_a_minute_already_judged_is_passed_over() -> None:
-    to = play(run(), noise(10, 3 * BINS))
+    to = after_three_days()
     before = dict(to.state)
     to.fact(volume(to.time - MINUTE, 5_000, partition=1))
     assert dict(to.state) == before
@@ -58,7 +59,7 @@ def test_volumes_in_any_order_within_a_tick_tell_the_same() -> None:
 
 
 def test_a_writer_that_is_excused_hides_no_flood_and_ends_none_and_teaches_nothing() -> None:
-    to = play(run(), noise(10, 3 * BINS))
+    to = after_three_days()
     to.partial = True
     play(to, [0] * 40)
     level = to.state["andina|series"]
@@ -75,7 +76,7 @@ def test_a_writer_that_is_excused_hides_no_flood_and_ends_none_and_teaches_nothi
 
 def test_a_brand_falls_asleep_after_a_silent_day_and_what_it_knew_stays() -> None:
     decider = SurgeDecider()
-    to = play(run(), noise(10, 3 * BINS))
+    to = after_three_days()
     to.tick(to.time + 2 * DAY)
     assert [decider.due(record) for record in to.state.values()] == [None] * len(to.state)
     level = to.state["andina|series"]
@@ -100,7 +101,7 @@ def test_a_brand_falls_asleep_after_a_silent_day_and_what_it_knew_stays() -> Non
         {"conversations": [msgspec.structs.replace(volume(START, 1, roots={"r": 1}).conversations[0], posts=-1)]},
     ],
 )
-def test_a_count_that_no_counting_can_bring_is_set_aside_and_changes_nothing(bad: dict[str, object]) -> None:
+def test_a_count_that_no_counting_can_bring_becomes_a_dead_letter_and_changes_nothing(bad: dict[str, object]) -> None:
     to = play(run(), noise(10, 20))
     before = dict(to.state)
     with pytest.raises(Unusable):

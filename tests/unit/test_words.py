@@ -17,9 +17,8 @@ from aiokafka.errors import (
 
 from netcenter.runtime import logs
 from streams.errors import Fenced, Stop, Unavailable
-from streams.partition import Partition, translate
-from streams.worker import DecidingWorker, Hooks, WorkerSettings
-from tests.support import toy
+from streams.kafka_errors import translate
+from streams.transaction import Transaction
 
 
 def hidden(cause: Exception) -> KafkaError:
@@ -54,13 +53,11 @@ def test_an_error_of_the_client_says_what_and_where_and_what_must_happen(
 )
 def test_a_transaction_that_kafka_ended_for_its_age_is_not_told_as_one_that_was_taken(age: float, words: str) -> None:
     """Only the one that was open for too long can be either."""
-    settings = WorkerSettings(kafka="127.0.0.1:9", prefix="p.")
-    worker = DecidingWorker(toy.PIPELINE, toy.PIPELINE.role("counts"), settings, Hooks())
-    partition = Partition(lambda: worker._core(0), worker)
-    partition.open, partition.since = True, time.monotonic() - age
-    told = partition._told(InvalidProducerEpoch(), "sealing a checkpoint")
+    transaction = Transaction("classified/0", "127.0.0.1:9", "p.counts-0")
+    transaction.open, transaction.since = True, time.monotonic() - age
+    told = transaction.translated(InvalidProducerEpoch(), "committing a checkpoint")
     assert isinstance(told, Fenced)
-    assert str(told).startswith("classified/0: sealing a checkpoint: ") and words in str(told)
+    assert str(told).startswith("classified/0: committing a checkpoint: ") and words in str(told)
 
 
 def record(name: str, message: str, *args: object, failed: bool = False) -> logging.LogRecord:

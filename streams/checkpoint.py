@@ -1,0 +1,88 @@
+"""Checkpoints of an input partition: its records, its changelog and its position are committed as one."""
+
+from __future__ import annotations
+
+import time as wall
+
+from schemas import codec
+from streams import metrics
+from streams.batch import BatchCore
+from streams.committed_offsets import NEVER, CommittedOffset
+from streams.core import Progress
+from streams.fold import FoldCore
+from streams.outputs import OutputWriter
+from streams.transaction import Transaction
+
+#: The key of the changelog's progress record: no state key begins with NUL.
+PROGRESS = b"\x00progress"
+pack_progress, unpack_progress = codec.state_codec(Progress)
+#: How many of its intervals a checkpoint may last under backlog.
+_UNDER_BACKLOG = 4
+
+
+class Checkpoints:
+    """Commits the checkpoints of one input partition, and says what the last one holds."""
+
+    def __init__(self, role: str, number: int, changelog: str) -> None:
+        """changelog: the topic's name on the broker."""
+        self.role, self.number, self.changelog = role, number, changelog
+        self.committed = CommittedOffset(0, 0)
+        """Where the last checkpoint stands."""
+        self.changelog_end = -1
+        """End offset of the changelog as the last recovery or commit here left it: another end means another owner was here."""
+        self._dropped = 0
+        """Duplicates of the core that the metric holds already; a new core counts from 0."""
+
+    def stands(self, core: FoldCore | BatchCore) -> None:
+        """Notes that all the core has taken is committed."""
+        due = core.due()
+        self.committed = CommittedOffset(core.position, core.watermark.time, NEVER if due is None else due)
+
+    async def commit(self, core: FoldCore | BatchCore, transaction: Transaction, outputs: OutputWriter) -> None:
+        """Commits a checkpoint; the caller holds the partition's lock, and a transaction is open.
+
+        1. Write the Ticks that are due downstream: they stand behind every record that the checkpoint holds.
+        2. Write the changed state to the changelog.
+        3. Write the progress to the changelog: position, watermark and policy.
+        4. Deliver all of it, and commit the transaction: from here on every reader sees all of it.
+        5. Note what is committed, and where the changelog ends now.
+        """
+        started = wall.monotonic()
+        add = transaction.batches.add
+        outputs.write(core.ticks(), add, core.position)
+        for key, value in core.packed():
+            add(self.changelog, self.number, key.encode(), value, [])
+        add(self.changelog, self.number, PROGRESS, pack_progress(core.progress()), [])
+        ends = await transaction.commit()
+        if isinstance(core, FoldCore):
+            core.committed()
+        self.changelog_end = ends[self.changelog, self.number] + 1  # behind the commit's marker
+        self.stands(core)
+        metrics.CHECKPOINT_SECONDS.labels(self.role).observe(wall.monotonic() - started)
+        self._measure(core)
+
+    def _measure(self, core: FoldCore | BatchCore) -> None:
+        where = self.role, str(self.number)
+        if isinstance(core, FoldCore):
+            metrics.STATE_RECORDS.labels(*where).set(len(core.state))
+            metrics.LEFT_OUT.labels(*where).set(core.state.left_out)
+        else:
+            dropped, counted = core.stage.dropped, self._dropped
+            metrics.DUPLICATES_DROPPED.labels(self.role).inc(dropped - counted if dropped >= counted else dropped)
+            self._dropped = dropped
+
+
+def commit_due(
+    transaction: Transaction, now: float, rested: float, *, interval: float, idle: float, backlog: bool
+) -> bool:
+    """Whether the open transaction should be committed: at its interval, or earlier when no records come.
+
+    now: of the monotonic clock (s). rested: seconds since the last record. Under backlog, commit less often and ignore
+    rests: a fetch brings the partitions in turn, nobody waits for a single record, and a state record that changes often is
+    written less often.
+    """
+    if not transaction.open:
+        return False
+    if backlog:
+        return now - transaction.since >= _UNDER_BACKLOG * interval
+    return now - transaction.since >= interval or rested >= idle

@@ -1,0 +1,42 @@
+"""The offsets that a worker commits to its group, and their metadata: event time, next timer, address of the worker."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+_FORM = re.compile(r"(\d+)(?: (\S*:\d+))?(?: due=(\d+|never))?")
+NEVER = 1 << 62
+"""ms; `due` of a partition in which nothing waits for time."""
+
+
+class CommittedOffset(NamedTuple):
+    """Where a worker stands in a partition, as it tells its consumer group."""
+
+    offset: int
+    """The position: the offset to read next."""
+    time: int
+    """ms of event time."""
+    due: int = 0
+    """ms; up to then the next Ticks change nothing but the time; 0: not known."""
+
+
+def address(host: str, port: int) -> str:
+    """host:port, an IPv6 host in brackets as in a URL; empty for an empty host."""
+    if not host:
+        return ""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def metadata(committed: CommittedOffset, worker: str) -> str:
+    """The text beside an offset: `<event time in ms> <host>:<port> due=<ms>`. Parts that are not known are left out."""
+    due = "" if committed.due == 0 else f" due={'never' if committed.due >= NEVER else max(0, committed.due)}"
+    return f"{committed.time} {worker}".rstrip() + due
+
+
+def parsed(metadata: str | None) -> tuple[int, str, int]:
+    """(event time in ms, host:port of the worker, due in ms). A part is 0 or empty where the text has none, as a tool writes it."""
+    found = _FORM.fullmatch(metadata or "")
+    if found is None:
+        return 0, "", 0
+    return int(found[1]), found[2] or "", NEVER if found[3] == "never" else int(found[3] or 0)

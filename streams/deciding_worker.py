@@ -1,0 +1,189 @@
+"""The worker of a deciding role: owns partitions, commits their checkpoints, and asks what a stage must know."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time as wall
+from collections.abc import Callable
+from typing import Any
+
+from faust.types import TP
+
+from agents.decider import Unanswered
+from streams import metrics
+from streams.batch import BatchCore
+from streams.committed_offsets import CommittedOffset
+from streams.errors import Misconfigured
+from streams.fold import FoldCore
+from streams.partition import Partition
+from streams.position_check import Claim
+from streams.recovery import RESTORE
+from streams.settings import WorkerSettings
+from streams.threads import in_thread
+from streams.topology import Batch, Fold, Pipeline, Role
+from streams.wall_clock import WallClock
+from streams.worker import Hooks, RoleWorker
+
+_LOOK_S = 0.02
+_ASK_AGAIN_S, _ASK_AGAIN_MOST_S = 0.2, 5.0
+#: Writers that one line names.
+_SHOWN = 3
+
+
+class DecidingWorker(RoleWorker):
+    """The worker of a Batch or a Fold."""
+
+    claim = Claim(
+        "has read",
+        "what it remembers is of an older topic of that name, or this one was cut. Restore it, or give this log a prefix of "
+        "its own (NETCENTER_PREFIX, then `netcenter topics apply`)",
+    )
+
+    def __init__(self, pipeline: Pipeline, role: Role, settings: WorkerSettings, hooks: Hooks) -> None:
+        super().__init__(pipeline, role, settings, hooks)
+        self.owned: dict[int, Partition] = {}
+        self._parked: dict[int, Partition] = {}
+        """Partitions that were handed over in order: their memory is good if they come back unchanged."""
+        self._wall_clock = WallClock(self.owned, self.log)
+        self.unanswered: dict[str, str] = {}
+        """Why a question is not answered, by the partition that waits for it."""
+
+    def make_core(self, number: int) -> FoldCore | BatchCore:
+        """A new core of an input partition."""
+        shape, given = self.role.shape, (self.pipeline, self.role, number, self.partitions, self.policies.get)
+        if isinstance(shape, Fold):
+            return FoldCore(*given, shape.decider())
+        if isinstance(shape, Batch):
+            return BatchCore(*given, shape.stage(number))
+        raise TypeError(f"{self.role.name} decides nothing")
+
+    # --- owning -------------------------------------------------------------------------------------------------
+
+    async def assigned(self, partitions: set[TP]) -> dict[TP, int | None]:
+        """Recovers every partition that is new here. Returns the position of each, None where nothing was committed."""
+        term, wanted = self.term, {tp.partition for tp in partitions}
+        for number in self.owned.keys() - wanted:
+            await self._release(number)
+        fresh = wanted - self.owned.keys()
+        await asyncio.gather(*(self._own(number, term) for number in sorted(fresh)))
+        if term != self.term:
+            return {}
+        self.rebalancing, self.assigned_once = False, True
+        metrics.ASSIGNED_PARTITIONS.labels(self.role.name).set(len(self.owned))
+        self.log.info("partitions owned", partitions=sorted(self.owned))
+        return {tp: self.owned[tp.partition].core.position or None for tp in partitions}
+
+    async def start_positions(self, own: dict[TP, int | None], committed: dict[TP, int]) -> dict[TP, int]:
+        """As for every role. A group's offset says that a checkpoint was committed: raises Misconfigured for an empty changelog."""
+        for tp, at in own.items():
+            if at is None and committed.get(tp, 0) > 0:
+                raise Misconfigured(
+                    f"{self.role.name} has read {self.own_name(tp).topic}/{tp.partition} up to offset {committed[tp]}, its group "
+                    f"says, but {self.role.changelog}/{tp.partition} is empty: it was deleted, and going on would begin "
+                    f"with an empty state. {RESTORE}"
+                )
+        return await super().start_positions(own, committed)
+
+    async def _own(self, number: int, term: int) -> None:
+        partition = self._parked.pop(number, None)
+        if partition is None:
+            partition = Partition(lambda: self.make_core(number), self)
+        try:
+            await partition.own()
+        except asyncio.CancelledError:
+            await partition.release(commit=False)
+            raise
+        if term == self.term:
+            self.owned[number] = partition
+        else:
+            await partition.release(commit=False)
+
+    async def revoked(self, partitions: set[TP]) -> None:
+        """Commits these partitions and hands them over."""
+        self.rebalancing = True
+        self.term += 1
+        await asyncio.gather(*(self._release(tp.partition) for tp in partitions))
+
+    async def _release(self, number: int) -> None:
+        partition = self.owned.pop(number, None)
+        if partition is not None and await partition.release(commit=self.failure is None):
+            self._parked[number] = partition
+
+    async def hand_over(self) -> None:
+        """Commits everything and lets all partitions go, before the end."""
+        await asyncio.gather(*(self._release(number) for number in list(self.owned)))
+
+    # --- the work -----------------------------------------------------------------------------------------------
+
+    async def take(self, tp: TP, records: list[Any]) -> None:
+        """Queues a batch of the input topic."""
+        partition = self.owned.get(tp.partition)
+        if partition is not None:
+            await partition.offer(records)
+
+    async def answer(self, partition: str, question: Callable[[], Any]) -> Any:
+        """The answer to a stage's question. It is asked in a thread, again and again until there is an answer."""
+        delay = _ASK_AGAIN_S
+        try:
+            while True:
+                try:
+                    answers = await in_thread(question, f"{self.role.name}: asking")
+                except Unanswered as error:
+                    if not self.unanswered:
+                        self.log.warning("not answered, asking on", partition=partition, why=str(error))
+                    self.unanswered[partition] = str(error)
+                    await asyncio.sleep(delay * random.uniform(0.5, 1.0))
+                    delay = min(delay * 2, _ASK_AGAIN_MOST_S)
+                else:
+                    if self.unanswered.pop(partition, None) is not None and not self.unanswered:
+                        self.log.info("answered again", partition=partition)
+                    return answers
+        finally:
+            self.unanswered.pop(partition, None)
+
+    def tasks(self) -> tuple[Callable[[], Any], ...]:
+        """Commits checkpoints; on the wall clock a Batch writes Ticks, and a Fold declares silent writers idle."""
+        clock, settings = self._wall_clock, self.settings
+        if isinstance(self.role.shape, Batch):
+            return (self._commit_checkpoints, lambda: clock.tick(self.pipeline.clock_role, settings.tick_s))
+        return (self._commit_checkpoints, lambda: clock.declare_idle(settings.source_idle_s))
+
+    async def _commit_checkpoints(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            now = wall.monotonic()
+            await asyncio.gather(*(p.commit() for p in self.owned.values() if p.commit_due(now)))
+            for partition in list(self.owned.values()):
+                await partition.send_small(now)
+
+    def kafka_silent(self) -> None:
+        """Gives each writer of Ticks its whole time again once Kafka answers."""
+        for partition in self.owned.values():
+            partition.silence.start_over()
+
+    # --- what it says --------------------------------------------------------------------------------------------
+
+    def committed_offsets(self) -> dict[TP, CommittedOffset]:
+        """What the last checkpoints hold, by partition."""
+        found = {}
+        for number, partition in self.owned.items():
+            committed = partition.checkpoints.committed
+            metrics.COMMITTED_OFFSET.labels(self.role.name, self.role.input_topic, str(number)).set(committed.offset)
+            metrics.WATERMARK_SECONDS.labels(self.role.name, str(number)).set(committed.time / 1000)
+            if committed.offset:
+                found[TP(self.role.input_topic, number)] = committed
+        return found
+
+    def ready(self) -> str | None:
+        """As for every role; and questions are answered, and time is known wherever facts wait to be decided."""
+        waiting = [*self.unanswered.values(), *map(self._timeless, list(self.owned.values()))]
+        return super().ready() or next(filter(None, waiting), None)
+
+    def _timeless(self, partition: Partition) -> str | None:
+        if not partition.core.waits_for_time:
+            return None
+        writers = [f"{role}/{number}" for role, number in partition.core.heard.unheard()]
+        shown = ", ".join(writers[:_SHOWN]) + (f" and {len(writers) - _SHOWN} more" if len(writers) > _SHOWN else "")
+        whose = f"{self.role.name}'" if self.role.name.endswith("s") else f"{self.role.name}'s"
+        return f"time is not known yet in {whose} partition {partition.name}: no Tick of {shown} yet"

@@ -1,0 +1,55 @@
+"""Whether a worker is a member of its consumer group, and whether Kafka answers it."""
+
+from __future__ import annotations
+
+import time as wall
+from typing import Any
+
+from streams.errors import Unavailable
+from streams.faust_membership import Standing, rebalance_s
+from streams.kafka_errors import translate
+from streams.settings import WorkerSettings
+
+_BEATS_MISSED = 2
+"""Heartbeats in a row without an answer after which nothing that depends on Kafka's records may be concluded."""
+
+
+class Membership:
+    """Follows a worker's standing in its group, as its heartbeat thread sees it."""
+
+    def __init__(self, group: str, settings: WorkerSettings, log: Any) -> None:
+        self.group, self._settings, self._log = group, settings, log
+        self.unreachable: str | None = None
+        """A line that says that Kafka does not answer; None when it does."""
+        self._member = wall.monotonic()
+        """When the worker was a member last, or had no reason to be one (s of the monotonic clock)."""
+
+    def outside(self, seconds: float) -> str | None:
+        """A line for a worker that has been no member of its group for longer than this; None for a member."""
+        away = wall.monotonic() - self._member
+        return f"no member of the group {self.group} for {away:.0f} s" if away > seconds else None
+
+    def look(self, standing: Standing | None, *, rebalancing: bool) -> bool:
+        """Takes the worker's standing, None while it has none to have. Returns False while heartbeats are not answered.
+
+        Raises an error of `errors.py` when nothing keeps the membership up any more, or when it does not come back by itself.
+        """
+        if standing is None:
+            self._member = wall.monotonic()
+            return True
+        if standing.failure is not None:
+            raise translate(standing.failure, f"{self.group}: being a member of the group")
+        settings = self._settings
+        # No heartbeats are sent while the group rebalances.
+        patience = settings.session_s + (rebalance_s(settings.session_s) if rebalancing else 0.0)
+        silent = standing.silent > patience
+        if silent and self.unreachable is None:
+            self._log.warning("Kafka does not answer", kafka=settings.kafka, for_s=round(standing.silent))
+        elif self.unreachable is not None and not silent:
+            self._log.info("Kafka answers")
+        self.unreachable = f"Kafka has not answered for {standing.silent:.0f} s" if silent else None
+        if standing.member or silent or not standing.reachable:
+            self._member = wall.monotonic()
+        elif (outside := self.outside(2 * settings.stuck_s)) is not None:
+            raise Unavailable(f"{outside}, though Kafka answers: starting over")
+        return standing.silent <= _BEATS_MISSED * settings.heartbeat_s

@@ -1,0 +1,81 @@
+"""Writes the records that a partition decided on into the open transaction, with their partitions and headers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+from schemas import codec, headers
+from schemas.records import Record, SourceIdle, Tick
+from streams import metrics
+from streams.core import Core, Output
+from streams.decoder import Decoder
+from streams.partitioner import partitions_of
+
+Add = Callable[[str, int, bytes | None, bytes | None, headers.Headers], None]
+"""Takes (topic on the broker, partition, key, value, headers), as `TransactionBatches.add`."""
+
+
+class OutputWriter:
+    """Writes the outputs of one input partition."""
+
+    def __init__(self, core: Core, decoder: Decoder, group: str, topic: Callable[[str], str]) -> None:
+        """group: the consumer group, which names the writer in headers. topic: gives a topic's name on the broker."""
+        self.role, self.number, self._group = core.role.name, core.number, group
+        self._decoder = decoder
+        self._place = b"%s/%d/" % (core.role.input_topic.encode(), core.number)
+        self._ways = {
+            name: (topic(name), core.partitions(name), core.pipeline.topic(name).carrying) for name in core.role.writes
+        }
+        """(name on the broker, partitions, the records that carry CloudEvents headers) by a topic's own name."""
+        self._input = core.pipeline.topic(core.role.input_topic)
+        self._input_name = topic(self._input.name)
+
+    def write(self, outputs: list[Output], add: Add, position: int) -> None:
+        """Adds the records to the open transaction, in order.
+
+        position: of the partition. The source of a record that no fact led to is the last record before it.
+        """
+        writer, ways, place = self._group, self._ways, self._place
+        before: Record | None = None
+        told: headers.Headers = []
+        for output, partition in zip(outputs, self._partitions(outputs), strict=True):
+            topic, _, carries = ways[output.topic]
+            record = output.record
+            head: headers.Headers = []
+            if type(record) in carries:
+                if record is not before:  # otherwise a copy for another topic, with the same headers
+                    fact, before = output.fact, record
+                    source = b"%s%d" % (place, fact.offset if fact else position - 1)
+                    told = headers.of(record, writer, headers.time_of(record), source, fact.trace if fact else None)
+                head = told
+            add(topic, partition, output.key, output.value, head)
+        for name, count in Counter([output.topic for output in outputs]).items():
+            metrics.RECORDS_PRODUCED.labels(self.role, name).inc(count)
+
+    def append(self, record: Tick | SourceIdle, add: Add, position: int, time: int) -> None:
+        """Adds a control record to the input partition itself. position, time: of the partition; time is the watermark, ms."""
+        head: headers.Headers = []
+        if type(record) in self._input.carrying:
+            id = None
+            if isinstance(record, SourceIdle):  # it has no id and no time: the position tells two of one source apart
+                place = f"{self._input.name}/{self.number}/{position}"
+                id = f"idle/{record.role}/{record.partition}/{place}".encode()
+            head = headers.of(record, self._group, time, None, id=id)
+        add(self._input_name, self.number, None, codec.encode(record), head)
+
+    def _partitions(self, outputs: list[Output]) -> list[int]:
+        """The partition of each output: its own, or that of its key, which most often is the key of a fact just decoded."""
+        here, number, own, ways = self._decoder.here, self.number, self._decoder.partitions, self._ways
+        places = [
+            number if o.partition is None and o.key in here and ways[o.topic][1] == own else o.partition
+            for o in outputs
+        ]
+        strays: dict[int, list[int]] = {}
+        for n, place in enumerate(places):
+            if place is None:
+                strays.setdefault(ways[outputs[n].topic][1], []).append(n)
+        for count, those in strays.items():
+            for n, home in zip(those, partitions_of([outputs[n].key or b"" for n in those], count), strict=True):
+                places[n] = home
+        return places  # type: ignore[return-value]

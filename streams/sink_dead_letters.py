@@ -1,0 +1,111 @@
+"""Dead letters of a sink's worker: it has no transaction, so each is written again until Kafka has it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from faust.types import TP
+
+from schemas.dead_letters import failure_headers
+from schemas.keys import KEYLESS
+from sinks.port import RefusedItem, SinkItem
+from streams import metrics
+from streams.dead_letters import DeadLetterLimit, Log, limit_of, report_share
+from streams.errors import Stop
+from streams.kafka_errors import translate
+from streams.settings import WorkerSettings
+from streams.sink_items import SinkItems
+from streams.threads import first_of
+
+#: Seconds between two tries to write a dead letter.
+_AGAIN_S = 1.0
+
+
+class SinkDeadLetters:
+    """Writes what a receiver refuses to the `.dead` topics, and counts it."""
+
+    def __init__(
+        self, role: str, topic: Callable[[str], str], settings: WorkerSettings, done: asyncio.Event, log: Log
+    ) -> None:
+        """topic: gives a topic's name on the broker. done: set when the worker is to stop."""
+        self.role, self._topic, self._settings, self._done, self._log = role, topic, settings, done, log
+        self.limits: dict[TP, DeadLetterLimit] = {}
+        """By partition, with our own names of topics."""
+        self.producer: AIOKafkaProducer | None = None
+
+    async def start(self) -> None:
+        """Starts the producer."""
+        self.producer = AIOKafkaProducer(
+            bootstrap_servers=self._settings.kafka, enable_idempotence=True, max_request_size=4 << 20
+        )
+        await self.producer.start()
+
+    async def stop(self) -> None:
+        """Stops the producer."""
+        if self.producer is not None:
+            await self.producer.stop()
+
+    def own(self, partitions: Collection[TP]) -> None:
+        """Counts for these partitions from now on, each from nothing."""
+        self.limits = {
+            tp: limit_of(f"{tp.topic}/{tp.partition}", f"{tp.topic}.dead", self._settings) for tp in partitions
+        }
+
+    async def write(self, batches: Sequence[SinkItems], refused: Collection[RefusedItem]) -> None:
+        """Writes the refused items of these batches. Raises Stop where a refused item is a dead letter itself."""
+        if not refused:
+            return
+        raw = {
+            (item.topic, item.partition, item.offset): r
+            for batch in batches
+            for r, item in zip(batch.raw, batch.items, strict=True)
+        }
+        for one in refused:
+            await self._write(raw[one.item.topic, one.item.partition, one.item.offset], one)
+
+    async def _write(self, r: Any, refused: RefusedItem) -> None:
+        item, stage, error, message = refused.item, refused.stage, refused.error, refused.message
+        name = f"{item.topic}/{item.partition}"
+        if item.topic.endswith(".dead"):
+            raise Stop(f"{name}: the dead letter at offset {item.offset} itself was refused: {error}: {message}")
+        metrics.DEAD_LETTERS.labels(self.role, stage).inc()
+        self._log.warning("dead letter", partition=name, offset=item.offset, stage=stage, error=error, why=message)
+        head = failure_headers(item.topic, item.partition, item.offset, stage, error, message)
+        while True:
+            try:
+                await self._send(r, item, [*r.headers, *head])
+                return
+            except KafkaError as failure:
+                # The receiver's position passes this record: after a new start it would not be read again.
+                await first_of(_AGAIN_S, self._done)
+                if self._done.is_set() or not failure.retriable:
+                    raise translate(failure, f"{name}: writing a dead letter") from failure
+
+    async def _send(self, r: Any, item: SinkItem, headers: Any) -> None:
+        if self.producer is None:
+            raise Stop(f"{item.topic}/{item.partition}: no producer for dead letters")
+        await self.producer.send_and_wait(
+            self._topic(f"{item.topic}.dead"), value=r.value, key=r.key, partition=item.partition, headers=headers
+        )
+
+    def count(self, batches: Sequence[SinkItems], refused: Collection[RefusedItem]) -> None:
+        """Counts records and dead letters of written batches. Raises Stop above a limit; call it when all dead letters are written."""
+        bad = {(one.item.topic, one.item.partition, one.item.offset) for one in refused}
+        for batch in batches:
+            limit = self.limits.get(TP(batch.topic, batch.partition))
+            if limit is None or not (bad or batch.wrong or limit):
+                continue
+            counted = [item for item in batch.items if type(item.record) not in KEYLESS]
+            places = (
+                n
+                for n, item in enumerate(counted)
+                if item.offset in batch.wrong or (item.topic, item.partition, item.offset) in bad
+            )
+            limit.took(len(counted), places)
+            report_share(limit, self.role, limit.name, self._log)
+            if limit.reached:
+                raise limit.stop()

@@ -1,0 +1,51 @@
+"""Whether the topics of a role exist, have the partitions that the settings say, and are still the same ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from streams.errors import Misconfigured
+from streams.topic_metadata import TopicMetadata
+
+
+class TopicCheck:
+    """Compares the topics that a role reads and writes with what a broker says of them."""
+
+    def __init__(self, partitions: Mapping[str, int], kept: Mapping[str, str], log: Any) -> None:
+        """partitions: how many each topic has by the settings, by names on the broker.
+
+        kept: topics that must not be deleted and made again while the worker runs, each with the error's text.
+        """
+        self.partitions, self._kept, self._log = partitions, kept, log
+        self.missing: str | None = None
+        """A line that names the topics that do not exist; None when all do."""
+        self._ids: dict[str, bytes] = {}
+
+    def fit(self, found: Mapping[str, TopicMetadata]) -> None:
+        """Sets `missing`, and logs it. Raises Misconfigured where a topic has another number of partitions."""
+        for name, topic in sorted(found.items()):
+            if topic.partitions != self.partitions[name]:
+                raise Misconfigured(
+                    f"{name} has {topic.partitions} partitions, the settings say {self.partitions[name]}: counts are fixed for a "
+                    "prefix (NETCENTER_PARTITIONS, NETCENTER_PREFIX)"
+                )
+        missing = ", ".join(sorted(self.partitions.keys() - found.keys()))
+        if missing and missing not in (self.missing or ""):
+            self._log.warning("waiting for topics", missing=missing, run="netcenter topics apply")
+        self.missing = (
+            f"waiting for topics that are not there: {missing}; run `netcenter topics apply`" if missing else None
+        )
+
+    def begin(self, found: Mapping[str, TopicMetadata]) -> bool:
+        """Remembers the topics' ids at the start of the worker. Returns whether all topics exist; raises as `fit`."""
+        self.fit(found)
+        self._ids = {name: topic.id for name, topic in found.items()}
+        return self.missing is None
+
+    def still_the_same(self, found: Mapping[str, TopicMetadata]) -> None:
+        """Raises Misconfigured where a topic that must be kept was deleted and made again; and as `fit`."""
+        self.fit(found)
+        for name, error in self._kept.items():
+            if name in found and found[name].id != self._ids[name]:
+                raise Misconfigured(error)

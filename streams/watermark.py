@@ -1,0 +1,130 @@
+"""The watermark of a partition: the least of its writers' last Ticks, in ms of event time; it never falls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Self
+
+from schemas.records import SourceIdle, Tick
+from schemas.times import EARLIEST, LATEST
+
+Writer = tuple[str, int]
+"""(role, its input partition) of somebody who writes Ticks into a partition."""
+#: ms; how far the broker's clock and that of a Tick's writer may disagree before a Tick is refused.
+MOST_APART = 300_000
+
+
+class WrongTick(ValueError):
+    """A Tick that this partition must not follow."""
+
+
+class ClockStep(WrongTick):
+    """A Tick of the wall clock whose stamp cannot be the time."""
+
+
+def sound(tick: Tick) -> Tick:
+    """Returns the Tick; a time of 0 only says which clock the log follows. Raises WrongTick for a time before 2000 or after 9999."""
+    if tick.time and not EARLIEST <= tick.time <= LATEST:
+        raise WrongTick(f"a Tick of {tick.role}/{tick.partition} at {tick.time} ms: times are from 2000 to 9999")
+    return tick
+
+
+def stamped(tick: Tick, stamp: int, last: int) -> Tick:
+    """Returns a Tick of the wall clock with the broker's stamp (ms) as its time. `last` is the last time of its writer (ms).
+
+    Raises ClockStep where the broker's clock has stepped: the stamp is then far from both the last time and the
+    writer's own clock, which is the Tick's time. After an outage the stamp is far from the last time alone.
+    """
+    if tick.time and stamp - max(last, tick.time) > MOST_APART:
+        raise ClockStep(
+            f"the broker's clock is {(stamp - max(last, tick.time)) // 1000} s ahead of that of {tick.role}/{tick.partition} "
+            "and of the last Tick: mend the clock that is wrong; time goes on with the next Tick that agrees"
+        )
+    if last - stamp > MOST_APART:
+        raise ClockStep(
+            f"the broker's clock is {(last - stamp) // 1000} s behind the last Tick of {tick.role}/{tick.partition}: mend it, "
+            "time stands still until it is past that Tick"
+        )
+    return Tick(clock="wall", time=stamp, role=tick.role, partition=tick.partition)
+
+
+class Watermark:
+    """Follows the Ticks of an input partition."""
+
+    def __init__(
+        self,
+        expected: frozenset[Writer],
+        *,
+        kind: str | None = None,
+        time: int = 0,
+        last: Mapping[Writer, int] | None = None,
+        idle: Iterable[Writer] = (),
+    ) -> None:
+        self.expected = expected
+        """The writers of Ticks in this partition."""
+        self.kind = kind
+        """`wall` or `event`, from the first Tick; None before it."""
+        self.time = time
+        """ms; 0 before every writer was heard: then nothing may be decided."""
+        self.last = dict(last or {})
+        """ms; the last Tick of each writer."""
+        self.idle = set(idle)
+        """Writers that the watermark does not wait for until their next Tick."""
+        self._behind = {w for w in expected - self.idle if self.last.get(w, 0) <= time}
+        """Writers that hold the watermark back. All writers are compared only when the last of these has advanced."""
+
+    def tick(self, tick: Tick) -> None:
+        """Takes a Tick; one below its writer's last changes nothing. Raises WrongTick."""
+        writer = (tick.role, tick.partition)
+        if writer not in self.expected:
+            raise WrongTick(f"a Tick of {tick.role}/{tick.partition}, which writes no time here")
+        if self.kind is None:
+            self.kind = tick.clock
+        if tick.clock != self.kind:
+            raise WrongTick(
+                f"a Tick of the {tick.clock} clock, of {tick.role}/{tick.partition} in a log that follows {self.kind}"
+            )
+        if tick.time > self.last.get(writer, -1):
+            self.last[writer] = tick.time
+        if writer in self.idle:
+            self.idle.discard(writer)
+            self._behind.add(writer)
+        if self.last.get(writer, 0) > self.time:
+            self._behind.discard(writer)
+            if not self._behind:
+                self._advance()
+
+    def pass_over(self, time: int) -> None:
+        """Advances to this time (ms, of the event clock), as if every writer had sent a Tick of it."""
+        if time > self.time:
+            self.kind = "event"
+            self.time, self.last = time, dict.fromkeys(self.expected, time)
+            self.idle.clear()
+            self._behind = set(self.expected)
+
+    def source_idle(self, source: SourceIdle) -> None:
+        """Takes the least time without this writer from here on, until its next Tick."""
+        writer = (source.role, source.partition)
+        if writer in self.expected:
+            self.idle.add(writer)
+            self._behind.discard(writer)
+            if not self._behind:
+                self._advance()
+
+    def _advance(self) -> None:
+        times = {writer: self.last.get(writer, 0) for writer in self.expected - self.idle}
+        if times:
+            self.time = max(self.time, min(times.values()))
+            self._behind = {writer for writer, time in times.items() if time <= self.time}
+
+    def unheard(self) -> list[Writer]:
+        """The writers without whose first Tick the time is not known."""
+        return sorted(writer for writer in self.expected - self.idle if not self.last.get(writer))
+
+    def copy(self) -> Self:
+        """A second watermark at the same time, which advances on its own."""
+        return type(self)(self.expected, kind=self.kind, time=self.time, last=self.last, idle=self.idle)
+
+    def holding_back(self) -> list[Writer]:
+        """The writers that hold the watermark back; none where a single writer is left that is not idle."""
+        return sorted(self._behind) if len(self.expected - self.idle) > 1 else []
