@@ -291,13 +291,13 @@ def test_a_closed_case_is_overdue_no_more() -> None:
     for case in ("a", "b", "c"):
         run.fact(clock(case))
     fields: dict[str, Any] = {"channel": "twitter", "author_id": "u", "desk": "care", "label": "complaint"}
-    run.fact(CaseClosed(**decided("c", 3, START), why="no_reply", **fields))
+    run.fact(CaseClosed(**decided("c", 3, START), close_reason="no_reply", **fields))
     run.tick(START + 3 * HOUR)
     assert run.events == []
 
 
 @pytest.mark.parametrize(
-    "fields", [{"courtesy": True}, {"metric": "resolution"}], ids=["a courtesy", "the time to resolution"]
+    "fields", [{"non_sla": True}, {"metric": "resolution"}], ids=["a non-SLA target", "the time to resolution"]
 )
 def test_no_alert_is_raised_by(fields: dict[str, Any]) -> None:
     run = begin()
