@@ -32,9 +32,9 @@ def work_desk(record: Any) -> bytes:
     return desk(record) if type(record) is not Overflowed else record.next_desk.encode()
 
 
-def identity(record: Any) -> bytes:
-    """An alert's identity."""
-    return str(record.identity).encode()
+def fingerprint(record: Any) -> bytes:
+    """An alert's fingerprint."""
+    return str(record.fingerprint).encode()
 
 
 def version(record: Any) -> bytes:

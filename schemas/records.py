@@ -18,7 +18,7 @@ is optional with a default. The glossary, one line per record:
 | OperatorChanged, OfferAnswered | `netcenter operators`, consoles | desk | desk |
 | Offered, Assigned, Returned, Overflowed, HoldingReplyDue, HoldingReplyCancelled, Escalated | desk | consumers | desk |
 | SurgeOpened, SurgeUpdated, SurgeClosed, CrisisOpened, CrisisClosed, ChannelChanged | surge | alerts, desk | brand |
-| Alert | alerts | the receivers, consumers | identity |
+| Alert | alerts | the receivers, consumers | fingerprint |
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ ActionKind = Literal[
 ]
 NoReply = Literal["spam", "troll", "duplicate", "not_ours", "unknown"]
 Clock = Literal["wall", "event"]
-Mode = Literal["observe", "live"]
+Mode = Literal["shadow", "live"]
 Metric = Literal["first_response", "next_response", "resolution", "unknown"]
 ClockChange = Literal[
     "started",
@@ -77,7 +77,7 @@ Detector = Literal["ratio", "burst", "load", "conversation", "declared", "unknow
 Scope = Literal["brand", "channel", "complaints", "contacts", "conversation", "unknown"]
 SurgeEnd = Literal["over", "new_normal", "unknown"]
 Hearing = Literal["silent", "heard", "unknown"]
-AlertState = Literal["open", "resolved", "unknown"]
+AlertState = Literal["firing", "resolved", "unknown"]
 AlertKind = Literal["crisis", "surge", "sla_breach", "escalation", "channel_silent", "unknown"]
 Severity = Literal["info", "warning", "page", "unknown"]
 
@@ -90,7 +90,7 @@ ENUMS: dict[Any, tuple[str, str]] = {
     ActionKind: ("ActionKind", "unknown"),
     NoReply: ("NoReply", "unknown"),
     Clock: ("Clock", "wall"),
-    Mode: ("Mode", "observe"),
+    Mode: ("Mode", "shadow"),
     Metric: ("Metric", "unknown"),
     ClockChange: ("ClockChange", "unknown"),
     CaseChange: ("CaseChange", "unknown"),
@@ -222,7 +222,7 @@ class MentionUpdated(Record, kw_only=True, frozen=True, gc=False):
     label: A[Label | None, "of the new words; set by classify where there are some, as all below"] = None
     confidence: A[float | None, "0..1, calibrated probability of the label"] = None
     uncertain: A[bool | None, "confidence is under the policy's threshold"] = None
-    lang: A[Literal["es", "pt", "en", "und"] | None, "the language classified in"] = None
+    classified_lang: A[Literal["es", "pt", "en", "und"] | None, "the language classified in"] = None
 
 
 class Reply(Record, kw_only=True, frozen=True, gc=False):
@@ -299,7 +299,7 @@ class ClassifiedMention(Record, kw_only=True, frozen=True, gc=False):
     label: A[Label, "what the care team must do with it; set by classify"]
     confidence: A[float, "0..1, calibrated probability of the label; set by classify"]
     uncertain: A[bool, "confidence is under the policy's threshold; set by classify"]
-    lang: A[Literal["es", "pt", "en", "und"], "the language classified in; set by classify"]
+    classified_lang: A[Literal["es", "pt", "en", "und"], "the language classified in; set by classify"]
     own: A[bool, "written by one of the brand's own accounts: no case, no volume; set by classify"]
     probabilities: A[list[float], "complaint, question, praise, other; sum 1; set by classify"]
     model: A[str, "SHA-256 of the classifier's artefact, first 16 hex digits; set by classify"]
@@ -600,7 +600,7 @@ class HoldingReplyDue(WorkEvent, kw_only=True, frozen=True, gc=False):
     lang: A[str, "of the template"]
     template: A[str, "the policy's name of the text"]
     expires_at: A[Time, "the reply must not be sent later"]
-    dry_run: A[bool, "the brand only observes: do not send"] = True
+    dry_run: A[bool, "the brand is in shadow mode: do not send"] = True
 
 
 class HoldingReplyCancelled(WorkEvent, kw_only=True, frozen=True, gc=False):
@@ -708,7 +708,7 @@ class SurgeClosed(SurgeEvent, kw_only=True, frozen=True, gc=False):
     mode: A[Mode, "of the brand"]
     started_at: A[Time, "start of the window that showed it, as when it opened"]
     ended_at: A[Time, "end of the window that closed it"]
-    why: A[SurgeEnd, "what closed it"]
+    close_reason: A[SurgeEnd, "what closed it"]
     peak: A[float, "the largest ratio"]
     excess: A[float, "posts above the baseline while it was open"]
 
@@ -721,7 +721,7 @@ class CrisisOpened(CrisisEvent, kw_only=True, frozen=True, gc=False):
     by: A[str, "`rule` or the person who declared it"]
     surge: A[str | None, "the surge's id"] = None
     root: A[str | None, "native_id of the root post"] = None
-    dry_run: A[bool, "the brand only observes"] = True
+    dry_run: A[bool, "the brand is in shadow mode"] = True
     desk: A[str, "the brand's desk, by policy: the key in the desk topic"] = "care"
 
 
@@ -731,7 +731,7 @@ class CrisisClosed(CrisisEvent, kw_only=True, frozen=True, gc=False):
     brand: A[str, "the brand; set by surge, as all below"]
     mode: A[Mode, "of the brand"]
     by: A[str, "`rule` or the person who closed it"]
-    dry_run: A[bool, "the brand only observes"] = True
+    dry_run: A[bool, "the brand is in shadow mode"] = True
     desk: A[str, "the brand's desk, by policy: the key in the desk topic"] = "care"
 
 
@@ -751,15 +751,15 @@ class ChannelChanged(Decided, kw_only=True, frozen=True, gc=False):
 
 
 class Alert(Decided, kw_only=True, frozen=True, gc=False):
-    """Something that a person must know. Every alert that fires is resolved later."""
+    """Something that a person must know. Every alert that fires is resolved later. The aggregate is the fingerprint."""
 
-    identity: A[str, "kind:brand:incident; no counts, severities or times; set by alerts, as all below"]
-    version: A[int, "1, 2, 3 within the identity; a receiver ignores an older one"]
-    state: A[AlertState, "open or resolved"]
+    fingerprint: A[str, "kind:brand:incident; no counts, severities or times; set by alerts, as all below"]
+    version: A[int, "1, 2, 3 within the fingerprint; a receiver ignores an older one"]
+    state: A[AlertState, "firing or resolved"]
     kind: A[AlertKind, "what it is about"]
-    severity: A[Severity, "may rise while open"]
+    severity: A[Severity, "may rise while the alert fires"]
     brand: A[str, "the brand"]
-    mode: A[Mode, "of the brand: observe goes to the observe receiver only"]
+    mode: A[Mode, "of the brand: an alert in shadow mode is sent to no receiver"]
     summary: A[str, "one line for a person; never a text or an author"]
     starts_at: A[Time, "event time at which it opened"]
     ends_at: A[Time | None, "event time at which it resolved"] = None
