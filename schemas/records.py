@@ -722,7 +722,7 @@ class CrisisOpened(CrisisEvent, kw_only=True, frozen=True, gc=False):
     brand: A[str, "the brand; set by surge, as all below"]
     mode: A[Mode, "of the brand"]
     by: A[str, "`rule` or the person who declared it"]
-    surge: A[str | None, "the surge's id"] = None
+    surge: A[str | None, "the surge that led to the crisis; null: none did"] = None
     root: A[str | None, "native_id of the root post"] = None
     dry_run: A[bool, "the brand is in shadow mode"] = True
     desk: A[str, "the brand's desk, by policy: the key in the desk topic"] = "care"
@@ -754,10 +754,14 @@ class ChannelChanged(Decided, kw_only=True, frozen=True, gc=False):
 
 
 class Alert(Decided, kw_only=True, frozen=True, gc=False):
-    """Something that a person must know. Every alert that fires is resolved later. The aggregate is the fingerprint."""
+    """Something that a person must know. Every alert that fires is resolved later."""
 
-    fingerprint: A[str, "kind:brand:incident; no counts, severities or times; set by alerts, as all below"]
-    version: A[int, "1, 2, 3 within the fingerprint; a receiver ignores an older one"]
+    aggregate: A[str, "kind:brand:incident; no counts, severities or times; set by alerts"] = msgspec.field(
+        name="fingerprint"
+    )
+    seq: A[int, "1, 2, 3 within the fingerprint; a receiver ignores an older one; set by alerts, as all below"] = (
+        msgspec.field(name="version")
+    )
     state: A[AlertState, "firing or resolved"]
     kind: A[AlertKind, "what it is about"]
     severity: A[Severity, "may rise while the alert fires"]
@@ -768,6 +772,16 @@ class Alert(Decided, kw_only=True, frozen=True, gc=False):
     ends_at: A[Time | None, "event time at which it resolved"] = None
     evidence: A[dict[str, str], "names and figures"] = {}
     links: A[dict[str, str], "runbook, replay, console"] = {}
+
+    @property
+    def fingerprint(self) -> str:
+        """The id of the incident, the same in every version."""
+        return self.aggregate
+
+    @property
+    def version(self) -> int:
+        """The number of this version within the fingerprint."""
+        return self.seq
 
 
 #: All records that stand as a topic's value, in the order of their schema ids. Append only.
