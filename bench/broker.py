@@ -1,4 +1,4 @@
-"""Topics of the benches on the broker: made, filled by the batch, measured by their ends, deleted."""
+"""Topics for benchmarks: create, fill in batches, count by their end offsets, delete."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from streams.partitioner import partition_of
 _BATCH_BYTES = 262_144
 _IN_FLIGHT = 64
 Pair = tuple[bytes | int, bytes]
-"""Key and value of a record; the partition in place of the key for one without."""
+"""Key and value of a record; for a record without a key, the partition and the value."""
 
 
 def create(kafka: str, topics: Mapping[str, int], *, compacted: bool = False) -> None:
-    """Make topics with so many partitions each, and return once each partition has a leader."""
+    """Create topics with `partitions` partitions each, and return once every partition has a leader."""
     config = {"cleanup.policy": "compact"} if compacted else {}
     with closing(open_admin(kafka)) as client:
         provisioning.create(client, [NewTopic(name, count, 1, topic_configs=config) for name, count in topics.items()])
 
 
 def names(kafka: str, part: str) -> list[str]:
-    """The topics whose name holds this part."""
+    """Return the topics whose name contains `part`."""
     client = open_admin(kafka)
     try:
         return sorted(name for name in client.list_topics() if part in name)
@@ -49,7 +49,7 @@ def delete(kafka: str, topics: Iterable[str]) -> None:
 
 
 def fill(kafka: str, topic: str, partitions: int, pairs: Iterable[Pair]) -> int:
-    """Append records to the partitions that their keys belong on, as Java's client does; how many."""
+    """Append records to the partitions of their keys, as Java's client chooses them; return the number of records."""
     return asyncio.run(_fill(kafka, topic, partitions, pairs))
 
 
@@ -92,7 +92,7 @@ async def _append(kafka: str, topic: str, partition: int, value: bytes) -> None:
 
 
 def read(kafka: str, topic: str, partitions: int) -> list[tuple[int, bytes | None, bytes | None, int]]:
-    """(partition, key, value, offset) of every committed record until now, in each partition's order."""
+    """Return (partition, key, value, offset) of every record committed until now, in each partition's order."""
     ranges = committed_ranges_at(kafka, [TopicPartition(topic, n) for n in range(partitions)])
     with closing(open_consumer(kafka)) as consumer:
         return [
@@ -104,20 +104,20 @@ def read(kafka: str, topic: str, partitions: int) -> list[tuple[int, bytes | Non
 
 
 class Ends:
-    """How much is in a topic: the sum of the ends of its partitions' committed records. Markers of transactions count."""
+    """The size of a topic: the sum of its partitions' last stable offsets. A transaction's marker counts as a record."""
 
     def __init__(self, kafka: str) -> None:
         self._kafka = kafka
         self._followers: dict[tuple[str, int], TopicFollower] = {}
 
     def of(self, topic: str, partitions: int) -> int:
-        """Records and markers."""
+        """Return the number of records and markers."""
         known = topic, partitions
         if known not in self._followers:
             self._followers[known] = TopicFollower(self._kafka, [TopicPartition(topic, n) for n in range(partitions)])
         return sum(self._followers[known].ends().values())
 
     def close(self) -> None:
-        """Closes the connections."""
+        """Close the connection."""
         for follower in self._followers.values():
             follower.close()

@@ -34,7 +34,7 @@ _LOOK_S = 0.005
 
 
 def measure(kafka: str, keys: int = 1_000_000) -> dict[str, Any]:
-    """keys/s, resident bytes a key and the longest that the event loop stood still, in a process of its own."""
+    """Measure keys/s, resident bytes a key and the longest pause of the event loop, in a process of its own."""
     prefix = f"b{uuid4().hex[:8]}."
     _create(kafka, prefix)
     asyncio.run(_fill(kafka, prefix, keys))
@@ -123,7 +123,7 @@ async def _recover(kafka: str, prefix: str) -> dict[str, Any]:
 
 
 async def _look(stalls: list[float]) -> None:
-    """How much later than asked for the loop comes back."""
+    """Record the longest delay with which the event loop wakes a sleeping task."""
     while True:
         asked = time.perf_counter()
         await asyncio.sleep(_LOOK_S)

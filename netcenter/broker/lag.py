@@ -18,7 +18,7 @@ from netcenter.broker.reading import any_record, batches_of
 from netcenter.broker.topics import settings_of_log
 from netcenter.pipeline import PIPELINE
 from netcenter.settings import Settings
-from schemas.headers import rfc3339
+from schemas.times import rfc3339
 from streams.topology import Role
 
 #: Up to so many offsets are read in order to count records without markers; beyond them the markers do not matter.

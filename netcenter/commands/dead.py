@@ -16,8 +16,8 @@ from netcenter.commands.options import Json
 from netcenter.errors import UsageError
 from netcenter.runtime.endpoints import kafka_of
 from netcenter.settings import load
-from schemas.headers import rfc3339
 from schemas.jsonform import event
+from schemas.times import rfc3339
 
 dead = typer.Typer(help="Records that could not be handled.", no_args_is_help=True)
 _Topic = Annotated[str | None, typer.Option(help="Only those that came from this topic.")]

@@ -14,7 +14,7 @@ from netcenter.commands.progress_bar import bar
 from netcenter.ingest.schedule import TICK
 from netcenter.runtime.endpoints import kafka_of
 from netcenter.settings import load
-from schemas.headers import rfc3339
+from schemas.times import rfc3339
 
 _File = Annotated[Path, typer.Argument(help="A .jsonl or .csv file; - reads JSON lines from standard input.")]
 

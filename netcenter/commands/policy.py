@@ -11,7 +11,7 @@ import msgspec
 import typer
 
 from agents.policy import Policy, PolicyError, parse
-from agents.policy.reading import Checked, check
+from agents.policy.parsing import Checked, check
 from netcenter.commands.options import Json, text_of
 from netcenter.commands.policy_files import parsed, to_apply, today
 from netcenter.errors import CommandError, UsageError

@@ -32,7 +32,7 @@ class Receiver:
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._ids: set[str] = set()
-        self._incidents: dict[str, set[tuple[str, str]]] = {"open": set(), "resolved": set()}
+        self._incidents: dict[str, set[tuple[str, str]]] = {"firing": set(), "resolved": set()}
         self._rejected = 0
         self._planned: deque[tuple[int, dict[str, str]]] = deque()
         #: The bodies of accepted deliveries in order of arrival, repeated deliveries included.
@@ -50,12 +50,12 @@ class Receiver:
 
     @property
     def opened(self) -> int:
-        """Distinct alerts opened: identity and start."""
-        return len(self._incidents["open"])
+        """Distinct alerts opened: fingerprint and start."""
+        return len(self._incidents["firing"])
 
     @property
     def resolved(self) -> int:
-        """Distinct alerts resolved: identity and start."""
+        """Distinct alerts resolved: fingerprint and start."""
         return len(self._incidents["resolved"])
 
     @property
@@ -124,7 +124,7 @@ class Receiver:
                 event = json.loads(body)
                 state, incident = (
                     event["data"]["state"],
-                    (event["data"]["identity"], event["data"]["starts_at"]),
+                    (event["data"]["fingerprint"], event["data"]["starts_at"]),
                 )
             except (WebhookVerificationError, ValueError, KeyError, TypeError):
                 self._rejected += 1

@@ -37,7 +37,7 @@ from netcenter.pipeline import PIPELINE
 from netcenter.policies import DEFAULT_POLICY
 from netcenter.settings import Settings, load
 from netcenter.workers import enabled_roles, health_ports
-from schemas.headers import rfc3339
+from schemas.times import rfc3339
 from streams.exit_codes import ExitCode
 
 HOUR = 3_600_000

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from netcenter.broker.lag import LagMonitor
 from netcenter.broker.writing import LogWriter
 from netcenter.pipeline import PIPELINE
-from schemas.headers import rfc3339
+from schemas.times import rfc3339
 from streams.committed_offsets import NEVER
 from streams.topology import Role
 

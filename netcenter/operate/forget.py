@@ -17,8 +17,8 @@ from netcenter.files.reader import parse_line
 from netcenter.pipeline import PIPELINE
 from netcenter.settings import Settings
 from schemas.avro import schema_of
-from schemas.headers import rfc3339
 from schemas.records import Record
+from schemas.times import rfc3339
 from streams.topology import DAY
 
 

@@ -16,7 +16,7 @@ from netcenter.broker.reading import records_of
 from netcenter.broker.topics import settings_of_log
 from netcenter.errors import CommandError, Unreachable
 from netcenter.settings import Settings
-from netcenter.training.rows import Rows, made
+from netcenter.training.training_rows import TrainingRows, made
 from schemas import codec
 from schemas.codec import WireError
 from schemas.records import Action, ClassifiedMention, MentionUpdated, Record
@@ -32,8 +32,8 @@ _Post = tuple[str, str, str, str]
 """What names a post: brand, channel, author, native id."""
 
 
-def relabels_of_projection(postgres: str) -> Rows:
-    """Each post with its last relabel in PostgreSQL. postgres: a URI. Raises Unreachable, and CommandError."""
+def relabels_of_projection(postgres: str) -> TrainingRows:
+    """Each post's last relabel in PostgreSQL. Raises Unreachable."""
     try:
         connection = psycopg2.connect(postgres, connect_timeout=5)
     except psycopg2.OperationalError:
@@ -47,7 +47,7 @@ def relabels_of_projection(postgres: str) -> Rows:
         raise CommandError(f"PostgreSQL: {type(error).__name__} {error.pgcode or ''}: see `netcenter doctor`") from None
 
 
-def relabels_of_log(settings: Settings, kafka: str) -> Rows:
+def relabels_of_log(settings: Settings, kafka: str) -> TrainingRows:
     """Each post with its last relabel in the topic `classified`, as far back as the topic is kept. Raises CommandError.
 
     The topic is read twice, first for the relabels and then for their posts, so that memory holds no other text.
@@ -87,7 +87,7 @@ def _texts(
             mention = record.mention
             post = _post(mention)
             if post in relabels and offset > forgotten.get(post[:3], -1):
-                texts[post] = (mention.text, record.lang)
+                texts[post] = (mention.text, record.classified_lang)
         elif isinstance(record, MentionUpdated):
             post = _post(record)
             if post in texts and record.deleted:
@@ -110,8 +110,8 @@ def _decoded(kafka: str, ranges: dict[TopicPartition, OffsetRange]) -> Iterator[
             continue
 
 
-def _rows(found: Iterable[tuple[str, str, str, str]]) -> Rows:
-    """The rows of (brand, text, language, label), without those whose language or label no classifier knows."""
+def _rows(found: Iterable[tuple[str, str, str, str]]) -> TrainingRows:
+    """Of brands, texts, languages and labels."""
     return made(
         [
             {

@@ -18,8 +18,8 @@ from netcenter.replay.seek import Seeker, decoded, source_of, time_of
 from netcenter.replay.stretch import Stretch, as_clock
 from netcenter.runtime.classifiers import lacks_model
 from netcenter.settings import Settings
-from schemas.headers import rfc3339
 from schemas.records import PolicyChanged, Tick
+from schemas.times import rfc3339
 from streams.core import Fact
 from streams.policies import passed_over
 

@@ -23,8 +23,8 @@ from netcenter.pipeline import PIPELINE
 from netcenter.policies import DEFAULT_POLICY
 from schemas import codec
 from schemas.dead_letters import failure_of
-from schemas.headers import rfc3339
 from schemas.records import Decided, Mention, Tick
+from schemas.times import rfc3339
 from tests.support import judge, lenient_worker
 from tests.support.chaos import ROLES, Plant
 from tests.support.fuzz import CASE, DAY, MINUTE, NOON, SECRET, Fuzz, Sent

@@ -42,7 +42,7 @@ from netcenter.pipeline import PIPELINE
 from netcenter.policies import DEFAULT_POLICY
 from netcenter.settings import Settings
 from schemas.codec import state_codec
-from schemas.headers import rfc3339
+from schemas.times import rfc3339
 from streams.checkpoint import PROGRESS
 from streams.core import Progress
 from tests.support.chaos import create_database

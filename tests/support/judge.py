@@ -26,9 +26,10 @@ from netcenter.replay import Replay
 from netcenter.settings import Settings
 from schemas import codec
 from schemas.codec import WireError
-from schemas.headers import rfc3339, source_of
+from schemas.headers import source_of
 from schemas.keys import KEYLESS, customer
 from schemas.records import Action, ClassifiedMention, Decided, Mention, Record, SurgeOpened, SurgeUpdated, Volume
+from schemas.times import rfc3339
 from sinks.port import Item
 from sinks.postgres import PostgresSink
 from sinks.postgres.tables import TABLES

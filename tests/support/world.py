@@ -65,7 +65,7 @@ def classified(post: Mention) -> ClassifiedMention:
         label="question",
         confidence=0.9,
         uncertain=False,
-        lang="en",
+        classified_lang="en",
         own=False,
         probabilities=[0.1, 0.9, 0.0, 0.0],
         model=toy.MODEL[:16],

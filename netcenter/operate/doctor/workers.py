@@ -13,7 +13,7 @@ from netcenter.operate.doctor.finding import Finding, duration_text
 from netcenter.operate.doctor.survey import Survey
 from netcenter.pipeline import PIPELINE
 from netcenter.workers import missing_to_run
-from schemas.headers import rfc3339
+from schemas.times import rfc3339
 from streams.topology import Role
 
 BEHIND = 10_000
