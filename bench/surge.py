@@ -1,4 +1,4 @@
-"""Surge: what an update of each series costs, how many bytes a series takes, and ten thousand brands on one core."""
+"""Surge: cost of an update and bytes of each series, and ten thousand brands on one core."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from streams.core import Fact
 from streams.fold import FoldCore
 
 BRANDS, MINUTES = 10_000, 15
-"""Of the whole role: each brand with a Volume in every minute."""
+"""Number of brands in the part `role`, each with a Volume in every minute."""
 _STEPS = 20_000
 _RULE = SurgePolicy()
 
 
 def measure() -> dict[str, Any]:
-    """Microseconds an update and bytes of the changelog, series by series; then the role over ten thousand brands."""
+    """Measure microseconds an update and changelog bytes of each series, then the role over ten thousand brands."""
     counts = np.random.default_rng(1).poisson(20, _STEPS).tolist()
     burst, load, channel, talks = Burst.new(), Load.new(START), ChannelActivity(START, START), Conversations()
 
@@ -82,7 +82,7 @@ def _bytes(record: Any) -> int:
 
 
 def _counting() -> Callable[[], None]:
-    """100,000 posts counted by classify, which were labelled before."""
+    """Measure the counting of 100,000 labelled posts, as the role classify does it."""
     posts = []
     for n in range(1_000):
         post = Mention(
@@ -105,7 +105,7 @@ def _counting() -> Callable[[], None]:
 
 
 def _role() -> dict[str, Any]:
-    """A quarter of an hour of ten thousand brands through the role, timers and events and all, but without Kafka."""
+    """Run the role over a quarter of an hour of ten thousand brands, with timers and events but without Kafka."""
     policy = Policy(version=1, classifier=ClassifierPolicy(model="0" * 64))
     role = PIPELINE.role("surge")
     core = FoldCore(PIPELINE, role, 0, lambda topic: 1, lambda version, hash: policy, SurgeDecider(), encodes=True)

@@ -1,4 +1,4 @@
-"""What bursts and loads see of single series: scores as NAB gives them, onsets of floods, extra contacts."""
+"""Figures of bursts and loads on single series: NAB scores, delays of added floods, delays of additional contacts."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from bench.surge_data import (
     given,
 )
 from netcenter.backtest import nab
-from netcenter.backtest.reading import Series
-from netcenter.backtest.run import judge
+from netcenter.backtest.judge import judge
+from netcenter.backtest.series_files import CountSeries
 
-#: What is chosen between where one series is left out: rarity of a level, of a jump.
+#: The settings that are tried when one series is left out: rarity of a level, rarity of a jump.
 _GRID = [(sustained, jump) for sustained in ("2h", "5h", "10h") for jump in ("1m", "5m", "20m")]
 
 
@@ -29,7 +29,7 @@ _GRID = [(sustained, jump) for sustained in ("2h", "5h", "10h") for jump in ("1m
 
 
 def scores(data: Path) -> dict[str, Any]:
-    """The five series with the default, with each of the grid, and leaving each out in turn."""
+    """Score the five series with the default settings, with each of the grid, and leaving each series out in turn."""
     series, told = given(data)
     by_rule: dict[tuple[str, str], list[nab.Parts]] = {}
     for sustained, jump in _GRID:
@@ -63,7 +63,7 @@ def _told(parts: list[nab.Parts]) -> dict[str, Any]:
 
 
 def onsets(data: Path, times: int = 40) -> dict[str, Any]:
-    """Three hours of 1.7, 3 and 10 times the level, at once or over an hour, laid over each series at random times."""
+    """Measure the delay for three hours of 1.7, 3 and 10 times the level, sudden or over an hour, at random times."""
     series, told = given(data)
     rule = SurgePolicy()
     found: dict[str, list[float]] = {}
@@ -89,8 +89,8 @@ def _states(values: list[float], rule: SurgePolicy) -> list[Burst]:
     return states
 
 
-def _calm(series: Series, told: nab.Labels, states: list[Burst]) -> list[int]:
-    """Bins from which on three hours lie in no window, and nothing is open."""
+def _calm(series: CountSeries, told: nab.Labels, states: list[Burst]) -> list[int]:
+    """Return the bins that start three hours outside every window, with no burst open."""
     free = np.ones(len(series.times), bool)
     free[:1_200] = free[-80:] = False
     for a, b in told.windows:
@@ -100,7 +100,7 @@ def _calm(series: Series, told: nab.Labels, states: list[Burst]) -> list[int]:
 
 
 def _opens(burst: Burst, counts: Any, rule: SurgePolicy) -> float:
-    """Minutes until it opens."""
+    """Return the minutes until a burst opens."""
     for n, count in enumerate(counts):
         burst = burst.step(float(count), rule)
         if burst.kind:
@@ -125,7 +125,7 @@ def _delays(late: list[float]) -> dict[str, Any]:
 
 
 def loads(data: Path, seeds: int = 4) -> dict[str, Any]:
-    """70 % more for four hours, every other day from the fifth week on, on synthetic contacts of several sizes."""
+    """Measure the delay for 70 % more contacts for four hours, every other day from the fifth week on, at several sizes."""
     rule = SurgePolicy()
     found = {}
     for a_minute in (5.0, 15.0, 60.0):
@@ -155,7 +155,7 @@ def loads(data: Path, seeds: int = 4) -> dict[str, Any]:
 
 
 def _loads(counts: Any, rule: SurgePolicy) -> list[int]:
-    """Minutes in which a load opens."""
+    """Return the minutes in which a load opens."""
     load, opened = Load.new(START), []
     for i, count in enumerate(counts.tolist()):
         was, load = load.open, load.step(float(count), rule)

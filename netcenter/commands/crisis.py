@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from netcenter.broker.writing import LogWriter
 from netcenter.errors import UsageError
-from netcenter.ingest.into_kafka import Log
 from netcenter.runtime.endpoints import kafka_of
 from netcenter.settings import load
 from schemas import ids
@@ -50,7 +50,7 @@ def _declare(brand: str, change: Literal["open", "close"], by: str, reason: str)
         raise UsageError(f"brand: {brand!r} is no name of a brand: use {NAME_FORM}")
     settings = load()
     now = int(time.time() * 1000)
-    with Log(settings, kafka_of(settings), "crisis") as log:
+    with LogWriter(settings, kafka_of(settings), "crisis") as log:
         log.send(
             "volumes",
             CrisisDeclared(

@@ -15,9 +15,9 @@ from uuid import uuid4
 import psycopg2
 import pytest
 
+from netcenter.broker.writing import LogWriter
 from netcenter.demo.receiver import Receiver
 from netcenter.embedded import Addresses
-from netcenter.ingest.into_kafka import Log
 from netcenter.pipeline import PIPELINE, PUBLIC
 from schemas import codec, ids
 from schemas.keys import KEYLESS, customer
@@ -210,8 +210,8 @@ def test_a_record_on_the_wrong_partition_is_listed_shown_and_put_right(town: Tow
     key = customer(post)
     home = partition_of(key, plant.partitions)
     wrong = (home + 1) % plant.partitions
-    with Log(plant.settings, plant.kafka, "operators") as log:
-        log.raw(plant.prefix + "mentions", wrong, key, codec.encode(post), [])
+    with LogWriter(plant.settings, plant.kafka, "operators") as log:
+        log.send_bytes(plant.prefix + "mentions", wrong, key, codec.encode(post))
 
     def listed() -> list[dict[str, Any]]:
         return [json.loads(line) for line in town.command("dead", "list", "--topic", "mentions", "--json").splitlines()]
@@ -224,10 +224,10 @@ def test_a_record_on_the_wrong_partition_is_listed_shown_and_put_right(town: Tow
     assert shown["record"]["native_id"] == native_id
     assert shown["record"]["created_at"] == rfc3339(at)
 
-    assert town.command("dead", "replay", letter["id"]) == "1 put back\n"
+    assert town.command("dead", "redrive", letter["id"]) == "1 redriven\n"
     plant.until(lambda: _classified(plant, post.id) == [home], 30, "the post on its own partition")
-    assert [letter["state"] for letter in listed()] == ["put back"]
-    assert town.command("dead", "replay", "--all", "--topic", "mentions") == "0 put back\n"
+    assert [letter["state"] for letter in listed()] == ["redriven"]
+    assert town.command("dead", "redrive", "--all", "--topic", "mentions") == "0 redriven\n"
     plant.await_drained(0, ["classify"], 30)
     assert _classified(plant, post.id) == [home]
 

@@ -21,10 +21,10 @@ from netcenter.training import corrections, leave_out
 from netcenter.training.calibrate import calibrate
 from netcenter.training.embeddings import WIDTH, Embeddings
 from netcenter.training.figures import calibration_error, confusion, figures, macro_f1, picture
-from netcenter.training.rows import Rows, made, read, thinned
 from netcenter.training.softmax import softmax
-from netcenter.training.student import Settings
+from netcenter.training.student import StudentSettings
 from netcenter.training.train import Trained, train
+from netcenter.training.training_rows import TrainingRows, made, read, thinned
 
 SAID = {
     "es": {
@@ -49,7 +49,7 @@ SAID = {
 PADDING = ["tienda", "loja", "shop", "app", "banco", "voo", "hoy", "hoje", "today", "a", "o", "the", "de", "my"]
 
 
-SMALL = Settings(dimensions=128, company=48)
+SMALL = StudentSettings(dimensions=128, company=48)
 """A student that is quick to teach."""
 
 
@@ -101,7 +101,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     return train(rows, Made(folder / "cache"), folder, SMALL, seed=0)
 
 
-def judged(path: Path, rows: Rows) -> float:
+def judged(path: Path, rows: TrainingRows) -> float:
     model = Model.load(path)
     chosen = model.logits(rows.text, [LANGUAGES[at] for at in rows.lang], rows.brand).argmax(axis=1)
     return macro_f1(confusion(rows.label, chosen))
@@ -207,7 +207,7 @@ def test_figures_of_perfect_answers_are_perfect_and_the_picture_is_drawn(tmp_pat
 # --- corrections ------------------------------------------------------------------------------------------------------
 
 
-def relabelled(brand: str, count: int, seed: int, turned: bool = True) -> Rows:
+def relabelled(brand: str, count: int, seed: int, turned: bool = True) -> TrainingRows:
     """Posts of a brand for whom a raffle is a complaint."""
     random, found = Random(seed), []
     for _ in range(count):
@@ -242,9 +242,9 @@ def test_a_second_brand_keeps_what_the_first_has_learnt(trained: Trained, tmp_pa
     )
 
 
-def refused(base: Path, rows: Rows, reference: Rows, out: Path, why: str) -> None:
+def refused(base: Path, rows: TrainingRows, reference: TrainingRows, out: Path, why: str) -> None:
     before = sorted(out.iterdir())
-    with pytest.raises(corrections.Refused, match=why):
+    with pytest.raises(corrections.CorrectionsRefused, match=why):
         corrections.adapt(base, rows, reference, out)
     assert sorted(out.iterdir()) == before
 
@@ -252,7 +252,7 @@ def refused(base: Path, rows: Rows, reference: Rows, out: Path, why: str) -> Non
 def test_a_batch_of_one_label_is_refused(trained: Trained, tmp_path: Path) -> None:
     reference = read([written(tmp_path / "reference.csv", corpus(200, 5))])
     rows = relabelled("andina", 200, 6)
-    poisoned = Rows(rows.text, rows.lang, np.zeros(200, int), rows.source, rows.brand, rows.weight)
+    poisoned = TrainingRows(rows.text, rows.lang, np.zeros(200, int), rows.source, rows.brand, rows.weight)
     refused(trained.path, poisoned, reference, tmp_path, "200 of the 200 corrections of andina say complaint")
 
 

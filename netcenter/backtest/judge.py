@@ -1,4 +1,4 @@
-"""The burst detector over a series, bin by bin, as the role surge runs it: it sees nothing of what comes later."""
+"""Runs the burst detector over a series, bin by bin as the surge role does, without looking at later bins."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ from typing import NamedTuple
 
 from agents.policy.surge_policy import SurgePolicy
 from agents.surge.burst import Burst
-from netcenter.backtest.reading import Series
+from netcenter.backtest.series_files import CountSeries
 
 
-class Judged(NamedTuple):
-    """What was said of each bin."""
+class JudgedSeries(NamedTuple):
+    """A series with the detector's result for each bin."""
 
-    series: Series
+    series: CountSeries
     usual: list[float]
     """posts a bin: the usual level"""
     scores: list[float]
-    """1 opens a burst"""
+    """the detector's score for each bin; 1 opens a burst"""
     bursts: list[tuple[int, int]]
-    """indexes: the bin that opened each, and the first after it; the last may be open at the end"""
+    """for each burst the index of the bin that opened it and of the first bin after it; the last may be open at the end"""
 
     @property
     def alerts(self) -> list[int]:
-        """Indexes of the bins in which one is raised."""
+        """Indexes of the bins in which a burst opens and so an alert is raised."""
         return [start for start, _ in self.bursts]
 
 
-def judge(series: Series, rule: SurgePolicy) -> Judged:
-    """Every bin of the file is a step; one that is left out is not told from one that follows at once."""
+def judge(series: CountSeries, rule: SurgePolicy) -> JudgedSeries:
+    """Return the detector's results. Each row of the file is one step: a bin that is missing in the file is not noticed."""
     burst = Burst.new()
     usual, scores, bursts = [], [], []
     begun: int | None = None
@@ -42,4 +42,4 @@ def judge(series: Series, rule: SurgePolicy) -> Judged:
             begun = None
     if begun is not None:
         bursts.append((begun, len(series.values)))
-    return Judged(series, usual, scores, bursts)
+    return JudgedSeries(series, usual, scores, bursts)

@@ -1,4 +1,4 @@
-"""Posts to learn from or to measure on, as arrays: read from Parquet, CSV or JSON lines."""
+"""Posts for training or evaluation as columns, read from Parquet, CSV or JSON lines."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from numpy.typing import NDArray
 from agents.classify.port import LABELS, LANGUAGES
 from netcenter.errors import UsageError
 
-#: Corpora put these words for the links and handles they took out.
+#: Words that published corpora put in place of links and handles.
 _LINK = re.compile(r"\b(?:URL|http)\b(?!:)")
 _HANDLE = re.compile(r"\bUSER\b")
 UNLABELLED = -1
 
 
 @dataclass(frozen=True)
-class Rows:
+class TrainingRows:
     """Posts as columns of equal length; lang and label are positions in LANGUAGES and LABELS."""
 
     text: list[str]
     lang: NDArray[np.int_]
     label: NDArray[np.int_]
-    """UNLABELLED where nobody said."""
+    """UNLABELLED for a row without a label."""
     source: NDArray[np.str_]
     brand: list[str]
     weight: NDArray[np.float64]
@@ -40,13 +40,13 @@ class Rows:
 
     @property
     def labelled(self) -> NDArray[np.bool_]:
-        """Which rows have a label."""
+        """A mask of the rows that have a label."""
         return np.asarray(self.label != UNLABELLED)
 
-    def take(self, mask: NDArray[np.bool_]) -> Rows:
-        """The rows of a mask."""
+    def take(self, mask: NDArray[np.bool_]) -> TrainingRows:
+        """Return the rows that the mask selects."""
         at = np.flatnonzero(mask)
-        return Rows(
+        return TrainingRows(
             [self.text[i] for i in at],
             self.lang[at],
             self.label[at],
@@ -56,8 +56,11 @@ class Rows:
         )
 
 
-def thinned(rows: Rows, most: int) -> Rows:
-    """With no more than `most` unlabelled posts of a source, drawn by the hash of their texts: the same in any order."""
+def thinned(rows: TrainingRows, most: int) -> TrainingRows:
+    """Return the rows with at most `most` unlabelled posts of each source.
+
+    The posts are chosen by the hash of their texts, so the order of the rows makes no difference.
+    """
     kept = rows.labelled.copy()
     for source in sorted(set(rows.source.tolist())):
         mine = np.flatnonzero((rows.source == source) & ~rows.labelled)
@@ -66,10 +69,10 @@ def thinned(rows: Rows, most: int) -> Rows:
     return rows.take(kept)
 
 
-def read(labelled: Iterable[Path], unlabelled: Iterable[Path] = ()) -> Rows:
-    """The rows of files with text, lang and label, and (weight, source, brand) where they have them.
+def read(labelled: Iterable[Path], unlabelled: Iterable[Path] = ()) -> TrainingRows:
+    """Return the rows of files with the columns text, lang and label, and optionally weight, source and brand.
 
-    Labels of `unlabelled` files are not looked at, and their posts that a labelled file has too are left out.
+    Labels in `unlabelled` files are ignored, and so are posts that a labelled file holds too.
     Raises UsageError naming file, row and field.
     """
     found = [row for path in labelled for row in _rows(path, labels=True)]
@@ -84,9 +87,9 @@ def read(labelled: Iterable[Path], unlabelled: Iterable[Path] = ()) -> Rows:
     return made(found)
 
 
-def made(rows: Sequence[dict[str, Any]]) -> Rows:
-    """Rows of dicts with text, lang, label (a position), source, brand and weight."""
-    return Rows(
+def made(rows: Sequence[dict[str, Any]]) -> TrainingRows:
+    """Return rows from dicts with text, lang and label (positions), source, brand and weight."""
+    return TrainingRows(
         [_HANDLE.sub("@user", _LINK.sub("https://link", row["text"])) for row in rows],
         np.array([row["lang"] for row in rows], int),
         np.array([row["label"] for row in rows], int),

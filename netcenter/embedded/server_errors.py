@@ -1,4 +1,4 @@
-"""The one error this package raises."""
+"""The one error that the embedded servers raise."""
 
 from __future__ import annotations
 

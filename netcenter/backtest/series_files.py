@@ -1,4 +1,4 @@
-"""Series of posts per bin, from counts (`timestamp,value`) or from files with a row a post."""
+"""Reads series of posts per bin, from CSV files of counts (`timestamp,value`) or of posts (one in each row)."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from netcenter.errors import UsageError
 _COUNTS = ("timestamp", "value")
 
 
-class Series(NamedTuple):
-    """Posts by bin of 5 minutes, oldest first."""
+class CountSeries(NamedTuple):
+    """Counts of posts in bins of 5 minutes, oldest first."""
 
     name: str
     times: list[int]
-    """ms; as the file has them, the starts of the bins"""
+    """ms; the starts of the bins, as the file has them"""
     values: list[float]
     """posts"""
 
 
-def read(path: Path, columns: Mapping[str, str], time_format: str | None) -> list[Series]:
-    """The series of a CSV file: one of counts; of posts one for each brand.
+def read(path: Path, columns: Mapping[str, str], time_format: str | None) -> list[CountSeries]:
+    """Return the series of a CSV file: one of a file of counts, one for each brand of a file of posts.
 
-    `columns` says where created_at and brand are; without a column for brand the file is one series. Times without an
-    offset are UTC. Raises UsageError naming file, line and what is wrong there.
+    `columns` names the columns of created_at and brand; a file without a brand column is one series. Times without an
+    offset are UTC. Raises UsageError with the file, the line and what is wrong there.
     """
     try:
         with path.open(encoding="utf-8", newline="") as file:
@@ -53,9 +53,9 @@ def read(path: Path, columns: Mapping[str, str], time_format: str | None) -> lis
         raise UsageError(f"{path}: not UTF-8 text") from None
 
 
-def _counts(path: Path, rows: csv.DictReader[str], time_format: str | None) -> Series:
+def _counts(path: Path, rows: csv.DictReader[str], time_format: str | None) -> CountSeries:
     moment = _moments(path, time_format)
-    found = Series(path.stem, [], [])
+    found = CountSeries(path.stem, [], [])
     for row in rows:
         number, text = rows.line_num, row["value"] or ""
         at = moment(row["timestamp"] or "", number)
@@ -74,7 +74,7 @@ def _counts(path: Path, rows: csv.DictReader[str], time_format: str | None) -> S
 
 def _posts(
     path: Path, rows: csv.DictReader[str], created: str, brand: str | None, time_format: str | None
-) -> list[Series]:
+) -> list[CountSeries]:
     moment = _moments(path, time_format)
     bins: defaultdict[str, Counter[int]] = defaultdict(Counter)
     for row in rows:
@@ -84,17 +84,17 @@ def _posts(
         raise UsageError(f"{path}: no rows")
     first, last = min(map(min, bins.values())), max(map(max, bins.values()))
     times = list(range(first, last + BIN, BIN))
-    return [Series(name, times, [float(found[at]) for at in times]) for name, found in sorted(bins.items())]
+    return [CountSeries(name, times, [float(found[at]) for at in times]) for name, found in sorted(bins.items())]
 
 
-def _some(path: Path, series: Series) -> Series:
+def _some(path: Path, series: CountSeries) -> CountSeries:
     if not series.times:
         raise UsageError(f"{path}: no rows")
     return series
 
 
 def _moments(path: Path, time_format: str | None) -> Callable[[str, int], int]:
-    """A reader of times, for errors with their line."""
+    """Return a function (text, line number) -> ms, whose errors name the file and the line."""
 
     def moment(text: str, number: int) -> int:
         try:
@@ -108,8 +108,8 @@ def _moments(path: Path, time_format: str | None) -> Callable[[str, int], int]:
     return moment
 
 
-def names(series: list[Series]) -> Iterator[str]:
-    """Of the files that are written for them: of letters, digits, dots, hyphens; told apart where two are alike."""
+def names(series: list[CountSeries]) -> Iterator[str]:
+    """Yield a file name for each series: letters, digits, dots and hyphens, with a number where two would be equal."""
     seen: Counter[str] = Counter()
     for one in series:
         plain = "".join(c if c.isalnum() or c in "-_." else "-" for c in one.name) or "series"

@@ -1,4 +1,4 @@
-"""What the teacher knows of words: each put through it alone, and each by the posts it stands in."""
+"""Vectors of words, from the embedding of each word alone and from the embeddings of the posts that contain it."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _MARKS = re.compile("[\u0300-\u036f'\u2019]")
 _LONGEST = 20
 _DRAWN = 5
 _LEAST = 5
-"""Posts with a word. One in fewer is learnt as it stands, or may be somebody's name."""
+"""A word in fewer posts gets no vector: it may be a person's name."""
 
 
 def vocabulary(texts: Sequence[str]) -> tuple[NDArray[np.uint32], list[str]]:
-    """(ids of features, ascending; each word in its commonest spelling) of the words in enough texts."""
+    """Return (feature ids, ascending; the most common spelling of each word) of the words that enough texts contain."""
     counts: Counter[str] = Counter()
     spellings: dict[str, Counter[str]] = {}
     for text in texts:
@@ -42,10 +42,10 @@ def vocabulary(texts: Sequence[str]) -> tuple[NDArray[np.uint32], list[str]]:
 def vectors(
     embeddings: NDArray[np.float32], frequency: NDArray[np.float64], dimensions: int, power: float
 ) -> NDArray[np.float32]:
-    """Word vectors of shape (words, dimensions) with a mean square length of 1.
+    """Return word vectors of shape (words, dimensions) with a mean square length of 1.
 
-    embeddings: of the words alone, (words, width). frequency: the share of posts with the word; rare words tell
-    more. power: how far the directions are made alike (0 not at all, 1 wholly).
+    embeddings: of the words alone, (words, width). frequency: the share of posts that contain the word; rare words get
+    longer vectors. power: how far the variances of the directions are made equal (0 not at all, 1 fully).
     """
     return _scaled(_turned(embeddings - embeddings.mean(axis=0), dimensions, power), frequency)
 
@@ -53,10 +53,10 @@ def vectors(
 def contexts(
     x: csr_array, embeddings: NDArray[np.float32], lang: NDArray[np.int_], dimensions: int, power: float
 ) -> NDArray[np.float32]:
-    """A vector for each feature from the company that it keeps: the mean embedding of the posts it stands in.
+    """Return a context vector for each feature: the mean embedding of the posts that contain the feature.
 
-    x: posts by features, 0 and 1. embeddings: of the posts. Shape (features, dimensions), a mean square length of 1.
-    What tells only the language is taken out of the posts; a feature of few posts is drawn to 0.
+    x: posts by features, 0 and 1. embeddings: of the posts. The result has shape (features, dimensions) and a mean
+    square length of 1. The mean of each language is subtracted first; a feature of few posts is drawn to 0.
     """
     apart = embeddings.copy()
     for at in np.unique(lang):
@@ -67,7 +67,7 @@ def contexts(
 
 
 def _turned(rows: NDArray[np.float32], dimensions: int, power: float) -> NDArray[np.float64]:
-    """Their coordinates along the directions in which they differ most."""
+    """Return the coordinates of rows along the directions in which the rows vary most."""
     centred = rows.astype(np.float64)
     values, axes = np.linalg.eigh(centred.T @ centred)
     order = np.argsort(values)[::-1][: min(dimensions, len(values), len(centred))]
