@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 
 from agents.cases import Cases
 from agents.decider import At
@@ -24,8 +24,10 @@ from agents.policy import Policy, digest, parse
 from bench import broker, past, usage, window
 from bench.run import Run
 from bench.state import peak, resident
-from netcenter.broker import topics
-from netcenter.broker.lag import Watch
+from netcenter.broker import provisioning
+from netcenter.broker.client import open_admin
+from netcenter.broker.lag import LagMonitor
+from netcenter.broker.reading import TopicFollower
 from netcenter.pipeline import PIPELINE
 from netcenter.policies import DEFAULT_POLICY
 from netcenter.settings import Settings, load
@@ -171,7 +173,7 @@ def _waiting(count: int) -> Iterator[ClassifiedMention]:
             label="complaint",
             confidence=0.9,
             uncertain=False,
-            lang="es",
+            classified_lang="es",
             own=False,
             probabilities=[0.9, 0.05, 0.03, 0.02],
             model=past.MODEL,
@@ -230,7 +232,7 @@ def _inbox(run: Run, policy: str, fill: Callable[[Settings], None]) -> Iterator[
     """A worker of `cases` that reads a filled topic `classified` under its own prefix; deleted at the end."""
     prefix = run.name("cases") + "."
     settings = load().model_copy(update={"kafka": run.kafka, "prefix": prefix})
-    topics.apply(settings, run.kafka, "event", policy)
+    provisioning.apply(settings, run.kafka, "event", policy)
     changed = codec.encode(PolicyChanged(version=1, hash=digest(policy), applied_at=_NOON))
     for number in range(settings.partitions):
         broker.append(run.kafka, f"{prefix}classified", number, changed)
@@ -300,19 +302,14 @@ def _breaches(run: Run, count: int) -> dict[str, Any]:
 
     with _inbox(run, _one_brand(), fill) as (settings, worker, log):
         cases = [TopicPartition(f"{settings.prefix}cases", n) for n in range(settings.partitions)]
-        consumer = KafkaConsumer(
-            bootstrap_servers=run.kafka, isolation_level="read_committed", enable_auto_commit=False
-        )
-        try:
-            _await(run, settings, _NOON, worker, log)
-            # The first due is an hour after the first post; from then on, some dues fall in every second.
-            base = _NOON + _SPREAD_MS + _LATER_MS
-            _tick(run, settings, base)
-            _await(run, settings, base, worker, log)
-            lags = _lags(run, settings, consumer, cases, base)
-            held = usage.resident(worker.pid)
-        finally:
-            consumer.close()
+        _await(run, settings, _NOON, worker, log)
+        # The first due is an hour after the first post: from then on some fall in every second.
+        base = _NOON + _SPREAD_MS + _LATER_MS
+        _tick(run, settings, base)
+        _await(run, settings, base, worker, log)
+        with TopicFollower(run.kafka, cases, from_end=True) as follower:
+            lags = _lags(run, settings, follower, base)
+        held = usage.resident(worker.pid)
     lags.sort()
     return {
         "clocks": count,
@@ -326,10 +323,10 @@ def _breaches(run: Run, count: int) -> dict[str, Any]:
 
 def _await(run: Run, settings: Settings, time_ms: int, worker: Any, log: Path) -> None:
     """Wait until the worker has read everything and its event time is at `time_ms`."""
-    deadline, client = time.monotonic() + _LOADED_S, topics.admin(run.kafka)
+    deadline, client = time.monotonic() + _LOADED_S, open_admin(run.kafka)
     try:
-        watch, role = Watch(settings, run.kafka, client), PIPELINE.role("cases")
-        while not (watch.slowest([role])[0] >= time_ms and watch.drained(role)):
+        monitor, role = LagMonitor(settings, run.kafka, client), PIPELINE.role("cases")
+        while not (monitor.slowest([role])[0] >= time_ms and monitor.is_drained(role)):
             if worker.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"not at {time_ms}: {log.read_text(errors='replace')[-1000:]}")
             time.sleep(0.5)
@@ -349,11 +346,7 @@ def _tick(run: Run, settings: Settings, at: int) -> None:
     )
 
 
-def _lags(run: Run, settings: Settings, consumer: Any, tps: list[TopicPartition], base: int) -> list[int]:
-    consumer.assign(tps)
-    consumer.seek_to_end(*tps)
-    for tp in tps:
-        consumer.position(tp)
+def _lags(run: Run, settings: Settings, follower: TopicFollower, base: int) -> list[int]:
     lags: list[int] = []
     started, told = time.time() * 1000, 0
     while told < _SEEN_S or time.time() * 1000 < started + (_SEEN_S + 5) * 1000:
@@ -361,12 +354,14 @@ def _lags(run: Run, settings: Settings, consumer: Any, tps: list[TopicPartition]
         if told < _SEEN_S and now >= (told + 1) * 1000:
             told += 1
             _tick(run, settings, base + told * 1000)
-        for rows in consumer.poll(20).values():
-            at = time.time() * 1000 - started
-            for row in rows:
-                record = codec.decode(row.value)
-                if isinstance(record, ClockChanged) and record.change == "breached":
-                    lags.append(round(at - (record.due_at - base)))
+        rows = follower.new_records()
+        if not rows:
+            time.sleep(0.005)
+        at = time.time() * 1000 - started
+        for row in rows:
+            record = codec.decode(row.value)
+            if isinstance(record, ClockChanged) and record.change == "breached":
+                lags.append(round(at - (record.due_at - base)))
     return lags
 
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from agents.decider import At, Due, State
+from agents.decider import At, State, Timer
 from netcenter.runtime.logs import set_up
 from schemas import codec, keys
 from schemas.codec import WireError
@@ -90,7 +90,7 @@ class _Counts:
 class PostCounter(_Counts):
     """Counts Posts by author."""
 
-    def decide(self, state: State[Count], fact: Record | Due, at: At) -> Iterator[Counted]:
+    def decide(self, state: State[Count], fact: Record | Timer, at: At) -> Iterator[Counted]:
         """Yield the post with its author's count."""
         if isinstance(fact, Post):
             old = state.get(fact.author)
@@ -104,7 +104,7 @@ class PostCounter(_Counts):
 class MentionCounter(_Counts):
     """Counts ClassifiedMentions by customer and yields an event with a deterministic id, as a decision does."""
 
-    def decide(self, state: State[Count], fact: Record | Due, at: At) -> Iterator[Decided]:
+    def decide(self, state: State[Count], fact: Record | Timer, at: At) -> Iterator[Decided]:
         """Yield a CaseChanged whose sequence number is the count."""
         if isinstance(fact, ClassifiedMention):
             mention = fact.mention

@@ -15,7 +15,7 @@ from psycopg2.extensions import connection as Connection
 
 from bench import broker, usage
 from bench.run import Run
-from netcenter.broker import topics
+from netcenter.broker import provisioning
 from netcenter.demo.story.story import story
 from netcenter.policies import DEFAULT_POLICY
 from netcenter.settings import Settings, load
@@ -121,7 +121,7 @@ def flow(run: Run, clock: Clock) -> Iterator[Flow]:
     """Create topics and a database without workers, and delete both at the end."""
     prefix = run.name("flow") + "."
     settings = load().model_copy(update={"kafka": run.kafka, "prefix": prefix})
-    topics.apply(settings, run.kafka, clock, policy_text())
+    provisioning.apply(settings, run.kafka, clock, policy_text())
     with run.new_database() as postgres:
         made = Flow(run, settings, postgres, {}, run.folder / f"{prefix}log")
         try:

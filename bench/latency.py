@@ -12,7 +12,7 @@ import msgspec
 from bench import broker
 from bench.flow import Flow, Progress, flow, posts
 from bench.run import Run
-from netcenter.ingest.into_kafka import Log
+from netcenter.broker.writing import LogWriter
 from schemas import codec, ids
 from schemas.codec import WireError
 from schemas.records import ClassifiedMention
@@ -48,7 +48,7 @@ class _Producer(threading.Thread):
 
     def _send(self) -> None:
         told = posts()
-        with Log(self._path.settings, self._path.run.kafka, "bench") as log:
+        with LogWriter(self._path.settings, self._path.run.kafka, "bench") as log:
             self.began = time.perf_counter()
             for number in range(self._count):
                 due = self.began + number / RATE

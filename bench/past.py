@@ -47,7 +47,7 @@ def _classified(post: Mention, told: story.Story) -> ClassifiedMention:
         label=label,
         confidence=0.85,
         uncertain=False,
-        lang=told.langs[post.id],
+        classified_lang=told.langs[post.id],
         own=post.author_id == story.ACCOUNTS[post.brand][post.channel],
         probabilities=[0.85 if name == label else 0.05 for name in story.LABELS],
         model=MODEL,

@@ -14,10 +14,11 @@ from uuid import uuid4
 
 import uvloop
 from aiokafka import AIOKafkaProducer
-from kafka.admin import KafkaAdminClient, NewTopic
+from kafka.admin import NewTopic
 
 from agents.policy import parse
 from bench.state import NOON, PIPELINE, POLICY, Keeper, Kept, kept, key_of, peak, resident, wake_of
+from netcenter.broker.client import open_admin
 from schemas import codec, ids
 from schemas.records import Tick
 from streams.checkpoint import PROGRESS
@@ -45,7 +46,7 @@ def measure(kafka: str, keys: int = 1_000_000) -> dict[str, Any]:
 
 def _create(kafka: str, prefix: str) -> None:
     compacted = {"cleanup.policy": "compact"}
-    admin = KafkaAdminClient(bootstrap_servers=kafka)
+    admin = open_admin(kafka)
     try:
         admin.create_topics(
             [

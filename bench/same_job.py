@@ -187,7 +187,7 @@ def _classified(authors: list[str]) -> Iterator[broker.Pair]:
             label="complaint",
             confidence=0.93,
             uncertain=False,
-            lang="en",
+            classified_lang="en",
             own=False,
             probabilities=[0.93, 0.04, 0.02, 0.01],
             model="ab" * 8,

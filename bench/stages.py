@@ -36,7 +36,7 @@ def measure() -> dict[str, float]:
             label=answer.label,  # type: ignore[arg-type]
             confidence=answer.confidence,
             uncertain=False,
-            lang=answer.lang,  # type: ignore[arg-type]
+            classified_lang=answer.lang,  # type: ignore[arg-type]
             own=False,
             probabilities=list(answer.probabilities),
             model=model.hash[:16],

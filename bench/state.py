@@ -16,7 +16,7 @@ import msgspec
 import psutil  # type: ignore[import-untyped]
 from msgspec.structs import replace
 
-from agents.decider import At, Due, State
+from agents.decider import At, State, Timer
 from agents.policy import Policy, digest, parse
 from netcenter.policies import DEFAULT_POLICY
 from schemas import codec, ids, keys
@@ -59,11 +59,11 @@ class Keeper:
         """Return an empty state."""
         return State()
 
-    def decide(self, state: State[Kept], fact: Record | Due, at: At) -> Iterator[Decided]:
+    def decide(self, state: State[Kept], fact: Record | Timer, at: At) -> Iterator[Decided]:
         """Yield a change as it is, and an event for each timer."""
         if isinstance(fact, CaseChanged):
             yield fact
-        elif isinstance(fact, Due):
+        elif isinstance(fact, Timer):
             yield changed(fact.key, state[fact.key].seq + 1, at.time, None)
 
     def evolve(self, state: State[Kept], event: Decided) -> dict[str, Kept]:

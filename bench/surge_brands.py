@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from agents.policy import Policy
-from agents.policy.model import Brand, Classifier
-from agents.policy.surge import Surge
+from agents.policy.policy import Brand, ClassifierPolicy
+from agents.policy.surge_policy import SurgePolicy
 from agents.surge.tally import LABELS
 from bench.surge_data import (
     BIN,
@@ -26,8 +26,8 @@ from bench.surge_data import (
 )
 from bench.surge_picture import Week
 from bench.surge_picture import picture as drawn
-from schemas.headers import rfc3339
 from schemas.records import CrisisClosed, CrisisOpened, Decided, Evidence, SurgeClosed, SurgeOpened, SurgeUpdated
+from schemas.times import rfc3339
 
 #: Shares of complaints, questions, praise and other where a series has no labels.
 _MIX = (0.3, 0.2, 0.1, 0.4)
@@ -38,9 +38,9 @@ _HOUR = 3_600_000
 def _policy(*brands: str, **rule: Any) -> Policy:
     return Policy(
         version=1,
-        classifier=Classifier(model="0" * 64),
+        classifier=ClassifierPolicy(model="0" * 64),
         brands=[Brand(name=name, mode="live") for name in brands],
-        surge=Surge.model_validate(rule),
+        surge=SurgePolicy.model_validate(rule),
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from agents.decider import At, Due
+from agents.decider import At, Timer
 from agents.policy import Policy
 from agents.surge import SurgeDecider
 from netcenter.backtest.nab import Labels, labels
@@ -90,9 +90,9 @@ class Watch:
         if fact is not None:
             self._step(fact, end - MINUTE, fact.id)
         while self.due is not None and self.due <= end:
-            self._step(Due(self.brand, self.due), self.due, "timer")
+            self._step(Timer(self.brand, self.due), self.due, "timer")
 
-    def _step(self, fact: Record | Due, time: int, cause: str) -> None:
+    def _step(self, fact: Record | Timer, time: int, cause: str) -> None:
         decider, state = self.decider, self.state
         for event in decider.decide(state, fact, At(time, time, self.policy, cause)):
             for key, record in decider.evolve(state, event).items():

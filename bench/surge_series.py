@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from agents.policy.surge import Surge
+from agents.policy.surge_policy import SurgePolicy
 from agents.surge.burst import Burst
 from agents.surge.load import Load
 from bench.surge_data import (
@@ -33,7 +33,7 @@ def scores(data: Path) -> dict[str, Any]:
     series, told = given(data)
     by_rule: dict[tuple[str, str], list[nab.Parts]] = {}
     for sustained, jump in _GRID:
-        rule = Surge.model_validate({"sustained": sustained, "jump": jump})
+        rule = SurgePolicy.model_validate({"sustained": sustained, "jump": jump})
         by_rule[sustained, jump] = [nab.parts(s.times, judge(s, rule).alerts, told[s.name]) for s in series]
     left_out, chosen = [], []
     for n, one in enumerate(series):
@@ -65,7 +65,7 @@ def _told(parts: list[nab.Parts]) -> dict[str, Any]:
 def onsets(data: Path, times: int = 40) -> dict[str, Any]:
     """Measure the delay for three hours of 1.7, 3 and 10 times the level, sudden or over an hour, at random times."""
     series, told = given(data)
-    rule = Surge()
+    rule = SurgePolicy()
     found: dict[str, list[float]] = {}
     for one in series:
         random = np.random.default_rng(5)
@@ -81,7 +81,7 @@ def onsets(data: Path, times: int = 40) -> dict[str, Any]:
     return {name: _delays(late) for name, late in found.items()}
 
 
-def _states(values: list[float], rule: Surge) -> list[Burst]:
+def _states(values: list[float], rule: SurgePolicy) -> list[Burst]:
     burst, states = Burst.new(), []
     for value in values:
         burst = burst.step(value, rule)
@@ -99,7 +99,7 @@ def _calm(series: CountSeries, told: nab.Labels, states: list[Burst]) -> list[in
     return [int(i) for i in np.flatnonzero(free) if not any(s.kind for s in states[i - 1 : i + 36])]
 
 
-def _opens(burst: Burst, counts: Any, rule: Surge) -> float:
+def _opens(burst: Burst, counts: Any, rule: SurgePolicy) -> float:
     """Return the minutes until a burst opens."""
     for n, count in enumerate(counts):
         burst = burst.step(float(count), rule)
@@ -126,7 +126,7 @@ def _delays(late: list[float]) -> dict[str, Any]:
 
 def loads(data: Path, seeds: int = 4) -> dict[str, Any]:
     """Measure the delay for 70 % more contacts for four hours, every other day from the fifth week on, at several sizes."""
-    rule = Surge()
+    rule = SurgePolicy()
     found = {}
     for a_minute in (5.0, 15.0, 60.0):
         false, days, late = 0, 0, []
@@ -154,7 +154,7 @@ def loads(data: Path, seeds: int = 4) -> dict[str, Any]:
     return found
 
 
-def _loads(counts: Any, rule: Surge) -> list[int]:
+def _loads(counts: Any, rule: SurgePolicy) -> list[int]:
     """Return the minutes in which a load opens."""
     load, opened = Load.new(START), []
     for i, count in enumerate(counts.tolist()):

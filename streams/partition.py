@@ -14,7 +14,6 @@ from typing import Any, NamedTuple, Protocol
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from schemas import codec, headers
 from schemas.records import PolicyChanged, SourceIdle, Tick
 from streams import metrics
 from streams.batch import BatchCore
@@ -334,13 +333,7 @@ class Partition:
         async with self.lock:
             await self.transaction.begin()
             core, add = self.core, self.transaction.batches.add
-            topic = core.pipeline.topic(core.role.input_topic)
-            head: headers.Headers = []
-            if type(record) in topic.carrying:
-                place = f"{topic.name}/{self.number}/{core.position - 1}"
-                id = None if isinstance(record, Tick) else f"idle/{record.role}/{record.partition}/{place}".encode()
-                head = headers.of(record, self.host.group, core.watermark.time, None, id=id)
-            add(self.host.topic(topic.name), self.number, None, codec.encode(record), head)
+            self._outputs.append(record, add, core.position, core.watermark.time)
         await self.commit()
 
     def silent(self, writer: Writer, now: float) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from agents.policy.surge import Surge
+from agents.policy.surge_policy import SurgePolicy
 from agents.surge.burst import Burst
 from netcenter.backtest.series_files import CountSeries
 
@@ -26,7 +26,7 @@ class JudgedSeries(NamedTuple):
         return [start for start, _ in self.bursts]
 
 
-def judge(series: CountSeries, rule: Surge) -> JudgedSeries:
+def judge(series: CountSeries, rule: SurgePolicy) -> JudgedSeries:
     """Return the detector's results. Each row of the file is one step: a bin that is missing in the file is not noticed."""
     burst = Burst.new()
     usual, scores, bursts = [], [], []

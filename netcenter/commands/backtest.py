@@ -16,7 +16,7 @@ from rich.table import Table
 from netcenter.commands.options import Json, Maps, TimeFormat, pairs
 from netcenter.errors import UsageError
 from netcenter.policies import DEFAULT_POLICY
-from schemas.headers import rfc3339
+from schemas.times import rfc3339
 
 if TYPE_CHECKING:
     from netcenter.backtest.judge import JudgedSeries

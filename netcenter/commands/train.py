@@ -90,12 +90,12 @@ def _said(corrections: str) -> TrainingRows:
         from netcenter.training.training_rows import read
 
         return read([Path(corrections)])
-    from netcenter.operate import relabels as relabelled
+    from netcenter.operate.relabels import relabels_of_log, relabels_of_projection
 
     settings = load()
     if corrections == "postgres":
-        return relabelled.of_projection(postgres_of(settings))
-    return relabelled.of_log(settings, kafka_of(settings))
+        return relabels_of_projection(postgres_of(settings))
+    return relabels_of_log(settings, kafka_of(settings))
 
 
 def register(app: typer.Typer) -> None:

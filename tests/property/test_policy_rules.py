@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from agents.policy import Features, Policy, Rule
 from agents.policy.matching import Match
-from agents.policy.model import Classifier
+from agents.policy.policy import ClassifierPolicy
 from agents.policy.warnings import warnings
 from schemas.records import Kind, Label, Visibility
 
@@ -51,7 +51,7 @@ features = st.builds(
 
 def policy(said: list[Match]) -> Policy:
     rules = [Rule(name=f"r{n}", match=match) for n, match in enumerate(said)]
-    return Policy(classifier=Classifier(model="0" * 64), rules=rules)
+    return Policy(classifier=ClassifierPolicy(model="0" * 64), rules=rules)
 
 
 def plainly(match: Match, f: Features) -> bool:

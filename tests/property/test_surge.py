@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.policy import Policy
-from agents.policy.model import Classifier
-from agents.policy.surge import Surge as Rule
+from agents.policy.policy import ClassifierPolicy
+from agents.policy.surge_policy import SurgePolicy as Rule
 from agents.surge import SurgeDecider
 from agents.surge.burst import BIN
 from schemas import codec, ids
@@ -32,7 +32,7 @@ from tests.support.examples import examples
 START = 1_700_006_400_000
 MINUTE, HOUR = 60_000, 3_600_000
 RULE = Rule.model_validate({"conversation": 25, "jump": "24h", "sustained": "24h", "calm": "20m"})
-POLICY = Policy(version=1, classifier=Classifier(model="0" * 64), surge=RULE)
+POLICY = Policy(version=1, classifier=ClassifierPolicy(model="0" * 64), surge=RULE)
 
 
 @st.composite

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from agents.policy import Policy
-from agents.policy.model import Brand, Classifier
-from agents.policy.surge import Surge
+from agents.policy.policy import Brand, ClassifierPolicy
+from agents.policy.surge_policy import SurgePolicy
 from agents.surge import SurgeDecider
 from schemas import ids
 from schemas.records import ConversationCount, Decided, Label, SurgeUpdated, Volume, VolumeCount
@@ -27,8 +27,8 @@ E = TypeVar("E", bound=Decided)
 
 def policy(*brands: Brand, **surge: Any) -> Policy:
     """With these brands and settings of [surge]."""
-    rule = Surge.model_validate(surge)
-    return Policy(version=1, classifier=Classifier(model="0" * 64), brands=list(brands), surge=rule)
+    rule = SurgePolicy.model_validate(surge)
+    return Policy(version=1, classifier=ClassifierPolicy(model="0" * 64), brands=list(brands), surge=rule)
 
 
 def volume(

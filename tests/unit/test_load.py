@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agents.policy.surge import Surge
+from agents.policy.surge_policy import SurgePolicy
 from agents.surge import week
 from agents.surge.load import Load
 
-RULE = Surge()
+RULE = SurgePolicy()
 START = 1_700_006_400_000
 WEEK = 7 * 24 * 60
 
@@ -25,7 +25,7 @@ def contacts(weeks: int, a_minute: float, seed: int = 1) -> Any:
     return np.random.default_rng(seed).poisson(a_minute * shape / shape.mean())
 
 
-def play(counts: Any, load: Load | None = None, rule: Surge = RULE) -> tuple[Load, list[int]]:
+def play(counts: Any, load: Load | None = None, rule: SurgePolicy = RULE) -> tuple[Load, list[int]]:
     """The series after the counts, and at which of them a load opened."""
     load, opened = load or Load.new(START), []
     for i, count in enumerate(counts):
@@ -64,7 +64,7 @@ def test_an_incident_teaches_nothing() -> None:
     load = three_weeks()
     after = load
     for _ in range(600):
-        after = after.step(40.0, RULE, incident=True)
+        after = after.step(40.0, RULE, in_surge=True)
     assert after.usual == load.usual
 
 

@@ -6,11 +6,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from agents.policy.model import Brand
+from agents.policy.policy import Brand
 from agents.surge import SurgeDecider
-from agents.surge.brand import Brand as Watched
-from agents.surge.brand import Series
-from agents.surge.tally import Minute
+from agents.surge.state import BrandSeries, OpenMinute, WatchedBrand
 from schemas import codec, ids
 from schemas.records import SurgeClosed, SurgeOpened, SurgeUpdated
 from tests.support.surge_told import (
@@ -53,7 +51,7 @@ def test_a_flood_opens_one_surge_within_ten_minutes_that_closes_when_it_is_over(
     assert begun < opened.time <= begun + 10 * MINUTE
     assert begun - 20 * MINUTE <= opened.started_at <= begun
     assert begun + 90 * MINUTE <= closed.time <= begun + 4 * HOUR
-    assert (closed.why, closed.ended_at, closed.started_at) == ("over", closed.time, opened.started_at)
+    assert (closed.close_reason, closed.ended_at, closed.started_at) == ("over", closed.time, opened.started_at)
     assert closed.excess == pytest.approx(12 * 140, rel=0.1)
     assert closed.peak >= opened.evidence.ratio
 
@@ -172,7 +170,7 @@ def test_a_flood_does_not_teach_what_is_usual() -> None:
     to = play(after_three_days(), [150] * 12 + noise(10, 60) + [150] * 12 + noise(10, 40))
     assert kinds(to) == ["SurgeOpened", "SurgeClosed"] * 2
     series = to.state["andina|series"]
-    assert isinstance(series, Series)
+    assert isinstance(series, BrandSeries)
     assert series.posts.level == pytest.approx(10, rel=0.1)
 
 
@@ -180,7 +178,7 @@ def test_a_flood_that_stays_becomes_the_usual_and_the_surge_says_so() -> None:
     to = play(after_three_days(), noise(100, 4 * BINS))
     assert kinds(to) == ["SurgeOpened", "SurgeClosed"]
     [opened], [closed] = of(to, SurgeOpened), of(to, SurgeClosed)
-    assert closed.why == "new_normal"
+    assert closed.close_reason == "new_normal"
     assert closed.ended_at - opened.time == pytest.approx(DAY, abs=2 * HOUR)
 
 
@@ -225,16 +223,16 @@ def test_a_brands_records_stay_small() -> None:
     to.fact(volume(to.time, 5))
     sizes = {type(r).__name__: len(msgspec.msgpack.encode(r)) for r in to.state.values()}
     # Six series of bursts with four channels' hours, one load, the minutes and conversations of the brand.
-    assert sizes["Series"] < 10_000
+    assert sizes["BrandSeries"] < 10_000
     assert sizes["Contacts"] < 2_000
-    assert sizes["Brand"] < 4_000
+    assert sizes["WatchedBrand"] < 4_000
     assert len(to.state) == 4
 
 
 def test_what_is_remembered_survives_the_changelog_and_a_surge_goes_on() -> None:
     to = play(after_three_days(), [150] * 4)
     to.fact(volume(to.time, 10, roots={"viral": 5}))
-    assert {type(record) for record in to.state.values()} > {Series, Watched, Minute}
+    assert {type(record) for record in to.state.values()} > {BrandSeries, WatchedBrand, OpenMinute}
     pack, unpack = codec.state_codec(SurgeDecider.record_types)
     again = run()
     again.tick(to.time)

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from agents.decider import Unusable
-from agents.policy.model import Brand
-from agents.policy.surge import ExpectedEvent
-from agents.surge.brand import SOURCES
+from agents.policy.policy import Brand
+from agents.policy.surge_policy import ExpectedEvent
+from agents.surge.state import SOURCES
 from schemas.records import ContactCount, SurgeOpened
 from tests.support.decider_runner import Run
 from tests.support.surge_told import (

@@ -1,4 +1,4 @@
-"""A policy's text read: its faults and warnings, each with line and field."""
+"""Reads the TOML text of a policy, and reports each fault and warning with its line and field."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from agents.policy import faults
-from agents.policy.lines import Place, lines
-from agents.policy.model import Policy
+from agents.policy.contradictions import contradictions, missing_desks
+from agents.policy.lines import KeyPath, lines
 from agents.policy.parts import Part, written
+from agents.policy.policy import Policy
 from agents.policy.warnings import warnings
 
 
 class Remark(NamedTuple):
-    """What is to be said of one place of the text."""
+    """A fault or a warning at one place of the text."""
 
     line: int
     field: str
-    """Keys and indexes with dots between them, such as brands.1.zone; the indexes count from 0."""
+    """Keys and indexes joined by dots, such as brands.1.zone. Indexes count from 0."""
     why: str
 
 
 class PolicyError(ValueError):
-    """A policy that cannot hold; each line of the message names the place and what is wrong there."""
+    """A policy that cannot be put in force. Each line of the message names a place and what is wrong there."""
 
     def __init__(self, name: str, remarks: Iterable[Remark]) -> None:
         self.remarks = list(remarks)
@@ -41,11 +41,14 @@ class Checked(NamedTuple):
 
     policy: Policy
     warnings: list[Remark]
-    """What is allowed and hardly meant."""
+    """Remarks on what is allowed but hardly meant."""
 
 
 def parse(text: str, version: int = 0, name: str = "policy") -> Policy:
-    """The policy in a TOML text. Raises PolicyError with a line per fault, each naming file, place and mend."""
+    """The policy in a TOML text. Raises PolicyError with a line for each fault: file, line, field, and what to do.
+
+    `name` is the name of the file in these lines.
+    """
     data = _toml(text, name)
     if "version" in data:
         raise _error(text, name, [(("version",), "is given by `policy apply`: leave it out")])
@@ -53,27 +56,27 @@ def parse(text: str, version: int = 0, name: str = "policy") -> Policy:
         policy = Policy(version=version, **data)
     except ValidationError as error:
         raise _error(text, name, [(e["loc"], _why(e)) for e in error.errors()]) from None
-    found = list(faults.contradictions(policy))
+    found = list(contradictions(policy))
     if found:
         raise _error(text, name, found)
     return policy
 
 
 def check(text: str, name: str = "policy", today: date | None = None) -> Checked:
-    """The policy in a text that somebody wants to put in force, and warnings; today: for what is past by then.
+    """The policy in a text that is to be put in force, with warnings. With `today`, dates that are past are warned of.
 
-    Raises PolicyError as `parse` does, and where work would come to a desk that is not listed. What is in force already
-    goes on with the defaults of such a desk; but a name that is nowhere else is a slip, and its work would lie.
+    Raises PolicyError as `parse` does, and also where work would go to a desk that is not listed: a name that occurs
+    nowhere else is a slip, and nobody would take the work. A policy in force may have such a desk, which has the defaults.
     """
     policy = parse(text, name=name)
-    found = list(faults.missing_desks(policy))
+    found = list(missing_desks(policy))
     if found:
         raise _error(text, name, found)
     return Checked(policy, _remarks(text, warnings(policy, today)))
 
 
 def digest(text: str) -> str:
-    """The hash that PolicyChanged carries: SHA-256 of the UTF-8 text, hex."""
+    """The hash of a policy's text that PolicyChanged carries: SHA-256 of the UTF-8 text, in hex."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -89,12 +92,12 @@ def _toml(text: str, name: str) -> dict[str, Any]:
         ) from None
 
 
-def _error(text: str, name: str, found: Iterable[tuple[Place, str]]) -> PolicyError:
+def _error(text: str, name: str, found: Iterable[tuple[KeyPath, str]]) -> PolicyError:
     return PolicyError(name, _remarks(text, found))
 
 
-def _remarks(text: str, found: Iterable[tuple[Place, str]]) -> list[Remark]:
-    """With the line of each place: of the nearest that the text has, where it is left out there."""
+def _remarks(text: str, found: Iterable[tuple[KeyPath, str]]) -> list[Remark]:
+    """A remark for each problem. Where the text leaves the field out, the line is that of the table around it."""
     known = lines(text)
     remarks = []
     for place, why in found:
@@ -103,7 +106,7 @@ def _remarks(text: str, found: Iterable[tuple[Place, str]]) -> list[Remark]:
     return remarks
 
 
-# --- pydantic's findings in words that say what to do -------------------------------------------------------------
+# --- pydantic's errors in words that say what to do ---------------------------------------------------------------
 
 _WANTED = {
     "list_type": 'write a list: ["…"]',
@@ -139,8 +142,8 @@ def _why(error: Mapping[str, Any]) -> str:
     return _WANTED.get(kind) or str(error["msg"])
 
 
-def _unknown(place: Place) -> str:
-    """What to write instead of a field that does not exist."""
+def _unknown(place: KeyPath) -> str:
+    """A hint at what to write instead of a field that does not exist."""
     part: Any = Policy
     for key in place[:-1]:
         if isinstance(key, str):
@@ -151,7 +154,7 @@ def _unknown(place: Place) -> str:
 
 
 def _parts(part: type[Part], key: str) -> Iterable[type[Part]]:
-    """The model of a field's values."""
+    """The models that the values of a field have."""
     for name, field in part.model_fields.items():
         if (field.alias or name) == key:
             inner = field.annotation

@@ -33,10 +33,10 @@ class _Head(msgspec.Struct, frozen=True):
     upto: int
     since: int
     forgotten: int
-    """As those of `Recent`."""
+    """As those of `RecentIds`."""
 
 
-class _Chunk(msgspec.Struct, frozen=True):
+class _IdChunk(msgspec.Struct, frozen=True):
     """Ids as they came: a record of the changelog, which never changes."""
 
     oldest: int
@@ -82,7 +82,7 @@ def _sorted(heads: Heads, tails: Tails, oldest: int, newest: int, last: int) -> 
     return _Generation(heads[order], tails[order], oldest, newest, last)
 
 
-class Recent:
+class RecentIds:
     """Remembers ids for at least a span of time, and never two times of one id within it. Time must not fall.
 
     The newest are young: the records that brought them tell them again after a restart. The others lie in chunks, which a
@@ -171,14 +171,14 @@ class Recent:
             if chunk:
                 ids = np.frombuffer(b"".join([digest for digest, _ in chunk]), _ID)
                 heads, tails = ids["head"].astype("<u8").tobytes(), ids["tail"].astype("<u4").tobytes()
-                kept = _Chunk(self.since, self._latest or time, heads, tails)
+                kept = _IdChunk(self.since, self._latest or time, heads, tails)
                 self._changed[_key(self._next)] = msgspec.msgpack.encode(kept)
                 self._add(self._next, kept)
                 self.upto = chunk[-1][1]
             self.since = time
             self._tell()
 
-    def _add(self, number: int, chunk: _Chunk) -> None:
+    def _add(self, number: int, chunk: _IdChunk) -> None:
         size = len(chunk.heads) // 8
         self._chunks.append((number, chunk.newest, size))
         self._held += size
@@ -209,7 +209,7 @@ class Recent:
             head = msgspec.msgpack.decode(packed, type=_Head)
             self._next, self.upto, self.since, self.forgotten = head.chunks, head.upto, head.since, head.forgotten
         else:
-            self._add(int(key.removeprefix(_KEY)), msgspec.msgpack.decode(packed, type=_Chunk))
+            self._add(int(key.removeprefix(_KEY)), msgspec.msgpack.decode(packed, type=_IdChunk))
 
     def _tell(self) -> None:
         self._changed[_HEAD] = msgspec.msgpack.encode(_Head(self._next, self.upto, self.since, self.forgotten))

@@ -1,4 +1,4 @@
-"""What expected events make of counts: while one is on, so much of them is usual as it was said to bring."""
+"""What the policy's expected events account for: while an event is on, a multiple of the usual posts is usual."""
 
 from __future__ import annotations
 
@@ -6,25 +6,26 @@ from math import prod
 
 import msgspec
 
-from agents.policy.surge import ExpectedEvent
+from agents.policy.surge_policy import ExpectedEvent
 from agents.surge.tally import Tally
 
 
-class Counts(msgspec.Struct, frozen=True, array_like=True):
-    """Posts beside the usual: those that an expected event accounts for are taken out."""
+class UnexpectedCounts(msgspec.Struct, frozen=True, array_like=True):
+    """The part of some counts that no expected event accounts for."""
 
     posts: float = 0.0
     complaints: float = 0.0
     contacts: float = 0.0
-    """complaints and questions"""
+    """Complaints and questions."""
     channels: dict[str, float] = {}
+    """Posts by channel."""
 
-    def plus(self, other: Counts) -> Counts:
-        """Both together."""
+    def plus(self, other: UnexpectedCounts) -> UnexpectedCounts:
+        """The sum of both."""
         channels = dict(self.channels)
         for name, posts in other.channels.items():
             channels[name] = channels.get(name, 0.0) + posts
-        return Counts(
+        return UnexpectedCounts(
             self.posts + other.posts,
             self.complaints + other.complaints,
             self.contacts + other.contacts,
@@ -32,20 +33,24 @@ class Counts(msgspec.Struct, frozen=True, array_like=True):
         )
 
 
-NOTHING = Counts()
+NOTHING = UnexpectedCounts()
 
 
 def factor(events: list[ExpectedEvent], root: str | None = None) -> float:
-    """Times the usual that the events make usual: of the brand, or of the conversation of a root."""
+    """The multiple of the usual posts that these events make usual, for the brand or for the conversation of `root`."""
     return prod((event.factor for event in events if event.root in (None, root)), start=1.0)
 
 
-def counts(tally: Tally, events: list[ExpectedEvent]) -> Counts:
-    """What is left of a tally."""
+def unexpected(tally: Tally, events: list[ExpectedEvent]) -> UnexpectedCounts:
+    """The counts of a tally without the part that these events account for.
+
+    1. An event about one conversation takes its part from the posts that joined this conversation.
+    2. The events about the whole brand divide what is left by their factors.
+    """
     complaints, questions = tally.labels[:2]
     if not events:
         channels: dict[str, float] = dict(tally.channels)
-        return Counts(tally.posts, complaints, complaints + questions, channels)
+        return UnexpectedCounts(tally.posts, complaints, complaints + questions, channels)
     whole, left = factor(events), dict[str, float](tally.channels)
     posts: float = tally.posts
     voiced: float = complaints
@@ -58,7 +63,7 @@ def counts(tally: Tally, events: list[ExpectedEvent]) -> Counts:
             voiced -= usual * joined.complaints
             contacts -= usual * joined.complaints
             left[joined.channel] = left.get(joined.channel, 0.0) - usual * joined.posts
-    return Counts(
+    return UnexpectedCounts(
         max(0.0, posts) / whole,
         max(0.0, voiced) / whole,
         max(0.0, contacts) / whole,

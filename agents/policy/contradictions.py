@@ -1,4 +1,4 @@
-"""What cannot be meant in a policy whose every value is good by itself: (place, why), for people."""
+"""Contradictions in a policy whose values are each valid by themselves: names given twice, calendars that cannot be kept."""
 
 from __future__ import annotations
 
@@ -6,20 +6,19 @@ from collections.abc import Iterator
 from datetime import date
 
 from agents.policy.calendar import DAYS, Holiday, Hours
-from agents.policy.lines import Place
-from agents.policy.model import Brand, Policy, Rule
+from agents.policy.lines import Problem
 from agents.policy.parts import UNITS, written
+from agents.policy.policy import Brand, Policy, Rule
 from agents.policy.zone import DAY
 
-Fault = tuple[Place, str]
 _WEEK = 7 * 24 * 60
 _YEAR = 366 * DAY
 _LONGEST_WAIT = 520
-"""Weeks."""
+"""Weeks; a target that takes longer in a brand's working time is a slip."""
 
 
-def contradictions(policy: Policy) -> Iterator[Fault]:
-    """Names given twice, and calendars that cannot be kept."""
+def contradictions(policy: Policy) -> Iterator[Problem]:
+    """The problems of a policy that no policy in force may have."""
     for table in ("brands", "rules", "desks", "channels"):
         yield from _twice(table, [part.name for part in getattr(policy, table)])
     for n, brand in enumerate(policy.brands):
@@ -33,8 +32,8 @@ def contradictions(policy: Policy) -> Iterator[Fault]:
             yield from ((("brands", n, *place), why) for place, why in _too_little(brand, policy.rules))
 
 
-def missing_desks(policy: Policy) -> Iterator[Fault]:
-    """Work that would go to a desk that is not listed."""
+def missing_desks(policy: Policy) -> Iterator[Problem]:
+    """The brands and rules whose work would go to a desk that is not listed."""
     if not policy.desks:
         yield ("desks",), 'no desk is listed: add one, [[desks]] with name = "care"'
         return
@@ -49,7 +48,7 @@ def missing_desks(policy: Policy) -> Iterator[Fault]:
             yield ("rules", n, "desk"), f"{rule.desk} {known}"
 
 
-def _twice(table: str, names: list[str]) -> Iterator[Fault]:
+def _twice(table: str, names: list[str]) -> Iterator[Problem]:
     first: dict[str, int] = {}
     for n, name in enumerate(names):
         if name in first:
@@ -58,7 +57,7 @@ def _twice(table: str, names: list[str]) -> Iterator[Fault]:
 
 
 def _overlaps(calendar: list[Hours]) -> Iterator[tuple[int, str]]:
-    """(index, why) of each interval that is open where an earlier one is."""
+    """(index, why) of each interval that overlaps an earlier one."""
     week = [
         ((opens + 1_440 * DAYS.index(day), closes + 1_440 * DAYS.index(day)), i, day)
         for i, hours in enumerate(calendar)
@@ -68,7 +67,7 @@ def _overlaps(calendar: list[Hours]) -> Iterator[tuple[int, str]]:
     told = set()
     for later, ((opens, closes), i, day) in enumerate(week):
         for (others, until), j, on in week[:later]:
-            # A week has no end: Sunday's night shift meets Monday morning.
+            # The night shift of Sunday meets Monday morning, so each week is compared with its neighbours.
             meets = any(opens + turn < until and others < closes + turn for turn in (-_WEEK, 0, _WEEK))
             if meets and (i, j) not in told:
                 told.add((i, j))
@@ -77,7 +76,7 @@ def _overlaps(calendar: list[Hours]) -> Iterator[tuple[int, str]]:
 
 
 def _clashes(holidays: list[Holiday]) -> Iterator[tuple[int, str]]:
-    """(index, why) of each that says of its date what an earlier one denies or says already."""
+    """(index, why) of each holiday that contradicts or repeats an earlier one of its date."""
     for i, holiday in enumerate(holidays):
         for j, other in enumerate(holidays[:i]):
             if holiday.date != other.date:
@@ -92,9 +91,9 @@ def _clashes(holidays: list[Holiday]) -> Iterator[tuple[int, str]]:
             break
 
 
-def _too_little(brand: Brand, rules: list[Rule]) -> Iterator[Fault]:
-    """A calendar that stays closed for a year, or in which a target would last ten."""
-    # Of every year: in one that has all days, and is no other holiday's.
+def _too_little(brand: Brand, rules: list[Rule]) -> Iterator[Problem]:
+    """Problems of a calendar that stays closed for a year, or in which a target would take over ten years."""
+    # A day of every year is taken in 2000, which has a 29 February.
     days = {h.date if isinstance(h.date, date) else date(2000, *h.date) for h in brand.holidays}
     for day in sorted(days):
         start = (day.toordinal() - date(1970, 1, 1).toordinal()) * DAY

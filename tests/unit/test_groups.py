@@ -1,4 +1,4 @@
-"""Promises of whoever watches the roles: a broker that is away is waited for, and whoever asks goes on."""
+"""Groups asked for while the broker does not answer: nothing is known then, and no caller ends."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from typing import Any
 import pytest
 from kafka.errors import GroupAuthorizationFailedError, KafkaError, NodeNotReadyError, NotCoordinatorError
 
-from netcenter.broker.lag import Watch
+from netcenter.broker.groups import ConsumerGroups
 from netcenter.errors import CommandError
-from netcenter.settings import Settings
 
 
-def watch(error: KafkaError) -> Watch:
-    """One whose broker answers so."""
+def groups(error: KafkaError) -> ConsumerGroups:
+    """The groups of a broker that answers with this error."""
 
     class Admin:
         def describe_groups(self, groups: list[str]) -> Any:
@@ -22,18 +21,16 @@ def watch(error: KafkaError) -> Watch:
         def list_group_offsets(self, groups: dict[str, None]) -> Any:
             raise error
 
-    made = Watch.__new__(Watch)
-    made.settings, made.kafka, made.admin = Settings(), "nowhere", Admin()
-    return made
+    return ConsumerGroups("", Admin())
 
 
 @pytest.mark.parametrize("error", [NodeNotReadyError(1), NotCoordinatorError()], ids=lambda error: type(error).__name__)
 def test_while_the_broker_does_not_answer_nothing_is_known_and_nobody_ends(error: KafkaError) -> None:
     """A file that is being played outlives a restart of the broker."""
-    assert watch(error).running() == [] and watch(error).told([]) == {}
+    assert groups(error).running() == [] and groups(error).positions([]) == {}
 
 
 def test_what_will_not_pass_is_said() -> None:
-    for ask in (Watch.running, lambda watch: watch.told([])):
+    for ask in (ConsumerGroups.running, lambda groups: groups.positions([])):
         with pytest.raises(CommandError, match="GroupAuthorizationFailedError"):
-            ask(watch(GroupAuthorizationFailedError()))
+            ask(groups(GroupAuthorizationFailedError()))

@@ -1,4 +1,4 @@
-"""What counts as a flood, and what is expected to make people talk."""
+"""The settings of surges, and the events that are expected to make people talk."""
 
 from __future__ import annotations
 
@@ -22,21 +22,24 @@ Moment = Annotated[AwareDatetime, BeforeValidator(_moment)]
 
 
 class ExpectedEvent(Part):
-    """A raffle, a match, a sale: while it lasts, more posts than usual are usual, and no rule opens a crisis."""
+    """An expected event, such as a raffle, a match or a sale.
+
+    While it lasts, more posts than usual are expected, and no rule opens a crisis.
+    """
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
-    """It stands in the evidence of a surge."""
+    """The name that the evidence of a surge shows."""
     start: Moment
-    """With its zone."""
+    """Date and time with its zone."""
     end: Moment
-    """With its zone."""
+    """Date and time with its zone."""
     factor: Annotated[float, Field(ge=1, le=1_000)] = 1.0
-    """Times the usual that is expected; 1 only names the event, and prevents an automatic crisis."""
+    """How many times the usual posts are expected. With 1 the event is only named, and prevents a crisis by rule."""
     root: str | None = None
-    """Native id of the post that it is about; left out, the whole brand is meant."""
-
+    """Native id of the post that the event is about. Left out: the event is about the whole brand."""
     repeats: Literal["daily", "weekly", "monthly", "yearly"] | None = None
-    """It comes again at the same local time; `start` and `end` are of the first. A day that a month lacks is left out."""
+    """How often the event comes again at the same local time; `start` and `end` are of the first time. A month that lacks
+    the day is left out."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -47,7 +50,7 @@ class ExpectedEvent(Part):
         return self
 
     def holds(self, at: int, zone_name: str) -> bool:
-        """Whether it is on at a time (ms); when it comes again is told by the brand's zone."""
+        """Whether the event is on at a time (ms). It repeats by the local time of the brand's zone."""
         if at < _ms(self.start):
             return False
         if self.repeats is None or at < _ms(self.end):
@@ -60,12 +63,12 @@ class ExpectedEvent(Part):
         return any(began <= now < began + lasts for began in _began(self.repeats, first, now))
 
 
-#: Days; the least that passes before it comes again.
+#: The fewest days between two times of a repeated event.
 _PERIODS = {"daily": 1, "weekly": 7, "monthly": 28, "yearly": 365}
 
 
 def _began(repeats: str, first: datetime, now: datetime) -> Iterator[datetime]:
-    """When it may have begun last, and the time before that: local times of the dates that exist."""
+    """The local times at which it may have begun last, newest first; a date that does not exist is left out."""
     months = now.year * 12 + now.month - 1
     if repeats == "yearly":
         months -= (now.month - first.month) % 12
@@ -83,26 +86,26 @@ def _ms(moment: datetime) -> int:
 _Rarity = Annotated[Duration, Field(le=UNITS["d"])]
 
 
-class Surge(Part):
-    """What counts as a flood."""
+class SurgePolicy(Part):
+    """What counts as a surge and as a crisis."""
 
     minimum: Annotated[int, Field(ge=1)] = 10
-    """Posts in a window, at least: small numbers are no flood."""
+    """A window has at least this many posts. Fewer posts open no surge."""
     sustained: _Rarity = 5 * UNITS["h"]
-    """A burst: the level of the last hours is one that a brand usually reaches for no longer than this in 30 days."""
+    """A burst by level: the level of the last three hours is one that the series reaches for no longer than this in 30 days."""
     jump: _Rarity = 5 * UNITS["m"]
-    """A burst: so steep a rise within ten minutes is usually seen for no longer than this in 30 days."""
+    """A burst by jump: a rise within ten minutes that the series shows for no longer than this in 30 days."""
     load_ratio: Annotated[float, Field(gt=1)] = 1.5
-    """A load: contacts of half an hour, times what is usual at this hour of the week."""
+    """A load: the contacts of half an hour are at least this many times the usual at this hour of the week."""
     conversation: Annotated[int, Field(ge=1)] = 50
-    """Posts within 15 minutes by which others join one conversation, at least."""
+    """A conversation opens a surge when at least this many posts join it within 15 minutes."""
     silent: Annotated[int, Field(ge=1)] = 20
-    """A channel is silent when so many posts were to be expected of it and none came."""
+    """A channel is silent when this many posts were expected and none came."""
     complaint_share: Annotated[float, Field(gt=0, le=1)] = 0.4
-    """A surge with this share of complaints, and more complaints than usual, is a crisis."""
+    """A surge with at least this share of complaints, and far more complaints than usual, is a crisis."""
     crisis: Literal["open", "confirm"] = "open"
-    """Whether such a surge opens a crisis, or waits for a person to declare it."""
+    """`open`: such a surge opens a crisis. `confirm`: a person must declare it."""
     calm: Duration = 30 * UNITS["m"]
-    """A surge is over when nothing has been above the usual for this long."""
+    """A surge is over when no series has been above its usual level for this long."""
     new_normal: Duration = UNITS["d"]
-    """What has lasted this long is the new normal."""
+    """A surge that has lasted this long is closed as the new normal."""
