@@ -302,7 +302,7 @@ class Partition:
             waited, before = core.waits_for_time, core.position
             taken = core.take(batch.facts)
             left = taken.left
-            # Where facts waited before this batch, they are to be taken before anything of it.
+            # Facts that waited before this batch must be taken before anything of this batch.
             position = before if waited else left[0].offset if left else raw[-1].offset + 1
             core.position, self.busy = position, wall.monotonic()
             if position == before and not taken.results:
