@@ -5,7 +5,7 @@ INSTALLED := .venv/installed
 PEERS := .bench-venv/installed
 DATA ?=
 
-.PHONY: env demo test test-parts test-whole fuzz lint format bench lock manifests train
+.PHONY: env demo unit unit-modules unit-properties test test-parts test-whole fuzz lint format bench lock manifests train
 
 env: $(INSTALLED)
 
@@ -24,7 +24,17 @@ $(INSTALLED): requirements/dev.lock pyproject.toml
 demo: env
 	$(BIN)/netcenter demo
 
-# Two at once, for most of the time is waiting: the parts of the house, and the house as a whole.
+# The fast loop: every test that needs no server, in two processes.
+unit: env
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target unit-modules unit-properties
+
+unit-modules: env
+	$(BIN)/python -m pytest -q tests/unit tests/contract
+
+unit-properties: env
+	$(BIN)/python -m pytest -q tests/property
+
+# Every test, in two processes, because most of the time is waiting: the single parts, and the system as a whole.
 test: env lint
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-parts test-whole
 
@@ -34,8 +44,10 @@ test-parts: env
 test-whole: env
 	$(BIN)/python -m pytest -q tests --ignore=tests/unit --ignore=tests/property --ignore=tests/contract --ignore=tests/streams
 
-# 20,000 good records among 20,000 bad ones through every role; `make test` has 1,000 of each.
+# 20,000 good records among 20,000 bad ones through every role; `make test` has 1,000 of each. And 20 times the examples of
+# each property.
 fuzz: env
+	NETCENTER_EXAMPLES=20 $(BIN)/python -m pytest -q --timeout=3600 tests/property
 	NETCENTER_FUZZ=20000 $(BIN)/python -m pytest -q tests/chaos/test_fuzz.py
 
 lint: env

@@ -22,8 +22,8 @@ class Unanswered(Exception):
     """Who must be asked does not answer now, whatever the facts: none is at fault, and none becomes a dead letter."""
 
 
-class Due(msgspec.Struct, frozen=True):
-    """A timer's firing, a fact like any other: the state record `key` had asked to be woken at `at` (ms)."""
+class Timer(msgspec.Struct, frozen=True):
+    """The firing of a timer, a fact like any other: the state record under `key` asked to be woken at `at` (ms)."""
 
     key: str
     at: int
@@ -32,6 +32,17 @@ class Due(msgspec.Struct, frozen=True):
     def id(self) -> str:
         """Deterministic: the same timer has the same id in every run."""
         return ids.timer(self.key, self.at)
+
+
+class StateNote:
+    """Base of state notes: changes of state that `decide` yields, that go through `evolve`, and that no topic gets.
+
+    A note carries what the state must remember and no event says: a fact that only counts later, what the policy in
+    force said, or that a record may be forgotten. Notes are msgspec Structs: `class LeaseNoted(StateNote, msgspec.Struct,
+    frozen=True)`.
+    """
+
+    __slots__ = ()
 
 
 class Envelope(TypedDict):
@@ -193,14 +204,17 @@ class Decider(Protocol):
         """An empty state."""
         ...
 
-    def decide(self, state: Any, fact: Record | Due, at: At) -> Iterator[Decided]:
-        """Events that follow from a fact; facts of a type that does not concern this decision yield nothing."""
+    def decide(self, state: Any, fact: Record | Timer, at: At) -> Iterator[Decided | StateNote]:
+        """Yields the events that follow from a fact, and the notes to remember; nothing for a fact of another type."""
         ...
 
-    def evolve(self, state: Any, event: Decided) -> dict[str, Any]:
-        """The records that the event changes: key to new record, or None for a removed one. Does not touch `state`."""
+    def evolve(self, state: Any, event: Any) -> dict[str, Any]:
+        """The records that an event or note of this decider changes: key to new record, None for a removed one.
+
+        Leaves `state` as it is.
+        """
         ...
 
     def due(self, record: Any) -> int | None:
-        """ms; when this record wants to be woken with `Due(key, at)`; None for never. Fires once `at` <= event time."""
+        """ms; when this record wants to be woken with `Timer(key, at)`; None for never. Fires once `at` <= event time."""
         ...

@@ -1,1 +1,1 @@
-"""The same work, ours beside its peers."""
+"""Benchmarks: the same work by Netcenter and by its peers, in one run on one machine."""

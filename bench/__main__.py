@@ -1,4 +1,4 @@
-"""`make bench`: measure all parts, or those that are named, print them and write bench/results.json."""
+"""`make bench`: measure all parts, or the named ones, print the figures and write bench/results.json."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from streams.exit_codes import ExitCode
 
 RESULTS = Path(__file__).parent / "results.json"
 KEYS = 1_000_000
-"""Of the state that is recovered and held in memory."""
+"""Number of keys in the state that the parts `recovery` and `state` use."""
 
 
 def _module(name: str) -> Any:
-    """A part that brings its own dependencies: imported when it is measured."""
+    """Import a part only when it is measured, because it has dependencies of its own."""
     return importlib.import_module(f"bench.{name}")
 
 
@@ -52,7 +52,7 @@ PARTS: dict[str, tuple[str, Callable[[Run], dict[str, Any]]]] = {
 
 
 def main() -> int:
-    """Run the parts; 1 when one of them failed or counted wrongly."""
+    """Run the parts and return the exit code: 1 if a part failed or counted wrongly."""
     told = "\n".join(f"  {name:<12} {what}" for name, (what, _) in PARTS.items())
     parser = argparse.ArgumentParser(
         prog="python -m bench",
@@ -67,7 +67,7 @@ def main() -> int:
     unknown = sorted(set(given.parts) - PARTS.keys())
     if unknown:
         parser.error(f"no part is called {', '.join(unknown)}; there are: {', '.join(PARTS)}")
-    # Whoever ends us ends what we have started: the way out is the same as for an error.
+    # SIGTERM raises SystemExit, so that the servers and workers that were started are stopped as after an error.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(ExitCode.TERMINATED))
     chosen = [name for name in PARTS if not given.parts or name in given.parts]
     results = _measured(chosen, given.mentions, given.seconds)
@@ -96,7 +96,7 @@ def _measured(chosen: list[str], mentions: int, seconds: int) -> dict[str, Any]:
 def _part(name: str, run: Run) -> dict[str, Any]:
     try:
         return PARTS[name][1](run)
-    except Exception as error:  # noqa: BLE001 - whatever a part raises, the figures of the others are not lost
+    except Exception as error:  # noqa: BLE001 - an error in one part does not lose the figures of the others
         traceback.print_exc()
         return {"failed": f"{type(error).__name__}: {error}"}
 

@@ -1,52 +1,38 @@
-"""Topics of the benches on the broker: made, filled by the batch, measured by their ends, deleted."""
+"""Topics for benchmarks: create, fill in batches, count by their end offsets, delete."""
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from typing import Any
 
-import aiokafka
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from kafka import KafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaProducer
+from kafka import TopicPartition
 from kafka.admin import NewTopic
 
-from netcenter.broker.reading import spans
-from netcenter.broker.topics import admin
-from netcenter.errors import CommandError
+from netcenter.broker import provisioning
+from netcenter.broker.client import open_admin, open_consumer
+from netcenter.broker.offsets import committed_ranges_at
+from netcenter.broker.reading import TopicFollower, batches_of
 from streams.partitioner import partition_of
 
 _BATCH_BYTES = 262_144
 _IN_FLIGHT = 64
-_LEADERS_S = 30.0
 Pair = tuple[bytes | int, bytes]
-"""Key and value of a record; the partition in place of the key for one without."""
+"""Key and value of a record; for a record without a key, the partition and the value."""
 
 
 def create(kafka: str, topics: Mapping[str, int], *, compacted: bool = False) -> None:
-    """Make topics with so many partitions each, and return once each partition has a leader."""
+    """Create topics with `partitions` partitions each, and return once every partition has a leader."""
     config = {"cleanup.policy": "compact"} if compacted else {}
-    client = admin(kafka)
-    try:
-        client.create_topics([NewTopic(name, count, 1, topic_configs=config) for name, count in topics.items()])
-        wanted = [TopicPartition(name, n) for name, count in topics.items() for n in range(count)]
-        deadline = time.monotonic() + _LEADERS_S
-        while True:
-            try:
-                spans(client, wanted)
-                return
-            except CommandError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.1)
-    finally:
-        client.close()
+    with closing(open_admin(kafka)) as client:
+        provisioning.create(client, [NewTopic(name, count, 1, topic_configs=config) for name, count in topics.items()])
 
 
 def names(kafka: str, part: str) -> list[str]:
-    """The topics whose name holds this part."""
-    client = admin(kafka)
+    """Return the topics whose name contains `part`."""
+    client = open_admin(kafka)
     try:
         return sorted(name for name in client.list_topics() if part in name)
     finally:
@@ -55,7 +41,7 @@ def names(kafka: str, part: str) -> list[str]:
 
 def delete(kafka: str, topics: Iterable[str]) -> None:
     """Delete topics, so that a long run fills no disk."""
-    client = admin(kafka)
+    client = open_admin(kafka)
     try:
         client.delete_topics(list(topics))
     finally:
@@ -63,7 +49,7 @@ def delete(kafka: str, topics: Iterable[str]) -> None:
 
 
 def fill(kafka: str, topic: str, partitions: int, pairs: Iterable[Pair]) -> int:
-    """Append records to the partitions that their keys belong on, as Java's client does; how many."""
+    """Append records to the partitions of their keys, as Java's client chooses them; return the number of records."""
     return asyncio.run(_fill(kafka, topic, partitions, pairs))
 
 
@@ -106,43 +92,32 @@ async def _append(kafka: str, topic: str, partition: int, value: bytes) -> None:
 
 
 def read(kafka: str, topic: str, partitions: int) -> list[tuple[int, bytes | None, bytes | None, int]]:
-    """(partition, key, value, offset) of every committed record until now, in each partition's order."""
-    return asyncio.run(_read(kafka, topic, partitions))
-
-
-async def _read(kafka: str, topic: str, partitions: int) -> list[tuple[int, bytes | None, bytes | None, int]]:
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=kafka,
-        isolation_level="read_committed",
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        max_partition_fetch_bytes=4 << 20,
-    )
-    await consumer.start()
-    try:
-        tps = [aiokafka.TopicPartition(topic, n) for n in range(partitions)]
-        ends = await consumer.end_offsets(tps)
-        consumer.assign(tps)
-        await consumer.seek_to_beginning(*tps)
-        found = []
-        while any([await consumer.position(tp) < ends[tp] for tp in tps]):
-            for tp, batch in (await consumer.getmany(timeout_ms=200, max_records=50_000)).items():
-                found += [(tp.partition, r.key, r.value, r.offset) for r in batch]
-        return found
-    finally:
-        await consumer.stop()
+    """Return (partition, key, value, offset) of every record committed until now, in each partition's order."""
+    ranges = committed_ranges_at(kafka, [TopicPartition(topic, n) for n in range(partitions)])
+    with closing(open_consumer(kafka)) as consumer:
+        return [
+            (tp.partition, r.key, r.value, r.offset)
+            for batch in batches_of(consumer, ranges, 50_000)
+            for tp, records in batch.items()
+            for r in records
+        ]
 
 
 class Ends:
-    """How much stands in a topic: the sum of its partitions' ends of what is committed. A transaction's marker counts."""
+    """The size of a topic: the sum of its partitions' last stable offsets. A transaction's marker counts as a record."""
 
     def __init__(self, kafka: str) -> None:
-        self._consumer = KafkaConsumer(bootstrap_servers=kafka, isolation_level="read_committed", group_id=None)
+        self._kafka = kafka
+        self._followers: dict[tuple[str, int], TopicFollower] = {}
 
     def of(self, topic: str, partitions: int) -> int:
-        """Records and markers."""
-        return sum(self._consumer.end_offsets([TopicPartition(topic, n) for n in range(partitions)]).values())
+        """Return the number of records and markers."""
+        known = topic, partitions
+        if known not in self._followers:
+            self._followers[known] = TopicFollower(self._kafka, [TopicPartition(topic, n) for n in range(partitions)])
+        return sum(self._followers[known].ends().values())
 
     def close(self) -> None:
-        """Let the connection go."""
-        self._consumer.close()
+        """Close the connection."""
+        for follower in self._followers.values():
+            follower.close()

@@ -1,4 +1,4 @@
-"""Cases: the decider alone, the role over Kafka, a million open cases, and how soon a breach is seen.
+"""Cases: the decider alone, the role over Kafka, a million open cases, and the delay of a breach.
 
 `python -m bench.cases PART N` runs one part that measures its own process.
 """
@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 
 from agents.cases import Cases
 from agents.decider import At
@@ -24,8 +24,10 @@ from agents.policy import Policy, digest, parse
 from bench import broker, past, usage, window
 from bench.run import Run
 from bench.state import peak, resident
-from netcenter.broker import topics
-from netcenter.broker.lag import Watch
+from netcenter.broker import provisioning
+from netcenter.broker.client import open_admin
+from netcenter.broker.lag import LagMonitor
+from netcenter.broker.reading import TopicFollower
 from netcenter.pipeline import PIPELINE
 from netcenter.policies import DEFAULT_POLICY
 from netcenter.settings import Settings, load
@@ -37,22 +39,22 @@ from streams.fold import FoldCore
 from streams.supervisor import command_of
 
 FACTS = 300_000
-"""Through the decider and through Kafka."""
+"""Mentions for the parts `decider` and `role`."""
 CLOCKS = 1_000_000
 """Open cases, each with a running clock."""
 _MINUTE = 60_000
 _NOON = 1_795_176_000_000
 _SPREAD_MS = 3_600_000
-"""In which the dues of the million lie: 278 a second."""
+"""The dues of the million cases lie within this time: 278 in a second."""
 _LATER_MS = 300_000
 _SEEN_S = 45
-"""For so long Ticks are sent each second, and breaches looked for."""
+"""Seconds in which a Tick is sent every second and breaches are read."""
 _CHECKPOINT = 4_000
 _LOADED_S = 900.0
 
 
 def measure(run: Run) -> dict[str, Any]:
-    """All parts; sizes follow `--mentions`."""
+    """Measure all parts; their sizes follow `--mentions`."""
     scale = run.mentions / 1_000_000
     facts, clocks = int(FACTS * scale), int(CLOCKS * scale)
     alone = _apart("decider", facts)
@@ -77,7 +79,7 @@ def _apart(part: str, count: int) -> dict[str, Any]:
 
 
 def _facts(count: int) -> Iterator[Record]:
-    """Records of `classified` in the order of play, with a Tick at every minute."""
+    """Return records of `classified` in the order of play, with a Tick for every minute."""
     minute = 0
     for line in past.lines(count):
         if line.topic == "desk":
@@ -90,7 +92,7 @@ def _facts(count: int) -> Iterator[Record]:
 
 
 def _decider(count: int) -> dict[str, Any]:
-    """Posts, replies and actions through decide and evolve, ids and reasons made; then the same with state and timers."""
+    """Measure decide and evolve on posts, replies and actions, ids and reasons included; then also with state and timers."""
     policy, facts = parse(past.policy_text(count), 1), list(_facts(count))
     gc.collect()
     gc.freeze()
@@ -129,7 +131,7 @@ def _core(policy: Policy, number: int = 0, encodes: bool = False) -> FoldCore:
 
 
 def _through(core: FoldCore, facts: list[Record]) -> int:
-    """How many records of `cases` follow from the facts, taken with checkpoints."""
+    """Return the number of records of `cases` that follow from the facts, with checkpoints in between."""
     written = 0
     for start in range(0, len(facts), 500):
         left = [Fact(start + n, record) for n, record in enumerate(facts[start : start + 500])]
@@ -143,7 +145,7 @@ def _through(core: FoldCore, facts: list[Record]) -> int:
 
 
 def _checkpoint(core: FoldCore) -> int:
-    """Pack what was changed, as a checkpoint does; bytes."""
+    """Pack the changed records, as a checkpoint does, and return the number of bytes."""
     packed = sum(len(key) + len(value or b"") for key, value in core.packed())
     core.committed()
     return packed
@@ -153,7 +155,7 @@ def _checkpoint(core: FoldCore) -> int:
 
 
 def _waiting(count: int) -> Iterator[ClassifiedMention]:
-    """A complaint of so many customers, one each, spread so that their dues are."""
+    """Return one complaint of each of `count` customers, with times that spread the dues evenly."""
     for number in range(count):
         native = f"{number:012d}"
         mention = Mention(
@@ -171,7 +173,7 @@ def _waiting(count: int) -> Iterator[ClassifiedMention]:
             label="complaint",
             confidence=0.9,
             uncertain=False,
-            lang="es",
+            classified_lang="es",
             own=False,
             probabilities=[0.9, 0.05, 0.03, 0.02],
             model=past.MODEL,
@@ -181,9 +183,10 @@ def _waiting(count: int) -> Iterator[ClassifiedMention]:
 
 
 def _held(count: int) -> dict[str, Any]:
-    """Memory of open cases with a running clock each, and how fast they are put back."""
+    """Measure the memory of open cases with a running clock each, and how fast they are recovered."""
     policy = parse(_one_brand(), 1)
-    # A classified record and an event of each kind: modules and compiled readers are there before memory is looked at.
+    # One classified record and one event of each kind first, so that modules and compiled readers are loaded before
+    # memory is measured.
     for record in _waiting(1):
         codec.decode(codec.encode(record))
     before = resident()
@@ -226,10 +229,10 @@ def _one_brand() -> str:
 
 @contextmanager
 def _inbox(run: Run, policy: str, fill: Callable[[Settings], None]) -> Iterator[tuple[Settings, Any, Path]]:
-    """A filled `classified` under a prefix of its own, and a worker of cases that reads it; all of it gone afterwards."""
+    """A worker of `cases` that reads a filled topic `classified` under its own prefix; deleted at the end."""
     prefix = run.name("cases") + "."
     settings = load().model_copy(update={"kafka": run.kafka, "prefix": prefix})
-    topics.apply(settings, run.kafka, "event", policy)
+    provisioning.apply(settings, run.kafka, "event", policy)
     changed = codec.encode(PolicyChanged(version=1, hash=digest(policy), applied_at=_NOON))
     for number in range(settings.partitions):
         broker.append(run.kafka, f"{prefix}classified", number, changed)
@@ -246,7 +249,7 @@ def _inbox(run: Run, policy: str, fill: Callable[[Settings], None]) -> Iterator[
 
 
 def _over_kafka(run: Run, count: int) -> dict[str, Any]:
-    """facts/s and CPU of one worker of cases, from a fifth of what it writes to nearly all."""
+    """Measure facts/s and CPU of one worker of `cases`, from a fifth of its output to nearly all."""
     policy = past.policy_text(count)
     facts = list(_facts(count))
     written = _through(_core(parse(policy, 1)), facts)
@@ -289,7 +292,7 @@ def _pairs(facts: list[Record], partitions: int) -> Iterator[broker.Pair]:
 
 
 def _breaches(run: Run, count: int) -> dict[str, Any]:
-    """ms from a due to its breach in `cases` as readers of committed records see it, with a Tick a second."""
+    """Measure ms from a due to its breach in `cases`, as a reader of committed records sees it, with a Tick every second."""
 
     def fill(settings: Settings) -> None:
         told: list[Record] = [Tick(clock="event", time=_NOON, role="classify", partition=0)]
@@ -299,19 +302,14 @@ def _breaches(run: Run, count: int) -> dict[str, Any]:
 
     with _inbox(run, _one_brand(), fill) as (settings, worker, log):
         cases = [TopicPartition(f"{settings.prefix}cases", n) for n in range(settings.partitions)]
-        consumer = KafkaConsumer(
-            bootstrap_servers=run.kafka, isolation_level="read_committed", enable_auto_commit=False
-        )
-        try:
-            _await(run, settings, _NOON, worker, log)
-            # The first due is an hour after the first post: from then on some fall in every second.
-            base = _NOON + _SPREAD_MS + _LATER_MS
-            _tick(run, settings, base)
-            _await(run, settings, base, worker, log)
-            lags = _lags(run, settings, consumer, cases, base)
-            held = usage.resident(worker.pid)
-        finally:
-            consumer.close()
+        _await(run, settings, _NOON, worker, log)
+        # The first due is an hour after the first post: from then on some fall in every second.
+        base = _NOON + _SPREAD_MS + _LATER_MS
+        _tick(run, settings, base)
+        _await(run, settings, base, worker, log)
+        with TopicFollower(run.kafka, cases, from_end=True) as follower:
+            lags = _lags(run, settings, follower, base)
+        held = usage.resident(worker.pid)
     lags.sort()
     return {
         "clocks": count,
@@ -324,11 +322,11 @@ def _breaches(run: Run, count: int) -> dict[str, Any]:
 
 
 def _await(run: Run, settings: Settings, time_ms: int, worker: Any, log: Path) -> None:
-    """Until the worker has read everything and stands at this event time."""
-    deadline, client = time.monotonic() + _LOADED_S, topics.admin(run.kafka)
+    """Wait until the worker has read everything and its event time is at `time_ms`."""
+    deadline, client = time.monotonic() + _LOADED_S, open_admin(run.kafka)
     try:
-        watch, role = Watch(settings, run.kafka, client), PIPELINE.role("cases")
-        while not (watch.slowest([role])[0] >= time_ms and watch.drained(role)):
+        monitor, role = LagMonitor(settings, run.kafka, client), PIPELINE.role("cases")
+        while not (monitor.slowest([role])[0] >= time_ms and monitor.is_drained(role)):
             if worker.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"not at {time_ms}: {log.read_text(errors='replace')[-1000:]}")
             time.sleep(0.5)
@@ -348,11 +346,7 @@ def _tick(run: Run, settings: Settings, at: int) -> None:
     )
 
 
-def _lags(run: Run, settings: Settings, consumer: Any, tps: list[TopicPartition], base: int) -> list[int]:
-    consumer.assign(tps)
-    consumer.seek_to_end(*tps)
-    for tp in tps:
-        consumer.position(tp)
+def _lags(run: Run, settings: Settings, follower: TopicFollower, base: int) -> list[int]:
     lags: list[int] = []
     started, told = time.time() * 1000, 0
     while told < _SEEN_S or time.time() * 1000 < started + (_SEEN_S + 5) * 1000:
@@ -360,12 +354,14 @@ def _lags(run: Run, settings: Settings, consumer: Any, tps: list[TopicPartition]
         if told < _SEEN_S and now >= (told + 1) * 1000:
             told += 1
             _tick(run, settings, base + told * 1000)
-        for rows in consumer.poll(20).values():
-            at = time.time() * 1000 - started
-            for row in rows:
-                record = codec.decode(row.value)
-                if isinstance(record, ClockChanged) and record.change == "breached":
-                    lags.append(round(at - (record.due_at - base)))
+        rows = follower.new_records()
+        if not rows:
+            time.sleep(0.005)
+        at = time.time() * 1000 - started
+        for row in rows:
+            record = codec.decode(row.value)
+            if isinstance(record, ClockChanged) and record.change == "breached":
+                lags.append(round(at - (record.due_at - base)))
     return lags
 
 

@@ -1,4 +1,4 @@
-"""us a post of each stage of the classifier, beside scikit-learn's TF-IDF and fastText on the same posts in one run.
+"""Microseconds a post of each stage of the classifier, and of scikit-learn's TF-IDF and fastText on the same posts.
 
 `python -m bench.classifier FILE.csv` takes the column `text` of a file instead of the story's posts.
 """
@@ -28,7 +28,7 @@ BATCH = 500
 
 
 def measure(texts: Sequence[str]) -> dict[str, Any]:
-    """us a post by stage, and by peer."""
+    """Return microseconds a post by stage and by peer."""
     model = loaded()
     answers = model.classify(texts, [""] * len(texts), [""] * len(texts))
     langs = [answer.lang for answer in answers]
@@ -57,7 +57,7 @@ def measure(texts: Sequence[str]) -> dict[str, Any]:
 
 
 def timed(work: Callable[[range], Any], count: int) -> float:
-    """us an item: the median of the rounds, in batches."""
+    """Return microseconds an item: the median of the rounds, in batches."""
     rounds = []
     for _ in range(ROUNDS):
         start = time.perf_counter()
@@ -68,7 +68,7 @@ def timed(work: Callable[[range], Any], count: int) -> float:
 
 
 def loaded() -> Model:
-    """The classifier that the policy names."""
+    """Return the classifier that the default policy names."""
     path = artefact(parse(policy_text(), 1).classifier.model, ARTEFACTS)
     if path is None:
         raise FileNotFoundError("the classifier that the policy names is not in agents/classify/artefacts")
@@ -76,7 +76,7 @@ def loaded() -> Model:
 
 
 def story() -> list[str]:
-    """The texts of the story's posts."""
+    """Return the texts of the story's posts."""
     return [post.text for post in mentions(ITEMS)]
 
 
@@ -102,7 +102,7 @@ print(json.dumps([started, psutil.Process().memory_info().rss / 2**20]))
 
 
 def _alone(model: Model, texts: Sequence[str]) -> dict[str, float]:
-    """Start and memory of a process that has nothing but the classifier."""
+    """Measure start time and memory of a process that loads the classifier alone."""
     path = artefact(model.hash, ARTEFACTS)
     done = subprocess.run(
         [sys.executable, "-c", _ALONE, str(path), str(BATCH)],

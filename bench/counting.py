@@ -1,6 +1,6 @@
-"""The peers' job through Netcenter's own streams: count by author, and write the mention with its count.
+"""The peers' job on Netcenter's streams: count mentions by author, and write each mention with its count.
 
-`python -m bench.counting RUN KAFKA FORM` runs its worker.
+`python -m bench.counting RUN KAFKA FORM` runs the worker of the job.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from agents.decider import At, Due, State
+from agents.decider import At, State, Timer
 from netcenter.runtime.logs import set_up
 from schemas import codec, keys
 from schemas.codec import WireError
@@ -26,7 +26,7 @@ PARTITIONS = 4
 
 
 class Post(Record, frozen=True, kw_only=True, gc=False):
-    """A mention as all peers read it."""
+    """A mention in the form that all peers read."""
 
     id: int
     author: str
@@ -43,13 +43,13 @@ class Counted(Record, frozen=True, kw_only=True, gc=False):
 
 
 class Count(msgspec.Struct, frozen=True, gc=False):
-    """How many mentions an author wrote."""
+    """The number of mentions of one author."""
 
     n: int
 
 
 class Json:
-    """The peers' wire: a JSON object, without headers. What controls the pipeline stays Avro, whose first byte is 0."""
+    """The peers' wire form: a JSON object without headers. Control records stay in Avro, whose first byte is 0."""
 
     headers = False
 
@@ -58,7 +58,7 @@ class Json:
         self._encode = msgspec.json.Encoder().encode
 
     def decode(self, value: bytes | None) -> Record:
-        """A Post, or a control record. Raises WireError."""
+        """Return a Post or a control record. Raises WireError."""
         if value is None or value[:1] == b"\0":
             return codec.decode(value)
         try:
@@ -67,31 +67,31 @@ class Json:
             raise WireError(f"no post: {type(error).__name__}") from None
 
     def encode(self, record: Record) -> bytes:
-        """A Counted as the post's object with one field more."""
+        """Return the JSON object of a post with the field `count` added."""
         if not isinstance(record, Counted):
             raise TypeError(f"{type(record).__name__} is not written here")
         return b'%b,"count":%d}' % (self._encode(record.post)[:-1], record.count)
 
 
 class _Counts:
-    """What both forms share."""
+    """The parts of a decider that both forms share."""
 
     record_types: ClassVar[Any] = Count
 
     def initial(self) -> State[Count]:
-        """Nobody wrote yet."""
+        """Return an empty state."""
         return State()
 
     def due(self, record: Count) -> int | None:
-        """Never."""
+        """Return None: a count has no timer."""
         return None
 
 
 class PostCounter(_Counts):
     """Counts Posts by author."""
 
-    def decide(self, state: State[Count], fact: Record | Due, at: At) -> Iterator[Counted]:
-        """The post, counted."""
+    def decide(self, state: State[Count], fact: Record | Timer, at: At) -> Iterator[Counted]:
+        """Yield the post with its author's count."""
         if isinstance(fact, Post):
             old = state.get(fact.author)
             yield Counted(post=fact, count=old.n + 1 if old else 1)
@@ -102,10 +102,10 @@ class PostCounter(_Counts):
 
 
 class MentionCounter(_Counts):
-    """Counts ClassifiedMentions by customer, and tells it as a decision does: an event with its deterministic id."""
+    """Counts ClassifiedMentions by customer and yields an event with a deterministic id, as a decision does."""
 
-    def decide(self, state: State[Count], fact: Record | Due, at: At) -> Iterator[Decided]:
-        """A CaseChanged whose sequence number is the count."""
+    def decide(self, state: State[Count], fact: Record | Timer, at: At) -> Iterator[Decided]:
+        """Yield a CaseChanged whose sequence number is the count."""
         if isinstance(fact, ClassifiedMention):
             mention = fact.mention
             customer = f"{mention.brand}|{mention.channel}|{mention.author_id}"
@@ -129,10 +129,10 @@ class MentionCounter(_Counts):
 
 @dataclass(frozen=True)
 class Form:
-    """One way in which the job's records stand in topics."""
+    """A form of the job's records in topics: JSON as the peers', or Avro."""
 
     input_topic: str
-    """The topic that holds them, filled before."""
+    """The input topic, which is filled before."""
     reads: type[Record]
     writes: type[Record]
     key: Callable[[Any], bytes]
@@ -152,7 +152,7 @@ FORMS = {
 
 
 def pipeline(run: str, form: Form) -> Pipeline:
-    """One role of the run's name, from the form's input topic to the topic `RUN.out`."""
+    """Return a pipeline of one role, from the form's input topic to the topic `RUN.out`."""
     out = f"{run}.out"
     return Pipeline(
         topics=(
@@ -164,7 +164,7 @@ def pipeline(run: str, form: Form) -> Pipeline:
 
 
 def worker(run: str, kafka: str, form: Form) -> int:
-    """Run the worker to its end; its exit code. Every setting but the count of partitions is the one by default."""
+    """Run the worker to its end and return its exit code; all settings but the number of partitions are defaults."""
     set_up("info")
     flow = pipeline(run, form)
     settings = WorkerSettings(kafka=kafka, partitions=PARTITIONS)

@@ -15,7 +15,7 @@ from psycopg2.extensions import connection as Connection
 
 from bench import broker, usage
 from bench.run import Run
-from netcenter.broker import topics
+from netcenter.broker import provisioning
 from netcenter.demo.story.story import story
 from netcenter.policies import DEFAULT_POLICY
 from netcenter.settings import Settings, load
@@ -24,38 +24,38 @@ from streams.supervisor import command_of
 
 ROLES = ("classify", "postgres")
 _FIRST_HOURS = 20 * 3_600_000
-"""Of the story: its posts before the broken guitar, all within a day of the first."""
+"""ms from the first post of the story; the posts in this time are used, and all of them come before the flood."""
 
 
 def policy_text() -> str:
-    """The policy that a new log begins with."""
+    """Return the policy that a new log begins with."""
     return DEFAULT_POLICY.read_text()
 
 
 @lru_cache(maxsize=1)
 def posts() -> list[Mention]:
-    """The story's posts of an ordinary day."""
+    """Return the story's posts of an ordinary day."""
     told = [line.record for line in story() if isinstance(line.record, Mention)]
     return [post for post in told if post.created_at < told[0].created_at + _FIRST_HOURS]
 
 
 @dataclass(frozen=True)
 class Flow:
-    """Where it runs, and its workers once they are started."""
+    """The addresses of a pipeline and its workers, once they are started."""
 
     run: Run
     settings: Settings
     postgres: str
-    """URI of its own database."""
+    """URI of the pipeline's own database."""
     workers: dict[str, subprocess.Popen[bytes]]
     log: Path
 
     def topic(self, name: str) -> str:
-        """A topic's name on the broker."""
+        """Return a topic's name on the broker."""
         return self.settings.prefix + name
 
     def start(self, more: Mapping[str, str]) -> None:
-        """A worker of each role, with more in its environment."""
+        """Start a worker of each role, with additional environment variables."""
         env = {
             **os.environ,
             "NETCENTER_KAFKA": self.run.kafka,
@@ -68,13 +68,13 @@ class Flow:
                 self.workers[role] = subprocess.Popen(command_of(role), env=env, stdout=said, stderr=said)
 
     def cpu_s(self) -> dict[str, float]:
-        """CPU seconds so far by process, the servers among them."""
+        """Return the CPU seconds of each process so far, servers included."""
         pids = {role: worker.pid for role, worker in self.workers.items()}
         pids |= {"broker": self.run.broker, "postgresql": self.run.database}
         return {name: usage.cpu_s(pid) for name, pid in pids.items()}
 
     def resident_mb(self) -> dict[str, int]:
-        """MiB by worker."""
+        """Return the memory of each worker in MiB."""
         return {role: round(usage.resident(worker.pid) / 2**20) for role, worker in self.workers.items()}
 
     def check(self) -> None:
@@ -86,7 +86,7 @@ class Flow:
 
 
 class Progress:
-    """How far the projection is: the offsets that PostgreSQL holds in the same transactions as the rows."""
+    """The progress of the projection, by the offsets that PostgreSQL commits together with the rows."""
 
     def __init__(self, flow: Flow) -> None:
         self._connection: Connection = psycopg2.connect(flow.postgres)
@@ -94,7 +94,7 @@ class Progress:
         self._there = False
 
     def offsets(self) -> dict[int, int]:
-        """The first offset of `classified` that is not in yet, by partition; empty before the sink is open."""
+        """Return the next offset of `classified` by partition; empty until the sink has opened."""
         with self._connection.cursor() as cursor:
             if not self._there:
                 cursor.execute("select to_regclass('sink_offsets')")
@@ -105,23 +105,23 @@ class Progress:
             return dict(cursor.fetchall())
 
     def rows(self) -> int:
-        """Mentions that can be seen."""
+        """Return the number of mentions that readers of PostgreSQL see."""
         with self._connection.cursor() as cursor:
             cursor.execute("select count(*) from mentions")
             row = cursor.fetchone()
             return int(row[0]) if row else 0
 
     def close(self) -> None:
-        """Let the connection go."""
+        """Close the connection."""
         self._connection.close()
 
 
 @contextmanager
 def flow(run: Run, clock: Clock) -> Iterator[Flow]:
-    """Topics and a database of its own, without workers yet; all of it gone afterwards."""
+    """Create topics and a database without workers, and delete both at the end."""
     prefix = run.name("flow") + "."
     settings = load().model_copy(update={"kafka": run.kafka, "prefix": prefix})
-    topics.apply(settings, run.kafka, clock, policy_text())
+    provisioning.apply(settings, run.kafka, clock, policy_text())
     with run.new_database() as postgres:
         made = Flow(run, settings, postgres, {}, run.folder / f"{prefix}log")
         try:

@@ -1,4 +1,4 @@
-"""From produce to a row that can be seen, at a fixed rate on a wall clock, for several checkpoint intervals."""
+"""Latency from produce to a visible row, at a fixed rate in real time, for several checkpoint intervals."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import msgspec
 from bench import broker
 from bench.flow import Flow, Progress, flow, posts
 from bench.run import Run
-from netcenter.ingest.into_kafka import Log
+from netcenter.broker.writing import LogWriter
 from schemas import codec, ids
 from schemas.codec import WireError
 from schemas.records import ClassifiedMention
@@ -28,27 +28,27 @@ _END_S = 30.0
 
 
 class _Producer(threading.Thread):
-    """Sends each mention when it is due, however long the one before took."""
+    """Sends each mention at its due time, however long the mention before took."""
 
     def __init__(self, path: Flow, count: int) -> None:
         super().__init__(daemon=True)
         self._path, self._count = path, count
         self.began = 0.0
         self.latest = 0.0
-        """Seconds that a mention was sent after it was due, at most."""
+        """The longest delay of a mention beyond its due time, in seconds."""
         self.failure: Exception | None = None
         self._enough = threading.Event()
 
     def run(self) -> None:
-        """Send all."""
+        """Send all mentions."""
         try:
             self._send()
-        except Exception as error:  # noqa: BLE001 - told by `result`, in the thread that waits for it
+        except Exception as error:  # noqa: BLE001 - `result` raises the error in the thread that waits
             self.failure = error
 
     def _send(self) -> None:
         told = posts()
-        with Log(self._path.settings, self._path.run.kafka, "bench") as log:
+        with LogWriter(self._path.settings, self._path.run.kafka, "bench") as log:
             self.began = time.perf_counter()
             for number in range(self._count):
                 due = self.began + number / RATE
@@ -73,18 +73,18 @@ class _Producer(threading.Thread):
                 log.send("mentions", mention)
 
     def end(self) -> None:
-        """Stop early; nothing when it is done."""
+        """Stop early; does nothing when all mentions are sent."""
         self._enough.set()
         self.join(10)
 
     def check(self) -> None:
-        """Raise what it failed with."""
+        """Raise the error that ended the thread, if any."""
         if self.failure is not None:
             raise self.failure
 
 
 def measure(run: Run) -> dict[str, dict[str, Any]]:
-    """Milliseconds and CPU by checkpoint interval (seconds, as text)."""
+    """Return milliseconds and CPU by checkpoint interval (seconds, as text)."""
     found = {}
     for interval in INTERVALS_S:
         with flow(run, "wall") as path:
@@ -138,7 +138,7 @@ def _look(
     looks: list[tuple[float, dict[int, int]]],
     cpu: list[tuple[float, dict[str, float]]],
 ) -> None:
-    """Look at PostgreSQL for a second, then once at the CPU."""
+    """Read PostgreSQL for a second, then the CPU once."""
     path.check()
     until = time.perf_counter() + 1.0
     while time.perf_counter() < until:
@@ -150,7 +150,7 @@ def _look(
 
 
 def _until_open(path: Flow) -> None:
-    """Both workers do their work once the first Ticks have come through to the sink."""
+    """Wait until the first Ticks have reached the sink: from then on both workers are at work."""
     progress, deadline = Progress(path), time.monotonic() + _START_S
     try:
         while len(progress.offsets()) < path.settings.partitions:
@@ -163,7 +163,7 @@ def _until_open(path: Flow) -> None:
 
 
 def _waits(path: Flow, began: float, looks: list[tuple[float, dict[int, int]]]) -> list[float]:
-    """Seconds from the moment each mention was due to be sent to the look that first showed its row."""
+    """Return the seconds from each mention's due time to the read of PostgreSQL that first showed its row."""
     partitions = path.settings.partitions
     shown = [[offsets.get(n, 0) for _, offsets in looks] for n in range(partitions)]
     found = []

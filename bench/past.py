@@ -1,4 +1,4 @@
-"""A day of a million records that are classified already: the story's day, told of many brands at once."""
+"""A day of a million classified records: the story's day, copied for many brands."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ SEED = 13
 DAY = 86_400_000
 MODEL = "0" * 16
 _FOLLOWING = 0.64
-"""Share of the story's replies, actions and updates that are told: so two of three records are posts."""
+"""Share of the story's replies, actions and updates that is kept, so that two of three records are posts."""
 _APART_MS = 811
-"""Between the same moment of two tellings."""
+"""ms between the same moment of two copies."""
 _DESKS = {"andina": "care", "andina-express": "express"}
 
 
 @lru_cache(maxsize=1)
 def _day() -> list[tuple[int, Record]]:
-    """(ms, record) of the story's first day in the order of play, posts labelled as they were meant; shifts among them."""
+    """Return (ms, record) of the story's first day in the order of play, posts with their intended labels; and the shifts."""
     told, random = story.tell(), Random(SEED)
     found: list[tuple[int, Record]] = []
     for line in told.lines:
@@ -47,7 +47,7 @@ def _classified(post: Mention, told: story.Story) -> ClassifiedMention:
         label=label,
         confidence=0.85,
         uncertain=False,
-        lang=told.langs[post.id],
+        classified_lang=told.langs[post.id],
         own=post.author_id == story.ACCOUNTS[post.brand][post.channel],
         probabilities=[0.85 if name == label else 0.05 for name in story.LABELS],
         model=MODEL,
@@ -57,12 +57,12 @@ def _classified(post: Mention, told: story.Story) -> ClassifiedMention:
 
 
 def tellings(count: int) -> int:
-    """How many tellings make so many records, shifts left out."""
+    """Return the number of copies that make `count` records, without shifts."""
     return -(-count // sum(not isinstance(record, OperatorChanged) for _, record in _day()))
 
 
 def lines(count: int) -> Iterator[Line]:
-    """So many posts, replies, actions and updates in the order of play, and the shifts of the people at the desks."""
+    """Yield `count` posts, replies, actions and updates in the order of play, and the shifts of the operators."""
     told = heapq.merge(*(_telling(n) for n in range(tellings(count))), key=lambda one: one[0])
     left = count
     for number, (at, record) in enumerate(told, 1):
@@ -81,7 +81,7 @@ def _telling(number: int) -> Iterator[tuple[int, Record]]:
 
 
 def _of_another(record: Any, number: int, later: int) -> Record:
-    """The same of another brand, or at its desk, a little later."""
+    """Return the record as another brand's or at its desk, a little later."""
     if isinstance(record, ClassifiedMention):
         mention: Any = _of_another(record.mention, number, later)
         return replace(record, mention=mention)
@@ -110,7 +110,7 @@ def _of_another(record: Any, number: int, later: int) -> Record:
 
 
 def policy_text(count: int) -> str:
-    """The story's policy for the brands and desks of so many records."""
+    """Return the story's policy with the brands and desks of `count` records."""
     text = STORY_POLICY.read_text()
     head, _, rest = text.partition("[[brands]]")
     rules = rest[rest.index("[[rules]]") : rest.index("[[desks]]")]

@@ -14,10 +14,11 @@ from uuid import uuid4
 
 import uvloop
 from aiokafka import AIOKafkaProducer
-from kafka.admin import KafkaAdminClient, NewTopic
+from kafka.admin import NewTopic
 
 from agents.policy import parse
 from bench.state import NOON, PIPELINE, POLICY, Keeper, Kept, kept, key_of, peak, resident, wake_of
+from netcenter.broker.client import open_admin
 from schemas import codec, ids
 from schemas.records import Tick
 from streams.checkpoint import PROGRESS
@@ -33,7 +34,7 @@ _LOOK_S = 0.005
 
 
 def measure(kafka: str, keys: int = 1_000_000) -> dict[str, Any]:
-    """keys/s, resident bytes a key and the longest that the event loop stood still, in a process of its own."""
+    """Measure keys/s, resident bytes a key and the longest pause of the event loop, in a process of its own."""
     prefix = f"b{uuid4().hex[:8]}."
     _create(kafka, prefix)
     asyncio.run(_fill(kafka, prefix, keys))
@@ -45,7 +46,7 @@ def measure(kafka: str, keys: int = 1_000_000) -> dict[str, Any]:
 
 def _create(kafka: str, prefix: str) -> None:
     compacted = {"cleanup.policy": "compact"}
-    admin = KafkaAdminClient(bootstrap_servers=kafka)
+    admin = open_admin(kafka)
     try:
         admin.create_topics(
             [
@@ -122,7 +123,7 @@ async def _recover(kafka: str, prefix: str) -> dict[str, Any]:
 
 
 async def _look(stalls: list[float]) -> None:
-    """How much later than asked for the loop comes back."""
+    """Record the longest delay with which the event loop wakes a sleeping task."""
     while True:
         asked = time.perf_counter()
         await asyncio.sleep(_LOOK_S)

@@ -1,4 +1,4 @@
-"""`netcenter replay` of a day that was classified before, and the same under two policies: seconds and memory."""
+"""`netcenter replay` of a classified day under one policy and under two: seconds and memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LOOK_S = 0.1
 
 
 def measure(run: Run) -> dict[str, Any]:
-    """As many records as `--mentions` says, of which two in three are posts; reading the file is in the time."""
+    """Replay as many records as `--mentions` says, two thirds of them posts; the time includes reading the file."""
     file, policy = run.folder / "past.jsonl", run.folder / "past.toml"
     run.say(f"writing {run.mentions:,} classified records")
     with file.open("w") as out:

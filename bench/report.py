@@ -1,4 +1,4 @@
-"""What a run prints: one table of all its parts, plain numbers, units in the header."""
+"""The report of a run: tables of its parts, with the units in the headers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _JOB = {
 
 
 def show(results: Results) -> None:
-    """Print every part that was measured, those of one job in one table."""
+    """Print every part that was measured; the programs of one job share a table."""
     results = {**results}
     if "same_job" in results and "avro" in results and "failed" not in results["same_job"]:
         results["same_job"] = {**results["same_job"], **_rows(results.pop("avro"))}

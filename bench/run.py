@@ -1,4 +1,4 @@
-"""One run of the benches: the servers it uses, its sizes, and its folder for logs."""
+"""One run of the benchmarks: its servers, its sizes and its folder for logs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from netcenter.embedded import Stack
 
 @dataclass(frozen=True)
 class Run:
-    """What every part is given."""
+    """The argument of every part."""
 
     stack: Stack
     kafka: str
@@ -24,10 +24,10 @@ class Run:
     postgres: str
     """URI of the server's first database."""
     folder: Path
-    """Of this run alone: logs and peers' local state."""
+    """Folder of this run: logs and the peers' local state."""
     mentions: int
     seconds: int
-    """How long latency is measured at each interval."""
+    """Seconds for which latency is measured at each interval."""
     say: Callable[[str], None]
 
     @property
@@ -41,12 +41,12 @@ class Run:
         return _running(self.stack.postgres.pid, "PostgreSQL")
 
     def name(self, what: str) -> str:
-        """A name that nothing in the broker has yet: for groups and topics."""
+        """Return a new name for groups and topics."""
         return f"{what}-{secrets.token_hex(3)}"
 
     @contextmanager
     def new_database(self) -> Iterator[str]:
-        """The URI of an empty database, gone afterwards."""
+        """Create an empty database, yield its URI and drop the database at the end."""
         name = f"bench_{secrets.token_hex(3)}"
         self._sql("create database {}", name)
         try:

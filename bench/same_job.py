@@ -28,12 +28,12 @@ from schemas.records import ClassifiedMention, Mention, PolicyChanged, Tick
 
 ROOT = Path(__file__).parent.parent
 PEERS = ROOT / ".bench-venv" / "bin" / "python"
-"""Of the environment that `make bench` makes from requirements/bench.lock."""
+"""The Python of the environment that `make bench` makes from requirements/bench.lock."""
 JAVA = ROOT / "bench" / "kafka_streams"
 AUTHORS = 20_000
 SEED = 7
 _NAIVE = 40_000
-"""Mentions that the Faust agent does: it would need a quarter of an hour for a million."""
+"""Mentions for the Faust agent, which would need a quarter of an hour for a million."""
 _AVRO = 300_000
 _WARM = 50_000
 _MAVEN_S = 300
@@ -45,17 +45,17 @@ Figures = dict[str, Any]
 
 @dataclass(frozen=True)
 class Peer:
-    """One program that does the job."""
+    """A program that does the job."""
 
     title: str
     command: Callable[[str, Run], list[str]]
-    """argv, given the run's name."""
+    """Returns the command line for the name of a run."""
     most: int | None = None
-    """Mentions that it does at most."""
+    """The most mentions that the program is given."""
     missing: Callable[[], str | None] = lambda: None
-    """Why it cannot run here."""
+    """The reason why the program cannot run here, if there is one."""
     counts: Counts = in_json
-    """In a record that it writes."""
+    """Returns (key, count) of a record that the program has written."""
 
 
 def _python(file: str) -> Callable[[str, Run], list[str]]:
@@ -85,7 +85,7 @@ def _no_environment() -> str | None:
 
 
 def _no_jdk() -> str | None:
-    """Compile the Java peer, with the jars that the user's own Maven has or fetches."""
+    """Compile the Java peer with jars from the user's Maven repository; missing jars are fetched."""
     for tool in ("java", "javac", "mvn"):
         if shutil.which(tool) is None:
             return f"there is no `{tool}` on the path: it needs a JDK and Maven"
@@ -111,14 +111,14 @@ PEERS_IN_ORDER = {
     "netcenter": OURS,
     "faust": Peer("Faust, as its manual shows", _python("faust_agent.py"), _NAIVE, _no_environment),
     "quixstreams": Peer("quixstreams", _python("quix.py"), missing=_no_environment),
-    # Its own default is 30 s at least once, and 100 ms exactly once: there it is given our checkpoint's interval.
+    # Kafka Streams' default interval is 30 s for at least once, and 100 ms for exactly once: there it gets our interval.
     "kafka_streams": Peer("Kafka Streams, its defaults", _java("at_least_once", 30_000), missing=_no_jdk),
     "kafka_streams_exactly_once": Peer("Kafka Streams, exactly once", _java("exactly_once_v2", 250), missing=_no_jdk),
 }
 
 
 def measure(run: Run) -> dict[str, Figures]:
-    """Figures by peer, ours first; a peer that cannot run is there with the reason."""
+    """Return figures by peer, ours first; for a peer that cannot run, the reason."""
     authors = [f"u{n}" for n in _drawn(run.mentions)]
     sent = Counter(authors)
     run.say(f"filling two topics with {run.mentions:,} mentions of {len(sent):,} authors")
@@ -136,7 +136,7 @@ def measure(run: Run) -> dict[str, Figures]:
 
 
 def measure_avro(run: Run) -> dict[str, Figures]:
-    """The same with ClassifiedMentions in and CaseChangeds out."""
+    """Measure the job with ClassifiedMentions as input and CaseChangeds as output."""
     count = min(_AVRO, run.mentions)
     authors = [f"u{n}" for n in _drawn(count)]
     run.say(f"filling a topic with {count:,} classified mentions")
@@ -162,7 +162,7 @@ def _drawn(count: int) -> Iterator[int]:
 
 
 def posts(authors: list[str]) -> Iterator[broker.Pair]:
-    """Key and JSON of a mention of each author in turn."""
+    """Yield key and JSON of mentions, one of each author in turn."""
     encode = msgspec.json.Encoder().encode
     for number, author in enumerate(authors):
         post = {"id": number + 1, "author": author, "text": _WORDS, "created_at": _BORN + number, "channel": "twitter"}
@@ -187,7 +187,7 @@ def _classified(authors: list[str]) -> Iterator[broker.Pair]:
             label="complaint",
             confidence=0.93,
             uncertain=False,
-            lang="en",
+            classified_lang="en",
             own=False,
             probabilities=[0.93, 0.04, 0.02, 0.01],
             model="ab" * 8,
@@ -198,7 +198,7 @@ def _classified(authors: list[str]) -> Iterator[broker.Pair]:
 
 
 def prepare(kafka: str, form: str) -> None:
-    """Make a form's input topic, and tell it the policy and the time without which a fold decides nothing."""
+    """Create a form's input topic and write policy and time to it, without which a fold decides nothing."""
     input_topic, text = FORMS[form].input_topic, policy_text()
     broker.create(kafka, {input_topic: PARTITIONS, f"{input_topic}.dead": PARTITIONS})
     if "policy" not in broker.names(kafka, "policy"):
@@ -212,7 +212,7 @@ def prepare(kafka: str, form: str) -> None:
 
 
 def outlets(kafka: str, name: str) -> None:
-    """Make what a worker of ours writes to beside its output."""
+    """Create the topics that our worker writes to beside its output."""
     broker.create(kafka, {f"{name}.changelog": PARTITIONS}, compacted=True)
 
 

@@ -27,7 +27,7 @@ _PARTITIONS = 8
 
 
 def measure() -> dict[str, float]:
-    """us a mention by stage."""
+    """Return microseconds a mention by stage."""
     posts = list(mentions(ITEMS))
     model = loaded()
     found = model.classify([post.text for post in posts], [post.lang for post in posts], [post.brand for post in posts])
@@ -36,7 +36,7 @@ def measure() -> dict[str, float]:
             label=answer.label,  # type: ignore[arg-type]
             confidence=answer.confidence,
             uncertain=False,
-            lang=answer.lang,  # type: ignore[arg-type]
+            classified_lang=answer.lang,  # type: ignore[arg-type]
             own=False,
             probabilities=list(answer.probabilities),
             model=model.hash[:16],
@@ -56,7 +56,7 @@ def measure() -> dict[str, float]:
 
 
 def _best(work: Callable[[], Any], items: int) -> float:
-    """us an item in the fastest round."""
+    """Return microseconds an item in the fastest round."""
     least = float("inf")
     for _ in range(ROUNDS):
         began = time.perf_counter()
@@ -98,7 +98,7 @@ def _spliced(classified: Sequence[ClassifiedMention]) -> float:
     def splice(pair: tuple[ClassifiedMention, bytes]) -> None:
         record, value = pair
         mention = codec.verbatim(value, Mention)
-        if mention is None:  # a number's bytes may look like a lone surrogate's
+        if mention is None:  # the bytes of a number may look like those of a lone surrogate
             codec.encode(record)
         else:
             codec.encode_classified(record, mention)

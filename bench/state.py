@@ -1,4 +1,4 @@
-"""A fold's partition with a million records and timers: bytes a key, cost of a look and a change, a burst of timers."""
+"""A fold's partition with a million records and timers: bytes a key, cost of a read and a write, a burst of timers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import msgspec
 import psutil  # type: ignore[import-untyped]
 from msgspec.structs import replace
 
-from agents.decider import At, Due, State
+from agents.decider import At, State, Timer
 from agents.policy import Policy, digest, parse
 from netcenter.policies import DEFAULT_POLICY
 from schemas import codec, ids, keys
@@ -51,29 +51,29 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Keeper:
-    """Remembers a customer's last change, and wakes once after it."""
+    """A decider that remembers a customer's last change and fires one timer after it."""
 
     record_types: ClassVar[Any] = Kept
 
     def initial(self) -> State[Kept]:
-        """Nobody."""
+        """Return an empty state."""
         return State()
 
-    def decide(self, state: State[Kept], fact: Record | Due, at: At) -> Iterator[Decided]:
-        """A change is remembered; a firing is told."""
+    def decide(self, state: State[Kept], fact: Record | Timer, at: At) -> Iterator[Decided]:
+        """Yield a change as it is, and an event for each timer."""
         if isinstance(fact, CaseChanged):
             yield fact
-        elif isinstance(fact, Due):
+        elif isinstance(fact, Timer):
             yield changed(fact.key, state[fact.key].seq + 1, at.time, None)
 
     def evolve(self, state: State[Kept], event: Decided) -> dict[str, Kept]:
-        """The customer's record."""
+        """Return the customer's new record."""
         assert isinstance(event, CaseChanged)
         key = f"{event.brand}|{event.channel}|{event.author_id}"
         return {key: kept(event.aggregate, event.seq, event.time, event.replied_at)}
 
     def due(self, record: Kept) -> int | None:
-        """When the change said."""
+        """Return the time of the timer that the change has set."""
         return record.wake
 
 
@@ -88,12 +88,12 @@ PIPELINE = Pipeline(
 
 
 def key_of(number: int) -> str:
-    """`brand|channel|author_id`, 27 characters."""
+    """Return a key `brand|channel|author_id` of 27 characters."""
     return f"andina|twitter|u{number:011d}"
 
 
 def kept(case_id: str, seq: int, at: int, wake: int | None) -> Kept:
-    """A record that takes about `_PACKED` bytes."""
+    """Return a record of about `_PACKED` bytes."""
     post = "1" * (_PACKED - 137)
     return Kept(
         case_id=case_id, desk="care", label="complaint", seq=seq, opened_at=at, last_at=at, wake=wake, posts=(post,)
@@ -101,7 +101,7 @@ def kept(case_id: str, seq: int, at: int, wake: int | None) -> Kept:
 
 
 def changed(key: str, seq: int, at: int, wake: int | None) -> CaseChanged:
-    """A fact or event about a customer."""
+    """Return a fact or event about a customer."""
     brand, channel, author = key.split("|")
     case = ids.make("case", key)
     return CaseChanged(
@@ -125,12 +125,12 @@ def changed(key: str, seq: int, at: int, wake: int | None) -> CaseChanged:
 
 
 def wake_of(number: int) -> int:
-    """ms; the first `_BURST` keys within one minute, the others over the week after it."""
+    """Return when a key's timer is due (ms): the first `_BURST` keys in one minute, the others over the week after it."""
     return NOON + number % 60_000 if number < _BURST else NOON + 60_000 + number * 7_919_993 % _WEEK
 
 
 def core() -> FoldCore:
-    """An empty partition whose time stands a minute before noon."""
+    """Return an empty partition whose watermark is a minute before noon."""
     policies: Callable[[int, str], Policy] = lambda version, _: parse(POLICY, version)  # noqa: E731 - one expression
     made = FoldCore(PIPELINE, PIPELINE.role("keeper"), 0, lambda _: 1, policies, Keeper())
     first = PolicyChanged(version=1, hash=digest(POLICY), applied_at=NOON)
@@ -143,7 +143,7 @@ def _tick(time_ms: int) -> Tick:
 
 
 def measure(keys: int = 1_000_000) -> dict[str, Any]:
-    """Resident bytes a key and what things cost with so many keys, in a process of its own."""
+    """Measure resident bytes a key and the cost of operations with so many keys, in a process of its own."""
     command = [sys.executable, "-m", "bench.state", str(keys)]
     done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=Path(__file__).parents[1])
     figures: dict[str, Any] = json.loads(done.stdout)
@@ -158,7 +158,7 @@ def _measure(keys: int) -> dict[str, Any]:
     for number in range(keys):
         key = key_of(number)
         packed = pack(kept(ids.make("case", key), 1, NOON, wake_of(number)))
-        fold.restore(key, bytes(memoryview(packed)))  # as exact as a consumer's
+        fold.restore(key, bytes(memoryview(packed)))  # the same precision as a consumer's
     filled = time.perf_counter() - started
     sizes = {"packed_bytes": len(pack(fold.state[key_of(0)])), "recovered_bytes_a_key": _a_key(before, keys)}
     _live(fold, keys)
@@ -179,13 +179,13 @@ def _measure(keys: int) -> dict[str, Any]:
 
 
 def resident() -> int:
-    """Bytes of this process, after a collection."""
+    """Return the resident bytes of this process after a garbage collection."""
     gc.collect()
     return int(psutil.Process().memory_info().rss)
 
 
 def peak() -> int:
-    """The most bytes that this process has had resident."""
+    """Return the peak of this process's resident bytes."""
     status = Path("/proc/self/status").read_text()
     return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))) * 1024
 
@@ -195,7 +195,7 @@ def _a_key(before: int, keys: int) -> int:
 
 
 def _live(fold: FoldCore, keys: int) -> None:
-    """A fifth of the keys change, one by one, with checkpoints; every timer of those moves."""
+    """Change a fifth of the keys one by one, with checkpoints; each change moves a timer."""
     random = Random(7)
     for start in range(0, keys // 5, _COMMIT_EVERY):
         facts = []
@@ -214,7 +214,7 @@ def _commit(fold: FoldCore) -> None:
 
 
 def _costs(fold: FoldCore, keys: int) -> dict[str, float]:
-    """Of hot keys beside a plain dict's, nanoseconds each, the loop's own taken off; and of a cold one's first look."""
+    """Measure nanoseconds to read hot keys, beside a dict's, without the loop's own time; and the first read of a cold key."""
     numbers = Random(5).sample(range(min(_BURST, keys // 2), keys), min(_HOT, keys // 4))
     names = [key_of(number) for number in numbers]
     cold = _each(names, fold.state.get, 1)
@@ -224,7 +224,7 @@ def _costs(fold: FoldCore, keys: int) -> dict[str, float]:
     there = dict.fromkeys(names, False)
 
     def put(name: str, record: Kept) -> None:
-        """What a step ends with for each record that it changed."""
+        """Do the bookkeeping that ends a step, for each record that the step changed."""
         fold.state.put(name, record)
         due = fold.decider.due(record)
         if due != fold._timers.get(name):
@@ -249,7 +249,7 @@ def _costs(fold: FoldCore, keys: int) -> dict[str, float]:
 
 
 def _each(names: list[str], action: Callable[[str], Any], passes: int = _PASSES) -> float:
-    """The best of a few passes, the loop's own time taken off."""
+    """Return the best of a few passes, without the loop's own time."""
     best = 1e9
     for _ in range(passes):
         start = time.perf_counter()
@@ -263,7 +263,7 @@ def _each(names: list[str], action: Callable[[str], Any], passes: int = _PASSES)
 
 
 def _burst(fold: FoldCore) -> tuple[float, int]:
-    """Seconds of one Tick over the first `_BURST` timers, and the events that it gives."""
+    """Return the seconds of one Tick that fires the first `_BURST` timers, and the number of events."""
     started = time.perf_counter()
     results = fold.take([Fact(1 << 40, _tick(NOON + 59_999))]).results
     return round(time.perf_counter() - started, 3), len(results)

@@ -1,4 +1,4 @@
-"""Surge: what an update of each series costs, how many bytes a series takes, and ten thousand brands on one core."""
+"""Surge: cost of an update and bytes of each series, and ten thousand brands on one core."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from agents.classify.volumes import Minute as Counting
+from agents.classify.volumes import MinuteCounter
 from agents.decider import Unusable
 from agents.policy import Policy
-from agents.policy.model import Classifier
-from agents.policy.surge import Surge
+from agents.policy.policy import ClassifierPolicy
+from agents.policy.surge_policy import SurgePolicy
 from agents.surge import SurgeDecider
 from agents.surge.burst import Burst
-from agents.surge.channels import Channel
+from agents.surge.channel_silence import ChannelActivity
 from agents.surge.conversations import Conversations
 from agents.surge.load import Load
 from agents.surge.tally import Joined
@@ -29,15 +29,15 @@ from streams.core import Fact
 from streams.fold import FoldCore
 
 BRANDS, MINUTES = 10_000, 15
-"""Of the whole role: each brand with a Volume in every minute."""
+"""Number of brands in the part `role`, each with a Volume in every minute."""
 _STEPS = 20_000
-_RULE = Surge()
+_RULE = SurgePolicy()
 
 
 def measure() -> dict[str, Any]:
-    """Microseconds an update and bytes of the changelog, series by series; then the role over ten thousand brands."""
+    """Measure microseconds an update and changelog bytes of each series, then the role over ten thousand brands."""
     counts = np.random.default_rng(1).poisson(20, _STEPS).tolist()
-    burst, load, channel, talks = Burst.new(), Load.new(START), Channel(START, START), Conversations()
+    burst, load, channel, talks = Burst.new(), Load.new(START), ChannelActivity(START, START), Conversations()
 
     def bursts() -> None:
         nonlocal burst
@@ -52,7 +52,7 @@ def measure() -> dict[str, Any]:
     def channels() -> None:
         nonlocal channel
         for n, count in enumerate(counts):
-            channel = channel.step(count, START + n * BIN, _RULE.silent, partial=False, incident=False)
+            channel = channel.step(count, START + n * BIN, _RULE.silent, partial=False, in_surge=False)
 
     def conversations() -> None:
         nonlocal talks
@@ -82,7 +82,7 @@ def _bytes(record: Any) -> int:
 
 
 def _counting() -> Callable[[], None]:
-    """100,000 posts counted by classify, which were labelled before."""
+    """Measure the counting of 100,000 labelled posts, as the role classify does it."""
     posts = []
     for n in range(1_000):
         post = Mention(
@@ -91,11 +91,11 @@ def _counting() -> Callable[[], None]:
         )  # fmt: skip
         posts.append(
             ClassifiedMention(
-                label="other", confidence=0.9, uncertain=False, lang="es", own=False, probabilities=[], model="",
+                label="other", confidence=0.9, uncertain=False, classified_lang="es", own=False, probabilities=[], model="",
                 policy=1, mention=post,
             )
         )  # fmt: skip
-    minute = Counting(0, START)
+    minute = MinuteCounter(0, START)
 
     def run() -> None:
         for offset in range(100_000):
@@ -105,8 +105,8 @@ def _counting() -> Callable[[], None]:
 
 
 def _role() -> dict[str, Any]:
-    """A quarter of an hour of ten thousand brands through the role, timers and events and all, but without Kafka."""
-    policy = Policy(version=1, classifier=Classifier(model="0" * 64))
+    """Run the role over a quarter of an hour of ten thousand brands, with timers and events but without Kafka."""
+    policy = Policy(version=1, classifier=ClassifierPolicy(model="0" * 64))
     role = PIPELINE.role("surge")
     core = FoldCore(PIPELINE, role, 0, lambda topic: 1, lambda version, hash: policy, SurgeDecider(), encodes=True)
     core.in_force(PolicyChanged(version=1, hash="", applied_at=0))

@@ -1,4 +1,4 @@
-"""What the whole decider sees of brands: viral posts, what would page somebody, a disruption of 2015."""
+"""Figures of the whole surge decider on brands: viral posts, pages to people, and a disruption in 2015."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from agents.policy import Policy
-from agents.policy.model import Brand, Classifier
-from agents.policy.surge import Surge
+from agents.policy.policy import Brand, ClassifierPolicy
+from agents.policy.surge_policy import SurgePolicy
 from agents.surge.tally import LABELS
 from bench.surge_data import (
     BIN,
@@ -26,10 +26,10 @@ from bench.surge_data import (
 )
 from bench.surge_picture import Week
 from bench.surge_picture import picture as drawn
-from schemas.headers import rfc3339
 from schemas.records import CrisisClosed, CrisisOpened, Decided, Evidence, SurgeClosed, SurgeOpened, SurgeUpdated
+from schemas.times import rfc3339
 
-#: Of posts, where a series does not say: complaints, questions, praise, other.
+#: Shares of complaints, questions, praise and other where a series has no labels.
 _MIX = (0.3, 0.2, 0.1, 0.4)
 _MONTH = 30
 _HOUR = 3_600_000
@@ -38,9 +38,9 @@ _HOUR = 3_600_000
 def _policy(*brands: str, **rule: Any) -> Policy:
     return Policy(
         version=1,
-        classifier=Classifier(model="0" * 64),
+        classifier=ClassifierPolicy(model="0" * 64),
         brands=[Brand(name=name, mode="live") for name in brands],
-        surge=Surge.model_validate(rule),
+        surge=SurgePolicy.model_validate(rule),
     )
 
 
@@ -48,7 +48,7 @@ def _policy(*brands: str, **rule: Any) -> Policy:
 
 
 def viral(data: Path, times: int = 100, shares: int = 15_000) -> dict[str, Any]:
-    """A post that is shared 15,000 times, laid over each brand at random times; a third of its posts join others."""
+    """Measure detection of a post with 15,000 shares, added to each brand at random times; a third of them joins other posts."""
     series, _ = given(data)
     found: dict[str, Any] = {}
     every: list[float] = []
@@ -93,7 +93,7 @@ def _labelled(posts: int, random: Any) -> dict[str, int]:
 
 
 def _goes_viral(watch: Watch, bins: list[list[int]], start: int, random: Any, shares: int) -> tuple[float, bool]:
-    """Minutes until a surge names the post, or opens at all if it was open before; and whether the root is named."""
+    """Return the minutes until a surge names the post or, if none was open, opens; and whether the root is named."""
     crowd = cascade(shares, random)
     minutes = [posts for bin_ in bins for posts in bin_]
     for m, posts in enumerate(minutes):
@@ -108,7 +108,7 @@ def _goes_viral(watch: Watch, bins: list[list[int]], start: int, random: Any, sh
 
 
 def pages(data: Path) -> dict[str, Any]:
-    """What would page somebody: crises by rule, loads, complaint-led conversations; over all the series and airlines."""
+    """Count what would page a person: crises by rule, loads, conversations led by complaints; over all series and airlines."""
     series, told = given(data)
     found: dict[str, Any] = {}
     months = 0.0
@@ -118,7 +118,7 @@ def pages(data: Path) -> dict[str, Any]:
         for n, bin_ in enumerate(by_minute(one.values, random)):
             _play(watch, bin_, START + n * BIN, random)
         days = len(one.values) * BIN / DAY
-        # The series' own times lie elsewhere than these minutes.
+        # The series' own times are replaced by these minutes.
         windows = [(np.searchsorted(one.times, a), np.searchsorted(one.times, b)) for a, b in told[one.name].windows]
         outside = [t for t in _paging(watch) if not any(a <= (t - START) // BIN <= b for a, b in windows)]
         found[one.name] = {
@@ -133,7 +133,7 @@ def pages(data: Path) -> dict[str, Any]:
 
 
 def _paging(watch: Watch) -> list[int]:
-    """ms; when a surge first becomes one that pages."""
+    """Return when a surge first becomes one that pages a person, in ms."""
     first: dict[str, int] = {}
     for event in watch.events:
         if isinstance(event, CrisisOpened):
@@ -148,7 +148,7 @@ def _pages(seen: Evidence) -> bool:
 
 
 def disruption(data: Path, picture: Path | None) -> dict[str, Any]:
-    """The airlines of February 2015, each with its surges and crises."""
+    """Return the airlines of February 2015 with their surges and crises."""
     found: dict[str, Any] = {}
     weeks = []
     for name, posts in airlines(data).items():
@@ -182,6 +182,6 @@ def disruption(data: Path, picture: Path | None) -> dict[str, Any]:
 
 
 def _spans(watch: Watch, opens: type[Decided], closes: type[Decided], end: int) -> list[tuple[int, int]]:
-    """ms; from each opening to its closing, or to the end."""
+    """Return (start, end) in ms of each surge or crisis that has opened."""
     closed = {e.aggregate: e.time for e in watch.events if isinstance(e, closes)}
     return [(e.time, closed.get(e.aggregate, end)) for e in watch.events if isinstance(e, opens)]

@@ -1,4 +1,4 @@
-"""Floods to try the surge detectors on: real series where ../shared/data stands beside the project, and synthetic ones."""
+"""Data for the surge detectors: real series from a folder that the user names, and synthetic ones."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from agents.decider import At, Due
+from agents.decider import At, Timer
 from agents.policy import Policy
 from agents.surge import SurgeDecider
 from netcenter.backtest.nab import Labels, labels
-from netcenter.backtest.reading import Series, read
+from netcenter.backtest.series_files import CountSeries, read
 from schemas import ids
 from schemas.records import ConversationCount, Decided, Record, Volume, VolumeCount
 
@@ -25,8 +25,8 @@ START = 1_700_006_400_000
 Counts = Sequence[int]
 
 
-def given(data: Path) -> tuple[list[Series], dict[str, Labels]]:
-    """The five companies' series with NAB's labels; exits 2 where they are not."""
+def given(data: Path) -> tuple[list[CountSeries], dict[str, Labels]]:
+    """Return the five companies' series with NAB's labels; exits with 2 if they are missing."""
     folder = data / "mention-volume"
     if not (folder / "labels.json").exists():
         sys.exit(f"there is no {folder}: these figures need the data beside the project, or --data FOLDER")
@@ -35,7 +35,7 @@ def given(data: Path) -> tuple[list[Series], dict[str, Labels]]:
 
 
 def airlines(data: Path) -> dict[str, list[tuple[int, str]]]:
-    """Posts to each US airline of February 2015: (ms, label), a negative one a complaint, one with ? a question."""
+    """Return (ms, label) of posts to each US airline in February 2015: negative is a complaint, a text with ? a question."""
     path = data / "mentions" / "us_airline.csv"
     if not path.exists():
         sys.exit(f"there is no {path}: these figures need the data beside the project, or --data FOLDER")
@@ -50,7 +50,7 @@ def airlines(data: Path) -> dict[str, list[tuple[int, str]]]:
 
 
 def volume(brand: str, minute: int, labelled: dict[str, int], roots: dict[str, int] | None = None) -> Volume:
-    """All posts of a brand in a minute."""
+    """Return the Volume of all posts of a brand in a minute."""
     counts = [
         VolumeCount(channel="twitter", kind="post", label=label, count=n)  # type: ignore[arg-type]
         for label, n in labelled.items()
@@ -68,7 +68,7 @@ def volume(brand: str, minute: int, labelled: dict[str, int], roots: dict[str, i
 
 
 class Watch:
-    """One brand under the decider, as the role runs it, minute by minute; `copy` goes on from the same moment."""
+    """One brand in the decider, run minute by minute as the role does; `copy` continues from the same moment."""
 
     def __init__(self, policy: Policy, brand: str) -> None:
         self.policy, self.brand = policy, brand
@@ -78,7 +78,7 @@ class Watch:
         self.events: list[Decided] = []
 
     def copy(self) -> Watch:
-        """Another one that knows the same, and has told nothing."""
+        """Return a copy with the same state and no events."""
         other = Watch(self.policy, self.brand)
         for key, record in self.state.items():
             other.state.put(key, record)
@@ -86,13 +86,13 @@ class Watch:
         return other
 
     def minute(self, fact: Volume | None, end: int) -> None:
-        """What a minute brought, and its Tick."""
+        """Handle the posts of one minute and its Tick."""
         if fact is not None:
             self._step(fact, end - MINUTE, fact.id)
         while self.due is not None and self.due <= end:
-            self._step(Due(self.brand, self.due), self.due, "timer")
+            self._step(Timer(self.brand, self.due), self.due, "timer")
 
-    def _step(self, fact: Record | Due, time: int, cause: str) -> None:
+    def _step(self, fact: Record | Timer, time: int, cause: str) -> None:
         decider, state = self.decider, self.state
         for event in decider.decide(state, fact, At(time, time, self.policy, cause)):
             for key, record in decider.evolve(state, event).items():
@@ -104,20 +104,20 @@ class Watch:
 
 
 def by_minute(counts: Sequence[float], random: Any) -> Iterator[list[int]]:
-    """Each bin's posts, spread by chance over its five minutes."""
+    """Return the posts of each bin, spread randomly over its five minutes."""
     for count in counts:
         yield [int(n) for n in random.multinomial(int(count), [0.2] * 5)]
 
 
 def cascade(shares: int, random: Any) -> Any:
-    """Shares of a viral post by the minute, two days: more and more for 20 minutes, then ever fewer; a third in an hour."""
+    """Return a viral post's shares by minute for two days: rising for 20 minutes, then falling; a third within an hour."""
     t = np.arange(2 * 1440)
     density = (1 - np.exp(-((t / 20) ** 2))) * (1 + t / 30) ** -1.5
     return random.multinomial(shares, density / density.sum())
 
 
 def contacts(weeks: int, a_minute: float, random: Any, day: float = 0.1, slow: float = 0.08) -> Any:
-    """Expected contacts by the minute: days, quiet week-ends, days that differ, and a level that strays over hours."""
+    """Return expected contacts by minute: a daily rhythm, quiet weekends, days that differ, and a level that drifts."""
     minutes = weeks * 7 * 1440
     t = np.arange(minutes)
     hour, weekday = t / 60 % 24, t // 1440 % 7

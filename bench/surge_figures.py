@@ -1,6 +1,6 @@
 """The figures of docs/surges.md: `python -m bench.surge_figures [PART ...] [--data FOLDER] [--picture FILE.svg]`.
 
-What is measured on real series needs the data beside the project (../shared/data); `load` and `cost` need none.
+Parts on real series need a folder of data that is not in the repository (`--data`); `load` and `cost` need none.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ PARTS: dict[str, Callable[[Path, Path | None], Any]] = {
 
 
 def main() -> None:
-    """Measure the parts, and print them as JSON."""
+    """Measure the parts and print the figures as JSON."""
     parser = argparse.ArgumentParser(prog="python -m bench.surge_figures", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"by default all: {', '.join(PARTS)}")
     parser.add_argument("--data", type=Path, default=SHARED, help="default: %(default)s")

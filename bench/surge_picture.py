@@ -1,4 +1,4 @@
-"""A week of several brands in one picture: posts and complaints by the hour, surges and crises."""
+"""Draws a week of several brands: posts and complaints by the hour, surges and crises."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ Span = tuple[int, int]
 
 
 class Week(NamedTuple):
-    """A brand's."""
+    """The curves and marks of one brand."""
 
     name: str
     posts: Counter[int]
     """by hour (ms)"""
     complaints: Counter[int]
     surges: list[Span]
-    """ms; from and to"""
+    """(start, end) in ms"""
     crises: list[Span]
 
 
 def picture(title: str, weeks: list[Week]) -> str:
-    """The SVG's text."""
+    """Return the SVG's text."""
     first = min(min(week.posts) for week in weeks) // _DAY * _DAY
     last = max(max(week.posts) for week in weeks) + _HOUR
     parts = [

@@ -1,4 +1,4 @@
-"""What bursts and loads see of single series: scores as NAB gives them, onsets of floods, extra contacts."""
+"""Figures of bursts and loads on single series: NAB scores, delays of added floods, delays of additional contacts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from agents.policy.surge import Surge
+from agents.policy.surge_policy import SurgePolicy
 from agents.surge.burst import Burst
 from agents.surge.load import Load
 from bench.surge_data import (
@@ -18,10 +18,10 @@ from bench.surge_data import (
     given,
 )
 from netcenter.backtest import nab
-from netcenter.backtest.reading import Series
-from netcenter.backtest.run import judge
+from netcenter.backtest.judge import judge
+from netcenter.backtest.series_files import CountSeries
 
-#: What is chosen between where one series is left out: rarity of a level, of a jump.
+#: The settings that are tried when one series is left out: rarity of a level, rarity of a jump.
 _GRID = [(sustained, jump) for sustained in ("2h", "5h", "10h") for jump in ("1m", "5m", "20m")]
 
 
@@ -29,11 +29,11 @@ _GRID = [(sustained, jump) for sustained in ("2h", "5h", "10h") for jump in ("1m
 
 
 def scores(data: Path) -> dict[str, Any]:
-    """The five series with the default, with each of the grid, and leaving each out in turn."""
+    """Score the five series with the default settings, with each of the grid, and leaving each series out in turn."""
     series, told = given(data)
     by_rule: dict[tuple[str, str], list[nab.Parts]] = {}
     for sustained, jump in _GRID:
-        rule = Surge.model_validate({"sustained": sustained, "jump": jump})
+        rule = SurgePolicy.model_validate({"sustained": sustained, "jump": jump})
         by_rule[sustained, jump] = [nab.parts(s.times, judge(s, rule).alerts, told[s.name]) for s in series]
     left_out, chosen = [], []
     for n, one in enumerate(series):
@@ -63,9 +63,9 @@ def _told(parts: list[nab.Parts]) -> dict[str, Any]:
 
 
 def onsets(data: Path, times: int = 40) -> dict[str, Any]:
-    """Three hours of 1.7, 3 and 10 times the level, at once or over an hour, laid over each series at random times."""
+    """Measure the delay for three hours of 1.7, 3 and 10 times the level, sudden or over an hour, at random times."""
     series, told = given(data)
-    rule = Surge()
+    rule = SurgePolicy()
     found: dict[str, list[float]] = {}
     for one in series:
         random = np.random.default_rng(5)
@@ -81,7 +81,7 @@ def onsets(data: Path, times: int = 40) -> dict[str, Any]:
     return {name: _delays(late) for name, late in found.items()}
 
 
-def _states(values: list[float], rule: Surge) -> list[Burst]:
+def _states(values: list[float], rule: SurgePolicy) -> list[Burst]:
     burst, states = Burst.new(), []
     for value in values:
         burst = burst.step(value, rule)
@@ -89,8 +89,8 @@ def _states(values: list[float], rule: Surge) -> list[Burst]:
     return states
 
 
-def _calm(series: Series, told: nab.Labels, states: list[Burst]) -> list[int]:
-    """Bins from which on three hours lie in no window, and nothing is open."""
+def _calm(series: CountSeries, told: nab.Labels, states: list[Burst]) -> list[int]:
+    """Return the bins that start three hours outside every window, with no burst open."""
     free = np.ones(len(series.times), bool)
     free[:1_200] = free[-80:] = False
     for a, b in told.windows:
@@ -99,8 +99,8 @@ def _calm(series: Series, told: nab.Labels, states: list[Burst]) -> list[int]:
     return [int(i) for i in np.flatnonzero(free) if not any(s.kind for s in states[i - 1 : i + 36])]
 
 
-def _opens(burst: Burst, counts: Any, rule: Surge) -> float:
-    """Minutes until it opens."""
+def _opens(burst: Burst, counts: Any, rule: SurgePolicy) -> float:
+    """Return the minutes until a burst opens."""
     for n, count in enumerate(counts):
         burst = burst.step(float(count), rule)
         if burst.kind:
@@ -125,8 +125,8 @@ def _delays(late: list[float]) -> dict[str, Any]:
 
 
 def loads(data: Path, seeds: int = 4) -> dict[str, Any]:
-    """70 % more for four hours, every other day from the fifth week on, on synthetic contacts of several sizes."""
-    rule = Surge()
+    """Measure the delay for 70 % more contacts for four hours, every other day from the fifth week on, at several sizes."""
+    rule = SurgePolicy()
     found = {}
     for a_minute in (5.0, 15.0, 60.0):
         false, days, late = 0, 0, []
@@ -154,8 +154,8 @@ def loads(data: Path, seeds: int = 4) -> dict[str, Any]:
     return found
 
 
-def _loads(counts: Any, rule: Surge) -> list[int]:
-    """Minutes in which a load opens."""
+def _loads(counts: Any, rule: SurgePolicy) -> list[int]:
+    """Return the minutes in which a load opens."""
     load, opened = Load.new(START), []
     for i, count in enumerate(counts.tolist()):
         was, load = load.open, load.step(float(count), rule)

@@ -1,4 +1,4 @@
-"""What processes use: CPU and memory with all their threads and children, and what the machine was kept from."""
+"""CPU and memory of processes with their threads and children, and CPU time that the host took from the machine."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ _STOP_S = 20.0
 
 
 def cpu_s(pid: int) -> float:
-    """CPU seconds of a process, its living children and those that it has reaped."""
+    """Return the CPU seconds of a process, its living children and its reaped children."""
     total = 0.0
     for process in _tree(pid):
         try:
             times = process.cpu_times()
         except psutil.NoSuchProcess:
-            continue  # it ended meanwhile, and is its parent's to count
+            continue  # the child has just ended; its parent counts its time
         total += times.user + times.system
-        # Only the topmost counts what was reaped: a child's own are rare, and a dying one would be counted twice.
+        # Only the process itself counts reaped children: a child rarely has any, and a dying child would be counted twice.
         if process.pid == pid:
             total += times.children_user + times.children_system
     return total
 
 
 def resident(pid: int) -> int:
-    """Bytes of memory that a process and its children hold resident."""
+    """Return the resident bytes of a process and its children."""
     total = 0
     for process in _tree(pid):
         try:
@@ -49,19 +49,19 @@ class Machine:
     """CPU seconds of the whole machine since it started."""
 
     stolen: float
-    """That the host gave to others."""
+    """CPU seconds that the host gave to other guests."""
     busy: float
 
     @classmethod
     def now(cls) -> Machine:
-        """Read it."""
+        """Return the figures of this moment."""
         times = psutil.cpu_times()
         busy = times.user + times.nice + times.system + getattr(times, "irq", 0.0) + getattr(times, "softirq", 0.0)
         return cls(getattr(times, "steal", 0.0), busy)
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """Ask a process of ours to end, and kill it with its children if it does not."""
+    """Ask a process of ours to end; kill it with its children if it does not."""
     if process.poll() is not None:
         return
     children = _tree(process.pid)[1:]

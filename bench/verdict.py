@@ -1,4 +1,4 @@
-"""Whether what a program wrote is right: each author's counts without a gap, under his key, on his key's partition."""
+"""Checks a program's output: each author's counts have no gap, under the author's key, on that key's partition."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ SAMPLED = 500
 """Authors whose counts are checked."""
 RIGHT = "right"
 Counts = Callable[[bytes], tuple[str, int]]
-"""(key, count) in a written record."""
+"""Returns (key, count) of a written record."""
 
 
 def in_json(value: bytes) -> tuple[str, int]:
-    """As all peers write it."""
+    """Return (key, count) of a JSON record, as all peers write it."""
     post = json.loads(value)
     return post["author"], post["count"]
 
 
 def in_avro(value: bytes) -> tuple[str, int]:
-    """As Netcenter's own records hold it."""
+    """Return (key, count) of an Avro record, as Netcenter writes it."""
     event = codec.decode(value)
     if not isinstance(event, CaseChanged):
         raise TypeError(f"{type(event).__name__} is no count")
@@ -39,10 +39,10 @@ def verdict(
     *,
     whole: bool,
 ) -> str:
-    """`right`, or how many records are wrong in which way.
+    """Return `right`, or the number of wrong records by kind.
 
     written: (partition, key, value, offset), each partition's in order. sent: mentions by author.
-    whole: all of them must have come out.
+    whole: all mentions must have been counted.
     """
     sampled = {author.encode(): author for author in sorted(sent)[:SAMPLED]}
     last: Counter[str] = Counter()

@@ -19,18 +19,18 @@ from schemas.records import Mention, Tick
 
 SEED = 11
 WINDOWS = 5
-"""Into which a run's mentions are parted: a rate that falls from one to the next cannot be sustained."""
+"""Number of equal parts of a run: a rate that falls from part to part cannot be sustained."""
 EARLY = 200_000
-"""Mentions after which memory is looked at, to be compared with the end."""
+"""Mentions after which memory is measured, to be compared with the end."""
 _APART_MS = 10
-"""Of event time between two mentions: 6,000 in a minute, a flood."""
+"""ms of event time between two mentions: 6,000 mentions a minute."""
 _LOOK_S = 0.2
 _START_S = 60.0
 _END_S = 900.0
 
 
 def mentions(count: int) -> Iterator[Mention]:
-    """The story's posts over and over, each with a time, an id and an author of its own from a seed."""
+    """Yield the story's posts repeatedly, each with its own time, id and author from a seed."""
     random, told = Random(SEED), posts()
     first = told[0].created_at
     for number in range(count):
@@ -57,7 +57,7 @@ class _Look:
 
 
 def measure(run: Run) -> dict[str, Any]:
-    """mentions/s from the first rows that PostgreSQL shows to the last, after the log was filled."""
+    """Measure mentions/s from the first visible row in PostgreSQL to the last, on a log that was filled before."""
     with flow(run, "event") as path:
         run.say(f"filling the whole path with {run.mentions:,} mentions")
         _fill(path, run.mentions)
@@ -72,7 +72,7 @@ def _fill(path: Flow, count: int) -> None:
 
 
 def _with_ticks(told: Iterable[Mention], partitions: int) -> Iterator[broker.Pair]:
-    """Each mention, and at every minute a Tick to every partition."""
+    """Yield each mention, and for every minute a Tick to every partition."""
     minute = 0
     for mention in told:
         if mention.created_at // 60_000 > minute:
@@ -84,14 +84,14 @@ def _with_ticks(told: Iterable[Mention], partitions: int) -> Iterator[broker.Pai
 
 
 def _watch(path: Flow, count: int) -> list[_Look]:
-    """A look each moment from the one that first shows rows to the one that shows all."""
+    """Read the progress repeatedly, from the first visible rows until all are visible."""
     progress, looks, deadline = Progress(path), list[_Look](), time.monotonic() + _START_S + _END_S
     try:
         while True:
             path.check()
             stored = sum(progress.offsets().values())
             at = time.perf_counter()
-            # Offsets count Ticks and markers too, a few in a thousand; the end is counted row by row.
+            # Offsets include Ticks and markers, a few in a thousand; at the end, rows are counted.
             rows = progress.rows() if stored >= count else stored
             if rows:
                 looks.append(_Look(at, rows, path.cpu_s(), path.resident_mb()))

@@ -1,4 +1,4 @@
-"""A program seen from outside while its output grows: its rate, CPU and memory in a steady window."""
+"""Measures a program from outside while its output grows: rate, CPU and memory in a steady window."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import msgspec
 from bench import usage
 
 WARM = 0.2
-"""Share of the mentions that come out before the window begins."""
+"""Share of the output at which the window begins."""
 DONE = 0.97
-"""Share at which it ends."""
+"""Share of the output at which the window ends."""
 _LOOK_S = 0.05
 _START_S = 90.0
 _WINDOW_S = 240.0
@@ -24,26 +24,26 @@ _QUIET_S = 1.5
 
 
 class Ended(RuntimeError):
-    """The program did not do its work; the message holds the end of its log."""
+    """The program failed; the message holds the end of its log."""
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """What the window showed."""
+    """The figures of a window."""
 
     per_s: int
     """mentions/s"""
     cpu_us: float
-    """of the program with all its threads and children, a mention"""
+    """CPU of the program with its threads and children, us a mention"""
     resident_mb: int
-    """MiB, the most at any look"""
+    """the highest resident memory, MiB"""
     broker_cpu_us: float
-    """of Kafka's process, a mention"""
+    """CPU of Kafka's process, us a mention"""
     others_cores: float
-    """cores that all other processes used meanwhile: the noise, and our own looking on"""
+    """cores that all other processes used in the window, this measurement included"""
     stolen_cores: float
-    """cores that the host gave to others"""
+    """cores that the host gave to other guests"""
     mentions: int
-    """in the window"""
+    """mentions in the window"""
     seconds: float
 
 
@@ -57,15 +57,15 @@ class _Look:
 
 
 class Watch:
-    """Looks at one program."""
+    """Observes one program."""
 
     def __init__(self, program: subprocess.Popen[bytes], log: Path, broker: int, out: Callable[[], int]) -> None:
-        """out: how much has come out by now."""
+        """out: returns how many records the program has written so far."""
         self.program, self.log, self.broker, self.out = program, log, broker, out
         self._most = 0
 
     def window(self, target: int) -> Seen:
-        """From when a fifth of `target` mentions has come out until nearly all have. Raises Ended."""
+        """Measure from a fifth of the `target` output to nearly all of it. Raises Ended."""
         first = self._until(int(target * WARM), _START_S)
         last = self._until(int(target * DONE), _WINDOW_S)
         seconds, count = last.at - first.at, last.out - first.out
@@ -83,7 +83,7 @@ class Watch:
         )
 
     def drained(self, total: int) -> None:
-        """Return once everything has come out, and nothing more for a while. Raises Ended."""
+        """Return once the whole output is written and does not grow for a while. Raises Ended."""
         deadline, still, before = time.monotonic() + _DRAIN_S, time.monotonic(), -1
         while True:
             look = self._look()

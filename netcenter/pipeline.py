@@ -62,6 +62,8 @@ SURGE = (SurgeOpened, SurgeUpdated, SurgeClosed, CrisisOpened, CrisisClosed, Cha
 WORK = (Offered, Assigned, Returned, Overflowed, HoldingReplyDue, HoldingReplyCancelled, Escalated)
 PEOPLE = (OperatorChanged, OfferAnswered)
 """What operators say: tools write these records, no role does."""
+ALERTING = (ClockChanged, CaseClosed, SurgeOpened, SurgeUpdated, SurgeClosed, CrisisOpened, CrisisClosed)
+"""What alerts follow from."""
 
 TOPICS = (
     Topic("mentions", (Mention, *THREAD), key=keys.customer, public=False, inputs=(Mention, *SAID)),
@@ -76,16 +78,16 @@ TOPICS = (
     Topic("cases", CASE, key=keys.customer, kept=400 * DAY),
     Topic(
         "desk",
-        (WorkChanged, CrisisOpened, CrisisClosed, *PEOPLE, Overflowed, *TIME),
+        (WorkChanged, *PEOPLE, *TIME),
         key=keys.work_desk,
         public=False,
         inputs=PEOPLE,
     ),
     Topic("assignments", WORK, key=keys.desk, kept=400 * DAY),
     Topic("surges", SURGE, key=keys.brand, kept=400 * DAY),
-    Topic("signals", (*CASE, *SURGE, Returned, Escalated, *TIME), key=keys.brand, public=False),
+    Topic("signals", (*ALERTING, *TIME), key=keys.brand, public=False),
     Topic("policy", (), key=keys.version, kept=None, public=False, partitions=1),
-    Topic("alerts", (Alert,), key=keys.identity, kept=None),
+    Topic("alerts", (Alert,), key=keys.fingerprint, kept=None),
 )
 PUBLIC = tuple(topic.name for topic in TOPICS if topic.public)
 DEAD = tuple(topic.dead.name for topic in TOPICS if topic.records)
@@ -102,8 +104,8 @@ PIPELINE = Pipeline(
             ("classified", "volumes"),
         ),
         Role("cases", Fold(Cases), ("classified",), ("cases", "desk", "signals")),
-        Role("surge", Fold(SurgeDecider), ("volumes",), ("surges", "desk", "signals")),
-        Role("desk", Fold(DeskDecider), ("desk",), ("assignments", "signals")),
+        Role("surge", Fold(SurgeDecider), ("volumes",), ("surges", "signals")),
+        Role("desk", Fold(DeskDecider), ("desk",), ("assignments",)),
         Role("alerts", Fold(AlertsDecider), ("signals",), ("alerts",)),
         Role(
             PROJECTION,

@@ -1,6 +1,6 @@
-"""Avro schemas from the typed classes, the lock file that gives them ids, and the check that no version breaks another.
+"""Avro schemas of the record classes, the lock file that gives each version its id, and the check that no version breaks another.
 
-`python -m schemas` writes what is missing; `netcenter schemas check` and the tests compare.
+`python -m schemas` writes the versions that are missing; `netcenter schemas check` and the tests compare.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def _type(kind: Any, named: set[str]) -> Any:
 
 
 def bare(schema: Any) -> Any:
-    """The same schema without logical types and docs: the same bytes, and times stay plain integers."""
+    """The schema without logical types and docs. Its bytes are the same, and fastavro leaves times plain integers."""
     if isinstance(schema, dict):
         return {k: bare(v) for k, v in schema.items() if k not in ("logicalType", "doc")}
     if isinstance(schema, list):
@@ -121,7 +121,7 @@ class Version(msgspec.Struct, frozen=True):
 
     @property
     def path(self) -> Path:
-        """Where this version's schema stands."""
+        """The file of this version's schema."""
         return FOLDER / f"{self.record}.v{self.version}.avsc"
 
     def schema(self) -> Schema:
@@ -136,7 +136,7 @@ def locked() -> list[Version]:
 
 
 def generate() -> list[Path]:
-    """Write a new version for each record whose class has changed; the paths written."""
+    """Write a new version of each record whose class has changed. Returns the paths of the files that were written."""
     versions, written = locked(), []
     for cls in RECORDS:
         schema = schema_of(cls)
@@ -148,7 +148,7 @@ def generate() -> list[Path]:
             and newest.fingerprint == crc64(schema)
             and _defaults(newest.schema()) == _defaults(schema)
         ):
-            fresh = newest  # only its words changed
+            fresh = newest  # only docs changed: the version stays
         else:
             number = newest.version + 1 if newest else 1
             top = max((v.id for v in versions), default=FIRST_ID - 1)
@@ -163,7 +163,7 @@ def generate() -> list[Path]:
 
 
 def _defaults(schema: Any) -> Any:
-    """The parts that the canonical form leaves out and that still matter to readers."""
+    """The defaults and names in a schema: readers need them, and the canonical form, and so the fingerprint, leaves them out."""
     if isinstance(schema, dict):
         return [schema.get("default", "-"), schema.get("name"), *(_defaults(v) for v in schema.values())]
     if isinstance(schema, list):
@@ -172,7 +172,7 @@ def _defaults(schema: Any) -> Any:
 
 
 def problems() -> list[str]:
-    """What is wrong between classes, lock file and schemas: one line each, empty when all is well."""
+    """One line for each disagreement between the classes, the lock file and the schemas; empty when they agree."""
     found, versions = [], locked()
     ids = [v.id for v in versions]
     if len(set(ids)) != len(ids) or any(i < FIRST_ID for i in ids):
@@ -197,11 +197,13 @@ def problems() -> list[str]:
 
 
 def unreadable(writer: Any, reader: Any, where: str = "") -> list[str]:
-    """Why `reader` cannot read what `writer` wrote (Avro's schema resolution), empty when it can."""
+    """One line for each reason why `reader` cannot read the bytes of `writer`, by Avro's schema resolution; empty when it can."""
     return _Resolution(writer, reader).compare(writer, reader, where)
 
 
 class _Resolution:
+    """Compares two schemas by Avro's rules of schema resolution, with the names that each defines."""
+
     def __init__(self, writer: Any, reader: Any) -> None:
         self.names: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
         for schema, names in zip((writer, reader), self.names, strict=True):

@@ -1,7 +1,7 @@
 """Bytes to records and back: Confluent framing (magic 0, 4-byte big-endian schema id, Avro binary).
 
-What is right goes through functions made from the schemas (`schemas.compiled`); for the rest, and for older versions,
-fastavro is asked, and says what is wrong.
+Records of the newest version go through functions made from the schemas (`schemas.compiled`). Older versions, and bytes that these
+functions refuse, go to fastavro, whose error says what is wrong with them.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ S = TypeVar("S")
 
 
 class WireError(ValueError):
-    """Bytes that are no record of ours; the message says why, never with a text in it."""
+    """Bytes that are no record. The message says why, and never holds the text of a post."""
 
 
 def nested(kind: Any) -> tuple[str, type[Record]] | None:
-    """(`one`, `list` or `maybe`, class) where a field's type holds records."""
+    """(`one`, `list` or `maybe`, class) of a field whose type holds records; None for any other type."""
     kind = get_args(kind)[0] if get_origin(kind) is typing.Annotated else kind
     if isinstance(kind, type) and issubclass(kind, Record):
         return "one", kind
@@ -68,7 +68,7 @@ def plain(record: Record) -> dict[str, Any]:
 
 
 def build(cls: type[R], data: dict[str, Any]) -> R:
-    """The record that `plain` took apart."""
+    """The record of which `plain` made the data. The data is changed."""
     for name, how, part in _parts(cls):
         value = data[name]
         if how == "list":
@@ -85,7 +85,7 @@ def frame(schema_id: int) -> bytes:
 
 
 class Layout:
-    """How one record class is written: its current id and schema."""
+    """How a record class is written: the id, version and schema that this release uses."""
 
     def __init__(self, cls: type[Record], version: Version) -> None:
         self.cls = cls
@@ -96,17 +96,17 @@ class Layout:
 
     @cached_property
     def read(self) -> compiled.Read:
-        """Made when the first record comes: a process needs few of them."""
+        """The compiled reader, made when the first record comes: a process needs few of them."""
         return compiled.reader(bare(schema_of(self.cls)))
 
     @cached_property
     def write(self) -> compiled.Write:
-        """As `read`."""
+        """The compiled writer, made when the first record goes out."""
         return compiled.writer(bare(schema_of(self.cls)))
 
 
 def _own_version(cls: type[Record], versions: list[Version]) -> Version:
-    """The class's own: a lock file may already know versions that only newer releases write."""
+    """The version that the class describes. A lock file may already hold versions that only newer releases write."""
     if len(versions) == 1:
         return versions[0]
     own = crc64(schema_of(cls))
@@ -129,13 +129,13 @@ _BY_CLASS, _BY_ID = _layouts()
 _SURROGATE = re.compile(rb"\xed[\xa0-\xbf]")
 
 
-#: What a compiled reader or writer may raise on what is not right.
+#: The errors that a compiled reader or writer may raise on bytes or records that it cannot take.
 _NOT_RIGHT = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, struct.error)
 
 
 @cache
 def _write_judgement() -> compiled.Write:
-    """A ClassifiedMention's writer without its last field, the Mention."""
+    """The writer of a ClassifiedMention without its last field, the Mention."""
     whole = bare(schema_of(ClassifiedMention))
     return compiled.writer({**whole, "fields": whole["fields"][:-1]})
 
@@ -157,14 +157,14 @@ def _encode_slowly(record: Record, layout: Layout) -> bytes:
 
 
 def verbatim(value: bytes | None, cls: type[Record]) -> bytes | None:
-    """The Avro bytes of a framed value that may stand in a record of ours just as they are, else None.
+    """The Avro bytes of a framed value, where they may be copied into another record; else None.
 
-    They may when they are of the newest version, which is the one that other schemas embed, and hold no lone surrogate.
+    They may be copied when they are of the newest version, which other schemas embed, and hold no lone surrogate.
     """
     layout = _BY_CLASS[cls]
     if value is None or not value.startswith(layout.frame):
         return None
-    # Most that looks like one is part of a number.
+    # Most bytes that look like a surrogate are part of a number.
     if _SURROGATE.search(value) and not _strict(layout, value):
         return None
     return value[_FRAME.size :]
@@ -184,7 +184,7 @@ def encode_classified(record: ClassifiedMention, mention: bytes) -> bytes:
 
 
 def kind(value: bytes | None) -> type[Record] | None:
-    """The record class that framed bytes say they are of, unread; None where they say none of ours."""
+    """The record class that the schema id in front of the bytes names; None where it names none. The record is not read."""
     if value is None or len(value) < _FRAME.size or value[0] != MAGIC:
         return None
     known = _BY_ID.get(_FRAME.unpack_from(value)[1])
@@ -194,7 +194,7 @@ def kind(value: bytes | None) -> type[Record] | None:
 def decode(value: bytes | None) -> Record:
     """The record in framed Avro bytes of any version in the lock file.
 
-    A lone surrogate in a string becomes U+FFFD. Raises WireError for everything that is no record.
+    A lone surrogate in a string becomes U+FFFD. Raises WireError for bytes that are no record.
     """
     if value is None:
         raise WireError("null value where a record was expected")
@@ -260,7 +260,7 @@ def scrub(data: Any) -> Any:
 
 
 def layout_of(cls: type[Record]) -> Layout:
-    """How a record class is written now."""
+    """How a record class is written by this release."""
     return _BY_CLASS[cls]
 
 

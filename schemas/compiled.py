@@ -1,8 +1,8 @@
 """Avro's binary form of one record class as straight-line Python, made from its schema once, at import.
 
-fastavro walks a schema for every record; a function that was written for one schema does not, and builds the record
-itself instead of a dict of it (docs/decisions/0012). A reader takes what is right and raises, whatever, on what is not:
-the caller then asks fastavro, which says what is wrong. Tests hold both to the same bytes.
+fastavro walks the schema for every record. A function that was written for one schema does not, and builds the record itself
+instead of a dict (docs/decisions/0012). On bytes that are no such record, a reader raises some error of Python; the caller then
+asks fastavro, whose error says what is wrong. Tests compare the bytes and records of both.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from schemas.records import Record
 Read = Callable[[bytes, int], tuple[Any, int]]
 """(bytes, position) to (record, position after it)."""
 Write = Callable[[Any, bytes, bytes], bytes]
-"""(record, what stands before it, what stands after it) to all the bytes."""
+"""(record, bytes to put before it, bytes to put after it) to all the bytes."""
 
 _DOUBLE = struct.Struct("<d")
 _SMALL = 8_192
@@ -89,7 +89,7 @@ def _put_long(value: int) -> bytes:
 
 
 class _Source:
-    """The text of one function, and what it refers to."""
+    """The source of one function, and the values that its names refer to."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -105,26 +105,26 @@ class _Source:
             "_put_double": _DOUBLE.pack,
         }
         self.known: dict[str, Any] = {}
-        """Named types met so far."""
+        """The records and enumerations met so far, by name."""
         self._count = 0
 
     def new(self, prefix: str) -> str:
-        """A name that nothing else has."""
+        """A name that is not used in the function yet."""
         self._count += 1
         return f"{prefix}{self._count}"
 
     def refer(self, prefix: str, value: Any) -> str:
-        """A name for a value from outside."""
+        """A name by which the function can use this value."""
         name = self.new(prefix)
         self.names[name] = value
         return name
 
     def add(self, depth: int, *lines: str) -> None:
-        """Lines at an indentation."""
+        """Add lines at a depth of indentation."""
         self.lines += ["    " * depth + line for line in lines]
 
     def resolve(self, schema: Any) -> tuple[str, Any]:
-        """(kind, schema) with names looked up."""
+        """(kind of the type, its schema): a named type is looked up."""
         if isinstance(schema, str) and schema in self.known:
             schema = self.known[schema]
         if isinstance(schema, list):
@@ -138,7 +138,7 @@ class _Source:
         return kind, schema
 
     def compile(self, name: str) -> Any:
-        """The function."""
+        """The function that the lines define."""
         exec(compile("\n".join(self.lines), f"<avro {name}>", "exec"), self.names)
         return self.names["function"]
 
@@ -153,7 +153,7 @@ def reader(schema: dict[str, Any]) -> Read:
 
 
 def _read(source: _Source, depth: int, schema: Any) -> str:
-    """Adds what reads a value; the name that then holds it."""
+    """Adds the lines that read a value. Returns the name that holds the value then."""
     kind, schema = source.resolve(schema)
     into = source.new("x")
     add = source.add
@@ -204,7 +204,7 @@ def writer(schema: dict[str, Any]) -> Write:
 
 
 def _write(source: _Source, depth: int, schema: Any, value: str, *, some: bool = False) -> None:
-    """Adds what appends a value. some: it stands in a union, behind the number 1."""
+    """Adds the lines that append a value. some: the value stands in a union, after the number of its branch, 1."""
     kind, schema = source.resolve(schema)
     add = source.add
     mark = "b'\\x02' + " if some else ""
@@ -253,7 +253,7 @@ def _write(source: _Source, depth: int, schema: Any, value: str, *, some: bool =
 
 
 def _branch(union: list[Any]) -> int:
-    """Which of a union's two branches is not null."""
+    """The number, 0 or 1, of the branch of a union that is not null. Raises TypeError for a union of other types."""
     if len(union) != 2 or "null" not in union:
         raise TypeError(f"only a type or null, not {union}")
     return 1 - union.index("null")
@@ -266,6 +266,6 @@ def attributes(cls: type[Record]) -> dict[str, str]:
 
 
 def _class(schema: dict[str, Any]) -> type[Record]:
-    """By its name in the module of the records: some stand only inside of others."""
+    """The record class of that name; it may be one that stands only inside other records."""
     found: type[Record] = getattr(records, schema["name"].rpartition(".")[2])
     return found

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
 
 from schemas.codec import layout_of
 from schemas.records import ClassifiedMention, PolicyChanged, Record, Tick
+from schemas.times import LATEST, rfc3339
 
 Headers = list[tuple[str, bytes]]
 SOURCE = "source"
@@ -19,8 +19,6 @@ _TYPES: dict[type[Record], bytes] = {}
 
 #: Digits of an offset that fits into a long.
 _LONGEST_OFFSET = 18
-#: ms; 9999-12-31, the last time that RFC 3339 can write.
-LAST = 253_402_300_799_999
 
 
 def ce_type(cls: type[Record]) -> bytes:
@@ -50,22 +48,6 @@ def source_offset(headers: Iterable[tuple[str, bytes | None]]) -> int | None:
 
 def _is_offset(digits: bytes) -> bool:
     return digits.isdigit() and len(digits) <= _LONGEST_OFFSET
-
-
-def rfc3339(ms: int) -> str:
-    """A time in milliseconds since the epoch as RFC 3339, UTC; whole seconds without a fraction."""
-    minute, rest = divmod(ms, 60_000)
-    second, fraction = divmod(rest, 1000)
-    return _minute(minute) + _SECONDS[second] + _FRACTIONS[fraction]
-
-
-_SECONDS = [f":{second:02d}" for second in range(60)]
-_FRACTIONS = ["Z", *(f".{fraction:03d}Z" for fraction in range(1, 1000))]
-
-
-@lru_cache(maxsize=8_192)
-def _minute(minute: int) -> str:
-    return datetime.fromtimestamp(minute * 60, UTC).strftime("%Y-%m-%dT%H:%M")
 
 
 _SPEC = ("ce_specversion", b"1.0")
@@ -135,7 +117,7 @@ def time_of(record: Record) -> int:
         record = record.mention
     name = _time_field(type(record))
     value = getattr(record, name) if name else None
-    return max(0, min(int(value), LAST)) if value is not None else 0
+    return max(0, min(int(value), LATEST)) if value is not None else 0
 
 
 @cache

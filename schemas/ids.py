@@ -1,7 +1,7 @@
 """Deterministic ids: UUIDv5 over domain identity, never over the time of processing.
 
-The namespace of a kind is UUIDv5(ROOT, kind); the name is the parts joined by `|`, the free one last. So anybody can
-compute the id of a post: UUIDv5(UUIDv5(ROOT, "mention"), "andina|twitter|123").
+The namespace of a kind is UUIDv5(ROOT, kind). The name is the parts joined by `|`; the part that may hold a `|` itself is the last.
+So anybody can compute the id of a post: UUIDv5(UUIDv5(ROOT, "mention"), "andina|twitter|123").
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ def make(kind: str, *parts: str | int) -> str:
     return _in(space, "|".join(map(str, parts)))
 
 
-#: The hexadecimal digit that holds the variant, by what SHA-1 has in its place.
+#: The hexadecimal digit that holds the UUID's variant, by the digit that SHA-1 gives in its place.
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
 def _utf8(text: str) -> bytes:
-    """Lone surrogates as U+FFFD, which is what a reader takes them for."""
+    """UTF-8 with lone surrogates as U+FFFD, as the codec reads them."""
     return "".join("\ufffd" if "\ud800" <= c <= "\udfff" else c for c in text).encode()
 
 
 def _in(space: bytes, name: str) -> str:
-    """As uuid.uuid5, at a third of its cost: every event has an id."""
+    """The id that uuid.uuid5 would make, at a third of the cost: every event has an id."""
     try:
         data = space + name.encode()
     except UnicodeEncodeError:
@@ -53,7 +53,7 @@ def mention(brand: str, channel: str, native_id: str) -> str:
 
 
 def post(channel: str, native_id: str) -> str:
-    """A post's id, whatever brands it concerns."""
+    """A post's id, the same for all brands that it concerns."""
     return _in(_POST, f"{channel}|{native_id}")
 
 
@@ -68,7 +68,7 @@ def action(brand: str, channel: str, action_id: str) -> str:
 
 
 def update(change: MentionUpdated) -> str:
-    """A MentionUpdated's id: two changes that are seen at once and say different things are two."""
+    """A MentionUpdated's id. Two updates that are observed at one time and say different things have two ids."""
     said = (change.reach, change.shares, change.promoted, change.deleted, change.hidden)
     text = "" if change.text is None else sha256(_utf8(change.text)).hexdigest()
     parts = ("" if value is None else str(value).lower() for value in said)
@@ -86,10 +86,10 @@ def work(case: str, number: int) -> str:
 
 
 def work_event(work: str, seq: int) -> str:
-    """The id of what cases says of a round of work; the desk's own events are of that aggregate too."""
+    """The id of an event that cases writes about a round of work. The desk's events about it have ids of their own, by `event`."""
     return _in(_WORK_EVENT, f"{seq}|{work}")
 
 
 def timer(key: str, due: int) -> str:
-    """The id of a timer's firing, a fact like any other."""
+    """The id of a timer's firing, which is the cause of the events that follow from it."""
     return make("timer", due, key)

@@ -12,8 +12,8 @@ import msgspec
 from schemas.avro import is_time
 from schemas.codec import nested
 from schemas.compiled import attributes
-from schemas.headers import rfc3339
 from schemas.records import Record
+from schemas.times import rfc3339
 
 R = TypeVar("R", bound=Record)
 _EPOCH, _MS = datetime(1970, 1, 1, tzinfo=UTC), timedelta(milliseconds=1)

@@ -1,4 +1,4 @@
-"""The keys of the topics: what a record is keyed by, as UTF-8 bytes."""
+"""The key of each record in each topic, as UTF-8 bytes."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import Any
 
 from schemas.records import ClassifiedMention, Overflowed, PolicyChanged, SourceIdle, Tick
 
-#: Records that stand in every partition and have no key of their own.
+#: Control records: they stand in every partition and have no key.
 KEYLESS = frozenset({Tick, PolicyChanged, SourceIdle})
 
 
 def customer(record: Any) -> bytes:
-    """`brand|channel|author_id`: whatever follows the second bar is the author's id."""
+    """`brand|channel|author_id`; the author's id may hold bars, and ends the key."""
     if type(record) is ClassifiedMention:
         record = record.mention
     return f"{record.brand}|{record.channel}|{record.author_id}".encode("utf-8", "replace")
@@ -32,9 +32,9 @@ def work_desk(record: Any) -> bytes:
     return desk(record) if type(record) is not Overflowed else record.next_desk.encode()
 
 
-def identity(record: Any) -> bytes:
-    """An alert's identity."""
-    return str(record.identity).encode()
+def fingerprint(record: Any) -> bytes:
+    """An alert's fingerprint."""
+    return str(record.fingerprint).encode()
 
 
 def version(record: Any) -> bytes:

@@ -18,7 +18,7 @@ is optional with a default. The glossary, one line per record:
 | OperatorChanged, OfferAnswered | `netcenter operators`, consoles | desk | desk |
 | Offered, Assigned, Returned, Overflowed, HoldingReplyDue, HoldingReplyCancelled, Escalated | desk | consumers | desk |
 | SurgeOpened, SurgeUpdated, SurgeClosed, CrisisOpened, CrisisClosed, ChannelChanged | surge | alerts, desk | brand |
-| Alert | alerts | the receivers, consumers | identity |
+| Alert | alerts | the receivers, consumers | fingerprint |
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ ActionKind = Literal[
 ]
 NoReply = Literal["spam", "troll", "duplicate", "not_ours", "unknown"]
 Clock = Literal["wall", "event"]
-Mode = Literal["observe", "live"]
+Mode = Literal["shadow", "live"]
 Metric = Literal["first_response", "next_response", "resolution", "unknown"]
 ClockChange = Literal[
     "started",
@@ -77,11 +77,11 @@ Detector = Literal["ratio", "burst", "load", "conversation", "declared", "unknow
 Scope = Literal["brand", "channel", "complaints", "contacts", "conversation", "unknown"]
 SurgeEnd = Literal["over", "new_normal", "unknown"]
 Hearing = Literal["silent", "heard", "unknown"]
-AlertState = Literal["open", "resolved", "unknown"]
+AlertState = Literal["firing", "resolved", "unknown"]
 AlertKind = Literal["crisis", "surge", "sla_breach", "escalation", "channel_silent", "unknown"]
 Severity = Literal["info", "warning", "page", "unknown"]
 
-#: What a reader takes for a symbol that it does not know yet: (Avro name, the symbol).
+#: Each enumeration's name in Avro, and the symbol that a reader takes for one that it does not know.
 ENUMS: dict[Any, tuple[str, str]] = {
     Label: ("Label", "other"),
     Kind: ("Kind", "post"),
@@ -90,7 +90,7 @@ ENUMS: dict[Any, tuple[str, str]] = {
     ActionKind: ("ActionKind", "unknown"),
     NoReply: ("NoReply", "unknown"),
     Clock: ("Clock", "wall"),
-    Mode: ("Mode", "observe"),
+    Mode: ("Mode", "shadow"),
     Metric: ("Metric", "unknown"),
     ClockChange: ("ClockChange", "unknown"),
     CaseChange: ("CaseChange", "unknown"),
@@ -222,7 +222,7 @@ class MentionUpdated(Record, kw_only=True, frozen=True, gc=False):
     label: A[Label | None, "of the new words; set by classify where there are some, as all below"] = None
     confidence: A[float | None, "0..1, calibrated probability of the label"] = None
     uncertain: A[bool | None, "confidence is under the policy's threshold"] = None
-    lang: A[Literal["es", "pt", "en", "und"] | None, "the language classified in"] = None
+    classified_lang: A[Literal["es", "pt", "en", "und"] | None, "the language classified in"] = None
 
 
 class Reply(Record, kw_only=True, frozen=True, gc=False):
@@ -246,7 +246,7 @@ class Reply(Record, kw_only=True, frozen=True, gc=False):
 
 
 class Action(Record, kw_only=True, frozen=True, gc=False):
-    """What an operator does to a customer's case."""
+    """An operator's action on a customer's case."""
 
     id: A[str, "UUIDv5(action: brand|channel|action_id); set by the producer"]
     brand: A[str, "set by the producer"]
@@ -259,14 +259,14 @@ class Action(Record, kw_only=True, frozen=True, gc=False):
     operator: A[str | None, "who did it"] = None
     native_id: A[str | None, "the post meant, for relabel and no_reply"] = None
     label: A[Label | None, "the right label, for relabel"] = None
-    no_reply: A[NoReply | None, "why, for no_reply"] = None
-    desk: A[str | None, "where to, for transfer"] = None
-    until: A[Time | None, "how long, for mute"] = None
+    no_reply: A[NoReply | None, "the reason, for no_reply"] = None
+    desk: A[str | None, "the desk to which the case goes, for transfer"] = None
+    until: A[Time | None, "the end of the mute, for mute"] = None
     note: A[str | None, "the operator's words"] = None
 
 
 class Tick(Record, kw_only=True, frozen=True, gc=False):
-    """Time as a record: the writer has nothing more to say before `time`."""
+    """The watermark as a record: its writer will write nothing more whose time is before `time`."""
 
     clock: A[Clock, "whose clock the log follows; set by `topics apply`, carried by every Tick"]
     time: A[Time, "0 declares the clock only; on wall, in mentions, the broker's stamp holds instead"]
@@ -299,13 +299,13 @@ class ClassifiedMention(Record, kw_only=True, frozen=True, gc=False):
     label: A[Label, "what the care team must do with it; set by classify"]
     confidence: A[float, "0..1, calibrated probability of the label; set by classify"]
     uncertain: A[bool, "confidence is under the policy's threshold; set by classify"]
-    lang: A[Literal["es", "pt", "en", "und"], "the language classified in; set by classify"]
+    classified_lang: A[Literal["es", "pt", "en", "und"], "the language classified in; set by classify"]
     own: A[bool, "written by one of the brand's own accounts: no case, no volume; set by classify"]
     probabilities: A[list[float], "complaint, question, praise, other; sum 1; set by classify"]
     model: A[str, "SHA-256 of the classifier's artefact, first 16 hex digits; set by classify"]
     policy: A[int, "version of the policy in force; set by classify"]
     addressed: A[bool, "no comment, or one whose words name the brand or its accounts; set by classify"] = True
-    mention: A[Mention, "as it came"]
+    mention: A[Mention, "the Mention as it came"]
 
 
 ENUMS[Literal["es", "pt", "en", "und"]] = ("Language", "und")
@@ -331,7 +331,7 @@ class ConversationCount(Record, kw_only=True, frozen=True, gc=False):
 
 
 class Volume(Record, kw_only=True, frozen=True, gc=False):
-    """What one mentions partition brought of a brand in a minute; a later offset replaces an earlier."""
+    """A brand's posts in one minute of one partition of mentions; a later offset replaces an earlier one."""
 
     id: A[str, "UUIDv5(volume: brand|minute|partition|offset); set by classify"]
     brand: A[str, "of the posts"]
@@ -340,7 +340,7 @@ class Volume(Record, kw_only=True, frozen=True, gc=False):
     offset: A[int, "of mentions: counted up to and including"]
     counts: A[list[VolumeCount], "by channel, kind and label; posts"]
     authors: A[int, "distinct authors in this partition and minute"]
-    reach: A[int, "sum over the posts that tell it, people"]
+    reach: A[int, "people; the sum over the posts whose reach is known"]
     conversations: A[list[ConversationCount], "the 200 largest that others joined"]
 
 
@@ -348,9 +348,9 @@ class CrisisDeclared(Record, kw_only=True, frozen=True, gc=False):
     """A person opens or closes a crisis."""
 
     id: A[str, "UUIDv5(crisis: brand|at|change); set by the tool"]
-    brand: A[str, "whose crisis"]
+    brand: A[str, "the brand whose crisis it is"]
     change: A[OpenClose, "open or close"]
-    by: A[str, "who says so"]
+    by: A[str, "the person who opens or closes it"]
     reason: A[str, "in that person's words"]
     at: A[Time, "when it was said"]
 
@@ -359,7 +359,7 @@ class ContactCount(Record, kw_only=True, frozen=True, gc=False):
     """Contacts counted outside, calls for instance."""
 
     id: A[str, "UUIDv5(contacts: brand|source|minute); set by the tool"]
-    brand: A[str, "whom they called"]
+    brand: A[str, "the brand that was contacted"]
     source: A[str, "which counter: calls, chats"]
     minute: A[Time, "start of the minute counted"]
     count: A[int, "contacts"]
@@ -415,13 +415,13 @@ class CaseChanged(CaseEvent, kw_only=True, frozen=True, gc=False):
     replied_at: A[Time | None, "that Reply's own time"] = None
     operator: A[str | None, "who answered or acted, if known"] = None
     privately: A[bool, "the answer was private"] = False
-    muted_until: A[Time | None, "for muted"] = None
+    muted_until: A[Time | None, "the end of the mute, for muted"] = None
     reach: A[int | None, "people, the largest known of its posts; null: unchanged"] = None
     promoted: A[bool | None, "one of its posts is paid for by the customer; null: unchanged"] = None
 
 
 class ClockChanged(CaseEvent, kw_only=True, frozen=True, gc=False):
-    """What became of an SLA clock: one per case, metric and cycle."""
+    """A change of an SLA clock; a clock is one per case, metric and cycle."""
 
     brand: A[str, "of the case; set by cases, as all below"]
     channel: A[str, "of the case"]
@@ -439,14 +439,14 @@ class ClockChanged(CaseEvent, kw_only=True, frozen=True, gc=False):
     met_at: A[Time | None, "the stopping reply's own time"] = None
     breached_at: A[Time | None, "equals due_at once breached"] = None
     detected_at: A[Time | None, "event time at which the breach was seen"] = None
-    paused_at: A[Time | None, "since when it is paused; null: it runs or has ended"] = None
+    paused_at: A[Time | None, "when the pause began; null: the clock runs or has ended"] = None
     late_arrival: A[bool, "the post arrived already overdue"] = False
     privately: A[bool, "met by a private reply"] = False
     paused_ms: A[int, "ms; the pauses that have ended, all together: left out of what is measured"] = 0
 
 
 class CaseClosed(CaseEvent, kw_only=True, frozen=True, gc=False):
-    """Nothing more to do, and why."""
+    """A case is closed."""
 
     brand: A[str, "of the case; set by cases, as all below"]
     channel: A[str, "of the case"]
@@ -474,7 +474,7 @@ class CaseReopened(CaseEvent, kw_only=True, frozen=True, gc=False):
 
 
 class WorkChanged(WorkEvent, kw_only=True, frozen=True, gc=False):
-    """What a desk must know of a case's work; its aggregate is one round of work on the case."""
+    """What a desk must know about one round of work on a case."""
 
     desk: A[str, "whose queue; set by cases, as all below"]
     case_id: A[str, "the case"]
@@ -486,13 +486,13 @@ class WorkChanged(WorkEvent, kw_only=True, frozen=True, gc=False):
     priority: A[int, "1 is the most urgent"]
     mode: A[Mode, "of the brand"]
     started_at: A[Time, "start of the governing response clock"]
-    due_at: A[Time | None, "null: no target"]
+    due_at: A[Time | None, "when the answer is due; null: no target"]
     lang: A[str, "language to answer in"] = "und"
     visibility: A[Visibility, "of the newest post"] = "public"
     courtesy: A[bool, "its clock is a courtesy"] = False
     uncertain: A[bool, "the classifier was unsure"] = False
     share: A[bool, "only shares so far: never a holding reply"] = False
-    window_closes_at: A[Time | None, "the channel's reply window closes"] = None
+    window_closes_at: A[Time | None, "when the channel's reply window closes"] = None
     conversation: A[str | None, "native_id of the conversation's root"] = None
     posts: A[list[str], "native ids of the unanswered posts"] = []
     reach: A[int | None, "people"] = None
@@ -506,8 +506,8 @@ class OperatorChanged(Record, kw_only=True, frozen=True, gc=False):
     """An operator comes, stays or leaves."""
 
     id: A[str, "UUIDv5(operator: desk|operator|at|change); set by the tool"]
-    desk: A[str, "where"]
-    operator: A[str, "who"]
+    desk: A[str, "the desk"]
+    operator: A[str, "the operator"]
     change: A[Presence, "came, renewed or left"]
     at: A[Time, "when it was said"]
     until: A[Time | None, "end of the lease; null: the policy's lease from now on"] = None
@@ -520,8 +520,8 @@ class OfferAnswered(Record, kw_only=True, frozen=True, gc=False):
     """An operator takes an offer or declines it."""
 
     id: A[str, "UUIDv5(answer: offer_id|answer); set by the tool"]
-    desk: A[str, "where"]
-    operator: A[str, "who"]
+    desk: A[str, "the desk"]
+    operator: A[str, "the operator"]
     offer_id: A[str, "the Offered event's id"]
     answer: A[OfferAnswer, "accepted or declined"]
     at: A[Time, "when it was said"]
@@ -530,7 +530,7 @@ class OfferAnswered(Record, kw_only=True, frozen=True, gc=False):
 class Candidate(Record, kw_only=True, frozen=True, gc=False):
     """An operator who could have had the case, best first."""
 
-    operator: A[str, "who"]
+    operator: A[str, "the operator"]
     load: A[int, "cases held and offered"]
     capacity: A[int, "cases at a time"]
 
@@ -538,14 +538,14 @@ class Candidate(Record, kw_only=True, frozen=True, gc=False):
 class Offered(WorkEvent, kw_only=True, frozen=True, gc=False):
     """A case is offered to one operator; the event's id is the offer's."""
 
-    desk: A[str, "where; set by desk, as all below"]
+    desk: A[str, "the desk; set by desk, as all below"]
     case_id: A[str, "the case"]
     brand: A[str, "of the case"]
     channel: A[str, "of the case"]
     author_id: A[str, "the customer"]
-    operator: A[str, "to whom"]
-    expires_at: A[Time, "then it returns to the queue"]
-    due_at: A[Time | None, "of the case"]
+    operator: A[str, "the operator to whom the case is offered"]
+    expires_at: A[Time, "when the offer ends and the case returns to the queue"]
+    due_at: A[Time | None, "when the answer is due; null: no target"]
     label: A[Label, "of the case"]
     priority: A[int, "1 is the most urgent"]
     mode: A[Mode, "of the brand"]
@@ -555,23 +555,23 @@ class Offered(WorkEvent, kw_only=True, frozen=True, gc=False):
 
 
 class Assigned(WorkEvent, kw_only=True, frozen=True, gc=False):
-    """The operator took it."""
+    """The operator took the case."""
 
-    desk: A[str, "where; set by desk, as all below"]
+    desk: A[str, "the desk; set by desk, as all below"]
     case_id: A[str, "the case"]
     brand: A[str, "of the case"]
-    operator: A[str, "who has it"]
+    operator: A[str, "the operator who has the case"]
     offer_id: A[str, "the Offered event's id"]
     waited: A[int, "ms; from queueing to acceptance"]
 
 
 class Returned(WorkEvent, kw_only=True, frozen=True, gc=False):
-    """Back to the queue with its first queue time."""
+    """A case goes back to the queue, with its first queue time."""
 
-    desk: A[str, "where; set by desk, as all below"]
+    desk: A[str, "the desk; set by desk, as all below"]
     case_id: A[str, "the case"]
     brand: A[str, "of the case"]
-    operator: A[str, "who had it"]
+    operator: A[str, "the operator who had the case"]
     offer_id: A[str, "the Offered event's id"]
     why: A[ReturnReason, "what sent it back"]
     times: A[int, "how often it has been returned"]
@@ -588,9 +588,9 @@ class Overflowed(WorkEvent, kw_only=True, frozen=True, gc=False):
 
 
 class HoldingReplyDue(WorkEvent, kw_only=True, frozen=True, gc=False):
-    """Tell the customer that somebody is on it; a sender outside posts it."""
+    """Asks a sender outside to tell the customer that somebody works on their case."""
 
-    desk: A[str, "where; set by desk, as all below"]
+    desk: A[str, "the desk; set by desk, as all below"]
     case_id: A[str, "the case"]
     brand: A[str, "of the case"]
     channel: A[str, "of the case"]
@@ -599,28 +599,28 @@ class HoldingReplyDue(WorkEvent, kw_only=True, frozen=True, gc=False):
     visibility: A[Visibility, "of the answer"]
     lang: A[str, "of the template"]
     template: A[str, "the policy's name of the text"]
-    expires_at: A[Time, "not to be sent later"]
-    dry_run: A[bool, "the brand only observes: do not send"] = True
+    expires_at: A[Time, "the reply must not be sent later"]
+    dry_run: A[bool, "the brand is in shadow mode: do not send"] = True
 
 
 class HoldingReplyCancelled(WorkEvent, kw_only=True, frozen=True, gc=False):
     """Takes a holding reply back."""
 
-    desk: A[str, "where; set by desk, as all below"]
+    desk: A[str, "the desk; set by desk, as all below"]
     case_id: A[str, "the case"]
     brand: A[str, "of the case"]
     holding_id: A[str, "the HoldingReplyDue event's id"]
 
 
 class Escalated(WorkEvent, kw_only=True, frozen=True, gc=False):
-    """Up one rung of the ladder."""
+    """A case goes up one rung of the ladder of escalation."""
 
-    desk: A[str, "where; set by desk, as all below"]
+    desk: A[str, "the desk; set by desk, as all below"]
     case_id: A[str, "the case"]
     brand: A[str, "of the case"]
     mode: A[Mode, "of the brand"]
-    rung: A[Rung, "which rung"]
-    to: A[str, "who"]
+    rung: A[Rung, "the rung of the ladder"]
+    to: A[str, "the person or group to whom the case is escalated"]
     used: A[int, "percent of the target used"]
 
 
@@ -645,7 +645,7 @@ class Forecast(Record, kw_only=True, frozen=True, gc=False):
 
 
 class SeriesEvidence(Record, kw_only=True, frozen=True, gc=False):
-    """Another series that tells of the same flood."""
+    """Another series that shows the same surge."""
 
     detector: A[Detector, "which detector"]
     scope: A[Scope, "what is counted"]
@@ -655,7 +655,7 @@ class SeriesEvidence(Record, kw_only=True, frozen=True, gc=False):
 
 
 class Evidence(Record, kw_only=True, frozen=True, gc=False):
-    """What a surge is judged by."""
+    """The figures that a surge is judged by."""
 
     detector: A[Detector, "which detector; set by surge, as all below"]
     scope: A[Scope, "the narrowest that explains the excess"]
@@ -680,58 +680,58 @@ class Evidence(Record, kw_only=True, frozen=True, gc=False):
     partial: A[bool, "a writer was idle in the window"] = False
     offsets: A[list[OffsetRange], "what to replay"] = []
     forecast: A[Forecast | None, "extra contacts of the next hours"] = None
-    others: A[list[SeriesEvidence], "other series of the same flood"] = []
+    others: A[list[SeriesEvidence], "other series that show the same surge"] = []
 
 
 class SurgeOpened(SurgeEvent, kw_only=True, frozen=True, gc=False):
-    """A flood begins."""
+    """A surge begins: many more posts or contacts than usual."""
 
-    brand: A[str, "whose; set by surge, as all below"]
+    brand: A[str, "the brand; set by surge, as all below"]
     mode: A[Mode, "of the brand"]
     started_at: A[Time, "start of the window that showed it"]
     evidence: A[Evidence, "what it is judged by"]
 
 
 class SurgeUpdated(SurgeEvent, kw_only=True, frozen=True, gc=False):
-    """It grew, narrowed, or shows something new."""
+    """A surge grew, narrowed, or shows something new."""
 
-    brand: A[str, "whose; set by surge, as all below"]
+    brand: A[str, "the brand; set by surge, as all below"]
     mode: A[Mode, "of the brand"]
-    started_at: A[Time, "as opened"]
+    started_at: A[Time, "start of the window that showed it, as when it opened"]
     evidence: A[Evidence, "what it is judged by now"]
 
 
 class SurgeClosed(SurgeEvent, kw_only=True, frozen=True, gc=False):
-    """It is over, or has become the usual."""
+    """A surge is over, or has become the usual."""
 
-    brand: A[str, "whose; set by surge, as all below"]
+    brand: A[str, "the brand; set by surge, as all below"]
     mode: A[Mode, "of the brand"]
-    started_at: A[Time, "as opened"]
+    started_at: A[Time, "start of the window that showed it, as when it opened"]
     ended_at: A[Time, "end of the window that closed it"]
-    why: A[SurgeEnd, "what closed it"]
+    close_reason: A[SurgeEnd, "what closed it"]
     peak: A[float, "the largest ratio"]
     excess: A[float, "posts above the baseline while it was open"]
 
 
 class CrisisOpened(CrisisEvent, kw_only=True, frozen=True, gc=False):
-    """A decision: all hands."""
+    """A crisis of a brand begins, by rule or by a person's declaration."""
 
-    brand: A[str, "whose; set by surge, as all below"]
+    brand: A[str, "the brand; set by surge, as all below"]
     mode: A[Mode, "of the brand"]
     by: A[str, "`rule` or the person who declared it"]
     surge: A[str | None, "the surge's id"] = None
     root: A[str | None, "native_id of the root post"] = None
-    dry_run: A[bool, "the brand only observes"] = True
+    dry_run: A[bool, "the brand is in shadow mode"] = True
     desk: A[str, "the brand's desk, by policy: the key in the desk topic"] = "care"
 
 
 class CrisisClosed(CrisisEvent, kw_only=True, frozen=True, gc=False):
-    """Back to normal."""
+    """A crisis of a brand ends."""
 
-    brand: A[str, "whose; set by surge, as all below"]
+    brand: A[str, "the brand; set by surge, as all below"]
     mode: A[Mode, "of the brand"]
     by: A[str, "`rule` or the person who closed it"]
-    dry_run: A[bool, "the brand only observes"] = True
+    dry_run: A[bool, "the brand is in shadow mode"] = True
     desk: A[str, "the brand's desk, by policy: the key in the desk topic"] = "care"
 
 
@@ -739,27 +739,27 @@ class ChannelChanged(Decided, kw_only=True, frozen=True, gc=False):
     """A channel fell silent where silence is improbable, or is heard again."""
 
     aggregate: A[str, "the brand's channel; set by surge, as all below"] = msgspec.field(name="channel_id")
-    brand: A[str, "whose; set by surge, as all below"]
+    brand: A[str, "the brand; set by surge, as all below"]
     mode: A[Mode, "of the brand"]
-    channel: A[str, "which network"]
+    channel: A[str, "the network"]
     change: A[Hearing, "silent or heard"]
     expected: A[float, "posts expected while it was silent"]
-    since: A[Time, "last heard"]
+    since: A[Time, "when the channel was last heard"]
 
 
 # --- alerts --------------------------------------------------------------------------------------------------
 
 
 class Alert(Decided, kw_only=True, frozen=True, gc=False):
-    """What a person must know; opened implies resolved. The aggregate is the identity, seq the version."""
+    """Something that a person must know. Every alert that fires is resolved later. The aggregate is the fingerprint."""
 
-    identity: A[str, "kind:brand:incident; no counts, severities or times; set by alerts, as all below"]
-    version: A[int, "1, 2, 3 within the identity; a receiver ignores an older one"]
-    state: A[AlertState, "open or resolved"]
+    fingerprint: A[str, "kind:brand:incident; no counts, severities or times; set by alerts, as all below"]
+    version: A[int, "1, 2, 3 within the fingerprint; a receiver ignores an older one"]
+    state: A[AlertState, "firing or resolved"]
     kind: A[AlertKind, "what it is about"]
-    severity: A[Severity, "may rise while open"]
-    brand: A[str, "whose"]
-    mode: A[Mode, "of the brand: observe goes to the observe receiver only"]
+    severity: A[Severity, "may rise while the alert fires"]
+    brand: A[str, "the brand"]
+    mode: A[Mode, "of the brand: an alert in shadow mode is sent to no receiver"]
     summary: A[str, "one line for a person; never a text or an author"]
     starts_at: A[Time, "event time at which it opened"]
     ends_at: A[Time | None, "event time at which it resolved"] = None

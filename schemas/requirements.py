@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from functools import lru_cache
 from operator import attrgetter
 from typing import Any, NamedTuple
 
 from schemas import ids
-from schemas.headers import LAST, rfc3339
+from schemas.names import NAME, NAME_FORM
 from schemas.own_time import MOST_SKEW, skew
 from schemas.records import (
     Action,
@@ -22,9 +21,8 @@ from schemas.records import (
     Record,
     Reply,
 )
+from schemas.times import EARLIEST, LATEST, rfc3339
 
-OLDEST = 946_684_800_000
-"""ms; 2000-01-01: an earlier time is a slip, such as seconds taken for milliseconds."""
 END = 4_102_444_800_000
 """ms; 2100-01-01: a later time is a slip, such as microseconds taken for milliseconds."""
 MOST = 10**12
@@ -32,8 +30,6 @@ MOST = 10**12
 LONGEST_NAME, LONGEST_ID, LONGEST_LIST = 100, 512, 100
 """Characters of a name and of an id; words of a list."""
 MINUTE = 60_000
-NAME = re.compile(r"[a-z0-9_-]+")
-"""A brand, a channel or a desk: it stands in keys, whose parts are told apart by `|`."""
 #: What an action of this kind cannot be done without.
 NEEDED = {
     "relabel": ("native_id", "label"),
@@ -62,7 +58,7 @@ def _name(value: str) -> str | None:
     if NAME.fullmatch(value) is not None:
         return None if len(value) <= LONGEST_NAME else f"has {len(value)} characters: use {LONGEST_NAME} at most"
     wrong = next((c for c in value if NAME.fullmatch(c) is None), None)
-    return f"{'is empty' if wrong is None else f'has {wrong!r}'}: use letters a-z, digits, - and _"
+    return f"{'is empty' if wrong is None else f'has {wrong!r}'}: use {NAME_FORM}"
 
 
 def _id(value: str) -> str | None:
@@ -80,19 +76,19 @@ def _reference(value: str) -> str | None:
 
 
 def _time(value: int) -> str | None:
-    if OLDEST <= value < END:
+    if EARLIEST <= value < END:
         return None
     return f"{_moment(value)} is not between 2000 and 2099: times are milliseconds since the epoch"
 
 
 def _until(value: int) -> str | None:
-    if OLDEST <= value <= LAST:
+    if EARLIEST <= value <= LATEST:
         return None
     return f"{_moment(value)} is not between 2000 and 9999: times are milliseconds since the epoch"
 
 
 def _moment(value: int) -> str:
-    if 0 <= value <= LAST:
+    if 0 <= value <= LATEST:
         return rfc3339(value)
     return f"{value} ms" if abs(value) < 2**63 else "a number of more than 64 bits"
 
@@ -132,7 +128,7 @@ _SAID: dict[str, Check] = {
     "received_at": _time,
 }
 
-_JUDGED: dict[str, Check] = dict.fromkeys(("label", "confidence", "uncertain", "lang"), _null)
+_JUDGED: dict[str, Check] = dict.fromkeys(("label", "confidence", "uncertain", "classified_lang"), _null)
 
 #: The fields of each record that comes from outside. One that is null is not asked.
 REQUIRED: dict[type[Record], dict[str, Check]] = {

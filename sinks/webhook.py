@@ -15,8 +15,9 @@ import msgspec
 from standardwebhooks import Webhook
 
 from schemas import jsonform
-from schemas.headers import ce_source, ce_type, rfc3339
+from schemas.headers import ce_source, ce_type
 from schemas.records import Alert
+from schemas.times import rfc3339
 from sinks.port import Item, Refused, SinkError, Unreachable
 
 #: Of an alert whose record does not say which installation wrote it.
@@ -52,7 +53,7 @@ def cloud_event(alert: Alert, source: str = _SOURCE) -> dict[str, Any]:
         "id": alert.id,
         "source": source,
         "type": ce_type(Alert).decode(),
-        "subject": alert.identity,
+        "subject": alert.fingerprint,
         "time": rfc3339(alert.time),
         "datacontenttype": "application/json",
         "data": jsonform.fields(alert),
@@ -64,7 +65,7 @@ class WebhookSink:
 
     url: http or https. secret: `whsec_` and base64, shared with the receiver. timeout: seconds for each of
     connecting, sending and waiting for the answer. At least once: a receiver drops what it has seen by
-    `webhook-id`, and by the identity a version older than the one it has. Records that are no Alert are
+    `webhook-id`, and by the fingerprint a version older than the one it has. Records that are no Alert are
     passed over. renewed: asked for the secret before each alert, for one that may be changed meanwhile; raises SinkError.
     """
 
@@ -96,7 +97,7 @@ class WebhookSink:
     def write(self, items: Sequence[Item]) -> list[Refused]:
         """Deliver the batch's alerts. Raises Unreachable at the first that cannot be delivered now, or when interrupted.
 
-        Those of brands that only observe are passed over: they are recorded, and nobody is told. The items before it
+        Alerts of brands in shadow mode are skipped: they are recorded, and nobody is paged. The items before it
         count as delivered when the batch is given again.
         """
         self._interrupted = False

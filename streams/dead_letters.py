@@ -87,7 +87,7 @@ def report_share(limit: DeadLetterLimit, role: str, partition: str, log: Log) ->
             partition=limit.name,
             share=round(limit.share, 2),
             of_the_last=limit.window,
-            do="see `netcenter dead list`; mend their producer, then `netcenter dead replay`",
+            do="see `netcenter dead list`; mend their producer, then `netcenter dead redrive`",
         )
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from agents.decider import At, Decider, Due, State, Unusable
+from agents.decider import At, Decider, State, Timer, Unusable
 from agents.policy import Policy
 from schemas import codec, ids
-from schemas.headers import rfc3339
 from schemas.keys import KEYLESS
 from schemas.records import ClassifiedMention, Decided, PolicyChanged, Record, SourceIdle, Tick
+from schemas.times import rfc3339
 from streams.core import Core, DeadLetter, Fact, Result, Taken, where, why
 from streams.timers import Timers
 from streams.topology import Pipeline, Role
@@ -22,7 +22,7 @@ FIRED_AT_ONCE = 5_000
 _MOST_FIRINGS = 1_000
 
 
-_Step = tuple[Fact, Record | Due, int]
+_Step = tuple[Fact, Record | Timer, int]
 """(a fact of the input topic, its record or a timer that it fires, the time at which that happens in ms)."""
 
 
@@ -131,11 +131,11 @@ class FoldCore(Core):
             at, key = timer
             times = fired[timer] = fired.get(timer, 0) + 1
             if times > _MOST_FIRINGS:
-                what = f"{_named(Due(key, at))} is asked for again and again"
+                what = f"{_named(Timer(key, at))} is asked for again and again"
                 results.append(DeadLetter(fact, "decide", "EndlessTimer", what))
             else:
                 left -= 1
-                yield fact, Due(key, at), at
+                yield fact, Timer(key, at), at
 
     def _steps(self, steps: Iterable[_Step], results: list[Result]) -> int:
         """Append what follows from each step, and say how many there were."""
@@ -159,7 +159,7 @@ class FoldCore(Core):
                             before[key] = get(key)
                         put(key, changed)
                     if event is not record and (type(event) in routes or isinstance(event, Decided)):
-                        route(event, fact, results)
+                        route(event, fact, results)  # type: ignore[arg-type]
                 # Asked once a step: no timer fires in the middle of one.
                 dues = [(key, None if (kept := get(key)) is None else wake(kept)) for key in before]
             except Exception as error:  # noqa: BLE001 - whatever a decision raises: the step is undone and the fact becomes a dead letter
@@ -175,11 +175,11 @@ class FoldCore(Core):
         return number
 
 
-def _named(timer: Due) -> str:
+def _named(timer: Timer) -> str:
     """By its id, which events have as their cause: its key names a customer."""
     return f"timer {timer.id}, due {rfc3339(max(0, timer.at))},"
 
 
-def _told(record: Record | Due, error: Exception) -> str:
-    what = _named(record) if isinstance(record, Due) else type(record).__name__
+def _told(record: Record | Timer, error: Exception) -> str:
+    what = _named(record) if isinstance(record, Timer) else type(record).__name__
     return f"{what}: {why(error) if isinstance(error, Unusable) else where(error)}"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
-from schemas import headers
-from schemas.records import Record
+from schemas import codec, headers
+from schemas.records import Record, SourceIdle, Tick
 from streams import metrics
 from streams.core import Core, Output
 from streams.decoder import Decoder
@@ -28,6 +28,8 @@ class OutputWriter:
             name: (topic(name), core.partitions(name), core.pipeline.topic(name).carrying) for name in core.role.writes
         }
         """(name on the broker, partitions, the records that carry CloudEvents headers) by a topic's name without the prefix."""
+        self._input = core.pipeline.topic(core.role.input_topic)
+        self._input_name = topic(self._input.name)
 
     def write(self, outputs: list[Output], add: Add, position: int) -> None:
         """Adds the records to the open transaction, in order.
@@ -50,6 +52,17 @@ class OutputWriter:
             add(topic, partition, output.key, output.value, head)
         for name, count in Counter([output.topic for output in outputs]).items():
             metrics.RECORDS_PRODUCED.labels(self.role, name).inc(count)
+
+    def append(self, record: Tick | SourceIdle, add: Add, position: int, time: int) -> None:
+        """Adds a control record to the input partition itself. position, time: of the partition; time is the watermark, ms."""
+        head: headers.Headers = []
+        if type(record) in self._input.carrying:
+            id = None
+            if isinstance(record, SourceIdle):  # it has no id and no time: the position tells two of one source apart
+                place = f"{self._input.name}/{self.number}/{position}"
+                id = f"idle/{record.role}/{record.partition}/{place}".encode()
+            head = headers.of(record, self._group, time, None, id=id)
+        add(self._input_name, self.number, None, codec.encode(record), head)
 
     def _partitions(self, outputs: list[Output]) -> list[int]:
         """The partition of each output: its own, or that of its key, which most often is the key of a fact just decoded."""

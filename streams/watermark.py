@@ -6,13 +6,12 @@ from collections.abc import Iterable, Mapping
 from typing import Self
 
 from schemas.records import SourceIdle, Tick
+from schemas.times import EARLIEST, LATEST
 
 Writer = tuple[str, int]
 """(role, its input partition) of somebody who writes Ticks into a partition."""
 #: ms; how far the broker's clock and that of a Tick's writer may disagree before a Tick is refused.
 MOST_APART = 300_000
-#: ms; Netcenter knows no time before 2000, and RFC 3339 none after 9999.
-_FIRST, _LAST = 946_684_800_000, 253_402_300_799_999
 
 
 class WrongTick(ValueError):
@@ -25,7 +24,7 @@ class ClockStep(WrongTick):
 
 def sound(tick: Tick) -> Tick:
     """Returns the Tick; a time of 0 only says which clock the log follows. Raises WrongTick for a time before 2000 or after 9999."""
-    if tick.time and not _FIRST <= tick.time <= _LAST:
+    if tick.time and not EARLIEST <= tick.time <= LATEST:
         raise WrongTick(f"a Tick of {tick.role}/{tick.partition} at {tick.time} ms: times are from 2000 to 9999")
     return tick
 

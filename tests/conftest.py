@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
 import structlog
+
+# Before numpy is imported: two halves of the tests run at once, and threads that wait for each other cost more than they do.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 from netcenter.embedded import Addresses, Stack
 

@@ -1,4 +1,4 @@
-"""Tells people what they must know, once, and when it is over."""
+"""Alerts: what people must know about surges, crises and overdue clocks, and when it is over."""
 
 from agents.alerts.decider import AlertsDecider
 

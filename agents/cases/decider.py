@@ -12,9 +12,9 @@ from agents.cases.state import Customer, Kept, Learnt, Message
 from agents.cases.step import Because, Step
 from agents.cases.timeline import Timeline
 from agents.cases.wording import iso
-from agents.decider import At, Due, State
+from agents.decider import At, State, Timer
 from schemas.own_time import own_time
-from schemas.records import Action, ClassifiedMention, MentionUpdated, Reply
+from schemas.records import Action, ClassifiedMention, MentionUpdated, Record, Reply
 
 Events = Iterator[Any]
 
@@ -27,6 +27,7 @@ class Cases:
     """
 
     record_types: ClassVar[Any] = Customer
+    reads: ClassVar[tuple[type[Record], ...]] = (ClassifiedMention, MentionUpdated, Reply, Action)
 
     def __init__(self) -> None:
         self._judges = Judges()
@@ -41,7 +42,7 @@ class Cases:
         Raises Unusable for an Action that nothing can be done with.
         """
         kind = type(fact)
-        if kind is Due:
+        if kind is Timer:
             brand, channel, author_id = fact.key.split("|", 2)
             return _woken(Step(state, author_id, at, self._judges.of(at.policy, brand, channel)))
         how = _HOW.get(kind)
@@ -108,7 +109,7 @@ def _updated(step: Step, fact: MentionUpdated) -> Events:
         paid=bool(fact.promoted),
         label=fact.label,
         edited=fact.label is not None,
-        lang=fact.lang or "",
+        lang=fact.classified_lang or "",
         uncertain=bool(fact.uncertain),
         hidden=fact.hidden if step.brand.hidden == "withdraw" else None,
     )

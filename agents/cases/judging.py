@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from agents.cases.state import GRAVITY, LABELLINGS, Labelling, Message
 from agents.policy import Brand, Features, Policy, Rule
-from agents.policy.model import Cases
+from agents.policy.policy import CasePolicy
 from schemas import ids
 from schemas.own_time import own_time
 from schemas.records import ClassifiedMention, Label
@@ -50,7 +50,7 @@ class Judge(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The policy in force, for one brand and channel."""
 
     policy: Policy
-    cases: Cases
+    cases: CasePolicy
     brand: Brand
     name: str
     channel: str
@@ -73,7 +73,7 @@ class Judge(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             post.kind,
             label,
             post.visibility,
-            fact.lang,
+            fact.classified_lang,
             post.author_followers,
             post.reach,
             post.promoted,
@@ -86,12 +86,12 @@ class Judge(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             label=label,
             kind=post.kind,
             visibility=post.visibility,
-            lang=fact.lang,
+            lang=fact.classified_lang,
             desk=rule.desk or brand.desk,
             rule=rule.name,
             priority=rule.priority,
             due_at=None if rule.target is None else brand.due(at, rule.target),
-            courtesy=rule.courtesy,
+            courtesy=rule.non_sla,
             uncertain=fact.uncertain,
             followers=post.author_followers,
             reach=post.reach,
@@ -116,7 +116,7 @@ class Judge(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             label=label,
             rule=rule.name,
             due_at=None if target is None else self.brand.due(m.at, target),
-            courtesy=rule.courtesy,
+            courtesy=rule.non_sla,
             resolve_by=None if by is None else self.brand.due(m.at, by),
         )
         first, *later = m.labellings or (_as_it_came(m),)
@@ -149,7 +149,7 @@ class Judge(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             new,
             rule=rule.name,
             due_at=due_at,
-            courtesy=rule.courtesy,
+            courtesy=rule.non_sla,
             resolve_by=None if rule.resolution is None else self.brand.due(at, rule.resolution),
         )
         return self._urgent(new)

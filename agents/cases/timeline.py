@@ -7,7 +7,7 @@ from agents.cases.moments import ANSWER, DISMISSED, EDITED, POST, UNDUE, moments
 from agents.cases.resolution import Life
 from agents.cases.state import FOREVER, Act, Answer, Base, Known, Message, gravest, most_urgent
 from agents.policy import Brand
-from agents.policy.model import Cases
+from agents.policy.policy import CasePolicy
 from schemas.records import CloseReason, Label
 
 
@@ -317,7 +317,7 @@ class Timeline:
         """The span that has not ended."""
         return self._span
 
-    def idle(self, cases: Cases) -> Act | None:
+    def idle(self, cases: CasePolicy) -> Act | None:
         """How and when the open case closes by itself if nothing more comes."""
         if not self.is_open:
             return None

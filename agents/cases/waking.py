@@ -14,7 +14,7 @@ from agents.cases.telling import Teller
 from agents.cases.timeline import Timeline
 from agents.cases.wording import iso, span
 from agents.policy import Brand
-from agents.policy.model import Cases
+from agents.policy.policy import CasePolicy
 from schemas.records import ClockChanged
 
 
@@ -68,7 +68,7 @@ def rest(teller: Teller, known: Known, line: Timeline) -> Learnt:
 NEVER = 1 << 62
 
 
-def _without_case(known: Known, now: int, cases: Cases) -> tuple[Known, int]:
+def _without_case(known: Known, now: int, cases: CasePolicy) -> tuple[Known, int]:
     """What may still matter to a post that is read later, and when (ms) the first of it no longer does."""
     answers = tuple(a for a in known.answers if a.at + cases.keep_reply > now)
     acts = tuple(a for a in lasting(known) if _until(a, cases) > now)
@@ -78,7 +78,7 @@ def _without_case(known: Known, now: int, cases: Cases) -> tuple[Known, int]:
     return Known(answers=answers, acts=acts, kept=known.kept), min(moments, default=NEVER)
 
 
-def _until(act: Act, cases: Cases) -> int:
+def _until(act: Act, cases: CasePolicy) -> int:
     return act.until + cases.lateness if act.deed == "mute" else act.until
 
 

@@ -10,14 +10,14 @@ from msgspec.structs import replace
 
 from agents.classify.addressing import Addressing
 from agents.classify.port import LABELS, LANGUAGES, Classification, Classifier
-from agents.classify.recent import Recent
-from agents.classify.volumes import Minute
+from agents.classify.recent_ids import RecentIds
+from agents.classify.volumes import MinuteCounter
 from agents.decider import At, Unanswered
 from agents.policy import Policy
 from agents.policy.parts import written
-from schemas.headers import rfc3339
 from schemas.own_time import own_time
 from schemas.records import ClassifiedMention, Mention, MentionUpdated, Record
+from schemas.times import rfc3339
 
 MINUTE = 60_000
 #: ms; no record's own time is further ahead of the partition's.
@@ -46,8 +46,8 @@ class ClassifyStage:
     def __init__(self, partition: int, models: Callable[[str], Classifier]) -> None:
         self.partition, self.models = partition, models
         self.dropped = 0
-        self._recent = Recent()
-        self._minute = Minute(partition, 0)
+        self._recent = RecentIds()
+        self._minute = MinuteCounter(partition, 0)
         self._addressing = Addressing()
         self._answers: Answers = {}
 
@@ -152,7 +152,7 @@ class ClassifyStage:
         if start <= self._minute.start:
             return ()
         closed = self._minute.close()
-        self._minute = Minute(self.partition, start)
+        self._minute = MinuteCounter(self.partition, start)
         return closed
 
     def _judge(self, posts: list[Any], policy: Policy) -> list[Record | Exception]:
@@ -184,7 +184,7 @@ class ClassifyStage:
             label=found.label,
             confidence=found.confidence,
             uncertain=found.confidence < policy.classifier.uncertain_below,
-            lang=found.lang,
+            classified_lang=found.lang,
         )
 
     def _classified(self, mention: Mention, found: Classification, model: str, policy: Policy) -> ClassifiedMention:
@@ -193,7 +193,7 @@ class ClassifyStage:
             label=found.label,  # type: ignore[arg-type]
             confidence=found.confidence,
             uncertain=found.confidence < policy.classifier.uncertain_below,
-            lang=found.lang,  # type: ignore[arg-type]
+            classified_lang=found.lang,  # type: ignore[arg-type]
             own=mention.author_id in own,
             probabilities=list(found.probabilities),
             model=model[:16],
@@ -230,7 +230,7 @@ def _asked(ask: _Ask, posts: list[Post]) -> list[Classification | Unclassifiable
 
 def _known(record: ClassifiedMention) -> Classification:
     """What the classifier said before."""
-    return Classification(record.label, record.confidence, tuple(record.probabilities), record.lang)  # type: ignore[arg-type]
+    return Classification(record.label, record.confidence, tuple(record.probabilities), record.classified_lang)  # type: ignore[arg-type]
 
 
 def _sound(found: Classification) -> bool:

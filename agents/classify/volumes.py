@@ -32,7 +32,7 @@ class _Channel:
         self.complaints: dict[str, int] = {}  # root: of these, complaints
 
 
-class Minute:
+class MinuteCounter:
     """The open minute of a mentions partition: `add` each mention in order; `close` tells the counts.
 
     `close` changes nothing: a minute may be told early, and again with what came since; then the higher

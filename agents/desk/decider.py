@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from agents.decider import At, Due
+from agents.decider import At, Timer
 from agents.desk import state as st
 from agents.desk.state import DeskState, Free, Item, Lapsed, Lease, Operator, Rests, Row
 from schemas.records import (
@@ -15,6 +15,7 @@ from schemas.records import (
     OfferAnswered,
     Offered,
     OperatorChanged,
+    Record,
     Returned,
     ReturnReason,
     WorkChanged,
@@ -34,6 +35,7 @@ class DeskDecider:
     """
 
     record_types: ClassVar[Any] = Row
+    reads: ClassVar[tuple[type[Record], ...]] = (WorkChanged, OperatorChanged, OfferAnswered)
 
     def initial(self) -> DeskState:
         """An empty state."""
@@ -60,7 +62,7 @@ class DeskDecider:
                 yield from self._operator(state, fact, at)
             case OfferAnswered():
                 yield from self._answer(state, fact, at)
-            case Due():
+            case Timer():
                 yield from self._woken(state, fact, at)
 
     def _work(self, state: DeskState, fact: WorkChanged, at: At) -> Events:
@@ -109,7 +111,7 @@ class DeskDecider:
             yield from self._return(item, "declined", at)
             yield from self._offer(state, fact.desk, at)
 
-    def _woken(self, state: DeskState, fact: Due, at: At) -> Events:
+    def _woken(self, state: DeskState, fact: Timer, at: At) -> Events:
         row = state.get(fact.key)
         if isinstance(row, Operator):
             lapsing = row.gone_at is None

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 from msgspec.structs import replace
 
-from agents.decider import Due, State
+from agents.decider import State, Timer
 from schemas.records import Assigned, Label, Mode, Offered, OperatorChanged, Returned, WorkChanged
 
 #: Operators who had a case before, as remembered in its item.
@@ -197,7 +197,7 @@ def evolve(state: DeskState, event: Any) -> dict[str, Row | None]:
             return _work(state, event)
         case OperatorChanged():
             return _operator(state, event)
-        case Due():
+        case Timer():
             return {event.key: _woken(state.get(event.key), event.at)}
         case Lease():
             person = _known(state.operator(event.key), event.key)

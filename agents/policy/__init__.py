@@ -1,7 +1,7 @@
-"""The policy: what the operator of Netcenter decides, as one TOML file; shared by every decision."""
+"""The policy: one TOML file in which the operator of Netcenter sets brands, rules, desks and limits."""
 
 from agents.policy.matching import Features
-from agents.policy.model import Brand, Desk, Policy, Rule
-from agents.policy.reading import PolicyError, digest, parse
+from agents.policy.parsing import PolicyError, digest, parse
+from agents.policy.policy import Brand, Desk, Policy, Rule
 
 __all__ = ["Brand", "Desk", "Features", "Policy", "PolicyError", "Rule", "digest", "parse"]

@@ -1,7 +1,7 @@
-"""When a brand's people work, and time counted by that.
+"""The working hours and holidays of a brand, and the working time between two moments.
 
-A moment counts when the clock on the brand's wall then shows a time within an interval. So an hour that the clocks skip
-is nobody's, one that they repeat counts twice, and what is counted are the milliseconds that really pass.
+A moment counts when the brand's local time lies within an interval of its hours. What is counted are the milliseconds
+that really pass: an hour that the clocks skip does not count, and an hour that they repeat counts twice.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def _opening(value: Any) -> Any:
 
 
 def shown(minutes: int) -> str:
-    """Minutes since midnight as the file has them: "08:00"."""
+    """Minutes since midnight as the file writes them: "08:00"."""
     return f"{minutes // 60:02}:{minutes % 60:02}"
 
 
@@ -76,7 +76,7 @@ def _date(value: Any) -> Any:
 
 
 def shown_date(value: date | tuple[int, int]) -> str:
-    """A date, or a day of every year, as the file has it."""
+    """A date, or a day of every year, as the file writes it."""
     return value.isoformat() if isinstance(value, date) else f"{value[0]:02}-{value[1]:02}"
 
 
@@ -110,14 +110,14 @@ _Date = Annotated[
 
 
 class Hours(Part):
-    """An interval of some days of the week, in local time."""
+    """An interval of working time on some days of the week, in local time."""
 
     days: Annotated[list[Day], Field(min_length=1)]
-    """Those on which it begins."""
+    """The days on which it begins."""
     opens: Annotated[_Opening, Field(alias="from")]
     """Local time of day."""
     closes: Annotated[_Closing, Field(alias="to")]
-    """Local time of day; of the next day where it is before `from`; 24:00 is the end of the day."""
+    """Local time of day, of the next day where it is before `from`. 24:00 is the end of the day."""
 
     @model_validator(mode="after")
     def _some(self) -> Self:
@@ -127,7 +127,7 @@ class Hours(Part):
 
     @property
     def minutes(self) -> tuple[int, int]:
-        """From and to, in minutes since the midnight at which the day begins; `to` up to the next day's end."""
+        """(from, to) in minutes since the midnight at which the day begins. `to` may lie in the next day."""
         return self.opens, self.closes if self.closes > self.opens else self.closes + _MIDNIGHT
 
     def __str__(self) -> str:
@@ -135,21 +135,21 @@ class Hours(Part):
 
 
 class Holiday(Part):
-    """A date on which the week's hours do not hold. Without hours of its own nobody works; a date alone says that too."""
+    """A date on which the week's hours do not hold. Without hours of its own, and as a date alone, nobody works on it."""
 
     date: _Date
-    """Of one year, without quotes; or of every year, such as "12-25"."""
+    """A date of one year, without quotes, or a day of every year, such as "12-25"."""
     opens: Annotated[_Opening | None, Field(alias="from")] = None
-    """Local time of day: open from then on this date, instead of the usual hours."""
+    """Local time of day from which people work on this date, instead of the usual hours."""
     closes: Annotated[_Closing | None, Field(alias="to")] = None
-    """Local time of day; of the next day where it is before `from`."""
+    """Local time of day until which they work, of the next day where it is before `from`."""
 
     @model_validator(mode="before")
     @classmethod
     def _alone(cls, value: Any) -> Any:
         if isinstance(value, dict):
             return value
-        _date(value)  # told of the holiday, not of a field that the file does not have
+        _date(value)  # So the error names the holiday, not a field that the file does not have.
         return {"date": value}
 
     @model_validator(mode="after")
@@ -166,7 +166,7 @@ class Holiday(Part):
 
     @property
     def minutes(self) -> tuple[int, int] | None:
-        """From and to, in minutes since the midnight at which the date begins; None: nobody works."""
+        """(from, to) in minutes since the midnight at which the date begins; None where nobody works."""
         if self.opens is None or self.closes is None:
             return None
         return self.opens, self.closes if self.closes > self.opens else self.closes + _MIDNIGHT
@@ -178,7 +178,7 @@ class Holiday(Part):
 
 
 class _OrADate:
-    """In a list of holidays, a date stands for itself."""
+    """Tells the JSON Schema that a date alone may stand in a list of holidays."""
 
     def __get_pydantic_json_schema__(self, core: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         return {"anyOf": [_DATE, _YEARLY, handler(core)]}
@@ -188,27 +188,27 @@ Holidays = list[Annotated[Holiday, _OrADate()]]
 
 
 class _Block(NamedTuple):
-    """Open time of one block, ms."""
+    """The open intervals of one block, in ms."""
 
     opens: list[int]
     closes: list[int]
     before: list[int]
-    """What has counted since the block's start when each interval opens."""
+    """Open time since the block's start when each interval opens."""
     total: int
 
     def until(self, at: int) -> int:
-        """What has counted since the block's start at a moment of it."""
+        """Open time (ms) from the block's start to a moment of the block."""
         i = bisect_right(self.opens, at) - 1
         return self.before[i] + min(at, self.closes[i]) - self.opens[i] if i >= 0 else 0
 
 
 class Calendar:
-    """Counts the time in which a brand's people work; open intervals are worked out once for each 32 days."""
+    """Counts the time in which a brand's people work. It works out the open intervals once for each block of 32 days."""
 
     def __init__(self, zone: Zone, hours: Iterable[Hours], holidays: Iterable[Holiday]) -> None:
-        """Without hours every moment counts but for holidays, on which no hours but their own do.
+        """Makes the calendar of a zone. Without hours every moment counts, except on holidays.
 
-        What stands for one date holds against what stands for that day of every year.
+        On a holiday only its own hours count. A holiday of one date replaces a holiday of that day of every year.
         """
         week: list[list[tuple[int, int]]] = [[] for _ in DAYS]
         for interval in hours:
@@ -232,7 +232,7 @@ class Calendar:
         self._blocks: dict[int, _Block] = {}
 
     def counted(self, start: int, end: int) -> int:
-        """ms that count between two moments (ms); 0 where `end` is not later."""
+        """Milliseconds that count between two moments (ms); 0 where `end` is not later than `start`."""
         if end <= start:
             return 0
         first, last = start // BLOCK, end // BLOCK
@@ -240,7 +240,7 @@ class Calendar:
         return whole + self._block(last).until(end) - self._block(first).until(start)
 
     def after(self, start: int, counted: int) -> int:
-        """ms; the earliest moment by which so much (ms) has counted since `start` (ms): `start` itself for nothing."""
+        """ms; the earliest moment by which `counted` ms have counted since `start` (ms); `start` itself for 0."""
         if counted <= 0:
             return start
         number = start // BLOCK
@@ -254,7 +254,7 @@ class Calendar:
         return block.opens[i] + left - block.before[i]
 
     def opening(self, start: int) -> int:
-        """ms; the first moment from `start` (ms) on that counts."""
+        """ms; the first moment at or after `start` (ms) that counts."""
         return self.after(start, 1) - 1
 
     def _block(self, number: int) -> _Block:
@@ -278,9 +278,11 @@ class Calendar:
         return _Block(opens, closes, before, total)
 
     def _local(self, start: int, end: int) -> list[tuple[int, int]]:
-        """The open intervals of a stretch of local time in order, cut to it; they may touch and overlap."""
+        """The open intervals between two local times (ms), in order and cut to them. They may touch or overlap."""
         found = []
-        days = range(start // DAY - 1, (end - 1) // DAY + 1)  # what begins the day before may reach into it
+        days = range(
+            start // DAY - 1, (end - 1) // DAY + 1
+        )  # An interval of the day before may reach into the first day.
         own = self._holiday(days.start)
         for day in days:
             hours, own = self._week[(day + _FIRST) % 7] if own is None else own, self._holiday(day + 1)
@@ -294,7 +296,7 @@ class Calendar:
         return sorted(found)
 
     def _holiday(self, day: int) -> list[tuple[int, int]] | None:
-        """The hours of a holiday, counted in days since the epoch; None: the week's hours hold."""
+        """The hours of a holiday by its days since the epoch; None where the week's hours hold."""
         own = self._dated.get(day)
         if own is None and self._yearly:
             when = date.fromordinal(day + _EPOCH)

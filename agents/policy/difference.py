@@ -1,4 +1,4 @@
-"""What is different between two policies, in their own words: not lines of text, but brands, rules, desks, settings."""
+"""The differences between two policies, by brands, rules, desks and settings instead of lines of text."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 from typing import Any, Literal, NamedTuple
 
-from agents.policy.model import Policy
 from agents.policy.parts import Part
+from agents.policy.policy import Policy
 
 _TABLES = {"brands": "brand", "rules": "rule", "desks": "desk", "channels": "channel"}
 _SETTINGS = ("classifier", "deduplication", "cases", "surge", "alerts")
@@ -17,15 +17,19 @@ class Change(NamedTuple):
     """One difference."""
 
     table: str
-    """brand, rule, desk, channel; or classifier, deduplication, cases, surge, alerts."""
+    """`brand`, `rule`, `desk` or `channel`; or `classifier`, `deduplication`, `cases`, `surge` or `alerts`."""
     name: str
-    """Of the brand, rule, desk or channel; empty for settings."""
+    """The name of the brand, rule, desk or channel; empty for settings."""
     change: Literal["added", "removed", "changed", "moved"]
     field: str = ""
-    """Of a change."""
+    """The field that changed; empty for the other kinds of change."""
     before: Any = None
-    """As the file has it; None: not given, and there is no default. For moved: the rule that stood before it."""
+    """The old value as the file writes it; None where none is given and there is no default.
+
+    For `moved`: the name of the rule that stood before it.
+    """
     after: Any = None
+    """The new value, as `before`."""
 
     def __str__(self) -> str:
         what = f"{self.table} {self.name}" if self.name else self.table
@@ -38,7 +42,7 @@ class Change(NamedTuple):
 
 
 def difference(old: Policy, new: Policy) -> list[Change]:
-    """Every change from old to new; a default that is written out is none."""
+    """Every change from the old policy to the new one. A default that is written out is no change."""
     found: list[Change] = []
     for table, word in _TABLES.items():
         before, after = getattr(old, table), getattr(new, table)
@@ -59,7 +63,7 @@ def difference(old: Policy, new: Policy) -> list[Change]:
 
 
 def summary(changes: Sequence[Change]) -> str:
-    """In one line: "2 rules changed, 1 brand added, surge changed"."""
+    """The changes counted in one line, such as "2 rules changed, 1 brand added, surge changed"."""
     parts = dict.fromkeys((c.table, c.change, c.name) for c in changes)
     told = []
     for table in dict.fromkeys(c.table for c in changes):
@@ -78,7 +82,7 @@ def _predecessors(parts: Sequence[Any]) -> dict[str, str | None]:
 
 
 def _moved(before: list[str], after: list[str]) -> set[str]:
-    """The rules that have changed their place among those of both: the others stand as they stood."""
+    """The rules of both policies that changed their place. The others are in the same order as before."""
     both = set(before) & set(after)
     old, new = [n for n in before if n in both], [n for n in after if n in both]
     kept = {
@@ -97,7 +101,7 @@ def _changed(table: str, name: str, old: Part, new: Part) -> Iterator[Change]:
 
 
 def _flat(part: Part) -> dict[str, Any]:
-    """Fields and values as the file has them; those of tables within, such as accounts, by the whole key."""
+    """The fields and values as the file writes them. A table within, such as accounts, has a key for each of its fields."""
     found: dict[str, Any] = {}
     for key, value in part.model_dump(mode="json", by_alias=True).items():
         if isinstance(value, dict):

@@ -1,6 +1,7 @@
-"""The lines on which the values of a TOML text stand, for errors. The text must be one that `tomllib` has read.
+"""The line of each value of a TOML text, for error messages.
 
-tomllib, which says what a text means, does not say where; so this walks over it once more and keeps the places only.
+`tomllib` says what a text means, but not on which line. So this module reads a text that `tomllib` has accepted once
+more, and keeps only the lines.
 """
 
 from __future__ import annotations
@@ -9,36 +10,38 @@ import re
 import tomllib
 from collections import Counter
 
-Place = tuple[str | int, ...]
-"""Keys and indexes, such as ("brands", 1, "zone")."""
+KeyPath = tuple[str | int, ...]
+"""The keys and indexes that lead to a value, such as ("brands", 1, "zone")."""
+Problem = tuple[KeyPath, str]
+"""A place in a policy, and what is wrong there."""
 
 _BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
 _KEY = re.compile(r"""[ \t]*("(?:[^"\\]|\\.)*"|'[^']*'|[A-Za-z0-9_-]+)[ \t]*(\.?)""")
 _PLAIN = re.compile(
-    r'"""(?:[^\\]|\\.)*?"""(?!")'  # up to two quotes more may stand before the closing three
+    r'"""(?:[^\\]|\\.)*?"""(?!")'  # Up to two more quotes may stand before the closing three.
     r"|'''.*?'''(?!')"
     r"""|"(?:[^"\\]|\\.)*"|'[^']*'"""
-    r"|[^,\]}\n#]+",  # a number, a date, true or false
+    r"|[^,\]}\n#]+",  # A number, a date, true or false.
     re.DOTALL,
 )
 
 
-def lines(text: str) -> dict[Place, int]:
-    """The line, from 1, of every table, key and element of a list."""
+def lines(text: str) -> dict[KeyPath, int]:
+    """The line, counted from 1, of every table, key and list element."""
     return _Walk(text).found
 
 
 class _Walk:
-    """One pass over the text."""
+    """One pass over a text."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.at = 0
-        self.found: dict[Place, int] = {}
-        self._tables: Counter[Place] = Counter()
-        """Arrays of tables: how many tables each has so far."""
+        self.found: dict[KeyPath, int] = {}
+        self._tables: Counter[KeyPath] = Counter()
+        """How many tables each array of tables has so far."""
         self._line, self._counted = 1, 0
-        table: Place = ()
+        table: KeyPath = ()
         while self._skip() < len(self.text):
             if self._ahead("["):
                 table = self._header()
@@ -46,7 +49,7 @@ class _Walk:
                 self._pair(table)
 
     def _skip(self) -> int:
-        """Go on to the next character that says something."""
+        """Skip blanks and comments; return the position of the next other character."""
         if blank := _BLANK.match(self.text, self.at):
             self.at = blank.end()
         return self.at
@@ -54,8 +57,8 @@ class _Walk:
     def _ahead(self, mark: str) -> bool:
         return self.text.startswith(mark, self.at)
 
-    def _keep(self, *places: Place) -> None:
-        """They begin here."""
+    def _keep(self, *places: KeyPath) -> None:
+        """Record that these places begin at the current position."""
         self._line += self.text.count("\n", self._counted, self.at)
         self._counted = self.at
         for place in places:
@@ -69,12 +72,12 @@ class _Walk:
             self.at = match.end()
         return keys
 
-    def _header(self) -> Place:
-        """[a.b] or [[a.b]]: the table that begins."""
+    def _header(self) -> KeyPath:
+        """Read [a.b] or [[a.b]]; return the table that begins."""
         brackets = 2 if self._ahead("[[") else 1
         self.at += brackets
         *above, last = self._keys()
-        table: Place = ()
+        table: KeyPath = ()
         for key in above:
             self._keep((*table, key))
             table = self._newest((*table, key))
@@ -86,18 +89,18 @@ class _Walk:
         self.at += brackets
         return table
 
-    def _newest(self, place: Place) -> Place:
-        """The last table of an array of tables, which its name stands for; any other place itself."""
+    def _newest(self, place: KeyPath) -> KeyPath:
+        """The last table of an array of tables so far; any other place itself."""
         return (*place, self._tables[place] - 1) if place in self._tables else place
 
-    def _pair(self, table: Place) -> None:
-        """Key = value."""
+    def _pair(self, table: KeyPath) -> None:
+        """Read `key = value` of a table."""
         keys = self._keys()
         self._keep(*((*table, *keys[:n]) for n in range(1, len(keys) + 1)))
         self.at += 1
         self._value((*table, *keys))
 
-    def _value(self, place: Place) -> None:
+    def _value(self, place: KeyPath) -> None:
         self._skip()
         if self._ahead("["):
             self._several(place, "]")
@@ -106,8 +109,8 @@ class _Walk:
         elif match := _PLAIN.match(self.text, self.at):
             self.at = match.end()
 
-    def _several(self, place: Place, end: str) -> None:
-        """A list or an inline table."""
+    def _several(self, place: KeyPath, end: str) -> None:
+        """Read a list or an inline table up to its closing bracket."""
         self.at += 1
         number = 0
         while self._skip() < len(self.text) and not self._ahead(end):

@@ -1,4 +1,4 @@
-"""Which messages a rule is for."""
+"""Whether a rule matches a message."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from schemas.records import Kind, Label, Visibility
 
 
 class Features(NamedTuple):
-    """What rules look at in a message."""
+    """The properties of a message that rules look at."""
 
     brand: str
     channel: str
@@ -21,58 +21,58 @@ class Features(NamedTuple):
     visibility: Visibility
     lang: str
     followers: int | None = None
-    """People; None where the network does not say."""
+    """People; None where the network does not tell."""
     reach: int | None = None
-    """People; None where the network does not say."""
+    """People; None where the network does not tell."""
     promoted: bool = False
     uncertain: bool = False
 
 
 WORDS = 6
-"""So many of the first features are words, which lists of words are held against."""
+"""The first six features are words, each compared with a list of words. The others are numbers and flags."""
 _LISTS = Features._fields[:WORDS]
 _LEASTS = ("followers", "reach")
 _FLAGS = ("promoted", "uncertain")
-#: Every word that there is, where no others can come.
+#: All words of the features that have a fixed set of words.
 _ALL = {"kind": set(get_args(Kind)), "label": set(get_args(Label)), "visibility": set(get_args(Visibility))}
 
 
 class Match(Part):
-    """What a rule applies to; what is left out matches everything."""
+    """The messages that a rule applies to. A field that is left out matches every message."""
 
     brand: list[Name] = []
-    """One of these brands."""
+    """The brand is one of these."""
     channel: list[Name] = []
-    """One of these networks."""
+    """The network is one of these."""
     kind: list[Kind] = []
-    """One of these kinds of post."""
+    """The kind of post is one of these."""
     label: list[Label] = []
-    """One of these labels."""
+    """The label is one of these."""
     visibility: list[Visibility] = []
-    """Public, private."""
+    """The message is public or private."""
     lang: list[str] = []
-    """One of these languages, as the classifier names them: es, pt, en."""
+    """The language is one of these, as the classifier names them: es, pt, en."""
     followers: Annotated[int, Field(ge=0)] | None = None
-    """The author has at least so many followers."""
+    """The author has at least this many followers."""
     reach: Annotated[int, Field(ge=0)] | None = None
-    """At least so many people may have seen it."""
+    """At least this many people may have seen the message."""
     promoted: bool | None = None
-    """Whether its author paid to have it seen."""
+    """Whether the author paid to have the message seen."""
     uncertain: bool | None = None
     """Whether the label is uncertain."""
 
     def __call__(self, f: Features) -> bool:
-        """Whether a message with these features is meant."""
+        """Whether a message with these features matches."""
         return self.words(f[:WORDS]) and self.rest(f)
 
     def words(self, f: Sequence[object]) -> bool:
-        """Whether the first six features fit."""
+        """Whether the first six features match."""
         wanted: list[Sequence[object]]
         wanted = [self.brand, self.channel, self.kind, self.label, self.visibility, self.lang]
         return all(not names or word in names for names, word in zip(wanted, f, strict=True))
 
     def rest(self, f: Features) -> bool:
-        """Whether the numbers and the flags fit."""
+        """Whether the numbers and the flags match."""
         return (
             (self.followers is None or (f.followers or 0) >= self.followers)
             and (self.reach is None or (f.reach or 0) >= self.reach)
@@ -82,11 +82,11 @@ class Match(Part):
 
     @property
     def words_only(self) -> bool:
-        """Whether `words` alone decides."""
+        """Whether the match looks at words only, so that `words` decides alone."""
         return not self.followers and not self.reach and self.promoted is None and self.uncertain is None
 
     def differs(self, f: Features) -> Iterator[str]:
-        """Each way in which a message is another than is meant, for people; none where it matches."""
+        """A sentence for people for each feature that does not match; none where the message matches."""
         for name in _LISTS:
             wanted, word = getattr(self, name), getattr(f, name)
             if wanted and word not in wanted:
@@ -102,7 +102,7 @@ class Match(Part):
                 yield f"is {'' if flag else 'not '}{name}"
 
     def covers(self, other: Match) -> bool:
-        """Whether it matches all that the other matches. Never true by mistake."""
+        """Whether it matches every message that `other` matches. It may say no by mistake, but never yes."""
         for name in _LISTS:
             mine, theirs = set(getattr(self, name)), set(getattr(other, name)) or _ALL.get(name, set())
             if mine and not (theirs and theirs <= mine):

@@ -1,4 +1,4 @@
-"""What all parts of the policy are made of: a strict base, durations, names."""
+"""What the models of the policy are made of: a strict base class, durations and names."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
+from schemas.names import NAME
+
 UNITS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 LONGEST = 3_650 * UNITS["d"]
-"""ms; ten years: what a slip of the keyboard goes beyond, and no time that is told."""
+"""ms; ten years. A longer duration is a slip of the keyboard."""
 
 
 class Part(BaseModel):
-    """A part of the policy: nothing in it is unknown, nothing is taken for something else, and nothing changes."""
+    """Base of the policy's models: no unknown fields, no conversion between types, and no change after it was made."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """As pydantic's, but what was derived from the fields (each `cached_property`) is derived anew."""
+        """A copy as pydantic makes it, without the cached properties, which may depend on the changed fields."""
         copied = super().model_copy(update=update, deep=deep)
         for name in copied.__dict__.keys() - type(self).model_fields.keys():
             del copied.__dict__[name]
@@ -27,7 +29,7 @@ class Part(BaseModel):
 
 
 def duration(value: Any) -> Any:
-    """ms of "90s", "60m", "2h" or "1d". Raises ValueError."""
+    """The milliseconds of "90s", "60m", "2h" or "1d". Raises ValueError for other values."""
     if not isinstance(value, str):
         raise ValueError('write a duration as text: "90s", "60m", "2h" or "1d"')
     match = re.fullmatch(r"(\d{1,12})([smhd])", value, re.ASCII)
@@ -40,7 +42,7 @@ def duration(value: Any) -> Any:
 
 
 def written(ms: int) -> str:
-    """A duration as people write it: "60m", "24h", "72h", "30d"."""
+    """A duration (ms) as people write it: "60m", "24h", "72h", "30d"."""
     for unit, least in (("d", 4 * UNITS["d"]), ("h", 2 * UNITS["h"]), ("m", UNITS["m"])):
         if ms >= least and ms % UNITS[unit] == 0:
             return f"{ms // UNITS[unit]}{unit}"
@@ -55,5 +57,5 @@ DURATION = {
 }
 
 Duration = Annotated[int, BeforeValidator(duration), PlainSerializer(written), WithJsonSchema(DURATION)]
-"""ms; written as text."""
-Name = Annotated[str, Field(pattern=r"^[a-z0-9_-]+$")]
+"""A duration in ms; the file writes it as text."""
+Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$")]

@@ -1,4 +1,4 @@
-"""The JSON Schema of the policy's file, for editors that complete and check while somebody writes."""
+"""The JSON Schema of the policy's file, for editors that complete and check it."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, NoDefault
 
-from agents.policy.model import Policy
 from agents.policy.parts import written
+from agents.policy.policy import Policy
 
 
 def schema() -> dict[str, Any]:
-    """JSON Schema 2020-12. A date of TOML is text of the format `date` to it, as editors hold it."""
+    """The JSON Schema (2020-12). It describes a TOML date as text of the format `date`, as editors expect."""
     head = {"$schema": GenerateJsonSchema.schema_dialect}
     return head | Policy.model_json_schema(schema_generator=_OfAFile)
 
 
 class _OfAFile(GenerateJsonSchema):
-    """What pydantic makes of the models, as TOML has it: no null, defaults as they are written, no title that repeats."""
+    """Fits pydantic's schema to TOML: no null, defaults as the file writes them, and no titles."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False

@@ -1,22 +1,21 @@
-"""What a policy may say and hardly means: (place, why), for people. Few, and each certain."""
+"""Warnings: what a policy may say, but hardly means. There are few, and each is certain."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
 
-from agents.policy.lines import Place
+from agents.policy.lines import Problem
 from agents.policy.matching import Match
-from agents.policy.model import Brand, Policy
 from agents.policy.parts import UNITS, written
+from agents.policy.policy import Brand, Policy
 
-Warned = tuple[Place, str]
 _FOR_CASES = ("desk", "names", "pages", "comments", "automatic_apps", "hidden", "calendar", "holidays")
 _EVERYTHING = Match()
 
 
-def warnings(policy: Policy, today: date | None = None) -> Iterator[Warned]:
-    """In the order of the file's tables; today: what is over is told where the date is known."""
+def warnings(policy: Policy, today: date | None = None) -> Iterator[Problem]:
+    """The warnings in the order of the file's tables. Where `today` is given, also for dates that are past."""
     for n, brand in enumerate(policy.brands):
         yield from _watched_only(n, brand)
         if today is not None:
@@ -26,15 +25,15 @@ def warnings(policy: Policy, today: date | None = None) -> Iterator[Warned]:
     yield from _idle_desks(policy)
 
 
-def _watched_only(n: int, brand: Brand) -> Iterator[Warned]:
+def _watched_only(n: int, brand: Brand) -> Iterator[Problem]:
     if not brand.care:
         for field in _FOR_CASES:
             if field in brand.model_fields_set:
                 yield ("brands", n, field), "is for cases, and with care = false this brand has none"
 
 
-def _over(n: int, brand: Brand, today: date) -> Iterator[Warned]:
-    """Holidays and events of which none is to come: forgotten when the year changed."""
+def _over(n: int, brand: Brand, today: date) -> Iterator[Problem]:
+    """Warnings for holidays and events that are all past, which is often forgotten at the end of a year."""
     dates = [holiday.date for holiday in brand.holidays]
     if dates and all(isinstance(day, date) and day < today for day in dates):
         last = max(day for day in dates if isinstance(day, date))
@@ -51,8 +50,8 @@ def _over(n: int, brand: Brand, today: date) -> Iterator[Warned]:
         )
 
 
-def _never(policy: Policy) -> Iterator[Warned]:
-    """Rules that no message comes to."""
+def _never(policy: Policy) -> Iterator[Problem]:
+    """Warnings for rules that never match."""
     watched = {brand.name for brand in policy.brands if not brand.care}
     for n, rule in enumerate(policy.rules):
         for earlier in policy.rules[:n]:
@@ -65,15 +64,15 @@ def _never(policy: Policy) -> Iterator[Warned]:
                 yield ("rules", n, "match", "brand"), f"{rule.name!r} is for cases, and its brands have care = false"
 
 
-def _hasty(policy: Policy) -> Iterator[Warned]:
+def _hasty(policy: Policy) -> Iterator[Problem]:
     for n, rule in enumerate(policy.rules):
         for field, target in (("target", rule.target), ("resolution", rule.resolution)):
             if isinstance(target, int) and target < UNITS["m"]:
                 yield ("rules", n, field), f"{written(target)} is less than a minute: nobody answers so fast"
 
 
-def _idle_desks(policy: Policy) -> Iterator[Warned]:
-    # Cases of brands that are not listed come to the desk `care`.
+def _idle_desks(policy: Policy) -> Iterator[Problem]:
+    # Cases of brands that are not listed go to the desk `care`.
     used = {"care", *(b.desk for b in policy.brands if b.care), *(r.desk for r in policy.rules)}
     for n, desk in enumerate(policy.desks):
         if desk.name not in used:

@@ -1,4 +1,4 @@
-"""Local time of a zone of the tz database: where its offset holds, and when its days end."""
+"""The local time of a zone of the tz database: its offsets, and when its days end."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 DAY = 86_400_000
 BLOCK = 32 * DAY
-"""ms; what is worked out at once. Blocks are counted from the epoch."""
+"""ms; the stretch of time that is worked out at once. Blocks are counted from the epoch."""
 _MS = timedelta(milliseconds=1)
 
 
 @lru_cache(maxsize=1_024)
 def zone(name: str) -> Zone:
-    """The zone, one object for all who ask. Raises ValueError for a name that the tz database does not have."""
+    """The zone of a name; the same object each time. Raises ValueError for a name that the tz database does not have."""
     try:
         return Zone(ZoneInfo(name))
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -24,7 +24,7 @@ def zone(name: str) -> Zone:
 
 
 class Zone:
-    """A zone, with the ends of the days that were asked for."""
+    """A zone, with the ends of the days that were asked for so far."""
 
     def __init__(self, info: ZoneInfo) -> None:
         self.info = info
@@ -35,7 +35,7 @@ class Zone:
         return datetime.fromtimestamp(at // 1000, self.info).replace(microsecond=at % 1000 * 1000)
 
     def midnight(self, at: int) -> int:
-        """ms; when the local day of a moment (ms) ends: the first moment of a later date, however the clocks change."""
+        """ms; when the local day of a moment (ms) ends, which is the first moment of a later date."""
         number = at // BLOCK
         days = self._days.get(number)
         if days is None:
@@ -44,10 +44,10 @@ class Zone:
         return ends[bisect_right(begins, at) - 1]
 
     def _ends(self, number: int) -> tuple[list[int], list[int]]:
-        """When the local days of a block begin, and when each ends."""
+        """(begins, ends) in ms of the local days of a block."""
         begins: list[int] = []
         dates: list[int] = []
-        # Three days more than the block: the last day's end lies beyond, once even past a date that was left out.
+        # The end of the last day lies beyond the block. Three days more are enough, even where a zone skipped a date.
         for start, end, offset in self.pieces(number * BLOCK, (number + 1) * BLOCK + 3 * DAY):
             for date in range((start + offset) // DAY, (end + offset - 1) // DAY + 1):
                 begins.append(max(start, date * DAY - offset))
@@ -59,11 +59,11 @@ class Zone:
         return begins, ends
 
     def pieces(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
-        """(from, to, offset), ms: the stretches of [start, end) in which local time is UTC plus the offset."""
+        """(from, to, offset) in ms for each stretch of [start, end) in which local time is UTC plus the offset."""
         since, offset = start, self._offset(start)
         at = start
         while at < end:
-            # No zone has changed its clocks twice within a day since 2000; the nearest two stand almost a week apart.
+            # Since 2000 no zone has changed its clocks twice within a day: the closest two changes are almost a week apart.
             later = min(at + DAY, end)
             new = self._offset(later)
             if new != offset:
@@ -75,7 +75,7 @@ class Zone:
             yield since, end, offset
 
     def _change(self, before: int, after: int) -> int:
-        """ms; when the offset of `before` ends, at latest `after`."""
+        """ms; when the offset that holds at `before` (ms) ends, at the latest at `after` (ms)."""
         old = self._offset(before)
         before, after = before // 1000, after // 1000
         while after - before > 1:
@@ -87,5 +87,5 @@ class Zone:
         return after * 1000
 
     def _offset(self, at: int) -> int:
-        """ms; local time less UTC."""
+        """ms; local time minus UTC at a moment (ms)."""
         return (datetime.fromtimestamp(at // 1000, self.info).utcoffset() or timedelta()) // _MS

@@ -1,4 +1,4 @@
-"""Sees the flood: is a brand spoken of far more than is usual at this hour?"""
+"""Surges: whether a brand is mentioned far more than is usual at this hour, and whether that is a crisis."""
 
 from agents.surge.decider import SurgeDecider
 

@@ -1,8 +1,8 @@
-"""Conversations: is one post being passed on by more and more people? By the minute, each by its root post.
+"""Conversations: whether more and more people pass on one root post. Each minute is one step.
 
-A viral post drowns in the count of a busy brand, so each conversation is watched for itself: a bounded number, those
-with the most posts in a quarter of an hour. One is hot when that many joined as the policy asks, and many times more
-than usually join the brand's largest conversation, and the crowd is not yet thinning.
+A viral post drowns in the count of a busy brand, so each conversation is watched by itself. At most 40 are watched: those
+with the most posts in the last 15 minutes. A conversation becomes hot when as many posts join it as the policy asks, and
+many times more than usually join the brand's largest conversation, while the last minutes do not fall behind.
 """
 
 from __future__ import annotations
@@ -12,36 +12,40 @@ from collections.abc import Callable
 import msgspec
 from msgspec.structs import replace
 
-from agents.policy.surge import Surge
+from agents.policy.surge_policy import SurgePolicy
 from agents.surge.tally import MINUTE, Joined
 
 #: Minutes that are judged together.
 WINDOW = 15
 #: Conversations of a brand that are watched at once.
-KNOWN = 40
-#: Times what usually joins the largest conversation.
+WATCHED = 40
+#: How many times the usual of the largest conversation makes a conversation hot.
 _MANY = 5.0
-#: Growing: the last minutes have at least their share of the window.
+#: A conversation grows while its last minutes have at least their share of the window's posts.
 _LAST = 5
-#: Minutes over which the usual is followed, and posts by which a window counts in it at least.
-_WEEK, _STRAY = 7 * 24 * 60, 10.0
+#: Minutes over which the usual is followed.
+_WEEK = 7 * 24 * 60
+#: A window changes the usual by no more than a window of twice the usual and this many posts.
+_STRAY = 10.0
 
 
 class Conversation(msgspec.Struct, frozen=True, array_like=True):
-    """One that others join."""
+    """The posts that join one root post."""
 
     root: str
+    """Native id of the root post."""
     channel: str
     author: str | None
-    """of the root post, where it was seen"""
+    """Author of the root post, where the post was seen."""
     posts: list[int]
-    """by which others joined, in each of the last minutes, oldest first"""
+    """Posts that joined in each of the last 15 minutes, oldest first."""
     complaints: list[int]
+    """Of these, complaints."""
     hot: bool = False
     lasted: int = 0
-    """minutes since it became hot"""
+    """Minutes since it became hot."""
     calm: int = 0
-    """minutes since it had half of what makes hot"""
+    """Minutes since it last had half of the posts that make it hot."""
 
     @property
     def joined(self) -> int:
@@ -50,26 +54,30 @@ class Conversation(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Conversations(msgspec.Struct, frozen=True, array_like=True):
-    """Those of a brand, the largest first."""
+    """The watched conversations of a brand."""
 
     known: list[Conversation] = []
+    """The hot ones first, then by posts in the window."""
     usual: float = 0.0
-    """posts that join the largest one in a window"""
+    """Posts in a window that usually join the largest conversation."""
     age: int = 0
-    """minutes from which the usual was learnt"""
-    beyond: int = 0
-    """conversations of the last minute that were not watched, for there were more than can be"""
+    """Minutes from which the usual was learnt."""
+    left_out: int = 0
+    """Conversations of the last minute that were not watched because there were too many."""
 
     def step(
         self,
         joined: dict[str, Joined],
-        rule: Surge,
+        rule: SurgePolicy,
         factor: Callable[[str], float] | None = None,
         *,
-        incident: bool = False,
+        in_surge: bool = False,
         partial: bool = False,
     ) -> Conversations:
-        """With the next minute. `factor`: times as many as else are to be expected in the conversation of a root."""
+        """The conversations after one more minute. `joined` is by root.
+
+        `factor` gives the multiple of the usual posts that expected events make usual in the conversation of a root.
+        """
         grown = [_with(known, joined.get(known.root)) for known in self.known]
         watched = {known.root for known in self.known}
         grown += [
@@ -82,22 +90,25 @@ class Conversations(msgspec.Struct, frozen=True, array_like=True):
         grown = [one for one in grown if one.hot or one.joined]
         grown.sort(key=lambda one: (not one.hot, -one.joined, one.root))
         usual, age = self.usual, self.age
-        if not incident and not partial:
+        if not in_surge and not partial:
             age = min(age + 1, _WEEK)
             most = max((one.joined for one in grown), default=0)
             usual += (min(most, 2 * usual + _STRAY) - usual) / age
-        return Conversations(grown[:KNOWN], usual, age, max(0, len(grown) - KNOWN))
+        return Conversations(grown[:WATCHED], usual, age, max(0, len(grown) - WATCHED))
 
-    def threshold(self, rule: Surge) -> float:
+    def threshold(self, rule: SurgePolicy) -> float:
         """Posts in the window that make a conversation hot."""
         return max(float(rule.conversation), _MANY * self.usual)
 
     def hot(self) -> list[Conversation]:
-        """Those that are, the largest first."""
+        """The hot conversations, the largest first."""
         return [one for one in self.known if one.hot]
 
-    def settled(self, rule: Surge) -> Conversations:
-        """With what joins the hot one now for usual: it has lasted so long that it is the new normal."""
+    def settled(self, rule: SurgePolicy) -> Conversations:
+        """These conversations after one has been hot for `new_normal`: it cools, and what joins it is the usual now.
+
+        Returns itself where none has been hot for so long.
+        """
         lasting = [one for one in self.known if one.hot and one.lasted * MINUTE >= rule.new_normal]
         if not lasting:
             return self
@@ -105,7 +116,7 @@ class Conversations(msgspec.Struct, frozen=True, array_like=True):
         return replace(self, known=ended, usual=max(self.usual, float(lasting[0].joined)))
 
     def skip(self) -> Conversations:
-        """After a time of which nothing is known."""
+        """These conversations after a time of which nothing is known: none is watched, the usual stays."""
         return replace(self, known=[])
 
 
@@ -123,7 +134,7 @@ def _with(one: Conversation, more: Joined | None) -> Conversation:
     )
 
 
-def _judged(one: Conversation, rule: Surge, threshold: float, partial: bool) -> Conversation:
+def _judged(one: Conversation, rule: SurgePolicy, threshold: float, partial: bool) -> Conversation:
     joined = one.joined
     if not one.hot:
         growing = sum(one.posts[-_LAST:]) * WINDOW >= joined * _LAST

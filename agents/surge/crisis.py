@@ -1,4 +1,4 @@
-"""A crisis is a decision: by the policy's rule when a surge is complaint-led, or by a person."""
+"""Opens and closes a brand's crisis: by the policy's rule when complaints lead a surge, or because a person says so."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ import math
 from msgspec.structs import replace
 
 from agents.decider import At
-from agents.policy.surge import ExpectedEvent
-from agents.surge.brand import Brand, Series
+from agents.policy.surge_policy import ExpectedEvent
 from agents.surge.conversations import WINDOW, Conversation
-from agents.surge.finding import Finding
-from agents.surge.incident import Crisis, Incident
+from agents.surge.state import BrandSeries, LastCrisis, OpenSurge, WatchedBrand
 from schemas import ids
 from schemas.records import CrisisClosed, CrisisDeclared, CrisisOpened, Decided
 
@@ -19,60 +17,64 @@ _RULE = "rule"
 
 
 def by_rule(
-    brand: Brand,
-    series: Series,
-    lead: Finding,
-    about: Conversation | None,
-    events: list[ExpectedEvent],
+    brand: WatchedBrand,
+    series: BrandSeries,
+    conversation: Conversation | None,
+    expected: list[ExpectedEvent],
     at: At,
-) -> tuple[Brand, list[Decided]]:
-    """Opens one when the brand's surge is led by complaints, once in a surge."""
-    incident, crisis, policy = brand.incident, brand.crisis, at.policy
-    if incident is None or not policy.brand(brand.brand).care or policy.surge.crisis != "open" or events:
+) -> tuple[WatchedBrand, list[Decided]]:
+    """(brand, events) after the rule: it opens a crisis when complaints lead the surge, once in each surge.
+
+    It opens none where an expected event is on, where the policy waits for a person, or for a brand without care.
+    """
+    surge, crisis, policy = brand.surge, brand.crisis, at.policy
+    if surge is None or not policy.brand(brand.brand).care or policy.surge.crisis != "open" or expected:
         return brand, []
-    if crisis is not None and (crisis.by or crisis.surge == incident.id):
+    if crisis is not None and (crisis.by or crisis.surge == surge.id):
         return brand, []
-    why = _complaint_led(brand, series, lead, about, at)
+    why = _complaint_led(brand, series, conversation, at)
     if why is None:
         return brand, []
-    return _opened(brand, _RULE, f"rule: {why}", incident.id, incident.root, at)
+    return _opened(brand, _RULE, f"rule: {why}", surge.id, surge.root, at)
 
 
-def ended(brand: Brand, incident: Incident, at: At) -> tuple[Brand, list[Decided]]:
-    """The rule's crisis ends with its surge; a person's stays until a person closes it."""
+def closed_with_surge(brand: WatchedBrand, surge: OpenSurge, at: At) -> tuple[WatchedBrand, list[Decided]]:
+    """(brand, events) after a surge closed: a crisis by rule closes with its surge, a declared crisis stays open."""
     crisis = brand.crisis
-    if crisis is None or crisis.by != _RULE or crisis.surge != incident.id:
+    if crisis is None or crisis.by != _RULE or crisis.surge != surge.id:
         return brand, []
     return _closed(brand, crisis, _RULE, "rule: its surge is over", at)
 
 
-def declared(brand: Brand, fact: CrisisDeclared, at: At) -> tuple[Brand, list[Decided]]:
-    """What a person says holds; what was said before something newer, or says nothing new, changes nothing."""
+def declared(brand: WatchedBrand, fact: CrisisDeclared, at: At) -> tuple[WatchedBrand, list[Decided]]:
+    """(brand, events) after a person's word. A word that is older than the last, or says nothing new, changes nothing."""
     crisis = brand.crisis
-    if crisis is not None and fact.at <= crisis.declared:
+    if crisis is not None and fact.at <= crisis.declared_at:
         return brand, []
     running = crisis is not None and bool(crisis.by)
     if fact.change == "open" and not running:
-        incident = brand.incident
-        surge, root = (incident.id, incident.root) if incident else (None, None)
+        surge, root = (brand.surge.id, brand.surge.root) if brand.surge else (None, None)
         brand, events = _opened(brand, fact.by, f"declared: {fact.reason}", surge, root, at)
     elif fact.change == "close" and crisis is not None and running:
         brand, events = _closed(brand, crisis, fact.by, f"declared: {fact.reason}", at)
     else:
         return brand, []
-    return replace(brand, crisis=replace(brand.crisis, declared=fact.at)), events  # type: ignore[type-var]
+    return replace(brand, crisis=replace(brand.crisis, declared_at=fact.at)), events  # type: ignore[type-var]
 
 
-def _complaint_led(brand: Brand, series: Series, lead: Finding, about: Conversation | None, at: At) -> str | None:
-    """Why it is: complaints stand far above their own usual, and are a large part of the posts that say something."""
+def _complaint_led(brand: WatchedBrand, series: BrandSeries, conversation: Conversation | None, at: At) -> str | None:
+    """Why complaints lead the surge; None where they do not.
+
+    They lead where they stand far above their own usual level and are a large share of the posts that have words.
+    """
     rule = at.policy.surge
     seen = brand.last(WINDOW)
     complaints = seen.labels[0]
     if complaints < rule.minimum or not (series.complaints.kind or series.complaints.far(complaints, WINDOW)):
         return None
-    shares = [_surely(complaints, seen.posts - seen.bare)]
-    if about is not None:
-        shares.append(_surely(sum(about.complaints), about.joined))
+    shares = [_least_share(complaints, seen.posts - seen.bare)]
+    if conversation is not None:
+        shares.append(_least_share(sum(conversation.complaints), conversation.joined))
     share = max(shares)
     if share < rule.complaint_share:
         return None
@@ -80,15 +82,15 @@ def _complaint_led(brand: Brand, series: Series, lead: Finding, about: Conversat
     return f"{percent}, and {complaints} complaints in {WINDOW} min are far above the usual"
 
 
-def _surely(complaints: int, posts: int) -> float:
-    """The share less what chance may have added to it: a standard deviation."""
+def _least_share(complaints: int, posts: int) -> float:
+    """The share of complaints less one standard deviation, which chance may have added."""
     share = min(1.0, complaints / max(1, posts))
     return share - math.sqrt(share * (1 - share) / max(1, posts))
 
 
 def _opened(
-    brand: Brand, by: str, reason: str, surge: str | None, root: str | None, at: At
-) -> tuple[Brand, list[Decided]]:
+    brand: WatchedBrand, by: str, reason: str, surge: str | None, root: str | None, at: At
+) -> tuple[WatchedBrand, list[Decided]]:
     policy = at.policy.brand(brand.brand)
     id_ = ids.make("crisis", brand.brand, at.cause)
     event = CrisisOpened(
@@ -98,21 +100,23 @@ def _opened(
         by=by,
         surge=surge,
         root=root,
-        dry_run=policy.mode == "observe",
+        dry_run=policy.mode == "shadow",
         desk=policy.desk,
     )
-    said = brand.crisis.declared if brand.crisis else 0
-    return replace(brand, crisis=Crisis(id_, 1, by, surge, said)), [event]
+    declared_at = brand.crisis.declared_at if brand.crisis else 0
+    return replace(brand, crisis=LastCrisis(id_, 1, by, surge, declared_at)), [event]
 
 
-def _closed(brand: Brand, crisis: Crisis, by: str, reason: str, at: At) -> tuple[Brand, list[Decided]]:
+def _closed(
+    brand: WatchedBrand, crisis: LastCrisis, by: str, reason: str, at: At
+) -> tuple[WatchedBrand, list[Decided]]:
     policy = at.policy.brand(brand.brand)
     event = CrisisClosed(
         **at.envelope(crisis.id, crisis.seq + 1, reason),
         brand=brand.brand,
         mode=policy.mode,
         by=by,
-        dry_run=policy.mode == "observe",
+        dry_run=policy.mode == "shadow",
         desk=policy.desk,
     )
     return replace(brand, crisis=replace(crisis, seq=crisis.seq + 1, by="")), [event]

@@ -1,34 +1,40 @@
-"""What a surge is judged by, put together for people and programs."""
+"""The evidence of a surge: what it is judged by, put together for people and programs."""
 
 from __future__ import annotations
 
-from agents.policy.surge import ExpectedEvent
-from agents.surge.brand import Brand, Series
+from agents.policy.surge_policy import ExpectedEvent
 from agents.surge.burst import BIN, SUSTAINED
 from agents.surge.conversations import Conversation
-from agents.surge.finding import Finding
+from agents.surge.detections import Detection
+from agents.surge.state import BrandSeries, WatchedBrand
 from agents.surge.tally import LABELS, MINUTE
 from schemas.records import Evidence, Forecast, OffsetRange, SeriesEvidence
 
-#: Bins of a spark: half an hour.
+#: Bins of each value of the sparkline: half an hour.
 _SPARK = 6
+#: Posts that are named as the largest.
 _TOP = 5
+#: Minutes of the last half hour.
 _HALF_HOUR = 30
-#: Extra contacts of the next two hours, times those of the last half hour: the middle, and what one flood in ten stays
-#: below and above, as floods of five companies went on (docs/surges.md).
+#: Hours of the forecast.
 _AHEAD = 2
+#: The extra contacts of these hours, as multiples of the extra contacts of the last half hour: the middle, and the
+#: values that one surge in ten stays below and above. Measured on surges of five companies (docs/surges.md).
 _MIDDLE, _LOW, _HIGH = 2.7, 0.4, 5.3
 
 
 def evidence(
-    lead: Finding,
-    told: list[Finding],
-    brand: Brand,
-    series: Series,
+    lead: Detection,
+    found: list[Detection],
+    brand: WatchedBrand,
+    series: BrandSeries,
     named: tuple[Conversation, float] | None,
-    events: list[ExpectedEvent],
+    expected: list[ExpectedEvent],
 ) -> Evidence:
-    """Of the finding that leads; the others stand beside it."""
+    """The evidence of the detection that leads; the other detections are listed beside it.
+
+    `named` is the conversation that the surge is about, with its share of the posts (0 to 1).
+    """
     start = lead.until - lead.window
     labels, channels, authors, reach = _details(lead, brand, series)
     scope, name = (lead.scope, lead.name) if named is None else ("conversation", named[0].root)
@@ -57,20 +63,22 @@ def evidence(
         root=named[0].root if named else None,
         root_share=named[1] if named else None,
         top_posts=[one.root for one in top if one.joined > 1],
-        expected_event=", ".join(event.name for event in events) or None,
-        partial=brand.partial > start,
+        expected_event=", ".join(event.name for event in expected) or None,
+        partial=brand.partial_until > start,
         offsets=_offsets(brand, series, start),
         forecast=_forecast(brand, series),
         others=[
             SeriesEvidence(detector=o.detector, scope=o.scope, name=o.name, actual=o.actual, baseline=o.baseline)
-            for o in told
+            for o in found
             if o is not lead
         ],
     )
 
 
-def _details(lead: Finding, brand: Brand, series: Series) -> tuple[dict[str, int], dict[str, int], int, int]:
-    """Of the window: posts by label and by channel, authors, reach; over three hours the newer ones count more."""
+def _details(
+    lead: Detection, brand: WatchedBrand, series: BrandSeries
+) -> tuple[dict[str, int], dict[str, int], int, int]:
+    """(posts by label, posts by channel, authors, reach) of the window; over three hours newer bins count more."""
     if lead.kind == "sustained":
         labels: dict[str, int] = {label: round(n * SUSTAINED) for label, n in zip(LABELS, series.labels, strict=True)}
         channels = {name: round(burst.slow * SUSTAINED) for name, burst in series.channels.items()}
@@ -87,13 +95,13 @@ def _present(counts: dict[str, int]) -> dict[str, int]:
 
 
 def _sparkline(day: list[int]) -> list[int]:
-    """Posts by half hour, oldest first; the first may lie partly before what is known."""
+    """Posts by half hour, oldest first. The first half hour may lie partly before the first known bin."""
     ends = range(len(day), 0, -_SPARK)
     return [sum(day[max(0, end - _SPARK) : end]) for end in ends][::-1]
 
 
-def _offsets(brand: Brand, series: Series, start: int) -> list[OffsetRange]:
-    """Of mentions: from the last half hour before the window, as far as that is known, up to now."""
+def _offsets(brand: WatchedBrand, series: BrandSeries, start: int) -> list[OffsetRange]:
+    """The ranges of mentions to replay: from the last mark before `start` (ms), if one is kept, up to now."""
     before = [mark for mark in series.marks if mark.at <= start]
     known = (before[-1] if before else series.marks[0]).offsets if series.marks else {}
     return [
@@ -103,8 +111,8 @@ def _offsets(brand: Brand, series: Series, start: int) -> list[OffsetRange]:
     ]
 
 
-def _forecast(brand: Brand, series: Series) -> Forecast | None:
-    """Extra contacts of the next hours, by those of the last half hour."""
+def _forecast(brand: WatchedBrand, series: BrandSeries) -> Forecast | None:
+    """The extra contacts of the next hours, from the extra contacts of the last half hour; None where there are none."""
     if not series.posts.age:
         return None
     complaints, questions = brand.last(_HALF_HOUR).labels[:2]

@@ -1,9 +1,11 @@
-"""Load: do many more people than usual want something? By the minute, on questions and complaints or on calls.
+"""Load: whether many more people than usual want something. Each minute is one step.
 
-Half an hour is compared to what the same stretch of the week has brought, and to how the day has gone so far. That more
-came is significant only beside how far half hours have strayed from this before, and beside chance. People call by the
-clock, but talk in waves, and of waves this rule would make a flood each: so of posts it tells only where a brand's
-contacts have come as evenly as calls do, and are many.
+The contacts are questions and complaints among the posts, or calls that are counted outside. The last half hour is
+compared with the same half hour of other weeks, and with how the day has gone so far. A rise must exceed how far half
+hours have strayed from the usual before, and chance.
+
+People call one by one, but they post in waves, and each wave would open a load. So for posts a load opens only where
+the contacts of the brand have come as evenly as calls do, and are many.
 """
 
 from __future__ import annotations
@@ -12,67 +14,73 @@ import math
 
 import msgspec
 
-from agents.policy.surge import Surge
+from agents.policy.surge_policy import SurgePolicy
 from agents.surge import week
 from agents.surge.tally import MINUTE
 from agents.surge.week import HOUR
 
 #: Minutes that are judged together.
 WINDOW = 30
-#: Deviations above the usual that are no accident: of a normal distribution one half hour in 2,000.
+#: A rise of this many deviations is no accident: of a normal distribution one half hour in 2,000.
 _SURE = 3.3
-#: How far half hours stray beyond chance before this is known, and while an hour of the week is judged by other days
+#: How far half hours stray beyond chance before this is learnt, and while an hour is judged by the same hour of other days
 #: (standard deviations of a logarithm).
 _STRAY, _OTHER_DAYS = 0.15, 0.4
-#: However even a series is, half hours are not trusted to stray less.
+#: The least straying that is assumed, however even the series is.
 _EVEN = 0.05
 #: Minutes over which the straying and the day's own level are followed.
 _STRAYED, _TODAY = 7 * 24 * 60, 3 * 60
-#: The day's own level is believed to be so many times the usual, at most.
+#: The day's own level is at most this multiple of the usual, as a logarithm.
 _BUSY = math.log(1.5)
-#: A minute of the last half hour: contacts, and how many were usual then.
-Known = tuple[float, float]
+#: The tuple of a minute: (contacts, contacts that are usual then).
+KnownMinute = tuple[float, float]
 
 
 class Load(msgspec.Struct, frozen=True, array_like=True):
-    """Contacts of one kind."""
+    """Contacts from one source."""
 
     since: int
-    """ms; start of the first minute seen"""
+    """ms; start of the first minute that was seen."""
     until: int
-    """ms; end of the last minute seen"""
+    """ms; end of the last minute that was seen."""
     usual: list[int]
-    """contacts a minute by hour of the week"""
-    window: list[Known | None]
-    """the last half hour, oldest first; None: not known"""
+    """Contacts a minute by hour of the week (agents/surge/week.py)."""
+    window: list[KnownMinute | None]
+    """The last 30 minutes, oldest first; None for a minute that is not known."""
     hour: tuple[int, float]
-    """of the hour that is going on: minutes known, contacts in them"""
+    """(minutes that are known, contacts in them) of the hour that is not over yet."""
     strayed: float = _STRAY**2
-    """variance of half hours around the usual, as a logarithm, beyond that of chance"""
+    """Variance of half hours around the usual beyond the variance of chance, as a logarithm."""
     day: float = 0.0
-    """how the day goes beside the usual, as a logarithm"""
+    """How the day goes beside the usual, as a logarithm."""
     open: bool = False
     lasted: int = 0
-    """minutes since it opened"""
+    """Minutes since the load opened."""
     calm: int = 0
-    """minutes since contacts were above the usual"""
+    """Minutes since contacts were above the usual."""
     posts: bool = False
-    """they are posts, not calls"""
+    """Whether the contacts are posts; else they are counted outside."""
 
     @classmethod
     def new(cls, start: int, *, posts: bool = False) -> Load:
         """Contacts of which nothing was seen before `start` (ms)."""
         return cls(start, start, week.empty(), [], (0, 0.0), posts=posts)
 
-    def step(self, count: float | None, rule: Surge, *, incident: bool = False) -> Load:
-        """With the next minute; None: not known. In an incident nothing says what is usual."""
+    def step(self, count: float | None, rule: SurgePolicy, *, in_surge: bool = False) -> Load:
+        """The load after the next minute with `count` contacts; None where the count is not known.
+
+        1. The window moves by the minute.
+        2. A load opens or ends by the window.
+        3. Where neither a load nor the brand's surge is open, the window teaches how far half hours stray.
+        4. The end of an hour teaches what is usual in this hour of the week.
+        """
         at, until = self.until, self.until + MINUTE
         cells = self.usual
         usual = week.around(cells, at)
         minute = (count, usual * math.exp(self.day)) if count is not None and usual >= 0 else None
         window = [*self.window, minute][-WINDOW:]
         minutes, contacts = self.hour
-        if count is not None and not self.open and not incident:
+        if count is not None and not self.open and not in_surge:
             minutes, contacts = minutes + 1, contacts + count
         strayed, day, opened, lasted, calm = self.strayed, self.day, self.open, self.lasted, self.calm
         beyond = _beyond(window)
@@ -86,11 +94,8 @@ class Load(msgspec.Struct, frozen=True, array_like=True):
                 if opened and lasted * MINUTE >= rule.new_normal:
                     opened, cells = False, week.times(cells, math.exp(beyond + day))
                     window, day = [], 0.0
-            if not opened and not incident:
-                chance = 1 / (1 + sum(m[1] for m in window if m is not None))
-                beside = min(beyond * beyond, 9 * (strayed + chance)) - chance
-                strayed = max(0.0, strayed + (beside - strayed) / _STRAYED)
-                day = max(-_BUSY, min(_BUSY, day + max(-_BUSY, min(_BUSY, beyond)) / _TODAY))
+            if not opened and not in_surge:
+                strayed, day = _taught(window, beyond, strayed, day)
         if until % HOUR == 0:
             if minutes >= 30:
                 cells = week.taught(cells, at, contacts / minutes, (at - self.since) // (week.SLOTS * HOUR))
@@ -99,31 +104,31 @@ class Load(msgspec.Struct, frozen=True, array_like=True):
         return Load(self.since, until, cells, window, hour, strayed, day, opened, lasted, calm, self.posts)
 
     def skip(self, until: int) -> Load:
-        """As if nothing had been seen until then (ms): the window is empty, and nothing is open."""
+        """The load at `until` (ms) after a time of which nothing is known: the window is empty, and no load is open."""
         return msgspec.structs.replace(self, until=until, window=[], hour=(0, 0.0), open=False)
 
-    def settled(self, rule: Surge) -> bool:
-        """Of one that has ended with its last minute: it has become the usual."""
+    def settled(self, rule: SurgePolicy) -> bool:
+        """Whether a load that ended with the last minute has become the usual. Asked only of such a load."""
         return not self.open and self.lasted * MINUTE >= rule.new_normal
 
     def window_sums(self) -> tuple[float, float]:
-        """Contacts of the last half hour, and how many are usual."""
+        """(contacts, usual contacts) of the last half hour."""
         known = [minute for minute in self.window if minute is not None]
         return sum(count for count, _ in known), sum(usual for _, usual in known)
 
     def significance(self) -> float:
-        """-log10 of the chance that so many come by accident, of the last half hour."""
+        """-log10 of the chance that the contacts of the last half hour come by accident."""
         beyond = _beyond(self.window)
         if beyond is None:
             return 0.0
         chance = 0.5 * math.erfc(beyond / self._deviation(self.until - MINUTE, self.window) / math.sqrt(2))
         return -math.log10(max(chance, 1e-300))
 
-    def threshold(self, rule: Surge) -> float:
-        """The ratio that opens a load."""
+    def threshold(self, rule: SurgePolicy) -> float:
+        """The ratio to the usual that opens a load."""
         return max(rule.load_ratio, math.exp(_SURE * self._deviation(self.until - MINUTE, self.window)))
 
-    def _opens(self, at: int, window: list[Known | None], beyond: float, rule: Surge) -> bool:
+    def _opens(self, at: int, window: list[KnownMinute | None], beyond: float, rule: SurgePolicy) -> bool:
         if beyond < math.log(rule.load_ratio) or sum(m[0] for m in window if m is not None) < rule.minimum:
             return False
         usual = sum(m[1] for m in window if m is not None)
@@ -131,16 +136,24 @@ class Load(msgspec.Struct, frozen=True, array_like=True):
             return False
         return len(window) == WINDOW and beyond >= _SURE * self._deviation(at, window)
 
-    def _deviation(self, at: int, window: list[Known | None]) -> float:
-        """Of a half hour from the usual, as a logarithm: by experience and by chance."""
+    def _deviation(self, at: int, window: list[KnownMinute | None]) -> float:
+        """The standard deviation of a half hour from the usual, as a logarithm: by experience and by chance."""
         expected = sum(m[1] for m in window if m is not None)
         other = 0.0 if week.own(self.usual, at) >= 0 else _OTHER_DAYS**2
         return math.sqrt(max(self.strayed, _EVEN**2) + other + 1 / (1 + expected))
 
 
-def _beyond(window: list[Known | None]) -> float | None:
-    """How far the window lies from the usual, as a logarithm; None where too little is known."""
+def _beyond(window: list[KnownMinute | None]) -> float | None:
+    """How far the window lies above the usual, as a logarithm; None where no minute of it is known."""
     known = [minute for minute in window if minute is not None]
     if not known:
         return None
     return math.log((sum(m[0] for m in known) + 1) / (sum(m[1] for m in known) + 1))
+
+
+def _taught(window: list[KnownMinute | None], beyond: float, strayed: float, day: float) -> tuple[float, float]:
+    """(strayed, day) after a window that lies `beyond` the usual."""
+    chance = 1 / (1 + sum(m[1] for m in window if m is not None))
+    beside = min(beyond * beyond, 9 * (strayed + chance)) - chance
+    strayed = max(0.0, strayed + (beside - strayed) / _STRAYED)
+    return strayed, max(-_BUSY, min(_BUSY, day + max(-_BUSY, min(_BUSY, beyond)) / _TODAY))

@@ -1,8 +1,8 @@
-"""How far above the usual a brand goes now and then: the upper tail of a quantity, as far back as a month.
+"""The upper tail of a quantity: how far it goes now and then, learnt from its own values of about a month.
 
-The quantity is the logarithm of a ratio. Its past values lie in a histogram that forgets by half in 30 days. Two of its
-quantiles, the values exceeded in one of 20 steps and in one of 200, give the tail the form of an exponential, which
-reaches where no value has been yet. A brand that is new starts with the tail of a usual one.
+The quantity is the logarithm of a ratio. Its past values lie in a histogram that loses half its weight in 30 days. The
+values that are exceeded in one of 20 steps and in one of 200 steps give the tail an exponential form, so that it says
+something about values that have not occurred yet. A new series starts with the tail of a usual one.
 """
 
 from __future__ import annotations
@@ -12,65 +12,65 @@ from typing import NamedTuple
 
 import msgspec
 
-#: The width of a cell; the first also holds all below, the last all above.
+#: The width of a cell of the histogram. The first cell also holds all lower values, the last all higher ones.
 _WIDTH = 0.15
 _CELLS = 40
-#: Shares of the steps that exceed the two quantiles.
+#: The shares of steps that exceed the two values by which the tail is formed.
 _OFTEN, _SELDOM = 0.05, 0.005
 _SPREAD = math.log(_OFTEN / _SELDOM)
-#: The least scale: below it a quantity so regular would make a wave of its own rhythm.
+#: The scale is at least this: with a smaller one, a very regular series would find its own rhythm rare.
 _LEAST = 0.1
-#: Steps of an hour, of 30 days, and by what the past counts for less each hour.
+#: Steps in an hour and in 30 days, and the factor by which the past loses weight each hour.
 HOUR = 12
 MONTH = 30 * 24 * HOUR
 _FORGET = 0.5 ** (HOUR / MONTH)
-#: What a usual brand's tail weighs at the start, in steps: a day and a half.
+#: The weight of the tail that a new series starts with, in steps: a day and a half.
 _PRIOR = 36 * HOUR
 
 
 class Prior(NamedTuple):
-    """The tail of a usual brand."""
+    """The tail that a new series starts with."""
 
     often: float
-    """exceeded in one of 20 steps"""
+    """The value that is exceeded in one of 20 steps."""
     scale: float
-    """by which it grows for each factor e of rarity"""
+    """By how much the value grows when it is exceeded e times less often."""
 
 
 class Tail(msgspec.Struct, frozen=True, array_like=True):
-    """The tail as it is known now."""
+    """The tail as far as it is learnt."""
 
     cells: list[float]
-    """steps by value, those long ago counting less"""
+    """The histogram: steps by value, old ones counting less."""
     often: float
-    """the value exceeded in one of 20 steps"""
+    """The value that is exceeded in one of 20 steps."""
     scale: float
-    """by which it grows for each factor e of rarity"""
+    """By how much the value grows when it is exceeded e times less often."""
 
     @classmethod
     def of(cls, prior: Prior) -> Tail:
-        """Of a brand that is new."""
+        """The tail of a new series."""
         above = [min(1.0, _OFTEN * math.exp((prior.often - i * _WIDTH) / prior.scale)) for i in range(_CELLS)]
         above[0] = 1.0
         shares = [here - beyond for here, beyond in zip(above, [*above[1:], 0.0], strict=True)]
         return cls([_PRIOR * share for share in shares], prior.often, prior.scale)
 
     def rank(self, value: float) -> float:
-        """How rare a value is: 0 at the one exceeded in one of 20 steps, 1 more for each factor e of rarity."""
+        """How rare a value is: 0 where it is exceeded in one of 20 steps, and 1 more each time this is e times rarer."""
         return (value - self.often) / self.scale
 
     def value(self, rank: float) -> float:
-        """The value of a rank."""
+        """The value that has this rank."""
         return self.often + rank * self.scale
 
     def seen(self, value: float) -> Tail:
-        """With one more step; its form is taken anew at `hourly`."""
+        """The tail after one more step. The step changes its form at the next `hourly`."""
         cells = self.cells.copy()
         cells[min(_CELLS - 1, max(0, int(value / _WIDTH)))] += 1.0
         return Tail(cells, self.often, self.scale)
 
     def hourly(self) -> Tail:
-        """An hour later: the past counts for a little less, and the form follows what was seen."""
+        """The tail an hour later: the past has lost some weight, and the form follows the histogram."""
         cells = [cell * _FORGET for cell in self.cells]
         total = sum(cells)
         often = _quantile(cells, _OFTEN * total)
@@ -78,7 +78,7 @@ class Tail(msgspec.Struct, frozen=True, array_like=True):
 
 
 def rank(share: float) -> float:
-    """The rank of a value that is exceeded in this share of the steps."""
+    """The rank of a value that is exceeded in this share of the steps (0 to 1)."""
     return math.log(_OFTEN / share)
 
 
@@ -88,7 +88,7 @@ def significance(rank: float) -> float:
 
 
 def _quantile(cells: list[float], weight: float) -> float:
-    """The value above which `weight` lies."""
+    """The value above which the cells hold this weight."""
     above = 0.0
     for i in range(_CELLS - 1, -1, -1):
         cell = cells[i]

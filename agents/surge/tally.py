@@ -1,4 +1,4 @@
-"""What the Volumes of a minute say, of all mentions partitions together, and of a few minutes."""
+"""Counts of posts: of one Volume, of a minute of all partitions together, or of several minutes."""
 
 from __future__ import annotations
 
@@ -7,56 +7,55 @@ from collections.abc import Iterable
 
 import msgspec
 
-from agents.decider import Unusable
 from schemas.records import Label, Volume
 
 MINUTE = 60_000
 LABELS: tuple[Label, ...] = ("complaint", "question", "praise", "other")
-#: Conversations that a Volume tells of, at most: as many as classify names.
+#: Conversations of a Volume that are read, at most: as many as classify writes.
 _LARGEST = 200
-#: Posts of a brand, or contacts of a source, in a minute that nothing on Earth brings: whoever says so is broken.
-ABSURD = 100_000_000
 
 
 class Joined(msgspec.Struct, frozen=True, array_like=True):
-    """Posts by which others joined a conversation."""
+    """The posts that joined a conversation."""
 
     posts: int
     complaints: int
     channel: str
     author: str | None
-    """of the root post, where it was seen"""
+    """Author of the root post, where the post was seen."""
 
 
 class Tally(msgspec.Struct, frozen=True, array_like=True):
-    """Counts of some stretch of time."""
+    """The counts of a stretch of time."""
 
     labels: tuple[int, int, int, int] = (0, 0, 0, 0)
-    """posts, in the order of LABELS"""
+    """Posts, in the order of LABELS."""
     channels: dict[str, int] = {}
-    """posts"""
+    """Posts by channel."""
     roots: dict[str, Joined] = {}
+    """By the native id of a root post."""
     authors: int = 0
     reach: int = 0
+    """People, summed over the posts."""
     bare: int = 0
-    """posts passed on without a word of their own"""
+    """Posts that were passed on without a word of their own."""
 
     @property
     def posts(self) -> int:
-        """Of all labels."""
+        """Posts of all labels."""
         return sum(self.labels)
 
     @classmethod
     def of(cls, volume: Volume) -> Tally:
-        """What a Volume says."""
+        """The counts of a Volume."""
         labels, channels = Counter[str](), Counter[str]()
         bare = sum(count.count for count in volume.counts if count.kind == "share" and count.label == "other")
         for count in volume.counts:
             labels[count.label] += count.count
             channels[count.channel] += count.count
-        told = sorted(volume.conversations, key=lambda joined: (-joined.posts, joined.root))[:_LARGEST]
+        largest = sorted(volume.conversations, key=lambda joined: (-joined.posts, joined.root))[:_LARGEST]
         roots: dict[str, Joined] = {}
-        for joined in told:
+        for joined in largest:
             one = Joined(joined.posts, joined.complaints, joined.channel, joined.root_author)
             roots[joined.root] = _both(roots[joined.root], one) if joined.root in roots else one
         complaints, questions, praise, other = (labels[label] for label in LABELS)
@@ -65,7 +64,7 @@ class Tally(msgspec.Struct, frozen=True, array_like=True):
 
     @classmethod
     def sum(cls, tallies: Iterable[Tally]) -> Tally:
-        """All of them together, the same in whatever order."""
+        """The sum of these counts, which does not depend on their order."""
         channels, roots = Counter[str](), dict[str, Joined]()
         complaints = questions = praise = other = authors = reach = bare = 0
         for tally in tallies:
@@ -81,33 +80,8 @@ class Tally(msgspec.Struct, frozen=True, array_like=True):
         return cls(mix, dict(sorted(channels.items())), dict(sorted(roots.items())), authors, reach, bare)
 
     def without_roots(self) -> Tally:
-        """The counts alone."""
+        """The counts without the conversations."""
         return Tally(self.labels, self.channels, {}, self.authors, self.reach, self.bare)
-
-
-class Minute(msgspec.Struct, frozen=True, tag="minute"):
-    """A minute still open: what each mentions partition brought; the higher offset holds."""
-
-    brand: str
-    counts: dict[int, tuple[int, Tally]] = {}
-    """by partition: offset and counts"""
-
-    def takes(self, volume: Volume) -> bool:
-        """Whether the volume is news."""
-        known = self.counts.get(volume.partition)
-        return known is None or known[0] < volume.offset
-
-    def with_(self, volume: Volume) -> Minute:
-        """With the volume in place of an earlier one of the same partition."""
-        return Minute(self.brand, {**self.counts, volume.partition: (volume.offset, Tally.of(volume))})
-
-    def tally(self) -> Tally:
-        """All of it."""
-        return Tally.sum(tally for _, tally in self.counts.values())
-
-    def offsets(self) -> dict[int, int]:
-        """Of mentions, by partition: counted up to."""
-        return {partition: offset for partition, (offset, _) in self.counts.items()}
 
 
 def _both(a: Joined, b: Joined) -> Joined:
@@ -115,16 +89,3 @@ def _both(a: Joined, b: Joined) -> Joined:
     return Joined(
         a.posts + b.posts, a.complaints + b.complaints, min(a.channel, b.channel), min(authors) if authors else None
     )
-
-
-def check(volume: Volume) -> None:
-    """Raises Unusable where no counting can have brought it."""
-    if volume.minute < 0 or volume.minute % MINUTE:
-        raise Unusable(f"minute {volume.minute} is not the start of one")
-    numbers = [volume.partition, volume.offset, volume.authors, volume.reach]
-    numbers += [count.count for count in volume.counts]
-    numbers += [n for joined in volume.conversations for n in (joined.posts, joined.complaints)]
-    if min(numbers) < 0:
-        raise Unusable(f"a count is negative: {min(numbers)}")
-    if sum(count.count for count in volume.counts) > ABSURD:
-        raise Unusable(f"more than {ABSURD} posts in a minute")

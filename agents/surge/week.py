@@ -1,29 +1,32 @@
-"""What is usual at each hour of the week: thousandths of a count per step, -1 where an hour was never seen.
+"""What is usual at each hour of the week: a list of thousandths of a count a step, -1 for an hour that was never seen.
 
-1970-01-01 was a Thursday: hours are counted from it, and which of them a week begins with is all the same.
+Hours are counted from 1970-01-01, which was a Thursday. Which hour of the week comes first makes no difference.
 """
 
 from __future__ import annotations
 
 HOUR = 3_600_000
 SLOTS = 7 * 24
-#: Weeks that an hour's usual follows, and how many times it an hour may teach at most.
+#: The weeks that the usual of an hour follows, and the multiple of the usual beyond which an hour teaches no more.
 _WEEKS, _TEACHES = 4, 2.0
 
 
 def empty() -> list[int]:
-    """No hour was seen."""
+    """The list when no hour was seen."""
     return [-1] * SLOTS
 
 
 def own(usual: list[int], at: int) -> float:
-    """Usual in the hour at `at` (ms); -1: never seen."""
+    """The usual count a step in the hour of `at` (ms); -1 where this hour was never seen."""
     cell = usual[_slot(at)]
     return cell / 1000 if cell >= 0 else -1
 
 
 def around(usual: list[int], at: int) -> float:
-    """Usual at `at` (ms), between the middles of two hours; an hour that was never seen is that of the busiest day."""
+    """The usual count a step at `at` (ms), between the middles of two hours; negative where too little was seen.
+
+    An hour that was never seen has the usual of the same hour on the busiest day.
+    """
     middle = (at % HOUR) / HOUR - 0.5
     here, beside = _any_day(usual, at), _any_day(usual, at + (HOUR if middle >= 0 else -HOUR))
     if here < 0 or beside < 0:
@@ -32,7 +35,7 @@ def around(usual: list[int], at: int) -> float:
 
 
 def taught(usual: list[int], at: int, rate: float, weeks: int) -> list[int]:
-    """With one more hour, that at `at` (ms), and what a step brought in it; `weeks` were seen before."""
+    """The list after the hour of `at` (ms) had `rate` counts a step. `weeks` were seen before."""
     slot, cell = _slot(at), round(1000 * rate)
     known = usual[slot]
     if known >= 0:
@@ -41,7 +44,7 @@ def taught(usual: list[int], at: int, rate: float, weeks: int) -> list[int]:
 
 
 def times(usual: list[int], factor: float) -> list[int]:
-    """All of it grown by a factor."""
+    """The list with every usual count multiplied."""
     return [cell if cell < 0 else round(factor * cell) for cell in usual]
 
 

@@ -1,4 +1,4 @@
-"""The classifiers people reach for first, on the posts and labels from standard input. `ROUNDS BATCH`; us a post."""
+"""Two common classifiers, timed on the posts and labels of standard input. Arguments: ROUNDS BATCH. Microseconds a post."""
 
 import json
 import statistics
@@ -18,7 +18,7 @@ labels = [row["label"] for row in rows]
 
 
 def timed(work):  # noqa: ANN001, ANN201 - a peer's own program
-    """The median round."""
+    """Return the seconds of the median round."""
     found = []
     for _ in range(rounds):
         start = time.perf_counter()

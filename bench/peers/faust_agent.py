@@ -1,4 +1,4 @@
-"""The job as Faust's manual shows it: an agent, a table, a send for each event. `KAFKA GROUP OUT FOLDER`."""
+"""The job as in Faust's manual: an agent, a table, a send for each event. Arguments: KAFKA GROUP OUT FOLDER."""
 
 import json
 import sys

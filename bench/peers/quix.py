@@ -1,4 +1,4 @@
-"""The job as quixstreams' manual shows it, with its defaults: at least once, RocksDB, a changelog. `KAFKA GROUP OUT FOLDER`."""
+"""The job as in quixstreams' manual, with defaults: at least once, RocksDB, a changelog. Arguments: KAFKA GROUP OUT FOLDER."""
 
 import sys
 

@@ -1,1 +1,1 @@
-"""`backtest`: what the burst detector would have said of series of the past."""
+"""`netcenter backtest`: runs the burst detector over past series of post counts and scores its alerts."""

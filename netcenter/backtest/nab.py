@@ -1,8 +1,9 @@
-"""Scores of alerts as the Numenta Anomaly Benchmark gives them (NAB v1.1), of a detector's own alerts.
+"""Scores of a detector's alerts by the rules of the Numenta Anomaly Benchmark (NAB v1.1).
 
-An alert within a labelled window counts the more the earlier it comes, only the first in each; one outside costs the
-more the farther it lies behind the last window; a window without one costs too. 0 is a detector that says nothing, 100
-one that meets the start of every window and nothing else. The first 15 % of a series, 750 rows at most, are not scored.
+The first alert in a labelled window adds to the score, and the more the earlier it comes. An alert outside the windows
+subtracts, and the more the longer the last window is over. A window without an alert subtracts too. A detector without
+alerts scores 0; alerts at the start of every window and nowhere else score 100. The first 15 % of a series, at most
+750 rows, are not scored.
 Source: github.com/numenta/NAB, nab/scorer.py and config/profiles.json.
 """
 
@@ -18,43 +19,43 @@ from typing import Any, NamedTuple
 
 from netcenter.errors import UsageError
 
-#: By profile: what a false alert weighs, and what a missed window.
+#: For each profile: the weight of a false alert, and the weight of a missed window.
 PROFILES = {"standard": (0.11, 1.0), "low_fp": (0.22, 1.0), "low_fn": (0.11, 2.0)}
 _PROBATION, _LONGEST_PROBATION = 0.15, 750
 _AT_START = 2 / (1 + math.exp(-5)) - 1
-#: False alerts that follow one another within this time are one to whoever is told.
+#: False alerts that follow each other within this time (ms) count as one group: a person would see one incident.
 _APART = 3_600_000
 _DAY = 86_400_000
 
 
 class Labels(NamedTuple):
-    """What people say of a series; times in ms."""
+    """The windows and onsets that people have labelled in a series; times in ms."""
 
     windows: list[tuple[int, int]]
-    """first and last moment"""
+    """first and last moment of each window"""
     onsets: list[int]
-    """when each began"""
+    """when each labelled anomaly began"""
 
 
 class Parts(NamedTuple):
-    """What the score of a series is made of; the sums over several give the score of all."""
+    """The parts of the score of one series; `score` sums the parts of several series."""
 
     seen: int
     windows: int
     early: float
-    """sum over the windows that were seen of how early, at most 1 each"""
+    """earliness of the first alert, summed over the windows that have one; at most 1 for each window"""
     false: float
-    """sum over the false alerts, at most -1 each"""
+    """cost of the false alerts, summed; each costs at most 1 (the sum is negative)"""
     groups: int
-    """false alerts, those within an hour as one"""
+    """groups of false alerts: those within an hour of each other are one group"""
     days: float
-    """that were scored"""
+    """days of the series that were scored"""
     delays: list[float]
-    """minutes from the labelled onset of a window that was seen to its first alert"""
+    """minutes from the labelled onset to the first alert, for each window that has an alert"""
 
 
 def labels(path: Path) -> dict[str, Labels]:
-    """NAB's form: {name: {"windows": [[from, to]], "labels": [at]}}. Raises UsageError."""
+    """Read labels in NAB's form: {name: {"windows": [[from, to]], "labels": [at]}}. Raises UsageError."""
     try:
         told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return {
@@ -71,7 +72,7 @@ def labels(path: Path) -> dict[str, Labels]:
 
 
 def parts(times: Sequence[int], alerts: Sequence[int], told: Labels) -> Parts:
-    """Of one series. times: ms, ascending; alerts: their indexes, ascending."""
+    """Return the parts of one series' score. times: ms, ascending; alerts: indexes into times, ascending."""
     rows = len(times)
     first = min(math.floor(_PROBATION * rows), _LONGEST_PROBATION)
     windows = [(bisect_left(times, a), bisect_left(times, b)) for a, b in told.windows]
@@ -96,7 +97,7 @@ def parts(times: Sequence[int], alerts: Sequence[int], told: Labels) -> Parts:
 
 
 def score(found: Iterable[Parts], profile: str) -> float:
-    """Of all series together, up to 100."""
+    """Return the score of all series together, at most 100; NaN without any window."""
     false_weight, missed = PROFILES[profile]
     all_ = list(found)
     windows = sum(p.windows for p in all_)

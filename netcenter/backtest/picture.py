@@ -1,24 +1,24 @@
-"""A series as an SVG: volume and usual level, the score beside what opens a burst, labelled windows, alerts."""
+"""A chart of one series as SVG: its volume and usual level, its score, the labelled windows and the alerts."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
 
+from netcenter.backtest.judge import JudgedSeries
 from netcenter.backtest.nab import Labels
-from netcenter.backtest.run import Judged
 from netcenter.charts.svg import COLOURS, LEFT, RIGHT, Panel, document, line, nice, text, when
 
 _HEIGHT = 560
 _DAY = 86_400_000
-#: Points of a curve: more cannot be told apart.
+#: The most points of a curve: more would fall on the same pixels.
 _POINTS = 1_400
 _WINDOW = "#f59e0b"
 _SCORE = 3.0
 
 
-def picture(judged: Judged, labels: Labels | None = None) -> str:
-    """The SVG's text."""
+def picture(judged: JudgedSeries, labels: Labels | None = None) -> str:
+    """Return the SVG's text."""
     times, values = judged.series.times, judged.series.values
     span = (times[0], times[-1])
     scale = math.log1p
@@ -58,6 +58,6 @@ def _band(panel: Panel, start: float, end: float, colour: str, opacity: float) -
 
 
 def _thin(points: list[tuple[float, float]]) -> Iterable[tuple[float, float]]:
-    """No more than can be seen, with the highest of those that fall together."""
+    """Return at most about _POINTS points: of each group of neighbours the highest."""
     step = max(1, len(points) // _POINTS)
     return [max(points[i : i + step], key=lambda point: point[1]) for i in range(0, len(points), step)]

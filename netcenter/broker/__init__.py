@@ -1,1 +1,1 @@
-"""All dealings of the command line with a Kafka broker."""
+"""Every dealing of the command line with a Kafka broker."""

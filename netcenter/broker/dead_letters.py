@@ -1,4 +1,4 @@
-"""Dead letters as the log tells them: where each stood, why, what became of it, and whether it can be put back."""
+"""Reads the dead letters of the log: where each record stood, why it failed, and what became of the dead letter."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import Any, Literal
 
 from kafka import TopicPartition
 
-from netcenter.broker.reading import Span, records, spans
-from netcenter.broker.topics import admin, as_in_log, counts_of
+from netcenter.broker.client import open_admin
+from netcenter.broker.offsets import OffsetRange, committed_ranges
+from netcenter.broker.reading import records_of
+from netcenter.broker.topics import partition_counts, settings_of_log
 from netcenter.pipeline import PIPELINE, PROJECTION
 from netcenter.settings import Settings
 from schemas import codec
@@ -20,22 +22,23 @@ from schemas.keys import KEYLESS
 from schemas.records import Record
 from streams.topology import Batch
 
-State = Literal["waiting", "put back", "failed again", "discarded"]
-Mark = Literal["put back", "discarded"]
+State = Literal["waiting", "redriven", "failed again", "discarded"]
+Mark = Literal["redriven", "discarded"]
+"""What a mark says. A mark is a record of a `.dead` topic about a dead letter before it, and no dead letter itself."""
 _WRITER = "ce_source"
 _SINK = "sink"
 
 
 @dataclass(frozen=True)
-class Letter:
-    """A record that could not be handled."""
+class StoredDeadLetter:
+    """A record that could not be handled, as its dead letter in the log describes it."""
 
     id: str
     """topic/partition/offset of the dead letter itself."""
     topic: str
+    """The topic where the record stood."""
     partition: int
     offset: int
-    """Where the record stood."""
     stage: str
     error: str
     message: str
@@ -44,123 +47,135 @@ class Letter:
     key: bytes | None
     value: bytes | None
     headers: list[tuple[str, bytes | None]]
+    """The record's own headers."""
     state: State = "waiting"
-    came_back: str | None = None
-    """The letter that it became when it failed again."""
+    failed_again_as: str | None = None
+    """The id of the newer dead letter, where the record failed again after a redrive."""
 
     @property
     def origin(self) -> str:
-        """Where the record stood, and whether a sink alone has refused it: then a role's letter of it is another matter."""
+        """Where the record stood, with ` sink` behind it when only a sink has refused the record.
+
+        Dead letters of one origin are redriven together. A role's dead letter of a record and a sink's are apart.
+        """
         return f"{self.topic}/{self.partition}/{self.offset}{' sink' if self.stage == _SINK else ''}"
 
     def record(self) -> Record | None:
-        """The record, where its bytes can be read."""
+        """The record; None where its bytes cannot be decoded."""
         try:
             return codec.decode(self.value)
         except WireError:
             return None
 
-    def stays(self) -> str | None:
-        """Why it is not put back, and what to do instead; None where it can be."""
+    def obstacle(self) -> str | None:
+        """Why the record cannot be redriven, and what to do instead; None where it can be."""
         if self.topic not in {t.name for t in PIPELINE.topics}:
             return "it does not say which topic it came from: its headers may tell who wrote it"
         if self.key is None and self.value is None:
             return "it has neither key nor value: discard it"
-        there = f"it stands at {self.topic}/{self.partition}/{self.offset}"
+        place = f"it stands at {self.topic}/{self.partition}/{self.offset}"
         if self.stage == _SINK:
-            says = f"{there}, and a receiver has refused it: mend that, then `netcenter rebuild` gives PostgreSQL all again"
             others = [
                 r.name for r in PIPELINE.roles if not r.decides and r.name != PROJECTION and self.topic in r.reads
             ]
-            return says + "".join(f", or set the group of {r} back to that offset, its worker stopped" for r in others)
+            mend = f"{place}, and a receiver has refused it: mend that, then `netcenter rebuild` gives PostgreSQL all again"
+            return mend + "".join(f", or set the group of {r} back to that offset, its worker stopped" for r in others)
         kind = codec.kind(self.value)
         if kind in KEYLESS:
             return f"a {kind.__name__} holds only where it stood: discard it"
-        if self.topic not in _inputs() or (PIPELINE.topic(self.topic).public and self._is_ours()):
+        if self.topic not in _redrive_topics() or (PIPELINE.topic(self.topic).public and self._is_ours()):
             return (
-                f"{there}, where Netcenter itself wrote it, and a copy would be read as another: after a mend `netcenter "
-                "replay --log mentions` tells what it leads to"
+                f"{place}, where Netcenter itself wrote it, and a copy would be read as another record: after a mend "
+                "`netcenter replay --log mentions` tells what it leads to"
             )
         return None
 
     def _is_ours(self) -> bool:
-        """Whether a role wrote the record; else people's tools or producers did."""
+        """Whether a role wrote the record, and not a tool or producer of people."""
         writer = dict(self.headers).get(_WRITER) or b""
         return any(writer.endswith(role.name.encode()) for role in PIPELINE.roles if self.topic in role.writes)
 
 
-def _inputs() -> set[str]:
-    """The input topics but for those that mirror another: what is in these, only its role writes."""
+def _redrive_topics() -> set[str]:
+    """The input topics, without those that mirror another topic: only their role writes to them."""
     mirrors = {role.shape.output_topic for role in PIPELINE.roles if isinstance(role.shape, Batch)}
     return set(PIPELINE.input_topics()) - mirrors
 
 
 @dataclass
 class _Marks:
-    """What has become of letters."""
+    """What became of the dead letters."""
 
     by_id: dict[str, Mark] = field(default_factory=dict)
     by_origin: dict[str, Mark] = field(default_factory=dict)
-    """A record that two have refused, or one sink twice, has several letters, and is put back for all of them."""
-    came_back: dict[str, str] = field(default_factory=dict)
+    """A record that a role and a sink refused, or one sink twice, has several dead letters: one redrive is for all of them."""
+    failed_again: dict[str, str] = field(default_factory=dict)
+    """The id of the newer dead letter, by the id of the one that was redriven."""
 
-    def of(self, letter: Letter) -> Letter:
-        """The letter with its state."""
+    def apply(self, letter: StoredDeadLetter) -> StoredDeadLetter:
+        """The dead letter with its state."""
         mark = self.by_id.get(letter.id) or self.by_origin.get(letter.origin)
-        again = self.came_back.get(letter.id) if mark == "put back" else None
-        return replace(letter, state="failed again" if again else mark or "waiting", came_back=again)
+        again = self.failed_again.get(letter.id) if mark == "redriven" else None
+        return replace(letter, state="failed again" if again else mark or "waiting", failed_again_as=again)
 
 
-def letters(settings: Settings, kafka: str) -> Iterator[Letter]:
-    """Every dead letter with what has become of it, in the order of topics and partitions."""
-    found = _spans(settings, kafka)
+def read_dead_letters(settings: Settings, kafka: str) -> Iterator[StoredDeadLetter]:
+    """Every dead letter with its state, in the order of topics and partitions.
+
+    The topics are read twice, because a mark stands behind the dead letter that it is about.
+    """
+    ranges = _ranges(settings, kafka)
     marks = _Marks()
-    for record in records(kafka, found):
-        _note(settings, record, marks)
-    for record in records(kafka, found):
+    for record in records_of(kafka, ranges):
+        _collect_mark(settings, record, marks)
+    for record in records_of(kafka, ranges):
         if not is_mark(record.headers):
-            yield marks.of(_letter(settings, record))
+            yield marks.apply(_dead_letter(settings, record))
 
 
 def count_waiting(settings: Settings, kafka: str) -> int:
-    """How many letters nobody has put back or discarded."""
+    """How many dead letters were neither redriven nor discarded."""
     marks, seen = _Marks(), list[tuple[str, str]]()
-    for record in records(kafka, _spans(settings, kafka)):
-        _note(settings, record, marks)
+    for record in records_of(kafka, _ranges(settings, kafka)):
+        _collect_mark(settings, record, marks)
         if not is_mark(record.headers):
-            letter = _letter(settings, record)
+            letter = _dead_letter(settings, record)
             seen.append((letter.id, letter.origin))
     return sum(id not in marks.by_id and origin not in marks.by_origin for id, origin in seen)
 
 
-def _spans(settings: Settings, kafka: str) -> dict[TopicPartition, Span]:
-    with closing(admin(kafka)) as client:
-        as_in_log(settings, client)  # else a wrong prefix would have no letters
+def _ranges(settings: Settings, kafka: str) -> dict[TopicPartition, OffsetRange]:
+    with closing(open_admin(kafka)) as client:
+        # Raises for a wrong prefix, under which there would seem to be no dead letter.
+        settings_of_log(settings, client)
         have = set(client.list_topics())
         names = [name for t in PIPELINE.dead_topics() if (name := settings.prefix + t.name) in have]
-        counts = counts_of(client, names) if names else {}
-        return spans(client, [TopicPartition(name, n) for name, count in counts.items() for n in range(count)])
+        counts = partition_counts(client, names) if names else {}
+        return committed_ranges(
+            client, [TopicPartition(name, n) for name, count in counts.items() for n in range(count)]
+        )
 
 
-def _note(settings: Settings, r: Any, marks: _Marks) -> None:
+def _collect_mark(settings: Settings, r: Any, marks: _Marks) -> None:
+    """Takes in a mark; and of a dead letter of a redriven record, which dead letter it was before."""
     head = dict(r.headers)
     about = text(head.get(DEAD_LETTER)) or ""
     if not is_mark(r.headers):
         if about:
-            marks.came_back[about] = _id(settings, r)
+            marks.failed_again[about] = _id(settings, r)
     elif head[STATE] == b"discarded":
         marks.by_id[about] = "discarded"
     else:
-        marks.by_id[about] = marks.by_origin[text(head.get(ORIGIN)) or ""] = "put back"
+        marks.by_id[about] = marks.by_origin[text(head.get(ORIGIN)) or ""] = "redriven"
 
 
 def _id(settings: Settings, r: Any) -> str:
     return f"{r.topic.removeprefix(settings.prefix)}/{r.partition}/{r.offset}"
 
 
-def _letter(settings: Settings, r: Any) -> Letter:
+def _dead_letter(settings: Settings, r: Any) -> StoredDeadLetter:
     failure = failure_of(r.headers)
-    return Letter(
+    return StoredDeadLetter(
         id=_id(settings, r),
         topic=failure.topic or "",
         partition=-1 if failure.partition is None else failure.partition,

@@ -1,71 +1,45 @@
-"""Reading stretches of topics, committed records only."""
+"""Reads ranges of offsets to their end: the one place where a consumer is polled. Only committed records are read."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from contextlib import closing
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
-from kafka import IsolationLevel, KafkaConsumer, TopicPartition
-from kafka.admin import KafkaAdminClient, OffsetSpec
-from kafka.errors import KafkaError
+from kafka import KafkaConsumer, TopicPartition
 
-from netcenter.errors import CommandError, Unreachable
+from netcenter.broker.client import FETCH_WAIT_MS, open_consumer
+from netcenter.broker.offsets import OffsetRange
+from netcenter.errors import Unreachable
 
-Span = tuple[int, int]
-
-
-def spans(client: KafkaAdminClient, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, Span]:
-    """(first offset, end of what is committed) of each partition. Raises CommandError."""
-    partitions = list(partitions)
-    try:
-        first = client.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.EARLIEST))
-        end = client.list_partition_offsets(
-            dict.fromkeys(partitions, OffsetSpec.LATEST), isolation_level=IsolationLevel.READ_COMMITTED
-        )
-    except KafkaError as error:
-        raise CommandError(f"offsets cannot be read: {type(error).__name__}: {error}") from None
-    return {tp: (first[tp].offset, end[tp].offset) for tp in partitions}
-
-
-def ends(client: KafkaAdminClient, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
-    """The end of each partition, what stands in open transactions among it. Raises CommandError."""
-    try:
-        found = client.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.LATEST))
-    except KafkaError as error:
-        raise CommandError(f"offsets cannot be read: {type(error).__name__}: {error}") from None
-    return {tp: at.offset for tp, at in found.items()}
-
-
-#: ms; a poll that finds only a transaction's marker waits so long for more before the position is looked at again.
-_POLL_MS = 50
-#: Seconds for which no position moves, after which a reading ends: the broker, or what is to be read, has gone.
+#: Seconds without an advance in any partition after which a reading fails: the broker, or the topic, has gone.
 _STUCK_S = 60.0
-_MOST = 2_000
+_POLL_RECORDS = 2_000
 
 
-class Stretches:
-    """The records of stretches, of those partitions that are asked for; each one's in order.
+class RangeReader:
+    """Reads ranges of offsets by one consumer: at each call the partitions that the caller asks for, each in order.
 
-    A partition that is left out rests: it is not assigned, and its place is kept here. A consumer's own `pause` is not
-    used: what kafka-python has fetched of a paused partition, it may never give.
+    Between calls a partition that is not asked for is not assigned, and its position is kept here. The consumer's own
+    `pause` is not used: kafka-python may never return the records that it has fetched of a paused partition.
     """
 
-    def __init__(self, consumer: KafkaConsumer, stretches: Mapping[TopicPartition, Span]) -> None:
+    def __init__(self, consumer: KafkaConsumer, ranges: Mapping[TopicPartition, OffsetRange]) -> None:
         self._consumer = consumer
-        self._left = {tp: span for tp, span in stretches.items() if span[0] < span[1]}
+        self._left = {tp: offsets for tp, offsets in ranges.items() if offsets[0] < offsets[1]}
         self._assigned: set[TopicPartition] = set()
         self._moved_at = time.monotonic()
 
     def left(self) -> list[TopicPartition]:
-        """The partitions that are not read to their end."""
+        """The partitions whose ranges are not read to their end."""
         return list(self._left)
 
     def read(self, most: int, wanted: Collection[TopicPartition] | None = None) -> dict[TopicPartition, list[Any]]:
-        """Some more, `most` at a time, at times none; of all that are left, or of those that are wanted.
+        """The next records, at most `most`; sometimes none. wanted: None means every partition that is left.
 
-        Raises Unreachable when nothing has moved for a minute, and KafkaError.
+        Raises Unreachable when no position has advanced for a minute, and KafkaError.
         """
         asked = self._left.keys() if wanted is None else self._left.keys() & set(wanted)
         if not asked:
@@ -73,9 +47,9 @@ class Stretches:
         self._assign(asked)
         found = {
             tp: [record for record in records if record.offset < self._left[tp][1]]
-            for tp, records in self._consumer.poll(_POLL_MS, max_records=most).items()
+            for tp, records in self._consumer.poll(FETCH_WAIT_MS, max_records=most).items()
         }
-        self._move()
+        self._advance()
         return found
 
     def _assign(self, asked: Set[TopicPartition]) -> None:
@@ -87,13 +61,13 @@ class Stretches:
         self._assigned = set(asked)
         self._moved_at = time.monotonic()
 
-    def _move(self) -> None:
-        """The markers of transactions take offsets and are no records: the position passes them."""
+    def _advance(self) -> None:
+        """Take over the consumer's positions. Markers of transactions have offsets and are no records: only the position passes them."""
         now = time.monotonic()
         for tp in self._assigned & self._left.keys():
-            place, end = self._left[tp]
-            position = self._consumer.position(tp, timeout_ms=_POLL_MS)
-            if position is None or position == place:
+            start, end = self._left[tp]
+            position = self._consumer.position(tp, timeout_ms=FETCH_WAIT_MS)
+            if position is None or position == start:
                 continue
             self._moved_at = now
             if position < end:
@@ -101,55 +75,73 @@ class Stretches:
             else:
                 del self._left[tp]
         if self._left and now - self._moved_at > _STUCK_S:
-            tp, (place, end) = min(self._left.items())
+            tp, (start, end) = min(self._left.items())
             raise Unreachable(
-                f"{tp.topic}/{tp.partition} has not been read beyond offset {place}, of {end}, for {_STUCK_S:.0f} s: "
+                f"{tp.topic}/{tp.partition} has not been read beyond offset {start}, of {end}, for {_STUCK_S:.0f} s: "
                 "is Kafka up, and the topic still there? See `netcenter doctor`"
             )
 
 
-def records(kafka: str, stretches: Mapping[TopicPartition, Span]) -> Iterator[Any]:
-    """The records of stretches, partition by partition in order of offsets."""
+def records_of(kafka: str, ranges: Mapping[TopicPartition, OffsetRange]) -> Iterator[Any]:
+    """The raw records of ranges, partition after partition, each in order of offsets."""
     with closing(open_consumer(kafka)) as consumer:
-        for tp, span in stretches.items():
-            yield from in_order(consumer, tp, span)
+        for tp, offsets in ranges.items():
+            yield from records_in(consumer, tp, offsets)
 
 
-def in_order(consumer: KafkaConsumer, tp: TopicPartition, span: Span) -> Iterator[Any]:
-    """The records of one stretch."""
-    reading = Stretches(consumer, {tp: span})
-    while reading.left():
-        yield from reading.read(_MOST).get(tp, ())
+def records_in(consumer: KafkaConsumer, tp: TopicPartition, offsets: OffsetRange) -> Iterator[Any]:
+    """The raw records of one range, in order of offsets."""
+    reader = RangeReader(consumer, {tp: offsets})
+    while reader.left():
+        yield from reader.read(_POLL_RECORDS).get(tp, ())
 
 
-def as_they_come(
-    consumer: KafkaConsumer, stretches: Mapping[TopicPartition, Span], most: int
+def batches_of(
+    consumer: KafkaConsumer, ranges: Mapping[TopicPartition, OffsetRange], most: int = _POLL_RECORDS
 ) -> Iterator[dict[TopicPartition, list[Any]]]:
-    """The records of stretches, all partitions at once, each one's in order; at most `most` at a time, at times none."""
-    reading = Stretches(consumer, stretches)
-    while reading.left():
-        yield reading.read(most)
+    """The raw records of ranges, all partitions at once, in batches of at most `most`; a batch may be empty."""
+    reader = RangeReader(consumer, ranges)
+    while reader.left():
+        yield reader.read(most)
 
 
-def any_record(kafka: str, stretches: Mapping[TopicPartition, Span]) -> bool:
-    """Whether a record stands in any of the stretches; the markers of transactions are none."""
-    if all(start >= end for start, end in stretches.values()):
+def any_record(kafka: str, ranges: Mapping[TopicPartition, OffsetRange]) -> bool:
+    """Whether there is a record in any of the ranges. Markers of transactions are no records."""
+    if all(start >= end for start, end in ranges.values()):
         return False
     with closing(open_consumer(kafka)) as consumer:
-        return any(any(found.values()) for found in as_they_come(consumer, stretches, _MOST))
+        return any(any(batch.values()) for batch in batches_of(consumer, ranges))
 
 
-def open_consumer(kafka: str, fetch_bytes: int = 4 << 20, reset: str = "earliest") -> KafkaConsumer:
-    """A consumer without a group, of committed records; fetch_bytes: of a partition at once, at most.
+class TopicFollower:
+    """Reads partitions from their first offset on, and at each call on to their end of that moment. A context manager."""
 
-    reset: where retention has deleted what is to be read, `earliest` goes on with what is left, `none` raises.
-    """
-    return KafkaConsumer(
-        bootstrap_servers=kafka.split(","),
-        enable_auto_commit=False,
-        isolation_level="read_committed",
-        auto_offset_reset=reset,
-        max_partition_fetch_bytes=fetch_bytes,
-        # Stretches end where something stands; to wait for more at their end would hold up the next one.
-        fetch_max_wait_ms=_POLL_MS,
-    )
+    def __init__(self, kafka: str, partitions: Iterable[TopicPartition], *, from_end: bool = False) -> None:
+        """from_end: begin behind the records that there are now."""
+        self._consumer = open_consumer(kafka)
+        self._partitions = list(partitions)
+        self._next = self.ends() if from_end else dict(self._consumer.beginning_offsets(self._partitions))
+
+    def new_records(self) -> list[Any]:
+        """The raw records that were committed since the last call, each partition's in order."""
+        ends = self.ends()
+        batches = batches_of(self._consumer, {tp: (self._next[tp], end) for tp, end in ends.items()})
+        found = [record for batch in batches for records in batch.values() for record in records]
+        self._next = ends
+        return found
+
+    def ends(self) -> dict[TopicPartition, int]:
+        """The last stable offset of each partition: the end of its committed records."""
+        return dict(self._consumer.end_offsets(self._partitions))
+
+    def close(self) -> None:
+        """Closes the consumer."""
+        self._consumer.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,8 +1,8 @@
-"""Putting dead letters back, or discarding them: the record and the mark on its letter are one Kafka transaction."""
+"""Redrives dead letters, or discards them: the record and the mark on its dead letter are in one Kafka transaction."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -10,146 +10,142 @@ from typing import Any
 from kafka import KafkaProducer
 from kafka.errors import InvalidProducerEpochError, KafkaError, ProducerFencedError
 
-from netcenter.broker.dead_letters import Letter, Mark, letters
-from netcenter.broker.topics import admin, as_in_log
-from netcenter.errors import CommandError, Unreachable, UsageError
+from netcenter.broker.client import TRANSACTION_TIMEOUT_MS, open_admin, open_producer
+from netcenter.broker.dead_letters import Mark, StoredDeadLetter, read_dead_letters
+from netcenter.broker.topics import settings_of_log
+from netcenter.errors import CommandError, UsageError
 from netcenter.settings import Settings
 from schemas.dead_letters import DEAD_LETTER, ORIGIN, STATE
 from streams.partitioner import partition_of
 
-#: Letters of one transaction: a crash leaves whole ones behind, and none of them half.
-_AT_ONCE = 500
-_TIMEOUT_MS = 10_000
+#: Dead letters of one transaction. After a crash each transaction is in the log as a whole or not at all.
+_PER_TRANSACTION = 500
 _FENCED = (ProducerFencedError, InvalidProducerEpochError)
 
 
 @dataclass(frozen=True)
-class Settled:
-    """What was done."""
+class RedriveResult:
+    """What `redrive` or `discard` has done."""
 
     done: int = 0
-    """Letters put back or discarded now."""
-    stay: tuple[Letter, ...] = ()
-    """Those that wait still, for they cannot be put back."""
+    """Dead letters redriven or discarded now."""
+    left: tuple[StoredDeadLetter, ...] = ()
+    """Dead letters that cannot be redriven, and still wait."""
 
 
-def put_back(settings: Settings, kafka: str, ids: Collection[str] | None, topic: str | None) -> Settled:
-    """Send the records of letters to the topics where their producers wrote them, each on its key's own partition, once.
+def redrive(settings: Settings, kafka: str, ids: Collection[str] | None, topic: str | None) -> RedriveResult:
+    """Sends each record once more to the topic where its producer wrote it, to the partition of its key.
 
-    ids: of letters; None: every one that waits (of `topic`) and can be put back. A record that was handled meanwhile is
-    dropped by its id. Raises UsageError for an id that is not there, was settled before or cannot be put back, before
-    anything is done; CommandError where somebody else began to settle letters meanwhile.
+    ids: of dead letters; None means every waiting one (of `topic`, if given) that can be redriven. The role drops a record
+    that it has handled meanwhile, by the record's id. Raises UsageError before anything is sent, for an id that does not
+    exist, does not wait or cannot be redriven; CommandError where another redrive or discard began meanwhile.
     """
-    return _settle(settings, kafka, "put back", ids, topic)
+    return _mark_all(settings, kafka, "redriven", ids, topic)
 
 
-def discard(settings: Settings, kafka: str, ids: Collection[str] | None, topic: str | None) -> Settled:
-    """Mark letters as discarded: they stay in the log and wait no more. As `put_back`."""
-    return _settle(settings, kafka, "discarded", ids, topic)
+def discard(settings: Settings, kafka: str, ids: Collection[str] | None, topic: str | None) -> RedriveResult:
+    """Marks dead letters as discarded: they stay in the log and no longer wait. Arguments and errors as of `redrive`."""
+    return _mark_all(settings, kafka, "discarded", ids, topic)
 
 
-def _settle(settings: Settings, kafka: str, mark: Mark, ids: Collection[str] | None, topic: str | None) -> Settled:
-    with closing(admin(kafka)) as client:
-        partitions = as_in_log(settings, client).partitions
-    with _alone(settings, kafka) as producer:
-        # Read only now: nobody else can settle one that waits here.
-        chosen, stay = _chosen(letters(settings, kafka), mark, ids, topic)
+def state_text(letter: StoredDeadLetter) -> str:
+    """The state of a dead letter for people."""
+    return f"failed again, as {letter.failed_again_as}" if letter.failed_again_as else letter.state
+
+
+def _mark_all(
+    settings: Settings, kafka: str, mark: Mark, ids: Collection[str] | None, topic: str | None
+) -> RedriveResult:
+    with closing(open_admin(kafka)) as client:
+        partitions = settings_of_log(settings, client).partitions
+    with _sole_producer(settings, kafka) as producer:
+        # Read after the producer has fenced every other one: no other command can mark what waits here.
+        chosen, left = _chosen(read_dead_letters(settings, kafka), mark, ids, topic)
         sent: set[str] = set()
-        for first in range(0, len(chosen), _AT_ONCE):
+        for first in range(0, len(chosen), _PER_TRANSACTION):
             producer.begin_transaction()
             futures = []
-            for letter in chosen[first : first + _AT_ONCE]:
-                if mark == "put back" and letter.origin not in sent:
+            for letter in chosen[first : first + _PER_TRANSACTION]:
+                if mark == "redriven" and letter.origin not in sent:
                     sent.add(letter.origin)
-                    futures.append(_send_back(producer, settings, letter, partitions))
-                futures.append(_mark(producer, settings, letter, mark))
-            producer.flush(_TIMEOUT_MS / 1000)
+                    futures.append(_send_record(producer, settings, letter, partitions))
+                futures.append(_send_mark(producer, settings, letter, mark))
+            producer.flush(TRANSACTION_TIMEOUT_MS / 1000)
             for future in futures:
                 future.get(0)
             producer.commit_transaction()
-    return Settled(len(chosen), tuple(stay))
+    return RedriveResult(len(chosen), tuple(left))
 
 
 def _chosen(
-    found: Iterator[Letter], mark: Mark, ids: Collection[str] | None, topic: str | None
-) -> tuple[list[Letter], list[Letter]]:
-    """Those to settle, and those of `all` that cannot be put back. Raises UsageError."""
-    chosen, stay, missing = list[Letter](), list[Letter](), set(ids or ())
-    for letter in found:
+    letters: Iterable[StoredDeadLetter], mark: Mark, ids: Collection[str] | None, topic: str | None
+) -> tuple[list[StoredDeadLetter], list[StoredDeadLetter]]:
+    """The dead letters to mark; and, where all were asked for, those that cannot be redriven. Raises UsageError."""
+    chosen, left, missing = list[StoredDeadLetter](), list[StoredDeadLetter](), set(ids or ())
+    for letter in letters:
         if (topic is not None and letter.topic != topic) or (ids is not None and letter.id not in ids):
             continue
         missing.discard(letter.id)
-        why = letter.stays() if mark == "put back" else None
+        obstacle = letter.obstacle() if mark == "redriven" else None
         if letter.state != "waiting":
             if ids is not None:
-                raise UsageError(f"{letter.id} does not wait: {told_state(letter)}")
-        elif why is None:
+                raise UsageError(f"{letter.id} does not wait: {state_text(letter)}")
+        elif obstacle is None:
             chosen.append(letter)
         elif ids is None:
-            stay.append(letter)
+            left.append(letter)
         else:
-            raise UsageError(f"{letter.id} cannot be put back: {why}")
+            raise UsageError(f"{letter.id} cannot be redriven: {obstacle}")
     if missing:
         raise UsageError(f"there is no dead letter {min(missing)}: see `netcenter dead list`")
-    return chosen, stay
-
-
-def told_state(letter: Letter) -> str:
-    """Its state for people."""
-    return f"failed again, as {letter.came_back}" if letter.came_back else letter.state
+    return chosen, left
 
 
 @contextmanager
-def _alone(settings: Settings, kafka: str) -> Iterator[KafkaProducer]:
-    """A producer that ends whoever has it already: two who settle letters at once would put one back twice."""
-    try:
-        producer = KafkaProducer(
-            bootstrap_servers=kafka.split(","),
-            transactional_id=f"{settings.prefix}dead-letters",
-            transaction_timeout_ms=_TIMEOUT_MS,
-            bootstrap_timeout_ms=5_000,
-            max_request_size=4 << 20,
-        )
-    except (KafkaError, ValueError) as error:
-        raise Unreachable(f"Kafka at {kafka} cannot be reached ({type(error).__name__}): see `netcenter up`") from None
+def _sole_producer(settings: Settings, kafka: str) -> Iterator[KafkaProducer]:
+    """A transactional producer that fences the one of another redrive: two at once would send one record twice."""
+    producer = open_producer(kafka, f"{settings.prefix}dead-letters")
     try:
         producer.init_transactions()
         yield producer
     except KafkaError as error:
-        raise CommandError(_why(error)) from None
+        raise CommandError(_reason(error)) from None
     finally:
-        # A transaction that was begun and not committed ends with its time, or with the next of our name.
+        # The broker aborts a transaction that was not committed: after its timeout, or when the next producer of this
+        # transactional id begins.
         producer.close(timeout=5)
 
 
-def _why(error: KafkaError) -> str:
+def _reason(error: KafkaError) -> str:
     if any(isinstance(one, _FENCED) for one in (error, *error.args)):
         return (
-            "another `dead replay` or `dead discard` began meanwhile, and what this one had not finished is undone: see "
+            "another `dead redrive` or `dead discard` began meanwhile, and what this one had not finished is undone: see "
             "`netcenter dead list`, then run it again"
         )
-    return f"letters cannot be settled: {type(error).__name__}: {error}; see `netcenter dead list` for what was done"
+    return (
+        f"dead letters cannot be marked: {type(error).__name__}: {error}; see `netcenter dead list` for what was done"
+    )
 
 
-def _send_back(producer: KafkaProducer, settings: Settings, letter: Letter, partitions: int) -> Any:
+def _send_record(producer: KafkaProducer, settings: Settings, letter: StoredDeadLetter, partitions: int) -> Any:
     return producer.send(
         settings.prefix + letter.topic,
         key=letter.key,
         value=letter.value,
         partition=letter.partition if letter.key is None else partition_of(letter.key, partitions),
         headers=[
-            # This client writes no null.
+            # kafka-python cannot write a header whose value is null.
             *((name, value or b"") for name, value in letter.headers if name != DEAD_LETTER),
             (DEAD_LETTER, letter.id.encode()),
         ],
     )
 
 
-def _mark(producer: KafkaProducer, settings: Settings, letter: Letter, mark: Mark) -> Any:
+def _send_mark(producer: KafkaProducer, settings: Settings, letter: StoredDeadLetter, mark: Mark) -> Any:
     name, number, _ = letter.id.rsplit("/", 2)
     return producer.send(
         settings.prefix + name,
-        # A key: where somebody compacts the topic, a mark is not dropped.
+        # With a key, a mark stays where an operator has set the topic to be compacted.
         key=letter.id.encode(),
         value=b"",
         partition=int(number),

@@ -1,4 +1,4 @@
-"""Charts as SVG text: frames, curves, words. The same for the same figures, byte by byte."""
+"""Draws charts as SVG text: frames, curves and words. The same figures give the same bytes."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ Points = Iterable[tuple[float, float]]
 
 
 class Panel:
-    """One chart: its frame, and where a pair of values lies in it."""
+    """One chart in a picture: its frame, and the pixel position of a pair of values in it."""
 
     def __init__(self, top: int, bottom: int, title: str, x: tuple[float, float], high: float) -> None:
         self.top, self.bottom, self._low, self._span, self._high = top, bottom, x[0], max(x[1] - x[0], 1e-9), high
         self.parts = [text(LEFT, top - 16, title, size=15, weight="600")]
 
     def x(self, value: float) -> float:
-        """Pixels from the left."""
+        """Return the pixels from the left edge for a value of the x axis."""
         return LEFT + (value - self._low) / self._span * (RIGHT - LEFT)
 
     def y(self, value: float) -> float:
-        """Pixels from above."""
+        """Return the pixels from the top edge for a value of the y axis."""
         return self.bottom - value / self._high * (self.bottom - self.top)
 
     def grid(self, xs: Iterable[tuple[float, str]], ys: Iterable[tuple[float, str]], unit: str) -> None:
-        """Lines across with their values, marks below with theirs, and the unit of what lies along the bottom."""
+        """Draw horizontal lines with the values `ys`, marks with the values `xs` below, and the unit of the x axis."""
         for value, word in ys:
             self.parts.append(line(LEFT, self.y(value), RIGHT, self.y(value), FAINT))
             self.parts.append(text(LEFT - 8, self.y(value) + 4, word, anchor="end"))
@@ -39,7 +39,7 @@ class Panel:
         self.parts.append(text(RIGHT, self.bottom + 40, unit, anchor="end"))
 
     def curve(self, points: Points, colour: str, width: float, *, dashed: bool = False, fill: bool = False) -> None:
-        """A line through points, with a tint below it."""
+        """Draw a line through points; with `fill`, the area below it is tinted."""
         found = [(self.x(x), self.y(y)) for x, y in points]
         path = "M" + " L".join(f"{x:.1f},{y:.1f}" for x, y in found)
         if fill:
@@ -51,7 +51,7 @@ class Panel:
 
 
 def document(height: int, title: str, parts: Iterable[str]) -> str:
-    """A whole picture."""
+    """Return a whole SVG document with a title and the parts."""
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}" '
         f'font-family="system-ui, Helvetica, Arial, sans-serif" fill="{INK}">'
@@ -61,7 +61,7 @@ def document(height: int, title: str, parts: Iterable[str]) -> str:
 
 
 def nice(least: float) -> int:
-    """The first of 1, 2, 5, 10, 20, 50 … that is not less."""
+    """Return the first of 1, 2, 5, 10, 20, 50 … that is at least `least`."""
     ten = 1
     while True:
         for one in (1, 2, 5):
@@ -71,13 +71,13 @@ def nice(least: float) -> int:
 
 
 def when(ms: int) -> str:
-    """A mark below: the day at midnight, else the hour, UTC."""
+    """Return the label of a time mark (UTC): the day at midnight, otherwise the time of day."""
     moment = datetime.fromtimestamp(ms / 1000, UTC)
     return f"{moment.day} {moment:%b}" if moment.hour == 0 else f"{moment:%H:%M}"
 
 
 def line(x1: float, y1: float, x2: float, y2: float, colour: str, *, dash: str = "", width: float = 1) -> str:
-    """From one point to another."""
+    """Return a line from (x1, y1) to (x2, y2)."""
     dashes = f' stroke-dasharray="{dash}"' if dash else ""
     ends = f'x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"'
     return f'<line {ends} stroke="{colour}" stroke-width="{width:g}"{dashes}/>'
@@ -86,6 +86,6 @@ def line(x1: float, y1: float, x2: float, y2: float, colour: str, *, dash: str =
 def text(
     x: float, y: float, word: str, *, size: int = 12, anchor: str = "start", weight: str = "400", colour: str = INK
 ) -> str:
-    """A word at a point."""
+    """Return a text at the point (x, y)."""
     style = f'font-size="{size}" text-anchor="{anchor}" font-weight="{weight}" fill="{colour}"'
     return f'<text x="{x:.1f}" y="{y:.1f}" {style}>{escape(word)}</text>'

@@ -16,11 +16,11 @@ from rich.table import Table
 from netcenter.commands.options import Json, Maps, TimeFormat, pairs
 from netcenter.errors import UsageError
 from netcenter.policies import DEFAULT_POLICY
-from schemas.headers import rfc3339
+from schemas.times import rfc3339
 
 if TYPE_CHECKING:
+    from netcenter.backtest.judge import JudgedSeries
     from netcenter.backtest.nab import Labels
-    from netcenter.backtest.run import Judged
 
 _DAY = 86_400_000
 
@@ -48,9 +48,9 @@ def backtest(
     Example: netcenter backtest AAPL.csv FB.csv --labels labels.json --plot pictures
     """
     from netcenter.backtest import nab
+    from netcenter.backtest.judge import judge
     from netcenter.backtest.picture import picture
-    from netcenter.backtest.reading import names, read
-    from netcenter.backtest.run import judge
+    from netcenter.backtest.series_files import names, read
     from netcenter.commands.policy_files import parsed
 
     rule = parsed(policy or DEFAULT_POLICY).surge
@@ -75,7 +75,7 @@ def backtest(
         _print(summary)
 
 
-def _summary(judged: Sequence[Judged], told: dict[str, Labels]) -> dict[str, Any]:
+def _summary(judged: Sequence[JudgedSeries], told: dict[str, Labels]) -> dict[str, Any]:
     from netcenter.backtest import nab
 
     rows, scored = [], []
@@ -142,7 +142,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
     ]
 
 
-def _rows(one: Judged) -> str:
+def _rows(one: JudgedSeries) -> str:
     raised = set(one.alerts)
     lines = [
         f"{rfc3339(at)},{value:g},{score:.4f},{int(i in raised)}"

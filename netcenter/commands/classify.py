@@ -27,7 +27,7 @@ def classify(
     ignore_unknown: Ignore = False,
     time_format: TimeFormat = None,
 ) -> None:
-    """Write each mention again with label, confidence, probabilities, lang and model.
+    """Write each mention again with label, confidence, probabilities, classified_lang and model.
 
     Example: netcenter classify posts.jsonl --explain
     """
@@ -48,7 +48,7 @@ def classify(
                 "label": answer.label,
                 "confidence": answer.confidence,
                 "probabilities": list(answer.probabilities),
-                "lang": answer.lang,
+                "classified_lang": answer.lang,
                 "model": model.hash[:16],
             }
             if explain:

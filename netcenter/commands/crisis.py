@@ -7,13 +7,13 @@ from typing import Annotated, Literal
 
 import typer
 
+from netcenter.broker.writing import LogWriter
 from netcenter.errors import UsageError
-from netcenter.ingest.into_kafka import Log
 from netcenter.runtime.endpoints import kafka_of
 from netcenter.settings import load
 from schemas import ids
+from schemas.names import NAME, NAME_FORM
 from schemas.records import CrisisDeclared
-from schemas.requirements import NAME
 
 crisis = typer.Typer(help="A person declares a crisis of a brand, or that it is over.", no_args_is_help=True)
 
@@ -47,10 +47,10 @@ def close(brand: _Brand, by: _By, reason: _Reason) -> None:
 
 def _declare(brand: str, change: Literal["open", "close"], by: str, reason: str) -> None:
     if NAME.fullmatch(brand) is None:
-        raise UsageError(f"brand: {brand!r} is no name of a brand: it is made of a-z, 0-9, - and _")
+        raise UsageError(f"brand: {brand!r} is no name of a brand: use {NAME_FORM}")
     settings = load()
     now = int(time.time() * 1000)
-    with Log(settings, kafka_of(settings), "crisis") as log:
+    with LogWriter(settings, kafka_of(settings), "crisis") as log:
         log.send(
             "volumes",
             CrisisDeclared(

@@ -1,4 +1,4 @@
-"""dead list, dead show, dead replay, dead discard."""
+"""dead list, dead show, dead redrive, dead discard."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from netcenter.broker.dead_letters import Letter, letters
-from netcenter.broker.redrive import discard, put_back, told_state
+from netcenter.broker.dead_letters import StoredDeadLetter, read_dead_letters
+from netcenter.broker.redrive import discard, redrive, state_text
 from netcenter.commands.options import Json
 from netcenter.errors import UsageError
 from netcenter.runtime.endpoints import kafka_of
 from netcenter.settings import load
-from schemas.headers import rfc3339
 from schemas.jsonform import event
+from schemas.times import rfc3339
 
 dead = typer.Typer(help="Records that could not be handled.", no_args_is_help=True)
 _Topic = Annotated[str | None, typer.Option(help="Only those that came from this topic.")]
 
 
-def _summary(letter: Letter) -> dict[str, object]:
+def _summary(letter: StoredDeadLetter) -> dict[str, object]:
     return {
         "id": letter.id,
         "topic": letter.topic,
@@ -34,19 +34,19 @@ def _summary(letter: Letter) -> dict[str, object]:
         "message": letter.message,
         "at": rfc3339(letter.at),
         "state": letter.state,
-        "came_back": letter.came_back,
-        "stays": letter.stays(),
+        "failed_again_as": letter.failed_again_as,
+        "obstacle": letter.obstacle(),
     }
 
 
 @dead.command("list")
 def dead_list(topic: _Topic = None, as_json: Json = False) -> None:
-    """List the dead letters: where their records stood, why they failed, and what has become of them.
+    """List the dead letters: where each record stood, why it failed, and what became of it.
 
     Example: netcenter dead list --topic mentions
     """
     settings = load()
-    found = [x for x in letters(settings, kafka_of(settings)) if topic is None or x.topic == topic]
+    found = [x for x in read_dead_letters(settings, kafka_of(settings)) if topic is None or x.topic == topic]
     if as_json:
         for letter in found:
             print(json.dumps(_summary(letter)))
@@ -58,7 +58,7 @@ def dead_list(topic: _Topic = None, as_json: Json = False) -> None:
     table = Table(*whole, "stage", "error", "why", "state", title=title)
     for letter in found:
         place = f"{letter.topic}/{letter.partition}/{letter.offset}"
-        table.add_row(letter.id, place, letter.stage, letter.error, letter.message, told_state(letter))
+        table.add_row(letter.id, place, letter.stage, letter.error, letter.message, state_text(letter))
     Console().print(table)
 
 
@@ -69,7 +69,7 @@ def dead_show(id: Annotated[str, typer.Argument(help="As `dead list` gives it.")
     Example: netcenter dead show mentions.dead/3/17
     """
     settings = load()
-    letter = _one(list(letters(settings, kafka_of(settings))), id)
+    letter = _one(list(read_dead_letters(settings, kafka_of(settings))), id)
     record = letter.record()
     shown = dict(_summary(letter))
     key = (letter.key or b"").decode("utf-8", "replace")
@@ -86,37 +86,37 @@ _Ids = Annotated[list[str] | None, typer.Argument(help="As `dead list` gives the
 _All = Annotated[bool, typer.Option("--all", help="Every one that waits (of --topic).")]
 
 
-@dead.command("replay")
-def dead_replay(ids: _Ids = None, all_of_them: _All = False, topic: _Topic = None) -> None:
-    """Put dead letters back where their producers wrote them, after a fix: each once, whoever else does the same.
+@dead.command("redrive")
+def dead_redrive(ids: _Ids = None, all_of_them: _All = False, topic: _Topic = None) -> None:
+    """Send records once more to the topics where their producers wrote them, after a fix; each record once.
 
-    Example: netcenter dead replay --all --topic mentions
+    Example: netcenter dead redrive --all --topic mentions
     """
     settings = load()
-    settled = put_back(settings, kafka_of(settings), _chosen(ids, all_of_them), topic)
-    print(f"{settled.done} put back")
-    for letter in settled.stay:
-        print(f"{letter.id} stays: {letter.stays()}")
+    result = redrive(settings, kafka_of(settings), _chosen(ids, all_of_them), topic)
+    print(f"{result.done} redriven")
+    for letter in result.left:
+        print(f"{letter.id} cannot be redriven: {letter.obstacle()}")
 
 
 @dead.command("discard")
 def dead_discard(ids: _Ids = None, all_of_them: _All = False, topic: _Topic = None) -> None:
-    """Say of dead letters that nobody needs them: they stay in the log for as long as it is kept, and wait no more.
+    """Mark dead letters that nobody needs: they stay in the log until its retention, and no longer wait.
 
     Example: netcenter dead discard mentions.dead/3/17
     """
     settings = load()
-    settled = discard(settings, kafka_of(settings), _chosen(ids, all_of_them), topic)
-    print(f"{settled.done} discarded")
+    result = discard(settings, kafka_of(settings), _chosen(ids, all_of_them), topic)
+    print(f"{result.done} discarded")
 
 
 def _chosen(ids: list[str] | None, all_of_them: bool) -> list[str] | None:
     if bool(ids) == all_of_them:
-        raise UsageError("name the letters, or say --all")
+        raise UsageError("name the dead letters, or say --all")
     return None if all_of_them else ids
 
 
-def _one(found: list[Letter], id: str) -> Letter:
+def _one(found: list[StoredDeadLetter], id: str) -> StoredDeadLetter:
     for letter in found:
         if letter.id == id:
             return letter

@@ -21,12 +21,12 @@ def doctor(as_json: Json = False) -> None:
 
     findings = examine(load())
     if as_json:
-        print(json.dumps([{"what": f.what, "ok": f.ok, "says": f.says} for f in findings]))
+        print(json.dumps([{"subject": f.subject, "ok": f.ok, "message": f.message} for f in findings]))
     else:
         console = Console()
         for finding in findings:
             mark = "[green]ok[/green]   " if finding.ok else "[red]wrong[/red]"
-            console.print(f"{mark} {finding.what}: {finding.says}", highlight=False, soft_wrap=True)
+            console.print(f"{mark} {finding.subject}: {finding.message}", highlight=False, soft_wrap=True)
     if not all(f.ok for f in findings):
         raise CommandError(f"{sum(not f.ok for f in findings)} of {len(findings)} are wrong")
 

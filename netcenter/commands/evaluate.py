@@ -30,7 +30,7 @@ def evaluate(
 
     from agents.classify.port import LANGUAGES
     from netcenter.training.figures import figures, picture, tables
-    from netcenter.training.rows import read
+    from netcenter.training.training_rows import read
 
     model, rows = chosen_model(artefact), read(files)
     found = model.classify(rows.text, [LANGUAGES[at] for at in rows.lang.tolist()], rows.brand)

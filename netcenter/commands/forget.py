@@ -24,13 +24,13 @@ def forget(
     Example: netcenter forget andina twitter 4711 --id request-2026-17
     """
     from netcenter.operate.forget import forget as append
-    from netcenter.operate.forget import kept
+    from netcenter.operate.forget import retention_of_customers
 
     settings = load()
     action_id = append(settings, kafka_of(settings), brand, channel, author_id, id)
     print(f"appended to {settings.prefix}mentions as action {action_id}")
     print("cases ends the customer's case, and PostgreSQL erases what was posted up to here, when they have read it")
-    print(f"the logs go on holding what was written until their retention: {kept()}")
+    print(f"the logs go on holding what was written until their retention: {retention_of_customers()}")
 
 
 def register(app: typer.Typer) -> None:

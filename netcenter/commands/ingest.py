@@ -14,7 +14,7 @@ from netcenter.commands.progress_bar import bar
 from netcenter.ingest.schedule import TICK
 from netcenter.runtime.endpoints import kafka_of
 from netcenter.settings import load
-from schemas.headers import rfc3339
+from schemas.times import rfc3339
 
 _File = Annotated[Path, typer.Argument(help="A .jsonl or .csv file; - reads JSON lines from standard input.")]
 
@@ -41,8 +41,9 @@ def ingest(
 
     Example: netcenter ingest posts.csv --map native_id=tweet_id --set channel=twitter
     """
-    from netcenter.ingest.into_kafka import Held, Played
-    from netcenter.ingest.into_kafka import ingest as play_into
+    from netcenter.ingest.pacing import Waiting
+    from netcenter.ingest.player import Played
+    from netcenter.ingest.player import ingest as play_into_log
 
     settings = load()
     lines = read_file(file, maps, sets, ignore_unknown, time_format)
@@ -50,14 +51,14 @@ def ingest(
     with bar() as progress:
         task = progress.add_task("records", total=len(lines))
 
-        def say(played: Played, slowest: tuple[int, str]) -> None:
+        def on_tick(played: Played, slowest: tuple[int, str]) -> None:
             progress.update(task, completed=played.records, description=f"{rfc3339(played.time)}")
 
-        def held(waits: Held) -> None:
-            if waits.line:
-                print(f"netcenter: {waits.line}", file=sys.stderr, flush=True)
+        def on_wait(waiting: Waiting) -> None:
+            if waiting.notice:
+                print(f"netcenter: {waiting.notice}", file=sys.stderr, flush=True)
 
-        played = play_into(
+        played = play_into_log(
             settings,
             kafka_of(settings),
             lines,
@@ -65,8 +66,8 @@ def ingest(
             until=duration(run_on, "--run-on"),
             ahead=0 if alone else duration(ahead, "--ahead"),
             follow=() if alone else None,
-            say=say,
-            held=held,
+            on_tick=on_tick,
+            on_wait=on_wait,
         )
         progress.update(task, completed=played.records)
     told = {"records": played.records, "ticks": played.ticks}

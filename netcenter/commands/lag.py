@@ -19,13 +19,13 @@ def lag(as_json: Json = False) -> None:
 
     Example: netcenter lag
     """
-    from netcenter.broker.lag import Watch
-    from netcenter.broker.topics import admin
+    from netcenter.broker.client import open_admin
+    from netcenter.broker.lag import LagMonitor
 
     settings = load()
     kafka = kafka_of(settings)
-    with closing(admin(kafka)) as client:
-        rows = Watch(settings, kafka, client).lag()
+    with closing(open_admin(kafka)) as client:
+        rows = LagMonitor(settings, kafka, client).report()
     if as_json:
         print(json.dumps(rows))
         return

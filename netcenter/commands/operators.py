@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from netcenter.broker.writing import LogWriter
 from netcenter.commands.options import duration
-from netcenter.ingest.into_kafka import Log
 from netcenter.runtime.endpoints import kafka_of
 from netcenter.settings import load
 from schemas import ids
@@ -25,7 +25,7 @@ _Desk = Annotated[str, typer.Option(help="Where.")]
 
 def _send(record: Record) -> None:
     settings = load()
-    with Log(settings, kafka_of(settings), "operators") as log:
+    with LogWriter(settings, kafka_of(settings), "operators") as log:
         log.send("desk", record)
 
 

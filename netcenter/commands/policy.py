@@ -11,7 +11,7 @@ import msgspec
 import typer
 
 from agents.policy import Policy, PolicyError, parse
-from agents.policy.reading import Checked, check
+from agents.policy.parsing import Checked, check
 from netcenter.commands.options import Json, text_of
 from netcenter.commands.policy_files import parsed, to_apply, today
 from netcenter.errors import CommandError, UsageError
@@ -138,10 +138,10 @@ def diff(
 
 def _in_force() -> Policy:
     """The newest policy in the log. Raises CommandError."""
-    from netcenter.broker import policies as policies_in_force
+    from netcenter.broker.policy_topic import newest_policy
 
     settings = load()
-    version, text = policies_in_force.newest(settings, kafka_of(settings))
+    version, text = newest_policy(settings, kafka_of(settings))
     if not text:
         raise CommandError("no policy is in force yet: run `netcenter topics apply`")
     try:
@@ -176,18 +176,18 @@ def apply(
     Example: netcenter policy apply my-policy.toml
     """
     from agents.policy.difference import difference, summary
-    from netcenter.broker import policies as policies_in_force
+    from netcenter.broker.policy_topic import apply_policy, newest_policy
 
     text, found = to_apply(file, force=force)
     settings = load()
     kafka = kafka_of(settings)
     _warn(file, found)
-    _, held = policies_in_force.newest(settings, kafka)
+    _, held = newest_policy(settings, kafka)
     try:
         print(summary(difference(parse(held), found.policy)) if held else "no policy was in force")
     except PolicyError:  # which this one is to mend
         print("what changes is not known: the policy in force cannot be read by this release")
-    print(f"policy {policies_in_force.apply(settings, kafka, text)} is in the log")
+    print(f"policy {apply_policy(settings, kafka, text)} is in the log")
 
 
 def register(app: typer.Typer) -> None:

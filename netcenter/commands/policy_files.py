@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from agents.policy import Policy, PolicyError, parse
-from agents.policy.reading import Checked, check
+from agents.policy.parsing import Checked, check
 from netcenter.commands.options import text_of
 from netcenter.errors import UsageError
 from netcenter.runtime.classifiers import lacks_model

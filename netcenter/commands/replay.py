@@ -18,8 +18,8 @@ from netcenter.ingest.schedule import TICK
 from netcenter.policies import DEFAULT_POLICY
 from netcenter.runtime.endpoints import kafka_of
 from netcenter.settings import Settings, load
-from schemas.headers import rfc3339
 from schemas.records import Mention
+from schemas.times import rfc3339
 from streams.gc_tuning import rarely_collected
 
 if TYPE_CHECKING:

@@ -23,10 +23,10 @@ def explain(
 
     Example: netcenter surge explain 4dfe4b8f
     """
-    from netcenter.operate import surge_report as surge_explained
+    from netcenter.operate.surge_report import find_surge, report_text
 
-    found = surge_explained.find(postgres_of(load()), id)
-    print(json.dumps(found, default=str) if as_json else surge_explained.told(found))
+    found = find_surge(postgres_of(load()), id)
+    print(json.dumps(found, default=str) if as_json else report_text(found))
 
 
 def register(app: typer.Typer) -> None:

@@ -30,7 +30,7 @@ def topics_apply(
 
     Example: netcenter topics apply --clock wall
     """
-    from netcenter.broker.topics import apply
+    from netcenter.broker.provisioning import apply
     from netcenter.commands.policy_files import to_apply
 
     if clock not in ("wall", "event"):

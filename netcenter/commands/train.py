@@ -16,7 +16,7 @@ from netcenter.runtime.endpoints import kafka_of, postgres_of
 from netcenter.settings import load
 
 if TYPE_CHECKING:
-    from netcenter.training.rows import Rows
+    from netcenter.training.training_rows import TrainingRows
 
 
 def train(
@@ -42,20 +42,20 @@ def train(
     Example: netcenter train labelled.parquet --unlabelled training.parquet --out models
     """
     try:
-        from netcenter.training import rows
-        from netcenter.training.student import Settings
+        from netcenter.training import training_rows
+        from netcenter.training.student import StudentSettings
     except ImportError as error:
         raise CommandError(f"training needs {error.name}: install netcenter[train]") from None
     if not files:
         raise UsageError("name a file of labelled posts: netcenter train labelled.parquet --out models")
     if corrections is not None:
-        _adapt(corrections, rows.read(files), out, artefact)
+        _adapt(corrections, training_rows.read(files), out, artefact)
         return
     from netcenter.training.embeddings import Embeddings
     from netcenter.training.figures import picture, tables
     from netcenter.training.train import train as learn
 
-    posts = rows.read(files, unlabelled or [])
+    posts = training_rows.read(files, unlabelled or [])
     with bar() as progress:
         tasks = {}
 
@@ -64,7 +64,7 @@ def train(
                 tasks[step] = progress.add_task(step, total=total)
             progress.update(tasks[step], completed=done)
 
-        trained = learn(posts, Embeddings(cache), out, Settings(), seed, say)
+        trained = learn(posts, Embeddings(cache), out, StudentSettings(), seed, say)
     for name, told in trained.figures.items():
         Console().print(f"\n{name}, each source left out in turn")
         for table in tables(told):
@@ -74,7 +74,7 @@ def train(
     print(f"{trained.path}: {trained.path.stat().st_size:,} bytes, hash {load_artefact(trained.path).hash}")
 
 
-def _adapt(corrections: str, reference: Rows, out: Path, artefact: Path | None) -> None:
+def _adapt(corrections: str, reference: TrainingRows, out: Path, artefact: Path | None) -> None:
     from netcenter.training import corrections as learning
 
     path, gains = learning.adapt(artefact_path(artefact), _said(corrections), reference, out)
@@ -85,17 +85,17 @@ def _adapt(corrections: str, reference: Rows, out: Path, artefact: Path | None) 
     )
 
 
-def _said(corrections: str) -> Rows:
+def _said(corrections: str) -> TrainingRows:
     if corrections not in ("postgres", "log"):
-        from netcenter.training.rows import read
+        from netcenter.training.training_rows import read
 
         return read([Path(corrections)])
-    from netcenter.operate import relabels as relabelled
+    from netcenter.operate.relabels import relabels_of_log, relabels_of_projection
 
     settings = load()
     if corrections == "postgres":
-        return relabelled.of_projection(postgres_of(settings))
-    return relabelled.of_log(settings, kafka_of(settings))
+        return relabels_of_projection(postgres_of(settings))
+    return relabels_of_log(settings, kafka_of(settings))
 
 
 def register(app: typer.Typer) -> None:

@@ -1,6 +1,6 @@
-"""A receiver of the webhook that verifies each signature and counts: for the demo and the tests.
+"""A receiver of the webhook for the demo and the tests: it verifies signatures and counts deliveries.
 
-`python -m netcenter.demo.receiver PORT` runs one with the secret of NETCENTER_WEBHOOK_SECRET until it is told to stop.
+`python -m netcenter.demo.receiver PORT` runs one with the secret in NETCENTER_WEBHOOK_SECRET until SIGTERM or SIGINT.
 """
 
 from __future__ import annotations
@@ -20,10 +20,9 @@ _LARGEST = 1 << 20
 
 
 class Receiver:
-    """Listens on 127.0.0.1, answers 204 to what is signed with `secret` and 401 to anything else.
+    """Listens on 127.0.0.1, and answers 204 to a delivery that is signed with `secret` and 401 to any other request.
 
-    port: 0 takes a free one. It may be stopped and started again on the same port. Use as a context manager,
-    or `start` and `stop`.
+    port: 0 takes a free one. A receiver can be stopped and started again on the same port; it is a context manager as well.
     """
 
     def __init__(self, secret: str, port: int = 0) -> None:
@@ -33,48 +32,48 @@ class Receiver:
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._ids: set[str] = set()
-        self._incidents: dict[str, set[tuple[str, str]]] = {"open": set(), "resolved": set()}
+        self._incidents: dict[str, set[tuple[str, str]]] = {"firing": set(), "resolved": set()}
         self._rejected = 0
         self._planned: deque[tuple[int, dict[str, str]]] = deque()
-        #: The bodies taken, in order of arrival, repetitions included.
+        #: The bodies of accepted deliveries in order of arrival, repeated deliveries included.
         self.events: list[dict[str, Any]] = []
 
     @property
     def url(self) -> str:
-        """Where to post; known once started."""
+        """The URL to send alerts to; known after `start`."""
         return f"http://127.0.0.1:{self._port}/alerts"
 
     @property
     def received(self) -> int:
-        """Distinct events taken, by id."""
+        """Accepted events, each id once."""
         return len(self._ids)
 
     @property
     def opened(self) -> int:
-        """Distinct alerts opened: identity and start."""
-        return len(self._incidents["open"])
+        """Distinct alerts opened: fingerprint and start."""
+        return len(self._incidents["firing"])
 
     @property
     def resolved(self) -> int:
-        """Distinct alerts resolved: identity and start."""
+        """Distinct alerts resolved: fingerprint and start."""
         return len(self._incidents["resolved"])
 
     @property
     def rejected(self) -> int:
-        """Requests that were not signed with the secret, or too old, or no event."""
+        """Requests that were not signed with the secret, were too old, or held no event."""
         return self._rejected
 
     def answer(self, status: int, times: int = 1, headers: dict[str, str] | None = None) -> None:
-        """Answer the next `times` requests with this status, taking nothing."""
+        """Answers the next `times` requests with this status, and does not count them."""
         with self._lock:
             self._planned.extend([(status, headers or {})] * times)
 
     def start(self) -> None:
-        """Listen, in a thread of its own."""
+        """Listens in a thread of its own."""
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
-            # HTTP/1.0, the class's default: no connection outlives its answer, so stop() leaves none open.
+            # The class answers in HTTP/1.0: a connection ends with its answer, so stop() leaves none open.
             timeout = 10
 
             def do_POST(self) -> None:
@@ -92,7 +91,7 @@ class Receiver:
                 self.end_headers()
 
             def log_message(self, format: str, *args: Any) -> None:
-                """Nothing: whoever runs this reads the counts."""
+                """Logs nothing: users read the counts."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", self._port), Handler)
         self._server.daemon_threads = True
@@ -101,7 +100,7 @@ class Receiver:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop listening; the counts stay."""
+        """Stops listening; the counts stay."""
         if self._server is not None and self._thread is not None:
             self._server.shutdown()
             self._server.server_close()
@@ -116,7 +115,7 @@ class Receiver:
         self.stop()
 
     def _take(self, body: bytes, headers: dict[str, str]) -> tuple[int, dict[str, str]]:
-        """The status and headers to answer with."""
+        """Verifies and counts a request; returns the status and headers of the answer."""
         with self._lock:
             if self._planned:
                 return self._planned.popleft()
@@ -125,7 +124,7 @@ class Receiver:
                 event = json.loads(body)
                 state, incident = (
                     event["data"]["state"],
-                    (event["data"]["identity"], event["data"]["starts_at"]),
+                    (event["data"]["fingerprint"], event["data"]["starts_at"]),
                 )
             except (WebhookVerificationError, ValueError, KeyError, TypeError):
                 self._rejected += 1
@@ -137,7 +136,7 @@ class Receiver:
 
 
 def main(port: int) -> None:
-    """Receive until told to stop."""
+    """Receives until SIGTERM or SIGINT."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

@@ -1,4 +1,4 @@
-"""The demo: everything real and on this machine; a day of an airline in about a minute."""
+"""Runs the demo: a day of an airline in about a minute, on a real Kafka and PostgreSQL on this machine."""
 
 from __future__ import annotations
 
@@ -9,84 +9,53 @@ import shlex
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
-import psycopg2
-from kafka import KafkaConsumer, TopicPartition
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from netcenter import embedded
-from netcenter.broker import topics
-from netcenter.broker.lag import Watch
-from netcenter.demo import receiver as receiving
+from netcenter.broker import provisioning
+from netcenter.broker.client import open_admin
+from netcenter.broker.lag import LagMonitor
+from netcenter.demo import receiver as receiver_module
+from netcenter.demo import summary
+from netcenter.demo.operators import Operators
 from netcenter.demo.receiver import Receiver
-from netcenter.demo.story import STORY_POLICY, people, story
+from netcenter.demo.story import STORY_POLICY, story
 from netcenter.demo.workers import Workers
 from netcenter.embedded import places
 from netcenter.embedded.processes import stop_process
 from netcenter.files.line import Line
-from netcenter.ingest.into_kafka import Log, Played, ingest
+from netcenter.ingest.player import Played, ingest
 from netcenter.ingest.schedule import TICK
 from netcenter.pipeline import PIPELINE
 from netcenter.policies import DEFAULT_POLICY
 from netcenter.settings import Settings, load
 from netcenter.workers import enabled_roles, health_ports
-from schemas import codec, ids
-from schemas.headers import rfc3339
-from schemas.records import OfferAnswered, Offered
+from schemas.times import rfc3339
 from streams.exit_codes import ExitCode
 
 HOUR = 3_600_000
 AHEAD = 30 * 60_000
-"""Operators react live to offers, which lapse after an hour: the file must not run away from the desk."""
+"""ms that the story may be before the slowest role. Offers lapse after an hour: operators must see them in time."""
 AHEAD_OF_A_FILE = 24 * HOUR
+"""ms that a user's file may be before the slowest role: no operators answer there."""
 SEED = 7
 PARTITIONS = 4
-"""Enough for one machine: each costs every role a transaction per checkpoint."""
+"""Few, because every role commits a transaction per partition and checkpoint."""
 _END_S = 20.0
-
-COUNTS = {
-    "mentions": "select count(*) from mentions",
-    "replies": "select count(*) from replies",
-    "dead_letters": "select count(*) from dead_letters",
-    "cases": "select count(*) from cases",
-    "breaches": (
-        "select count(*) from clocks where breached_at is not null and rescinded_at is null and metric <> 'resolution'"
-    ),
-    "assignments": "select count(*) from assignments where type = 'Assigned'",
-    "surges": "select count(*) from surges",
-    "alerts_opened": "select count(*) from alerts",
-    "alerts_resolved": "select count(*) from alerts where state = 'resolved'",
-}
-LABELS = "select label, count(*) from mentions where not own group by label order by 2 desc"
-QUERIES = {
-    "How fast was the first answer, and how many were in time?": (
-        "select brand, channel, answered, date_trunc('second', median) as median, date_trunc('second', p90) as p90,\n"
-        "       round(100 * share_in_target) || ' %' as in_target\n  from first_response order by brand, channel"
-    ),
-    "Which floods were there, and what were they about?": (
-        "select brand, scope, name as root, to_char(started_at, 'DD HH24:MI') as since, lasted,\n"
-        "       round(peak::numeric, 1) as peak, round(excess) as extra, crisis\n  from surge_history order by started_at"
-    ),
-    "When did questions and complaints come, and how many clocks were overdue?": (
-        "select to_char(started_at, 'DD HH24:00') as hour, count(*) as clocks, count(breached_at) as overdue\n"
-        "  from clocks where metric <> 'resolution' and not courtesy group by 1 order by 2 desc limit 5"
-    ),
-}
 
 
 class Demo:
-    """One run. lines: a file to play instead of the story."""
+    """One run of the demo."""
 
     def __init__(self, *, lines: list[Line] | None, keep: bool, as_json: bool) -> None:
+        """lines: a file to play in place of the story. keep: leave everything running. as_json: print the figures as JSON."""
         self.own = lines is None
         self.lines = lines
         self.keep, self.as_json = keep, as_json
@@ -95,11 +64,17 @@ class Demo:
         self.directory = (self.base.directory / "demo").absolute()
         self._kept = self.base.directory / "demo-kept.json"
         self.health = self.base.health_port or _free_ports(len(PIPELINE.roles))
-        self.answers = 0
-        self.told = 0
+        self.end = 0
+        """ms; the last Tick that was played."""
+        self._alerts_shown = 0
 
     def run(self) -> None:
-        """Start, play, wait, show, clean up: also when told to stop."""
+        """Runs the demo. Raises CommandError.
+
+        1. Start Kafka, PostgreSQL and the receiver of the webhook; create the topics; start the workers.
+        2. Play the story, while operators answer; wait until every role has read everything.
+        3. Show the figures, and end everything unless the user wants to keep it. SIGTERM ends everything as well.
+        """
         started = time.monotonic()
         with ExitStack() as stack:
             before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(ExitCode.TERMINATED))
@@ -119,26 +94,27 @@ class Demo:
             stack.enter_context(_environment(NETCENTER_WEBHOOK_URL=receiver.url, NETCENTER_WEBHOOK_SECRET=secret))
             lines = self.lines if self.lines is not None else story.story(SEED)
             text = STORY_POLICY.read_text() if self.own else DEFAULT_POLICY.read_text()
-            topics.apply(settings, addresses.kafka, "event", text)
+            provisioning.apply(settings, addresses.kafka, "event", text)
             workers = self._workers(stack, settings)
             self._await_workers(settings, workers)
             if self.own:
-                stack.enter_context(self._people(settings))
+                stack.enter_context(Operators(settings, addresses.kafka, SEED))
             self._play(settings, lines, workers, receiver)
             self._await_end(settings, workers)
             seconds = round(time.monotonic() - started, 1)
-            summary = self._summary(settings, seconds)
-            self._show(settings, summary, receiver)
+            postgres = settings.postgres or ""
+            figures = summary.summary(postgres, seconds)
+            summary.show(self.console, postgres, figures, receiver.received, receiver.rejected)
             if self.keep:
                 receiver.stop()
                 left = _leave_receiver(receiver.url, secret)
                 stack.pop_all()
-                places.remember(self._kept, {"processes": [(workers.pid, "netcenter"), (left.pid, receiving.__name__)]})
+                places.remember(
+                    self._kept, {"processes": [(workers.pid, "netcenter"), (left.pid, receiver_module.__name__)]}
+                )
                 self._farewell(settings, workers.pid, left.pid, receiver.url)
         if self.as_json:
-            print(json.dumps(summary))
-
-    # --- parts ----------------------------------------------------------------------------------------------------
+            print(json.dumps(figures))
 
     def _say(self, line: str) -> None:
         self.console.print(f"[dim]{line}[/dim]", highlight=False)
@@ -172,78 +148,17 @@ class Demo:
         workers = Workers(self.base.directory / "demo-workers.log", given)
         stack.callback(self._kept.unlink, missing_ok=True)
         stack.callback(workers.end)
-        # The next demo ends them where this one is killed.
+        # Should this demo be killed, the next one ends these workers.
         places.remember(self._kept, {"processes": [(workers.pid, "netcenter")]})
         self._say(f"{len(enabled_roles())} workers, a process each; their log is {workers.log}")
         return workers
 
     def _await_workers(self, settings: Settings, workers: Workers) -> None:
         names = {role.name for role in enabled_roles()}
-        with self._watching(settings) as watch:
-            while missing := sorted(names - {role.name for role in watch.running()}):
-                workers.await_sign(len(missing), "these roles have no worker", missing)
+        with _monitor(settings) as monitor:
+            while missing := sorted(names - {role.name for role in monitor.groups.running()}):
+                workers.check_progress(len(missing), "these roles have no worker", missing)
                 time.sleep(0.5)
-
-    @contextmanager
-    def _watching(self, settings: Settings) -> Iterator[Watch]:
-        client = topics.admin(settings.kafka or "")
-        watch = Watch(settings, settings.kafka or "", client)
-        try:
-            yield watch
-        finally:
-            client.close()
-
-    @contextmanager
-    def _people(self, settings: Settings) -> Iterator[None]:
-        """Operators who answer what they are offered."""
-        stop, failed = threading.Event(), []
-
-        def work() -> None:
-            try:
-                self._answer(settings, stop)
-            except Exception as error:  # noqa: BLE001 - handed to the main thread, which raises it
-                failed.append(error)
-
-        thread = threading.Thread(target=work, name="operators", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            thread.join(10)
-        if failed:
-            raise failed[0]
-
-    def _answer(self, settings: Settings, stop: threading.Event) -> None:
-        consumer = KafkaConsumer(
-            bootstrap_servers=(settings.kafka or "").split(","),
-            isolation_level="read_committed",
-            enable_auto_commit=False,
-        )
-        tps = [TopicPartition(settings.prefix + "assignments", n) for n in range(settings.partitions)]
-        consumer.assign(tps)
-        consumer.seek_to_beginning(*tps)
-        with closing(consumer), Log(settings, settings.kafka or "", "operators") as log:
-            while not stop.is_set():
-                for batch in consumer.poll(200).values():
-                    for found in batch:
-                        offer = codec.decode(found.value)
-                        reaction = people.answer(offer, SEED) if isinstance(offer, Offered) else None
-                        if reaction is None or not isinstance(offer, Offered):
-                            continue
-                        said, delay = reaction
-                        log.send(
-                            "desk",
-                            OfferAnswered(
-                                id=ids.make("answer", offer.id, said),
-                                desk=offer.desk,
-                                operator=offer.operator,
-                                offer_id=offer.id,
-                                answer=said,
-                                at=offer.time + delay,
-                            ),
-                        )
-                        self.answers += 1
 
     def _play(self, settings: Settings, lines: list[Line], workers: Workers, receiver: Receiver) -> None:
         with Progress(
@@ -256,10 +171,10 @@ class Demo:
         ) as progress:
             task = progress.add_task("starting", total=len(lines))
 
-            def say(played: Played, slowest: tuple[int, str]) -> None:
+            def on_tick(played: Played, slowest: tuple[int, str]) -> None:
                 workers.check()
-                for body in receiver.events[self.told :]:
-                    self.told += 1
+                for body in receiver.events[self._alerts_shown :]:
+                    self._alerts_shown += 1
                     progress.console.print(
                         f"  {body['time'][:16].replace('T', ' ')}  {body['data']['summary']}", highlight=False
                     )
@@ -273,64 +188,25 @@ class Demo:
                 until=6 * HOUR,
                 ahead=AHEAD if self.own else AHEAD_OF_A_FILE,
                 follow=[role.name for role in enabled_roles()],
-                say=say,
-                held=lambda waits: workers.await_sign(waits.slowest, "the file waits for", [waits.slowest[1]]),
+                on_tick=on_tick,
+                on_wait=lambda waiting: workers.check_progress(
+                    waiting.slowest, "the file waits for", [waiting.slowest[1]]
+                ),
             )
             progress.update(task, completed=played.records)
         self.end = played.time
 
     def _await_end(self, settings: Settings, workers: Workers) -> None:
-        with self._watching(settings) as watch:
-            while behind := self._behind(watch):
-                workers.await_sign(str(watch.told(PIPELINE.roles)), "not all was read", behind)
+        with _monitor(settings) as monitor:
+            while behind := self._behind(monitor):
+                positions = str(monitor.groups.positions(PIPELINE.roles))
+                workers.check_progress(positions, "not all was read", behind)
                 time.sleep(0.2)
 
-    def _behind(self, watch: Watch) -> list[str]:
-        """Roles that have something left to read, or have not heard the last Tick."""
-        late = [role.name for role in PIPELINE.roles if role.decides and watch.slowest([role])[0] < self.end]
-        return late or [role.name for role in enabled_roles() if not watch.drained(role)]
-
-    # --- what happened ------------------------------------------------------------------------------------------
-
-    def _summary(self, settings: Settings, seconds: float) -> dict[str, Any]:
-        with psycopg2.connect(settings.postgres or "") as connection, connection.cursor() as cursor:
-            counts: dict[str, Any] = {}
-            for name, query in COUNTS.items():
-                cursor.execute(query)
-                counts[name] = _only(cursor.fetchone())
-                if name == "dead_letters":
-                    cursor.execute(LABELS)
-                    counts["labels"] = dict(cursor.fetchall())
-        connection.close()
-        return {**counts, "seconds": seconds}
-
-    def _show(self, settings: Settings, summary: dict[str, Any], receiver: Receiver) -> None:
-        say = self.console.print
-        labels = ", ".join(f"{count:,} {label}" for label, count in summary["labels"].items())
-        say(
-            f"\n[bold]{summary['mentions']:,} mentions[/bold] ({labels}) and {summary['replies']:,} replies went through Kafka."
-        )
-        say(
-            f"{summary['cases']:,} cases, {summary['assignments']:,} taken by an operator, {summary['breaches']:,} answered late or never; "
-            f"{_count(summary['surges'], 'surge')}; {_count(summary['dead_letters'], 'dead letter')}."
-        )
-        say(
-            f"{summary['alerts_opened']} alerts opened, {summary['alerts_resolved']} resolved; the webhook receiver verified "
-            f"{receiver.received} signed deliveries and rejected {receiver.rejected}.\n"
-        )
-        connection = psycopg2.connect(settings.postgres or "")
-        with connection.cursor() as cursor:
-            for title, query in QUERIES.items():
-                cursor.execute(query)
-                table = Table(title=title, title_justify="left", title_style="bold")
-                for column in cursor.description or ():
-                    table.add_column(column.name)
-                for row in cursor.fetchall():
-                    table.add_row(*("" if value is None else str(value) for value in row))
-                say(table)
-                say(f"[dim]{query};[/dim]\n", highlight=False)
-        connection.close()
-        say(f"{summary['seconds']} s in all.")
+    def _behind(self, monitor: LagMonitor) -> list[str]:
+        """The roles that have not reached the last Tick; when there are none, the roles that have a record left to read."""
+        late = [role.name for role in PIPELINE.roles if role.decides and monitor.slowest([role])[0] < self.end]
+        return late or [role.name for role in enabled_roles() if not monitor.is_drained(role)]
 
     def _farewell(self, settings: Settings, workers: int, receiver: int, url: str) -> None:
         program = _program()
@@ -356,8 +232,15 @@ class Demo:
 
 
 @contextmanager
+def _monitor(settings: Settings) -> Iterator[LagMonitor]:
+    kafka = settings.kafka or ""
+    with closing(open_admin(kafka)) as client:
+        yield LagMonitor(settings, kafka, client)
+
+
+@contextmanager
 def _environment(**variables: str) -> Iterator[None]:
-    """Set variables of this process, and at the end give them their former values again."""
+    """Sets variables of this process, and at the end gives them their former values again."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:
@@ -371,7 +254,7 @@ def _environment(**variables: str) -> Iterator[None]:
 
 
 def _program() -> str:
-    """How this program is called."""
+    """The words with which a user calls this program."""
     called = Path(sys.argv[0])
     if called.name == "__main__.py":
         return f"{shlex.quote(sys.executable)} -m netcenter"
@@ -379,7 +262,7 @@ def _program() -> str:
 
 
 def _free_ports(count: int) -> int:
-    """The first of so many ports in a row on which nothing listens."""
+    """The first of `count` consecutive ports on which nothing listens."""
     while True:
         first = places.free_port()
         if all(places.is_free(first + n) for n in range(1, count)):
@@ -387,21 +270,13 @@ def _free_ports(count: int) -> int:
 
 
 def _leave_receiver(url: str, secret: str) -> subprocess.Popen[bytes]:
-    """A receiver that outlives us, where ours was."""
+    """Starts a process that takes the place of the receiver at `url` and outlives this one."""
     port = urlsplit(url).port or 0
     return subprocess.Popen(
-        [sys.executable, "-m", receiving.__name__, str(port)],
+        [sys.executable, "-m", receiver_module.__name__, str(port)],
         env={**os.environ, "NETCENTER_WEBHOOK_SECRET": secret},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
-def _only(row: tuple[Any, ...] | None) -> Any:
-    return row[0] if row else None

@@ -1,4 +1,4 @@
-"""The demo's workers: all of them under a supervisor, their log, and whether they go on."""
+"""The workers of the demo: one process each under a supervisor, and whether they still make progress."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from typing import Any
 from netcenter.errors import CommandError
 from streams.supervisor import command_of
 
-#: Seconds for which nothing may happen on a machine that has nothing else to do.
+#: Seconds without any progress after which the demo fails, on a machine that has nothing else to do.
 _PATIENCE_S = 120.0
 _SHOWN = 8
-"""Lines of the log that are shown of what went wrong."""
+"""Lines of the log that an error shows."""
 
 
 class Workers:
-    """A process each, under one supervisor; they outlive us unless they are ended."""
+    """The processes of the workers under one supervisor. They go on running after this process unless `end` is called."""
 
-    def __init__(self, log: Path, given: Mapping[str, str]) -> None:
-        """given: environment beside our own."""
+    def __init__(self, log: Path, environment: Mapping[str, str]) -> None:
+        """log: the file that their output goes to. environment: variables in addition to those of this process."""
         self.log = log
         with log.open("wb") as out:
             self._process = subprocess.Popen(
                 command_of("all"),
-                env={**os.environ, **given},
+                env={**os.environ, **environment},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
@@ -40,13 +40,13 @@ class Workers:
 
     @property
     def pid(self) -> int:
-        """Of the supervisor."""
+        """The process id of the supervisor."""
         return self._process.pid
 
     def check(self) -> None:
-        """Raises CommandError when they have ended, or a role keeps dying."""
+        """Raises CommandError when the supervisor has ended, or a role keeps dying; with the last lines of the log."""
         if self._process.poll() is not None:
-            raise CommandError(f"the workers ended (exit {self._process.returncode}){self._told(())}")
+            raise CommandError(f"the workers ended (exit {self._process.returncode}){self._end_of_log(())}")
         size = self.log.stat().st_size
         if size > self._seen:
             with self.log.open("rb") as log:
@@ -55,13 +55,13 @@ class Workers:
             self._seen = size
             for line in map(_parsed, lines):
                 if line.get("event", "").startswith("a role keeps dying"):
-                    raise CommandError(f"{line['role']} keeps dying: {line['why']}{self._told((line['role'],))}")
+                    raise CommandError(f"{line['role']} keeps dying: {line['why']}{self._end_of_log((line['role'],))}")
 
-    def await_sign(self, sign: Hashable, what: str, roles: Collection[str]) -> None:
-        """Called again and again while something is awaited, with a sign that changes while it comes nearer.
+    def check_progress(self, sign: Hashable, what: str, roles: Collection[str]) -> None:
+        """To be called again and again while the demo waits. Raises CommandError after two minutes without progress.
 
-        what: said of roles when nothing has moved for two minutes, which raises CommandError; on a machine whose cores
-        are asked for many times over it may take so many times as long.
+        sign: any value that changes while the awaited state comes nearer; new lines in the log count as progress too.
+        what, roles: for the message. On a machine with more work than cores the two minutes grow by the load per core.
         """
         self.check()
         now, signs = time.monotonic(), (self._seen, sign)
@@ -70,11 +70,11 @@ class Workers:
             self._moved_at, self._sign = now, signs
         elif now - self._moved_at > patience:
             raise CommandError(
-                f"{what}, and nothing has moved for {patience:.0f} s: {', '.join(roles)}{self._told(roles)}"
+                f"{what}, and nothing has moved for {patience:.0f} s: {', '.join(roles)}{self._end_of_log(roles)}"
             )
 
-    def _told(self, roles: Collection[str]) -> str:
-        """The last lines of these roles, or of all."""
+    def _end_of_log(self, roles: Collection[str]) -> str:
+        """The last lines of these roles; of all roles where these have none."""
         lines = self.log.read_text(errors="replace").splitlines()
         theirs = [line for line in lines if _parsed(line).get("role") in roles] or lines
         if not theirs:
@@ -82,7 +82,7 @@ class Workers:
         return "\n".join([f"; the end of {self.log}:", *theirs[-_SHOWN:]])
 
     def end(self) -> None:
-        """Stop them in good order."""
+        """Ends the workers with SIGTERM, and after 20 s with SIGKILL."""
         if self._process.poll() is None:
             self._process.terminate()
             try:
@@ -93,7 +93,7 @@ class Workers:
 
 
 def _parsed(line: str) -> dict[str, Any]:
-    """A line of the log; what is none of ours says nothing."""
+    """A line of the log as a mapping; empty where the line is no JSON object."""
     try:
         found = json.loads(line)
     except ValueError:

@@ -1,8 +1,8 @@
 """A real Kafka and a real PostgreSQL on this machine, with no Docker, no root and no Java installed."""
 
-from netcenter.embedded.errors import EmbeddedError
 from netcenter.embedded.kafka_server import EmbeddedKafka
 from netcenter.embedded.postgres_server import EmbeddedPostgres
+from netcenter.embedded.server_errors import EmbeddedError
 from netcenter.embedded.stack import Addresses, Running, Stack, detach, down, ended_because, process_of, running
 
 __all__ = [

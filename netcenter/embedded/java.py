@@ -7,12 +7,13 @@ import sys
 from pathlib import Path
 
 from netcenter.embedded import places
-from netcenter.embedded.errors import EmbeddedError, missing_extra
+from netcenter.embedded.server_errors import EmbeddedError, missing_extra
 from streams.exit_codes import ExitCode
 
 KAFKA_VERSION = "4.3.1"
 _KAFKA = f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}"
-# Kafka's artefact brings log4j without its binding to slf4j, and would log nothing. The version is that log4j's.
+# Kafka's artefact depends on log4j but not on its binding to slf4j, without which it logs nothing. The version is
+# that of the log4j that it depends on.
 _LOG_BINDING = "org.apache.logging.log4j:log4j-slf4j-impl:2.25.4"
 _FETCH_SECONDS = 900
 
@@ -27,7 +28,7 @@ def java() -> Path:
 
 
 def cache() -> Path:
-    """The user's cache directory for what is the same for every stack; made if it is missing."""
+    """Return the user's cache directory, for files that all stacks share; it is created if it is missing."""
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     directory = Path(base).expanduser() / "netcenter"
     places.prepare(directory)
@@ -35,7 +36,7 @@ def cache() -> Path:
 
 
 def known_class_path() -> list[str]:
-    """The jars as resolved before, or an empty list if they never were or one of them is gone."""
+    """Return the jars that an earlier run resolved; an empty list if there was none or a jar is gone."""
     try:
         jars = json.loads(_list_file().read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
@@ -44,7 +45,7 @@ def known_class_path() -> list[str]:
 
 
 def class_path() -> list[str]:
-    """Paths of every jar Kafka needs; 43 MB are fetched the first time a user asks.
+    """Return the paths of all jars that Kafka needs; the first call of a user fetches them (43 MB).
 
     Raises EmbeddedError: exit code 2 if the extra is not installed, 3 if the jars cannot be fetched.
     """
@@ -56,7 +57,7 @@ def _list_file() -> Path:
 
 
 def _resolve() -> list[str]:
-    """One process at a time: two that fill one folder leave either with half of it."""
+    """Resolve the jars under a lock: two processes that fill one folder at once would each find it half full."""
     lock = places.lock_within(cache() / "jars.lock", _FETCH_SECONDS)
     if lock is None:
         raise _not_fetched(f"another process has been fetching it for {_FETCH_SECONDS} s")
@@ -68,7 +69,7 @@ def _resolve() -> list[str]:
 
 def _fetched() -> list[str]:
     command = [sys.executable, "-P", str(Path(__file__).with_name("resolve_jars.py")), _KAFKA, _LOG_BINDING]
-    # Without a JAVA_HOME jgo would fetch a whole JDK, for a step that is not needed.
+    # Without JAVA_HOME, jgo would fetch a whole JDK for a step that is not needed here.
     environment = {**os.environ, "JAVA_HOME": str(java().parent.parent)}
     try:
         done = subprocess.run(

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from netcenter.embedded import places
-from netcenter.embedded.errors import EmbeddedError
 from netcenter.embedded.java import KAFKA_VERSION, cache, class_path, java
 from netcenter.embedded.server import Server
+from netcenter.embedded.server_errors import EmbeddedError
 
 _FLAGS = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "-XX:+ExitOnOutOfMemoryError"]
 
@@ -29,7 +29,7 @@ listener.security.protocol.map=BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT
 inter.broker.listener.name=BROKER
 controller.listener.names=CONTROLLER
 log.dirs={data}
-# one node: internal topics have one replica, few partitions, and nobody to wait for
+# one node: internal topics have one replica and few partitions, and no group waits for further members
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
 offsets.topic.replication.factor=1
@@ -38,12 +38,12 @@ transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 transaction.state.log.num.partitions=4
 num.partitions=1
-# a killed broker may register again only when its last session is over: 3 s, not 9
+# a broker that was killed may register again only when its last session has ended: after 3 s instead of 9
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
 # a misspelt topic is an error, not a new topic
 auto.create.topics.enable=false
-# the most a topic may choose: 4 MiB
+# the largest max.message.bytes that a topic may set: 4 MiB
 message.max.bytes=4194304
 # a small heap and two cores
 log.cleaner.dedupe.buffer.size=8388608
@@ -76,7 +76,7 @@ _METADATA = struct.pack(">hhih9si", 3, 1, 1, 9, b"netcenter", 0)
 class EmbeddedKafka(Server):
     """A Kafka broker on 127.0.0.1 with its data in `directory`.
 
-    `port` is given, remembered from last time, or chosen free; `heap_mb` is Java's largest heap in MiB.
+    Without `port`, the port of the last start is used, or a free one. `heap_mb` is Java's largest heap in MiB.
     """
 
     name = "Kafka"
@@ -102,7 +102,7 @@ class EmbeddedKafka(Server):
             places.must_be_free(port, self.name)
         self._properties.write_text(_PROPERTIES.format(data=self._data, **values), encoding="utf-8")
         self._log4j.write_text(_LOG4J.format(log=self._log), encoding="utf-8")
-        if not (self._data / "meta.properties").exists():  # which is written last
+        if not (self._data / "meta.properties").exists():  # the file that formatting writes last
             self._format(lock)
         return values
 
@@ -126,7 +126,7 @@ class EmbeddedKafka(Server):
         return [*super()._logs(), self._log]
 
     def _answers(self, values: dict[str, Any]) -> bool:
-        """Whether the broker answers with itself in the list of brokers."""
+        """Return whether the broker answers a metadata request and lists itself as a broker."""
         try:
             with socket.create_connection(("127.0.0.1", values["port"]), timeout=2.0) as connection:
                 connection.sendall(struct.pack(">i", len(_METADATA)) + _METADATA)
@@ -137,10 +137,10 @@ class EmbeddedKafka(Server):
         return len(answer) == 12 and struct.unpack(">iii", answer)[2] > 0
 
     def _format(self, lock: int) -> None:
-        """Make the data directory a Kafka's.
+        """Format the data directory for Kafka.
 
-        What Kafka's own tool writes is the same for every directory but for the ids in meta.properties, and takes
-        it a second. So its file is kept, by Kafka's version, for the next directory.
+        Kafka's own tool takes a second, and its output differs between directories only in the ids of
+        meta.properties. So the other file is cached, by Kafka's version, and copied into the next directory.
         """
         kept = cache() / f"kafka-{KAFKA_VERSION}-bootstrap.checkpoint"
         if not kept.exists():
@@ -173,5 +173,5 @@ class EmbeddedKafka(Server):
 
 
 def _kafka_id() -> str:
-    """A random id as Kafka writes them: base64 of 16 bytes, the first letter fixed as none may start with a dash."""
+    """Return a random id in Kafka's form: base64 of 16 bytes, with a fixed first letter because it must not be a dash."""
     return "A" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]

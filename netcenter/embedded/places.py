@@ -1,4 +1,4 @@
-"""A server's own directory: made, checked, locked, and what is remembered in it; free and busy ports."""
+"""A server's directory (create, check, lock, remember values in it), and free and busy ports."""
 
 import fcntl
 import json
@@ -11,18 +11,18 @@ import time
 from pathlib import Path
 from typing import Any
 
-from netcenter.embedded.errors import EmbeddedError
+from netcenter.embedded.server_errors import EmbeddedError
 from streams.exit_codes import ExitCode
 
-# Below the range systems draw client ports from: a client that retries while its server is down could otherwise
-# be given the server's own port and keep it.
+# These ports lie below the range that systems draw client ports from. Otherwise a client that reconnects while its
+# server is down could be given the server's own port and keep it.
 _PORTS = range(20_000, 32_000)
 _POLL_SECONDS = 0.03
 _LONGEST_LINE = 400
 
 
 def prepare(directory: Path) -> None:
-    """Make `directory`, for its owner only, and prove that files can be written there.
+    """Create `directory`, for its owner only, and check that files can be written there.
 
     Raises EmbeddedError (exit code 2) if not.
     """
@@ -53,7 +53,7 @@ def lock(path: Path) -> int | None:
 
 
 def lock_within(path: Path, seconds: float) -> int | None:
-    """`lock`, tried again for so many seconds while another process has it."""
+    """Try `lock` again until it succeeds or `seconds` have passed; return the descriptor or None."""
     deadline = time.monotonic() + seconds
     while (held := lock(path)) is None and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
@@ -69,7 +69,7 @@ def remember(path: Path, values: dict[str, Any]) -> None:
 
 
 def recall(path: Path) -> dict[str, Any]:
-    """What `remember` wrote to `path`; empty if there is no such file.
+    """Return the values that `remember` wrote to `path`; empty if there is no such file.
 
     Raises EmbeddedError (exit code 1) if the file is not what `remember` writes.
     """
@@ -85,7 +85,7 @@ def recall(path: Path) -> dict[str, Any]:
 
 
 def tail(path: Path, lines: int) -> list[str]:
-    """The last lines of a file of text; none if there is no such file."""
+    """Return the last lines of a text file; an empty list if there is no such file."""
     try:
         with path.open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - lines * _LONGEST_LINE))
@@ -95,12 +95,12 @@ def tail(path: Path, lines: int) -> list[str]:
 
 
 def free_bytes(directory: Path) -> int:
-    """Bytes that may still be written on the disk of `directory`."""
+    """Return the free bytes on the disk of `directory`."""
     return shutil.disk_usage(directory).free
 
 
 def is_free(port: int) -> bool:
-    """Whether a server can listen on 127.0.0.1:`port`."""
+    """Return whether a server can listen on 127.0.0.1:`port`."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -111,7 +111,7 @@ def is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 on which nothing listens. Raises EmbeddedError (exit code 1) if there is none."""
+    """Return a port of 127.0.0.1 on which nothing listens. Raises EmbeddedError (exit code 1) if there is none."""
     for port in random.sample(_PORTS, 200):
         if is_free(port):
             return port

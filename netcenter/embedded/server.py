@@ -1,4 +1,4 @@
-"""What both servers share: directory, lock, start until it answers, stop, kill."""
+"""The base of both servers: lock the directory, start and wait until the server answers, stop, kill."""
 
 import errno
 import os
@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from netcenter.embedded import places
-from netcenter.embedded.errors import EmbeddedError
 from netcenter.embedded.processes import Watched, is_ours, stop_process
+from netcenter.embedded.server_errors import EmbeddedError
 from streams.exit_codes import ExitCode
 
 _POLL_SECONDS = 0.03
-#: A server that fails ends, and is told of at once: only one that hangs is waited for so long, on however busy a machine.
+#: The longest wait for a server that hangs, on a busy machine; a server that fails ends and is reported at once.
 _START_SECONDS = 300.0
 _STOP_SECONDS = 20.0
 _LOCK_SECONDS = 10.0
@@ -27,7 +27,7 @@ _FAULTS = (" ERROR ", " FATAL ", "FATAL: ", "PANIC: ", "Exception", "OutOfMemory
 
 
 class Server(ABC):
-    """One server and the directory that is its own."""
+    """One server with its own directory."""
 
     name: ClassVar[str]
     stop_signal: ClassVar[signal.Signals]
@@ -41,11 +41,11 @@ class Server(ABC):
 
     @property
     def pid(self) -> int | None:
-        """The process's id while it runs as our child, else None."""
+        """The process id while the server runs as our child, else None."""
         return None if self._process is None else self._process.pid
 
     def start(self) -> str:
-        """Start the server, on the port and data of last time if there were any, and return its address.
+        """Start the server, with the port and data of the last start if there was one, and return its address.
 
         Returns when the server answers a request. Raises EmbeddedError if it does not within five minutes, with the
         end of its log; if the directory cannot be written or is in use, or a port is taken (exit code 2).
@@ -68,13 +68,13 @@ class Server(ABC):
         return self._address(values)
 
     def stop(self) -> None:
-        """Let the server end in good order; kill it if it has not after 20 seconds. Nothing if it does not run."""
+        """Shut the server down; kill it if it still runs after 20 seconds. Does nothing if it does not run."""
         if self._process is not None:
             self._process.stop(_STOP_SECONDS)
             self._wait_until_unlocked()
 
     def kill(self) -> None:
-        """SIGKILL the server and its children. Nothing if it does not run."""
+        """SIGKILL the server and its children. Does nothing if it does not run."""
         if self._process is not None:
             self._process.kill()
             self._wait_until_unlocked()
@@ -89,14 +89,14 @@ class Server(ABC):
         return True
 
     def address_left_running(self) -> str | None:
-        """The address of the server which another process left running in this directory, if it answers."""
+        """Return the address of the server that another process left running in this directory, if it answers."""
         values = places.recall(self._memory)
         if self._left_running() is None or not self._answers(values):
             return None
         return self._address(values)
 
     def ended_because(self) -> str | None:
-        """Why a server that was left running here no longer does; None where there was none, or it was stopped."""
+        """Return why a server that was left running here has ended; None if there was none or it was stopped."""
         if places.recall(self._memory).get("outlives") is not True or self._left_running() is not None:
             return None
         return self._full() or (
@@ -104,11 +104,11 @@ class Server(ABC):
         )
 
     def process_left_running(self) -> int | None:
-        """Of the server which another process left running in this directory, whether it answers or not."""
+        """Return the process id of the server that another process left running here, whether it answers or not."""
         return self._left_running()
 
     def delete(self) -> None:
-        """Delete the directory, unless a server uses it or it is not there."""
+        """Delete the directory; does nothing if a server uses it or it does not exist."""
         if self.directory.is_dir() and (lock := places.lock(self._lock_file)) is not None:
             shutil.rmtree(self.directory)
             os.close(lock)
@@ -141,29 +141,29 @@ class Server(ABC):
 
     @abstractmethod
     def _command(self, values: dict[str, Any]) -> list[str]:
-        """The command that runs the server in the foreground."""
+        """Return the command that runs the server in the foreground."""
 
     @abstractmethod
     def _environment(self) -> dict[str, str]:
-        """The environment it runs in."""
+        """Return the environment variables of the server's process."""
 
     @abstractmethod
     def _own_argument(self) -> str:
-        """An argument of that command that no other process has: a path in this directory."""
+        """Return an argument of the command that no other process has: a path in this directory."""
 
     @abstractmethod
     def _answers(self, values: dict[str, Any]) -> bool:
-        """Whether a request is answered now."""
+        """Return whether the server answers a request now."""
 
     @abstractmethod
     def _address(self, values: dict[str, Any]) -> str:
-        """What clients connect to."""
+        """Return the address that clients connect to."""
 
     def _logs(self) -> list[Path]:
         return [self.directory / "console.log"]
 
     def _lock(self) -> int:
-        # One whose program was killed a moment ago is still ending.
+        # A server whose program was killed a moment ago may still be ending.
         lock = places.lock_within(self._lock_file, _ENDING_SECONDS)
         if lock is None:
             pid = places.recall(self._memory).get("pid", "unknown")
@@ -175,7 +175,7 @@ class Server(ABC):
         return lock
 
     def _wait_until_unlocked(self) -> None:
-        """Children may outlive a killed server by a moment; only when they are gone can it start again."""
+        """Wait until the lock is free: children of a killed server may live a moment longer, and block a new start."""
         lock = places.lock_within(self._lock_file, _LOCK_SECONDS)
         if lock is None:
             raise EmbeddedError(f"processes of the stopped {self.name} still use {self.directory}; end them")
@@ -207,7 +207,7 @@ class Server(ABC):
         return " | ".join(line for log in self._logs() for line in places.tail(log, 5)) or "empty"
 
     def _full(self) -> str | None:
-        """That the disk is full, if it is, or was so when the server ended."""
+        """Return a message if the disk is full, or was full when the server ended; else None."""
         said = any(_NO_SPACE in line for log in self._logs() for line in places.tail(log, _LOOKED_AT))
         free = places.free_bytes(self.directory)
         if not said and free >= _LEAST_FREE:

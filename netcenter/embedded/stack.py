@@ -8,10 +8,10 @@ from types import TracebackType
 from typing import Self
 
 from netcenter.embedded import places
-from netcenter.embedded.errors import EmbeddedError
 from netcenter.embedded.java import known_class_path
 from netcenter.embedded.kafka_server import EmbeddedKafka
 from netcenter.embedded.postgres_server import EmbeddedPostgres
+from netcenter.embedded.server_errors import EmbeddedError
 from streams.exit_codes import ExitCode
 
 Say = Callable[[str], None]
@@ -20,7 +20,7 @@ _EPHEMERAL = "ephemeral"
 
 
 def _silent(_: str) -> None:
-    """Say nothing."""
+    """Ignore the message: the default of `say`."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Addresses:
 
 @dataclass(frozen=True)
 class Running:
-    """The addresses of what was left running, each None where that server does not answer."""
+    """The addresses of servers that were left running; None for a server that does not answer."""
 
     kafka: str | None
     postgres: str | None
@@ -57,10 +57,10 @@ class Stack:
         self._mark = self.directory / _EPHEMERAL
 
     def start(self, say: Say = _silent) -> Addresses:
-        """Start both at the same time and return their addresses once both answer; `say` is told of progress.
+        """Start both at the same time and return their addresses once both answer; `say` is called with each step.
 
-        What another process left running here is taken as it is, and stays when this stack stops.
-        Raises EmbeddedError, and leaves running none that it started, if either fails.
+        A server that another process left running here is used as it is, and keeps running when this stack stops.
+        Raises EmbeddedError if either server fails, and ends those that it has started.
         """
         places.prepare(self.directory)
         left = self.left_running()
@@ -84,12 +84,12 @@ class Stack:
             self._end(kill=True)
             raise
         if not self._ephemeral:
-            self._mark.unlink(missing_ok=True)  # the data is now to be kept
+            self._mark.unlink(missing_ok=True)  # from now on, the data is kept
         say("both answer")
         return addresses
 
     def left_running(self) -> Running:
-        """What another process left running here."""
+        """Return the addresses of servers that another process left running in this directory."""
         return Running(self.kafka.address_left_running(), self.postgres.address_left_running())
 
     def stop(self) -> None:
@@ -115,7 +115,7 @@ class Stack:
                 " directory, or delete it",
                 exit_code=ExitCode.WRONG_USAGE,
             )
-        self.delete_ephemeral()  # left by one that could not stop
+        self.delete_ephemeral()  # data of an ephemeral stack that was killed
         places.prepare(self.directory)
         self._mark.touch()
 
@@ -137,7 +137,7 @@ class Stack:
 
 
 def detach(directory: Path, *, ephemeral: bool = False, say: Say = _silent) -> Addresses:
-    """Start the servers so that they outlive this process, until `down`; what already does is found and left alone.
+    """Start the servers so that they outlive this process until `down`; a server that already runs is left alone.
 
     Raises EmbeddedError as Stack.start does.
     """
@@ -145,27 +145,27 @@ def detach(directory: Path, *, ephemeral: bool = False, say: Say = _silent) -> A
 
 
 def running(directory: Path) -> Running:
-    """What `detach` left running in `directory`: of each server, its address if the process is ours and answers."""
+    """Return the addresses of the servers that `detach` left running in `directory`, where the process is ours and answers."""
     return Stack(directory).left_running()
 
 
 def ended_because(directory: Path, name: str) -> str | None:
-    """Why the server of this name, which was once left running in `directory`, does not run; None if that is not known."""
+    """Return why the server `name` that was left running in `directory` has ended; None if that is not known."""
     stack = Stack(directory)
     return next((s.ended_because() for s in (stack.kafka, stack.postgres) if s.name == name), None)
 
 
 def process_of(directory: Path, name: str) -> int | None:
-    """The process of the server of this name that `detach` left running in `directory`, whether it answers or not."""
+    """Return the process id of the server `name` that `detach` left running in `directory`, whether it answers or not."""
     stack = Stack(directory)
     return next((s.process_left_running() for s in (stack.kafka, stack.postgres) if s.name == name), None)
 
 
 def down(directory: Path) -> bool:
-    """Stop what `detach` left running in `directory`, and delete its data if it is ephemeral.
+    """Stop the servers that `detach` left running in `directory`, and delete their data if it is ephemeral.
 
-    Returns whether a server was stopped. Signals no process but those whose arguments show they are ours, and
-    none of a stack that runs within another program.
+    Returns whether a server was stopped. Only processes whose arguments show that they are ours are signalled, and
+    none of a stack that runs inside another program.
     """
     stack = Stack(directory)
     with ThreadPoolExecutor(2) as pool:

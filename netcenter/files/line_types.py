@@ -107,7 +107,7 @@ def _classified(label: records.Label, **v: Any) -> records.ClassifiedMention:
         label=label,
         confidence=confidence,
         uncertain=False,
-        lang=lang or (mention.lang[:2] if mention.lang[:2] in LANGUAGES else "und"),  # type: ignore[arg-type]
+        classified_lang=lang or (mention.lang[:2] if mention.lang[:2] in LANGUAGES else "und"),  # type: ignore[arg-type]
         own=False,
         probabilities=told or [confidence if name == label else rest for name in LABELS],
         model=model,
@@ -187,7 +187,7 @@ TYPES = {
             "mentions",
             ("received_at", "observed_at"),
             _update,
-            judged=("label", "confidence", "uncertain", "lang"),
+            judged=("label", "confidence", "uncertain", "classified_lang"),
         ),
         _type(
             "operator",

@@ -8,15 +8,15 @@ import msgspec
 
 from netcenter.files.line_types import BY_CLASS, TIMES, TYPES
 from schemas import records
-from schemas.headers import rfc3339
 from schemas.records import Record
+from schemas.times import rfc3339
 
 
 def line_of(record: Record) -> dict[str, Any]:
     """A record as its line's fields; what has its default is left out. Raises TypeError for one that has no line."""
     if isinstance(record, records.ClassifiedMention):
         told = {"label": record.label, "confidence": record.confidence, "probabilities": record.probabilities}
-        return {**line_of(record.mention), **told, "classified_lang": record.lang, "model": record.model}
+        return {**line_of(record.mention), **told, "classified_lang": record.classified_lang, "model": record.model}
     kind = BY_CLASS.get(type(record))
     if kind is None:
         raise TypeError(f"{type(record).__name__} has no line in a file; those that do: {', '.join(TYPES)}")

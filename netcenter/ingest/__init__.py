@@ -1,1 +1,1 @@
-"""Playing files into the log."""
+"""Plays files into the log."""

@@ -1,4 +1,4 @@
-"""The order of play that ingest, replay and demo share: the lines of files and the Ticks between them."""
+"""The order of play that ingest, replay and demo share: the lines of files, and the Ticks between them."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ TICK = 60_000
 
 
 Due = Callable[[], int | None]
-"""ms; when something that waits for time falls due, among all that was played up to the last Tick. None: nothing does."""
+"""The time (ms) at which the next timer is due, of those that follow from everything played so far; None: no timer waits."""
 
 
-def play(
+def in_order_of_play(
     lines: Iterable[Line], *, interval: int = TICK, until: int = 6 * 3_600_000, due: Due | None = None
 ) -> Iterator[Line | int]:
-    """The lines in order of (at, number), and Ticks among them; holds all lines in memory, for sorting."""
+    """The lines in order of (at, number), and Ticks among them as of `with_ticks`. Sorting holds all lines in memory."""
     return with_ticks(sorted(lines, key=lambda line: (line.at, line.number)), interval=interval, until=until, due=due)
 
 
 def with_ticks(
     lines: Iterable[Line], *, interval: int = TICK, until: int = 6 * 3_600_000, due: Due | None = None
 ) -> Iterator[Line | int]:
-    """Lines that are in the order of play, and Ticks among them, each an int: its time in ms.
+    """Lines that are in order of play, and Ticks among them. A Tick is an int: its time in ms.
 
-    The first Tick is the whole interval at or before the first line; then one stands on every whole interval before the
-    first line at or after it; after the last line Ticks go on until one is at or past its time plus `until` (ms). No
-    lines, no Ticks.
+    1. The first Tick is at the last multiple of `interval` (ms) at or before the first line.
+    2. A Tick is at every further multiple, and stands before the first line at or after it.
+    3. After the last line, Ticks go on until one is at or past that line's time plus `until` (ms).
 
-    due: asked after a Tick that no line follows; Ticks at which nothing is due and behind which nothing happens are
-    left out. The one before something falls due stays, and so does the one before a line: what is decided then is
-    decided at the same time as if every Tick had been played.
+    Without lines there are no Ticks. due: called after a Tick that no line follows. Ticks at which no timer is due and
+    which no line follows are then left out, but for the last one before a timer or a line: so all is decided at the same
+    time as if every Tick had been played. Raises ValueError for an interval below 1.
     """
     if interval <= 0:
         raise ValueError(f"interval: {interval} ms is no interval between Ticks; use 1 or more")
@@ -49,7 +49,7 @@ def with_ticks(
 
 
 class _Ticks:
-    """Those from `next` to `last`, both inclusive: all of them, or those that matter."""
+    """The Ticks from `next` to `last`, both included; where `due` is given, only those that change something."""
 
     def __init__(self, next: int, last: int, interval: int, due: Due | None) -> None:
         self.next, self.last, self.interval, self.due = next, last, interval, due
@@ -59,9 +59,9 @@ class _Ticks:
             yield self.next
             self.next += self.interval
             if self.due is not None and self.next < self.last:
-                self._leave_out(self.due())
+                self._skip_to(self.due())
 
-    def _leave_out(self, due: int | None) -> None:
-        """Go on to the last before something is due."""
+    def _skip_to(self, due: int | None) -> None:
+        """Goes on at the last Tick before the next timer, or at `last`."""
         before = self.last if due is None else -(-due // self.interval) * self.interval - self.interval
         self.next = max(self.next, min(self.last, before))

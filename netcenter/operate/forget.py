@@ -1,4 +1,4 @@
-"""`forget`: append the Action by which a customer is forgotten, and say how long the logs still hold what was written."""
+"""`forget`: writes the Action by which a customer is forgotten, and says for how long topics still hold old records."""
 
 from __future__ import annotations
 
@@ -7,25 +7,26 @@ import time
 from collections import defaultdict
 from contextlib import closing
 
-from netcenter.broker.lag import Watch
-from netcenter.broker.topics import admin
+from netcenter.broker.client import open_admin
+from netcenter.broker.lag import LagMonitor
+from netcenter.broker.log_clock import clock_of_log
+from netcenter.broker.writing import LogWriter
 from netcenter.errors import UsageError
 from netcenter.files.line import FileError
 from netcenter.files.reader import parse_line
-from netcenter.ingest.into_kafka import Log, clock_of
 from netcenter.pipeline import PIPELINE
 from netcenter.settings import Settings
 from schemas.avro import schema_of
-from schemas.headers import rfc3339
 from schemas.records import Record
+from schemas.times import rfc3339
 from streams.topology import DAY
 
 
 def forget(settings: Settings, kafka: str, brand: str, channel: str, author_id: str, id: str | None) -> str:
-    """Append Action(forget) to `mentions`; the action's id.
+    """Appends Action(forget) to `mentions`, and returns the action's id.
 
-    id: of whoever asks; one that comes again within a day is dropped. Without it, one made from the time. Raises UsageError
-    for a name that cannot stand in a key, and CommandError.
+    id: chosen by the caller, so that a repeated request within a day is dropped; None: an id made from the time. Raises
+    UsageError for a name that cannot be part of a key, and CommandError.
     """
     wall = int(time.time() * 1000)
     line = {
@@ -41,21 +42,21 @@ def forget(settings: Settings, kafka: str, brand: str, channel: str, author_id: 
         record = parse_line(json.dumps(line), file="netcenter forget").record
     except FileError as error:
         raise UsageError(str(error)) from None
-    with Log(settings, kafka, "forget") as log:
+    with LogWriter(settings, kafka, "forget") as log:
         log.send("mentions", record)
     return str(line["action_id"])
 
 
 def _now(settings: Settings, kafka: str, wall: int) -> int:
-    """ms; on the event clock the log's own time, of which a record may not be more than a day ahead."""
-    if clock_of(settings, kafka) == "wall":
+    """The time of the action, ms. On the event clock the event time of the log: a record may be at most a day ahead of it."""
+    if clock_of_log(settings, kafka) == "wall":
         return wall
-    with closing(admin(kafka)) as client:
-        return Watch(settings, kafka, client).slowest([PIPELINE.roles[0]])[0] or wall
+    with closing(open_admin(kafka)) as client:
+        return LagMonitor(settings, kafka, client).slowest([PIPELINE.roles[0]])[0] or wall
 
 
-def kept() -> str:
-    """The topics whose records name customers, by the days that they are kept."""
+def retention_of_customers() -> str:
+    """One line: the topics whose records name customers, grouped by the days for which a topic keeps them."""
     days: dict[int, list[str]] = defaultdict(list)
     for topic in PIPELINE.topics:
         if topic.kept is not None and any(_names_a_customer(record) for record in topic.records):

@@ -1,4 +1,4 @@
-"""`rebuild`: PostgreSQL's tables once more from the log, beside the live ones, and swapped in at the end."""
+"""`rebuild`: fills new tables of PostgreSQL from the log, beside the live ones, and swaps them in at the end."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from typing import Any
 from kafka import TopicPartition
 from kafka.errors import KafkaError, OffsetOutOfRangeError
 
-from netcenter.broker import topics
-from netcenter.broker.reading import Span, as_they_come, open_consumer, spans
+from netcenter.broker.client import open_admin, open_consumer
+from netcenter.broker.offsets import OffsetRange, committed_ranges
+from netcenter.broker.reading import batches_of
+from netcenter.broker.topics import missing_topics_message, partition_counts
 from netcenter.errors import CommandError, Unreachable
 from netcenter.pipeline import PIPELINE, PROJECTION
 from netcenter.settings import Settings
@@ -27,13 +29,13 @@ from sinks.postgres.older import Places
 from sinks.postgres.projection import Busy, Projection
 from streams.sink_items import sink_items
 
-#: Records of a write: what the sink's own worker gives it under a backlog.
+#: Records of one write, as many as the sink's worker writes at once under a backlog.
 _BATCH = 5_000
-#: Seconds that the last round of reading may have taken when the live sink is made to wait for one more.
+#: Rounds of reading go on until one takes at most so many seconds. The live sink then has to wait for one more round.
 _SHORT_S = 1.0
-#: Tries to get hold of tables that others read, a second apart.
+#: Tries to lock tables that other sessions read, a second apart.
 _TRIES = 120
-#: Rounds of reading, each of what was appended during the one before, after which the log is seen to grow too fast.
+#: Rounds of reading, each of the records appended during the round before. After so many the log grows too fast.
 _ROUNDS = 50
 
 Say = Callable[[str], None]
@@ -42,19 +44,19 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass
 class Rebuilt:
-    """What has been done."""
+    """What a rebuild has done."""
 
     records: int = 0
-    """Read from the log, Ticks among them."""
+    """Records read from the log, Ticks included."""
     seconds: float = 0.0
     per_s: int = 0
-    """Records a second while the log was read."""
+    """Records read per second."""
     forgets: int = 0
-    """That stand in the log."""
+    """Forgets in the log."""
     copied: Counter[str] = field(default_factory=Counter)
-    """Rows by table that the log no longer has."""
+    """Rows of records that the log no longer has, copied from the live tables; by table."""
     tables: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """Rows by table before and after."""
+    """Rows before and after, by table."""
 
 
 def rebuild(
@@ -67,14 +69,15 @@ def rebuild(
     say: Say = lambda _: None,
     progress: Progress = lambda *_: None,
 ) -> Rebuilt | None:
-    """Build the projection anew and swap it in.
+    """Fills new tables and swaps them in. Returns None where the user did not agree.
 
-    keep: leave the old tables in schema `netcenter_replaced`. agreed: asked with the bytes that the live tables take,
-    before anything is made; None is returned where it says no. say: a line now and then. progress: what is looked for,
-    records read, of how many. Raises CommandError: the live tables are then as they were, or wholly replaced.
+    uri: of PostgreSQL. keep: leave the old tables in schema `netcenter_replaced`. agreed: called with the bytes that the
+    live tables take, before anything is changed. say: called with a line for the user. progress: called with what is read
+    (`forgets` or `records`), how many were read, and how many there are. Raises CommandError and Unreachable: then the
+    live tables are as before, or wholly replaced.
     """
     try:
-        with Projection(uri) as projection, closing(_Log(settings, kafka)) as log:
+        with Projection(uri) as projection, closing(_SinkTopics(settings, kafka)) as log:
             return _Rebuild(projection, log, say, progress).run(keep=keep, agreed=agreed)
     except port.Unreachable as error:
         raise Unreachable(str(error)) from None
@@ -86,64 +89,73 @@ def rebuild(
         raise Unreachable(f"Kafka at {kafka}: {type(error).__name__} while the log was being read") from None
 
 
-class _Log:
-    """Every partition that the sink reads, committed records only, from the beginning on."""
+class _SinkTopics:
+    """Reads every partition of the topics that the PostgreSQL sink reads, committed records only."""
 
     def __init__(self, settings: Settings, kafka: str) -> None:
-        self._client = topics.admin(kafka)
+        self._admin = open_admin(kafka)
         self._names = {settings.prefix + name: name for name in PIPELINE.role(PROJECTION).reads}
-        # What retention deletes meanwhile must not be passed over.
+        # `none`: the rebuild must fail, and not pass over records that retention deletes while it reads.
         self._consumer = open_consumer(kafka, reset="none")
 
-    def spans(self) -> dict[TopicPartition, Span]:
-        """Where each partition begins and ends now. Raises CommandError where a topic is missing."""
-        have = set(self._client.list_topics())
+    def ranges(self) -> dict[TopicPartition, OffsetRange]:
+        """The committed range of each partition now. Raises CommandError where a topic is missing."""
+        have = set(self._admin.list_topics())
         missing = set(self._names) - have
         if missing:
-            raise CommandError(topics.missing_topics(have, missing))
-        self._counts = topics.counts_of(self._client, self._names)
-        places = [TopicPartition(name, n) for name, count in self._counts.items() for n in range(count)]
-        return spans(self._client, places)
+            raise CommandError(missing_topics_message(have, missing))
+        self._counts = partition_counts(self._admin, self._names)
+        return committed_ranges(
+            self._admin, [TopicPartition(name, n) for name, count in self._counts.items() for n in range(count)]
+        )
 
     def place(self, tp: TopicPartition) -> tuple[str, int]:
-        """A partition by its topic's own name."""
+        """(topic without the prefix, partition)."""
         return self._names[tp.topic], tp.partition
 
     def partitions(self, tp: TopicPartition) -> int:
-        """How many its topic has."""
+        """The partition count of a topic."""
         return self._counts[tp.topic]
 
-    def read(self, stretches: dict[TopicPartition, Span]) -> Iterator[dict[TopicPartition, list[Any]]]:
-        """The records of stretches as they come, each partition's in order."""
-        return as_they_come(self._consumer, stretches, _BATCH)
+    def batches(self, ranges: dict[TopicPartition, OffsetRange]) -> Iterator[dict[TopicPartition, list[Any]]]:
+        """The raw records of ranges in batches, each partition's in order."""
+        return batches_of(self._consumer, ranges, _BATCH)
 
     def close(self) -> None:
-        """Let go of Kafka."""
-        self._client.close()
+        """Closes both clients."""
+        self._admin.close()
         self._consumer.close()
 
 
 class _Rebuild:
-    """One run."""
+    """One rebuild."""
 
-    def __init__(self, projection: Projection, log: _Log, say: Say, progress: Progress) -> None:
+    def __init__(self, projection: Projection, log: _SinkTopics, say: Say, progress: Progress) -> None:
         self._projection, self._log, self._say, self._progress = projection, log, say, progress
         self._done = Rebuilt()
-        #: The next offset to read.
+        #: The next offset to read of each partition.
         self._next: dict[TopicPartition, int] = {}
 
     def run(self, *, keep: bool, agreed: Callable[[int], bool]) -> Rebuilt | None:
+        """Runs a rebuild. Returns None where the user did not agree.
+
+        1. Check that the live tables belong to this log, and ask the user.
+        2. Make empty tables, and read every forget in the log.
+        3. Copy the rows of records that the log no longer has, without the customers of the forgets.
+        4. Read the log until only a moment of it is left.
+        5. Copy what can be copied only then, make the live sink wait, read the rest, and swap the tables.
+        """
         started = time.monotonic()
-        self._check(self._log.spans())
+        self._check(self._log.ranges())
         if not agreed(self._projection.size()):
             return None
-        found = self._log.spans()  # again: whoever was asked may have slept over it
+        ranges = self._log.ranges()  # again: much may have been appended before the user agreed
         dropped = self._projection.prepare()
         if dropped:
             self._say(f"dropped what an earlier rebuild had left: schema {', '.join(dropped)}")
-        self._next = {tp: first for tp, (first, _) in found.items()}
-        trimmed = {self._log.place(tp) for tp, (first, _) in found.items() if first}
-        forgets = self._forgets(found)
+        self._next = {tp: first for tp, (first, _) in ranges.items()}
+        trimmed = {self._log.place(tp) for tp, (first, _) in ranges.items() if first}
+        forgets = self._forgets(ranges)
         self._done.forgets = len(forgets)
         firsts = {self._log.place(tp): first for tp, first in self._next.items()}
         self._done.copied += self._projection.take_over(firsts, forgets).copied
@@ -158,10 +170,10 @@ class _Rebuild:
         self._done.seconds = round(time.monotonic() - started, 1)
         return self._done
 
-    def _check(self, found: dict[TopicPartition, Span]) -> None:
-        """Whether the live tables are of this log; say what neither has any more."""
+    def _check(self, ranges: dict[TopicPartition, OffsetRange]) -> None:
+        """Raises CommandError where the live tables belong to another log; says which offsets neither they nor the log have."""
         stored = self._projection.stored()
-        for tp, (first, end) in found.items():
+        for tp, (first, end) in ranges.items():
             topic, number = self._log.place(tp)
             live = stored.get((topic, number), 0)
             if live > end:
@@ -175,11 +187,11 @@ class _Rebuild:
                     "their rows are lost, unless a backup has them"
                 )
 
-    def _forgets(self, found: dict[TopicPartition, Span]) -> list[Forget]:
-        """Every forget that stands in the log."""
-        own = {tp: span for tp, span in found.items() if Action in PIPELINE.topic(self._log.place(tp)[0]).records}
+    def _forgets(self, ranges: dict[TopicPartition, OffsetRange]) -> list[Forget]:
+        """Every forget in the log."""
+        own = {tp: r for tp, r in ranges.items() if Action in PIPELINE.topic(self._log.place(tp)[0]).records}
         total, seen, forgets = sum(end - start for start, end in own.values()), 0, []
-        for batch in self._log.read(own):
+        for batch in self._log.batches(own):
             for tp, records in batch.items():
                 seen += len(records)
                 actions = [r for r in records if codec.kind(r.value) is Action]
@@ -191,24 +203,24 @@ class _Rebuild:
         return forgets
 
     def _catch_up(self) -> None:
-        """Read until what is appended meanwhile is read in a moment."""
+        """Reads on until a round has taken at most a second. Raises CommandError where the log grows too fast."""
         for _ in range(_ROUNDS):
             began = time.monotonic()
-            self._read_to({tp: end for tp, (_, end) in self._log.spans().items()})
+            self._read_to({tp: end for tp, (_, end) in self._log.ranges().items()})
             if time.monotonic() - began <= _SHORT_S:
                 return
         raise CommandError("the log grows as fast as it is read: rebuild when less is written")
 
     def _read_to(self, ends: dict[TopicPartition, int]) -> None:
-        """Write what stands between what was read and these offsets: one batch while the next one is read."""
-        stretches = {tp: (self._next[tp], end) for tp, end in ends.items() if self._next[tp] < end}
-        if not stretches:
+        """Reads on to these offsets and writes the records: one batch is written while the next one is read."""
+        ranges = {tp: (self._next[tp], end) for tp, end in ends.items() if self._next[tp] < end}
+        if not ranges:
             return
-        total = self._done.records + sum(end - start for start, end in stretches.values())
+        total = self._done.records + sum(end - start for start, end in ranges.values())
         waiting: list[Item] = []
         with ThreadPoolExecutor(1) as writer:
             write: Future[Any] = writer.submit(list)
-            for batch in self._log.read(stretches):
+            for batch in self._log.batches(ranges):
                 for tp, records in batch.items():
                     waiting += sink_items(PIPELINE, *self._log.place(tp), records, self._log.partitions(tp)).items
                     self._done.records += len(records)
@@ -218,15 +230,16 @@ class _Rebuild:
                     waiting = []
                     self._progress("records", self._done.records, total)
             write.result()
-            # What the sink refuses stands in dead_letters by the same write.
+            # The write itself puts the records that the sink refuses into the table dead_letters.
             self._projection.sink.write(waiting)
-        self._next |= {tp: end for tp, (_, end) in stretches.items()}
+        self._next |= {tp: end for tp, (_, end) in ranges.items()}
         self._progress("records", self._done.records, total)
 
     def _swap(self) -> None:
+        """Swaps the tables. While other sessions read them, tries for two minutes; then raises CommandError."""
         for tries in range(_TRIES):
             try:
-                self._projection.swap(self._bring)
+                self._projection.swap(self._read_to_live)
             except Busy as busy:
                 if tries == 0:
                     self._say(f"{busy}: trying until they are free")
@@ -237,6 +250,6 @@ class _Rebuild:
             else:
                 return
 
-    def _bring(self, live: Places) -> None:
-        """Read on to where the live sink stands still."""
+    def _read_to_live(self, live: Places) -> None:
+        """Reads on to the offsets at which the live sink waits."""
         self._read_to({tp: live.get(self._log.place(tp), 0) for tp in self._next})

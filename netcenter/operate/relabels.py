@@ -1,4 +1,4 @@
-"""What people said of posts by relabelling them, as rows to learn from: of the projection, or of the log."""
+"""Posts that people relabelled, as rows for the training of a classifier: from PostgreSQL, or from the log."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ import psycopg2
 from kafka import TopicPartition
 
 from agents.classify.port import LABELS, LANGUAGES
-from netcenter.broker.reading import Span, records, spans
-from netcenter.broker.topics import admin, as_in_log
+from netcenter.broker.client import open_admin
+from netcenter.broker.offsets import OffsetRange, committed_ranges
+from netcenter.broker.reading import records_of
+from netcenter.broker.topics import settings_of_log
 from netcenter.errors import CommandError, Unreachable
 from netcenter.settings import Settings
-from netcenter.training.rows import Rows, made
+from netcenter.training.training_rows import TrainingRows, made
 from schemas import codec
 from schemas.codec import WireError
 from schemas.records import Action, ClassifiedMention, MentionUpdated, Record
@@ -27,10 +29,10 @@ where a.action = 'relabel' and a.label is not null and not m.deleted and m.text 
 order by m.id, a.created_at desc, a.id
 """
 _Post = tuple[str, str, str, str]
-"""Brand, channel, author, native id."""
+"""What names a post: brand, channel, author, native id."""
 
 
-def of_projection(postgres: str) -> Rows:
+def relabels_of_projection(postgres: str) -> TrainingRows:
     """Each post's last relabel in PostgreSQL. Raises Unreachable."""
     try:
         connection = psycopg2.connect(postgres, connect_timeout=5)
@@ -45,56 +47,70 @@ def of_projection(postgres: str) -> Rows:
         raise CommandError(f"PostgreSQL: {type(error).__name__} {error.pgcode or ''}: see `netcenter doctor`") from None
 
 
-def of_log(settings: Settings, kafka: str) -> Rows:
-    """Each post's last relabel in the topic `classified`, as far back as it is kept. Raises CommandError.
+def relabels_of_log(settings: Settings, kafka: str) -> TrainingRows:
+    """Each post with its last relabel in the topic `classified`, as far back as the topic is kept. Raises CommandError.
 
-    The log is read twice, for the relabels and then for their posts, so that memory holds no other text.
+    The topic is read twice, first for the relabels and then for their posts, so that memory holds no other text.
     """
-    with closing(admin(kafka)) as client:
-        count = as_in_log(settings, client).partitions
-        stretches = spans(client, [TopicPartition(settings.prefix + "classified", n) for n in range(count)])
-    said: dict[_Post, Action] = {}
+    with closing(open_admin(kafka)) as client:
+        count = settings_of_log(settings, client).partitions
+        ranges = committed_ranges(client, [TopicPartition(settings.prefix + "classified", n) for n in range(count)])
+    relabels, forgotten = _relabels(_decoded(kafka, ranges))
+    texts = _texts(_decoded(kafka, ranges), relabels, forgotten)
+    return _rows((post[0], text, lang, relabels[post].label or "") for post, (text, lang) in texts.items() if text)
+
+
+def _relabels(records: Iterable[tuple[int, Record]]) -> tuple[dict[_Post, Action], dict[tuple[str, str, str], int]]:
+    """The last relabel of each post; and the offset at which each forgotten customer was forgotten last."""
+    relabels: dict[_Post, Action] = {}
     forgotten: dict[tuple[str, str, str], int] = {}
-    for offset, record in _decoded(kafka, stretches):
+    for offset, record in records:
         if not isinstance(record, Action):
             continue
         if record.action == "forget":
             forgotten[record.brand, record.channel, record.author_id] = offset
         elif record.action == "relabel" and record.native_id and record.label:
             post = _post(record)
-            before = said.get(post)
+            before = relabels.get(post)
             if before is None or (-record.created_at, record.id) < (-before.created_at, before.id):
-                said[post] = record
-    found: dict[_Post, tuple[str, str]] = {}
-    for offset, record in _decoded(kafka, stretches):
+                relabels[post] = record
+    return relabels, forgotten
+
+
+def _texts(
+    records: Iterable[tuple[int, Record]], relabels: dict[_Post, Action], forgotten: dict[tuple[str, str, str], int]
+) -> dict[_Post, tuple[str, str]]:
+    """(newest text, language) of each relabelled post that was not deleted and whose customer was not forgotten after it."""
+    texts: dict[_Post, tuple[str, str]] = {}
+    for offset, record in records:
         if isinstance(record, ClassifiedMention):
             mention = record.mention
             post = _post(mention)
-            if post in said and offset > forgotten.get(post[:3], -1):
-                found[post] = (mention.text, record.lang)
+            if post in relabels and offset > forgotten.get(post[:3], -1):
+                texts[post] = (mention.text, record.classified_lang)
         elif isinstance(record, MentionUpdated):
             post = _post(record)
-            if post in found and record.deleted:
-                del found[post]
-            elif post in found and record.text is not None:
-                found[post] = (record.text, found[post][1])
-    return _rows((post[0], text, lang, said[post].label or "") for post, (text, lang) in found.items() if text)
+            if post in texts and record.deleted:
+                del texts[post]
+            elif post in texts and record.text is not None:
+                texts[post] = (record.text, texts[post][1])
+    return texts
 
 
 def _post(record: Any) -> _Post:
     return record.brand, record.channel, record.author_id, record.native_id
 
 
-def _decoded(kafka: str, stretches: dict[TopicPartition, Span]) -> Iterator[tuple[int, Record]]:
-    """Offsets and records; bytes that are no record of ours are dead letters elsewhere, and passed over here."""
-    for raw in records(kafka, stretches):
+def _decoded(kafka: str, ranges: dict[TopicPartition, OffsetRange]) -> Iterator[tuple[int, Record]]:
+    """(offset, record) of each record. Bytes that cannot be decoded are left out: they are dead letters of the roles."""
+    for raw in records_of(kafka, ranges):
         try:
             yield raw.offset, codec.decode(raw.value)
         except WireError:
             continue
 
 
-def _rows(found: Iterable[tuple[str, str, str, str]]) -> Rows:
+def _rows(found: Iterable[tuple[str, str, str, str]]) -> TrainingRows:
     """Of brands, texts, languages and labels."""
     return made(
         [

@@ -1,4 +1,4 @@
-"""`surge explain`: a surge's evidence from PostgreSQL, as a person reads it."""
+"""`surge explain`: reads the evidence of a surge from PostgreSQL and writes it as text for people."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from psycopg2.extras import RealDictCursor
 from netcenter.errors import CommandError, Unreachable, UsageError
 
 _WIDTH = 14
+"""Characters of the column of headings."""
 _BARS = "▁▂▃▄▅▆▇█"
 _SURGE = """
 select s.*, c.time as crisis_at, c.detail ->> 'by' as crisis_by,
@@ -29,8 +30,11 @@ limit 3
 """
 
 
-def find(uri: str, surge: str) -> dict[str, Any]:
-    """The surge's row by its id or the beginning of it. Raises UsageError where none or several are meant."""
+def find_surge(uri: str, surge: str) -> dict[str, Any]:
+    """The row of the surge whose id begins with `surge`. uri: of PostgreSQL.
+
+    Raises UsageError where no surge or more than one has such an id, Unreachable, and CommandError.
+    """
     try:
         connection = psycopg2.connect(uri, connect_timeout=5)
     except psycopg2.OperationalError as error:
@@ -50,56 +54,70 @@ def find(uri: str, surge: str) -> dict[str, Any]:
     return rows[0]
 
 
-def told(row: Mapping[str, Any]) -> str:
-    """Lines, each a word and what it is; times in UTC."""
-    return "\n".join(f"{word:<{_WIDTH}}{said}".rstrip() for word, said in _lines(row, row["evidence"]))
+def report_text(row: Mapping[str, Any]) -> str:
+    """A surge's row as lines of text, each with a heading in front; times in UTC."""
+    return "\n".join(f"{heading:<{_WIDTH}}{text}".rstrip() for heading, text in _lines(row, row["evidence"]))
 
 
-def _lines(row: Mapping[str, Any], seen: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _lines(row: Mapping[str, Any], evidence: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "surge", f"{row['surge_id']} of {row['brand']}, {row['mode']}"
     yield "state", _state(row)
-    yield "about", _about(seen)
-    window = f"{_clock(seen['window_start'])} to {_clock(seen['window_end'])}"
-    what = "contacts" if seen["detector"] == "load" else "posts"
-    yield "evidence", f"{seen['actual']:.0f} {what} from {window}, where {seen['baseline']:.1f} are usual"
-    sure = seen.get("significance")
-    chance = f"; as rare as one in {10 ** min(sure, 15):,.0f}" if sure else ""
-    yield "", f"{seen['ratio']:.1f} times the usual; {seen['threshold']:.1f} opens ({seen['detector']}){chance}"
-    if seen["partial"]:
-        yield "", "partial: a writer was missing, so there were at least so many"
-    if seen["sparkline"]:
-        yield "24 h", f"{sparkline(seen['sparkline'])}  at most {max(seen['sparkline']):,} posts in half an hour"
-    yield "labels", _shares(seen["labels"])
-    if seen["labels_before"]:
-        yield "before", _shares(seen["labels_before"])
-    yield "channels", _shares(seen["channels"])
-    if seen.get("authors"):
-        yield "people", f"{seen['authors']:,} authors, reach {seen.get('reach') or 0:,}"
-    if len(seen["top_posts"]) > 1:
-        yield "top posts", ", ".join(seen["top_posts"])
-    for other in seen["others"]:
-        named = f"{other['detector']} {other['scope']} {other['name']}".rstrip()
-        yield "also", f"{named}: {other['actual']:.0f} where {other['baseline']:.1f} are usual"
-    if seen.get("expected_event"):
-        yield "expected", f"{seen['expected_event']}: named in the policy"
-    if ahead := seen.get("forecast"):
-        likely = (
-            f"{ahead['expected']:,.0f} more contacts than usual, likely {ahead['low']:,.0f} to {ahead['high']:,.0f}"
-        )
-        yield f"next {ahead['hours']} h", likely
+    yield "about", _about(evidence)
+    yield from _counted(evidence)
+    yield from _posts(evidence)
+    yield from _outlook(evidence)
     if row["crisis_at"] is not None:
         yield "crisis", f"since {_time(row['crisis_at'])}, by {row['crisis_by']}"
     if row["cases"]:
         yield "cases", f"{row['cases']:,} in its conversation, {row['open_cases']:,} of them open"
-    if seen["offsets"]:
-        words = " ".join(f"--offsets {o['partition']}:{o['first']}-{o['last']}" for o in seen["offsets"])
+    if evidence["offsets"]:
+        words = " ".join(f"--offsets {o['partition']}:{o['first']}-{o['last']}" for o in evidence["offsets"])
         yield "replay", f"netcenter replay --log mentions {words} --out replayed"
+
+
+def _counted(evidence: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """How much more than usual there was."""
+    window = f"{_clock(evidence['window_start'])} to {_clock(evidence['window_end'])}"
+    unit = "contacts" if evidence["detector"] == "load" else "posts"
+    yield "evidence", f"{evidence['actual']:.0f} {unit} from {window}, where {evidence['baseline']:.1f} are usual"
+    significance = evidence.get("significance")
+    chance = f"; as rare as one in {10 ** min(significance, 15):,.0f}" if significance else ""
+    ratio, threshold = evidence["ratio"], evidence["threshold"]
+    yield "", f"{ratio:.1f} times the usual; {threshold:.1f} opens ({evidence['detector']}){chance}"
+    if evidence["partial"]:
+        yield "", "partial: a writer was missing, so there were at least so many"
+    if counts := evidence["sparkline"]:
+        yield "24 h", f"{sparkline(counts)}  at most {max(counts):,} posts in half an hour"
+
+
+def _posts(evidence: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Which posts they were, and whose."""
+    yield "labels", _shares(evidence["labels"])
+    if evidence["labels_before"]:
+        yield "before", _shares(evidence["labels_before"])
+    yield "channels", _shares(evidence["channels"])
+    if evidence.get("authors"):
+        yield "people", f"{evidence['authors']:,} authors, reach {evidence.get('reach') or 0:,}"
+    if len(evidence["top_posts"]) > 1:
+        yield "top posts", ", ".join(evidence["top_posts"])
+    for other in evidence["others"]:
+        name = f"{other['detector']} {other['scope']} {other['name']}".rstrip()
+        yield "also", f"{name}: {other['actual']:.0f} where {other['baseline']:.1f} are usual"
+
+
+def _outlook(evidence: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Whether it was expected, and what is likely to follow."""
+    if evidence.get("expected_event"):
+        yield "expected", f"{evidence['expected_event']}: named in the policy"
+    if ahead := evidence.get("forecast"):
+        likely = f"likely {ahead['low']:,.0f} to {ahead['high']:,.0f}"
+        yield f"next {ahead['hours']} h", f"{ahead['expected']:,.0f} more contacts than usual, {likely}"
 
 
 def _state(row: Mapping[str, Any]) -> str:
     if row["ended_at"] is None:
         return f"open since {_time(row['started_at'])}"
-    end = "is over" if row["why"] == "over" else "has become the usual"
+    end = "is over" if row["close_reason"] == "over" else "has become the usual"
     minutes = round((row["ended_at"] - row["started_at"]).total_seconds() / 60)
     return (
         f"{_time(row['started_at'])} to {_time(row['ended_at'])}, {minutes} min; it {end}; "
@@ -107,16 +125,19 @@ def _state(row: Mapping[str, Any]) -> str:
     )
 
 
-def _about(seen: Mapping[str, Any]) -> str:
-    if seen.get("root"):
-        share = f", {seen['root_share']:.0%} of the posts" if seen.get("root_share") is not None else ""
-        return f"the post {seen['root']} and who passes it on{share}"
-    named = {"channel": f"the channel {seen['name']}", "complaints": "complaints"}
-    return named.get(seen["scope"], f"contacts {seen['name']}".rstrip() if seen["scope"] == "contacts" else "the brand")
+def _about(evidence: Mapping[str, Any]) -> str:
+    if evidence.get("root"):
+        share = f", {evidence['root_share']:.0%} of the posts" if evidence.get("root_share") is not None else ""
+        return f"the post {evidence['root']} and who passes it on{share}"
+    if evidence["scope"] == "contacts":
+        return f"contacts {evidence['name']}".rstrip()
+    return {"channel": f"the channel {evidence['name']}", "complaints": "complaints"}.get(
+        evidence["scope"], "the brand"
+    )
 
 
 def sparkline(counts: Sequence[int]) -> str:
-    """Each count as a bar, the largest as the highest."""
+    """One bar character for each count, the highest bar for the largest count."""
     most = max(max(counts), 1)
     return "".join(_BARS[min(len(_BARS) - 1, count * len(_BARS) // most)] for count in counts)
 

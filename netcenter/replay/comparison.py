@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from netcenter.replay.verdicts import CaseVerdict, Figures, Verdicts, differing, verdict
-from schemas.headers import rfc3339
+from schemas.times import rfc3339
 
 LIMIT = (
     "What people did is data and stays as it was: a policy changes what is late, whom work goes to and when it warns, "

@@ -8,17 +8,17 @@ import msgspec
 
 from agents.classify.model import ARTEFACTS, Model
 from agents.classify.stage import ClassifyStage
-from agents.decider import At, Due, Unanswered
+from agents.decider import At, Timer, Unanswered
 from agents.policy import Brand, Features, Policy
-from agents.policy.model import shown
+from agents.policy.policy import shown
 from agents.policy.zone import zone
 from netcenter.errors import CommandError, Unreachable
 from netcenter.pipeline import PIPELINE
 from netcenter.runtime.classifiers import lacks_model, model
 from schemas import keys
-from schemas.headers import rfc3339
 from schemas.own_time import own_time
 from schemas.records import CaseClosed, CaseOpened, ClassifiedMention, ClockChanged, Decided, Label, Mention
+from schemas.times import rfc3339
 from streams.topology import Fold
 
 _STEPS = 100
@@ -70,7 +70,7 @@ class Explanation(msgspec.Struct, frozen=True):
     number: int
     """The number of the rule in the policy, from 1; 0 when no rule matches."""
     target: str | None
-    courtesy: bool
+    non_sla: bool
     resolution: str | None
     opens_case: bool
     why: str
@@ -98,7 +98,7 @@ def explain(policy: Policy, mention: Mention, label: Label | None = None) -> Exp
         mention.kind,
         post.label,
         mention.visibility,
-        post.lang,
+        post.classified_lang,
         mention.author_followers,
         mention.reach,
         mention.promoted,
@@ -120,12 +120,12 @@ def explain(policy: Policy, mention: Mention, label: Label | None = None) -> Exp
         label=post.label,
         confidence=post.confidence if label is None else None,
         uncertain=post.uncertain,
-        lang=post.lang,
+        lang=post.classified_lang,
         passed=[PassedRule(r.name, list(r.match.differs(features))) for r in before],
         rule=rule.name if rule else None,
         number=number,
         target=shown(rule.target) if rule else None,
-        courtesy=rule.courtesy if rule else False,
+        non_sla=rule.non_sla if rule else False,
         resolution=shown(rule.resolution) if rule else None,
         opens_case=opened is not None,
         why=opened.reason.partition(": ")[2] if opened else why_no_case(post, brand),
@@ -183,7 +183,7 @@ def _played(policy: Policy, post: ClassifiedMention) -> list[Decided]:
     decider = shape.decider()
     state, events = decider.initial(), list[Decided]()
     key = keys.customer(post).decode()
-    fact: ClassifiedMention | Due = post
+    fact: ClassifiedMention | Timer = post
     time = own_time(post.mention)
     for _ in range(_STEPS):
         cause = post.mention.id if isinstance(fact, ClassifiedMention) else fact.id
@@ -196,7 +196,7 @@ def _played(policy: Policy, post: ClassifiedMention) -> list[Decided]:
         wake = decider.due(record) if record is not None else None
         if wake is None:
             break
-        fact, time = Due(key, wake), wake
+        fact, time = Timer(key, wake), wake
     return events
 
 

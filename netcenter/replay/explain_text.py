@@ -22,10 +22,10 @@ def _lines(e: Explanation) -> Iterator[tuple[str, str]]:
         yield "not", f"{passed.rule}: {'; '.join(passed.why)}"
     yield "rule", f"{e.rule} (rule {e.number})" if e.rule is not None else "none matches"
     yield "case", f"{'opens one' if e.opens_case else 'opens none'}: {e.why}"
-    yield "mode", "live" if e.mode == "live" else "observe: recorded, nothing is sent and nobody is paged"
+    yield "mode", "live" if e.mode == "live" else "shadow: recorded, nothing is sent and nobody is paged"
     yield "desk", f"{e.desk}, priority {e.priority}{', skills ' + ', '.join(e.skills) if e.skills else ''}"
-    courtesy = ", a courtesy: its breach raises no alert" if e.courtesy else ""
-    yield "target", f"{e.target or 'none: no clock'}{courtesy}"
+    non_sla = ", a non-SLA target: its breach raises no alert" if e.non_sla else ""
+    yield "target", f"{e.target or 'none: no clock'}{non_sla}"
     if e.resolution is not None:
         yield "resolution", e.resolution
     for clock in e.clocks:

@@ -9,16 +9,17 @@ from typing import Any
 
 from kafka import TopicPartition
 
-from netcenter.broker import policies as policies_in_force
-from netcenter.broker.reading import Span
-from netcenter.broker.topics import admin, as_in_log, spans_of
+from netcenter.broker.client import open_admin
+from netcenter.broker.offsets import OffsetRange, committed_ranges_at
+from netcenter.broker.policy_topic import stored_policies
+from netcenter.broker.topics import settings_of_log
 from netcenter.errors import CommandError, UsageError
 from netcenter.replay.seek import Seeker, decoded, source_of, time_of
 from netcenter.replay.stretch import Stretch, as_clock
 from netcenter.runtime.classifiers import lacks_model
 from netcenter.settings import Settings
-from schemas.headers import rfc3339
 from schemas.records import PolicyChanged, Tick
+from schemas.times import rfc3339
 from streams.core import Fact
 from streams.policies import passed_over
 
@@ -33,17 +34,17 @@ class Range:
     topic: str
     since: int | None = None
     until: int | None = None
-    offsets: Mapping[int, Span] = field(default_factory=dict)
+    offsets: Mapping[int, OffsetRange] = field(default_factory=dict)
 
 
 def find(settings: Settings, kafka: str, wanted: Range) -> Stretch:
     """The stretch of the log and the policies that hold in it. Raises CommandError, also when it holds no record."""
-    with closing(admin(kafka)) as client:
-        settings = as_in_log(settings, client)
+    with closing(open_admin(kafka)) as client:
+        settings = settings_of_log(settings, client)
     wrong = [n for n in wanted.offsets if n >= settings.partitions]
     if wrong:
         raise UsageError(f"--offsets {wrong[0]}: there are {settings.partitions} partitions, from 0")
-    policies = policies_in_force.history(settings, kafka)
+    policies = stored_policies(settings, kafka)
     sources = SOURCES if wanted.topic == SOURCES[0] else (wanted.topic,)
     logs = {topic: _log(settings, kafka, topic, wanted) for topic in sources}
     with Seeker(kafka) as seeker:
@@ -74,13 +75,13 @@ def find(settings: Settings, kafka: str, wanted: Range) -> Stretch:
     )
 
 
-def _log(settings: Settings, kafka: str, topic: str, wanted: Range) -> dict[TopicPartition, Span]:
+def _log(settings: Settings, kafka: str, topic: str, wanted: Range) -> dict[TopicPartition, OffsetRange]:
     """The offsets that the topic still holds of the partitions that were asked for."""
     numbers = sorted(wanted.offsets) or range(settings.partitions)
-    return spans_of(kafka, [TopicPartition(settings.prefix + topic, n) for n in numbers])
+    return committed_ranges_at(kafka, [TopicPartition(settings.prefix + topic, n) for n in numbers])
 
 
-def _reaches(seeker: Seeker, topic: str, log: dict[TopicPartition, Span], wanted: Range) -> bool:
+def _reaches(seeker: Seeker, topic: str, log: dict[TopicPartition, OffsetRange], wanted: Range) -> bool:
     """Whether a topic still holds the beginning that was asked for."""
     for tp, span in log.items():
         if span[0] == 0:
@@ -102,7 +103,7 @@ def _begin(wanted: Range, number: int) -> tuple[Any, int]:
     return time_of, wanted.since or 0
 
 
-def _span(seeker: Seeker, topic: str, tp: TopicPartition, log: Span, wanted: Range) -> Span:
+def _span(seeker: Seeker, topic: str, tp: TopicPartition, log: OffsetRange, wanted: Range) -> OffsetRange:
     """The offsets to replay. Asked for by time: from the last Tick at or before `since` to the first at or after `until`."""
     first, end = log
     if wanted.offsets:
@@ -122,7 +123,7 @@ def _span(seeker: Seeker, topic: str, tp: TopicPartition, log: Span, wanted: Ran
     return first, max(first, end)
 
 
-def _opening(seeker: Seeker, tp: TopicPartition, span: Span, first: int) -> Fact | None:
+def _opening(seeker: Seeker, tp: TopicPartition, span: OffsetRange, first: int) -> Fact | None:
     """The last Tick before a stretch. None when the stretch begins with a Tick or with the log, or no Tick is left."""
     start, end = span
     raw = next(seeker.records(tp, start, end), None) if start > 0 else None
@@ -141,7 +142,7 @@ def _fact(raw: Any) -> int | None:
     return None if isinstance(decoded(raw), Tick | PolicyChanged) else int(raw.offset)
 
 
-def _nothing(seeker: Seeker, topic: str, log: dict[TopicPartition, Span]) -> str:
+def _nothing(seeker: Seeker, topic: str, log: dict[TopicPartition, OffsetRange]) -> str:
     """An error text that says which offsets and times the topic holds instead."""
     held = []
     for tp, (first, end) in log.items():

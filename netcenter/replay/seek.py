@@ -9,8 +9,10 @@ from typing import Any, Self
 from kafka import TopicPartition
 
 from agents.policy import digest
-from netcenter.broker.policies import Held
-from netcenter.broker.reading import Span, in_order, open_consumer
+from netcenter.broker.client import open_consumer
+from netcenter.broker.offsets import OffsetRange
+from netcenter.broker.policy_topic import StoredPolicy
+from netcenter.broker.reading import records_in
 from netcenter.pipeline import PIPELINE
 from schemas import codec
 from schemas.codec import WireError
@@ -65,13 +67,13 @@ class Seeker:
 
     def records(self, tp: TopicPartition, start: int, end: int) -> Iterator[Any]:
         """The raw records from offset `start` to before `end`. Another call ends the iteration of the earlier one."""
-        return in_order(self._consumer, tp, (start, end))
+        return records_in(self._consumer, tp, (start, end))
 
-    def first(self, tp: TopicPartition, span: Span, value: Value) -> Any | None:
+    def first(self, tp: TopicPartition, span: OffsetRange, value: Value) -> Any | None:
         """The first raw record of a span for which `value` is not None."""
         return next((r for r in self.records(tp, *span) if value(r) is not None), None)
 
-    def part(self, tp: TopicPartition, span: Span, value: Value, least: int) -> tuple[Any | None, Any | None]:
+    def part(self, tp: TopicPartition, span: OffsetRange, value: Value, least: int) -> tuple[Any | None, Any | None]:
         """The last raw record whose value is below `least`, and the first raw record whose value is not."""
         below = above = None
         low, high = span
@@ -96,7 +98,7 @@ class Seeker:
                 return found[-1] if found else None
             look *= 8
 
-    def span(self, tp: TopicPartition) -> Span:
+    def span(self, tp: TopicPartition) -> OffsetRange:
         """The first offset and the end of the committed records."""
         return self._consumer.beginning_offsets([tp])[tp], self._consumer.end_offsets([tp])[tp]
 
@@ -105,7 +107,7 @@ class Seeker:
         found = self._consumer.offsets_for_times({tp: max(0, stamp)})[tp]
         return None if found is None else int(found.offset)
 
-    def policy(self, tp: TopicPartition, start: int, first: int, policies: Mapping[int, Held]) -> int:
+    def policy(self, tp: TopicPartition, start: int, first: int, policies: Mapping[int, StoredPolicy]) -> int:
         """The policy version in force just before an offset; `first` is where the log begins."""
         oldest = min(policies)
         for version in sorted(policies.keys() - {oldest}, reverse=True):

@@ -11,7 +11,9 @@ from typing import Any, Self
 from kafka import TopicPartition
 from kafka.errors import OffsetOutOfRangeError
 
-from netcenter.broker.reading import Span, Stretches, open_consumer
+from netcenter.broker.client import open_consumer
+from netcenter.broker.offsets import OffsetRange
+from netcenter.broker.reading import RangeReader
 from netcenter.errors import CommandError
 from netcenter.pipeline import PIPELINE
 from netcenter.replay.engine import Replay, Say
@@ -58,7 +60,7 @@ class Stretch:
     kafka: str
     topic: str
     """`mentions` or `classified`."""
-    spans: dict[int, Span]
+    spans: dict[int, OffsetRange]
     """The first offset and the end by partition. Time goes on without the partitions that are left out."""
     opening: dict[int, Fact]
     """The Tick before the first record, for each partition whose first record is no Tick."""
@@ -177,13 +179,13 @@ class _Lane:
 class _Lanes:
     """Reads the partitions of a stretch as far as they are asked for. A context manager that closes its consumer."""
 
-    def __init__(self, settings: Settings, kafka: str, topic: str, spans: Mapping[int, Span]) -> None:
+    def __init__(self, settings: Settings, kafka: str, topic: str, spans: Mapping[int, OffsetRange]) -> None:
         # With reset="none" the reading fails, rather than skips, when retention deletes a record that it has not read.
         self._consumer = open_consumer(kafka, _FETCH, reset="none")
         name = settings.prefix + topic
         self.lanes = {n: _Lane(TopicPartition(name, n), topic, settings.partitions) for n in spans}
         self._by_tp = {lane.tp: lane for lane in self.lanes.values()}
-        self._reading = Stretches(self._consumer, {self.lanes[n].tp: span for n, span in spans.items()})
+        self._reading = RangeReader(self._consumer, {self.lanes[n].tp: span for n, span in spans.items()})
 
     def __enter__(self) -> Self:
         return self

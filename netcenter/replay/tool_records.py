@@ -6,7 +6,7 @@ from bisect import bisect_left
 
 from kafka import TopicPartition
 
-from netcenter.broker.reading import records
+from netcenter.broker.reading import records_of
 from netcenter.pipeline import PIPELINE
 from netcenter.replay.seek import Seeker
 from netcenter.settings import Settings
@@ -41,7 +41,7 @@ class ToolRecords:
                         stretches[tp] = (max(first, start), end if after is None else after)
         names = {kind.__name__ for kind in _TIMES}
         frames = {codec.frame(version.id) for version in locked() if version.record in names}
-        found = [codec.decode(r.value) for r in records(kafka, stretches) if r.value and r.value[:5] in frames]
+        found = [codec.decode(r.value) for r in records_of(kafka, stretches) if r.value and r.value[:5] in frames]
         told = [(getattr(record, _TIMES[type(record)][1]), n, record) for n, record in enumerate(found)]
         self._told = sorted(told, key=lambda one: one[:2])
         self._next = 0

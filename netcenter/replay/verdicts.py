@@ -127,7 +127,7 @@ class Verdicts:
         elif topic == "surges":
             self._surges.update(r.brand for r in records if isinstance(r, SurgeOpened))
         elif topic == "alerts":
-            opened = (r for r in records if isinstance(r, Alert) and r.state == "open" and r.version == 1)
+            opened = (r for r in records if isinstance(r, Alert) and r.state == "firing" and r.version == 1)
             self._alerts.update(r.brand for r in opened)
 
     def _case(self, event: Record) -> None:

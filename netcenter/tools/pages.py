@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from netcenter.tools import exit_codes_table, flow_tables, metrics_table, policy_tables, settings_table
+from netcenter.tools import exit_codes_table, flow_tables, metrics_table, policy_tables, record_tables, settings_table
 
 ROOT = Path(__file__).parents[2]
 
@@ -38,6 +38,7 @@ TABLES = (
     Table("docs/metrics.md", "metrics", metrics_table.table),
     Table("docs/exit_codes.md", "exit codes", exit_codes_table.table),
     Table("docs/policy.md", "policy", policy_tables.tables),
+    Table("docs/names.md", "names", record_tables.tables),
 )
 
 

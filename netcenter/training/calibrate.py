@@ -1,4 +1,4 @@
-"""Makes probabilities honest: a scale and an offset per label for each language, fitted on sources left out."""
+"""Calibrates probabilities: fits a scale and an offset per label for each language, on sources that were left out."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from agents.classify.port import LABELS, LANGUAGES
 from netcenter.training.softmax import log_softmax, softmax
 
 _HOLD = 30.0
-"""How many rows' worth of evidence it takes to move a language's offsets from 0."""
+"""Strength of the pull of a language's offsets to 0, as a number of rows."""
 _USED = 0.25
+"""Share of the fitted offsets that is used."""
 
 
 def calibrate(
     scores: NDArray[np.float64], label: NDArray[np.int_], lang: NDArray[np.int_]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(scale of each language, offset of each language and label) so that softmax(scores * scale + offset) loses
-    least on the labels.
+    """Return (a scale for each language, an offset for each language and label).
 
-    A quarter of the offsets is used: all of them give the fewest mistakes on the sources at hand, whose mix of labels
-    they learn, and fewer of the rarer labels elsewhere.
+    They minimise the log loss of softmax(scores * scale + offset) on the labels. Only a quarter of each offset is
+    used: the whole offset gives the fewest mistakes on these sources, because it learns their mix of labels, but it
+    finds fewer of the rarer labels in other sources.
     """
     scale, offset = np.ones(len(LANGUAGES)), np.zeros((len(LANGUAGES), len(LABELS)))
     for at in np.unique(lang):
@@ -41,5 +42,5 @@ def calibrate(
 def calibrated(
     scores: NDArray[np.float64], lang: NDArray[np.int_], scale: NDArray[np.float64], offset: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Probabilities of scores, by the scale and offset that `calibrate` gave."""
+    """Return the probabilities of scores, with the scale and offset that `calibrate` returned."""
     return softmax(scores * scale[lang, None] + offset[lang])

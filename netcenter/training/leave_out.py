@@ -1,4 +1,4 @@
-"""Answers to each source by a model that never saw it: how the classifier does on brands it does not know."""
+"""Leave-one-source-out answers: each source is answered by a model that was trained without that source."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from numpy.typing import NDArray
 
 from agents.classify.port import LABELS, LANGUAGES
 from netcenter.training.calibrate import calibrate, calibrated
-from netcenter.training.rows import Rows
-from netcenter.training.student import Settings, Table, learn
+from netcenter.training.student import FeatureTable, StudentSettings, learn
 from netcenter.training.teacher import teach
+from netcenter.training.training_rows import TrainingRows
 
 
 @dataclass(frozen=True)
 class Answers:
-    """Scores of shape (rows, labels) for each labelled row, by models that did not see its source."""
+    """Scores of shape (rows, labels) for each labelled row, by models that were trained without its source."""
 
     student: NDArray[np.float64]
     teacher: NDArray[np.float64]
 
 
 def families(sources: Iterable[str]) -> Iterator[set[str]]:
-    """Sources to leave out together: a corpus and its translation (mt_), or its two halves (umsab)."""
+    """Yield the sources to leave out together: a corpus and its translation (mt_), or its two halves (umsab)."""
     stems = {source: re.sub(r"^mt_|_(neutral|polar)$", "", source) for source in sources}
     for stem in sorted(set(stems.values())):
         yield {source for source, own in stems.items() if own == stem}
 
 
 def answers(
-    rows: Rows,
-    table: Table,
-    settings: Settings,
+    rows: TrainingRows,
+    table: FeatureTable,
+    settings: StudentSettings,
     say: Callable[[str], None] = lambda family: None,
 ) -> Answers:
-    """Leave out each source in turn, from the unlabelled rows too, and answer its labelled rows."""
+    """Leave out each source in turn, also from the unlabelled rows, and return the scores of its labelled rows."""
     student = np.zeros((len(rows), len(LABELS)))
     teacher = np.zeros((len(rows), len(LABELS)))
     for family in families(rows.source[rows.labelled].tolist()):
@@ -50,8 +50,8 @@ def answers(
     return Answers(student, teacher)
 
 
-def calibrated_on_others(rows: Rows, scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Probabilities of labelled rows, those of each source calibrated on the others."""
+def calibrated_on_others(rows: TrainingRows, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the probabilities of labelled rows; those of a source are calibrated on the other sources."""
     chances = np.zeros_like(scores)
     for family in families(rows.source.tolist()):
         out = np.isin(rows.source, list(family))
@@ -60,8 +60,8 @@ def calibrated_on_others(rows: Rows, scores: NDArray[np.float64]) -> NDArray[np.
     return chances
 
 
-def baseline(rows: Rows) -> NDArray[np.float64]:
-    """The same by TF-IDF of words and pairs with logistic regression, one model a language, on the labelled rows."""
+def baseline(rows: TrainingRows) -> NDArray[np.float64]:
+    """Return leave-one-source-out scores of a baseline: TF-IDF of words and pairs with a logistic regression per language."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
 

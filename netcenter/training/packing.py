@@ -1,4 +1,4 @@
-"""An artefact's bytes: the same weights give the same bytes, so the same hash."""
+"""Writes artefacts: the same weights give the same bytes, and so the same hash."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from agents.classify.model import FORMAT
 def part(
     name: str, ids: NDArray[np.uint32], weights: NDArray[np.float64], intercept: NDArray[np.float64]
 ) -> dict[str, NDArray[Any]]:
-    """The arrays of a linear part as the model reads them: weights as whole numbers of a step."""
+    """Return the arrays of a linear part as the model reads them; a weight is a 16-bit multiple of the step."""
     step = max(float(np.abs(weights).max()), 1e-9) / np.iinfo(np.int16).max
     return {
         f"{name}_ids": ids,
@@ -30,11 +30,11 @@ def part(
 
 
 def write(arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any], folder: Path) -> Path:
-    """Write <first 16 of its hash>.npz into folder; gives its path."""
+    """Write the artefact into folder as <first 16 hex digits of its SHA-256>.npz and return its path."""
     told = {"format": FORMAT, "features": VERSION, **meta}
     members = {"meta": np.frombuffer(json.dumps(told, sort_keys=True).encode(), np.uint8), **arrays}
     buffer = io.BytesIO()
-    # savez dates every member 1980-01-01.
+    # np.savez gives every member the date 1980-01-01, so the bytes do not depend on the time.
     np.savez(buffer, allow_pickle=False, **members)
     content = buffer.getvalue()
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Softmax regression on soft labels."""
+"""Softmax regression that learns from probabilities instead of single labels."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ def fit(
     start: NDArray[np.float64] | None = None,
     directions: NDArray[np.float32] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(weights of shape (columns, classes), intercept) for x of shape (rows, columns), dense or sparse.
+    """Return (weights of shape (columns, classes), intercept) for x of shape (rows, columns), dense or sparse.
 
-    wanted: probabilities of shape (rows, classes). weights: of the rows. penalty: of the squared weights, half of
-    it; the intercept goes free. start: scores of shape (rows, classes) that the answer is added to. directions, of
-    shape (columns, width): weights may also move along these together, at the price of a step in each direction.
+    wanted: target probabilities of shape (rows, classes). weights: one for each row. penalty: factor of half the sum
+    of squared weights; the intercept is not penalised. start: scores of shape (rows, classes) to which the model's
+    scores are added. directions, of shape (columns, width): the weights of all columns may also move together along
+    each direction, and the penalty then counts that one step.
     """
     columns, classes = x.shape[1], wanted.shape[1]
     along = np.zeros((columns, 0), np.float32) if directions is None else directions
@@ -49,18 +50,18 @@ def fit(
 
 
 def log_softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Logarithms of the probabilities of scores of shape (rows, classes)."""
+    """Return the logarithms of the probabilities of scores of shape (rows, classes)."""
     scores = scores - scores.max(axis=1, keepdims=True)
     return np.asarray(scores - np.log(np.exp(scores).sum(axis=1, keepdims=True)))
 
 
 def softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Probabilities of shape (rows, classes)."""
+    """Return the probabilities of scores, both of shape (rows, classes)."""
     return np.exp(log_softmax(scores))
 
 
 def balanced(label: NDArray[np.int_], lang: NDArray[np.int_], classes: int, least: int = 60) -> NDArray[np.float64]:
-    """Weights by which each class counts the same within its language; one of fewer than `least` rows counts less."""
+    """Return row weights that make each class count the same in its language; a class with under `least` rows counts less."""
     weights = np.ones(len(label))
     for at in np.unique(lang):
         here = lang == at

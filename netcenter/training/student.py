@@ -1,7 +1,7 @@
-"""The student: weights of words, pairs and prefixes, taught by labels and by the teacher; what the artefact holds.
+"""The student: the linear model of words, word pairs and prefixes that the artefact holds.
 
-A text's word vectors are summed like its features, so a weight of the vectors' directions is a weight of each word:
-after training both are folded into one weight a feature, and nothing of the vectors is left to load.
+It learns from labels and from the teacher's probabilities. In training, a feature's weight also depends on its word
+vector. Afterwards both parts are added up to one weight for each feature, so the artefact holds no vectors.
 """
 
 from __future__ import annotations
@@ -14,81 +14,85 @@ from scipy.sparse import csr_array, diags_array, hstack
 
 from agents.classify.features import features
 from agents.classify.port import LABELS, LANGUAGES
-from netcenter.training.rows import Rows
 from netcenter.training.softmax import balanced, fit
-from netcenter.training.words import contexts, vectors
+from netcenter.training.training_rows import TrainingRows
+from netcenter.training.word_vectors import contexts, vectors
 
 _MOST = 6.0
-"""Times that a rare label is counted."""
+"""The most times that a rare label is counted."""
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What was chosen by leaving out each source in turn; docs/model-card.md has the figures of the others."""
+class StudentSettings:
+    """Settings of training, chosen by leaving out each source in turn; docs/model-card.md compares them with others."""
 
     mix: float = 0.5
-    """How much of a labelled row's aim is its label; the rest is the teacher's."""
+    """Share of the label in a labelled row's target; the rest is the teacher's probabilities."""
     taught: float = 1.0
-    """The weight of a post that only the teacher labelled, beside 1 of a labelled one."""
+    """The weight of a post that only the teacher labelled; a labelled post weighs 1."""
     evenly: float = 0.5
-    """How far posts that only the teacher labelled are weighted until each label counts the same in its language."""
+    """How far the labels of the teacher's posts are balanced in each language: 0 not at all, 1 fully."""
     most: int = 4_000
-    """Posts of a source that only the teacher labels: more of one tell little of the others."""
+    """The most unlabelled posts of one source; more of them teach little about other sources."""
     penalty: float = 1.0
     least: int = 3
-    """Rows with a feature; one in fewer is learnt by heart, and might name a person."""
+    """A feature in fewer rows is left out: it would be learnt by heart, and might be a person's name."""
     dimensions: int = 256
     power: float = 0.5
     vectors: float = 1.5
-    """The length of word vectors beside the 1 of features."""
+    """The length of word vectors, where features have length 1."""
     company: int = 96
-    """Dimensions of what tells a feature by the posts it stands in; as long as word vectors."""
+    """Dimensions of the context vector of a feature, which is the mean embedding of its posts."""
 
 
 @dataclass(frozen=True)
-class Table:
-    """The features of rows as a matrix of 0 and 1, and the columns that are words with a vector."""
+class FeatureTable:
+    """The features of rows as a matrix of 0 and 1 (`x`), and the columns of words that have an embedding (`words`)."""
 
     ids: NDArray[np.uint32]
     x: csr_array
     words: NDArray[np.int_]
     embeddings: NDArray[np.float32]
-    """Of the words, in their order."""
+    """Embeddings of the words, in the order of `words`."""
     posts: NDArray[np.float32]
-    """Embeddings of the rows."""
+    """Embeddings of the rows' texts."""
 
 
 @dataclass(frozen=True)
 class Weights:
-    """One weight per feature and class, for ids in ascending order, and an offset per language."""
+    """One weight for each feature and class, with ids in ascending order, and an offset for each language and class."""
 
     ids: NDArray[np.uint32]
     columns: NDArray[np.int_]
-    """Where the ids stand in the table that was learnt from."""
+    """The columns of the ids in the table that the weights were learnt from."""
     weights: NDArray[np.float64]
     offset: NDArray[np.float64]
 
-    def scores(self, table: Table, rows: NDArray[np.bool_], lang: NDArray[np.int_]) -> NDArray[np.float64]:
-        """Scores of shape (rows, classes), as the artefact will give them."""
+    def scores(self, table: FeatureTable, rows: NDArray[np.bool_], lang: NDArray[np.int_]) -> NDArray[np.float64]:
+        """Return scores of shape (rows, classes), equal to those of the artefact."""
         return np.asarray(unit(table.x[rows][:, self.columns]) @ self.weights + self.offset[lang[rows]])
 
 
 def tabulate(
     texts: list[str], posts: NDArray[np.float32], word_ids: NDArray[np.uint32], embeddings: NDArray[np.float32]
-) -> Table:
-    """The features of texts, whose embeddings are posts; word_ids ascend, and embeddings follow them."""
+) -> FeatureTable:
+    """Return the feature table of texts. posts: embeddings of the texts. embeddings: of the words, as word_ids (ascending)."""
     found = [sorted(features(text)) for text in texts]
     flat = np.concatenate([np.array(row, np.uint32) for row in found])
     ids, columns = np.unique(np.concatenate([flat, word_ids]), return_inverse=True)
     ends = np.cumsum([0, *map(len, found)])
     x = csr_array((np.ones(len(flat)), columns[: len(flat)], ends), shape=(len(found), len(ids)))
-    return Table(ids, x, columns[len(flat) :], embeddings, posts)
+    return FeatureTable(ids, x, columns[len(flat) :], embeddings, posts)
 
 
 def learn(
-    table: Table, rows: Rows, chances: NDArray[np.float64], seen: NDArray[np.bool_], settings: Settings
+    table: FeatureTable,
+    rows: TrainingRows,
+    chances: NDArray[np.float64],
+    seen: NDArray[np.bool_],
+    settings: StudentSettings,
 ) -> Weights:
-    """Weights learnt from the rows `seen`: labelled ones from their labels and the teacher, others from it alone."""
+    """Return weights learnt from the rows `seen`: labelled rows aim at label and teacher, other rows at the teacher alone."""
     labelled, label, lang = rows.labelled[seen], rows.label[seen], rows.lang[seen]
     wanted = chances[seen].copy()
     given = np.eye(len(LABELS))[label[labelled]]
@@ -119,7 +123,7 @@ def learn(
 
 
 def _evened(chances: NDArray[np.float64], lang: NDArray[np.int_], evenly: float) -> NDArray[np.float64]:
-    """Weights of the labels of each row, (rows, labels), that leave each language its sum."""
+    """Return weights of shape (rows, labels) that balance the labels and keep the sum of each language."""
     weights = np.ones_like(chances)
     for at in np.unique(lang):
         sums = chances[lang == at].sum(axis=0)
@@ -129,5 +133,5 @@ def _evened(chances: NDArray[np.float64], lang: NDArray[np.int_], evenly: float)
 
 
 def unit(x: csr_array) -> csr_array:
-    """Rows scaled to length 1, as the model does; a row without features stays 0."""
+    """Return the rows scaled to length 1, as the model scales them; a row without features stays 0."""
     return diags_array(1 / np.sqrt(np.maximum(x.count_nonzero(axis=1), 1))) @ x

@@ -1,4 +1,4 @@
-"""The teacher: softmax regression on sentence embeddings, without what only tells the language."""
+"""The teacher: softmax regression on sentence embeddings, from which the differences between languages are removed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from netcenter.training.softmax import balanced, fit, softmax
 
 PENALTY = 20.0
 _SCALE = 10.0
-"""Embeddings of posts differ by a tenth of their length."""
+"""Factor that brings the differences between posts, a tenth of an embedding's length, to about 1."""
 
 
 def teach(
@@ -20,10 +20,10 @@ def teach(
     learnt: NDArray[np.bool_],
     seen: NDArray[np.bool_],
 ) -> NDArray[np.float64]:
-    """Probabilities of shape (rows, labels) for every row, learnt from the labels of the rows `learnt`.
+    """Return probabilities of shape (rows, labels) for every row, learnt from the labels of the rows `learnt`.
 
-    seen: the rows whose texts may be looked at (those of a source left out may not). The directions in which the
-    mean of a language lies apart are taken out, so that what was learnt in one language serves the others.
+    seen: the rows whose texts may be used, which excludes a source that is left out. The directions in which the means
+    of the languages differ are removed, so that a label learnt in one language is recognised in the others.
     """
     mean = embeddings[seen].mean(axis=0)
     apart = np.array([embeddings[seen & (lang == at)].mean(axis=0) for at in np.unique(lang[seen])]) - mean

@@ -1,4 +1,4 @@
-"""From rows to an artefact: embeds, measures on sources left out, learns from everything, calibrates, writes."""
+"""Training in order: embed, measure on sources left out, calibrate, learn from all rows, write the artefact."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from netcenter.training import leave_out, packing
 from netcenter.training.calibrate import calibrate, calibrated
 from netcenter.training.embeddings import Embeddings
 from netcenter.training.figures import figures
-from netcenter.training.rows import Rows, thinned
 from netcenter.training.softmax import fit, softmax
-from netcenter.training.student import Settings, Table, learn, tabulate, unit
+from netcenter.training.student import FeatureTable, StudentSettings, learn, tabulate, unit
 from netcenter.training.teacher import teach
-from netcenter.training.words import vocabulary
+from netcenter.training.training_rows import TrainingRows, thinned
+from netcenter.training.word_vectors import vocabulary
 
 _TELLS = 5
-"""Rows with a feature that may tell the language."""
+"""A feature in fewer rows is not used to recognise the language."""
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What training gives."""
+    """The result of training."""
 
     path: Path
     figures: dict[str, Any]
-    """Of sources left out: student, teacher and baseline."""
+    """Figures on sources left out, of student, teacher and baseline."""
 
 
 def train(
-    rows: Rows,
+    rows: TrainingRows,
     embeddings: Embeddings,
     out: Path,
-    settings: Settings,
+    settings: StudentSettings,
     seed: int,
     say: Callable[[str, int, int], None] = lambda step, done, total: None,
 ) -> Trained:
@@ -62,18 +62,10 @@ def train(
         say("leaving out sources", done, total)
 
     answers = leave_out.answers(rows, table, settings, left)
-    here = np.flatnonzero(rows.labelled)
     known = rows.take(rows.labelled)
-    scale, offset = calibrate(answers.student[here], known.label, known.lang)
-    student = calibrated(answers.student[here], known.lang, scale, offset)
-    told = {
-        "student": figures(known, student, seed),
-        "student, calibrated on the other sources": figures(
-            known, leave_out.calibrated_on_others(known, answers.student[here]), seed
-        ),
-        "teacher": figures(known, softmax(answers.teacher[here]), seed),
-        "tf-idf": figures(known, softmax(leave_out.baseline(known)), seed),
-    }
+    student, teacher = answers.student[rows.labelled], answers.teacher[rows.labelled]
+    scale, offset = calibrate(student, known.label, known.lang)
+    told = _figures(known, calibrated(student, known.lang, scale, offset), student, teacher, seed)
     say("learning from everything", 0, 1)
     everything = np.ones(len(rows), bool)
     chances = teach(vectors, rows.lang, rows.label, rows.labelled, everything)
@@ -94,7 +86,25 @@ def train(
     return Trained(path, told)
 
 
-def _enough(rows: Rows) -> None:
+def _figures(
+    known: TrainingRows,
+    calibrated_student: NDArray[np.float64],
+    student: NDArray[np.float64],
+    teacher: NDArray[np.float64],
+    seed: int,
+) -> dict[str, Any]:
+    """Return the figures of each model on the labelled rows; student and teacher: scores on sources left out."""
+    return {
+        "student": figures(known, calibrated_student, seed),
+        "student, calibrated on the other sources": figures(
+            known, leave_out.calibrated_on_others(known, student), seed
+        ),
+        "teacher": figures(known, softmax(teacher), seed),
+        "tf-idf": figures(known, softmax(leave_out.baseline(known)), seed),
+    }
+
+
+def _enough(rows: TrainingRows) -> None:
     for at, lang in enumerate(LANGUAGES):
         here = rows.labelled & (rows.lang == at)
         lacking = [label for place, label in enumerate(LABELS) if not (rows.label[here] == place).any()]
@@ -117,7 +127,7 @@ def _embedded(
     return embeddings.of(texts, more)
 
 
-def _language(table: Table, rows: Rows) -> dict[str, NDArray[Any]]:
+def _language(table: FeatureTable, rows: TrainingRows) -> dict[str, NDArray[Any]]:
     columns = np.flatnonzero(table.x.count_nonzero(axis=0) >= _TELLS)
     aim = np.eye(len(LANGUAGES))[rows.lang]
     share = aim.mean(axis=0)

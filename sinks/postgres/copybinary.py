@@ -137,7 +137,7 @@ class MentionRows:
                     words[m.visibility],
                     words[m.lang],
                     words[r.label],
-                    words[r.lang],
+                    words[r.classified_lang],
                     words[r.model],
                     lengths[len(author_utf8)],
                     author_utf8,

@@ -108,7 +108,7 @@ class SurgeRow(msgspec.Struct, kw_only=True):
     opened_at: int | None = None
     changed_at: int | None = None
     ended_at: int | None = None
-    why: str | None = None
+    close_reason: str | None = None
     actual: float | None = None
     baseline: float | None = None
     ratio: float | None = None
@@ -208,7 +208,7 @@ def _surge(row: SurgeRow, event: SurgeOpened | SurgeUpdated | SurgeClosed) -> No
     row.mode, row.started_at, row.changed_at = event.mode, event.started_at, event.time
     row.policy, row.reason = event.policy, event.reason
     if isinstance(event, SurgeClosed):
-        row.state, row.ended_at, row.why = "closed", event.ended_at, event.why
+        row.state, row.ended_at, row.close_reason = "closed", event.ended_at, event.close_reason
         row.peak, row.excess = event.peak, event.excess
         return
     if isinstance(event, SurgeOpened):

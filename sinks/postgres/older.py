@@ -51,8 +51,8 @@ where exists (
 """
 _NEWEST = """
 insert into alerts ({columns})
-select distinct on (identity) {columns} from alert_events order by identity, starts_at desc, version desc
-on conflict (identity) do update set {changes}
+select distinct on (fingerprint) {columns} from alert_events order by fingerprint, starts_at desc, version desc
+on conflict (fingerprint) do update set {changes}
 where (excluded.starts_at, excluded.version) > (alerts.starts_at, alerts.version)
 """
 
@@ -97,10 +97,10 @@ class Older:
         letters = [*dead, *((topic.removesuffix(".dead"), n) for topic, n in dead)]
         if letters:
             self._copy("dead_letters", _MISSING, tuple(map(list, zip(*letters, strict=True))), where=_LETTERS)
-        # The log of alerts keeps the newest of each identity, and in the end none.
+        # The log of alerts keeps the newest of each fingerprint, and in the end none.
         self._copy("alert_events", _MISSING, (), where="")
         names = [name for name, _ in tables.ALERTS.columns]
-        changes = ", ".join(f"{name} = excluded.{name}" for name in names if name != "identity")
+        changes = ", ".join(f"{name} = excluded.{name}" for name in names if name != "fingerprint")
         self._cursor.execute(_NEWEST.format(columns=", ".join(names), changes=changes))
 
     def _copy(self, table: str, how: str, values: tuple[Any, ...], **parts: str) -> None:

@@ -119,7 +119,7 @@ def _mention(record: ClassifiedMention, item: Item) -> Rowed:
                 record.label,
                 record.confidence,
                 record.uncertain,
-                record.lang,
+                record.classified_lang,
                 record.own,
                 record.probabilities,
                 record.model,

@@ -225,7 +225,7 @@ SURGES = Table(
     "surges",
     _columns(
         "surge_id text, brand text, mode text, state text, detector text, scope text, name text, "
-        "started_at time, opened_at time, changed_at time, ended_at time, why text, actual float, "
+        "started_at time, opened_at time, changed_at time, ended_at time, close_reason text, actual float, "
         "baseline float, ratio float, peak float, excess float, evidence json, policy int, reason text, "
         "seq int"
     ),
@@ -233,13 +233,13 @@ SURGES = Table(
     newest=("seq",),
 )
 _ALERT = (
-    "identity text, version int, id uuid, state text, kind text, severity text, brand text, mode text, "
+    "fingerprint text, version int, id uuid, state text, kind text, severity text, brand text, mode text, "
     "summary text, starts_at time, ends_at time, time time, cause text, policy int, reason text, "
     "evidence json, links json"
 )
 ALERT_EVENTS = Table("alert_events", _columns(_ALERT + _PLACE), key=("id",), topic="alerts")
-# An identity that comes back after it was forgotten counts its versions from 1 again, with a later start.
-ALERTS = Table("alerts", _columns(_ALERT), key=("identity",), newest=("starts_at", "version"))
+# An fingerprint that comes back after it was forgotten counts its versions from 1 again, with a later start.
+ALERTS = Table("alerts", _columns(_ALERT), key=("fingerprint",), newest=("starts_at", "version"))
 DEAD_LETTERS = Table(
     "dead_letters",
     _columns("topic text, partition int, offset int, stage text, error text, message text, at time"),

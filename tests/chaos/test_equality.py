@@ -218,7 +218,7 @@ def test_decided_events_are_those_of_a_replay(aftermath: Aftermath, topic: str) 
 
 
 def test_alerts_are_those_of_a_replay_of_the_file(aftermath: Aftermath) -> None:
-    """Their input topic has the events of many partitions in an order of its own; identity, version, time and words do not follow it."""
+    """Their input topic has the events of many partitions in an order of its own; fingerprint, version, time and words do not follow it."""
     ours = judge.histories(r.record for r in aftermath.log["alerts"])
     judge.same_histories(ours, judge.histories(aftermath.replayed["alerts"]), "alerts")
     assert ours

@@ -17,14 +17,14 @@ import psycopg2
 import pytest
 from kafka import KafkaProducer
 
-from netcenter.broker import topics
+from netcenter.broker.client import open_producer
 from netcenter.embedded import Addresses
 from netcenter.pipeline import PIPELINE
 from netcenter.policies import DEFAULT_POLICY
 from schemas import codec
 from schemas.dead_letters import failure_of
-from schemas.headers import rfc3339
 from schemas.records import Decided, Mention, Tick
+from schemas.times import rfc3339
 from tests.support import judge, lenient_worker
 from tests.support.chaos import ROLES, Plant
 from tests.support.fuzz import CASE, DAY, MINUTE, NOON, SECRET, Fuzz, Sent
@@ -83,7 +83,7 @@ def _worker(role: str) -> list[str]:
 
 def _play(plant: Plant, roles: list[str]) -> list[Sent]:
     """All records, with the minutes going by; the roles that are left start on the way."""
-    fuzz, sent, producer = Fuzz(SEED, PARTITIONS), list[Sent](), topics.producer(plant.kafka)
+    fuzz, sent, producer = Fuzz(SEED, PARTITIONS), list[Sent](), open_producer(plant.kafka)
     step = max(1, 2 * EACH // _MINUTES)
     try:
         for n, one in enumerate(fuzz.told(EACH, EACH)):
@@ -106,7 +106,7 @@ def _play(plant: Plant, roles: list[str]) -> list[Sent]:
 
 
 def _tick(plant: Plant, time: int, producer: KafkaProducer | None = None) -> None:
-    own = producer or topics.producer(plant.kafka)
+    own = producer or open_producer(plant.kafka)
     for number in range(PARTITIONS):
         value = codec.encode(Tick(clock="event", time=time, role="clock", partition=number))
         own.send(plant.prefix + "mentions", partition=number, value=value)

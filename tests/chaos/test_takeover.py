@@ -27,13 +27,17 @@ def test_a_sink_tells_the_time_that_its_forerunner_had_written_but_not_told(
         playing = Playing(plant, lines, until=HOUR, ahead=0, follow=())
         plant.until(playing.done, 60, "the story played")
         plant.await_drained(playing.time, ["classify"], 60)
-        with plant.watching() as watch:
-            ends = {(p.topic, p.partition): p.end for p in watch.places(postgres) if p.topic == "classified"}
+        with plant.monitor() as monitor:
+            ends = {
+                (p.topic, p.partition): p.end
+                for p in monitor.positions([postgres])["postgres"]
+                if p.topic == "classified"
+            }
             # The last offset of a partition is its transaction's marker.
             plant.until(lambda: _written(plant, ends), 30, "all of classified in PostgreSQL")
-            assert watch.told([postgres])["postgres"] == {}
+            assert monitor.groups.positions([postgres])["postgres"] == {}
             plant.kill(worker)
-            plant.until(lambda: watch.slowest([postgres])[0] >= playing.time, 30, "the time told by the next worker")
+            plant.until(lambda: monitor.slowest([postgres])[0] >= playing.time, 30, "the time told by the next worker")
 
 
 def test_a_sink_whose_offsets_are_of_another_log_says_so_and_ends(

@@ -3,14 +3,14 @@
 from pathlib import Path
 
 import pytest
-from kafka.admin import KafkaAdminClient
 
+from netcenter.broker.client import open_admin
 from netcenter.embedded import EmbeddedKafka, kafka_server
 
 
 def _features(server: EmbeddedKafka) -> dict[str, object]:
     """What the cluster says it was formatted with, and the names of the ids it keeps."""
-    admin = KafkaAdminClient(bootstrap_servers=server.start())
+    admin = open_admin(server.start())
     try:
         features = {
             # Not its epoch: that is how far the metadata log has come, and it grows all the time.

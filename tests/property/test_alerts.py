@@ -6,12 +6,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.alerts import AlertsDecider
 from agents.policy import Policy
-from agents.policy.model import Classifier
+from agents.policy.policy import ClassifierPolicy
 from schemas import codec, ids
 from schemas.records import (
     Alert,
@@ -27,10 +27,11 @@ from schemas.records import (
     SurgeUpdated,
 )
 from tests.support.decider_runner import Run
+from tests.support.examples import examples
 
 START = 1_700_000_040_000
 MINUTE, HOUR = 60_000, 3_600_000
-POLICY = Policy(version=1, classifier=Classifier(model="0" * 64))
+POLICY = Policy(version=1, classifier=ClassifierPolicy(model="0" * 64))
 
 _ENDS: dict[str, ClockChange] = {"met": "met", "rescinded": "rescinded", "voided": "voided"}
 #: What is said when (ms), until all is calm.
@@ -77,9 +78,9 @@ class World:
         self.say(CaseClosed(**given_, channel="twitter", author_id="u", desk=desk, why="resolved", label="complaint"))
 
     def surge(self, brand: str, surge: str, change: str) -> None:
-        fields: dict[str, Any] = {"mode": "observe", "started_at": self.now, **self.decided(brand, surge)}
+        fields: dict[str, Any] = {"mode": "shadow", "started_at": self.now, **self.decided(brand, surge)}
         if change == "close":
-            self.say(SurgeClosed(**fields, ended_at=self.now, why="over", peak=3.0, excess=1.0))
+            self.say(SurgeClosed(**fields, ended_at=self.now, close_reason="over", peak=3.0, excess=1.0))
             return
         seen = Evidence(
             detector="ratio", scope="brand", name="", window_start=self.now, window_end=self.now + HOUR,
@@ -88,7 +89,7 @@ class World:
         self.say((SurgeOpened if change == "open" else SurgeUpdated)(**fields, evidence=seen))
 
     def crisis(self, brand: str, crisis: str, change: str) -> None:
-        fields: dict[str, Any] = {"mode": "observe", "by": "rule", **self.decided(brand, crisis)}
+        fields: dict[str, Any] = {"mode": "shadow", "by": "rule", **self.decided(brand, crisis)}
         self.say(CrisisOpened(**fields, surge="s", root="r") if change == "open" else CrisisClosed(**fields))
 
 
@@ -168,32 +169,32 @@ def versions(run: Run) -> dict[str, list[Alert]]:
     told: dict[str, list[Alert]] = defaultdict(list)
     for event in run.events:
         assert isinstance(event, Alert)
-        told[event.identity].append(event)
+        told[event.fingerprint].append(event)
     return told
 
 
-@settings(max_examples=150, deadline=None)
+@examples(100)
 @given(stories())
 def test_what_opens_is_resolved_once_all_is_calm(story: Story) -> None:
     for alerts in versions(play(story)).values():
-        assert alerts[0].state == "open"
+        assert alerts[0].state == "firing"
         assert alerts[-1].state == "resolved"
         assert alerts[-1].ends_at == alerts[-1].time
 
 
-@settings(max_examples=150, deadline=None)
+@examples(100)
 @given(stories())
 def test_versions_count_from_one_without_gaps_and_ids_differ(story: Story) -> None:
     run = play(story)
-    for identity, alerts in versions(run).items():
+    for fingerprint, alerts in versions(run).items():
         assert [alert.version for alert in alerts] == [alert.seq for alert in alerts] == list(range(1, len(alerts) + 1))
         for alert in alerts:
-            assert alert.id == ids.make("alert", alert.starts_at, alert.version, identity)
+            assert alert.id == ids.make("alert", alert.starts_at, alert.version, fingerprint)
             assert alert.starts_at <= alert.time
     assert len({event.id for event in run.events}) == len(run.events)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(stories(), st.lists(st.booleans(), max_size=60))
 def test_a_fact_told_twice_changes_nothing(story: Story, again: list[bool]) -> None:
     once, twice = play(story), play(story, again)
@@ -201,7 +202,7 @@ def test_a_fact_told_twice_changes_nothing(story: Story, again: list[bool]) -> N
     assert once.state == twice.state
 
 
-@settings(max_examples=300, deadline=None)
+@examples(200)
 @given(stories(), st.data())
 def test_alerts_are_the_same_however_far_ahead_some_writers_are_read(story: Story, data: st.DataObject) -> None:
     """A case's events and a brand's surges keep their order; beside the others they may come half an hour early."""
@@ -223,7 +224,7 @@ def test_alerts_are_the_same_however_far_ahead_some_writers_are_read(story: Stor
     assert versions(run) == versions(play(story))
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(stories())
 def test_the_state_is_the_fold_of_facts_and_events(story: Story) -> None:
     run = play(story)
@@ -235,7 +236,7 @@ def test_the_state_is_the_fold_of_facts_and_events(story: Story) -> None:
     assert state == run.state
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(stories())
 def test_all_is_forgotten_in_time(story: Story) -> None:
     run = play(story)
@@ -245,7 +246,7 @@ def test_all_is_forgotten_in_time(story: Story) -> None:
     assert dict(run.state) == {}
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(stories())
 def test_every_alert_can_be_written_and_read(story: Story) -> None:
     for event in play(story).events:

@@ -7,11 +7,12 @@ from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.policy import Brand
 from agents.policy.calendar import DAYS, shown
+from tests.support.examples import examples
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 #: A zone, and the day on which its clocks change: an hour on, an hour back, at midnight, by half an hour, by a day.
@@ -155,28 +156,28 @@ def offices(draw: st.DrawFn) -> tuple[Office, int]:
 targets = st.one_of(st.sampled_from([MINUTE, HOUR, 2 * HOUR, 24 * HOUR]), st.integers(1, 24 * HOUR))
 
 
-@settings(max_examples=150, deadline=None)
+@examples(100)
 @given(offices(), targets)
 def test_a_due_is_when_the_clerk_has_counted_the_target(given_: tuple[Office, int], target: int) -> None:
     office, start = given_
     assert office.brand.due(start, target) == office.after(start, target)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(offices(), st.integers(0, 4 * DAY))
 def test_what_is_counted_is_what_the_clerk_counts(given_: tuple[Office, int], length: int) -> None:
     office, start = given_
     assert office.brand.counted(start, start + length) == office.counted(start, start + length)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(offices())
 def test_the_same_day_ends_when_the_clerk_has_gone_home(given_: tuple[Office, int]) -> None:
     office, start = given_
     assert office.brand.due(start, "same_day") == office.same_day(start)
 
 
-@settings(max_examples=300, deadline=None)
+@examples(150)
 @given(offices(), targets, st.integers(0, 60 * DAY))
 def test_due_counted_and_after_agree(given_: tuple[Office, int], target: int, later: int) -> None:
     office, start = given_
@@ -189,7 +190,7 @@ def test_due_counted_and_after_agree(given_: tuple[Office, int], target: int, la
     assert brand.counted(start, start - later) == 0
 
 
-@settings(max_examples=300, deadline=None)
+@examples(150)
 @given(offices(), targets, targets, st.integers(0, 40 * DAY))
 def test_a_later_start_or_a_longer_target_is_never_due_earlier(
     given_: tuple[Office, int], target: int, more: int, later: int
@@ -201,7 +202,7 @@ def test_a_later_start_or_a_longer_target_is_never_due_earlier(
     assert brand.due(start, "same_day") <= brand.due(start + later, "same_day")
 
 
-@settings(max_examples=300, deadline=None)
+@examples(150)
 @given(offices(), st.integers(0, 50 * DAY), st.integers(0, 50 * DAY))
 def test_counted_time_adds_up(given_: tuple[Office, int], first: int, second: int) -> None:
     office, start = given_

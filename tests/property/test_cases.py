@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from unittest import mock
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as some
 
 from agents.cases import Cases
@@ -15,6 +15,7 @@ from tests.support.care_facts import HOUR, MINUTE, action, at, deleted, post, re
 from tests.support.care_rows import case_rows, clock_rows
 from tests.support.cases_told import RICH
 from tests.support.decider_runner import Run
+from tests.support.examples import examples
 
 START = at("12:00")
 DAYS_3 = 72 * HOUR
@@ -92,7 +93,7 @@ def clocks(events: list[Decided]) -> dict[tuple[str, str, int], list[ClockChange
     return histories
 
 
-@settings(max_examples=300, deadline=None)
+@examples(150)
 @given(STORIES)
 def test_sequences_have_no_gaps_and_ids_are_unique(story: list[Any]) -> None:
     """1, 2, 3 within every case and every round of work; time never falls within one."""
@@ -106,7 +107,7 @@ def test_sequences_have_no_gaps_and_ids_are_unique(story: list[Any]) -> None:
     assert len({e.id for e in events}) == len(events)
 
 
-@settings(max_examples=300, deadline=None)
+@examples(150)
 @given(STORIES)
 def test_the_state_is_the_fold_of_what_was_decided(story: list[Any]) -> None:
     """Applied again from an empty state, everything that went through `evolve` gives the same records."""
@@ -119,7 +120,7 @@ def test_the_state_is_the_fold_of_what_was_decided(story: list[Any]) -> None:
     assert state == run.state
 
 
-@settings(max_examples=300, deadline=None)
+@examples(150)
 @given(STORIES)
 def test_every_record_read_twice_changes_nothing_the_second_time(story: list[Any]) -> None:
     """But a forget, which is read anew by a record that knows nothing any more."""
@@ -127,7 +128,7 @@ def test_every_record_read_twice_changes_nothing_the_second_time(story: list[Any
     assert play(twice).events == play(story).events
 
 
-@settings(max_examples=500, deadline=None)
+@examples(200)
 @given(STORIES)
 def test_every_clock_tells_the_truth(story: list[Any]) -> None:
     """In time it carries no breach, late it does; a breach taken back was rescinded; what ended goes on when resumed."""
@@ -151,7 +152,7 @@ def test_every_clock_tells_the_truth(story: list[Any]) -> None:
                 assert called == (event.met_at > event.due_at)
 
 
-@settings(max_examples=300, deadline=None)
+@examples(150)
 @given(STORIES)
 def test_met_breached_paused_and_resumed_time_add_up(story: list[Any]) -> None:
     """What is left out never falls below what was, nor exceeds what passed; the due moves by just that."""
@@ -165,7 +166,7 @@ def test_met_breached_paused_and_resumed_time_add_up(story: list[Any]) -> None:
                 assert event.paused_at >= event.started_at + event.paused_ms
 
 
-@settings(max_examples=300, deadline=None)
+@examples(150)
 @given(STORIES)
 def test_a_case_has_one_open_response_clock_and_a_closed_case_none(story: list[Any]) -> None:
     """At the end of every step; and work is queued exactly while something is left to answer."""
@@ -190,7 +191,7 @@ def test_a_case_has_one_open_response_clock_and_a_closed_case_none(story: list[A
         assert bool(told.work) <= (told.why is None)
 
 
-@settings(max_examples=300, deadline=None)
+@examples(150)
 @given(STORIES)
 def test_an_overdue_clock_has_been_called_breached(story: list[Any]) -> None:
     """After every Tick, no clock runs beyond its due without a breach, and none is called so before."""
@@ -201,7 +202,7 @@ def test_an_overdue_clock_has_been_called_breached(story: list[Any]) -> None:
                 assert (clock.detected_at is not None) == (run.time > clock.due_at)
 
 
-@settings(max_examples=300, deadline=None)
+@examples(150)
 @given(STORIES)
 def test_a_round_of_work_is_queued_once_and_ends_once_at_its_desk(story: list[Any]) -> None:
     """Queued first, answered or withdrawn last, all of it at one desk."""
@@ -229,7 +230,7 @@ AGAIN = some.lists(
 )
 
 
-@settings(max_examples=600, deadline=None)
+@examples(200)
 @given(AGAIN)
 def test_a_post_that_comes_again_whenever_and_with_whatever_time_opens_no_aggregate_twice(story: list[Any]) -> None:
     """As long as its customer's case is remembered; for what comes later classify knows the ids of eight days."""
@@ -317,7 +318,7 @@ def rows(facts: list[tuple[int, Any]], delays: list[int], until: int) -> Any:
     return cases, {key[1:]: row for key, row in clock_rows(run.events).items() if row.state != "VOID"}
 
 
-@settings(max_examples=1500, deadline=None)
+@examples(400)
 @given(afternoons(), some.data())
 def test_the_order_of_arrival_does_not_change_the_rows(facts: list[tuple[int, Any]], data: some.DataObject) -> None:
     """Each fact read up to 59 minutes late: the same case and clocks, in the evening and when all is closed."""
@@ -328,7 +329,7 @@ def test_the_order_of_arrival_does_not_change_the_rows(facts: list[tuple[int, An
         assert rows(facts, delays, until) == rows(facts, [0] * len(facts), until)
 
 
-@settings(max_examples=500, deadline=None)
+@examples(200)
 @given(afternoons(lasting=False), some.data())
 def test_the_first_response_of_a_case_is_the_first_human_reply_since_its_first_message(
     facts: list[tuple[int, Any]], data: some.DataObject
@@ -343,7 +344,7 @@ def test_the_first_response_of_a_case_is_the_first_human_reply_since_its_first_m
     assert met in ([], [None], [min(replies, default=None)])
 
 
-@settings(max_examples=500, deadline=None)
+@examples(200)
 @given(afternoons(lasting=False))
 def test_what_is_drawn_together_goes_on_as_if_all_were_still_kept(facts: list[tuple[int, Any]]) -> None:
     """With one reply kept instead of five: the same rows."""
@@ -385,7 +386,7 @@ def minutes_open(steps: list[tuple[str, int]]) -> int | None:
     return total
 
 
-@settings(max_examples=500, deadline=None)
+@examples(200)
 @given(TALKS)
 def test_the_resolution_measures_the_minutes_in_which_the_case_was_open_and_did_not_wait(
     drawn: list[tuple[str, int]],

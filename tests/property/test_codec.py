@@ -12,7 +12,7 @@ import pytest
 from avro import schema as reference
 from avro.io import BinaryDecoder, DatumReader
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import codec, compiled
@@ -20,11 +20,10 @@ from schemas.avro import bare, locked, schema_of
 from schemas.codec import WireError
 from schemas.records import RECORDS, ClassifiedMention, Mention, Record
 from tests.support.any_record import any_of_all, any_record
+from tests.support.examples import examples
 
 IDS = [version.id.to_bytes(4, "big") for version in locked()]
-SLOWLY = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
+SLOWLY = examples(25)
 
 
 @cache
@@ -52,7 +51,7 @@ def compiled_reader(cls: type[Record]) -> compiled.Read:
     return compiled.reader(bare(schema_of(cls)))
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@examples(250)
 @given(record=any_of_all(), data=st.data())
 def test_what_a_compiled_reader_takes_fastavro_reads_alike(record: Record, data: Any) -> None:
     """Whole records, and records with some bytes changed; what it does not take, it raises on, or ends elsewhere."""
@@ -88,7 +87,7 @@ def test_a_mentions_own_bytes_spliced_into_its_classification_are_what_encoding_
     assert codec.encode_classified(record, own) == codec.encode(record)
 
 
-@settings(max_examples=300, deadline=None)
+@examples(250)
 @given(
     value=st.binary(max_size=200)
     | st.builds(lambda id, body: b"\0" + id + body, st.sampled_from(IDS), st.binary(max_size=200))
@@ -101,7 +100,7 @@ def test_any_bytes_are_a_record_or_a_wire_error(value: bytes) -> None:
         assert "\n" not in str(error)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@examples(250)
 @given(record=any_of_all(), data=st.data())
 def test_a_records_bytes_with_some_of_them_changed_are_a_record_or_a_wire_error(record: Record, data: Any) -> None:
     """Closer to what goes wrong than noise is."""
@@ -117,7 +116,7 @@ def test_a_records_bytes_with_some_of_them_changed_are_a_record_or_a_wire_error(
         codec.encode(found)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@examples(100)
 @given(record=any_of_all(), data=st.data())
 def test_a_record_cut_short_is_a_wire_error(record: Record, data: Any) -> None:
     """Whatever is left of it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as some
 
 from agents.desk import DeskDecider
@@ -12,6 +12,7 @@ from agents.desk.state import DeskState, Item, Operator
 from schemas.records import Assigned, Decided, Offered, Returned, WorkChanged
 from tests.support.care_facts import MINUTE, POLICY, answer, at, operator, work
 from tests.support.decider_runner import Run
+from tests.support.examples import examples
 
 START = at("12:00")
 PEOPLE = {"ana": (1, ["es"]), "bea": (2, []), "rui": (3, ["pt", "en"])}
@@ -77,7 +78,7 @@ class Story:
         return {r.work_id for r in self.run.state.values() if isinstance(r, Item)}
 
 
-@settings(max_examples=300, deadline=None)
+@examples(150)
 @given(STORIES)
 def test_everything_queued_that_somebody_could_take_is_offered(steps: list[Any]) -> None:
     """After each step: no queued item beside a present operator with room, unless it rests for him."""
@@ -97,7 +98,7 @@ def test_everything_queued_that_somebody_could_take_is_offered(steps: list[Any])
                 assert free <= resting
 
 
-@settings(max_examples=300, deadline=None)
+@examples(150)
 @given(STORIES)
 def test_no_offer_is_open_twice_and_nobody_holds_more_than_his_capacity(steps: list[Any]) -> None:
     """Told from the events alone: who holds what, and when it may be offered again."""
@@ -121,7 +122,7 @@ def test_no_offer_is_open_twice_and_nobody_holds_more_than_his_capacity(steps: l
                 assert holder.pop(event.aggregate) == event.operator
 
 
-@settings(max_examples=300, deadline=None)
+@examples(150)
 @given(STORIES)
 def test_returned_work_keeps_its_first_queue_time(steps: list[Any]) -> None:
     """Its place in the queue never falls behind, and `waited` counts from the first queueing."""
@@ -137,7 +138,7 @@ def test_returned_work_keeps_its_first_queue_time(steps: list[Any]) -> None:
             assert event.waited == event.time - queued[event.aggregate]
 
 
-@settings(max_examples=300, deadline=None)
+@examples(150)
 @given(STORIES)
 def test_sequences_have_no_gaps_and_the_state_is_the_fold_with_true_indexes(steps: list[Any]) -> None:
     """Applied again, all that went through `evolve` gives the same records; recovery the same indexes."""

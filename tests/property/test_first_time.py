@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as some
 
 from agents.classify.stage import ClassifyStage
@@ -17,6 +17,7 @@ from streams.batch import BatchCore
 from streams.core import Core, DeadLetter, Fact, Output, Result
 from streams.fold import FoldCore
 from tests.support import toy
+from tests.support.examples import examples
 from tests.support.world import MINUTE, NOON, author_on, mention
 
 POLICY = parse(toy.POLICY, 1)
@@ -131,7 +132,7 @@ STEPS = some.lists(some.sampled_from([1, 1, 2, 3, 7, 0]), max_size=30)
 
 
 @pytest.mark.parametrize(("make", "records"), [(classify, BATCHED), (tally, FOLDED)], ids=["batch", "fold"])
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(data=some.data())
 def test_what_waits_for_time_is_decided_at_the_first_one_however_the_log_is_cut(
     make: Callable[[], Core], records: some.SearchStrategy[Record], data: some.DataObject

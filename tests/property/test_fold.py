@@ -8,15 +8,16 @@ from unittest import mock
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as some
 
-from agents.decider import At, Due, State
+from agents.decider import At, State, Timer
 from agents.policy import digest, parse
 from schemas.records import CaseChanged, PolicyChanged, Record, Tick
 from streams.core import DeadLetter, Fact
 from streams.fold import FoldCore
 from tests.support import toy
+from tests.support.examples import examples
 from tests.support.world import MINUTE, NOON
 
 POLICY = parse(toy.POLICY, 1)
@@ -53,7 +54,7 @@ class Scripted:
     def initial(self) -> State[Held]:
         return State()
 
-    def decide(self, state: Any, fact: Record | Due, at: At) -> Iterator[Any]:
+    def decide(self, state: Any, fact: Record | Timer, at: At) -> Iterator[Any]:
         if isinstance(fact, CaseChanged):
             changes, fails = msgspec.json.decode(fact.reason, type=tuple[list[Change], bool])
             for change in changes:
@@ -61,10 +62,10 @@ class Scripted:
                 yield change
             if fails:
                 raise ValueError
-        elif isinstance(fact, Due):
+        elif isinstance(fact, Timer):
             yield from self._woken(fact, state.get(fact.key), at)
 
-    def _woken(self, due: Due, held: Held | None, at: At) -> Iterator[Any]:
+    def _woken(self, due: Timer, held: Held | None, at: At) -> Iterator[Any]:
         self.seen.append((due.key, due.at, at.time, held))
         woken = "clear" if held is None else held.woken
         if woken == "raise late":
@@ -107,7 +108,7 @@ class Plain:
             if held.due is not None:
                 self.dues[key] = held.due
 
-    def step(self, fact: Record | Due, time: int) -> None:
+    def step(self, fact: Record | Timer, time: int) -> None:
         state, dues, changed = dict(self.state), dict(self.dues), set[str]()
         try:
             at = At(time=time, seen=max(time, self.time), policy=POLICY, cause="")
@@ -132,7 +133,7 @@ class Plain:
             if fired[due, key] > MOST_FIRINGS:
                 self.errors.append("EndlessTimer")
             else:
-                self.step(Due(key, due), due)
+                self.step(Timer(key, due), due)
 
     def recover(self) -> None:
         for key, held in list(self.state.items()):
@@ -206,7 +207,7 @@ STEPS = some.one_of(
 
 
 @pytest.mark.parametrize("most_live", [-1, 60, 1 << 20])
-@settings(max_examples=300, deadline=None)
+@examples(200)
 @given(history=some.lists(STEPS, max_size=40))
 def test_a_fold_is_a_dict_and_a_sorted_list(most_live: int, history: list[Any]) -> None:
     """The same records, timers, firings in order, errors, and bytes for a checkpoint, however few records stay live."""

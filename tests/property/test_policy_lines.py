@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.policy.lines import Place, lines
+from agents.policy.lines import KeyPath, lines
 
 #: As TOML writes them: over several lines, with what looks like its own marks inside.
 SCALARS = [
@@ -34,22 +34,22 @@ class Writer:
     def __init__(self, draw: st.DrawFn) -> None:
         self.draw = draw
         self.text = ""
-        self.places: dict[Place, int] = {}
+        self.places: dict[KeyPath, int] = {}
 
-    def keep(self, place: Place) -> None:
+    def keep(self, place: KeyPath) -> None:
         self.places.setdefault(place, self.text.count("\n") + 1)
 
     def blank(self) -> None:
         self.text += self.draw(st.sampled_from(["", " ", "\n", ' # ] } [x] = "\n', "\n\n\t"]))
 
-    def key(self, table: Place, key: str) -> Place:
+    def key(self, table: KeyPath, key: str) -> KeyPath:
         parts = tuple(_parts(tomllib.loads(f"{key} = 1")))
         for n in range(1, len(parts) + 1):
             self.keep((*table, *parts[:n]))
         self.text += f"{key} = "
         return (*table, *parts)
 
-    def value(self, place: Place, depth: int) -> None:
+    def value(self, place: KeyPath, depth: int) -> None:
         form = self.draw(st.sampled_from(["scalar", "scalar", "list", "table"] if depth else ["scalar"]))
         if form == "scalar":
             self.text += self.draw(st.sampled_from(SCALARS))
@@ -71,7 +71,7 @@ class Writer:
                 self.value(self.key(place, key), depth - 1)
             self.text += " }"
 
-    def body(self, table: Place) -> None:
+    def body(self, table: KeyPath) -> None:
         for key in self.draw(st.lists(st.sampled_from(KEYS), unique=True, max_size=4)):
             self.text += self.draw(st.sampled_from(["", "# a = 1\n", "  "]))
             self.value(self.key(table, key), 2)
@@ -84,7 +84,7 @@ def _parts(data: dict[str, Any]) -> list[str]:
 
 
 @st.composite
-def documents(draw: st.DrawFn) -> tuple[str, dict[Place, int]]:
+def documents(draw: st.DrawFn) -> tuple[str, dict[KeyPath, int]]:
     """A text and the line of each of its places."""
     writer = Writer(draw)
     writer.body(())
@@ -105,7 +105,7 @@ def documents(draw: st.DrawFn) -> tuple[str, dict[Place, int]]:
 
 
 @given(documents())
-def test_every_place_is_found_on_its_line(document: tuple[str, dict[Place, int]]) -> None:
+def test_every_place_is_found_on_its_line(document: tuple[str, dict[KeyPath, int]]) -> None:
     text, places = document
     tomllib.loads(text)
     assert lines(text) == places

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from agents.policy import Features, Policy, Rule
 from agents.policy.matching import Match
-from agents.policy.model import Classifier
+from agents.policy.policy import ClassifierPolicy
 from agents.policy.warnings import warnings
 from schemas.records import Kind, Label, Visibility
 
@@ -51,7 +51,7 @@ features = st.builds(
 
 def policy(said: list[Match]) -> Policy:
     rules = [Rule(name=f"r{n}", match=match) for n, match in enumerate(said)]
-    return Policy(classifier=Classifier(model="0" * 64), rules=rules)
+    return Policy(classifier=ClassifierPolicy(model="0" * 64), rules=rules)
 
 
 def plainly(match: Match, f: Features) -> bool:
@@ -74,7 +74,7 @@ def test_a_rule_matches_where_nothing_differs(match: Match, message: Features) -
     assert match(message) == (not list(match.differs(message))) == plainly(match, message)
 
 
-@given(matches, matches, st.lists(features, min_size=20, max_size=20))
+@given(matches, matches, st.lists(features, min_size=8, max_size=8))
 def test_a_rule_that_covers_another_matches_all_that_the_other_does(
     wide: Match, narrow: Match, messages: list[Features]
 ) -> None:
@@ -90,7 +90,7 @@ def test_leaving_a_condition_out_covers(match: Match, data: st.DataObject) -> No
     assert wider.covers(match)
 
 
-@given(st.lists(matches, max_size=6), st.lists(features, min_size=30, max_size=30))
+@given(st.lists(matches, max_size=6), st.lists(features, min_size=12, max_size=12))
 def test_a_rule_that_is_warned_of_never_holds(said: list[Match], messages: list[Features]) -> None:
     held = policy(said)
     never = {place[1] for place, why in warnings(held) if place[0] == "rules" and "never matches" in why}

@@ -9,10 +9,11 @@ from aiokafka import TopicPartition
 from aiokafka.consumer import fetcher
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.raw_records import CHUNK, _FetchResult, _PartitionRecords
+from tests.support.examples import examples
 
 TP = TopicPartition("input_topic", 0)
 #: aiokafka's own, also where an earlier test of this process has put ours in its place.
@@ -55,7 +56,7 @@ def records(kind: Any, data: bytes, first: int) -> Any:
     return kind(TP, MemoryRecords(data), [], first, None, None, True, fetcher.READ_COMMITTED)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(sizes=SIZES, data=st.data())
 def test_chunks_hold_what_comes_record_by_record(sizes: list[int], data: Any) -> None:
     """And no more than was asked for, and the position follows."""

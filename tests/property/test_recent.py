@@ -5,11 +5,12 @@ from __future__ import annotations
 from unittest import mock
 from uuid import UUID
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.classify import recent
-from agents.classify.recent import Recent
+from agents.classify import recent_ids
+from agents.classify.recent_ids import RecentIds
+from tests.support.examples import examples
 
 SPAN = 100
 #: Some are UUIDs, which are hashes already; two of these begin alike.
@@ -25,7 +26,7 @@ class Log:
     """A memory, and the changelog and the output topic's tail from which it is restored."""
 
     def __init__(self) -> None:
-        self.memory = Recent()
+        self.memory = RecentIds()
         self.changelog: dict[str, bytes] = {}
         self.tail: list[tuple[str, int, int]] = []
 
@@ -46,7 +47,7 @@ class Log:
     def restart(self, told: list[tuple[str, int, int]]) -> None:
         """From the changelog, and what the log tells since the moment that the memory names."""
         before = self.memory
-        self.memory = Recent()
+        self.memory = RecentIds()
         for key, value in self.changelog.items():
             self.memory.restore(key, value)
         assert (self.memory.upto, self.memory.since, self.memory.forgotten) == (
@@ -59,16 +60,16 @@ class Log:
                 self.memory.note(id, offset, time)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(steps=STEPS, sizes=SIZES)
 def test_an_id_that_came_within_the_span_is_known_and_one_that_never_came_is_new(
     steps: list[tuple[list[str], int, bool, int]], sizes: tuple[int, int, int]
 ) -> None:
     """Through restarts and other spans, with chunks of a few ids; and what may be forgotten is told."""
     with (
-        mock.patch.object(recent, "CHUNK", sizes[0]),
-        mock.patch.object(recent, "LONGEST", sizes[1]),
-        mock.patch.object(recent, "MOST", sizes[2]),
+        mock.patch.object(recent_ids, "CHUNK", sizes[0]),
+        mock.patch.object(recent_ids, "LONGEST", sizes[1]),
+        mock.patch.object(recent_ids, "MOST", sizes[2]),
     ):
         log, time = Log(), 1_000
         last: dict[str, int] = {}
@@ -96,7 +97,7 @@ def test_an_id_that_came_within_the_span_is_known_and_one_that_never_came_is_new
 
 def test_what_is_as_good_as_forgotten_is_let_go_and_its_chunks_leave_the_changelog() -> None:
     """Memory and changelog are bounded by the span, and a longer span is filled by and by."""
-    with mock.patch.object(recent, "CHUNK", 10):
+    with mock.patch.object(recent_ids, "CHUNK", 10):
         log = Log()
         for n in range(1_000):
             log.memory.forget(1_000 + n, SPAN)
@@ -110,8 +111,8 @@ def test_what_is_as_good_as_forgotten_is_let_go_and_its_chunks_leave_the_changel
 
 def test_more_ids_than_it_may_hold_shorten_its_memory_and_it_says_so() -> None:
     """Bounded, whatever comes; nobody is told that an id is new because it had to be forgotten unsaid."""
-    with mock.patch.object(recent, "CHUNK", 10), mock.patch.object(recent, "MOST", 80):
-        memory = Recent()
+    with mock.patch.object(recent_ids, "CHUNK", 10), mock.patch.object(recent_ids, "MOST", 80):
+        memory = RecentIds()
         memory.news([f"id {n}" for n in range(100)], range(100), 1_000)
         assert memory.forgotten == 0
         memory.forget(1_001, SPAN)
@@ -120,7 +121,7 @@ def test_more_ids_than_it_may_hold_shorten_its_memory_and_it_says_so() -> None:
 
 def test_a_chunk_fits_into_a_record_of_a_changelog() -> None:
     """64 kB is what one may have."""
-    memory = Recent()
-    memory.news([str(UUID(int=n)) for n in range(2 * recent.CHUNK)], range(2 * recent.CHUNK), 1_795_176_000_000)
+    memory = RecentIds()
+    memory.news([str(UUID(int=n)) for n in range(2 * recent_ids.CHUNK)], range(2 * recent_ids.CHUNK), 1_795_176_000_000)
     sizes = [len(value) for _, value in memory.packed() if value is not None]
     assert len(sizes) == 3 and max(sizes) < 64_000

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from random import Random
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.policy import Policy
-from agents.policy.model import Classifier
-from agents.policy.surge import Surge as Rule
+from agents.policy.policy import ClassifierPolicy
+from agents.policy.surge_policy import SurgePolicy as Rule
 from agents.surge import SurgeDecider
 from agents.surge.burst import BIN
 from schemas import codec, ids
@@ -27,11 +27,12 @@ from schemas.records import (
     VolumeCount,
 )
 from tests.support.decider_runner import Run
+from tests.support.examples import examples
 
 START = 1_700_006_400_000
 MINUTE, HOUR = 60_000, 3_600_000
 RULE = Rule.model_validate({"conversation": 25, "jump": "24h", "sustained": "24h", "calm": "20m"})
-POLICY = Policy(version=1, classifier=Classifier(model="0" * 64), surge=RULE)
+POLICY = Policy(version=1, classifier=ClassifierPolicy(model="0" * 64), surge=RULE)
 
 
 @st.composite
@@ -40,7 +41,7 @@ def histories(draw: st.DrawFn) -> list[Volume]:
     random = Random(draw(st.integers(0, 2**32)))
     volumes = []
     for brand in ("a", "b"):
-        levels = draw(st.lists(st.sampled_from([0, 0, 1, 3, 3, 12, 40]), min_size=4, max_size=20))
+        levels = draw(st.lists(st.sampled_from([0, 0, 1, 3, 3, 12, 40]), min_size=4, max_size=12))
         for i, level in enumerate(levels):
             for minute in range(i * 30, i * 30 + 30, 2):
                 for partition in range(3):
@@ -65,7 +66,7 @@ def _volume(brand: str, minute: int, partition: int, offset: int, posts: int, ra
 
 
 def play(volumes: list[Volume], step: int, shuffle: Random | None = None) -> Run:
-    """Ticks every `step` ms after its Volumes, in order or shuffled; then half a day."""
+    """Ticks every `step` ms after its Volumes, in order or shuffled; then three hours, in which every surge is over."""
     run = Run(SurgeDecider(), POLICY)
     steps: dict[int, list[Volume]] = defaultdict(list)
     for volume in volumes:
@@ -77,7 +78,7 @@ def play(volumes: list[Volume], step: int, shuffle: Random | None = None) -> Run
         for fact in facts:
             run.fact(fact)
         run.tick(START + (i + 1) * step)
-    run.tick(run.time + 12 * HOUR)
+    run.tick(run.time + 3 * HOUR)
     return run
 
 
@@ -89,19 +90,19 @@ def told(run: Run) -> dict[str, list[Decided]]:
     return by_brand
 
 
-@settings(max_examples=25, deadline=None)
+@examples(12)
 @given(histories(), st.randoms(use_true_random=False))
 def test_no_order_of_arrival_within_a_tick_changes_an_event(volumes: list[Volume], random: Random) -> None:
     assert play(volumes, MINUTE).events == play(volumes, MINUTE, random).events
 
 
-@settings(max_examples=25, deadline=None)
+@examples(12)
 @given(histories(), st.sampled_from([BIN, 7 * MINUTE, HOUR, 100 * HOUR]), st.randoms(use_true_random=False))
 def test_no_jump_of_time_changes_an_event(volumes: list[Volume], step: int, random: Random) -> None:
     assert told(play(volumes, MINUTE)) == told(play(volumes, step, random))
 
 
-@settings(max_examples=25, deadline=None)
+@examples(12)
 @given(histories())
 def test_every_surge_and_crisis_that_opens_closes_once_and_its_events_count_without_gaps(volumes: list[Volume]) -> None:
     for events in told(play(volumes, MINUTE)).values():
@@ -121,7 +122,7 @@ def test_every_surge_and_crisis_that_opens_closes_once_and_its_events_count_with
             assert isinstance(history[-1], SurgeClosed | CrisisClosed)
 
 
-@settings(max_examples=20, deadline=None)
+@examples(10)
 @given(histories())
 def test_the_state_is_the_fold_of_facts_and_events(volumes: list[Volume]) -> None:
     run = play(volumes, MINUTE)
@@ -133,7 +134,7 @@ def test_the_state_is_the_fold_of_facts_and_events(volumes: list[Volume]) -> Non
     assert state == run.state
 
 
-@settings(max_examples=20, deadline=None)
+@examples(10)
 @given(histories())
 def test_every_event_can_be_written_and_read(volumes: list[Volume]) -> None:
     for event in play(volumes, HOUR).events:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as some
 
 from streams.timers import Timers
+from tests.support.examples import examples
 
 KEYS = some.sampled_from("abcdef")
 #: Around one minute's borders, and far beyond.
@@ -40,7 +41,7 @@ class Plain:
         return due[0]
 
 
-@settings(max_examples=500, deadline=None)
+@examples(300)
 @given(HISTORIES)
 def test_timers_are_a_dict_and_a_sorted_list(history: list[Any]) -> None:
     """Time goes only forward, as a partition's does; between two firings others may be set, before and after them."""

@@ -75,7 +75,7 @@ def _classified(mention: Mention, teller: Teller) -> ClassifiedMention:
         label=teller.labels[mention.id],
         confidence=0.9,
         uncertain=False,
-        lang=teller.langs[mention.id],
+        classified_lang=teller.langs[mention.id],
         own=False,
         probabilities=[0.9, 0.1, 0.0, 0.0],
         model="0" * 16,

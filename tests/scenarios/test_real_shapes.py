@@ -15,12 +15,11 @@ from uuid import uuid4
 import psycopg2
 import pytest
 
+from netcenter.broker.writing import LogWriter
 from netcenter.demo.receiver import Receiver
 from netcenter.embedded import Addresses
-from netcenter.ingest.into_kafka import Log
 from netcenter.pipeline import PIPELINE, PUBLIC
 from schemas import codec, ids
-from schemas.headers import rfc3339
 from schemas.keys import KEYLESS, customer
 from schemas.records import (
     Alert,
@@ -33,6 +32,7 @@ from schemas.records import (
     SurgeOpened,
     Tick,
 )
+from schemas.times import rfc3339
 from streams.partitioner import partition_of
 from tests.support import judge
 from tests.support.afternoon import DUE, HOUR, MINUTE, NOON, POLICY, File
@@ -184,12 +184,12 @@ def test_a_person_declares_a_crisis_and_ends_it(town: Town) -> None:
 
 def test_a_flood_is_delivered_as_one_alert_that_opens_and_resolves(town: Town) -> None:
     alerts = [e for e in (r.record for r in town.log["alerts"]) if isinstance(e, Alert) and e.kind == "surge"]
-    assert len({a.identity for a in alerts}) == 1
-    assert {a.state for a in alerts[:-1]} == {"open"}
+    assert len({a.fingerprint for a in alerts}) == 1
+    assert {a.state for a in alerts[:-1]} == {"firing"}
     assert alerts[-1].state == "resolved"
     # The receiver may be told of the newest version alone where several came at once, and of one version twice.
     delivered = [e["data"] for e in town.receiver.events if e["data"]["kind"] == "surge"]
-    assert {d["identity"] for d in delivered} == {alerts[0].identity}
+    assert {d["fingerprint"] for d in delivered} == {alerts[0].fingerprint}
     assert delivered[-1]["state"] == "resolved"
     # The crowd complains: the crisis has an alert of its own.
     assert (town.receiver.opened, town.receiver.resolved, town.receiver.rejected) == (2, 2, 0)
@@ -210,8 +210,8 @@ def test_a_record_on_the_wrong_partition_is_listed_shown_and_put_right(town: Tow
     key = customer(post)
     home = partition_of(key, plant.partitions)
     wrong = (home + 1) % plant.partitions
-    with Log(plant.settings, plant.kafka, "operators") as log:
-        log.raw(plant.prefix + "mentions", wrong, key, codec.encode(post), [])
+    with LogWriter(plant.settings, plant.kafka, "operators") as log:
+        log.send_bytes(plant.prefix + "mentions", wrong, key, codec.encode(post))
 
     def listed() -> list[dict[str, Any]]:
         return [json.loads(line) for line in town.command("dead", "list", "--topic", "mentions", "--json").splitlines()]
@@ -224,10 +224,10 @@ def test_a_record_on_the_wrong_partition_is_listed_shown_and_put_right(town: Tow
     assert shown["record"]["native_id"] == native_id
     assert shown["record"]["created_at"] == rfc3339(at)
 
-    assert town.command("dead", "replay", letter["id"]) == "1 put back\n"
+    assert town.command("dead", "redrive", letter["id"]) == "1 redriven\n"
     plant.until(lambda: _classified(plant, post.id) == [home], 30, "the post on its own partition")
-    assert [letter["state"] for letter in listed()] == ["put back"]
-    assert town.command("dead", "replay", "--all", "--topic", "mentions") == "0 put back\n"
+    assert [letter["state"] for letter in listed()] == ["redriven"]
+    assert town.command("dead", "redrive", "--all", "--topic", "mentions") == "0 redriven\n"
     plant.await_drained(0, ["classify"], 30)
     assert _classified(plant, post.id) == [home]
 

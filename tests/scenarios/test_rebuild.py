@@ -13,12 +13,12 @@ from uuid import uuid4
 
 import psycopg2
 import pytest
-from kafka import KafkaProducer, TopicPartition
+from kafka import TopicPartition
 from kafka.admin import NewTopic
 from psycopg2.extensions import make_dsn
 
-from netcenter.broker import topics
-from netcenter.broker.reading import as_they_come, open_consumer
+from netcenter.broker.client import open_admin, open_consumer, open_producer
+from netcenter.broker.reading import batches_of
 from netcenter.demo.story import STORY_POLICY, story, teller
 from netcenter.embedded import Addresses
 from sinks.postgres.projection import REBUILT
@@ -167,7 +167,7 @@ def test_an_emptied_database_is_filled_again_by_the_worker_that_runs(plant: Plan
 
 def test_what_the_log_no_longer_has_is_kept(plant: Plant) -> None:
     before = _tables(plant.settings.postgres)
-    with closing(topics.admin(plant.kafka)) as client:
+    with closing(open_admin(plant.kafka)) as client:
         cut = {TopicPartition(f"{plant.prefix}{topic}", n): 40 for topic in ("classified", "cases") for n in range(2)}
         client.delete_records(cut)
     told = _rebuilt(plant)
@@ -193,9 +193,9 @@ def test_what_stands_neither_in_the_log_nor_in_postgresql_is_named(plant: Plant)
 def test_a_partition_that_is_read_to_its_end_may_grow_while_others_are_read(kafka: str, prefix: str) -> None:
     """What is appended to it belongs to the next round."""
     short, long = TopicPartition(f"{prefix}grows", 0), TopicPartition(f"{prefix}grows", 1)
-    with closing(topics.admin(kafka)) as client:
+    with closing(open_admin(kafka)) as client:
         client.create_topics([NewTopic(short.topic, 2, 1)])
-    producer = KafkaProducer(bootstrap_servers=kafka)
+    producer = open_producer(kafka)
 
     def append(tp: TopicPartition, value: bytes) -> None:
         producer.send(tp.topic, value, partition=tp.partition).get(30)
@@ -205,7 +205,7 @@ def test_a_partition_that_is_read_to_its_end_may_grow_while_others_are_read(kafk
     found: dict[TopicPartition, list[bytes]] = {short: [], long: []}
     with closing(open_consumer(kafka)) as consumer, closing(producer):
         polls_since = 0
-        for batch in as_they_come(consumer, {short: (0, 1), long: (0, 2)}, 100):
+        for batch in batches_of(consumer, {short: (0, 1), long: (0, 2)}, 100):
             for tp, records in batch.items():
                 found[tp] += [record.value for record in records]
             if short in batch:

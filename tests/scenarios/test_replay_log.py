@@ -19,9 +19,9 @@ import pytest
 from netcenter.demo.story import STORY_POLICY, story, teller
 from netcenter.embedded import Addresses
 from netcenter.pipeline import PIPELINE
-from schemas.headers import rfc3339
 from schemas.jsonform import event
 from schemas.records import BY_NAME, CaseOpened, subject_of
+from schemas.times import rfc3339
 from tests.support import judge
 from tests.support.chaos import HOUR, SEED, Plant, Playing
 

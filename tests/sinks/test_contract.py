@@ -30,7 +30,7 @@ class Harness(Protocol):
         """The distinct events that arrived, sorted."""
 
     def newest(self) -> dict[str, int]:
-        """By identity, the version that stands at the end."""
+        """By fingerprint, the version that stands at the end."""
 
     def bad(self) -> Alert:
         """An alert that the receiver refuses for ever."""
@@ -54,7 +54,9 @@ class OverPostgres:
         return sorted(str(row["id"]) for row in self._database.rows("select id from alert_events"))
 
     def newest(self) -> dict[str, int]:
-        return {row["identity"]: row["version"] for row in self._database.rows("select identity, version from alerts")}
+        return {
+            row["fingerprint"]: row["version"] for row in self._database.rows("select fingerprint, version from alerts")
+        }
 
     def bad(self) -> Alert:
         return alert(1, "surge:andina:bad", id="no UUID")
@@ -78,7 +80,7 @@ class OverWebhook:
         return sorted({event["id"] for event in self._receiver.events})
 
     def newest(self) -> dict[str, int]:
-        return {event["data"]["identity"]: event["data"]["version"] for event in self._receiver.events}
+        return {event["data"]["fingerprint"]: event["data"]["version"] for event in self._receiver.events}
 
     def bad(self) -> Alert:
         return alert(1, "surge:andina:bad", summary="x" * (1 << 20))  # 413

@@ -8,7 +8,7 @@ import pytest
 
 from agents.classify.port import LABELS
 from netcenter.errors import Unreachable
-from netcenter.operate.relabels import of_projection
+from netcenter.operate.relabels import relabels_of_projection
 from schemas import ids
 from schemas.records import Action
 from sinks.postgres import PostgresSink
@@ -43,7 +43,7 @@ def test_the_last_relabel_of_each_post_counts_and_no_other_action_does(sink: Pos
         relabel(4, "other", 10),
     ]
     assert sink.write(items(records)) == []
-    found = of_projection(database.uri)
+    found = relabels_of_projection(database.uri)
     told = {text: LABELS[label] for text, label in zip(found.text, found.label.tolist(), strict=True)}
     assert told == {"text 1": "question", "text 2": "other"}
     assert found.brand == ["andina", "andina"]
@@ -51,4 +51,4 @@ def test_the_last_relabel_of_each_post_counts_and_no_other_action_does(sink: Pos
 
 def test_a_database_that_is_away_is_unreachable() -> None:
     with pytest.raises(Unreachable, match="PostgreSQL"):
-        of_projection("postgresql://127.0.0.1:1/none?connect_timeout=2")
+        relabels_of_projection("postgresql://127.0.0.1:1/none?connect_timeout=2")

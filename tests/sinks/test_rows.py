@@ -749,7 +749,7 @@ def test_a_surge_is_kept_as_it_stands_and_as_it_went(sink: PostgresSink, databas
         started_at=at(T0),
         opened_at=at(T0 + 1),
         ended_at=at(T0 + 90 * MINUTE),
-        why="over",
+        close_reason="over",
     )
     held(row, peak=6.5, excess=321.0, ratio=5.0)
     assert row["evidence"]["ratio"] == 5.0
@@ -774,7 +774,7 @@ def test_an_alert_is_kept_in_its_newest_version_and_in_each(sink: PostgresSink, 
     sink.write(items([alert(2), alert(1), alert(3)], "alerts"))
     held(
         database.row("select * from alerts"),
-        identity=IDENTITY,
+        fingerprint=IDENTITY,
         version=3,
         id=alert(3).id,
         state="resolved",
@@ -788,7 +788,7 @@ def test_an_alert_is_kept_in_its_newest_version_and_in_each(sink: PostgresSink, 
     )
     later = T0 + 24 * 60 * MINUTE
     sink.write(items([alert(1, starts_at=later), alert(2)], "alerts", first=3))
-    held(database.row("select * from alerts"), version=1, state="open", starts_at=at(later), ends_at=None)
+    held(database.row("select * from alerts"), version=1, state="firing", starts_at=at(later), ends_at=None)
     assert len(database.rows("select from alert_events")) == 4
 
 

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from netcenter.errors import Unreachable, UsageError
-from netcenter.operate import surge_report as surge_explained
+from netcenter.operate.surge_report import find_surge, report_text
 from schemas import ids
 from schemas.records import Forecast, OffsetRange, Record, SeriesEvidence, SurgeOpened
 from sinks.postgres import PostgresSink
@@ -37,7 +37,7 @@ def _story() -> list[Record]:
 def test_it_is_told_as_a_person_reads_it(sink: PostgresSink, database: Database) -> None:
     sink.write(items([*_story(), *CRISES], "surges"))
     sink.write(items([replace(opened(1, "k1"), conversation="c1")], "cases"))
-    told = surge_explained.told(surge_explained.find(database.uri, SURGE[:9]))
+    told = report_text(find_surge(database.uri, SURGE[:9]))
     for line in (
         f"surge         {SURGE} of andina, live",
         "about         the post c1 and who passes it on, 62% of the posts",
@@ -58,7 +58,7 @@ def test_it_is_told_as_a_person_reads_it(sink: PostgresSink, database: Database)
 
 def test_one_that_is_over_says_how_long_and_how_much(sink: PostgresSink, database: Database) -> None:
     sink.write(items(surge_story(), "surges"))
-    told = surge_explained.told(surge_explained.find(database.uri, SURGE))
+    told = report_text(find_surge(database.uri, SURGE))
     assert "90 min; it is over; at most 6.5 times, 321 posts above the usual" in told
 
 
@@ -72,6 +72,6 @@ def test_one_that_is_not_there_or_not_alone_is_a_matter_of_usage(sink: PostgresS
         ("%", "there is no surge %"),
     ):
         with pytest.raises(UsageError, match=why):
-            surge_explained.find(database.uri, asked)
+            find_surge(database.uri, asked)
     with pytest.raises(Unreachable, match="PostgreSQL cannot be reached"):
-        surge_explained.find("postgresql://nobody@127.0.0.1:1/none", SURGE)
+        find_surge("postgresql://nobody@127.0.0.1:1/none", SURGE)

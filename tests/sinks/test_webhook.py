@@ -15,7 +15,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from netcenter.demo.receiver import Receiver
-from schemas.headers import rfc3339
+from schemas.times import rfc3339
 from sinks.port import SinkError, Unreachable
 from sinks.webhook import CONTENT_TYPE, WebhookSink, cloud_event
 from tests.support.samples import MINUTE, T0, alert, items
@@ -183,7 +183,7 @@ def test_a_batch_that_went_through_is_sent_again_when_given_again(sink: WebhookS
 
 def test_an_alert_of_a_brand_that_only_observes_is_told_to_nobody(sink: WebhookSink, receiver: Receiver) -> None:
     """It is recorded in the topic and in PostgreSQL."""
-    assert sink.write(items([alert(1, mode="observe")], "alerts")) == []
+    assert sink.write(items([alert(1, mode="shadow")], "alerts")) == []
     assert receiver.received == 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from agents.classify.port import LABELS
-from netcenter.operate.relabels import of_log
+from netcenter.operate.relabels import relabels_of_log
 from netcenter.settings import Settings
 from schemas import ids
 from schemas.records import Action, MentionUpdated
@@ -58,7 +58,7 @@ def test_the_last_relabel_of_each_post_that_the_log_still_holds_counts(world: Wo
     world.send("classified", changed(deleted, deleted=True))
     world.raw("classified", 0, key=b"x", value=b"no record")
     world.flush()
-    found = of_log(Settings(prefix=world.prefix, partitions=2), world.kafka)
+    found = relabels_of_log(Settings(prefix=world.prefix, partitions=2), world.kafka)
     told = {text: LABELS[label] for text, label in zip(found.text, found.label.tolist(), strict=True)}
     assert told == {f"words of {HERE}": "praise", "words, mended": "complaint"}
     assert found.brand == ["andina"] * 2

@@ -27,19 +27,22 @@ from kafka.structs import OffsetAndMetadata
 from psycopg2.extensions import make_dsn, parse_dsn
 
 from netcenter import cli
-from netcenter.broker import topics
-from netcenter.broker.lag import Watch
-from netcenter.broker.reading import ends
+from netcenter.broker import provisioning, topics
+from netcenter.broker.client import open_admin, open_producer
+from netcenter.broker.lag import LagMonitor
+from netcenter.broker.offsets import log_ends
+from netcenter.broker.topics import partition_counts
+from netcenter.broker.writing import LogWriter
 from netcenter.embedded import EmbeddedPostgres
-from netcenter.ingest.into_kafka import Log
-from netcenter.operate.doctor import Finding, examine, roles, servers, transactions
+from netcenter.operate.doctor import Finding, disks, examine, transactions
 from netcenter.operate.doctor import postgres as postgres_check
-from netcenter.operate.doctor.finding import Survey
+from netcenter.operate.doctor import workers as workers_check
+from netcenter.operate.doctor.survey import Survey
 from netcenter.pipeline import PIPELINE
 from netcenter.policies import DEFAULT_POLICY
 from netcenter.settings import Settings
 from schemas.codec import state_codec
-from schemas.headers import rfc3339
+from schemas.times import rfc3339
 from streams.checkpoint import PROGRESS
 from streams.core import Progress
 from tests.support.chaos import create_database
@@ -55,16 +58,16 @@ class Plant:
     def __init__(self, kafka: str, postgres: str, prefix: str) -> None:
         self.kafka = kafka
         self.settings = Settings(kafka=kafka, postgres=postgres, prefix=prefix, partitions=PARTITIONS)
-        topics.apply(self.settings, kafka, "wall", DEFAULT_POLICY.read_text())
-        self.client: KafkaAdminClient = topics.admin(kafka)
+        provisioning.apply(self.settings, kafka, "wall", DEFAULT_POLICY.read_text())
+        self.client: KafkaAdminClient = open_admin(kafka)
 
     def tp(self, topic: str, number: int = 0) -> TopicPartition:
         """A partition of ours."""
         return TopicPartition(self.settings.prefix + topic, number)
 
-    def told(self, role: str, offset: int, said: str = "", topic: str = "mentions", number: int = 0) -> None:
-        """What a worker of the role tells its group."""
-        at = {self.tp(topic, number): OffsetAndMetadata(offset, said, -1)}
+    def commits(self, role: str, offset: int, metadata: str = "", topic: str = "mentions", number: int = 0) -> None:
+        """A worker of the role commits an offset to its group."""
+        at = {self.tp(topic, number): OffsetAndMetadata(offset, metadata, -1)}
 
         def tell() -> bool:
             try:
@@ -77,14 +80,14 @@ class Plant:
 
     def append(self, topic: str, count: int) -> int:
         """Bytes to its first partition; where that ends now."""
-        with closing(KafkaProducer(bootstrap_servers=self.kafka)) as producer:
+        with closing(open_producer(self.kafka)) as producer:
             for _ in range(count):
                 producer.send(self.tp(topic).topic, key=b"k", value=b"v", partition=0)
-        return int(ends(self.client, [self.tp(topic)])[self.tp(topic)])
+        return int(log_ends(self.client, [self.tp(topic)])[self.tp(topic)])
 
     def lag(self) -> dict[str, dict[str, Any]]:
         """What `lag` shows, by role."""
-        return {row["role"]: row for row in Watch(self.settings, self.kafka, self.client).lag()}
+        return {row["role"]: row for row in LagMonitor(self.settings, self.kafka, self.client).report()}
 
     def given(self) -> dict[str, str]:
         """What the command line is told of it; not how many partitions there are."""
@@ -122,8 +125,12 @@ class Plant:
     def wrong(self, what: str, says: str, **changed: object) -> str:
         """The line of the finding that is wrong and says this; there must be one."""
         found = self.findings(**changed)
-        lines = [finding.says for finding in found if finding.what == what and not finding.ok and says in finding.says]
-        assert len(lines) == 1 and "\n" not in lines[0], [f"{x.what}: {x.says}" for x in found if not x.ok]
+        lines = [
+            finding.message
+            for finding in found
+            if finding.subject == what and not finding.ok and says in finding.message
+        ]
+        assert len(lines) == 1 and "\n" not in lines[0], [f"{x.subject}: {x.message}" for x in found if not x.ok]
         return lines[0]
 
 
@@ -173,7 +180,7 @@ def silent() -> Iterator[int]:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """No fault here lasts for long."""
-    monkeypatch.setattr(roles, "_ASK_S", 0.3)
+    monkeypatch.setattr(workers_check, "_ASK_S", 0.3)
     monkeypatch.setattr(transactions, "LONG_MS", 0)
     monkeypatch.setattr(postgres_check, "WAITED_MS", 0)
 
@@ -205,12 +212,13 @@ def test_a_count_of_partitions_that_is_not_the_logs_is_named_and_does_not_stop_w
     assert run(plant, monkeypatch, "crisis", "open", "andina", "--by", "ana", "--reason", "r") == 0
     capfd.readouterr()
     assert run(plant, monkeypatch, "doctor", "--json") == 1
-    found = {x["what"]: x for x in json.loads(capfd.readouterr().out)}
+    found = {x["subject"]: x for x in json.loads(capfd.readouterr().out)}
     assert not found["partitions"]["ok"]
     assert (
-        found["partitions"]["says"] == "mentions has 2, and NETCENTER_PARTITIONS says 8: set it to 2 for every worker"
+        found["partitions"]["message"]
+        == "mentions has 2, and NETCENTER_PARTITIONS says 8: set it to 2 for every worker"
     )
-    assert found["role desk"]["says"].startswith("no worker: run `netcenter worker desk`")
+    assert found["role desk"]["message"].startswith("no worker: run `netcenter worker desk`")
 
 
 def test_a_wrong_prefix_is_told_with_those_that_there_are(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,7 +234,7 @@ def test_a_topic_that_is_gone_and_one_with_another_count_than_the_rest_are_named
     plant = Plant(kafka, postgres_uri, prefix)
     with closing(plant.client) as client:
         client.create_partitions({f"{prefix}assignments": 3})
-        until(lambda: topics.counts_of(client, [f"{prefix}assignments"])[f"{prefix}assignments"] == 3, 10, "3 of them")
+        until(lambda: partition_counts(client, [f"{prefix}assignments"])[f"{prefix}assignments"] == 3, 10, "3 of them")
         plant.wrong("partitions", f"{prefix}assignments has 3 and mentions 2")
         client.delete_topics([f"{prefix}alerts"])
         until(lambda: f"{prefix}alerts" not in client.list_topics(), 10, "a topic gone")
@@ -236,6 +244,7 @@ def test_a_topic_that_is_gone_and_one_with_another_count_than_the_rest_are_named
 
 def test_a_transaction_that_nobody_ends_is_told_with_its_producer_and_what_ends_it(plant: Plant) -> None:
     name = f"gateway-{uuid4().hex[:8]}"
+    # A producer of somebody else, whose transactions may stay open for longer than ours.
     with closing(KafkaProducer(bootstrap_servers=plant.kafka, transactional_id=name)) as producer:
         producer.init_transactions()
         producer.begin_transaction()
@@ -248,12 +257,12 @@ def test_a_transaction_that_nobody_ends_is_told_with_its_producer_and_what_ends_
         assert command is not None
         subprocess.run([sys.executable, *shlex.split(command[1])], capture_output=True, check=True)
         until(lambda: plant.lag()["alerts"]["held_back"] == 0, 10, "nothing held back")
-    assert [f.ok for f in plant.findings() if f.what == "transactions"] == [True]
+    assert [f.ok for f in plant.findings() if f.subject == "transactions"] == [True]
 
 
 def test_a_position_beyond_the_end_of_its_topic_is_told(plant: Plant) -> None:
     """As after the topic was deleted and made again: what is new would be passed over."""
-    plant.told("desk", 900, topic="desk")
+    plant.commits("desk", 900, topic="desk")
     says = plant.wrong("positions", "desk has read desk/0 up to offset 900, and the log ends at ")
     assert "the topic was deleted, made again or cut since" in says and "NETCENTER_PREFIX" in says
     assert plant.lag()["desk"]["beyond_the_end"] == ["desk/0"]
@@ -262,7 +271,7 @@ def test_a_position_beyond_the_end_of_its_topic_is_told(plant: Plant) -> None:
 def test_a_position_that_a_changelog_alone_remembers_is_held_against_the_log(plant: Plant) -> None:
     """With a topic that is deleted Kafka forgets the offsets of its groups: the role has no worker, and must not be run."""
     progress = state_codec(Progress)[0](Progress(position=900))
-    with closing(KafkaProducer(bootstrap_servers=plant.kafka)) as producer:
+    with closing(open_producer(plant.kafka)) as producer:
         for key, value in ((PROGRESS, progress), (b"zzz", b"garbage")):
             producer.send(plant.tp("desk.changelog").topic, key=key, value=value, partition=0)
     plant.wrong("positions", "desk has read desk/0 up to offset 900, and the log ends at ")
@@ -270,7 +279,7 @@ def test_a_position_that_a_changelog_alone_remembers_is_held_against_the_log(pla
 
 def test_records_that_were_deleted_unread_are_told(plant: Plant) -> None:
     first = plant.append("volumes", 10)
-    plant.told("surge", 1, topic="volumes")
+    plant.commits("surge", 1, topic="volumes")
     plant.client.delete_records({plant.tp("volumes"): first})
     plant.wrong("positions", f"retention has deleted volumes/0 1 to {first - 1} before surge had read it")
     assert plant.lag()["surge"]["lost"] == first - 1
@@ -278,22 +287,22 @@ def test_records_that_were_deleted_unread_are_told(plant: Plant) -> None:
 
 def test_a_changelog_that_is_gone_while_its_group_has_read_is_told(plant: Plant) -> None:
     end = plant.append("classified", 2)
-    plant.told("cases", end, topic="classified")
+    plant.commits("cases", end, topic="classified")
     plant.wrong("changelogs", f"cases has read classified/0 up to offset {end}, and cases.changelog/0 is empty")
 
 
 def test_transaction_markers_are_no_records_to_go(plant: Plant) -> None:
     """The last is read, and an end of a transaction stands behind it."""
     read = plant.append("alerts", 1)
-    with closing(KafkaProducer(bootstrap_servers=plant.kafka, transactional_id=uuid4().hex)) as producer:
+    with closing(open_producer(plant.kafka, uuid4().hex)) as producer:
         producer.init_transactions()
         for _ in range(2):
             producer.begin_transaction()
             last = producer.send(plant.tp("alerts").topic, key=b"k", value=b"v", partition=0).get(10)
             producer.commit_transaction()
-    plant.told("webhook", read, topic="alerts")
+    plant.commits("webhook", read, topic="alerts")
     assert plant.lag()["webhook"]["behind"] == 2
-    plant.told("webhook", last.offset + 1, topic="alerts")
+    plant.commits("webhook", last.offset + 1, topic="alerts")
     assert plant.lag()["webhook"]["behind"] == 0
 
 
@@ -301,14 +310,14 @@ def test_transaction_markers_are_no_records_to_go(plant: Plant) -> None:
 
 
 def test_time_that_is_ahead_of_the_clock_is_told(plant: Plant) -> None:
-    plant.told("classify", 1, str(now() + DAY), "mentions", 1)
+    plant.commits("classify", 1, str(now() + DAY), "mentions", 1)
     assert "NTP" in plant.wrong("event time", "mentions/1 stands 24 h ahead of this machine's clock")
 
 
 def test_time_that_stands_still_is_told_for_the_role_that_waits(plant: Plant) -> None:
     """It has read all there is, and the Ticks of classify do not come."""
     stood = now() - 10 * MINUTE
-    plant.told("cases", plant.append("classified", 0), str(stood), "classified")
+    plant.commits("cases", plant.append("classified", 0), str(stood), "classified")
     with served(200, "ok\n") as port, plant.member("cases", port):
         says = plant.wrong("role cases", f"its event time stands at {rfc3339(stood)} in classified/0")
     assert "10 min behind the clock" in says and "waits for the time of classify" in says
@@ -326,9 +335,9 @@ def test_a_worker_that_says_what_is_wrong_is_quoted_with_its_address(plant: Plan
 def test_a_frozen_worker_is_told_from_one_that_is_not_there(plant: Plant, silent: int) -> None:
     """In its group still, or no longer: then by the address that it told with its last offsets."""
     frozen = f":{silent} takes connections and does not answer: it is frozen; end it (SIGKILL) and start it again"
-    plant.told("postgres", 0, f"{now()} localhost:{silent}", "cases")
+    plant.commits("postgres", 0, f"{now()} localhost:{silent}", "cases")
     with plant.member("alerts", silent):
-        found = {finding.what: finding.says for finding in plant.findings()}
+        found = {finding.subject: finding.message for finding in plant.findings()}
     assert found["role alerts"] == f"the worker at 127.0.0.1{frozen}"
     assert found["role postgres"].startswith(f"its group is empty, and the worker at localhost{frozen}")
     assert found["role desk"].startswith("no worker: run `netcenter worker desk`")
@@ -336,13 +345,13 @@ def test_a_frozen_worker_is_told_from_one_that_is_not_there(plant: Plant, silent
 
 def test_a_worker_outside_of_its_group_is_told_with_what_it_says(plant: Plant) -> None:
     with served(503, "no member of the group surge for 40 s\n") as port:
-        plant.told("surge", 1, f"{now()} 127.0.0.1:{port}", "volumes", 1)
+        plant.commits("surge", 1, f"{now()} 127.0.0.1:{port}", "volumes", 1)
         says = plant.wrong("role surge", f"its group is empty, and the worker at 127.0.0.1:{port} is not ready")
     assert "is not ready: no member of the group surge for 40 s; restart it" in says
 
 
 def test_a_role_far_behind_is_wrong_though_its_worker_is_ready(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(roles, "BEHIND", 3)
+    monkeypatch.setattr(workers_check, "BEHIND", 3)
     plant.append("mentions", 5)
     with served(200, "ok\n") as port, plant.member("classify", port):
         plant.wrong("role classify", "records behind: more workers of classify share its partitions")
@@ -353,10 +362,10 @@ def test_a_role_far_behind_is_wrong_though_its_worker_is_ready(plant: Plant, mon
 
 def test_a_full_disk_is_named(plant: Plant, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The broker's, and that of our own servers."""
-    monkeypatch.setattr(servers, "LEAST", 1 << 60)
+    monkeypatch.setattr(disks, "LEAST", 1 << 60)
     plant.wrong("disk of Kafka's broker 1", "GiB are free; the broker stops when")
-    (finding,) = servers.disk(Settings(directory=tmp_path))
-    assert not finding.ok and "GiB are free; the servers there stop when it is full" in finding.says
+    (finding,) = disks.disk(Settings(directory=tmp_path))
+    assert not finding.ok and "GiB are free; the servers there stop when it is full" in finding.message
 
 
 def test_one_server_of_ours_that_died_is_told_without_denying_the_other(tmp_path: Path) -> None:
@@ -364,24 +373,25 @@ def test_one_server_of_ours_that_died_is_told_without_denying_the_other(tmp_path
     postgres.start()
     try:
         (tmp_path / "kafka").mkdir()
-        found = {finding.what: finding for finding in examine(Settings(directory=tmp_path))}
+        found = {finding.subject: finding for finding in examine(Settings(directory=tmp_path))}
     finally:
         postgres.stop()
     assert found["PostgreSQL"].ok
     assert (
-        found["Kafka"].says.startswith("no Kafka: NETCENTER_KAFKA is not set") and "netcenter up" in found["Kafka"].says
+        found["Kafka"].message.startswith("no Kafka: NETCENTER_KAFKA is not set")
+        and "netcenter up" in found["Kafka"].message
     )
 
 
 def test_a_database_that_does_not_hold_what_its_group_has_read_is_told(plant: Plant) -> None:
     """Emptied, an older copy, one of another log; a worker that has told its group less than it wrote is well."""
     end, what = plant.append("assignments", 5), "offsets of PostgreSQL"
-    plant.told("postgres", end - 1, topic="assignments")
+    plant.commits("postgres", end - 1, topic="assignments")
     plant.wrong(what, "it holds none, and the group has read 1 partitions: it was emptied")
     plant.stores(1)
     plant.wrong(what, f"assignments/0 stands at 1 there and at {end - 1} in the group: an older copy was restored")
     plant.stores(end)
-    assert [finding.ok for finding in plant.findings() if finding.what == what] == [True]
+    assert [finding.ok for finding in plant.findings() if finding.subject == what] == [True]
     plant.stores(900)
     plant.wrong(what, "belongs to another log")
 
@@ -389,11 +399,11 @@ def test_a_database_that_does_not_hold_what_its_group_has_read_is_told(plant: Pl
 def test_a_log_that_grows_while_doctor_looks_is_no_other_log(plant: Plant) -> None:
     """The sink writes on meanwhile: what it stores may lie beyond the end that was looked at before."""
     end = plant.append("assignments", 5)
-    plant.told("postgres", end, topic="assignments")
+    plant.commits("postgres", end, topic="assignments")
     survey = Survey(plant.settings, plant.kafka, plant.client)
-    assert {p.last for p in survey.places["postgres"] if p.name == "assignments/0"} == {end}
+    assert {p.log_end for p in survey.positions["postgres"] if p.name == "assignments/0"} == {end}
     plant.stores(plant.append("assignments", 3))
-    assert [f.says for f in postgres_check.postgres(plant.settings, survey) if not f.ok] == []
+    assert [f.message for f in postgres_check.postgres(plant.settings, survey) if not f.ok] == []
 
 
 def test_postgresql_behind_a_pooler_is_well_and_called_so(plant: Plant) -> None:
@@ -402,8 +412,8 @@ def test_postgresql_behind_a_pooler_is_well_and_called_so(plant: Plant) -> None:
     with pooler(parts["host"], int(parts["port"])) as port:
         uri = make_dsn(plant.settings.postgres, host="127.0.0.1", port=port)
         first = next(postgres_check.postgres(plant.settings.model_copy(update={"postgres": uri}), None))
-    assert first.ok and first.says.endswith(", through a pooler")
-    assert "pooler" not in next(postgres_check.postgres(plant.settings, None)).says
+    assert first.ok and first.message.endswith(", through a pooler")
+    assert "pooler" not in next(postgres_check.postgres(plant.settings, None)).message
 
 
 @contextmanager
@@ -444,7 +454,7 @@ def test_whoever_locks_a_table_of_the_sink_is_named(plant: Plant) -> None:
         pid = holder.info.backend_pid
         try:
             until(lambda: not next(_locks(plant)).ok, 10, "a wait for a lock")
-            says = next(_locks(plant)).says
+            says = next(_locks(plant)).message
         finally:
             holder.rollback()
             thread.join(10)
@@ -453,7 +463,7 @@ def test_whoever_locks_a_table_of_the_sink_is_named(plant: Plant) -> None:
 
 
 def _locks(plant: Plant) -> Iterator[Finding]:
-    return (f for f in postgres_check.postgres(plant.settings, None) if f.what == "locks of PostgreSQL")
+    return (f for f in postgres_check.postgres(plant.settings, None) if f.subject == "locks of PostgreSQL")
 
 
 def _write(sink: psycopg2.extensions.connection) -> None:
@@ -464,7 +474,7 @@ def _write(sink: psycopg2.extensions.connection) -> None:
 
 def test_a_policy_that_no_worker_can_meet_is_named(plant: Plant) -> None:
     text = re.sub(r"(?m)^model = .*$", f'model = "{"ab" * 32}"', DEFAULT_POLICY.read_text())
-    with Log(plant.settings, plant.kafka, "ingest") as log:
-        log.raw(plant.tp("policy").topic, 0, b"2", text.encode(), [])
+    with LogWriter(plant.settings, plant.kafka, "ingest") as log:
+        log.send_bytes(plant.tp("policy").topic, 0, b"2", text.encode())
     says = plant.wrong("policy", "version 2 needs the classifier's artefact abab")
     assert "`netcenter policy apply` another policy" in says

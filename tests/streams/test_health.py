@@ -10,8 +10,8 @@ import urllib.request
 from collections.abc import Iterator
 
 import pytest
-from kafka.admin import KafkaAdminClient
 
+from netcenter.broker.client import open_admin
 from streams.committed_offsets import parsed
 from streams.errors import Misconfigured
 from streams.health import HealthServer
@@ -121,7 +121,7 @@ def test_a_worker_without_a_port_takes_a_free_one_and_its_group_says_where_to_as
     world.started("classify", offset_commit_s=0.05)
     world.tick(NOON)
     world.flush()
-    client = KafkaAdminClient(bootstrap_servers=world.kafka)
+    client = open_admin(world.kafka)
     try:
         (member,) = client.describe_groups([f"{world.prefix}classify"])[f"{world.prefix}classify"]["members"]
     finally:

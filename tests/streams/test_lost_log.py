@@ -11,6 +11,7 @@ import pytest
 from kafka import TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
+from netcenter.broker.client import open_admin
 from schemas.records import CaseChanged
 from tests.streams.test_health import get
 from tests.support.waiting import until
@@ -20,7 +21,7 @@ from tests.support.world import Worker, World, author_on, classified, free_port,
 @pytest.fixture
 def admin(kafka: str) -> Iterator[KafkaAdminClient]:
     """What an operator has."""
-    with closing(KafkaAdminClient(bootstrap_servers=kafka)) as client:
+    with closing(open_admin(kafka)) as client:
         yield client
 
 

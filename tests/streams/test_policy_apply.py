@@ -11,10 +11,11 @@ from kafka import TopicPartition
 
 from agents.policy import digest
 from netcenter import cli
-from netcenter.broker.policies import newest
-from netcenter.broker.reading import records, spans
-from netcenter.broker.topics import admin
-from netcenter.ingest.into_kafka import Log
+from netcenter.broker.client import open_admin
+from netcenter.broker.offsets import committed_ranges
+from netcenter.broker.policy_topic import newest_policy
+from netcenter.broker.reading import records_of
+from netcenter.broker.writing import LogWriter
 from netcenter.policies import DEFAULT_POLICY
 from netcenter.settings import load
 from schemas import codec
@@ -47,12 +48,12 @@ def run(
 
 def changes_in_the_log(kafka: str, prefix: str) -> list[tuple[int, str]]:
     """(version, hash) of each policy that a worker of `mentions` meets."""
-    client = admin(kafka)
+    client = open_admin(kafka)
     try:
-        found = spans(client, [TopicPartition(f"{prefix}mentions", 0)])
+        found = committed_ranges(client, [TopicPartition(f"{prefix}mentions", 0)])
     finally:
         client.close()
-    met = [codec.decode(record.value) for record in records(kafka, found)]
+    met = [codec.decode(record.value) for record in records_of(kafka, found)]
     return [(r.version, r.hash) for r in met if isinstance(r, PolicyChanged)]
 
 
@@ -69,15 +70,15 @@ def test_a_policy_is_held_against_the_one_in_force_and_then_put_in_its_place(run
     assert code == 0
     assert "desks.1: warning: no brand and no rule names spare" in warning
     assert (summary, done) == ("1 desk added, alerts changed", "policy 2 is in the log")
-    assert newest(load(), kafka) == (2, SECOND)
+    assert newest_policy(load(), kafka) == (2, SECOND)
     assert changes_in_the_log(kafka, prefix) == [(1, digest(FIRST)), (2, digest(SECOND))]
     assert run("policy", "apply", "second.toml")[1].splitlines()[1:] == ["no difference", "policy 2 is in the log"]
 
 
 def test_a_policy_in_force_that_cannot_be_read_can_be_replaced(run: Run, kafka: str, prefix: str) -> None:
     assert run("topics", "apply", "--policy", "first.toml")[0] == 0
-    with Log(load(), kafka, "policy") as log:
-        log.raw(f"{prefix}policy", 0, b"2", b"[classifier]\nmodel = 3\n", [])
+    with LogWriter(load(), kafka, "policy") as log:
+        log.send_bytes(f"{prefix}policy", 0, b"2", b"[classifier]\nmodel = 3\n")
         log.flush()
     assert run("policy", "diff", "first.toml")[0] == 1
     code, out = run("policy", "apply", "first.toml")

@@ -10,11 +10,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from kafka import KafkaProducer, TopicPartition
+from kafka import TopicPartition
 from kafka.admin import NewTopic
 
-from netcenter.broker import topics
-from netcenter.broker.reading import Span, Stretches, any_record, as_they_come, open_consumer, records
+from netcenter.broker import provisioning
+from netcenter.broker.client import open_admin, open_consumer, open_producer
+from netcenter.broker.offsets import OffsetRange, committed_ranges_at
+from netcenter.broker.reading import RangeReader, TopicFollower, any_record, batches_of, records_of
 from netcenter.errors import Unreachable
 from netcenter.replay import stretch
 from netcenter.replay.find_stretch import Range, find
@@ -34,7 +36,7 @@ class Log:
 
     def __init__(self, kafka: str, topic: str) -> None:
         self.kafka, self.topic = kafka, topic
-        self._producer = KafkaProducer(bootstrap_servers=kafka, transactional_id=f"{topic}-writer", acks="all")
+        self._producer = open_producer(kafka, f"{topic}-writer")
         self._producer.init_transactions()
         self.committed: dict[int, list[bytes]] = defaultdict(list)
 
@@ -57,9 +59,9 @@ class Log:
         for number, value in sent:
             self.committed[number].append(value)
 
-    def spans(self) -> dict[TopicPartition, Span]:
+    def spans(self) -> dict[TopicPartition, OffsetRange]:
         """First offset and end of each partition."""
-        return topics.spans_of(self.kafka, [TopicPartition(self.topic, n) for n in range(_PARTITIONS)])
+        return committed_ranges_at(self.kafka, [TopicPartition(self.topic, n) for n in range(_PARTITIONS)])
 
     def close(self) -> None:
         """Let go of Kafka."""
@@ -70,7 +72,7 @@ class Log:
 def log(kafka: str) -> Any:
     """Partitions of 900, 30 and 3 records in transactions of up to 40, one in three of them aborted, the last ones too."""
     topic = f"reading-{random.Random().randrange(1 << 40)}"
-    with closing(topics.admin(kafka)) as client:
+    with closing(open_admin(kafka)) as client:
         client.create_topics([NewTopic(topic, _PARTITIONS, 1)])
     with closing(Log(kafka, topic)) as written:
         chance = random.Random(7)
@@ -86,11 +88,11 @@ def test_each_way_of_reading_ends_with_every_committed_record_in_order(log: Log)
     """Behind the last records stand those of an aborted transaction, and markers."""
     spans = log.spans()
     one_by_one: dict[int, list[bytes]] = defaultdict(list)
-    for record in records(log.kafka, spans):
+    for record in records_of(log.kafka, spans):
         one_by_one[record.partition].append(record.value)
     at_once: dict[int, list[bytes]] = defaultdict(list)
     with closing(open_consumer(log.kafka)) as consumer:
-        for found in as_they_come(consumer, spans, 50):
+        for found in batches_of(consumer, spans, 50):
             for tp, rows in found.items():
                 at_once[tp.partition] += [row.value for row in rows]
     assert one_by_one == at_once == log.committed
@@ -101,7 +103,7 @@ def test_partitions_may_rest_and_be_read_on_in_any_order(log: Log) -> None:
     chance = random.Random(3)
     found: dict[int, list[bytes]] = defaultdict(list)
     with closing(open_consumer(log.kafka)) as consumer:
-        read = Stretches(consumer, log.spans())
+        read = RangeReader(consumer, log.spans())
         while read.left():
             wanted = chance.sample(read.left(), chance.randint(1, len(read.left())))
             for _ in range(chance.randint(1, 3)):
@@ -118,6 +120,21 @@ def test_a_stretch_of_markers_and_aborted_records_holds_none(log: Log) -> None:
     assert not any_record(log.kafka, {tp: (end - 2, end) for tp, (_, end) in spans.items()})
 
 
+def test_a_follower_gives_every_committed_record_once_and_then_only_the_newer_ones(log: Log) -> None:
+    """Also where a transaction is aborted between two calls, whose marker moves the end and is no record."""
+    tps = [TopicPartition(log.topic, n) for n in range(_PARTITIONS)]
+    with TopicFollower(log.kafka, tps) as follower, TopicFollower(log.kafka, tps, from_end=True) as later:
+        found: dict[int, list[bytes]] = defaultdict(list)
+        for record in follower.new_records():
+            found[record.partition].append(record.value)
+        assert found == log.committed
+        log.transaction([(0, b"aborted")], commits=False)
+        log.transaction([(0, b"newer"), (2, b"newer")])
+        for reader in (follower, later):
+            assert sorted((r.partition, r.value) for r in reader.new_records()) == [(0, b"newer"), (2, b"newer")]
+            assert reader.new_records() == []
+
+
 def test_a_reading_that_no_longer_moves_ends_and_names_the_place(monkeypatch: pytest.MonkeyPatch) -> None:
     """The broker has gone, or the topic."""
     now = iter(range(0, 10_000, 25))
@@ -126,7 +143,7 @@ def test_a_reading_that_no_longer_moves_ends_and_names_the_place(monkeypatch: py
         assign=lambda _: None, seek=lambda *_: None, poll=lambda *_, **__: {}, position=lambda *_, **__: 5
     )
     with pytest.raises(Unreachable, match="mentions/3 has not been read beyond offset 5, of 9, for 60 s"):
-        list(as_they_come(gone, {TopicPartition("mentions", 3): (5, 9)}, 10))
+        list(batches_of(gone, {TopicPartition("mentions", 3): (5, 9)}, 10))
 
 
 def test_a_log_is_replayed_to_its_end_though_one_partition_holds_nearly_everything(
@@ -136,7 +153,7 @@ def test_a_log_is_replayed_to_its_end_though_one_partition_holds_nearly_everythi
     monkeypatch.setattr(stretch, "_AHEAD", 20)
     monkeypatch.setattr(stretch, "_AT_ONCE", 15)
     settings = Settings(prefix=prefix, partitions=_PARTITIONS)
-    topics.apply(settings, kafka, "event", _POLICY)
+    provisioning.apply(settings, kafka, "event", _POLICY)
     chance, number = random.Random(1), 0
     with closing(Log(kafka, f"{prefix}mentions")) as log:
         for minute in range(30):

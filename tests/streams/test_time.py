@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import closing
 from itertools import pairwise
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 
 from agents.policy import digest
+from netcenter.broker.reading import TopicFollower
 from schemas.records import Alert, CaseChanged, ClassifiedMention, PolicyChanged, SourceIdle, Tick, Volume
 from streams.fold import FIRED_AT_ONCE
 from streams.partitioner import partition_of
@@ -243,14 +243,13 @@ def test_a_jump_of_months_that_wakes_thousands_is_many_checkpoints_and_survives_
         world.flush()
         world.await_records("cases", CaseChanged, count, 60)
         world.until(lambda: world.uncommitted("cases") == 0, 20, "nothing open")
-        with closing(KafkaConsumer(bootstrap_servers=kafka, isolation_level="read_committed")) as reader:
-            cases = TopicPartition(f"{prefix}cases", 0)
-            before = reader.end_offsets([cases])[cases]
+        with TopicFollower(kafka, [TopicPartition(f"{prefix}cases", 0)]) as cases:
+            before = cases.ends()
             world.tick(late, "classified", role="classify")
             world.send("classified", classified(mention("u0", 2)))
             world.raw("classified", 0, key=None, value=b"no record")
             world.flush()
-            world.until(lambda: reader.end_offsets([cases])[cases] > before, 60, "some woken")
+            world.until(lambda: cases.ends() != before, 60, "some woken")
         first.kill()
         woken = len(world.records("cases", CaseChanged)) - count
         assert woken % FIRED_AT_ONCE == 0 and woken < count

@@ -6,8 +6,9 @@ import re
 import time
 from contextlib import closing
 
-from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
+from kafka.admin import ConfigResource, ConfigResourceType
 
+from netcenter.broker.client import open_admin
 from tests.streams.test_health import get
 from tests.support.waiting import until
 from tests.support.world import NOON, World, author_on, classified, free_port, mention
@@ -43,7 +44,7 @@ def test_a_worker_with_another_count_of_partitions_ends_with_exit_code_2_and_nam
 def test_a_worker_names_the_topics_that_are_missing_and_goes_on_when_they_are_there(world: World) -> None:
     """Whatever they are for: what it reads, what it writes, its dead letters, its changelog."""
     missing = [world.prefix + name for name in ("classified", "classified.dead", "counts.changelog", "signals")]
-    with closing(KafkaAdminClient(bootstrap_servers=world.kafka)) as client:
+    with closing(open_admin(world.kafka)) as client:
         client.delete_topics(missing)
         until(lambda: not {*missing} & {*client.list_topics()}, 20, "topics that are gone")
     port = free_port()
@@ -59,7 +60,7 @@ def test_a_worker_names_the_topics_that_are_missing_and_goes_on_when_they_are_th
 
 def test_what_a_topic_does_not_take_is_told_with_the_topic_and_its_size_and_the_limit_to_raise(world: World) -> None:
     """As on a topic that somebody made by hand."""
-    with closing(KafkaAdminClient(bootstrap_servers=world.kafka)) as client:
+    with closing(open_admin(world.kafka)) as client:
         name = f"{world.prefix}cases"
         client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, {"max.message.bytes": "200"})])
     world.seed("classified")

@@ -9,7 +9,7 @@ from typing import Any
 from netcenter.files.line import Line
 from netcenter.files.reader import read
 from netcenter.policies import DEFAULT_POLICY
-from schemas.headers import rfc3339
+from schemas.times import rfc3339
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE

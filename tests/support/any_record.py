@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import types
 import typing
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -23,11 +24,13 @@ _LONGS = st.integers(-(2**63), 2**63 - 1)
 _TEXTS = st.text(max_size=20)
 
 
+@cache
 def any_record(cls: type[Record]) -> st.SearchStrategy[Record]:
     """Any record of a class: every field drawn."""
     return st.builds(cls, **{name: _any(kind) for name, kind in get_type_hints(cls).items()})
 
 
+@cache
 def any_of_all() -> st.SearchStrategy[Record]:
     """Any record of any class."""
     return st.sampled_from(RECORDS).flatmap(any_record)

@@ -51,7 +51,7 @@ priority = 4
 name = "thanks"
 match = {{ label = ["praise"], channel = ["twitter"] }}
 target = "24h"
-courtesy = true
+non_sla = true
 priority = 8
 """,
     version=3,
@@ -88,7 +88,7 @@ def post(
         confidence=0.9,
         uncertain=uncertain,
         addressed=addressed,
-        lang="es",
+        classified_lang="es",
         own=own,
         probabilities=[0.9, 0.1, 0.0, 0.0],
         model="0" * 16,

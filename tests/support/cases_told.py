@@ -135,7 +135,7 @@ priority = 4
 name = "thanks"
 match = {{ label = ["praise"] }}
 target = "24h"
-courtesy = true
+non_sla = true
 priority = 8
 """,
     version=4,

@@ -8,26 +8,28 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import psycopg2
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 
-from netcenter.broker import topics
-from netcenter.broker.lag import Watch
-from netcenter.demo.story import people
+from netcenter.broker import provisioning
+from netcenter.broker.client import open_admin
+from netcenter.broker.lag import LagMonitor
+from netcenter.broker.reading import TopicFollower
+from netcenter.broker.writing import LogWriter
+from netcenter.demo.operators import answer_to
 from netcenter.embedded import Addresses
 from netcenter.files.line import Line
-from netcenter.ingest.into_kafka import Log, Played, ingest
+from netcenter.ingest.player import Played, ingest
 from netcenter.ingest.schedule import TICK
 from netcenter.pipeline import PIPELINE
 from netcenter.settings import Settings
-from schemas import codec, ids
-from schemas.records import OfferAnswered, Offered
+from schemas import codec
 from streams.supervisor import command_of
 from tests.support.waiting import until
 
@@ -100,7 +102,7 @@ class Plant:
 
     def __enter__(self) -> Self:
         create_database(self.addresses.postgres, self.database)
-        topics.apply(self.settings, self.kafka, "event", self.policy)
+        provisioning.apply(self.settings, self.kafka, "event", self.policy)
         return self
 
     def __exit__(
@@ -191,11 +193,11 @@ class Plant:
     # --- waiting --------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def watching(self) -> Iterator[Watch]:
-        """A Watch over this prefix."""
-        client = topics.admin(self.kafka)
+    def monitor(self) -> Iterator[LagMonitor]:
+        """A monitor of the lag under this prefix."""
+        client = open_admin(self.kafka)
         try:
-            yield Watch(self.settings, self.kafka, client)
+            yield LagMonitor(self.settings, self.kafka, client)
         finally:
             client.close()
 
@@ -221,10 +223,10 @@ class Plant:
         wanted = [PIPELINE.role(name) for name in roles]
         deciding = [role for role in wanted if role.decides]
 
-        with self.watching() as watch:
+        with self.monitor() as monitor:
 
             def drained() -> bool:
-                return watch.slowest(deciding)[0] >= end and all(watch.drained(role) for role in wanted)
+                return monitor.slowest(deciding)[0] >= end and all(monitor.is_drained(role) for role in wanted)
 
             # An answer that came between two looks is work again: so look again after the people are done.
             self.until(
@@ -249,12 +251,19 @@ class Playing:
     def _work(self) -> None:
         plant, lines, end, ahead, follow = self._given
 
-        def say(played: Played, _: Any) -> None:
+        def on_tick(played: Played, _: Any) -> None:
             self.time = played.time
 
         try:
             self.played = ingest(
-                plant.settings, plant.kafka, lines, interval=TICK, until=end, ahead=ahead, follow=follow, say=say
+                plant.settings,
+                plant.kafka,
+                lines,
+                interval=TICK,
+                until=end,
+                ahead=ahead,
+                follow=follow,
+                on_tick=on_tick,
             )
             self.time = self.played.time
         except BaseException as error:  # noqa: BLE001 - the main thread raises it
@@ -305,36 +314,21 @@ class People:
 
     def _work(self) -> None:
         settings = self.plant.settings
-        consumer = KafkaConsumer(
-            bootstrap_servers=self.plant.kafka, isolation_level="read_committed", enable_auto_commit=False
-        )
         tps = [TopicPartition(settings.prefix + "assignments", n) for n in range(settings.partitions)]
-        consumer.assign(tps)
-        consumer.seek_to_beginning(*tps)
-        with closing(consumer), Log(settings, self.plant.kafka, "operators") as log:
+        with (
+            TopicFollower(self.plant.kafka, tps) as follower,
+            LogWriter(settings, self.plant.kafka, "operators") as log,
+        ):
             while not self._stop.is_set():
                 asked = self._asked.is_set()
-                ends = consumer.end_offsets(tps) if asked else {}
-                for batch in consumer.poll(100).values():
-                    for found in batch:
-                        self._answer(log, codec.decode(found.value))
-                if asked and all(consumer.position(tp) >= end for tp, end in ends.items()):
+                for raw in follower.new_records():
+                    answer = answer_to(codec.decode(raw.value), SEED)
+                    if answer is not None:
+                        log.send("desk", answer)
+                        self.answers += 1
+                if asked:
                     log.flush()
                     self._asked.clear()
                     self._settled.set()
-
-    def _answer(self, log: Log, offer: Any) -> None:
-        reaction = people.answer(offer, SEED) if isinstance(offer, Offered) else None
-        if reaction is None:
-            return
-        said, delay = reaction
-        answered = OfferAnswered(
-            id=ids.make("answer", offer.id, said),
-            desk=offer.desk,
-            operator=offer.operator,
-            offer_id=offer.id,
-            answer=said,
-            at=offer.time + delay,
-        )
-        log.send("desk", answered)
-        self.answers += 1
+                else:
+                    self._asked.wait(0.05)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from typing import Any
 
-from agents.decider import At, Decider, Due
+from agents.decider import At, Decider, Timer
 from agents.policy import Policy
 from schemas.records import ClassifiedMention, Decided, Record
 
@@ -55,12 +55,12 @@ class Run:
             del self._armed[key]
             fired[due, key] = fired.get((due, key), 0) + 1
             assert fired[due, key] < MOST_FIRINGS, f"the timer of {key} asks for {due} again and again"
-            timer = Due(key=key, at=due)
+            timer = Timer(key=key, at=due)
             events += self._step(timer, At(due, time_ms, self.policy, timer.id, self.partial))
         self.time = max(self.time, time_ms)
         return events
 
-    def _step(self, fact: Record | Due, at: At) -> list[Decided]:
+    def _step(self, fact: Record | Timer, at: At) -> list[Decided]:
         before: dict[str, Any] = {}
         events, folded = len(self.events), len(self.folded)
         try:

@@ -4,9 +4,11 @@ import time
 from collections.abc import Callable
 
 import psycopg2
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.admin import KafkaAdminClient, NewTopic
+from kafka import TopicPartition
+from kafka.admin import NewTopic
 
+from netcenter.broker.client import open_admin, open_producer
+from netcenter.broker.reading import TopicFollower
 from netcenter.embedded import Addresses
 
 _TOPIC = "kept"
@@ -24,7 +26,7 @@ def eventually(holds: Callable[[], bool], seconds: float = 20.0) -> bool:
 
 def create(addresses: Addresses) -> None:
     """Make the topic and the table that `write` and `read` use."""
-    admin = KafkaAdminClient(bootstrap_servers=addresses.kafka)
+    admin = open_admin(addresses.kafka)
     admin.create_topics([NewTopic(_TOPIC, 1, 1)])
     admin.close()
     execute(addresses.postgres, "create table kept (value text)")
@@ -32,7 +34,7 @@ def create(addresses: Addresses) -> None:
 
 def write(addresses: Addresses, value: str) -> None:
     """Produce `value` and commit it as a row; both are acknowledged on return."""
-    producer = KafkaProducer(bootstrap_servers=addresses.kafka, acks="all")
+    producer = open_producer(addresses.kafka)
     producer.send(_TOPIC, value.encode()).get(timeout=20)
     producer.close()
     execute(addresses.postgres, "insert into kept values (%s)", value)
@@ -40,21 +42,8 @@ def write(addresses: Addresses, value: str) -> None:
 
 def read(addresses: Addresses) -> tuple[list[str], list[str]]:
     """Every record's value, and every row's."""
-    consumer = KafkaConsumer(bootstrap_servers=addresses.kafka)
-    partition = TopicPartition(_TOPIC, 0)
-    consumer.assign([partition])
-    consumer.seek_to_beginning(partition)
-    end = consumer.end_offsets([partition])[partition]
-    records: list[str] = []
-
-    def complete() -> bool:
-        for batch in consumer.poll(timeout_ms=200).values():
-            records.extend(record.value.decode() for record in batch)
-        return len(records) >= int(end)
-
-    arrived = eventually(complete)
-    consumer.close()
-    assert arrived, f"only {records} of {end} records came"
+    with TopicFollower(addresses.kafka, [TopicPartition(_TOPIC, 0)]) as follower:
+        records = [record.value.decode() for record in follower.new_records()]
     return records, [row[0] for row in execute(addresses.postgres, "select value from kept order by value")]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from netcenter.pipeline import PIPELINE
-from schemas import codec, requirements
+from schemas import codec, requirements, times
 from schemas.keys import KEYLESS
 from schemas.records import (
     Action,
@@ -66,7 +66,7 @@ _TEXTS = (
     "gracias!",
 )
 #: What a producer may not say of an edited post.
-_JUDGED: dict[str, Any] = {"label": "complaint", "confidence": 0.5, "uncertain": True, "lang": "es"}
+_JUDGED: dict[str, Any] = {"label": "complaint", "confidence": 0.5, "uncertain": True, "classified_lang": "es"}
 _HEADERS: tuple[list[tuple[str, bytes]], ...] = (
     [],
     [("traceparent", b"t" * 5_000)],
@@ -237,7 +237,7 @@ class Fuzz:
             label=draw.choice(("complaint", "praise")),
             no_reply=draw.choice(("spam", "troll")),
             desk=draw.choice(("care", "nowhere")),
-            until=draw.choice((requirements.OLDEST, NOON + DAY, 253_402_300_799_999)),
+            until=draw.choice((times.EARLIEST, NOON + DAY, times.LATEST)),
             note=SECRET,
         )
 
@@ -249,7 +249,7 @@ class Fuzz:
             operator=draw.choice(("o1", "o2", "ñ|", "x" * 512)),
             change=draw.choice(("came", "came", "renewed", "left", "unknown")),
             at=self._time_of() + self._unique(),
-            until=draw.choice((None, NOON + 30 * DAY, 253_402_300_799_999)),
+            until=draw.choice((None, NOON + 30 * DAY, times.LATEST)),
             capacity=draw.choice((0, 1, 3, 10_000)),
             languages=draw.choice(([], ["es"], ["klingon"] * 100)),
             skills=draw.choice(([], ["s"])),
@@ -363,9 +363,7 @@ class Fuzz:
         """Good by itself, and not at the partition's time."""
         if not self.now:
             return None
-        at = self.random.choice(
-            (self.now + 3 * DAY, self.now - 8 * DAY - HOUR, requirements.OLDEST, requirements.END - 1)
-        )
+        at = self.random.choice((self.now + 3 * DAY, self.now - 8 * DAY - HOUR, times.EARLIEST, requirements.END - 1))
         record = replace(self._mention(), created_at=at)
         return self._sent(replace(record, id=requirements.id_of(record)), bad="time")
 

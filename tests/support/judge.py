@@ -5,29 +5,31 @@ from __future__ import annotations
 import datetime
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import psycopg2
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 from msgspec.structs import replace
 from psycopg2.extensions import make_dsn
 
 from agents.policy import Policy
-from netcenter.broker import topics
-from netcenter.broker.reading import spans
+from netcenter.broker.client import open_consumer
+from netcenter.broker.offsets import committed_ranges_at
+from netcenter.broker.reading import batches_of
 from netcenter.files.line import Line
-from netcenter.ingest.schedule import play
+from netcenter.ingest.schedule import in_order_of_play
 from netcenter.pipeline import PIPELINE, PUBLIC
 from netcenter.replay import Replay
 from netcenter.settings import Settings
 from schemas import codec
 from schemas.codec import WireError
-from schemas.headers import rfc3339, source_of
+from schemas.headers import source_of
 from schemas.keys import KEYLESS, customer
 from schemas.records import Action, ClassifiedMention, Decided, Mention, Record, SurgeOpened, SurgeUpdated, Volume
+from schemas.times import rfc3339
 from sinks.port import Item
 from sinks.postgres import PostgresSink
 from sinks.postgres.tables import TABLES
@@ -70,29 +72,13 @@ def read_all(settings: Settings, kafka: str, *only: str, fuzzed: bool = False) -
     every = [t for t in (*PIPELINE.topics, *PIPELINE.dead_topics()) if t.name != "policy"]
     wanted = [t for t in every if not only or t.name in only]
     log: Log = {t.name: [] for t in wanted}
-    client = topics.admin(kafka)
-    try:
-        found = spans(
-            client, [TopicPartition(settings.prefix + t.name, n) for t in wanted for n in range(settings.partitions)]
-        )
-    finally:
-        client.close()
-    consumer = KafkaConsumer(
-        bootstrap_servers=kafka,
-        isolation_level="read_committed",
-        enable_auto_commit=False,
-        max_partition_fetch_bytes=4 << 20,
-    )
-    raw: dict[TopicPartition, list[Any]] = {tp: [] for tp in found}
-    try:
-        consumer.assign(list(found))
-        for tp, (start, _) in found.items():
-            consumer.seek(tp, start)
-        while any(consumer.position(tp) < end for tp, (_, end) in found.items()):
-            for tp, rows in consumer.poll(50, max_records=5_000).items():
+    tps = [TopicPartition(settings.prefix + t.name, n) for t in wanted for n in range(settings.partitions)]
+    raw: dict[TopicPartition, list[Any]] = {tp: [] for tp in tps}
+    ranges = committed_ranges_at(kafka, tps)
+    with closing(open_consumer(kafka)) as consumer:
+        for batch in batches_of(consumer, ranges, 5_000):
+            for tp, rows in batch.items():
                 raw[tp] += rows
-    finally:
-        consumer.close()
     for tp, rows in raw.items():
         name = tp.topic.removeprefix(settings.prefix)
         for r in rows:
@@ -242,7 +228,7 @@ def counted(lines: list[Line], policy: Policy, partitions: int, *, until: int) -
     found: Counts = defaultdict(Counter)
     seen: set[str] = set()
     now = 0
-    for item in play(lines, interval=MINUTE, until=until):
+    for item in in_order_of_play(lines, interval=MINUTE, until=until):
         if isinstance(item, int):
             now = item
             continue

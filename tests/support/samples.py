@@ -80,7 +80,7 @@ def classified(n: int = 1, label: str = "complaint", own: bool = False, **change
         label=label,  # type: ignore[arg-type]
         confidence=0.75,
         uncertain=True,
-        lang="es",
+        classified_lang="es",
         own=own,
         probabilities=[0.75, 0.125, 0.0625, 0.0625],
         model="abcdef0123456789",
@@ -196,7 +196,9 @@ def surge_story() -> list[Record]:
         SurgeOpened(**decided(SURGE, 1), **_BRAND, evidence=evidence(4.0)),
         SurgeUpdated(**decided(SURGE, 2), **_BRAND, evidence=evidence(6.0)),
         SurgeUpdated(**decided(SURGE, 3), **_BRAND, evidence=evidence(5.0)),
-        SurgeClosed(**decided(SURGE, 4), **_BRAND, ended_at=T0 + 90 * MINUTE, why="over", peak=6.5, excess=321.0),
+        SurgeClosed(
+            **decided(SURGE, 4), **_BRAND, ended_at=T0 + 90 * MINUTE, close_reason="over", peak=6.5, excess=321.0
+        ),
     ]
 
 
@@ -214,14 +216,14 @@ def case_story(case: str = CASE) -> list[Record]:
     ]
 
 
-def alert(version: int = 1, identity: str = IDENTITY, starts_at: int = T0, **changes: Any) -> Alert:
+def alert(version: int = 1, fingerprint: str = IDENTITY, starts_at: int = T0, **changes: Any) -> Alert:
     """A version of an alert; the third resolves it."""
     fields: dict[str, Any] = {
-        **decided(identity, version),
-        "id": ids.make("event", version, starts_at, identity),
-        "identity": identity,
+        **decided(fingerprint, version),
+        "id": ids.make("event", version, starts_at, fingerprint),
+        "fingerprint": fingerprint,
         "version": version,
-        "state": "resolved" if version >= 3 else "open",
+        "state": "resolved" if version >= 3 else "firing",
         "kind": "surge",
         "severity": "page",
         "brand": "andina",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any, TypeVar
 
 import numpy as np
 
 from agents.policy import Policy
-from agents.policy.model import Brand, Classifier
-from agents.policy.surge import Surge
+from agents.policy.policy import Brand, ClassifierPolicy
+from agents.policy.surge_policy import SurgePolicy
 from agents.surge import SurgeDecider
 from schemas import ids
 from schemas.records import ConversationCount, Decided, Label, SurgeUpdated, Volume, VolumeCount
@@ -26,8 +27,8 @@ E = TypeVar("E", bound=Decided)
 
 def policy(*brands: Brand, **surge: Any) -> Policy:
     """With these brands and settings of [surge]."""
-    rule = Surge.model_validate(surge)
-    return Policy(version=1, classifier=Classifier(model="0" * 64), brands=list(brands), surge=rule)
+    rule = SurgePolicy.model_validate(surge)
+    return Policy(version=1, classifier=ClassifierPolicy(model="0" * 64), brands=list(brands), surge=rule)
 
 
 def volume(
@@ -93,6 +94,23 @@ def play(to: Run, bins: Iterable[int], start: int | None = None, **how: Any) -> 
         for _ in range(5):
             at += MINUTE
             to.tick(at)
+    return to
+
+
+@cache
+def _usual(level: int) -> dict[str, Any]:
+    """The records of a brand after three days of `noise(level)`."""
+    to = play(run(), noise(level, 3 * BINS))
+    assert to.events == [] and to.time == START + 3 * DAY
+    return dict(to.state)
+
+
+def after_three_days(level: int = 10, held: Policy | None = None) -> Run:
+    """A run in which three days of `noise(level)` have passed, computed once for all tests: records are frozen."""
+    to = run(held)
+    to.tick(START + 3 * DAY)
+    for key, record in _usual(level).items():
+        to._put(key, record)
     return to
 
 

@@ -18,7 +18,7 @@ import msgspec
 
 from agents.classify.port import Classification, Classifier
 from agents.classify.stage import ClassifyStage
-from agents.decider import At, Due, State, Unusable
+from agents.decider import At, State, Timer, Unusable
 from agents.policy import Policy
 from netcenter.runtime.external_classifier import HttpClassifier
 from netcenter.runtime.logs import set_up
@@ -101,9 +101,9 @@ class Counter:
         """Nobody wrote yet."""
         return State()
 
-    def decide(self, state: State[Count], fact: Record | Due, at: At) -> Iterator[Decided]:
+    def decide(self, state: State[Count], fact: Record | Timer, at: At) -> Iterator[Decided]:
         """CaseChanged with the count as its sequence number."""
-        if isinstance(fact, Due):
+        if isinstance(fact, Timer):
             yield self._changed(state, fact.key, at, "timer: fired")
         elif isinstance(fact, ClassifiedMention):
             post = fact.mention
@@ -211,9 +211,9 @@ class Tally:
         """Nobody yet."""
         return State()
 
-    def decide(self, state: State[Count], fact: Record | Due, at: At) -> Iterator[Decided]:
+    def decide(self, state: State[Count], fact: Record | Timer, at: At) -> Iterator[Decided]:
         """Remember the customer; alert when woken."""
-        if isinstance(fact, Due):
+        if isinstance(fact, Timer):
             yield alert(at, fact.key, lists=False, summary="")
         elif isinstance(fact, CaseChanged) and fact.aggregate not in state:
             yield fact
@@ -233,13 +233,13 @@ def alert(at: At, key: str, *, lists: bool, summary: str | None = None) -> Alert
     """One far above its limit, in a list that can be cut or in a text that cannot; a small one with a summary."""
     return Alert(
         **at.envelope(key, 1, "toy: alert"),
-        identity=key,
+        fingerprint=key,
         version=1,
-        state="open",
+        state="firing",
         kind="surge",
         severity="info",
         brand=key.partition("|")[0],
-        mode="observe",
+        mode="shadow",
         summary=summary if summary is not None else "" if lists else "x" * 2 * ALERT_LIMIT,
         starts_at=at.time,
         evidence={f"name {n}": "figure" for n in range(ALERT_LIMIT // 4)} if lists else {},
@@ -258,7 +258,7 @@ PIPELINE = Pipeline(
         Topic("volumes", (Volume, *TIME), key=keys.brand),
         Topic("cases", (CaseChanged,), key=keys.customer),
         Topic("signals", (CaseChanged, *TIME), key=keys.brand, public=False),
-        Topic("alerts", (Alert,), key=keys.identity, kept=None, limit=ALERT_LIMIT),
+        Topic("alerts", (Alert,), key=keys.fingerprint, kept=None, limit=ALERT_LIMIT),
         Topic("policy", (), key=keys.version, kept=None, public=False, partitions=1),
     ),
     roles=(

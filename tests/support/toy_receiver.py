@@ -93,15 +93,21 @@ def seen() -> dict[str, Any]:
     from typer.testing import CliRunner
 
     from netcenter import workers
-    from netcenter.broker.lag import Watch
+    from netcenter.broker.lag import LagMonitor
     from netcenter.cli import app
     from netcenter.errors import UsageError
-    from netcenter.operate.doctor import roles as doctor
+    from netcenter.operate.doctor import workers as doctor
     from netcenter.settings import Settings
     from netcenter.tools import flow_tables, manifests, settings_table
 
     class Broker:
         """Knows every partition, each empty, and no worker."""
+
+        def list_topics(self) -> list[str]:
+            return pipeline.PIPELINE.input_topics()
+
+        def describe_topics(self, names: list[str]) -> list[dict[str, Any]]:
+            return [{"name": name, "partitions": [{}] * Settings().partitions} for name in names]
 
         def describe_groups(self, groups: list[str]) -> dict[str, Any]:
             return {group: {"error": None, "members": []} for group in groups}
@@ -112,9 +118,8 @@ def seen() -> dict[str, Any]:
         def list_partition_offsets(self, tps: Any, **_: Any) -> dict[Any, Any]:
             return {tp: SimpleNamespace(offset=0, timestamp=0) for tp in tps}
 
-    watch = Watch.__new__(Watch)
-    watch.settings, watch.kafka, watch.admin = Settings(), "nowhere", Broker()
-    survey: Any = SimpleNamespace(places={"toy": []}, behind={})
+    admin: Any = Broker()
+    survey: Any = SimpleNamespace(positions={"toy": []}, records_behind={})
     try:
         made = type(workers.make_sink(TOY)).__name__
     except UsageError as error:
@@ -125,8 +130,8 @@ def seen() -> dict[str, Any]:
         "manifests": manifests.render(),
         "roles": flow_tables.roles(),
         "settings": settings_table.table(),
-        "lag": watch.lag(),
-        "doctor": doctor._without(survey, TOY, {}).says,
+        "lag": LagMonitor(Settings(), "nowhere", admin).report(),
+        "doctor": doctor._without_members(survey, TOY, {}).message,
         "help": CliRunner().invoke(app, ["worker", "--help"], terminal_width=200).output,
         "makes": made,
     }

@@ -11,17 +11,20 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from unittest import mock
 
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.admin import KafkaAdminClient
+from kafka import KafkaProducer, TopicPartition
 
 from agents.policy import digest
-from netcenter.broker import topics
+from netcenter.broker import provisioning, topics
+from netcenter.broker.client import open_admin, open_producer
+from netcenter.broker.offsets import committed_ranges, log_ends
+from netcenter.broker.reading import TopicFollower
 from netcenter.settings import Settings
 from schemas import codec, ids
 from schemas.keys import KEYLESS, customer
@@ -62,7 +65,7 @@ def classified(post: Mention) -> ClassifiedMention:
         label="question",
         confidence=0.9,
         uncertain=False,
-        lang="en",
+        classified_lang="en",
         own=False,
         probabilities=[0.1, 0.9, 0.0, 0.0],
         model=toy.MODEL[:16],
@@ -167,8 +170,8 @@ class World:
 
     def __enter__(self) -> Self:
         self.apply()
-        self.producer: KafkaProducer = topics.producer(self.kafka)
-        self._readers: dict[str, tuple[KafkaConsumer, list[Row]]] = {}
+        self.producer: KafkaProducer = open_producer(self.kafka)
+        self._readers: dict[str, tuple[TopicFollower, list[Row]]] = {}
         return self
 
     def __exit__(
@@ -184,8 +187,11 @@ class World:
     def apply(self) -> None:
         """Create the topics that are missing."""
         settings = Settings(prefix=self.prefix, partitions=self.partitions)
-        with mock.patch.object(topics, "PIPELINE", toy.PIPELINE):
-            topics.apply(settings, self.kafka, self.clock, toy.POLICY)
+        with (
+            mock.patch.object(topics, "PIPELINE", toy.PIPELINE),
+            mock.patch.object(provisioning, "PIPELINE", toy.PIPELINE),
+        ):
+            provisioning.apply(settings, self.kafka, self.clock, toy.POLICY)
 
     # --- workers --------------------------------------------------------------------------------------------------
 
@@ -258,22 +264,15 @@ class World:
     def rows(self, topic: str) -> list[Row]:
         """Every committed record of a topic until now, partition by partition in order."""
         if topic not in self._readers:
-            consumer = KafkaConsumer(
-                bootstrap_servers=self.kafka,
-                isolation_level="read_committed",
-                auto_offset_reset="earliest",
-                enable_auto_commit=False,
-                max_partition_fetch_bytes=8 << 20,
-            )
             known = toy.PIPELINE.topic(topic.removesuffix(".dead")) if not topic.endswith(".changelog") else None
             count = known.partitions if known and known.partitions else self.partitions
-            consumer.assign([TopicPartition(self.prefix + topic, n) for n in range(count)])
-            self._readers[topic] = consumer, []
-        consumer, rows = self._readers[topic]
-        ends = consumer.end_offsets(list(consumer.assignment()))
-        while any(consumer.position(tp) < end for tp, end in ends.items()):
-            for found in consumer.poll(timeout_ms=100, max_records=10_000).values():
-                rows += [Row(topic, r.partition, r.offset, r.key, r.value, dict(r.headers), r.timestamp) for r in found]
+            tps = [TopicPartition(self.prefix + topic, n) for n in range(count)]
+            self._readers[topic] = TopicFollower(self.kafka, tps), []
+        follower, rows = self._readers[topic]
+        rows += [
+            Row(topic, r.partition, r.offset, r.key, r.value, dict(r.headers), r.timestamp)
+            for r in follower.new_records()
+        ]
         return rows
 
     def records(self, topic: str, kind: type[Record] = Record) -> list[Any]:
@@ -294,19 +293,16 @@ class World:
 
     def uncommitted(self, topic: str) -> int:
         """How many offsets of a topic stand in transactions that are still open."""
-        counts = []
-        for isolation in ("read_uncommitted", "read_committed"):
-            consumer = KafkaConsumer(bootstrap_servers=self.kafka, isolation_level=isolation)
-            tps = [TopicPartition(self.prefix + topic, n) for n in range(self.partitions)]
-            counts.append(sum(consumer.end_offsets(tps).values()))
-            consumer.close()
-        return int(counts[0] - counts[1])
+        tps = [TopicPartition(self.prefix + topic, n) for n in range(self.partitions)]
+        with closing(open_admin(self.kafka)) as client:
+            committed = committed_ranges(client, tps)
+            return sum(end - committed[tp][1] for tp, end in log_ends(client, tps).items())
 
     # --- the group --------------------------------------------------------------------------------------------------
 
     def members(self, role: str) -> list[set[int]]:
         """The partitions of each member of a role's group, as its coordinator says."""
-        client = KafkaAdminClient(bootstrap_servers=self.kafka)
+        client = open_admin(self.kafka)
         try:
             group = client.describe_groups([self.prefix + role])[self.prefix + role]
         finally:
@@ -325,7 +321,7 @@ class World:
 
     def told(self, role: str) -> dict[int, tuple[int, str]]:
         """(next offset, metadata) that the group was told, by partition of its input topic."""
-        client = KafkaAdminClient(bootstrap_servers=self.kafka)
+        client = open_admin(self.kafka)
         try:
             group = client.list_group_offsets({self.prefix + role: None})[self.prefix + role]
         finally:

@@ -14,7 +14,7 @@ import structlog
 
 from netcenter import cli
 from netcenter.backtest import nab
-from schemas.headers import rfc3339
+from schemas.times import rfc3339
 
 START, BIN, DAY = 1_795_132_800_000, 300_000, 86_400_000
 #: A day of the series in which it is ten times as much for an hour: from this bin on.

@@ -323,7 +323,7 @@ def test_an_edited_post_is_classified_again_and_what_is_not_edited_passes_as_it_
     results = log.take(policy(), log.tick(NOON), edited("this is awful"), passed)
     first, second = (r for r in results if isinstance(r, Output) and isinstance(r.record, MentionUpdated))
     want = msgspec.structs.replace(
-        edited("this is awful"), label="complaint", confidence=0.9, uncertain=False, lang="en"
+        edited("this is awful"), label="complaint", confidence=0.9, uncertain=False, classified_lang="en"
     )
     assert first.record == codec.decode(first.value) == want
     assert (second.record, second.value) == (passed, codec.encode(passed))
@@ -341,7 +341,7 @@ def test_an_edit_that_was_classified_before_keeps_its_label() -> None:
     """As a replay of what stands in classified brings it; whether it is uncertain is said by the policy."""
     log = Log()
     before = msgspec.structs.replace(
-        edited("this is awful"), label="praise", confidence=0.4, uncertain=False, lang="es"
+        edited("this is awful"), label="praise", confidence=0.4, uncertain=False, classified_lang="es"
     )
     results = log.take(policy(), log.tick(NOON), before)
     (found,) = (r.record for r in results if isinstance(r, Output) and isinstance(r.record, MentionUpdated))

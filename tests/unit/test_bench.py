@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
+from bench.__main__ import main
 from bench.verdict import RIGHT, in_json, verdict
 from streams.partitioner import partition_of
 
-ROOT = Path(__file__).parent.parent.parent
 SENT = Counter({"ana": 2, "bea": 1})
 Row = tuple[int, bytes | None, bytes | None, int]
 
@@ -24,20 +21,27 @@ def row(author: str, count: int, *, key: str | None = None, away: int = 0) -> Ro
     return partition, under, json.dumps({"author": author, "count": count}).encode(), 0
 
 
-def test_help_names_every_part() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "bench", "--help"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
-    )
+def _ended(monkeypatch: pytest.MonkeyPatch, word: str) -> int:
+    """The exit code of `python -m bench WORD`, for a word that measures nothing."""
+    monkeypatch.setattr("sys.argv", ["bench", word])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return int(ended.value.code or 0)
+
+
+def test_help_names_every_part(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _ended(monkeypatch, "--help") == 0
+    shown = capsys.readouterr().out
     for part in ("same_job", "avro", "whole_path", "latency", "stages", "recovery", "state", "cases", "replay"):
-        assert f"\n  {part} " in done.stdout
+        assert f"\n  {part} " in shown
 
 
-def test_an_unknown_part_is_wrong_usage_and_names_those_there_are() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "bench", "speed"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
-    )
-    assert done.returncode == 2
-    assert "speed" in done.stderr and "same_job" in done.stderr
+def test_an_unknown_part_is_wrong_usage_and_names_those_there_are(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _ended(monkeypatch, "speed") == 2
+    shown = capsys.readouterr().err
+    assert "speed" in shown and "same_job" in shown
 
 
 @pytest.mark.parametrize("whole", [True, False])

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agents.policy.surge import Surge
+from agents.policy.surge_policy import SurgePolicy
 from agents.surge.burst import Burst
 from agents.surge.tail import HOUR, MONTH, Prior, Tail, rank, significance
 
-RULE = Surge()
+RULE = SurgePolicy()
 DAY = 24 * HOUR
 
 
-def steps(counts: Any, burst: Burst | None = None, rule: Surge = RULE) -> tuple[Burst, list[int]]:
+def steps(counts: Any, burst: Burst | None = None, rule: SurgePolicy = RULE) -> tuple[Burst, list[int]]:
     """The series after the counts, and at which of them a burst opened."""
     burst, opened = burst or Burst.new(), []
     for i, count in enumerate(counts):

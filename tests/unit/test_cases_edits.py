@@ -21,7 +21,7 @@ def run() -> Run:
 
 def edited(native_id: str, when: str | int, label: Any) -> Any:
     """New words, and what classify says of them."""
-    return updated(native_id, when, text="other words", label=label, lang="es", uncertain=False)
+    return updated(native_id, when, text="other words", label=label, classified_lang="es", uncertain=False)
 
 
 # --- edits ---

@@ -66,7 +66,11 @@ def test_classify_writes_each_mention_again_with_its_judgement(run: Run, tmp_pat
     assert [line["native_id"] for line in lines] == ["0", "1", "2"]
     for line in lines:
         assert line["text"] == POST["text"]
-        assert (line["label"], line["confidence"], line["lang"]) == (answer.label, answer.confidence, answer.lang)
+        assert (line["label"], line["confidence"], line["classified_lang"]) == (
+            answer.label,
+            answer.confidence,
+            answer.lang,
+        )
         assert line["probabilities"] == list(answer.probabilities)
         assert line["model"] == MODEL.hash[:16]
         assert "because" not in line

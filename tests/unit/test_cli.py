@@ -114,9 +114,9 @@ def test_doctor_looks_on_where_a_setting_of_postgresql_cannot_be_read(tmp_path: 
     wrong = {"postgres": "postgres//writer:hunter2@db/netcenter"}, {"postgres_file": tmp_path / "none"}
     for given in wrong:
         found = examine(Settings(directory=tmp_path, **given))
-        [says] = [finding.says for finding in found if finding.what == "PostgreSQL"]
+        [says] = [finding.message for finding in found if finding.subject == "PostgreSQL"]
         assert f"NETCENTER_{next(iter(given)).upper()}: " in says and "hunter2" not in says
-        assert {finding.what for finding in found if not finding.ok} == {"Kafka", "PostgreSQL"}
+        assert {finding.subject for finding in found if not finding.ok} == {"Kafka", "PostgreSQL"}
 
 
 def test_a_busy_health_port_is_named(run: Run) -> None:

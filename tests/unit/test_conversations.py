@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from agents.policy.surge import Surge
-from agents.surge.conversations import KNOWN, Conversations
+from agents.policy.surge_policy import SurgePolicy
+from agents.surge.conversations import WATCHED, Conversations
 from agents.surge.tally import Joined
 
-RULE = Surge()
+RULE = SurgePolicy()
 
 
 def play(told: list[dict[str, int]], talks: Conversations | None = None, *, incident: bool = False) -> Conversations:
@@ -14,7 +14,7 @@ def play(told: list[dict[str, int]], talks: Conversations | None = None, *, inci
     talks = talks or Conversations(age=60)
     for minute in told:
         joined = {root: Joined(posts, 0, "twitter", None) for root, posts in minute.items()}
-        talks = talks.step(joined, RULE, incident=incident)
+        talks = talks.step(joined, RULE, in_surge=incident)
     return talks
 
 
@@ -51,7 +51,7 @@ def test_a_bounded_number_is_watched_and_the_largest_stay() -> None:
     crowd = {f"r{i}": 1 for i in range(1_000)}
     talks = play([crowd | {"a": 4}] * 13)
     assert hot(talks) == ["a"]
-    assert (len(talks.known), talks.beyond) == (KNOWN, 1_001 - KNOWN)
+    assert (len(talks.known), talks.left_out) == (WATCHED, 1_001 - WATCHED)
     assert play([{}] * 15, play([{"a": 1}])).known == []
 
 

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from agents.decider import Unusable
-from agents.policy.model import Brand
+from agents.policy.policy import Brand
 from schemas import ids
 from schemas.records import CrisisClosed, CrisisDeclared, CrisisOpened, SurgeOpened
 from tests.support.decider_runner import Run
@@ -120,5 +120,5 @@ def test_what_is_said_twice_or_was_said_before_changes_nothing() -> None:
 
 def test_one_of_a_brand_that_cannot_be_becomes_a_dead_letter() -> None:
     to = _quiet()
-    with pytest.raises(Unusable, match="brand is not made of"):
+    with pytest.raises(Unusable, match="brand: use letters"):
         to.fact(replace(_said("open", to.time), brand="andina|series"))

@@ -63,14 +63,14 @@ _LIVES = "time.sleep(600)"
 
 def _wait_for_ever(workers: Workers, what: str, role: str) -> None:
     while True:
-        workers.await_sign(39, what, [role])
+        workers.check_progress(39, what, [role])
 
 
 def test_they_are_waited_for_while_anything_moves(begin: Begin, clock: SimpleNamespace) -> None:
     """Far longer than two minutes, and not a moment longer once nothing does."""
     workers = begin([{"event": "worker started", "role": "cases"}, {"event": "other", "role": "desk"}], _LIVES)
     for sign in range(40):
-        workers.await_sign(sign, "these roles have no worker", ["cases"])
+        workers.check_progress(sign, "these roles have no worker", ["cases"])
     assert clock.now > 2_000
     with pytest.raises(CommandError) as told:
         _wait_for_ever(workers, "these roles have no worker", "cases")

@@ -16,7 +16,7 @@ from netcenter.files.line import FileError
 from netcenter.files.line_types import KNOWN
 from netcenter.files.reader import parse_line, read
 from netcenter.files.writer import dump, line_of
-from schemas import ids, records, requirements
+from schemas import ids, records, requirements, times
 
 MENTION = {
     "type": "mention",
@@ -481,7 +481,7 @@ def test_a_record_that_no_file_holds_has_no_line() -> None:
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 SOME = TEXT.filter(lambda text: bool(text.strip()) and "\0" not in text)
 NAMES = st.from_regex(r"[a-z0-9_-]{1,8}", fullmatch=True)
-TIMES = st.integers(requirements.OLDEST, requirements.END - 1)
+TIMES = st.integers(times.EARLIEST, requirements.END - 1)
 COUNTS = st.integers(0, requirements.MOST)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agents.decider import At, Due, State
+from agents.decider import At, State, Timer
 from agents.policy import Policy, digest, parse
 from schemas.records import Alert, Decided, PolicyChanged, Record, SourceIdle, Tick
 from streams.core import DeadLetter, Fact, Output, Progress, Result, Taken
@@ -90,7 +90,7 @@ def test_decide_sees_what_it_has_already_decided_in_the_same_step() -> None:
     """Two events of one fact are numbered one after the other."""
 
     class Twice(toy.Counter):
-        def decide(self, state: State[toy.Count], fact: Record | Due, at: At) -> Iterator[Decided]:
+        def decide(self, state: State[toy.Count], fact: Record | Timer, at: At) -> Iterator[Decided]:
             yield from super().decide(state, fact, at)
             yield from super().decide(state, fact, at)
 
@@ -145,8 +145,8 @@ def test_a_timer_that_a_firing_sets_within_the_jump_fires_in_the_same_jump() -> 
     """In its place among the others."""
 
     class Chain(toy.Counter):
-        def decide(self, state: State[toy.Count], fact: Record | Due, at: At) -> Iterator[Decided]:
-            if isinstance(fact, Due) and at.time < NOON + 3 * MINUTE:
+        def decide(self, state: State[toy.Count], fact: Record | Timer, at: At) -> Iterator[Decided]:
+            if isinstance(fact, Timer) and at.time < NOON + 3 * MINUTE:
                 yield self._changed(state, fact.key, at, "again", at.time + MINUTE)
             else:
                 yield from super().decide(state, fact, at)
@@ -168,8 +168,8 @@ def test_a_timer_whose_step_raises_becomes_one_dead_letter_and_the_others_fire(w
     """It does not come again and again, and the Tick it fired at holds."""
 
     class Breaks(toy.Counter):
-        def decide(self, state: State[toy.Count], fact: Record | Due, at: At) -> Iterator[Decided]:
-            if isinstance(fact, Due) and fact.key.endswith("bad"):
+        def decide(self, state: State[toy.Count], fact: Record | Timer, at: At) -> Iterator[Decided]:
+            if isinstance(fact, Timer) and fact.key.endswith("bad"):
                 if where == "evolve":
                     yield self._changed(state, fact.key, at, "first")
                     yield self._changed(state, fact.key, at, "poison")
@@ -192,8 +192,8 @@ def test_a_timer_that_asks_for_its_own_moment_for_ever_is_stopped_and_becomes_a_
     """The partition goes on."""
 
     class Endless(toy.Counter):
-        def decide(self, state: State[toy.Count], fact: Record | Due, at: At) -> Iterator[Decided]:
-            if isinstance(fact, Due):
+        def decide(self, state: State[toy.Count], fact: Record | Timer, at: At) -> Iterator[Decided]:
+            if isinstance(fact, Timer):
                 yield self._changed(state, fact.key, at, "again", at.time)
             else:
                 yield from super().decide(state, fact, at)
@@ -225,7 +225,7 @@ class Partial(toy.Tally):
     def __init__(self) -> None:
         self.seen: list[bool] = []
 
-    def decide(self, state: State[toy.Count], fact: Record | Due, at: At) -> Iterator[Decided]:
+    def decide(self, state: State[toy.Count], fact: Record | Timer, at: At) -> Iterator[Decided]:
         self.seen.append(at.partial)
         return iter(())
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from agents.policy import parse
+from agents.surge import SurgeDecider
 from netcenter.pipeline import PIPELINE, PUBLIC
-from schemas import avro, headers
+from netcenter.policies import DEFAULT_POLICY
+from schemas import avro, codec, headers
 from schemas.keys import KEYLESS
-from schemas.records import BY_NAME, RECORDS, PolicyChanged, Record, Tick
+from schemas.records import BY_NAME, RECORDS, PolicyChanged, Record, SourceIdle, Tick
+from streams.decoder import Decoder
+from streams.fold import FoldCore
+from streams.outputs import OutputWriter
 from tests.support.any_record import example
 from tests.support.cloud_events import faults
 from tests.support.world import NOON, mention
@@ -63,6 +71,24 @@ def test_a_record_without_a_time_of_its_own_has_no_ce_time() -> None:
     """The attribute is optional; 1970 would be a lie."""
     declared = Tick(clock="event", time=0, role="clock", partition=0)
     assert "ce_time" not in dict(headers.of(declared, "topics", headers.time_of(declared), None))
+
+
+def test_a_source_that_is_idle_is_told_of_by_a_cloud_event_of_its_own() -> None:
+    """In `volumes`, whose owner appends it: another position is another event, and no record led to it."""
+    role = PIPELINE.role("surge")
+    found: list[Any] = []
+    core = FoldCore(PIPELINE, role, 3, lambda _: 4, lambda *_: parse(DEFAULT_POLICY.read_text(), 1), SurgeDecider())
+    outputs = OutputWriter(core, Decoder(PIPELINE.topic("volumes"), 3, 4), "t.surge", lambda name: f"t.{name}")
+    idle = SourceIdle(role="classify", partition=1, silent_ms=5_000)
+    for position in (7, 9):
+        outputs.append(idle, lambda *added: found.append(added), position, NOON)
+    for topic, partition, key, value, head in found:
+        assert (topic, partition, key, codec.decode(value)) == ("t.volumes", 3, None, idle)
+        assert faults(head) == [] and "source" not in dict(head)
+    assert [dict(head)["ce_id"] for *_, head in found] == [
+        b"idle/classify/1/volumes/3/7",
+        b"idle/classify/1/volumes/3/9",
+    ]
 
 
 def test_all_records_of_public_topics_carry_headers_and_control_records_of_others_do_not() -> None:

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from netcenter.files.line import Line
-from netcenter.ingest import into_kafka as module
-from netcenter.ingest.into_kafka import Held, Played, ingest
+from netcenter.ingest import pacing, player
+from netcenter.ingest.pacing import Waiting
+from netcenter.ingest.player import Played, ingest
 from netcenter.pipeline import PIPELINE
 from netcenter.replay.engine import Replay
 from netcenter.settings import Settings
@@ -57,7 +58,7 @@ class Plant:
     def __post_init__(self) -> None:
         self.replay = Replay({1: _POLICY}, 2, lambda topic, records: self.written.extend((topic, r) for r in records))
 
-    # --- as ingest.Log ---
+    # --- as LogWriter ---
 
     def __enter__(self) -> Plant:
         return self
@@ -75,24 +76,29 @@ class Plant:
         """A record of the file."""
         self.replay.give("mentions" if topic == "classified" else topic, [record])
 
-    def to_all(self, topic: str, make: Callable[[int], Record]) -> None:
+    def send_to_all(self, topic: str, make: Callable[[int], Record]) -> None:
         """A Tick."""
         tick = make(0)
         assert isinstance(tick, Tick)
         self.ticks.append(tick.time)
         self.replay.tick(tick.time)
 
-    # --- as progress.Watch ---
+    # --- as LagMonitor and its ConsumerGroups ---
 
-    def told(self, _: object) -> dict[str, Any]:
-        """Who was told anything."""
-        return {name: {0: "told"} for name in self.had}
+    @property
+    def groups(self) -> Plant:
+        """The groups of the roles."""
+        return self
+
+    def positions(self, _: object) -> dict[str, Any]:
+        """The committed offsets of each role."""
+        return {name: {0: "committed"} for name in self.had}
 
     def running(self) -> list[Role]:
         """Who has a worker."""
         return [PIPELINE.role(name) for name in sorted(self.working)]
 
-    def standing(self, roles: Sequence[Role]) -> tuple[tuple[int, str], int]:
+    def slowest_and_due(self, roles: Sequence[Role]) -> tuple[tuple[int, str], int]:
         """All stand at the last Tick, or where they stand still."""
         self.follows = [role.name for role in roles]
         due = self.replay.due()
@@ -119,11 +125,11 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Play:
 
     def run(plant: Plant, lines: list[Line], **more: Any) -> Played:
         with monkeypatch.context() as patch:
-            patch.setattr(module, "Log", lambda *_: plant)
-            patch.setattr(module, "Watch", lambda *_: plant)
-            patch.setattr(module, "admin", lambda _: plant)
-            patch.setattr(module, "clock_of", lambda *_: more.pop("clock", "event"))
-            patch.setattr(module, "time", SimpleNamespace(monotonic=plant.monotonic, sleep=plant.sleep))
+            patch.setattr(player, "LogWriter", lambda *_: plant)
+            patch.setattr(player, "LagMonitor", lambda *_: plant)
+            patch.setattr(player, "open_admin", lambda _: plant)
+            patch.setattr(player, "clock_of_log", lambda *_: more.pop("clock", "event"))
+            patch.setattr(pacing, "time", SimpleNamespace(monotonic=plant.monotonic, sleep=plant.sleep))
             given = {"interval": 5 * MINUTE, "until": 6 * HOUR, "ahead": HOUR, **more}
             return ingest(Settings(), "nowhere", lines, **given)
 
@@ -195,13 +201,13 @@ def test_a_role_that_stands_still_holds_the_file_and_is_told_of(play: Play, work
     plant = Plant(working=working, stand_still=DAY + 2 * HOUR)
     lines: list[str] = []
 
-    def held(waits: Held) -> None:
+    def on_wait(waiting: Waiting) -> None:
         assert DAY + 2 * HOUR < plant.ticks[-1] <= DAY + 3 * HOUR + 5 * MINUTE
-        lines.extend(filter(None, [waits.line]))
+        lines.extend(filter(None, [waiting.notice]))
         if plant.now > 200:
             plant.stand_still = NEVER
 
-    play(plant, _posts(0, 1), held=held)
+    play(plant, _posts(0, 1), on_wait=on_wait)
     assert lines[0].startswith(line)
     assert len(lines) == 4  # after 5 s, and then once a minute
     assert plant.ticks[-1] > DAY + 24 * HOUR

@@ -17,7 +17,7 @@ def surge(posts: int, labels: int) -> SurgeOpened:
         top_posts=[f"post {n:06}" for n in range(posts)], labels={f"label {n:06}": n for n in range(labels)},
     )  # fmt: skip
     return SurgeOpened(
-        id="i", aggregate="a", seq=1, time=0, cause="c", policy=1, reason="surge: ratio", brand="andina", mode="observe",
+        id="i", aggregate="a", seq=1, time=0, cause="c", policy=1, reason="surge: ratio", brand="andina", mode="shadow",
         started_at=0, evidence=evidence,
     )  # fmt: skip
 
@@ -47,8 +47,8 @@ def test_maps_are_cut_as_lists_are() -> None:
 def test_a_record_without_lists_left_to_cut_is_refused_by_name_and_size() -> None:
     """A text is never cut."""
     alert = Alert(
-        id="i", aggregate="a", seq=1, time=0, cause="c", policy=1, reason="r", identity="i", version=1, state="open", kind="surge",
-        severity="info", brand="andina", mode="observe", summary="x" * 10_000, starts_at=0, evidence={"a": "b"},
+        id="i", aggregate="a", seq=1, time=0, cause="c", policy=1, reason="r", fingerprint="i", version=1, state="firing", kind="surge",
+        severity="info", brand="andina", mode="shadow", summary="x" * 10_000, starts_at=0, evidence={"a": "b"},
     )  # fmt: skip
     with pytest.raises(TooLarge, match=r"Alert of 10\d\d\d bytes, the limit is 5000"):
         truncate(alert, 5_000)

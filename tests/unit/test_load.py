@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
 
-from agents.policy.surge import Surge
+from agents.policy.surge_policy import SurgePolicy
 from agents.surge import week
 from agents.surge.load import Load
 
-RULE = Surge()
+RULE = SurgePolicy()
 START = 1_700_006_400_000
 WEEK = 7 * 24 * 60
 
@@ -24,7 +25,7 @@ def contacts(weeks: int, a_minute: float, seed: int = 1) -> Any:
     return np.random.default_rng(seed).poisson(a_minute * shape / shape.mean())
 
 
-def play(counts: Any, load: Load | None = None, rule: Surge = RULE) -> tuple[Load, list[int]]:
+def play(counts: Any, load: Load | None = None, rule: SurgePolicy = RULE) -> tuple[Load, list[int]]:
     """The series after the counts, and at which of them a load opened."""
     load, opened = load or Load.new(START), []
     for i, count in enumerate(counts):
@@ -34,30 +35,36 @@ def play(counts: Any, load: Load | None = None, rule: Surge = RULE) -> tuple[Loa
     return load, opened
 
 
+@cache
+def three_weeks() -> Load:
+    """What is known after three weeks at ten contacts a minute, computed once: it is frozen."""
+    return play(contacts(3, 10))[0]
+
+
 def test_days_and_weeks_alone_open_one_load_in_four_weeks_at_most() -> None:
     load, _ = play(contacts(1, 10))
     assert len(play(contacts(4, 10, 2), load)[1]) <= 1
 
 
 def test_seventy_percent_more_are_seen_within_45_minutes() -> None:
-    load, _ = play(contacts(3, 10))
+    load = three_weeks()
     more = np.random.default_rng(3).poisson(1.7 * contacts(1, 10, 4)[:240])
     [opened] = play(more, load)[1]
     assert opened <= 45
 
 
 def test_an_outage_teaches_nothing_and_opens_nothing() -> None:
-    load, _ = play(contacts(3, 10))
+    load = three_weeks()
     quiet, opened = play([None] * 600, load)
     assert opened == [] and quiet.usual == load.usual
     assert play(contacts(1, 10, 5)[600:2000], quiet)[1] == []
 
 
 def test_an_incident_teaches_nothing() -> None:
-    load, _ = play(contacts(3, 10))
+    load = three_weeks()
     after = load
     for _ in range(600):
-        after = after.step(40.0, RULE, incident=True)
+        after = after.step(40.0, RULE, in_surge=True)
     assert after.usual == load.usual
 
 
@@ -71,7 +78,7 @@ def test_what_has_lasted_a_day_is_the_usual_at_every_hour() -> None:
 
 def test_an_hour_that_was_never_seen_is_judged_by_other_days_and_less_surely() -> None:
     day, _ = play(contacts(1, 10)[:1440])
-    three, _ = play(contacts(3, 10))
+    three = three_weeks()
     assert day.threshold(RULE) > three.threshold(RULE)
 
 

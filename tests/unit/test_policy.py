@@ -10,9 +10,9 @@ import pytest
 
 from agents.policy import Brand, Features, Policy, Rule, parse
 from agents.policy.calendar import Holiday
-from agents.policy.model import Alerts, Cases, Desk
-from agents.policy.reading import check
-from agents.policy.surge import Surge
+from agents.policy.parsing import check
+from agents.policy.policy import AlertPolicy, CasePolicy, Desk
+from agents.policy.surge_policy import SurgePolicy
 from netcenter.policies import DEFAULT_POLICY
 from schemas.records import Kind, Label, Visibility
 
@@ -34,7 +34,7 @@ def due(rule: Rule, start: int, zone: str) -> int:
 
 
 @pytest.mark.parametrize(
-    ("label", "channel", "kind", "visibility", "target", "priority", "courtesy"),
+    ("label", "channel", "kind", "visibility", "target", "priority", "non_sla"),
     [
         ("complaint", "twitter", "post", "public", 60 * MINUTE, 2, False),
         ("complaint", "facebook", "comment", "public", 60 * MINUTE, 2, False),
@@ -61,21 +61,21 @@ def test_the_default_policy_gives_each_message_its_target(
     visibility: Visibility,
     target: object,
     priority: int,
-    courtesy: bool,
+    non_sla: bool,
 ) -> None:
     rule = default.rule(Features("andina", channel, kind, label, visibility, "es"))
     assert rule is not None
-    assert (rule.target, rule.priority, rule.courtesy) == (target, priority, courtesy)
+    assert (rule.target, rule.priority, rule.non_sla) == (target, priority, non_sla)
 
 
 def test_the_default_policy_writes_out_the_settings_that_hold_anyway(default: Policy) -> None:
-    assert (default.surge, default.alerts, default.cases) == (Surge(), Alerts(), Cases())
+    assert (default.surge, default.alerts, default.cases) == (SurgePolicy(), AlertPolicy(), CasePolicy())
     assert default.desks == [Desk(name="care")]
 
 
 def test_a_brand_that_is_not_listed_observes_in_utc_at_the_desk_care(default: Policy) -> None:
     brand = default.brand("unheard-of")
-    assert (brand.mode, brand.care, brand.zone, brand.desk) == ("observe", True, "UTC", "care")
+    assert (brand.mode, brand.care, brand.zone, brand.desk) == ("shadow", True, "UTC", "care")
 
 
 def test_the_examples_in_the_default_policys_comments_hold_when_they_are_uncommented() -> None:
@@ -166,5 +166,5 @@ def test_a_midnight_that_the_clocks_skip_is_the_moment_of_the_change(default: Po
 def test_any_name_at_all_has_a_brand_and_a_desk(name: str) -> None:
     """They are asked for outside of what may fail: whoever asks has a record in hand, not a policy."""
     policy = parse(f'[classifier]\nmodel = "{"a" * 64}"\n')
-    assert (policy.brand(name).name, policy.brand(name).care, policy.brand(name).mode) == (name, True, "observe")
+    assert (policy.brand(name).name, policy.brand(name).care, policy.brand(name).mode) == (name, True, "shadow")
     assert (policy.desk(name).name, policy.desk(name).responsible) == (name, None)

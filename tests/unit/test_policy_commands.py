@@ -195,7 +195,7 @@ def test_explain_goes_by_the_default_policy_unless_another_is_named(run: Run, tm
     (tmp_path / "m.json").write_text(mention())
     code, out, _ = run("explain", "m.json", "--json")
     told = json.loads(out)
-    assert (code, told["mode"], told["rule"], told["target"]) == (0, "observe", "complaint", "60m")
+    assert (code, told["mode"], told["rule"], told["target"]) == (0, "shadow", "complaint", "60m")
 
 
 def test_explain_reads_one_object_over_several_lines_or_the_first_of_json_lines(run: Run, tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def test_an_added_rule_is_told_with_its_place() -> None:
 
 def test_the_summary_counts_parts_not_fields() -> None:
     old = rules("a", "b") + '[[brands]]\nname = "x"\n'
-    new = '[[rules]]\nname = "a"\npriority = 1\ncourtesy = true\n' + rules("b", "c", "d") + "[surge]\nminimum = 1\n"
+    new = '[[rules]]\nname = "a"\npriority = 1\nnon_sla = true\n' + rules("b", "c", "d") + "[surge]\nminimum = 1\n"
     changes = difference(parse(MODEL + old), parse(MODEL + new))
     assert summary(changes) == "1 brand removed, 2 rules added, 1 rule changed, surge changed"
 

@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from agents.policy import PolicyError, parse
-from agents.policy.reading import Remark, check
+from agents.policy.parsing import Remark, check
 
 MODEL = f'[classifier]\nmodel = "{"a" * 64}"\n'
 DESK = '[[desks]]\nname = "care"\n'
@@ -42,7 +42,7 @@ def warned(text: str) -> list[Remark]:
         (BRAND + '[brands.accounts]\nfb = "1"\n', 6, "brands.0.accounts.fb", "write a list"),
         (BRAND + 'care = "no"\n', 5, "brands.0.care", "write true or false"),
         (BRAND + 'zone = "Mars/Base"\n', 5, "brands.0.zone", "'Mars/Base' is no time zone"),
-        (BRAND + '[[brands]]\nname = "b"\nmode = "loud"\n', 7, "brands.1.mode", "'loud' is none of 'observe', 'live'"),
+        (BRAND + '[[brands]]\nname = "b"\nmode = "loud"\n', 7, "brands.1.mode", "'loud' is none of 'shadow', 'live'"),
         ("[[brands]]\n", 3, "brands.0.name", "is missing"),
         ('[[brands]]\nname = "A b"\n', 4, "brands.0.name", "does not have the form ^[a-z0-9_-]+$"),
         (RULE + 'target = "0m"\n', 5, "rules.0.target", "no duration above zero"),

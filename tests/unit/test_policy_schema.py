@@ -42,7 +42,7 @@ accounts.twitter = ["1"]
 [[rules]]
 name = "r"
 target = "same_day"
-courtesy = true
+non_sla = true
 priority = 9
 desk = "care"
 resolution = "01h"
@@ -138,6 +138,6 @@ def test_every_field_is_described_and_shows_its_default_as_it_is_written() -> No
     assert [name for name, part in parts.items() if not part.get("description")] == []
     # One that is a table of its own is described there.
     assert [name for name, said in fields.items() if not (said.get("description") or "$ref" in said)] == []
-    assert fields["Cases.silence"]["default"] == "72h"
-    assert fields["Surge.calm"]["default"] == "30m"
+    assert fields["CasePolicy.silence"]["default"] == "72h"
+    assert fields["SurgePolicy.calm"]["default"] == "30m"
     assert "default" not in fields["Rule.target"]

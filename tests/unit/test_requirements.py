@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -30,6 +30,7 @@ from schemas.records import (
 from streams.decoder import Decoder
 from tests.support.any_record import any_record
 from tests.support.bad_fields import AT, BAD, CUSTOMER, GOOD, named
+from tests.support.examples import examples
 
 #: Fields that may hold anything of their type.
 FREE = {
@@ -122,11 +123,11 @@ def test_two_changes_seen_at_once_are_two_when_they_say_different_things(
     base = {**CUSTOMER, "native_id": "1", "observed_at": AT}
     first, second = (MentionUpdated(id="", **base, **said) for said in (one, other))
     assert ids.update(first) != ids.update(second)
-    again = replace(first, received_at=AT, label="complaint", confidence=0.5, uncertain=False, lang="es")
+    again = replace(first, received_at=AT, label="complaint", confidence=0.5, uncertain=False, classified_lang="es")
     assert ids.update(first) == ids.update(again)
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@examples(200)
 @given(record=st.sampled_from(sorted(GOOD, key=lambda kind: kind.__name__)).flatmap(any_record))
 def test_any_record_at_all_is_judged_without_raising_and_what_passes_has_a_key_and_a_line(record: Any) -> None:
     """Also with the id that belongs to it; and a file holds to the same."""
@@ -144,7 +145,7 @@ def test_any_record_at_all_is_judged_without_raising_and_what_passes_has_a_key_a
         for k, f, v in CASES
         if k is not OfferAnswered
         and f not in ("label", "confidence", "uncertain")
-        and (k, f) != (MentionUpdated, "lang")
+        and (k, f) != (MentionUpdated, "classified_lang")
     ],
 )
 def test_a_file_refuses_what_kafka_refuses(kind: type[Record], field: str, value: Any) -> None:
@@ -182,7 +183,7 @@ def test_the_intake_sets_aside_what_is_not_as_it_must_be_and_says_record_and_fie
 
 def test_what_classify_has_written_is_not_held_to_what_producers_are() -> None:
     """A label that it has set stands in classified, and may not come to mentions."""
-    update = replace(GOOD[MentionUpdated], label="complaint", confidence=0.9, uncertain=False, lang="es")
+    update = replace(GOOD[MentionUpdated], label="complaint", confidence=0.9, uncertain=False, classified_lang="es")
     row = Raw(0, keys.customer(update), codec.encode(update))
     assert Decoder(PIPELINE.topic("classified"), 0, 1).facts([row])[1] == []
     (aside,) = Decoder(PIPELINE.topic("mentions"), 0, 1).facts([row])[1]

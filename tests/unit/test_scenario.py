@@ -14,7 +14,7 @@ from typing import get_args
 
 import pytest
 
-from agents.classify.volumes import Minute
+from agents.classify.volumes import MinuteCounter
 from agents.policy import Features, Policy, parse
 from agents.surge import SurgeDecider
 from netcenter.demo.story import STORY_POLICY, people
@@ -254,7 +254,7 @@ def test_overdue_work_passes_the_alerts_threshold_in_the_flood_only_and_falls_be
         if isinstance(r, Mention) and r.author_id not in OWN:
             rule = policy.rule(Features(r.brand, r.channel, r.kind, told.labels[r.id], r.visibility, told.langs[r.id]))
             brand = policy.brand(r.brand)
-            due = brand.due(r.created_at, rule.target) if rule and rule.target and not rule.courtesy else None
+            due = brand.due(r.created_at, rule.target) if rule and rule.target and not rule.non_sla else None
             if due is not None and r.brand == "andina":
                 waiting.setdefault(who, {}).setdefault(r.native_id, due)
         elif (isinstance(r, Reply) and r.kind == "human") or (isinstance(r, Action) and r.action == "resolve"):
@@ -313,13 +313,13 @@ def test_one_post_carries_the_flood(mentions: list[Mention]) -> None:
 def test_only_the_guitar_is_a_surge_and_it_is_a_crisis_that_names_the_post(told: Story, policy: Policy) -> None:
     """By the labels that the teller meant, with the default share of complaints."""
     strict = policy.model_copy(update={"surge": policy.surge.model_copy(update={"complaint_share": 0.4})})
-    run, minute = Run(SurgeDecider(), strict), Minute(0, START)
+    run, minute = Run(SurgeDecider(), strict), MinuteCounter(0, START)
     root = ""
     for number, line in enumerate(told.lines):
         while minute.start + MINUTE <= line.at:
             for volume in minute.close():
                 run.fact(volume)
-            minute = Minute(0, minute.start + MINUTE)
+            minute = MinuteCounter(0, minute.start + MINUTE)
             run.tick(minute.start)
         if isinstance(line.record, Mention):
             minute.add(classified(line.record, told), number)
@@ -340,7 +340,7 @@ def classified(mention: Mention, told: Story) -> ClassifiedMention:
         label=told.labels[mention.id],
         confidence=0.9,
         uncertain=False,
-        lang=told.langs[mention.id],
+        classified_lang=told.langs[mention.id],
         own=mention.author_id in OWN,
         probabilities=[0.9, 0.1, 0.0, 0.0],
         model="0" * 16,
@@ -399,7 +399,7 @@ def test_the_policy_names_the_storys_brands_accounts_and_desks(policy: Policy) -
 
 
 @pytest.mark.parametrize(
-    ("channel", "kind", "label", "visibility", "target", "courtesy"),
+    ("channel", "kind", "label", "visibility", "target", "non_sla"),
     [
         ("twitter", "post", "complaint", "public", HOUR, False),
         ("twitter", "post", "question", "public", 2 * HOUR, False),
@@ -416,11 +416,11 @@ def test_the_policy_names_the_storys_brands_accounts_and_desks(policy: Policy) -
     ],
 )
 def test_the_policy_has_the_default_targets(
-    policy: Policy, channel: str, kind: Kind, label: Label, visibility: Visibility, target: object, courtesy: bool
+    policy: Policy, channel: str, kind: Kind, label: Label, visibility: Visibility, target: object, non_sla: bool
 ) -> None:
     """The table of targets, row by row."""
     rule = policy.rule(Features("andina", channel, kind, label, visibility, "es"))
-    assert (rule.target, rule.courtesy) == (target, courtesy) if rule else target is None
+    assert (rule.target, rule.non_sla) == (target, non_sla) if rule else target is None
 
 
 def offer(number: int) -> Offered:

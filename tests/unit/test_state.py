@@ -7,7 +7,7 @@ from unittest import mock
 import msgspec
 import pytest
 
-from agents.alerts.incidents import Burst, Incidents
+from agents.alerts.state import Incidents, SurgeIncident
 from agents.decider import State
 
 
@@ -90,9 +90,9 @@ def test_a_few_live_records_stay_live_however_often_they_are_sealed() -> None:
 def test_an_index_over_records_is_rebuilt_as_they_are_restored_and_follows_cold_ones() -> None:
     """A State that overrides `put` sees every record."""
     state = Incidents()
-    state.decode_with(msgspec.msgpack.Decoder(Burst).decode)
-    burst = Burst("andina", "s1", "observe", {}, [])
-    state.restore(burst.identity, burst, msgspec.msgpack.encode(burst))
-    assert state.of("andina", Burst) == [burst]
-    state.put(burst.identity, None)
-    assert state.of("andina", Burst) == []
+    state.decode_with(msgspec.msgpack.Decoder(SurgeIncident).decode)
+    surge = SurgeIncident("andina", "s1", "shadow", {}, [])
+    state.restore(surge.fingerprint, surge, msgspec.msgpack.encode(surge))
+    assert state.of("andina", SurgeIncident) == [surge]
+    state.put(surge.fingerprint, None)
+    assert state.of("andina", SurgeIncident) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,17 +12,17 @@ import numpy as np
 import pytest
 
 from agents.decider import Unusable
-from agents.policy.model import Brand
-from agents.policy.surge import ExpectedEvent
-from agents.surge.brand import SOURCES
+from agents.policy.policy import Brand
+from agents.policy.surge_policy import ExpectedEvent
+from agents.surge.state import SOURCES
 from schemas.records import ContactCount, SurgeOpened
 from tests.support.decider_runner import Run
 from tests.support.surge_told import (
-    BINS,
     DAY,
     HOUR,
     MINUTE,
     START,
+    after_three_days,
     begun,
     kinds,
     noise,
@@ -42,11 +43,24 @@ def _calls(to: Run, start: int, counts: list[int], source: str = "calls") -> Run
     return to
 
 
+@cache
+def _fifteen_days_of_calls() -> Run:
+    return _calls(begun(), START, [int(n) for n in np.random.default_rng(2).poisson(20, 15 * 24 * 60)])
+
+
+def _after_fifteen_days() -> Run:
+    """A run in which twenty calls a minute have come for fifteen days, computed once for all tests."""
+    known, to = _fifteen_days_of_calls(), run()
+    assert known.events == []
+    to.tick(known.time)
+    for key, record in known.state.items():
+        to._put(key, record)
+    return to
+
+
 def test_seventy_percent_more_calls_open_a_load_within_45_minutes() -> None:
-    random = np.random.default_rng(2)
-    to = begun()
-    _calls(to, START, [int(n) for n in random.poisson(20, 15 * 24 * 60)])
-    assert to.events == []
+    random = np.random.default_rng(3)
+    to = _after_fifteen_days()
     rise = to.time
     _calls(to, rise, [int(n) for n in random.poisson(34, 240)])
     [opened] = of(to, SurgeOpened)
@@ -59,8 +73,7 @@ def test_seventy_percent_more_calls_open_a_load_within_45_minutes() -> None:
 
 
 def test_calls_that_are_no_longer_counted_end_their_load() -> None:
-    to = begun()
-    _calls(to, START, [20] * 15 * 24 * 60)
+    to = _after_fifteen_days()
     _calls(to, to.time, [60] * 60)
     assert kinds(to) == ["SurgeOpened"]
     to.tick(to.time + 2 * HOUR)
@@ -102,15 +115,15 @@ def _event(begin: int, hours: int, factor: float, root: str | None = None) -> Ex
 def test_an_expected_event_scales_what_is_usual_and_is_no_lesson() -> None:
     begin = START + 3 * DAY
     held = policy(Brand(name="andina", expected_events=[_event(begin, 2, 15.0)]))
-    posts = noise(10, 3 * BINS) + [150] * 24 + noise(10, 40)
-    assert play(run(held), posts).events == []
-    assert kinds(play(run(), posts)) == ["SurgeOpened", "SurgeClosed"]
+    posts = [150] * 24 + noise(10, 40)
+    assert play(after_three_days(held=held), posts).events == []
+    assert kinds(play(after_three_days(), posts)) == ["SurgeOpened", "SurgeClosed"]
 
 
 def test_what_goes_beyond_an_expected_event_names_it_and_opens_no_crisis() -> None:
     begin = START + 3 * DAY
     held = policy(Brand(name="andina", expected_events=[_event(begin, 2, 2.0)]))
-    to = play(run(held), noise(10, 3 * BINS))
+    to = after_three_days(held=held)
     play(to, [400] * 4, complaints=350)
     assert kinds(to)[0] == "SurgeOpened"
     assert "CrisisOpened" not in kinds(to)
@@ -165,8 +178,9 @@ def test_an_expected_event_of_a_day_that_a_month_lacks_is_left_out_and_one_over_
 
 def test_an_expected_post_may_be_passed_on_as_often_as_expected() -> None:
     begin = START + 3 * DAY
-    told = noise(10, 3 * BINS)
     for root, expected in (("raffle-post", []), ("another", ["SurgeOpened"])):
-        to = play(run(policy(Brand(name="andina", expected_events=[_event(begin, 2, 20.0, "raffle-post")]))), told)
+        to = after_three_days(
+            held=policy(Brand(name="andina", expected_events=[_event(begin, 2, 20.0, "raffle-post")]))
+        )
         play(to, [100] * 3, complaints=0, roots={root: 90})
         assert kinds(to)[:1] == expected

@@ -7,8 +7,8 @@ import pytest
 
 from agents.decider import Unusable
 from agents.surge import SurgeDecider
-from agents.surge.brand import CHANNELS, Series
-from agents.surge.brand import Brand as Watched
+from agents.surge.minutes import CHANNELS
+from agents.surge.state import BrandSeries, WatchedBrand
 from schemas.records import ChannelChanged, SurgeOpened
 from tests.support.surge_told import (
     BIN,
@@ -17,6 +17,7 @@ from tests.support.surge_told import (
     HOUR,
     MINUTE,
     START,
+    after_three_days,
     begun,
     kinds,
     noise,
@@ -28,19 +29,19 @@ from tests.support.surge_told import (
 
 
 def test_a_volume_told_again_with_a_higher_offset_replaces_the_lower() -> None:
-    to = play(run(), noise(10, 3 * BINS))
+    to = after_three_days()
     start = to.time
     for posts, offset in ((500, 5), (9, 9), (500, 7), (9, 9)):
         to.fact(volume(start, posts, offset=offset))
     to.tick(start + BIN)
     series = to.state["andina|series"]
-    assert isinstance(series, Series)
+    assert isinstance(series, BrandSeries)
     assert series.day[-1] == 9
     assert to.events == []
 
 
 def test_a_volume_for_a_minute_already_judged_is_passed_over() -> None:
-    to = play(run(), noise(10, 3 * BINS))
+    to = after_three_days()
     before = dict(to.state)
     to.fact(volume(to.time - MINUTE, 5_000, partition=1))
     assert dict(to.state) == before
@@ -58,11 +59,11 @@ def test_volumes_in_any_order_within_a_tick_tell_the_same() -> None:
 
 
 def test_a_writer_that_is_excused_hides_no_flood_and_ends_none_and_teaches_nothing() -> None:
-    to = play(run(), noise(10, 3 * BINS))
+    to = after_three_days()
     to.partial = True
     play(to, [0] * 40)
     level = to.state["andina|series"]
-    assert isinstance(level, Series) and level.posts.level == pytest.approx(10, rel=0.1)
+    assert isinstance(level, BrandSeries) and level.posts.level == pytest.approx(10, rel=0.1)
     play(to, [200] * 4)
     assert kinds(to) == ["SurgeOpened"]
     assert of(to, SurgeOpened)[0].evidence.partial
@@ -75,7 +76,7 @@ def test_a_writer_that_is_excused_hides_no_flood_and_ends_none_and_teaches_nothi
 
 def test_a_brand_falls_asleep_after_a_silent_day_and_what_it_knew_stays() -> None:
     decider = SurgeDecider()
-    to = play(run(), noise(10, 3 * BINS))
+    to = after_three_days()
     to.tick(to.time + 2 * DAY)
     assert [decider.due(record) for record in to.state.values()] == [None] * len(to.state)
     level = to.state["andina|series"]
@@ -83,7 +84,7 @@ def test_a_brand_falls_asleep_after_a_silent_day_and_what_it_knew_stays() -> Non
     to.fact(volume(to.time, 10))
     to.tick(to.time + BIN)
     after = to.state["andina|series"]
-    assert isinstance(level, Series) and isinstance(after, Series)
+    assert isinstance(level, BrandSeries) and isinstance(after, BrandSeries)
     assert after.posts.level == pytest.approx(level.posts.level, rel=0.01)
     assert to.events == []
 
@@ -115,13 +116,13 @@ def test_a_hundred_thousand_conversations_in_a_minute_are_bounded_and_counted() 
         to.fact(volume(START, 12_500, roots=many | {"viral": 9}, partition=partition))
     to.tick(START + MINUTE)
     kept = to.state["andina"]
-    assert isinstance(kept, Watched)
+    assert isinstance(kept, WatchedBrand)
     assert kept.conversations.known[0].root == "viral"
     assert len(kept.conversations.known) == 40
     # Of each partition the 200 largest are looked at, and of all these 40 are watched.
-    assert kept.conversations.beyond == to.state.left_out == 8 * 199 + 1 - 40
+    assert kept.conversations.left_out == to.state.left_out == 8 * 199 + 1 - 40
     to.fact(volume(START + MINUTE, 1))
-    assert to.state.left_out == kept.conversations.beyond
+    assert to.state.left_out == kept.conversations.left_out
     assert sum(len(msgspec.msgpack.encode(record)) for record in to.state.values()) < 12_000
 
 
@@ -131,7 +132,7 @@ def test_more_channels_than_are_watched_count_in_the_brand_alone() -> None:
         to.fact(volume(START, 10, channel=f"c{i}", partition=i))
     to.tick(START + BIN)
     series = to.state["andina|series"]
-    assert isinstance(series, Series)
+    assert isinstance(series, BrandSeries)
     assert len(series.channels) == CHANNELS
     assert series.day == [600]
 

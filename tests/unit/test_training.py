@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from random import Random
 from xml.etree import ElementTree
@@ -20,10 +21,10 @@ from netcenter.training import corrections, leave_out
 from netcenter.training.calibrate import calibrate
 from netcenter.training.embeddings import WIDTH, Embeddings
 from netcenter.training.figures import calibration_error, confusion, figures, macro_f1, picture
-from netcenter.training.rows import Rows, made, read, thinned
 from netcenter.training.softmax import softmax
-from netcenter.training.student import Settings
+from netcenter.training.student import StudentSettings
 from netcenter.training.train import Trained, train
+from netcenter.training.training_rows import TrainingRows, made, read, thinned
 
 SAID = {
     "es": {
@@ -48,6 +49,10 @@ SAID = {
 PADDING = ["tienda", "loja", "shop", "app", "banco", "voo", "hoy", "hoje", "today", "a", "o", "the", "de", "my"]
 
 
+SMALL = StudentSettings(dimensions=128, company=48)
+"""A student that is quick to teach."""
+
+
 class Made(Embeddings):
     """Embeddings without the teacher's library: a fixed random direction for each word, summed."""
 
@@ -59,6 +64,7 @@ class Made(Embeddings):
         return np.asarray(found / lengths, np.float32)
 
     @staticmethod
+    @cache
     def _direction(word: str) -> NDArray[np.float64]:
         seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:4], "big")
         return np.random.default_rng(seed).normal(size=WIDTH)
@@ -92,10 +98,10 @@ def written(path: Path, rows: list[dict[str, str]]) -> Path:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     folder = tmp_path_factory.mktemp("trained")
     rows = read([written(folder / "labelled.csv", corpus(600, 1))], [written(folder / "more.csv", corpus(300, 2))])
-    return train(rows, Made(folder / "cache"), folder, Settings(), seed=0)
+    return train(rows, Made(folder / "cache"), folder, SMALL, seed=0)
 
 
-def judged(path: Path, rows: Rows) -> float:
+def judged(path: Path, rows: TrainingRows) -> float:
     model = Model.load(path)
     chosen = model.logits(rows.text, [LANGUAGES[at] for at in rows.lang], rows.brand).argmax(axis=1)
     return macro_f1(confusion(rows.label, chosen))
@@ -108,7 +114,7 @@ def test_what_is_learnt_labels_posts_it_never_saw(trained: Trained, tmp_path: Pa
 
 def test_the_same_rows_and_seed_give_the_same_bytes(trained: Trained, tmp_path: Path) -> None:
     labelled, more = written(tmp_path / "labelled.csv", corpus(600, 1)), written(tmp_path / "more.csv", corpus(300, 2))
-    again = train(read([labelled], [more]), Made(tmp_path / "cache"), tmp_path, Settings(), seed=0)
+    again = train(read([labelled], [more]), Made(tmp_path / "cache"), tmp_path, SMALL, seed=0)
     assert again.path.name == trained.path.name
     assert again.path.read_bytes() == trained.path.read_bytes()
 
@@ -146,10 +152,10 @@ def test_a_source_left_out_is_left_out_whole_with_its_translation_and_halves() -
 def test_a_source_of_which_all_labels_are_wrong_spoils_the_others_and_not_its_own_answers(tmp_path: Path) -> None:
     """What was measured on a source was not learnt from it: wrong labels are never found right."""
     turned = dict(zip(LABELS, LABELS[1:] + LABELS[:1], strict=True))
-    right = corpus(500, 1, ["one", "two"])
-    wrong = [row | {"label": turned[row["label"]], "source": "wrong"} for row in corpus(150, 2)]
+    right = corpus(250, 1, ["one", "two"])
+    wrong = [row | {"label": turned[row["label"]], "source": "wrong"} for row in corpus(75, 2)]
     rows = read([written(tmp_path / "rows.csv", right + wrong)])
-    done = train(rows, Made(tmp_path / "cache"), tmp_path, Settings(), seed=0)
+    done = train(rows, Made(tmp_path / "cache"), tmp_path, SMALL, seed=0)
     assert done.figures["student"]["sources"]["wrong"]["accuracy"] < 0.1
 
 
@@ -170,7 +176,7 @@ def test_a_row_that_cannot_be_used_is_named(change: dict[str, str], why: str, tm
 def test_training_says_which_label_of_which_language_has_no_rows(tmp_path: Path) -> None:
     rows = [row for row in corpus(300, 1) if (row["lang"], row["label"]) != ("pt", "praise")]
     with pytest.raises(UsageError, match="no labelled row in pt for praise"):
-        train(read([written(tmp_path / "rows.csv", rows)]), Made(tmp_path), tmp_path, Settings(), seed=0)
+        train(read([written(tmp_path / "rows.csv", rows)]), Made(tmp_path), tmp_path, SMALL, seed=0)
 
 
 def test_calibration_makes_boasting_scores_honest() -> None:
@@ -201,7 +207,7 @@ def test_figures_of_perfect_answers_are_perfect_and_the_picture_is_drawn(tmp_pat
 # --- corrections ------------------------------------------------------------------------------------------------------
 
 
-def relabelled(brand: str, count: int, seed: int, turned: bool = True) -> Rows:
+def relabelled(brand: str, count: int, seed: int, turned: bool = True) -> TrainingRows:
     """Posts of a brand for whom a raffle is a complaint."""
     random, found = Random(seed), []
     for _ in range(count):
@@ -236,9 +242,9 @@ def test_a_second_brand_keeps_what_the_first_has_learnt(trained: Trained, tmp_pa
     )
 
 
-def refused(base: Path, rows: Rows, reference: Rows, out: Path, why: str) -> None:
+def refused(base: Path, rows: TrainingRows, reference: TrainingRows, out: Path, why: str) -> None:
     before = sorted(out.iterdir())
-    with pytest.raises(corrections.Refused, match=why):
+    with pytest.raises(corrections.CorrectionsRefused, match=why):
         corrections.adapt(base, rows, reference, out)
     assert sorted(out.iterdir()) == before
 
@@ -246,7 +252,7 @@ def refused(base: Path, rows: Rows, reference: Rows, out: Path, why: str) -> Non
 def test_a_batch_of_one_label_is_refused(trained: Trained, tmp_path: Path) -> None:
     reference = read([written(tmp_path / "reference.csv", corpus(200, 5))])
     rows = relabelled("andina", 200, 6)
-    poisoned = Rows(rows.text, rows.lang, np.zeros(200, int), rows.source, rows.brand, rows.weight)
+    poisoned = TrainingRows(rows.text, rows.lang, np.zeros(200, int), rows.source, rows.brand, rows.weight)
     refused(trained.path, poisoned, reference, tmp_path, "200 of the 200 corrections of andina say complaint")
 
 

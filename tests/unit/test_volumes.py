@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from agents.classify.volumes import CHANNELS, LARGEST, Minute
+from agents.classify.volumes import CHANNELS, LARGEST, MinuteCounter
 from schemas import codec, ids
 from schemas.records import ClassifiedMention, ConversationCount, Label, Mention, Volume, VolumeCount
 from streams.topology import MIB
@@ -16,13 +16,13 @@ def post(native_id: str, label: Label = "complaint", *, own: bool = False, **fie
     given = {"brand": "andina", "channel": "twitter", "author_id": f"a{native_id}", **fields}
     mention = Mention(id=native_id, native_id=native_id, created_at=START, **given)
     return ClassifiedMention(
-        label=label, confidence=0.9, uncertain=False, lang="es", own=own,
+        label=label, confidence=0.9, uncertain=False, classified_lang="es", own=own,
         probabilities=[0.9, 0.1, 0.0, 0.0], model="0" * 16, policy=1, mention=mention,
     )  # fmt: skip
 
 
 def volumes(*posts: ClassifiedMention) -> list[Volume]:
-    minute = Minute(3, START)
+    minute = MinuteCounter(3, START)
     for offset, mention in enumerate(posts, 100):
         minute.add(mention, offset)
     return minute.close()
@@ -92,7 +92,7 @@ def test_only_the_largest_conversations_are_told_and_ties_go_by_root() -> None:
 
 
 def test_a_minute_told_again_holds_all_that_came_and_a_higher_offset() -> None:
-    minute = Minute(0, START)
+    minute = MinuteCounter(0, START)
     minute.add(post("1"), 7)
     (early,) = minute.close()
     minute.add(post("2"), 9)
@@ -104,7 +104,7 @@ def test_a_minute_told_again_holds_all_that_came_and_a_higher_offset() -> None:
 
 def test_a_volume_fits_its_topic_whatever_a_producer_sends() -> None:
     """Channels and long names without end: the rest counts as `other`, and no post is lost."""
-    minute = Minute(0, START)
+    minute = MinuteCounter(0, START)
     posts = [
         post(f"n{n}", channel=f"{n:0100}", author_id="é" * 500, share_of=f"{'ü' * 250}{n}", kind=kind)
         for n in range(3 * CHANNELS)

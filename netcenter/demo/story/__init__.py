@@ -1,4 +1,4 @@
-"""The story that the demo plays: `story` tells and writes it from a seed, `people` answer offers while it plays."""
+"""The story that the demo plays: `story` writes it from a seed, `people` answer the offers while it is played."""
 
 from __future__ import annotations
 

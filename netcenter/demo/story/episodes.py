@@ -1,4 +1,4 @@
-"""What happens to a few customers only, several times in the day: all that a case can come to beside the usual."""
+"""Episodes: the rarer courses that a case can take, each played for a few customers several times in the day."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from netcenter.demo.story.words import LANGS
 from schemas.records import Label, Mention
 
 Episode = Callable[[Teller, Thread, int], None]
-#: From the time at which the first of each is told to that at which the last may begin: all end before the flood.
+#: Episodes begin between these times, so that all of them end before the flood.
 _FIRST, _LAST = START + HOUR, START + 14 * HOUR
-#: How often each is told at scale 1.
+#: How often each episode is played at scale 1.
 _TIMES = 8
 
 
 def episodes(teller: Teller) -> None:
-    """Tell each, for both brands, spread over the quiet hours."""
+    """Play each episode for both brands, spread over the quiet hours."""
     every = max(1, round(_TIMES * teller.scale))
     for number, tell in enumerate(EPISODES):
         for n in range(every):
@@ -27,34 +27,34 @@ def episodes(teller: Teller) -> None:
 
 
 def _posts(teller: Teller, who: Thread, at: int, label: Label, late: int = 0) -> Mention:
-    """The customer's first word. late: ms until the producer has it."""
+    """Add the customer's first post and return it. late: ms until the producer receives the post."""
     post = teller.mention(who, at, label, label, late=late)
     who.root = post.native_id
     return post
 
 
 def misread(teller: Teller, who: Thread, at: int) -> None:
-    """What was taken for a question is a complaint: its clock is tightened from its own start."""
+    """A post that was classified as a question is a complaint: its clock gets the shorter target, from the same start."""
     post = _posts(teller, who, at, "question")
     teller.action(who, at + 12 * MINUTE, "relabel", native_id=post.native_id, label="complaint")
     teller.reply(who, at + 35 * MINUTE, post, "reply_complaint")
 
 
 def overread(teller: Teller, who: Thread, at: int) -> None:
-    """A complaint that is already late was only a question: its breach is rescinded, and it is answered in time."""
+    """An overdue complaint turns out to be a question: its breach is rescinded, and the question is answered in time."""
     post = _posts(teller, who, at, "complaint")
     teller.action(who, at + 66 * MINUTE, "relabel", native_id=post.native_id, label="question")
     teller.reply(who, at + 95 * MINUTE, post, "reply_question")
 
 
 def delivered_late(teller: Teller, who: Thread, at: int) -> None:
-    """The answer was written in time and is told after the due: no breach stays."""
+    """The reply is written in time but received after the due time: the breach is rescinded."""
     post = _posts(teller, who, at, "complaint")
     teller.reply(who, at + 50 * MINUTE, post, "reply_complaint", late=25 * MINUTE)
 
 
 def answered_unseen(teller: Teller, who: Thread, at: int) -> None:
-    """The network delivers the post only after its answer."""
+    """The network delivers the post only after the reply to it."""
     post = _posts(teller, who, at, "complaint", late=45 * MINUTE)
     teller.reply(who, at + 14 * MINUTE, post, "reply_complaint")
 
@@ -66,7 +66,7 @@ def arrived_late(teller: Teller, who: Thread, at: int) -> None:
 
 
 def muted(teller: Teller, who: Thread, at: int) -> None:
-    """Somebody who only shouts is muted for three hours; what he writes then opens nothing, what he writes later does."""
+    """An abusive customer is muted for three hours: posts in that time open no case, a later post does."""
     _posts(teller, who, at, "complaint")
     teller.action(who, at + 10 * MINUTE, "mute", until=at + 3 * HOUR)
     for minutes in (25, 50, 140):
@@ -76,7 +76,7 @@ def muted(teller: Teller, who: Thread, at: int) -> None:
 
 
 def transferred(teller: Teller, who: Thread, at: int) -> None:
-    """It is the sister brand's flight: the case goes to the other desk, its clock as it was."""
+    """The flight is the sister brand's: the case is transferred to the other desk, and its clock keeps running."""
     post = _posts(teller, who, at, "complaint")
     desk = "express" if who.brand == "andina" else "care"
     teller.action(who, at + 9 * MINUTE, "transfer", desk=desk)
@@ -84,7 +84,7 @@ def transferred(teller: Teller, who: Thread, at: int) -> None:
 
 
 def waited(teller: Teller, who: Thread, at: int) -> None:
-    """Answered, and the operator waits for a number that comes three hours later."""
+    """The operator replies and waits for a number, which the customer sends three hours later."""
     post = _posts(teller, who, at, "complaint")
     teller.reply(who, at + 21 * MINUTE, post, "reply_complaint")
     teller.action(who, at + 22 * MINUTE, "wait")
@@ -94,14 +94,14 @@ def waited(teller: Teller, who: Thread, at: int) -> None:
 
 
 def resolved_first(teller: Teller, who: Thread, at: int) -> None:
-    """The tool tells that the case is resolved before the network tells the answer."""
+    """The tool reports the case as resolved before the network delivers the reply."""
     post = _posts(teller, who, at, "complaint")
     teller.reply(who, at + 18 * MINUTE, post, "reply_complaint", late=6 * MINUTE)
     teller.action(who, at + 19 * MINUTE, "resolve")
 
 
 def reopened(teller: Teller, who: Thread, at: int) -> None:
-    """Resolved, but the customer is back two hours later; and once more an operator opens it himself."""
+    """The customer writes again two hours after the case was resolved; later an operator reopens the case."""
     post = _posts(teller, who, at, "question")
     teller.reply(who, at + 15 * MINUTE, post, "reply_question")
     teller.action(who, at + 20 * MINUTE, "resolve")
@@ -113,7 +113,7 @@ def reopened(teller: Teller, who: Thread, at: int) -> None:
 
 
 def forgotten(teller: Teller, who: Thread, at: int) -> None:
-    """Answered, then asks to be forgotten; hours later he writes as anybody new would."""
+    """The customer gets a reply and asks to be forgotten; hours later they write again and are treated as a new customer."""
     post = _posts(teller, who, at, "complaint")
     teller.reply(who, at + 16 * MINUTE, post, "reply_complaint")
     teller.follow(who, at + 40 * MINUTE, "question", "again_question", post.native_id)
@@ -123,28 +123,28 @@ def forgotten(teller: Teller, who: Thread, at: int) -> None:
 
 
 def deleted_after_answer(teller: Teller, who: Thread, at: int) -> None:
-    """The deletion is told before the answer that came first: the post was answered."""
+    """The deletion is received before the reply, which is older: the post counts as answered."""
     post = _posts(teller, who, at, "complaint")
     teller.reply(who, at + 20 * MINUTE, post, "reply_complaint", late=10 * MINUTE)
     teller.update(post, at + 25 * MINUTE, deleted=True)
 
 
 def promoted(teller: Teller, who: Thread, at: int) -> None:
-    """A customer pays so that his complaint is seen: it goes first from then on, its clock as it was."""
+    """A customer promotes their complaint: it gets a higher priority, and its clock keeps running."""
     post = _posts(teller, who, at, "complaint")
     teller.update(post, at + 8 * MINUTE, promoted=True, reach=45_000)
     teller.reply(who, at + 31 * MINUTE, post, "reply_complaint")
 
 
 def answered_by_machine(teller: Teller, who: Thread, at: int) -> None:
-    """A tool answers at once and calls itself a person; policy knows the tool, and the clock runs on."""
+    """A tool replies at once and says it is a person; the policy lists the tool, so the clock keeps running."""
     post = _posts(teller, who, at, "question")
     teller.reply(who, at + MINUTE, post, "reply_automatic", app="autoresponder")
     teller.reply(who, at + 47 * MINUTE, post, "reply_question")
 
 
 def one_of_two(teller: Teller, who: Thread, at: int) -> None:
-    """Of two posts the first needs no answer; the second keeps its own time."""
+    """The first of two posts needs no reply; the second keeps its own due time."""
     first = _posts(teller, who, at, "complaint")
     second = teller.follow(who, at + 15 * MINUTE, "question", "again_question", first.native_id)
     teller.set_aside(who, at + 20 * MINUTE, first, "duplicate")
@@ -152,7 +152,7 @@ def one_of_two(teller: Teller, who: Thread, at: int) -> None:
 
 
 def escalated(teller: Teller, who: Thread, at: int) -> None:
-    """An operator hands it up."""
+    """An operator escalates the case."""
     post = _posts(teller, who, at, "complaint")
     teller.action(who, at + 11 * MINUTE, "escalate")
     teller.reply(who, at + 44 * MINUTE, post, "reply_complaint")

@@ -1,6 +1,6 @@
 """Twenty-six hours of the airline Andina and its sister brand, and at the twentieth a broken guitar.
 
-Everything is drawn from a seed; times are fixed by the story, whatever a desk decides while it plays.
+All of it is drawn from a seed. The times are fixed in advance and do not depend on what is decided while it is played.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from schemas.records import (
 )
 
 GUITAR = START + 20 * HOUR + 2 * MINUTE
-"""ms; the post that gets out of hand."""
+"""ms; the time of the post that goes viral."""
 
 LABELS: tuple[Label, ...] = ("complaint", "question", "praise", "other")
 CHANNELS = ("twitter", "facebook", "instagram", "whatsapp")
@@ -54,21 +54,21 @@ _BY_LANG: dict[Brand, tuple[float, ...]] = {
     "andina": (0.60, 0.23, 0.17),
     "andina-express": (0.74, 0.11, 0.15),
 }
-#: The guitar's conversation: posts, and on which network.
+#: The conversation about the guitar: number of posts, and the share of each network.
 _FLOOD = 2_500
 _FLOOD_CHANNELS = (("twitter", 0.80), ("instagram", 0.12), ("facebook", 0.08))
-#: Contacts beside the conversation at the height of the flood: this much more than usual.
+#: How many more contacts than usual come beside the conversation at the height of the flood, as a share.
 _EXTRA = 1.25
-#: Shifts from START: when they come and leave (hours), and how many at each desk.
+#: Shifts: begin and end in hours from START, and the number of operators at each of the two desks.
 _SHIFTS = ((0.0, 3.0, 17, 5), (3.0, 11.0, 9, 3), (11.0, 19.0, 16, 5), (19.0, 27.0, 18, 6))
 _TONGUES = (["es"], ["es", "pt"], ["es", "en"], ["es", "pt", "en"], ["pt", "en"], ["es", "pt"])
 
 
 class Story(msgspec.Struct, frozen=True):
-    """The story and what its teller meant."""
+    """The story with the label and language that each post was written for."""
 
     lines: list[Line]
-    """In the order of the file, which is the order of play."""
+    """The lines in the order of the file, which is the order of play."""
     labels: dict[str, Label]
     """The intended label of each mention by its id; own posts and bare shares are `other`."""
     langs: dict[str, Lang]
@@ -76,19 +76,19 @@ class Story(msgspec.Struct, frozen=True):
 
 
 def rhythm(at: int) -> float:
-    """How lively customers are at a time (ms), 0.3 before dawn to 1 in the afternoon, Bogotá."""
+    """Return how active customers are at a time (ms): from 0.3 before dawn to 1 in the afternoon, in Bogotá's time."""
     hour = (at / HOUR - 5) % 24
     return 0.65 + 0.35 * math.cos(2 * math.pi * (hour - 15.5) / 24)
 
 
 def flood(at: int) -> float:
-    """How much more than usual customers write because of the guitar, 0..1, beside its conversation."""
+    """Return how strong the flood is at a time (ms), 0 to 1: how much more customers write outside the conversation."""
     minutes = (at - GUITAR) / MINUTE
     return max(0.0, min(1.0, (minutes - 5) / 20, (225 - minutes) / 80))
 
 
 def _strain(at: int) -> float:
-    """How many times slower operators answer."""
+    """Return how many times slower than usual operators answer at a time (ms)."""
     minutes = (at - GUITAR) / MINUTE
     return 1 + 3.0 * max(0.0, min(1.0, minutes / 60, (240 - minutes) / 120))
 
@@ -99,10 +99,10 @@ def _viral(at: int) -> float:
 
 
 class _Day(Teller):
-    """The day, part by part."""
+    """Writes the day, part by part."""
 
     def opening(self, thread: Thread, at: int, label: Label, symbol: str) -> Mention:
-        """A customer's first word: a post of his own, or a comment under one of the brand's."""
+        """Add a customer's first mention: a post of their own, or a comment under a post of the brand."""
         rng, channel = self.rng, thread.channel
         under = {"twitter": 0.12, "facebook": 0.5, "instagram": 0.75, "whatsapp": 0.0}[channel]
         if rng.random() < under:
@@ -116,7 +116,7 @@ class _Day(Teller):
         return self.mention(thread, at, label, symbol)
 
     def answered_after(self, channel: str, label: Label, strain: float) -> int | None:
-        """ms until the first answer, or None: there is none."""
+        """Return the ms until the first reply, or None if there is no reply."""
         rng = self.rng
         minutes = 60 if label == "complaint" or channel == "whatsapp" else 120
         target = minutes * MINUTE
@@ -127,7 +127,7 @@ class _Day(Teller):
         elif r < 0.89:
             wait = rng.uniform(0.45, 0.96) * target
         elif r < 0.91:
-            # A minute before it is due.
+            # One minute before the due time.
             return target - MINUTE
         elif r < 0.965:
             wait = target + rng.expovariate(1 / 22) * MINUTE + 20 * SECOND
@@ -135,7 +135,7 @@ class _Day(Teller):
             return None
         return int(wait * strain)
 
-    # --- a thread from its first word to its end ---
+    # --- a conversation from the first post to the end ---
 
     def thread(self, thread: Thread, at: int, label: Label, symbol: str) -> None:
         rng = self.rng
@@ -157,14 +157,14 @@ class _Day(Teller):
             self.unanswered(thread, [post] if last is post else [post, last])
             return
         answered = self.within(at + wait, post.received_at or at)
-        # A second word written after the answer would be a new message: the operator waits for the end of it.
+        # A second post after the reply would be a new message, so the operator replies after the last post.
         if last is not post and answered < thread.seen + 45 * SECOND:
             answered = self.within(thread.seen + rng.randint(60, 300) * SECOND, thread.seen)
         self.reply(thread, answered, last, f"reply_{label}")
         self.after(thread, answered, last, label, strain)
 
     def courtesy(self, thread: Thread, post: Mention, label: Label, strain: float) -> None:
-        """Praise is thanked for, chatter mostly set aside."""
+        """Answer praise with thanks; mark most chatter as needing no reply."""
         rng, at = self.rng, post.created_at
         done = self.within(at + int(rng.lognormvariate(math.log(16), 0.7) * MINUTE * strain), thread.seen)
         r = rng.random()
@@ -178,7 +178,7 @@ class _Day(Teller):
             self.action(thread, done, "resolve")
 
     def unanswered(self, thread: Thread, posts: list[Mention]) -> None:
-        """Set aside in time or late, deleted by their author, or forgotten."""
+        """Leave a post without a reply: marked as needing none, deleted by its author, or simply unanswered."""
         rng, r = self.rng, self.rng.random()
         later = self.within(thread.seen + rng.randint(8, 95) * MINUTE, thread.seen)
         why: NoReply = rng.choice(("duplicate", "spam", "troll", "not_ours"))
@@ -189,7 +189,7 @@ class _Day(Teller):
                 self.update(post, later, deleted=True)
 
     def after(self, thread: Thread, answered: int, post: Mention, label: Label, strain: float) -> None:
-        """What follows an answer: thanks, another question, the end of the case."""
+        """Add what follows a reply: thanks, a further question, the resolution of the case."""
         rng = self.rng
         at, reply_to = answered, post.native_id
         r = rng.random()
@@ -222,7 +222,7 @@ class _Day(Teller):
     # --- the parts of the story ---
 
     def people(self) -> None:
-        """The shifts: each operator comes a little early and stays to the end."""
+        """Add the shifts: each operator signs in a little early and stays to the end."""
         rng, number = self.rng, 0
         for comes, leaves, *crowd in _SHIFTS:
             for desk, count in zip(("care", "express"), crowd, strict=True):
@@ -246,7 +246,7 @@ class _Day(Teller):
                     self.add(came, record, "desk")
 
     def posts(self) -> None:
-        """The brands' own posts; customers also comment under older ones."""
+        """Add the brands' own posts; customers also comment under older posts."""
         for brand in _THREADS:
             shown, _, tag = SHOWN[brand]
             for channel in CHANNELS[:3]:
@@ -262,7 +262,7 @@ class _Day(Teller):
                 self.own[brand, channel] = known
 
     def usual(self) -> None:
-        """A day like any other."""
+        """Add the ordinary conversations of the day."""
         for brand, threads in _THREADS.items():
             for channel, share in zip(CHANNELS, _BY_CHANNEL, strict=True):
                 for label, part in zip(LABELS, _BY_LABEL[channel], strict=True):
@@ -273,7 +273,7 @@ class _Day(Teller):
                     self.bare_shares(brand, channel, round(threads * self.scale * share * 0.05))
 
     def start(self, brand: Brand, channel: str, label: Label, at: int, symbol: str) -> None:
-        """A thread of somebody new, or of somebody who wrote hours ago."""
+        """Return the thread of a new customer, or of a customer who wrote hours ago."""
         regulars = self.regulars.setdefault((brand, channel), [])
         thread = None
         if regulars and self.rng.random() < 0.05:
@@ -291,7 +291,7 @@ class _Day(Teller):
             self.mention(who, at, "other", "", kind="share", share_of=root)
 
     def guitar(self) -> None:
-        """One post, what the crowd makes of it, and what the brand makes of that."""
+        """Add the viral post, the reactions of the crowd, and the brand's replies."""
         who = self.customer("andina", "twitter", "es")
         who.followers, who.haste, who.given["flight"] = 2_140, 0.0, "AN482"
         root = self.mention(who, GUITAR, "complaint", "guitar_root")
@@ -323,7 +323,7 @@ class _Day(Teller):
                 self.joins(channel, roots[channel], at)
 
     def joins(self, channel: str, root: str, at: int) -> None:
-        """One of the crowd shares, quotes or comments."""
+        """Add a share, quote or comment by one customer of the crowd."""
         rng = self.rng
         who = self.customer("andina", channel, rng.choices(LANGS, (0.58, 0.24, 0.18))[0])
         r = rng.random()
@@ -339,7 +339,7 @@ class _Day(Teller):
         self.settle(who, post, label)
 
     def settle(self, who: Thread, post: Mention, label: Label) -> None:
-        """The crowd is answered late, set aside, or cleared away when it is over."""
+        """Add what happens to the crowd's posts: late replies, marks that no reply is needed, and a clean-up at the end."""
         rng, at = self.rng, post.created_at
         r = rng.random()
         if r < {"question": 0.75, "complaint": 0.22}.get(label, 0):
@@ -353,7 +353,7 @@ class _Day(Teller):
             self.action(who, self.within(done, who.seen), "resolve")
 
     def extra(self) -> None:
-        """People who write to the brand itself because of the guitar, or because nobody answers."""
+        """Add posts of customers who write to the brand itself because of the guitar, or because they got no reply."""
         begin, end = GUITAR, GUITAR + 4 * HOUR
         minutes = _THREADS["andina"] * self.scale / sum(rhythm(t) for t in range(START, QUIET, MINUTE))
         for channel, share in zip(CHANNELS, _BY_CHANNEL, strict=True):
@@ -365,7 +365,7 @@ class _Day(Teller):
                 self.start("andina", channel, label, at, about + label)
 
     def twice(self) -> None:
-        """The network delivers a few posts again."""
+        """Deliver a few posts a second time, as networks do."""
         posts = [r for at, _, _, r in self.found if isinstance(r, Mention) and r.text and at < QUIET - HOUR]
         for post in self.rng.sample(posts, 4):
             again = post.created_at + self.rng.randint(11, 40) * MINUTE
@@ -373,7 +373,7 @@ class _Day(Teller):
 
 
 def tell(seed: int = 7, scale: float = 1.0) -> Story:
-    """The story and what was meant. scale: how many customers, 1 for the demo's twenty thousand records."""
+    """Return the story with its intended labels. scale: the number of customers, 1 for the demo's twenty thousand records."""
     teller = _Day(seed, scale)
     teller.people()
     teller.posts()
@@ -386,12 +386,12 @@ def tell(seed: int = 7, scale: float = 1.0) -> Story:
 
 
 def story(seed: int = 7, scale: float = 1.0) -> list[Line]:
-    """The story's lines in order of play."""
+    """Return the story's lines in the order of play."""
     return tell(seed, scale).lines
 
 
 def write(path: Path, seed: int = 7, scale: float = 1.0) -> int:
-    """Writes the story as JSON lines; returns how many."""
+    """Write the story as JSON lines and return the number of lines."""
     lines = story(seed, scale)
     path.write_text("".join(f"{dump(line.record)}\n" for line in lines), encoding="utf-8")
     return len(lines)

@@ -1,4 +1,4 @@
-"""Who tells the story: what customers and operators do, drawn from one random source."""
+"""Makes the story's records: the actions of customers and operators, drawn from one random source."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _DESK = {"andina": "care", "andina-express": "express"}
 
 
 class Thread(msgspec.Struct):
-    """A customer who talks with a brand."""
+    """A customer in conversation with a brand."""
 
     brand: Brand
     channel: str
@@ -53,11 +53,11 @@ class Thread(msgspec.Struct):
     given: dict[str, str]
     root: str | None = None
     seen: int = 0
-    """ms; when the producer got its newest post."""
+    """ms; when the producer received the newest post of the conversation."""
 
 
 class Teller:
-    """Collects what happens; every draw comes from one random source."""
+    """Collects the records of the story; every random draw comes from one source."""
 
     def __init__(self, seed: int, scale: float) -> None:
         self.rng = Random(seed)
@@ -74,11 +74,11 @@ class Teller:
     # --- small things ---
 
     def add(self, at: int, record: Record, topic: Topic = "mentions") -> None:
-        """It happens, and comes to the producer at this time (ms)."""
+        """Add a record that the producer receives at this time (ms)."""
         self.found.append((at, len(self.found), topic, record))
 
     def native(self, channel: str) -> str:
-        """The next id as the network gives them; never twice."""
+        """Return the next id in the network's form; no id is returned twice."""
         self.number += 1
         if channel == "twitter":
             return str(1_990_000_000_000_000_000 + self.number * 7_919 * 1_000 + self.rng.randrange(1_000))
@@ -89,7 +89,7 @@ class Teller:
         return f"wamid.{self.number:06d}{self.rng.getrandbits(48):012X}"
 
     def received(self, created: int, channel: str) -> int | None:
-        """When the producer got it, or None: at once. Some networks are asked only now and then."""
+        """Return when the producer receives a post (ms), or None for at once: some networks are polled at intervals."""
         r = self.rng.random() - (0.12 if channel == "facebook" else 0)
         if r > 0.22:
             return None
@@ -100,7 +100,7 @@ class Teller:
         return created + self.rng.randint(250, 560) * SECOND
 
     def times(self, count: int, weight: Callable[[int], float], start: int, end: int) -> list[int]:
-        """`count` times between start and end (ms), as dense as `weight` says, more even than chance."""
+        """Return `count` times between start and end (ms) with the density `weight`, more evenly spread than random ones."""
         grid = range(start, end, 2 * MINUTE)
         total, sums = 0.0, []
         for at in grid:
@@ -113,7 +113,7 @@ class Teller:
         return sorted(found)
 
     def customer(self, brand: Brand, channel: str, lang: Lang) -> Thread:
-        """Somebody new."""
+        """Return a new customer."""
         rng = self.rng
         first = rng.choice(FIRST_NAMES)
         shown, at, tag = SHOWN[brand]
@@ -157,7 +157,7 @@ class Teller:
         promoted: bool = False,
         late: int | None = None,
     ) -> Mention:
-        """A post. late: ms until the producer got it, instead of what the network draws."""
+        """Add a post and return it. late: ms until the producer receives the post, instead of the network's own delay."""
         channel = thread.channel
         text = "" if not symbol else self.writers[thread.lang].casual(symbol, thread.given, thread.haste)
         native = self.native(channel)
@@ -189,17 +189,17 @@ class Teller:
         return record
 
     def put(self, record: Mention, label: Label, lang: Lang) -> None:
-        """Add a post, with what was meant by it."""
+        """Add a post together with its intended label and language."""
         self.labels[record.id], self.langs[record.id] = label, lang
         self.add(record.received_at or record.created_at, record)
 
     def follow(self, thread: Thread, at: int, label: Label, symbol: str, reply_to: str) -> Mention:
-        """The customer writes once more in the same conversation."""
+        """Add a further post of the customer in the same conversation."""
         kind: Kind = "message" if thread.channel == "whatsapp" else "comment"
         return self.mention(thread, at, label, symbol, kind=kind, conversation=thread.root, reply_to=reply_to)
 
     def update(self, post: Mention, at: int, **fields: Any) -> None:
-        """The producer sees a change of a post."""
+        """Add a change of a post that the producer observes."""
         change = MentionUpdated(
             id="",
             brand=post.brand,
@@ -214,7 +214,7 @@ class Teller:
     # --- what operators do ---
 
     def operator(self, brand: Brand, at: int, lang: Lang) -> str:
-        """Who answers: somebody on shift, in the language if anybody speaks it."""
+        """Return an operator on shift, one who speaks the language if there is one."""
         here = [(name, tongues) for came, left, name, tongues in self.shifts[_DESK[brand]] if came <= at < left]
         able = [name for name, tongues in here if lang in tongues]
         return self.rng.choice(able or [name for name, _ in here])
@@ -230,7 +230,7 @@ class Teller:
         app: str | None = None,
         late: int | None = None,
     ) -> None:
-        """The brand answers. late: ms until the producer got it; at once by default."""
+        """Add the brand's reply. late: ms until the producer receives the reply; at once by default."""
         rng, channel = self.rng, thread.channel
         native = self.native(channel)
         operator = self.operator(thread.brand, at, thread.lang)
@@ -255,7 +255,7 @@ class Teller:
         self.add(record.received_at or at, record)
 
     def action(self, thread: Thread, at: int, action: ActionKind, **fields: Any) -> None:
-        """An operator does something to the customer's case."""
+        """Add an operator's action on the customer's case."""
         self.number += 1
         action_id = f"a{self.number}"
         self.add(
@@ -274,17 +274,17 @@ class Teller:
         )
 
     def set_aside(self, thread: Thread, at: int, post: Mention, why: NoReply) -> None:
-        """An operator says that a post needs no answer."""
+        """Add an operator's mark that a post needs no reply."""
         self.action(thread, at, "no_reply", native_id=post.native_id, no_reply=why)
 
     def within(self, at: int, seen: int) -> int:
-        """The time wanted, but after the post was seen and before the shift is over."""
+        """Return the time `at`, moved after the post was received and before the end of the last shift."""
         at = max(at, seen + 60 * SECOND)
         return at if at < END else seen + 60 * SECOND + int((END - seen - 90 * SECOND) * self.rng.random())
 
     # --- the end ---
 
     def lines(self) -> Iterator[Line]:
-        """All that was told, in the order of play."""
+        """Yield all records as lines, in the order of play."""
         for number, (at, _, topic, record) in enumerate(sorted(self.found, key=lambda f: f[:2]), 1):
             yield Line(at, topic, record, number)

@@ -1,4 +1,4 @@
-"""A small seeded grammar: texts as customers and operators write them, from the lists beside this file."""
+"""A small random grammar that writes texts of customers and operators from the word lists beside this file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Literal
 
 Lang = Literal["es", "pt", "en"]
 LANGS: tuple[Lang, ...] = ("es", "pt", "en")
-#: Symbols whose words vary without changing what is said.
+#: Symbols whose words vary without changing the meaning of a text.
 SLOTS = (
     "city", "place", "day", "month", "n", "kin", "food", "item", "trip", "fare", "emoji", "mad", "joy", "tag",
     "g_tag",
@@ -49,20 +49,20 @@ Parts = list[Part]
 
 @cache
 def lists(lang: Lang) -> dict[str, list[str]]:
-    """The word lists of a language, by symbol; a single text counts as a list of one."""
+    """Return the word lists of a language by symbol; a single text counts as a list of one."""
     raw = tomllib.loads(resources.files(__package__).joinpath(f"{lang}.toml").read_text(encoding="utf-8"))
     return {symbol: [texts] if isinstance(texts, str) else texts for symbol, texts in raw.items()}
 
 
 @cache
 def slot_words(lang: Lang) -> frozenset[str]:
-    """Every word that may fill a slot, plain (see `plain`)."""
+    """Return every word that may fill a slot, in the form of `plain`."""
     texts = [text for symbol in SLOTS for text in lists(lang).get(symbol, ())]
     return frozenset(word for text in [*texts, *FIRST_NAMES] for word in plain(text).split())
 
 
 def plain(text: str) -> str:
-    """Lower case without accents, digits and signs, one space between words."""
+    """Return the text in lower case without accents, digits and signs, with one space between words."""
     bare = unicodedata.normalize("NFD", text.lower())
     return " ".join(re.findall(r"[a-z]+", "".join(c for c in bare if not unicodedata.combining(c))))
 
@@ -98,7 +98,7 @@ class Writer:
         self.last_city = ""
 
     def write(self, symbol: str, given: dict[str, str]) -> str:
-        """A text of this symbol, in tidy spelling; `given` fills the symbols that the thread knows."""
+        """Return a text of this symbol in tidy spelling; `given` fills symbols whose words the thread has already chosen."""
         found: list[str] = []
         self._expand([(symbol,)], given, found)
         text = " ".join("".join(found).split())
@@ -146,12 +146,12 @@ class Writer:
         raise KeyError(f"{self.lang}.toml: {{{slot}}} is no symbol; name a list or a slot")
 
     def formal(self, symbol: str, given: dict[str, str]) -> str:
-        """A text as an operator writes it: every sentence starts with a capital."""
+        """Return a text as an operator writes it: every sentence starts with a capital."""
         text = self.write(symbol, given)
         return re.sub(r"(^[^\w^–]*|[.!?] +[¿¡]?)(\w)", lambda m: m[1] + m[2].upper(), text)
 
     def casual(self, symbol: str, given: dict[str, str], haste: float) -> str:
-        """A text as a customer types it. haste: 0..1, how little he minds his spelling."""
+        """Return a text as a customer types it. haste: 0 to 1, how careless the spelling is."""
         rng = self.rng
         text = self.write(symbol, given)
         if rng.random() > haste:
@@ -178,7 +178,7 @@ class Writer:
         return text
 
     def _slip(self, text: str) -> str:
-        """One slip of the thumb, inside a word of four letters or more."""
+        """Return the text with one typing error in a word of four letters or more."""
         words = list(re.finditer(r"(?<![@#\w])[a-záéíóúñãõçê]{4,}", text))
         if not words:
             return text

@@ -1,4 +1,4 @@
-"""`doctor`: what Netcenter needs, looked at one by one; each finding is one line that names the cause and the way out."""
+"""`doctor`: looks at everything that Netcenter needs; each finding is one line that names the cause and the way out."""
 
 from netcenter.operate.doctor.examine import examine
 from netcenter.operate.doctor.finding import Finding

@@ -1,4 +1,4 @@
-"""Every check, in the order in which it would fail."""
+"""Runs every check, causes before their consequences."""
 
 from __future__ import annotations
 
@@ -8,44 +8,45 @@ from contextlib import closing
 
 from kafka.errors import KafkaError
 
-from netcenter.broker.topics import admin
+from netcenter.broker.client import open_admin
 from netcenter.errors import CommandError
-from netcenter.operate.doctor import log, roles, transactions
-from netcenter.operate.doctor.finding import Check, Finding, Survey
+from netcenter.operate.doctor import log, positions, transactions, workers
+from netcenter.operate.doctor.disks import broker_disk, disk
+from netcenter.operate.doctor.finding import Finding
 from netcenter.operate.doctor.postgres import postgres
-from netcenter.operate.doctor.servers import broker_disk, disk
+from netcenter.operate.doctor.survey import Check, Survey
 from netcenter.runtime.endpoints import kafka_of
 from netcenter.settings import Settings
 
-#: By what a finding calls what it looked at, where a check itself cannot be made.
+#: The checks of the log, in order. The name is the subject of a finding that the check itself could not be made.
 _CHECKS: dict[str, Check] = {
     "topics": log.topics,
     "partitions": log.partitions,
-    "groups": roles.groups,
+    "groups": workers.groups,
     "disk of Kafka": broker_disk,
     "clock": log.clock,
     "policy": log.policy,
     "transactions": transactions.open_for_long,
-    "positions": roles.positions,
-    "changelogs": roles.changelogs,
-    "workers": roles.workers,
+    "positions": positions.positions,
+    "changelogs": positions.changelogs,
+    "workers": workers.workers,
     "dead letters": log.dead_letters,
 }
-#: Without these the rest would only say the same again.
-_FIRST = ("topics", "groups")
+#: When one of these checks finds a fault, the checks after it would only report that fault again: they are left out.
+_PREREQUISITES = ("topics", "groups")
 
 
 def examine(settings: Settings) -> list[Finding]:
-    """Everything that can be looked at."""
-    return list(_look(settings))
+    """The findings of every check. A check that fails is a finding too; no error is raised."""
+    return list(_findings(settings))
 
 
-def _look(settings: Settings) -> Iterator[Finding]:
+def _findings(settings: Settings) -> Iterator[Finding]:
     yield Finding("Python", True, ".".join(map(str, sys.version_info[:3])))
     yield from disk(settings)
     try:
         kafka = kafka_of(settings)
-        client = admin(kafka)
+        client = open_admin(kafka)
     except CommandError as error:
         yield Finding("Kafka", False, str(error))
         yield from postgres(settings, None)
@@ -53,14 +54,14 @@ def _look(settings: Settings) -> Iterator[Finding]:
     with closing(client):
         yield Finding("Kafka", True, kafka)
         survey = Survey(settings, kafka, client)
-        well = True
-        for what, check in _CHECKS.items():
+        complete = True
+        for subject, check in _CHECKS.items():
             try:
                 found = list(check(survey))
             except (KafkaError, CommandError) as error:
-                found = [Finding(what, False, f"cannot be looked at: {type(error).__name__}: {error}")]
+                found = [Finding(subject, False, f"cannot be looked at: {type(error).__name__}: {error}")]
             yield from found
-            if what in _FIRST and not all(finding.ok for finding in found):
-                well = False
+            if subject in _PREREQUISITES and not all(finding.ok for finding in found):
+                complete = False
                 break
-        yield from postgres(settings, survey if well else None)
+        yield from postgres(settings, survey if complete else None)

@@ -1,4 +1,4 @@
-"""The topics, how time goes in them, the policy, the dead letters."""
+"""Checks the topics, the time in them, the policy, and the dead letters."""
 
 from __future__ import annotations
 
@@ -9,91 +9,97 @@ from kafka.admin import OffsetSpec
 
 from agents.policy import PolicyError, parse
 from netcenter.broker.dead_letters import count_waiting
-from netcenter.broker.policies import newest
-from netcenter.broker.topics import counts_of, missing_topics, wanted
-from netcenter.operate.doctor.finding import Finding, Survey, span
+from netcenter.broker.policy_topic import newest_policy
+from netcenter.broker.topics import missing_topics_message, partition_counts, required_topics
+from netcenter.operate.doctor.finding import Finding, duration_text
+from netcenter.operate.doctor.survey import Survey
 from netcenter.pipeline import PIPELINE
 from netcenter.runtime.classifiers import lacks_model
 
 _AHEAD_MS = 60_000
+"""ms that a time in the log may be ahead of this machine's clock."""
 
 
 def topics(survey: Survey) -> Iterator[Finding]:
-    """Whether all are there."""
-    names = {topic.name for topic in wanted(survey.given)}
-    missing = names - survey.have
+    """Whether every topic exists."""
+    names = {topic.name for topic in required_topics(survey.given)}
+    missing = names - survey.topics
     if missing:
-        yield Finding("topics", False, f"{len(missing)} are missing: {missing_topics(survey.have, missing)}")
+        message = f"{len(missing)} are missing: {missing_topics_message(survey.topics, missing)}"
+        yield Finding("topics", False, message)
     else:
         yield Finding("topics", True, f"all {len(names)} are there")
 
 
 def partitions(survey: Survey) -> Iterator[Finding]:
-    """Whether they have as many partitions as the settings say, and all the same."""
-    meant = {topic.name: topic.num_partitions for topic in wanted(survey.given)}
-    counts = counts_of(survey.client, meant)
-    wrong = {name: count for name, count in counts.items() if count != meant[name]}
+    """Whether all topics have the same partition count, and the settings say it."""
+    configured = {topic.name: topic.num_partitions for topic in required_topics(survey.given)}
+    counts = partition_counts(survey.client, configured)
+    wrong = {name: count for name, count in counts.items() if count != configured[name]}
     log, first = survey.settings.partitions, PIPELINE.roles[0].input_topic
-    odd = min(
-        (name for topic in wanted(survey.settings) if counts[name := topic.name] != topic.num_partitions), default=""
-    )
-    if odd:
-        says = f"{odd} has {counts[odd]} and {first} {log}: a key's home is then not the same in both; no worker may run so"
-        yield Finding("partitions", False, f"{says}: give a new log a prefix of its own (NETCENTER_PREFIX)")
+    uneven = [topic.name for topic in required_topics(survey.settings) if counts[topic.name] != topic.num_partitions]
+    if uneven:
+        name = min(uneven)
+        message = (
+            f"{name} has {counts[name]} and {first} {log}: a key's home is then not the same in both; no worker may run so: "
+            "give a new log a prefix of its own (NETCENTER_PREFIX)"
+        )
+        yield Finding("partitions", False, message)
     elif wrong:
-        says = f"{first} has {log}, and NETCENTER_PARTITIONS says {survey.given.partitions}: set it to {log} for every worker"
-        yield Finding("partitions", False, says)
+        message = f"{first} has {log}, and NETCENTER_PARTITIONS says {survey.given.partitions}: set it to {log} for every worker"
+        yield Finding("partitions", False, message)
     else:
         yield Finding("partitions", True, f"{log} of every input topic")
 
 
 def clock(survey: Survey) -> Iterator[Finding]:
-    """Whose clock the log follows; on the wall clock, whether it goes as this machine's does."""
+    """Whose clock the log follows; on the wall clock, whether the brokers and the log agree with this machine's clock."""
     if survey.clock != "wall":
         yield Finding("clock", True, f"{survey.clock}: time comes with the files that are played")
         return
     yield Finding("clock", True, "wall")
     first = PIPELINE.roles[0]
     tps = [TopicPartition(survey.settings.prefix + first.input_topic, n) for n in range(survey.settings.partitions)]
-    found = survey.client.list_partition_offsets(dict.fromkeys(tps, OffsetSpec.MAX_TIMESTAMP))
-    tp, stamp = max(((tp, at.timestamp or -1) for tp, at in found.items()), key=lambda pair: pair[1])
+    newest = survey.client.list_partition_offsets(dict.fromkeys(tps, OffsetSpec.MAX_TIMESTAMP))
+    tp, stamp = max(((tp, at.timestamp or -1) for tp, at in newest.items()), key=lambda pair: pair[1])
     if stamp > survey.now + _AHEAD_MS:
-        says = (
-            f"Kafka stamped a record of {first.input_topic}/{tp.partition} {span(stamp - survey.now)} ahead of this machine's clock: "
-            "set the clocks of the brokers and of this machine by one source (NTP)"
+        message = (
+            f"Kafka stamped a record of {first.input_topic}/{tp.partition} {duration_text(stamp - survey.now)} ahead of this "
+            "machine's clock: set the clocks of the brokers and of this machine by one source (NTP)"
         )
-        yield Finding("clock of Kafka", False, says)
-    ahead = [p for p in survey.places[first.name] if p.time > survey.now + _AHEAD_MS]
+        yield Finding("clock of Kafka", False, message)
+    ahead = [p for p in survey.positions[first.name] if p.time > survey.now + _AHEAD_MS]
     if ahead:
-        place = max(ahead, key=lambda p: p.time)
-        says = (
-            f"{place.name} stands {span(place.time - survey.now)} ahead of this machine's clock: what is due until then "
-            "counts as late, and no time passes before; set the clocks by one source (NTP) and restart the workers"
+        position = max(ahead, key=lambda p: p.time)
+        message = (
+            f"{position.name} stands {duration_text(position.time - survey.now)} ahead of this machine's clock: what is due "
+            "until then counts as late, and no time passes before; set the clocks by one source (NTP) and restart the workers"
         )
-        yield Finding("event time", False, says)
+        yield Finding("event time", False, message)
 
 
 def policy(survey: Survey) -> Iterator[Finding]:
-    """Whether there is one, and whether a worker can work under it."""
-    version, text = newest(survey.settings, survey.kafka)
+    """Whether there is a policy, whether it can be read, and whether the classifier that it names is on this machine."""
+    version, text = newest_policy(survey.settings, survey.kafka)
     if not text:
         yield Finding("policy", False, "there is none: run `netcenter policy apply FILE`")
         return
     try:
         lacks = lacks_model(parse(text, version))
     except PolicyError as error:
-        says = f"version {version} cannot be read ({str(error).splitlines()[0]}): run `netcenter policy apply` with a good one"
-        yield Finding("policy", False, says)
+        reason = str(error).splitlines()[0]
+        message = f"version {version} cannot be read ({reason}): run `netcenter policy apply` with a good one"
+        yield Finding("policy", False, message)
         return
     if lacks is not None:
-        says = f"version {version} needs {lacks}, which is not here: put it there, or `netcenter policy apply` another policy"
-        yield Finding("policy", False, says)
+        message = f"version {version} needs {lacks}, which is not here: put it there, or `netcenter policy apply` another policy"
+        yield Finding("policy", False, message)
     else:
         yield Finding("policy", True, f"version {version}")
 
 
 def dead_letters(survey: Survey) -> Iterator[Finding]:
-    """Those that wait for somebody."""
+    """Whether dead letters wait for a decision of the operators."""
     waiting = count_waiting(survey.settings, survey.kafka)
-    says = f"{waiting:,} wait: see `netcenter dead list`, then put back or discard them" if waiting else "none waits"
-    yield Finding("dead letters", waiting == 0, says)
+    message = f"{waiting:,} wait: see `netcenter dead list`, then redrive or discard them" if waiting else "none waits"
+    yield Finding("dead letters", waiting == 0, message)

@@ -259,7 +259,7 @@ create table if not exists surges (
     opened_at timestamptz,
     changed_at timestamptz,
     ended_at timestamptz,
-    why text,
+    close_reason text,
     actual double precision,
     baseline double precision,
     ratio double precision,
@@ -273,7 +273,7 @@ create table if not exists surges (
 
 create table if not exists alert_events (
     id uuid primary key,
-    identity text not null,
+    fingerprint text not null,
     version bigint not null,
     state text not null,
     kind text not null,
@@ -289,11 +289,11 @@ create table if not exists alert_events (
     reason text not null,
     evidence jsonb not null,
     links jsonb not null,
-    unique (identity, starts_at, version)
+    unique (fingerprint, starts_at, version)
 );
 
 create table if not exists alerts (
-    identity text primary key,
+    fingerprint text primary key,
     version bigint not null,
     id uuid not null,
     state text not null,

@@ -58,7 +58,7 @@ select
     s.ended_at - s.started_at as lasted,
     s.peak,
     s.excess,
-    s.why,
+    s.close_reason,
     exists (
         select from surge_events e where e.type = 'CrisisOpened' and e.detail ->> 'surge' = s.surge_id
     ) as crisis

@@ -1,0 +1,117 @@
+"""Contradictions in a policy whose values are each valid by themselves: names given twice, calendars that cannot be kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+
+from agents.policy.calendar import DAYS, Holiday, Hours
+from agents.policy.lines import Problem
+from agents.policy.parts import UNITS, written
+from agents.policy.policy import Brand, Policy, Rule
+from agents.policy.zone import DAY
+
+_WEEK = 7 * 24 * 60
+_YEAR = 366 * DAY
+_LONGEST_WAIT = 520
+"""Weeks; a target that takes longer in a brand's working time is a slip."""
+
+
+def contradictions(policy: Policy) -> Iterator[Problem]:
+    """The problems of a policy that no policy in force may have."""
+    for table in ("brands", "rules", "desks", "channels"):
+        yield from _twice(table, [part.name for part in getattr(policy, table)])
+    for n, brand in enumerate(policy.brands):
+        overlaps = list(_overlaps(brand.calendar))
+        for i, why in overlaps:
+            yield ("brands", n, "calendar", i), why
+        special = list(_clashes(brand.holidays))
+        for i, why in special:
+            yield ("brands", n, "holidays", i), why
+        if not overlaps and not special and (brand.calendar or brand.holidays):
+            yield from ((("brands", n, *place), why) for place, why in _too_little(brand, policy.rules))
+
+
+def missing_desks(policy: Policy) -> Iterator[Problem]:
+    """The brands and rules whose work would go to a desk that is not listed."""
+    if not policy.desks:
+        yield ("desks",), 'no desk is listed: add one, [[desks]] with name = "care"'
+        return
+    listed = {desk.name for desk in policy.desks}
+    known = f"is not listed under desks; listed are {', '.join(sorted(listed))}"
+    for n, brand in enumerate(policy.brands):
+        if brand.care and brand.desk not in listed:
+            said = "" if "desk" in brand.model_fields_set else " (the default)"
+            yield ("brands", n, "desk"), f"{brand.desk}{said} {known}"
+    for n, rule in enumerate(policy.rules):
+        if rule.desk is not None and rule.desk not in listed:
+            yield ("rules", n, "desk"), f"{rule.desk} {known}"
+
+
+def _twice(table: str, names: list[str]) -> Iterator[Problem]:
+    first: dict[str, int] = {}
+    for n, name in enumerate(names):
+        if name in first:
+            yield (table, n, "name"), f"{name!r} is the name of {table}.{first[name]} already"
+        first.setdefault(name, n)
+
+
+def _overlaps(calendar: list[Hours]) -> Iterator[tuple[int, str]]:
+    """(index, why) of each interval that overlaps an earlier one."""
+    week = [
+        ((opens + 1_440 * DAYS.index(day), closes + 1_440 * DAYS.index(day)), i, day)
+        for i, hours in enumerate(calendar)
+        for opens, closes in [hours.minutes]
+        for day in hours.days
+    ]
+    told = set()
+    for later, ((opens, closes), i, day) in enumerate(week):
+        for (others, until), j, on in week[:later]:
+            # The night shift of Sunday meets Monday morning, so each week is compared with its neighbours.
+            meets = any(opens + turn < until and others < closes + turn for turn in (-_WEEK, 0, _WEEK))
+            if meets and (i, j) not in told:
+                told.add((i, j))
+                begun = f"{calendar[j]} of calendar.{j}" + ("" if on == day else f", which begins on {on}")
+                yield i, f"{calendar[i]} on {day} overlaps {begun}" if i != j or on != day else f"{day} is named twice"
+
+
+def _clashes(holidays: list[Holiday]) -> Iterator[tuple[int, str]]:
+    """(index, why) of each holiday that contradicts or repeats an earlier one of its date."""
+    for i, holiday in enumerate(holidays):
+        for j, other in enumerate(holidays[:i]):
+            if holiday.date != other.date:
+                continue
+            mine, theirs = holiday.minutes, other.minutes
+            if mine is None or theirs is None:
+                yield i, f"{holiday} stands beside {other} of holidays.{j}: one of them is to go"
+            elif mine[0] < theirs[1] and theirs[0] < mine[1]:
+                yield i, f"{holiday} overlaps {other} of holidays.{j}"
+            else:
+                continue
+            break
+
+
+def _too_little(brand: Brand, rules: list[Rule]) -> Iterator[Problem]:
+    """Problems of a calendar that stays closed for a year, or in which a target would take over ten years."""
+    # A day of every year is taken in 2000, which has a 29 February.
+    days = {h.date if isinstance(h.date, date) else date(2000, *h.date) for h in brand.holidays}
+    for day in sorted(days):
+        start = (day.toordinal() - date(1970, 1, 1).toordinal()) * DAY
+        if brand.counted(start, start + _YEAR) == 0:
+            yield ("holidays",), f"nothing is open in the year from {day} on"
+            return
+    if not brand.calendar:
+        return
+    open_ms = 60_000 * sum(
+        (closes - opens) * len(hours.days) for hours in brand.calendar for opens, closes in [hours.minutes]
+    )
+    for rule in rules:
+        if rule.match.brand and brand.name not in rule.match.brand:
+            continue
+        for target in (rule.target, rule.resolution):
+            if isinstance(target, int) and target > _LONGEST_WAIT * open_ms:
+                hours_open = f"{open_ms / UNITS['h']:g} hours a week"
+                yield (
+                    ("calendar",),
+                    f"{hours_open}: the {written(target)} of rule {rule.name!r} would take over ten years",
+                )

@@ -1,0 +1,162 @@
+"""Reads the TOML text of a policy, and reports each fault and warning with its line and field."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from datetime import date
+from difflib import get_close_matches
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from agents.policy.contradictions import contradictions, missing_desks
+from agents.policy.lines import KeyPath, lines
+from agents.policy.parts import Part, written
+from agents.policy.policy import Policy
+from agents.policy.warnings import warnings
+
+
+class Remark(NamedTuple):
+    """A fault or a warning at one place of the text."""
+
+    line: int
+    field: str
+    """Keys and indexes joined by dots, such as brands.1.zone. Indexes count from 0."""
+    why: str
+
+
+class PolicyError(ValueError):
+    """A policy that cannot be put in force. Each line of the message names a place and what is wrong there."""
+
+    def __init__(self, name: str, remarks: Iterable[Remark]) -> None:
+        self.remarks = list(remarks)
+        super().__init__("\n".join(f"{name}:{r.line}: {r.field}: {r.why}" for r in self.remarks))
+
+
+class Checked(NamedTuple):
+    """A policy that may be put in force."""
+
+    policy: Policy
+    warnings: list[Remark]
+    """Remarks on what is allowed but hardly meant."""
+
+
+def parse(text: str, version: int = 0, name: str = "policy") -> Policy:
+    """The policy in a TOML text. Raises PolicyError with a line for each fault: file, line, field, and what to do.
+
+    `name` is the name of the file in these lines.
+    """
+    data = _toml(text, name)
+    if "version" in data:
+        raise _error(text, name, [(("version",), "is given by `policy apply`: leave it out")])
+    try:
+        policy = Policy(version=version, **data)
+    except ValidationError as error:
+        raise _error(text, name, [(e["loc"], _why(e)) for e in error.errors()]) from None
+    found = list(contradictions(policy))
+    if found:
+        raise _error(text, name, found)
+    return policy
+
+
+def check(text: str, name: str = "policy", today: date | None = None) -> Checked:
+    """The policy in a text that is to be put in force, with warnings. With `today`, dates that are past are warned of.
+
+    Raises PolicyError as `parse` does, and also where work would go to a desk that is not listed: a name that occurs
+    nowhere else is a slip, and nobody would take the work. A policy in force may have such a desk, which has the defaults.
+    """
+    policy = parse(text, name=name)
+    found = list(missing_desks(policy))
+    if found:
+        raise _error(text, name, found)
+    return Checked(policy, _remarks(text, warnings(policy, today)))
+
+
+def digest(text: str) -> str:
+    """The hash of a policy's text that PolicyChanged carries: SHA-256 of the UTF-8 text, in hex."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _toml(text: str, name: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        said, place = str(error), re.search(r" \(at (?:line (\d+), (column \d+)|end of document)\)$", str(error))
+        line = int(place[1]) if place and place[1] else max(1, len(text.splitlines()))
+        where = place[2] if place and place[2] else "the end"
+        raise PolicyError(
+            name, [Remark(line, where, f"not TOML: {said[: place.start()] if place else said}")]
+        ) from None
+
+
+def _error(text: str, name: str, found: Iterable[tuple[KeyPath, str]]) -> PolicyError:
+    return PolicyError(name, _remarks(text, found))
+
+
+def _remarks(text: str, found: Iterable[tuple[KeyPath, str]]) -> list[Remark]:
+    """A remark for each problem. Where the text leaves the field out, the line is that of the table around it."""
+    known = lines(text)
+    remarks = []
+    for place, why in found:
+        line = next((known[place[:n]] for n in range(len(place), 0, -1) if place[:n] in known), 1)
+        remarks.append(Remark(line, ".".join(map(str, place)), why))
+    return remarks
+
+
+# --- pydantic's errors in words that say what to do ---------------------------------------------------------------
+
+_WANTED = {
+    "list_type": 'write a list: ["…"]',
+    "string_type": "write text in quotes",
+    "bool_type": "write true or false, without quotes",
+    "int_type": "write a whole number, without quotes",
+    "float_type": "write a number, without quotes",
+    "dict_type": "write a table",
+    "model_type": "write a table",
+    "model_attributes_type": "write a table",
+    "missing": "is missing, and it has no default",
+    "string_too_short": "is empty",
+    "too_short": "is empty",
+}
+_BOUNDS = {"greater_than": "gt", "greater_than_equal": "ge", "less_than": "lt", "less_than_equal": "le"}
+_COMPARED = {"gt": "not above", "ge": "below", "lt": "not below", "le": "above"}
+
+
+def _why(error: Mapping[str, Any]) -> str:
+    kind, context, given = error["type"], error.get("ctx", {}), error["input"]
+    if kind == "value_error":
+        return str(context["error"])
+    if kind == "extra_forbidden":
+        return _unknown(error["loc"])
+    if kind == "literal_error":
+        return f"{given!r} is none of {context['expected'].replace(' or ', ', ')}"
+    if kind == "string_pattern_mismatch":
+        return f"{given!r} does not have the form {context['pattern']}"
+    if kind in _BOUNDS:
+        side = _BOUNDS[kind]
+        bound = written(context[side]) if isinstance(given, str) else f"{context[side]:g}"
+        return f"{given} is {_COMPARED[side]} {bound}"
+    return _WANTED.get(kind) or str(error["msg"])
+
+
+def _unknown(place: KeyPath) -> str:
+    """A hint at what to write instead of a field that does not exist."""
+    part: Any = Policy
+    for key in place[:-1]:
+        if isinstance(key, str):
+            part = next((p for p in _parts(part, key)), None)
+    known = [field.alias or name for name, field in part.model_fields.items() if name != "version"]
+    near = get_close_matches(str(place[-1]), known, n=1)
+    return f"is not known here: did you mean {near[0]}?" if near else f"is not known here; known are {', '.join(known)}"
+
+
+def _parts(part: type[Part], key: str) -> Iterable[type[Part]]:
+    """The models that the values of a field have."""
+    for name, field in part.model_fields.items():
+        if (field.alias or name) == key:
+            inner = field.annotation
+            found = (inner, *(getattr(t, "__origin__", t) for t in getattr(inner, "__args__", ())))
+            yield from (t for t in found if isinstance(t, type) and issubclass(t, Part))

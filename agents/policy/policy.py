@@ -1,0 +1,280 @@
+"""The models of the policy: brands, rules, channels, desks, and the settings of each role.
+
+The file writes durations as text ("90s", "60m", "2h", "1d"); the models hold them in milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property, lru_cache
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, field_validator
+from pydantic.json_schema import SkipJsonSchema
+
+from agents.policy.calendar import Calendar, Holidays, Hours
+from agents.policy.matching import WORDS, Features, Match
+from agents.policy.parts import UNITS, Duration, Name, Part, duration, written
+from agents.policy.surge_policy import ExpectedEvent, SurgePolicy
+from agents.policy.zone import zone
+from schemas.records import Mode
+
+Target = int | Literal["same_day"]
+"""A target in ms, or until the local day ends."""
+
+
+def _target(value: Any) -> Any:
+    return value if value == "same_day" else duration(value)
+
+
+def shown(target: Target | None) -> str | None:
+    """A target as the file writes it."""
+    return written(target) if isinstance(target, int) else target
+
+
+_TARGET = {
+    "type": "string",
+    "pattern": "^(same_day|0*[1-9][0-9]*[smhd])$",
+    "examples": ["60m", "2h", "same_day"],
+}
+
+
+class ClassifierPolicy(Part):
+    """The classifier in force."""
+
+    model: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    """SHA-256 of the classifier's artefact."""
+    uncertain_below: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """A label with a lower confidence is marked uncertain."""
+
+
+class Brand(Part):
+    """A brand that is watched. A brand that is not listed has all defaults."""
+
+    name: Name
+    """The brand's name in mentions."""
+    care: bool = True
+    """`false`: only volumes and surges are decided, never cases, and nobody is paged."""
+    mode: Mode = "shadow"
+    """`shadow`: every decision is made and recorded, but nothing is sent to customers and nobody is paged; or `live`."""
+    zone: str = "UTC"
+    """The brand's time zone, by the tz database: its days end and its calendar holds by this zone."""
+    desk: Name = "care"
+    """The desk that works on its cases, unless a rule names another."""
+    accounts: dict[Name, list[str]] = {}
+    """The brand's own author ids by channel. Their posts open no case and count in no volume."""
+    names: list[str] = []
+    """Handles and names, besides `name`, by which a comment addresses the brand."""
+    pages: list[Name] = []
+    """Channels where comments are on the brand's own page. Every comment there addresses the brand, whatever its words."""
+    comments: Literal["addressed", "all"] = "addressed"
+    """Which comments open a case: comments whose words address the brand, or all."""
+    automatic_apps: list[str] = []
+    """Tools whose replies are automatic, whatever the producer says. Automatic replies stop no clock."""
+    hidden: Literal["withdraw", "keep"] = "withdraw"
+    """What happens when the network or the brand hides a post before any answer. `withdraw`: it needs no answer any more, as
+    if it were deleted. `keep`: nothing changes."""
+    calendar: list[Hours] = []
+    """When its people work. Targets run in this time only. Left out: they work round the clock."""
+    holidays: Holidays = []
+    """Dates of one year or of every year ("12-25") on which the week's hours do not hold. They may have hours of their own."""
+    expected_events: list[ExpectedEvent] = []
+    """Events that are known beforehand and will make people talk."""
+
+    def expected(self, at: int) -> list[ExpectedEvent]:
+        """The brand's expected events that are on at a time (ms)."""
+        return [event for event in self.expected_events if event.holds(at, self.zone)] if self.expected_events else []
+
+    @field_validator("zone")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        zone(name)
+        return name
+
+    @cached_property
+    def _calendar(self) -> Calendar | None:
+        """The brand's calendar; None where every moment counts."""
+        return Calendar(zone(self.zone), self.calendar, self.holidays) if self.calendar or self.holidays else None
+
+    def due(self, start: int, target: Target) -> int:
+        """ms; when a message of `start` (ms) is due, which is when the calendar has counted `target` since then.
+
+        `same_day` lasts as long as the calendar still counts on the local day of the first moment that counts, but at
+        least two hours. So it is due when the people of the brand go home, or at midnight if they work round the clock.
+        """
+        if target == "same_day":
+            opening = start if self._calendar is None else self._calendar.opening(start)
+            day = self.counted(start, zone(self.zone).midnight(opening))
+            return self.after(start, max(day, 2 * UNITS["h"]))
+        return self.after(start, target)
+
+    def counted(self, start: int, end: int) -> int:
+        """Milliseconds between two times (ms) that the calendar counts; 0 where `end` is not later than `start`."""
+        return max(0, end - start) if self._calendar is None else self._calendar.counted(start, end)
+
+    def after(self, start: int, counted: int) -> int:
+        """ms; the earliest time by which the calendar has counted `counted` ms since `start` (ms)."""
+        return start + counted if self._calendar is None else self._calendar.after(start, counted)
+
+
+@lru_cache(maxsize=4_096)
+def _unlisted(name: str) -> Brand:
+    """A brand with all defaults. Cached, because a brand is looked up with every post. The name is not checked."""
+    return Brand.model_construct(name=name)
+
+
+class Rule(Part):
+    """What a message needs: a target, a priority, a desk. The first rule that matches holds."""
+
+    name: Annotated[str, Field(min_length=1)]
+    """The name of the rule, which every reason that follows from it shows."""
+    match: Match = Match()
+    """The messages that the rule applies to."""
+    target: Annotated[Target | None, BeforeValidator(_target), PlainSerializer(shown), WithJsonSchema(_TARGET)] = None
+    """Time until the first response. `same_day`: until the local working day ends, at least two hours. Left out: no clock."""
+    non_sla: bool = False
+    """A non-SLA target: its clock is measured, but a breach raises no alert and does not count in `sla_attainment`."""
+    priority: Annotated[int, Field(ge=1, le=9)] = 5
+    """1 is the most urgent, 9 the least."""
+    desk: Name | None = None
+    """The desk that works on the case, instead of the brand's desk."""
+    resolution: Duration | None = None
+    """Time until the case must be resolved, without pauses. Left out: the time is only measured."""
+    skills: list[Name] = []
+    """Skills that the operator should have."""
+
+
+class Channel(Part):
+    """What is special about a network."""
+
+    name: Name
+    """The channel's name in mentions."""
+    reply_window: Duration | None = None
+    """How long after the customer's last message the network lets the brand answer. Left out: no limit."""
+
+
+class Desk(Part):
+    """A desk: people who share a queue."""
+
+    name: Name
+    """The desk's name in brands and rules."""
+    offer_timeout: Duration = 5 * UNITS["m"]
+    """An offer that is not answered within this returns to the queue."""
+    lease: Duration = 5 * UNITS["m"]
+    """How long an operator counts as signed in after each sign of life."""
+    retry_after: Duration = 10 * UNITS["m"]
+    """How long the same operator is not offered the same case again, unless nobody else is signed in."""
+    return_after: Duration = 10 * UNITS["m"]
+    """How long after an operator's lease has lapsed the operator's cases return to the queue."""
+    responsible: str | None = None
+    """The person who gets the cases that an operator escalates."""
+
+
+class DeduplicationPolicy(Part):
+    """How records that are delivered again are recognised. Networks deliver a post again hours or days later."""
+
+    horizon: Annotated[Duration, Field(ge=UNITS["h"], le=25 * UNITS["d"])] = 8 * UNITS["d"]
+    """A record that is delivered again within this time, an hour to 25 days, is dropped. An older record becomes a dead letter."""
+
+
+class CasePolicy(Part):
+    """How cases end, and when their clocks warn."""
+
+    warn_at: list[Annotated[int, Field(ge=1, le=99)]] = [50, 75, 90]
+    """A clock warns when these percentages of its target are used."""
+    silence: Duration = 72 * UNITS["h"]
+    """A case in which the customer is silent for this long after an answer is resolved."""
+    reopen_within: Duration = 72 * UNITS["h"]
+    """A post within this time after the resolution reopens the case."""
+    no_target: Duration = 24 * UNITS["h"]
+    """A case without a target is closed after this."""
+    keep_reply: Duration = 72 * UNITS["h"]
+    """How long a reply that matches no case is kept, because its mention may still arrive."""
+    lateness: Duration = UNITS["h"]
+    """How long an action or an update is kept, because the post that it is about may still arrive."""
+
+
+class AlertPolicy(Part):
+    """When alerts of overdue cases fire and are resolved, and when alerts are forgotten."""
+
+    sla_overdue: Annotated[int, Field(ge=1)] = 3
+    """An alert fires when a desk has at least this many overdue cases of a brand."""
+    sla_grace: Annotated[Duration, Field(le=UNITS["h"])] = 2 * UNITS["m"]
+    """A breach counts after this, at most an hour, so that a reply that arrives late can rescind it."""
+    sla_calm: Annotated[Duration, Field(le=UNITS["h"])] = 15 * UNITS["m"]
+    """The alert is resolved when fewer than half of `sla_overdue` were overdue for this long, at most an hour."""
+    forget_after: Duration = 30 * UNITS["d"]
+    """A resolved alert is forgotten after this. Then its fingerprint counts its versions from 1 again."""
+
+
+class Policy(Part):
+    """The whole policy."""
+
+    version: SkipJsonSchema[Annotated[int, Field(ge=0)]] = 0
+    """Set by `policy apply`, not in the file."""
+    classifier: ClassifierPolicy
+    """The classifier in force."""
+    brands: list[Brand] = []
+    """The brands that are watched."""
+    rules: list[Rule] = []
+    """What messages need. The first rule that matches holds."""
+    desks: list[Desk] = []
+    """The desks that work on cases."""
+    channels: list[Channel] = []
+    """What is special about networks."""
+    deduplication: DeduplicationPolicy = DeduplicationPolicy()
+    """How records that are delivered again are recognised."""
+    cases: CasePolicy = CasePolicy()
+    """How cases end, and when their clocks warn."""
+    surge: SurgePolicy = SurgePolicy()
+    """What counts as a surge and as a crisis."""
+    alerts: AlertPolicy = AlertPolicy()
+    """When alerts of overdue cases fire and are resolved, and when alerts are forgotten."""
+
+    @cached_property
+    def _brands(self) -> dict[str, Brand]:
+        return {brand.name: brand for brand in self.brands}
+
+    @cached_property
+    def _desks(self) -> dict[str, Desk]:
+        return {desk.name: desk for desk in self.desks}
+
+    @cached_property
+    def _windows(self) -> dict[str, int | None]:
+        return {channel.name: channel.reply_window for channel in self.channels}
+
+    @cached_property
+    def _candidates(self) -> Callable[..., tuple[list[Rule], Rule | None]]:
+        """A cached function of a message's words: (rules that its numbers and flags decide, the first rule that words decide)."""
+
+        @lru_cache(maxsize=8_192)
+        def found(*words: str) -> tuple[list[Rule], Rule | None]:
+            undecided: list[Rule] = []
+            for rule in self.rules:
+                if rule.match.words(words):
+                    if rule.match.words_only:
+                        return undecided, rule
+                    undecided.append(rule)
+            return undecided, None
+
+        return found
+
+    def brand(self, name: str) -> Brand:
+        """The brand of a name. A brand that is not listed has the defaults: care on, shadow mode, desk `care`, UTC."""
+        return self._brands.get(name) or _unlisted(name)
+
+    def desk(self, name: str) -> Desk:
+        """The desk of a name. A desk that is not listed has the defaults. The name is not checked."""
+        return self._desks.get(name) or Desk.model_construct(name=name)
+
+    def reply_window(self, channel: str) -> int | None:
+        """ms after the customer's last message in which the network lets the brand answer; None where there is no limit."""
+        return self._windows.get(channel)
+
+    def rule(self, features: Features) -> Rule | None:
+        """The first rule that matches a message; None where none does."""
+        undecided, otherwise = self._candidates(*features[:WORDS])
+        for rule in undecided:
+            if rule.match.rest(features):
+                return rule
+        return otherwise

@@ -1,0 +1,73 @@
+"""Contacts that are counted outside, such as calls: each source of a brand has a load of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from msgspec.structs import replace
+
+from agents.decider import At, State, StateNote, Unusable
+from agents.policy.surge_policy import SurgePolicy
+from agents.surge import expected_events
+from agents.surge.burst import BIN
+from agents.surge.checks import check_contacts
+from agents.surge.lifecycle import Situation, judge
+from agents.surge.load import Load
+from agents.surge.state import SOURCES, BrandNoted, BrandSeries, Contacts, WatchedBrand, contacts_key, series_key
+from schemas.records import ContactCount, Decided
+
+
+def contacts_counted(state: State[Any], fact: ContactCount, at: At) -> Iterator[Decided | StateNote]:
+    """A note and the events that follow from a count; nothing for a minute that is already counted.
+
+    A count is whole when it arrives, so its source is stepped at once. Minutes that are left out count as not known.
+    Raises Unusable for a count that cannot be, and for a source beyond the most that are followed.
+    """
+    check_contacts(fact, at)
+    name = fact.brand
+    brand = _with_source(state.get(name) or WatchedBrand(name), fact)
+    key = contacts_key(name, fact.source)
+    known: Contacts | None = state.get(key)
+    before = known.load if known else Load.new(fact.minute)
+    if fact.minute < before.until:
+        return
+    rule, surge = at.policy.surge, brand.surge
+    expected = at.policy.brand(name).expected(fact.minute)
+    before = _up_to(fact.minute, before, rule, in_surge=surge is not None)
+    load = before.step(fact.count / expected_events.factor(expected), rule, in_surge=surge is not None)
+    if surge is not None and before.open and load.settled(rule):
+        brand = replace(brand, surge=replace(surge, settled=True))
+    brand = replace(brand, heard_until=max(brand.heard_until, load.until))
+    own = Contacts(name, fact.source, load)
+    others = [state.get(contacts_key(name, source)) for source in ["", *brand.sources] if source != fact.source]
+    series: BrandSeries = state.get(series_key(name)) or BrandSeries.new(name)
+    brand, events = judge(Situation(brand, series, [*filter(None, others), own], expected), at)
+    yield BrandNoted({name: brand, key: own})
+    yield from events
+
+
+def without_old_load(contacts: Contacts, until: int, at: At) -> Contacts:
+    """The contacts without their open load, where no count came for as long as a load needs to end before `until` (ms)."""
+    if not contacts.load.open or until - contacts.load.until < at.policy.surge.calm:
+        return contacts
+    return replace(contacts, load=contacts.load.skip(contacts.load.until))
+
+
+def _with_source(brand: WatchedBrand, fact: ContactCount) -> WatchedBrand:
+    if not brand.judged_until:
+        brand = replace(brand, judged_until=fact.minute - fact.minute % BIN)
+    if fact.source in brand.sources:
+        return brand
+    if len(brand.sources) >= SOURCES:
+        raise Unusable(f"brand {fact.brand} has {SOURCES} sources of contacts already: no more are followed")
+    return replace(brand, sources=[*brand.sources, fact.source])
+
+
+def _up_to(minute: int, load: Load, rule: SurgePolicy, *, in_surge: bool) -> Load:
+    """The load when the minutes before `minute` (ms) that were left out have passed."""
+    if minute - load.until >= rule.calm:
+        load = load.skip(minute)
+    while load.until < minute:
+        load = load.step(None, rule, in_surge=in_surge)
+    return load

@@ -1,0 +1,145 @@
+"""The series of a brand that stand above their usual level, and the narrowest of them that explains the surge."""
+
+from __future__ import annotations
+
+import msgspec
+
+from agents.policy.surge_policy import SurgePolicy
+from agents.surge.burst import BIN, Burst
+from agents.surge.conversations import WINDOW, Conversation
+from agents.surge.load import WINDOW as HALF_HOUR
+from agents.surge.state import BrandSeries, Contacts, WatchedBrand
+from agents.surge.tally import MINUTE
+from schemas.records import Detector, Scope
+
+#: A surge is about a conversation that has this share of the posts, or this share of the posts above the usual.
+_OF_POSTS, _OF_EXCESS = 0.3, 0.5
+#: A series with this share of the posts above the usual explains the surge.
+_EXPLAINS = 0.8
+#: The baseline of a conversation or a load is at least this, because a ratio to less says nothing.
+_LEAST_BASELINE = 1.0
+
+
+class Detection(msgspec.Struct, frozen=True):
+    """A series that its detector finds above its usual level."""
+
+    key: str
+    """Detector, scope and name of the series."""
+    detector: Detector
+    scope: Scope
+    name: str
+    until: int
+    """ms; end of the window."""
+    window: int
+    """ms; length of the window."""
+    actual: float
+    """Posts or contacts in the window."""
+    baseline: float
+    """Posts or contacts that are usual in such a window."""
+    threshold: float
+    """The ratio of actual to baseline that opens a surge."""
+    significance: float | None = None
+    """-log10 of the chance that so many come by accident."""
+    kind: str = ""
+    """Of a burst: `sustained` or `jump`."""
+
+    @property
+    def ratio(self) -> float:
+        """How many times the baseline."""
+        return self.actual / self.baseline
+
+    @property
+    def excess(self) -> float:
+        """Posts or contacts above the baseline."""
+        return self.actual - self.baseline
+
+
+def detections(
+    brand: WatchedBrand, series: BrandSeries, contacts: list[Contacts], rule: SurgePolicy
+) -> list[Detection]:
+    """A detection for each hot conversation, each open burst and each open load."""
+    found = [_conversation(one, brand, rule) for one in brand.conversations.hot()]
+    found += [_burst(name, burst, brand, rule) for name, burst in series.bursts() if burst.kind]
+    return found + [_load(one, rule) for one in contacts if one.load.open]
+
+
+def main_conversation(brand: WatchedBrand, series: BrandSeries, rule: SurgePolicy) -> tuple[Conversation, float] | None:
+    """The conversation that most of the last 15 minutes is about, and its share of the posts (0 to 1)."""
+    largest = max(brand.conversations.known, key=lambda one: (one.joined, one.root), default=None)
+    if largest is None or largest.joined < rule.minimum:
+        return None
+    posts = brand.last(WINDOW).posts
+    above = posts - series.posts.level * WINDOW * MINUTE / BIN
+    if largest.joined >= min(_OF_POSTS * posts, max(_OF_EXCESS * above, rule.minimum)):
+        return largest, min(1.0, largest.joined / max(1, posts))
+    return None
+
+
+def narrowest(found: list[Detection], series: BrandSeries, root: str | None) -> Detection:
+    """The detection that says most precisely what the surge is. `root` is the conversation that it is about.
+
+    1. The conversation of `root`, where it is hot.
+    2. A channel or the complaints, where they explain most of the brand's burst.
+    3. The brand's burst.
+    4. The detection with the largest excess.
+    """
+    by_key = {one.key: one for one in found}
+    whole = by_key.get("burst")
+    if root is not None and (hot := by_key.get(f"conversation:{root}")):
+        return hot
+    for one in found:
+        if whole is None or one.detector != "burst" or one is whole or one.kind != whole.kind:
+            continue
+        alone = one.scope == "channel" and len(series.channels) < 2
+        if not alone and one.excess >= _EXPLAINS * whole.excess:
+            return one
+    return whole or max(found, key=lambda one: one.excess)
+
+
+def _conversation(one: Conversation, brand: WatchedBrand, rule: SurgePolicy) -> Detection:
+    usual = max(_LEAST_BASELINE, brand.conversations.usual)
+    return Detection(
+        f"conversation:{one.root}",
+        "conversation",
+        "conversation",
+        one.root,
+        brand.judged_until,
+        WINDOW * MINUTE,
+        one.joined,
+        usual,
+        brand.conversations.threshold(rule) / usual,
+    )
+
+
+def _burst(name: str, burst: Burst, brand: WatchedBrand, rule: SurgePolicy) -> Detection:
+    scope, _, channel = name.partition(":")
+    seen = burst.judged(rule)
+    return Detection(
+        f"burst:{name}" if name else "burst",
+        "burst",
+        scope or "brand",  # type: ignore[arg-type]
+        channel,
+        brand.judged_until - brand.judged_until % BIN,
+        seen.bins * BIN,
+        seen.actual,
+        seen.baseline,
+        seen.threshold,
+        seen.significance,
+        seen.kind,
+    )
+
+
+def _load(one: Contacts, rule: SurgePolicy) -> Detection:
+    actual, usual = one.load.window_sums()
+    return Detection(
+        f"load:{one.source}",
+        "load",
+        "contacts",
+        one.source,
+        one.load.until,
+        HALF_HOUR * MINUTE,
+        actual,
+        max(usual, _LEAST_BASELINE),
+        one.load.threshold(rule),
+        one.load.significance(),
+    )

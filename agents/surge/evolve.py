@@ -1,0 +1,31 @@
+"""How notes change the records of brands. Pure: the result depends on the arguments alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agents.decider import State, StateNote
+from agents.surge.state import BrandNoted, OpenMinute, VolumeNoted, WatchedBrand, minute_key
+from schemas.records import Decided, Volume
+
+
+def evolve(state: State[Any], event: Decided | StateNote) -> dict[str, Any]:
+    """The records that a note changes, by key; None for one that is removed. Events change nothing.
+
+    The note BrandNoted comes before the events of its step and holds all that they say.
+    """
+    match event:
+        case VolumeNoted():
+            return _remembered(state, event.volume)
+        case BrandNoted():
+            return event.records
+    return {}
+
+
+def _remembered(state: State[Any], volume: Volume) -> dict[str, Any]:
+    """The Volume's minute, and its brand where the minute is new to it."""
+    key = minute_key(volume.brand, volume.minute)
+    minute = state.get(key) or OpenMinute(volume.brand)
+    brand = state.get(volume.brand) or WatchedBrand(volume.brand)
+    waits = brand.awaits(volume.minute)
+    return {key: minute.with_volume(volume)} | ({volume.brand: waits} if waits is not brand else {})

@@ -1,0 +1,166 @@
+"""Opens, updates and closes the surge of a brand, by the series that stand above their usual level after a minute."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from agents.decider import At
+from agents.policy.surge_policy import ExpectedEvent
+from agents.surge import crisis
+from agents.surge.burst import BIN, SUSTAINED
+from agents.surge.conversations import WINDOW, Conversation
+from agents.surge.detections import Detection, detections, main_conversation, narrowest
+from agents.surge.evidence import evidence
+from agents.surge.state import BrandSeries, Contacts, OpenSurge, WatchedBrand
+from schemas import ids
+from schemas.records import Decided, SurgeClosed, SurgeOpened, SurgeUpdated
+
+#: A surge is updated when its ratio has grown by this factor since an event last told it.
+_GROWN = 1.5
+#: At most this many series of a surge are named in its events.
+_MOST_NAMED = 60
+
+Named = tuple[Conversation, float] | None
+"""The conversation that a surge is about, and its share of the posts; None where it is about no single one."""
+
+
+class Situation(NamedTuple):
+    """A brand after a minute, with all that its surge is judged by."""
+
+    brand: WatchedBrand
+    series: BrandSeries
+    contacts: list[Contacts]
+    expected: list[ExpectedEvent]
+    """The policy's expected events that are on."""
+
+
+def judge(situation: Situation, at: At) -> tuple[WatchedBrand, list[Decided]]:
+    """(brand, events): the brand with its surge as it is now, and the events that say what changed."""
+    brand = situation.brand
+    found = detections(brand, situation.series, situation.contacts, at.policy.surge)
+    if brand.surge is None:
+        return _opened(situation, found, at) if found else (brand, [])
+    return _updated(situation, brand.surge, found, at) if found else _closed(situation, brand.surge, at)
+
+
+def _opened(situation: Situation, found: list[Detection], at: At) -> tuple[WatchedBrand, list[Decided]]:
+    brand, series = situation.brand, situation.series
+    named = main_conversation(brand, series, at.policy.surge)
+    lead = narrowest(found, series, named[0].root if named else None)
+    named = named or _leading(brand, lead)
+    started = max(_began(series, lead), brand.closed_at)
+    bins = max(0, (lead.until - started) // BIN)
+    surge = OpenSurge(
+        ids.make("surge", brand.brand, started),
+        started,
+        1,
+        [one.key for one in found][:_MOST_NAMED],
+        lead.ratio,
+        lead.ratio,
+        sum(series.day[-bins:]) - series.posts.level * bins if bins else 0.0,
+        named[0].root if named else None,
+    )
+    opened = SurgeOpened(
+        **at.envelope(surge.id, 1, f"{_sentence(lead)}; opens at {lead.threshold:.1f} times"),
+        brand=brand.brand,
+        mode=at.policy.brand(brand.brand).mode,
+        started_at=started,
+        evidence=evidence(lead, found, brand, series, named, situation.expected),
+    )
+    return _with_crisis(situation, replace(brand, surge=surge), named, [opened], at)
+
+
+def _updated(
+    situation: Situation, surge: OpenSurge, found: list[Detection], at: At
+) -> tuple[WatchedBrand, list[Decided]]:
+    """The surge goes on. An event says so where something is new: a series, its root post, or a much larger ratio."""
+    brand, series = situation.brand, situation.series
+    named = main_conversation(brand, series, at.policy.surge)
+    lead = narrowest(found, series, named[0].root if named else None)
+    named = named or _leading(brand, lead) or _watched(brand, surge.root)
+    new = [one.key for one in found if one.key not in surge.detected][: _MOST_NAMED - len(surge.detected)]
+    root = named[0].root if named else None
+    news = [f"also {key}" for key in new]
+    if root is not None and surge.root is None:
+        news.append("about one post")
+    if lead.ratio >= _GROWN * surge.reported_ratio:
+        news.append(f"{surge.reported_ratio:.1f} times when last told of")
+    surge = replace(surge, peak_ratio=max(surge.peak_ratio, lead.ratio), root=surge.root or root)
+    events: list[Decided] = []
+    if news:
+        surge = replace(
+            surge,
+            seq=surge.seq + 1,
+            detected=[*surge.detected, *new],
+            reported_ratio=max(surge.reported_ratio, lead.ratio),
+        )
+        events.append(
+            SurgeUpdated(
+                **at.envelope(surge.id, surge.seq, f"{_sentence(lead)}; {', '.join(news)}"),
+                brand=brand.brand,
+                mode=at.policy.brand(brand.brand).mode,
+                started_at=surge.started_at,
+                evidence=evidence(lead, found, brand, series, named, situation.expected),
+            )
+        )
+    return _with_crisis(situation, replace(brand, surge=surge), named, events, at)
+
+
+def _closed(situation: Situation, surge: OpenSurge, at: At) -> tuple[WatchedBrand, list[Decided]]:
+    brand = situation.brand
+    ended = max(brand.judged_until, *(one.load.until for one in situation.contacts))
+    reason = "new_normal: it has lasted so long that it is the usual" if surge.settled else "over: nothing stands out"
+    closed = SurgeClosed(
+        **at.envelope(surge.id, surge.seq + 1, reason),
+        brand=brand.brand,
+        mode=at.policy.brand(brand.brand).mode,
+        started_at=surge.started_at,
+        ended_at=ended,
+        close_reason="new_normal" if surge.settled else "over",
+        peak=surge.peak_ratio,
+        excess=max(0.0, surge.excess),
+    )
+    brand, events = crisis.closed_with_surge(replace(brand, surge=None, closed_at=ended), surge, at)
+    return brand, [closed, *events]
+
+
+def _with_crisis(
+    situation: Situation, brand: WatchedBrand, named: Named, events: list[Decided], at: At
+) -> tuple[WatchedBrand, list[Decided]]:
+    conversation = named[0] if named else None
+    brand, opened = crisis.by_rule(brand, situation.series, conversation, situation.expected, at)
+    return brand, [*events, *opened]
+
+
+def _leading(brand: WatchedBrand, lead: Detection) -> Named:
+    """The conversation that is the lead, where most posts are about other things."""
+    return _watched(brand, lead.name) if lead.detector == "conversation" else None
+
+
+def _watched(brand: WatchedBrand, root: str | None) -> Named:
+    """The conversation of a root, while it is watched."""
+    one = next((c for c in brand.conversations.known if c.root == root), None)
+    return None if one is None else (one, min(1.0, one.joined / max(1, brand.last(WINDOW).posts)))
+
+
+def _began(series: BrandSeries, lead: Detection) -> int:
+    """ms; for a burst the start of the unbroken run of bins above the usual level, else the start of the window."""
+    if lead.detector != "burst":
+        return lead.until - lead.window
+    bins = 0
+    for posts in reversed(series.day[-SUSTAINED:]):
+        if posts <= series.posts.level:
+            break
+        bins += 1
+    return lead.until - max(bins, 1) * BIN
+
+
+def _sentence(lead: Detection) -> str:
+    what = "contacts" if lead.detector == "load" else "posts"
+    minutes = lead.window // 60_000
+    stretch = f"{minutes} min" if minutes < 120 else f"{minutes // 60} h"
+    where = f" {lead.scope} {lead.name}".rstrip() if lead.scope != "brand" else ""
+    usual = f"where {lead.baseline:.1f} are usual, {lead.ratio:.1f} times"
+    return f"{lead.kind or lead.detector}:{where} {lead.actual:.0f} {what} in {stretch} {usual}"

@@ -1,0 +1,218 @@
+"""A brand minute by minute: each whole minute steps its conversations and contacts, each whole bin its series."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from msgspec.structs import replace
+
+from agents.decider import At, State, StateNote, Timer
+from agents.policy.surge_policy import ExpectedEvent, SurgePolicy
+from agents.surge import expected_events
+from agents.surge.burst import BIN, SUSTAINED
+from agents.surge.channel_silence import ChannelActivity
+from agents.surge.contact_counts import without_old_load
+from agents.surge.expected_events import NOTHING, UnexpectedCounts
+from agents.surge.lifecycle import Situation, judge
+from agents.surge.load import Load
+from agents.surge.state import (
+    DAY,
+    PART_BURST,
+    BrandNoted,
+    BrandSeries,
+    Contacts,
+    Mark,
+    OpenMinute,
+    WatchedBrand,
+    contacts_key,
+    minute_key,
+    series_key,
+)
+from agents.surge.tally import MINUTE, Tally
+from schemas import ids
+from schemas.records import ChannelChanged, Decided
+
+#: Minutes of a brand that are remembered one by one.
+_RECENT = 30
+#: Bins of a brand that are remembered one by one: 24 h.
+_DAY_BINS = DAY // BIN
+#: At most this many channels of a brand are watched each by itself.
+CHANNELS = 12
+#: Marks that are kept, and ms between two of them.
+_MARKS, _HALF_HOUR = 8, BIN * 6
+#: The weight of a new bin in an average over the last three hours.
+_SLOW = 2 / (SUSTAINED + 1)
+_EMPTY = Tally()
+
+
+class _Stepped(NamedTuple):
+    """A brand's records after a minute."""
+
+    brand: WatchedBrand
+    load: Load
+    series: BrandSeries
+    closes_bin: bool
+    """Whether the minute completed a bin."""
+
+
+def judge_until(state: State[Any], timer: Timer, at: At) -> Iterator[Decided | StateNote]:
+    """Judge every minute of a brand up to the timer's time: one note of all changed records, then the events.
+
+    1. A brand that was asleep begins anew at the bin of its first waiting minute.
+    2. Each minute steps the brand; where it completes a bin, it steps the series and the channels too.
+    3. After each minute the surge is opened, updated or closed.
+    """
+    brand: WatchedBrand = state[timer.key]
+    name = brand.brand
+    series: BrandSeries = state.get(series_key(name)) or BrandSeries.new(name)
+    posts: Contacts | None = state.get(contacts_key(name, ""))
+    counted = [state[contacts_key(name, source)] for source in brand.sources]
+    changed: dict[str, Any] = {}
+    if brand.waiting and not (brand.judged_until and brand.awake()):
+        start = max(brand.judged_until, brand.waiting[0] - brand.waiting[0] % BIN)
+        brand, series = brand.woken(start), series.woken()
+        posts = replace(posts, load=posts.load.skip(start)) if posts else None
+    load = posts.load if posts else Load.new(brand.judged_until, posts=True)
+    events: list[Decided] = []
+    while brand.judged_until < timer.at:
+        minute: OpenMinute | None = state.get(minute_key(name, brand.judged_until))
+        expected = at.policy.brand(name).expected(brand.judged_until)
+        before = series
+        brand, load, series, closes_bin = _step(brand, load, series, minute, expected, at)
+        if minute is not None:
+            changed[minute_key(name, brand.judged_until - MINUTE)] = None
+        if closes_bin:
+            events += _channel_events(series, before, brand, at)
+            counted = [without_old_load(one, brand.judged_until, at) for one in counted]
+        brand, more = judge(Situation(brand, series, [Contacts(name, "", load), *counted], expected), at)
+        events += more
+    changed |= {name: brand, series_key(name): series, contacts_key(name, ""): Contacts(name, "", load)}
+    changed |= {contacts_key(name, one.source): one for one in counted}
+    yield BrandNoted({key: record for key, record in changed.items() if record is not state.get(key)})
+    yield from events
+
+
+def _step(
+    brand: WatchedBrand,
+    load: Load,
+    series: BrandSeries,
+    minute: OpenMinute | None,
+    expected: list[ExpectedEvent],
+    at: At,
+) -> _Stepped:
+    """The records after the next minute; `minute` is None where the minute had no posts."""
+    rule, surge, before = at.policy.surge, brand.surge, load
+    tally, offsets = (minute.tally(), minute.offsets()) if minute is not None else (_EMPTY, {})
+    counts = expected_events.unexpected(tally, expected)
+    load = load.step(None if at.partial else counts.contacts, rule, in_surge=surge is not None)
+    brand = _with_minute(brand, tally, counts, offsets, rule, expected, partial=at.partial)
+    settled = before.open and load.settled(rule)
+    talks = brand.conversations.settled(rule)
+    if talks is not brand.conversations:
+        settled, brand = True, replace(brand, conversations=talks)
+    closes_bin = brand.judged_until % BIN == 0
+    if closes_bin:
+        bursts = series.bursts()
+        series = _with_bin(series, brand, rule)
+        brand = replace(brand, open_bin=NOTHING)
+        now = dict(series.bursts())
+        settled = settled or any(burst.kind and now[name].settled(rule) for name, burst in bursts)
+    if surge is not None:
+        above = series.day[-1] - series.posts.level if closes_bin else 0.0
+        surge = replace(surge, excess=surge.excess + above, settled=surge.settled or settled)
+        brand = replace(brand, surge=surge)
+    return _Stepped(brand, load, series, closes_bin)
+
+
+def _with_minute(
+    brand: WatchedBrand,
+    tally: Tally,
+    counts: UnexpectedCounts,
+    offsets: dict[int, int],
+    rule: SurgePolicy,
+    expected: list[ExpectedEvent],
+    *,
+    partial: bool,
+) -> WatchedBrand:
+    """The brand after the next minute. `counts` is the part of `tally` that no expected event accounts for."""
+    until = brand.judged_until + MINUTE
+    return replace(
+        brand,
+        judged_until=until,
+        heard_until=until if tally.posts else brand.heard_until,
+        waiting=brand.waiting[1:] if brand.waiting[:1] == [brand.judged_until] else brand.waiting,
+        recent=[*brand.recent, tally.without_roots()][-_RECENT:],
+        open_bin=brand.open_bin.plus(counts) if tally.posts else brand.open_bin,
+        partial_until=until if partial else brand.partial_until,
+        conversations=brand.conversations.step(
+            tally.roots,
+            rule,
+            (lambda root: expected_events.factor(expected, root)) if expected else None,
+            in_surge=brand.surge is not None,
+            partial=partial,
+        ),
+        offsets={**brand.offsets, **offsets} if offsets else brand.offsets,
+    )
+
+
+def _with_bin(series: BrandSeries, brand: WatchedBrand, rule: SurgePolicy) -> BrandSeries:
+    """The series after the bin that the brand's last minute completed."""
+    counts, in_surge, start = brand.open_bin, brand.surge is not None, brand.judged_until - BIN
+    whole, partial = brand.last(BIN // MINUTE), brand.partial_until > start
+    names = [*series.channels, *[name for name in counts.channels if name not in series.channels]][:CHANNELS]
+    channels = {
+        name: series.channels.get(name, PART_BURST).step(
+            counts.channels.get(name, 0.0), rule, partial=partial, in_surge=in_surge
+        )
+        for name in names
+    }
+    hearing = {
+        name: series.hearing.get(name, ChannelActivity(start, start)).step(
+            whole.channels.get(name, 0), start, rule.silent, partial=partial, in_surge=in_surge
+        )
+        for name in names
+    }
+    teaches = 0.0 if in_surge or partial else 1 / min(_DAY_BINS, series.posts.age + 1)
+    marks = series.marks
+    if brand.judged_until % _HALF_HOUR == 0:
+        marks = [*marks, Mark(brand.judged_until, brand.offsets)][-_MARKS:]
+    return BrandSeries(
+        series.brand,
+        series.posts.step(counts.posts, rule, partial=partial, in_surge=in_surge),
+        series.complaints.step(counts.complaints, rule, partial=partial, in_surge=in_surge),
+        channels,
+        hearing,
+        labels=tuple(_toward(old, new, _SLOW) for old, new in zip(series.labels, whole.labels, strict=True)),
+        before=tuple(_toward(old, new, teaches) for old, new in zip(series.before, whole.labels, strict=True)),
+        authors=_toward(series.authors, whole.authors, _SLOW),
+        reach=_toward(series.reach, whole.reach, _SLOW),
+        day=[*series.day, whole.posts][-_DAY_BINS:],
+        marks=marks,
+    )
+
+
+def _toward(old: float, new: float, by: float) -> float:
+    return old + by * (new - old)
+
+
+def _channel_events(series: BrandSeries, before: BrandSeries, brand: WatchedBrand, at: At) -> Iterator[ChannelChanged]:
+    """An event for each channel that fell silent, or that was heard again."""
+    for name, channel in series.hearing.items():
+        was = before.hearing.get(name)
+        if was is None or was.silent == channel.silent:
+            continue
+        missed = channel.expected if channel.silent else was.expected
+        yield ChannelChanged(
+            **at.envelope(
+                ids.make("channel", brand.brand, name),
+                channel.seq,
+                f"silent: {missed:.0f} posts were to be expected" if channel.silent else "heard: a post came",
+            ),
+            brand=brand.brand,
+            mode=at.policy.brand(brand.brand).mode,
+            channel=name,
+            change="silent" if channel.silent else "heard",
+            expected=missed,
+            since=was.heard_until,
+        )

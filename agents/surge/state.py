@@ -1,0 +1,238 @@
+"""The state of surge: what is remembered of each brand, in records that each change at another pace, and the notes.
+
+Keys: `brand` for a WatchedBrand, and `brand|series`, `brand|contacts|source` and `brand|minute` for the others.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec.structs import replace
+
+from agents.decider import State, StateNote
+from agents.surge.burst import Burst
+from agents.surge.channel_silence import ChannelActivity
+from agents.surge.conversations import Conversations
+from agents.surge.expected_events import NOTHING, UnexpectedCounts
+from agents.surge.load import Load
+from agents.surge.tally import Tally
+from schemas.records import Volume
+
+DAY = 24 * 3_600_000
+#: At most this many sources of contacts are followed for a brand.
+SOURCES = 8
+#: The parts of a brand (channels, complaints) are many. Each must be rarer than the brand to open a burst, because else
+#: a burst by chance would be as frequent as the parts are many.
+PART_BURST = Burst.new(strict=math.log(4))
+
+
+class OpenSurge(msgspec.Struct, frozen=True, array_like=True):
+    """The open surge of a brand: one, however many series detect it."""
+
+    id: str
+    started_at: int
+    """ms"""
+    seq: int
+    """`seq` of its last event."""
+    detected: list[str]
+    """Keys of the detections that its events have named."""
+    reported_ratio: float
+    """The largest ratio that an event has told."""
+    peak_ratio: float
+    """The largest ratio so far."""
+    excess: float
+    """Posts above the usual so far."""
+    root: str | None
+    """The root post that an event has named."""
+    settled: bool = False
+    """Whether one of its series ended by becoming the usual."""
+
+
+class LastCrisis(msgspec.Struct, frozen=True, array_like=True):
+    """The last crisis of a brand. It is open unless `by` is empty."""
+
+    id: str
+    seq: int
+    """`seq` of its last event."""
+    by: str
+    """`rule`, or the person who declared it; empty once it is closed."""
+    surge: str | None
+    """Id of the surge that it belongs to."""
+    declared_at: int = 0
+    """ms; when a person last opened or closed one."""
+
+
+class WatchedBrand(msgspec.Struct, frozen=True, tag="brand"):
+    """What changes of a brand with every minute, and what is open."""
+
+    brand: str
+    judged_until: int = 0
+    """ms; end of the last minute that was judged; 0 before the first."""
+    heard_until: int = 0
+    """ms; end of the last minute that had a post or a contact."""
+    waiting: list[int] = []
+    """ms, ascending; starts of minutes that have posts and are not judged yet."""
+    recent: list[Tally] = []
+    """The counts of the last minutes, oldest first."""
+    open_bin: UnexpectedCounts = NOTHING
+    """Counts since the last whole bin."""
+    partial_until: int = 0
+    """ms; end of the last minute in which a writer was idle, so that its counts may be too low."""
+    conversations: Conversations = Conversations()
+    offsets: dict[int, int] = {}
+    """By partition of mentions: the offset up to which posts of the brand are counted."""
+    sources: list[str] = []
+    """Sources of contacts that are counted outside."""
+    surge: OpenSurge | None = None
+    crisis: LastCrisis | None = None
+    closed_at: int = 0
+    """ms; end of the last surge. Minutes before it are no part of another surge."""
+
+    def awake(self) -> bool:
+        """Whether every bin is judged: unless nothing was heard for a day and no surge is open."""
+        return self.surge is not None or self.judged_until - self.heard_until < DAY
+
+    def awaits(self, minute: int) -> WatchedBrand:
+        """The brand when the minute that starts at `minute` (ms) has posts; itself if that is known."""
+        if minute in self.waiting:
+            return self
+        return replace(self, waiting=sorted([*self.waiting, minute]))
+
+    def last(self, minutes: int) -> Tally:
+        """The sum of the last minutes; at most 30 are remembered."""
+        return Tally.sum(self.recent[-minutes:])
+
+    def woken(self, start: int) -> WatchedBrand:
+        """The brand when it is heard again at `start` (ms) after a day of silence: its counts begin anew."""
+        conversations = self.conversations.skip()
+        return replace(
+            self, judged_until=start, heard_until=start, recent=[], open_bin=NOTHING, conversations=conversations
+        )
+
+
+class Mark(NamedTuple):
+    """How far mentions had been counted at a moment."""
+
+    at: int
+    """ms"""
+    offsets: dict[int, int]
+    """As `WatchedBrand.offsets`."""
+
+
+class BrandSeries(msgspec.Struct, frozen=True, tag="series"):
+    """What changes of a brand with every bin of 5 minutes: its series, and averages for the evidence."""
+
+    brand: str
+    posts: Burst
+    complaints: Burst
+    channels: dict[str, Burst] = {}
+    hearing: dict[str, ChannelActivity] = {}
+    """By channel: whether it has fallen silent."""
+    labels: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
+    """Posts a bin by label over the last three hours, newer bins counting more."""
+    before: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
+    """Posts a bin by label as is usual."""
+    authors: float = 0.0
+    """Authors a bin over the last three hours."""
+    reach: float = 0.0
+    """People a bin over the last three hours."""
+    day: list[int] = []
+    """Posts in each bin of the last 24 h, oldest first."""
+    marks: list[Mark] = []
+    """One for each half hour of the last four hours, oldest first."""
+
+    @classmethod
+    def new(cls, brand: str) -> BrandSeries:
+        """The series of a brand of which nothing was seen."""
+        return cls(brand, Burst.new(), PART_BURST)
+
+    def woken(self) -> BrandSeries:
+        """The series when the brand is heard again: the last 24 h are not known."""
+        return replace(self, day=[])
+
+    def bursts(self) -> list[tuple[str, Burst]]:
+        """(name, burst) of each series: the name is empty for the brand, `complaints`, or `channel:` and the channel."""
+        named = [(f"channel:{name}", burst) for name, burst in self.channels.items()]
+        return [("", self.posts), ("complaints", self.complaints), *named]
+
+
+class Contacts(msgspec.Struct, frozen=True, tag="contacts"):
+    """The contacts of a brand from one source."""
+
+    brand: str
+    source: str
+    """Which counter; empty for questions and complaints among the posts."""
+    load: Load
+
+
+class OpenMinute(msgspec.Struct, frozen=True, tag="minute"):
+    """A minute of a brand that is not judged yet."""
+
+    brand: str
+    counts: dict[int, tuple[int, Tally]] = {}
+    """By partition of mentions: (offset, counts) of its Volume with the highest offset."""
+
+    def takes(self, volume: Volume) -> bool:
+        """Whether the Volume is newer than the one that is known of its partition."""
+        known = self.counts.get(volume.partition)
+        return known is None or known[0] < volume.offset
+
+    def with_volume(self, volume: Volume) -> OpenMinute:
+        """The minute with this Volume in place of an earlier one of the same partition."""
+        return OpenMinute(self.brand, {**self.counts, volume.partition: (volume.offset, Tally.of(volume))})
+
+    def tally(self) -> Tally:
+        """The counts of all partitions together."""
+        return Tally.sum(tally for _, tally in self.counts.values())
+
+    def offsets(self) -> dict[int, int]:
+        """By partition of mentions: the offset up to which its posts are counted."""
+        return {partition: offset for partition, (offset, _) in self.counts.items()}
+
+
+BrandRecord = WatchedBrand | BrandSeries | Contacts | OpenMinute
+
+
+def series_key(brand: str) -> str:
+    """The key of a brand's BrandSeries."""
+    return f"{brand}|series"
+
+
+def contacts_key(brand: str, source: str) -> str:
+    """The key of a brand's Contacts from a source."""
+    return f"{brand}|contacts|{source}"
+
+
+def minute_key(brand: str, minute: int) -> str:
+    """The key of a brand's OpenMinute that starts at `minute` (ms)."""
+    return f"{brand}|{minute}"
+
+
+class Brands(State[BrandRecord]):
+    """All records. `left_out` counts the conversations that were not watched because there were too many."""
+
+    def put(self, key: str, record: BrandRecord | None) -> None:
+        """Set a record, or remove it with None, and count the conversations that it leaves out."""
+        if isinstance(record, WatchedBrand) and record.conversations.left_out:
+            before = self.get(key)
+            if before is None or before.conversations is not record.conversations:  # type: ignore[union-attr]
+                self.left_out += record.conversations.left_out
+        super().put(key, record)
+
+
+# --- notes: changes of state that are no events ----------------------------------------------------------------------
+
+
+class VolumeNoted(StateNote, msgspec.Struct, frozen=True):
+    """A Volume is remembered until its minute is judged."""
+
+    volume: Volume
+
+
+class BrandNoted(StateNote, msgspec.Struct, frozen=True):
+    """A step changed the records of a brand."""
+
+    records: dict[str, Any]
+    """By key: the record after the step; None for one that is removed."""

@@ -1,0 +1,45 @@
+"""Runs the burst detector over a series, bin by bin as the surge role does, without looking at later bins."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from agents.policy.surge_policy import SurgePolicy
+from agents.surge.burst import Burst
+from netcenter.backtest.series_files import CountSeries
+
+
+class JudgedSeries(NamedTuple):
+    """A series with the detector's result for each bin."""
+
+    series: CountSeries
+    usual: list[float]
+    """posts a bin: the usual level"""
+    scores: list[float]
+    """the detector's score for each bin; 1 opens a burst"""
+    bursts: list[tuple[int, int]]
+    """for each burst the index of the bin that opened it and of the first bin after it; the last may be open at the end"""
+
+    @property
+    def alerts(self) -> list[int]:
+        """Indexes of the bins in which a burst opens and so an alert is raised."""
+        return [start for start, _ in self.bursts]
+
+
+def judge(series: CountSeries, rule: SurgePolicy) -> JudgedSeries:
+    """Return the detector's results. Each row of the file is one step: a bin that is missing in the file is not noticed."""
+    burst = Burst.new()
+    usual, scores, bursts = [], [], []
+    begun: int | None = None
+    for i, value in enumerate(series.values):
+        burst = burst.step(value, rule)
+        usual.append(burst.level)
+        scores.append(burst.score(rule))
+        if burst.kind and begun is None:
+            begun = i
+        elif not burst.kind and begun is not None:
+            bursts.append((begun, i))
+            begun = None
+    if begun is not None:
+        bursts.append((begun, len(series.values)))
+    return JudgedSeries(series, usual, scores, bursts)

@@ -1,0 +1,71 @@
+"""Opens the clients of kafka-python: the one place where an admin client, a producer and a consumer are constructed."""
+
+from __future__ import annotations
+
+from kafka import KafkaConsumer, KafkaProducer
+from kafka.admin import KafkaAdminClient
+from kafka.errors import KafkaError
+
+from netcenter.errors import Unreachable
+
+#: ms that a command waits for the first answer of Kafka.
+_FIRST_ANSWER_MS = 5_000
+_LARGEST_REQUEST = 4 << 20
+#: ms after which the broker aborts a transaction that its producer has left open.
+TRANSACTION_TIMEOUT_MS = 10_000
+#: ms that the broker may hold a fetch back for more bytes. A range of offsets ends where the log ends, and a longer
+#: wait there would delay the reading of the next range.
+FETCH_WAIT_MS = 50
+
+
+def open_admin(kafka: str) -> KafkaAdminClient:
+    """An admin client of the brokers `host:port[,host:port]`. Raises Unreachable."""
+    try:
+        return KafkaAdminClient(
+            bootstrap_servers=kafka.split(","), request_timeout_ms=10_000, bootstrap_timeout_ms=_FIRST_ANSWER_MS
+        )
+    except (KafkaError, ValueError) as error:
+        raise _unreachable(kafka, error) from None
+
+
+def open_producer(kafka: str, transactional_id: str | None = None) -> KafkaProducer:
+    """An idempotent producer that waits for all replicas. Raises Unreachable.
+
+    transactional_id: makes the producer transactional; a second producer of the same id fences the first one.
+    """
+    try:
+        return KafkaProducer(
+            bootstrap_servers=kafka.split(","),
+            acks="all",
+            bootstrap_timeout_ms=_FIRST_ANSWER_MS,
+            enable_idempotence=True,
+            transactional_id=transactional_id,
+            transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
+            max_request_size=_LARGEST_REQUEST,
+            linger_ms=5,
+        )
+    except (KafkaError, ValueError) as error:
+        raise _unreachable(kafka, error) from None
+
+
+def open_consumer(kafka: str, fetch_bytes: int = 4 << 20, reset: str = "earliest") -> KafkaConsumer:
+    """A consumer without a group, which reads the records of committed transactions only. Raises Unreachable.
+
+    fetch_bytes: at most so many are fetched of a partition at once. reset: where retention has deleted the next record,
+    `earliest` goes on with the records that are left and `none` raises OffsetOutOfRangeError.
+    """
+    try:
+        return KafkaConsumer(
+            bootstrap_servers=kafka.split(","),
+            enable_auto_commit=False,
+            isolation_level="read_committed",
+            auto_offset_reset=reset,
+            max_partition_fetch_bytes=fetch_bytes,
+            fetch_max_wait_ms=FETCH_WAIT_MS,
+        )
+    except (KafkaError, ValueError) as error:
+        raise _unreachable(kafka, error) from None
+
+
+def _unreachable(kafka: str, error: Exception) -> Unreachable:
+    return Unreachable(f"Kafka at {kafka} cannot be reached ({type(error).__name__}): is it up? See `netcenter up`")

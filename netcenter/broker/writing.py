@@ -1,0 +1,90 @@
+"""Writes records to the topics of the log, as the roles' own producers do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from types import TracebackType
+from typing import Self
+
+from kafka.errors import KafkaError, KafkaTimeoutError
+
+from netcenter.broker.client import open_admin, open_producer
+from netcenter.broker.topics import settings_of_log
+from netcenter.errors import CommandError
+from netcenter.pipeline import PIPELINE
+from netcenter.settings import Settings
+from schemas import codec
+from schemas.headers import Headers
+from schemas.records import Record
+from streams.partitioner import partition_of
+
+_FLUSH_S = 60
+_CLOSE_S = 5
+
+
+class LogWriter:
+    """Appends records. A context manager: on leaving it without an error, the broker has every record."""
+
+    def __init__(self, settings: Settings, kafka: str, writer: str) -> None:
+        """writer: the command that writes, which the header `ce_source` of the records names.
+
+        Raises Unreachable, and CommandError where no Netcenter is under the prefix.
+        """
+        self._writer = settings.prefix + writer
+        with closing(open_admin(kafka)) as client:
+            self.settings = settings_of_log(settings, client)
+        self._producer = open_producer(kafka)
+        self._failed: list[KafkaError] = []
+
+    def send(self, topic: str, record: Record, partition: int | None = None) -> None:
+        """Append a record. partition: None means the partition of the record's key.
+
+        Raises CommandError when the broker has refused an earlier record; a refusal of this one shows at a later call.
+        """
+        key = None
+        if partition is None:
+            key = PIPELINE.topic(topic).key(record)
+            partition = partition_of(key, self.settings.partitions)
+        headers = PIPELINE.topic(topic).command_headers(record, self._writer)
+        self._append(self.settings.prefix + topic, partition, key, codec.encode(record), headers)
+
+    def send_bytes(self, topic: str, partition: int, key: bytes | None, value: bytes | None) -> None:
+        """Append bytes without headers. topic: with the prefix. Raises CommandError as `send` does."""
+        self._append(topic, partition, key, value, [])
+
+    def send_to_all(self, topic: str, make: Callable[[int], Record]) -> None:
+        """Append a record to every partition of a topic. make: the record of a partition, by its number."""
+        for number in range(PIPELINE.topic(topic).partitions or self.settings.partitions):
+            self.send(topic, make(number), number)
+
+    def _append(self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: Headers) -> None:
+        self._raise_refusal()
+        future = self._producer.send(topic, key=key, value=value, partition=partition, headers=headers)
+        future.add_errback(self._failed.append)
+
+    def flush(self) -> None:
+        """Return once the broker has every record. Raises CommandError."""
+        try:
+            self._producer.flush(_FLUSH_S)
+        except KafkaTimeoutError:
+            raise CommandError(
+                f"Kafka has not taken all records within {_FLUSH_S} s: is it up? See `netcenter doctor`"
+            ) from None
+        self._raise_refusal()
+
+    def _raise_refusal(self) -> None:
+        if self._failed:
+            raise CommandError(f"Kafka refused a record: {type(self._failed[0]).__name__}: {self._failed[0]}")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if error is None:
+                self.flush()
+        finally:
+            self._producer.close(timeout=_CLOSE_S)

@@ -1,0 +1,91 @@
+"""What the demo shows at its end: figures and tables from PostgreSQL."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import Any
+
+import psycopg2
+from rich.console import Console
+from rich.table import Table
+
+COUNTS = {
+    "mentions": "select count(*) from mentions",
+    "replies": "select count(*) from replies",
+    "dead_letters": "select count(*) from dead_letters",
+    "cases": "select count(*) from cases",
+    "breaches": (
+        "select count(*) from clocks where breached_at is not null and rescinded_at is null and metric <> 'resolution'"
+    ),
+    "assignments": "select count(*) from assignments where type = 'Assigned'",
+    "surges": "select count(*) from surges",
+    "alerts_opened": "select count(*) from alerts",
+    "alerts_resolved": "select count(*) from alerts where state = 'resolved'",
+}
+LABELS = "select label, count(*) from mentions where not own group by label order by 2 desc"
+QUERIES = {
+    "How fast was the first answer, and how many were in time?": (
+        "select brand, channel, answered, date_trunc('second', median) as median, date_trunc('second', p90) as p90,\n"
+        "       round(100 * share_in_target) || ' %' as in_target\n  from first_response order by brand, channel"
+    ),
+    "Which floods were there, and what were they about?": (
+        "select brand, scope, name as root, to_char(started_at, 'DD HH24:MI') as since, lasted,\n"
+        "       round(peak::numeric, 1) as peak, round(excess) as extra, crisis\n  from surge_history order by started_at"
+    ),
+    "When did questions and complaints come, and how many clocks were overdue?": (
+        "select to_char(started_at, 'DD HH24:00') as hour, count(*) as clocks, count(breached_at) as overdue\n"
+        "  from clocks where metric <> 'resolution' and not courtesy group by 1 order by 2 desc limit 5"
+    ),
+}
+
+
+def summary(postgres: str, seconds: float) -> dict[str, Any]:
+    """The figures of `COUNTS` and the count of each label, by name. postgres: a URI. seconds: that the demo took."""
+    figures: dict[str, Any] = {}
+    with closing(psycopg2.connect(postgres)) as connection, connection.cursor() as cursor:
+        for name, query in COUNTS.items():
+            cursor.execute(query)
+            figures[name] = _only(cursor.fetchone())
+            if name == "dead_letters":
+                cursor.execute(LABELS)
+                figures["labels"] = dict(cursor.fetchall())
+    return {**figures, "seconds": seconds}
+
+
+def show(console: Console, postgres: str, figures: dict[str, Any], verified: int, rejected: int) -> None:
+    """Prints the figures in sentences, and the tables of `QUERIES` with their SQL.
+
+    verified, rejected: deliveries of the webhook that its receiver accepted, and refused.
+    """
+    say = console.print
+    labels = ", ".join(f"{count:,} {label}" for label, count in figures["labels"].items())
+    say(
+        f"\n[bold]{figures['mentions']:,} mentions[/bold] ({labels}) and {figures['replies']:,} replies went through Kafka."
+    )
+    say(
+        f"{figures['cases']:,} cases, {figures['assignments']:,} taken by an operator, {figures['breaches']:,} answered late or never; "
+        f"{_counted(figures['surges'], 'surge')}; {_counted(figures['dead_letters'], 'dead letter')}."
+    )
+    say(
+        f"{figures['alerts_opened']} alerts opened, {figures['alerts_resolved']} resolved; the webhook receiver verified "
+        f"{verified} signed deliveries and rejected {rejected}.\n"
+    )
+    with closing(psycopg2.connect(postgres)) as connection, connection.cursor() as cursor:
+        for title, query in QUERIES.items():
+            cursor.execute(query)
+            table = Table(title=title, title_justify="left", title_style="bold")
+            for column in cursor.description or ():
+                table.add_column(column.name)
+            for row in cursor.fetchall():
+                table.add_row(*("" if value is None else str(value) for value in row))
+            say(table)
+            say(f"[dim]{query};[/dim]\n", highlight=False)
+    say(f"{figures['seconds']} s in all.")
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _only(row: tuple[Any, ...] | None) -> Any:
+    return row[0] if row else None

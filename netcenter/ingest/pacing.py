@@ -1,0 +1,97 @@
+"""Keeps a played file near the slowest role, and finds out how much time may be passed over."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from netcenter.broker.lag import LagMonitor
+from netcenter.broker.writing import LogWriter
+from netcenter.pipeline import PIPELINE
+from schemas.times import rfc3339
+from streams.committed_offsets import NEVER
+from streams.topology import Role
+
+_POLL_S = 0.05
+#: Seconds without progress after which the user is first told which role the file waits for; then every `_AGAIN_S`.
+_FIRST_NOTICE_S, _AGAIN_S = 5.0, 60.0
+#: ms of event time. To ask all roles for their next timer takes about as long as to play an hour of Ticks.
+_NEAR = 3_600_000
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """The state of a file that waits for a role."""
+
+    slowest: tuple[int, str]
+    """ms of event time, and the role that stands there."""
+    notice: str
+    """Which role holds up the file and what to do, when it is time to tell the user; else empty."""
+
+
+class Pacing:
+    """Waits for the roles that a file follows, and asks them when their next timer is due."""
+
+    def __init__(
+        self,
+        monitor: LagMonitor,
+        log: LogWriter,
+        roles: list[Role],
+        ahead: int,
+        on_wait: Callable[[Waiting], None] = lambda _: None,
+    ) -> None:
+        """roles: that are waited for. ahead: ms of event time that the file may be before the slowest of them."""
+        self._monitor, self._log, self._roles, self._ahead, self._on_wait = monitor, log, roles, ahead, on_wait
+        self._slowest = (0, "")
+        self._due = self._time = self._ask_at = 0
+        self._all_followed = {role.name for role in PIPELINE.roles if role.decides} <= {role.name for role in roles}
+
+    def record_played(self, at: int) -> None:
+        """A record of this time (ms) was played: its timers are due in the next hours, which are played Tick by Tick."""
+        self._ask_at = at + self._ahead
+
+    def tick_played(self, time: int) -> tuple[int, str]:
+        """A Tick of this time (ms) was played: returns once no role is more than `ahead` behind; the slowest (ms, role)."""
+        self._time = time
+        return self._await(time - self._ahead)
+
+    def next_due(self) -> int | None:
+        """When the next timer is due (ms), None when none is. The time of the last Tick where that is not known or is near."""
+        if not self._all_followed or self._time < self._ask_at:
+            return self._time
+        self._await(self._time, asks=True)
+        near = self._due <= self._time + min(self._ahead, _NEAR)
+        # An answer needs every role to catch up. While timers are near, and perhaps many, playing each Tick costs less.
+        self._ask_at = self._time + self._ahead if near else self._due
+        return self._time if near else None if self._due >= NEVER else self._due
+
+    def _await(self, until: int, *, asks: bool = False) -> tuple[int, str]:
+        """Returns once every role has reached an event time (ms); the slowest (ms, role). asks: read the timers in any case."""
+        started = told = time.monotonic()
+        flushed, best = False, self._slowest[0]
+        while self._roles and (asks or self._slowest[0] < until):
+            if not flushed:
+                self._log.flush()
+                flushed = True
+            # A broker that does not answer gives time 0, and event time never falls: so the last time is kept.
+            found, self._due = self._monitor.slowest_and_due(self._roles)
+            self._slowest = max(self._slowest, found, key=lambda place: place[0])
+            if found[0] >= until:
+                break
+            now, notice = time.monotonic(), ""
+            if self._slowest[0] > best:
+                started = told = now
+                best = self._slowest[0]
+            if now - told > (_FIRST_NOTICE_S if told == started else _AGAIN_S):
+                told, notice = now, self._notice(found, now - started)
+            self._on_wait(Waiting(found, notice))
+            time.sleep(_POLL_S)
+        return self._slowest
+
+    def _notice(self, slowest: tuple[int, str], seconds: float) -> str:
+        at, name = slowest
+        stands = f"it has stood at {rfc3339(at)} for {seconds:.0f} s" if at else "it has committed no offset yet"
+        if name in {role.name for role in self._monitor.groups.running()}:
+            return f"waiting for {name}: {stands}; `netcenter doctor` says what is wrong with it"
+        return f"waiting for {name}: no worker of it runs; start `netcenter worker {name}`, or all of them"

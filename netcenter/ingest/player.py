@@ -1,0 +1,84 @@
+"""`ingest`: plays the lines of a file into the log; on the event clock with Ticks, at the pace of the slowest role."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from netcenter.broker.client import open_admin
+from netcenter.broker.lag import LagMonitor
+from netcenter.broker.log_clock import clock_of_log
+from netcenter.broker.writing import LogWriter
+from netcenter.files.line import Line
+from netcenter.ingest.pacing import Pacing, Waiting
+from netcenter.ingest.schedule import in_order_of_play
+from netcenter.pipeline import PIPELINE
+from netcenter.settings import Settings
+from schemas.records import Tick
+from streams.topology import Role
+
+
+@dataclass
+class Played:
+    """What has been played so far."""
+
+    records: int = 0
+    ticks: int = 0
+    time: int = 0
+    """ms; of the newest Tick."""
+
+
+def ingest(
+    settings: Settings,
+    kafka: str,
+    lines: Iterable[Line],
+    *,
+    interval: int,
+    until: int,
+    ahead: int,
+    follow: Iterable[str] | None = None,
+    on_tick: Callable[[Played, Any], None] = lambda *_: None,
+    on_wait: Callable[[Waiting], None] = lambda _: None,
+) -> Played:
+    """Plays lines into the log. Raises Unreachable, and CommandError.
+
+    interval: ms between Ticks. until: ms of Ticks after the last line. ahead: ms of event time that the file may be before
+    the slowest role. follow: names of the roles that are waited for, with or without a worker; empty: none; None: all that
+    decide, and each sink that has a worker or has had one. on_tick: called after every Tick with what was played and the
+    slowest role's (time, name). on_wait: called again and again while the file waits.
+
+    On a wall clock no Ticks are sent and no role is waited for. A gap in which no timer is due is passed over when it is
+    longer than `ahead` and every role that decides is followed.
+    """
+    clock, played = clock_of_log(settings, kafka), Played()
+    input_topic = PIPELINE.roles[0].input_topic
+    with LogWriter(settings, kafka, "ingest") as log, closing(open_admin(kafka)) as client:
+        monitor = LagMonitor(settings, kafka, client)
+        roles = [PIPELINE.role(name) for name in follow] if follow is not None else _expected_roles(monitor)
+        timed = [role for role in roles if PIPELINE.timed_topic(role) is not None]
+        pacing = Pacing(monitor, log, timed, ahead, on_wait)
+        due = pacing.next_due if clock == "event" else lambda: None
+        for item in in_order_of_play(lines, interval=interval, until=until, due=due):
+            if isinstance(item, Line):
+                log.send(item.topic, item.record)
+                played.records += 1
+                pacing.record_played(item.at)
+            elif clock == "event":
+                log.send_to_all(input_topic, partial(_tick, item))
+                played.ticks, played.time = played.ticks + 1, item
+                on_tick(played, pacing.tick_played(item))
+    return played
+
+
+def _tick(time_ms: int, partition: int) -> Tick:
+    return Tick(clock="event", time=time_ms, role=PIPELINE.clock_role, partition=partition)
+
+
+def _expected_roles(monitor: LagMonitor) -> list[Role]:
+    """Every role that decides, and each other role that has a worker or whose group has committed offsets."""
+    had = {name for name, positions in monitor.groups.positions(PIPELINE.roles).items() if positions}
+    running = {role.name for role in monitor.groups.running()}
+    return [role for role in PIPELINE.roles if role.decides or role.name in had | running]

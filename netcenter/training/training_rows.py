@@ -1,0 +1,150 @@
+"""Posts for training or evaluation as columns, read from Parquet, CSV or JSON lines."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.classify.port import LABELS, LANGUAGES
+from netcenter.errors import UsageError
+
+#: Words that published corpora put in place of links and handles.
+_LINK = re.compile(r"\b(?:URL|http)\b(?!:)")
+_HANDLE = re.compile(r"\bUSER\b")
+UNLABELLED = -1
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """Posts as columns of equal length; lang and label are positions in LANGUAGES and LABELS."""
+
+    text: list[str]
+    lang: NDArray[np.int_]
+    label: NDArray[np.int_]
+    """UNLABELLED for a row without a label."""
+    source: NDArray[np.str_]
+    brand: list[str]
+    weight: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.text)
+
+    @property
+    def labelled(self) -> NDArray[np.bool_]:
+        """A mask of the rows that have a label."""
+        return np.asarray(self.label != UNLABELLED)
+
+    def take(self, mask: NDArray[np.bool_]) -> TrainingRows:
+        """Return the rows that the mask selects."""
+        at = np.flatnonzero(mask)
+        return TrainingRows(
+            [self.text[i] for i in at],
+            self.lang[at],
+            self.label[at],
+            self.source[at],
+            [self.brand[i] for i in at],
+            self.weight[at],
+        )
+
+
+def thinned(rows: TrainingRows, most: int) -> TrainingRows:
+    """Return the rows with at most `most` unlabelled posts of each source.
+
+    The posts are chosen by the hash of their texts, so the order of the rows makes no difference.
+    """
+    kept = rows.labelled.copy()
+    for source in sorted(set(rows.source.tolist())):
+        mine = np.flatnonzero((rows.source == source) & ~rows.labelled)
+        order = sorted(mine.tolist(), key=lambda at: hashlib.sha256(rows.text[at].encode("utf-8", "replace")).digest())
+        kept[order[:most]] = True
+    return rows.take(kept)
+
+
+def read(labelled: Iterable[Path], unlabelled: Iterable[Path] = ()) -> TrainingRows:
+    """Return the rows of files with the columns text, lang and label, and optionally weight, source and brand.
+
+    Labels in `unlabelled` files are ignored, and so are posts that a labelled file holds too.
+    Raises UsageError naming file, row and field.
+    """
+    found = [row for path in labelled for row in _rows(path, labels=True)]
+    seen = {row["text"] for row in found}
+    for path in unlabelled:
+        for row in _rows(path, labels=False):
+            if row["text"] not in seen:
+                seen.add(row["text"])
+                found.append(row)
+    if not found:
+        raise UsageError("no row was given: name a file with the columns text, lang and label")
+    return made(found)
+
+
+def made(rows: Sequence[dict[str, Any]]) -> TrainingRows:
+    """Return rows from dicts with text, lang and label (positions), source, brand and weight."""
+    return TrainingRows(
+        [_HANDLE.sub("@user", _LINK.sub("https://link", row["text"])) for row in rows],
+        np.array([row["lang"] for row in rows], int),
+        np.array([row["label"] for row in rows], int),
+        np.array([row["source"] for row in rows], str),
+        [row["brand"] for row in rows],
+        np.array([row["weight"] for row in rows], float),
+    )
+
+
+def _rows(path: Path, labels: bool) -> list[dict[str, Any]]:
+    rows = []
+    for number, given in enumerate(_given(path), 1):
+        row = {
+            "text": _field(path, number, given, "text"),
+            "lang": _place(path, number, given, "lang", LANGUAGES),
+            "label": _place(path, number, given, "label", LABELS) if labels else UNLABELLED,
+            "source": str(given.get("source") or path.stem),
+            "brand": str(given.get("brand") or ""),
+        }
+        try:
+            row["weight"] = float(given.get("weight") or 1)
+        except ValueError:
+            raise UsageError(f"{path}: row {number}: weight is no number") from None
+        rows.append(row)
+    return rows
+
+
+def _field(path: Path, number: int, given: dict[str, Any], name: str) -> str:
+    value = given.get(name)
+    if not isinstance(value, str):
+        raise UsageError(f"{path}: row {number}: {name} is missing: the columns text, lang and label are needed")
+    return value
+
+
+def _place(path: Path, number: int, given: dict[str, Any], name: str, among: tuple[str, ...]) -> int:
+    value = _field(path, number, given, name)
+    if value not in among:
+        raise UsageError(f"{path}: row {number}: {name} must be one of {', '.join(among)}")
+    return among.index(value)
+
+
+def _given(path: Path) -> list[dict[str, Any]]:
+    try:
+        if path.suffix == ".parquet":
+            import pyarrow.parquet as pq
+
+            found: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+            return found
+        if path.suffix == ".csv":
+            with path.open(encoding="utf-8-sig", newline="") as file:
+                return list(csv.DictReader(file))
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror or error}") from None
+    except ImportError:
+        raise UsageError(f"{path}: Parquet is read with pyarrow: install netcenter[train], or give CSV") from None
+    except ValueError as error:
+        raise UsageError(f"{path}: not UTF-8 CSV or JSON lines ({type(error).__name__})") from None

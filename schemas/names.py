@@ -1,0 +1,10 @@
+"""The form of names: those of brands, channels, desks and skills."""
+
+from __future__ import annotations
+
+import re
+
+NAME = re.compile(r"[a-z0-9_-]+")
+"""Matches a whole name. Keys are names joined by `|`, so that no name may hold a `|`."""
+NAME_FORM = "letters a-z, digits, - and _"
+"""The same for people, as error messages say it."""
