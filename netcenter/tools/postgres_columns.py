@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from netcenter.embedded import EmbeddedPostgres
-from netcenter.tools.pages import ROOT, Table
+from netcenter.tools.pages import ROOT, PageTable
 from sinks.postgres import reference
 from sinks.postgres.sink import PostgresSink
 
@@ -16,7 +16,7 @@ PAGE = ROOT / "docs" / "postgres.md"
 
 def filled(text: str, uri: str) -> str:
     """The text of the page with the list made anew from the projection at `uri`."""
-    return Table("docs/postgres.md", "columns", partial(reference.markdown, uri)).filled(text)
+    return PageTable("docs/postgres.md", "columns", partial(reference.markdown, uri)).filled(text)
 
 
 def write() -> str:

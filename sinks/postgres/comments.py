@@ -47,10 +47,10 @@ def _fields(table: ProjectionTable) -> dict[str, str]:
     """What the table's records say of their fields; of a name that several have, what the first of them says."""
     found: dict[str, str] = {}
     for record in table.records:
-        for name, hint in get_type_hints(record, include_extras=True).items():
-            found.setdefault(
-                name, _OF_THE_WIRE.sub("", next(said for said in get_args(hint)[1:] if isinstance(said, str)))
-            )
+        hints = get_type_hints(record, include_extras=True)
+        for name, attribute in attributes(record).items():
+            said = next(part for part in get_args(hints[attribute])[1:] if isinstance(part, str))
+            found.setdefault(name, _OF_THE_WIRE.sub("", said))
     return found
 
 

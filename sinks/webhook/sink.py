@@ -49,11 +49,7 @@ LogPlace = tuple[str, int, int]
 
 
 def cloud_event(alert: Alert, source: str = _SOURCE) -> dict[str, Any]:
-    """The body of an alert: the same event, by id and source, as its record. Its data are the record's fields as JSON.
-
-    The record's `aggregate` and `seq` are left out: in an alert they are the fingerprint and the version.
-    """
-    data = {name: value for name, value in jsonform.fields(alert).items() if name not in ("aggregate", "seq")}
+    """The body of an alert: the same event, by id and source, as its record. Its data are the record's fields as JSON."""
     return {
         "specversion": "1.0",
         "id": alert.id,
@@ -62,7 +58,7 @@ def cloud_event(alert: Alert, source: str = _SOURCE) -> dict[str, Any]:
         "subject": alert.fingerprint,
         "time": rfc3339(alert.time),
         "datacontenttype": "application/json",
-        "data": data,
+        "data": jsonform.fields(alert),
     }
 
 
