@@ -575,7 +575,7 @@ def test_a_row_says_which_record_of_the_log_it_is(sink: PostgresSink, database: 
 DUE = T0 + 60 * MINUTE
 BREACHED: dict[str, Any] = {"breached_at": DUE, "detected_at": DUE + 5}
 #: As an event says that nothing is due: 9999-12-31T23:59:59Z.
-MEASURED: dict[str, Any] = {"metric": "resolution", "due_at": 253_402_300_799_000, "target": 0}
+MEASURED: dict[str, Any] = {"metric": "resolution", "due_at": None, "target_ms": None}
 CLOCKS: list[tuple[list[Record], dict[str, Any]]] = [
     (
         [clock(1, "started")],
@@ -588,7 +588,7 @@ CLOCKS: list[tuple[list[Record], dict[str, Any]]] = [
         },
     ),
     (
-        [clock(1, "started"), clock(2, "tightened", due_at=DUE - MINUTE, target=30 * MINUTE)],
+        [clock(1, "started"), clock(2, "tightened", due_at=DUE - MINUTE, target_ms=30 * MINUTE)],
         {"state": "RUNNING", "due_at": at(DUE - MINUTE), "target_ms": 30 * MINUTE},
     ),
     ([clock(1, "started"), clock(2, "warned", warned=75)], {"state": "RUNNING", "warned": 75}),

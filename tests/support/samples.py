@@ -167,7 +167,7 @@ def clock(seq: int, change: str, case: str = CASE, **changes: Any) -> ClockChang
         "label": "complaint",
         "started_at": T0,
         "due_at": T0 + 60 * MINUTE,
-        "target": 60 * MINUTE,
+        "target_ms": 60 * MINUTE,
     }
     return ClockChanged(**{**decided(case, seq), **_CUSTOMER, **fields, **changes})
 

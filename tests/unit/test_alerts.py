@@ -77,7 +77,7 @@ def closed(surge: str = "s1", seq: int = 2, time: int = START) -> SurgeClosed:
 def clock(case: str, change: ClockChange = "breached", seq: int = 2, time: int = START, **fields: Any) -> ClockChanged:
     given: dict[str, Any] = {
         "channel": "twitter", "author_id": "u", "desk": "care", "metric": "first_response", "cycle": 1,
-        "label": "complaint", "started_at": START - HOUR, "due_at": START, "target": HOUR,
+        "label": "complaint", "started_at": START - HOUR, "due_at": START, "target_ms": HOUR,
         "breached_at": START, "detected_at": START, **fields,
     }  # fmt: skip
     return ClockChanged(**decided(case, seq, time), change=change, **given)
