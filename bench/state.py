@@ -66,14 +66,14 @@ class Keeper:
         return State()
 
     def decide(self, state: State[Kept], fact: Record | Timer, at: At) -> Iterator[Decided | StateNote]:
-        """A change is remembered; a firing is told."""
+        """Yield a note of a change, and an event for each timer."""
         if isinstance(fact, CaseChanged):
             yield ChangeNoted(fact)
         elif isinstance(fact, Timer):
             yield changed(fact.key, state[fact.key].seq + 1, at.time, None)
 
     def evolve(self, state: State[Kept], noted: CaseChanged | ChangeNoted) -> dict[str, Kept]:
-        """The customer's record."""
+        """Return the customer's new record."""
         event = noted.change if isinstance(noted, ChangeNoted) else noted
         key = f"{event.brand}|{event.channel}|{event.author_id}"
         return {key: kept(event.aggregate, event.seq, event.time, event.replied_at)}

@@ -474,7 +474,7 @@ class CaseReopened(CaseEvent, kw_only=True, frozen=True, gc=False):
 
 
 class WorkChanged(WorkEvent, kw_only=True, frozen=True, gc=False):
-    """What a desk must know about one round of work on a case."""
+    """Work on a case is queued at a desk, changes, is answered or is withdrawn. Its history is one round of work."""
 
     # The desk does not read these yet. Coming with skills, escalation and holding replies: started_at, visibility, non_sla,
     # uncertain, share, window_closes_at, conversation, posts, reach, followers, skills, operator.
@@ -558,7 +558,7 @@ class Offered(WorkEvent, kw_only=True, frozen=True, gc=False):
 
 
 class Assigned(WorkEvent, kw_only=True, frozen=True, gc=False):
-    """The operator took the case."""
+    """The operator accepted the offer and has the case."""
 
     desk: A[str, "the desk; set by desk, as all below"]
     case_id: A[str, "the case"]
@@ -569,7 +569,7 @@ class Assigned(WorkEvent, kw_only=True, frozen=True, gc=False):
 
 
 class Returned(WorkEvent, kw_only=True, frozen=True, gc=False):
-    """A case goes back to the queue, with its first queue time."""
+    """The work is back in the queue, in the place of its first queueing."""
 
     desk: A[str, "the desk; set by desk, as all below"]
     case_id: A[str, "the case"]
@@ -591,7 +591,7 @@ class Overflowed(WorkEvent, kw_only=True, frozen=True, gc=False):
 
 
 class HoldingReplyDue(WorkEvent, kw_only=True, frozen=True, gc=False):
-    """Coming with holding replies; not made yet. Asks a sender outside to tell the customer that somebody works on their case."""
+    """Coming with holding replies; the desk does not make it yet. Asks a sender outside to tell the customer to wait."""
 
     desk: A[str, "the desk; set by desk, as all below"]
     case_id: A[str, "the case"]
@@ -616,7 +616,7 @@ class HoldingReplyCancelled(WorkEvent, kw_only=True, frozen=True, gc=False):
 
 
 class Escalated(WorkEvent, kw_only=True, frozen=True, gc=False):
-    """Coming with escalation; not made yet. A case goes up one rung of the ladder of escalation."""
+    """Coming with escalation; the desk does not make it yet. A case that nobody answers goes to the next person."""
 
     desk: A[str, "the desk; set by desk, as all below"]
     case_id: A[str, "the case"]
@@ -722,7 +722,7 @@ class CrisisOpened(CrisisEvent, kw_only=True, frozen=True, gc=False):
     brand: A[str, "the brand; set by surge, as all below"]
     mode: A[Mode, "of the brand"]
     by: A[str, "`rule` or the person who declared it"]
-    surge: A[str | None, "the surge's id"] = None
+    surge: A[str | None, "the surge that led to the crisis; null: none did"] = None
     root: A[str | None, "native_id of the root post"] = None
     dry_run: A[bool, "the brand is in shadow mode"] = True
     desk: A[str, "the brand's desk, by policy: the key in the desk topic"] = "care"
@@ -754,10 +754,14 @@ class ChannelChanged(Decided, kw_only=True, frozen=True, gc=False):
 
 
 class Alert(Decided, kw_only=True, frozen=True, gc=False):
-    """Something that a person must know. Every alert that fires is resolved later. The aggregate is the fingerprint."""
+    """Something that a person must know. Every alert that fires is resolved later."""
 
-    fingerprint: A[str, "kind:brand:incident; no counts, severities or times; set by alerts, as all below"]
-    version: A[int, "1, 2, 3 within the fingerprint; a receiver ignores an older one"]
+    aggregate: A[str, "kind:brand:incident; no counts, severities or times; set by alerts"] = msgspec.field(
+        name="fingerprint"
+    )
+    seq: A[int, "1, 2, 3 within the fingerprint; a receiver ignores an older one; set by alerts, as all below"] = (
+        msgspec.field(name="version")
+    )
     state: A[AlertState, "firing or resolved"]
     kind: A[AlertKind, "what it is about"]
     severity: A[Severity, "may rise while the alert fires"]
@@ -766,8 +770,18 @@ class Alert(Decided, kw_only=True, frozen=True, gc=False):
     summary: A[str, "one line for a person; never a text or an author"]
     starts_at: A[Time, "event time at which it opened"]
     ends_at: A[Time | None, "event time at which it resolved"] = None
-    evidence: A[dict[str, str], "names and figures"] = {}
+    evidence: A[dict[str, str], "figures by name: digits, times in RFC 3339; one of a map as `labels.complaint`"] = {}
     links: A[dict[str, str], "runbook, replay, console"] = {}
+
+    @property
+    def fingerprint(self) -> str:
+        """The id of the incident, the same in every version."""
+        return self.aggregate
+
+    @property
+    def version(self) -> int:
+        """The number of this version within the fingerprint."""
+        return self.seq
 
 
 #: All records that stand as a topic's value, in the order of their schema ids. Append only.

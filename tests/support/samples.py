@@ -221,8 +221,6 @@ def alert(version: int = 1, fingerprint: str = IDENTITY, starts_at: int = T0, **
     fields: dict[str, Any] = {
         **decided(fingerprint, version),
         "id": ids.make("event", version, starts_at, fingerprint),
-        "fingerprint": fingerprint,
-        "version": version,
         "state": "resolved" if version >= 3 else "firing",
         "kind": "surge",
         "severity": "page",

@@ -239,8 +239,6 @@ def alert(at: At, key: str, *, lists: bool, summary: str | None = None) -> Alert
     """One far above its limit, in a list that can be cut or in a text that cannot; a small one with a summary."""
     return Alert(
         **at.envelope(key, 1, "toy: alert"),
-        fingerprint=key,
-        version=1,
         state="firing",
         kind="surge",
         severity="info",

@@ -116,7 +116,11 @@ def test_an_alert_says_what_happened_in_one_line_and_links_its_runbook() -> None
     assert isinstance(alert, Alert)
     assert alert.summary == ("andina: 212 posts in 30 min where 31.4 are usual, 6.8 times, 62% about one post")
     assert alert.links == {"runbook": "docs/runbooks/surge.md"}
-    assert alert.evidence["labels.complaint"] == "200"
+    assert (alert.evidence["labels.complaint"], alert.evidence["labels.other"]) == ("200", "12")
+    assert (alert.evidence["window_start"], alert.evidence["window_end"]) == (
+        rfc3339(START - 30 * MINUTE),
+        rfc3339(START),
+    )
     assert alert.evidence["root"] == "77"
 
 
