@@ -6,6 +6,7 @@ import ast
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -27,25 +28,18 @@ SHARED_MODULES = {"__init__", "__main__", "decider", "state", "evolve", "port"}
 OPEN_CLASSES: set[str] = {
     "Fault",
     "Fold",
-    "Held",
-    "Refused",
-    "Rows",
-    "Settings",
     "Sink",
     "Table",
+    "Teller",
     "Unreachable",
 }
 OPEN_MODULES: set[str] = {
+    "dead_letters",
     "errors",
-    "policies",
     "reader",
-    "reading",
-    "rows",
-    "run",
     "settings",
-    "sink",
-    "words",
     "workers",
+    "writing",
 }
 #: Open today, to be emptied: functions that are still too long or branch too often, as `path:function`.
 OPEN_FUNCTIONS: set[str] = {
@@ -54,41 +48,18 @@ OPEN_FUNCTIONS: set[str] = {
     "netcenter/commands/replay.py:replay",
     "netcenter/commands/train.py:train",
     "netcenter/replay/explain.py:explain",
-    "netcenter/training/train.py:train",
     "sinks/postgres/copybinary.py:_row",
 }
 #: Open today, to be emptied: folders whose README does not name every file yet.
 OPEN_FOLDERS: set[str] = {
+    "agents/classify",
     "agents/classify/artefacts",
-    "bench",
-    "bench/kafka_streams",
-    "bench/peers",
     "docs",
     "docs/runbooks",
-    "netcenter",
-    "netcenter/backtest",
-    "netcenter/broker",
-    "netcenter/demo",
-    "netcenter/demo/story",
-    "netcenter/embedded",
-    "netcenter/ingest",
-    "netcenter/operate",
-    "netcenter/operate/doctor",
     "netcenter/policies",
     "netcenter/runtime",
-    "netcenter/tools",
+    "schemas",
     "sinks/postgres",
-    "streams",
-    "tests",
-    "tests/chaos",
-    "tests/contract",
-    "tests/embedded",
-    "tests/property",
-    "tests/scenarios",
-    "tests/sinks",
-    "tests/streams",
-    "tests/support",
-    "tests/unit",
 }
 
 
@@ -201,10 +172,15 @@ def folders() -> dict[Path, set[str]]:
 
 
 def unnamed(readme: str, files: set[str]) -> list[str]:
-    """The files that a README does not name, with or without their ending; a folder is named with its slash."""
-    words = set(re.findall(r"[\w./*<>-]+", readme))
+    """The files and folders that a README does not name, by their name or by a pattern such as `*.npz`."""
+    words = set(re.findall(r"[\w./*-]+", readme))
     named = {part for word in words for part in (word, word.rstrip("/."), word.rpartition("/")[2])}
-    return sorted(file for file in files - _UNNAMED if file not in named)
+    patterns = [word for word in named if word.startswith("*.")]
+    return sorted(
+        file
+        for file in files - _UNNAMED
+        if file not in named and not any(fnmatch(file, pattern) for pattern in patterns)
+    )
 
 
 def test_the_readme_of_a_folder_names_every_file_in_it() -> None:
@@ -220,4 +196,4 @@ def test_the_readme_of_a_folder_names_every_file_in_it() -> None:
 
 
 def test_a_file_that_a_readme_does_not_name_is_found() -> None:
-    assert unnamed("- `a.py`: one. `b/`: the other.", {"a.py", "b", "c.py", "README.md"}) == ["c.py"]
+    assert unnamed("- `a.py`: one. `b/`, `*.npz`.", {"a.py", "b", "c.py", "1.npz", "README.md"}) == ["c.py"]
