@@ -28,7 +28,6 @@ SHARED_MODULES = {"__init__", "__main__", "decider", "state", "evolve", "port"}
 OPEN_CLASSES: set[str] = {
     "Fault",
     "Fold",
-    "Item",
     "Sink",
     "Table",
     "Teller",
