@@ -146,7 +146,7 @@ def generate() -> list[Path]:
         if (
             newest is not None
             and newest.fingerprint == crc64(schema)
-            and _defaults(newest.schema()) == _defaults(schema)
+            and _beside_fingerprint(newest.schema()) == _beside_fingerprint(schema)
         ):
             fresh = newest  # only docs changed: the version stays
         else:
@@ -162,12 +162,17 @@ def generate() -> list[Path]:
     return written
 
 
-def _defaults(schema: Any) -> Any:
-    """The defaults and names in a schema: readers need them, and the canonical form, and so the fingerprint, leaves them out."""
+def _beside_fingerprint(schema: Any) -> Any:
+    """The defaults, names and logical types in a schema: readers need them, but the fingerprint leaves them out."""
     if isinstance(schema, dict):
-        return [schema.get("default", "-"), schema.get("name"), *(_defaults(v) for v in schema.values())]
+        return [
+            schema.get("default", "-"),
+            schema.get("name"),
+            schema.get("logicalType"),
+            *(_beside_fingerprint(v) for v in schema.values()),
+        ]
     if isinstance(schema, list):
-        return [_defaults(item) for item in schema]
+        return [_beside_fingerprint(item) for item in schema]
     return None
 
 
@@ -210,11 +215,13 @@ class _Resolution:
             _collect(schema, names)
 
     def compare(self, writer: Any, reader: Any, where: str) -> list[str]:
+        # Avro's rules ignore logical types, but a number that becomes a moment means something else to its readers.
+        meaning, given = (_logical(writer), _logical(reader)), writer
         writer, reader = _resolve(writer, self.names[0]), _resolve(reader, self.names[1])
         if isinstance(writer, list):
             return [why for branch in writer for why in self.compare(branch, reader, where)]
         if isinstance(reader, list):
-            if any(not self.compare(writer, branch, where) for branch in reader):
+            if any(not self.compare(given, branch, where) for branch in reader):
                 return []
             return [f"{where}: {_kind(writer)} is not among the reader's branches"]
         w, r = _kind(writer), _kind(reader)
@@ -227,6 +234,8 @@ class _Resolution:
                 ("bytes", "string"),
             }
             return [] if (w, r) in promoted else [f"{where}: {w} became {r}"]
+        if meaning[0] != meaning[1]:
+            return [f"{where}: {meaning[0]} became {meaning[1]}"]
         if w == "record":
             return self._fields(writer, reader, where)
         if w == "array":
@@ -268,6 +277,11 @@ def _resolve(schema: Any, names: dict[str, Any]) -> Any:
     if isinstance(schema, dict) and schema["type"] in ("long", "string"):
         return schema["type"]
     return schema
+
+
+def _logical(schema: Any) -> str:
+    """The logical type of a schema; `a plain value` where it has none."""
+    return str(schema.get("logicalType", "a plain value")) if isinstance(schema, dict) else "a plain value"
 
 
 def _kind(schema: Any) -> str:

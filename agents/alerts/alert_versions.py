@@ -31,8 +31,6 @@ def next_version(
     envelope["id"] = ids.make("alert", starts_at, version, fingerprint)
     return Alert(
         **envelope,
-        fingerprint=fingerprint,
-        version=version,
         state="firing" if firing else "resolved",
         kind=kind,
         severity=severity,

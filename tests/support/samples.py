@@ -150,7 +150,7 @@ def answered(seq: int, case: str = CASE, **changes: Any) -> CaseChanged:
 
 def closed(seq: int, why: str = "resolved", case: str = CASE) -> CaseClosed:
     """A case is closed."""
-    return CaseClosed(**decided(case, seq), **_CUSTOMER, why=why, label="complaint", operator="o7")  # type: ignore[arg-type]
+    return CaseClosed(**decided(case, seq), **_CUSTOMER, close_reason=why, label="complaint", operator="o7")  # type: ignore[arg-type]
 
 
 def reopened(seq: int, case: str = CASE) -> CaseReopened:
@@ -221,8 +221,6 @@ def alert(version: int = 1, fingerprint: str = IDENTITY, starts_at: int = T0, **
     fields: dict[str, Any] = {
         **decided(fingerprint, version),
         "id": ids.make("event", version, starts_at, fingerprint),
-        "fingerprint": fingerprint,
-        "version": version,
         "state": "resolved" if version >= 3 else "firing",
         "kind": "surge",
         "severity": "page",

@@ -28,10 +28,7 @@ SHARED_MODULES = {"__init__", "__main__", "decider", "state", "evolve", "port"}
 OPEN_CLASSES: set[str] = {
     "Fault",
     "Fold",
-    "Item",
     "Sink",
-    "Table",
-    "Teller",
     "Unreachable",
 }
 OPEN_MODULES: set[str] = {
@@ -44,11 +41,10 @@ OPEN_MODULES: set[str] = {
 }
 #: Open today, to be emptied: functions that are still too long or branch too often, as `path:function`.
 OPEN_FUNCTIONS: set[str] = {
-    "agents/cases/clocks.py:_told_anew",
+    "agents/cases/clocks.py:_later_events",
+    "agents/cases/event_factory.py:worked",
     "agents/cases/learning.py:posted",
     "agents/cases/step.py:_after",
-    "agents/cases/step.py:_case",
-    "agents/cases/telling.py:worked",
     "agents/cases/timeline.py:_acted",
     "netcenter/commands/ingest.py:ingest",
     "netcenter/commands/rebuild.py:rebuild",
@@ -59,14 +55,10 @@ OPEN_FUNCTIONS: set[str] = {
 }
 #: Open today, to be emptied: folders whose README does not name every file yet.
 OPEN_FOLDERS: set[str] = {
-    "agents/cases",
-    "agents/classify",
     "agents/classify/artefacts",
     "docs",
     "docs/runbooks",
-    "netcenter/policies",
     "netcenter/runtime",
-    "schemas",
     "sinks/postgres",
 }
 

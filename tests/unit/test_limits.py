@@ -47,7 +47,7 @@ def test_maps_are_cut_as_lists_are() -> None:
 def test_a_record_without_lists_left_to_cut_is_refused_by_name_and_size() -> None:
     """A text is never cut."""
     alert = Alert(
-        id="i", aggregate="a", seq=1, time=0, cause="c", policy=1, reason="r", fingerprint="i", version=1, state="firing", kind="surge",
+        id="i", aggregate="a", seq=1, time=0, cause="c", policy=1, reason="r", state="firing", kind="surge",
         severity="info", brand="andina", mode="shadow", summary="x" * 10_000, starts_at=0, evidence={"a": "b"},
     )  # fmt: skip
     with pytest.raises(TooLarge, match=r"Alert of 10\d\d\d bytes, the limit is 5000"):

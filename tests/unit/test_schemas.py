@@ -99,6 +99,12 @@ BREAKS = [
         "kind: symbols unknown to a reader without a default",
     ),
     ("null taken away", retyped("reach", "long"), "backward", "reach: null became long"),
+    (
+        "a moment made a number",
+        retyped("created_at", "long"),
+        "backward",
+        "created_at: timestamp-millis became a plain value",
+    ),
     ("a record renamed", lambda fields: None, "renamed", "record Mention became Post"),
 ]
 
