@@ -29,8 +29,6 @@ OPEN_CLASSES: set[str] = {
     "Fault",
     "Fold",
     "Sink",
-    "Table",
-    "Teller",
     "Unreachable",
 }
 OPEN_MODULES: set[str] = {
@@ -55,9 +53,7 @@ OPEN_FOLDERS: set[str] = {
     "agents/classify/artefacts",
     "docs",
     "docs/runbooks",
-    "netcenter/policies",
     "netcenter/runtime",
-    "schemas",
     "sinks/postgres",
 }
 
