@@ -15,11 +15,11 @@ S = TypeVar("S")
 
 
 class Unusable(ValueError):
-    """A fact that nothing can be done with. The message says what to mend, and never holds the words of a post."""
+    """A fact that the decider cannot use. The message says how to mend it, and never holds the words of a post."""
 
 
 class Unanswered(Exception):
-    """Who must be asked does not answer now, whatever the facts: none is at fault, and none becomes a dead letter."""
+    """A service that the decision needs does not answer now. The facts are not at fault, so none becomes a dead letter."""
 
 
 class Timer(msgspec.Struct, frozen=True):
@@ -30,7 +30,7 @@ class Timer(msgspec.Struct, frozen=True):
 
     @property
     def id(self) -> str:
-        """Deterministic: the same timer has the same id in every run."""
+        """A deterministic id: the same timer has the same id in every run."""
         return ids.timer(self.key, self.at)
 
 
@@ -58,27 +58,27 @@ class Envelope(TypedDict):
 
 
 class At(msgspec.Struct, frozen=True):
-    """When, under which policy and because of what a decision is made."""
+    """The time of a decision, the policy in force, and the cause of the decision."""
 
     time: int
-    """ms; event time: a timer's own due, else the partition's time. Nothing is decided before it is known."""
+    """ms; event time: a timer's own due, else the partition's watermark. Nothing is decided before the watermark is known."""
     seen: int
-    """ms; event time up to which the log has been read: later than `time` when a Tick jumps over a due."""
+    """ms; the watermark. It is later than `time` when a Tick jumps over the due of a timer."""
     policy: Policy
     cause: str
-    """id of the fact."""
+    """id of the fact or timer."""
     partial: bool = False
-    """A writer of the partition is idle: its records of this time may be missing."""
+    """Whether a source of the partition is idle, so that its records of this time are missing."""
 
     def not_before(self, time: int) -> At:
-        """The same, at a time (ms) at least: nothing is decided before what it follows from.
+        """Returns the same at a time (ms) at least, so that nothing is decided before the event that it follows from.
 
-        A partition's time is that of its slowest writer, and what a faster one has decided may be read before it.
+        The watermark is that of the slowest source; an event of a faster source may be later than the watermark.
         """
         return self if self.time >= time else msgspec.structs.replace(self, time=time, seen=max(self.seen, time))
 
     def envelope(self, aggregate: str, seq: int, reason: str) -> Envelope:
-        """The common fields of a decided event: `CaseOpened(**at.envelope(case_id, 1, "…"), brand=…)`."""
+        """Returns the common fields of a decided event: `CaseOpened(**at.envelope(case_id, 1, "…"), brand=…)`."""
         return {
             "id": ids.event(aggregate, seq),
             "aggregate": aggregate,
@@ -91,23 +91,23 @@ class At(msgspec.Struct, frozen=True):
 
 
 class State(Mapping[str, S]):
-    """The small records of one input topic partition. A Decider that needs an index over them overrides `put`.
+    """The records of one partition, by key. A Decider that needs an index over them overrides `put`.
 
-    Records in use are objects, the others the bytes that the changelog holds, decoded when they are asked for; only
-    whoever runs the Decider can tell. Iterating decodes all of them: a decision looks up keys.
+    Records in use are objects; the others are the bytes that the changelog holds, and are decoded when they are asked for.
+    A Decider sees no difference. It looks up keys and does not iterate, because iterating decodes every record.
     """
 
     left_out = 0
-    """What a decision was not made on, for there was more of it than can be kept: so many since this state was made."""
+    """Number of things that decisions did not regard since this state was made, because the state holds no more of them."""
 
     def __init__(self) -> None:
         self._live = _Live()
         self._packed = self._live.packed
-        # `get(key)`, None where there is no record: a bound C method, for a decision asks a dozen times in a step.
+        # `get(key)` returns None where there is no record. It is a bound C method, because each step calls it often.
         self.get = self._live.__getitem__  # type: ignore[assignment, method-assign]
 
     def put(self, key: str, record: S | None) -> None:
-        """Set a record, or remove it with None. All changes and all of recovery come through here."""
+        """Sets a record, or removes it with None. Every change and every recovered record comes through this method."""
         if record is None and key not in self._packed:
             self._live.pop(key, None)
         else:
@@ -134,20 +134,20 @@ class State(Mapping[str, S]):
             -1 if record is None else key not in self._packed for key, record in self._live.items()
         )
 
-    # --- for whoever runs the Decider ---------------------------------------------------------------------------
+    # --- for the runner of the Decider ---------------------------------------------------------------------------
 
     def decode_with(self, unpack: Callable[[bytes], Any]) -> None:
-        """Say how the bytes given to `restore` and `keep` are decoded."""
+        """Sets the function that decodes the bytes given to `restore` and `keep`."""
         self._live.unpack = unpack
 
     def restore(self, key: str, record: S, packed: bytes) -> None:
-        """Put back a record and keep only its bytes."""
+        """Puts back a record of the changelog and keeps only its bytes."""
         self.put(key, record)
         self._packed[key] = packed
         self._live.pop(key, None)
 
     def keep(self, key: str, packed: bytes | None) -> None:
-        """Take the bytes of a changed record, which stays live until `cool`; None for a removed one."""
+        """Takes the bytes of a changed record, None for a removed one. The record stays an object until `cool`."""
         live = self._live
         live.weight -= len(self._packed.get(key, b""))
         if packed is None:
@@ -158,18 +158,18 @@ class State(Mapping[str, S]):
             live.weight += len(packed)
 
     def cool(self) -> None:
-        """Let go of the live records if they have become many; every changed one must have come through `keep`."""
+        """Drops the objects of all records if they take much memory. Every changed record must have come through `keep`."""
         if self._live.weight > _MOST_LIVE:
             self._live.clear()
             self._live.weight = 0
 
 
-#: Bytes, packed, of the records that stay live between checkpoints; in memory they take about four times that.
+#: The most packed bytes of records that stay objects between checkpoints. Objects take about four times as much memory.
 _MOST_LIVE = 4 << 20
 
 
 class _Live(dict[str, Any]):
-    """Records as objects, laid over the bytes: an unknown key is None, and so is a removed one that has bytes."""
+    """Records as objects over the packed bytes. The value of an unknown key, or of a removed one with bytes, is None."""
 
     __slots__ = ("packed", "unpack", "weight")
 
@@ -178,7 +178,7 @@ class _Live(dict[str, Any]):
         self.packed: dict[str, bytes] = {}
         self.unpack: Callable[[bytes], Any] | None = None
         self.weight = 0
-        """Bytes, packed, of the records that are live and have bytes."""
+        """Packed bytes of the records that are objects here and have bytes."""
 
     def __missing__(self, key: str) -> Any:
         packed = self.packed.get(key)
@@ -190,18 +190,20 @@ class _Live(dict[str, Any]):
 
 
 class Decider(Protocol):
-    """A pure decision over one input topic. The runner owns the state and calls only these.
+    """A pure decision over one input topic. The runner owns the state and calls only these methods, by `stepper`.
 
-    `decide` is a generator: the runner applies each yielded event through `evolve` before it asks for the next, so
-    `decide` sees the effects of what it has already decided in this step. If either raises, the whole step is undone
-    and the fact becomes a dead letter. State changes only through `evolve`, and `evolve` depends on state and event alone.
+    `decide` is a generator. The runner applies each event and note through `evolve` before it asks for the next, so that
+    `decide` sees the effects of its own step. If either raises, the step is undone and the fact becomes a dead letter.
+    State changes only through `evolve`, and the result of `evolve` depends on state and event alone.
+
+    tests/contract/test_deciders.py holds every Decider of the pipeline to these promises.
     """
 
     record_types: ClassVar[Any]
     """The type of a state record (a msgspec Struct, or a union of tagged ones), for the changelog."""
 
     def initial(self) -> State[Any]:
-        """An empty state."""
+        """Returns an empty state."""
         ...
 
     def decide(self, state: Any, fact: Record | Timer, at: At) -> Iterator[Decided | StateNote]:
@@ -209,12 +211,61 @@ class Decider(Protocol):
         ...
 
     def evolve(self, state: Any, event: Any) -> dict[str, Any]:
-        """The records that an event or note of this decider changes: key to new record, None for a removed one.
-
-        Leaves `state` as it is.
-        """
+        """Returns the records that an event or note of this decider changes: key to new record, None for a removed one."""
         ...
 
     def due(self, record: Any) -> int | None:
-        """ms; when this record wants to be woken with `Timer(key, at)`; None for never. Fires once `at` <= event time."""
+        """Returns when (ms) this record wakes with `Timer(key, at)`; None: never. The timer fires when the watermark reaches it."""
         ...
+
+
+Wakes = list[tuple[str, int | None]]
+"""Of each changed record: its key, and when it wakes (ms; None: never)."""
+Emit = Callable[[Any, Any, Any], None]
+"""`emit(event, source, into)` takes an event that has been applied; a step hands `source` and `into` through."""
+Step = Callable[[Record | Timer, At, Emit, Any, Any], Wakes]
+"""`step(fact, at, emit, source, into)`, as `stepper` makes it."""
+
+
+def stepper(decider: Decider, state: State[Any]) -> Step:
+    """Returns the function that takes one step of a decider over its state: whatever runs a decider calls it.
+
+    1. Each event and note that `decide` yields goes through `evolve`, and the changed records are put into the state,
+       before `decide` goes on.
+    2. Each event, but no note, goes to `emit(event, source, into)`.
+    3. At the end each changed record is asked once when it wakes. No timer fires in the middle of a step.
+
+    If anything of this raises, the step puts the old records back and raises the error again; the caller drops what `emit`
+    was given in this step.
+
+    The lookups are made here and not in each step, and `emit` takes two arguments more rather than being a new closure:
+    both would show in the time of a simple step.
+    """
+    decide, evolve, due, get, put = decider.decide, decider.evolve, decider.due, state.get, state.put
+
+    def step(fact: Record | Timer, at: At, emit: Emit, source: Any, into: Any) -> Wakes:
+        before: dict[str, Any] = {}
+        try:
+            for event in decide(state, fact, at):
+                for key, changed in evolve(state, event).items():
+                    if key not in before:
+                        before[key] = get(key)
+                    put(key, changed)
+                if not isinstance(event, StateNote):
+                    emit(event, source, into)
+            wakes: Wakes = []
+            for key in before:
+                record = get(key)
+                wakes.append((key, None if record is None else due(record)))
+            return wakes
+        except BaseException:
+            for key, old in before.items():
+                put(key, old)
+            raise
+
+    return step
+
+
+def collect(event: Decided, source: object, into: list[Decided]) -> None:
+    """An `emit` that appends the event to a list."""
+    into.append(event)

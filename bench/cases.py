@@ -18,8 +18,8 @@ from typing import Any
 
 from kafka import TopicPartition
 
-from agents.cases import Cases
-from agents.decider import At
+from agents.cases import CasesDecider
+from agents.decider import At, stepper
 from agents.policy import Policy, digest, parse
 from bench import broker, past, usage, window
 from bench.run import Run
@@ -96,19 +96,15 @@ def _decider(count: int) -> dict[str, Any]:
     policy, facts = parse(past.policy_text(count), 1), list(_facts(count))
     gc.collect()
     gc.freeze()
-    decider = Cases()
-    state, events, now = decider.initial(), 0, 0
-    decide, evolve = decider.decide, decider.evolve
+    decider = CasesDecider()
+    take, events, now = stepper(decider, decider.initial()), [0], 0
     started = time.perf_counter()
     for fact in facts:
         if type(fact) is Tick:
             now = fact.time
             continue
         id = fact.mention.id if type(fact) is ClassifiedMention else fact.id  # type: ignore[attr-defined]
-        for event in decide(state, fact, At(now, now, policy, id)):
-            for key, record in evolve(state, event).items():
-                state.put(key, record)
-            events += isinstance(event, Decided)
+        take(fact, At(now, now, policy, id), _count, None, events)
     alone = time.perf_counter() - started
     core = _core(policy)
     started = time.perf_counter()
@@ -117,15 +113,21 @@ def _decider(count: int) -> dict[str, Any]:
     return {
         "facts": count,
         "per_s": round(count / alone),
-        "events_a_fact": round(events / count, 2),
+        "events_a_fact": round(events[0] / count, 2),
         "per_s_with_timers": round(count / timed),
         "events_a_fact_with_timers": round(written / count, 2),
     }
 
 
+def _count(event: Decided, source: object, into: list[int]) -> None:
+    into[0] += 1
+
+
 def _core(policy: Policy, number: int = 0, encodes: bool = False) -> FoldCore:
     role = PIPELINE.role("cases")
-    core = FoldCore(PIPELINE, role, number, lambda topic: 1, lambda version, hash: policy, Cases(), encodes=encodes)
+    core = FoldCore(
+        PIPELINE, role, number, lambda topic: 1, lambda version, hash: policy, CasesDecider(), encodes=encodes
+    )
     core.in_force(PolicyChanged(version=1, hash="", applied_at=0))
     return core
 
@@ -361,7 +363,7 @@ def _lags(run: Run, settings: Settings, follower: TopicFollower, base: int) -> l
         for row in rows:
             record = codec.decode(row.value)
             if isinstance(record, ClockChanged) and record.change == "breached":
-                lags.append(round(at - (record.due_at - base)))
+                lags.append(round(at - ((record.due_at or 0) - base)))
     return lags
 
 

@@ -16,7 +16,7 @@ import msgspec
 import psutil  # type: ignore[import-untyped]
 from msgspec.structs import replace
 
-from agents.decider import At, State, Timer
+from agents.decider import At, State, StateNote, Timer
 from agents.policy import Policy, digest, parse
 from netcenter.policies import DEFAULT_POLICY
 from schemas import codec, ids, keys
@@ -50,6 +50,12 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     posts: tuple[str, ...]
 
 
+class ChangeNoted(StateNote, msgspec.Struct, frozen=True, gc=False):
+    """Note: a customer's last change."""
+
+    change: CaseChanged
+
+
 class Keeper:
     """A decider that remembers a customer's last change and fires one timer after it."""
 
@@ -59,16 +65,16 @@ class Keeper:
         """Return an empty state."""
         return State()
 
-    def decide(self, state: State[Kept], fact: Record | Timer, at: At) -> Iterator[Decided]:
-        """Yield a change as it is, and an event for each timer."""
+    def decide(self, state: State[Kept], fact: Record | Timer, at: At) -> Iterator[Decided | StateNote]:
+        """Yield a note of a change, and an event for each timer."""
         if isinstance(fact, CaseChanged):
-            yield fact
+            yield ChangeNoted(fact)
         elif isinstance(fact, Timer):
             yield changed(fact.key, state[fact.key].seq + 1, at.time, None)
 
-    def evolve(self, state: State[Kept], event: Decided) -> dict[str, Kept]:
+    def evolve(self, state: State[Kept], noted: CaseChanged | ChangeNoted) -> dict[str, Kept]:
         """Return the customer's new record."""
-        assert isinstance(event, CaseChanged)
+        event = noted.change if isinstance(noted, ChangeNoted) else noted
         key = f"{event.brand}|{event.channel}|{event.author_id}"
         return {key: kept(event.aggregate, event.seq, event.time, event.replied_at)}
 

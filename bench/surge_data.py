@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from agents.decider import At, Timer
+from agents.decider import At, Timer, collect, stepper
 from agents.policy import Policy
 from agents.surge import SurgeDecider
 from netcenter.backtest.nab import Labels, labels
@@ -74,6 +74,7 @@ class Watch:
         self.policy, self.brand = policy, brand
         self.decider = SurgeDecider()
         self.state = self.decider.initial()
+        self._take = stepper(self.decider, self.state)
         self.due: int | None = None
         self.events: list[Decided] = []
 
@@ -93,14 +94,8 @@ class Watch:
             self._step(Timer(self.brand, self.due), self.due, "timer")
 
     def _step(self, fact: Record | Timer, time: int, cause: str) -> None:
-        decider, state = self.decider, self.state
-        for event in decider.decide(state, fact, At(time, time, self.policy, cause)):
-            for key, record in decider.evolve(state, event).items():
-                state.put(key, record)
-            if isinstance(event, Decided):
-                self.events.append(event)
-        kept = state.get(self.brand)
-        self.due = decider.due(kept) if kept is not None else None
+        wakes = dict(self._take(fact, At(time, time, self.policy, cause), collect, None, self.events))
+        self.due = wakes.get(self.brand, self.due)
 
 
 def by_minute(counts: Sequence[float], random: Any) -> Iterator[list[int]]:

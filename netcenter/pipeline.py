@@ -7,7 +7,7 @@ Topics, workers, manifests, checks and the tables of the documentation are made 
 from __future__ import annotations
 
 from agents.alerts import AlertsDecider
-from agents.cases import Cases
+from agents.cases import CasesDecider
 from agents.desk import DeskDecider
 from agents.surge import SurgeDecider
 from netcenter.runtime._placeholder import PostgresSettings, WebhookSettings, webhook_sink
@@ -103,7 +103,7 @@ PIPELINE = Pipeline(
             ("mentions",),
             ("classified", "volumes"),
         ),
-        Role("cases", Fold(Cases), ("classified",), ("cases", "desk", "signals")),
+        Role("cases", Fold(CasesDecider), ("classified",), ("cases", "desk", "signals")),
         Role("surge", Fold(SurgeDecider), ("volumes",), ("surges", "signals")),
         Role("desk", Fold(DeskDecider), ("desk",), ("assignments",)),
         Role("alerts", Fold(AlertsDecider), ("signals",), ("alerts",)),

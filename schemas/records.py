@@ -68,9 +68,9 @@ CloseReason = Literal[
     "resolved", "silence", "no_target", "no_reply", "deleted_unanswered", "muted", "forgotten", "unknown"
 ]
 WorkChange = Literal["queued", "changed", "answered", "withdrawn", "unknown"]
-Presence = Literal["came", "renewed", "left", "unknown"]
+Presence = Literal["signed_in", "renewed", "signed_out", "unknown"]
 OfferAnswer = Literal["accepted", "declined", "unknown"]
-ReturnReason = Literal["declined", "timed_out", "left", "lapsed", "unknown"]
+ReturnReason = Literal["declined", "timed_out", "signed_out", "lapsed", "unknown"]
 Rung = Literal["operator", "responsible", "lead", "unknown"]
 OpenClose = Literal["open", "close", "unknown"]
 Detector = Literal["ratio", "burst", "load", "conversation", "declared", "unknown"]
@@ -432,9 +432,9 @@ class ClockChanged(CaseEvent, kw_only=True, frozen=True, gc=False):
     change: A[ClockChange, "what happened"]
     label: A[Label, "of the message that sets the due"]
     started_at: A[Time, "the message's own time"]
-    due_at: A[Time, "a reply exactly then is in time; 9999-12-31T23:59:59Z: no target, only measured"]
-    target: A[int, "ms between start and due that the calendar counts; 0: no target, only measured"]
-    courtesy: A[bool, "measured, but no alert and not in the share in target"] = False
+    due_at: A[Time | None, "a reply exactly then is in time; null: no target, only measured"]
+    target_ms: A[int | None, "ms between start and due that the calendar counts; null: no target, only measured"]
+    non_sla: A[bool, "a non-SLA target: measured, but no alert and not in the SLA attainment"] = False
     warned: A[int | None, "percent of the target used, for warned"] = None
     met_at: A[Time | None, "the stopping reply's own time"] = None
     breached_at: A[Time | None, "equals due_at once breached"] = None
@@ -442,7 +442,7 @@ class ClockChanged(CaseEvent, kw_only=True, frozen=True, gc=False):
     paused_at: A[Time | None, "when the pause began; null: the clock runs or has ended"] = None
     late_arrival: A[bool, "the post arrived already overdue"] = False
     privately: A[bool, "met by a private reply"] = False
-    paused_ms: A[int, "ms; the pauses that have ended, all together: left out of what is measured"] = 0
+    paused_ms: A[int, "ms of the pauses that have ended, all together: left out of what is measured"] = 0
 
 
 class CaseClosed(CaseEvent, kw_only=True, frozen=True, gc=False):
@@ -452,13 +452,13 @@ class CaseClosed(CaseEvent, kw_only=True, frozen=True, gc=False):
     channel: A[str, "of the case"]
     author_id: A[str, "the customer"]
     desk: A[str, "which desk worked on it"]
-    why: A[CloseReason, "what closed it"]
+    close_reason: A[CloseReason, "what closed it"]
     label: A[Label, "of the case when it closed"]
     operator: A[str | None, "who resolved it"] = None
 
 
 class CaseReopened(CaseEvent, kw_only=True, frozen=True, gc=False):
-    """The customer came back soon after the resolution."""
+    """The case is open again: the customer came back soon after the closing, or an operator reopened it."""
 
     brand: A[str, "of the case; set by cases, as all below"]
     channel: A[str, "of the case"]
@@ -474,7 +474,10 @@ class CaseReopened(CaseEvent, kw_only=True, frozen=True, gc=False):
 
 
 class WorkChanged(WorkEvent, kw_only=True, frozen=True, gc=False):
-    """What a desk must know about one round of work on a case."""
+    """Work on a case is queued at a desk, changes, is answered or is withdrawn. Its history is one round of work."""
+
+    # The desk does not read these yet. Coming with skills, escalation and holding replies: started_at, visibility, non_sla,
+    # uncertain, share, window_closes_at, conversation, posts, reach, followers, skills, operator.
 
     desk: A[str, "whose queue; set by cases, as all below"]
     case_id: A[str, "the case"]
@@ -489,7 +492,7 @@ class WorkChanged(WorkEvent, kw_only=True, frozen=True, gc=False):
     due_at: A[Time | None, "when the answer is due; null: no target"]
     lang: A[str, "language to answer in"] = "und"
     visibility: A[Visibility, "of the newest post"] = "public"
-    courtesy: A[bool, "its clock is a courtesy"] = False
+    non_sla: A[bool, "its clock has a non-SLA target"] = False
     uncertain: A[bool, "the classifier was unsure"] = False
     share: A[bool, "only shares so far: never a holding reply"] = False
     window_closes_at: A[Time | None, "when the channel's reply window closes"] = None
@@ -503,12 +506,12 @@ class WorkChanged(WorkEvent, kw_only=True, frozen=True, gc=False):
 
 
 class OperatorChanged(Record, kw_only=True, frozen=True, gc=False):
-    """An operator comes, stays or leaves."""
+    """An operator signs in at a desk, renews the lease, or signs out. Coming with skills: the desk does not read these yet."""
 
     id: A[str, "UUIDv5(operator: desk|operator|at|change); set by the tool"]
     desk: A[str, "the desk"]
     operator: A[str, "the operator"]
-    change: A[Presence, "came, renewed or left"]
+    change: A[Presence, "signed_in, renewed or signed_out"]
     at: A[Time, "when it was said"]
     until: A[Time | None, "end of the lease; null: the policy's lease from now on"] = None
     capacity: A[int, "cases at a time"] = 3
@@ -517,7 +520,7 @@ class OperatorChanged(Record, kw_only=True, frozen=True, gc=False):
 
 
 class OfferAnswered(Record, kw_only=True, frozen=True, gc=False):
-    """An operator takes an offer or declines it."""
+    """An operator accepts an offer or declines it."""
 
     id: A[str, "UUIDv5(answer: offer_id|answer); set by the tool"]
     desk: A[str, "the desk"]
@@ -528,7 +531,7 @@ class OfferAnswered(Record, kw_only=True, frozen=True, gc=False):
 
 
 class Candidate(Record, kw_only=True, frozen=True, gc=False):
-    """An operator who could have had the case, best first."""
+    """An operator who could have been offered the case; in lists the best comes first."""
 
     operator: A[str, "the operator"]
     load: A[int, "cases held and offered"]
@@ -555,30 +558,30 @@ class Offered(WorkEvent, kw_only=True, frozen=True, gc=False):
 
 
 class Assigned(WorkEvent, kw_only=True, frozen=True, gc=False):
-    """The operator took the case."""
+    """The operator accepted the offer and has the case."""
 
     desk: A[str, "the desk; set by desk, as all below"]
     case_id: A[str, "the case"]
     brand: A[str, "of the case"]
     operator: A[str, "the operator who has the case"]
     offer_id: A[str, "the Offered event's id"]
-    waited: A[int, "ms; from queueing to acceptance"]
+    waited_ms: A[int, "ms; from queueing to acceptance"]
 
 
 class Returned(WorkEvent, kw_only=True, frozen=True, gc=False):
-    """A case goes back to the queue, with its first queue time."""
+    """The work is back in the queue, in the place of its first queueing."""
 
     desk: A[str, "the desk; set by desk, as all below"]
     case_id: A[str, "the case"]
     brand: A[str, "of the case"]
     operator: A[str, "the operator who had the case"]
     offer_id: A[str, "the Offered event's id"]
-    why: A[ReturnReason, "what sent it back"]
+    return_reason: A[ReturnReason, "what sent it back"]
     times: A[int, "how often it has been returned"]
 
 
 class Overflowed(WorkEvent, kw_only=True, frozen=True, gc=False):
-    """A full desk hands a case to the next; the first keeps a forwarding entry."""
+    """Coming with overflow; the desk does not make it yet. A full desk hands a case to the next desk."""
 
     desk: A[str, "the full desk; set by desk, as all below"]
     next_desk: A[str, "where it goes; the key in the desk topic"]
@@ -588,7 +591,7 @@ class Overflowed(WorkEvent, kw_only=True, frozen=True, gc=False):
 
 
 class HoldingReplyDue(WorkEvent, kw_only=True, frozen=True, gc=False):
-    """Asks a sender outside to tell the customer that somebody works on their case."""
+    """Coming with holding replies; the desk does not make it yet. Asks a sender outside to tell the customer to wait."""
 
     desk: A[str, "the desk; set by desk, as all below"]
     case_id: A[str, "the case"]
@@ -604,7 +607,7 @@ class HoldingReplyDue(WorkEvent, kw_only=True, frozen=True, gc=False):
 
 
 class HoldingReplyCancelled(WorkEvent, kw_only=True, frozen=True, gc=False):
-    """Takes a holding reply back."""
+    """Coming with holding replies; the desk does not make it yet. A holding reply is not to be sent any more."""
 
     desk: A[str, "the desk; set by desk, as all below"]
     case_id: A[str, "the case"]
@@ -613,7 +616,7 @@ class HoldingReplyCancelled(WorkEvent, kw_only=True, frozen=True, gc=False):
 
 
 class Escalated(WorkEvent, kw_only=True, frozen=True, gc=False):
-    """A case goes up one rung of the ladder of escalation."""
+    """Coming with escalation; the desk does not make it yet. A case that nobody answers goes to the next person."""
 
     desk: A[str, "the desk; set by desk, as all below"]
     case_id: A[str, "the case"]
@@ -767,7 +770,7 @@ class Alert(Decided, kw_only=True, frozen=True, gc=False):
     summary: A[str, "one line for a person; never a text or an author"]
     starts_at: A[Time, "event time at which it opened"]
     ends_at: A[Time | None, "event time at which it resolved"] = None
-    evidence: A[dict[str, str], "names and figures"] = {}
+    evidence: A[dict[str, str], "figures by name: digits, times in RFC 3339; one of a map as `labels.complaint`"] = {}
     links: A[dict[str, str], "runbook, replay, console"] = {}
 
     @property

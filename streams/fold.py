@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from agents.decider import At, Decider, State, Timer, Unusable
+from agents.decider import At, Decider, State, Timer, Unusable, stepper
 from agents.policy import Policy
 from schemas import codec, ids
 from schemas.keys import KEYLESS
-from schemas.records import ClassifiedMention, Decided, PolicyChanged, Record, SourceIdle, Tick
+from schemas.records import ClassifiedMention, PolicyChanged, Record, SourceIdle, Tick
 from schemas.times import rfc3339
 from streams.core import Core, DeadLetter, Fact, Result, Taken, where, why
 from streams.timers import Timers
@@ -48,6 +48,7 @@ class FoldCore(Core):
         self.touched: dict[str, None] = {}
         """Keys changed since the last checkpoint, in the order of their first change."""
         self._timers = Timers()
+        self._step = stepper(decider, self.state)
 
     def restore(self, key: str, packed: bytes) -> None:
         """Puts back a record of the changelog."""
@@ -140,35 +141,22 @@ class FoldCore(Core):
     def _steps(self, steps: Iterable[_Step], results: list[Result]) -> int:
         """Append what follows from each step, and say how many there were."""
         policy, now, partial, number = self.policy, self.watermark.time, bool(self.watermark.idle), 0
-        # What is looked up once here would be half of a simple step's cost.
-        state, touched, routes, route, timers = self.state, self.touched, self.routes, self.route, self._timers
-        decide, evolve, wake = self.decider.decide, self.decider.evolve, self.decider.due
-        get, put = state.get, state.put
+        touched, route, timers = self.touched, self.route, self._timers
+        step = self._step
         for fact, record, time in steps:
             number += 1
             cause = record.mention.id if type(record) is ClassifiedMention else getattr(record, "id", "")
             # By position, which costs half: time, seen, policy, cause, partial.
             seen = time if time > now else now
             at = At(time, seen, policy, cause or ids.timer("fact", fact.offset), partial)  # type: ignore[arg-type]  # no fact comes before a policy
-            before: dict[str, Any] = {}
             written = len(results)
             try:
-                for event in decide(state, record, at):
-                    for key, changed in evolve(state, event).items():
-                        if key not in before:
-                            before[key] = get(key)
-                        put(key, changed)
-                    if event is not record and (type(event) in routes or isinstance(event, Decided)):
-                        route(event, fact, results)  # type: ignore[arg-type]
-                # Asked once a step: no timer fires in the middle of one.
-                dues = [(key, None if (kept := get(key)) is None else wake(kept)) for key in before]
+                wakes = step(record, at, route, fact, results)
             except Exception as error:  # noqa: BLE001 - whatever a decision raises: the step is undone and the fact becomes a dead letter
-                for key, old in before.items():
-                    put(key, old)
                 # A timer that has fired stays so: it would fire and fail again and again.
                 results[written:] = [DeadLetter(fact, "decide", type(error).__name__, _told(record, error))]
                 continue
-            for key, moment in dues:
+            for key, moment in wakes:
                 touched[key] = None
                 if moment != timers.get(key):
                     timers.set(key, moment)

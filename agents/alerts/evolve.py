@@ -122,7 +122,7 @@ def _after_breach(state: Incidents, fact: ClockChanged) -> dict[str, Incident]:
 
 
 def _counts(fact: ClockChanged) -> bool:
-    return fact.metric in _RESPONSE and not fact.courtesy
+    return fact.metric in _RESPONSE and not fact.non_sla
 
 
 def _clock(fact: ClockChanged) -> str:

@@ -1,5 +1,5 @@
 """Cases: which posts need an answer, by when, and whether it came in time."""
 
-from agents.cases.decider import Cases
+from agents.cases.decider import CasesDecider
 
-__all__ = ["Cases"]
+__all__ = ["CasesDecider"]

@@ -1,4 +1,4 @@
-"""Brings the SLA clocks that have been told into line with what the timeline says they are."""
+"""The events that bring the emitted SLA clocks into line with the timeline."""
 
 from __future__ import annotations
 
@@ -8,140 +8,147 @@ import msgspec
 from msgspec.structs import replace
 
 from agents.cases import resolution
-from agents.cases.resolution import Life
-from agents.cases.state import FOREVER, Base, Clock, Told, settled
-from agents.cases.telling import Teller
-from agents.cases.timeline import Span, Timeline
-from agents.cases.wording import iso, span
+from agents.cases.event_factory import EventFactory
+from agents.cases.resolution import ResolutionPeriod
+from agents.cases.state import Emitted, SlaClock, Snapshot, settled
+from agents.cases.timeline import ResponseWindow, Timeline
+from agents.cases.wording import duration, iso
 from agents.policy import Brand
 from schemas.records import ClockChange, ClockChanged
 
 Events = Iterator[ClockChanged]
 
 
-class Wanted(msgspec.Struct, frozen=True, gc=False):
-    """What a clock should be by now."""
+class DesiredClock(msgspec.Struct, frozen=True, gc=False):
+    """A clock as it should be by now."""
 
-    clock: Clock
-    """But for a response clock's target, its warnings, and whether it is late."""
+    clock: SlaClock
+    """Without its warnings and breach, and for a response clock without its target."""
     rule: str
     ended_at: int | None = None
     """ms; None: it runs or is paused."""
     why: str = ""
-    """Why it is void."""
+    """Why the clock is void."""
 
 
-def response(s: Span) -> Wanted:
-    """The response clock of a span."""
-    first, answer = s.governing, s.answer
+def response(window: ResponseWindow) -> DesiredClock:
+    """Returns the response clock of a window."""
+    first, answer = window.governing, window.answer
     if answer is None:
-        met_at, privately, ended_at = None, False, s.ended_at
+        met_at, privately, ended_at = None, False, window.ended_at
     else:
         met_at = ended_at = answer.at
         privately = answer.privately
-    clock = Clock(
-        metric="next_response" if s.later else "first_response",
-        cycle=s.cycle,
+    clock = SlaClock(
+        metric="next_response" if window.later else "first_response",
+        cycle=window.cycle,
         label=first.timed_as,
-        started_at=s.members[0].at,
-        due_at=first.due_at or 0,
-        courtesy=first.courtesy,
+        started_at=window.members[0].at,
+        due_at=first.due_at,
+        non_sla=first.non_sla,
         met_at=met_at,
         privately=privately,
         void=ended_at is not None and met_at is None,
     )
-    return Wanted(clock, first.rule, ended_at, s.why)
+    return DesiredClock(clock, first.rule, ended_at, window.why)
 
 
-def resolving(line: Timeline, life: Life, cycle: int, brand: Brand) -> Wanted:
-    """The resolution clock of one of the case's lives."""
-    target = resolution.target(life, brand)
-    over = life.ended_at is not None
-    clock = Clock(
+def resolving(line: Timeline, period: ResolutionPeriod, cycle: int, brand: Brand) -> DesiredClock:
+    """Returns the resolution clock of one of the case's resolution periods."""
+    target = resolution.target(period, brand)
+    over = period.ended_at is not None
+    clock = SlaClock(
         metric="resolution",
         cycle=cycle,
         label=target.label,
-        started_at=life.started_at,
-        due_at=FOREVER if target.due_at is None else target.due_at,
-        target=target.counted,
-        courtesy=target.courtesy,
-        met_at=None if life.void else life.ended_at,
-        # Only measured: that it waits is told by what is left out when it goes on, or at its end.
-        paused_at=None if over or target.due_at is None else life.paused_at,
-        paused_ms=life.paused,
-        void=life.void,
+        started_at=period.started_at,
+        due_at=target.due_at,
+        target_ms=target.target_ms,
+        non_sla=target.non_sla,
+        met_at=None if period.void else period.ended_at,
+        # A clock that is only measured emits no `paused`: its pauses are in `paused_ms` when it goes on or ends.
+        paused_at=None if over or target.due_at is None else period.paused_at,
+        paused_ms=period.paused,
+        void=period.void,
     )
-    return Wanted(clock, target.rule, life.ended_at, line.why if life.void else "")
+    return DesiredClock(clock, target.rule, period.ended_at, line.close_reason if period.void else "")
 
 
-def tell(teller: Teller, wanted: list[Wanted], arrival: bool) -> Events:
-    """The events by which clocks become what they should be; arrival: a post has just been read."""
-    known = teller.told.clocks
-    for want in wanted:
-        clock = want.clock
-        old = _find(known, clock)
-        late = (want.ended_at or clock.paused_at or teller.at.time) > clock.due_at
+def emit(factory: EventFactory, desired: list[DesiredClock], arrival: bool) -> Events:
+    """Yields the events that make the emitted clocks the desired ones; `arrival`: the fact of this step is a post."""
+    emitted = factory.emitted.clocks
+    for one in desired:
+        clock, due = one.clock, one.clock.due_at
+        old = _find(emitted, clock)
+        late = due is not None and (one.ended_at or clock.paused_at or factory.at.time) > due
         if old is None:
-            yield from _first_told(teller, want, late, arrival)
+            yield from _first_events(factory, one, late, arrival)
         else:
-            should = _as_told(clock, old)
+            should = _as_emitted(clock, old)
             if late != (old.detected_at is not None) or should != old:
-                yield from _told_anew(teller, old, should, want, late, arrival)
+                yield from _later_events(factory, old, should, one, late, arrival)
 
 
-def never_ran(teller: Teller, wanted: list[Wanted], base: Base | None) -> Events:
-    """The end of clocks that were told before a record that was read later showed that they never ran."""
-    for old in teller.told.clocks:
-        if not old.void and not _is_wanted(old, wanted) and not (base is not None and settled(old, base)):
-            why = f"voided: {old.label} on {teller.channel}, nothing wants this answer, as is now known"
-            yield teller.clock("voided", replace(old, void=True, met_at=None, privately=False, paused_at=None), why)
+def never_ran(factory: EventFactory, desired: list[DesiredClock], snapshot: Snapshot | None) -> Events:
+    """Voids emitted clocks that a record read later shows never to have run."""
+    for old in factory.emitted.clocks:
+        if not old.void and not _is_desired(old, desired) and not (snapshot is not None and settled(old, snapshot)):
+            why = f"voided: {old.label} on {factory.channel}, nothing wants this answer, as is now known"
+            yield factory.clock("voided", replace(old, void=True, met_at=None, privately=False, paused_at=None), why)
 
 
-def _is_wanted(old: Clock, wanted: list[Wanted]) -> bool:
-    return any(w.clock.cycle == old.cycle and w.clock.metric == old.metric for w in wanted)
+def _is_desired(old: SlaClock, desired: list[DesiredClock]) -> bool:
+    return any(w.clock.cycle == old.cycle and w.clock.metric == old.metric for w in desired)
 
 
-def _find(clocks: tuple[Clock, ...], clock: Clock) -> Clock | None:
+def _find(clocks: tuple[SlaClock, ...], clock: SlaClock) -> SlaClock | None:
     for old in clocks:
         if old.cycle == clock.cycle and old.metric == clock.metric:
             return old
     return None
 
 
-def _as_told(clock: Clock, old: Clock) -> Clock:
+def _as_emitted(clock: SlaClock, old: SlaClock) -> SlaClock:
     return replace(
-        clock, target=old.target, warned=old.warned, detected_at=old.detected_at, late_arrival=old.late_arrival
+        clock, target_ms=old.target_ms, warned=old.warned, detected_at=old.detected_at, late_arrival=old.late_arrival
     )
 
 
-def _timed(teller: Teller, clock: Clock, want: Wanted) -> Clock:
-    """With its target."""
+def _timed(factory: EventFactory, clock: SlaClock, desired: DesiredClock) -> SlaClock:
+    """The clock with its target."""
     if clock.metric == "resolution":
-        return replace(clock, target=want.clock.target)
-    return replace(clock, target=teller.brand.counted(clock.started_at, clock.due_at))
+        return replace(clock, target_ms=desired.clock.target_ms)
+    return replace(clock, target_ms=factory.brand.counted(clock.started_at, clock.deadline))
 
 
-def _first_told(teller: Teller, w: Wanted, late: bool, arrival: bool) -> Events:
-    clock = _timed(teller, w.clock, w)
-    measured = clock.due_at == FOREVER
+def _first_events(factory: EventFactory, w: DesiredClock, late: bool, arrival: bool) -> Events:
+    clock = _timed(factory, w.clock, w)
+    measured = clock.due_at is None
     if w.ended_at is None and clock.paused_at is None:
-        # One that is only measured goes on after an end that comes to be known together with that.
-        yield teller.clock("started", clock, f"started: {_text(teller, clock)}, due {_due(clock)}, rule {w.rule}")
+        yield factory.clock("started", clock, f"started: {_text(factory, clock)}, due {_due(clock)}, rule {w.rule}")
         if not late:
             return
         old = clock
     else:
         old = replace(clock, met_at=None, privately=False, paused_at=None, paused_ms=0, void=False)
         if not measured:
-            yield teller.clock("started", old, f"started: {_text(teller, clock)}, due {_due(clock)}, rule {w.rule}")
-    yield from _told_anew(teller, old, clock, w, late, arrival)
+            yield factory.clock("started", old, f"started: {_text(factory, clock)}, due {_due(clock)}, rule {w.rule}")
+    yield from _later_events(factory, old, clock, w, late, arrival)
 
 
-def _told_anew(teller: Teller, old: Clock, should: Clock, w: Wanted, late: bool, arrival: bool) -> Events:
-    """A breach is told before the end that comes after it, and one that no longer holds is taken back first."""
+def _later_events(
+    factory: EventFactory, old: SlaClock, should: SlaClock, w: DesiredClock, late: bool, arrival: bool
+) -> Events:
+    """Yields the changes of a clock that was emitted before, in this order.
+
+    1. A breach that no longer holds is rescinded.
+    2. The clock goes on, or its due moves.
+    3. A breach.
+    4. The clock ends, pauses, or changes otherwise.
+    """
     if (should.started_at, should.due_at) != (old.started_at, old.due_at):
-        should = _timed(teller, should, w)
-    text = _text(teller, should)
+        should = _timed(factory, should, w)
+    text = _text(factory, should)
     ended, goes_on = _over(old), w.ended_at is None and should.paused_at is None
     clock = should if goes_on else replace(
         should,
@@ -153,43 +160,44 @@ def _told_anew(teller: Teller, old: Clock, should: Clock, w: Wanted, late: bool,
     )  # fmt: skip
     if old.detected_at is not None and not late:
         clock = replace(clock, detected_at=None, late_arrival=False)
-        yield teller.clock("rescinded", clock, f"rescinded: {text}, {_instead(w)}: not late after all")
+        yield factory.clock("rescinded", clock, f"rescinded: {text}, {_instead(w)}: not late after all")
         old = clock
     if (clock != old and goes_on) or (ended and w.ended_at is None):
-        resumed = ended or old.paused_at is not None or clock.due_at == FOREVER
+        resumed = ended or old.paused_at is not None or clock.due_at is None
         change = "resumed" if resumed else _moved(old, clock)
-        yield teller.clock(change, clock, f"{change}: {text}, due {_due(clock)}, rule {w.rule}")
+        yield factory.clock(change, clock, f"{change}: {text}, due {_due(clock)}, rule {w.rule}")
         old = clock
     if late and clock.detected_at is None:
-        # A late answer may be read before the Tick that passes the due: then it tells the breach itself.
-        seen = max(teller.at.seen, w.ended_at or should.paused_at or 0)
-        clock = replace(clock, detected_at=seen, late_arrival=arrival and clock.due_at < teller.at.time)
-        yield teller.clock("breached", clock, f"overdue: {text}, no {_end(clock)} by {iso(clock.due_at)}")
+        # A late reply may be read before the Tick that passes the due. The breach then counts as seen at the reply's time.
+        seen = max(factory.at.seen, w.ended_at or should.paused_at or 0)
+        clock = replace(clock, detected_at=seen, late_arrival=arrival and clock.deadline < factory.at.time)
+        yield factory.clock("breached", clock, f"overdue: {text}, no {_end(clock)} by {iso(clock.deadline)}")
         old = clock
     if should.detected_at != clock.detected_at:
         should = replace(should, detected_at=clock.detected_at, late_arrival=clock.late_arrival)
     if should == old:
         return
     if should.void:
-        yield teller.clock("voided", should, f"voided: {text}, {_VOID.get(w.why, w.why)}")
+        yield factory.clock("voided", should, f"voided: {text}, {_VOID.get(w.why, w.why)}")
     elif should.paused_at is not None:
-        yield teller.clock("paused", should, f"paused: {text}, waits for the customer since {iso(should.paused_at)}")
+        yield factory.clock("paused", should, f"paused: {text}, waits for the customer since {iso(should.paused_at)}")
     elif should.met_at is not None and (should.met_at, should.paused_ms) != (old.met_at, old.paused_ms):
-        yield teller.clock("met", should, f"met: {'late' if late else 'in time'}, {text}, {_met(should)}")
+        yield factory.clock("met", should, f"met: {'late' if late else 'in time'}, {text}, {_met(should)}")
     else:
         change = _moved(old, should)
-        yield teller.clock(change, should, f"{change}: {text}, due {_due(should)}, rule {w.rule}")
+        yield factory.clock(change, should, f"{change}: {text}, due {_due(should)}, rule {w.rule}")
 
 
-def _over(clock: Clock) -> bool:
+def _over(clock: SlaClock) -> bool:
     return clock.void or clock.met_at is not None
 
 
-def _moved(old: Clock, clock: Clock) -> ClockChange:
-    return "tightened" if clock.due_at <= old.due_at else "loosened"
+def _moved(old: SlaClock, clock: SlaClock) -> ClockChange:
+    sooner = old.due_at is None or (clock.due_at is not None and clock.due_at <= old.due_at)
+    return "tightened" if sooner else "loosened"
 
 
-#: What ended a span without an answer, for people.
+#: Why a response window ended without an answer, as the event's reason says it.
 _VOID = {
     "resolved": "resolved by an operator without an answer",
     "no_target": "its case has closed by itself",
@@ -202,43 +210,43 @@ _VOID = {
 }
 
 
-def _text(teller: Teller, clock: Clock) -> str:
-    if clock.due_at == FOREVER:
-        return f"resolution of a {clock.label} on {teller.channel}, no target"
+def _text(factory: EventFactory, clock: SlaClock) -> str:
+    if clock.due_at is None:
+        return f"resolution of a {clock.label} on {factory.channel}, no target"
     of = "resolution of a " if clock.metric == "resolution" else ""
-    return f"{of}{clock.label} on {teller.channel}, target {span(clock.target)}"
+    return f"{of}{clock.label} on {factory.channel}, target {duration(clock.target_ms or 0)}"
 
 
-def _due(clock: Clock) -> str:
-    return "not set" if clock.due_at == FOREVER else iso(clock.due_at)
+def _due(clock: SlaClock) -> str:
+    return "not set" if clock.due_at is None else iso(clock.due_at)
 
 
-def _end(clock: Clock) -> str:
+def _end(clock: SlaClock) -> str:
     return "resolution" if clock.metric == "resolution" else "reply"
 
 
-def _met(clock: Clock) -> str:
+def _met(clock: SlaClock) -> str:
     at = iso(clock.met_at or 0)
     if clock.metric == "resolution":
-        return f"closed {at}, {span(clock.paused_ms)} of waiting left out"
+        return f"closed {at}, {duration(clock.paused_ms)} of waiting left out"
     return f"replied {at}"
 
 
-def _instead(w: Wanted) -> str:
+def _instead(w: DesiredClock) -> str:
     clock = w.clock
     if w.ended_at is None:
-        return f"due moved to {iso(clock.due_at)}" if clock.paused_at is None else f"paused {iso(clock.paused_at)}"
+        return f"due moved to {_due(clock)}" if clock.paused_at is None else f"paused {iso(clock.paused_at)}"
     return f"{_end(clock)} of {iso(w.ended_at)}" if not clock.void else f"ended {iso(w.ended_at)}"
 
 
-def running(told: Told) -> Iterator[Clock]:
-    """The clocks as told that run towards a due that has not passed, neither ended nor paused."""
-    for clock in told.clocks:
+def running(emitted: Emitted) -> Iterator[SlaClock]:
+    """Yields the emitted clocks that run towards a due: not ended, breached, paused or only measured."""
+    for clock in emitted.clocks:
         if (
             clock.met_at is None
             and clock.detected_at is None
             and clock.paused_at is None
             and not clock.void
-            and clock.due_at != FOREVER
+            and clock.due_at is not None
         ):
             yield clock

@@ -1,4 +1,4 @@
-"""The Decider of cases: what follows when something is learnt of a customer, or time has passed."""
+"""The Decider of cases: what follows from a post, an update, a reply, an action, or the passing of time."""
 
 from __future__ import annotations
 
@@ -7,103 +7,107 @@ from typing import Any, ClassVar
 
 from agents.cases import actions, learning
 from agents.cases.evolve import evolve
-from agents.cases.judging import Judges
-from agents.cases.state import Customer, Kept, Learnt, Message
-from agents.cases.step import Because, Step
+from agents.cases.policy_view import PolicyViews
+from agents.cases.state import CaseForgotten, Customer, CustomerNoted, Message, PostChange
+from agents.cases.step import CaseStep, Trigger
 from agents.cases.timeline import Timeline
 from agents.cases.wording import iso
-from agents.decider import At, State, Timer
+from agents.decider import At, State, StateNote, Timer
 from schemas.own_time import own_time
-from schemas.records import Action, ClassifiedMention, MentionUpdated, Record, Reply
+from schemas.records import Action, ClassifiedMention, Decided, MentionUpdated, Record, Reply
 
-Events = Iterator[Any]
+Events = Iterator[Decided | StateNote]
 
 
-class Cases:
-    """Decides over `classified`. State: one `Customer` per key `brand|channel|author_id`.
+class CasesDecider:
+    """Decides over the topic `classified`. State: one `Customer` per key `brand|channel|author_id`.
 
-    A fact changes what is known of the customer; the timeline says what that makes of the case; the events are the
-    difference to what has been told. Last comes the note `Learnt`, which goes through `evolve` only.
+    1. A fact adds to what is observed of the customer.
+    2. The timeline says what the observations make of the case.
+    3. The events are the difference between the timeline and what has been emitted.
+    4. The last thing yielded is a note with the observations to remember.
     """
 
     record_types: ClassVar[Any] = Customer
     reads: ClassVar[tuple[type[Record], ...]] = (ClassifiedMention, MentionUpdated, Reply, Action)
 
     def __init__(self) -> None:
-        self._judges = Judges()
+        self._views = PolicyViews()
 
     def initial(self) -> State[Customer]:
-        """An empty state."""
+        """Returns an empty state."""
         return State()
 
     def decide(self, state: State[Customer], fact: Any, at: At) -> Events:
-        """Events that follow from a post, an update, a Reply, an Action or a wake-up; else nothing.
+        """Yields what follows from a post, an update, a reply, an action or a timer; nothing for another fact.
 
-        Raises Unusable for an Action that nothing can be done with.
+        Raises Unusable for an Action that lacks something or names something unknown.
         """
         kind = type(fact)
         if kind is Timer:
             brand, channel, author_id = fact.key.split("|", 2)
-            return _woken(Step(state, author_id, at, self._judges.of(at.policy, brand, channel)))
-        how = _HOW.get(kind)
-        if how is None:
+            return _woken(CaseStep(state, author_id, at, self._views.of(at.policy, brand, channel)))
+        handle = _HANDLERS.get(kind)
+        if handle is None:
             return iter(())
         who = fact.mention if kind is ClassifiedMention else fact
-        return how(Step(state, who.author_id, at, self._judges.of(at.policy, who.brand, who.channel)), fact)
+        return handle(CaseStep(state, who.author_id, at, self._views.of(at.policy, who.brand, who.channel)), fact)
 
     def evolve(self, state: State[Customer], event: Any) -> dict[str, Customer | None]:
-        """The customer's record after an event or the note."""
-        key = event.key if type(event) is Learnt else f"{event.brand}|{event.channel}|{event.author_id}"
+        """Returns the customer's record after an event or a note."""
+        kind = type(event)
+        noted = kind is CustomerNoted or kind is CaseForgotten
+        key = event.key if noted else f"{event.brand}|{event.channel}|{event.author_id}"
         return {key: evolve(state.get(key) or _NOBODY, event)}
 
     def due(self, record: Customer) -> int | None:
-        """ms; the next warning, breach, closing or forgetting."""
+        """Returns when (ms) the next warning, breach, closing or forgetting of the customer is due; None: never."""
         return record.wake
 
 
 _NOBODY = Customer()
 
 
-def _posted(step: Step, fact: ClassifiedMention) -> Events:
+def _posted(step: CaseStep, fact: ClassifiedMention) -> Events:
     if fact.own or fact.mention.kind == "share" or not step.brand.care:
         return
-    found = learning.posted(step.customer, step.judge, fact)
+    found = learning.posted(step.customer, step.view, fact)
     if found is not None:
-        yield from step.tell(found.known, Because("post_added", posted=found, fact=fact))
+        yield from step.emit(found.observed, Trigger("post_added", posted=found, fact=fact))
 
 
-def _replied(step: Step, fact: Reply) -> Events:
+def _replied(step: CaseStep, fact: Reply) -> Events:
     if fact.kind != "human" or fact.app in step.brand.automatic_apps:
         return
     customer = step.customer
-    if not step.brand.care and customer.told is None:
+    if not step.brand.care and customer.emitted is None:
         return
-    known = learning.replied(customer.known, step.judge, fact)
-    if known is not None:
-        yield from step.tell(known, Because("answered", reply=fact, operator=fact.operator))
+    observed = learning.replied(customer.observed, step.view, fact)
+    if observed is not None:
+        yield from step.emit(observed, Trigger("answered", reply=fact, operator=fact.operator))
 
 
-def _acted(step: Step, fact: Action) -> Events:
+def _acted(step: CaseStep, fact: Action) -> Events:
     if fact.action == "forget":
         if step.key in step.state:
             yield from step.forget(fact.operator)
         return
     customer = step.customer
-    found = actions.learnt(customer, step.judge, fact, step.at)
-    if found is not None and (step.brand.care or customer.told is not None):
-        yield from step.tell(found.known, found.because)
+    found = actions.acted(customer, step.view, fact, step.at)
+    if found is not None and (step.brand.care or customer.emitted is not None):
+        yield from step.emit(found.observed, found.trigger)
 
 
-def _updated(step: Step, fact: MentionUpdated) -> Events:
+def _updated(step: CaseStep, fact: MentionUpdated) -> Events:
     if not (fact.deleted or fact.promoted) and fact.reach is None and fact.label is None and fact.hidden is None:
         return
     customer = step.customer
-    if not step.brand.care and customer.told is None:
+    if not step.brand.care and customer.emitted is None:
         return
-    note = Kept(
+    change = PostChange(
         at=own_time(fact),
-        native_id=step.judge.known_as(fact.native_id),
-        until=step.at.time + step.judge.cases.lateness,
+        native_id=step.view.kept_id(fact.native_id),
+        until=step.at.time + step.view.cases.lateness,
         deleted=bool(fact.deleted),
         grown=fact.reach,
         paid=bool(fact.promoted),
@@ -113,37 +117,37 @@ def _updated(step: Step, fact: MentionUpdated) -> Events:
         uncertain=bool(fact.uncertain),
         hidden=fact.hidden if step.brand.hidden == "withdraw" else None,
     )
-    found = learning.noted(customer, step.judge, note)
+    found = learning.post_changed(customer, step.view, change)
     if found is not None:
-        yield from step.tell(found[0], _because(note, found[1]))
+        yield from step.emit(found[0], _trigger(change, found[1]))
 
 
-def _because(note: Kept, message: Message | None) -> Because:
-    """What an update changes first of all."""
-    if note.deleted:
+def _trigger(change: PostChange, message: Message | None) -> Trigger:
+    """What an update changes first; `message`: the post as it is now, None: it has not been read."""
+    if change.deleted:
         why = "deleted_unanswered: its author deleted the post before any answer"
-        return Because("dismissed", why, message=message)
-    if note.hidden:
-        return Because("dismissed", "hidden: the post was hidden before any answer", message=message)
-    if note.edited and message is not None and message.at >= note.at:
+        return Trigger("dismissed", why, message=message)
+    if change.hidden:
+        return Trigger("dismissed", "hidden: the post was hidden before any answer", message=message)
+    if change.edited and message is not None and message.at >= change.at:
         why = f"{message.label} of {iso(message.at)}, its author has edited the post"
-        return Because("label", f"label: {why}", message=message, reopens=why)
-    if note.hidden is False and message is not None:
-        return Because("priority", message=message, reopens=f"the post is shown again since {iso(note.at)}")
-    return Because("priority", message=message)
+        return Trigger("label", f"label: {why}", message=message, reopens=why)
+    if change.hidden is False and message is not None:
+        return Trigger("priority", message=message, reopens=f"the post is shown again since {iso(change.at)}")
+    return Trigger("priority", message=message)
 
 
-def _woken(step: Step) -> Events:
-    known = step.customer.known
-    line = Timeline(known)
-    idle = line.idle(step.judge.cases)
+def _woken(step: CaseStep) -> Events:
+    observed = step.customer.observed
+    line = Timeline(observed)
+    idle = line.idle(step.view.cases)
     if idle is not None and idle.at <= step.at.time:
-        yield from step.tell(learning.acted(known, step.judge, idle) or known, Because("unknown"))
+        yield from step.emit(learning.acted(observed, step.view, idle) or observed, Trigger("unknown"))
     else:
-        yield from step.pass_time(known, line)
+        yield from step.pass_time(observed, line)
 
 
-_HOW: dict[type, Callable[[Step, Any], Events]] = {
+_HANDLERS: dict[type, Callable[[CaseStep, Any], Events]] = {
     ClassifiedMention: _posted,
     MentionUpdated: _updated,
     Reply: _replied,

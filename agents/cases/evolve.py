@@ -1,4 +1,4 @@
-"""How events and notes change what is remembered of a customer."""
+"""How events and notes change the record of a customer."""
 
 from __future__ import annotations
 
@@ -6,46 +6,53 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from agents.cases.state import Clock, Customer, Learnt, Told, settled
+from agents.cases.state import CaseForgotten, Customer, CustomerNoted, Emitted, Observed, SlaClock, settled
 from schemas.records import CaseChanged, CaseClosed, CaseOpened, CaseReopened, ClockChanged, WorkChanged
 
 
 def evolve(customer: Customer, event: Any) -> Customer | None:
-    """The customer's record after an event or a note; None when nothing is left to remember."""
+    """Returns the customer's record after an event or a note; None: nothing is left to remember.
+
+    Raises LookupError for an event about a case that the record does not have.
+    """
     kind = type(event)
-    if kind is Learnt:
-        return _learnt(customer, event)
+    if kind is CustomerNoted:
+        return _noted(event, _unsettled(customer, event.observed))
+    if kind is CaseForgotten:
+        return _noted(event, None)
     if kind is CaseOpened:
-        return Customer(customer.known, _opened(event), customer.wake)
-    told = customer.told
-    if told is None:
+        return Customer(customer.observed, _opened(event), customer.wake)
+    emitted = customer.emitted
+    if emitted is None:
         raise LookupError(f"{kind.__name__} for a customer without a case: the log and the state disagree")
     if kind is ClockChanged:
-        told = replace(told, seq=event.seq, clocks=_clocks(told.clocks, event))
+        emitted = replace(emitted, seq=event.seq, clocks=_clocks(emitted.clocks, event))
     elif kind is WorkChanged:
-        told = _work(told, event)
+        emitted = _work(emitted, event)
     elif kind is CaseChanged:
-        told = _changed(told, event)
+        emitted = _changed(emitted, event)
     elif kind is CaseClosed:
-        told = replace(told, seq=event.seq, label=event.label, why=event.why, closed_at=event.time)
+        emitted = replace(
+            emitted, seq=event.seq, label=event.label, close_reason=event.close_reason, closed_at=event.time
+        )
     elif kind is CaseReopened:
-        told = replace(
-            told,
+        emitted = replace(
+            emitted,
             seq=event.seq,
             label=event.label,
             priority=event.priority,
-            why=None,
+            close_reason=None,
             waiting=False,
             escalated=False,
-            reopened=told.reopened + 1,
+            reopened=emitted.reopened + 1,
         )
     else:
         raise TypeError(f"cases cannot apply {kind.__name__}")
-    return Customer(customer.known, told, customer.wake)
+    return Customer(customer.observed, emitted, customer.wake)
 
 
-def _opened(event: CaseOpened) -> Told:
-    return Told(
+def _opened(event: CaseOpened) -> Emitted:
+    return Emitted(
         id=event.aggregate,
         seq=event.seq,
         desk=event.desk,
@@ -59,42 +66,44 @@ def _opened(event: CaseOpened) -> Told:
     )
 
 
-def _changed(told: Told, event: CaseChanged) -> Told:
+def _changed(emitted: Emitted, event: CaseChanged) -> Emitted:
     return replace(
-        told,
+        emitted,
         seq=event.seq,
         desk=event.desk,
         label=event.label,
         priority=event.priority,
         waiting=event.waiting,
-        escalated=told.escalated or event.change == "escalated",
-        reach=told.reach if event.reach is None else event.reach,
-        promoted=told.promoted or bool(event.promoted),
-        muted_until=told.muted_until if event.muted_until is None else event.muted_until,
+        escalated=emitted.escalated or event.change == "escalated",
+        reach=emitted.reach if event.reach is None else event.reach,
+        promoted=emitted.promoted or bool(event.promoted),
+        muted_until=emitted.muted_until if event.muted_until is None else event.muted_until,
     )
 
 
-def _work(told: Told, event: WorkChanged) -> Told:
+def _work(emitted: Emitted, event: WorkChanged) -> Emitted:
     if event.change == "answered" or event.change == "withdrawn":
-        return replace(told, work=0, skills=(), window=None)
-    rounds = told.rounds + (event.change == "queued")
-    return replace(told, work=event.seq, rounds=rounds, skills=tuple(event.skills), window=event.window_closes_at)
+        return replace(emitted, work=0, skills=(), window_closes_at=None)
+    rounds = emitted.rounds + (event.change == "queued")
+    return replace(
+        emitted, work=event.seq, rounds=rounds, skills=tuple(event.skills), window_closes_at=event.window_closes_at
+    )
 
 
-def _clocks(clocks: tuple[Clock, ...], event: ClockChanged) -> tuple[Clock, ...]:
+def _clocks(clocks: tuple[SlaClock, ...], event: ClockChanged) -> tuple[SlaClock, ...]:
     metric, cycle = event.metric, event.cycle
     at, old = None, None
     for n, clock in enumerate(clocks):
         if clock.cycle == cycle and clock.metric == metric:
             at, old = n, clock
-    clock = Clock(
+    clock = SlaClock(
         metric=metric,
         cycle=cycle,
         label=event.label,
         started_at=event.started_at,
         due_at=event.due_at,
-        target=event.target,
-        courtesy=event.courtesy,
+        target_ms=event.target_ms,
+        non_sla=event.non_sla,
         warned=event.warned or (0 if old is None else old.warned),
         met_at=event.met_at,
         detected_at=event.detected_at,
@@ -109,11 +118,16 @@ def _clocks(clocks: tuple[Clock, ...], event: ClockChanged) -> tuple[Clock, ...]
     return (*clocks[:at], clock, *clocks[at + 1 :])
 
 
-def _learnt(customer: Customer, note: Learnt) -> Customer | None:
-    known, told = note.known, None if note.forget else customer.told
-    if told is None:
-        if not (known.answers or known.acts or known.kept):
-            return None
-    elif known.base is not None and known.base is not customer.known.base:
-        told = replace(told, clocks=tuple(c for c in told.clocks if not settled(c, known.base)))
-    return Customer(known, told, note.wake)
+def _noted(note: CustomerNoted | CaseForgotten, emitted: Emitted | None) -> Customer | None:
+    observed = note.observed
+    if emitted is None and not (observed.answers or observed.actions or observed.post_changes):
+        return None
+    return Customer(observed, emitted, note.wake)
+
+
+def _unsettled(customer: Customer, observed: Observed) -> Emitted | None:
+    """What was emitted, without the clocks that ended before a new snapshot."""
+    emitted, snapshot = customer.emitted, observed.snapshot
+    if emitted is None or snapshot is None or snapshot is customer.observed.snapshot:
+        return emitted
+    return replace(emitted, clocks=tuple(c for c in emitted.clocks if not settled(c, snapshot)))

@@ -1,4 +1,4 @@
-"""What a fact adds to what is known of a customer. Nothing depends on the order in which facts were read."""
+"""What a fact adds to the observations of a customer. The order in which facts are read makes no difference."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from msgspec.structs import replace
 
 from agents.cases import edits
 from agents.cases.bounds import bounded
-from agents.cases.judging import LONGEST, Judge
-from agents.cases.state import KEPT, Act, Answer, Customer, Dismissal, Kept, Known, Message
+from agents.cases.policy_view import LONGEST, PolicyView
+from agents.cases.state import POST_CHANGES, Answer, CaseAction, Customer, Dismissal, Message, Observed, PostChange
 from agents.cases.timeline import Timeline
 from schemas import ids
 from schemas.own_time import own_time
@@ -16,187 +16,217 @@ from schemas.records import ClassifiedMention, Reply
 
 
 class Posted(msgspec.Struct, frozen=True, gc=False):
-    """What is known once a post has been read."""
+    """The observations once a post has been read."""
 
-    known: Known
+    observed: Observed
     message: Message
     anew: bool = False
-    """It opens a new case; an old one is forgotten."""
+    """Whether the post opens a new case; an old case is then forgotten."""
 
 
-def posted(customer: Customer, judge: Judge, fact: ClassifiedMention) -> Posted | None:
-    """None: the post concerns no case, or is known already."""
-    known, told, post = customer.known, customer.told, fact.mention
-    at, native_id = own_time(post), judge.known_as(post.native_id)
-    if known.messages and any(m.native_id == native_id for m in known.messages):
+def posted(customer: Customer, view: PolicyView, fact: ClassifiedMention) -> Posted | None:
+    """Returns the observations with a post; None: the post concerns no case, or was read before."""
+    observed, emitted, post = customer.observed, customer.emitted, fact.mention
+    at, native_id = own_time(post), view.kept_id(post.native_id)
+    if observed.messages and any(m.native_id == native_id for m in observed.messages):
         return None
-    message = judge.message(fact)
-    versions = [message]
-    if known.kept:
-        for note in known.kept:
-            if note.native_id == native_id:
-                versions = _noted(judge, versions, note)
-        known = replace(known, kept=tuple(k for k in known.kept if k.changes or k.native_id != native_id))
-        message = versions[-1]
-    chatter = all(version.chatter for version in versions)
-    # A comment of somebody whom the brand has answered is part of that.
-    asks = fact.addressed or judge.brand.comments == "all" or any(a.at < at for a in known.answers)
-    if told is None:
-        if chatter or not asks or (known.acts and _muted(lasting(known), at)):
+    versions = [view.message(fact)]
+    if observed.post_changes:
+        observed, versions = _with_changes(observed, view, versions, native_id)
+    # A comment by a customer whom the brand has answered is part of that talk.
+    addressed = fact.addressed or view.brand.comments == "all" or any(a.at < at for a in observed.answers)
+    opens = addressed and not all(version.chatter for version in versions)
+    if emitted is None:
+        if not opens or (observed.actions and _muted(lasting(observed), at)):
             return None
-        return _with(known, judge, versions, post.url, anew=True)
-    if known.base is not None and at <= known.base.at:
-        return Posted(known, message)  # what was then has been answered, and is no longer kept
-    if at < opened_at(known) and (chatter or not asks):
-        return None  # in the order of own times it would have been read before there was a case
-    if told.why is not None:
-        line = Timeline(known)
+        return _with(observed, view, versions, post.url, anew=True)
+    if observed.snapshot is not None and at <= observed.snapshot.at:
+        return Posted(observed, versions[-1])  # a post of that time has been answered, and is no longer kept
+    if at < opened_at(observed) and not opens:
+        return None  # in the order of own times there was no case yet
+    if emitted.close_reason is not None:
+        line = Timeline(observed)
         closed_at = at if line.closed_at is None else line.closed_at
-        if at > closed_at + judge.cases.reopen_within:
-            if chatter or not asks or _muted(lasting(known), at):
+        if at > closed_at + view.cases.reopen_within:
+            # A post that opened this case before comes again with another time.
+            again = emitted.id == ids.make("case", post.id)
+            if not opens or again or _muted(lasting(observed), at):
                 return None
-            if told.id == ids.make("case", post.id):
-                return None  # it has opened this case before, and comes again with another time
-            answers = tuple(a for a in known.answers if a.at >= at or a.to == native_id)
-            acts = tuple(act for act in lasting(known) if act.at >= at or act.until > at)
-            known = Known(answers=answers, acts=acts, kept=known.kept)
-            return _with(known, judge, versions, post.url, anew=True)
-        if not asks and line.first_answer is None:
+            return _with(_without_case(observed, at, native_id), view, versions, post.url, anew=True)
+        if not addressed and line.first_answer is None:
             return None
-    return _with(known, judge, versions, post.url)
+    return _with(observed, view, versions, post.url)
 
 
-def _with(known: Known, judge: Judge, versions: list[Message], url: str | None, anew: bool = False) -> Posted:
-    """With a post, in all its versions."""
+def _with_changes(
+    observed: Observed, view: PolicyView, versions: list[Message], native_id: str
+) -> tuple[Observed, list[Message]]:
+    """The post with the changes that were read before it; only changes that depend on its words are kept further."""
+    for change in observed.post_changes:
+        if change.native_id == native_id:
+            versions = _changed(view, versions, change)
+    left = tuple(c for c in observed.post_changes if c.of_words or c.native_id != native_id)
+    return replace(observed, post_changes=left), versions
+
+
+def _without_case(observed: Observed, at: int, native_id: str) -> Observed:
+    """The observations that count for a new case, which a post of that time (ms) opens."""
+    return Observed(
+        answers=tuple(a for a in observed.answers if a.at >= at or a.to == native_id),
+        actions=tuple(action for action in lasting(observed) if action.at >= at or action.until > at),
+        post_changes=observed.post_changes,
+    )
+
+
+def _with(observed: Observed, view: PolicyView, versions: list[Message], url: str | None, anew: bool = False) -> Posted:
+    """The observations with a post, in all its versions."""
     message = versions[-1]
-    messages = (*known.messages, *versions)
+    messages = (*observed.messages, *versions)
     if len(messages) > 1 and messages[-2].at >= versions[0].at:
         messages = tuple(sorted(messages, key=lambda m: (m.at, m.native_id)))
     if messages[-1] is not message:
-        url = known.url
+        url = observed.url
     elif url is not None and len(url) > LONGEST:
         url = None
-    known = Known(messages=messages, answers=known.answers, acts=known.acts, kept=known.kept, base=known.base, url=url)
-    return Posted(bounded(known, judge.brand), message, anew)
+    # Spelled out: this is called for every post, and `replace` costs three times as much.
+    observed = Observed(
+        messages=messages,
+        answers=observed.answers,
+        actions=observed.actions,
+        post_changes=observed.post_changes,
+        snapshot=observed.snapshot,
+        url=url,
+    )
+    return Posted(bounded(observed, view.brand), message, anew)
 
 
-def replied(known: Known, judge: Judge, reply: Reply) -> Known | None:
-    """None: the reply is known already, or no longer matters."""
+def replied(observed: Observed, view: PolicyView, reply: Reply) -> Observed | None:
+    """Returns the observations with a human reply; None: it was read before, or the snapshot covers it."""
     at = own_time(reply)
-    if any(a.id == reply.id for a in known.answers) or (known.base is not None and at <= known.base.at):
-        return None
-    to = "" if reply.in_reply_to is None else judge.known_as(reply.in_reply_to)
-    if to and any(m.native_id == to and m.at <= at for m in known.messages):
-        to = ""  # what it names was before it, as nearly always
-    answers = (*known.answers, Answer(at, reply.id, reply.visibility == "private", to))
-    if len(answers) > 1 and answers[-2].at >= at:
-        answers = tuple(sorted(answers, key=lambda a: (a.at, a.id)))
-    return bounded(replace(known, answers=answers), judge.brand)
-
-
-def acted(known: Known, judge: Judge, act: Act) -> Known | None:
-    """None: it is known already, or no longer matters."""
-    if known.base is not None and act.at <= known.base.at:
-        return None
-    if any((a.at, a.deed, a.desk) == (act.at, act.deed, act.desk) and _ends(a) == _ends(act) for a in known.acts):
-        return None
-    acts = sorted((*known.acts, act), key=lambda a: (a.at, a.deed, a.desk, a.until))
-    return bounded(replace(known, acts=tuple(acts)), judge.brand)
-
-
-def _ends(act: Act) -> int:
-    return act.until if act.deed == "mute" else 0
-
-
-def noted(customer: Customer, judge: Judge, note: Kept) -> tuple[Known, Message | None] | None:
-    """With something about a post, and that post as it is now (None: it has not come); None: nothing new."""
-    known = customer.known
-    found = [m for m in known.messages if m.native_id == note.native_id]
-    if not found and note.hidden is False:
-        note = replace(note, hidden=None)  # of a post that was not hidden before, as far as is known
-    if note == Kept(note.at, note.native_id, note.until) or any(
-        replace(k, until=note.until) == note for k in known.kept
+    if any(a.id == reply.id for a in observed.answers) or (
+        observed.snapshot is not None and at <= observed.snapshot.at
     ):
         return None
-    later = [k for k in known.kept if k.native_id == note.native_id and k.at >= note.at] if note.edited else []
-    if not found or note.changes:
-        kept = sorted((*known.kept, note), key=lambda k: k.at)
-        known = replace(known, kept=tuple(kept[-KEPT:]))
+    to = "" if reply.in_reply_to is None else view.kept_id(reply.in_reply_to)
+    if to and any(m.native_id == to and m.at <= at for m in observed.messages):
+        to = ""  # the post that it names is earlier, as nearly always
+    answers = (*observed.answers, Answer(at, reply.id, reply.visibility == "private", to))
+    if len(answers) > 1 and answers[-2].at >= at:
+        answers = tuple(sorted(answers, key=lambda a: (a.at, a.id)))
+    return bounded(replace(observed, answers=answers), view.brand)
+
+
+def acted(observed: Observed, view: PolicyView, action: CaseAction) -> Observed | None:
+    """Returns the observations with an action on the case; None: it was read before, or the snapshot covers it."""
+    if observed.snapshot is not None and action.at <= observed.snapshot.at:
+        return None
+    if any(
+        (a.at, a.kind, a.desk) == (action.at, action.kind, action.desk) and _ends(a) == _ends(action)
+        for a in observed.actions
+    ):
+        return None
+    actions = sorted((*observed.actions, action), key=lambda a: (a.at, a.kind, a.desk, a.until))
+    return bounded(replace(observed, actions=tuple(actions)), view.brand)
+
+
+def _ends(action: CaseAction) -> int:
+    return action.until if action.kind == "mute" else 0
+
+
+def post_changed(customer: Customer, view: PolicyView, change: PostChange) -> tuple[Observed, Message | None] | None:
+    """Returns the observations with a change of one post, and the post as it is then; None: the change says nothing new.
+
+    The post is None where it has not been read.
+    """
+    observed = customer.observed
+    found = [m for m in observed.messages if m.native_id == change.native_id]
+    if not found and change.hidden is False:
+        change = replace(change, hidden=None)  # nothing says that the post was hidden before
+    if change == PostChange(change.at, change.native_id, change.until) or any(
+        replace(c, until=change.until) == change for c in observed.post_changes
+    ):
+        return None
+    later: list[PostChange] = []
+    if change.edited:
+        later = [c for c in observed.post_changes if c.native_id == change.native_id and c.at >= change.at]
+    if not found or change.of_words:
+        changes = sorted((*observed.post_changes, change), key=lambda c: c.at)
+        observed = replace(observed, post_changes=tuple(changes[-POST_CHANGES:]))
         if not found:
-            return known, None
-    versions = _noted(judge, found, note)
+            return observed, None
+    versions = _changed(view, found, change)
     for one in later:
-        versions = _noted(judge, versions, one)
+        versions = _changed(view, versions, one)
     if versions == found:
-        return (known, None) if note.changes else None
-    others = [m for m in known.messages if m.native_id != note.native_id]
+        return (observed, None) if change.of_words else None
+    others = [m for m in observed.messages if m.native_id != change.native_id]
     messages = tuple(sorted([*others, *versions], key=lambda m: (m.at, m.native_id)))
-    return bounded(replace(known, messages=messages), judge.brand), edits.in_force(versions, note.at)
+    return bounded(replace(observed, messages=messages), view.brand), edits.in_force(versions, change.at)
 
 
-def _noted(judge: Judge, versions: list[Message], note: Kept) -> list[Message]:
-    """The versions of a post with something about it: about the one that stood then."""
-    if note.edited:
-        versions = edits.edited(judge, versions, note)
-    elif note.hidden is False:
-        versions = edits.shown(judge, versions, note)
-    old = message = edits.in_force(versions, note.at)
-    if note.label is not None and not note.edited:
-        message = judge.relabelled(message, note.at, note.label)
-    if note.no_reply is not None:
-        message = _dismissed(message, note.at, "no_reply")
-    if note.deleted:
-        versions = [m for m in versions if m.at <= note.at] or versions[:1]  # nothing becomes of it afterwards
-        message = _dismissed(message, note.at, "deleted_unanswered")
-    elif note.hidden:
-        message = _dismissed(message, note.at, "hidden")
+def _changed(view: PolicyView, versions: list[Message], change: PostChange) -> list[Message]:
+    """The versions of a post with a change, which concerns the version that stood at its time."""
+    if change.edited:
+        versions = edits.edited(view, versions, change)
+    elif change.hidden is False:
+        versions = edits.shown(view, versions, change)
+    old = message = edits.in_force(versions, change.at)
+    if change.label is not None and not change.edited:
+        message = view.relabelled(message, change.at, change.label)
+    if change.no_reply is not None:
+        message = _dismissed(message, change.at, "no_reply")
+    if change.deleted:
+        versions = [m for m in versions if m.at <= change.at] or versions[:1]  # a deleted post has no later versions
+        message = _dismissed(message, change.at, "deleted_unanswered")
+    elif change.hidden:
+        message = _dismissed(message, change.at, "hidden")
     if message is not old:
         versions = [message if m is old else m for m in versions]
-    if note.grown is None and not note.paid:
+    if change.grown is None and not change.paid:
         return versions
-    return [judge.grown(m, note.grown, note.paid) for m in versions]
+    return [view.grown(m, change.grown, change.paid) for m in versions]
 
 
 def _dismissed(message: Message, at: int, why: Dismissal) -> Message:
-    """The first of several holds."""
+    """The message with a dismissal (ms); of several dismissals the first holds."""
     at = max(at, message.at)
     if message.done_at is not None and (message.done_at, message.done) <= (at, why):
         return message
     return replace(message, done_at=at, done=why)
 
 
-def opened_at(known: Known) -> int:
-    """ms; the first message that opens a case. Asked only where there is one."""
-    if known.base is not None:
-        return known.base.opened_at
-    for m in known.messages:
+def opened_at(observed: Observed) -> int:
+    """Returns when (ms) the case began: the time of its first message that opens one. Raises LookupError without a case."""
+    if observed.snapshot is not None:
+        return observed.snapshot.opened_at
+    for m in observed.messages:
         if not m.chatter:
             return m.at
     raise LookupError(f"a case that no message opens: a defect in {__name__}")
 
 
-def lasting(known: Known) -> tuple[Act, ...]:
-    """What was done to the customer rather than to the case now remembered: it lasts longer than that.
+def lasting(observed: Observed) -> tuple[CaseAction, ...]:
+    """Returns the actions that outlast the case, because they concern the customer.
 
-    A mute lasts until the reopening that ended it, for the reopening is not kept as long as the mute.
+    A mute that a reopening ended is returned with its end at the reopening, which is not kept as long as the mute.
     """
-    base, acts = known.base, known.acts
-    if base is not None and base.muted_until:
-        acts = (Act(base.at, "mute", base.muted_until), *acts)
-    for n, act in enumerate(acts):
-        if act.deed == "reopen":
-            acts = (*(_unmuted(a, act.at) for a in acts[:n]), *acts[n:])
-    return acts
+    snapshot, actions = observed.snapshot, observed.actions
+    if snapshot is not None and snapshot.muted_until:
+        actions = (CaseAction(snapshot.at, "mute", snapshot.muted_until), *actions)
+    for n, action in enumerate(actions):
+        if action.kind == "reopen":
+            actions = (*(_unmuted(a, action.at) for a in actions[:n]), *actions[n:])
+    return actions
 
 
-def _unmuted(act: Act, at: int) -> Act:
-    return replace(act, until=at) if act.deed == "mute" and act.until > at else act
+def _unmuted(action: CaseAction, at: int) -> CaseAction:
+    return replace(action, until=at) if action.kind == "mute" and action.until > at else action
 
 
-def _muted(acts: tuple[Act, ...], at: int) -> bool:
-    """Whether the last mute before a time (ms) lasts beyond it."""
+def _muted(actions: tuple[CaseAction, ...], at: int) -> bool:
+    """Whether the customer is muted at a time (ms)."""
     until = 0
-    for act in acts:
-        if act.deed == "mute" and act.at <= at:
-            until = act.until
+    for action in actions:
+        if action.kind == "mute" and action.at <= at:
+            until = action.until
     return at < until

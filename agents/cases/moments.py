@@ -1,4 +1,4 @@
-"""What happened to a case, in the order of own times."""
+"""What happened to a case, in the order of each thing's own time."""
 
 from __future__ import annotations
 
@@ -6,33 +6,33 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from agents.cases.state import Answer, Known
+from agents.cases.state import Answer, Observed
 
-#: At one moment: a mute stands before a post, an old version before its new one, a post before its answer, an answer before
-#: whatever else ends a post.
+#: The order of things with the same time: a mute comes before a post, the end of an old version before the new version, a
+#: post before its reply, and a reply before anything else that ends a post.
 MUTE, EDITED, POST, ANSWER, DISMISSED, UNDUE, END, ACT = range(-2, 6)
 _RANK = {"mute": MUTE, "resolve": END, "silence": END, "no_target": END}
 
 
-def placed(known: Known) -> tuple[Answer, ...]:
-    """The replies by time, none before the post that it names, whatever the clocks of two networks say."""
-    answers = known.answers
+def placed(observed: Observed) -> tuple[Answer, ...]:
+    """Returns the replies by time, each no earlier than the post that it names: clocks of two networks may differ."""
+    answers = observed.answers
     if not answers or not any(a.to for a in answers):
         return answers
     posted: dict[str, int] = {}
-    for m in known.messages:
+    for m in observed.messages:
         posted.setdefault(m.native_id, m.at)
     moved = [replace(a, at=max(a.at, posted.get(a.to, a.at))) if a.to else a for a in answers]
     return tuple(sorted(moved, key=lambda a: (a.at, a.id)))
 
 
-def moments(known: Known, answers: tuple[Answer, ...]) -> list[tuple[int, int, int, Any]]:
-    """(ms, rank, number, what), in order; answers: as placed."""
-    messages = known.messages
-    if len(messages) == 1 and not known.answers and not known.acts:
+def moments(observed: Observed, answers: tuple[Answer, ...]) -> list[tuple[int, int, int, Any]]:
+    """Returns tuples (ms, rank, number, thing) in order; `answers`: as `placed` returns them."""
+    messages = observed.messages
+    if len(messages) == 1 and not observed.answers and not observed.actions:
         m = messages[0]
         if m.done_at is None and m.undue_at is None:
-            return [(m.at, POST, 0, m)]  # nearly always
+            return [(m.at, POST, 0, m)]  # the usual case: one message and nothing else
     found: list[tuple[int, int, int, Any]] = []
     number = 0
     for m in messages:
@@ -45,8 +45,8 @@ def moments(known: Known, answers: tuple[Answer, ...]) -> list[tuple[int, int, i
     for a in answers:
         found.append((a.at, ANSWER, number, a))
         number += 1
-    for act in known.acts:
-        found.append((act.at, _RANK.get(act.deed, ACT), number, act))
+    for action in observed.actions:
+        found.append((action.at, _RANK.get(action.kind, ACT), number, action))
         number += 1
     found.sort()
     return found

@@ -1,20 +1,20 @@
-"""What the resolution clock times: from a case's first message that wants an answer to its closing, pauses left out."""
+"""Resolution periods: from a case's first message that wants an answer to its closing, pauses left out."""
 
 from __future__ import annotations
 
 import msgspec
 
-from agents.cases.state import Base, Message, Target
+from agents.cases.state import Message, Snapshot, Target
 from agents.policy import Brand
 from schemas.records import Label
 
 _NONE = Target()
 
 
-class Life:
-    """The case from a first message that wants an answer to its closing: what one resolution clock times.
+class ResolutionPeriod:
+    """The time that one resolution clock measures, from the first message that wants an answer to the closing.
 
-    A reopening goes on with it, unless the closing was no resolution (no_reply, deleted, muted).
+    A reopening continues the period, unless the closing was no resolution (no_reply, deleted, muted).
     """
 
     __slots__ = (
@@ -31,93 +31,93 @@ class Life:
         "void",
     )
 
-    def __init__(self, base: Base | None = None) -> None:
+    def __init__(self, snapshot: Snapshot | None = None) -> None:
         self.members: list[Message] = []
         self.pauses: list[tuple[int, int]] = []
-        """Those that have ended and are not in `paused_ms`."""
+        """(start, end) in ms of the pauses that have ended and are not part of `paused_ms`."""
         self.paused_at: int | None = None
         self.ended_at: int | None = None
         self.void = self.met = self._timed = False
         self._started_at: int | None = None
         self.target = _NONE
-        """Of the messages that are no longer kept."""
+        """The target of the messages that the snapshot replaced."""
         self.paused_ms = self.paused_counted = 0
-        if base is not None:
-            self._started_at, self.target = base.started_at, base.target or _NONE
-            self.paused_at, self.paused_ms, self.met = base.paused_at, base.paused_ms, base.met
-            self.paused_counted, self.ended_at = base.paused_counted, base.closed_at
+        if snapshot is not None:
+            self._started_at, self.target = snapshot.started_at, snapshot.target or _NONE
+            self.paused_at, self.paused_ms, self.met = snapshot.paused_at, snapshot.paused_ms, snapshot.met
+            self.paused_counted, self.ended_at = snapshot.paused_counted, snapshot.closed_at
 
     @property
     def started_at(self) -> int:
-        """ms; of its first message."""
+        """ms; the time of its first message."""
         return self.members[0].at if self._started_at is None else self._started_at
 
     @property
     def label(self) -> Label:
-        """Of its first message."""
+        """The label of its first message."""
         return self.members[0].label if self._started_at is None else self.target.label
 
     @property
     def empty(self) -> bool:
-        """Nothing in it wants an answer, as it turned out."""
+        """Whether no message in it wants an answer any more, because all were dismissed."""
         return not self.members and self._started_at is None
 
     @property
     def paused(self) -> int:
-        """ms; of the pauses that have ended."""
+        """ms of the pauses that have ended, all together."""
         return self.paused_ms + sum(end - begin for begin, end in self.pauses)
 
     def paused_before(self, at: int, brand: Brand) -> int:
-        """ms that the calendar counts of the pauses that ended by a time (ms)."""
+        """Returns the ms that the calendar counts of the pauses that ended at a time (ms) or before."""
         return self.paused_counted + sum(brand.counted(*pause) for pause in self.pauses if pause[1] <= at)
 
     @property
-    def told(self) -> bool:
-        """There is something to tell of it: a target, or a closing that met it."""
+    def has_clock(self) -> bool:
+        """Whether it has a resolution clock: it has a target, or a closing has met it."""
         if self.met or self.target.due_at is not None:
             return True
         return self._timed and any(m.resolve_by is not None for m in self.members)
 
     def join(self, m: Message) -> None:
-        """One more message."""
+        """Adds a message."""
         self.members.append(m)
         if m.resolve_by is not None:
             self._timed = True
 
     def pause(self, at: int) -> None:
-        """From then on, if it is not paused already."""
+        """Begins a pause at a time (ms), unless one runs."""
         if self.paused_at is None:
             self.paused_at = at
 
     def resume(self, at: int) -> None:
-        """From then on, if it is paused."""
+        """Ends the pause that runs at a time (ms), if there is one."""
         if self.paused_at is not None:
             self.pauses.append((self.paused_at, at))
             self.paused_at = None
 
     def end(self, at: int) -> None:
-        """The case is closed then, resolved or by silence."""
+        """Ends the period at a time (ms), as resolved or by silence."""
         self.resume(at)
         self.ended_at, self.met = at, True
 
 
-def target(life: Life, brand: Brand) -> Target:
-    """The earliest of its messages' dues, each moved by the pauses since."""
+def target(period: ResolutionPeriod, brand: Brand) -> Target:
+    """Returns the target with the earliest due of the period's messages, each due moved by the pauses since the message."""
     found = None
-    if life.target.due_at is not None:
-        found = msgspec.structs.replace(life.target, due_at=_moved(life.target.due_at, 0, life, brand))
-    for m in life.members:
+    if period.target.due_at is not None:
+        found = msgspec.structs.replace(period.target, due_at=_moved(period.target.due_at, 0, period, brand))
+    for m in period.members:
         if m.resolve_by is not None:
-            due = _moved(m.resolve_by, m.at, life, brand)
+            due = _moved(m.resolve_by, m.at, period, brand)
             if found is None or found.due_at is None or due < found.due_at:
-                target = brand.counted(life.started_at, m.resolve_by) - life.paused_before(m.at, brand)
-                found = Target(due, m.label, m.courtesy, m.rule, target)
-    return found or Target(label=life.label)
+                target_ms = brand.counted(period.started_at, m.resolve_by) - period.paused_before(m.at, brand)
+                found = Target(due, m.label, m.non_sla, m.rule, target_ms)
+    return found or Target(label=period.label)
 
 
-def _moved(due: int, since: int, life: Life, brand: Brand) -> int:
-    """ms; what the calendar still counted when a pause began is left when it ends."""
-    for begin, end in life.pauses:
+def _moved(due: int, since: int, period: ResolutionPeriod, brand: Brand) -> int:
+    """ms; a due moved by the pauses: the time that the calendar had left when a pause began is left when the pause ends."""
+    for begin, end in period.pauses:
         begin = max(begin, since)
         if begin < end and begin <= due:
             due = brand.after(end, brand.counted(begin, due))

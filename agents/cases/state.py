@@ -1,6 +1,7 @@
-"""What cases remembers of a customer: what it has learnt, each with its own time, and what it has told of it.
+"""The state of a customer: what has been observed, each thing with its own time, and what has been emitted about it.
 
-Written as arrays, which is half the bytes of maps with names: a field may only be added at the end, with a default.
+The records are written as arrays, which take half the bytes of maps with names. So a field may only be added at the end,
+with a default. Times are milliseconds since the epoch, UTC; a record's `at` is its own time, not that of its reading.
 """
 
 from __future__ import annotations
@@ -10,47 +11,47 @@ from typing import Literal
 
 import msgspec
 
+from agents.decider import StateNote
 from schemas.records import CloseReason, Kind, Label, Metric, NoReply, Visibility
 
-#: Bounds of one customer's record.
+#: The most messages, replies, actions, changes of posts and labellings of a message in one customer's record.
 MESSAGES = 50
 ANSWERS = 5
-ACTS = 10
-KEPT = 10
+CASE_ACTIONS = 10
+POST_CHANGES = 10
 LABELLINGS = 4
-#: Of one post.
+#: The most versions of one post.
 VERSIONS = 4
 
+#: How grave a label is.
 GRAVITY: dict[str, int] = {"other": 0, "praise": 1, "question": 2, "complaint": 3}
-#: ms; 9999-12-31T23:59:59Z, the due of a clock that is only measured.
-FOREVER = 253_402_300_799_000
 
-#: `edited`: another version of the post has taken its place.
+#: Why a message needs no answer although it may have had none; `edited`: another version of the post took its place.
 Dismissal = Literal["", "no_reply", "deleted_unanswered", "hidden", "edited"]
-#: What an operator or a silence does to a whole case.
-Deed = Literal["resolve", "silence", "no_target", "mute", "reopen", "wait", "transfer", "escalate"]
+#: What is done to a whole case, by an operator or, for `silence` and `no_target`, by the cases role itself.
+CaseActionKind = Literal["resolve", "silence", "no_target", "mute", "reopen", "wait", "transfer", "escalate"]
 
 
 class Labelling(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What a message was said to be, and the target that the policy then in force gave it."""
+    """A label that a message was given, and the target that the policy then in force set for it."""
 
     at: int
-    """ms; the post's own time, or the relabelling's."""
+    """ms; the post's own time for its first label, else when it was relabelled."""
     label: Label
     rule: str
     due_at: int | None = None
-    """ms; None: no target."""
-    courtesy: bool = False
+    """ms; due of the first response; None: no target."""
+    non_sla: bool = False
     resolve_by: int | None = None
     """ms; by when the case must be resolved; None: no target."""
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
-    """A post of the case, without its text. Its label is the one said last, its due the last one that had a target."""
+    """A post of the case, without its text. Its label is the latest one, its due that of the latest label with a target."""
 
     native_id: str
     at: int
-    """ms; the post's own time, as every `at` here is the thing's own."""
+    """ms; the post's own time."""
     label: Label
     kind: Kind
     visibility: Visibility
@@ -59,94 +60,95 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fal
     rule: str
     priority: int
     due_at: int | None
-    """ms; None: no target."""
-    courtesy: bool = False
+    """ms; due of the first response; None: no target."""
+    non_sla: bool = False
     uncertain: bool = False
     followers: int | None = None
     reach: int | None = None
-    """As it came; what was learnt later is `grown`."""
+    """People who may have seen the post, as it came; a larger number that was learnt later is `grown`."""
     promoted: bool = False
     grown: int | None = None
     paid: bool = False
-    """Promoted, as learnt later."""
+    """Whether a later update said that the post is promoted."""
     resolve_by: int | None = None
+    """ms; by when the case must be resolved; None: no target."""
     skills: tuple[str, ...] = ()
     done_at: int | None = None
-    """ms; since when it needs no answer although it may have had none."""
+    """ms; since when the message needs no answer although it may have had none."""
     done: Dismissal = ""
-    """Why."""
+    """Why it needs none."""
     undue_at: int | None = None
-    """ms; since when its label has no target, where an earlier one had."""
+    """ms; since when its label has no target, where an earlier label had one."""
     labellings: tuple[Labelling, ...] = ()
-    """All of them, once it has been relabelled."""
+    """All its labels with their times; empty until it is relabelled."""
 
     @property
     def chatter(self) -> bool:
-        """Opens no case: neither a label that asks for something nor a rule that gives it a target."""
+        """Whether it opens no case: its label asks for nothing and no rule gives it a target."""
         return self.label == "other" and self.due_at is None and not self.labellings
 
     @property
     def light(self) -> bool:
-        """Neither a complaint nor a question: after an answer it asks for nothing."""
+        """Whether it is neither a complaint nor a question: after an answer it asks for nothing."""
         return self.label == "praise" or self.label == "other"
 
     @property
     def timed_as(self) -> Label:
-        """The label that has the due."""
+        """The label that its due belongs to."""
         if self.undue_at is None:
             return self.label
         return next(one.label for one in reversed(self.labellings) if one.due_at is not None)
 
     @property
     def widest(self) -> int | None:
-        """People; the largest reach known."""
+        """People; the largest reach observed."""
         return self.reach if self.grown is None else max(self.grown, self.reach or 0)
 
 
 class Answer(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A human reply; it answers every message up to `at`."""
+    """A human reply. It answers every message up to `at` (ms)."""
 
     at: int
     id: str
     privately: bool = False
     to: str = ""
-    """native_id of the post that it names, where that had not come or was of later: it is never before that post."""
+    """native_id of the post that it names, if that post had not been read or is later: a reply counts no earlier than its post."""
 
 
-class Act(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Something done to the whole case, by an operator or (`silence`, `no_target`) by cases itself."""
+class CaseAction(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An action on the whole case, by an operator or, for `silence` and `no_target`, by the cases role itself."""
 
     at: int
-    deed: Deed
+    kind: CaseActionKind
     until: int = 0
-    """ms; a mute's end. Of others: how long it is kept where there is no case."""
+    """ms; end of a mute. For other kinds: how long the action is kept while there is no case."""
     desk: str = ""
-    """Where to, for transfer."""
+    """For a transfer: the new desk."""
     since: int = 0
-    """ms; the last word before a silence: it holds only while no later one comes to be known."""
+    """ms; the last message or reply before a silence. A later one that is read afterwards undoes the silence."""
 
 
-class Kept(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """An action or an update about a post that has not come yet, or has only just: an edit may come to be known after it."""
+class PostChange(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An action or an update about one post, kept while the post or an earlier edit of it may still be read."""
 
     at: int
     native_id: str
     until: int
-    """ms; dropped then."""
+    """ms; when it is dropped."""
     label: Label | None = None
     no_reply: NoReply | None = None
     deleted: bool = False
     grown: int | None = None
     paid: bool = False
     edited: bool = False
-    """`label`, `lang` and `uncertain` are what the classifier says of new words."""
+    """Whether the post has new words; then the classifier gave `label`, `lang` and `uncertain`."""
     lang: str = ""
     uncertain: bool = False
     hidden: bool | None = None
 
     @property
-    def changes(self) -> bool:
-        """What it does to a post depends on the words that the post had then."""
+    def of_words(self) -> bool:
+        """Whether it concerns one version of the post only: the words that the post had at `at`."""
         return self.edited or self.deleted or self.hidden is not None or self.no_reply is not None
 
 
@@ -154,21 +156,21 @@ class Target(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """By when a case must be resolved."""
 
     due_at: int | None = None
-    """ms; None: it is only measured."""
+    """ms; None: no target, the resolution is only measured."""
     label: Label = "other"
-    courtesy: bool = False
+    non_sla: bool = False
     rule: str = "none"
-    counted: int = 0
-    """ms that the calendar counts from the start to the due, pauses left out."""
+    target_ms: int | None = None
+    """ms that the calendar counts from the start to the due, pauses left out; None: no target."""
 
 
-class Base(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
-    """What the case had come to at a time when nothing was left to answer; what came before is no longer kept."""
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
+    """The case at a time when nothing was left to answer. It replaces the messages, replies and actions up to then."""
 
     at: int
     opened_at: int
     closed_at: int | None = None
-    why: CloseReason = "unknown"
+    close_reason: CloseReason = "unknown"
     reopened: int = 0
     first_answer: int | None = None
     last_at: int = 0
@@ -180,61 +182,69 @@ class Base(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False)
     muted_until: int = 0
     firsts: int = 0
     nexts: int = 0
-    """Response clocks so far, by metric."""
-    lives: int = 0
-    """Resolution clocks that have ended void, so far."""
+    """Number of next_response clocks so far; `firsts` counts the first_response clocks."""
+    resolutions: int = 0
+    """Number of resolution clocks that have ended void."""
     started_at: int | None = None
-    """ms; of the resolution clock, as all below."""
+    """ms; start of the resolution clock that is not void, as all fields below concern it."""
     target: Target | None = None
-    """Moved by the pauses that have ended."""
+    """Its target, already moved by the pauses that have ended."""
     paused_ms: int = 0
     paused_at: int | None = None
     met: bool = False
-    """It has been told, met, at least once."""
+    """Whether it has been emitted as met at least once."""
     paused_counted: int = 0
-    """Of `paused_ms`, what the calendar counts."""
+    """ms; the part of `paused_ms` that the calendar counts."""
 
 
-class Known(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
-    """What has been learnt of a customer. The order in which it was learnt leaves no trace."""
+class Observed(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
+    """What has been observed of a customer. The order in which it was read leaves no trace."""
 
     messages: tuple[Message, ...] = ()
-    """Of the case, by time; at most MESSAGES."""
+    """The messages of the case, by time; at most MESSAGES."""
     answers: tuple[Answer, ...] = ()
-    """By time; the last ANSWERS."""
-    acts: tuple[Act, ...] = ()
-    """By time; the last ACTS."""
-    kept: tuple[Kept, ...] = ()
-    """The last KEPT."""
-    base: Base | None = None
+    """The last human replies, by time; at most ANSWERS."""
+    actions: tuple[CaseAction, ...] = ()
+    """The last actions on the case, by time; at most CASE_ACTIONS."""
+    post_changes: tuple[PostChange, ...] = ()
+    """The last actions and updates about single posts, by time; at most POST_CHANGES."""
+    snapshot: Snapshot | None = None
     url: str | None = None
-    """Of the newest message."""
+    """Web address of the newest message."""
 
 
-class Clock(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
-    """An SLA clock as last told."""
+class SlaClock(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
+    """An SLA clock as the last ClockChanged about it says."""
 
     metric: Metric
     cycle: int
     label: Label
     started_at: int
-    due_at: int
-    target: int = 0
+    due_at: int | None
+    """ms; None: no target, only measured."""
+    target_ms: int | None = None
     """ms between start and due that the calendar counts, pauses left out; 0: only measured."""
-    courtesy: bool = False
+    non_sla: bool = False
     warned: int = 0
     met_at: int | None = None
     detected_at: int | None = None
-    """Set once breached."""
+    """ms; when the breach was seen; None: not breached."""
     paused_at: int | None = None
     paused_ms: int = 0
     late_arrival: bool = False
     privately: bool = False
     void: bool = False
 
+    @property
+    def deadline(self) -> int:
+        """ms; the due of a clock that has a target. Raises LookupError for one that is only measured."""
+        if self.due_at is None:
+            raise LookupError(f"a clock without a target was asked for its due: a defect in {__name__}")
+        return self.due_at
 
-class Told(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
-    """The case as its events tell it, open or closed a short while ago."""
+
+class Emitted(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
+    """The case as the emitted events say it is: open, or closed a short while ago."""
 
     id: str
     seq: int
@@ -248,43 +258,50 @@ class Told(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False)
     promoted: bool = False
     waiting: bool = False
     escalated: bool = False
-    why: CloseReason | None = None
-    """Set while it is closed."""
+    close_reason: CloseReason | None = None
+    """Set while the case is closed."""
     closed_at: int = 0
-    """ms; when its last closing was told."""
+    """ms; when its last closing was emitted."""
     reopened: int = 0
     muted_until: int = 0
     """ms"""
-    clocks: tuple[Clock, ...] = ()
+    clocks: tuple[SlaClock, ...] = ()
     rounds: int = 0
-    """Rounds of work so far."""
+    """Number of rounds of work so far."""
     work: int = 0
-    """seq of the running round; 0: none runs."""
+    """seq within the running round of work; 0: no round runs."""
     skills: tuple[str, ...] = ()
-    window: int | None = None
-    """ms; of the running round, as told to the desk; so are the skills."""
+    window_closes_at: int | None = None
+    """ms; when the channel lets nobody reply any more, as the running round of work says; so are the skills."""
 
 
 class Customer(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One record per customer with a case, or of whom something waits for its post."""
+    """One record for each customer who has a case, or of whom an observation waits for its post."""
 
-    known: Known = Known()
-    told: Told | None = None
+    observed: Observed = Observed()
+    emitted: Emitted | None = None
     wake: int | None = None
+    """ms; when the record must be looked at again; None: never."""
 
 
-class Learnt(msgspec.Struct, frozen=True, gc=False):
-    """Note: the customer's record as it is to be remembered when a fact has been dealt with."""
+class CustomerNoted(StateNote, msgspec.Struct, frozen=True, gc=False):
+    """Note: what is observed of a customer once a fact has been dealt with, and when the record wakes (ms)."""
 
     key: str
-    known: Known
+    observed: Observed
     wake: int | None
-    forget: bool = False
-    """The case goes, and what was told of it."""
+
+
+class CaseForgotten(StateNote, msgspec.Struct, frozen=True, gc=False):
+    """Note: the customer's case and what was emitted about it are forgotten; `observed` may still count for a later case."""
+
+    key: str
+    observed: Observed
+    wake: int | None
 
 
 def gravest(messages: Sequence[Message]) -> Label:
-    """The label of the gravest; there must be one."""
+    """Returns the gravest label of the messages, of which there must be one."""
     label = messages[0].label
     for m in messages[1:]:
         if GRAVITY[m.label] > GRAVITY[label]:
@@ -293,7 +310,7 @@ def gravest(messages: Sequence[Message]) -> Label:
 
 
 def most_urgent(messages: Sequence[Message]) -> int:
-    """The least priority; there must be one."""
+    """Returns the smallest priority of the messages, of which there must be one."""
     priority = messages[0].priority
     for m in messages[1:]:
         if m.priority < priority:
@@ -301,8 +318,8 @@ def most_urgent(messages: Sequence[Message]) -> int:
     return priority
 
 
-def settled(clock: Clock, base: Base) -> bool:
-    """Whether a clock ended before what is still kept."""
+def settled(clock: SlaClock, snapshot: Snapshot) -> bool:
+    """Returns whether a clock ended before the snapshot was made, so that its messages are no longer kept."""
     if clock.metric == "first_response":
-        return clock.cycle <= base.firsts
-    return clock.cycle <= (base.nexts if clock.metric == "next_response" else base.lives)
+        return clock.cycle <= snapshot.firsts
+    return clock.cycle <= (snapshot.nexts if clock.metric == "next_response" else snapshot.resolutions)

@@ -1,138 +1,155 @@
-"""Tells the difference between what has been told of a case and what its timeline says it is."""
+"""The events of one step: the difference between the case as emitted so far and the case as the timeline says it is."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
 from agents.cases import clocks, learning, waking, work
-from agents.cases.clocks import Wanted
+from agents.cases.clocks import DesiredClock
+from agents.cases.event_factory import EventFactory
 from agents.cases.learning import Posted
-from agents.cases.state import Answer, Customer, Known, Learnt, Message, Told
-from agents.cases.telling import Teller
+from agents.cases.state import Answer, CaseForgotten, Customer, Emitted, Message, Observed
 from agents.cases.timeline import Timeline
-from agents.cases.wording import iso, span
-from schemas.records import CaseChange, ClassifiedMention, CloseReason, Reply
+from agents.cases.wording import duration, iso
+from agents.decider import StateNote
+from schemas.records import CaseChange, ClassifiedMention, CloseReason, Decided, Reply
 
-Events = Iterator[Any]
+Events = Iterator[Decided | StateNote]
 
 
-class Because(msgspec.Struct, frozen=True, gc=False):
-    """The fact that a step deals with: what it changes first of all, and why."""
+class Trigger(msgspec.Struct, frozen=True, gc=False):
+    """The fact that a step deals with: the first change that it makes to the case, and why."""
 
     change: CaseChange
     why: str = ""
     message: Message | None = None
-    """The post that is concerned, as it is now."""
+    """The post that the fact concerns, as it is now."""
     operator: str | None = None
     posted: Posted | None = None
     fact: ClassifiedMention | None = None
-    """That was posted."""
+    """The post itself, where the fact is one."""
     reply: Reply | None = None
     reopens: str = ""
-    """Why the case goes on, where that is what the fact does."""
+    """Why the case is reopened, if the fact reopens it."""
 
 
-class Step(Teller):
-    """One fact about one customer."""
+class CaseStep(EventFactory):
+    """One fact or timer about one customer."""
 
     __slots__ = ()
 
-    def tell(self, known: Known, because: Because, line: Timeline | None = None) -> Events:
-        """The events, and the note with what is to be remembered."""
-        before = self.customer
-        line = line or Timeline(known)
-        posted = because.posted
+    def emit(self, observed: Observed, trigger: Trigger) -> Events:
+        """Yields the events that follow from new observations, and last the note that remembers these."""
+        before, line = self.customer, Timeline(observed)
+        posted = trigger.posted
         if posted is not None and posted.anew:
-            yield from self._case(line, known, Customer(), because)
-        elif before.told is not None:
-            yield from self._case(line, known, before, because)
-        note = waking.rest(self, known, line)
+            yield from self._case(line, observed, Customer(), trigger)
+        elif before.emitted is not None:
+            yield from self._case(line, observed, before, trigger)
+        note = waking.remember(self, observed, line)
         if note.wake is not None or self.key in self.state:
             yield note
 
     def forget(self, operator: str | None) -> Events:
-        """The end of whatever there is; nothing is remembered."""
-        told = self.customer.told
-        if told is not None and told.why is None:
+        """Yields the end of the open case, if there is one, and the note that forgets the customer."""
+        emitted = self.customer.emitted
+        if emitted is not None and emitted.close_reason is None:
             why = "forgotten: an operator asked for it"
-            for clock in told.clocks:
+            for clock in emitted.clocks:
                 if clock.met_at is None and not clock.void:
                     yield self.clock("voided", replace(clock, void=True, paused_at=None), f"voided: {why}")
-            if told.work:
+            if emitted.work:
                 yield self.worked("withdrawn", f"withdrawn: {why}", [], None, operator=operator)
-            yield self.closed("forgotten", why, told.label, operator)
-        yield Learnt(self.key, Known(), None, forget=True)
+            yield self.closed("forgotten", why, emitted.label, operator)
+        yield CaseForgotten(self.key, Observed(), None)
 
-    def pass_time(self, known: Known, line: Timeline) -> Events:
-        """Nothing has been learnt, but it is later."""
+    def pass_time(self, observed: Observed, line: Timeline) -> Events:
+        """Yields the breaches and warnings of this moment, and last a note: nothing was observed, but time has passed."""
         if line.is_open:
             now = self.at.time
-            if any(clock.due_at < now for clock in clocks.running(self.told)):
-                lasting = [w for w in self._wanted(line, known) if w.ended_at is None]
-                yield from clocks.tell(self, lasting, False)
+            if any(clock.deadline < now for clock in clocks.running(self.emitted)):
+                lasting = [w for w in self._desired(line, observed) if w.ended_at is None]
+                yield from clocks.emit(self, lasting, False)
             yield from waking.warnings(self, line)
-        yield waking.rest(self, known, line)
+        yield waking.remember(self, observed, line)
 
-    def _wanted(self, line: Timeline, known: Known) -> list[Wanted]:
-        wanted = [clocks.response(span) for span in line.spans]
-        lives = 0 if known.base is None else known.base.lives
-        for life in line.lives:
-            if life.told:
-                lives += 1
-                wanted.append(clocks.resolving(line, life, lives, self.brand))
-        return wanted
+    def _desired(self, line: Timeline, observed: Observed) -> list[DesiredClock]:
+        """All clocks that the timeline asks for, the ended ones too."""
+        desired = [clocks.response(window) for window in line.windows]
+        cycle = 0 if observed.snapshot is None else observed.snapshot.resolutions
+        for period in line.periods:
+            if period.has_clock:
+                cycle += 1
+                desired.append(clocks.resolving(line, period, cycle, self.brand))
+        return desired
 
-    def _case(self, line: Timeline, known: Known, before: Customer, because: Because) -> Events:
-        told, posted = before.told, because.posted
-        arrival = posted is not None
-        yield from self._first(line, known, told, because)
-        wanted = self._wanted(line, known)
-        over = [w for w in wanted if w.ended_at is not None]
-        if over:
-            # What ends with the case is told last: first the answers, then the work, then its resolution.
-            at_once = over if line.is_open else [w for w in over if w.clock.metric != "resolution"]
-            yield from clocks.tell(self, at_once, arrival)
-        if told is not None:
-            if told.clocks:
-                yield from clocks.never_ran(self, wanted, known.base)
-            if line.reopened > told.reopened:
-                yield from self._turns(line)
-        if len(over) < len(wanted):
-            yield from clocks.tell(self, [w for w in wanted if w.ended_at is None], arrival)
-        if known.answers:
-            yield from self._answers(line, before, because)
-        if told is not None or known.acts or (posted is not None and (posted.message.promoted or posted.message.paid)):
-            yield from self._after(line, known, because)
-        if line.pending or self.told.work:
-            why = because.why if line.is_open else self._why(line, because)
-            escalated = line.escalated and told is not None and not told.escalated
-            why = why or "nothing is left to answer"
-            worked = work.tell(self, line, told, why, because.operator, escalated)
+    def _case(self, line: Timeline, observed: Observed, before: Customer, trigger: Trigger) -> Events:
+        """Yields the difference between the case as it was emitted `before` and its timeline.
+
+        1. The change that the fact itself makes.
+        2. Clocks; closings and reopenings that were missed.
+        3. Replies, and other changes of the case.
+        4. The work for the desk.
+        5. The closing. What ends with it comes last: first its replies, then the work, then the resolution clock.
+        """
+        emitted, posted = before.emitted, trigger.posted
+        yield from self._first(line, observed, emitted, trigger)
+        desired = self._desired(line, observed)
+        over = [one for one in desired if one.ended_at is not None]
+        yield from self._clocks(line, observed, emitted, desired, over, arrival=posted is not None)
+        if observed.answers:
+            yield from self._answers(line, before, trigger)
+        if emitted is not None or observed.actions or _is_promoted(posted):
+            yield from self._after(line, observed, trigger)
+        if line.pending or self.emitted.work:
+            why = (trigger.why if line.is_open else self._why(line, trigger)) or "nothing is left to answer"
+            escalated = line.escalated and emitted is not None and not emitted.escalated
+            worked = work.event(self, line, emitted, why, trigger.operator, escalated)
             if worked is not None:
                 yield worked
         if line.closed_at is not None:
-            yield from clocks.tell(self, over, False)
-            if self.told.why != line.why:
-                yield self.closed(line.why, self._why(line, because), line.label, because.operator)
+            yield from clocks.emit(self, over, False)
+            if self.emitted.close_reason != line.close_reason:
+                yield self.closed(line.close_reason, self._why(line, trigger), line.label, trigger.operator)
+
+    def _clocks(
+        self,
+        line: Timeline,
+        observed: Observed,
+        emitted: Emitted | None,
+        desired: list[DesiredClock],
+        over: list[DesiredClock],
+        arrival: bool,
+    ) -> Events:
+        """The clocks that ended, missed closings and reopenings, then the clocks that go on."""
+        if over:
+            at_once = over if line.is_open else [one for one in over if one.clock.metric != "resolution"]
+            yield from clocks.emit(self, at_once, arrival)
+        if emitted is not None:
+            if emitted.clocks:
+                yield from clocks.never_ran(self, desired, observed.snapshot)
+            if line.reopened > emitted.reopened:
+                yield from self._turns(line)
+        if len(over) < len(desired):
+            yield from clocks.emit(self, [one for one in desired if one.ended_at is None], arrival)
 
     # --- the case itself ---
 
-    def _first(self, line: Timeline, known: Known, told: Told | None, because: Because) -> Events:
-        """What the fact changes first of all."""
-        posted, fact = because.posted, because.fact
+    def _first(self, line: Timeline, observed: Observed, emitted: Emitted | None, trigger: Trigger) -> Events:
+        """The change that the fact itself makes: it opens or reopens the case, joins it, relabels a post, or mutes."""
+        posted, fact = trigger.posted, trigger.fact
         if posted is not None and fact is not None:
             message, post = posted.message, fact.mention
-            if told is None:
+            if emitted is None:
                 yield self.opened(post, message, line)
-            elif told.why is not None and line.is_open:
+            elif emitted.close_reason is not None and line.is_open:
                 why = f"reopened: {message.label} of {iso(message.at)}"
                 yield self.reopened(why, line, self.ref(message, post.id, post.url))
             else:
-                reach, promoted = self._grown(known)
+                reach, promoted = self._grown(observed)
                 yield self.changed(
                     "post_added",
                     f"post_added: {message.label} joins the case",
@@ -141,107 +158,111 @@ class Step(Teller):
                     reach=reach,
                     promoted=promoted,
                 )
-        elif told is not None and told.why is not None and line.is_open:
-            why = f"reopened: {because.reopens or 'it was not to be closed, as is now known'}"
-            yield self.reopened(why, line, operator=because.operator)
-        if because.change == "label" and because.message is not None:
-            ref = self.ref(because.message)
-            yield self.changed("label", because.why, line, post=ref, operator=because.operator)
-        if line.mute != (0 if told is None else told.muted_until):
-            reopened = any(act.deed == "reopen" and act.at == line.mute for act in known.acts)
+        elif emitted is not None and emitted.close_reason is not None and line.is_open:
+            why = f"reopened: {trigger.reopens or 'it was not to be closed, as is now known'}"
+            yield self.reopened(why, line, operator=trigger.operator)
+        if trigger.change == "label" and trigger.message is not None:
+            ref = self.ref(trigger.message)
+            yield self.changed("label", trigger.why, line, post=ref, operator=trigger.operator)
+        if line.mute != (0 if emitted is None else emitted.muted_until):
+            reopened = any(action.kind == "reopen" and action.at == line.mute for action in observed.actions)
             why = f"muted: {'no longer, reopened' if reopened else 'until'} {iso(line.mute)}"
-            yield self.changed("muted", why, line, muted_until=line.mute, operator=because.operator)
+            yield self.changed("muted", why, line, muted_until=line.mute, operator=trigger.operator)
 
     def _turns(self, line: Timeline) -> Events:
-        """Closings and reopenings that lie before what is already known to have followed."""
-        told = self.told
-        missing = line.reopened - told.reopened
+        """Closings and reopenings that a late record shows to have happened before those already emitted."""
+        emitted = self.emitted
+        missing = line.reopened - emitted.reopened
         ended = line.closings if line.is_open else line.closings[:-1]
         for at, why in ended[-missing:] if missing > 0 else ():
             later = "as is now known"
-            if told.why is None:
+            if emitted.close_reason is None:
                 yield self.closed(why, f"{_closed(why)}, {iso(at)}, {later}", line.label)
                 yield self.reopened(f"reopened: after {iso(at)}, {later}", line)
             else:
                 yield self.reopened(f"reopened: before {iso(at)}, {later}", line)
                 yield self.closed(why, f"{_closed(why)}, {iso(at)}, {later}", line.label)
 
-    def _answers(self, line: Timeline, before: Customer, because: Because) -> Events:
-        """Every human reply since the case's first message is told once."""
-        reply = because.reply
+    def _answers(self, line: Timeline, before: Customer, trigger: Trigger) -> Events:
+        """One `answered` change for each human reply since the case's first message that has not had its own."""
+        reply = trigger.reply
         since = line.opened_at or 0
-        told_since = learning.opened_at(before.known) if before.told is not None else None
+        emitted_since = learning.opened_at(before.observed) if before.emitted is not None else None
         for answer in line.answers:
             mine = reply is not None and answer.id == reply.id
-            if answer.at >= since and (mine or told_since is None or answer.at < told_since):
+            if answer.at >= since and (mine or emitted_since is None or answer.at < emitted_since):
                 why = f"answered: by a human reply of {iso(answer.at)}" + ("" if mine else " read before the post")
                 yield self.changed(
                     "answered",
                     why,
                     line,
                     answer=answer,
-                    operator=because.operator if mine else None,
+                    operator=trigger.operator if mine else None,
                 )
-                if mine and self.told.work and _frees(line, answer):
-                    yield self.worked("answered", why, line.pending, None, operator=because.operator)
+                if mine and self.emitted.work and _frees(line, answer):
+                    yield self.worked("answered", why, line.pending, None, operator=trigger.operator)
 
-    def _after(self, line: Timeline, known: Known, because: Because) -> Events:
-        """What else has changed about the case."""
-        told, message, operator = self.told, because.message, because.operator
-        closes = line.closed_at is not None and told.why is None
-        if because.change == "dismissed" and message is not None and not closes and message.native_id in line.dismissed:
-            yield self.changed("dismissed", because.why, line, post=self.ref(message), operator=operator)
-        if line.desk != told.desk:
-            why = f"transferred: from {told.desk} to {line.desk}"
-            if told.work:
+    def _after(self, line: Timeline, observed: Observed, trigger: Trigger) -> Events:
+        """The changes that follow for the case: a dismissed post, its desk, escalation, waiting, label or priority."""
+        emitted, message, operator = self.emitted, trigger.message, trigger.operator
+        closes = line.closed_at is not None and emitted.close_reason is None
+        if trigger.change == "dismissed" and message is not None and not closes and message.native_id in line.dismissed:
+            yield self.changed("dismissed", trigger.why, line, post=self.ref(message), operator=operator)
+        if line.desk != emitted.desk:
+            why = f"transferred: from {emitted.desk} to {line.desk}"
+            if emitted.work:
                 yield self.worked("withdrawn", f"withdrawn: {why}", line.pending, None, operator=operator)
             yield self.changed("transferred", why, line, desk=line.desk, operator=operator)
-        if line.escalated and not told.escalated:
+        if line.escalated and not emitted.escalated:
             yield self.changed("escalated", "escalated: by an operator", line, operator=operator)
-        told = self.told
-        reach, promoted = self._grown(known)
+        emitted = self.emitted
+        reach, promoted = self._grown(observed)
         change: CaseChange
-        if line.waiting != told.waiting and line.is_open:
+        if line.waiting != emitted.waiting and line.is_open:
             change = "waiting"
-        elif line.label != told.label and not closes:
+        elif line.label != emitted.label and not closes:
             change = "label"
-        elif line.priority != told.priority or reach is not None or promoted is not None:
+        elif line.priority != emitted.priority or reach is not None or promoted is not None:
             change = "priority"
         else:
             return
-        by = ", says an operator" if because.change == "waiting" else ""
+        by = ", says an operator" if trigger.change == "waiting" else ""
         why = {
             "waiting": f"waiting: {'for the customer' if line.waiting else 'no longer'}{by}",
             "label": f"label: {line.label} is the gravest that is left",
-            "priority": f"priority: {line.priority}, seen by {reach or told.reach or 'an unknown number of'} people",
+            "priority": f"priority: {line.priority}, seen by {reach or emitted.reach or 'an unknown number of'} people",
         }[change]
         yield self.changed(change, why, line, operator=operator, reach=reach, promoted=promoted)
 
-    def _why(self, line: Timeline, because: Because) -> str:
-        if because.change == "dismissed" and because.why:
-            return because.why
-        cases = self.judge.cases
-        if line.why == "silence":
-            return f"silence: no word of the customer for {span(cases.silence)}"
-        if line.why == "no_target":
-            return f"no_target: nothing that must be answered, closes after {span(cases.no_target)}"
-        return _closed(line.why)
+    def _why(self, line: Timeline, trigger: Trigger) -> str:
+        if trigger.change == "dismissed" and trigger.why:
+            return trigger.why
+        cases = self.view.cases
+        if line.close_reason == "silence":
+            return f"silence: no word of the customer for {duration(cases.silence)}"
+        if line.close_reason == "no_target":
+            return f"no_target: nothing that must be answered, closes after {duration(cases.no_target)}"
+        return _closed(line.close_reason)
 
-    def _grown(self, known: Known) -> tuple[int | None, bool | None]:
-        """The case's largest reach and whether a post is promoted, where this has not been told."""
-        told = self.told
-        reach, promoted = told.reach or 0, told.promoted
-        for m in known.messages:
+    def _grown(self, observed: Observed) -> tuple[int | None, bool | None]:
+        """The case's largest reach and whether a post is promoted; None where the emitted case says the same."""
+        emitted = self.emitted
+        reach, promoted = emitted.reach or 0, emitted.promoted
+        for m in observed.messages:
             widest = m.widest
             if widest is not None and widest > reach:
                 reach = widest
             if m.promoted or m.paid:
                 promoted = True
-        return reach if reach != (told.reach or 0) else None, True if promoted and not told.promoted else None
+        return reach if reach != (emitted.reach or 0) else None, True if promoted and not emitted.promoted else None
+
+
+def _is_promoted(posted: Posted | None) -> bool:
+    return posted is not None and (posted.message.promoted or posted.message.paid)
 
 
 def _frees(line: Timeline, answer: Answer) -> bool:
-    """Whether the answer took what was being worked on: nothing else had ended it before."""
+    """Whether the reply answered what the desk was working on, and nothing else had ended that before."""
     by, taken = line.taken
     if by != answer.id or line.answers[-1] is not answer or (line.closings and line.closings[-1][0] >= answer.at):
         return False

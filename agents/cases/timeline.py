@@ -1,29 +1,29 @@
-"""What became of a case: its facts taken in the order of their own times, in whatever order they were read."""
+"""The timeline of a case: its observations played in the order of their own times, in whatever order they were read."""
 
 from __future__ import annotations
 
 from agents.cases import resolution
 from agents.cases.moments import ANSWER, DISMISSED, EDITED, POST, UNDUE, moments, placed
-from agents.cases.resolution import Life
-from agents.cases.state import FOREVER, Act, Answer, Base, Known, Message, gravest, most_urgent
+from agents.cases.resolution import ResolutionPeriod
+from agents.cases.state import Answer, CaseAction, Message, Observed, Snapshot, gravest, most_urgent
 from agents.policy import Brand
 from agents.policy.policy import CasePolicy
 from schemas.records import CloseReason, Label
 
 
-class Span:
-    """Messages with a target that wait together: what one response clock times."""
+class ResponseWindow:
+    """Messages with a target that wait together. One response clock times them."""
 
     __slots__ = ("answer", "cycle", "ended_at", "later", "members", "why")
 
     def __init__(self, later: bool, cycle: int, first: Message) -> None:
         self.later, self.cycle = later, cycle
         self.members = [first]
-        """Those that still wait, or did when it ended."""
+        """The messages that wait, or that waited when the window ended."""
         self.answer: Answer | None = None
         self.ended_at: int | None = None
         self.why = ""
-        """What ended it without an answer."""
+        """What ended the window without an answer."""
 
     @property
     def governing(self) -> Message:
@@ -34,17 +34,18 @@ class Span:
 
 
 class Timeline:
-    """A case, derived. What it says at the end of its facts stands in its fields."""
+    """A case, derived from its observations. The fields hold its state after the last of them, or after `until` (ms)."""
 
     __slots__ = (
-        "_base",
         "_cut",
         "_firsts",
         "_label",
         "_nexts",
         "_priority",
-        "_span",
+        "_snapshot",
+        "_window",
         "answers",
+        "close_reason",
         "closed_at",
         "closings",
         "desk",
@@ -55,88 +56,92 @@ class Timeline:
         "label",
         "last_at",
         "last_post",
-        "life",
-        "lives",
         "mute",
         "muted_until",
         "opened_at",
         "pending",
+        "period",
+        "periods",
         "priority",
         "reopened",
-        "spans",
         "taken",
         "waiting",
-        "why",
+        "windows",
     )  # fmt: skip
 
-    def __init__(self, known: Known, until: int = FOREVER) -> None:
-        base = self._base = known.base
-        self.answers = placed(known)
+    def __init__(self, observed: Observed, until: int | None = None) -> None:
+        snapshot = self._snapshot = observed.snapshot
+        self.answers = placed(observed)
         self.pending: list[Message] = []
-        """Want an answer still, by time."""
-        self.spans: list[Span] = []
-        """By time; at most the last one has not ended."""
+        """The messages that still want an answer, by time."""
+        self.windows: list[ResponseWindow] = []
+        """The response windows, by time. Only the last one may not have ended."""
         self.taken: tuple[str, list[Message]] = ("", [])
-        """id of the last answer that answered something, and what."""
+        """id of the last reply that answered messages, and these messages."""
         self.dismissed: list[str] = []
-        """native ids of the messages that were still unanswered when they were dismissed."""
+        """native ids of the messages that were unanswered when they were dismissed."""
         self.closings: list[tuple[int, CloseReason]] = []
-        """ms and why; all, in order."""
-        self._span: Span | None = None
-        self._cut: list[Span] = []
-        """Ended without an answer, by a closing that a later answer makes good."""
-        self.lives: list[Life] = []
-        self.life: Life | None = None
-        """The last of `lives`, unless it ended void."""
+        """(ms, reason) of all closings, in order."""
+        self._window: ResponseWindow | None = None
+        self._cut: list[ResponseWindow] = []
+        """Windows that a closing ended without an answer; a later reply still meets their clocks."""
+        self.periods: list[ResolutionPeriod] = []
+        self.period: ResolutionPeriod | None = None
+        """The last one of `periods`; None: it ended void."""
         self.opened_at: int | None = None
-        """ms; the first message that opens a case. None: there is no case."""
+        """ms; time of the first message that opens a case. None: there is no case."""
         self.closed_at: int | None = None
         """ms; None: it is not closed."""
-        self.why: CloseReason = "unknown"
-        """Of the closing."""
+        self.close_reason: CloseReason = "unknown"
+        """The reason of the last closing."""
         self.reopened = 0
         self.first_answer: int | None = None
         self.last_at = self.last_post = 0
-        """ms; the last word of either side, and of the customer."""
+        """ms; `last_at`: the last message or reply; `last_post`: the last message of the customer."""
         self.mute = self.muted_until = self._firsts = self._nexts = 0
         self.desk = ""
         self.escalated = False
         self._label: Label = "other"
         self._priority = 9
-        if base is not None:
-            self._resume(base)
-        self._play(known, until)
+        if snapshot is not None:
+            self._resume(snapshot)
+        self._play(observed, until)
         self._conclude()
 
     def _conclude(self) -> None:
         self.is_open = self.opened_at is not None and self.closed_at is None
-        """There is a case, and it is not closed."""
-        left, life = self.pending, self.life
-        self.waiting = not left or (life is not None and life.paused_at is not None)
-        """Nothing is left to answer, or an operator said that it waits for the customer."""
+        """Whether there is a case that is not closed."""
+        left, period = self.pending, self.period
+        self.waiting = not left or (period is not None and period.paused_at is not None)
+        """Whether nothing is left to answer, or an operator said that the case waits for the customer."""
         self.label = gravest(left) if left else self._label
-        """The gravest of the unanswered messages, or of those that were the last to be."""
+        """The gravest label of the unanswered messages; if there are none, of the messages that were unanswered last."""
         self.priority = 1 if self.escalated else most_urgent(left) if left else self._priority
-        """The most urgent of the same; 1 once escalated."""
+        """The smallest priority number of the same messages; 1 once the case is escalated."""
 
-    def _resume(self, base: Base) -> None:
-        self.opened_at, self.closed_at, self.why, self.reopened = (
-            base.opened_at,
-            base.closed_at,
-            base.why,
-            base.reopened,
+    def _resume(self, snapshot: Snapshot) -> None:
+        self.opened_at, self.closed_at, self.close_reason, self.reopened = (
+            snapshot.opened_at,
+            snapshot.closed_at,
+            snapshot.close_reason,
+            snapshot.reopened,
         )
-        self.first_answer, self.last_at, self.last_post = base.first_answer, base.last_at, base.last_post
-        self.mute = self.muted_until = base.muted_until
-        self._firsts, self._nexts = base.firsts, base.nexts
-        self.desk, self.escalated, self._label, self._priority = base.desk, base.escalated, base.label, base.priority
-        if base.started_at is not None:
-            self.life = Life(base)
-            self.lives.append(self.life)
+        self.first_answer, self.last_at, self.last_post = snapshot.first_answer, snapshot.last_at, snapshot.last_post
+        self.mute = self.muted_until = snapshot.muted_until
+        self._firsts, self._nexts = snapshot.firsts, snapshot.nexts
+        self.desk, self.escalated, self._label, self._priority = (
+            snapshot.desk,
+            snapshot.escalated,
+            snapshot.label,
+            snapshot.priority,
+        )
+        if snapshot.started_at is not None:
+            self.period = ResolutionPeriod(snapshot)
+            self.periods.append(self.period)
 
-    def _play(self, known: Known, until: int) -> None:
-        for at, rank, _, what in moments(known, self.answers):
-            if at > until:
+    def _play(self, observed: Observed, until: int | None) -> None:
+        for at, rank, _, what in moments(observed, self.answers):
+            if until is not None and at > until:
                 break
             if rank == POST:
                 self._posted(what)
@@ -154,9 +159,9 @@ class Timeline:
     def _posted(self, m: Message) -> None:
         at = m.at
         if at < self.muted_until:
-            if self.opened_at is None and not m.chatter:  # opened before the mute was read: as if it had not been
+            if self.opened_at is None and not m.chatter:  # the post was read before the mute, and had opened the case
                 self.opened_at = self.closed_at = at
-                self.why, self.desk, self._label, self._priority = "muted", m.desk, m.label, m.priority
+                self.close_reason, self.desk, self._label, self._priority = "muted", m.desk, m.label, m.priority
                 self.closings.append((at, "muted"))
                 self.mute = self.muted_until
             return
@@ -171,29 +176,29 @@ class Timeline:
                 return
             self._reopen(at)
         elif thanks:
-            if self.pending and self.life is not None:
-                self.life.resume(at)
+            if self.pending and self.period is not None:
+                self.period.resume(at)
             return
         self.pending.append(m)
-        life = self.life
-        if life is None:
-            life = self.life = Life()
-            self.lives.append(life)
-        elif life.paused_at is not None:
-            life.resume(at)
-        life.join(m)
+        period = self.period
+        if period is None:
+            period = self.period = ResolutionPeriod()
+            self.periods.append(period)
+        elif period.paused_at is not None:
+            period.resume(at)
+        period.join(m)
         if m.due_at is None:
             return
-        if self._span is not None:
-            self._span.members.append(m)
+        if self._window is not None:
+            self._window.members.append(m)
             return
         later = self.first_answer is not None
         if later:
             self._nexts = cycle = self._nexts + 1
         else:
             self._firsts = cycle = self._firsts + 1
-        self._span = Span(later, cycle, m)
-        self.spans.append(self._span)
+        self._window = ResponseWindow(later, cycle, m)
+        self.windows.append(self._window)
 
     def _answered(self, a: Answer) -> None:
         if self.opened_at is None:
@@ -202,19 +207,19 @@ class Timeline:
         if self.first_answer is None:
             self.first_answer = a.at
         if self._cut:
-            for span in self._cut:
-                span.answer = a
+            for window in self._cut:
+                window.answer = a
             self._cut.clear()
         if self.closed_at is not None:
             return
-        if self._span is not None:
-            self._span.answer, self._span.ended_at = a, a.at
-            self._span = None
+        if self._window is not None:
+            self._window.answer, self._window.ended_at = a, a.at
+            self._window = None
         if self.pending:
             self.taken = (a.id, self.pending[:])
             self._none_left(self.pending)
-        if self.life is not None:
-            self.life.pause(a.at)
+        if self.period is not None:
+            self.period.pause(a.at)
 
     def _dismissed(self, m: Message, at: int) -> None:
         if m not in self.pending:
@@ -228,80 +233,80 @@ class Timeline:
             if self.first_answer is None and m.done and m.done != "edited":
                 self._close(at, "deleted_unanswered" if m.done == "hidden" else m.done, void=True)
                 return
-        life = self.life
-        if life is None:
+        period = self.period
+        if period is None:
             return
-        life.members.remove(m)
-        if life.empty:
-            self.lives.pop()
-            self.life = None
+        period.members.remove(m)
+        if period.empty:
+            self.periods.pop()
+            self.period = None
         elif not self.pending:
-            life.pause(at)
+            period.pause(at)
 
     def _waits_no_more(self, m: Message, at: int, why: str) -> None:
-        span = self._span
-        if span is None or m not in span.members:
+        window = self._window
+        if window is None or m not in window.members:
             return
-        if len(span.members) > 1:
-            span.members.remove(m)
+        if len(window.members) > 1:
+            window.members.remove(m)
             return
-        span.ended_at, span.why = at, why
-        self._span = None
+        window.ended_at, window.why = at, why
+        self._window = None
 
-    def _acted(self, act: Act) -> None:
-        at, deed = act.at, act.deed
+    def _acted(self, action: CaseAction) -> None:
+        at, kind = action.at, action.kind
         is_open = self.opened_at is not None and self.closed_at is None
-        if deed == "resolve":
+        if kind == "resolve":
             if is_open:
                 self._close(at, "resolved")
-        elif deed == "silence" or deed == "no_target":
-            if is_open and self.last_at == act.since and bool(self.pending) == (deed == "no_target"):
-                self._close(at, deed)
-        elif deed == "mute":
-            self.muted_until = act.until
+        elif kind == "silence" or kind == "no_target":
+            if is_open and self.last_at == action.since and bool(self.pending) == (kind == "no_target"):
+                self._close(at, kind)
+        elif kind == "mute":
+            self.muted_until = action.until
             if self.opened_at is not None:
-                self.mute = act.until
-            if is_open and act.until > at:
+                self.mute = action.until
+            if is_open and action.until > at:
                 self._close(at, "muted", void=True)
-        elif deed == "reopen":
-            if at < self.muted_until:  # a case that goes on has a customer who is heard
+        elif kind == "reopen":
+            if at < self.muted_until:  # reopening a case ends the customer's mute
                 self.muted_until = at
                 if self.opened_at is not None:
                     self.mute = at
             if self.closed_at is not None:
                 self._reopen(at)
                 self.last_at = at
-                if self.life is not None:
-                    self.life.pause(at)
-        elif deed == "wait":
-            if is_open and self.life is not None:
-                self.life.pause(at)
-        elif deed == "transfer":
+                if self.period is not None:
+                    self.period.pause(at)
+        elif kind == "wait":
+            if is_open and self.period is not None:
+                self.period.pause(at)
+        elif kind == "transfer":
             if self.opened_at is not None:
-                self.desk = act.desk
+                self.desk = action.desk
         elif is_open:
             self.escalated = True
 
     def _close(self, at: int, why: CloseReason, void: bool = False) -> None:
-        if self._span is not None:
-            self._span.ended_at, self._span.why = at, why
+        if self._window is not None:
+            self._window.ended_at, self._window.why = at, why
             if why != "muted":
-                self._cut.append(self._span)
-            self._span = None
+                self._cut.append(self._window)
+            self._window = None
         self._none_left(self.pending)
-        self.closed_at, self.why = at, why
+        self.closed_at, self.close_reason = at, why
         self.closings.append((at, why))
-        if self.life is not None:
+        if self.period is not None:
             if void:
-                self.life.ended_at, self.life.void = at, True
-                self.life = None
+                self.period.ended_at, self.period.void = at, True
+                self.period = None
             else:
-                self.life.end(at)
+                self.period.end(at)
 
     def _reopen(self, at: int) -> None:
-        if self.life is not None and self.closed_at is not None:
-            self.life.pauses.append((self.closed_at, at))
-            self.life.ended_at = None
+        if self.period is not None and self.closed_at is not None:
+            self.period.pauses.append((self.closed_at, at))
+            self.period.ended_at = None
         self.closed_at, self.escalated = None, False
         self.reopened += 1
 
@@ -313,35 +318,35 @@ class Timeline:
     # --- what follows at the end ---
 
     @property
-    def running(self) -> Span | None:
-        """The span that has not ended."""
-        return self._span
+    def running(self) -> ResponseWindow | None:
+        """The response window that has not ended."""
+        return self._window
 
-    def idle(self, cases: CasePolicy) -> Act | None:
-        """How and when the open case closes by itself if nothing more comes."""
+    def idle(self, cases: CasePolicy) -> CaseAction | None:
+        """Returns the action by which the open case closes itself, and when, if nothing more comes; None: it stays open."""
         if not self.is_open:
             return None
         if not self.pending:
-            return Act(self.last_at + cases.silence, "silence", since=self.last_at)
+            return CaseAction(self.last_at + cases.silence, "silence", since=self.last_at)
         at = self.last_post + cases.no_target
         for m in self.pending:
             if m.label == "complaint":
                 return None
             if m.due_at is not None and m.undue_at is None:
-                if not m.courtesy:
+                if not m.non_sla:
                     return None
-                at = max(at, m.due_at + 1)  # its breach is told first: a reply exactly at due is in time
-        return Act(at, "no_target", since=self.last_at)
+                at = max(at, m.due_at + 1)  # after the breach: a reply exactly at the due is in time
+        return CaseAction(at, "no_target", since=self.last_at)
 
-    def snapshot(self, at: int, brand: Brand) -> Base:
-        """All of it at a time (ms) when nothing was left to answer."""
-        base, life = self._base, self.life
-        lives = base.lives if base is not None else 0
-        return Base(
+    def snapshot(self, at: int, brand: Brand) -> Snapshot:
+        """Returns the snapshot of the case at a time (ms) when nothing was left to answer."""
+        snapshot, period = self._snapshot, self.period
+        resolutions = snapshot.resolutions if snapshot is not None else 0
+        return Snapshot(
             at=at,
             opened_at=at if self.opened_at is None else self.opened_at,
             closed_at=self.closed_at,
-            why=self.why,
+            close_reason=self.close_reason,
             reopened=self.reopened,
             first_answer=self.first_answer,
             last_at=self.last_at,
@@ -353,11 +358,11 @@ class Timeline:
             muted_until=self.mute,
             firsts=self._firsts,
             nexts=self._nexts,
-            lives=lives + sum(one.told for one in self.lives if one is not life),
-            started_at=life.started_at if life is not None else None,
-            target=None if life is None else resolution.target(life, brand),
-            paused_ms=life.paused if life is not None else 0,
-            paused_at=life.paused_at if life is not None else None,
-            met=life is not None and life.met,
-            paused_counted=life.paused_before(at, brand) if life is not None else 0,
+            resolutions=resolutions + sum(one.has_clock for one in self.periods if one is not period),
+            started_at=period.started_at if period is not None else None,
+            target=None if period is None else resolution.target(period, brand),
+            paused_ms=period.paused if period is not None else 0,
+            paused_at=period.paused_at if period is not None else None,
+            met=period is not None and period.met,
+            paused_counted=period.paused_before(at, brand) if period is not None else 0,
         )

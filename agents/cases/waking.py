@@ -1,4 +1,4 @@
-"""When a customer's record must be looked at again, what it warns of then, and what is forgotten."""
+"""When a customer's record wakes, which warnings are due then, and what is forgotten."""
 
 from __future__ import annotations
 
@@ -7,93 +7,95 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from agents.cases.clocks import running
+from agents.cases.event_factory import EventFactory
 from agents.cases.learning import lasting
-from agents.cases.resolution import Life
-from agents.cases.state import Act, Clock, Known, Learnt, Told
-from agents.cases.telling import Teller
+from agents.cases.resolution import ResolutionPeriod
+from agents.cases.state import CaseAction, CaseForgotten, CustomerNoted, Emitted, Observed, SlaClock
 from agents.cases.timeline import Timeline
-from agents.cases.wording import iso, span
+from agents.cases.wording import duration, iso
 from agents.policy import Brand
 from agents.policy.policy import CasePolicy
 from schemas.records import ClockChanged
 
 
-def warnings(teller: Teller, line: Timeline) -> Iterator[ClockChanged]:
-    """Those whose moment is now: one that had passed before its clock was known is not given."""
-    for clock in running(teller.told):
-        life, now = line.life if clock.metric == "resolution" else None, teller.at.time
-        for percent in teller.judge.warn_at:
+def warnings(factory: EventFactory, line: Timeline) -> Iterator[ClockChanged]:
+    """Yields the warnings that are due at this moment. One whose moment passed before its clock was known is left out."""
+    for clock in running(factory.emitted):
+        period, now = line.period if clock.metric == "resolution" else None, factory.at.time
+        for percent in factory.view.warn_at:
             if percent <= clock.warned:
                 continue
-            moment = _moment(teller.brand, clock, life, percent)
+            moment = _moment(factory.brand, clock, period, percent)
             if moment > now:
                 break
             if moment == now:
                 clock = replace(clock, warned=percent)
-                used = f"{percent} % of {span(clock.target)}"
-                yield teller.clock("warned", clock, f"warned: {used} used, due {iso(clock.due_at)}")
+                used = f"{percent} % of {duration(clock.target_ms or 0)}"
+                yield factory.clock("warned", clock, f"warned: {used} used, due {iso(clock.deadline)}")
 
 
-def _moment(brand: Brand, clock: Clock, life: Life | None, percent: int) -> int:
-    """ms; when so much of the target will have been used."""
-    if life is None or not life.pauses:
-        return brand.after(clock.started_at, clock.target * percent // 100)
-    since = life.pauses[-1][1]
-    used = clock.target - brand.counted(since, clock.due_at)
-    return brand.after(since, max(0, clock.target * percent // 100 - used))
+def _moment(brand: Brand, clock: SlaClock, period: ResolutionPeriod | None, percent: int) -> int:
+    """ms; when so many percent of the target will have been used."""
+    target_ms = clock.target_ms or 0
+    if period is None or not period.pauses:
+        return brand.after(clock.started_at, target_ms * percent // 100)
+    since = period.pauses[-1][1]
+    used = target_ms - brand.counted(since, clock.deadline)
+    return brand.after(since, max(0, target_ms * percent // 100 - used))
 
 
-def rest(teller: Teller, known: Known, line: Timeline) -> Learnt:
-    """What to remember from here on, and until when; the next wake-up is always ahead."""
-    now, cases, told = teller.at.time, teller.judge.cases, teller.customer.told
+def remember(factory: EventFactory, observed: Observed, line: Timeline) -> CustomerNoted | CaseForgotten:
+    """Returns the note that remembers the observations until the next wake-up, which is always ahead of the step."""
+    now, cases, emitted = factory.at.time, factory.view.cases, factory.customer.emitted
     wake = NEVER
-    if known.kept:
-        kept = tuple(k for k in known.kept if k.until > now)
-        wake = min((k.until for k in kept), default=NEVER)
-        known = replace(known, kept=kept)
+    if observed.post_changes:
+        lasts = tuple(c for c in observed.post_changes if c.until > now)
+        wake = min((c.until for c in lasts), default=NEVER)
+        observed = replace(observed, post_changes=lasts)
     forget = False
-    if told is not None:
+    if emitted is not None:
         if line.closed_at is not None:
-            end = max(line.closed_at, told.closed_at) + cases.reopen_within + cases.lateness
+            end = max(line.closed_at, emitted.closed_at) + cases.reopen_within + cases.lateness
             forget = end <= now
             wake = min(wake, end)
         else:
-            wake = min(wake, _next(teller, told, line))
-    if told is None or forget:
-        known, wake = _without_case(known, now, cases)
-    return Learnt(teller.key, known, wake if wake != NEVER else None, forget)
+            wake = min(wake, _next(factory, emitted, line))
+    if emitted is None or forget:
+        observed, wake = _without_case(observed, now, cases)
+    note = CaseForgotten if forget else CustomerNoted
+    return note(factory.key, observed, wake if wake != NEVER else None)
 
 
 #: ms; later than any time.
 NEVER = 1 << 62
 
 
-def _without_case(known: Known, now: int, cases: CasePolicy) -> tuple[Known, int]:
-    """What may still matter to a post that is read later, and when (ms) the first of it no longer does."""
-    answers = tuple(a for a in known.answers if a.at + cases.keep_reply > now)
-    acts = tuple(a for a in lasting(known) if _until(a, cases) > now)
-    moments = [k.until for k in known.kept]
+def _without_case(observed: Observed, now: int, cases: CasePolicy) -> tuple[Observed, int]:
+    """What may still count for a post that is read later, and when (ms) the first part of that no longer counts."""
+    answers = tuple(a for a in observed.answers if a.at + cases.keep_reply > now)
+    actions = tuple(a for a in lasting(observed) if _until(a, cases) > now)
+    moments = [c.until for c in observed.post_changes]
     moments += [a.at + cases.keep_reply for a in answers[:1]]
-    moments += [_until(a, cases) for a in acts]
-    return Known(answers=answers, acts=acts, kept=known.kept), min(moments, default=NEVER)
+    moments += [_until(a, cases) for a in actions]
+    return Observed(answers=answers, actions=actions, post_changes=observed.post_changes), min(moments, default=NEVER)
 
 
-def _until(act: Act, cases: CasePolicy) -> int:
-    return act.until + cases.lateness if act.deed == "mute" else act.until
+def _until(action: CaseAction, cases: CasePolicy) -> int:
+    return action.until + cases.lateness if action.kind == "mute" else action.until
 
 
-def _next(teller: Teller, told: Told, line: Timeline) -> int:
-    """ms; the open case's next warning, breach or closing by itself."""
-    now = teller.at.time
-    idle = line.idle(teller.judge.cases)
+def _next(factory: EventFactory, emitted: Emitted, line: Timeline) -> int:
+    """ms; the next warning, breach or closing by itself of an open case."""
+    now = factory.at.time
+    idle = line.idle(factory.view.cases)
     wake = NEVER if idle is None else max(idle.at, now + 1)
-    for clock in running(told):
-        life = line.life if clock.metric == "resolution" else None
-        wake = min(wake, clock.due_at + 1)
-        for percent in teller.judge.warn_at:
+    for clock in running(emitted):
+        period = line.period if clock.metric == "resolution" else None
+        wake = min(wake, clock.deadline + 1)
+        for percent in factory.view.warn_at:
             if percent > clock.warned:
-                moment = _moment(teller.brand, clock, life, percent)
+                moment = _moment(factory.brand, clock, period, percent)
                 if moment > now:
                     wake = min(wake, moment)
-                    break  # the later ones come later
+                    break  # the warnings at higher percentages come later
     return wake

@@ -1,4 +1,4 @@
-"""Times and durations as reasons tell them."""
+"""Times and durations as the reasons of events spell them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ def _date(day: int) -> str:
 
 
 def iso(ms: int) -> str:
-    """ms as text, in UTC, whole seconds."""
+    """Returns a time (ms) as RFC 3339 text in UTC, in whole seconds."""
     day, second = divmod(ms // 1000, 86_400)
     minute, second = divmod(second, 60)
     return _date(day) + _MINUTES[minute] + _SECONDS[second]
 
 
-def span(ms: int) -> str:
-    """A duration (ms) as text, in hours where they are whole and more than two."""
+def duration(ms: int) -> str:
+    """Returns a duration (ms) as text: in hours if they are whole and more than two, else in minutes."""
     return f"{ms // 3_600_000} h" if ms and ms % 3_600_000 == 0 and ms > 7_200_000 else f"{ms // 60_000} min"

@@ -1,1 +1,1 @@
-"""Tells what a post asks of the care team: complaint, question, praise or other."""
+"""The label of each post (complaint, question, praise or other), and counts of posts by the minute."""

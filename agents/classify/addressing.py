@@ -1,4 +1,4 @@
-"""Whether a comment addresses the brand: whether its words name it."""
+"""Whether a comment addresses the brand, which it does when its words name the brand."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from schemas.records import Mention
 
 
 class Addressing:
-    """Looks for brands' names; what to look for is made once for as long as a policy is in force."""
+    """Searches comments for the names of brands. The search patterns are kept while a policy is in force."""
 
     def __init__(self) -> None:
         self._policy: Policy | None = None
         self._names: dict[str, re.Pattern[str]] = {}
 
     def addressed(self, mention: Mention, policy: Policy) -> bool:
-        """False only for a comment that names neither the brand nor one of its accounts, and stands on no page of its own.
+        """Returns False for a comment that names neither the brand nor its accounts, and is not on the brand's own page.
 
-        Whose post it stands under is not asked: a Mention tells the id of its root, not the author.
+        The author of the post above the comment is not known: a Mention tells the id of its root post, not the author.
         """
         if mention.kind != "comment":
             return True
@@ -34,12 +34,12 @@ class Addressing:
         return names.search(_plain(mention.text)) is not None
 
 
-#: Brands; a policy lists fewer, a producer gone wild might send more.
+#: Patterns are kept for at most this many brands. A policy lists fewer, but a defective producer may send more.
 _MOST = 10_000
 
 
 def _pattern(name: str, brand: Brand) -> re.Pattern[str]:
-    """Whole words, with or without @ or #; between the parts of a name a blank, a hyphen, an underscore, or nothing."""
+    """A pattern of whole words with or without @ or #. Parts of a name are joined by a blank, hyphen, underscore or nothing."""
     handles = [handle for accounts in brand.accounts.values() for handle in accounts]
     parts = [re.split(r"[\s_-]+", _plain(one).strip().lstrip("@#")) for one in (name, *brand.names, *handles)]
     names = {r"[\s_-]?".join(map(re.escape, words)) for words in parts if any(words)}
@@ -47,7 +47,7 @@ def _pattern(name: str, brand: Brand) -> re.Pattern[str]:
 
 
 def _plain(text: str) -> str:
-    """Without case and accents."""
+    """The text without case and accents."""
     text = text.casefold()
     if text.isascii():
         return text

@@ -1,4 +1,4 @@
-"""What the classifier sees of a text: a set of hashed words, word pairs, prefixes, marks and emoji."""
+"""The features of a text for the classifier: a set of hashed words, word pairs, prefixes, marks and emoji."""
 
 import re
 import unicodedata
@@ -6,15 +6,15 @@ from itertools import pairwise
 from zlib import crc32
 
 VERSION = 1
-"""Goes up with every change to what this module returns: weights fit only the features they learnt from."""
+"""Goes up with every change of the features, because weights fit only the features that they were learnt from."""
 
-# Bounds the time one record can take. Posts are shorter, and what a longer text is about shows before this.
+# Limits the time that one record can take. Posts are shorter, and the topic of a longer text shows before this.
 MAX_CHARS = 4_000
 
 _PREFIX = 5
 _NOT_LETTERS = re.compile("[\u0300-\u036f'\u2019]")
 _STRETCHED = re.compile(rb"([a-z])\1\1+")
-# The text is in lower case by then, so capitals are free to stand for what matters by its kind alone.
+# The text is in lower case by then. So words in capitals can stand for links, handles and numbers.
 _KINDS = (
     (re.compile(rb"https?:\S*|www\.\S*"), b" LINK "),
     (re.compile(rb"@\w+"), b" HANDLE "),
@@ -22,16 +22,16 @@ _KINDS = (
 )
 _TOKEN = re.compile(
     rb"[a-z]+|[A-Z]+"
-    rb"|(?:[?!]|\xc2[\xbf\xa1]){1,3}"  # ? ! and their inverted forms, in UTF-8
+    rb"|(?:[?!]|\xc2[\xbf\xa1]){1,3}"  # ? ! and their inverted forms, in UTF-8.
     rb"|[:;]-?[()]|\.{2,3}"
-    rb"|\xe2[\x98-\x9e][\x80-\xbf]|\xf0\x9f[\x80-\xbf]{2}"  # symbols and emoji: U+2600-27BF, U+1F000-1FFFF
+    rb"|\xe2[\x98-\x9e][\x80-\xbf]|\xf0\x9f[\x80-\xbf]{2}"  # Symbols and emoji: U+2600-27BF, U+1F000-1FFFF.
 )
 
 
 def tokens(text: str) -> list[bytes]:
-    """Words and marks in order; accents, case, apostrophes and stretched letters ("sooo") folded away.
+    """Returns the words and marks of a text in order, without accents, case, apostrophes and stretched letters ("sooo").
 
-    Takes any string: lone surrogates are left out, and so is everything after MAX_CHARS.
+    Any string is valid. Lone surrogates and everything after MAX_CHARS are left out.
     """
     text = text[:MAX_CHARS]
     text = (
@@ -46,12 +46,12 @@ def tokens(text: str) -> list[bytes]:
 
 
 def features(text: str) -> set[int]:
-    """The 32-bit ids of the text's tokens, pairs of neighbours and prefixes of longer words; may be empty."""
+    """The 32-bit ids of a text's tokens, pairs of neighbours and prefixes of longer words. May be empty."""
     return set(map(crc32, _parts(text)))
 
 
 def named(text: str) -> dict[int, str]:
-    """The same ids, each with what it stands for, in order of the text."""
+    """The ids of `features`, each with the token, pair or prefix that it stands for, in the order of the text."""
     return {crc32(part): part.decode() for part in _parts(text)}
 
 

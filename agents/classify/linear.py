@@ -9,14 +9,18 @@ from numpy.typing import NDArray
 
 
 class Linear:
-    """Scores of each class: the mean-like sum of the weights of a text's known features, plus an intercept.
+    """Linear scores of each class: the sum of the weights of a text's known features, divided by the square root of their
+    number, plus an intercept.
 
-    Weights are whole numbers of `step`, so that sums are exact: no order of a text's features, size of a
-    batch or kind of processor changes an answer.
+    Weights are whole multiples of `step`, so that sums are exact. Neither the order of the features nor the size of a
+    batch nor the processor changes a score.
     """
 
     def __init__(self, archive: Mapping[str, NDArray[Any]], name: str, classes: int) -> None:
-        """The part of that name: its ids (n, ascending), weights (n, classes), intercept (classes) and step."""
+        """Reads one part of an artefact: ids (n, ascending), weights (n, classes), intercept (classes) and step.
+
+        Raises ValueError where the arrays do not fit together.
+        """
         self._ids: NDArray[np.uint32] = archive[f"{name}_ids"]
         weights: NDArray[np.int16] = archive[f"{name}_weights"]
         self._intercept: NDArray[np.float64] = archive[f"{name}_intercept"]
@@ -39,20 +43,20 @@ class Linear:
         return _sums(self._weights[rows], ends) * self._step / norms + self._intercept
 
     def shares(self, features: Sequence[int]) -> NDArray[np.float64]:
-        """What each feature of one text adds to its scores: shape (features, classes)."""
+        """What each feature of one text adds to the text's scores. Shape (features, classes)."""
         rows = self._rows(np.array(features, np.uint32))
         known = max(int((rows < len(self._ids)).sum()), 1)
         return np.asarray(self._weights[rows] * self._step / np.sqrt(known))
 
     def _rows(self, wanted: NDArray[np.uint32]) -> NDArray[np.int_]:
-        """The row of weights of each id; that of zeros for one that is not known."""
+        """The index of the row of weights of each id. An unknown id gets the last row, which is zeros."""
         rows = np.searchsorted(self._ids, wanted)
         rows[self._ids[np.minimum(rows, len(self._ids) - 1)] != wanted] = len(self._ids)
         return rows
 
 
 def _sums(values: NDArray[np.generic], ends: NDArray[np.int_]) -> NDArray[np.int64]:
-    """Sums of whole numbers of shape (n, k) over the stretches ends[i]:ends[i + 1], which may be empty."""
+    """The sums of whole numbers of shape (n, k) over the ranges ends[i]:ends[i + 1], which may be empty."""
     totals = np.zeros((len(values) + 1, values.shape[1]), np.int64)
     np.cumsum(values, axis=0, dtype=np.int64, out=totals[1:])
     return totals[ends[1:]] - totals[ends[:-1]]

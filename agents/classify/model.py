@@ -1,4 +1,4 @@
-"""The classifier: reads an artefact of learnt weights and labels texts in batches."""
+"""The built-in classifier: it loads an artefact of learnt weights and labels texts in batches."""
 
 import hashlib
 import io
@@ -16,23 +16,23 @@ from agents.classify.linear import Linear
 from agents.classify.port import LABELS, LANGUAGES, Classification
 
 FORMAT = 2
-"""The layout of an artefact: goes up when an older reader could not read it, or would read it wrongly."""
+"""The layout of an artefact. Goes up when an older release could not read a new artefact, or would read it wrongly."""
 ARTEFACTS = Path(__file__).parent / "artefacts"
 
 
 class ModelError(Exception):
-    """An artefact cannot be used; the message names the file, what is wrong and what to do."""
+    """An artefact cannot be used. The message names the file, what is wrong and what to do."""
 
 
 class Model:
-    """A loaded artefact; safe to share, since classifying changes nothing in it.
+    """A loaded artefact. It can be shared between threads, because classifying does not change it.
 
-    One set of weights serves the three languages. Each language has a scale (one over its temperature) and
-    an intercept per label; each brand that was corrected has weights of its own, which no other brand sees.
+    All languages share one set of weights. Each language has a scale (one over its temperature) and an intercept for each
+    label. Each brand with corrections has weights of its own, which other brands do not use.
     """
 
     def __init__(self, hash: str, archive: Mapping[str, NDArray[Any]], brands: Sequence[str]) -> None:
-        """Of the arrays of an artefact. Raises ValueError or KeyError if they do not fit."""
+        """Makes a model of the arrays of an artefact. Raises ValueError or KeyError where they do not fit together."""
         self.hash = hash
         self._labels = Linear(archive, "labels", len(LABELS))
         self._language = Linear(archive, "language", len(LANGUAGES))
@@ -47,18 +47,19 @@ class Model:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read the artefact at path; ModelError if it is missing, damaged or of another format."""
+        """Returns the model of an artefact. Raises ModelError where it is missing, damaged or of another format."""
         content, arrays, meta = opened(path)
         try:
             return cls(hashlib.sha256(content).hexdigest(), arrays, meta["brands"])
-        except Exception as error:  # numpy raises a dozen unrelated types on damaged arrays
+        except Exception as error:  # numpy raises many unrelated types for damaged arrays.
             raise _damaged(path, error) from error
 
     def classify(self, texts: Sequence[str], langs: Sequence[str], brands: Sequence[str]) -> list[Classification]:
-        """One answer per text, in order; any string works. ValueError if the three are not equally long.
+        """Returns one answer for each text, in order. Any string is a valid text.
 
-        langs[i] is the post's own language tag ("es", "es-MX", "" unknown). The language is told from the
-        text where the tag is not one of LANGUAGES. brands[i] is the brand mentioned, or "".
+        `langs[i]` is the post's language tag ("es", "es-MX", or "" where unknown). Where it names none of LANGUAGES, the
+        language is recognised from the text. `brands[i]` is the brand that is mentioned, or "".
+        Raises ValueError where the three differ in length.
         """
         found = [features(text) for text, _, _ in zip(texts, langs, brands, strict=True)]
         spoken = self._spoken(found, langs)
@@ -66,9 +67,10 @@ class Model:
         return [_answer(row, LANGUAGES[lang]) for row, lang in zip(scores.tolist(), spoken, strict=True)]
 
     def explain(self, text: str, lang: str, brand: str = "") -> list[tuple[str, float]]:
-        """What of a text moved its label, strongest first: (word, pair or prefix*, points).
+        """Returns (feature, points) of each feature of a text that moved its label, the strongest first.
 
-        Points are log-odds of the label against the runner-up; below zero they spoke for the runner-up.
+        A feature is a word, a pair of words, or a prefix with `*`. Points are log-odds of the label against the label with
+        the second highest score; negative points speak for the latter.
         """
         names = named(text)
         (spoken,) = self._spoken([set(names)], [lang])
@@ -82,12 +84,12 @@ class Model:
         return sorted(moved, key=lambda pair: (-abs(pair[1]), pair[0]))
 
     def logits(self, texts: Sequence[str], langs: Sequence[str], brands: Sequence[str]) -> NDArray[np.float64]:
-        """The scores of shape (texts, labels) whose softmax the answers are."""
+        """The scores before the softmax. Shape (texts, labels)."""
         found = [features(text) for text in texts]
         return self._scores(found, self._spoken(found, langs), brands)
 
     def _spoken(self, found: Sequence[set[int]], langs: Sequence[str]) -> list[int]:
-        """Positions in LANGUAGES."""
+        """The position in LANGUAGES of each text's language: of its tag, else as recognised from the text."""
         spoken = [_tagged(tag) for tag in langs]
         untold = [at for at, lang in enumerate(spoken) if lang < 0]
         told = self._language.scores([found[at] for at in untold]).argmax(axis=1)
@@ -106,7 +108,7 @@ class Model:
 
 
 def opened(path: Path) -> tuple[bytes, dict[str, NDArray[Any]], dict[str, Any]]:
-    """(bytes, arrays, meta) of the artefact at path; ModelError if it is missing, damaged or of another format."""
+    """(bytes, arrays, meta) of an artefact. Raises ModelError where it is missing, damaged or of another format."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -119,7 +121,7 @@ def opened(path: Path) -> tuple[bytes, dict[str, NDArray[Any]], dict[str, Any]]:
             meta = json.loads(archive["meta"].tobytes())
             found = (meta["format"], meta["features"])
             arrays = {name: archive[name] for name in archive.files} if found == (FORMAT, VERSION) else {}
-    except Exception as error:  # zipfile and numpy raise a dozen unrelated types on damaged bytes
+    except Exception as error:  # zipfile and numpy raise many unrelated types for damaged bytes.
         raise _damaged(path, error) from error
     if not arrays:
         raise ModelError(
@@ -130,7 +132,7 @@ def opened(path: Path) -> tuple[bytes, dict[str, NDArray[Any]], dict[str, Any]]:
 
 
 def artefact(hash: str, directory: Path = ARTEFACTS, ending: str = ".npz") -> Path | None:
-    """The path in directory of the file with that full hash, or None if it is not there, whole."""
+    """The path of the file with this hash in a folder; None where no undamaged file has it."""
     for path in directory.glob(f"*{ending}"):
         if hash.startswith(path.stem) and hashlib.sha256(path.read_bytes()).hexdigest() == hash:
             return path
@@ -142,13 +144,13 @@ def _damaged(path: Path, error: Exception) -> ModelError:
 
 
 def _tagged(tag: str) -> int:
-    """The place in LANGUAGES of the language a tag such as "es-MX" or "pt_BR" names, or -1."""
+    """The position in LANGUAGES of the language that a tag such as "es-MX" or "pt_BR" names; -1 where it names none."""
     primary = tag.replace("_", "-").partition("-")[0].lower()
     return LANGUAGES.index(primary) if primary in LANGUAGES else -1
 
 
 def _answer(scores: list[float], lang: str) -> Classification:
-    """The softmax of scores, to four decimals: the last bits of exp() may differ between machines."""
+    """The answer for a text's scores: their softmax to four decimals, because the last bits of exp() differ between machines."""
     top = max(scores)
     powers = [math.exp(score - top) for score in scores]
     total = sum(powers)

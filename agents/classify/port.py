@@ -1,4 +1,4 @@
-"""What the stage needs of a classifier: ours, or another one in its place."""
+"""The port of the classifier: what the stage needs of the built-in classifier, or of another one in its place."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -6,12 +6,13 @@ from typing import Protocol
 import msgspec
 
 LABELS = ("complaint", "question", "praise", "other")
-"""In the order of gravity, which is also the order of a classification's probabilities."""
+"""The labels, the gravest first. The probabilities of a classification are in this order."""
 LANGUAGES = ("es", "pt", "en")
+"""The languages in which posts are classified."""
 
 
 class Classification(msgspec.Struct, frozen=True):
-    """One text's answer; confidence is the label's own probability, and probabilities follow LABELS."""
+    """The answer for one text. `confidence` is the probability of `label`; `probabilities` are in the order of LABELS."""
 
     label: str
     confidence: float
@@ -20,26 +21,28 @@ class Classification(msgspec.Struct, frozen=True):
 
 
 class Classifier(Protocol):
-    """Answers in batches. The same text, tag and brand must give the same answer in any batch: replays rely on it.
+    """A classifier of texts in batches.
 
-    `tests/contract` holds every implementation to this.
+    The same text, language tag and brand must give the same answer in any batch, because replays rely on it. The suite in
+    `tests/contract` runs over every implementation.
     """
 
     hash: str
-    """64 hex digits that name just these answers; the policy says which are in force."""
+    """64 hex digits. Another hash means other answers. The policy names the hash of the classifier in force."""
 
     def classify(self, texts: Sequence[str], langs: Sequence[str], brands: Sequence[str]) -> list[Classification]:
-        """One answer per text, in order; any string works.
+        """Returns one answer for each text, in order. Any string is a valid text.
 
-        langs[i] is the post's own language tag ("es", "es-MX", "" unknown); brands[i] whom it mentions.
-        ValueError if the three are not equally long; Unanswered if nothing can be answered now.
+        `langs[i]` is the post's language tag ("es", "es-MX", or "" where unknown), `brands[i]` the brand that it mentions.
+        Raises ValueError where the three differ in length, and Unanswered where no answer can be had now.
         """
 
 
 class External(Classifier, Protocol):
-    """A classifier that takes its time, for it asks somebody else: `ask` is called beside the event loop, before a
-    transaction begins, and by one thread at a time or by several as it allows. `classify` may try longer.
+    """A classifier that asks an external service, which takes time.
+
+    `ask` is called in a thread beside the event loop, before a transaction begins. `classify` may try longer.
     """
 
     def ask(self, texts: Sequence[str], langs: Sequence[str], brands: Sequence[str]) -> list[Classification]:
-        """As `classify`, tried once: whoever calls it tries again for as long as it takes."""
+        """Returns what `classify` returns, but tries only once. The caller repeats the call until it succeeds."""

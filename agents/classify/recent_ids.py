@@ -1,4 +1,4 @@
-"""The ids of the last days, in 12 bytes each: a record that is delivered again is known by its id."""
+"""Remembers the ids of the last days, in 12 bytes each, so that a record that is delivered again is recognised."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-#: Ids of a chunk: what a changelog's record holds of them stays below 64 kB.
+#: Ids in a chunk. The changelog record of a chunk stays below 64 kB.
 CHUNK = 4_096
-#: Ids that are remembered of one partition, at most: about 200 MB.
+#: At most this many ids of a partition are remembered, which take about 200 MB.
 MOST = 16_000_000
-#: ms; a chunk is closed after this though it is not full, so that a restart reads no more of the log to find the young ids.
+#: ms; a chunk is closed after this even if it is not full. So a restart reads at most this much of the log for the young ids.
 LONGEST = 3_600_000
-#: A generation holds no more than this part of the time and of the ids that are remembered, so that it is soon forgotten.
+#: A generation holds at most one eighth of the remembered time and ids, so that it can be forgotten soon.
 _PART = 8
 _ID = np.dtype([("head", ">u8"), ("rest", ">u4"), ("tail", ">u4")])
 _KEY, _HEAD = "recent/", "recent"
@@ -26,31 +26,31 @@ Tails = NDArray[np.uint32]
 
 
 class _Head(msgspec.Struct, frozen=True):
-    """Where the memory stands: a record of the changelog."""
+    """The changelog record of the memory's position."""
 
     chunks: int
-    """How many there were so far."""
+    """How many chunks were made so far."""
     upto: int
     since: int
     forgotten: int
-    """As those of `RecentIds`."""
+    """`upto`, `since` and `forgotten` as in `RecentIds`."""
 
 
 class _IdChunk(msgspec.Struct, frozen=True):
-    """Ids as they came: a record of the changelog, which never changes."""
+    """The changelog record of a chunk: ids in the order in which they arrived. It never changes."""
 
     oldest: int
-    """ms; no id of it came earlier."""
+    """ms; no id of the chunk arrived earlier."""
     newest: int
-    """ms; when the last id of it came."""
+    """ms; when the last id of the chunk arrived."""
     heads: bytes
-    """The first eight bytes of each, little-endian."""
+    """The first eight bytes of each id, little-endian."""
     tails: bytes
-    """The last four bytes of each, little-endian."""
+    """The last four bytes of each id, little-endian."""
 
 
 class _Generation(msgspec.Struct, frozen=True):
-    """The ids of neighbouring chunks, sorted."""
+    """The sorted ids of neighbouring chunks, for the look-up."""
 
     heads: Heads
     tails: Tails
@@ -60,7 +60,7 @@ class _Generation(msgspec.Struct, frozen=True):
     """The number of its last chunk."""
 
     def mark(self, heads: Heads, tails: Tails, found: NDArray[np.bool_]) -> None:
-        """Set found where an id is among these."""
+        """Set `found` for each id that is in this generation."""
         mine, size = self.heads, len(self.heads)
         at = np.searchsorted(mine, heads)
         while True:
@@ -69,10 +69,10 @@ class _Generation(msgspec.Struct, frozen=True):
             if not same.any():
                 return
             found |= same & (self.tails[inside] == tails)
-            at = np.where(same, at + 1, size)  # two ids may begin alike
+            at = np.where(same, at + 1, size)  # Two ids may begin with the same eight bytes.
 
     def with_(self, newer: _Generation) -> _Generation:
-        """Both as one."""
+        """This generation and a newer one merged."""
         heads, tails = np.concatenate((self.heads, newer.heads)), np.concatenate((self.tails, newer.tails))
         return _sorted(heads, tails, self.oldest, newer.newest, newer.last)
 
@@ -83,38 +83,39 @@ def _sorted(heads: Heads, tails: Tails, oldest: int, newest: int, last: int) -> 
 
 
 class RecentIds:
-    """Remembers ids for at least a span of time, and never two times of one id within it. Time must not fall.
+    """Remembers ids for at least a span of time. The times that it is given must not fall.
 
-    The newest are young: the records that brought them tell them again after a restart. The others lie in chunks, which a
-    changelog keeps, and for the look-up in a few sorted generations. Only whole chunks are forgotten.
+    - The newest ids are young. After a restart they are read again from the output topic's tail.
+    - Older ids are in chunks, which the changelog keeps, and in a few sorted generations, for the look-up.
+    - Only whole chunks are forgotten.
     """
 
     def __init__(self) -> None:
         self.forgotten = 0
-        """ms; an id that came later than this is remembered. 0: every id is."""
+        """ms; every id that arrived later than this is remembered. 0: every id is."""
         self.upto = -1
         """The young ids are those of the input topic records after this offset."""
         self.since = 0
-        """ms; no young id came earlier."""
+        """ms; no young id arrived earlier."""
         self._young: dict[bytes, int] = {}
         self._chunks: deque[tuple[int, int, int]] = deque()
-        """(number, ms of its last id, ids), oldest first."""
+        """(number, ms of its last id, how many ids) of each chunk, oldest first."""
         self._held = 0
         self._next = 0
         self._latest = 0
-        """ms; when the last young id came."""
+        """ms; when the last young id arrived."""
         self._old: list[_Generation] = []
         self._span = 0
         self._changed: dict[str, bytes | None] = {}
 
     def __len__(self) -> int:
-        """How many ids are held, those among them that are as good as forgotten."""
+        """How many ids are held, including ids that are older than the span but not forgotten yet."""
         return len(self._young) + sum(len(generation.heads) for generation in self._old)
 
     # --- ids ------------------------------------------------------------------------------------------------
 
     def forget(self, time: int, span: int) -> None:
-        """Forget the chunks that ended more than `span` ms before this time (ms); a span that grows is filled by and by."""
+        """Forget the chunks that ended more than `span` ms before this time (ms). A longer span fills up as time goes on."""
         if span != self._span:
             self._span = span
             old, self._old = self._old, []
@@ -130,7 +131,7 @@ class RecentIds:
             self._tell()
 
     def news(self, ids: Sequence[str], offsets: Sequence[int], time: int) -> list[bool]:
-        """For each id in order, whether it is new; from now on none is. offsets: of the input topic records that brought them."""
+        """Whether each id is new, in order; all are remembered now. offsets: of the input records that brought them."""
         digests = list(map(_digest, ids))
         known = self._known(digests)
         young, answers = self._young, []
@@ -145,7 +146,7 @@ class RecentIds:
         return answers
 
     def note(self, id: str, offset: int, time: int) -> None:
-        """Remember an id that is known to be new."""
+        """Remember an id that is new."""
         self._young[_digest(id)], self._latest = offset, time
         self.age(time)
 
@@ -154,7 +155,7 @@ class RecentIds:
             return [False] * len(digests)
         asked = np.frombuffer(b"".join(digests), _ID)
         heads, tails = asked["head"].astype(np.uint64), asked["tail"].astype(np.uint32)
-        order = np.argsort(heads)  # neighbours are looked up in the same part of a generation
+        order = np.argsort(heads)  # Sorted, so that neighbours are looked up in the same part of a generation.
         heads, tails = heads[order], tails[order]
         sorted_, found = np.zeros(len(digests), np.bool_), np.empty(len(digests), np.bool_)
         for generation in self._old:
@@ -164,7 +165,7 @@ class RecentIds:
         return answer
 
     def age(self, time: int) -> None:
-        """Make a chunk of the young ids where there are enough of them, or the oldest may be old; time in ms, 0: not known."""
+        """Make chunks of the young ids while there are enough, or the oldest may be an hour old. time: ms, 0 where not known."""
         while time and (len(self._young) >= CHUNK or time - self.since >= LONGEST):
             young = list(self._young.items())
             chunk, self._young = young[:CHUNK], dict(young[CHUNK:])
@@ -187,7 +188,7 @@ class RecentIds:
         self._put(_sorted(heads, tails, chunk.oldest, chunk.newest, number))
 
     def _put(self, newest: _Generation) -> None:
-        """Merge with the generations that are no larger, as far as their time allows."""
+        """Add a generation, merged with those before it that are no larger, up to the limits of a generation."""
         while self._old and len(self._old[-1].heads) <= len(newest.heads):
             older = self._old[-1]
             long = newest.newest - older.oldest > self._span // _PART
@@ -199,12 +200,12 @@ class RecentIds:
     # --- what a changelog keeps -----------------------------------------------------------------------------
 
     def packed(self) -> Iterator[tuple[str, bytes | None]]:
-        """What the changelog must hold of what has changed since this was asked last, by key; None: removed."""
+        """(key, bytes) of each changelog record that changed since the last call; None for a removed one."""
         changed, self._changed = self._changed, {}
         yield from changed.items()
 
     def restore(self, key: str, packed: bytes) -> None:
-        """Take back a record of the changelog; chunks in their order."""
+        """Restore a record of the changelog. Chunks must be given in their order."""
         if key == _HEAD:
             head = msgspec.msgpack.decode(packed, type=_Head)
             self._next, self.upto, self.since, self.forgotten = head.chunks, head.upto, head.since, head.forgotten
@@ -220,7 +221,7 @@ def _key(number: int) -> str:
 
 
 def _digest(id: str) -> bytes:
-    """16 bytes. A UUID is a hash already; a log that was written before they were checked may hold other ids."""
+    """The 16 bytes of a UUID, which is a hash already. Another id, as an old log may hold, is hashed to 16 bytes."""
     try:
         digest = bytes.fromhex(id.replace("-", ""))
     except ValueError:

@@ -1,4 +1,4 @@
-"""The classify stage of one mentions partition: drop what came twice, label, count the minute."""
+"""The classify stage of one partition of mentions: drop repeated records, label posts, count posts by the minute."""
 
 from __future__ import annotations
 
@@ -20,28 +20,31 @@ from schemas.records import ClassifiedMention, Mention, MentionUpdated, Record
 from schemas.times import rfc3339
 
 MINUTE = 60_000
-#: ms; no record's own time is further ahead of the partition's.
+#: ms; the own time of a record is at most this much ahead of the watermark.
 _AHEAD = 86_400_000
 _LANGUAGES = (*LANGUAGES, "und")
 
 
 class BadTime(ValueError):
-    """A time that no post can have."""
+    """The record's own time is too old or too far ahead."""
 
 
 class Unclassifiable(ValueError):
-    """A post on which the classifier raised."""
+    """The classifier raised an error on this post."""
 
 
 Post = tuple[str, str, str]
-"""Text, language tag and brand: all that an answer depends on."""
+"""(text, language tag, brand), on which alone an answer depends."""
 Answers = dict[tuple[str, Post], Classification | Unclassifiable]
-"""By the classifier's hash and the post."""
+"""Answers by (the classifier's hash, the post)."""
 _Ask = Callable[[Sequence[str], Sequence[str], Sequence[str]], list[Classification]]
 
 
 class ClassifyStage:
-    """Pure; the model in force is looked up by the policy's hash."""
+    """Handles batches of records of one partition. The classifier in force is the one whose hash the policy names.
+
+    It implements `Stage` of streams/topology.py.
+    """
 
     def __init__(self, partition: int, models: Callable[[str], Classifier]) -> None:
         self.partition, self.models = partition, models
@@ -51,22 +54,22 @@ class ClassifyStage:
         self._addressing = Addressing()
         self._answers: Answers = {}
 
-    # --- what an earlier run has left ---------------------------------------------------------------------------
+    # --- recovery -----------------------------------------------------------------------------------------------
 
     def restore(self, key: str, packed: bytes) -> None:
-        """A record of the changelog: ids that are remembered."""
+        """Restore remembered ids from a record of the changelog."""
         self._recent.restore(key, packed)
 
     def packed(self) -> Iterator[tuple[str, bytes | None]]:
-        """The ids that the changelog must keep since this was asked last, by key; None: forgotten."""
+        """(key, bytes) of each changelog record of ids that changed since the last call; None for a forgotten one."""
         return self._recent.packed()
 
     def recalls(self, time: int) -> int:
-        """ms; the output topic's tail since then tells the open minute, and the ids that the changelog does not keep yet."""
+        """ms; the tail of the output topic from this time on restores the open minute and the young ids."""
         return min(self._recent.since, time - time % MINUTE)
 
     def recall(self, record: Record, offset: int, time: int) -> None:
-        """A record of the output topic's tail, oldest first."""
+        """Restore the count and the id of a record of the output topic's tail. Records are given oldest first."""
         self._roll(time)
         mention = record.mention if isinstance(record, ClassifiedMention) else record
         if offset > self._recent.upto:
@@ -77,10 +80,11 @@ class ClassifyStage:
     # --- the work -----------------------------------------------------------------------------------------
 
     def run(self, facts: Sequence[tuple[Record, int]], at: At) -> list[Record | Exception | None]:
-        """A ClassifiedMention for each Mention, a labelled MentionUpdated for one with new words, the record itself for the
-        rest, None for what came twice.
+        """Returns one result for each (record, offset), in order.
 
-        What was labelled before, as a replay may bring it, keeps its label; what the policy says of it is said anew.
+        - A Mention becomes a ClassifiedMention, and a MentionUpdated with new words gets a label.
+        - Another record is the result itself. A replay's ClassifiedMention keeps its label, and the policy is applied anew.
+        - None: the record is a repetition. An exception: the record becomes a dead letter.
         """
         oldest = self._oldest(at)
         wrong = [_fault(record, at, oldest) for record, _ in facts]
@@ -119,14 +123,14 @@ class ClassifyStage:
         return results
 
     def _oldest(self, at: At) -> int:
-        """ms; a record whose own time is earlier may have been here before its id was forgotten."""
+        """ms; a record with an earlier own time may be a repetition whose id is forgotten."""
         horizon, recent = at.policy.deduplication.horizon, self._recent
-        # An id may come a day before its record's own time, so it is remembered for a day longer.
+        # A record may arrive a day before its own time, so its id is remembered for a day longer.
         recent.forget(at.time, horizon + _AHEAD)
         return max(at.time - horizon, recent.forgotten + _AHEAD + 1 if recent.forgotten else 0)
 
     def question(self, records: Iterable[Record], policy: Policy) -> Callable[[], Answers] | None:
-        """As the port says: what an external classifier must be asked."""
+        """The call that asks an external classifier about these records; None where there is nothing to ask."""
         model = self.models(policy.classifier.model)
         ask: _Ask | None = getattr(model, "ask", None)
         if ask is None:
@@ -135,16 +139,16 @@ class ClassifyStage:
         return partial(_answers, model.hash, ask, posts) if posts else None
 
     def answered(self, answers: Any) -> None:
-        """What the last question was answered; `run` looks there first."""
+        """Take the answers to the last question. `run` uses them before it asks the classifier."""
         self._answers = answers
 
     def tick(self, time: int) -> list[Record]:
-        """The Volumes of a minute that ends."""
+        """Returns the Volumes of the open minute if it ends by `time` (ms)."""
         self._recent.age(time)
         return list(self._roll(time))
 
     def due(self) -> int | None:
-        """The end of the open minute, if it has posts."""
+        """ms; the end of the open minute; None where it has no posts."""
         return self._minute.start + MINUTE if self._minute.counts_any() else None
 
     def _roll(self, time: int) -> Sequence[Record]:
@@ -156,7 +160,7 @@ class ClassifyStage:
         return closed
 
     def _judge(self, posts: list[Any], policy: Policy) -> list[Record | Exception]:
-        """What follows from Mentions and from MentionUpdated with new words; these do not tell their language."""
+        """The results of posts with new words, in order. The language of a MentionUpdated is not known."""
         if not posts:
             return []
         model = self.models(policy.classifier.model)
@@ -204,7 +208,7 @@ class ClassifyStage:
 
 
 def _post(record: Any) -> Post:
-    """Of a Mention, or of a MentionUpdated with new words."""
+    """What the classifier is asked about a Mention, or about a MentionUpdated with new words."""
     return record.text, record.lang if type(record) is Mention else "", record.brand
 
 
@@ -213,7 +217,7 @@ def _answers(hash: str, ask: _Ask, posts: list[Post]) -> Answers:
 
 
 def _asked(ask: _Ask, posts: list[Post]) -> list[Classification | Unclassifiable]:
-    """An answer for each. One bad post must not cost its neighbours: it is found by halving."""
+    """One answer for each post. Where the classifier raises, halves are asked again, so that only the bad post has no answer."""
     try:
         found = ask(*zip(*posts, strict=True))
         if len(found) != len(posts) or not all(map(_sound, found)):
@@ -221,7 +225,7 @@ def _asked(ask: _Ask, posts: list[Post]) -> list[Classification | Unclassifiable
         return [*found]
     except Unanswered:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever a classifier raises
+    except Exception as error:  # noqa: BLE001 - a classifier may raise any type
         if len(posts) == 1:
             return [Unclassifiable(f"the classifier raised {type(error).__name__}")]
     half = len(posts) // 2
@@ -229,24 +233,27 @@ def _asked(ask: _Ask, posts: list[Post]) -> list[Classification | Unclassifiable
 
 
 def _known(record: ClassifiedMention) -> Classification:
-    """What the classifier said before."""
+    """The classification that a record already has."""
     return Classification(record.label, record.confidence, tuple(record.probabilities), record.classified_lang)  # type: ignore[arg-type]
 
 
 def _sound(found: Classification) -> bool:
-    """Whether an answer, which may be another classifier's, can be written."""
+    """Whether an answer is valid. Another classifier may give any."""
     return found.label in LABELS and found.lang in _LANGUAGES and 0 <= found.confidence <= 1
 
 
 def _has_new_words(record: Record) -> bool:
-    """Whether a record waits for a label."""
+    """Whether a record has words without a label."""
     return type(record) is Mention or (
         type(record) is MentionUpdated and record.text is not None and record.label is None
     )
 
 
 def _fault(record: Record, at: At, oldest: int) -> BadTime | None:
-    """What is wrong with a record's own time at the partition's; what any time must be, the intake has asked."""
+    """The fault of a record whose own time does not fit the watermark; None where it fits.
+
+    The decoder has checked already that the time is plausible by itself.
+    """
     if type(record) is ClassifiedMention:
         record = record.mention
     time = own_time(record)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""What one partition of mentions brought of each brand in its open minute, counted post by post."""
+"""Counts the posts of one partition of mentions by the minute, for each brand."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ from collections import defaultdict
 from schemas import ids
 from schemas.records import ClassifiedMention, ConversationCount, Kind, Label, Volume, VolumeCount
 
-#: Conversations told of a brand and minute, at most; the posts of the rest still count.
+#: A Volume names at most this many conversations, the largest. The posts of the others are counted without their names.
 LARGEST = 200
-
-
-#: Channels told of a brand and minute by their names, at most; the posts of the rest count as the channel `other`, so that
-#: no producer can make a Volume larger than its topic takes.
+#: A Volume names at most this many channels. The posts of further channels count as the channel `other`, so that no
+#: producer can make a Volume larger than its topic allows.
 CHANNELS = 100
-#: An id of a root or of its author that is longer than this (characters) is no network's; its posts count, but a Volume does
-#: not name it.
+#: Characters; no network has a longer id of a post or an author. Posts with a longer root count, but a Volume does not name
+#: the root.
 LONGEST_NAMED = 256
 
 
@@ -33,23 +31,23 @@ class _Channel:
 
 
 class MinuteCounter:
-    """The open minute of a mentions partition: `add` each mention in order; `close` tells the counts.
+    """The counts of the open minute of a partition of mentions: `add` counts a mention, `close` returns the Volumes.
 
-    `close` changes nothing: a minute may be told early, and again with what came since; then the higher
-    offset holds.
+    `close` changes nothing. A minute may be closed early, and again after further mentions: the Volume with the higher
+    offset replaces the other.
     """
 
     def __init__(self, partition: int, start: int) -> None:
-        """Of this mentions partition; `start` in ms is the minute's, by the partition's time."""
+        """Starts the minute of a partition that begins at `start` (ms), by the watermark."""
         self.partition = partition
         self.start = start
         self._offset = -1
         self._channels: dict[tuple[str, str], _Channel] = {}
         self._named: dict[str, int] = {}
-        """How many channels of a brand have their names."""
+        """How many channels of each brand are counted under their own names."""
 
     def add(self, mention: ClassifiedMention, offset: int) -> None:
-        """Count a post read at this offset of mentions; one by the brand's own account is passed over."""
+        """Count a post that was read at this offset of mentions. Posts by the brand's own accounts are not counted."""
         self._offset = offset
         if mention.own:
             return
@@ -75,7 +73,7 @@ class MinuteCounter:
                 channel.complaints[root] = channel.complaints.get(root, 0) + 1
 
     def counts_any(self) -> bool:
-        """Whether closing it would tell something."""
+        """Whether the minute has any count."""
         return bool(self._channels)
 
     def _new(self, brand: str, name: str) -> _Channel:
@@ -83,7 +81,7 @@ class MinuteCounter:
         return self._channels.setdefault((brand, name if named <= CHANNELS else "other"), _Channel())
 
     def close(self) -> list[Volume]:
-        """One Volume per brand seen, by brand."""
+        """Returns one Volume for each brand with posts, ordered by brand."""
         brands: dict[str, list[tuple[str, _Channel]]] = defaultdict(list)
         for (brand, name), channel in sorted(self._channels.items(), key=lambda item: item[0]):
             brands[brand].append((name, channel))

@@ -1,4 +1,4 @@
-"""The Decider of the desk: offers the first in the queue to the least loaded operator, and takes it back."""
+"""The Decider of the desk: offers the first item in the queue to the least loaded operator, and takes it back."""
 
 from __future__ import annotations
 
@@ -6,12 +6,28 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from agents.decider import At, Timer
-from agents.desk import state as st
-from agents.desk.state import DeskState, Free, Item, Lapsed, Lease, Operator, Rests, Row
+from agents.decider import At, StateNote, Timer
+from agents.desk.evolve import evolve
+from agents.desk.state import (
+    DeskState,
+    LapseNoted,
+    LeaseNoted,
+    Operator,
+    OperatorForgotten,
+    OperatorNoted,
+    PresentOperator,
+    RestNoted,
+    RestsEnded,
+    Row,
+    WorkItem,
+    WorkNoted,
+    person_key,
+    work_key,
+)
 from schemas.records import (
     Assigned,
     Candidate,
+    Decided,
     OfferAnswered,
     Offered,
     OperatorChanged,
@@ -21,32 +37,31 @@ from schemas.records import (
     WorkChanged,
 )
 
-#: Candidates named in an offer.
+#: The most candidates that an offer names.
 CANDIDATES = 10
 
-Events = Iterator[Any]
+Events = Iterator[Decided | StateNote]
 
 
 class DeskDecider:
-    """Decides over `desk`. State: one `Item` per round of work and one `Operator` per person, by desk.
+    """Decides over the topic `desk`. State: one `WorkItem` per round of work and one `Operator` per person, by desk.
 
-    What `decide` yields beside events goes through `evolve` only: the incoming WorkChanged, OperatorChanged
-    or wake-up where it must be remembered, and the notes, which carry what the policy then in force said.
+    Facts that count later, and what the policy in force says of leases and rests, enter the state through notes.
     """
 
     record_types: ClassVar[Any] = Row
     reads: ClassVar[tuple[type[Record], ...]] = (WorkChanged, OperatorChanged, OfferAnswered)
 
     def initial(self) -> DeskState:
-        """An empty state."""
+        """Returns an empty state."""
         return DeskState()
 
-    def evolve(self, state: DeskState, event: Any) -> dict[str, Row | None]:
-        """The records that an event, a note or a remembered fact changes."""
-        return st.evolve(state, event)
+    def evolve(self, state: DeskState, event: Decided | StateNote) -> dict[str, Row | None]:
+        """Returns the records that an event or a note changes."""
+        return evolve(state, event)
 
     def due(self, record: Row) -> int | None:
-        """ms; the end of an offer, of a rest, or of a lease."""
+        """Returns when (ms) an offer, a rest or a lease ends; None: none runs."""
         if isinstance(record, Operator):
             return record.until if record.gone_at is None else record.gone_at
         if record.status == "queued":
@@ -54,7 +69,7 @@ class DeskDecider:
         return record.expires_at
 
     def decide(self, state: DeskState, fact: Any, at: At) -> Events:
-        """Events that follow from work, an operator, his answer or a wake-up; else nothing."""
+        """Yields what follows from work, an operator, their answer to an offer, or a timer; nothing for another fact."""
         match fact:
             case WorkChanged():
                 yield from self._work(state, fact, at)
@@ -66,46 +81,46 @@ class DeskDecider:
                 yield from self._woken(state, fact, at)
 
     def _work(self, state: DeskState, fact: WorkChanged, at: At) -> Events:
-        item = state.item(st.work_key(fact.desk, fact.aggregate))
+        item = state.item(work_key(fact.desk, fact.aggregate))
         if fact.change == "unknown" or (item is None) != (fact.change == "queued"):
             return
         if item is not None and fact.seq <= item.work_seq:
             return
-        yield fact
+        yield WorkNoted(fact)
         yield from self._offer(state, fact.desk, at.not_before(fact.time))
 
     def _operator(self, state: DeskState, fact: OperatorChanged, at: At) -> Events:
-        key = st.person_key(fact.desk, fact.operator)
-        if fact.change == "left" and key in state:
+        key = person_key(fact.desk, fact.operator)
+        if fact.change == "signed_out" and key in state:
             for item in state.hands(fact.desk, fact.operator):
-                yield from self._return(item, "left", at)
-            yield fact
-        elif fact.change in ("came", "renewed"):
-            yield fact
+                yield from self._return(item, "signed_out", at)
+            yield OperatorNoted(fact)
+        elif fact.change in ("signed_in", "renewed"):
+            yield OperatorNoted(fact)
             if fact.until is None:
-                yield Lease(key, at.time + at.policy.desk(fact.desk).lease)
+                yield LeaseNoted(key, at.time + at.policy.desk(fact.desk).lease)
         yield from self._offer(state, fact.desk, at)
 
     def _answer(self, state: DeskState, fact: OfferAnswered, at: At) -> Events:
         item = state.item(state.offers.get(fact.offer_id, ""))
         if item is None or item.operator != fact.operator or item.desk != fact.desk:
             return
-        key = st.person_key(fact.desk, fact.operator)
+        key = person_key(fact.desk, fact.operator)
         person = state.operator(key)
         until = at.time + at.policy.desk(fact.desk).lease
         if person is not None and person.until < until:
-            yield Lease(key, until)
+            yield LeaseNoted(key, until)
         at = at.not_before(item.told_at)
         if fact.answer == "accepted":
-            waited = max(0, at.time - item.queued_at)
+            waited_ms = max(0, at.time - item.queued_at)
             yield Assigned(
-                **at.envelope(item.work_id, item.seq + 1, f"accepted: after {waited // 1000} s in the queue"),
+                **at.envelope(item.work_id, item.seq + 1, f"accepted: after {waited_ms // 1000} s in the queue"),
                 desk=item.desk,
                 case_id=item.case_id,
                 brand=item.brand,
                 operator=fact.operator,
                 offer_id=fact.offer_id,
-                waited=waited,
+                waited_ms=waited_ms,
             )
         elif fact.answer == "declined":
             yield from self._return(item, "declined", at)
@@ -118,36 +133,39 @@ class DeskDecider:
             for item in state.hands(row.desk, row.name):
                 if item.status == "offered" or not lapsing:
                     yield from self._return(item, "lapsed", at)
-            yield Lapsed(fact.key, at.time + at.policy.desk(row.desk).return_after) if lapsing else fact
-        elif isinstance(row, Item):
+            if lapsing:
+                yield LapseNoted(fact.key, at.time + at.policy.desk(row.desk).return_after)
+            else:
+                yield OperatorForgotten(fact.key)
+        elif isinstance(row, WorkItem):
             if row.status == "offered":
                 yield from self._return(row, "timed_out", at)
             else:
-                yield fact
+                yield RestsEnded(fact.key, fact.at)
         if row is not None:
             yield from self._offer(state, row.desk, at)
 
-    def _return(self, item: Item, why: ReturnReason, at: At) -> Events:
-        """Back to the queue, in its old place, and for a while not to the same operator."""
+    def _return(self, item: WorkItem, return_reason: ReturnReason, at: At) -> Events:
+        """Puts the item back into the queue, in its old place; for a while it is not offered to the same operator."""
         operator, at = item.operator or "", at.not_before(item.told_at)
         yield Returned(
-            **at.envelope(item.work_id, item.seq + 1, f"{why}: {operator} had it {item.status}"),
+            **at.envelope(item.work_id, item.seq + 1, f"{return_reason}: {operator} had it {item.status}"),
             desk=item.desk,
             case_id=item.case_id,
             brand=item.brand,
             operator=operator,
             offer_id=item.offer_id or "",
-            why=why,
+            return_reason=return_reason,
             times=item.returns + 1,
         )
         until = at.time + at.policy.desk(item.desk).retry_after
-        yield Rests(st.work_key(item.desk, item.work_id), operator, until)
+        yield RestNoted(work_key(item.desk, item.work_id), operator, until)
 
     def _offer(self, state: DeskState, desk: str, at: At) -> Events:
-        """Offers as long as there is work and somebody free for it.
+        """Offers the first item in the queue, again and again, as long as an operator is free for one.
 
-        A queued item is passed over only when it rests for everybody who is free. So one pass looks at no
-        more than what the free operators have lately given back, and one item more.
+        An item is passed over only while it rests for every free operator. So one pass looks at the items that the free
+        operators have lately given back, and at one item more.
         """
         while desk in state.queues:
             present = state.present(desk, at.time)
@@ -158,10 +176,13 @@ class DeskDecider:
             yield self._offered(*found, at)
 
     def _next(
-        self, state: DeskState, desk: str, free: list[Free], alone: bool, now: int
-    ) -> tuple[Item, list[Free]] | None:
-        """The first item in the queue with its candidates; whoever is alone gets what rests for him last."""
-        again: Item | None = None
+        self, state: DeskState, desk: str, free: list[PresentOperator], alone: bool, now: int
+    ) -> tuple[WorkItem, list[PresentOperator]] | None:
+        """Returns the first item that can be offered, with its candidates; None where there is none.
+
+        A sole operator is offered again what they returned, after everything else.
+        """
+        again: WorkItem | None = None
         for item in state.queue(desk):
             resting = {name for name, until in item.resting if until > now}
             fit = [f for f in free if f.operator.name not in resting]
@@ -170,7 +191,7 @@ class DeskDecider:
             again = again or item
         return (again, free) if again is not None and alone else None
 
-    def _offered(self, item: Item, fit: list[Free], at: At) -> Offered:
+    def _offered(self, item: WorkItem, fit: list[PresentOperator], at: At) -> Offered:
         fit, at = sorted(fit, key=lambda f: _rank(f, item.lang)), at.not_before(item.told_at)
         best = fit[0].operator
         why = f"least_loaded: {', '.join(f'{f.operator.name} {f.load}/{f.operator.capacity}' for f in fit[:3])}"
@@ -200,8 +221,8 @@ class DeskDecider:
         )
 
 
-def _rank(free: Free, lang: str) -> tuple[bool, float, int, str]:
-    """Who comes first: the language, the lower load for his capacity, the longer idle, the name."""
+def _rank(free: PresentOperator, lang: str) -> tuple[bool, float, int, str]:
+    """Sort key of candidates: who speaks the language, has the lower load for their capacity, is idle longer, by name."""
     person = free.operator
     stranger = bool(person.languages) and lang != "und" and lang not in person.languages
     return stranger, free.load / person.capacity, person.idle_since, person.name

@@ -1,24 +1,23 @@
-"""What a desk remembers of its queue and its people, with the indexes that keep offering cheap."""
+"""The state of a desk: its queue, its operators, the indexes that keep an offer cheap, and the notes that change it."""
 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Iterator
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
-from msgspec.structs import replace
 
-from agents.decider import State, Timer
-from schemas.records import Assigned, Label, Mode, Offered, OperatorChanged, Returned, WorkChanged
+from agents.decider import State, StateNote
+from schemas.records import Label, Mode, OperatorChanged, WorkChanged
 
-#: Operators who had a case before, as remembered in its item.
+#: The most operators to whom an item rests; of more, those whose rest began first are forgotten.
 RESTING = 20
 _NO_DUE = 1 << 62
 
 
-class Item(msgspec.Struct, frozen=True, kw_only=True, tag="item", omit_defaults=True):
-    """One round of work, from queued until answered or withdrawn."""
+class WorkItem(msgspec.Struct, frozen=True, kw_only=True, tag="item", omit_defaults=True):
+    """One round of work on a case, from the moment it is queued until it is answered or withdrawn."""
 
     desk: str
     work_id: str
@@ -33,92 +32,119 @@ class Item(msgspec.Struct, frozen=True, kw_only=True, tag="item", omit_defaults=
     lang: str
     url: str | None
     queued_at: int
-    """ms; of the first queueing, kept when it returns."""
+    """ms; when it was queued first. A return to the queue leaves it as it is."""
     work_seq: int
-    """Of the last WorkChanged."""
+    """seq of the last WorkChanged about this round."""
     seq: int = 0
-    """Of the last event about this work by the desk."""
+    """seq of the last event that the desk made about this round."""
     status: Literal["queued", "offered", "assigned"] = "queued"
     operator: str | None = None
     offer_id: str | None = None
     expires_at: int | None = None
     returns: int = 0
     resting: tuple[tuple[str, int], ...] = ()
-    """Operators who gave it back, and until when (ms) it is not offered to them again."""
+    """Operators who gave the item back, and until when (ms) it is not offered to them again."""
     told_at: int = 0
-    """ms; time of the last event about it."""
+    """ms; time of the last event about this round, of the cases role or of the desk."""
 
     @property
     def place(self) -> tuple[int, int, str]:
-        """Its place in the queue: the earliest due first, then the first queued."""
+        """Sort key in the queue: the earliest due first, then the item that was queued first."""
         return (_NO_DUE if self.due_at is None else self.due_at, self.queued_at, self.work_id)
 
 
 class Operator(msgspec.Struct, frozen=True, kw_only=True, tag="operator", omit_defaults=True):
-    """Somebody at the desk."""
+    """An operator who is signed in at the desk."""
 
     desk: str
     name: str
     capacity: int
     languages: tuple[str, ...]
     until: int
-    """ms; end of the lease."""
+    """ms; when the lease ends. Until then the operator counts as present."""
     idle_since: int
-    """ms; when a case last left his hands, or he came."""
+    """ms; when the operator last had a case taken away or finished; at first, when they signed in."""
     gone_at: int | None = None
-    """ms; set once the lease has lapsed: when his assigned work returns and he is forgotten."""
+    """ms; set once the lease has run out: when their assigned work returns to the queue and they are forgotten."""
 
     def present(self, now: int) -> bool:
-        """Whether the lease holds at `now` (ms)."""
+        """Returns whether the lease holds at `now` (ms)."""
         return self.gone_at is None and self.until > now
 
 
-class Lease(msgspec.Struct, frozen=True):
-    """Note: the operator counts as present until then (ms)."""
+class WorkNoted(StateNote, msgspec.Struct, frozen=True):
+    """Note: the state follows a WorkChanged: an item is queued, changed or removed."""
+
+    work: WorkChanged
+
+
+class OperatorNoted(StateNote, msgspec.Struct, frozen=True):
+    """Note: the state follows an OperatorChanged: an operator has signed in, has renewed the lease or has signed out."""
+
+    operator: OperatorChanged
+
+
+class LeaseNoted(StateNote, msgspec.Struct, frozen=True):
+    """Note: the operator under `key` counts as present until then (ms)."""
 
     key: str
     until: int
 
 
-class Lapsed(msgspec.Struct, frozen=True):
-    """Note: the lease has run out; what he has been assigned returns at `gone_at` (ms)."""
+class LapseNoted(StateNote, msgspec.Struct, frozen=True):
+    """Note: the lease of the operator under `key` has run out; their assigned work returns to the queue at `gone_at` (ms)."""
 
     key: str
     gone_at: int
 
 
-class Rests(msgspec.Struct, frozen=True):
-    """Note: the item is not offered to the operator again before `until` (ms)."""
+class RestNoted(StateNote, msgspec.Struct, frozen=True):
+    """Note: the item under `key` is not offered to the operator again before `until` (ms)."""
 
     key: str
     operator: str
     until: int
 
 
-Row = Item | Operator
+class RestsEnded(StateNote, msgspec.Struct, frozen=True):
+    """Note: the rests of the item under `key` that end at `at` (ms) or before are over."""
+
+    key: str
+    at: int
 
 
-class Free(NamedTuple):
-    """An operator who could take a case, with what he holds."""
+class OperatorForgotten(StateNote, msgspec.Struct, frozen=True):
+    """Note: the operator under `key` has been away for too long, and their record is removed."""
+
+    key: str
+
+
+Row = WorkItem | Operator
+
+
+class PresentOperator(NamedTuple):
+    """An operator whose lease holds, with the number of cases that they hold or are offered."""
 
     operator: Operator
     load: int
 
 
 class DeskState(State[Row]):
-    """Records of items and operators; in memory also the queues in order, who holds what, and open offers."""
+    """The records of items and operators, and in memory the indexes over them: queues, operators, holders, open offers."""
 
     def __init__(self) -> None:
         super().__init__()
         self.queues: dict[str, list[tuple[int, int, str]]] = {}
+        """By desk: the places of its queued items, in order."""
         self.people: dict[str, set[str]] = {}
+        """By desk: the keys of its operators."""
         self.held: dict[str, set[str]] = {}
-        """Keys of the items offered or assigned, by key of the operator."""
+        """By key of an operator: the keys of the items that they hold or are offered."""
         self.offers: dict[str, str] = {}
-        """Key of the item by the id of its open offer."""
+        """By id of an open offer: the key of its item."""
 
     def put(self, key: str, record: Row | None) -> None:
-        """Sets or removes a record and keeps the indexes true; O(log n) to find its place in the queue."""
+        """Sets or removes a record and keeps the indexes in step; O(log n) to find the place in the queue."""
         self._unlink(key, self.get(key))
         super().put(key, record)
         if isinstance(record, Operator):
@@ -132,176 +158,59 @@ class DeskState(State[Row]):
 
     def _unlink(self, key: str, record: Row | None) -> None:
         if isinstance(record, Operator):
-            _leave(self.people, record.desk, key)
+            _remove(self.people, record.desk, key)
         elif record is not None and record.operator is None:
             queue = self.queues[record.desk]
             del queue[bisect_left(queue, record.place)]
             if not queue:
                 del self.queues[record.desk]
         elif record is not None and record.operator is not None:
-            _leave(self.held, person_key(record.desk, record.operator), key)
+            _remove(self.held, person_key(record.desk, record.operator), key)
             self.offers.pop(record.offer_id or "", None)
 
-    def item(self, key: str) -> Item | None:
-        """The item, if there is one."""
+    def item(self, key: str) -> WorkItem | None:
+        """Returns the item under a key, None where there is none."""
         row = self.get(key)
-        return row if isinstance(row, Item) else None
+        return row if isinstance(row, WorkItem) else None
 
     def operator(self, key: str) -> Operator | None:
-        """The operator, if he is known."""
+        """Returns the operator under a key, None where there is none."""
         row = self.get(key)
         return row if isinstance(row, Operator) else None
 
-    def queue(self, desk: str) -> Iterator[Item]:
-        """Queued items, in order."""
+    def queue(self, desk: str) -> Iterator[WorkItem]:
+        """Yields the queued items of a desk, in order."""
         for _, _, work_id in self.queues.get(desk, ()):
             item = self.item(work_key(desk, work_id))
             if item is not None:
                 yield item
 
-    def present(self, desk: str, now: int) -> list[Free]:
-        """Everybody whose lease holds, with his load."""
+    def present(self, desk: str, now: int) -> list[PresentOperator]:
+        """Returns the operators of a desk whose lease holds at `now` (ms), each with their load."""
         found, held = [], self.held
         for key in self.people.get(desk, ()):
             person = self.get(key)
             if isinstance(person, Operator) and person.present(now):
-                found.append(Free(person, len(held.get(key, ()))))
+                found.append(PresentOperator(person, len(held.get(key, ()))))
         return found
 
-    def hands(self, desk: str, operator: str) -> list[Item]:
-        """The items that he holds or has been offered, by key."""
+    def hands(self, desk: str, operator: str) -> list[WorkItem]:
+        """Returns the items that an operator holds or is offered, in the order of their keys."""
         items = (self.item(key) for key in sorted(self.held.get(person_key(desk, operator), ())))
         return [item for item in items if item is not None]
 
 
 def work_key(desk: str, work_id: str) -> str:
-    """The state key of an item."""
+    """Returns the state key of an item."""
     return f"work:{desk}:{work_id}"
 
 
 def person_key(desk: str, operator: str) -> str:
-    """The state key of an operator."""
+    """Returns the state key of an operator."""
     return f"operator:{desk}:{operator}"
 
 
-def _leave(index: dict[str, set[str]], name: str, key: str) -> None:
+def _remove(index: dict[str, set[str]], name: str, key: str) -> None:
     index[name].discard(key)
     if not index[name]:
         del index[name]
-
-
-def evolve(state: DeskState, event: Any) -> dict[str, Row | None]:
-    """The records that an event, a note or a remembered fact changes."""
-    match event:
-        case WorkChanged():
-            return _work(state, event)
-        case OperatorChanged():
-            return _operator(state, event)
-        case Timer():
-            return {event.key: _woken(state.get(event.key), event.at)}
-        case Lease():
-            person = _known(state.operator(event.key), event.key)
-            return {event.key: replace(person, until=event.until, gone_at=None)}
-        case Lapsed():
-            person = _known(state.operator(event.key), event.key)
-            return {event.key: replace(person, gone_at=event.gone_at)}
-        case Rests():
-            item = _known(state.item(event.key), event.key)
-            others = tuple(r for r in item.resting if r[0] != event.operator)
-            return {event.key: replace(item, resting=(*others, (event.operator, event.until))[-RESTING:])}
-    key = work_key(event.desk, event.aggregate)
-    item = replace(_known(state.item(key), key), seq=event.seq, told_at=event.time)
-    match event:
-        case Offered():
-            return {
-                key: replace(
-                    item,
-                    status="offered",
-                    operator=event.operator,
-                    offer_id=event.id,
-                    expires_at=event.expires_at,
-                )
-            }
-        case Assigned():
-            return {key: replace(item, status="assigned", expires_at=None)}
-        case Returned():
-            back = replace(item, status="queued", operator=None, offer_id=None, expires_at=None, returns=event.times)
-            return {key: back, **_freed(state, event.desk, event.operator, event.time)}
-    raise TypeError(f"the desk cannot apply {type(event).__name__}")
-
-
-def _work(state: DeskState, event: WorkChanged) -> dict[str, Row | None]:
-    key = work_key(event.desk, event.aggregate)
-    old = state.item(key)
-    if event.change in ("answered", "withdrawn"):
-        freed = _freed(state, event.desk, old.operator, event.time) if old is not None and old.operator else {}
-        return {key: None, **freed}
-    if old is not None:
-        return {
-            key: replace(
-                old,
-                label=event.label,
-                priority=event.priority,
-                mode=event.mode,
-                due_at=event.due_at,
-                lang=event.lang,
-                url=event.url,
-                work_seq=event.seq,
-                told_at=max(old.told_at, event.time),
-            )
-        }
-    return {
-        key: Item(
-            desk=event.desk,
-            work_id=event.aggregate,
-            case_id=event.case_id,
-            brand=event.brand,
-            channel=event.channel,
-            author_id=event.author_id,
-            label=event.label,
-            priority=event.priority,
-            mode=event.mode,
-            due_at=event.due_at,
-            lang=event.lang,
-            url=event.url,
-            queued_at=event.time,
-            work_seq=event.seq,
-            told_at=event.time,
-        )
-    }
-
-
-def _operator(state: DeskState, event: OperatorChanged) -> dict[str, Row | None]:
-    key = person_key(event.desk, event.operator)
-    if event.change == "left":
-        return {key: None}
-    old = state.operator(key)
-    return {
-        key: Operator(
-            desk=event.desk,
-            name=event.operator,
-            capacity=event.capacity,
-            languages=tuple(event.languages),
-            until=event.at if event.until is None else event.until,
-            idle_since=event.at if old is None else old.idle_since,
-        )
-    }
-
-
-def _woken(row: Row | None, at: int) -> Row | None:
-    """After a wake-up that the state must remember: rests that are over, an operator who is gone."""
-    if isinstance(row, Item):
-        return replace(row, resting=tuple(r for r in row.resting if r[1] > at))
-    return None
-
-
-def _freed(state: DeskState, desk: str, operator: str, time: int) -> dict[str, Row | None]:
-    key = person_key(desk, operator)
-    person = state.operator(key)
-    return {} if person is None else {key: replace(person, idle_since=time)}
-
-
-def _known(row: Any, key: str) -> Any:
-    if row is None:
-        raise LookupError(f"the desk has no record {key}: the log and the state disagree")
-    return row

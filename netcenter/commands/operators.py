@@ -1,4 +1,4 @@
-"""`netcenter operators`: operators come, answer offers and leave."""
+"""`netcenter operators`: operators sign in, answer offers and sign out."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def _now() -> int:
     return int(time.time() * 1000)
 
 
-@operators.command("come")
-def come(
+@operators.command("sign-in")
+def sign_in(
     operator: _Who,
     desk: _Desk = "care",
     capacity: Annotated[int, typer.Option(min=1, help="Cases at a time.")] = 3,
@@ -43,40 +43,44 @@ def come(
         str | None, typer.Option("--for", help="How long, such as 8h; the policy's lease without it.")
     ] = None,
 ) -> None:
-    """An operator comes, and may be offered work.
+    """An operator signs in at a desk, and may be offered work.
 
-    Example: netcenter operators come ana --desk care --language es --for 8h
+    Example: netcenter operators sign-in ana --desk care --language es --for 8h
     """
     now = _now()
     end = None if until is None else now + duration(until, "--for")
     _send(
         OperatorChanged(
-            id=ids.make("operator", desk, operator, now, "came"),
+            id=ids.make("operator", desk, operator, now, "signed_in"),
             desk=desk,
             operator=operator,
-            change="came",
+            change="signed_in",
             at=now,
             until=end,
             capacity=capacity,
             languages=language or [],
         )
     )
-    print(f"{operator} is at the desk {desk}")
+    print(f"{operator} has signed in at the desk {desk}")
 
 
-@operators.command("leave")
-def leave(operator: _Who, desk: _Desk = "care") -> None:
-    """An operator leaves; what he was offered or held goes back to the queue.
+@operators.command("sign-out")
+def sign_out(operator: _Who, desk: _Desk = "care") -> None:
+    """An operator signs out; what they were offered or held goes back to the queue.
 
-    Example: netcenter operators leave ana --desk care
+    Example: netcenter operators sign-out ana --desk care
     """
     now = _now()
     _send(
         OperatorChanged(
-            id=ids.make("operator", desk, operator, now, "left"), desk=desk, operator=operator, change="left", at=now
+            id=ids.make("operator", desk, operator, now, "signed_out"),
+            desk=desk,
+            operator=operator,
+            change="signed_out",
+            at=now,
         )
     )
-    print(f"{operator} has left the desk {desk}")
+    print(f"{operator} has signed out of the desk {desk}")
 
 
 def _answer(operator: str, offer: str, desk: str, answer: Literal["accepted", "declined"]) -> None:
@@ -102,7 +106,7 @@ def accept(operator: _Who, offer: _Offer, desk: _Desk = "care") -> None:
 
 @operators.command("decline")
 def decline(operator: _Who, offer: _Offer, desk: _Desk = "care") -> None:
-    """An operator declines an offer; it goes to the next.
+    """An operator declines an offer; the work goes to the next operator.
 
     Example: netcenter operators decline ana 4b1f… --desk care
     """

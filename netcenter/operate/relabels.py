@@ -33,7 +33,7 @@ _Post = tuple[str, str, str, str]
 
 
 def relabels_of_projection(postgres: str) -> TrainingRows:
-    """Each post's last relabel in PostgreSQL. Raises Unreachable."""
+    """Each post with its last relabel in PostgreSQL. postgres: a URI. Raises Unreachable, and CommandError."""
     try:
         connection = psycopg2.connect(postgres, connect_timeout=5)
     except psycopg2.OperationalError:
@@ -111,7 +111,7 @@ def _decoded(kafka: str, ranges: dict[TopicPartition, OffsetRange]) -> Iterator[
 
 
 def _rows(found: Iterable[tuple[str, str, str, str]]) -> TrainingRows:
-    """Of brands, texts, languages and labels."""
+    """The rows of (brand, text, language, label), without those whose language or label no classifier knows."""
     return made(
         [
             {

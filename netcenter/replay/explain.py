@@ -8,7 +8,7 @@ import msgspec
 
 from agents.classify.model import ARTEFACTS, Model
 from agents.classify.stage import ClassifyStage
-from agents.decider import At, Timer, Unanswered
+from agents.decider import At, Timer, Unanswered, collect, stepper
 from agents.policy import Brand, Features, Policy
 from agents.policy.policy import shown
 from agents.policy.zone import zone
@@ -182,18 +182,13 @@ def _played(policy: Policy, post: ClassifiedMention) -> list[Decided]:
         raise TypeError("cases does not fold its input topic")
     decider = shape.decider()
     state, events = decider.initial(), list[Decided]()
-    key = keys.customer(post).decode()
+    take, key = stepper(decider, state), keys.customer(post).decode()
     fact: ClassifiedMention | Timer = post
     time = own_time(post.mention)
     for _ in range(_STEPS):
         cause = post.mention.id if isinstance(fact, ClassifiedMention) else fact.id
-        for event in decider.decide(state, fact, _at(policy, time, cause)):
-            for name, record in decider.evolve(state, event).items():
-                state.put(name, record)
-            if isinstance(event, Decided):
-                events.append(event)
-        record = state.get(key)
-        wake = decider.due(record) if record is not None else None
+        wakes = dict(take(fact, _at(policy, time, cause), collect, None, events))
+        wake = wakes.get(key)
         if wake is None:
             break
         fact, time = Timer(key, wake), wake
@@ -206,7 +201,7 @@ def _clocks(events: list[Decided], brand: Brand) -> list[ExplainedClock]:
         ExplainedClock(
             metric=clock.metric,
             started=_moment(clock.started_at, brand),
-            due=_moment(clock.due_at, brand) if clock.target else None,
+            due=_moment(clock.due_at, brand) if clock.due_at is not None else None,
             warnings={
                 e.warned or 0: _moment(e.time, brand)
                 for e in changes

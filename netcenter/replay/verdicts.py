@@ -37,14 +37,14 @@ class CaseVerdict(msgspec.Struct, gc=False):
     label: Label
     started_at: int | None = None
     """ms; None for a case without a clock."""
-    due_at: int = 0
-    """ms"""
-    target: int = 0
-    """ms"""
+    due_at: int | None = None
+    """ms; None: no target."""
+    target_ms: int | None = None
+    """ms between start and due that the calendar counts; None: no target."""
     met_at: int | None = None
     """ms"""
     breached: bool = False
-    courtesy: bool = False
+    non_sla: bool = False
     void: bool = False
     spam: bool = False
     """Whether the case was closed because it needs no reply."""
@@ -52,7 +52,7 @@ class CaseVerdict(msgspec.Struct, gc=False):
     @property
     def counts(self) -> bool:
         """Whether the KPI views count the clock of the case."""
-        return self.timed and not (self.void or self.courtesy or self.spam)
+        return self.timed and not (self.void or self.non_sla or self.spam)
 
     @property
     def waited(self) -> float | None:
@@ -62,7 +62,7 @@ class CaseVerdict(msgspec.Struct, gc=False):
     @property
     def timed(self) -> bool:
         """Whether the case has a clock with a target."""
-        return self.started_at is not None and self.target > 0
+        return self.started_at is not None and self.due_at is not None
 
     @property
     def verdict(self) -> str:
@@ -137,14 +137,14 @@ class Verdicts:
             if event.change == "warned":
                 self._warnings[Slice(event.brand, event.channel)] += 1
             case = self.cases[event.aggregate]
-            case.started_at, case.due_at, case.target = event.started_at, event.due_at, event.target
-            case.met_at, case.breached, case.courtesy = event.met_at, event.breached_at is not None, event.courtesy
+            case.started_at, case.due_at, case.target_ms = event.started_at, event.due_at, event.target_ms
+            case.met_at, case.breached, case.non_sla = event.met_at, event.breached_at is not None, event.non_sla
             case.label, case.void = event.label, event.change == "voided"
         elif isinstance(event, CaseOpened):
             name, post = self._names.setdefault, event.post
             brand, channel = name(event.brand, event.brand), name(event.channel, event.channel)
             self.cases[event.aggregate] = CaseVerdict(brand, channel, post.native_id, post.created_at, event.label)
-        elif isinstance(event, CaseClosed) and event.why == "no_reply":
+        elif isinstance(event, CaseClosed) and event.close_reason == "no_reply":
             self.cases[event.aggregate].spam = True
 
     # --- figures --------------------------------------------------------------------------------------------------
@@ -194,7 +194,9 @@ class Verdicts:
 
     def breaches(self) -> Counter[int]:
         """The number of clocks that became late, by the start of the hour (ms)."""
-        return Counter(case.due_at // HOUR * HOUR for case in self.cases.values() if case.counts and case.breached)
+        return Counter(
+            (case.due_at or 0) // HOUR * HOUR for case in self.cases.values() if case.counts and case.breached
+        )
 
     def answered(self) -> list[float]:
         """The shares of the clocks that were answered within 0, 1, 2 … LONGEST minutes of the post."""
@@ -208,7 +210,7 @@ class Verdicts:
 
     def targets(self) -> list[int]:
         """The targets that many clocks have (ms), shortest first."""
-        found = Counter(case.target for case in self.cases.values() if case.counts)
+        found = Counter(case.target_ms or 0 for case in self.cases.values() if case.counts)
         return sorted(target for target, count in found.items() if count >= _MANY * found.total())
 
 

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
-class Table:
+class PageTable:
     """A place in a page, between `<!-- made: NAME -->` and `<!-- end: NAME -->`, and what makes its text."""
 
     page: str
@@ -31,14 +31,14 @@ class Table:
 
 
 TABLES = (
-    Table("README.md", "roles", flow_tables.roles),
-    Table("deploy/README.md", "workloads", flow_tables.workloads),
-    Table("docs/wire.md", "topics", flow_tables.topics),
-    Table("docs/settings.md", "settings", settings_table.table),
-    Table("docs/metrics.md", "metrics", metrics_table.table),
-    Table("docs/exit_codes.md", "exit codes", exit_codes_table.table),
-    Table("docs/policy.md", "policy", policy_tables.tables),
-    Table("docs/names.md", "names", record_tables.tables),
+    PageTable("README.md", "roles", flow_tables.roles),
+    PageTable("deploy/README.md", "workloads", flow_tables.workloads),
+    PageTable("docs/wire.md", "topics", flow_tables.topics),
+    PageTable("docs/settings.md", "settings", settings_table.table),
+    PageTable("docs/metrics.md", "metrics", metrics_table.table),
+    PageTable("docs/exit_codes.md", "exit codes", exit_codes_table.table),
+    PageTable("docs/policy.md", "policy", policy_tables.tables),
+    PageTable("docs/names.md", "names", record_tables.tables),
 )
 
 

@@ -24,8 +24,6 @@ from sinks.postgres.copytext import json
 from sinks.postgres.tables import Table
 
 Key = tuple[Any, ...]
-#: ms; the due by which an event says that its clock has no target: 9999-12-31T23:59:59Z.
-_NEVER = 253_402_300_799_000
 
 
 class CaseRow(msgspec.Struct, kw_only=True):
@@ -157,7 +155,7 @@ def _case(row: CaseRow, event: CaseOpened | CaseChanged | CaseClosed | CaseReope
         if event.change == "muted":
             row.muted_until = event.muted_until
     elif isinstance(event, CaseClosed):
-        row.state, row.closed_at, row.why = "CLOSED", event.time, event.why
+        row.state, row.closed_at, row.why = "CLOSED", event.time, event.close_reason
         row.operator = event.operator or row.operator
     else:
         row.state, row.closed_at, row.why, row.priority = "OPEN", None, None, event.priority
@@ -176,8 +174,8 @@ def _count(row: CaseRow, post: PostRef | None) -> None:
 
 
 def _clock(row: ClockRow, event: ClockChanged) -> None:
-    row.desk, row.label, row.started_at, row.courtesy = event.desk, event.label, event.started_at, event.courtesy
-    row.due_at, row.target_ms = (event.due_at, event.target) if event.due_at < _NEVER else (None, None)
+    row.desk, row.label, row.started_at, row.courtesy = event.desk, event.label, event.started_at, event.non_sla
+    row.due_at, row.target_ms = event.due_at, event.target_ms
     row.late_arrival = row.late_arrival or event.late_arrival
     row.paused_ms = event.paused_ms
     if event.warned is not None:

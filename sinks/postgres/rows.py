@@ -214,7 +214,7 @@ def _dead_letter(item: Item) -> Rowed:
 
 def _change(record: Any) -> str | None:
     """What changed; of a closing, why."""
-    return record.why if isinstance(record, CaseClosed) else getattr(record, "change", None)
+    return record.close_reason if isinstance(record, CaseClosed) else getattr(record, "change", None)
 
 
 _case_rest = _rest(tables.CASE_EVENTS)

@@ -68,14 +68,18 @@ class World:
             ClockChanged(
                 **self.decided(brand, f"{brand}-{case}"), channel="twitter", author_id="u", desk=desk,
                 metric="first_response", cycle=1, change=change, label="complaint",
-                started_at=self.now - HOUR, due_at=self.now, target=HOUR,
+                started_at=self.now - HOUR, due_at=self.now, target_ms=HOUR,
                 breached_at=self.now, detected_at=self.now,
             )
         )  # fmt: skip
 
     def close(self, brand: str, case: str, desk: str) -> None:
         given_ = self.decided(brand, f"{brand}-{case}")
-        self.say(CaseClosed(**given_, channel="twitter", author_id="u", desk=desk, why="resolved", label="complaint"))
+        self.say(
+            CaseClosed(
+                **given_, channel="twitter", author_id="u", desk=desk, close_reason="resolved", label="complaint"
+            )
+        )
 
     def surge(self, brand: str, surge: str, change: str) -> None:
         fields: dict[str, Any] = {"mode": "shadow", "started_at": self.now, **self.decided(brand, surge)}

@@ -87,7 +87,7 @@ _GAPS = some.one_of(
 _WHAT = some.one_of(
     some.tuples(some.just("posts"), some.sampled_from(["complaint", "question", "other"]), some.integers(1, 12)),
     some.tuples(some.just("reply"), some.just(""), some.just(0)),
-    some.tuples(some.just("operator"), some.sampled_from(["came", "left"]), some.integers(1, 4)),
+    some.tuples(some.just("operator"), some.sampled_from(["signed_in", "signed_out"]), some.integers(1, 4)),
     some.tuples(some.just("contacts"), some.just(""), some.integers(0, 40)),
 )
 

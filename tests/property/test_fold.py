@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from agents.decider import At, State, Timer
+from agents.decider import At, State, StateNote, Timer
 from agents.policy import digest, parse
 from schemas.records import CaseChanged, PolicyChanged, Record, Tick
 from streams.core import DeadLetter, Fact
@@ -36,7 +36,7 @@ class Held(msgspec.Struct, frozen=True):
     woken: Woken = "clear"
 
 
-class Change(msgspec.Struct, frozen=True):
+class Change(StateNote, msgspec.Struct, frozen=True):
     """Note: a record, new, changed or removed."""
 
     key: str

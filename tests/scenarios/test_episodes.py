@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agents.cases import Cases
+from agents.cases import CasesDecider
 from agents.policy import Policy, parse
 from netcenter.demo.story import STORY_POLICY, episodes
 from netcenter.demo.story.episodes import Episode
@@ -32,7 +32,7 @@ class Outcome:
         teller = Teller(7, 1.0)
         teller.shifts = {desk: [(0, 1 << 62, "o1", ["es", "pt", "en"])] for desk in ("care", "express")}
         tell(teller, teller.customer("andina", "twitter", "es"), AT)
-        self.run = Run(Cases(), policy)
+        self.run = Run(CasesDecider(), policy)
         self.run.tick(AT - MINUTE)
         for line in teller.lines():
             while self.run.time + MINUTE <= line.at:

@@ -44,6 +44,7 @@ def answered(case: str, after: int, at: int = T0, **changes: Any) -> list[Record
     begun = started(case, at, **changes)
     told = begun[-1]
     assert isinstance(told, ClockChanged)
+    assert told.due_at is not None
     late = [replace(told, id=ids.event(case, 3), seq=3, change="breached", detected_at=told.due_at)]
     met = replace(told, id=ids.event(case, 4), seq=4, change="met", met_at=at + after)
     return [*begun, *(late if after > told.due_at - at else []), met]
@@ -169,7 +170,7 @@ def test_an_answer_that_was_given_counts_whatever_closes_the_case_but_spam(told:
 
 def test_courtesies_stand_apart(told: Any) -> None:
     """Praise answered after 4 h, and praise that waits: neither touches the figures of those who asked."""
-    story = [answered("a", 10 * MINUTE), answered("b", 4 * HOUR, courtesy=True), started("c", courtesy=True)]
+    story = [answered("a", 10 * MINUTE), answered("b", 4 * HOUR, non_sla=True), started("c", non_sla=True)]
     [rate] = told("answer_rate", *story)
     assert (rate["asked"], rate["answered"], rate["answer_rate"]) == (1, 1, 1.0)
     assert (rate["courtesy_asked"], rate["courtesy_answered"]) == (2, 1)
@@ -306,7 +307,7 @@ def test_the_resolution_time_leaves_the_pauses_out(told: Any) -> None:
         resolved("c", 10 * HOUR, HOUR),
         resolved("d", 99 * HOUR, why="no_reply"),
         [clock(1, "started", "e", **MEASURED)],
-        resolved("f", 99 * HOUR, courtesy=True),
+        resolved("f", 99 * HOUR, non_sla=True),
     )
     assert minutes(row.pop("median")) == 180
     assert minutes(row.pop("p90")) == pytest.approx(180 + 0.8 * 360)

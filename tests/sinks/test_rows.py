@@ -105,8 +105,8 @@ QUEUED = WorkChanged(
 )
 ASSIGNMENTS: list[Decided] = [
     OFFER,
-    Assigned(**decided("work-1", 2), **WORK, operator="o7", offer_id=OFFER.id, waited=900),
-    Returned(**decided("work-1", 3), **WORK, operator="o7", offer_id=OFFER.id, why="declined", times=1),
+    Assigned(**decided("work-1", 2), **WORK, operator="o7", offer_id=OFFER.id, waited_ms=900),
+    Returned(**decided("work-1", 3), **WORK, operator="o7", offer_id=OFFER.id, return_reason="declined", times=1),
     Overflowed(**decided("work-1", 4), **WORK, next_desk="night", work=QUEUED),
     HoldingReplyDue(
         **decided("work-1", 5),
@@ -418,7 +418,7 @@ def test_every_event_of_a_case_is_kept(sink: PostgresSink, database: Database) -
     sink.write(items(story, "cases"))
     rows = database.rows("select * from case_events order by seq")
     assert [(row["type"], row["change"]) for row in rows] == [
-        (type(record).__name__, getattr(record, "change", getattr(record, "why", None))) for record in story
+        (type(record).__name__, getattr(record, "change", getattr(record, "close_reason", None))) for record in story
     ]
     held(
         rows[4],
@@ -626,7 +626,7 @@ CLOCKS: list[tuple[list[Record], dict[str, Any]]] = [
         {"state": "RUNNING", "paused_at": None, "due_at": at(DUE + MINUTE)},
     ),
     ([clock(1, "started"), clock(2, "voided")], {"state": "VOID", "met_at": None}),
-    ([clock(1, "started", courtesy=True)], {"state": "RUNNING", "courtesy": True}),
+    ([clock(1, "started", non_sla=True)], {"state": "RUNNING", "courtesy": True}),
     # An answer that is read after the case was resolved.
     (
         [clock(1, "started"), clock(2, "voided"), clock(3, "met", met_at=DUE)],

@@ -109,7 +109,7 @@ def test_dead_letters_are_redriven_once_however_often_all_are_asked_for(plant: P
     for post in posts:
         plant.dead_letter("mentions", post)
     said = plant.dead_letter("volumes", crisis(1))
-    left = OperatorChanged(id="o1", desk="care", operator="ana", change="left", at=NOON)
+    left = OperatorChanged(id="o1", desk="care", operator="ana", change="signed_out", at=NOON)
     plant.dead_letter("desk", left, by="cases")  # in a private topic even what a role wrote
     assert run("dead", "redrive", "--all")[:2] == (0, "5 redriven\n")
     assert run("dead", "redrive", "--all")[:2] == (0, "0 redriven\n")

@@ -37,7 +37,7 @@ GOOD: dict[type[Record], Any] = {
         Action(id="", **CUSTOMER, action_id="3", action="resolve", created_at=AT, note="a secret"),
         CrisisDeclared(id="", brand="andina", change="open", by="ana", reason="a secret", at=AT),
         ContactCount(id="", brand="andina", source="calls", minute=AT, count=5),
-        OperatorChanged(id="", desk="care", operator="o1", change="came", at=AT),
+        OperatorChanged(id="", desk="care", operator="o1", change="signed_in", at=AT),
         OfferAnswered(id="", desk="care", operator="o1", offer_id=ids.event("w", 1), answer="accepted", at=AT),
     )
 }

@@ -178,7 +178,7 @@ def work(
 
 
 def operator(
-    name: str, when: str | int, change: Any = "came", until: str | int | None = None, **fields: Any
+    name: str, when: str | int, change: Any = "signed_in", until: str | int | None = None, **fields: Any
 ) -> OperatorChanged:
     """Somebody comes to the desk `care`, stays or leaves."""
     return OperatorChanged(

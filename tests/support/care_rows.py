@@ -14,12 +14,12 @@ class ClockRow(NamedTuple):
     state: str
     label: str
     started_at: int
-    due_at: int
+    due_at: int | None
     met_at: int | None
     breached_at: int | None
     paused_at: int | None
     paused_ms: int
-    courtesy: bool
+    non_sla: bool
     privately: bool
 
 
@@ -45,7 +45,7 @@ def clock_rows(events: Iterable[Any]) -> dict[tuple[str, str, int], ClockRow]:
     for e in events:
         if isinstance(e, ClockChanged):
             rows[e.aggregate, e.metric, e.cycle] = ClockRow(
-                _state(e), e.label, e.started_at, e.due_at, e.met_at, e.breached_at, e.paused_at, e.paused_ms, e.courtesy,
+                _state(e), e.label, e.started_at, e.due_at, e.met_at, e.breached_at, e.paused_at, e.paused_ms, e.non_sla,
                 e.privately,
             )  # fmt: skip
     return rows
@@ -55,7 +55,7 @@ def _state(e: ClockChanged) -> str:
     if e.change == "voided":
         return "VOID"
     if e.met_at is not None:
-        return "MET" if e.met_at <= e.due_at else "MET_LATE"
+        return "MET" if e.due_at is None or e.met_at <= e.due_at else "MET_LATE"
     return "RUNNING" if e.paused_at is None else "PAUSED"
 
 
@@ -80,7 +80,7 @@ def case_rows(events: Iterable[Any]) -> dict[str, CaseRow]:
                 muted_until=row.muted_until if e.muted_until is None else e.muted_until,
             )
         elif isinstance(e, CaseClosed):
-            rows[e.aggregate] = rows[e.aggregate]._replace(state="CLOSED", why=e.why, label=e.label)
+            rows[e.aggregate] = rows[e.aggregate]._replace(state="CLOSED", why=e.close_reason, label=e.label)
         elif isinstance(e, CaseReopened):
             row = rows[e.aggregate]
             rows[e.aggregate] = row._replace(

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from agents.cases import Cases
+from agents.cases import CasesDecider
 from agents.cases.state import Customer
 from agents.policy import Policy, parse
 from schemas.records import CaseChanged, CaseClosed, CaseOpened, CaseReopened, ClockChanged, WorkChanged
@@ -16,7 +16,7 @@ from tests.support.decider_runner import Run
 
 def run_of(policy: Policy = POLICY, when: str = "14:00") -> Run:
     """Cases at 14:00, or another time."""
-    started = Run(Cases(), policy)
+    started = Run(CasesDecider(), policy)
     started.tick(at(when))
     return started
 
@@ -38,7 +38,7 @@ def _word(event: Any) -> str:
         case CaseReopened():
             return "reopened"
         case CaseClosed():
-            return f"closed {event.why}"
+            return f"closed {event.close_reason}"
         case CaseChanged():
             return f"case {event.change}"
         case ClockChanged(metric="first_response"):

@@ -1,11 +1,12 @@
-"""A tiny in-memory runner of one Decider, for tests: one partition, no Kafka, time by `tick` only."""
+"""A small in-memory runner of one Decider, for tests: one partition, no Kafka, time by `tick` only."""
 
 from __future__ import annotations
 
 import heapq
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, ClassVar
 
-from agents.decider import At, Decider, Timer
+from agents.decider import At, Decider, State, StateNote, Timer, Wakes, collect, stepper
 from agents.policy import Policy
 from schemas.records import ClassifiedMention, Decided, Record
 
@@ -13,14 +14,31 @@ from schemas.records import ClassifiedMention, Decided, Record
 MOST_FIRINGS = 1_000
 
 
-class Run:
-    """Runs a Decider as `agents/decider.py` says.
+class Recorded:
+    """A Decider that behaves as another one and writes down each event and note that goes through `evolve`."""
 
-    Each yielded event goes through `evolve` and `put` before the generator continues. Two things go through
-    `evolve` but are no events, and so are never written out: the incoming fact itself (yielded because the
-    state must remember it), and a decider's own notes (anything that is not `Decided`). Timers fire on ticks
-    only, in (due, key) order, each at its own time; a timer fires again for the same moment only if its
-    record was put again. An exception in a step puts the old records back, forgets its events, and is raised.
+    record_types: ClassVar[Any] = Any
+
+    def __init__(self, decider: Decider) -> None:
+        self.decider = decider
+        self.initial, self.due = decider.initial, decider.due
+        self.folded: list[Any] = []
+
+    def decide(self, state: Any, fact: Record | Timer, at: At) -> Iterator[Decided | StateNote]:
+        """As the other one."""
+        return self.decider.decide(state, fact, at)
+
+    def evolve(self, state: Any, event: Any) -> dict[str, Any]:
+        """As the other one, and written down."""
+        self.folded.append(event)
+        return self.decider.evolve(state, event)
+
+
+class Run:
+    """Runs a Decider by the `stepper` that the workers use.
+
+    Timers fire on ticks only, in (due, key) order, each at its own time. An exception in a step is raised again; the step
+    leaves neither records nor events.
     """
 
     def __init__(self, decider: Decider, policy: Policy) -> None:
@@ -28,24 +46,31 @@ class Run:
         self.policy = policy
         """In force; assign another to change it."""
         self.time = 0
-        """ms; the partition's time."""
+        """ms; the partition's watermark."""
         self.partial = False
-        """Whether a writer is idle."""
-        self.state = decider.initial()
+        """Whether a source of the partition is idle."""
+        self.state: State[Any] = decider.initial()
         self.events: list[Decided] = []
         """All decided so far."""
-        self.folded: list[Any] = []
-        """All that went through `evolve` so far: events, facts and notes."""
+        self._recorded = Recorded(decider)
+        self.folded = self._recorded.folded
+        """All events and notes that went through `evolve` so far."""
+        self._take = stepper(self._recorded, self.state)
         self._heap: list[tuple[int, str]] = []
         self._armed: dict[str, int] = {}
 
+    def restore(self, key: str, record: Any) -> None:
+        """Puts back a record, as recovery does, and sets its timer."""
+        self.state.put(key, record)
+        self._arm([(key, self.decider.due(record))])
+
     def fact(self, record: Record) -> list[Decided]:
-        """Takes a fact at the partition's time; gives the events that follow."""
+        """Takes a fact at the watermark; returns the events that follow."""
         at = At(self.time, self.time, self.policy, _id(record), self.partial)
         return self._step(record, at)
 
     def tick(self, time_ms: int) -> list[Decided]:
-        """Moves time to `time_ms` (ms; never back), firing every timer due on the way; gives the events."""
+        """Moves the watermark to `time_ms` (never back), firing every timer due on the way; returns the events."""
         events: list[Decided] = []
         fired: dict[tuple[int, str], int] = {}
         while self._heap and self._heap[0][0] <= time_ms:
@@ -61,31 +86,21 @@ class Run:
         return events
 
     def _step(self, fact: Record | Timer, at: At) -> list[Decided]:
-        before: dict[str, Any] = {}
         events, folded = len(self.events), len(self.folded)
         try:
-            for event in self.decider.decide(self.state, fact, at):
-                for key, record in self.decider.evolve(self.state, event).items():
-                    before.setdefault(key, self.state.get(key))
-                    self._put(key, record)
-                self.folded.append(event)
-                if event is not fact and isinstance(event, Decided):
-                    self.events.append(event)
+            self._arm(self._take(fact, at, collect, None, self.events))
         except BaseException:
-            for key, record in before.items():
-                self._put(key, record)
             del self.events[events:], self.folded[folded:]
             raise
         return self.events[events:]
 
-    def _put(self, key: str, record: Any) -> None:
-        self.state.put(key, record)
-        due = None if record is None else self.decider.due(record)
-        if due is None:
-            self._armed.pop(key, None)
-        elif self._armed.get(key) != due:
-            self._armed[key] = due
-            heapq.heappush(self._heap, (due, key))
+    def _arm(self, wakes: Wakes) -> None:
+        for key, due in wakes:
+            if due is None:
+                self._armed.pop(key, None)
+            elif self._armed.get(key) != due:
+                self._armed[key] = due
+                heapq.heappush(self._heap, (due, key))
 
 
 def _id(fact: Record) -> str:

@@ -247,7 +247,7 @@ class Fuzz:
             id="",
             desk=draw.choice(("care", "care", "nowhere")),
             operator=draw.choice(("o1", "o2", "ñ|", "x" * 512)),
-            change=draw.choice(("came", "came", "renewed", "left", "unknown")),
+            change=draw.choice(("signed_in", "signed_in", "renewed", "signed_out", "unknown")),
             at=self._time_of() + self._unique(),
             until=draw.choice((None, NOON + 30 * DAY, times.LATEST)),
             capacity=draw.choice((0, 1, 3, 10_000)),

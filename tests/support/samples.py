@@ -150,7 +150,7 @@ def answered(seq: int, case: str = CASE, **changes: Any) -> CaseChanged:
 
 def closed(seq: int, why: str = "resolved", case: str = CASE) -> CaseClosed:
     """A case is closed."""
-    return CaseClosed(**decided(case, seq), **_CUSTOMER, why=why, label="complaint", operator="o7")  # type: ignore[arg-type]
+    return CaseClosed(**decided(case, seq), **_CUSTOMER, close_reason=why, label="complaint", operator="o7")  # type: ignore[arg-type]
 
 
 def reopened(seq: int, case: str = CASE) -> CaseReopened:

@@ -110,7 +110,7 @@ def after_three_days(level: int = 10, held: Policy | None = None) -> Run:
     to = run(held)
     to.tick(START + 3 * DAY)
     for key, record in _usual(level).items():
-        to._put(key, record)
+        to.restore(key, record)
     return to
 
 

@@ -18,7 +18,7 @@ import msgspec
 
 from agents.classify.port import Classification, Classifier
 from agents.classify.stage import ClassifyStage
-from agents.decider import At, State, Timer, Unusable
+from agents.decider import At, State, StateNote, Timer, Unusable
 from agents.policy import Policy
 from netcenter.runtime.external_classifier import HttpClassifier
 from netcenter.runtime.logs import set_up
@@ -202,6 +202,12 @@ class FileSink:
         """Nothing to close."""
 
 
+class CustomerNoted(StateNote, msgspec.Struct, frozen=True):
+    """Note: the customer's first event."""
+
+    first: CaseChanged
+
+
 class Tally:
     """Alerts ten minutes after a customer's first event: one more hop with time of its own."""
 
@@ -211,17 +217,17 @@ class Tally:
         """Nobody yet."""
         return State()
 
-    def decide(self, state: State[Count], fact: Record | Timer, at: At) -> Iterator[Decided]:
+    def decide(self, state: State[Count], fact: Record | Timer, at: At) -> Iterator[Decided | StateNote]:
         """Remember the customer; alert when woken."""
         if isinstance(fact, Timer):
             yield alert(at, fact.key, lists=False, summary="")
         elif isinstance(fact, CaseChanged) and fact.aggregate not in state:
-            yield fact
+            yield CustomerNoted(fact)
 
-    def evolve(self, state: State[Count], event: Decided) -> dict[str, Count]:
+    def evolve(self, state: State[Count], event: Alert | CustomerNoted) -> dict[str, Count]:
         """A timer for a customer's first event, none afterwards."""
-        if isinstance(event, CaseChanged):
-            return {event.aggregate: Count(1, 1, event.time + TEN_MINUTES)}
+        if isinstance(event, CustomerNoted):
+            return {event.first.aggregate: Count(1, 1, event.first.time + TEN_MINUTES)}
         return {event.aggregate: Count(1, 1)}
 
     def due(self, record: Count) -> int | None:

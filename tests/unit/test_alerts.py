@@ -116,7 +116,11 @@ def test_an_alert_says_what_happened_in_one_line_and_links_its_runbook() -> None
     assert isinstance(alert, Alert)
     assert alert.summary == ("andina: 212 posts in 30 min where 31.4 are usual, 6.8 times, 62% about one post")
     assert alert.links == {"runbook": "docs/runbooks/surge.md"}
-    assert alert.evidence["labels.complaint"] == "200"
+    assert (alert.evidence["labels.complaint"], alert.evidence["labels.other"]) == ("200", "12")
+    assert (alert.evidence["window_start"], alert.evidence["window_end"]) == (
+        rfc3339(START - 30 * MINUTE),
+        rfc3339(START),
+    )
     assert alert.evidence["root"] == "77"
 
 
@@ -291,13 +295,13 @@ def test_a_closed_case_is_overdue_no_more() -> None:
     for case in ("a", "b", "c"):
         run.fact(clock(case))
     fields: dict[str, Any] = {"channel": "twitter", "author_id": "u", "desk": "care", "label": "complaint"}
-    run.fact(CaseClosed(**decided("c", 3, START), why="no_reply", **fields))
+    run.fact(CaseClosed(**decided("c", 3, START), close_reason="no_reply", **fields))
     run.tick(START + 3 * HOUR)
     assert run.events == []
 
 
 @pytest.mark.parametrize(
-    "fields", [{"courtesy": True}, {"metric": "resolution"}], ids=["a courtesy", "the time to resolution"]
+    "fields", [{"non_sla": True}, {"metric": "resolution"}], ids=["a non-SLA target", "the time to resolution"]
 )
 def test_no_alert_is_raised_by(fields: dict[str, Any]) -> None:
     run = begin()

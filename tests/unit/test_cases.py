@@ -30,8 +30,8 @@ def test_a_complaint_opens_a_case_starts_its_clock_and_queues_its_work(run: Run)
     opened, started, queued = events
     assert (opened.mode, opened.desk, opened.priority, opened.label) == ("live", "care", 2, "complaint")
     assert (opened.time, opened.policy, opened.cause) == (at("14:04"), 3, post("1", "14:03").mention.id)
-    assert (started.started_at, started.due_at, started.target) == (at("14:03"), at("15:03"), 60 * MINUTE)
-    assert (started.metric, started.cycle, started.courtesy) == ("first_response", 1, False)
+    assert (started.started_at, started.due_at, started.target_ms) == (at("14:03"), at("15:03"), 60 * MINUTE)
+    assert (started.metric, started.cycle, started.non_sla) == ("first_response", 1, False)
     assert [e.aggregate for e in (opened, started)] == [opened.aggregate] * 2
     assert [opened.seq, started.seq, queued.seq] == [1, 2, 1]
     assert queued.case_id == opened.aggregate != queued.aggregate
@@ -68,7 +68,7 @@ def test_the_same_post_twice_changes_nothing(run: Run) -> None:
 def test_praise_gets_a_courtesy_clock_where_the_policy_says_so(run: Run) -> None:
     """24 h on twitter."""
     started = clock(run.fact(post("1", "14:03", "praise")), "started")
-    assert started.courtesy
+    assert started.non_sla
     assert started.due_at == at("1 14:03")
 
 
@@ -83,9 +83,9 @@ def test_a_case_without_a_target_has_no_clock_and_closes_after_a_day(run: Run) -
 
 @pytest.mark.parametrize("target", ["12h", "24h", "36h"])
 def test_praise_that_nobody_answers_is_told_late_and_closes_then_or_after_a_day(target: str) -> None:
-    """Whatever the target of the courtesy is, its breach is told before its case closes."""
-    courtesy = POLICY.rules[-1].model_copy(update={"target": duration(target)})
-    run = run_of(policy_with(POLICY, rules=[*POLICY.rules[:-1], courtesy]))
+    """Whatever the non-SLA target is, its breach is emitted before the case closes."""
+    non_sla = POLICY.rules[-1].model_copy(update={"target": duration(target)})
+    run = run_of(policy_with(POLICY, rules=[*POLICY.rules[:-1], non_sla]))
     run.fact(post("1", "14:03", "praise"))
     events: list[Any] = run.tick(at("2 14:03"))
     ends = [name for name in told(events) if "warned" not in name]
@@ -96,7 +96,7 @@ def test_praise_that_nobody_answers_is_told_late_and_closes_then_or_after_a_day(
 
 
 def test_a_late_answer_to_praise_is_late_however_its_case_has_ended(run: Run) -> None:
-    """At 24 h the case closes by itself; the answer of 25 h meets the courtesy, late."""
+    """At 24 h the case closes by itself; the answer after 25 h meets the non-SLA clock, late."""
     run.fact(post("1", "14:03", "praise"))
     run.tick(at("1 15:00"))
     run.fact(reply("r", "1 15:03"))
@@ -116,7 +116,7 @@ def test_praise_answered_exactly_when_it_is_due_is_in_time(run: Run) -> None:
 
 
 def test_praise_that_waits_beside_a_later_post_closes_a_day_after_that_one(run: Run) -> None:
-    """The courtesy of 14:03 is late on the next day; the chatter of 18:00 keeps the case until 18:00."""
+    """The non-SLA clock of 14:03 is late on the next day; the chatter of 18:00 keeps the case until 18:00."""
     run.fact(post("1", "14:03", "praise"))
     run.tick(at("18:00"))
     run.fact(post("2", "18:00", "other"))
@@ -125,7 +125,7 @@ def test_praise_that_waits_beside_a_later_post_closes_a_day_after_that_one(run: 
 
 
 def test_a_courtesy_that_is_due_after_the_case_might_close_keeps_it_open() -> None:
-    """Where cases without a target close after an hour: this one does when its courtesy of 24 h is due."""
+    """Where cases without a target close after an hour: this case does when its non-SLA target of 24 h is due."""
     hasty = policy_with(POLICY, cases=POLICY.cases.model_copy(update={"no_target": 60 * MINUTE}))
     run = run_of(hasty)
     run.fact(post("1", "14:03", "praise"))
@@ -311,7 +311,7 @@ def test_a_reply_without_its_mention_is_forgotten_after_72_hours(run: Run) -> No
 
 
 def test_thanks_after_the_answer_are_added_and_start_nothing(run: Run) -> None:
-    """Praise has a courtesy clock, but not after an answer."""
+    """Praise has a clock with a non-SLA target, but not after an answer."""
     run.fact(post("1", "14:03"))
     run.fact(reply("r", "14:21"))
     for fact in (post("2", "14:30", "praise"), post("3", "14:31", "other")):

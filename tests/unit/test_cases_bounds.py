@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from agents.cases import Cases
-from agents.cases.state import ACTS, ANSWERS, KEPT, MESSAGES
+from agents.cases import CasesDecider
+from agents.cases.state import ANSWERS, CASE_ACTIONS, MESSAGES, POST_CHANGES
 from schemas.records import ClockChanged
 from tests.support.care_facts import HOUR, MINUTE, action, at, deleted, post, reply, updated
 from tests.support.cases_told import RICH, clock, record, run_of, size, told, work
@@ -29,7 +29,7 @@ def test_a_case_with_ten_thousand_posts_keeps_fifty_and_its_clocks(run: Run) -> 
     for n in range(10_000):
         label = "complaint" if n == 300 else "question"
         run.fact(post(f"{n:0200}", at("14:10") + n, label, url="https://example.com/" + "x" * 250))
-    kept = record(run).known.messages
+    kept = record(run).observed.messages
     assert len(kept) == MESSAGES
     assert (kept[0].native_id, any(m.label == "complaint" for m in kept)) == ("first", True)
     assert size(run) < LIMIT
@@ -56,7 +56,7 @@ def test_a_thousand_replies_and_posts_in_turn_are_each_timed(run: Run) -> None:
         run.fact(post(f"p{n}", at("15:00") + n * HOUR + MINUTE))
     changes = [e.change for e in run.events if isinstance(e, ClockChanged) and e.metric != "resolution"]
     assert (changes.count("met"), changes.count("started"), changes.count("voided")) == (1_000, 1_001, 0)
-    known = record(run).known
+    known = record(run).observed
     assert len(known.answers) <= ANSWERS
     assert size(run) < 2_000
 
@@ -72,8 +72,8 @@ def test_a_thousand_actions_and_updates_leave_a_small_record_that_still_decides(
         run.fact(action(f"n{n}", "no_reply", when, native_id=f"{n:0300}"))
         run.fact(updated("1", when, reach=n))
         run.fact(action(f"l{n}", "relabel", when, native_id="1", label=("question", "complaint")[n % 2]))
-    known = record(run).known
-    assert (len(known.acts) <= ACTS, len(known.kept) <= KEPT) == (True, True)
+    known = record(run).observed
+    assert (len(known.actions) <= CASE_ACTIONS, len(known.post_changes) <= POST_CHANGES) == (True, True)
     assert size(run) < 6_000
     run.tick(at("16:00"))
     assert told(run.fact(post("2", "16:00")))[0] in ("reopened", "case post_added")
@@ -84,7 +84,7 @@ def test_a_thousand_replies_without_their_post_are_kept_to_the_last_few(run: Run
     """And go when they can no longer matter."""
     for n in range(1_000):
         run.fact(reply(f"r{n}", at("14:00") + n))
-    assert len(record(run).known.answers) == ANSWERS
+    assert len(record(run).observed.answers) == ANSWERS
     run.tick(at("3 14:01"))
     assert run.state == {}
 
@@ -107,9 +107,17 @@ def test_a_state_record_survives_the_changelog(run: Run) -> None:
     run.fact(action("b", "wait", "14:32"))
     run.fact(action("c", "no_reply", "14:33", native_id="unknown"))
     found = record(run)
-    assert found.known.base is not None
-    assert all((found.known.messages, found.known.answers, found.known.acts, found.known.kept, found.told))
-    assert msgspec.msgpack.decode(msgspec.msgpack.encode(found), type=Cases.record_types) == found
+    assert found.observed.snapshot is not None
+    assert all(
+        (
+            found.observed.messages,
+            found.observed.answers,
+            found.observed.actions,
+            found.observed.post_changes,
+            found.emitted,
+        )
+    )
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(found), type=CasesDecider.record_types) == found
 
 
 @pytest.mark.parametrize("kind", ["wait", "transfer", "escalate", "reopen"])
@@ -118,6 +126,6 @@ def test_however_much_is_done_to_an_unanswered_case_its_clock_runs_on(run: Run, 
     run.fact(post("1", "14:03"))
     for n in range(100):
         run.fact(action(f"a{n}", kind, at("14:05") + n, desk=("billing", "care")[n % 2]))
-    assert len(record(run).known.acts) <= ACTS
+    assert len(record(run).observed.actions) <= CASE_ACTIONS
     met = clock(run.fact(reply("r", "14:40")), "met", "first_response")
     assert (met.started_at, met.desk) == (at("14:03"), "care")

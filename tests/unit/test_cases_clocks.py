@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from agents.cases import Cases
+from agents.cases import CasesDecider
 from agents.policy import Brand, Policy, Rule, parse
 from agents.policy.matching import Match
 from schemas.records import ClockChanged
@@ -197,7 +197,7 @@ def test_a_calendar_moves_the_due_and_the_warnings_with_it_across_midnight() -> 
     """A complaint of 14:03 is due at 02:00; half of its four hours is used at midnight."""
     run = run_of(nightly())
     started = clock(run.fact(post("1", "14:03")), "started")
-    assert (started.due_at, started.target) == (at("1 02:00"), 4 * HOUR)
+    assert (started.due_at, started.target_ms) == (at("1 02:00"), 4 * HOUR)
     assert "target 4 h" in started.reason
     warned = [e for e in run.tick(at("2 00:00")) if isinstance(e, ClockChanged)]
     assert [e.time for e in warned] == [at("1 00:00"), at("1 01:00"), at("1 01:36"), at("1 02:00") + 1]
@@ -211,7 +211,7 @@ def test_a_paused_resolution_goes_on_with_what_the_calendar_had_left_of_it() -> 
     assert clock(run.fact(reply("r", "23:00")), "paused").due_at == at("1 02:00")
     run.tick(at("23:30"))
     resumed = clock(run.fact(post("2", "23:30")), "resumed", "resolution")
-    assert (resumed.due_at, resumed.target, resumed.paused_ms) == (at("1 02:30"), 4 * HOUR, 30 * MINUTE)
+    assert (resumed.due_at, resumed.target_ms, resumed.paused_ms) == (at("1 02:30"), 4 * HOUR, 30 * MINUTE)
     half = next(e for e in run.tick(at("1 03:00")) if isinstance(e, ClockChanged) and e.metric == "resolution")
     assert (half.warned, half.time) == (50, at("1 00:30"))
 
@@ -223,10 +223,10 @@ def test_a_holiday_and_the_hour_that_a_day_lacks_move_the_due() -> None:
         (datetime(2027, 3, 14, 1, tzinfo=NEW_YORK), datetime(2027, 3, 14, 6, tzinfo=NEW_YORK)),
     ):
         zone = "UTC" if posted.tzinfo is UTC else "America/New_York"
-        run = Run(Cases(), nightly(zone=zone))
+        run = Run(CasesDecider(), nightly(zone=zone))
         run.tick(ms(posted))
         started = clock(run.fact(post("1", ms(posted))), "started")
-        assert (started.due_at, started.target) == (ms(due), 4 * HOUR)
+        assert (started.due_at, started.target_ms) == (ms(due), 4 * HOUR)
 
 
 def test_same_day_ends_at_local_midnight_also_on_the_days_that_clocks_change() -> None:
@@ -239,7 +239,7 @@ def test_same_day_ends_at_local_midnight_also_on_the_days_that_clocks_change() -
         (datetime(2027, 3, 14, 0, 30, tzinfo=NEW_YORK), datetime(2027, 3, 15, tzinfo=NEW_YORK)),
         (datetime(2027, 3, 14, 23, 59, tzinfo=NEW_YORK), datetime(2027, 3, 15, 1, 59, tzinfo=NEW_YORK)),
     ):
-        run = Run(Cases(), policy)
+        run = Run(CasesDecider(), policy)
         run.tick(ms(posted))
         started = clock(run.fact(post("1", ms(posted), "question")), "started")
         assert started.due_at == ms(due)

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from agents.cases.state import FOREVER
 from schemas.records import ClockChanged
 from tests.support.care_facts import HOUR, MINUTE, action, at, deleted, post, reply
 from tests.support.cases_told import RICH, clock, record, run_of, told
@@ -37,7 +36,7 @@ def test_without_a_target_it_is_told_once_when_the_case_closes() -> None:
     run.fact(reply("r", "14:21"))
     run.tick(at("3 15:00"))
     (met,) = resolution(run.events)
-    assert (met.change, met.cycle, met.due_at, met.target) == ("met", 1, FOREVER, 0)
+    assert (met.change, met.cycle, met.due_at, met.target_ms) == ("met", 1, None, None)
     assert (met.started_at, met.met_at, met.paused_ms) == (at("14:03"), at("3 14:21"), 72 * HOUR)
     assert measured(met) == 18 * MINUTE
 
@@ -87,7 +86,7 @@ def test_its_target_is_told_as_the_policy_has_it_however_long_it_was_paused(run:
     run.tick(at("7 18:00"))
     history = resolution(run.events)
     assert {e.change for e in history} == {"started", "paused", "resumed", "met", "warned", "breached"}
-    assert {e.target for e in history} == {4 * HOUR}
+    assert {e.target_ms for e in history} == {4 * HOUR}
     assert all("target 4 h" in e.reason for e in history if e.change not in ("warned", "met"))
     assert next(e.reason for e in history if e.change == "warned").startswith("warned: 50 % of 4 h used")
 
@@ -98,8 +97,8 @@ def test_what_is_drawn_together_leaves_its_target_as_it_was(run: Run) -> None:
     for n in range(1, 9):
         run.fact(reply(f"r{n}", at("14:03") + 20 * n * MINUTE))
         run.fact(post(f"p{n}", at("14:03") + (20 * n + 10) * MINUTE))
-    assert record(run).known.base is not None
-    assert {e.target for e in resolution(run.events)} == {4 * HOUR}
+    assert record(run).observed.snapshot is not None
+    assert {e.target_ms for e in resolution(run.events)} == {4 * HOUR}
 
 
 def test_with_a_target_it_warns_and_breaches(run: Run) -> None:

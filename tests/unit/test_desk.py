@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from agents.desk import DeskDecider
-from agents.desk.state import DeskState, Item, Operator
+from agents.desk.state import DeskState, Operator, WorkItem
 from schemas.records import Assigned, Offered, Returned
 from tests.support.care_facts import MINUTE, POLICY, answer, at, operator, work
 from tests.support.decider_runner import Run
@@ -34,7 +34,7 @@ def _words(event: Any) -> str:
         case Assigned():
             return f"{event.aggregate} assigned to {event.operator}"
         case Returned():
-            return f"{event.aggregate} returned by {event.operator}: {event.why}"
+            return f"{event.aggregate} returned by {event.operator}: {event.return_reason}"
     return type(event).__name__
 
 
@@ -131,7 +131,7 @@ def test_an_accepted_offer_is_assigned_and_tells_how_long_the_case_waited(run: R
     run.tick(at("14:03"))
     (assigned,) = run.fact(answer(offer, "accepted"))
     assert isinstance(assigned, Assigned)
-    assert (assigned.operator, assigned.offer_id, assigned.waited) == ("ana", offer.id, 3 * MINUTE)
+    assert (assigned.operator, assigned.offer_id, assigned.waited_ms) == ("ana", offer.id, 3 * MINUTE)
     assert (assigned.aggregate, assigned.seq) == ("w", 2)
     assert run.tick(at("15:00")) == []
     assert run.fact(answer(offer, "accepted")) == []
@@ -236,16 +236,16 @@ def test_when_an_operator_leaves_all_that_he_has_returns_at_once_with_its_first_
     first, second = take(run, work("a", "14:00", due="15:00"), work("b", "14:00", due="16:00"))
     run.fact(answer(first, "accepted"))
     run.tick(at("14:04"))
-    assert told(run.fact(operator("ana", "14:04", "left"))) == [
-        "a returned by ana: left",
-        "b returned by ana: left",
+    assert told(run.fact(operator("ana", "14:04", "signed_out"))) == [
+        "a returned by ana: signed_out",
+        "b returned by ana: signed_out",
     ]
     run.tick(at("14:20"))
     offers = take(run, *stay("bea"))
     assert told(offers) == ["a offered to bea", "b offered to bea"]
     (assigned,) = run.fact(answer(offers[0], "accepted"))
     assert isinstance(assigned, Assigned)
-    assert assigned.waited == 20 * MINUTE
+    assert assigned.waited_ms == 20 * MINUTE
     assert run.fact(answer(second, "accepted")) == []
 
 
@@ -303,7 +303,7 @@ def test_a_desk_with_thousands_of_queued_items_does_not_scan_them_for_an_offer(r
 class _Counting(DeskState):
     items_read = 0
 
-    def item(self, key: str) -> Item | None:
+    def item(self, key: str) -> WorkItem | None:
         self.items_read += 1
         return super().item(key)
 

@@ -18,7 +18,7 @@ AGENTS = Path(__file__).parents[2] / "agents"
 
 
 @pytest.mark.parametrize("table", pages.TABLES, ids=lambda table: table.name)
-def test_a_table_that_is_made_from_the_code_is_up_to_date(table: pages.Table) -> None:
+def test_a_table_that_is_made_from_the_code_is_up_to_date(table: pages.PageTable) -> None:
     text = (pages.ROOT / table.page).read_text()
     assert table.filled(text) == text, "run `python -m netcenter.tools`"
 

@@ -121,18 +121,18 @@ def test_the_received_time_orders_before_the_created_time() -> None:
                 "type": "operator",
                 "desk": "care",
                 "operator": "o7",
-                "came": "T",
+                "signed_in": "T",
                 "until": "2026-11-20T22:00:00Z",
             },
             "desk",
             AT,
-            ids.make("operator", "care", "o7", AT, "came"),
+            ids.make("operator", "care", "o7", AT, "signed_in"),
         ),
         (
-            {"type": "operator", "desk": "care", "operator": "o7", "left": "T"},
+            {"type": "operator", "desk": "care", "operator": "o7", "signed_out": "T"},
             "desk",
             AT,
-            ids.make("operator", "care", "o7", AT, "left"),
+            ids.make("operator", "care", "o7", AT, "signed_out"),
         ),
         (
             {"type": "crisis", "brand": "b", "change": "open", "by": "ana", "reason": "guitar", "at": "T"},
@@ -319,9 +319,9 @@ def test_an_action_without_what_it_needs_is_refused(action: str, missing: str) -
 @pytest.mark.parametrize(
     ("times", "field"),
     [
-        ({}, "came"),
-        ({"came": "2026-11-20T14:03:00Z", "left": "2026-11-20T15:03:00Z"}, "left"),
-        ({"came": "2026-11-20T14:03:00Z", "until": "2026-11-20T14:03:00Z"}, "until"),
+        ({}, "signed_in"),
+        ({"signed_in": "2026-11-20T14:03:00Z", "signed_out": "2026-11-20T15:03:00Z"}, "signed_out"),
+        ({"signed_in": "2026-11-20T14:03:00Z", "until": "2026-11-20T14:03:00Z"}, "until"),
     ],
 )
 def test_an_operator_line_says_one_thing_and_ends_after_it_starts(times: dict[str, str], field: str) -> None:
@@ -423,7 +423,7 @@ def test_csv_columns_are_mapped_and_constants_win(tmp_path: Path) -> None:
 def test_csv_rows_of_several_types_share_a_header(tmp_path: Path) -> None:
     """A row's type says what it is; cells of the other types stay empty."""
     text = (
-        f"type,{HEADER},desk,operator,came,languages\n"
+        f"type,{HEADER},desk,operator,signed_in,languages\n"
         ",andina,twitter,1,u1,hola,2026-11-20T14:03:00Z,,,,\n"
         "operator,,,,,,,care,o1,2026-11-20T14:03:00Z,es pt\n"
     )

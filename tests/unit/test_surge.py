@@ -237,7 +237,7 @@ def test_what_is_remembered_survives_the_changelog_and_a_surge_goes_on() -> None
     again = run()
     again.tick(to.time)
     for key, record in to.state.items():
-        again._put(key, unpack(pack(record)))
+        again.restore(key, unpack(pack(record)))
     assert dict(again.state) == dict(to.state)
     for one in (to, again):
         play(one, noise(10, 40))

@@ -54,7 +54,7 @@ def _after_fifteen_days() -> Run:
     assert known.events == []
     to.tick(known.time)
     for key, record in known.state.items():
-        to._put(key, record)
+        to.restore(key, record)
     return to
 
 

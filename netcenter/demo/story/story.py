@@ -150,7 +150,7 @@ class _Day(Teller):
             self.reply(thread, post.created_at + rng.randint(561, 570) * SECOND, post, "reply_automatic", "automatic")
         strain = _strain(at) if thread.brand == "andina" else 1.0
         if label == "praise" or label == "other":
-            self.courtesy(thread, post, label, strain)
+            self.non_sla(thread, post, label, strain)
             return
         wait = self.answered_after(thread.channel, label, strain)
         if wait is None:
@@ -163,7 +163,7 @@ class _Day(Teller):
         self.reply(thread, answered, last, f"reply_{label}")
         self.after(thread, answered, last, label, strain)
 
-    def courtesy(self, thread: Thread, post: Mention, label: Label, strain: float) -> None:
+    def non_sla(self, thread: Thread, post: Mention, label: Label, strain: float) -> None:
         """Answer praise with thanks; mark most chatter as needing no reply."""
         rng, at = self.rng, post.created_at
         done = self.within(at + int(rng.lognormvariate(math.log(16), 0.7) * MINUTE * strain), thread.seen)
@@ -234,10 +234,10 @@ class _Day(Teller):
                     name = f"o{number}"
                     self.shifts[desk].append((came, left, name, tongues))
                     record = OperatorChanged(
-                        id=ids.make("operator", desk, name, came, "came"),
+                        id=ids.make("operator", desk, name, came, "signed_in"),
                         desk=desk,
                         operator=name,
-                        change="came",
+                        change="signed_in",
                         at=came,
                         until=left,
                         capacity=rng.randint(4, 8),

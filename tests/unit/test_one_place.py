@@ -1,23 +1,12 @@
-"""The layout of the code: one place for each thing, and a README that names every file. Import contracts hold the rest."""
+"""One place for each thing: the path of the default policy, and the exit codes."""
 
 from __future__ import annotations
 
 import ast
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[2]
 CODE = ("agents", "netcenter", "schemas", "sinks", "streams")
-#: Folders whose README names every file and folder in them.
-NAMED = (
-    "netcenter",
-    "netcenter/commands",
-    "netcenter/files",
-    "netcenter/replay",
-    "netcenter/runtime",
-    "netcenter/tools",
-)
 
 
 def modules() -> dict[str, ast.Module]:
@@ -28,14 +17,6 @@ def modules() -> dict[str, ast.Module]:
             name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
             found[name] = ast.parse(path.read_text())
     return found
-
-
-@pytest.mark.parametrize("folder", NAMED)
-def test_a_readme_names_every_file_of_its_folder(folder: str) -> None:
-    text = (ROOT / folder / "README.md").read_text()
-    names = [p.name for p in (ROOT / folder).iterdir() if p.suffix == ".py" and p.name != "__init__.py"]
-    names += [f"[{p.name}/]" for p in (ROOT / folder).iterdir() if (p / "__init__.py").exists()]
-    assert [name for name in sorted(names) if name not in text] == []
 
 
 def test_the_path_of_the_default_policy_stands_in_one_place() -> None:

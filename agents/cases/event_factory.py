@@ -1,9 +1,9 @@
-"""Makes the events of one customer's case, each the next of its history."""
+"""Makes the events of one customer's case, each with the next sequence number of its history."""
 
 from __future__ import annotations
 
-from agents.cases.judging import Judge
-from agents.cases.state import Answer, Clock, Customer, Message, Told
+from agents.cases.policy_view import PolicyView
+from agents.cases.state import Answer, Customer, Emitted, Message, SlaClock
 from agents.cases.timeline import Timeline
 from agents.decider import At, State
 from schemas import ids
@@ -24,34 +24,35 @@ from schemas.records import (
 )
 
 
-class Teller:
-    """Speaks for one customer in one step. What has been told is looked up anew each time: events change it.
+class EventFactory:
+    """Makes events about one customer in one step.
 
-    Each event spells out its envelope: by `At.envelope`, merging names costs a quarter of what making an event does.
+    The emitted case is looked up for each event, because each event changes it. Each method spells out the envelope:
+    `At.envelope` would cost a quarter of the time that making an event takes.
     """
 
-    __slots__ = ("at", "author_id", "brand", "brand_name", "channel", "judge", "key", "state")
+    __slots__ = ("at", "author_id", "brand", "brand_name", "channel", "key", "state", "view")
 
-    def __init__(self, state: State[Customer], author_id: str, at: At, judge: Judge) -> None:
-        self.state, self.author_id, self.at, self.judge = state, author_id, at, judge
-        self.brand_name, self.channel, self.brand = judge.name, judge.channel, judge.brand
-        self.key = f"{judge.name}|{judge.channel}|{author_id}"
+    def __init__(self, state: State[Customer], author_id: str, at: At, view: PolicyView) -> None:
+        self.state, self.author_id, self.at, self.view = state, author_id, at, view
+        self.brand_name, self.channel, self.brand = view.name, view.channel, view.brand
+        self.key = f"{view.name}|{view.channel}|{author_id}"
 
     @property
     def customer(self) -> Customer:
-        """As the events so far left it."""
+        """The customer's record as the events of this step left it so far."""
         return self.state.get(self.key) or _NOBODY
 
     @property
-    def told(self) -> Told:
-        """What has been told of the case. Raises LookupError where there is none: a defect."""
+    def emitted(self) -> Emitted:
+        """The case as emitted so far. Raises LookupError where there is no case, which is a defect."""
         customer = self.state.get(self.key)
-        if customer is None or customer.told is None:
+        if customer is None or customer.emitted is None:
             raise LookupError(f"no case in the state, yet one was decided on: a defect in {__name__}")
-        return customer.told
+        return customer.emitted
 
     def opened(self, post: Mention, message: Message, line: Timeline) -> CaseOpened:
-        """The first event of a case, whose id is made of the post's."""
+        """Returns the first event of a case. The case's id is derived from the post's id."""
         at, case = self.at, ids.make("case", post.id)
         return CaseOpened(
             id=ids.event(case, 1),
@@ -91,12 +92,12 @@ class Teller:
         reach: int | None = None,
         promoted: bool | None = None,
     ) -> CaseChanged:
-        """Any change of the case itself; desk: another one."""
-        at, told = self.at, self.told
-        seq = told.seq + 1
+        """Returns a change of the case itself; `desk`: the new desk."""
+        at, emitted = self.at, self.emitted
+        seq = emitted.seq + 1
         return CaseChanged(
-            id=ids.event(told.id, seq),
-            aggregate=told.id,
+            id=ids.event(emitted.id, seq),
+            aggregate=emitted.id,
             seq=seq,
             time=at.time,
             cause=at.cause,
@@ -105,7 +106,7 @@ class Teller:
             brand=self.brand_name,
             channel=self.channel,
             author_id=self.author_id,
-            desk=desk or told.desk,
+            desk=desk or emitted.desk,
             change=change,
             label=line.label,
             priority=line.priority,
@@ -120,13 +121,13 @@ class Teller:
             promoted=promoted,
         )
 
-    def clock(self, change: ClockChange, clock: Clock, reason: str) -> ClockChanged:
-        """A clock as it is from now on."""
-        at, told = self.at, self.told
-        seq, due = told.seq + 1, clock.due_at
+    def clock(self, change: ClockChange, clock: SlaClock, reason: str) -> ClockChanged:
+        """Returns the change that makes a clock what it is from now on."""
+        at, emitted = self.at, self.emitted
+        seq, due = emitted.seq + 1, clock.due_at
         return ClockChanged(
-            id=ids.event(told.id, seq),
-            aggregate=told.id,
+            id=ids.event(emitted.id, seq),
+            aggregate=emitted.id,
             seq=seq,
             time=at.time,
             cause=at.cause,
@@ -135,15 +136,15 @@ class Teller:
             brand=self.brand_name,
             channel=self.channel,
             author_id=self.author_id,
-            desk=told.desk,
+            desk=emitted.desk,
             metric=clock.metric,
             cycle=clock.cycle,
             change=change,
             label=clock.label,
             started_at=clock.started_at,
             due_at=due,
-            target=clock.target,
-            courtesy=clock.courtesy,
+            target_ms=clock.target_ms,
+            non_sla=clock.non_sla,
             warned=clock.warned if change == "warned" else None,
             met_at=clock.met_at,
             breached_at=due if clock.detected_at is not None else None,
@@ -154,13 +155,13 @@ class Teller:
             paused_ms=clock.paused_ms,
         )
 
-    def closed(self, why: CloseReason, reason: str, label: Label, operator: str | None = None) -> CaseClosed:
-        """The end of the case, until it is reopened."""
-        at, told = self.at, self.told
-        seq = told.seq + 1
+    def closed(self, close_reason: CloseReason, reason: str, label: Label, operator: str | None = None) -> CaseClosed:
+        """Returns the closing of the case."""
+        at, emitted = self.at, self.emitted
+        seq = emitted.seq + 1
         return CaseClosed(
-            id=ids.event(told.id, seq),
-            aggregate=told.id,
+            id=ids.event(emitted.id, seq),
+            aggregate=emitted.id,
             seq=seq,
             time=at.time,
             cause=at.cause,
@@ -169,8 +170,8 @@ class Teller:
             brand=self.brand_name,
             channel=self.channel,
             author_id=self.author_id,
-            desk=told.desk,
-            why=why,
+            desk=emitted.desk,
+            close_reason=close_reason,
             label=label,
             operator=operator,
         )
@@ -178,12 +179,12 @@ class Teller:
     def reopened(
         self, reason: str, line: Timeline, post: PostRef | None = None, operator: str | None = None
     ) -> CaseReopened:
-        """It goes on."""
-        at, told = self.at, self.told
-        seq = told.seq + 1
+        """Returns the reopening of the case."""
+        at, emitted = self.at, self.emitted
+        seq = emitted.seq + 1
         return CaseReopened(
-            id=ids.event(told.id, seq),
-            aggregate=told.id,
+            id=ids.event(emitted.id, seq),
+            aggregate=emitted.id,
             seq=seq,
             time=at.time,
             cause=at.cause,
@@ -192,7 +193,7 @@ class Teller:
             brand=self.brand_name,
             channel=self.channel,
             author_id=self.author_id,
-            desk=told.desk,
+            desk=emitted.desk,
             label=line.label,
             priority=line.priority,
             post=post,
@@ -204,19 +205,19 @@ class Teller:
         change: WorkChange,
         reason: str,
         pending: list[Message],
-        clock: Clock | None,
+        clock: SlaClock | None,
         *,
         skills: tuple[str, ...] = (),
-        window: int | None = None,
+        window_closes_at: int | None = None,
         operator: str | None = None,
     ) -> WorkChanged:
-        """The next event of the running round of work, or the first of a new one."""
+        """Returns the next event of the running round of work, or the first event of a new round."""
         at, customer = self.at, self.customer
-        told = customer.told
-        if told is None:
+        emitted = customer.emitted
+        if emitted is None:
             raise LookupError(f"work on no case: a defect in {__name__}")
-        round_ = ids.work(told.id, told.rounds + (change == "queued"))
-        seq = told.work + 1
+        round_ = ids.work(emitted.id, emitted.rounds + (change == "queued"))
+        seq = emitted.work + 1
         started_at = clock.started_at if clock is not None else pending[0].at if pending else at.time
         return WorkChanged(
             id=ids.work_event(round_, seq),
@@ -226,33 +227,33 @@ class Teller:
             cause=at.cause,
             policy=at.policy.version,
             reason=reason,
-            desk=told.desk,
-            case_id=told.id,
+            desk=emitted.desk,
+            case_id=emitted.id,
             brand=self.brand_name,
             channel=self.channel,
             author_id=self.author_id,
             change=change,
-            label=told.label,
-            priority=told.priority,
+            label=emitted.label,
+            priority=emitted.priority,
             mode=self.brand.mode,
             started_at=started_at,
             due_at=clock.due_at if clock is not None else None,
-            lang=told.lang,
+            lang=emitted.lang,
             visibility=pending[-1].visibility if pending else "public",
-            courtesy=clock is not None and clock.courtesy,
+            non_sla=clock is not None and clock.non_sla,
             uncertain=bool(pending) and pending[0].uncertain and all(m.uncertain for m in pending),
-            window_closes_at=window,
-            conversation=told.conversation,
+            window_closes_at=window_closes_at,
+            conversation=emitted.conversation,
             posts=[m.native_id for m in pending],
-            reach=told.reach,
-            followers=told.followers,
+            reach=emitted.reach,
+            followers=emitted.followers,
             skills=list(skills),
             operator=operator,
-            url=customer.known.url,
+            url=customer.observed.url,
         )
 
     def ref(self, message: Message, id: str | None = None, url: str | None = None) -> PostRef:
-        """Points to a post of the case."""
+        """Returns a reference to a post of the case."""
         return PostRef(
             mention_id=id or ids.mention(self.brand_name, self.channel, message.native_id),
             native_id=message.native_id,

@@ -1,4 +1,4 @@
-"""What the policy in force says of a message: its due, how urgent it is, who works on it."""
+"""The policy in force as it applies to one message: its due, its priority, the desk that works on it."""
 
 from __future__ import annotations
 
@@ -12,41 +12,41 @@ from schemas import ids
 from schemas.own_time import own_time
 from schemas.records import ClassifiedMention, Label
 
-#: Characters; a longer id of a network's is kept by the Mention's id instead, a longer address not at all.
+#: Characters. Instead of a longer native_id the Mention's id is kept; a longer web address is not kept.
 LONGEST = 300
 
 
-class Judges:
-    """The judge of each brand and channel, made once for as long as a policy is in force: every fact asks for one."""
+class PolicyViews:
+    """The view of each brand and channel. Each is made once for as long as a policy is in force, for every fact needs one."""
 
     def __init__(self) -> None:
         self._policy: Policy | None = None
-        self._made: dict[tuple[str, str], Judge] = {}
+        self._made: dict[tuple[str, str], PolicyView] = {}
 
-    def of(self, policy: Policy, brand: str, channel: str) -> Judge:
-        """The judge of a brand and channel."""
+    def of(self, policy: Policy, brand: str, channel: str) -> PolicyView:
+        """Returns the view of a brand and channel."""
         if policy is not self._policy or len(self._made) > _MOST:
             self._policy, self._made = policy, {}
-        judge = self._made.get((brand, channel))
-        if judge is None:
-            judge = Judge(
+        view = self._made.get((brand, channel))
+        if view is None:
+            view = PolicyView(
                 policy=policy,
                 cases=policy.cases,
                 brand=policy.brand(brand),
                 name=brand,
                 channel=channel,
-                window=policy.reply_window(channel),
+                reply_window=policy.reply_window(channel),
                 warn_at=tuple(sorted(set(policy.cases.warn_at))),
             )
-            self._made[brand, channel] = judge
-        return judge
+            self._made[brand, channel] = view
+        return view
 
 
-#: Brands and channels; no installation comes near it, a producer gone wild might.
+#: The most pairs of brand and channel that are kept; only a faulty producer invents so many.
 _MOST = 10_000
 
 
-class Judge(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class PolicyView(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The policy in force, for one brand and channel."""
 
     policy: Policy
@@ -54,17 +54,17 @@ class Judge(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     brand: Brand
     name: str
     channel: str
-    window: int | None
+    reply_window: int | None
     """ms after the customer's last message within which the network lets the brand answer."""
     warn_at: tuple[int, ...]
-    """Percent, ascending."""
+    """Percent of the target at which a warning is due, ascending."""
 
-    def known_as(self, native_id: str) -> str:
-        """How a post is named in the record."""
+    def kept_id(self, native_id: str) -> str:
+        """Returns the id by which the record keeps a post: its native_id, or the Mention's id where that is too long."""
         return native_id if len(native_id) <= LONGEST else ids.mention(self.name, self.channel, native_id)
 
     def message(self, fact: ClassifiedMention) -> Message:
-        """A post as the case keeps it."""
+        """Returns the message that the case keeps of a post."""
         post, brand = fact.mention, self.brand
         at, label = own_time(post), fact.label
         features = Features(
@@ -81,7 +81,7 @@ class Judge(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         )
         rule = self.policy.rule(features) or _NONE
         return Message(
-            native_id=self.known_as(post.native_id),
+            native_id=self.kept_id(post.native_id),
             at=at,
             label=label,
             kind=post.kind,
@@ -91,7 +91,7 @@ class Judge(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             rule=rule.name,
             priority=rule.priority,
             due_at=None if rule.target is None else brand.due(at, rule.target),
-            courtesy=rule.non_sla,
+            non_sla=rule.non_sla,
             uncertain=fact.uncertain,
             followers=post.author_followers,
             reach=post.reach,
@@ -101,10 +101,10 @@ class Judge(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         )
 
     def relabelled(self, m: Message, at: int, label: Label) -> Message:
-        """The message with what somebody says it is; `at`: ms, when it was said.
+        """Returns the message with a new label; `at`: when (ms) somebody gave it.
 
-        The target is that of the post as it came, counted from its own time; how urgent it is follows from all that is
-        known by now. Of several labellings the last by its own time holds.
+        The target is that of the new label for the post as it came, counted from the post's own time. The priority follows
+        from all that is observed by now. Of several labellings the last by its own time holds.
         """
         at = max(at, m.at)
         if any(one.at == at and one.label == label for one in m.labellings[1:]):
@@ -116,7 +116,7 @@ class Judge(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             label=label,
             rule=rule.name,
             due_at=None if target is None else self.brand.due(m.at, target),
-            courtesy=rule.non_sla,
+            non_sla=rule.non_sla,
             resolve_by=None if by is None else self.brand.due(m.at, by),
         )
         first, *later = m.labellings or (_as_it_came(m),)
@@ -124,10 +124,10 @@ class Judge(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return self._urgent(_labelled(m, (first, *later)))
 
     def edited(self, m: Message, at: int, label: Label, lang: str, uncertain: bool) -> Message:
-        """The message that the post is from a time (ms) on, with other words.
+        """Returns the message that stands for the post from a time (ms) on, with new words.
 
-        What it is due is counted from then, for nobody could answer the new words before. Graver words put nothing off:
-        a due of the old ones that lies ahead holds for the new ones too, unless it was a courtesy.
+        Its due is counted from then, for nobody could answer the new words before. If the new label is graver, an SLA due
+        of the old words that lies ahead still holds, so that an edit cannot put it off.
         """
         new = replace(
             m,
@@ -142,25 +142,25 @@ class Judge(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         )
         rule = self._rule(new, label, m.reach, m.promoted)
         due_at = None if rule.target is None else self.brand.due(at, rule.target)
-        promised = m.due_at is not None and not m.courtesy and GRAVITY[label] > GRAVITY[m.label]
+        promised = m.due_at is not None and not m.non_sla and GRAVITY[label] > GRAVITY[m.label]
         if promised and due_at is not None and at < (m.due_at or 0):
             due_at = min(due_at, m.due_at or 0)
         new = replace(
             new,
             rule=rule.name,
             due_at=due_at,
-            courtesy=rule.non_sla,
+            non_sla=rule.non_sla,
             resolve_by=None if rule.resolution is None else self.brand.due(at, rule.resolution),
         )
         return self._urgent(new)
 
     def labelled_until(self, m: Message, at: int) -> Message:
-        """The message without what was said of it from a time (ms) on."""
+        """Returns the message without the labels that it was given at a time (ms) or later."""
         kept = tuple(one for n, one in enumerate(m.labellings) if n == 0 or one.at < at)
         return m if kept == m.labellings else _labelled(m, kept)
 
     def grown(self, m: Message, reach: int | None, promoted: bool) -> Message:
-        """The message with a reach or promotion learnt later: its priority and skills follow, its due never."""
+        """Returns the message with a reach or promotion learnt later. Its priority and skills follow; its due does not change."""
         wider = reach is not None and reach > (m.widest or 0)
         if not wider and (not promoted or m.paid or m.promoted):
             return m
@@ -186,12 +186,12 @@ class Judge(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return self.policy.rule(features) or _NONE
 
 
-#: Where no rule matches.
+#: The rule of a message that no rule of the policy matches.
 _NONE = Rule(name="none")
 
 
 def _as_it_came(m: Message) -> Labelling:
-    return Labelling(m.at, m.label, m.rule, m.due_at, m.courtesy, m.resolve_by)
+    return Labelling(m.at, m.label, m.rule, m.due_at, m.non_sla, m.resolve_by)
 
 
 def _labelled(m: Message, labellings: tuple[Labelling, ...]) -> Message:
@@ -204,7 +204,7 @@ def _labelled(m: Message, labellings: tuple[Labelling, ...]) -> Message:
         uncertain=False,
         rule=governing.rule,
         due_at=governing.due_at,
-        courtesy=governing.courtesy,
+        non_sla=governing.non_sla,
         resolve_by=governing.resolve_by,
         undue_at=None if timed is None or governing is last else labellings[timed + 1].at,
         labellings=labellings,
