@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from schemas import ids
+from schemas.compiled import attributes
 from schemas.dead_letters import failure_of, is_mark
 from schemas.headers import source_offset
 from schemas.records import (
@@ -159,16 +158,13 @@ def _type(record: Record) -> str:
 
 def _without(record: Record, left_out: frozenset[str]) -> dict[str, Any]:
     """The record's fields but for some, as deep as it goes."""
-    return {
-        name: _without(value, left_out) if isinstance(value, Record) else value
-        for name, value in msgspec.structs.asdict(record).items()
-        if name not in left_out
-    }
+    found = {name: getattr(record, a) for name, a in attributes(type(record)).items() if name not in left_out}
+    return {name: _without(value, left_out) if isinstance(value, Record) else value for name, value in found.items()}
 
 
 def _rest(table: Table, left_out: frozenset[str] = frozenset()) -> Callable[[Record], bytes]:
     """What of a record has no column of its own, as JSON."""
-    own = {name for name, _ in table.columns} | {"aggregate"}
+    own = {name for name, _ in table.columns} | {"crisis_id", "channel_id"}
 
     def detail(record: Record) -> bytes:
         return json({k: v for k, v in _without(record, left_out).items() if k not in own})
