@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import get_args, get_type_hints
 
+from schemas.compiled import attributes
 from sinks.postgres.table import ProjectionTable
 from sinks.postgres.tables import KEPT, TABLES
 

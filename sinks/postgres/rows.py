@@ -179,7 +179,7 @@ def _rest(table: ProjectionTable, *elsewhere: str, left_out: frozenset[str] = fr
 
     elsewhere: fields that a column of another name holds. left_out: fields that are kept nowhere, as deep as they stand.
     """
-    own = {name for name, _ in table.columns} | {"aggregate", *elsewhere}
+    own = {name for name, _ in table.columns} | set(elsewhere)
 
     def detail(record: Record) -> bytes:
         try:
