@@ -29,8 +29,6 @@ OPEN_CLASSES: set[str] = {
     "Fault",
     "Fold",
     "Sink",
-    "Table",
-    "Teller",
     "Unreachable",
 }
 OPEN_MODULES: set[str] = {
