@@ -150,14 +150,7 @@ def _later_events(
         should = _timed(factory, should, w)
     text = _text(factory, should)
     ended, goes_on = _over(old), w.ended_at is None and should.paused_at is None
-    clock = should if goes_on else replace(
-        should,
-        met_at=old.met_at if should.met_at is not None else None,
-        paused_at=old.paused_at if should.paused_at is not None else None,
-        paused_ms=old.paused_ms,
-        privately=old.privately,
-        void=False,
-    )  # fmt: skip
+    clock = should if goes_on else _before_its_end(should, old)
     if old.detected_at is not None and not late:
         clock = replace(clock, detected_at=None, late_arrival=False)
         yield factory.clock("rescinded", clock, f"rescinded: {text}, {_instead(w)}: not late after all")
@@ -175,17 +168,34 @@ def _later_events(
         old = clock
     if should.detected_at != clock.detected_at:
         should = replace(should, detected_at=clock.detected_at, late_arrival=clock.late_arrival)
-    if should == old:
-        return
+    if should != old:
+        yield _last_event(factory, old, should, w, late, text)
+
+
+def _before_its_end(should: SlaClock, old: SlaClock) -> SlaClock:
+    """The clock with its new start and due, but not yet with its end or pause."""
+    return replace(
+        should,
+        met_at=old.met_at if should.met_at is not None else None,
+        paused_at=old.paused_at if should.paused_at is not None else None,
+        paused_ms=old.paused_ms,
+        privately=old.privately,
+        void=False,
+    )
+
+
+def _last_event(
+    factory: EventFactory, old: SlaClock, should: SlaClock, w: DesiredClock, late: bool, text: str
+) -> ClockChanged:
+    """The change by which the clock ends or pauses, else its due moves."""
     if should.void:
-        yield factory.clock("voided", should, f"voided: {text}, {_VOID.get(w.why, w.why)}")
-    elif should.paused_at is not None:
-        yield factory.clock("paused", should, f"paused: {text}, waits for the customer since {iso(should.paused_at)}")
-    elif should.met_at is not None and (should.met_at, should.paused_ms) != (old.met_at, old.paused_ms):
-        yield factory.clock("met", should, f"met: {'late' if late else 'in time'}, {text}, {_met(should)}")
-    else:
-        change = _moved(old, should)
-        yield factory.clock(change, should, f"{change}: {text}, due {_due(should)}, rule {w.rule}")
+        return factory.clock("voided", should, f"voided: {text}, {_VOID.get(w.why, w.why)}")
+    if should.paused_at is not None:
+        return factory.clock("paused", should, f"paused: {text}, waits for the customer since {iso(should.paused_at)}")
+    if should.met_at is not None and (should.met_at, should.paused_ms) != (old.met_at, old.paused_ms):
+        return factory.clock("met", should, f"met: {'late' if late else 'in time'}, {text}, {_met(should)}")
+    change = _moved(old, should)
+    return factory.clock(change, should, f"{change}: {text}, due {_due(should)}, rule {w.rule}")
 
 
 def _over(clock: SlaClock) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agents.cases.policy_view import PolicyView
-from agents.cases.state import Answer, Customer, Emitted, Message, SlaClock
+from agents.cases.state import Customer, Emitted, HumanReply, Message, SlaClock
 from agents.cases.timeline import Timeline
 from agents.decider import At, State
 from schemas import ids
@@ -86,7 +86,7 @@ class EventFactory:
         *,
         desk: str | None = None,
         post: PostRef | None = None,
-        answer: Answer | None = None,
+        answer: HumanReply | None = None,
         operator: str | None = None,
         muted_until: int | None = None,
         reach: int | None = None,
@@ -200,6 +200,7 @@ class EventFactory:
             operator=operator,
         )
 
+    # long: one call names every field of the event
     def worked(
         self,
         change: WorkChange,

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from agents.cases import edits
 from agents.cases.bounds import bounded
 from agents.cases.policy_view import LONGEST, PolicyView
-from agents.cases.state import POST_CHANGES, Answer, CaseAction, Customer, Dismissal, Message, Observed, PostChange
+from agents.cases.state import POST_CHANGES, CaseAction, Customer, Dismissal, HumanReply, Message, Observed, PostChange
 from agents.cases.timeline import Timeline
 from schemas import ids
 from schemas.own_time import own_time
@@ -28,13 +28,12 @@ def posted(customer: Customer, view: PolicyView, fact: ClassifiedMention) -> Pos
     """Returns the observations with a post; None: the post concerns no case, or was read before."""
     observed, emitted, post = customer.observed, customer.emitted, fact.mention
     at, native_id = own_time(post), view.kept_id(post.native_id)
-    if observed.messages and any(m.native_id == native_id for m in observed.messages):
+    if any(m.native_id == native_id for m in observed.messages):
         return None
     versions = [view.message(fact)]
     if observed.post_changes:
         observed, versions = _with_changes(observed, view, versions, native_id)
-    # A comment by a customer whom the brand has answered is part of that talk.
-    addressed = fact.addressed or view.brand.comments == "all" or any(a.at < at for a in observed.answers)
+    addressed = _addressed(observed, view, fact, at)
     opens = addressed and not all(version.chatter for version in versions)
     if emitted is None:
         if not opens or (observed.actions and _muted(lasting(observed), at)):
@@ -44,18 +43,22 @@ def posted(customer: Customer, view: PolicyView, fact: ClassifiedMention) -> Pos
         return Posted(observed, versions[-1])  # a post of that time has been answered, and is no longer kept
     if at < opened_at(observed) and not opens:
         return None  # in the order of own times there was no case yet
-    if emitted.close_reason is not None:
-        line = Timeline(observed)
-        closed_at = at if line.closed_at is None else line.closed_at
-        if at > closed_at + view.cases.reopen_within:
-            # A post that opened this case before comes again with another time.
-            again = emitted.id == ids.make("case", post.id)
-            if not opens or again or _muted(lasting(observed), at):
-                return None
-            return _with(_without_case(observed, at, native_id), view, versions, post.url, anew=True)
-        if not addressed and line.first_answer is None:
-            return None
-    return _with(observed, view, versions, post.url)
+    if emitted.close_reason is None:
+        return _with(observed, view, versions, post.url)
+    line = Timeline(observed)
+    closed_at = at if line.closed_at is None else line.closed_at
+    if at <= closed_at + view.cases.reopen_within:
+        joins = addressed or line.first_answer is not None
+        return _with(observed, view, versions, post.url) if joins else None
+    # A post with the id that this case has from its first post comes again with another time.
+    if not opens or emitted.id == ids.make("case", post.id) or _muted(lasting(observed), at):
+        return None
+    return _with(_without_case(observed, at, native_id), view, versions, post.url, anew=True)
+
+
+def _addressed(observed: Observed, view: PolicyView, fact: ClassifiedMention, at: int) -> bool:
+    """Whether the post counts as addressed to the brand. A comment by a customer whom the brand has answered does."""
+    return fact.addressed or view.brand.comments == "all" or any(a.at < at for a in observed.answers)
 
 
 def _with_changes(
@@ -110,7 +113,7 @@ def replied(observed: Observed, view: PolicyView, reply: Reply) -> Observed | No
     to = "" if reply.in_reply_to is None else view.kept_id(reply.in_reply_to)
     if to and any(m.native_id == to and m.at <= at for m in observed.messages):
         to = ""  # the post that it names is earlier, as nearly always
-    answers = (*observed.answers, Answer(at, reply.id, reply.visibility == "private", to))
+    answers = (*observed.answers, HumanReply(at, reply.id, reply.visibility == "private", to))
     if len(answers) > 1 and answers[-2].at >= at:
         answers = tuple(sorted(answers, key=lambda a: (a.at, a.id)))
     return bounded(replace(observed, answers=answers), view.brand)

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from agents.cases.state import Answer, Observed
+from agents.cases.state import HumanReply, Observed
 
 #: The order of things with the same time: a mute comes before a post, the end of an old version before the new version, a
 #: post before its reply, and a reply before anything else that ends a post.
@@ -14,7 +14,7 @@ MUTE, EDITED, POST, ANSWER, DISMISSED, UNDUE, END, ACT = range(-2, 6)
 _RANK = {"mute": MUTE, "resolve": END, "silence": END, "no_target": END}
 
 
-def placed(observed: Observed) -> tuple[Answer, ...]:
+def placed(observed: Observed) -> tuple[HumanReply, ...]:
     """Returns the replies by time, each no earlier than the post that it names: clocks of two networks may differ."""
     answers = observed.answers
     if not answers or not any(a.to for a in answers):
@@ -26,7 +26,7 @@ def placed(observed: Observed) -> tuple[Answer, ...]:
     return tuple(sorted(moved, key=lambda a: (a.at, a.id)))
 
 
-def moments(observed: Observed, answers: tuple[Answer, ...]) -> list[tuple[int, int, int, Any]]:
+def moments(observed: Observed, answers: tuple[HumanReply, ...]) -> list[tuple[int, int, int, Any]]:
     """Returns tuples (ms, rank, number, thing) in order; `answers`: as `placed` returns them."""
     messages = observed.messages
     if len(messages) == 1 and not observed.answers and not observed.actions:

@@ -105,7 +105,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fal
         return self.reach if self.grown is None else max(self.grown, self.reach or 0)
 
 
-class Answer(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class HumanReply(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A human reply. It answers every message up to `at` (ms)."""
 
     at: int
@@ -202,7 +202,7 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fa
 
     messages: tuple[Message, ...] = ()
     """The messages of the case, by time; at most MESSAGES."""
-    answers: tuple[Answer, ...] = ()
+    answers: tuple[HumanReply, ...] = ()
     """The last human replies, by time; at most ANSWERS."""
     actions: tuple[CaseAction, ...] = ()
     """The last actions on the case, by time; at most CASE_ACTIONS."""

@@ -11,11 +11,11 @@ from agents.cases import clocks, learning, waking, work
 from agents.cases.clocks import DesiredClock
 from agents.cases.event_factory import EventFactory
 from agents.cases.learning import Posted
-from agents.cases.state import Answer, CaseForgotten, Customer, Emitted, Message, Observed
+from agents.cases.state import CaseForgotten, Customer, Emitted, HumanReply, Message, Observed
 from agents.cases.timeline import Timeline
 from agents.cases.wording import duration, iso
 from agents.decider import StateNote
-from schemas.records import CaseChange, ClassifiedMention, CloseReason, Decided, Reply
+from schemas.records import CaseChange, CaseChanged, ClassifiedMention, CloseReason, Decided, Reply
 
 Events = Iterator[Decided | StateNote]
 
@@ -215,6 +215,12 @@ class CaseStep(EventFactory):
             yield self.changed("transferred", why, line, desk=line.desk, operator=operator)
         if line.escalated and not emitted.escalated:
             yield self.changed("escalated", "escalated: by an operator", line, operator=operator)
+        last = self._last_change(line, observed, trigger, closes)
+        if last is not None:
+            yield last
+
+    def _last_change(self, line: Timeline, observed: Observed, trigger: Trigger, closes: bool) -> CaseChanged | None:
+        """The change of waiting, label or priority; one event carries all three, named after the first that differs."""
         emitted = self.emitted
         reach, promoted = self._grown(observed)
         change: CaseChange
@@ -225,14 +231,14 @@ class CaseStep(EventFactory):
         elif line.priority != emitted.priority or reach is not None or promoted is not None:
             change = "priority"
         else:
-            return
+            return None
         by = ", says an operator" if trigger.change == "waiting" else ""
         why = {
             "waiting": f"waiting: {'for the customer' if line.waiting else 'no longer'}{by}",
             "label": f"label: {line.label} is the gravest that is left",
             "priority": f"priority: {line.priority}, seen by {reach or emitted.reach or 'an unknown number of'} people",
         }[change]
-        yield self.changed(change, why, line, operator=operator, reach=reach, promoted=promoted)
+        return self.changed(change, why, line, operator=trigger.operator, reach=reach, promoted=promoted)
 
     def _why(self, line: Timeline, trigger: Trigger) -> str:
         if trigger.change == "dismissed" and trigger.why:
@@ -261,7 +267,7 @@ def _is_promoted(posted: Posted | None) -> bool:
     return posted is not None and (posted.message.promoted or posted.message.paid)
 
 
-def _frees(line: Timeline, answer: Answer) -> bool:
+def _frees(line: Timeline, answer: HumanReply) -> bool:
     """Whether the reply answered what the desk was working on, and nothing else had ended that before."""
     by, taken = line.taken
     if by != answer.id or line.answers[-1] is not answer or (line.closings and line.closings[-1][0] >= answer.at):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from agents.cases import resolution
 from agents.cases.moments import ANSWER, DISMISSED, EDITED, POST, UNDUE, moments, placed
 from agents.cases.resolution import ResolutionPeriod
-from agents.cases.state import Answer, CaseAction, Message, Observed, Snapshot, gravest, most_urgent
+from agents.cases.state import CaseAction, HumanReply, Message, Observed, Snapshot, gravest, most_urgent
 from agents.policy import Brand
 from agents.policy.policy import CasePolicy
 from schemas.records import CloseReason, Label
@@ -20,7 +20,7 @@ class ResponseWindow:
         self.later, self.cycle = later, cycle
         self.members = [first]
         """The messages that wait, or that waited when the window ended."""
-        self.answer: Answer | None = None
+        self.answer: HumanReply | None = None
         self.ended_at: int | None = None
         self.why = ""
         """What ended the window without an answer."""
@@ -200,7 +200,7 @@ class Timeline:
         self._window = ResponseWindow(later, cycle, m)
         self.windows.append(self._window)
 
-    def _answered(self, a: Answer) -> None:
+    def _answered(self, a: HumanReply) -> None:
         if self.opened_at is None:
             return
         self.last_at = a.at
@@ -263,21 +263,11 @@ class Timeline:
             if is_open and self.last_at == action.since and bool(self.pending) == (kind == "no_target"):
                 self._close(at, kind)
         elif kind == "mute":
-            self.muted_until = action.until
-            if self.opened_at is not None:
-                self.mute = action.until
+            self._mute_until(action.until)
             if is_open and action.until > at:
                 self._close(at, "muted", void=True)
         elif kind == "reopen":
-            if at < self.muted_until:  # reopening a case ends the customer's mute
-                self.muted_until = at
-                if self.opened_at is not None:
-                    self.mute = at
-            if self.closed_at is not None:
-                self._reopen(at)
-                self.last_at = at
-                if self.period is not None:
-                    self.period.pause(at)
+            self._reopened(at)
         elif kind == "wait":
             if is_open and self.period is not None:
                 self.period.pause(at)
@@ -286,6 +276,20 @@ class Timeline:
                 self.desk = action.desk
         elif is_open:
             self.escalated = True
+
+    def _mute_until(self, until: int) -> None:
+        self.muted_until = until
+        if self.opened_at is not None:
+            self.mute = until
+
+    def _reopened(self, at: int) -> None:
+        if at < self.muted_until:  # reopening a case ends the customer's mute
+            self._mute_until(at)
+        if self.closed_at is not None:
+            self._reopen(at)
+            self.last_at = at
+            if self.period is not None:
+                self.period.pause(at)
 
     def _close(self, at: int, why: CloseReason, void: bool = False) -> None:
         if self._window is not None:

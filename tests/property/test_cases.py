@@ -297,7 +297,7 @@ def rows(facts: list[tuple[int, Any]], delays: list[int], until: int) -> Any:
         run.fact(fact)
     run.tick(until)
     cases = [row._replace(reopened=0) for row in case_rows(run.events).values()]
-    return cases, {key[1:]: row for key, row in clock_rows(run.events).items() if row.state != "VOID"}
+    return cases, {key[1:]: row for key, row in clock_rows(run.events).items() if row.state != "void"}
 
 
 @examples(400)

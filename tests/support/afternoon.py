@@ -48,7 +48,7 @@ class File:
 
     def sign_in(self, operator: str) -> None:
         """An operator comes to the desk at noon."""
-        self.lines.append({"type": "operator", "desk": "care", "operator": operator, "came": rfc3339(NOON)})
+        self.lines.append({"type": "operator", "desk": "care", "operator": operator, "signed_in": rfc3339(NOON)})
 
     def post(self, author: str, at: int, text: str = "You lost my bag and nobody answers", **more: Any) -> None:
         """A message of a customer; native_id is `author.at` unless given."""
