@@ -94,7 +94,7 @@ class World:
 
     def crisis(self, brand: str, crisis: str, change: str) -> None:
         fields: dict[str, Any] = {"mode": "shadow", "by": "rule", **self.decided(brand, crisis)}
-        self.say(CrisisOpened(**fields, surge="s", root="r") if change == "open" else CrisisClosed(**fields))
+        self.say(CrisisOpened(**fields, surge_id="s", root="r") if change == "open" else CrisisClosed(**fields))
 
 
 @st.composite
