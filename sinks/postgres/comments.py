@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import get_args, get_type_hints
+from typing import get_type_hints
 
+from schemas.avro import words
 from schemas.compiled import attributes
 from sinks.postgres.table import ProjectionTable
 from sinks.postgres.tables import KEPT, TABLES
@@ -22,12 +23,12 @@ def statements() -> str:
 def _comments() -> Iterator[tuple[str, str]]:
     for table in TABLES:
         yield f"table {table.name}", table.about
-        for name, words in of_columns(table).items():
-            yield f'column {table.name}."{name}"', words
+        for name, said in of_columns(table).items():
+            yield f'column {table.name}."{name}"', said
     for kept, (about, columns) in KEPT.items():
         yield f"table {kept}", about
-        for name, words in columns.items():
-            yield f'column {kept}."{name}"', words
+        for name, said in columns.items():
+            yield f'column {kept}."{name}"', said
 
 
 def of_columns(table: ProjectionTable) -> dict[str, str]:
@@ -50,8 +51,7 @@ def _fields(table: ProjectionTable) -> dict[str, str]:
     for record in table.records:
         hints = get_type_hints(record, include_extras=True)
         for name, attribute in attributes(record).items():
-            said = next(part for part in get_args(hints[attribute])[1:] if isinstance(part, str))
-            found.setdefault(name, _OF_THE_WIRE.sub("", said))
+            found.setdefault(name, _OF_THE_WIRE.sub("", words(hints[attribute])))
     return found
 
 

@@ -10,7 +10,7 @@ import msgspec
 from psycopg2.extensions import cursor as Cursor
 
 from schemas import jsonform
-from schemas.records import BY_NAME, Decided, subject_of
+from schemas.records import BY_NAME
 from sinks.postgres import tables
 from sinks.postgres.copytext import TextRows
 from sinks.postgres.current import FOLD_OF, FOLDS
@@ -131,6 +131,4 @@ class Older:
 def event(table: ProjectionTable, subject: str, row: tuple[Any, ...]) -> Any:
     """The record from which the row of an event table was made."""
     values = dict(zip((name for name, _ in table.columns), row, strict=True))
-    kind: type[Decided] = BY_NAME[values["type"]]  # type: ignore[assignment]
-    kept = msgspec.json.decode(values["detail"])
-    return jsonform.record_of(kind, {**kept, **values, subject_of(kind): values[subject]})
+    return jsonform.record_of(BY_NAME[values["type"]], {**msgspec.json.decode(values["detail"]), **values})

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
+from operator import attrgetter
 from typing import Any
 
 import msgspec
 
 from schemas import ids, jsonform
+from schemas.compiled import attributes
 from schemas.dead_letters import failure_of, is_mark
 from schemas.headers import source_offset
 from schemas.records import (
@@ -146,19 +149,26 @@ def _same_names(table: ProjectionTable, **computed: Callable[[Any], Any]) -> Mak
     columns = [name for name in names if not (table.topic and name in _PLACE)]
     place = [_PLACE[name] for name in names[len(columns) :]]
 
-    def make(record: Any, item: SinkItem) -> Rowed:
-        row = [computed[c](record) if c in computed else getattr(record, c, None) for c in columns]
+    @cache
+    def values_of(cls: type[Record]) -> list[Callable[[Any], Any]]:
+        attribute = attributes(cls)
+        return [
+            computed[c] if c in computed else attrgetter(attribute[c]) if c in attribute else _null for c in columns
+        ]
+
+    def make(record: Record, item: SinkItem) -> Rowed:
+        row = [value(record) for value in values_of(type(record))]
         return [(table, (*row, *[of(item) for of in place]))]
 
     return make
 
 
+def _null(record: Record) -> None:
+    """The value of a column that a class of records does not have."""
+
+
 def _posts(volume: Volume) -> int:
     return sum(count.count for count in volume.counts)
-
-
-def _aggregate(record: Decided) -> str:
-    return record.aggregate
 
 
 def _type(record: Record) -> str:
@@ -174,12 +184,12 @@ def _without(values: dict[str, Any], left_out: frozenset[str]) -> dict[str, Any]
     }
 
 
-def _rest(table: ProjectionTable, *elsewhere: str, left_out: frozenset[str] = frozenset()) -> Callable[[Record], bytes]:
-    """The fields of a record that have no column of their own, as JSON with times in RFC 3339.
+def _rest(table: ProjectionTable, left_out: frozenset[str] = frozenset()) -> Callable[[Record], bytes]:
+    """The fields of a record that have no column, as JSON with times in RFC 3339.
 
-    elsewhere: fields that a column of another name holds. left_out: fields that are kept nowhere, as deep as they stand.
+    left_out: fields that are kept nowhere, as deep as they stand.
     """
-    own = {name for name, _ in table.columns} | set(elsewhere)
+    own = {name for name, _ in table.columns}
 
     def detail(record: Record) -> bytes:
         try:
@@ -191,9 +201,9 @@ def _rest(table: ProjectionTable, *elsewhere: str, left_out: frozenset[str] = fr
     return detail
 
 
-def _event(table: ProjectionTable, subject: str, **computed: Callable[[Any], Any]) -> Make:
-    """A maker of an event table's rows: column `subject` is the aggregate, and fields without a column go into `detail`."""
-    return _same_names(table, **{subject: _aggregate, "type": _type, "detail": _rest(table), **computed})
+def _event(table: ProjectionTable, **computed: Callable[[Any], Any]) -> Make:
+    """A maker of an event table's rows: fields without a column go into `detail`."""
+    return _same_names(table, **{"type": _type, "detail": _rest(table), **computed})
 
 
 def _offer(record: Decided) -> str | None:
@@ -242,25 +252,9 @@ def _conversation(counted: ConversationCount) -> dict[str, Any]:
     return _without(msgspec.structs.asdict(counted), frozenset({"root_author"}))
 
 
-def _surge(record: Decided) -> str | None:
-    """The surge that an event is of, or that led to a crisis."""
-    if isinstance(record, CrisisOpened):
-        return record.surge
-    return record.aggregate if isinstance(record, (SurgeOpened, SurgeUpdated, SurgeClosed)) else None
-
-
-_case_event = _event(tables.CASE_EVENTS, "case_id", detail=_case_detail)
-_assignment = _event(
-    tables.ASSIGNMENTS, "work_id", offer_id=_offer, detail=_rest(tables.ASSIGNMENTS, left_out=CUSTOMER)
-)
-_surge_event = _same_names(
-    tables.SURGE_EVENTS,
-    type=_type,
-    surge_id=_surge,
-    crisis_id=lambda e: e.aggregate if isinstance(e, (CrisisOpened, CrisisClosed)) else None,
-    channel_id=lambda e: e.aggregate if isinstance(e, ChannelChanged) else None,
-    detail=_rest(tables.SURGE_EVENTS, "surge"),
-)
+_case_event = _event(tables.CASE_EVENTS, detail=_case_detail)
+_assignment = _event(tables.ASSIGNMENTS, offer_id=_offer, detail=_rest(tables.ASSIGNMENTS, CUSTOMER))
+_surge_event = _event(tables.SURGE_EVENTS)
 
 _ROWS: dict[type[Record], Make] = {
     ClassifiedMention: _mention,

@@ -162,9 +162,9 @@ def test_a_flood_opens_one_surge_that_ends(town: Town) -> None:
 def test_its_post_is_named_and_so_is_the_crisis_that_it_was(town: Town) -> None:
     [crisis] = [e for e in (r.record for r in town.log["surges"]) if isinstance(e, CrisisOpened)]
     assert (crisis.by, crisis.root) == ("rule", "root")
-    assert crisis.surge is not None
-    told = town.command("surge", "explain", crisis.surge[:8])
-    assert told.startswith(f"surge         {crisis.surge} of andina, live\n")
+    assert crisis.surge_id is not None
+    told = town.command("surge", "explain", crisis.surge_id[:8])
+    assert told.startswith(f"surge         {crisis.surge_id} of andina, live\n")
     assert "about         the post root and who passes it on" in told
     assert ", by rule\n" in told
 

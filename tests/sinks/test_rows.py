@@ -128,7 +128,7 @@ ASSIGNMENTS: list[Decided] = [
 ]
 BRAND: dict[str, Any] = {"brand": "andina", "mode": "live"}
 CRISES: list[Decided] = [
-    CrisisOpened(**decided("crisis-1", 1), **BRAND, by="rule", surge=SURGE, dry_run=False),
+    CrisisOpened(**decided("crisis-1", 1), **BRAND, by="rule", surge_id=SURGE, dry_run=False),
     CrisisClosed(**decided("crisis-1", 2), **BRAND, by="rule"),
     ChannelChanged(**decided("channel-1", 1), **BRAND, channel="twitter", change="silent", expected=20.5, since=T0),
 ]
