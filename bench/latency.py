@@ -12,7 +12,7 @@ import msgspec
 from bench import broker
 from bench.flow import Flow, Progress, flow, posts
 from bench.run import Run
-from netcenter.broker.writing import LogWriter
+from netcenter.broker.log_writer import LogWriter
 from schemas import codec, ids
 from schemas.codec import WireError
 from schemas.records import ClassifiedMention

@@ -86,7 +86,7 @@ class Progress(msgspec.Struct):
     policy: int = 0
     policy_hash: str = ""
     known_from: int = -1
-    """Offset of the record that made time known, where facts stood before it."""
+    """Offset of the record that gave the first watermark, where facts stood before that record; -1 otherwise."""
 
 
 def why(error: Exception) -> str:
@@ -138,7 +138,7 @@ class Core:
         self.heard = self.watermark
         """The watermark as far as Ticks were read: ahead of `watermark` while facts wait."""
         self.known_from = -1
-        """Offset of the record that made time known. No timer fires before it: the facts before it have not been taken yet."""
+        """As `Progress.known_from`. No timer fires before that offset: the facts before it have not been taken yet."""
         self.last_tick = 0
         """ms; the newest Tick written downstream."""
         self.policy: Policy | None = None
@@ -284,7 +284,7 @@ class Core:
         )
 
     def _hear(self, fact: Fact) -> bool:
-        """Listens to a record behind the facts that wait: True when it makes time known. A wrong Tick is reported when it is taken."""
+        """Listens to a record behind the facts that wait: True when it gives the first watermark. A wrong Tick is reported when taken."""
         record = fact.record
         if isinstance(record, Tick):
             try:

@@ -141,8 +141,7 @@ class FoldCore(Core):
     def _steps(self, steps: Iterable[_Step], results: list[Result]) -> int:
         """Append what follows from each step, and say how many there were."""
         policy, now, partial, number = self.policy, self.watermark.time, bool(self.watermark.idle), 0
-        touched, route, timers = self.touched, self.route, self._timers
-        step = self._step
+        step, touched, route, timers = self._step, self.touched, self.route, self._timers
         for fact, record, time in steps:
             number += 1
             cause = record.mention.id if type(record) is ClassifiedMention else getattr(record, "id", "")

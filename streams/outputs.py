@@ -27,7 +27,7 @@ class OutputWriter:
         self._ways = {
             name: (topic(name), core.partitions(name), core.pipeline.topic(name).carrying) for name in core.role.writes
         }
-        """(name on the broker, partitions, the records that carry CloudEvents headers) by a topic's own name."""
+        """(name on the broker, partitions, the records that carry CloudEvents headers) by a topic's name without the prefix."""
         self._input = core.pipeline.topic(core.role.input_topic)
         self._input_name = topic(self._input.name)
 

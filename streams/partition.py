@@ -72,24 +72,24 @@ class PartitionHost(Protocol):
         ...
 
 
-class _Batch(NamedTuple):
+class _DecodedBatch(NamedTuple):
     """Raw records of the partition, the facts that were decoded from them, and the dead letters; each in the order of offsets."""
 
     raw: list[Any]
     facts: list[Fact]
     dead: list[DeadLetter]
 
-    def before(self, offset: int) -> _Batch:
+    def before(self, offset: int) -> _DecodedBatch:
         """The part in front of an offset."""
-        return _Batch(
+        return _DecodedBatch(
             [r for r in self.raw if r.offset < offset],
             [f for f in self.facts if f.offset < offset],
             [d for d in self.dead if d.fact.offset < offset],
         )
 
-    def since(self, offset: int) -> _Batch:
+    def since(self, offset: int) -> _DecodedBatch:
         """The part from an offset on."""
-        return _Batch(
+        return _DecodedBatch(
             [r for r in self.raw if r.offset >= offset],
             [f for f in self.facts if f.offset >= offset],
             [d for d in self.dead if d.fact.offset >= offset],
@@ -209,7 +209,7 @@ class Partition:
         """Handles a batch of raw records; those before the position were taken already and are passed over."""
         position = self.core.position
         raw = records if records[0].offset >= position else [r for r in records if r.offset >= position]
-        batch = _Batch(raw, *self._decoder.facts(raw))
+        batch = _DecodedBatch(raw, *self._decoder.facts(raw))
         for fact in batch.facts:
             record = fact.record
             if type(record) is Tick:
@@ -223,7 +223,7 @@ class Partition:
         if self.transaction.records >= self.host.settings.checkpoint_facts:
             await self.commit()
 
-    async def _met(self, changed: PolicyChanged, fact: Fact, batch: _Batch) -> _Batch:
+    async def _met(self, changed: PolicyChanged, fact: Fact, batch: _DecodedBatch) -> _DecodedBatch:
         """Waits for a new policy. Returns the batch that begins with its fact, without this fact where the policy is passed over."""
         dead: list[DeadLetter] = []
         try:
@@ -252,7 +252,7 @@ class Partition:
             )
         return holds
 
-    async def _handle(self, batch: _Batch) -> None:
+    async def _handle(self, batch: _DecodedBatch) -> None:
         """Takes all of a batch, except for facts that wait for the first watermark: these are dropped, and read again later."""
         core, waited = self.core, self.core.waits_for_time
         while batch.raw:
@@ -289,7 +289,7 @@ class Partition:
                 if waited:
                     await self.take(waited)
 
-    async def _take(self, batch: _Batch) -> Taken | None:
+    async def _take(self, batch: _DecodedBatch) -> Taken | None:
         """Lets the core take a batch, and adds what follows to the open transaction.
 
         None: the partition was taken away meanwhile, and its next owner reads the batch again.
@@ -301,7 +301,7 @@ class Partition:
             waited, before = core.waits_for_time, core.position
             taken = core.take(batch.facts)
             left = taken.left
-            # Where facts waited before this batch, they are to be taken before anything of it.
+            # Facts that waited before this batch must be taken before anything of this batch.
             position = before if waited else left[0].offset if left else raw[-1].offset + 1
             core.position, self.busy = position, wall.monotonic()
             if position == before and not taken.results:
@@ -314,7 +314,7 @@ class Partition:
             await self.transaction.send(full=True)
             return taken
 
-    def _write(self, taken: Taken, batch: _Batch, position: int, count: int) -> None:
+    def _write(self, taken: Taken, batch: _DecodedBatch, position: int, count: int) -> None:
         """Adds dead letters and outputs to the open transaction. count: the raw records that lie before the position."""
         add = self.transaction.batches.add
         dead = [result for result in taken.results if type(result) is DeadLetter]

@@ -39,7 +39,7 @@ async def checked_positions(
 ) -> dict[TopicPartition, int]:
     """The positions to go on from: the given ones (offsets to read next), or the first record that retention has kept.
 
-    `bare` gives a topic's own name. Raises Misconfigured where a position lies beyond the end, and, unless `on_lost` is
+    `bare` gives a topic's name without the prefix. Raises Misconfigured where a position lies beyond the end, and, unless `on_lost` is
     "continue", where records before the beginning were deleted before they were read.
     """
     firsts, ends = await reader.beginning_offsets(list(positions)), await reader.end_offsets(list(positions))

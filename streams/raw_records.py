@@ -27,7 +27,7 @@ class _RecordChunk:
         self.offset = records[-1].offset
 
 
-class _Batch:
+class _ChunkedBatch:
     """A batch that yields chunks in place of records."""
 
     __slots__ = ("_batch",)
@@ -46,23 +46,23 @@ class _Batch:
         return (_RecordChunk(records[start : start + CHUNK]) for start in range(0, len(records), CHUNK))
 
 
-class _Batches:
+class _ChunkedBatches:
     """The batches of one fetch."""
 
     def __init__(self, records: Any) -> None:
         self._records = records
         self.has_next, self.size_in_bytes = records.has_next, records.size_in_bytes
 
-    def next_batch(self) -> _Batch:
+    def next_batch(self) -> _ChunkedBatch:
         """The next batch."""
-        return _Batch(self._records.next_batch())
+        return _ChunkedBatch(self._records.next_batch())
 
 
 class _PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]
     """Iterates over lists of records."""
 
     def __init__(self, tp: Any, records: Any, *rest: Any) -> None:
-        super().__init__(tp, _Batches(records), *rest)
+        super().__init__(tp, _ChunkedBatches(records), *rest)
 
     def _consumer_record(self, tp: Any, chunk: _RecordChunk) -> list[Any]:
         first = self.next_fetch_offset

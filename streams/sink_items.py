@@ -19,7 +19,7 @@ class SinkItems(msgspec.Struct, frozen=True, gc=False):
     """A batch of one partition: its raw records, and an item for each."""
 
     topic: str
-    """Our own name of it."""
+    """The name without the prefix."""
     partition: int
     raw: Sequence[Any]
     items: list[SinkItem]
@@ -37,7 +37,7 @@ class SinkItems(msgspec.Struct, frozen=True, gc=False):
 
 
 def sink_items(pipeline: Pipeline, topic: str, partition: int, records: Sequence[Any], partitions: int) -> SinkItems:
-    """Decodes raw records of a Kafka client. topic: its own name; partitions: how many the topic has.
+    """Decodes raw records of a Kafka client. topic: its name without the prefix; partitions: how many the topic has.
 
     An invalid record from outside becomes an item without a record: the role that decides on this topic makes it a dead
     letter.

@@ -57,7 +57,7 @@ class SinkWorker(RoleWorker):
         self._idle.set()
         self._owned: set[TP] = set()
         self._committed: dict[TP, CommittedOffset] = {}
-        """What is written, by our own names of topics."""
+        """What is written, by topics' names without the prefix."""
 
     async def prepare(self) -> None:
         """Opens the sink, and a producer for dead letters."""

@@ -168,7 +168,7 @@ class Fold:
     """The shape of a role that runs a pure Decider over its input topic."""
 
     decider: Callable[[], Decider]
-    """Makes the Decider of an input topic partition."""
+    """Makes the Decider of an input partition."""
 
 
 @dataclass(frozen=True)
@@ -281,7 +281,7 @@ class Pipeline:
         return found
 
     def hands_on(self, role: Role, record: type[Record]) -> list[Topic]:
-        """The topics into whose partitions, all of them, a role writes Ticks or policy changes."""
+        """The topics that take a role's Ticks or policy changes in every partition."""
         mirror = role.shape.output_topic if isinstance(role.shape, Batch) else None
         return [t for t in map(self.topic, role.writes) if record in t.records and t.name != mirror]
 

@@ -84,7 +84,7 @@ class RoleWorker:
         return self.settings.prefix + name
 
     def own_name(self, tp: TP) -> TP:
-        """A partition by our own name of its topic."""
+        """A partition whose topic has its name without the prefix."""
         return TP(tp.topic.removeprefix(self.settings.prefix), tp.partition)
 
     def partitions(self, topic: str) -> int:
@@ -244,7 +244,9 @@ class RoleWorker:
             try:
                 found = await self.app.consumer.topic_metadata(self.topics.partitions.keys())
             except KafkaError as error:
-                self.log.debug("topics not seen", why=type(error).__name__)  # the heartbeat tells that Kafka is away
+                self.log.debug(
+                    "topics not seen", why=type(error).__name__
+                )  # where Kafka is away, the heartbeat reports it
                 continue
             self.topics.still_the_same(found)
 
@@ -368,7 +370,7 @@ class RoleWorker:
         return ()
 
     async def take(self, tp: TP, records: list[Any]) -> None:
-        """Takes a batch of raw records of one partition, whose topic has our own name."""
+        """Takes a batch of raw records of one partition; `tp` names the topic without the prefix."""
         raise NotImplementedError
 
     def committed_offsets(self) -> dict[TP, CommittedOffset]:

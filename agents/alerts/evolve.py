@@ -65,7 +65,7 @@ def after_surge(state: Incidents, fact: SurgeOpened | SurgeUpdated | SurgeClosed
 
 
 def _surge_incident(state: Incidents, fact: SurgeOpened | SurgeUpdated | SurgeClosed) -> SurgeIncident | None:
-    """The incident that this surge belongs to already, else for a surge that opens the brand's running incident."""
+    """The incident that already lists this surge. A surge that opens joins the brand's running incident, if there is one."""
     incidents = state.of(fact.brand, SurgeIncident)
     own = (incident for incident in incidents if fact.aggregate in incident.surges)
     running = (incident for incident in incidents if incident.running and isinstance(fact, SurgeOpened))

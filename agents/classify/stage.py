@@ -261,7 +261,7 @@ def _fault(record: Record, at: At, oldest: int) -> BadTime | None:
         return None
     told, now = rfc3339(time), rfc3339(at.time)
     if time > at.time:
-        return BadTime(f"{told} is more than a day ahead of the partition's time, {now}")
+        return BadTime(f"{told} is more than a day ahead of the watermark, {now}")
     horizon = at.policy.deduplication.horizon
     if time < at.time - horizon:
         return BadTime(

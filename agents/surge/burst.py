@@ -82,7 +82,7 @@ class Burst(msgspec.Struct, frozen=True, array_like=True):
 
         1. The levels move, and the bin's two quantities are ranked in their tails.
         2. A burst opens or ends by the ranks and by the last half hour. A partial bin may open one, but ends none.
-        3. A whole bin teaches: the usual level where neither a burst nor the brand's surge is open, and the tails.
+        3. A whole bin changes the usual level, unless a burst or the brand's surge is open, and the tails.
         """
         level, before, slow = (self.level, self.before, self.slow) if self.last else (count, count, count)
         slow += _SLOW * (count - slow)

@@ -17,7 +17,7 @@ from agents.surge.state import BrandSeries, Contacts, OpenSurge, WatchedBrand
 from schemas import ids
 from schemas.records import Decided, SurgeClosed, SurgeOpened, SurgeUpdated
 
-#: A surge is updated when its ratio has grown by this factor since an event last told it.
+#: An event updates a surge when the ratio has grown by this factor since the last event that gave a ratio.
 _GROWN = 1.5
 #: At most this many series of a surge are named in its events.
 _MOST_NAMED = 60

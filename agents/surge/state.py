@@ -39,7 +39,7 @@ class OpenSurge(msgspec.Struct, frozen=True, array_like=True):
     detected: list[str]
     """Keys of the detections that its events have named."""
     reported_ratio: float
-    """The largest ratio that an event has told."""
+    """The largest ratio that an event has given."""
     peak_ratio: float
     """The largest ratio so far."""
     excess: float

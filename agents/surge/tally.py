@@ -11,7 +11,7 @@ from schemas.records import Label, Volume
 
 MINUTE = 60_000
 LABELS: tuple[Label, ...] = ("complaint", "question", "praise", "other")
-#: Conversations of a Volume that are read, at most: as many as classify writes.
+#: At most this many conversations of a Volume are read, which is as many as classify writes.
 _LARGEST = 200
 
 

@@ -8,9 +8,9 @@ from typing import NamedTuple
 from kafka import TopicPartition
 
 from agents.policy import digest, parse
+from netcenter.broker.log_writer import LogWriter
 from netcenter.broker.offsets import committed_ranges_at
 from netcenter.broker.reading import records_of
-from netcenter.broker.writing import LogWriter
 from netcenter.pipeline import PIPELINE
 from netcenter.settings import Settings
 from schemas.records import PolicyChanged

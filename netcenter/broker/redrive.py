@@ -11,7 +11,7 @@ from kafka import KafkaProducer
 from kafka.errors import InvalidProducerEpochError, KafkaError, ProducerFencedError
 
 from netcenter.broker.client import TRANSACTION_TIMEOUT_MS, open_admin, open_producer
-from netcenter.broker.dead_letters import Mark, StoredDeadLetter, read_dead_letters
+from netcenter.broker.stored_dead_letters import Mark, StoredDeadLetter, read_dead_letters
 from netcenter.broker.topics import settings_of_log
 from netcenter.errors import CommandError, UsageError
 from netcenter.settings import Settings

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from netcenter.broker.writing import LogWriter
+from netcenter.broker.log_writer import LogWriter
 from netcenter.errors import UsageError
 from netcenter.runtime.endpoints import kafka_of
 from netcenter.settings import load

@@ -10,8 +10,8 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from netcenter.broker.dead_letters import StoredDeadLetter, read_dead_letters
 from netcenter.broker.redrive import discard, redrive, state_text
+from netcenter.broker.stored_dead_letters import StoredDeadLetter, read_dead_letters
 from netcenter.commands.options import Json
 from netcenter.errors import UsageError
 from netcenter.runtime.endpoints import kafka_of

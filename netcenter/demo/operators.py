@@ -8,8 +8,8 @@ from typing import Self
 
 from kafka import TopicPartition
 
+from netcenter.broker.log_writer import LogWriter
 from netcenter.broker.reading import TopicFollower
-from netcenter.broker.writing import LogWriter
 from netcenter.demo.story import people
 from netcenter.settings import Settings
 from schemas import codec, ids

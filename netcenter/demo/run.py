@@ -27,7 +27,7 @@ from netcenter.demo import summary
 from netcenter.demo.operators import Operators
 from netcenter.demo.receiver import Receiver
 from netcenter.demo.story import STORY_POLICY, story
-from netcenter.demo.workers import Workers
+from netcenter.demo.worker_processes import Workers
 from netcenter.embedded import places
 from netcenter.embedded.processes import stop_process
 from netcenter.files.line import Line

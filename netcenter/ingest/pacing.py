@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from netcenter.broker.lag import LagMonitor
-from netcenter.broker.writing import LogWriter
+from netcenter.broker.log_writer import LogWriter
 from netcenter.pipeline import PIPELINE
 from schemas.times import rfc3339
 from streams.committed_offsets import NEVER

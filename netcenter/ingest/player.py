@@ -11,7 +11,7 @@ from typing import Any
 from netcenter.broker.client import open_admin
 from netcenter.broker.lag import LagMonitor
 from netcenter.broker.log_clock import clock_of_log
-from netcenter.broker.writing import LogWriter
+from netcenter.broker.log_writer import LogWriter
 from netcenter.files.line import Line
 from netcenter.ingest.pacing import Pacing, Waiting
 from netcenter.ingest.schedule import in_order_of_play

@@ -10,7 +10,7 @@ from contextlib import closing
 from netcenter.broker.client import open_admin
 from netcenter.broker.lag import LagMonitor
 from netcenter.broker.log_clock import clock_of_log
-from netcenter.broker.writing import LogWriter
+from netcenter.broker.log_writer import LogWriter
 from netcenter.errors import UsageError
 from netcenter.files.line import FileError
 from netcenter.files.reader import parse_line

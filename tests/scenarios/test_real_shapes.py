@@ -15,7 +15,7 @@ from uuid import uuid4
 import psycopg2
 import pytest
 
-from netcenter.broker.writing import LogWriter
+from netcenter.broker.log_writer import LogWriter
 from netcenter.demo.receiver import Receiver
 from netcenter.embedded import Addresses
 from netcenter.pipeline import PIPELINE, PUBLIC

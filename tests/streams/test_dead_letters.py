@@ -15,9 +15,9 @@ from netcenter import cli
 from netcenter.broker import provisioning
 from netcenter.broker import redrive as redriving
 from netcenter.broker.client import open_producer
-from netcenter.broker.dead_letters import read_dead_letters
 from netcenter.broker.offsets import committed_ranges_at
 from netcenter.broker.reading import records_of
+from netcenter.broker.stored_dead_letters import read_dead_letters
 from netcenter.errors import CommandError
 from netcenter.pipeline import PIPELINE
 from netcenter.policies import DEFAULT_POLICY

@@ -30,13 +30,12 @@ from netcenter import cli
 from netcenter.broker import provisioning, topics
 from netcenter.broker.client import open_admin, open_producer
 from netcenter.broker.lag import LagMonitor
+from netcenter.broker.log_writer import LogWriter
 from netcenter.broker.offsets import log_ends
 from netcenter.broker.topics import partition_counts
-from netcenter.broker.writing import LogWriter
 from netcenter.embedded import EmbeddedPostgres
-from netcenter.operate.doctor import Finding, disks, examine, transactions
+from netcenter.operate.doctor import Finding, disks, examine, transactions, worker_checks
 from netcenter.operate.doctor import postgres as postgres_check
-from netcenter.operate.doctor import workers as workers_check
 from netcenter.operate.doctor.survey import Survey
 from netcenter.pipeline import PIPELINE
 from netcenter.policies import DEFAULT_POLICY
@@ -180,7 +179,7 @@ def silent() -> Iterator[int]:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """No fault here lasts for long."""
-    monkeypatch.setattr(workers_check, "_ASK_S", 0.3)
+    monkeypatch.setattr(worker_checks, "_ASK_S", 0.3)
     monkeypatch.setattr(transactions, "LONG_MS", 0)
     monkeypatch.setattr(postgres_check, "WAITED_MS", 0)
 
@@ -351,7 +350,7 @@ def test_a_worker_outside_of_its_group_is_told_with_what_it_says(plant: Plant) -
 
 
 def test_a_role_far_behind_is_wrong_though_its_worker_is_ready(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers_check, "BEHIND", 3)
+    monkeypatch.setattr(worker_checks, "BEHIND", 3)
     plant.append("mentions", 5)
     with served(200, "ok\n") as port, plant.member("classify", port):
         plant.wrong("role classify", "records behind: more workers of classify share its partitions")

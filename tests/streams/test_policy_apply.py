@@ -12,10 +12,10 @@ from kafka import TopicPartition
 from agents.policy import digest
 from netcenter import cli
 from netcenter.broker.client import open_admin
+from netcenter.broker.log_writer import LogWriter
 from netcenter.broker.offsets import committed_ranges
 from netcenter.broker.policy_topic import newest_policy
 from netcenter.broker.reading import records_of
-from netcenter.broker.writing import LogWriter
 from netcenter.policies import DEFAULT_POLICY
 from netcenter.settings import load
 from schemas import codec

@@ -20,8 +20,8 @@ from kafka import TopicPartition
 from netcenter.broker import provisioning
 from netcenter.broker.client import open_admin
 from netcenter.broker.lag import LagMonitor
+from netcenter.broker.log_writer import LogWriter
 from netcenter.broker.reading import TopicFollower
-from netcenter.broker.writing import LogWriter
 from netcenter.demo.operators import answer_to
 from netcenter.embedded import Addresses
 from netcenter.files.line import Line

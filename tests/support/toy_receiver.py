@@ -96,7 +96,7 @@ def seen() -> dict[str, Any]:
     from netcenter.broker.lag import LagMonitor
     from netcenter.cli import app
     from netcenter.errors import UsageError
-    from netcenter.operate.doctor import workers as doctor
+    from netcenter.operate.doctor import worker_checks as doctor
     from netcenter.settings import Settings
     from netcenter.tools import flow_tables, manifests, settings_table
 

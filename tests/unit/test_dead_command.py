@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from netcenter.broker.dead_letters import StoredDeadLetter
+from netcenter.broker.stored_dead_letters import StoredDeadLetter
 from netcenter.commands import dead as command
 
 

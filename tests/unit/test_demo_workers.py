@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from netcenter.demo import run as demo
-from netcenter.demo import workers as demo_workers
-from netcenter.demo.workers import Workers
+from netcenter.demo import worker_processes as demo_workers
+from netcenter.demo.worker_processes import Workers
 from netcenter.errors import CommandError
 from netcenter.settings import Settings
 from tests.support.waiting import until

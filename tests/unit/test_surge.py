@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import msgspec
-import numpy as np
 import pytest
 
 from agents.policy.policy import Brand
@@ -29,15 +28,6 @@ from tests.support.surge_told import (
     run,
     volume,
 )
-
-
-def rhythm(a_day: int, days: int, seed: int) -> list[int]:
-    """Posts by bin: a daily sine, its trough 5 % of its peak and at an hour by the seed."""
-    random = np.random.default_rng(seed)
-    when = np.arange(days * BINS)
-    level = a_day / BINS * (1 - 0.905 * np.cos(2 * np.pi * (when + 0.5 - random.integers(BINS)) / BINS))
-    return [int(n) for n in random.poisson(level)]
-
 
 # --- one flood, one surge ----------------------------------------------------------------------------------------
 
@@ -180,12 +170,6 @@ def test_a_flood_that_stays_becomes_the_usual_and_the_surge_says_so() -> None:
     [opened], [closed] = of(to, SurgeOpened), of(to, SurgeClosed)
     assert closed.close_reason == "new_normal"
     assert closed.ended_at - opened.time == pytest.approx(DAY, abs=2 * HOUR)
-
-
-def test_a_daily_rhythm_alone_opens_no_more_than_one_surge_in_six_weeks() -> None:
-    """Two weeks each of a small, a middling and a large brand."""
-    opened = [of(play(run(), rhythm(a_day, 14, a_day)), SurgeOpened) for a_day in (600, 5_000, 15_000)]
-    assert sum(map(len, opened)) <= 1
 
 
 def test_a_handful_of_posts_is_no_surge() -> None:

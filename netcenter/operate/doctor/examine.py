@@ -10,7 +10,7 @@ from kafka.errors import KafkaError
 
 from netcenter.broker.client import open_admin
 from netcenter.errors import CommandError
-from netcenter.operate.doctor import log, positions, transactions, workers
+from netcenter.operate.doctor import log, positions, transactions, worker_checks
 from netcenter.operate.doctor.disks import broker_disk, disk
 from netcenter.operate.doctor.finding import Finding
 from netcenter.operate.doctor.postgres import postgres
@@ -22,14 +22,14 @@ from netcenter.settings import Settings
 _CHECKS: dict[str, Check] = {
     "topics": log.topics,
     "partitions": log.partitions,
-    "groups": workers.groups,
+    "groups": worker_checks.groups,
     "disk of Kafka": broker_disk,
     "clock": log.clock,
     "policy": log.policy,
     "transactions": transactions.open_for_long,
     "positions": positions.positions,
     "changelogs": positions.changelogs,
-    "workers": workers.workers,
+    "workers": worker_checks.workers,
     "dead letters": log.dead_letters,
 }
 #: When one of these checks finds a fault, the checks after it would only report that fault again: they are left out.

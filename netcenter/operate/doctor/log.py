@@ -8,8 +8,8 @@ from kafka import TopicPartition
 from kafka.admin import OffsetSpec
 
 from agents.policy import PolicyError, parse
-from netcenter.broker.dead_letters import count_waiting
 from netcenter.broker.policy_topic import newest_policy
+from netcenter.broker.stored_dead_letters import count_waiting
 from netcenter.broker.topics import missing_topics_message, partition_counts, required_topics
 from netcenter.operate.doctor.finding import Finding, duration_text
 from netcenter.operate.doctor.survey import Survey
