@@ -228,18 +228,6 @@ def test_alerts_are_the_same_however_far_ahead_some_writers_are_read(story: Stor
     assert versions(run) == versions(play(story))
 
 
-@examples(100)
-@given(stories())
-def test_the_state_is_the_fold_of_facts_and_events(story: Story) -> None:
-    run = play(story)
-    decider = AlertsDecider()
-    state = decider.initial()
-    for event in run.folded:
-        for key, record in decider.evolve(state, event).items():
-            state.put(key, record)
-    assert state == run.state
-
-
 @examples(30)
 @given(stories())
 def test_all_is_forgotten_in_time(story: Story) -> None:
