@@ -770,7 +770,10 @@ class Alert(Decided, kw_only=True, frozen=True, gc=False):
     summary: A[str, "one line for a person; never a text or an author"]
     starts_at: A[Time, "event time at which it opened"]
     ends_at: A[Time | None, "event time at which it resolved"] = None
-    evidence: A[dict[str, str], "figures by name: digits, times in RFC 3339; one of a map as `labels.complaint`"] = {}
+    evidence: A[
+        dict[str, str],
+        "figures by name, as text: digits, or a time in RFC 3339; the posts of each label and channel have a name of their own",
+    ] = {}
     links: A[dict[str, str], "runbook, replay, console"] = {}
 
     @property
