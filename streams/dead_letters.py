@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from schemas.dead_letters import failure_headers
+from schemas.dead_letter_headers import failure_headers
 from schemas.keys import KEYLESS
 from streams import metrics
 from streams.core import DeadLetter, Fact

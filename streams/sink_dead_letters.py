@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
-from schemas.dead_letters import failure_headers
+from schemas.dead_letter_headers import failure_headers
 from schemas.keys import KEYLESS
 from sinks.port import RefusedItem, SinkItem
 from streams import metrics

@@ -89,8 +89,8 @@ def explain_mention(
 
 def _mention(file: Path) -> Mention:
     """The mention of a file: one JSON object, or the first of JSON lines."""
+    from netcenter.files.file_reader import parse_line
     from netcenter.files.line import FileError
-    from netcenter.files.reader import parse_line
 
     text = sys.stdin.read() if str(file) == "-" else text_of(file)
     lines = [(n, line) for n, line in enumerate(text.splitlines(), 1) if line.strip()]

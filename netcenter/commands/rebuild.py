@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -16,6 +16,9 @@ from netcenter.commands.progress_bar import bar
 from netcenter.errors import UsageError
 from netcenter.runtime.endpoints import kafka_of, postgres_of
 from netcenter.settings import load
+
+if TYPE_CHECKING:
+    from netcenter.operate.rebuild import Rebuilt
 
 
 def rebuild(
@@ -64,6 +67,13 @@ def rebuild(
     if done is None:
         print("nothing was done")
         return
+    _show(done, as_json)
+    if keep and not as_json:
+        print("the old tables are in schema netcenter_replaced: drop it when you no longer want them")
+
+
+def _show(done: Rebuilt, as_json: bool) -> None:
+    """Print the rows of each table before and after, and what was copied."""
     if as_json:
         tables = {
             name: {"before": before, "after": after, "copied": done.copied[name]}
@@ -78,8 +88,6 @@ def rebuild(
         table.add_row(name, f"{before:,}", f"{after:,}", f"{done.copied[name]:,}" if done.copied[name] else "")
     Console().print(table)
     print(f"{done.records:,} records read, {done.per_s:,} a second; {done.forgets} forgets; {done.seconds} s in all")
-    if keep:
-        print("the old tables are in schema netcenter_replaced: drop it when you no longer want them")
 
 
 def _bytes(size: int) -> str:

@@ -12,8 +12,8 @@ from netcenter.broker.lag import LagMonitor
 from netcenter.broker.log_clock import clock_of_log
 from netcenter.broker.log_writer import LogWriter
 from netcenter.errors import UsageError
+from netcenter.files.file_reader import parse_line
 from netcenter.files.line import FileError
-from netcenter.files.reader import parse_line
 from netcenter.pipeline import PIPELINE
 from netcenter.settings import Settings
 from schemas.avro import schema_of

@@ -11,7 +11,7 @@ import msgspec
 
 from schemas import ids, jsonform
 from schemas.compiled import attributes
-from schemas.dead_letters import failure_of, is_mark
+from schemas.dead_letter_headers import failure_of, is_mark
 from schemas.headers import source_offset
 from schemas.records import (
     Action,
