@@ -139,20 +139,20 @@ class FoldCore(Core):
                 yield fact, Timer(key, at), at
 
     def _steps(self, steps: Iterable[_Step], results: list[Result]) -> int:
-        """Append what follows from each step, and say how many there were."""
+        """Takes the steps, appends what follows from them to the results, and returns the number of steps."""
         policy, now, partial, number = self.policy, self.watermark.time, bool(self.watermark.idle), 0
         step, touched, route, timers = self._step, self.touched, self.route, self._timers
         for fact, record, time in steps:
             number += 1
             cause = record.mention.id if type(record) is ClassifiedMention else getattr(record, "id", "")
-            # By position, which costs half: time, seen, policy, cause, partial.
+            # Positional arguments cost half of named ones: time, seen, policy, cause, partial.
             seen = time if time > now else now
             at = At(time, seen, policy, cause or ids.timer("fact", fact.offset), partial)  # type: ignore[arg-type]  # no fact comes before a policy
             written = len(results)
             try:
                 wakes = step(record, at, route, fact, results)
             except Exception as error:  # noqa: BLE001 - whatever a decision raises: the step is undone and the fact becomes a dead letter
-                # A timer that has fired stays so: it would fire and fail again and again.
+                # The timer that has fired is not set again: it would fire and fail again and again.
                 results[written:] = [DeadLetter(fact, "decide", type(error).__name__, _told(record, error))]
                 continue
             for key, moment in wakes:

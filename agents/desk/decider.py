@@ -110,7 +110,7 @@ class DeskDecider:
         until = at.time + at.policy.desk(fact.desk).lease
         if person is not None and person.until < until:
             yield LeaseNoted(key, until)
-        at = at.not_before(item.told_at)
+        at = at.not_before(item.last_event_at)
         if fact.answer == "accepted":
             waited_ms = max(0, at.time - item.queued_at)
             yield Assigned(
@@ -147,7 +147,7 @@ class DeskDecider:
 
     def _return(self, item: WorkItem, return_reason: ReturnReason, at: At) -> Events:
         """Puts the item back into the queue, in its old place; for a while it is not offered to the same operator."""
-        operator, at = item.operator or "", at.not_before(item.told_at)
+        operator, at = item.operator or "", at.not_before(item.last_event_at)
         yield Returned(
             **at.envelope(item.work_id, item.seq + 1, f"{return_reason}: {operator} had it {item.status}"),
             desk=item.desk,
@@ -192,7 +192,7 @@ class DeskDecider:
         return (again, free) if again is not None and alone else None
 
     def _offered(self, item: WorkItem, fit: list[PresentOperator], at: At) -> Offered:
-        fit, at = sorted(fit, key=lambda f: _rank(f, item.lang)), at.not_before(item.told_at)
+        fit, at = sorted(fit, key=lambda f: _rank(f, item.lang)), at.not_before(item.last_event_at)
         best = fit[0].operator
         why = f"least_loaded: {', '.join(f'{f.operator.name} {f.load}/{f.operator.capacity}' for f in fit[:3])}"
         if len(fit) > 3:

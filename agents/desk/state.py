@@ -44,7 +44,7 @@ class WorkItem(msgspec.Struct, frozen=True, kw_only=True, tag="item", omit_defau
     returns: int = 0
     resting: tuple[tuple[str, int], ...] = ()
     """Operators who gave the item back, and until when (ms) it is not offered to them again."""
-    told_at: int = 0
+    last_event_at: int = 0
     """ms; time of the last event about this round, of the cases role or of the desk."""
 
     @property
