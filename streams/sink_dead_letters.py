@@ -10,11 +10,11 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
-from schemas.dead_letters import failure_headers
+from schemas.dead_letter_headers import failure_headers
 from schemas.keys import KEYLESS
 from sinks.port import Item, Refused
 from streams import metrics
-from streams.dead_letters import DeadLetterLimit, Log, limit_of, report_share
+from streams.dead_letter_limit import DeadLetterLimit, Log, limit_of, report_share
 from streams.errors import Stop
 from streams.kafka_errors import translate
 from streams.settings import WorkerSettings

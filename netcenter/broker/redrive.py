@@ -15,7 +15,7 @@ from netcenter.broker.stored_dead_letters import Mark, StoredDeadLetter, read_de
 from netcenter.broker.topics import settings_of_log
 from netcenter.errors import CommandError, UsageError
 from netcenter.settings import Settings
-from schemas.dead_letters import DEAD_LETTER, ORIGIN, STATE
+from schemas.dead_letter_headers import DEAD_LETTER, ORIGIN, STATE
 from streams.partitioner import partition_of
 
 #: Dead letters of one transaction. After a crash each transaction is in the log as a whole or not at all.

@@ -17,7 +17,7 @@ from netcenter.pipeline import PIPELINE, PROJECTION
 from netcenter.settings import Settings
 from schemas import codec
 from schemas.codec import WireError
-from schemas.dead_letters import DEAD_LETTER, ORIGIN, STATE, failure_of, is_mark, text, without_failure
+from schemas.dead_letter_headers import DEAD_LETTER, ORIGIN, STATE, failure_of, is_mark, text, without_failure
 from schemas.keys import KEYLESS
 from schemas.records import Record
 from streams.topology import Batch

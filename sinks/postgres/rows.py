@@ -7,7 +7,7 @@ from typing import Any
 
 from schemas import ids
 from schemas.compiled import attributes
-from schemas.dead_letters import failure_of, is_mark
+from schemas.dead_letter_headers import failure_of, is_mark
 from schemas.headers import source_offset
 from schemas.records import (
     Action,

@@ -22,7 +22,7 @@ from netcenter.embedded import EmbeddedPostgres
 from netcenter.pipeline import PIPELINE
 from sinks.port import Item, Refused, SinkError, Unreachable
 from sinks.postgres import PostgresSink, holding
-from streams.dead_letters import DeadLetterLimit
+from streams.dead_letter_limit import DeadLetterLimit
 from streams.errors import Ended, Misconfigured, Stop
 from streams.receiver_calls import Outdated
 from streams.settings import WorkerSettings
