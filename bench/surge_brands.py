@@ -137,7 +137,7 @@ def _paging(watch: Watch) -> list[int]:
     first: dict[str, int] = {}
     for event in watch.events:
         if isinstance(event, CrisisOpened):
-            first.setdefault(event.surge or event.aggregate, event.time)
+            first.setdefault(event.surge_id or event.aggregate, event.time)
         elif isinstance(event, SurgeOpened | SurgeUpdated) and _pages(event.evidence):
             first.setdefault(event.aggregate, event.time)
     return sorted(first.values())

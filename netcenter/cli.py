@@ -30,6 +30,7 @@ def _root(debug: Annotated[bool, typer.Option(DEBUG, help="Show tracebacks and d
     logs.set_up("debug" if debug else load().log_level)
 
 
+# long: a line for the import of each command, and one for its place in the help
 def _register() -> None:
     from netcenter.commands import (
         backtest,
@@ -45,6 +46,7 @@ def _register() -> None:
         lag,
         operators,
         policy,
+        postgres,
         rebuild,
         replay,
         schemas,
@@ -69,6 +71,7 @@ def _register() -> None:
         evaluate,
         replay,
         backtest,
+        postgres,
         rebuild,
         forget,
         policy,

@@ -10,7 +10,6 @@ from agents.alerts import AlertsDecider
 from agents.cases import CasesDecider
 from agents.desk import DeskDecider
 from agents.surge import SurgeDecider
-from netcenter.runtime._placeholder import PostgresSettings, WebhookSettings, webhook_sink
 from netcenter.runtime.classifiers import ClassifierSettings, classify_stage, lacks_model
 from netcenter.runtime.endpoints import postgres_sink
 from schemas import keys
@@ -49,6 +48,8 @@ from schemas.records import (
     Volume,
     WorkChanged,
 )
+from sinks.postgres.settings import PostgresSettings
+from sinks.webhook.settings import WebhookSettings, webhook_sink
 from streams.topology import DAY, MIB, Batch, Fold, Pipeline, Role, SecretFile, Sink, Topic
 
 SAID = (MentionUpdated, Reply, Action)

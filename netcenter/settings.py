@@ -15,7 +15,7 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings
 
 from netcenter.errors import UsageError
-from netcenter.runtime._placeholder import PostgresSettings
+from sinks.postgres.settings import PostgresSettings
 from streams.settings import WorkerSettings
 
 SettingsT = TypeVar("SettingsT", bound=BaseSettings)

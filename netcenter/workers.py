@@ -53,7 +53,7 @@ def make_worker(role: Role, settings: Settings, kafka: str) -> RoleWorker:
     return DecidingWorker(PIPELINE, role, given, hooks)
 
 
-def make_sink(role: Role) -> port.Sink:
+def make_sink(role: Role) -> port.SinkPort:
     """The sink of a role whose shape is Sink, not yet connected.
 
     Raises UsageError for wrong settings, Unreachable where its receiver is an embedded server that does not run.
@@ -64,7 +64,7 @@ def make_sink(role: Role) -> port.Sink:
         return role.shape.make(_own_settings(role))
     except port.SinkError as error:
         raise UsageError(str(error)) from None
-    except port.Unreachable as error:
+    except port.ReceiverUnreachable as error:
         raise Unreachable(str(error)) from None
 
 

@@ -722,7 +722,7 @@ class CrisisOpened(CrisisEvent, kw_only=True, frozen=True, gc=False):
     brand: A[str, "the brand; set by surge, as all below"]
     mode: A[Mode, "of the brand"]
     by: A[str, "`rule` or the person who declared it"]
-    surge: A[str | None, "the surge that led to the crisis; null: none did"] = None
+    surge_id: A[str | None, "the surge that led to the crisis; null: none did"] = None
     root: A[str | None, "native_id of the root post"] = None
     dry_run: A[bool, "the brand is in shadow mode"] = True
     desk: A[str, "the brand's desk, by policy: the key in the desk topic"] = "care"

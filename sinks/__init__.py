@@ -1,1 +1,1 @@
-"""Where results go: a port and its implementations, PostgreSQL and one module per receiver of alerts."""
+"""Where results go: a port, and a folder for each receiver that implements it."""

@@ -1,4 +1,4 @@
-"""The port of a sink: what a shell hands over, what a sink hands back, and the errors it may raise."""
+"""The port of a sink: the batches that a worker hands over, what a sink returns, and the errors that it may raise."""
 
 from __future__ import annotations
 
@@ -11,43 +11,43 @@ from schemas.headers import Headers
 from schemas.records import Record
 
 
-class Item(msgspec.Struct, frozen=True, gc=False):
-    """One record of a partition's batch."""
+class SinkItem(msgspec.Struct, frozen=True, gc=False):
+    """One Kafka record of a batch, with its place in the log."""
 
     topic: str
     partition: int
     offset: int
     key: bytes | None
-    #: None for an item of a `.dead` topic (then the headers tell) and for a tombstone.
+    #: None for a tombstone, and for an item of a `.dead` topic: there the headers say what failed.
     record: Record | None
-    #: As read: what led to it, and for an item of a `.dead` topic why it stands there.
+    #: The record's Kafka headers: where it came from, and in a `.dead` topic why it is a dead letter.
     headers: Headers
-    #: ms; the broker's time.
+    #: ms; the broker's time of the record.
     stamp: int
 
 
-class Refused(msgspec.Struct, frozen=True):
-    """An item that the receiver will never take: it belongs into the dead letters.
+class RefusedItem(msgspec.Struct, frozen=True):
+    """An item that the receiver will never accept; the worker writes it to the dead letters.
 
-    `error` is a class name; `message` never holds a post's text.
+    `error` is a class name. `message` never holds the text of a post.
     """
 
-    item: Item
+    item: SinkItem
     stage: str
     error: str
     message: str
 
 
 class SinkError(Exception):
-    """The sink cannot work as it is set up, and waiting will not help; one line says what and what to do."""
+    """The sink cannot work with its settings, and waiting will not help. The message is one line: what is wrong, what to do."""
 
 
 class Rewound(SinkError):
-    """The receiver's own offsets fell, as after a restore: ask `positions` again and read on from there."""
+    """The receiver's own offsets fell, as they do after a restore. Ask `positions` again and read on from there."""
 
 
-class Unreachable(Exception):
-    """The receiver cannot be reached, cannot work now or asks to wait: the same batch may be tried again.
+class ReceiverUnreachable(Exception):
+    """The receiver cannot be reached, cannot work now, or asks to wait. The same batch may be tried again.
 
     `after` is how many seconds the receiver asked to wait, None where it did not say.
     """
@@ -57,37 +57,38 @@ class Unreachable(Exception):
         self.after = after
 
 
-class Sink(Protocol):
-    """A batch in, an idempotent write out. Synchronous; one call at a time, but for `held` and `interrupt`."""
+class SinkPort(Protocol):
+    """Takes batches and writes them idempotently. Synchronous: one call at a time, except for `held` and `interrupt`."""
 
     keeps_offsets: bool
-    """Whether `positions` alone says where to go on; where it has none, nothing was written."""
+    """True: `positions` alone says where to read on, and a partition without a position was never written."""
 
     def open(self) -> None:
-        """Connect and make ready. Raises Unreachable, or SinkError for wrong settings."""
+        """Connect and make ready. Raises ReceiverUnreachable, or SinkError for wrong settings."""
 
     def positions(self, topic_partitions: Collection[tuple[str, int]]) -> dict[tuple[str, int], int]:
-        """The next offset to read, for those (topic, partition) that the sink itself remembers.
+        """The next offset to read of each (topic, partition) whose position the sink itself stores.
 
-        Where one is missing in a sink that keeps none, the consumer group's is to be used. Raises Unreachable, SinkError.
+        For a partition that is missing, a sink that keeps no offsets leaves the choice to the consumer group.
+        Raises ReceiverUnreachable, SinkError.
         """
 
-    def write(self, items: Sequence[Item]) -> list[Refused]:
-        """Write a batch of one or several partitions, in offset order within each.
+    def write(self, items: Sequence[SinkItem]) -> list[RefusedItem]:
+        """Write a batch of one or several partitions, in offset order within each; return the refused items.
 
-        Idempotent. Everything but the refused is written when this returns. Raises Unreachable, after which
-        the same batch is to be given again, Rewound, or SinkError. After a first success a fault that somebody must
-        mend is Unreachable too: it was right before, so it is waited for.
+        Writing a batch twice changes nothing. When the call returns, every item that was not refused is written.
+        Raises ReceiverUnreachable, after which the same batch must be given again, Rewound, or SinkError. After a first
+        success, a fault that an operator must mend is ReceiverUnreachable too: the settings were right before.
         """
 
     def held(self) -> str | None:
-        """What a call that is under way in another thread waits for, None while it gets on.
+        """What a call in another thread waits for; None while it makes progress.
 
-        Raises Unreachable when the receiver gives no answer at all to the question. Ends by itself within seconds.
+        Returns within seconds. Raises ReceiverUnreachable when the receiver does not answer the question at all.
         """
 
     def interrupt(self) -> None:
-        """Have a call that is under way in another thread raise Unreachable soon. Ends by itself within seconds."""
+        """Make a call in another thread raise ReceiverUnreachable soon. Returns within seconds."""
 
     def close(self) -> None:
-        """Let go of the receiver; `open` may follow."""
+        """Close the connection; `open` may follow."""

@@ -8,7 +8,7 @@ import time as wall
 from collections.abc import Callable
 from typing import Any
 
-from sinks.port import Rewound, Sink, SinkError, Unreachable
+from sinks.port import ReceiverUnreachable, Rewound, SinkError, SinkPort
 from streams import metrics
 from streams.dead_letter_limit import Log
 from streams.errors import Ended, Misconfigured
@@ -32,7 +32,7 @@ class Outdated(Exception):
 class ReceiverCalls:
     """Makes the calls of one sink, one at a time."""
 
-    def __init__(self, sink: Sink, role: str, done: asyncio.Event, log: Log) -> None:
+    def __init__(self, sink: SinkPort, role: str, done: asyncio.Event, log: Log) -> None:
         """done: set when the worker is to stop."""
         self.sink, self.role = sink, role
         self.down: str | None = None
@@ -58,7 +58,7 @@ class ReceiverCalls:
         while True:
             try:
                 found = await self._attempt(work, what)
-            except Unreachable as error:
+            except ReceiverUnreachable as error:
                 wait = error.after if error.after is not None else delay * random.uniform(0.5, 1.0)
                 self._say_down(str(error), wait)
                 delay = min(delay * 2, _RETRY_MOST_S)
@@ -118,7 +118,7 @@ class ReceiverCalls:
         if self._probe.done():
             try:
                 held = self._probe.result()
-            except Unreachable as error:
+            except ReceiverUnreachable as error:
                 held = str(error)
                 in_thread(self.sink.interrupt, f"{self.role}: interrupting")
             self._probe = None

@@ -12,7 +12,7 @@ from faust.types import TP
 
 from schemas.dead_letter_headers import failure_headers
 from schemas.keys import KEYLESS
-from sinks.port import Item, Refused
+from sinks.port import RefusedItem, SinkItem
 from streams import metrics
 from streams.dead_letter_limit import DeadLetterLimit, Log, limit_of, report_share
 from streams.errors import Stop
@@ -55,7 +55,7 @@ class SinkDeadLetters:
             tp: limit_of(f"{tp.topic}/{tp.partition}", f"{tp.topic}.dead", self._settings) for tp in partitions
         }
 
-    async def write(self, batches: Sequence[SinkItems], refused: Collection[Refused]) -> None:
+    async def write(self, batches: Sequence[SinkItems], refused: Collection[RefusedItem]) -> None:
         """Writes the refused items of these batches. Raises Stop where a refused item is a dead letter itself."""
         if not refused:
             return
@@ -67,7 +67,7 @@ class SinkDeadLetters:
         for one in refused:
             await self._write(raw[one.item.topic, one.item.partition, one.item.offset], one)
 
-    async def _write(self, r: Any, refused: Refused) -> None:
+    async def _write(self, r: Any, refused: RefusedItem) -> None:
         item, stage, error, message = refused.item, refused.stage, refused.error, refused.message
         name = f"{item.topic}/{item.partition}"
         if item.topic.endswith(".dead"):
@@ -85,14 +85,14 @@ class SinkDeadLetters:
                 if self._done.is_set() or not failure.retriable:
                     raise translate(failure, f"{name}: writing a dead letter") from failure
 
-    async def _send(self, r: Any, item: Item, headers: Any) -> None:
+    async def _send(self, r: Any, item: SinkItem, headers: Any) -> None:
         if self.producer is None:
             raise Stop(f"{item.topic}/{item.partition}: no producer for dead letters")
         await self.producer.send_and_wait(
             self._topic(f"{item.topic}.dead"), value=r.value, key=r.key, partition=item.partition, headers=headers
         )
 
-    def count(self, batches: Sequence[SinkItems], refused: Collection[Refused]) -> None:
+    def count(self, batches: Sequence[SinkItems], refused: Collection[RefusedItem]) -> None:
         """Counts records and dead letters of written batches. Raises Stop above a limit; call it when all dead letters are written."""
         bad = {(one.item.topic, one.item.partition, one.item.offset) for one in refused}
         for batch in batches:

@@ -10,7 +10,7 @@ import msgspec
 from schemas import codec
 from schemas.codec import WireError
 from schemas.records import Record, Tick
-from sinks.port import Item, Refused
+from sinks.port import RefusedItem, SinkItem
 from streams.decoder import Decoder
 from streams.topology import Pipeline, Topic
 
@@ -22,18 +22,18 @@ class SinkItems(msgspec.Struct, frozen=True, gc=False):
     """The name without the prefix."""
     partition: int
     raw: Sequence[Any]
-    items: list[Item]
+    items: list[SinkItem]
     wrong: dict[int, str]
     """Why the bytes of an item are no record, by offset."""
     time: int
     """ms; the time of the newest Tick, 0 without one."""
 
-    def unreadable(self) -> list[Refused]:
+    def unreadable(self) -> list[RefusedItem]:
         """The items whose bytes are no record."""
         if not self.wrong:
             return []
         items = {item.offset: item for item in self.items}
-        return [Refused(items[offset], "decode", "WireError", why) for offset, why in self.wrong.items()]
+        return [RefusedItem(items[offset], "decode", "WireError", why) for offset, why in self.wrong.items()]
 
 
 def sink_items(pipeline: Pipeline, topic: str, partition: int, records: Sequence[Any], partitions: int) -> SinkItems:
@@ -46,7 +46,7 @@ def sink_items(pipeline: Pipeline, topic: str, partition: int, records: Sequence
     if not dead and pipeline.topic(topic).inputs:
         return _from_outside(pipeline.topic(topic), partition, records, partitions)
     tombstones = not dead and pipeline.topic(topic).kept is None
-    items: list[Item] = []
+    items: list[SinkItem] = []
     wrong: dict[int, str] = {}
     time = 0
     for r in records:
@@ -58,13 +58,15 @@ def sink_items(pipeline: Pipeline, topic: str, partition: int, records: Sequence
                 wrong[r.offset] = str(error)
             if type(record) is Tick:
                 time = max(time, record.time)
-        items.append(Item(topic, partition, r.offset, r.key, record, r.headers, r.timestamp))
+        items.append(SinkItem(topic, partition, r.offset, r.key, record, r.headers, r.timestamp))
     return SinkItems(topic, partition, records, items, wrong, time)
 
 
 def _from_outside(topic: Topic, partition: int, records: Sequence[Any], partitions: int) -> SinkItems:
     facts, _ = Decoder(topic, partition, partitions).facts(records)
     found = {fact.offset: fact.record for fact in facts}
-    items = [Item(topic.name, partition, r.offset, r.key, found.get(r.offset), r.headers, r.timestamp) for r in records]
+    items = [
+        SinkItem(topic.name, partition, r.offset, r.key, found.get(r.offset), r.headers, r.timestamp) for r in records
+    ]
     time = max((tick.time for tick in found.values() if type(tick) is Tick), default=0)
     return SinkItems(topic.name, partition, records, items, {}, time)

@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 from faust.types import TP
 
 from schemas.records import Tick
-from sinks.port import Refused, Rewound, Sink
+from sinks.port import RefusedItem, Rewound, SinkPort
 from streams import metrics
 from streams.committed_offsets import CommittedOffset
 from streams.errors import Misconfigured
@@ -38,11 +38,11 @@ _CLOSE_S = 1.0
 
 
 class SinkWorker(RoleWorker):
-    """Runs a Sink, one write at a time. What cannot be written now is tried again for as long as it takes."""
+    """Runs a SinkPort, one write at a time. What cannot be written now is tried again for as long as it takes."""
 
     claim = Claim("has stored", "these are the offsets of other topics; give this log a receiver of its own")
 
-    def __init__(self, pipeline: Pipeline, role: Role, settings: WorkerSettings, hooks: Hooks, sink: Sink) -> None:
+    def __init__(self, pipeline: Pipeline, role: Role, settings: WorkerSettings, hooks: Hooks, sink: SinkPort) -> None:
         super().__init__(pipeline, role, settings, hooks)
         self.sink = sink
         self.calls = ReceiverCalls(sink, role.name, self._done, self.log)
@@ -229,7 +229,9 @@ class SinkWorker(RoleWorker):
         revoked = self._revoked
         await self.dead_letters.write(batches, [refused for batch in batches for refused in batch.unreadable()])
         try:
-            refused: list[Refused] = await self.calls.until_reached(lambda: self.sink.write(items), "a write", revoked)
+            refused: list[RefusedItem] = await self.calls.until_reached(
+                lambda: self.sink.write(items), "a write", revoked
+            )
         except Outdated:
             return
         except Rewound as error:

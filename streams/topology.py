@@ -177,7 +177,7 @@ class Sink(Generic[SettingsT]):
 
     settings: type[SettingsT]
     """The class of the role's own settings; calling it reads them from the environment."""
-    make: Callable[[SettingsT], port.Sink]
+    make: Callable[[SettingsT], port.SinkPort]
     """Makes the sink from these settings, without connecting. Raises SinkError, or ReceiverUnreachable."""
     receiver: str
     """The name of what it writes to, for people."""

@@ -13,7 +13,7 @@ def alert(incident: CrisisIncident, fact: CrisisOpened | CrisisClosed, at: At) -
     evidence = {"crisis": incident.crisis, "by": fact.by}
     firing = isinstance(fact, CrisisOpened)
     if isinstance(fact, CrisisOpened):
-        evidence |= {name: value for name, value in (("surge", fact.surge), ("root", fact.root)) if value}
+        evidence |= {name: value for name, value in (("surge", fact.surge_id), ("root", fact.root)) if value}
         about = ", about one post" if fact.root else ""
         summary = f"{fact.brand}: crisis, {'by rule' if fact.by == 'rule' else f'declared by {fact.by}'}{about}"
     else:

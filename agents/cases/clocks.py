@@ -12,9 +12,10 @@ from agents.cases.event_factory import EventFactory
 from agents.cases.resolution import ResolutionPeriod
 from agents.cases.state import Emitted, SlaClock, Snapshot, settled
 from agents.cases.timeline import ResponseWindow, Timeline
-from agents.cases.wording import duration, iso
+from agents.cases.wording import duration
 from agents.policy import Brand
 from schemas.records import ClockChange, ClockChanged
+from schemas.times import rfc3339
 
 Events = Iterator[ClockChanged]
 
@@ -164,7 +165,7 @@ def _later_events(
         # A late reply may be read before the Tick that passes the due. The breach then counts as seen at the reply's time.
         seen = max(factory.at.seen, w.ended_at or should.paused_at or 0)
         clock = replace(clock, detected_at=seen, late_arrival=arrival and clock.deadline < factory.at.time)
-        yield factory.clock("breached", clock, f"overdue: {text}, no {_end(clock)} by {iso(clock.deadline)}")
+        yield factory.clock("breached", clock, f"overdue: {text}, no {_end(clock)} by {rfc3339(clock.deadline)}")
         old = clock
     if should.detected_at != clock.detected_at:
         should = replace(should, detected_at=clock.detected_at, late_arrival=clock.late_arrival)
@@ -191,7 +192,9 @@ def _last_event(
     if should.void:
         return factory.clock("voided", should, f"voided: {text}, {_VOID.get(w.why, w.why)}")
     if should.paused_at is not None:
-        return factory.clock("paused", should, f"paused: {text}, waits for the customer since {iso(should.paused_at)}")
+        return factory.clock(
+            "paused", should, f"paused: {text}, waits for the customer since {rfc3339(should.paused_at)}"
+        )
     if should.met_at is not None and (should.met_at, should.paused_ms) != (old.met_at, old.paused_ms):
         return factory.clock("met", should, f"met: {'late' if late else 'in time'}, {text}, {_met(should)}")
     change = _moved(old, should)
@@ -228,7 +231,7 @@ def _text(factory: EventFactory, clock: SlaClock) -> str:
 
 
 def _due(clock: SlaClock) -> str:
-    return "not set" if clock.due_at is None else iso(clock.due_at)
+    return "not set" if clock.due_at is None else rfc3339(clock.due_at)
 
 
 def _end(clock: SlaClock) -> str:
@@ -236,7 +239,7 @@ def _end(clock: SlaClock) -> str:
 
 
 def _met(clock: SlaClock) -> str:
-    at = iso(clock.met_at or 0)
+    at = rfc3339(clock.met_at or 0)
     if clock.metric == "resolution":
         return f"closed {at}, {duration(clock.paused_ms)} of waiting left out"
     return f"replied {at}"
@@ -245,8 +248,8 @@ def _met(clock: SlaClock) -> str:
 def _instead(w: DesiredClock) -> str:
     clock = w.clock
     if w.ended_at is None:
-        return f"due moved to {_due(clock)}" if clock.paused_at is None else f"paused {iso(clock.paused_at)}"
-    return f"{_end(clock)} of {iso(w.ended_at)}" if not clock.void else f"ended {iso(w.ended_at)}"
+        return f"due moved to {_due(clock)}" if clock.paused_at is None else f"paused {rfc3339(clock.paused_at)}"
+    return f"{_end(clock)} of {rfc3339(w.ended_at)}" if not clock.void else f"ended {rfc3339(w.ended_at)}"
 
 
 def running(emitted: Emitted) -> Iterator[SlaClock]:

@@ -11,10 +11,10 @@ from agents.cases.policy_view import PolicyViews
 from agents.cases.state import CaseForgotten, Customer, CustomerNoted, Message, PostChange
 from agents.cases.step import CaseStep, Trigger
 from agents.cases.timeline import Timeline
-from agents.cases.wording import iso
 from agents.decider import At, State, StateNote, Timer
 from schemas.own_time import own_time
 from schemas.records import Action, ClassifiedMention, Decided, MentionUpdated, Record, Reply
+from schemas.times import rfc3339
 
 Events = Iterator[Decided | StateNote]
 
@@ -130,10 +130,10 @@ def _trigger(change: PostChange, message: Message | None) -> Trigger:
     if change.hidden:
         return Trigger("dismissed", "hidden: the post was hidden before any answer", message=message)
     if change.edited and message is not None and message.at >= change.at:
-        why = f"{message.label} of {iso(message.at)}, its author has edited the post"
+        why = f"{message.label} of {rfc3339(message.at)}, its author has edited the post"
         return Trigger("label", f"label: {why}", message=message, reopens=why)
     if change.hidden is False and message is not None:
-        return Trigger("priority", message=message, reopens=f"the post is shown again since {iso(change.at)}")
+        return Trigger("priority", message=message, reopens=f"the post is shown again since {rfc3339(change.at)}")
     return Trigger("priority", message=message)
 
 

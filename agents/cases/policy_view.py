@@ -157,7 +157,7 @@ class PolicyView(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def labelled_until(self, m: Message, at: int) -> Message:
         """Returns the message without the labels that it was given at a time (ms) or later."""
         kept = tuple(one for n, one in enumerate(m.labellings) if n == 0 or one.at < at)
-        return m if kept == m.labellings else _labelled(m, kept)
+        return m if kept == m.labellings else self._urgent(_labelled(m, kept))
 
     def grown(self, m: Message, reach: int | None, promoted: bool) -> Message:
         """Returns the message with a reach or promotion learnt later. Its priority and skills follow; its due does not change."""

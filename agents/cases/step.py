@@ -13,9 +13,10 @@ from agents.cases.event_factory import EventFactory
 from agents.cases.learning import Posted
 from agents.cases.state import CaseForgotten, Customer, Emitted, HumanReply, Message, Observed
 from agents.cases.timeline import Timeline
-from agents.cases.wording import duration, iso
+from agents.cases.wording import duration
 from agents.decider import StateNote
 from schemas.records import CaseChange, CaseChanged, ClassifiedMention, CloseReason, Decided, Reply
+from schemas.times import rfc3339
 
 Events = Iterator[Decided | StateNote]
 
@@ -146,7 +147,7 @@ class CaseStep(EventFactory):
             if emitted is None:
                 yield self.opened(post, message, line)
             elif emitted.close_reason is not None and line.is_open:
-                why = f"reopened: {message.label} of {iso(message.at)}"
+                why = f"reopened: {message.label} of {rfc3339(message.at)}"
                 yield self.reopened(why, line, self.ref(message, post.id, post.url))
             else:
                 reach, promoted = self._grown(observed)
@@ -166,7 +167,7 @@ class CaseStep(EventFactory):
             yield self.changed("label", trigger.why, line, post=ref, operator=trigger.operator)
         if line.mute != (0 if emitted is None else emitted.muted_until):
             reopened = any(action.kind == "reopen" and action.at == line.mute for action in observed.actions)
-            why = f"muted: {'no longer, reopened' if reopened else 'until'} {iso(line.mute)}"
+            why = f"muted: {'no longer, reopened' if reopened else 'until'} {rfc3339(line.mute)}"
             yield self.changed("muted", why, line, muted_until=line.mute, operator=trigger.operator)
 
     def _turns(self, line: Timeline) -> Events:
@@ -177,11 +178,11 @@ class CaseStep(EventFactory):
         for at, why in ended[-missing:] if missing > 0 else ():
             later = "as is now known"
             if emitted.close_reason is None:
-                yield self.closed(why, f"{_closed(why)}, {iso(at)}, {later}", line.label)
-                yield self.reopened(f"reopened: after {iso(at)}, {later}", line)
+                yield self.closed(why, f"{_closed(why)}, {rfc3339(at)}, {later}", line.label)
+                yield self.reopened(f"reopened: after {rfc3339(at)}, {later}", line)
             else:
-                yield self.reopened(f"reopened: before {iso(at)}, {later}", line)
-                yield self.closed(why, f"{_closed(why)}, {iso(at)}, {later}", line.label)
+                yield self.reopened(f"reopened: before {rfc3339(at)}, {later}", line)
+                yield self.closed(why, f"{_closed(why)}, {rfc3339(at)}, {later}", line.label)
 
     def _answers(self, line: Timeline, before: Customer, trigger: Trigger) -> Events:
         """One `answered` change for each human reply since the case's first message that has not had its own."""
@@ -191,7 +192,7 @@ class CaseStep(EventFactory):
         for answer in line.answers:
             mine = reply is not None and answer.id == reply.id
             if answer.at >= since and (mine or emitted_since is None or answer.at < emitted_since):
-                why = f"answered: by a human reply of {iso(answer.at)}" + ("" if mine else " read before the post")
+                why = f"answered: by a human reply of {rfc3339(answer.at)}" + ("" if mine else " read before the post")
                 yield self.changed(
                     "answered",
                     why,

@@ -12,10 +12,11 @@ from agents.cases.learning import lasting
 from agents.cases.resolution import ResolutionPeriod
 from agents.cases.state import CaseAction, CaseForgotten, CustomerNoted, Emitted, Observed, SlaClock
 from agents.cases.timeline import Timeline
-from agents.cases.wording import duration, iso
+from agents.cases.wording import duration
 from agents.policy import Brand
 from agents.policy.policy import CasePolicy
 from schemas.records import ClockChanged
+from schemas.times import rfc3339
 
 
 def warnings(factory: EventFactory, line: Timeline) -> Iterator[ClockChanged]:
@@ -31,7 +32,7 @@ def warnings(factory: EventFactory, line: Timeline) -> Iterator[ClockChanged]:
             if moment == now:
                 clock = replace(clock, warned=percent)
                 used = f"{percent} % of {duration(clock.target_ms or 0)}"
-                yield factory.clock("warned", clock, f"warned: {used} used, due {iso(clock.deadline)}")
+                yield factory.clock("warned", clock, f"warned: {used} used, due {rfc3339(clock.deadline)}")
 
 
 def _moment(brand: Brand, clock: SlaClock, period: ResolutionPeriod | None, percent: int) -> int:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from agents.cases.event_factory import EventFactory
 from agents.cases.state import Emitted, SlaClock
 from agents.cases.timeline import Timeline
-from agents.cases.wording import iso
 from schemas.records import WorkChanged
+from schemas.times import rfc3339
 
 
 def event(
@@ -63,4 +63,4 @@ def _timed(clock: SlaClock | None) -> tuple[int, int | None, bool] | None:
 
 
 def _by(clock: SlaClock | None) -> str:
-    return "no target" if clock is None else f"due {iso(clock.deadline)}"
+    return "no target" if clock is None else f"due {rfc3339(clock.deadline)}"

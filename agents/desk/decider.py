@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from agents.decider import At, StateNote, Timer
@@ -36,6 +35,7 @@ from schemas.records import (
     ReturnReason,
     WorkChanged,
 )
+from schemas.times import rfc3339
 
 #: The most candidates that an offer names.
 CANDIDATES = 10
@@ -229,4 +229,4 @@ def _rank(free: PresentOperator, lang: str) -> tuple[bool, float, int, str]:
 
 
 def _by(due: int | None) -> str:
-    return "no target" if due is None else f"due {datetime.fromtimestamp(due // 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return "no target" if due is None else f"due {rfc3339(due)}"

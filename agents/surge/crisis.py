@@ -98,7 +98,7 @@ def _opened(
         brand=brand.brand,
         mode=policy.mode,
         by=by,
-        surge=surge,
+        surge_id=surge,
         root=root,
         dry_run=policy.mode == "shadow",
         desk=policy.desk,

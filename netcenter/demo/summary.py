@@ -25,16 +25,16 @@ COUNTS = {
 LABELS = "select label, count(*) from mentions where not own group by label order by 2 desc"
 QUERIES = {
     "How fast was the first answer, and how many were in time?": (
-        "select brand, channel, answered, date_trunc('second', median) as median, date_trunc('second', p90) as p90,\n"
-        "       round(100 * share_in_target) || ' %' as in_target\n  from first_response order by brand, channel"
+        "select brand, channel, answered, round(median_ms / 6e4, 1) as median_min, round(p90_ms / 6e4, 1) as p90_min,\n"
+        "       round(100 * sla_attainment) || ' %' as in_target\n  from first_response_time order by brand, channel"
     ),
     "Which floods were there, and what were they about?": (
-        "select brand, scope, name as root, to_char(started_at, 'DD HH24:MI') as since, lasted,\n"
+        "select brand, scope, name as root, to_char(started_at, 'DD HH24:MI') as since, lasted_ms / 60000 as minutes,\n"
         "       round(peak::numeric, 1) as peak, round(excess) as extra, crisis\n  from surge_history order by started_at"
     ),
     "When did questions and complaints come, and how many clocks were overdue?": (
         "select to_char(started_at, 'DD HH24:00') as hour, count(*) as clocks, count(breached_at) as overdue\n"
-        "  from clocks where metric <> 'resolution' and not courtesy group by 1 order by 2 desc limit 5"
+        "  from clocks where metric <> 'resolution' and not non_sla group by 1 order by 2 desc limit 5"
     ),
 }
 

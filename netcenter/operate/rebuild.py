@@ -23,7 +23,7 @@ from netcenter.settings import Settings
 from schemas import codec
 from schemas.records import Action
 from sinks import port
-from sinks.port import Item
+from sinks.port import SinkItem
 from sinks.postgres.forgetting import Forget, forget
 from sinks.postgres.older import Places
 from sinks.postgres.projection import Busy, Projection
@@ -79,7 +79,7 @@ def rebuild(
     try:
         with Projection(uri) as projection, closing(_SinkTopics(settings, kafka)) as log:
             return _Rebuild(projection, log, say, progress).run(keep=keep, agreed=agreed)
-    except port.Unreachable as error:
+    except port.ReceiverUnreachable as error:
         raise Unreachable(str(error)) from None
     except port.SinkError as error:
         raise CommandError(str(error)) from None
@@ -217,7 +217,7 @@ class _Rebuild:
         if not ranges:
             return
         total = self._done.records + sum(end - start for start, end in ranges.values())
-        waiting: list[Item] = []
+        waiting: list[SinkItem] = []
         with ThreadPoolExecutor(1) as writer:
             write: Future[Any] = writer.submit(list)
             for batch in self._log.batches(ranges):

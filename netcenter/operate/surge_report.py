@@ -18,13 +18,13 @@ _SURGE = """
 select s.*, c.time as crisis_at, c.detail ->> 'by' as crisis_by,
     (select count(*) from cases k where k.brand = s.brand and k.conversation = s.evidence ->> 'root') as cases,
     (select count(*) from cases k where k.brand = s.brand and k.conversation = s.evidence ->> 'root'
-        and k.state <> 'CLOSED') as open_cases
+        and k.state <> 'closed') as open_cases
 from surges s
 left join lateral (
     select time, detail from surge_events e
-    where e.type = 'CrisisOpened' and e.detail ->> 'surge' = s.surge_id order by time limit 1
+    where e.type = 'CrisisOpened' and e.surge_id = s.surge_id order by time limit 1
 ) c on true
-where starts_with(s.surge_id, %s)
+where starts_with(s.surge_id::text, %s)
 order by s.started_at desc
 limit 3
 """
@@ -148,8 +148,8 @@ def _shares(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count:,} ({count / whole:.0%})" for name, count in ordered) or "none"
 
 
-def _clock(ms: int) -> str:
-    return f"{datetime.fromtimestamp(ms / 1000, UTC):%H:%M}"
+def _clock(time: str) -> str:
+    return f"{datetime.fromisoformat(time).astimezone(UTC):%H:%M}"
 
 
 def _time(moment: datetime) -> str:

@@ -112,7 +112,7 @@ _WORDS = {
     "clocks": "clocks",
     "breaches": "late",
     "breach_share": "late, of clocks",
-    "share_in_target": "in target",
+    "sla_attainment": "in target",
     "median_min": "median",
     "p90_min": "9 of 10 within",
     "warnings": "warnings",
@@ -121,7 +121,7 @@ _WORDS = {
     "surges": "surges",
     "alerts": "alerts",
 }
-_BY_PLACE = ("clocks", "breaches", "share_in_target", "median_min", "warnings")
+_BY_PLACE = ("clocks", "breaches", "sla_attainment", "median_min", "warnings")
 
 
 def _table(title: str, *columns: str) -> Table:

@@ -88,7 +88,7 @@ class Figures(msgspec.Struct):
     """clocks that are late at the end of the replay; a rescinded breach does not count"""
     breach_share: float | None = None
     """0..1; breaches over clocks"""
-    share_in_target: float | None = None
+    sla_attainment: float | None = None
     """0..1; clocks met in time, over clocks that were met or are late"""
     median_min: float | None = None
     """minutes to the first response, over the answered clocks"""
@@ -180,7 +180,7 @@ class Verdicts:
             clocks=len(clocks),
             breaches=late,
             breach_share=late / len(clocks) if clocks else None,
-            share_in_target=in_time / (in_time + late) if in_time + late else None,
+            sla_attainment=in_time / (in_time + late) if in_time + late else None,
             median_min=_share_of(waited, 0.5),
             p90_min=_share_of(waited, 0.9),
             warnings=sum(n for where, n in self._warnings.items() if _within(where, place)),

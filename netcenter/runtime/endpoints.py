@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from netcenter.errors import Unreachable, UsageError
-from netcenter.runtime import _placeholder as receiver
-from netcenter.runtime._placeholder import PostgresSettings
 from netcenter.settings import Settings, load
 from sinks import port
 from sinks.port import SinkError
+from sinks.postgres import settings as receiver
+from sinks.postgres.settings import PostgresSettings
 
 
 def kafka_of(settings: Settings) -> str:
@@ -30,7 +30,7 @@ def uses_embedded(settings: Settings) -> bool:
     return settings.kafka is None or (settings.postgres is None and settings.postgres_file is None)
 
 
-def postgres_sink(settings: PostgresSettings) -> port.Sink:
+def postgres_sink(settings: PostgresSettings) -> port.SinkPort:
     """The sink that writes to PostgreSQL, to the embedded one where the settings name none.
 
     Raises SinkError, or ReceiverUnreachable where no embedded one runs.
@@ -40,7 +40,7 @@ def postgres_sink(settings: PostgresSettings) -> port.Sink:
         try:
             return _embedded_postgres(load().directory)
         except Unreachable as error:
-            raise port.Unreachable(str(error)) from None
+            raise port.ReceiverUnreachable(str(error)) from None
 
     return receiver.postgres_sink(settings, embedded)
 

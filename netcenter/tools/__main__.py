@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netcenter.tools.pages import write
+from netcenter.tools import pages, postgres_columns
 
-for page in write():
+for page in (*pages.write(), postgres_columns.write()):
     print(f"wrote {page}")

@@ -10,7 +10,7 @@ from schemas.avro import Schema, schema_of
 from schemas.codec import nested
 from schemas.compiled import attributes
 from schemas.records import ENUMS, RECORDS, ClassifiedMention, Mention, Record
-from sinks.port import Item
+from sinks.port import SinkItem
 from sinks.postgres.current import FOLD_OF
 from sinks.postgres.rows import Unexpected, rows_of
 from sinks.postgres.tables import MENTIONS
@@ -119,7 +119,7 @@ def _columns(cls: type[Record]) -> dict[str, list[str]]:
         return {name: [f"mentions.{name}"] for name, _ in MENTIONS.columns if name not in own}
     found: dict[str, list[str]] = {name: [] for name in attributes(cls)}
     try:
-        rows = rows_of(Item("", 0, 0, None, _example(cls), [], 0))
+        rows = rows_of(SinkItem("", 0, 0, None, _example(cls), [], 0))
     except Unexpected:
         return found
     tables = [(table.name, dict(zip(_names(table), row, strict=True))) for table, row in rows]

@@ -1,4 +1,4 @@
-"""Mentions in the binary form of COPY, for their table itself: they are nearly all of the traffic."""
+"""Mentions in the binary form of COPY, straight into their table: mentions are nearly all of the traffic."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 
 from schemas.records import ClassifiedMention
-from sinks.port import Item
+from sinks.port import SinkItem
 from sinks.postgres.copytext import SUBSTITUTE
 
-#: The order of `MentionRows._row`: what has a fixed width first.
+#: In the order of `MentionRows._row`: columns of a fixed width first.
 _COLUMNS = (
     'id, created_at, promoted, uncertain, own, confidence, policy, "partition", "offset", received_at, author_followers, '
     "reach, post_id, probabilities, brand, channel, kind, visibility, lang, label, classified_lang, model, author_id, "
@@ -23,26 +23,27 @@ COPY = f"copy mentions ({_COLUMNS}) from stdin (format binary)"
 
 _HEADER = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)
 _END = b"\xff\xff"
-#: Every value follows its length in bytes; a null has none.
+#: Each value is preceded by its length in bytes; a null is the length -1 and no value.
 _NULL = b"\xff\xff\xff\xff"
 _UUID = struct.pack(">i", 16)
-#: How many columns there are, then id, created_at, promoted, uncertain, own, confidence, policy, partition, offset.
+#: The number of columns, then the length and value of id, created_at, promoted, uncertain, own, confidence, policy,
+#: partition and offset.
 _FIXED = struct.Struct(">hi16siqi?i?i?idiqiiiq").pack
 _INT = struct.Struct(">iq").pack
 _COUNT = _COLUMNS.count(",") + 1
-_FLOAT8 = 701  # its type's number, for ever
-#: PostgreSQL counts microseconds from 2000.
+_FLOAT8 = 701  # the number of the type float8, which PostgreSQL never changes
+#: ms; PostgreSQL counts microseconds from 2000-01-01.
 _MS_TO_2000 = 946_684_800_000
-#: Entries of a cache at most; a value that many mentions share is soon in it again.
+#: The most entries of a cache. A full cache is emptied: a value that many mentions share is soon in it again.
 _CACHED = 10_000
 
 
 class Unfit(Exception):
-    """A batch with a value that has no binary form: the text form tells PostgreSQL, which says what is wrong."""
+    """A batch with a value that has no binary form. Copied as text, PostgreSQL says what is wrong with it."""
 
 
 class _Lengths(dict[int, bytes]):
-    """Lengths as four bytes."""
+    """Lengths as four bytes, big-endian."""
 
     def __missing__(self, length: int) -> bytes:
         encoded = length.to_bytes(4, "big")
@@ -52,7 +53,7 @@ class _Lengths(dict[int, bytes]):
 
 
 class _Words(dict[str, bytes]):
-    """Texts that many mentions share, with their lengths."""
+    """Texts that many mentions share, each encoded with its length before it."""
 
     def __missing__(self, text: str) -> bytes:
         encoded = _text(text)
@@ -63,7 +64,7 @@ class _Words(dict[str, bytes]):
 
 
 class _Nul(Exception):
-    """A text with a NUL in it."""
+    """A text that holds NUL, which PostgreSQL cannot store."""
 
 
 _LENGTHS = _Lengths()
@@ -71,13 +72,13 @@ _WORDS = _Words()
 
 
 class MentionRows:
-    """Encodes mentions, and counts in `nuls` how many NUL it replaced."""
+    """Encodes mentions as rows. `nuls` counts the NUL characters that were replaced."""
 
     def __init__(self) -> None:
         self.nuls = 0
 
-    def data(self, items: Sequence[Item]) -> bytes:
-        """All that COPY reads, of items that carry ClassifiedMentions. Raises Unfit."""
+    def data(self, items: Sequence[SinkItem]) -> bytes:
+        """The whole input of COPY for items that carry ClassifiedMentions. Raises Unfit."""
         records: list[Any] = [item.record for item in items]
         try:
             ids = _uuids([record.mention.id for record in records])
@@ -106,25 +107,8 @@ class MentionRows:
             return b"".join(
                 (
                     _FIXED(
-                        _COUNT,
-                        16,
-                        own,
-                        8,
-                        (m.created_at - _MS_TO_2000) * 1000,
-                        1,
-                        m.promoted,
-                        1,
-                        r.uncertain,
-                        1,
-                        r.own,
-                        8,
-                        r.confidence,
-                        8,
-                        r.policy,
-                        4,
-                        partition,
-                        8,
-                        offset,
+                        _COUNT, 16, own, 8, (m.created_at - _MS_TO_2000) * 1000, 1, m.promoted, 1, r.uncertain, 1, r.own,
+                        8, r.confidence, 8, r.policy, 4, partition, 8, offset,
                     ),
                     _NULL if received is None else _INT(8, (received - _MS_TO_2000) * 1000),
                     _NULL if followers is None else _INT(8, followers),
@@ -151,12 +135,12 @@ class MentionRows:
                     lengths[len(text_utf8)],
                     text_utf8,
                 )
-            )
+            )  # fmt: skip
         except _Nul:
             return self._row(self._without_nul(r), partition, offset, own, post)
 
     def _without_nul(self, record: ClassifiedMention) -> ClassifiedMention:
-        """The same record with each NUL in its texts replaced."""
+        """The same record with each NUL in its texts replaced by U+FFFD."""
         cleaned: ClassifiedMention = self._cleaned(record, mention=self._cleaned(record.mention))
         return cleaned
 
@@ -177,12 +161,12 @@ def _text(text: str) -> bytes:
 
 @lru_cache
 def _array(count: int) -> Any:
-    """Packs an array of that many doubles: its length, dimensions, nulls, type, size, first index, and each value."""
+    """The packer of an array of `count` doubles: its length, dimensions, nulls, type, size, first index, and each value."""
     return struct.Struct(">6i" + count * "id").pack
 
 
 def _uuids(texts: list[str]) -> list[bytes]:
-    """UUIDs in their usual form as 16 bytes each. Raises ValueError for any other: a byte less would shift a row."""
+    """UUIDs in their usual form as 16 bytes each. Raises ValueError for any other form: a byte less would shift the row."""
     joined = "".join(texts)
     encoded = bytes.fromhex(joined.replace("-", ""))
     hyphens = "-" * len(texts)

@@ -1,4 +1,4 @@
-"""Rows in the text form of COPY: tab-separated, escaped by backslashes, with a sign for null."""
+"""Rows in the text form of COPY: tab-separated, escaped by backslashes, null as a backslash and N."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Any
 
 import msgspec
 
-from sinks.postgres.tables import TABLES, Kind, Table
+from sinks.postgres.table import Kind, ProjectionTable
+from sinks.postgres.tables import TABLES
 
 NULL = "\\N"
-#: What stands for a NUL, which PostgreSQL keeps in no text.
+#: Written in place of NUL, which PostgreSQL cannot store in a text.
 SUBSTITUTE = "\ufffd"
 _SPECIAL = re.compile("[\\\\\n\r\t\0]").search
 _ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"})
@@ -25,8 +26,8 @@ def json(value: Any) -> bytes:
     return _ENCODE_JSON(value)
 
 
-class Rows:
-    """Encodes rows, and counts in `nuls` how many NUL it replaced."""
+class TextRows:
+    """Encodes rows. `nuls` counts the NUL characters that were replaced."""
 
     def __init__(self) -> None:
         self.nuls = 0
@@ -42,8 +43,8 @@ class Rows:
         }
         self._encoders = {table.name: [kinds[kind] for _, kind in table.columns] for table in TABLES}
 
-    def line(self, table: Table, row: Sequence[Any]) -> str:
-        """One row, its values in the order of the table's columns, with the line's end."""
+    def line(self, table: ProjectionTable, row: Sequence[Any]) -> str:
+        """One row as a line with its end. The row's values are in the order of the table's columns."""
         encoders = self._encoders[table.name]
         return "\t".join([encode(value) for encode, value in zip(encoders, row, strict=True)]) + "\n"
 

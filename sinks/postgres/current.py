@@ -1,4 +1,4 @@
-"""The current rows of cases, clocks and surges, as pure folds over their events."""
+"""The current rows of cases, clocks and surges: pure folds over their events."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from schemas import jsonform
 from schemas.records import (
     CaseChanged,
     CaseClosed,
@@ -21,13 +22,13 @@ from schemas.records import (
 )
 from sinks.postgres import tables
 from sinks.postgres.copytext import json
-from sinks.postgres.tables import Table
+from sinks.postgres.table import ProjectionTable
 
 Key = tuple[Any, ...]
 
 
 class CaseRow(msgspec.Struct, kw_only=True):
-    """A row of `cases`; what no event has told yet is None."""
+    """A row of `cases`. A column that no event has set yet is None."""
 
     case_id: str
     brand: str
@@ -37,7 +38,7 @@ class CaseRow(msgspec.Struct, kw_only=True):
     label: str | None = None
     priority: int | None = None
     mode: str | None = None
-    state: str = "OPEN"
+    state: str = "open"
     lang: str | None = None
     visibility: str | None = None
     conversation: str | None = None
@@ -46,8 +47,8 @@ class CaseRow(msgspec.Struct, kw_only=True):
     followers: int | None = None
     promoted: bool | None = None
     posts: int = 0
-    first_post: str | None = None
-    last_post: str | None = None
+    first_mention_id: str | None = None
+    last_mention_id: str | None = None
     url: str | None = None
     opened_at: int | None = None
     changed_at: int | None = None
@@ -56,7 +57,7 @@ class CaseRow(msgspec.Struct, kw_only=True):
     answered_privately: bool = False
     operator: str | None = None
     closed_at: int | None = None
-    why: str | None = None
+    close_reason: str | None = None
     reopened: int = 0
     muted_until: int | None = None
     policy: int | None = None
@@ -75,11 +76,11 @@ class ClockRow(msgspec.Struct, kw_only=True):
     author_id: str
     desk: str | None = None
     label: str | None = None
-    state: str = "RUNNING"
+    state: str = "running"
     started_at: int | None = None
     due_at: int | None = None
     target_ms: int | None = None
-    courtesy: bool = False
+    non_sla: bool = False
     warned: int | None = None
     met_at: int | None = None
     breached_at: int | None = None
@@ -118,14 +119,14 @@ class SurgeRow(msgspec.Struct, kw_only=True):
     seq: int = 0
 
 
-class Fold(msgspec.Struct, frozen=True):
-    """How the rows of one table follow from events."""
+class RowFold(msgspec.Struct, frozen=True):
+    """How the current rows of one table follow from events."""
 
-    table: Table
+    table: ProjectionTable
     row: type[msgspec.Struct]
     key: Callable[[Any], Key]
     fresh: Callable[[Any], Any]
-    #: Changes the row in place; the caller has seen to it that the event is newer than the row.
+    #: Changes the row in place. The caller has checked that the event is newer than the row.
     apply: Callable[[Any, Any], None]
 
 
@@ -136,51 +137,51 @@ def _case(row: CaseRow, event: CaseOpened | CaseChanged | CaseClosed | CaseReope
         row.opened_at, row.priority, row.mode = event.time, event.priority, event.mode
         row.lang, row.visibility, row.conversation = event.lang, event.visibility, event.conversation
         row.zone, row.reach, row.followers = event.zone, event.reach, event.followers
-        row.state = "OPEN"
+        row.state = "open"
         _count(row, event.post)
     elif isinstance(event, CaseChanged):
         row.priority = event.priority
         row.operator = event.operator or row.operator
         row.reach = row.reach if event.reach is None else event.reach
         row.promoted = row.promoted if event.promoted is None else event.promoted
-        if row.state != "CLOSED":
-            row.state = "WAITING" if event.waiting else "OPEN"
+        if row.state != "closed":
+            row.state = "waiting" if event.waiting else "open"
         if event.change == "post_added":
             _count(row, event.post)
         if event.replied_at is not None:
             row.answers += 1
-            # By the replies' own times, not by the order in which they were read.
+            # The first answer by the replies' own times: they may be read in another order.
             if row.answered_at is None or event.replied_at < row.answered_at:
                 row.answered_at, row.answered_privately = event.replied_at, event.privately
         if event.change == "muted":
             row.muted_until = event.muted_until
     elif isinstance(event, CaseClosed):
-        row.state, row.closed_at, row.why = "CLOSED", event.time, event.close_reason
+        row.state, row.closed_at, row.close_reason = "closed", event.time, event.close_reason
         row.operator = event.operator or row.operator
     else:
-        row.state, row.closed_at, row.why, row.priority = "OPEN", None, None, event.priority
+        row.state, row.closed_at, row.close_reason, row.priority = "open", None, None, event.priority
         row.reopened += 1
         _count(row, event.post)
 
 
 def _count(row: CaseRow, post: PostRef | None) -> None:
-    """Count a post once, also where the event that reopens the case and the one that adds it tell of it."""
-    if post is None or post.mention_id == row.last_post:
+    """Count a post once, also where both the event that reopens the case and the event that adds the post name it."""
+    if post is None or post.mention_id == row.last_mention_id:
         return
     row.posts += 1
-    row.first_post = row.first_post or post.mention_id
-    row.last_post = post.mention_id
+    row.first_mention_id = row.first_mention_id or post.mention_id
+    row.last_mention_id = post.mention_id
     row.url = post.url or row.url
 
 
 def _clock(row: ClockRow, event: ClockChanged) -> None:
-    row.desk, row.label, row.started_at, row.courtesy = event.desk, event.label, event.started_at, event.non_sla
+    row.desk, row.label, row.started_at, row.non_sla = event.desk, event.label, event.started_at, event.non_sla
     row.due_at, row.target_ms = event.due_at, event.target_ms
     row.late_arrival = row.late_arrival or event.late_arrival
     row.paused_ms = event.paused_ms
     if event.warned is not None:
         row.warned = event.warned
-    if event.change in ("started", "resumed"):  # a resolution that was met runs on when its case is reopened
+    if event.change in ("started", "resumed"):  # a resolution clock that was met runs on when its case is reopened
         row.met_at, row.privately = None, False
     elif event.met_at is not None:
         row.met_at, row.privately = event.met_at, event.privately
@@ -189,17 +190,17 @@ def _clock(row: ClockRow, event: ClockChanged) -> None:
         row.detected_at = event.time if event.detected_at is None else event.detected_at
         row.rescinded_at = None
     elif event.change == "rescinded":
-        # As if it had never been: case_events keeps the history.
+        # The row shows no breach any more; case_events keeps the history.
         row.breached_at = row.detected_at = None
         row.rescinded_at = event.time
     elif event.change == "paused":
-        row.state, row.paused_at = "PAUSED", event.time if event.paused_at is None else event.paused_at
+        row.state, row.paused_at = "paused", event.time if event.paused_at is None else event.paused_at
     elif event.change in ("started", "resumed", "met"):
-        row.state, row.paused_at = "RUNNING", None
+        row.state, row.paused_at = "running", None
     elif event.change == "voided":
-        row.state, row.paused_at = "VOID", None
-    if row.met_at is not None and row.state != "VOID":
-        row.state = "MET" if row.due_at is None or row.met_at <= row.due_at else "MET_LATE"
+        row.state, row.paused_at = "void", None
+    if row.met_at is not None and row.state != "void":
+        row.state = "met" if row.due_at is None or row.met_at <= row.due_at else "met_late"
 
 
 def _surge(row: SurgeRow, event: SurgeOpened | SurgeUpdated | SurgeClosed) -> None:
@@ -216,17 +217,17 @@ def _surge(row: SurgeRow, event: SurgeOpened | SurgeUpdated | SurgeClosed) -> No
     row.detector, row.scope, row.name = seen.detector, seen.scope, seen.name
     row.actual, row.baseline, row.ratio = seen.actual, seen.baseline, seen.ratio
     row.peak = seen.ratio if row.peak is None else max(row.peak, seen.ratio)
-    row.evidence = json(seen)
+    row.evidence = json(jsonform.fields(seen))
 
 
-_CASES = Fold(
+_CASES = RowFold(
     table=tables.CASES,
     row=CaseRow,
     key=lambda e: (e.aggregate,),
     fresh=lambda e: CaseRow(case_id=e.aggregate, brand=e.brand, channel=e.channel, author_id=e.author_id),
     apply=_case,
 )
-_CLOCKS = Fold(
+_CLOCKS = RowFold(
     table=tables.CLOCKS,
     row=ClockRow,
     key=lambda e: (e.aggregate, e.metric, e.cycle),
@@ -240,7 +241,7 @@ _CLOCKS = Fold(
     ),
     apply=_clock,
 )
-_SURGES = Fold(
+_SURGES = RowFold(
     table=tables.SURGES,
     row=SurgeRow,
     key=lambda e: (e.aggregate,),
@@ -249,16 +250,16 @@ _SURGES = Fold(
 )
 
 FOLDS = (_CASES, _CLOCKS, _SURGES)
-#: Which rows a record changes; a record that is not named changes none.
-FOLD_OF: dict[type[Record], Fold] = {
+#: The fold that a record belongs to. A record without a fold changes no current row.
+FOLD_OF: dict[type[Record], RowFold] = {
     **dict.fromkeys((CaseOpened, CaseChanged, CaseClosed, CaseReopened), _CASES),
     ClockChanged: _CLOCKS,
     **dict.fromkeys((SurgeOpened, SurgeUpdated, SurgeClosed), _SURGES),
 }
 
 
-def fold(how: Fold, events: list[Any], rows: dict[Key, Any]) -> dict[Key, Any]:
-    """The rows that the events change, from `rows` as stored; an event that a row has seen is left out."""
+def fold(how: RowFold, events: list[Any], rows: dict[Key, Any]) -> dict[Key, Any]:
+    """The rows that the events change, by key, starting from the stored `rows`. An event that a row has seen is skipped."""
     changed: dict[Key, Any] = {}
     for event in events:
         key = how.key(event)

@@ -1,4 +1,4 @@
-"""What an error of PostgreSQL means for the caller: set a row aside, wait, or have somebody mend something."""
+"""What an error of PostgreSQL means for the caller: refuse a row, wait, or have an operator correct something."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Literal
 import msgspec
 import psycopg2
 
-from sinks.port import Item, Refused, SinkError, Unreachable
+from sinks.port import ReceiverUnreachable, RefusedItem, SinkError, SinkItem
 
-#: `row`: the row is at fault, the rest of its batch can be written. `passing`: it ends by itself or when an operator has
-#: seen to the server. `standing`: it ends when somebody corrects settings, rights or tables.
+#: `row`: the row is at fault, and the rest of its batch can be written. `passing`: the fault ends by itself, or when an
+#: operator has mended the server. `standing`: the fault ends when an operator corrects settings, rights or tables.
 Kind = Literal["row", "passing", "standing"]
 
 
-class Fault(msgspec.Struct, frozen=True):
-    """What an error is, and what to do for whoever reads it at night."""
+class SqlFault(msgspec.Struct, frozen=True):
+    """The kind of an error, and what an operator can do about it."""
 
     kind: Kind
     words: str = ""
@@ -30,42 +30,42 @@ _TABLES = (
     "is missing"
 )
 
-#: By SQLSTATE, else by its class (the first two digits). The one list: what is not here is `standing`.
-FAULTS: dict[str, Fault] = {
-    # Of the row: its data, a constraint, a limit. Nothing else ever becomes a dead letter.
-    "22": Fault("row"),
-    "23": Fault("row"),
-    "54": Fault("row"),
-    # Of the server or the way to it, for a while.
-    "08": Fault("passing", "the connection broke"),
-    "25006": Fault("passing", "it is read-only: a standby, or made so; let the URI lead to the primary"),
-    "25P03": Fault("passing", "the server ended a transaction that stood still"),
-    "25P04": Fault("passing", "the server ended a transaction that lasted too long"),
-    "40": Fault("passing", "another transaction was in the way"),
-    "53": Fault("passing", "it is out of resources"),
-    "53100": Fault("passing", "its disk is full: make room there"),
-    "53200": Fault("passing", "it is out of memory"),
-    "53300": Fault("passing", "it has no connection to spare: raise max_connections, or end some"),
-    "55": Fault("passing", "something is in use"),
-    "55P03": Fault("passing", "a lock was not to be had in time: end whoever holds it"),
-    "57": Fault("passing", "an operator or the server intervened"),
-    "57014": Fault("passing", "a statement was cancelled, or lasted too long"),
-    "57P01": Fault("passing", "the server shuts down, or the session was ended"),
-    "57P03": Fault("passing", "the server starts or shuts down"),
-    "58": Fault("passing", "its operating system reports an error: see the server's log"),
-    # Of settings, rights and tables.
-    "28": Fault("standing", _SESSION),
-    "3D": Fault("standing", "the database is not there: make or restore it, or correct the URI"),
-    "3F": Fault("standing", "the schema is not there: make or restore it, or correct the search path"),
-    "42": Fault("standing", _TABLES),
-    "42501": Fault("standing", "this user may not use or create the tables: grant it, or use the owner"),
-    "XX": Fault("standing", "PostgreSQL finds itself in disorder: see the server's log"),
+#: By SQLSTATE, else by its class (the first two digits). Every SQLSTATE that is not listed is `standing`.
+FAULTS: dict[str, SqlFault] = {
+    # Faults of the row: its data, a constraint, a limit. Nothing else ever becomes a dead letter.
+    "22": SqlFault("row"),
+    "23": SqlFault("row"),
+    "54": SqlFault("row"),
+    # Faults of the server or the network, which pass.
+    "08": SqlFault("passing", "the connection broke"),
+    "25006": SqlFault("passing", "it is read-only: a standby, or made so; let the URI lead to the primary"),
+    "25P03": SqlFault("passing", "the server ended a transaction that stood still"),
+    "25P04": SqlFault("passing", "the server ended a transaction that lasted too long"),
+    "40": SqlFault("passing", "another transaction was in the way"),
+    "53": SqlFault("passing", "it is out of resources"),
+    "53100": SqlFault("passing", "its disk is full: make room there"),
+    "53200": SqlFault("passing", "it is out of memory"),
+    "53300": SqlFault("passing", "it has no connection to spare: raise max_connections, or end some"),
+    "55": SqlFault("passing", "something is in use"),
+    "55P03": SqlFault("passing", "a lock was not to be had in time: end whoever holds it"),
+    "57": SqlFault("passing", "an operator or the server intervened"),
+    "57014": SqlFault("passing", "a statement was cancelled, or lasted too long"),
+    "57P01": SqlFault("passing", "the server shuts down, or the session was ended"),
+    "57P03": SqlFault("passing", "the server starts or shuts down"),
+    "58": SqlFault("passing", "its operating system reports an error: see the server's log"),
+    # Faults of settings, rights and tables.
+    "28": SqlFault("standing", _SESSION),
+    "3D": SqlFault("standing", "the database is not there: make or restore it, or correct the URI"),
+    "3F": SqlFault("standing", "the schema is not there: make or restore it, or correct the search path"),
+    "42": SqlFault("standing", _TABLES),
+    "42501": SqlFault("standing", "this user may not use or create the tables: grant it, or use the owner"),
+    "XX": SqlFault("standing", "PostgreSQL finds itself in disorder: see the server's log"),
 }
-#: A statement that was ended by its timeout, by an operator or by us.
+#: The SQLSTATE of a statement that was ended by its timeout, by an operator or by us.
 CANCELLED = "57014"
-_UNKNOWN = Fault("standing", "this is no fault that is known here: see the server's log")
+_UNKNOWN = SqlFault("standing", "this is no fault that is known here: see the server's log")
 
-#: A server or a pooler that refuses a session says why in words only, which psycopg2 hands on without a code.
+#: A server or a pooler that refuses a session says why in words only: psycopg2 passes no SQLSTATE on. Here are the words.
 _REFUSALS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(words), code)
     for words, code in (
@@ -82,32 +82,32 @@ _REFUSALS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         ),
     )
 )
-#: What libpq or a pooler has against the URI itself, before any server is asked.
+#: How libpq or a pooler rejects the URI itself, before it asks a server.
 _SETTINGS = re.compile(
     r"invalid (connection option|port number|sslmode value|channel_binding value)|unsupported startup parameter"
     r"|certificate|does not support SSL"
 )
-#: How COPY tells of a place, before it quotes what stands there.
+#: How COPY names the line and column of an error, before it quotes the value.
 _COPIED = re.compile(r"COPY stage_(\w+)_[0-9a-f]{8}, line \d+(?:, column (\w+))?")
 
 
-def fault(code: str) -> Fault:
-    """What stands in the list for this SQLSTATE."""
+def fault(code: str) -> SqlFault:
+    """The fault that `FAULTS` lists for this SQLSTATE."""
     return FAULTS.get(code) or FAULTS.get(code[:2], _UNKNOWN)
 
 
 def is_row(error: Exception) -> bool:
-    """Whether a row is at fault, so that the rest of its batch can be written."""
-    if isinstance(error, ValueError):  # psycopg2's, of a value that cannot be written as SQL, such as a NUL in a key
+    """True where a row is at fault, so that the rest of its batch can be written."""
+    if isinstance(error, ValueError):  # psycopg2 cannot write a value as SQL, such as a key with a NUL
         return True
     return isinstance(error, psycopg2.Error) and error.pgcode is not None and fault(error.pgcode).kind == "row"
 
 
-def refused(item: Item, error: Exception) -> Refused:
-    """The item with what PostgreSQL has against it: never its own words, for they quote values."""
+def refused(item: SinkItem, error: Exception) -> RefusedItem:
+    """The item with PostgreSQL's reason to refuse it. PostgreSQL's own message is left out: it quotes values."""
     name = type(item.record).__name__ if item.record is not None else "dead letter"
     said = _said(error) if isinstance(error, psycopg2.Error) else "a value that cannot be written as SQL"
-    return Refused(
+    return RefusedItem(
         item=item,
         stage="sink",
         error=type(error).__name__,
@@ -128,11 +128,11 @@ def _said(error: psycopg2.Error) -> str:
     return ", ".join(said)
 
 
-def translated(error: psycopg2.Error, server: str, *, lost: bool, worked: bool) -> Unreachable | SinkError:
-    """Any other error as one of the port's.
+def translated(error: psycopg2.Error, server: str, *, lost: bool, worked: bool) -> ReceiverUnreachable | SinkError:
+    """The port's error for an error that is no row's fault.
 
-    lost: the connection is gone. worked: this sink has had a success before, so settings, rights and tables were
-    right once and are waited for; before that they are SinkError.
+    lost: the connection is gone. worked: this sink has had a success before, so its settings, rights and tables were right
+    once: such faults are waited for then. Before a first success they are SinkError.
     """
     if error.pgcode is None:
         return _without_code(error, server, lost=lost, worked=worked)
@@ -140,19 +140,19 @@ def translated(error: psycopg2.Error, server: str, *, lost: bool, worked: bool) 
     place = f" at {subject}" if subject else ""
     found = fault(error.pgcode)
     said = f"{server} cannot work now: SQLSTATE {error.pgcode} {type(error).__name__}{place}; {found.words or _UNKNOWN.words}"
-    return Unreachable(said) if lost or found.kind == "passing" or worked else SinkError(said)
+    return ReceiverUnreachable(said) if lost or found.kind == "passing" or worked else SinkError(said)
 
 
-def _without_code(error: psycopg2.Error, server: str, *, lost: bool, worked: bool) -> Unreachable | SinkError:
+def _without_code(error: psycopg2.Error, server: str, *, lost: bool, worked: bool) -> ReceiverUnreachable | SinkError:
     first = (str(error).strip().splitlines() or [type(error).__name__])[0]
     if not lost and not isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError)):
         return SinkError(f"{server}: {type(error).__name__}; this is a fault of the sink")
     if _SETTINGS.search(first):
         said = f"{server} cannot be reached with this URI: {first}; correct it, or the server"
-        return Unreachable(said) if worked else SinkError(said)
+        return ReceiverUnreachable(said) if worked else SinkError(said)
     for words, code in _REFUSALS:
         if words.search(first):
             found = fault(code)
             said = f"{server} refuses the session: {first}; {found.words}"
-            return Unreachable(said) if worked or found.kind == "passing" else SinkError(said)
-    return Unreachable(f"{server} cannot be reached: {first}")
+            return ReceiverUnreachable(said) if worked or found.kind == "passing" else SinkError(said)
+    return ReceiverUnreachable(f"{server} cannot be reached: {first}")

@@ -1,4 +1,4 @@
-"""Customers who were forgotten: what of theirs is erased, passed over, or written without its author."""
+"""Customers who were forgotten: which of their rows are erased, skipped, or written without the author."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from schemas.records import (
     Record,
     Reply,
 )
-from sinks.port import Item, Refused
+from sinks.port import RefusedItem, SinkItem
 from sinks.postgres import faults
 from sinks.postgres.copytext import SUBSTITUTE
 
@@ -34,8 +34,9 @@ _THREAD = frozenset({ClassifiedMention, MentionUpdated, Reply, Action})
 _CASE = frozenset({CaseOpened, CaseChanged, ClockChanged, CaseClosed, CaseReopened})
 _OF_A_CUSTOMER = _THREAD | _CASE
 
-# Two statements: what the first waits for, the second sees. A batch with a forget waits for all others that are under
-# way, and they for it: else one that has looked before could still write the author. Whoever only reads waits for none.
+# Two statements, so that the second sees what the transactions that the first waited for have committed. A batch with a
+# request to forget waits for all other batches in progress, and they wait for it: otherwise a batch that has looked before
+# could still write the author. Transactions that only read wait for none.
 _LOOK = "lock table forgotten in {} mode; select exists (select from forgotten)"
 _REMEMBER = """
 insert into forgotten as f (customer, "partition", "offset", at) values (%s, %s, %s, to_timestamp(%s / 1000::float8))
@@ -43,29 +44,30 @@ on conflict (customer) do update set "partition" = excluded."partition", "offset
 where excluded."offset" > f."offset"
 """
 _KNOWN = 'select customer, "offset" from forgotten where customer = any(%s::text[])'
-_POSTS = 'select id::text, coalesce("offset", -1) from mentions where id = any(%s::uuid[])'
+_POSTS = 'select id::text, "offset" from mentions where id = any(%s::uuid[])'
 
 _BEFORE = "where (brand, channel, author_id) = (%(brand)s, %(channel)s, %(author)s)"
 _DELETE = "; ".join(
-    f'delete from {table} {_BEFORE} and ("offset" is null or "offset" < %(offset)s)'
+    f'delete from {table} {_BEFORE} and "offset" < %(offset)s'
     for table in ("mentions", "mention_updates", "replies", "actions")
 )
-# A customer who comes back has new cases: an old one has an event from before. One without its source is taken as old.
+# Old cases are those with an event from before the request. A customer who comes back has new cases, which stay. An event
+# whose source is not known is taken as old.
 _CASES = f"""
 select case_id from cases c {_BEFORE} and exists (
     select from case_events e where e.case_id = c.case_id and (e.source_offset is null or e.source_offset <= %(offset)s)
 )
 """
 _WITHOUT_AUTHOR = """
-update case_events set author_id = '', detail = '{}' where case_id = any(%(cases)s);
-update clocks set author_id = '' where case_id = any(%(cases)s);
+update case_events set author_id = '', detail = '{}' where case_id = any(%(cases)s::uuid[]);
+update clocks set author_id = '' where case_id = any(%(cases)s::uuid[]);
 update cases set author_id = '', conversation = null, url = null, reach = null, followers = null
-where case_id = any(%(cases)s)
+where case_id = any(%(cases)s::uuid[])
 """
 
 
 class Forget(msgspec.Struct, frozen=True):
-    """That a customer was forgotten, and where in `classified`: what stands before is erased, what comes after is kept."""
+    """A request to forget a customer, and its place in `classified`. Records before it are erased, records after it stay."""
 
     key: bytes
     brand: str
@@ -74,11 +76,11 @@ class Forget(msgspec.Struct, frozen=True):
     partition: int
     offset: int
     at: int
-    """ms; when it was asked for."""
+    """ms; when the request was made."""
 
 
-def forget(item: Item) -> Forget | None:
-    """What an item of `classified` forgets, if it does."""
+def forget(item: SinkItem) -> Forget | None:
+    """The request to forget that an item of `classified` carries; None where it carries none."""
     record = item.record
     if type(record) is not Action or record.action != "forget":
         return None
@@ -86,11 +88,11 @@ def forget(item: Item) -> Forget | None:
     return Forget(key, record.brand, record.channel, author, item.partition, item.offset, record.created_at)
 
 
-def admitted(cursor: Cursor, items: Sequence[Item]) -> tuple[list[Item], list[Refused]]:
-    """Erase whom the batch's forgets name, and give back what of the batch is to be written, and what is refused.
+def admitted(cursor: Cursor, items: Sequence[SinkItem]) -> tuple[list[SinkItem], list[RefusedItem]]:
+    """Erase the customers whom the batch's requests name; return the items that are to be written, and the refused items.
 
-    Left out is what stands in `classified` at or before its customer's forget, and what is learnt later of a post from
-    before. An event of a case that such a record led to comes back without its author.
+    Records of `classified` at or before the request of their customer are left out, and so are later updates of a post from
+    before it. An event of a case that such a record led to is returned without its author.
     """
     forgets = [(item, found) for item in items if type(item.record) is Action and (found := forget(item))]
     cursor.execute(_LOOK.format("exclusive" if forgets else "row exclusive"))
@@ -104,8 +106,8 @@ def admitted(cursor: Cursor, items: Sequence[Item]) -> tuple[list[Item], list[Re
     return list(_left(cursor, items, known)) if known else list(items), refused
 
 
-def _heeded(cursor: Cursor, item: Item, one: Forget) -> Refused | None:
-    """Remember and erase; what PostgreSQL has against it where it cannot."""
+def _heeded(cursor: Cursor, item: SinkItem, one: Forget) -> RefusedItem | None:
+    """Remember a request and erase its customer. Returns the refused item where PostgreSQL refuses a value of it."""
     cursor.execute("savepoint forget")
     try:
         remember(cursor, [one])
@@ -120,13 +122,13 @@ def _heeded(cursor: Cursor, item: Item, one: Forget) -> Refused | None:
 
 
 def remember(cursor: Cursor, forgets: Sequence[Forget]) -> None:
-    """Note each; of one customer's the last holds."""
+    """Store each request; of several requests for one customer the last holds."""
     for one in forgets:
         cursor.execute(_REMEMBER, (_digest(one.key), one.partition, one.offset, one.at))
 
 
 def erase(cursor: Cursor, forget: Forget) -> None:
-    """Delete the customer's posts, updates, replies and actions from before, and make his cases nobody's."""
+    """Delete the customer's earlier posts, updates, replies and actions, and take the author out of their old cases."""
     values: dict[str, Any] = {
         "brand": forget.brand,
         "channel": forget.channel,
@@ -145,13 +147,13 @@ def _digest(key: bytes) -> str:
 
 
 def _known(cursor: Cursor, keys: Collection[bytes]) -> dict[bytes, int]:
-    """Of these customers the forgotten, with the offset of the forget."""
+    """The forgotten among these customers, each with the offset of the request."""
     digests = {_digest(key): key for key in keys}
     cursor.execute(_KNOWN, ("{" + ",".join(digests) + "}",))
     return {digests[customer]: offset for customer, offset in cursor}
 
 
-def _left(cursor: Cursor, items: Sequence[Item], known: dict[bytes, int]) -> Iterator[Item]:
+def _left(cursor: Cursor, items: Sequence[SinkItem], known: dict[bytes, int]) -> Iterator[SinkItem]:
     posts = _posts(cursor, [item for item in items if type(item.record) is MentionUpdated and item.key in known])
     for item in items:
         record: Any = item.record
@@ -164,13 +166,13 @@ def _left(cursor: Cursor, items: Sequence[Item], known: dict[bytes, int]) -> Ite
         elif item.offset > until:
             if type(record) is ClassifiedMention:
                 posts.setdefault(_post(record.mention), item.offset)
-            # Whoever asks to be forgotten often deletes his posts too, and the network goes on telling of them.
+            # Customers who ask to be forgotten often delete their posts too, and the network reports that afterwards.
             if type(record) is not MentionUpdated or posts.get(_post(record), item.offset) < item.offset:
                 yield item
 
 
-def _posts(cursor: Cursor, updates: Sequence[Item]) -> dict[str, int]:
-    """The posts that are there of those that the updates tell of, with their offsets."""
+def _posts(cursor: Cursor, updates: Sequence[SinkItem]) -> dict[str, int]:
+    """The posts that the updates are about and that are stored, by id, with their offsets."""
     if not updates:
         return {}
     cursor.execute(_POSTS, ([_post(item.record) for item in updates],))
@@ -182,7 +184,7 @@ def _post(record: Any) -> str:
 
 
 def _anonymous(event: Record) -> Record:
-    """The event without its author and what leads to him; what is counted stays."""
+    """The event without its author and every field that leads to them. Fields that the figures count stay."""
     changes: dict[str, Any] = {"author_id": ""}
     for name in event.__struct_fields__:
         value = getattr(event, name)

@@ -1,4 +1,4 @@
-"""Why a session waits: which lock, and whose it is. Never what anybody asked, for that may be the words of a post."""
+"""Why a session waits: which lock, and who holds it. A statement's text is never shown: it may hold the words of a post."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import psycopg2
 from psycopg2.extensions import cursor as Cursor
 
-#: What asking is connected with, over the sink's own options: the answer is of use at once or not at all.
+#: Options of the connection that asks, over the sink's own: a late answer is of no use.
 CONNECTION: dict[str, Any] = {"application_name": "netcenter sink, asking", "connect_timeout": "5"}
 
 _ASK = """
@@ -18,7 +18,7 @@ from pg_stat_activity where pid = %s
 _LOCK = """
 select coalesce(relation::regclass::text, locktype || ' lock') from pg_locks where pid = %s and not granted limit 1
 """
-# What belongs to another user shows its number and its name only.
+# Of a session of another user PostgreSQL shows the number and the name only.
 _HOLDERS = """
 select b.pid, coalesce(nullif(a.application_name, ''), a.backend_type, 'unknown'), coalesce(a.usename::text, ''),
     coalesce(a.state, ''), extract(epoch from now() - a.xact_start)::bigint
@@ -27,7 +27,7 @@ from unnest(pg_blocking_pids(%s)) as b (pid) left join pg_stat_activity a on a.p
 
 
 def held(cursor: Cursor, session: int | None) -> str:
-    """What this session of the same server waits for. Raises psycopg2's errors."""
+    """What this session waits for, as words for a log line. Raises psycopg2's errors."""
     if session is None:
         return "it is not in a transaction yet: connecting, or waiting for a pooler's connection"
     cursor.execute(_ASK, (session,))
@@ -52,5 +52,5 @@ def _holder(pid: int, name: str, user: str, state: str, seconds: int | None) -> 
 
 
 def is_silence(error: psycopg2.Error) -> bool:
-    """Whether the server said nothing at all, as when it is frozen."""
+    """True where the server did not answer at all, as a frozen one does."""
     return error.pgcode is None and "timeout expired" in str(error)

@@ -1,4 +1,4 @@
-"""Migrations: the `.sql` files beside this module, applied once, however many workers start at once."""
+"""Applies the migrations, which are the `.sql` files in `migrations/`, once each, however many workers start at once."""
 
 from __future__ import annotations
 
@@ -16,14 +16,17 @@ from yoyo.connections import DatabaseURI  # type: ignore[import-untyped]
 from yoyo.migrations import default_migration_table  # type: ignore[import-untyped]
 
 from sinks.port import SinkError
+from sinks.postgres import comments
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-#: Any number does, as long as nothing else in this database takes the same.
+MIGRATED: str = default_migration_table
+"""The table that says which migrations were applied."""
+#: The number of the advisory lock. Nothing else in the database may use it.
 LOCK = 0x6E65_7463
 
 
 class _Within:
-    """A connection in the middle of a transaction that somebody else ends."""
+    """A connection for yoyo whose transaction our caller ends: commit and close do nothing."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -32,22 +35,22 @@ class _Within:
         return self._connection.cursor()
 
     def commit(self) -> None:
-        """Left to whoever began."""
+        """Nothing: the caller commits."""
 
     def close(self) -> None:
-        """The same."""
+        """Nothing: the caller closes."""
 
 
 class _Backend(PostgresqlBackend):  # type: ignore[misc]
-    """yoyo's, within one transaction of ours: its own transactions are savepoints, its lock is ours.
+    """yoyo's backend within one transaction of ours: yoyo's own transactions are savepoints, and our lock is its lock.
 
-    yoyo's takes a connection for each migration, which a pooler puts into as many sessions, and a lock that is a row,
+    yoyo's own backend opens a connection for each migration, which a pooler puts into as many sessions. Its lock is a row,
     which a killed worker leaves behind.
     """
 
     def __init__(self, connection: Connection) -> None:
         self._given = connection
-        super().__init__(DatabaseURI("postgresql", None, None, None, None, None, {}), default_migration_table)
+        super().__init__(DatabaseURI("postgresql", None, None, None, None, None, {}), MIGRATED)
 
     def connect(self, dburi: Any) -> Any:
         return _Within(self._given)
@@ -62,7 +65,7 @@ class _Backend(PostgresqlBackend):  # type: ignore[misc]
         return self.transaction()
 
     def get_log_data(self, migration: Any = None, operation: str = "apply") -> dict[str, Any]:
-        # yoyo's asks for the user's and the host's name, and fails in a container whose user has no name.
+        # yoyo's own method asks for the user's name, and fails in a container whose user has none.
         return {
             "id": str(uuid4()),
             "migration_id": migration.id if migration else None,
@@ -75,25 +78,26 @@ class _Backend(PostgresqlBackend):  # type: ignore[misc]
 
 
 def missing(cursor: Cursor) -> bool:
-    """Whether a migration is yet to be applied. Raises psycopg2's errors."""
-    cursor.execute("select to_regclass(%s) is null", (default_migration_table,))
+    """True where a migration is still to be applied. Raises psycopg2's errors."""
+    cursor.execute("select to_regclass(%s) is null", (MIGRATED,))
     if cursor.fetchone() == (True,):
         return True
-    cursor.execute(f"select migration_hash from {default_migration_table}")
+    cursor.execute(f"select migration_hash from {MIGRATED}")
     applied, wanted = {found for (found,) in cursor}, _wanted()
     return not wanted or any(migration.hash not in applied for migration in wanted)
 
 
 def migrate(cursor: Cursor) -> None:
-    """Apply what is missing in the cursor's transaction, which must be fresh: all of it stays, or nothing.
+    """Apply the missing migrations and write the comments, all in the cursor's transaction, which must be new.
 
-    Waits for another worker that migrates, as long as the transaction's lock_timeout says. Raises SinkError where a
-    migration cannot be read, and psycopg2's errors.
+    Waits for another worker that migrates, up to the transaction's lock_timeout. Raises SinkError where a migration cannot
+    be read, and psycopg2's errors.
     """
     cursor.execute("select pg_advisory_xact_lock(%s)", (LOCK,))
     wanted, backend = _wanted(), _Backend(cursor.connection)
     backend.apply_migrations(backend.to_apply(wanted))
-    # yoyo passes over a file that it cannot read.
+    cursor.execute(comments.statements())
+    # yoyo skips a file that it cannot read, without an error.
     left = [migration.id for migration in backend.to_apply(wanted)]
     if left or not wanted:
         raise SinkError(f"migrations not applied: {', '.join(left) or 'none found'}; is the installation complete?")

@@ -1,4 +1,4 @@
-"""A second projection beside the live one, in a schema of its own, until it takes the live one's place."""
+"""A second projection beside the live one, in a schema of its own, until it replaces the live one."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from sinks.postgres.sink import PostgresSink
 from sinks.postgres.tables import KEPT, TABLES
 
 REBUILT, REPLACED = "netcenter_rebuild", "netcenter_replaced"
-#: Any number does that nothing else in this database takes.
+#: The number of the advisory lock. Nothing else in the database may use it.
 _LOCK = 0x6E65_7472
-#: How long the live sink waits for us, and we for whoever reads its tables.
+#: How long the live sink waits for us, and how long we wait for sessions that read its tables.
 _PATIENCE = "3s"
 _NAMES = (*(table.name for table in TABLES), *KEPT)
 
@@ -32,7 +32,7 @@ select tablename from pg_tables
 where schemaname = %s and tablename = any(%s) and not pg_has_role(tableowner, 'usage') order by 1 limit 1
 """
 _VIEWS = "select viewname from pg_views where schemaname = %s order by 1"
-#: What others made on the tables that are replaced, and the new ones lack; to be asked when both are there.
+#: Objects that others made on the live tables and that the new ones lack. Must be asked when both exist.
 _DEPENDENT = """
 select distinct 'view ' || v.oid::regclass from pg_depend d
 join pg_rewrite r on d.classid = 'pg_rewrite'::regclass and r.oid = d.objid
@@ -58,7 +58,7 @@ join pg_class t on t.oid = r.prrelid
 where t.relnamespace = %(live)s::regnamespace and t.relname = any(%(ours)s)
 order by 1
 """
-#: Migrations that the live tables have had since: a newer release's worker has started.
+#: Migrations that the live tables have and the new ones lack: a worker of a newer release has started.
 _NEWER = "select migration_id from {live}._yoyo_migration except select migration_id from {new}._yoyo_migration limit 1"
 _SIZE = (
     "select coalesce(sum(pg_total_relation_size(oid)), 0)::bigint from pg_class where relnamespace = %s::regnamespace"
@@ -80,15 +80,17 @@ from pg_class cross join aclexplode(relacl) where relnamespace = %s::regnamespac
 
 
 class Busy(Exception):
-    """Somebody reads the live tables for longer than the live sink may be kept waiting; the message says who."""
+    """A session reads the live tables for longer than the live sink may wait; the message names the session."""
 
 
 class Projection:
     """Two schemas of one database: the live one, which goes on, and one that is filled anew. A context manager.
 
-    uri: as of the live sink, and its owner's. At the end of the context the new tables are dropped unless they were
-    swapped in. Raises Unreachable and SinkError as a sink does; SinkError also where another rebuild is under way, where
-    the user may not do it, or where what others made would be lost.
+    Use: 1. `prepare`, 2. `take_over`, 3. write the log through `sink`, 4. `complete`, 5. `swap`, 6. `drop_replaced`.
+    At the end of the context the new tables are dropped unless they were swapped in.
+
+    uri: the live sink's, with the user who owns the tables. Raises ReceiverUnreachable and SinkError as a sink does; SinkError
+    also where another rebuild runs, where the user lacks the rights, or where objects of others would be lost.
     """
 
     def __init__(self, uri: str) -> None:
@@ -99,9 +101,9 @@ class Projection:
         self._connection: Connection | None = None
         self._live_name = ""
         self._live = ""
-        """The same, as SQL quotes it."""
+        """The live schema's name, quoted as SQL."""
         self._building = False
-        """Whether the new tables are there and not yet the live ones."""
+        """True while the new tables exist and are not yet the live ones."""
 
     def __enter__(self) -> Self:
         with self._translating():
@@ -110,14 +112,14 @@ class Projection:
             try:
                 self._begin()
             except BaseException:
-                self._connection.close()  # and with it the lock, where we have it
+                self._connection.close()  # which frees the advisory lock too
                 raise
         return self
 
     def _begin(self) -> None:
         connection = self._cursor().connection
         connection.autocommit = True
-        # A pooler tells a number of its own, for it must know whose statement is to be cancelled.
+        # A pooler gives its own number for the session: it must know whose statement a cancellation means.
         if self._one("select pg_backend_pid()") != connection.info.backend_pid:
             raise SinkError(
                 "a rebuild needs a session of its own and this URI leads to a pooler: give it the server's own"
@@ -140,18 +142,18 @@ class Projection:
                 self._connection.autocommit = True
                 if self._building:
                     self._run(f"drop schema if exists {REBUILT} cascade")
-                # The server may see only later that the connection is closed, and the next rebuild come before.
+                # The server may notice a closed connection late, and the next rebuild could start before that.
                 self._run("select pg_advisory_unlock(%s)", _LOCK)
         except psycopg2.Error:
-            if error is None:  # else that is what must be told; the next rebuild drops what is left
+            if error is None:  # otherwise the first error is raised; the next rebuild drops what is left
                 raise
         finally:
             self._connection.close()
 
-    # --- making ready ---------------------------------------------------------------------------------------------
+    # --- preparing ---------------------------------------------------------------------------------------------
 
     def prepare(self) -> list[str]:
-        """Migrate the live tables if need be, and make new ones; the schemas of an earlier rebuild that were dropped."""
+        """Migrate the live tables where needed, and make new ones. Returns the schemas of an earlier rebuild that it dropped."""
         self._live_sink.open()
         self._live_sink.close()
         with self._translating():
@@ -190,7 +192,7 @@ class Projection:
             )
 
     def size(self) -> int:
-        """Bytes that the live tables and their indexes take: about what the new ones will take beside them."""
+        """Bytes that the live tables and their indexes take. The new tables will take about the same."""
         with self._translating():
             return int(self._one(_SIZE, self._live))
 
@@ -206,9 +208,10 @@ class Projection:
     # --- filling --------------------------------------------------------------------------------------------------
 
     def take_over(self, firsts: Places, forgets: Sequence[Forget]) -> Older:
-        """Before any record is read: whom to forget, and what only the live tables still have.
+        """Before any record is read: store whom to forget, and copy rows that only the live tables still have.
 
-        firsts: where the log begins. forgets: all that stand in it. Nothing of a forgotten customer is written.
+        firsts: the offsets at which the log begins. forgets: every request to forget in the log. Nothing of a forgotten
+        customer is written.
         """
         with self._translating(), self._transaction("repeatable read") as cursor:
             cursor.execute(f"insert into forgotten select * from {self._live}.forgotten")
@@ -224,7 +227,7 @@ class Projection:
         return older
 
     def complete(self, trimmed: Collection[tuple[str, int]]) -> Older:
-        """After all was read: what the log no longer has and no offset tells."""
+        """After all was read: copy rows that the log no longer has and that have no offset of their own."""
         with self._translating():
             with self._transaction() as cursor:
                 older = Older(cursor, self._live)
@@ -233,18 +236,19 @@ class Projection:
                 self._run(f"analyze {name}")
         return older
 
-    # --- the end ----------------------------------------------------------------------------------------------------
+    # --- swapping ----------------------------------------------------------------------------------------------------
 
     def swap(self, bring: Callable[[Places], None]) -> None:
-        """Put the new tables in the live ones' place, and those into schema `netcenter_replaced`; readers see one or the other.
+        """Put the new tables in the place of the live ones, and the live ones into schema `netcenter_replaced`.
 
-        bring: reads on to the offsets given to it, at which the live sink then stands still. Raises Busy: try again.
+        Readers see either all old or all new tables. bring: writes the log up to the offsets that it is given, at which the
+        live sink waits meanwhile. Raises Busy: try again.
         """
         with self._translating():
             try:
                 with self._transaction() as cursor:
                     cursor.execute(f"set local lock_timeout = '{_PATIENCE}'")
-                    # Every transaction of a sink begins here: once we have it, none is under way.
+                    # Every transaction of a sink begins with this table: once we hold its lock, no transaction is open.
                     cursor.execute(f"lock table {self._live}.sink_offsets in access exclusive mode")
                     bring(self.stored())
                     self.sink.close()
@@ -256,7 +260,7 @@ class Projection:
                 raise Busy(f"the tables are in use by {', '.join(holders) or 'somebody'}") from None
 
     def _settle_offsets(self, cursor: Cursor) -> None:
-        """No offset may fall: all was read up to the live one, though what stood before it may be compacted away."""
+        """Raise offsets to the live ones: all was read up to there, though the last records may be compacted away."""
         cursor.execute(
             f"insert into sink_offsets as n select topic, partition, next from {self._live}.sink_offsets"
             " on conflict (topic, partition) do update set next = excluded.next where n.next < excluded.next"
@@ -270,7 +274,7 @@ class Projection:
                 f"a newer release has migrated the live tables meanwhile ({newer[0]}): rebuild with that one"
             )
         cursor.execute(f"create schema {REPLACED}")
-        # Views go with what they look at: they know their tables by number.
+        # A view refers to its tables by their internal number, so it moves with them.
         views = self._views()
         there = set(self._column(_VIEWS, self._live_name)) & set(views)
         for name in _NAMES:
@@ -285,7 +289,7 @@ class Projection:
         cursor.execute(f"drop schema {REBUILT} cascade")
 
     def _hand_over(self, cursor: Cursor, names: list[str]) -> None:
-        """Owners and grants, also those that somebody gave by hand."""
+        """Give the new tables the owners and grants of the old ones, also grants that were given by hand."""
         cursor.execute(_GRANTS, (REPLACED, names))
         for name, privilege, grantable, grantee in cursor.fetchall():
             option = " with grant option" if grantable else ""
@@ -295,7 +299,7 @@ class Projection:
             cursor.execute(f"alter table {self._live}.{name} owner to {owner}")
 
     def counts(self) -> dict[str, tuple[int, int]]:
-        """Rows by table: in the tables that were replaced, and in those that are live."""
+        """By table, the number of rows in the replaced table and in the live one."""
         with self._translating():
             return {
                 name: (
@@ -306,7 +310,7 @@ class Projection:
             }
 
     def drop_replaced(self) -> None:
-        """Let the old tables go."""
+        """Drop the replaced tables."""
         with self._translating():
             self._run(f"drop schema {REPLACED} cascade")
 

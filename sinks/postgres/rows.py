@@ -1,11 +1,15 @@
-"""What each record becomes: its rows, and the current rows that it changes."""
+"""The rows that each record becomes. Current rows, which are folds over events, are in `current.py`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
+from operator import attrgetter
 from typing import Any
 
-from schemas import ids
+import msgspec
+
+from schemas import ids, jsonform
 from schemas.compiled import attributes
 from schemas.dead_letter_headers import failure_of, is_mark
 from schemas.headers import source_offset
@@ -43,16 +47,16 @@ from schemas.records import (
     Tick,
     Volume,
 )
-from sinks.port import Item
+from sinks.port import SinkItem
 from sinks.postgres import tables
 from sinks.postgres.copytext import json
-from sinks.postgres.tables import Table
+from sinks.postgres.table import ProjectionTable
 
 Row = tuple[Any, ...]
-Rowed = list[tuple[Table, Row]]
-Make = Callable[[Any, Item], Rowed]
+Rowed = list[tuple[ProjectionTable, Row]]
+Make = Callable[[Any, SinkItem], Rowed]
 
-#: Fields that lead to a customer: nothing that a desk decides is kept with them, for its case knows whose it is.
+#: Fields that lead to a customer. Events of a desk are stored without them: their case says whose it is.
 CUSTOMER = frozenset({"author_id", "native_id", "url", "conversation", "posts"})
 _LONGEST = 1000
 _LONGEST_TOPIC = 249
@@ -60,12 +64,20 @@ _PARTITIONS = 2**31
 """Above every number of a partition."""
 
 
-class Unexpected(Exception):
-    """A record that stands in no topic this sink reads."""
+class Unwritable(Exception):
+    """A record that becomes no row; the message says why, without the record's words."""
 
 
-def rows_of(item: Item) -> Rowed:
-    """The rows that an item becomes as it stands; a tombstone and a Tick become none. Raises Unexpected."""
+class Unexpected(Unwritable):
+    """A record that belongs to no topic that this sink reads."""
+
+
+class TimeOutOfRange(Unwritable):
+    """A record with a time that neither RFC 3339 nor PostgreSQL can write."""
+
+
+def rows_of(item: SinkItem) -> Rowed:
+    """The rows that an item becomes, each with its table. A tombstone and a Tick become none. Raises Unwritable."""
     if item.record is None:
         return _dead_letter(item) if item.topic.endswith(".dead") else []
     make = _ROWS.get(type(item.record))
@@ -77,21 +89,21 @@ def rows_of(item: Item) -> Rowed:
     return make(item.record, item)
 
 
-#: Columns that an item has, and no record: they are a table's last.
-_PLACE: dict[str, Callable[[Item], int | None]] = {
+#: Columns that come from the item and not from the record. They are the last columns of their table.
+_PLACE: dict[str, Callable[[SinkItem], int | None]] = {
     "source_offset": lambda item: source_offset(item.headers),
     "partition": lambda item: item.partition,
     "offset": lambda item: item.offset,
 }
 
 
-def _none(_: Record, __: Item) -> Rowed:
+def _none(_: Record, __: SinkItem) -> Rowed:
     return []
 
 
-def _mention(record: ClassifiedMention, item: Item) -> Rowed:
+def _mention(record: ClassifiedMention, item: SinkItem) -> Rowed:
     m = record.mention
-    # The order is that of tables.MENTIONS; written out because this row is nearly all of the traffic.
+    # In the order of tables.MENTIONS; written out for speed, because mentions are nearly all of the traffic.
     return [
         (
             tables.MENTIONS,
@@ -131,50 +143,67 @@ def _mention(record: ClassifiedMention, item: Item) -> Rowed:
     ]
 
 
-def _same_names(table: Table, **computed: Callable[[Any], Any]) -> Make:
-    """A row whose columns are the record's fields, but for the computed ones and the record's place."""
+def _same_names(table: ProjectionTable, **computed: Callable[[Any], Any]) -> Make:
+    """A maker of rows whose columns are the record's fields of the same names, except for `computed` and the record's place."""
     names = [name for name, _ in table.columns]
     columns = [name for name in names if not (table.topic and name in _PLACE)]
     place = [_PLACE[name] for name in names[len(columns) :]]
 
-    def make(record: Any, item: Item) -> Rowed:
-        row = [computed[c](record) if c in computed else getattr(record, c, None) for c in columns]
+    @cache
+    def values_of(cls: type[Record]) -> list[Callable[[Any], Any]]:
+        attribute = attributes(cls)
+        return [
+            computed[c] if c in computed else attrgetter(attribute[c]) if c in attribute else _null for c in columns
+        ]
+
+    def make(record: Record, item: SinkItem) -> Rowed:
+        row = [value(record) for value in values_of(type(record))]
         return [(table, (*row, *[of(item) for of in place]))]
 
     return make
+
+
+def _null(record: Record) -> None:
+    """The value of a column that a class of records does not have."""
 
 
 def _posts(volume: Volume) -> int:
     return sum(count.count for count in volume.counts)
 
 
-def _aggregate(record: Decided) -> str:
-    return record.aggregate
-
-
 def _type(record: Record) -> str:
     return type(record).__name__
 
 
-def _without(record: Record, left_out: frozenset[str]) -> dict[str, Any]:
-    """The record's fields but for some, as deep as it goes."""
-    found = {name: getattr(record, a) for name, a in attributes(type(record)).items() if name not in left_out}
-    return {name: _without(value, left_out) if isinstance(value, Record) else value for name, value in found.items()}
+def _without(values: dict[str, Any], left_out: frozenset[str]) -> dict[str, Any]:
+    """The values but for some names, as deep as they go."""
+    return {
+        name: _without(value, left_out) if isinstance(value, dict) else value
+        for name, value in values.items()
+        if name not in left_out
+    }
 
 
-def _rest(table: Table, left_out: frozenset[str] = frozenset()) -> Callable[[Record], bytes]:
-    """What of a record has no column of its own, as JSON."""
-    own = {name for name, _ in table.columns} | {"crisis_id", "channel_id"}
+def _rest(table: ProjectionTable, left_out: frozenset[str] = frozenset()) -> Callable[[Record], bytes]:
+    """The fields of a record that have no column, as JSON with times in RFC 3339.
+
+    left_out: fields that are kept nowhere, as deep as they stand.
+    """
+    own = {name for name, _ in table.columns}
 
     def detail(record: Record) -> bytes:
-        return json({k: v for k, v in _without(record, left_out).items() if k not in own})
+        try:
+            values = jsonform.fields(record)
+        except ValueError:
+            raise TimeOutOfRange(f"{type(record).__name__}: a time outside of the years 1 to 9999") from None
+        return json({k: v for k, v in (_without(values, left_out) if left_out else values).items() if k not in own})
 
     return detail
 
 
-def _event(table: Table, subject: str, **computed: Callable[[Any], Any]) -> Make:
-    """A row of an event table: the subject is the aggregate, and what has no column goes into `detail`."""
-    return _same_names(table, **{subject: _aggregate, "type": _type, "detail": _rest(table), **computed})
+def _event(table: ProjectionTable, **computed: Callable[[Any], Any]) -> Make:
+    """A maker of an event table's rows: fields without a column go into `detail`."""
+    return _same_names(table, **{"type": _type, "detail": _rest(table), **computed})
 
 
 def _offer(record: Decided) -> str | None:
@@ -187,14 +216,14 @@ _in_alerts = [
 ]
 
 
-def _alert(record: Alert, item: Item) -> Rowed:
+def _alert(record: Alert, item: SinkItem) -> Rowed:
     return [row for make in _in_alerts for row in make(record, item)]
 
 
-def _dead_letter(item: Item) -> Rowed:
-    """The row of a dead letter, named by where its record stood, or by its own place where its headers do not say.
+def _dead_letter(item: SinkItem) -> Rowed:
+    """The row of a dead letter, under the place of the record that failed; under its own place where the headers name none.
 
-    A mark, which settles a dead letter, becomes no row.
+    A mark, which says what became of an earlier dead letter, becomes no row.
     """
     if is_mark(item.headers):
         return []
@@ -212,11 +241,6 @@ def _dead_letter(item: Item) -> Rowed:
     return [(tables.DEAD_LETTERS, (*place, stage or "unknown", error, message, item.stamp))]
 
 
-def _change(record: Any) -> str | None:
-    """What changed; of a closing, why."""
-    return record.close_reason if isinstance(record, CaseClosed) else getattr(record, "change", None)
-
-
 _case_rest = _rest(tables.CASE_EVENTS)
 
 
@@ -225,12 +249,12 @@ def _case_detail(record: Any) -> bytes:
 
 
 def _conversation(counted: ConversationCount) -> dict[str, Any]:
-    return _without(counted, frozenset({"root_author"}))
+    return _without(msgspec.structs.asdict(counted), frozenset({"root_author"}))
 
 
-_case_event = _event(tables.CASE_EVENTS, "case_id", change=_change, detail=_case_detail)
-_assignment = _event(tables.ASSIGNMENTS, "work_id", offer_id=_offer, detail=_rest(tables.ASSIGNMENTS, CUSTOMER))
-_surge_event = _event(tables.SURGE_EVENTS, "surge_id")
+_case_event = _event(tables.CASE_EVENTS, detail=_case_detail)
+_assignment = _event(tables.ASSIGNMENTS, offer_id=_offer, detail=_rest(tables.ASSIGNMENTS, CUSTOMER))
+_surge_event = _event(tables.SURGE_EVENTS)
 
 _ROWS: dict[type[Record], Make] = {
     ClassifiedMention: _mention,

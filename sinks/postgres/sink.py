@@ -1,4 +1,4 @@
-"""The PostgreSQL sink: a batch's rows and its offsets in one transaction."""
+"""The PostgreSQL sink: writes the rows of a batch and its offsets in one transaction."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 from psycopg2.extensions import parse_dsn
 
-from sinks.port import Item, Refused, Rewound, SinkError, Unreachable
+from sinks.port import ReceiverUnreachable, RefusedItem, Rewound, SinkError, SinkItem
 from sinks.postgres import faults, holding, writing
-from sinks.postgres.copytext import Rows
+from sinks.postgres.copytext import TextRows
 from sinks.postgres.forgetting import admitted
 from sinks.postgres.migrate import migrate, missing
 
-#: A server that vanishes without a word is noticed within about half a minute.
+#: With these a server that vanishes without closing the connection is noticed within about half a minute.
 _CONNECTION = {
     "application_name": "netcenter sink",
     "client_encoding": "UTF8",
@@ -30,19 +30,19 @@ _CONNECTION = {
     "keepalives_count": "3",
     "tcp_user_timeout": "30000",
 }
-#: Seconds to wait for a lock; to stand still in the middle of a transaction, as a worker that is frozen does while it
-#: holds offsets that the next owner needs.
+#: Seconds to wait for a lock, and seconds that a transaction may stand still: a frozen worker must not hold the offsets
+#: that the next owner of its partitions needs.
 _LOCK_S, _STILL_S = 10, 60
-#: Seconds that a statement may take: at first, and when those before have taken too long one after the other.
+#: Seconds that a statement may take: at first, and at most. Each statement that takes too long doubles the limit.
 _STATEMENT_S, _STATEMENT_MOST_S = 60, 3_840
-# For this transaction only: behind a pooler the session is another one each time. The first statement of each, so
-# that others can be asked about it.
+# The first statement of each transaction. The settings hold for this transaction only: behind a pooler each transaction
+# may be in another session. The session's number is kept, so that `held` can ask about it.
 _BEGIN = (
     "set local time zone 'UTC'; set local client_min_messages to warning; set local lock_timeout = '{lock}s';"
     " set local idle_in_transaction_session_timeout = '{still}s'; set local statement_timeout = '{statement}s';"
     " select pg_backend_pid()"
 )
-#: Seconds that a cancelled statement has before its connection is cut.
+#: Seconds that a cancelled statement has to end before its connection is cut.
 _CANCEL_S = 1.0
 
 _STORED = """
@@ -60,12 +60,13 @@ Place = tuple[str, int]
 
 
 class PostgresSink:
-    """Keeps PostgreSQL's tables in step with the public topics. Implements `sinks.port.Sink`.
+    """Keeps PostgreSQL's tables in step with the public topics. Implements `sinks.port.SinkPort`.
 
-    uri: of libpq, `postgresql://user:password@host:port/database`. renewed: asked for the URI before each connection,
-    for a password that may be changed meanwhile; raises SinkError. Records are told apart by their class, so a prefix
-    of the topics does not matter. Calls from several threads wait for each other; each connects by itself where the
-    connection was lost. Each transaction may be in a session of its own, as behind a pooler.
+    Records are told apart by their class, so a prefix of the topics does not matter. Calls from several threads wait for each
+    other. A call connects again where the connection was lost. Each transaction may be in another session, as behind a pooler.
+
+    uri: libpq's form, `postgresql://user:password@host:port/database`. renewed: returns the URI as it is now; called before
+    each connection, for a password that may change, raises SinkError.
     """
 
     keeps_offsets = True
@@ -74,12 +75,12 @@ class PostgresSink:
         self._renewed = renewed
         self._connection: Connection | None = None
         self._written: dict[Place, int] = {}
-        self._unconfirmed: list[Refused] = []
+        self._unconfirmed: list[RefusedItem] = []
         self._one_at_a_time = threading.RLock()
-        #: Of the session of the newest transaction.
+        #: The number of the session in which the open transaction runs; None between transactions.
         self._session: int | None = None
         self._statement_s = _STATEMENT_S
-        #: Whether anything has succeeded yet.
+        #: True once anything has succeeded.
         self._worked = False
         #: NUL characters replaced by U+FFFD in rows written so far.
         self.nul_replaced = 0
@@ -93,26 +94,35 @@ class PostgresSink:
                 "the PostgreSQL URI cannot be read: postgresql://user@host:port/database is meant"
             ) from None
         self._uri = uri
-        #: What a connection is opened with beside the URI.
+        #: Options of a connection beside the URI.
         self.options: dict[str, Any] = {name: value for name, value in _CONNECTION.items() if name not in parts}
         host = parts.get("host") or parts.get("hostaddr") or "the local socket"
-        #: Where it is, for messages.
+        #: The server and database, for messages.
         self.server = f"PostgreSQL at {host}:{parts.get('port') or 5432}, database {parts.get('dbname') or 'default'}"
 
     def open(self) -> None:
-        """Connect and migrate. Raises Unreachable, or SinkError for wrong settings or rights."""
+        """Connect and migrate. Raises ReceiverUnreachable, or SinkError for wrong settings or rights."""
         with self._one_at_a_time, self._translating():
             self.close()
             with self._transaction() as cursor:
                 lacking = missing(cursor)
             if lacking:
-                with self._transaction() as cursor:
-                    cursor.execute("set local statement_timeout = 0")
-                    migrate(cursor)
+                self._migrate()
             self._worked = True
 
+    def _migrate(self) -> None:
+        try:
+            with self._transaction() as cursor:
+                cursor.execute("set local statement_timeout = 0")
+                migrate(cursor)
+        except psycopg2.errors.InsufficientPrivilege:
+            raise SinkError(
+                f"{self.server}: the tables lack migrations, which this user may not apply: run `netcenter postgres migrate` "
+                "as their owner"
+            ) from None
+
     def positions(self, topic_partitions: Collection[Place]) -> dict[Place, int]:
-        """The next offset to read of each partition that was ever written. Raises Unreachable, SinkError."""
+        """The next offset to read of each partition that was ever written. Raises ReceiverUnreachable, SinkError."""
         if not topic_partitions:
             return {}
         with self._one_at_a_time, self._translating():
@@ -122,17 +132,18 @@ class PostgresSink:
                     (tuple(topic_partitions),),
                 )
                 found = {(topic, partition): following for topic, partition, following in cursor}
-            # Whoever asks starts from here; what another owner or a restored backup did before is no concern.
+            # The caller reads on from these positions, whatever another owner or a restored backup did before.
             self._written.update({place: found.get(place, 0) for place in topic_partitions})
             return found
 
-    def write(self, items: Sequence[Item]) -> list[Refused]:
-        """Write a batch and its offsets; items below the stored offset are passed over.
+    def write(self, items: Sequence[SinkItem]) -> list[RefusedItem]:
+        """Write a batch and its offsets in one transaction; items below the stored offset are skipped.
 
-        Each refused item also stands in dead_letters by the same transaction, so that none vanishes if the
-        caller dies before it has written it elsewhere. Raises Unreachable: nothing was written, or it is not
-        known whether; give the same batch again. Raises SinkError where the tables or rights are wrong from the first,
-        Rewound where the database has lost offsets that it had.
+        1. Lock the stored offsets. 2. Apply requests to forget. 3. Write the rows. 4. Write each refused item into
+        dead_letters, so that none is lost if the caller dies before it has written the dead letter. 5. Move the offsets.
+
+        Raises ReceiverUnreachable where nothing was written or that is not known: give the same batch again. Raises SinkError
+        where the tables or rights were wrong from the start, and Rewound where the database has lost offsets that it had.
         """
         if not items:
             return []
@@ -140,30 +151,30 @@ class PostgresSink:
             return self._write(items)
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         with self._one_at_a_time:
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None
 
     def held(self) -> str | None:
-        """What the statement under way waits for, and who is in its way; asked over a connection of its own."""
+        """What the running statement waits for, and who holds it up; asked over another connection."""
         session = self._session
         try:
             with self._aside() as cursor:
                 return holding.held(cursor, session)
         except psycopg2.Error as error:
             if holding.is_silence(error):
-                raise Unreachable(f"{self.server} gives no answer") from None
+                raise ReceiverUnreachable(f"{self.server} gives no answer") from None
             raised = faults.translated(error, self.server, lost=True, worked=True)
             return f"it cannot be asked why: {raised}"
 
     def interrupt(self) -> None:
-        """Cancel the statement under way; where the server does not react, cut the connection."""
+        """Cancel the running statement; where the server does not react, cut the connection."""
         connection, session = self._connection, self._session
         if connection is None:
             return
-        # psycopg2's own cancel would wait for the server with every thread of this process held.
+        # psycopg2's own cancel() holds every thread of this process while it waits for the server.
         threading.Thread(target=self._cancel, args=(session,), name="cancel", daemon=True).start()
         if self._one_at_a_time.acquire(timeout=_CANCEL_S):
             self._one_at_a_time.release()
@@ -177,13 +188,13 @@ class PostgresSink:
 
     @contextmanager
     def _aside(self) -> Iterator[Cursor]:
-        """Another connection to the same server, for as long as a moment."""
+        """A cursor of another, short connection to the same server."""
         options = {**self.options, **holding.CONNECTION}
         with closing(psycopg2.connect(self._uri, **options)) as connection, connection.cursor() as cursor:
             yield cursor
 
-    def _write(self, items: Sequence[Item]) -> list[Refused]:
-        rows = Rows()
+    def _write(self, items: Sequence[SinkItem]) -> list[RefusedItem]:
+        rows = TextRows()
         following = {(item.topic, item.partition): item.offset + 1 for item in items}
         with self._transaction() as cursor:
             stored = self._lock_offsets(cursor, sorted(following))
@@ -192,8 +203,8 @@ class PostgresSink:
             following = {place: offset for place, offset in following.items() if offset > stored[place]}
             written, refused = admitted(cursor, new)
             refused += writing.apply(cursor, written, rows)
-            writing.set_aside(cursor, refused)
-            # If the connection breaks in the commit, only the next call can tell whether these are in.
+            writing.record_refused(cursor, refused)
+            # If the connection breaks during the commit, only the next call can find out whether these are stored.
             self._unconfirmed = known + refused
             if following:
                 cursor.execute(_FOLLOWING, (*_columns_of(following), list(following.values())))
@@ -207,20 +218,20 @@ class PostgresSink:
         if self._connection is None:
             self._renew()
             connection = psycopg2.connect(self._uri, **self.options)
-            # A statement sees what was committed before it began, whatever the server's default: see forgetting.py.
+            # Each statement must see what was committed before it began, whatever the server's default: forgetting.py needs it.
             connection.set_session(isolation_level="READ COMMITTED")
             self._connection = connection
         return self._connection
 
     def _renew(self) -> None:
-        """Take the URI as it is now."""
+        """Read the URI again."""
         if self._renewed is None:
             return
         try:
             self._take(self._renewed())
         except SinkError as error:
-            if self._worked:  # it was right before: whoever changes it may be in the middle of that
-                raise Unreachable(str(error)) from None
+            if self._worked:  # the URI was right before, and may be in the middle of a change
+                raise ReceiverUnreachable(str(error)) from None
             raise
 
     @contextmanager
@@ -240,20 +251,20 @@ class PostgresSink:
 
     @contextmanager
     def _translating(self) -> Iterator[None]:
-        """Raise the port's errors for psycopg2's, and drop the connection: the next call makes another."""
+        """Turn psycopg2's errors into the port's, and close the connection: the next call opens another."""
         try:
             yield
         except psycopg2.Error as error:
-            if error.pgcode == faults.CANCELLED:  # else a statement that needs longer would be begun for ever
+            if error.pgcode == faults.CANCELLED:  # otherwise a statement that needs longer would be tried for ever
                 self._statement_s = min(self._statement_s * 2, _STATEMENT_MOST_S)
             lost = self._connection is None or self._connection.closed != 0
             self.close()
             raise faults.translated(error, self.server, lost=lost, worked=self._worked) from None
 
     def _lock_offsets(self, cursor: Cursor, places: list[Place]) -> dict[Place, int]:
-        """The stored offsets, locked: a second owner of the same partition waits until this batch is in.
+        """The stored offsets, locked: a second owner of the same partition waits until this batch is committed.
 
-        `places` are sorted: locks taken in one order cannot wait for each other.
+        `places` are sorted: transactions that lock in the same order cannot deadlock. Raises Rewound where an offset fell.
         """
         names, numbers = _columns_of(places)
         cursor.execute(_STORED, (names, numbers, tuple(places)))
@@ -267,7 +278,7 @@ class PostgresSink:
         return stored
 
 
-def _place(item: Item) -> Place:
+def _place(item: SinkItem) -> Place:
     return item.topic, item.partition
 
 

@@ -1,4 +1,4 @@
-"""A batch's rows into their tables: mentions straight, the others staged and merged, the current rows folded from events."""
+"""Writes a batch's rows: mentions straight into their table, all others staged and merged, current rows folded from events."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from psycopg2.extensions import cursor as Cursor
 
 from schemas import ids
 from schemas.records import ClassifiedMention, MentionUpdated
-from sinks.port import Item, Refused
+from sinks.port import RefusedItem, SinkItem
 from sinks.postgres import faults
 from sinks.postgres.copybinary import COPY as COPY_MENTIONS
 from sinks.postgres.copybinary import MentionRows, Unfit
-from sinks.postgres.copytext import Rows
-from sinks.postgres.current import FOLD_OF, FOLDS, Fold, fold
-from sinks.postgres.rows import Unexpected, rows_of
-from sinks.postgres.tables import CREATE_STAGES, TABLES, Table
+from sinks.postgres.copytext import TextRows
+from sinks.postgres.current import FOLD_OF, FOLDS, RowFold, fold
+from sinks.postgres.rows import Unwritable, rows_of
+from sinks.postgres.table import ProjectionTable
+from sinks.postgres.tables import CREATE_STAGES, TABLES
 
 _COPY_CHUNK = 1 << 20
 
-# Asked apart: that only a few of a batch's mentions are in it PostgreSQL cannot foresee, and would read all mentions.
+# A query of its own: PostgreSQL cannot foresee that few of a batch's mentions have updates, and would read all mentions.
 _OBSERVED = "select distinct mention_id::text from mention_updates where mention_id = any(%s::uuid[])"
 
-# An update may be read before its mention, so both sides are looked at. Of each field the newest observation
-# counts.
+# An update may be read before its mention, so both are looked up. Of each field the newest observation counts.
 _OVERLAY = """
 with latest as (
     select mention_id, {latest}
@@ -49,15 +49,19 @@ update mentions m set {changes} from latest l where m.id = l.mention_id
 
 
 class _Ready(msgspec.Struct, frozen=True):
-    """An item with its rows encoded."""
+    """An item with its rows encoded as lines of COPY."""
 
-    item: Item
-    lines: list[tuple[Table, str]]
-    fold: Fold | None
+    item: SinkItem
+    lines: list[tuple[ProjectionTable, str]]
+    fold: RowFold | None
 
 
-def apply(cursor: Cursor, items: Sequence[Item], rows: Rows) -> list[Refused]:
-    """Mentions straight into their table; where a row among all is refused, or was there before, all staged."""
+def apply(cursor: Cursor, items: Sequence[SinkItem], rows: TextRows) -> list[RefusedItem]:
+    """Write the items and return the refused ones.
+
+    1. Mentions are copied straight into their table, and the others staged. 2. Where any row is refused, or a mention is there
+    already, step 1 is undone and all are staged, halved until each refused row stands alone.
+    """
     mentions = [item for item in items if type(item.record) is ClassifiedMention]
     others = (
         [item for item in items if type(item.record) is not ClassifiedMention] if len(mentions) < len(items) else []
@@ -75,7 +79,7 @@ def apply(cursor: Cursor, items: Sequence[Item], rows: Rows) -> list[Refused]:
     return refused
 
 
-def _apply_or_halve(cursor: Cursor, ready: list[_Ready], rows: Rows) -> list[Refused]:
+def _apply_or_halve(cursor: Cursor, ready: list[_Ready], rows: TextRows) -> list[RefusedItem]:
     """Apply in order, halving until each row that PostgreSQL refuses stands alone."""
     cursor.execute("savepoint batch")
     try:
@@ -88,33 +92,33 @@ def _apply_or_halve(cursor: Cursor, ready: list[_Ready], rows: Rows) -> list[Ref
             return [faults.refused(ready[0].item, error)]
         half = len(ready) // 2
         first = _apply_or_halve(cursor, ready[:half], rows)
-        for table in TABLES:  # a commit would empty them, but there is none between the halves
+        for table in TABLES:  # a commit would empty the temporary tables, but there is none between the halves
             cursor.execute(f"delete from {table.stage}")
         return first + _apply_or_halve(cursor, ready[half:], rows)
     cursor.execute("release savepoint batch")
     return []
 
 
-def _customer(item: Item) -> bytes:
+def _customer(item: SinkItem) -> bytes:
     return item.key or b""
 
 
-def _prepare(items: list[Item], rows: Rows) -> tuple[list[_Ready], list[Refused]]:
+def _prepare(items: list[SinkItem], rows: TextRows) -> tuple[list[_Ready], list[RefusedItem]]:
     ready: list[_Ready] = []
-    refused: list[Refused] = []
+    refused: list[RefusedItem] = []
     for item in items:
         try:
             lines = [(table, rows.line(table, row)) for table, row in rows_of(item)]
-        except Unexpected as error:
-            refused.append(Refused(item=item, stage="sink", error=type(error).__name__, message=str(error)))
+        except Unwritable as error:
+            refused.append(RefusedItem(item=item, stage="sink", error=type(error).__name__, message=str(error)))
             continue
         ready.append(_Ready(item=item, lines=lines, fold=FOLD_OF.get(type(item.record))))  # type: ignore[arg-type]
     return ready, refused
 
 
-def _straight(cursor: Cursor, mentions: list[Item], others: list[_Ready], rows: Rows) -> bool:
-    """Copy the mentions into their table itself, then the others; False, and nothing done, where that cannot be."""
-    # By customer: the index over three texts is dear to search, unless what is wanted lies where the last one lay.
+def _straight(cursor: Cursor, mentions: list[SinkItem], others: list[_Ready], rows: TextRows) -> bool:
+    """Copy the mentions into their table, then stage the others. Returns False where a row is refused; nothing is written then."""
+    # Sorted by customer: a search in the index over three texts is cheap where it begins near the last one.
     ordered = sorted(mentions, key=_customer)
     binary = MentionRows()
     try:
@@ -136,13 +140,13 @@ def _straight(cursor: Cursor, mentions: list[Item], others: list[_Ready], rows: 
     return True
 
 
-def _staged(cursor: Cursor, ready: list[_Ready], rows: Rows) -> None:
+def _staged(cursor: Cursor, ready: list[_Ready], rows: TextRows) -> None:
     _stage(cursor, ready, rows)
     _overlay(cursor, [one.item.record for one in ready])
 
 
-def _stage(cursor: Cursor, ready: list[_Ready], rows: Rows) -> None:
-    """Copy rows into the temporary tables and merge each."""
+def _stage(cursor: Cursor, ready: list[_Ready], rows: TextRows) -> None:
+    """Copy rows into the temporary tables and merge each table."""
     lines: dict[str, list[str]] = defaultdict(list)
     events: dict[str, list[Any]] = defaultdict(list)
     for one in ready:
@@ -158,13 +162,13 @@ def _stage(cursor: Cursor, ready: list[_Ready], rows: Rows) -> None:
             _merge(cursor, table, lines[table.name])
 
 
-def _merge(cursor: Cursor, table: Table, lines: list[str]) -> None:
+def _merge(cursor: Cursor, table: ProjectionTable, lines: list[str]) -> None:
     cursor.copy_expert(table.copy(), io.BytesIO("".join(lines).encode()), size=_COPY_CHUNK)
     cursor.execute(table.merge())
 
 
 def _overlay(cursor: Cursor, records: list[Any]) -> None:
-    """Bring the mentions up to what was observed of them, whichever of the two came last."""
+    """Put the newest observations into the mentions, whichever of the two was read last."""
     mentions = [record.mention.id for record in records if type(record) is ClassifiedMention]
     updated = [
         ids.mention(record.brand, record.channel, record.native_id)
@@ -177,20 +181,20 @@ def _overlay(cursor: Cursor, records: list[Any]) -> None:
         cursor.execute("select exists (select from mention_updates)")
         if cursor.fetchone() == (False,):
             return
-    # Quoted, for PostgreSQL takes a UUID in braces too; what is no UUID it has refused before.
+    # Quoted, because PostgreSQL accepts a UUID in braces too. Ids that are no UUID were refused before.
     cursor.execute(_OBSERVED, ('{"' + '","'.join([*mentions, *updated]) + '"}',))
     observed = [row[0] for row in cursor]
     if observed:
         cursor.execute(_OVERLAY, (observed,))
 
 
-def write_current(cursor: Cursor, how: Fold, events: list[Any], rows: Rows) -> None:
-    """Fold events, in their order, into the current rows."""
+def write_current(cursor: Cursor, how: RowFold, events: list[Any], rows: TextRows) -> None:
+    """Fold events, in their order, into the current rows of one table."""
     _merge(cursor, how.table, _folded(cursor, how, events, rows))
 
 
-def _folded(cursor: Cursor, how: Fold, events: list[Any], rows: Rows) -> list[str]:
-    """The lines of the current rows that the events change."""
+def _folded(cursor: Cursor, how: RowFold, events: list[Any], rows: TextRows) -> list[str]:
+    """The current rows that the events change, as lines of COPY."""
     cursor.execute(how.table.load(), (tuple({how.key(event) for event in events}),))
     stored = {}
     columns = how.table.columns
@@ -201,8 +205,8 @@ def _folded(cursor: Cursor, how: Fold, events: list[Any], rows: Rows) -> list[st
     return [rows.line(how.table, msgspec.structs.astuple(row)) for row in changed.values()]
 
 
-def set_aside(cursor: Cursor, refused: list[Refused]) -> None:
-    """Name the refused in dead_letters; the dead letter's own record, once read, replaces this row."""
+def record_refused(cursor: Cursor, refused: list[RefusedItem]) -> None:
+    """Write the refused items into dead_letters. The record of the dead letter, once it is read, replaces the row."""
     for one in refused:
         item = one.item
         cursor.execute(

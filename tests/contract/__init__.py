@@ -1,1 +1,1 @@
-"""One suite over every classifier that can stand behind the port: ours, one over HTTP, one of one's own in Python."""
+"""One suite for each port, over everything that stands behind it: classifiers, Deciders."""

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.decider import At, Decider, State, StateNote, Timer
@@ -26,15 +26,11 @@ from tests.support import care_facts
 from tests.support.any_record import example
 from tests.support.decider_facts import Facts, facts_of, policy_of
 from tests.support.decider_runner import Run
+from tests.support.examples import examples
 
 Make = Callable[[], Decider]
 FOLDS = {role.name: role.shape for role in PIPELINE.roles if isinstance(role.shape, Fold)}
 each_decider = pytest.mark.parametrize("role", FOLDS)
-
-
-def few(examples: int) -> settings:
-    """Settings for so many examples: histories of a Decider are long."""
-    return settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 # --- the promises ---
@@ -139,49 +135,49 @@ def no_fact_is_yielded(make: Make, policy: Policy, facts: Facts) -> None:
 
 
 @each_decider
-@few(25)
+@examples(15)
 @given(data=st.data())
 def test_the_state_is_the_fold_of_events(role: str, data: st.DataObject) -> None:
     state_is_the_fold_of_events(FOLDS[role].decider, policy_of(role), data.draw(facts_of(role)))
 
 
 @each_decider
-@few(25)
+@examples(15)
 @given(data=st.data())
 def test_sequences_have_no_gaps_and_ids_are_unique(role: str, data: st.DataObject) -> None:
     sequences_have_no_gaps(FOLDS[role].decider, policy_of(role), data.draw(facts_of(role)))
 
 
 @each_decider
-@few(15)
+@examples(15)
 @given(data=st.data())
 def test_decide_and_evolve_change_nothing_by_themselves(role: str, data: st.DataObject) -> None:
     decide_and_evolve_change_nothing(FOLDS[role].decider, policy_of(role), data.draw(facts_of(role))[:40])
 
 
 @each_decider
-@few(15)
+@examples(15)
 @given(data=st.data())
 def test_a_failed_step_leaves_no_trace(role: str, data: st.DataObject) -> None:
     a_failed_step_leaves_no_trace(FOLDS[role].decider, policy_of(role), data.draw(facts_of(role))[:60])
 
 
 @each_decider
-@few(15)
+@examples(15)
 @given(data=st.data())
 def test_each_state_record_survives_the_changelog(role: str, data: st.DataObject) -> None:
     records_survive_encoding(FOLDS[role].decider, policy_of(role), data.draw(facts_of(role))[:60])
 
 
 @each_decider
-@few(25)
+@examples(15)
 @given(data=st.data())
 def test_the_same_facts_give_the_same_events_also_from_restored_records(role: str, data: st.DataObject) -> None:
     the_same_facts_give_the_same_events(FOLDS[role].decider, policy_of(role), data.draw(facts_of(role)))
 
 
 @each_decider
-@few(15)
+@examples(15)
 @given(data=st.data())
 def test_a_decider_yields_events_and_notes_and_no_fact(role: str, data: st.DataObject) -> None:
     no_fact_is_yielded(FOLDS[role].decider, policy_of(role), data.draw(facts_of(role)))

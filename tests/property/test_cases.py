@@ -9,7 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from agents.cases import CasesDecider
-from schemas.records import CaseClosed, CaseOpened, ClassifiedMention, ClockChanged, Decided, Reply, WorkChanged
+from schemas.records import (
+    CaseClosed,
+    CaseOpened,
+    ClassifiedMention,
+    ClockChanged,
+    Decided,
+    MentionUpdated,
+    Reply,
+    WorkChanged,
+)
 from tests.support.care_facts import HOUR, MINUTE, action, at, deleted, post, reply, updated
 from tests.support.care_rows import case_rows, clock_rows
 from tests.support.cases_told import RICH
@@ -242,7 +251,8 @@ def afternoons(draw: some.DrawFn, lasting: bool = True) -> list[tuple[int, Any]]
     """Facts of three hours, each with its own time (ms); what is done to a post is done after it.
 
     lasting: with what changes a post for good. Nothing in it is one of the exceptions that agents/cases/README.md
-    names: chatter and mutes come only where the first post is known from the beginning.
+    names: chatter and mutes come only where the first post is known from the beginning. A deleted post is neither edited
+    nor hidden, for no network lets anybody do so.
     """
     known = draw(some.booleans())
     minutes = some.one_of(some.integers(0, 170), some.integers(0, 20))
@@ -261,7 +271,13 @@ def afternoons(draw: some.DrawFn, lasting: bool = True) -> list[tuple[int, Any]]
         about, posted, _ = draw(some.sampled_from(posts))
         when = posted + draw(some.integers(0, 100)) * MINUTE
         facts.append((when, _done(draw, f"a{n}", draw(some.sampled_from(kinds)), about, when)))
-    return facts
+    gone = {(fact.native_id, when) for when, fact in facts if isinstance(fact, MentionUpdated) and fact.deleted}
+    return [
+        (when, fact)
+        for when, fact in facts
+        if not (isinstance(fact, MentionUpdated) and (fact.hidden or fact.label))
+        or not any(post_id == fact.native_id and deleted_at <= when for post_id, deleted_at in gone)
+    ]
 
 
 def _done(draw: some.DrawFn, name: str, kind: str, about: str, when: int) -> Any:
@@ -297,7 +313,7 @@ def rows(facts: list[tuple[int, Any]], delays: list[int], until: int) -> Any:
         run.fact(fact)
     run.tick(until)
     cases = [row._replace(reopened=0) for row in case_rows(run.events).values()]
-    return cases, {key[1:]: row for key, row in clock_rows(run.events).items() if row.state != "VOID"}
+    return cases, {key[1:]: row for key, row in clock_rows(run.events).items() if row.state != "void"}
 
 
 @examples(400)

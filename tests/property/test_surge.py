@@ -124,18 +124,6 @@ def test_every_surge_and_crisis_that_opens_closes_once_and_its_events_count_with
 
 @examples(10)
 @given(histories())
-def test_the_state_is_the_fold_of_facts_and_events(volumes: list[Volume]) -> None:
-    run = play(volumes, MINUTE)
-    decider = SurgeDecider()
-    state = decider.initial()
-    for event in run.folded:
-        for key, record in decider.evolve(state, event).items():
-            state.put(key, record)
-    assert state == run.state
-
-
-@examples(10)
-@given(histories())
 def test_every_event_can_be_written_and_read(volumes: list[Volume]) -> None:
     for event in play(volumes, HOUR).events:
         assert codec.decode(codec.encode(event)) == event

@@ -13,7 +13,7 @@ import psycopg2
 import pytest
 from psycopg2.extensions import make_dsn
 
-from sinks.postgres import PostgresSink
+from sinks.postgres.sink import PostgresSink
 
 
 @pytest.fixture(scope="session")

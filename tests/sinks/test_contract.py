@@ -9,9 +9,9 @@ import pytest
 
 from netcenter.demo.receiver import Receiver
 from schemas.records import Alert, Tick
-from sinks.port import Item, Sink, Unreachable
-from sinks.postgres import PostgresSink
-from sinks.webhook import WebhookSink
+from sinks.port import ReceiverUnreachable, SinkItem, SinkPort
+from sinks.postgres.sink import PostgresSink
+from sinks.webhook.sink import WebhookSink
 from tests.sinks.conftest import Database
 from tests.support.samples import alert, items
 
@@ -21,9 +21,9 @@ SECRET = "whsec_c2VjcmV0IG9mIHRoZSB0ZXN0cw=="
 class Harness(Protocol):
     """A sink with the real thing behind it."""
 
-    sink: Sink
+    sink: SinkPort
 
-    def again(self) -> Sink:
+    def again(self) -> SinkPort:
         """Another sink on the same receiver, as a restarted worker makes it."""
 
     def ids(self) -> list[str]:
@@ -45,9 +45,9 @@ class Harness(Protocol):
 class OverPostgres:
     def __init__(self, database: Database) -> None:
         self._database = database
-        self.sink: Sink = self.again()
+        self.sink: SinkPort = self.again()
 
-    def again(self) -> Sink:
+    def again(self) -> SinkPort:
         return PostgresSink(self._database.uri)
 
     def ids(self) -> list[str]:
@@ -71,9 +71,9 @@ class OverPostgres:
 class OverWebhook:
     def __init__(self, receiver: Receiver) -> None:
         self._receiver = receiver
-        self.sink: Sink = self.again()
+        self.sink: SinkPort = self.again()
 
-    def again(self) -> Sink:
+    def again(self) -> SinkPort:
         return WebhookSink(self._receiver.url, SECRET)
 
     def ids(self) -> list[str]:
@@ -108,14 +108,14 @@ def harness(request: pytest.FixtureRequest) -> Iterator[Harness]:
         harness.sink.close()
 
 
-def batch() -> list[Item]:
+def batch() -> list[SinkItem]:
     """Two alerts in three versions each, in two partitions."""
     one = items([alert(1), alert(2), alert(3)], "alerts", 0)
     two = items([alert(1, "surge:norte:1"), alert(2, "surge:norte:1"), alert(3, "surge:norte:1")], "alerts", 1)
     return [one[0], two[0], one[1], one[2], two[1], two[2]]
 
 
-def ids(batch: list[Item]) -> list[str]:
+def ids(batch: list[SinkItem]) -> list[str]:
     return sorted(item.record.id for item in batch if isinstance(item.record, Alert))
 
 
@@ -156,12 +156,12 @@ def test_a_refused_item_is_handed_back_and_the_others_are_written(harness: Harne
 
 
 def test_an_unreachable_receiver_loses_nothing(harness: Harness) -> None:
-    """While it is away write raises Unreachable; the same batch arrives whole when it is back."""
+    """While it is away write raises ReceiverUnreachable; the same batch arrives whole when it is back."""
     first, rest = batch()[:2], batch()[2:]
     harness.sink.write(first)
     harness.break_it()
     for _ in range(2):
-        with pytest.raises(Unreachable):
+        with pytest.raises(ReceiverUnreachable):
             harness.sink.write(rest)
     harness.mend()
     assert harness.sink.write(rest) == []

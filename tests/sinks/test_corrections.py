@@ -11,7 +11,7 @@ from netcenter.errors import Unreachable
 from netcenter.operate.relabels import relabels_of_projection
 from schemas import ids
 from schemas.records import Action
-from sinks.postgres import PostgresSink
+from sinks.postgres.sink import PostgresSink
 from tests.sinks.conftest import Database
 from tests.support.samples import T0, classified, items
 

@@ -10,8 +10,9 @@ import pytest
 from psycopg2 import errorcodes
 from psycopg2.extensions import make_dsn, parse_dsn
 
-from sinks.port import Item, SinkError, Unreachable
-from sinks.postgres import PostgresSink, faults
+from sinks.port import ReceiverUnreachable, SinkError, SinkItem
+from sinks.postgres import faults
+from sinks.postgres.sink import PostgresSink
 from tests.sinks.conftest import Database
 from tests.support.samples import case_story, classified, items
 
@@ -38,8 +39,8 @@ def sorted_as(code: str) -> str:
         worked: type(faults.translated(raised(code), "PostgreSQL", lost=False, worked=worked))
         for worked in (True, False)
     }
-    assert both[True] is Unreachable
-    return PASSING if both[False] is Unreachable else STANDING
+    assert both[True] is ReceiverUnreachable
+    return PASSING if both[False] is ReceiverUnreachable else STANDING
 
 
 @pytest.mark.parametrize(
@@ -117,8 +118,8 @@ def test_a_refused_session_is_sorted_by_its_words(words: str, kind: str) -> None
     error = raised(None, f'connection to server at "db", port 5432 failed: {words}')
     first = faults.translated(error, "PostgreSQL at db", lost=True, worked=False)
     later = faults.translated(error, "PostgreSQL at db", lost=True, worked=True)
-    assert type(first) is (Unreachable if kind == PASSING else SinkError)
-    assert type(later) is Unreachable
+    assert type(first) is (ReceiverUnreachable if kind == PASSING else SinkError)
+    assert type(later) is ReceiverUnreachable
     assert words in str(first) and "\n" not in str(first)
 
 
@@ -235,11 +236,11 @@ def test_what_was_right_once_is_waited_for(owner: Owner, what: str) -> None:
     sink = PostgresSink(owner.uri(), renewed=owner.uri)
     sink.open()
     sink.write(items([classified(1)]))
-    batch: list[Item] = items([classified(2), *case_story()], first=1)
+    batch: list[SinkItem] = items([classified(2), *case_story()], first=1)
     broken(owner)
-    with pytest.raises(Unreachable):  # perhaps no more than that the connection broke
+    with pytest.raises(ReceiverUnreachable):  # perhaps no more than that the connection broke
         sink.write(batch)
-    with pytest.raises(Unreachable, match=words) as raised:
+    with pytest.raises(ReceiverUnreachable, match=words) as raised:
         sink.write(batch)
     assert "hush" not in str(raised.value)
     mended(owner)
@@ -266,7 +267,7 @@ def test_a_uri_that_cannot_be_read_meanwhile_is_waited_for(database: Database) -
     for wrong in (SinkError("no such file"), "postgresql//half"):
         sink.close()
         given.append(wrong)
-        with pytest.raises(Unreachable, match="no such file|cannot be read"):
+        with pytest.raises(ReceiverUnreachable, match="no such file|cannot be read"):
             sink.write(items([classified(1)]))
         with pytest.raises(SinkError, match="no such file|cannot be read"):
             PostgresSink(database.uri, renewed).open()

@@ -25,8 +25,8 @@ from schemas.records import (
     VolumeCount,
     WorkChanged,
 )
-from sinks.port import Item
-from sinks.postgres import PostgresSink
+from sinks.port import SinkItem
+from sinks.postgres.sink import PostgresSink
 from tests.sinks.conftest import Database, until
 from tests.sinks.test_postgres import WAITING, Writing, locked, shuffled
 from tests.support.samples import (
@@ -49,7 +49,7 @@ AUTHOR = "the-author-himself"
 WORDS = "words of his own"
 #: What no row may hold: the author, his name, his posts' native ids and addresses, his words and what was said to him.
 TRACES = (AUTHOR, "Author Himself", "native-", "his.example", WORDS, "our answer to him", "a note about him")
-CASE, NEW_CASE = "case-of-his", "case-when-he-came-back"
+CASE, NEW_CASE, OTHER_CASE = (ids.make("case", name) for name in ("his", "when he came back", "another's"))
 CUSTOMER: dict[str, Any] = {"brand": "andina", "channel": "twitter", "author_id": AUTHOR}
 
 
@@ -101,7 +101,7 @@ def his(event: Any, case: str = CASE) -> Any:
     return replace(event, **found)
 
 
-def led(events: Iterable[tuple[Any, int]], first: int = 0) -> list[Item]:
+def led(events: Iterable[tuple[Any, int]], first: int = 0) -> list[SinkItem]:
     """Events of topic cases, each with the offset in `classified` of what led to it."""
     return [
         item(event, "cases", 0, n, {"source": b"classified/0/%d" % offset})
@@ -182,13 +182,13 @@ THREAD: list[Record] = [
 HIS_CASE: list[tuple[Any, int]] = [
     (his(opened(1, conversation="native-1", followers=4321)), 0),
     (his(clock(2, "started")), 0),
-    (opened(1, "case-of-another"), 1),
+    (opened(1, OTHER_CASE), 1),
     (his(changed(3, "post_added", post=post(2), reach=77)), 2),
     (his(clock(4, "met", met_at=T0 + 30 * MINUTE)), 3),
     (his(answered(5)), 3),
     (his(closed(6)), 5),
     (his(reopened(7)), 7),
-    (clock(2, "started", "case-of-another"), 8),
+    (clock(2, "started", OTHER_CASE), 8),
     (his(clock(8, "started", cycle=2, metric="next_response")), 7),
     (his(clock(9, "voided", cycle=2, metric="next_response")), FORGOTTEN_AT),
     (his(closed(10, "forgotten")), FORGOTTEN_AT),
@@ -202,7 +202,7 @@ NEW: list[tuple[Any, int]] = [
 ]
 
 
-def story(*, back: bool = False) -> list[Item]:
+def story(*, back: bool = False) -> list[SinkItem]:
     """The whole log; `back`: with what he writes after he was forgotten."""
     return [
         *items([*THREAD, *(AFTER if back else [])]),
@@ -275,13 +275,19 @@ def test_what_is_counted_stays(sink: PostgresSink, database: Database) -> None:
     """His answered case counts as before, with its times; its events are there without what they said of him."""
     sink.write(story())
     row = database.row(f"select * from cases where case_id = '{CASE}'")
-    assert (row["state"], row["why"], row["posts"], row["answers"], row["reopened"]) == ("CLOSED", "forgotten", 3, 1, 1)
+    assert (row["state"], row["close_reason"], row["posts"], row["answers"], row["reopened"]) == (
+        "closed",
+        "forgotten",
+        3,
+        1,
+        1,
+    )
     assert (row["author_id"], row["conversation"], row["url"], row["reach"], row["followers"]) == ("", *[None] * 4)
-    [rate] = database.rows("select asked, answered from answer_rate")
+    [rate] = database.rows("select asked, answered from response_rate")
     assert rate == {"asked": 2, "answered": 1}
     events = database.rows(f"select detail, author_id from case_events where case_id = '{CASE}'")
     assert events == [{"detail": {}, "author_id": ""}] * 10
-    assert database.row("select author_id from cases where case_id = 'case-of-another'")["author_id"] == "u1"
+    assert database.row(f"select author_id from cases where case_id = '{OTHER_CASE}'")["author_id"] == "u1"
 
 
 def test_it_is_remembered_by_a_digest_and_its_place(sink: PostgresSink, database: Database) -> None:
@@ -318,12 +324,10 @@ def test_nobody_else_is_forgotten(sink: PostgresSink, database: Database, other:
     assert row == {**CUSTOMER, **other}
 
 
-def test_rows_from_before_places_were_kept_are_erased_too(sink: PostgresSink, database: Database) -> None:
-    """They have no offset, and no event tells what led to it: they are older than any forget."""
+def test_events_that_do_not_say_what_led_to_them_are_taken_as_old(sink: PostgresSink, database: Database) -> None:
+    """The case of such an event loses its author too: it may be older than the forget."""
     sink.write(items(THREAD[:8]))
     sink.write([replace(one, headers=[]) for one in led(HIS_CASE[:8])])
-    for table in ("mentions", "mention_updates", "replies", "actions", "case_events"):
-        database.rows(f'update {table} set "partition" = null, "offset" = null')
     sink.write(items([act("f", "forget")], first=8))
     assert traces(database) == []
 
@@ -381,7 +385,8 @@ def test_a_forget_finds_rows_by_their_indexes(sink: PostgresSink, database: Data
         plans = [f"delete from {table} {customer}" for table in ("mentions", "mention_updates", "replies", "actions")]
         plans += [f"select from cases {customer}"]
         plans += [
-            f"update {table} set author_id = '' where case_id = any('{{x}}')" for table in ("clocks", "case_events")
+            f"update {table} set author_id = '' where case_id = any('{{{CASE}}}')"
+            for table in ("clocks", "case_events")
         ]
         for plan in plans:
             told = " ".join(str(row["QUERY PLAN"]) for row in database.rows(f"explain {plan}"))

@@ -10,10 +10,11 @@ from msgspec.structs import replace
 
 from schemas import ids
 from schemas.records import Action, CaseClosed, ClockChanged, NoReply, Record
-from sinks.postgres import PostgresSink
+from sinks.postgres.sink import PostgresSink
 from tests.sinks.conftest import Database
 from tests.sinks.test_rows import CRISES, update
 from tests.support.samples import (
+    FACT,
     MINUTE,
     T0,
     changed,
@@ -27,7 +28,7 @@ from tests.support.samples import (
 )
 
 HOUR = 60 * MINUTE
-#: As an event says that nothing is due.
+#: A clock without a target.
 MEASURED: dict[str, Any] = {"metric": "resolution", "due_at": None, "target_ms": None}
 
 
@@ -44,12 +45,13 @@ def answered(case: str, after: int, at: int = T0, **changes: Any) -> list[Record
     begun = started(case, at, **changes)
     told = begun[-1]
     assert isinstance(told, ClockChanged)
-    late = [replace(told, id=ids.event(case, 3), seq=3, change="breached", detected_at=told.due_at)]
+    due = at + HOUR if told.due_at is None else told.due_at
+    late = [replace(told, id=ids.event(case, 3), seq=3, change="breached", detected_at=due)]
     met = replace(told, id=ids.event(case, 4), seq=4, change="met", met_at=at + after)
-    return [*begun, *(late if told.due_at is not None and after > told.due_at - at else []), met]
+    return [*begun, *(late if after > due - at else []), met]
 
 
-def given_up(case: str, why: str, cause: str = "what ended it", **changes: Any) -> list[Record]:
+def given_up(case: str, why: str, cause: str = FACT, **changes: Any) -> list[Record]:
     """A case that was closed before any answer: its clock is voided by what closed it."""
     begun = started(case, **changes)
     told, end = begun[-1], closed(5, why, case)
@@ -90,30 +92,30 @@ def told(sink: PostgresSink, database: Database) -> Any:
     return ask
 
 
-def minutes(found: timedelta) -> float:
-    return found.total_seconds() / 60
+def minutes(found: int) -> float:
+    return found / MINUTE
 
 
 def test_the_answer_rate_is_the_share_of_those_who_asked_that_got_an_answer(told: Any) -> None:
     """Three answered of five: in time, in private, late; one is overdue and one waits in time."""
     overdue = [*started("d"), clock(3, "breached", "d", detected_at=T0 + HOUR)]
     [row] = told(
-        "answer_rate",
+        "response_rate",
         answered("a", 10 * MINUTE),
         answered("b", 20 * MINUTE, privately=True),
         answered("c", 70 * MINUTE),
         overdue,
         started("e"),
     )
-    assert row.pop("answer_rate") == pytest.approx(3 / 5)
+    assert row.pop("response_rate") == pytest.approx(3 / 5)
     assert row == {
         "brand": "andina",
         "channel": "twitter",
         "asked": 5,
         "answered": 3,
         "answered_privately": 1,
-        "courtesy_asked": 0,
-        "courtesy_answered": 0,
+        "non_sla_asked": 0,
+        "non_sla_answered": 0,
     }
 
 
@@ -135,68 +137,68 @@ def test_who_was_given_up_without_an_answer_has_asked_unless_no_answer_was_owed(
 ) -> None:
     """One answered beside one that was closed; whether its clock was voided first or not is the same."""
     story = given_up("b", why)
-    [row] = told("answer_rate", answered("a", 10 * MINUTE), story if voided else [*story[:2], story[3]])
+    [row] = told("response_rate", answered("a", 10 * MINUTE), story if voided else [*story[:2], story[3]])
     assert (row["asked"], row["answered"]) == (asked, 1)
 
 
 def test_a_message_that_needs_no_answer_does_not_count_though_its_case_is_resolved_later(told: Any) -> None:
     """Its clock was voided by something else than the closing."""
     story = given_up("a", "resolved")
-    dismissed = replace(story[2], cause="the message was spam")
-    assert told("answer_rate", [*story[:2], dismissed, story[3]]) == []
+    dismissed = replace(story[2], cause=ids.make("action", "the message was spam"))
+    assert told("response_rate", [*story[:2], dismissed, story[3]]) == []
 
 
 def test_a_case_that_is_reopened_keeps_what_was_asked_before(told: Any) -> None:
     """Given up by an operator, then the customer came back: the first time has not been answered."""
     back = changed(6, "post_added", "a")
-    [row] = told("answer_rate", given_up("a", "resolved"), [back])
+    [row] = told("response_rate", given_up("a", "resolved"), [back])
     assert (row["asked"], row["answered"]) == (1, 0)
 
 
 def test_an_answer_that_was_read_after_the_closing_counts(told: Any) -> None:
     """The clock was void, and is met."""
     late = clock(6, "met", "a", met_at=T0 + MINUTE)
-    [row] = told("answer_rate", given_up("a", "resolved"), [late])
+    [row] = told("response_rate", given_up("a", "resolved"), [late])
     assert (row["asked"], row["answered"]) == (1, 1)
 
 
 @pytest.mark.parametrize(("why", "asked"), [("forgotten", 1), ("muted", 1), ("silence", 1), ("no_reply", 0)])
 def test_an_answer_that_was_given_counts_whatever_closes_the_case_but_spam(told: Any, why: str, asked: int) -> None:
     """A customer who is forgotten takes no answer from the count."""
-    rows = told("answer_rate", answered("a", 10 * MINUTE), [closed(5, why, "a")])
+    rows = told("response_rate", answered("a", 10 * MINUTE), [closed(5, why, "a")])
     assert [row["answered"] for row in rows] == [1] * asked
 
 
-def test_courtesies_stand_apart(told: Any) -> None:
+def test_non_sla_targets_stand_apart(told: Any) -> None:
     """Praise answered after 4 h, and praise that waits: neither touches the figures of those who asked."""
     story = [answered("a", 10 * MINUTE), answered("b", 4 * HOUR, non_sla=True), started("c", non_sla=True)]
-    [rate] = told("answer_rate", *story)
-    assert (rate["asked"], rate["answered"], rate["answer_rate"]) == (1, 1, 1.0)
-    assert (rate["courtesy_asked"], rate["courtesy_answered"]) == (2, 1)
-    [response] = told("first_response")
-    assert (minutes(response["median"]), response["share_in_target"]) == (10, 1.0)
-    assert (response["courtesy_answered"], minutes(response["courtesy_median"])) == (1, 240)
+    [rate] = told("response_rate", *story)
+    assert (rate["asked"], rate["answered"], rate["response_rate"]) == (1, 1, 1.0)
+    assert (rate["non_sla_asked"], rate["non_sla_answered"]) == (2, 1)
+    [response] = told("first_response_time")
+    assert (minutes(response["median_ms"]), response["sla_attainment"]) == (10, 1.0)
+    assert (response["non_sla_answered"], minutes(response["non_sla_median_ms"])) == (1, 240)
 
 
 def test_the_first_response_has_a_median_and_a_ninetieth_percentile(told: Any) -> None:
     """Of 10, 20 and 70 minutes: 20, and a fifth of the way from 70 back to 20."""
     [row] = told(
-        "first_response",
+        "first_response_time",
         answered("a", 10 * MINUTE),
         answered("b", 20 * MINUTE, privately=True),
         answered("c", 70 * MINUTE),
         started("d"),
     )
-    assert minutes(row["median"]) == 20
-    assert minutes(row["p90"]) == pytest.approx(60)
-    assert (row["answered"], row["answered_privately"], minutes(row["median_privately"])) == (3, 1, 20)
+    assert minutes(row["median_ms"]) == 20
+    assert minutes(row["p90_ms"]) == pytest.approx(60)
+    assert (row["answered"], row["answered_privately"], minutes(row["median_privately_ms"])) == (3, 1, 20)
 
 
-def test_the_share_in_target_is_of_what_was_answered_or_is_overdue(told: Any) -> None:
+def test_the_sla_attainment_is_of_what_was_answered_or_is_overdue(told: Any) -> None:
     """Two in time of four: one came late, one is overdue; one waits, one has no target, one was given up in time."""
     untimed: dict[str, Any] = {"due_at": None, "target_ms": None}
     [row] = told(
-        "first_response",
+        "first_response_time",
         answered("a", 10 * MINUTE),
         answered("b", HOUR),
         answered("c", HOUR + 1),
@@ -205,7 +207,7 @@ def test_the_share_in_target_is_of_what_was_answered_or_is_overdue(told: Any) ->
         answered("f", 10 * MINUTE, **untimed),
         given_up("g", "resolved"),
     )
-    assert row["share_in_target"] == pytest.approx(2 / 4)
+    assert row["sla_attainment"] == pytest.approx(2 / 4)
 
 
 @pytest.mark.parametrize(
@@ -214,7 +216,7 @@ def test_the_share_in_target_is_of_what_was_answered_or_is_overdue(told: Any) ->
 def test_the_share_within_a_time_is_of_all_who_asked(told: Any, column: str, limit: int) -> None:
     """Exactly then is within, a millisecond more is not, and neither is who waits or was given up."""
     [row] = told(
-        "first_response",
+        "first_response_time",
         answered("a", limit),
         answered("b", limit + 1),
         started("c"),
@@ -232,7 +234,7 @@ def test_the_same_day_is_that_of_the_brands_zone(told: Any, zone: str | None, sa
     """Posted 23:50 UTC, answered 20 minutes later: one evening in Bogota, one morning in Kolkata. A zone nobody knows: UTC."""
     posted = int(datetime(2026, 11, 20, 23, 50, tzinfo=UTC).timestamp() * 1000)
     story = answered("a", 20 * MINUTE, posted, **({"zone": zone} if zone else {}))
-    [row] = told("first_response", story if zone else story[1:])
+    [row] = told("first_response_time", story if zone else story[1:])
     assert row["same_day"] == same_day
 
 
@@ -240,7 +242,7 @@ def test_midnight_in_the_brands_zone_parts_two_days(told: Any) -> None:
     """04:59 UTC is 23:59 in Bogota; answered two minutes later and within the next day."""
     posted = int(datetime(2026, 11, 21, 4, 59, tzinfo=UTC).timestamp() * 1000)
     [row] = told(
-        "first_response",
+        "first_response_time",
         answered("a", 2 * MINUTE, posted, zone="America/Bogota"),
         answered("b", 2 * MINUTE, posted, zone="UTC"),
     )
@@ -255,9 +257,9 @@ def test_each_brand_and_channel_has_its_own_figures(told: Any) -> None:
         answered("c", 20 * MINUTE, channel="facebook"),
         answered("d", 30 * MINUTE, brand="norte"),
     ]
-    rows = {(r["brand"], r["channel"]): (r["asked"], r["answered"]) for r in told("answer_rate", *story)}
+    rows = {(r["brand"], r["channel"]): (r["asked"], r["answered"]) for r in told("response_rate", *story)}
     assert rows == {("andina", "twitter"): (2, 1), ("andina", "facebook"): (1, 1), ("norte", "twitter"): (1, 1)}
-    medians = {(r["brand"], r["channel"]): minutes(r["median"]) for r in told("first_response")}
+    medians = {(r["brand"], r["channel"]): minutes(r["median_ms"]) for r in told("first_response_time")}
     assert medians == {("andina", "twitter"): 10, ("andina", "facebook"): 20, ("norte", "twitter"): 30}
 
 
@@ -269,14 +271,14 @@ def test_the_hour_is_that_in_which_the_customer_wrote(told: Any, database: Datab
         started("c", T0 + 67 * MINUTE),
         given_up("d", "no_reply", started_at=T0 + 67 * MINUTE),
     ]
-    rates = told("answer_rate_hourly", *story)
+    rates = told("response_rate_hourly", *story)
     hour = datetime(2026, 11, 20, 14, tzinfo=UTC)
     assert [(r["hour"], r["asked"], r["answered"]) for r in rates] == [(hour, 2, 2), (hour + timedelta(hours=1), 1, 0)]
-    first, second = told("first_response_hourly")
-    assert (first["hour"], minutes(first["median"]), first["within_30_min"]) == (hour, 20, 1.0)
-    assert (second["hour"], second["median"], second["within_30_min"]) == (hour + timedelta(hours=1), None, 0.0)
+    first, second = told("first_response_time_hourly")
+    assert (first["hour"], minutes(first["median_ms"]), first["within_30_min"]) == (hour, 20, 1.0)
+    assert (second["hour"], second["median_ms"], second["within_30_min"]) == (hour + timedelta(hours=1), None, 0.0)
     database.rows("set time zone 'Asia/Kolkata'")
-    assert {r["hour"] for r in database.rows("select hour from answer_rate_hourly")} == {r["hour"] for r in rates}
+    assert {r["hour"] for r in database.rows("select hour from response_rate_hourly")} == {r["hour"] for r in rates}
     database.rows("set time zone 'UTC'")
 
 
@@ -287,7 +289,7 @@ def test_the_hourly_views_have_the_columns_of_the_others_and_the_hour(database: 
         "select table_name, column_name from information_schema.columns order by ordinal_position"
     ):
         columns.setdefault(row["table_name"], []).append(row["column_name"])
-    for view in ("answer_rate", "first_response", "resolution_time"):
+    for view in ("response_rate", "first_response_time", "resolution_time"):
         assert columns[f"{view}_hourly"] == [*columns[view][:2], "hour", *columns[view][2:]]
 
 
@@ -308,8 +310,8 @@ def test_the_resolution_time_leaves_the_pauses_out(told: Any) -> None:
         [clock(1, "started", "e", **MEASURED)],
         resolved("f", 99 * HOUR, non_sla=True),
     )
-    assert minutes(row.pop("median")) == 180
-    assert minutes(row.pop("p90")) == pytest.approx(180 + 0.8 * 360)
+    assert minutes(row.pop("median_ms")) == 180
+    assert minutes(row.pop("p90_ms")) == pytest.approx(180 + 0.8 * 360)
     assert row == {"brand": "andina", "channel": "twitter", "resolved": 3, "resolved_by_silence": 0}
     [hourly] = told("resolution_time_hourly")
     assert (hourly["hour"], hourly["resolved"]) == (datetime(2026, 11, 20, 14, tzinfo=UTC), 3)
@@ -318,7 +320,7 @@ def test_the_resolution_time_leaves_the_pauses_out(told: Any) -> None:
 def test_what_silence_resolved_is_counted_apart(told: Any) -> None:
     """It says nothing of how long the work took."""
     [row] = told("resolution_time", resolved("a", HOUR), resolved("b", 72 * HOUR, why="silence"))
-    assert (row["resolved"], row["resolved_by_silence"], minutes(row["median"])) == (1, 1, 60)
+    assert (row["resolved"], row["resolved_by_silence"], minutes(row["median_ms"])) == (1, 1, 60)
 
 
 def test_a_case_that_was_reopened_is_resolved_once(told: Any) -> None:
@@ -330,7 +332,7 @@ def test_a_case_that_was_reopened_is_resolved_once(told: Any) -> None:
     ]
     assert told("resolution_time", story) == []
     [row] = told("resolution_time", [clock(4, "met", "a", **MEASURED, met_at=T0 + 5 * HOUR, paused_ms=3 * HOUR)])
-    assert (row["resolved"], minutes(row["median"])) == (1, 120)
+    assert (row["resolved"], minutes(row["median_ms"])) == (1, 120)
 
 
 def test_the_reputation_balance_weighs_a_complaint_twelve_times(sink: PostgresSink, database: Database) -> None:
@@ -348,7 +350,7 @@ def test_a_surge_is_told_with_its_length_and_whether_it_was_a_crisis(sink: Postg
     sink.write(items([*surge_story(), *CRISES], "surges"))
     surge = database.row("select * from surge_history")
     assert (surge["state"], surge["peak"], surge["crisis"]) == ("closed", 6.5, True)
-    assert minutes(surge["lasted"]) == 90
+    assert minutes(surge["lasted_ms"]) == 90
 
 
 def test_every_view_says_what_it_shows(database: Database) -> None:

@@ -11,17 +11,18 @@ import pytest
 from psycopg2.extensions import make_dsn
 
 from schemas.records import Action
-from sinks.port import Item, SinkError
-from sinks.postgres import PostgresSink
+from sinks.port import SinkError, SinkItem
 from sinks.postgres.forgetting import forget
 from sinks.postgres.older import Places
 from sinks.postgres.projection import REBUILT, REPLACED, Busy, Projection
+from sinks.postgres.sink import PostgresSink
 from tests.sinks.conftest import Database
 from tests.sinks.test_forgetting import AUTHOR, TRACES, act, his_post
+from tests.sinks.test_rows import CRISES
 from tests.support.samples import alert, case_story, classified, items, surge_story
 
 CASES = items(case_story(), "cases")
-SURGES = items(surge_story(), "surges")
+SURGES = items([*surge_story(), *CRISES], "surges")
 
 
 @pytest.fixture
@@ -34,7 +35,11 @@ def live(bare: Database) -> Iterator[PostgresSink]:
 
 
 def rebuild(
-    bare: Database, firsts: Places, read: Sequence[Item] = (), forgets: Sequence[Item] = (), late: Sequence[Item] = ()
+    bare: Database,
+    firsts: Places,
+    read: Sequence[SinkItem] = (),
+    forgets: Sequence[SinkItem] = (),
+    late: Sequence[SinkItem] = (),
 ) -> None:
     """firsts: where the log begins; forgets: those in it; read, late: its records, before and in the swap."""
     with Projection(bare.uri) as projection:
@@ -46,7 +51,7 @@ def rebuild(
         projection.drop_replaced()
 
 
-def assert_written(sink: PostgresSink, given: Sequence[Item]) -> None:
+def assert_written(sink: PostgresSink, given: Sequence[SinkItem]) -> None:
     assert sink.write(given) == []
 
 
@@ -59,7 +64,7 @@ def test_wrong_current_rows_follow_again_from_events_that_only_the_live_tables_h
 ) -> None:
     assert_written(live, CASES + SURGES)
     before = bare.dump()
-    bare.rows("update cases set posts = 99, state = 'CLOSED'; delete from clocks; update surges set peak = 0")
+    bare.rows("update cases set posts = 99, state = 'closed'; delete from clocks; update surges set peak = 0")
     rebuild(bare, {("cases", 0): len(CASES), ("surges", 0): len(SURGES)})
     assert bare.dump() == before
 
@@ -108,8 +113,8 @@ def test_what_others_made_on_the_tables_is_named_and_nothing_is_replaced(live: P
     before = bare.dump()
     bare.rows(
         "create view v as select case_id from cases;"
-        "create index i on cases (why);"
-        "create table t (case_id text references cases);"
+        "create index i on cases (close_reason);"
+        "create table t (case_id uuid references cases);"
         "create function f() returns trigger language plpgsql as 'begin return new; end';"
         "create trigger g before insert on cases for each row execute function f();"
         "create policy p on cases;"
@@ -135,12 +140,12 @@ def test_whoever_was_let_read_a_table_reads_the_new_one(live: PostgresSink, bare
     reader = f"dashboard_{bare.name}"
     bare.admin(f"create role {reader}")
     try:
-        bare.rows(f"grant select on cases, answer_rate to {reader}")
+        bare.rows(f"grant select on cases, response_rate to {reader}")
         assert_written(live, CASES)
         rebuild(bare, {("cases", 0): 0}, CASES)
         granted = f"set local role {reader}; select count(*) from {{}}"
         assert bare.row(granted.format("cases"))["count"] == 1
-        assert bare.row(granted.format("answer_rate"))["count"] == 1
+        assert bare.row(granted.format("response_rate"))["count"] == 1
         with pytest.raises(psycopg2.errors.InsufficientPrivilege):
             bare.rows(granted.format("clocks"))
     finally:

@@ -11,9 +11,10 @@ import pytest
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
-from sinks.port import SinkError, Unreachable
-from sinks.postgres import PostgresSink, migrate
+from sinks.port import ReceiverUnreachable, SinkError
+from sinks.postgres import migrate
 from sinks.postgres.projection import Projection
+from sinks.postgres.sink import PostgresSink
 from sinks.postgres.tables import MENTIONS, TABLES
 from tests.sinks.conftest import Database, until
 from tests.sinks.test_postgres import WAITING, Writing, everything, locked, mentions, offsets, shuffled
@@ -103,12 +104,12 @@ def test_a_migration_lock_that_somebody_holds_is_waited_for_in_the_open(
     monkeypatch.setattr("sinks.postgres.sink._LOCK_S", 1)
     sink = PostgresSink(bare.uri)
     with locked(bare, f"select pg_advisory_xact_lock({migrate.LOCK})"):
-        raised: list[Unreachable] = []
+        raised: list[ReceiverUnreachable] = []
 
         def run() -> None:
             try:
                 sink.open()
-            except Unreachable as error:
+            except ReceiverUnreachable as error:
                 raised.append(error)
 
         thread = threading.Thread(target=run)
@@ -143,13 +144,13 @@ def test_a_start_with_nothing_to_migrate_waits_for_no_lock(database: Database) -
 
 def test_migrations_that_fail_leave_nothing_half_done(bare: Database) -> None:
     """A round is one transaction, its marks with it: the next start begins from where this one did."""
-    bare.rows("create view answer_rate as select 1 as one")
+    bare.rows("create view response_rate as select 1 as one")
     sink = PostgresSink(bare.uri)
     with pytest.raises(SinkError, match="SQLSTATE 42"):
         sink.open()
     assert bare.tables() == []
     assert bare.rows("select from pg_tables where tablename like '%yoyo%'") == []
-    bare.rows("drop view answer_rate")
+    bare.rows("drop view response_rate")
     sink.open()
     sink.close()
     assert "mentions" in bare.tables()
@@ -167,7 +168,7 @@ def test_a_locked_table_is_named_and_the_wait_for_it_ends(
         told = str(sink.held())
         writing.join()
     assert "pg_terminate_backend" in told and "idle in transaction" in told
-    assert isinstance(writing.raised, Unreachable) and "55P03" in str(writing.raised)
+    assert isinstance(writing.raised, ReceiverUnreachable) and "55P03" in str(writing.raised)
     assert sink.write(batch) == []
 
 
@@ -179,7 +180,7 @@ def test_an_interrupted_write_comes_back_at_once_and_leaves_nothing(sink: Postgr
         until(lambda: bool(database.rows(WAITING)), "the write waits")
         sink.interrupt()
         writing.join()
-        assert isinstance(writing.raised, Unreachable)
+        assert isinstance(writing.raised, ReceiverUnreachable)
         until(lambda: not database.rows(WAITING), "the server has given up the statement")
     assert (mentions(database), offsets(database)) == ([], {})
     assert sink.write(batch) == []
@@ -196,7 +197,7 @@ def test_a_statement_that_takes_longer_than_it_may_has_longer_the_next_time(
         f" create trigger slow after insert on {MENTIONS.name} execute function slow()"
     )
     try:
-        with pytest.raises(Unreachable, match="57014.*lasted too long"):
+        with pytest.raises(ReceiverUnreachable, match="57014.*lasted too long"):
             sink.write(items([classified(1)]))
         assert sink.write(items([classified(1)])) == []
     finally:

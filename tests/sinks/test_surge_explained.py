@@ -9,7 +9,7 @@ from netcenter.errors import Unreachable, UsageError
 from netcenter.operate.surge_report import find_surge, report_text
 from schemas import ids
 from schemas.records import Forecast, OffsetRange, Record, SeriesEvidence, SurgeOpened
-from sinks.postgres import PostgresSink
+from sinks.postgres.sink import PostgresSink
 from tests.sinks.conftest import Database
 from tests.sinks.test_rows import CRISES
 from tests.support.samples import SURGE, items, opened, surge_story

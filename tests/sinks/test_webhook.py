@@ -16,8 +16,8 @@ from standardwebhooks import Webhook
 
 from netcenter.demo.receiver import Receiver
 from schemas.times import rfc3339
-from sinks.port import SinkError, Unreachable
-from sinks.webhook import CONTENT_TYPE, WebhookSink, cloud_event
+from sinks.port import ReceiverUnreachable, SinkError
+from sinks.webhook.sink import CONTENT_TYPE, WebhookSink, cloud_event
 from tests.support.samples import MINUTE, T0, alert, items
 
 SECRET = "whsec_c2VjcmV0IG9mIHRoZSB0ZXN0cw=="
@@ -93,10 +93,10 @@ def test_a_receiver_with_another_secret_is_waited_for(receiver: Receiver) -> Non
     sink = WebhookSink(receiver.url, OTHER, renewed=lambda: secrets[-1])
     sink.open()
     for _ in range(2):
-        with pytest.raises(Unreachable, match="answers 401: the secret is not the receiver's"):
+        with pytest.raises(ReceiverUnreachable, match="answers 401: the secret is not the receiver's"):
             sink.write(THREE)
     secrets.append("half a secr")
-    with pytest.raises(Unreachable, match="must be whsec_") as raised:
+    with pytest.raises(ReceiverUnreachable, match="must be whsec_") as raised:
         sink.write(THREE)
     assert "half" not in str(raised.value)
     secrets.append(SECRET)
@@ -107,10 +107,10 @@ def test_a_receiver_with_another_secret_is_waited_for(receiver: Receiver) -> Non
 
 @pytest.mark.parametrize("status", [401, 403, 404, 405, 407, 408, 410, 425, 429, 500, 502, 503, 504])
 def test_what_may_pass_is_tried_again(sink: WebhookSink, receiver: Receiver, status: int) -> None:
-    """Unreachable names the status; nothing of the batch is sent twice, nothing is left out."""
+    """ReceiverUnreachable names the status; nothing of the batch is sent twice, nothing is left out."""
     receiver.answer(204)  # the first is taken, though not counted
     receiver.answer(status)
-    with pytest.raises(Unreachable, match=f"127.0.0.1 answers {status}") as raised:
+    with pytest.raises(ReceiverUnreachable, match=f"127.0.0.1 answers {status}") as raised:
         sink.write(THREE)
     assert raised.value.after is None
     assert versions(receiver) == []
@@ -132,7 +132,7 @@ def test_what_will_not_pass_is_refused(sink: WebhookSink, receiver: Receiver, st
 def test_a_redirect_is_not_followed(sink: WebhookSink, receiver: Receiver, status: int) -> None:
     """A signed alert goes where the settings say and nowhere else, and waits until they are right."""
     receiver.answer(status, headers={"location": receiver.url})
-    with pytest.raises(Unreachable, match=f"answers {status}: redirects are not followed, set its last URL"):
+    with pytest.raises(ReceiverUnreachable, match=f"answers {status}: redirects are not followed, set its last URL"):
         sink.write(THREE)
     assert receiver.received == 0
     assert sink.write(THREE) == []
@@ -144,7 +144,7 @@ def test_retry_after_in_seconds_is_handed_on(
 ) -> None:
     """At most an hour; what cannot be read is as if it were not there."""
     receiver.answer(429, headers={"retry-after": value})
-    with pytest.raises(Unreachable) as raised:
+    with pytest.raises(ReceiverUnreachable) as raised:
         sink.write(THREE)
     assert raised.value.after == after
 
@@ -156,7 +156,7 @@ def test_retry_after_as_a_date_is_handed_on(
     """As the seconds until then, never below none."""
     date = format_datetime(datetime.now(UTC) + timedelta(seconds=ahead), usegmt=True)
     receiver.answer(503, headers={"retry-after": date})
-    with pytest.raises(Unreachable) as raised:
+    with pytest.raises(ReceiverUnreachable) as raised:
         sink.write(THREE)
     assert raised.value.after is not None
     assert low <= raised.value.after <= high
@@ -167,7 +167,7 @@ def test_a_refusal_before_an_outage_is_handed_back_after_it(sink: WebhookSink, r
     receiver.answer(400)
     receiver.answer(503, times=2)
     for _ in range(2):
-        with pytest.raises(Unreachable):
+        with pytest.raises(ReceiverUnreachable):
             sink.write(THREE)
     assert [one.item for one in sink.write(THREE)] == THREE[:1]
     assert versions(receiver) == [2, 3]
@@ -193,7 +193,7 @@ def test_a_receiver_that_does_not_answer_is_unreachable(receiver: Receiver) -> N
     try:
         sink = WebhookSink(receiver.url, SECRET, timeout=0.1)
         sink.open()
-        with pytest.raises(Unreachable, match="ReadTimeout"):
+        with pytest.raises(ReceiverUnreachable, match="ReadTimeout"):
             sink.write(THREE[:1])
         sink.close()
     finally:
@@ -249,16 +249,16 @@ def test_a_receiver_that_hangs_is_named_while_it_does_and_nothing_follows_an_int
     odd: Odd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Asked from another thread, as a worker does that is to stop."""
-    monkeypatch.setattr("sinks.webhook._PATIENCE_S", 0.0)
+    monkeypatch.setattr("sinks.webhook.sink._PATIENCE_S", 0.0)
     sink = WebhookSink(odd.url, SECRET, timeout=5.0)
     sink.open()
     assert sink.held() is None
-    raised: list[Unreachable] = []
+    raised: list[ReceiverUnreachable] = []
 
     def write() -> None:
         try:
             sink.write(THREE)
-        except Unreachable as error:
+        except ReceiverUnreachable as error:
             raised.append(error)
 
     thread = threading.Thread(target=write)
@@ -283,13 +283,13 @@ def test_why_a_connection_failed_is_said(receiver: Receiver) -> None:
     ):
         sink = WebhookSink(url, SECRET)
         sink.open()
-        with pytest.raises(Unreachable, match=words):
+        with pytest.raises(ReceiverUnreachable, match=words):
             sink.write(THREE[:1])
         sink.close()
     receiver.start()
     sink = WebhookSink(receiver.url.replace("http:", "https:"), SECRET)
     sink.open()
-    with pytest.raises(Unreachable, match="SSL"):
+    with pytest.raises(ReceiverUnreachable, match="SSL"):
         sink.write(THREE[:1])
     sink.close()
 
@@ -316,7 +316,7 @@ def test_the_secret_stands_in_no_log_and_no_message(
     caplog.set_level(logging.DEBUG)
     receiver.answer(400)
     receiver.answer(500)
-    with pytest.raises(Unreachable) as raised:
+    with pytest.raises(ReceiverUnreachable) as raised:
         sink.write(THREE)
     words = f"{caplog.text} {raised.value} {sink!r} {sink.write(THREE)}"
     assert SECRET.removeprefix("whsec_") not in words

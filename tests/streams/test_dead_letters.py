@@ -26,7 +26,7 @@ from schemas import codec, ids
 from schemas.dead_letter_headers import DEAD_LETTER, STATE, failure_headers
 from schemas.keys import KEYLESS, customer
 from schemas.records import CrisisDeclared, OperatorChanged, PolicyChanged, Record, Tick
-from sinks.port import Item
+from sinks.port import SinkItem
 from sinks.postgres.rows import rows_of
 from streams.partitioner import partition_of
 from tests.support.world import NOON, World, author_on, classified, mention
@@ -254,6 +254,6 @@ def test_a_dead_letter_that_fails_again_names_the_newer_one_and_that_one_can_be_
 
 def test_postgres_takes_a_mark_for_no_dead_letter() -> None:
     marked = [(DEAD_LETTER, b"mentions.dead/0/1"), (STATE, b"redriven")]
-    assert rows_of(Item("mentions.dead", 0, 2, b"k", None, marked, NOON)) == []
+    assert rows_of(SinkItem("mentions.dead", 0, 2, b"k", None, marked, NOON)) == []
     head = failure_headers("mentions", 0, 1, "decode", "WireError", "why")
-    assert len(rows_of(Item("mentions.dead", 0, 2, b"k", None, [*marked, *head], NOON))) == 1
+    assert len(rows_of(SinkItem("mentions.dead", 0, 2, b"k", None, [*marked, *head], NOON))) == 1

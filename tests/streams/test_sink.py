@@ -20,8 +20,9 @@ from structlog.testing import capture_logs
 
 from netcenter.embedded import EmbeddedPostgres
 from netcenter.pipeline import PIPELINE
-from sinks.port import Item, Refused, SinkError, Unreachable
-from sinks.postgres import PostgresSink, holding
+from sinks.port import ReceiverUnreachable, RefusedItem, SinkError, SinkItem
+from sinks.postgres import holding
+from sinks.postgres.sink import PostgresSink
 from streams.dead_letter_limit import DeadLetterLimit
 from streams.errors import Ended, Misconfigured, Stop
 from streams.receiver_calls import Outdated
@@ -57,18 +58,18 @@ class Hanging:
         self.let_go.wait(30)
         if self.interrupted:
             self.interrupted = False
-            raise Unreachable("interrupted")
+            raise ReceiverUnreachable("interrupted")
 
     def positions(self, topic_partitions: Collection[tuple[str, int]]) -> dict[tuple[str, int], int]:
         return {}
 
-    def write(self, items: Sequence[Item]) -> list[Refused]:
+    def write(self, items: Sequence[SinkItem]) -> list[RefusedItem]:
         self.open()
         return []
 
     def held(self) -> str | None:
         if self.silent:
-            raise Unreachable("no answer at all")
+            raise ReceiverUnreachable("no answer at all")
         return self.why
 
     def interrupt(self) -> None:
@@ -135,7 +136,7 @@ def test_readiness_says_what_is_wrong_now(receiver: Hanging) -> None:
     async def test(worker: SinkWorker) -> None:
         call = asyncio.create_task(worker.calls.until_reached(receiver.open, "a write"))
         await holds(lambda: "waits for Godot" in (worker.ready() or ""), "the reason in readiness")
-        receiver.outcomes = [Unreachable("away", after=3600.0)]
+        receiver.outcomes = [ReceiverUnreachable("away", after=3600.0)]
         receiver.interrupt()
         await holds(lambda: worker.ready() == "receiver: away", "the newer reason alone")
         worker._told_to_stop()
@@ -207,7 +208,7 @@ def test_a_stop_waits_for_no_receiver(receiver: Hanging, heeds: bool) -> None:
 
 def test_a_stop_while_the_receiver_is_away_is_no_failure(receiver: Hanging) -> None:
     """Also where it has asked to be left alone for an hour."""
-    receiver.outcomes = [Unreachable("busy", after=3600.0)]
+    receiver.outcomes = [ReceiverUnreachable("busy", after=3600.0)]
 
     async def test(worker: SinkWorker) -> None:
         call = asyncio.create_task(worker.calls.until_reached(receiver.open, "a write"))
@@ -223,7 +224,9 @@ def test_a_stop_while_the_receiver_is_away_is_no_failure(receiver: Hanging) -> N
 def test_each_reason_is_told_once(receiver: Hanging, monkeypatch: pytest.MonkeyPatch) -> None:
     """A database that restarts refuses, then starts, then wants another password: three lines for six tries."""
     monkeypatch.setattr("streams.receiver_calls._RETRY_MOST_S", 0.01)
-    receiver.outcomes = [Unreachable(why, after=0.0) for why in ("away", "away", "starting", "starting", "password")]
+    receiver.outcomes = [
+        ReceiverUnreachable(why, after=0.0) for why in ("away", "away", "starting", "starting", "password")
+    ]
     receiver.let_go.set()
 
     async def test(worker: SinkWorker) -> None:
@@ -246,7 +249,7 @@ def test_wrong_settings_end_the_worker(receiver: Hanging) -> None:
 
 def test_a_batch_whose_partitions_were_taken_away_is_not_tried_for_ever(receiver: Hanging) -> None:
     """Whoever owns them reads it again; meanwhile this worker may have been given others."""
-    receiver.outcomes = [Unreachable("away", after=3600.0)]
+    receiver.outcomes = [ReceiverUnreachable("away", after=3600.0)]
 
     async def test(worker: SinkWorker) -> None:
         call = asyncio.create_task(worker.calls.until_reached(receiver.open, "a write", worker._revoked))
@@ -305,7 +308,7 @@ def test_a_dead_letter_is_written_once_however_often_it_is_tried(
         await worker._write([waiting(2)])
 
     receiver.let_go.set()
-    receiver.outcomes = [Unreachable("away", after=0.0)] * 2
+    receiver.outcomes = [ReceiverUnreachable("away", after=0.0)] * 2
     run(receiver, test)
     assert receiver.calls == 3
     assert producer.sent == [0, 1]

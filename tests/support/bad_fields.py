@@ -18,6 +18,7 @@ from schemas.records import (
     Record,
     Reply,
 )
+from schemas.times import LATEST
 
 AT = 1_795_176_000_000
 CUSTOMER: dict[str, Any] = {"brand": "andina", "channel": "twitter", "author_id": "u1"}
@@ -47,7 +48,7 @@ BAD: dict[str, list[Any]] = {
     "_id": ["", " ", "\n", "a\0b", "x" * 513],
     "_reference": ["a\0b", "x" * 513],
     "_time": [0, -1, 946_684_799_999, 4_102_444_800_000, 1 << 62, -(1 << 63), 1 << 70],
-    "_until": [0, -1, 253_402_300_800_000, 1 << 62],
+    "_until": [0, -1, LATEST + 1, 1 << 62],
     "_minute": [AT + 1, AT + 1_000, 0, -60_000],
     "_count": [-1, 10**12 + 1, 1 << 63],
     "_capacity": [-1, 10_001],

@@ -53,10 +53,10 @@ def clock_rows(events: Iterable[Any]) -> dict[tuple[str, str, int], ClockRow]:
 
 def _state(e: ClockChanged) -> str:
     if e.change == "voided":
-        return "VOID"
+        return "void"
     if e.met_at is not None:
-        return "MET" if e.due_at is None or e.met_at <= e.due_at else "MET_LATE"
-    return "RUNNING" if e.paused_at is None else "PAUSED"
+        return "met" if e.due_at is None or e.met_at <= e.due_at else "met_late"
+    return "running" if e.paused_at is None else "paused"
 
 
 def case_rows(events: Iterable[Any]) -> dict[str, CaseRow]:
@@ -64,12 +64,12 @@ def case_rows(events: Iterable[Any]) -> dict[str, CaseRow]:
     rows: dict[str, CaseRow] = {}
     for e in events:
         if isinstance(e, CaseOpened):
-            rows[e.aggregate] = CaseRow("OPEN", None, e.label, e.priority, e.desk, 1, 0, None, 0, e.reach, None)
+            rows[e.aggregate] = CaseRow("open", None, e.label, e.priority, e.desk, 1, 0, None, 0, e.reach, None)
         elif isinstance(e, CaseChanged):
             row = rows[e.aggregate]
             answered = [at for at in (row.answered_at, e.replied_at) if at is not None]
             rows[e.aggregate] = row._replace(
-                state=row.state if row.state == "CLOSED" else "WAITING" if e.waiting else "OPEN",
+                state=row.state if row.state == "closed" else "waiting" if e.waiting else "open",
                 label=e.label,
                 priority=e.priority,
                 desk=e.desk,
@@ -80,11 +80,11 @@ def case_rows(events: Iterable[Any]) -> dict[str, CaseRow]:
                 muted_until=row.muted_until if e.muted_until is None else e.muted_until,
             )
         elif isinstance(e, CaseClosed):
-            rows[e.aggregate] = rows[e.aggregate]._replace(state="CLOSED", why=e.close_reason, label=e.label)
+            rows[e.aggregate] = rows[e.aggregate]._replace(state="closed", why=e.close_reason, label=e.label)
         elif isinstance(e, CaseReopened):
             row = rows[e.aggregate]
             rows[e.aggregate] = row._replace(
-                state="OPEN", why=None, label=e.label, priority=e.priority, reopened=row.reopened + 1,
+                state="open", why=None, label=e.label, priority=e.priority, reopened=row.reopened + 1,
                 posts=row.posts + (e.post is not None),
             )  # fmt: skip
     return rows

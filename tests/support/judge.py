@@ -30,8 +30,8 @@ from schemas.headers import source_of
 from schemas.keys import KEYLESS, customer
 from schemas.records import Action, ClassifiedMention, Decided, Mention, Record, SurgeOpened, SurgeUpdated, Volume
 from schemas.times import rfc3339
-from sinks.port import Item
-from sinks.postgres import PostgresSink
+from sinks.port import SinkItem
+from sinks.postgres.sink import PostgresSink
 from sinks.postgres.tables import TABLES
 from streams.core import Fact
 from streams.partitioner import partition_of
@@ -274,7 +274,7 @@ def folded(settings: Settings, log: Log, name: str) -> str:
     try:
         for topic in PIPELINE.role("postgres").reads:
             items = [
-                Item(topic, r.partition, r.offset, r.key, r.record, list(r.headers.items()), r.stamp)
+                SinkItem(topic, r.partition, r.offset, r.key, r.record, list(r.headers.items()), r.stamp)
                 for r in log[topic]
             ]
             for start in range(0, len(items), 5_000):

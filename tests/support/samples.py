@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
+from uuid import UUID
 
 from schemas import ids, keys
 from schemas.records import (
@@ -22,19 +23,28 @@ from schemas.records import (
     SurgeOpened,
     SurgeUpdated,
 )
-from sinks.port import Item
+from sinks.port import SinkItem
 
 #: 2026-11-20 14:03:00.123 UTC.
 T0 = 1_795_183_380_123
 MINUTE = 60_000
-CASE = "case-1"
-SURGE = "andina/surge-1"
-IDENTITY = "surge:andina:1"
+CASE = ids.make("case", "1")
+SURGE = ids.make("surge", "1")
+FACT = ids.make("mention", "what led to it")
+FINGERPRINT = "surge:andina:1"
+
+
+def uuid_of(name: str) -> str:
+    """The id that a name stands for in a story; an id stands for itself."""
+    try:
+        return str(UUID(name))
+    except ValueError:
+        return ids.make("case", name)
 
 
 def items(
     records: Iterable[Record | None], topic: str = "classified", partition: int = 0, first: int = 0
-) -> list[Item]:
+) -> list[SinkItem]:
     """The records as the items of one partition, from offset `first`."""
     return [item(record, topic, partition, first + n) for n, record in enumerate(records)]
 
@@ -45,10 +55,10 @@ def item(
     partition: int = 0,
     offset: int = 0,
     headers: dict[str, bytes] | None = None,
-) -> Item:
+) -> SinkItem:
     """One item, stamped a second after T0 for each offset, with its customer's key where it has one."""
     of_a_customer = hasattr(record, "author_id") or isinstance(record, ClassifiedMention)
-    return Item(
+    return SinkItem(
         topic=topic,
         partition=partition,
         offset=offset,
@@ -91,12 +101,13 @@ def classified(n: int = 1, label: str = "complaint", own: bool = False, **change
 
 def decided(aggregate: str, seq: int, time: int = T0) -> dict[str, Any]:
     """The fields that every decided event begins with."""
+    aggregate = uuid_of(aggregate)
     return {
         "id": ids.event(aggregate, seq),
         "aggregate": aggregate,
         "seq": seq,
         "time": time + seq,
-        "cause": "fact",
+        "cause": FACT,
         "policy": 3,
         "reason": "rule: because",
     }
@@ -148,9 +159,9 @@ def answered(seq: int, case: str = CASE, **changes: Any) -> CaseChanged:
     return changed(seq, "answered", case, **{**fields, **changes})
 
 
-def closed(seq: int, why: str = "resolved", case: str = CASE) -> CaseClosed:
+def closed(seq: int, close_reason: str = "resolved", case: str = CASE) -> CaseClosed:
     """A case is closed."""
-    return CaseClosed(**decided(case, seq), **_CUSTOMER, close_reason=why, label="complaint", operator="o7")  # type: ignore[arg-type]
+    return CaseClosed(**decided(case, seq), **_CUSTOMER, close_reason=close_reason, label="complaint", operator="o7")  # type: ignore[arg-type]
 
 
 def reopened(seq: int, case: str = CASE) -> CaseReopened:
@@ -216,10 +227,11 @@ def case_story(case: str = CASE) -> list[Record]:
     ]
 
 
-def alert(version: int = 1, fingerprint: str = IDENTITY, starts_at: int = T0, **changes: Any) -> Alert:
+def alert(version: int = 1, fingerprint: str = FINGERPRINT, starts_at: int = T0, **changes: Any) -> Alert:
     """A version of an alert; the third resolves it."""
     fields: dict[str, Any] = {
         **decided(fingerprint, version),
+        "aggregate": fingerprint,
         "id": ids.make("event", version, starts_at, fingerprint),
         "state": "resolved" if version >= 3 else "firing",
         "kind": "surge",

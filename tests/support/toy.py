@@ -38,7 +38,7 @@ from schemas.records import (
     Tick,
     Volume,
 )
-from sinks.port import Item, Refused, Unreachable
+from sinks.port import ReceiverUnreachable, RefusedItem, SinkItem
 from streams.deciding_worker import DecidingWorker
 from streams.sink_worker import SinkWorker
 from streams.topology import MIB, Batch, Fold, Pipeline, Role, Sink, Topic
@@ -175,14 +175,14 @@ class FileSink:
 
     def _reach(self) -> None:
         if Path(os.environ.get(DOWN, "")).is_file():
-            raise Unreachable("the receiver is away", after=0.2)
+            raise ReceiverUnreachable("the receiver is away", after=0.2)
 
     def positions(self, topic_partitions: Collection[tuple[str, int]]) -> dict[tuple[str, int], int]:
         """None of its own."""
         self._reach()
         return {}
 
-    def write(self, items: Sequence[Item]) -> list[Refused]:
+    def write(self, items: Sequence[SinkItem]) -> list[RefusedItem]:
         """Append."""
         self._reach()
         if HANG in os.environ:

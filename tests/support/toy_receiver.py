@@ -17,7 +17,7 @@ from typing import Any
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from netcenter import pipeline
-from sinks.port import Item, Refused, SinkError
+from sinks.port import RefusedItem, SinkError, SinkItem
 from streams.topology import Role, SecretFile, Sink
 
 
@@ -47,7 +47,7 @@ class ToySink:
         """It remembers none."""
         return {}
 
-    def write(self, items: Sequence[Item]) -> list[Refused]:
+    def write(self, items: Sequence[SinkItem]) -> list[RefusedItem]:
         """Append."""
         with self.path.open("a") as file:
             file.writelines(f"{item.topic} {item.partition} {item.offset}\n" for item in items)

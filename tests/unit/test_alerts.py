@@ -236,7 +236,7 @@ def test_a_surge_of_a_brand_without_care_pages_nobody() -> None:
 
 def crisis(change: str = "open", seq: int = 1, by: str = "rule") -> CrisisOpened | CrisisClosed:
     common = {**decided("c1", seq, START), "mode": "live", "by": by}
-    return CrisisOpened(**common, surge="s1", root="77") if change == "open" else CrisisClosed(**common)
+    return CrisisOpened(**common, surge_id="s1", root="77") if change == "open" else CrisisClosed(**common)
 
 
 def test_a_crisis_pages_from_its_opening_and_resolves_with_it() -> None:

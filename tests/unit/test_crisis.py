@@ -28,7 +28,7 @@ def _flood(to: Run, complaints: int, bins: int = 4, bare: int = 0) -> Run:
 def test_a_surge_that_complaints_lead_is_a_crisis_that_names_the_post_and_ends_with_it() -> None:
     to = _flood(_quiet(), 60)
     [opened], [surge] = of(to, CrisisOpened), of(to, SurgeOpened)
-    assert (opened.by, opened.surge, opened.root) == ("rule", surge.aggregate, "guitar")
+    assert (opened.by, opened.surge_id, opened.root) == ("rule", surge.aggregate, "guitar")
     assert (opened.mode, opened.dry_run, opened.desk) == ("live", False, "front")
     assert opened.time - surge.time <= 5 * MINUTE
     assert opened.reason.startswith("rule: at least ")
@@ -68,7 +68,7 @@ def test_the_policy_may_leave_it_to_a_person() -> None:
     assert kinds(to) == ["SurgeOpened"]
     to.fact(_said("open", to.time))
     [opened] = of(to, CrisisOpened)
-    assert (opened.by, opened.surge, opened.root) == ("ana", of(to, SurgeOpened)[0].aggregate, "guitar")
+    assert (opened.by, opened.surge_id, opened.root) == ("ana", of(to, SurgeOpened)[0].aggregate, "guitar")
 
 
 # --- declared ----------------------------------------------------------------------------------------------------
@@ -92,7 +92,7 @@ def test_a_person_opens_and_closes_one_of_a_brand_never_seen() -> None:
     to.tick(START + HOUR)
     to.fact(_said("close", START + HOUR))
     [opened], [closed] = of(to, CrisisOpened), of(to, CrisisClosed)
-    assert (opened.by, opened.surge, opened.reason) == ("ana", None, "declared: a fire at the airport")
+    assert (opened.by, opened.surge_id, opened.reason) == ("ana", None, "declared: a fire at the airport")
     assert (closed.by, closed.aggregate, closed.seq) == ("ana", opened.aggregate, 2)
 
 

@@ -104,7 +104,7 @@ def test_two_policies_are_compared_by_what_each_calls_late(run: Run, tmp_path: P
     hour, half = everything["hour"], everything["half"]
     assert (hour["clocks"], half["clocks"]) == (5, 5)
     assert (hour["breaches"], half["breaches"]) == (2, 4)
-    assert (hour["share_in_target"], half["share_in_target"]) == (3 / 5, 1 / 5)
+    assert (hour["sla_attainment"], half["sla_attainment"]) == (3 / 5, 1 / 5)
     # Of 10, 45, 60 and 90 minutes, whatever the policy.
     assert hour["median_min"] == half["median_min"] == 52.5
     assert hour["p90_min"] == half["p90_min"] == pytest.approx(81)

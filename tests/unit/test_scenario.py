@@ -329,7 +329,7 @@ def test_only_the_guitar_is_a_surge_and_it_is_a_crisis_that_names_the_post(told:
     assert named == ["SurgeOpened", "CrisisOpened", "SurgeClosed", "CrisisClosed"]
     [surge] = [event for event in run.events if isinstance(event, SurgeOpened)]
     [crisis] = [event for event in run.events if isinstance(event, CrisisOpened)]
-    assert (surge.brand, surge.evidence.root, crisis.root, crisis.surge) == ("andina", root, root, surge.aggregate)
+    assert (surge.brand, surge.evidence.root, crisis.root, crisis.surge_id) == ("andina", root, root, surge.aggregate)
     assert GUITAR < surge.time <= GUITAR + 20 * MINUTE
     assert crisis.time <= surge.time + 10 * MINUTE
 

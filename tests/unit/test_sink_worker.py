@@ -13,7 +13,7 @@ from faust.types import TP
 from netcenter.pipeline import PIPELINE
 from schemas import codec
 from schemas.records import Tick
-from sinks.port import Item, Refused
+from sinks.port import RefusedItem, SinkItem
 from streams import metrics
 from streams.dead_letter_limit import DeadLetterLimit
 from streams.errors import Stop
@@ -31,9 +31,9 @@ class Receiver:
     def __init__(self, refuses: set[int]) -> None:
         self.refuses, self.happened = refuses, list[tuple[str, Any]]()
 
-    def write(self, items: Sequence[Item]) -> list[Refused]:
+    def write(self, items: Sequence[SinkItem]) -> list[RefusedItem]:
         self.happened.append(("written", [item.offset for item in items]))
-        return [Refused(i, "sink", "TooLong", "no room") for i in items if i.offset in self.refuses]
+        return [RefusedItem(i, "sink", "TooLong", "no room") for i in items if i.offset in self.refuses]
 
     async def send_and_wait(self, topic: str, **sent: Any) -> None:
         """As a producer's."""

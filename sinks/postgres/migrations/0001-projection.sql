@@ -1,12 +1,19 @@
--- Every table of the projection, each filled from public topics only. Ids are the events' own.
+-- Every table of the projection, each filled from public topics only. Comments on tables and columns are made from
+-- tables.py and the records: see comments.py. Why there are no foreign keys: docs/postgres.md.
 
 create table if not exists sink_offsets (
     topic text not null,
-    partition integer not null,
+    "partition" integer not null,
     next bigint not null,
-    primary key (topic, partition)
+    primary key (topic, "partition")
 );
-comment on column sink_offsets.next is 'the first offset that is not in these tables yet';
+
+create table if not exists forgotten (
+    customer text primary key,
+    "partition" integer not null,
+    "offset" bigint not null,
+    at timestamptz not null
+);
 
 create table if not exists mentions (
     id uuid primary key,
@@ -39,7 +46,9 @@ create table if not exists mentions (
     probabilities double precision[] not null,
     model text not null,
     policy bigint not null,
-    text text not null
+    text text not null,
+    "partition" integer not null,
+    "offset" bigint not null
 );
 create index if not exists mentions_author on mentions (brand, channel, author_id);
 create index if not exists mentions_created on mentions using brin (created_at);
@@ -58,10 +67,12 @@ create table if not exists mention_updates (
     promoted boolean,
     deleted boolean,
     hidden boolean,
-    text text
+    text text,
+    "partition" integer not null,
+    "offset" bigint not null
 );
 create index if not exists mention_updates_mention on mention_updates (mention_id);
-comment on table mention_updates is 'kept because an update may be read before its mention';
+create index if not exists mention_updates_author on mention_updates (brand, channel, author_id);
 
 create table if not exists replies (
     id uuid primary key,
@@ -78,7 +89,9 @@ create table if not exists replies (
     conversation_id text,
     in_reply_to text,
     url text,
-    text text not null
+    text text not null,
+    "partition" integer not null,
+    "offset" bigint not null
 );
 create index if not exists replies_author on replies (brand, channel, author_id);
 
@@ -97,14 +110,16 @@ create table if not exists actions (
     no_reply text,
     desk text,
     until timestamptz,
-    note text
+    note text,
+    "partition" integer not null,
+    "offset" bigint not null
 );
 create index if not exists actions_author on actions (brand, channel, author_id);
 
 create table if not exists volumes (
     brand text not null,
     minute timestamptz not null,
-    partition integer not null,
+    "partition" integer not null,
     "offset" bigint not null,
     id uuid not null,
     posts bigint not null,
@@ -112,7 +127,7 @@ create table if not exists volumes (
     reach bigint not null,
     counts jsonb not null,
     conversations jsonb not null,
-    primary key (brand, minute, partition)
+    primary key (brand, minute, "partition")
 );
 
 create table if not exists contacts (
@@ -120,7 +135,9 @@ create table if not exists contacts (
     brand text not null,
     source text not null,
     minute timestamptz not null,
-    count bigint not null
+    count bigint not null,
+    "partition" integer not null,
+    "offset" bigint not null
 );
 
 create table if not exists crisis_declarations (
@@ -129,29 +146,35 @@ create table if not exists crisis_declarations (
     change text not null,
     by text not null,
     reason text not null,
-    at timestamptz not null
+    at timestamptz not null,
+    "partition" integer not null,
+    "offset" bigint not null
 );
 
 create table if not exists case_events (
     id uuid primary key,
-    case_id text not null,
+    case_id uuid not null,
     seq bigint not null,
     type text not null,
     time timestamptz not null,
-    cause text not null,
+    cause uuid not null,
     policy bigint not null,
     reason text not null,
     change text,
+    close_reason text,
     brand text not null,
     channel text not null,
     author_id text not null,
     desk text not null,
     detail jsonb not null,
+    source_offset bigint,
+    "partition" integer not null,
+    "offset" bigint not null,
     unique (case_id, seq)
 );
 
 create table if not exists cases (
-    case_id text primary key,
+    case_id uuid primary key,
     brand text not null,
     channel text not null,
     author_id text not null,
@@ -159,15 +182,17 @@ create table if not exists cases (
     label text,
     priority bigint,
     mode text,
-    state text not null check (state in ('OPEN', 'WAITING', 'CLOSED')),
+    state text not null check (state in ('open', 'waiting', 'closed')),
     lang text,
     visibility text,
     conversation text,
+    zone text,
     reach bigint,
     followers bigint,
+    promoted boolean,
     posts bigint not null,
-    first_post text,
-    last_post text,
+    first_mention_id uuid,
+    last_mention_id uuid,
     url text,
     opened_at timestamptz,
     changed_at timestamptz,
@@ -176,7 +201,7 @@ create table if not exists cases (
     answered_privately boolean not null,
     operator text,
     closed_at timestamptz,
-    why text,
+    close_reason text,
     reopened bigint not null,
     muted_until timestamptz,
     policy bigint,
@@ -187,7 +212,7 @@ create index if not exists cases_author on cases (brand, channel, author_id);
 create index if not exists cases_conversation on cases (conversation);
 
 create table if not exists clocks (
-    case_id text not null,
+    case_id uuid not null,
     metric text not null,
     cycle bigint not null,
     brand text not null,
@@ -195,16 +220,17 @@ create table if not exists clocks (
     author_id text not null,
     desk text,
     label text,
-    state text not null check (state in ('RUNNING', 'PAUSED', 'MET', 'MET_LATE', 'VOID')),
+    state text not null check (state in ('running', 'paused', 'met', 'met_late', 'void')),
     started_at timestamptz not null,
-    due_at timestamptz not null,
-    target_ms bigint not null,
-    courtesy boolean not null,
+    due_at timestamptz,
+    target_ms bigint,
+    non_sla boolean not null,
     warned bigint,
     met_at timestamptz,
     breached_at timestamptz,
     detected_at timestamptz,
     paused_at timestamptz,
+    paused_ms bigint not null,
     rescinded_at timestamptz,
     late_arrival boolean not null,
     privately boolean not null,
@@ -215,40 +241,46 @@ create index if not exists clocks_brand on clocks (brand, channel, metric);
 
 create table if not exists assignments (
     id uuid primary key,
-    work_id text not null,
+    work_id uuid not null,
     seq bigint not null,
     type text not null,
     time timestamptz not null,
-    cause text not null,
+    cause uuid not null,
     policy bigint not null,
     reason text not null,
-    case_id text not null,
+    case_id uuid not null,
     desk text not null,
     brand text not null,
     operator text,
-    offer_id text,
-    detail jsonb not null
+    offer_id uuid,
+    detail jsonb not null,
+    "partition" integer not null,
+    "offset" bigint not null
 );
 create index if not exists assignments_case on assignments (case_id);
 
 create table if not exists surge_events (
     id uuid primary key,
-    surge_id text not null,
+    surge_id uuid,
+    crisis_id uuid,
+    channel_id uuid,
     seq bigint not null,
     type text not null,
     time timestamptz not null,
-    cause text not null,
+    cause uuid not null,
     policy bigint not null,
     reason text not null,
     brand text not null,
     mode text not null,
     detail jsonb not null,
-    unique (surge_id, seq)
+    "partition" integer not null,
+    "offset" bigint not null
 );
-comment on column surge_events.surge_id is 'the aggregate: a surge, or of a crisis or channel its own';
+-- A crisis names the surge that led to it, so its own id comes first.
+create unique index if not exists surge_events_history on surge_events (coalesce(crisis_id, channel_id, surge_id), seq);
 
 create table if not exists surges (
-    surge_id text primary key,
+    surge_id uuid primary key,
     brand text not null,
     mode text,
     state text not null check (state in ('open', 'closed')),
@@ -284,11 +316,13 @@ create table if not exists alert_events (
     starts_at timestamptz not null,
     ends_at timestamptz,
     time timestamptz not null,
-    cause text not null,
+    cause uuid not null,
     policy bigint not null,
     reason text not null,
     evidence jsonb not null,
     links jsonb not null,
+    "partition" integer not null,
+    "offset" bigint not null,
     unique (fingerprint, starts_at, version)
 );
 
@@ -305,7 +339,7 @@ create table if not exists alerts (
     starts_at timestamptz not null,
     ends_at timestamptz,
     time timestamptz not null,
-    cause text not null,
+    cause uuid not null,
     policy bigint not null,
     reason text not null,
     evidence jsonb not null,
@@ -314,11 +348,11 @@ create table if not exists alerts (
 
 create table if not exists dead_letters (
     topic text not null,
-    partition integer not null,
+    "partition" integer not null,
     "offset" bigint not null,
     stage text not null,
     error text,
     message text,
     at timestamptz not null,
-    primary key (topic, partition, "offset")
+    primary key (topic, "partition", "offset")
 );

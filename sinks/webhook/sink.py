@@ -1,4 +1,4 @@
-"""Alerts to an HTTP receiver: a CloudEvents 1.0 JSON body, signed as Standard Webhooks, one at a time."""
+"""Posts alerts to an HTTP receiver one at a time: a CloudEvents 1.0 JSON body, signed by Standard Webhooks."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from schemas import jsonform
 from schemas.headers import ce_source, ce_type
 from schemas.records import Alert
 from schemas.times import rfc3339
-from sinks.port import Item, Refused, SinkError, Unreachable
+from sinks.port import ReceiverUnreachable, RefusedItem, SinkError, SinkItem
 
 #: Of an alert whose record does not say which installation wrote it.
 _SOURCE = ce_source("alerts")
 CONTENT_TYPE = "application/cloudevents+json"
 _PREFIX = "whsec_"
-#: What an answer says of the receiver or of our settings and not of this alert: the next would be answered alike. Each is
-#: waited for, with what to do; so are 5xx and redirects.
+#: Statuses that say something about the receiver or our settings, and not about this alert: the next alert would get the
+#: same answer. The sink waits and tries again, and says what to do. It treats 5xx and redirects alike.
 _WAITED_FOR = {
     401: "the secret is not the receiver's: set the same on both sides",
     403: "it forbids us: see what stands before it",
@@ -37,17 +37,19 @@ _WAITED_FOR = {
     425: "it asks to try again",
     429: "it asks for fewer alerts at a time",
 }
-#: Seconds that one alert may take before it is said what is waited for.
+#: Seconds that a receiver may take to answer before `held` names it.
 _PATIENCE_S = 5.0
-#: Seconds: a receiver may not ask for more.
+#: Seconds that a receiver may ask to wait; a longer wait is cut to this.
 _LONGEST_WAIT = 3600.0
-_MOST_WORDS, _LONGEST_BODY = 300, 1 << 16
+#: Characters of an error message, and bytes of an answer's body that are read.
+_LONGEST_MESSAGE, _LONGEST_BODY = 300, 1 << 16
 
-Place = tuple[str, int, int]
+LogPlace = tuple[str, int, int]
+"""Topic, partition and offset of an item."""
 
 
 def cloud_event(alert: Alert, source: str = _SOURCE) -> dict[str, Any]:
-    """The body of an alert: the same event, by id and source, as its record; the data is the record as JSON."""
+    """The body of an alert: the same event, by id and source, as its record. Its data are the record's fields as JSON."""
     return {
         "specversion": "1.0",
         "id": alert.id,
@@ -61,12 +63,13 @@ def cloud_event(alert: Alert, source: str = _SOURCE) -> dict[str, Any]:
 
 
 class WebhookSink:
-    """Posts each Alert to one receiver, in the order given. Implements `sinks.port.Sink`.
+    """Posts each Alert to one receiver, in the order given. Implements `sinks.port.SinkPort`.
 
-    url: http or https. secret: `whsec_` and base64, shared with the receiver. timeout: seconds for each of
-    connecting, sending and waiting for the answer. At least once: a receiver drops what it has seen by
-    `webhook-id`, and by the fingerprint a version older than the one it has. Records that are no Alert are
-    passed over. renewed: asked for the secret before each alert, for one that may be changed meanwhile; raises SinkError.
+    Delivery is at least once: the receiver drops an alert whose `webhook-id` it has seen, and a version that is older than
+    the one it has for that fingerprint. Records that are no Alert are skipped.
+
+    url: http or https. secret: `whsec_` and base64, shared with the receiver. timeout: seconds for each of connecting,
+    sending and waiting for the answer. renewed: returns the secret as it is now; called before each alert, raises SinkError.
     """
 
     keeps_offsets = False
@@ -77,33 +80,33 @@ class WebhookSink:
         self._signer = _signer(secret)
         self._renewed = renewed
         self._timeout = timeout
-        #: When the alert under way was sent, by the monotonic clock.
+        #: When the alert in flight was sent, by the monotonic clock; None between two alerts.
         self._sent: float | None = None
         self._interrupted = False
         self._client: httpx.Client | None = None
-        #: What became of a batch's first items when a later one could not be delivered.
-        self._settled: dict[Place, Refused | None] = {}
+        #: The outcomes of a batch's first items, kept when a later item could not be delivered: None is delivered.
+        self._settled: dict[LogPlace, RefusedItem | None] = {}
 
     def open(self) -> None:
-        """Make ready. Nothing is sent: a receiver that is down shows itself at the first alert."""
+        """Make ready. Nothing is sent: that a receiver is down is noticed at the first alert."""
         self.close()
-        # Proxies and certificates from the environment would be settings that nobody sees.
+        # trust_env=False: proxies and certificates from the environment would be settings that nobody sees.
         self._client = httpx.Client(timeout=self._timeout, follow_redirects=False, trust_env=False)
 
     def positions(self, topic_partitions: Collection[tuple[str, int]]) -> dict[tuple[str, int], int]:
-        """None: the receiver remembers no offsets."""
+        """Nothing: the receiver stores no offsets."""
         return {}
 
-    def write(self, items: Sequence[Item]) -> list[Refused]:
-        """Deliver the batch's alerts. Raises Unreachable at the first that cannot be delivered now, or when interrupted.
+    def write(self, items: Sequence[SinkItem]) -> list[RefusedItem]:
+        """Deliver the batch's alerts and return the refused items. Alerts of brands in shadow mode are skipped.
 
-        Alerts of brands in shadow mode are skipped: they are recorded, and nobody is paged. The items before it
-        count as delivered when the batch is given again.
+        Raises ReceiverUnreachable at the first alert that cannot be delivered now, or when interrupted. The items before
+        that alert are not sent again when the same batch is given again.
         """
         self._interrupted = False
         for item in items:
             if self._interrupted:
-                raise Unreachable("interrupted between two alerts")
+                raise ReceiverUnreachable("interrupted between two alerts")
             place = (item.topic, item.partition, item.offset)
             if place not in self._settled and isinstance(item.record, Alert) and item.record.mode == "live":
                 self._settled[place] = self._deliver(item, item.record)
@@ -112,23 +115,23 @@ class WebhookSink:
         return [refused for refused in outcomes if refused is not None]
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         if self._client is not None:
             self._client.close()
             self._client = None
 
     def held(self) -> str | None:
-        """The alert under way, once it has been for longer than an answer takes."""
+        """The receiver's name and how long it has not answered, once that is longer than an answer usually takes."""
         sent = self._sent
         if sent is None or time.monotonic() - sent < _PATIENCE_S:
             return None
         return f"{self._receiver} has not answered for {time.monotonic() - sent:.0f} s"
 
     def interrupt(self) -> None:
-        """Send nothing after the alert under way."""
+        """Send nothing after the alert in flight."""
         self._interrupted = True
 
-    def _deliver(self, item: Item, alert: Alert) -> Refused | None:
+    def _deliver(self, item: SinkItem, alert: Alert) -> RefusedItem | None:
         if self._client is None:
             raise SinkError("the webhook sink is not open: call open() before write()")
         if self._renewed is not None:
@@ -147,14 +150,14 @@ class WebhookSink:
                 self._read(answer)
                 return self._outcome(item, answer, now)
         except httpx.TransportError as error:
-            raise Unreachable(
-                f"{self._receiver} cannot be reached: {type(error).__name__}: {error}"[:_MOST_WORDS]
+            raise ReceiverUnreachable(
+                f"{self._receiver} cannot be reached: {type(error).__name__}: {error}"[:_LONGEST_MESSAGE]
             ) from None
         finally:
             self._sent = None
 
     def _read(self, answer: httpx.Response) -> None:
-        """Read the body, so that the connection can be used again; its status is all that counts, so not without end."""
+        """Read the answer's body, so that the connection can be used again, up to a size and a time: only its status counts."""
         deadline, size = time.monotonic() + self._timeout, 0
         with suppress(httpx.TransportError):
             for chunk in answer.iter_raw():
@@ -166,22 +169,24 @@ class WebhookSink:
         try:
             return _signer(renewed())
         except SinkError as error:
-            raise Unreachable(str(error)) from None  # it was right at the start
+            raise ReceiverUnreachable(str(error)) from None  # the secret was right at the start
 
-    def _outcome(self, item: Item, answer: httpx.Response, now: datetime) -> Refused | None:
+    def _outcome(self, item: SinkItem, answer: httpx.Response, now: datetime) -> RefusedItem | None:
         status = answer.status_code
         if answer.is_success:
             return None
         if answer.is_redirect:
-            raise Unreachable(f"{self._receiver} answers {status}: redirects are not followed, set its last URL")
+            raise ReceiverUnreachable(
+                f"{self._receiver} answers {status}: redirects are not followed, set its last URL"
+            )
         if status in _WAITED_FOR or answer.is_server_error:
             why = f": {_WAITED_FOR[status]}" if status in _WAITED_FOR else ""
-            raise Unreachable(f"{self._receiver} answers {status}{why}", _retry_after(answer, now))
+            raise ReceiverUnreachable(f"{self._receiver} answers {status}{why}", _retry_after(answer, now))
         said = f"{self._receiver} answers {status} {answer.reason_phrase}".rstrip()
-        return Refused(item=item, stage="sink", error=f"Http{status}", message=said)
+        return RefusedItem(item=item, stage="sink", error=f"Http{status}", message=said)
 
 
-def _source(item: Item) -> str:
+def _source(item: SinkItem) -> str:
     """The `ce_source` of the alert's record."""
     found = next((value for name, value in item.headers if name == "ce_source"), None)
     return found.decode("utf-8", "replace") if found else _SOURCE

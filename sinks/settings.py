@@ -1,0 +1,33 @@
+"""What the settings of all receivers share: variables `NETCENTER_…`, and secrets that may be files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from sinks.port import SinkError
+
+
+class ReceiverSettings(BaseSettings):
+    """Base of a receiver's settings: its fields are read from the environment, with `NETCENTER_` before their names."""
+
+    model_config = SettingsConfigDict(env_prefix="NETCENTER_", extra="ignore")
+
+
+def secret(value: str | None, file: Path | None, variable: str) -> str | None:
+    """A secret from its file where one is set, else from its variable; None where neither is set.
+
+    variable: the name of the file's variable, for messages. Raises SinkError where the file cannot be read or is empty.
+    """
+    if file is None:
+        return value
+    try:
+        found = file.read_text().strip()
+    except OSError as error:
+        raise SinkError(f"{variable}: {file}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SinkError(f"{variable}: {file}: it is no UTF-8 text") from None
+    if not found:
+        raise SinkError(f"{variable}: {file}: it is empty")
+    return found

@@ -1,0 +1,36 @@
+"""The webhook's settings, and the sink that follows from them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sinks.port import SinkError, SinkPort
+from sinks.settings import ReceiverSettings, secret
+
+
+class WebhookSettings(ReceiverSettings):
+    """Where alerts are posted, and the secret that signs them."""
+
+    webhook_url: str | None = None
+    """The receiver's address, http or https; without it there is no webhook."""
+    webhook_secret: str | None = None
+    """`whsec_` and base64, shared with the receiver."""
+    webhook_secret_file: Path | None = None
+    """A file that holds the secret; it is read again before each alert."""
+
+    def signing_secret(self) -> str | None:
+        """The secret, from its file or its variable. Raises SinkError where the file cannot be read."""
+        return secret(self.webhook_secret, self.webhook_secret_file, "NETCENTER_WEBHOOK_SECRET_FILE")
+
+
+def webhook_sink(settings: WebhookSettings) -> SinkPort:
+    """The sink of these settings. Raises SinkError naming the variable that is missing or wrong."""
+    from sinks.webhook.sink import WebhookSink  # not before: workers of other roles need no HTTP client
+
+    current = settings.signing_secret()
+    if settings.webhook_url is None or current is None:
+        raise SinkError("the webhook role needs NETCENTER_WEBHOOK_URL and NETCENTER_WEBHOOK_SECRET (or …_SECRET_FILE)")
+    try:
+        return WebhookSink(settings.webhook_url, current, renewed=lambda: settings.signing_secret() or current)
+    except SinkError as error:
+        raise SinkError(f"NETCENTER_WEBHOOK_URL, NETCENTER_WEBHOOK_SECRET (or …_SECRET_FILE): {error}") from None
