@@ -139,7 +139,7 @@ class FoldCore(Core):
                 yield fact, Timer(key, at), at
 
     def _steps(self, steps: Iterable[_Step], results: list[Result]) -> int:
-        """Takes the steps, appends what follows from them to the results, and returns the number of steps."""
+        """Takes steps in order and appends what follows from each. Returns how many steps there were."""
         policy, now, partial, number = self.policy, self.watermark.time, bool(self.watermark.idle), 0
         step, touched, route, timers = self._step, self.touched, self.route, self._timers
         for fact, record, time in steps:
@@ -152,7 +152,7 @@ class FoldCore(Core):
             try:
                 wakes = step(record, at, route, fact, results)
             except Exception as error:  # noqa: BLE001 - whatever a decision raises: the step is undone and the fact becomes a dead letter
-                # The timer that has fired is not set again: it would fire and fail again and again.
+                # A timer that has fired is not set again: it would fire and fail for ever.
                 results[written:] = [DeadLetter(fact, "decide", type(error).__name__, _told(record, error))]
                 continue
             for key, moment in wakes:
@@ -163,7 +163,7 @@ class FoldCore(Core):
 
 
 def _named(timer: Timer) -> str:
-    """By its id, which events have as their cause: its key names a customer."""
+    """The timer by its id, which events carry as their cause; its key would name a customer."""
     return f"timer {timer.id}, due {rfc3339(max(0, timer.at))},"
 
 

@@ -1,6 +1,6 @@
 """One input partition of a deciding role over Kafka: takes its batches in order, from assignment to revocation.
 
-transaction.py writes, checkpoint.py commits, recovery.py recovers, dead_letters.py keeps what cannot be handled.
+transaction.py writes, checkpoint.py commits, recovery.py recovers, partition_dead_letters.py writes dead letters.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ from streams import metrics
 from streams.batch import BatchCore
 from streams.checkpoint import Checkpoints, commit_due
 from streams.core import DeadLetter, Fact, Output, Taken
-from streams.dead_letters import Log, PartitionDeadLetters, limit_of
+from streams.dead_letter_limit import Log, limit_of
 from streams.decoder import Decoder
 from streams.errors import Stop, Unavailable
 from streams.fold import FoldCore
 from streams.idleness import WriterSilence
 from streams.kafka_errors import translate
 from streams.outputs import OutputWriter
+from streams.partition_dead_letters import PartitionDeadLetters
 from streams.policies import Policies, WrongPolicy
 from streams.recovery import READ_AT_ONCE, recover
 from streams.settings import WorkerSettings

@@ -10,7 +10,7 @@ from typing import Any
 
 from sinks.port import ReceiverUnreachable, Rewound, SinkError, SinkPort
 from streams import metrics
-from streams.dead_letters import Log
+from streams.dead_letter_limit import Log
 from streams.errors import Ended, Misconfigured
 from streams.threads import first_of, in_thread
 

@@ -14,7 +14,7 @@ from schemas.dead_letter_headers import failure_headers
 from schemas.keys import KEYLESS
 from sinks.port import RefusedItem, SinkItem
 from streams import metrics
-from streams.dead_letters import DeadLetterLimit, Log, limit_of, report_share
+from streams.dead_letter_limit import DeadLetterLimit, Log, limit_of, report_share
 from streams.errors import Stop
 from streams.kafka_errors import translate
 from streams.settings import WorkerSettings

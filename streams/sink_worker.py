@@ -17,8 +17,8 @@ from streams import metrics
 from streams.committed_offsets import CommittedOffset
 from streams.errors import Misconfigured
 from streams.kafka_errors import translate
+from streams.log_reader import times_at
 from streams.position_check import Claim
-from streams.reader import times_at
 from streams.receiver_calls import Outdated, ReceiverCalls
 from streams.settings import WorkerSettings
 from streams.sink_dead_letters import SinkDeadLetters

@@ -7,7 +7,7 @@ import time as wall
 from collections.abc import Iterator, Mapping
 
 from schemas.records import SourceIdle, Tick
-from streams.dead_letters import Log
+from streams.dead_letter_limit import Log
 from streams.errors import Fenced
 from streams.partition import Partition
 

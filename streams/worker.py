@@ -24,10 +24,10 @@ from streams.exit_codes import ExitCode
 from streams.gc_tuning import rarely_collected
 from streams.health import HealthServer
 from streams.kafka_errors import translate
+from streams.log_reader import own_host, reading
 from streams.membership import Membership
 from streams.policies import Policies
 from streams.position_check import Claim, checked_positions
-from streams.reader import own_host, reading
 from streams.recovery import RESTORE
 from streams.settings import WorkerSettings
 from streams.topic_check import TopicCheck
