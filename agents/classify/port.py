@@ -1,13 +1,15 @@
 """The port of the classifier: what the stage needs of the built-in classifier, or of another one in its place."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, get_args
 
 import msgspec
 
+from schemas.records import Language
+
 LABELS = ("complaint", "question", "praise", "other")
 """The labels, the gravest first. The probabilities of a classification are in this order."""
-LANGUAGES = ("es", "pt", "en")
+LANGUAGES = tuple(lang for lang in get_args(Language) if lang != "und")
 """The languages in which posts are classified."""
 
 

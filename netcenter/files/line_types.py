@@ -89,7 +89,7 @@ def _unknown(cls: type[Record], name: str) -> NoReturn:
 
 
 PRESENCE = ("signed_in", "renewed", "signed_out")
-LANGUAGES = ("es", "pt", "en", "und")
+LANGUAGES: tuple[str, ...] = get_args(records.Language)
 
 
 def _mention(v: dict[str, Any]) -> None:
