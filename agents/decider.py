@@ -141,7 +141,7 @@ class State(Mapping[str, S]):
         self._live.unpack = unpack
 
     def restore(self, key: str, record: S, packed: bytes) -> None:
-        """Puts back a record of the changelog and keeps only its bytes."""
+        """Restores a record of the changelog and keeps only its bytes."""
         self.put(key, record)
         self._packed[key] = packed
         self._live.pop(key, None)

@@ -138,7 +138,7 @@ class Decided(Record, kw_only=True, frozen=True, gc=False):
     id: A[str, "UUIDv5 over the aggregate and seq (an alert: and starts_at); set by the deciding role"]
     aggregate: A[str, "the thing whose history the event belongs to; set by the deciding role"]
     seq: A[int, "1, 2, 3 within that history, no gaps; set by the deciding role"]
-    time: A[Time, "the event time of the decision (a timer's own due, else the fact's partition time)"]
+    time: A[Time, "the event time of the decision (a timer's own time, else the watermark at the fact)"]
     cause: A[str, "id of the fact that led here (a timer's id for a timer); set by the role"]
     policy: A[int, "version of the policy in force; set by the role"]
     reason: A[str, "why, for people and programs: a word, a colon, the rule, threshold or candidates"]

@@ -35,7 +35,7 @@ class BatchCore(Core):
         self.stage = stage
 
     def restore(self, key: str, packed: bytes) -> None:
-        """Puts back a record of the changelog."""
+        """Restores a record of the changelog."""
         self.stage.restore(key, packed)
 
     def packed(self) -> Iterator[tuple[str, bytes | None]]:
@@ -43,7 +43,7 @@ class BatchCore(Core):
         return self.stage.packed()
 
     def recall(self, record: Record, offset: int, time: int) -> None:
-        """Puts back a record of the output topic's tail, as `Stage.recall`."""
+        """Restores a record of the output topic's tail, as `Stage.recall`."""
         self.stage.recall(record, offset, time)
 
     def due(self) -> int | None:

@@ -51,7 +51,7 @@ class FoldCore(Core):
         self._step = stepper(decider, self.state)
 
     def restore(self, key: str, packed: bytes) -> None:
-        """Puts back a record of the changelog."""
+        """Restores a record of the changelog."""
         record = self._unpack(packed)
         self.state.restore(key, record, packed)
         self._timers.set(key, self.decider.due(record))

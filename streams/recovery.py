@@ -68,7 +68,7 @@ async def recover(
     4. Read the newest value of each key.
     5. Wait for the policy that was in force, and take position, watermark and policy from the progress record.
     6. Restore the state.
-    7. Of a Batch: put back the tail of the output topic, its recent ids and its open minute.
+    7. Of a Batch: restore the tail of the output topic, its recent ids and its open minute.
 
     Raises Misconfigured where the changelog holds records that the role has not written.
     """
@@ -143,7 +143,7 @@ def _not_ours(core: FoldCore | BatchCore, key: str, error: Exception) -> Misconf
 
 
 async def _recall(reader: AIOKafkaConsumer, tp: TopicPartition, core: BatchCore) -> None:
-    """Puts back the tail of the output partition, from as far back as the stage needs."""
+    """Restores the tail of the output partition, from as far back as the stage needs."""
     end = (await reader.end_offsets([tp]))[tp]
     first = (await reader.beginning_offsets([tp]))[tp]
     if first < end:

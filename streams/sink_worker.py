@@ -250,7 +250,7 @@ class SinkWorker(RoleWorker):
         self.dead_letters.count(batches, refused)
 
     async def _go_back(self, why: str) -> None:
-        """Has everything assigned anew, after the receiver was put back: reading goes on from where it says it stands."""
+        """Has everything assigned anew, after an older copy of the receiver was restored: reading goes on from where it says it stands."""
         self.log.error("the receiver has lost what it had; reading on from its own offsets", why=why)
         self.rebalancing = True
         self._owned = set()

@@ -106,7 +106,7 @@ class Stage(Protocol):
     """Repeated records dropped so far."""
 
     def recall(self, record: Record, offset: int, time: int) -> None:
-        """Puts back a record of the output topic's tail, oldest first, after a restart.
+        """Restores a record of the output topic's tail, oldest first, after a restart.
 
         offset: the input offset that led to the record. time: ms, the watermark when the record was written.
         """
@@ -117,7 +117,7 @@ class Stage(Protocol):
         ...
 
     def restore(self, key: str, packed: bytes) -> None:
-        """Puts back a record of the changelog; called in the order in which the records were written, before `recall`."""
+        """Restores a record of the changelog; called in the order in which the records were written, before `recall`."""
         ...
 
     def packed(self) -> Iterator[tuple[str, bytes | None]]:

@@ -86,7 +86,7 @@ def _updated(
     if root is not None and surge.root is None:
         news.append("about one post")
     if lead.ratio >= _GROWN * surge.reported_ratio:
-        news.append(f"{surge.reported_ratio:.1f} times when last told of")
+        news.append(f"{surge.reported_ratio:.1f} times when last reported")
     surge = replace(surge, peak_ratio=max(surge.peak_ratio, lead.ratio), root=surge.root or root)
     events: list[Decided] = []
     if news:

@@ -63,8 +63,8 @@ def test_a_change_to_a_text_that_was_never_applied_is_a_dead_letter(world: World
     world.send("mentions", mention(HERE, 3))
     world.flush()
     assert [m.policy for m in world.await_records("classified", ClassifiedMention, 3)] == [1, 1, 2]
-    (letter,) = world.rows("mentions.dead")
-    failure = failure_of(letter.headers.items())
+    (dead,) = world.rows("mentions.dead")
+    failure = failure_of(dead.headers.items())
     assert (failure.stage, failure.error) == ("policy", "WrongPolicy") and f"policy {version} " in (
         failure.message or ""
     )

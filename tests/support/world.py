@@ -316,17 +316,17 @@ class World:
         return found
 
     def offsets(self, role: str) -> dict[int, tuple[int, int]]:
-        """(next offset, event time in ms) that the group was told, by partition of its input topic."""
-        return {n: (offset, parsed(metadata)[0]) for n, (offset, metadata) in self.told(role).items()}
+        """(next offset, event time in ms) that the group has committed, by partition of its input topic."""
+        return {n: (offset, parsed(metadata)[0]) for n, (offset, metadata) in self.committed(role).items()}
 
-    def told(self, role: str) -> dict[int, tuple[int, str]]:
-        """(next offset, metadata) that the group was told, by partition of its input topic."""
+    def committed(self, role: str) -> dict[int, tuple[int, str]]:
+        """(next offset, metadata) that the group has committed, by partition of its input topic."""
         client = open_admin(self.kafka)
         try:
             group = client.list_group_offsets({self.prefix + role: None})[self.prefix + role]
         finally:
             client.close()
-        return {tp.partition: (told.offset, told.metadata) for tp, told in group.items()}
+        return {tp.partition: (found.offset, found.metadata) for tp, found in group.items()}
 
 
 def free_port() -> int:

@@ -1,4 +1,4 @@
-"""What a sink's worker sets aside is in the dead letters before anything passes it, whatever happens next."""
+"""What a sink refuses is in the dead letters before its worker goes on, whatever happens next."""
 
 from __future__ import annotations
 

@@ -147,7 +147,7 @@ def one_of_two(teller: Teller, who: Thread, at: int) -> None:
     """The first of two posts needs no reply; the second keeps its own due time."""
     first = _posts(teller, who, at, "complaint")
     second = teller.follow(who, at + 15 * MINUTE, "question", "again_question", first.native_id)
-    teller.set_aside(who, at + 20 * MINUTE, first, "duplicate")
+    teller.dismiss(who, at + 20 * MINUTE, first, "duplicate")
     teller.reply(who, at + 80 * MINUTE, second, "reply_question")
 
 
