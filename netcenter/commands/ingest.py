@@ -61,7 +61,7 @@ def ingest(
             kafka_of(settings),
             lines,
             interval=TICK,
-            until=duration(run_on, "--run-on"),
+            run_on=duration(run_on, "--run-on"),
             ahead=0 if alone else duration(ahead, "--ahead"),
             follow=() if alone else None,
             on_tick=on_tick,

@@ -92,7 +92,7 @@ def _replay_files(
             _check_models(tried)
         with Runs(out, tried, settings.partitions) as runs:
             with _progress(len(lines)) as say, rarely_collected():
-                play_lines(runs.replays, lines, interval=TICK, until=run_on, say=say)
+                play_lines(runs.replays, lines, interval=TICK, run_on=run_on, say=say)
             runs.finish({})
 
 

@@ -185,7 +185,7 @@ class Demo:
                 settings.kafka or "",
                 lines,
                 interval=TICK,
-                until=6 * HOUR,
+                run_on=6 * HOUR,
                 ahead=AHEAD if self.own else AHEAD_OF_A_FILE,
                 follow=[role.name for role in enabled_roles()],
                 on_tick=on_tick,

@@ -37,7 +37,7 @@ def ingest(
     lines: Iterable[Line],
     *,
     interval: int,
-    until: int,
+    run_on: int,
     ahead: int,
     follow: Iterable[str] | None = None,
     on_tick: Callable[[Played, Any], None] = lambda *_: None,
@@ -45,7 +45,7 @@ def ingest(
 ) -> Played:
     """Plays lines into the log. Raises Unreachable, and CommandError.
 
-    interval: ms between Ticks. until: ms of Ticks after the last line. ahead: ms of event time that the file may be before
+    interval: ms between Ticks. run_on: ms of Ticks after the last line. ahead: ms of event time that the file may be before
     the slowest role. follow: names of the roles that are waited for, with or without a worker; empty: none; None: all that
     decide, and each sink that has a worker or has had one. on_tick: called after every Tick with what was played and the
     slowest role's (time, name). on_wait: called again and again while the file waits.
@@ -61,7 +61,7 @@ def ingest(
         timed = [role for role in roles if PIPELINE.timed_topic(role) is not None]
         pacing = Pacing(monitor, log, timed, ahead, on_wait)
         due = pacing.next_due if clock == "event" else lambda: None
-        for item in in_order_of_play(lines, interval=interval, until=until, due=due):
+        for item in in_order_of_play(lines, interval=interval, run_on=run_on, due=due):
             if isinstance(item, Line):
                 log.send(item.topic, item.record)
                 played.records += 1

@@ -15,20 +15,20 @@ Due = Callable[[], int | None]
 
 
 def in_order_of_play(
-    lines: Iterable[Line], *, interval: int = TICK, until: int = 6 * 3_600_000, due: Due | None = None
+    lines: Iterable[Line], *, interval: int = TICK, run_on: int = 6 * 3_600_000, due: Due | None = None
 ) -> Iterator[Line | int]:
     """The lines in order of (at, number), and Ticks among them as of `with_ticks`. Sorting holds all lines in memory."""
-    return with_ticks(sorted(lines, key=lambda line: (line.at, line.number)), interval=interval, until=until, due=due)
+    return with_ticks(sorted(lines, key=lambda line: (line.at, line.number)), interval=interval, run_on=run_on, due=due)
 
 
 def with_ticks(
-    lines: Iterable[Line], *, interval: int = TICK, until: int = 6 * 3_600_000, due: Due | None = None
+    lines: Iterable[Line], *, interval: int = TICK, run_on: int = 6 * 3_600_000, due: Due | None = None
 ) -> Iterator[Line | int]:
     """Lines that are in order of play, and Ticks among them. A Tick is an int: its time in ms.
 
     1. The first Tick is at the last multiple of `interval` (ms) at or before the first line.
     2. A Tick is at every further multiple, and stands before the first line at or after it.
-    3. After the last line, Ticks go on until one is at or past that line's time plus `until` (ms).
+    3. After the last line, Ticks go on until one is at or past that line's time plus `run_on` (ms).
 
     Without lines there are no Ticks. due: called after a Tick that no line follows. Ticks at which no timer is due and
     which no line follows are then left out, but for the last one before a timer or a line: so all is decided at the same
@@ -42,7 +42,7 @@ def with_ticks(
             tick = line.at // interval * interval
         yield from (ticks := _Ticks(tick, line.at // interval * interval, interval, due))
         tick = ticks.next
-        end = line.at + until
+        end = line.at + run_on
         yield line
     if tick is not None and end is not None:
         yield from _Ticks(tick, -(-end // interval) * interval, interval, due)

@@ -222,9 +222,9 @@ def _parsed(policies: Mapping[int, str], version: int) -> Policy:
 
 
 def play_lines(
-    replays: Sequence[Replay], lines: Iterable[Line], *, interval: int, until: int, say: Say = lambda *_: None
+    replays: Sequence[Replay], lines: Iterable[Line], *, interval: int, run_on: int, say: Say = lambda *_: None
 ) -> None:
-    """Play lines, which are in the order of time, on the event clock; interval and until (ms) are those of `with_ticks`.
+    """Play lines, which are in the order of time, on the event clock; interval and run_on (ms) are those of `with_ticks`.
 
     Ticks at which nothing is due are left out, so a gap in the lines costs only what falls due in the gap.
     """
@@ -240,7 +240,7 @@ def play_lines(
     def due() -> int | None:
         return min((due for replay in replays if (due := replay.due()) is not None), default=None)
 
-    for item in with_ticks(lines, interval=interval, until=until, due=due):
+    for item in with_ticks(lines, interval=interval, run_on=run_on, due=due):
         if isinstance(item, int):
             hand_in()
             for replay in replays:

@@ -167,7 +167,7 @@ def _replayed(lines: list[Line]) -> dict[str, list[Record]]:
         # Nobody answers offers here: what the desk decides, and when people came, is no part of what alerts follow from.
         roles=[PIPELINE.role(name) for name in ("classify", "cases", "surge", "desk", "alerts")],
     )
-    play_lines([replay], lines, interval=TICK, until=UNTIL)
+    play_lines([replay], lines, interval=TICK, run_on=UNTIL)
     assert replay.dead_letters == 0
     return written
 

@@ -137,7 +137,7 @@ def test_the_joins_hold_after_a_day_of_the_demo(
     signed_off = told[0].at + 3_600_000
     lines = [line for line in told if not isinstance(line.record, OperatorChanged) or line.at < signed_off]
     end = max(line.at for line in lines) + 3_600_000
-    play_lines([replay], lines, interval=600_000, until=end)
+    play_lines([replay], lines, interval=600_000, run_on=end)
     for topic in ("classified", "volumes", "cases", "assignments", "surges", "alerts"):
         log = [SinkItem(topic, 0, n, _key(record), record, [], 0) for n, record in enumerate(written[topic])]
         for start in range(0, len(log), 5_000):

@@ -260,7 +260,7 @@ class Playing:
                 plant.kafka,
                 lines,
                 interval=TICK,
-                until=end,
+                run_on=end,
                 ahead=ahead,
                 follow=follow,
                 on_tick=on_tick,
