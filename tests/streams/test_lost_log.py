@@ -61,7 +61,7 @@ def counted(world: World, count: int) -> None:
     until(lambda: len(world.records("cases", CaseChanged)) >= count, 25, f"{count} posts counted")
 
 
-def test_an_inbox_made_again_under_a_worker_stops_it_and_the_next_one_does_not_start(
+def test_an_input_topic_made_again_under_a_worker_stops_it_and_the_next_one_does_not_start(
     world: World, admin: KafkaAdminClient
 ) -> None:
     """Else what comes first would be passed over as read long ago."""
