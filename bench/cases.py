@@ -230,7 +230,7 @@ def _one_brand() -> str:
 
 
 @contextmanager
-def _inbox(run: Run, policy: str, fill: Callable[[Settings], None]) -> Iterator[tuple[Settings, Any, Path]]:
+def _input_topic(run: Run, policy: str, fill: Callable[[Settings], None]) -> Iterator[tuple[Settings, Any, Path]]:
     """A worker of `cases` that reads a filled topic `classified` under its own prefix; deleted at the end."""
     prefix = run.name("cases") + "."
     settings = load().model_copy(update={"kafka": run.kafka, "prefix": prefix})
@@ -259,7 +259,7 @@ def _over_kafka(run: Run, count: int) -> dict[str, Any]:
     def fill(settings: Settings) -> None:
         broker.fill(run.kafka, f"{settings.prefix}classified", settings.partitions, _pairs(facts, settings.partitions))
 
-    with _inbox(run, policy, fill) as (settings, worker, log):
+    with _input_topic(run, policy, fill) as (settings, worker, log):
         ends = broker.Ends(run.kafka)
         try:
             watch = window.Watch(
@@ -302,7 +302,7 @@ def _breaches(run: Run, count: int) -> dict[str, Any]:
         pairs = ((customer(record), codec.encode(record)) for record in _waiting(count))
         broker.fill(run.kafka, f"{settings.prefix}classified", settings.partitions, pairs)
 
-    with _inbox(run, _one_brand(), fill) as (settings, worker, log):
+    with _input_topic(run, _one_brand(), fill) as (settings, worker, log):
         cases = [TopicPartition(f"{settings.prefix}cases", n) for n in range(settings.partitions)]
         _await(run, settings, _NOON, worker, log)
         # The first due is an hour after the first post: from then on some fall in every second.

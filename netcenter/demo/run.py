@@ -108,11 +108,12 @@ class Demo:
             if self.keep:
                 receiver.stop()
                 left = _leave_receiver(receiver.url, secret)
-                stack.pop_all()
                 places.remember(
                     self._kept, {"processes": [(workers.pid, "netcenter"), (left.pid, receiver_module.__name__)]}
                 )
                 self._farewell(settings, workers.pid, left.pid, receiver.url)
+                # Last: from here on the variables of the webhook are no longer set, so its role is no longer enabled.
+                stack.pop_all()
         if self.as_json:
             print(json.dumps(figures))
 

@@ -241,8 +241,8 @@ def test_a_restart_in_the_middle_of_the_surge_has_kept_its_incident(aftermath: A
 
 
 @pytest.mark.parametrize("role", ["cases", "surge", "desk", "alerts"])
-def test_every_role_wrote_what_its_inbox_leads_to(aftermath: Aftermath, role: str) -> None:
-    judge.same_as_its_inbox(aftermath.log, role, _POLICY, PARTITIONS)
+def test_every_role_wrote_what_its_input_topic_leads_to(aftermath: Aftermath, role: str) -> None:
+    judge.same_as_its_input_topic(aftermath.log, role, _POLICY, PARTITIONS)
 
 
 def test_no_record_stands_twice_but_a_tools_own(aftermath: Aftermath) -> None:
