@@ -15,7 +15,7 @@ from streams.topology import Topic
 
 #: Bytes that a record's key may have: each decision repeats the key beside its own value.
 _LONGEST_KEY = 1024
-#: Bytes of a traceparent that is handed on; one of W3C's has 55.
+#: The most bytes of a traceparent that is passed on; the W3C form has 55.
 _LONGEST_TRACE = 128
 _NOTHING = Tick(clock="event", time=0, role="", partition=0)
 
