@@ -27,11 +27,13 @@ class Checkpoints:
         """changelog: the topic's name on the broker."""
         self.role, self.number, self.changelog = role, number, changelog
         self.committed = CommittedOffset(0, 0)
-        """Where the last checkpoint stands."""
+        """The position and event time of the last checkpoint."""
         self.changelog_end = -1
-        """End offset of the changelog as the last recovery or commit here left it: another end means another owner was here."""
+        """End offset of the changelog after the last recovery or commit by this owner. A different end means that
+        another owner wrote.
+        """
         self._dropped = 0
-        """Duplicates of the core that the metric holds already; a new core counts from 0."""
+        """The core's duplicates that the metric has already counted; a new core counts from 0."""
 
     def stands(self, core: FoldCore | BatchCore) -> None:
         """Notes that everything that the core has taken is committed."""
@@ -56,7 +58,7 @@ class Checkpoints:
         ends = await transaction.commit()
         if isinstance(core, FoldCore):
             core.committed()
-        self.changelog_end = ends[self.changelog, self.number] + 1  # behind the commit's marker
+        self.changelog_end = ends[self.changelog, self.number] + 1  # after the commit's marker
         self.stands(core)
         metrics.CHECKPOINT_SECONDS.labels(self.role).observe(wall.monotonic() - started)
         self._measure(core)

@@ -136,11 +136,13 @@ class Core:
         self.position = 0
         """The input offset to read next."""
         self._unfinished = False
-        """Whether the last `take` left facts: then no Tick may pass them."""
+        """Whether the last `take` left facts. If so, no later Tick may be taken before them."""
         self.waits_for_time = False
-        """Whether facts wait for the first watermark. The core does not keep them: its caller gives them again."""
+        """Whether facts wait for the first watermark. The core does not keep these facts; its caller passes them
+        again.
+        """
         self.heard = self.watermark
-        """The watermark as far as Ticks were read: ahead of `watermark` while facts wait."""
+        """The watermark after all Ticks that were read. While facts wait, it is ahead of `watermark`."""
         self.known_from = -1
         """As `Progress.known_from`. No timer fires before that offset: the facts before it have not been taken yet."""
         self.last_tick = 0

@@ -46,7 +46,9 @@ class DecidingWorker(RoleWorker):
         super().__init__(pipeline, role, settings, hooks)
         self.owned: dict[int, Partition] = {}
         self._parked: dict[int, Partition] = {}
-        """Partitions that were handed over in order: their memory is good if they come back unchanged."""
+        """Partitions that were handed over properly: their state in memory is still valid if nobody else has written
+        meanwhile.
+        """
         self._wall_clock = WallClock(self.owned, self.log)
         self.unanswered: dict[str, str] = {}
         """Why a question is not answered, by the partition that waits for it."""

@@ -29,7 +29,7 @@ class Decoder:
         self._records = frozenset(input_topic.records)
         self._inputs = frozenset(input_topic.inputs)
         self.here: set[bytes] = set()
-        """Keys of the records decoded last, all of which belong on this partition."""
+        """Keys of the last batch of decoded records; all of them belong to this partition."""
 
     def facts(self, records: Iterable[Any]) -> tuple[list[Fact], list[DeadLetter]]:
         """Returns the valid records in order, and the dead letters. Reads offset, timestamp, key, value and headers of a record."""

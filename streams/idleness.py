@@ -12,9 +12,11 @@ class WriterSilence:
 
     def __init__(self) -> None:
         self.heard: dict[Writer, tuple[float, int]] = {}
-        """(s of the worker's monotonic clock, ms of the broker's stamp) of the last Tick of a writer; stamp 0: nothing was read yet."""
+        """By writer: when its last Tick was read (s of the monotonic clock), and the broker's timestamp then (ms; 0:
+        nothing was read).
+        """
         self.stamp = 0
-        """ms; the broker's stamp of the newest record that was read."""
+        """ms; the broker's timestamp of the newest record that was read."""
 
     def start_over(self) -> None:
         """Starts every writer's time of silence again, because silence means nothing while Kafka does not answer."""

@@ -20,9 +20,9 @@ class Membership:
     def __init__(self, group: str, settings: WorkerSettings, log: Any) -> None:
         self.group, self._settings, self._log = group, settings, log
         self.unreachable: str | None = None
-        """A line that says that Kafka does not answer; None when it does."""
+        """A line that says that Kafka does not answer; None when Kafka answers."""
         self._member = wall.monotonic()
-        """When the worker was a member last, or had no reason to be one (s of the monotonic clock)."""
+        """When the worker was last a member, or did not have to be a member (s of the monotonic clock)."""
 
     def outside(self, seconds: float) -> str | None:
         """What is wrong, in a line, where the worker has not been a member of its group for longer than this; None

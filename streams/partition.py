@@ -110,7 +110,7 @@ class Partition:
         self.lock = asyncio.Lock()
         """Held while the core or the open transaction changes."""
         self.busy = 0.0
-        """When records were taken last (s of the monotonic clock)."""
+        """When the last records were taken (s of the monotonic clock)."""
         self.silence = WriterSilence()
         self.transaction = Transaction(self.name, host.settings.kafka, f"{host.group}-{self.number}")
         self.checkpoints = Checkpoints(role.name, self.number, host.topic(role.changelog))

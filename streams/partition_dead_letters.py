@@ -21,7 +21,9 @@ class PartitionDeadLetters:
         self.role, self.topic, self.number, self.dead = role, topic, number, dead
         self.limit, self._log = limit, log
         self._wrong_at = -1
-        """ms; the watermark at which a Tick was refused last. Until it advances, further refused Ticks are logged as debug."""
+        """ms; the watermark when a Tick was last refused. Until the watermark advances, further refused Ticks are
+        logged at level debug.
+        """
 
     def write(self, letter: DeadLetter, raw: Any, watermark: int, add: Add) -> None:
         """Adds the raw record unchanged, even if its value is null, with headers that say where it was and why it

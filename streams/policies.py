@@ -77,7 +77,7 @@ class Policies:
     ) -> None:
         self.topic, self._reader, self._lacks = topic, reader, lacks
         self.waiting: str | None = None
-        """A line that says what is waited for; None when nothing is."""
+        """A line that says what this worker waits for; None when it waits for nothing."""
         self._texts: dict[int, str] = {}
         self._parsed: dict[int, Policy] = {}
         self._unreadable: set[str] = set()

@@ -36,9 +36,9 @@ class ReceiverCalls:
         """done: set when the worker must stop."""
         self.sink, self.role = sink, role
         self.down: str | None = None
-        """Why the receiver cannot be reached; None when it can."""
+        """Why the receiver cannot be reached; None when it can be reached."""
         self.held: str | None = None
-        """What the call under way waits for; None once a call has come through."""
+        """What the running call waits for; None after a call has succeeded."""
         self._done, self._log = done, log
         self._down_said, self._held_said = -_DOWN_SAID_S, -_SAID_S
         self._probe: asyncio.Future[str | None] | None = None

@@ -33,15 +33,15 @@ class _Child:
         self.role, self.command, self.env = role, command, env
         self.deaths: deque[float] = deque()
         self.losses = 0
-        """How often in a row it ended because Kafka was away."""
+        """How many times in a row the role's process ended because Kafka could not be reached."""
         self.again_at: float | None = None
         self.process: subprocess.Popen[bytes] | None = None
         self.code = 0
         """The last exit code."""
         self.often = False
-        """Whether it has died too often, and is started once a minute."""
+        """Whether the role has died too often, so that it is started only once a minute."""
         self.worked = False
-        """Whether one of its processes lived for a minute."""
+        """Whether one of the role's processes lived for a minute."""
         self._started = 0.0
         self._words = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the supervisor
 

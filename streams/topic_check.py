@@ -19,7 +19,7 @@ class TopicCheck:
         """
         self.partitions, self._kept, self._log = partitions, kept, log
         self.missing: str | None = None
-        """A line that names the topics that do not exist; None when all do."""
+        """A line that names the topics that do not exist; None when all topics exist."""
         self._ids: dict[str, bytes] = {}
 
     def fit(self, found: Mapping[str, TopicMetadata]) -> None:

@@ -115,7 +115,7 @@ class Transaction:
         self.since = 0.0
         """When the open transaction began (s of the monotonic clock)."""
         self.sent = 0.0
-        """When batches that were not full were sent last (s of the monotonic clock)."""
+        """When batches that were not full were last sent (s of the monotonic clock)."""
         self.records = 0
         """Input records handled in the open transaction."""
         self._kafka, self._id = kafka, transactional_id

@@ -72,7 +72,9 @@ class Watermark:
         self.idle = set(idle)
         """Writers that the watermark does not wait for until their next Tick."""
         self._behind = {w for w in expected - self.idle if self.last.get(w, 0) <= time}
-        """Writers that hold the watermark back. All writers are compared only when the last of these has advanced."""
+        """Writers that delay the watermark. All writers are compared only when the last of these writers has
+        advanced.
+        """
 
     def tick(self, tick: Tick) -> None:
         """Takes a Tick. A Tick below its writer's last Tick changes nothing. Raises WrongTick."""

@@ -40,7 +40,7 @@ class ResolutionPeriod:
         self.void = self.met = self._timed = False
         self._started_at: int | None = None
         self.target = _NONE
-        """The target of the messages that the snapshot replaced."""
+        """The target of the messages that are now in the snapshot."""
         self.paused_ms = self.paused_counted = 0
         if snapshot is not None:
             self._started_at, self.target = snapshot.started_at, snapshot.target or _NONE

@@ -86,7 +86,7 @@ def _sorted(heads: Heads, tails: Tails, oldest: int, newest: int, last: int) -> 
 class RecentIds:
     """Remembers ids for at least a span of time. The times in successive calls must not decrease.
 
-    - The newest ids are young. After a restart they are read again from the output topic's tail.
+    - The newest ids, called young, are read again from the output topic's tail after a restart.
     - Older ids are in chunks, which the changelog keeps, and in a few sorted generations, for the look-up.
     - Only whole chunks are forgotten.
     """
@@ -168,7 +168,9 @@ class RecentIds:
         return answer
 
     def age(self, time: int) -> None:
-        """Make chunks of the young ids while there are enough, or the oldest may be an hour old. time: ms, 0 where not known."""
+        """Put the young ids into chunks while a chunk is full, or while the oldest id may be an hour old. time: ms; 0:
+        not known.
+        """
         while time and (len(self._young) >= CHUNK or time - self.since >= LONGEST):
             young = list(self._young.items())
             chunk, self._young = young[:CHUNK], dict(young[CHUNK:])
