@@ -28,7 +28,7 @@ def make(kind: str, *parts: str | int) -> str:
     return _in(space, "|".join(map(str, parts)))
 
 
-#: Maps a digit of the SHA-1 hash to the hexadecimal digit that also marks the UUID's variant.
+#: Maps a hexadecimal digit of the SHA-1 hash to the digit in which two bits are set to the UUID's variant.
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
