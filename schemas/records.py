@@ -128,7 +128,7 @@ class Record(msgspec.Struct, kw_only=True, frozen=True, gc=False):
 
 
 class Decided(Record, kw_only=True, frozen=True, gc=False):
-    """The fields with which every decided event begins.
+    """The fields at the beginning of every decided event.
 
     `aggregate` is the id of the case, round of work, surge, crisis, channel or alert whose history the event belongs to.
     That is its name in Python, where the engine treats all of them alike. In Avro, JSON and PostgreSQL the field has

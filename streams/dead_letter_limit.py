@@ -1,4 +1,4 @@
-"""Counts the dead letters of a partition, and says when they are many and when the role must stop."""
+"""Counts the dead letters of a partition, and says when there are many and when the role must stop."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class DeadLetterLimit:
         self._many = False
 
     def __bool__(self) -> bool:
-        """Whether one of the last records is a dead letter: otherwise good records need not be counted."""
+        """Whether any of the last records is a dead letter; if not, good records need not be counted."""
         return bool(self._bad)
 
     @property
@@ -40,7 +40,7 @@ class DeadLetterLimit:
         return len(self._bad) / self.window
 
     def took(self, records: int, bad: Iterable[int]) -> None:
-        """Counts records; `bad` are the places among them, from 0, of those that became dead letters."""
+        """Counts records. `bad`: the indexes, from 0, of the records that became dead letters."""
         for place in bad:
             self._bad.append(self._seen + place)
             self._forget(self._seen + place)
@@ -53,7 +53,9 @@ class DeadLetterLimit:
             self._bad.popleft()
 
     def many(self) -> bool:
-        """Whether the share has risen above a tenth since the last call; it counts as fallen below a twentieth."""
+        """Whether the share has risen above a tenth since the last call. It can rise again after it was below a
+        twentieth.
+        """
         before = self._many
         self._many = self.share > (_MANY / 2 if before else _MANY)
         return self._many and not before

@@ -18,7 +18,7 @@ from streams.watermark import WrongTick
 
 #: Timers that one `take` fires at most: a Tick that jumps over months fires them all, with a checkpoint every few seconds.
 FIRED_AT_ONCE = 5_000
-#: A record that sets a timer for one moment more often than this would do so for ever.
+#: A record that sets a timer for the same moment more often than this would never stop.
 _MOST_FIRINGS = 1_000
 
 
@@ -60,13 +60,13 @@ class FoldCore(Core):
         """(key, packed record) of the records changed since the last checkpoint, for the changelog; None: removed."""
         for key in self.touched:
             record = self.state.get(key)
-            # Copied: the state keeps the bytes, and the encoder's buffer behind them is half as large again.
+            # The bytes are copied, because the state keeps them and the encoder's buffer is half as large again.
             value = None if record is None else bytes(memoryview(self._pack(record)))
             self.state.keep(key, value)
             yield key, value
 
     def committed(self) -> None:
-        """Forgets what has changed: the changelog holds all that `packed` gave."""
+        """Clears the list of changes, because the changelog now holds everything that `packed` returned."""
         self.touched.clear()
         self.state.cool()
 
@@ -79,7 +79,7 @@ class FoldCore(Core):
         return len(self._timers)
 
     def _take(self, facts: list[Fact]) -> Taken:
-        """Takes all facts; where a Tick fires too many timers, this Tick and the facts behind it are left."""
+        """Takes all facts; where a Tick fires too many timers, this Tick and the facts after it are left."""
         results: list[Result] = []
         run: list[Fact] = []
         for n, fact in enumerate(facts):
@@ -152,7 +152,7 @@ class FoldCore(Core):
             try:
                 wakes = step(record, at, route, fact, results)
             except Exception as error:  # noqa: BLE001 - whatever a decision raises: the step is undone and the fact becomes a dead letter
-                # A timer that has fired is not set again: it would fire and fail for ever.
+                # A timer whose step fails is not set again, because it would fire and fail without end.
                 results[written:] = [DeadLetter(fact, "decide", type(error).__name__, _told(record, error))]
                 continue
             for key, moment in wakes:
@@ -163,7 +163,7 @@ class FoldCore(Core):
 
 
 def _named(timer: Timer) -> str:
-    """The timer by its id, which events carry as their cause; its key would name a customer."""
+    """The log names a timer by its id, which events carry as their cause, because its key would name a customer."""
     return f"timer {timer.id}, due {rfc3339(max(0, timer.at))},"
 
 

@@ -21,12 +21,13 @@ class PartitionDeadLetters:
         self.role, self.topic, self.number, self.dead = role, topic, number, dead
         self.limit, self._log = limit, log
         self._wrong_at = -1
-        """ms; the watermark at which a Tick was refused last. Until it advances, further refused Ticks are logged as debug."""
+        """ms; the watermark when a Tick was last refused. Until the watermark advances, further refused Ticks are
+        logged at level debug.
+        """
 
     def write(self, letter: DeadLetter, raw: Any, watermark: int, add: Add) -> None:
-        """Adds the raw record as it came, a null value too, with headers that say where it stood and why it failed.
-
-        watermark: of the partition, ms.
+        """Adds the raw record unchanged, even if its value is null, with headers that say where it was and why it
+        failed. watermark: the partition's, in ms.
         """
         metrics.DEAD_LETTERS.labels(self.role, letter.stage).inc()
         log = self._log.warning
@@ -46,7 +47,7 @@ class PartitionDeadLetters:
         add(self.dead, self.number, raw.key, raw.value, [*raw.headers, *head])
 
     def count(self, facts: list[Fact], offsets: list[int], bad: set[int]) -> None:
-        """Counts records against the limit by their offsets, `bad` being those of dead letters; control records do not count."""
+        """Counts records against the limit. `bad`: the offsets of dead letters. Control records do not count."""
         control = {fact.offset for fact in facts if type(fact.record) in KEYLESS}
         counted = [offset for offset in offsets if offset not in control]
         self.limit.took(len(counted), [n for n, offset in enumerate(counted) if offset in bad])

@@ -1,4 +1,4 @@
-"""The work that the desk gets: one round for as long as something is left to answer at one desk."""
+"""The work that the desk gets: one round of work while messages of the case wait for an answer at that desk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The Decider of the desk: offers the first item in the queue to the least loaded operator, and takes it back."""
+"""The Decider of the desk: offers the first item in the queue to the least loaded operator, and takes it back when
+nobody accepts.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,8 @@ Events = Iterator[Decided | StateNote]
 class DeskDecider:
     """Decides over the topic `desk`. State: one `WorkItem` per round of work and one `Operator` per person, by desk.
 
-    Facts that count later, and what the policy in force says of leases and rests, enter the state through notes.
+    Facts that count later, and the durations of leases and rests from the policy in force, enter the state through
+    notes.
     """
 
     record_types: ClassVar[Any] = Row
@@ -162,10 +165,9 @@ class DeskDecider:
         yield RestNoted(work_key(item.desk, item.work_id), operator, until)
 
     def _offer(self, state: DeskState, desk: str, at: At) -> Events:
-        """Offers the first item in the queue, again and again, as long as an operator is free for one.
-
-        An item is passed over only while it rests for every free operator. So one pass looks at the items that the free
-        operators have lately given back, and at one item more.
+        """Offers items, in the order of the queue, until no operator is free or no item can be offered. An item is
+        passed over only while every free operator has given it back lately. So one pass looks at the items that the
+        free operators have lately given back, and at one more item.
         """
         while desk in state.queues:
             present = state.present(desk, at.time)
@@ -222,7 +224,7 @@ class DeskDecider:
 
 
 def _rank(free: PresentOperator, lang: str) -> tuple[bool, float, int, str]:
-    """Sort key of candidates: who speaks the language, has the lower load for their capacity, is idle longer, by name."""
+    """Sort key of candidates: speaks the language, lower load per capacity, longer idle, name."""
     person = free.operator
     stranger = bool(person.languages) and lang != "und" and lang not in person.languages
     return stranger, free.load / person.capacity, person.idle_since, person.name

@@ -66,7 +66,7 @@ def read_lines(
     *,
     classified: bool = False,
 ) -> Iterator[Line]:
-    """The lines of a file, one by one; `classified` is that of `netcenter.files.file_reader.read`.
+    """The lines of a file, one by one. For `classified` see `netcenter.files.file_reader.read`.
 
     Raises UsageError, which names file, line and field.
     """

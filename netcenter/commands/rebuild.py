@@ -1,4 +1,4 @@
-"""`netcenter rebuild`: PostgreSQL's tables anew from the log."""
+"""`netcenter rebuild`: fills PostgreSQL's tables again from the log."""
 
 from __future__ import annotations
 
@@ -28,9 +28,8 @@ def rebuild(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Build PostgreSQL's tables anew from the log, beside the live ones, and swap them in; workers run on.
-
-    What the log no longer has is copied; every forget is applied first. See docs/postgres.md.
+    """Build PostgreSQL's tables again from the log, beside the live tables, and swap them in; workers keep running.
+    Rows that the log no longer has are copied; every forget is applied first. See docs/postgres.md.
 
     Example: netcenter rebuild --yes
     """
@@ -49,7 +48,7 @@ def rebuild(
         asked = f"PostgreSQL's tables take {_bytes(size)}; the new ones take about as much beside them. Rebuild?"
         if not yes and not typer.confirm(asked, err=True):
             return False
-        shown.start()  # not before: a bar that is drawn again wipes the question away
+        shown.start()  # start the bar only now, because drawing it would hide the question
         return True
 
     try:

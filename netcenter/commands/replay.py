@@ -60,7 +60,7 @@ def replay(
         str | None, typer.Option(metavar="DURATION", help="How long time runs on after a file's last record: 6h.")
     ] = None,
 ) -> None:
-    """Run the same decisions over the past, with no Kafka in between: what would have happened, under this policy or that?
+    """Run the same decisions over the past, without Kafka: what would have happened under one policy or another?
 
     Example: netcenter replay story.jsonl --policy now.toml --against next.toml --out compared
     """
@@ -167,14 +167,14 @@ def _tried(policy: Path, against: Path | None) -> list[TriedPolicy]:
 
 
 def _named(tried: list[TriedPolicy]) -> list[TriedPolicy]:
-    """Two of one name are told apart: they name folders."""
+    """Policies with the same name get different names here, because the names become folders."""
     if len(tried) == 2 and tried[0].name == tried[1].name:
         return [tried[0], tried[1]._replace(name=f"{tried[1].name}-against")]
     return tried
 
 
 def _check_models(tried: list[TriedPolicy]) -> None:
-    """Posts are to be classified: with which model, a policy says."""
+    """Raises UsageError where this machine lacks a policy's classifier, which the posts need."""
     from netcenter.runtime.classifiers import lacks_model
     from streams.policies import fault, passed_over
 

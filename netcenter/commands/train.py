@@ -35,9 +35,10 @@ def train(
     ] = None,
     artefact: ArtefactOption = None,
 ) -> None:
-    """Make a classifier's artefact, or with --corrections one that knows a brand's language better.
+    """Make a classifier's artefact; with --corrections, adapt an artefact to the language of a brand.
 
-    With --corrections, FILES are the reference set that must not get worse. The policy names the artefact to be in force.
+    With --corrections, FILES are the reference set that must not get worse. To put the artefact in force, name it in
+    the policy.
 
     Example: netcenter train labelled.parquet --unlabelled training.parquet --out models
     """

@@ -26,7 +26,7 @@ def forget(settings: Settings, kafka: str, brand: str, channel: str, author_id: 
     """Appends Action(forget) to `mentions`, and returns the action's id.
 
     id: chosen by the caller, so that a repeated request within a day is dropped; None: an id made from the time. Raises
-    UsageError for a name that cannot be part of a key, and CommandError.
+    UsageError for a name that cannot be part of a key; also raises CommandError.
     """
     wall = int(time.time() * 1000)
     line = {
@@ -48,7 +48,9 @@ def forget(settings: Settings, kafka: str, brand: str, channel: str, author_id: 
 
 
 def _now(settings: Settings, kafka: str, wall: int) -> int:
-    """The time of the action, ms. On the event clock the event time of the log: a record may be at most a day ahead of it."""
+    """The time of the action, ms. On the event clock it is the log's event time, because a record may be at most a day
+    ahead of that.
+    """
     if clock_of_log(settings, kafka) == "wall":
         return wall
     with closing(open_admin(kafka)) as client:

@@ -1,4 +1,4 @@
-"""Explains what a policy makes of a mention, by running the deciders on it as a customer's first post that nobody answers."""
+"""Explains how a policy handles a mention: runs the deciders on it as a customer's first post that nobody answers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Moment(msgspec.Struct, frozen=True):
 
 
 class PassedRule(msgspec.Struct, frozen=True):
-    """A rule that stands before the matching rule and does not match."""
+    """A rule that comes before the matching rule and does not match."""
 
     rule: str
     why: list[str]
@@ -62,7 +62,7 @@ class Explanation(msgspec.Struct, frozen=True):
     posted: Moment
     label: str
     confidence: float | None
-    """None: the label was given."""
+    """None: the caller gave the label."""
     uncertain: bool
     lang: str
     passed: list[PassedRule]
@@ -87,7 +87,7 @@ class Explanation(msgspec.Struct, frozen=True):
 
 
 def explain(policy: Policy, mention: Mention, label: Label | None = None) -> Explanation:
-    """Explain a mention under a policy; `label` takes the place of the classifier's answer.
+    """Explain a mention under a policy; `label` replaces the classifier's answer.
 
     Raises CommandError where the classifier is not on this machine, or cannot take the mention.
     """
@@ -135,7 +135,7 @@ def explain(policy: Policy, mention: Mention, label: Label | None = None) -> Exp
 
 
 def _by_rule(rule: Rule | None, brand: Brand, opened: CaseOpened | None) -> dict[str, Any]:
-    """The fields of an Explanation that follow from the rule, or from there being none."""
+    """The fields of an Explanation that follow from the rule, or from the lack of a matching rule."""
     return {
         "rule": rule.name if rule else None,
         "target": shown(rule.target) if rule else None,
@@ -175,7 +175,7 @@ def _classified(policy: Policy, mention: Mention, label: Label | None) -> Classi
 
 
 def _bundled(_hash: str) -> Model:
-    """Any bundled classifier: where the label is given, the classifier is needed for the language only."""
+    """Any bundled classifier will do: where the label is given, the classifier only recognises the language."""
     return Model.load(min(ARTEFACTS.glob("*.npz")))
 
 
