@@ -45,7 +45,7 @@ CLOCKS = 1_000_000
 _MINUTE = 60_000
 _NOON = 1_795_176_000_000
 _SPREAD_MS = 3_600_000
-"""The dues of the million cases lie within this time: 278 in a second."""
+"""The dues of the million cases are spread over this time: 278 in a second."""
 _LATER_MS = 300_000
 _SEEN_S = 45
 """Seconds in which a Tick is sent every second and breaches are read."""
@@ -187,8 +187,7 @@ def _waiting(count: int) -> Iterator[ClassifiedMention]:
 def _held(count: int) -> dict[str, Any]:
     """Measure the memory of open cases with a running clock each, and how fast they are recovered."""
     policy = parse(_one_brand(), 1)
-    # One classified record and one event of each kind first, so that modules and compiled readers are loaded before
-    # memory is measured.
+    # Use each kind of record and event once, so that modules and compiled readers are loaded before memory is measured.
     for record in _waiting(1):
         codec.decode(codec.encode(record))
     before = resident()
@@ -230,8 +229,10 @@ def _one_brand() -> str:
 
 
 @contextmanager
-def _inbox(run: Run, policy: str, fill: Callable[[Settings], None]) -> Iterator[tuple[Settings, Any, Path]]:
-    """A worker of `cases` that reads a filled topic `classified` under its own prefix; deleted at the end."""
+def _input_topic(run: Run, policy: str, fill: Callable[[Settings], None]) -> Iterator[tuple[Settings, Any, Path]]:
+    """Start a worker of `cases` on a filled topic `classified` under a new prefix; at the end stop it and delete its
+    topics.
+    """
     prefix = run.name("cases") + "."
     settings = load().model_copy(update={"kafka": run.kafka, "prefix": prefix})
     provisioning.apply(settings, run.kafka, "event", policy)
@@ -259,7 +260,7 @@ def _over_kafka(run: Run, count: int) -> dict[str, Any]:
     def fill(settings: Settings) -> None:
         broker.fill(run.kafka, f"{settings.prefix}classified", settings.partitions, _pairs(facts, settings.partitions))
 
-    with _inbox(run, policy, fill) as (settings, worker, log):
+    with _input_topic(run, policy, fill) as (settings, worker, log):
         ends = broker.Ends(run.kafka)
         try:
             watch = window.Watch(
@@ -302,10 +303,10 @@ def _breaches(run: Run, count: int) -> dict[str, Any]:
         pairs = ((customer(record), codec.encode(record)) for record in _waiting(count))
         broker.fill(run.kafka, f"{settings.prefix}classified", settings.partitions, pairs)
 
-    with _inbox(run, _one_brand(), fill) as (settings, worker, log):
+    with _input_topic(run, _one_brand(), fill) as (settings, worker, log):
         cases = [TopicPartition(f"{settings.prefix}cases", n) for n in range(settings.partitions)]
         _await(run, settings, _NOON, worker, log)
-        # The first due is an hour after the first post: from then on some fall in every second.
+        # The first due is an hour after the first post; from that time on several clocks are due in every second.
         base = _NOON + _SPREAD_MS + _LATER_MS
         _tick(run, settings, base)
         _await(run, settings, base, worker, log)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agents.policy import digest
-from schemas.dead_letters import failure_of
+from schemas.dead_letter_headers import failure_of
 from schemas.records import CaseChanged, ClassifiedMention, PolicyChanged
 from streams.deciding_worker import DecidingWorker
 from streams.errors import Stop

@@ -23,7 +23,7 @@ from netcenter.pipeline import PIPELINE
 from sinks.port import ReceiverUnreachable, RefusedItem, SinkError, SinkItem
 from sinks.postgres import holding
 from sinks.postgres.sink import PostgresSink
-from streams.dead_letters import DeadLetterLimit
+from streams.dead_letter_limit import DeadLetterLimit
 from streams.errors import Ended, Misconfigured, Stop
 from streams.receiver_calls import Outdated
 from streams.settings import WorkerSettings

@@ -157,7 +157,7 @@ def same_histories(ours: dict[str, list[Decided]], theirs: dict[str, list[Decide
     same(ours.get(first, []), theirs.get(first, []), summary)
 
 
-def same_as_its_inbox(log: Log, name: str, policy: str, partitions: int) -> None:
+def same_as_its_input_topic(log: Log, name: str, policy: str, partitions: int) -> None:
     """Fails unless all that a role wrote is what its decider makes of its input topic, topic by topic, in order."""
     role = PIPELINE.role(name)
     for number in range(partitions):
@@ -228,7 +228,7 @@ def counted(lines: list[Line], policy: Policy, partitions: int, *, until: int) -
     found: Counts = defaultdict(Counter)
     seen: set[str] = set()
     now = 0
-    for item in in_order_of_play(lines, interval=MINUTE, until=until):
+    for item in in_order_of_play(lines, interval=MINUTE, run_on=until):
         if isinstance(item, int):
             now = item
             continue

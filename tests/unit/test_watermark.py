@@ -78,7 +78,7 @@ def test_those_who_hold_time_back_are_named_unless_nobody_else_is_left() -> None
     assert clock.holding_back() == []
 
 
-def test_the_writers_of_an_inbox_follow_from_the_pipeline() -> None:
+def test_the_writers_of_an_input_topic_follow_from_the_pipeline() -> None:
     """The clock for the first, its own partition where one mirrors another, all partitions elsewhere."""
     pipeline: Pipeline = toy.PIPELINE
     assert pipeline.writers("mentions", 1, lambda _: 2) == {("clock", 1)}

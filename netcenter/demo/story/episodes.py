@@ -1,4 +1,4 @@
-"""Episodes: the rarer courses that a case can take, each played for a few customers several times in the day."""
+"""Episodes: the rarer ways in which a case can go, each played for a few customers several times a day."""
 
 from __future__ import annotations
 
@@ -76,7 +76,9 @@ def muted(teller: Teller, who: Thread, at: int) -> None:
 
 
 def transferred(teller: Teller, who: Thread, at: int) -> None:
-    """The flight is the sister brand's: the case is transferred to the other desk, and its clock keeps running."""
+    """The flight belongs to the sister brand: the case is transferred to the other desk, and its clock keeps
+    running.
+    """
     post = _posts(teller, who, at, "complaint")
     desk = "express" if who.brand == "andina" else "care"
     teller.action(who, at + 9 * MINUTE, "transfer", desk=desk)

@@ -1,6 +1,6 @@
-"""Twenty-six hours of the airline Andina and its sister brand, and at the twentieth a broken guitar.
-
-All of it is drawn from a seed. The times are fixed in advance and do not depend on what is decided while it is played.
+"""Twenty-six hours of the airline Andina and its sister brand; in the twentieth hour a post about a broken guitar goes
+viral. Everything is drawn at random from a seed. The times are fixed in advance and do not depend on what is decided
+while it is played.
 """
 
 from __future__ import annotations
