@@ -1,1 +1,1 @@
-"""What is decided, pure: no Kafka, clock, environment or network below this folder."""
+"""The decisions, all pure: nothing in this folder uses Kafka, a clock, the environment or the network."""

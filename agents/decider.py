@@ -1,4 +1,4 @@
-"""The port between a decision and whatever runs it: a Kafka partition, a replay of a file, a test."""
+"""The port between a decision and its runner: a Kafka partition, a replay of a file, or a test."""
 
 from __future__ import annotations
 
@@ -15,15 +15,19 @@ S = TypeVar("S")
 
 
 class Unusable(ValueError):
-    """A fact that the decider cannot use. The message says how to mend it, and never holds the words of a post."""
+    """A fact that the decider cannot use. The message says how to correct the fact, and never holds the words of a
+    post.
+    """
 
 
 class Unanswered(Exception):
-    """A service that the decision needs does not answer now. The facts are not at fault, so none becomes a dead letter."""
+    """A service that the decision needs does not answer now. The facts are correct, so no fact becomes a dead
+    letter.
+    """
 
 
 class Timer(msgspec.Struct, frozen=True):
-    """The firing of a timer, a fact like any other: the state record under `key` asked to be woken at `at` (ms)."""
+    """The firing of a timer, which is a fact like any other: the state record under `key` asked for it at `at` (ms)."""
 
     key: str
     at: int
@@ -35,10 +39,9 @@ class Timer(msgspec.Struct, frozen=True):
 
 
 class StateNote:
-    """Base of state notes: changes of state that `decide` yields, that go through `evolve`, and that no topic gets.
-
-    A note carries what the state must remember and no event says: a fact that only counts later, what the policy in
-    force said, or that a record may be forgotten. Notes are msgspec Structs: `class LeaseNoted(StateNote, msgspec.Struct,
+    """Base of state notes: changes of state that `decide` yields for `evolve`, and that are written to no topic. A note
+    carries what the state must remember although no event says it: a fact that only counts later, a value of the policy
+    in force, or that a record may be forgotten. Notes are msgspec Structs: `class LeaseNoted(StateNote, msgspec.Struct,
     frozen=True)`.
     """
 
@@ -71,7 +74,8 @@ class At(msgspec.Struct, frozen=True):
     """Whether a source of the partition is idle, so that its records of this time are missing."""
 
     def not_before(self, time: int) -> At:
-        """Returns the same at a time (ms) at least, so that nothing is decided before the event that it follows from.
+        """Returns a copy whose time is at least this one (ms), so that a decision is never earlier than the event that
+        caused it.
 
         The watermark is that of the slowest source; an event of a faster source may be later than the watermark.
         """
@@ -91,14 +95,15 @@ class At(msgspec.Struct, frozen=True):
 
 
 class State(Mapping[str, S]):
-    """The records of one partition, by key. A Decider that needs an index over them overrides `put`.
-
-    Records in use are objects; the others are the bytes that the changelog holds, and are decoded when they are asked for.
-    A Decider sees no difference. It looks up keys and does not iterate, because iterating decodes every record.
+    """The records of one partition, by key. A Decider that needs an index over the records overrides `put`. Records in
+    use are objects; the others are kept as the changelog's bytes and decoded at the first use. A Decider sees no
+    difference. It should look up keys and not iterate, because iterating decodes every record.
     """
 
     left_out = 0
-    """Number of things that decisions did not regard since this state was made, because the state holds no more of them."""
+    """How many things decisions have ignored since this state was made, because the state has a limit for such
+    things.
+    """
 
     def __init__(self) -> None:
         self._live = _Live()
@@ -141,13 +146,13 @@ class State(Mapping[str, S]):
         self._live.unpack = unpack
 
     def restore(self, key: str, record: S, packed: bytes) -> None:
-        """Puts back a record of the changelog and keeps only its bytes."""
+        """Restores a record from the changelog and keeps only its bytes."""
         self.put(key, record)
         self._packed[key] = packed
         self._live.pop(key, None)
 
     def keep(self, key: str, packed: bytes | None) -> None:
-        """Takes the bytes of a changed record, None for a removed one. The record stays an object until `cool`."""
+        """Stores the bytes of a changed record; None for a removed record. The record stays an object until `cool`."""
         live = self._live
         live.weight -= len(self._packed.get(key, b""))
         if packed is None:
@@ -169,7 +174,7 @@ _MOST_LIVE = 4 << 20
 
 
 class _Live(dict[str, Any]):
-    """Records as objects over the packed bytes. The value of an unknown key, or of a removed one with bytes, is None."""
+    """Records as objects over the packed bytes. The value of an unknown or removed key is None."""
 
     __slots__ = ("packed", "unpack", "weight")
 
@@ -190,7 +195,7 @@ class _Live(dict[str, Any]):
 
 
 class Decider(Protocol):
-    """A pure decision over one input topic. The runner owns the state and calls only these methods, by `stepper`.
+    """A pure decision over one input topic. The runner owns the state and calls only these methods, through `stepper`.
 
     `decide` is a generator. The runner applies each event and note through `evolve` before it asks for the next, so that
     `decide` sees the effects of its own step. If either raises, the step is undone and the fact becomes a dead letter.
@@ -207,39 +212,41 @@ class Decider(Protocol):
         ...
 
     def decide(self, state: Any, fact: Record | Timer, at: At) -> Iterator[Decided | StateNote]:
-        """Yields the events that follow from a fact, and the notes to remember; nothing for a fact of another type."""
+        """Yields the events and notes that follow from a fact; nothing for a fact of another type."""
         ...
 
     def evolve(self, state: Any, event: Any) -> dict[str, Any]:
-        """Returns the records that an event or note of this decider changes: key to new record, None for a removed one."""
+        """Returns the records that an event or note of this decider changes: key to new record; None for a removed
+        record.
+        """
         ...
 
     def due(self, record: Any) -> int | None:
-        """Returns when (ms) this record wakes with `Timer(key, at)`; None: never. The timer fires when the watermark reaches it."""
+        """Returns when (ms) this record's `Timer(key, at)` is due; None: never. It fires when the watermark reaches
+        this time.
+        """
         ...
 
 
 Wakes = list[tuple[str, int | None]]
-"""Of each changed record: its key, and when it wakes (ms; None: never)."""
+"""For each changed record: its key, and when its timer is due (ms; None: never)."""
 Emit = Callable[[Any, Any, Any], None]
-"""`emit(event, source, into)` takes an event that has been applied; a step hands `source` and `into` through."""
+"""`emit(event, source, into)` receives an event after `evolve`; a step passes `source` and `into` on unchanged."""
 Step = Callable[[Record | Timer, At, Emit, Any, Any], Wakes]
 """`step(fact, at, emit, source, into)`, as `stepper` makes it."""
 
 
 def stepper(decider: Decider, state: State[Any]) -> Step:
-    """Returns the function that takes one step of a decider over its state: whatever runs a decider calls it.
+    """Returns the function that runs one step of a decider over its state. Every runner of a decider calls it.
 
     1. Each event and note that `decide` yields goes through `evolve`, and the changed records are put into the state,
        before `decide` goes on.
     2. Each event, but no note, goes to `emit(event, source, into)`.
-    3. At the end each changed record is asked once when it wakes. No timer fires in the middle of a step.
+    3. At the end each changed record is asked once when its timer is due. No timer fires in the middle of a step.
 
-    If anything of this raises, the step puts the old records back and raises the error again; the caller drops what `emit`
-    was given in this step.
-
-    The lookups are made here and not in each step, and `emit` takes two arguments more rather than being a new closure:
-    both would show in the time of a simple step.
+    If any of this raises an error, the step restores the old records and raises the error again; the caller drops the
+    events that `emit` received in this step. For speed the lookups are made here and not in each step, and `emit` takes
+    two more arguments instead of being a new closure.
     """
     decide, evolve, due, get, put = decider.decide, decider.evolve, decider.due, state.get, state.put
 

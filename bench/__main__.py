@@ -29,7 +29,7 @@ KEYS = 1_000_000
 
 
 def _module(name: str) -> Any:
-    """Import a part only when it is measured, because it has dependencies of its own."""
+    """Import a part only when it is measured, because each part has dependencies of its own."""
     return importlib.import_module(f"bench.{name}")
 
 
@@ -67,7 +67,8 @@ def main() -> int:
     unknown = sorted(set(given.parts) - PARTS.keys())
     if unknown:
         parser.error(f"no part is called {', '.join(unknown)}; there are: {', '.join(PARTS)}")
-    # SIGTERM raises SystemExit, so that the servers and workers that were started are stopped as after an error.
+    # SIGTERM raises SystemExit, so that this program stops the servers and workers that it has started, as after an
+    # error.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(ExitCode.TERMINATED))
     chosen = [name for name in PARTS if not given.parts or name in given.parts]
     results = _measured(chosen, given.mentions, given.seconds)

@@ -20,7 +20,7 @@ from streams.partitioner import partition_of
 _BATCH_BYTES = 262_144
 _IN_FLIGHT = 64
 Pair = tuple[bytes | int, bytes]
-"""Key and value of a record; for a record without a key, the partition and the value."""
+"""(key, value) of a record; for a record without a key, (partition, value)."""
 
 
 def create(kafka: str, topics: Mapping[str, int], *, compacted: bool = False) -> None:

@@ -45,7 +45,7 @@ CLOCKS = 1_000_000
 _MINUTE = 60_000
 _NOON = 1_795_176_000_000
 _SPREAD_MS = 3_600_000
-"""The dues of the million cases lie within this time: 278 in a second."""
+"""The dues of the million cases are spread over this time: 278 in a second."""
 _LATER_MS = 300_000
 _SEEN_S = 45
 """Seconds in which a Tick is sent every second and breaches are read."""
@@ -187,8 +187,7 @@ def _waiting(count: int) -> Iterator[ClassifiedMention]:
 def _held(count: int) -> dict[str, Any]:
     """Measure the memory of open cases with a running clock each, and how fast they are recovered."""
     policy = parse(_one_brand(), 1)
-    # One classified record and one event of each kind first, so that modules and compiled readers are loaded before
-    # memory is measured.
+    # Use each kind of record and event once, so that modules and compiled readers are loaded before memory is measured.
     for record in _waiting(1):
         codec.decode(codec.encode(record))
     before = resident()
@@ -231,7 +230,9 @@ def _one_brand() -> str:
 
 @contextmanager
 def _input_topic(run: Run, policy: str, fill: Callable[[Settings], None]) -> Iterator[tuple[Settings, Any, Path]]:
-    """A worker of `cases` that reads a filled topic `classified` under its own prefix; deleted at the end."""
+    """Start a worker of `cases` on a filled topic `classified` under a new prefix; at the end stop it and delete its
+    topics.
+    """
     prefix = run.name("cases") + "."
     settings = load().model_copy(update={"kafka": run.kafka, "prefix": prefix})
     provisioning.apply(settings, run.kafka, "event", policy)
@@ -305,7 +306,7 @@ def _breaches(run: Run, count: int) -> dict[str, Any]:
     with _input_topic(run, _one_brand(), fill) as (settings, worker, log):
         cases = [TopicPartition(f"{settings.prefix}cases", n) for n in range(settings.partitions)]
         _await(run, settings, _NOON, worker, log)
-        # The first due is an hour after the first post: from then on some fall in every second.
+        # The first due is an hour after the first post; from that time on several clocks are due in every second.
         base = _NOON + _SPREAD_MS + _LATER_MS
         _tick(run, settings, base)
         _await(run, settings, base, worker, log)

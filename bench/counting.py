@@ -1,4 +1,4 @@
-"""The peers' job on Netcenter's streams: count mentions by author, and write each mention with its count.
+"""The job of the peers, done with Netcenter's streams: count mentions by author, and write each mention with its count.
 
 `python -m bench.counting RUN KAFKA FORM` runs the worker of the job.
 """
@@ -74,7 +74,7 @@ class Json:
 
 
 class _Counts:
-    """The parts of a decider that both forms share."""
+    """The common part of the deciders for JSON and Avro."""
 
     record_types: ClassVar[Any] = Count
 
@@ -129,10 +129,10 @@ class MentionCounter(_Counts):
 
 @dataclass(frozen=True)
 class Form:
-    """A form of the job's records in topics: JSON as the peers', or Avro."""
+    """The form of the job's records in topics: JSON as for the peers, or Avro."""
 
     input_topic: str
-    """The input topic, which is filled before."""
+    """The input topic, which is filled before the run."""
     reads: type[Record]
     writes: type[Record]
     key: Callable[[Any], bytes]
@@ -141,7 +141,7 @@ class Form:
 
 
 def _author(record: Any) -> bytes:
-    """A Post's author, alone or counted."""
+    """The author of a Post, with or without its count."""
     return (record.post if type(record) is Counted else record).author.encode()
 
 

@@ -73,7 +73,7 @@ class _Producer(threading.Thread):
                 log.send("mentions", mention)
 
     def end(self) -> None:
-        """Stop early; does nothing when all mentions are sent."""
+        """Stop sending. Does nothing when all mentions are sent."""
         self._enough.set()
         self.join(10)
 
@@ -138,7 +138,7 @@ def _look(
     looks: list[tuple[float, dict[int, int]]],
     cpu: list[tuple[float, dict[str, float]]],
 ) -> None:
-    """Read PostgreSQL for a second, then the CPU once."""
+    """Watch PostgreSQL for a second, then read the CPU time once."""
     path.check()
     until = time.perf_counter() + 1.0
     while time.perf_counter() < until:

@@ -19,7 +19,7 @@ SEED = 13
 DAY = 86_400_000
 MODEL = "0" * 16
 _FOLLOWING = 0.64
-"""Share of the story's replies, actions and updates that is kept, so that two of three records are posts."""
+"""Share of the story's replies, actions and updates that is kept, so that two thirds of the records are posts."""
 _APART_MS = 811
 """ms between the same moment of two copies."""
 _DESKS = {"andina": "care", "andina-express": "express"}
@@ -81,7 +81,7 @@ def _telling(number: int) -> Iterator[tuple[int, Record]]:
 
 
 def _of_another(record: Any, number: int, later: int) -> Record:
-    """Return the record as another brand's or at its desk, a little later."""
+    """Return a copy of the record for another brand or that brand's desk, a little later."""
     if isinstance(record, ClassifiedMention):
         mention: Any = _of_another(record.mention, number, later)
         return replace(record, mention=mention)

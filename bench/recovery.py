@@ -1,4 +1,4 @@
-"""Recovery of a fold's partition from its changelog on a real Kafka, timers and all, by the worker's own code."""
+"""Recovery of a fold's partition with its timers from a changelog on a real Kafka, by the worker's own code."""
 
 from __future__ import annotations
 

@@ -111,14 +111,15 @@ PEERS_IN_ORDER = {
     "netcenter": OURS,
     "faust": Peer("Faust, as its manual shows", _python("faust_agent.py"), _NAIVE, _no_environment),
     "quixstreams": Peer("quixstreams", _python("quix.py"), missing=_no_environment),
-    # Kafka Streams' default interval is 30 s for at least once, and 100 ms for exactly once: there it gets our interval.
+    # Kafka Streams' default interval is 30 s for at least once, and 100 ms for exactly once. For exactly once it gets
+    # our interval.
     "kafka_streams": Peer("Kafka Streams, its defaults", _java("at_least_once", 30_000), missing=_no_jdk),
     "kafka_streams_exactly_once": Peer("Kafka Streams, exactly once", _java("exactly_once_v2", 250), missing=_no_jdk),
 }
 
 
 def measure(run: Run) -> dict[str, Figures]:
-    """Return figures by peer, ours first; for a peer that cannot run, the reason."""
+    """Return the figures of Netcenter and of each peer; for a peer that cannot run, the reason."""
     authors = [f"u{n}" for n in _drawn(run.mentions)]
     sent = Counter(authors)
     run.say(f"filling two topics with {run.mentions:,} mentions of {len(sent):,} authors")
@@ -198,7 +199,7 @@ def _classified(authors: list[str]) -> Iterator[broker.Pair]:
 
 
 def prepare(kafka: str, form: str) -> None:
-    """Create a form's input topic and write policy and time to it, without which a fold decides nothing."""
+    """Create a form's input topic and write a policy and a Tick to it, because a fold needs both to decide."""
     input_topic, text = FORMS[form].input_topic, policy_text()
     broker.create(kafka, {input_topic: PARTITIONS, f"{input_topic}.dead": PARTITIONS})
     if "policy" not in broker.names(kafka, "policy"):

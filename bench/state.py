@@ -164,7 +164,7 @@ def _measure(keys: int) -> dict[str, Any]:
     for number in range(keys):
         key = key_of(number)
         packed = pack(kept(ids.make("case", key), 1, NOON, wake_of(number)))
-        fold.restore(key, bytes(memoryview(packed)))  # the same precision as a consumer's
+        fold.restore(key, bytes(memoryview(packed)))  # the same precision as a consumer has
     filled = time.perf_counter() - started
     sizes = {"packed_bytes": len(pack(fold.state[key_of(0)])), "recovered_bytes_a_key": _a_key(before, keys)}
     _live(fold, keys)
@@ -220,7 +220,9 @@ def _commit(fold: FoldCore) -> None:
 
 
 def _costs(fold: FoldCore, keys: int) -> dict[str, float]:
-    """Measure nanoseconds to read hot keys, beside a dict's, without the loop's own time; and the first read of a cold key."""
+    """Measure nanoseconds to read hot keys, and for comparison from a dict, without the loop's own time; and the first
+    read of a cold key.
+    """
     numbers = Random(5).sample(range(min(_BURST, keys // 2), keys), min(_HOT, keys // 4))
     names = [key_of(number) for number in numbers]
     cold = _each(names, fold.state.get, 1)
@@ -230,7 +232,7 @@ def _costs(fold: FoldCore, keys: int) -> dict[str, float]:
     there = dict.fromkeys(names, False)
 
     def put(name: str, record: Kept) -> None:
-        """Do the bookkeeping that ends a step, for each record that the step changed."""
+        """Do the bookkeeping at the end of a step for each changed record."""
         fold.state.put(name, record)
         due = fold.decider.due(record)
         if due != fold._timers.get(name):

@@ -118,7 +118,7 @@ def pages(data: Path) -> dict[str, Any]:
         for n, bin_ in enumerate(by_minute(one.values, random)):
             _play(watch, bin_, START + n * BIN, random)
         days = len(one.values) * BIN / DAY
-        # The series' own times are replaced by these minutes.
+        # These minutes replace the series' own times.
         windows = [(np.searchsorted(one.times, a), np.searchsorted(one.times, b)) for a, b in told[one.name].windows]
         outside = [t for t in _paging(watch) if not any(a <= (t - START) // BIN <= b for a, b in windows)]
         found[one.name] = {
@@ -133,7 +133,7 @@ def pages(data: Path) -> dict[str, Any]:
 
 
 def _paging(watch: Watch) -> list[int]:
-    """Return when a surge first becomes one that pages a person, in ms."""
+    """Return when a surge first pages a person, in ms."""
     first: dict[str, int] = {}
     for event in watch.events:
         if isinstance(event, CrisisOpened):

@@ -35,7 +35,9 @@ def given(data: Path) -> tuple[list[CountSeries], dict[str, Labels]]:
 
 
 def airlines(data: Path) -> dict[str, list[tuple[int, str]]]:
-    """Return (ms, label) of posts to each US airline in February 2015: negative is a complaint, a text with ? a question."""
+    """Return (ms, label) of posts to each US airline in February 2015: a negative post is a complaint, and a text with
+    ? is a question.
+    """
     path = data / "mentions" / "us_airline.csv"
     if not path.exists():
         sys.exit(f"there is no {path}: these figures need the data beside the project, or --data FOLDER")
@@ -68,7 +70,7 @@ def volume(brand: str, minute: int, labelled: dict[str, int], roots: dict[str, i
 
 
 class Watch:
-    """One brand in the decider, run minute by minute as the role does; `copy` continues from the same moment."""
+    """Runs the decider for one brand, minute by minute as the role does. A `copy` continues from the same moment."""
 
     def __init__(self, policy: Policy, brand: str) -> None:
         self.policy, self.brand = policy, brand

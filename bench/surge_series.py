@@ -29,7 +29,9 @@ _GRID = [(sustained, jump) for sustained in ("2h", "5h", "10h") for jump in ("1m
 
 
 def scores(data: Path) -> dict[str, Any]:
-    """Score the five series with the default settings, with each of the grid, and leaving each series out in turn."""
+    """Score the five series with the default settings and with each setting of the grid; and score each with the best
+    of the others.
+    """
     series, told = given(data)
     by_rule: dict[tuple[str, str], list[nab.Parts]] = {}
     for sustained, jump in _GRID:

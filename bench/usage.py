@@ -17,7 +17,7 @@ def cpu_s(pid: int) -> float:
         try:
             times = process.cpu_times()
         except psutil.NoSuchProcess:
-            continue  # the child has just ended; its parent counts its time
+            continue  # the child has just ended; its CPU time counts for its parent
         total += times.user + times.system
         # Only the process itself counts reaped children: a child rarely has any, and a dying child would be counted twice.
         if process.pid == pid:
@@ -61,7 +61,7 @@ class Machine:
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """Ask a process of ours to end; kill it with its children if it does not."""
+    """Send SIGTERM to a process of the benchmark; kill it with its children if it does not end."""
     if process.poll() is not None:
         return
     children = _tree(process.pid)[1:]

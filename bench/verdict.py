@@ -42,7 +42,7 @@ def verdict(
     """Return `right`, or the number of wrong records by kind.
 
     written: (partition, key, value, offset), each partition's in order. sent: mentions by author.
-    whole: all mentions must have been counted.
+    whole: whether all mentions must have been counted.
     """
     sampled = {author.encode(): author for author in sorted(sent)[:SAMPLED]}
     last: Counter[str] = Counter()

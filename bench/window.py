@@ -39,7 +39,7 @@ class Seen(msgspec.Struct, frozen=True):
     broker_cpu_us: float
     """CPU of Kafka's process, us a mention"""
     others_cores: float
-    """cores that all other processes used in the window, this measurement included"""
+    """cores that all other processes used in the window, the measuring process included"""
     stolen_cores: float
     """cores that the host gave to other guests"""
     mentions: int

@@ -1,1 +1,1 @@
-"""The product around the decisions: the flow, the command line, the settings, and everything that is done with a log."""
+"""The product: the pipeline, the command line, the settings, and the code that works with a log."""

@@ -1,4 +1,4 @@
-"""The front door: every command, its exit codes, and no traceback unless asked for."""
+"""The command line: every command and its exit codes. It shows a traceback only on request."""
 
 from __future__ import annotations
 

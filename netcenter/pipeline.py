@@ -1,6 +1,5 @@
-"""The whole flow, in order: topics with their records, roles with their shape.
-
-Topics, workers, manifests, checks and the tables of the documentation are made from it. A new receiver is a folder under
+"""The whole pipeline, in the order of its flow: topics with their records, roles with their shape. Topics, workers,
+manifests, checks and the tables of the documentation are made from this module. A new receiver is a folder under
 `sinks/`, with its settings, and one Role here.
 """
 
@@ -53,18 +52,18 @@ from sinks.webhook.settings import WebhookSettings, webhook_sink
 from streams.topology import DAY, MIB, Batch, Fold, Pipeline, Role, SecretFile, Sink, Topic
 
 SAID = (MentionUpdated, Reply, Action)
-"""What happens to a mention after it was posted."""
+"""Records about things that happen to a mention after it was posted."""
 THREAD = (*SAID, Tick, PolicyChanged)
-"""What follows the mentions of a customer in one partition, in the same order in `mentions` and in `classified`."""
+"""Records in the same partition as the customer's mentions, in the same order in `mentions` and in `classified`."""
 TIME = (Tick, SourceIdle, PolicyChanged)
-"""What tells a role that merges several partitions how far time and policy have come."""
+"""Records that tell a role which merges several partitions the watermark and the policy."""
 CASE = (CaseOpened, CaseChanged, ClockChanged, CaseClosed, CaseReopened)
 SURGE = (SurgeOpened, SurgeUpdated, SurgeClosed, CrisisOpened, CrisisClosed, ChannelChanged)
 WORK = (Offered, Assigned, Returned, Overflowed, HoldingReplyDue, HoldingReplyCancelled, Escalated)
 PEOPLE = (OperatorChanged, OfferAnswered)
-"""What operators say: tools write these records, no role does."""
+"""Records about operators. Tools write them, no role does."""
 ALERTING = (ClockChanged, CaseClosed, SurgeOpened, SurgeUpdated, SurgeClosed, CrisisOpened, CrisisClosed)
-"""What alerts follow from."""
+"""Records from which alerts follow."""
 
 TOPICS = (
     Topic("mentions", (Mention, *THREAD), key=keys.customer, public=False, inputs=(Mention, *SAID)),
@@ -93,7 +92,9 @@ TOPICS = (
 PUBLIC = tuple(topic.name for topic in TOPICS if topic.public)
 DEAD = tuple(topic.dead.name for topic in TOPICS if topic.records)
 PROJECTION = "postgres"
-"""The role that `netcenter rebuild`, `forget` and `doctor` work with by its name, for they are about PostgreSQL."""
+"""The role that `netcenter rebuild`, `forget` and `doctor` refer to by name, because these commands are about
+PostgreSQL.
+"""
 
 PIPELINE = Pipeline(
     topics=TOPICS,

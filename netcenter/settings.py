@@ -1,6 +1,6 @@
 """The settings that roles and commands share, from the environment only; a wrong one is one line that names it, and exit code 2.
 
-A role's own settings stand beside what reads them, in a class that its line in netcenter/pipeline.py names.
+A role's own settings are in a class beside the code that reads them; the role in netcenter/pipeline.py names the class.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _SERVER = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:,/\[\]]+):\d{1,5}")
 
 @dataclass(frozen=True)
 class ReadBy:
-    """Marks a setting with what reads it, where that is not every worker: docs/settings.md shows it."""
+    """Marks a setting that not every worker reads with its readers, for docs/settings.md."""
 
     words: str
 
@@ -36,10 +36,12 @@ def _servers(value: str | None) -> str | None:
 
 
 class Settings(PostgresSettings):
-    """The settings that workers and commands share. PostgreSQL's are among them, for several commands read it."""
+    """The settings that workers and commands share. The settings of PostgreSQL are included, because several commands
+    read it.
+    """
 
     kafka: Annotated[str | None, AfterValidator(_servers), ReadBy("everything")] = None
-    """host:port[,host:port] of Kafka; without it, the embedded one of `netcenter up`."""
+    """host:port[,host:port] of Kafka; without it, the embedded Kafka of `netcenter up`."""
     directory: Annotated[Path, ReadBy("everything that uses the embedded servers")] = Path(".netcenter")
     """The folder where the embedded servers keep their data."""
     prefix: Annotated[str, Field(pattern=r"^[a-z0-9._-]*$"), ReadBy("everything")] = ""
@@ -72,7 +74,9 @@ class Settings(PostgresSettings):
     health_host: str = "127.0.0.1"
     """The address where `/live`, `/ready` and `/metrics` answer; `0.0.0.0` where `netcenter doctor` runs on another machine."""
     health_port: Annotated[int, Field(ge=0, le=65535)] = 0
-    """The port of the first role; further roles take the next ports. 0: each takes a free one. A worker logs its address when it starts."""
+    """The port of the first role; further roles take the next ports. 0: each role takes a free port. A worker logs its
+    address when it starts.
+    """
     log_level: Annotated[Literal["debug", "info", "warning", "error"], ReadBy("everything")] = "info"
     """The least level of a line that is logged."""
 

@@ -33,14 +33,16 @@ def enabled_roles() -> list[Role]:
 
 
 def missing_to_run(role: Role) -> str | None:
-    """The variable without which an optional role is not run, where it is not set; None where the role is run."""
+    """The missing variable because of which an optional role does not run; None where the role runs."""
     if role.enabled_by is None or getattr(_own_settings(role), role.enabled_by) is not None:
         return None
     return variable(role.enabled_by)
 
 
 def health_ports(first: int, names: Sequence[str]) -> dict[str, int]:
-    """For each role the port of `/live`, `/ready` and `/metrics`; `first`: the first role's, 0 where each takes a free one."""
+    """For each role the port of `/live`, `/ready` and `/metrics`; `first`: the first role's port; 0: each role takes a
+    free port.
+    """
     return {name: first + place if first else 0 for place, name in enumerate(names)}
 
 
@@ -69,5 +71,5 @@ def make_sink(role: Role) -> port.SinkPort:
 
 
 def _own_settings(role: Role) -> Any:
-    """The settings that only this role has, from the environment; None where it has none. Raises UsageError."""
+    """The role's own settings, from the environment; None where it has none. Raises UsageError."""
     return None if role.settings is None else read(role.settings)

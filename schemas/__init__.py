@@ -1,1 +1,1 @@
-"""What an event is: the records, their Avro schemas, ids, headers and file form. Imports nothing of ours."""
+"""The records: their classes, Avro schemas, ids, headers and form in files. Imports no other folder of the project."""

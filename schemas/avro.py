@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 FOLDER = HERE / "avsc"
 LOCK = HERE / "lock.json"
 NAMESPACE = "netcenter"
-#: The first id of the lock file: registries count up from 1 and never come here.
+#: The first id of the lock file. Schema registries count up from 1 and never reach this number.
 FIRST_ID = 0x40000000
 
 Schema = dict[str, Any]
@@ -48,7 +48,7 @@ def _record(cls: type[Record], named: set[str]) -> Schema:
 
 
 def words(annotated: Any) -> str:
-    """What a field's annotation says of it: the Avro doc, and the comment on its column."""
+    """The text in a field's annotation: it becomes the Avro doc, and the comment on the field's column."""
     return next(said for said in reversed(annotated.__metadata__) if isinstance(said, str))
 
 
@@ -207,7 +207,7 @@ def unreadable(writer: Any, reader: Any, where: str = "") -> list[str]:
 
 
 class _Resolution:
-    """Compares two schemas by Avro's rules of schema resolution, with the names that each defines."""
+    """Compares two schemas by Avro's rules of schema resolution. Keeps the named types that each schema defines."""
 
     def __init__(self, writer: Any, reader: Any) -> None:
         self.names: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
@@ -215,7 +215,8 @@ class _Resolution:
             _collect(schema, names)
 
     def compare(self, writer: Any, reader: Any, where: str) -> list[str]:
-        # Avro's rules ignore logical types, but a number that becomes a moment means something else to its readers.
+        # Avro's rules ignore logical types, but a field that changes from a number to a time changes its meaning for
+        # readers.
         meaning, given = (_logical(writer), _logical(reader)), writer
         writer, reader = _resolve(writer, self.names[0]), _resolve(reader, self.names[1])
         if isinstance(writer, list):

@@ -1,4 +1,4 @@
-"""Bytes to records and back: Confluent framing (magic 0, 4-byte big-endian schema id, Avro binary).
+"""Converts bytes to records and back: Confluent framing (magic 0, 4-byte big-endian schema id, Avro binary).
 
 Records of the newest version go through functions made from the schemas (`schemas.compiled`). Older versions, and bytes that these
 functions refuse, go to fastavro, whose error says what is wrong with them.
@@ -30,7 +30,7 @@ S = TypeVar("S")
 
 
 class WireError(ValueError):
-    """Bytes that are no record. The message says why, and never holds the text of a post."""
+    """The bytes are not a record. The message says why, and never holds the text of a post."""
 
 
 def nested(kind: Any) -> tuple[str, type[Record]] | None:
@@ -68,7 +68,7 @@ def plain(record: Record) -> dict[str, Any]:
 
 
 def build(cls: type[R], data: dict[str, Any]) -> R:
-    """The record of which `plain` made the data. The data is changed."""
+    """The inverse of `plain`: makes the record from the data. It modifies the data."""
     for name, how, part in _parts(cls):
         value = data[name]
         if how == "list":
@@ -80,12 +80,12 @@ def build(cls: type[R], data: dict[str, Any]) -> R:
 
 
 def frame(schema_id: int) -> bytes:
-    """The first five bytes of a value of that schema."""
+    """The first five bytes of every value that has this schema."""
     return _FRAME.pack(MAGIC, schema_id)
 
 
 class Layout:
-    """How a record class is written: the id, version and schema that this release uses."""
+    """The id, version and schema with which this release writes a record class."""
 
     def __init__(self, cls: type[Record], version: Version) -> None:
         self.cls = cls
@@ -96,12 +96,12 @@ class Layout:
 
     @cached_property
     def read(self) -> compiled.Read:
-        """The compiled reader, made when the first record comes: a process needs few of them."""
+        """The compiled reader, made for the first record, because a process needs only a few readers."""
         return compiled.reader(bare(schema_of(self.cls)))
 
     @cached_property
     def write(self) -> compiled.Write:
-        """The compiled writer, made when the first record goes out."""
+        """The compiled writer, made for the first record that is written."""
         return compiled.writer(bare(schema_of(self.cls)))
 
 
@@ -135,7 +135,7 @@ _NOT_RIGHT = (ArithmeticError, AttributeError, LookupError, TypeError, ValueErro
 
 @cache
 def _write_judgement() -> compiled.Write:
-    """The writer of a ClassifiedMention without its last field, the Mention."""
+    """The writer of a ClassifiedMention without its last field, the nested Mention."""
     whole = bare(schema_of(ClassifiedMention))
     return compiled.writer({**whole, "fields": whole["fields"][:-1]})
 
@@ -157,14 +157,13 @@ def _encode_slowly(record: Record, layout: Layout) -> bytes:
 
 
 def verbatim(value: bytes | None, cls: type[Record]) -> bytes | None:
-    """The Avro bytes of a framed value, where they may be copied into another record; else None.
-
-    They may be copied when they are of the newest version, which other schemas embed, and hold no lone surrogate.
+    """The Avro bytes of a framed value if they may be copied into another record; else None. They may be copied if they
+    have the newest version, which is the version inside other schemas, and hold no lone surrogate.
     """
     layout = _BY_CLASS[cls]
     if value is None or not value.startswith(layout.frame):
         return None
-    # Most bytes that look like a surrogate are part of a number.
+    # Usually the bytes that look like a surrogate are part of a number.
     if _SURROGATE.search(value) and not _strict(layout, value):
         return None
     return value[_FRAME.size :]
@@ -179,12 +178,14 @@ def _strict(layout: Layout, value: bytes) -> bool:
 
 
 def encode_classified(record: ClassifiedMention, mention: bytes) -> bytes:
-    """The same bytes as `encode`, with the Mention's own (see `verbatim`) spliced in: Avro is plain concatenation."""
+    """The same bytes as `encode`, with the Mention's bytes (see `verbatim`) copied in. This works because Avro
+    concatenates fields.
+    """
     return _write_judgement()(record, _BY_CLASS[ClassifiedMention].frame, mention)
 
 
 def kind(value: bytes | None) -> type[Record] | None:
-    """The record class that the schema id in front of the bytes names; None where it names none. The record is not read."""
+    """The record class of the schema id at the beginning of the bytes; None for an unknown id. The rest is not read."""
     if value is None or len(value) < _FRAME.size or value[0] != MAGIC:
         return None
     known = _BY_ID.get(_FRAME.unpack_from(value)[1])
@@ -260,7 +261,7 @@ def scrub(data: Any) -> Any:
 
 
 def layout_of(cls: type[Record]) -> Layout:
-    """How a record class is written by this release."""
+    """The schema and id with which this release writes a record class."""
     return _BY_CLASS[cls]
 
 

@@ -1,8 +1,7 @@
-"""Avro's binary form of one record class as straight-line Python, made from its schema once, at import.
-
-fastavro walks the schema for every record. A function that was written for one schema does not, and builds the record itself
-instead of a dict (docs/decisions/0012). On bytes that are no such record, a reader raises some error of Python; the caller then
-asks fastavro, whose error says what is wrong. Tests compare the bytes and records of both.
+"""Makes Python functions that read and write one record class in Avro's binary form, once for each schema. fastavro
+walks the schema for every record. A function for one schema does not have to, and it builds the record itself instead
+of a dict (docs/decisions/0012). For invalid bytes a reader raises any Python error; the caller then calls fastavro,
+whose error says what is wrong. Tests compare the bytes and records of both.
 """
 
 from __future__ import annotations
@@ -16,9 +15,9 @@ from schemas import records
 from schemas.records import Record
 
 Read = Callable[[bytes, int], tuple[Any, int]]
-"""(bytes, position) to (record, position after it)."""
+"""Maps (bytes, position) to (record, position after the record)."""
 Write = Callable[[Any, bytes, bytes], bytes]
-"""(record, bytes to put before it, bytes to put after it) to all the bytes."""
+"""Maps (record, bytes to put before it, bytes to put after it) to all the bytes."""
 
 _DOUBLE = struct.Struct("<d")
 _SMALL = 8_192
@@ -72,7 +71,7 @@ def _put_long(value: int) -> bytes:
     if 0 <= value < _SMALL:
         return _LENGTHS[value]
     zigzag = value << 1 if value >= 0 else ~(value << 1)
-    if _SIX_LEAST <= zigzag < _SIX_MOST:  # times of this age, in milliseconds
+    if _SIX_LEAST <= zigzag < _SIX_MOST:  # present times in milliseconds have this many bytes
         return bytes(
             (
                 zigzag & 127 | 128,
@@ -89,7 +88,7 @@ def _put_long(value: int) -> bytes:
 
 
 class _Source:
-    """The source of one function, and the values that its names refer to."""
+    """The source text of one function, and the values of the names in it."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -114,7 +113,7 @@ class _Source:
         return f"{prefix}{self._count}"
 
     def refer(self, prefix: str, value: Any) -> str:
-        """A name by which the function can use this value."""
+        """Returns a name by which the function's source can use this value."""
         name = self.new(prefix)
         self.names[name] = value
         return name
@@ -153,7 +152,7 @@ def reader(schema: dict[str, Any]) -> Read:
 
 
 def _read(source: _Source, depth: int, schema: Any) -> str:
-    """Adds the lines that read a value. Returns the name that holds the value then."""
+    """Adds the lines that read a value. Returns the name of the variable that holds the value."""
     kind, schema = source.resolve(schema)
     into = source.new("x")
     add = source.add
@@ -204,7 +203,9 @@ def writer(schema: dict[str, Any]) -> Write:
 
 
 def _write(source: _Source, depth: int, schema: Any, value: str, *, some: bool = False) -> None:
-    """Adds the lines that append a value. some: the value stands in a union, after the number of its branch, 1."""
+    """Adds the lines that append a value. some: the value is in a union, so the number of its branch, 1, comes
+    first.
+    """
     kind, schema = source.resolve(schema)
     add = source.add
     mark = "b'\\x02' + " if some else ""

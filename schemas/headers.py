@@ -1,4 +1,6 @@
-"""Kafka headers: CloudEvents 1.0 binary mode, the trace handed on, and where the record came from."""
+"""Kafka headers: CloudEvents 1.0 binary mode, the trace that is passed on, and the input record that led to a
+record.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,7 @@ def source_of(headers: Iterable[tuple[str, bytes | None]]) -> tuple[str, int, in
 
 
 def source_offset(headers: Iterable[tuple[str, bytes | None]]) -> int | None:
-    """The offset alone of `source_of`, for places that read a header of every record."""
+    """Only the offset of `source_of`, for code that reads the header of every record."""
     source = next((value for name, value in headers if name == SOURCE), None) or b""
     offset = source.rpartition(b"/")[2]
     return int(offset) if _is_offset(offset) else None
@@ -51,9 +53,10 @@ def _is_offset(digits: bytes) -> bool:
 
 
 _SPEC = ("ce_specversion", b"1.0")
-#: Avro behind Confluent's five bytes. `application/avro` would promise Avro from the first byte on.
+#: Avro after Confluent's five bytes. `application/avro` would mean Avro from the first byte on.
 _CONTENT = ("content-type", b"application/vnd.confluent.avro")
-#: Fields that say when a record's event happened, the first that a record has. A SourceIdle has none.
+#: Fields that may say when a record's event happened; the first of them that the record has counts. A SourceIdle has
+#: none.
 _TIMES = ("time", "created_at", "observed_at", "minute", "at", "applied_at")
 
 Header = tuple[str, bytes]
@@ -65,12 +68,12 @@ def ce_source(writer: str) -> str:
 
 
 def ce_dataschema(cls: type[Record]) -> str:
-    """The URN of the schema of which a record is written now; its last part is the file's name in `schemas/avsc`."""
+    """The URN of the schema with which a record is written now; its last part is the file's name in `schemas/avsc`."""
     return f"urn:netcenter:avsc:{cls.__name__}.v{layout_of(cls).version}"
 
 
-#: The ids of records that have no field `id`. That of a control record says what the record is, so that its copies in many
-#: partitions are one event.
+#: The ids of records that have no field `id`. The id of a control record follows from its content, so its copies in
+#: many partitions have one id.
 _IDS: dict[type[Record], Callable[[Any], bytes]] = {
     ClassifiedMention: lambda record: record.mention.id.encode(),
     Tick: lambda record: f"tick/{record.role}/{record.partition}/{record.time}".encode(),
@@ -80,7 +83,7 @@ _IDS: dict[type[Record], Callable[[Any], bytes]] = {
 
 @cache
 def _constant(cls: type[Record], writer: str) -> tuple[Header, Header, Header]:
-    """The headers that all records of a class have which one writer writes."""
+    """The headers that are the same for all records of a class from one writer."""
     return (
         ("ce_type", ce_type(cls)),
         ("ce_source", ce_source(writer).encode()),
@@ -94,8 +97,8 @@ def of(
     """The headers of a record.
 
     writer: as `ce_source` takes it. time: ms, as `time_of`; 0: unknown, and no `ce_time`. source: `topic/partition/offset`
-    of the input record that led to it, None where none did. trace: that record's traceparent. id: where the record does
-    not tell (a SourceIdle).
+    of the input record that led to it, None where none did. trace: that record's traceparent. id: of a record that has
+    none itself (a SourceIdle).
     """
     kind, whose, schema = _constant(type(record), writer)
     if id is None:
@@ -112,7 +115,7 @@ def of(
 
 
 def time_of(record: Record) -> int:
-    """ms; when the record's event happened, as far as RFC 3339 can write it; 0 where the record does not tell."""
+    """ms; when the record's event happened; 0 where the record does not say, or RFC 3339 cannot write the time."""
     if type(record) is ClassifiedMention:
         record = record.mention
     name = _time_field(type(record))

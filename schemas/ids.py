@@ -1,7 +1,7 @@
-"""Deterministic ids: UUIDv5 over domain identity, never over the time of processing.
+"""Deterministic ids: UUIDv5 of what identifies a thing, never of the time of processing.
 
-The namespace of a kind is UUIDv5(ROOT, kind). The name is the parts joined by `|`; the part that may hold a `|` itself is the last.
-So anybody can compute the id of a post: UUIDv5(UUIDv5(ROOT, "mention"), "andina|twitter|123").
+The namespace of a kind is UUIDv5(ROOT, kind). The name is the parts joined by `|`; a part that may itself hold a `|`
+comes last. So any program can compute the id of a post: UUIDv5(UUIDv5(ROOT, "mention"), "andina|twitter|123").
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def make(kind: str, *parts: str | int) -> str:
     return _in(space, "|".join(map(str, parts)))
 
 
-#: The hexadecimal digit that holds the UUID's variant, by the digit that SHA-1 gives in its place.
+#: Maps a hexadecimal digit of the SHA-1 hash to the digit in which two bits are set to the UUID's variant.
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
@@ -68,7 +68,7 @@ def action(brand: str, channel: str, action_id: str) -> str:
 
 
 def update(change: MentionUpdated) -> str:
-    """A MentionUpdated's id. Two updates that are observed at one time and say different things have two ids."""
+    """A MentionUpdated's id. Two updates of the same time with different content have different ids."""
     said = (change.reach, change.shares, change.promoted, change.deleted, change.hidden)
     text = "" if change.text is None else sha256(_utf8(change.text)).hexdigest()
     parts = ("" if value is None else str(value).lower() for value in said)

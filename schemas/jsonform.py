@@ -28,9 +28,8 @@ def fields(record: Record) -> dict[str, Any]:
 
 
 def record_of(cls: type[R], values: dict[str, Any]) -> R:
-    """The record of which `fields` made these values; names that the class does not have are ignored.
-
-    Raises ValueError for a text that is no time, and msgspec.ValidationError.
+    """The inverse of `fields`: makes the record from the values; unknown names are ignored. Raises ValueError for a
+    text that is not a time, and msgspec.ValidationError.
     """
     return msgspec.convert(_in_ms(cls, values), cls)
 
@@ -57,18 +56,20 @@ def _times(cls: type[Record]) -> frozenset[str]:
 
 @cache
 def _inner(cls: type[Record]) -> dict[str, type[Record]]:
-    """The fields that hold a record or a list of records, and which."""
+    """The fields that hold a record or a list of records, each with the record's class."""
     return {name: how[1] for name, kind in get_type_hints(cls).items() if (how := nested(kind)) is not None}
 
 
 def event(record: Record, key: str) -> dict[str, Any]:
-    """As `fields`, and before them the record's `type` and `key`."""
+    """The record's `type` and `key`, followed by its fields as `fields` returns them."""
     return _event(type(record))(record, key)
 
 
 @cache
 def _event(cls: type[Record]) -> Callable[[Any, str], dict[str, Any]]:
-    """The function that makes a class's events: written for the class, because a replay makes millions."""
+    """A version of `event` for one class, made from source text for speed, because a replay makes millions of
+    events.
+    """
     parts, names = _parts(cls)
     first = [f'"type": {cls.__name__!r}', '"key": key', *parts]
     made: Callable[[Any, str], dict[str, Any]] = eval(f"lambda r, key: {{{', '.join(first)}}}", names)
@@ -77,7 +78,7 @@ def _event(cls: type[Record]) -> Callable[[Any, str], dict[str, Any]]:
 
 @cache
 def _form(cls: type[Record]) -> Callable[[Any], dict[str, Any]]:
-    """The function that makes a class's fields, written for the class too."""
+    """A version of `fields` for one class, made from source text for speed."""
     parts, names = _parts(cls)
     made: Callable[[Any], dict[str, Any]] = eval(f"lambda r: {{{', '.join(parts)}}}", names)
     return made

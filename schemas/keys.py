@@ -6,12 +6,12 @@ from typing import Any
 
 from schemas.records import ClassifiedMention, Overflowed, PolicyChanged, SourceIdle, Tick
 
-#: Control records: they stand in every partition and have no key.
+#: Control records: they are written to every partition and have no key.
 KEYLESS = frozenset({Tick, PolicyChanged, SourceIdle})
 
 
 def customer(record: Any) -> bytes:
-    """`brand|channel|author_id`; the author's id may hold bars, and ends the key."""
+    """`brand|channel|author_id`; the author's id may hold `|`, so it is the last part of the key."""
     if type(record) is ClassifiedMention:
         record = record.mention
     return f"{record.brand}|{record.channel}|{record.author_id}".encode("utf-8", "replace")
@@ -28,7 +28,7 @@ def desk(record: Any) -> bytes:
 
 
 def work_desk(record: Any) -> bytes:
-    """The desk that must act: an Overflowed goes to the next one."""
+    """The desk that must act: for an Overflowed, the next desk."""
     return desk(record) if type(record) is not Overflowed else record.next_desk.encode()
 
 

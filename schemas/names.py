@@ -5,6 +5,6 @@ from __future__ import annotations
 import re
 
 NAME = re.compile(r"[a-z0-9_-]+")
-"""Matches a whole name. Keys are names joined by `|`, so that no name may hold a `|`."""
+"""Matches a whole name. Keys are names joined by `|`, so a name may not hold a `|`."""
 NAME_FORM = "letters a-z, digits, - and _"
-"""The same for people, as error messages say it."""
+"""The same rule in words, for error messages."""

@@ -9,9 +9,8 @@ MOST_SKEW = 86_400_000
 
 
 def own_time(record: Mention | Reply | Action | MentionUpdated) -> int:
-    """ms; the earlier of the time at which the record says it happened and the time at which the producer got it.
-
-    Nothing is received before it has happened.
+    """ms; the earlier of two times: when the event happened, as the record says, and when the producer received it.
+    Nothing can be received before it has happened.
     """
     at = record.observed_at if type(record) is MentionUpdated else record.created_at  # type: ignore[union-attr]
     got = record.received_at

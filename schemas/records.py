@@ -31,6 +31,7 @@ import msgspec
 Label = Literal["complaint", "question", "praise", "other"]
 Kind = Literal["post", "comment", "share", "quote", "review", "message"]
 Visibility = Literal["public", "private"]
+Language = Literal["es", "pt", "en", "und"]
 ReplyKind = Literal["human", "automatic", "holding"]
 ActionKind = Literal[
     "resolve", "reopen", "relabel", "no_reply", "wait", "transfer", "escalate", "mute", "forget", "unknown"
@@ -86,6 +87,7 @@ ENUMS: dict[Any, tuple[str, str]] = {
     Label: ("Label", "other"),
     Kind: ("Kind", "post"),
     Visibility: ("Visibility", "public"),
+    Language: ("Language", "und"),
     ReplyKind: ("ReplyKind", "automatic"),
     ActionKind: ("ActionKind", "unknown"),
     NoReply: ("NoReply", "unknown"),
@@ -126,7 +128,7 @@ class Record(msgspec.Struct, kw_only=True, frozen=True, gc=False):
 
 
 class Decided(Record, kw_only=True, frozen=True, gc=False):
-    """The fields with which every decided event begins.
+    """The fields at the beginning of every decided event.
 
     `aggregate` is the id of the case, round of work, surge, crisis, channel or alert whose history the event belongs to.
     That is its name in Python, where the engine treats all of them alike. In Avro, JSON and PostgreSQL the field has
@@ -136,7 +138,7 @@ class Decided(Record, kw_only=True, frozen=True, gc=False):
     id: A[str, "UUIDv5 over the aggregate and seq (an alert: and starts_at); set by the deciding role"]
     aggregate: A[str, "the thing whose history the event belongs to; set by the deciding role"]
     seq: A[int, "1, 2, 3 within that history, no gaps; set by the deciding role"]
-    time: A[Time, "the event time of the decision (a timer's own due, else the fact's partition time)"]
+    time: A[Time, "the event time of the decision (a timer's own time, else the watermark at the fact)"]
     cause: A[str, "id of the fact that led here (a timer's id for a timer); set by the role"]
     policy: A[int, "version of the policy in force; set by the role"]
     reason: A[str, "why, for people and programs: a word, a colon, the rule, threshold or candidates"]
@@ -222,7 +224,7 @@ class MentionUpdated(Record, kw_only=True, frozen=True, gc=False):
     label: A[Label | None, "of the new words; set by classify where there are some, as all below"] = None
     confidence: A[float | None, "0..1, calibrated probability of the label"] = None
     uncertain: A[bool | None, "confidence is under the policy's threshold"] = None
-    classified_lang: A[Literal["es", "pt", "en", "und"] | None, "the language classified in"] = None
+    classified_lang: A[Language | None, "the language classified in"] = None
 
 
 class Reply(Record, kw_only=True, frozen=True, gc=False):
@@ -299,16 +301,13 @@ class ClassifiedMention(Record, kw_only=True, frozen=True, gc=False):
     label: A[Label, "what the care team must do with it; set by classify"]
     confidence: A[float, "0..1, calibrated probability of the label; set by classify"]
     uncertain: A[bool, "confidence is under the policy's threshold; set by classify"]
-    classified_lang: A[Literal["es", "pt", "en", "und"], "the language classified in; set by classify"]
+    classified_lang: A[Language, "the language classified in; set by classify"]
     own: A[bool, "written by one of the brand's own accounts: no case, no volume; set by classify"]
     probabilities: A[list[float], "complaint, question, praise, other; sum 1; set by classify"]
     model: A[str, "SHA-256 of the classifier's artefact, first 16 hex digits; set by classify"]
     policy: A[int, "version of the policy in force; set by classify"]
     addressed: A[bool, "no comment, or one whose words name the brand or its accounts; set by classify"] = True
     mention: A[Mention, "the Mention as it came"]
-
-
-ENUMS[Literal["es", "pt", "en", "und"]] = ("Language", "und")
 
 
 class VolumeCount(Record, kw_only=True, frozen=True, gc=False):
@@ -770,7 +769,10 @@ class Alert(Decided, kw_only=True, frozen=True, gc=False):
     summary: A[str, "one line for a person; never a text or an author"]
     starts_at: A[Time, "event time at which it opened"]
     ends_at: A[Time | None, "event time at which it resolved"] = None
-    evidence: A[dict[str, str], "figures by name: digits, times in RFC 3339; one of a map as `labels.complaint`"] = {}
+    evidence: A[
+        dict[str, str],
+        "figures by name, as text: digits, or a time in RFC 3339; the posts of each label and channel have a name of their own",
+    ] = {}
     links: A[dict[str, str], "runbook, replay, console"] = {}
 
     @property

@@ -1,4 +1,4 @@
-"""What the fields of a record from outside must be: said once, and held to by files, gateways and Kafka alike."""
+"""The rules for the fields of a record from outside: one set of rules for files, gateways and Kafka."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from schemas.records import (
 from schemas.times import EARLIEST, LATEST, rfc3339
 
 END = 4_102_444_800_000
-"""ms; 2100-01-01: a later time is a slip, such as microseconds taken for milliseconds."""
+"""ms; 2100-01-01: a later time is a mistake, such as microseconds in place of milliseconds."""
 MOST = 10**12
 """The largest count: sums of such counts stay within 64 bits."""
 LONGEST_NAME, LONGEST_ID, LONGEST_LIST = 100, 512, 100
 """Characters of a name and of an id; words of a list."""
 MINUTE = 60_000
-#: What an action of this kind cannot be done without.
+#: The fields that an action of this kind must have.
 NEEDED = {
     "relabel": ("native_id", "label"),
     "no_reply": ("native_id", "no_reply"),
@@ -40,13 +40,13 @@ NEEDED = {
 
 
 class Fault(NamedTuple):
-    """A field and what is wrong with it; never the words of a post."""
+    """A field and what is wrong with it. It never quotes the words of a post."""
 
     field: str
     why: str
 
     def __str__(self) -> str:
-        """Both, for a line of a log."""
+        """The field and the fault as text for a log line."""
         return f"{self.field}: {self.why}"
 
 
@@ -130,7 +130,7 @@ _SAID: dict[str, Check] = {
 
 _JUDGED: dict[str, Check] = dict.fromkeys(("label", "confidence", "uncertain", "classified_lang"), _null)
 
-#: The fields of each record that comes from outside. One that is null is not asked.
+#: The checks of the fields of each record that comes from outside. A null field is not checked.
 REQUIRED: dict[type[Record], dict[str, Check]] = {
     Mention: {
         **_CUSTOMER,
@@ -179,7 +179,7 @@ REQUIRED: dict[type[Record], dict[str, Check]] = {
 }
 
 
-#: The same, as they are asked for in the least time.
+#: The same checks, arranged for speed.
 _ASKED = {kind: (attrgetter(*checks), tuple(checks.values())) for kind, checks in REQUIRED.items()}
 
 
@@ -213,7 +213,7 @@ _TOGETHER: dict[type[Record], Callable[[Any], Fault | None]] = {
 
 
 def unfit(record: Record) -> Fault | None:
-    """The first field that is not as it must be, whatever the record's id; None for a record not from outside, too."""
+    """The first field that breaks a rule, ids aside; None where there is none, or the record is not from outside."""
     kind = type(record)
     asked = _ASKED.get(kind)
     if asked is None:
@@ -228,7 +228,7 @@ def unfit(record: Record) -> Fault | None:
 
 # --- ids -----------------------------------------------------------------------------------------------------------
 
-#: What each id follows from: (how to make it, the name as the schema's doc has it).
+#: For each record from outside: the function that makes its id, and the id's formula as the schema's doc writes it.
 _IDS: dict[type[Record], tuple[Callable[[Any], str], str]] = {
     Mention: (lambda r: ids.mention(r.brand, r.channel, r.native_id), "mention: brand|channel|native_id"),
     MentionUpdated: (
@@ -245,7 +245,7 @@ _IDS: dict[type[Record], tuple[Callable[[Any], str], str]] = {
     ),
     OfferAnswered: (lambda r: ids.make("answer", r.offer_id, r.answer), "answer: offer_id|answer"),
 }
-#: Where a newer symbol stands in an id, this release reads `unknown` and cannot tell.
+#: Where a symbol of a newer release is part of an id, this release reads `unknown` and cannot check the id.
 _SYMBOLS = {CrisisDeclared: "change", OperatorChanged: "change", OfferAnswered: "answer"}
 
 
@@ -255,7 +255,7 @@ def id_of(record: Record) -> str:
 
 
 def misnamed(record: Record) -> Fault | None:
-    """What is wrong with the ids of a record from outside whose other fields are as they must be."""
+    """What is wrong with the ids of a record from outside whose other fields are valid."""
     kind = type(record)
     known = _IDS.get(kind)
     if known is None:

@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 EARLIEST = 946_684_800_000
-"""ms; 2000-01-01. No record may have an earlier time: it is a slip, such as seconds taken for milliseconds."""
+"""ms; 2000-01-01. No record may have an earlier time: such a time is a mistake, for instance seconds in place of
+milliseconds.
+"""
 LATEST = 253_402_300_799_999
 """ms; the last millisecond of the year 9999, which is the last time that RFC 3339 can write."""
 

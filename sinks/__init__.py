@@ -1,1 +1,1 @@
-"""Where results go: a port, and a folder for each receiver that implements it."""
+"""The receivers of results: a port, and a folder for each receiver that implements the port."""

@@ -39,11 +39,15 @@ class RefusedItem(msgspec.Struct, frozen=True):
 
 
 class SinkError(Exception):
-    """The sink cannot work with its settings, and waiting will not help. The message is one line: what is wrong, what to do."""
+    """The sink cannot work with its settings, and waiting does not help. The message is one line: what is wrong, what
+    to do.
+    """
 
 
 class Rewound(SinkError):
-    """The receiver's own offsets fell, as they do after a restore. Ask `positions` again and read on from there."""
+    """The receiver's own offsets went back, as after a restored backup. Call `positions` again and read on from
+    there.
+    """
 
 
 class ReceiverUnreachable(Exception):
@@ -61,7 +65,9 @@ class SinkPort(Protocol):
     """Takes batches and writes them idempotently. Synchronous: one call at a time, except for `held` and `interrupt`."""
 
     keeps_offsets: bool
-    """True: `positions` alone says where to read on, and a partition without a position was never written."""
+    """True: only `positions` says where to read on, and no record of a partition without a position was ever
+    written.
+    """
 
     def open(self) -> None:
         """Connect and make ready. Raises ReceiverUnreachable, or SinkError for wrong settings."""
@@ -82,7 +88,7 @@ class SinkPort(Protocol):
         """
 
     def held(self) -> str | None:
-        """What a call in another thread waits for; None while it makes progress.
+        """What a running call in another thread waits for; None while that call makes progress.
 
         Returns within seconds. Raises ReceiverUnreachable when the receiver does not answer the question at all.
         """

@@ -1,4 +1,4 @@
-"""What the settings of all receivers share: variables `NETCENTER_…`, and secrets that may be files."""
+"""The common part of all receivers' settings: variables `NETCENTER_…`, and secrets that may come from files."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from streams.watermark import Watermark, WrongTick, sound, stamped
 
 
 class BatchCore(Core):
-    """One partition of a Batch. The time of a wall clock's Tick is the broker's stamp."""
+    """One partition of a Batch. On the wall clock, the time of a Tick is the broker's timestamp."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class BatchCore(Core):
         self.stage = stage
 
     def restore(self, key: str, packed: bytes) -> None:
-        """Puts back a record of the changelog."""
+        """Restores a record of the changelog."""
         self.stage.restore(key, packed)
 
     def packed(self) -> Iterator[tuple[str, bytes | None]]:
@@ -43,7 +43,7 @@ class BatchCore(Core):
         return self.stage.packed()
 
     def recall(self, record: Record, offset: int, time: int) -> None:
-        """Puts back a record of the output topic's tail, as `Stage.recall`."""
+        """Restores a record of the output topic's tail, as `Stage.recall` does."""
         self.stage.recall(record, offset, time)
 
     def due(self) -> int | None:
@@ -51,7 +51,7 @@ class BatchCore(Core):
         return self.stage.due()
 
     def pass_over(self, time: int) -> None:
-        """Advances the stage too. Raises RuntimeError where it has something to write up to that time."""
+        """Advances the stage too. Raises RuntimeError where the stage has something to write up to that time."""
         super().pass_over(time)
         if self.stage.tick(time):
             raise RuntimeError(f"{self.role.name}/{self.number} had something to tell up to {time} ms")
@@ -59,7 +59,7 @@ class BatchCore(Core):
     def question(self, facts: list[Fact]) -> Callable[[], Any] | None:
         """The question that must be answered before `take` may have these facts, as `Stage.question`.
 
-        Of policy changes only the first fact may be one.
+        Only the first of the facts may be a policy change.
         """
         policy, first = self.policy, facts[0].record if facts else None
         if isinstance(first, PolicyChanged) and (policy is None or first.version > policy.version):
@@ -98,13 +98,15 @@ class BatchCore(Core):
         return self._new_time(fact) if self.watermark.time > before else []
 
     def tick_of(self, fact: Fact, tick: Tick, watermark: Watermark) -> Tick:
-        """The Tick; on the wall clock its time is the broker's stamp. Raises WrongTick."""
+        """The Tick; on the wall clock its time is the broker's timestamp. Raises WrongTick."""
         if tick.clock == "wall" and watermark.kind != "event":
             tick = stamped(tick, fact.stamp, watermark.last.get((tick.role, tick.partition), 0))
         return sound(tick)
 
     def _new_time(self, fact: Fact) -> list[Result]:
-        """The minutes that the new watermark ends, and its Tick; both stand before the facts that waited for it."""
+        """The Volumes of the minutes that the new watermark ends, and its Tick; both come before the facts that waited
+        for it.
+        """
         results: list[Result] = []
         for closed in self.stage.tick(self.watermark.time):
             self.route(closed, fact, results)
@@ -131,7 +133,7 @@ class BatchCore(Core):
         return results
 
     def _outcome(self, outcome: Record, fact: Fact) -> Output:
-        """The outcome on the mirrored partition; its bytes are the fact's where these are the same."""
+        """The result as a record for the mirrored partition; it reuses the fact's bytes where nothing has changed."""
         key = self.routes[type(outcome)][0][1](outcome)
         value = self._bytes(outcome, fact) if self.encodes else None
         return Output(self.output_topic, key, value, outcome, fact, self.number)

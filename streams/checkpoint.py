@@ -16,36 +16,38 @@ from streams.transaction import Transaction
 #: The key of the changelog's progress record: no state key begins with NUL.
 PROGRESS = b"\x00progress"
 pack_progress, unpack_progress = codec.state_codec(Progress)
-#: How many of its intervals a checkpoint may last under backlog.
+#: Under backlog a checkpoint may last this many of its usual intervals.
 _UNDER_BACKLOG = 4
 
 
 class Checkpoints:
-    """Commits the checkpoints of one input partition, and says what the last one holds."""
+    """Commits the checkpoints of one input partition, and says what the last checkpoint holds."""
 
     def __init__(self, role: str, number: int, changelog: str) -> None:
         """changelog: the topic's name on the broker."""
         self.role, self.number, self.changelog = role, number, changelog
         self.committed = CommittedOffset(0, 0)
-        """Where the last checkpoint stands."""
+        """The position and event time of the last checkpoint."""
         self.changelog_end = -1
-        """End offset of the changelog as the last recovery or commit here left it: another end means another owner was here."""
+        """End offset of the changelog after the last recovery or commit by this owner. A different end means that
+        another owner wrote.
+        """
         self._dropped = 0
-        """Duplicates of the core that the metric holds already; a new core counts from 0."""
+        """The core's duplicates that the metric has already counted; a new core counts from 0."""
 
     def stands(self, core: FoldCore | BatchCore) -> None:
-        """Notes that all the core has taken is committed."""
+        """Notes that everything that the core has taken is committed."""
         due = core.due()
         self.committed = CommittedOffset(core.position, core.watermark.time, NEVER if due is None else due)
 
     async def commit(self, core: FoldCore | BatchCore, transaction: Transaction, outputs: OutputWriter) -> None:
         """Commits a checkpoint; the caller holds the partition's lock, and a transaction is open.
 
-        1. Write the Ticks that are due downstream: they stand behind every record that the checkpoint holds.
+        1. Write the Ticks that are due downstream: they come after every other record of the checkpoint.
         2. Write the changed state to the changelog.
         3. Write the progress to the changelog: position, watermark and policy.
-        4. Deliver all of it, and commit the transaction: from here on every reader sees all of it.
-        5. Note what is committed, and where the changelog ends now.
+        4. Deliver all records and commit the transaction: from here on every reader sees all of them.
+        5. Note the committed position, and where the changelog ends now.
         """
         started = wall.monotonic()
         add = transaction.batches.add
@@ -56,7 +58,7 @@ class Checkpoints:
         ends = await transaction.commit()
         if isinstance(core, FoldCore):
             core.committed()
-        self.changelog_end = ends[self.changelog, self.number] + 1  # behind the commit's marker
+        self.changelog_end = ends[self.changelog, self.number] + 1  # after the commit's marker
         self.stands(core)
         metrics.CHECKPOINT_SECONDS.labels(self.role).observe(wall.monotonic() - started)
         self._measure(core)
@@ -78,8 +80,8 @@ def commit_due(
     """Whether the open transaction should be committed: at its interval, or earlier when no records come.
 
     now: of the monotonic clock (s). rested: seconds since the last record. Under backlog, commit less often and ignore
-    rests: a fetch brings the partitions in turn, nobody waits for a single record, and a state record that changes often is
-    written less often.
+    `rested`: a fetch brings the partitions in turn, nobody waits for a single record, and a state record that changes
+    often is written less often.
     """
     if not transaction.open:
         return False

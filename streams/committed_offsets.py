@@ -11,14 +11,14 @@ NEVER = 1 << 62
 
 
 class CommittedOffset(NamedTuple):
-    """Where a worker stands in a partition, as it tells its consumer group."""
+    """A worker's progress in a partition, as it commits it to its consumer group."""
 
     offset: int
     """The position: the offset to read next."""
     time: int
     """ms of event time."""
     due: int = 0
-    """ms; up to then the next Ticks change nothing but the time; 0: not known."""
+    """ms; Ticks before this time change nothing but the watermark; 0: not known."""
 
 
 def address(host: str, port: int) -> str:
@@ -35,7 +35,9 @@ def metadata(committed: CommittedOffset, worker: str) -> str:
 
 
 def parsed(metadata: str | None) -> tuple[int, str, int]:
-    """(event time in ms, host:port of the worker, due in ms). A part is 0 or empty where the text has none, as a tool writes it."""
+    """(event time in ms, host:port of the worker, due in ms). A part is 0 or empty where the text lacks it, for
+    instance when another tool has written the text.
+    """
     found = _FORM.fullmatch(metadata or "")
     if found is None:
         return 0, "", 0

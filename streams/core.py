@@ -1,4 +1,6 @@
-"""What both deciding shapes share, free of Kafka: facts in, records out, and the progress that a checkpoint keeps."""
+"""The code that Fold and Batch share, without Kafka: facts in, records out, and the progress that a checkpoint
+keeps.
+"""
 
 from __future__ import annotations
 
@@ -59,17 +61,17 @@ Result = Output | DeadLetter
 
 
 class Taken(msgspec.Struct, gc=False):
-    """What `Core.take` made of a batch of facts."""
+    """What `Core.take` returns for a batch of facts."""
 
     results: list[Result]
     left: list[Fact] = []
-    """The facts that were not taken; empty where all were."""
+    """The facts that were not taken; empty where all were taken."""
     halted: Stop | None = None
-    """Why the first fact of `left` can never be taken."""
+    """Why the first fact of `left` cannot be taken."""
 
 
 class Progress(msgspec.Struct):
-    """Where a partition stands: one record of the changelog at each checkpoint."""
+    """The progress in a partition: one record of the changelog at each checkpoint."""
 
     position: int = 0
     """The input offset to read next."""
@@ -86,11 +88,11 @@ class Progress(msgspec.Struct):
     policy: int = 0
     policy_hash: str = ""
     known_from: int = -1
-    """Offset of the record that gave the first watermark, where facts stood before that record; -1 otherwise."""
+    """Offset of the record that gave the first watermark, where facts came before that record; -1 otherwise."""
 
 
 def why(error: Exception) -> str:
-    """The message of one of our own errors on one line of at most 200 characters; such a message never holds a post's words."""
+    """The message of an error class of ours, as one line of at most 200 characters. It never holds a post's words."""
     return " ".join(str(error).split())[:200]
 
 
@@ -106,7 +108,9 @@ def where(error: Exception) -> str:
 
 
 class Core:
-    """One input partition of a deciding role, pure. Subclasses say what a fact leads to."""
+    """One input partition of a deciding role, without input or output of its own. Subclasses say what a fact leads
+    to.
+    """
 
     def __init__(
         self,
@@ -132,11 +136,13 @@ class Core:
         self.position = 0
         """The input offset to read next."""
         self._unfinished = False
-        """Whether the last `take` left facts: then no Tick may pass them."""
+        """Whether the last `take` left facts. If so, no later Tick may be taken before them."""
         self.waits_for_time = False
-        """Whether facts wait for the first watermark. The core does not keep them: its caller gives them again."""
+        """Whether facts wait for the first watermark. The core does not keep these facts; its caller passes them
+        again.
+        """
         self.heard = self.watermark
-        """The watermark as far as Ticks were read: ahead of `watermark` while facts wait."""
+        """The watermark after all Ticks that were read. While facts wait, it is ahead of `watermark`."""
         self.known_from = -1
         """As `Progress.known_from`. No timer fires before that offset: the facts before it have not been taken yet."""
         self.last_tick = 0
@@ -147,7 +153,7 @@ class Core:
     # --- progress ---------------------------------------------------------------------------------------------
 
     def progress(self) -> Progress:
-        """What a checkpoint keeps beside the state."""
+        """The progress that a checkpoint keeps beside the state."""
         return Progress(
             position=self.position,
             clock=self.watermark.kind,
@@ -161,7 +167,7 @@ class Core:
         )
 
     def resume(self, progress: Progress) -> None:
-        """Continues where a checkpoint stood."""
+        """Continues from the progress in a checkpoint."""
         self.position, self.last_tick, self.known_from = progress.position, progress.last_tick, progress.known_from
         self.watermark = Watermark(
             self.watermark.expected,
@@ -177,7 +183,7 @@ class Core:
     # --- control records ------------------------------------------------------------------------------------
 
     def in_force(self, changed: PolicyChanged) -> bool:
-        """Puts a policy in force; False where it or a newer one is in force already."""
+        """Puts a policy in force; False where this policy or a newer one is in force already."""
         if self.policy is not None and changed.version <= self.policy.version:
             return False
         self.policy = self.policies(changed.version, changed.hash)
@@ -209,7 +215,7 @@ class Core:
 
     def route(self, record: Record, fact: Fact, results: list[Result]) -> None:
         """Appends a record to the results for every topic that lists its type. Raises TooLarge when it cannot be truncated."""
-        if not self.encodes and len(_measure(record)) <= self._ample:  # a tenth of the cost of Avro
+        if not self.encodes and len(_measure(record)) <= self._ample:  # MessagePack costs a tenth of Avro
             for _, name, key, _, _ in self._ways[type(record)]:
                 results.append(Output(name, key(record), None, record, fact))
             return
@@ -229,24 +235,28 @@ class Core:
         return record, topic.wire.encode(record)
 
     def due(self) -> int | None:
-        """ms; a Tick before this changes nothing but the watermark, however late it comes. None: no Tick changes anything else."""
+        """ms; a Tick before this time changes nothing but the watermark. None: no Tick changes anything but the
+        watermark.
+        """
         raise NotImplementedError
 
     def pass_over(self, time: int) -> None:
-        """Advances to where Ticks of this time (ms) from all writers would lead; nothing may be due up to then."""
+        """Advances the watermark as if every writer had sent a Tick of this time (ms); nothing may be due up to this
+        time.
+        """
         self.watermark.pass_over(time)
         self.last_tick = self.watermark.time
 
     # --- facts ----------------------------------------------------------------------------------------------
 
     def take(self, facts: list[Fact]) -> Taken:
-        """Takes facts in order. Returns what follows from them, and the facts that are left.
+        """Takes facts in order. Returns the records that follow from them, and the facts that are left.
 
         1. Nothing is left: all facts were taken.
         2. `halted`: the role must stop before the first fact that is left; all facts before it were taken.
-        3. `waits_for_time`: there is no watermark yet, and the facts that are left wait for it. Give the records that
-           follow in the log as they come: the core only listens to their Ticks.
-        4. Otherwise take the facts that are left at once. Where facts waited before this call, none of this call was
+        3. `waits_for_time`: there is no watermark yet, and the facts that are left wait for it. Pass the records that
+           follow in the log to `take` as they come: the core only uses their Ticks. 4. Otherwise pass the facts that
+           are left to `take` again at once. Where facts waited before this call, none of this call was
            taken: read the log again from `position`.
         """
         taken = self._take(facts) if self.watermark.time and self.policy is not None else self._before_time(facts)
@@ -284,7 +294,9 @@ class Core:
         )
 
     def _hear(self, fact: Fact) -> bool:
-        """Listens to a record behind the facts that wait: True when it gives the first watermark. A wrong Tick is reported when taken."""
+        """Looks at a record after the waiting facts. True: it gives the first watermark. A wrong Tick is reported when
+        it is taken.
+        """
         record = fact.record
         if isinstance(record, Tick):
             try:
@@ -300,7 +312,7 @@ class Core:
         return sound(tick)
 
     def _new_time(self, fact: Fact) -> list[Result]:
-        """What follows when a record has advanced the watermark, before any fact is decided at the new time."""
+        """Does what is due after a record has advanced the watermark, before any fact is decided at the new time."""
         return []
 
 

@@ -1,4 +1,6 @@
-"""The worker of a deciding role: owns partitions, commits their checkpoints, and asks what a stage must know."""
+"""The worker of a deciding role: owns partitions, commits their checkpoints, and gets the answers to the stages'
+questions.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,7 @@ from streams.worker import Hooks, RoleWorker
 
 _LOOK_S = 0.02
 _ASK_AGAIN_S, _ASK_AGAIN_MOST_S = 0.2, 5.0
-#: Writers that one line names.
+#: The most writers that a log line names.
 _SHOWN = 3
 
 
@@ -44,7 +46,9 @@ class DecidingWorker(RoleWorker):
         super().__init__(pipeline, role, settings, hooks)
         self.owned: dict[int, Partition] = {}
         self._parked: dict[int, Partition] = {}
-        """Partitions that were handed over in order: their memory is good if they come back unchanged."""
+        """Partitions that were handed over properly: their state in memory is still valid if nobody else has written
+        meanwhile.
+        """
         self._wall_clock = WallClock(self.owned, self.log)
         self.unanswered: dict[str, str] = {}
         """Why a question is not answered, by the partition that waits for it."""
@@ -75,7 +79,9 @@ class DecidingWorker(RoleWorker):
         return {tp: self.owned[tp.partition].core.position or None for tp in partitions}
 
     async def start_positions(self, own: dict[TP, int | None], committed: dict[TP, int]) -> dict[TP, int]:
-        """As for every role. A group's offset says that a checkpoint was committed: raises Misconfigured for an empty changelog."""
+        """As for every role. Also raises Misconfigured for an empty changelog: the group's offset says that a
+        checkpoint was committed.
+        """
         for tp, at in own.items():
             if at is None and committed.get(tp, 0) > 0:
                 raise Misconfigured(
@@ -111,7 +117,7 @@ class DecidingWorker(RoleWorker):
             self._parked[number] = partition
 
     async def hand_over(self) -> None:
-        """Commits everything and lets all partitions go, before the end."""
+        """Commits everything and gives up all partitions, before the worker ends."""
         await asyncio.gather(*(self._release(number) for number in list(self.owned)))
 
     # --- the work -----------------------------------------------------------------------------------------------
@@ -158,7 +164,7 @@ class DecidingWorker(RoleWorker):
                 await partition.send_small(now)
 
     def kafka_silent(self) -> None:
-        """Gives each writer of Ticks its whole time again once Kafka answers."""
+        """Starts every writer's time of silence again when Kafka answers again."""
         for partition in self.owned.values():
             partition.silence.start_over()
 
@@ -176,7 +182,9 @@ class DecidingWorker(RoleWorker):
         return found
 
     def ready(self) -> str | None:
-        """As for every role; and questions are answered, and time is known wherever facts wait to be decided."""
+        """As for every role; a deciding role must also have answers to its questions, and a watermark wherever facts
+        wait.
+        """
         waiting = [*self.unanswered.values(), *map(self._timeless, list(self.owned.values()))]
         return super().ready() or next(filter(None, waiting), None)
 

@@ -15,7 +15,7 @@ from streams.topology import Topic
 
 #: Bytes that a record's key may have: each decision repeats the key beside its own value.
 _LONGEST_KEY = 1024
-#: Bytes of a traceparent that is handed on; one of W3C's has 55.
+#: The most bytes of a traceparent that is passed on; the W3C form has 55.
 _LONGEST_TRACE = 128
 _NOTHING = Tick(clock="event", time=0, role="", partition=0)
 
@@ -29,7 +29,7 @@ class Decoder:
         self._records = frozenset(input_topic.records)
         self._inputs = frozenset(input_topic.inputs)
         self.here: set[bytes] = set()
-        """Keys of the records decoded last, all of which belong on this partition."""
+        """Keys of the last batch of decoded records; all of them belong to this partition."""
 
     def facts(self, records: Iterable[Any]) -> tuple[list[Fact], list[DeadLetter]]:
         """Returns the valid records in order, and the dead letters. Reads offset, timestamp, key, value and headers of a record."""

@@ -3,9 +3,9 @@
 StreamError
 ├── Stop          the worker stops: going on would lose or repeat something (exit 1)
 │   └── Fenced    another worker owns the partition now (exit 1)
-├── Misconfigured wrong settings, or a log that does not fit the role's memory; nothing was done (exit 2)
-├── Ended         told to stop while it waited; nothing is wrong (exit 0)
-└── Unavailable   Kafka cannot be reached: drop the memory, wait for Kafka, start over (exit 3)
+├── Misconfigured wrong settings, or a log that does not fit the role's state; nothing was done (exit 2)
+├── Ended         the worker was stopped while it waited; nothing is wrong (exit 0)
+└── Unavailable   Kafka cannot be reached: drop the state in memory, wait for Kafka, start again (exit 3)
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ class Fenced(Stop):
 
 
 class Misconfigured(StreamError):
-    """Wrong settings, or a log that does not fit the role's memory: a new start does not help."""
+    """Wrong settings, or a log that does not fit the role's state: a restart does not help."""
 
     exit_code = ExitCode.WRONG_USAGE
 
 
 class Ended(StreamError):
-    """The worker was told to stop while it waited: nothing is wrong, and the next start does the same again."""
+    """The worker was stopped while it waited: nothing is wrong, and the next start waits again."""
 
     exit_code = ExitCode.DONE
 

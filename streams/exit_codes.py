@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """A process ends with one of these; `meaning` says what it tells."""
+    """The exit codes of a process, each with its `meaning`."""
 
     meaning: str
 

@@ -1,7 +1,8 @@
 """Batch delivery on Faust 0.15: one Faust message per partition and poll, carrying the raw records.
 
-Faust gives membership, fetching, agents and supervision. State, changelog, recovery, time and offsets are ours: this
-Consumer asks its owner where each partition starts, and hands its partitions over when they are revoked.
+Faust gives membership, fetching, agents and supervision. Netcenter handles state, changelog, recovery, time and offsets
+itself: this Consumer asks its owner at which position each partition starts, and gives the owner time to commit when
+partitions are revoked.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class Owner(Protocol):
     """Decides where each partition starts, and what happens when it is revoked."""
 
     behind: bool
-    """Whether the last fetch brought so many records that more must wait."""
+    """Whether the last fetch was so full that more records must be waiting."""
 
     def stuck(self) -> float:
         """Seconds since the owner's event loop took its last turn; called from another thread."""
@@ -51,11 +52,13 @@ class Owner(Protocol):
         ...
 
     async def start_positions(self, own: dict[TP, int | None], committed: dict[TP, int]) -> dict[TP, int]:
-        """The offset at which each partition is read from. own: from `assigned`; committed: the group's offsets."""
+        """The offset at which reading of each partition starts. own: from `assigned`; committed: the group's
+        offsets.
+        """
         ...
 
     async def out_of_range(self, positions: dict[TP, int]) -> dict[TP, int]:
-        """Where to go on from positions that are not in the log; a partition that must not go on is left out."""
+        """New positions in place of positions that are not in the log; a partition that must not go on is left out."""
         ...
 
     async def revoked(self, partitions: set[TP]) -> None:
@@ -87,9 +90,9 @@ class Consumer(driver.Consumer):
     _few = False
     """Whether the last fetch brought few records."""
     _term = 0
-    """Counts revocations: an assignment that a revocation has overtaken must change nothing any more."""
+    """Counts revocations: an assignment that was revoked meanwhile must not change anything."""
     _sought = -1
-    """The term in which every partition was put to the position that its owner gave."""
+    """The value of `term` when every partition was set to its owner's position."""
 
     def _new_consumer_thread(self) -> ConsumerThread:
         self.owner = self.app.owner
@@ -103,7 +106,7 @@ class Consumer(driver.Consumer):
             records, active = await self._wait_next_records(timeout)
         except (NoOffsetForPartitionError, OffsetOutOfRangeError) as error:
             if self._sought != self._term:
-                # aiokafka tries the group's offset before the owner has given a position: that error means nothing.
+                # aiokafka uses the group's offset until the owner has given a position: ignore that error.
                 await asyncio.sleep(_GATHER_S)
                 return
             await self._out_of_range({TP(tp.topic, tp.partition): at for tp, at in error.args[0].items()})
@@ -143,7 +146,7 @@ class Consumer(driver.Consumer):
                 )
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
-        """Does nothing: the owner keeps the positions, and an offset that jumps with a batch is no gap."""
+        """Does nothing: the owner keeps the positions, and a jump of the offset by a batch is no gap."""
 
     async def commit(self, *_: Any, **__: Any) -> bool:
         """Does nothing: the owner's checkpoints hold the positions."""
@@ -159,17 +162,19 @@ class Consumer(driver.Consumer):
             for tp, at in found.items():
                 await self._go_to(tp, at)
         if found.keys() != positions.keys():
-            await asyncio.sleep(1.0)  # the owner ends: until then each poll would bring the same error
+            await asyncio.sleep(1.0)  # the owner ends now; until it has ended, each poll would raise the same error
 
     async def perform_seek(self) -> None:
-        """Puts every partition to the position that the owner gives; called before anything is read of an assignment."""
+        """Sets every partition to the position that the owner gives; called before the first record of an assignment is
+        read.
+        """
         term, generation = self._term, self.app.consumer_generation_id
         partitions = {TP(tp.topic, tp.partition) for tp in self.assignment()}
         try:
             own = await self.owner.assigned(partitions)
             found = await self.owner.start_positions(own, await self._committed(partitions)) if partitions else {}
         except (StreamError, KafkaError) as error:
-            # Raised from here the error would come out of Faust's recovery, with a long traceback.
+            # If the error were raised here, Faust's recovery would report it with a long traceback.
             self.owner.fail(error)
             return
         if term != self._term or generation != self.app.consumer_generation_id:
@@ -194,7 +199,7 @@ class Consumer(driver.Consumer):
         return {TP(tp.topic, tp.partition): at.offset for tp, at in found.items()}
 
     async def topic_metadata(self, names: Collection[str]) -> dict[str, TopicMetadata]:
-        """As the function `topic_metadata`, with this consumer's connections."""
+        """Calls the function `topic_metadata` with this consumer's connections."""
         return cast(
             dict[str, TopicMetadata],
             await self._thread.call_thread(topic_metadata, self._thread._ensure_consumer()._client, names),
@@ -221,7 +226,7 @@ class Consumer(driver.Consumer):
         )
 
     async def rejoin(self) -> None:
-        """Has every partition assigned anew: each then starts where its owner says."""
+        """Makes the group assign every partition again: each partition then starts at its owner's position."""
         consumer = self._thread._ensure_consumer()
 
         async def ask() -> None:
@@ -266,20 +271,20 @@ def make_app(
 ) -> faust.App:
     """A Faust App for one consumer group; one per process, for the group id is the App's id.
 
-    client: the name by which the group's coordinator knows this member. stuck_s: how long the owner's loop may take no
-    turn before it leaves the group.
+    client: the name by which the group's coordinator knows this member. stuck_s: seconds for which the owner's event
+    loop may be blocked before the worker leaves the group.
     """
     first, *others = bootstrap.split(",")
     app = faust.App(
         group,
-        env={},  # else BROKER_URL, TABLE_STANDBY_REPLICAS and some ninety more in the environment go before all below
+        env={},  # otherwise some ninety environment variables override the values below
         broker=";".join(f"kafka://{server}" for server in (first, *others)),
         store="memory://",
-        table_standby_replicas=0,  # with any, Faust takes its own assignor whatever we name
+        table_standby_replicas=0,  # with any table, Faust uses its own assignor, whichever we set
         web_enabled=False,
         topic_disable_leader=True,
         topic_allow_declare=False,
-        datadir=Path(tempfile.gettempdir()) / "netcenter-faust",  # without tables nothing stands there
+        datadir=Path(tempfile.gettempdir()) / "netcenter-faust",  # without tables nothing is stored there
         stream_wait_empty=False,
         stream_buffer_maxsize=16,
         broker_client_id=client,
@@ -289,7 +294,7 @@ def make_app(
         broker_max_poll_interval=stuck_s,
         broker_max_poll_records=POLL,
         broker_check_crcs=True,
-        consumer_auto_offset_reset="none",  # a position that is not in the log is for the owner to judge
+        consumer_auto_offset_reset="none",  # the owner decides about a position that is not in the log
         agent_supervisor=mode.CrashingSupervisor,
         TableManager=PatientTableManager,
         loghandlers=[],

@@ -1,4 +1,6 @@
-"""Membership on Faust 0.15: a worker stays in its consumer group while its event loop turns, and says where it stands in it."""
+"""Membership on Faust 0.15: a worker stays in its consumer group while its event loop runs, and reports its standing in
+the group.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ from faust.types import TP
 
 @dataclass(frozen=True)
 class Standing:
-    """A worker's place in its consumer group."""
+    """A worker's standing in its consumer group."""
 
     member: bool
     """Whether the coordinator counts the worker as a member, as far as this worker knows."""
@@ -24,11 +26,11 @@ class Standing:
     silent: float
     """Seconds since the coordinator last answered a heartbeat or a join."""
     failure: BaseException | None
-    """Why nothing keeps the membership up any more. aiokafka raises it at the next poll, which may never come."""
+    """The error that ended the membership. aiokafka raises it at the next poll, which may never come."""
 
 
 class _OwnLoop(SubscriptionState):  # type: ignore[misc]
-    """Keeps a consumer in its group while its event loop turns, even when it does not poll.
+    """Keeps a consumer in its group while its event loop runs, even when it does not poll.
 
     aiokafka leaves the group when a consumer has not polled for `max_poll_interval`, and joins again at its next poll. A
     standby without partitions does not poll, and a worker that waits for a receiver or a policy does not poll either.
@@ -61,7 +63,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         return consumer
 
     async def on_start(self) -> None:
-        """Starts the consumer, and from then on notes when the coordinator was last heard."""
+        """Starts the consumer, and records from then on when the coordinator last answered."""
         await super().on_start()
         self.heard = time.monotonic()
         coordinator = self._ensure_consumer()._coordinator
@@ -76,12 +78,12 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         coordinator._do_heartbeat = heartbeat
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
-        """Notes a join as a sign of the coordinator: no heartbeats are sent while it lasts."""
+        """Counts a join as an answer of the coordinator, because no heartbeats are sent during a join."""
         self.heard = time.monotonic()
         await super().on_partitions_assigned(assigned, generation_id)
 
     def standing(self) -> Standing | None:
-        """The worker's place in its group; None before the consumer has started."""
+        """The worker's standing in its group; None before the consumer has started."""
         coordinator = self._consumer._coordinator if self._consumer is not None else None
         if coordinator is None or not hasattr(self, "heard"):
             return None

@@ -18,7 +18,7 @@ from streams.watermark import WrongTick
 
 #: Timers that one `take` fires at most: a Tick that jumps over months fires them all, with a checkpoint every few seconds.
 FIRED_AT_ONCE = 5_000
-#: A record that sets a timer for one moment more often than this would do so for ever.
+#: A record that sets a timer for the same moment more often than this would never stop.
 _MOST_FIRINGS = 1_000
 
 
@@ -51,7 +51,7 @@ class FoldCore(Core):
         self._step = stepper(decider, self.state)
 
     def restore(self, key: str, packed: bytes) -> None:
-        """Puts back a record of the changelog."""
+        """Restores a record of the changelog."""
         record = self._unpack(packed)
         self.state.restore(key, record, packed)
         self._timers.set(key, self.decider.due(record))
@@ -60,13 +60,13 @@ class FoldCore(Core):
         """(key, packed record) of the records changed since the last checkpoint, for the changelog; None: removed."""
         for key in self.touched:
             record = self.state.get(key)
-            # Copied: the state keeps the bytes, and the encoder's buffer behind them is half as large again.
+            # The bytes are copied, because the state keeps them and the encoder's buffer is half as large again.
             value = None if record is None else bytes(memoryview(self._pack(record)))
             self.state.keep(key, value)
             yield key, value
 
     def committed(self) -> None:
-        """Forgets what has changed: the changelog holds all that `packed` gave."""
+        """Clears the list of changes, because the changelog now holds everything that `packed` returned."""
         self.touched.clear()
         self.state.cool()
 
@@ -79,7 +79,7 @@ class FoldCore(Core):
         return len(self._timers)
 
     def _take(self, facts: list[Fact]) -> Taken:
-        """Takes all facts; where a Tick fires too many timers, this Tick and the facts behind it are left."""
+        """Takes all facts; where a Tick fires too many timers, this Tick and the facts after it are left."""
         results: list[Result] = []
         run: list[Fact] = []
         for n, fact in enumerate(facts):
@@ -139,20 +139,20 @@ class FoldCore(Core):
                 yield fact, Timer(key, at), at
 
     def _steps(self, steps: Iterable[_Step], results: list[Result]) -> int:
-        """Append what follows from each step, and say how many there were."""
+        """Takes steps in order and appends what follows from each. Returns how many steps there were."""
         policy, now, partial, number = self.policy, self.watermark.time, bool(self.watermark.idle), 0
         step, touched, route, timers = self._step, self.touched, self.route, self._timers
         for fact, record, time in steps:
             number += 1
             cause = record.mention.id if type(record) is ClassifiedMention else getattr(record, "id", "")
-            # By position, which costs half: time, seen, policy, cause, partial.
+            # Positional arguments cost half of named ones: time, seen, policy, cause, partial.
             seen = time if time > now else now
             at = At(time, seen, policy, cause or ids.timer("fact", fact.offset), partial)  # type: ignore[arg-type]  # no fact comes before a policy
             written = len(results)
             try:
                 wakes = step(record, at, route, fact, results)
             except Exception as error:  # noqa: BLE001 - whatever a decision raises: the step is undone and the fact becomes a dead letter
-                # A timer that has fired stays so: it would fire and fail again and again.
+                # A timer whose step fails is not set again, because it would fire and fail without end.
                 results[written:] = [DeadLetter(fact, "decide", type(error).__name__, _told(record, error))]
                 continue
             for key, moment in wakes:
@@ -163,7 +163,7 @@ class FoldCore(Core):
 
 
 def _named(timer: Timer) -> str:
-    """By its id, which events have as their cause: its key names a customer."""
+    """The log names a timer by its id, which events carry as their cause, because its key would name a customer."""
     return f"timer {timer.id}, due {rfc3339(max(0, timer.at))},"
 
 

@@ -1,4 +1,6 @@
-"""`/live`, `/ready` and `/metrics` of one worker, in a thread of their own, which answers when the event loop is stuck too."""
+"""`/live`, `/ready` and `/metrics` of one worker, in a thread of their own, which also answers while the event loop is
+stuck.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ Check = Callable[[], str | None]
 
 
 class HealthServer:
-    """Serves two checks and the metrics. A check returns None when all is well, else a line that says what is wrong."""
+    """Serves two checks and the metrics. A check returns None when nothing is wrong, else a line that says what is
+    wrong.
+    """
 
     def __init__(self, host: str, port: int, live: Check, ready: Check) -> None:
         def answer(handler: BaseHTTPRequestHandler) -> None:

@@ -1,4 +1,6 @@
-"""For how long a writer of Ticks has been silent in a partition, by the worker's clock and by the broker's stamps."""
+"""For how long a writer of Ticks has been silent in a partition, by the worker's clock and by the broker's
+timestamps.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +8,25 @@ from streams.watermark import Writer
 
 
 class WriterSilence:
-    """When each writer of Ticks was last heard in one partition."""
+    """When the last Tick of each writer was read in one partition."""
 
     def __init__(self) -> None:
         self.heard: dict[Writer, tuple[float, int]] = {}
-        """(s of the worker's monotonic clock, ms of the broker's stamp) of the last Tick of a writer; stamp 0: nothing was read yet."""
+        """By writer: when its last Tick was read (s of the monotonic clock), and the broker's timestamp then (ms; 0:
+        nothing was read).
+        """
         self.stamp = 0
-        """ms; the broker's stamp of the newest record that was read."""
+        """ms; the broker's timestamp of the newest record that was read."""
 
     def start_over(self) -> None:
-        """Gives every writer its whole time again: while Kafka brings nothing, silence means nothing."""
+        """Starts every writer's time of silence again, because silence means nothing while Kafka does not answer."""
         self.heard.clear()
 
     def seconds(self, writer: Writer, now: float, *, at_end: bool) -> float:
         """Seconds for which a writer has been silent. now: of the monotonic clock.
 
-        at_end: whether the partition was read to its end. Before it the silence must also have lasted by the broker's stamps:
-        otherwise the writer's Ticks may simply not have been read yet.
+        at_end: whether the partition was read to its end. If not, the silence must also show in the broker's
+        timestamps, because the writer's Ticks may not have been read yet.
         """
         since, stamp = self.heard.setdefault(writer, (now, self.stamp))
         if not stamp and self.stamp:

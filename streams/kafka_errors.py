@@ -21,14 +21,18 @@ from aiokafka.errors import (
 from streams.errors import Fenced, Stop, Unavailable
 
 REFUSALS = (KafkaError, ConnectionError, IllegalOperation, AssertionError)
-"""What aiokafka raises where a transaction cannot go on: the last two, where the transaction had failed before."""
+"""The errors of aiokafka when a transaction cannot go on. It raises the last two when the transaction had failed
+before.
+"""
 TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 
 
 def translate(error: BaseException, doing: str) -> Exception:
-    """The error of ours that says what must happen next: Fenced, Unavailable or Stop. `doing` says what failed, and where."""
+    """The error in `errors.py` that says what must happen next: Fenced, Unavailable or Stop. `doing` says what failed,
+    and where.
+    """
     if type(error) is KafkaError and isinstance(error.__cause__, KafkaError):
-        error = error.__cause__  # "Unexpected error during batch delivery" and the like say less than their cause
+        error = error.__cause__  # "Unexpected error during batch delivery" and similar errors say less than their cause
     if isinstance(error, (ProducerFenced, InvalidProducerEpoch)):
         return Fenced(f"{doing}: another worker owns it now ({type(error).__name__})")
     if isinstance(error, (InvalidProducerIdMapping, UnknownProducerId)):

@@ -11,7 +11,7 @@ from streams.kafka_errors import translate
 from streams.settings import WorkerSettings
 
 _BEATS_MISSED = 2
-"""Heartbeats in a row without an answer after which nothing that depends on Kafka's records may be concluded."""
+"""After this many heartbeats without an answer, silence in the topics means nothing."""
 
 
 class Membership:
@@ -20,19 +20,20 @@ class Membership:
     def __init__(self, group: str, settings: WorkerSettings, log: Any) -> None:
         self.group, self._settings, self._log = group, settings, log
         self.unreachable: str | None = None
-        """A line that says that Kafka does not answer; None when it does."""
+        """A line that says that Kafka does not answer; None when Kafka answers."""
         self._member = wall.monotonic()
-        """When the worker was a member last, or had no reason to be one (s of the monotonic clock)."""
+        """When the worker was last a member, or did not have to be a member (s of the monotonic clock)."""
 
     def outside(self, seconds: float) -> str | None:
-        """A line for a worker that has been no member of its group for longer than this; None for a member."""
+        """What is wrong, in a line, where the worker has not been a member of its group for longer than this; None
+        otherwise.
+        """
         away = wall.monotonic() - self._member
         return f"no member of the group {self.group} for {away:.0f} s" if away > seconds else None
 
     def look(self, standing: Standing | None, *, rebalancing: bool) -> bool:
-        """Takes the worker's standing, None while it has none to have. Returns False while heartbeats are not answered.
-
-        Raises an error of `errors.py` when nothing keeps the membership up any more, or when it does not come back by itself.
+        """Takes the worker's standing, None before its consumer has started. Returns False while heartbeats are not
+        answered. Raises an error of `errors.py` when the membership has ended and does not come back by itself.
         """
         if standing is None:
             self._member = wall.monotonic()

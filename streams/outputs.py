@@ -34,7 +34,8 @@ class OutputWriter:
     def write(self, outputs: list[Output], add: Add, position: int) -> None:
         """Adds the records to the open transaction, in order.
 
-        position: of the partition. The source of a record that no fact led to is the last record before it.
+        position: of the partition. For a record without a fact, the header names the last record before it as the
+        source.
         """
         writer, ways, place = self._group, self._ways, self._place
         before: Record | None = None
@@ -44,7 +45,7 @@ class OutputWriter:
             record = output.record
             head: headers.Headers = []
             if type(record) in carries:
-                if record is not before:  # otherwise a copy for another topic, with the same headers
+                if record is not before:  # otherwise it is a copy for another topic, with the same headers
                     fact, before = output.fact, record
                     source = b"%s%d" % (place, fact.offset if fact else position - 1)
                     told = headers.of(record, writer, headers.time_of(record), source, fact.trace if fact else None)
@@ -58,14 +59,16 @@ class OutputWriter:
         head: headers.Headers = []
         if type(record) in self._input.carrying:
             id = None
-            if isinstance(record, SourceIdle):  # it has no id and no time: the position tells two of one source apart
+            if isinstance(record, SourceIdle):  # it has no id and no time of its own
                 place = f"{self._input.name}/{self.number}/{position}"
                 id = f"idle/{record.role}/{record.partition}/{place}".encode()
             head = headers.of(record, self._group, time, None, id=id)
         add(self._input_name, self.number, None, codec.encode(record), head)
 
     def _partitions(self, outputs: list[Output]) -> list[int]:
-        """The partition of each output: its own, or that of its key, which most often is the key of a fact just decoded."""
+        """The partition of each output: a given one, or that of its key, which is usually the key of a fact just
+        decoded.
+        """
         here, number, own, ways = self._decoder.here, self.number, self._decoder.partitions, self._ways
         places = [
             number if o.partition is None and o.key in here and ways[o.topic][1] == own else o.partition

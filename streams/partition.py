@@ -1,6 +1,6 @@
 """One input partition of a deciding role over Kafka: takes its batches in order, from assignment to revocation.
 
-transaction.py writes, checkpoint.py commits, recovery.py recovers, dead_letters.py keeps what cannot be handled.
+transaction.py writes, checkpoint.py commits, recovery.py recovers, partition_dead_letters.py writes dead letters.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ from streams import metrics
 from streams.batch import BatchCore
 from streams.checkpoint import Checkpoints, commit_due
 from streams.core import DeadLetter, Fact, Output, Taken
-from streams.dead_letters import Log, PartitionDeadLetters, limit_of
+from streams.dead_letter_limit import Log, limit_of
 from streams.decoder import Decoder
 from streams.errors import Stop, Unavailable
 from streams.fold import FoldCore
 from streams.idleness import WriterSilence
 from streams.kafka_errors import translate
 from streams.outputs import OutputWriter
+from streams.partition_dead_letters import PartitionDeadLetters
 from streams.policies import Policies, WrongPolicy
 from streams.recovery import READ_AT_ONCE, recover
 from streams.settings import WorkerSettings
@@ -34,9 +35,9 @@ from streams.watermark import Writer
 
 _COMMIT_DEADLINE_S = 5.0
 _AT_END_S = 1.0
-"""A partition without a record for so long was read to its end."""
+"""Seconds without a record after which a partition counts as read to its end."""
 _MOST_WAITING = 16
-"""Batches that wait for a partition that is busy with a commit."""
+"""The most batches that wait for a partition that is busy with a commit."""
 _SEND_S = 0.1
 """How long a batch that is not full waits for more records, unless a checkpoint comes before."""
 
@@ -49,7 +50,7 @@ class PartitionHost(Protocol):
     policies: Policies
     log: Log
     behind: bool
-    """Whether the last fetch brought so many records that more must wait."""
+    """Whether the last fetch was so full that more records must be waiting."""
 
     def topic(self, name: str) -> str:
         """A topic's name on the broker."""
@@ -73,14 +74,16 @@ class PartitionHost(Protocol):
 
 
 class _DecodedBatch(NamedTuple):
-    """Raw records of the partition, the facts that were decoded from them, and the dead letters; each in the order of offsets."""
+    """Raw records of the partition, the facts that were decoded from them, and the dead letters; each list in the order
+    of offsets.
+    """
 
     raw: list[Any]
     facts: list[Fact]
     dead: list[DeadLetter]
 
     def before(self, offset: int) -> _DecodedBatch:
-        """The part in front of an offset."""
+        """The part before an offset."""
         return _DecodedBatch(
             [r for r in self.raw if r.offset < offset],
             [f for f in self.facts if f.offset < offset],
@@ -97,7 +100,7 @@ class _DecodedBatch(NamedTuple):
 
 
 class Partition:
-    """Owns one input partition from assignment to revocation; its memory outlives that, for the next assignment."""
+    """Owns one input partition from assignment to revocation. Its state stays in memory for the next assignment."""
 
     def __init__(self, make_core: Callable[[], FoldCore | BatchCore], host: PartitionHost) -> None:
         self.make_core, self.host = make_core, host
@@ -107,7 +110,7 @@ class Partition:
         self.lock = asyncio.Lock()
         """Held while the core or the open transaction changes."""
         self.busy = 0.0
-        """When records were taken last (s of the monotonic clock)."""
+        """When the last records were taken (s of the monotonic clock)."""
         self.silence = WriterSilence()
         self.transaction = Transaction(self.name, host.settings.kafka, f"{host.group}-{self.number}")
         self.checkpoints = Checkpoints(role.name, self.number, host.topic(role.changelog))
@@ -121,7 +124,7 @@ class Partition:
     # --- owning ---------------------------------------------------------------------------------------------
 
     async def own(self) -> None:
-        """Fences the last owner, recovers, and takes batches from then on. Raises the errors of `errors.py`."""
+        """Fences the last owner, recovers the state, and starts to take batches. Raises the errors of `errors.py`."""
         self.silence.start_over()
         self.busy = wall.monotonic()
         self.transaction = Transaction(self.name, self.host.settings.kafka, f"{self.host.group}-{self.number}")
@@ -130,7 +133,7 @@ class Partition:
             await self._recover()
         except KafkaError as error:
             raise translate(error, f"{self.name}: opening") from error
-        # A new queue: batches that an earlier assignment left waiting will be read again.
+        # A new queue, because batches that an earlier assignment left in the old queue will be read again.
         self._waiting = asyncio.Queue(_MOST_WAITING)
         self._taking = asyncio.create_task(self._take_on(self._waiting))
 
@@ -152,11 +155,12 @@ class Partition:
         )
 
     async def release(self, *, commit: bool) -> bool:
-        """Hands the partition over. Returns True when all that was taken is committed, so that the memory stays good.
+        """Hands the partition over. Returns True when everything that was taken is committed, so that the state in
+        memory stays valid.
 
-        1. Stop taking batches: those that wait will be read again by the next owner.
+        1. Stop taking batches: the next owner reads the waiting batches again.
         2. Commit the open transaction, where `commit` says so, within a deadline.
-        3. Let the producer go, which aborts a transaction that is still open.
+        3. Close the producer, which aborts a transaction that is still open.
         """
         committed = await self._committed_in_time(commit)
         try:
@@ -192,11 +196,13 @@ class Partition:
     # --- batches -----------------------------------------------------------------------------------------------
 
     async def offer(self, records: list[Any]) -> None:
-        """Queues a batch of raw records; waits only while this partition has too many of them."""
+        """Queues a batch of raw records; waits only while this partition has too many batches in its queue."""
         await self._waiting.put(records)
 
     async def _take_on(self, waiting: asyncio.Queue[list[Any]]) -> None:
-        """Takes batch after batch in a task of its own: a partition that commits or waits holds up no other."""
+        """Takes batch after batch in a task of its own, so that a partition that commits or waits does not delay other
+        partitions.
+        """
         try:
             while True:
                 await self.take(await waiting.get())
@@ -206,7 +212,7 @@ class Partition:
             self.host.fail(error)
 
     async def take(self, records: list[Any]) -> None:
-        """Handles a batch of raw records; those before the position were taken already and are passed over."""
+        """Handles a batch of raw records; records before the position were taken already and are skipped."""
         position = self.core.position
         raw = records if records[0].offset >= position else [r for r in records if r.offset >= position]
         batch = _DecodedBatch(raw, *self._decoder.facts(raw))
@@ -224,7 +230,9 @@ class Partition:
             await self.commit()
 
     async def _met(self, changed: PolicyChanged, fact: Fact, batch: _DecodedBatch) -> _DecodedBatch:
-        """Waits for a new policy. Returns the batch that begins with its fact, without this fact where the policy is passed over."""
+        """Waits for the new policy that the first fact names. Returns the batch, without this fact where the policy is
+        skipped.
+        """
         dead: list[DeadLetter] = []
         try:
             if await self._holds(changed, fact.offset):
@@ -234,9 +242,11 @@ class Partition:
         return batch._replace(facts=batch.facts[1:], dead=dead + batch.dead)
 
     async def _holds(self, changed: PolicyChanged, offset: int) -> bool:
-        """Whether a policy change holds. Waits for its text without the lock, so that the open transaction can be committed."""
+        """Whether a policy change takes effect. Waits for its text without the lock, so that the open transaction can
+        be committed.
+        """
         try:
-            if self.core.policy is None:  # there is no policy that could hold instead
+            if self.core.policy is None:  # there is no earlier policy that could stay in force
                 await self.host.policies.ensure(changed.version, changed.hash)
                 return True
             holds = await self.host.policies.changes(changed.version, changed.hash, self.core.policy.version)
@@ -253,7 +263,9 @@ class Partition:
         return holds
 
     async def _handle(self, batch: _DecodedBatch) -> None:
-        """Takes all of a batch, except for facts that wait for the first watermark: these are dropped, and read again later."""
+        """Takes a batch, except for facts that wait for the first watermark: these are dropped, and read again
+        later.
+        """
         core, waited = self.core, self.core.waits_for_time
         while batch.raw:
             # Without the lock: meanwhile the open transaction can be committed and the partition handed over.
@@ -273,12 +285,12 @@ class Partition:
                 continue
             if not taken.left:
                 return
-            # The timers of one Tick are left: those that have fired are a checkpoint of their own.
+            # Timers of this Tick are left: the timers that have fired get a checkpoint of their own.
             await self.commit()
             batch = batch.since(core.position)._replace(facts=taken.left)
 
     async def _read_again(self, end: int) -> None:
-        """Takes the records from the position up to an offset: they had waited for the first watermark."""
+        """Takes the records from the position up to an offset, which had waited for the first watermark."""
         tp = TopicPartition(self.host.topic(self.core.role.input_topic), self.number)
         async with self.host.reader() as reader:
             reader.assign([tp])
@@ -290,7 +302,7 @@ class Partition:
                     await self.take(waited)
 
     async def _take(self, batch: _DecodedBatch) -> Taken | None:
-        """Lets the core take a batch, and adds what follows to the open transaction.
+        """Lets the core take a batch, and adds the outputs to the open transaction.
 
         None: the partition was taken away meanwhile, and its next owner reads the batch again.
         """
@@ -301,7 +313,7 @@ class Partition:
             waited, before = core.waits_for_time, core.position
             taken = core.take(batch.facts)
             left = taken.left
-            # Facts that waited before this batch must be taken before anything of this batch.
+            # Facts that waited before this batch must be taken first.
             position = before if waited else left[0].offset if left else raw[-1].offset + 1
             core.position, self.busy = position, wall.monotonic()
             if position == before and not taken.results:
@@ -315,7 +327,7 @@ class Partition:
             return taken
 
     def _write(self, taken: Taken, batch: _DecodedBatch, position: int, count: int) -> None:
-        """Adds dead letters and outputs to the open transaction. count: the raw records that lie before the position."""
+        """Adds dead letters and outputs to the open transaction. count: how many raw records are before the position."""
         add = self.transaction.batches.add
         dead = [result for result in taken.results if type(result) is DeadLetter]
         dead += [letter for letter in batch.dead if letter.fact.offset < position]
@@ -337,7 +349,7 @@ class Partition:
         await self.commit()
 
     def silent(self, writer: Writer, now: float) -> float:
-        """Seconds for which a writer has been silent here. now: of the monotonic clock."""
+        """Seconds for which a writer of Ticks has been silent in this partition. now: of the monotonic clock."""
         at_end = not self.transaction.open and now - self.busy > _AT_END_S
         return self.silence.seconds(writer, now, at_end=at_end)
 
@@ -350,7 +362,7 @@ class Partition:
         return commit_due(self.transaction, now, rested, interval=interval, idle=idle, backlog=backlog)
 
     async def send_small(self, now: float) -> None:
-        """Sends batches that have waited for more records for too long; the checkpoint comes later."""
+        """Sends batches that have waited too long for more records; the checkpoint comes later."""
         if self.transaction.open and now - self.transaction.sent >= _SEND_S and not self.lock.locked():
             async with self.lock:
                 if self.transaction.started:
@@ -360,7 +372,8 @@ class Partition:
         """Commits a checkpoint, as `Checkpoints.commit`; does nothing when no transaction is open."""
         committing = asyncio.ensure_future(self._commit())
         committing.add_done_callback(lambda done: done.cancelled() or done.exception())
-        # The caller may be cancelled, the commit must not be: a transaction that is half committed takes nothing more.
+        # The caller may be cancelled, the commit must not be: a transaction that is half committed takes no more
+        # records.
         await asyncio.shield(committing)
 
     async def _commit(self) -> None:

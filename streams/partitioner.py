@@ -23,7 +23,7 @@ def partition_of(key: bytes, partitions: int) -> int:
 
 
 def partitions_of(keys: Sequence[bytes], partitions: int) -> list[int]:
-    """`partition_of` each key. In Python a key costs 5 microseconds, in numpy, with many keys, a tenth of that."""
+    """`partition_of` each key. In Python a key costs 5 microseconds; in numpy, with many keys, a tenth of that."""
     if len(keys) < _FEW:
         return [partition_of(key, partitions) for key in keys]
     found: list[int] = ((murmur2_of(keys) & 0x7FFFFFFF) % partitions).tolist()
@@ -31,7 +31,9 @@ def partitions_of(keys: Sequence[bytes], partitions: int) -> list[int]:
 
 
 def murmur2_of(keys: Sequence[bytes]) -> NDArray[np.uint32]:
-    """murmur2 of each key, with the seed of Kafka's clients; shape (keys,). Memory is keys times the longest of them."""
+    """murmur2 of each key, with the seed of Kafka's clients; shape (keys,). It needs memory for the number of keys
+    times the longest key.
+    """
     lengths = np.fromiter(map(len, keys), np.uint32, len(keys))
     words = int(lengths.max(initial=0)) // 4 + 1
     padded = b"".join([key.ljust(4 * words, b"\0") for key in keys])

@@ -17,11 +17,11 @@ _AGAIN_S = 0.5
 #: Digits of a version that fits into a long.
 _LONGEST_VERSION = 18
 Lacks = Callable[[Policy], str | None]
-"""What is missing to work under a policy; None when nothing is."""
+"""What this machine lacks to work under a policy; None when it lacks nothing."""
 
 
 class WrongPolicy(Exception):
-    """A PolicyChanged of another log: it names a text that was never written to the topic `policy`."""
+    """A PolicyChanged of another log: its text was never written to the topic `policy`."""
 
 
 def policy_text(key: bytes | None, value: bytes | None) -> tuple[int, str] | None:
@@ -35,7 +35,7 @@ def policy_text(key: bytes | None, value: bytes | None) -> tuple[int, str] | Non
 
 
 def foreign(version: int, hash: str, texts: Mapping[int, str]) -> str | None:
-    """Why a change to a version belongs to another log; None when it belongs to this one.
+    """Why a change to a version belongs to another log; None when it belongs to this log.
 
     `policy apply` writes the text first, so another program wrote a change whose text is not there.
     """
@@ -58,10 +58,9 @@ def fault(version: int, texts: Mapping[int, str], lacks: Lacks) -> str | None:
 
 
 def passed_over(version: int, texts: Mapping[int, str], lacks: Lacks) -> bool:
-    """Whether a change to this version is passed over: no worker can work under it, but under a newer version one can.
-
-    The policy before it then stays in force until the next change. Which newer version there is, and since when, does not
-    matter: a worker or a replay with the same texts and classifiers decides the same.
+    """Whether a change to this version is skipped: no worker can work under it, but workers can under a newer version.
+    The earlier policy then stays in force until the next change. It does not matter which newer version there is, and
+    since when: a worker or a replay with the same texts and classifiers decides the same.
     """
     newer = [v for v in sorted(texts, reverse=True) if v > version]
     return any(fault(v, texts, lacks) is None for v in newer) and fault(version, texts, lacks) is not None
@@ -78,7 +77,7 @@ class Policies:
     ) -> None:
         self.topic, self._reader, self._lacks = topic, reader, lacks
         self.waiting: str | None = None
-        """A line that says what is waited for; None when nothing is."""
+        """A line that says what this worker waits for; None when it waits for nothing."""
         self._texts: dict[int, str] = {}
         self._parsed: dict[int, Policy] = {}
         self._unreadable: set[str] = set()
@@ -89,14 +88,15 @@ class Policies:
         return self._parsed[version]
 
     async def ensure(self, version: int, hash: str) -> None:
-        """Returns when the text of a version, and the classifier that it names, is here. Raises Stop where waiting does not help."""
+        """Returns when this worker has the text of a version and the classifier that the text names. Raises Stop where
+        waiting does not help.
+        """
         await self._met(version, hash, changes=False)
 
     async def changes(self, version: int, hash: str, in_force: int) -> bool:
-        """As `ensure`, for a change to a version; returns False when the change is passed over, as `passed_over` says.
-
-        in_force: the version that holds now. Where its text is missing too, the topic was lost, and the texts are waited
-        for. Raises WrongPolicy for a change of another log.
+        """As `ensure`, for a change to a version; returns False when the change is skipped, as `passed_over` says.
+        in_force: the version now in force. Where its text is missing too, the topic was lost, and this call waits until
+        the texts are there again. Raises WrongPolicy for a change of another log.
         """
         if foreign(version, hash, self._texts) is not None:
             await self._load_anew()

@@ -1,4 +1,6 @@
-"""Checks positions against a log: one beyond its end belongs to another log, one before its beginning has lost records."""
+"""Checks positions against a log: a position after its end belongs to another log; before a position that is older than
+its beginning, records are lost.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +16,13 @@ from streams import metrics
 from streams.errors import Misconfigured
 
 OnLost = Literal["stop", "continue"]
-#: Seconds to wait before the end is asked for again, where a position lies beyond it: a new leader may not know it yet.
+#: Seconds until the end is asked for again, where a position is after it: a new leader may not know the true end yet.
 _AGAIN_S = (0.2, 1.0)
 
 
 @dataclass(frozen=True)
 class Claim:
-    """The words of a role's error about a position that cannot belong to this log."""
+    """The wording of a role's error about a position that cannot belong to this log."""
 
     stands: str
     """The verb, as in: cases *has read* classified/3 up to offset 17."""
@@ -37,7 +39,8 @@ async def checked_positions(
     bare: Callable[[str], str],
     log: structlog.typing.FilteringBoundLogger,
 ) -> dict[TopicPartition, int]:
-    """The positions to go on from: the given ones (offsets to read next), or the first record that retention has kept.
+    """The positions to go on from: the given positions (offsets to read next), or the first record that retention has
+    kept.
 
     `bare` gives a topic's name without the prefix. Raises Misconfigured where a position lies beyond the end, and, unless `on_lost` is
     "continue", where records before the beginning were deleted before they were read.

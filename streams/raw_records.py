@@ -1,4 +1,4 @@
-"""Makes aiokafka's consumers return fetched records by the chunk, without a Python object and a call for each record.
+"""Makes aiokafka's consumers return fetched records in chunks, without a Python object and a call for each record.
 
 The records are those of aiokafka's batch: they have offset, timestamp, key, value and headers. `install` changes the whole
 process, because Faust and our own readers build their consumers themselves. aiokafka still decides which records are
@@ -13,12 +13,13 @@ from typing import Any
 
 from aiokafka.consumer import fetcher
 
-#: Records of a chunk at most. One message to a role carries one chunk, so this bounds how long the event loop is held.
+#: Records of a chunk at most. One message to a role carries one chunk, so this limits how long the event loop is
+#: blocked.
 CHUNK = 500
 
 
 class _RecordChunk:
-    """Records of one batch that follow one another, in the place of the single record that aiokafka expects."""
+    """Consecutive records of one batch. aiokafka handles the chunk as if it were one record."""
 
     __slots__ = ("offset", "records")
 
@@ -28,7 +29,7 @@ class _RecordChunk:
 
 
 class _ChunkedBatch:
-    """A batch that yields chunks in place of records."""
+    """A batch that yields chunks instead of records."""
 
     __slots__ = ("_batch",)
 
@@ -98,5 +99,5 @@ class _FetchResult(fetcher.FetchResult):  # type: ignore[misc]
 
 
 def install() -> None:
-    """Makes all consumers of this process read by the chunk."""
+    """Makes all consumers of this process read in chunks."""
     fetcher.PartitionRecords, fetcher.FetchResult = _PartitionRecords, _FetchResult

@@ -10,18 +10,18 @@ from typing import Any
 
 from sinks.port import ReceiverUnreachable, Rewound, SinkError, SinkPort
 from streams import metrics
-from streams.dead_letters import Log
+from streams.dead_letter_limit import Log
 from streams.errors import Ended, Misconfigured
 from streams.threads import first_of, in_thread
 
 _RETRY_MOST_S = 30.0
-#: Seconds after which a call that is still under way is looked into, again and again.
+#: Seconds between two checks why a call has not returned yet.
 _LASTS_S = 5.0
 #: Seconds for which `Sink.held` may take to answer; and between two log lines about the same call.
 _ANSWER_S, _SAID_S = 10.0, 60.0
-#: Seconds that a call under way has when the worker is to stop: to end by itself, and once it was interrupted.
+#: When the worker stops: seconds that a running call has to end by itself, and then after it was interrupted.
 _FINISH_S, _INTERRUPTED_S = 3.0, 2.5
-#: Seconds between two log lines that say the same of a receiver that cannot be reached.
+#: Seconds between two equal log lines about a receiver that cannot be reached.
 _DOWN_SAID_S = 600.0
 
 
@@ -33,12 +33,12 @@ class ReceiverCalls:
     """Makes the calls of one sink, one at a time."""
 
     def __init__(self, sink: SinkPort, role: str, done: asyncio.Event, log: Log) -> None:
-        """done: set when the worker is to stop."""
+        """done: set when the worker must stop."""
         self.sink, self.role = sink, role
         self.down: str | None = None
-        """Why the receiver cannot be reached; None when it can."""
+        """Why the receiver cannot be reached; None when it can be reached."""
         self.held: str | None = None
-        """What the call under way waits for; None once a call has come through."""
+        """What the running call waits for; None after a call has succeeded."""
         self._done, self._log = done, log
         self._down_said, self._held_said = -_DOWN_SAID_S, -_SAID_S
         self._probe: asyncio.Future[str | None] | None = None
@@ -52,7 +52,7 @@ class ReceiverCalls:
         """Returns what a blocking call returns; repeats it while the receiver cannot be reached.
 
         revoked: set when the call's result is no longer wanted. Raises Outdated then, between two tries; Ended when the
-        worker is to stop; Misconfigured where waiting does not help; Rewound.
+        worker must stop; Misconfigured where waiting does not help; Rewound.
         """
         delay = 0.2
         while True:
@@ -80,12 +80,8 @@ class ReceiverCalls:
                 return found
 
     async def _attempt(self, work: Callable[[], Any], what: str) -> Any:
-        """Makes the call once, and says so when it lasts. Raises Ended when the worker stops in the middle of it.
-
-        When the worker is to stop:
-        1. The call has a few seconds to end by itself.
-        2. It is interrupted.
-        3. It is left in the middle, in its thread.
+        """Makes the call once, and logs a line when it takes long. Raises Ended when the worker stops during the call:
+        1. The call has a few seconds to end by itself. 2. It is interrupted. 3. It is abandoned in its thread.
         """
         began = wall.monotonic()
         call = in_thread(work, f"{self.role}: {what}")
@@ -96,7 +92,7 @@ class ReceiverCalls:
                 lasted = True
                 await self._look_into(call, what, began)
         if not lasted:
-            self.held = None  # of an earlier try: this one returned or failed at once
+            self.held = None  # it was from an earlier try: this try returned or failed at once
         if not call.done():
             await first_of(_FINISH_S, call)
         if not call.done():
@@ -108,7 +104,9 @@ class ReceiverCalls:
         return call.result()
 
     async def _look_into(self, call: asyncio.Future[Any], what: str, began: float) -> None:
-        """Asks what a call that lasts waits for; interrupts the call where the receiver does not even answer that."""
+        """Asks the sink what a long call waits for; interrupts the call where the receiver does not answer this
+        question.
+        """
         if self._probe is None:
             self._probe = in_thread(self.sink.held, f"{self.role}: asking")
         await first_of(_ANSWER_S, call, self._probe, self._done)
@@ -137,5 +135,7 @@ class ReceiverCalls:
         self.down = why
 
     async def close(self, seconds: float) -> None:
-        """Closes the sink, and waits for that at most so many seconds: a call that was left in the middle may hold the sink."""
+        """Closes the sink, and waits for this at most so many seconds, because an abandoned call may still use the
+        sink.
+        """
         await first_of(seconds, in_thread(self.sink.close, f"{self.role}: closing"))

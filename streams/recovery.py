@@ -21,8 +21,8 @@ from streams.fold import FoldCore
 from streams.policies import Policies
 
 RESTORE = "Restore it, or rebuild what the role knows: docs/lost_log.md"
-"""What an operator does about a changelog that is not whole."""
-#: Characters of a key in an error.
+"""What an operator can do about a changelog that is incomplete."""
+#: The most characters of a key in an error.
 _KEY_SHOWN = 100
 #: Records of a changelog that are handled before the event loop goes on with heartbeats and health.
 READ_AT_ONCE = 2_000
@@ -46,29 +46,29 @@ class RecoveryHost(Protocol):
 
 
 class Recovered(NamedTuple):
-    """A core that stands where the last checkpoint of its partition stood."""
+    """A core in the state of the last checkpoint of its partition."""
 
     core: FoldCore | BatchCore
     changelog_end: int
-    """The changelog's end offset that was read."""
+    """The changelog's end offset when it was read."""
     records: int | None
-    """Records of state that were read; None where the core in memory was still current."""
+    """Number of state records that were read; None where the core in memory was still current."""
 
 
 async def recover(
     core: FoldCore | BatchCore, known_end: int, make_core: Callable[[], FoldCore | BatchCore], host: RecoveryHost
 ) -> Recovered:
-    """Brings a core to where the last checkpoint of its partition stands; the partition's last owner must be fenced.
+    """Brings a core to the state of the last checkpoint of its partition; the partition's last owner must be fenced.
 
     known_end: the changelog's end when this core was current, -1 for a new core.
 
-    1. Where the changelog still ends at `known_end`, no other owner was here: the core in memory stands.
+    1. Where the changelog still ends at `known_end`, no other owner has written: the core in memory is current.
     2. Refuse a changelog whose beginning was deleted. Raises Misconfigured.
-    3. Where another owner was here, start with a new core.
+    3. Where another owner has written, start with a new core.
     4. Read the newest value of each key.
     5. Wait for the policy that was in force, and take position, watermark and policy from the progress record.
     6. Restore the state.
-    7. Of a Batch: put back the tail of the output topic, its recent ids and its open minute.
+    7. For a Batch: restore the recent ids and the open minute from the tail of the output topic.
 
     Raises Misconfigured where the changelog holds records that the role has not written.
     """
@@ -79,7 +79,7 @@ async def recover(
         if end == known_end:
             return Recovered(core, end, None)
         first = (await reader.beginning_offsets([changelog]))[changelog]
-        if first > 0:  # compaction keeps the newest record of each key and moves no beginning
+        if first > 0:  # compaction does not move the beginning: it keeps the newest record of each key
             raise Misconfigured(
                 f"{role.changelog}/{core.number} begins at offset {first}: a part of what {role.name} remembers was "
                 f"deleted, as by a cleanup.policy other than compact. {RESTORE}"
@@ -95,7 +95,7 @@ async def recover(
 
 
 async def _newest(reader: AIOKafkaConsumer, tp: TopicPartition, end: int) -> dict[str, bytes]:
-    """The newest value by key of a compacted partition. The state keeps these very objects."""
+    """The newest value by key of a compacted partition. The state keeps the same objects, without a copy."""
     newest: dict[str, bytes] = {}
     reader.assign([tp])
     await reader.seek_to_beginning(tp)
@@ -143,12 +143,12 @@ def _not_ours(core: FoldCore | BatchCore, key: str, error: Exception) -> Misconf
 
 
 async def _recall(reader: AIOKafkaConsumer, tp: TopicPartition, core: BatchCore) -> None:
-    """Puts back the tail of the output partition, from as far back as the stage needs."""
+    """Restores the tail of the output partition, from as far back as the stage needs."""
     end = (await reader.end_offsets([tp]))[tp]
     first = (await reader.beginning_offsets([tp]))[tp]
     if first < end:
         start = await _tail_start(reader, tp, first, end, core.stage.recalls(core.watermark.time))
-        # Records in front of the tail's first Tick have no known time and are left out, unless the log begins with them.
+        # Records before the tail's first Tick have no known time and are left out, unless the log begins with them.
         now = 0 if start == first else None
         async for record, offset in _records(reader, tp, start, end):
             if isinstance(record, Tick):
@@ -161,7 +161,9 @@ async def _recall(reader: AIOKafkaConsumer, tp: TopicPartition, core: BatchCore)
 
 
 async def _tail_start(reader: AIOKafkaConsumer, tp: TopicPartition, first: int, end: int, since: int) -> int:
-    """An offset from which on the partition holds everything since a time (ms); `first` where only the whole log does."""
+    """An offset from which on the partition holds everything since a time (ms); `first` where the whole log is
+    needed.
+    """
     start, back = end, _TAIL
     while start > first:
         start, before, back = max(first, start - back), start, 2 * back

@@ -13,7 +13,7 @@ class WorkerSettings(msgspec.Struct, frozen=True):
     kafka: str
     """host:port[,host:port]"""
     prefix: str = ""
-    """Stands before the name of every topic and group."""
+    """The text before the name of every topic and group."""
     partitions: int = 8
     """Partitions of every input topic."""
     checkpoint_s: float = 0.25
@@ -33,7 +33,7 @@ class WorkerSettings(msgspec.Struct, frozen=True):
     heartbeat_s: float = 2.0
     """Seconds between two heartbeats to the group."""
     stuck_s: float = 30.0
-    """Seconds without a turn of the event loop after which a worker counts as stuck and leaves its group."""
+    """Seconds for which the event loop may be blocked before a worker counts as stuck and leaves its group."""
     on_lost: Literal["stop", "continue"] = "stop"
     """What to do when retention has deleted records that were not read."""
     dead_share: float = 1.0

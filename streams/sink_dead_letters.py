@@ -10,11 +10,11 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
-from schemas.dead_letters import failure_headers
+from schemas.dead_letter_headers import failure_headers
 from schemas.keys import KEYLESS
 from sinks.port import RefusedItem, SinkItem
 from streams import metrics
-from streams.dead_letters import DeadLetterLimit, Log, limit_of, report_share
+from streams.dead_letter_limit import DeadLetterLimit, Log, limit_of, report_share
 from streams.errors import Stop
 from streams.kafka_errors import translate
 from streams.settings import WorkerSettings
@@ -26,12 +26,12 @@ _AGAIN_S = 1.0
 
 
 class SinkDeadLetters:
-    """Writes what a receiver refuses to the `.dead` topics, and counts it."""
+    """Writes the items that a receiver refuses to the `.dead` topics, and counts them."""
 
     def __init__(
         self, role: str, topic: Callable[[str], str], settings: WorkerSettings, done: asyncio.Event, log: Log
     ) -> None:
-        """topic: gives a topic's name on the broker. done: set when the worker is to stop."""
+        """topic: gives a topic's name on the broker. done: set when the worker must stop."""
         self.role, self._topic, self._settings, self._done, self._log = role, topic, settings, done, log
         self.limits: dict[TP, DeadLetterLimit] = {}
         """By partition, with topics' names without the prefix."""
@@ -50,7 +50,7 @@ class SinkDeadLetters:
             await self.producer.stop()
 
     def own(self, partitions: Collection[TP]) -> None:
-        """Counts for these partitions from now on, each from nothing."""
+        """Counts for these partitions from now on, each from zero."""
         self.limits = {
             tp: limit_of(f"{tp.topic}/{tp.partition}", f"{tp.topic}.dead", self._settings) for tp in partitions
         }
@@ -80,7 +80,7 @@ class SinkDeadLetters:
                 await self._send(r, item, [*r.headers, *head])
                 return
             except KafkaError as failure:
-                # The receiver's position passes this record: after a new start it would not be read again.
+                # The receiver's position is after this record: after a restart it would not be read again.
                 await first_of(_AGAIN_S, self._done)
                 if self._done.is_set() or not failure.retriable:
                     raise translate(failure, f"{name}: writing a dead letter") from failure

@@ -17,8 +17,8 @@ from streams import metrics
 from streams.committed_offsets import CommittedOffset
 from streams.errors import Misconfigured
 from streams.kafka_errors import translate
+from streams.log_reader import times_at
 from streams.position_check import Claim
-from streams.reader import times_at
 from streams.receiver_calls import Outdated, ReceiverCalls
 from streams.settings import WorkerSettings
 from streams.sink_dead_letters import SinkDeadLetters
@@ -27,7 +27,7 @@ from streams.topology import Pipeline, Role
 from streams.worker import Hooks, RoleWorker
 
 _MOST_ITEMS = 5_000
-"""Items of one write, beyond which no further batch is added."""
+"""When a write has this many items, no further batch is added."""
 _MOST_WAITING = 10_000
 """Items that may wait before reading stops."""
 #: Seconds from the beginning of one write to that of the next, unless a whole write is waiting: a row in a batch of 500
@@ -38,7 +38,7 @@ _CLOSE_S = 1.0
 
 
 class SinkWorker(RoleWorker):
-    """Runs a SinkPort, one write at a time. What cannot be written now is tried again for as long as it takes."""
+    """Runs a SinkPort, one write at a time. A write that is not possible now is tried again until it succeeds."""
 
     claim = Claim("has stored", "these are the offsets of other topics; give this log a receiver of its own")
 
@@ -70,7 +70,7 @@ class SinkWorker(RoleWorker):
 
     def ready(self) -> str | None:
         """As for every role; and the receiver answers in time."""
-        # First: while an assignment waits for the receiver, that is the cause of everything else.
+        # This comes first: while an assignment waits for the receiver, the receiver is the cause of all other faults.
         return self.calls.wrong() or super().ready()
 
     # --- owning -------------------------------------------------------------------------------------------------
@@ -93,7 +93,8 @@ class SinkWorker(RoleWorker):
             raise translate(error, f"{self.group}: reading where it stands") from error
         self._owned = set(own_names)
         self.dead_letters.own(own_names)
-        # Committed to the group again: the last owner may have ended before it committed what it had written.
+        # Commit these positions to the group again, because the last owner may have ended after a write but before its
+        # commit.
         self._committed = {tp: CommittedOffset(positions[tp], time) for tp, time in times.items()}
         return self._begin(own_names, positions)
 
@@ -116,7 +117,8 @@ class SinkWorker(RoleWorker):
         return {self.own_name(TP(tp.topic, tp.partition)): time for tp, time in found.items()}
 
     async def start_positions(self, own: dict[TP, int | None], committed: dict[TP, int]) -> dict[TP, int]:
-        """As for every role; but a receiver that keeps offsets and has none of a partition has nothing of that partition.
+        """As for every role; but where a receiver keeps offsets and has no offset of a partition, it has no record of
+        it.
 
         Raises Misconfigured where the log no longer has what such a receiver lacks.
         """
@@ -139,7 +141,7 @@ class SinkWorker(RoleWorker):
         self.log.error("the receiver begins behind what retention has deleted", partition=name, last=beginning - 1)
 
     async def revoked(self, partitions: set[TP]) -> None:
-        """Finishes the write under way and drops what waits: the next owner reads it again."""
+        """Finishes the running write and drops the queue: the next owner reads the queued records again."""
         self.rebalancing = True
         gone = {self.own_name(tp) for tp in partitions}
         self._owned -= gone
@@ -157,7 +159,7 @@ class SinkWorker(RoleWorker):
         """Queues a batch; waits while too much is queued."""
         if tp not in self._owned:
             return
-        # Decoded here, while the thread may be waiting for the receiver.
+        # Decode here, because the writing thread may be waiting for the receiver.
         self._waiting.append(sink_items(self.pipeline, tp.topic, tp.partition, records, self.partitions(tp.topic)))
         self._news.set()
         if self._count() >= _MOST_ITEMS:
@@ -189,7 +191,7 @@ class SinkWorker(RoleWorker):
             self._make_room()
             if batches:
                 self._idle.clear()
-                # A task of its own: when the worker stops, the writer is cancelled and the write is finished.
+                # A task of its own, so that the write is finished when the worker stops and cancels the writer.
                 self._writing = asyncio.create_task(self._write(batches))
                 self._writing.add_done_callback(lambda _: self._idle.set())
                 await asyncio.shield(self._writing)
@@ -220,9 +222,9 @@ class SinkWorker(RoleWorker):
         """Writes batches and their dead letters.
 
         1. Dead letters of unreadable records: before the receiver's own position passes them.
-        2. The items, again and again while the receiver cannot be reached.
+        2. The items, repeated while the receiver cannot be reached.
         3. Dead letters of the items that the receiver has refused.
-        4. Note what is written, for the offsets that are committed to the group.
+        4. Note which offsets are written, so that they are committed to the group.
         """
         started = wall.monotonic()
         items = [item for batch in batches for item in batch.items]
@@ -250,7 +252,9 @@ class SinkWorker(RoleWorker):
         self.dead_letters.count(batches, refused)
 
     async def _go_back(self, why: str) -> None:
-        """Has everything assigned anew, after the receiver was put back: reading goes on from where it says it stands."""
+        """Makes the group assign all partitions again after the receiver was restored: reading goes on from its
+        positions.
+        """
         self.log.error("the receiver has lost what it had; reading on from its own offsets", why=why)
         self.rebalancing = True
         self._owned = set()
@@ -259,13 +263,13 @@ class SinkWorker(RoleWorker):
         await self.app.consumer.rejoin()
 
     def committed_offsets(self) -> dict[TP, CommittedOffset]:
-        """What is written; for a receiver without offsets of its own this is where the next start reads on."""
+        """The written offsets; for a receiver without offsets of its own, the next start reads on from here."""
         for tp, committed in self._committed.items():
             metrics.COMMITTED_OFFSET.labels(self.role.name, tp.topic, str(tp.partition)).set(committed.offset)
         return dict(self._committed)
 
     async def hand_over(self) -> None:
-        """Finishes the write under way, commits its offsets to the group, and closes."""
+        """Finishes the running write, commits its offsets to the group, and closes."""
         self._waiting = []
         self._done.set()
         if self._writing is not None:

@@ -33,15 +33,15 @@ class _Child:
         self.role, self.command, self.env = role, command, env
         self.deaths: deque[float] = deque()
         self.losses = 0
-        """How often in a row it ended because Kafka was away."""
+        """How many times in a row the role's process ended because Kafka could not be reached."""
         self.again_at: float | None = None
         self.process: subprocess.Popen[bytes] | None = None
         self.code = 0
         """The last exit code."""
         self.often = False
-        """Whether it has died too often, and is started once a minute."""
+        """Whether the role has died too often, so that it is started only once a minute."""
         self.worked = False
-        """Whether one of its processes lived for a minute."""
+        """Whether one of the role's processes lived for a minute."""
         self._started = 0.0
         self._words = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the supervisor
 
@@ -69,7 +69,7 @@ class _Child:
         return time.monotonic() - self._started
 
     def wrong(self) -> bool:
-        """Whether its settings are wrong and no process of it has ever worked."""
+        """Whether the role's settings are wrong and none of its processes has ever worked."""
         return self.again_at is not None and self.code == ExitCode.WRONG_USAGE and not self.worked
 
     def why(self) -> str:
@@ -83,8 +83,8 @@ class _Child:
 def supervise(commands: Mapping[str, tuple[Sequence[str], dict[str, str]]]) -> int:
     """Runs a child per role until SIGTERM or SIGINT. Returns the exit code.
 
-    A role that dies is started again, at longer intervals, and reported; the others go on. Exit codes: 0, all roles were at
-    work when it was told to stop; 1, one of them kept dying; 2, the settings of every role were wrong from the start.
+    A role that dies is started again, at longer intervals, and reported; the others go on. Exit codes: 0, all roles
+    were working when the signal came; 1, a role kept dying; 2, the settings of every role were wrong from the start.
 
     commands: role to (argv, extra environment).
     """
@@ -135,13 +135,13 @@ def _look_after(child: _Child, log: structlog.typing.FilteringBoundLogger) -> No
 
 def _delay(child: _Child, now: float) -> float:
     """Seconds until the role is started again."""
-    if child.code == ExitCode.UNREACHABLE:  # the role lost Kafka and waits for it at its next start: no death
+    if child.code == ExitCode.UNREACHABLE:  # Kafka is away: this is no death
         child.losses += 1
         return min(0.2 * 2.0 ** min(child.losses, 10), _LONGEST_S)
     child.deaths.append(now)
     while child.deaths[0] < now - _WINDOW_S:
         child.deaths.popleft()
-    # A quick start does not mend wrong settings.
+    # Starting again quickly does not help against wrong settings.
     child.often = child.often or len(child.deaths) >= MOST_DEATHS or child.code == ExitCode.WRONG_USAGE
     return _WINDOW_S if child.often else min(0.2 * 2.0 ** len(child.deaths), _LONGEST_S)
 
@@ -171,7 +171,7 @@ def command_of(role: str) -> list[str]:
 
 
 def last_words(text: str) -> None:
-    """Leaves a text for the supervisor, if there is one, which it logs when this process ends."""
+    """Gives the supervisor, if there is one, a text to log when this process ends."""
     number = os.environ.get(SUPERVISED)
     if number is None:
         return
@@ -186,7 +186,7 @@ def supervised() -> bool:
 
 
 def end_with_supervisor() -> None:
-    """Makes this process stop when its supervisor has ended, in whatever way; without a supervisor it does nothing."""
+    """Makes this process stop when its supervisor has ended for any reason; does nothing without a supervisor."""
     if supervised():
         threading.Thread(target=_await_its_end, name="supervisor", daemon=True).start()
 

@@ -1,4 +1,4 @@
-"""Runs blocking work in a daemon thread, which the end of the process does not wait for."""
+"""Runs blocking work in a daemon thread: the process can end without waiting for it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ T = TypeVar("T")
 
 
 def in_thread(work: Callable[[], T], name: str) -> asyncio.Future[T]:
-    """A future of what `work` returns or raises. An executor would join its threads at the end, however long they hang."""
+    """A future of what `work` returns or raises. An executor would wait for its threads at the end of the process, even
+    for threads that hang.
+    """
     loop = asyncio.get_running_loop()
     outcome: asyncio.Future[T] = loop.create_future()
     # Retrieves the exception: the caller may no longer await the future, and asyncio would log it then.
@@ -30,7 +32,7 @@ def in_thread(work: Callable[[], T], name: str) -> asyncio.Future[T]:
             tell = lambda: outcome.set_exception(raised)  # noqa: E731
         else:
             tell = lambda: outcome.set_result(found)  # noqa: E731
-        with suppress(RuntimeError):  # the loop has closed: nothing awaits the future any more
+        with suppress(RuntimeError):  # the event loop is closed: nothing awaits the future any more
             loop.call_soon_threadsafe(settle, tell)
 
     threading.Thread(target=run, name=name, daemon=True).start()

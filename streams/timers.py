@@ -13,8 +13,8 @@ _STALE = 64
 class Timers:
     """Timers by key.
 
-    A due time of the current minute or earlier lies in a heap; a later one lies unsorted in its minute's bucket until that
-    minute begins. An entry of the heap is stale when its key has another due time by now.
+    A due time of the current minute or earlier is in a heap; a later due time is in its minute's unsorted bucket until
+    that minute begins. An entry of the heap is stale when its key has a different due time now.
     """
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class Timers:
         return len(self._dues)
 
     def set(self, key: str, due: int | None) -> None:
-        """Sets the timer of a key to `due` (ms), in place of the one it had; None removes it."""
+        """Sets the timer of a key to `due` (ms), which replaces its earlier timer; None removes the timer."""
         old = self._dues.get(key)
         if due is None:
             if old is not None:
@@ -64,7 +64,9 @@ class Timers:
                 self._minutes = sorted(self._later)
 
     def next(self) -> int | None:
-        """ms; when the next timer is due, or the start of its minute where that is a later one; None without timers."""
+        """ms; when the next timer is due, or the start of its minute where that minute is later than the current one;
+        None without timers.
+        """
         while self._heap and self._dues.get(self._heap[0][1]) != self._heap[0][0]:
             heappop(self._heap)
         if self._heap:
@@ -89,14 +91,16 @@ class Timers:
             self._enter(heappop(self._minutes))
 
     def _enter(self, minute: int) -> None:
-        """Makes a minute the current one and sorts its bucket; the heap is empty, so `_soon` is empty too."""
+        """Makes this minute the current one and sorts its bucket into the heap. Requires an empty heap, so `_soon` is
+        empty too.
+        """
         bucket = self._later.pop(minute, None)
         if bucket is not None:
             self._now, self._soon = minute, bucket
             self._heap = sorted((self._dues[key], key) for key in bucket)
 
     def _take_out(self, key: str, minute: int) -> str:
-        """Takes a key out of its bucket. Returns the string object that was put in."""
+        """Removes a key from its bucket. Returns the string object that the bucket held."""
         if minute <= self._now:
             return self._soon.pop(key)
         bucket = self._later[minute]

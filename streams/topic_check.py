@@ -10,7 +10,7 @@ from streams.topic_metadata import TopicMetadata
 
 
 class TopicCheck:
-    """Compares the topics that a role reads and writes with what a broker says of them."""
+    """Compares the topics that a role reads and writes with the topics on the broker."""
 
     def __init__(self, partitions: Mapping[str, int], kept: Mapping[str, str], log: Any) -> None:
         """partitions: how many each topic has by the settings, by names on the broker.
@@ -19,7 +19,7 @@ class TopicCheck:
         """
         self.partitions, self._kept, self._log = partitions, kept, log
         self.missing: str | None = None
-        """A line that names the topics that do not exist; None when all do."""
+        """A line that names the topics that do not exist; None when all topics exist."""
         self._ids: dict[str, bytes] = {}
 
     def fit(self, found: Mapping[str, TopicMetadata]) -> None:
@@ -38,13 +38,17 @@ class TopicCheck:
         )
 
     def begin(self, found: Mapping[str, TopicMetadata]) -> bool:
-        """Remembers the topics' ids at the start of the worker. Returns whether all topics exist; raises as `fit`."""
+        """Remembers the topics' ids at the start of the worker. Returns whether all topics exist; raises the errors of
+        `fit`.
+        """
         self.fit(found)
         self._ids = {name: topic.id for name, topic in found.items()}
         return self.missing is None
 
     def still_the_same(self, found: Mapping[str, TopicMetadata]) -> None:
-        """Raises Misconfigured where a topic that must be kept was deleted and made again; and as `fit`."""
+        """Raises Misconfigured where a topic that must be kept was deleted and made again; also raises the errors of
+        `fit`.
+        """
         self.fit(found)
         for name, error in self._kept.items():
             if name in found and found[name].id != self._ids[name]:

@@ -1,4 +1,4 @@
-"""Asks a broker for topics' partitions and ids; the id tells a topic from a later one of the same name."""
+"""Asks a broker for topics' partitions and ids; the id distinguishes a topic from a later topic of the same name."""
 
 from __future__ import annotations
 

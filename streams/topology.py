@@ -24,7 +24,7 @@ class Wire(Protocol):
     """The form in which records are written to a topic."""
 
     headers: bool
-    """Whether they carry CloudEvents headers."""
+    """Whether the records carry CloudEvents headers."""
 
     def decode(self, value: bytes | None) -> Record:
         """The record of these bytes. Raises WireError for bytes that are no record."""
@@ -52,14 +52,14 @@ class Topic:
 
     name: str
     records: tuple[type[Record], ...]
-    """The records that may stand in the topic; everything else becomes a dead letter."""
+    """The types of records that may be in the topic; any other record becomes a dead letter."""
     key: Callable[[Any], bytes]
     """Gives the Kafka key of a record."""
     kept: int | None = 30 * DAY
     """Retention in ms; None: the topic is compacted."""
     public: bool = True
-    """Whether programs of others may read the topic: then every record carries CloudEvents headers, control records too,
-    the projection stores the topic, and docs/wire.md promises its records.
+    """Whether other organisations' programs may read the topic. In a public topic every record carries CloudEvents
+    headers, control records too; the projection stores the topic; and docs/wire.md guarantees the form of its records.
     """
     limit: int = MIB
     """The most bytes that a record may have."""
@@ -78,9 +78,8 @@ class Topic:
         return frozenset(self.records) if self.public else frozenset(self.records) - KEYLESS
 
     def command_headers(self, record: Record, writer: str) -> headers.Headers:
-        """The headers of a record that a command writes here: CloudEvents in a public topic, none elsewhere.
-
-        writer: as `schemas.headers.ce_source` takes it.
+        """The headers of a record that a command writes here: CloudEvents in a public topic, no headers elsewhere.
+        writer: see `schemas.headers.ce_source`.
         """
         return headers.of(record, writer, headers.time_of(record), None) if self.public else []
 
@@ -106,18 +105,20 @@ class Stage(Protocol):
     """Repeated records dropped so far."""
 
     def recall(self, record: Record, offset: int, time: int) -> None:
-        """Puts back a record of the output topic's tail, oldest first, after a restart.
+        """Restores a record of the output topic's tail after a restart; called for the oldest record first.
 
         offset: the input offset that led to the record. time: ms, the watermark when the record was written.
         """
         ...
 
     def recalls(self, time: int) -> int:
-        """ms; from which time on `recall` must have the tail, where the watermark is `time` (ms)."""
+        """ms; `recall` needs the tail of the output topic from this time on, where the watermark is `time` (ms)."""
         ...
 
     def restore(self, key: str, packed: bytes) -> None:
-        """Puts back a record of the changelog; called in the order in which the records were written, before `recall`."""
+        """Restores a record of the changelog; called in the order in which the records were written, before
+        `recall`.
+        """
         ...
 
     def packed(self) -> Iterator[tuple[str, bytes | None]]:
@@ -137,11 +138,11 @@ class Stage(Protocol):
         ...
 
     def answered(self, answers: Any) -> None:
-        """Takes what a question returned, for the next `run`."""
+        """Stores the answer to a question, for the next `run`."""
         ...
 
     def tick(self, time: int) -> list[Record]:
-        """The records to write in front of the Tick of this time (ms)."""
+        """The records to write before the Tick of this time (ms)."""
         ...
 
     def due(self) -> int | None:
@@ -156,7 +157,7 @@ class Batch:
     stage: Callable[[int], Stage]
     """Makes the stage of an input partition."""
     output_topic: str
-    """The topic whose partitions mirror the input topic's: time and order are handed on in place."""
+    """The topic whose partitions mirror the input topic's: each partition keeps its time and its order."""
     lacks: Callable[[Policy], str | None] = lambda _: None
     """What this machine lacks to work under a policy; None when it lacks nothing."""
     settings: type[Any] | None = None
@@ -180,7 +181,7 @@ class Sink(Generic[SettingsT]):
     make: Callable[[SettingsT], port.SinkPort]
     """Makes the sink from these settings, without connecting. Raises SinkError, or ReceiverUnreachable."""
     receiver: str
-    """The name of what it writes to, for people."""
+    """The name of the receiver, for messages."""
 
 
 class SecretFile(NamedTuple):
@@ -194,7 +195,9 @@ class SecretFile(NamedTuple):
 
 @dataclass(frozen=True)
 class Role:
-    """A consumer group with one job. Everything that is particular to a role stands here, and nowhere by its name."""
+    """A consumer group with one job. Everything particular to a role is here; no other code checks for a role by its
+    name.
+    """
 
     name: str
     shape: Batch | Fold | Sink[Any]
@@ -203,7 +206,9 @@ class Role:
     writes: tuple[str, ...] = ()
     """Topics; a sink has none."""
     enabled_by: str | None = None
-    """The setting of its own without which the role is not run and not missed; None: the role is always run."""
+    """The role runs only if this setting of its own is set, and nobody misses it otherwise; None: the role always
+    runs.
+    """
     replicas: int = 2
     """The number of workers in the manifests."""
     port: int | None = None
@@ -215,12 +220,12 @@ class Role:
 
     @property
     def settings(self) -> type[Any] | None:
-        """The class of its own settings; None when it has none beside those of every worker."""
+        """The class of the role's own settings; None when it only has the settings of every worker."""
         return None if isinstance(self.shape, Fold) else self.shape.settings
 
     @property
     def input_topic(self) -> str:
-        """The topic that it reads first: a deciding role reads no other."""
+        """The first topic that the role reads. A deciding role reads only this one."""
         return self.reads[0]
 
     @property
@@ -264,7 +269,9 @@ class Pipeline:
         return self._roles[name]
 
     def timed_topic(self, role: Role) -> str | None:
-        """The first topic of a role in which Ticks stand, so that its offsets carry event time; None if there is none."""
+        """The role's first topic that contains Ticks, so that its offsets carry event time; None if there is no such
+        topic.
+        """
         return next((name for name in role.reads if Tick in self.topic(name).records), None)
 
     def input_topics(self) -> list[str]:
@@ -286,7 +293,7 @@ class Pipeline:
         return [t for t in map(self.topic, role.writes) if record in t.records and t.name != mirror]
 
     def writers(self, input_topic: str, number: int, partitions: Callable[[str], int]) -> frozenset[tuple[str, int]]:
-        """(role, its input partition) of everybody who writes Ticks into a partition of an input topic."""
+        """(role, its input partition) of every writer of Ticks into a partition of an input topic."""
         found: set[tuple[str, int]] = set()
         if input_topic == self.roles[0].input_topic:
             found.add((self.clock_role, number))

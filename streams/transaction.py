@@ -74,7 +74,8 @@ class TransactionBatches:
                 # The transaction has failed with an earlier batch, whose own error says why.
                 await self._answers(self._sent)
                 raise
-            # `delivered` awaits the future. Where the transaction is given up nothing does, and asyncio would log its error.
+            # Only `delivered` awaits the future. If the transaction is given up before, asyncio would log the future's
+            # error.
             future.add_done_callback(lambda sent: sent.cancelled() or sent.exception())
             self._sent.append((topic, partition, batch, future))
 
@@ -114,7 +115,7 @@ class Transaction:
         self.since = 0.0
         """When the open transaction began (s of the monotonic clock)."""
         self.sent = 0.0
-        """When batches that were not full were sent last (s of the monotonic clock)."""
+        """When batches that were not full were last sent (s of the monotonic clock)."""
         self.records = 0
         """Input records handled in the open transaction."""
         self._kafka, self._id = kafka, transactional_id
@@ -127,7 +128,7 @@ class Transaction:
         return self._producer is not None
 
     async def start(self) -> None:
-        """Fences the partition's last owner: what it had not committed is aborted, and it can commit nothing more."""
+        """Fences the partition's last owner: its open transaction is aborted, and it can commit nothing more."""
         self._producer = producer = AIOKafkaProducer(
             bootstrap_servers=self._kafka,
             transactional_id=self._id,
@@ -141,7 +142,9 @@ class Transaction:
         self._batches = TransactionBatches(producer)
 
     async def stop(self) -> None:
-        """Lets the producer go; an open transaction is aborted. Raises TimeoutError and KafkaError, after which it is gone too."""
+        """Closes the producer; an open transaction is aborted. After TimeoutError and KafkaError the producer is closed
+        as well.
+        """
         if self._producer is not None:
             producer, self._producer = self._producer, None
             await asyncio.wait_for(producer.stop(), _CLOSE_S)
@@ -161,7 +164,7 @@ class Transaction:
 
     @property
     def batches(self) -> TransactionBatches:
-        """Where the records of the open transaction are added. Raises Fenced before `start`."""
+        """The object that takes the records of the open transaction. Raises Fenced before `start`."""
         if self._batches is None:
             raise Fenced(f"{self.name}: no longer ours")
         return self._batches
@@ -188,7 +191,9 @@ class Transaction:
         return ends
 
     def translated(self, error: BaseException, doing: str) -> Exception:
-        """As `translate`, but tells a transaction that Kafka aborted for its age from one that a new owner has fenced."""
+        """As `translate`, but distinguishes a transaction that Kafka aborted for its age from one that a new owner has
+        fenced.
+        """
         if isinstance(error, (IllegalOperation, AssertionError)) and self._producer is not None:
             # After a failed transaction aiokafka refuses calls with errors of its own; the first failure says more.
             failed = self._producer._txn_manager._transaction_waiter

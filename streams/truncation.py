@@ -13,7 +13,7 @@ D = TypeVar("D", bound=Decided)
 
 
 class TooLarge(ValueError):
-    """A record above its limit in which nothing can be cut."""
+    """A record that is above its size limit and has no list to cut."""
 
 
 def truncate(record: D, limit: int) -> D:

@@ -7,7 +7,7 @@ import time as wall
 from collections.abc import Iterator, Mapping
 
 from schemas.records import SourceIdle, Tick
-from streams.dead_letters import Log
+from streams.dead_letter_limit import Log
 from streams.errors import Fenced
 from streams.partition import Partition
 
@@ -22,13 +22,15 @@ class WallClock:
         self._owned, self._log = owned, log
 
     def _partitions(self) -> Iterator[tuple[int, Partition]]:
-        # Facts may wait for the first watermark: the clock's kind is known from the Ticks that were heard.
+        # Facts may still wait for the first watermark, so the kind of clock comes from the Ticks that were read.
         for number, partition in list(self._owned.items()):
             if partition.core.heard.kind == "wall":
                 yield number, partition
 
     async def tick(self, role: str, interval: float) -> None:
-        """Appends a Tick of `role` to every partition, each `interval` seconds. The broker's stamp of the Tick is what counts."""
+        """Appends a Tick of `role` to every partition, each `interval` seconds. The broker's timestamp is the Tick's
+        time.
+        """
         while True:
             await asyncio.sleep(interval)
             for number, partition in self._partitions():
@@ -36,7 +38,7 @@ class WallClock:
                 await self._append(partition, Tick(clock="wall", time=now, role=role, partition=number))
 
     async def declare_idle(self, silence: float) -> None:
-        """Appends a SourceIdle for every writer that holds a watermark back and has been silent for `silence` seconds."""
+        """Appends a SourceIdle for every writer that delays the watermark and has been silent for `silence` seconds."""
         while True:
             await asyncio.sleep(_LOOK_S)
             for _, partition in self._partitions():

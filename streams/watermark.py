@@ -9,17 +9,17 @@ from schemas.records import SourceIdle, Tick
 from schemas.times import EARLIEST, LATEST
 
 Writer = tuple[str, int]
-"""(role, its input partition) of somebody who writes Ticks into a partition."""
+"""(role, its input partition) of a writer of Ticks into a partition."""
 #: ms; how far the broker's clock and that of a Tick's writer may disagree before a Tick is refused.
 MOST_APART = 300_000
 
 
 class WrongTick(ValueError):
-    """A Tick that this partition must not follow."""
+    """A Tick that must not change this partition's watermark."""
 
 
 class ClockStep(WrongTick):
-    """A Tick of the wall clock whose stamp cannot be the time."""
+    """A Tick of the wall clock whose broker timestamp cannot be right."""
 
 
 def sound(tick: Tick) -> Tick:
@@ -30,10 +30,11 @@ def sound(tick: Tick) -> Tick:
 
 
 def stamped(tick: Tick, stamp: int, last: int) -> Tick:
-    """Returns a Tick of the wall clock with the broker's stamp (ms) as its time. `last` is the last time of its writer (ms).
+    """Returns a Tick of the wall clock with the broker's timestamp (ms) as its time. `last` is the last time of its
+    writer (ms).
 
-    Raises ClockStep where the broker's clock has stepped: the stamp is then far from both the last time and the
-    writer's own clock, which is the Tick's time. After an outage the stamp is far from the last time alone.
+    Raises ClockStep where the broker's clock has jumped: the timestamp is then far from the last time and also from the
+    Tick's time, which is the writer's own clock. After an outage the timestamp is far from the last time only.
     """
     if tick.time and stamp - max(last, tick.time) > MOST_APART:
         raise ClockStep(
@@ -71,10 +72,12 @@ class Watermark:
         self.idle = set(idle)
         """Writers that the watermark does not wait for until their next Tick."""
         self._behind = {w for w in expected - self.idle if self.last.get(w, 0) <= time}
-        """Writers that hold the watermark back. All writers are compared only when the last of these has advanced."""
+        """Writers that delay the watermark. All writers are compared only when the last of these writers has
+        advanced.
+        """
 
     def tick(self, tick: Tick) -> None:
-        """Takes a Tick; one below its writer's last changes nothing. Raises WrongTick."""
+        """Takes a Tick. A Tick below its writer's last Tick changes nothing. Raises WrongTick."""
         writer = (tick.role, tick.partition)
         if writer not in self.expected:
             raise WrongTick(f"a Tick of {tick.role}/{tick.partition}, which writes no time here")
@@ -95,7 +98,7 @@ class Watermark:
                 self._advance()
 
     def pass_over(self, time: int) -> None:
-        """Advances to this time (ms, of the event clock), as if every writer had sent a Tick of it."""
+        """Advances to this time (ms, of the event clock), as if every writer had sent a Tick of this time."""
         if time > self.time:
             self.kind = "event"
             self.time, self.last = time, dict.fromkeys(self.expected, time)
@@ -103,7 +106,7 @@ class Watermark:
             self._behind = set(self.expected)
 
     def source_idle(self, source: SourceIdle) -> None:
-        """Takes the least time without this writer from here on, until its next Tick."""
+        """Ignores this writer until its next Tick."""
         writer = (source.role, source.partition)
         if writer in self.expected:
             self.idle.add(writer)
@@ -118,13 +121,13 @@ class Watermark:
             self._behind = {writer for writer, time in times.items() if time <= self.time}
 
     def unheard(self) -> list[Writer]:
-        """The writers without whose first Tick the time is not known."""
+        """The writers whose first Tick is missing, so that the watermark is not known."""
         return sorted(writer for writer in self.expected - self.idle if not self.last.get(writer))
 
     def copy(self) -> Self:
-        """A second watermark at the same time, which advances on its own."""
+        """A copy of the watermark, which advances independently."""
         return type(self)(self.expected, kind=self.kind, time=self.time, last=self.last, idle=self.idle)
 
     def holding_back(self) -> list[Writer]:
-        """The writers that hold the watermark back; none where a single writer is left that is not idle."""
+        """The writers that delay the watermark; none where only one writer is not idle."""
         return sorted(self._behind) if len(self.expected - self.idle) > 1 else []

@@ -24,10 +24,10 @@ from streams.exit_codes import ExitCode
 from streams.gc_tuning import rarely_collected
 from streams.health import HealthServer
 from streams.kafka_errors import translate
+from streams.log_reader import own_host, reading
 from streams.membership import Membership
 from streams.policies import Policies
 from streams.position_check import Claim, checked_positions
-from streams.reader import own_host, reading
 from streams.recovery import RESTORE
 from streams.settings import WorkerSettings
 from streams.topic_check import TopicCheck
@@ -43,17 +43,19 @@ _GROUP_REMEDY = (
 
 @dataclass(frozen=True)
 class Hooks:
-    """What the composition root gives a worker beside settings."""
+    """What netcenter/workers.py gives a worker beside the settings."""
 
     lacks: Callable[[Policy], str | None] = lambda _: None
-    """What is missing to work under a policy; while something is, the worker waits and is not ready."""
+    """What this machine lacks to work under a policy; while it lacks something, the worker waits and is not ready."""
 
 
 class RoleWorker:
-    """What deciding roles and sinks have in common. It is the `Owner` of the Faust consumer's partitions."""
+    """The part of a worker that deciding roles and sinks share. It is the `Owner` of the Faust consumer's
+    partitions.
+    """
 
     claim: Claim
-    """What the role says of its positions, in errors."""
+    """The wording of the role's errors about its positions."""
 
     def __init__(self, pipeline: Pipeline, role: Role, settings: WorkerSettings, hooks: Hooks) -> None:
         self.pipeline, self.role, self.settings = pipeline, role, settings
@@ -84,7 +86,7 @@ class RoleWorker:
         return self.settings.prefix + name
 
     def own_name(self, tp: TP) -> TP:
-        """A partition whose topic has its name without the prefix."""
+        """The same partition, with the topic's name without the prefix."""
         return TP(tp.topic.removeprefix(self.settings.prefix), tp.partition)
 
     def partitions(self, topic: str) -> int:
@@ -96,7 +98,7 @@ class RoleWorker:
         return reading(self.settings.kafka)
 
     def _expected_topics(self) -> dict[str, int]:
-        """Partitions by the settings of all topics that the role reads and writes, by their names on the broker."""
+        """The number of partitions that each topic of the role must have, by the topic's name on the broker."""
         dead = {topic.name for topic in self.pipeline.dead_topics()}
         reads = self.role.reads
         names = {*reads, *self.role.writes, *(dead & {f"{name}.dead" for name in reads})}
@@ -117,7 +119,7 @@ class RoleWorker:
     # --- the run ------------------------------------------------------------------------------------------------
 
     async def run(self) -> int:
-        """Works until it is told to stop or something fails. Returns the process's exit code."""
+        """Works until a signal stops it or something fails. Returns the process's exit code."""
         raw_records.install()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -146,7 +148,7 @@ class RoleWorker:
         self._done.set()
 
     async def _wait_for_kafka(self) -> None:
-        """Returns when Kafka answers and all topics exist, or when the worker is told to stop."""
+        """Returns when Kafka answers and all topics exist, or when the worker must stop."""
         delay, told, began = 0.2, False, wall.monotonic()
         while not self._done.is_set():
             try:
@@ -238,7 +240,7 @@ class RoleWorker:
             self.fail(error)
 
     async def _check_topics(self) -> None:
-        """Looks again and again whether the topics are still the same."""
+        """Checks repeatedly whether the topics are still the same."""
         while True:
             await asyncio.sleep(_TOPIC_CHECK_S)
             try:
@@ -251,7 +253,7 @@ class RoleWorker:
             self.topics.still_the_same(found)
 
     async def _commit_offsets(self) -> None:
-        """Commits the offsets that have changed to the group, again and again."""
+        """Commits the offsets that have changed to the group, at intervals."""
         known: dict[TP, CommittedOffset] = {}
         while True:
             await asyncio.sleep(self.settings.offset_commit_s)
@@ -262,11 +264,13 @@ class RoleWorker:
                 await self.commit_offsets(changed)
                 known.update(changed)
             except KafkaError as error:
-                # Nothing depends on it: the checkpoints hold the position, and the next commit says the same and more.
+                # A failure does no harm: the checkpoints hold the position, and the next commit replaces this one.
                 self.log.debug("offsets not committed", why=type(error).__name__)
 
     async def commit_offsets(self, offsets: dict[TP, CommittedOffset]) -> None:
-        """Commits offsets to the group, for people, `lag`, `doctor` and `ingest`, with event time and this worker's address."""
+        """Commits offsets, with event time and this worker's address, to the group, where `lag`, `doctor` and `ingest`
+        read them.
+        """
         await self.app.consumer.commit_offsets(
             {
                 TP(self.topic(tp.topic), tp.partition): (at.offset, metadata(at, self.address))
@@ -277,7 +281,9 @@ class RoleWorker:
     # --- health ------------------------------------------------------------------------------------------------
 
     def live(self) -> str | None:
-        """Why the process should be killed; None while its event loop turns and it is, or may become, a member of its group."""
+        """Why the process should be killed; None while its event loop runs and it is a member of its group, or may
+        become one.
+        """
         if (age := self.stuck()) > self.settings.stuck_s:
             return f"the event loop has been stuck for {age:.0f} s"
         return self.membership.outside(2 * self.settings.stuck_s)
@@ -287,7 +293,7 @@ class RoleWorker:
         return wall.monotonic() - self._beat
 
     def ready(self) -> str | None:
-        """What the worker waits for; None when its partitions are assigned and recovered and nothing is awaited."""
+        """What the worker waits for; None when its partitions are assigned and recovered and it waits for nothing."""
         outside = self.membership.outside(self.settings.session_s)
         if wrong := self.membership.unreachable or self.topics.missing or outside:
             return wrong
@@ -312,7 +318,9 @@ class RoleWorker:
     # --- positions ---------------------------------------------------------------------------------------------
 
     async def checked(self, positions: dict[TP, int], claim: Claim) -> dict[TP, int]:
-        """Where to go on from these positions of the broker's topics, as `checked_positions`. Raises Misconfigured."""
+        """The positions to go on from, as `checked_positions` returns them, for topics by their names on the broker.
+        Raises Misconfigured.
+        """
         if not positions:
             return {}
         wanted = {TopicPartition(tp.topic, tp.partition): at for tp, at in positions.items()}
@@ -342,7 +350,9 @@ class RoleWorker:
         return known | {TP(tp.topic, tp.partition): first for tp, first in firsts.items()}
 
     async def out_of_range(self, positions: dict[TP, int]) -> dict[TP, int]:
-        """Where to go on from positions that the broker refuses. Nothing, and the worker ends, where records would be skipped."""
+        """New positions in place of those that the broker refuses. Where records would be skipped, the result is empty
+        and the worker ends.
+        """
         try:
             return await self.checked(positions, self.claim)
         except StreamError as error:
@@ -363,7 +373,9 @@ class RoleWorker:
         raise NotImplementedError
 
     def kafka_silent(self) -> None:
-        """Called while heartbeats are not answered: then Kafka brings no records, and no writer's silence means anything."""
+        """Called while heartbeats are not answered: Kafka brings no records then, so the silence of a writer means
+        nothing.
+        """
 
     def tasks(self) -> tuple[Callable[[], Any], ...]:
         """Background work while the worker runs."""
@@ -374,11 +386,11 @@ class RoleWorker:
         raise NotImplementedError
 
     def committed_offsets(self) -> dict[TP, CommittedOffset]:
-        """Where the worker stands, by partition."""
+        """The worker's progress, by partition."""
         raise NotImplementedError
 
     async def hand_over(self) -> None:
-        """Commits everything and lets all partitions go, before the end."""
+        """Commits everything and gives up all partitions, before the worker ends."""
         raise NotImplementedError
 
 

@@ -1,4 +1,4 @@
-"""Alerts: what people must know about surges, crises and overdue clocks, and when it is over."""
+"""Alerts: what people must know about surges, crises and overdue clocks, and when an alert is resolved."""
 
 from agents.alerts.decider import AlertsDecider
 

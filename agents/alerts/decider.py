@@ -94,11 +94,11 @@ class AlertsDecider:
         return Incidents()
 
     def due(self, record: Incident) -> int | None:
-        """ms; when the incident is to be looked at again, or forgotten."""
+        """ms; when the incident must be looked at again, or forgotten."""
         return record.due()
 
     def decide(self, state: Incidents, fact: Record | Timer, at: At) -> Events:
-        """Notes of what a fact or a timer changes, and the alerts that follow; nothing for a fact of another type."""
+        """Yields the notes and alerts that follow from a fact or a timer; nothing for a fact of another type."""
         if isinstance(fact, Timer):
             return _woken(state, fact, at)
         rule = _RULES.get(type(fact))

@@ -55,7 +55,7 @@ def _woken(incident: Incident, at: int) -> Incident | None:
 
 
 def after_surge(state: Incidents, fact: SurgeOpened | SurgeUpdated | SurgeClosed) -> SurgeIncident | None:
-    """The incident after a surge's event; None where the event is not news, or is of a surge that never opened."""
+    """The incident after a surge's event; None where the event was read before, or its surge never opened."""
     incident = _surge_incident(state, fact)
     if incident is None:
         if not isinstance(fact, SurgeOpened):
@@ -73,7 +73,7 @@ def _surge_incident(state: Incidents, fact: SurgeOpened | SurgeUpdated | SurgeCl
 
 
 def after_crisis(state: Incidents, fact: CrisisOpened | CrisisClosed) -> CrisisIncident | None:
-    """The incident after a crisis's event; None where the event is not news, or is of a crisis that never opened."""
+    """The incident after a crisis's event; None where the event was read before, or its crisis never opened."""
     fresh = CrisisIncident(fact.brand, fact.aggregate)
     known = state.get(fresh.fingerprint)
     if isinstance(known, CrisisIncident):
@@ -84,7 +84,7 @@ def after_crisis(state: Incidents, fact: CrisisOpened | CrisisClosed) -> CrisisI
 def after_clock(state: Incidents, fact: ClockChanged) -> dict[str, Incident]:
     """The desks whose overdue clocks change with a clock's event, by fingerprint.
 
-    Only clocks of a response count, and none of a non-SLA target. A case may have moved since its clock breached, so a
+    Only response clocks count, and only those with an SLA target. A case may have moved since its clock breached, so a
     clock that ends is looked for at all of the brand's desks.
     """
     if fact.change == "breached":

@@ -25,7 +25,7 @@ def alerts(desk: OverdueDesk, at: At) -> Iterator[Alert]:
         if count >= policy.sla_overdue:
             yield _alert(desk, True, count, f"overdue: {count}, opens at {policy.sla_overdue}", at)
         return
-    # `most` is never less than `count` and looks at every change of the hour, so it is asked last.
+    # `most` is called last, because it looks at every change of the hour. It is never less than `count`.
     calm = 2 * count < policy.sla_overdue
     if calm and 2 * desk.most(at.time, grace, policy.sla_calm) < policy.sla_overdue:
         reason = f"calm: below half of {policy.sla_overdue} overdue for {policy.sla_calm // 60_000} min"

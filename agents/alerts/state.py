@@ -17,7 +17,8 @@ from schemas.records import Alert, CrisisClosed, CrisisOpened, Mode, Severity, S
 MINUTE = 60_000
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
-#: A desk's record lists at most this many overdue clocks, and as many that ended lately. It stays below 64 kB so.
+#: A desk's record lists at most this many overdue clocks, and as many that ended lately. So the record stays below 64
+#: kB.
 LISTED = 400
 
 
@@ -31,12 +32,12 @@ class LastAlert(msgspec.Struct, frozen=True, array_like=True):
     ends_at: int | None
     """ms; None while it fires."""
     overdue: int = 0
-    """Overdue clocks that it counts; 0 for a surge or a crisis."""
+    """The number of overdue clocks in this version; 0 for a surge or a crisis."""
     severity: Severity = "info"
 
     @classmethod
     def of(cls, alert: Alert) -> LastAlert:
-        """What is kept of this version."""
+        """The part of an alert that the state keeps."""
         overdue = int(alert.evidence.get("overdue", "0"))
         return cls(alert.version, alert.state == "firing", alert.starts_at, alert.ends_at, overdue, alert.severity)
 
@@ -150,7 +151,9 @@ class OverdueDesk(msgspec.Struct, frozen=True, tag="overdue"):
         return not self.clocks and self.last_alert is None and not self.ended
 
     def due(self) -> int | None:
-        """ms; every whole minute until an hour after the last change, then every day while a resolved alert is kept."""
+        """ms; the next timer: every whole minute until an hour after the last change, then every day until a resolved
+        alert is forgotten.
+        """
         if self.woken_at < self.changed_at + HOUR:
             return max(self.woken_at, self.active_since) // MINUTE * MINUTE + MINUTE
         if self.last_alert is not None and not self.last_alert.firing:
@@ -158,7 +161,7 @@ class OverdueDesk(msgspec.Struct, frozen=True, tag="overdue"):
         return None
 
     def breached(self, case: str, seq: int, clock: str, seen_at: int, time: int) -> OverdueDesk:
-        """The desk with one more overdue clock from `time` (ms) on; itself where this clock is known already."""
+        """The desk with one more overdue clock from `time` (ms) on; unchanged where the clock is known already."""
         if clock in self.clocks or any(ended.case == case and ended.seq >= seq for ended in self.ended):
             return self
         active_since, changed_at = self._active(time)
@@ -197,7 +200,7 @@ class OverdueDesk(msgspec.Struct, frozen=True, tag="overdue"):
         return listed + self.unlisted if listed else 0
 
     def oldest(self, now: int) -> int | None:
-        """ms; when the first breach that still stands at `now` (ms) was seen; None where there is none."""
+        """ms; when the oldest breach that is not over at `now` (ms) was seen; None where no breach is left."""
         return min((seen_at for seen_at in self._overdue_at(now) if seen_at < now), default=None)
 
     def most(self, now: int, grace: int, span: int) -> int:
@@ -219,7 +222,7 @@ class OverdueDesk(msgspec.Struct, frozen=True, tag="overdue"):
         return most + self.unlisted
 
     def _overdue_at(self, now: int) -> Iterator[int]:
-        """ms; when the breach of each clock was seen that had not ended before `now` (ms)."""
+        """ms; for each clock that had not ended before `now` (ms), when its breach was seen."""
         yield from self.clocks.values()
         for clock in self.ended:
             if clock.ended_at >= now:

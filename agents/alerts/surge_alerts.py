@@ -29,7 +29,9 @@ def alerts(incident: SurgeIncident, fact: SurgeOpened | SurgeUpdated | SurgeClos
 
 
 def _severity(incident: SurgeIncident, fact: SurgeOpened | SurgeUpdated | SurgeClosed, at: At) -> Severity:
-    """`page` where contacts rise, or where a conversation is led by complaints; else `info`. It never falls again."""
+    """`page` where contacts rise, or where a conversation is led by complaints; else `info`. The severity of an
+    incident never falls again.
+    """
     if incident.last_alert is not None and incident.last_alert.firing and incident.last_alert.severity == "page":
         return "page"
     if isinstance(fact, SurgeClosed) or not at.policy.brand(fact.brand).care:

@@ -1,4 +1,4 @@
-"""Cases: which posts need an answer, by when, and whether it came in time."""
+"""Cases: which posts need an answer, by when, and whether the answer came in time."""
 
 from agents.cases.decider import CasesDecider
 

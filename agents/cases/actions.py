@@ -14,13 +14,13 @@ from schemas.records import Action, CaseChange
 
 
 class Acted(msgspec.Struct, frozen=True, gc=False):
-    """What is observed once an action has been read, and the trigger of its events."""
+    """The observations after an action was read, and the trigger of the action's events."""
 
     observed: Observed
     trigger: Trigger
 
 
-#: Actions on the whole case: their kind in the record, and the change that their event names.
+#: For each action on the whole case: its kind in the state record, and the change that its event names.
 _CASE_ACTIONS: dict[str, tuple[CaseActionKind, CaseChange]] = {
     "resolve": ("resolve", "unknown"),
     "reopen": ("reopen", "unknown"),

@@ -9,7 +9,7 @@ from agents.cases.state import ANSWERS, CASE_ACTIONS, GRAVITY, MESSAGES, CaseAct
 from agents.cases.timeline import Timeline
 from agents.policy import Brand
 
-#: Kinds of actions of which the last one, by its own time, makes the earlier ones superfluous.
+#: Kinds of actions of which only the last counts, by its own time.
 _LAST_HOLDS = ("transfer", "escalate")
 
 
@@ -36,7 +36,9 @@ def bounded(observed: Observed, brand: Brand) -> Observed:
 
 
 def _settled(observed: Observed, at: int, brand: Brand) -> Observed | None:
-    """The observations with all up to a time (ms) in a snapshot; None: no case yet, or something was left to answer then."""
+    """The observations with a snapshot in place of all up to a time (ms); None: no case yet, or a message waited at
+    that time.
+    """
     line = Timeline(observed, at)
     if line.opened_at is None or line.pending:
         return None
@@ -60,7 +62,7 @@ def _earliest_settled(observed: Observed, brand: Brand) -> Observed | None:
 
 
 def _fewer_acts(observed: Observed) -> Observed:
-    """Without one action: one that a later action of its kind makes superfluous, else a wait, else the oldest."""
+    """Drops one action: an action that a later one of its kind replaces, else a wait, else the oldest."""
 
     def loss(n: int) -> tuple[int, int]:
         action = observed.actions[n]
@@ -76,7 +78,7 @@ def _without(actions: tuple[CaseAction, ...], n: int) -> tuple[CaseAction, ...]:
 
 
 def _fewer_messages(observed: Observed) -> Observed:
-    """Without one message that sets no clock's start or due: the least grave one, of several the oldest."""
+    """Drops one message that sets no clock's start or due: the least grave message, of several the oldest."""
     line = Timeline(observed)
     needed: set[str] = {observed.messages[0].native_id}
     pending = {m.native_id for m in line.pending}

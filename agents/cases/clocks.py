@@ -21,10 +21,10 @@ Events = Iterator[ClockChanged]
 
 
 class DesiredClock(msgspec.Struct, frozen=True, gc=False):
-    """A clock as it should be by now."""
+    """A clock as the timeline says it should be."""
 
     clock: SlaClock
-    """Without its warnings and breach, and for a response clock without its target."""
+    """The clock; its warnings and breach are not filled in, and for a response clock neither is its target."""
     rule: str
     ended_at: int | None = None
     """ms; None: it runs or is paused."""
@@ -91,7 +91,7 @@ def emit(factory: EventFactory, desired: list[DesiredClock], arrival: bool) -> E
 
 
 def never_ran(factory: EventFactory, desired: list[DesiredClock], snapshot: Snapshot | None) -> Events:
-    """Voids emitted clocks that a record read later shows never to have run."""
+    """Yields events that void emitted clocks which, as a later record shows, never ran."""
     for old in factory.emitted.clocks:
         if not old.void and not _is_desired(old, desired) and not (snapshot is not None and settled(old, snapshot)):
             why = f"voided: {old.label} on {factory.channel}, nothing wants this answer, as is now known"
@@ -116,7 +116,7 @@ def _as_emitted(clock: SlaClock, old: SlaClock) -> SlaClock:
 
 
 def _timed(factory: EventFactory, clock: SlaClock, desired: DesiredClock) -> SlaClock:
-    """The clock with its target."""
+    """Returns the clock with its target filled in."""
     if clock.metric == "resolution":
         return replace(clock, target_ms=desired.clock.target_ms)
     return replace(clock, target_ms=factory.brand.counted(clock.started_at, clock.deadline))
@@ -188,7 +188,7 @@ def _before_its_end(should: SlaClock, old: SlaClock) -> SlaClock:
 def _last_event(
     factory: EventFactory, old: SlaClock, should: SlaClock, w: DesiredClock, late: bool, text: str
 ) -> ClockChanged:
-    """The change by which the clock ends or pauses, else its due moves."""
+    """The change that ends or pauses the clock; else the change that moves its due."""
     if should.void:
         return factory.clock("voided", should, f"voided: {text}, {_VOID.get(w.why, w.why)}")
     if should.paused_at is not None:

@@ -39,9 +39,10 @@ class CasesDecider:
         return State()
 
     def decide(self, state: State[Customer], fact: Any, at: At) -> Events:
-        """Yields what follows from a post, an update, a reply, an action or a timer; nothing for another fact.
+        """Yields the events and notes that follow from a post, an update, a reply, an action or a timer; nothing for
+        another fact.
 
-        Raises Unusable for an Action that lacks something or names something unknown.
+        Raises Unusable for an Action that lacks a field or names an unknown kind or desk.
         """
         kind = type(fact)
         if kind is Timer:
@@ -123,7 +124,7 @@ def _updated(step: CaseStep, fact: MentionUpdated) -> Events:
 
 
 def _trigger(change: PostChange, message: Message | None) -> Trigger:
-    """What an update changes first; `message`: the post as it is now, None: it has not been read."""
+    """Returns the trigger of an update's events. `message`: the post as it is now; None: the post was not read yet."""
     if change.deleted:
         why = "deleted_unanswered: its author deleted the post before any answer"
         return Trigger("dismissed", why, message=message)

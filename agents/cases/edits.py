@@ -16,7 +16,7 @@ from schemas.records import Label
 
 
 def in_force(versions: Sequence[Message], at: int) -> Message:
-    """Returns the version of a post that stood at a time (ms)."""
+    """Returns the version of a post that was current at a time (ms)."""
     found = versions[0]
     for version in versions[1:]:
         if version.at <= at:
@@ -50,7 +50,7 @@ def _first_label(m: Message) -> Label:
 
 
 def _with(view: PolicyView, versions: Sequence[Message], old: Message, new: Message) -> list[Message]:
-    """The versions with `new` after `old`; what happened to `old` later than the change passes to `new`."""
+    """The versions with `new` after `old`; everything that happened to `old` after the change moves to `new`."""
     if old.done_at is not None and old.done_at >= new.at:
         new = replace(new, done_at=old.done_at, done=old.done)
     for one in old.labellings[1:]:

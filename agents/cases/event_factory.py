@@ -40,7 +40,7 @@ class EventFactory:
 
     @property
     def customer(self) -> Customer:
-        """The customer's record as the events of this step left it so far."""
+        """The customer's record after the events that this step has made so far."""
         return self.state.get(self.key) or _NOBODY
 
     @property

@@ -16,7 +16,7 @@ from schemas.records import ClassifiedMention, Reply
 
 
 class Posted(msgspec.Struct, frozen=True, gc=False):
-    """The observations once a post has been read."""
+    """The observations after a post was read."""
 
     observed: Observed
     message: Message
@@ -42,7 +42,7 @@ def posted(customer: Customer, view: PolicyView, fact: ClassifiedMention) -> Pos
     if observed.snapshot is not None and at <= observed.snapshot.at:
         return Posted(observed, versions[-1])  # a post of that time has been answered, and is no longer kept
     if at < opened_at(observed) and not opens:
-        return None  # in the order of own times there was no case yet
+        return None  # by the records' own times there was no case yet
     if emitted.close_reason is None:
         return _with(observed, view, versions, post.url)
     line = Timeline(observed)
@@ -50,21 +50,25 @@ def posted(customer: Customer, view: PolicyView, fact: ClassifiedMention) -> Pos
     if at <= closed_at + view.cases.reopen_within:
         joins = addressed or line.first_answer is not None
         return _with(observed, view, versions, post.url) if joins else None
-    # A post with the id that this case has from its first post comes again with another time.
+    # The post has the id of the case's first post, but another time: the network sent it again, and it opens no case.
     if not opens or emitted.id == ids.make("case", post.id) or _muted(lasting(observed), at):
         return None
     return _with(_without_case(observed, at, native_id), view, versions, post.url, anew=True)
 
 
 def _addressed(observed: Observed, view: PolicyView, fact: ClassifiedMention, at: int) -> bool:
-    """Whether the post counts as addressed to the brand. A comment by a customer whom the brand has answered does."""
+    """Whether the post counts as addressed to the brand. It also counts if it is a comment of a customer whom the brand
+    has answered.
+    """
     return fact.addressed or view.brand.comments == "all" or any(a.at < at for a in observed.answers)
 
 
 def _with_changes(
     observed: Observed, view: PolicyView, versions: list[Message], native_id: str
 ) -> tuple[Observed, list[Message]]:
-    """The post with the changes that were read before it; only changes that depend on its words are kept further."""
+    """Applies the changes that were read before the post. Of these, only changes that depend on its words stay
+    stored.
+    """
     for change in observed.post_changes:
         if change.native_id == native_id:
             versions = _changed(view, versions, change)
@@ -91,7 +95,7 @@ def _with(observed: Observed, view: PolicyView, versions: list[Message], url: st
         url = observed.url
     elif url is not None and len(url) > LONGEST:
         url = None
-    # Spelled out: this is called for every post, and `replace` costs three times as much.
+    # All fields are written out: this is called for every post, and `replace` takes three times as long.
     observed = Observed(
         messages=messages,
         answers=observed.answers,
@@ -112,7 +116,7 @@ def replied(observed: Observed, view: PolicyView, reply: Reply) -> Observed | No
         return None
     to = "" if reply.in_reply_to is None else view.kept_id(reply.in_reply_to)
     if to and any(m.native_id == to and m.at <= at for m in observed.messages):
-        to = ""  # the post that it names is earlier, as nearly always
+        to = ""  # the usual case: the post that the reply names is earlier
     answers = (*observed.answers, HumanReply(at, reply.id, reply.visibility == "private", to))
     if len(answers) > 1 and answers[-2].at >= at:
         answers = tuple(sorted(answers, key=lambda a: (a.at, a.id)))
@@ -168,7 +172,7 @@ def post_changed(customer: Customer, view: PolicyView, change: PostChange) -> tu
 
 
 def _changed(view: PolicyView, versions: list[Message], change: PostChange) -> list[Message]:
-    """The versions of a post with a change, which concerns the version that stood at its time."""
+    """Applies a change to the version of a post that was current at the time of the change."""
     if change.edited:
         versions = edits.edited(view, versions, change)
     elif change.hidden is False:
@@ -191,7 +195,7 @@ def _changed(view: PolicyView, versions: list[Message], change: PostChange) -> l
 
 
 def _dismissed(message: Message, at: int, why: Dismissal) -> Message:
-    """The message with a dismissal (ms); of several dismissals the first holds."""
+    """The message with a dismissal (ms); of several dismissals the first counts."""
     at = max(at, message.at)
     if message.done_at is not None and (message.done_at, message.done) <= (at, why):
         return message
@@ -211,7 +215,8 @@ def opened_at(observed: Observed) -> int:
 def lasting(observed: Observed) -> tuple[CaseAction, ...]:
     """Returns the actions that outlast the case, because they concern the customer.
 
-    A mute that a reopening ended is returned with its end at the reopening, which is not kept as long as the mute.
+    A mute that a reopening ended is returned with the reopening's time as its end, because the reopening is not kept as
+    long.
     """
     snapshot, actions = observed.snapshot, observed.actions
     if snapshot is not None and snapshot.muted_until:

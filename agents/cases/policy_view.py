@@ -17,7 +17,9 @@ LONGEST = 300
 
 
 class PolicyViews:
-    """The view of each brand and channel. Each is made once for as long as a policy is in force, for every fact needs one."""
+    """The view of each brand and channel. Each view is made once and kept while a policy is in force, because every
+    fact needs a view.
+    """
 
     def __init__(self) -> None:
         self._policy: Policy | None = None
@@ -42,7 +44,7 @@ class PolicyViews:
         return view
 
 
-#: The most pairs of brand and channel that are kept; only a faulty producer invents so many.
+#: The most pairs of brand and channel that are kept. Only a faulty producer sends more.
 _MOST = 10_000
 
 
@@ -103,8 +105,9 @@ class PolicyView(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def relabelled(self, m: Message, at: int, label: Label) -> Message:
         """Returns the message with a new label; `at`: when (ms) somebody gave it.
 
-        The target is that of the new label for the post as it came, counted from the post's own time. The priority follows
-        from all that is observed by now. Of several labellings the last by its own time holds.
+        The target is that of the new label, with the reach that the post first had, counted from the post's own time.
+        The priority follows
+        from all that is observed by now. Of several labels the last by its own time counts.
         """
         at = max(at, m.at)
         if any(one.at == at and one.label == label for one in m.labellings[1:]):
@@ -124,10 +127,9 @@ class PolicyView(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return self._urgent(_labelled(m, (first, *later)))
 
     def edited(self, m: Message, at: int, label: Label, lang: str, uncertain: bool) -> Message:
-        """Returns the message that stands for the post from a time (ms) on, with new words.
-
-        Its due is counted from then, for nobody could answer the new words before. If the new label is graver, an SLA due
-        of the old words that lies ahead still holds, so that an edit cannot put it off.
+        """Returns the message that represents the edited post from a time (ms) on. Its due is counted from that time,
+        because nobody could answer the new words before. If the new label is graver, an SLA due of the old words that
+        has not passed stays, so that an edit cannot put it off.
         """
         new = replace(
             m,

@@ -40,7 +40,7 @@ class ResolutionPeriod:
         self.void = self.met = self._timed = False
         self._started_at: int | None = None
         self.target = _NONE
-        """The target of the messages that the snapshot replaced."""
+        """The target of the messages that are now in the snapshot."""
         self.paused_ms = self.paused_counted = 0
         if snapshot is not None:
             self._started_at, self.target = snapshot.started_at, snapshot.target or _NONE
@@ -68,12 +68,12 @@ class ResolutionPeriod:
         return self.paused_ms + sum(end - begin for begin, end in self.pauses)
 
     def paused_before(self, at: int, brand: Brand) -> int:
-        """Returns the ms that the calendar counts of the pauses that ended at a time (ms) or before."""
+        """Returns how many ms the calendar counts in the pauses that ended by a time (ms)."""
         return self.paused_counted + sum(brand.counted(*pause) for pause in self.pauses if pause[1] <= at)
 
     @property
     def has_clock(self) -> bool:
-        """Whether it has a resolution clock: it has a target, or a closing has met it."""
+        """Whether the period has a resolution clock: it has a target, or a closing resolved the case."""
         if self.met or self.target.due_at is not None:
             return True
         return self._timed and any(m.resolve_by is not None for m in self.members)
@@ -116,7 +116,7 @@ def target(period: ResolutionPeriod, brand: Brand) -> Target:
 
 
 def _moved(due: int, since: int, period: ResolutionPeriod, brand: Brand) -> int:
-    """ms; a due moved by the pauses: the time that the calendar had left when a pause began is left when the pause ends."""
+    """ms; a due moved by the pauses: as much working time is left when a pause ends as when it began."""
     for begin, end in period.pauses:
         begin = max(begin, since)
         if begin < end and begin <= due:

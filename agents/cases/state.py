@@ -26,7 +26,8 @@ VERSIONS = 4
 #: How grave a label is.
 GRAVITY: dict[str, int] = {"other": 0, "praise": 1, "question": 2, "complaint": 3}
 
-#: Why a message needs no answer although it may have had none; `edited`: another version of the post took its place.
+#: Why a message needs no answer although nobody may have answered it; `edited`: another version of the post replaced
+#: it.
 Dismissal = Literal["", "no_reply", "deleted_unanswered", "hidden", "edited"]
 #: What is done to a whole case, by an operator or, for `silence` and `no_target`, by the cases role itself.
 CaseActionKind = Literal["resolve", "silence", "no_target", "mute", "reopen", "wait", "transfer", "escalate"]
@@ -47,7 +48,9 @@ class Labelling(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
-    """A post of the case, without its text. Its label is the latest one, its due that of the latest label with a target."""
+    """A post of the case, without its text. The label is the latest label; the due is that of the latest label with a
+    target.
+    """
 
     native_id: str
     at: int
@@ -65,7 +68,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fal
     uncertain: bool = False
     followers: int | None = None
     reach: int | None = None
-    """People who may have seen the post, as it came; a larger number that was learnt later is `grown`."""
+    """Number of people who may have seen the post, as first reported; `grown` is a larger number reported later."""
     promoted: bool = False
     grown: int | None = None
     paid: bool = False
@@ -74,9 +77,9 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fal
     """ms; by when the case must be resolved; None: no target."""
     skills: tuple[str, ...] = ()
     done_at: int | None = None
-    """ms; since when the message needs no answer although it may have had none."""
+    """ms; since when the message needs no answer although nobody may have answered it."""
     done: Dismissal = ""
-    """Why it needs none."""
+    """Why the message needs no answer."""
     undue_at: int | None = None
     """ms; since when its label has no target, where an earlier label had one."""
     labellings: tuple[Labelling, ...] = ()
@@ -125,7 +128,9 @@ class CaseAction(msgspec.Struct, frozen=True, array_like=True, gc=False):
     desk: str = ""
     """For a transfer: the new desk."""
     since: int = 0
-    """ms; the last message or reply before a silence. A later one that is read afterwards undoes the silence."""
+    """ms; the last message or reply before a silence. A later message or reply that is read afterwards undoes the
+    silence.
+    """
 
 
 class PostChange(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -134,7 +139,7 @@ class PostChange(msgspec.Struct, frozen=True, array_like=True, gc=False):
     at: int
     native_id: str
     until: int
-    """ms; when it is dropped."""
+    """ms; when the change is dropped."""
     label: Label | None = None
     no_reply: NoReply | None = None
     deleted: bool = False
@@ -186,19 +191,19 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fa
     resolutions: int = 0
     """Number of resolution clocks that have ended void."""
     started_at: int | None = None
-    """ms; start of the resolution clock that is not void, as all fields below concern it."""
+    """ms; start of the resolution clock that is not void. All fields below are about this clock."""
     target: Target | None = None
     """Its target, already moved by the pauses that have ended."""
     paused_ms: int = 0
     paused_at: int | None = None
     met: bool = False
-    """Whether it has been emitted as met at least once."""
+    """Whether the clock was emitted as met at least once."""
     paused_counted: int = 0
     """ms; the part of `paused_ms` that the calendar counts."""
 
 
 class Observed(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
-    """What has been observed of a customer. The order in which it was read leaves no trace."""
+    """What has been observed of a customer. The order in which records were read makes no difference."""
 
     messages: tuple[Message, ...] = ()
     """The messages of the case, by time; at most MESSAGES."""
@@ -272,20 +277,20 @@ class Emitted(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fal
     """seq within the running round of work; 0: no round runs."""
     skills: tuple[str, ...] = ()
     window_closes_at: int | None = None
-    """ms; when the channel lets nobody reply any more, as the running round of work says; so are the skills."""
+    """ms; end of the channel's reply window. This field and the skills are those of the running round of work."""
 
 
 class Customer(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One record for each customer who has a case, or of whom an observation waits for its post."""
+    """One record for each customer who has a case, or for whom an action or update waits for its post."""
 
     observed: Observed = Observed()
     emitted: Emitted | None = None
     wake: int | None = None
-    """ms; when the record must be looked at again; None: never."""
+    """ms; when the record's timer fires; None: never."""
 
 
 class CustomerNoted(StateNote, msgspec.Struct, frozen=True, gc=False):
-    """Note: what is observed of a customer once a fact has been dealt with, and when the record wakes (ms)."""
+    """Note: the observations of a customer after a fact was handled, and when the record's timer fires (ms)."""
 
     key: str
     observed: Observed
@@ -301,7 +306,7 @@ class CaseForgotten(StateNote, msgspec.Struct, frozen=True, gc=False):
 
 
 def gravest(messages: Sequence[Message]) -> Label:
-    """Returns the gravest label of the messages, of which there must be one."""
+    """Returns the gravest label of the messages; there must be at least one message."""
     label = messages[0].label
     for m in messages[1:]:
         if GRAVITY[m.label] > GRAVITY[label]:
@@ -310,7 +315,7 @@ def gravest(messages: Sequence[Message]) -> Label:
 
 
 def most_urgent(messages: Sequence[Message]) -> int:
-    """Returns the smallest priority of the messages, of which there must be one."""
+    """Returns the smallest priority of the messages; there must be at least one message."""
     priority = messages[0].priority
     for m in messages[1:]:
         if m.priority < priority:

@@ -31,7 +31,7 @@ class Trigger(msgspec.Struct, frozen=True, gc=False):
     operator: str | None = None
     posted: Posted | None = None
     fact: ClassifiedMention | None = None
-    """The post itself, where the fact is one."""
+    """The fact itself, where it is a post."""
     reply: Reply | None = None
     reopens: str = ""
     """Why the case is reopened, if the fact reopens it."""
@@ -43,7 +43,7 @@ class CaseStep(EventFactory):
     __slots__ = ()
 
     def emit(self, observed: Observed, trigger: Trigger) -> Events:
-        """Yields the events that follow from new observations, and last the note that remembers these."""
+        """Yields the events that follow from new observations, and at the end the note that stores the observations."""
         before, line = self.customer, Timeline(observed)
         posted = trigger.posted
         if posted is not None and posted.anew:
@@ -68,7 +68,7 @@ class CaseStep(EventFactory):
         yield CaseForgotten(self.key, Observed(), None)
 
     def pass_time(self, observed: Observed, line: Timeline) -> Events:
-        """Yields the breaches and warnings of this moment, and last a note: nothing was observed, but time has passed."""
+        """Yields the breaches and warnings that are due now, and at the end a note, because time has passed."""
         if line.is_open:
             now = self.at.time
             if any(clock.deadline < now for clock in clocks.running(self.emitted)):
@@ -78,7 +78,7 @@ class CaseStep(EventFactory):
         yield waking.remember(self, observed, line)
 
     def _desired(self, line: Timeline, observed: Observed) -> list[DesiredClock]:
-        """All clocks that the timeline asks for, the ended ones too."""
+        """All clocks of the timeline, ended clocks included."""
         desired = [clocks.response(window) for window in line.windows]
         cycle = 0 if observed.snapshot is None else observed.snapshot.resolutions
         for period in line.periods:
@@ -94,7 +94,8 @@ class CaseStep(EventFactory):
         2. Clocks; closings and reopenings that were missed.
         3. Replies, and other changes of the case.
         4. The work for the desk.
-        5. The closing. What ends with it comes last: first its replies, then the work, then the resolution clock.
+        5. The closing. Whatever ends with the closing comes last: first its replies, then the work, then the resolution
+           clock.
         """
         emitted, posted = before.emitted, trigger.posted
         yield from self._first(line, observed, emitted, trigger)
@@ -185,7 +186,9 @@ class CaseStep(EventFactory):
                 yield self.closed(why, f"{_closed(why)}, {rfc3339(at)}, {later}", line.label)
 
     def _answers(self, line: Timeline, before: Customer, trigger: Trigger) -> Events:
-        """One `answered` change for each human reply since the case's first message that has not had its own."""
+        """Yields an `answered` change for each human reply since the case's first message, unless the reply already has
+        one.
+        """
         reply = trigger.reply
         since = line.opened_at or 0
         emitted_since = learning.opened_at(before.observed) if before.emitted is not None else None
@@ -269,7 +272,7 @@ def _is_promoted(posted: Posted | None) -> bool:
 
 
 def _frees(line: Timeline, answer: HumanReply) -> bool:
-    """Whether the reply answered what the desk was working on, and nothing else had ended that before."""
+    """Whether the reply answered the messages that the desk was working on, and nothing had ended that work before."""
     by, taken = line.taken
     if by != answer.id or line.answers[-1] is not answer or (line.closings and line.closings[-1][0] >= answer.at):
         return False

@@ -87,7 +87,7 @@ class Timeline:
         """Windows that a closing ended without an answer; a later reply still meets their clocks."""
         self.periods: list[ResolutionPeriod] = []
         self.period: ResolutionPeriod | None = None
-        """The last one of `periods`; None: it ended void."""
+        """The last of `periods`; None: it ended void."""
         self.opened_at: int | None = None
         """ms; time of the first message that opens a case. None: there is no case."""
         self.closed_at: int | None = None
@@ -117,7 +117,7 @@ class Timeline:
         self.label = gravest(left) if left else self._label
         """The gravest label of the unanswered messages; if there are none, of the messages that were unanswered last."""
         self.priority = 1 if self.escalated else most_urgent(left) if left else self._priority
-        """The smallest priority number of the same messages; 1 once the case is escalated."""
+        """The smallest priority number of these messages; 1 when the case is escalated."""
 
     def _resume(self, snapshot: Snapshot) -> None:
         self.opened_at, self.closed_at, self.close_reason, self.reopened = (

@@ -1,4 +1,4 @@
-"""When a customer's record wakes, which warnings are due then, and what is forgotten."""
+"""When a customer's timer fires, which warnings are due at that time, and what is forgotten."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ from schemas.times import rfc3339
 
 
 def warnings(factory: EventFactory, line: Timeline) -> Iterator[ClockChanged]:
-    """Yields the warnings that are due at this moment. One whose moment passed before its clock was known is left out."""
+    """Yields the warnings that are due at this moment. A warning whose time had passed before its clock was known is
+    left out.
+    """
     for clock in running(factory.emitted):
         period, now = line.period if clock.metric == "resolution" else None, factory.at.time
         for percent in factory.view.warn_at:
@@ -36,7 +38,7 @@ def warnings(factory: EventFactory, line: Timeline) -> Iterator[ClockChanged]:
 
 
 def _moment(brand: Brand, clock: SlaClock, period: ResolutionPeriod | None, percent: int) -> int:
-    """ms; when so many percent of the target will have been used."""
+    """ms; when this percentage of the target is used."""
     target_ms = clock.target_ms or 0
     if period is None or not period.pauses:
         return brand.after(clock.started_at, target_ms * percent // 100)
@@ -46,7 +48,7 @@ def _moment(brand: Brand, clock: SlaClock, period: ResolutionPeriod | None, perc
 
 
 def remember(factory: EventFactory, observed: Observed, line: Timeline) -> CustomerNoted | CaseForgotten:
-    """Returns the note that remembers the observations until the next wake-up, which is always ahead of the step."""
+    """Returns the note with the observations and the time of the next timer, which is always later than the step."""
     now, cases, emitted = factory.at.time, factory.view.cases, factory.customer.emitted
     wake = NEVER
     if observed.post_changes:
@@ -72,7 +74,9 @@ NEVER = 1 << 62
 
 
 def _without_case(observed: Observed, now: int, cases: CasePolicy) -> tuple[Observed, int]:
-    """What may still count for a post that is read later, and when (ms) the first part of that no longer counts."""
+    """The observations that may still count for a post that is read later, and when (ms) the first of them stops to
+    count.
+    """
     answers = tuple(a for a in observed.answers if a.at + cases.keep_reply > now)
     actions = tuple(a for a in lasting(observed) if _until(a, cases) > now)
     moments = [c.until for c in observed.post_changes]
@@ -86,7 +90,7 @@ def _until(action: CaseAction, cases: CasePolicy) -> int:
 
 
 def _next(factory: EventFactory, emitted: Emitted, line: Timeline) -> int:
-    """ms; the next warning, breach or closing by itself of an open case."""
+    """ms; the next warning, breach or automatic closing of an open case."""
     now = factory.at.time
     idle = line.idle(factory.view.cases)
     wake = NEVER if idle is None else max(idle.at, now + 1)

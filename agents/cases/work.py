@@ -1,4 +1,4 @@
-"""The work that the desk gets: one round for as long as something is left to answer at one desk."""
+"""The work that the desk gets: one round of work while messages of the case wait for an answer at that desk."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def event(
         return factory.worked("queued", reason, line.pending, clock, skills=skills, window_closes_at=closes_at)
     if escalated:
         person = factory.at.policy.desk(emitted.desk).responsible
-        reason = f"changed: escalated to {person or 'whoever is responsible'}, {_by(clock)}"
+        reason = f"changed: escalated to {person or 'the person responsible'}, {_by(clock)}"
         return factory.worked(
             "changed", reason, line.pending, clock, skills=skills, window_closes_at=closes_at, operator=person
         )

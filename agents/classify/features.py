@@ -8,13 +8,14 @@ from zlib import crc32
 VERSION = 1
 """Goes up with every change of the features, because weights fit only the features that they were learnt from."""
 
-# Limits the time that one record can take. Posts are shorter, and the topic of a longer text shows before this.
+# Limits the time that one record can take. Posts are shorter, and the topic of a longer text is clear from its
+# beginning.
 MAX_CHARS = 4_000
 
 _PREFIX = 5
 _NOT_LETTERS = re.compile("[\u0300-\u036f'\u2019]")
 _STRETCHED = re.compile(rb"([a-z])\1\1+")
-# The text is in lower case by then. So words in capitals can stand for links, handles and numbers.
+# The text is in lower case already, so words in capitals can replace links, handles and numbers.
 _KINDS = (
     (re.compile(rb"https?:\S*|www\.\S*"), b" LINK "),
     (re.compile(rb"@\w+"), b" HANDLE "),
@@ -29,7 +30,7 @@ _TOKEN = re.compile(
 
 
 def tokens(text: str) -> list[bytes]:
-    """Returns the words and marks of a text in order, without accents, case, apostrophes and stretched letters ("sooo").
+    """Returns the words and marks of a text in order, without accents, case, apostrophes and repeated letters ("sooo").
 
     Any string is valid. Lone surrogates and everything after MAX_CHARS are left out.
     """
@@ -51,7 +52,7 @@ def features(text: str) -> set[int]:
 
 
 def named(text: str) -> dict[int, str]:
-    """The ids of `features`, each with the token, pair or prefix that it stands for, in the order of the text."""
+    """The ids that `features` returns, each with its token, pair or prefix, in the order of the text."""
     return {crc32(part): part.decode() for part in _parts(text)}
 
 

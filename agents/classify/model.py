@@ -16,7 +16,7 @@ from agents.classify.linear import Linear
 from agents.classify.port import LABELS, LANGUAGES, Classification
 
 FORMAT = 2
-"""The layout of an artefact. Goes up when an older release could not read a new artefact, or would read it wrongly."""
+"""The version of an artefact's layout. It goes up when an older release cannot read a new artefact correctly."""
 ARTEFACTS = Path(__file__).parent / "artefacts"
 
 
@@ -89,7 +89,9 @@ class Model:
         return self._scores(found, self._spoken(found, langs), brands)
 
     def _spoken(self, found: Sequence[set[int]], langs: Sequence[str]) -> list[int]:
-        """The position in LANGUAGES of each text's language: of its tag, else as recognised from the text."""
+        """The position in LANGUAGES of each text's language, which comes from the tag, or else is recognised from the
+        text.
+        """
         spoken = [_tagged(tag) for tag in langs]
         untold = [at for at, lang in enumerate(spoken) if lang < 0]
         told = self._language.scores([found[at] for at in untold]).argmax(axis=1)

@@ -1,13 +1,15 @@
-"""The port of the classifier: what the stage needs of the built-in classifier, or of another one in its place."""
+"""The port of the classifier: what the stage needs of a classifier, the built-in one or another."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, get_args
 
 import msgspec
 
+from schemas.records import Language
+
 LABELS = ("complaint", "question", "praise", "other")
 """The labels, the gravest first. The probabilities of a classification are in this order."""
-LANGUAGES = ("es", "pt", "en")
+LANGUAGES = tuple(lang for lang in get_args(Language) if lang != "und")
 """The languages in which posts are classified."""
 
 
@@ -28,20 +30,20 @@ class Classifier(Protocol):
     """
 
     hash: str
-    """64 hex digits. Another hash means other answers. The policy names the hash of the classifier in force."""
+    """64 hex digits. A different hash means different answers. The policy names the hash of the classifier in force."""
 
     def classify(self, texts: Sequence[str], langs: Sequence[str], brands: Sequence[str]) -> list[Classification]:
         """Returns one answer for each text, in order. Any string is a valid text.
 
         `langs[i]` is the post's language tag ("es", "es-MX", or "" where unknown), `brands[i]` the brand that it mentions.
-        Raises ValueError where the three differ in length, and Unanswered where no answer can be had now.
+        Raises ValueError where the three differ in length, and Unanswered where the classifier does not answer now.
         """
 
 
 class External(Classifier, Protocol):
     """A classifier that asks an external service, which takes time.
 
-    `ask` is called in a thread beside the event loop, before a transaction begins. `classify` may try longer.
+    `ask` is called in a thread beside the event loop, before a transaction begins. `classify` may try several times.
     """
 
     def ask(self, texts: Sequence[str], langs: Sequence[str], brands: Sequence[str]) -> list[Classification]:

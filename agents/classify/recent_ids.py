@@ -10,11 +10,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-#: Ids in a chunk. The changelog record of a chunk stays below 64 kB.
+#: The number of ids in a chunk, so that the changelog record of a chunk stays below 64 kB.
 CHUNK = 4_096
 #: At most this many ids of a partition are remembered, which take about 200 MB.
 MOST = 16_000_000
-#: ms; a chunk is closed after this even if it is not full. So a restart reads at most this much of the log for the young ids.
+#: ms; a chunk is closed after this even if it is not full. So a restart reads at most this much of the log for the
+#: newest ids.
 LONGEST = 3_600_000
 #: A generation holds at most one eighth of the remembered time and ids, so that it can be forgotten soon.
 _PART = 8
@@ -83,9 +84,9 @@ def _sorted(heads: Heads, tails: Tails, oldest: int, newest: int, last: int) -> 
 
 
 class RecentIds:
-    """Remembers ids for at least a span of time. The times that it is given must not fall.
+    """Remembers ids for at least a span of time. The times in successive calls must not decrease.
 
-    - The newest ids are young. After a restart they are read again from the output topic's tail.
+    - The newest ids, called young, are read again from the output topic's tail after a restart.
     - Older ids are in chunks, which the changelog keeps, and in a few sorted generations, for the look-up.
     - Only whole chunks are forgotten.
     """
@@ -115,7 +116,9 @@ class RecentIds:
     # --- ids ------------------------------------------------------------------------------------------------
 
     def forget(self, time: int, span: int) -> None:
-        """Forget the chunks that ended more than `span` ms before this time (ms). A longer span fills up as time goes on."""
+        """Forget the chunks that ended more than `span` ms before this time (ms). If the span becomes longer, ids that
+        were forgotten do not come back.
+        """
         if span != self._span:
             self._span = span
             old, self._old = self._old, []
@@ -131,7 +134,7 @@ class RecentIds:
             self._tell()
 
     def news(self, ids: Sequence[str], offsets: Sequence[int], time: int) -> list[bool]:
-        """Whether each id is new, in order; all are remembered now. offsets: of the input records that brought them."""
+        """Returns whether each id is new, in order, and remembers all of them. offsets: of the ids' input records."""
         digests = list(map(_digest, ids))
         known = self._known(digests)
         young, answers = self._young, []
@@ -165,7 +168,9 @@ class RecentIds:
         return answer
 
     def age(self, time: int) -> None:
-        """Make chunks of the young ids while there are enough, or the oldest may be an hour old. time: ms, 0 where not known."""
+        """Put the young ids into chunks while a chunk is full, or while the oldest id may be an hour old. time: ms; 0:
+        not known.
+        """
         while time and (len(self._young) >= CHUNK or time - self.since >= LONGEST):
             young = list(self._young.items())
             chunk, self._young = young[:CHUNK], dict(young[CHUNK:])
@@ -221,7 +226,9 @@ def _key(number: int) -> str:
 
 
 def _digest(id: str) -> bytes:
-    """The 16 bytes of a UUID, which is a hash already. Another id, as an old log may hold, is hashed to 16 bytes."""
+    """The 16 bytes of a UUID, which is a hash already. Any other id, which an old log may hold, is hashed to 16
+    bytes.
+    """
     try:
         digest = bytes.fromhex(id.replace("-", ""))
     except ValueError:

@@ -34,7 +34,7 @@ class Unclassifiable(ValueError):
 
 
 Post = tuple[str, str, str]
-"""(text, language tag, brand), on which alone an answer depends."""
+"""(text, language tag, brand): an answer depends on these alone."""
 Answers = dict[tuple[str, Post], Classification | Unclassifiable]
 """Answers by (the classifier's hash, the post)."""
 _Ask = Callable[[Sequence[str], Sequence[str], Sequence[str]], list[Classification]]
@@ -65,7 +65,7 @@ class ClassifyStage:
         return self._recent.packed()
 
     def recalls(self, time: int) -> int:
-        """ms; the tail of the output topic from this time on restores the open minute and the young ids."""
+        """ms; the tail of the output topic from this time on restores the open minute and the newest ids."""
         return min(self._recent.since, time - time % MINUTE)
 
     def recall(self, record: Record, offset: int, time: int) -> None:
@@ -139,7 +139,7 @@ class ClassifyStage:
         return partial(_answers, model.hash, ask, posts) if posts else None
 
     def answered(self, answers: Any) -> None:
-        """Take the answers to the last question. `run` uses them before it asks the classifier."""
+        """Store the answers to the last question. `run` uses them before it asks the classifier."""
         self._answers = answers
 
     def tick(self, time: int) -> list[Record]:
@@ -160,7 +160,7 @@ class ClassifyStage:
         return closed
 
     def _judge(self, posts: list[Any], policy: Policy) -> list[Record | Exception]:
-        """The results of posts with new words, in order. The language of a MentionUpdated is not known."""
+        """The results of posts with new words, in order. A MentionUpdated does not say its language."""
         if not posts:
             return []
         model = self.models(policy.classifier.model)
@@ -217,7 +217,9 @@ def _answers(hash: str, ask: _Ask, posts: list[Post]) -> Answers:
 
 
 def _asked(ask: _Ask, posts: list[Post]) -> list[Classification | Unclassifiable]:
-    """One answer for each post. Where the classifier raises, halves are asked again, so that only the bad post has no answer."""
+    """One answer for each post. Where the classifier raises an error, each half of the posts is tried again, so that
+    only the bad post has no answer.
+    """
     try:
         found = ask(*zip(*posts, strict=True))
         if len(found) != len(posts) or not all(map(_sound, found)):
@@ -238,7 +240,7 @@ def _known(record: ClassifiedMention) -> Classification:
 
 
 def _sound(found: Classification) -> bool:
-    """Whether an answer is valid. Another classifier may give any."""
+    """Whether an answer is valid. An external classifier may return anything."""
     return found.label in LABELS and found.lang in _LANGUAGES and 0 <= found.confidence <= 1
 
 

@@ -12,8 +12,8 @@ LARGEST = 200
 #: A Volume names at most this many channels. The posts of further channels count as the channel `other`, so that no
 #: producer can make a Volume larger than its topic allows.
 CHANNELS = 100
-#: Characters; no network has a longer id of a post or an author. Posts with a longer root count, but a Volume does not name
-#: the root.
+#: Characters; no network has a longer id of a post or an author. A post whose root has a longer id is counted, but the
+#: Volume does not name the root.
 LONGEST_NAMED = 256
 
 
@@ -26,8 +26,8 @@ class _Channel:
         self.counts: dict[tuple[Kind, Label], int] = {}  # posts
         self.authors: dict[str, str] = {}  # native id of a post: its author
         self.reach = 0
-        self.joined: dict[str, int] = {}  # root: posts by which others joined
-        self.complaints: dict[str, int] = {}  # root: of these, complaints
+        self.joined: dict[str, int] = {}  # root: number of posts by which other authors joined
+        self.complaints: dict[str, int] = {}  # root: number of complaints among these posts
 
 
 class MinuteCounter:

@@ -1,4 +1,6 @@
-"""The Decider of the desk: offers the first item in the queue to the least loaded operator, and takes it back."""
+"""The Decider of the desk: offers the first item in the queue to the least loaded operator, and takes it back when
+nobody accepts.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,8 @@ Events = Iterator[Decided | StateNote]
 class DeskDecider:
     """Decides over the topic `desk`. State: one `WorkItem` per round of work and one `Operator` per person, by desk.
 
-    Facts that count later, and what the policy in force says of leases and rests, enter the state through notes.
+    Facts that count later, and the durations of leases and rests from the policy in force, enter the state through
+    notes.
     """
 
     record_types: ClassVar[Any] = Row
@@ -110,7 +113,7 @@ class DeskDecider:
         until = at.time + at.policy.desk(fact.desk).lease
         if person is not None and person.until < until:
             yield LeaseNoted(key, until)
-        at = at.not_before(item.told_at)
+        at = at.not_before(item.last_event_at)
         if fact.answer == "accepted":
             waited_ms = max(0, at.time - item.queued_at)
             yield Assigned(
@@ -147,7 +150,7 @@ class DeskDecider:
 
     def _return(self, item: WorkItem, return_reason: ReturnReason, at: At) -> Events:
         """Puts the item back into the queue, in its old place; for a while it is not offered to the same operator."""
-        operator, at = item.operator or "", at.not_before(item.told_at)
+        operator, at = item.operator or "", at.not_before(item.last_event_at)
         yield Returned(
             **at.envelope(item.work_id, item.seq + 1, f"{return_reason}: {operator} had it {item.status}"),
             desk=item.desk,
@@ -162,10 +165,9 @@ class DeskDecider:
         yield RestNoted(work_key(item.desk, item.work_id), operator, until)
 
     def _offer(self, state: DeskState, desk: str, at: At) -> Events:
-        """Offers the first item in the queue, again and again, as long as an operator is free for one.
-
-        An item is passed over only while it rests for every free operator. So one pass looks at the items that the free
-        operators have lately given back, and at one item more.
+        """Offers items, in the order of the queue, until no operator is free or no item can be offered. An item is
+        passed over only while every free operator has given it back lately. So one pass looks at the items that the
+        free operators have lately given back, and at one more item.
         """
         while desk in state.queues:
             present = state.present(desk, at.time)
@@ -192,7 +194,7 @@ class DeskDecider:
         return (again, free) if again is not None and alone else None
 
     def _offered(self, item: WorkItem, fit: list[PresentOperator], at: At) -> Offered:
-        fit, at = sorted(fit, key=lambda f: _rank(f, item.lang)), at.not_before(item.told_at)
+        fit, at = sorted(fit, key=lambda f: _rank(f, item.lang)), at.not_before(item.last_event_at)
         best = fit[0].operator
         why = f"least_loaded: {', '.join(f'{f.operator.name} {f.load}/{f.operator.capacity}' for f in fit[:3])}"
         if len(fit) > 3:
@@ -222,7 +224,7 @@ class DeskDecider:
 
 
 def _rank(free: PresentOperator, lang: str) -> tuple[bool, float, int, str]:
-    """Sort key of candidates: who speaks the language, has the lower load for their capacity, is idle longer, by name."""
+    """Sort key of candidates: speaks the language, lower load per capacity, longer idle, name."""
     person = free.operator
     stranger = bool(person.languages) and lang != "und" and lang not in person.languages
     return stranger, free.load / person.capacity, person.idle_since, person.name

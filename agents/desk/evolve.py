@@ -59,7 +59,7 @@ def evolve(state: DeskState, event: Decided | StateNote) -> Changes:
 
 def _decided(state: DeskState, event: Offered | Assigned | Returned) -> Changes:
     key = work_key(event.desk, event.aggregate)
-    item = replace(_existing(state.item(key), key), seq=event.seq, told_at=event.time)
+    item = replace(_existing(state.item(key), key), seq=event.seq, last_event_at=event.time)
     match event:
         case Offered():
             offered = replace(
@@ -89,7 +89,7 @@ def _work(state: DeskState, fact: WorkChanged) -> Changes:
             lang=fact.lang,
             url=fact.url,
             work_seq=fact.seq,
-            told_at=max(old.told_at, fact.time),
+            last_event_at=max(old.last_event_at, fact.time),
         )
         return {key: changed}
     item = WorkItem(
@@ -107,7 +107,7 @@ def _work(state: DeskState, fact: WorkChanged) -> Changes:
         url=fact.url,
         queued_at=fact.time,
         work_seq=fact.seq,
-        told_at=fact.time,
+        last_event_at=fact.time,
     )
     return {key: item}
 

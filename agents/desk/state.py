@@ -11,7 +11,7 @@ import msgspec
 from agents.decider import State, StateNote
 from schemas.records import Label, Mode, OperatorChanged, WorkChanged
 
-#: The most operators to whom an item rests; of more, those whose rest began first are forgotten.
+#: The most operators that an item remembers as having given it back; beyond that, the oldest are forgotten.
 RESTING = 20
 _NO_DUE = 1 << 62
 
@@ -32,7 +32,7 @@ class WorkItem(msgspec.Struct, frozen=True, kw_only=True, tag="item", omit_defau
     lang: str
     url: str | None
     queued_at: int
-    """ms; when it was queued first. A return to the queue leaves it as it is."""
+    """ms; when the item was first queued. A return to the queue does not change it."""
     work_seq: int
     """seq of the last WorkChanged about this round."""
     seq: int = 0
@@ -44,7 +44,7 @@ class WorkItem(msgspec.Struct, frozen=True, kw_only=True, tag="item", omit_defau
     returns: int = 0
     resting: tuple[tuple[str, int], ...] = ()
     """Operators who gave the item back, and until when (ms) it is not offered to them again."""
-    told_at: int = 0
+    last_event_at: int = 0
     """ms; time of the last event about this round, of the cases role or of the desk."""
 
     @property
@@ -65,7 +65,9 @@ class Operator(msgspec.Struct, frozen=True, kw_only=True, tag="operator", omit_d
     idle_since: int
     """ms; when the operator last had a case taken away or finished; at first, when they signed in."""
     gone_at: int | None = None
-    """ms; set once the lease has run out: when their assigned work returns to the queue and they are forgotten."""
+    """ms; set when the lease has run out: when the operator's assigned work returns to the queue and the record is
+    removed.
+    """
 
     def present(self, now: int) -> bool:
         """Returns whether the lease holds at `now` (ms)."""
@@ -85,14 +87,16 @@ class OperatorNoted(StateNote, msgspec.Struct, frozen=True):
 
 
 class LeaseNoted(StateNote, msgspec.Struct, frozen=True):
-    """Note: the operator under `key` counts as present until then (ms)."""
+    """Note: the operator under `key` counts as present until a new time (ms)."""
 
     key: str
     until: int
 
 
 class LapseNoted(StateNote, msgspec.Struct, frozen=True):
-    """Note: the lease of the operator under `key` has run out; their assigned work returns to the queue at `gone_at` (ms)."""
+    """Note: the lease of the operator under `key` has run out; their assigned work returns to the queue at `gone_at`
+    (ms).
+    """
 
     key: str
     gone_at: int
@@ -107,14 +111,16 @@ class RestNoted(StateNote, msgspec.Struct, frozen=True):
 
 
 class RestsEnded(StateNote, msgspec.Struct, frozen=True):
-    """Note: the rests of the item under `key` that end at `at` (ms) or before are over."""
+    """Note: for the item under `key`, every wait before a new offer to the same operator that ends by `at` (ms) is
+    over.
+    """
 
     key: str
     at: int
 
 
 class OperatorForgotten(StateNote, msgspec.Struct, frozen=True):
-    """Note: the operator under `key` has been away for too long, and their record is removed."""
+    """Note: the operator under `key` was away for too long, so the record is removed."""
 
     key: str
 

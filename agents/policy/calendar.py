@@ -1,7 +1,7 @@
 """The working hours and holidays of a brand, and the working time between two moments.
 
-A moment counts when the brand's local time lies within an interval of its hours. What is counted are the milliseconds
-that really pass: an hour that the clocks skip does not count, and an hour that they repeat counts twice.
+A moment counts when the brand's local time is within its working hours. Real milliseconds are counted: an hour that the
+clocks skip in spring does not count, and an hour that they repeat in autumn counts twice.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def _opening(value: Any) -> Any:
 
 
 def shown(minutes: int) -> str:
-    """Minutes since midnight as the file writes them: "08:00"."""
+    """Minutes since midnight, written in the file as "08:00"."""
     return f"{minutes // 60:02}:{minutes % 60:02}"
 
 
@@ -135,7 +135,7 @@ class Hours(Part):
 
 
 class Holiday(Part):
-    """A date on which the week's hours do not hold. Without hours of its own, and as a date alone, nobody works on it."""
+    """A date on which the week's hours do not apply. If it has no hours of its own, nobody works on that date."""
 
     date: _Date
     """A date of one year, without quotes, or a day of every year, such as "12-25"."""
@@ -149,7 +149,7 @@ class Holiday(Part):
     def _alone(cls, value: Any) -> Any:
         if isinstance(value, dict):
             return value
-        _date(value)  # So the error names the holiday, not a field that the file does not have.
+        _date(value)  # This makes the error name the holiday, and not a field that the file does not have.
         return {"date": value}
 
     @model_validator(mode="after")
@@ -178,7 +178,7 @@ class Holiday(Part):
 
 
 class _OrADate:
-    """Tells the JSON Schema that a date alone may stand in a list of holidays."""
+    """Tells the JSON Schema that a list of holidays may contain a plain date."""
 
     def __get_pydantic_json_schema__(self, core: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         return {"anyOf": [_DATE, _YEARLY, handler(core)]}
@@ -203,7 +203,7 @@ class _Block(NamedTuple):
 
 
 class Calendar:
-    """Counts the time in which a brand's people work. It works out the open intervals once for each block of 32 days."""
+    """Counts the time in which a brand's people work. It computes the open intervals once for each block of 32 days."""
 
     def __init__(self, zone: Zone, hours: Iterable[Hours], holidays: Iterable[Holiday]) -> None:
         """Makes the calendar of a zone. Without hours every moment counts, except on holidays.
@@ -278,11 +278,13 @@ class Calendar:
         return _Block(opens, closes, before, total)
 
     def _local(self, start: int, end: int) -> list[tuple[int, int]]:
-        """The open intervals between two local times (ms), in order and cut to them. They may touch or overlap."""
+        """The open intervals between two local times (ms), in order and cut to these times. They may touch or
+        overlap.
+        """
         found = []
         days = range(
             start // DAY - 1, (end - 1) // DAY + 1
-        )  # An interval of the day before may reach into the first day.
+        )  # An interval that begins on the day before may last into the first day.
         own = self._holiday(days.start)
         for day in days:
             hours, own = self._week[(day + _FIRST) % 7] if own is None else own, self._holiday(day + 1)
@@ -296,7 +298,7 @@ class Calendar:
         return sorted(found)
 
     def _holiday(self, day: int) -> list[tuple[int, int]] | None:
-        """The hours of a holiday by its days since the epoch; None where the week's hours hold."""
+        """The hours of a holiday, looked up by days since the epoch; None where the week's hours apply."""
         own = self._dated.get(day)
         if own is None and self._yearly:
             when = date.fromordinal(day + _EPOCH)

@@ -1,4 +1,6 @@
-"""Contradictions in a policy whose values are each valid by themselves: names given twice, calendars that cannot be kept."""
+"""Contradictions in a policy whose values are each valid by themselves: names given twice, calendars that never
+open.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +16,11 @@ from agents.policy.zone import DAY
 _WEEK = 7 * 24 * 60
 _YEAR = 366 * DAY
 _LONGEST_WAIT = 520
-"""Weeks; a target that takes longer in a brand's working time is a slip."""
+"""Weeks; a target that takes longer in a brand's working time is taken as a mistake."""
 
 
 def contradictions(policy: Policy) -> Iterator[Problem]:
-    """The problems of a policy that no policy in force may have."""
+    """The problems that keep a policy from being put in force."""
     for table in ("brands", "rules", "desks", "channels"):
         yield from _twice(table, [part.name for part in getattr(policy, table)])
     for n, brand in enumerate(policy.brands):
@@ -93,7 +95,7 @@ def _clashes(holidays: list[Holiday]) -> Iterator[tuple[int, str]]:
 
 def _too_little(brand: Brand, rules: list[Rule]) -> Iterator[Problem]:
     """Problems of a calendar that stays closed for a year, or in which a target would take over ten years."""
-    # A day of every year is taken in 2000, which has a 29 February.
+    # A day of every year is checked in the year 2000, which has a 29 February.
     days = {h.date if isinstance(h.date, date) else date(2000, *h.date) for h in brand.holidays}
     for day in sorted(days):
         start = (day.toordinal() - date(1970, 1, 1).toordinal()) * DAY

@@ -24,12 +24,11 @@ class Change(NamedTuple):
     field: str = ""
     """The field that changed; empty for the other kinds of change."""
     before: Any = None
-    """The old value as the file writes it; None where none is given and there is no default.
-
-    For `moved`: the name of the rule that stood before it.
+    """The old value as the file writes it; None where the file gives none and there is no default. For `moved`: the
+    name of the rule that was before this rule.
     """
     after: Any = None
-    """The new value, as `before`."""
+    """The new value, in the same form as `before`."""
 
     def __str__(self) -> str:
         what = f"{self.table} {self.name}" if self.name else self.table
@@ -101,7 +100,9 @@ def _changed(table: str, name: str, old: Part, new: Part) -> Iterator[Change]:
 
 
 def _flat(part: Part) -> dict[str, Any]:
-    """The fields and values as the file writes them. A table within, such as accounts, has a key for each of its fields."""
+    """The fields and values as the file writes them. A nested table, such as accounts, has a key for each of its
+    fields.
+    """
     found: dict[str, Any] = {}
     for key, value in part.model_dump(mode="json", by_alias=True).items():
         if isinstance(value, dict):

@@ -1,7 +1,7 @@
 """The line of each value of a TOML text, for error messages.
 
-`tomllib` says what a text means, but not on which line. So this module reads a text that `tomllib` has accepted once
-more, and keeps only the lines.
+`tomllib` returns the values of a text, but not their lines. So this module reads a text that `tomllib` has accepted a
+second time, and keeps only the lines.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Problem = tuple[KeyPath, str]
 _BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
 _KEY = re.compile(r"""[ \t]*("(?:[^"\\]|\\.)*"|'[^']*'|[A-Za-z0-9_-]+)[ \t]*(\.?)""")
 _PLAIN = re.compile(
-    r'"""(?:[^\\]|\\.)*?"""(?!")'  # Up to two more quotes may stand before the closing three.
+    r'"""(?:[^\\]|\\.)*?"""(?!")'  # Up to two more quotes may come before the closing three.
     r"|'''.*?'''(?!')"
     r"""|"(?:[^"\\]|\\.)*"|'[^']*'"""
     r"|[^,\]}\n#]+",  # A number, a date, true or false.

@@ -21,9 +21,9 @@ class Features(NamedTuple):
     visibility: Visibility
     lang: str
     followers: int | None = None
-    """People; None where the network does not tell."""
+    """Number of people; None where the network does not say."""
     reach: int | None = None
-    """People; None where the network does not tell."""
+    """Number of people; None where the network does not say."""
     promoted: bool = False
     uncertain: bool = False
 
@@ -86,7 +86,7 @@ class Match(Part):
         return not self.followers and not self.reach and self.promoted is None and self.uncertain is None
 
     def differs(self, f: Features) -> Iterator[str]:
-        """A sentence for people for each feature that does not match; none where the message matches."""
+        """A sentence for each feature that does not match; an empty list where the message matches."""
         for name in _LISTS:
             wanted, word = getattr(self, name), getattr(f, name)
             if wanted and word not in wanted:
@@ -102,7 +102,9 @@ class Match(Part):
                 yield f"is {'' if flag else 'not '}{name}"
 
     def covers(self, other: Match) -> bool:
-        """Whether it matches every message that `other` matches. It may say no by mistake, but never yes."""
+        """Whether it matches every message that `other` matches. The answer False may be wrong, the answer True never
+        is.
+        """
         for name in _LISTS:
             mine, theirs = set(getattr(self, name)), set(getattr(other, name)) or _ALL.get(name, set())
             if mine and not (theirs and theirs <= mine):

@@ -41,7 +41,7 @@ class Checked(NamedTuple):
 
     policy: Policy
     warnings: list[Remark]
-    """Remarks on what is allowed but hardly meant."""
+    """Remarks on values that are allowed but probably not meant."""
 
 
 def parse(text: str, version: int = 0, name: str = "policy") -> Policy:
@@ -65,8 +65,9 @@ def parse(text: str, version: int = 0, name: str = "policy") -> Policy:
 def check(text: str, name: str = "policy", today: date | None = None) -> Checked:
     """The policy in a text that is to be put in force, with warnings. With `today`, dates that are past are warned of.
 
-    Raises PolicyError as `parse` does, and also where work would go to a desk that is not listed: a name that occurs
-    nowhere else is a slip, and nobody would take the work. A policy in force may have such a desk, which has the defaults.
+    Raises PolicyError as `parse` does, and also where work would go to a desk that is not listed: such a name is
+    probably a typing error, and nobody would take the work. `parse` accepts such a desk, with the defaults, because an
+    earlier policy in force may have it.
     """
     policy = parse(text, name=name)
     found = list(missing_desks(policy))
@@ -106,7 +107,7 @@ def _remarks(text: str, found: Iterable[tuple[KeyPath, str]]) -> list[Remark]:
     return remarks
 
 
-# --- pydantic's errors in words that say what to do ---------------------------------------------------------------
+# --- pydantic's errors, reworded to say what to do ---------------------------------------------------------------
 
 _WANTED = {
     "list_type": 'write a list: ["…"]',

@@ -12,7 +12,7 @@ from schemas.names import NAME
 
 UNITS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 LONGEST = 3_650 * UNITS["d"]
-"""ms; ten years. A longer duration is a slip of the keyboard."""
+"""ms; ten years. A longer duration is taken as a typing error."""
 
 
 class Part(BaseModel):
@@ -21,7 +21,9 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """A copy as pydantic makes it, without the cached properties, which may depend on the changed fields."""
+        """A copy as pydantic makes it, but without the cached properties, because they may depend on the changed
+        fields.
+        """
         copied = super().model_copy(update=update, deep=deep)
         for name in copied.__dict__.keys() - type(self).model_fields.keys():
             del copied.__dict__[name]

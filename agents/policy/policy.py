@@ -58,7 +58,7 @@ class Brand(Part):
     mode: Mode = "shadow"
     """`shadow`: every decision is made and recorded, but nothing is sent to customers and nobody is paged; or `live`."""
     zone: str = "UTC"
-    """The brand's time zone, by the tz database: its days end and its calendar holds by this zone."""
+    """The brand's time zone, a name of the tz database. The brand's days and calendar follow this zone."""
     desk: Name = "care"
     """The desk that works on its cases, unless a rule names another."""
     accounts: dict[Name, list[str]] = {}
@@ -75,14 +75,16 @@ class Brand(Part):
     """What happens when the network or the brand hides a post before any answer. `withdraw`: it needs no answer any more, as
     if it were deleted. `keep`: nothing changes."""
     calendar: list[Hours] = []
-    """When its people work. Targets run in this time only. Left out: they work round the clock."""
+    """When the brand's people work. Targets run in this time only. Left out: people work day and night."""
     holidays: Holidays = []
-    """Dates of one year or of every year ("12-25") on which the week's hours do not hold. They may have hours of their own."""
+    """Dates of one year or of every year ("12-25") on which the week's hours do not apply. A date may have hours of its
+    own.
+    """
     expected_events: list[ExpectedEvent] = []
     """Events that are known beforehand and will make people talk."""
 
     def expected(self, at: int) -> list[ExpectedEvent]:
-        """The brand's expected events that are on at a time (ms)."""
+        """The brand's expected events that take place at a time (ms)."""
         return [event for event in self.expected_events if event.holds(at, self.zone)] if self.expected_events else []
 
     @field_validator("zone")
@@ -99,8 +101,8 @@ class Brand(Part):
     def due(self, start: int, target: Target) -> int:
         """ms; when a message of `start` (ms) is due, which is when the calendar has counted `target` since then.
 
-        `same_day` lasts as long as the calendar still counts on the local day of the first moment that counts, but at
-        least two hours. So it is due when the people of the brand go home, or at midnight if they work round the clock.
+        `same_day` ends with the working time of the first local day that has any after `start`, but lasts at least two
+        hours. So the message is due when the people of the brand go home, or at midnight if they work day and night.
         """
         if target == "same_day":
             opening = start if self._calendar is None else self._calendar.opening(start)
@@ -124,7 +126,7 @@ def _unlisted(name: str) -> Brand:
 
 
 class Rule(Part):
-    """What a message needs: a target, a priority, a desk. The first rule that matches holds."""
+    """What a message needs: a target, a priority, a desk. The first rule that matches applies."""
 
     name: Annotated[str, Field(min_length=1)]
     """The name of the rule, which every reason that follows from it shows."""
@@ -133,7 +135,9 @@ class Rule(Part):
     target: Annotated[Target | None, BeforeValidator(_target), PlainSerializer(shown), WithJsonSchema(_TARGET)] = None
     """Time until the first response. `same_day`: until the local working day ends, at least two hours. Left out: no clock."""
     non_sla: bool = False
-    """A non-SLA target: its clock is measured, but a breach raises no alert and does not count in `sla_attainment`."""
+    """Whether the target is a non-SLA target: its clock is measured, but a breach raises no alert and does not count in
+    `sla_attainment`.
+    """
     priority: Annotated[int, Field(ge=1, le=9)] = 5
     """1 is the most urgent, 9 the least."""
     desk: Name | None = None
@@ -161,7 +165,7 @@ class Desk(Part):
     offer_timeout: Duration = 5 * UNITS["m"]
     """An offer that is not answered within this returns to the queue."""
     lease: Duration = 5 * UNITS["m"]
-    """How long an operator counts as signed in after each sign of life."""
+    """How long an operator counts as signed in after each sign-in or renewal."""
     retry_after: Duration = 10 * UNITS["m"]
     """How long the same operator is not offered the same case again, unless nobody else is signed in."""
     return_after: Duration = 10 * UNITS["m"]
@@ -217,7 +221,7 @@ class Policy(Part):
     brands: list[Brand] = []
     """The brands that are watched."""
     rules: list[Rule] = []
-    """What messages need. The first rule that matches holds."""
+    """What messages need. The first rule that matches applies."""
     desks: list[Desk] = []
     """The desks that work on cases."""
     channels: list[Channel] = []
@@ -245,7 +249,9 @@ class Policy(Part):
 
     @cached_property
     def _candidates(self) -> Callable[..., tuple[list[Rule], Rule | None]]:
-        """A cached function of a message's words: (rules that its numbers and flags decide, the first rule that words decide)."""
+        """A cached function of a message's words. Returns the rules that need its numbers and flags, and the first rule
+        that matches by words alone.
+        """
 
         @lru_cache(maxsize=8_192)
         def found(*words: str) -> tuple[list[Rule], Rule | None]:
@@ -268,7 +274,9 @@ class Policy(Part):
         return self._desks.get(name) or Desk.model_construct(name=name)
 
     def reply_window(self, channel: str) -> int | None:
-        """ms after the customer's last message in which the network lets the brand answer; None where there is no limit."""
+        """ms; how long after the customer's last message the network lets the brand answer; None where there is no
+        limit.
+        """
         return self._windows.get(channel)
 
     def rule(self, features: Features) -> Rule | None:

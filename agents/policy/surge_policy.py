@@ -1,4 +1,4 @@
-"""The settings of surges, and the events that are expected to make people talk."""
+"""The settings of surges, and of expected events, during which more posts than usual are normal."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ class ExpectedEvent(Part):
     end: Moment
     """Date and time with its zone."""
     factor: Annotated[float, Field(ge=1, le=1_000)] = 1.0
-    """How many times the usual posts are expected. With 1 the event is only named, and prevents a crisis by rule."""
+    """How many times the usual posts are expected. With 1 no more posts are expected: the event is only named, and
+    prevents that a rule opens a crisis.
+    """
     root: str | None = None
     """Native id of the post that the event is about. Left out: the event is about the whole brand."""
     repeats: Literal["daily", "weekly", "monthly", "yearly"] | None = None
@@ -50,7 +52,7 @@ class ExpectedEvent(Part):
         return self
 
     def holds(self, at: int, zone_name: str) -> bool:
-        """Whether the event is on at a time (ms). It repeats by the local time of the brand's zone."""
+        """Whether the event takes place at a time (ms). It repeats by the local time of the brand's zone."""
         if at < _ms(self.start):
             return False
         if self.repeats is None or at < _ms(self.end):
@@ -68,7 +70,7 @@ _PERIODS = {"daily": 1, "weekly": 7, "monthly": 28, "yearly": 365}
 
 
 def _began(repeats: str, first: datetime, now: datetime) -> Iterator[datetime]:
-    """The local times at which it may have begun last, newest first; a date that does not exist is left out."""
+    """The local times at which the event may last have begun, newest first; a date that does not exist is left out."""
     months = now.year * 12 + now.month - 1
     if repeats == "yearly":
         months -= (now.month - first.month) % 12
@@ -92,11 +94,11 @@ class SurgePolicy(Part):
     minimum: Annotated[int, Field(ge=1)] = 10
     """A window has at least this many posts. Fewer posts open no surge."""
     sustained: _Rarity = 5 * UNITS["h"]
-    """A burst by level: the level of the last three hours is one that the series reaches for no longer than this in 30 days."""
+    """A burst by level: the series reaches the level of the last three hours for at most this long in 30 days."""
     jump: _Rarity = 5 * UNITS["m"]
-    """A burst by jump: a rise within ten minutes that the series shows for no longer than this in 30 days."""
+    """A burst by jump: the series shows such a rise within ten minutes for at most this long in 30 days."""
     load_ratio: Annotated[float, Field(gt=1)] = 1.5
-    """A load: the contacts of half an hour are at least this many times the usual at this hour of the week."""
+    """A load: the contacts of half an hour are at least this many times the usual number at this hour of the week."""
     conversation: Annotated[int, Field(ge=1)] = 50
     """A conversation opens a surge when at least this many posts join it within 15 minutes."""
     silent: Annotated[int, Field(ge=1)] = 20

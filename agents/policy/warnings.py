@@ -1,4 +1,4 @@
-"""Warnings: what a policy may say, but hardly means. There are few, and each is certain."""
+"""Warnings: what a policy may say, but its owner probably does not mean. There are few warnings, and no false ones."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _watched_only(n: int, brand: Brand) -> Iterator[Problem]:
 
 
 def _over(n: int, brand: Brand, today: date) -> Iterator[Problem]:
-    """Warnings for holidays and events that are all past, which is often forgotten at the end of a year."""
+    """Warnings for lists of holidays or events that are all past, as happens at the beginning of a year."""
     dates = [holiday.date for holiday in brand.holidays]
     if dates and all(isinstance(day, date) and day < today for day in dates):
         last = max(day for day in dates if isinstance(day, date))

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 DAY = 86_400_000
 BLOCK = 32 * DAY
-"""ms; the stretch of time that is worked out at once. Blocks are counted from the epoch."""
+"""ms; the stretch of time that is computed at once. Blocks are counted from the epoch."""
 _MS = timedelta(milliseconds=1)
 
 
@@ -24,7 +24,7 @@ def zone(name: str) -> Zone:
 
 
 class Zone:
-    """A zone, with the ends of the days that were asked for so far."""
+    """A time zone, with a cache of the ends of its days."""
 
     def __init__(self, info: ZoneInfo) -> None:
         self.info = info

@@ -1,4 +1,4 @@
-"""Surges: whether a brand is mentioned far more than is usual at this hour, and whether that is a crisis."""
+"""Surges: whether a brand is mentioned far more than usual at this hour, and whether this surge is a crisis."""
 
 from agents.surge.decider import SurgeDecider
 

@@ -1,9 +1,9 @@
 """Burst: whether a series has many more posts than it usually has. Each bin of 5 minutes is one step.
 
-Two quantities are watched: how far the level of the last three hours stands above the usual level, and how far the last
-ten minutes stand above the two hours before them. Each is compared with its own past (agents/surge/tail.py), so that
-what counts as rare is learnt from the series itself, whatever its size. While a burst is open, its bins do not change
-the usual level. The tails learn from the first six hours of a burst.
+Two quantities are watched: how far the level of the last three hours is above the usual level, and how far the last ten
+minutes are above the two hours before. Each quantity is compared with its own past (agents/surge/tail.py), so the
+series itself teaches which values are rare, whatever its size. While a burst is open, its bins do not change the usual
+level. The tails learn from the first six hours of a burst.
 """
 
 from __future__ import annotations
@@ -25,16 +25,17 @@ SUSTAINED, BEFORE, JUMP = 36, 24, 2
 _SLOW, _OLD = 2 / (SUSTAINED + 1), 2 / (BEFORE + 1)
 #: Bins that are remembered one by one: half an hour. They decide whether a burst is over.
 LAST = 6
-#: The usual level follows the last ten days. After eight hours a bin changes it by at most six deviations.
+#: The usual level is an average over about ten days. From the ninth hour on a bin counts as at most six deviations
+#: above it.
 _LEVEL, _SETTLED, _STRAY = 10 * 24 * HOUR, 8 * HOUR, 6.0
 #: The level is judged after a day of bins, a jump after an hour.
 _DAY = 24 * HOUR
-#: Posts that are added to both sides of a ratio, so that a ratio of small numbers stays near 1.
+#: Posts that are added to numerator and denominator, so that a ratio of small numbers stays near 1.
 _ADDED = 2.0
 #: A jump has at least this many times the usual posts, so that the first posts after an outage are no jump.
 _RISES = 1.5
 _DAILY = rank(1 / _DAY)
-#: The expected posts of a window are at least this, because a ratio to less says nothing.
+#: The expected posts of a window are at least this, because a ratio to a smaller number says nothing.
 _LEAST = 0.5
 #: Bins of a burst from which the tails learn.
 _TEACHES = 6 * HOUR
@@ -44,12 +45,12 @@ Kind = Literal["", "sustained", "jump"]
 
 
 class Burst(msgspec.Struct, frozen=True, array_like=True):
-    """One series of posts."""
+    """The state of one series of posts."""
 
     age: int
     """Whole bins that were seen."""
     level: float
-    """Posts a bin as is usual."""
+    """The usual number of posts in a bin."""
     slow: float
     """Posts a bin over the last three hours."""
     before: float
@@ -63,17 +64,17 @@ class Burst(msgspec.Struct, frozen=True, array_like=True):
     kind: Kind = ""
     """The quantity that opened the burst; empty where none is open."""
     lasted: int = 0
-    """Bins since the burst opened; of the last burst once it is over."""
+    """Number of bins from the opening of the burst, or of the last burst, to its end or until now."""
     total: float = 0.0
-    """Posts in these bins."""
+    """Number of posts in these bins."""
     calm: int = 0
     """Bins since the series was last above its usual level."""
     strict: float = 0.0
-    """How much rarer than the policy says a burst must be, in ranks: 0 for a brand, more for its parts."""
+    """By how many ranks a burst must be rarer than the policy says: 0 for a brand, more for its parts."""
 
     @classmethod
     def new(cls, strict: float = 0.0) -> Burst:
-        """A series of which nothing was seen."""
+        """A series before its first bin."""
         tails = Tail.of(_USUAL_SUSTAINED), Tail.of(_USUAL_JUMP)
         return cls(0, 0.0, 0.0, 0.0, [], *tails, (0.0, 0.0), strict=strict)
 
@@ -105,7 +106,7 @@ class Burst(msgspec.Struct, frozen=True, array_like=True):
             calm = 0 if above else calm + 1
             if calm * BIN >= rule.calm or lasted * BIN >= rule.new_normal:
                 kind = ""
-                # The memory of this burst alone must not open the next one.
+                # The posts of this burst must not open the next burst.
                 slow = min(slow, sum(last) / len(last))
                 if calm * BIN < rule.calm:
                     level = total / lasted
@@ -131,7 +132,7 @@ class Burst(msgspec.Struct, frozen=True, array_like=True):
         )
 
     def settled(self, rule: SurgePolicy) -> bool:
-        """Whether a burst that ended with the last bin has become the usual level. Asked only of such a series."""
+        """Whether the burst that ended with the last bin has become the usual level. Call it only after such an end."""
         return not self.kind and self.lasted * BIN >= rule.new_normal > self.calm * BIN
 
     def score(self, rule: SurgePolicy) -> float:
@@ -150,13 +151,13 @@ class Burst(msgspec.Struct, frozen=True, array_like=True):
         return "jump" if ranks[1] >= steepest else ""
 
     def far(self, posts: int, minutes: int) -> bool:
-        """Whether so many posts in the last minutes are further above the usual level than is seen once a day."""
+        """Whether this number of posts in the last minutes is further above the usual level than once a day."""
         expected = self.level * minutes * 60_000 / BIN
         beyond = math.log((posts + _ADDED) / (expected + _ADDED))
         return beyond >= max(self.sustained.value(_DAILY), self.jump.value(_DAILY))
 
     def judged(self, rule: SurgePolicy) -> JudgedWindow:
-        """The window by which the last bin was judged: of the rarer quantity."""
+        """The window of the rarer of the two quantities, by which the last bin was judged."""
         (high, steep), (highest, steepest) = self.ranks, self._bars(rule)
         if steep / steepest > high / highest:
             bins = min(JUMP, len(self.last))
@@ -167,12 +168,12 @@ class Burst(msgspec.Struct, frozen=True, array_like=True):
 
 
 class JudgedWindow(NamedTuple):
-    """The posts of a window beside the posts that were to be expected."""
+    """The posts of a window, and the posts that were expected."""
 
     kind: Kind
     bins: int
     actual: float
-    """Posts; of a sustained burst newer bins count more."""
+    """Number of posts; in a sustained burst newer bins count more."""
     baseline: float
     """Expected posts."""
     threshold: float

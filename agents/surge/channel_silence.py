@@ -1,7 +1,7 @@
 """Whether a channel has fallen silent at a time when silence is improbable, by the same hour of other weeks.
 
-Each bin of 5 minutes is one step. In its first week nothing is known of a channel's hours, so it is never called silent.
-A partial bin says nothing: the silence of a pipeline that stands still is not the channel's.
+Each bin of 5 minutes is one step. In its first week a channel's usual hours are not known, so it never counts as
+silent. A partial bin is ignored, because then the pipeline may have been silent and not the channel.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ _BINS = HOUR // BIN
 
 
 class ChannelActivity(msgspec.Struct, frozen=True, array_like=True):
-    """How much is heard of a brand on one channel."""
+    """How many posts about a brand come from one channel."""
 
     since: int
-    """ms; when the channel was first heard."""
+    """ms; when the first post came."""
     heard_until: int
     """ms; end of the last bin that had a post."""
     usual: list[int] = []
@@ -28,13 +28,15 @@ class ChannelActivity(msgspec.Struct, frozen=True, array_like=True):
     hour: tuple[int, int] = (0, 0)
     """(bins that are known, posts in them) of the hour that is not over yet."""
     expected: float = 0.0
-    """Posts that were to be expected since the channel was last heard."""
+    """Number of posts that were expected since the last post."""
     silent: bool = False
     seq: int = 0
     """`seq` of its last event."""
 
     def step(self, posts: int, start: int, silent: int, *, partial: bool, in_surge: bool) -> ChannelActivity:
-        """The channel after the bin that began at `start` (ms). It is silent once `silent` posts are missed."""
+        """The channel after the bin that began at `start` (ms). It is silent when `silent` posts were expected and none
+        came.
+        """
         usual, (bins, known) = self.usual or week.empty(), self.hour
         expected, heard_until, quiet = self.expected, self.heard_until, self.silent
         if posts:

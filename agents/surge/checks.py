@@ -1,4 +1,4 @@
-"""What Volumes and counts of contacts must be. A fact that fails a check becomes a dead letter."""
+"""Checks that Volumes and counts of contacts are possible. A fact that fails a check becomes a dead letter."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LONGEST_SOURCE = 64
 
 
 def check_volume(volume: Volume) -> None:
-    """Raises Unusable for a Volume that no counting makes."""
+    """Raises Unusable for a Volume that cannot come from counting posts."""
     if volume.minute < 0 or volume.minute % MINUTE:
         raise Unusable(f"minute {volume.minute} is not the start of one")
     numbers = [volume.partition, volume.offset, volume.authors, volume.reach]
@@ -36,7 +36,7 @@ def check_brand(brand: str) -> None:
 
 
 def check_contacts(fact: ContactCount, at: At) -> None:
-    """Raises Unusable for a count of contacts that cannot be."""
+    """Raises Unusable for an impossible count of contacts."""
     check_brand(fact.brand)
     if len(fact.source) > _LONGEST_SOURCE:
         raise Unusable(f"the source's name has {len(fact.source)} characters: use {_LONGEST_SOURCE} at most")

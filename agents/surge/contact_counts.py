@@ -1,4 +1,4 @@
-"""Contacts that are counted outside, such as calls: each source of a brand has a load of its own."""
+"""Contacts that other programs count, such as calls: each source of a brand has a load of its own."""
 
 from __future__ import annotations
 
@@ -19,10 +19,9 @@ from schemas.records import ContactCount, Decided
 
 
 def contacts_counted(state: State[Any], fact: ContactCount, at: At) -> Iterator[Decided | StateNote]:
-    """A note and the events that follow from a count; nothing for a minute that is already counted.
-
-    A count is whole when it arrives, so its source is stepped at once. Minutes that are left out count as not known.
-    Raises Unusable for a count that cannot be, and for a source beyond the most that are followed.
+    """Yields a note and the events that follow from a count; nothing for a minute that is already counted. A count is
+    complete when it arrives, so its source is judged at once. Skipped minutes count as not known. Raises Unusable for
+    an impossible count, and for a new source when a brand has too many.
     """
     check_contacts(fact, at)
     name = fact.brand
@@ -48,7 +47,7 @@ def contacts_counted(state: State[Any], fact: ContactCount, at: At) -> Iterator[
 
 
 def without_old_load(contacts: Contacts, until: int, at: At) -> Contacts:
-    """The contacts without their open load, where no count came for as long as a load needs to end before `until` (ms)."""
+    """The contacts at `until` (ms); their load is closed if no count has come for as long as a load takes to end."""
     if not contacts.load.open or until - contacts.load.until < at.policy.surge.calm:
         return contacts
     return replace(contacts, load=contacts.load.skip(contacts.load.until))

@@ -1,8 +1,9 @@
 """Conversations: whether more and more people pass on one root post. Each minute is one step.
 
-A viral post drowns in the count of a busy brand, so each conversation is watched by itself. At most 40 are watched: those
-with the most posts in the last 15 minutes. A conversation becomes hot when as many posts join it as the policy asks, and
-many times more than usually join the brand's largest conversation, while the last minutes do not fall behind.
+In the count of a busy brand a viral post would not be noticed, so each conversation is watched by itself. At most 40
+conversations are watched: the ones with the most posts in the last 15 minutes. A conversation becomes hot when as many
+posts join it as the policy asks, many times more than usually join the brand's largest conversation, and the last
+minutes have at least their share.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ from agents.surge.tally import MINUTE, Joined
 WINDOW = 15
 #: Conversations of a brand that are watched at once.
 WATCHED = 40
-#: How many times the usual of the largest conversation makes a conversation hot.
+#: A conversation is hot with this many times the posts that the brand's largest conversation usually has.
 _MANY = 5.0
-#: A conversation grows while its last minutes have at least their share of the window's posts.
+#: A conversation grows if its last minutes have at least their share of the window's posts.
 _LAST = 5
-#: Minutes over which the usual is followed.
+#: Minutes over which the usual number is averaged.
 _WEEK = 7 * 24 * 60
-#: A window changes the usual by no more than a window of twice the usual and this many posts.
+#: A window counts in the usual number with at most twice the usual number plus this many posts.
 _STRAY = 10.0
 
 
@@ -57,11 +58,11 @@ class Conversations(msgspec.Struct, frozen=True, array_like=True):
     """The watched conversations of a brand."""
 
     known: list[Conversation] = []
-    """The hot ones first, then by posts in the window."""
+    """Hot conversations first, then by posts in the window."""
     usual: float = 0.0
     """Posts in a window that usually join the largest conversation."""
     age: int = 0
-    """Minutes from which the usual was learnt."""
+    """Number of minutes from which `usual` was learnt."""
     left_out: int = 0
     """Conversations of the last minute that were not watched because there were too many."""
 
@@ -105,9 +106,8 @@ class Conversations(msgspec.Struct, frozen=True, array_like=True):
         return [one for one in self.known if one.hot]
 
     def settled(self, rule: SurgePolicy) -> Conversations:
-        """These conversations after one has been hot for `new_normal`: it cools, and what joins it is the usual now.
-
-        Returns itself where none has been hot for so long.
+        """Ends a conversation that was hot for `new_normal`: its posts are now the usual number. Returns itself where
+        no conversation was hot for so long.
         """
         lasting = [one for one in self.known if one.hot and one.lasted * MINUTE >= rule.new_normal]
         if not lasting:
@@ -116,7 +116,7 @@ class Conversations(msgspec.Struct, frozen=True, array_like=True):
         return replace(self, known=ended, usual=max(self.usual, float(lasting[0].joined)))
 
     def skip(self) -> Conversations:
-        """These conversations after a time of which nothing is known: none is watched, the usual stays."""
+        """The conversations after a time without data: no conversation is watched, and the usual number stays."""
         return replace(self, known=[])
 
 

@@ -1,4 +1,6 @@
-"""Opens and closes a brand's crisis: by the policy's rule when complaints lead a surge, or because a person says so."""
+"""Opens and closes a brand's crisis: by the policy's rule when complaints lead a surge, or because a person declares
+it.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,8 @@ def by_rule(
 ) -> tuple[WatchedBrand, list[Decided]]:
     """(brand, events) after the rule: it opens a crisis when complaints lead the surge, once in each surge.
 
-    It opens none where an expected event is on, where the policy waits for a person, or for a brand without care.
+    It opens no crisis during an expected event, where the policy waits for a person, or for a brand with `care =
+    false`.
     """
     surge, crisis, policy = brand.surge, brand.crisis, at.policy
     if surge is None or not policy.brand(brand.brand).care or policy.surge.crisis != "open" or expected:
@@ -47,7 +50,9 @@ def closed_with_surge(brand: WatchedBrand, surge: OpenSurge, at: At) -> tuple[Wa
 
 
 def declared(brand: WatchedBrand, fact: CrisisDeclared, at: At) -> tuple[WatchedBrand, list[Decided]]:
-    """(brand, events) after a person's word. A word that is older than the last, or says nothing new, changes nothing."""
+    """(brand, events) after a person's declaration. A declaration that is older than the last or repeats it changes
+    nothing.
+    """
     crisis = brand.crisis
     if crisis is not None and fact.at <= crisis.declared_at:
         return brand, []
@@ -65,7 +70,7 @@ def declared(brand: WatchedBrand, fact: CrisisDeclared, at: At) -> tuple[Watched
 def _complaint_led(brand: WatchedBrand, series: BrandSeries, conversation: Conversation | None, at: At) -> str | None:
     """Why complaints lead the surge; None where they do not.
 
-    They lead where they stand far above their own usual level and are a large share of the posts that have words.
+    They lead where they are far above their own usual level and a large share of the posts that have words.
     """
     rule = at.policy.surge
     seen = brand.last(WINDOW)
@@ -83,7 +88,7 @@ def _complaint_led(brand: WatchedBrand, series: BrandSeries, conversation: Conve
 
 
 def _least_share(complaints: int, posts: int) -> float:
-    """The share of complaints less one standard deviation, which chance may have added."""
+    """The share of complaints minus one standard deviation, because chance may have added that much."""
     share = min(1.0, complaints / max(1, posts))
     return share - math.sqrt(share * (1 - share) / max(1, posts))
 

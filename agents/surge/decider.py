@@ -19,7 +19,7 @@ Events = Iterator[Decided | StateNote]
 
 
 def _volume(state: State[Any], fact: Volume, _at: At) -> Events:
-    """A note of the Volume, unless its minute is judged already or a newer Volume of its partition is known."""
+    """Yields a note of the Volume, unless its minute is judged already or a newer Volume of its partition is known."""
     check_volume(fact)
     brand, minute = state.get(fact.brand), state.get(minute_key(fact.brand, fact.minute))
     late = brand is not None and fact.minute < brand.judged_until
@@ -66,7 +66,7 @@ class SurgeDecider:
         return min(ends, default=None)
 
     def decide(self, state: State[Any], fact: Record | Timer, at: At) -> Events:
-        """Notes of what a fact or a timer changes, and the events that follow; nothing for a fact of another type.
+        """Yields the notes and events that follow from a fact or a timer; nothing for a fact of another type.
 
         Raises Unusable for a fact that fails a check.
         """

@@ -1,4 +1,4 @@
-"""The series of a brand that stand above their usual level, and the narrowest of them that explains the surge."""
+"""The series of a brand that are above their usual level, and the narrowest of them that explains the surge."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from schemas.records import Detector, Scope
 _OF_POSTS, _OF_EXCESS = 0.3, 0.5
 #: A series with this share of the posts above the usual explains the surge.
 _EXPLAINS = 0.8
-#: The baseline of a conversation or a load is at least this, because a ratio to less says nothing.
+#: The baseline of a conversation or a load is at least this, because a ratio to a smaller number says nothing.
 _LEAST_BASELINE = 1.0
 
 
@@ -24,7 +24,7 @@ class Detection(msgspec.Struct, frozen=True):
     """A series that its detector finds above its usual level."""
 
     key: str
-    """Detector, scope and name of the series."""
+    """The key: detector, scope and name of the series."""
     detector: Detector
     scope: Scope
     name: str
@@ -39,13 +39,13 @@ class Detection(msgspec.Struct, frozen=True):
     threshold: float
     """The ratio of actual to baseline that opens a surge."""
     significance: float | None = None
-    """-log10 of the chance that so many come by accident."""
+    """-log10 of the probability that as many come by chance."""
     kind: str = ""
-    """Of a burst: `sustained` or `jump`."""
+    """For a burst: `sustained` or `jump`."""
 
     @property
     def ratio(self) -> float:
-        """How many times the baseline."""
+        """The ratio of actual to baseline."""
         return self.actual / self.baseline
 
     @property

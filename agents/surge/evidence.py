@@ -1,4 +1,4 @@
-"""The evidence of a surge: what it is judged by, put together for people and programs."""
+"""The evidence of a surge: the figures by which it is judged, for people and programs."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _TOP = 5
 _HALF_HOUR = 30
 #: Hours of the forecast.
 _AHEAD = 2
-#: The extra contacts of these hours, as multiples of the extra contacts of the last half hour: the middle, and the
-#: values that one surge in ten stays below and above. Measured on surges of five companies (docs/surges.md).
+#: The extra contacts of these hours, as multiples of the extra contacts of the last half hour: the median, and the
+#: values below and above which one surge in ten lies. Measured on surges of five companies (docs/surges.md).
 _MIDDLE, _LOW, _HIGH = 2.7, 0.4, 5.3
 
 
@@ -112,7 +112,9 @@ def _offsets(brand: WatchedBrand, series: BrandSeries, start: int) -> list[Offse
 
 
 def _forecast(brand: WatchedBrand, series: BrandSeries) -> Forecast | None:
-    """The extra contacts of the next hours, from the extra contacts of the last half hour; None where there are none."""
+    """The extra contacts of the next hours, from the extra contacts of the last half hour; None where there are
+    none.
+    """
     if not series.posts.age:
         return None
     complaints, questions = brand.last(_HALF_HOUR).labels[:2]

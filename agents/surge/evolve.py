@@ -23,7 +23,7 @@ def evolve(state: State[Any], event: Decided | StateNote) -> dict[str, Any]:
 
 
 def _remembered(state: State[Any], volume: Volume) -> dict[str, Any]:
-    """The Volume's minute, and its brand where the minute is new to it."""
+    """The record of the Volume's minute; and the brand's record, where the brand has not seen the minute before."""
     key = minute_key(volume.brand, volume.minute)
     minute = state.get(key) or OpenMinute(volume.brand)
     brand = state.get(volume.brand) or WatchedBrand(volume.brand)

@@ -1,4 +1,4 @@
-"""What the policy's expected events account for: while an event is on, a multiple of the usual posts is usual."""
+"""The posts that the policy's expected events explain: during an event, a multiple of the usual posts is normal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from agents.surge.tally import Tally
 
 
 class UnexpectedCounts(msgspec.Struct, frozen=True, array_like=True):
-    """The part of some counts that no expected event accounts for."""
+    """The part of some counts that no expected event explains."""
 
     posts: float = 0.0
     complaints: float = 0.0
@@ -37,12 +37,14 @@ NOTHING = UnexpectedCounts()
 
 
 def factor(events: list[ExpectedEvent], root: str | None = None) -> float:
-    """The multiple of the usual posts that these events make usual, for the brand or for the conversation of `root`."""
+    """The multiple of the usual posts that is normal during these events, for the brand or for the conversation of
+    `root`.
+    """
     return prod((event.factor for event in events if event.root in (None, root)), start=1.0)
 
 
 def unexpected(tally: Tally, events: list[ExpectedEvent]) -> UnexpectedCounts:
-    """The counts of a tally without the part that these events account for.
+    """The counts of a tally without the part that these events explain.
 
     1. An event about one conversation takes its part from the posts that joined this conversation.
     2. The events about the whole brand divide what is left by their factors.

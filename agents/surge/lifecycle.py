@@ -1,4 +1,4 @@
-"""Opens, updates and closes the surge of a brand, by the series that stand above their usual level after a minute."""
+"""Opens, updates and closes the surge of a brand, from the series that are above their usual level after a minute."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ _GROWN = 1.5
 _MOST_NAMED = 60
 
 Named = tuple[Conversation, float] | None
-"""The conversation that a surge is about, and its share of the posts; None where it is about no single one."""
+"""The conversation that a surge is about, and its share of the posts; None where it is about no single conversation."""
 
 
 class Situation(NamedTuple):
-    """A brand after a minute, with all that its surge is judged by."""
+    """A brand after a minute, with everything that decides about its surge."""
 
     brand: WatchedBrand
     series: BrandSeries
     contacts: list[Contacts]
     expected: list[ExpectedEvent]
-    """The policy's expected events that are on."""
+    """The policy's expected events that take place now."""
 
 
 def judge(situation: Situation, at: At) -> tuple[WatchedBrand, list[Decided]]:
@@ -75,7 +75,7 @@ def _opened(situation: Situation, found: list[Detection], at: At) -> tuple[Watch
 def _updated(
     situation: Situation, surge: OpenSurge, found: list[Detection], at: At
 ) -> tuple[WatchedBrand, list[Decided]]:
-    """The surge goes on. An event says so where something is new: a series, its root post, or a much larger ratio."""
+    """The surge goes on. Yields an event where something is new: a series, the root post, or a much larger ratio."""
     brand, series = situation.brand, situation.series
     named = main_conversation(brand, series, at.policy.surge)
     lead = narrowest(found, series, named[0].root if named else None)
@@ -86,7 +86,7 @@ def _updated(
     if root is not None and surge.root is None:
         news.append("about one post")
     if lead.ratio >= _GROWN * surge.reported_ratio:
-        news.append(f"{surge.reported_ratio:.1f} times when last told of")
+        news.append(f"{surge.reported_ratio:.1f} times when last reported")
     surge = replace(surge, peak_ratio=max(surge.peak_ratio, lead.ratio), root=surge.root or root)
     events: list[Decided] = []
     if news:
@@ -135,12 +135,12 @@ def _with_crisis(
 
 
 def _leading(brand: WatchedBrand, lead: Detection) -> Named:
-    """The conversation that is the lead, where most posts are about other things."""
+    """The conversation that the leading detection is about, where most posts are about other things."""
     return _watched(brand, lead.name) if lead.detector == "conversation" else None
 
 
 def _watched(brand: WatchedBrand, root: str | None) -> Named:
-    """The conversation of a root, while it is watched."""
+    """The watched conversation of a root post."""
     one = next((c for c in brand.conversations.known if c.root == root), None)
     return None if one is None else (one, min(1.0, one.joined / max(1, brand.last(WINDOW).posts)))
 

@@ -1,11 +1,9 @@
 """Load: whether many more people than usual want something. Each minute is one step.
 
-The contacts are questions and complaints among the posts, or calls that are counted outside. The last half hour is
-compared with the same half hour of other weeks, and with how the day has gone so far. A rise must exceed how far half
-hours have strayed from the usual before, and chance.
-
-People call one by one, but they post in waves, and each wave would open a load. So for posts a load opens only where
-the contacts of the brand have come as evenly as calls do, and are many.
+The contacts are questions and complaints among the posts, or calls that another program counts. The last half hour is
+compared with the same half hour of other weeks, and with the level of the day so far. A rise must be larger than chance
+and the usual deviations of half hours explain. Calls come one by one, but posts come in waves, and each wave would open
+a load. So for posts a load opens only where the brand's contacts are many and come as evenly as calls do.
 """
 
 from __future__ import annotations
@@ -21,18 +19,18 @@ from agents.surge.week import HOUR
 
 #: Minutes that are judged together.
 WINDOW = 30
-#: A rise of this many deviations is no accident: of a normal distribution one half hour in 2,000.
+#: A rise of this many standard deviations is no chance: in a normal distribution, one half hour in 2,000 has it.
 _SURE = 3.3
-#: How far half hours stray beyond chance before this is learnt, and while an hour is judged by the same hour of other days
-#: (standard deviations of a logarithm).
+#: The deviation of half hours beyond chance that is assumed until it is learnt, and while an hour is judged by the same
+#: hour of other days (standard deviation of a logarithm).
 _STRAY, _OTHER_DAYS = 0.15, 0.4
-#: The least straying that is assumed, however even the series is.
+#: The least deviation that is assumed, however even the series is.
 _EVEN = 0.05
-#: Minutes over which the straying and the day's own level are followed.
+#: Minutes over which the deviation and the day's own level are averaged.
 _STRAYED, _TODAY = 7 * 24 * 60, 3 * 60
 #: The day's own level is at most this multiple of the usual, as a logarithm.
 _BUSY = math.log(1.5)
-#: The tuple of a minute: (contacts, contacts that are usual then).
+#: A minute: (contacts, usual contacts at this time).
 KnownMinute = tuple[float, float]
 
 
@@ -52,18 +50,18 @@ class Load(msgspec.Struct, frozen=True, array_like=True):
     strayed: float = _STRAY**2
     """Variance of half hours around the usual beyond the variance of chance, as a logarithm."""
     day: float = 0.0
-    """How the day goes beside the usual, as a logarithm."""
+    """The level of the day relative to the usual level, as a logarithm."""
     open: bool = False
     lasted: int = 0
     """Minutes since the load opened."""
     calm: int = 0
-    """Minutes since contacts were above the usual."""
+    """Minutes since contacts were last above the usual level."""
     posts: bool = False
-    """Whether the contacts are posts; else they are counted outside."""
+    """Whether the contacts are posts; otherwise another program counts them."""
 
     @classmethod
     def new(cls, start: int, *, posts: bool = False) -> Load:
-        """Contacts of which nothing was seen before `start` (ms)."""
+        """Contacts without any data before `start` (ms)."""
         return cls(start, start, week.empty(), [], (0, 0.0), posts=posts)
 
     def step(self, count: float | None, rule: SurgePolicy, *, in_surge: bool = False) -> Load:
@@ -71,8 +69,8 @@ class Load(msgspec.Struct, frozen=True, array_like=True):
 
         1. The window moves by the minute.
         2. A load opens or ends by the window.
-        3. Where neither a load nor the brand's surge is open, the window teaches how far half hours stray.
-        4. The end of an hour teaches what is usual in this hour of the week.
+        3. Where neither a load nor the brand's surge is open, the deviation is learnt from the window. 4. At the end of
+           an hour the usual contacts of this hour of the week are learnt.
         """
         at, until = self.until, self.until + MINUTE
         cells = self.usual
@@ -104,11 +102,13 @@ class Load(msgspec.Struct, frozen=True, array_like=True):
         return Load(self.since, until, cells, window, hour, strayed, day, opened, lasted, calm, self.posts)
 
     def skip(self, until: int) -> Load:
-        """The load at `until` (ms) after a time of which nothing is known: the window is empty, and no load is open."""
+        """The load at `until` (ms) after a time without data: the window is empty, and no load is open."""
         return msgspec.structs.replace(self, until=until, window=[], hour=(0, 0.0), open=False)
 
     def settled(self, rule: SurgePolicy) -> bool:
-        """Whether a load that ended with the last minute has become the usual. Asked only of such a load."""
+        """Whether the load that ended with the last minute has become the usual level. Call it only after such an
+        end.
+        """
         return not self.open and self.lasted * MINUTE >= rule.new_normal
 
     def window_sums(self) -> tuple[float, float]:
@@ -117,7 +117,7 @@ class Load(msgspec.Struct, frozen=True, array_like=True):
         return sum(count for count, _ in known), sum(usual for _, usual in known)
 
     def significance(self) -> float:
-        """-log10 of the chance that the contacts of the last half hour come by accident."""
+        """-log10 of the probability that as many contacts as in the last half hour come by chance."""
         beyond = _beyond(self.window)
         if beyond is None:
             return 0.0
@@ -152,7 +152,7 @@ def _beyond(window: list[KnownMinute | None]) -> float | None:
 
 
 def _taught(window: list[KnownMinute | None], beyond: float, strayed: float, day: float) -> tuple[float, float]:
-    """(strayed, day) after a window that lies `beyond` the usual."""
+    """(strayed, day) after a window that is `beyond` the usual level."""
     chance = 1 / (1 + sum(m[1] for m in window if m is not None))
     beside = min(beyond * beyond, 9 * (strayed + chance)) - chance
     strayed = max(0.0, strayed + (beside - strayed) / _STRAYED)

@@ -59,7 +59,7 @@ class _Stepped(NamedTuple):
 def judge_until(state: State[Any], timer: Timer, at: At) -> Iterator[Decided | StateNote]:
     """Judge every minute of a brand up to the timer's time: one note of all changed records, then the events.
 
-    1. A brand that was asleep begins anew at the bin of its first waiting minute.
+    1. A brand without any data for a day starts again at the bin of its first waiting minute.
     2. Each minute steps the brand; where it completes a bin, it steps the series and the channels too.
     3. After each minute the surge is opened, updated or closed.
     """
@@ -135,7 +135,7 @@ def _with_minute(
     *,
     partial: bool,
 ) -> WatchedBrand:
-    """The brand after the next minute. `counts` is the part of `tally` that no expected event accounts for."""
+    """The brand after the next minute. `counts` is the part of `tally` that no expected event explains."""
     until = brand.judged_until + MINUTE
     return replace(
         brand,

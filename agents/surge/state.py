@@ -1,4 +1,4 @@
-"""The state of surge: what is remembered of each brand, in records that each change at another pace, and the notes.
+"""The state of surge: the records of each brand, split by how often they change, and the notes.
 
 Keys: `brand` for a WatchedBrand, and `brand|series`, `brand|contacts|source` and `brand|minute` for the others.
 """
@@ -23,8 +23,8 @@ from schemas.records import Volume
 DAY = 24 * 3_600_000
 #: At most this many sources of contacts are followed for a brand.
 SOURCES = 8
-#: The parts of a brand (channels, complaints) are many. Each must be rarer than the brand to open a burst, because else
-#: a burst by chance would be as frequent as the parts are many.
+#: The parts of a brand (channels, complaints) are many. A part's burst must be rarer than a brand's, because otherwise
+#: the many parts would cause many bursts by chance.
 PART_BURST = Burst.new(strict=math.log(4))
 
 
@@ -37,15 +37,15 @@ class OpenSurge(msgspec.Struct, frozen=True, array_like=True):
     seq: int
     """`seq` of its last event."""
     detected: list[str]
-    """Keys of the detections that its events have named."""
+    """Keys of the detections in the surge's events so far."""
     reported_ratio: float
-    """The largest ratio that an event has given."""
+    """The largest ratio in an event so far."""
     peak_ratio: float
     """The largest ratio so far."""
     excess: float
     """Posts above the usual so far."""
     root: str | None
-    """The root post that an event has named."""
+    """The root post in an event so far."""
     settled: bool = False
     """Whether one of its series ended by becoming the usual."""
 
@@ -65,7 +65,7 @@ class LastCrisis(msgspec.Struct, frozen=True, array_like=True):
 
 
 class WatchedBrand(msgspec.Struct, frozen=True, tag="brand"):
-    """What changes of a brand with every minute, and what is open."""
+    """The part of a brand's state that changes every minute, with its open surge and crisis."""
 
     brand: str
     judged_until: int = 0
@@ -77,7 +77,7 @@ class WatchedBrand(msgspec.Struct, frozen=True, tag="brand"):
     recent: list[Tally] = []
     """The counts of the last minutes, oldest first."""
     open_bin: UnexpectedCounts = NOTHING
-    """Counts since the last whole bin."""
+    """The counts since the last complete bin."""
     partial_until: int = 0
     """ms; end of the last minute in which a writer was idle, so that its counts may be too low."""
     conversations: Conversations = Conversations()
@@ -91,11 +91,11 @@ class WatchedBrand(msgspec.Struct, frozen=True, tag="brand"):
     """ms; end of the last surge. Minutes before it are no part of another surge."""
 
     def awake(self) -> bool:
-        """Whether every bin is judged: unless nothing was heard for a day and no surge is open."""
+        """Whether every bin is judged; False when no post or contact came for a day and no surge is open."""
         return self.surge is not None or self.judged_until - self.heard_until < DAY
 
     def awaits(self, minute: int) -> WatchedBrand:
-        """The brand when the minute that starts at `minute` (ms) has posts; itself if that is known."""
+        """The brand when the minute that starts at `minute` (ms) has posts; unchanged if that is known."""
         if minute in self.waiting:
             return self
         return replace(self, waiting=sorted([*self.waiting, minute]))
@@ -105,7 +105,7 @@ class WatchedBrand(msgspec.Struct, frozen=True, tag="brand"):
         return Tally.sum(self.recent[-minutes:])
 
     def woken(self, start: int) -> WatchedBrand:
-        """The brand when it is heard again at `start` (ms) after a day of silence: its counts begin anew."""
+        """The brand when posts come again at `start` (ms) after a day of silence: its counts start from zero."""
         conversations = self.conversations.skip()
         return replace(
             self, judged_until=start, heard_until=start, recent=[], open_bin=NOTHING, conversations=conversations
@@ -113,7 +113,7 @@ class WatchedBrand(msgspec.Struct, frozen=True, tag="brand"):
 
 
 class Mark(NamedTuple):
-    """How far mentions had been counted at a moment."""
+    """Up to which offsets mentions were counted at a moment."""
 
     at: int
     """ms"""
@@ -122,7 +122,7 @@ class Mark(NamedTuple):
 
 
 class BrandSeries(msgspec.Struct, frozen=True, tag="series"):
-    """What changes of a brand with every bin of 5 minutes: its series, and averages for the evidence."""
+    """The part of a brand's state that changes every 5 minutes: its series, and averages for the evidence."""
 
     brand: str
     posts: Burst
@@ -133,7 +133,7 @@ class BrandSeries(msgspec.Struct, frozen=True, tag="series"):
     labels: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
     """Posts a bin by label over the last three hours, newer bins counting more."""
     before: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
-    """Posts a bin by label as is usual."""
+    """The usual number of posts in a bin, by label."""
     authors: float = 0.0
     """Authors a bin over the last three hours."""
     reach: float = 0.0
@@ -141,15 +141,15 @@ class BrandSeries(msgspec.Struct, frozen=True, tag="series"):
     day: list[int] = []
     """Posts in each bin of the last 24 h, oldest first."""
     marks: list[Mark] = []
-    """One for each half hour of the last four hours, oldest first."""
+    """A mark for each half hour of the last four hours, oldest first."""
 
     @classmethod
     def new(cls, brand: str) -> BrandSeries:
-        """The series of a brand of which nothing was seen."""
+        """The series of a brand before its first post."""
         return cls(brand, Burst.new(), PART_BURST)
 
     def woken(self) -> BrandSeries:
-        """The series when the brand is heard again: the last 24 h are not known."""
+        """The series when posts come again after a silence: the last 24 h are not known."""
         return replace(self, day=[])
 
     def bursts(self) -> list[tuple[str, Burst]]:
@@ -163,7 +163,7 @@ class Contacts(msgspec.Struct, frozen=True, tag="contacts"):
 
     brand: str
     source: str
-    """Which counter; empty for questions and complaints among the posts."""
+    """The name of the counting program; empty for questions and complaints among the posts."""
     load: Load
 
 
@@ -175,12 +175,12 @@ class OpenMinute(msgspec.Struct, frozen=True, tag="minute"):
     """By partition of mentions: (offset, counts) of its Volume with the highest offset."""
 
     def takes(self, volume: Volume) -> bool:
-        """Whether the Volume is newer than the one that is known of its partition."""
+        """Whether the Volume is newer than the stored Volume of its partition."""
         known = self.counts.get(volume.partition)
         return known is None or known[0] < volume.offset
 
     def with_volume(self, volume: Volume) -> OpenMinute:
-        """The minute with this Volume in place of an earlier one of the same partition."""
+        """The minute with this Volume, which replaces an earlier Volume of the same partition."""
         return OpenMinute(self.brand, {**self.counts, volume.partition: (volume.offset, Tally.of(volume))})
 
     def tally(self) -> Tally:
@@ -214,7 +214,7 @@ class Brands(State[BrandRecord]):
     """All records. `left_out` counts the conversations that were not watched because there were too many."""
 
     def put(self, key: str, record: BrandRecord | None) -> None:
-        """Set a record, or remove it with None, and count the conversations that it leaves out."""
+        """Set a record, or remove it with None, and count the conversations that the record leaves out."""
         if isinstance(record, WatchedBrand) and record.conversations.left_out:
             before = self.get(key)
             if before is None or before.conversations is not record.conversations:  # type: ignore[union-attr]

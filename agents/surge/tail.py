@@ -1,8 +1,7 @@
-"""The upper tail of a quantity: how far it goes now and then, learnt from its own values of about a month.
-
-The quantity is the logarithm of a ratio. Its past values lie in a histogram that loses half its weight in 30 days. The
-values that are exceeded in one of 20 steps and in one of 200 steps give the tail an exponential form, so that it says
-something about values that have not occurred yet. A new series starts with the tail of a usual one.
+"""The upper tail of a quantity's distribution: how often it has high values, learnt from about a month of its own
+values. The quantity is the logarithm of a ratio. Its past values are in a histogram whose weights halve in 30 days. An
+exponential curve through two values, exceeded in one of 20 steps and in one of 200 steps, also covers values that have
+not occurred yet. A new series starts with a typical tail.
 """
 
 from __future__ import annotations
@@ -15,10 +14,10 @@ import msgspec
 #: The width of a cell of the histogram. The first cell also holds all lower values, the last all higher ones.
 _WIDTH = 0.15
 _CELLS = 40
-#: The shares of steps that exceed the two values by which the tail is formed.
+#: The exponential curve goes through two values: these are the shares of steps that exceed them.
 _OFTEN, _SELDOM = 0.05, 0.005
 _SPREAD = math.log(_OFTEN / _SELDOM)
-#: The scale is at least this: with a smaller one, a very regular series would find its own rhythm rare.
+#: The smallest scale. With a smaller scale, small changes of a very regular series would count as rare.
 _LEAST = 0.1
 #: Steps in an hour and in 30 days, and the factor by which the past loses weight each hour.
 HOUR = 12
@@ -38,10 +37,10 @@ class Prior(NamedTuple):
 
 
 class Tail(msgspec.Struct, frozen=True, array_like=True):
-    """The tail as far as it is learnt."""
+    """The learnt tail."""
 
     cells: list[float]
-    """The histogram: steps by value, old ones counting less."""
+    """The histogram: steps by value; old steps count less."""
     often: float
     """The value that is exceeded in one of 20 steps."""
     scale: float
@@ -56,7 +55,9 @@ class Tail(msgspec.Struct, frozen=True, array_like=True):
         return cls([_PRIOR * share for share in shares], prior.often, prior.scale)
 
     def rank(self, value: float) -> float:
-        """How rare a value is: 0 where it is exceeded in one of 20 steps, and 1 more each time this is e times rarer."""
+        """How rare a value is: 0 where it is exceeded in one of 20 steps, and 1 more each time this is e times
+        rarer.
+        """
         return (value - self.often) / self.scale
 
     def value(self, rank: float) -> float:
@@ -64,13 +65,13 @@ class Tail(msgspec.Struct, frozen=True, array_like=True):
         return self.often + rank * self.scale
 
     def seen(self, value: float) -> Tail:
-        """The tail after one more step. The step changes its form at the next `hourly`."""
+        """The tail after one more step. The step changes the tail's curve at the next call of `hourly`."""
         cells = self.cells.copy()
         cells[min(_CELLS - 1, max(0, int(value / _WIDTH)))] += 1.0
         return Tail(cells, self.often, self.scale)
 
     def hourly(self) -> Tail:
-        """The tail an hour later: the past has lost some weight, and the form follows the histogram."""
+        """The tail an hour later: the past loses some weight, and the curve is fitted to the histogram again."""
         cells = [cell * _FORGET for cell in self.cells]
         total = sum(cells)
         often = _quantile(cells, _OFTEN * total)
@@ -88,7 +89,7 @@ def significance(rank: float) -> float:
 
 
 def _quantile(cells: list[float], weight: float) -> float:
-    """The value above which the cells hold this weight."""
+    """The value above which the cells of the histogram hold this weight."""
     above = 0.0
     for i in range(_CELLS - 1, -1, -1):
         cell = cells[i]

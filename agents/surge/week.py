@@ -1,31 +1,31 @@
-"""What is usual at each hour of the week: a list of thousandths of a count a step, -1 for an hour that was never seen.
+"""The usual counts at each hour of the week: a list of counts per step in thousandths, -1 for an hour without data.
 
-Hours are counted from 1970-01-01, which was a Thursday. Which hour of the week comes first makes no difference.
+Hours are counted from 1970-01-01, which was a Thursday. Which hour of the week is first in the list makes no
+difference.
 """
 
 from __future__ import annotations
 
 HOUR = 3_600_000
 SLOTS = 7 * 24
-#: The weeks that the usual of an hour follows, and the multiple of the usual beyond which an hour teaches no more.
+#: The weeks over which an hour is averaged; and the multiple of the usual count above which an hour has no more effect.
 _WEEKS, _TEACHES = 4, 2.0
 
 
 def empty() -> list[int]:
-    """The list when no hour was seen."""
+    """The list without any data."""
     return [-1] * SLOTS
 
 
 def own(usual: list[int], at: int) -> float:
-    """The usual count a step in the hour of `at` (ms); -1 where this hour was never seen."""
+    """The usual count per step in the hour of `at` (ms); -1 where this hour has no data."""
     cell = usual[_slot(at)]
     return cell / 1000 if cell >= 0 else -1
 
 
 def around(usual: list[int], at: int) -> float:
-    """The usual count a step at `at` (ms), between the middles of two hours; negative where too little was seen.
-
-    An hour that was never seen has the usual of the same hour on the busiest day.
+    """The usual count per step at `at` (ms), interpolated between the middles of two hours; negative where too little
+    is known. An hour without data has the usual count of the same hour on the busiest day.
     """
     middle = (at % HOUR) / HOUR - 0.5
     here, beside = _any_day(usual, at), _any_day(usual, at + (HOUR if middle >= 0 else -HOUR))

@@ -27,7 +27,9 @@ class JudgedSeries(NamedTuple):
 
 
 def judge(series: CountSeries, rule: SurgePolicy) -> JudgedSeries:
-    """Return the detector's results. Each row of the file is one step: a bin that is missing in the file is not noticed."""
+    """Return the detector's results. Each row of the file is one step: the function does not notice a bin that is
+    missing in the file.
+    """
     burst = Burst.new()
     usual, scores, bursts = [], [], []
     begun: int | None = None

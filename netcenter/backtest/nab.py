@@ -1,10 +1,9 @@
 """Scores of a detector's alerts by the rules of the Numenta Anomaly Benchmark (NAB v1.1).
 
-The first alert in a labelled window adds to the score, and the more the earlier it comes. An alert outside the windows
-subtracts, and the more the longer the last window is over. A window without an alert subtracts too. A detector without
-alerts scores 0; alerts at the start of every window and nowhere else score 100. The first 15 % of a series, at most
-750 rows, are not scored.
-Source: github.com/numenta/NAB, nab/scorer.py and config/profiles.json.
+The first alert in a labelled window adds to the score, more if it comes earlier. An alert outside the windows subtracts
+from the score, more if the last window is longer ago. A window without an alert subtracts too. A detector without
+alerts scores 0; alerts at the start of every window and nowhere else score 100. The first 15 % of a series, at most 750
+rows, are not scored. Source: github.com/numenta/NAB, nab/scorer.py and config/profiles.json.
 """
 
 from __future__ import annotations

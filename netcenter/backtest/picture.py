@@ -11,7 +11,7 @@ from netcenter.charts.svg import COLOURS, LEFT, RIGHT, Panel, document, line, ni
 
 _HEIGHT = 560
 _DAY = 86_400_000
-#: The most points of a curve: more would fall on the same pixels.
+#: The most points of a curve: further points would use the same pixels.
 _POINTS = 1_400
 _WINDOW = "#f59e0b"
 _SCORE = 3.0
@@ -58,6 +58,6 @@ def _band(panel: Panel, start: float, end: float, colour: str, opacity: float) -
 
 
 def _thin(points: list[tuple[float, float]]) -> Iterable[tuple[float, float]]:
-    """Return at most about _POINTS points: of each group of neighbours the highest."""
+    """Return at most about _POINTS points: the highest point of each group of neighbours."""
     step = max(1, len(points) // _POINTS)
     return [max(points[i : i + step], key=lambda point: point[1]) for i in range(0, len(points), step)]

@@ -21,7 +21,7 @@ class CountSeries(NamedTuple):
 
     name: str
     times: list[int]
-    """ms; the starts of the bins, as the file has them"""
+    """ms; the starts of the bins, in the order of the file"""
     values: list[float]
     """posts"""
 

@@ -1,1 +1,1 @@
-"""Every dealing of the command line with a Kafka broker."""
+"""Everything that the command line does with a Kafka broker."""

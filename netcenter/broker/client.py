@@ -13,8 +13,8 @@ _FIRST_ANSWER_MS = 5_000
 _LARGEST_REQUEST = 4 << 20
 #: ms after which the broker aborts a transaction that its producer has left open.
 TRANSACTION_TIMEOUT_MS = 10_000
-#: ms that the broker may hold a fetch back for more bytes. A range of offsets ends where the log ends, and a longer
-#: wait there would delay the reading of the next range.
+#: ms that the broker may hold a fetch back for more bytes. At the end of the log there are no more bytes, and a longer
+#: wait would delay the reading of the next range.
 FETCH_WAIT_MS = 50
 
 
@@ -51,7 +51,7 @@ def open_producer(kafka: str, transactional_id: str | None = None) -> KafkaProdu
 def open_consumer(kafka: str, fetch_bytes: int = 4 << 20, reset: str = "earliest") -> KafkaConsumer:
     """A consumer without a group, which reads the records of committed transactions only. Raises Unreachable.
 
-    fetch_bytes: at most so many are fetched of a partition at once. reset: where retention has deleted the next record,
+    fetch_bytes: the most bytes of a partition in one fetch. reset: where retention has deleted the next record,
     `earliest` goes on with the records that are left and `none` raises OffsetOutOfRangeError.
     """
     try:

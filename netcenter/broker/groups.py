@@ -15,13 +15,13 @@ from netcenter.pipeline import PIPELINE
 from streams import committed_offsets
 from streams.topology import Role
 
-#: What a broker that has just started answers until it has loaded its groups.
+#: The errors of a broker that has just started and has not loaded its groups yet.
 _STARTING = (CoordinatorNotAvailableError, CoordinatorLoadInProgressError, NotCoordinatorError)
 _START_S = 10.0
 
 
 class GroupPosition(NamedTuple):
-    """What a group has committed for one partition."""
+    """A group's committed offset of one partition, with its metadata."""
 
     offset: int
     """The position: the offset to read next."""
@@ -30,7 +30,7 @@ class GroupPosition(NamedTuple):
     address: str
     """host:port of the health server of the worker that committed it; empty when it is not known."""
     due: int
-    """ms; until then the next Ticks change nothing but the time; 0 when it is not known."""
+    """ms; Ticks before this time change nothing but the watermark; 0 when it is not known."""
 
 
 NOT_COMMITTED = GroupPosition(-1, 0, "", 0)

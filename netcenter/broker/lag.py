@@ -1,4 +1,6 @@
-"""How far every role has come: the committed offsets and event times of its group, beside the ends of its topics."""
+"""The progress of every role: the committed offsets and event times of its group, compared with the ends of its
+topics.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +23,14 @@ from netcenter.settings import Settings
 from schemas.times import rfc3339
 from streams.topology import Role
 
-#: Up to so many offsets are read in order to count records without markers; beyond them the markers do not matter.
+#: Up to this many offsets the records are read and counted without markers; in a larger number the markers do not
+#: matter.
 _COUNTED = 2_000
 
 
 @dataclass(frozen=True)
 class RolePosition:
-    """Where a role stands in one partition."""
+    """The position of a role in one partition."""
 
     role: str
     topic: str
@@ -37,9 +40,9 @@ class RolePosition:
     first: int
     """The first offset of the partition."""
     end: int
-    """The last stable offset: behind it are records of open transactions."""
+    """The last stable offset: records from here on may belong to open transactions."""
     log_end: int
-    """The offset behind the last record, records of open transactions included."""
+    """The offset after the last record, records of open transactions included."""
     time: int
     """ms of event time; 0 when it is not known."""
 
@@ -65,7 +68,7 @@ class RolePosition:
 
     @property
     def beyond_end(self) -> bool:
-        """Whether the committed offset lies behind the end of the partition, and so belongs to another log."""
+        """Whether the committed offset is after the end of the partition, and so belongs to another log."""
         return self.committed is not None and self.committed > self.log_end
 
     @property
@@ -83,7 +86,7 @@ class LagMonitor:
         self.groups = ConsumerGroups(settings.prefix, admin)
 
     def positions(self, roles: Iterable[Role]) -> dict[str, list[RolePosition]]:
-        """Where each role stands in each of its partitions. Raises CommandError."""
+        """The position of each role in each of its partitions. Raises CommandError."""
         roles = list(roles)
         committed = self.groups.positions(roles)
         wanted = {
@@ -95,7 +98,7 @@ class LagMonitor:
             for places in wanted.values()
             for place in places
         }
-        # The ends last: a committed offset that was read before them cannot lie behind an end.
+        # Ask for the ends last: then a committed offset, which was read before, cannot be after an end.
         ranges = committed_ranges(self._admin, tps.values())
         ends = log_ends(self._admin, tps.values())
         positions: dict[str, list[RolePosition]] = {}
@@ -108,7 +111,7 @@ class LagMonitor:
         return positions
 
     def records_behind(self, positions: Iterable[RolePosition]) -> dict[RolePosition, int]:
-        """Records to read, of each position that is behind.
+        """The number of records to read, for each position that is behind.
 
         Where at most 2,000 offsets are left, their records are counted; else the number of offsets is returned, which
         includes the markers of transactions.
@@ -138,7 +141,9 @@ class LagMonitor:
         return self.slowest_and_due(roles)[0]
 
     def slowest_and_due(self, roles: Iterable[Role]) -> tuple[tuple[int, str], int]:
-        """`slowest`; and the next time (ms) at which a timer is due in any of these roles, 0 when one does not say."""
+        """The result of `slowest`; and the next time (ms) at which a timer is due in any of these roles, 0 when a role
+        does not say.
+        """
         roles = list(roles)
         committed = self.groups.positions(roles)
         times, dues = list[tuple[int, str]](), list[int]()

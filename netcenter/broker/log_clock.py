@@ -1,4 +1,4 @@
-"""Whose clock the log follows: the wall clock of the brokers, or the event clock of played files."""
+"""Which clock the log follows: the wall clock of the brokers, or the event clock of played files."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from schemas import codec
 from schemas.codec import WireError
 from schemas.records import Clock, Tick
 
-#: Offsets at the beginning and at the end of a partition among which a Tick is looked for.
+#: A Tick is searched in this many offsets at the beginning and at the end of a partition.
 _LOOKED_AT = 1_000
 
 
 def clock_of_log(settings: Settings, kafka: str) -> Clock:
-    """The clock that a Tick in the first or the last thousand offsets of `mentions`/0 names.
+    """The clock in a Tick among the first or the last thousand offsets of `mentions`/0.
 
     Raises Unreachable, and CommandError where there is no topic or no Tick.
     """

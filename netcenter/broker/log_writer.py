@@ -40,7 +40,8 @@ class LogWriter:
     def send(self, topic: str, record: Record, partition: int | None = None) -> None:
         """Append a record. partition: None means the partition of the record's key.
 
-        Raises CommandError when the broker has refused an earlier record; a refusal of this one shows at a later call.
+        Raises CommandError when the broker has refused an earlier record; if it refuses this record, a later call
+        raises.
         """
         key = None
         if partition is None:
@@ -64,7 +65,7 @@ class LogWriter:
         future.add_errback(self._failed.append)
 
     def flush(self) -> None:
-        """Return once the broker has every record. Raises CommandError."""
+        """Return when the broker has every record. Raises CommandError."""
         try:
             self._producer.flush(_FLUSH_S)
         except KafkaTimeoutError:

@@ -1,4 +1,4 @@
-"""Where partitions begin and end, as the broker says."""
+"""The beginning and the end of partitions, from the broker."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from netcenter.broker.topics import missing_topics_message
 from netcenter.errors import CommandError
 
 OffsetRange = tuple[int, int]
-"""The first offset of a range, and the offset behind its last one."""
+"""The first offset of a range, and the offset after its last record."""
 
 
 def committed_ranges(
     client: KafkaAdminClient, partitions: Iterable[TopicPartition]
 ) -> dict[TopicPartition, OffsetRange]:
-    """Each partition from its first offset to its last stable offset, behind which transactions are open.
+    """Each partition from its first offset to its last stable offset, from which on transactions may be open.
 
     Raises CommandError.
     """
@@ -36,7 +36,9 @@ def committed_ranges(
 
 
 def committed_ranges_at(kafka: str, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, OffsetRange]:
-    """The same, by an admin client of its own. Raises Unreachable, and CommandError where a topic is missing."""
+    """As `committed_ranges`, with an admin client of its own. Raises Unreachable, and CommandError where a topic is
+    missing.
+    """
     partitions = list(partitions)
     with closing(open_admin(kafka)) as client:
         have = set(client.list_topics())
@@ -47,7 +49,9 @@ def committed_ranges_at(kafka: str, partitions: Iterable[TopicPartition]) -> dic
 
 
 def log_ends(client: KafkaAdminClient, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
-    """The offset behind the last record of each partition, records of open transactions included. Raises CommandError."""
+    """The offset after the last record of each partition, records of open transactions included. Raises
+    CommandError.
+    """
     try:
         found = client.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.LATEST))
     except KafkaError as error:

@@ -1,4 +1,4 @@
-"""The topic `policy`: reads the policies in it, and puts another one in force for every role at the same record."""
+"""The topic `policy`: reads the policies in it, and puts a policy in force for every role at the same record."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class StoredPolicy(NamedTuple):
 
     text: str
     stamp: int
-    """ms; the broker's time of the text. The PolicyChanged stands in the input topics shortly after it."""
+    """ms; the broker's time of the text. The PolicyChanged in the input topics is slightly later."""
 
 
 def stored_policies(settings: Settings, kafka: str) -> dict[int, StoredPolicy]:
@@ -41,7 +41,7 @@ def newest_policy(settings: Settings, kafka: str) -> tuple[int, str]:
 
 
 def apply_policy(settings: Settings, kafka: str, text: str) -> int:
-    """Puts a policy in force through the log and returns its version. The newest text again changes nothing.
+    """Puts a policy in force through the log and returns its version. Does nothing if the text equals the newest text.
 
     text: a policy that has been parsed without an error.
     """
@@ -53,7 +53,7 @@ def apply_policy(settings: Settings, kafka: str, text: str) -> int:
     changed = PolicyChanged(version=version, hash=digest(text), applied_at=int(time.time() * 1000))
     with LogWriter(settings, kafka, "policy") as log:
         log.send_bytes(settings.prefix + "policy", 0, b"%d" % version, text.encode())
-        # The text first: a worker that reads the PolicyChanged must find it.
+        # Write the text first: a worker that reads the PolicyChanged must find the text.
         log.flush()
         log.send_to_all(PIPELINE.roles[0].input_topic, lambda _: changed)
     return version

@@ -1,4 +1,4 @@
-"""`topics apply`: creates the missing topics; in a new log writes whose clock it follows and the first policy."""
+"""`topics apply`: creates the missing topics; in a new log also writes the kind of clock and the first policy."""
 
 from __future__ import annotations
 
@@ -76,11 +76,11 @@ def _check_counts(client: KafkaAdminClient, settings: Settings, have: set[str]) 
 def _seed(settings: Settings, kafka: str, clock: Clock, policy_text: str) -> None:
     """Writes the policy to `policy`, and its PolicyChanged to every input topic that tools write to or that Ticks reach.
 
-    In `mentions` the first Tick, which says whose clock the log follows, stands before the PolicyChanged.
+    In `mentions` the first Tick, which says which clock the log follows, comes before the PolicyChanged.
     """
     parse(policy_text, 1)
     changed = PolicyChanged(version=1, hash=digest(policy_text), applied_at=int(time.time() * 1000))
-    # On the wall clock event time begins now; on the event clock only the player of a file knows when it begins.
+    # On the wall clock event time begins now; on the event clock it begins with the first line of the played file.
     first_time = changed.applied_at if clock == "wall" else 0
     writer = settings.prefix + "topics"
     with closing(open_producer(kafka)) as producer:
@@ -99,6 +99,6 @@ def _seed(settings: Settings, kafka: str, clock: Clock, policy_text: str) -> Non
 
 
 def _seeded_topics() -> Iterable[str]:
-    """The input topics, without those into which a role copies the records of another one with their PolicyChanged."""
+    """The input topics, without topics into which a role copies the records and PolicyChanged of another topic."""
     mirrored = {role.shape.output_topic for role in PIPELINE.roles if hasattr(role.shape, "output_topic")}
     return (name for name in PIPELINE.input_topics() if name not in mirrored)

@@ -1,4 +1,4 @@
-"""Reads ranges of offsets to their end: the one place where a consumer is polled. Only committed records are read."""
+"""Reads ranges of offsets to their end. Only this module polls a consumer. Only committed records are read."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _POLL_RECORDS = 2_000
 class RangeReader:
     """Reads ranges of offsets by one consumer: at each call the partitions that the caller asks for, each in order.
 
-    Between calls a partition that is not asked for is not assigned, and its position is kept here. The consumer's own
+    A partition that the caller does not ask for is not assigned, and this class keeps its position. The consumer's own
     `pause` is not used: kafka-python may never return the records that it has fetched of a paused partition.
     """
 
@@ -37,7 +37,7 @@ class RangeReader:
         return list(self._left)
 
     def read(self, most: int, wanted: Collection[TopicPartition] | None = None) -> dict[TopicPartition, list[Any]]:
-        """The next records, at most `most`; sometimes none. wanted: None means every partition that is left.
+        """The next records, at most `most`; sometimes none. wanted: None means every unfinished partition.
 
         Raises Unreachable when no position has advanced for a minute, and KafkaError.
         """
@@ -62,7 +62,9 @@ class RangeReader:
         self._moved_at = time.monotonic()
 
     def _advance(self) -> None:
-        """Take over the consumer's positions. Markers of transactions have offsets and are no records: only the position passes them."""
+        """Store the consumer's positions. Transaction markers have offsets but are not records, so only the position
+        shows that they were passed.
+        """
         now = time.monotonic()
         for tp in self._assigned & self._left.keys():
             start, end = self._left[tp]
@@ -114,16 +116,16 @@ def any_record(kafka: str, ranges: Mapping[TopicPartition, OffsetRange]) -> bool
 
 
 class TopicFollower:
-    """Reads partitions from their first offset on, and at each call on to their end of that moment. A context manager."""
+    """Reads partitions from their first offset on, at each call up to their present end. A context manager."""
 
     def __init__(self, kafka: str, partitions: Iterable[TopicPartition], *, from_end: bool = False) -> None:
-        """from_end: begin behind the records that there are now."""
+        """from_end: skip the records that exist now."""
         self._consumer = open_consumer(kafka)
         self._partitions = list(partitions)
         self._next = self.ends() if from_end else dict(self._consumer.beginning_offsets(self._partitions))
 
     def new_records(self) -> list[Any]:
-        """The raw records that were committed since the last call, each partition's in order."""
+        """The raw records that were committed since the last call; in order within each partition."""
         ends = self.ends()
         batches = batches_of(self._consumer, {tp: (self._next[tp], end) for tp, end in ends.items()})
         found = [record for batch in batches for records in batch.values() for record in records]

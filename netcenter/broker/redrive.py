@@ -15,7 +15,7 @@ from netcenter.broker.stored_dead_letters import Mark, StoredDeadLetter, read_de
 from netcenter.broker.topics import settings_of_log
 from netcenter.errors import CommandError, UsageError
 from netcenter.settings import Settings
-from schemas.dead_letters import DEAD_LETTER, ORIGIN, STATE
+from schemas.dead_letter_headers import DEAD_LETTER, ORIGIN, STATE
 from streams.partitioner import partition_of
 
 #: Dead letters of one transaction. After a crash each transaction is in the log as a whole or not at all.
@@ -30,21 +30,24 @@ class RedriveResult:
     done: int = 0
     """Dead letters redriven or discarded now."""
     left: tuple[StoredDeadLetter, ...] = ()
-    """Dead letters that cannot be redriven, and still wait."""
+    """Dead letters that cannot be redriven and stay waiting."""
 
 
 def redrive(settings: Settings, kafka: str, ids: Collection[str] | None, topic: str | None) -> RedriveResult:
-    """Sends each record once more to the topic where its producer wrote it, to the partition of its key.
+    """Sends each record again to the topic to which its producer wrote it, to the partition of its key.
 
-    ids: of dead letters; None means every waiting one (of `topic`, if given) that can be redriven. The role drops a record
-    that it has handled meanwhile, by the record's id. Raises UsageError before anything is sent, for an id that does not
-    exist, does not wait or cannot be redriven; CommandError where another redrive or discard began meanwhile.
+    ids: of dead letters; None means every waiting one (of `topic`, if given) that can be redriven. If the role has
+    handled a record meanwhile, it recognises the record's id and drops it. Raises UsageError before anything is sent,
+    for an id that does not exist, does not wait or cannot be redriven; CommandError where another redrive or discard
+    began meanwhile.
     """
     return _mark_all(settings, kafka, "redriven", ids, topic)
 
 
 def discard(settings: Settings, kafka: str, ids: Collection[str] | None, topic: str | None) -> RedriveResult:
-    """Marks dead letters as discarded: they stay in the log and no longer wait. Arguments and errors as of `redrive`."""
+    """Marks dead letters as discarded: they stay in the log and no longer wait. The arguments and errors are those of
+    `redrive`.
+    """
     return _mark_all(settings, kafka, "discarded", ids, topic)
 
 
@@ -59,7 +62,7 @@ def _mark_all(
     with closing(open_admin(kafka)) as client:
         partitions = settings_of_log(settings, client).partitions
     with _sole_producer(settings, kafka) as producer:
-        # Read after the producer has fenced every other one: no other command can mark what waits here.
+        # Read the dead letters after the producer has fenced all others: from now on no other command can mark them.
         chosen, left = _chosen(read_dead_letters(settings, kafka), mark, ids, topic)
         sent: set[str] = set()
         for first in range(0, len(chosen), _PER_TRANSACTION):
@@ -80,7 +83,9 @@ def _mark_all(
 def _chosen(
     letters: Iterable[StoredDeadLetter], mark: Mark, ids: Collection[str] | None, topic: str | None
 ) -> tuple[list[StoredDeadLetter], list[StoredDeadLetter]]:
-    """The dead letters to mark; and, where all were asked for, those that cannot be redriven. Raises UsageError."""
+    """The dead letters to mark; and, if the caller asked for all, the dead letters that cannot be redriven. Raises
+    UsageError.
+    """
     chosen, left, missing = list[StoredDeadLetter](), list[StoredDeadLetter](), set(ids or ())
     for letter in letters:
         if (topic is not None and letter.topic != topic) or (ids is not None and letter.id not in ids):
@@ -103,7 +108,9 @@ def _chosen(
 
 @contextmanager
 def _sole_producer(settings: Settings, kafka: str) -> Iterator[KafkaProducer]:
-    """A transactional producer that fences the one of another redrive: two at once would send one record twice."""
+    """A transactional producer, which fences the producer of another redrive, because two at once would send a record
+    twice.
+    """
     producer = open_producer(kafka, f"{settings.prefix}dead-letters")
     try:
         producer.init_transactions()
@@ -111,8 +118,8 @@ def _sole_producer(settings: Settings, kafka: str) -> Iterator[KafkaProducer]:
     except KafkaError as error:
         raise CommandError(_reason(error)) from None
     finally:
-        # The broker aborts a transaction that was not committed: after its timeout, or when the next producer of this
-        # transactional id begins.
+        # The broker aborts an uncommitted transaction after its timeout, or when the next producer with this
+        # transactional id starts.
         producer.close(timeout=5)
 
 
@@ -145,7 +152,7 @@ def _send_mark(producer: KafkaProducer, settings: Settings, letter: StoredDeadLe
     name, number, _ = letter.id.rsplit("/", 2)
     return producer.send(
         settings.prefix + name,
-        # With a key, a mark stays where an operator has set the topic to be compacted.
+        # Because of its key, a mark survives even if an operator has made the topic compacted.
         key=letter.id.encode(),
         value=b"",
         partition=int(number),

@@ -1,4 +1,6 @@
-"""Reads the dead letters of the log: where each record stood, why it failed, and what became of the dead letter."""
+"""Reads the dead letters of the log: where each record was, why it failed, and whether the dead letter was redriven or
+discarded.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +19,16 @@ from netcenter.pipeline import PIPELINE, PROJECTION
 from netcenter.settings import Settings
 from schemas import codec
 from schemas.codec import WireError
-from schemas.dead_letters import DEAD_LETTER, ORIGIN, STATE, failure_of, is_mark, text, without_failure
+from schemas.dead_letter_headers import DEAD_LETTER, ORIGIN, STATE, failure_of, is_mark, text, without_failure
 from schemas.keys import KEYLESS
 from schemas.records import Record
 from streams.topology import Batch
 
 State = Literal["waiting", "redriven", "failed again", "discarded"]
 Mark = Literal["redriven", "discarded"]
-"""What a mark says. A mark is a record of a `.dead` topic about a dead letter before it, and no dead letter itself."""
+"""The content of a mark: a record of a `.dead` topic about an earlier dead letter. A mark is not a dead letter
+itself.
+"""
 _WRITER = "ce_source"
 _SINK = "sink"
 
@@ -36,7 +40,7 @@ class StoredDeadLetter:
     id: str
     """topic/partition/offset of the dead letter itself."""
     topic: str
-    """The topic where the record stood."""
+    """The topic that held the record."""
     partition: int
     offset: int
     stage: str
@@ -50,13 +54,12 @@ class StoredDeadLetter:
     """The record's own headers."""
     state: State = "waiting"
     failed_again_as: str | None = None
-    """The id of the newer dead letter, where the record failed again after a redrive."""
+    """The id of the newer dead letter, if the record failed again after a redrive."""
 
     @property
     def origin(self) -> str:
-        """Where the record stood, with ` sink` behind it when only a sink has refused the record.
-
-        Dead letters of one origin are redriven together. A role's dead letter of a record and a sink's are apart.
+        """The record's place in the log, followed by ` sink` when only a sink has refused the record. Dead letters with
+        the same origin are redriven together. A role's and a sink's dead letters of one record have different origins.
         """
         return f"{self.topic}/{self.partition}/{self.offset}{' sink' if self.stage == _SINK else ''}"
 
@@ -68,7 +71,7 @@ class StoredDeadLetter:
             return None
 
     def obstacle(self) -> str | None:
-        """Why the record cannot be redriven, and what to do instead; None where it can be."""
+        """Why the record cannot be redriven, and what to do instead; None where it can be redriven."""
         if self.topic not in {t.name for t in PIPELINE.topics}:
             return "it does not say which topic it came from: its headers may tell who wrote it"
         if self.key is None and self.value is None:
@@ -91,24 +94,26 @@ class StoredDeadLetter:
         return None
 
     def _is_ours(self) -> bool:
-        """Whether a role wrote the record, and not a tool or producer of people."""
+        """Whether a role wrote the record, and not a command or another producer."""
         writer = dict(self.headers).get(_WRITER) or b""
         return any(writer.endswith(role.name.encode()) for role in PIPELINE.roles if self.topic in role.writes)
 
 
 def _redrive_topics() -> set[str]:
-    """The input topics, without those that mirror another topic: only their role writes to them."""
+    """The input topics, without topics that mirror another topic, because only a role writes to these."""
     mirrors = {role.shape.output_topic for role in PIPELINE.roles if isinstance(role.shape, Batch)}
     return set(PIPELINE.input_topics()) - mirrors
 
 
 @dataclass
 class _Marks:
-    """What became of the dead letters."""
+    """The marks of all dead letters that were read."""
 
     by_id: dict[str, Mark] = field(default_factory=dict)
     by_origin: dict[str, Mark] = field(default_factory=dict)
-    """A record that a role and a sink refused, or one sink twice, has several dead letters: one redrive is for all of them."""
+    """If a role and a sink, or a sink twice, refused a record, it has several dead letters. One redrive settles all of
+    them.
+    """
     failed_again: dict[str, str] = field(default_factory=dict)
     """The id of the newer dead letter, by the id of the one that was redriven."""
 
@@ -122,7 +127,7 @@ class _Marks:
 def read_dead_letters(settings: Settings, kafka: str) -> Iterator[StoredDeadLetter]:
     """Every dead letter with its state, in the order of topics and partitions.
 
-    The topics are read twice, because a mark stands behind the dead letter that it is about.
+    The topics are read twice, because a mark comes after the dead letter that it is about.
     """
     ranges = _ranges(settings, kafka)
     marks = _Marks()
@@ -134,7 +139,7 @@ def read_dead_letters(settings: Settings, kafka: str) -> Iterator[StoredDeadLett
 
 
 def count_waiting(settings: Settings, kafka: str) -> int:
-    """How many dead letters were neither redriven nor discarded."""
+    """The number of dead letters that were neither redriven nor discarded."""
     marks, seen = _Marks(), list[tuple[str, str]]()
     for record in records_of(kafka, _ranges(settings, kafka)):
         _collect_mark(settings, record, marks)
@@ -146,7 +151,7 @@ def count_waiting(settings: Settings, kafka: str) -> int:
 
 def _ranges(settings: Settings, kafka: str) -> dict[TopicPartition, OffsetRange]:
     with closing(open_admin(kafka)) as client:
-        # Raises for a wrong prefix, under which there would seem to be no dead letter.
+        # Raises an error for a wrong prefix, because otherwise there would seem to be no dead letters.
         settings_of_log(settings, client)
         have = set(client.list_topics())
         names = [name for t in PIPELINE.dead_topics() if (name := settings.prefix + t.name) in have]
@@ -157,7 +162,7 @@ def _ranges(settings: Settings, kafka: str) -> dict[TopicPartition, OffsetRange]
 
 
 def _collect_mark(settings: Settings, r: Any, marks: _Marks) -> None:
-    """Takes in a mark; and of a dead letter of a redriven record, which dead letter it was before."""
+    """Stores a mark. For a dead letter of a redriven record, stores the id of the record's earlier dead letter."""
     head = dict(r.headers)
     about = text(head.get(DEAD_LETTER)) or ""
     if not is_mark(r.headers):

@@ -1,4 +1,4 @@
-"""Which topics the pipeline needs, and which of them a broker has."""
+"""The topics that the pipeline needs, and whether a broker has them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from netcenter.pipeline import PIPELINE
 from netcenter.settings import Settings
 from streams.topology import Topic
 
-#: Bytes of a batch beside its largest record.
+#: Bytes that a batch needs in addition to its largest record.
 _BATCH_OVERHEAD = 16 * 1024
-#: At most so many other prefixes are named in a message.
+#: A message names at most this many other prefixes.
 _PREFIXES_NAMED = 3
 
 
 def required_topics(settings: Settings) -> list[NewTopic]:
-    """Every topic of the pipeline with its configuration: those of its flow, of dead letters, and the changelogs."""
+    """Every topic of the pipeline with its configuration, topics of dead letters and changelogs included."""
     topics = [
         _new(topic.name, topic.partitions or settings.partitions, settings, _config(topic, settings))
         for topic in (*PIPELINE.topics, *PIPELINE.dead_topics())
@@ -33,7 +33,8 @@ def required_topics(settings: Settings) -> list[NewTopic]:
 
 def _config(topic: Topic, settings: Settings) -> dict[str, str]:
     config = {
-        # Always the broker's own time: a played history has old times in its records, and retention must not see them.
+        # Always the broker's own time, because retention must not depend on the old times in the records of a played
+        # file.
         "message.timestamp.type": "LogAppendTime",
         "min.insync.replicas": str(settings.min_insync),
         "max.message.bytes": str(topic.limit + _BATCH_OVERHEAD),
@@ -58,8 +59,8 @@ def installations(names: Iterable[str]) -> list[str]:
 def missing_topics_message(have: Iterable[str], missing: Iterable[str]) -> str:
     """One line that names a missing topic and the command that creates it.
 
-    Where the broker has an installation under another prefix, the line names that prefix: to create the topics would make
-    a second installation. have: every topic of the broker.
+    Where the broker has an installation under another prefix, the line names that prefix, because creating the topics
+    would make a second installation. have: every topic of the broker.
     """
     first, others = min(missing), installations(have)
     if others and not any(first.startswith(prefix) and first[len(prefix) :] in _own_names() for prefix in others):
@@ -77,12 +78,12 @@ def _own_names() -> set[str]:
 
 
 def partition_counts(client: KafkaAdminClient, names: Iterable[str]) -> dict[str, int]:
-    """How many partitions each of these topics has on the broker. All of them must exist."""
+    """The number of partitions of each topic on the broker. All topics must exist."""
     return {topic["name"]: len(topic["partitions"]) for topic in client.describe_topics(sorted(names))}
 
 
 def settings_of_log(settings: Settings, client: KafkaAdminClient) -> Settings:
-    """The settings, with the partition count that the input topics have on the broker in place of the configured one.
+    """The settings, but with the input topics' actual partition count on the broker.
 
     Raises CommandError where no Netcenter is under the prefix.
     """

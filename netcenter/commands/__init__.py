@@ -1,1 +1,1 @@
-"""The command line: a file for each command, named as the command."""
+"""The commands: a file for each command, with the command's name."""

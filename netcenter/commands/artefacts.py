@@ -21,7 +21,9 @@ ArtefactOption = Annotated[
 
 
 def artefact_path(given: Path | None) -> Path:
-    """The file that was named, else that of the default policy's classifier. Raises CommandError where there is none."""
+    """The given file, or else the artefact of the default policy's classifier. Raises CommandError where there is
+    none.
+    """
     if given is not None:
         return given
     from agents.classify.model import artefact
@@ -45,5 +47,5 @@ def load_artefact(path: Path) -> Model:
 
 
 def chosen_model(given: Path | None) -> Model:
-    """The classifier of the file that was named, else the default policy's."""
+    """The classifier of the given file, or else the default policy's classifier."""
     return load_artefact(artefact_path(given))

@@ -43,7 +43,7 @@ def backtest(
     time_format: TimeFormat = None,
     as_json: Json = False,
 ) -> None:
-    """Run the burst detector over series of the past: what it would have said, when, and how well.
+    """Run the burst detector over series of the past: which alerts it would have raised, when, and how good they were.
 
     Example: netcenter backtest AAPL.csv FB.csv --labels labels.json --plot pictures
     """

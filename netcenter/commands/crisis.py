@@ -29,7 +29,7 @@ _Reason = Annotated[str, typer.Option(help="Why, in one line.")]
 
 @crisis.command("open")
 def open_(brand: _Brand, by: _By, reason: _Reason) -> None:
-    """All hands: it lasts until a person closes it. One that is open already stays as it is.
+    """Declare a crisis: it lasts until a person closes it. If a crisis is open already, nothing changes.
 
     Example: netcenter crisis open andina --by ana --reason "a fire at the airport"
     """
@@ -38,7 +38,7 @@ def open_(brand: _Brand, by: _By, reason: _Reason) -> None:
 
 @crisis.command("close")
 def close(brand: _Brand, by: _By, reason: _Reason) -> None:
-    """Back to normal, whoever opened it; the rule does not open it again in the same surge.
+    """Close a crisis, also one that the rule opened. The rule does not open it again in the same surge.
 
     Example: netcenter crisis close andina --by ana --reason "all passengers are rebooked"
     """

@@ -41,7 +41,7 @@ def _summary(letter: StoredDeadLetter) -> dict[str, object]:
 
 @dead.command("list")
 def dead_list(topic: _Topic = None, as_json: Json = False) -> None:
-    """List the dead letters: where each record stood, why it failed, and what became of it.
+    """List the dead letters: where each record was, why it failed, and whether it was redriven or discarded.
 
     Example: netcenter dead list --topic mentions
     """
@@ -53,7 +53,7 @@ def dead_list(topic: _Topic = None, as_json: Json = False) -> None:
         return
     waiting = sum(letter.state == "waiting" for letter in found)
     title = f"{len(found)} dead letters, {waiting} of them waiting"
-    # An id that is cut short in a pipe or a narrow terminal can be given to no other command.
+    # Never shorten an id, in a pipe or a narrow terminal: other commands need the whole id.
     whole = [Column(name, no_wrap=True) for name in ("id", "stood at")]
     table = Table(*whole, "stage", "error", "why", "state", title=title)
     for letter in found:
@@ -64,7 +64,7 @@ def dead_list(topic: _Topic = None, as_json: Json = False) -> None:
 
 @dead.command("show")
 def dead_show(id: Annotated[str, typer.Argument(help="As `dead list` gives it.")]) -> None:
-    """Show one dead letter with its record, or its bytes where they cannot be read.
+    """Show one dead letter with its record, or with the record's bytes where they cannot be decoded.
 
     Example: netcenter dead show mentions.dead/3/17
     """
@@ -88,7 +88,7 @@ _All = Annotated[bool, typer.Option("--all", help="Every one that waits (of --to
 
 @dead.command("redrive")
 def dead_redrive(ids: _Ids = None, all_of_them: _All = False, topic: _Topic = None) -> None:
-    """Send records once more to the topics where their producers wrote them, after a fix; each record once.
+    """After a fix, send records again to the topics to which their producers wrote them; each record once.
 
     Example: netcenter dead redrive --all --topic mentions
     """
@@ -101,7 +101,7 @@ def dead_redrive(ids: _Ids = None, all_of_them: _All = False, topic: _Topic = No
 
 @dead.command("discard")
 def dead_discard(ids: _Ids = None, all_of_them: _All = False, topic: _Topic = None) -> None:
-    """Mark dead letters that nobody needs: they stay in the log until its retention, and no longer wait.
+    """Mark dead letters that nobody needs: they no longer wait, and stay in the log until its retention ends.
 
     Example: netcenter dead discard mentions.dead/3/17
     """

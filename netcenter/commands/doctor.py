@@ -13,7 +13,7 @@ from netcenter.settings import load
 
 
 def doctor(as_json: Json = False) -> None:
-    """Look at everything Netcenter needs and say what is wrong and what to do.
+    """Check everything that Netcenter needs, and say what is wrong and what to do.
 
     Example: netcenter doctor
     """

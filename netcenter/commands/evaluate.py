@@ -22,7 +22,7 @@ def evaluate(
     artefact: ArtefactOption = None,
     as_json: Json = False,
 ) -> None:
-    """Measure an artefact on labelled posts: your own, that it never saw.
+    """Measure an artefact on your own labelled posts, which were not used to train it.
 
     Example: netcenter evaluate ours.csv --out measured
     """

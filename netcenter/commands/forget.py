@@ -19,7 +19,8 @@ def forget(
         typer.Option("--id", help="Your id of the request: asked again with it within a day, nothing changes."),
     ] = None,
 ) -> None:
-    """Forget a customer: their case ends, PostgreSQL keeps nothing of theirs, the logs only until their retention.
+    """Forget a customer: the case ends, PostgreSQL deletes the customer's data, and the log keeps it until retention
+    ends.
 
     Example: netcenter forget andina twitter 4711 --id request-2026-17
     """

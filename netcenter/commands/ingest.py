@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +15,9 @@ from netcenter.ingest.schedule import TICK
 from netcenter.runtime.endpoints import kafka_of
 from netcenter.settings import load
 from schemas.times import rfc3339
+
+if TYPE_CHECKING:
+    from netcenter.ingest.pacing import Waiting
 
 _File = Annotated[Path, typer.Argument(help="A .jsonl or .csv file; - reads JSON lines from standard input.")]
 
@@ -41,7 +44,6 @@ def ingest(
 
     Example: netcenter ingest posts.csv --map native_id=tweet_id --set channel=twitter
     """
-    from netcenter.ingest.pacing import Waiting
     from netcenter.ingest.player import Played
     from netcenter.ingest.player import ingest as play_into_log
 
@@ -54,24 +56,25 @@ def ingest(
         def on_tick(played: Played, slowest: tuple[int, str]) -> None:
             progress.update(task, completed=played.records, description=f"{rfc3339(played.time)}")
 
-        def on_wait(waiting: Waiting) -> None:
-            if waiting.notice:
-                print(f"netcenter: {waiting.notice}", file=sys.stderr, flush=True)
-
         played = play_into_log(
             settings,
             kafka_of(settings),
             lines,
             interval=TICK,
-            until=duration(run_on, "--run-on"),
+            run_on=duration(run_on, "--run-on"),
             ahead=0 if alone else duration(ahead, "--ahead"),
             follow=() if alone else None,
             on_tick=on_tick,
-            on_wait=on_wait,
+            on_wait=_say_notice,
         )
         progress.update(task, completed=played.records)
     told = {"records": played.records, "ticks": played.ticks}
     print(json.dumps(told) if as_json else f"{played.records:,} records and {played.ticks:,} Ticks played")
+
+
+def _say_notice(waiting: Waiting) -> None:
+    if waiting.notice:
+        print(f"netcenter: {waiting.notice}", file=sys.stderr, flush=True)
 
 
 def register(app: typer.Typer) -> None:

@@ -15,7 +15,7 @@ from netcenter.settings import load
 
 
 def lag(as_json: Json = False) -> None:
-    """How far every role is behind, in records and in event time, and what holds it up in the log.
+    """Show how far every role is behind, in records and in event time, and what blocks it in the log.
 
     Example: netcenter lag
     """

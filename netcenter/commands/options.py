@@ -11,8 +11,8 @@ from typing import Annotated
 import typer
 
 from netcenter.errors import UsageError
+from netcenter.files.file_reader import read
 from netcenter.files.line import FileError, Line
-from netcenter.files.reader import read
 
 _UNITS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
@@ -66,7 +66,10 @@ def read_lines(
     *,
     classified: bool = False,
 ) -> Iterator[Line]:
-    """The lines of a file, one by one; classified: see `netcenter.files.reader.read`. Raises UsageError naming file, line and field."""
+    """The lines of a file, one by one. For `classified` see `netcenter.files.file_reader.read`.
+
+    Raises UsageError, which names file, line and field.
+    """
     try:
         yield from read(
             path,

@@ -70,9 +70,8 @@ def explain_mention(
     label: Annotated[str | None, typer.Option(help="Instead of what the classifier says.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Say what a mention would be due: which rule holds and why no earlier one does, who works on it, and when.
-
-    The mention is taken for a customer's first, read when it was posted, and answered by nobody.
+    """Say what a mention would be due: which rule applies and why no earlier rule does, who works on it, and when. It
+    treats the mention as a customer's first, read when it was posted, and never answered.
 
     Example: netcenter policy explain mention.json --policy my-policy.toml
     """
@@ -88,9 +87,9 @@ def explain_mention(
 
 
 def _mention(file: Path) -> Mention:
-    """The mention of a file: one JSON object, or the first of JSON lines."""
+    """The mention of a file: one JSON object, or the first JSON line."""
+    from netcenter.files.file_reader import parse_line
     from netcenter.files.line import FileError
-    from netcenter.files.reader import parse_line
 
     text = sys.stdin.read() if str(file) == "-" else text_of(file)
     lines = [(n, line) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
@@ -169,9 +168,8 @@ def apply(
     file: _File,
     force: _Force = False,
 ) -> None:
-    """Put a policy in force through the log, for everyone at the same record; says what changes.
-
-    Refused where this machine lacks the classifier that it names: classify would wait for it, and all that follows too.
+    """Put a policy in force through the log, for every role at the same record, and say what changes. The command
+    refuses a policy whose classifier this machine lacks, because classify, and every role after it, would wait for it.
 
     Example: netcenter policy apply my-policy.toml
     """
@@ -185,7 +183,7 @@ def apply(
     _, held = newest_policy(settings, kafka)
     try:
         print(summary(difference(parse(held), found.policy)) if held else "no policy was in force")
-    except PolicyError:  # which this one is to mend
+    except PolicyError:  # the new policy may be meant to repair it
         print("what changes is not known: the policy in force cannot be read by this release")
     print(f"policy {apply_policy(settings, kafka, text)} is in the log")
 

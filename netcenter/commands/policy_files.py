@@ -23,7 +23,7 @@ def checked(path: Path) -> tuple[str, Checked]:
 
 
 def today() -> date:
-    """The date by UTC, against which a policy's holidays and expected events may be past."""
+    """Today's date in UTC, to find holidays and expected events that are past."""
     return datetime.now(UTC).date()
 
 
@@ -43,7 +43,7 @@ def to_apply(path: Path, *, force: bool) -> tuple[str, Checked]:
 
 
 def parsed(path: Path) -> Policy:
-    """The policy of a file that is only looked at, so a desk that is missing is no fault. Raises UsageError."""
+    """The policy of a file that is only read and not put in force, so a missing desk is no fault. Raises UsageError."""
     try:
         return parse(text_of(path), name=str(path))
     except PolicyError as error:

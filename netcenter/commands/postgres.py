@@ -16,9 +16,7 @@ postgres = typer.Typer(help="The projection's tables in PostgreSQL.", no_args_is
 def postgres_migrate() -> None:
     """Create the tables, or bring them to this release; the user of NETCENTER_POSTGRES becomes or is their owner.
 
-    A postgres worker does the same at its start where its user may.
-
-    Example: netcenter postgres migrate
+    A postgres worker does the same at its start if its user has the rights. Example: netcenter postgres migrate
     """
     from netcenter.operate.postgres_roles import migrate
 

@@ -7,7 +7,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 
 def bar(console: Console | None = None, *, transient: bool = False, disable: bool = False) -> Progress:
-    """On standard error: what is done, how much of how much, since when."""
+    """A bar on standard error: what is done, how much of the total, and the time so far."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),

@@ -1,11 +1,11 @@
-"""`netcenter rebuild`: PostgreSQL's tables anew from the log."""
+"""`netcenter rebuild`: fills PostgreSQL's tables again from the log."""
 
 from __future__ import annotations
 
 import json
 import sys
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -17,6 +17,9 @@ from netcenter.errors import UsageError
 from netcenter.runtime.endpoints import kafka_of, postgres_of
 from netcenter.settings import load
 
+if TYPE_CHECKING:
+    from netcenter.operate.rebuild import Rebuilt
+
 
 def rebuild(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
@@ -25,9 +28,8 @@ def rebuild(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Build PostgreSQL's tables anew from the log, beside the live ones, and swap them in; workers run on.
-
-    What the log no longer has is copied; every forget is applied first. See docs/postgres.md.
+    """Build PostgreSQL's tables again from the log, beside the live tables, and swap them in; workers keep running.
+    Rows that the log no longer has are copied; every forget is applied first. See docs/postgres.md.
 
     Example: netcenter rebuild --yes
     """
@@ -46,7 +48,7 @@ def rebuild(
         asked = f"PostgreSQL's tables take {_bytes(size)}; the new ones take about as much beside them. Rebuild?"
         if not yes and not typer.confirm(asked, err=True):
             return False
-        shown.start()  # not before: a bar that is drawn again wipes the question away
+        shown.start()  # start the bar only now, because drawing it would hide the question
         return True
 
     try:
@@ -64,6 +66,13 @@ def rebuild(
     if done is None:
         print("nothing was done")
         return
+    _show(done, as_json)
+    if keep and not as_json:
+        print("the old tables are in schema netcenter_replaced: drop it when you no longer want them")
+
+
+def _show(done: Rebuilt, as_json: bool) -> None:
+    """Print the rows of each table before and after, and what was copied."""
     if as_json:
         tables = {
             name: {"before": before, "after": after, "copied": done.copied[name]}
@@ -78,8 +87,6 @@ def rebuild(
         table.add_row(name, f"{before:,}", f"{after:,}", f"{done.copied[name]:,}" if done.copied[name] else "")
     Console().print(table)
     print(f"{done.records:,} records read, {done.per_s:,} a second; {done.forgets} forgets; {done.seconds} s in all")
-    if keep:
-        print("the old tables are in schema netcenter_replaced: drop it when you no longer want them")
 
 
 def _bytes(size: int) -> str:

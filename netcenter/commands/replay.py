@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +14,7 @@ from rich.console import Console
 from netcenter.commands.options import Ignore, Maps, Sets, TimeFormat, duration, moment, read_lines, text_of
 from netcenter.commands.progress_bar import bar
 from netcenter.errors import UsageError
+from netcenter.files.line import Line
 from netcenter.ingest.schedule import TICK
 from netcenter.policies import DEFAULT_POLICY
 from netcenter.runtime.endpoints import kafka_of
@@ -59,14 +60,10 @@ def replay(
         str | None, typer.Option(metavar="DURATION", help="How long time runs on after a file's last record: 6h.")
     ] = None,
 ) -> None:
-    """Run the same decisions over the past, with no Kafka in between: what would have happened, under this policy or that?
+    """Run the same decisions over the past, without Kafka: what would have happened under one policy or another?
 
     Example: netcenter replay story.jsonl --policy now.toml --against next.toml --out compared
     """
-    from netcenter.replay import play_lines
-    from netcenter.replay.output import Runs
-    from netcenter.replay.sorted_lines import SortedLines
-
     settings = load()
     of_files = {"--map": maps, "--set": sets, "--ignore-unknown": ignore_unknown, "--time-format": time_format}
     of_log = {"--since": since, "--until": until, "--offsets": offsets}
@@ -75,16 +72,27 @@ def replay(
         wanted = _range(log, moment(since, "--since"), moment(until, "--until"), offsets)
         _replay_log(settings, wanted, out, policy, against)
         return
+    lines = (read_lines(path, maps, sets, ignore_unknown, time_format, classified=True) for path in files or ())
     tried = _tried(policy or DEFAULT_POLICY, against)
-    runs_on = duration(run_on or "6h", "--run-on")
-    with SortedLines() as shelf:
-        for path in files or ():
-            shelf.add(read_lines(path, maps, sets, ignore_unknown, time_format, classified=True))
-        if shelf.holds(Mention):
+    _replay_files(settings, lines, duration(run_on or "6h", "--run-on"), out, tried)
+
+
+def _replay_files(
+    settings: Settings, files: Iterable[Iterator[Line]], run_on: int, out: Path, tried: list[TriedPolicy]
+) -> None:
+    """Replay the lines of files, merged by time; run_on: ms that time runs on after the last line."""
+    from netcenter.replay import play_lines
+    from netcenter.replay.output import Runs
+    from netcenter.replay.sorted_lines import SortedLines
+
+    with SortedLines() as lines:
+        for file in files:
+            lines.add(file)
+        if lines.holds(Mention):
             _check_models(tried)
         with Runs(out, tried, settings.partitions) as runs:
-            with _progress(len(shelf)) as say, rarely_collected():
-                play_lines(runs.replays, shelf, interval=TICK, until=runs_on, say=say)
+            with _progress(len(lines)) as say, rarely_collected():
+                play_lines(runs.replays, lines, interval=TICK, run_on=run_on, say=say)
             runs.finish({})
 
 
@@ -159,14 +167,14 @@ def _tried(policy: Path, against: Path | None) -> list[TriedPolicy]:
 
 
 def _named(tried: list[TriedPolicy]) -> list[TriedPolicy]:
-    """Two of one name are told apart: they name folders."""
+    """Policies with the same name get different names here, because the names become folders."""
     if len(tried) == 2 and tried[0].name == tried[1].name:
         return [tried[0], tried[1]._replace(name=f"{tried[1].name}-against")]
     return tried
 
 
 def _check_models(tried: list[TriedPolicy]) -> None:
-    """Posts are to be classified: with which model, a policy says."""
+    """Raises UsageError where this machine lacks a policy's classifier, which the posts need."""
     from netcenter.runtime.classifiers import lacks_model
     from streams.policies import fault, passed_over
 

@@ -1,4 +1,4 @@
-"""`netcenter surge explain`: what a surge is judged by."""
+"""`netcenter surge explain`: shows the evidence of a surge."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def explain(
     id: Annotated[str, typer.Argument(help="The surge's id, or its beginning; alerts and surge_history name it.")],
     as_json: Json = False,
 ) -> None:
-    """What a surge is judged by, as PostgreSQL holds it: how much, since when, about what, and what to expect.
+    """Show the evidence of a surge from PostgreSQL: how much, since when, about what, and what to expect.
 
     Example: netcenter surge explain 4dfe4b8f
     """

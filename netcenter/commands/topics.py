@@ -1,4 +1,4 @@
-"""`netcenter topics apply`: creates what the pipeline needs in Kafka."""
+"""`netcenter topics apply`: creates the topics that the pipeline needs in Kafka."""
 
 from __future__ import annotations
 

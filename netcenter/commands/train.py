@@ -35,27 +35,32 @@ def train(
     ] = None,
     artefact: ArtefactOption = None,
 ) -> None:
-    """Make a classifier's artefact, or with --corrections one that knows a brand's language better.
+    """Make a classifier's artefact; with --corrections, adapt an artefact to the language of a brand.
 
-    With --corrections, FILES are the reference set that must not get worse. The policy names the artefact to be in force.
+    With --corrections, FILES are the reference set that must not get worse. To put the artefact in force, name it in
+    the policy.
 
     Example: netcenter train labelled.parquet --unlabelled training.parquet --out models
     """
     try:
         from netcenter.training import training_rows
-        from netcenter.training.student import StudentSettings
     except ImportError as error:
         raise CommandError(f"training needs {error.name}: install netcenter[train]") from None
     if not files:
         raise UsageError("name a file of labelled posts: netcenter train labelled.parquet --out models")
     if corrections is not None:
         _adapt(corrections, training_rows.read(files), out, artefact)
-        return
+    else:
+        _train(training_rows.read(files, unlabelled or []), out, cache, seed)
+
+
+def _train(posts: TrainingRows, out: Path, cache: Path, seed: int) -> None:
+    """Write the artefact, its figures and their chart into a folder, and print the figures."""
     from netcenter.training.embeddings import Embeddings
     from netcenter.training.figures import picture, tables
+    from netcenter.training.student import StudentSettings
     from netcenter.training.train import train as learn
 
-    posts = training_rows.read(files, unlabelled or [])
     with bar() as progress:
         tasks = {}
 
@@ -75,9 +80,10 @@ def train(
 
 
 def _adapt(corrections: str, reference: TrainingRows, out: Path, artefact: Path | None) -> None:
+    """Write an artefact that is adapted to the brands of the corrections, and print what each brand gained."""
     from netcenter.training import corrections as learning
 
-    path, gains = learning.adapt(artefact_path(artefact), _said(corrections), reference, out)
+    path, gains = learning.adapt(artefact_path(artefact), _corrections(corrections), reference, out)
     for brand, gain in gains.items():
         print(f"{brand}: {gain.before:.3f} of {gain.corrections} corrections right before, {gain.after:.3f} after")
     print(
@@ -85,7 +91,8 @@ def _adapt(corrections: str, reference: TrainingRows, out: Path, artefact: Path 
     )
 
 
-def _said(corrections: str) -> TrainingRows:
+def _corrections(corrections: str) -> TrainingRows:
+    """The relabelled posts of PostgreSQL, of the log, or of a file."""
     if corrections not in ("postgres", "log"):
         from netcenter.training.training_rows import read
 

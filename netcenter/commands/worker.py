@@ -19,14 +19,14 @@ from netcenter.settings import Settings, load, variable
 from streams.exit_codes import ExitCode
 from streams.topology import Role
 
-#: Seconds between two looks whether the embedded servers are back.
+#: Seconds between two checks whether the embedded servers are back.
 _LOOK_S = 2.0
 
 
 def worker(
     roles: Annotated[list[str], typer.Argument(help=f"{', '.join(workers.role_names())}, or all.")],
 ) -> None:
-    """Run one role, or several as a process each under a small supervisor.
+    """Run one role; or several roles, each in a process of its own under a small supervisor.
 
     Example: netcenter worker all
     """
@@ -48,7 +48,7 @@ def _one(role: Role, settings: Settings) -> int:
         threading.Thread(target=_follow, args=(settings, kafka), name="embedded Kafka", daemon=True).start()
     code = run_worker(worker)
     if code == ExitCode.UNREACHABLE and not worker.told_to_stop:
-        # Everything in memory may be behind the log now: start over in place, and wait for Kafka there.
+        # The state in memory may be older than the log now: start this process again, and wait for Kafka in it.
         _await_servers(role, settings)
         _start_over()
     return code
@@ -59,7 +59,9 @@ def _start_over() -> None:
 
 
 def _follow(settings: Settings, kafka: str) -> None:
-    """Start over when the embedded Kafka is back at another address: a client would look for it at the old one for ever."""
+    """Start again when the embedded Kafka is back at another address, because a client would keep trying the old
+    address.
+    """
     import structlog
 
     while True:
@@ -74,7 +76,7 @@ def _follow(settings: Settings, kafka: str) -> None:
 def _await_servers(role: Role, settings: Settings) -> None:
     """Return once the embedded servers that a worker of this role needs run, at this address or another.
 
-    Servers that are not embedded are not waited for here: the worker itself does that.
+    For servers that are not embedded, the worker itself waits.
     """
     import structlog
 
@@ -100,7 +102,8 @@ def _await_servers(role: Role, settings: Settings) -> None:
 def _several(roles: list[Role], settings: Settings) -> int:
     from streams.supervisor import command_of, supervise
 
-    # Each worker finds the embedded servers by itself, also after they have moved; here it is told if one was never started.
+    # Each worker finds the embedded servers by itself, also at a new address; this call fails if a server was never
+    # started.
     kafka_of(settings)
     for role in roles:
         if not role.decides and role.enabled_by is None:

@@ -1,4 +1,4 @@
-"""The operators of the demo: a thread that answers the offers of the desk, as the story's people would."""
+"""The operators of the demo: a thread that answers the offers of the desk, as the operators of the story would."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Operators:
     """Reads `assignments` and answers in `desk`. A context manager: on leaving it raises the error of its thread, if any."""
 
     def __init__(self, settings: Settings, kafka: str, seed: int) -> None:
-        """seed: of the answers; the same seed gives the same answers."""
+        """seed: the same seed gives the same answers."""
         self._settings, self._kafka, self._seed = settings, kafka, seed
         self._stop = threading.Event()
         self._failed: Exception | None = None

@@ -50,12 +50,12 @@ class Receiver:
 
     @property
     def opened(self) -> int:
-        """Distinct alerts opened: fingerprint and start."""
+        """The alerts that fired, as (fingerprint, start), each once."""
         return len(self._incidents["firing"])
 
     @property
     def resolved(self) -> int:
-        """Distinct alerts resolved: fingerprint and start."""
+        """The resolved alerts, as (fingerprint, start), each once."""
         return len(self._incidents["resolved"])
 
     @property
@@ -69,11 +69,11 @@ class Receiver:
             self._planned.extend([(status, headers or {})] * times)
 
     def start(self) -> None:
-        """Listens in a thread of its own."""
+        """Starts to listen, in a thread of its own."""
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
-            # The class answers in HTTP/1.0: a connection ends with its answer, so stop() leaves none open.
+            # The class answers in HTTP/1.0: a connection ends with its answer, so stop() leaves no connection open.
             timeout = 10
 
             def do_POST(self) -> None:

@@ -42,12 +42,14 @@ from streams.exit_codes import ExitCode
 
 HOUR = 3_600_000
 AHEAD = 30 * 60_000
-"""ms that the story may be before the slowest role. Offers lapse after an hour: operators must see them in time."""
+"""ms that the story may be ahead of the slowest role. Offers expire after an hour, and operators must see them in
+time.
+"""
 AHEAD_OF_A_FILE = 24 * HOUR
-"""ms that a user's file may be before the slowest role: no operators answer there."""
+"""ms that a user's file may be ahead of the slowest role; no operators answer offers then."""
 SEED = 7
 PARTITIONS = 4
-"""Few, because every role commits a transaction per partition and checkpoint."""
+"""Few partitions, because every role commits a transaction per partition and checkpoint."""
 _END_S = 20.0
 
 
@@ -55,7 +57,9 @@ class Demo:
     """One run of the demo."""
 
     def __init__(self, *, lines: list[Line] | None, keep: bool, as_json: bool) -> None:
-        """lines: a file to play in place of the story. keep: leave everything running. as_json: print the figures as JSON."""
+        """lines: a file to play instead of the story. keep: leave everything running. as_json: print the figures as
+        JSON.
+        """
         self.own = lines is None
         self.lines = lines
         self.keep, self.as_json = keep, as_json
@@ -72,7 +76,7 @@ class Demo:
         """Runs the demo. Raises CommandError.
 
         1. Start Kafka, PostgreSQL and the receiver of the webhook; create the topics; start the workers.
-        2. Play the story, while operators answer; wait until every role has read everything.
+        2. Play the story, while operators answer; wait until every role has read all records.
         3. Show the figures, and end everything unless the user wants to keep it. SIGTERM ends everything as well.
         """
         started = time.monotonic()
@@ -90,7 +94,7 @@ class Demo:
                     "offset_commit_s": 0.05,
                 }
             )
-            # The workers inherit these, and this process learns from them that the webhook is run.
+            # The workers inherit these variables; and because of them this process knows that the webhook role runs.
             stack.enter_context(_environment(NETCENTER_WEBHOOK_URL=receiver.url, NETCENTER_WEBHOOK_SECRET=secret))
             lines = self.lines if self.lines is not None else story.story(SEED)
             text = STORY_POLICY.read_text() if self.own else DEFAULT_POLICY.read_text()
@@ -149,7 +153,7 @@ class Demo:
         workers = Workers(self.base.directory / "demo-workers.log", given)
         stack.callback(self._kept.unlink, missing_ok=True)
         stack.callback(workers.end)
-        # Should this demo be killed, the next one ends these workers.
+        # If this demo is killed, the next demo ends these workers.
         places.remember(self._kept, {"processes": [(workers.pid, "netcenter")]})
         self._say(f"{len(enabled_roles())} workers, a process each; their log is {workers.log}")
         return workers
@@ -186,7 +190,7 @@ class Demo:
                 settings.kafka or "",
                 lines,
                 interval=TICK,
-                until=6 * HOUR,
+                run_on=6 * HOUR,
                 ahead=AHEAD if self.own else AHEAD_OF_A_FILE,
                 follow=[role.name for role in enabled_roles()],
                 on_tick=on_tick,
@@ -241,7 +245,7 @@ def _monitor(settings: Settings) -> Iterator[LagMonitor]:
 
 @contextmanager
 def _environment(**variables: str) -> Iterator[None]:
-    """Sets variables of this process, and at the end gives them their former values again."""
+    """Sets environment variables of this process, and restores their old values at the end."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:
@@ -255,7 +259,7 @@ def _environment(**variables: str) -> Iterator[None]:
 
 
 def _program() -> str:
-    """The words with which a user calls this program."""
+    """The command with which a user starts this program."""
     called = Path(sys.argv[0])
     if called.name == "__main__.py":
         return f"{shlex.quote(sys.executable)} -m netcenter"
@@ -271,7 +275,7 @@ def _free_ports(count: int) -> int:
 
 
 def _leave_receiver(url: str, secret: str) -> subprocess.Popen[bytes]:
-    """Starts a process that takes the place of the receiver at `url` and outlives this one."""
+    """Starts a process that replaces the receiver at `url` and keeps running after this process."""
     port = urlsplit(url).port or 0
     return subprocess.Popen(
         [sys.executable, "-m", receiver_module.__name__, str(port)],

@@ -40,7 +40,9 @@ QUERIES = {
 
 
 def summary(postgres: str, seconds: float) -> dict[str, Any]:
-    """The figures of `COUNTS` and the count of each label, by name. postgres: a URI. seconds: that the demo took."""
+    """The figures of `COUNTS` and the count of each label, by name. postgres: a URI. seconds: how long the demo
+    took.
+    """
     figures: dict[str, Any] = {}
     with closing(psycopg2.connect(postgres)) as connection, connection.cursor() as cursor:
         for name, query in COUNTS.items():

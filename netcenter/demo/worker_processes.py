@@ -58,9 +58,9 @@ class Workers:
                     raise CommandError(f"{line['role']} keeps dying: {line['why']}{self._end_of_log((line['role'],))}")
 
     def check_progress(self, sign: Hashable, what: str, roles: Collection[str]) -> None:
-        """To be called again and again while the demo waits. Raises CommandError after two minutes without progress.
+        """Call it repeatedly while the demo waits. Raises CommandError after two minutes without progress.
 
-        sign: any value that changes while the awaited state comes nearer; new lines in the log count as progress too.
+        sign: any value that changes with progress; new lines in the log count as progress too.
         what, roles: for the message. On a machine with more work than cores the two minutes grow by the load per core.
         """
         self.check()
@@ -74,7 +74,7 @@ class Workers:
             )
 
     def _end_of_log(self, roles: Collection[str]) -> str:
-        """The last lines of these roles; of all roles where these have none."""
+        """The last log lines of these roles; of all roles where these roles have no lines."""
         lines = self.log.read_text(errors="replace").splitlines()
         theirs = [line for line in lines if _parsed(line).get("role") in roles] or lines
         if not theirs:

@@ -1,4 +1,4 @@
-"""A real Kafka and a real PostgreSQL on this machine, with no Docker, no root and no Java installed."""
+"""A real Kafka and a real PostgreSQL on this machine, without Docker, root rights or an installed Java."""
 
 from netcenter.embedded.kafka_server import EmbeddedKafka
 from netcenter.embedded.postgres_server import EmbeddedPostgres

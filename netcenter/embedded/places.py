@@ -40,8 +40,8 @@ def prepare(directory: Path) -> None:
 def lock(path: Path) -> int | None:
     """Lock the file `path` and return its descriptor, or None if another process has it locked.
 
-    The lock lasts until every copy of the descriptor is closed. A server is started with a copy, so its directory
-    is locked exactly as long as the server, or any child of it, lives: no stale lock can outlive a crash.
+    The lock lasts until every copy of the descriptor is closed. A server is started with a copy, so its directory is
+    locked exactly as long as the server or any of its children lives, and a crash leaves no stale lock.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:

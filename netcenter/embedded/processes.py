@@ -23,7 +23,7 @@ def is_ours(pid: int, argument: str) -> bool:
 
 
 def stop_process(pid: int, argument: str, number: signal.Signals, seconds: float) -> bool:
-    """Send signal `number` to `pid` if it is ours, and SIGKILL if it lives on after `seconds`.
+    """Send signal `number` to `pid` if the process is ours, and SIGKILL if it still lives after `seconds`.
 
     Returns whether there was a process to stop.
     """
@@ -69,10 +69,9 @@ def _signal(pid: int, number: signal.Signals) -> None:
 
 
 class Watched:
-    """A child process, and unless it is to outlive us, a watcher that signals it when this process dies.
-
-    The watcher is a shell that reads from a pipe of which only this process holds the other end. The pipe closes
-    however this process dies. (The kernel's parent-death signal would fire when the spawning thread ends.)
+    """A child process; unless it should outlive this process, it has a watcher that signals it when this process dies.
+    The watcher is a shell that reads from a pipe. Only this process holds the other end, so the pipe closes whenever
+    this process dies. The kernel's parent-death signal would not do: it fires when the spawning thread ends.
     """
 
     def __init__(

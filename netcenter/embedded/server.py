@@ -15,12 +15,13 @@ from netcenter.embedded.server_errors import EmbeddedError
 from streams.exit_codes import ExitCode
 
 _POLL_SECONDS = 0.03
-#: The longest wait for a server that hangs, on a busy machine; a server that fails ends and is reported at once.
+#: The longest wait for a server that hangs or is slow on a busy machine; a server that ends is reported at once.
 _START_SECONDS = 300.0
 _STOP_SECONDS = 20.0
 _LOCK_SECONDS = 10.0
 _ENDING_SECONDS = 2.0
-#: What both servers say of a full disk, among so many of their last lines; and bytes that a server needs to start at all.
+#: The text with which both servers report a full disk; the number of last log lines to search for it; and the bytes
+#: that a server needs to start.
 _NO_SPACE, _LOOKED_AT = os.strerror(errno.ENOSPC), 200
 _LEAST_FREE = 16 << 20
 _FAULTS = (" ERROR ", " FATAL ", "FATAL: ", "PANIC: ", "Exception", "OutOfMemory")
@@ -137,7 +138,9 @@ class Server(ABC):
 
     @abstractmethod
     def _prepare(self, remembered: dict[str, Any], lock: int) -> dict[str, Any]:
-        """Make the data ready if it is new, check the ports, and return what to remember (under `lock`)."""
+        """Create the data if it does not exist, check the ports, and return the values to remember. The caller holds
+        the lock.
+        """
 
     @abstractmethod
     def _command(self, values: dict[str, Any]) -> list[str]:

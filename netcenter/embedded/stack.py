@@ -1,4 +1,4 @@
-"""Kafka and PostgreSQL together: for as long as a program runs, or left running until `down`."""
+"""Kafka and PostgreSQL together: they run as long as a program runs, or until `netcenter down`."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +20,7 @@ _EPHEMERAL = "ephemeral"
 
 
 def _silent(_: str) -> None:
-    """Ignore the message: the default of `say`."""
+    """Ignore the message. This is the default of `say`."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Running:
 class Stack:
     """Both servers, in the folders `kafka` and `postgres` of `directory`. Also a context manager.
 
-    They end when this process does, however it ends, unless `outlives_us`. With `ephemeral` they start empty, and
+    They end whenever this process ends, unless `outlives_us`. With `ephemeral` they start empty, and
     at stop they are killed and the two folders deleted; after a start that failed the folders stay, for their logs.
     """
 

@@ -12,7 +12,9 @@ Topic = Literal["mentions", "classified", "desk", "volumes"]
 
 
 class FileError(ValueError):
-    """`<file>:<line>: <field>: what is wrong and how to mend it`; never quotes a text or an author."""
+    """The message is `<file>:<line>: <field>: what is wrong and how to correct it`; it never quotes a text or an
+    author.
+    """
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -24,4 +26,4 @@ class Line(msgspec.Struct, frozen=True):
     """Where it belongs."""
     record: Record
     number: int
-    """The line it starts on, from 1."""
+    """The number of the line on which the record starts, from 1."""

@@ -40,7 +40,7 @@ _BY_TYPE: dict[Any, Convert] = {str: as_text, int: as_count, bool: as_flag, list
 
 
 class LineType(msgspec.Struct, frozen=True):
-    """What a line of one type holds."""
+    """The definition of a type of line."""
 
     name: str
     cls: type[Record]
@@ -50,11 +50,11 @@ class LineType(msgspec.Struct, frozen=True):
     written: tuple[tuple[str, Any], ...]
     """The record's fields that make a line, each with the default that is left out."""
     order: tuple[str, ...]
-    """The names of the times that place the line in the order of play: the first one that the line has holds."""
+    """The fields that may give the line's time in the order of play: the first of them that the line has counts."""
     derive: Callable[[dict[str, Any]], None]
     """Adds the values that follow from the fields, such as ids. Raises FieldFault."""
     make: Callable[..., Record]
-    """Makes the record from the fields, given as keywords."""
+    """Makes the record; takes the fields as keyword arguments."""
 
 
 class FieldFault(ValueError):
@@ -89,7 +89,7 @@ def _unknown(cls: type[Record], name: str) -> NoReturn:
 
 
 PRESENCE = ("signed_in", "renewed", "signed_out")
-LANGUAGES = ("es", "pt", "en", "und")
+LANGUAGES: tuple[str, ...] = get_args(records.Language)
 
 
 def _mention(v: dict[str, Any]) -> None:
@@ -98,7 +98,9 @@ def _mention(v: dict[str, Any]) -> None:
 
 
 def _classified(label: records.Label, **v: Any) -> records.ClassifiedMention:
-    """The ClassifiedMention of a line with a label. The policy's part of it is set when the line is replayed."""
+    """The ClassifiedMention of a line with a label. The fields that come from the policy are set when the line is
+    replayed.
+    """
     confidence, told = v.pop("confidence", 1.0), v.pop("probabilities", None)
     lang, model = v.pop("classified_lang", None), v.pop("model", "")
     mention = records.Mention(**v)
@@ -205,7 +207,7 @@ TYPES = {
     )
 }
 BY_CLASS = {t.cls: t for t in TYPES.values()}
-#: What a classifier adds to the fields of a mention.
+#: The fields that a classifier adds to a mention.
 CLASSIFIER_FIELDS: dict[str, Convert] = {
     "label": one_of(LABELS),
     "confidence": as_share,
@@ -213,7 +215,7 @@ CLASSIFIER_FIELDS: dict[str, Convert] = {
     "classified_lang": one_of(LANGUAGES),
     "model": as_text,
 }
-#: A mention that has a label: it was classified before.
+#: A mention that was classified before and so has a label.
 CLASSIFIED = msgspec.structs.replace(
     TYPES["mention"],
     topic="classified",

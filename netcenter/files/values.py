@@ -1,4 +1,4 @@
-"""The values of fields: each function takes what a file gives, returns what the record holds, or raises ValueError(why)."""
+"""The values of fields: each function converts a file's value to the record's value, or raises ValueError(why)."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Form(msgspec.Struct, frozen=True):
     """How values are written."""
 
     cells: bool
-    """As text, in a CSV cell or a constant."""
+    """True: as text, in a CSV cell or a constant."""
     time_format: str | None
-    """As `strptime` takes it; None is RFC 3339."""
+    """A format of `strptime`; None: RFC 3339."""
 
 
 Convert = Callable[[Any, Form], Any]
@@ -59,7 +59,7 @@ def as_reference(value: Any, form: Form) -> str | None:
 
 
 def as_name(value: Any, form: Form) -> str:
-    """A name as topics have it: lower case, with a hyphen for each space."""
+    """A name in the form that records have: lower case, with a hyphen for each space."""
     return as_text(value, form).strip().lower().replace(" ", "-")
 
 
@@ -96,7 +96,7 @@ def as_time(value: Any, form: Form) -> int:
 
 
 def _plain(text: str) -> int | None:
-    """ms of 2026-11-20T14:03:00Z or 2026-11-20T14:03:00.250Z, as most files have it; None for all else."""
+    """ms of a time in the most common forms, 2026-11-20T14:03:00Z or 2026-11-20T14:03:00.250Z; None for other forms."""
     second = _SECONDS.get(text[16:19])
     fraction = _FRACTIONS.get(text[19:])
     minute = _minute_of(text[:16]) if second is not None and fraction is not None else None
@@ -164,7 +164,7 @@ def as_shares(value: Any, form: Form) -> list[float]:
 
 
 def one_of(words: tuple[str, ...]) -> Convert:
-    """A function that takes one of these words; "unknown" is none of them, for only readers use it."""
+    """A function that accepts one of these words, but not "unknown", which only readers use."""
     known = frozenset(words) - {"unknown"}
     listed = ", ".join(w for w in words if w in known)
 

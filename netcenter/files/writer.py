@@ -13,7 +13,9 @@ from schemas.times import rfc3339
 
 
 def line_of(record: Record) -> dict[str, Any]:
-    """A record as its line's fields; what has its default is left out. Raises TypeError for one that has no line."""
+    """The fields of a record's line, without fields that have their default. Raises TypeError for a record that has no
+    line.
+    """
     if isinstance(record, records.ClassifiedMention):
         told = {"label": record.label, "confidence": record.confidence, "probabilities": record.probabilities}
         return {**line_of(record.mention), **told, "classified_lang": record.classified_lang, "model": record.model}

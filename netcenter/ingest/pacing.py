@@ -1,4 +1,4 @@
-"""Keeps a played file near the slowest role, and finds out how much time may be passed over."""
+"""Keeps a played file near the slowest role, and finds out how much time can be skipped."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from streams.topology import Role
 _POLL_S = 0.05
 #: Seconds without progress after which the user is first told which role the file waits for; then every `_AGAIN_S`.
 _FIRST_NOTICE_S, _AGAIN_S = 5.0, 60.0
-#: ms of event time. To ask all roles for their next timer takes about as long as to play an hour of Ticks.
+#: ms of event time. Asking all roles for their next timer takes about as long as playing an hour of Ticks.
 _NEAR = 3_600_000
 
 
@@ -25,7 +25,7 @@ class Waiting:
     """The state of a file that waits for a role."""
 
     slowest: tuple[int, str]
-    """ms of event time, and the role that stands there."""
+    """The event time (ms) of the slowest role, and the role's name."""
     notice: str
     """Which role holds up the file and what to do, when it is time to tell the user; else empty."""
 
@@ -41,40 +41,50 @@ class Pacing:
         ahead: int,
         on_wait: Callable[[Waiting], None] = lambda _: None,
     ) -> None:
-        """roles: that are waited for. ahead: ms of event time that the file may be before the slowest of them."""
+        """roles: the roles to wait for. ahead: ms of event time that the file may be ahead of the slowest of these
+        roles.
+        """
         self._monitor, self._log, self._roles, self._ahead, self._on_wait = monitor, log, roles, ahead, on_wait
         self._slowest = (0, "")
         self._due = self._time = self._ask_at = 0
         self._all_followed = {role.name for role in PIPELINE.roles if role.decides} <= {role.name for role in roles}
 
     def record_played(self, at: int) -> None:
-        """A record of this time (ms) was played: its timers are due in the next hours, which are played Tick by Tick."""
+        """Call after a record of this time (ms). Its timers are due in the next hours, which are played Tick by
+        Tick.
+        """
         self._ask_at = at + self._ahead
 
     def tick_played(self, time: int) -> tuple[int, str]:
-        """A Tick of this time (ms) was played: returns once no role is more than `ahead` behind; the slowest (ms, role)."""
+        """Call after a Tick of this time (ms). Waits until no role is more than `ahead` behind; returns the slowest
+        (ms, role).
+        """
         self._time = time
         return self._await(time - self._ahead)
 
     def next_due(self) -> int | None:
-        """When the next timer is due (ms), None when none is. The time of the last Tick where that is not known or is near."""
+        """When the next timer is due (ms); None without timers; the time of the last Tick where it is not known or is
+        near.
+        """
         if not self._all_followed or self._time < self._ask_at:
             return self._time
         self._await(self._time, asks=True)
         near = self._due <= self._time + min(self._ahead, _NEAR)
-        # An answer needs every role to catch up. While timers are near, and perhaps many, playing each Tick costs less.
+        # To answer, every role must catch up. While timers are near, playing each Tick is cheaper.
         self._ask_at = self._time + self._ahead if near else self._due
         return self._time if near else None if self._due >= NEVER else self._due
 
     def _await(self, until: int, *, asks: bool = False) -> tuple[int, str]:
-        """Returns once every role has reached an event time (ms); the slowest (ms, role). asks: read the timers in any case."""
+        """Waits until every role has reached an event time (ms); returns the slowest (ms, role). asks: always read the
+        timers.
+        """
         started = told = time.monotonic()
         flushed, best = False, self._slowest[0]
         while self._roles and (asks or self._slowest[0] < until):
             if not flushed:
                 self._log.flush()
                 flushed = True
-            # A broker that does not answer gives time 0, and event time never falls: so the last time is kept.
+            # While the broker does not answer, the time is 0. Event time never decreases, so keep the last time.
             found, self._due = self._monitor.slowest_and_due(self._roles)
             self._slowest = max(self._slowest, found, key=lambda place: place[0])
             if found[0] >= until:

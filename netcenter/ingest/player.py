@@ -28,7 +28,7 @@ class Played:
     records: int = 0
     ticks: int = 0
     time: int = 0
-    """ms; of the newest Tick."""
+    """ms; the time of the newest Tick."""
 
 
 def ingest(
@@ -37,7 +37,7 @@ def ingest(
     lines: Iterable[Line],
     *,
     interval: int,
-    until: int,
+    run_on: int,
     ahead: int,
     follow: Iterable[str] | None = None,
     on_tick: Callable[[Played, Any], None] = lambda *_: None,
@@ -45,13 +45,12 @@ def ingest(
 ) -> Played:
     """Plays lines into the log. Raises Unreachable, and CommandError.
 
-    interval: ms between Ticks. until: ms of Ticks after the last line. ahead: ms of event time that the file may be before
-    the slowest role. follow: names of the roles that are waited for, with or without a worker; empty: none; None: all that
-    decide, and each sink that has a worker or has had one. on_tick: called after every Tick with what was played and the
-    slowest role's (time, name). on_wait: called again and again while the file waits.
-
-    On a wall clock no Ticks are sent and no role is waited for. A gap in which no timer is due is passed over when it is
-    longer than `ahead` and every role that decides is followed.
+    interval: ms between Ticks. run_on: ms of Ticks after the last line. ahead: ms of event time that the file may be
+    ahead of the slowest role. follow: names of the roles to wait for, with or without a worker; empty: no role; None:
+    all deciding roles, and each sink that has or had a worker. on_tick: called after every Tick with what was played
+    and the slowest role's (time, name). on_wait: called repeatedly while the file waits. On a wall clock this sends no
+    Ticks and waits for no role. A gap without due timers is skipped when it is longer than `ahead` and every deciding
+    role is followed.
     """
     clock, played = clock_of_log(settings, kafka), Played()
     input_topic = PIPELINE.roles[0].input_topic
@@ -61,7 +60,7 @@ def ingest(
         timed = [role for role in roles if PIPELINE.timed_topic(role) is not None]
         pacing = Pacing(monitor, log, timed, ahead, on_wait)
         due = pacing.next_due if clock == "event" else lambda: None
-        for item in in_order_of_play(lines, interval=interval, until=until, due=due):
+        for item in in_order_of_play(lines, interval=interval, run_on=run_on, due=due):
             if isinstance(item, Line):
                 log.send(item.topic, item.record)
                 played.records += 1

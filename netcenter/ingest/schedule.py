@@ -11,28 +11,30 @@ TICK = 60_000
 
 
 Due = Callable[[], int | None]
-"""The time (ms) at which the next timer is due, of those that follow from everything played so far; None: no timer waits."""
+"""Returns the time (ms) of the next due timer after everything that was played so far; None: no timer waits."""
 
 
 def in_order_of_play(
-    lines: Iterable[Line], *, interval: int = TICK, until: int = 6 * 3_600_000, due: Due | None = None
+    lines: Iterable[Line], *, interval: int = TICK, run_on: int = 6 * 3_600_000, due: Due | None = None
 ) -> Iterator[Line | int]:
-    """The lines in order of (at, number), and Ticks among them as of `with_ticks`. Sorting holds all lines in memory."""
-    return with_ticks(sorted(lines, key=lambda line: (line.at, line.number)), interval=interval, until=until, due=due)
+    """The lines in order of (at, number), and Ticks among them as `with_ticks` adds them. Sorting holds all lines in
+    memory.
+    """
+    return with_ticks(sorted(lines, key=lambda line: (line.at, line.number)), interval=interval, run_on=run_on, due=due)
 
 
 def with_ticks(
-    lines: Iterable[Line], *, interval: int = TICK, until: int = 6 * 3_600_000, due: Due | None = None
+    lines: Iterable[Line], *, interval: int = TICK, run_on: int = 6 * 3_600_000, due: Due | None = None
 ) -> Iterator[Line | int]:
     """Lines that are in order of play, and Ticks among them. A Tick is an int: its time in ms.
 
     1. The first Tick is at the last multiple of `interval` (ms) at or before the first line.
-    2. A Tick is at every further multiple, and stands before the first line at or after it.
-    3. After the last line, Ticks go on until one is at or past that line's time plus `until` (ms).
+    2. A Tick is at every further multiple, and comes before the first line at or after this time.
+    3. After the last line, Ticks go on until one is at or past that line's time plus `run_on` (ms).
 
-    Without lines there are no Ticks. due: called after a Tick that no line follows. Ticks at which no timer is due and
-    which no line follows are then left out, but for the last one before a timer or a line: so all is decided at the same
-    time as if every Tick had been played. Raises ValueError for an interval below 1.
+    Without lines there are no Ticks. due: called after a Tick that no line follows. Ticks without a due timer and
+    without a line after them are then left out, except for the last Tick before a timer or a line: so every decision
+    has the same time as if every Tick had been played. Raises ValueError for an interval below 1.
     """
     if interval <= 0:
         raise ValueError(f"interval: {interval} ms is no interval between Ticks; use 1 or more")
@@ -42,7 +44,7 @@ def with_ticks(
             tick = line.at // interval * interval
         yield from (ticks := _Ticks(tick, line.at // interval * interval, interval, due))
         tick = ticks.next
-        end = line.at + until
+        end = line.at + run_on
         yield line
     if tick is not None and end is not None:
         yield from _Ticks(tick, -(-end // interval) * interval, interval, due)
@@ -62,6 +64,6 @@ class _Ticks:
                 self._skip_to(self.due())
 
     def _skip_to(self, due: int | None) -> None:
-        """Goes on at the last Tick before the next timer, or at `last`."""
+        """Jumps to the last Tick before the next timer, or to `last`."""
         before = self.last if due is None else -(-due // self.interval) * self.interval - self.interval
         self.next = max(self.next, min(self.last, before))

@@ -1,1 +1,1 @@
-"""What an operator of an installation runs."""
+"""The tools that an operator of an installation runs."""

@@ -12,8 +12,8 @@ from netcenter.broker.lag import LagMonitor
 from netcenter.broker.log_clock import clock_of_log
 from netcenter.broker.log_writer import LogWriter
 from netcenter.errors import UsageError
+from netcenter.files.file_reader import parse_line
 from netcenter.files.line import FileError
-from netcenter.files.reader import parse_line
 from netcenter.pipeline import PIPELINE
 from netcenter.settings import Settings
 from schemas.avro import schema_of
@@ -26,7 +26,7 @@ def forget(settings: Settings, kafka: str, brand: str, channel: str, author_id: 
     """Appends Action(forget) to `mentions`, and returns the action's id.
 
     id: chosen by the caller, so that a repeated request within a day is dropped; None: an id made from the time. Raises
-    UsageError for a name that cannot be part of a key, and CommandError.
+    UsageError for a name that cannot be part of a key; also raises CommandError.
     """
     wall = int(time.time() * 1000)
     line = {
@@ -48,7 +48,9 @@ def forget(settings: Settings, kafka: str, brand: str, channel: str, author_id: 
 
 
 def _now(settings: Settings, kafka: str, wall: int) -> int:
-    """The time of the action, ms. On the event clock the event time of the log: a record may be at most a day ahead of it."""
+    """The time of the action, ms. On the event clock it is the log's event time, because a record may be at most a day
+    ahead of that.
+    """
     if clock_of_log(settings, kafka) == "wall":
         return wall
     with closing(open_admin(kafka)) as client:

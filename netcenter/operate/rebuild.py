@@ -31,11 +31,12 @@ from streams.sink_items import sink_items
 
 #: Records of one write, as many as the sink's worker writes at once under a backlog.
 _BATCH = 5_000
-#: Rounds of reading go on until one takes at most so many seconds. The live sink then has to wait for one more round.
+#: Rounds of reading go on until a round takes at most this many seconds. The live sink has to wait for one more round.
 _SHORT_S = 1.0
-#: Tries to lock tables that other sessions read, a second apart.
+#: How often to try, a second apart, to lock tables that other sessions read.
 _TRIES = 120
-#: Rounds of reading, each of the records appended during the round before. After so many the log grows too fast.
+#: The most rounds of reading. Each round reads the records that were appended during the last one; with more rounds,
+#: the log grows too fast.
 _ROUNDS = 50
 
 Say = Callable[[str], None]
@@ -44,7 +45,7 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass
 class Rebuilt:
-    """What a rebuild has done."""
+    """The figures of a finished rebuild."""
 
     records: int = 0
     """Records read from the log, Ticks included."""
@@ -54,7 +55,7 @@ class Rebuilt:
     forgets: int = 0
     """Forgets in the log."""
     copied: Counter[str] = field(default_factory=Counter)
-    """Rows of records that the log no longer has, copied from the live tables; by table."""
+    """By table: copied rows whose records the log no longer has."""
     tables: dict[str, tuple[int, int]] = field(default_factory=dict)
     """Rows before and after, by table."""
 
@@ -95,7 +96,7 @@ class _SinkTopics:
     def __init__(self, settings: Settings, kafka: str) -> None:
         self._admin = open_admin(kafka)
         self._names = {settings.prefix + name: name for name in PIPELINE.role(PROJECTION).reads}
-        # `none`: the rebuild must fail, and not pass over records that retention deletes while it reads.
+        # `none`: the rebuild must fail, and not skip records that retention deletes while it reads.
         self._consumer = open_consumer(kafka, reset="none")
 
     def ranges(self) -> dict[TopicPartition, OffsetRange]:
@@ -118,7 +119,7 @@ class _SinkTopics:
         return self._counts[tp.topic]
 
     def batches(self, ranges: dict[TopicPartition, OffsetRange]) -> Iterator[dict[TopicPartition, list[Any]]]:
-        """The raw records of ranges in batches, each partition's in order."""
+        """The raw records of ranges in batches; in order within each partition."""
         return batches_of(self._consumer, ranges, _BATCH)
 
     def close(self) -> None:
@@ -142,14 +143,14 @@ class _Rebuild:
         1. Check that the live tables belong to this log, and ask the user.
         2. Make empty tables, and read every forget in the log.
         3. Copy the rows of records that the log no longer has, without the customers of the forgets.
-        4. Read the log until only a moment of it is left.
-        5. Copy what can be copied only then, make the live sink wait, read the rest, and swap the tables.
+        4. Read the log almost to its end. 5. Copy rows that need the whole log, make the live sink wait, read the rest,
+           and swap the tables.
         """
         started = time.monotonic()
         self._check(self._log.ranges())
         if not agreed(self._projection.size()):
             return None
-        ranges = self._log.ranges()  # again: much may have been appended before the user agreed
+        ranges = self._log.ranges()  # ask again: many records may have been appended before the user agreed
         dropped = self._projection.prepare()
         if dropped:
             self._say(f"dropped what an earlier rebuild had left: schema {', '.join(dropped)}")
@@ -203,7 +204,7 @@ class _Rebuild:
         return forgets
 
     def _catch_up(self) -> None:
-        """Reads on until a round has taken at most a second. Raises CommandError where the log grows too fast."""
+        """Reads on until a round takes at most a second. Raises CommandError where the log grows too fast."""
         for _ in range(_ROUNDS):
             began = time.monotonic()
             self._read_to({tp: end for tp, (_, end) in self._log.ranges().items()})
@@ -230,7 +231,7 @@ class _Rebuild:
                     waiting = []
                     self._progress("records", self._done.records, total)
             write.result()
-            # The write itself puts the records that the sink refuses into the table dead_letters.
+            # `write` itself stores the records that the sink refuses in the table dead_letters.
             self._projection.sink.write(waiting)
         self._next |= {tp: end for tp, (_, end) in ranges.items()}
         self._progress("records", self._done.records, total)

@@ -29,7 +29,7 @@ where a.action = 'relabel' and a.label is not null and not m.deleted and m.text 
 order by m.id, a.created_at desc, a.id
 """
 _Post = tuple[str, str, str, str]
-"""What names a post: brand, channel, author, native id."""
+"""The key of a post: brand, channel, author, native id."""
 
 
 def relabels_of_projection(postgres: str) -> TrainingRows:
@@ -50,7 +50,7 @@ def relabels_of_projection(postgres: str) -> TrainingRows:
 def relabels_of_log(settings: Settings, kafka: str) -> TrainingRows:
     """Each post with its last relabel in the topic `classified`, as far back as the topic is kept. Raises CommandError.
 
-    The topic is read twice, first for the relabels and then for their posts, so that memory holds no other text.
+    The topic is read twice, first for the relabels and then for their posts, so that no other text is held in memory.
     """
     with closing(open_admin(kafka)) as client:
         count = settings_of_log(settings, client).partitions

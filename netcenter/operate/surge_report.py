@@ -12,7 +12,7 @@ from psycopg2.extras import RealDictCursor
 from netcenter.errors import CommandError, Unreachable, UsageError
 
 _WIDTH = 14
-"""Characters of the column of headings."""
+"""The width of the column of headings, in characters."""
 _BARS = "▁▂▃▄▅▆▇█"
 _SURGE = """
 select s.*, c.time as crisis_at, c.detail ->> 'by' as crisis_by,
@@ -76,7 +76,7 @@ def _lines(row: Mapping[str, Any], evidence: Mapping[str, Any]) -> Iterator[tupl
 
 
 def _counted(evidence: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """How much more than usual there was."""
+    """Lines that say how many more posts or contacts than usual there were."""
     window = f"{_clock(evidence['window_start'])} to {_clock(evidence['window_end'])}"
     unit = "contacts" if evidence["detector"] == "load" else "posts"
     yield "evidence", f"{evidence['actual']:.0f} {unit} from {window}, where {evidence['baseline']:.1f} are usual"
@@ -91,7 +91,7 @@ def _counted(evidence: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _posts(evidence: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Which posts they were, and whose."""
+    """Lines that say which posts they were, and of which authors."""
     yield "labels", _shares(evidence["labels"])
     if evidence["labels_before"]:
         yield "before", _shares(evidence["labels_before"])
@@ -106,7 +106,7 @@ def _posts(evidence: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _outlook(evidence: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Whether it was expected, and what is likely to follow."""
+    """Lines that say whether the surge was expected, and what will probably follow."""
     if evidence.get("expected_event"):
         yield "expected", f"{evidence['expected_event']}: named in the policy"
     if ahead := evidence.get("forecast"):

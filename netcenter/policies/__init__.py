@@ -5,4 +5,4 @@ from __future__ import annotations
 from pathlib import Path
 
 DEFAULT_POLICY = Path(__file__).with_name("default.toml")
-"""The policy that a new log is seeded with, and that commands use where none is named."""
+"""The default policy: the first policy of a new log, and of commands where the user names none."""

@@ -1,4 +1,4 @@
-"""Compares what two policies made of the same past: as JSON and CSV for programs, as tables for people."""
+"""Compares the results of two policies over the same past: as JSON and CSV for programs, as tables for people."""
 
 from __future__ import annotations
 

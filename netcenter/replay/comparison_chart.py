@@ -1,4 +1,4 @@
-"""The comparison of two policies as an SVG: when clocks became late, and how soon people answered beside the targets."""
+"""The comparison of two policies as an SVG: when clocks became late, and response times compared with the targets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from netcenter.charts.svg import COLOURS, LEFT, Panel, document, line, nice, tex
 from netcenter.replay.verdicts import HOUR, LONGEST, MINUTE, Verdicts
 
 _HEIGHT = 720
-#: Hours of one bar: the first of these with which the chart has no more than _MOST bars.
+#: Possible widths of a bar in hours; the first width with which the chart has at most _MOST bars is used.
 _BARS, _MOST = (1, 2, 3, 6, 12, 24, 24 * 7), 240
 _HOURS = (1, 2, 3, 6, 12, 24, 48, 24 * 7, 24 * 28)
 _MINUTES = (1, 2, 5, 10, 15, 30, 60, 120, 240, 480, LONGEST)

@@ -1,4 +1,6 @@
-"""The whole pipeline in memory: for every role and every partition of its input topic, the object that a worker runs."""
+"""The whole pipeline in memory: it runs the same objects as workers do, one for every role and every partition of its
+input topic.
+"""
 
 from __future__ import annotations
 
@@ -24,16 +26,20 @@ Tell = Callable[[str, list[Record]], None]
 """Called with a topic and the records written to it, in order, without Ticks and policy changes."""
 Say = Callable[[int, int], None]
 """Called at every Tick with the number of records played so far and the time of the Tick (ms)."""
-#: Lines of one minute that are held until the minute ends; with more, a part is handled before its end.
+#: The most lines of one minute that are held until the minute ends; further lines are handled before its end.
 _MOST_WAITING = 20_000
 _TOPICS = {"classified": "mentions"}
-"""Where the lines of a topic are appended: a ClassifiedMention of a file enters by `mentions` and passes the classifier."""
-#: Changed state records of a partition that may be kept as objects; with more, they are packed as at a checkpoint.
+"""The topic to which lines are appended: a ClassifiedMention of a file is appended to `mentions`, and its label is
+kept.
+"""
+#: The most changed state records of a partition that stay objects; if there are more, they are packed as at a
+#: checkpoint.
 _MOST_CHANGED = 4_000
 
 
 class Replay:
-    """Runs the roles: `give` and `append` add facts, `drain` decides on them, `pass_time` hands Ticks on as a checkpoint does.
+    """Runs the roles: `give` and `append` add facts, `drain` decides on them, and `pass_time` passes Ticks on as a
+    checkpoint does.
 
     Only the state of the roles is kept; `tell` is called with the records that the roles write.
     """
@@ -49,7 +55,7 @@ class Replay:
     ) -> None:
         """policies: texts by version. in_force: the version with which each partition starts.
 
-        Without in_force, version 1 holds throughout and PolicyChanged records are ignored. Raises PolicyError.
+        Without in_force, version 1 is in force all the time and PolicyChanged records are ignored. Raises PolicyError.
         """
         self.partitions, self._tell = partitions, tell
         self._follows = in_force is not None
@@ -78,7 +84,9 @@ class Replay:
         return PIPELINE.topic(topic).partitions or self.partitions
 
     def _start(self, policies: Mapping[int, str], in_force: Sequence[int]) -> None:
-        """Put policies in force: partitions by customer start with their own version, all others with the oldest of these."""
+        """Put policies in force: partitions by customer start with their own version, all others with the oldest
+        version.
+        """
         mirrored = {role.shape.output_topic for role in PIPELINE.roles if isinstance(role.shape, Batch)}
         for topic, cores in self._cores.items():
             for core, own in zip(cores, in_force, strict=True):
@@ -95,7 +103,7 @@ class Replay:
                 way.ends[number] += 1
 
     def append(self, topic: str, partition: int, facts: Sequence[Fact]) -> None:
-        """Append facts, which keep their offsets, to one partition of an input topic."""
+        """Append facts with their offsets to one partition of an input topic."""
         way = self._ways[topic]
         if way.read and facts:
             way.waiting[partition] += [
@@ -134,7 +142,7 @@ class Replay:
             facts = self._held.pop(place, []) + taken.left
 
     def pass_time(self) -> None:
-        """Hand the newest Ticks on from role to role, as each checkpoint of a worker does."""
+        """Pass the newest Ticks on from role to role, as each checkpoint of a worker does."""
         for cores in self._cores.values():
             for core in cores:
                 self._write(core.ticks())
@@ -143,16 +151,17 @@ class Replay:
     def tick(self, time: int, left_out: int = 0) -> None:
         """Handle all waiting facts, then advance the watermark of every partition of every role to a time (ms, event clock).
 
-        left_out: the number of Ticks before this one at which nothing was due; the offsets count them. Goes role by
-        role in the order of the flow. Only a partition for which something is due takes a Tick: setting the watermark
-        of another one costs a twentieth of that.
+        left_out: the number of Ticks before this one at which nothing was due; the offsets count them. The roles take
+        their turns in the order of the flow. Only a partition in which something is due takes a Tick; for other
+        partitions, setting the watermark costs a twentieth of a Tick.
         """
         self.drain()
         for topic, cores in self._cores.items():
             way = self._ways[topic]
             woken = [number for number, core in enumerate(cores) if (due := core.due()) is not None and due <= time]
             if woken and isinstance(cores[0], BatchCore):
-                # A Batch hands its Ticks on in place, and the reader of its output topic needs one in every partition.
+                # Each partition of a Batch writes its Ticks to the same output partition, and the next role needs a
+                # Tick in every partition.
                 woken = list(range(len(cores)))
             for number in woken:
                 writers = sorted(cores[number].watermark.expected)
@@ -164,7 +173,9 @@ class Replay:
                 core.pass_over(time)
 
     def due(self) -> int | None:
-        """ms; a Tick before this time changes nothing but the watermark. None: no Tick does, until more facts are added."""
+        """ms; a Tick before this time changes nothing but the watermark. None: all Ticks change only the watermark,
+        until more facts are added.
+        """
         dues = [due for cores in self._cores.values() for core in cores if (due := core.due()) is not None]
         return min(dues, default=None)
 
@@ -189,7 +200,7 @@ class Replay:
                 self._tell(topic, told)
 
     def _pack(self, core: Core) -> None:
-        """Turn changed state records into bytes, as a checkpoint does: so a million customers fit into memory."""
+        """Turn changed state records into bytes, as a checkpoint does, so that a million customers fit into memory."""
         if isinstance(core, FoldCore):
             if len(core.touched) > _MOST_CHANGED:
                 for _ in core.packed():
@@ -201,7 +212,7 @@ class Replay:
 
 
 class _Way:
-    """The records on their way through one topic."""
+    """The records that wait in one topic."""
 
     __slots__ = ("count", "ends", "read", "told", "waiting")
 
@@ -222,11 +233,11 @@ def _parsed(policies: Mapping[int, str], version: int) -> Policy:
 
 
 def play_lines(
-    replays: Sequence[Replay], lines: Iterable[Line], *, interval: int, until: int, say: Say = lambda *_: None
+    replays: Sequence[Replay], lines: Iterable[Line], *, interval: int, run_on: int, say: Say = lambda *_: None
 ) -> None:
-    """Play lines, which are in the order of time, on the event clock; interval and until (ms) are those of `with_ticks`.
+    """Play lines, which are in the order of time, on the event clock; for interval and run_on (ms) see `with_ticks`.
 
-    Ticks at which nothing is due are left out, so a gap in the lines costs only what falls due in the gap.
+    Ticks at which nothing is due are left out, so a gap in the lines costs no time unless timers are due in it.
     """
     waiting: dict[str, list[Record]] = {}
     played = held = before = 0
@@ -240,7 +251,7 @@ def play_lines(
     def due() -> int | None:
         return min((due for replay in replays if (due := replay.due()) is not None), default=None)
 
-    for item in with_ticks(lines, interval=interval, until=until, due=due):
+    for item in with_ticks(lines, interval=interval, run_on=run_on, due=due):
         if isinstance(item, int):
             hand_in()
             for replay in replays:

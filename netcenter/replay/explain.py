@@ -1,8 +1,9 @@
-"""Explains what a policy makes of a mention, by running the deciders on it as a customer's first post that nobody answers."""
+"""Explains how a policy handles a mention: runs the deciders on it as a customer's first post that nobody answers."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
@@ -10,7 +11,7 @@ from agents.classify.model import ARTEFACTS, Model
 from agents.classify.stage import ClassifyStage
 from agents.decider import At, Timer, Unanswered, collect, stepper
 from agents.policy import Brand, Features, Policy
-from agents.policy.policy import shown
+from agents.policy.policy import Rule, shown
 from agents.policy.zone import zone
 from netcenter.errors import CommandError, Unreachable
 from netcenter.pipeline import PIPELINE
@@ -33,7 +34,7 @@ class Moment(msgspec.Struct, frozen=True):
 
 
 class PassedRule(msgspec.Struct, frozen=True):
-    """A rule that stands before the matching rule and does not match."""
+    """A rule that comes before the matching rule and does not match."""
 
     rule: str
     why: list[str]
@@ -61,7 +62,7 @@ class Explanation(msgspec.Struct, frozen=True):
     posted: Moment
     label: str
     confidence: float | None
-    """None: the label was given."""
+    """None: the caller gave the label."""
     uncertain: bool
     lang: str
     passed: list[PassedRule]
@@ -86,7 +87,7 @@ class Explanation(msgspec.Struct, frozen=True):
 
 
 def explain(policy: Policy, mention: Mention, label: Label | None = None) -> Explanation:
-    """Explain a mention under a policy; `label` takes the place of the classifier's answer.
+    """Explain a mention under a policy; `label` replaces the classifier's answer.
 
     Raises CommandError where the classifier is not on this machine, or cannot take the mention.
     """
@@ -122,21 +123,28 @@ def explain(policy: Policy, mention: Mention, label: Label | None = None) -> Exp
         uncertain=post.uncertain,
         lang=post.classified_lang,
         passed=[PassedRule(r.name, list(r.match.differs(features))) for r in before],
-        rule=rule.name if rule else None,
         number=number,
-        target=shown(rule.target) if rule else None,
-        non_sla=rule.non_sla if rule else False,
-        resolution=shown(rule.resolution) if rule else None,
         opens_case=opened is not None,
         why=opened.reason.partition(": ")[2] if opened else why_no_case(post, brand),
         mode=brand.mode,
-        desk=opened.desk if opened else (rule.desk if rule else None) or brand.desk,
-        priority=opened.priority if opened else rule.priority if rule else 5,
-        skills=rule.skills if rule else [],
+        **_by_rule(rule, brand, opened),
         clocks=_clocks(events, brand),
         closes=_moment(closed.time, brand) if closed else None,
         reply_until=_moment(own_time(mention) + window, brand) if window else None,
     )
+
+
+def _by_rule(rule: Rule | None, brand: Brand, opened: CaseOpened | None) -> dict[str, Any]:
+    """The fields of an Explanation that follow from the rule, or from the lack of a matching rule."""
+    return {
+        "rule": rule.name if rule else None,
+        "target": shown(rule.target) if rule else None,
+        "non_sla": rule.non_sla if rule else False,
+        "resolution": shown(rule.resolution) if rule else None,
+        "desk": opened.desk if opened else (rule.desk if rule else None) or brand.desk,
+        "priority": opened.priority if opened else rule.priority if rule else 5,
+        "skills": rule.skills if rule else [],
+    }
 
 
 def why_no_case(post: ClassifiedMention, brand: Brand) -> str:
@@ -167,7 +175,7 @@ def _classified(policy: Policy, mention: Mention, label: Label | None) -> Classi
 
 
 def _bundled(_hash: str) -> Model:
-    """Any bundled classifier: where the label is given, the classifier is needed for the language only."""
+    """Any bundled classifier will do: where the label is given, the classifier only recognises the language."""
     return Model.load(min(ARTEFACTS.glob("*.npz")))
 
 

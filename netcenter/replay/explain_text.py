@@ -10,7 +10,7 @@ _WIDTH = 16
 
 
 def told(e: Explanation) -> str:
-    """Lines of a word and its explanation; times stand in the brand's time zone and in UTC."""
+    """Lines of a word and its explanation; times are in the brand's time zone and in UTC."""
     return "\n".join(f"{word:<{_WIDTH}}{said}".rstrip() for word, said in _lines(e))
 
 

@@ -24,7 +24,7 @@ from streams.core import Fact
 from streams.policies import passed_over
 
 SOURCES = ("mentions", "classified")
-"""The topics that can be replayed. `classified` takes the place of `mentions` where `mentions` no longer goes back so far."""
+"""The topics that can be replayed. `classified` replaces `mentions` where `mentions` does not go back far enough."""
 
 
 @dataclass(frozen=True)
@@ -76,13 +76,13 @@ def find(settings: Settings, kafka: str, wanted: Range) -> Stretch:
 
 
 def _log(settings: Settings, kafka: str, topic: str, wanted: Range) -> dict[TopicPartition, OffsetRange]:
-    """The offsets that the topic still holds of the partitions that were asked for."""
+    """The offsets that the topic still holds, of the requested partitions."""
     numbers = sorted(wanted.offsets) or range(settings.partitions)
     return committed_ranges_at(kafka, [TopicPartition(settings.prefix + topic, n) for n in numbers])
 
 
 def _reaches(seeker: Seeker, topic: str, log: dict[TopicPartition, OffsetRange], wanted: Range) -> bool:
-    """Whether a topic still holds the beginning that was asked for."""
+    """Whether a topic still holds the beginning of the requested stretch."""
     for tp, span in log.items():
         if span[0] == 0:
             continue
@@ -104,7 +104,9 @@ def _begin(wanted: Range, number: int) -> tuple[Any, int]:
 
 
 def _span(seeker: Seeker, topic: str, tp: TopicPartition, log: OffsetRange, wanted: Range) -> OffsetRange:
-    """The offsets to replay. Asked for by time: from the last Tick at or before `since` to the first at or after `until`."""
+    """The offsets to replay. For a stretch by time: from the last Tick at or before `since` to the first at or after
+    `until`.
+    """
     first, end = log
     if wanted.offsets:
         low, high = wanted.offsets[tp.partition]

@@ -1,4 +1,4 @@
-"""The output folder of a replay, with one run for each policy that is tried: JSON lines, a summary, a comparison."""
+"""The output folder of a replay, with a run for each tried policy: JSON lines, a summary, and a comparison."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Runs:
 
     @property
     def replays(self) -> list[Replay]:
-        """The replays of all runs, to be played side by side."""
+        """The replays of all runs; they are played at the same time."""
         return [run.replay for run in self._runs]
 
     def __enter__(self) -> Self:

@@ -1,4 +1,6 @@
-"""Finds offsets by the content of records: times and source offsets never decrease along a partition, so bisection works."""
+"""Finds offsets by the content of records: times and source offsets never decrease within a partition, so bisection
+works.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +23,11 @@ from schemas.records import PolicyChanged, Record, Tick
 
 _FETCH = 64 * 1024
 _LOOK_BACK = 1_000
-#: ms; if the first record of a log is this much younger than a policy's text, the policy's change was deleted from it.
+#: ms; if a log's first record is this much later than a policy's text, the log no longer holds the PolicyChanged of
+#: that policy.
 _LONG_AFTER = 60_000
 Value = Callable[[Any], int | None]
-"""A value of a raw record that never decreases along a partition; None for a record that has no such value."""
+"""Returns a value of a raw record that never decreases within a partition; None for a record without such a value."""
 
 
 def time_of(raw: Any) -> int | None:
@@ -34,7 +37,7 @@ def time_of(raw: Any) -> int | None:
 
 
 def ms_of(tick: Tick, stamp: int) -> int:
-    """The time of a Tick in ms; in `mentions` on the wall clock, the broker's stamp counts."""
+    """The time of a Tick in ms; in `mentions` on the wall clock, the broker's timestamp counts."""
     return stamp if tick.clock == "wall" and tick.role == PIPELINE.clock_role else tick.time
 
 

@@ -1,4 +1,4 @@
-"""Reads a stretch of the log from Tick to Tick, together with the records that tools wrote meanwhile."""
+"""Reads a stretch of the log from Tick to Tick, together with the records that tools wrote during this stretch."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ from streams.core import Fact
 from streams.decoder import Decoder
 from streams.watermark import WrongTick, stamped
 
-#: Records of one poll; also the number of waiting facts at which a partition is not read until another partition's next Tick is found.
+#: Records of one poll; and the number of waiting facts at which a partition is paused until another partition's next
+#: Tick is found.
 _AT_ONCE = _AHEAD = 5_000
-#: Bytes fetched from a partition at once. Few, for the records of a partition that then pauses are fetched again.
+#: Bytes fetched from a partition at once. Few bytes, because the records of a paused partition must be fetched again.
 _FETCH = 1 << 20
 #: ms of event time in one step: on the wall clock, the partitions get their Ticks at slightly different moments.
 _STEP = 1_000
@@ -61,7 +62,7 @@ class Stretch:
     topic: str
     """`mentions` or `classified`."""
     spans: dict[int, OffsetRange]
-    """The first offset and the end by partition. Time goes on without the partitions that are left out."""
+    """The first offset and the end by partition. The watermark does not wait for partitions that are left out."""
     opening: dict[int, Fact]
     """The Tick before the first record, for each partition whose first record is no Tick."""
     stamps: tuple[int, int]
@@ -140,7 +141,7 @@ def play_stretch(replays: Sequence[Replay], stretch: Stretch, *, say: Say = lamb
 
 
 class _Lane:
-    """The facts of one partition that were read and wait to be played."""
+    """The facts of one partition that are read but not played yet."""
 
     def __init__(self, tp: TopicPartition, topic: str, partitions: int) -> None:
         self.tp = tp
@@ -177,7 +178,7 @@ class _Lane:
 
 
 class _Lanes:
-    """Reads the partitions of a stretch as far as they are asked for. A context manager that closes its consumer."""
+    """Reads the partitions of a stretch only as far as the caller asks. A context manager that closes its consumer."""
 
     def __init__(self, settings: Settings, kafka: str, topic: str, spans: Mapping[int, OffsetRange]) -> None:
         # With reset="none" the reading fails, rather than skips, when retention deletes a record that it has not read.
@@ -196,7 +197,9 @@ class _Lanes:
         self._consumer.close()
 
     def until_tick(self, number: int) -> tuple[list[Fact], Fact | None]:
-        """The facts up to a partition's next Tick, and this Tick; None in its place at the end of the stretch."""
+        """The facts up to a partition's next Tick, and this Tick; None instead of the Tick at the end of the
+        stretch.
+        """
         lane, facts = self.lanes[number], list[Fact]()
         while True:
             while lane.waiting:

@@ -29,7 +29,7 @@ class ToolRecords:
     """The tool records that belong to a stretch of the log, in the order of their own times; all are held in memory."""
 
     def __init__(self, settings: Settings, kafka: str, stamps: tuple[int, int]) -> None:
-        """stamps: the broker's times of the first and the last record of the stretch, ms."""
+        """stamps: the broker's timestamps of the first and the last record of the stretch, ms."""
         stretches = {}
         with Seeker(kafka) as seeker:
             for topic in dict.fromkeys(topic for topic, _ in _TIMES.values()):

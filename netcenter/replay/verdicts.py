@@ -1,4 +1,6 @@
-"""What a policy makes of the past: the first response of every case, and the figures of each brand and channel."""
+"""The results of a policy over the past: the first response of every case, and the figures of each brand and
+channel.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +14,14 @@ import msgspec
 from schemas.records import Alert, CaseClosed, CaseOpened, ClockChanged, Label, Record, SurgeOpened, WorkChanged
 
 MINUTE, HOUR = 60_000, 3_600_000
-#: Minutes after the post; answers that came later are not told apart.
+#: Minutes after the post; all later answers count as one group.
 LONGEST = 24 * 60
 #: The share of the clocks that must have a target for the chart to draw a line for it.
 _MANY = 0.05
 
 
 class Slice(NamedTuple):
-    """The brand and channel that figures are of; None stands for all brands or all channels."""
+    """The brand and channel of some figures; None means all brands or all channels."""
 
     brand: str | None = None
     channel: str | None = None
@@ -117,7 +119,7 @@ class Verdicts:
         self._names: dict[str, str] = {}
 
     def tell(self, topic: str, records: list[Record]) -> None:
-        """Take the records that a replay has written to a topic."""
+        """Process the records that a replay has written to a topic."""
         if topic == "cases":
             for record in records:
                 self._case(record)

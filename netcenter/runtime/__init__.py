@@ -1,1 +1,1 @@
-"""What the settings name becomes an object or an address: servers, classifiers, the log."""
+"""Turns the names in settings into objects and addresses: servers, classifiers, the process's log."""

@@ -1,4 +1,4 @@
-"""The classifier that a policy names by its hash: where its artefact is looked for, and what is made of it."""
+"""The classifier that a policy names by its hash: finds the artefact and makes the classifier from it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from netcenter.settings import ReadBy, read
 
 
 class ClassifierSettings(BaseSettings):
-    """Where classifiers are looked for, beside the bundled one."""
+    """The setting that says where classifiers are, apart from the bundled classifier."""
 
     model_config = SettingsConfigDict(env_prefix="NETCENTER_", extra="ignore")
 
     models: Annotated[Path | None, ReadBy("`classify`, and commands that work with a policy")] = None
-    """A folder of classifiers beside the bundled one: `.npz` artefacts, and `.json` files that describe external classifiers."""
+    """A folder of further classifiers: `.npz` artefacts, and `.json` files that describe external classifiers."""
 
 
 def classify_stage(partition: int) -> ClassifyStage:
@@ -44,7 +44,7 @@ def model(hash: str) -> Classifier:
 
 
 def lacks_model(policy: Policy) -> str | None:
-    """The classifier that a policy names and this machine does not have, in words; None when it has it."""
+    """A text that names the policy's classifier, if this machine lacks it; None if this machine has it."""
     hash = policy.classifier.model
     return None if _find(hash) is not None else _missing(hash)
 

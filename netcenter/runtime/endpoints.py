@@ -1,4 +1,4 @@
-"""Where Kafka and PostgreSQL are: as the settings say, else the embedded ones that run on this machine."""
+"""The addresses of Kafka and PostgreSQL: from the settings, or else of the embedded servers on this machine."""
 
 from __future__ import annotations
 
@@ -31,9 +31,8 @@ def uses_embedded(settings: Settings) -> bool:
 
 
 def postgres_sink(settings: PostgresSettings) -> port.SinkPort:
-    """The sink that writes to PostgreSQL, to the embedded one where the settings name none.
-
-    Raises SinkError, or ReceiverUnreachable where no embedded one runs.
+    """The sink that writes to PostgreSQL; without a setting, to the embedded PostgreSQL. Raises SinkError, or
+    ReceiverUnreachable where the embedded PostgreSQL does not run.
     """
 
     def embedded() -> str:

@@ -1,4 +1,4 @@
-"""Classifiers of others in the place of the bundled one: a model server that answers over HTTP, or a Python class.
+"""External classifiers, used instead of the bundled one: a model server that answers over HTTP, or a Python class.
 
 A JSON file in the folder NETCENTER_MODELS describes such a classifier. The file is named by the first 16 hex digits of its
 SHA-256, and the policy names the full hash.
@@ -23,7 +23,7 @@ from netcenter.errors import UsageError
 
 #: The number of times that `classify` asks before it gives up.
 _TRIES = 5
-#: The number of times that one post must fail, while another post does not, before the post itself is at fault.
+#: A post itself counts as faulty when it has failed this many times while another post has not.
 _CERTAIN = 3
 #: Text, language and brand of a post that every working server can answer.
 _HARMLESS = ("hello", "en", "")
@@ -38,7 +38,7 @@ class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     python: str | None = None
     """module:name of a function or class that returns a Classifier when it is called with the hash."""
     version: str = ""
-    """Any text. Change it whenever the answers change: the hash changes with it, and replays rely on the hash."""
+    """Any text. Change it whenever the answers change, because it changes the hash, and replays rely on the hash."""
     timeout: float = 10.0
     """Seconds without an answer after which a request fails."""
 
@@ -60,7 +60,7 @@ class BadAnswer(ValueError):
 
 
 class HttpClassifier:
-    """Asks a model server. A post that the server does not answer while it answers others is itself at fault."""
+    """Asks a model server. A post counts as faulty if the server does not answer it but answers other posts."""
 
     def __init__(self, hash: str, url: str, timeout: float) -> None:
         self.hash, self._url = hash, url
@@ -71,7 +71,7 @@ class HttpClassifier:
         return _patiently(lambda: self.ask(texts, langs, brands))
 
     def ask(self, texts: Sequence[str], langs: Sequence[str], brands: Sequence[str]) -> list[Classification]:
-        """One classification for each post, without trying again for long.
+        """One classification for each post, with few tries.
 
         Raises BadAnswer where the server answers other posts but not these, Unanswered where it answers no post.
         """
@@ -108,7 +108,7 @@ class HttpClassifier:
 
 
 class _OneAtATime:
-    """A Python classifier of others, called from one thread at a time."""
+    """An external Python classifier, called from one thread at a time."""
 
     def __init__(self, own: Classifier) -> None:
         self.hash, self._own = own.hash, own
@@ -125,7 +125,7 @@ class _OneAtATime:
 
 
 def _patiently(ask: Callable[[], list[Classification]]) -> list[Classification]:
-    """The answer of `ask`, which is called again a few times while the classifier does not answer. Raises Unanswered."""
+    """The answer of `ask`. Calls `ask` again a few times while the classifier does not answer. Raises Unanswered."""
     for attempt in stamina.retry_context(on=Unanswered, attempts=_TRIES, timeout=None):
         with attempt:
             return ask()

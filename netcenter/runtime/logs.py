@@ -20,7 +20,8 @@ _QUIET_S = 60.0
 
 
 class LibraryFilter(logging.Filter):
-    """Shortens the messages of libraries to their first line, without traceback, and lets a repeated one through once a minute.
+    """Shortens the messages of libraries to their first line, without traceback, and shows a repeated message only once
+    a minute.
 
     Netcenter logs the consequence itself: a minute without a broker is one line, not one for each attempt to connect.
     """
@@ -29,7 +30,7 @@ class LibraryFilter(logging.Filter):
         super().__init__()
         self._lock = threading.Lock()
         self._said: dict[tuple[str, str], tuple[float, int]] = {}
-        """When a message was last let through, and how many were held back since; by logger and unformatted text."""
+        """By logger and unformatted text: when the message was last shown, and how many were held back since."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether to log a record; it is shortened in place."""
@@ -51,7 +52,7 @@ class LibraryFilter(logging.Filter):
 
 
 def _pass_to_supervisor(_: object, level: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Hand an error to the supervisor, which logs the last one if this process ends."""
+    """Give an error to the supervisor, which logs the last error if this process ends."""
     if level == "error":
         why = event.get("why")
         last_words(f"{event['event']}: {why}" if why else str(event["event"]))
@@ -81,5 +82,5 @@ def set_up(level: str) -> None:
     if level != "debug":
         for handler in logging.getLogger().handlers:
             handler.addFilter(LibraryFilter())
-    # This client logs every attempt to connect; Netcenter's own error says whether they succeeded.
+    # kafka-python logs every attempt to connect; Netcenter's own error says whether connecting failed.
     logging.getLogger("kafka").setLevel(logging.CRITICAL if level != "debug" else logging.INFO)

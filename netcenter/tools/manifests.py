@@ -22,7 +22,9 @@ NAME = "netcenter"
 PORT = 8080
 """The port of `/live`, `/ready` and `/metrics`, in every worker's pod."""
 GRACE_S = 120
-"""Seconds from SIGTERM to SIGKILL. The deadlines of committing the open checkpoints add up to far less; a slow disk may need more."""
+"""Seconds from SIGTERM to SIGKILL. Committing the open checkpoints has deadlines that add up to far less, but a slow
+disk may need more.
+"""
 USER = 10001
 """The user and the group that a pod runs as."""
 
@@ -34,7 +36,7 @@ SETTINGS = {
     "NETCENTER_HEALTH_HOST": "0.0.0.0",
     "NETCENTER_HEALTH_PORT": str(PORT),
 }
-"""The shared settings in the ConfigMap; the roles' `examples` stand beside them. Overlays replace the addresses."""
+"""The shared settings in the ConfigMap; it also has the roles' `examples`. Overlays replace the addresses."""
 
 Manifest = dict[str, Any]
 
@@ -56,7 +58,7 @@ def render() -> dict[str, str]:
 
 
 def write(folder: Path = BASE) -> list[Path]:
-    """Write every file and remove the manifests of roles that no longer exist; the paths that were written."""
+    """Write every file and remove the manifests of roles that no longer exist; return the written paths."""
     files = render()
     folder.mkdir(parents=True, exist_ok=True)
     for stale in set(folder.glob("*.yaml")) - {folder / name for name in files}:
@@ -98,7 +100,7 @@ def _deployment(role: Role) -> Manifest:
         "spec": {
             "replicas": role.replicas,
             "revisionHistoryLimit": 3,
-            # The new pod is ready, and so has recovered, before an old one is stopped.
+            # A new pod must be ready, which means that it has recovered, before an old pod is stopped.
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
             "selector": {"matchLabels": _selector(role.name)},
             "template": {"metadata": {"labels": _labels(role.name)}, "spec": pod},
@@ -128,7 +130,7 @@ def _setup() -> Manifest:
             "activeDeadlineSeconds": 900,
             # A Job cannot be changed: this one is deleted after it has finished, so that the next release can create its own.
             "ttlSecondsAfterFinished": 300,
-            # With wrong usage or settings another try does not help.
+            # After an error of usage or settings another try does not help.
             "podFailurePolicy": {
                 "rules": [{"action": "FailJob", "onExitCodes": {"operator": "In", "values": hopeless}}]
             },
@@ -214,14 +216,14 @@ def _account() -> Manifest:
 
 
 def _service(role: Role) -> Manifest:
-    """The headless Service that names each pod's health port; a worker listens on no other."""
+    """The headless Service for each pod's health port, which is the only port of a worker."""
     port = {"name": "health", "port": PORT, "targetPort": "health", "protocol": "TCP"}
     spec = {"clusterIP": "None", "publishNotReadyAddresses": True, "selector": _selector(role.name), "ports": [port]}
     return {"apiVersion": "v1", "kind": "Service", "metadata": _metadata(role.name), "spec": spec}
 
 
 def _disruption(role: Role) -> Manifest:
-    # A pod that is not ready serves nothing, so it must not hold up the drain of a node.
+    # A pod that is not ready does no work, so it must not block the drain of a node.
     spec = {
         "maxUnavailable": 1,
         "unhealthyPodEvictionPolicy": "AlwaysAllow",
@@ -300,7 +302,7 @@ def _metadata(component: str | None = None) -> Manifest:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes equal parts out each time, without anchors, for the reader's sake."""
+    """Writes equal parts in full each time, without YAML anchors, because this is easier to read."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True

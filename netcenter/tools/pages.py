@@ -14,7 +14,9 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class PageTable:
-    """A place in a page, between `<!-- made: NAME -->` and `<!-- end: NAME -->`, and what makes its text."""
+    """A place in a page, between `<!-- made: NAME -->` and `<!-- end: NAME -->`, and the function that makes its
+    text.
+    """
 
     page: str
     """The path of the page from the root of the project."""
@@ -22,7 +24,7 @@ class PageTable:
     make: Callable[[], str]
 
     def filled(self, text: str) -> str:
-        """The text of the page with the table made anew. Raises LookupError where the page has no place for it."""
+        """The text of the page with the new table. Raises LookupError where the page has no place for it."""
         place = re.compile(rf"(?<=<!-- made: {self.name} -->\n).*?(?=\n<!-- end: {self.name} -->)", re.DOTALL)
         filled, places = place.subn(lambda _: self.make(), text)
         if places != 1:
@@ -43,7 +45,7 @@ TABLES = (
 
 
 def write() -> list[str]:
-    """Write every page with its tables made anew; the paths of the pages."""
+    """Write every page with its new tables; return the paths of the pages."""
     for table in TABLES:
         path = ROOT / table.page
         path.write_text(table.filled(path.read_text()))

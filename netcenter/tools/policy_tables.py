@@ -7,7 +7,7 @@ from typing import Any
 from agents.policy.parts import DURATION
 from agents.policy.schema import schema
 
-#: The heading of each table, in the form in which a policy file writes the table; by the path of the table.
+#: The heading of each table, by the table's path; a heading is written as in a policy file.
 _HEADINGS = {
     "classifier": "[classifier]",
     "brands": "[[brands]]",

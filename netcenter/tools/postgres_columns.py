@@ -1,4 +1,6 @@
-"""The list of tables, views and columns in docs/postgres.md, as an embedded PostgreSQL of this release describes itself."""
+"""The list of tables, views and columns in docs/postgres.md, read from an embedded PostgreSQL with the tables of this
+release.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +17,12 @@ PAGE = ROOT / "docs" / "postgres.md"
 
 
 def filled(text: str, uri: str) -> str:
-    """The text of the page with the list made anew from the projection at `uri`."""
+    """The text of the page with a new list, made from the projection at `uri`."""
     return PageTable("docs/postgres.md", "columns", partial(reference.markdown, uri)).filled(text)
 
 
 def write() -> str:
-    """Write the page with the list made anew; the path of the page. Takes a few seconds: it starts a server."""
+    """Write the page with a new list; return the page's path. Takes a few seconds, because it starts a server."""
     with TemporaryDirectory() as directory:
         server = EmbeddedPostgres(Path(directory), durable=False)
         try:

@@ -50,7 +50,7 @@ def _about(cls: type[Record]) -> str:
 
 
 def _parts() -> list[type[Record]]:
-    """The records that stand only inside of others, in the order in which they are met."""
+    """The records that occur only inside other records, in order of first occurrence."""
     found: dict[type[Record], None] = {}
 
     def walk(cls: type[Record]) -> None:
@@ -113,7 +113,9 @@ def _json(kind: Any) -> str:
 
 
 def _columns(cls: type[Record]) -> dict[str, list[str]]:
-    """The columns that hold each field, `table.column`: read off the rows that the sink makes of an example."""
+    """The columns that hold each field, as `table.column`, found in the rows that the sink makes of an example
+    record.
+    """
     if cls is Mention:
         own = ClassifiedMention.__struct_fields__
         return {name: [f"mentions.{name}"] for name, _ in MENTIONS.columns if name not in own}

@@ -1,4 +1,6 @@
-"""The table of docs/settings.md, made from the settings classes: the shared one, and those that the pipeline's roles name."""
+"""The table of docs/settings.md, made from the settings classes: the shared one, and the classes that the pipeline's
+roles name.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,7 @@ def _docstrings(part: type[Any]) -> Iterator[tuple[str, str]]:
 
 
 def _readers(name: str, field: FieldInfo) -> str:
-    """What reads a setting: as its mark says, else the roles that own it, else every worker."""
+    """The readers of a setting: those in its mark, else the roles that own it, else every worker."""
     for mark in field.metadata:
         if isinstance(mark, ReadBy):
             return mark.words

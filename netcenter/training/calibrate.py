@@ -10,7 +10,7 @@ from agents.classify.port import LABELS, LANGUAGES
 from netcenter.training.softmax import log_softmax, softmax
 
 _HOLD = 30.0
-"""Strength of the pull of a language's offsets to 0, as a number of rows."""
+"""How strongly a language's offsets are pulled to 0: as much as by this number of rows."""
 _USED = 0.25
 """Share of the fitted offsets that is used."""
 
@@ -20,9 +20,9 @@ def calibrate(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return (a scale for each language, an offset for each language and label).
 
-    They minimise the log loss of softmax(scores * scale + offset) on the labels. Only a quarter of each offset is
-    used: the whole offset gives the fewest mistakes on these sources, because it learns their mix of labels, but it
-    finds fewer of the rarer labels in other sources.
+    They minimise the log loss of softmax(scores * scale + offset) on the labels. Only a quarter of each offset is used.
+    The whole offset gives the fewest mistakes on these sources, because it fits their mix of labels, but in other
+    sources it would find fewer of the rarer labels.
     """
     scale, offset = np.ones(len(LANGUAGES)), np.zeros((len(LANGUAGES), len(LABELS)))
     for at in np.unique(lang):

@@ -23,15 +23,17 @@ from netcenter.training.student import unit
 from netcenter.training.training_rows import TrainingRows
 
 LEAST = 40
-"""A brand with fewer corrections gets no weights: so few would change more answers than they can justify."""
+"""A brand with fewer corrections gets no weights, because weights from so few corrections would change too many
+answers.
+"""
 ONE_LABEL = 0.9
-"""A batch with a larger share of one label is refused as a mistake or an attack."""
+"""If one label has a larger share of a batch, the batch is refused, because it may be a mistake or an attack."""
 WORSE = 0.005
 """The most macro-F1 that the reference set may lose."""
 _PENALTY = 1.0
 _IN_ROWS = 2
 _FEW = 5
-"""A label's weight is computed as if it had at least this many corrections."""
+"""The weight of a label is computed as if the label had at least this many corrections."""
 _FOLDS = 5
 
 
@@ -41,9 +43,9 @@ class CorrectionsRefused(CommandError):
 
 @dataclass(frozen=True)
 class Adapted:
-    """A brand's accuracy on its corrections before and after; the weights that answer a correction were not learnt from it.
-
-    A correction counts with the square root of its label's rarity. Macro-F1 would depend on a few posts of the rarest.
+    """A brand's accuracy on its corrections before and after; each correction is tested with weights that were not
+    learnt from it. A correction counts with the square root of its label's rarity. Macro-F1 would depend too much on a
+    few posts of the rarest label.
     """
 
     corrections: int

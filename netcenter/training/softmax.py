@@ -23,8 +23,8 @@ def fit(
 
     wanted: target probabilities of shape (rows, classes). weights: one for each row. penalty: factor of half the sum
     of squared weights; the intercept is not penalised. start: scores of shape (rows, classes) to which the model's
-    scores are added. directions, of shape (columns, width): the weights of all columns may also move together along
-    each direction, and the penalty then counts that one step.
+    scores are added. directions, of shape (columns, width): the weights of all columns may also change together along
+    each direction, and the penalty counts such a change once.
     """
     columns, classes = x.shape[1], wanted.shape[1]
     along = np.zeros((columns, 0), np.float32) if directions is None else directions
@@ -61,7 +61,9 @@ def softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def balanced(label: NDArray[np.int_], lang: NDArray[np.int_], classes: int, least: int = 60) -> NDArray[np.float64]:
-    """Return row weights that make each class count the same in its language; a class with under `least` rows counts less."""
+    """Return row weights that make each class count the same in its language; a class with fewer than `least` rows
+    counts less.
+    """
     weights = np.ones(len(label))
     for at in np.unique(lang):
         here = lang == at

@@ -36,7 +36,7 @@ class StudentSettings:
     """The most unlabelled posts of one source; more of them teach little about other sources."""
     penalty: float = 1.0
     least: int = 3
-    """A feature in fewer rows is left out: it would be learnt by heart, and might be a person's name."""
+    """A feature in fewer rows is left out: its few posts would be memorised, and it might be a person's name."""
     dimensions: int = 256
     power: float = 0.5
     vectors: float = 1.5
@@ -64,7 +64,7 @@ class Weights:
 
     ids: NDArray[np.uint32]
     columns: NDArray[np.int_]
-    """The columns of the ids in the table that the weights were learnt from."""
+    """For each id, its column in the table from which the weights were learnt."""
     weights: NDArray[np.float64]
     offset: NDArray[np.float64]
 
@@ -92,7 +92,9 @@ def learn(
     seen: NDArray[np.bool_],
     settings: StudentSettings,
 ) -> Weights:
-    """Return weights learnt from the rows `seen`: labelled rows aim at label and teacher, other rows at the teacher alone."""
+    """Return weights learnt from the rows `seen`: labelled rows learn from label and teacher, other rows from the
+    teacher alone.
+    """
     labelled, label, lang = rows.labelled[seen], rows.label[seen], rows.lang[seen]
     wanted = chances[seen].copy()
     given = np.eye(len(LABELS))[label[labelled]]

@@ -1,4 +1,4 @@
-"""Training in order: embed, measure on sources left out, calibrate, learn from all rows, write the artefact."""
+"""The steps of training: embed, measure on sources left out, calibrate, learn from all rows, write the artefact."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def train(
     seed: int,
     say: Callable[[str, int, int], None] = lambda step, done, total: None,
 ) -> Trained:
-    """Learn from the rows and write the artefact into out; say(step, done, total) hears how far it has come.
+    """Learn from the rows and write the artefact into out; say(step, done, total) is called with the progress.
 
     The seed draws the intervals of the figures; the same rows, seed and library versions give the
     same bytes. Raises UsageError where a language or label has no rows.

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from agents.classify.port import LABELS, LANGUAGES
 from netcenter.errors import UsageError
 
-#: Words that published corpora put in place of links and handles.
+#: Words with which published corpora replace links and handles.
 _LINK = re.compile(r"\b(?:URL|http)\b(?!:)")
 _HANDLE = re.compile(r"\bUSER\b")
 UNLABELLED = -1

@@ -56,7 +56,8 @@ def contexts(
     """Return a context vector for each feature: the mean embedding of the posts that contain the feature.
 
     x: posts by features, 0 and 1. embeddings: of the posts. The result has shape (features, dimensions) and a mean
-    square length of 1. The mean of each language is subtracted first; a feature of few posts is drawn to 0.
+    square length of 1. The mean of each language is subtracted first; the vector of a feature with few posts is pulled
+    towards 0.
     """
     apart = embeddings.copy()
     for at in np.unique(lang):

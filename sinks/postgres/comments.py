@@ -1,4 +1,6 @@
-"""Comments on the tables and their columns, made from `tables.py` and the records; views have theirs in their migration."""
+"""Comments on the tables and their columns, made from `tables.py` and the records; the comments on views are in their
+migrations.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from schemas.compiled import attributes
 from sinks.postgres.table import ProjectionTable
 from sinks.postgres.tables import KEPT, TABLES
 
-#: What a field says of its wire form or of its neighbours in the record, and means nothing beside a column.
+#: Parts of a field's text about its wire form or the fields beside it, which make no sense for a column.
 _OF_THE_WIRE = re.compile(r"^ms; |,? as all below")
 
 
@@ -37,7 +39,7 @@ def of_columns(table: ProjectionTable) -> dict[str, str]:
     place = {} if table.topic is None else _place(table.topic)
     names = [name for name, _ in table.columns]
     said = {**place, **table.words}
-    # What was observed of a post is put into its row later, so the row is not written with these columns.
+    # These columns are filled later, when an observation of the post arrives.
     names += [name for name in table.words if name not in names]
     missing = [name for name in names if name not in said and name not in fields]
     if missing:
@@ -46,7 +48,7 @@ def of_columns(table: ProjectionTable) -> dict[str, str]:
 
 
 def _fields(table: ProjectionTable) -> dict[str, str]:
-    """What the table's records say of their fields; of a name that several have, what the first of them says."""
+    """The texts of the fields of the table's records; if several records have a field, the text of the first record."""
     found: dict[str, str] = {}
     for record in table.records:
         hints = get_type_hints(record, include_extras=True)

@@ -1,4 +1,4 @@
-"""Mentions in the binary form of COPY, straight into their table: mentions are nearly all of the traffic."""
+"""Encodes mentions in the binary form of COPY, for speed, because nearly all records are mentions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from schemas.records import ClassifiedMention
 from sinks.port import SinkItem
 from sinks.postgres.copytext import SUBSTITUTE
 
-#: In the order of `MentionRows._row`: columns of a fixed width first.
+#: The columns in the order of `MentionRows._row`: columns of a fixed width first.
 _COLUMNS = (
     'id, created_at, promoted, uncertain, own, confidence, policy, "partition", "offset", received_at, author_followers, '
     "reach, post_id, probabilities, brand, channel, kind, visibility, lang, label, classified_lang, model, author_id, "
@@ -34,12 +34,14 @@ _COUNT = _COLUMNS.count(",") + 1
 _FLOAT8 = 701  # the number of the type float8, which PostgreSQL never changes
 #: ms; PostgreSQL counts microseconds from 2000-01-01.
 _MS_TO_2000 = 946_684_800_000
-#: The most entries of a cache. A full cache is emptied: a value that many mentions share is soon in it again.
+#: The most entries of a cache. A full cache is emptied; values that many mentions share are soon in it again.
 _CACHED = 10_000
 
 
 class Unfit(Exception):
-    """A batch with a value that has no binary form. Copied as text, PostgreSQL says what is wrong with it."""
+    """The batch has a value without a binary form. When it is copied as text instead, PostgreSQL says what is wrong
+    with the value.
+    """
 
 
 class _Lengths(dict[int, bytes]):

@@ -12,7 +12,7 @@ from sinks.postgres.table import Kind, ProjectionTable
 from sinks.postgres.tables import TABLES
 
 NULL = "\\N"
-#: Written in place of NUL, which PostgreSQL cannot store in a text.
+#: The replacement for NUL, which PostgreSQL cannot store in a text.
 SUBSTITUTE = "\ufffd"
 _SPECIAL = re.compile("[\\\\\n\r\t\0]").search
 _ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"})
@@ -69,7 +69,7 @@ class TextRows:
         return self._text(value.decode())
 
     def _without_nul(self, value: Any) -> Any:
-        """The same JSON value with each NUL in its strings replaced: jsonb holds none, escaped or not."""
+        """The same JSON value with each NUL in its strings replaced: jsonb cannot hold NUL, escaped or not."""
         if isinstance(value, str):
             self.nuls += value.count("\0")
             return value.replace("\0", SUBSTITUTE)

@@ -150,7 +150,7 @@ def _case(row: CaseRow, event: CaseOpened | CaseChanged | CaseClosed | CaseReope
             _count(row, event.post)
         if event.replied_at is not None:
             row.answers += 1
-            # The first answer by the replies' own times: they may be read in another order.
+            # Keeps the earliest answer by the replies' own times, because replies may be read in another order.
             if row.answered_at is None or event.replied_at < row.answered_at:
                 row.answered_at, row.answered_privately = event.replied_at, event.privately
         if event.change == "muted":
@@ -190,7 +190,7 @@ def _clock(row: ClockRow, event: ClockChanged) -> None:
         row.detected_at = event.time if event.detected_at is None else event.detected_at
         row.rescinded_at = None
     elif event.change == "rescinded":
-        # The row shows no breach any more; case_events keeps the history.
+        # Removes the breach from the row; case_events keeps the history.
         row.breached_at = row.detected_at = None
         row.rescinded_at = event.time
     elif event.change == "paused":
@@ -259,7 +259,9 @@ FOLD_OF: dict[type[Record], RowFold] = {
 
 
 def fold(how: RowFold, events: list[Any], rows: dict[Key, Any]) -> dict[Key, Any]:
-    """The rows that the events change, by key, starting from the stored `rows`. An event that a row has seen is skipped."""
+    """The rows that the events change, by key, starting from the stored `rows`. An event that a row already contains is
+    skipped.
+    """
     changed: dict[Key, Any] = {}
     for event in events:
         key = how.key(event)

@@ -11,7 +11,7 @@ import psycopg2
 from sinks.port import ReceiverUnreachable, RefusedItem, SinkError, SinkItem
 
 #: `row`: the row is at fault, and the rest of its batch can be written. `passing`: the fault ends by itself, or when an
-#: operator has mended the server. `standing`: the fault ends when an operator corrects settings, rights or tables.
+#: operator has repaired the server. `standing`: the fault ends when an operator corrects settings, rights or tables.
 Kind = Literal["row", "passing", "standing"]
 
 
@@ -30,7 +30,7 @@ _TABLES = (
     "is missing"
 )
 
-#: By SQLSTATE, else by its class (the first two digits). Every SQLSTATE that is not listed is `standing`.
+#: Faults by SQLSTATE, or by its class (the first two characters). Every SQLSTATE that is not listed is `standing`.
 FAULTS: dict[str, SqlFault] = {
     # Faults of the row: its data, a constraint, a limit. Nothing else ever becomes a dead letter.
     "22": SqlFault("row"),
@@ -65,7 +65,7 @@ FAULTS: dict[str, SqlFault] = {
 CANCELLED = "57014"
 _UNKNOWN = SqlFault("standing", "this is no fault that is known here: see the server's log")
 
-#: A server or a pooler that refuses a session says why in words only: psycopg2 passes no SQLSTATE on. Here are the words.
+#: Words in the error when a server or a pooler refuses a session: psycopg2 gives no SQLSTATE for it.
 _REFUSALS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(words), code)
     for words, code in (
@@ -131,8 +131,8 @@ def _said(error: psycopg2.Error) -> str:
 def translated(error: psycopg2.Error, server: str, *, lost: bool, worked: bool) -> ReceiverUnreachable | SinkError:
     """The port's error for an error that is no row's fault.
 
-    lost: the connection is gone. worked: this sink has had a success before, so its settings, rights and tables were right
-    once: such faults are waited for then. Before a first success they are SinkError.
+    lost: the connection is gone. worked: this sink has succeeded before, so its settings, rights and tables were right
+    once. Such a fault is then ReceiverUnreachable; before the first success it is SinkError.
     """
     if error.pgcode is None:
         return _without_code(error, server, lost=lost, worked=worked)

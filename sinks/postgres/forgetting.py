@@ -34,9 +34,9 @@ _THREAD = frozenset({ClassifiedMention, MentionUpdated, Reply, Action})
 _CASE = frozenset({CaseOpened, CaseChanged, ClockChanged, CaseClosed, CaseReopened})
 _OF_A_CUSTOMER = _THREAD | _CASE
 
-# Two statements, so that the second sees what the transactions that the first waited for have committed. A batch with a
-# request to forget waits for all other batches in progress, and they wait for it: otherwise a batch that has looked before
-# could still write the author. Transactions that only read wait for none.
+# Two statements: the first waits for other transactions, and the second sees what they have committed. A batch with a
+# request to forget waits for all other running batches, and they wait for it; otherwise a batch that had checked before
+# could still write the author. Transactions that only read do not wait.
 _LOOK = "lock table forgotten in {} mode; select exists (select from forgotten)"
 _REMEMBER = """
 insert into forgotten as f (customer, "partition", "offset", at) values (%s, %s, %s, to_timestamp(%s / 1000::float8))
@@ -51,7 +51,7 @@ _DELETE = "; ".join(
     f'delete from {table} {_BEFORE} and "offset" < %(offset)s'
     for table in ("mentions", "mention_updates", "replies", "actions")
 )
-# Old cases are those with an event from before the request. A customer who comes back has new cases, which stay. An event
+# Old cases are those with an event from before the request. New cases of a customer who comes back stay. An event
 # whose source is not known is taken as old.
 _CASES = f"""
 select case_id from cases c {_BEFORE} and exists (
@@ -91,8 +91,8 @@ def forget(item: SinkItem) -> Forget | None:
 def admitted(cursor: Cursor, items: Sequence[SinkItem]) -> tuple[list[SinkItem], list[RefusedItem]]:
     """Erase the customers whom the batch's requests name; return the items that are to be written, and the refused items.
 
-    Records of `classified` at or before the request of their customer are left out, and so are later updates of a post from
-    before it. An event of a case that such a record led to is returned without its author.
+    Records of `classified` at or before the request of their customer are left out, and so are later updates of a post
+    that is older than the request. An event of a case that such a record led to is returned without its author.
     """
     forgets = [(item, found) for item in items if type(item.record) is Action and (found := forget(item))]
     cursor.execute(_LOOK.format("exclusive" if forgets else "row exclusive"))
@@ -184,7 +184,7 @@ def _post(record: Any) -> str:
 
 
 def _anonymous(event: Record) -> Record:
-    """The event without its author and every field that leads to them. Fields that the figures count stay."""
+    """The event without its author and every field that identifies the author. Fields that statistics need stay."""
     changes: dict[str, Any] = {"author_id": ""}
     for name in event.__struct_fields__:
         value = getattr(event, name)

@@ -7,7 +7,7 @@ from typing import Any
 import psycopg2
 from psycopg2.extensions import cursor as Cursor
 
-#: Options of the connection that asks, over the sink's own: a late answer is of no use.
+#: Options of the asking connection, which override the sink's options: a late answer is useless.
 CONNECTION: dict[str, Any] = {"application_name": "netcenter sink, asking", "connect_timeout": "5"}
 
 _ASK = """
@@ -18,7 +18,7 @@ from pg_stat_activity where pid = %s
 _LOCK = """
 select coalesce(relation::regclass::text, locktype || ' lock') from pg_locks where pid = %s and not granted limit 1
 """
-# Of a session of another user PostgreSQL shows the number and the name only.
+# For a session of another user, PostgreSQL shows only the process number and the user's name.
 _HOLDERS = """
 select b.pid, coalesce(nullif(a.application_name, ''), a.backend_type, 'unknown'), coalesce(a.usename::text, ''),
     coalesce(a.state, ''), extract(epoch from now() - a.xact_start)::bigint

@@ -26,7 +26,7 @@ LOCK = 0x6E65_7463
 
 
 class _Within:
-    """A connection for yoyo whose transaction our caller ends: commit and close do nothing."""
+    """A connection for yoyo. Its commit and close do nothing, because our caller ends the transaction."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -35,17 +35,16 @@ class _Within:
         return self._connection.cursor()
 
     def commit(self) -> None:
-        """Nothing: the caller commits."""
+        """Does nothing: the caller commits."""
 
     def close(self) -> None:
-        """Nothing: the caller closes."""
+        """Does nothing: the caller closes the connection."""
 
 
 class _Backend(PostgresqlBackend):  # type: ignore[misc]
-    """yoyo's backend within one transaction of ours: yoyo's own transactions are savepoints, and our lock is its lock.
-
-    yoyo's own backend opens a connection for each migration, which a pooler puts into as many sessions. Its lock is a row,
-    which a killed worker leaves behind.
+    """A backend for yoyo inside our transaction: yoyo's transactions become savepoints, and our lock replaces yoyo's
+    lock. yoyo's own backend opens a connection for each migration, so a pooler would use many sessions; and its lock is
+    a row, which stays when a worker is killed.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -65,7 +64,7 @@ class _Backend(PostgresqlBackend):  # type: ignore[misc]
         return self.transaction()
 
     def get_log_data(self, migration: Any = None, operation: str = "apply") -> dict[str, Any]:
-        # yoyo's own method asks for the user's name, and fails in a container whose user has none.
+        # yoyo's own method asks for the user's name, and fails in a container whose user has no name.
         return {
             "id": str(uuid4()),
             "migration_id": migration.id if migration else None,

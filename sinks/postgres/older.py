@@ -21,7 +21,7 @@ from sinks.postgres.writing import write_current
 #: Offsets by topic and partition, such as where the log of each partition begins.
 Places = dict[tuple[str, int], int]
 
-#: Events that are folded in one transaction.
+#: The number of events that are folded in one transaction.
 _AT_ONCE = 5_000
 #: The least uuid, which no aggregate has.
 _NO_ID = "00000000-0000-0000-0000-000000000000"
@@ -41,7 +41,7 @@ where l."offset" < coalesce(
     (select f.first from unnest(%s::int[], %s::bigint[]) as f (number, first) where f.number = l."partition"), 0
 )
 """
-# The events of a forgotten customer no longer hold what the rows of the case need, so these rows are copied.
+# The events of a forgotten customer lack values that the rows of the case need, so these rows are copied.
 _NAMELESS = """
 insert into {table} ({columns}) select {columns} from {live}.{table} l
 where l.author_id = '' and l.case_id in (select case_id from case_events where author_id = '')
@@ -103,7 +103,7 @@ class Older:
         letters = [*dead, *((topic.removesuffix(".dead"), n) for topic, n in dead)]
         if letters:
             self._copy("dead_letters", _MISSING, tuple(map(list, zip(*letters, strict=True))), where=_LETTERS)
-        # The log of alerts is compacted: it keeps the newest version of each fingerprint, and in the end none.
+        # The log of alerts is compacted: it keeps only the newest version of each fingerprint, and drops it later.
         self._copy("alert_events", _MISSING, (), where="")
         names = [name for name, _ in tables.ALERTS.columns]
         changes = ", ".join(f"{name} = excluded.{name}" for name in names if name != "fingerprint")

@@ -23,7 +23,7 @@ from sinks.postgres.tables import KEPT, TABLES
 REBUILT, REPLACED = "netcenter_rebuild", "netcenter_replaced"
 #: The number of the advisory lock. Nothing else in the database may use it.
 _LOCK = 0x6E65_7472
-#: How long the live sink waits for us, and how long we wait for sessions that read its tables.
+#: How long the live sink waits for the rebuild, and how long the rebuild waits for sessions that read the tables.
 _PATIENCE = "3s"
 _NAMES = (*(table.name for table in TABLES), *KEPT)
 
@@ -32,7 +32,7 @@ select tablename from pg_tables
 where schemaname = %s and tablename = any(%s) and not pg_has_role(tableowner, 'usage') order by 1 limit 1
 """
 _VIEWS = "select viewname from pg_views where schemaname = %s order by 1"
-#: Objects that others made on the live tables and that the new ones lack. Must be asked when both exist.
+#: Finds objects of other users on the live tables that the new tables lack. Both sets of tables must exist.
 _DEPENDENT = """
 select distinct 'view ' || v.oid::regclass from pg_depend d
 join pg_rewrite r on d.classid = 'pg_rewrite'::regclass and r.oid = d.objid
@@ -58,7 +58,7 @@ join pg_class t on t.oid = r.prrelid
 where t.relnamespace = %(live)s::regnamespace and t.relname = any(%(ours)s)
 order by 1
 """
-#: Migrations that the live tables have and the new ones lack: a worker of a newer release has started.
+#: Finds migrations that the live tables have and the new tables lack: then a worker of a newer release has started.
 _NEWER = "select migration_id from {live}._yoyo_migration except select migration_id from {new}._yoyo_migration limit 1"
 _SIZE = (
     "select coalesce(sum(pg_total_relation_size(oid)), 0)::bigint from pg_class where relnamespace = %s::regnamespace"
@@ -119,7 +119,7 @@ class Projection:
     def _begin(self) -> None:
         connection = self._cursor().connection
         connection.autocommit = True
-        # A pooler gives its own number for the session: it must know whose statement a cancellation means.
+        # A pooler shows its own number for a session, because it must know which statement to cancel.
         if self._one("select pg_backend_pid()") != connection.info.backend_pid:
             raise SinkError(
                 "a rebuild needs a session of its own and this URI leads to a pooler: give it the server's own"
@@ -208,7 +208,8 @@ class Projection:
     # --- filling --------------------------------------------------------------------------------------------------
 
     def take_over(self, firsts: Places, forgets: Sequence[Forget]) -> Older:
-        """Before any record is read: store whom to forget, and copy rows that only the live tables still have.
+        """Run before any record is read: stores the forgotten customers, and copies rows that only the live tables
+        still have.
 
         firsts: the offsets at which the log begins. forgets: every request to forget in the log. Nothing of a forgotten
         customer is written.
@@ -227,7 +228,9 @@ class Projection:
         return older
 
     def complete(self, trimmed: Collection[tuple[str, int]]) -> Older:
-        """After all was read: copy rows that the log no longer has and that have no offset of their own."""
+        """Run after all records are read: copies rows that the log no longer has and that have no offset of their
+        own.
+        """
         with self._translating():
             with self._transaction() as cursor:
                 older = Older(cursor, self._live)
@@ -248,7 +251,8 @@ class Projection:
             try:
                 with self._transaction() as cursor:
                     cursor.execute(f"set local lock_timeout = '{_PATIENCE}'")
-                    # Every transaction of a sink begins with this table: once we hold its lock, no transaction is open.
+                    # Every transaction of a sink first locks this table: when this transaction holds the lock, no other
+                    # one is open.
                     cursor.execute(f"lock table {self._live}.sink_offsets in access exclusive mode")
                     bring(self.stored())
                     self.sink.close()
@@ -260,7 +264,9 @@ class Projection:
                 raise Busy(f"the tables are in use by {', '.join(holders) or 'somebody'}") from None
 
     def _settle_offsets(self, cursor: Cursor) -> None:
-        """Raise offsets to the live ones: all was read up to there, though the last records may be compacted away."""
+        """Raise the new offsets to the live ones: everything up to them was read, even if compaction removed the last
+        records.
+        """
         cursor.execute(
             f"insert into sink_offsets as n select topic, partition, next from {self._live}.sink_offsets"
             " on conflict (topic, partition) do update set next = excluded.next where n.next < excluded.next"
@@ -274,7 +280,7 @@ class Projection:
                 f"a newer release has migrated the live tables meanwhile ({newer[0]}): rebuild with that one"
             )
         cursor.execute(f"create schema {REPLACED}")
-        # A view refers to its tables by their internal number, so it moves with them.
+        # A view refers to tables by their internal numbers, so it moves with its tables.
         views = self._views()
         there = set(self._column(_VIEWS, self._live_name)) & set(views)
         for name in _NAMES:

@@ -1,4 +1,4 @@
-"""The list of tables, views and columns, as Markdown, from what PostgreSQL itself says of them."""
+"""The list of tables, views and columns as Markdown, read from PostgreSQL's own catalogue."""
 
 from __future__ import annotations
 

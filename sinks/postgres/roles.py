@@ -23,8 +23,9 @@ _CREATE = "do $$ begin create role {role} nologin; exception when duplicate_obje
 def statements(cursor: Cursor) -> list[str]:
     """SQL that makes both roles and gives them their rights; running it twice does no harm.
 
-    The cursor's search path says which projection is meant. A superuser can run the SQL, or the owner of the tables where
-    the roles exist or the owner may create roles. Raises SinkError where the tables are not there, and psycopg2's errors.
+    The cursor's search path says which projection is meant. A superuser can run the SQL. The owner of the tables can
+    too, if the roles exist or the owner may create roles. Raises SinkError where the tables are not there, and
+    psycopg2's errors.
     """
     cursor.execute(_PLACE)
     found = cursor.fetchone()
@@ -34,8 +35,8 @@ def statements(cursor: Cursor) -> list[str]:
     cursor.execute(_VIEWS, (found[2],))
     tables = [f"{schema}.{name}" for name in (*(table.name for table in TABLES), *KEPT)]
     views = [f"{schema}.{quote_ident(name, cursor)}" for (name,) in cursor]
-    # Tables of later releases: made by the owner in the same schema. What `netcenter rebuild` makes gets the rights of the
-    # tables that it replaces.
+    # For tables of later releases, which the owner makes in the same schema. The tables of `netcenter rebuild` get the
+    # rights of the tables that they replace.
     later = f"alter default privileges for role {owner} in schema {schema} grant"
     return [
         _CREATE.format(role=READER),

@@ -11,7 +11,7 @@ import msgspec
 
 from schemas import ids, jsonform
 from schemas.compiled import attributes
-from schemas.dead_letters import failure_of, is_mark
+from schemas.dead_letter_headers import failure_of, is_mark
 from schemas.headers import source_offset
 from schemas.records import (
     Action,
@@ -56,16 +56,17 @@ Row = tuple[Any, ...]
 Rowed = list[tuple[ProjectionTable, Row]]
 Make = Callable[[Any, SinkItem], Rowed]
 
-#: Fields that lead to a customer. Events of a desk are stored without them: their case says whose it is.
+#: Fields that lead to a customer. Events of a desk are stored without these fields, because the case names its
+#: customer.
 CUSTOMER = frozenset({"author_id", "native_id", "url", "conversation", "posts"})
 _LONGEST = 1000
 _LONGEST_TOPIC = 249
 _PARTITIONS = 2**31
-"""Above every number of a partition."""
+"""Larger than every partition number."""
 
 
 class Unwritable(Exception):
-    """A record that becomes no row; the message says why, without the record's words."""
+    """The record cannot become a row; the message says why, without the record's words."""
 
 
 class Unexpected(Unwritable):
@@ -103,7 +104,7 @@ def _none(_: Record, __: SinkItem) -> Rowed:
 
 def _mention(record: ClassifiedMention, item: SinkItem) -> Rowed:
     m = record.mention
-    # In the order of tables.MENTIONS; written out for speed, because mentions are nearly all of the traffic.
+    # In the order of tables.MENTIONS; written out for speed, because nearly all records are mentions.
     return [
         (
             tables.MENTIONS,
@@ -176,7 +177,7 @@ def _type(record: Record) -> str:
 
 
 def _without(values: dict[str, Any], left_out: frozenset[str]) -> dict[str, Any]:
-    """The values but for some names, as deep as they go."""
+    """The values without the fields of these names, at every depth."""
     return {
         name: _without(value, left_out) if isinstance(value, dict) else value
         for name, value in values.items()
@@ -187,7 +188,7 @@ def _without(values: dict[str, Any], left_out: frozenset[str]) -> dict[str, Any]
 def _rest(table: ProjectionTable, left_out: frozenset[str] = frozenset()) -> Callable[[Record], bytes]:
     """The fields of a record that have no column, as JSON with times in RFC 3339.
 
-    left_out: fields that are kept nowhere, as deep as they stand.
+    left_out: fields that are left out, at every depth.
     """
     own = {name for name, _ in table.columns}
 
@@ -221,7 +222,8 @@ def _alert(record: Alert, item: SinkItem) -> Rowed:
 
 
 def _dead_letter(item: SinkItem) -> Rowed:
-    """The row of a dead letter, under the place of the record that failed; under its own place where the headers name none.
+    """The row of a dead letter. Its key is the place of the record that failed; where the headers do not say, its own
+    place.
 
     A mark, which says what became of an earlier dead letter, becomes no row.
     """

@@ -28,9 +28,9 @@ class PostgresSettings(ReceiverSettings):
 def postgres_sink(settings: PostgresSettings, default: Callable[[], str]) -> SinkPort:
     """The sink of these settings.
 
-    default: asked for the URI where none is set. Raises SinkError for settings that are wrong, and what `default` raises.
+    default: returns the URI where none is set. Raises SinkError for wrong settings, and the errors of `default`.
     """
-    from sinks.postgres.sink import PostgresSink  # not before: workers of other roles need no psycopg2
+    from sinks.postgres.sink import PostgresSink  # imported here, because workers of other roles need no psycopg2
 
     def uri() -> str:
         return settings.postgres_uri() or default()
@@ -44,7 +44,7 @@ def _check(uri: str, variable: str) -> None:
 
     try:
         parse_dsn(uri)
-    except ProgrammingError:  # its message holds the URI, and so the password
+    except ProgrammingError:  # the error's message holds the URI with the password
         raise SinkError(
             f"{variable}: postgresql://user@host:port/database is meant; what stands there is not shown"
         ) from None

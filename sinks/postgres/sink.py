@@ -30,8 +30,8 @@ _CONNECTION = {
     "keepalives_count": "3",
     "tcp_user_timeout": "30000",
 }
-#: Seconds to wait for a lock, and seconds that a transaction may stand still: a frozen worker must not hold the offsets
-#: that the next owner of its partitions needs.
+#: Seconds to wait for a lock, and seconds for which a transaction may be idle: a frozen worker must not lock the
+#: offsets that the next owner of its partitions needs.
 _LOCK_S, _STILL_S = 10, 60
 #: Seconds that a statement may take: at first, and at most. Each statement that takes too long doubles the limit.
 _STATEMENT_S, _STATEMENT_MOST_S = 60, 3_840
@@ -62,8 +62,9 @@ Place = tuple[str, int]
 class PostgresSink:
     """Keeps PostgreSQL's tables in step with the public topics. Implements `sinks.port.SinkPort`.
 
-    Records are told apart by their class, so a prefix of the topics does not matter. Calls from several threads wait for each
-    other. A call connects again where the connection was lost. Each transaction may be in another session, as behind a pooler.
+    Records are distinguished by their class, so the prefix of the topics does not matter. Calls from several threads
+    wait for each other. A call connects again where the connection was lost. Each transaction may be in another
+    session, as behind a pooler.
 
     uri: libpq's form, `postgresql://user:password@host:port/database`. renewed: returns the URI as it is now; called before
     each connection, for a password that may change, raises SinkError.
@@ -80,7 +81,7 @@ class PostgresSink:
         #: The number of the session in which the open transaction runs; None between transactions.
         self._session: int | None = None
         self._statement_s = _STATEMENT_S
-        #: True once anything has succeeded.
+        #: Whether any call has succeeded.
         self._worked = False
         #: NUL characters replaced by U+FFFD in rows written so far.
         self.nul_replaced = 0
@@ -89,7 +90,7 @@ class PostgresSink:
     def _take(self, uri: str) -> None:
         try:
             parts = parse_dsn(uri)
-        except psycopg2.ProgrammingError:  # its words hold the URI, and so the password
+        except psycopg2.ProgrammingError:  # the error's message holds the URI with the password
             raise SinkError(
                 "the PostgreSQL URI cannot be read: postgresql://user@host:port/database is meant"
             ) from None
@@ -132,7 +133,7 @@ class PostgresSink:
                     (tuple(topic_partitions),),
                 )
                 found = {(topic, partition): following for topic, partition, following in cursor}
-            # The caller reads on from these positions, whatever another owner or a restored backup did before.
+            # The caller reads on from these positions, so they replace what this sink knew about earlier writes.
             self._written.update({place: found.get(place, 0) for place in topic_partitions})
             return found
 
@@ -142,8 +143,9 @@ class PostgresSink:
         1. Lock the stored offsets. 2. Apply requests to forget. 3. Write the rows. 4. Write each refused item into
         dead_letters, so that none is lost if the caller dies before it has written the dead letter. 5. Move the offsets.
 
-        Raises ReceiverUnreachable where nothing was written or that is not known: give the same batch again. Raises SinkError
-        where the tables or rights were wrong from the start, and Rewound where the database has lost offsets that it had.
+        Raises ReceiverUnreachable where nothing was written or the outcome is not known: pass the same batch again.
+        Raises SinkError where the tables or rights were wrong from the start, and Rewound where the database has lost
+        stored offsets.
         """
         if not items:
             return []
@@ -158,7 +160,7 @@ class PostgresSink:
                 self._connection = None
 
     def held(self) -> str | None:
-        """What the running statement waits for, and who holds it up; asked over another connection."""
+        """What the running statement waits for, and which session blocks it; this uses another connection."""
         session = self._session
         try:
             with self._aside() as cursor:
@@ -174,7 +176,7 @@ class PostgresSink:
         connection, session = self._connection, self._session
         if connection is None:
             return
-        # psycopg2's own cancel() holds every thread of this process while it waits for the server.
+        # psycopg2's own cancel() blocks every thread of this process while it waits for the server.
         threading.Thread(target=self._cancel, args=(session,), name="cancel", daemon=True).start()
         if self._one_at_a_time.acquire(timeout=_CANCEL_S):
             self._one_at_a_time.release()
@@ -204,7 +206,8 @@ class PostgresSink:
             written, refused = admitted(cursor, new)
             refused += writing.apply(cursor, written, rows)
             writing.record_refused(cursor, refused)
-            # If the connection breaks during the commit, only the next call can find out whether these are stored.
+            # If the connection breaks during the commit, only the next call can find out whether these items are
+            # stored.
             self._unconfirmed = known + refused
             if following:
                 cursor.execute(_FOLLOWING, (*_columns_of(following), list(following.values())))
@@ -230,7 +233,7 @@ class PostgresSink:
         try:
             self._take(self._renewed())
         except SinkError as error:
-            if self._worked:  # the URI was right before, and may be in the middle of a change
+            if self._worked:  # the URI was right before; the file may be changing now
                 raise ReceiverUnreachable(str(error)) from None
             raise
 
@@ -255,7 +258,7 @@ class PostgresSink:
         try:
             yield
         except psycopg2.Error as error:
-            if error.pgcode == faults.CANCELLED:  # otherwise a statement that needs longer would be tried for ever
+            if error.pgcode == faults.CANCELLED:  # otherwise a statement that needs longer would fail every time
                 self._statement_s = min(self._statement_s * 2, _STATEMENT_MOST_S)
             lost = self._connection is None or self._connection.closed != 0
             self.close()

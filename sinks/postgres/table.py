@@ -10,7 +10,7 @@ import msgspec
 
 from schemas.records import Record
 
-#: How a column's value is passed in a row: `time` as milliseconds since the epoch, `json` as JSON in bytes.
+#: How a row holds the value of a column of each kind: `time` as milliseconds since the epoch, `json` as JSON in bytes.
 Kind = Literal["uuid", "text", "time", "int", "float", "floats", "bool", "json"]
 
 _STAGED: dict[Kind, str] = {
@@ -30,12 +30,12 @@ class ProjectionTable(msgspec.Struct, frozen=True):
 
     name: str
     about: str
-    """What a row is: the comment on the table."""
+    """The meaning of a row, which is the comment on the table."""
     columns: tuple[tuple[str, Kind], ...]
     key: tuple[str, ...]
-    #: The records whose fields the columns hold: a column's comment is what the first of them says of the field.
+    #: The records whose fields the columns hold. A column's comment is the field's text in the first of these records.
     records: tuple[type[Record], ...] = ()
-    #: Comments on the columns that are no field of those records, or that mean something else here.
+    #: Comments on columns that are not fields of these records, or that have another meaning here.
     words: dict[str, str] = {}
     #: The columns that decide which of two rows with one key is newer; empty: the first row stays.
     newest: tuple[str, ...] = ()
@@ -54,7 +54,7 @@ class ProjectionTable(msgspec.Struct, frozen=True):
         return _listed(name for name, _ in self.columns)
 
     def create_stage(self) -> str:
-        """SQL that makes the temporary table where this session lacks it; a commit empties it."""
+        """SQL that makes the temporary table if the session lacks it. A commit empties the table."""
         return f"create temp table if not exists {self.stage} ({self._staged()}) on commit delete rows"
 
     def _staged(self) -> str:
@@ -88,7 +88,7 @@ class ProjectionTable(msgspec.Struct, frozen=True):
         return ", ".join(_to_value(name, kind) for name, kind in self.columns)
 
     def load(self) -> str:
-        """SQL that reads the rows of given keys back in that form; its one parameter is a tuple of keys."""
+        """SQL like `read`, for the rows of given keys; its only parameter is a tuple of keys."""
         return f"select {self.values()} from {self.name} where ({_listed(self.key)}) in %s"
 
 
@@ -97,7 +97,7 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _from_stage(name: str, kind: Kind) -> str:
-    # Dividing two doubles is exact to the microsecond for 285 years around the epoch.
+    # The division of two doubles is exact to the microsecond within 285 years of the epoch.
     return f'to_timestamp("{name}" / 1000::float8)' if kind == "time" else f'"{name}"'
 
 

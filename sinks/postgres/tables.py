@@ -294,7 +294,7 @@ ALERT_EVENTS = ProjectionTable(
     topic="alerts",
     records=(Alert,),
 )
-# A fingerprint that comes back after it was forgotten counts its versions from 1 again, with a later start.
+# When an alert fires again after it was forgotten, its versions start at 1 again, with a later `starts_at`.
 ALERTS = ProjectionTable(
     "alerts",
     "An alert in its newest version.",
@@ -342,7 +342,7 @@ TABLES = (
 )
 #: SQL that makes every temporary table which this session lacks.
 CREATE_STAGES = "; ".join(table.create_stage() for table in TABLES)
-#: Tables that the sink keeps for itself: each with its comment, and those on its columns.
+#: Tables for the sink's own use: each with the comment on the table and the comments on its columns.
 KEPT: dict[str, tuple[str, dict[str, str]]] = {
     "sink_offsets": (
         "How far the sink has read each partition; written in the transaction of the rows.",

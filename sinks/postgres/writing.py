@@ -1,4 +1,6 @@
-"""Writes a batch's rows: mentions straight into their table, all others staged and merged, current rows folded from events."""
+"""Writes a batch's rows: copies mentions straight into their table, stages and merges all other rows, and folds events
+into current rows.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +27,11 @@ from sinks.postgres.tables import CREATE_STAGES, TABLES
 
 _COPY_CHUNK = 1 << 20
 
-# A query of its own: PostgreSQL cannot foresee that few of a batch's mentions have updates, and would read all mentions.
+# A separate query: in a larger one PostgreSQL would not expect that few mentions have updates, and would read all of
+# them.
 _OBSERVED = "select distinct mention_id::text from mention_updates where mention_id = any(%s::uuid[])"
 
-# An update may be read before its mention, so both are looked up. Of each field the newest observation counts.
+# An update may be read before its mention, so both are looked up. For each field the newest observation counts.
 _OVERLAY = """
 with latest as (
     select mention_id, {latest}
@@ -59,8 +62,9 @@ class _Ready(msgspec.Struct, frozen=True):
 def apply(cursor: Cursor, items: Sequence[SinkItem], rows: TextRows) -> list[RefusedItem]:
     """Write the items and return the refused ones.
 
-    1. Mentions are copied straight into their table, and the others staged. 2. Where any row is refused, or a mention is there
-    already, step 1 is undone and all are staged, halved until each refused row stands alone.
+    1. Mentions are copied straight into their table, and the others staged. 2. Where any row is refused, or a mention
+       is there already, step 1 is undone and all rows are staged. A refused batch is halved until each refused row is
+       alone.
     """
     mentions = [item for item in items if type(item.record) is ClassifiedMention]
     others = (
@@ -80,7 +84,7 @@ def apply(cursor: Cursor, items: Sequence[SinkItem], rows: TextRows) -> list[Ref
 
 
 def _apply_or_halve(cursor: Cursor, ready: list[_Ready], rows: TextRows) -> list[RefusedItem]:
-    """Apply in order, halving until each row that PostgreSQL refuses stands alone."""
+    """Apply the items in order; halve a refused batch until each row that PostgreSQL refuses is alone."""
     cursor.execute("savepoint batch")
     try:
         _staged(cursor, ready, rows)
@@ -118,7 +122,7 @@ def _prepare(items: list[SinkItem], rows: TextRows) -> tuple[list[_Ready], list[
 
 def _straight(cursor: Cursor, mentions: list[SinkItem], others: list[_Ready], rows: TextRows) -> bool:
     """Copy the mentions into their table, then stage the others. Returns False where a row is refused; nothing is written then."""
-    # Sorted by customer: a search in the index over three texts is cheap where it begins near the last one.
+    # Sorted by customer: a search in the index over three texts is cheap if it is near the search before it.
     ordered = sorted(mentions, key=_customer)
     binary = MentionRows()
     try:
@@ -181,7 +185,7 @@ def _overlay(cursor: Cursor, records: list[Any]) -> None:
         cursor.execute("select exists (select from mention_updates)")
         if cursor.fetchone() == (False,):
             return
-    # Quoted, because PostgreSQL accepts a UUID in braces too. Ids that are no UUID were refused before.
+    # Quoted, because PostgreSQL accepts a UUID in braces too. Ids that are not UUIDs were refused before.
     cursor.execute(_OBSERVED, ('{"' + '","'.join([*mentions, *updated]) + '"}',))
     observed = [row[0] for row in cursor]
     if observed:
@@ -206,7 +210,9 @@ def _folded(cursor: Cursor, how: RowFold, events: list[Any], rows: TextRows) -> 
 
 
 def record_refused(cursor: Cursor, refused: list[RefusedItem]) -> None:
-    """Write the refused items into dead_letters. The record of the dead letter, once it is read, replaces the row."""
+    """Write the refused items into dead_letters. When the record of the dead letter is read from its topic, it replaces
+    the row.
+    """
     for one in refused:
         item = one.item
         cursor.execute(

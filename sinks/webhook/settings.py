@@ -25,7 +25,7 @@ class WebhookSettings(ReceiverSettings):
 
 def webhook_sink(settings: WebhookSettings) -> SinkPort:
     """The sink of these settings. Raises SinkError naming the variable that is missing or wrong."""
-    from sinks.webhook.sink import WebhookSink  # not before: workers of other roles need no HTTP client
+    from sinks.webhook.sink import WebhookSink  # imported here, because workers of other roles need no HTTP client
 
     current = settings.signing_secret()
     if settings.webhook_url is None or current is None:

@@ -20,7 +20,7 @@ from schemas.records import Alert
 from schemas.times import rfc3339
 from sinks.port import ReceiverUnreachable, RefusedItem, SinkError, SinkItem
 
-#: Of an alert whose record does not say which installation wrote it.
+#: The source of an alert whose record does not say which installation wrote it.
 _SOURCE = ce_source("alerts")
 CONTENT_TYPE = "application/cloudevents+json"
 _PREFIX = "whsec_"
@@ -80,21 +80,21 @@ class WebhookSink:
         self._signer = _signer(secret)
         self._renewed = renewed
         self._timeout = timeout
-        #: When the alert in flight was sent, by the monotonic clock; None between two alerts.
+        #: When the current alert was sent (s of the monotonic clock); None between two alerts.
         self._sent: float | None = None
         self._interrupted = False
         self._client: httpx.Client | None = None
-        #: The outcomes of a batch's first items, kept when a later item could not be delivered: None is delivered.
+        #: The results of a batch's first items, kept when a later item could not be delivered; None: delivered.
         self._settled: dict[LogPlace, RefusedItem | None] = {}
 
     def open(self) -> None:
-        """Make ready. Nothing is sent: that a receiver is down is noticed at the first alert."""
+        """Make the client ready. Nothing is sent, so a receiver that is down is noticed at the first alert."""
         self.close()
         # trust_env=False: proxies and certificates from the environment would be settings that nobody sees.
         self._client = httpx.Client(timeout=self._timeout, follow_redirects=False, trust_env=False)
 
     def positions(self, topic_partitions: Collection[tuple[str, int]]) -> dict[tuple[str, int], int]:
-        """Nothing: the receiver stores no offsets."""
+        """Returns nothing, because the receiver stores no offsets."""
         return {}
 
     def write(self, items: Sequence[SinkItem]) -> list[RefusedItem]:
@@ -121,14 +121,14 @@ class WebhookSink:
             self._client = None
 
     def held(self) -> str | None:
-        """The receiver's name and how long it has not answered, once that is longer than an answer usually takes."""
+        """The receiver's name and how long it has not answered, if this is longer than an answer usually takes."""
         sent = self._sent
         if sent is None or time.monotonic() - sent < _PATIENCE_S:
             return None
         return f"{self._receiver} has not answered for {time.monotonic() - sent:.0f} s"
 
     def interrupt(self) -> None:
-        """Send nothing after the alert in flight."""
+        """Send nothing after the current alert."""
         self._interrupted = True
 
     def _deliver(self, item: SinkItem, alert: Alert) -> RefusedItem | None:

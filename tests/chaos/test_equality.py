@@ -146,7 +146,7 @@ def _after(servers: Stack, addresses: Addresses, folder: Path) -> Aftermath:
         # Not in the first hour, when there is little to lose, and to the end of what customers write.
         chaos.plan(lines[0].at + HOUR, lines[-1].at)
         with People(plant) as people:
-            playing = Playing(plant, lines, until=UNTIL, ahead=AHEAD, follow=ROLES)
+            playing = Playing(plant, lines, run_on=UNTIL, ahead=AHEAD, follow=ROLES)
 
             def played() -> bool:
                 chaos.until(playing.time)
@@ -167,7 +167,7 @@ def _replayed(lines: list[Line]) -> dict[str, list[Record]]:
         # Nobody answers offers here: what the desk decides, and when people came, is no part of what alerts follow from.
         roles=[PIPELINE.role(name) for name in ("classify", "cases", "surge", "desk", "alerts")],
     )
-    play_lines([replay], lines, interval=TICK, until=UNTIL)
+    play_lines([replay], lines, interval=TICK, run_on=UNTIL)
     assert replay.dead_letters == 0
     return written
 

@@ -22,7 +22,7 @@ from netcenter.embedded import Addresses
 from netcenter.pipeline import PIPELINE
 from netcenter.policies import DEFAULT_POLICY
 from schemas import codec
-from schemas.dead_letters import failure_of
+from schemas.dead_letter_headers import failure_of
 from schemas.records import Decided, Mention, Tick
 from schemas.times import rfc3339
 from tests.support import judge, lenient_worker

@@ -24,7 +24,7 @@ def test_a_sink_tells_the_time_that_its_forerunner_had_written_but_not_told(
         [worker] = plant.start("postgres")
         plant.environment.clear()
         plant.start("classify")
-        playing = Playing(plant, lines, until=HOUR, ahead=0, follow=())
+        playing = Playing(plant, lines, run_on=HOUR, ahead=0, follow=())
         plant.until(playing.done, 60, "the story played")
         plant.await_drained(playing.time, ["classify"], 60)
         with plant.monitor() as monitor:

@@ -37,7 +37,7 @@ each_decider = pytest.mark.parametrize("role", FOLDS)
 
 
 def state_is_the_fold_of_events(make: Make, policy: Policy, facts: Facts) -> None:
-    """Events and notes alone rebuild the state; and records that are put back rebuild the indexes over them."""
+    """Events and notes alone rebuild the state; and records that are restored rebuild the indexes over them."""
     run, folded, recovered = play(make(), policy, facts), make().initial(), make().initial()
     decider = make()
     for event in run.folded:

@@ -73,7 +73,7 @@ def _played(
     written: list[tuple[str, Record]] = []
     ticks: list[int] = []
     replay = kind({1: policy}, 2, lambda topic, records: written.extend((topic, record) for record in records))
-    play_lines([replay], lines, interval=interval, until=6 * HOUR, say=lambda _, time: ticks.append(time))
+    play_lines([replay], lines, interval=interval, run_on=6 * HOUR, say=lambda _, time: ticks.append(time))
     assert replay.dead_letters == 0
     return written, len(ticks)
 

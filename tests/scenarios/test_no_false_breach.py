@@ -50,12 +50,12 @@ def test_after_two_hours_of_outage_only_what_was_not_answered_in_time_is_overdue
     begin, end = (NOON + at for at in _OUTAGE)
     with Plant(stack, tmp_path / "workers", POLICY, prefix, 4) as plant:
         plant.start(*working)
-        before = Playing(plant, [x for x in lines if x.at < begin], until=0, ahead=0, follow=())
+        before = Playing(plant, [x for x in lines if x.at < begin], run_on=0, ahead=0, follow=())
         plant.until(before.done, 30, "the time before the outage played")
         plant.await_drained(before.time, working, 60)
         plant.stop(*stopped)
 
-        during = Playing(plant, [x for x in lines if begin <= x.at < end], until=0, ahead=0, follow=())
+        during = Playing(plant, [x for x in lines if begin <= x.at < end], run_on=0, ahead=0, follow=())
         plant.until(during.done, 30, "the outage played")
         plant.start(*stopped)
         plant.await_drained(during.time, working, 60)
@@ -63,7 +63,7 @@ def test_after_two_hours_of_outage_only_what_was_not_answered_in_time_is_overdue
         assert not seen.keys() & in_time
         assert seen.keys() == {author for author, due in overdue.items() if due < during.time}
 
-        after = Playing(plant, [x for x in lines if end <= x.at], until=2 * HOUR, ahead=0, follow=())
+        after = Playing(plant, [x for x in lines if end <= x.at], run_on=2 * HOUR, ahead=0, follow=())
         plant.until(after.done, 30, "the time after the outage played")
         plant.await_drained(after.time, working, 60)
         seen = _breached(plant)

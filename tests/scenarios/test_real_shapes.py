@@ -101,7 +101,7 @@ def town(stack: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         environment = {"NETCENTER_WEBHOOK_URL": receiver.url, "NETCENTER_WEBHOOK_SECRET": _SECRET}
         with Plant(stack, folder / "workers", POLICY, f"t{uuid4().hex[:8]}.", 4, environment) as plant:
             plant.start(*_ROLES)
-            playing = Playing(plant, lines, until=HOUR, ahead=HOUR, follow=())
+            playing = Playing(plant, lines, run_on=HOUR, ahead=HOUR, follow=())
             plant.until(playing.done, 60, "the afternoon played")
             plant.await_drained(playing.time, _ROLES, 60)
             yield Town(plant, receiver, judge.read_all(plant.settings, plant.kafka, "surges", "alerts"))

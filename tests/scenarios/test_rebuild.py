@@ -43,7 +43,7 @@ def plant(stack: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 def _play(plant: Plant, begin: int, end: int) -> None:
-    playing = Playing(plant, [x for x in _LINES if begin <= x.at < end], until=0, ahead=HOUR, follow=_ROLES[:2])
+    playing = Playing(plant, [x for x in _LINES if begin <= x.at < end], run_on=0, ahead=HOUR, follow=_ROLES[:2])
     plant.until(playing.done, 60, "the story played")
     plant.await_drained(playing.time, _ROLES, 60)
 
@@ -111,7 +111,7 @@ def test_rows_that_are_wrong_or_gone_are_made_right_while_the_worker_writes_on(p
         plant,
         "update cases set label = 'praise', posts = 99; delete from clocks; delete from mentions where ctid < '(1,1)'",
     )
-    later = Playing(plant, [x for x in _LINES if _LATER <= x.at < _LAST], until=0, ahead=HOUR, follow=_ROLES[:2])
+    later = Playing(plant, [x for x in _LINES if _LATER <= x.at < _LAST], run_on=0, ahead=HOUR, follow=_ROLES[:2])
     told = _rebuilt(plant)
     assert told["tables"]["clocks"]["before"] < told["tables"]["clocks"]["after"]
     plant.until(later.done, 60, "the rest played")

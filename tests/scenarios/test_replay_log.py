@@ -54,7 +54,7 @@ def decided(stack: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Itera
     prefix = f"t{uuid4().hex[:8]}."
     with Plant(stack, tmp_path_factory.mktemp("decided"), _POLICY, prefix, 2) as plant:
         plant.start(*_ROLES)
-        playing = Playing(plant, lines, until=6 * HOUR, ahead=0, follow=())
+        playing = Playing(plant, lines, run_on=6 * HOUR, ahead=0, follow=())
         plant.until(playing.done, 120, "the story played")
         plant.await_drained(playing.time, _ROLES, 120)
         plant.stop()

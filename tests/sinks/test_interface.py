@@ -46,9 +46,11 @@ def columns(shared: Database) -> list[dict[str, Any]]:
 def references(columns: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """Each column beside the column that its comment names as table.column; in backquotes stand keys and values of JSON."""
     by_name = {f"{column['relname']}.{column['attname']}": column for column in columns}
+    tables = {column["relname"] for column in columns}
     for column in columns:
-        for name in re.findall(r"\b[a-z_]+\.[a-z_]+\b", re.sub("`[^`]*`", "", column["words"])):
-            yield column, by_name[name]
+        for name in re.findall(r"\b[a-z_]+\.[a-z_]+\b", column["words"]):
+            if name.partition(".")[0] in tables:
+                yield column, by_name[name]
 
 
 def test_every_table_view_and_column_has_its_comment(columns: list[dict[str, Any]]) -> None:
@@ -135,7 +137,7 @@ def test_the_joins_hold_after_a_day_of_the_demo(
     signed_off = told[0].at + 3_600_000
     lines = [line for line in told if not isinstance(line.record, OperatorChanged) or line.at < signed_off]
     end = max(line.at for line in lines) + 3_600_000
-    play_lines([replay], lines, interval=600_000, until=end)
+    play_lines([replay], lines, interval=600_000, run_on=end)
     for topic in ("classified", "volumes", "cases", "assignments", "surges", "alerts"):
         log = [SinkItem(topic, 0, n, _key(record), record, [], 0) for n, record in enumerate(written[topic])]
         for start in range(0, len(log), 5_000):

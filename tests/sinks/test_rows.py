@@ -357,8 +357,8 @@ def test_replies_and_actions_land(sink: PostgresSink, database: Database) -> Non
     """The rest of topic classified, one row each; Ticks and policies none."""
     tick = Tick(clock="event", time=T0, role="clock", partition=0)
     policy = PolicyChanged(version=3, hash="00", applied_at=T0)
-    excused = SourceIdle(role="classify", partition=1, silent_ms=10_000)
-    assert sink.write(items([tick, REPLY, policy, ACTION, excused])) == []
+    idle = SourceIdle(role="classify", partition=1, silent_ms=10_000)
+    assert sink.write(items([tick, REPLY, policy, ACTION, idle])) == []
     held(
         database.row("select * from replies"),
         id=REPLY.id,

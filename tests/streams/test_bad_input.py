@@ -12,7 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from schemas import codec, ids, requirements
-from schemas.dead_letters import failure_of
+from schemas.dead_letter_headers import failure_of
 from schemas.keys import customer
 from schemas.records import CaseChanged, ClassifiedMention, Mention, MentionUpdated, Record, Reply, Tick, Volume
 from tests.support.toy import ALERT_LIMIT, Count

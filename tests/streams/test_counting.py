@@ -10,10 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 
+from kafka import TopicPartition
+
 from bench import broker, usage
 from bench.counting import FORMS, PARTITIONS
 from bench.same_job import outlets, posts, prepare
 from bench.verdict import RIGHT, in_json, verdict
+from netcenter.broker.reading import TopicFollower
 from tests.support.waiting import until
 
 ROOT = Path(__file__).parent.parent.parent
@@ -39,21 +42,19 @@ def test_mentions_in_json_are_each_counted_once_through_a_kill(kafka: str, prefi
     outlets(kafka, name)
     broker.create(kafka, {out: PARTITIONS})
     broker.fill(kafka, FORMS["json"].input_topic, PARTITIONS, posts(authors))
-    ends = broker.Ends(kafka)
-    with worker(name, kafka, log) as first:
-        until(lambda: ends.of(out, PARTITIONS) > MENTIONS // 20, 40, f"the first counts; {log.read_text()[-1000:]}")
-        first.kill()
-        first.wait()
-    assert ends.of(out, PARTITIONS) < MENTIONS, "killed too late to be in the middle"
-    with worker(name, kafka, log):
-        # Offsets count the transactions' markers too: what is awaited is the records.
-        written = until(lambda: _all(kafka, out, ends), 60, f"every count; {log.read_text()[-1000:]}")
-    ends.close()
-    assert verdict(written, in_json, Counter(authors), PARTITIONS, whole=True) == RIGHT
+    with TopicFollower(kafka, [TopicPartition(out, n) for n in range(PARTITIONS)]) as counts:
+        with worker(name, kafka, log) as first:
+            until(lambda: sum(counts.ends().values()), 40, "the first counts")
+            first.kill()
+            first.wait()
+        written = counts.new_records()
+        assert 0 < len(written) < MENTIONS, "killed in the middle"
 
+        def all_of_them() -> bool:
+            written.extend(counts.new_records())
+            return len(written) >= MENTIONS
 
-def _all(kafka: str, out: str, ends: broker.Ends) -> list[tuple[int, bytes | None, bytes | None, int]]:
-    if ends.of(out, PARTITIONS) < MENTIONS:
-        return []
-    written = broker.read(kafka, out, PARTITIONS)
-    return written if len(written) >= MENTIONS else []
+        with worker(name, kafka, log):
+            until(all_of_them, 60, "every count")
+    rows = [(r.partition, r.key, r.value, r.offset) for r in written]
+    assert verdict(rows, in_json, Counter(authors), PARTITIONS, whole=True) == RIGHT

@@ -23,7 +23,7 @@ from netcenter.pipeline import PIPELINE
 from netcenter.policies import DEFAULT_POLICY
 from netcenter.settings import Settings
 from schemas import codec, ids
-from schemas.dead_letters import DEAD_LETTER, STATE, failure_headers
+from schemas.dead_letter_headers import DEAD_LETTER, STATE, failure_headers
 from schemas.keys import KEYLESS, customer
 from schemas.records import CrisisDeclared, OperatorChanged, PolicyChanged, Record, Tick
 from sinks.port import SinkItem

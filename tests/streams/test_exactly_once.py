@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 import signal
-import time
 from collections import Counter
 
 from aiokafka import AIOKafkaProducer
@@ -15,7 +14,7 @@ from tests.support.load import Load, check_counted, post
 from tests.support.waiting import until
 from tests.support.world import World
 
-KILLS_S = 22.0
+KILLS = 5
 
 
 def test_workers_killed_in_the_middle_of_transactions_leave_every_post_counted_once(world: World) -> None:
@@ -25,17 +24,14 @@ def test_workers_killed_in_the_middle_of_transactions_leave_every_post_counted_o
     workers = [world.start("counts"), world.start("counts")]
     load = Load(world)
     load.start()
-    end, kills = time.monotonic() + KILLS_S, 0
-    while time.monotonic() < end:
+    for _ in range(KILLS):
         seen = len(world.rows("cases"))
         until(lambda seen=seen: len(world.rows("cases")) > seen + 50, 25, "progress between two kills")  # type: ignore[misc]
         n = dice.randrange(2)
         workers[n].kill()
         workers[n] = world.start("counts")
-        kills += 1
     sent = load.stop()
     check_counted(world, sent)
-    assert kills >= 3
     assert all(worker.alive() for worker in workers), [w.text()[-2000:] for w in workers if not w.alive()]
 
 

@@ -130,8 +130,8 @@ def test_a_worker_without_a_port_takes_a_free_one_and_its_group_says_where_to_as
     assert name == "netcenter-classify"
     assert member["client_host"] == "/127.0.0.1"
     world.until(lambda: get(int(port), "/ready") == (200, "ok\n"), 15, "a worker that is ready")
-    world.until(lambda: len(world.told("classify")) == 2, 15, "the offsets of both partitions")
-    assert {parsed(told)[:2] for _, told in world.told("classify").values()} <= {
+    world.until(lambda: len(world.committed("classify")) == 2, 15, "the offsets of both partitions")
+    assert {parsed(told)[:2] for _, told in world.committed("classify").values()} <= {
         (0, f"127.0.0.1:{port}"),
         (NOON, f"127.0.0.1:{port}"),
     }

@@ -131,18 +131,18 @@ def test_a_changelog_that_is_gone_or_not_whole_stops_the_role_that_would_begin_w
     assert "docs/lost_log.md" in said
 
 
-@pytest.mark.parametrize("key", [b"zzz", b"\xff", b"\x00progress"])
-def test_what_somebody_else_wrote_into_a_changelog_is_named_with_the_way_out(world: World, key: bytes) -> None:
+def test_what_somebody_else_wrote_into_a_changelog_is_named_with_the_way_out(world: World) -> None:
     """A producer that takes the wrong topic: the role can be started again once its key has a null value."""
     world.seed("classified")
-    world.raw("counts.changelog", 0, key=key, value=b"garbage")
-    world.flush()
-    worker = world.start("counts")
-    said = why(worker)
-    assert said.startswith("counts.changelog/0 holds under the key ") and "write it again with a null value" in said
-    worker.log.unlink()  # else its end would count as a fault of those that follow
-    world.raw("counts.changelog", 0, key=key, value=None)
-    world.flush()
+    for key in (b"zzz", b"\xff", b"\x00progress"):
+        world.raw("counts.changelog", 0, key=key, value=b"garbage")
+        world.flush()
+        worker = world.start("counts")
+        said = why(worker)
+        assert said.startswith("counts.changelog/0 holds under the key ") and "write it again with a null value" in said
+        worker.log.unlink()  # else its end would count as a fault of those that follow
+        world.raw("counts.changelog", 0, key=key, value=None)
+        world.flush()
     world.started("counts")
     post(world, 1)
     counted(world, 1)

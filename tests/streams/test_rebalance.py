@@ -37,7 +37,7 @@ def test_partitions_move_under_load_and_nothing_is_lost_or_twice(kafka: str, pre
         assert second.stop() == 0
 
 
-def test_a_worker_told_to_stop_seals_what_it_has_done(world: World) -> None:
+def test_a_worker_that_is_stopped_commits_what_it_has_done(world: World) -> None:
     """Nothing of its open checkpoint is left for others to do again."""
     world.seed("classified")
     (worker,) = world.started("counts", checkpoint_s=5.0, idle_s=5.0)

@@ -23,7 +23,7 @@ from netcenter.pipeline import PIPELINE
 from sinks.port import ReceiverUnreachable, RefusedItem, SinkError, SinkItem
 from sinks.postgres import holding
 from sinks.postgres.sink import PostgresSink
-from streams.dead_letters import DeadLetterLimit
+from streams.dead_letter_limit import DeadLetterLimit
 from streams.errors import Ended, Misconfigured, Stop
 from streams.receiver_calls import Outdated
 from streams.settings import WorkerSettings
@@ -262,8 +262,8 @@ def test_a_batch_whose_partitions_were_taken_away_is_not_tried_for_ever(receiver
     assert receiver.calls == 1
 
 
-class Letters:
-    """A producer that fails as often as it is told."""
+class DeadLetterProducer:
+    """A producer of dead letters that fails a given number of times."""
 
     def __init__(self, failures: int = 0) -> None:
         self.failures, self.sent = failures, list[int]()
@@ -283,7 +283,7 @@ def waiting(count: int) -> SinkItems:
 
 def test_every_dead_letter_stands_in_its_topic_before_there_are_too_many(receiver: Hanging) -> None:
     """The receiver has moved past them: what is not there now is nowhere."""
-    producer: Any = Letters()
+    producer: Any = DeadLetterProducer()
 
     async def test(worker: SinkWorker) -> None:
         worker.dead_letters.producer = producer
@@ -301,7 +301,7 @@ def test_a_dead_letter_is_written_once_however_often_it_is_tried(
 ) -> None:
     """Kafka may be away for a moment too."""
     monkeypatch.setattr("streams.sink_dead_letters._AGAIN_S", 0.0)
-    producer: Any = Letters(failures=3)
+    producer: Any = DeadLetterProducer(failures=3)
 
     async def test(worker: SinkWorker) -> None:
         worker.dead_letters.producer = producer

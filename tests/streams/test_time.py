@@ -25,9 +25,9 @@ HERE, THERE = author_on(0, 2), author_on(1, 2)
 
 
 def times(world: World, role: str) -> list[int]:
-    """A role's time by input topic partition, as told to its group."""
-    told = world.offsets(role)
-    return [int(told[n][1]) if n in told else 0 for n in range(world.partitions)]
+    """A role's watermark by partition of its input topic, as its group has committed it."""
+    found = world.offsets(role)
+    return [int(found[n][1]) if n in found else 0 for n in range(world.partitions)]
 
 
 def await_times(world: World, role: str, wanted: list[int]) -> None:

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from netcenter.files.file_reader import read
 from netcenter.files.line import Line
-from netcenter.files.reader import read
 from netcenter.policies import DEFAULT_POLICY
 from schemas.times import rfc3339
 

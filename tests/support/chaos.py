@@ -239,17 +239,17 @@ class Plant:
 class Playing:
     """`ingest` on a thread: plays lines into a plant, `time` says how far it is."""
 
-    def __init__(self, plant: Plant, lines: list[Line], *, until: int, ahead: int, follow: Iterable[str]) -> None:
+    def __init__(self, plant: Plant, lines: list[Line], *, run_on: int, ahead: int, follow: Iterable[str]) -> None:
         self.time = 0
         """ms; the newest Tick sent."""
         self.failed: BaseException | None = None
         self.played: Played | None = None
-        self._given = (plant, lines, until, ahead, list(follow))
+        self._given = (plant, lines, run_on, ahead, list(follow))
         self._thread = threading.Thread(target=self._work, name="ingest", daemon=True)
         self._thread.start()
 
     def _work(self) -> None:
-        plant, lines, end, ahead, follow = self._given
+        plant, lines, run_on, ahead, follow = self._given
 
         def on_tick(played: Played, _: Any) -> None:
             self.time = played.time
@@ -260,7 +260,7 @@ class Playing:
                 plant.kafka,
                 lines,
                 interval=TICK,
-                until=end,
+                run_on=run_on,
                 ahead=ahead,
                 follow=follow,
                 on_tick=on_tick,

@@ -60,7 +60,7 @@ class Run:
         self._armed: dict[str, int] = {}
 
     def restore(self, key: str, record: Any) -> None:
-        """Puts back a record, as recovery does, and sets its timer."""
+        """Restores a record, as recovery does, and sets its timer."""
         self.state.put(key, record)
         self._arm([(key, self.decider.due(record))])
 

@@ -360,7 +360,7 @@ class Fuzz:
         return sent
 
     def _time(self) -> Sent | None:
-        """Good by itself, and not at the partition's time."""
+        """A good record whose own time is too far from the watermark."""
         if not self.now:
             return None
         at = self.random.choice((self.now + 3 * DAY, self.now - 8 * DAY - HOUR, times.EARLIEST, requirements.END - 1))
@@ -417,7 +417,7 @@ class Fuzz:
 
 
 class _Raw:
-    """A record as the intake sees it."""
+    """A record as the decoder sees it."""
 
     def __init__(self, sent: Sent) -> None:
         self.offset, self.timestamp, self.key, self.value, self.headers = 0, NOON, sent.key, sent.value, ()

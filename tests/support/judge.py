@@ -228,7 +228,7 @@ def counted(lines: list[Line], policy: Policy, partitions: int, *, until: int) -
     found: Counts = defaultdict(Counter)
     seen: set[str] = set()
     now = 0
-    for item in in_order_of_play(lines, interval=MINUTE, until=until):
+    for item in in_order_of_play(lines, interval=MINUTE, run_on=until):
         if isinstance(item, int):
             now = item
             continue

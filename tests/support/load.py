@@ -16,7 +16,7 @@ AUTHORS = 400
 
 
 class Load(threading.Thread):
-    """Posts of random authors straight into `classified`, about 2,000 a second, until told to stop."""
+    """Posts of random authors straight into `classified`, about 400 a second, until told to stop."""
 
     def __init__(self, world: World) -> None:
         super().__init__(daemon=True)
@@ -26,7 +26,7 @@ class Load(threading.Thread):
         """Send."""
         dice = random.Random(7)
         while not self.enough.wait(0.05):
-            for _ in range(100):
+            for _ in range(20):
                 author = f"u{dice.randrange(AUTHORS)}"
                 self.sent[author] += 1
                 self.world.send("classified", classified(mention(author, self.sent[author])))

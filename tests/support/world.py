@@ -11,7 +11,6 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +18,7 @@ from typing import Any, Self, TypeVar
 from unittest import mock
 
 from kafka import KafkaProducer, TopicPartition
+from kafka.admin import KafkaAdminClient
 
 from agents.policy import digest
 from netcenter.broker import provisioning, topics
@@ -41,7 +41,7 @@ MINUTE = 60_000
 
 # Children are forked from a server that has imported everything once: a worker is there in a tenth of a second.
 _PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(["tests.support.toy"])
+_PROCESSES.set_forkserver_preload(["tests.support.world"])
 
 
 def mention(author: str, number: int, text: str = "where is my bag", at: int = NOON, **more: Any) -> Mention:
@@ -113,14 +113,20 @@ class Worker:
 
     def __init__(self, process: Any, log: Path) -> None:
         self.process, self.log = process, log
+        self._lines: list[dict[str, Any]] = []
+        self._read = 0  # bytes of the log that `_lines` were read from
 
     def lines(self, event: str | None = None) -> list[dict[str, Any]]:
-        """What it has logged as JSON."""
-        found = []
-        for line in self.text().splitlines():
-            if line.startswith("{"):
-                found.append(json.loads(line))
-        return [line for line in found if event in (None, line["event"])]
+        """What it has logged as JSON, in whole lines; nothing once a test has deleted the log."""
+        if not self.log.exists():
+            self._lines, self._read = [], 0
+        elif self.log.stat().st_size > self._read:
+            with self.log.open("rb") as log:
+                log.seek(self._read)
+                new, end, _ = log.read().rpartition(b"\n")
+            self._read += len(new + end)
+            self._lines += [json.loads(line) for line in new.splitlines() if line.startswith(b"{")]
+        return [line for line in self._lines if event in (None, line["event"])]
 
     def text(self) -> str:
         """All it has said."""
@@ -167,6 +173,7 @@ class World:
     partitions: int = 2
     clock: Any = "event"
     workers: list[Worker] = field(default_factory=list)
+    _admin: KafkaAdminClient | None = None
 
     def __enter__(self) -> Self:
         self.apply()
@@ -183,6 +190,15 @@ class World:
         for consumer, _ in self._readers.values():
             consumer.close()
         self.producer.close(timeout=5)
+        if self._admin is not None:
+            self._admin.close()
+
+    @property
+    def admin(self) -> KafkaAdminClient:
+        """An admin client, opened at its first use."""
+        if self._admin is None:
+            self._admin = open_admin(self.kafka)
+        return self._admin
 
     def apply(self) -> None:
         """Create the topics that are missing."""
@@ -294,19 +310,14 @@ class World:
     def uncommitted(self, topic: str) -> int:
         """How many offsets of a topic stand in transactions that are still open."""
         tps = [TopicPartition(self.prefix + topic, n) for n in range(self.partitions)]
-        with closing(open_admin(self.kafka)) as client:
-            committed = committed_ranges(client, tps)
-            return sum(end - committed[tp][1] for tp, end in log_ends(client, tps).items())
+        committed = committed_ranges(self.admin, tps)
+        return sum(end - committed[tp][1] for tp, end in log_ends(self.admin, tps).items())
 
     # --- the group --------------------------------------------------------------------------------------------------
 
     def members(self, role: str) -> list[set[int]]:
         """The partitions of each member of a role's group, as its coordinator says."""
-        client = open_admin(self.kafka)
-        try:
-            group = client.describe_groups([self.prefix + role])[self.prefix + role]
-        finally:
-            client.close()
+        group = self.admin.describe_groups([self.prefix + role])[self.prefix + role]
         assert group["protocol_data"] == "sticky", group["protocol_data"]
         found = []
         for member in group["members"]:
@@ -316,17 +327,13 @@ class World:
         return found
 
     def offsets(self, role: str) -> dict[int, tuple[int, int]]:
-        """(next offset, event time in ms) that the group was told, by partition of its input topic."""
-        return {n: (offset, parsed(metadata)[0]) for n, (offset, metadata) in self.told(role).items()}
+        """(next offset, event time in ms) that the group has committed, by partition of its input topic."""
+        return {n: (offset, parsed(metadata)[0]) for n, (offset, metadata) in self.committed(role).items()}
 
-    def told(self, role: str) -> dict[int, tuple[int, str]]:
-        """(next offset, metadata) that the group was told, by partition of its input topic."""
-        client = open_admin(self.kafka)
-        try:
-            group = client.list_group_offsets({self.prefix + role: None})[self.prefix + role]
-        finally:
-            client.close()
-        return {tp.partition: (told.offset, told.metadata) for tp, told in group.items()}
+    def committed(self, role: str) -> dict[int, tuple[int, str]]:
+        """(next offset, metadata) that the group has committed, by partition of its input topic."""
+        group = self.admin.list_group_offsets({self.prefix + role: None})[self.prefix + role]
+        return {tp.partition: (found.offset, found.metadata) for tp, found in group.items()}
 
 
 def free_port() -> int:

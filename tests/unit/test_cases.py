@@ -245,7 +245,7 @@ def test_a_reply_at_the_very_moment_of_the_post_answers_it(run: Run) -> None:
 
 
 def test_a_late_reply_read_before_the_tick_breaches_first_and_is_met_late(run: Run) -> None:
-    """Due 15:03, replied 15:10, while the partition's time is still 14:00."""
+    """Due 15:03, replied 15:10, while the watermark is still 14:00."""
     run.fact(post("1", "14:03"))
     events = run.fact(reply("r", "15:10"))
     assert told(events)[:2] == ["clock breached", "clock met"]

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from netcenter.files.file_reader import parse_line, read
 from netcenter.files.line import FileError
 from netcenter.files.line_types import KNOWN
-from netcenter.files.reader import parse_line, read
 from netcenter.files.writer import dump, line_of
 from schemas import ids, records, requirements, times
 

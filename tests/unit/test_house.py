@@ -249,3 +249,25 @@ def test_every_decision_says_context_choice_price_and_what_would_change_it() -> 
         headings = re.findall(r"^## (.+)$", page.read_text(), re.MULTILINE)
         assert headings == ["Context", "Choice", "Price", "What would change it"], page.name
         assert page.name in index
+
+
+#: Names that the glossary has replaced. The changelog and the decision pages keep them as history.
+RETIRED = re.compile(
+    r"\b(WriterExcused|SetAside|courtesy|excused|outbox(es)?|sealed|put_in_place|answer_rate|share_in_target|partition_time)\b"
+)
+
+
+def test_a_name_that_was_replaced_is_used_nowhere() -> None:
+    """One name for one thing: docs/glossary.md."""
+    found = [
+        f"{name}: {match[0]}"
+        for name, text in texts(".py", ".md", ".sql", ".toml", ".yaml", ".avsc")
+        if name not in ("CHANGELOG.md", "tests/unit/test_house.py", "tests/unit/test_contract.py")
+        and not name.startswith("docs/decisions/")
+        for match in RETIRED.finditer(text)
+    ]
+    assert found == []
+
+
+def test_no_file_holds_the_marks_of_a_conflict() -> None:
+    assert [name for name, text in texts("") if re.search(r"^(<{7}|>{7})( |$)", text, re.MULTILINE)] == []

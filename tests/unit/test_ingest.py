@@ -130,7 +130,7 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Play:
             patch.setattr(player, "open_admin", lambda _: plant)
             patch.setattr(player, "clock_of_log", lambda *_: more.pop("clock", "event"))
             patch.setattr(pacing, "time", SimpleNamespace(monotonic=plant.monotonic, sleep=plant.sleep))
-            given = {"interval": 5 * MINUTE, "until": 6 * HOUR, "ahead": HOUR, **more}
+            given = {"interval": 5 * MINUTE, "run_on": 6 * HOUR, "ahead": HOUR, **more}
             return ingest(Settings(), "nowhere", lines, **given)
 
     return run

@@ -6,7 +6,7 @@ import pytest
 
 from schemas import codec
 from schemas.records import Alert, Evidence, SurgeOpened
-from streams.dead_letters import DeadLetterLimit
+from streams.dead_letter_limit import DeadLetterLimit
 from streams.truncation import TooLarge, truncate
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from agents.policy import digest
 from netcenter import cli
-from netcenter.files.reader import read
+from netcenter.files.file_reader import read
 from netcenter.replay.comparison_chart import chart
 from netcenter.replay.engine import Replay
 from netcenter.replay.sorted_lines import SortedLines

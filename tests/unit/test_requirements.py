@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from netcenter.files.file_reader import parse_line
 from netcenter.files.line import FileError
-from netcenter.files.reader import parse_line
 from netcenter.files.writer import dump
 from netcenter.pipeline import PIPELINE
 from schemas import codec, ids, keys, requirements

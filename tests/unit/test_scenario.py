@@ -21,7 +21,7 @@ from netcenter.demo.story import STORY_POLICY, people
 from netcenter.demo.story.story import ACCOUNTS, GUITAR, Story, rhythm, story, tell, write
 from netcenter.demo.story.teller import END, HOUR, MINUTE, QUIET, START
 from netcenter.demo.story.words import LANGS, Lang, lists, plain, slot_words
-from netcenter.files.reader import read
+from netcenter.files.file_reader import read
 from netcenter.files.writer import dump
 from schemas.ids import make
 from schemas.records import (

@@ -1,4 +1,4 @@
-"""What a sink's worker sets aside is in the dead letters before anything passes it, whatever happens next."""
+"""What a sink refuses is in the dead letters before its worker goes on, whatever happens next."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from schemas import codec
 from schemas.records import Tick
 from sinks.port import RefusedItem, SinkItem
 from streams import metrics
-from streams.dead_letters import DeadLetterLimit
+from streams.dead_letter_limit import DeadLetterLimit
 from streams.errors import Stop
 from streams.sink_items import sink_items
 from streams.sink_worker import SinkWorker

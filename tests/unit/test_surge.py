@@ -97,9 +97,9 @@ def test_a_surge_names_the_offsets_from_which_it_can_be_replayed() -> None:
 def test_growth_is_told_and_what_is_told_already_is_not() -> None:
     to = play(after_three_days(), [100] * 3 + [5000] * 3 + [100] * 3)
     [opened], updated = of(to, SurgeOpened), of(to, SurgeUpdated)
-    grown = [e for e in updated if "when last told of" in e.reason]
+    grown = [e for e in updated if "when last reported" in e.reason]
     assert grown and grown[0].evidence.ratio >= 1.5 * opened.evidence.ratio
-    assert all(any(word in e.reason for word in ("also", "when last told of", "about one post")) for e in updated)
+    assert all(any(word in e.reason for word in ("also", "when last reported", "about one post")) for e in updated)
     assert len(updated) <= 4
     assert {e.started_at for e in updated} == {opened.started_at}
 

@@ -1,4 +1,6 @@
-"""The story that the demo plays: `story` writes it from a seed, `people` answer the offers while it is played."""
+"""The story that the demo plays: `story` writes it from a seed, and `people` says how operators answer offers while it
+is played.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Episodes: the rarer courses that a case can take, each played for a few customers several times in the day."""
+"""Episodes: the rarer ways in which a case can go, each played for a few customers several times a day."""
 
 from __future__ import annotations
 
@@ -76,7 +76,9 @@ def muted(teller: Teller, who: Thread, at: int) -> None:
 
 
 def transferred(teller: Teller, who: Thread, at: int) -> None:
-    """The flight is the sister brand's: the case is transferred to the other desk, and its clock keeps running."""
+    """The flight belongs to the sister brand: the case is transferred to the other desk, and its clock keeps
+    running.
+    """
     post = _posts(teller, who, at, "complaint")
     desk = "express" if who.brand == "andina" else "care"
     teller.action(who, at + 9 * MINUTE, "transfer", desk=desk)
@@ -147,7 +149,7 @@ def one_of_two(teller: Teller, who: Thread, at: int) -> None:
     """The first of two posts needs no reply; the second keeps its own due time."""
     first = _posts(teller, who, at, "complaint")
     second = teller.follow(who, at + 15 * MINUTE, "question", "again_question", first.native_id)
-    teller.set_aside(who, at + 20 * MINUTE, first, "duplicate")
+    teller.dismiss(who, at + 20 * MINUTE, first, "duplicate")
     teller.reply(who, at + 80 * MINUTE, second, "reply_question")
 
 

@@ -1,6 +1,6 @@
-"""Twenty-six hours of the airline Andina and its sister brand, and at the twentieth a broken guitar.
-
-All of it is drawn from a seed. The times are fixed in advance and do not depend on what is decided while it is played.
+"""Twenty-six hours of the airline Andina and its sister brand; in the twentieth hour a post about a broken guitar goes
+viral. Everything is drawn at random from a seed. The times are fixed in advance and do not depend on what is decided
+while it is played.
 """
 
 from __future__ import annotations
@@ -173,7 +173,7 @@ class _Day(Teller):
             if rng.random() < 0.35:
                 self.action(thread, self.within(done + rng.randint(2, 30) * MINUTE, done), "resolve")
         elif r < 0.80:
-            self.set_aside(thread, done, post, "not_ours")
+            self.dismiss(thread, done, post, "not_ours")
         elif r < 0.97:
             self.action(thread, done, "resolve")
 
@@ -184,7 +184,7 @@ class _Day(Teller):
         why: NoReply = rng.choice(("duplicate", "spam", "troll", "not_ours"))
         for post in posts:
             if r < 0.82:
-                self.set_aside(thread, later, post, why)
+                self.dismiss(thread, later, post, why)
             elif r < 0.98:
                 self.update(post, later, deleted=True)
 
@@ -347,7 +347,7 @@ class _Day(Teller):
             self.reply(who, done, post, f"reply_{label}")
         elif r < 0.72:
             done = self.within(at + rng.randint(20, 150) * MINUTE, who.seen)
-            self.set_aside(who, done, post, "duplicate" if label == "complaint" else "not_ours")
+            self.dismiss(who, done, post, "duplicate" if label == "complaint" else "not_ours")
         else:
             done = max(at + 30 * MINUTE, START + 23 * HOUR + rng.randint(0, 150) * MINUTE)
             self.action(who, self.within(done, who.seen), "resolve")

@@ -273,7 +273,7 @@ class Teller:
             ),
         )
 
-    def set_aside(self, thread: Thread, at: int, post: Mention, why: NoReply) -> None:
+    def dismiss(self, thread: Thread, at: int, post: Mention, why: NoReply) -> None:
         """Add an operator's mark that a post needs no reply."""
         self.action(thread, at, "no_reply", native_id=post.native_id, no_reply=why)
 

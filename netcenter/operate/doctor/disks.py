@@ -1,4 +1,4 @@
-"""Checks the free room on disks: of the embedded servers, and of the brokers."""
+"""Checks the free space on the disks of the embedded servers and of the brokers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def disk(settings: Settings) -> Iterator[Finding]:
 
 
 def broker_disk(survey: Survey) -> Iterator[Finding]:
-    """Each folder of each broker, with the free room that brokers report from Kafka 3.3 on."""
+    """Each folder of each broker, with its free space, which brokers report from Kafka 3.3 on."""
     for broker in survey.client.describe_log_dirs(topic_partitions=[survey.settings.prefix + "mentions"]):
         subject = f"disk of Kafka's broker {broker['broker']}"
         for folder in broker["log_dirs"]:

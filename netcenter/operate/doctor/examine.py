@@ -18,7 +18,7 @@ from netcenter.operate.doctor.survey import Check, Survey
 from netcenter.runtime.endpoints import kafka_of
 from netcenter.settings import Settings
 
-#: The checks of the log, in order. The name is the subject of a finding that the check itself could not be made.
+#: The checks of the log, in order. The name is the subject of the finding when the check itself fails.
 _CHECKS: dict[str, Check] = {
     "topics": log.topics,
     "partitions": log.partitions,

@@ -1,4 +1,4 @@
-"""What a check returns, and helpers for its words."""
+"""The result of a check, and helpers for its wording."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ class Finding:
     """The thing, as docs/doctor.md lists it."""
     ok: bool
     message: str
-    """One line. Of a fault: its cause, and the way out."""
+    """One line. For a fault: its cause and the remedy."""
 
 
 def findings(subject: str, faults: Iterable[str], ok: str) -> Iterator[Finding]:
-    """One finding for each fault; without a fault one finding that is ok, with the message `ok`."""
+    """A finding for each fault; without faults, a single finding that is ok, with the text of `ok`."""
     found = False
     for message in faults:
         found = True
@@ -28,7 +28,7 @@ def findings(subject: str, faults: Iterable[str], ok: str) -> Iterator[Finding]:
 
 
 def duration_text(ms: int) -> str:
-    """A duration for people, rounded and without a sign: `3 s`, `12 min`, `24 h`."""
+    """A duration as text, rounded and without a sign: `3 s`, `12 min`, `24 h`."""
     seconds = round(abs(ms) / 1000)
     for unit, least, each in (("days", 172_800, 86_400), ("h", 7_200, 3_600), ("min", 120, 60)):
         if seconds >= least:

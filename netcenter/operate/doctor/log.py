@@ -32,7 +32,7 @@ def topics(survey: Survey) -> Iterator[Finding]:
 
 
 def partitions(survey: Survey) -> Iterator[Finding]:
-    """Whether all topics have the same partition count, and the settings say it."""
+    """Whether all topics have the partition count of the settings."""
     configured = {topic.name: topic.num_partitions for topic in required_topics(survey.given)}
     counts = partition_counts(survey.client, configured)
     wrong = {name: count for name, count in counts.items() if count != configured[name]}
@@ -53,7 +53,9 @@ def partitions(survey: Survey) -> Iterator[Finding]:
 
 
 def clock(survey: Survey) -> Iterator[Finding]:
-    """Whose clock the log follows; on the wall clock, whether the brokers and the log agree with this machine's clock."""
+    """Which clock the log follows; on the wall clock, whether the brokers and the log agree with this machine's
+    clock.
+    """
     if survey.clock != "wall":
         yield Finding("clock", True, f"{survey.clock}: time comes with the files that are played")
         return

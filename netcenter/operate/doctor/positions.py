@@ -1,4 +1,4 @@
-"""Checks where the roles stand in the log, and the changelogs that hold their state."""
+"""Checks the positions of the roles in the log, and the changelogs that hold their state."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from schemas.codec import state_codec
 from streams.checkpoint import PROGRESS
 from streams.core import Progress
 
-#: Records at the end of a changelog among which the last progress is looked for: every checkpoint writes one.
+#: The last progress record is searched in this many records at the end of a changelog. Every checkpoint writes one.
 _TAIL = 10_000
 _, _unpack_progress = state_codec(Progress)
 
@@ -50,7 +50,7 @@ def _misplaced(survey: Survey) -> Iterator[str]:
 
 
 def _from_changelogs(survey: Survey) -> Iterator[RolePosition]:
-    """The positions without a committed offset, with the offset from the role's changelog in its place.
+    """The positions without a committed offset, filled with the offset from the role's changelog.
 
     When a topic is deleted, Kafka deletes the committed offsets in it as well; the changelog still has the position.
     """
@@ -63,7 +63,7 @@ def _from_changelogs(survey: Survey) -> Iterator[RolePosition]:
     for tp, (first, end) in committed_ranges(survey.client, uncommitted).items() if uncommitted else ():
         for record in records_of(survey.kafka, {tp: (max(first, end - _TAIL), end)}):
             if record.key == PROGRESS and record.value is not None:
-                with suppress(MsgspecError):  # an unreadable progress is a fault that the role's worker reports
+                with suppress(MsgspecError):  # the role's worker reports an unreadable progress record
                     uncommitted[tp] = replace(uncommitted[tp], committed=_unpack_progress(record.value).position)
     yield from (p for p in uncommitted.values() if p.committed is not None)
 

@@ -57,7 +57,7 @@ def _connected(uri: str) -> Connection:
 
 
 def _pooled(connection: Connection) -> bool:
-    """Whether a pooler stands between: it gives the session a process number of its own."""
+    """Whether there is a pooler in between: it gives the session a process number of its own."""
     with connection.cursor() as cursor:
         cursor.execute("select pg_backend_pid()")
         return bool(cursor.fetchall() != [(connection.info.backend_pid,)])
@@ -86,7 +86,7 @@ def _offsets(connection: Connection, survey: Survey) -> Iterator[Finding]:
             stored: dict[str, int] = dict(cursor.fetchall())
     except UndefinedTable:
         stored = {}
-    # The first fault says enough: the same happened to the other partitions.
+    # Report only the first fault, because the other partitions have the same fault.
     faults = islice(_offset_faults(survey, committed, stored), 1)
     yield from findings("offsets of PostgreSQL", faults, f"{len(stored)} partitions")
 
@@ -104,7 +104,7 @@ def _offset_faults(survey: Survey, committed: list[RolePosition], stored: dict[s
 
 
 def _offset_fault(survey: Survey, p: RolePosition, stored: int) -> str | None:
-    """What is wrong with the stored offset of one partition, and the way out; None where nothing is."""
+    """What is wrong with the stored offset of one partition, and the remedy; None where it is right."""
     if stored < p.first:
         return f"{p.name} stands at {stored} there and begins at {p.first}: what lies between is deleted; restore a newer copy"
     if stored < (p.committed or 0):

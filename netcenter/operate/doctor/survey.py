@@ -1,4 +1,4 @@
-"""What the checks of the log look at: the broker's answers, each asked for once."""
+"""The data for the checks of the log: the broker's answers, each requested once."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from schemas.records import Clock
 
 @dataclass
 class Survey:
-    """The answers of a broker. An answer is asked for when a check first needs it, and kept for the checks after it."""
+    """The answers of a broker. An answer is requested when a check first needs it, and kept for later checks."""
 
     given: Settings
-    """The settings of the environment. `settings` has the partition count of the log in place of the configured one."""
+    """The settings of the environment. `settings` is the same with the partition count of the log."""
     kafka: str
     client: KafkaAdminClient
     now: int = field(default_factory=lambda: int(time.time() * 1000))
@@ -48,7 +48,7 @@ class Survey:
 
     @cached_property
     def positions(self) -> dict[str, list[RolePosition]]:
-        """Where each role stands in each of its partitions."""
+        """The position of each role in each of its partitions."""
         return self.monitor.positions(PIPELINE.roles)
 
     def all_positions(self) -> list[RolePosition]:
@@ -57,7 +57,7 @@ class Survey:
 
     @cached_property
     def records_behind(self) -> dict[RolePosition, int]:
-        """Records to read, of each position that is behind."""
+        """The number of records to read, for each position that is behind."""
         return self.monitor.records_behind(self.all_positions())
 
     @cached_property
@@ -67,7 +67,7 @@ class Survey:
 
     @cached_property
     def clock(self) -> Clock:
-        """Whose clock the log follows."""
+        """Which clock the log follows."""
         return clock_of_log(self.settings, self.kafka)
 
 

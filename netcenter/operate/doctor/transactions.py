@@ -1,4 +1,4 @@
-"""Checks for transactions that stay open: no role can read a partition behind the first open one."""
+"""Checks for transactions that stay open: no role can read a partition beyond its first open transaction."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LONG_MS = 15_000
 
 
 def open_for_long(survey: Survey) -> Iterator[Finding]:
-    """Every partition that a transaction has held back for longer than a worker's can, with the producer that began it."""
+    """Every partition that a transaction blocks for longer than a worker's transaction can last, with its producer."""
     yield from findings("transactions", _open_for_long(survey), "none holds a topic back")
 
 

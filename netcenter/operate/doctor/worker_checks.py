@@ -1,4 +1,6 @@
-"""Checks the workers of each role: whether there are any, what each answers, and how far the role is behind."""
+"""Checks the workers of each role: whether there are workers, what each worker answers, and how far the role is
+behind.
+"""
 
 from __future__ import annotations
 
@@ -24,13 +26,13 @@ _ASK_S = 3.0
 
 
 def groups(survey: Survey) -> Iterator[Finding]:
-    """Whether the broker answers for the groups. What it answers is kept in the survey for the checks after this one."""
+    """Whether the broker answers about the groups. The survey keeps the answers for later checks."""
     yield Finding("groups", True, f"{sum(map(len, survey.members.values()))} workers, {len(survey.positions)} roles")
 
 
 @dataclass(frozen=True)
 class ReadyAnswer:
-    """What a worker answers to `/ready`."""
+    """The answer of a worker to `/ready`."""
 
     kind: Literal["ready", "unready", "silent", "none"]
     """silent: the worker accepts connections and does not answer; none: no worker can be asked at the address."""
@@ -43,7 +45,7 @@ class ReadyAnswer:
 
     @property
     def fault(self) -> str:
-        """What is wrong, as the end of a sentence about the worker."""
+        """What is wrong, as text that completes a sentence about the worker."""
         if self.kind == "silent":
             return "takes connections and does not answer: it is frozen; end it (SIGKILL) and start it again"
         return f"is not ready: {self.text}"
@@ -105,7 +107,9 @@ def _with_members(survey: Survey, role: Role, answers: dict[str, ReadyAnswer]) -
 
 
 def _without_members(survey: Survey, role: Role, answers: dict[str, ReadyAnswer]) -> Finding:
-    """The group of the role is empty. answers: of workers that may run all the same, by address."""
+    """The finding when the role's group is empty. answers: by address, the answers of workers that run although they
+    are not in it.
+    """
     subject, waiting = f"role {role.name}", _records_behind(survey, role)
     behind = f"; {waiting:,} records wait" if waiting else ""
     for address, answer in answers.items():
@@ -125,7 +129,7 @@ def _records_behind(survey: Survey, role: Role) -> int:
 
 
 def _lag_faults(survey: Survey, role: Role) -> Iterator[str]:
-    """Too many records behind; on the wall clock, too far behind in event time."""
+    """The fault where a role is too many records behind or, on the wall clock, too far behind in event time."""
     behind = _records_behind(survey, role)
     if behind > BEHIND:
         yield f"{behind:,} records behind: more workers of {role.name} share its partitions"

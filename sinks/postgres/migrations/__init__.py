@@ -1,1 +1,1 @@
-"""The migrations, as a package so that an installation brings them along."""
+"""The migrations; this folder is a package so that an installed Netcenter contains them."""

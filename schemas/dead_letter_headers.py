@@ -1,4 +1,4 @@
-"""Headers of the `.dead` topics: where a dead letter's record stood, why it failed, and the marks that settle it."""
+"""Headers of the `.dead` topics: where a dead letter's record was, why it failed, and the marks that settle it."""
 
 from __future__ import annotations
 
@@ -15,19 +15,22 @@ _STAGE, _ERROR, _MESSAGE = _PREFIX + "stage", _PREFIX + "exception.class.name", 
 _LONGEST_NUMBER = 18
 
 DEAD_LETTER = "netcenter.dead_letter"
-"""`topic/partition/offset` of a dead letter: on a record that was redriven, the dead letter that it was; on a mark, the one
-that is settled."""
+"""`topic/partition/offset` of a dead letter: on a redriven record, of its former dead letter; on a mark, of the dead
+letter that the mark settles.
+"""
 STATE = "netcenter.state"
-"""On a mark: what became of the dead letter. A mark is a record of a `.dead` topic that is itself no dead letter."""
+"""On a mark: whether the dead letter was redriven or discarded. A mark is a record of a `.dead` topic that is not a
+dead letter.
+"""
 ORIGIN = "netcenter.origin"
 """On a mark: the origin of the dead letter that is settled."""
 
 
 class Failure(NamedTuple):
-    """What a dead letter's headers say; a field is None where its header is missing or unreadable."""
+    """The content of a dead letter's headers; a field is None where its header is missing or unreadable."""
 
     topic: str | None
-    """Topic, partition and offset are where the record stood."""
+    """Topic, partition and offset say where the record was."""
     partition: int | None
     offset: int | None
     stage: str | None
@@ -49,7 +52,7 @@ def failure_headers(topic: str, partition: int, offset: int, stage: str, error: 
 
 
 def failure_of(headers: Iterable[tuple[str, bytes | None]]) -> Failure:
-    """What the headers of a dead letter say; anybody may have written them, so nothing in them is trusted."""
+    """Parses the headers of a dead letter. Any program may have written them, so every header is checked."""
     found = {name: value for name, value in headers if name.startswith(_PREFIX)}
     return Failure(
         topic=text(found.get(_TOPIC)),

@@ -29,7 +29,8 @@ async def reading(kafka: str) -> AsyncIterator[AIOKafkaConsumer]:
     )
     try:
         await reader.start()
-        # aiokafka's stop() raises CancelledError when its background task has never run: this lets it run once.
+        # aiokafka's stop() raises CancelledError when its background task has never run; this line lets the task run
+        # once.
         await asyncio.sleep(0)
         yield reader
     finally:
@@ -38,7 +39,7 @@ async def reading(kafka: str) -> AsyncIterator[AIOKafkaConsumer]:
 
 async def own_host(reader: AIOKafkaConsumer) -> str:
     """This machine's address in its connection to the broker; empty without a connection."""
-    await reader.topics()  # the first connection is closed by now: this opens another
+    await reader.topics()  # the first connection is closed already: this opens another
     for connection in reader._client._conns.values():
         if connection._writer is not None:
             return str(connection._writer.get_extra_info("sockname")[0])

@@ -57,7 +57,8 @@ class _Reader:
         self.cells = Form(True, time_format)
         self.default_type = default_type
         self.fixed: dict[str, dict[str, Any]] = {}
-        #: The fields that each column gives; a column gives none if its name is a field that another column is mapped to.
+        #: The fields that each column fills; a column fills no field if another column is mapped to the field of its
+        #: name.
         self.fields: dict[str, tuple[str, ...]] = dict.fromkeys(columns, ())
         for field, column in columns.items():
             self.fields[column] = (*self.fields.get(column, ()), field)
@@ -82,7 +83,7 @@ class _Reader:
         return self.line(value, number, self.plain)
 
     def _json_slowly(self, raw: bytes, number: int, column: int) -> Any:
-        """Decodes what the fast decoder refused: lone surrogates are accepted, and a fault is named with its column."""
+        """Decodes a line that the fast decoder refused: accepts lone surrogates, and names the column of a fault."""
 
         def refuse(word: str) -> NoReturn:
             raise ValueError(f"{word} is not JSON: leave the field out")
@@ -127,7 +128,7 @@ class _Reader:
         return kind
 
     def _values(self, kind: LineType, given: Mapping[str, Any], number: int, form: Form) -> dict[str, Any]:
-        """The values that a line gives, by field; a constant wins over them."""
+        """The values of a line, by field. A constant of --set replaces the line's value."""
         values: dict[str, Any] = {}
         pairs: Iterable[tuple[str, Any]] = given.items()
         if self.columns:
@@ -149,7 +150,7 @@ class _Reader:
         return values
 
     def _check(self, record: records.Record, number: int) -> None:
-        """Hold a record to what Kafka's input topics require of it."""
+        """Check a record by the rules of Kafka's input topics."""
         told = record.mention if type(record) is records.ClassifiedMention else record
         wrong = requirements.unfit(told)
         if wrong is None:
@@ -254,8 +255,9 @@ def read(
 
     path: ends in .jsonl, .ndjson or .json for JSON lines, .csv for CSV with a header; `-` is JSON lines on the standard
     input. map: field to the column (or JSON key) it is taken from. set: field to a constant, written as in a CSV cell,
-    which wins over the file. ignore_unknown: fields that the record does not have are passed over. time_format: as
-    `strptime` takes it, UTC where it has no offset, instead of RFC 3339. default_type: of a line that names none.
+    which replaces the file's value. ignore_unknown: skip fields that the record does not have. time_format:
+    as `strptime` takes it, UTC where it has no offset, instead of RFC 3339. default_type: the type of a line without a
+    type.
     classified: a mention with a `label` is read as a ClassifiedMention, with `confidence` (1), `probabilities`,
     `classified_lang` (the mention's own) and `model`; otherwise these are fields that no mention has.
     Raises FileError at the first fault.
@@ -270,7 +272,7 @@ def read(
 def _lines(path: Path, ending: str, reader: _Reader) -> Iterator[Line]:
     try:
         if ending == ".csv":
-            # Bytes that are not UTF-8 come through as surrogates, so that the fault is told with its line and field.
+            # Bytes that are not UTF-8 become surrogates, so that the error can name the line and field.
             with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as text:
                 yield from reader.rows(text)
             return

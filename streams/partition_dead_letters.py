@@ -1,0 +1,54 @@
+"""Writes the dead letters of an input partition into its open transaction."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from schemas.dead_letter_headers import failure_headers
+from schemas.keys import KEYLESS
+from streams import metrics
+from streams.core import DeadLetter, Fact
+from streams.dead_letter_limit import DeadLetterLimit, Log, report_share
+from streams.outputs import Add
+from streams.topology import Topic
+
+
+class PartitionDeadLetters:
+    """Writes the dead letters of one input partition into its open transaction."""
+
+    def __init__(self, role: str, topic: Topic, number: int, dead: str, limit: DeadLetterLimit, log: Log) -> None:
+        """topic: the input topic. dead: the name, on the broker, of the topic of its dead letters."""
+        self.role, self.topic, self.number, self.dead = role, topic, number, dead
+        self.limit, self._log = limit, log
+        self._wrong_at = -1
+        """ms; the watermark when a Tick was last refused. Until the watermark advances, further refused Ticks are
+        logged at level debug.
+        """
+
+    def write(self, letter: DeadLetter, raw: Any, watermark: int, add: Add) -> None:
+        """Adds the raw record unchanged, even if its value is null, with headers that say where it was and why it
+        failed. watermark: the partition's, in ms.
+        """
+        metrics.DEAD_LETTERS.labels(self.role, letter.stage).inc()
+        log = self._log.warning
+        if letter.stage == "clock":
+            log = self._log.error if watermark != self._wrong_at else self._log.debug
+            self._wrong_at = watermark
+        name, offset = self.topic.name, raw.offset
+        log(
+            "dead letter",
+            partition=f"{name}/{self.number}",
+            offset=offset,
+            stage=letter.stage,
+            error=letter.error,
+            why=letter.message,
+        )
+        head = failure_headers(name, self.number, offset, letter.stage, letter.error, letter.message)
+        add(self.dead, self.number, raw.key, raw.value, [*raw.headers, *head])
+
+    def count(self, facts: list[Fact], offsets: list[int], bad: set[int]) -> None:
+        """Counts records against the limit. `bad`: the offsets of dead letters. Control records do not count."""
+        control = {fact.offset for fact in facts if type(fact.record) in KEYLESS}
+        counted = [offset for offset in offsets if offset not in control]
+        self.limit.took(len(counted), [n for n, offset in enumerate(counted) if offset in bad])
+        report_share(self.limit, self.role, str(self.number), self._log)
