@@ -54,7 +54,7 @@ def check_file(file: _File, as_json: Json = False) -> None:
         print(json.dumps(told))
         return
     _warn(file, found)
-    print(f"{file}: good: {', '.join(f'{n} {table}' for table, n in counts.items())}")
+    print(f"{file}: good: {', '.join(f'{n} {table if n != 1 else table[:-1]}' for table, n in counts.items())}")
     if lacks:
         print(f"{file}: on this machine a classify worker would wait for {lacks}")
 

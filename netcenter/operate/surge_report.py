@@ -101,8 +101,9 @@ def _posts(evidence: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if len(evidence["top_posts"]) > 1:
         yield "top posts", ", ".join(evidence["top_posts"])
     for other in evidence["others"]:
-        name = f"{other['detector']} {other['scope']} {other['name']}".rstrip()
-        yield "also", f"{name}: {other['actual']:.0f} where {other['baseline']:.1f} are usual"
+        # A conversation has a detector of its own, with the name of its scope.
+        words = dict.fromkeys((other["detector"], other["scope"], other["name"]))
+        yield "also", f"{' '.join(filter(None, words))}: {other['actual']:.0f} where {other['baseline']:.1f} are usual"
 
 
 def _outlook(evidence: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -38,6 +35,7 @@ from tests.support import judge
 from tests.support.afternoon import DUE, HOUR, MINUTE, NOON, POLICY, File
 from tests.support.chaos import Plant, Playing
 from tests.support.cloud_events import faults
+from tests.support.command_line import command
 
 _SECRET = "whsec_bm90IGEgc2VjcmV0LCBhIHRlc3Qga2V5IQ=="
 _ROLES = tuple(role.name for role in PIPELINE.roles)
@@ -68,17 +66,9 @@ class Town:
 
     def command(self, *words: str) -> str:
         """What a command of ours prints."""
-        done = subprocess.run(
-            [sys.executable, "-m", "netcenter", *words],
-            env={**os.environ, **self.plant.given()},
-            cwd=self.plant.folder,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        code, out, err = command(self.plant.folder, self.plant.given(), *words)
+        assert code == 0, err
+        return out
 
 
 def _from_noon(value: Any) -> Any:

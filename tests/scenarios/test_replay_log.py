@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,6 +21,7 @@ from schemas.records import BY_NAME, CaseOpened, subject_of
 from schemas.times import rfc3339
 from tests.support import judge
 from tests.support.chaos import HOUR, SEED, Plant, Playing
+from tests.support.command_line import command
 
 #: At a tenth of its size fewer join the guitar's conversation.
 _POLICY = STORY_POLICY.read_text() + "conversation = 15\n"
@@ -45,16 +43,8 @@ class Decided:
 
     def replay(self, out: Path, *words: str) -> tuple[int, str]:
         """Run the command: (exit code, stderr)."""
-        done = subprocess.run(
-            [sys.executable, "-m", "netcenter", "replay", *words, "--out", str(out)],
-            env={**os.environ, **self.plant.given()},
-            cwd=self.plant.folder,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        return done.returncode, done.stderr
+        code, _, err = command(self.plant.folder, self.plant.given(), "replay", *words, "--out", str(out))
+        return code, err
 
 
 @pytest.fixture(scope="module")

@@ -99,7 +99,7 @@ def test_a_good_policy_is_told_with_its_warnings_and_exit_0(run: Run, tmp_path: 
     code, out, _ = run("check", "w.toml")
     assert code == 0
     assert "rules.2: warning: 'late' never matches" in out
-    assert "w.toml: good: 2 brands, 3 rules, 1 desks, 1 channels" in out
+    assert "w.toml: good: 2 brands, 3 rules, 1 desk, 1 channel" in out
     code, out, _ = run("check", "w.toml", "--json")
     told = json.loads(out)
     assert (code, told["good"], told["brands"], told["lacks"]) == (0, True, 2, None)
