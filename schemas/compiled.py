@@ -267,6 +267,6 @@ def attributes(cls: type[Record]) -> dict[str, str]:
 
 
 def _class(schema: dict[str, Any]) -> type[Record]:
-    """The record class of that name; it may be one that stands only inside other records."""
+    """The record class of that name, which may occur only inside other records."""
     found: type[Record] = getattr(records, schema["name"].rpartition(".")[2])
     return found

@@ -316,7 +316,7 @@ class Core:
         return []
 
 
-#: Room that headers may need beside key and value, bytes.
+#: Bytes that headers may need in addition to key and value.
 _OVERHEAD = 4096
 #: MessagePack writes field names too: Avro's form of a record never takes twice as much, and its key adds at most as much.
 _SURELY = 3

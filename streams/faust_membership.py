@@ -42,7 +42,7 @@ class _OwnLoop(SubscriptionState):  # type: ignore[misc]
 
     @property
     def fetcher_idle_time(self) -> float:
-        """Seconds since the event loop's last turn, in place of seconds since the last poll."""
+        """Returns the seconds since the event loop last ran, instead of the seconds since the last poll."""
         return self._stuck()
 
 

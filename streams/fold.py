@@ -16,7 +16,7 @@ from streams.timers import Timers
 from streams.topology import Pipeline, Role
 from streams.watermark import WrongTick
 
-#: Timers that one `take` fires at most: a Tick that jumps over months fires them all, with a checkpoint every few seconds.
+#: The most timers that one `take` fires, so that a Tick that jumps over months has a checkpoint every few seconds.
 FIRED_AT_ONCE = 5_000
 #: A record that sets a timer for the same moment more often than this would never stop.
 _MOST_FIRINGS = 1_000

@@ -285,7 +285,7 @@ class Partition:
                 continue
             if not taken.left:
                 return
-            # Timers of this Tick are left: the timers that have fired get a checkpoint of their own.
+            # This Tick has more timers to fire: commit the timers that have fired as a checkpoint, then go on.
             await self.commit()
             batch = batch.since(core.position)._replace(facts=taken.left)
 

@@ -27,7 +27,7 @@ class Wire(Protocol):
     """Whether the records carry CloudEvents headers."""
 
     def decode(self, value: bytes | None) -> Record:
-        """The record of these bytes. Raises WireError for bytes that are no record."""
+        """The record of these bytes. Raises WireError for bytes that are not a record."""
         ...
 
     def encode(self, record: Record) -> bytes:
@@ -64,7 +64,7 @@ class Topic:
     limit: int = MIB
     """The most bytes that a record may have."""
     partitions: int | None = None
-    """None: as many as NETCENTER_PARTITIONS says."""
+    """The number of partitions; None: as many as NETCENTER_PARTITIONS says."""
     wire: Wire = AVRO
     """Reads and writes the bytes of the records."""
     inputs: tuple[type[Record], ...] = ()
@@ -130,7 +130,7 @@ class Stage(Protocol):
         ...
 
     def question(self, records: Iterable[Record], policy: Policy) -> Callable[[], Any] | None:
-        """A blocking call that must be answered before `run` takes these records; None when none is needed.
+        """A blocking call whose answer `run` needs for these records; None when `run` needs no call.
 
         `question` itself must cost little. The call may last long, so it runs in a thread. It changes nothing in the stage,
         and raises Unanswered.

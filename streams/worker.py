@@ -70,7 +70,9 @@ class RoleWorker:
         self.behind = False
         self.told_to_stop = False
         self.address = ""
-        """host:port of this worker's health server, as the broker sees the host; empty until Kafka has answered."""
+        """host:port of this worker's health server; the host is the address that the broker sees. Empty until Kafka has
+        answered.
+        """
         self.membership = Membership(self.group, settings, self.log)
         self.topics = TopicCheck(self._expected_topics(), self._kept_topics(), self.log)
         self._port = 0
@@ -350,8 +352,8 @@ class RoleWorker:
         return known | {TP(tp.topic, tp.partition): first for tp, first in firsts.items()}
 
     async def out_of_range(self, positions: dict[TP, int]) -> dict[TP, int]:
-        """New positions in place of those that the broker refuses. Where records would be skipped, the result is empty
-        and the worker ends.
+        """New positions to replace positions that the broker refuses. Where records would be skipped, the result is
+        empty and the worker ends.
         """
         try:
             return await self.checked(positions, self.claim)

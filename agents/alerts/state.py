@@ -195,7 +195,7 @@ class OverdueDesk(msgspec.Struct, frozen=True, tag="overdue"):
         return replace(self, woken_at=at, ended=[ended for ended in self.ended if ended.ended_at > at - HOUR])
 
     def count(self, now: int, grace: int) -> int:
-        """How many clocks are overdue at `now` (ms), without those whose breach was seen within `grace` (ms)."""
+        """How many clocks are overdue at `now` (ms), without clocks whose breach was seen within `grace` (ms)."""
         listed = sum(seen_at < now and seen_at + grace <= now for seen_at in self._overdue_at(now))
         return listed + self.unlisted if listed else 0
 
@@ -263,7 +263,7 @@ class Incidents(State[Incident]):
         return [record for record in found if isinstance(record, kind)]
 
 
-# --- notes: changes of state that are no alerts ----------------------------------------------------------------------
+# --- notes: changes of state without an alert -----------------------------------------------------------------------
 
 
 class IncidentsNoted(StateNote, msgspec.Struct, frozen=True):

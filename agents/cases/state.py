@@ -1,7 +1,8 @@
 """The state of a customer: what has been observed, each thing with its own time, and what has been emitted about it.
 
 The records are written as arrays, which take half the bytes of maps with names. So a field may only be added at the end,
-with a default. Times are milliseconds since the epoch, UTC; a record's `at` is its own time, not that of its reading.
+with a default. Times are milliseconds since the epoch, UTC; a record's `at` is its own time, and not the time at which
+it was read.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ GRAVITY: dict[str, int] = {"other": 0, "praise": 1, "question": 2, "complaint": 
 #: Why a message needs no answer although nobody may have answered it; `edited`: another version of the post replaced
 #: it.
 Dismissal = Literal["", "no_reply", "deleted_unanswered", "hidden", "edited"]
-#: What is done to a whole case, by an operator or, for `silence` and `no_target`, by the cases role itself.
+#: The kinds of actions on a whole case, by an operator or, for `silence` and `no_target`, by the cases role itself.
 CaseActionKind = Literal["resolve", "silence", "no_target", "mute", "reopen", "wait", "transfer", "escalate"]
 
 

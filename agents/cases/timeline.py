@@ -1,4 +1,6 @@
-"""The timeline of a case: its observations played in the order of their own times, in whatever order they were read."""
+"""The timeline of a case: its observations played in the order of their own times, which may differ from the order of
+reading.
+"""
 
 from __future__ import annotations
 
@@ -327,7 +329,9 @@ class Timeline:
         return self._window
 
     def idle(self, cases: CasePolicy) -> CaseAction | None:
-        """Returns the action by which the open case closes itself, and when, if nothing more comes; None: it stays open."""
+        """Returns the action that closes the open case automatically if no further record comes; None: the case stays
+        open.
+        """
         if not self.is_open:
             return None
         if not self.pending:

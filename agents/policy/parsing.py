@@ -155,7 +155,7 @@ def _unknown(place: KeyPath) -> str:
 
 
 def _parts(part: type[Part], key: str) -> Iterable[type[Part]]:
-    """The models that the values of a field have."""
+    """The classes of models that a field can contain."""
     for name, field in part.model_fields.items():
         if (field.alias or name) == key:
             inner = field.annotation

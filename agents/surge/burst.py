@@ -23,7 +23,7 @@ _MONTH = MONTH * BIN
 SUSTAINED, BEFORE, JUMP = 36, 24, 2
 #: The weight of a new bin in these two levels.
 _SLOW, _OLD = 2 / (SUSTAINED + 1), 2 / (BEFORE + 1)
-#: Bins that are remembered one by one: half an hour. They decide whether a burst is over.
+#: The number of last bins that are stored one by one: half an hour. They decide whether a burst is over.
 LAST = 6
 #: The usual level is an average over about ten days. From the ninth hour on a bin counts as at most six deviations
 #: above it.
@@ -32,12 +32,12 @@ _LEVEL, _SETTLED, _STRAY = 10 * 24 * HOUR, 8 * HOUR, 6.0
 _DAY = 24 * HOUR
 #: Posts that are added to numerator and denominator, so that a ratio of small numbers stays near 1.
 _ADDED = 2.0
-#: A jump has at least this many times the usual posts, so that the first posts after an outage are no jump.
+#: A jump has at least this many times the usual posts, so that the first posts after an outage are not a jump.
 _RISES = 1.5
 _DAILY = rank(1 / _DAY)
 #: The expected posts of a window are at least this, because a ratio to a smaller number says nothing.
 _LEAST = 0.5
-#: Bins of a burst from which the tails learn.
+#: The tails learn from the first bins of a burst, up to this number.
 _TEACHES = 6 * HOUR
 _USUAL_SUSTAINED, _USUAL_JUMP = Prior(0.65, 0.22), Prior(0.55, 0.3)
 

@@ -10,13 +10,13 @@ from agents.surge.state import BrandSeries, WatchedBrand
 from agents.surge.tally import LABELS, MINUTE
 from schemas.records import Evidence, Forecast, OffsetRange, SeriesEvidence
 
-#: Bins of each value of the sparkline: half an hour.
+#: The number of bins in each value of the sparkline: half an hour.
 _SPARK = 6
-#: Posts that are named as the largest.
+#: The number of largest posts that the evidence names.
 _TOP = 5
 #: Minutes of the last half hour.
 _HALF_HOUR = 30
-#: Hours of the forecast.
+#: The length of the forecast, in hours.
 _AHEAD = 2
 #: The extra contacts of these hours, as multiples of the extra contacts of the last half hour: the median, and the
 #: values below and above which one surge in ten lies. Measured on surges of five companies (docs/surges.md).

@@ -88,7 +88,7 @@ class WatchedBrand(msgspec.Struct, frozen=True, tag="brand"):
     surge: OpenSurge | None = None
     crisis: LastCrisis | None = None
     closed_at: int = 0
-    """ms; end of the last surge. Minutes before it are no part of another surge."""
+    """ms; end of the last surge. Minutes before this time do not belong to another surge."""
 
     def awake(self) -> bool:
         """Whether every bin is judged; False when no post or contact came for a day and no surge is open."""
@@ -222,7 +222,7 @@ class Brands(State[BrandRecord]):
         super().put(key, record)
 
 
-# --- notes: changes of state that are no events ----------------------------------------------------------------------
+# --- notes: changes of state without an event -----------------------------------------------------------------------
 
 
 class VolumeNoted(StateNote, msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ from schemas.records import Label, Volume
 
 MINUTE = 60_000
 LABELS: tuple[Label, ...] = ("complaint", "question", "praise", "other")
-#: At most this many conversations of a Volume are read, which is as many as classify writes.
+#: At most this many conversations of a Volume are read; classify writes no more.
 _LARGEST = 200
 
 

@@ -43,7 +43,9 @@ def to_apply(path: Path, *, force: bool) -> tuple[str, Checked]:
 
 
 def parsed(path: Path) -> Policy:
-    """The policy of a file that is only read and not put in force, so a missing desk is no fault. Raises UsageError."""
+    """The policy of a file that is only read and not put in force, so a missing desk is not a fault. Raises
+    UsageError.
+    """
     try:
         return parse(text_of(path), name=str(path))
     except PolicyError as error:

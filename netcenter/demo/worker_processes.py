@@ -16,7 +16,7 @@ from streams.supervisor import command_of
 #: Seconds without any progress after which the demo fails, on a machine that has nothing else to do.
 _PATIENCE_S = 120.0
 _SHOWN = 8
-"""Lines of the log that an error shows."""
+"""The number of log lines that an error shows."""
 
 
 class Workers:
@@ -93,7 +93,7 @@ class Workers:
 
 
 def _parsed(line: str) -> dict[str, Any]:
-    """A line of the log as a mapping; empty where the line is no JSON object."""
+    """A line of the log as a mapping; empty where the line is not a JSON object."""
     try:
         found = json.loads(line)
     except ValueError:

@@ -64,7 +64,7 @@ class Stretch:
     spans: dict[int, OffsetRange]
     """The first offset and the end by partition. The watermark does not wait for partitions that are left out."""
     opening: dict[int, Fact]
-    """The Tick before the first record, for each partition whose first record is no Tick."""
+    """The Tick before the first record, for each partition whose first record is not a Tick."""
     stamps: tuple[int, int]
     """The broker's times of about the first and the last record, ms."""
     policies: dict[int, str]

@@ -1,4 +1,6 @@
-"""A second projection beside the live one, in a schema of its own, until it replaces the live one."""
+"""A second projection in a schema of its own, which is filled while the live projection is in use, and then replaces
+it.
+"""
 
 from __future__ import annotations
 
@@ -84,13 +86,14 @@ class Busy(Exception):
 
 
 class Projection:
-    """Two schemas of one database: the live one, which goes on, and one that is filled anew. A context manager.
+    """Two schemas of one database: the live schema, which stays in use, and a new schema, which is filled. A context
+    manager.
 
     Use: 1. `prepare`, 2. `take_over`, 3. write the log through `sink`, 4. `complete`, 5. `swap`, 6. `drop_replaced`.
     At the end of the context the new tables are dropped unless they were swapped in.
 
     uri: the live sink's, with the user who owns the tables. Raises ReceiverUnreachable and SinkError as a sink does; SinkError
-    also where another rebuild runs, where the user lacks the rights, or where objects of others would be lost.
+    also where another rebuild runs, where the user lacks the rights, or where objects of other users would be lost.
     """
 
     def __init__(self, uri: str) -> None:

@@ -225,7 +225,7 @@ def _dead_letter(item: SinkItem) -> Rowed:
     """The row of a dead letter. Its key is the place of the record that failed; where the headers do not say, its own
     place.
 
-    A mark, which says what became of an earlier dead letter, becomes no row.
+    A mark, which says that an earlier dead letter was redriven or discarded, becomes no row.
     """
     if is_mark(item.headers):
         return []

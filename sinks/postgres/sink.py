@@ -95,7 +95,7 @@ class PostgresSink:
                 "the PostgreSQL URI cannot be read: postgresql://user@host:port/database is meant"
             ) from None
         self._uri = uri
-        #: Options of a connection beside the URI.
+        #: Options of a connection in addition to the URI.
         self.options: dict[str, Any] = {name: value for name, value in _CONNECTION.items() if name not in parts}
         host = parts.get("host") or parts.get("hostaddr") or "the local socket"
         #: The server and database, for messages.
@@ -221,7 +221,8 @@ class PostgresSink:
         if self._connection is None:
             self._renew()
             connection = psycopg2.connect(self._uri, **self.options)
-            # Each statement must see what was committed before it began, whatever the server's default: forgetting.py needs it.
+            # Each statement must see everything that was committed before it began, because forgetting.py relies on
+            # this.
             connection.set_session(isolation_level="READ COMMITTED")
             self._connection = connection
         return self._connection

@@ -66,7 +66,7 @@ class WebhookSink:
     """Posts each Alert to one receiver, in the order given. Implements `sinks.port.SinkPort`.
 
     Delivery is at least once: the receiver drops an alert whose `webhook-id` it has seen, and a version that is older than
-    the one it has for that fingerprint. Records that are no Alert are skipped.
+    the one it has for that fingerprint. Records other than Alerts are skipped.
 
     url: http or https. secret: `whsec_` and base64, shared with the receiver. timeout: seconds for each of connecting,
     sending and waiting for the answer. renewed: returns the secret as it is now; called before each alert, raises SinkError.
