@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 _FORM = re.compile(r"(\d+)(?: (\S*:\d+))?(?: due=(\d+|never))?")
 NEVER = 1 << 62
-"""ms; `due` of a partition in which nothing waits for time."""
+"""ms; `due` of a partition without timers."""
 
 
 class CommittedOffset(NamedTuple):

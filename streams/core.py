@@ -264,11 +264,11 @@ class Core:
         return taken
 
     def _take(self, facts: list[Fact]) -> Taken:
-        """As `take`, where the watermark and the policy are known, or for control records alone."""
+        """As `take`, when the watermark and the policy are known or there are only control records."""
         raise NotImplementedError
 
     def _before_time(self, facts: list[Fact]) -> Taken:
-        """As `take`, before the first watermark: only control records in front of the first fact are taken."""
+        """As `take`, before the first watermark: only control records before the first fact are taken."""
         results: list[Result] = []
         first = 0
         if not self.waits_for_time:

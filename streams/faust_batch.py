@@ -44,7 +44,7 @@ class Owner(Protocol):
     """Whether the last fetch was so full that more records must be waiting."""
 
     def stuck(self) -> float:
-        """Seconds since the owner's event loop took its last turn; called from another thread."""
+        """Seconds since the owner's event loop last ran; called from another thread."""
         ...
 
     async def assigned(self, partitions: set[TP]) -> dict[TP, int | None]:
@@ -206,7 +206,7 @@ class Consumer(driver.Consumer):
         )
 
     def standing(self) -> Standing | None:
-        """The worker's place in its group; None before it has started."""
+        """The worker's standing in its group; None before it has started."""
         return cast(ConsumerThread, self._thread).standing()
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:

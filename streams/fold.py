@@ -139,7 +139,7 @@ class FoldCore(Core):
                 yield fact, Timer(key, at), at
 
     def _steps(self, steps: Iterable[_Step], results: list[Result]) -> int:
-        """Takes steps in order and appends what follows from each. Returns how many steps there were."""
+        """Takes steps in order and appends the events of each step. Returns how many steps there were."""
         policy, now, partial, number = self.policy, self.watermark.time, bool(self.watermark.idle), 0
         step, touched, route, timers = self._step, self.touched, self.route, self._timers
         for fact, record, time in steps:

@@ -341,7 +341,7 @@ class Partition:
             self._dead.count(batch.facts, offsets, {letter.fact.offset for letter in dead})
 
     async def append(self, record: Tick | SourceIdle) -> None:
-        """Appends a control record to this very input partition, and commits."""
+        """Appends a control record to this input partition itself, and commits."""
         async with self.lock:
             await self.transaction.begin()
             core, add = self.core, self.transaction.batches.add

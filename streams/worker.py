@@ -291,7 +291,7 @@ class RoleWorker:
         return self.membership.outside(2 * self.settings.stuck_s)
 
     def stuck(self) -> float:
-        """Seconds since the event loop took its last turn."""
+        """Seconds since the event loop last ran."""
         return wall.monotonic() - self._beat
 
     def ready(self) -> str | None:

@@ -190,7 +190,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fa
     nexts: int = 0
     """Number of next_response clocks so far; `firsts` counts the first_response clocks."""
     resolutions: int = 0
-    """Number of resolution clocks that have ended void."""
+    """Number of resolution clocks that have become void."""
     started_at: int | None = None
     """ms; start of the resolution clock that is not void. All fields below are about this clock."""
     target: Target | None = None

@@ -77,7 +77,7 @@ class Timeline:
         self.pending: list[Message] = []
         """The messages that still want an answer, by time."""
         self.windows: list[ResponseWindow] = []
-        """The response windows, by time. Only the last one may not have ended."""
+        """The response windows, by time. Only the last window may still be open."""
         self.taken: tuple[str, list[Message]] = ("", [])
         """id of the last reply that answered messages, and these messages."""
         self.dismissed: list[str] = []

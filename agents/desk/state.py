@@ -36,7 +36,7 @@ class WorkItem(msgspec.Struct, frozen=True, kw_only=True, tag="item", omit_defau
     work_seq: int
     """seq of the last WorkChanged about this round."""
     seq: int = 0
-    """seq of the last event that the desk made about this round."""
+    """seq of the desk's last event about this round."""
     status: Literal["queued", "offered", "assigned"] = "queued"
     operator: str | None = None
     offer_id: str | None = None

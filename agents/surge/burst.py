@@ -52,9 +52,9 @@ class Burst(msgspec.Struct, frozen=True, array_like=True):
     level: float
     """The usual number of posts in a bin."""
     slow: float
-    """Posts a bin over the last three hours."""
+    """Average posts per bin over the last three hours."""
     before: float
-    """Posts a bin in the two hours before the last ten minutes."""
+    """Average posts per bin in the two hours before the last ten minutes."""
     last: list[float]
     """Posts in each of the last bins, oldest first."""
     sustained: Tail

@@ -43,7 +43,7 @@ class Load(msgspec.Struct, frozen=True, array_like=True):
     until: int
     """ms; end of the last minute that was seen."""
     usual: list[int]
-    """Contacts a minute by hour of the week (agents/surge/week.py)."""
+    """Usual contacts per minute, by hour of the week (agents/surge/week.py)."""
     window: list[KnownMinute | None]
     """The last 30 minutes, oldest first; None for a minute that is not known."""
     hour: tuple[int, float]

@@ -131,13 +131,13 @@ class BrandSeries(msgspec.Struct, frozen=True, tag="series"):
     hearing: dict[str, ChannelActivity] = {}
     """By channel: whether it has fallen silent."""
     labels: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
-    """Posts a bin by label over the last three hours, newer bins counting more."""
+    """Average posts per bin by label over the last three hours; newer bins count more."""
     before: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
     """The usual number of posts in a bin, by label."""
     authors: float = 0.0
-    """Authors a bin over the last three hours."""
+    """Average authors per bin over the last three hours."""
     reach: float = 0.0
-    """People a bin over the last three hours."""
+    """Average people per bin over the last three hours."""
     day: list[int] = []
     """Posts in each bin of the last 24 h, oldest first."""
     marks: list[Mark] = []

@@ -245,10 +245,10 @@ class Projection:
     # --- swapping ----------------------------------------------------------------------------------------------------
 
     def swap(self, bring: Callable[[Places], None]) -> None:
-        """Put the new tables in the place of the live ones, and the live ones into schema `netcenter_replaced`.
+        """Make the new tables the live tables, and move the old tables into schema `netcenter_replaced`.
 
-        Readers see either all old or all new tables. bring: writes the log up to the offsets that it is given, at which the
-        live sink waits meanwhile. Raises Busy: try again.
+        Readers see either all old or all new tables. bring: a function that writes the log up to given offsets, at
+        which the live sink waits during the swap. Raises Busy: try again.
         """
         with self._translating():
             try:

@@ -157,7 +157,9 @@ class WebhookSink:
             self._sent = None
 
     def _read(self, answer: httpx.Response) -> None:
-        """Read the answer's body, so that the connection can be used again, up to a size and a time: only its status counts."""
+        """Read the answer's body, up to a size and a time, so that the connection can be used again. Only the status
+        counts.
+        """
         deadline, size = time.monotonic() + self._timeout, 0
         with suppress(httpx.TransportError):
             for chunk in answer.iter_raw():
