@@ -213,7 +213,7 @@ def prepare(kafka: str, form: str) -> None:
 
 
 def outlets(kafka: str, name: str) -> None:
-    """Create the topics that our worker writes to beside its output."""
+    """Create the other topics to which our worker writes, apart from its output."""
     broker.create(kafka, {f"{name}.changelog": PARTITIONS}, compacted=True)
 
 

@@ -29,7 +29,9 @@ def address(host: str, port: int) -> str:
 
 
 def metadata(committed: CommittedOffset, worker: str) -> str:
-    """The text beside an offset: `<event time in ms> <host>:<port> due=<ms>`. Parts that are not known are left out."""
+    """The metadata text of a committed offset: `<event time in ms> <host>:<port> due=<ms>`. Parts that are not known
+    are left out.
+    """
     due = "" if committed.due == 0 else f" due={'never' if committed.due >= NEVER else max(0, committed.due)}"
     return f"{committed.time} {worker}".rstrip() + due
 

@@ -153,7 +153,7 @@ class Core:
     # --- progress ---------------------------------------------------------------------------------------------
 
     def progress(self) -> Progress:
-        """The progress that a checkpoint keeps beside the state."""
+        """The progress that a checkpoint keeps in addition to the state."""
         return Progress(
             position=self.position,
             clock=self.watermark.kind,
@@ -308,7 +308,7 @@ class Core:
         return self.heard.time > 0
 
     def tick_of(self, fact: Fact, tick: Tick, watermark: Watermark) -> Tick:
-        """The Tick with the time that counts for this role. Raises WrongTick."""
+        """The Tick with the time that this role uses. Raises WrongTick."""
         return sound(tick)
 
     def _new_time(self, fact: Fact) -> list[Result]:

@@ -69,7 +69,7 @@ class SinkWorker(RoleWorker):
             raise
 
     def ready(self) -> str | None:
-        """As for every role; and the receiver answers in time."""
+        """The checks of every role; also, the receiver must answer in time."""
         # This comes first: while an assignment waits for the receiver, the receiver is the cause of all other faults.
         return self.calls.wrong() or super().ready()
 

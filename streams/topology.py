@@ -27,11 +27,11 @@ class Wire(Protocol):
     """Whether the records carry CloudEvents headers."""
 
     def decode(self, value: bytes | None) -> Record:
-        """The record of these bytes. Raises WireError for bytes that are not a record."""
+        """Decodes a record. Raises WireError for bytes that are not a record."""
         ...
 
     def encode(self, record: Record) -> bytes:
-        """The bytes of a record."""
+        """Encodes a record."""
         ...
 
 
@@ -206,8 +206,7 @@ class Role:
     writes: tuple[str, ...] = ()
     """Topics; a sink has none."""
     enabled_by: str | None = None
-    """The role runs only if this setting of its own is set, and nobody misses it otherwise; None: the role always
-    runs.
+    """The role is optional and runs only if this setting of its own is set; None: the role always runs.
     """
     replicas: int = 2
     """The number of workers in the manifests."""

@@ -43,7 +43,7 @@ _GROUP_REMEDY = (
 
 @dataclass(frozen=True)
 class Hooks:
-    """What netcenter/workers.py gives a worker beside the settings."""
+    """The functions that netcenter/workers.py gives a worker in addition to the settings."""
 
     lacks: Callable[[Policy], str | None] = lambda _: None
     """What this machine lacks to work under a policy; while it lacks something, the worker waits and is not ready."""
@@ -335,7 +335,9 @@ class RoleWorker:
         return {TP(tp.topic, tp.partition): at for tp, at in found.items()}
 
     async def start_positions(self, own: dict[TP, int | None], committed: dict[TP, int]) -> dict[TP, int]:
-        """Where each partition is read from: our own position, else the offset committed to the group, else the beginning."""
+        """The offset from which each partition is read: our own position, else the group's committed offset, else the
+        beginning.
+        """
         known = await self.checked({tp: at for tp, at in own.items() if at is not None}, self.claim)
         of_group = {tp: at for tp, at in committed.items() if tp in own and tp not in known}
         known |= await self.checked(

@@ -1,4 +1,4 @@
-"""The state of alerts: one record for each incident, and the notes that change these records beside the alerts.
+"""The state of alerts: one record for each incident, and the notes that change these records in addition to the alerts.
 
 An incident is a surge, a crisis, or the overdue clocks of one desk of a brand. Each has one alert, in versions 1, 2, 3.
 """

@@ -159,7 +159,7 @@ class PostChange(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Target(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """By when a case must be resolved."""
+    """The target of a resolution: when a case must be resolved."""
 
     due_at: int | None = None
     """ms; None: no target, the resolution is only measured."""
@@ -265,7 +265,7 @@ class Emitted(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fal
     waiting: bool = False
     escalated: bool = False
     close_reason: CloseReason | None = None
-    """Set while the case is closed."""
+    """The reason of the closing; None while the case is open."""
     closed_at: int = 0
     """ms; when its last closing was emitted."""
     reopened: int = 0

@@ -79,7 +79,7 @@ class Timeline:
         self.windows: list[ResponseWindow] = []
         """The response windows, by time. Only the last window may still be open."""
         self.taken: tuple[str, list[Message]] = ("", [])
-        """id of the last reply that answered messages, and these messages."""
+        """(id of the last reply that answered messages, the messages that it answered)."""
         self.dismissed: list[str] = []
         """native ids of the messages that were unanswered when they were dismissed."""
         self.closings: list[tuple[int, CloseReason]] = []
@@ -343,7 +343,7 @@ class Timeline:
             if m.due_at is not None and m.undue_at is None:
                 if not m.non_sla:
                     return None
-                at = max(at, m.due_at + 1)  # after the breach: a reply exactly at the due is in time
+                at = max(at, m.due_at + 1)  # one ms after the due, because a reply exactly at the due is in time
         return CaseAction(at, "no_target", since=self.last_at)
 
     def snapshot(self, at: int, brand: Brand) -> Snapshot:

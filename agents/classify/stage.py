@@ -34,7 +34,7 @@ class Unclassifiable(ValueError):
 
 
 Post = tuple[str, str, str]
-"""(text, language tag, brand): an answer depends on these alone."""
+"""(text, language tag, brand): an answer depends on these three values only."""
 Answers = dict[tuple[str, Post], Classification | Unclassifiable]
 """Answers by (the classifier's hash, the post)."""
 _Ask = Callable[[Sequence[str], Sequence[str], Sequence[str]], list[Classification]]

@@ -58,7 +58,7 @@ class _Walk:
         return self.text.startswith(mark, self.at)
 
     def _keep(self, *places: KeyPath) -> None:
-        """Record that these places begin at the current position."""
+        """Record that the values at these paths begin at the current position."""
         self._line += self.text.count("\n", self._counted, self.at)
         self._counted = self.at
         for place in places:

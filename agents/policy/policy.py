@@ -277,7 +277,7 @@ class Policy(Part):
         return self._windows.get(channel)
 
     def rule(self, features: Features) -> Rule | None:
-        """The first rule that matches a message; None where none does."""
+        """The first rule that matches a message; None where no rule matches."""
         undecided, otherwise = self._candidates(*features[:WORDS])
         for rule in undecided:
             if rule.match.rest(features):

@@ -21,7 +21,7 @@ BIN = 5 * 60_000
 _MONTH = MONTH * BIN
 #: Bins of the level of three hours, of the level before a jump, and of a jump.
 SUSTAINED, BEFORE, JUMP = 36, 24, 2
-#: The weight of a new bin in these two levels.
+#: The weights of a new bin in the level of three hours and in the level before a jump.
 _SLOW, _OLD = 2 / (SUSTAINED + 1), 2 / (BEFORE + 1)
 #: The number of last bins that are stored one by one: half an hour. They decide whether a burst is over.
 LAST = 6
@@ -66,7 +66,7 @@ class Burst(msgspec.Struct, frozen=True, array_like=True):
     lasted: int = 0
     """Number of bins from the opening of the burst, or of the last burst, to its end or until now."""
     total: float = 0.0
-    """Number of posts in these bins."""
+    """Number of posts in the bins that `lasted` counts."""
     calm: int = 0
     """Bins since the series was last above its usual level."""
     strict: float = 0.0
@@ -190,7 +190,7 @@ def _window(kind: Kind, bins: int, actual: float, expected: float, value: float,
 
 
 def _taught(level: float, count: float, age: int) -> float:
-    """By how much a bin changes the usual level."""
+    """The amount by which a bin changes the usual level."""
     stray = count - level
     if age > _SETTLED:
         floor = max(level, 0.05)

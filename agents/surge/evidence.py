@@ -31,7 +31,7 @@ def evidence(
     named: tuple[Conversation, float] | None,
     expected: list[ExpectedEvent],
 ) -> Evidence:
-    """The evidence of the detection that leads; the other detections are listed beside it.
+    """The evidence of the detection that leads; the other detections are listed in it.
 
     `named` is the conversation that the surge is about, with its share of the posts (0 to 1).
     """

@@ -33,12 +33,12 @@ class Tally(msgspec.Struct, frozen=True, array_like=True):
     channels: dict[str, int] = {}
     """Posts by channel."""
     roots: dict[str, Joined] = {}
-    """By the native id of a root post."""
+    """Conversations by the native id of the root post."""
     authors: int = 0
     reach: int = 0
     """People, summed over the posts."""
     bare: int = 0
-    """Posts that were passed on without a word of their own."""
+    """Posts that share another post without any new words."""
 
     @property
     def posts(self) -> int:

@@ -187,5 +187,5 @@ class LagMonitor:
 
 
 def timed_positions(role: Role, positions: Iterable[RolePosition]) -> list[RolePosition]:
-    """The positions of a role that have an event time: those in its topic with Ticks."""
+    """The positions of a role that have an event time, which are the positions in its topic with Ticks."""
     return [p for p in positions if p.topic == PIPELINE.timed_topic(role) and p.time]

@@ -28,7 +28,9 @@ def today() -> date:
 
 
 def to_apply(path: Path, *, force: bool) -> tuple[str, Checked]:
-    """As `checked`; where this machine lacks the policy's classifier, raises UsageError, or with `force` only prints so."""
+    """As `checked`, but raises UsageError where this machine lacks the policy's classifier; with `force`, only prints a
+    message.
+    """
     text, found = checked(path)
     lacks = lacks_model(found.policy)
     if lacks is None:

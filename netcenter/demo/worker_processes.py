@@ -74,7 +74,7 @@ class Workers:
             )
 
     def _end_of_log(self, roles: Collection[str]) -> str:
-        """The last log lines of these roles; of all roles where these roles have no lines."""
+        """The last log lines of these roles; if there are none, the last lines of all roles."""
         lines = self.log.read_text(errors="replace").splitlines()
         theirs = [line for line in lines if _parsed(line).get("role") in roles] or lines
         if not theirs:

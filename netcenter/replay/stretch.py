@@ -28,7 +28,8 @@ from streams.watermark import WrongTick, stamped
 #: Records of one poll; and the number of waiting facts at which a partition is paused until another partition's next
 #: Tick is found.
 _AT_ONCE = _AHEAD = 5_000
-#: Bytes fetched from a partition at once. Few bytes, because the records of a paused partition must be fetched again.
+#: The most bytes fetched from a partition at once. The number is small, because the records of a paused partition must
+#: be fetched again.
 _FETCH = 1 << 20
 #: ms of event time in one step: on the wall clock, the partitions get their Ticks at slightly different moments.
 _STEP = 1_000

@@ -115,7 +115,7 @@ class Projection:
             try:
                 self._begin()
             except BaseException:
-                self._connection.close()  # which frees the advisory lock too
+                self._connection.close()  # this also frees the advisory lock
                 raise
         return self
 
@@ -148,7 +148,7 @@ class Projection:
                 # The server may notice a closed connection late, and the next rebuild could start before that.
                 self._run("select pg_advisory_unlock(%s)", _LOCK)
         except psycopg2.Error:
-            if error is None:  # otherwise the first error is raised; the next rebuild drops what is left
+            if error is None:  # an earlier error counts more; the next rebuild drops these tables
                 raise
         finally:
             self._connection.close()

@@ -251,7 +251,7 @@ class PostgresSink:
         finally:
             self._session = None
             if not connection.closed:
-                connection.rollback()  # after a commit it does nothing
+                connection.rollback()  # after a commit the rollback does nothing
 
     @contextmanager
     def _translating(self) -> Iterator[None]:
