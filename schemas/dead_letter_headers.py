@@ -23,7 +23,7 @@ STATE = "netcenter.state"
 dead letter.
 """
 ORIGIN = "netcenter.origin"
-"""On a mark: the origin of the dead letter that is settled."""
+"""On a mark: the origin of the dead letter that the mark settles."""
 
 
 class Failure(NamedTuple):

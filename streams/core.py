@@ -200,7 +200,9 @@ class Core:
         ]
 
     def ticks(self) -> list[Output]:
-        """A Tick of the watermark for every partition downstream, where it has advanced; called once a checkpoint."""
+        """A Tick of the watermark for every partition downstream, where it has advanced; called once for each
+        checkpoint.
+        """
         mark = self.watermark
         if mark.time <= self.last_tick or mark.kind is None or self._unfinished or self.position <= self.known_from:
             return []

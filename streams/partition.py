@@ -170,7 +170,8 @@ class Partition:
         return committed
 
     async def _stop_taking(self) -> None:
-        # Under the lock no batch is half done: a task that waits for a policy, the lock or more records can be cancelled.
+        # While this method holds the lock, no batch is half done, so the task can be cancelled: it waits for a policy,
+        # the lock or records.
         async with self.lock:
             taking, self._taking = self._taking, None
             if taking is not None:
@@ -268,7 +269,8 @@ class Partition:
         """
         core, waited = self.core, self.core.waits_for_time
         while batch.raw:
-            # Without the lock: meanwhile the open transaction can be committed and the partition handed over.
+            # Wait without the lock, so that the open transaction can be committed and the partition handed over
+            # meanwhile.
             if isinstance(core, BatchCore) and (question := core.question(batch.facts)) is not None:
                 core.stage.answered(await self.host.answer(self.name, question))
             taken = await self._take(batch)

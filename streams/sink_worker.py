@@ -107,7 +107,7 @@ class SinkWorker(RoleWorker):
         return {tp: positions.get(own) for own, tp in own_names.items()}
 
     async def _times(self, reader: AIOKafkaConsumer, positions: dict[TP, int]) -> dict[TP, int]:
-        """ms of event time at each position of a topic that carries Ticks: `lag` and `ingest` wait for them."""
+        """The event time (ms) at each position of a topic that carries Ticks; `lag` and `ingest` need it."""
         timed = {
             TopicPartition(self.topic(tp.topic), tp.partition): at
             for tp, at in positions.items()

@@ -63,7 +63,9 @@ class SurgeIncident(msgspec.Struct, frozen=True, tag="surge"):
         return f"surge:{self.brand}:{self.surge}"
 
     def due(self) -> int | None:
-        """ms; a day after the end and each day from then on, to be forgotten. None while the alert fires."""
+        """ms; when to check whether to forget the incident: a day after its end, then every day. None while the alert
+        fires.
+        """
         if self.last_alert is None or self.last_alert.ends_at is None:
             return None
         return max(self.woken_at, self.last_alert.ends_at) + DAY
@@ -94,7 +96,9 @@ class CrisisIncident(msgspec.Struct, frozen=True, tag="crisis"):
         return f"crisis:{self.brand}:{self.crisis}"
 
     def due(self) -> int | None:
-        """ms; a day after the end and each day from then on, to be forgotten. None while the alert fires."""
+        """ms; when to check whether to forget the incident: a day after its end, then every day. None while the alert
+        fires.
+        """
         if self.last_alert is None or self.last_alert.ends_at is None:
             return None
         return max(self.woken_at, self.last_alert.ends_at) + DAY

@@ -39,8 +39,8 @@ def edited(view: PolicyView, versions: Sequence[Message], change: PostChange) ->
 
 
 def shown(view: PolicyView, versions: Sequence[Message], change: PostChange) -> list[Message]:
-    """Returns the versions of a post that is shown again: if it was hidden, a new version waits for an answer from then
-    on.
+    """Returns the versions of a post that is shown again: if it was hidden, a new version waits for an answer from that
+    time on.
     """
     old = in_force(versions, change.at)
     if old.done != "hidden" or (old.done_at or 0) >= change.at:

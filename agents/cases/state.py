@@ -167,7 +167,7 @@ class Target(msgspec.Struct, frozen=True, array_like=True, gc=False):
     non_sla: bool = False
     rule: str = "none"
     target_ms: int | None = None
-    """ms that the calendar counts from the start to the due, pauses left out; None: no target."""
+    """The time in ms that the calendar counts from the start to the due, without pauses; None: no target."""
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):

@@ -151,7 +151,9 @@ class Burst(msgspec.Struct, frozen=True, array_like=True):
         return "jump" if ranks[1] >= steepest else ""
 
     def far(self, posts: int, minutes: int) -> bool:
-        """Whether this number of posts in the last minutes is further above the usual level than once a day."""
+        """Whether this number of posts in the last minutes is so far above the usual level that this happens less than
+        once a day.
+        """
         expected = self.level * minutes * 60_000 / BIN
         beyond = math.log((posts + _ADDED) / (expected + _ADDED))
         return beyond >= max(self.sustained.value(_DAILY), self.jump.value(_DAILY))

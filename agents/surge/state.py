@@ -57,7 +57,7 @@ class LastCrisis(msgspec.Struct, frozen=True, array_like=True):
     seq: int
     """`seq` of its last event."""
     by: str
-    """`rule`, or the person who declared it; empty once it is closed."""
+    """`rule`, or the person who declared it; empty after it is closed."""
     surge: str | None
     """Id of the surge that it belongs to."""
     declared_at: int = 0

@@ -36,7 +36,7 @@ class RolePosition:
     topic: str
     partition: int
     committed: int | None
-    """The offset that the group has committed, to be read next; None where it has committed none."""
+    """The committed offset of the group, which is the next offset to read; None where the group has committed none."""
     first: int
     """The first offset of the partition."""
     end: int

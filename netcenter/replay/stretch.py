@@ -182,7 +182,7 @@ class _Lanes:
     """Reads the partitions of a stretch only as far as the caller asks. A context manager that closes its consumer."""
 
     def __init__(self, settings: Settings, kafka: str, topic: str, spans: Mapping[int, OffsetRange]) -> None:
-        # With reset="none" the reading fails, rather than skips, when retention deletes a record that it has not read.
+        # With reset="none" reading raises an error, instead of skipping records, when retention deletes unread records.
         self._consumer = open_consumer(kafka, _FETCH, reset="none")
         name = settings.prefix + topic
         self.lanes = {n: _Lane(TopicPartition(name, n), topic, settings.partitions) for n in spans}

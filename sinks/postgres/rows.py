@@ -104,7 +104,7 @@ def _none(_: Record, __: SinkItem) -> Rowed:
 
 def _mention(record: ClassifiedMention, item: SinkItem) -> Rowed:
     m = record.mention
-    # In the order of tables.MENTIONS; written out for speed, because nearly all records are mentions.
+    # The values in the order of tables.MENTIONS; written out for speed, because nearly all records are mentions.
     return [
         (
             tables.MENTIONS,

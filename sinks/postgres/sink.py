@@ -20,7 +20,7 @@ from sinks.postgres.copytext import TextRows
 from sinks.postgres.forgetting import admitted
 from sinks.postgres.migrate import migrate, missing
 
-#: With these a server that vanishes without closing the connection is noticed within about half a minute.
+#: With these options a server that vanishes without closing the connection is noticed within about half a minute.
 _CONNECTION = {
     "application_name": "netcenter sink",
     "client_encoding": "UTF8",
@@ -33,7 +33,8 @@ _CONNECTION = {
 #: Seconds to wait for a lock, and seconds for which a transaction may be idle: a frozen worker must not lock the
 #: offsets that the next owner of its partitions needs.
 _LOCK_S, _STILL_S = 10, 60
-#: Seconds that a statement may take: at first, and at most. Each statement that takes too long doubles the limit.
+#: The time limit of a statement in seconds: the first limit, and the highest. Each statement that takes too long
+#: doubles the limit.
 _STATEMENT_S, _STATEMENT_MOST_S = 60, 3_840
 # The first statement of each transaction. The settings hold for this transaction only: behind a pooler each transaction
 # may be in another session. The session's number is kept, so that `held` can ask about it.

@@ -37,9 +37,9 @@ _WAITED_FOR = {
     425: "it asks to try again",
     429: "it asks for fewer alerts at a time",
 }
-#: Seconds that a receiver may take to answer before `held` names it.
+#: After this many seconds without an answer, `held` names the receiver.
 _PATIENCE_S = 5.0
-#: Seconds that a receiver may ask to wait; a longer wait is cut to this.
+#: The most seconds that the sink waits at a receiver's request; a longer wait is cut to this.
 _LONGEST_WAIT = 3600.0
 #: Characters of an error message, and bytes of an answer's body that are read.
 _LONGEST_MESSAGE, _LONGEST_BODY = 300, 1 << 16

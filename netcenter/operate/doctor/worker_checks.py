@@ -21,7 +21,7 @@ from streams.topology import Role
 BEHIND = 10_000
 """The most records that a role may be behind."""
 BEHIND_MS = 60_000
-"""ms that the event time of a role may be behind the wall clock."""
+"""The most ms by which the event time of a role may be behind the wall clock."""
 _ASK_S = 3.0
 
 
