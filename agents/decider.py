@@ -64,7 +64,9 @@ class At(msgspec.Struct, frozen=True):
     """The time of a decision, the policy in force, and the cause of the decision."""
 
     time: int
-    """ms; event time: a timer's own due, else the partition's watermark. Nothing is decided before the watermark is known."""
+    """ms of event time: for a timer the time when it was due, else the partition's watermark. Nothing is decided before
+    the watermark is known.
+    """
     seen: int
     """ms; the watermark. It is later than `time` when a Tick jumps over the due of a timer."""
     policy: Policy

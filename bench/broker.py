@@ -24,7 +24,7 @@ Pair = tuple[bytes | int, bytes]
 
 
 def create(kafka: str, topics: Mapping[str, int], *, compacted: bool = False) -> None:
-    """Create topics with `partitions` partitions each, and return once every partition has a leader."""
+    """Create topics with `partitions` partitions each, and wait until every partition has a leader."""
     config = {"cleanup.policy": "compact"} if compacted else {}
     with closing(open_admin(kafka)) as client:
         provisioning.create(client, [NewTopic(name, count, 1, topic_configs=config) for name, count in topics.items()])

@@ -39,9 +39,9 @@ from streams.fold import FoldCore
 from streams.supervisor import command_of
 
 FACTS = 300_000
-"""Mentions for the parts `decider` and `role`."""
+"""The number of mentions in the parts `decider` and `role`."""
 CLOCKS = 1_000_000
-"""Open cases, each with a running clock."""
+"""The number of open cases, each with a running clock."""
 _MINUTE = 60_000
 _NOON = 1_795_176_000_000
 _SPREAD_MS = 3_600_000

@@ -41,7 +41,7 @@ def posts() -> list[Mention]:
 
 @dataclass(frozen=True)
 class Flow:
-    """The addresses of a pipeline and its workers, once they are started."""
+    """The addresses of a pipeline; and its workers, after they were started."""
 
     run: Run
     settings: Settings

@@ -150,7 +150,7 @@ def _look(
 
 
 def _until_open(path: Flow) -> None:
-    """Wait until the first Ticks have reached the sink: from then on both workers are at work."""
+    """Wait until the first Ticks have reached the sink: after that both workers are working."""
     progress, deadline = Progress(path), time.monotonic() + _START_S
     try:
         while len(progress.offsets()) < path.settings.partitions:

@@ -19,7 +19,7 @@ SEED = 13
 DAY = 86_400_000
 MODEL = "0" * 16
 _FOLLOWING = 0.64
-"""Share of the story's replies, actions and updates that is kept, so that two thirds of the records are posts."""
+"""The share of the story's replies, actions and updates that is kept, so that two thirds of the records are posts."""
 _APART_MS = 811
 """ms between the same moment of two copies."""
 _DESKS = {"andina": "care", "andina-express": "express"}

@@ -33,7 +33,7 @@ JAVA = ROOT / "bench" / "kafka_streams"
 AUTHORS = 20_000
 SEED = 7
 _NAIVE = 40_000
-"""Mentions for the Faust agent, which would need a quarter of an hour for a million."""
+"""The number of mentions for the Faust agent, which would need a quarter of an hour for a million."""
 _AVRO = 300_000
 _WARM = 50_000
 _MAVEN_S = 300
@@ -213,7 +213,7 @@ def prepare(kafka: str, form: str) -> None:
 
 
 def outlets(kafka: str, name: str) -> None:
-    """Create the topics that our worker writes to beside its output."""
+    """Create the other topics to which our worker writes, apart from its output."""
     broker.create(kafka, {f"{name}.changelog": PARTITIONS}, compacted=True)
 
 

@@ -11,7 +11,7 @@ from schemas.records import CaseChanged
 from streams.partitioner import partition_of
 
 SAMPLED = 500
-"""Authors whose counts are checked."""
+"""The number of authors whose counts are checked."""
 RIGHT = "right"
 Counts = Callable[[bytes], tuple[str, int]]
 """Returns (key, count) of a written record."""

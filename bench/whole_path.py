@@ -21,7 +21,7 @@ SEED = 11
 WINDOWS = 5
 """Number of equal parts of a run: a rate that falls from part to part cannot be sustained."""
 EARLY = 200_000
-"""Mentions after which memory is measured, to be compared with the end."""
+"""Memory is measured after this many mentions, and compared with the memory at the end."""
 _APART_MS = 10
 """ms of event time between two mentions: 6,000 mentions a minute."""
 _LOOK_S = 0.2

@@ -83,7 +83,7 @@ class Watch:
         )
 
     def drained(self, total: int) -> None:
-        """Return once the whole output is written and does not grow for a while. Raises Ended."""
+        """Wait until the whole output is written and does not grow for a while. Raises Ended."""
         deadline, still, before = time.monotonic() + _DRAIN_S, time.monotonic(), -1
         while True:
             look = self._look()

@@ -148,7 +148,7 @@ def generate() -> list[Path]:
             and newest.fingerprint == crc64(schema)
             and _beside_fingerprint(newest.schema()) == _beside_fingerprint(schema)
         ):
-            fresh = newest  # only docs changed: the version stays
+            fresh = newest  # only docs have changed, so the version stays the same
         else:
             number = newest.version + 1 if newest else 1
             top = max((v.id for v in versions), default=FIRST_ID - 1)

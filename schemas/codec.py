@@ -195,7 +195,7 @@ def kind(value: bytes | None) -> type[Record] | None:
 def decode(value: bytes | None) -> Record:
     """The record in framed Avro bytes of any version in the lock file.
 
-    A lone surrogate in a string becomes U+FFFD. Raises WireError for bytes that are no record.
+    A lone surrogate in a string becomes U+FFFD. Raises WireError for bytes that are not a record.
     """
     if value is None:
         raise WireError("null value where a record was expected")

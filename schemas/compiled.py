@@ -143,7 +143,9 @@ class _Source:
 
 
 def reader(schema: dict[str, Any]) -> Read:
-    """The function that reads a record of this (parsed or bare) schema into its class."""
+    """Returns a function that reads a record with this schema into its class. The schema may be parsed by fastavro or
+    not.
+    """
     source = _Source()
     source.add(0, "def function(v, p):")
     into = _read(source, 1, schema)
@@ -194,7 +196,7 @@ def _read(source: _Source, depth: int, schema: Any) -> str:
 
 
 def writer(schema: dict[str, Any]) -> Write:
-    """The function that gives the bytes of a record for this (parsed or bare) schema."""
+    """Returns a function that writes a record with this schema. The schema may be parsed by fastavro or not."""
     source = _Source()
     source.add(0, "def function(r, head, tail):", "    out = [head]")
     _write(source, 1, schema, "r")
@@ -267,6 +269,6 @@ def attributes(cls: type[Record]) -> dict[str, str]:
 
 
 def _class(schema: dict[str, Any]) -> type[Record]:
-    """The record class of that name; it may be one that stands only inside other records."""
+    """The record class of that name, which may occur only inside other records."""
     found: type[Record] = getattr(records, schema["name"].rpartition(".")[2])
     return found

@@ -11,7 +11,7 @@ _PREFIX = "__connect.errors."
 _TOPIC, _PARTITION, _OFFSET = _PREFIX + "topic", _PREFIX + "partition", _PREFIX + "offset"
 _STAGE, _ERROR, _MESSAGE = _PREFIX + "stage", _PREFIX + "exception.class.name", _PREFIX + "exception.message"
 
-#: Digits of a number that fits into a long.
+#: The most digits of a number, so that it fits into a long.
 _LONGEST_NUMBER = 18
 
 DEAD_LETTER = "netcenter.dead_letter"
@@ -23,7 +23,7 @@ STATE = "netcenter.state"
 dead letter.
 """
 ORIGIN = "netcenter.origin"
-"""On a mark: the origin of the dead letter that is settled."""
+"""On a mark: the origin of the dead letter that the mark settles."""
 
 
 class Failure(NamedTuple):
@@ -76,7 +76,7 @@ def is_mark(headers: Iterable[tuple[str, bytes | None]]) -> bool:
 
 
 def text(value: bytes | None) -> str | None:
-    """A header's value as text; bytes that are no UTF-8 become U+FFFD."""
+    """A header's value as text; bytes that are not UTF-8 become U+FFFD."""
     return None if value is None else value.decode("utf-8", "replace")
 
 

@@ -19,7 +19,7 @@ TRACE = "traceparent"
 _TYPES: dict[type[Record], bytes] = {}
 
 
-#: Digits of an offset that fits into a long.
+#: The most digits of an offset, so that it fits into a long.
 _LONGEST_OFFSET = 18
 
 

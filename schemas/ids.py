@@ -86,7 +86,9 @@ def work(case: str, number: int) -> str:
 
 
 def work_event(work: str, seq: int) -> str:
-    """The id of an event that cases writes about a round of work. The desk's events about it have ids of their own, by `event`."""
+    """The id of an event that cases writes about a round of work. The ids of the desk's events about it come from
+    `event`.
+    """
     return _in(_WORK_EVENT, f"{seq}|{work}")
 
 

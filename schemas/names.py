@@ -1,4 +1,4 @@
-"""The form of names: those of brands, channels, desks and skills."""
+"""The form of the names of brands, channels, desks and skills."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ END = 4_102_444_800_000
 MOST = 10**12
 """The largest count: sums of such counts stay within 64 bits."""
 LONGEST_NAME, LONGEST_ID, LONGEST_LIST = 100, 512, 100
-"""Characters of a name and of an id; words of a list."""
+"""The most characters of a name and of an id, and the most words of a list."""
 MINUTE = 60_000
 #: The fields that an action of this kind must have.
 NEEDED = {

@@ -1,4 +1,6 @@
-"""The port of a sink: the batches that a worker hands over, what a sink returns, and the errors that it may raise."""
+"""The port of a sink: the batches that a worker passes to it, the values that it returns, and the errors that it may
+raise.
+"""
 
 from __future__ import annotations
 
@@ -83,8 +85,9 @@ class SinkPort(Protocol):
         """Write a batch of one or several partitions, in offset order within each; return the refused items.
 
         Writing a batch twice changes nothing. When the call returns, every item that was not refused is written.
-        Raises ReceiverUnreachable, after which the same batch must be given again, Rewound, or SinkError. After a first
-        success, a fault that an operator must mend is ReceiverUnreachable too: the settings were right before.
+        Raises ReceiverUnreachable, after which the caller must pass the same batch again, Rewound, or SinkError. After
+        a first success, a fault that an operator must repair is ReceiverUnreachable too, because the settings were
+        right before.
         """
 
     def held(self) -> str | None:

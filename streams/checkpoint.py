@@ -16,7 +16,7 @@ from streams.transaction import Transaction
 #: The key of the changelog's progress record: no state key begins with NUL.
 PROGRESS = b"\x00progress"
 pack_progress, unpack_progress = codec.state_codec(Progress)
-#: Under backlog a checkpoint may last this many of its usual intervals.
+#: Under backlog a checkpoint may last this many times its usual interval.
 _UNDER_BACKLOG = 4
 
 

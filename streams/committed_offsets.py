@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 _FORM = re.compile(r"(\d+)(?: (\S*:\d+))?(?: due=(\d+|never))?")
 NEVER = 1 << 62
-"""ms; `due` of a partition in which nothing waits for time."""
+"""ms; `due` of a partition without timers."""
 
 
 class CommittedOffset(NamedTuple):
@@ -29,7 +29,9 @@ def address(host: str, port: int) -> str:
 
 
 def metadata(committed: CommittedOffset, worker: str) -> str:
-    """The text beside an offset: `<event time in ms> <host>:<port> due=<ms>`. Parts that are not known are left out."""
+    """The metadata text of a committed offset: `<event time in ms> <host>:<port> due=<ms>`. Parts that are not known
+    are left out.
+    """
     due = "" if committed.due == 0 else f" due={'never' if committed.due >= NEVER else max(0, committed.due)}"
     return f"{committed.time} {worker}".rstrip() + due
 

@@ -153,7 +153,7 @@ class Core:
     # --- progress ---------------------------------------------------------------------------------------------
 
     def progress(self) -> Progress:
-        """The progress that a checkpoint keeps beside the state."""
+        """The progress that a checkpoint keeps in addition to the state."""
         return Progress(
             position=self.position,
             clock=self.watermark.kind,
@@ -200,7 +200,9 @@ class Core:
         ]
 
     def ticks(self) -> list[Output]:
-        """A Tick of the watermark for every partition downstream, where it has advanced; called once a checkpoint."""
+        """A Tick of the watermark for every partition downstream, where it has advanced; called once for each
+        checkpoint.
+        """
         mark = self.watermark
         if mark.time <= self.last_tick or mark.kind is None or self._unfinished or self.position <= self.known_from:
             return []
@@ -264,11 +266,11 @@ class Core:
         return taken
 
     def _take(self, facts: list[Fact]) -> Taken:
-        """As `take`, where the watermark and the policy are known, or for control records alone."""
+        """As `take`, when the watermark and the policy are known or there are only control records."""
         raise NotImplementedError
 
     def _before_time(self, facts: list[Fact]) -> Taken:
-        """As `take`, before the first watermark: only control records in front of the first fact are taken."""
+        """As `take`, before the first watermark: only control records before the first fact are taken."""
         results: list[Result] = []
         first = 0
         if not self.waits_for_time:
@@ -308,7 +310,7 @@ class Core:
         return self.heard.time > 0
 
     def tick_of(self, fact: Fact, tick: Tick, watermark: Watermark) -> Tick:
-        """The Tick with the time that counts for this role. Raises WrongTick."""
+        """The Tick with the time that this role uses. Raises WrongTick."""
         return sound(tick)
 
     def _new_time(self, fact: Fact) -> list[Result]:
@@ -316,7 +318,7 @@ class Core:
         return []
 
 
-#: Room that headers may need beside key and value, bytes.
+#: Bytes that headers may need in addition to key and value.
 _OVERHEAD = 4096
 #: MessagePack writes field names too: Avro's form of a record never takes twice as much, and its key adds at most as much.
 _SURELY = 3

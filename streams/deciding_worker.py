@@ -79,8 +79,8 @@ class DecidingWorker(RoleWorker):
         return {tp: self.owned[tp.partition].core.position or None for tp in partitions}
 
     async def start_positions(self, own: dict[TP, int | None], committed: dict[TP, int]) -> dict[TP, int]:
-        """As for every role. Also raises Misconfigured for an empty changelog: the group's offset says that a
-        checkpoint was committed.
+        """The positions as for every role. Also raises Misconfigured for an empty changelog: the group's offset says
+        that a checkpoint was committed.
         """
         for tp, at in own.items():
             if at is None and committed.get(tp, 0) > 0:
@@ -129,7 +129,7 @@ class DecidingWorker(RoleWorker):
             await partition.offer(records)
 
     async def answer(self, partition: str, question: Callable[[], Any]) -> Any:
-        """The answer to a stage's question. It is asked in a thread, again and again until there is an answer."""
+        """The answer to a stage's question. It is asked in a thread, repeatedly until there is an answer."""
         delay = _ASK_AGAIN_S
         try:
             while True:
@@ -182,8 +182,8 @@ class DecidingWorker(RoleWorker):
         return found
 
     def ready(self) -> str | None:
-        """As for every role; a deciding role must also have answers to its questions, and a watermark wherever facts
-        wait.
+        """The checks of every role; a deciding role must also have answers to its questions, and a watermark wherever
+        facts wait.
         """
         waiting = [*self.unanswered.values(), *map(self._timeless, list(self.owned.values()))]
         return super().ready() or next(filter(None, waiting), None)

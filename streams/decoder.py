@@ -13,7 +13,7 @@ from streams.core import DeadLetter, Fact
 from streams.partitioner import partitions_of
 from streams.topology import Topic
 
-#: Bytes that a record's key may have: each decision repeats the key beside its own value.
+#: The most bytes of a record's key, because every decided record repeats its fact's key.
 _LONGEST_KEY = 1024
 #: The most bytes of a traceparent that is passed on; the W3C form has 55.
 _LONGEST_TRACE = 128
@@ -21,7 +21,7 @@ _NOTHING = Tick(clock="event", time=0, role="", partition=0)
 
 
 class Decoder:
-    """Decodes one partition of an input topic as its role does."""
+    """Decodes the records of one partition of an input topic, in a worker and in a replay alike."""
 
     def __init__(self, input_topic: Topic, number: int, partitions: int) -> None:
         """partitions: how many partitions the topic has."""
@@ -77,7 +77,7 @@ class Decoder:
     def _without_strays(
         self, facts: list[Fact], dead: list[DeadLetter], keys: list[bytes], homes: list[int]
     ) -> tuple[list[Fact], list[DeadLetter]]:
-        """Moves the facts whose key belongs on another partition to the dead letters."""
+        """Moves facts whose key belongs to another partition to the dead letters."""
         self.here = {key for key, home in zip(keys, homes, strict=True) if home == self.number}
         keyed = [fact for fact in facts if type(fact.record) not in KEYLESS]
         stray = {fact.offset: home for fact, home in zip(keyed, homes, strict=True) if home != self.number}

@@ -33,7 +33,7 @@ _GATHER_S = 0.02
 """Seconds in which records may gather when few come: a fetch costs as much for one record as for many."""
 
 
-#: Records of one fetch at most, of all partitions together.
+#: The most records of one fetch, all partitions together.
 POLL = 8 * CHUNK
 
 
@@ -44,7 +44,7 @@ class Owner(Protocol):
     """Whether the last fetch was so full that more records must be waiting."""
 
     def stuck(self) -> float:
-        """Seconds since the owner's event loop took its last turn; called from another thread."""
+        """Seconds since the owner's event loop last ran; called from another thread."""
         ...
 
     async def assigned(self, partitions: set[TP]) -> dict[TP, int | None]:
@@ -146,7 +146,7 @@ class Consumer(driver.Consumer):
                 )
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
-        """Does nothing: the owner keeps the positions, and a jump of the offset by a batch is no gap."""
+        """Does nothing: the owner keeps the positions, and a jump of the offset by a batch is not a gap."""
 
     async def commit(self, *_: Any, **__: Any) -> bool:
         """Does nothing: the owner's checkpoints hold the positions."""
@@ -187,7 +187,7 @@ class Consumer(driver.Consumer):
         try:
             await self._seek(tp, at)
         except IllegalStateError:
-            return  # revoked meanwhile: the next assignment seeks anew
+            return  # revoked meanwhile: the next assignment seeks again
         self._read_offset[tp] = None
         self._committed_offset[tp] = at
 
@@ -206,7 +206,7 @@ class Consumer(driver.Consumer):
         )
 
     def standing(self) -> Standing | None:
-        """The worker's place in its group; None before it has started."""
+        """The worker's standing in its group; None before it has started."""
         return cast(ConsumerThread, self._thread).standing()
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
@@ -242,13 +242,17 @@ class Transport(driver.Transport):
 
 
 class PatientRecovery(Recovery):
-    """Waits for each step without a timeout: upstream ends recovery for ever, and silently, when opening partitions takes long."""
+    """Waits for each step without a timeout: Faust's own method ends recovery without a message when opening partitions
+    takes long.
+    """
 
     async def _wait(self, coro: Any, timeout: float | None = None) -> None:
         await super()._wait(coro, timeout=None)
 
     async def _resume_streams(self, generation_id: int = 0) -> None:
-        """Seeks without partitions too: upstream does not, and a standby's owner must learn that it has none."""
+        """Seeks without partitions too, because a standby's owner must learn that it has none; Faust's own method does
+        not.
+        """
         consumer = self.app.consumer
         if self.app.consumer_generation_id == generation_id and not consumer.assignment():
             await self._wait(consumer.perform_seek())

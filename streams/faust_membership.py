@@ -42,7 +42,7 @@ class _OwnLoop(SubscriptionState):  # type: ignore[misc]
 
     @property
     def fetcher_idle_time(self) -> float:
-        """Seconds since the event loop's last turn, in place of seconds since the last poll."""
+        """Returns the seconds since the event loop last ran, instead of the seconds since the last poll."""
         return self._stuck()
 
 
@@ -50,7 +50,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     """The consumer's thread. It reads committed records only, and keeps partitions where they are when workers come and go."""
 
     def _create_worker_consumer(self, transport: Any) -> Any:
-        # Without tables Faust takes round robin, which moves every partition at every join, and reads uncommitted records.
+        # Without tables Faust uses round robin, which moves every partition at every join, and reads uncommitted
+        # records.
         driver_assignor = driver.RoundRobinPartitionAssignor
         driver.RoundRobinPartitionAssignor = StickyPartitionAssignor
         self.consumer.in_transaction = True
@@ -63,7 +64,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         return consumer
 
     async def on_start(self) -> None:
-        """Starts the consumer, and records from then on when the coordinator last answered."""
+        """Starts the consumer; afterwards, records when the coordinator last answered."""
         await super().on_start()
         self.heard = time.monotonic()
         coordinator = self._ensure_consumer()._coordinator

@@ -16,7 +16,7 @@ from streams.timers import Timers
 from streams.topology import Pipeline, Role
 from streams.watermark import WrongTick
 
-#: Timers that one `take` fires at most: a Tick that jumps over months fires them all, with a checkpoint every few seconds.
+#: The most timers that one `take` fires, so that a Tick that jumps over months has a checkpoint every few seconds.
 FIRED_AT_ONCE = 5_000
 #: A record that sets a timer for the same moment more often than this would never stop.
 _MOST_FIRINGS = 1_000
@@ -139,7 +139,7 @@ class FoldCore(Core):
                 yield fact, Timer(key, at), at
 
     def _steps(self, steps: Iterable[_Step], results: list[Result]) -> int:
-        """Takes steps in order and appends what follows from each. Returns how many steps there were."""
+        """Takes steps in order and appends the events of each step. Returns how many steps there were."""
         policy, now, partial, number = self.policy, self.watermark.time, bool(self.watermark.idle), 0
         step, touched, route, timers = self._step, self.touched, self.route, self._timers
         for fact, record, time in steps:

@@ -55,7 +55,7 @@ class HealthServer:
 
 
 class _Server(ThreadingHTTPServer):
-    """Ignores the error of a client that has gone before its answer."""
+    """Ignores the error when a client has closed the connection before its answer."""
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         if not isinstance(sys.exception(), ConnectionError):

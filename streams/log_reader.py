@@ -47,7 +47,9 @@ async def own_host(reader: AIOKafkaConsumer) -> str:
 
 
 async def times_at(reader: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> dict[TopicPartition, int]:
-    """ms of event time at each of these offsets: the last Tick before it. A partition without such a Tick is left out."""
+    """The event time (ms) at each of these offsets, which is the time of the last Tick before it. A partition without
+    such a Tick is left out.
+    """
     first = await reader.beginning_offsets(list(ends)) if ends else {}
     left, times, look = dict(ends), dict[TopicPartition, int](), _LOOK_BACK
     while left:

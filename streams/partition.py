@@ -170,7 +170,8 @@ class Partition:
         return committed
 
     async def _stop_taking(self) -> None:
-        # Under the lock no batch is half done: a task that waits for a policy, the lock or more records can be cancelled.
+        # While this method holds the lock, no batch is half done, so the task can be cancelled: it waits for a policy,
+        # the lock or records.
         async with self.lock:
             taking, self._taking = self._taking, None
             if taking is not None:
@@ -268,7 +269,8 @@ class Partition:
         """
         core, waited = self.core, self.core.waits_for_time
         while batch.raw:
-            # Without the lock: meanwhile the open transaction can be committed and the partition handed over.
+            # Wait without the lock, so that the open transaction can be committed and the partition handed over
+            # meanwhile.
             if isinstance(core, BatchCore) and (question := core.question(batch.facts)) is not None:
                 core.stage.answered(await self.host.answer(self.name, question))
             taken = await self._take(batch)
@@ -285,7 +287,7 @@ class Partition:
                 continue
             if not taken.left:
                 return
-            # Timers of this Tick are left: the timers that have fired get a checkpoint of their own.
+            # This Tick has more timers to fire: commit the timers that have fired as a checkpoint, then go on.
             await self.commit()
             batch = batch.since(core.position)._replace(facts=taken.left)
 
@@ -341,7 +343,7 @@ class Partition:
             self._dead.count(batch.facts, offsets, {letter.fact.offset for letter in dead})
 
     async def append(self, record: Tick | SourceIdle) -> None:
-        """Appends a control record to this very input partition, and commits."""
+        """Appends a control record to this input partition itself, and commits."""
         async with self.lock:
             await self.transaction.begin()
             core, add = self.core, self.transaction.batches.add

@@ -1,4 +1,4 @@
-"""The partition that a key belongs on, as Java's client computes it; producers must compute the same."""
+"""The partition to which a key belongs, as Java's client computes it; producers must compute the same."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def murmur2_of(keys: Sequence[bytes]) -> NDArray[np.uint32]:
         mixed: Any = data[:, n] * _M
         mixed = (mixed ^ (mixed >> 24)) * _M
         hashes = np.where(n < whole, (hashes * _M) ^ mixed, hashes)
-    # Up to three bytes of a key are left: padded with zeros, they are its next word.
+    # Up to three bytes of a key are left; padded with zeros, they form its last word.
     rest = data[np.arange(len(keys)), whole]
     hashes = np.where(lengths & 3, (hashes ^ rest) * _M, hashes)
     hashes = (hashes ^ (hashes >> 13)) * _M

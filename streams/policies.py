@@ -14,7 +14,7 @@ from agents.policy import Policy, PolicyError, digest, parse
 from streams.errors import Stop, Unavailable
 
 _AGAIN_S = 0.5
-#: Digits of a version that fits into a long.
+#: The most digits of a version, so that it fits into a long.
 _LONGEST_VERSION = 18
 Lacks = Callable[[Policy], str | None]
 """What this machine lacks to work under a policy; None when it lacks nothing."""
@@ -25,7 +25,7 @@ class WrongPolicy(Exception):
 
 
 def policy_text(key: bytes | None, value: bytes | None) -> tuple[int, str] | None:
-    """(version, text) of a record of the policy topic; None for a record that is no policy, which is ignored."""
+    """(version, text) of a record of the policy topic; None for a record that is not a policy, which is ignored."""
     if key is None or value is None or not key.isdigit() or len(key) > _LONGEST_VERSION or key[:1] == b"0":
         return None
     try:

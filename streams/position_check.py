@@ -42,8 +42,8 @@ async def checked_positions(
     """The positions to go on from: the given positions (offsets to read next), or the first record that retention has
     kept.
 
-    `bare` gives a topic's name without the prefix. Raises Misconfigured where a position lies beyond the end, and, unless `on_lost` is
-    "continue", where records before the beginning were deleted before they were read.
+    `bare` gives a topic's name without the prefix. Raises Misconfigured where a position is after the end, and, unless
+    `on_lost` is "continue", where records before the beginning were deleted before they were read.
     """
     firsts, ends = await reader.beginning_offsets(list(positions)), await reader.end_offsets(list(positions))
     for wait in _AGAIN_S:

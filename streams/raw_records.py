@@ -13,7 +13,7 @@ from typing import Any
 
 from aiokafka.consumer import fetcher
 
-#: Records of a chunk at most. One message to a role carries one chunk, so this limits how long the event loop is
+#: The most records in a chunk. One message to a role carries one chunk, so this limits how long the event loop is
 #: blocked.
 CHUNK = 500
 

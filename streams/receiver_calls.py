@@ -135,7 +135,5 @@ class ReceiverCalls:
         self.down = why
 
     async def close(self, seconds: float) -> None:
-        """Closes the sink, and waits for this at most so many seconds, because an abandoned call may still use the
-        sink.
-        """
+        """Closes the sink, but waits for at most this many seconds, because an abandoned call may still use the sink."""
         await first_of(seconds, in_thread(self.sink.close, f"{self.role}: closing"))

@@ -24,10 +24,10 @@ RESTORE = "Restore it, or rebuild what the role knows: docs/lost_log.md"
 """What an operator can do about a changelog that is incomplete."""
 #: The most characters of a key in an error.
 _KEY_SHOWN = 100
-#: Records of a changelog that are handled before the event loop goes on with heartbeats and health.
+#: After this many records of a changelog the event loop gets time for heartbeats and health checks.
 READ_AT_ONCE = 2_000
 _RESTORED_AT_ONCE = 500
-#: Records of an output topic's tail that are read first; then twice as many, and so on.
+#: The number of records that are read first from an output topic's end; then twice as many, and so on.
 _TAIL = 8_192
 
 
@@ -184,7 +184,8 @@ async def _reaches(reader: AIOKafkaConsumer, tp: TopicPartition, start: int, end
 async def _records(
     reader: AIOKafkaConsumer, tp: TopicPartition, start: int, end: int
 ) -> AsyncGenerator[tuple[Record, int | None], None]:
-    """(record, offset of the input record that led to it) of an output partition. Bytes that are no record are skipped.
+    """(record, offset of the input record that led to it) of an output partition. Bytes that are not a record are
+    skipped.
 
     The offset is None for a record of another program.
     """

@@ -21,7 +21,7 @@ class WorkerSettings(msgspec.Struct, frozen=True):
     idle_s: float = 0.05
     """Seconds without a record after which an open transaction is committed at once."""
     checkpoint_facts: int = 20_000
-    """Records after which an open transaction is committed at once."""
+    """The number of records after which an open transaction is committed at once."""
     tick_s: float = 1.0
     """Seconds between Ticks on the wall clock."""
     source_idle_s: float = 10.0

@@ -34,7 +34,7 @@ class SinkDeadLetters:
         """topic: gives a topic's name on the broker. done: set when the worker must stop."""
         self.role, self._topic, self._settings, self._done, self._log = role, topic, settings, done, log
         self.limits: dict[TP, DeadLetterLimit] = {}
-        """By partition, with topics' names without the prefix."""
+        """The limit of each partition; topics' names are without the prefix."""
         self.producer: AIOKafkaProducer | None = None
 
     async def start(self) -> None:

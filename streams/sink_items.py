@@ -24,12 +24,12 @@ class SinkItems(msgspec.Struct, frozen=True, gc=False):
     raw: Sequence[Any]
     items: list[SinkItem]
     wrong: dict[int, str]
-    """Why the bytes of an item are no record, by offset."""
+    """By offset: why an item's bytes are not a record."""
     time: int
     """ms; the time of the newest Tick, 0 without one."""
 
     def unreadable(self) -> list[RefusedItem]:
-        """The items whose bytes are no record."""
+        """The items whose bytes are not a record."""
         if not self.wrong:
             return []
         items = {item.offset: item for item in self.items}

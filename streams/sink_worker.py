@@ -29,7 +29,7 @@ from streams.worker import Hooks, RoleWorker
 _MOST_ITEMS = 5_000
 """When a write has this many items, no further batch is added."""
 _MOST_WAITING = 10_000
-"""Items that may wait before reading stops."""
+"""Reading stops when this many items wait."""
 #: Seconds from the beginning of one write to that of the next, unless a whole write is waiting: a row in a batch of 500
 #: costs PostgreSQL nearly twice as much as one in a batch of 5,000.
 _INTERVAL_S = 0.25
@@ -69,7 +69,7 @@ class SinkWorker(RoleWorker):
             raise
 
     def ready(self) -> str | None:
-        """As for every role; and the receiver answers in time."""
+        """The checks of every role; also, the receiver must answer in time."""
         # This comes first: while an assignment waits for the receiver, the receiver is the cause of all other faults.
         return self.calls.wrong() or super().ready()
 
@@ -107,7 +107,7 @@ class SinkWorker(RoleWorker):
         return {tp: positions.get(own) for own, tp in own_names.items()}
 
     async def _times(self, reader: AIOKafkaConsumer, positions: dict[TP, int]) -> dict[TP, int]:
-        """ms of event time at each position of a topic that carries Ticks: `lag` and `ingest` wait for them."""
+        """The event time (ms) at each position of a topic that carries Ticks; `lag` and `ingest` need it."""
         timed = {
             TopicPartition(self.topic(tp.topic), tp.partition): at
             for tp, at in positions.items()

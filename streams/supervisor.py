@@ -16,7 +16,7 @@ import structlog
 
 from streams.exit_codes import ExitCode
 
-#: Deaths within a minute after which a role is started again only once a minute, until it has lived for a minute.
+#: After this many deaths within a minute a role is started only once a minute, until it has lived for a minute.
 MOST_DEATHS = 5
 _WINDOW_S = 60.0
 _GRACE_S = 12.0

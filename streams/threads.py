@@ -40,7 +40,9 @@ def in_thread(work: Callable[[], T], name: str) -> asyncio.Future[T]:
 
 
 async def first_of(seconds: float, *awaited: asyncio.Future[Any] | asyncio.Event) -> None:
-    """Waits until one of these is done or set, at most so many seconds; cancels none of them and raises none of their errors."""
+    """Waits until one of these futures or events is done or set, or the time is over. Cancels nothing and raises no
+    errors of theirs.
+    """
     events = [asyncio.ensure_future(one.wait()) for one in awaited if isinstance(one, asyncio.Event)]
     futures = [one for one in awaited if not isinstance(one, asyncio.Event)]
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from heapq import heappop, heappush
 
-#: ms of event time that share a bucket. Only the bucket of the current time is sorted.
+#: The span of a bucket, in ms of event time. Only the bucket of the current time is sorted.
 _WIDTH = 60_000
 #: A heap is rebuilt when more than half of it, and more than this many entries, are stale.
 _STALE = 64

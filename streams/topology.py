@@ -27,11 +27,11 @@ class Wire(Protocol):
     """Whether the records carry CloudEvents headers."""
 
     def decode(self, value: bytes | None) -> Record:
-        """The record of these bytes. Raises WireError for bytes that are no record."""
+        """Decodes a record. Raises WireError for bytes that are not a record."""
         ...
 
     def encode(self, record: Record) -> bytes:
-        """The bytes of a record."""
+        """Encodes a record."""
         ...
 
 
@@ -64,7 +64,7 @@ class Topic:
     limit: int = MIB
     """The most bytes that a record may have."""
     partitions: int | None = None
-    """None: as many as NETCENTER_PARTITIONS says."""
+    """The number of partitions; None: as many as NETCENTER_PARTITIONS says."""
     wire: Wire = AVRO
     """Reads and writes the bytes of the records."""
     inputs: tuple[type[Record], ...] = ()
@@ -130,7 +130,7 @@ class Stage(Protocol):
         ...
 
     def question(self, records: Iterable[Record], policy: Policy) -> Callable[[], Any] | None:
-        """A blocking call that must be answered before `run` takes these records; None when none is needed.
+        """A blocking call whose answer `run` needs for these records; None when `run` needs no call.
 
         `question` itself must cost little. The call may last long, so it runs in a thread. It changes nothing in the stage,
         and raises Unanswered.
@@ -206,8 +206,7 @@ class Role:
     writes: tuple[str, ...] = ()
     """Topics; a sink has none."""
     enabled_by: str | None = None
-    """The role runs only if this setting of its own is set, and nobody misses it otherwise; None: the role always
-    runs.
+    """The role is optional and runs only if this setting of its own is set; None: the role always runs.
     """
     replicas: int = 2
     """The number of workers in the manifests."""

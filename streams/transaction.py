@@ -33,7 +33,7 @@ class _OpenBatch:
         self.count = 0
 
     def close(self) -> BatchBuilder:
-        """The batch, to be sent."""
+        """Closes the batch and returns it for sending."""
         self.batch._relative_offset = self.count
         self.batch.close()
         return self.batch

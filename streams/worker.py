@@ -43,7 +43,7 @@ _GROUP_REMEDY = (
 
 @dataclass(frozen=True)
 class Hooks:
-    """What netcenter/workers.py gives a worker beside the settings."""
+    """The functions that netcenter/workers.py gives a worker in addition to the settings."""
 
     lacks: Callable[[Policy], str | None] = lambda _: None
     """What this machine lacks to work under a policy; while it lacks something, the worker waits and is not ready."""
@@ -70,7 +70,9 @@ class RoleWorker:
         self.behind = False
         self.told_to_stop = False
         self.address = ""
-        """host:port of this worker's health server, as the broker sees the host; empty until Kafka has answered."""
+        """host:port of this worker's health server; the host is the address that the broker sees. Empty until Kafka has
+        answered.
+        """
         self.membership = Membership(self.group, settings, self.log)
         self.topics = TopicCheck(self._expected_topics(), self._kept_topics(), self.log)
         self._port = 0
@@ -289,7 +291,7 @@ class RoleWorker:
         return self.membership.outside(2 * self.settings.stuck_s)
 
     def stuck(self) -> float:
-        """Seconds since the event loop took its last turn."""
+        """Seconds since the event loop last ran."""
         return wall.monotonic() - self._beat
 
     def ready(self) -> str | None:
@@ -333,7 +335,9 @@ class RoleWorker:
         return {TP(tp.topic, tp.partition): at for tp, at in found.items()}
 
     async def start_positions(self, own: dict[TP, int | None], committed: dict[TP, int]) -> dict[TP, int]:
-        """Where each partition is read from: our own position, else the offset committed to the group, else the beginning."""
+        """The offset from which each partition is read: our own position, else the group's committed offset, else the
+        beginning.
+        """
         known = await self.checked({tp: at for tp, at in own.items() if at is not None}, self.claim)
         of_group = {tp: at for tp, at in committed.items() if tp in own and tp not in known}
         known |= await self.checked(
@@ -350,8 +354,8 @@ class RoleWorker:
         return known | {TP(tp.topic, tp.partition): first for tp, first in firsts.items()}
 
     async def out_of_range(self, positions: dict[TP, int]) -> dict[TP, int]:
-        """New positions in place of those that the broker refuses. Where records would be skipped, the result is empty
-        and the worker ends.
+        """New positions to replace positions that the broker refuses. Where records would be skipped, the result is
+        empty and the worker ends.
         """
         try:
             return await self.checked(positions, self.claim)

@@ -19,7 +19,7 @@ def next_version(
     reason: str,
     at: At,
 ) -> Alert:
-    """The version after `incident.last_alert`. An alert that fires anew after it was resolved starts at `at.time`.
+    """The version after `incident.last_alert`. An alert that fires again after it was resolved starts at `at.time`.
 
     `summary` is a sentence for people. `evidence` holds each figure once, for programs: numbers as digits, times as
     RFC 3339.

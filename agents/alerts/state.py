@@ -1,4 +1,4 @@
-"""The state of alerts: one record for each incident, and the notes that change these records beside the alerts.
+"""The state of alerts: one record for each incident, and the notes that change these records in addition to the alerts.
 
 An incident is a surge, a crisis, or the overdue clocks of one desk of a brand. Each has one alert, in versions 1, 2, 3.
 """
@@ -63,7 +63,9 @@ class SurgeIncident(msgspec.Struct, frozen=True, tag="surge"):
         return f"surge:{self.brand}:{self.surge}"
 
     def due(self) -> int | None:
-        """ms; a day after the end and each day from then on, to be forgotten. None while the alert fires."""
+        """ms; when to check whether to forget the incident: a day after its end, then every day. None while the alert
+        fires.
+        """
         if self.last_alert is None or self.last_alert.ends_at is None:
             return None
         return max(self.woken_at, self.last_alert.ends_at) + DAY
@@ -94,7 +96,9 @@ class CrisisIncident(msgspec.Struct, frozen=True, tag="crisis"):
         return f"crisis:{self.brand}:{self.crisis}"
 
     def due(self) -> int | None:
-        """ms; a day after the end and each day from then on, to be forgotten. None while the alert fires."""
+        """ms; when to check whether to forget the incident: a day after its end, then every day. None while the alert
+        fires.
+        """
         if self.last_alert is None or self.last_alert.ends_at is None:
             return None
         return max(self.woken_at, self.last_alert.ends_at) + DAY
@@ -195,7 +199,7 @@ class OverdueDesk(msgspec.Struct, frozen=True, tag="overdue"):
         return replace(self, woken_at=at, ended=[ended for ended in self.ended if ended.ended_at > at - HOUR])
 
     def count(self, now: int, grace: int) -> int:
-        """How many clocks are overdue at `now` (ms), without those whose breach was seen within `grace` (ms)."""
+        """How many clocks are overdue at `now` (ms), without clocks whose breach was seen within `grace` (ms)."""
         listed = sum(seen_at < now and seen_at + grace <= now for seen_at in self._overdue_at(now))
         return listed + self.unlisted if listed else 0
 
@@ -263,7 +267,7 @@ class Incidents(State[Incident]):
         return [record for record in found if isinstance(record, kind)]
 
 
-# --- notes: changes of state that are no alerts ----------------------------------------------------------------------
+# --- notes: changes of state without an alert -----------------------------------------------------------------------
 
 
 class IncidentsNoted(StateNote, msgspec.Struct, frozen=True):

@@ -64,7 +64,7 @@ def _sentence(seen: Evidence) -> str:
 
 
 def _figures(seen: Evidence) -> dict[str, str]:
-    """The figures of the evidence as text; those of a map each under its own name, such as `labels.complaint`."""
+    """The figures of the evidence as text. Each figure of a map has its own name, such as `labels.complaint`."""
     figures = {
         "detector": seen.detector,
         "scope": seen.scope,

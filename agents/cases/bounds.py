@@ -36,9 +36,7 @@ def bounded(observed: Observed, brand: Brand) -> Observed:
 
 
 def _settled(observed: Observed, at: int, brand: Brand) -> Observed | None:
-    """The observations with a snapshot in place of all up to a time (ms); None: no case yet, or a message waited at
-    that time.
-    """
+    """Puts everything up to a time (ms) into a snapshot; None: there was no case yet, or a message waited at that time."""
     line = Timeline(observed, at)
     if line.opened_at is None or line.pending:
         return None

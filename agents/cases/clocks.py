@@ -67,7 +67,8 @@ def resolving(line: Timeline, period: ResolutionPeriod, cycle: int, brand: Brand
         target_ms=target.target_ms,
         non_sla=target.non_sla,
         met_at=None if period.void else period.ended_at,
-        # A clock that is only measured emits no `paused`: its pauses are in `paused_ms` when it goes on or ends.
+        # No `paused` is emitted for a clock without a target: its pauses are in `paused_ms` when the clock goes on or
+        # ends.
         paused_at=None if over or target.due_at is None else period.paused_at,
         paused_ms=period.paused,
         void=period.void,

@@ -23,9 +23,9 @@ class CasesDecider:
     """Decides over the topic `classified`. State: one `Customer` per key `brand|channel|author_id`.
 
     1. A fact adds to what is observed of the customer.
-    2. The timeline says what the observations make of the case.
+    2. The timeline derives the case from the observations.
     3. The events are the difference between the timeline and what has been emitted.
-    4. The last thing yielded is a note with the observations to remember.
+    4. At the end a note stores the observations.
     """
 
     record_types: ClassVar[Any] = Customer

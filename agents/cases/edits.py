@@ -25,7 +25,9 @@ def in_force(versions: Sequence[Message], at: int) -> Message:
 
 
 def edited(view: PolicyView, versions: Sequence[Message], change: PostChange) -> list[Message]:
-    """Returns the versions of a post with the edited one. New words with the same label make no new version."""
+    """Returns the versions of a post with the edited version added. New words with the same label make no new
+    version.
+    """
     if change.label is None:
         return list(versions)
     at = max(change.at, versions[0].at + 1)
@@ -37,7 +39,9 @@ def edited(view: PolicyView, versions: Sequence[Message], change: PostChange) ->
 
 
 def shown(view: PolicyView, versions: Sequence[Message], change: PostChange) -> list[Message]:
-    """Returns the versions of a post that is shown again: if it was hidden, a new version waits for an answer from then on."""
+    """Returns the versions of a post that is shown again: if it was hidden, a new version waits for an answer from that
+    time on.
+    """
     old = in_force(versions, change.at)
     if old.done != "hidden" or (old.done_at or 0) >= change.at:
         return list(versions)

@@ -27,8 +27,8 @@ from schemas.records import (
 class EventFactory:
     """Makes events about one customer in one step.
 
-    The emitted case is looked up for each event, because each event changes it. Each method spells out the envelope:
-    `At.envelope` would cost a quarter of the time that making an event takes.
+    The emitted case is looked up for each event, because each event changes it. Each method writes out the envelope's
+    fields, because a call of `At.envelope` would take a quarter of the time of making an event.
     """
 
     __slots__ = ("at", "author_id", "brand", "brand_name", "channel", "key", "state", "view")
@@ -200,7 +200,7 @@ class EventFactory:
             operator=operator,
         )
 
-    # long: one call names every field of the event
+    # long, because the call names every field of the event
     def worked(
         self,
         change: WorkChange,

@@ -203,7 +203,9 @@ def _dismissed(message: Message, at: int, why: Dismissal) -> Message:
 
 
 def opened_at(observed: Observed) -> int:
-    """Returns when (ms) the case began: the time of its first message that opens one. Raises LookupError without a case."""
+    """Returns when (ms) the case began: the time of the first message that opens a case. Raises LookupError without a
+    case.
+    """
     if observed.snapshot is not None:
         return observed.snapshot.opened_at
     for m in observed.messages:

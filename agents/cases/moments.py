@@ -15,7 +15,9 @@ _RANK = {"mute": MUTE, "resolve": END, "silence": END, "no_target": END}
 
 
 def placed(observed: Observed) -> tuple[HumanReply, ...]:
-    """Returns the replies by time, each no earlier than the post that it names: clocks of two networks may differ."""
+    """Returns the replies by time, each no earlier than the post that it names, because the clocks of two networks may
+    differ.
+    """
     answers = observed.answers
     if not answers or not any(a.to for a in answers):
         return answers

@@ -14,7 +14,7 @@ _NONE = Target()
 class ResolutionPeriod:
     """The time that one resolution clock measures, from the first message that wants an answer to the closing.
 
-    A reopening continues the period, unless the closing was no resolution (no_reply, deleted, muted).
+    A reopening continues the period, unless the closing was not a resolution (no_reply, deleted, muted).
     """
 
     __slots__ = (

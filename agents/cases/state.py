@@ -1,7 +1,8 @@
 """The state of a customer: what has been observed, each thing with its own time, and what has been emitted about it.
 
 The records are written as arrays, which take half the bytes of maps with names. So a field may only be added at the end,
-with a default. Times are milliseconds since the epoch, UTC; a record's `at` is its own time, not that of its reading.
+with a default. Times are milliseconds since the epoch, UTC; a record's `at` is its own time, and not the time at which
+it was read.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ GRAVITY: dict[str, int] = {"other": 0, "praise": 1, "question": 2, "complaint": 
 #: Why a message needs no answer although nobody may have answered it; `edited`: another version of the post replaced
 #: it.
 Dismissal = Literal["", "no_reply", "deleted_unanswered", "hidden", "edited"]
-#: What is done to a whole case, by an operator or, for `silence` and `no_target`, by the cases role itself.
+#: The kinds of actions on a whole case, by an operator or, for `silence` and `no_target`, by the cases role itself.
 CaseActionKind = Literal["resolve", "silence", "no_target", "mute", "reopen", "wait", "transfer", "escalate"]
 
 
@@ -158,7 +159,7 @@ class PostChange(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Target(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """By when a case must be resolved."""
+    """The target of a resolution: when a case must be resolved."""
 
     due_at: int | None = None
     """ms; None: no target, the resolution is only measured."""
@@ -166,7 +167,7 @@ class Target(msgspec.Struct, frozen=True, array_like=True, gc=False):
     non_sla: bool = False
     rule: str = "none"
     target_ms: int | None = None
-    """ms that the calendar counts from the start to the due, pauses left out; None: no target."""
+    """The time in ms that the calendar counts from the start to the due, without pauses; None: no target."""
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
@@ -189,7 +190,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fa
     nexts: int = 0
     """Number of next_response clocks so far; `firsts` counts the first_response clocks."""
     resolutions: int = 0
-    """Number of resolution clocks that have ended void."""
+    """Number of resolution clocks that have become void."""
     started_at: int | None = None
     """ms; start of the resolution clock that is not void. All fields below are about this clock."""
     target: Target | None = None
@@ -264,7 +265,7 @@ class Emitted(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fal
     waiting: bool = False
     escalated: bool = False
     close_reason: CloseReason | None = None
-    """Set while the case is closed."""
+    """The reason of the closing; None while the case is open."""
     closed_at: int = 0
     """ms; when its last closing was emitted."""
     reopened: int = 0

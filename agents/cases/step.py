@@ -172,7 +172,7 @@ class CaseStep(EventFactory):
             yield self.changed("muted", why, line, muted_until=line.mute, operator=trigger.operator)
 
     def _turns(self, line: Timeline) -> Events:
-        """Closings and reopenings that a late record shows to have happened before those already emitted."""
+        """Yields closings and reopenings that come before the emitted ones, as a late record shows."""
         emitted = self.emitted
         missing = line.reopened - emitted.reopened
         ended = line.closings if line.is_open else line.closings[:-1]

@@ -1,4 +1,6 @@
-"""The timeline of a case: its observations played in the order of their own times, in whatever order they were read."""
+"""The timeline of a case: its observations played in the order of their own times, which may differ from the order of
+reading.
+"""
 
 from __future__ import annotations
 
@@ -75,9 +77,9 @@ class Timeline:
         self.pending: list[Message] = []
         """The messages that still want an answer, by time."""
         self.windows: list[ResponseWindow] = []
-        """The response windows, by time. Only the last one may not have ended."""
+        """The response windows, by time. Only the last window may still be open."""
         self.taken: tuple[str, list[Message]] = ("", [])
-        """id of the last reply that answered messages, and these messages."""
+        """(id of the last reply that answered messages, the messages that it answered)."""
         self.dismissed: list[str] = []
         """native ids of the messages that were unanswered when they were dismissed."""
         self.closings: list[tuple[int, CloseReason]] = []
@@ -327,7 +329,9 @@ class Timeline:
         return self._window
 
     def idle(self, cases: CasePolicy) -> CaseAction | None:
-        """Returns the action by which the open case closes itself, and when, if nothing more comes; None: it stays open."""
+        """Returns the action that closes the open case automatically if no further record comes; None: the case stays
+        open.
+        """
         if not self.is_open:
             return None
         if not self.pending:
@@ -339,7 +343,7 @@ class Timeline:
             if m.due_at is not None and m.undue_at is None:
                 if not m.non_sla:
                     return None
-                at = max(at, m.due_at + 1)  # after the breach: a reply exactly at the due is in time
+                at = max(at, m.due_at + 1)  # one ms after the due, because a reply exactly at the due is in time
         return CaseAction(at, "no_target", since=self.last_at)
 
     def snapshot(self, at: int, brand: Brand) -> Snapshot:

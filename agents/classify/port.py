@@ -43,7 +43,7 @@ class Classifier(Protocol):
 class External(Classifier, Protocol):
     """A classifier that asks an external service, which takes time.
 
-    `ask` is called in a thread beside the event loop, before a transaction begins. `classify` may try several times.
+    `ask` is called in a thread, outside the event loop, before a transaction begins. `classify` may try several times.
     """
 
     def ask(self, texts: Sequence[str], langs: Sequence[str], brands: Sequence[str]) -> list[Classification]:

@@ -95,7 +95,7 @@ class RecentIds:
         self.forgotten = 0
         """ms; every id that arrived later than this is remembered. 0: every id is."""
         self.upto = -1
-        """The young ids are those of the input topic records after this offset."""
+        """The young ids are the ids of the input topic's records after this offset."""
         self.since = 0
         """ms; no young id arrived earlier."""
         self._young: dict[bytes, int] = {}
@@ -193,7 +193,7 @@ class RecentIds:
         self._put(_sorted(heads, tails, chunk.oldest, chunk.newest, number))
 
     def _put(self, newest: _Generation) -> None:
-        """Add a generation, merged with those before it that are no larger, up to the limits of a generation."""
+        """Add a generation; merge it with earlier generations that are not larger, up to the limits of a generation."""
         while self._old and len(self._old[-1].heads) <= len(newest.heads):
             older = self._old[-1]
             long = newest.newest - older.oldest > self._span // _PART

@@ -34,16 +34,15 @@ class Unclassifiable(ValueError):
 
 
 Post = tuple[str, str, str]
-"""(text, language tag, brand): an answer depends on these alone."""
+"""(text, language tag, brand): an answer depends on these three values only."""
 Answers = dict[tuple[str, Post], Classification | Unclassifiable]
 """Answers by (the classifier's hash, the post)."""
 _Ask = Callable[[Sequence[str], Sequence[str], Sequence[str]], list[Classification]]
 
 
 class ClassifyStage:
-    """Handles batches of records of one partition. The classifier in force is the one whose hash the policy names.
-
-    It implements `Stage` of streams/topology.py.
+    """Handles batches of records of one partition. It uses the classifier whose hash the policy names, and implements
+    `Stage` of streams/topology.py.
     """
 
     def __init__(self, partition: int, models: Callable[[str], Classifier]) -> None:
@@ -83,7 +82,8 @@ class ClassifyStage:
         """Returns one result for each (record, offset), in order.
 
         - A Mention becomes a ClassifiedMention, and a MentionUpdated with new words gets a label.
-        - Another record is the result itself. A replay's ClassifiedMention keeps its label, and the policy is applied anew.
+        - Another record is the result itself. A replay's ClassifiedMention keeps its label, and the policy is applied
+          again.
         - None: the record is a repetition. An exception: the record becomes a dead letter.
         """
         oldest = self._oldest(at)
@@ -208,7 +208,7 @@ class ClassifyStage:
 
 
 def _post(record: Any) -> Post:
-    """What the classifier is asked about a Mention, or about a MentionUpdated with new words."""
+    """The question to the classifier about a Mention, or about a MentionUpdated with new words."""
     return record.text, record.lang if type(record) is Mention else "", record.brand
 
 
@@ -254,7 +254,7 @@ def _has_new_words(record: Record) -> bool:
 def _fault(record: Record, at: At, oldest: int) -> BadTime | None:
     """The fault of a record whose own time does not fit the watermark; None where it fits.
 
-    The decoder has checked already that the time is plausible by itself.
+    The decoder has already checked that the time alone is plausible.
     """
     if type(record) is ClassifiedMention:
         record = record.mention

@@ -36,7 +36,7 @@ class WorkItem(msgspec.Struct, frozen=True, kw_only=True, tag="item", omit_defau
     work_seq: int
     """seq of the last WorkChanged about this round."""
     seq: int = 0
-    """seq of the last event that the desk made about this round."""
+    """seq of the desk's last event about this round."""
     status: Literal["queued", "offered", "assigned"] = "queued"
     operator: str | None = None
     offer_id: str | None = None
@@ -141,7 +141,7 @@ class DeskState(State[Row]):
     def __init__(self) -> None:
         super().__init__()
         self.queues: dict[str, list[tuple[int, int, str]]] = {}
-        """By desk: the places of its queued items, in order."""
+        """By desk: the sort keys of its queued items, in order."""
         self.people: dict[str, set[str]] = {}
         """By desk: the keys of its operators."""
         self.held: dict[str, set[str]] = {}
@@ -175,12 +175,12 @@ class DeskState(State[Row]):
             self.offers.pop(record.offer_id or "", None)
 
     def item(self, key: str) -> WorkItem | None:
-        """Returns the item under a key, None where there is none."""
+        """Returns the item under a key; None where the key has no item."""
         row = self.get(key)
         return row if isinstance(row, WorkItem) else None
 
     def operator(self, key: str) -> Operator | None:
-        """Returns the operator under a key, None where there is none."""
+        """Returns the operator under a key; None where the key has no operator."""
         row = self.get(key)
         return row if isinstance(row, Operator) else None
 

@@ -41,7 +41,7 @@ class Change(NamedTuple):
 
 
 def difference(old: Policy, new: Policy) -> list[Change]:
-    """Every change from the old policy to the new one. A default that is written out is no change."""
+    """Every change from the old policy to the new policy. Writing out a default is not a change."""
     found: list[Change] = []
     for table, word in _TABLES.items():
         before, after = getattr(old, table), getattr(new, table)

@@ -58,7 +58,7 @@ class _Walk:
         return self.text.startswith(mark, self.at)
 
     def _keep(self, *places: KeyPath) -> None:
-        """Record that these places begin at the current position."""
+        """Record that the values at these paths begin at the current position."""
         self._line += self.text.count("\n", self._counted, self.at)
         self._counted = self.at
         for place in places:
@@ -90,7 +90,7 @@ class _Walk:
         return table
 
     def _newest(self, place: KeyPath) -> KeyPath:
-        """The last table of an array of tables so far; any other place itself."""
+        """For an array of tables, the path of its last table so far; otherwise the path itself."""
         return (*place, self._tables[place] - 1) if place in self._tables else place
 
     def _pair(self, table: KeyPath) -> None:

@@ -51,7 +51,7 @@ class Match(Part):
     visibility: list[Visibility] = []
     """The message is public or private."""
     lang: list[str] = []
-    """The language is one of these, as the classifier names them: es, pt, en."""
+    """The language is one of these. The classifier's names are es, pt and en."""
     followers: Annotated[int, Field(ge=0)] | None = None
     """The author has at least this many followers."""
     reach: Annotated[int, Field(ge=0)] | None = None

@@ -41,7 +41,7 @@ class Checked(NamedTuple):
 
     policy: Policy
     warnings: list[Remark]
-    """Remarks on values that are allowed but probably not meant."""
+    """Remarks on values that are allowed but probably a mistake."""
 
 
 def parse(text: str, version: int = 0, name: str = "policy") -> Policy:
@@ -144,7 +144,7 @@ def _why(error: Mapping[str, Any]) -> str:
 
 
 def _unknown(place: KeyPath) -> str:
-    """A hint at what to write instead of a field that does not exist."""
+    """A hint which field to write instead of a field that does not exist."""
     part: Any = Policy
     for key in place[:-1]:
         if isinstance(key, str):
@@ -155,7 +155,7 @@ def _unknown(place: KeyPath) -> str:
 
 
 def _parts(part: type[Part], key: str) -> Iterable[type[Part]]:
-    """The models that the values of a field have."""
+    """The classes of models that a field can contain."""
     for name, field in part.model_fields.items():
         if (field.alias or name) == key:
             inner = field.annotation

@@ -1,4 +1,4 @@
-"""What the models of the policy are made of: a strict base class, durations and names."""
+"""The basic parts of the policy's models: a strict base class, durations and names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ LONGEST = 3_650 * UNITS["d"]
 
 
 class Part(BaseModel):
-    """Base of the policy's models: no unknown fields, no conversion between types, and no change after it was made."""
+    """Base of the policy's models: no unknown fields, no conversion between types, and no change after an object was
+    made.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 

@@ -77,11 +77,10 @@ class Brand(Part):
     calendar: list[Hours] = []
     """When the brand's people work. Targets run in this time only. Left out: people work day and night."""
     holidays: Holidays = []
-    """Dates of one year or of every year ("12-25") on which the week's hours do not apply. A date may have hours of its
-    own.
+    """Dates of one year or of every year ("12-25") with other hours than the week's, or with none.
     """
     expected_events: list[ExpectedEvent] = []
-    """Events that are known beforehand and will make people talk."""
+    """Events that are known in advance and will make people talk."""
 
     def expected(self, at: int) -> list[ExpectedEvent]:
         """The brand's expected events that take place at a time (ms)."""
@@ -135,9 +134,7 @@ class Rule(Part):
     target: Annotated[Target | None, BeforeValidator(_target), PlainSerializer(shown), WithJsonSchema(_TARGET)] = None
     """Time until the first response. `same_day`: until the local working day ends, at least two hours. Left out: no clock."""
     non_sla: bool = False
-    """Whether the target is a non-SLA target: its clock is measured, but a breach raises no alert and does not count in
-    `sla_attainment`.
-    """
+    """Whether it is a non-SLA target: its clock is measured, but a breach raises no alert and is not counted in `sla_attainment`."""
     priority: Annotated[int, Field(ge=1, le=9)] = 5
     """1 is the most urgent, 9 the least."""
     desk: Name | None = None
@@ -280,7 +277,7 @@ class Policy(Part):
         return self._windows.get(channel)
 
     def rule(self, features: Features) -> Rule | None:
-        """The first rule that matches a message; None where none does."""
+        """The first rule that matches a message; None where no rule matches."""
         undecided, otherwise = self._candidates(*features[:WORDS])
         for rule in undecided:
             if rule.match.rest(features):

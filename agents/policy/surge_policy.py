@@ -34,9 +34,7 @@ class ExpectedEvent(Part):
     end: Moment
     """Date and time with its zone."""
     factor: Annotated[float, Field(ge=1, le=1_000)] = 1.0
-    """How many times the usual posts are expected. With 1 no more posts are expected: the event is only named, and
-    prevents that a rule opens a crisis.
-    """
+    """How many times the usual posts are expected. With 1 the event is only named, and prevents a crisis by rule."""
     root: str | None = None
     """Native id of the post that the event is about. Left out: the event is about the whole brand."""
     repeats: Literal["daily", "weekly", "monthly", "yearly"] | None = None

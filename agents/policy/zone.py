@@ -47,7 +47,7 @@ class Zone:
         """(begins, ends) in ms of the local days of a block."""
         begins: list[int] = []
         dates: list[int] = []
-        # The end of the last day lies beyond the block. Three days more are enough, even where a zone skipped a date.
+        # The last day ends after the block. Three more days are enough, even where a zone skipped a date.
         for start, end, offset in self.pieces(number * BLOCK, (number + 1) * BLOCK + 3 * DAY):
             for date in range((start + offset) // DAY, (end + offset - 1) // DAY + 1):
                 begins.append(max(start, date * DAY - offset))

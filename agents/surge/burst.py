@@ -21,9 +21,9 @@ BIN = 5 * 60_000
 _MONTH = MONTH * BIN
 #: Bins of the level of three hours, of the level before a jump, and of a jump.
 SUSTAINED, BEFORE, JUMP = 36, 24, 2
-#: The weight of a new bin in these two levels.
+#: The weights of a new bin in the level of three hours and in the level before a jump.
 _SLOW, _OLD = 2 / (SUSTAINED + 1), 2 / (BEFORE + 1)
-#: Bins that are remembered one by one: half an hour. They decide whether a burst is over.
+#: The number of last bins that are stored one by one: half an hour. They decide whether a burst is over.
 LAST = 6
 #: The usual level is an average over about ten days. From the ninth hour on a bin counts as at most six deviations
 #: above it.
@@ -32,12 +32,12 @@ _LEVEL, _SETTLED, _STRAY = 10 * 24 * HOUR, 8 * HOUR, 6.0
 _DAY = 24 * HOUR
 #: Posts that are added to numerator and denominator, so that a ratio of small numbers stays near 1.
 _ADDED = 2.0
-#: A jump has at least this many times the usual posts, so that the first posts after an outage are no jump.
+#: A jump has at least this many times the usual posts, so that the first posts after an outage are not a jump.
 _RISES = 1.5
 _DAILY = rank(1 / _DAY)
 #: The expected posts of a window are at least this, because a ratio to a smaller number says nothing.
 _LEAST = 0.5
-#: Bins of a burst from which the tails learn.
+#: The tails learn from the first bins of a burst, up to this number.
 _TEACHES = 6 * HOUR
 _USUAL_SUSTAINED, _USUAL_JUMP = Prior(0.65, 0.22), Prior(0.55, 0.3)
 
@@ -52,9 +52,9 @@ class Burst(msgspec.Struct, frozen=True, array_like=True):
     level: float
     """The usual number of posts in a bin."""
     slow: float
-    """Posts a bin over the last three hours."""
+    """Average posts per bin over the last three hours."""
     before: float
-    """Posts a bin in the two hours before the last ten minutes."""
+    """Average posts per bin in the two hours before the last ten minutes."""
     last: list[float]
     """Posts in each of the last bins, oldest first."""
     sustained: Tail
@@ -66,7 +66,7 @@ class Burst(msgspec.Struct, frozen=True, array_like=True):
     lasted: int = 0
     """Number of bins from the opening of the burst, or of the last burst, to its end or until now."""
     total: float = 0.0
-    """Number of posts in these bins."""
+    """Number of posts in the bins that `lasted` counts."""
     calm: int = 0
     """Bins since the series was last above its usual level."""
     strict: float = 0.0
@@ -151,7 +151,9 @@ class Burst(msgspec.Struct, frozen=True, array_like=True):
         return "jump" if ranks[1] >= steepest else ""
 
     def far(self, posts: int, minutes: int) -> bool:
-        """Whether this number of posts in the last minutes is further above the usual level than once a day."""
+        """Whether this number of posts in the last minutes is so far above the usual level that this happens less than
+        once a day.
+        """
         expected = self.level * minutes * 60_000 / BIN
         beyond = math.log((posts + _ADDED) / (expected + _ADDED))
         return beyond >= max(self.sustained.value(_DAILY), self.jump.value(_DAILY))
@@ -190,7 +192,7 @@ def _window(kind: Kind, bins: int, actual: float, expected: float, value: float,
 
 
 def _taught(level: float, count: float, age: int) -> float:
-    """By how much a bin changes the usual level."""
+    """The amount by which a bin changes the usual level."""
     stray = count - level
     if age > _SETTLED:
         floor = max(level, 0.05)

@@ -24,7 +24,7 @@ class ChannelActivity(msgspec.Struct, frozen=True, array_like=True):
     heard_until: int
     """ms; end of the last bin that had a post."""
     usual: list[int] = []
-    """Posts a bin by hour of the week (agents/surge/week.py)."""
+    """Usual posts per bin, by hour of the week (agents/surge/week.py)."""
     hour: tuple[int, int] = (0, 0)
     """(bins that are known, posts in them) of the hour that is not over yet."""
     expected: float = 0.0

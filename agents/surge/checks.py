@@ -8,11 +8,11 @@ from schemas.names import NAME, NAME_FORM
 from schemas.records import ContactCount, Volume
 from schemas.times import rfc3339
 
-#: Posts of a brand or contacts of a source in a minute. A larger count is a defect of the counter.
+#: The most posts of a brand or contacts of a source in a minute. A larger count is a defect of the counting program.
 _MOST = 100_000_000
 #: ms; a count that is further ahead of the watermark would make all true counts late.
 _AHEAD = 24 * 60 * MINUTE
-#: Characters of a source's name.
+#: The most characters of a source's name.
 _LONGEST_SOURCE = 64
 
 

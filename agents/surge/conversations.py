@@ -16,9 +16,9 @@ from msgspec.structs import replace
 from agents.policy.surge_policy import SurgePolicy
 from agents.surge.tally import MINUTE, Joined
 
-#: Minutes that are judged together.
+#: The length of the window, in minutes.
 WINDOW = 15
-#: Conversations of a brand that are watched at once.
+#: The most conversations of a brand that are watched at once.
 WATCHED = 40
 #: A conversation is hot with this many times the posts that the brand's largest conversation usually has.
 _MANY = 5.0

@@ -10,13 +10,13 @@ from agents.surge.state import BrandSeries, WatchedBrand
 from agents.surge.tally import LABELS, MINUTE
 from schemas.records import Evidence, Forecast, OffsetRange, SeriesEvidence
 
-#: Bins of each value of the sparkline: half an hour.
+#: The number of bins in each value of the sparkline: half an hour.
 _SPARK = 6
-#: Posts that are named as the largest.
+#: The number of largest posts that the evidence names.
 _TOP = 5
 #: Minutes of the last half hour.
 _HALF_HOUR = 30
-#: Hours of the forecast.
+#: The length of the forecast, in hours.
 _AHEAD = 2
 #: The extra contacts of these hours, as multiples of the extra contacts of the last half hour: the median, and the
 #: values below and above which one surge in ten lies. Measured on surges of five companies (docs/surges.md).
@@ -31,7 +31,7 @@ def evidence(
     named: tuple[Conversation, float] | None,
     expected: list[ExpectedEvent],
 ) -> Evidence:
-    """The evidence of the detection that leads; the other detections are listed beside it.
+    """The evidence of the detection that leads; the other detections are listed in it.
 
     `named` is the conversation that the surge is about, with its share of the posts (0 to 1).
     """

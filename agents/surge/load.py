@@ -17,9 +17,10 @@ from agents.surge import week
 from agents.surge.tally import MINUTE
 from agents.surge.week import HOUR
 
-#: Minutes that are judged together.
+#: The length of the window, in minutes.
 WINDOW = 30
-#: A rise of this many standard deviations is no chance: in a normal distribution, one half hour in 2,000 has it.
+#: A rise of this many standard deviations is not chance: in a normal distribution, one half hour in 2,000 has such a
+#: rise.
 _SURE = 3.3
 #: The deviation of half hours beyond chance that is assumed until it is learnt, and while an hour is judged by the same
 #: hour of other days (standard deviation of a logarithm).
@@ -42,7 +43,7 @@ class Load(msgspec.Struct, frozen=True, array_like=True):
     until: int
     """ms; end of the last minute that was seen."""
     usual: list[int]
-    """Contacts a minute by hour of the week (agents/surge/week.py)."""
+    """Usual contacts per minute, by hour of the week (agents/surge/week.py)."""
     window: list[KnownMinute | None]
     """The last 30 minutes, oldest first; None for a minute that is not known."""
     hour: tuple[int, float]
@@ -144,7 +145,7 @@ class Load(msgspec.Struct, frozen=True, array_like=True):
 
 
 def _beyond(window: list[KnownMinute | None]) -> float | None:
-    """How far the window lies above the usual, as a logarithm; None where no minute of it is known."""
+    """How far the window is above the usual level, as a logarithm; None where no minute of it is known."""
     known = [minute for minute in window if minute is not None]
     if not known:
         return None

@@ -33,9 +33,9 @@ from agents.surge.tally import MINUTE, Tally
 from schemas import ids
 from schemas.records import ChannelChanged, Decided
 
-#: Minutes of a brand that are remembered one by one.
+#: The number of last minutes of a brand that are stored one by one.
 _RECENT = 30
-#: Bins of a brand that are remembered one by one: 24 h.
+#: The number of last bins of a brand that are stored one by one: 24 h.
 _DAY_BINS = DAY // BIN
 #: At most this many channels of a brand are watched each by itself.
 CHANNELS = 12

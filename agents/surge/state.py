@@ -57,7 +57,7 @@ class LastCrisis(msgspec.Struct, frozen=True, array_like=True):
     seq: int
     """`seq` of its last event."""
     by: str
-    """`rule`, or the person who declared it; empty once it is closed."""
+    """`rule`, or the person who declared it; empty after it is closed."""
     surge: str | None
     """Id of the surge that it belongs to."""
     declared_at: int = 0
@@ -88,7 +88,7 @@ class WatchedBrand(msgspec.Struct, frozen=True, tag="brand"):
     surge: OpenSurge | None = None
     crisis: LastCrisis | None = None
     closed_at: int = 0
-    """ms; end of the last surge. Minutes before it are no part of another surge."""
+    """ms; end of the last surge. Minutes before this time do not belong to another surge."""
 
     def awake(self) -> bool:
         """Whether every bin is judged; False when no post or contact came for a day and no surge is open."""
@@ -131,13 +131,13 @@ class BrandSeries(msgspec.Struct, frozen=True, tag="series"):
     hearing: dict[str, ChannelActivity] = {}
     """By channel: whether it has fallen silent."""
     labels: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
-    """Posts a bin by label over the last three hours, newer bins counting more."""
+    """Average posts per bin by label over the last three hours; newer bins count more."""
     before: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
     """The usual number of posts in a bin, by label."""
     authors: float = 0.0
-    """Authors a bin over the last three hours."""
+    """Average authors per bin over the last three hours."""
     reach: float = 0.0
-    """People a bin over the last three hours."""
+    """Average people per bin over the last three hours."""
     day: list[int] = []
     """Posts in each bin of the last 24 h, oldest first."""
     marks: list[Mark] = []
@@ -222,7 +222,7 @@ class Brands(State[BrandRecord]):
         super().put(key, record)
 
 
-# --- notes: changes of state that are no events ----------------------------------------------------------------------
+# --- notes: changes of state without an event -----------------------------------------------------------------------
 
 
 class VolumeNoted(StateNote, msgspec.Struct, frozen=True):

@@ -33,7 +33,7 @@ class Prior(NamedTuple):
     often: float
     """The value that is exceeded in one of 20 steps."""
     scale: float
-    """By how much the value grows when it is exceeded e times less often."""
+    """A value that is higher by this much is exceeded e times less often."""
 
 
 class Tail(msgspec.Struct, frozen=True, array_like=True):
@@ -44,7 +44,7 @@ class Tail(msgspec.Struct, frozen=True, array_like=True):
     often: float
     """The value that is exceeded in one of 20 steps."""
     scale: float
-    """By how much the value grows when it is exceeded e times less often."""
+    """A value that is higher by this much is exceeded e times less often."""
 
     @classmethod
     def of(cls, prior: Prior) -> Tail:
@@ -55,8 +55,8 @@ class Tail(msgspec.Struct, frozen=True, array_like=True):
         return cls([_PRIOR * share for share in shares], prior.often, prior.scale)
 
     def rank(self, value: float) -> float:
-        """How rare a value is: 0 where it is exceeded in one of 20 steps, and 1 more each time this is e times
-        rarer.
+        """How rare a value is: 0 where it is exceeded in one of 20 steps, 1 where it is exceeded e times less often,
+        and so on.
         """
         return (value - self.often) / self.scale
 

@@ -11,7 +11,7 @@ from schemas.records import Label, Volume
 
 MINUTE = 60_000
 LABELS: tuple[Label, ...] = ("complaint", "question", "praise", "other")
-#: At most this many conversations of a Volume are read, which is as many as classify writes.
+#: At most this many conversations of a Volume are read; classify writes no more.
 _LARGEST = 200
 
 
@@ -33,12 +33,12 @@ class Tally(msgspec.Struct, frozen=True, array_like=True):
     channels: dict[str, int] = {}
     """Posts by channel."""
     roots: dict[str, Joined] = {}
-    """By the native id of a root post."""
+    """Conversations by the native id of the root post."""
     authors: int = 0
     reach: int = 0
     """People, summed over the posts."""
     bare: int = 0
-    """Posts that were passed on without a word of their own."""
+    """Posts that share another post without any new words."""
 
     @property
     def posts(self) -> int:

@@ -46,7 +46,7 @@ class Parts(NamedTuple):
     false: float
     """cost of the false alerts, summed; each costs at most 1 (the sum is negative)"""
     groups: int
-    """groups of false alerts: those within an hour of each other are one group"""
+    """groups of false alerts: false alerts within an hour of each other are one group"""
     days: float
     """days of the series that were scored"""
     delays: list[float]

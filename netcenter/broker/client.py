@@ -8,13 +8,13 @@ from kafka.errors import KafkaError
 
 from netcenter.errors import Unreachable
 
-#: ms that a command waits for the first answer of Kafka.
+#: The time in ms for which a command waits for the first answer of Kafka.
 _FIRST_ANSWER_MS = 5_000
 _LARGEST_REQUEST = 4 << 20
 #: ms after which the broker aborts a transaction that its producer has left open.
 TRANSACTION_TIMEOUT_MS = 10_000
-#: ms that the broker may hold a fetch back for more bytes. At the end of the log there are no more bytes, and a longer
-#: wait would delay the reading of the next range.
+#: The most ms for which the broker may delay a fetch to wait for more bytes. At the end of the log there are no more
+#: bytes, and a longer wait would delay the reading of the next range.
 FETCH_WAIT_MS = 50
 
 

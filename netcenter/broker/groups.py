@@ -103,7 +103,7 @@ class ConsumerGroups:
         return [PIPELINE.role(name) for name, members in self.members().items() if members]
 
     def await_loaded(self) -> None:
-        """Returns once the broker answers for every group. Raises CommandError after ten seconds."""
+        """Waits until the broker answers for every group. Raises CommandError after ten seconds."""
         deadline = time.monotonic() + _START_S
         groups = [self._prefix + role.name for role in PIPELINE.roles]
         while True:

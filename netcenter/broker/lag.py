@@ -36,7 +36,7 @@ class RolePosition:
     topic: str
     partition: int
     committed: int | None
-    """The offset that the group has committed, to be read next; None where it has committed none."""
+    """The committed offset of the group, which is the next offset to read; None where the group has committed none."""
     first: int
     """The first offset of the partition."""
     end: int
@@ -187,5 +187,5 @@ class LagMonitor:
 
 
 def timed_positions(role: Role, positions: Iterable[RolePosition]) -> list[RolePosition]:
-    """The positions of a role that have an event time: those in its topic with Ticks."""
+    """The positions of a role that have an event time, which are the positions in its topic with Ticks."""
     return [p for p in positions if p.topic == PIPELINE.timed_topic(role) and p.time]

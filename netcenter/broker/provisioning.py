@@ -46,7 +46,7 @@ def apply(settings: Settings, kafka: str, clock: Clock, policy_text: str) -> lis
 
 
 def create(client: KafkaAdminClient, topics: list[NewTopic]) -> None:
-    """Creates topics, and returns once each of their partitions has a leader. Raises KafkaError, and CommandError."""
+    """Creates topics, and waits until each of their partitions has a leader. Raises KafkaError, and CommandError."""
     client.create_topics(topics)
     partitions = [TopicPartition(topic.name, n) for topic in topics for n in range(topic.num_partitions)]
     deadline = time.monotonic() + _LEADERS_S

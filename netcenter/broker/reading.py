@@ -108,7 +108,7 @@ def batches_of(
 
 
 def any_record(kafka: str, ranges: Mapping[TopicPartition, OffsetRange]) -> bool:
-    """Whether there is a record in any of the ranges. Markers of transactions are no records."""
+    """Whether there is a record in any of the ranges. Markers of transactions are not records."""
     if all(start >= end for start, end in ranges.values()):
         return False
     with closing(open_consumer(kafka)) as consumer:

@@ -18,7 +18,7 @@ from netcenter.settings import Settings
 from schemas.dead_letter_headers import DEAD_LETTER, ORIGIN, STATE
 from streams.partitioner import partition_of
 
-#: Dead letters of one transaction. After a crash each transaction is in the log as a whole or not at all.
+#: The most dead letters in one transaction. After a crash each transaction is in the log completely or not at all.
 _PER_TRANSACTION = 500
 _FENCED = (ProducerFencedError, InvalidProducerEpochError)
 

@@ -100,7 +100,7 @@ class StoredDeadLetter:
 
 
 def _redrive_topics() -> set[str]:
-    """The input topics, without topics that mirror another topic, because only a role writes to these."""
+    """The input topics, except topics that mirror another topic, because only a role writes to a mirror."""
     mirrors = {role.shape.output_topic for role in PIPELINE.roles if isinstance(role.shape, Batch)}
     return set(PIPELINE.input_topics()) - mirrors
 

@@ -37,7 +37,7 @@ def artefact_path(given: Path | None) -> Path:
 
 
 def load_artefact(path: Path) -> Model:
-    """The classifier in a file. Raises UsageError where the file is no artefact."""
+    """The classifier in a file. Raises UsageError where the file is not an artefact."""
     from agents.classify.model import Model, ModelError
 
     try:

@@ -37,7 +37,7 @@ def _warn(file: Path, found: Checked) -> None:
 
 @policy.command("check")
 def check_file(file: _File, as_json: Json = False) -> None:
-    """Read a policy and say what is wrong in it, with line and field; warnings are no fault.
+    """Read a policy and say what is wrong in it, with line and field; warnings do not count as faults.
 
     Example: netcenter policy check my-policy.toml
     """

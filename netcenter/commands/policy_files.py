@@ -28,7 +28,9 @@ def today() -> date:
 
 
 def to_apply(path: Path, *, force: bool) -> tuple[str, Checked]:
-    """As `checked`; where this machine lacks the policy's classifier, raises UsageError, or with `force` only prints so."""
+    """As `checked`, but raises UsageError where this machine lacks the policy's classifier; with `force`, only prints a
+    message.
+    """
     text, found = checked(path)
     lacks = lacks_model(found.policy)
     if lacks is None:
@@ -43,7 +45,9 @@ def to_apply(path: Path, *, force: bool) -> tuple[str, Checked]:
 
 
 def parsed(path: Path) -> Policy:
-    """The policy of a file that is only read and not put in force, so a missing desk is no fault. Raises UsageError."""
+    """The policy of a file that is only read and not put in force, so a missing desk is not a fault. Raises
+    UsageError.
+    """
     try:
         return parse(text_of(path), name=str(path))
     except PolicyError as error:

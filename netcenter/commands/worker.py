@@ -74,7 +74,7 @@ def _follow(settings: Settings, kafka: str) -> None:
 
 
 def _await_servers(role: Role, settings: Settings) -> None:
-    """Return once the embedded servers that a worker of this role needs run, at this address or another.
+    """Wait until the embedded servers for a worker of this role are running, at this address or another.
 
     For servers that are not embedded, the worker itself waits.
     """

@@ -42,11 +42,11 @@ from streams.exit_codes import ExitCode
 
 HOUR = 3_600_000
 AHEAD = 30 * 60_000
-"""ms that the story may be ahead of the slowest role. Offers expire after an hour, and operators must see them in
-time.
+"""The most ms by which the story may be ahead of the slowest role. Offers expire after an hour, and operators must see
+them in time.
 """
 AHEAD_OF_A_FILE = 24 * HOUR
-"""ms that a user's file may be ahead of the slowest role; no operators answer offers then."""
+"""The most ms by which a user's file may be ahead of the slowest role; there are no operators to answer offers."""
 SEED = 7
 PARTITIONS = 4
 """Few partitions, because every role commits a transaction per partition and checkpoint."""

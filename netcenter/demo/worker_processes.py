@@ -16,7 +16,7 @@ from streams.supervisor import command_of
 #: Seconds without any progress after which the demo fails, on a machine that has nothing else to do.
 _PATIENCE_S = 120.0
 _SHOWN = 8
-"""Lines of the log that an error shows."""
+"""The number of log lines that an error shows."""
 
 
 class Workers:
@@ -74,7 +74,7 @@ class Workers:
             )
 
     def _end_of_log(self, roles: Collection[str]) -> str:
-        """The last log lines of these roles; of all roles where these roles have no lines."""
+        """The last log lines of these roles; if there are none, the last lines of all roles."""
         lines = self.log.read_text(errors="replace").splitlines()
         theirs = [line for line in lines if _parsed(line).get("role") in roles] or lines
         if not theirs:
@@ -93,7 +93,7 @@ class Workers:
 
 
 def _parsed(line: str) -> dict[str, Any]:
-    """A line of the log as a mapping; empty where the line is no JSON object."""
+    """A line of the log as a mapping; empty where the line is not a JSON object."""
     try:
         found = json.loads(line)
     except ValueError:

@@ -57,7 +57,9 @@ def _list_file() -> Path:
 
 
 def _resolve() -> list[str]:
-    """Resolve the jars under a lock: two processes that fill one folder at once would each find it half full."""
+    """Resolve the jars under a lock: without it, two processes that fill one folder at the same time would each find
+    incomplete files.
+    """
     lock = places.lock_within(cache() / "jars.lock", _FETCH_SECONDS)
     if lock is None:
         raise _not_fetched(f"another process has been fetching it for {_FETCH_SECONDS} s")

@@ -8,7 +8,7 @@ def main(kafka: str, binding: str) -> None:
     """Print a JSON list of the paths of all jars of `kafka`, and of `binding` without its dependencies."""
     import jgo
 
-    # With update, because jgo would accept a folder that an interrupted run has left half filled.
+    # `update` is needed, because otherwise jgo would accept the incomplete folder of an interrupted run.
     jars = [str(jar) for jar in jgo.build(kafka, update=True).all_jars]
     # Two separate calls: in one call, the versions of the binding's parent would replace Kafka's own.
     artefact = binding.split(":")[1]

@@ -214,7 +214,7 @@ class _Reader:
 
 
 def _mended(value: Any) -> Any:
-    """The value with U+FFFD in place of each lone surrogate."""
+    """The value, with each lone surrogate replaced by U+FFFD."""
     if isinstance(value, str):
         return SURROGATE.sub("\ufffd", value)
     if isinstance(value, list):

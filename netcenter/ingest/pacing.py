@@ -14,7 +14,7 @@ from streams.committed_offsets import NEVER
 from streams.topology import Role
 
 _POLL_S = 0.05
-#: Seconds without progress after which the user is first told which role the file waits for; then every `_AGAIN_S`.
+#: Seconds without progress until a message says which role the file waits for; it is repeated every `_AGAIN_S`.
 _FIRST_NOTICE_S, _AGAIN_S = 5.0, 60.0
 #: ms of event time. Asking all roles for their next timer takes about as long as playing an hour of Ticks.
 _NEAR = 3_600_000

@@ -29,7 +29,7 @@ from sinks.postgres.older import Places
 from sinks.postgres.projection import Busy, Projection
 from streams.sink_items import sink_items
 
-#: Records of one write, as many as the sink's worker writes at once under a backlog.
+#: The number of records in one write; the sink's worker writes as many at once under a backlog.
 _BATCH = 5_000
 #: Rounds of reading go on until a round takes at most this many seconds. The live sink has to wait for one more round.
 _SHORT_S = 1.0
@@ -172,7 +172,9 @@ class _Rebuild:
         return self._done
 
     def _check(self, ranges: dict[TopicPartition, OffsetRange]) -> None:
-        """Raises CommandError where the live tables belong to another log; says which offsets neither they nor the log have."""
+        """Raises CommandError where the live tables belong to another log; reports the offsets that are missing both in
+        these tables and in the log.
+        """
         stored = self._projection.stored()
         for tp, (first, end) in ranges.items():
             topic, number = self._log.place(tp)

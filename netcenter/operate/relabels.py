@@ -111,7 +111,7 @@ def _decoded(kafka: str, ranges: dict[TopicPartition, OffsetRange]) -> Iterator[
 
 
 def _rows(found: Iterable[tuple[str, str, str, str]]) -> TrainingRows:
-    """The rows of (brand, text, language, label), without those whose language or label no classifier knows."""
+    """The rows of (brand, text, language, label), without rows whose language or label no classifier knows."""
     return made(
         [
             {

@@ -31,7 +31,9 @@ class Comparison:
         ours, theirs = (found.figures() for found in verdicts)
         places = sorted(ours.keys() | theirs.keys(), key=lambda place: (place.brand or "", place.channel or ""))
         self.rows = [(place, ours.get(place, _NOTHING), theirs.get(place, _NOTHING)) for place in places]
-        """The figures of everything first, then those of each brand, each followed by its channels."""
+        """The figures of everything, then the figures of each brand, followed by the figures of the brand's
+        channels.
+        """
         self.differing = list(differing(*verdicts))
 
     # --- for programs -----------------------------------------------------------------------------------------------

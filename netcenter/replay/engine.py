@@ -115,7 +115,7 @@ class Replay:
             way.ends[partition] = facts[-1].offset + 1
 
     def drain(self) -> None:
-        """Handle all waiting facts, and the facts that these lead to."""
+        """Handle all waiting facts, and the facts that follow from them."""
         while any(any(self._ways[topic].waiting) for topic in self._cores):
             for topic, cores in self._cores.items():
                 waiting = self._ways[topic].waiting
@@ -149,7 +149,8 @@ class Replay:
             self.drain()
 
     def tick(self, time: int, left_out: int = 0) -> None:
-        """Handle all waiting facts, then advance the watermark of every partition of every role to a time (ms, event clock).
+        """Handle all waiting facts, then advance the watermark of every partition of every role to a time (ms, event
+        clock).
 
         left_out: the number of Ticks before this one at which nothing was due; the offsets count them. The roles take
         their turns in the order of the flow. Only a partition in which something is due takes a Tick; for other

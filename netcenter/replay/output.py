@@ -26,7 +26,7 @@ from schemas.records import Alert, Assigned, CaseOpened, ClassifiedMention, Cloc
 FILES = {"cases": "cases.jsonl", "assignments": "assignments.jsonl", "surges": "surges.jsonl", "alerts": "alerts.jsonl"}
 _BUFFER = 1 << 20
 _JSON = msgspec.json.Encoder()
-#: Columns of a table where the output is no terminal.
+#: The width of a table where the output is not a terminal.
 _WIDE = 120
 
 

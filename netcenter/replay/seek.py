@@ -47,7 +47,7 @@ def source_of(raw: Any) -> int | None:
 
 
 def decoded(raw: Any) -> Record | None:
-    """The decoded record; None where the bytes are no record of Netcenter."""
+    """The decoded record; None where the bytes are not a record of Netcenter."""
     try:
         return codec.decode(raw.value)
     except WireError:

@@ -28,7 +28,8 @@ from streams.watermark import WrongTick, stamped
 #: Records of one poll; and the number of waiting facts at which a partition is paused until another partition's next
 #: Tick is found.
 _AT_ONCE = _AHEAD = 5_000
-#: Bytes fetched from a partition at once. Few bytes, because the records of a paused partition must be fetched again.
+#: The most bytes fetched from a partition at once. The number is small, because the records of a paused partition must
+#: be fetched again.
 _FETCH = 1 << 20
 #: ms of event time in one step: on the wall clock, the partitions get their Ticks at slightly different moments.
 _STEP = 1_000
@@ -64,7 +65,7 @@ class Stretch:
     spans: dict[int, OffsetRange]
     """The first offset and the end by partition. The watermark does not wait for partitions that are left out."""
     opening: dict[int, Fact]
-    """The Tick before the first record, for each partition whose first record is no Tick."""
+    """The Tick before the first record, for each partition whose first record is not a Tick."""
     stamps: tuple[int, int]
     """The broker's times of about the first and the last record, ms."""
     policies: dict[int, str]
@@ -181,7 +182,7 @@ class _Lanes:
     """Reads the partitions of a stretch only as far as the caller asks. A context manager that closes its consumer."""
 
     def __init__(self, settings: Settings, kafka: str, topic: str, spans: Mapping[int, OffsetRange]) -> None:
-        # With reset="none" the reading fails, rather than skips, when retention deletes a record that it has not read.
+        # With reset="none" reading raises an error, instead of skipping records, when retention deletes unread records.
         self._consumer = open_consumer(kafka, _FETCH, reset="none")
         name = settings.prefix + topic
         self.lanes = {n: _Lane(TopicPartition(name, n), topic, settings.partitions) for n in spans}

@@ -21,7 +21,8 @@ _TIMES: dict[type[Record], tuple[str, str]] = {
     ContactCount: ("volumes", "minute"),
 }
 """The topic of each record, and the field that holds the record's own time."""
-#: ms by which the broker's time of such a record may differ from that of the posts of the same event time.
+#: The most ms by which the broker's time of such a record may differ from the broker's time of posts with the same
+#: event time.
 _APART = 3_600_000
 
 

@@ -225,7 +225,7 @@ def differing(one: Verdicts, other: Verdicts) -> Iterator[tuple[CaseVerdict | No
 
 
 def verdict(case: CaseVerdict | None) -> str:
-    """The verdict of a case in a word or two; None stands for a policy under which the post opened no case."""
+    """The verdict of a case in a word or two; `verdict` is None where the post opened no case under the policy."""
     return "no case" if case is None else case.verdict
 
 

@@ -33,7 +33,7 @@ class LibraryFilter(logging.Filter):
         """By logger and unformatted text: when the message was last shown, and how many were held back since."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether to log a record; it is shortened in place."""
+        """Whether to log a record. Also shortens the record itself."""
         if not record.name.startswith(_LIBRARIES):
             return True
         now, key = time.monotonic(), (record.name, str(record.msg))

@@ -36,7 +36,7 @@ def paths() -> set[str]:
 
 
 def _paths(part: dict[str, Any], above: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """The paths of the tables in a part of the JSON Schema, which itself stands under the path `above`."""
+    """The paths of the tables in a part of the JSON Schema, whose own path is `above`."""
     found = []
     for name, said in part["properties"].items():
         inner = _referred(said) or _referred(said.get("items", {}))
@@ -46,7 +46,7 @@ def _paths(part: dict[str, Any], above: tuple[str, ...]) -> list[tuple[str, ...]
 
 
 def _referred(said: dict[str, Any]) -> dict[str, Any] | None:
-    """The model that a field's schema refers to; None where the field is no table."""
+    """The model that a field's schema refers to; None where the field is not a table."""
     said = next((one for one in said.get("anyOf", ()) if "$ref" in one), said)
     if "$ref" not in said:
         return None

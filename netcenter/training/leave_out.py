@@ -51,7 +51,7 @@ def answers(
 
 
 def calibrated_on_others(rows: TrainingRows, scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the probabilities of labelled rows; those of a source are calibrated on the other sources."""
+    """Return the probabilities of labelled rows; the probabilities of a source are calibrated on the other sources."""
     chances = np.zeros_like(scores)
     for family in families(rows.source.tolist()):
         out = np.isin(rows.source, list(family))

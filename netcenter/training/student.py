@@ -19,7 +19,7 @@ from netcenter.training.training_rows import TrainingRows
 from netcenter.training.word_vectors import contexts, vectors
 
 _MOST = 6.0
-"""The most times that a rare label is counted."""
+"""A rare label is weighted with at most this factor."""
 
 
 @dataclass(frozen=True)

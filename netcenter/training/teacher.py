@@ -10,7 +10,7 @@ from netcenter.training.softmax import balanced, fit, softmax
 
 PENALTY = 20.0
 _SCALE = 10.0
-"""Factor that brings the differences between posts, a tenth of an embedding's length, to about 1."""
+"""The differences between posts are about a tenth of an embedding's length. This factor makes them about 1."""
 
 
 def teach(

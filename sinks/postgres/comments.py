@@ -13,7 +13,7 @@ from schemas.compiled import attributes
 from sinks.postgres.table import ProjectionTable
 from sinks.postgres.tables import KEPT, TABLES
 
-#: Parts of a field's text about its wire form or the fields beside it, which make no sense for a column.
+#: Parts of a field's text that make no sense for a column: about its wire form or the fields next to it.
 _OF_THE_WIRE = re.compile(r"^ms; |,? as all below")
 
 

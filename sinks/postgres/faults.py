@@ -129,7 +129,7 @@ def _said(error: psycopg2.Error) -> str:
 
 
 def translated(error: psycopg2.Error, server: str, *, lost: bool, worked: bool) -> ReceiverUnreachable | SinkError:
-    """The port's error for an error that is no row's fault.
+    """The port's error for an error that no row has caused.
 
     lost: the connection is gone. worked: this sink has succeeded before, so its settings, rights and tables were right
     once. Such a fault is then ReceiverUnreachable; before the first success it is SinkError.

@@ -147,7 +147,7 @@ def _digest(key: bytes) -> str:
 
 
 def _known(cursor: Cursor, keys: Collection[bytes]) -> dict[bytes, int]:
-    """The forgotten among these customers, each with the offset of the request."""
+    """Returns the customers that were forgotten, each with the offset of the request."""
     digests = {_digest(key): key for key in keys}
     cursor.execute(_KNOWN, ("{" + ",".join(digests) + "}",))
     return {digests[customer]: offset for customer, offset in cursor}

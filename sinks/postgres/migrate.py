@@ -1,4 +1,6 @@
-"""Applies the migrations, which are the `.sql` files in `migrations/`, once each, however many workers start at once."""
+"""Applies the migrations, which are the `.sql` files in `migrations/`, once each, even if several workers start at the
+same time.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Copies rows that only the live tables still have into a projection that is built anew from the log."""
+"""Copies rows that only the live tables still have into a projection that is built again from the log."""
 
 from __future__ import annotations
 
@@ -92,14 +92,15 @@ class Older:
                 self._cursor.connection.commit()
 
     def missing(self, trimmed: Collection[tuple[str, int]]) -> None:
-        """Copy rows without a place in the log, and rows whose records may be gone from its middle. Runs after all was read.
+        """Copy rows without a place in the log, and rows whose records may be gone from its middle. Run it after
+        everything was read.
 
         trimmed: the partitions whose beginning the log has lost.
         """
         if any(topic == "volumes" for topic, _ in trimmed):
             self._copy("volumes", _MISSING, (), where="")
         dead = [(topic, n) for topic, n in trimmed if topic.endswith(".dead")]
-        # A dead letter that does not say where its record stood is stored under its own place.
+        # A dead letter that does not say where its record was is stored under its own place.
         letters = [*dead, *((topic.removesuffix(".dead"), n) for topic, n in dead)]
         if letters:
             self._copy("dead_letters", _MISSING, tuple(map(list, zip(*letters, strict=True))), where=_LETTERS)

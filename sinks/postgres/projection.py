@@ -1,4 +1,6 @@
-"""A second projection beside the live one, in a schema of its own, until it replaces the live one."""
+"""A second projection in a schema of its own, which is filled while the live projection is in use, and then replaces
+it.
+"""
 
 from __future__ import annotations
 
@@ -84,13 +86,14 @@ class Busy(Exception):
 
 
 class Projection:
-    """Two schemas of one database: the live one, which goes on, and one that is filled anew. A context manager.
+    """Two schemas of one database: the live schema, which stays in use, and a new schema, which is filled. A context
+    manager.
 
     Use: 1. `prepare`, 2. `take_over`, 3. write the log through `sink`, 4. `complete`, 5. `swap`, 6. `drop_replaced`.
     At the end of the context the new tables are dropped unless they were swapped in.
 
     uri: the live sink's, with the user who owns the tables. Raises ReceiverUnreachable and SinkError as a sink does; SinkError
-    also where another rebuild runs, where the user lacks the rights, or where objects of others would be lost.
+    also where another rebuild runs, where the user lacks the rights, or where objects of other users would be lost.
     """
 
     def __init__(self, uri: str) -> None:
@@ -112,7 +115,7 @@ class Projection:
             try:
                 self._begin()
             except BaseException:
-                self._connection.close()  # which frees the advisory lock too
+                self._connection.close()  # this also frees the advisory lock
                 raise
         return self
 
@@ -145,7 +148,7 @@ class Projection:
                 # The server may notice a closed connection late, and the next rebuild could start before that.
                 self._run("select pg_advisory_unlock(%s)", _LOCK)
         except psycopg2.Error:
-            if error is None:  # otherwise the first error is raised; the next rebuild drops what is left
+            if error is None:  # an earlier error counts more; the next rebuild drops these tables
                 raise
         finally:
             self._connection.close()
@@ -242,10 +245,10 @@ class Projection:
     # --- swapping ----------------------------------------------------------------------------------------------------
 
     def swap(self, bring: Callable[[Places], None]) -> None:
-        """Put the new tables in the place of the live ones, and the live ones into schema `netcenter_replaced`.
+        """Make the new tables the live tables, and move the old tables into schema `netcenter_replaced`.
 
-        Readers see either all old or all new tables. bring: writes the log up to the offsets that it is given, at which the
-        live sink waits meanwhile. Raises Busy: try again.
+        Readers see either all old or all new tables. bring: a function that writes the log up to given offsets, at
+        which the live sink waits during the swap. Raises Busy: try again.
         """
         with self._translating():
             try:

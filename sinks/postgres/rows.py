@@ -104,7 +104,7 @@ def _none(_: Record, __: SinkItem) -> Rowed:
 
 def _mention(record: ClassifiedMention, item: SinkItem) -> Rowed:
     m = record.mention
-    # In the order of tables.MENTIONS; written out for speed, because nearly all records are mentions.
+    # The values in the order of tables.MENTIONS; written out for speed, because nearly all records are mentions.
     return [
         (
             tables.MENTIONS,
@@ -225,7 +225,7 @@ def _dead_letter(item: SinkItem) -> Rowed:
     """The row of a dead letter. Its key is the place of the record that failed; where the headers do not say, its own
     place.
 
-    A mark, which says what became of an earlier dead letter, becomes no row.
+    A mark, which says that an earlier dead letter was redriven or discarded, becomes no row.
     """
     if is_mark(item.headers):
         return []

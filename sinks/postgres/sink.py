@@ -20,7 +20,7 @@ from sinks.postgres.copytext import TextRows
 from sinks.postgres.forgetting import admitted
 from sinks.postgres.migrate import migrate, missing
 
-#: With these a server that vanishes without closing the connection is noticed within about half a minute.
+#: With these options a server that vanishes without closing the connection is noticed within about half a minute.
 _CONNECTION = {
     "application_name": "netcenter sink",
     "client_encoding": "UTF8",
@@ -33,7 +33,8 @@ _CONNECTION = {
 #: Seconds to wait for a lock, and seconds for which a transaction may be idle: a frozen worker must not lock the
 #: offsets that the next owner of its partitions needs.
 _LOCK_S, _STILL_S = 10, 60
-#: Seconds that a statement may take: at first, and at most. Each statement that takes too long doubles the limit.
+#: The time limit of a statement in seconds: the first limit, and the highest. Each statement that takes too long
+#: doubles the limit.
 _STATEMENT_S, _STATEMENT_MOST_S = 60, 3_840
 # The first statement of each transaction. The settings hold for this transaction only: behind a pooler each transaction
 # may be in another session. The session's number is kept, so that `held` can ask about it.
@@ -95,7 +96,7 @@ class PostgresSink:
                 "the PostgreSQL URI cannot be read: postgresql://user@host:port/database is meant"
             ) from None
         self._uri = uri
-        #: Options of a connection beside the URI.
+        #: Options of a connection in addition to the URI.
         self.options: dict[str, Any] = {name: value for name, value in _CONNECTION.items() if name not in parts}
         host = parts.get("host") or parts.get("hostaddr") or "the local socket"
         #: The server and database, for messages.
@@ -221,7 +222,8 @@ class PostgresSink:
         if self._connection is None:
             self._renew()
             connection = psycopg2.connect(self._uri, **self.options)
-            # Each statement must see what was committed before it began, whatever the server's default: forgetting.py needs it.
+            # Each statement must see everything that was committed before it began, because forgetting.py relies on
+            # this.
             connection.set_session(isolation_level="READ COMMITTED")
             self._connection = connection
         return self._connection
@@ -250,7 +252,7 @@ class PostgresSink:
         finally:
             self._session = None
             if not connection.closed:
-                connection.rollback()  # after a commit it does nothing
+                connection.rollback()  # after a commit the rollback does nothing
 
     @contextmanager
     def _translating(self) -> Iterator[None]:

@@ -39,7 +39,8 @@ class ProjectionTable(msgspec.Struct, frozen=True):
     words: dict[str, str] = {}
     #: The columns that decide which of two rows with one key is newer; empty: the first row stays.
     newest: tuple[str, ...] = ()
-    #: The topic of which a row is one record, at its `partition` and `offset`; None: a row is no single record.
+    #: The topic of which a row is one record, at its `partition` and `offset`; None: a row does not come from a single
+    #: record.
     topic: str | None = None
 
     @property

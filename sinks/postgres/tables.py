@@ -321,7 +321,7 @@ DEAD_LETTERS = ProjectionTable(
     },
 )
 
-#: In the order in which a batch fills them.
+#: The tables in the order in which a batch fills them.
 TABLES = (
     MENTIONS,
     MENTION_UPDATES,

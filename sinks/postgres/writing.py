@@ -172,7 +172,7 @@ def _merge(cursor: Cursor, table: ProjectionTable, lines: list[str]) -> None:
 
 
 def _overlay(cursor: Cursor, records: list[Any]) -> None:
-    """Put the newest observations into the mentions, whichever of the two was read last."""
+    """Put the newest observations into the mentions, where either the mention or its update was just read."""
     mentions = [record.mention.id for record in records if type(record) is ClassifiedMention]
     updated = [
         ids.mention(record.brand, record.channel, record.native_id)

@@ -12,7 +12,7 @@ class WebhookSettings(ReceiverSettings):
     """Where alerts are posted, and the secret that signs them."""
 
     webhook_url: str | None = None
-    """The receiver's address, http or https; without it there is no webhook."""
+    """The receiver's address, http or https; without it the webhook does not run."""
     webhook_secret: str | None = None
     """`whsec_` and base64, shared with the receiver."""
     webhook_secret_file: Path | None = None

@@ -37,9 +37,9 @@ _WAITED_FOR = {
     425: "it asks to try again",
     429: "it asks for fewer alerts at a time",
 }
-#: Seconds that a receiver may take to answer before `held` names it.
+#: After this many seconds without an answer, `held` names the receiver.
 _PATIENCE_S = 5.0
-#: Seconds that a receiver may ask to wait; a longer wait is cut to this.
+#: The most seconds that the sink waits at a receiver's request; a longer wait is cut to this.
 _LONGEST_WAIT = 3600.0
 #: Characters of an error message, and bytes of an answer's body that are read.
 _LONGEST_MESSAGE, _LONGEST_BODY = 300, 1 << 16
@@ -66,7 +66,7 @@ class WebhookSink:
     """Posts each Alert to one receiver, in the order given. Implements `sinks.port.SinkPort`.
 
     Delivery is at least once: the receiver drops an alert whose `webhook-id` it has seen, and a version that is older than
-    the one it has for that fingerprint. Records that are no Alert are skipped.
+    the one it has for that fingerprint. Records other than Alerts are skipped.
 
     url: http or https. secret: `whsec_` and base64, shared with the receiver. timeout: seconds for each of connecting,
     sending and waiting for the answer. renewed: returns the secret as it is now; called before each alert, raises SinkError.
@@ -157,7 +157,9 @@ class WebhookSink:
             self._sent = None
 
     def _read(self, answer: httpx.Response) -> None:
-        """Read the answer's body, so that the connection can be used again, up to a size and a time: only its status counts."""
+        """Read the answer's body, up to a size and a time, so that the connection can be used again. Only the status
+        counts.
+        """
         deadline, size = time.monotonic() + self._timeout, 0
         with suppress(httpx.TransportError):
             for chunk in answer.iter_raw():

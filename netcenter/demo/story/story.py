@@ -57,7 +57,7 @@ _BY_LANG: dict[Brand, tuple[float, ...]] = {
 #: The conversation about the guitar: number of posts, and the share of each network.
 _FLOOD = 2_500
 _FLOOD_CHANNELS = (("twitter", 0.80), ("instagram", 0.12), ("facebook", 0.08))
-#: How many more contacts than usual come beside the conversation at the height of the flood, as a share.
+#: Additional contacts outside the conversation at the height of the flood, as a share of the usual contacts.
 _EXTRA = 1.25
 #: Shifts: begin and end in hours from START, and the number of operators at each of the two desks.
 _SHIFTS = ((0.0, 3.0, 17, 5), (3.0, 11.0, 9, 3), (11.0, 19.0, 16, 5), (19.0, 27.0, 18, 6))

@@ -1,4 +1,4 @@
-"""A small random grammar that writes texts of customers and operators from the word lists beside this file."""
+"""A small random grammar that writes texts of customers and operators from the word lists in this folder."""
 
 from __future__ import annotations
 

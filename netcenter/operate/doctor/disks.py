@@ -12,7 +12,7 @@ from netcenter.settings import Settings
 
 _GIB = 1 << 30
 LEAST = _GIB
-"""Bytes that should be free: the embedded broker preallocates segments of this size."""
+"""The bytes that should be free, because the embedded broker preallocates segments of this size."""
 
 
 def disk(settings: Settings) -> Iterator[Finding]:

@@ -17,7 +17,7 @@ from netcenter.pipeline import PIPELINE
 from netcenter.runtime.classifiers import lacks_model
 
 _AHEAD_MS = 60_000
-"""ms that a time in the log may be ahead of this machine's clock."""
+"""The most ms by which a time in the log may be ahead of this machine's clock."""
 
 
 def topics(survey: Survey) -> Iterator[Finding]:

@@ -25,7 +25,7 @@ _, _unpack_progress = state_codec(Progress)
 
 
 def positions(survey: Survey) -> Iterator[Finding]:
-    """Whether every position lies within the log, and no record was deleted before it was read."""
+    """Whether every position is within the log, and no record was deleted before it was read."""
     yield from findings("positions", _misplaced(survey), "all within the log")
 
 

@@ -28,7 +28,7 @@ select pid from pg_stat_activity where application_name like 'netcenter%%' and a
 order by state_change limit 1
 """
 WAITED_MS = 2_000
-"""ms that a session of Netcenter may wait for a lock."""
+"""The most ms for which a session of Netcenter may wait for a lock."""
 
 
 def postgres(settings: Settings, survey: Survey | None) -> Iterator[Finding]:

@@ -14,7 +14,7 @@ from netcenter.operate.doctor.finding import Finding, duration_text, findings
 from netcenter.operate.doctor.survey import Survey
 
 LONG_MS = 15_000
-"""A transaction of a worker lasts ten seconds at most."""
+"""A longer transaction is a fault: a worker's transaction lasts ten seconds at most."""
 
 
 def open_for_long(survey: Survey) -> Iterator[Finding]:

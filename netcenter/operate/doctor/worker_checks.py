@@ -19,9 +19,9 @@ from schemas.times import rfc3339
 from streams.topology import Role
 
 BEHIND = 10_000
-"""Records that a role may be behind."""
+"""The most records that a role may be behind."""
 BEHIND_MS = 60_000
-"""ms that the event time of a role may be behind the wall clock."""
+"""The most ms by which the event time of a role may be behind the wall clock."""
 _ASK_S = 3.0
 
 
@@ -40,7 +40,9 @@ class ReadyAnswer:
 
     @property
     def is_fault(self) -> bool:
-        """Whether something is wrong. `none` is no fault: the worker may serve its health on its own machine only."""
+        """Whether something is wrong. `none` is not a fault: the worker may serve its health on its own machine
+        only.
+        """
         return self.kind in ("unready", "silent")
 
     @property
