@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -102,9 +103,9 @@ class Row:
     headers: dict[str, bytes]
     timestamp: int
 
-    @property
+    @cached_property
     def record(self) -> Record:
-        """Decoded."""
+        """The decoded value."""
         return codec.decode(self.value)
 
 
