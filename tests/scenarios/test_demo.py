@@ -17,6 +17,12 @@ import pytest
 from tests.support.afternoon import MINUTE, File
 from tests.support.waiting import until
 
+#: Seconds that a demo of one post may take.
+_DEMO_S = 300
+
+# The first test's time includes the demo.
+pytestmark = pytest.mark.timeout(_DEMO_S + 180)
+
 
 class Kept:
     """A demo that has been left running."""
@@ -56,7 +62,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=_DEMO_S,
         check=False,
     )
     assert done.returncode == 0, done.stderr
