@@ -30,7 +30,7 @@ def _root(debug: Annotated[bool, typer.Option(DEBUG, help="Show tracebacks and d
     logs.set_up("debug" if debug else load().log_level)
 
 
-# long, because each command needs two lines: its import and its place in the help
+# long: each command needs two lines: its import and its place in the help
 def _register() -> None:
     from netcenter.commands import (
         backtest,

@@ -200,7 +200,7 @@ class EventFactory:
             operator=operator,
         )
 
-    # long, because the call names every field of the event
+    # long: the call names every field of the event
     def worked(
         self,
         change: WorkChange,
