@@ -320,7 +320,8 @@ class Core:
 
 #: Bytes that headers may need in addition to key and value.
 _OVERHEAD = 4096
-#: MessagePack writes field names too: Avro's form of a record never takes twice as much, and its key adds at most as much.
+#: A bound: MessagePack also writes field names, so Avro takes less than twice as many bytes, and the key at most as
+#: many again.
 _SURELY = 3
 _measure = msgspec.msgpack.Encoder().encode
 

@@ -278,7 +278,7 @@ class Pipeline:
         return [role.input_topic for role in self.roles if role.decides]
 
     def routes(self, role: Role) -> dict[type[Record], list[tuple[Topic, Callable[[Any], bytes]]]]:
-        """(topic, key function) of the topics that list a record, for each record that a role may write."""
+        """For each record that a role may write: (topic, key function) of the topics that list the record."""
         found: dict[type[Record], list[tuple[Topic, Callable[[Any], bytes]]]] = {}
         for name in role.writes:
             topic = self.topic(name)

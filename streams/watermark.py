@@ -1,4 +1,4 @@
-"""The watermark of a partition: the least of its writers' last Ticks, in ms of event time; it never falls."""
+"""The watermark of a partition: the smallest of its writers' last Ticks, in ms of event time; it never decreases."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Watermark:
         self.kind = kind
         """`wall` or `event`, from the first Tick; None before it."""
         self.time = time
-        """ms; 0 before every writer was heard: then nothing may be decided."""
+        """ms; 0 until every writer has sent a Tick: nothing may be decided before."""
         self.last = dict(last or {})
         """ms; the last Tick of each writer."""
         self.idle = set(idle)

@@ -124,8 +124,8 @@ class EndedClock(msgspec.Struct, frozen=True, array_like=True):
 class OverdueDesk(msgspec.Struct, frozen=True, tag="overdue"):
     """The overdue response clocks of one desk of a brand.
 
-    Events of several partitions arrive out of order. Each change counts at its own time, so that the number of overdue
-    clocks at a minute does not depend on what has been read since.
+    Events of several partitions arrive out of order. Each change counts at its own time, so the number of overdue
+    clocks at a minute does not depend on later records.
     """
 
     brand: str

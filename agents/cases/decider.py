@@ -1,4 +1,4 @@
-"""The Decider of cases: what follows from a post, an update, a reply, an action, or the passing of time."""
+"""The Decider of cases: decides on posts, updates, replies, actions and timers."""
 
 from __future__ import annotations
 

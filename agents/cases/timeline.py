@@ -36,7 +36,9 @@ class ResponseWindow:
 
 
 class Timeline:
-    """A case, derived from its observations. The fields hold its state after the last of them, or after `until` (ms)."""
+    """A case, derived from its observations. The fields hold its state after the last observation, or at `until`
+    (ms).
+    """
 
     __slots__ = (
         "_cut",

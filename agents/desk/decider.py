@@ -72,7 +72,9 @@ class DeskDecider:
         return record.expires_at
 
     def decide(self, state: DeskState, fact: Any, at: At) -> Events:
-        """Yields what follows from work, an operator, their answer to an offer, or a timer; nothing for another fact."""
+        """Yields the events and notes that follow from a WorkChanged, OperatorChanged, OfferAnswered or timer; nothing
+        for another fact.
+        """
         match fact:
             case WorkChanged():
                 yield from self._work(state, fact, at)

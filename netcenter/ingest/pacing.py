@@ -27,7 +27,7 @@ class Waiting:
     slowest: tuple[int, str]
     """The event time (ms) of the slowest role, and the role's name."""
     notice: str
-    """Which role holds up the file and what to do, when it is time to tell the user; else empty."""
+    """A message to the user, when it is time for one: which role the file waits for, and what to do; else empty."""
 
 
 class Pacing:

@@ -122,7 +122,7 @@ def _heeded(cursor: Cursor, item: SinkItem, one: Forget) -> RefusedItem | None:
 
 
 def remember(cursor: Cursor, forgets: Sequence[Forget]) -> None:
-    """Store each request; of several requests for one customer the last holds."""
+    """Store each request; of several requests for one customer the last counts."""
     for one in forgets:
         cursor.execute(_REMEMBER, (_digest(one.key), one.partition, one.offset, one.at))
 
