@@ -61,7 +61,7 @@ Result = Output | DeadLetter
 
 
 class Taken(msgspec.Struct, gc=False):
-    """What `Core.take` returns for a batch of facts."""
+    """The result of `Core.take` for a batch of facts."""
 
     results: list[Result]
     left: list[Fact] = []
@@ -314,7 +314,9 @@ class Core:
         return sound(tick)
 
     def _new_time(self, fact: Fact) -> list[Result]:
-        """Does what is due after a record has advanced the watermark, before any fact is decided at the new time."""
+        """Returns the results that are due after a record has advanced the watermark, before any fact is decided at the
+        new time.
+        """
         return []
 
 

@@ -86,7 +86,7 @@ class RawSchema(Schema):  # type: ignore[misc]
 
 
 class Consumer(driver.Consumer):
-    """Yields one ConsumerMessage per partition and poll; offset is that of its last record."""
+    """Yields one ConsumerMessage per partition and poll; its offset is the offset of the last record."""
 
     owner: Owner
     _few = False

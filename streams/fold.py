@@ -71,7 +71,7 @@ class FoldCore(Core):
         self.state.cool()
 
     def due(self) -> int | None:
-        """ms; when the next timer fires, or the start of that minute."""
+        """ms; when the next timer fires, or the start of the minute in which it fires."""
         return self._timers.next()
 
     def timers(self) -> int:

@@ -43,7 +43,7 @@ _SEND_S = 0.1
 
 
 class PartitionHost(Protocol):
-    """What a partition needs of its worker."""
+    """The methods of the worker that a partition needs."""
 
     group: str
     settings: WorkerSettings

@@ -32,7 +32,7 @@ _TAIL = 8_192
 
 
 class RecoveryHost(Protocol):
-    """What recovery needs of the worker."""
+    """The methods of the worker that recovery needs."""
 
     policies: Policies
 

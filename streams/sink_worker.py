@@ -30,8 +30,8 @@ _MOST_ITEMS = 5_000
 """When a write has this many items, no further batch is added."""
 _MOST_WAITING = 10_000
 """Reading stops when this many items wait."""
-#: Seconds from the beginning of one write to that of the next, unless a whole write is waiting: a row in a batch of 500
-#: costs PostgreSQL nearly twice as much as one in a batch of 5,000.
+#: Seconds from the beginning of one write to the beginning of the next, unless enough items for a whole write are
+#: waiting: a row in a batch of 500 costs PostgreSQL nearly twice as much as one in a batch of 5,000.
 _INTERVAL_S = 0.25
 _RELEASE_S = 5.0
 _CLOSE_S = 1.0

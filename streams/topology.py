@@ -99,7 +99,9 @@ class Topic:
 
 
 class Stage(Protocol):
-    """What a Batch runs for one input partition: records in, records out; no decision depends on an earlier record."""
+    """The code that a Batch runs for one input partition: records in, records out; no result depends on an earlier
+    record.
+    """
 
     dropped: int
     """Repeated records dropped so far."""
@@ -122,7 +124,9 @@ class Stage(Protocol):
         ...
 
     def packed(self) -> Iterator[tuple[str, bytes | None]]:
-        """(key, packed record) of what has changed since the last call, for the changelog; None: removed."""
+        """(key, packed record) of each record that has changed since the last call, for the changelog; None:
+        removed.
+        """
         ...
 
     def run(self, facts: Sequence[tuple[Record, int]], at: At) -> list[Record | Exception | None]:

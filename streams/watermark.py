@@ -10,7 +10,7 @@ from schemas.times import EARLIEST, LATEST
 
 Writer = tuple[str, int]
 """(role, its input partition) of a writer of Ticks into a partition."""
-#: ms; how far the broker's clock and that of a Tick's writer may disagree before a Tick is refused.
+#: ms; how far the broker's clock and the clock of a Tick's writer may differ before a Tick is refused.
 MOST_APART = 300_000
 
 

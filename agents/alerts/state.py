@@ -23,7 +23,7 @@ LISTED = 400
 
 
 class LastAlert(msgspec.Struct, frozen=True, array_like=True):
-    """What the newest version of an incident's alert says."""
+    """The content of the newest version of an incident's alert."""
 
     version: int
     firing: bool

@@ -204,7 +204,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fa
 
 
 class Observed(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
-    """What has been observed of a customer. The order in which records were read makes no difference."""
+    """The observations of a customer. The order in which records were read makes no difference."""
 
     messages: tuple[Message, ...] = ()
     """The messages of the case, by time; at most MESSAGES."""

@@ -25,7 +25,7 @@ class ResponseWindow:
         self.answer: HumanReply | None = None
         self.ended_at: int | None = None
         self.why = ""
-        """What ended the window without an answer."""
+        """The reason why the window ended without an answer."""
 
     @property
     def governing(self) -> Message:

@@ -99,7 +99,9 @@ def _error(text: str, name: str, found: Iterable[tuple[KeyPath, str]]) -> Policy
 
 
 def _remarks(text: str, found: Iterable[tuple[KeyPath, str]]) -> list[Remark]:
-    """A remark for each problem. Where the text leaves the field out, the line is that of the table around it."""
+    """A remark for each problem. Where the text leaves the field out, the remark has the line of the table around
+    it.
+    """
     known = lines(text)
     remarks = []
     for place, why in found:

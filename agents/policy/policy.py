@@ -146,7 +146,7 @@ class Rule(Part):
 
 
 class Channel(Part):
-    """What is special about a network."""
+    """The special rules of a network."""
 
     name: Name
     """The channel's name in mentions."""
@@ -222,13 +222,13 @@ class Policy(Part):
     desks: list[Desk] = []
     """The desks that work on cases."""
     channels: list[Channel] = []
-    """What is special about networks."""
+    """The special rules of networks."""
     deduplication: DeduplicationPolicy = DeduplicationPolicy()
     """How records that are delivered again are recognised."""
     cases: CasePolicy = CasePolicy()
     """How cases end, and when their clocks warn."""
     surge: SurgePolicy = SurgePolicy()
-    """What counts as a surge and as a crisis."""
+    """The limits from which a flood counts as a surge or a crisis."""
     alerts: AlertPolicy = AlertPolicy()
     """When alerts of overdue cases fire and are resolved, and when alerts are forgotten."""
 

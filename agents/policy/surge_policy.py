@@ -87,7 +87,7 @@ _Rarity = Annotated[Duration, Field(le=UNITS["d"])]
 
 
 class SurgePolicy(Part):
-    """What counts as a surge and as a crisis."""
+    """The limits from which a flood counts as a surge or a crisis."""
 
     minimum: Annotated[int, Field(ge=1)] = 10
     """A window has at least this many posts. Fewer posts open no surge."""

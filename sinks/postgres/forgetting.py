@@ -51,7 +51,7 @@ _DELETE = "; ".join(
     f'delete from {table} {_BEFORE} and "offset" < %(offset)s'
     for table in ("mentions", "mention_updates", "replies", "actions")
 )
-# Old cases are those with an event from before the request. New cases of a customer who comes back stay. An event
+# A case is old if it has an event from before the request. New cases of a customer who comes back stay. An event
 # whose source is not known is taken as old.
 _CASES = f"""
 select case_id from cases c {_BEFORE} and exists (
