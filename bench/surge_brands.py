@@ -122,7 +122,7 @@ def pages(data: Path) -> dict[str, Any]:
         for n, bin_ in enumerate(by_minute(one.values, random)):
             _play(watch, bin_, START + n * BIN, random)
         days = len(one.values) * BIN / DAY
-        # These minutes replace the series' own times.
+        # The labelled windows as bin numbers, because the series is played from START on.
         windows = [(np.searchsorted(one.times, a), np.searchsorted(one.times, b)) for a, b in told[one.name].windows]
         outside = [t for t in _paging(watch) if not any(a <= (t - START) // BIN <= b for a, b in windows)]
         found[one.name] = {

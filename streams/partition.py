@@ -61,7 +61,7 @@ class PartitionHost(Protocol):
         ...
 
     def reader(self) -> AbstractAsyncContextManager[AIOKafkaConsumer]:
-        """A consumer without a group that reads committed records, for a `with`."""
+        """A consumer without a group that reads committed records; use it in a `with` statement."""
         ...
 
     async def answer(self, partition: str, question: Callable[[], Any]) -> Any:

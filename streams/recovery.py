@@ -41,7 +41,7 @@ class RecoveryHost(Protocol):
         ...
 
     def reader(self) -> AbstractAsyncContextManager[AIOKafkaConsumer]:
-        """A consumer without a group that reads committed records, for a `with`."""
+        """A consumer without a group that reads committed records; use it in a `with` statement."""
         ...
 
 

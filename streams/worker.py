@@ -96,7 +96,7 @@ class RoleWorker:
         return self.pipeline.topic(topic).partitions or self.settings.partitions
 
     def reader(self) -> AbstractAsyncContextManager[AIOKafkaConsumer]:
-        """A consumer without a group that reads committed records, for a `with`."""
+        """A consumer without a group that reads committed records; use it in a `with` statement."""
         return reading(self.settings.kafka)
 
     def _expected_topics(self) -> dict[str, int]:

@@ -114,7 +114,7 @@ class EndedClock(msgspec.Struct, frozen=True, array_like=True):
     case: str
     """The case's id."""
     seq: int
-    """`seq` of the case's event that ended it."""
+    """`seq` of the case's event that ended the clock."""
     seen_at: int
     """ms; when its breach was seen."""
     ended_at: int
@@ -251,7 +251,7 @@ class Incidents(State[Incident]):
         self._brands: dict[str, dict[str, None]] = {}
 
     def put(self, key: str, record: Incident | None) -> None:
-        """Set a record, or remove it with None, and keep the index."""
+        """Set a record, or remove it with None, and update the index."""
         old = self.get(key)
         if old is not None and record is None:
             self._brands[old.brand].pop(key)

@@ -71,7 +71,7 @@ class Stretch:
     policies: dict[int, str]
     """Texts by version."""
     in_force: list[int]
-    """The version with which each partition begins."""
+    """The policy version with which each partition begins."""
 
     @property
     def whole(self) -> bool:
