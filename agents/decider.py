@@ -79,7 +79,7 @@ class At(msgspec.Struct, frozen=True):
         """Returns a copy whose time is at least this one (ms), so that a decision is never earlier than the event that
         caused it.
 
-        The watermark is that of the slowest source; an event of a faster source may be later than the watermark.
+        The watermark follows the slowest source; an event of a faster source may be later than the watermark.
         """
         return self if self.time >= time else msgspec.structs.replace(self, time=time, seen=max(self.seen, time))
 

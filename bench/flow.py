@@ -24,7 +24,7 @@ from streams.supervisor import command_of
 
 ROLES = ("classify", "postgres")
 _FIRST_HOURS = 20 * 3_600_000
-"""ms from the first post of the story; the posts in this time are used, and all of them come before the flood."""
+"""ms from the first post of the story; the benchmark uses the posts in this time, all of them before the flood."""
 
 
 def policy_text() -> str:

@@ -28,7 +28,7 @@ _END_S = 30.0
 
 
 class _Producer(threading.Thread):
-    """Sends each mention at its due time, however long the mention before took."""
+    """Sends each mention at its due time, even if earlier mentions took long."""
 
     def __init__(self, path: Flow, count: int) -> None:
         super().__init__(daemon=True)

@@ -110,7 +110,7 @@ def _of_another(record: Any, number: int, later: int) -> Record:
 
 
 def policy_text(count: int) -> str:
-    """Return the story's policy with the brands and desks of `count` records."""
+    """Return the story's policy with the brands and desks of a past of `count` records."""
     text = STORY_POLICY.read_text()
     head, _, rest = text.partition("[[brands]]")
     rules = rest[rest.index("[[rules]]") : rest.index("[[desks]]")]

@@ -98,7 +98,7 @@ def _spliced(classified: Sequence[ClassifiedMention]) -> float:
     def splice(pair: tuple[ClassifiedMention, bytes]) -> None:
         record, value = pair
         mention = codec.verbatim(value, Mention)
-        if mention is None:  # the bytes of a number may look like those of a lone surrogate
+        if mention is None:  # the bytes of a number may look like the bytes of a lone surrogate
             codec.encode(record)
         else:
             codec.encode_classified(record, mention)

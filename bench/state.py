@@ -149,7 +149,7 @@ def _tick(time_ms: int) -> Tick:
 
 
 def measure(keys: int = 1_000_000) -> dict[str, Any]:
-    """Measure resident bytes a key and the cost of operations with so many keys, in a process of its own."""
+    """Measure resident bytes a key and the cost of operations with this number of keys, in a process of its own."""
     command = [sys.executable, "-m", "bench.state", str(keys)]
     done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=Path(__file__).parents[1])
     figures: dict[str, Any] = json.loads(done.stdout)

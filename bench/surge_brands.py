@@ -93,7 +93,9 @@ def _labelled(posts: int, random: Any) -> dict[str, int]:
 
 
 def _goes_viral(watch: Watch, bins: list[list[int]], start: int, random: Any, shares: int) -> tuple[float, bool]:
-    """Return the minutes until a surge names the post or, if none was open, opens; and whether the root is named."""
+    """Return the minutes until an open surge names the post, or until a surge opens; and whether the surge names the
+    root.
+    """
     crowd = cascade(shares, random)
     minutes = [posts for bin_ in bins for posts in bin_]
     for m, posts in enumerate(minutes):
@@ -108,7 +110,9 @@ def _goes_viral(watch: Watch, bins: list[list[int]], start: int, random: Any, sh
 
 
 def pages(data: Path) -> dict[str, Any]:
-    """Count what would page a person: crises by rule, loads, conversations led by complaints; over all series and airlines."""
+    """Count the events that would page a person: crises by rule, loads, conversations led by complaints; over all
+    series and airlines.
+    """
     series, told = given(data)
     found: dict[str, Any] = {}
     months = 0.0
@@ -118,7 +122,7 @@ def pages(data: Path) -> dict[str, Any]:
         for n, bin_ in enumerate(by_minute(one.values, random)):
             _play(watch, bin_, START + n * BIN, random)
         days = len(one.values) * BIN / DAY
-        # These minutes replace the series' own times.
+        # The labelled windows as bin numbers, because the series is played from START on.
         windows = [(np.searchsorted(one.times, a), np.searchsorted(one.times, b)) for a, b in told[one.name].windows]
         outside = [t for t in _paging(watch) if not any(a <= (t - START) // BIN <= b for a, b in windows)]
         found[one.name] = {

@@ -12,7 +12,7 @@ class CommandError(Exception):
 
 
 class UsageError(CommandError):
-    """An argument, a setting or a file is wrong; the message names it, a file with its line and field."""
+    """An argument, a setting or a file is wrong; the message names it; for a file, with line and field."""
 
     exit_code = ExitCode.WRONG_USAGE
 

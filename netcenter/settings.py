@@ -1,4 +1,5 @@
-"""The settings that roles and commands share, from the environment only; a wrong one is one line that names it, and exit code 2.
+"""The settings that roles and commands share, from the environment only; for a wrong setting, one line names the
+setting and the exit code is 2.
 
 A role's own settings are in a class beside the code that reads them; the role in netcenter/pipeline.py names the class.
 """
@@ -66,7 +67,7 @@ class Settings(PostgresSettings):
     session_s: Annotated[float, Field(ge=6)] = 10.0
     """Seconds of silence after which a worker loses its partitions to others."""
     on_lost: Literal["stop", "continue"] = "stop"
-    """What a worker does when retention has deleted records that it had not read; see [lost_log.md](lost_log.md)."""
+    """The worker's reaction when retention has deleted records that it had not read; see [lost_log.md](lost_log.md)."""
     dead_share: Annotated[float, Field(gt=0, le=1)] = 1.0
     """The share of a partition's last records that stops a role when they became dead letters; 1: all of them."""
     dead_window: Annotated[int, Field(ge=1, le=1_000_000)] = 1_000
@@ -81,7 +82,7 @@ class Settings(PostgresSettings):
     """The least level of a line that is logged."""
 
     def worker(self, kafka: str) -> WorkerSettings:
-        """The settings of a worker. kafka: host:port[,host:port], which may be that of the embedded server."""
+        """The settings of a worker. kafka: host:port[,host:port], which may be the address of the embedded server."""
         shared = set(WorkerSettings.__struct_fields__) & set(type(self).model_fields) - {"kafka"}
         return WorkerSettings(kafka=kafka, **{name: getattr(self, name) for name in shared})
 

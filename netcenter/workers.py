@@ -1,4 +1,4 @@
-"""The composition root: makes the worker of a role from its line in the pipeline and from the settings."""
+"""Makes the worker of a role from its entry in the pipeline and from the settings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def role_names() -> list[str]:
 
 
 def role_of(name: str) -> Role:
-    """The role of that name. Raises UsageError where there is none."""
+    """The role of that name. Raises UsageError for an unknown name."""
     if name not in role_names():
         raise UsageError(f"no role is called {name!r}; there are: {', '.join(role_names())}, all")
     return PIPELINE.role(name)

@@ -104,7 +104,7 @@ class _Source:
             "_put_double": _DOUBLE.pack,
         }
         self.known: dict[str, Any] = {}
-        """The records and enumerations met so far, by name."""
+        """The records and enumerations that were read so far, by name."""
         self._count = 0
 
     def new(self, prefix: str) -> str:
@@ -264,7 +264,9 @@ def _branch(union: list[Any]) -> int:
 
 @cache
 def attributes(cls: type[Record]) -> dict[str, str]:
-    """The Python attribute of each field by its name in Avro, JSON and PostgreSQL; they differ for `aggregate` alone."""
+    """The Python attribute of each field by its name in Avro, JSON and PostgreSQL; only `aggregate` has a different
+    name.
+    """
     return dict(zip(cls.__struct_encode_fields__, cls.__struct_fields__, strict=True))
 
 

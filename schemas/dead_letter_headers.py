@@ -70,7 +70,7 @@ def without_failure(headers: Iterable[tuple[str, bytes | None]]) -> list[tuple[s
 
 
 def is_mark(headers: Iterable[tuple[str, bytes | None]]) -> bool:
-    """Whether a record of a `.dead` topic is a mark and no dead letter."""
+    """Whether a record of a `.dead` topic is a mark, not a dead letter."""
     names = {name for name, _ in headers}
     return STATE in names and _TOPIC not in names
 

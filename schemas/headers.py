@@ -96,9 +96,9 @@ def of(
 ) -> Headers:
     """The headers of a record.
 
-    writer: as `ce_source` takes it. time: ms, as `time_of`; 0: unknown, and no `ce_time`. source: `topic/partition/offset`
-    of the input record that led to it, None where none did. trace: that record's traceparent. id: of a record that has
-    none itself (a SourceIdle).
+    writer: see `ce_source`. time: ms, see `time_of`; 0: unknown, so there is no `ce_time`. source:
+    `topic/partition/offset` of the input record that led to this record; None: no record led to it. trace: the input
+    record's traceparent. id: of a record that has none itself (a SourceIdle).
     """
     kind, whose, schema = _constant(type(record), writer)
     if id is None:

@@ -20,7 +20,7 @@ class SinkItem(msgspec.Struct, frozen=True, gc=False):
     partition: int
     offset: int
     key: bytes | None
-    #: None for a tombstone, and for an item of a `.dead` topic: there the headers say what failed.
+    #: None for a tombstone, and for an item of a `.dead` topic: the headers of such an item say what failed.
     record: Record | None
     #: The record's Kafka headers: where it came from, and in a `.dead` topic why it is a dead letter.
     headers: Headers

@@ -39,7 +39,9 @@ class BatchCore(Core):
         self.stage.restore(key, packed)
 
     def packed(self) -> Iterator[tuple[str, bytes | None]]:
-        """(key, packed record) of what has changed since the last checkpoint, for the changelog; None: removed."""
+        """(key, packed record) of each record that has changed since the last checkpoint, for the changelog; None:
+        removed.
+        """
         return self.stage.packed()
 
     def recall(self, record: Record, offset: int, time: int) -> None:

@@ -61,7 +61,7 @@ Result = Output | DeadLetter
 
 
 class Taken(msgspec.Struct, gc=False):
-    """What `Core.take` returns for a batch of facts."""
+    """The result of `Core.take` for a batch of facts."""
 
     results: list[Result]
     left: list[Fact] = []
@@ -314,13 +314,16 @@ class Core:
         return sound(tick)
 
     def _new_time(self, fact: Fact) -> list[Result]:
-        """Does what is due after a record has advanced the watermark, before any fact is decided at the new time."""
+        """Returns the results that are due after a record has advanced the watermark, before any fact is decided at the
+        new time.
+        """
         return []
 
 
 #: Bytes that headers may need in addition to key and value.
 _OVERHEAD = 4096
-#: MessagePack writes field names too: Avro's form of a record never takes twice as much, and its key adds at most as much.
+#: A bound: MessagePack also writes field names, so Avro takes less than twice as many bytes, and the key at most as
+#: many again.
 _SURELY = 3
 _measure = msgspec.msgpack.Encoder().encode
 

@@ -12,7 +12,7 @@ from streams import metrics
 from streams.errors import Stop
 from streams.settings import WorkerSettings
 
-#: The share of a partition's last records from which on dead letters are reported as many.
+#: An error is logged when more than this share of a partition's last records are dead letters.
 _MANY = 0.1
 Log = structlog.typing.FilteringBoundLogger
 
@@ -21,7 +21,7 @@ class DeadLetterLimit:
     """Counts dead letters among the last records of a partition; control records are not counted."""
 
     def __init__(self, name: str, dead: str, share: float, window: int) -> None:
-        """name: of the partition. dead: the topic of the dead letters. window: how many records are the last ones."""
+        """name: of the partition. dead: the topic of the dead letters. window: the number of last records."""
         self.name, self.dead, self.window = name, dead, window
         self.most = max(1, ceil(share * window))
         self.reached = False
@@ -61,7 +61,7 @@ class DeadLetterLimit:
         return self._many and not before
 
     def stop(self) -> Stop:
-        """Why the role stops, and how to let it go on; all dead letters must have been committed before."""
+        """Why the role stops, and how to start it again; call it after all dead letters are committed."""
         return Stop(
             f"{self.name}: {self.most} of the last {self.window} records became dead letters, and that is the limit: see "
             f"`netcenter dead list`. Nothing is lost, they stand in {self.dead}; started again, the role goes on behind "

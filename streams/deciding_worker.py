@@ -171,7 +171,7 @@ class DecidingWorker(RoleWorker):
     # --- what it says --------------------------------------------------------------------------------------------
 
     def committed_offsets(self) -> dict[TP, CommittedOffset]:
-        """What the last checkpoints hold, by partition."""
+        """The position and event time in the last checkpoint of each partition."""
         found = {}
         for number, partition in self.owned.items():
             committed = partition.checkpoints.committed

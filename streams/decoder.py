@@ -1,4 +1,6 @@
-"""Decodes and validates the raw records of an input partition; invalid records become dead letters. Free of Kafka."""
+"""Decodes and validates the raw records of an input partition; invalid records become dead letters. It works without
+Kafka.
+"""
 
 from __future__ import annotations
 

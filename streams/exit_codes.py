@@ -1,4 +1,4 @@
-"""What each exit code of a process means: the one list, which errors, the supervisor, `--help` and docs/exit_codes.md read."""
+"""The meaning of each exit code. Errors, the supervisor, `--help` and docs/exit_codes.md use this list."""
 
 from __future__ import annotations
 

@@ -30,7 +30,9 @@ from streams.raw_records import CHUNK
 from streams.topic_metadata import TopicMetadata, topic_metadata
 
 _GATHER_S = 0.02
-"""Seconds in which records may gather when few come: a fetch costs as much for one record as for many."""
+"""Seconds for which a fetch waits for more records when few come, because it costs the same for one record as for
+many.
+"""
 
 
 #: The most records of one fetch, all partitions together.
@@ -84,7 +86,7 @@ class RawSchema(Schema):  # type: ignore[misc]
 
 
 class Consumer(driver.Consumer):
-    """Yields one ConsumerMessage per partition and poll; offset is that of its last record."""
+    """Yields one ConsumerMessage per partition and poll; its offset is the offset of the last record."""
 
     owner: Owner
     _few = False
@@ -273,7 +275,7 @@ class PatientTableManager(TableManager):
 def make_app(
     group: str, bootstrap: str, owner: Owner, *, client: str, session_s: float, heartbeat_s: float, stuck_s: float
 ) -> faust.App:
-    """A Faust App for one consumer group; one per process, for the group id is the App's id.
+    """A Faust App for one consumer group; one per process, because the group id is the App's id.
 
     client: the name by which the group's coordinator knows this member. stuck_s: seconds for which the owner's event
     loop may be blocked before the worker leaves the group.

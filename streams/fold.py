@@ -71,7 +71,7 @@ class FoldCore(Core):
         self.state.cool()
 
     def due(self) -> int | None:
-        """ms; when the next timer fires, or the start of that minute."""
+        """ms; when the next timer fires, or the start of the minute in which it fires."""
         return self._timers.next()
 
     def timers(self) -> int:
@@ -101,7 +101,9 @@ class FoldCore(Core):
             self.position = facts[-1].offset + 1
 
     def _control(self, record: Record, fact: Fact, results: list[Result]) -> bool:
-        """Takes a control record. False: timers are left, and the same Tick fires them when it is taken again, as after a restart."""
+        """Takes a control record. False: some timers have not fired yet; the same Tick fires them when it is taken
+        again.
+        """
         if isinstance(record, Tick):
             try:
                 self.watermark.tick(self.tick_of(fact, record, self.watermark))
@@ -145,7 +147,7 @@ class FoldCore(Core):
         for fact, record, time in steps:
             number += 1
             cause = record.mention.id if type(record) is ClassifiedMention else getattr(record, "id", "")
-            # Positional arguments cost half of named ones: time, seen, policy, cause, partial.
+            # Positional arguments (time, seen, policy, cause, partial) cost half as much as named arguments.
             seen = time if time > now else now
             at = At(time, seen, policy, cause or ids.timer("fact", fact.offset), partial)  # type: ignore[arg-type]  # no fact comes before a policy
             written = len(results)

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _NEWEST = 50_000
-"""Objects made and not freed before the collector looks through the youngest generation."""
+"""How many new objects may exist before the collector checks the youngest generation."""
 
 
 @contextmanager
 def rarely_collected() -> Iterator[None]:
-    """Collects rarely inside the `with`: records come and go by the thousand without cycles, and state stays for long."""
+    """Makes the collector run rarely inside the `with`, because records make no cycles, and state objects live long."""
     before = gc.get_threshold()
     gc.set_threshold(_NEWEST, 20, 100)
     try:

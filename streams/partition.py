@@ -43,7 +43,7 @@ _SEND_S = 0.1
 
 
 class PartitionHost(Protocol):
-    """What a partition needs of its worker."""
+    """The methods of the worker that a partition needs."""
 
     group: str
     settings: WorkerSettings
@@ -61,7 +61,7 @@ class PartitionHost(Protocol):
         ...
 
     def reader(self) -> AbstractAsyncContextManager[AIOKafkaConsumer]:
-        """A consumer without a group that reads committed records, for a `with`."""
+        """A consumer without a group that reads committed records; use it in a `with` statement."""
         ...
 
     async def answer(self, partition: str, question: Callable[[], Any]) -> Any:

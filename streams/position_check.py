@@ -25,7 +25,7 @@ class Claim:
     """The wording of a role's error about a position that cannot belong to this log."""
 
     stands: str
-    """The verb, as in: cases *has read* classified/3 up to offset 17."""
+    """The verb in the error, for example "has read" in: cases has read classified/3 up to offset 17."""
     remedy: str
     """What to do."""
 

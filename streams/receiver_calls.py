@@ -127,7 +127,7 @@ class ReceiverCalls:
             self._log.warning("the receiver is slow", doing=what, seconds=round(now - began), why=held)
 
     def _say_down(self, why: str, wait: float) -> None:
-        """Logs a reason once, and again now and then."""
+        """Logs a reason once, and repeats it at intervals."""
         now = wall.monotonic()
         if why != self.down or now - self._down_said >= _DOWN_SAID_S:
             self._down_said = now

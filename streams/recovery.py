@@ -32,7 +32,7 @@ _TAIL = 8_192
 
 
 class RecoveryHost(Protocol):
-    """What recovery needs of the worker."""
+    """The methods of the worker that recovery needs."""
 
     policies: Policies
 
@@ -41,7 +41,7 @@ class RecoveryHost(Protocol):
         ...
 
     def reader(self) -> AbstractAsyncContextManager[AIOKafkaConsumer]:
-        """A consumer without a group that reads committed records, for a `with`."""
+        """A consumer without a group that reads committed records; use it in a `with` statement."""
         ...
 
 

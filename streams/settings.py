@@ -39,7 +39,7 @@ class WorkerSettings(msgspec.Struct, frozen=True):
     dead_share: float = 1.0
     """Share of dead letters among the last `dead_window` records of a partition at which the role stops."""
     dead_window: int = 1_000
-    """How many records of a partition are its last ones."""
+    """The number of last records of a partition that `dead_share` refers to."""
     health_host: str = "127.0.0.1"
     health_port: int = 0
     """0: a free one."""

@@ -30,8 +30,8 @@ _MOST_ITEMS = 5_000
 """When a write has this many items, no further batch is added."""
 _MOST_WAITING = 10_000
 """Reading stops when this many items wait."""
-#: Seconds from the beginning of one write to that of the next, unless a whole write is waiting: a row in a batch of 500
-#: costs PostgreSQL nearly twice as much as one in a batch of 5,000.
+#: Seconds from the beginning of one write to the beginning of the next, unless enough items for a whole write are
+#: waiting: a row in a batch of 500 costs PostgreSQL nearly twice as much as one in a batch of 5,000.
 _INTERVAL_S = 0.25
 _RELEASE_S = 5.0
 _CLOSE_S = 1.0
@@ -57,7 +57,7 @@ class SinkWorker(RoleWorker):
         self._idle.set()
         self._owned: set[TP] = set()
         self._committed: dict[TP, CommittedOffset] = {}
-        """What is written, by topics' names without the prefix."""
+        """The written offsets, by topics' names without the prefix."""
 
     async def prepare(self) -> None:
         """Opens the sink, and a producer for dead letters."""
@@ -120,7 +120,7 @@ class SinkWorker(RoleWorker):
         """As for every role; but where a receiver keeps offsets and has no offset of a partition, it has no record of
         it.
 
-        Raises Misconfigured where the log no longer has what such a receiver lacks.
+        Raises Misconfigured where the log no longer has the records that such a receiver lacks.
         """
         if not self.sink.keeps_offsets:
             return await super().start_positions(own, committed)
@@ -156,7 +156,7 @@ class SinkWorker(RoleWorker):
     # --- the queue ----------------------------------------------------------------------------------------------
 
     async def take(self, tp: TP, records: list[Any]) -> None:
-        """Queues a batch; waits while too much is queued."""
+        """Queues a batch; waits while too many items are queued."""
         if tp not in self._owned:
             return
         # Decode here, because the writing thread may be waiting for the receiver.

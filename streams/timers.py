@@ -64,8 +64,8 @@ class Timers:
                 self._minutes = sorted(self._later)
 
     def next(self) -> int | None:
-        """ms; when the next timer is due, or the start of its minute where that minute is later than the current one;
-        None without timers.
+        """ms; when the next timer is due, or, if it is not due in the current minute, the start of its minute; None
+        without timers.
         """
         while self._heap and self._dues.get(self._heap[0][1]) != self._heap[0][0]:
             heappop(self._heap)

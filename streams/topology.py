@@ -99,7 +99,9 @@ class Topic:
 
 
 class Stage(Protocol):
-    """What a Batch runs for one input partition: records in, records out; no decision depends on an earlier record."""
+    """The code that a Batch runs for one input partition: records in, records out; no result depends on an earlier
+    record.
+    """
 
     dropped: int
     """Repeated records dropped so far."""
@@ -122,7 +124,9 @@ class Stage(Protocol):
         ...
 
     def packed(self) -> Iterator[tuple[str, bytes | None]]:
-        """(key, packed record) of what has changed since the last call, for the changelog; None: removed."""
+        """(key, packed record) of each record that has changed since the last call, for the changelog; None:
+        removed.
+        """
         ...
 
     def run(self, facts: Sequence[tuple[Record, int]], at: At) -> list[Record | Exception | None]:
@@ -278,7 +282,7 @@ class Pipeline:
         return [role.input_topic for role in self.roles if role.decides]
 
     def routes(self, role: Role) -> dict[type[Record], list[tuple[Topic, Callable[[Any], bytes]]]]:
-        """(topic, key function) of the topics that list a record, for each record that a role may write."""
+        """For each record that a role may write: (topic, key function) of the topics that list the record."""
         found: dict[type[Record], list[tuple[Topic, Callable[[Any], bytes]]]] = {}
         for name in role.writes:
             topic = self.topic(name)

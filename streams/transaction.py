@@ -22,7 +22,9 @@ _CLOSE_S = 2.0
 
 
 class _OpenBatch:
-    """A batch that is being filled. `append` is the builder's own: aiokafka's wrapper costs as much again."""
+    """A batch that is being filled. `append` is the builder's own method, because aiokafka's wrapper would double the
+    cost.
+    """
 
     __slots__ = ("append", "batch", "count")
 

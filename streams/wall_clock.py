@@ -18,7 +18,7 @@ class WallClock:
     """Writes control records into the owned partitions whose log follows the wall clock."""
 
     def __init__(self, owned: Mapping[int, Partition], log: Log) -> None:
-        """owned: partitions by number, as they are at any time."""
+        """owned: the partitions that this worker owns, by number. The mapping changes while the worker runs."""
         self._owned, self._log = owned, log
 
     def _partitions(self) -> Iterator[tuple[int, Partition]]:

@@ -1,4 +1,4 @@
-"""The watermark of a partition: the least of its writers' last Ticks, in ms of event time; it never falls."""
+"""The watermark of a partition: the smallest of its writers' last Ticks, in ms of event time; it never decreases."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from schemas.times import EARLIEST, LATEST
 
 Writer = tuple[str, int]
 """(role, its input partition) of a writer of Ticks into a partition."""
-#: ms; how far the broker's clock and that of a Tick's writer may disagree before a Tick is refused.
+#: ms; how far the broker's clock and the clock of a Tick's writer may differ before a Tick is refused.
 MOST_APART = 300_000
 
 
@@ -66,7 +66,7 @@ class Watermark:
         self.kind = kind
         """`wall` or `event`, from the first Tick; None before it."""
         self.time = time
-        """ms; 0 before every writer was heard: then nothing may be decided."""
+        """ms; 0 until every writer has sent a Tick: nothing may be decided before."""
         self.last = dict(last or {})
         """ms; the last Tick of each writer."""
         self.idle = set(idle)

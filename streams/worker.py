@@ -96,7 +96,7 @@ class RoleWorker:
         return self.pipeline.topic(topic).partitions or self.settings.partitions
 
     def reader(self) -> AbstractAsyncContextManager[AIOKafkaConsumer]:
-        """A consumer without a group that reads committed records, for a `with`."""
+        """A consumer without a group that reads committed records; use it in a `with` statement."""
         return reading(self.settings.kafka)
 
     def _expected_topics(self) -> dict[str, int]:
@@ -226,7 +226,7 @@ class RoleWorker:
             self.log.warning("did not stop in time; what is not committed will be done again by the next owner")
 
     def fail(self, error: BaseException) -> None:
-        """Stops the worker because of this error; the first one counts."""
+        """Stops the worker because of this error; only the first error counts."""
         if self.failure is None and not isinstance(error, Ended):
             self.failure = error if isinstance(error, StreamError) else translate(error, self.group)
             if not isinstance(error, (StreamError, KafkaError, OSError)):
@@ -250,7 +250,7 @@ class RoleWorker:
             except KafkaError as error:
                 self.log.debug(
                     "topics not seen", why=type(error).__name__
-                )  # where Kafka is away, the heartbeat reports it
+                )  # if Kafka cannot be reached, the heartbeat reports it
                 continue
             self.topics.still_the_same(found)
 

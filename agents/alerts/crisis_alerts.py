@@ -1,4 +1,4 @@
-"""Alerts of crises: a crisis pages from its opening until it is closed."""
+"""Alerts of crises: an alert of severity `page` fires from the opening of a crisis until it is closed."""
 
 from __future__ import annotations
 

@@ -105,5 +105,5 @@ class AlertsDecider:
         return iter(()) if rule is None else rule(state, fact, at)
 
     def evolve(self, state: Incidents, event: Decided | StateNote) -> dict[str, Incident | None]:
-        """The incidents that an alert or a note changes, by fingerprint; None for one that is removed."""
+        """The incidents that an alert or a note changes, by fingerprint; None for a removed incident."""
         return evolve(state, event)

@@ -34,7 +34,7 @@ _ENDS = ("met", "rescinded", "voided")
 
 
 def evolve(state: Incidents, event: Decided | StateNote) -> dict[str, Incident | None]:
-    """The incidents that an alert or a note changes, by fingerprint; None for one that is removed."""
+    """The incidents that an alert or a note changes, by fingerprint; None for a removed incident."""
     match event:
         case Alert():
             return {event.fingerprint: replace(state[event.fingerprint], last_alert=LastAlert.of(event))}
@@ -85,7 +85,7 @@ def after_clock(state: Incidents, fact: ClockChanged) -> dict[str, Incident]:
     """The desks whose overdue clocks change with a clock's event, by fingerprint.
 
     Only response clocks count, and only those with an SLA target. A case may have moved since its clock breached, so a
-    clock that ends is looked for at all of the brand's desks.
+    clock that ends is searched at all desks of the brand.
     """
     if fact.change == "breached":
         return _after_breach(state, fact)
@@ -98,7 +98,7 @@ def after_clock(state: Incidents, fact: ClockChanged) -> dict[str, Incident]:
     if any(clock in desk.clocks for desk in desks):
         return _without(desks, fact, {clock})
     if fact.breached_at is not None or fact.change == "rescinded":
-        # The clock was overdue, but its desk had no room to list it.
+        # The clock was overdue, but the desk's list was full.
         return {d.fingerprint: d.one_unlisted_less(fact.time) for d in desks if d.desk == fact.desk and d.unlisted}
     return {}
 

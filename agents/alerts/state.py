@@ -23,7 +23,7 @@ LISTED = 400
 
 
 class LastAlert(msgspec.Struct, frozen=True, array_like=True):
-    """What the newest version of an incident's alert says."""
+    """The content of the newest version of an incident's alert."""
 
     version: int
     firing: bool
@@ -114,7 +114,7 @@ class EndedClock(msgspec.Struct, frozen=True, array_like=True):
     case: str
     """The case's id."""
     seq: int
-    """`seq` of the case's event that ended it."""
+    """`seq` of the case's event that ended the clock."""
     seen_at: int
     """ms; when its breach was seen."""
     ended_at: int
@@ -124,8 +124,8 @@ class EndedClock(msgspec.Struct, frozen=True, array_like=True):
 class OverdueDesk(msgspec.Struct, frozen=True, tag="overdue"):
     """The overdue response clocks of one desk of a brand.
 
-    Events of several partitions arrive out of order. Each change counts at its own time, so that the number of overdue
-    clocks at a minute does not depend on what has been read since.
+    Events of several partitions arrive out of order. Each change counts at its own time, so the number of overdue
+    clocks at a minute does not depend on later records.
     """
 
     brand: str
@@ -251,7 +251,7 @@ class Incidents(State[Incident]):
         self._brands: dict[str, dict[str, None]] = {}
 
     def put(self, key: str, record: Incident | None) -> None:
-        """Set a record, or remove it with None, and keep the index."""
+        """Set a record, or remove it with None, and update the index."""
         old = self.get(key)
         if old is not None and record is None:
             self._brands[old.brand].pop(key)

@@ -1,4 +1,4 @@
-"""What an operator's action adds to what is observed of a customer."""
+"""What an operator's action adds to the observations of a customer."""
 
 from __future__ import annotations
 

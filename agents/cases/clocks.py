@@ -1,4 +1,4 @@
-"""The events that bring the emitted SLA clocks into line with the timeline."""
+"""The events that make the emitted SLA clocks agree with the timeline."""
 
 from __future__ import annotations
 
@@ -77,7 +77,9 @@ def resolving(line: Timeline, period: ResolutionPeriod, cycle: int, brand: Brand
 
 
 def emit(factory: EventFactory, desired: list[DesiredClock], arrival: bool) -> Events:
-    """Yields the events that make the emitted clocks the desired ones; `arrival`: the fact of this step is a post."""
+    """Yields the events that make the emitted clocks equal to the desired clocks; `arrival`: whether the step's fact is
+    a post.
+    """
     emitted = factory.emitted.clocks
     for one in desired:
         clock, due = one.clock, one.clock.due_at
@@ -254,7 +256,9 @@ def _instead(w: DesiredClock) -> str:
 
 
 def running(emitted: Emitted) -> Iterator[SlaClock]:
-    """Yields the emitted clocks that run towards a due: not ended, breached, paused or only measured."""
+    """Yields the emitted clocks that run towards a due: clocks that have not ended or breached, are not paused, and
+    have a target.
+    """
     for clock in emitted.clocks:
         if (
             clock.met_at is None

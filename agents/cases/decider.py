@@ -1,4 +1,4 @@
-"""The Decider of cases: what follows from a post, an update, a reply, an action, or the passing of time."""
+"""The Decider of cases: decides on posts, updates, replies, actions and timers."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ Events = Iterator[Decided | StateNote]
 class CasesDecider:
     """Decides over the topic `classified`. State: one `Customer` per key `brand|channel|author_id`.
 
-    1. A fact adds to what is observed of the customer.
+    1. A fact adds to the observations of the customer.
     2. The timeline derives the case from the observations.
-    3. The events are the difference between the timeline and what has been emitted.
+    3. The events are the difference between the timeline and the emitted case.
     4. At the end a note stores the observations.
     """
 

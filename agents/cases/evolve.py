@@ -126,7 +126,7 @@ def _noted(note: CustomerNoted | CaseForgotten, emitted: Emitted | None) -> Cust
 
 
 def _unsettled(customer: Customer, observed: Observed) -> Emitted | None:
-    """What was emitted, without the clocks that ended before a new snapshot."""
+    """The emitted case without the clocks that ended before a new snapshot."""
     emitted, snapshot = customer.emitted, observed.snapshot
     if emitted is None or snapshot is None or snapshot is customer.observed.snapshot:
         return emitted

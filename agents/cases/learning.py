@@ -21,7 +21,7 @@ class Posted(msgspec.Struct, frozen=True, gc=False):
     observed: Observed
     message: Message
     anew: bool = False
-    """Whether the post opens a new case; an old case is then forgotten."""
+    """Whether the post opens a new case. If so, the old case is forgotten."""
 
 
 def posted(customer: Customer, view: PolicyView, fact: ClassifiedMention) -> Posted | None:
@@ -40,7 +40,7 @@ def posted(customer: Customer, view: PolicyView, fact: ClassifiedMention) -> Pos
             return None
         return _with(observed, view, versions, post.url, anew=True)
     if observed.snapshot is not None and at <= observed.snapshot.at:
-        return Posted(observed, versions[-1])  # a post of that time has been answered, and is no longer kept
+        return Posted(observed, versions[-1])  # a post of that time was answered and is no longer stored
     if at < opened_at(observed) and not opens:
         return None  # by the records' own times there was no case yet
     if emitted.close_reason is None:
@@ -148,7 +148,7 @@ def post_changed(customer: Customer, view: PolicyView, change: PostChange) -> tu
     observed = customer.observed
     found = [m for m in observed.messages if m.native_id == change.native_id]
     if not found and change.hidden is False:
-        change = replace(change, hidden=None)  # nothing says that the post was hidden before
+        change = replace(change, hidden=None)  # no observation says that the post was hidden before
     if change == PostChange(change.at, change.native_id, change.until) or any(
         replace(c, until=change.until) == change for c in observed.post_changes
     ):

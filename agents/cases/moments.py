@@ -1,4 +1,4 @@
-"""What happened to a case, in the order of each thing's own time."""
+"""The observations of a case in the order of their own times."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from schemas import ids
 from schemas.own_time import own_time
 from schemas.records import ClassifiedMention, Label
 
-#: Characters. Instead of a longer native_id the Mention's id is kept; a longer web address is not kept.
+#: The most characters of a stored native_id or web address. A longer native_id is replaced by the Mention's id.
 LONGEST = 300
 
 
@@ -57,7 +57,7 @@ class PolicyView(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     name: str
     channel: str
     reply_window: int | None
-    """ms after the customer's last message within which the network lets the brand answer."""
+    """ms; how long after the customer's last message the network lets the brand answer."""
     warn_at: tuple[int, ...]
     """Percent of the target at which a warning is due, ascending."""
 
@@ -162,7 +162,9 @@ class PolicyView(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return m if kept == m.labellings else self._urgent(_labelled(m, kept))
 
     def grown(self, m: Message, reach: int | None, promoted: bool) -> Message:
-        """Returns the message with a reach or promotion learnt later. Its priority and skills follow; its due does not change."""
+        """Returns the message with a reach or promotion that was reported later. Its priority and skills follow; its
+        due does not change.
+        """
         wider = reach is not None and reach > (m.widest or 0)
         if not wider and (not promoted or m.paid or m.promoted):
             return m

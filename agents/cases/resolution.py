@@ -59,12 +59,12 @@ class ResolutionPeriod:
 
     @property
     def empty(self) -> bool:
-        """Whether no message in it wants an answer any more, because all were dismissed."""
+        """Whether no message of the period wants an answer any more, because all messages were dismissed."""
         return not self.members and self._started_at is None
 
     @property
     def paused(self) -> int:
-        """ms of the pauses that have ended, all together."""
+        """The total length in ms of the pauses that have ended."""
         return self.paused_ms + sum(end - begin for begin, end in self.pauses)
 
     def paused_before(self, at: int, brand: Brand) -> int:

@@ -154,7 +154,7 @@ class PostChange(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     @property
     def of_words(self) -> bool:
-        """Whether it concerns one version of the post only: the words that the post had at `at`."""
+        """Whether the change concerns only one version of the post: the words that the post had at `at`."""
         return self.edited or self.deleted or self.hidden is not None or self.no_reply is not None
 
 
@@ -204,7 +204,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fa
 
 
 class Observed(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
-    """What has been observed of a customer. The order in which records were read makes no difference."""
+    """The observations of a customer. The order in which records were read makes no difference."""
 
     messages: tuple[Message, ...] = ()
     """The messages of the case, by time; at most MESSAGES."""
@@ -243,7 +243,7 @@ class SlaClock(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fa
 
     @property
     def deadline(self) -> int:
-        """ms; the due of a clock that has a target. Raises LookupError for one that is only measured."""
+        """ms; the due of a clock that has a target. Raises LookupError for a clock without a target."""
         if self.due_at is None:
             raise LookupError(f"a clock without a target was asked for its due: a defect in {__name__}")
         return self.due_at

@@ -22,7 +22,7 @@ Events = Iterator[Decided | StateNote]
 
 
 class Trigger(msgspec.Struct, frozen=True, gc=False):
-    """The fact that a step deals with: the first change that it makes to the case, and why."""
+    """The reason for a step's events: the first change that the fact makes to the case, and why."""
 
     change: CaseChange
     why: str = ""

@@ -25,7 +25,7 @@ class ResponseWindow:
         self.answer: HumanReply | None = None
         self.ended_at: int | None = None
         self.why = ""
-        """What ended the window without an answer."""
+        """The reason why the window ended without an answer."""
 
     @property
     def governing(self) -> Message:
@@ -36,7 +36,9 @@ class ResponseWindow:
 
 
 class Timeline:
-    """A case, derived from its observations. The fields hold its state after the last of them, or after `until` (ms)."""
+    """A case, derived from its observations. The fields hold its state after the last observation, or at `until`
+    (ms).
+    """
 
     __slots__ = (
         "_cut",

@@ -1,4 +1,4 @@
-"""Durations as the reasons of events spell them."""
+"""Durations as text for the reasons of events."""
 
 from __future__ import annotations
 

@@ -19,7 +19,8 @@ class Addressing:
     def addressed(self, mention: Mention, policy: Policy) -> bool:
         """Returns False for a comment that names neither the brand nor its accounts, and is not on the brand's own page.
 
-        The author of the post above the comment is not known: a Mention tells the id of its root post, not the author.
+        The author of the post above the comment is not known: a Mention has the id of its root post, but not the author
+        of the post above.
         """
         if mention.kind != "comment":
             return True

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 #: The number of ids in a chunk, so that the changelog record of a chunk stays below 64 kB.
 CHUNK = 4_096
-#: At most this many ids of a partition are remembered, which take about 200 MB.
+#: At most this many ids of a partition are remembered. They take about 200 MB.
 MOST = 16_000_000
 #: ms; a chunk is closed after this even if it is not full. So a restart reads at most this much of the log for the
 #: newest ids.

@@ -7,7 +7,7 @@ from collections import defaultdict
 from schemas import ids
 from schemas.records import ClassifiedMention, ConversationCount, Kind, Label, Volume, VolumeCount
 
-#: A Volume names at most this many conversations, the largest. The posts of the others are counted without their names.
+#: A Volume names at most this many conversations, the largest. Posts of other conversations are counted without a name.
 LARGEST = 200
 #: A Volume names at most this many channels. The posts of further channels count as the channel `other`, so that no
 #: producer can make a Volume larger than its topic allows.

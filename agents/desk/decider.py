@@ -48,8 +48,8 @@ Events = Iterator[Decided | StateNote]
 class DeskDecider:
     """Decides over the topic `desk`. State: one `WorkItem` per round of work and one `Operator` per person, by desk.
 
-    Facts that count later, and the durations of leases and rests from the policy in force, enter the state through
-    notes.
+    Facts that count later, and durations from the policy in force (of leases, and of waits after a return), enter the
+    state through notes.
     """
 
     record_types: ClassVar[Any] = Row
@@ -64,7 +64,7 @@ class DeskDecider:
         return evolve(state, event)
 
     def due(self, record: Row) -> int | None:
-        """Returns when (ms) an offer, a rest or a lease ends; None: none runs."""
+        """Returns when (ms) the next offer, lease, or wait of an item after a return ends; None: nothing ends."""
         if isinstance(record, Operator):
             return record.until if record.gone_at is None else record.gone_at
         if record.status == "queued":
@@ -72,7 +72,9 @@ class DeskDecider:
         return record.expires_at
 
     def decide(self, state: DeskState, fact: Any, at: At) -> Events:
-        """Yields what follows from work, an operator, their answer to an offer, or a timer; nothing for another fact."""
+        """Yields the events and notes that follow from a WorkChanged, OperatorChanged, OfferAnswered or timer; nothing
+        for another fact.
+        """
         match fact:
             case WorkChanged():
                 yield from self._work(state, fact, at)

@@ -150,7 +150,7 @@ class DeskState(State[Row]):
         """By id of an open offer: the key of its item."""
 
     def put(self, key: str, record: Row | None) -> None:
-        """Sets or removes a record and keeps the indexes in step; O(log n) to find the place in the queue."""
+        """Sets or removes a record and updates the indexes. Finding the place in the queue takes O(log n)."""
         self._unlink(key, self.get(key))
         super().put(key, record)
         if isinstance(record, Operator):

@@ -63,7 +63,8 @@ def parse(text: str, version: int = 0, name: str = "policy") -> Policy:
 
 
 def check(text: str, name: str = "policy", today: date | None = None) -> Checked:
-    """The policy in a text that is to be put in force, with warnings. With `today`, dates that are past are warned of.
+    """The policy in a text that is to be put in force, with warnings. With `today`, it also warns of dates that are
+    past.
 
     Raises PolicyError as `parse` does, and also where work would go to a desk that is not listed: such a name is
     probably a typing error, and nobody would take the work. `parse` accepts such a desk, with the defaults, because an
@@ -98,7 +99,9 @@ def _error(text: str, name: str, found: Iterable[tuple[KeyPath, str]]) -> Policy
 
 
 def _remarks(text: str, found: Iterable[tuple[KeyPath, str]]) -> list[Remark]:
-    """A remark for each problem. Where the text leaves the field out, the line is that of the table around it."""
+    """A remark for each problem. Where the text leaves the field out, the remark has the line of the table around
+    it.
+    """
     known = lines(text)
     remarks = []
     for place, why in found:

@@ -49,7 +49,7 @@ class ClassifierPolicy(Part):
 
 
 class Brand(Part):
-    """A brand that is watched. A brand that is not listed has all defaults."""
+    """A brand and its settings. A brand that is not listed has all defaults."""
 
     name: Name
     """The brand's name in mentions."""
@@ -64,7 +64,7 @@ class Brand(Part):
     accounts: dict[Name, list[str]] = {}
     """The brand's own author ids by channel. Their posts open no case and count in no volume."""
     names: list[str] = []
-    """Handles and names, besides `name`, by which a comment addresses the brand."""
+    """Further handles and names, apart from `name`, by which a comment addresses the brand."""
     pages: list[Name] = []
     """Channels where comments are on the brand's own page. Every comment there addresses the brand, whatever its words."""
     comments: Literal["addressed", "all"] = "addressed"
@@ -128,7 +128,7 @@ class Rule(Part):
     """What a message needs: a target, a priority, a desk. The first rule that matches applies."""
 
     name: Annotated[str, Field(min_length=1)]
-    """The name of the rule, which every reason that follows from it shows."""
+    """The name of the rule. The reasons of events show it."""
     match: Match = Match()
     """The messages that the rule applies to."""
     target: Annotated[Target | None, BeforeValidator(_target), PlainSerializer(shown), WithJsonSchema(_TARGET)] = None
@@ -146,7 +146,7 @@ class Rule(Part):
 
 
 class Channel(Part):
-    """What is special about a network."""
+    """The special rules of a network."""
 
     name: Name
     """The channel's name in mentions."""
@@ -216,19 +216,19 @@ class Policy(Part):
     classifier: ClassifierPolicy
     """The classifier in force."""
     brands: list[Brand] = []
-    """The brands that are watched."""
+    """The brands and their settings."""
     rules: list[Rule] = []
     """What messages need. The first rule that matches applies."""
     desks: list[Desk] = []
     """The desks that work on cases."""
     channels: list[Channel] = []
-    """What is special about networks."""
+    """The special rules of networks."""
     deduplication: DeduplicationPolicy = DeduplicationPolicy()
     """How records that are delivered again are recognised."""
     cases: CasePolicy = CasePolicy()
     """How cases end, and when their clocks warn."""
     surge: SurgePolicy = SurgePolicy()
-    """What counts as a surge and as a crisis."""
+    """The limits from which a flood counts as a surge or a crisis."""
     alerts: AlertPolicy = AlertPolicy()
     """When alerts of overdue cases fire and are resolved, and when alerts are forgotten."""
 

@@ -38,7 +38,7 @@ class ExpectedEvent(Part):
     root: str | None = None
     """Native id of the post that the event is about. Left out: the event is about the whole brand."""
     repeats: Literal["daily", "weekly", "monthly", "yearly"] | None = None
-    """How often the event comes again at the same local time; `start` and `end` are of the first time. A month that lacks
+    """How often the event repeats at the same local time; `start` and `end` are of the first event. A month that lacks
     the day is left out."""
 
     @model_validator(mode="after")
@@ -63,7 +63,7 @@ class ExpectedEvent(Part):
         return any(began <= now < began + lasts for began in _began(self.repeats, first, now))
 
 
-#: The fewest days between two times of a repeated event.
+#: The fewest days between two dates of a repeated event.
 _PERIODS = {"daily": 1, "weekly": 7, "monthly": 28, "yearly": 365}
 
 
@@ -87,7 +87,7 @@ _Rarity = Annotated[Duration, Field(le=UNITS["d"])]
 
 
 class SurgePolicy(Part):
-    """What counts as a surge and as a crisis."""
+    """The limits from which a flood counts as a surge or a crisis."""
 
     minimum: Annotated[int, Field(ge=1)] = 10
     """A window has at least this many posts. Fewer posts open no surge."""

@@ -1,4 +1,6 @@
-"""Warnings: what a policy may say, but its owner probably does not mean. There are few warnings, and no false ones."""
+"""Warnings about values that a policy may have, but that its owner probably does not mean. There are few warnings, and
+no false ones.
+"""
 
 from __future__ import annotations
 

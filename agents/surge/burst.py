@@ -19,7 +19,7 @@ from agents.surge.tail import HOUR, MONTH, Prior, Tail, rank, significance
 #: ms; one step.
 BIN = 5 * 60_000
 _MONTH = MONTH * BIN
-#: Bins of the level of three hours, of the level before a jump, and of a jump.
+#: The number of bins in the level of three hours, in the level before a jump, and in a jump.
 SUSTAINED, BEFORE, JUMP = 36, 24, 2
 #: The weights of a new bin in the level of three hours and in the level before a jump.
 _SLOW, _OLD = 2 / (SUSTAINED + 1), 2 / (BEFORE + 1)
@@ -79,11 +79,10 @@ class Burst(msgspec.Struct, frozen=True, array_like=True):
         return cls(0, 0.0, 0.0, 0.0, [], *tails, (0.0, 0.0), strict=strict)
 
     def step(self, count: float, rule: SurgePolicy, *, partial: bool = False, in_surge: bool = False) -> Burst:
-        """The series after one more bin with `count` posts.
-
-        1. The levels move, and the bin's two quantities are ranked in their tails.
-        2. A burst opens or ends by the ranks and by the last half hour. A partial bin may open one, but ends none.
-        3. A whole bin changes the usual level, unless a burst or the brand's surge is open, and the tails.
+        """The series after one more bin with `count` posts. 1. The levels are updated, and the bin's two quantities are
+        ranked in their tails. 2. A burst opens by the ranks, or ends after a calm half hour. A partial bin may open a
+        burst, but does not end one. 3. A whole bin changes the tails; and the usual level, unless a burst or the
+        brand's surge is open.
         """
         level, before, slow = (self.level, self.before, self.slow) if self.last else (count, count, count)
         slow += _SLOW * (count - slow)

@@ -64,7 +64,7 @@ def _with_source(brand: WatchedBrand, fact: ContactCount) -> WatchedBrand:
 
 
 def _up_to(minute: int, load: Load, rule: SurgePolicy, *, in_surge: bool) -> Load:
-    """The load when the minutes before `minute` (ms) that were left out have passed."""
+    """The load after the skipped minutes before `minute` (ms)."""
     if minute - load.until >= rule.calm:
         load = load.skip(minute)
     while load.until < minute:

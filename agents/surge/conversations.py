@@ -46,7 +46,7 @@ class Conversation(msgspec.Struct, frozen=True, array_like=True):
     lasted: int = 0
     """Minutes since it became hot."""
     calm: int = 0
-    """Minutes since it last had half of the posts that make it hot."""
+    """Minutes since the window last had half of the posts that make a conversation hot."""
 
     @property
     def joined(self) -> int:
@@ -60,7 +60,7 @@ class Conversations(msgspec.Struct, frozen=True, array_like=True):
     known: list[Conversation] = []
     """Hot conversations first, then by posts in the window."""
     usual: float = 0.0
-    """Posts in a window that usually join the largest conversation."""
+    """The usual number of posts in a window of the largest conversation."""
     age: int = 0
     """Number of minutes from which `usual` was learnt."""
     left_out: int = 0
@@ -77,7 +77,8 @@ class Conversations(msgspec.Struct, frozen=True, array_like=True):
     ) -> Conversations:
         """The conversations after one more minute. `joined` is by root.
 
-        `factor` gives the multiple of the usual posts that expected events make usual in the conversation of a root.
+        `factor` returns the multiple of the usual posts that is normal in the conversation of a root, because of
+        expected events.
         """
         grown = [_with(known, joined.get(known.root)) for known in self.known]
         watched = {known.root for known in self.known}

@@ -57,7 +57,9 @@ class SurgeDecider:
         return Brands()
 
     def due(self, record: BrandRecord) -> int | None:
-        """ms; the end of the oldest minute with posts or, while the brand is awake, of the open bin."""
+        """ms; the end of the oldest minute with posts; or, while every bin of the brand is judged, the end of the open
+        bin.
+        """
         if not isinstance(record, WatchedBrand):
             return None
         ends = [record.waiting[0] + MINUTE] if record.waiting else []
@@ -76,5 +78,5 @@ class SurgeDecider:
         return iter(()) if rule is None else rule(state, fact, at)
 
     def evolve(self, state: State[Any], event: Decided | StateNote) -> dict[str, Any]:
-        """The records that a note changes, by key; None for one that is removed."""
+        """The records that a note changes, by key; None for a removed record."""
         return evolve(state, event)

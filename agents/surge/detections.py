@@ -12,9 +12,9 @@ from agents.surge.state import BrandSeries, Contacts, WatchedBrand
 from agents.surge.tally import MINUTE
 from schemas.records import Detector, Scope
 
-#: A surge is about a conversation that has this share of the posts, or this share of the posts above the usual.
+#: A surge is about a conversation that has this share of the posts, or this share of the posts above the usual number.
 _OF_POSTS, _OF_EXCESS = 0.3, 0.5
-#: A series with this share of the posts above the usual explains the surge.
+#: A series explains the surge if it has this share of the posts above the usual number.
 _EXPLAINS = 0.8
 #: The baseline of a conversation or a load is at least this, because a ratio to a smaller number says nothing.
 _LEAST_BASELINE = 1.0
@@ -35,7 +35,7 @@ class Detection(msgspec.Struct, frozen=True):
     actual: float
     """Posts or contacts in the window."""
     baseline: float
-    """Posts or contacts that are usual in such a window."""
+    """The usual number of posts or contacts in such a window."""
     threshold: float
     """The ratio of actual to baseline that opens a surge."""
     significance: float | None = None

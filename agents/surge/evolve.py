@@ -10,9 +10,9 @@ from schemas.records import Decided, Volume
 
 
 def evolve(state: State[Any], event: Decided | StateNote) -> dict[str, Any]:
-    """The records that a note changes, by key; None for one that is removed. Events change nothing.
+    """The records that a note changes, by key; None for a removed record. Events change nothing.
 
-    The note BrandNoted comes before the events of its step and holds all that they say.
+    The note BrandNoted comes before the events of its step and holds everything that the events say.
     """
     match event:
         case VolumeNoted():

@@ -49,7 +49,7 @@ class Load(msgspec.Struct, frozen=True, array_like=True):
     hour: tuple[int, float]
     """(minutes that are known, contacts in them) of the hour that is not over yet."""
     strayed: float = _STRAY**2
-    """Variance of half hours around the usual beyond the variance of chance, as a logarithm."""
+    """Variance of half hours around the usual level, without the variance by chance; of logarithms."""
     day: float = 0.0
     """The level of the day relative to the usual level, as a logarithm."""
     open: bool = False
@@ -126,7 +126,7 @@ class Load(msgspec.Struct, frozen=True, array_like=True):
         return -math.log10(max(chance, 1e-300))
 
     def threshold(self, rule: SurgePolicy) -> float:
-        """The ratio to the usual that opens a load."""
+        """The ratio to the usual level that opens a load."""
         return max(rule.load_ratio, math.exp(_SURE * self._deviation(self.until - MINUTE, self.window)))
 
     def _opens(self, at: int, window: list[KnownMinute | None], beyond: float, rule: SurgePolicy) -> bool:

@@ -1,4 +1,6 @@
-"""A brand minute by minute: each whole minute steps its conversations and contacts, each whole bin its series."""
+"""Updates a brand minute by minute: its conversations and contacts after each whole minute, its series after each whole
+bin.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,7 @@ _RECENT = 30
 _DAY_BINS = DAY // BIN
 #: At most this many channels of a brand are watched each by itself.
 CHANNELS = 12
-#: Marks that are kept, and ms between two of them.
+#: The number of marks that are kept, and the ms between two marks.
 _MARKS, _HALF_HOUR = 8, BIN * 6
 #: The weight of a new bin in an average over the last three hours.
 _SLOW = 2 / (SUSTAINED + 1)
@@ -57,10 +59,10 @@ class _Stepped(NamedTuple):
 
 
 def judge_until(state: State[Any], timer: Timer, at: At) -> Iterator[Decided | StateNote]:
-    """Judge every minute of a brand up to the timer's time: one note of all changed records, then the events.
+    """Judges every minute of a brand up to the timer's time. Yields one note with all changed records, then the events.
 
     1. A brand without any data for a day starts again at the bin of its first waiting minute.
-    2. Each minute steps the brand; where it completes a bin, it steps the series and the channels too.
+    2. Each minute updates the brand; where it completes a bin, it updates the series and the channels too.
     3. After each minute the surge is opened, updated or closed.
     """
     brand: WatchedBrand = state[timer.key]
@@ -197,7 +199,7 @@ def _toward(old: float, new: float, by: float) -> float:
 
 
 def _channel_events(series: BrandSeries, before: BrandSeries, brand: WatchedBrand, at: At) -> Iterator[ChannelChanged]:
-    """An event for each channel that fell silent, or that was heard again."""
+    """Yields an event for each channel that fell silent or has posts again."""
     for name, channel in series.hearing.items():
         was = before.hearing.get(name)
         if was is None or was.silent == channel.silent:

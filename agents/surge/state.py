@@ -29,7 +29,7 @@ PART_BURST = Burst.new(strict=math.log(4))
 
 
 class OpenSurge(msgspec.Struct, frozen=True, array_like=True):
-    """The open surge of a brand: one, however many series detect it."""
+    """The open surge of a brand. There is only one, even if several series detect it."""
 
     id: str
     started_at: int
@@ -47,7 +47,7 @@ class OpenSurge(msgspec.Struct, frozen=True, array_like=True):
     root: str | None
     """The root post in an event so far."""
     settled: bool = False
-    """Whether one of its series ended by becoming the usual."""
+    """Whether one of its series has ended because its level became the usual level."""
 
 
 class LastCrisis(msgspec.Struct, frozen=True, array_like=True):
@@ -61,7 +61,7 @@ class LastCrisis(msgspec.Struct, frozen=True, array_like=True):
     surge: str | None
     """Id of the surge that it belongs to."""
     declared_at: int = 0
-    """ms; when a person last opened or closed one."""
+    """ms; when a person last opened or closed a crisis of the brand."""
 
 
 class WatchedBrand(msgspec.Struct, frozen=True, tag="brand"):
@@ -235,4 +235,4 @@ class BrandNoted(StateNote, msgspec.Struct, frozen=True):
     """A step changed the records of a brand."""
 
     records: dict[str, Any]
-    """By key: the record after the step; None for one that is removed."""
+    """By key: the record after the step; None for a removed record."""

@@ -35,7 +35,7 @@ def around(usual: list[int], at: int) -> float:
 
 
 def taught(usual: list[int], at: int, rate: float, weeks: int) -> list[int]:
-    """The list after the hour of `at` (ms) had `rate` counts a step. `weeks` were seen before."""
+    """The list after the hour of `at` (ms) had `rate` counts per step. `weeks`: how many weeks were seen before."""
     slot, cell = _slot(at), round(1000 * rate)
     known = usual[slot]
     if known >= 0:

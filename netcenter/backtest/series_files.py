@@ -27,7 +27,7 @@ class CountSeries(NamedTuple):
 
 
 def read(path: Path, columns: Mapping[str, str], time_format: str | None) -> list[CountSeries]:
-    """Return the series of a CSV file: one of a file of counts, one for each brand of a file of posts.
+    """Return the series of a CSV file: a file of counts has one series, a file of posts one for each brand.
 
     `columns` names the columns of created_at and brand; a file without a brand column is one series. Times without an
     offset are UTC. Raises UsageError with the file, the line and what is wrong there.

@@ -46,7 +46,7 @@ class GroupMember:
 
     @property
     def address(self) -> str:
-        """host:port of the health server; empty where the client id ends with no port."""
+        """host:port of the health server; empty where the client id does not end with a port."""
         port = self.client.rpartition("-")[2]
         return committed_offsets.address(self.host, int(port)) if port.isdigit() else ""
 
@@ -60,7 +60,7 @@ class ConsumerGroups:
     def positions(self, roles: Iterable[Role]) -> dict[str, dict[tuple[str, int], GroupPosition]]:
         """The committed offsets of each role, by (topic, partition). Empty while the broker does not answer.
 
-        Raises CommandError for an error that does not pass by itself.
+        Raises CommandError for a permanent error.
         """
         cut = len(self._prefix)
         try:
@@ -81,7 +81,7 @@ class ConsumerGroups:
     def members(self) -> dict[str, list[GroupMember]]:
         """The workers of each role now, those without a partition included. Empty lists while the broker does not answer.
 
-        Raises CommandError for an error that does not pass by itself.
+        Raises CommandError for a permanent error.
         """
         groups = {self._prefix + role.name: role.name for role in PIPELINE.roles}
         try:

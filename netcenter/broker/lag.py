@@ -58,12 +58,14 @@ class RolePosition:
 
     @property
     def offsets_behind(self) -> int:
-        """Offsets to read, with the markers of transactions. `LagMonitor.records_behind` counts the records."""
+        """The number of offsets to read, markers of transactions included. `LagMonitor.records_behind` counts the
+        records.
+        """
         return max(0, self.end - self.offset)
 
     @property
     def held_back(self) -> int:
-        """Offsets behind the first open transaction, which no role may read yet."""
+        """The number of offsets after the first open transaction, which no role may read yet."""
         return self.log_end - self.end
 
     @property
@@ -73,12 +75,12 @@ class RolePosition:
 
     @property
     def lost(self) -> int:
-        """Offsets that retention has deleted before the role has read them."""
+        """The number of offsets that retention has deleted before the role has read them."""
         return max(0, self.first - self.committed) if self.committed is not None else 0
 
 
 class LagMonitor:
-    """Asks the broker how far the roles have come. A caller that asks repeatedly keeps one monitor."""
+    """Asks the broker for the progress of the roles. A caller that asks repeatedly should keep one monitor."""
 
     def __init__(self, settings: Settings, kafka: str, admin: KafkaAdminClient) -> None:
         """Raises CommandError where no Netcenter is under the prefix."""

@@ -24,7 +24,7 @@ _CLOSE_S = 5
 
 
 class LogWriter:
-    """Appends records. A context manager: on leaving it without an error, the broker has every record."""
+    """Appends records. A context manager: when it ends without an error, the broker has every record."""
 
     def __init__(self, settings: Settings, kafka: str, writer: str) -> None:
         """writer: the command that writes, which the header `ce_source` of the records names.

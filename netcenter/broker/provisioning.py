@@ -74,7 +74,8 @@ def _check_counts(client: KafkaAdminClient, settings: Settings, have: set[str]) 
 
 
 def _seed(settings: Settings, kafka: str, clock: Clock, policy_text: str) -> None:
-    """Writes the policy to `policy`, and its PolicyChanged to every input topic that tools write to or that Ticks reach.
+    """Writes the policy to `policy`, and its PolicyChanged to every input topic that receives Ticks or records of
+    tools.
 
     In `mentions` the first Tick, which says which clock the log follows, comes before the PolicyChanged.
     """

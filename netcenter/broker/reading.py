@@ -14,7 +14,7 @@ from netcenter.broker.client import FETCH_WAIT_MS, open_consumer
 from netcenter.broker.offsets import OffsetRange
 from netcenter.errors import Unreachable
 
-#: Seconds without an advance in any partition after which a reading fails: the broker, or the topic, has gone.
+#: Reading fails after this many seconds without progress in any partition: the broker or the topic no longer exists.
 _STUCK_S = 60.0
 _POLL_RECORDS = 2_000
 
@@ -23,7 +23,7 @@ class RangeReader:
     """Reads ranges of offsets by one consumer: at each call the partitions that the caller asks for, each in order.
 
     A partition that the caller does not ask for is not assigned, and this class keeps its position. The consumer's own
-    `pause` is not used: kafka-python may never return the records that it has fetched of a paused partition.
+    `pause` is not used: kafka-python may never return the records that it had fetched of a partition before the pause.
     """
 
     def __init__(self, consumer: KafkaConsumer, ranges: Mapping[TopicPartition, OffsetRange]) -> None:

@@ -25,7 +25,7 @@ _FENCED = (ProducerFencedError, InvalidProducerEpochError)
 
 @dataclass(frozen=True)
 class RedriveResult:
-    """What `redrive` or `discard` has done."""
+    """The result of `redrive` or `discard`."""
 
     done: int = 0
     """Dead letters redriven or discarded now."""

@@ -115,7 +115,7 @@ class _Marks:
     them.
     """
     failed_again: dict[str, str] = field(default_factory=dict)
-    """The id of the newer dead letter, by the id of the one that was redriven."""
+    """The id of the newer dead letter, by the id of the redriven dead letter."""
 
     def apply(self, letter: StoredDeadLetter) -> StoredDeadLetter:
         """The dead letter with its state."""

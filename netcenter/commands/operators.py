@@ -66,7 +66,7 @@ def sign_in(
 
 @operators.command("sign-out")
 def sign_out(operator: _Who, desk: _Desk = "care") -> None:
-    """An operator signs out; what they were offered or held goes back to the queue.
+    """An operator signs out; the offered and accepted work goes back to the queue.
 
     Example: netcenter operators sign-out ana --desk care
     """

@@ -154,7 +154,7 @@ def _in_force() -> Policy:
 
 @policy.command("schema")
 def print_schema() -> None:
-    """Print the JSON Schema of the file, with which editors complete, explain and check it.
+    """Print the JSON Schema of a policy file, so that editors complete, explain and check the file.
 
     Example: netcenter policy schema > policy.schema.json
     """

@@ -72,7 +72,7 @@ def rebuild(
 
 
 def _show(done: Rebuilt, as_json: bool) -> None:
-    """Print the rows of each table before and after, and what was copied."""
+    """Print the rows of each table before and after, and the number of copied rows."""
     if as_json:
         tables = {
             name: {"before": before, "after": after, "copied": done.copied[name]}

@@ -80,7 +80,7 @@ def replay(
 def _replay_files(
     settings: Settings, files: Iterable[Iterator[Line]], run_on: int, out: Path, tried: list[TriedPolicy]
 ) -> None:
-    """Replay the lines of files, merged by time; run_on: ms that time runs on after the last line."""
+    """Replay the lines of files, merged by time; run_on: ms for which time goes on after the last line."""
     from netcenter.replay import play_lines
     from netcenter.replay.output import Runs
     from netcenter.replay.sorted_lines import SortedLines

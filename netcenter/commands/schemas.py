@@ -11,7 +11,7 @@ schemas = typer.Typer(help="What an event is.", no_args_is_help=True)
 
 @schemas.command("check")
 def check() -> None:
-    """Compare classes, .avsc files and lock file, and let avro-python3 judge the same schemas.
+    """Compare classes, .avsc files and lock file, and check the same schemas with avro-python3.
 
     Example: netcenter schemas check
     """

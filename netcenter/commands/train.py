@@ -80,7 +80,7 @@ def _train(posts: TrainingRows, out: Path, cache: Path, seed: int) -> None:
 
 
 def _adapt(corrections: str, reference: TrainingRows, out: Path, artefact: Path | None) -> None:
-    """Write an artefact that is adapted to the brands of the corrections, and print what each brand gained."""
+    """Write an artefact that is adapted to the brands of the corrections, and print each brand's gain in accuracy."""
     from netcenter.training import corrections as learning
 
     path, gains = learning.adapt(artefact_path(artefact), _corrections(corrections), reference, out)

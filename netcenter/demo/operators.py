@@ -20,7 +20,9 @@ _END_S = 10
 
 
 class Operators:
-    """Reads `assignments` and answers in `desk`. A context manager: on leaving it raises the error of its thread, if any."""
+    """Reads `assignments` and answers in `desk`. A context manager: at its end it raises the error of its thread, if
+    there is one.
+    """
 
     def __init__(self, settings: Settings, kafka: str, seed: int) -> None:
         """seed: the same seed gives the same answers."""

@@ -1,6 +1,7 @@
 """A receiver of the webhook for the demo and the tests: it verifies signatures and counts deliveries.
 
-`python -m netcenter.demo.receiver PORT` runs one with the secret in NETCENTER_WEBHOOK_SECRET until SIGTERM or SIGINT.
+`python -m netcenter.demo.receiver PORT` runs a receiver with the secret in NETCENTER_WEBHOOK_SECRET until SIGTERM or
+SIGINT.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the demo shows at its end: figures and tables from PostgreSQL."""
+"""The output of the demo at its end: figures and tables from PostgreSQL."""
 
 from __future__ import annotations
 

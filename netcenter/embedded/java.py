@@ -12,8 +12,8 @@ from streams.exit_codes import ExitCode
 
 KAFKA_VERSION = "4.3.1"
 _KAFKA = f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}"
-# Kafka's artefact depends on log4j but not on its binding to slf4j, without which it logs nothing. The version is
-# that of the log4j that it depends on.
+# Kafka's artefact depends on log4j, but not on log4j's binding to slf4j, and logs nothing without the binding. The
+# version is that of Kafka's log4j.
 _LOG_BINDING = "org.apache.logging.log4j:log4j-slf4j-impl:2.25.4"
 _FETCH_SECONDS = 900
 

@@ -14,8 +14,8 @@ from typing import Any
 from netcenter.embedded.server_errors import EmbeddedError
 from streams.exit_codes import ExitCode
 
-# These ports lie below the range that systems draw client ports from. Otherwise a client that reconnects while its
-# server is down could be given the server's own port and keep it.
+# These ports lie below the range that systems draw client ports from. Otherwise the system could give the server's port
+# to a client that reconnects while the server is down.
 _PORTS = range(20_000, 32_000)
 _POLL_SECONDS = 0.03
 _LONGEST_LINE = 400

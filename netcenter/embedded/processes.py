@@ -126,7 +126,7 @@ class Watched:
         return self._process.poll()
 
     def stop(self, seconds: float) -> None:
-        """Ask the process to end, and kill it if it has not after `seconds`."""
+        """Ask the process to end, and kill it if it has not ended after `seconds`."""
         if self.pid is not None:
             self._process.send_signal(self._stop_signal)
             try:

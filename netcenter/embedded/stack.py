@@ -137,7 +137,8 @@ class Stack:
 
 
 def detach(directory: Path, *, ephemeral: bool = False, say: Say = _silent) -> Addresses:
-    """Start the servers so that they outlive this process until `down`; a server that already runs is left alone.
+    """Start the servers so that they run until `down`, even after this process has ended; a server that already runs is
+    left alone.
 
     Raises EmbeddedError as Stack.start does.
     """
@@ -164,8 +165,8 @@ def process_of(directory: Path, name: str) -> int | None:
 def down(directory: Path) -> bool:
     """Stop the servers that `detach` left running in `directory`, and delete their data if it is ephemeral.
 
-    Returns whether a server was stopped. Only processes whose arguments show that they are ours are signalled, and
-    none of a stack that runs inside another program.
+    Returns whether a server was stopped. Only processes whose arguments show that they are ours are signalled, and no
+    process of a stack that runs inside another program.
     """
     stack = Stack(directory)
     with ThreadPoolExecutor(2) as pool:

@@ -27,7 +27,7 @@ class Waiting:
     slowest: tuple[int, str]
     """The event time (ms) of the slowest role, and the role's name."""
     notice: str
-    """Which role holds up the file and what to do, when it is time to tell the user; else empty."""
+    """A message to the user, when it is time for one: which role the file waits for, and what to do; else empty."""
 
 
 class Pacing:
@@ -70,7 +70,7 @@ class Pacing:
             return self._time
         self._await(self._time, asks=True)
         near = self._due <= self._time + min(self._ahead, _NEAR)
-        # To answer, every role must catch up. While timers are near, playing each Tick is cheaper.
+        # Asking for timers requires that every role catches up. While timers are near, playing each Tick is cheaper.
         self._ask_at = self._time + self._ahead if near else self._due
         return self._time if near else None if self._due >= NEVER else self._due
 

@@ -23,7 +23,7 @@ from streams.topology import Role
 
 @dataclass
 class Played:
-    """What has been played so far."""
+    """The progress of a played file."""
 
     records: int = 0
     ticks: int = 0

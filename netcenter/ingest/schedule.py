@@ -51,7 +51,7 @@ def with_ticks(
 
 
 class _Ticks:
-    """The Ticks from `next` to `last`, both included; where `due` is given, only those that change something."""
+    """The Ticks from `next` to `last`, both included; where `due` is given, only the Ticks that change something."""
 
     def __init__(self, next: int, last: int, interval: int, due: Due | None) -> None:
         self.next, self.last, self.interval, self.due = next, last, interval, due

@@ -26,7 +26,7 @@ def migrate(uri: str) -> None:
 
 
 def roles(uri: str, *, apply: bool) -> list[str]:
-    """The SQL that makes the roles; run in one transaction where `apply` says so. Raises CommandError."""
+    """The SQL that makes the roles; with `apply`, also runs it in one transaction. Raises CommandError."""
     try:
         connection = psycopg2.connect(uri, connect_timeout=5, application_name="netcenter postgres roles")
     except psycopg2.OperationalError as error:

@@ -24,7 +24,7 @@ _NOTHING = Figures()
 
 
 class Comparison:
-    """Two policies by name. The first is the one that the user asked about."""
+    """Two policies by name. The first is the policy that the user asked about."""
 
     def __init__(self, names: tuple[str, str], verdicts: tuple[Verdicts, Verdicts]) -> None:
         self.names, self.verdicts = names, verdicts

@@ -53,7 +53,7 @@ class Replay:
         in_force: Sequence[int] | None = None,
         roles: Sequence[Role] | None = None,
     ) -> None:
-        """policies: texts by version. in_force: the version with which each partition starts.
+        """policies: texts by version. in_force: the policy version with which each partition starts.
 
         Without in_force, version 1 is in force all the time and PolicyChanged records are ignored. Raises PolicyError.
         """

@@ -42,7 +42,7 @@ class PassedRule(msgspec.Struct, frozen=True):
 
 
 class ExplainedClock(msgspec.Struct, frozen=True):
-    """What a clock would do if nobody answered."""
+    """The course of a clock if nobody answers."""
 
     metric: str
     started: Moment

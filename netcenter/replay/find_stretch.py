@@ -1,4 +1,4 @@
-"""Finds the stretch of the log that a replay was asked for."""
+"""Finds the stretch of the log that the user wants to replay."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ SOURCES = ("mentions", "classified")
 
 @dataclass(frozen=True)
 class Range:
-    """The part of the log that was asked for: event times (ms), or offsets of `mentions` with both ends inclusive, or all."""
+    """The part of the log that the user wants: event times (ms), or offsets of `mentions` with both ends inclusive, or
+    all.
+    """
 
     topic: str
     since: int | None = None
@@ -38,7 +40,7 @@ class Range:
 
 
 def find(settings: Settings, kafka: str, wanted: Range) -> Stretch:
-    """The stretch of the log and the policies that hold in it. Raises CommandError, also when it holds no record."""
+    """The stretch of the log and the policies in force in it. Raises CommandError, also when it holds no record."""
     with closing(open_admin(kafka)) as client:
         settings = settings_of_log(settings, client)
     wrong = [n for n in wanted.offsets if n >= settings.partitions]

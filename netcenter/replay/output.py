@@ -37,7 +37,9 @@ class TriedPolicy(NamedTuple):
     policies: Mapping[int, str]
     """The texts of the policies by version."""
     in_force: Sequence[int] | None = None
-    """For the log's policies: the version with which each partition begins. None: one policy holds throughout."""
+    """For the log's policies: the policy version with which each partition begins. None: one policy is in force all the
+    time.
+    """
 
 
 class Runs:

@@ -41,7 +41,7 @@ _EMPTY = (
 
 @dataclass
 class StretchStep:
-    """The facts before the next Tick of each partition, and these Ticks."""
+    """The facts of each partition before its next Tick, and the Ticks."""
 
     time: int
     """ms; the time of the newest of the Ticks."""
@@ -67,11 +67,11 @@ class Stretch:
     opening: dict[int, Fact]
     """The Tick before the first record, for each partition whose first record is not a Tick."""
     stamps: tuple[int, int]
-    """The broker's times of about the first and the last record, ms."""
+    """The broker's times of the first and the last record, in ms; approximate."""
     policies: dict[int, str]
     """Texts by version."""
     in_force: list[int]
-    """The version with which each partition begins."""
+    """The policy version with which each partition begins."""
 
     @property
     def whole(self) -> bool:

@@ -16,7 +16,7 @@ from schemas.records import Alert, CaseClosed, CaseOpened, ClockChanged, Label, 
 MINUTE, HOUR = 60_000, 3_600_000
 #: Minutes after the post; all later answers count as one group.
 LONGEST = 24 * 60
-#: The share of the clocks that must have a target for the chart to draw a line for it.
+#: The chart draws a line for a target if at least this share of the clocks has it.
 _MANY = 0.05
 
 

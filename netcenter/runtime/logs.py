@@ -23,7 +23,8 @@ class LibraryFilter(logging.Filter):
     """Shortens the messages of libraries to their first line, without traceback, and shows a repeated message only once
     a minute.
 
-    Netcenter logs the consequence itself: a minute without a broker is one line, not one for each attempt to connect.
+    Netcenter logs the consequence itself: a minute without a broker makes one line, and not a line for each attempt to
+    connect.
     """
 
     def __init__(self) -> None:

@@ -20,7 +20,7 @@ def roles() -> str:
 
 
 def workloads() -> str:
-    """What the manifests say of each role, as a Markdown table."""
+    """The values of each role in the manifests, as a Markdown table."""
     lines = [
         "| role | replicas | port of its receiver | secret: its Secret and key | setting that names the file |",
         "|---|---|---|---|---|",

@@ -82,7 +82,7 @@ def _deployment(role: Role) -> Manifest:
         "ports": health,
         # Importing takes seconds on a busy node; until this probe succeeds, Kubernetes does not call the other two.
         "startupProbe": {**_probe("/live"), "periodSeconds": 2, "failureThreshold": 30},
-        # This asks for the event loop's heartbeat, never for lag: a worker with a backlog must not be killed.
+        # This probe checks the event loop and never the lag, because a worker with a backlog must not be killed.
         "livenessProbe": {**_probe("/live"), "periodSeconds": 10, "failureThreshold": 3},
         # The worker is ready when it is not rebalancing, has recovered, and has its policy and its receiver.
         "readinessProbe": {**_probe("/ready"), "periodSeconds": 5, "failureThreshold": 2},
@@ -233,7 +233,7 @@ def _disruption(role: Role) -> Manifest:
 
 
 def _closed() -> Manifest:
-    """The NetworkPolicy that closes all traffic; the others open what is needed."""
+    """The NetworkPolicy that forbids all traffic; the other policies allow the needed traffic."""
     everyone = {"matchLabels": {"app.kubernetes.io/name": NAME}}
     return _policy("closed", {"podSelector": everyone, "policyTypes": ["Ingress", "Egress"]})
 
@@ -256,7 +256,7 @@ def _setup_policy() -> Manifest:
 
 
 def _egress(*receivers: int) -> list[Manifest]:
-    """The outgoing traffic that is open: DNS, Kafka and receivers, by port. Overlays add the addresses."""
+    """The NetworkPolicies for outgoing traffic: DNS, Kafka and receivers, by port. Overlays add the addresses."""
     kafka = int(SETTINGS["NETCENTER_KAFKA"].rpartition(":")[2])
     names = {"ports": [{"port": 53, "protocol": "UDP"}, _tcp(53)]}
     return [names, {"ports": [_tcp(kafka)]}, *({"ports": [_tcp(port)]} for port in receivers)]

@@ -57,7 +57,9 @@ def _docstrings(part: type[Any]) -> Iterator[tuple[str, str]]:
 
 
 def _readers(name: str, field: FieldInfo) -> str:
-    """The readers of a setting: those in its mark, else the roles that own it, else every worker."""
+    """The readers of a setting, from its mark; without a mark, the roles that own it; without an owner, every
+    worker.
+    """
     for mark in field.metadata:
         if isinstance(mark, ReadBy):
             return mark.words

@@ -12,7 +12,7 @@ from netcenter.training.softmax import log_softmax, softmax
 _HOLD = 30.0
 """How strongly a language's offsets are pulled to 0: as much as by this number of rows."""
 _USED = 0.25
-"""Share of the fitted offsets that is used."""
+"""The used share of the fitted offsets."""
 
 
 def calibrate(

@@ -27,7 +27,7 @@ class StudentSettings:
     """Settings of training, chosen by leaving out each source in turn; docs/model-card.md compares them with others."""
 
     mix: float = 0.5
-    """Share of the label in a labelled row's target; the rest is the teacher's probabilities."""
+    """The share of the label in the target of a labelled row; the teacher's probabilities are the rest."""
     taught: float = 1.0
     """The weight of a post that only the teacher labelled; a labelled post weighs 1."""
     evenly: float = 0.5
@@ -40,7 +40,7 @@ class StudentSettings:
     dimensions: int = 256
     power: float = 0.5
     vectors: float = 1.5
-    """The length of word vectors, where features have length 1."""
+    """The length of word vectors; features have length 1."""
     company: int = 96
     """Dimensions of the context vector of a feature, which is the mean embedding of its posts."""
 

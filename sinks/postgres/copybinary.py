@@ -168,7 +168,9 @@ def _array(count: int) -> Any:
 
 
 def _uuids(texts: list[str]) -> list[bytes]:
-    """UUIDs in their usual form as 16 bytes each. Raises ValueError for any other form: a byte less would shift the row."""
+    """UUIDs in their usual form as 16 bytes each. Raises ValueError for any other form: a missing byte would shift the
+    rest of the row.
+    """
     joined = "".join(texts)
     encoded = bytes.fromhex(joined.replace("-", ""))
     hyphens = "-" * len(texts)

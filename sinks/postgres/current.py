@@ -181,7 +181,7 @@ def _clock(row: ClockRow, event: ClockChanged) -> None:
     row.paused_ms = event.paused_ms
     if event.warned is not None:
         row.warned = event.warned
-    if event.change in ("started", "resumed"):  # a resolution clock that was met runs on when its case is reopened
+    if event.change in ("started", "resumed"):  # a met resolution clock runs again when its case is reopened
         row.met_at, row.privately = None, False
     elif event.met_at is not None:
         row.met_at, row.privately = event.met_at, event.privately

@@ -61,7 +61,7 @@ FAULTS: dict[str, SqlFault] = {
     "42501": SqlFault("standing", "this user may not use or create the tables: grant it, or use the owner"),
     "XX": SqlFault("standing", "PostgreSQL finds itself in disorder: see the server's log"),
 }
-#: The SQLSTATE of a statement that was ended by its timeout, by an operator or by us.
+#: The SQLSTATE of a statement that was cancelled by its timeout, by an operator or by the sink.
 CANCELLED = "57014"
 _UNKNOWN = SqlFault("standing", "this is no fault that is known here: see the server's log")
 

@@ -51,7 +51,7 @@ _DELETE = "; ".join(
     f'delete from {table} {_BEFORE} and "offset" < %(offset)s'
     for table in ("mentions", "mention_updates", "replies", "actions")
 )
-# Old cases are those with an event from before the request. New cases of a customer who comes back stay. An event
+# A case is old if it has an event from before the request. New cases of a customer who comes back stay. An event
 # whose source is not known is taken as old.
 _CASES = f"""
 select case_id from cases c {_BEFORE} and exists (
@@ -122,7 +122,7 @@ def _heeded(cursor: Cursor, item: SinkItem, one: Forget) -> RefusedItem | None:
 
 
 def remember(cursor: Cursor, forgets: Sequence[Forget]) -> None:
-    """Store each request; of several requests for one customer the last holds."""
+    """Store each request; of several requests for one customer the last counts."""
     for one in forgets:
         cursor.execute(_REMEMBER, (_digest(one.key), one.partition, one.offset, one.at))
 

@@ -25,7 +25,8 @@ Places = dict[tuple[str, int], int]
 _AT_ONCE = 5_000
 #: The least uuid, which no aggregate has.
 _NO_ID = "00000000-0000-0000-0000-000000000000"
-#: The event tables from which current rows follow: each with the column that holds the aggregate, and which events count.
+#: The event tables from which current rows are folded: each with the column of the aggregate, and a condition for the
+#: events.
 _FOLDED = (
     (tables.CASE_EVENTS, "case_id", "author_id <> ''"),
     (tables.SURGE_EVENTS, "surge_id", "type in ('SurgeOpened', 'SurgeUpdated', 'SurgeClosed')"),

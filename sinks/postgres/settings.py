@@ -1,4 +1,4 @@
-"""PostgreSQL's settings, and the sink that follows from them."""
+"""PostgreSQL's settings, and the function that makes the sink from them."""
 
 from __future__ import annotations
 

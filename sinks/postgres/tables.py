@@ -1,4 +1,6 @@
-"""Every table of the projection: its columns, its key, which of two rows with one key stays, and what each column says."""
+"""Every table of the projection: its columns, its key, which of two rows with the same key stays, and the comments on
+columns.
+"""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ def _apply_or_halve(cursor: Cursor, ready: list[_Ready], rows: TextRows) -> list
             return [faults.refused(ready[0].item, error)]
         half = len(ready) // 2
         first = _apply_or_halve(cursor, ready[:half], rows)
-        for table in TABLES:  # a commit would empty the temporary tables, but there is none between the halves
+        for table in TABLES:  # a commit would empty the temporary tables, but there is no commit between the halves
             cursor.execute(f"delete from {table.stage}")
         return first + _apply_or_halve(cursor, ready[half:], rows)
     cursor.execute("release savepoint batch")

@@ -1,4 +1,4 @@
-"""The webhook's settings, and the sink that follows from them."""
+"""The webhook's settings, and the function that makes the sink from them."""
 
 from __future__ import annotations
 

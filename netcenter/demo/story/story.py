@@ -189,7 +189,7 @@ class _Day(Teller):
                 self.update(post, later, deleted=True)
 
     def after(self, thread: Thread, answered: int, post: Mention, label: Label, strain: float) -> None:
-        """Add what follows a reply: thanks, a further question, the resolution of the case."""
+        """Add the records after a reply: thanks, a further question, the resolution of the case."""
         rng = self.rng
         at, reply_to = answered, post.native_id
         r = rng.random()

@@ -32,7 +32,9 @@ WAITED_MS = 2_000
 
 
 def postgres(settings: Settings, survey: Survey | None) -> Iterator[Finding]:
-    """The findings about PostgreSQL. survey: None where Kafka gives no offsets to compare the stored ones with."""
+    """The findings about PostgreSQL. survey: None where Kafka gives no offsets with which to compare the stored
+    offsets.
+    """
     try:
         with closing(_connected(postgres_of(settings))) as connection:
             version = connection.server_version
@@ -49,7 +51,7 @@ def postgres(settings: Settings, survey: Survey | None) -> Iterator[Finding]:
 
 
 def _connected(uri: str) -> Connection:
-    """A connection in a transaction whose statements end after five seconds at most."""
+    """A connection in an open transaction; its statements are cancelled after five seconds."""
     connection = psycopg2.connect(uri, connect_timeout=5, application_name=_NAME)
     with connection.cursor() as cursor:
         cursor.execute("set local statement_timeout = '5s'")

@@ -35,7 +35,7 @@ class ReadyAnswer:
     """The answer of a worker to `/ready`."""
 
     kind: Literal["ready", "unready", "silent", "none"]
-    """silent: the worker accepts connections and does not answer; none: no worker can be asked at the address."""
+    """silent: the worker accepts connections and does not answer; none: no worker can be reached at the address."""
     text: str = ""
 
     @property
