@@ -194,6 +194,14 @@ def test_the_webhook_role_wants_its_address_and_secret(run: Run) -> None:
     assert code == 2 and "NETCENTER_WEBHOOK_URL" in err and "NETCENTER_WEBHOOK_SECRET" in err
 
 
+def test_a_worker_names_the_variables_that_are_no_settings(run: Run) -> None:
+    """One of an older release or a misspelt one: without a word the default would hold instead."""
+    given = {"NETCENTER_SILENCE_S": "30", "NETCENTER_PARTITONS": "4", "NETCENTER_IDLE_S": "1"}
+    _, err = run("worker", "webhook", NETCENTER_KAFKA="127.0.0.1:1", **given)
+    assert all(err.count(name) == 1 for name in ("NETCENTER_SILENCE_S", "NETCENTER_PARTITONS"))
+    assert "NETCENTER_IDLE_S" not in err and "docs/settings.md" in err
+
+
 def test_what_is_wrong_is_told_to_a_supervisor_too(run: Run, tmp_path: Path) -> None:
     """By the command line and by an error in the log; the last one counts."""
     with (tmp_path / "words").open("w+b") as words:
