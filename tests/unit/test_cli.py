@@ -50,6 +50,13 @@ def test_a_wrong_setting_is_named(run: Run) -> None:
     assert len(lines(err)) == 1 and "NETCENTER_PARTITIONS" in err and "'many'" in err
 
 
+@pytest.mark.parametrize("name", ["SESSION_S", "SOURCE_IDLE_S", "OFFSET_COMMIT_S"])
+def test_seconds_are_finite(run: Run, name: str) -> None:
+    """No timeout of Kafka is endless."""
+    code, err = run("lag", **{f"NETCENTER_{name}": "inf"})
+    assert code == 2 and len(lines(err)) == 1 and f"NETCENTER_{name}" in err
+
+
 def test_no_broker_is_told_with_its_address(tmp_path: Path) -> None:
     """Exit 3, one line, and nothing of the client's own talk."""
     # In a process of its own: kafka-python leaves the sockets of refused connections to the garbage collector.
