@@ -60,11 +60,11 @@ class Settings(PostgresSettings):
     """Seconds without a record after which a partition commits its checkpoint at once."""
     tick_s: Annotated[float, Field(gt=0, le=60)] = 1.0
     """Seconds between two Ticks on the wall clock."""
-    source_idle_s: Annotated[float, Field(gt=0)] = 10.0
+    source_idle_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 10.0
     """Seconds without a Tick from a source after which the watermark no longer waits for that source, on the wall clock."""
-    offset_commit_s: Annotated[float, Field(gt=0)] = 0.5
+    offset_commit_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.5
     """Seconds between two commits of a group's offsets, which `netcenter lag` reads."""
-    session_s: Annotated[float, Field(ge=6)] = 10.0
+    session_s: Annotated[float, Field(ge=6, allow_inf_nan=False)] = 10.0
     """Seconds of silence after which a worker loses its partitions to others."""
     on_lost: Literal["stop", "continue"] = "stop"
     """The worker's reaction when retention has deleted records that it had not read; see [lost_log.md](lost_log.md)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from netcenter.settings import Settings, read, variable
 from sinks import port
 from streams.deciding_worker import DecidingWorker
 from streams.sink_worker import SinkWorker
+from streams.supervisor import SUPERVISED
 from streams.topology import Batch, Role, Sink
 from streams.worker import Hooks, RoleWorker
 
@@ -68,6 +70,13 @@ def make_sink(role: Role) -> port.SinkPort:
         raise UsageError(str(error)) from None
     except port.ReceiverUnreachable as error:
         raise Unreachable(str(error)) from None
+
+
+def unknown_variables() -> list[str]:
+    """The variables of the environment that begin as settings do and are none, by name."""
+    classes: list[Any] = [Settings, *(role.settings for role in PIPELINE.roles if role.settings is not None)]
+    known = {variable(name) for settings in classes for name in settings.model_fields} | {SUPERVISED}
+    return sorted(name for name in os.environ if name.startswith(variable("")) and name not in known)
 
 
 def _own_settings(role: Role) -> Any:

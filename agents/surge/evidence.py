@@ -16,9 +16,9 @@ _SPARK = 6
 _TOP = 5
 #: Minutes of the last half hour.
 _HALF_HOUR = 30
-#: The length of the forecast, in hours.
-_AHEAD = 2
-#: The extra contacts of these hours, as multiples of the extra contacts of the last half hour: the median, and the
+#: How far the forecast looks ahead, ms.
+_AHEAD_MS = 120 * MINUTE
+#: The extra contacts of this time, as multiples of the extra contacts of the last half hour: the median, and the
 #: values below and above which one surge in ten lies. Measured on surges of five companies (docs/surges.md).
 _MIDDLE, _LOW, _HIGH = 2.7, 0.4, 5.3
 
@@ -122,4 +122,4 @@ def _forecast(brand: WatchedBrand, series: BrandSeries) -> Forecast | None:
     extra = complaints + questions - usual
     if extra <= 0:
         return None
-    return Forecast(hours=_AHEAD, expected=_MIDDLE * extra, low=_LOW * extra, high=_HIGH * extra)
+    return Forecast(ahead_ms=_AHEAD_MS, expected=_MIDDLE * extra, low=_LOW * extra, high=_HIGH * extra)

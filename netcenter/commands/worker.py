@@ -17,6 +17,7 @@ from netcenter.errors import Unreachable
 from netcenter.runtime.endpoints import kafka_of
 from netcenter.settings import Settings, load, variable
 from streams.exit_codes import ExitCode
+from streams.supervisor import supervised
 from streams.topology import Role
 
 #: Seconds between two checks whether the embedded servers are back.
@@ -31,12 +32,22 @@ def worker(
     Example: netcenter worker all
     """
     settings = load()
+    if not supervised():
+        _tell_unknown_settings()
     chosen = workers.enabled_roles() if roles == ["all"] else [workers.role_of(name) for name in roles]
     sys.exit(_one(chosen[0], settings) if len(chosen) == 1 else _several(chosen, settings))
 
 
+def _tell_unknown_settings() -> None:
+    """Log the variables that look like settings and are none, such as a misspelt one or that of an older release."""
+    import structlog
+
+    for name in workers.unknown_variables():
+        structlog.get_logger("netcenter").warning("no setting has this name: see docs/settings.md", variable=name)
+
+
 def _one(role: Role, settings: Settings) -> int:
-    from streams.supervisor import end_with_supervisor, supervised
+    from streams.supervisor import end_with_supervisor
     from streams.worker import run_worker
 
     end_with_supervisor()

@@ -108,7 +108,7 @@ class _Reader:
             values |= self._constants(kind, number)
         for field in kind.required:
             if field not in values:
-                self.fail(number, field, f"is missing, and a {kind.name} needs it: add it, or give --map or --set")
+                self.fail(number, field, f"is missing, and every {kind.name} needs it: add it, or give --map or --set")
         try:
             kind.derive(values)
         except FieldFault as fault:
@@ -138,7 +138,8 @@ class _Reader:
             if convert is None:
                 if field == "type" or self.ignore_unknown or (form.cells and value == ""):
                     continue
-                self.fail(number, field[:40], f"a {kind.name} has no such field: {_UNKNOWN}")
+                known = ", ".join(name for name in kind.fields)
+                self.fail(number, field[:40], f"no such field; those of type {kind.name} are {known}: {_UNKNOWN}")
             if value is None or field in self.constants:
                 continue
             if form.cells and value == "" and (kind.name, field) not in MAY_BE_EMPTY:

@@ -112,7 +112,10 @@ def _outlook(evidence: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "expected", f"{evidence['expected_event']}: named in the policy"
     if ahead := evidence.get("forecast"):
         likely = f"likely {ahead['low']:,.0f} to {ahead['high']:,.0f}"
-        yield f"next {ahead['hours']} h", f"{ahead['expected']:,.0f} more contacts than usual, {likely}"
+        yield (
+            f"next {ahead['ahead_ms'] / 3_600_000:g} h",
+            f"{ahead['expected']:,.0f} more contacts than usual, {likely}",
+        )
 
 
 def _state(row: Mapping[str, Any]) -> str:

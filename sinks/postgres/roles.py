@@ -17,7 +17,11 @@ select current_database(), current_schema(), pg_get_userbyid(c.relowner) from pg
 where c.relnamespace = current_schema()::regnamespace and c.relname = 'sink_offsets'
 """
 _VIEWS = "select viewname from pg_views where schemaname = current_schema() and viewowner = %s order by 1"
-_CREATE = "do $$ begin create role {role} nologin; exception when duplicate_object then null; end $$"
+#: It asks first, for `create role` refuses a user who may not create roles even where the role exists.
+_CREATE = (
+    "do $$ begin if not exists (select from pg_roles where rolname = '{role}') then create role {role} nologin; end if; "
+    "exception when duplicate_object then null; end $$"
+)
 
 
 def statements(cursor: Cursor) -> list[str]:

@@ -174,7 +174,7 @@ CASES = ProjectionTable(
         "last_mention_id": "the customer's newest post in the case: mentions.id",
         "url": "where people can see the newest post",
         "opened_at": "when the case was opened",
-        "changed_at": "when its newest event was decided",
+        "changed_at": "when the event of seq was decided",
         "answered_at": "the first human reply, by its own time; null: none yet",
         "answers": "human replies",
         "answered_privately": "true: the first human reply was private",
@@ -183,9 +183,9 @@ CASES = ProjectionTable(
         "close_reason": "what closed the case; null: it is not closed",
         "reopened": "how often the case was reopened",
         "muted_until": "until when the customer is muted; null: they never were",
-        "policy": "version of the policy in force at the newest event",
-        "reason": "the reason of the newest event",
-        "seq": "the newest event's number: case_events.seq",
+        "policy": "version of the policy in force at the event of seq",
+        "reason": "the reason of the event of seq",
+        "seq": "the number of the newest event that is no ClockChanged: case_events.seq",
     },
 )
 CLOCKS = ProjectionTable(

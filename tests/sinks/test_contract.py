@@ -8,10 +8,12 @@ from typing import Protocol
 import pytest
 
 from netcenter.demo.receiver import Receiver
+from netcenter.pipeline import PIPELINE
 from schemas.records import Alert, Tick
 from sinks.port import ReceiverUnreachable, SinkItem, SinkPort
 from sinks.postgres.sink import PostgresSink
 from sinks.webhook.sink import WebhookSink
+from streams.topology import Sink
 from tests.sinks.conftest import Database
 from tests.support.samples import alert, items
 
@@ -92,7 +94,11 @@ class OverWebhook:
         self._receiver.start()
 
 
-@pytest.fixture(params=["postgres", "webhook"])
+HARNESSES = ["postgres", "webhook"]
+"""The names of the roles whose sinks the contract runs over."""
+
+
+@pytest.fixture(params=HARNESSES)
 def harness(request: pytest.FixtureRequest) -> Iterator[Harness]:
     harness: Harness
     if request.param == "postgres":
@@ -117,6 +123,11 @@ def batch() -> list[SinkItem]:
 
 def ids(batch: list[SinkItem]) -> list[str]:
     return sorted(item.record.id for item in batch if isinstance(item.record, Alert))
+
+
+def test_every_sink_of_the_pipeline_has_a_harness() -> None:
+    """A new receiver is held to the contract, too."""
+    assert [role.name for role in PIPELINE.roles if isinstance(role.shape, Sink)] == HARNESSES
 
 
 def test_every_item_of_a_batch_arrives(harness: Harness) -> None:

@@ -139,3 +139,10 @@ def test_a_writer_who_may_not_migrate_says_who_has_to(granted: Database) -> None
 def test_without_tables_there_is_nothing_to_grant(bare: Database) -> None:
     with pytest.raises(Exception, match="run `netcenter postgres migrate`"):
         roles(bare.uri, apply=False)
+
+
+def test_an_owner_who_may_not_create_roles_grants_those_that_are_there(granted: Database, owner: str) -> None:
+    """Roles belong to the whole server: a second database of the same server finds them."""
+    granted.rows(f"revoke select on cases from {READER}")
+    roles(as_role(granted, owner), apply=True)
+    assert_reads_all_and_writes_nothing(granted)

@@ -26,7 +26,7 @@ def _story() -> list[Record]:
                 sparkline=[1, 2, 4, 32], labels={"other": 10, "complaint": 30}, labels_before={"other": 10},
                 channels={"twitter": 40}, authors=38, reach=9_000, top_posts=["c1", "c2"], expected_event="raffle",
                 partial=True, offsets=[OffsetRange(partition=3, first=10, last=99)],
-                forecast=Forecast(hours=2, expected=120.0, low=20.0, high=300.0),
+                forecast=Forecast(ahead_ms=7_200_000, expected=120.0, low=20.0, high=300.0),
                 others=[SeriesEvidence(detector="burst", scope="channel", name="twitter", actual=50, baseline=4.0)],
             )  # fmt: skip
             event = replace(event, evidence=seen)

@@ -50,6 +50,13 @@ def test_a_wrong_setting_is_named(run: Run) -> None:
     assert len(lines(err)) == 1 and "NETCENTER_PARTITIONS" in err and "'many'" in err
 
 
+@pytest.mark.parametrize("name", ["SESSION_S", "SOURCE_IDLE_S", "OFFSET_COMMIT_S"])
+def test_seconds_are_finite(run: Run, name: str) -> None:
+    """No timeout of Kafka is endless."""
+    code, err = run("lag", **{f"NETCENTER_{name}": "inf"})
+    assert code == 2 and len(lines(err)) == 1 and f"NETCENTER_{name}" in err
+
+
 def test_no_broker_is_told_with_its_address(tmp_path: Path) -> None:
     """Exit 3, one line, and nothing of the client's own talk."""
     # In a process of its own: kafka-python leaves the sockets of refused connections to the garbage collector.
@@ -192,6 +199,14 @@ def test_the_webhook_role_wants_its_address_and_secret(run: Run) -> None:
     """Exit 2, and both variables."""
     code, err = run("worker", "webhook", NETCENTER_KAFKA="127.0.0.1:1")
     assert code == 2 and "NETCENTER_WEBHOOK_URL" in err and "NETCENTER_WEBHOOK_SECRET" in err
+
+
+def test_a_worker_names_the_variables_that_are_no_settings(run: Run) -> None:
+    """One of an older release or a misspelt one: without a word the default would hold instead."""
+    given = {"NETCENTER_SILENCE_S": "30", "NETCENTER_PARTITONS": "4", "NETCENTER_IDLE_S": "1"}
+    _, err = run("worker", "webhook", NETCENTER_KAFKA="127.0.0.1:1", **given)
+    assert all(err.count(name) == 1 for name in ("NETCENTER_SILENCE_S", "NETCENTER_PARTITONS"))
+    assert "NETCENTER_IDLE_S" not in err and "docs/settings.md" in err
 
 
 def test_what_is_wrong_is_told_to_a_supervisor_too(run: Run, tmp_path: Path) -> None:
