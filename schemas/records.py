@@ -640,7 +640,7 @@ class OffsetRange(Record, kw_only=True, frozen=True, gc=False):
 class Forecast(Record, kw_only=True, frozen=True, gc=False):
     """Extra contacts expected."""
 
-    ahead_ms: A[int, "milliseconds from the window's end that it looks ahead"]
+    ahead_ms: A[int, "ms; how far ahead"]
     expected: A[float, "contacts"]
     low: A[float, "contacts, 10th percentile"]
     high: A[float, "contacts, 90th percentile"]
