@@ -72,4 +72,18 @@ def _with(view: PolicyView, versions: Sequence[Message], old: Message, new: Mess
         for one in found.pop(n).labellings[1:]:
             new = view.relabelled(new, one.at, one.label)
     found.insert(n, new)
+    _follow(view, found, n + 1)
     return [found[0], *found[1 - VERSIONS :]] if len(found) > VERSIONS else found
+
+
+def _follow(view: PolicyView, versions: list[Message], n: int) -> None:
+    """Makes the later versions anew, from number `n` on: an SLA due that an edit keeps is the due of the version before it."""
+    for later in range(n, len(versions)):
+        old, known = versions[later - 1], versions[later]
+        new = view.edited(old, known.at, _first_label(known), known.lang, known.uncertain)
+        if new.due_at == (known.labellings[0] if known.labellings else known).due_at:
+            return
+        new = replace(new, done_at=known.done_at, done=known.done)
+        for one in known.labellings[1:]:
+            new = view.relabelled(new, one.at, one.label)
+        versions[later] = new

@@ -252,7 +252,7 @@ def afternoons(draw: some.DrawFn, lasting: bool = True) -> list[tuple[int, Any]]
 
     lasting: with what changes a post for good. Nothing in it is one of the exceptions that agents/cases/README.md
     names: chatter and mutes come only where the first post is known from the beginning. A deleted post is neither edited
-    nor hidden, for no network lets anybody do so.
+    nor hidden, and no two edits of a post have the same millisecond, for no network lets anybody do so.
     """
     known = draw(some.booleans())
     minutes = some.one_of(some.integers(0, 170), some.integers(0, 20))
@@ -269,8 +269,9 @@ def afternoons(draw: some.DrawFn, lasting: bool = True) -> list[tuple[int, Any]]
     kinds += ["relabel", "relabel", "no_reply", "deleted", "grown", "edited", "edited", "hidden"] * lasting
     for n in range(draw(some.integers(0, 5)) if posts else 0):
         about, posted, _ = draw(some.sampled_from(posts))
-        when = posted + draw(some.integers(0, 100)) * MINUTE
-        facts.append((when, _done(draw, f"a{n}", draw(some.sampled_from(kinds)), about, when)))
+        kind = draw(some.sampled_from(kinds))
+        when = posted + draw(some.integers(0, 100)) * MINUTE + n * (kind == "edited")
+        facts.append((when, _done(draw, f"a{n}", kind, about, when)))
     gone = {(fact.native_id, when) for when, fact in facts if isinstance(fact, MentionUpdated) and fact.deleted}
     return [
         (when, fact)
