@@ -29,10 +29,10 @@ unit: env
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target unit-modules unit-properties
 
 unit-modules: env
-	$(BIN)/python -m pytest -q tests/unit tests/contract
+	$(BIN)/python -m pytest -q tests/unit
 
 unit-properties: env
-	$(BIN)/python -m pytest -q tests/property
+	$(BIN)/python -m pytest -q tests/property tests/contract
 
 # Every test, in two processes, because most of the time is waiting: the single parts, and the system as a whole.
 test: env lint
