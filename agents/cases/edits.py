@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from agents.cases.policy_view import PolicyView
-from agents.cases.state import VERSIONS, Message, PostChange
-from schemas.records import Label
+from agents.cases.state import VERSIONS, Labelling, Message, PostChange
 
 
 def in_force(versions: Sequence[Message], at: int) -> Message:
@@ -33,7 +32,7 @@ def edited(view: PolicyView, versions: Sequence[Message], change: PostChange) ->
     at = max(change.at, versions[0].at + 1)
     old = in_force(versions, at)
     deleted = old.done == "deleted_unanswered" and (old.done_at or 0) < at
-    if deleted or _first_label(old) == change.label:
+    if deleted or _first(old).label == change.label:
         return list(versions)
     return _with(view, versions, old, view.edited(old, at, change.label, change.lang or old.lang, change.uncertain))
 
@@ -48,18 +47,23 @@ def shown(view: PolicyView, versions: Sequence[Message], change: PostChange) -> 
     return _with(view, versions, old, view.edited(old, change.at, old.label, old.lang, old.uncertain))
 
 
-def _first_label(m: Message) -> Label:
-    """The label that the classifier gave to its words."""
-    return m.labellings[0].label if m.labellings else m.label
+def _first(m: Message) -> Labelling | Message:
+    """What the classifier's label of the words gave: the label itself, and the due that follows from it."""
+    return m.labellings[0] if m.labellings else m
+
+
+def _with_labels(view: PolicyView, m: Message, labellings: Sequence[Labelling]) -> Message:
+    """The message with labels that people gave it later."""
+    for one in labellings:
+        m = view.relabelled(m, one.at, one.label)
+    return m
 
 
 def _with(view: PolicyView, versions: Sequence[Message], old: Message, new: Message) -> list[Message]:
     """The versions with `new` after `old`; everything that happened to `old` after the change moves to `new`."""
     if old.done_at is not None and old.done_at >= new.at:
         new = replace(new, done_at=old.done_at, done=old.done)
-    for one in old.labellings[1:]:
-        if one.at >= new.at:
-            new = view.relabelled(new, one.at, one.label)
+    new = _with_labels(view, new, [one for one in old.labellings[1:] if one.at >= new.at])
     before = view.labelled_until(old, new.at)
     if before.done_at is None or before.done_at >= new.at:
         before = replace(before, done_at=new.at, done="edited")
@@ -67,10 +71,9 @@ def _with(view: PolicyView, versions: Sequence[Message], old: Message, new: Mess
     n = found.index(before) + 1
     if n < len(found) and (new.done_at is None or new.done_at > found[n].at):
         new = replace(new, done_at=found[n].at, done="edited")
-    if n < len(found) and new.done == "edited" and _first_label(found[n]) == _first_label(new):
+    if n < len(found) and new.done == "edited" and _first(found[n]).label == _first(new).label:
         new = replace(new, done_at=found[n].done_at, done=found[n].done)  # the later edit changed nothing
-        for one in found.pop(n).labellings[1:]:
-            new = view.relabelled(new, one.at, one.label)
+        new = _with_labels(view, new, found.pop(n).labellings[1:])
     found.insert(n, new)
     _follow(view, found, n + 1)
     return [found[0], *found[1 - VERSIONS :]] if len(found) > VERSIONS else found
@@ -80,10 +83,8 @@ def _follow(view: PolicyView, versions: list[Message], n: int) -> None:
     """Makes the later versions anew, from number `n` on: an SLA due that an edit keeps is the due of the version before it."""
     for later in range(n, len(versions)):
         old, known = versions[later - 1], versions[later]
-        new = view.edited(old, known.at, _first_label(known), known.lang, known.uncertain)
-        if new.due_at == (known.labellings[0] if known.labellings else known).due_at:
+        first = _first(known)
+        new = view.edited(old, known.at, first.label, known.lang, known.uncertain)
+        if new.due_at == first.due_at:
             return
-        new = replace(new, done_at=known.done_at, done=known.done)
-        for one in known.labellings[1:]:
-            new = view.relabelled(new, one.at, one.label)
-        versions[later] = new
+        versions[later] = _with_labels(view, replace(new, done_at=known.done_at, done=known.done), known.labellings[1:])

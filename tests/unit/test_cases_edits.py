@@ -9,6 +9,7 @@ import pytest
 from agents.cases.state import VERSIONS
 from schemas.own_time import own_time, skew
 from tests.support.care_facts import MINUTE, POLICY, action, at, deleted, post, reply, updated
+from tests.support.care_rows import case_rows, clock_rows
 from tests.support.cases_told import RICH, changed, clock, policy_with, record, run_of, told, work
 from tests.support.decider_runner import Run
 
@@ -206,3 +207,36 @@ def test_a_reply_that_names_an_earlier_post_answers_up_to_its_own_time(run: Run)
     events = run.fact(reply("r", "14:20", in_reply_to="1"))
     assert clock(events, "met", "first_response").met_at == at("14:20")
     assert "clock next 1 started" in told(events)
+
+
+# --- edits that are read in the wrong order ---
+
+
+def test_two_edits_read_in_the_wrong_order_leave_the_due_that_the_right_order_gives(run: Run) -> None:
+    """A question of 14:03 becomes praise at 15:29 and a complaint at 15:30: praise promised nothing, so 16:30 is its due."""
+    other = run_of(RICH)
+    praise, complaint = edited("1", "15:29", "praise"), edited("1", "15:30", "complaint")
+    for to, edits in ((run, (praise, complaint)), (other, (complaint, praise))):
+        to.fact(post("1", "14:03", "question"))
+        for edit in edits:
+            to.fact(edit)
+    for to in (run, other):
+        row = next(
+            row for key, row in clock_rows(to.events).items() if row.state == "running" and key[1] != "resolution"
+        )
+        assert (row.label, row.started_at, row.due_at) == ("complaint", at("15:30"), at("16:30"))
+
+
+def test_a_relabel_that_is_read_before_an_earlier_edit_leaves_the_old_words_their_priority(run: Run) -> None:
+    """A question, resolved, edited at 14:20 and relabelled as praise at 14:30: the old words are a question again."""
+    other = run_of(RICH)
+    edit, relabel = edited("1", "14:20", "complaint"), action("b", "relabel", "14:30", native_id="1", label="praise")
+    for to, facts in ((run, (edit, relabel)), (other, (relabel, edit))):
+        to.fact(post("1", "14:03", "question"))
+        to.fact(reply("r", "14:05"))
+        to.fact(action("a", "resolve", "14:10"))
+        for fact in facts:
+            to.fact(fact)
+    rows = [next(iter(case_rows(to.events).values()))._replace(reopened=0) for to in (run, other)]
+    assert rows[0] == rows[1]
+    assert (rows[0].label, rows[0].priority) == ("question", 4)
