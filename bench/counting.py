@@ -20,7 +20,7 @@ from schemas.records import CaseChanged, ClassifiedMention, Decided, PolicyChang
 from streams.deciding_worker import DecidingWorker
 from streams.settings import WorkerSettings
 from streams.topology import AVRO, Fold, Pipeline, Role, Topic, Wire
-from streams.worker import Hooks, run_worker
+from streams.worker import run_worker
 
 PARTITIONS = 4
 
@@ -168,7 +168,7 @@ def worker(run: str, kafka: str, form: Form) -> int:
     set_up("info")
     flow = pipeline(run, form)
     settings = WorkerSettings(kafka=kafka, partitions=PARTITIONS)
-    return run_worker(DecidingWorker(flow, flow.role(run), settings, Hooks()))
+    return run_worker(DecidingWorker(flow, flow.role(run), settings))
 
 
 if __name__ == "__main__":

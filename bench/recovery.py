@@ -27,7 +27,7 @@ from streams.deciding_worker import DecidingWorker
 from streams.fold import FoldCore
 from streams.partition import Partition
 from streams.transaction import TransactionBatches
-from streams.worker import Hooks, WorkerSettings
+from streams.worker import WorkerSettings
 
 _FLUSH_EVERY = 20_000
 _LOOK_S = 0.005
@@ -84,7 +84,7 @@ async def _fill(kafka: str, prefix: str, keys: int) -> None:
 
 async def _recover(kafka: str, prefix: str) -> dict[str, Any]:
     settings = WorkerSettings(kafka=kafka, prefix=prefix, partitions=1)
-    worker = DecidingWorker(PIPELINE, PIPELINE.role("keeper"), settings, Hooks())
+    worker = DecidingWorker(PIPELINE, PIPELINE.role("keeper"), settings)
 
     def core() -> FoldCore:
         return FoldCore(PIPELINE, worker.role, 0, worker.partitions, worker.policies.get, Keeper())

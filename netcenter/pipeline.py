@@ -101,9 +101,10 @@ PIPELINE = Pipeline(
     roles=(
         Role(
             "classify",
-            Batch(classify_stage, "classified", lacks=lacks_model, settings=ClassifierSettings),
+            Batch(classify_stage, "classified", settings=ClassifierSettings),
             ("mentions",),
             ("classified", "volumes"),
+            lacks=lacks_model,
         ),
         Role("cases", Fold(CasesDecider), ("classified",), ("cases", "desk", "signals")),
         Role("surge", Fold(SurgeDecider), ("volumes",), ("surges", "signals")),

@@ -13,8 +13,8 @@ from sinks import port
 from streams.deciding_worker import DecidingWorker
 from streams.sink_worker import SinkWorker
 from streams.supervisor import SUPERVISED
-from streams.topology import Batch, Role, Sink
-from streams.worker import Hooks, RoleWorker
+from streams.topology import Role, Sink
+from streams.worker import RoleWorker
 
 
 def role_names() -> list[str]:
@@ -52,9 +52,8 @@ def make_worker(role: Role, settings: Settings, kafka: str) -> RoleWorker:
     """The worker of a role. Raises UsageError for wrong settings, Unreachable as `make_sink` does."""
     given = settings.worker(kafka)
     if isinstance(role.shape, Sink):
-        return SinkWorker(PIPELINE, role, given, Hooks(), make_sink(role))
-    hooks = Hooks(lacks=role.shape.lacks) if isinstance(role.shape, Batch) else Hooks()
-    return DecidingWorker(PIPELINE, role, given, hooks)
+        return SinkWorker(PIPELINE, role, given, make_sink(role))
+    return DecidingWorker(PIPELINE, role, given)
 
 
 def make_sink(role: Role) -> port.SinkPort:

@@ -25,7 +25,7 @@ from streams.settings import WorkerSettings
 from streams.threads import in_thread
 from streams.topology import Batch, Fold, Pipeline, Role
 from streams.wall_clock import WallClock
-from streams.worker import Hooks, RoleWorker
+from streams.worker import RoleWorker
 
 _LOOK_S = 0.02
 _ASK_AGAIN_S, _ASK_AGAIN_MOST_S = 0.2, 5.0
@@ -42,8 +42,8 @@ class DecidingWorker(RoleWorker):
         "its own (NETCENTER_PREFIX, then `netcenter topics apply`)",
     )
 
-    def __init__(self, pipeline: Pipeline, role: Role, settings: WorkerSettings, hooks: Hooks) -> None:
-        super().__init__(pipeline, role, settings, hooks)
+    def __init__(self, pipeline: Pipeline, role: Role, settings: WorkerSettings) -> None:
+        super().__init__(pipeline, role, settings)
         self.owned: dict[int, Partition] = {}
         self._parked: dict[int, Partition] = {}
         """Partitions that were handed over properly: their state in memory is still valid if nobody else has written

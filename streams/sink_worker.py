@@ -24,7 +24,7 @@ from streams.settings import WorkerSettings
 from streams.sink_dead_letters import SinkDeadLetters
 from streams.sink_items import SinkItems, sink_items
 from streams.topology import Pipeline, Role
-from streams.worker import Hooks, RoleWorker
+from streams.worker import RoleWorker
 
 _MOST_ITEMS = 5_000
 """When a write has this many items, no further batch is added."""
@@ -42,8 +42,8 @@ class SinkWorker(RoleWorker):
 
     claim = Claim("has stored", "these are the offsets of other topics; give this log a receiver of its own")
 
-    def __init__(self, pipeline: Pipeline, role: Role, settings: WorkerSettings, hooks: Hooks, sink: SinkPort) -> None:
-        super().__init__(pipeline, role, settings, hooks)
+    def __init__(self, pipeline: Pipeline, role: Role, settings: WorkerSettings, sink: SinkPort) -> None:
+        super().__init__(pipeline, role, settings)
         self.sink = sink
         self.calls = ReceiverCalls(sink, role.name, self._done, self.log)
         self.dead_letters = SinkDeadLetters(role.name, self.topic, settings, self._done, self.log)

@@ -162,8 +162,6 @@ class Batch:
     """Makes the stage of an input partition."""
     output_topic: str
     """The topic whose partitions mirror the input topic's: each partition keeps its time and its order."""
-    lacks: Callable[[Policy], str | None] = lambda _: None
-    """What this machine lacks to work under a policy; None when it lacks nothing."""
     settings: type[Any] | None = None
     """The class of the role's own settings, which the stage reads; None when it has none."""
 
@@ -209,6 +207,8 @@ class Role:
     """Topics; a deciding role reads one, its input topic."""
     writes: tuple[str, ...] = ()
     """Topics; a sink has none."""
+    lacks: Callable[[Policy], str | None] = lambda _: None
+    """What this machine lacks to work under a policy, so that a worker waits and is not ready; None when it lacks nothing."""
     enabled_by: str | None = None
     """The role is optional and runs only if this setting of its own is set; None: the role always runs.
     """

@@ -8,7 +8,6 @@ import signal
 import time as wall
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -16,7 +15,6 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
-from agents.policy import Policy
 from streams import faust_batch, metrics, raw_records
 from streams.committed_offsets import CommittedOffset, address, metadata
 from streams.errors import Ended, StreamError
@@ -41,14 +39,6 @@ _GROUP_REMEDY = (
 )
 
 
-@dataclass(frozen=True)
-class Hooks:
-    """The functions that netcenter/workers.py gives a worker in addition to the settings."""
-
-    lacks: Callable[[Policy], str | None] = lambda _: None
-    """What this machine lacks to work under a policy; while it lacks something, the worker waits and is not ready."""
-
-
 class RoleWorker:
     """The part of a worker that deciding roles and sinks share. It is the `Owner` of the Faust consumer's
     partitions.
@@ -57,11 +47,11 @@ class RoleWorker:
     claim: Claim
     """The wording of the role's errors about its positions."""
 
-    def __init__(self, pipeline: Pipeline, role: Role, settings: WorkerSettings, hooks: Hooks) -> None:
+    def __init__(self, pipeline: Pipeline, role: Role, settings: WorkerSettings) -> None:
         self.pipeline, self.role, self.settings = pipeline, role, settings
         self.group = f"{settings.prefix}{role.name}"
         self.log = structlog.get_logger("netcenter").bind(role=role.name)
-        self.policies = Policies(self.topic("policy"), self.reader, hooks.lacks)
+        self.policies = Policies(self.topic("policy"), self.reader, role.lacks)
         self.failure: BaseException | None = None
         self.assigned_once = False
         self.rebalancing = True
@@ -407,4 +397,4 @@ def run_worker(worker: RoleWorker) -> int:
         return uvloop.run(worker.run())
 
 
-__all__ = ["Hooks", "RoleWorker", "WorkerSettings", "run_worker"]
+__all__ = ["RoleWorker", "WorkerSettings", "run_worker"]

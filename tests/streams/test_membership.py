@@ -13,7 +13,7 @@ from streams.deciding_worker import DecidingWorker
 from streams.errors import Stop, Unavailable
 from streams.faust_membership import Standing
 from streams.partition import Partition
-from streams.worker import Hooks, WorkerSettings
+from streams.worker import WorkerSettings
 from tests.streams.test_health import get
 from tests.support import toy
 from tests.support.load import check_counted, post
@@ -88,7 +88,7 @@ class App:
 def worker(standing: Standing, session_s: float = 10.0) -> DecidingWorker:
     """A worker that has been in its group until now."""
     settings = WorkerSettings(kafka="127.0.0.1:9", prefix="p.", session_s=session_s)
-    made = DecidingWorker(toy.PIPELINE, toy.PIPELINE.role("counts"), settings, Hooks())
+    made = DecidingWorker(toy.PIPELINE, toy.PIPELINE.role("counts"), settings)
     made.app, made.assigned_once, made.rebalancing = App(standing), True, False
     return made
 

@@ -17,7 +17,7 @@ from schemas.records import CaseChanged, Record, Tick
 from streams.deciding_worker import DecidingWorker
 from streams.errors import Fenced
 from streams.partition import Partition
-from streams.worker import Hooks, WorkerSettings
+from streams.worker import WorkerSettings
 from tests.support import toy
 from tests.support.world import NOON, World, author_on, classified, mention
 
@@ -29,7 +29,7 @@ class Owner:
 
     def __init__(self, world: World) -> None:
         settings = WorkerSettings(kafka=world.kafka, prefix=world.prefix, partitions=world.partitions)
-        self.worker = DecidingWorker(toy.PIPELINE, toy.PIPELINE.role("counts"), settings, Hooks())
+        self.worker = DecidingWorker(toy.PIPELINE, toy.PIPELINE.role("counts"), settings)
         self.partition = Partition(lambda: self.worker.make_core(0), self.worker)
 
     async def take(self, offset: int, record: Record) -> None:

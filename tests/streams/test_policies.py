@@ -12,7 +12,7 @@ from schemas.dead_letter_headers import failure_of
 from schemas.records import CaseChanged, ClassifiedMention, PolicyChanged
 from streams.deciding_worker import DecidingWorker
 from streams.errors import Stop
-from streams.worker import Hooks, WorkerSettings
+from streams.worker import WorkerSettings
 from tests.support import toy
 from tests.support.world import NOON, World, author_on, free_port, mention, ready
 
@@ -210,7 +210,7 @@ def test_another_classifier_judges_from_one_record_on_in_each_partition_without_
 def test_a_text_that_is_not_the_one_the_log_names_stops_the_worker(world: World) -> None:
     """Two runs over the same log must not follow different rules."""
     worker = DecidingWorker(
-        toy.PIPELINE, toy.PIPELINE.role("counts"), WorkerSettings(kafka=world.kafka, prefix=world.prefix), Hooks()
+        toy.PIPELINE, toy.PIPELINE.role("counts"), WorkerSettings(kafka=world.kafka, prefix=world.prefix)
     )
     with pytest.raises(Stop, match=r"policy 1 .* does not have the hash 000000000000"):
         asyncio.run(worker.policies.ensure(1, "0" * 64))

@@ -16,7 +16,7 @@ from streams.deciding_worker import DecidingWorker
 from streams.errors import Misconfigured
 from streams.position_check import OnLost
 from streams.sink_worker import SinkWorker
-from streams.worker import Hooks, WorkerSettings
+from streams.worker import WorkerSettings
 from tests.support import toy
 
 HERE, THERE = TP("p.classified", 0), TP("p.classified", 1)
@@ -51,11 +51,11 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def worker(role: str, log: Log, on_lost: OnLost = "stop") -> Any:
     """A worker of the toy that reads this log."""
     settings = WorkerSettings(kafka="127.0.0.1:9", prefix="p.", on_lost=on_lost)
-    found, hooks = toy.PIPELINE.role(role), Hooks()
+    found = toy.PIPELINE.role(role)
     made = (
-        DecidingWorker(toy.PIPELINE, found, settings, hooks)
+        DecidingWorker(toy.PIPELINE, found, settings)
         if found.decides
-        else SinkWorker(toy.PIPELINE, found, settings, hooks, toy.FileSink())
+        else SinkWorker(toy.PIPELINE, found, settings, toy.FileSink())
     )
     made.reader = log.reader  # type: ignore[method-assign]
     return made

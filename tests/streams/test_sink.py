@@ -29,7 +29,6 @@ from streams.receiver_calls import Outdated
 from streams.settings import WorkerSettings
 from streams.sink_items import SinkItems, sink_items
 from streams.sink_worker import SinkWorker
-from streams.worker import Hooks
 from tests.support import toy
 from tests.support.samples import classified, items
 from tests.support.world import NOON, World
@@ -99,7 +98,7 @@ def run(sink: Any, test: Callable[[SinkWorker], Awaitable[None]]) -> list[Any]:
     """A worker of that sink, and what it has logged meanwhile."""
 
     async def inner() -> None:
-        await test(SinkWorker(PIPELINE, ROLE, WorkerSettings(kafka="127.0.0.1:1"), Hooks(), sink))
+        await test(SinkWorker(PIPELINE, ROLE, WorkerSettings(kafka="127.0.0.1:1"), sink))
 
     with capture_logs() as lines:
         asyncio.run(asyncio.wait_for(inner(), 30))

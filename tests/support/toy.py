@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -42,7 +43,7 @@ from sinks.port import ReceiverUnreachable, RefusedItem, SinkItem
 from streams.deciding_worker import DecidingWorker
 from streams.sink_worker import SinkWorker
 from streams.topology import MIB, Batch, Fold, Pipeline, Role, Sink, Topic
-from streams.worker import Hooks, WorkerSettings, run_worker
+from streams.worker import WorkerSettings, run_worker
 
 MODEL = "ab" * 32
 POLICY = f'[classifier]\nmodel = "{MODEL}"\n'
@@ -291,10 +292,10 @@ def worker(role: str, kafka: str, prefix: str, given: dict[str, Any]) -> int:
     """Run a worker of the toy to its end; its exit code."""
     set_up("info")
     settings = msgspec.convert({"kafka": kafka, "prefix": prefix, **given}, WorkerSettings, strict=False)
-    found, hooks = PIPELINE.role(role), Hooks(lacks=lacks)
+    found = replace(PIPELINE.role(role), lacks=lacks)
     if isinstance(found.shape, Sink):
-        return run_worker(SinkWorker(PIPELINE, found, settings, hooks, found.shape.make(None)))
-    return run_worker(DecidingWorker(PIPELINE, found, settings, hooks))
+        return run_worker(SinkWorker(PIPELINE, found, settings, found.shape.make(None)))
+    return run_worker(DecidingWorker(PIPELINE, found, settings))
 
 
 if __name__ == "__main__":

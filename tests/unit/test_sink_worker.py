@@ -19,7 +19,7 @@ from streams.dead_letter_limit import DeadLetterLimit
 from streams.errors import Stop
 from streams.sink_items import sink_items
 from streams.sink_worker import SinkWorker
-from streams.worker import Hooks, WorkerSettings
+from streams.worker import WorkerSettings
 from tests.support.world import NOON, classified, mention
 
 TOPIC = TP("classified", 0)
@@ -46,7 +46,7 @@ def written(receiver: Receiver, values: list[bytes], window: int) -> None:
     async def run() -> None:
         settings = WorkerSettings(kafka="nowhere", dead_window=window)
         made: Any = receiver
-        worker = SinkWorker(PIPELINE, PIPELINE.role("postgres"), settings, Hooks(), made)
+        worker = SinkWorker(PIPELINE, PIPELINE.role("postgres"), settings, made)
         worker.dead_letters.producer = made
         worker._owned = {TOPIC}
         worker.dead_letters.limits = {TOPIC: DeadLetterLimit("classified/0", "classified.dead", 1.0, window)}
