@@ -11,12 +11,13 @@ from typing import Any
 
 
 def licence(component: dict[str, Any]) -> str:
-    """The licences that a component names, as SPDX ids or expressions where it uses them; empty where it names none."""
-    found = []
-    for choice in component.get("licenses", []):
-        one = choice.get("license", {})
-        found.append(choice.get("expression") or one.get("id") or one.get("name", ""))
-    return " or ".join(dict.fromkeys(filter(None, found)))
+    """The licences that a component names: SPDX ids or expressions where it has them, else names in words; empty where it
+    names none.
+    """
+    choices = component.get("licenses", [])
+    ids = [choice.get("expression") or choice["license"].get("id") for choice in choices]
+    names = [choice.get("license", {}).get("name", "").rpartition(" :: ")[2] for choice in choices]
+    return ", ".join(dict.fromkeys(filter(None, ids))) or ", ".join(dict.fromkeys(filter(None, names)))
 
 
 def main(sbom: Path) -> int:
