@@ -89,6 +89,8 @@ class Progress(msgspec.Struct):
     policy_hash: str = ""
     known_from: int = -1
     """Offset of the record that gave the first watermark, where facts came before that record; -1 otherwise."""
+    partition: str = ""
+    """The input partition, `topic/number`; empty where the record does not say."""
 
 
 def why(error: Exception) -> str:
@@ -121,8 +123,14 @@ class Core:
         policies: Callable[[int, str], Policy],
         *,
         encodes: bool = True,
+        form: int | None = None,
     ) -> None:
-        """encodes: False where nothing reads the bytes of the outputs; their values are None then."""
+        """encodes: False where nothing reads the bytes of the outputs; their values are None then. form: of the state
+        records for the changelog; None: the newest. Raises NotLifted for a form that this release does not write.
+        """
+        self.forms = role.forms
+        self._write = self.forms.writer(self.forms.newest if form is None else form)
+        """Makes a value for the changelog of (key, bytes in the newest form); None where the bytes are the value."""
         self.pipeline, self.role, self.number = pipeline, role, number
         self.partitions, self.policies = partitions, policies
         self.encodes = encodes
@@ -164,6 +172,7 @@ class Core:
             policy=self.policy.version if self.policy else 0,
             policy_hash=self.policy_hash,
             known_from=self.known_from,
+            partition=f"{self.role.input_topic}/{self.number}",
         )
 
     def resume(self, progress: Progress) -> None:
