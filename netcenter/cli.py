@@ -40,6 +40,7 @@ def _root(debug: Annotated[bool, typer.Option(DEBUG, help="Show tracebacks and d
 def _register() -> None:
     from netcenter.commands import (
         backtest,
+        changelog,
         classify,
         crisis,
         dead,
@@ -79,6 +80,7 @@ def _register() -> None:
         backtest,
         postgres,
         rebuild,
+        changelog,
         forget,
         policy,
         operators,

@@ -39,7 +39,9 @@ def _servers(value: str | None) -> str | None:
 
 def _release(value: str) -> str:
     if value and value not in released():
-        raise PydanticCustomError("release", "one of these releases is meant: {known}", {"known": ", ".join(released())})
+        raise PydanticCustomError(
+            "release", "one of these releases is meant: {known}", {"known": ", ".join(released())}
+        )
     return value
 
 

@@ -115,6 +115,10 @@ class StateForms:
         return 1 <= form <= self.newest and all(step.lower is not None for step in self.steps[form - 1 :])
 
 
+ONE_FORM = StateForms()
+"""The forms of records whose form has never changed."""
+
+
 def form_of(packed: bytes) -> int:
     """The form of a changelog's value, by its first byte. Raises ValueError for bytes of no form."""
     first = packed[0] if packed else 0

@@ -6,7 +6,7 @@ import time as wall
 from collections.abc import Callable
 
 from schemas import codec
-from schemas.state_forms import StateForms
+from schemas.state_forms import ONE_FORM
 from streams import metrics
 from streams.batch import BatchCore
 from streams.committed_offsets import NEVER, CommittedOffset
@@ -17,7 +17,7 @@ from streams.transaction import Transaction
 
 #: The key of the changelog's progress record: no state key begins with NUL.
 PROGRESS = b"\x00progress"
-PROGRESS_FORMS = StateForms()
+PROGRESS_FORMS = ONE_FORM
 """The forms of the progress record."""
 REBUILDING = b"\x00rebuilding"
 """The key of the changelog's record that says that its other records are being rebuilt and are not to be read."""

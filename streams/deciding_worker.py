@@ -14,10 +14,9 @@ from faust.types import TP
 
 from agents.decider import Unanswered
 from streams import metrics
-from schemas.releases import released
 from streams.batch import BatchCore
-from streams.checkpoint import PROGRESS_FORMS
 from streams.committed_offsets import CommittedOffset
+from streams.cores import new_core, written_forms
 from streams.errors import Misconfigured
 from streams.fold import FoldCore
 from streams.partition import Partition
@@ -25,7 +24,7 @@ from streams.position_check import Claim
 from streams.recovery import RESTORE
 from streams.settings import WorkerSettings
 from streams.threads import in_thread
-from streams.topology import Batch, Fold, Pipeline, Role
+from streams.topology import Batch, Pipeline, Role
 from streams.wall_clock import WallClock
 from streams.worker import RoleWorker
 
@@ -54,25 +53,11 @@ class DecidingWorker(RoleWorker):
         self._wall_clock = WallClock(self.owned, self.log)
         self.unanswered: dict[str, str] = {}
         """Why a question is not answered, by the partition that waits for it."""
-        older = released()[settings.upgrade_from] if settings.upgrade_from else None
-        self._form = None if older is None else older.forms.get(role.name)
-        """The form in which state records are written; None: the newest."""
-        self.progress_form = None if older is None else older.progress
-        for forms, form in ((role.forms, self._form), (PROGRESS_FORMS, self.progress_form)):
-            if form is not None and not forms.writable(form):
-                raise Misconfigured(
-                    f"{role.name} cannot write its state in form {form}, as release {settings.upgrade_from} does: from that "
-                    f"release there is no rollback of {role.name}; start it without NETCENTER_UPGRADE_FROM (docs/upgrade.md)"
-                )
+        self._form, self.progress_form = written_forms(role, settings.upgrade_from)
 
     def make_core(self, number: int) -> FoldCore | BatchCore:
         """A new core of an input partition."""
-        shape, given = self.role.shape, (self.pipeline, self.role, number, self.partitions, self.policies.get)
-        if isinstance(shape, Fold):
-            return FoldCore(*given, shape.decider(), form=self._form)
-        if isinstance(shape, Batch):
-            return BatchCore(*given, shape.stage(number), form=self._form)
-        raise TypeError(f"{self.role.name} decides nothing")
+        return new_core(self.pipeline, self.role, number, self.partitions, self.policies.get, form=self._form)
 
     # --- owning -------------------------------------------------------------------------------------------------
 

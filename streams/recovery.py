@@ -114,7 +114,7 @@ class Refusal:
         )
 
     def nameless(self, offset: int) -> Misconfigured:
-        """A record whose key is null or no UTF-8, at an offset."""
+        """A record whose key is not UTF-8, at an offset."""
         return Misconfigured(
             f"{self._place} holds at offset {offset} a record whose key {self._role.name} has not written: find who writes "
             f"there; take it out by {self._remove} --offset {offset}`, then start again"
@@ -166,14 +166,17 @@ def progress_of(packed: bytes, role: Role, number: int) -> Progress:
 async def _newest(reader: AIOKafkaConsumer, tp: TopicPartition, end: int, refusal: Refusal) -> dict[str, bytes]:
     """The newest value by key of a compacted partition. The state keeps the same objects, without a copy."""
     newest: dict[str, bytes] = {}
-    nameless: dict[bytes | None, int] = {}
+    nameless: dict[bytes, int] = {}
+    """The offset of the newest record of each key that is no text; -1 where the key was removed."""
     reader.assign([tp])
     await reader.seek_to_beginning(tp)
     while await reader.position(tp) < end:
         for record in (await reader.getmany(tp, timeout_ms=200, max_records=READ_AT_ONCE)).get(tp, ()):
+            if record.key is None:  # it stands for no state, and Kafka's compaction drops it
+                continue
             try:
                 key = record.key.decode()
-            except (AttributeError, UnicodeDecodeError):
+            except UnicodeDecodeError:
                 nameless[record.key] = -1 if record.value is None else record.offset
                 continue
             if record.value is None:

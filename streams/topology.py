@@ -12,7 +12,7 @@ from agents.policy import Policy
 from schemas import codec, headers
 from schemas.keys import KEYLESS
 from schemas.records import Record, Tick
-from schemas.state_forms import StateForms
+from schemas.state_forms import ONE_FORM, StateForms
 from sinks import port
 
 SettingsT = TypeVar("SettingsT")
@@ -165,7 +165,7 @@ class Batch:
     """The topic whose partitions mirror the input topic's: each partition keeps its time and its order."""
     settings: type[Any] | None = None
     """The class of the role's own settings, which the stage reads; None when it has none."""
-    forms: StateForms = StateForms()
+    forms: StateForms = ONE_FORM
     """The forms of its state records."""
 
 
@@ -175,7 +175,7 @@ class Fold:
 
     decider: Callable[[], Decider]
     """Makes the Decider of an input partition."""
-    forms: StateForms = StateForms()
+    forms: StateForms = ONE_FORM
     """The forms of its state records."""
 
 
