@@ -21,7 +21,7 @@ from streams.errors import Misconfigured
 from streams.fold import FoldCore
 from streams.partition import Partition
 from streams.position_check import Claim
-from streams.recovery import RESTORE
+from streams.recovery import restore
 from streams.settings import WorkerSettings
 from streams.threads import in_thread
 from streams.topology import Batch, Pipeline, Role
@@ -84,7 +84,7 @@ class DecidingWorker(RoleWorker):
                 raise Misconfigured(
                     f"{self.role.name} has read {self.own_name(tp).topic}/{tp.partition} up to offset {committed[tp]}, its group "
                     f"says, but {self.role.changelog}/{tp.partition} is empty: it was deleted, and going on would begin "
-                    f"with an empty state. {RESTORE}"
+                    f"with an empty state. {restore(self.role.name)}"
                 )
         return await super().start_positions(own, committed)
 

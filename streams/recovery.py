@@ -23,8 +23,6 @@ from streams.fold import FoldCore
 from streams.policies import Policies
 from streams.topology import Role
 
-RESTORE = "Restore it, or rebuild what the role knows: docs/lost_log.md"
-"""What an operator can do about a changelog that is incomplete."""
 #: The most characters of a key in an error.
 _KEY_SHOWN = 100
 #: After this many records of a changelog the event loop gets time for heartbeats and health checks.
@@ -66,10 +64,10 @@ async def recover(
     known_end: the changelog's end when this core was current, -1 for a new core.
 
     1. Where the changelog still ends at `known_end`, no other owner has written: the core in memory is current.
-    2. Refuse a changelog whose beginning was deleted. Raises Misconfigured.
-    3. Where another owner has written, start with a new core.
-    4. Read the newest value of each key. Refuse a changelog that is half rebuilt.
-    5. Wait for the policy that was in force, and take position, watermark and policy from the progress record.
+    2. Where another owner has written, start with a new core.
+    3. Read the newest value of each key. Refuse a changelog that is half rebuilt.
+    4. Wait for the policy that was in force, and take position, watermark and policy from the progress record.
+    5. Refuse a changelog whose beginning was deleted.
     6. Restore the state; an older form is lifted.
     7. For a Batch: restore the recent ids and the open minute from the tail of the output topic.
 
@@ -83,19 +81,24 @@ async def recover(
         if end == known_end:
             return Recovered(core, end, None)
         first = (await reader.beginning_offsets([changelog]))[changelog]
-        if first > 0:  # compaction does not move the beginning: it keeps the newest record of each key
-            raise Misconfigured(
-                f"{role.changelog}/{core.number} begins at offset {first}: a part of what {role.name} remembers was "
-                f"deleted, as by a cleanup.policy other than compact. {RESTORE}"
-            )
         if known_end >= 0:
             core = make_core()
         newest = await _newest(reader, changelog, end, Refusal(role, core.number))
         await _resume(core, newest.pop(PROGRESS.decode(), None), host.policies)
+        if first > core.whole_from:  # compaction does not move the beginning: it keeps the newest record of each key
+            raise Misconfigured(
+                f"{role.changelog}/{core.number} begins at offset {first}: a part of what {role.name} remembers was "
+                f"deleted, as by a cleanup.policy other than compact. {restore(role.name)}"
+            )
         await _restore(core, newest)
         if isinstance(core, BatchCore):
             await _recall(reader, TopicPartition(host.topic(core.output_topic), core.number), core)
     return Recovered(core, end, len(newest))
+
+
+def restore(role: str) -> str:
+    """What an operator can do about a role's changelog that is incomplete."""
+    return f"Restore it, or make the state again from the log: `netcenter rebuild {role}` (docs/lost_log.md)"
 
 
 class Refusal:

@@ -124,6 +124,7 @@ class StateRebuild:
             progress = core.progress() if known is None else known
             progress.position = position
             progress.partition = f"{self._role.input_topic}/{number}"
+            progress.whole_from = old[REBUILDING].offset
             writer.write(_changes(old.keys() - {PROGRESS, REBUILDING}, state))
             # Both in one transaction: a worker sees the whole state, or the mark.
             writer.write([(PROGRESS, progress_writer(self._progress_form)(progress)), (REBUILDING, None)])
