@@ -61,6 +61,7 @@ def _register() -> None:
         topics,
         train,
         up,
+        upgrade,
         worker,
     )
 
@@ -79,6 +80,7 @@ def _register() -> None:
         replay,
         backtest,
         postgres,
+        upgrade,
         rebuild,
         changelog,
         forget,

@@ -78,16 +78,20 @@ class StateForms:
         form = form_of(packed)
         if form == self.newest:
             return packed if form == 1 else packed[1:]
-        if form > self.newest:
-            raise NewerForm(form)
-        if form < self.oldest:
-            raise NotLifted(form)
+        self.refuse(form)
         value = _decode(packed if form == 1 else packed[1:])
         for step in self.steps[form - 1 :]:
             if step.lift is None:
                 raise NotLifted(form)
             value = step.lift(key, value)
         return _encode(value)
+
+    def refuse(self, form: int) -> None:
+        """Raises NewerForm or NotLifted for a form that this release does not read."""
+        if form > self.newest:
+            raise NewerForm(form)
+        if form < self.oldest:
+            raise NotLifted(form)
 
     def writer(self, form: int) -> Callable[[str, bytes], bytes] | None:
         """The function that makes a changelog's value of (key, bytes in the newest form); None where the bytes are the
