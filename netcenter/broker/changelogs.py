@@ -15,6 +15,7 @@ from netcenter.broker.offsets import committed_ranges_at
 from netcenter.broker.reading import records_of
 from netcenter.errors import CommandError
 from netcenter.settings import Settings
+from streams.kafka_connection import KafkaConnection
 from streams.topology import Role
 
 #: A transaction has at most this many bytes of keys and values, so that it is delivered within the broker's limit.
@@ -32,7 +33,7 @@ def changelog_partition(settings: Settings, role: Role, number: int) -> TopicPar
     return TopicPartition(settings.prefix + role.changelog, number)
 
 
-def newest_records(kafka: str, tp: TopicPartition) -> dict[bytes, Any]:
+def newest_records(kafka: KafkaConnection, tp: TopicPartition) -> dict[bytes, Any]:
     """The newest raw record of each key in a partition of a changelog, without the keys that were removed. Raises
     Unreachable, and CommandError where the topic is missing.
     """
@@ -52,7 +53,7 @@ class ChangelogWriter:
     owns it can commit nothing more. A context manager.
     """
 
-    def __init__(self, settings: Settings, kafka: str, role: Role, number: int) -> None:
+    def __init__(self, settings: Settings, kafka: KafkaConnection, role: Role, number: int) -> None:
         self._tp = changelog_partition(settings, role, number)
         self._role, self._kafka = role.name, kafka
         self._id = f"{settings.prefix}{role.name}-{number}"

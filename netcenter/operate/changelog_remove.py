@@ -10,10 +10,13 @@ from netcenter.pipeline import PIPELINE
 from netcenter.settings import Settings
 from streams.checkpoint import PROGRESS, REBUILDING
 from streams.cores import new_core
+from streams.kafka_connection import KafkaConnection
 from streams.topology import Role
 
 
-def remove(settings: Settings, kafka: str, role: Role, number: int, *, key: str | None, offset: int | None) -> str:
+def remove(
+    settings: Settings, kafka: KafkaConnection, role: Role, number: int, *, key: str | None, offset: int | None
+) -> str:
     """Writes a null value under the key of a record. Returns a line that says what was removed.
 
     key, offset: one of them names the record. The partition's owner is fenced first. Raises UsageError where there is no

@@ -42,6 +42,7 @@ from streams.core import Core, Fact, Progress
 from streams.cores import new_core, written_forms
 from streams.decoder import Decoder
 from streams.fold import FoldCore
+from streams.kafka_connection import KafkaConnection
 from streams.policies import foreign, passed_over
 from streams.recovery import progress_of
 from streams.topology import Role
@@ -72,7 +73,7 @@ class RebuiltPartition:
 class StateRebuild:
     """The rebuild of one role's state."""
 
-    def __init__(self, settings: Settings, kafka: str, role: Role, say: Say, told: Told) -> None:
+    def __init__(self, settings: Settings, kafka: KafkaConnection, role: Role, say: Say, told: Told) -> None:
         """say: called with a line for the user. told: called with the partition, the offset read to, and the offset to
         read to. Raises CommandError, Unreachable, and Misconfigured for a form that cannot be written.
         """

@@ -29,6 +29,7 @@ from schemas.releases import Release, released
 from schemas.state_forms import FormError, NewerForm, form_of
 from sinks.postgres import migrate
 from streams.checkpoint import PROGRESS, PROGRESS_FORMS, REBUILDING, read_progress
+from streams.kafka_connection import KafkaConnection
 from streams.policies import fault
 from streams.recovery import Refusal
 from streams.topology import Role
@@ -58,7 +59,7 @@ class UpgradeFinding:
         return self.state in ("ready", "lifted")
 
 
-def check(settings: Settings, kafka: str) -> list[UpgradeFinding]:
+def check(settings: Settings, kafka: KafkaConnection) -> list[UpgradeFinding]:
     """The findings about every part, in the order of the flow. It changes nothing. Raises Unreachable, and CommandError
     where there is no Netcenter under the prefix.
     """
@@ -67,7 +68,7 @@ def check(settings: Settings, kafka: str) -> list[UpgradeFinding]:
 
 
 class _Check:
-    def __init__(self, settings: Settings, kafka: str, client: KafkaAdminClient) -> None:
+    def __init__(self, settings: Settings, kafka: KafkaConnection, client: KafkaAdminClient) -> None:
         self._settings, self._kafka, self._client = settings, kafka, client
         self._have = set(client.list_topics())
         self._policies: dict[int, set[str]] = {}
@@ -137,14 +138,14 @@ class _Check:
         if not faults:
             found.pop(PROGRESS, None)
             return found, None
-        key, (offset, error) = min(faults.items(), key=lambda item: item[1][0])
+        key, (offset, reason) = min(faults.items(), key=lambda item: item[1][0])
         try:
-            told = str(refusal.unread(key.decode(), error))
+            told = str(refusal.unread(key.decode(), reason))
         except UnicodeDecodeError:
             told = str(refusal.nameless(offset))
         state: State = "wrong"
-        if isinstance(error, FormError):
-            state = "newer" if isinstance(error, NewerForm) else "rebuild"
+        if isinstance(reason, FormError):
+            state = "newer" if isinstance(reason, NewerForm) else "rebuild"
         return {}, UpgradeFinding(role.name, state, told)
 
     def _form(self, role: Role, key: bytes, value: bytes) -> int:
@@ -203,10 +204,9 @@ class _Check:
 
     def _postgres(self) -> UpgradeFinding:
         try:
-            with closing(psycopg2.connect(postgres_of(self._settings), connect_timeout=5)) as connection:
-                with connection.cursor() as cursor:
-                    newer = migrate.unknown(cursor)
-                    missing = migrate.missing(cursor)
+            uri = postgres_of(self._settings)
+            with closing(psycopg2.connect(uri, connect_timeout=5)) as connection, connection.cursor() as cursor:
+                newer, missing = migrate.unknown(cursor), migrate.missing(cursor)
         except CommandError as error:
             return UpgradeFinding("PostgreSQL", "wrong", str(error))
         except psycopg2.Error as error:
