@@ -13,6 +13,7 @@ from schemas.keys import KEYLESS
 from schemas.records import Tick
 from streams.core import DeadLetter, Fact
 from streams.partitioner import partitions_of
+from streams.signatures import NO_SIGNATURES, Signatures
 from streams.topology import Topic
 
 #: The most bytes of a record's key, because every decided record repeats its fact's key.
@@ -25,11 +26,14 @@ _NOTHING = Tick(clock="event", time=0, role="", partition=0)
 class Decoder:
     """Decodes the records of one partition of an input topic, in a worker and in a replay alike."""
 
-    def __init__(self, input_topic: Topic, number: int, partitions: int) -> None:
+    def __init__(
+        self, input_topic: Topic, number: int, partitions: int, signatures: Signatures = NO_SIGNATURES
+    ) -> None:
         """partitions: how many partitions the topic has."""
         self.input_topic, self.number, self.partitions = input_topic, number, partitions
         self._records = frozenset(input_topic.records)
         self._inputs = frozenset(input_topic.inputs)
+        self._signatures = signatures.of(input_topic)
         self.here: set[bytes] = set()
         """Keys of the last batch of decoded records; all of them belong to this partition."""
 
@@ -40,6 +44,7 @@ class Decoder:
         keys: list[bytes] = []
         decode, allowed, key_of = self.input_topic.wire.decode, self._records, self.input_topic.key
         inputs, fault = self._inputs, requirements.fault
+        signed, forged = self._signatures.rings, self._signatures.fault
         for r in records:
             value, sent = r.value, r.headers
             fact = Fact(r.offset, _NOTHING, r.timestamp, value, _trace(sent) if sent else None)
@@ -55,6 +60,8 @@ class Decoder:
                         fact, "decode", "WrongRecord", f"{kind.__name__} does not belong in {self.input_topic.name}"
                     )
                 )
+            elif kind in signed and (refused := forged(kind, self.number, r)) is not None:
+                dead.append(DeadLetter(fact, "signature", *refused))
             elif kind in KEYLESS:
                 facts.append(fact)
             elif kind in inputs and (wrong := fault(record)) is not None:

@@ -114,8 +114,9 @@ class Partition:
         self.silence = WriterSilence()
         self.transaction = Transaction(self.name, host.settings.kafka, f"{host.group}-{self.number}")
         self.checkpoints = Checkpoints(role.name, self.number, host.topic(role.changelog))
-        self._decoder = Decoder(topic, self.number, host.partitions(topic.name))
-        self._outputs = OutputWriter(core, self._decoder, host.group, host.topic)
+        signatures = host.settings.signatures
+        self._decoder = Decoder(topic, self.number, host.partitions(topic.name), signatures)
+        self._outputs = OutputWriter(core, self._decoder, host.group, host.topic, signatures)
         limit = limit_of(self.name, topic.dead.name, host.settings)
         self._dead = PartitionDeadLetters(role.name, topic, self.number, host.topic(topic.dead.name), limit, host.log)
         self._waiting: asyncio.Queue[list[Any]] = asyncio.Queue(_MOST_WAITING)

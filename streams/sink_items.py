@@ -12,7 +12,8 @@ from schemas.codec import WireError
 from schemas.records import Record, Tick
 from sinks.port import RefusedItem, SinkItem
 from streams.decoder import Decoder
-from streams.topology import Pipeline, Topic
+from streams.signatures import NO_SIGNATURES, Signatures
+from streams.topology import Pipeline
 
 
 class SinkItems(msgspec.Struct, frozen=True, gc=False):
@@ -36,7 +37,14 @@ class SinkItems(msgspec.Struct, frozen=True, gc=False):
         return [RefusedItem(items[offset], "decode", "WireError", why) for offset, why in self.wrong.items()]
 
 
-def sink_items(pipeline: Pipeline, topic: str, partition: int, records: Sequence[Any], partitions: int) -> SinkItems:
+def sink_items(
+    pipeline: Pipeline,
+    topic: str,
+    partition: int,
+    records: Sequence[Any],
+    partitions: int,
+    signatures: Signatures = NO_SIGNATURES,
+) -> SinkItems:
     """Decodes raw records of a Kafka client. topic: its name without the prefix; partitions: how many the topic has.
 
     An invalid record from outside becomes an item without a record: the role that decides on this topic makes it a dead
@@ -44,7 +52,7 @@ def sink_items(pipeline: Pipeline, topic: str, partition: int, records: Sequence
     """
     dead = topic.endswith(".dead")
     if not dead and pipeline.topic(topic).inputs:
-        return _from_outside(pipeline.topic(topic), partition, records, partitions)
+        return _from_outside(Decoder(pipeline.topic(topic), partition, partitions, signatures), records)
     tombstones = not dead and pipeline.topic(topic).kept is None
     items: list[SinkItem] = []
     wrong: dict[int, str] = {}
@@ -62,8 +70,9 @@ def sink_items(pipeline: Pipeline, topic: str, partition: int, records: Sequence
     return SinkItems(topic, partition, records, items, wrong, time)
 
 
-def _from_outside(topic: Topic, partition: int, records: Sequence[Any], partitions: int) -> SinkItems:
-    facts, _ = Decoder(topic, partition, partitions).facts(records)
+def _from_outside(decoder: Decoder, records: Sequence[Any]) -> SinkItems:
+    topic, partition = decoder.input_topic, decoder.number
+    facts, _ = decoder.facts(records)
     found = {fact.offset: fact.record for fact in facts}
     items = [
         SinkItem(topic.name, partition, r.offset, r.key, found.get(r.offset), r.headers, r.timestamp) for r in records

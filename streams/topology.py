@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from agents.decider import At, Decider
 from agents.policy import Policy
@@ -18,6 +18,10 @@ SettingsT = TypeVar("SettingsT")
 
 DAY = 86_400_000
 MIB = 1 << 20
+
+
+Signer = Literal["system", "operators"]
+"""Whose key signs a record: that of the roles and the administrators' commands, or that of the operators' tools."""
 
 
 class Wire(Protocol):
@@ -67,8 +71,25 @@ class Topic:
     """The number of partitions; None: as many as NETCENTER_PARTITIONS says."""
     wire: Wire = AVRO
     """Reads and writes the bytes of the records."""
-    inputs: tuple[type[Record], ...] = ()
-    """The records that come from outside: `schemas.requirements` checks each before a role decides on it."""
+    open: tuple[type[Record], ...] = ()
+    """The records from outside that whoever may write to the topic may send, such as a gateway."""
+    operators: tuple[type[Record], ...] = ()
+    """The records from outside that need a signature with a key of the operators."""
+
+    @cached_property
+    def inputs(self) -> tuple[type[Record], ...]:
+        """The records that come from outside: `schemas.requirements` checks each before a role decides on it."""
+        return (*self.open, *self.operators)
+
+    @cached_property
+    def signed(self) -> dict[type[Record], Signer]:
+        """Whose key signs each record that needs a signature. Empty for a topic into which only roles write, because
+        Kafka's rights defend that topic.
+        """
+        if not self.inputs:
+            return {}
+        kinds = (kind for kind in self.records if kind not in self.open)
+        return {kind: "operators" if kind in self.operators else "system" for kind in kinds}
 
     @cached_property
     def carrying(self) -> frozenset[type[Record]]:
