@@ -8,6 +8,7 @@ from typing import Any
 
 from netcenter.errors import Unreachable, UsageError
 from netcenter.pipeline import PIPELINE
+from netcenter.runtime.signing import signatures_of_worker
 from netcenter.settings import Settings, read, variable
 from sinks import port
 from streams.deciding_worker import DecidingWorker
@@ -28,6 +29,14 @@ def role_of(name: str) -> Role:
     if name not in role_names():
         raise UsageError(f"no role is called {name!r}; there are: {', '.join(role_names())}, all")
     return PIPELINE.role(name)
+
+
+def deciding_role(name: str) -> Role:
+    """The role of that name, which has a state. Raises UsageError for a sink, and for an unknown name."""
+    role = role_of(name)
+    if not role.decides:
+        raise UsageError(f"{name} has no changelog: it keeps its positions at its receiver or in its consumer group")
+    return role
 
 
 def enabled_roles() -> list[Role]:
@@ -51,7 +60,7 @@ def health_ports(first: int, names: Sequence[str]) -> dict[str, int]:
 
 def make_worker(role: Role, settings: Settings, kafka: KafkaConnection) -> RoleWorker:
     """The worker of a role. Raises UsageError for wrong settings, Unreachable as `make_sink` does."""
-    given = settings.worker(kafka)
+    given = settings.worker(kafka, signatures_of_worker(settings))
     if isinstance(role.shape, Sink):
         return SinkWorker(PIPELINE, role, given, make_sink(role))
     return DecidingWorker(PIPELINE, role, given)

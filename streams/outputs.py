@@ -11,7 +11,7 @@ from streams import metrics
 from streams.core import Core, Output
 from streams.decoder import Decoder
 from streams.partitioner import partitions_of
-from streams.signatures import NO_SIGNATURES, Signatures
+from streams.signatures import Signatures
 
 Add = Callable[[str, int, bytes | None, bytes | None, headers.Headers], None]
 """Takes (topic on the broker, partition, key, value, headers), as `TransactionBatches.add`."""
@@ -26,7 +26,7 @@ class OutputWriter:
         decoder: Decoder,
         group: str,
         topic: Callable[[str], str],
-        signatures: Signatures = NO_SIGNATURES,
+        signatures: Signatures,
     ) -> None:
         """group: the consumer group, which names the writer in headers. topic: gives a topic's name on the broker."""
         self.role, self.number, self._group = core.role.name, core.number, group

@@ -49,6 +49,8 @@ class PartitionHost(Protocol):
     settings: WorkerSettings
     policies: Policies
     log: Log
+    progress_form: int | None
+    """The form in which progress records are written; None: the newest."""
     behind: bool
     """Whether the last fetch was so full that more records must be waiting."""
 
@@ -113,7 +115,7 @@ class Partition:
         """When the last records were taken (s of the monotonic clock)."""
         self.silence = WriterSilence()
         self.transaction = Transaction(self.name, host.settings.kafka, f"{host.group}-{self.number}")
-        self.checkpoints = Checkpoints(role.name, self.number, host.topic(role.changelog))
+        self.checkpoints = Checkpoints(role.name, self.number, host.topic(role.changelog), host.progress_form)
         signatures = host.settings.signatures
         self._decoder = Decoder(topic, self.number, host.partitions(topic.name), signatures)
         self._outputs = OutputWriter(core, self._decoder, host.group, host.topic, signatures)
@@ -341,7 +343,7 @@ class Partition:
         self._outputs.write([result for result in taken.results if type(result) is Output], add, position)
         if dead or self._dead.limit:
             offsets = [r.offset for r in batch.raw[:count]]
-            self._dead.count(batch.facts, offsets, {letter.fact.offset for letter in dead})
+            self._dead.count(batch.facts, offsets, dead)
 
     async def append(self, record: Tick | SourceIdle) -> None:
         """Appends a control record to this input partition itself, and commits."""

@@ -7,16 +7,20 @@ carries a signature (HMAC-SHA256) with a key that gateways do not have. docs/wir
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from hmac import compare_digest
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from schemas.records import Record
-from streams.signing_keys import KeyRing
-from streams.topology import Signer, Topic
+from streams.signing_keys import KeyRing, Signer
+
+if TYPE_CHECKING:  # every command imports the settings, which name this module: so it imports little
+    from schemas.records import Record
+    from streams.topology import Topic
 
 SIGNATURE = "netcenter.signature"
 """The header: scheme, id of the key and MAC in base64, with colons between them."""
+STAGE = "signature"
+"""The stage of a dead letter that was refused because of its signature."""
 _SCHEME = b"1"
 _CONTEXT = b"netcenter.signature.1"
 #: Kafka's number for a timestamp that the broker has set.
@@ -30,12 +34,34 @@ class SignatureFault(NamedTuple):
     message: str
 
 
+class RecordCheck(Protocol):
+    """Which records of one topic are refused because of their signature."""
+
+    @property
+    def kinds(self) -> Container[type[Record]]:
+        """The records that need a signature."""
+        ...
+
+    def fault(self, kind: type[Record], partition: int, raw: Any) -> SignatureFault | None:
+        """Why a raw record is refused; None where it is taken. `kind` is among `kinds`."""
+        ...
+
+
+class SignatureCheck(Protocol):
+    """What a decoder asks about signatures: a worker has the keys, a replay goes by what the workers have refused."""
+
+    def of(self, topic: Topic) -> RecordCheck:
+        """The check of a topic's records."""
+        ...
+
+
 class TopicSignatures:
-    """The signatures of the records of one topic."""
+    """The signatures of the records of one topic: signs and checks them."""
 
     def __init__(self, topic: Topic, prefix: str, rings: Mapping[Signer, KeyRing], since: int | None) -> None:
         self.rings = {kind: rings[signer] for kind, signer in topic.signed.items() if signer in rings}
         """The keys of each record that needs a signature; empty where the topic's records need none."""
+        self.kinds = frozenset(self.rings)
         self._signers = topic.signed
         self._head = _fields(_CONTEXT, prefix.encode(), topic.name.encode())
         self._since = since
@@ -47,7 +73,7 @@ class TopicSignatures:
         return SIGNATURE, b"%s:%s:%s" % (_SCHEME, signing.id, mac)
 
     def fault(self, kind: type[Record], partition: int, raw: Any) -> SignatureFault | None:
-        """Why a raw record is not signed as it must be; None where it is. `kind` must be among `rings`."""
+        """Why a raw record is not signed as it must be; None where it is."""
         given = [value for name, value in raw.headers or () if name == SIGNATURE]
         if not given:
             if self._before_signatures(raw):

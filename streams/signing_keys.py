@@ -11,9 +11,10 @@ import os
 import re
 import time
 from base64 import b64decode
+from typing import Any, Literal
 
-import structlog
-
+Signer = Literal["system", "operators"]
+"""Whose key signs a record: that of the roles and the administrators' commands, or that of the operators' tools."""
 _ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
 #: The fewest bytes of a secret: as many as SHA-256 gives.
 _SHORTEST = 32
@@ -87,9 +88,10 @@ class KeyRing:
         self._log().info("signing keys read again", file=self.path, ids=[id.decode() for id in self._keys])
 
     @staticmethod
-    def _log() -> structlog.typing.FilteringBoundLogger:
-        log: structlog.typing.FilteringBoundLogger = structlog.get_logger("netcenter")
-        return log
+    def _log() -> Any:
+        import structlog  # every command imports the settings, which name this module
+
+        return structlog.get_logger("netcenter")
 
 
 def _state_of(path: str) -> tuple[int, int, int]:

@@ -5,23 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from agents.decider import At, Decider
 from agents.policy import Policy
 from schemas import codec, headers
 from schemas.keys import KEYLESS
 from schemas.records import Record, Tick
+from schemas.state_forms import ONE_FORM, StateForms
 from sinks import port
+from streams.signing_keys import Signer
 
 SettingsT = TypeVar("SettingsT")
 
 DAY = 86_400_000
 MIB = 1 << 20
-
-
-Signer = Literal["system", "operators"]
-"""Whose key signs a record: that of the roles and the administrators' commands, or that of the operators' tools."""
 
 
 class Wire(Protocol):
@@ -185,6 +183,8 @@ class Batch:
     """The topic whose partitions mirror the input topic's: each partition keeps its time and its order."""
     settings: type[Any] | None = None
     """The class of the role's own settings, which the stage reads; None when it has none."""
+    forms: StateForms = ONE_FORM
+    """The forms of its state records."""
 
 
 @dataclass(frozen=True)
@@ -193,6 +193,8 @@ class Fold:
 
     decider: Callable[[], Decider]
     """Makes the Decider of an input partition."""
+    forms: StateForms = ONE_FORM
+    """The forms of its state records."""
 
 
 @dataclass(frozen=True)
@@ -258,6 +260,13 @@ class Role:
         return not isinstance(self.shape, Sink)
 
     @property
+    def forms(self) -> StateForms:
+        """The forms of its state records. Raises TypeError for a sink, which has no state."""
+        if isinstance(self.shape, Sink):
+            raise TypeError(f"{self.name} has no state")
+        return self.shape.forms
+
+    @property
     def changelog(self) -> str:
         """The name of the topic that keeps its progress and state."""
         return f"{self.name}.changelog"
@@ -287,6 +296,10 @@ class Pipeline:
     def dead_topics(self) -> list[Topic]:
         """The `.dead` topic of every topic that holds records."""
         return [t.dead for t in self.topics if t.records]
+
+    def has_signed_records(self, name: str) -> bool:
+        """Whether records of a topic need a signature: gateways write to it too."""
+        return bool(self.topic(name).signed)
 
     def role(self, name: str) -> Role:
         """The role of that name. Raises KeyError."""

@@ -7,8 +7,7 @@ from datetime import datetime
 from netcenter.errors import UsageError
 from netcenter.settings import NEVER, Settings, variable
 from streams.signatures import Signatures
-from streams.signing_keys import KeyFileError, KeyRing
-from streams.topology import Signer
+from streams.signing_keys import KeyFileError, KeyRing, Signer
 
 FILES: dict[Signer, str] = {"system": "system_keys_file", "operators": "operators_keys_file"}
 """The setting that names the file of each signer's keys."""
