@@ -118,6 +118,10 @@ class Signatures:
         """
         self.prefix, self.rings, self.since = prefix, rings or {}, since
 
+    def begun(self, now: int) -> bool:
+        """Whether records must be signed at a moment (ms)."""
+        return self.since is not None and self.since <= now
+
     def of(self, topic: Topic) -> TopicSignatures:
         """The signatures of a topic's records."""
         return TopicSignatures(topic, self.prefix, self.rings, self.since)

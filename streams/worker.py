@@ -199,7 +199,7 @@ class RoleWorker:
         names = [name for name in {*self.role.reads, *self.role.writes} if self.pipeline.has_signed_records(name)]
         if not names:
             return
-        if signatures.since is not None:
+        if signatures.begun(int(wall.time() * 1000)):
             async with self.reader() as reader:
                 found = await signed_record(
                     reader,

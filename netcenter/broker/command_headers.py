@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 from netcenter.broker.signed_log import signed_record
 from netcenter.errors import UsageError
 from netcenter.pipeline import PIPELINE
 from netcenter.runtime.signing import FILES, signatures_of
-from netcenter.settings import NEVER, Settings, variable
+from netcenter.settings import Settings, variable
 from schemas.headers import Headers
 from schemas.records import Record
 from streams.kafka_connection import KafkaConnection
@@ -25,6 +27,7 @@ class CommandHeaders:
         self._settings, self._kafka, self._writer = settings, kafka, settings.prefix + writer
         given = signatures_of(settings)
         self._signers = frozenset(given.rings)
+        self._begun = given.begun(int(time.time() * 1000))
         self._signatures = {topic.name: given.of(topic) for topic in PIPELINE.topics}
         self._keyless: set[tuple[str, Signer]] = set()
         """(topic, signer) for which this command has no key, and may write without."""
@@ -49,7 +52,7 @@ class CommandHeaders:
 
     def _require(self, topic: Topic, signer: Signer) -> None:
         """Raises UsageError where the roles would refuse this command's records."""
-        if self._settings.signed_since == NEVER:
+        if not self._begun:
             return
         missing = variable(FILES[signer])
         if self._signers:
