@@ -5,7 +5,7 @@ INSTALLED := .venv/installed
 PEERS := .bench-venv/installed
 DATA ?=
 
-.PHONY: env demo unit unit-modules unit-properties test test-parts test-whole fuzz lint format bench lock manifests train
+.PHONY: env demo unit unit-modules unit-properties test test-parts test-whole fuzz lint format bench lock manifests image train
 
 env: $(INSTALLED)
 
@@ -76,6 +76,10 @@ lock: env
 
 manifests: env
 	$(BIN)/python -m netcenter.tools.manifests
+
+# make image BASE=python:3.11-slim@sha256:…: the image, its bill of materials and its licences.
+image:
+	deploy/image/build.sh
 
 # make train DATA=folder: a new classifier's artefact from labelled.parquet and the texts of training.parquet.
 train: env

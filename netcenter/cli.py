@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from netcenter.errors import CommandError
+from netcenter.errors import CommandError, UsageError
 from netcenter.runtime import logs
 from netcenter.settings import load
 from streams.exit_codes import ExitCode
@@ -98,8 +98,18 @@ def main() -> None:
         sys.exit(ExitCode.INTERRUPTED)
     except BrokenPipeError:
         sys.exit(ExitCode.FAILED)
+    except ModuleNotFoundError as error:
+        sys.exit(_say(_left_out(error), ExitCode.WRONG_USAGE, debug))
     except Exception as error:  # noqa: BLE001 - whatever it is, one clear line and an exit code
         sys.exit(_say(error, getattr(error, "exit_code", ExitCode.FAILED), debug))
+
+
+def _left_out(error: ModuleNotFoundError) -> Exception:
+    """The error of a command that this installation holds only in part, as the image does."""
+    return UsageError(
+        f"{error.name} is not installed here: the image holds what workers and their operators need. Run this command from a "
+        "checkout (`make env`), or install netcenter with the extras `embedded` and `train`"
+    )
 
 
 def _say(error: Exception, code: int, debug: bool) -> int:

@@ -11,6 +11,7 @@ from netcenter.pipeline import PIPELINE
 from netcenter.settings import Settings, read, variable
 from sinks import port
 from streams.deciding_worker import DecidingWorker
+from streams.kafka_connection import KafkaConnection
 from streams.sink_worker import SinkWorker
 from streams.supervisor import SUPERVISED
 from streams.topology import Role, Sink
@@ -48,7 +49,7 @@ def health_ports(first: int, names: Sequence[str]) -> dict[str, int]:
     return {name: first + place if first else 0 for place, name in enumerate(names)}
 
 
-def make_worker(role: Role, settings: Settings, kafka: str) -> RoleWorker:
+def make_worker(role: Role, settings: Settings, kafka: KafkaConnection) -> RoleWorker:
     """The worker of a role. Raises UsageError for wrong settings, Unreachable as `make_sink` does."""
     given = settings.worker(kafka)
     if isinstance(role.shape, Sink):

@@ -4,9 +4,10 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 lock() {
     out=$1; shift
-    .venv/bin/uv pip compile pyproject.toml "$@" --universal --python-version 3.11 --generate-hashes \
+    .venv/bin/uv pip compile "$@" --universal --python-version 3.11 --generate-hashes \
         --no-emit-index-url --no-emit-find-links --no-header --quiet --output-file "requirements/$out"
 }
-lock runtime.lock
-lock dev.lock --extra embedded --extra train --extra dev --constraint requirements/runtime.lock
-lock bench.lock --extra bench
+lock runtime.lock pyproject.toml
+lock dev.lock pyproject.toml --extra embedded --extra train --extra dev --constraint requirements/runtime.lock
+lock bench.lock pyproject.toml --extra bench
+lock image.lock --group image

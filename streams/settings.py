@@ -6,12 +6,14 @@ from typing import Literal
 
 import msgspec
 
+from streams.kafka_connection import KafkaConnection
+
 
 class WorkerSettings(msgspec.Struct, frozen=True):
     """The settings of one worker; docs/settings.md names the environment variables."""
 
-    kafka: str
-    """host:port[,host:port]"""
+    kafka: KafkaConnection
+    """Where Kafka is, and how to connect to it."""
     prefix: str = ""
     """The text before the name of every topic and group."""
     partitions: int = 8

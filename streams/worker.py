@@ -160,7 +160,7 @@ class RoleWorker:
             except (KafkaError, OSError) as error:
                 self.membership.unreachable = f"Kafka at {self.settings.kafka} does not answer ({type(error).__name__})"
                 if not told:
-                    self.log.warning("waiting for Kafka", kafka=self.settings.kafka, why=type(error).__name__)
+                    self.log.warning("waiting for Kafka", kafka=str(self.settings.kafka), why=type(error).__name__)
                     told = True
             try:
                 await asyncio.wait_for(self._done.wait(), delay)

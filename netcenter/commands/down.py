@@ -12,7 +12,7 @@ def down() -> None:
 
     Example: netcenter down
     """
-    from netcenter import embedded
+    import netcenter.embedded as embedded
 
     directory = load().directory
     print("stopped" if embedded.down(directory) else f"nothing of ours runs in {directory}")

@@ -25,7 +25,7 @@ def up(
 
     Example: netcenter up --detach --json
     """
-    from netcenter import embedded
+    import netcenter.embedded as embedded
 
     settings = load()
     err = Console(stderr=True)

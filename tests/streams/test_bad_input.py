@@ -15,6 +15,7 @@ from schemas import codec, ids, requirements
 from schemas.dead_letter_headers import failure_of
 from schemas.keys import customer
 from schemas.records import CaseChanged, ClassifiedMention, Mention, MentionUpdated, Record, Reply, Tick, Volume
+from streams.kafka_connection import KafkaConnection
 from tests.support.toy import ALERT_LIMIT, Count
 from tests.support.world import MINUTE, NOON, Row, Worker, World, author_on, classified, mention
 
@@ -181,7 +182,7 @@ def dead_letters(world: World, topic: str, count: int) -> dict[str, Row]:
 
 
 @pytest.fixture(scope="module")
-def classify(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
+def classify(kafka: KafkaConnection, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
     """Classify, given every bad record there is, then the odd ones that must be kept."""
     with World(kafka, f"b{uuid4().hex[:8]}.", tmp_path_factory.mktemp("bad"), PARTITIONS) as world:
         (worker,) = world.started("classify", dead_share=1.0)
@@ -201,7 +202,7 @@ def classify(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[O
 
 
 @pytest.fixture(scope="module")
-def counts(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
+def counts(kafka: KafkaConnection, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
     """A fold, given every bad record there is."""
     with World(kafka, f"b{uuid4().hex[:8]}.", tmp_path_factory.mktemp("bad"), PARTITIONS) as world:
         world.seed("classified")

@@ -13,13 +13,14 @@ from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
 from netcenter.broker.client import open_admin
 from schemas.records import CaseChanged
+from streams.kafka_connection import KafkaConnection
 from tests.streams.test_health import get
 from tests.support.waiting import until
 from tests.support.world import Worker, World, author_on, classified, free_port, mention
 
 
 @pytest.fixture
-def admin(kafka: str) -> Iterator[KafkaAdminClient]:
+def admin(kafka: KafkaConnection) -> Iterator[KafkaAdminClient]:
     """What an operator has."""
     with closing(open_admin(kafka)) as client:
         yield client

@@ -173,12 +173,14 @@ def test_no_file_names_a_registry_or_a_path_of_one_machine() -> None:
 
 
 def test_the_locks_pin_every_dependency_by_hash() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    described = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    project = described["project"]
     extras = project["optional-dependencies"]
     wanted = {
         "runtime.lock": project["dependencies"],
         "dev.lock": [*project["dependencies"], *extras["embedded"], *extras["train"], *extras["dev"]],
         "bench.lock": [*project["dependencies"], *extras["bench"]],
+        "image.lock": described["dependency-groups"]["image"],
     }
     for lock, dependencies in wanted.items():
         text = (ROOT / "requirements" / lock).read_text()
