@@ -68,7 +68,7 @@ class RoleWorker:
         self.membership = Membership(self.group, settings, self.log)
         self.topics = TopicCheck(self._expected_topics(), self._kept_topics(), self.log)
         rights = role_rights(pipeline, role, settings.prefix)
-        self.rights = RightsCheck(rights, None, f"the role {role.name}", self.log)
+        self.rights = RightsCheck(rights, settings.kafka.security.username, f"the role {role.name}", self.log)
         self._port = 0
         self._beat = wall.monotonic()
         self._done = asyncio.Event()
