@@ -6,7 +6,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from aiokafka.client import CoordinationType
-from aiokafka.errors import GroupAuthorizationFailedError, NoError, TransactionalIdAuthorizationFailed, for_code
+from aiokafka.errors import (
+    GroupAuthorizationFailedError,
+    GroupCoordinatorNotAvailableError,
+    NoError,
+    TransactionalIdAuthorizationFailed,
+    for_code,
+)
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import Array, Boolean, Bytes, Int16, Int32, Schema, String
 
@@ -32,7 +38,9 @@ class _GroupsResponse(Response):  # type: ignore[misc]
                 ("protocol", _TEXT),
                 (
                     "members",
-                    Array(("id", _TEXT), ("client", _TEXT), ("host", _TEXT), ("metadata", Bytes), ("assignment", Bytes)),
+                    Array(
+                        ("id", _TEXT), ("client", _TEXT), ("host", _TEXT), ("metadata", Bytes), ("assignment", Bytes)
+                    ),
                 ),
                 ("operations", Int32),
             ),
@@ -79,6 +87,10 @@ async def _group_operations(client: Any, group: str) -> int:
         coordinator = await client.coordinator_lookup(CoordinationType.GROUP, group)
     except GroupAuthorizationFailedError:
         return 0
+    except (
+        GroupCoordinatorNotAvailableError
+    ):  # a new cluster is making its topic for groups: joining says what is wrong
+        return -1
     response = await client.send(coordinator, _Groups(group))
     error, *_, operations = response.groups[0]
     kind = for_code(error)
@@ -95,6 +107,8 @@ async def _transactional_id_operations(client: Any, beginning: str) -> int:
         await client.coordinator_lookup(CoordinationType.TRANSACTION, f"{beginning}0")
     except TransactionalIdAuthorizationFailed:
         return 0
+    except GroupCoordinatorNotAvailableError:  # a new cluster is making its topic for transactions
+        return -1
     return -1
 
 

@@ -55,7 +55,9 @@ def topics_acls(
         typer.Option("--format", help="A table, commands of kafka-acls.sh, or KafkaUser resources of Strimzi."),
     ] = "table",
     prefix: Annotated[str | None, typer.Option(help="Of topics and groups; NETCENTER_PREFIX without it.")] = None,
-    user: Annotated[str, typer.Option(help="The pattern of user names, with {user} and, if you like, {prefix}.")] = DEFAULT,
+    user: Annotated[
+        str, typer.Option(help="The pattern of user names, with {user} and, if you like, {prefix}.")
+    ] = DEFAULT,
     cluster: Annotated[str, typer.Option("--strimzi-cluster", help="The name of Strimzi's Kafka resource.")] = "kafka",
     authentication: Annotated[
         Literal["scram-sha-512", "tls"], typer.Option(help="How a KafkaUser of Strimzi proves who it is.")

@@ -36,8 +36,12 @@ def kafka_users(prefix: str) -> list[KafkaUser]:
         KafkaUser("operators", "`netcenter operators`, `netcenter crisis`, `netcenter forget`", _operators(prefix)),
         KafkaUser("dead-letters", "`netcenter dead`", _dead_letters(prefix)),
         KafkaUser("ingest", "`netcenter ingest`", _ingest(prefix)),
-        KafkaUser("monitoring", "`netcenter lag`, `netcenter doctor`, `netcenter replay`; reads only", _monitoring(prefix)),
-        KafkaUser("gateway", f"your programs that write posts to `{GATEWAYS}`", topic_rights(prefix, [GATEWAYS], _WRITE)),
+        KafkaUser(
+            "monitoring", "`netcenter lag`, `netcenter doctor`, `netcenter replay`; reads only", _monitoring(prefix)
+        ),
+        KafkaUser(
+            "gateway", f"your programs that write posts to `{GATEWAYS}`", topic_rights(prefix, [GATEWAYS], _WRITE)
+        ),
         KafkaUser("reader", "your programs that read the public topics", _reader(prefix)),
     ]
 
