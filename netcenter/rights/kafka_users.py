@@ -13,7 +13,7 @@ _READ, _WRITE, _DESCRIBE = Operation.READ, Operation.WRITE, Operation.DESCRIBE
 _PEOPLES = {Action, CrisisDeclared, *PEOPLE}
 """The records by which people act."""
 GATEWAYS = PIPELINE.roles[0].input_topic
-"""The topic into which gateways write."""
+"""The topic into which gateways write. Its Ticks say which clock the log follows."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ def _setup(prefix: str) -> Rights:
 def _operators(prefix: str) -> Rights:
     """Writes what people decide, reads what they are offered, and asks for the time of the log."""
     return (
-        *topic_rights(prefix, [t.name for t in PIPELINE.topics if set(t.inputs) & _PEOPLES], _READ, _WRITE),
-        *topic_rights(prefix, [t.name for t in PIPELINE.topics if Offered in t.records], _READ),
+        *topic_rights(prefix, [t.name for t in PIPELINE.topics if set(t.inputs) & _PEOPLES], _WRITE),
+        *topic_rights(prefix, [GATEWAYS, *(t.name for t in PIPELINE.topics if Offered in t.records)], _READ),
         Right(ResourceKind.GROUP, prefix + PIPELINE.roles[0].name, _DESCRIBE),
     )
 
@@ -83,7 +83,8 @@ def _ingest(prefix: str) -> Rights:
     """Plays files, at the pace of the roles."""
     inputs = [t.name for t in PIPELINE.topics if t.inputs]
     return (
-        *topic_rights(prefix, inputs, _READ, _WRITE),
+        *topic_rights(prefix, [GATEWAYS], _READ),
+        *topic_rights(prefix, inputs, _WRITE),
         *topic_rights(prefix, [name for name in _every_read_topic() if name not in inputs], _DESCRIBE),
         *_groups(prefix),
     )

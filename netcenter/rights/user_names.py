@@ -12,7 +12,7 @@ _PLACEHOLDER = re.compile(r"\{(\w*)\}")
 
 def checked_pattern(pattern: str) -> str:
     """The pattern of user names. Raises UsageError where users would share a name, or a placeholder is unknown."""
-    unknown = {name for name in _PLACEHOLDER.findall(pattern)} - {"user", "prefix"}
+    unknown = set(_PLACEHOLDER.findall(pattern)) - {"user", "prefix"}
     if unknown or "{user}" not in pattern:
         raise UsageError(
             f"--user: {pattern!r}: write {{user}} once, and {{prefix}} where it belongs, as in {DEFAULT!r}"
