@@ -226,31 +226,11 @@ def world(secured: Secured, prefix: str, tmp_path: Path) -> Iterator[World]:
         yield world
 
 
-def test_a_worker_names_the_right_that_its_user_lacks_and_ends(secured: Secured, world: World, prefix: str) -> None:
-    """First its group, then its transactions: none is tried again and again without a word."""
-    secured.kafka.allow("weak", ResourceType.TOPIC, prefix, ACLOperation.ALL, prefixed=True)
-    assert failed(world, secured.kafka.connection(user="weak")) == (
-        f"{prefix}counts: being a member of the group: Kafka refuses it: User:weak has no right to the group "
-        f"{prefix}counts: allow Describe, and Read to be a member of it in Kafka's ACLs (GroupAuthorizationFailed)"
-    )
-    secured.kafka.allow("weak", ResourceType.GROUP, prefix, ACLOperation.READ, prefixed=True)
-    assert "User:weak has no right to the transactional id" in failed(world, secured.kafka.connection(user="weak"))
-
-
 def expires(port: int) -> str:
     """The end of the worker's certificate, in seconds since the epoch."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
         text: str = answer.read().decode()
     return next(line.split()[-1] for line in text.splitlines() if line.startswith("netcenter_kafka_certificate_expiry"))
-
-
-def failed(world: World, kafka: KafkaConnection) -> str:
-    """Why a worker has ended with 1."""
-    worker = on(world, kafka)
-    worker.process.join(40)
-    assert worker.process.exitcode == ExitCode.FAILED, worker.text()
-    world.workers.remove(worker)
-    return str(worker.lines("worker failed")[-1]["why"])
 
 
 def on(world: World, kafka: KafkaConnection, **given: Any) -> Worker:
