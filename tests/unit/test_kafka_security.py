@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from kafka.net.sasl import get_sasl_mechanism
 
 from netcenter.errors import UsageError
 from netcenter.operate.doctor.certificate import certificate
@@ -266,3 +267,17 @@ def test_the_end_of_a_certificate_is_read_as_other_readers_read_it(tmp_path: Pat
     text = Authority(tmp_path).issue("a", days=days).cert.read_text()
     assert certificate_dates.ends(text) == x509.load_pem_x509_certificate(text.encode()).not_valid_after_utc
     assert certificate_dates.ends("") is None
+
+
+def test_kafka_python_asks_for_the_password_at_each_sign_in(tmp_path: Path) -> None:
+    """Also where it signs in again over a connection that it has."""
+    file = tmp_path / "password"
+    file.write_text("first")
+    security = KafkaSecurity("SASL_PLAINTEXT", "PLAIN", "u", Password(file=str(file)))
+    given = KafkaConnection("here:1", security).for_kafka_python()
+    assert get_sasl_mechanism("PLAIN")(**given).auth_bytes() == b"u\0u\0first"
+    file.write_text("second")
+    assert get_sasl_mechanism("PLAIN")(**given).auth_bytes() == b"u\0u\0second"
+    for name in ("SCRAM-SHA-256", "SCRAM-SHA-512"):
+        signing = get_sasl_mechanism(name)(**given | {"sasl_mechanism": name})
+        assert signing._scram_client.password == b"second"
