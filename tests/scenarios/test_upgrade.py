@@ -52,12 +52,14 @@ LONG = SCALE >= 1
 PARTITIONS = 8 if LONG else 2
 PER_S = 1_000
 """Lines a second in the long version; the short one is as fast as the slowest role."""
-_DECIDING = tuple(role.name for role in PIPELINE.roles if role.decides) if LONG else ("classify", "cases", "desk")
+_DECIDING = tuple(role.name for role in PIPELINE.roles if role.decides) if LONG else ("classify", "cases")
 """The short version leaves out roles, because every start of a worker costs seconds."""
 _ROLES = (*_DECIDING, "postgres") if LONG else _DECIDING
 _POLICY = STORY_POLICY.read_text()
-_END = teller.START + (27 * HOUR if LONG else 4 * HOUR)
+_END = teller.START + (27 * HOUR if LONG else 6 * HOUR)
 _LINES = [line for line in story.story(SEED, SCALE) if line.at < _END]
+_QUARTERS = [_LINES[n * len(_LINES) // 4 : (n + 1) * len(_LINES) // 4] for n in range(4)]
+"""What comes before the upgrade, and during each of its steps."""
 _FROM = {"NETCENTER_UPGRADE_FROM": "0.1.0"}
 _PLAYED_S, _DRAINED_S = (900, 120) if LONG else (120, 60)
 
@@ -149,6 +151,7 @@ class Upgrade:
 
     def rebuild(self) -> None:
         """Rebuilds the state of every role whose workers are stopped: as it is, and after its changelog was deleted."""
+        self.told["before"] = self.check()
         self.rebuilt = {role: [self._rebuilt(role)] for role in (_DECIDING if LONG else ("cases",))}
         names = [f"{self.plant.prefix}{role}.changelog" for role in _DECIDING]
         stood = {role: Kept.of(self.plant, role) for role in _DECIDING}
@@ -184,8 +187,8 @@ def _await_owned(plant: Plant, worker: Worker) -> None:
     plant.until(lambda: worker.said("partitions owned"), 60, f"partitions of {worker.log.name}")
 
 
-def _await_time(plant: Plant, playing: Playing, at: int) -> None:
-    plant.until(lambda: playing.time >= at or playing.done(), _PLAYED_S, f"the story played up to {at} ms")
+def _await_end(plant: Plant, playing: Playing) -> None:
+    plant.until(playing.done, _PLAYED_S, "the story played")
 
 
 def _paced(lines: list[Line]) -> Iterator[Line]:
@@ -201,39 +204,35 @@ def _paced(lines: list[Line]) -> Iterator[Line]:
 def upgraded(stack: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upgrade]:
     """The story, played while workers become those of the next release, of this one again, and of the next one for good."""
     folder = tmp_path_factory.mktemp("upgrade")
-    moments = [teller.START + n * (_END - teller.START) // 4 for n in (1, 2, 3)]
     with Plant(stack, folder / "workers", _POLICY, f"t{uuid4().hex[:8]}.", PARTITIONS) as plant:
         found = Upgrade(plant, next_release.make(folder / "next"))
         plant.start(*_ROLES * (2 if LONG else 1))
         plant.await_workers(*_ROLES)
-        lines: Any = _paced(_LINES)
-        playing = Playing(plant, lines, run_on=2 * HOUR, ahead=HOUR, follow=() if LONG else _ROLES)
-        steps: list[tuple[str, dict[str, str], bool]] = [
-            ("before", _FROM, True),
-            ("lowered", {}, False),
-            ("back", {}, True),
-        ]
-        for reached, (moment, environment, newer) in zip(moments, steps, strict=True):
-            _await_time(plant, playing, reached)
-            found.look(moment)
-            if moment == "before":
-                plant.stop(*_ROLES)
-                found.told[moment] = found.check()
-                found.rebuild()
-                found.run(environment, newer=newer)
-                plant.start(*_ROLES * (2 if LONG else 1))
-                plant.await_workers(*_ROLES)
-            else:
-                found.run(environment, newer=newer)
-                found.replace_all()
-        plant.until(playing.done, _PLAYED_S, "the story played")
-        plant.await_drained(playing.time, _ROLES, _DRAINED_S)
+        first, *others = _QUARTERS
+        _await_end(plant, Playing(plant, first, run_on=0, ahead=HOUR, follow=_ROLES))
         plant.stop()
-        found.look("after")
+        found.look("before")
+        found.rebuild()
+        plant.start(*_ROLES * (2 if LONG else 1))
+        steps: list[tuple[str, dict[str, str], bool]] = [
+            ("lowered", _FROM, True),
+            ("back", {}, False),
+            ("after", {}, True),
+        ]
+        for quarter, (moment, environment, newer) in zip(others, steps, strict=True):
+            lines: Any = _paced(quarter)
+            last = 2 * HOUR if newer and not environment else 0
+            playing = Playing(plant, lines, run_on=last, ahead=HOUR, follow=() if LONG else _ROLES)
+            found.run(environment, newer=newer)
+            found.replace_all()
+            _await_end(plant, playing)
+            plant.await_drained(playing.time, _ROLES, _DRAINED_S)
+            found.look(moment)
+        plant.stop()
         found.told["after"] = found.check()
         found.run({}, newer=False)
         [worker] = plant.start("cases")
-        assert worker.process.wait(30) == 2, worker.text()[-2000:]
+        assert worker.process.wait(60) == 2, worker.text()[-2000:]
         worker.wanted = False
         found.refused = worker.text()
         yield found
