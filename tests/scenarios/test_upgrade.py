@@ -209,7 +209,9 @@ def upgraded(stack: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Iter
         plant.start(*_ROLES * (2 if LONG else 1))
         plant.await_workers(*_ROLES)
         first, *others = _QUARTERS
-        _await_end(plant, Playing(plant, first, run_on=0, ahead=HOUR, follow=_ROLES))
+        playing = Playing(plant, first, run_on=0, ahead=HOUR, follow=_ROLES)
+        _await_end(plant, playing)
+        plant.await_drained(playing.time, _ROLES, _DRAINED_S)
         plant.stop()
         found.look("before")
         found.rebuild()
