@@ -60,6 +60,7 @@ _END = teller.START + (27 * HOUR if LONG else 6 * HOUR)
 _LINES = [line for line in story.story(SEED, SCALE) if line.at < _END]
 _QUARTERS = [_LINES[n * len(_LINES) // 4 : (n + 1) * len(_LINES) // 4] for n in range(4)]
 """What comes before the upgrade, and during each of its steps."""
+_RUN_ON = 2 * HOUR
 _FROM = {"NETCENTER_UPGRADE_FROM": "0.1.0"}
 _PLAYED_S, _DRAINED_S = (900, 120) if LONG else (120, 60)
 
@@ -215,7 +216,9 @@ def upgraded(stack: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Iter
         plant.stop()
         found.look("before")
         found.rebuild()
-        plant.start(*_ROLES * (2 if LONG else 1))
+        if LONG:
+            plant.start(*_ROLES * 2)
+            plant.await_workers(*_ROLES)
         steps: list[tuple[str, dict[str, str], bool]] = [
             ("lowered", _FROM, True),
             ("back", {}, False),
@@ -223,8 +226,8 @@ def upgraded(stack: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Iter
         ]
         for quarter, (moment, environment, newer) in zip(others, steps, strict=True):
             lines: Any = _paced(quarter)
-            last = 2 * HOUR if newer and not environment else 0
-            playing = Playing(plant, lines, run_on=last, ahead=HOUR, follow=() if LONG else _ROLES)
+            run_on = 0 if quarter is not others[-1] else _RUN_ON
+            playing = Playing(plant, lines, run_on=run_on, ahead=HOUR, follow=() if LONG else _ROLES)
             found.run(environment, newer=newer)
             found.replace_all()
             _await_end(plant, playing)
@@ -262,7 +265,8 @@ def replayed() -> dict[str, list[Record]]:
     written: defaultdict[str, list[Record]] = defaultdict(list)
     roles = [PIPELINE.role(name) for name in _DECIDING]
     replay = Replay({1: _POLICY}, PARTITIONS, lambda topic, records: written[topic].extend(records), roles=roles)
-    play_lines([replay], _LINES, interval=TICK, run_on=2 * HOUR)
+    for quarter in _QUARTERS:  # each ends with a Tick of its own
+        play_lines([replay], quarter, interval=TICK, run_on=0 if quarter is not _QUARTERS[-1] else _RUN_ON)
     return written
 
 
