@@ -22,6 +22,7 @@ from schemas.records import PolicyChanged, Record, Tick
 from streams.checkpoint import PROGRESS, REBUILDING, progress_writer, read_progress
 from streams.core import Progress
 from streams.kafka_connection import KafkaConnection
+from streams.signatures import NO_SIGNATURES
 from tests.support.world import NOON, classified, mention
 
 POLICY = DEFAULT_POLICY.read_text()
@@ -86,6 +87,7 @@ def begins(monkeypatch: pytest.MonkeyPatch) -> Any:
         lambda _, tps: {tp: (log["first"], log["first"] + len(log["records"])) for tp in tps},
     )
     monkeypatch.setattr(rebuild_state, "batches_of", batches)
+    monkeypatch.setattr(rebuild_state, "RefusedRecords", lambda *_: NO_SIGNATURES)
     monkeypatch.setattr(rebuild_state, "ConsumerGroups", lambda *_: SimpleNamespace(positions=lambda _: {}))
     monkeypatch.setattr(rebuild_state, "ChangelogWriter", Changelog)
     monkeypatch.setattr(rebuild_state, "newest_records", lambda *_: dict(Changelog.records))
