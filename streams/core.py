@@ -48,6 +48,10 @@ class Output(msgspec.Struct, gc=False):
     """None: the partition of its key."""
 
 
+STAGES = ("decode", "validate", "key", "partition", "clock", "policy", "decide")
+"""The stages of a deciding role that may make a record a dead letter."""
+
+
 class DeadLetter(msgspec.Struct, gc=False):
     """A fact that could not be handled, and why."""
 
