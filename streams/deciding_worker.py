@@ -189,11 +189,17 @@ class DecidingWorker(RoleWorker):
         return super().waits() or bool(self.unanswered)
 
     def ready(self) -> str | None:
-        """The checks of every role; a deciding role must also have answers to its questions, and a watermark wherever
-        facts wait.
+        """The checks of every role; a deciding role must also have answers to its questions, a watermark wherever facts
+        wait, and a policy.
         """
-        waiting = [*self.unanswered.values(), *map(self._timeless, list(self.owned.values()))]
+        owned = list(self.owned.values())
+        waiting = [*self.unanswered.values(), *map(self._timeless, owned), *map(self._without_policy, owned)]
         return super().ready() or next(filter(None, waiting), None)
+
+    def _without_policy(self, partition: Partition) -> str | None:
+        if partition.core.policy is not None:
+            return None
+        return f"waiting for the first policy: {partition.name} holds none yet; run `netcenter topics apply`"
 
     def _timeless(self, partition: Partition) -> str | None:
         if not partition.core.waits_for_time:

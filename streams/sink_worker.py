@@ -34,6 +34,7 @@ _MOST_WAITING = 10_000
 #: waiting: a row in a batch of 500 costs PostgreSQL nearly twice as much as one in a batch of 5,000.
 _INTERVAL_S = 0.25
 _RELEASE_S = 5.0
+_COMMIT_S = 2.0
 _CLOSE_S = 1.0
 _STEP = "the receiver"
 """The name of a sink's steps in a rebalance, which are taken for all partitions at once."""
@@ -174,8 +175,10 @@ class SinkWorker(RoleWorker):
         if not offsets:
             return
         try:
-            await self.commit_offsets(offsets)
-        except KafkaError as error:
+            # aiokafka itself repeats a commit for as long as Kafka does not answer.
+            async with asyncio.timeout(_COMMIT_S):
+                await self.commit_offsets(offsets)
+        except (TimeoutError, KafkaError) as error:
             self.log.warning("offsets not committed; the last write may be done again", why=type(error).__name__)
 
     # --- the queue ----------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from netcenter.pipeline import PIPELINE
 from streams.deciding_worker import DecidingWorker
 from streams.faust_membership import Standing
 from streams.kafka_connection import KafkaConnection
+from streams.partition import Partition
 from streams.rebalance_watch import RebalanceWatch
 from streams.recovery import recover
 from streams.sink_worker import SinkWorker
@@ -168,6 +169,15 @@ def test_a_worker_that_owns_its_partitions_is_alive_however_long_nothing_moves()
     assert (worker.ready(), worker.duty()) == (None, "standby: no partition is assigned")
     worker.begins(2)
     assert (worker.ready(), worker.duty()) == (None, "ok")
+
+
+def test_a_worker_whose_log_has_no_policy_yet_is_not_ready_and_says_so() -> None:
+    """Topics that somebody else has made hold no policy, and then nothing is decided."""
+    worker = deciding()
+    worker.begins(1)
+    worker.owned[0] = Partition(lambda: worker.make_core(0), worker)
+    said = "waiting for the first policy: classified/0 holds none yet; run `netcenter topics apply`"
+    assert (worker.ready(), worker.live()) == (said, None)
 
 
 def test_many_steps_are_one_line() -> None:
