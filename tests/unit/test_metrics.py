@@ -11,7 +11,7 @@ from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 
 from netcenter.pipeline import PIPELINE
 from netcenter.tools import metrics_table
-from streams import metrics
+from streams import metrics, signatures
 from streams.deciding_worker import DecidingWorker
 from streams.metrics import SPECS, MetricSpec
 from streams.sink_worker import SinkWorker
@@ -108,6 +108,7 @@ def test_every_stage_of_a_dead_letter_is_one_that_begins_at_0() -> None:
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in made:
                 given = [*node.args[1:2], *(k.value for k in node.keywords if k.arg == "stage")]
                 made[node.func.id] |= {str(one.value) for one in given if isinstance(one, ast.Constant)}
+                made[node.func.id] |= {signatures.STAGE for one in given if ast.unparse(one) == "STAGE"}
     assert made["DeadLetter"] == {*DecidingWorker.stages}
     assert made["RefusedItem"] == {*SinkWorker.stages}
 
