@@ -199,7 +199,9 @@ class DecidingWorker(RoleWorker):
     def _without_policy(self, partition: Partition) -> str | None:
         if partition.core.policy is not None:
             return None
-        return f"waiting for the first policy: {partition.name} holds none yet; run `netcenter topics apply`"
+        before = [role.name for role in self.pipeline.roles if self.role.input_topic in role.writes]
+        remedy = f"it comes from {', '.join(before)}" if before else "run `netcenter topics apply`"
+        return f"waiting for the first policy: {partition.name} holds none yet; {remedy}"
 
     def _timeless(self, partition: Partition) -> str | None:
         if not partition.core.waits_for_time:

@@ -43,12 +43,7 @@ def test_a_worker_with_another_count_of_partitions_ends_with_exit_code_2_and_nam
 
 def test_a_worker_names_the_topics_that_are_missing_and_goes_on_when_they_are_there(world: World) -> None:
     """Whatever they are for: what it reads, what it writes, its dead letters, its changelog."""
-    uses = {
-        "classified": "input",
-        "classified.dead": "dead letters",
-        "counts.changelog": "changelog",
-        "policy": "policies",
-    }
+    uses = {"classified": "input", "classified.dead": "dead letters", "counts.changelog": "changelog"}
     uses["signals"] = "output"
     missing = [world.prefix + name for name in uses]
     told = ", ".join(f"{world.prefix}{name} ({use})" for name, use in uses.items())
@@ -63,7 +58,7 @@ def test_a_worker_names_the_topics_that_are_missing_and_goes_on_when_they_are_th
     assert get(port, "/live") == (200, "ok\n")
     world.apply()
     world.await_owned([worker])
-    lacks = r"waiting for the first policy: classified/\d holds none yet; run `netcenter topics apply`\n"
+    lacks = r"waiting for the first policy: classified/\d holds none yet; it comes from classify\n"
     world.until(lambda: re.fullmatch(lacks, get(port, "/ready")[1]), 15, "a worker that lacks its first policy")
     world.seed("classified")
     world.until(lambda: get(port, "/ready") == (200, "ok\n"), 15, "a worker that is ready")

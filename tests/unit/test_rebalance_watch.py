@@ -173,11 +173,14 @@ def test_a_worker_that_owns_its_partitions_is_alive_however_long_nothing_moves()
 
 def test_a_worker_whose_log_has_no_policy_yet_is_not_ready_and_says_so() -> None:
     """Topics that somebody else has made hold no policy, and then nothing is decided."""
-    worker = deciding()
-    worker.begins(1)
-    worker.owned[0] = Partition(lambda: worker.make_core(0), worker)
-    said = "waiting for the first policy: classified/0 holds none yet; run `netcenter topics apply`"
-    assert (worker.ready(), worker.live()) == (said, None)
+    for role, said in (
+        ("classify", "mentions/0 holds none yet; run `netcenter topics apply`"),
+        ("alerts", "signals/0 holds none yet; it comes from cases, surge"),
+    ):
+        worker = joined(DecidingWorker(PIPELINE, PIPELINE.role(role), SETTINGS))
+        worker.begins(1)
+        worker.owned[0] = Partition(lambda w=worker: w.make_core(0), worker)  # type: ignore[misc]
+        assert (worker.ready(), worker.live()) == (f"waiting for the first policy: {said}", None)
 
 
 def test_many_steps_are_one_line() -> None:
