@@ -33,7 +33,7 @@ _EXPIRED, _NOT_YET, _UNKNOWN_CA, _WRONG_HOST = (10,), (9,), (2, 18, 19, 20, 21),
 """OpenSSL's reasons not to believe a certificate."""
 
 
-class Fault(Exception):
+class ConnectionFault(Exception):
     """A step has failed; the message says why."""
 
 
@@ -50,55 +50,57 @@ def diagnose(kafka: KafkaConnection) -> str | None:
         try:
             brokers = _brokers(name.strip("[]"), int(number), kafka.security)
             break
-        except Fault as fault:
+        except ConnectionFault as fault:
             faults.append(f"{server} {fault}")
     else:
         return "; ".join(dict.fromkeys(faults))
     for host, port in brokers:
         try:
             _brokers(host, port, kafka.security)
-        except Fault as fault:
+        except ConnectionFault as fault:
             return f"{kafka.servers} answers and names the broker {host}:{port}, which {fault}: see advertised.listeners of that broker"
     return None
 
 
 def _brokers(host: str, port: int, security: KafkaSecurity) -> list[tuple[str, int]]:
-    """The brokers that a server names. Raises Fault."""
+    """The brokers that a server names. Raises ConnectionFault."""
     with _Wire(_connected(host, port, security)) as wire:
         try:
             wire.ask(_VERSIONS, 0)
         except (OSError, EOFError) as error:
-            raise Fault(_no_answer(host, port, security, error)) from None
+            raise ConnectionFault(_no_answer(host, port, security, error)) from None
         if security.authenticated:
             _authenticate(wire, security)
         try:
             return list(_named(wire.ask(_METADATA, 1, struct.pack(">i", 0))))
         except (OSError, EOFError):
             if security.authenticated:
-                raise Fault("closes the connection after it has accepted the user") from None
-            raise Fault(
+                raise ConnectionFault("closes the connection after it has accepted the user") from None
+            raise ConnectionFault(
                 f"asks for a user, and {_PROTOCOL} is {security.protocol}: set "
                 f"{'SASL_SSL' if security.encrypted else 'SASL_PLAINTEXT'}, with a mechanism, a user and a password"
             ) from None
 
 
 def _connected(host: str, port: int, security: KafkaSecurity) -> socket.socket:
-    """A connection, over TLS where the settings say so. Raises Fault."""
+    """A connection, over TLS where the settings say so. Raises ConnectionFault."""
     try:
         raw = socket.create_connection((host, port), _ANSWER_S)
     except socket.gaierror:
-        raise Fault("has a host name that cannot be resolved") from None
+        raise ConnectionFault("has a host name that cannot be resolved") from None
     except TimeoutError:
-        raise Fault(f"does not answer within {_ANSWER_S:g} s: is a firewall or a network policy between?") from None
+        raise ConnectionFault(
+            f"does not answer within {_ANSWER_S:g} s: is a firewall or a network policy between?"
+        ) from None
     except OSError as error:
-        raise Fault(f"does not accept a connection ({error.strerror}): is it up?") from None
+        raise ConnectionFault(f"does not accept a connection ({error.strerror}): is it up?") from None
     if not security.encrypted:
         return raw
     try:
         return renewed_context(security.tls).newest().wrap_socket(raw, server_hostname=host)
     except OSError as error:
         raw.close()
-        raise Fault(_no_handshake(host, port, security, error)) from None
+        raise ConnectionFault(_no_handshake(host, port, security, error)) from None
 
 
 def _no_handshake(host: str, port: int, security: KafkaSecurity, error: OSError) -> str:
@@ -164,7 +166,7 @@ def _no_answer(host: str, port: int, security: KafkaSecurity, error: Exception) 
 
 
 def _authenticate(wire: _Wire, security: KafkaSecurity) -> None:
-    """Proves who this client is. Raises Fault."""
+    """Proves who this client is. Raises ConnectionFault."""
     user, mechanism = security.username or "", security.mechanism or ""
     try:
         password = security.password.now()
@@ -172,10 +174,12 @@ def _authenticate(wire: _Wire, security: KafkaSecurity) -> None:
         (code,) = struct.unpack_from(">h", answer)
         if code == _UNSUPPORTED_MECHANISM:
             offered = ", ".join(_texts(answer[2:]))
-            raise Fault(f"does not offer {mechanism}, but {offered}: set NETCENTER_KAFKA_SASL_MECHANISM")
+            raise ConnectionFault(f"does not offer {mechanism}, but {offered}: set NETCENTER_KAFKA_SASL_MECHANISM")
         if code == _NO_SASL:
             wanted = "SSL" if security.encrypted else "PLAINTEXT"
-            raise Fault(f"asks for no user, and {_PROTOCOL} is {security.protocol}: set {wanted}, or name another port")
+            raise ConnectionFault(
+                f"asks for no user, and {_PROTOCOL} is {security.protocol}: set {wanted}, or name another port"
+            )
         steps = _steps(user, password, mechanism)
         token = next(steps)[0]
         with suppress(StopIteration):
@@ -183,7 +187,7 @@ def _authenticate(wire: _Wire, security: KafkaSecurity) -> None:
                 answer = wire.ask(_AUTHENTICATE, 0, struct.pack(">i", len(token)) + token)
                 code, length = struct.unpack_from(">hh", answer)
                 if code:
-                    raise Fault(
+                    raise ConnectionFault(
                         f"refuses the user {user}: the password is wrong, or it knows no such user with {mechanism} "
                         f"(NETCENTER_KAFKA_SASL_USERNAME, NETCENTER_KAFKA_SASL_PASSWORD_FILE)"
                     )
@@ -191,9 +195,11 @@ def _authenticate(wire: _Wire, security: KafkaSecurity) -> None:
                 (size,) = struct.unpack_from(">i", answer, at)
                 token = steps.send(answer[at + 4 : at + 4 + size])[0]
     except PasswordFileError as error:
-        raise Fault(f"gets no user from us: the password's file {error}") from None
+        raise ConnectionFault(f"gets no user from us: the password's file {error}") from None
     except (OSError, EOFError, ValueError, struct.error) as error:
-        raise Fault(f"ends the connection while the user {user} signs in with {mechanism} ({_reason(error)})") from None
+        raise ConnectionFault(
+            f"ends the connection while the user {user} signs in with {mechanism} ({_reason(error)})"
+        ) from None
 
 
 def _steps(user: str, password: str, mechanism: str) -> Any:
