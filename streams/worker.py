@@ -96,6 +96,8 @@ class RoleWorker:
         names = {*reads, *self.role.writes, *(dead & {f"{name}.dead" for name in reads})}
         counts = {self.topic(name): self.partitions(name) for name in names}
         if self.role.decides:
+            if self.pipeline.sources(self.role, self.partitions):
+                counts[self.topic(self.pipeline.watermarks)] = self.partitions(self.pipeline.watermarks)
             counts |= {self.topic(self.role.changelog): self.settings.partitions, self.policies.topic: 1}
         return counts
 
