@@ -22,6 +22,7 @@ from bench.usage import Machine
 from netcenter.embedded import Stack
 from netcenter.embedded.java import KAFKA_VERSION
 from streams.exit_codes import ExitCode
+from streams.kafka_connection import KafkaConnection
 
 RESULTS = Path(__file__).parent / "results.json"
 KEYS = 1_000_000
@@ -84,7 +85,9 @@ def _measured(chosen: list[str], mentions: int, seconds: int) -> dict[str, Any]:
         stack = Stack(Path(folder) / "servers", ephemeral=True)
         addresses = stack.start(_say)
         try:
-            run = Run(stack, addresses.kafka, addresses.postgres, Path(folder), mentions, seconds, _say)
+            run = Run(
+                stack, KafkaConnection(addresses.kafka), addresses.postgres, Path(folder), mentions, seconds, _say
+            )
             for name in chosen:
                 _say(f"{name}: {PARTS[name][0]}")
                 results[name] = _part(name, run)

@@ -15,6 +15,7 @@ from netcenter.broker import provisioning
 from netcenter.broker.client import open_admin, open_consumer
 from netcenter.broker.offsets import committed_ranges_at
 from netcenter.broker.reading import TopicFollower, batches_of
+from streams.kafka_connection import KafkaConnection
 from streams.partitioner import partition_of
 
 _BATCH_BYTES = 262_144
@@ -23,14 +24,14 @@ Pair = tuple[bytes | int, bytes]
 """(key, value) of a record; for a record without a key, (partition, value)."""
 
 
-def create(kafka: str, topics: Mapping[str, int], *, compacted: bool = False) -> None:
+def create(kafka: KafkaConnection, topics: Mapping[str, int], *, compacted: bool = False) -> None:
     """Create topics with `partitions` partitions each, and wait until every partition has a leader."""
     config = {"cleanup.policy": "compact"} if compacted else {}
     with closing(open_admin(kafka)) as client:
         provisioning.create(client, [NewTopic(name, count, 1, topic_configs=config) for name, count in topics.items()])
 
 
-def names(kafka: str, part: str) -> list[str]:
+def names(kafka: KafkaConnection, part: str) -> list[str]:
     """Return the topics whose name contains `part`."""
     client = open_admin(kafka)
     try:
@@ -39,7 +40,7 @@ def names(kafka: str, part: str) -> list[str]:
         client.close()
 
 
-def delete(kafka: str, topics: Iterable[str]) -> None:
+def delete(kafka: KafkaConnection, topics: Iterable[str]) -> None:
     """Delete topics, so that a long run fills no disk."""
     client = open_admin(kafka)
     try:
@@ -48,18 +49,18 @@ def delete(kafka: str, topics: Iterable[str]) -> None:
         client.close()
 
 
-def fill(kafka: str, topic: str, partitions: int, pairs: Iterable[Pair]) -> int:
+def fill(kafka: KafkaConnection, topic: str, partitions: int, pairs: Iterable[Pair]) -> int:
     """Append records to the partitions of their keys, as Java's client chooses them; return the number of records."""
     return asyncio.run(_fill(kafka, topic, partitions, pairs))
 
 
-def append(kafka: str, topic: str, partition: int, value: bytes) -> None:
+def append(kafka: KafkaConnection, topic: str, partition: int, value: bytes) -> None:
     """Append a record without a key to one partition."""
     asyncio.run(_append(kafka, topic, partition, value))
 
 
-async def _fill(kafka: str, topic: str, partitions: int, pairs: Iterable[Pair]) -> int:
-    producer = AIOKafkaProducer(bootstrap_servers=kafka, max_batch_size=_BATCH_BYTES, max_request_size=4 << 20)
+async def _fill(kafka: KafkaConnection, topic: str, partitions: int, pairs: Iterable[Pair]) -> int:
+    producer = AIOKafkaProducer(**kafka.for_aiokafka(), max_batch_size=_BATCH_BYTES, max_request_size=4 << 20)
     await producer.start()
     try:
         sent: list[asyncio.Future[Any]] = []
@@ -82,8 +83,8 @@ async def _fill(kafka: str, topic: str, partitions: int, pairs: Iterable[Pair]) 
         await producer.stop()
 
 
-async def _append(kafka: str, topic: str, partition: int, value: bytes) -> None:
-    producer = AIOKafkaProducer(bootstrap_servers=kafka, enable_idempotence=True)
+async def _append(kafka: KafkaConnection, topic: str, partition: int, value: bytes) -> None:
+    producer = AIOKafkaProducer(**kafka.for_aiokafka(), enable_idempotence=True)
     await producer.start()
     try:
         await producer.send_and_wait(topic, value, partition=partition)
@@ -91,7 +92,7 @@ async def _append(kafka: str, topic: str, partition: int, value: bytes) -> None:
         await producer.stop()
 
 
-def read(kafka: str, topic: str, partitions: int) -> list[tuple[int, bytes | None, bytes | None, int]]:
+def read(kafka: KafkaConnection, topic: str, partitions: int) -> list[tuple[int, bytes | None, bytes | None, int]]:
     """Return (partition, key, value, offset) of every record committed until now, in each partition's order."""
     ranges = committed_ranges_at(kafka, [TopicPartition(topic, n) for n in range(partitions)])
     with closing(open_consumer(kafka)) as consumer:
@@ -106,7 +107,7 @@ def read(kafka: str, topic: str, partitions: int) -> list[tuple[int, bytes | Non
 class Ends:
     """The size of a topic: the sum of its partitions' last stable offsets. A transaction's marker counts as a record."""
 
-    def __init__(self, kafka: str) -> None:
+    def __init__(self, kafka: KafkaConnection) -> None:
         self._kafka = kafka
         self._followers: dict[tuple[str, int], TopicFollower] = {}
 

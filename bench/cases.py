@@ -234,14 +234,14 @@ def _input_topic(run: Run, policy: str, fill: Callable[[Settings], None]) -> Ite
     topics.
     """
     prefix = run.name("cases") + "."
-    settings = load().model_copy(update={"kafka": run.kafka, "prefix": prefix})
+    settings = load().model_copy(update={"kafka": str(run.kafka), "prefix": prefix})
     provisioning.apply(settings, run.kafka, "event", policy)
     changed = codec.encode(PolicyChanged(version=1, hash=digest(policy), applied_at=_NOON))
     for number in range(settings.partitions):
         broker.append(run.kafka, f"{prefix}classified", number, changed)
     fill(settings)
     log = run.folder / f"{prefix}log"
-    given = {**os.environ, "NETCENTER_KAFKA": run.kafka, "NETCENTER_PREFIX": prefix}
+    given = {**os.environ, "NETCENTER_KAFKA": str(run.kafka), "NETCENTER_PREFIX": prefix}
     with log.open("wb") as said:
         worker = subprocess.Popen(command_of("cases"), env=given, stdout=said, stderr=said)
     try:

@@ -18,6 +18,7 @@ from schemas import codec, keys
 from schemas.codec import WireError
 from schemas.records import CaseChanged, ClassifiedMention, Decided, PolicyChanged, Record, Tick
 from streams.deciding_worker import DecidingWorker
+from streams.kafka_connection import KafkaConnection
 from streams.settings import WorkerSettings
 from streams.topology import AVRO, Fold, Pipeline, Role, Topic, Wire
 from streams.worker import run_worker
@@ -163,7 +164,7 @@ def pipeline(run: str, form: Form) -> Pipeline:
     )
 
 
-def worker(run: str, kafka: str, form: Form) -> int:
+def worker(run: str, kafka: KafkaConnection, form: Form) -> int:
     """Run the worker to its end and return its exit code; all settings but the number of partitions are defaults."""
     set_up("info")
     flow = pipeline(run, form)
@@ -172,4 +173,4 @@ def worker(run: str, kafka: str, form: Form) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(worker(sys.argv[1], sys.argv[2], FORMS[sys.argv[3]]))
+    sys.exit(worker(sys.argv[1], KafkaConnection(sys.argv[2]), FORMS[sys.argv[3]]))

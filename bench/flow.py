@@ -58,7 +58,7 @@ class Flow:
         """Start a worker of each role, with additional environment variables."""
         env = {
             **os.environ,
-            "NETCENTER_KAFKA": self.run.kafka,
+            "NETCENTER_KAFKA": str(self.run.kafka),
             "NETCENTER_POSTGRES": self.postgres,
             "NETCENTER_PREFIX": self.settings.prefix,
             **more,
@@ -120,7 +120,7 @@ class Progress:
 def flow(run: Run, clock: Clock) -> Iterator[Flow]:
     """Create topics and a database without workers, and delete both at the end."""
     prefix = run.name("flow") + "."
-    settings = load().model_copy(update={"kafka": run.kafka, "prefix": prefix})
+    settings = load().model_copy(update={"kafka": str(run.kafka), "prefix": prefix})
     provisioning.apply(settings, run.kafka, clock, policy_text())
     with run.new_database() as postgres:
         made = Flow(run, settings, postgres, {}, run.folder / f"{prefix}log")

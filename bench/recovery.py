@@ -25,6 +25,7 @@ from streams.checkpoint import PROGRESS
 from streams.core import Progress
 from streams.deciding_worker import DecidingWorker
 from streams.fold import FoldCore
+from streams.kafka_connection import KafkaConnection
 from streams.partition import Partition
 from streams.transaction import TransactionBatches
 from streams.worker import WorkerSettings
@@ -33,18 +34,18 @@ _FLUSH_EVERY = 20_000
 _LOOK_S = 0.005
 
 
-def measure(kafka: str, keys: int = 1_000_000) -> dict[str, Any]:
+def measure(kafka: KafkaConnection, keys: int = 1_000_000) -> dict[str, Any]:
     """Measure keys/s, resident bytes a key and the longest pause of the event loop, in a process of its own."""
     prefix = f"b{uuid4().hex[:8]}."
     _create(kafka, prefix)
     asyncio.run(_fill(kafka, prefix, keys))
-    command = [sys.executable, "-m", "bench.recovery", kafka, prefix]
+    command = [sys.executable, "-m", "bench.recovery", str(kafka), prefix]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1])
     figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return figures
 
 
-def _create(kafka: str, prefix: str) -> None:
+def _create(kafka: KafkaConnection, prefix: str) -> None:
     compacted = {"cleanup.policy": "compact"}
     admin = open_admin(kafka)
     try:
@@ -59,13 +60,13 @@ def _create(kafka: str, prefix: str) -> None:
         admin.close()
 
 
-async def _fill(kafka: str, prefix: str, keys: int) -> None:
+async def _fill(kafka: KafkaConnection, prefix: str, keys: int) -> None:
     topic, (pack, _), (pack_progress, _) = (
         f"{prefix}keeper.changelog",
         codec.state_codec(Kept),
         codec.state_codec(Progress),
     )
-    producer = AIOKafkaProducer(bootstrap_servers=kafka, max_batch_size=262_144, max_request_size=4 << 20)
+    producer = AIOKafkaProducer(**kafka.for_aiokafka(), max_batch_size=262_144, max_request_size=4 << 20)
     await producer.start()
     try:
         batches = TransactionBatches(producer)
@@ -82,7 +83,7 @@ async def _fill(kafka: str, prefix: str, keys: int) -> None:
         await producer.stop()
 
 
-async def _recover(kafka: str, prefix: str) -> dict[str, Any]:
+async def _recover(kafka: KafkaConnection, prefix: str) -> dict[str, Any]:
     settings = WorkerSettings(kafka=kafka, prefix=prefix, partitions=1)
     worker = DecidingWorker(PIPELINE, PIPELINE.role("keeper"), settings)
 
@@ -131,4 +132,4 @@ async def _look(stalls: list[float]) -> None:
 
 
 if __name__ == "__main__":
-    print(json.dumps(uvloop.run(_recover(sys.argv[1], sys.argv[2]))))
+    print(json.dumps(uvloop.run(_recover(KafkaConnection(sys.argv[1]), sys.argv[2]))))

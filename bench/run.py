@@ -12,6 +12,7 @@ import psycopg2
 from psycopg2 import sql
 
 from netcenter.embedded import Stack
+from streams.kafka_connection import KafkaConnection
 
 
 @dataclass(frozen=True)
@@ -19,8 +20,8 @@ class Run:
     """The argument of every part."""
 
     stack: Stack
-    kafka: str
-    """host:port"""
+    kafka: KafkaConnection
+    """The benchmark's own Kafka."""
     postgres: str
     """URI of the server's first database."""
     folder: Path

@@ -25,6 +25,7 @@ from bench.window import Ended, Watch
 from schemas import codec, ids
 from schemas.keys import customer
 from schemas.records import ClassifiedMention, Mention, PolicyChanged, Tick
+from streams.kafka_connection import KafkaConnection
 
 ROOT = Path(__file__).parent.parent
 PEERS = ROOT / ".bench-venv" / "bin" / "python"
@@ -61,20 +62,20 @@ class Peer:
 def _python(file: str) -> Callable[[str, Run], list[str]]:
     def command(name: str, run: Run) -> list[str]:
         script = str(ROOT / "bench" / "peers" / file)
-        return [str(PEERS), script, run.kafka, name, f"{name}.out", str(run.folder / name)]
+        return [str(PEERS), script, str(run.kafka), name, f"{name}.out", str(run.folder / name)]
 
     return command
 
 
 def _ours(form: str) -> Callable[[str, Run], list[str]]:
-    return lambda name, run: [sys.executable, "-m", "bench.counting", name, run.kafka, form]
+    return lambda name, run: [sys.executable, "-m", "bench.counting", name, str(run.kafka), form]
 
 
 def _java(guarantee: str, commit_ms: int) -> Callable[[str, Run], list[str]]:
     def command(name: str, run: Run) -> list[str]:
         path = os.pathsep.join([str(JAVA / "target" / "classes"), str(JAVA / "target" / "jars" / "*")])
         folder = str(run.folder / name)
-        given = [run.kafka, name, f"{name}.out", folder, guarantee, str(commit_ms)]
+        given = [str(run.kafka), name, f"{name}.out", folder, guarantee, str(commit_ms)]
         return ["java", "-cp", path, "Counting", *given]
 
     return command
@@ -198,7 +199,7 @@ def _classified(authors: list[str]) -> Iterator[broker.Pair]:
         yield customer(record), codec.encode(record)
 
 
-def prepare(kafka: str, form: str) -> None:
+def prepare(kafka: KafkaConnection, form: str) -> None:
     """Create a form's input topic and write a policy and a Tick to it, because a fold needs both to decide."""
     input_topic, text = FORMS[form].input_topic, policy_text()
     broker.create(kafka, {input_topic: PARTITIONS, f"{input_topic}.dead": PARTITIONS})
@@ -212,7 +213,7 @@ def prepare(kafka: str, form: str) -> None:
             broker.append(kafka, input_topic, number, codec.encode(record))
 
 
-def outlets(kafka: str, name: str) -> None:
+def outlets(kafka: KafkaConnection, name: str) -> None:
     """Create the other topics to which our worker writes, apart from its output."""
     broker.create(kafka, {f"{name}.changelog": PARTITIONS}, compacted=True)
 

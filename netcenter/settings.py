@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings
 
 from netcenter.errors import UsageError
+from schemas.releases import released
 from sinks.postgres.settings import PostgresSettings
+from streams.kafka_connection import KafkaConnection
 from streams.settings import WorkerSettings
 
 SettingsT = TypeVar("SettingsT", bound=BaseSettings)
@@ -36,6 +38,14 @@ def _servers(value: str | None) -> str | None:
     return value
 
 
+def _release(value: str) -> str:
+    if value and value not in released():
+        raise PydanticCustomError(
+            "release", "one of these releases is meant: {known}", {"known": ", ".join(released())}
+        )
+    return value
+
+
 class Settings(PostgresSettings):
     """The settings that workers and commands share. The settings of PostgreSQL are included, because several commands
     read it.
@@ -43,6 +53,32 @@ class Settings(PostgresSettings):
 
     kafka: Annotated[str | None, AfterValidator(_servers), ReadBy("everything")] = None
     """host:port[,host:port] of Kafka; without it, the embedded Kafka of `netcenter up`."""
+    kafka_security_protocol: Annotated[
+        Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"], ReadBy("everything")
+    ] = "PLAINTEXT"
+    """How connections to Kafka are secured: `SSL` encrypts them, and proves who the client is by its certificate where it
+    has one; `SASL_SSL` encrypts them and proves it by a user and a password; `SASL_PLAINTEXT` does not encrypt.
+    """
+    kafka_sasl_mechanism: Annotated[Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None, ReadBy("everything")] = (
+        None
+    )
+    """How a user proves to Kafka who they are, with `SASL_PLAINTEXT` and `SASL_SSL`."""
+    kafka_sasl_username: Annotated[str | None, ReadBy("everything")] = None
+    """The user's name at Kafka."""
+    kafka_sasl_password: Annotated[SecretStr | None, ReadBy("everything")] = None
+    """The user's password at Kafka; `NETCENTER_KAFKA_SASL_PASSWORD_FILE` keeps it out of the environment."""
+    kafka_sasl_password_file: Annotated[Path | None, ReadBy("everything")] = None
+    """The file with the user's password at Kafka; it is read again for each new connection."""
+    kafka_ca_file: Annotated[Path | None, ReadBy("everything")] = None
+    """The certificates, in PEM, of the authorities that may sign the brokers' certificates; without it, those that the
+    system trusts. This file and the next three are read again for each new connection.
+    """
+    kafka_cert_file: Annotated[Path | None, ReadBy("everything")] = None
+    """This client's certificate with its chain, in PEM, for brokers that ask for one (mTLS)."""
+    kafka_key_file: Annotated[Path | None, ReadBy("everything")] = None
+    """The private key of that certificate, in PEM."""
+    kafka_key_password_file: Annotated[Path | None, ReadBy("everything")] = None
+    """The file with the password of that key, where the key is encrypted."""
     directory: Annotated[Path, ReadBy("everything that uses the embedded servers")] = Path(".netcenter")
     """The folder where the embedded servers keep their data."""
     prefix: Annotated[str, Field(pattern=r"^[a-z0-9._-]*$"), ReadBy("everything")] = ""
@@ -78,11 +114,14 @@ class Settings(PostgresSettings):
     """The port of the first role; further roles take the next ports. 0: each role takes a free port. A worker logs its
     address when it starts.
     """
+    upgrade_from: Annotated[str, AfterValidator(_release), ReadBy("everything that writes records")] = ""
+    """In a rolling upgrade, the release that is replaced: all that is written has its forms and versions, so that it can
+    be started again; see [upgrade.md](upgrade.md). Empty: the newest forms and versions are written."""
     log_level: Annotated[Literal["debug", "info", "warning", "error"], ReadBy("everything")] = "info"
     """The least level of a line that is logged."""
 
-    def worker(self, kafka: str) -> WorkerSettings:
-        """The settings of a worker. kafka: host:port[,host:port], which may be the address of the embedded server."""
+    def worker(self, kafka: KafkaConnection) -> WorkerSettings:
+        """The settings of a worker. kafka: as `netcenter.runtime.endpoints.kafka_of` says."""
         shared = set(WorkerSettings.__struct_fields__) & set(type(self).model_fields) - {"kafka"}
         return WorkerSettings(kafka=kafka, **{name: getattr(self, name) for name in shared})
 

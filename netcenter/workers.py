@@ -11,6 +11,7 @@ from netcenter.pipeline import PIPELINE
 from netcenter.settings import Settings, read, variable
 from sinks import port
 from streams.deciding_worker import DecidingWorker
+from streams.kafka_connection import KafkaConnection
 from streams.sink_worker import SinkWorker
 from streams.supervisor import SUPERVISED
 from streams.topology import Role, Sink
@@ -27,6 +28,14 @@ def role_of(name: str) -> Role:
     if name not in role_names():
         raise UsageError(f"no role is called {name!r}; there are: {', '.join(role_names())}, all")
     return PIPELINE.role(name)
+
+
+def deciding_role(name: str) -> Role:
+    """The role of that name, which has a state. Raises UsageError for a sink, and for an unknown name."""
+    role = role_of(name)
+    if not role.decides:
+        raise UsageError(f"{name} has no changelog: it keeps its positions at its receiver or in its consumer group")
+    return role
 
 
 def enabled_roles() -> list[Role]:
@@ -48,7 +57,7 @@ def health_ports(first: int, names: Sequence[str]) -> dict[str, int]:
     return {name: first + place if first else 0 for place, name in enumerate(names)}
 
 
-def make_worker(role: Role, settings: Settings, kafka: str) -> RoleWorker:
+def make_worker(role: Role, settings: Settings, kafka: KafkaConnection) -> RoleWorker:
     """The worker of a role. Raises UsageError for wrong settings, Unreachable as `make_sink` does."""
     given = settings.worker(kafka)
     if isinstance(role.shape, Sink):

@@ -22,10 +22,12 @@ from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
+from faust.types.auth import CredentialsT
 from faust.types.tuples import ConsumerMessage
 
 from streams.errors import StreamError
 from streams.faust_membership import ConsumerThread, Standing, rebalance_s
+from streams.kafka_connection import KafkaConnection
 from streams.raw_records import CHUNK
 from streams.topic_metadata import TopicMetadata, topic_metadata
 
@@ -272,19 +274,39 @@ class PatientTableManager(TableManager):
         return self._recovery
 
 
+def _credentials(kafka: KafkaConnection) -> CredentialsT | None:
+    """What Faust gives its clients to prove who they are; None where Kafka asks for nothing."""
+    given = kafka.for_aiokafka()
+    if "sasl_mechanism" in given:
+        return faust.SASLCredentials(
+            username=given["sasl_plain_username"],
+            password=given["sasl_plain_password"],
+            mechanism=given["sasl_mechanism"],
+            ssl_context=given["ssl_context"],
+        )
+    return faust.SSLCredentials(given["ssl_context"]) if "ssl_context" in given else None
+
+
 def make_app(
-    group: str, bootstrap: str, owner: Owner, *, client: str, session_s: float, heartbeat_s: float, stuck_s: float
+    group: str,
+    kafka: KafkaConnection,
+    owner: Owner,
+    *,
+    client: str,
+    session_s: float,
+    heartbeat_s: float,
+    stuck_s: float,
 ) -> faust.App:
     """A Faust App for one consumer group; one per process, because the group id is the App's id.
 
     client: the name by which the group's coordinator knows this member. stuck_s: seconds for which the owner's event
     loop may be blocked before the worker leaves the group.
     """
-    first, *others = bootstrap.split(",")
     app = faust.App(
         group,
         env={},  # otherwise some ninety environment variables override the values below
-        broker=";".join(f"kafka://{server}" for server in (first, *others)),
+        broker=";".join(f"kafka://{server}" for server in kafka.servers.split(",")),
+        broker_credentials=_credentials(kafka),
         store="memory://",
         table_standby_replicas=0,  # with any table, Faust uses its own assignor, whichever we set
         web_enabled=False,

@@ -11,15 +11,16 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from schemas import codec
 from schemas.codec import WireError
 from schemas.records import Tick
+from streams.kafka_connection import KafkaConnection
 
 _LOOK_BACK = 1_000
 
 
 @asynccontextmanager
-async def reading(kafka: str) -> AsyncIterator[AIOKafkaConsumer]:
+async def reading(kafka: KafkaConnection) -> AsyncIterator[AIOKafkaConsumer]:
     """A started reader; it is stopped at the end of the `with`."""
     reader = AIOKafkaConsumer(
-        bootstrap_servers=kafka,
+        **kafka.for_aiokafka(),
         group_id=None,
         isolation_level="read_committed",
         auto_offset_reset="earliest",

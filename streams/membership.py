@@ -45,7 +45,7 @@ class Membership:
         patience = settings.session_s + (rebalance_s(settings.session_s) if rebalancing else 0.0)
         silent = standing.silent > patience
         if silent and self.unreachable is None:
-            self._log.warning("Kafka does not answer", kafka=settings.kafka, for_s=round(standing.silent))
+            self._log.warning("Kafka does not answer", kafka=str(settings.kafka), for_s=round(standing.silent))
         elif self.unreachable is not None and not silent:
             self._log.info("Kafka answers")
         self.unreachable = f"Kafka has not answered for {standing.silent:.0f} s" if silent else None

@@ -6,12 +6,14 @@ from typing import Literal
 
 import msgspec
 
+from streams.kafka_connection import KafkaConnection
+
 
 class WorkerSettings(msgspec.Struct, frozen=True):
     """The settings of one worker; docs/settings.md names the environment variables."""
 
-    kafka: str
-    """host:port[,host:port]"""
+    kafka: KafkaConnection
+    """Where Kafka is, and how to connect to it."""
     prefix: str = ""
     """The text before the name of every topic and group."""
     partitions: int = 8
@@ -34,6 +36,8 @@ class WorkerSettings(msgspec.Struct, frozen=True):
     """Seconds between two heartbeats to the group."""
     stuck_s: float = 30.0
     """Seconds for which the event loop may be blocked before a worker counts as stuck and leaves its group."""
+    upgrade_from: str = ""
+    """The release whose forms and versions are written; empty: the newest."""
     on_lost: Literal["stop", "continue"] = "stop"
     """What to do when retention has deleted records that were not read."""
     dead_share: float = 1.0

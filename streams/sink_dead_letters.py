@@ -40,7 +40,7 @@ class SinkDeadLetters:
     async def start(self) -> None:
         """Starts the producer."""
         self.producer = AIOKafkaProducer(
-            bootstrap_servers=self._settings.kafka, enable_idempotence=True, max_request_size=4 << 20
+            **self._settings.kafka.for_aiokafka(), enable_idempotence=True, max_request_size=4 << 20
         )
         await self.producer.start()
 

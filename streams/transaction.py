@@ -12,6 +12,7 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 
 from schemas.headers import Headers
 from streams.errors import Fenced, Stop
+from streams.kafka_connection import KafkaConnection
 from streams.kafka_errors import REFUSALS, TOO_LARGE, translate
 
 TIMEOUT_MS = 10_000
@@ -110,7 +111,7 @@ class TransactionBatches:
 class Transaction:
     """The transactions of one owner of an input partition, one after the other: begin, add records, send, commit."""
 
-    def __init__(self, name: str, kafka: str, transactional_id: str) -> None:
+    def __init__(self, name: str, kafka: KafkaConnection, transactional_id: str) -> None:
         """name: of the input partition, for errors. Nothing happens before `start`."""
         self.name = name
         self.open = False
@@ -132,7 +133,7 @@ class Transaction:
     async def start(self) -> None:
         """Fences the partition's last owner: its open transaction is aborted, and it can commit nothing more."""
         self._producer = producer = AIOKafkaProducer(
-            bootstrap_servers=self._kafka,
+            **self._kafka.for_aiokafka(),
             transactional_id=self._id,
             transaction_timeout_ms=TIMEOUT_MS,
             max_batch_size=_BATCH_BYTES,

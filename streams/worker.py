@@ -26,7 +26,7 @@ from streams.log_reader import own_host, reading
 from streams.membership import Membership
 from streams.policies import Policies
 from streams.position_check import Claim, checked_positions
-from streams.recovery import RESTORE
+from streams.recovery import restore
 from streams.settings import WorkerSettings
 from streams.topic_check import TopicCheck
 from streams.topic_metadata import topic_metadata
@@ -107,7 +107,7 @@ class RoleWorker:
         kept = {self.topic(t): f"{self.topic(t)} {remade} {name} read it: {self.claim.remedy}" for t in self.role.reads}
         if self.role.decides:
             changelog = self.topic(self.role.changelog)
-            kept[changelog] = f"{changelog} {remade} {name} ran. {RESTORE}"
+            kept[changelog] = f"{changelog} {remade} {name} ran. {restore(name)}"
         return kept
 
     # --- the run ------------------------------------------------------------------------------------------------
@@ -156,7 +156,7 @@ class RoleWorker:
             except (KafkaError, OSError) as error:
                 self.membership.unreachable = f"Kafka at {self.settings.kafka} does not answer ({type(error).__name__})"
                 if not told:
-                    self.log.warning("waiting for Kafka", kafka=self.settings.kafka, why=type(error).__name__)
+                    self.log.warning("waiting for Kafka", kafka=str(self.settings.kafka), why=type(error).__name__)
                     told = True
             try:
                 await asyncio.wait_for(self._done.wait(), delay)

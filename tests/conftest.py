@@ -13,6 +13,7 @@ import structlog
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 from netcenter.embedded import Addresses, Stack
+from streams.kafka_connection import KafkaConnection
 
 
 @pytest.fixture(autouse=True)
@@ -33,9 +34,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Addresses]:
 
 
 @pytest.fixture(scope="session")
-def kafka(stack: Addresses) -> str:
-    """host:port of the session's Kafka."""
-    return stack.kafka
+def kafka(stack: Addresses) -> KafkaConnection:
+    """The session's Kafka."""
+    return KafkaConnection(stack.kafka)
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
 
 from netcenter.errors import Unreachable
+from streams.kafka_connection import KafkaConnection
 
 #: The time in ms for which a command waits for the first answer of Kafka.
 _FIRST_ANSWER_MS = 5_000
@@ -18,24 +19,24 @@ TRANSACTION_TIMEOUT_MS = 10_000
 FETCH_WAIT_MS = 50
 
 
-def open_admin(kafka: str) -> KafkaAdminClient:
-    """An admin client of the brokers `host:port[,host:port]`. Raises Unreachable."""
+def open_admin(kafka: KafkaConnection) -> KafkaAdminClient:
+    """An admin client. Raises Unreachable."""
     try:
         return KafkaAdminClient(
-            bootstrap_servers=kafka.split(","), request_timeout_ms=10_000, bootstrap_timeout_ms=_FIRST_ANSWER_MS
+            **kafka.for_kafka_python(), request_timeout_ms=10_000, bootstrap_timeout_ms=_FIRST_ANSWER_MS
         )
     except (KafkaError, ValueError) as error:
         raise _unreachable(kafka, error) from None
 
 
-def open_producer(kafka: str, transactional_id: str | None = None) -> KafkaProducer:
+def open_producer(kafka: KafkaConnection, transactional_id: str | None = None) -> KafkaProducer:
     """An idempotent producer that waits for all replicas. Raises Unreachable.
 
     transactional_id: makes the producer transactional; a second producer of the same id fences the first one.
     """
     try:
         return KafkaProducer(
-            bootstrap_servers=kafka.split(","),
+            **kafka.for_kafka_python(),
             acks="all",
             bootstrap_timeout_ms=_FIRST_ANSWER_MS,
             enable_idempotence=True,
@@ -48,7 +49,7 @@ def open_producer(kafka: str, transactional_id: str | None = None) -> KafkaProdu
         raise _unreachable(kafka, error) from None
 
 
-def open_consumer(kafka: str, fetch_bytes: int = 4 << 20, reset: str = "earliest") -> KafkaConsumer:
+def open_consumer(kafka: KafkaConnection, fetch_bytes: int = 4 << 20, reset: str = "earliest") -> KafkaConsumer:
     """A consumer without a group, which reads the records of committed transactions only. Raises Unreachable.
 
     fetch_bytes: the most bytes of a partition in one fetch. reset: where retention has deleted the next record,
@@ -56,7 +57,7 @@ def open_consumer(kafka: str, fetch_bytes: int = 4 << 20, reset: str = "earliest
     """
     try:
         return KafkaConsumer(
-            bootstrap_servers=kafka.split(","),
+            **kafka.for_kafka_python(),
             enable_auto_commit=False,
             isolation_level="read_committed",
             auto_offset_reset=reset,
@@ -67,5 +68,5 @@ def open_consumer(kafka: str, fetch_bytes: int = 4 << 20, reset: str = "earliest
         raise _unreachable(kafka, error) from None
 
 
-def _unreachable(kafka: str, error: Exception) -> Unreachable:
+def _unreachable(kafka: KafkaConnection, error: Exception) -> Unreachable:
     return Unreachable(f"Kafka at {kafka} cannot be reached ({type(error).__name__}): is it up? See `netcenter up`")

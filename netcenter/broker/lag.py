@@ -21,6 +21,7 @@ from netcenter.broker.topics import settings_of_log
 from netcenter.pipeline import PIPELINE
 from netcenter.settings import Settings
 from schemas.times import rfc3339
+from streams.kafka_connection import KafkaConnection
 from streams.topology import Role
 
 #: Up to this many offsets the records are read and counted without markers; in a larger number the markers do not
@@ -82,7 +83,7 @@ class RolePosition:
 class LagMonitor:
     """Asks the broker for the progress of the roles. A caller that asks repeatedly should keep one monitor."""
 
-    def __init__(self, settings: Settings, kafka: str, admin: KafkaAdminClient) -> None:
+    def __init__(self, settings: Settings, kafka: KafkaConnection, admin: KafkaAdminClient) -> None:
         """Raises CommandError where no Netcenter is under the prefix."""
         self.settings, self._kafka, self._admin = settings_of_log(settings, admin), kafka, admin
         self.groups = ConsumerGroups(settings.prefix, admin)

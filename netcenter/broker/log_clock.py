@@ -12,12 +12,13 @@ from netcenter.settings import Settings
 from schemas import codec
 from schemas.codec import WireError
 from schemas.records import Clock, Tick
+from streams.kafka_connection import KafkaConnection
 
 #: A Tick is searched in this many offsets at the beginning and at the end of a partition.
 _LOOKED_AT = 1_000
 
 
-def clock_of_log(settings: Settings, kafka: str) -> Clock:
+def clock_of_log(settings: Settings, kafka: KafkaConnection) -> Clock:
     """The clock in a Tick among the first or the last thousand offsets of `mentions`/0.
 
     Raises Unreachable, and CommandError where there is no topic or no Tick.

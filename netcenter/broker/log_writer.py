@@ -17,6 +17,7 @@ from netcenter.settings import Settings
 from schemas import codec
 from schemas.headers import Headers
 from schemas.records import Record
+from streams.kafka_connection import KafkaConnection
 from streams.partitioner import partition_of
 
 _FLUSH_S = 60
@@ -26,7 +27,7 @@ _CLOSE_S = 5
 class LogWriter:
     """Appends records. A context manager: when it ends without an error, the broker has every record."""
 
-    def __init__(self, settings: Settings, kafka: str, writer: str) -> None:
+    def __init__(self, settings: Settings, kafka: KafkaConnection, writer: str) -> None:
         """writer: the command that writes, which the header `ce_source` of the records names.
 
         Raises Unreachable, and CommandError where no Netcenter is under the prefix.

@@ -12,6 +12,7 @@ from kafka.errors import KafkaError
 from netcenter.broker.client import open_admin
 from netcenter.broker.topics import missing_topics_message
 from netcenter.errors import CommandError
+from streams.kafka_connection import KafkaConnection
 
 OffsetRange = tuple[int, int]
 """The first offset of a range, and the offset after its last record."""
@@ -35,7 +36,9 @@ def committed_ranges(
     return {tp: (first[tp].offset, end[tp].offset) for tp in partitions}
 
 
-def committed_ranges_at(kafka: str, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, OffsetRange]:
+def committed_ranges_at(
+    kafka: KafkaConnection, partitions: Iterable[TopicPartition]
+) -> dict[TopicPartition, OffsetRange]:
     """As `committed_ranges`, with an admin client of its own. Raises Unreachable, and CommandError where a topic is
     missing.
     """

@@ -14,6 +14,7 @@ from netcenter.broker.reading import records_of
 from netcenter.pipeline import PIPELINE
 from netcenter.settings import Settings
 from schemas.records import PolicyChanged
+from streams.kafka_connection import KafkaConnection
 from streams.policies import policy_text
 
 
@@ -25,7 +26,7 @@ class StoredPolicy(NamedTuple):
     """ms; the broker's time of the text. The PolicyChanged in the input topics is slightly later."""
 
 
-def stored_policies(settings: Settings, kafka: str) -> dict[int, StoredPolicy]:
+def stored_policies(settings: Settings, kafka: KafkaConnection) -> dict[int, StoredPolicy]:
     """Every policy by its version. Raises Unreachable, and CommandError when there is no policy topic."""
     tp = TopicPartition(settings.prefix + "policy", 0)
     records = records_of(kafka, committed_ranges_at(kafka, [tp]))
@@ -33,14 +34,14 @@ def stored_policies(settings: Settings, kafka: str) -> dict[int, StoredPolicy]:
     return {policy[0]: StoredPolicy(policy[1], stamp) for policy, stamp in read if policy is not None}
 
 
-def newest_policy(settings: Settings, kafka: str) -> tuple[int, str]:
+def newest_policy(settings: Settings, kafka: KafkaConnection) -> tuple[int, str]:
     """(version, text) of the newest policy; (0, "") when there is none."""
     found = stored_policies(settings, kafka)
     version = max(found, default=0)
     return version, found[version].text if found else ""
 
 
-def apply_policy(settings: Settings, kafka: str, text: str) -> int:
+def apply_policy(settings: Settings, kafka: KafkaConnection, text: str) -> int:
     """Puts a policy in force through the log and returns its version. Does nothing if the text equals the newest text.
 
     text: a policy that has been parsed without an error.

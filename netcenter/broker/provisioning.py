@@ -19,12 +19,13 @@ from netcenter.pipeline import PIPELINE
 from netcenter.settings import Settings
 from schemas import codec
 from schemas.records import Clock, PolicyChanged, Record, Tick
+from streams.kafka_connection import KafkaConnection
 
 _LEADERS_S = 30.0
 _SENT_S = 30.0
 
 
-def apply(settings: Settings, kafka: str, clock: Clock, policy_text: str) -> list[str]:
+def apply(settings: Settings, kafka: KafkaConnection, clock: Clock, policy_text: str) -> list[str]:
     """Creates the topics that are missing, and returns their names.
 
     clock, policy_text: written only where `mentions` is among the created topics. Raises CommandError, and Unreachable.
@@ -73,7 +74,7 @@ def _check_counts(client: KafkaAdminClient, settings: Settings, have: set[str]) 
             )
 
 
-def _seed(settings: Settings, kafka: str, clock: Clock, policy_text: str) -> None:
+def _seed(settings: Settings, kafka: KafkaConnection, clock: Clock, policy_text: str) -> None:
     """Writes the policy to `policy`, and its PolicyChanged to every input topic that receives Ticks or records of
     tools.
 

@@ -13,6 +13,7 @@ from kafka import KafkaConsumer, TopicPartition
 from netcenter.broker.client import FETCH_WAIT_MS, open_consumer
 from netcenter.broker.offsets import OffsetRange
 from netcenter.errors import Unreachable
+from streams.kafka_connection import KafkaConnection
 
 #: Reading fails after this many seconds without progress in any partition: the broker or the topic no longer exists.
 _STUCK_S = 60.0
@@ -84,7 +85,7 @@ class RangeReader:
             )
 
 
-def records_of(kafka: str, ranges: Mapping[TopicPartition, OffsetRange]) -> Iterator[Any]:
+def records_of(kafka: KafkaConnection, ranges: Mapping[TopicPartition, OffsetRange]) -> Iterator[Any]:
     """The raw records of ranges, partition after partition, each in order of offsets."""
     with closing(open_consumer(kafka)) as consumer:
         for tp, offsets in ranges.items():
@@ -107,7 +108,7 @@ def batches_of(
         yield reader.read(most)
 
 
-def any_record(kafka: str, ranges: Mapping[TopicPartition, OffsetRange]) -> bool:
+def any_record(kafka: KafkaConnection, ranges: Mapping[TopicPartition, OffsetRange]) -> bool:
     """Whether there is a record in any of the ranges. Markers of transactions are not records."""
     if all(start >= end for start, end in ranges.values()):
         return False
@@ -118,7 +119,7 @@ def any_record(kafka: str, ranges: Mapping[TopicPartition, OffsetRange]) -> bool
 class TopicFollower:
     """Reads partitions from their first offset on, at each call up to their present end. A context manager."""
 
-    def __init__(self, kafka: str, partitions: Iterable[TopicPartition], *, from_end: bool = False) -> None:
+    def __init__(self, kafka: KafkaConnection, partitions: Iterable[TopicPartition], *, from_end: bool = False) -> None:
         """from_end: skip the records that exist now."""
         self._consumer = open_consumer(kafka)
         self._partitions = list(partitions)

@@ -16,6 +16,7 @@ from netcenter.broker.topics import settings_of_log
 from netcenter.errors import CommandError, UsageError
 from netcenter.settings import Settings
 from schemas.dead_letter_headers import DEAD_LETTER, ORIGIN, STATE
+from streams.kafka_connection import KafkaConnection
 from streams.partitioner import partition_of
 
 #: The most dead letters in one transaction. After a crash each transaction is in the log completely or not at all.
@@ -33,7 +34,9 @@ class RedriveResult:
     """Dead letters that cannot be redriven and stay waiting."""
 
 
-def redrive(settings: Settings, kafka: str, ids: Collection[str] | None, topic: str | None) -> RedriveResult:
+def redrive(
+    settings: Settings, kafka: KafkaConnection, ids: Collection[str] | None, topic: str | None
+) -> RedriveResult:
     """Sends each record again to the topic to which its producer wrote it, to the partition of its key.
 
     ids: of dead letters; None means every waiting one (of `topic`, if given) that can be redriven. If the role has
@@ -44,7 +47,9 @@ def redrive(settings: Settings, kafka: str, ids: Collection[str] | None, topic: 
     return _mark_all(settings, kafka, "redriven", ids, topic)
 
 
-def discard(settings: Settings, kafka: str, ids: Collection[str] | None, topic: str | None) -> RedriveResult:
+def discard(
+    settings: Settings, kafka: KafkaConnection, ids: Collection[str] | None, topic: str | None
+) -> RedriveResult:
     """Marks dead letters as discarded: they stay in the log and no longer wait. The arguments and errors are those of
     `redrive`.
     """
@@ -57,7 +62,7 @@ def state_text(letter: StoredDeadLetter) -> str:
 
 
 def _mark_all(
-    settings: Settings, kafka: str, mark: Mark, ids: Collection[str] | None, topic: str | None
+    settings: Settings, kafka: KafkaConnection, mark: Mark, ids: Collection[str] | None, topic: str | None
 ) -> RedriveResult:
     with closing(open_admin(kafka)) as client:
         partitions = settings_of_log(settings, client).partitions
@@ -107,7 +112,7 @@ def _chosen(
 
 
 @contextmanager
-def _sole_producer(settings: Settings, kafka: str) -> Iterator[KafkaProducer]:
+def _sole_producer(settings: Settings, kafka: KafkaConnection) -> Iterator[KafkaProducer]:
     """A transactional producer, which fences the producer of another redrive, because two at once would send a record
     twice.
     """

@@ -22,6 +22,7 @@ from schemas.codec import WireError
 from schemas.dead_letter_headers import DEAD_LETTER, ORIGIN, STATE, failure_of, is_mark, text, without_failure
 from schemas.keys import KEYLESS
 from schemas.records import Record
+from streams.kafka_connection import KafkaConnection
 from streams.topology import Batch
 
 State = Literal["waiting", "redriven", "failed again", "discarded"]
@@ -124,7 +125,7 @@ class _Marks:
         return replace(letter, state="failed again" if again else mark or "waiting", failed_again_as=again)
 
 
-def read_dead_letters(settings: Settings, kafka: str) -> Iterator[StoredDeadLetter]:
+def read_dead_letters(settings: Settings, kafka: KafkaConnection) -> Iterator[StoredDeadLetter]:
     """Every dead letter with its state, in the order of topics and partitions.
 
     The topics are read twice, because a mark comes after the dead letter that it is about.
@@ -138,7 +139,7 @@ def read_dead_letters(settings: Settings, kafka: str) -> Iterator[StoredDeadLett
             yield marks.apply(_dead_letter(settings, record))
 
 
-def count_waiting(settings: Settings, kafka: str) -> int:
+def count_waiting(settings: Settings, kafka: KafkaConnection) -> int:
     """The number of dead letters that were neither redriven nor discarded."""
     marks, seen = _Marks(), list[tuple[str, str]]()
     for record in records_of(kafka, _ranges(settings, kafka)):
@@ -149,7 +150,7 @@ def count_waiting(settings: Settings, kafka: str) -> int:
     return sum(id not in marks.by_id and origin not in marks.by_origin for id, origin in seen)
 
 
-def _ranges(settings: Settings, kafka: str) -> dict[TopicPartition, OffsetRange]:
+def _ranges(settings: Settings, kafka: KafkaConnection) -> dict[TopicPartition, OffsetRange]:
     with closing(open_admin(kafka)) as client:
         # Raises an error for a wrong prefix, because otherwise there would seem to be no dead letters.
         settings_of_log(settings, client)

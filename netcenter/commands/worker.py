@@ -17,6 +17,7 @@ from netcenter.errors import Unreachable
 from netcenter.runtime.endpoints import kafka_of
 from netcenter.settings import Settings, load, variable
 from streams.exit_codes import ExitCode
+from streams.kafka_connection import KafkaConnection
 from streams.supervisor import supervised
 from streams.topology import Role
 
@@ -69,7 +70,7 @@ def _start_over() -> None:
     os.execv(sys.executable, [sys.executable, "-m", "netcenter", *sys.argv[1:]])
 
 
-def _follow(settings: Settings, kafka: str) -> None:
+def _follow(settings: Settings, kafka: KafkaConnection) -> None:
     """Start again when the embedded Kafka is back at another address, because a client would keep trying the old
     address.
     """
@@ -80,7 +81,9 @@ def _follow(settings: Settings, kafka: str) -> None:
         with suppress(Unreachable):
             now = kafka_of(settings)
             if now != kafka:
-                structlog.get_logger("netcenter").warning("Kafka is elsewhere now: starting over", was=kafka, kafka=now)
+                structlog.get_logger("netcenter").warning(
+                    "Kafka is elsewhere now: starting over", was=str(kafka), kafka=str(now)
+                )
                 _start_over()
 
 

@@ -14,6 +14,7 @@ from netcenter.demo.story import people
 from netcenter.settings import Settings
 from schemas import codec, ids
 from schemas.records import OfferAnswered, Offered, Record
+from streams.kafka_connection import KafkaConnection
 
 _POLL_S = 0.02
 _END_S = 10
@@ -24,7 +25,7 @@ class Operators:
     there is one.
     """
 
-    def __init__(self, settings: Settings, kafka: str, seed: int) -> None:
+    def __init__(self, settings: Settings, kafka: KafkaConnection, seed: int) -> None:
         """seed: the same seed gives the same answers."""
         self._settings, self._kafka, self._seed = settings, kafka, seed
         self._stop = threading.Event()

@@ -35,6 +35,7 @@ from netcenter.ingest.player import Played, ingest
 from netcenter.ingest.schedule import TICK
 from netcenter.pipeline import PIPELINE
 from netcenter.policies import DEFAULT_POLICY
+from netcenter.runtime.endpoints import kafka_of
 from netcenter.settings import Settings, load
 from netcenter.workers import enabled_roles, health_ports
 from schemas.times import rfc3339
@@ -98,11 +99,11 @@ class Demo:
             stack.enter_context(_environment(NETCENTER_WEBHOOK_URL=receiver.url, NETCENTER_WEBHOOK_SECRET=secret))
             lines = self.lines if self.lines is not None else story.story(SEED)
             text = STORY_POLICY.read_text() if self.own else DEFAULT_POLICY.read_text()
-            provisioning.apply(settings, addresses.kafka, "event", text)
+            provisioning.apply(settings, kafka_of(settings), "event", text)
             workers = self._workers(stack, settings)
             self._await_workers(settings, workers)
             if self.own:
-                stack.enter_context(Operators(settings, addresses.kafka, SEED))
+                stack.enter_context(Operators(settings, kafka_of(settings), SEED))
             self._play(settings, lines, workers, receiver)
             self._await_end(settings, workers)
             seconds = round(time.monotonic() - started, 1)
@@ -187,7 +188,7 @@ class Demo:
 
             played = ingest(
                 settings,
-                settings.kafka or "",
+                kafka_of(settings),
                 lines,
                 interval=TICK,
                 run_on=6 * HOUR,
@@ -238,7 +239,7 @@ class Demo:
 
 @contextmanager
 def _monitor(settings: Settings) -> Iterator[LagMonitor]:
-    kafka = settings.kafka or ""
+    kafka = kafka_of(settings)
     with closing(open_admin(kafka)) as client:
         yield LagMonitor(settings, kafka, client)
 

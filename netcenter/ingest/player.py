@@ -18,6 +18,7 @@ from netcenter.ingest.schedule import in_order_of_play
 from netcenter.pipeline import PIPELINE
 from netcenter.settings import Settings
 from schemas.records import Tick
+from streams.kafka_connection import KafkaConnection
 from streams.topology import Role
 
 
@@ -33,7 +34,7 @@ class Played:
 
 def ingest(
     settings: Settings,
-    kafka: str,
+    kafka: KafkaConnection,
     lines: Iterable[Line],
     *,
     interval: int,

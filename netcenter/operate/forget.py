@@ -19,10 +19,11 @@ from netcenter.settings import Settings
 from schemas.avro import schema_of
 from schemas.records import Record
 from schemas.times import rfc3339
+from streams.kafka_connection import KafkaConnection
 from streams.topology import DAY
 
 
-def forget(settings: Settings, kafka: str, brand: str, channel: str, author_id: str, id: str | None) -> str:
+def forget(settings: Settings, kafka: KafkaConnection, brand: str, channel: str, author_id: str, id: str | None) -> str:
     """Appends Action(forget) to `mentions`, and returns the action's id.
 
     id: chosen by the caller, so that a repeated request within a day is dropped; None: an id made from the time. Raises
@@ -47,7 +48,7 @@ def forget(settings: Settings, kafka: str, brand: str, channel: str, author_id: 
     return str(line["action_id"])
 
 
-def _now(settings: Settings, kafka: str, wall: int) -> int:
+def _now(settings: Settings, kafka: KafkaConnection, wall: int) -> int:
     """The time of the action, ms. On the event clock it is the log's event time, because a record may be at most a day
     ahead of that.
     """

@@ -27,6 +27,7 @@ from sinks.port import SinkItem
 from sinks.postgres.forgetting import Forget, forget
 from sinks.postgres.older import Places
 from sinks.postgres.projection import Busy, Projection
+from streams.kafka_connection import KafkaConnection
 from streams.sink_items import sink_items
 
 #: The number of records in one write; the sink's worker writes as many at once under a backlog.
@@ -62,7 +63,7 @@ class Rebuilt:
 
 def rebuild(
     settings: Settings,
-    kafka: str,
+    kafka: KafkaConnection,
     uri: str,
     *,
     keep: bool,
@@ -93,7 +94,7 @@ def rebuild(
 class _SinkTopics:
     """Reads every partition of the topics that the PostgreSQL sink reads, committed records only."""
 
-    def __init__(self, settings: Settings, kafka: str) -> None:
+    def __init__(self, settings: Settings, kafka: KafkaConnection) -> None:
         self._admin = open_admin(kafka)
         self._names = {settings.prefix + name: name for name in PIPELINE.role(PROJECTION).reads}
         # `none`: the rebuild must fail, and not skip records that retention deletes while it reads.

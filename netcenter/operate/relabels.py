@@ -20,6 +20,7 @@ from netcenter.training.training_rows import TrainingRows, made
 from schemas import codec
 from schemas.codec import WireError
 from schemas.records import Action, ClassifiedMention, MentionUpdated, Record
+from streams.kafka_connection import KafkaConnection
 
 _RELABELLED = """
 select distinct on (m.id) m.brand, m.text, m.classified_lang, a.label
@@ -47,7 +48,7 @@ def relabels_of_projection(postgres: str) -> TrainingRows:
         raise CommandError(f"PostgreSQL: {type(error).__name__} {error.pgcode or ''}: see `netcenter doctor`") from None
 
 
-def relabels_of_log(settings: Settings, kafka: str) -> TrainingRows:
+def relabels_of_log(settings: Settings, kafka: KafkaConnection) -> TrainingRows:
     """Each post with its last relabel in the topic `classified`, as far back as the topic is kept. Raises CommandError.
 
     The topic is read twice, first for the relabels and then for their posts, so that no other text is held in memory.
@@ -101,7 +102,7 @@ def _post(record: Any) -> _Post:
     return record.brand, record.channel, record.author_id, record.native_id
 
 
-def _decoded(kafka: str, ranges: dict[TopicPartition, OffsetRange]) -> Iterator[tuple[int, Record]]:
+def _decoded(kafka: KafkaConnection, ranges: dict[TopicPartition, OffsetRange]) -> Iterator[tuple[int, Record]]:
     """(offset, record) of each record. Bytes that cannot be decoded are left out: they are dead letters of the roles."""
     for raw in records_of(kafka, ranges):
         try:

@@ -21,6 +21,7 @@ from netcenter.settings import Settings
 from schemas.records import PolicyChanged, Tick
 from schemas.times import rfc3339
 from streams.core import Fact
+from streams.kafka_connection import KafkaConnection
 from streams.policies import passed_over
 
 SOURCES = ("mentions", "classified")
@@ -39,7 +40,7 @@ class Range:
     offsets: Mapping[int, OffsetRange] = field(default_factory=dict)
 
 
-def find(settings: Settings, kafka: str, wanted: Range) -> Stretch:
+def find(settings: Settings, kafka: KafkaConnection, wanted: Range) -> Stretch:
     """The stretch of the log and the policies in force in it. Raises CommandError, also when it holds no record."""
     with closing(open_admin(kafka)) as client:
         settings = settings_of_log(settings, client)
@@ -77,7 +78,7 @@ def find(settings: Settings, kafka: str, wanted: Range) -> Stretch:
     )
 
 
-def _log(settings: Settings, kafka: str, topic: str, wanted: Range) -> dict[TopicPartition, OffsetRange]:
+def _log(settings: Settings, kafka: KafkaConnection, topic: str, wanted: Range) -> dict[TopicPartition, OffsetRange]:
     """The offsets that the topic still holds, of the requested partitions."""
     numbers = sorted(wanted.offsets) or range(settings.partitions)
     return committed_ranges_at(kafka, [TopicPartition(settings.prefix + topic, n) for n in numbers])

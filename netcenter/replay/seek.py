@@ -20,6 +20,7 @@ from schemas import codec
 from schemas.codec import WireError
 from schemas.headers import source_offset
 from schemas.records import PolicyChanged, Record, Tick
+from streams.kafka_connection import KafkaConnection
 
 _FETCH = 64 * 1024
 _LOOK_BACK = 1_000
@@ -57,7 +58,7 @@ def decoded(raw: Any) -> Record | None:
 class Seeker:
     """Reads single places of topics. A context manager that closes its consumer."""
 
-    def __init__(self, kafka: str) -> None:
+    def __init__(self, kafka: KafkaConnection) -> None:
         self._consumer = open_consumer(kafka, _FETCH)
 
     def __enter__(self) -> Self:

@@ -23,6 +23,7 @@ from netcenter.settings import Settings
 from schemas.records import Clock, Record, Tick
 from streams.core import Fact
 from streams.decoder import Decoder
+from streams.kafka_connection import KafkaConnection
 from streams.watermark import WrongTick, stamped
 
 #: Records of one poll; and the number of waiting facts at which a partition is paused until another partition's next
@@ -59,7 +60,7 @@ class Stretch:
     """Says which records of which partitions are replayed, and under which policies."""
 
     settings: Settings
-    kafka: str
+    kafka: KafkaConnection
     topic: str
     """`mentions` or `classified`."""
     spans: dict[int, OffsetRange]
@@ -181,7 +182,9 @@ class _Lane:
 class _Lanes:
     """Reads the partitions of a stretch only as far as the caller asks. A context manager that closes its consumer."""
 
-    def __init__(self, settings: Settings, kafka: str, topic: str, spans: Mapping[int, OffsetRange]) -> None:
+    def __init__(
+        self, settings: Settings, kafka: KafkaConnection, topic: str, spans: Mapping[int, OffsetRange]
+    ) -> None:
         # With reset="none" reading raises an error, instead of skipping records, when retention deletes unread records.
         self._consumer = open_consumer(kafka, _FETCH, reset="none")
         name = settings.prefix + topic

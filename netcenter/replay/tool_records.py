@@ -13,6 +13,7 @@ from netcenter.settings import Settings
 from schemas import codec
 from schemas.avro import locked
 from schemas.records import ContactCount, CrisisDeclared, OfferAnswered, OperatorChanged, Record
+from streams.kafka_connection import KafkaConnection
 
 _TIMES: dict[type[Record], tuple[str, str]] = {
     OperatorChanged: ("desk", "at"),
@@ -29,7 +30,7 @@ _APART = 3_600_000
 class ToolRecords:
     """The tool records that belong to a stretch of the log, in the order of their own times; all are held in memory."""
 
-    def __init__(self, settings: Settings, kafka: str, stamps: tuple[int, int]) -> None:
+    def __init__(self, settings: Settings, kafka: KafkaConnection, stamps: tuple[int, int]) -> None:
         """stamps: the broker's timestamps of the first and the last record of the stretch, ms."""
         stretches = {}
         with Seeker(kafka) as seeker:

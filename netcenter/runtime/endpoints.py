@@ -5,16 +5,27 @@ from __future__ import annotations
 from pathlib import Path
 
 from netcenter.errors import Unreachable, UsageError
-from netcenter.settings import Settings, load
+from netcenter.runtime.kafka_security import security_of
+from netcenter.settings import Settings, load, variable
 from sinks import port
 from sinks.port import SinkError
 from sinks.postgres import settings as receiver
 from sinks.postgres.settings import PostgresSettings
+from streams.kafka_connection import KafkaConnection
 
 
-def kafka_of(settings: Settings) -> str:
-    """host:port of Kafka. Raises Unreachable."""
-    return settings.kafka or _embedded(settings.directory, "Kafka", "NETCENTER_KAFKA")
+def kafka_of(settings: Settings) -> KafkaConnection:
+    """Where Kafka is, and how to connect to it. Raises Unreachable, or UsageError where the settings of its security
+    do not fit together or a file that they name cannot be used.
+    """
+    security = security_of(settings)
+    if settings.kafka is None and security.protocol != "PLAINTEXT":
+        raise UsageError(
+            f"{variable('kafka_security_protocol')} is {security.protocol}, and {variable('kafka')} is not set: the "
+            f"Kafka of `netcenter up` has no security; name the brokers in {variable('kafka')}"
+        )
+    servers = settings.kafka or _embedded(settings.directory, "Kafka", "NETCENTER_KAFKA")
+    return KafkaConnection(servers, security)
 
 
 def postgres_of(settings: Settings) -> str:

@@ -106,7 +106,7 @@ def test_of_two_servers_the_one_that_died_is_missed_and_started_and_the_other_is
         kill_tree(_pid(directory, "postgres"))
         assert eventually(lambda: running(directory) == Running(first.kafka, None))
         settings = Settings(directory=directory)
-        assert kafka_of(settings) == first.kafka
+        assert str(kafka_of(settings)) == first.kafka
         with pytest.raises(
             Unreachable, match="no PostgreSQL: .* ours in .* does not run: it has ended, and `netcenter up`"
         ):

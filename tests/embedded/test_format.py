@@ -6,11 +6,12 @@ import pytest
 
 from netcenter.broker.client import open_admin
 from netcenter.embedded import EmbeddedKafka, kafka_server
+from streams.kafka_connection import KafkaConnection
 
 
 def _features(server: EmbeddedKafka) -> dict[str, object]:
     """What the cluster says it was formatted with, and the names of the ids it keeps."""
-    admin = open_admin(server.start())
+    admin = open_admin(KafkaConnection(server.start()))
     try:
         features = {
             # Not its epoch: that is how far the metadata log has come, and it grows all the time.

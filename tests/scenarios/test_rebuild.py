@@ -23,6 +23,7 @@ from netcenter.demo.story import STORY_POLICY, story, teller
 from netcenter.embedded import Addresses
 from sinks.postgres.projection import REBUILT
 from sinks.postgres.tables import TABLES
+from streams.kafka_connection import KafkaConnection
 from tests.support import judge
 from tests.support.chaos import HOUR, SEED, Plant, Playing, create_database
 from tests.support.waiting import until
@@ -190,7 +191,9 @@ def test_what_stands_neither_in_the_log_nor_in_postgresql_is_named(plant: Plant)
     assert min(row["next"] for row in judge.tables(uri)["sink_offsets"].values() if row["topic"] == "classified") >= 40
 
 
-def test_a_partition_that_is_read_to_its_end_may_grow_while_others_are_read(kafka: str, prefix: str) -> None:
+def test_a_partition_that_is_read_to_its_end_may_grow_while_others_are_read(
+    kafka: KafkaConnection, prefix: str
+) -> None:
     """What is appended to it belongs to the next round."""
     short, long = TopicPartition(f"{prefix}grows", 0), TopicPartition(f"{prefix}grows", 1)
     with closing(open_admin(kafka)) as client:

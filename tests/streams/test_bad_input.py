@@ -15,6 +15,7 @@ from schemas import codec, ids, requirements
 from schemas.dead_letter_headers import failure_of
 from schemas.keys import customer
 from schemas.records import CaseChanged, ClassifiedMention, Mention, MentionUpdated, Record, Reply, Tick, Volume
+from streams.kafka_connection import KafkaConnection
 from tests.support.toy import ALERT_LIMIT, Count
 from tests.support.world import MINUTE, NOON, Row, Worker, World, author_on, classified, mention
 
@@ -84,7 +85,7 @@ UNREADABLE = [
     Bad("not Avro", {"key": KEY, "value": b'{"type": "mention"}'}, "decode", "WireError", "not Confluent-framed"),
     Bad("empty", {"key": KEY, "value": b""}, "decode", "WireError", "0 bytes"),
     Bad("null", {"key": KEY, "value": None}, "decode", "WireError", "null value"),
-    Bad("unknown schema id", {"key": KEY, "value": frame(0x7FFFFFFF, GOOD[5:])}, "decode", "WireError", "unknown schema id 0x7fffffff"),
+    Bad("unknown schema id", {"key": KEY, "value": frame(7, GOOD[5:])}, "decode", "WireError", "unknown schema id 0x7"),
     Bad("truncated", {"key": KEY, "value": GOOD[:-20]}, "decode", "WireError", "truncated"),
     Bad("bytes left over", {"key": KEY, "value": GOOD + b"\0"}, "decode", "WireError", "1 bytes left over"),
     Bad("a field missing", {"key": KEY, "value": GOOD[:5] + GOOD[5 + 37 :]}, "decode", "WireError", "Mention: "),
@@ -102,6 +103,7 @@ UNREADABLE = [
 ]  # fmt: skip
 TO_CLASSIFY = [
     *UNREADABLE,
+    Bad("of a newer release", {"key": KEY, "value": frame(0x7FFFFFFF, GOOD[5:])}, "decode", "NewerRecord", "id 0x7fffffff is of a newer"),
     Bad("wrong record for the topic", stray(classified(mention(AUTHOR, 4))), "decode", "WrongRecord", "does not belong in mentions"),
     Bad("a time before 2000", stray(mention(AUTHOR, 5, SECRET, at=0)), *INVALID, "created_at: 1970-01-01T00:00:00Z is not between"),
     Bad("more than a day ahead", stray(mention(AUTHOR, 6, SECRET, at=NOON + DAY + 1)), "decide", "BadTime", "more than a day ahead"),
@@ -181,7 +183,7 @@ def dead_letters(world: World, topic: str, count: int) -> dict[str, Row]:
 
 
 @pytest.fixture(scope="module")
-def classify(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
+def classify(kafka: KafkaConnection, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
     """Classify, given every bad record there is, then the odd ones that must be kept."""
     with World(kafka, f"b{uuid4().hex[:8]}.", tmp_path_factory.mktemp("bad"), PARTITIONS) as world:
         (worker,) = world.started("classify", dead_share=1.0)
@@ -201,7 +203,7 @@ def classify(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[O
 
 
 @pytest.fixture(scope="module")
-def counts(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
+def counts(kafka: KafkaConnection, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
     """A fold, given every bad record there is."""
     with World(kafka, f"b{uuid4().hex[:8]}.", tmp_path_factory.mktemp("bad"), PARTITIONS) as world:
         world.seed("classified")

@@ -17,6 +17,7 @@ from bench.counting import FORMS, PARTITIONS
 from bench.same_job import outlets, posts, prepare
 from bench.verdict import RIGHT, in_json, verdict
 from netcenter.broker.reading import TopicFollower
+from streams.kafka_connection import KafkaConnection
 from tests.support.waiting import until
 
 ROOT = Path(__file__).parent.parent.parent
@@ -24,8 +25,8 @@ MENTIONS = 100_000
 
 
 @contextmanager
-def worker(name: str, kafka: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-m", "bench.counting", name, kafka, "json"]
+def worker(name: str, kafka: KafkaConnection, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, "-m", "bench.counting", name, str(kafka), "json"]
     with log.open("ab") as said:
         process = subprocess.Popen(command, cwd=ROOT, stdout=said, stderr=said)
     try:
@@ -34,7 +35,9 @@ def worker(name: str, kafka: str, log: Path) -> Iterator[subprocess.Popen[bytes]
         usage.end(process)
 
 
-def test_mentions_in_json_are_each_counted_once_through_a_kill(kafka: str, prefix: str, tmp_path: Path) -> None:
+def test_mentions_in_json_are_each_counted_once_through_a_kill(
+    kafka: KafkaConnection, prefix: str, tmp_path: Path
+) -> None:
     name, log = f"{prefix}count", tmp_path / "log"
     out, random = f"{name}.out", Random(3)
     authors = [f"u{random.randrange(400)}" for _ in range(MENTIONS)]

@@ -28,6 +28,7 @@ from schemas.keys import KEYLESS, customer
 from schemas.records import CrisisDeclared, OperatorChanged, PolicyChanged, Record, Tick
 from sinks.port import SinkItem
 from sinks.postgres.rows import rows_of
+from streams.kafka_connection import KafkaConnection
 from streams.partitioner import partition_of
 from tests.support.world import NOON, World, author_on, classified, mention
 
@@ -38,7 +39,7 @@ Run = Callable[..., tuple[int, str, str]]
 class Plant:
     """The topics of an installation that no worker reads."""
 
-    def __init__(self, kafka: str, prefix: str) -> None:
+    def __init__(self, kafka: KafkaConnection, prefix: str) -> None:
         self.kafka, self.settings = kafka, Settings(prefix=prefix, partitions=PARTITIONS)
         provisioning.apply(self.settings, kafka, "event", DEFAULT_POLICY.read_text())
         self.producer = open_producer(kafka)
@@ -76,7 +77,7 @@ def _key(topic: str, record: Record) -> bytes:
 
 
 @pytest.fixture
-def plant(kafka: str, prefix: str) -> Iterator[Plant]:
+def plant(kafka: KafkaConnection, prefix: str) -> Iterator[Plant]:
     """One for each test."""
     plant = Plant(kafka, prefix)
     yield plant
@@ -87,7 +88,7 @@ def plant(kafka: str, prefix: str) -> Iterator[Plant]:
 def run(plant: Plant, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
     """Run the command line, with a partition count in the settings that is not the log's: (exit code, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
-    for name, value in (("KAFKA", plant.kafka), ("PREFIX", plant.settings.prefix), ("PARTITIONS", "5")):
+    for name, value in (("KAFKA", str(plant.kafka)), ("PREFIX", plant.settings.prefix), ("PARTITIONS", "5")):
         monkeypatch.setenv(f"NETCENTER_{name}", value)
 
     def call(*words: str) -> tuple[int, str, str]:
@@ -224,7 +225,7 @@ def test_of_two_redrives_at_once_one_succeeds_and_the_other_fails(
 
 
 def test_a_dead_letter_that_fails_again_names_the_newer_one_and_that_one_can_be_redriven(
-    kafka: str, tmp_path: Path
+    kafka: KafkaConnection, tmp_path: Path
 ) -> None:
     """By a role that runs."""
     with World(kafka, f"d{uuid4().hex[:8]}.", tmp_path, PARTITIONS) as world:

@@ -44,6 +44,7 @@ from schemas.codec import state_codec
 from schemas.times import rfc3339
 from streams.checkpoint import PROGRESS
 from streams.core import Progress
+from streams.kafka_connection import KafkaConnection
 from tests.support.chaos import create_database
 from tests.support.waiting import until
 
@@ -54,9 +55,9 @@ MINUTE, DAY = 60_000, 86_400_000
 class Plant:
     """The topics of an installation, with whatever a test has its groups and workers say."""
 
-    def __init__(self, kafka: str, postgres: str, prefix: str) -> None:
+    def __init__(self, kafka: KafkaConnection, postgres: str, prefix: str) -> None:
         self.kafka = kafka
-        self.settings = Settings(kafka=kafka, postgres=postgres, prefix=prefix, partitions=PARTITIONS)
+        self.settings = Settings(kafka=str(kafka), postgres=postgres, prefix=prefix, partitions=PARTITIONS)
         provisioning.apply(self.settings, kafka, "wall", DEFAULT_POLICY.read_text())
         self.client: KafkaAdminClient = open_admin(kafka)
 
@@ -90,7 +91,7 @@ class Plant:
 
     def given(self) -> dict[str, str]:
         """What the command line is told of it; not how many partitions there are."""
-        given = {"KAFKA": self.kafka, "POSTGRES": self.settings.postgres or "", "PREFIX": self.settings.prefix}
+        given = {"KAFKA": str(self.kafka), "POSTGRES": self.settings.postgres or "", "PREFIX": self.settings.prefix}
         return {f"NETCENTER_{name}": value for name, value in given.items()}
 
     def stores(self, following: int) -> None:
@@ -108,7 +109,10 @@ class Plant:
         """A worker of the role, as far as its group can see; its health is said to be on this port."""
         name = self.settings.prefix + role
         consumer = KafkaConsumer(
-            bootstrap_servers=self.kafka, group_id=name, client_id=f"netcenter-{role}-{port}", enable_auto_commit=False
+            **self.kafka.for_kafka_python(),
+            group_id=name,
+            client_id=f"netcenter-{role}-{port}",
+            enable_auto_commit=False,
         )
         consumer.subscribe([self.settings.prefix + PIPELINE.role(role).input_topic])
         try:
@@ -134,7 +138,7 @@ class Plant:
 
 
 @pytest.fixture(scope="module")
-def plant(kafka: str, postgres_uri: str) -> Iterator[Plant]:
+def plant(kafka: KafkaConnection, postgres_uri: str) -> Iterator[Plant]:
     """On the wall clock, with an empty database; each test breaks something else in it."""
     name = f"doctor_{uuid4().hex}"
     create_database(postgres_uri, name)
@@ -228,7 +232,7 @@ def test_a_wrong_prefix_is_told_with_those_that_there_are(plant: Plant, monkeypa
 
 
 def test_a_topic_that_is_gone_and_one_with_another_count_than_the_rest_are_named(
-    kafka: str, postgres_uri: str, prefix: str
+    kafka: KafkaConnection, postgres_uri: str, prefix: str
 ) -> None:
     plant = Plant(kafka, postgres_uri, prefix)
     with closing(plant.client) as client:
@@ -244,7 +248,7 @@ def test_a_topic_that_is_gone_and_one_with_another_count_than_the_rest_are_named
 def test_a_transaction_that_nobody_ends_is_told_with_its_producer_and_what_ends_it(plant: Plant) -> None:
     name = f"gateway-{uuid4().hex[:8]}"
     # A producer of somebody else, whose transactions may stay open for longer than ours.
-    with closing(KafkaProducer(bootstrap_servers=plant.kafka, transactional_id=name)) as producer:
+    with closing(KafkaProducer(**plant.kafka.for_kafka_python(), transactional_id=name)) as producer:
         producer.init_transactions()
         producer.begin_transaction()
         producer.send(plant.tp("signals").topic, value=b"v", partition=0).get(10)

@@ -64,7 +64,7 @@ def test_a_worker_whose_partition_was_taken_by_force_ends_and_says_so(world: Wor
 
     async def take() -> None:
         for n in range(world.partitions):
-            thief = AIOKafkaProducer(bootstrap_servers=world.kafka, transactional_id=f"{world.prefix}counts-{n}")
+            thief = AIOKafkaProducer(**world.kafka.for_aiokafka(), transactional_id=f"{world.prefix}counts-{n}")
             await thief.start()
             await thief.stop()
 

@@ -30,6 +30,7 @@ from streams import faust_batch
 from streams.committed_offsets import NEVER, parsed
 from streams.deciding_worker import DecidingWorker
 from streams.faust_batch import Consumer, ConsumerThread, PatientRecovery
+from streams.kafka_connection import KafkaConnection
 from streams.raw_records import CHUNK
 from tests.support import toy
 from tests.support.load import post
@@ -75,10 +76,16 @@ class NoOwner:
         """Nothing fails."""
 
 
-def make_app(bootstrap: str = "127.0.0.1:9") -> faust.App:
+def make_app() -> faust.App:
     """An App as a worker makes it."""
     return faust_batch.make_app(
-        "group", bootstrap, NoOwner(), client="netcenter-role-1", session_s=10.0, heartbeat_s=2.0, stuck_s=30.0
+        "group",
+        KafkaConnection("127.0.0.1:9"),
+        NoOwner(),
+        client="netcenter-role-1",
+        session_s=10.0,
+        heartbeat_s=2.0,
+        stuck_s=30.0,
     )
 
 
@@ -347,7 +354,7 @@ def test_a_groups_offsets_are_those_of_committed_checkpoints_and_say_the_time(wo
 
 
 def test_an_agent_that_crashes_takes_the_whole_worker_down(
-    kafka: str, world: World, monkeypatch: pytest.MonkeyPatch
+    kafka: KafkaConnection, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not the agent alone, restarted by a supervisor while the group believes that all is well."""
 
@@ -368,7 +375,7 @@ def test_a_worker_waits_for_a_broker_and_survives_that_its_first_joins_are_refus
     """A fresh Kafka has no coordinator yet and says so for a while: no reason to end."""
     port = free_port()
     broker = EmbeddedKafka(tmp_path / "kafka", port=port, heap_mb=256)
-    world = World(f"127.0.0.1:{port}", "fresh.", tmp_path)
+    world = World(KafkaConnection(f"127.0.0.1:{port}"), "fresh.", tmp_path)
     waiting = world.start("counts")
     try:
         waiting.process.join(0)

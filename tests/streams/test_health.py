@@ -15,6 +15,7 @@ from netcenter.broker.client import open_admin
 from streams.committed_offsets import parsed
 from streams.errors import Misconfigured
 from streams.health import HealthServer
+from streams.kafka_connection import KafkaConnection
 from tests.support.world import NOON, World, author_on, free_port, mention
 
 
@@ -107,7 +108,7 @@ def test_a_worker_answers_while_it_works_and_counts_what_it_does(world: World) -
 def test_a_worker_without_kafka_is_alive_but_not_ready_and_stops_when_told(world: World) -> None:
     """It waits for Kafka, whatever that takes."""
     port = free_port()
-    real, world.kafka = world.kafka, f"127.0.0.1:{free_port()}"
+    real, world.kafka = world.kafka, KafkaConnection(f"127.0.0.1:{free_port()}")
     worker, worker_kafka = world.start("counts", health_port=port), world.kafka
     world.kafka = real
     world.until(lambda: worker.lines("waiting for Kafka"), 15, "a worker that waits for Kafka")

@@ -12,6 +12,7 @@ from schemas.records import CaseChanged
 from streams.deciding_worker import DecidingWorker
 from streams.errors import Stop, Unavailable
 from streams.faust_membership import Standing
+from streams.kafka_connection import KafkaConnection
 from streams.worker import WorkerSettings
 from tests.streams.test_health import get
 from tests.support import toy
@@ -23,7 +24,7 @@ STUCK_S = 1.5
 
 
 def test_a_standby_and_a_worker_that_waits_for_its_receiver_stay_members_and_work_when_they_can(
-    kafka: str, prefix: str, tmp_path: Path
+    kafka: KafkaConnection, prefix: str, tmp_path: Path
 ) -> None:
     """Neither polls: a consumer that is judged by its polls leaves the group, and never comes back."""
     down, rows, port = tmp_path / "down", tmp_path / "rows", free_port()
@@ -86,7 +87,7 @@ class App:
 
 def worker(standing: Standing, session_s: float = 10.0, role: str = "counts") -> DecidingWorker:
     """A worker that has been in its group until now."""
-    settings = WorkerSettings(kafka="127.0.0.1:9", prefix="p.", session_s=session_s)
+    settings = WorkerSettings(kafka=KafkaConnection("127.0.0.1:9"), prefix="p.", session_s=session_s)
     made = DecidingWorker(toy.PIPELINE, toy.PIPELINE.role(role), settings)
     made.app, made.assigned_once, made.rebalancing = App(standing), True, False
     return made

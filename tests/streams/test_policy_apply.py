@@ -20,6 +20,7 @@ from netcenter.policies import DEFAULT_POLICY
 from netcenter.settings import load
 from schemas import codec
 from schemas.records import PolicyChanged
+from streams.kafka_connection import KafkaConnection
 
 Run = Callable[..., tuple[int, str]]
 FIRST = DEFAULT_POLICY.read_text()
@@ -28,11 +29,15 @@ SECOND = FIRST.replace("sla_overdue = 3 ", "sla_overdue = 5 ") + '\n[[desks]]\nn
 
 @pytest.fixture
 def run(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path, kafka: str, prefix: str
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    kafka: KafkaConnection,
+    prefix: str,
 ) -> Run:
     """Run the command line against the session's Kafka: (exit code, stdout)."""
     monkeypatch.chdir(tmp_path)
-    for name, value in (("KAFKA", kafka), ("PREFIX", prefix), ("PARTITIONS", "1")):
+    for name, value in (("KAFKA", str(kafka)), ("PREFIX", prefix), ("PARTITIONS", "1")):
         monkeypatch.setenv(f"NETCENTER_{name}", value)
     (tmp_path / "first.toml").write_text(FIRST)
     (tmp_path / "second.toml").write_text(SECOND)
@@ -46,7 +51,7 @@ def run(
     return call
 
 
-def changes_in_the_log(kafka: str, prefix: str) -> list[tuple[int, str]]:
+def changes_in_the_log(kafka: KafkaConnection, prefix: str) -> list[tuple[int, str]]:
     """(version, hash) of each policy that a worker of `mentions` meets."""
     client = open_admin(kafka)
     try:
@@ -57,7 +62,9 @@ def changes_in_the_log(kafka: str, prefix: str) -> list[tuple[int, str]]:
     return [(r.version, r.hash) for r in met if isinstance(r, PolicyChanged)]
 
 
-def test_a_policy_is_held_against_the_one_in_force_and_then_put_in_its_place(run: Run, kafka: str, prefix: str) -> None:
+def test_a_policy_is_held_against_the_one_in_force_and_then_put_in_its_place(
+    run: Run, kafka: KafkaConnection, prefix: str
+) -> None:
     assert run("topics", "apply", "--policy", "first.toml")[0] == 0
     assert run("policy", "diff", "first.toml") == (0, "no difference\n")
     code, out = run("policy", "diff", "second.toml")
@@ -75,7 +82,7 @@ def test_a_policy_is_held_against_the_one_in_force_and_then_put_in_its_place(run
     assert run("policy", "apply", "second.toml")[1].splitlines()[1:] == ["no difference", "policy 2 is in the log"]
 
 
-def test_a_policy_in_force_that_cannot_be_read_can_be_replaced(run: Run, kafka: str, prefix: str) -> None:
+def test_a_policy_in_force_that_cannot_be_read_can_be_replaced(run: Run, kafka: KafkaConnection, prefix: str) -> None:
     assert run("topics", "apply", "--policy", "first.toml")[0] == 0
     with LogWriter(load(), kafka, "policy") as log:
         log.send_bytes(f"{prefix}policy", 0, b"2", b"[classifier]\nmodel = 3\n")

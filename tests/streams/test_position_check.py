@@ -14,6 +14,7 @@ from faust.types import TP
 from streams import position_check
 from streams.deciding_worker import DecidingWorker
 from streams.errors import Misconfigured
+from streams.kafka_connection import KafkaConnection
 from streams.position_check import OnLost
 from streams.sink_worker import SinkWorker
 from streams.worker import WorkerSettings
@@ -50,7 +51,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def worker(role: str, log: Log, on_lost: OnLost = "stop") -> Any:
     """A worker of the toy that reads this log."""
-    settings = WorkerSettings(kafka="127.0.0.1:9", prefix="p.", on_lost=on_lost)
+    settings = WorkerSettings(kafka=KafkaConnection("127.0.0.1:9"), prefix="p.", on_lost=on_lost)
     found = toy.PIPELINE.role(role)
     made = (
         DecidingWorker(toy.PIPELINE, found, settings)

@@ -25,6 +25,7 @@ from netcenter.settings import Settings
 from schemas import codec
 from schemas.keys import customer
 from schemas.records import Mention, Tick
+from streams.kafka_connection import KafkaConnection
 from tests.support.world import MINUTE, NOON, author_on, mention
 
 _PARTITIONS = 3
@@ -34,7 +35,7 @@ _POLICY = '[classifier]\nmodel = "' + "ab" * 32 + '"\n'
 class Log:
     """A topic written to in transactions, and what was committed of each partition."""
 
-    def __init__(self, kafka: str, topic: str) -> None:
+    def __init__(self, kafka: KafkaConnection, topic: str) -> None:
         self.kafka, self.topic = kafka, topic
         self._producer = open_producer(kafka, f"{topic}-writer")
         self._producer.init_transactions()
@@ -69,7 +70,7 @@ class Log:
 
 
 @pytest.fixture(scope="module")
-def log(kafka: str) -> Any:
+def log(kafka: KafkaConnection) -> Any:
     """Partitions of 900, 30 and 3 records in transactions of up to 40, one in three of them aborted, the last ones too."""
     topic = f"reading-{random.Random().randrange(1 << 40)}"
     with closing(open_admin(kafka)) as client:
@@ -147,7 +148,7 @@ def test_a_reading_that_no_longer_moves_ends_and_names_the_place(monkeypatch: py
 
 
 def test_a_log_is_replayed_to_its_end_though_one_partition_holds_nearly_everything(
-    kafka: str, prefix: str, monkeypatch: pytest.MonkeyPatch
+    kafka: KafkaConnection, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its partitions are merged by time: the others rest while the next Tick of one is looked for."""
     monkeypatch.setattr(stretch, "_AHEAD", 20)

@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from schemas.records import CaseChanged, ClassifiedMention, Tick, Volume
+from streams.kafka_connection import KafkaConnection
 from tests.support.load import Load, check_counted, post
 from tests.support.world import MINUTE, NOON, Worker, World, author_on, mention
 
@@ -15,7 +16,9 @@ def recoveries(worker: Worker, number: int) -> int:
     return sum(line["partition"] == f"classified/{number}" for line in worker.lines("partition recovered"))
 
 
-def test_partitions_move_under_load_and_nothing_is_lost_or_twice(kafka: str, prefix: str, tmp_path: Path) -> None:
+def test_partitions_move_under_load_and_nothing_is_lost_or_twice(
+    kafka: KafkaConnection, prefix: str, tmp_path: Path
+) -> None:
     """One joins, one leaves; who keeps a partition keeps its memory, who gets one reads its state."""
     with World(kafka, prefix, tmp_path, partitions=4) as world:
         world.seed("classified")

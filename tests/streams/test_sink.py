@@ -25,6 +25,7 @@ from sinks.postgres import holding
 from sinks.postgres.sink import PostgresSink
 from streams.dead_letter_limit import DeadLetterLimit
 from streams.errors import Ended, Misconfigured, Stop
+from streams.kafka_connection import KafkaConnection
 from streams.receiver_calls import Outdated
 from streams.settings import WorkerSettings
 from streams.sink_items import SinkItems, sink_items
@@ -98,7 +99,7 @@ def run(sink: Any, test: Callable[[SinkWorker], Awaitable[None]]) -> list[Any]:
     """A worker of that sink, and what it has logged meanwhile."""
 
     async def inner() -> None:
-        await test(SinkWorker(PIPELINE, ROLE, WorkerSettings(kafka="127.0.0.1:1"), sink))
+        await test(SinkWorker(PIPELINE, ROLE, WorkerSettings(kafka=KafkaConnection("127.0.0.1:1")), sink))
 
     with capture_logs() as lines:
         asyncio.run(asyncio.wait_for(inner(), 30))

@@ -15,6 +15,7 @@ from agents.policy import digest
 from netcenter.broker.reading import TopicFollower
 from schemas.records import Alert, CaseChanged, ClassifiedMention, PolicyChanged, SourceIdle, Tick, Volume
 from streams.fold import FIRED_AT_ONCE
+from streams.kafka_connection import KafkaConnection
 from streams.partitioner import partition_of
 from tests.support import toy
 from tests.support.toy import TEN_MINUTES
@@ -41,7 +42,7 @@ def await_times(world: World, role: str, wanted: list[int]) -> None:
 
 
 @pytest.fixture(scope="module")
-def flow(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def flow(kafka: KafkaConnection, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Three hops on the event clock: some minutes with posts, timers among them, then a jump of half an hour."""
     with World(kafka, f"d{uuid4().hex[:8]}.", tmp_path_factory.mktemp("time")) as world:
         world.started("classify", "counts", "tally", checkpoint_s=0.05)
@@ -124,7 +125,7 @@ def test_time_is_the_least_of_the_writers_and_never_falls(flow: World) -> None:
 
 
 def test_on_the_wall_clock_classify_ticks_and_the_brokers_stamp_is_the_time(
-    kafka: str, prefix: str, tmp_path_factory: pytest.TempPathFactory
+    kafka: KafkaConnection, prefix: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """Nobody else has to; what the writer's own clock said does not count."""
     with World(kafka, prefix, tmp_path_factory.mktemp("wall"), clock="wall") as world:
@@ -139,7 +140,7 @@ def test_on_the_wall_clock_classify_ticks_and_the_brokers_stamp_is_the_time(
 
 
 def test_a_silent_writer_counts_as_idle_and_comes_back_with_its_next_tick(
-    kafka: str, prefix: str, tmp_path_factory: pytest.TempPathFactory
+    kafka: KafkaConnection, prefix: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """On the wall clock, at the end of the input topic: time goes on without it, and waits for it again once it speaks."""
     with World(kafka, prefix, tmp_path_factory.mktemp("wall"), clock="wall") as world:
@@ -178,7 +179,7 @@ def test_a_silent_writer_counts_as_idle_and_comes_back_with_its_next_tick(
 
 
 def test_what_waits_for_a_writer_that_never_comes_is_decided_once_it_is_idle_though_the_others_never_rest(
-    kafka: str, prefix: str, tmp_path_factory: pytest.TempPathFactory
+    kafka: KafkaConnection, prefix: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """Not in 1970, and not never: until then `/ready` says what it waits for; a restart in between changes nothing."""
     port = free_port()
@@ -241,7 +242,7 @@ def counted(number: int, partition: int) -> CaseChanged:
 
 
 def test_a_jump_of_months_that_wakes_thousands_is_many_checkpoints_and_survives_a_kill_between_them(
-    kafka: str, prefix: str, tmp_path_factory: pytest.TempPathFactory
+    kafka: KafkaConnection, prefix: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """Each is woken once, at its own time, before anything that stands behind the Tick; the dead letter is written once."""
     count, late = 3 * FIRED_AT_ONCE + 7, NOON + 90 * 24 * 60 * MINUTE

@@ -30,6 +30,7 @@ from netcenter.ingest.schedule import TICK
 from netcenter.pipeline import PIPELINE
 from netcenter.settings import Settings
 from schemas import codec
+from streams.kafka_connection import KafkaConnection
 from streams.supervisor import command_of
 from tests.support.waiting import until
 
@@ -111,14 +112,14 @@ class Plant:
         self.stop()
 
     @property
-    def kafka(self) -> str:
-        """host:port."""
-        return self.addresses.kafka
+    def kafka(self) -> KafkaConnection:
+        """Its Kafka."""
+        return KafkaConnection(self.addresses.kafka)
 
     def given(self) -> dict[str, str]:
         """The environment that makes a command work on this plant."""
         return {
-            "NETCENTER_KAFKA": self.kafka,
+            "NETCENTER_KAFKA": str(self.kafka),
             "NETCENTER_POSTGRES": self.settings.postgres or "",
             "NETCENTER_PREFIX": self.prefix,
             "NETCENTER_PARTITIONS": str(self.partitions),

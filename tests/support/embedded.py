@@ -10,6 +10,7 @@ from kafka.admin import NewTopic
 from netcenter.broker.client import open_admin, open_producer
 from netcenter.broker.reading import TopicFollower
 from netcenter.embedded import Addresses
+from streams.kafka_connection import KafkaConnection
 
 _TOPIC = "kept"
 
@@ -26,7 +27,7 @@ def eventually(holds: Callable[[], bool], seconds: float = 20.0) -> bool:
 
 def create(addresses: Addresses) -> None:
     """Make the topic and the table that `write` and `read` use."""
-    admin = open_admin(addresses.kafka)
+    admin = open_admin(KafkaConnection(addresses.kafka))
     admin.create_topics([NewTopic(_TOPIC, 1, 1)])
     admin.close()
     execute(addresses.postgres, "create table kept (value text)")
@@ -34,7 +35,7 @@ def create(addresses: Addresses) -> None:
 
 def write(addresses: Addresses, value: str) -> None:
     """Produce `value` and commit it as a row; both are acknowledged on return."""
-    producer = open_producer(addresses.kafka)
+    producer = open_producer(KafkaConnection(addresses.kafka))
     producer.send(_TOPIC, value.encode()).get(timeout=20)
     producer.close()
     execute(addresses.postgres, "insert into kept values (%s)", value)
@@ -42,7 +43,7 @@ def write(addresses: Addresses, value: str) -> None:
 
 def read(addresses: Addresses) -> tuple[list[str], list[str]]:
     """Every record's value, and every row's."""
-    with TopicFollower(addresses.kafka, [TopicPartition(_TOPIC, 0)]) as follower:
+    with TopicFollower(KafkaConnection(addresses.kafka), [TopicPartition(_TOPIC, 0)]) as follower:
         records = [record.value.decode() for record in follower.new_records()]
     return records, [row[0] for row in execute(addresses.postgres, "select value from kept order by value")]
 

@@ -34,6 +34,7 @@ from sinks.port import SinkItem
 from sinks.postgres.sink import PostgresSink
 from sinks.postgres.tables import TABLES
 from streams.core import Fact
+from streams.kafka_connection import KafkaConnection
 from streams.partitioner import partition_of
 from tests.support.chaos import create_database
 
@@ -64,7 +65,7 @@ class Row:
 Log = dict[str, list[Row]]
 
 
-def read_all(settings: Settings, kafka: str, *only: str, fuzzed: bool = False) -> Log:
+def read_all(settings: Settings, kafka: KafkaConnection, *only: str, fuzzed: bool = False) -> Log:
     """Every committed record of every topic of the pipeline (or of these), partition by partition in order.
 
     fuzzed: bytes that are no record are no record; otherwise they fail.

@@ -41,6 +41,7 @@ from schemas.records import (
 )
 from sinks.port import ReceiverUnreachable, RefusedItem, SinkItem
 from streams.deciding_worker import DecidingWorker
+from streams.kafka_connection import KafkaConnection
 from streams.sink_worker import SinkWorker
 from streams.topology import MIB, Batch, Fold, Pipeline, Role, Sink, Topic
 from streams.worker import WorkerSettings, run_worker
@@ -289,7 +290,7 @@ def lacks(policy: Policy) -> str | None:
     return f"the classifier {policy.classifier.model[:16]}"
 
 
-def worker(role: str, kafka: str, prefix: str, given: dict[str, Any]) -> int:
+def worker(role: str, kafka: KafkaConnection, prefix: str, given: dict[str, Any]) -> int:
     """Run a worker of the toy to its end; its exit code."""
     set_up("info")
     settings = msgspec.convert({"kafka": kafka, "prefix": prefix, **given}, WorkerSettings, strict=False)
@@ -300,4 +301,8 @@ def worker(role: str, kafka: str, prefix: str, given: dict[str, Any]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(worker(sys.argv[1], sys.argv[2], sys.argv[3], dict(pair.split("=", 1) for pair in sys.argv[4:])))
+    sys.exit(
+        worker(
+            sys.argv[1], KafkaConnection(sys.argv[2]), sys.argv[3], dict(pair.split("=", 1) for pair in sys.argv[4:])
+        )
+    )

@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from netcenter import pipeline
 from sinks.port import RefusedItem, SinkError, SinkItem
+from streams.kafka_connection import KafkaConnection
 from streams.topology import Role, SecretFile, Sink
 
 
@@ -130,7 +131,7 @@ def seen() -> dict[str, Any]:
         "manifests": manifests.render(),
         "roles": flow_tables.roles(),
         "settings": settings_table.table(),
-        "lag": LagMonitor(Settings(), "nowhere", admin).report(),
+        "lag": LagMonitor(Settings(), KafkaConnection("nowhere"), admin).report(),
         "doctor": doctor._without_members(survey, TOY, {}).message,
         "help": CliRunner().invoke(app, ["worker", "--help"], terminal_width=200).output,
         "makes": made,

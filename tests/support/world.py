@@ -31,6 +31,7 @@ from schemas import codec, ids
 from schemas.keys import KEYLESS, customer
 from schemas.records import ClassifiedMention, Mention, PolicyChanged, Record, Tick
 from streams.committed_offsets import parsed
+from streams.kafka_connection import KafkaConnection
 from streams.partitioner import partition_of
 from tests.support import toy
 from tests.support.waiting import until
@@ -83,7 +84,9 @@ def author_on(partition: int, partitions: int, number: int = 0) -> str:
     return next(found)
 
 
-def _child(log: str, environment: dict[str, str], role: str, kafka: str, prefix: str, given: dict[str, Any]) -> None:
+def _child(
+    log: str, environment: dict[str, str], role: str, kafka: KafkaConnection, prefix: str, given: dict[str, Any]
+) -> None:
     out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(out, 1)
     os.dup2(out, 2)
@@ -168,7 +171,7 @@ class Worker:
 class World:
     """The toy's topics under one prefix."""
 
-    kafka: str
+    kafka: KafkaConnection
     prefix: str
     folder: Path
     partitions: int = 2

@@ -12,6 +12,7 @@ from netcenter.settings import ReadBy, Settings, variable
 from netcenter.tools import pages, policy_tables, settings_table
 from schemas.records import BY_NAME, AlertKind
 from streams.exit_codes import ExitCode
+from streams.kafka_connection import KafkaConnection
 from streams.settings import WorkerSettings
 from tests.unit.test_house import project_files, texts
 
@@ -46,8 +47,8 @@ def test_a_setting_that_every_worker_reads_reaches_the_worker() -> None:
         name for name, field in Settings.model_fields.items() if any(isinstance(m, ReadBy) for m in field.metadata)
     }
     assert set(Settings.__annotations__) - marked <= set(WorkerSettings.__struct_fields__)
-    given = Settings(tick_s=7.0, prefix="a.").worker("here:1")
-    assert (given.kafka, given.tick_s, given.prefix) == ("here:1", 7.0, "a.")
+    given = Settings(tick_s=7.0, prefix="a.").worker(KafkaConnection("here:1"))
+    assert (str(given.kafka), given.tick_s, given.prefix) == ("here:1", 7.0, "a.")
 
 
 def test_every_table_of_the_policy_is_in_its_reference() -> None:

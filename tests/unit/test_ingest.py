@@ -18,6 +18,7 @@ from netcenter.replay.engine import Replay
 from netcenter.settings import Settings
 from schemas.records import Decided, Record, Tick
 from streams.committed_offsets import NEVER
+from streams.kafka_connection import KafkaConnection
 from streams.topology import Role
 from tests.support import care_facts
 from tests.support.care_facts import DAY, HOUR, MINUTE
@@ -131,7 +132,7 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Play:
             patch.setattr(player, "clock_of_log", lambda *_: more.pop("clock", "event"))
             patch.setattr(pacing, "time", SimpleNamespace(monotonic=plant.monotonic, sleep=plant.sleep))
             given = {"interval": 5 * MINUTE, "run_on": 6 * HOUR, "ahead": HOUR, **more}
-            return ingest(Settings(), "nowhere", lines, **given)
+            return ingest(Settings(), KafkaConnection("nowhere"), lines, **given)
 
     return run
 

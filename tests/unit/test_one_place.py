@@ -1,8 +1,9 @@
-"""One place for each thing: the path of the default policy, and the exit codes."""
+"""One place for each thing: the path of the default policy, the exit codes, and the way to Kafka."""
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -38,3 +39,43 @@ def test_exit_codes_are_named_and_their_numbers_stand_in_one_place() -> None:
                 ):
                     found.append(f"{name}:{getattr(node, 'lineno', '')}")
     assert found == []
+
+
+_CLIENTS = {
+    "KafkaAdminClient",
+    "KafkaProducer",
+    "KafkaConsumer",
+    "AIOKafkaAdminClient",
+    "AIOKafkaProducer",
+    "AIOKafkaConsumer",
+}
+_ARGUMENTS = (".for_kafka_python()", ".for_aiokafka()")
+
+
+def unsecured_clients(name: str, tree: ast.Module) -> Iterator[str]:
+    """module:line of each client of Kafka, and each Faust App, that does not get its arguments from a KafkaConnection."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        called = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+        spread = [ast.unparse(keyword.value) for keyword in node.keywords if keyword.arg is None]
+        if called in _CLIENTS and not any(given.endswith(_ARGUMENTS) for given in spread):
+            yield f"{name}:{node.lineno}"
+        if ast.unparse(node.func) == "faust.App" and not any(n.arg == "broker_credentials" for n in node.keywords):
+            yield f"{name}:{node.lineno}"
+
+
+def test_every_client_of_kafka_gets_its_arguments_from_the_one_connection() -> None:
+    """Where a client is made without it, that client alone would try to connect without TLS and without a user."""
+    trees = modules() | {
+        path.relative_to(ROOT).as_posix(): ast.parse(path.read_text())
+        for folder in ("bench", "tests")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        if "peers" not in path.parts
+    }
+    assert [line for name, tree in trees.items() for line in unsecured_clients(name, tree)] == []
+
+
+def test_the_search_for_clients_without_the_connection_finds() -> None:
+    text = "KafkaProducer(acks=1)\naiokafka.AIOKafkaConsumer(**given)\nKafkaConsumer(**kafka.for_kafka_python(), a=1)\nfaust.App('a')"
+    assert list(unsecured_clients("m", ast.parse(text))) == ["m:1", "m:2", "m:4"]

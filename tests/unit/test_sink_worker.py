@@ -17,6 +17,7 @@ from sinks.port import RefusedItem, SinkItem
 from streams import metrics
 from streams.dead_letter_limit import DeadLetterLimit
 from streams.errors import Stop
+from streams.kafka_connection import KafkaConnection
 from streams.sink_items import sink_items
 from streams.sink_worker import SinkWorker
 from streams.worker import WorkerSettings
@@ -44,7 +45,7 @@ def written(receiver: Receiver, values: list[bytes], window: int) -> None:
     """One batch of one partition. Raises Stop above the limit."""
 
     async def run() -> None:
-        settings = WorkerSettings(kafka="nowhere", dead_window=window)
+        settings = WorkerSettings(kafka=KafkaConnection("nowhere"), dead_window=window)
         made: Any = receiver
         worker = SinkWorker(PIPELINE, PIPELINE.role("postgres"), settings, made)
         worker.dead_letters.producer = made

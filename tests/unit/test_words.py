@@ -17,6 +17,7 @@ from aiokafka.errors import (
 
 from netcenter.runtime import logs
 from streams.errors import Fenced, Stop, Unavailable
+from streams.kafka_connection import KafkaConnection
 from streams.kafka_errors import translate
 from streams.transaction import Transaction
 
@@ -53,7 +54,7 @@ def test_an_error_of_the_client_says_what_and_where_and_what_must_happen(
 )
 def test_a_transaction_that_kafka_ended_for_its_age_is_not_told_as_one_that_was_taken(age: float, words: str) -> None:
     """Only the one that was open for too long can be either."""
-    transaction = Transaction("classified/0", "127.0.0.1:9", "p.counts-0")
+    transaction = Transaction("classified/0", KafkaConnection("127.0.0.1:9"), "p.counts-0")
     transaction.open, transaction.since = True, time.monotonic() - age
     told = transaction.translated(InvalidProducerEpoch(), "committing a checkpoint")
     assert isinstance(told, Fenced)

@@ -15,6 +15,7 @@ from netcenter.errors import Unreachable
 from netcenter.pipeline import PIPELINE
 from netcenter.settings import Settings
 from streams import supervisor, worker
+from streams.kafka_connection import KafkaConnection
 from streams.topology import Role
 
 
@@ -43,7 +44,7 @@ def servers(monkeypatch: pytest.MonkeyPatch) -> Servers:
 
             return where
 
-        def made(role: Role, _: Settings, kafka: str) -> Any:
+        def made(role: Role, _: Settings, kafka: KafkaConnection) -> Any:
             happened.append(f"{role.name} at {kafka}")
             return SimpleNamespace(told_to_stop=False)
 
@@ -103,15 +104,15 @@ def test_a_worker_whose_embedded_kafka_is_back_elsewhere_starts_over(
     happened = servers(0)
     answers = iter(["the old", None, "the old", "the new"])
 
-    def where(_: Settings) -> str:
+    def where(_: Settings) -> KafkaConnection:
         found = next(answers)
         if found is None:
             raise Unreachable("no kafka")
-        return found
+        return KafkaConnection(found)
 
     monkeypatch.setattr(command, "kafka_of", where)
     with pytest.raises(Replaced):
-        _FOLLOW(Settings(), "the old")
+        _FOLLOW(Settings(), KafkaConnection("the old"))
     assert happened == ["started over"] and next(answers, None) is None
 
 

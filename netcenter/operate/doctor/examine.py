@@ -52,7 +52,7 @@ def _findings(settings: Settings) -> Iterator[Finding]:
         yield from postgres(settings, None)
         return
     with closing(client):
-        yield Finding("Kafka", True, kafka)
+        yield Finding("Kafka", True, str(kafka))
         survey = Survey(settings, kafka, client)
         complete = True
         for subject, check in _CHECKS.items():

@@ -16,6 +16,7 @@ from netcenter.operate.doctor.finding import Finding
 from netcenter.pipeline import PIPELINE
 from netcenter.settings import Settings
 from schemas.records import Clock
+from streams.kafka_connection import KafkaConnection
 
 
 @dataclass
@@ -24,7 +25,7 @@ class Survey:
 
     given: Settings
     """The settings of the environment. `settings` is the same with the partition count of the log."""
-    kafka: str
+    kafka: KafkaConnection
     client: KafkaAdminClient
     now: int = field(default_factory=lambda: int(time.time() * 1000))
     """ms; the clock of this machine."""

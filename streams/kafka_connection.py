@@ -1,0 +1,86 @@
+"""The brokers of Kafka and how a client proves who it is there: one object, from which every client gets its arguments.
+
+Certificates and passwords are read again for each new connection, because Strimzi and Vault replace their files while a
+worker runs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, ClassVar
+
+from streams import renewed_passwords
+from streams.renewed_passwords import Password
+from streams.tls_context import RenewedContext, TlsFiles
+
+
+@dataclass(frozen=True)
+class KafkaSecurity:
+    """How a client encrypts its connections to Kafka, and proves who it is."""
+
+    ENCRYPTED: ClassVar = ("SSL", "SASL_SSL")
+    AUTHENTICATED: ClassVar = ("SASL_PLAINTEXT", "SASL_SSL")
+
+    protocol: str = "PLAINTEXT"
+    """PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL."""
+    mechanism: str | None = None
+    """PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512; None without SASL."""
+    username: str | None = None
+    password: Password = field(default_factory=Password)
+    tls: TlsFiles = field(default_factory=TlsFiles)
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether connections are over TLS."""
+        return self.protocol in self.ENCRYPTED
+
+    @property
+    def authenticated(self) -> bool:
+        """Whether a client names its user over SASL."""
+        return self.protocol in self.AUTHENTICATED
+
+
+@dataclass(frozen=True)
+class KafkaConnection:
+    """Where Kafka is, and how to connect to it. As text, it is its servers."""
+
+    servers: str
+    """host:port[,host:port]"""
+    security: KafkaSecurity = KafkaSecurity()
+
+    def __str__(self) -> str:
+        return self.servers
+
+    @property
+    def context(self) -> RenewedContext | None:
+        """The TLS context of every connection; None without TLS. Raises TlsFileError."""
+        return renewed_context(self.security.tls) if self.security.encrypted else None
+
+    def for_kafka_python(self) -> dict[str, Any]:
+        """The arguments of an admin client, producer or consumer of kafka-python. Raises TlsFileError."""
+        renewed_passwords.in_kafka_python()
+        return {"bootstrap_servers": self.servers.split(","), **self._secured()}
+
+    def for_aiokafka(self) -> dict[str, Any]:
+        """The arguments of a producer or consumer of aiokafka. Raises TlsFileError."""
+        renewed_passwords.in_aiokafka()
+        return {"bootstrap_servers": self.servers, **self._secured()}
+
+    def _secured(self) -> dict[str, Any]:
+        security, given = self.security, dict[str, Any]()
+        if security.protocol != "PLAINTEXT":
+            given = {"security_protocol": security.protocol, "ssl_context": self.context}
+        if security.authenticated:
+            given |= {
+                "sasl_mechanism": security.mechanism,
+                "sasl_plain_username": security.username,
+                "sasl_plain_password": security.password,
+            }
+        return given
+
+
+@cache
+def renewed_context(files: TlsFiles) -> RenewedContext:
+    """The one context of these files in this process. Raises TlsFileError."""
+    return RenewedContext(files)

@@ -1,0 +1,114 @@
+"""A TLS context that reads its certificates again when their files change."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import structlog
+
+
+class TlsFileError(Exception):
+    """A file of certificates or of a key cannot be used; the message names the file and the reason."""
+
+
+@dataclass(frozen=True)
+class TlsFiles:
+    """Paths of PEM files."""
+
+    ca: str | None = None
+    """The certificates of the authorities that are believed; None: those of the system."""
+    cert: str | None = None
+    """The certificate of this client, with its chain; None: the client shows none."""
+    key: str | None = None
+    """Its private key; None: the key is in the file of the certificate."""
+    key_password: str | None = None
+    """The file with the password of the key."""
+
+    def contents(self) -> tuple[bytes | None, ...]:
+        """The content of each file; None for a file that is not named. Raises TlsFileError."""
+        return tuple(
+            None if path is None else _read(path) for path in (self.ca, self.cert, self.key, self.key_password)
+        )
+
+
+def _read(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise TlsFileError(f"{path} cannot be read: {error.strerror}") from None
+
+
+class RenewedContext(ssl.SSLContext):
+    """Makes each connection with what the files hold then. While new files cannot be used, as in the moment between two
+    writes, connections go on with the last ones that could.
+    """
+
+    def __new__(cls, _: TlsFiles) -> Self:
+        """An empty context: each connection is made with another one."""
+        return super().__new__(cls, ssl.PROTOCOL_TLS_CLIENT)
+
+    def __init__(self, files: TlsFiles) -> None:
+        """Raises TlsFileError."""
+        self._files, self._lock = files, threading.Lock()
+        self._contents = files.contents()
+        self._context = _context(files, self._contents)
+
+    def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:
+        """As the standard library's, with the newest certificates."""
+        return self.newest().wrap_bio(*args, **kwargs)
+
+    def wrap_socket(self, *args: Any, **kwargs: Any) -> ssl.SSLSocket:
+        """As the standard library's, with the newest certificates."""
+        return self.newest().wrap_socket(*args, **kwargs)
+
+    def newest(self) -> ssl.SSLContext:
+        """A context with the certificates that the files hold now, or with the last ones that could be used."""
+        with self._lock:
+            try:
+                contents = self._files.contents()
+                if contents != self._contents:
+                    self._context, self._contents = _context(self._files, contents), contents
+            except TlsFileError as error:
+                structlog.get_logger("netcenter").warning("new certificates cannot be used yet", why=str(error))
+            return self._context
+
+
+def _context(files: TlsFiles, contents: tuple[bytes | None, ...]) -> ssl.SSLContext:
+    """Raises TlsFileError."""
+    ca, _, _, password = contents
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if ca is None:
+        context.load_default_certs()
+    else:
+        try:
+            context.load_verify_locations(cadata=ca.decode())
+        except (ssl.SSLError, ValueError):
+            raise TlsFileError(f"{files.ca} holds no certificates in PEM") from None
+    if files.cert is not None:
+        try:
+            # Without a function OpenSSL would ask for the password of an encrypted key at the terminal.
+            context.load_cert_chain(files.cert, files.key, lambda: (password or b"").rstrip(b"\r\n"))
+        except (ssl.SSLError, OSError) as error:
+            raise TlsFileError(_key_fault(files, contents, error)) from None
+    return context
+
+
+def _key_fault(files: TlsFiles, contents: tuple[bytes | None, ...], error: Exception) -> str:
+    """Why OpenSSL takes no certificate with this key."""
+    _, cert, key, password = contents
+    cert, key, where = cert or b"", key or cert or b"", files.key or files.cert
+    if b"-----BEGIN CERTIFICATE-----" not in cert:
+        return f"{files.cert} holds no certificate in PEM"
+    if b"PRIVATE KEY-----" not in key:
+        return f"{where} holds no private key in PEM"
+    if b"ENCRYPTED" in key:
+        found = "its password is wrong" if password is not None else "no file with its password is named"
+        return f"the key in {where} is encrypted, and {found}"
+    if getattr(error, "reason", None) == "KEY_VALUES_MISMATCH":
+        return f"the key in {where} does not belong to the certificate in {files.cert}"
+    return f"{files.cert} and {where} cannot be used: {getattr(error, 'reason', None) or error}"
