@@ -16,10 +16,11 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from schemas import codec
-from schemas.codec import WireError
+from schemas.codec import NewerRecord, WireError
 from schemas.records import Clock, SourceIdle, Tick
 from streams.dead_letter_limit import Log
-from streams.errors import Fenced
+from streams.decoder import newer_record
+from streams.errors import Fenced, Stop
 from streams.partition import Partition
 from streams.watermark import Watermark, Writer, WrongTick
 
@@ -93,6 +94,8 @@ class MergedClock:
                 return  # of a role whose records come together elsewhere
             self.merged.tick(tick)
             self._heard[writer] = wall.monotonic()
+        except NewerRecord as error:
+            raise Stop(newer_record(self._tp.topic, 0, offset, error)) from None
         except (WireError, WrongTick) as error:
             self._log.warning("not a watermark, passed over", topic=self._tp.topic, offset=offset, why=str(error))
 
