@@ -193,10 +193,11 @@ class DecidingWorker(RoleWorker):
         return found
 
     def ready(self) -> str | None:
-        """The checks of every role; a deciding role must also have answers to its questions, and a watermark wherever
-        facts wait.
+        """The checks of every role; a deciding role must also have answers to its questions, the Ticks of its sources, and a
+        watermark wherever facts wait.
         """
-        waiting = [*self.unanswered.values(), *map(self._timeless, list(self.owned.values()))]
+        unread = None if self.merged_clock is None else self.merged_clock.unread
+        waiting = [*self.unanswered.values(), unread, *map(self._timeless, list(self.owned.values()))]
         return super().ready() or next(filter(None, waiting), None)
 
     def _timeless(self, partition: Partition) -> str | None:

@@ -55,6 +55,8 @@ class MergedClock:
         """The least of the sources' Ticks."""
         self._heard: dict[Writer, float] = {}
         """By source: when its last Tick was read (s of the monotonic clock)."""
+        self.unread: str | None = None
+        """A line that says why the topic cannot be read; None while it is read."""
         self._read_to_end = False
         self._news = asyncio.Event()
 
@@ -67,7 +69,8 @@ class MergedClock:
                 async with self._reader() as reader:
                     await self._follow(reader)
             except (KafkaError, OSError) as error:
-                self._log.debug("watermarks not read", why=type(error).__name__)  # the heartbeat reports a lost Kafka
+                self.unread = f"{self._tp.topic} cannot be read ({type(error).__name__})"
+                self._log.debug("watermarks not read", why=type(error).__name__)  # `/ready` and the heartbeat say it
                 await asyncio.sleep(_AGAIN_S)
 
     async def _follow(self, reader: AIOKafkaConsumer) -> None:
@@ -80,7 +83,7 @@ class MergedClock:
             for record in found.get(self._tp, ()):
                 self._hear(record.value, record.offset)
             if not self._read_to_end and await reader.position(self._tp) >= end:
-                self._read_to_end = True
+                self._read_to_end, self.unread = True, None
                 self.start_over()
             if found and self._read_to_end:
                 self._news.set()
