@@ -16,7 +16,7 @@ from typing import Any
 from netcenter.embedded import EmbeddedKafka
 
 #: Seconds until every role has its partitions and the first policy is behind it.
-_SETTLES_S = 45.0
+_SETTLES_S = 80.0
 _YEAR_S = 365 * 24 * 3600
 ROLES = ("classify", "cases", "surge", "desk", "alerts")
 
