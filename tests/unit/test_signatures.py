@@ -22,6 +22,7 @@ from netcenter.pipeline import PIPELINE
 from netcenter.runtime.signing import signatures_of, signatures_of_worker
 from netcenter.settings import Settings
 from schemas import codec, ids
+from schemas.dead_letter_headers import failure_headers, without_failure
 from schemas.headers import Headers
 from schemas.keys import KEYLESS
 from schemas.records import Action, ContactCount, Mention, MentionUpdated, Record, Reply, SourceIdle, Tick
@@ -173,6 +174,16 @@ def test_forgeries_do_not_count_towards_the_share_of_dead_letters_that_stops_a_r
     assert len(dead) == 50
     letters.count(facts, [r.offset for r in rows], dead)
     assert not limit and not limit.reached
+
+
+def test_a_redriven_record_keeps_its_signature_or_its_lack_of_one(made: Signatures) -> None:
+    """A redrive sends the headers that the record had, and its own: a forged record stays forged."""
+    topic, redriven = PIPELINE.topic("mentions"), ("netcenter.dead_letter", b"mentions.dead/0/1")
+    failure = failure_headers("mentions", 0, 1, STAGE, "Unsigned", "why")
+    for signer in (made, None):
+        partition, raw = sent(topic, records("a", "b", "c")[Action], signer)
+        again = replace(raw, headers=[*without_failure([*raw.headers, *failure]), redriven])  # type: ignore[list-item]
+        assert (refused(made, topic, partition, again) is None) == (signer is made)
 
 
 # --- since when ----------------------------------------------------------------------------------------------------------
