@@ -94,6 +94,17 @@ def test_a_topic_into_which_outsiders_write_says_of_each_record_who_may_write_it
     assert {kind for topic in PIPELINE.topics for kind in topic.open} == {Mention, MentionUpdated, Reply, ContactCount}
 
 
+def test_the_threat_model_tells_of_every_record_that_an_outsider_may_send() -> None:
+    """Who may send it; and of an open record, what somebody who lies can do with it."""
+    parts = re.split(r"^## (.*)$", (ROOT / "SECURITY.md").read_text(), flags=re.MULTILINE)
+    told = dict(zip(parts[1::2], parts[2::2], strict=True))
+    for topic in PIPELINE.topics:
+        for kind in topic.inputs:
+            assert kind.__name__ in told["Who may do what"]
+        for kind in topic.open:
+            assert kind is Mention or kind.__name__ in told["What is not defended"]  # a Mention is called a post there
+
+
 # --- forgeries ---------------------------------------------------------------------------------------------------------
 
 
