@@ -7,7 +7,7 @@ from netcenter.rights.kafka_users import kafka_users
 from netcenter.rights.rights_table import rights_table
 from netcenter.rights.user_names import DEFAULT
 from netcenter.settings import variable
-from streams.topology import DAY, Sink, Topic
+from streams.topology import DAY, HOUR, Sink, Topic
 
 
 def roles() -> str:
@@ -44,7 +44,7 @@ def topics() -> str:
     """Every topic in the order of the flow, as a Markdown table: who may read it, its records, and how long they are kept."""
     lines = ["| topic | for whom | records | you may produce | kept |", "|---|---|---|---|---|"]
     for topic in PIPELINE.topics:
-        records = ", ".join(record.__name__ for record in topic.records) or "policies"
+        records = ", ".join(record.__name__ for record in topic.records) or ("Tick" if topic.name == PIPELINE.watermarks else "policies")
         inputs = ", ".join(record.__name__ for record in topic.open)
         if topic.operators:
             signed = ", ".join(record.__name__ for record in topic.operators)
@@ -55,4 +55,6 @@ def topics() -> str:
 
 
 def _kept(topic: Topic) -> str:
-    return "compacted" if topic.kept is None else f"{topic.kept // DAY} days"
+    if topic.kept is None:
+        return "compacted"
+    return f"{topic.kept // DAY} days" if topic.kept >= DAY else f"{topic.kept // HOUR} h"
