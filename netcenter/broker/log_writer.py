@@ -10,18 +10,31 @@ from typing import Self
 from kafka.errors import KafkaError, KafkaTimeoutError
 
 from netcenter.broker.client import open_admin, open_producer
+from netcenter.broker.sole_producer import RawRecord
 from netcenter.broker.topics import settings_of_log
 from netcenter.errors import CommandError
 from netcenter.pipeline import PIPELINE
 from netcenter.settings import Settings
 from schemas import codec
-from schemas.headers import Headers
 from schemas.records import Record
 from streams.kafka_connection import KafkaConnection
 from streams.partitioner import partition_of
 
 _FLUSH_S = 60
 _CLOSE_S = 5
+
+
+class LogRecords:
+    """Makes the bytes of the records that commands write: the one place where these records get their headers."""
+
+    def __init__(self, settings: Settings, writer: str) -> None:
+        """writer: the command that writes, which the header `ce_source` of the records names."""
+        self._prefix, self._writer = settings.prefix, settings.prefix + writer
+
+    def record(self, topic: str, record: Record, partition: int, key: bytes | None = None) -> RawRecord:
+        """A record of a partition of a topic, which is named without the prefix."""
+        headers = PIPELINE.topic(topic).command_headers(record, self._writer)
+        return RawRecord(self._prefix + topic, partition, key, codec.encode(record), headers)
 
 
 class LogWriter:
@@ -32,7 +45,7 @@ class LogWriter:
 
         Raises Unreachable, and CommandError where no Netcenter is under the prefix.
         """
-        self._writer = settings.prefix + writer
+        self._records = LogRecords(settings, writer)
         with closing(open_admin(kafka)) as client:
             self.settings = settings_of_log(settings, client)
         self._producer = open_producer(kafka)
@@ -48,20 +61,20 @@ class LogWriter:
         if partition is None:
             key = PIPELINE.topic(topic).key(record)
             partition = partition_of(key, self.settings.partitions)
-        headers = PIPELINE.topic(topic).command_headers(record, self._writer)
-        self._append(self.settings.prefix + topic, partition, key, codec.encode(record), headers)
+        self._append(self._records.record(topic, record, partition, key))
 
     def send_bytes(self, topic: str, partition: int, key: bytes | None, value: bytes | None) -> None:
         """Append bytes without headers. topic: with the prefix. Raises CommandError as `send` does."""
-        self._append(topic, partition, key, value, [])
+        self._append(RawRecord(topic, partition, key, value, []))
 
     def send_to_all(self, topic: str, make: Callable[[int], Record]) -> None:
         """Append a record to every partition of a topic. make: the record of a partition, by its number."""
         for number in range(PIPELINE.topic(topic).partitions or self.settings.partitions):
             self.send(topic, make(number), number)
 
-    def _append(self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: Headers) -> None:
+    def _append(self, raw: RawRecord) -> None:
         self._raise_refusal()
+        topic, partition, key, value, headers = raw
         future = self._producer.send(topic, key=key, value=value, partition=partition, headers=headers)
         future.add_errback(self._failed.append)
 
