@@ -27,13 +27,20 @@ DEBUG = "--debug"
 @app.callback()
 def _root(debug: Annotated[bool, typer.Option(DEBUG, help="Show tracebacks and debug logs.")] = False) -> None:
     """Settings come from the environment: NETCENTER_KAFKA, NETCENTER_POSTGRES, …: see docs/settings.md."""
-    logs.set_up("debug" if debug else load().log_level)
+    settings = load()
+    logs.set_up("debug" if debug else settings.log_level)
+    if settings.upgrade_from:
+        from schemas.codec import write_versions
+        from schemas.releases import released
+
+        write_versions(released()[settings.upgrade_from].records)
 
 
 # long: each command needs two lines: its import and its place in the help
 def _register() -> None:
     from netcenter.commands import (
         backtest,
+        changelog,
         classify,
         crisis,
         dead,
@@ -54,6 +61,7 @@ def _register() -> None:
         topics,
         train,
         up,
+        upgrade,
         worker,
     )
 
@@ -72,7 +80,9 @@ def _register() -> None:
         replay,
         backtest,
         postgres,
+        upgrade,
         rebuild,
+        changelog,
         forget,
         policy,
         operators,

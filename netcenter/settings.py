@@ -16,6 +16,7 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings
 
 from netcenter.errors import UsageError
+from schemas.releases import released
 from sinks.postgres.settings import PostgresSettings
 from streams.kafka_connection import KafkaConnection
 from streams.settings import WorkerSettings
@@ -34,6 +35,14 @@ class ReadBy:
 def _servers(value: str | None) -> str | None:
     if value and not all(_SERVER.fullmatch(server) for server in value.split(",")):
         raise PydanticCustomError("servers", "host:port[,host:port] is meant")
+    return value
+
+
+def _release(value: str) -> str:
+    if value and value not in released():
+        raise PydanticCustomError(
+            "release", "one of these releases is meant: {known}", {"known": ", ".join(released())}
+        )
     return value
 
 
@@ -105,6 +114,9 @@ class Settings(PostgresSettings):
     """The port of the first role; further roles take the next ports. 0: each role takes a free port. A worker logs its
     address when it starts.
     """
+    upgrade_from: Annotated[str, AfterValidator(_release), ReadBy("everything that writes records")] = ""
+    """In a rolling upgrade, the release that is replaced: all that is written has its forms and versions, so that it can
+    be started again; see [upgrade.md](upgrade.md). Empty: the newest forms and versions are written."""
     log_level: Annotated[Literal["debug", "info", "warning", "error"], ReadBy("everything")] = "info"
     """The least level of a line that is logged."""
 

@@ -30,6 +30,14 @@ def role_of(name: str) -> Role:
     return PIPELINE.role(name)
 
 
+def deciding_role(name: str) -> Role:
+    """The role of that name, which has a state. Raises UsageError for a sink, and for an unknown name."""
+    role = role_of(name)
+    if not role.decides:
+        raise UsageError(f"{name} has no changelog: it keeps its positions at its receiver or in its consumer group")
+    return role
+
+
 def enabled_roles() -> list[Role]:
     """The roles that `netcenter worker all` runs, in the order of the flow."""
     return [role for role in PIPELINE.roles if missing_to_run(role) is None]

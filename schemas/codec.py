@@ -11,7 +11,7 @@ import re
 import struct
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache, cached_property
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -20,8 +20,8 @@ from fastavro import schemaless_reader, schemaless_writer
 from fastavro.schema import parse_schema
 
 from schemas import compiled
-from schemas.avro import Version, bare, crc64, locked, schema_of
-from schemas.records import BY_NAME, RECORDS, ClassifiedMention, Record
+from schemas.avro import FIRST_ID, Version, bare, crc64, locked, schema_of
+from schemas.records import BY_NAME, RECORDS, ClassifiedMention, Mention, Record
 
 MAGIC = 0
 _FRAME = struct.Struct(">BI")
@@ -31,6 +31,10 @@ S = TypeVar("S")
 
 class WireError(ValueError):
     """The bytes are not a record. The message says why, and never holds the text of a post."""
+
+
+class NewerRecord(WireError):
+    """The bytes are a record, in a version that only newer releases know."""
 
 
 def nested(kind: Any) -> tuple[str, type[Record]] | None:
@@ -85,7 +89,7 @@ def frame(schema_id: int) -> bytes:
 
 
 class Layout:
-    """The id, version and schema with which this release writes a record class."""
+    """The id, version and schema of the version of a record class that this release's code describes."""
 
     def __init__(self, cls: type[Record], version: Version) -> None:
         self.cls = cls
@@ -103,6 +107,54 @@ class Layout:
     def write(self) -> compiled.Write:
         """The compiled writer, made for the first record that is written."""
         return compiled.writer(bare(schema_of(self.cls)))
+
+
+class _OlderLayout(Layout):
+    """The layout of a version that an earlier release writes. Only its id, its version and its writer are used."""
+
+    def __init__(self, cls: type[Record], version: Version) -> None:
+        super().__init__(cls, version)
+        self._bare = bare(version.schema())
+        self.schema = parse_schema(self._bare)
+
+    @cached_property
+    def write(self) -> compiled.Write:
+        """A writer by way of fastavro, because the class has other fields than the schema."""
+
+        def write(record: Any, head: bytes, tail: bytes) -> bytes:
+            out = io.BytesIO()
+            schemaless_writer(out, self.schema, _as_older(self._bare, plain(record), {}))
+            return head + out.getvalue() + tail
+
+        return write
+
+
+def _as_older(schema: Any, value: Any, named: dict[str, Any]) -> Any:
+    """The data of a record with the fields and the symbols of an older schema; its defaults take the place of others."""
+    if isinstance(schema, list):
+        kinds = [kind for kind in schema if kind != "null"]
+        return None if value is None else _as_older(kinds[0], value, named)
+    if isinstance(schema, str):
+        schema = named.get(schema.rpartition(".")[2], schema)
+    if not isinstance(schema, dict):
+        return value
+    if schema["type"] in ("record", "enum"):
+        named[schema["name"]] = schema
+    match schema["type"]:
+        case "record":
+            return {
+                field["name"]: _as_older(field["type"], value[field["name"]], named)
+                if field["name"] in value
+                else field["default"]
+                for field in schema["fields"]
+            }
+        case "enum":
+            return value if value in schema["symbols"] else schema["default"]
+        case "array":
+            return [_as_older(schema["items"], item, named) for item in value]
+        case "map":
+            return {key: _as_older(schema["values"], item, named) for key, item in value.items()}
+    return value
 
 
 def _own_version(cls: type[Record], versions: list[Version]) -> Version:
@@ -126,6 +178,28 @@ def _layouts() -> tuple[dict[type[Record], Layout], dict[int, tuple[Layout, Any]
 
 
 _BY_CLASS, _BY_ID = _layouts()
+_WRITTEN: dict[type[Record], Layout] = {}
+"""The layout in which each record class is written."""
+_COPIED: dict[type[Record], bytes] = {}
+"""The frame of each record class whose bytes may be copied into another record."""
+
+
+def write_versions(versions: Mapping[str, int]) -> None:
+    """Makes this process write records in the versions of an earlier release, by the record's name; the records that
+    are not named, in the newest version. Call it before anything is written.
+    """
+    _WRITTEN.update(_BY_CLASS)
+    for version in locked():
+        cls = BY_NAME[version.record]
+        if versions.get(version.record) == version.version and version.id != _BY_CLASS[cls].id:
+            _WRITTEN[cls] = _OlderLayout(cls, version)
+    _COPIED.clear()
+    _COPIED.update({cls: layout.frame for cls, layout in _WRITTEN.items() if layout is _BY_CLASS[cls]})
+    if ClassifiedMention not in _COPIED:  # the bytes of a Mention are copied into it
+        _COPIED.pop(Mention, None)
+
+
+write_versions({})
 _SURROGATE = re.compile(rb"\xed[\xa0-\xbf]")
 
 
@@ -141,8 +215,8 @@ def _write_judgement() -> compiled.Write:
 
 
 def encode(record: Record) -> bytes:
-    """The framed Avro bytes of a record, in its newest version."""
-    layout = _BY_CLASS[type(record)]
+    """The framed Avro bytes of a record, in the version that this process writes."""
+    layout = _WRITTEN[type(record)]
     try:
         return layout.write(record, layout.frame, b"")
     except _NOT_RIGHT:
@@ -160,11 +234,11 @@ def verbatim(value: bytes | None, cls: type[Record]) -> bytes | None:
     """The Avro bytes of a framed value if they may be copied into another record; else None. They may be copied if they
     have the newest version, which is the version inside other schemas, and hold no lone surrogate.
     """
-    layout = _BY_CLASS[cls]
-    if value is None or not value.startswith(layout.frame):
+    copied = _COPIED.get(cls)
+    if copied is None or value is None or not value.startswith(copied):
         return None
     # Usually the bytes that look like a surrogate are part of a number.
-    if _SURROGATE.search(value) and not _strict(layout, value):
+    if _SURROGATE.search(value) and not _strict(_BY_CLASS[cls], value):
         return None
     return value[_FRAME.size :]
 
@@ -204,6 +278,8 @@ def decode(value: bytes | None) -> Record:
     schema_id = _FRAME.unpack_from(value)[1]
     known = _BY_ID.get(schema_id)
     if known is None:
+        if schema_id >= FIRST_ID:
+            raise NewerRecord(f"schema id {schema_id:#x} is of a newer release than this one")
         raise WireError(f"unknown schema id {schema_id:#x}: neither in the lock file nor from a registry in use")
     layout, older = known
     if older is None:
@@ -261,8 +337,8 @@ def scrub(data: Any) -> Any:
 
 
 def layout_of(cls: type[Record]) -> Layout:
-    """The schema and id with which this release writes a record class."""
-    return _BY_CLASS[cls]
+    """The schema and id with which this process writes a record class."""
+    return _WRITTEN[cls]
 
 
 def state_codec(cls: type[S]) -> tuple[Callable[[S], bytes], Callable[[bytes], S]]:

@@ -27,22 +27,25 @@ class BatchCore(Core):
         stage: Stage,
         *,
         encodes: bool = True,
+        form: int | None = None,
     ) -> None:
-        super().__init__(pipeline, role, number, partitions, policies, encodes=encodes)
+        super().__init__(pipeline, role, number, partitions, policies, encodes=encodes, form=form)
         if not isinstance(role.shape, Batch):
             raise TypeError(f"{role.name} is no Batch")
         self.output_topic = role.shape.output_topic
         self.stage = stage
 
     def restore(self, key: str, packed: bytes) -> None:
-        """Restores a record of the changelog."""
-        self.stage.restore(key, packed)
+        """Restores a record of the changelog, of any form that this release reads. Raises FormError for another form."""
+        self.stage.restore(key, self.forms.current(key, packed))
 
     def packed(self) -> Iterator[tuple[str, bytes | None]]:
         """(key, packed record) of each record that has changed since the last checkpoint, for the changelog; None:
         removed.
         """
-        return self.stage.packed()
+        write = self._write
+        for key, value in self.stage.packed():
+            yield key, value if write is None or value is None else write(key, value)
 
     def recall(self, record: Record, offset: int, time: int) -> None:
         """Restores a record of the output topic's tail, as `Stage.recall` does."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time as wall
+from collections.abc import Callable
 
 from schemas import codec
+from schemas.state_forms import ONE_FORM
 from streams import metrics
 from streams.batch import BatchCore
 from streams.committed_offsets import NEVER, CommittedOffset
@@ -15,17 +17,35 @@ from streams.transaction import Transaction
 
 #: The key of the changelog's progress record: no state key begins with NUL.
 PROGRESS = b"\x00progress"
-pack_progress, unpack_progress = codec.state_codec(Progress)
+PROGRESS_FORMS = ONE_FORM
+"""The forms of the progress record."""
+REBUILDING = b"\x00rebuilding"
+"""The key of the changelog's record that says that its other records are being rebuilt and are not to be read."""
+_pack, _unpack = codec.state_codec(Progress)
 #: Under backlog a checkpoint may last this many times its usual interval.
 _UNDER_BACKLOG = 4
+
+
+def read_progress(packed: bytes) -> Progress:
+    """The progress in a record of any form that this release reads. Raises FormError, ValueError, MsgspecError, and
+    whatever an upcaster raises.
+    """
+    return _unpack(PROGRESS_FORMS.current(PROGRESS.decode(), packed))
+
+
+def progress_writer(form: int | None = None) -> Callable[[Progress], bytes]:
+    """The function that packs a progress for the changelog; form: None means the newest. Raises NotLifted."""
+    write = PROGRESS_FORMS.writer(PROGRESS_FORMS.newest if form is None else form)
+    return _pack if write is None else lambda progress: write(PROGRESS.decode(), _pack(progress))
 
 
 class Checkpoints:
     """Commits the checkpoints of one input partition, and says what the last checkpoint holds."""
 
-    def __init__(self, role: str, number: int, changelog: str) -> None:
-        """changelog: the topic's name on the broker."""
+    def __init__(self, role: str, number: int, changelog: str, form: int | None = None) -> None:
+        """changelog: the topic's name on the broker. form: of the progress records; None: the newest."""
         self.role, self.number, self.changelog = role, number, changelog
+        self._pack = progress_writer(form)
         self.committed = CommittedOffset(0, 0)
         """The position and event time of the last checkpoint."""
         self.changelog_end = -1
@@ -54,7 +74,7 @@ class Checkpoints:
         outputs.write(core.ticks(), add, core.position)
         for key, value in core.packed():
             add(self.changelog, self.number, key.encode(), value, [])
-        add(self.changelog, self.number, PROGRESS, pack_progress(core.progress()), [])
+        add(self.changelog, self.number, PROGRESS, self._pack(core.progress()), [])
         ends = await transaction.commit()
         if isinstance(core, FoldCore):
             core.committed()

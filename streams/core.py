@@ -89,6 +89,10 @@ class Progress(msgspec.Struct):
     policy_hash: str = ""
     known_from: int = -1
     """Offset of the record that gave the first watermark, where facts came before that record; -1 otherwise."""
+    partition: str = ""
+    """The input partition, `topic/number`; empty where the record does not say."""
+    whole_from: int = 0
+    """The changelog's offset from which on it holds the whole state: where the last rebuild began, or 0."""
 
 
 def why(error: Exception) -> str:
@@ -121,8 +125,14 @@ class Core:
         policies: Callable[[int, str], Policy],
         *,
         encodes: bool = True,
+        form: int | None = None,
     ) -> None:
-        """encodes: False where nothing reads the bytes of the outputs; their values are None then."""
+        """encodes: False where nothing reads the bytes of the outputs; their values are None then. form: of the state
+        records for the changelog; None: the newest. Raises NotLifted for a form that this release does not write.
+        """
+        self.forms = role.forms
+        self._write = self.forms.writer(self.forms.newest if form is None else form)
+        """Makes a value for the changelog of (key, bytes in the newest form); None where the bytes are the value."""
         self.pipeline, self.role, self.number = pipeline, role, number
         self.partitions, self.policies = partitions, policies
         self.encodes = encodes
@@ -145,6 +155,8 @@ class Core:
         """The watermark after all Ticks that were read. While facts wait, it is ahead of `watermark`."""
         self.known_from = -1
         """As `Progress.known_from`. No timer fires before that offset: the facts before it have not been taken yet."""
+        self.whole_from = 0
+        """As `Progress.whole_from`."""
         self.last_tick = 0
         """ms; the newest Tick written downstream."""
         self.policy: Policy | None = None
@@ -164,11 +176,14 @@ class Core:
             policy=self.policy.version if self.policy else 0,
             policy_hash=self.policy_hash,
             known_from=self.known_from,
+            partition=f"{self.role.input_topic}/{self.number}",
+            whole_from=self.whole_from,
         )
 
     def resume(self, progress: Progress) -> None:
         """Continues from the progress in a checkpoint."""
         self.position, self.last_tick, self.known_from = progress.position, progress.last_tick, progress.known_from
+        self.whole_from = progress.whole_from
         self.watermark = Watermark(
             self.watermark.expected,
             kind=progress.clock,

@@ -16,14 +16,15 @@ from agents.decider import Unanswered
 from streams import metrics
 from streams.batch import BatchCore
 from streams.committed_offsets import CommittedOffset
+from streams.cores import new_core, written_forms
 from streams.errors import Misconfigured
 from streams.fold import FoldCore
 from streams.partition import Partition
 from streams.position_check import Claim
-from streams.recovery import RESTORE
+from streams.recovery import restore
 from streams.settings import WorkerSettings
 from streams.threads import in_thread
-from streams.topology import Batch, Fold, Pipeline, Role
+from streams.topology import Batch, Pipeline, Role
 from streams.wall_clock import WallClock
 from streams.worker import RoleWorker
 
@@ -52,15 +53,11 @@ class DecidingWorker(RoleWorker):
         self._wall_clock = WallClock(self.owned, self.log)
         self.unanswered: dict[str, str] = {}
         """Why a question is not answered, by the partition that waits for it."""
+        self._form, self.progress_form = written_forms(role, settings.upgrade_from)
 
     def make_core(self, number: int) -> FoldCore | BatchCore:
         """A new core of an input partition."""
-        shape, given = self.role.shape, (self.pipeline, self.role, number, self.partitions, self.policies.get)
-        if isinstance(shape, Fold):
-            return FoldCore(*given, shape.decider())
-        if isinstance(shape, Batch):
-            return BatchCore(*given, shape.stage(number))
-        raise TypeError(f"{self.role.name} decides nothing")
+        return new_core(self.pipeline, self.role, number, self.partitions, self.policies.get, form=self._form)
 
     # --- owning -------------------------------------------------------------------------------------------------
 
@@ -87,7 +84,7 @@ class DecidingWorker(RoleWorker):
                 raise Misconfigured(
                     f"{self.role.name} has read {self.own_name(tp).topic}/{tp.partition} up to offset {committed[tp]}, its group "
                     f"says, but {self.role.changelog}/{tp.partition} is empty: it was deleted, and going on would begin "
-                    f"with an empty state. {RESTORE}"
+                    f"with an empty state. {restore(self.role.name)}"
                 )
         return await super().start_positions(own, committed)
 

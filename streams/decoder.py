@@ -8,10 +8,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from schemas import headers, requirements
-from schemas.codec import WireError
+from schemas.codec import NewerRecord, WireError
 from schemas.keys import KEYLESS
 from schemas.records import Tick
 from streams.core import DeadLetter, Fact
+from streams.errors import Misconfigured
 from streams.partitioner import partitions_of
 from streams.topology import Topic
 
@@ -34,7 +35,11 @@ class Decoder:
         """Keys of the last batch of decoded records; all of them belong to this partition."""
 
     def facts(self, records: Iterable[Any]) -> tuple[list[Fact], list[DeadLetter]]:
-        """Returns the valid records in order, and the dead letters. Reads offset, timestamp, key, value and headers of a record."""
+        """Returns the valid records in order, and the dead letters. Reads offset, timestamp, key, value and headers of a record.
+
+        Raises Misconfigured for a record of a newer release in a topic into which only roles write: it is sound, and the
+        role can decide on it once it is upgraded. In other topics such a record is a dead letter.
+        """
         facts: list[Fact] = []
         dead: list[DeadLetter] = []
         keys: list[bytes] = []
@@ -46,7 +51,9 @@ class Decoder:
             try:
                 record = fact.record = decode(value)
             except WireError as error:
-                dead.append(DeadLetter(fact, "decode", "WireError", str(error)))
+                if isinstance(error, NewerRecord) and not inputs:
+                    raise Misconfigured(newer_record(self.input_topic.name, self.number, r.offset, error)) from None
+                dead.append(DeadLetter(fact, "decode", type(error).__name__, str(error)))
                 continue
             kind = type(record)
             if kind not in allowed:
@@ -88,6 +95,14 @@ class Decoder:
                 why = f"this key belongs on partition {stray[fact.offset]}: produce with murmur2 as Java does"
                 dead.append(DeadLetter(fact, "partition", "WrongPartition", why))
         return [fact for fact in facts if fact.offset not in stray], dead
+
+
+def newer_record(topic: str, partition: int, offset: int, error: NewerRecord) -> str:
+    """One line about a record that only a newer release can read, with what to do."""
+    return (
+        f"{topic}/{partition} has at offset {offset} a record that this release cannot read: {error}; nothing is lost: "
+        "start the newer release of this role, then it goes on from here (docs/upgrade.md)"
+    )
 
 
 def _trace(found: Any) -> bytes | None:

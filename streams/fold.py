@@ -39,8 +39,9 @@ class FoldCore(Core):
         decider: Decider,
         *,
         encodes: bool = True,
+        form: int | None = None,
     ) -> None:
-        super().__init__(pipeline, role, number, partitions, policies, encodes=encodes)
+        super().__init__(pipeline, role, number, partitions, policies, encodes=encodes, form=form)
         self.decider = decider
         self._pack, self._unpack = codec.state_codec(decider.record_types)
         self.state: State[Any] = decider.initial()
@@ -51,19 +52,21 @@ class FoldCore(Core):
         self._step = stepper(decider, self.state)
 
     def restore(self, key: str, packed: bytes) -> None:
-        """Restores a record of the changelog."""
+        """Restores a record of the changelog, of any form that this release reads. Raises FormError for another form."""
+        packed = self.forms.current(key, packed)
         record = self._unpack(packed)
         self.state.restore(key, record, packed)
         self._timers.set(key, self.decider.due(record))
 
     def packed(self) -> Iterator[tuple[str, bytes | None]]:
         """(key, packed record) of the records changed since the last checkpoint, for the changelog; None: removed."""
+        write = self._write
         for key in self.touched:
             record = self.state.get(key)
             # The bytes are copied, because the state keeps them and the encoder's buffer is half as large again.
             value = None if record is None else bytes(memoryview(self._pack(record)))
             self.state.keep(key, value)
-            yield key, value
+            yield key, value if write is None or value is None else write(key, value)
 
     def committed(self) -> None:
         """Clears the list of changes, because the changelog now holds everything that `packed` returned."""

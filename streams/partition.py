@@ -49,6 +49,8 @@ class PartitionHost(Protocol):
     settings: WorkerSettings
     policies: Policies
     log: Log
+    progress_form: int | None
+    """The form in which progress records are written; None: the newest."""
     behind: bool
     """Whether the last fetch was so full that more records must be waiting."""
 
@@ -113,7 +115,7 @@ class Partition:
         """When the last records were taken (s of the monotonic clock)."""
         self.silence = WriterSilence()
         self.transaction = Transaction(self.name, host.settings.kafka, f"{host.group}-{self.number}")
-        self.checkpoints = Checkpoints(role.name, self.number, host.topic(role.changelog))
+        self.checkpoints = Checkpoints(role.name, self.number, host.topic(role.changelog), host.progress_form)
         self._decoder = Decoder(topic, self.number, host.partitions(topic.name))
         self._outputs = OutputWriter(core, self._decoder, host.group, host.topic)
         limit = limit_of(self.name, topic.dead.name, host.settings)

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager, aclosing, suppress
+from contextlib import AbstractAsyncContextManager, aclosing
 from typing import NamedTuple, Protocol
 
-import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from schemas import codec, headers
-from schemas.codec import WireError
+from schemas.codec import NewerRecord, WireError
 from schemas.keys import KEYLESS
 from schemas.records import Record, Tick
+from schemas.state_forms import FormError, NewerForm, StateForms
 from streams.batch import BatchCore
-from streams.checkpoint import PROGRESS, unpack_progress
+from streams.checkpoint import PROGRESS, PROGRESS_FORMS, REBUILDING, read_progress
+from streams.core import Progress
+from streams.decoder import newer_record
 from streams.errors import Misconfigured
 from streams.fold import FoldCore
 from streams.policies import Policies
+from streams.topology import Role
 
-RESTORE = "Restore it, or rebuild what the role knows: docs/lost_log.md"
-"""What an operator can do about a changelog that is incomplete."""
 #: The most characters of a key in an error.
 _KEY_SHOWN = 100
 #: After this many records of a changelog the event loop gets time for heartbeats and health checks.
@@ -63,14 +64,15 @@ async def recover(
     known_end: the changelog's end when this core was current, -1 for a new core.
 
     1. Where the changelog still ends at `known_end`, no other owner has written: the core in memory is current.
-    2. Refuse a changelog whose beginning was deleted. Raises Misconfigured.
-    3. Where another owner has written, start with a new core.
-    4. Read the newest value of each key.
-    5. Wait for the policy that was in force, and take position, watermark and policy from the progress record.
-    6. Restore the state.
+    2. Where another owner has written, start with a new core.
+    3. Read the newest value of each key. Refuse a changelog that is half rebuilt.
+    4. Wait for the policy that was in force, and take position, watermark and policy from the progress record.
+    5. Refuse a changelog whose beginning was deleted.
+    6. Restore the state; an older form is lifted.
     7. For a Batch: restore the recent ids and the open minute from the tail of the output topic.
 
-    Raises Misconfigured where the changelog holds records that the role has not written.
+    Raises Misconfigured where the changelog holds records that the role has not written, or that this release cannot
+    read.
     """
     role = core.role
     changelog = TopicPartition(host.topic(role.changelog), core.number)
@@ -79,33 +81,116 @@ async def recover(
         if end == known_end:
             return Recovered(core, end, None)
         first = (await reader.beginning_offsets([changelog]))[changelog]
-        if first > 0:  # compaction does not move the beginning: it keeps the newest record of each key
-            raise Misconfigured(
-                f"{role.changelog}/{core.number} begins at offset {first}: a part of what {role.name} remembers was "
-                f"deleted, as by a cleanup.policy other than compact. {RESTORE}"
-            )
         if known_end >= 0:
             core = make_core()
-        newest = await _newest(reader, changelog, end)
+        newest = await _newest(reader, changelog, end, Refusal(role, core.number))
         await _resume(core, newest.pop(PROGRESS.decode(), None), host.policies)
+        if first > core.whole_from:  # compaction does not move the beginning: it keeps the newest record of each key
+            raise Misconfigured(
+                f"{role.changelog}/{core.number} begins at offset {first}: a part of what {role.name} remembers was "
+                f"deleted, as by a cleanup.policy other than compact. {restore(role.name)}"
+            )
         await _restore(core, newest)
         if isinstance(core, BatchCore):
             await _recall(reader, TopicPartition(host.topic(core.output_topic), core.number), core)
     return Recovered(core, end, len(newest))
 
 
-async def _newest(reader: AIOKafkaConsumer, tp: TopicPartition, end: int) -> dict[str, bytes]:
+def restore(role: str) -> str:
+    """What an operator can do about a role's changelog that is incomplete."""
+    return f"Restore it, or make the state again from the log: `netcenter rebuild {role}` (docs/lost_log.md)"
+
+
+class Refusal:
+    """The errors about the records of one partition of a role's changelog; each names the record and the remedy."""
+
+    def __init__(self, role: Role, number: int) -> None:
+        self._role, self._place = role, f"{role.changelog}/{number}"
+        self._remove = f"`netcenter changelog remove {role.name} {number}"
+
+    def rebuilding(self) -> Misconfigured:
+        """The changelog is half rebuilt."""
+        name = self._role.name
+        return Misconfigured(
+            f"{self._place} is not whole: `netcenter rebuild {name}` is at work, or was ended; wait for it, or run it "
+            f"again, then start {name} again"
+        )
+
+    def nameless(self, offset: int) -> Misconfigured:
+        """A record whose key is not UTF-8, at an offset."""
+        return Misconfigured(
+            f"{self._place} holds at offset {offset} a record whose key {self._role.name} has not written: find who writes "
+            f"there; take it out by {self._remove} --offset {offset}`, then start again"
+        )
+
+    def unread(self, key: str, error: Exception) -> Misconfigured:
+        """A record that this release cannot read, and why."""
+        name, progress = self._role.name, key == PROGRESS.decode()
+        holds = f"{self._place} holds under the key {key[:_KEY_SHOWN]!r}"
+        if isinstance(error, FormError):
+            forms = PROGRESS_FORMS if progress else self._role.forms
+            reads = _numbers(forms)
+            if isinstance(error, NewerForm):
+                return Misconfigured(
+                    f"{holds} form {error.form}, and this release reads {reads}: a newer release wrote it; start that "
+                    f"release again (docs/upgrade.md), or rebuild {name} for this one: `netcenter rebuild {name}`"
+                )
+            return Misconfigured(
+                f"{holds} form {error.form}, and this release reads {reads}: run `netcenter rebuild {name}`, which makes "
+                f"the state of {name} again from {self._role.input_topic}"
+            )
+        way_out = (
+            f"rebuild {name}: `netcenter rebuild {name}`"
+            if progress
+            else f"if the key is not one of yours, take it out by {self._remove} KEY`; otherwise `netcenter rebuild {name}`"
+        )
+        what = str(error) if isinstance(error, WrongPlace) else type(error).__name__
+        return Misconfigured(
+            f"{holds} what {name} has not written ({what}): find who writes there; {way_out}; then start again"
+        )
+
+
+def _numbers(forms: StateForms) -> str:
+    return f"form {forms.newest}" if forms.oldest == forms.newest else f"forms {forms.oldest} to {forms.newest}"
+
+
+class WrongPlace(ValueError):
+    """A progress of another partition."""
+
+
+def progress_of(packed: bytes, role: Role, number: int) -> Progress:
+    """The progress of a partition. Raises WrongPlace, and the errors of `read_progress`."""
+    progress = read_progress(packed)
+    if progress.partition not in ("", f"{role.input_topic}/{number}"):
+        raise WrongPlace(f"the progress of {progress.partition}")
+    return progress
+
+
+async def _newest(reader: AIOKafkaConsumer, tp: TopicPartition, end: int, refusal: Refusal) -> dict[str, bytes]:
     """The newest value by key of a compacted partition. The state keeps the same objects, without a copy."""
     newest: dict[str, bytes] = {}
+    nameless: dict[bytes, int] = {}
+    """The offset of the newest record of each key that is no text; -1 where the key was removed."""
     reader.assign([tp])
     await reader.seek_to_beginning(tp)
     while await reader.position(tp) < end:
         for record in (await reader.getmany(tp, timeout_ms=200, max_records=READ_AT_ONCE)).get(tp, ()):
+            if record.key is None:  # it stands for no state, and Kafka's compaction drops it
+                continue
+            try:
+                key = record.key.decode()
+            except UnicodeDecodeError:
+                nameless[record.key] = -1 if record.value is None else record.offset
+                continue
             if record.value is None:
-                newest.pop(record.key.decode("utf-8", "replace"), None)
+                newest.pop(key, None)
             else:
-                newest[record.key.decode("utf-8", "replace")] = record.value
+                newest[key] = record.value
         await asyncio.sleep(0)
+    if (first := min((offset for offset in nameless.values() if offset >= 0), default=None)) is not None:
+        raise refusal.nameless(first)
+    if REBUILDING.decode() in newest:
+        raise refusal.rebuilding()
     return newest
 
 
@@ -113,9 +198,9 @@ async def _resume(core: FoldCore | BatchCore, packed: bytes | None, policies: Po
     if packed is None:
         return
     try:
-        progress = unpack_progress(packed)
-    except msgspec.MsgspecError as error:
-        raise _not_ours(core, PROGRESS.decode(), error) from None
+        progress = progress_of(packed, core.role, core.number)
+    except Exception as error:  # noqa: BLE001 - whatever the bytes of another program lead to
+        raise Refusal(core.role, core.number).unread(PROGRESS.decode(), error) from None
     if progress.policy:
         await policies.ensure(progress.policy, progress.policy_hash)
     core.resume(progress)
@@ -126,17 +211,9 @@ async def _restore(core: FoldCore | BatchCore, newest: dict[str, bytes]) -> None
         try:
             core.restore(key, value)
         except Exception as error:  # noqa: BLE001 - whatever the bytes of another program lead to
-            raise _not_ours(core, key, error) from None
+            raise Refusal(core.role, core.number).unread(key, error) from None
         if number % _RESTORED_AT_ONCE == 0:
             await asyncio.sleep(0)
-
-
-def _not_ours(core: FoldCore | BatchCore, key: str, error: Exception) -> Misconfigured:
-    return Misconfigured(
-        f"{core.role.changelog}/{core.number} holds under the key {key[:_KEY_SHOWN]!r} what {core.role.name} has not "
-        f"written ({type(error).__name__}): find who writes there; if the key is not one of yours, write it again with a "
-        f"null value, then start again. {RESTORE}"
-    )
 
 
 # --- the tail of the output topic ---------------------------------------------------------------------------------
@@ -193,5 +270,10 @@ async def _records(
     reader.seek(tp, start)
     while await reader.position(tp) < end:
         for r in (await reader.getmany(tp, timeout_ms=200, max_records=50_000)).get(tp, ()):
-            with suppress(WireError):
-                yield codec.decode(r.value), headers.source_offset(r.headers)
+            try:
+                record = codec.decode(r.value)
+            except NewerRecord as error:
+                raise Misconfigured(newer_record(tp.topic, tp.partition, r.offset, error)) from None
+            except WireError:
+                continue
+            yield record, headers.source_offset(r.headers)

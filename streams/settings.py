@@ -36,6 +36,8 @@ class WorkerSettings(msgspec.Struct, frozen=True):
     """Seconds between two heartbeats to the group."""
     stuck_s: float = 30.0
     """Seconds for which the event loop may be blocked before a worker counts as stuck and leaves its group."""
+    upgrade_from: str = ""
+    """The release whose forms and versions are written; empty: the newest."""
     on_lost: Literal["stop", "continue"] = "stop"
     """What to do when retention has deleted records that were not read."""
     dead_share: float = 1.0

@@ -8,10 +8,11 @@ from typing import Any
 import msgspec
 
 from schemas import codec
-from schemas.codec import WireError
+from schemas.codec import NewerRecord, WireError
 from schemas.records import Record, Tick
 from sinks.port import RefusedItem, SinkItem
-from streams.decoder import Decoder
+from streams.decoder import Decoder, newer_record
+from streams.errors import Misconfigured
 from streams.topology import Pipeline, Topic
 
 
@@ -23,8 +24,8 @@ class SinkItems(msgspec.Struct, frozen=True, gc=False):
     partition: int
     raw: Sequence[Any]
     items: list[SinkItem]
-    wrong: dict[int, str]
-    """By offset: why an item's bytes are not a record."""
+    wrong: dict[int, WireError]
+    """By offset: why an item's bytes are not a record that this release can read."""
     time: int
     """ms; the time of the newest Tick, 0 without one."""
 
@@ -33,29 +34,35 @@ class SinkItems(msgspec.Struct, frozen=True, gc=False):
         if not self.wrong:
             return []
         items = {item.offset: item for item in self.items}
-        return [RefusedItem(items[offset], "decode", "WireError", why) for offset, why in self.wrong.items()]
+        return [
+            RefusedItem(items[offset], "decode", type(error).__name__, str(error))
+            for offset, error in self.wrong.items()
+        ]
 
 
 def sink_items(pipeline: Pipeline, topic: str, partition: int, records: Sequence[Any], partitions: int) -> SinkItems:
     """Decodes raw records of a Kafka client. topic: its name without the prefix; partitions: how many the topic has.
 
     An invalid record from outside becomes an item without a record: the role that decides on this topic makes it a dead
-    letter.
+    letter. Raises Misconfigured for a record of a newer release in a topic into which only roles write; in other topics
+    such a record is a dead letter of the sink.
     """
     dead = topic.endswith(".dead")
     if not dead and pipeline.topic(topic).inputs:
         return _from_outside(pipeline.topic(topic), partition, records, partitions)
     tombstones = not dead and pipeline.topic(topic).kept is None
     items: list[SinkItem] = []
-    wrong: dict[int, str] = {}
+    wrong: dict[int, WireError] = {}
     time = 0
     for r in records:
         record: Record | None = None
         if not dead and not (tombstones and r.value is None):
             try:
                 record = codec.decode(r.value)
+            except NewerRecord as error:
+                raise Misconfigured(newer_record(topic, partition, r.offset, error)) from None
             except WireError as error:
-                wrong[r.offset] = str(error)
+                wrong[r.offset] = error
             if type(record) is Tick:
                 time = max(time, record.time)
         items.append(SinkItem(topic, partition, r.offset, r.key, record, r.headers, r.timestamp))
@@ -63,10 +70,11 @@ def sink_items(pipeline: Pipeline, topic: str, partition: int, records: Sequence
 
 
 def _from_outside(topic: Topic, partition: int, records: Sequence[Any], partitions: int) -> SinkItems:
-    facts, _ = Decoder(topic, partition, partitions).facts(records)
+    facts, dead = Decoder(topic, partition, partitions).facts(records)
+    newer = {d.fact.offset: NewerRecord(d.message) for d in dead if d.error == NewerRecord.__name__}
     found = {fact.offset: fact.record for fact in facts}
     items = [
         SinkItem(topic.name, partition, r.offset, r.key, found.get(r.offset), r.headers, r.timestamp) for r in records
     ]
     time = max((tick.time for tick in found.values() if type(tick) is Tick), default=0)
-    return SinkItems(topic.name, partition, records, items, {}, time)
+    return SinkItems(topic.name, partition, records, items, {**newer}, time)

@@ -12,6 +12,7 @@ from agents.policy import Policy
 from schemas import codec, headers
 from schemas.keys import KEYLESS
 from schemas.records import Record, Tick
+from schemas.state_forms import ONE_FORM, StateForms
 from sinks import port
 
 SettingsT = TypeVar("SettingsT")
@@ -164,6 +165,8 @@ class Batch:
     """The topic whose partitions mirror the input topic's: each partition keeps its time and its order."""
     settings: type[Any] | None = None
     """The class of the role's own settings, which the stage reads; None when it has none."""
+    forms: StateForms = ONE_FORM
+    """The forms of its state records."""
 
 
 @dataclass(frozen=True)
@@ -172,6 +175,8 @@ class Fold:
 
     decider: Callable[[], Decider]
     """Makes the Decider of an input partition."""
+    forms: StateForms = ONE_FORM
+    """The forms of its state records."""
 
 
 @dataclass(frozen=True)
@@ -235,6 +240,13 @@ class Role:
     def decides(self) -> bool:
         """Whether it decides: it has a state and writes topics. A sink does not."""
         return not isinstance(self.shape, Sink)
+
+    @property
+    def forms(self) -> StateForms:
+        """The forms of its state records. Raises TypeError for a sink, which has no state."""
+        if isinstance(self.shape, Sink):
+            raise TypeError(f"{self.name} has no state")
+        return self.shape.forms
 
     @property
     def changelog(self) -> str:

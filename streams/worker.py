@@ -26,7 +26,7 @@ from streams.log_reader import own_host, reading
 from streams.membership import Membership
 from streams.policies import Policies
 from streams.position_check import Claim, checked_positions
-from streams.recovery import RESTORE
+from streams.recovery import restore
 from streams.settings import WorkerSettings
 from streams.topic_check import TopicCheck
 from streams.topic_metadata import topic_metadata
@@ -105,7 +105,7 @@ class RoleWorker:
         kept = {self.topic(t): f"{self.topic(t)} {remade} {name} read it: {self.claim.remedy}" for t in self.role.reads}
         if self.role.decides:
             changelog = self.topic(self.role.changelog)
-            kept[changelog] = f"{changelog} {remade} {name} ran. {RESTORE}"
+            kept[changelog] = f"{changelog} {remade} {name} ran. {restore(name)}"
         return kept
 
     # --- the run ------------------------------------------------------------------------------------------------

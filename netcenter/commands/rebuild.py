@@ -1,4 +1,4 @@
-"""`netcenter rebuild`: fills PostgreSQL's tables again from the log."""
+"""`netcenter rebuild`: fills PostgreSQL's tables, or the state of a deciding role, again from the log."""
 
 from __future__ import annotations
 
@@ -14,32 +14,93 @@ from rich.table import Table
 from netcenter.commands.options import Json
 from netcenter.commands.progress_bar import bar
 from netcenter.errors import UsageError
+from netcenter.pipeline import PROJECTION
 from netcenter.runtime.endpoints import kafka_of, postgres_of
-from netcenter.settings import load
+from netcenter.settings import Settings, load
 
 if TYPE_CHECKING:
     from netcenter.operate.rebuild import Rebuilt
+    from netcenter.operate.rebuild_state import RebuiltPartition
 
 
 def rebuild(
+    role: Annotated[str, typer.Argument(help="postgres, or a role that decides: classify, cases, …")] = PROJECTION,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     keep: Annotated[
-        bool, typer.Option("--keep", help="Leave the old tables in schema netcenter_replaced, until the next rebuild.")
+        bool,
+        typer.Option(
+            "--keep", help="Leave PostgreSQL's old tables in schema netcenter_replaced, until the next rebuild."
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:
     """Build PostgreSQL's tables again from the log, beside the live tables, and swap them in; workers keep running.
     Rows that the log no longer has are copied; every forget is applied first. See docs/postgres.md.
 
-    Example: netcenter rebuild --yes
-    """
-    from netcenter.operate.rebuild import rebuild as build
+    With a role that decides: make its state again from its input topic. Its workers stop meanwhile, the others keep
+    running, and nothing is written twice. See docs/upgrade.md.
 
+    Example: netcenter rebuild cases --yes
+    """
     settings = load()
-    kafka, uri = kafka_of(settings), postgres_of(settings)
-    console = Console(stderr=True)
     if not yes and not sys.stdin.isatty():
         raise UsageError("nobody can be asked here: say --yes")
+    if role == PROJECTION:
+        _rebuild_tables(settings, yes, keep, as_json)
+    elif keep:
+        raise UsageError(f"--keep: of PostgreSQL's tables alone, not of {role}")
+    else:
+        _rebuild_state(settings, role, yes, as_json)
+
+
+def _rebuild_state(settings: Settings, name: str, yes: bool, as_json: bool) -> None:
+    from netcenter import workers
+    from netcenter.operate.rebuild_state import StateRebuild
+
+    role = workers.deciding_role(name)
+    console = Console(stderr=True)
+    shown = bar(console, disable=not console.is_terminal)
+    task = shown.add_task(role.input_topic, total=0)
+    work = StateRebuild(
+        settings,
+        kafka_of(settings),
+        role,
+        say=lambda line: console.print(line, highlight=False, soft_wrap=True),
+        told=lambda what, read, total: shown.update(task, description=what, completed=read, total=total),
+    )
+    for loss in work.losses():
+        console.print(loss, highlight=False, soft_wrap=True)
+    asked = f"Workers of {name} stop until its state is made again from {role.input_topic}. Rebuild?"
+    if not yes and not typer.confirm(asked, err=True):
+        print("nothing was done")
+        return
+    shown.start()
+    try:
+        done = work.run()
+    finally:
+        shown.stop()
+    _show_state(name, done, as_json)
+
+
+def _show_state(name: str, done: list[RebuiltPartition], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps([asdict(one) for one in done]))
+        return
+    for one in done:
+        lost = f"; {one.lost:,} offsets before the log's beginning are lost" if one.lost else ""
+        print(
+            f"{one.partition}: {one.state:,} records of state from {one.read:,} records read; {name} goes on from offset "
+            f"{one.position}{lost}"
+        )
+    print(f"start the workers of {name} again, where nothing restarts them")
+
+
+def _rebuild_tables(settings: Settings, yes: bool, keep: bool, as_json: bool) -> None:
+    """Rebuild the tables of PostgreSQL."""
+    from netcenter.operate.rebuild import rebuild as build
+
+    kafka, uri = kafka_of(settings), postgres_of(settings)
+    console = Console(stderr=True)
 
     shown = bar(console, disable=not console.is_terminal)
     task = shown.add_task("forgets", total=0)

@@ -17,10 +17,11 @@ from netcenter.runtime.classifiers import lacks_model
 from schemas.records import PolicyChanged, Record, Tick
 from streams.batch import BatchCore
 from streams.core import Core, Fact, Output, Result
+from streams.cores import new_core
 from streams.fold import FoldCore
 from streams.partitioner import partition_of, partitions_of
 from streams.policies import foreign, passed_over
-from streams.topology import Batch, Fold, Role
+from streams.topology import Batch, Role
 
 Tell = Callable[[str, list[Record]], None]
 """Called with a topic and the records written to it, in order, without Ticks and policy changes."""
@@ -73,12 +74,7 @@ class Replay:
         self._start(policies, [1] * partitions if in_force is None else in_force)
 
     def _core(self, role: Role, number: int) -> Core:
-        given = (PIPELINE, role, number, self._count, self._policy)
-        if isinstance(role.shape, Fold):
-            return FoldCore(*given, role.shape.decider(), encodes=False)
-        if isinstance(role.shape, Batch):
-            return BatchCore(*given, role.shape.stage(number), encodes=False)
-        raise TypeError(f"{role.name} decides nothing")
+        return new_core(PIPELINE, role, number, self._count, self._policy, encodes=False)
 
     def _count(self, topic: str) -> int:
         return PIPELINE.topic(topic).partitions or self.partitions

@@ -88,6 +88,15 @@ def missing(cursor: Cursor) -> bool:
     return not wanted or any(migration.hash not in applied for migration in wanted)
 
 
+def unknown(cursor: Cursor) -> list[str]:
+    """The migrations that were applied and that only a newer release knows. Raises psycopg2's errors."""
+    cursor.execute("select to_regclass(%s) is null", (MIGRATED,))
+    if cursor.fetchone() == (True,):
+        return []
+    cursor.execute(f"select migration_id from {MIGRATED}")
+    return sorted({found for (found,) in cursor} - {migration.id for migration in _wanted()})
+
+
 def migrate(cursor: Cursor) -> None:
     """Apply the missing migrations and write the comments, all in the cursor's transaction, which must be new.
 

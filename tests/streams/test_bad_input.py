@@ -85,7 +85,7 @@ UNREADABLE = [
     Bad("not Avro", {"key": KEY, "value": b'{"type": "mention"}'}, "decode", "WireError", "not Confluent-framed"),
     Bad("empty", {"key": KEY, "value": b""}, "decode", "WireError", "0 bytes"),
     Bad("null", {"key": KEY, "value": None}, "decode", "WireError", "null value"),
-    Bad("unknown schema id", {"key": KEY, "value": frame(0x7FFFFFFF, GOOD[5:])}, "decode", "WireError", "unknown schema id 0x7fffffff"),
+    Bad("unknown schema id", {"key": KEY, "value": frame(7, GOOD[5:])}, "decode", "WireError", "unknown schema id 0x7"),
     Bad("truncated", {"key": KEY, "value": GOOD[:-20]}, "decode", "WireError", "truncated"),
     Bad("bytes left over", {"key": KEY, "value": GOOD + b"\0"}, "decode", "WireError", "1 bytes left over"),
     Bad("a field missing", {"key": KEY, "value": GOOD[:5] + GOOD[5 + 37 :]}, "decode", "WireError", "Mention: "),
@@ -103,6 +103,7 @@ UNREADABLE = [
 ]  # fmt: skip
 TO_CLASSIFY = [
     *UNREADABLE,
+    Bad("of a newer release", {"key": KEY, "value": frame(0x7FFFFFFF, GOOD[5:])}, "decode", "NewerRecord", "id 0x7fffffff is of a newer"),
     Bad("wrong record for the topic", stray(classified(mention(AUTHOR, 4))), "decode", "WrongRecord", "does not belong in mentions"),
     Bad("a time before 2000", stray(mention(AUTHOR, 5, SECRET, at=0)), *INVALID, "created_at: 1970-01-01T00:00:00Z is not between"),
     Bad("more than a day ahead", stray(mention(AUTHOR, 6, SECRET, at=NOON + DAY + 1)), "decide", "BadTime", "more than a day ahead"),

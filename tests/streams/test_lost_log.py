@@ -135,12 +135,18 @@ def test_a_changelog_that_is_gone_or_not_whole_stops_the_role_that_would_begin_w
 def test_what_somebody_else_wrote_into_a_changelog_is_named_with_the_way_out(world: World) -> None:
     """A producer that takes the wrong topic: the role can be started again once its key has a null value."""
     world.seed("classified")
-    for key in (b"zzz", b"\xff", b"\x00progress"):
+    remedies = {
+        b"zzz": "take it out by `netcenter changelog remove counts 0 KEY`",
+        b"\xff": "holds at offset 2 a record whose key counts has not written: find who writes there; take it out by "
+        "`netcenter changelog remove counts 0 --offset 2`",
+        b"\x00progress": "rebuild counts: `netcenter rebuild counts`",
+    }
+    for key, remedy in remedies.items():
         world.raw("counts.changelog", 0, key=key, value=b"garbage")
         world.flush()
         worker = world.start("counts")
         said = why(worker)
-        assert said.startswith("counts.changelog/0 holds under the key ") and "write it again with a null value" in said
+        assert said.startswith("counts.changelog/0 holds ") and remedy in said
         worker.log.unlink()  # else its end would count as a fault of those that follow
         world.raw("counts.changelog", 0, key=key, value=None)
         world.flush()

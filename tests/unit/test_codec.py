@@ -39,6 +39,7 @@ NEWEST = [v for v in avro.locked() if v.record == "Mention"][-1]
         (b'{"type":"mention"}', "not Confluent-framed Avro: 18 bytes, first byte 7b"),
         (b"\1" + GOOD[1:], "first byte 01"),
         (b"\0\0\0\0\7" + GOOD[5:], "unknown schema id 0x7"),
+        (b"\0\x40\0\xff\xff" + GOOD[5:], "schema id 0x4000ffff is of a newer release than this one"),
         (GOOD[:5], "Mention: truncated, 5 bytes"),
         (GOOD[:-1], "Mention: truncated"),
         (GOOD + b"ab", "Mention: 2 bytes left over"),

@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import replace
 
 from kafka import TopicPartition
-from msgspec import MsgspecError
 
 from netcenter.broker.lag import RolePosition
 from netcenter.broker.offsets import committed_ranges
@@ -15,13 +14,11 @@ from netcenter.broker.reading import records_of
 from netcenter.operate.doctor.finding import Finding, findings
 from netcenter.operate.doctor.survey import Survey
 from netcenter.pipeline import PIPELINE
-from schemas.codec import state_codec
-from streams.checkpoint import PROGRESS
-from streams.core import Progress
+from schemas.state_forms import FormError
+from streams.checkpoint import PROGRESS, read_progress
 
 #: The last progress record is searched in this many records at the end of a changelog. Every checkpoint writes one.
 _TAIL = 10_000
-_, _unpack_progress = state_codec(Progress)
 
 
 def positions(survey: Survey) -> Iterator[Finding]:
@@ -63,8 +60,8 @@ def _from_changelogs(survey: Survey) -> Iterator[RolePosition]:
     for tp, (first, end) in committed_ranges(survey.client, uncommitted).items() if uncommitted else ():
         for record in records_of(survey.kafka, {tp: (max(first, end - _TAIL), end)}):
             if record.key == PROGRESS and record.value is not None:
-                with suppress(MsgspecError):  # the role's worker reports an unreadable progress record
-                    uncommitted[tp] = replace(uncommitted[tp], committed=_unpack_progress(record.value).position)
+                with suppress(FormError, ValueError):  # the role's worker reports an unreadable progress record
+                    uncommitted[tp] = replace(uncommitted[tp], committed=read_progress(record.value).position)
     yield from (p for p in uncommitted.values() if p.committed is not None)
 
 

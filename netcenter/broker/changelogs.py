@@ -1,0 +1,118 @@
+"""The changelogs of the roles: reads them as they are, and writes to them as their owner does, in fenced transactions."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from kafka import KafkaProducer, TopicPartition
+from kafka.errors import InvalidProducerEpochError, KafkaError, ProducerFencedError
+
+from netcenter.broker.client import TRANSACTION_TIMEOUT_MS, open_producer
+from netcenter.broker.offsets import committed_ranges_at
+from netcenter.broker.reading import records_of
+from netcenter.errors import CommandError
+from netcenter.settings import Settings
+from streams.kafka_connection import KafkaConnection
+from streams.topology import Role
+
+#: A transaction has at most this many bytes of keys and values, so that it is delivered within the broker's limit.
+_BYTES = 4 << 20
+#: How often a transaction is begun anew, a second apart, after a worker that was started meanwhile has fenced it.
+_TRIES = 60
+_FENCED = (ProducerFencedError, InvalidProducerEpochError)
+
+Change = tuple[bytes, bytes | None]
+"""(key, value) of a record for a changelog; a value of None removes the key."""
+
+
+def changelog_partition(settings: Settings, role: Role, number: int) -> TopicPartition:
+    """The changelog's partition for an input partition of a role."""
+    return TopicPartition(settings.prefix + role.changelog, number)
+
+
+def newest_records(kafka: KafkaConnection, tp: TopicPartition) -> dict[bytes, Any]:
+    """The newest raw record of each key in a partition of a changelog, without the keys that were removed. Raises
+    Unreachable, and CommandError where the topic is missing.
+    """
+    newest: dict[bytes, Any] = {}
+    for record in records_of(kafka, committed_ranges_at(kafka, [tp])):
+        if record.key is None:  # it stands for no state, and Kafka's compaction drops it
+            continue
+        if record.value is None:
+            newest.pop(record.key, None)
+        else:
+            newest[record.key] = record
+    return newest
+
+
+class ChangelogWriter:
+    """Writes to one partition of a role's changelog, with the transactional id of the partition's owner: a worker that
+    owns it can commit nothing more. A context manager.
+    """
+
+    def __init__(self, settings: Settings, kafka: KafkaConnection, role: Role, number: int) -> None:
+        self._tp = changelog_partition(settings, role, number)
+        self._role, self._kafka = role.name, kafka
+        self._id = f"{settings.prefix}{role.name}-{number}"
+        self._producer: KafkaProducer | None = None
+
+    def __enter__(self) -> Self:
+        """Fences the owner. Raises CommandError, and Unreachable."""
+        self._retried(lambda _: None)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close()
+
+    def write(self, changes: Iterable[Change]) -> None:
+        """Writes changes, in order, in transactions of a few megabytes. Raises CommandError, and Unreachable."""
+        part, size = list[Change](), 0
+        for key, value in changes:
+            part.append((key, value))
+            size += len(key) + len(value or b"")
+            if size > _BYTES:
+                self._retried(lambda producer, chosen=tuple(part): self._send(producer, chosen))  # type: ignore[misc]
+                part, size = [], 0
+        if part:
+            self._retried(lambda producer: self._send(producer, part))
+
+    def _send(self, producer: KafkaProducer, changes: Sequence[Change]) -> None:
+        producer.begin_transaction()
+        futures = [
+            producer.send(self._tp.topic, key=key, value=value, partition=self._tp.partition) for key, value in changes
+        ]
+        producer.flush(TRANSACTION_TIMEOUT_MS / 1000)
+        for future in futures:
+            future.get(0)
+        producer.commit_transaction()
+
+    def _retried(self, use: Callable[[KafkaProducer], None]) -> None:
+        """Calls `use` with a producer that fences the partition's owner; again where another owner has fenced this one."""
+        for _ in range(_TRIES):
+            try:
+                if self._producer is None:
+                    self._producer = open_producer(self._kafka, self._id)
+                    self._producer.init_transactions()
+                use(self._producer)
+                return
+            except KafkaError as error:
+                self._close()
+                if not any(isinstance(one, _FENCED) for one in (error, *error.args)):
+                    raise CommandError(
+                        f"{self._tp.topic}/{self._tp.partition} cannot be written: {type(error).__name__}: {error}; run this again"
+                    ) from None
+            time.sleep(1)
+        raise CommandError(
+            f"workers of {self._role} start again and again and take {self._tp.topic}/{self._tp.partition} over: stop them, "
+            "then run this again"
+        )
+
+    def _close(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            producer.close(timeout=5)
