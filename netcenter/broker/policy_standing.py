@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient
-from msgspec import MsgspecError
 
 from netcenter.broker.client import open_admin, open_consumer
 from netcenter.broker.offsets import OffsetRange, committed_ranges, offsets_at
@@ -21,7 +20,8 @@ from netcenter.settings import Settings
 from schemas import codec
 from schemas.codec import WireError
 from schemas.records import PolicyChanged
-from streams.checkpoint import PROGRESS, unpack_progress
+from schemas.state_forms import FormError
+from streams.checkpoint import PROGRESS, read_progress
 from streams.core import Progress
 from streams.kafka_connection import KafkaConnection
 
@@ -160,6 +160,6 @@ def _newest(kafka: KafkaConnection, ranges: Mapping[TopicPartition, OffsetRange]
             for tp, records in batch.items():
                 for record in records:
                     if record.key == PROGRESS and record.value is not None:
-                        with suppress(MsgspecError):  # the role's worker reports an unreadable progress record
-                            found[tp] = unpack_progress(record.value)
+                        with suppress(FormError, ValueError):  # the role's worker reports an unreadable progress record
+                            found[tp] = read_progress(record.value)
     return found
