@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from agents.policy import digest, parse
 from netcenter.broker.log_writer import LogRecords
-from netcenter.broker.policy_standing import PolicyId, Standing, standing
+from netcenter.broker.policy_standing import PolicyId, PolicyStanding, standing
 from netcenter.broker.policy_topic import PolicyLog, StoredPolicy, copy_key, policy_log, text_headers
 from netcenter.broker.sole_producer import Overtaken, RawRecord, SoleProducer
 from netcenter.errors import CommandError, UsageError
@@ -82,7 +82,7 @@ def repair(settings: Settings, kafka: KafkaConnection, files: Iterable[tuple[str
         return _mend(settings, kafka, producer, log, stands, lost=lost)
 
 
-def _without_text(log: PolicyLog, stands: Standing) -> dict[PolicyId, str]:
+def _without_text(log: PolicyLog, stands: PolicyStanding) -> dict[PolicyId, str]:
     """The policies that roles have in force and whose text is not in the log, each with a place where it is in force."""
     return {
         policy: f"{role} has it in force in {PIPELINE.role(role).input_topic}/{number}"
@@ -116,7 +116,7 @@ def _mend(
     kafka: KafkaConnection,
     producer: SoleProducer,
     log: PolicyLog,
-    stands: Standing,
+    stands: PolicyStanding,
     *,
     kept_out: bool = False,
     lost: dict[PolicyId, str] | None = None,
@@ -138,7 +138,7 @@ def _put_in_force(
     kafka: KafkaConnection,
     producer: SoleProducer,
     log: PolicyLog,
-    stands: Standing,
+    stands: PolicyStanding,
     text: str,
     source: str | None,
     lost: dict[PolicyId, str] | None = None,

@@ -46,7 +46,7 @@ NO_POLICY = PolicyId(0, "")
 
 
 @dataclass(frozen=True)
-class Standing:
+class PolicyStanding:
     """The policy that stands in each partition."""
 
     log: dict[int, PolicyId] = field(default_factory=dict)
@@ -61,7 +61,7 @@ class Standing:
         return [number for number, standing in sorted(self.log.items()) if standing != wanted]
 
 
-def standing(settings: Settings, kafka: KafkaConnection, policies: PolicyLog) -> Standing:
+def standing(settings: Settings, kafka: KafkaConnection, policies: PolicyLog) -> PolicyStanding:
     """The policy that stands in each partition now. Raises CommandError, and Unreachable."""
     with closing(open_admin(kafka)) as client:
         settings = settings_of_log(settings, client)
@@ -72,7 +72,7 @@ def standing(settings: Settings, kafka: KafkaConnection, policies: PolicyLog) ->
         role: {n: PolicyId(one.policy, one.policy_hash) for n, one in sorted(found.items())}
         for role, found in progress.items()
     }
-    return Standing(log, roles)
+    return PolicyStanding(log, roles)
 
 
 def _log_standing(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -78,14 +78,14 @@ class SoleProducer:
             raise self._translated(error) from None
         self._in_time(self._producer.commit_transaction, _COMMIT_S)
 
-    def _in_time(self, call: object, seconds: float) -> None:
+    def _in_time(self, call: Callable[[], object], seconds: float) -> None:
         """Runs a call of the producer that has no deadline of its own: while Kafka is away, it would wait for ever."""
-        failed: list[KafkaError] = []
+        failed: list[Exception] = []
 
         def run() -> None:
             try:
-                call()  # type: ignore[operator]
-            except KafkaError as error:
+                call()
+            except Exception as error:  # noqa: BLE001 - the thread that waits raises it
                 failed.append(error)
 
         thread = threading.Thread(target=run, daemon=True)
@@ -96,8 +96,8 @@ class SoleProducer:
                 f"{self._doing}: Kafka at {self._kafka} has not answered for {seconds:.0f} s, so it is not known whether "
                 "this was done: is it up? Look what stands, and run the command again"
             )
-        if failed:
-            raise self._translated(failed[0])
+        for error in failed:
+            raise self._translated(error) if isinstance(error, KafkaError) else error
 
     def _translated(self, error: KafkaError) -> CommandError:
         causes: list[object] = [error, *error.args, getattr(self._producer._transaction_manager, "last_error", None)]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from netcenter.broker.policy_standing import PolicyId, Standing
+from netcenter.broker.policy_standing import PolicyId, PolicyStanding
 from netcenter.broker.policy_topic import PolicyLog
 from netcenter.pipeline import PIPELINE
 from schemas.times import rfc3339
 
 
-def policies_json(log: PolicyLog, stands: Standing) -> dict[str, Any]:
+def policies_json(log: PolicyLog, stands: PolicyStanding) -> dict[str, Any]:
     """The object that `policy list --json` prints."""
     return {
         "policies": [
@@ -35,7 +35,7 @@ def _standing_json(found: Mapping[int, PolicyId]) -> dict[str, Any]:
     return {str(number): {"version": policy.version, "hash": policy.hash} for number, policy in sorted(found.items())}
 
 
-def policies_text(log: PolicyLog, stands: Standing) -> Iterator[str]:
+def policies_text(log: PolicyLog, stands: PolicyStanding) -> Iterator[str]:
     """The lines that `policy list` prints: the policies, oldest first, then where each stands."""
     for version, policies in sorted(log.versions.items()):
         for policy in policies:

@@ -53,11 +53,11 @@ def topics_apply(
     from netcenter.commands.policy_files import to_apply
 
     settings, chosen = load(), _checked(clock)
-    kafka = kafka_of(settings)
     if check:
         _compare(as_json)
         return
     text, _ = to_apply(policy, force=force)
+    kafka = kafka_of(settings)
     done = apply(settings, kafka, chosen, text, source)
     with closing(open_admin(kafka)) as client:
         found = drifts(settings, client)

@@ -1,6 +1,6 @@
 """Two or three `policy apply` at once, and some killed at any moment: each version has one text, and workers go on.
 
-NETCENTER_POLICY_ROUNDS says how many rounds; `make policy-rounds` runs 200. NETCENTER_POLICY_SEED begins elsewhere.
+NETCENTER_POLICY_ROUNDS says how many rounds; `make rounds` runs 200. NETCENTER_POLICY_SEED begins elsewhere.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from streams.kafka_connection import KafkaConnection
 from tests.support.policy_appliers import PolicyRound, play
 from tests.support.world import NOON, World, author_on, mention
 
-ROUNDS = int(os.environ.get("NETCENTER_POLICY_ROUNDS", "10"))
+ROUNDS = int(os.environ.get("NETCENTER_POLICY_ROUNDS", "5"))
 SEED = int(os.environ.get("NETCENTER_POLICY_SEED", "1"))
 
 
