@@ -5,7 +5,7 @@ INSTALLED := .venv/installed
 PEERS := .bench-venv/installed
 DATA ?=
 
-.PHONY: env demo unit unit-modules unit-properties test test-parts test-whole fuzz rounds lint format bench lock manifests image train
+.PHONY: env demo unit unit-modules unit-properties test test-parts test-whole fuzz rounds upgrade lint format bench lock manifests image train
 
 env: $(INSTALLED)
 
@@ -53,6 +53,10 @@ fuzz: env
 # 200 rounds of two or three policy commands at once, and of killed ones; `make test` has 5.
 rounds: env
 	NETCENTER_POLICY_ROUNDS=200 $(BIN)/python -m pytest -q -s --timeout=3600 tests/chaos/test_policy_rounds.py
+
+# A rolling upgrade and a rollback at 1,000 posts a second; `make test` has a short one.
+upgrade: env
+	NETCENTER_UPGRADE_SCALE=$(or $(SCALE),2) $(BIN)/python -m pytest -q -s tests/scenarios/test_upgrade.py
 
 lint: env
 	$(BIN)/ruff check .

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from netcenter.errors import CommandError, UsageError
+from netcenter.errors import CommandError, Unreachable, UsageError
 from netcenter.runtime import logs
 from netcenter.settings import load
 from streams.exit_codes import ExitCode

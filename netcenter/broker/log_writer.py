@@ -10,6 +10,7 @@ from typing import Self
 from kafka.errors import KafkaError, KafkaTimeoutError
 
 from netcenter.broker.client import open_admin, open_producer
+from netcenter.broker.command_headers import CommandHeaders
 from netcenter.broker.sole_producer import RawRecord
 from netcenter.broker.topics import settings_of_log
 from netcenter.errors import CommandError
@@ -27,14 +28,19 @@ _CLOSE_S = 5
 class LogRecords:
     """Makes the bytes of the records that commands write: the one place where these records get their headers."""
 
-    def __init__(self, settings: Settings, writer: str) -> None:
-        """writer: the command that writes, which the header `ce_source` of the records names."""
-        self._prefix, self._writer = settings.prefix, settings.prefix + writer
+    def __init__(self, settings: Settings, kafka: KafkaConnection, writer: str) -> None:
+        """settings: with the partition count of the log. writer: the command that writes. Raises UsageError as
+        `CommandHeaders` does.
+        """
+        self._prefix, self._headers = settings.prefix, CommandHeaders(settings, kafka, writer)
 
     def record(self, topic: str, record: Record, partition: int, key: bytes | None = None) -> RawRecord:
-        """A record of a partition of a topic, which is named without the prefix."""
-        headers = PIPELINE.topic(topic).command_headers(record, self._writer)
-        return RawRecord(self._prefix + topic, partition, key, codec.encode(record), headers)
+        """A record of a partition of a topic, which is named without the prefix. Raises UsageError where it needs a
+        signature and this command has no key.
+        """
+        value = codec.encode(record)
+        headers = self._headers.of(topic, record, partition, key, value)
+        return RawRecord(self._prefix + topic, partition, key, value, headers)
 
 
 class LogWriter:
@@ -43,11 +49,12 @@ class LogWriter:
     def __init__(self, settings: Settings, kafka: KafkaConnection, writer: str) -> None:
         """writer: the command that writes, which the header `ce_source` of the records names.
 
-        Raises Unreachable, and CommandError where no Netcenter is under the prefix.
+        Raises Unreachable, CommandError where no Netcenter is under the prefix, and UsageError for wrong settings of the
+        keys.
         """
-        self._records = LogRecords(settings, writer)
         with closing(open_admin(kafka)) as client:
             self.settings = settings_of_log(settings, client)
+        self._records = LogRecords(self.settings, kafka, writer)
         self._producer = open_producer(kafka)
         self._failed: list[KafkaError] = []
 
@@ -55,7 +62,7 @@ class LogWriter:
         """Append a record. partition: None means the partition of the record's key.
 
         Raises CommandError when the broker has refused an earlier record; if it refuses this record, a later call
-        raises.
+        raises. Raises UsageError as `CommandHeaders.of`.
         """
         key = None
         if partition is None:

@@ -125,7 +125,7 @@ def _mend(
     version, last = log.newest, log.last
     assert last is not None
     lacking = stands.lacking(PolicyId(version, last.hash))
-    made = LogRecords(settings, WRITER)
+    made = LogRecords(settings, kafka, WRITER)
     copies = [*_copies(settings, log, lost or {})]
     records = [*copies, *(made.record(_first(), _change(version, last.text), n) for n in lacking)]
     if records:
@@ -146,7 +146,7 @@ def _put_in_force(
     """Puts a text in force in every partition, under a new version."""
     version = log.newest + 1
     parse(text, version)
-    made, changed = LogRecords(settings, WRITER), _change(version, text)
+    made, changed = LogRecords(settings, kafka, WRITER), _change(version, text)
     copies = [*_copies(settings, log, lost or {})]
     record = RawRecord(f"{settings.prefix}policy", 0, b"%d" % version, text.encode(), text_headers(source))
     _write(

@@ -84,7 +84,10 @@ def seed(
         follows = _clock_of(settings, found, clock)
         lacking = [tp for tp, seeds in found.items() if _ticks(settings, tp) and not seeds.clocks]
         unruled = [tp for tp, seeds in found.items() if not seeds.policy]
-        records = [*_policy(settings, log, policy_text, source), *_control(settings, follows, log, policy_text, found)]
+        records = [
+            *_policy(settings, log, policy_text, source),
+            *_control(settings, kafka, follows, log, policy_text, found),
+        ]
         if records:
             _write(producer, records)
     return Seeded(follows, log.newest or 1, len(lacking), len(unruled))
@@ -145,10 +148,15 @@ def _policy(settings: Settings, log: PolicyLog, text: str, source: str | None) -
 
 
 def _control(
-    settings: Settings, clock: Clock, log: PolicyLog, text: str, found: Mapping[TopicPartition, Seeds]
+    settings: Settings,
+    kafka: KafkaConnection,
+    clock: Clock,
+    log: PolicyLog,
+    text: str,
+    found: Mapping[TopicPartition, Seeds],
 ) -> Iterator[RawRecord]:
     """The Tick and the PolicyChanged of each partition that lacks them, the Tick first."""
-    made, now = LogRecords(settings, "topics"), int(time.time() * 1000)
+    made, now = LogRecords(settings, kafka, "topics"), int(time.time() * 1000)
     policies = {version: policies[-1].text for version, policies in log.versions.items()} or {1: text}
     for tp, seeds in found.items():
         name, number = tp.topic.removeprefix(settings.prefix), tp.partition

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from netcenter.pipeline import PIPELINE
+from netcenter.rights.kafka_users import kafka_users
+from netcenter.rights.rights_table import rights_table
+from netcenter.rights.user_names import DEFAULT
 from netcenter.settings import variable
 from streams.topology import DAY, Sink, Topic
 
@@ -32,12 +35,20 @@ def workloads() -> str:
     return "\n".join(lines)
 
 
+def rights() -> str:
+    """The rights of each user in Kafka, without a prefix, as a Markdown table."""
+    return rights_table(kafka_users(""), DEFAULT, "")
+
+
 def topics() -> str:
     """Every topic in the order of the flow, as a Markdown table: who may read it, its records, and how long they are kept."""
     lines = ["| topic | for whom | records | you may produce | kept |", "|---|---|---|---|---|"]
     for topic in PIPELINE.topics:
         records = ", ".join(record.__name__ for record in topic.records) or "policies"
-        inputs = ", ".join(record.__name__ for record in topic.inputs)
+        inputs = ", ".join(record.__name__ for record in topic.open)
+        if topic.operators:
+            signed = ", ".join(record.__name__ for record in topic.operators)
+            inputs = f"{inputs}; signed: {signed}" if inputs else f"signed: {signed}"
         whom = "public" if topic.public else "internal"
         lines.append(f"| `{topic.name}` | {whom} | {records} | {inputs} | {_kept(topic)} |")
     return "\n".join(lines)
