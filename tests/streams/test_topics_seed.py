@@ -17,6 +17,7 @@ from kafka.admin import ConfigResource, ConfigResourceType, NewTopic
 from netcenter.broker import seeding
 from netcenter.broker.client import open_admin
 from netcenter.broker.offsets import committed_ranges
+from netcenter.broker.policy_topic import policy_log
 from netcenter.broker.provisioning import create
 from netcenter.broker.reading import records_of
 from netcenter.broker.seeding import Seeded, seed
@@ -111,7 +112,7 @@ def test_the_other_clock_and_a_command_at_once_are_each_one_clear_line(
     tp = TopicPartition(f"{prefix}desk", 0)
     with closing(open_admin(kafka)) as client:
         client.delete_records({tp: committed_ranges(client, [tp])[tp][1]})
-    real = seeding.policy_log
+    real = policy_log
 
     def meanwhile(*given: Any) -> Any:
         with monkeypatch.context() as patch:
