@@ -67,7 +67,7 @@ def test_topics_made_from_the_export_have_no_drift_and_are_seeded_once(
         create(
             client, [NewTopic(s["topicName"], s["partitions"], s["replicas"], topic_configs=s["config"]) for s in specs]
         )
-    code, out, err = call("topics", "apply", "--check", "--json")
+    code, out, _ = call("topics", "apply", "--check", "--json")
     told = json.loads(out)
     assert (code, told["missing"], told["drifts"]) == (1, None, [])
     assert f"{prefix}mentions/0" in told["unseeded"]
