@@ -44,7 +44,9 @@ def topics() -> str:
     """Every topic in the order of the flow, as a Markdown table: who may read it, its records, and how long they are kept."""
     lines = ["| topic | for whom | records | you may produce | kept |", "|---|---|---|---|---|"]
     for topic in PIPELINE.topics:
-        records = ", ".join(record.__name__ for record in topic.records) or ("Tick" if topic.name == PIPELINE.watermarks else "policies")
+        records = ", ".join(record.__name__ for record in topic.records) or (
+            "Tick" if topic.name == PIPELINE.watermarks else "policies"
+        )
         inputs = ", ".join(record.__name__ for record in topic.open)
         if topic.operators:
             signed = ", ".join(record.__name__ for record in topic.operators)

@@ -53,7 +53,7 @@ def test_a_worker_that_is_stopped_commits_what_it_has_done(world: World) -> None
     (worker,) = world.started("counts", checkpoint_s=5.0, idle_s=5.0)
     sent = Counter[str]()
     post(world, sent, 20)
-    world.until(lambda: world.uncommitted("cases") > 0, 15, "a transaction under way")
+    world.until(lambda: world.uncommitted("cases") >= 20, 15, "all of them in a transaction under way")
     assert worker.stop() == 0
     assert len(world.rows("cases")) == 20 and world.uncommitted("cases") == 0
     world.started("counts")
