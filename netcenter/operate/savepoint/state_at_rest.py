@@ -9,7 +9,6 @@ from contextlib import AbstractAsyncContextManager, closing
 from functools import cached_property
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer
 from kafka import TopicPartition
 
 from agents.decider import Unusable
@@ -28,6 +27,7 @@ from netcenter.settings import Settings
 from schemas import codec
 from schemas.codec import WireError
 from schemas.records import SourceIdle, Tick
+from streams import raw_records
 from streams.batch import BatchCore
 from streams.core import Progress
 from streams.cores import new_core, written_forms
@@ -62,6 +62,7 @@ class StateAtRest:
     def __init__(self, settings: Settings, kafka: KafkaConnection) -> None:
         """settings: with the prefix of the log. Raises Unreachable, and CommandError where no Netcenter is there."""
         self._kafka = kafka
+        raw_records.install()  # as in a worker: `recover` relies on it to pass the markers of transactions
         with closing(open_admin(kafka)) as client:
             self.settings = settings_of_log(settings, client)
         self.faults: list[str] = []
@@ -128,7 +129,7 @@ class StateAtRest:
         """A topic's name on the broker."""
         return self.settings.prefix + name
 
-    def reader(self) -> AbstractAsyncContextManager[AIOKafkaConsumer]:
+    def reader(self) -> AbstractAsyncContextManager[Any]:
         """A consumer without a group."""
         return reading(self._kafka)
 

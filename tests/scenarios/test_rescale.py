@@ -1,0 +1,133 @@
+"""`rescale` and `savepoint`: a new log with another number of partitions goes on as if nothing had been."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from unittest import mock
+from uuid import uuid4
+
+import pytest
+from kafka import KafkaProducer
+from kafka.errors import KafkaError
+from msgspec.structs import replace
+
+from netcenter.demo.story import STORY_POLICY, story, teller
+from netcenter.embedded import Addresses
+from netcenter.files.line import Line
+from netcenter.ingest.schedule import TICK
+from netcenter.pipeline import PIPELINE
+from netcenter.replay import Replay, play_lines
+from schemas.records import Mention, Record
+from tests.support import judge
+from tests.support.chaos import HOUR, SEED, Plant, Playing
+from tests.support.command_line import command
+
+_DECIDING = tuple(role.name for role in PIPELINE.roles if role.decides)
+_POLICY = STORY_POLICY.read_text()
+_MINUTE = 60_000
+_CUT = teller.START + 4 * HOUR
+_STORY = [line for line in story.story(SEED, 0.05) if line.at < teller.START + 8 * HOUR]
+_BEFORE = [line for line in _STORY if line.at < _CUT]
+_REPEATED = [
+    replace(line, at=_CUT + 6 * _MINUTE, number=1_000_000 + line.number)
+    for line in _BEFORE
+    if isinstance(line.record, Mention)
+][-40:]
+"""Posts that a gateway delivers once more after the cut."""
+_AFTER = [*_REPEATED, *[line for line in _STORY if line.at >= _CUT + 5 * _MINUTE]]
+_PATIENCE_S = 150.0
+_PARTITIONS, _MORE = 2, 3  # without a common divisor: every old partition has customers of every new one
+
+
+@dataclass
+class Moved:
+    """Two logs, one after the other, and what the commands said between them."""
+
+    first: Plant
+    second: Plant
+    folder: Path
+    said: dict[str, tuple[int, str, str]]
+    logs: dict[str, judge.Log]
+
+
+def _play(plant: Plant, lines: list[Line], *, run_on: int) -> None:
+    playing = Playing(plant, lines, run_on=run_on, ahead=HOUR, follow=())
+    plant.until(playing.done, _PATIENCE_S, "the story played")
+    plant.await_drained(playing.time, _DECIDING, _PATIENCE_S)
+
+
+@pytest.fixture(scope="module")
+def moved(stack: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Moved]:
+    """Half of the story over two partitions, the other half over three: the procedure of docs/growth.md."""
+    folder, name = tmp_path_factory.mktemp("rescale"), uuid4().hex[:8]
+    said: dict[str, tuple[int, str, str]] = {}
+    with Plant(stack, folder, _POLICY, f"t{name}a.", _PARTITIONS) as first:
+        second = Plant(
+            stack,
+            folder / "second",
+            _POLICY,
+            f"t{name}b.",
+            _MORE,
+        )
+
+        def say(what: str, *words: str) -> None:
+            said[what] = command(folder, second.given(), *words)
+
+        rescale = "rescale", "--from", first.prefix
+        try:
+            first.start(*_DECIDING)
+            _play(first, _BEFORE, run_on=0)
+            say("a minute is open", *rescale, "--check")
+            say("workers run", *rescale)
+            _tick(first, _BEFORE[-1].at + 2 * _MINUTE)
+            first.stop(*_DECIDING)
+            say("check", *rescale, "--check")
+            with mock.patch.object(KafkaProducer, "commit_transaction", side_effect=KafkaError("killed here")):
+                say("killed", *rescale)
+            say("moved", *rescale)
+            say("again", *rescale)
+            said["old worker"] = command(folder, first.given(), "worker", "cases")
+            first.stop()
+            second.start(*_DECIDING)
+            _play(second, _AFTER, run_on=6 * HOUR)
+        finally:
+            second.stop()
+        logs = {plant.prefix: judge.read_all(plant.settings, plant.kafka) for plant in (first, second)}
+        yield Moved(first, second, folder, said, logs)
+
+
+def _tick(plant: Plant, time: int) -> None:
+    from netcenter.broker.log_writer import LogWriter
+    from schemas.records import Tick
+
+    with LogWriter(plant.settings, plant.kafka, "ingest") as log:
+        for at in range(_BEFORE[-1].at // TICK * TICK + TICK, time + TICK, TICK):
+            log.send_to_all("mentions", lambda n, at=at: Tick(clock="event", time=at, role="clock", partition=n))  # type: ignore[misc]
+    plant.await_drained(at, _DECIDING, _PATIENCE_S)
+
+
+@pytest.fixture(scope="module")
+def undisturbed() -> dict[str, list[Record]]:
+    """What a replay of the same lines, over three partitions from the beginning, decides, by topic."""
+    written: defaultdict[str, list[Record]] = defaultdict(list)
+    replay = Replay(
+        {1: _POLICY},
+        _MORE,
+        lambda topic, records: written[topic].extend(records),
+        roles=[PIPELINE.role(name) for name in _DECIDING],
+    )
+    play_lines([replay], [*_BEFORE, *_AFTER], interval=TICK, run_on=6 * HOUR)
+    return written
+
+
+@pytest.mark.parametrize("topic", ["cases", "surges", "assignments", "alerts"])
+def test_events_of_both_logs_are_those_of_an_undisturbed_run(
+    moved: Moved, undisturbed: dict[str, list[Record]], topic: str
+) -> None:
+    ours = [judge.without_offsets(row.record) for log in moved.logs.values() for row in log[topic]]
+    theirs = [judge.without_offsets(record) for record in undisturbed[topic]]
+    judge.same_histories(judge.histories(ours), judge.histories(theirs), topic)
+    assert all(any(row.record for row in log[topic]) for log in moved.logs.values())
