@@ -18,12 +18,14 @@ from netcenter.demo.story import STORY_POLICY, story, teller
 from netcenter.embedded import Addresses
 from netcenter.files.line import Line
 from netcenter.ingest.schedule import TICK
+from netcenter.operate.savepoint.savepoint_file import SavepointFile
 from netcenter.pipeline import PIPELINE
 from netcenter.replay import Replay, play_lines
 from schemas.records import Mention, Record
 from tests.support import judge
 from tests.support.chaos import HOUR, SEED, Plant, Playing
 from tests.support.command_line import command
+from tests.support.waiting import until
 
 _DECIDING = tuple(role.name for role in PIPELINE.roles if role.decides)
 _POLICY = STORY_POLICY.read_text()
@@ -73,6 +75,8 @@ def moved(stack: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             _MORE,
         )
 
+        third = Plant(stack, folder / "third", _POLICY, f"t{name}c.", 1)
+
         def say(what: str, *words: str) -> None:
             said[what] = command(folder, second.given(), *words)
 
@@ -87,15 +91,22 @@ def moved(stack: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             say("check", *rescale, "--check")
             with mock.patch.object(KafkaProducer, "commit_transaction", side_effect=KafkaError("killed here")):
                 say("killed", *rescale)
+            for file, plant, words in (("a", first, "take"), ("a", third, "restore"), ("c", third, "take")):
+                said[f"{words} {file}"] = command(folder, plant.given(), "savepoint", words, file)
             say("moved", *rescale)
             say("again", *rescale)
-            said["old worker"] = command(folder, first.given(), "worker", "cases")
+            assert said["moved"][0] == 0, said
+            [late] = first.start("cases")
+            late.wanted = False
+            until(lambda: late.process.poll() is not None, _PATIENCE_S, "a worker of the closed log ends")
+            said["old worker"] = late.process.returncode, "", late.text()
             first.stop()
             second.start(*_DECIDING)
             _play(second, _AFTER, run_on=6 * HOUR)
         finally:
             second.stop()
         logs = {plant.prefix: judge.read_all(plant.settings, plant.kafka) for plant in (first, second)}
+        print(said)
         yield Moved(first, second, folder, said, logs)
 
 
@@ -131,3 +142,53 @@ def test_events_of_both_logs_are_those_of_an_undisturbed_run(
     theirs = [judge.without_offsets(record) for record in undisturbed[topic]]
     judge.same_histories(judge.histories(ours), judge.histories(theirs), topic)
     assert all(any(row.record for row in log[topic]) for log in moved.logs.values())
+
+
+def test_no_record_stands_twice_and_a_post_that_comes_again_is_dropped(moved: Moved) -> None:
+    both = {name: [row for log in moved.logs.values() for row in log[name]] for name in next(iter(moved.logs.values()))}
+    assert judge.twice(both, but=("mentions",)) == {}
+    assert judge.gaps(both) == []
+    assert len(_REPEATED) == 40
+    assert [row for name, rows in both.items() if name.endswith(".dead") for row in rows] == []
+
+
+def test_rescale_refuses_until_everything_is_read_and_nobody_works(moved: Moved) -> None:
+    code, out, _ = moved.said["a minute is open"]
+    assert code == 1
+    assert "in a minute that has not ended" in out
+    assert f"{moved.first.prefix}cases has 1 workers: stop them" in out
+    code, _, err = moved.said["workers run"]
+    assert (code, err.count("stop them")) == (1, len(_DECIDING))
+    assert moved.said["check"][:2] == (0, "nothing stands in the way\n")
+
+
+def test_a_run_that_is_killed_leaves_nothing_and_the_next_one_moves_everything(moved: Moved) -> None:
+    assert moved.said["killed"][0] == 1
+    code, out, _ = moved.said["moved"]
+    assert code == 0
+    assert f"{_MORE} partitions continues '{moved.first.prefix}' ({_PARTITIONS} partitions)" in out
+    assert moved.said["again"][:2] == (
+        0,
+        f"'{moved.first.prefix}' was moved to '{moved.second.prefix}' before: nothing to do\n",
+    )
+
+
+def test_a_worker_of_the_old_log_refuses_to_go_on(moved: Moved) -> None:
+    code, _, said = moved.said["old worker"]
+    assert code == 2
+    assert f"has moved this log to the prefix '{moved.second.prefix}'" in said
+
+
+def test_a_savepoint_restored_into_a_new_log_is_the_savepoint_of_that_log(moved: Moved) -> None:
+    assert [moved.said[what][0] for what in ("take a", "restore a", "take c")] == [0, 0, 0], moved.said
+    first, restored = (_kept(moved.folder / name) for name in ("a", "c"))
+    assert first == restored
+    assert all(any(role == name for role, _, _ in first) for name in _DECIDING if name != "classify")
+
+
+def _kept(path: Path) -> set[tuple[str, str, bytes]]:
+    """(role, key, value) of every state record but those of classify, whose chunks are cut anew."""
+    file = SavepointFile(path)
+    found = {(record.role, record.key, record.value) for record in file.records() if record.by is not None}
+    assert file.head().watermark == _BEFORE[-1].at // TICK * TICK + 2 * _MINUTE
+    return found

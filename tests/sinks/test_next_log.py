@@ -46,12 +46,12 @@ def test_forgetting_knows_which_records_came_before_in_the_other_log(database: D
 
 
 def test_a_second_move_keeps_the_order_of_both_earlier_logs(database: Database) -> None:
-    with closing(PostgresSink(database.uri)) as sink:
-        sink.open()
-        for n, offset in enumerate((500, 7, 3), 1):
+    for n, offset in enumerate((500, 7, 3), 1):
+        with closing(PostgresSink(database.uri)) as sink:
+            sink.open()
             sink.write([item(his_post(n), "classified", 0, offset)])
-            _moved(database)
-        found = database.rows('select "offset" from mentions order by native_id')
-        offsets = [row["offset"] for row in found]
-        assert offsets == sorted(offsets)
-        assert offsets[-1] < 0
+        _moved(database)
+    found = database.rows('select "offset" from mentions order by native_id')
+    offsets = [row["offset"] for row in found]
+    assert offsets == sorted(offsets)
+    assert offsets[-1] < 0

@@ -161,7 +161,7 @@ class ContinuedLog:
             core.continue_log(head.prefix, last.get(0).offset + 1, head.clock, head.watermark, changed)
             if isinstance(core, BatchCore):
                 core.stage.take_over(
-                    _sources(memories, head.partitions, number, self._settings.partitions), head.watermark
+                    sources(memories, head.partitions, number, self._settings.partitions), head.watermark
                 )
                 for key, value in core.packed():
                     sender.send(self._changelog(role, number), key.encode(), value)
@@ -234,7 +234,7 @@ def _chosen(policies: dict[int, Policy]) -> Callable[[int, str], Policy]:
     return lambda version, _hash: policies[version]
 
 
-def _sources(
+def sources(
     memories: dict[int, list[tuple[str, bytes]]], old: int, number: int, new: int
 ) -> Iterator[list[tuple[str, bytes]]]:
     """What was remembered in each old partition from which a key may come to a new partition.

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import os
 import struct
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,7 @@ class SavepointFile:
                 self._found = _head(_read(file, digest))
                 if file.read() != digest.digest():
                     raise UsageError(f"{self._path} is damaged: its checksum is wrong; take another copy of it")
-        except (EOFError, gzip.BadGzipFile, struct.error, msgspec.MsgspecError):
+        except (EOFError, gzip.BadGzipFile, zlib.error, struct.error, msgspec.MsgspecError):
             raise UsageError(f"{self._path} is damaged, or not whole; take another copy of it") from None
         except OSError as error:
             raise UsageError(f"{self._path}: {error.strerror}") from None
