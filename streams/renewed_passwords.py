@@ -9,7 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import Any
+
+
+class PasswordFileError(OSError):
+    """A password's file cannot be used; the message names it. It is an OSError, because clients of Kafka take that for a
+    connection that could not be made, and try again.
+    """
 
 
 @dataclass(frozen=True)
@@ -20,11 +27,18 @@ class Password:
     file: str | None = None
 
     def now(self) -> str:
-        """The password as it is now. Raises OSError where its file cannot be read."""
+        """The password as it is now. Raises PasswordFileError."""
         if self.file is None:
             return self.text or ""
-        with open(self.file, encoding="utf-8") as file:
-            return file.read().rstrip("\r\n")
+        try:
+            text = Path(self.file).read_text(encoding="utf-8").rstrip("\r\n")
+        except UnicodeDecodeError:
+            raise PasswordFileError(f"{self.file} is not text in UTF-8") from None
+        except OSError as error:
+            raise PasswordFileError(f"{self.file} cannot be read: {error.strerror}") from None
+        if not text:
+            raise PasswordFileError(f"{self.file} is empty")
+        return text
 
 
 @cache

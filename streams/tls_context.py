@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -33,6 +34,17 @@ class TlsFiles:
         return tuple(
             None if path is None else _read(path) for path in (self.ca, self.cert, self.key, self.key_password)
         )
+
+
+class _Connection(ssl.SSLObject):
+    """Closes at once. asyncio waits up to 30 s for the other side's goodbye, and a broker does not always say it; a closed
+    client of Kafka would not return before that.
+    """
+
+    def unwrap(self) -> None:
+        """Says goodbye, and does not wait for the answer."""
+        with suppress(ssl.SSLWantReadError):
+            super().unwrap()
 
 
 def _read(path: str) -> bytes:
@@ -82,6 +94,7 @@ def _context(files: TlsFiles, contents: tuple[bytes | None, ...]) -> ssl.SSLCont
     ca, _, _, password = contents
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.sslobject_class = _Connection
     if ca is None:
         context.load_default_certs()
     else:

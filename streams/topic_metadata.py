@@ -1,4 +1,4 @@
-"""Asks a broker for topics' partitions and ids; the id distinguishes a topic from a later topic of the same name."""
+"""Asks a broker for topics' partitions, ids and rights; the id distinguishes a topic from a later one of the same name."""
 
 from __future__ import annotations
 
@@ -7,18 +7,22 @@ from io import BytesIO
 from typing import Any
 
 import msgspec
-from aiokafka.errors import NoError, UnknownTopicOrPartitionError, for_code
+from aiokafka.errors import NoError, TopicAuthorizationFailedError, UnknownTopicOrPartitionError, for_code
 from aiokafka.protocol.abstract import AbstractType
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import Boolean, CompactArray, CompactString, Int16, Int32, Schema, TaggedFields
 
 
 class TopicMetadata(msgspec.Struct, frozen=True):
-    """A topic that exists."""
+    """A topic that exists, or one of which Kafka tells this user nothing."""
 
     id: bytes
     """16 bytes, new whenever a topic is created."""
     partitions: int
+    operations: int
+    """The bit field of the operations that Kafka allows this user; negative where it does not say. 0: this user may not
+    even know whether the topic exists, and `id` and `partitions` are empty.
+    """
 
 
 class _Uuid(AbstractType[bytes]):  # type: ignore[misc]
@@ -94,20 +98,22 @@ class _Metadata(Request[_MetadataStruct]):  # type: ignore[misc]
 
     def build(self, request_struct_class: type[_MetadataStruct]) -> _MetadataStruct:
         """The request as it is sent."""
-        return request_struct_class([(bytes(16), name, {}) for name in self._names], False, False, {})
+        return request_struct_class([(bytes(16), name, {}) for name in self._names], False, True, {})
 
 
 async def topic_metadata(client: Any, names: Collection[str]) -> dict[str, TopicMetadata]:
-    """The topics of these names that exist now. Raises KafkaError.
+    """The topics of these names that exist now, or that this user may not know. Raises KafkaError.
 
     client: an aiokafka client that has been started; call this in its event loop.
     """
     response = await client.send(client.get_random_node(), _Metadata(names))
     found: dict[str, TopicMetadata] = {}
-    for error, name, id, _, partitions, *_ in response.topics:
+    for error, name, id, _, partitions, operations, _ in response.topics:
         kind = for_code(error)
         if kind is NoError:
-            found[name] = TopicMetadata(id, len(partitions))
+            found[name] = TopicMetadata(id, len(partitions), operations)
+        elif kind is TopicAuthorizationFailedError:
+            found[name] = TopicMetadata(b"", 0, 0)
         elif kind is not UnknownTopicOrPartitionError:
             raise kind(name)
     return found

@@ -27,6 +27,8 @@ from streams.membership import Membership
 from streams.policies import Policies
 from streams.position_check import Claim, checked_positions
 from streams.recovery import restore
+from streams.rights import POLICY_TOPIC, role_rights
+from streams.rights_check import RightsCheck, granted_beyond_topics
 from streams.settings import WorkerSettings
 from streams.topic_check import TopicCheck
 from streams.topic_metadata import topic_metadata
@@ -51,7 +53,7 @@ class RoleWorker:
         self.pipeline, self.role, self.settings = pipeline, role, settings
         self.group = f"{settings.prefix}{role.name}"
         self.log = structlog.get_logger("netcenter").bind(role=role.name)
-        self.policies = Policies(self.topic("policy"), self.reader, role.lacks)
+        self.policies = Policies(self.topic(POLICY_TOPIC), self.reader, role.lacks)
         self.failure: BaseException | None = None
         self.assigned_once = False
         self.rebalancing = True
@@ -65,6 +67,8 @@ class RoleWorker:
         """
         self.membership = Membership(self.group, settings, self.log)
         self.topics = TopicCheck(self._expected_topics(), self._kept_topics(), self.log)
+        rights = role_rights(pipeline, role, settings.prefix)
+        self.rights = RightsCheck(rights, settings.kafka.security.username, f"the role {role.name}", self.log)
         self._port = 0
         self._beat = wall.monotonic()
         self._done = asyncio.Event()
@@ -140,7 +144,7 @@ class RoleWorker:
         self._done.set()
 
     async def _wait_for_kafka(self) -> None:
-        """Returns when Kafka answers and all topics exist, or when the worker must stop."""
+        """Returns when Kafka answers, grants every right, and has all topics, or when the worker must stop."""
         delay, told, began = 0.2, False, wall.monotonic()
         while not self._done.is_set():
             try:
@@ -149,7 +153,9 @@ class RoleWorker:
                     if told:
                         self.log.info("Kafka answers", after_s=round(wall.monotonic() - began))
                     self.membership.unreachable, told = None, False
-                    if self.topics.begin(await topic_metadata(reader._client, self.topics.partitions.keys())):
+                    found = await topic_metadata(reader._client, self.topics.partitions.keys())
+                    others = await granted_beyond_topics(reader._client, self.rights.rights)
+                    if self.rights.compare(found, others) and self.topics.begin(found):
                         return
             except (KafkaError, OSError) as error:
                 self.membership.unreachable = f"Kafka at {self.settings.kafka} does not answer ({type(error).__name__})"
@@ -242,7 +248,8 @@ class RoleWorker:
                     "topics not seen", why=type(error).__name__
                 )  # if Kafka cannot be reached, the heartbeat reports it
                 continue
-            self.topics.still_the_same(found)
+            if self.rights.compare(found, {}):
+                self.topics.still_the_same(found)
 
     async def _commit_offsets(self) -> None:
         """Commits the offsets that have changed to the group, at intervals."""
@@ -287,7 +294,7 @@ class RoleWorker:
     def ready(self) -> str | None:
         """What the worker waits for; None when its partitions are assigned and recovered and it waits for nothing."""
         outside = self.membership.outside(self.settings.session_s)
-        if wrong := self.membership.unreachable or self.topics.missing or outside:
+        if wrong := self.membership.unreachable or self.rights.missing or self.topics.missing or outside:
             return wrong
         if self.policies.waiting:
             return f"waiting for {self.policies.waiting}"

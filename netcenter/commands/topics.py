@@ -1,16 +1,17 @@
-"""`netcenter topics apply`: creates the topics that the pipeline needs in Kafka."""
+"""`netcenter topics`: creates the topics that the pipeline needs in Kafka, and prints the rights of its users."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from netcenter.commands.options import Json
 from netcenter.errors import UsageError
 from netcenter.policies import DEFAULT_POLICY
+from netcenter.rights.user_names import DEFAULT, checked_pattern
 from netcenter.runtime.endpoints import kafka_of
 from netcenter.settings import load
 
@@ -45,6 +46,41 @@ def topics_apply(
         if created
         else "all topics are there"
     )
+
+
+@topics.command("acls")
+def topics_acls(
+    form: Annotated[
+        Literal["table", "kafka-acls", "strimzi"],
+        typer.Option("--format", help="A table, commands of kafka-acls.sh, or KafkaUser resources of Strimzi."),
+    ] = "table",
+    prefix: Annotated[str | None, typer.Option(help="Of topics and groups; NETCENTER_PREFIX without it.")] = None,
+    user: Annotated[
+        str, typer.Option(help="The pattern of user names, with {user} and, if you like, {prefix}.")
+    ] = DEFAULT,
+    cluster: Annotated[str, typer.Option("--strimzi-cluster", help="The name of Strimzi's Kafka resource.")] = "kafka",
+    authentication: Annotated[
+        Literal["scram-sha-512", "tls"], typer.Option(help="How a KafkaUser of Strimzi proves who it is.")
+    ] = "scram-sha-512",
+) -> None:
+    """Print the least rights in Kafka of each role, of the commands, and of other programs. Nothing is changed.
+
+    Example: netcenter topics acls --format strimzi --strimzi-cluster kafka
+    """
+    from netcenter.rights.kafka_acls import kafka_acls
+    from netcenter.rights.kafka_users import kafka_users
+    from netcenter.rights.rights_table import rights_table
+    from netcenter.rights.strimzi_users import strimzi_users
+
+    pattern = checked_pattern(user)
+    chosen = load().prefix if prefix is None else prefix
+    users = kafka_users(chosen)
+    if form == "strimzi":
+        print(strimzi_users(users, pattern, chosen, cluster, authentication), end="")
+    elif form == "kafka-acls":
+        print(kafka_acls(users, pattern, chosen))
+    else:
+        print(rights_table(users, pattern, chosen))
 
 
 def register(app: typer.Typer) -> None:

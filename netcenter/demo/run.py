@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -40,6 +40,7 @@ from netcenter.settings import Settings, load
 from netcenter.workers import enabled_roles, health_ports
 from schemas.times import rfc3339
 from streams.exit_codes import ExitCode
+from streams.kafka_connection import KafkaConnection
 
 HOUR = 3_600_000
 AHEAD = 30 * 60_000
@@ -99,11 +100,11 @@ class Demo:
             stack.enter_context(_environment(NETCENTER_WEBHOOK_URL=receiver.url, NETCENTER_WEBHOOK_SECRET=secret))
             lines = self.lines if self.lines is not None else story.story(SEED)
             text = STORY_POLICY.read_text() if self.own else DEFAULT_POLICY.read_text()
-            provisioning.apply(settings, kafka_of(settings), "event", text)
+            provisioning.apply(settings, self._connection(settings, "setup"), "event", text)
             workers = self._workers(stack, settings)
             self._await_workers(settings, workers)
             if self.own:
-                stack.enter_context(Operators(settings, kafka_of(settings), SEED))
+                stack.enter_context(Operators(settings, self._connection(settings, "operators"), SEED))
             self._play(settings, lines, workers, receiver)
             self._await_end(settings, workers)
             seconds = round(time.monotonic() - started, 1)
@@ -121,6 +122,22 @@ class Demo:
                 stack.pop_all()
         if self.as_json:
             print(json.dumps(figures))
+
+    def _connection(self, settings: Settings, user: str) -> KafkaConnection:
+        """How a part of the demo connects to Kafka. user: as `netcenter topics acls` names it; the demo's own Kafka knows
+        no users.
+        """
+        return kafka_of(settings)
+
+    def _start_workers(self, log: Path, environment: Mapping[str, str]) -> Workers:
+        """Starts every role, with these variables beside those of this process."""
+        return Workers(log, environment)
+
+    @contextmanager
+    def _monitor(self, settings: Settings) -> Iterator[LagMonitor]:
+        kafka = self._connection(settings, "monitoring")
+        with closing(open_admin(kafka)) as client:
+            yield LagMonitor(settings, kafka, client)
 
     def _say(self, line: str) -> None:
         self.console.print(f"[dim]{line}[/dim]", highlight=False)
@@ -151,7 +168,7 @@ class Demo:
             "NETCENTER_IDLE_S": "0.02",
             "NETCENTER_HEALTH_PORT": str(self.health),
         }
-        workers = Workers(self.base.directory / "demo-workers.log", given)
+        workers = self._start_workers(self.base.directory / "demo-workers.log", given)
         stack.callback(self._kept.unlink, missing_ok=True)
         stack.callback(workers.end)
         # If this demo is killed, the next demo ends these workers.
@@ -161,7 +178,7 @@ class Demo:
 
     def _await_workers(self, settings: Settings, workers: Workers) -> None:
         names = {role.name for role in enabled_roles()}
-        with _monitor(settings) as monitor:
+        with self._monitor(settings) as monitor:
             while missing := sorted(names - {role.name for role in monitor.groups.running()}):
                 workers.check_progress(len(missing), "these roles have no worker", missing)
                 time.sleep(0.5)
@@ -188,7 +205,7 @@ class Demo:
 
             played = ingest(
                 settings,
-                kafka_of(settings),
+                self._connection(settings, "ingest"),
                 lines,
                 interval=TICK,
                 run_on=6 * HOUR,
@@ -203,7 +220,7 @@ class Demo:
         self.end = played.time
 
     def _await_end(self, settings: Settings, workers: Workers) -> None:
-        with _monitor(settings) as monitor:
+        with self._monitor(settings) as monitor:
             while behind := self._behind(monitor):
                 positions = str(monitor.groups.positions(PIPELINE.roles))
                 workers.check_progress(positions, "not all was read", behind)
@@ -235,13 +252,6 @@ class Demo:
             markup=False,
             soft_wrap=True,
         )
-
-
-@contextmanager
-def _monitor(settings: Settings) -> Iterator[LagMonitor]:
-    kafka = kafka_of(settings)
-    with closing(open_admin(kafka)) as client:
-        yield LagMonitor(settings, kafka, client)
 
 
 @contextmanager

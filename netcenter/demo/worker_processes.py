@@ -22,12 +22,15 @@ _SHOWN = 8
 class Workers:
     """The processes of the workers under one supervisor. They go on running after this process unless `end` is called."""
 
-    def __init__(self, log: Path, environment: Mapping[str, str]) -> None:
-        """log: the file that their output goes to. environment: variables in addition to those of this process."""
+    def __init__(self, log: Path, environment: Mapping[str, str], role: str = "all") -> None:
+        """log: the file that their output goes to. environment: variables in addition to those of this process.
+
+        role: the argument of `netcenter worker`.
+        """
         self.log = log
         with log.open("wb") as out:
             self._process = subprocess.Popen(
-                command_of("all"),
+                command_of(role),
                 env={**os.environ, **environment},
                 stdin=subprocess.DEVNULL,
                 stdout=out,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from netcenter.errors import UsageError
 from netcenter.settings import Settings, variable
 from streams.kafka_connection import KafkaSecurity, renewed_context
-from streams.renewed_passwords import Password
+from streams.renewed_passwords import Password, PasswordFileError
 from streams.tls_context import TlsFileError, TlsFiles
 
 _PROTOCOL = variable("kafka_security_protocol")
@@ -27,14 +27,12 @@ def security_of(settings: Settings) -> KafkaSecurity:
     if (fault := _combination(settings, security)) is not None:
         raise UsageError(fault)
     try:
-        if security.authenticated and not security.password.now():
-            raise UsageError(f"{variable('kafka_sasl_password_file')}: {file} is empty")
+        if security.authenticated:
+            security.password.now()
         if security.encrypted:
             renewed_context(security.tls)
-    except OSError as error:
-        raise UsageError(f"{variable('kafka_sasl_password_file')}: {file} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UsageError(f"{variable('kafka_sasl_password_file')}: {file} is not text in UTF-8") from None
+    except PasswordFileError as error:
+        raise UsageError(f"{variable('kafka_sasl_password_file')}: {error}") from None
     except TlsFileError as error:
         raise UsageError(f"the files for Kafka's TLS: {error}") from None
     return security

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from netcenter.pipeline import PIPELINE
+from netcenter.rights.kafka_users import kafka_users
+from netcenter.rights.rights_table import rights_table
+from netcenter.rights.user_names import DEFAULT
 from netcenter.settings import variable
 from streams.topology import DAY, Sink, Topic
 
@@ -30,6 +33,11 @@ def workloads() -> str:
         setting = f"`{variable(role.secret.setting)}`" if role.secret else ""
         lines.append(f"| {role.name} | {role.replicas} | {role.port or ''} | {secret} | {setting} |")
     return "\n".join(lines)
+
+
+def rights() -> str:
+    """The rights of each user in Kafka, without a prefix, as a Markdown table."""
+    return rights_table(kafka_users(""), DEFAULT, "")
 
 
 def topics() -> str:

@@ -35,6 +35,7 @@ class PageTable:
 TABLES = (
     PageTable("README.md", "roles", flow_tables.roles),
     PageTable("deploy/README.md", "workloads", flow_tables.workloads),
+    PageTable("docs/rights.md", "rights", flow_tables.rights),
     PageTable("docs/wire.md", "topics", flow_tables.topics),
     PageTable("docs/settings.md", "settings", settings_table.table),
     PageTable("docs/metrics.md", "metrics", metrics_table.table),

@@ -1,0 +1,135 @@
+"""The users of Kafka that an installation has, each with the least rights for its work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from netcenter.pipeline import PEOPLE, PIPELINE, PROJECTION, PUBLIC
+from schemas.records import Action, CrisisDeclared, Offered
+from streams.rights import POLICY_TOPIC, Operation, ResourceKind, Right, Rights, role_rights, topic_rights
+from streams.topology import Batch, Role
+
+_READ, _WRITE, _DESCRIBE = Operation.READ, Operation.WRITE, Operation.DESCRIBE
+_PEOPLES = {Action, CrisisDeclared, *PEOPLE}
+"""The records by which people act."""
+GATEWAYS = PIPELINE.roles[0].input_topic
+"""The topic into which gateways write. Its Ticks say which clock the log follows."""
+
+
+@dataclass(frozen=True)
+class KafkaUser:
+    """A user that an administrator makes in Kafka, for one worker, for some commands, or for a program of others."""
+
+    name: str
+    """The name that the pattern of user names takes in place of `{user}`."""
+    purpose: str
+    """Who works as this user, in Markdown."""
+    rights: Rights
+
+
+def kafka_users(prefix: str) -> list[KafkaUser]:
+    """Every user, the roles first, with rights on the topics, groups and transactional ids of this prefix."""
+    roles = [KafkaUser(role.name, _work_of(role), role_rights(PIPELINE, role, prefix)) for role in PIPELINE.roles]
+    return [
+        *roles,
+        KafkaUser("setup", "`netcenter topics`, `netcenter policy`", _setup(prefix)),
+        KafkaUser("operators", "`netcenter operators`, `netcenter crisis`, `netcenter forget`", _operators(prefix)),
+        KafkaUser("dead-letters", "`netcenter dead`", _dead_letters(prefix)),
+        KafkaUser("ingest", "`netcenter ingest`", _ingest(prefix)),
+        KafkaUser(
+            "monitoring", "`netcenter lag`, `netcenter doctor`, `netcenter replay`; reads only", _monitoring(prefix)
+        ),
+        KafkaUser(
+            "gateway", f"your programs that write posts to `{GATEWAYS}`", topic_rights(prefix, [GATEWAYS], _WRITE)
+        ),
+        KafkaUser("reader", "your programs that read the public topics", _reader(prefix)),
+    ]
+
+
+def _work_of(role: Role) -> str:
+    command = f"`netcenter worker {role.name}`"
+    return f"{command}, `netcenter rebuild`" if role.name == PROJECTION else command
+
+
+def _setup(prefix: str) -> Rights:
+    """Makes topics and checks their configuration, writes the first Ticks, and puts policies in force."""
+    manage = (Operation.CREATE, _DESCRIBE, Operation.DESCRIBE_CONFIGS, Operation.ALTER_CONFIGS)
+    return (
+        *topic_rights(prefix, _every_topic(), *manage),
+        *topic_rights(prefix, [*_unmirrored_input_topics(), POLICY_TOPIC], _READ, _WRITE),
+        _transactional_id(prefix, "policy"),
+    )
+
+
+def _operators(prefix: str) -> Rights:
+    """Writes what people decide, reads what they are offered, and asks for the time of the log."""
+    return (
+        *topic_rights(prefix, [t.name for t in PIPELINE.topics if set(t.inputs) & _PEOPLES], _WRITE),
+        *topic_rights(prefix, [GATEWAYS, *(t.name for t in PIPELINE.topics if Offered in t.records)], _READ),
+        Right(ResourceKind.GROUP, prefix + PIPELINE.roles[0].name, _DESCRIBE),
+    )
+
+
+def _dead_letters(prefix: str) -> Rights:
+    """Reads and marks dead letters, and sends their records again to the topics into which others write."""
+    return (
+        *topic_rights(prefix, [t.name for t in PIPELINE.dead_topics()], _READ, _WRITE),
+        *topic_rights(prefix, _unmirrored_input_topics(), _WRITE),
+        _transactional_id(prefix, "dead-letters"),
+    )
+
+
+def _ingest(prefix: str) -> Rights:
+    """Plays files, at the pace of the roles."""
+    inputs = [t.name for t in PIPELINE.topics if t.inputs]
+    return (
+        *topic_rights(prefix, [GATEWAYS], _READ),
+        *topic_rights(prefix, inputs, _WRITE),
+        *topic_rights(prefix, [name for name in _every_read_topic() if name not in inputs], _DESCRIBE),
+        *_groups(prefix),
+    )
+
+
+def _monitoring(prefix: str) -> Rights:
+    """Reads everything, writes nothing."""
+    ids = [f"{role.name}-" for role in PIPELINE.roles if role.decides]
+    return (
+        *topic_rights(prefix, _every_topic(), _READ, Operation.DESCRIBE_CONFIGS),
+        *_groups(prefix),
+        *(Right(ResourceKind.TRANSACTIONAL_ID, prefix + name, _DESCRIBE, prefixed=True) for name in ids),
+        Right(ResourceKind.CLUSTER, "", _DESCRIBE),
+    )
+
+
+def _reader(prefix: str) -> Rights:
+    """Reads the public topics, in groups of its own."""
+    return (
+        *topic_rights(prefix, PUBLIC, _READ),
+        Right(ResourceKind.GROUP, f"{prefix}reader-", _READ, prefixed=True),
+    )
+
+
+def _changelogs() -> list[str]:
+    return [role.changelog for role in PIPELINE.roles if role.decides]
+
+
+def _every_topic() -> list[str]:
+    return [topic.name for topic in (*PIPELINE.topics, *PIPELINE.dead_topics())] + _changelogs()
+
+
+def _every_read_topic() -> list[str]:
+    return list(dict.fromkeys(name for role in PIPELINE.roles for name in role.reads))
+
+
+def _unmirrored_input_topics() -> list[str]:
+    """The input topics, without those into which a role copies the control records of another topic."""
+    mirrors = {role.shape.output_topic for role in PIPELINE.roles if isinstance(role.shape, Batch)}
+    return [name for name in PIPELINE.input_topics() if name not in mirrors]
+
+
+def _groups(prefix: str) -> Rights:
+    return tuple(Right(ResourceKind.GROUP, prefix + role.name, _DESCRIBE) for role in PIPELINE.roles)
+
+
+def _transactional_id(prefix: str, name: str) -> Right:
+    return Right(ResourceKind.TRANSACTIONAL_ID, prefix + name, _WRITE)

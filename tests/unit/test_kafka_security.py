@@ -1,0 +1,241 @@
+"""How the settings of Kafka's security are checked when they are loaded: one line for each, which names the variable or file."""
+
+from __future__ import annotations
+
+import pickle
+import ssl
+from pathlib import Path
+
+import pytest
+
+from netcenter.errors import UsageError
+from netcenter.runtime.endpoints import kafka_of
+from netcenter.runtime.kafka_security import security_of
+from netcenter.settings import Settings
+from streams.kafka_connection import KafkaConnection, KafkaSecurity, renewed_context
+from streams.renewed_passwords import Password
+from streams.tls_context import TlsFiles
+from tests.support.certificates import Authority
+
+USER = {"kafka_sasl_mechanism": "SCRAM-SHA-512", "kafka_sasl_username": "u"}
+SECRET = "do-not-show-this"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ca.crt, a.crt, a.key, b.crt, b.key, locked.crt, locked.key; secret, empty, text, other."""
+    found = tmp_path_factory.mktemp("pem")
+    authority = Authority(found)
+    authority.issue("a")
+    authority.issue("b")
+    authority.issue("locked", password="open")
+    (found / "secret").write_text(SECRET + "\n")
+    (found / "empty").write_text("\n")
+    (found / "text").write_text("hello")
+    (found / "open").write_text("open\n")
+    (found / "bytes").write_bytes(b"\xff\xfe\x00")
+    return found
+
+
+def fault(folder: Path, **given: str) -> str:
+    """What is said about these settings; a value that begins with @ names a file of the folder."""
+    paths = {name: str(folder / value[1:]) if value.startswith("@") else value for name, value in given.items()}
+    with pytest.raises(UsageError) as caught:
+        kafka_of(Settings(kafka="here:1", **paths))  # type: ignore[arg-type]
+    said = str(caught.value)
+    assert "\n" not in said and SECRET not in said
+    return said.replace(f"{folder}/", "@").replace("NETCENTER_KAFKA_", "")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"kafka_sasl_username": "u"}, "SASL_USERNAME is set, and SECURITY_PROTOCOL is PLAINTEXT: SASL_SSL uses it"),
+        ({"kafka_ca_file": "@ca.crt"}, "CA_FILE is set, and SECURITY_PROTOCOL is PLAINTEXT: SSL or SASL_SSL uses it"),
+        (
+            {
+                "kafka_security_protocol": "SASL_PLAINTEXT",
+                **USER,
+                "kafka_sasl_password": "p",
+                "kafka_ca_file": "@ca.crt",
+            },
+            "CA_FILE is set, and SECURITY_PROTOCOL is SASL_PLAINTEXT: SASL_SSL uses it",
+        ),
+        (
+            {"kafka_security_protocol": "SSL", "kafka_sasl_password": SECRET},
+            "SASL_PASSWORD is set, and SECURITY_PROTOCOL is SSL: SASL_SSL uses it",
+        ),
+        (
+            {"kafka_security_protocol": "SASL_SSL", "kafka_sasl_password": SECRET, "kafka_sasl_username": "u"},
+            "SECURITY_PROTOCOL is SASL_SSL, and SASL_MECHANISM is not set",
+        ),
+        (
+            {"kafka_security_protocol": "SASL_SSL", "kafka_sasl_password": SECRET, "kafka_sasl_mechanism": "PLAIN"},
+            "SECURITY_PROTOCOL is SASL_SSL, and SASL_USERNAME is not set",
+        ),
+        (
+            {"kafka_security_protocol": "SASL_SSL", **USER},
+            "SECURITY_PROTOCOL is SASL_SSL: set one of SASL_PASSWORD and SASL_PASSWORD_FILE, none is set",
+        ),
+        (
+            {
+                "kafka_security_protocol": "SASL_SSL",
+                **USER,
+                "kafka_sasl_password": SECRET,
+                "kafka_sasl_password_file": "@secret",
+            },
+            "SECURITY_PROTOCOL is SASL_SSL: set one of SASL_PASSWORD and SASL_PASSWORD_FILE, not both",
+        ),
+        ({"kafka_security_protocol": "SASL_SSL", **USER, "kafka_sasl_password": ""}, "SASL_PASSWORD is empty"),
+        (
+            {"kafka_security_protocol": "SASL_SSL", **USER, "kafka_sasl_password_file": "@empty"},
+            "SASL_PASSWORD_FILE: @empty is empty",
+        ),
+        (
+            {"kafka_security_protocol": "SASL_SSL", **USER, "kafka_sasl_password_file": "@none"},
+            "SASL_PASSWORD_FILE: @none cannot be read: No such file or directory",
+        ),
+        (
+            {"kafka_security_protocol": "SASL_SSL", **USER, "kafka_sasl_password_file": "@bytes"},
+            "SASL_PASSWORD_FILE: @bytes is not text in UTF-8",
+        ),
+        (
+            {"kafka_security_protocol": "SSL", "kafka_cert_file": "@a.crt"},
+            "CERT_FILE is set, and KEY_FILE is not: set both",
+        ),
+        (
+            {"kafka_security_protocol": "SSL", "kafka_key_file": "@a.key"},
+            "KEY_FILE is set, and CERT_FILE is not: set both",
+        ),
+        (
+            {"kafka_security_protocol": "SSL", "kafka_key_password_file": "@open"},
+            "KEY_PASSWORD_FILE is set, and KEY_FILE is not",
+        ),
+        (
+            {"kafka_security_protocol": "SSL", "kafka_ca_file": "@none"},
+            "the files for Kafka's TLS: @none cannot be read: No such file or directory",
+        ),
+        (
+            {"kafka_security_protocol": "SSL", "kafka_ca_file": "@text"},
+            "the files for Kafka's TLS: @text holds no certificates in PEM",
+        ),
+        (
+            {"kafka_security_protocol": "SSL", "kafka_ca_file": "@bytes"},
+            "the files for Kafka's TLS: @bytes holds no certificates in PEM",
+        ),
+        (
+            {"kafka_security_protocol": "SSL", "kafka_cert_file": "@text", "kafka_key_file": "@a.key"},
+            "the files for Kafka's TLS: @text holds no certificate in PEM",
+        ),
+        (
+            {"kafka_security_protocol": "SSL", "kafka_cert_file": "@a.crt", "kafka_key_file": "@a.crt"},
+            "the files for Kafka's TLS: @a.crt holds no private key in PEM",
+        ),
+        (
+            {"kafka_security_protocol": "SSL", "kafka_cert_file": "@a.crt", "kafka_key_file": "@b.key"},
+            "the files for Kafka's TLS: the key in @b.key does not belong to the certificate in @a.crt",
+        ),
+        (
+            {"kafka_security_protocol": "SSL", "kafka_cert_file": "@locked.crt", "kafka_key_file": "@locked.key"},
+            "the files for Kafka's TLS: the key in @locked.key is encrypted, and no file with its password is named",
+        ),
+        (
+            {
+                "kafka_security_protocol": "SSL",
+                "kafka_cert_file": "@locked.crt",
+                "kafka_key_file": "@locked.key",
+                "kafka_key_password_file": "@secret",
+            },
+            "the files for Kafka's TLS: the key in @locked.key is encrypted, and its password is wrong",
+        ),
+    ],
+)
+def test_settings_that_do_not_fit_together_are_one_line_that_names_the_cause(
+    folder: Path, given: dict[str, str], said: str
+) -> None:
+    assert fault(folder, **given) == said
+
+
+def test_the_embedded_kafka_has_no_security_and_the_settings_say_so(tmp_path: Path) -> None:
+    """Otherwise a variable that is forgotten would show as a broker that does not answer."""
+    with pytest.raises(UsageError, match="NETCENTER_KAFKA_SECURITY_PROTOCOL is SSL, and NETCENTER_KAFKA is not set"):
+        kafka_of(Settings(kafka_security_protocol="SSL", directory=tmp_path))
+
+
+def test_settings_that_fit_give_each_client_its_arguments(folder: Path) -> None:
+    settings = Settings(
+        kafka="here:1,there:2",
+        kafka_security_protocol="SASL_SSL",
+        kafka_sasl_mechanism="SCRAM-SHA-256",
+        kafka_sasl_username="u",
+        kafka_sasl_password_file=folder / "secret",
+        kafka_ca_file=folder / "ca.crt",
+        kafka_cert_file=folder / "locked.crt",
+        kafka_key_file=folder / "locked.key",
+        kafka_key_password_file=folder / "open",
+    )
+    kafka = kafka_of(settings)
+    for given in (kafka.for_aiokafka(), kafka.for_kafka_python()):
+        assert (given["security_protocol"], given["sasl_mechanism"]) == ("SASL_SSL", "SCRAM-SHA-256")
+        assert (given["sasl_plain_username"], given["sasl_plain_password"].now()) == ("u", SECRET)
+        assert isinstance(given["ssl_context"], ssl.SSLContext)
+    assert str(kafka) == kafka.servers == "here:1,there:2"
+    assert kafka_of(Settings(kafka="here:1")).for_aiokafka() == {"bootstrap_servers": "here:1"}
+
+
+def test_a_password_is_in_no_text_of_the_settings_and_of_the_connection() -> None:
+    settings = Settings(
+        kafka="here:1",
+        kafka_security_protocol="SASL_PLAINTEXT",
+        kafka_sasl_mechanism="PLAIN",
+        kafka_sasl_username="u",
+        kafka_sasl_password=SECRET,  # type: ignore[arg-type]
+    )
+    kafka = kafka_of(settings)
+    for shown in (
+        settings,
+        kafka,
+        kafka.security,
+        kafka.security.password,
+        kafka.for_aiokafka(),
+        settings.worker(kafka),
+    ):
+        assert SECRET not in f"{shown} {shown!r}"
+    assert security_of(settings).password.now() == SECRET
+
+
+def test_a_connection_goes_to_another_process_as_it_is(folder: Path) -> None:
+    """A context of TLS cannot be sent there: it is made from the files again."""
+    kafka = KafkaConnection("here:1", KafkaSecurity("SSL", tls=TlsFiles(str(folder / "ca.crt"))))
+    assert kafka.context is renewed_context(kafka.security.tls)
+    assert pickle.loads(pickle.dumps(kafka)) == kafka
+
+
+def test_a_context_uses_new_files_at_its_next_connection_and_the_old_ones_while_new_ones_cannot_be_used(
+    tmp_path: Path,
+) -> None:
+    authority = Authority(tmp_path)
+    pair = authority.issue("a")
+    context = renewed_context(TlsFiles(str(authority.file), str(pair.cert), str(pair.key)))
+    first = context.newest()
+    assert context.newest() is first, "nothing has changed"
+    authority.issue("other").cert.replace(pair.cert)
+    assert context.newest() is first, "the key is not that of the certificate yet"
+    (tmp_path / "other.key").replace(pair.key)
+    second = context.newest()
+    assert second is not first
+    assert len(second.get_ca_certs()) == 1
+    authority.file.write_text("")
+    assert context.newest() is second
+    Authority(tmp_path, "another")
+    (certificate,) = context.newest().get_ca_certs()
+    assert certificate["subject"] == ((("commonName", "another"),),), "an authority that is gone is believed no more"
+
+
+def test_a_password_is_that_of_its_file_now(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("first\n")
+    password = Password(file=str(file))
+    assert password.now() == "first"
+    file.write_text("second")
+    assert password.now() == "second"
