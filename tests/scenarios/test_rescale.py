@@ -14,7 +14,7 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 from msgspec.structs import replace
 
-from netcenter.demo.story import STORY_POLICY, story, teller
+from netcenter.demo.story import STORY_POLICY, story
 from netcenter.embedded import Addresses
 from netcenter.files.line import Line
 from netcenter.ingest.schedule import TICK
@@ -30,8 +30,9 @@ from tests.support.waiting import until
 _DECIDING = tuple(role.name for role in PIPELINE.roles if role.decides)
 _POLICY = STORY_POLICY.read_text()
 _MINUTE = 60_000
-_CUT = teller.START + 4 * HOUR
-_STORY = [line for line in story.story(SEED, 0.05) if line.at < teller.START + 8 * HOUR]
+_CUT = story.GUITAR + HOUR
+"""ms; a surge and a crisis are open then."""
+_STORY = [line for line in story.story(SEED, 0.15) if -2 * HOUR <= line.at - story.GUITAR < 3 * HOUR]
 _BEFORE = [line for line in _STORY if line.at < _CUT]
 _REPEATED = [
     replace(line, at=_CUT + 6 * _MINUTE, number=1_000_000 + line.number)
