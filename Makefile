@@ -5,7 +5,7 @@ INSTALLED := .venv/installed
 PEERS := .bench-venv/installed
 DATA ?=
 
-.PHONY: env demo unit unit-modules unit-properties test test-parts test-whole fuzz lint format bench lock manifests image train
+.PHONY: env demo unit unit-modules unit-properties test test-parts test-whole fuzz upgrade lint format bench lock manifests image train
 
 env: $(INSTALLED)
 
@@ -49,6 +49,10 @@ test-whole: env
 fuzz: env
 	NETCENTER_EXAMPLES=20 $(BIN)/python -m pytest -q --timeout=3600 tests/property
 	NETCENTER_FUZZ=20000 $(BIN)/python -m pytest -q tests/chaos/test_fuzz.py
+
+# A rolling upgrade and a rollback at 1,000 posts a second; `make test` has a short one.
+upgrade: env
+	NETCENTER_UPGRADE_SCALE=$(or $(SCALE),2) $(BIN)/python -m pytest -q -s tests/scenarios/test_upgrade.py
 
 lint: env
 	$(BIN)/ruff check .

@@ -42,6 +42,8 @@ _REPEATED = [
 """Posts that a gateway delivers once more after the cut."""
 _AFTER = [*_REPEATED, *[line for line in _STORY if line.at >= _CUT + 5 * _MINUTE]]
 _PATIENCE_S = 150.0
+
+pytestmark = pytest.mark.timeout(4 * _PATIENCE_S)  # the first test waits for two installations
 _PARTITIONS, _MORE = 2, 3  # without a common divisor: every old partition has customers of every new one
 
 
