@@ -15,6 +15,7 @@ from kafka.errors import KafkaError
 from agents.policy import Policy, parse
 from netcenter.broker.changelogs import ChangelogWriter, changelog_partition
 from netcenter.broker.client import open_admin, open_producer
+from netcenter.broker.command_headers import CommandHeaders
 from netcenter.broker.groups import ConsumerGroups
 from netcenter.broker.offsets import committed_ranges
 from netcenter.broker.provisioning import create
@@ -47,7 +48,9 @@ class ContinuedLog:
     """A new log under the settings' prefix, with the settings' number of partitions, which continues another log."""
 
     def __init__(self, settings: Settings, kafka: KafkaConnection) -> None:
+        """Raises UsageError where the settings of the keys for signatures cannot be used."""
         self._settings, self._kafka = settings, kafka
+        self._headers = CommandHeaders(settings, kafka, "rescale")
         self.moved: Counter[str] = Counter()
         """State records written so far, by role."""
 
@@ -179,8 +182,9 @@ class ContinuedLog:
         return PIPELINE.writers(role.input_topic, number, self._count)
 
     def _seed(self, sender: _Sender, topic: str, number: int, record: Record) -> Any:
-        head = PIPELINE.topic(topic).command_headers(record, f"{self._settings.prefix}rescale")
-        return sender.send(TopicPartition(self._settings.prefix + topic, number), None, codec.encode(record), head)
+        value = codec.encode(record)
+        head = self._headers.of(topic, record, number, None, value)
+        return sender.send(TopicPartition(self._settings.prefix + topic, number), None, value, head)
 
     def _changelog(self, role: Role, number: int) -> TopicPartition:
         return changelog_partition(self._settings, role, number)
