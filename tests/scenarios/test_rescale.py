@@ -21,7 +21,7 @@ from netcenter.ingest.schedule import TICK
 from netcenter.operate.savepoint.savepoint_file import SavepointFile
 from netcenter.pipeline import PIPELINE
 from netcenter.replay import Replay, play_lines
-from schemas.records import Mention, Record
+from schemas.records import ClockChanged, Decided, Mention, Record
 from tests.support import judge
 from tests.support.chaos import HOUR, SEED, Plant, Playing
 from tests.support.command_line import command
@@ -195,3 +195,28 @@ def _kept(path: Path) -> set[tuple[str, str, bytes]]:
     found = {(record.role, record.key, record.value) for record in file.records() if record.by is not None}
     assert file.head().watermark == _BEFORE[-1].at // TICK * TICK + 2 * _MINUTE
     return found
+
+
+def test_postgresql_goes_on_with_the_second_log_in_the_same_tables(moved: Moved) -> None:
+    """Every event of both logs is in the tables once, and each case has the row that its newest event says."""
+    name = f"both_{uuid4().hex[:8]}"
+    first, second = moved.logs.values()
+    uri = judge.folded(moved.first.settings, first, name)
+    given = {**moved.second.given(), "NETCENTER_POSTGRES": uri}
+    code, out, err = command(moved.folder, given, "postgres", "continue", "--from", moved.first.prefix)
+    assert code == 0, err
+    assert "rows changed" in out
+    again = command(moved.folder, given, "postgres", "continue", "--from", moved.first.prefix)
+    assert again[:2] == (0, "the tables hold no position of a log: nothing to do\n")
+    judge.fold_into(uri, second)
+    found = judge.tables(uri)
+    for table, topic in (("case_events", "cases"), ("assignments", "assignments"), ("surge_events", "surges")):
+        decided = [row.record for log in (first, second) for row in log[topic] if isinstance(row.record, Decided)]
+        assert len(found[table]) == len(decided), table
+    newest: dict[str, int] = {}
+    for log in (first, second):
+        for row in log["cases"]:
+            if isinstance(row.record, Decided) and not isinstance(row.record, ClockChanged):
+                newest[row.record.aggregate] = row.record.seq
+    assert {str(row["case_id"]): row["seq"] for row in found["cases"].values()} == newest
+    assert {row["offset"] < 0 for row in found["case_events"].values()} == {True, False}
