@@ -35,6 +35,7 @@ from streams.fold import FoldCore
 from streams.kafka_connection import KafkaConnection
 from streams.log_reader import reading
 from streams.policies import Policies
+from streams.rebalance_watch import RebalanceWatch
 from streams.recovery import recover
 from streams.topology import Fold, Role
 
@@ -69,7 +70,10 @@ class StateAtRest:
         """One line for each reason for which the state cannot be taken now."""
         self.progress: list[tuple[Role, int, Progress]] = []
         """(role, partition, progress) of every partition that was read."""
-        self._policies = _HeldPolicies(settings.prefix + "policy", self.texts)
+        self.policies: Policies = _HeldPolicies(settings.prefix + "policy", self.texts)
+        """The policies of the log."""
+        self.rebalance = RebalanceWatch()
+        """Nobody looks at it here; a recovery tells it how far it has come."""
 
     @cached_property
     def texts(self) -> dict[int, str]:
@@ -98,7 +102,8 @@ class StateAtRest:
         with asyncio.Runner() as runner:
             for role in DECIDING:
                 for number in range(self.settings.partitions):
-                    found = runner.run(recover(self._core(role, number), -1, lambda: None, self))  # type: ignore[arg-type, return-value]
+                    core = self._core(role, number)
+                    found = runner.run(recover(core, -1, lambda core=core: core, self))  # type: ignore[misc]
                     yield from self._of(found.core)
 
     def head(self) -> LogHead:
@@ -119,11 +124,6 @@ class StateAtRest:
         )
 
     # --- as the host of a recovery ----------------------------------------------------------------------------
-
-    @property
-    def policies(self) -> Policies:
-        """The policies of the log."""
-        return self._policies
 
     def topic(self, name: str) -> str:
         """A topic's name on the broker."""
