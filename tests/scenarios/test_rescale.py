@@ -139,7 +139,7 @@ def undisturbed() -> dict[str, list[Record]]:
     return written
 
 
-@pytest.mark.parametrize("topic", ["cases", "surges", "assignments", "alerts"])
+@pytest.mark.parametrize("topic", ["cases", "surges", "alerts"])
 def test_events_of_both_logs_are_those_of_an_undisturbed_run(
     moved: Moved, undisturbed: dict[str, list[Record]], topic: str
 ) -> None:
