@@ -262,10 +262,8 @@ class Partition:
         be committed.
         """
         try:
-            if self.core.policy is None:  # there is no earlier policy that could stay in force
-                await self.host.policies.ensure(changed.version, changed.hash)
-                return True
-            holds = await self.host.policies.changes(changed.version, changed.hash, self.core.policy.version)
+            in_force = None if self.core.policy is None else self.core.policy.version
+            holds = await self.host.policies.changes(changed.version, changed.hash, in_force)
         except Stop:
             await self.commit()
             raise

@@ -13,8 +13,10 @@ from streams.outputs import Add
 from streams.signatures import STAGE
 from streams.topology import Topic
 
-_ALARMING = ("clock", STAGE)
-"""The stages that mean more than a bad record: time that is wrong, or somebody who writes what they may not."""
+_ALARMING = ("clock", "policy", STAGE)
+"""The stages that mean more than a bad record: time that is wrong, a policy of another log, or somebody who writes what they
+may not.
+"""
 
 
 class PartitionDeadLetters:

@@ -285,3 +285,19 @@ def test_kustomize_builds_the_base_and_gives_every_pod_the_generated_names() -> 
     assert used == maps
     (image,) = images
     assert image == f"netcenter:{yaml.safe_load(FILES['kustomization.yaml'])['images'][0]['newTag']}"
+
+
+def test_signing_keys_are_mounted_where_records_are_signed_or_checked_and_nowhere_else() -> None:
+    """The setup has no key of the operators; a sink of alerts has none at all."""
+    found = {}
+    for name, (_, pod) in pods().items():
+        keys = {item["key"] for v in pod["volumes"] if v["name"] == "signing" for item in v["secret"]["items"]}
+        for container in (*pod.get("initContainers", ()), *pod["containers"]):
+            files = {one["value"].rpartition("/")[2] for one in container.get("env", []) if "_KEYS_FILE" in one["name"]}
+            assert files == keys
+            assert any(mount["name"] == "signing" for mount in container["volumeMounts"]) == bool(keys)
+        found[name.removeprefix("netcenter-")] = keys
+    both = {"system", "operators"}
+    roles = {role.name for role in PIPELINE.roles if any(PIPELINE.topic(t).signed for t in (*role.reads, *role.writes))}
+    assert {name for name, keys in found.items() if keys == both} == roles
+    assert found["setup"] == {"system"} and found["webhook"] == set()
