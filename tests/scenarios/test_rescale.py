@@ -61,7 +61,8 @@ class Moved:
 
 
 def _play(plant: Plant, lines: list[Line], *, run_on: int) -> None:
-    playing = Playing(plant, lines, run_on=run_on, ahead=HOUR, follow=())
+    # Followed, so that the first Tick of each role is early: what comes before all have one is decided at the latest.
+    playing = Playing(plant, lines, run_on=run_on, ahead=HOUR // 2, follow=_DECIDING)
     plant.until(playing.done, _PATIENCE_S, "the story played")
     plant.await_drained(playing.time, _DECIDING, _PATIENCE_S)
 

@@ -69,10 +69,9 @@ class ContinuedLog:
         with closing(open_admin(self._kafka)) as client:
             have = set(client.list_topics())
             self._check_counts(client, have)
-            names = [topic.name for topic in PIPELINE.topics] + [role.changelog for role in DECIDING]
-            for name in names:
-                topic = self._settings.prefix + name
-                numbers = range(1 if name == "policy" else self._settings.partitions)
+            counts = {topic.name: self._count(topic.name) for topic in PIPELINE.topics}
+            for name, count in (counts | {role.changelog: self._settings.partitions for role in DECIDING}).items():
+                topic, numbers = self._settings.prefix + name, range(count)
                 if topic not in have:
                     continue
                 if any_record(self._kafka, committed_ranges(client, [TopicPartition(topic, n) for n in numbers])):
@@ -173,13 +172,9 @@ class ContinuedLog:
 
     def _seeds(self, role: Role, number: int, head: LogHead, changed: PolicyChanged) -> Iterator[Record]:
         """The records with which a partition of an input topic begins, for whoever reads the log from its beginning."""
-        writer = next(iter(self._writers(role, number)))
-        if len(self._writers(role, number)) == 1:
-            yield Tick(clock=head.clock, time=head.watermark, role=writer[0], partition=writer[1])
+        [(writer, partition)] = PIPELINE.writers(role.input_topic, number)
+        yield Tick(clock=head.clock, time=head.watermark, role=writer, partition=partition)
         yield changed
-
-    def _writers(self, role: Role, number: int) -> frozenset[tuple[str, int]]:
-        return PIPELINE.writers(role.input_topic, number, self._count)
 
     def _seed(self, sender: _Sender, topic: str, number: int, record: Record) -> Any:
         value = codec.encode(record)
