@@ -195,7 +195,7 @@ def _kept(path: Path) -> set[tuple[str, str, bytes]]:
     """(role, key, value) of every state record but those of classify, whose chunks are cut anew."""
     file = SavepointFile(path)
     found = {(record.role, record.key, record.value) for record in file.records() if record.by is not None}
-    assert file.head().watermark == _BEFORE[-1].at // TICK * TICK + 2 * _MINUTE
+    assert file.head().watermark == _BEFORE[-1].at // TICK * TICK + 3 * _MINUTE
     return found
 
 
