@@ -5,7 +5,7 @@ INSTALLED := .venv/installed
 PEERS := .bench-venv/installed
 DATA ?=
 
-.PHONY: env demo unit unit-modules unit-properties test test-parts test-whole fuzz upgrade lint format bench lock manifests image train
+.PHONY: env demo unit unit-modules unit-properties test test-parts test-whole fuzz rounds upgrade lint format bench lock manifests image train
 
 env: $(INSTALLED)
 
@@ -49,6 +49,10 @@ test-whole: env
 fuzz: env
 	NETCENTER_EXAMPLES=20 $(BIN)/python -m pytest -q --timeout=3600 tests/property
 	NETCENTER_FUZZ=20000 $(BIN)/python -m pytest -q tests/chaos/test_fuzz.py
+
+# 200 rounds of two or three policy commands at once, and of killed ones; `make test` has 5.
+rounds: env
+	NETCENTER_POLICY_ROUNDS=200 $(BIN)/python -m pytest -q -s --timeout=3600 tests/chaos/test_policy_rounds.py
 
 # A rolling upgrade and a rollback at 1,000 posts a second; `make test` has a short one.
 upgrade: env

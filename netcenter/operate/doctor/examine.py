@@ -24,6 +24,8 @@ from netcenter.settings import Settings
 _CHECKS: dict[str, Check] = {
     "topics": log.topics,
     "partitions": log.partitions,
+    "configs of topics": log.configs,
+    "first records": log.seeds,
     "groups": worker_checks.groups,
     "disk of Kafka": broker_disk,
     "clock": log.clock,

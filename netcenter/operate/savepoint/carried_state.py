@@ -36,3 +36,5 @@ class LogHead(msgspec.Struct, frozen=True):
     """Every policy's text, by version."""
     taken_at: int
     """ms; when the state was taken."""
+    sources: dict[int, str] = {}
+    """Where each policy came from, by version, as `policy apply --source` said; a policy that is missing, by hand."""

@@ -18,6 +18,7 @@ from netcenter.broker.client import open_admin, open_producer
 from netcenter.broker.command_headers import CommandHeaders
 from netcenter.broker.groups import ConsumerGroups
 from netcenter.broker.offsets import committed_ranges
+from netcenter.broker.policy_topic import text_headers
 from netcenter.broker.provisioning import create
 from netcenter.broker.reading import any_record
 from netcenter.broker.topics import partition_counts, required_topics
@@ -137,7 +138,10 @@ class ContinuedLog:
                 self.moved[record.role] += 1
         at = head()
         for version, text in sorted(at.policies.items()):
-            sender.send(TopicPartition(self._settings.prefix + "policy", 0), b"%d" % version, text.encode())
+            head_of_text = text_headers(at.sources.get(version))
+            sender.send(
+                TopicPartition(self._settings.prefix + "policy", 0), b"%d" % version, text.encode(), head_of_text
+            )
         for role in DECIDING:
             self._begin(sender, role, at, memories[role.name])
         for tp, key, value in close():

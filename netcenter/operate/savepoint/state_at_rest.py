@@ -17,7 +17,7 @@ from netcenter.broker.changelogs import ChangelogWriter
 from netcenter.broker.client import open_admin
 from netcenter.broker.groups import ConsumerGroups
 from netcenter.broker.offsets import committed_ranges, log_ends
-from netcenter.broker.policy_topic import stored_policies
+from netcenter.broker.policy_topic import PolicyLog, policy_log
 from netcenter.broker.reading import records_of
 from netcenter.broker.topics import settings_of_log
 from netcenter.errors import CommandError
@@ -34,7 +34,7 @@ from streams.cores import new_core, written_forms
 from streams.fold import FoldCore
 from streams.kafka_connection import KafkaConnection
 from streams.log_reader import reading
-from streams.policies import Policies
+from streams.policies import Policies, PolicyTexts
 from streams.rebalance_watch import RebalanceWatch
 from streams.recovery import recover
 from streams.topology import Fold, Role
@@ -45,13 +45,13 @@ DECIDING = tuple(role for role in PIPELINE.roles if role.decides)
 class _HeldPolicies(Policies):
     """The policies of the log; a missing one is an error, because nobody waits for it here."""
 
-    def __init__(self, topic: str, texts: dict[int, str]) -> None:
+    def __init__(self, topic: str, texts: PolicyTexts) -> None:
         super().__init__(topic, lambda: reading(KafkaConnection("")), lambda _: None)
         self._held = texts
 
     async def ensure(self, version: int, hash: str) -> None:
         """Raises CommandError where the text is missing."""
-        if version not in self._held:
+        if (version, hash) not in self._held.by_hash:
             raise CommandError(
                 f"{self.topic} does not hold policy {version}, which is in force: write its text again first"
             )
@@ -70,15 +70,14 @@ class StateAtRest:
         """One line for each reason for which the state cannot be taken now."""
         self.progress: list[tuple[Role, int, Progress]] = []
         """(role, partition, progress) of every partition that was read."""
-        self.policies: Policies = _HeldPolicies(settings.prefix + "policy", self.texts)
+        self.policies: Policies = _HeldPolicies(settings.prefix + "policy", self._log.texts)
         """The policies of the log."""
         self.rebalance = RebalanceWatch()
         """Nobody looks at it here; a recovery tells it how far it has come."""
 
     @cached_property
-    def texts(self) -> dict[int, str]:
-        """Every policy's text, by version."""
-        return {version: held.text for version, held in stored_policies(self.settings, self._kafka).items()}
+    def _log(self) -> PolicyLog:
+        return policy_log(self.settings, self._kafka)
 
     def running(self) -> list[str]:
         """One line for each deciding role that has workers."""
@@ -119,8 +118,9 @@ class StateAtRest:
             watermark=last.watermark,
             policy=last.policy,
             policy_hash=last.policy_hash,
-            policies=self.texts,
+            policies=self._log.texts.seen_from(last.policy, last.policy_hash),
             taken_at=int(time.time() * 1000),
+            sources={version: held[-1].source for version, held in self._log.versions.items() if held[-1].source},
         )
 
     # --- as the host of a recovery ----------------------------------------------------------------------------
@@ -142,8 +142,8 @@ class StateAtRest:
     def _count(self, topic: str) -> int:
         return PIPELINE.topic(topic).partitions or self.settings.partitions
 
-    def _policy(self, version: int, _hash: str) -> Policy:
-        return parse(self.texts[version], version)
+    def _policy(self, version: int, hash: str) -> Policy:
+        return parse(self._log.texts.by_hash[version, hash], version)
 
     def _of(self, core: FoldCore | BatchCore) -> Iterator[StateRecord]:
         role, number = core.role, core.number
