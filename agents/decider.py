@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ClassVar, Protocol, TypedDict, TypeVar
+from typing import Any, ClassVar, NamedTuple, Protocol, TypedDict, TypeVar
 
 import msgspec
 
@@ -46,6 +46,20 @@ class StateNote:
     """
 
     __slots__ = ()
+
+
+class Carried(NamedTuple):
+    """A state record as another log takes it over, with other topics and perhaps another number of partitions."""
+
+    by: bytes
+    """The Kafka key, in the role's input topic, of the facts that change the record: the record goes with them."""
+    record: Any
+    """The record without anything that holds in one log only, such as an offset."""
+
+    @staticmethod
+    def nowhere(key: str, _record: Any) -> Carried:
+        """For a decider whose state no other log can take over. Raises Unusable."""
+        raise Unusable(f"{key!r} cannot be carried over: its role does not say to which partition it belongs")
 
 
 class Envelope(TypedDict):

@@ -5,10 +5,7 @@ manifests, checks and the tables of the documentation are made from this module.
 
 from __future__ import annotations
 
-from agents.alerts import AlertsDecider
-from agents.cases import CasesDecider
-from agents.desk import DeskDecider
-from agents.surge import SurgeDecider
+from agents import alerts, cases, desk, surge
 from netcenter.runtime.classifiers import ClassifierSettings, classify_stage, lacks_model
 from netcenter.runtime.endpoints import postgres_sink
 from schemas import keys
@@ -115,10 +112,17 @@ PIPELINE = Pipeline(
             ("classified", "volumes", "watermarks"),
             lacks=lacks_model,
         ),
-        Role("cases", Fold(CasesDecider), ("classified",), ("cases", "desk", "signals", "watermarks")),
-        Role("surge", Fold(SurgeDecider), ("volumes",), ("surges", "signals", "watermarks")),
-        Role("desk", Fold(DeskDecider), ("desk",), ("assignments",)),
-        Role("alerts", Fold(AlertsDecider), ("signals",), ("alerts",)),
+        Role(
+            "cases",
+            Fold(cases.CasesDecider, carried=cases.carried),
+            ("classified",),
+            ("cases", "desk", "signals", "watermarks"),
+        ),
+        Role(
+            "surge", Fold(surge.SurgeDecider, carried=surge.carried), ("volumes",), ("surges", "signals", "watermarks")
+        ),
+        Role("desk", Fold(desk.DeskDecider, carried=desk.carried), ("desk",), ("assignments",)),
+        Role("alerts", Fold(alerts.AlertsDecider, carried=alerts.carried), ("signals",), ("alerts",)),
         Role(
             PROJECTION,
             Sink(PostgresSettings, postgres_sink, "PostgreSQL"),

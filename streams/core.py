@@ -98,6 +98,10 @@ class Progress(msgspec.Struct):
     """The input partition, `topic/number`; empty where the record does not say."""
     whole_from: int = 0
     """The changelog's offset from which on it holds the whole state: where the last rebuild began, or 0."""
+    continues: str = ""
+    """The log that this log continues, as its prefix: the state was carried over and cannot be made from this log alone."""
+    moved_to: str = ""
+    """The prefix of the log that continues this log. Nothing may be decided here any more. Empty while the log is in use."""
 
 
 def why(error: Exception) -> str:
@@ -162,6 +166,8 @@ class Core:
         """As `Progress.known_from`. No timer fires before that offset: the facts before it have not been taken yet."""
         self.whole_from = 0
         """As `Progress.whole_from`."""
+        self.continues = ""
+        """As `Progress.continues`."""
         self.last_tick = 0
         """ms; the newest Tick written downstream."""
         self.policy: Policy | None = None
@@ -183,12 +189,13 @@ class Core:
             known_from=self.known_from,
             partition=f"{self.role.input_topic}/{self.number}",
             whole_from=self.whole_from,
+            continues=self.continues,
         )
 
     def resume(self, progress: Progress) -> None:
         """Continues from the progress in a checkpoint."""
         self.position, self.last_tick, self.known_from = progress.position, progress.last_tick, progress.known_from
-        self.whole_from = progress.whole_from
+        self.whole_from, self.continues = progress.whole_from, progress.continues
         self.watermark = Watermark(
             self.watermark.expected,
             self.watermark.sources,
@@ -200,6 +207,17 @@ class Core:
         self.heard = self.watermark
         if progress.policy:
             self.policy, self.policy_hash = self.policies(progress.policy, progress.policy_hash), progress.policy_hash
+
+    def continue_log(self, log: str, position: int, clock: str, time: int, changed: PolicyChanged) -> None:
+        """Begins at a position of a new log where another log ended: with its clock, its watermark (ms) and its policy.
+
+        Every writer of Ticks stands at that time: what was due downstream by then has been decided in the other log.
+        """
+        self.continues, self.position, self.last_tick = log, position, time
+        expected, sources = self.watermark.expected, self.watermark.sources
+        self.watermark = Watermark(expected, sources, kind=clock, time=time, last=dict.fromkeys(expected, time))
+        self.heard = self.watermark
+        self.in_force(changed)
 
     # --- control records ------------------------------------------------------------------------------------
 

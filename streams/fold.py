@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from agents.decider import At, Decider, State, Timer, Unusable, stepper
+from agents.decider import At, Carried, Decider, State, Timer, Unusable, stepper
 from agents.policy import Policy
 from schemas import codec, ids
 from schemas.keys import KEYLESS
@@ -67,6 +67,17 @@ class FoldCore(Core):
             value = None if record is None else bytes(memoryview(self._pack(record)))
             self.state.keep(key, value)
             yield key, value if write is None or value is None else write(key, value)
+
+    def carried(self, carry: Callable[[str, Any], Carried]) -> Iterator[tuple[str, bytes, bytes]]:
+        """(key, Kafka key in the input topic, value for the changelog) of every record, as another log takes it over.
+        carry: as `Fold.carried`; raises Unusable.
+        """
+        write = self._write
+        for key in self.state:
+            by, record = carry(key, self.state[key])
+            value = bytes(memoryview(self._pack(record)))
+            yield key, by, value if write is None else write(key, value)
+            self.state.cool()
 
     def committed(self) -> None:
         """Clears the list of changes, because the changelog now holds everything that `packed` returned."""

@@ -125,6 +125,13 @@ class Refusal:
             f"again, then start {name} again"
         )
 
+    def moved(self, prefix: str) -> Misconfigured:
+        """Another log continues this one."""
+        return Misconfigured(
+            f"{self._place} is closed: `netcenter rescale` has moved this log to the prefix {prefix!r}, where "
+            f"{self._role.name} goes on: set NETCENTER_PREFIX={prefix} and NETCENTER_PARTITIONS for this worker (docs/growth.md)"
+        )
+
     def nameless(self, offset: int) -> Misconfigured:
         """A record whose key is not UTF-8, at an offset."""
         return Misconfigured(
@@ -215,6 +222,8 @@ async def _resume(core: FoldCore | BatchCore, packed: bytes | None, policies: Po
         progress = progress_of(packed, core.role, core.number)
     except Exception as error:  # noqa: BLE001 - whatever the bytes of another program lead to
         raise Refusal(core.role, core.number).unread(PROGRESS.decode(), error) from None
+    if progress.moved_to:
+        raise Refusal(core.role, core.number).moved(progress.moved_to)
     if progress.policy:
         await policies.ensure(progress.policy, progress.policy_hash)
     core.resume(progress)

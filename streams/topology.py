@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
-from agents.decider import At, Decider
+from agents.decider import At, Carried, Decider
 from agents.policy import Policy
 from schemas import codec, headers
 from schemas.keys import KEYLESS
@@ -151,6 +151,17 @@ class Stage(Protocol):
         """
         ...
 
+    def memory(self, time: int) -> list[tuple[str, bytes]]:
+        """The records of the changelog that another log needs, for `take_over`; they hold what `recall` gave too."""
+        ...
+
+    def take_over(self, memories: Iterable[Iterable[tuple[str, bytes]]], time: int) -> None:
+        """Makes a new stage remember what stages of another log remembered; `packed` returns all of it next.
+
+        memories: of every partition from which records may come. time: ms; the watermark with which this log begins.
+        """
+        ...
+
     def run(self, facts: Sequence[tuple[Record, int]], at: At) -> list[Record | Exception | None]:
         """One result for each (record, offset): the record to write, an error for a dead letter, or None for a duplicate."""
         ...
@@ -198,6 +209,10 @@ class Fold:
     """Makes the Decider of an input partition."""
     forms: StateForms = ONE_FORM
     """The forms of its state records."""
+    carried: Callable[[str, Any], Carried] = Carried.nowhere
+    """Gives a state record, by key and record, as another log takes it over. Raises Unusable for a record that waits for
+    more of this log.
+    """
 
 
 @dataclass(frozen=True)

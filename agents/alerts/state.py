@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from agents.decider import State, StateNote
+from agents.decider import Carried, State, StateNote
 from schemas.records import Alert, CrisisClosed, CrisisOpened, Mode, Severity, SurgeClosed, SurgeOpened, SurgeUpdated
 
 MINUTE = 60_000
@@ -240,6 +240,13 @@ class OverdueDesk(msgspec.Struct, frozen=True, tag="overdue"):
 
 
 Incident = SurgeIncident | CrisisIncident | OverdueDesk
+
+
+def carried(_key: str, record: Incident) -> Carried:
+    """The incident for another log: it goes with its brand."""
+    return Carried(record.brand.encode(), record)
+
+
 I = TypeVar("I", SurgeIncident, CrisisIncident, OverdueDesk)
 
 

@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from agents.decider import StateNote
+from agents.decider import Carried, StateNote
 from schemas.records import CloseReason, Kind, Label, Metric, NoReply, Visibility
 
 #: The most messages, replies, actions, changes of posts and labellings of a message in one customer's record.
@@ -304,6 +304,11 @@ class CaseForgotten(StateNote, msgspec.Struct, frozen=True, gc=False):
     key: str
     observed: Observed
     wake: int | None
+
+
+def carried(key: str, record: Customer) -> Carried:
+    """Returns the customer for another log; the state key is the customer's key in `classified` too."""
+    return Carried(key.encode("utf-8", "replace"), record)
 
 
 def gravest(messages: Sequence[Message]) -> Label:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 
 import msgspec
@@ -153,6 +153,29 @@ class RecentIds:
         self._young[_digest(id)], self._latest = offset, time
         self.age(time)
 
+    def take_over(self, others: Iterable[RecentIds], time: int) -> None:
+        """Remember what other memories hold, all of it in chunks: nothing depends on the offsets of their log then.
+
+        Call this on a new memory only. time: ms; the watermark from which on this memory hears ids of its own.
+        """
+        others = list(others)
+        for chunk in sorted((c for other in others for c in other._all_chunks()), key=lambda c: (c.newest, c.oldest)):
+            self._changed[_key(self._next)] = msgspec.msgpack.encode(chunk)
+            self._add(self._next, chunk)
+        self.forgotten = max((other.forgotten for other in others), default=0)
+        self.since = time
+        self._tell()
+
+    def _all_chunks(self) -> Iterator[_IdChunk]:
+        """Everything that is held, as chunks. Ids of one generation count as arrived when its last one did."""
+        for old in self._old:
+            for at in range(0, len(old.heads), CHUNK):
+                heads, tails = old.heads[at : at + CHUNK], old.tails[at : at + CHUNK]
+                yield _IdChunk(old.oldest, old.newest, heads.astype("<u8").tobytes(), tails.astype("<u4").tobytes())
+        young = list(self._young)
+        for at in range(0, len(young), CHUNK):
+            yield _IdChunk(self.since, self._latest, *_halves(young[at : at + CHUNK]))
+
     def _known(self, digests: list[bytes]) -> list[bool]:
         if not self._old:
             return [False] * len(digests)
@@ -175,9 +198,7 @@ class RecentIds:
             young = list(self._young.items())
             chunk, self._young = young[:CHUNK], dict(young[CHUNK:])
             if chunk:
-                ids = np.frombuffer(b"".join([digest for digest, _ in chunk]), _ID)
-                heads, tails = ids["head"].astype("<u8").tobytes(), ids["tail"].astype("<u4").tobytes()
-                kept = _IdChunk(self.since, self._latest or time, heads, tails)
+                kept = _IdChunk(self.since, self._latest or time, *_halves([digest for digest, _ in chunk]))
                 self._changed[_key(self._next)] = msgspec.msgpack.encode(kept)
                 self._add(self._next, kept)
                 self.upto = chunk[-1][1]
@@ -223,6 +244,12 @@ class RecentIds:
 
 def _key(number: int) -> str:
     return f"{_KEY}{number}"
+
+
+def _halves(digests: Sequence[bytes]) -> tuple[bytes, bytes]:
+    """`heads` and `tails` of an `_IdChunk`."""
+    ids = np.frombuffer(b"".join(digests), _ID)
+    return ids["head"].astype("<u8").tobytes(), ids["tail"].astype("<u4").tobytes()
 
 
 def _digest(id: str) -> bytes:

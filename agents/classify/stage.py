@@ -76,6 +76,22 @@ class ClassifyStage:
         if isinstance(record, ClassifiedMention):
             self._minute.add(record, offset)
 
+    def take_over(self, memories: Iterable[Iterable[tuple[str, bytes]]], time: int) -> None:
+        """Remember the ids of stages of another log, each given as its records of the changelog, on a new stage."""
+        parts = []
+        for memory in memories:
+            part = RecentIds()
+            for key, packed in memory:
+                part.restore(key, packed)
+            parts.append(part)
+        self._recent.take_over(parts, time)
+
+    def memory(self, time: int) -> list[tuple[str, bytes]]:
+        """(key, bytes) of changelog records that hold every id without the output topic's tail, for `take_over`."""
+        whole = RecentIds()
+        whole.take_over([self._recent], time)
+        return [(key, packed) for key, packed in whole.packed() if packed is not None]
+
     # --- the work -----------------------------------------------------------------------------------------
 
     def run(self, facts: Sequence[tuple[Record, int]], at: At) -> list[Record | Exception | None]:

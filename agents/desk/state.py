@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from agents.decider import State, StateNote
+from agents.decider import Carried, State, StateNote
 from schemas.records import Label, Mode, OperatorChanged, WorkChanged
 
 #: The most operators that an item remembers as having given it back; beyond that, the oldest are forgotten.
@@ -204,6 +204,11 @@ class DeskState(State[Row]):
         """Returns the items that an operator holds or is offered, in the order of their keys."""
         items = (self.item(key) for key in sorted(self.held.get(person_key(desk, operator), ())))
         return [item for item in items if item is not None]
+
+
+def carried(_key: str, record: Row) -> Carried:
+    """Returns an item or operator for another log: it goes with its desk."""
+    return Carried(record.desk.encode(), record)
 
 
 def work_key(desk: str, work_id: str) -> str:

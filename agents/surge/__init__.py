@@ -1,5 +1,6 @@
 """Surges: whether a brand is mentioned far more than usual at this hour, and whether this surge is a crisis."""
 
 from agents.surge.decider import SurgeDecider
+from agents.surge.state import carried
 
-__all__ = ["SurgeDecider"]
+__all__ = ["SurgeDecider", "carried"]

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec.structs import replace
 
-from agents.decider import State, StateNote
+from agents.decider import Carried, State, StateNote, Unusable
 from agents.surge.burst import Burst
 from agents.surge.channel_silence import ChannelActivity
 from agents.surge.conversations import Conversations
@@ -208,6 +208,21 @@ def contacts_key(brand: str, source: str) -> str:
 def minute_key(brand: str, minute: int) -> str:
     """The key of a brand's OpenMinute that starts at `minute` (ms)."""
     return f"{brand}|{minute}"
+
+
+def carried(_key: str, record: BrandRecord) -> Carried:
+    """The record for another log: it goes with its brand, without the offsets of this log. Evidence about the time before
+    names no offsets then.
+
+    Raises Unusable for a minute that is not judged yet: its counts belong to partitions of this log.
+    """
+    if isinstance(record, OpenMinute):
+        raise Unusable(f"{record.brand} has a minute that is not judged yet: let the workers run for a minute more")
+    if isinstance(record, WatchedBrand):
+        record = replace(record, offsets={})
+    elif isinstance(record, BrandSeries):
+        record = replace(record, marks=[])
+    return Carried(record.brand.encode(), record)
 
 
 class Brands(State[BrandRecord]):

@@ -30,7 +30,9 @@ def open_admin(kafka: KafkaConnection) -> KafkaAdminClient:
         raise _unreachable(kafka, error) from None
 
 
-def open_producer(kafka: KafkaConnection, transactional_id: str | None = None) -> KafkaProducer:
+def open_producer(
+    kafka: KafkaConnection, transactional_id: str | None = None, *, transaction_timeout_ms: int = TRANSACTION_TIMEOUT_MS
+) -> KafkaProducer:
     """An idempotent producer that waits for all replicas. Raises Unreachable.
 
     transactional_id: makes the producer transactional; a second producer of the same id fences the first one.
@@ -42,7 +44,7 @@ def open_producer(kafka: KafkaConnection, transactional_id: str | None = None) -
             bootstrap_timeout_ms=_FIRST_ANSWER_MS,
             enable_idempotence=True,
             transactional_id=transactional_id,
-            transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
+            transaction_timeout_ms=transaction_timeout_ms,
             max_request_size=_LARGEST_REQUEST,
             linger_ms=5,
         )

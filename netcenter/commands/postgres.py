@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from netcenter.runtime.endpoints import postgres_of
+from netcenter.runtime.endpoints import kafka_of, postgres_of
 from netcenter.settings import load
 
 postgres = typer.Typer(help="The projection's tables in PostgreSQL.", no_args_is_help=True)
@@ -38,6 +38,29 @@ def postgres_roles(
 
     for statement in roles(postgres_of(load()), apply=apply):
         print(f"{statement};")
+
+
+@postgres.command("continue")
+def postgres_continue(
+    old: Annotated[
+        str | None,
+        typer.Option(
+            "--from", help="The prefix of the log whose records the tables hold; leave it out if that is gone."
+        ),
+    ] = None,
+) -> None:
+    """Make the tables go on with the log of NETCENTER_PREFIX, which continues another log. See docs/growth.md.
+
+    Example: NETCENTER_PREFIX=second. netcenter postgres continue --from first.
+    """
+    from netcenter.operate.postgres_continue import go_on
+
+    settings = load()
+    changed = go_on(settings, kafka_of(settings), postgres_of(settings), old)
+    if changed is None:
+        print("the tables hold no position of a log: nothing to do")
+    else:
+        print(f"{changed:,} rows changed: start the worker of {settings.prefix}postgres")
 
 
 def register(app: typer.Typer) -> None:

@@ -99,14 +99,29 @@ class StateRebuild:
 
     def losses(self) -> list[str]:
         """One line for each input partition whose beginning retention has deleted; none where all can be made again."""
+        carried = [
+            f"{self._role.changelog}/{number} was carried over from the log under {log!r}: what {self._role.name} knew from there "
+            "is lost, because it is not in this log; restore a savepoint instead (docs/growth.md)"
+            for number, log in sorted(self._continued().items())
+        ]
         if not isinstance(self._core(0), FoldCore):
-            return []  # a Batch remembers no longer than its output topic is kept
-        return [
+            return carried  # a Batch remembers no longer than its output topic is kept
+        return carried + [
             f"{self._role.input_topic}/{tp.partition} begins at offset {first}: what {self._role.name} knew only from the "
             "records before it is lost, and what follows from them is decided as if they had never been"
             for tp, (first, _) in sorted(self._inputs.items())
             if first
         ]
+
+    def _continued(self) -> dict[int, str]:
+        """By partition: the prefix of the log from which the state was carried over."""
+        found = {}
+        for tp in self._inputs:
+            old = newest_records(self._kafka, changelog_partition(self._settings, self._role, tp.partition))
+            known = self._known(tp.partition, old)
+            if known is not None and known.continues:
+                found[tp.partition] = known.continues
+        return found
 
     def run(self) -> list[RebuiltPartition]:
         """Rebuilds every partition. Raises CommandError and Unreachable: run it again then."""

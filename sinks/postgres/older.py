@@ -98,8 +98,10 @@ class Older:
 
         trimmed: the partitions whose beginning the log has lost.
         """
-        if any(topic == "volumes" for topic, _ in trimmed):
-            self._copy("volumes", _MISSING, (), where="")
+        # Offsets below 0 are of a log that this log continues.
+        self._copy("dead_letters", _MISSING, (), where='where l."offset" < 0')
+        whole = any(topic == "volumes" for topic, _ in trimmed)
+        self._copy("volumes", _MISSING, (), where="" if whole else 'where l."offset" < 0')
         dead = [(topic, n) for topic, n in trimmed if topic.endswith(".dead")]
         # A dead letter that does not say where its record was is stored under its own place.
         letters = [*dead, *((topic.removesuffix(".dead"), n) for topic, n in dead)]

@@ -16,10 +16,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.decider import At, Decider, State, StateNote, Timer
+from agents.decider import At, Decider, State, StateNote, Timer, Unusable
 from agents.policy import Policy
 from netcenter.pipeline import PIPELINE
 from schemas import codec
+from schemas.keys import KEYLESS
 from schemas.records import RECORDS, Decided, OfferAnswered, Record, Reply
 from streams.topology import Fold
 from tests.support import care_facts
@@ -192,6 +193,18 @@ def test_a_fact_that_no_topic_brings_it_yields_nothing(role: str) -> None:
     for record in RECORDS:
         if record not in carried:
             assert list(decider.decide(state, example(record), at)) == []
+
+
+@each_decider
+@examples(15)
+@given(data=st.data())
+def test_each_state_record_goes_to_another_log_with_the_facts_that_change_it(role: str, data: st.DataObject) -> None:
+    facts = data.draw(facts_of(role))
+    topic = PIPELINE.topic(PIPELINE.role(role).input_topic)
+    keys = {topic.key(fact) for _, fact in facts if isinstance(fact, topic.records) and type(fact) not in KEYLESS}
+    for key, record in play(FOLDS[role].decider(), policy_of(role), facts).state.items():
+        with suppress(Unusable):
+            assert FOLDS[role].carried(key, record).by in keys
 
 
 # --- running, watching, failing ---

@@ -125,3 +125,31 @@ def test_a_chunk_fits_into_a_record_of_a_changelog() -> None:
     memory.news([str(UUID(int=n)) for n in range(2 * recent_ids.CHUNK)], range(2 * recent_ids.CHUNK), 1_795_176_000_000)
     sizes = [len(value) for _, value in memory.packed() if value is not None]
     assert len(sizes) == 3 and max(sizes) < 64_000
+
+
+@examples(50)
+@given(st.lists(STEPS, min_size=1, max_size=3), SIZES)
+def test_another_log_takes_over_every_id_that_any_of_its_sources_remembers(
+    sources: list[list[tuple[list[str], int, bool, int]]], sizes: tuple[int, int, int]
+) -> None:
+    chunk, longest, most = sizes
+    with mock.patch.multiple(recent_ids, CHUNK=chunk, LONGEST=longest, MOST=most * 10):
+        memories, now = [], 1
+        for steps in sources:
+            memory, offset, time = RecentIds(), 0, 1
+            for ids, later, _, span in steps:
+                time += later
+                memory.forget(time, span)
+                memory.news(ids, range(offset, offset + len(ids)), time)
+                offset += len(ids)
+            memories.append(memory)
+            now = max(now, time)
+        whole, restored = RecentIds(), RecentIds()
+        whole.take_over(memories, now)
+        for key, value in whole.packed():
+            if value is not None:
+                restored.restore(key, value)
+        every = [str(n) if n % 3 else str(UUID(int=(n // 6 << 64) | n)) for n in range(31)]
+        known = [any(not memory.news([id], [999], now)[0] for memory in memories) for id in every]
+        assert [not new for new in restored.news(every, range(31), now)] == known
+        assert restored.forgotten == max(memory.forgotten for memory in memories)

@@ -270,6 +270,12 @@ def folded(settings: Settings, log: Log, name: str) -> str:
     server = settings.postgres or ""
     create_database(server, name)
     uri = make_dsn(server, dbname=name)
+    fold_into(uri, log)
+    return uri
+
+
+def fold_into(uri: str, log: Log) -> None:
+    """Writes what the sink makes of the topics into a database."""
     sink = PostgresSink(uri)
     sink.open()
     try:
@@ -283,7 +289,6 @@ def folded(settings: Settings, log: Log, name: str) -> str:
                 assert not refused, refused[:3]
     finally:
         sink.close()
-    return uri
 
 
 def remembered(classified: Iterable[Record | None]) -> list[str]:

@@ -1,0 +1,200 @@
+"""Reads the state of every deciding role of a log whose workers are stopped and have read everything."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager, closing
+from functools import cached_property
+from typing import Any
+
+from kafka import TopicPartition
+
+from agents.decider import Unusable
+from agents.policy import Policy, parse
+from netcenter.broker.changelogs import ChangelogWriter
+from netcenter.broker.client import open_admin
+from netcenter.broker.groups import ConsumerGroups
+from netcenter.broker.offsets import committed_ranges, log_ends
+from netcenter.broker.policy_topic import PolicyLog, policy_log
+from netcenter.broker.reading import records_of
+from netcenter.broker.topics import settings_of_log
+from netcenter.errors import CommandError
+from netcenter.operate.savepoint.carried_state import LogHead, StateRecord
+from netcenter.pipeline import PIPELINE
+from netcenter.settings import Settings
+from schemas import codec
+from schemas.codec import WireError
+from schemas.records import SourceIdle, Tick
+from streams import raw_records
+from streams.batch import BatchCore
+from streams.core import Progress
+from streams.cores import new_core, written_forms
+from streams.fold import FoldCore
+from streams.kafka_connection import KafkaConnection
+from streams.log_reader import reading
+from streams.policies import Policies, PolicyTexts
+from streams.rebalance_watch import RebalanceWatch
+from streams.recovery import recover
+from streams.topology import Fold, Role
+
+DECIDING = tuple(role for role in PIPELINE.roles if role.decides)
+
+
+class _HeldPolicies(Policies):
+    """The policies of the log; a missing one is an error, because nobody waits for it here."""
+
+    def __init__(self, topic: str, texts: PolicyTexts) -> None:
+        super().__init__(topic, lambda: reading(KafkaConnection("")), lambda _: None)
+        self._held = texts
+
+    async def ensure(self, version: int, hash: str) -> None:
+        """Raises CommandError where the text is missing."""
+        if (version, hash) not in self._held.by_hash:
+            raise CommandError(
+                f"{self.topic} does not hold policy {version}, which is in force: write its text again first"
+            )
+
+
+class StateAtRest:
+    """The state of a log. `records` reads it; what stands in the way is in `faults` afterwards, and `head` is known."""
+
+    def __init__(self, settings: Settings, kafka: KafkaConnection) -> None:
+        """settings: with the prefix of the log. Raises Unreachable, and CommandError where no Netcenter is there."""
+        self._kafka = kafka
+        raw_records.install()  # as in a worker: `recover` relies on it to pass the markers of transactions
+        with closing(open_admin(kafka)) as client:
+            self.settings = settings_of_log(settings, client)
+        self.faults: list[str] = []
+        """One line for each reason for which the state cannot be taken now."""
+        self.progress: list[tuple[Role, int, Progress]] = []
+        """(role, partition, progress) of every partition that was read."""
+        self.policies: Policies = _HeldPolicies(settings.prefix + "policy", self._log.texts)
+        """The policies of the log."""
+        self.rebalance = RebalanceWatch()
+        """Nobody looks at it here; a recovery tells it how far it has come."""
+
+    @cached_property
+    def _log(self) -> PolicyLog:
+        return policy_log(self.settings, self._kafka)
+
+    def running(self) -> list[str]:
+        """One line for each deciding role that has workers."""
+        with closing(open_admin(self._kafka)) as client:
+            members = ConsumerGroups(self.settings.prefix, client).members()
+        return [
+            f"{self.settings.prefix}{role.name} has {len(members[role.name])} workers: stop them"
+            for role in DECIDING
+            if members[role.name]
+        ]
+
+    def fence(self) -> None:
+        """Makes sure that no worker of this log that is still somewhere commits anything more. Raises CommandError."""
+        for role in DECIDING:
+            for number in range(self.settings.partitions):
+                with ChangelogWriter(self.settings, self._kafka, role, number):
+                    pass
+
+    def records(self) -> Iterator[StateRecord]:
+        """Every state record, role after role. Raises CommandError, Unreachable, and Misconfigured as `recover` does."""
+        with asyncio.Runner() as runner:
+            for role in DECIDING:
+                for number in range(self.settings.partitions):
+                    core = self._core(role, number)
+                    found = runner.run(recover(core, -1, lambda core=core: core, self))  # type: ignore[misc]
+                    yield from self._of(found.core)
+
+    def head(self) -> LogHead:
+        """Where the log stands, once all records were read. Raises CommandError where it cannot be taken, with all faults."""
+        self._compare()
+        if self.faults:
+            raise CommandError("; ".join(self.faults))
+        last = max((progress for _, _, progress in self.progress), key=lambda progress: progress.watermark)
+        return LogHead(
+            prefix=self.settings.prefix,
+            partitions=self.settings.partitions,
+            clock=last.clock,  # type: ignore[arg-type]
+            watermark=last.watermark,
+            policy=last.policy,
+            policy_hash=last.policy_hash,
+            policies=self._log.texts.seen_from(last.policy, last.policy_hash),
+            taken_at=int(time.time() * 1000),
+            sources={version: held[-1].source for version, held in self._log.versions.items() if held[-1].source},
+        )
+
+    # --- as the host of a recovery ----------------------------------------------------------------------------
+
+    def topic(self, name: str) -> str:
+        """A topic's name on the broker."""
+        return self.settings.prefix + name
+
+    def reader(self) -> AbstractAsyncContextManager[Any]:
+        """A consumer without a group."""
+        return reading(self._kafka)
+
+    # --- one partition ----------------------------------------------------------------------------------------
+
+    def _core(self, role: Role, number: int) -> FoldCore | BatchCore:
+        form, _ = written_forms(role, self.settings.upgrade_from)
+        return new_core(PIPELINE, role, number, self._count, self._policy, encodes=False, form=form)
+
+    def _count(self, topic: str) -> int:
+        return PIPELINE.topic(topic).partitions or self.settings.partitions
+
+    def _policy(self, version: int, hash: str) -> Policy:
+        return parse(self._log.texts.by_hash[version, hash], version)
+
+    def _of(self, core: FoldCore | BatchCore) -> Iterator[StateRecord]:
+        role, number = core.role, core.number
+        self.progress.append((role, number, core.progress()))
+        place = f"{self.settings.prefix}{role.input_topic}/{number}"
+        if not core.watermark.time or core.policy is None:
+            self.faults.append(f"{role.name} has decided nothing in {place}: there is nothing to carry over yet")
+            return
+        self.faults += self._unread(core, place)
+        if isinstance(core, BatchCore):
+            if core.stage.due() is not None:
+                self.faults.append(
+                    f"{place} has posts in a minute that has not ended: let {role.name} run for a minute more"
+                )
+            for key, value in core.stage.memory(core.watermark.time):
+                yield StateRecord(role.name, number, None, key, value)
+            return
+        assert isinstance(role.shape, Fold)
+        try:
+            for key, by, value in core.carried(role.shape.carried):
+                yield StateRecord(role.name, number, by, key, value)
+        except Unusable as error:
+            self.faults.append(f"{role.changelog}/{number}: {error}")
+
+    def _unread(self, core: FoldCore | BatchCore, place: str) -> Iterator[str]:
+        """A line where the role has not read a record that it must read; Ticks may be left, because time goes on anyway."""
+        tp = TopicPartition(self.settings.prefix + core.role.input_topic, core.number)
+        with closing(open_admin(self._kafka)) as client:
+            end, last = committed_ranges(client, [tp])[tp][1], log_ends(client, [tp])[tp]
+        if end < last:
+            yield f"a transaction is open in {place}: wait for ten seconds"
+        for raw in records_of(self._kafka, {tp: (core.position, end)}):
+            if not _tells_time(raw):
+                yield (
+                    f"{core.role.name} has not read {place} from offset {raw.offset} on (of {end}): stop what writes there, and "
+                    "let the workers run until `netcenter lag` shows nothing behind"
+                )
+                return
+
+    def _compare(self) -> None:
+        versions: dict[int, str] = {}
+        for role, number, progress in self.progress:
+            if progress.policy:
+                versions.setdefault(progress.policy, f"{role.name}/{number}")
+        if len(versions) > 1:
+            told = ", ".join(f"{version} in {place}" for version, place in sorted(versions.items()))
+            self.faults.append(f"a policy change is on its way (version {told}): let the workers run until all have it")
+
+
+def _tells_time(raw: Any) -> bool:
+    try:
+        return isinstance(codec.decode(raw.value), Tick | SourceIdle)
+    except WireError:
+        return False
