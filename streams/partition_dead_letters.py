@@ -50,6 +50,10 @@ class PartitionDeadLetters:
         head = failure_headers(name, self.number, offset, letter.stage, letter.error, letter.message)
         add(self.dead, self.number, raw.key, raw.value, [*raw.headers, *head])
 
+    def measure(self) -> None:
+        """Sets the metric of the partition's share of dead letters."""
+        metrics.DEAD_LETTER_RATIO.labels(self.role, str(self.number)).set(self.limit.share)
+
     def count(self, facts: list[Fact], offsets: list[int], dead: list[DeadLetter]) -> None:
         """Counts records against the limit. Control records do not count, nor do records that were refused because of their
         signature: nobody may stop a role by forging.

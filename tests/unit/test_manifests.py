@@ -180,9 +180,23 @@ def test_probes_ask_the_health_server_what_it_answers() -> None:
         assert of("Service")[f"netcenter-{role}"]["spec"]["ports"][0]["targetPort"] == "health"
 
 
+def test_a_worker_starts_and_stops_in_order_and_is_killed_only_when_it_is_stuck() -> None:
+    """The image's first start has a minute; a probe that is late once kills nobody; nothing runs before SIGTERM."""
+    for role in ROLES:
+        (worker,) = pods()[f"netcenter-{role}"][1]["containers"]
+        startup, liveness, readiness = (worker[f"{kind}Probe"] for kind in ("startup", "liveness", "readiness"))
+        assert startup["periodSeconds"] * startup["failureThreshold"] >= 60
+        assert liveness["periodSeconds"] * liveness["failureThreshold"] >= 30
+        assert liveness["failureThreshold"] > 1
+        assert readiness["failureThreshold"] > 1, "a rebalance that another pod causes takes seconds"
+        assert all("initialDelaySeconds" not in probe for probe in (startup, liveness, readiness))
+        assert "lifecycle" not in worker, "the worker commits and leaves its group at SIGTERM itself"
+
+
 def test_a_worker_has_time_to_seal_and_its_successor_recovers_first() -> None:
     for deployment in of("Deployment").values():
         assert deployment["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] >= 120
+        assert deployment["spec"]["strategy"]["type"] == "RollingUpdate"
         assert deployment["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
 
 
