@@ -66,14 +66,22 @@ ALERTING = (ClockChanged, CaseClosed, SurgeOpened, SurgeUpdated, SurgeClosed, Cr
 """Records from which alerts follow."""
 
 TOPICS = (
-    Topic("mentions", (Mention, *THREAD), key=keys.customer, public=False, inputs=(Mention, *SAID)),
+    Topic(
+        "mentions",
+        (Mention, *THREAD),
+        key=keys.customer,
+        public=False,
+        open=(Mention, MentionUpdated, Reply),
+        operators=(Action,),
+    ),
     Topic("classified", (ClassifiedMention, *THREAD), key=keys.customer, limit=MIB + 64 * 1024),
     Topic(
         "volumes",
         (Volume, CrisisDeclared, ContactCount, *TIME),
         key=keys.brand,
         kept=400 * DAY,
-        inputs=(CrisisDeclared, ContactCount),
+        open=(ContactCount,),
+        operators=(CrisisDeclared,),
     ),
     Topic("cases", CASE, key=keys.customer, kept=400 * DAY),
     Topic(
@@ -81,7 +89,7 @@ TOPICS = (
         (WorkChanged, *PEOPLE, *TIME),
         key=keys.work_desk,
         public=False,
-        inputs=PEOPLE,
+        operators=PEOPLE,
     ),
     Topic("assignments", WORK, key=keys.desk, kept=400 * DAY),
     Topic("surges", SURGE, key=keys.brand, kept=400 * DAY),

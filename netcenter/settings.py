@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
@@ -20,8 +21,11 @@ from schemas.releases import released
 from sinks.postgres.settings import PostgresSettings
 from streams.kafka_connection import KafkaConnection
 from streams.settings import WorkerSettings
+from streams.signatures import NO_SIGNATURES, Signatures
 
 SettingsT = TypeVar("SettingsT", bound=BaseSettings)
+NEVER = "never"
+"""The word of `signed_since` by which every unsigned record is taken."""
 _SERVER = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:,/\[\]]+):\d{1,5}")
 
 
@@ -35,6 +39,18 @@ class ReadBy:
 def _servers(value: str | None) -> str | None:
     if value and not all(_SERVER.fullmatch(server) for server in value.split(",")):
         raise PydanticCustomError("servers", "host:port[,host:port] is meant")
+    return value
+
+
+def _moment(value: str | None) -> str | None:
+    if value in (None, NEVER):
+        return value
+    try:
+        aware = datetime.fromisoformat(value).tzinfo is not None
+    except ValueError:
+        aware = False
+    if not aware:
+        raise PydanticCustomError("moment", "a time such as 2026-12-01T08:00:00Z, or never, is meant")
     return value
 
 
@@ -79,6 +95,20 @@ class Settings(PostgresSettings):
     """The private key of that certificate, in PEM."""
     kafka_key_password_file: Annotated[Path | None, ReadBy("everything")] = None
     """The file with the password of that key, where the key is encrypted."""
+    system_keys_file: Annotated[Path | None, ReadBy("workers, `topics apply`, `policy apply`, `ingest`")] = None
+    """The file with the system's keys, which sign what roles and administrators write into the topics that gateways write
+    to; see [wire.md](wire.md#signatures). Workers need this file and the next one, or neither.
+    """
+    operators_keys_file: Annotated[
+        Path | None, ReadBy("workers, `operators`, `crisis`, `forget`, and `ingest` of a file with such records")
+    ] = None
+    """The file with the operators' keys, which sign actions, answers, shifts and declared crises."""
+    signed_since: Annotated[
+        str | None, AfterValidator(_moment), ReadBy("workers with keys, and everything that writes without a key")
+    ] = None
+    """The moment (RFC 3339) since when an unsigned control record is refused; what the broker wrote before is taken without a
+    signature. Without it, no unsigned record is taken. `never`: every unsigned record is taken.
+    """
     directory: Annotated[Path, ReadBy("everything that uses the embedded servers")] = Path(".netcenter")
     """The folder where the embedded servers keep their data."""
     prefix: Annotated[str, Field(pattern=r"^[a-z0-9._-]*$"), ReadBy("everything")] = ""
@@ -120,10 +150,10 @@ class Settings(PostgresSettings):
     log_level: Annotated[Literal["debug", "info", "warning", "error"], ReadBy("everything")] = "info"
     """The least level of a line that is logged."""
 
-    def worker(self, kafka: KafkaConnection) -> WorkerSettings:
-        """The settings of a worker. kafka: as `netcenter.runtime.endpoints.kafka_of` says."""
+    def worker(self, kafka: KafkaConnection, signatures: Signatures = NO_SIGNATURES) -> WorkerSettings:
+        """The settings of a worker. kafka, signatures: as `netcenter.runtime` makes them."""
         shared = set(WorkerSettings.__struct_fields__) & set(type(self).model_fields) - {"kafka"}
-        return WorkerSettings(kafka=kafka, **{name: getattr(self, name) for name in shared})
+        return WorkerSettings(kafka=kafka, signatures=signatures, **{name: getattr(self, name) for name in shared})
 
 
 def load() -> Settings:

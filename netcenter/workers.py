@@ -8,6 +8,7 @@ from typing import Any
 
 from netcenter.errors import Unreachable, UsageError
 from netcenter.pipeline import PIPELINE
+from netcenter.runtime.signing import signatures_of_worker
 from netcenter.settings import Settings, read, variable
 from sinks import port
 from streams.deciding_worker import DecidingWorker
@@ -59,7 +60,7 @@ def health_ports(first: int, names: Sequence[str]) -> dict[str, int]:
 
 def make_worker(role: Role, settings: Settings, kafka: KafkaConnection) -> RoleWorker:
     """The worker of a role. Raises UsageError for wrong settings, Unreachable as `make_sink` does."""
-    given = settings.worker(kafka)
+    given = settings.worker(kafka, signatures_of_worker(settings))
     if isinstance(role.shape, Sink):
         return SinkWorker(PIPELINE, role, given, make_sink(role))
     return DecidingWorker(PIPELINE, role, given)

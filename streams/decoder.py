@@ -14,6 +14,7 @@ from schemas.records import Tick
 from streams.core import DeadLetter, Fact
 from streams.errors import Misconfigured
 from streams.partitioner import partitions_of
+from streams.signatures import STAGE, SignatureCheck
 from streams.topology import Topic
 
 #: The most bytes of a record's key, because every decided record repeats its fact's key.
@@ -26,11 +27,12 @@ _NOTHING = Tick(clock="event", time=0, role="", partition=0)
 class Decoder:
     """Decodes the records of one partition of an input topic, in a worker and in a replay alike."""
 
-    def __init__(self, input_topic: Topic, number: int, partitions: int) -> None:
+    def __init__(self, input_topic: Topic, number: int, partitions: int, signatures: SignatureCheck) -> None:
         """partitions: how many partitions the topic has."""
         self.input_topic, self.number, self.partitions = input_topic, number, partitions
         self._records = frozenset(input_topic.records)
         self._inputs = frozenset(input_topic.inputs)
+        self._check = signatures.of(input_topic)
         self.here: set[bytes] = set()
         """Keys of the last batch of decoded records; all of them belong to this partition."""
 
@@ -45,6 +47,7 @@ class Decoder:
         keys: list[bytes] = []
         decode, allowed, key_of = self.input_topic.wire.decode, self._records, self.input_topic.key
         inputs, fault = self._inputs, requirements.fault
+        signed, forged = self._check.kinds, self._check.fault
         for r in records:
             value, sent = r.value, r.headers
             fact = Fact(r.offset, _NOTHING, r.timestamp, value, _trace(sent) if sent else None)
@@ -62,18 +65,16 @@ class Decoder:
                         fact, "decode", "WrongRecord", f"{kind.__name__} does not belong in {self.input_topic.name}"
                     )
                 )
+            elif kind in signed and (refused := forged(kind, self.number, r)) is not None:
+                dead.append(DeadLetter(fact, STAGE, *refused))
             elif kind in KEYLESS:
                 facts.append(fact)
             elif kind in inputs and (wrong := fault(record)) is not None:
                 dead.append(DeadLetter(fact, "validate", "InvalidRecord", f"{kind.__name__}.{wrong}"))
             else:
                 key = key_of(record)
-                if r.key != key:
-                    why = f"the key disagrees with the {kind.__name__}'s fields"
-                    dead.append(DeadLetter(fact, "key", "WrongKey", why))
-                elif len(key) > _LONGEST_KEY:
-                    why = f"a key of {len(key)} bytes, the limit is {_LONGEST_KEY}"
-                    dead.append(DeadLetter(fact, "key", "LongKey", why))
+                if r.key != key or len(key) > _LONGEST_KEY:
+                    dead.append(_wrong_key(fact, r.key, key))
                 else:
                     facts.append(fact)
                     keys.append(key)
@@ -95,6 +96,14 @@ class Decoder:
                 why = f"this key belongs on partition {stray[fact.offset]}: produce with murmur2 as Java does"
                 dead.append(DeadLetter(fact, "partition", "WrongPartition", why))
         return [fact for fact in facts if fact.offset not in stray], dead
+
+
+def _wrong_key(fact: Fact, given: bytes | None, key: bytes) -> DeadLetter:
+    """given: the record's own key. key: as its fields make it."""
+    if given != key:
+        why = f"the key disagrees with the {type(fact.record).__name__}'s fields"
+        return DeadLetter(fact, "key", "WrongKey", why)
+    return DeadLetter(fact, "key", "LongKey", f"a key of {len(key)} bytes, the limit is {_LONGEST_KEY}")
 
 
 def newer_record(topic: str, partition: int, offset: int, error: NewerRecord) -> str:

@@ -11,6 +11,7 @@ from streams import metrics
 from streams.core import Core, Output
 from streams.decoder import Decoder
 from streams.partitioner import partitions_of
+from streams.signatures import Signatures
 
 Add = Callable[[str, int, bytes | None, bytes | None, headers.Headers], None]
 """Takes (topic on the broker, partition, key, value, headers), as `TransactionBatches.add`."""
@@ -19,17 +20,33 @@ Add = Callable[[str, int, bytes | None, bytes | None, headers.Headers], None]
 class OutputWriter:
     """Writes the outputs of one input partition."""
 
-    def __init__(self, core: Core, decoder: Decoder, group: str, topic: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        core: Core,
+        decoder: Decoder,
+        group: str,
+        topic: Callable[[str], str],
+        signatures: Signatures,
+    ) -> None:
         """group: the consumer group, which names the writer in headers. topic: gives a topic's name on the broker."""
         self.role, self.number, self._group = core.role.name, core.number, group
         self._decoder = decoder
         self._place = b"%s/%d/" % (core.role.input_topic.encode(), core.number)
         self._ways = {
-            name: (topic(name), core.partitions(name), core.pipeline.topic(name).carrying) for name in core.role.writes
+            name: (
+                topic(name),
+                core.partitions(name),
+                core.pipeline.topic(name).carrying,
+                signatures.of(core.pipeline.topic(name)),
+            )
+            for name in core.role.writes
         }
-        """(name on the broker, partitions, the records that carry CloudEvents headers) by a topic's name without the prefix."""
+        """(name on the broker, partitions, the records that carry CloudEvents headers, signatures) by a topic's name without the
+        prefix.
+        """
         self._input = core.pipeline.topic(core.role.input_topic)
         self._input_name = topic(self._input.name)
+        self._input_signatures = signatures.of(self._input)
 
     def write(self, outputs: list[Output], add: Add, position: int) -> None:
         """Adds the records to the open transaction, in order.
@@ -41,7 +58,7 @@ class OutputWriter:
         before: Record | None = None
         told: headers.Headers = []
         for output, partition in zip(outputs, self._partitions(outputs), strict=True):
-            topic, _, carries = ways[output.topic]
+            topic, _, carries, signatures = ways[output.topic]
             record = output.record
             head: headers.Headers = []
             if type(record) in carries:
@@ -50,6 +67,8 @@ class OutputWriter:
                     source = b"%s%d" % (place, fact.offset if fact else position - 1)
                     told = headers.of(record, writer, headers.time_of(record), source, fact.trace if fact else None)
                 head = told
+            if signatures.rings and (ring := signatures.rings.get(type(record))) is not None:
+                head = [*head, signatures.header(ring, partition, output.key, output.value or b"")]
             add(topic, partition, output.key, output.value, head)
         for name, count in Counter([output.topic for output in outputs]).items():
             metrics.RECORDS_PRODUCED.labels(self.role, name).inc(count)
@@ -63,7 +82,10 @@ class OutputWriter:
                 place = f"{self._input.name}/{self.number}/{position}"
                 id = f"idle/{record.role}/{record.partition}/{place}".encode()
             head = headers.of(record, self._group, time, None, id=id)
-        add(self._input_name, self.number, None, codec.encode(record), head)
+        value, signatures = codec.encode(record), self._input_signatures
+        if (ring := signatures.rings.get(type(record))) is not None:
+            head.append(signatures.header(ring, self.number, None, value))
+        add(self._input_name, self.number, None, value, head)
 
     def _partitions(self, outputs: list[Output]) -> list[int]:
         """The partition of each output: a given one, or that of its key, which is usually the key of a fact just

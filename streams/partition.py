@@ -116,8 +116,9 @@ class Partition:
         self.silence = WriterSilence()
         self.transaction = Transaction(self.name, host.settings.kafka, f"{host.group}-{self.number}")
         self.checkpoints = Checkpoints(role.name, self.number, host.topic(role.changelog), host.progress_form)
-        self._decoder = Decoder(topic, self.number, host.partitions(topic.name))
-        self._outputs = OutputWriter(core, self._decoder, host.group, host.topic)
+        signatures = host.settings.signatures
+        self._decoder = Decoder(topic, self.number, host.partitions(topic.name), signatures)
+        self._outputs = OutputWriter(core, self._decoder, host.group, host.topic, signatures)
         limit = limit_of(self.name, topic.dead.name, host.settings)
         self._dead = PartitionDeadLetters(role.name, topic, self.number, host.topic(topic.dead.name), limit, host.log)
         self._waiting: asyncio.Queue[list[Any]] = asyncio.Queue(_MOST_WAITING)
@@ -342,7 +343,7 @@ class Partition:
         self._outputs.write([result for result in taken.results if type(result) is Output], add, position)
         if dead or self._dead.limit:
             offsets = [r.offset for r in batch.raw[:count]]
-            self._dead.count(batch.facts, offsets, {letter.fact.offset for letter in dead})
+            self._dead.count(batch.facts, offsets, dead)
 
     async def append(self, record: Tick | SourceIdle) -> None:
         """Appends a control record to this input partition itself, and commits."""

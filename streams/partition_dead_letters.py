@@ -10,7 +10,11 @@ from streams import metrics
 from streams.core import DeadLetter, Fact
 from streams.dead_letter_limit import DeadLetterLimit, Log, report_share
 from streams.outputs import Add
+from streams.signatures import STAGE
 from streams.topology import Topic
+
+_ALARMING = ("clock", STAGE)
+"""The stages that mean more than a bad record: time that is wrong, or somebody who writes what they may not."""
 
 
 class PartitionDeadLetters:
@@ -20,9 +24,9 @@ class PartitionDeadLetters:
         """topic: the input topic. dead: the name, on the broker, of the topic of its dead letters."""
         self.role, self.topic, self.number, self.dead = role, topic, number, dead
         self.limit, self._log = limit, log
-        self._wrong_at = -1
-        """ms; the watermark when a Tick was last refused. Until the watermark advances, further refused Ticks are
-        logged at level debug.
+        self._told_at: dict[str, int] = {}
+        """ms; the watermark when an error of this stage was last logged. Until the watermark advances, further dead letters
+        of the stage are logged at level debug.
         """
 
     def write(self, letter: DeadLetter, raw: Any, watermark: int, add: Add) -> None:
@@ -31,9 +35,9 @@ class PartitionDeadLetters:
         """
         metrics.DEAD_LETTERS.labels(self.role, letter.stage).inc()
         log = self._log.warning
-        if letter.stage == "clock":
-            log = self._log.error if watermark != self._wrong_at else self._log.debug
-            self._wrong_at = watermark
+        if letter.stage in _ALARMING:
+            log = self._log.error if watermark != self._told_at.get(letter.stage) else self._log.debug
+            self._told_at[letter.stage] = watermark
         name, offset = self.topic.name, raw.offset
         log(
             "dead letter",
@@ -46,9 +50,13 @@ class PartitionDeadLetters:
         head = failure_headers(name, self.number, offset, letter.stage, letter.error, letter.message)
         add(self.dead, self.number, raw.key, raw.value, [*raw.headers, *head])
 
-    def count(self, facts: list[Fact], offsets: list[int], bad: set[int]) -> None:
-        """Counts records against the limit. `bad`: the offsets of dead letters. Control records do not count."""
+    def count(self, facts: list[Fact], offsets: list[int], dead: list[DeadLetter]) -> None:
+        """Counts records against the limit. Control records do not count, nor do records that were refused because of their
+        signature: nobody may stop a role by forging.
+        """
         control = {fact.offset for fact in facts if type(fact.record) in KEYLESS}
+        control |= {letter.fact.offset for letter in dead if letter.stage == STAGE}
+        bad = {letter.fact.offset for letter in dead}
         counted = [offset for offset in offsets if offset not in control]
         self.limit.took(len(counted), [n for n, offset in enumerate(counted) if offset in bad])
         report_share(self.limit, self.role, str(self.number), self._log)

@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from streams.kafka_connection import KafkaConnection
+from streams.signatures import NO_SIGNATURES, Signatures
 
 
 class WorkerSettings(msgspec.Struct, frozen=True):
@@ -14,6 +15,8 @@ class WorkerSettings(msgspec.Struct, frozen=True):
 
     kafka: KafkaConnection
     """Where Kafka is, and how to connect to it."""
+    signatures: Signatures = NO_SIGNATURES
+    """The keys that sign control records and verify them."""
     prefix: str = ""
     """The text before the name of every topic and group."""
     partitions: int = 8

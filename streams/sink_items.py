@@ -13,7 +13,8 @@ from schemas.records import Record, Tick
 from sinks.port import RefusedItem, SinkItem
 from streams.decoder import Decoder, newer_record
 from streams.errors import Misconfigured
-from streams.topology import Pipeline, Topic
+from streams.signatures import SignatureCheck
+from streams.topology import Pipeline
 
 
 class SinkItems(msgspec.Struct, frozen=True, gc=False):
@@ -40,7 +41,14 @@ class SinkItems(msgspec.Struct, frozen=True, gc=False):
         ]
 
 
-def sink_items(pipeline: Pipeline, topic: str, partition: int, records: Sequence[Any], partitions: int) -> SinkItems:
+def sink_items(
+    pipeline: Pipeline,
+    topic: str,
+    partition: int,
+    records: Sequence[Any],
+    partitions: int,
+    signatures: SignatureCheck,
+) -> SinkItems:
     """Decodes raw records of a Kafka client. topic: its name without the prefix; partitions: how many the topic has.
 
     An invalid record from outside becomes an item without a record: the role that decides on this topic makes it a dead
@@ -49,7 +57,7 @@ def sink_items(pipeline: Pipeline, topic: str, partition: int, records: Sequence
     """
     dead = topic.endswith(".dead")
     if not dead and pipeline.topic(topic).inputs:
-        return _from_outside(pipeline.topic(topic), partition, records, partitions)
+        return _from_outside(Decoder(pipeline.topic(topic), partition, partitions, signatures), records)
     tombstones = not dead and pipeline.topic(topic).kept is None
     items: list[SinkItem] = []
     wrong: dict[int, WireError] = {}
@@ -69,8 +77,9 @@ def sink_items(pipeline: Pipeline, topic: str, partition: int, records: Sequence
     return SinkItems(topic, partition, records, items, wrong, time)
 
 
-def _from_outside(topic: Topic, partition: int, records: Sequence[Any], partitions: int) -> SinkItems:
-    facts, dead = Decoder(topic, partition, partitions).facts(records)
+def _from_outside(decoder: Decoder, records: Sequence[Any]) -> SinkItems:
+    topic, partition = decoder.input_topic, decoder.number
+    facts, dead = decoder.facts(records)
     newer = {d.fact.offset: NewerRecord(d.message) for d in dead if d.error == NewerRecord.__name__}
     found = {fact.offset: fact.record for fact in facts}
     items = [

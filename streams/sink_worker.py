@@ -160,7 +160,8 @@ class SinkWorker(RoleWorker):
         if tp not in self._owned:
             return
         # Decode here, because the writing thread may be waiting for the receiver.
-        self._waiting.append(sink_items(self.pipeline, tp.topic, tp.partition, records, self.partitions(tp.topic)))
+        partitions, signatures = self.partitions(tp.topic), self.settings.signatures
+        self._waiting.append(sink_items(self.pipeline, tp.topic, tp.partition, records, partitions, signatures))
         self._news.set()
         if self._count() >= _MOST_ITEMS:
             self._enough.set()

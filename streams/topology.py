@@ -14,6 +14,7 @@ from schemas.keys import KEYLESS
 from schemas.records import Record, Tick
 from schemas.state_forms import ONE_FORM, StateForms
 from sinks import port
+from streams.signing_keys import Signer
 
 SettingsT = TypeVar("SettingsT")
 
@@ -68,8 +69,25 @@ class Topic:
     """The number of partitions; None: as many as NETCENTER_PARTITIONS says."""
     wire: Wire = AVRO
     """Reads and writes the bytes of the records."""
-    inputs: tuple[type[Record], ...] = ()
-    """The records that come from outside: `schemas.requirements` checks each before a role decides on it."""
+    open: tuple[type[Record], ...] = ()
+    """The records from outside that whoever may write to the topic may send, such as a gateway."""
+    operators: tuple[type[Record], ...] = ()
+    """The records from outside that need a signature with a key of the operators."""
+
+    @cached_property
+    def inputs(self) -> tuple[type[Record], ...]:
+        """The records that come from outside: `schemas.requirements` checks each before a role decides on it."""
+        return (*self.open, *self.operators)
+
+    @cached_property
+    def signed(self) -> dict[type[Record], Signer]:
+        """Whose key signs each record that needs a signature. Empty for a topic into which only roles write, because
+        Kafka's rights defend that topic.
+        """
+        if not self.inputs:
+            return {}
+        kinds = (kind for kind in self.records if kind not in self.open)
+        return {kind: "operators" if kind in self.operators else "system" for kind in kinds}
 
     @cached_property
     def carrying(self) -> frozenset[type[Record]]:
@@ -278,6 +296,10 @@ class Pipeline:
     def dead_topics(self) -> list[Topic]:
         """The `.dead` topic of every topic that holds records."""
         return [t.dead for t in self.topics if t.records]
+
+    def has_signed_records(self, name: str) -> bool:
+        """Whether records of a topic need a signature: gateways write to it too."""
+        return bool(self.topic(name).signed)
 
     def role(self, name: str) -> Role:
         """The role of that name. Raises KeyError."""

@@ -17,11 +17,12 @@ from faust.types import TP
 
 from streams import faust_batch, metrics, raw_records
 from streams.committed_offsets import CommittedOffset, address, metadata
-from streams.errors import Ended, StreamError
+from streams.errors import Ended, Misconfigured, StreamError
 from streams.exit_codes import ExitCode
 from streams.gc_tuning import rarely_collected
 from streams.health import HealthServer
 from streams.kafka_errors import translate
+from streams.keyless import signed_record
 from streams.log_reader import own_host, reading
 from streams.membership import Membership
 from streams.policies import Policies
@@ -180,6 +181,7 @@ class RoleWorker:
         self.app.finalize()
         for name in self.role.reads:
             self._listen(name)
+        await self._check_keys()
         await self.prepare()
         await self.app.maybe_start()
         background = (self._commit_offsets, self._check_topics, *self.tasks())
@@ -192,6 +194,30 @@ class RoleWorker:
             await self._stop()
         if self.app.crash_reason is not None:
             self.fail(self.app.crash_reason)
+
+    async def _check_keys(self) -> None:
+        """Says that a worker without keys signs nothing. Raises Misconfigured where the log is signed, because others would
+        refuse this worker's records, and no redrive makes up for that.
+        """
+        signatures = self.settings.signatures
+        if signatures.rings:
+            return
+        names = [name for name in {*self.role.reads, *self.role.writes} if self.pipeline.has_signed_records(name)]
+        if not names:
+            return
+        if signatures.begun(int(wall.time() * 1000)):
+            async with self.reader() as reader:
+                found = await signed_record(
+                    reader,
+                    [TopicPartition(self.topic(name), n) for name in names for n in range(self.partitions(name))],
+                )
+            if found is not None:
+                raise Misconfigured(
+                    f"{found} is signed, and this worker has no keys: set NETCENTER_SYSTEM_KEYS_FILE and "
+                    "NETCENTER_OPERATORS_KEYS_FILE as for the other workers (SECURITY.md), or NETCENTER_SIGNED_SINCE=never to "
+                    "go on unsigned"
+                )
+        self.log.info("nothing is signed: whoever may write there controls this role", topics=sorted(names))
 
     def _listen(self, name: str) -> None:
         async def take(stream: Any) -> None:

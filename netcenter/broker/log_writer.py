@@ -10,6 +10,7 @@ from typing import Self
 from kafka.errors import KafkaError, KafkaTimeoutError
 
 from netcenter.broker.client import open_admin, open_producer
+from netcenter.broker.command_headers import CommandHeaders
 from netcenter.broker.topics import settings_of_log
 from netcenter.errors import CommandError
 from netcenter.pipeline import PIPELINE
@@ -30,11 +31,12 @@ class LogWriter:
     def __init__(self, settings: Settings, kafka: KafkaConnection, writer: str) -> None:
         """writer: the command that writes, which the header `ce_source` of the records names.
 
-        Raises Unreachable, and CommandError where no Netcenter is under the prefix.
+        Raises Unreachable, CommandError where no Netcenter is under the prefix, and UsageError for wrong settings of the
+        keys.
         """
-        self._writer = settings.prefix + writer
         with closing(open_admin(kafka)) as client:
             self.settings = settings_of_log(settings, client)
+        self._headers = CommandHeaders(self.settings, kafka, writer)
         self._producer = open_producer(kafka)
         self._failed: list[KafkaError] = []
 
@@ -42,14 +44,15 @@ class LogWriter:
         """Append a record. partition: None means the partition of the record's key.
 
         Raises CommandError when the broker has refused an earlier record; if it refuses this record, a later call
-        raises.
+        raises. Raises UsageError as `CommandHeaders.of`.
         """
         key = None
         if partition is None:
             key = PIPELINE.topic(topic).key(record)
             partition = partition_of(key, self.settings.partitions)
-        headers = PIPELINE.topic(topic).command_headers(record, self._writer)
-        self._append(self.settings.prefix + topic, partition, key, codec.encode(record), headers)
+        value = codec.encode(record)
+        headers = self._headers.of(topic, record, partition, key, value)
+        self._append(self.settings.prefix + topic, partition, key, value, headers)
 
     def send_bytes(self, topic: str, partition: int, key: bytes | None, value: bytes | None) -> None:
         """Append bytes without headers. topic: with the prefix. Raises CommandError as `send` does."""

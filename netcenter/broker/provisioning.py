@@ -12,6 +12,7 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from agents.policy import digest, parse
 from netcenter.broker.client import open_admin, open_producer
+from netcenter.broker.command_headers import CommandHeaders
 from netcenter.broker.offsets import committed_ranges
 from netcenter.broker.topics import partition_counts, required_topics
 from netcenter.errors import CommandError
@@ -84,7 +85,7 @@ def _seed(settings: Settings, kafka: KafkaConnection, clock: Clock, policy_text:
     changed = PolicyChanged(version=1, hash=digest(policy_text), applied_at=int(time.time() * 1000))
     # On the wall clock event time begins now; on the event clock it begins with the first line of the played file.
     first_time = changed.applied_at if clock == "wall" else 0
-    writer = settings.prefix + "topics"
+    made = CommandHeaders(settings, kafka, "topics")
     with closing(open_producer(kafka)) as producer:
         futures = [producer.send(settings.prefix + "policy", key=b"1", value=policy_text.encode(), partition=0)]
         for name in _seeded_topics():
@@ -94,7 +95,8 @@ def _seed(settings: Settings, kafka: KafkaConnection, clock: Clock, policy_text:
                     tick = Tick(clock=clock, time=first_time, role=PIPELINE.clock_role, partition=number)
                     records.insert(0, tick)
                 for record in records:
-                    value, head = codec.encode(record), PIPELINE.topic(name).command_headers(record, writer)
+                    value = codec.encode(record)
+                    head = made.of(name, record, number, None, value)
                     futures.append(producer.send(settings.prefix + name, value=value, partition=number, headers=head))
         for future in futures:
             future.get(_SENT_S)

@@ -16,6 +16,7 @@ from kafka.errors import KafkaError, OffsetOutOfRangeError
 from netcenter.broker.client import open_admin, open_consumer
 from netcenter.broker.offsets import OffsetRange, committed_ranges
 from netcenter.broker.reading import batches_of
+from netcenter.broker.refused_records import RefusedRecords
 from netcenter.broker.topics import missing_topics_message, partition_counts
 from netcenter.errors import CommandError, Unreachable
 from netcenter.pipeline import PIPELINE, PROJECTION
@@ -96,6 +97,7 @@ class _SinkTopics:
 
     def __init__(self, settings: Settings, kafka: KafkaConnection) -> None:
         self._admin = open_admin(kafka)
+        self.refused = RefusedRecords(settings, kafka)
         self._names = {settings.prefix + name: name for name in PIPELINE.role(PROJECTION).reads}
         # `none`: the rebuild must fail, and not skip records that retention deletes while it reads.
         self._consumer = open_consumer(kafka, reset="none")
@@ -199,7 +201,9 @@ class _Rebuild:
             for tp, records in batch.items():
                 seen += len(records)
                 actions = [r for r in records if codec.kind(r.value) is Action]
-                for item in sink_items(PIPELINE, *self._log.place(tp), actions, self._log.partitions(tp)).items:
+                for item in sink_items(
+                    PIPELINE, *self._log.place(tp), actions, self._log.partitions(tp), self._log.refused
+                ).items:
                     one = forget(item)
                     if one is not None:
                         forgets.append(one)
@@ -221,12 +225,15 @@ class _Rebuild:
         if not ranges:
             return
         total = self._done.records + sum(end - start for start, end in ranges.values())
+        self._log.refused.read_on()
         waiting: list[SinkItem] = []
         with ThreadPoolExecutor(1) as writer:
             write: Future[Any] = writer.submit(list)
             for batch in self._log.batches(ranges):
                 for tp, records in batch.items():
-                    waiting += sink_items(PIPELINE, *self._log.place(tp), records, self._log.partitions(tp)).items
+                    waiting += sink_items(
+                        PIPELINE, *self._log.place(tp), records, self._log.partitions(tp), self._log.refused
+                    ).items
                     self._done.records += len(records)
                 if len(waiting) >= _BATCH:
                     write.result()

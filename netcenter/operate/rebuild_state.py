@@ -28,6 +28,7 @@ from netcenter.broker.groups import ConsumerGroups
 from netcenter.broker.offsets import OffsetRange, committed_ranges
 from netcenter.broker.policy_topic import StoredPolicy, stored_policies
 from netcenter.broker.reading import batches_of
+from netcenter.broker.refused_records import RefusedRecords
 from netcenter.broker.topics import settings_of_log
 from netcenter.errors import CommandError
 from netcenter.pipeline import PIPELINE
@@ -188,7 +189,8 @@ class StateRebuild:
                 f"{self._role.name} has read {self._role.input_topic}/{core.number} up to offset {position}, and it ends at "
                 f"{end}: it is another topic of that name, or it was cut; restore it first (docs/lost_log.md)"
             )
-        decoder = Decoder(PIPELINE.topic(self._role.input_topic), core.number, self._settings.partitions)
+        refused = RefusedRecords(self._settings, self._kafka)
+        decoder = Decoder(PIPELINE.topic(self._role.input_topic), core.number, self._settings.partitions, refused)
         state, held, read = dict[str, bytes](), list[Fact](), 0
         if first:
             self._begin(core, tp)

@@ -12,6 +12,7 @@ from kafka import TopicPartition
 from netcenter.broker.client import open_admin
 from netcenter.broker.offsets import OffsetRange, committed_ranges_at
 from netcenter.broker.policy_topic import stored_policies
+from netcenter.broker.refused_records import RefusedRecords
 from netcenter.broker.topics import settings_of_log
 from netcenter.errors import CommandError, UsageError
 from netcenter.replay.seek import Seeker, decoded, source_of, time_of
@@ -50,7 +51,8 @@ def find(settings: Settings, kafka: KafkaConnection, wanted: Range) -> Stretch:
     policies = stored_policies(settings, kafka)
     sources = SOURCES if wanted.topic == SOURCES[0] else (wanted.topic,)
     logs = {topic: _log(settings, kafka, topic, wanted) for topic in sources}
-    with Seeker(kafka) as seeker:
+    refused = RefusedRecords(settings, kafka)
+    with Seeker(kafka, refused) as seeker:
         topic = next((t for t, log in logs.items() if _reaches(seeker, t, log, wanted)), wanted.topic)
         log = logs[topic]
         found = {tp: _span(seeker, topic, tp, span, wanted) for tp, span in log.items()}
@@ -74,6 +76,7 @@ def find(settings: Settings, kafka: KafkaConnection, wanted: Range) -> Stretch:
         opening=opening,
         stamps=(min(stamps), max(stamps)),
         policies=texts,
+        refused=refused,
         in_force=[in_force.get(n, min(in_force.values())) for n in range(settings.partitions)],
     )
 

@@ -15,6 +15,7 @@ from netcenter.broker.client import open_consumer
 from netcenter.broker.offsets import OffsetRange
 from netcenter.broker.policy_topic import StoredPolicy
 from netcenter.broker.reading import records_in
+from netcenter.broker.refused_records import RefusedRecords
 from netcenter.pipeline import PIPELINE
 from schemas import codec
 from schemas.codec import WireError
@@ -56,9 +57,12 @@ def decoded(raw: Any) -> Record | None:
 
 
 class Seeker:
-    """Reads single places of topics. A context manager that closes its consumer."""
+    """Reads single places of topics, without the records that the roles have refused because of their signature: their
+    times mean nothing. A context manager that closes its consumer.
+    """
 
-    def __init__(self, kafka: KafkaConnection) -> None:
+    def __init__(self, kafka: KafkaConnection, refused: RefusedRecords) -> None:
+        self._refused = refused
         self._consumer = open_consumer(kafka, _FETCH)
 
     def __enter__(self) -> Self:
@@ -71,7 +75,7 @@ class Seeker:
 
     def records(self, tp: TopicPartition, start: int, end: int) -> Iterator[Any]:
         """The raw records from offset `start` to before `end`. Another call ends the iteration of the earlier one."""
-        return records_in(self._consumer, tp, (start, end))
+        return self._refused.without(records_in(self._consumer, tp, (start, end)))
 
     def first(self, tp: TopicPartition, span: OffsetRange, value: Value) -> Any | None:
         """The first raw record of a span for which `value` is not None."""

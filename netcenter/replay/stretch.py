@@ -14,6 +14,7 @@ from kafka.errors import OffsetOutOfRangeError
 from netcenter.broker.client import open_consumer
 from netcenter.broker.offsets import OffsetRange
 from netcenter.broker.reading import RangeReader
+from netcenter.broker.refused_records import RefusedRecords
 from netcenter.errors import CommandError
 from netcenter.pipeline import PIPELINE
 from netcenter.replay.engine import Replay, Say
@@ -71,6 +72,8 @@ class Stretch:
     """The broker's times of the first and the last record, in ms; approximate."""
     policies: dict[int, str]
     """Texts by version."""
+    refused: RefusedRecords
+    """The records that the roles have refused because of their signature."""
     in_force: list[int]
     """The policy version with which each partition begins."""
 
@@ -86,8 +89,8 @@ class Stretch:
 
     def steps(self) -> Iterator[StretchStep]:
         """The steps of the stretch in the order of time."""
-        people = ToolRecords(self.settings, self.kafka, self.stamps)
-        with _Lanes(self.settings, self.kafka, self.topic, self.spans) as lanes:
+        people = ToolRecords(self.settings, self.kafka, self.stamps, self.refused)
+        with _Lanes(self.settings, self.kafka, self.topic, self.spans, self.refused) as lanes:
             for n, tick in self.opening.items():
                 lanes.lanes[n].time = time_of(tick)
             time = 0
@@ -145,14 +148,14 @@ def play_stretch(replays: Sequence[Replay], stretch: Stretch, *, say: Say = lamb
 class _Lane:
     """The facts of one partition that are read but not played yet."""
 
-    def __init__(self, tp: TopicPartition, topic: str, partitions: int) -> None:
+    def __init__(self, tp: TopicPartition, topic: str, partitions: int, refused: RefusedRecords) -> None:
         self.tp = tp
         self.mirrored = topic != PIPELINE.roles[0].input_topic
         self.waiting: deque[Fact] = deque()
         self.dead_letters = 0
         self.time = 0
         """ms; of the last Tick."""
-        self._decoder = Decoder(PIPELINE.topic(topic), tp.partition, partitions)
+        self._decoder = Decoder(PIPELINE.topic(topic), tp.partition, partitions, refused)
         self._source = 0
 
     def take(self, rows: list[Any]) -> None:
@@ -183,12 +186,17 @@ class _Lanes:
     """Reads the partitions of a stretch only as far as the caller asks. A context manager that closes its consumer."""
 
     def __init__(
-        self, settings: Settings, kafka: KafkaConnection, topic: str, spans: Mapping[int, OffsetRange]
+        self,
+        settings: Settings,
+        kafka: KafkaConnection,
+        topic: str,
+        spans: Mapping[int, OffsetRange],
+        refused: RefusedRecords,
     ) -> None:
         # With reset="none" reading raises an error, instead of skipping records, when retention deletes unread records.
         self._consumer = open_consumer(kafka, _FETCH, reset="none")
         name = settings.prefix + topic
-        self.lanes = {n: _Lane(TopicPartition(name, n), topic, settings.partitions) for n in spans}
+        self.lanes = {n: _Lane(TopicPartition(name, n), topic, settings.partitions, refused) for n in spans}
         self._by_tp = {lane.tp: lane for lane in self.lanes.values()}
         self._reading = RangeReader(self._consumer, {self.lanes[n].tp: span for n, span in spans.items()})
 

@@ -7,6 +7,7 @@ from bisect import bisect_left
 from kafka import TopicPartition
 
 from netcenter.broker.reading import records_of
+from netcenter.broker.refused_records import RefusedRecords
 from netcenter.pipeline import PIPELINE
 from netcenter.replay.seek import Seeker
 from netcenter.settings import Settings
@@ -30,10 +31,12 @@ _APART = 3_600_000
 class ToolRecords:
     """The tool records that belong to a stretch of the log, in the order of their own times; all are held in memory."""
 
-    def __init__(self, settings: Settings, kafka: KafkaConnection, stamps: tuple[int, int]) -> None:
+    def __init__(
+        self, settings: Settings, kafka: KafkaConnection, stamps: tuple[int, int], refused: RefusedRecords
+    ) -> None:
         """stamps: the broker's timestamps of the first and the last record of the stretch, ms."""
         stretches = {}
-        with Seeker(kafka) as seeker:
+        with Seeker(kafka, refused) as seeker:
             for topic in dict.fromkeys(topic for topic, _ in _TIMES.values()):
                 for n in range(PIPELINE.topic(topic).partitions or settings.partitions):
                     tp = TopicPartition(settings.prefix + topic, n)
@@ -43,7 +46,8 @@ class ToolRecords:
                         stretches[tp] = (max(first, start), end if after is None else after)
         names = {kind.__name__ for kind in _TIMES}
         frames = {codec.frame(version.id) for version in locked() if version.record in names}
-        found = [codec.decode(r.value) for r in records_of(kafka, stretches) if r.value and r.value[:5] in frames]
+        records = refused.without(records_of(kafka, stretches))
+        found = [codec.decode(r.value) for r in records if r.value and r.value[:5] in frames]
         told = [(getattr(record, _TIMES[type(record)][1]), n, record) for n, record in enumerate(found)]
         self._told = sorted(told, key=lambda one: one[:2])
         self._next = 0

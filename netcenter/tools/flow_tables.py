@@ -45,7 +45,10 @@ def topics() -> str:
     lines = ["| topic | for whom | records | you may produce | kept |", "|---|---|---|---|---|"]
     for topic in PIPELINE.topics:
         records = ", ".join(record.__name__ for record in topic.records) or "policies"
-        inputs = ", ".join(record.__name__ for record in topic.inputs)
+        inputs = ", ".join(record.__name__ for record in topic.open)
+        if topic.operators:
+            signed = ", ".join(record.__name__ for record in topic.operators)
+            inputs = f"{inputs}; signed: {signed}" if inputs else f"signed: {signed}"
         whom = "public" if topic.public else "internal"
         lines.append(f"| `{topic.name}` | {whom} | {records} | {inputs} | {_kept(topic)} |")
     return "\n".join(lines)

@@ -13,8 +13,10 @@ import yaml
 
 from netcenter.pipeline import PIPELINE
 from netcenter.policies import DEFAULT_POLICY
+from netcenter.runtime.signing import FILES
 from netcenter.settings import variable
 from streams.exit_codes import ExitCode
+from streams.signing_keys import Signer
 from streams.topology import Role
 
 BASE = Path(__file__).parents[2] / "deploy" / "k8s" / "base"
@@ -93,6 +95,8 @@ def _deployment(role: Role) -> Manifest:
         _spread(role, "topology.kubernetes.io/zone"),
     ]
     _give_secret(pod, role)
+    if any(PIPELINE.has_signed_records(topic) for topic in (*role.reads, *role.writes)):
+        _give_keys(pod, *FILES)
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -118,6 +122,7 @@ def _setup() -> Manifest:
         container["volumeMounts"] += policy
     pod = _pod(apply, grace=30)
     pod["initContainers"] = [topics]
+    _give_keys(pod, "system")
     pod["restartPolicy"] = "Never"
     pod["volumes"].append({"name": "policy", "configMap": {"name": f"{NAME}-policy"}})
     hopeless = [ExitCode.WRONG_USAGE.value]
@@ -191,6 +196,18 @@ def _give_secret(pod: Manifest, role: Role) -> None:
     container["volumeMounts"].append({"name": "secret", "mountPath": folder, "readOnly": True})
     secret = {"secretName": f"{NAME}-{role.name}", "defaultMode": 0o440, "items": [{"key": key, "path": key}]}
     pod["volumes"].append({"name": "secret", "secret": secret})
+
+
+def _give_keys(pod: Manifest, *signers: Signer) -> None:
+    """Mount the signing keys of these signers, and set the variables that name their files."""
+    folder = "/etc/netcenter/signing"
+    for container in (*pod["containers"], *pod.get("initContainers", ())):
+        env = [{"name": variable(FILES[signer]), "value": f"{folder}/{signer}"} for signer in signers]
+        container["env"] = container.get("env", []) + env
+        container["volumeMounts"].append({"name": "signing", "mountPath": folder, "readOnly": True})
+    items = [{"key": signer, "path": signer} for signer in signers]
+    secret = {"secretName": f"{NAME}-signing", "defaultMode": 0o440, "items": items}
+    pod["volumes"].append({"name": "signing", "secret": secret})
 
 
 def _probe(path: str) -> Manifest:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,16 +12,21 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from kafka import KafkaProducer
 
 from netcenter.demo.story import STORY_POLICY, story, teller
 from netcenter.embedded import Addresses
+from netcenter.files.line import Line
 from netcenter.pipeline import PIPELINE
+from schemas.dead_letter_headers import failure_of
 from schemas.jsonform import event
-from schemas.records import BY_NAME, CaseOpened, subject_of
+from schemas.records import BY_NAME, CaseOpened, Mention, subject_of
 from schemas.times import rfc3339
+from streams.signatures import STAGE
 from tests.support import judge
 from tests.support.chaos import HOUR, SEED, Plant, Playing
 from tests.support.command_line import command
+from tests.support.forgeries import forgeries, key_files
 
 #: At a tenth of its size fewer join the guitar's conversation.
 _POLICY = STORY_POLICY.read_text() + "conversation = 15\n"
@@ -40,6 +45,8 @@ class Decided:
     """Events as JSON by topic and aggregate."""
     middle: int
     """ms; a Tick among the posts."""
+    forged: Counter[str]
+    """How many records a gateway wrote that may not write them, by topic."""
 
     def replay(self, out: Path, *words: str) -> tuple[int, str]:
         """Run the command: (exit code, stderr)."""
@@ -52,9 +59,13 @@ def decided(stack: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Itera
     """The story's first day and a quarter at a tenth of its size."""
     lines = [line for line in story.story(SEED, _SCALE) if line.at < teller.START + _FIRST]
     prefix = f"t{uuid4().hex[:8]}."
-    with Plant(stack, tmp_path_factory.mktemp("decided"), _POLICY, prefix, 2) as plant:
+    folder = tmp_path_factory.mktemp("decided")
+    with Plant(stack, folder, _POLICY, prefix, 2, keys=key_files(folder)) as plant:
+        forged = _forge(plant, lines)
         plant.start(*_ROLES)
         playing = Playing(plant, lines, run_on=6 * HOUR, ahead=0, follow=())
+        plant.until(lambda: playing.done() or playing.time > teller.START + 8 * HOUR, 120, "a part of the story played")
+        forged += _forge(plant, lines)
         plant.until(playing.done, 120, "the story played")
         plant.await_drained(playing.time, _ROLES, 120)
         plant.stop()
@@ -67,7 +78,29 @@ def decided(stack: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Itera
         assert all(found.values())
         posts = sorted(r.record.time for r in log["cases"] if isinstance(r.record, CaseOpened))
         middle = posts[len(posts) // 2] // 60_000 * 60_000
-        yield Decided(plant, json.loads(json.dumps(found)), middle)
+        yield Decided(plant, json.loads(json.dumps(found)), middle, forged)
+
+
+def _forge(plant: Plant, lines: list[Line]) -> Counter[str]:
+    """Writes what a gateway may not write, by a client that has nothing but the right to write. Returns how many by topic."""
+    customer = next(line.record for line in lines if isinstance(line.record, Mention))
+    made = list(forgeries(plant.folder, plant.partitions, customer.brand, customer.channel, customer.author_id))
+    producer = KafkaProducer(**plant.kafka.for_kafka_python())
+    for one in made:
+        topic = plant.prefix + one.topic
+        producer.send(topic, partition=one.partition, key=one.key, value=one.value, headers=one.headers)
+    producer.close(timeout=10)
+    return Counter(one.topic for one in made)
+
+
+def test_what_a_gateway_forged_stands_in_the_dead_letters_alone(decided: Decided) -> None:
+    """Each of them, and nothing else. The tests below show that the log leads to the same events with them in it."""
+    log = judge.read_all(decided.plant.settings, decided.plant.kafka, "mentions.dead", "volumes.dead")
+    for topic in ("mentions", "volumes"):
+        failures = [failure_of(r.headers.items()) for r in log[f"{topic}.dead"]]
+        assert {failure.stage for failure in failures} == {STAGE}
+        assert len(failures) == decided.forged[topic]
+    assert not any(worker.said("worker failed") for worker in decided.plant.workers)
 
 
 def _by_aggregate(events: Any) -> Histories:

@@ -28,6 +28,7 @@ from streams.errors import Ended, Misconfigured, Stop
 from streams.kafka_connection import KafkaConnection
 from streams.receiver_calls import Outdated
 from streams.settings import WorkerSettings
+from streams.signatures import NO_SIGNATURES
 from streams.sink_items import SinkItems, sink_items
 from streams.sink_worker import SinkWorker
 from tests.support import toy
@@ -278,7 +279,7 @@ class DeadLetterProducer:
 def waiting(count: int) -> SinkItems:
     """Records none of which can be decoded."""
     records = [SimpleNamespace(offset=n, value=b"%d" % n, key=None, headers=[], timestamp=0) for n in range(count)]
-    return sink_items(PIPELINE, "cases", 0, records, 1)
+    return sink_items(PIPELINE, "cases", 0, records, 1, NO_SIGNATURES)
 
 
 def test_every_dead_letter_stands_in_its_topic_before_there_are_too_many(receiver: Hanging) -> None:

@@ -28,7 +28,7 @@ from netcenter.files.line import Line
 from netcenter.ingest.player import Played, ingest
 from netcenter.ingest.schedule import TICK
 from netcenter.pipeline import PIPELINE
-from netcenter.settings import Settings
+from netcenter.settings import Settings, variable
 from schemas import codec
 from streams.kafka_connection import KafkaConnection
 from streams.supervisor import command_of
@@ -82,6 +82,8 @@ class Plant:
     environment: dict[str, str] = field(default_factory=dict)
     command: Callable[[str], list[str]] = command_of
     """What runs a worker of a role."""
+    keys: dict[str, Path] = field(default_factory=dict)
+    """The files of signing keys, by setting; none: nothing is signed."""
     workers: list[Worker] = field(default_factory=list)
     deaths: Counter[str] = field(default_factory=Counter)
     """Ends that nobody asked for, by role and exit code."""
@@ -93,6 +95,7 @@ class Plant:
             postgres=f"{self.addresses.postgres.rpartition('/')[0]}/{self.database}",
             prefix=self.prefix,
             partitions=self.partitions,
+            **self.keys,  # type: ignore[arg-type]
         )
         self.folder.mkdir(parents=True, exist_ok=True)
 
@@ -126,6 +129,7 @@ class Plant:
             # The least that the settings allow: a killed worker's partitions wait so long for the next one.
             "NETCENTER_SESSION_S": "6",
             "NETCENTER_OFFSET_COMMIT_S": "0.1",
+            **{variable(setting): str(file) for setting, file in self.keys.items()},
             **self.environment,
         }
 

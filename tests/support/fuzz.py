@@ -26,6 +26,7 @@ from schemas.records import (
 )
 from streams.decoder import Decoder
 from streams.partitioner import partition_of
+from streams.signatures import NO_SIGNATURES
 from streams.topology import Topic
 from tests.support.bad_fields import BAD, GOOD
 
@@ -102,7 +103,10 @@ class Fuzz:
         self._number = 0
         self._posts: list[Mention] = []
         self._intakes = {
-            (t.name, n): Decoder(t, n, partitions) for t in PIPELINE.topics if t.inputs for n in range(partitions)
+            (t.name, n): Decoder(t, n, partitions, NO_SIGNATURES)
+            for t in PIPELINE.topics
+            if t.inputs
+            for n in range(partitions)
         }
         self._faults: list[Callable[[], Sent | None]] = [
             *[self._field] * 8,

@@ -22,7 +22,7 @@ from kafka import KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
 
 from agents.policy import digest
-from netcenter.broker import provisioning, topics
+from netcenter.broker import command_headers, provisioning, topics
 from netcenter.broker.client import open_admin, open_producer
 from netcenter.broker.offsets import committed_ranges, log_ends
 from netcenter.broker.reading import TopicFollower
@@ -210,6 +210,7 @@ class World:
         with (
             mock.patch.object(topics, "PIPELINE", toy.PIPELINE),
             mock.patch.object(provisioning, "PIPELINE", toy.PIPELINE),
+            mock.patch.object(command_headers, "PIPELINE", toy.PIPELINE),
         ):
             provisioning.apply(settings, self.kafka, self.clock, toy.POLICY)
 

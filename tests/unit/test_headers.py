@@ -16,6 +16,7 @@ from schemas.records import BY_NAME, RECORDS, PolicyChanged, Record, SourceIdle,
 from streams.decoder import Decoder
 from streams.fold import FoldCore
 from streams.outputs import OutputWriter
+from streams.signatures import NO_SIGNATURES
 from tests.support.any_record import example
 from tests.support.cloud_events import faults
 from tests.support.world import NOON, mention
@@ -78,7 +79,13 @@ def test_a_source_that_is_idle_is_told_of_by_a_cloud_event_of_its_own() -> None:
     role = PIPELINE.role("surge")
     found: list[Any] = []
     core = FoldCore(PIPELINE, role, 3, lambda _: 4, lambda *_: parse(DEFAULT_POLICY.read_text(), 1), SurgeDecider())
-    outputs = OutputWriter(core, Decoder(PIPELINE.topic("volumes"), 3, 4), "t.surge", lambda name: f"t.{name}")
+    outputs = OutputWriter(
+        core,
+        Decoder(PIPELINE.topic("volumes"), 3, 4, NO_SIGNATURES),
+        "t.surge",
+        lambda name: f"t.{name}",
+        NO_SIGNATURES,
+    )
     idle = SourceIdle(role="classify", partition=1, silent_ms=5_000)
     for position in (7, 9):
         outputs.append(idle, lambda *added: found.append(added), position, NOON)

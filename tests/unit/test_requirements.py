@@ -29,6 +29,7 @@ from schemas.records import (
 )
 from schemas.times import LATEST
 from streams.decoder import Decoder
+from streams.signatures import NO_SIGNATURES
 from tests.support.any_record import any_record
 from tests.support.bad_fields import AT, BAD, CUSTOMER, GOOD, named
 from tests.support.examples import examples
@@ -176,7 +177,7 @@ def test_the_intake_sets_aside_what_is_not_as_it_must_be_and_says_record_and_fie
     (topic,) = (topic for topic in PIPELINE.topics if kind in topic.inputs)
     bad = replace(GOOD[kind], id="x")
     rows = [Raw(n, topic.key(r), codec.encode(r)) for n, r in enumerate((GOOD[kind], bad, GOOD[kind]))]
-    facts, aside = Decoder(topic, 0, 1).facts(rows)
+    facts, aside = Decoder(topic, 0, 1, NO_SIGNATURES).facts(rows)
     assert [fact.offset for fact in facts] == [0, 2]
     assert [(a.fact.offset, a.stage, a.error) for a in aside] == [(1, "validate", "InvalidRecord")]
     assert aside[0].message.startswith(f"{kind.__name__}.id: disagrees")
@@ -186,8 +187,8 @@ def test_what_classify_has_written_is_not_held_to_what_producers_are() -> None:
     """A label that it has set stands in classified, and may not come to mentions."""
     update = replace(GOOD[MentionUpdated], label="complaint", confidence=0.9, uncertain=False, classified_lang="es")
     row = Raw(0, keys.customer(update), codec.encode(update))
-    assert Decoder(PIPELINE.topic("classified"), 0, 1).facts([row])[1] == []
-    (aside,) = Decoder(PIPELINE.topic("mentions"), 0, 1).facts([row])[1]
+    assert Decoder(PIPELINE.topic("classified"), 0, 1, NO_SIGNATURES).facts([row])[1] == []
+    (aside,) = Decoder(PIPELINE.topic("mentions"), 0, 1, NO_SIGNATURES).facts([row])[1]
     assert aside.message.startswith("MentionUpdated.label: is set by classify")
 
 

@@ -18,6 +18,7 @@ from streams import metrics
 from streams.dead_letter_limit import DeadLetterLimit
 from streams.errors import Stop
 from streams.kafka_connection import KafkaConnection
+from streams.signatures import NO_SIGNATURES
 from streams.sink_items import sink_items
 from streams.sink_worker import SinkWorker
 from streams.worker import WorkerSettings
@@ -52,7 +53,7 @@ def written(receiver: Receiver, values: list[bytes], window: int) -> None:
         worker._owned = {TOPIC}
         worker.dead_letters.limits = {TOPIC: DeadLetterLimit("classified/0", "classified.dead", 1.0, window)}
         raw = [SimpleNamespace(offset=n, key=b"k", value=v, timestamp=NOON, headers=[]) for n, v in enumerate(values)]
-        await worker._write([sink_items(PIPELINE, TOPIC.topic, 0, raw, 1)])
+        await worker._write([sink_items(PIPELINE, TOPIC.topic, 0, raw, 1, NO_SIGNATURES)])
 
     asyncio.run(run())
 

@@ -17,6 +17,7 @@ from schemas import avro, codec, headers
 from schemas.records import BY_NAME, ClassifiedMention, Mention, Record, Tick
 from streams.decoder import Decoder
 from streams.errors import Misconfigured
+from streams.signatures import NO_SIGNATURES
 from streams.sink_items import sink_items
 from tests.support.any_record import example
 from tests.support.world import NOON
@@ -108,13 +109,13 @@ def test_a_record_of_a_newer_release_stops_a_role_where_only_roles_write_and_is_
     for topic in topics:
         row = newer(7, example(topic.records[0]))
         if topic.inputs:
-            facts, [letter] = Decoder(topic, 0, 1).facts([row])
+            facts, [letter] = Decoder(topic, 0, 1, NO_SIGNATURES).facts([row])
             assert (facts, letter.stage, letter.error) == ([], "decode", "NewerRecord")
         else:
             with pytest.raises(
                 Misconfigured, match=f"{topic.name}/0 has at offset 7 a record that this release cannot"
             ):
-                Decoder(topic, 0, 1).facts([row])
+                Decoder(topic, 0, 1, NO_SIGNATURES).facts([row])
 
 
 def test_a_sink_stops_at_a_record_of_a_newer_release_or_makes_it_a_dead_letter_of_its_own() -> None:
@@ -122,8 +123,8 @@ def test_a_sink_stops_at_a_record_of_a_newer_release_or_makes_it_a_dead_letter_o
     for name in (topic for topic in PUBLIC):
         row = newer(7, example(PIPELINE.topic(name).records[0]))
         if PIPELINE.topic(name).inputs:
-            [refused] = sink_items(PIPELINE, name, 0, [row], 1).unreadable()
+            [refused] = sink_items(PIPELINE, name, 0, [row], 1, NO_SIGNATURES).unreadable()
             assert (refused.stage, refused.error) == ("decode", "NewerRecord")
         else:
             with pytest.raises(Misconfigured, match=f"{name}/0 has at offset 7 a record"):
-                sink_items(PIPELINE, name, 0, [row], 1)
+                sink_items(PIPELINE, name, 0, [row], 1, NO_SIGNATURES)

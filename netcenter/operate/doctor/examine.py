@@ -27,6 +27,7 @@ _CHECKS: dict[str, Check] = {
     "disk of Kafka": broker_disk,
     "clock": log.clock,
     "policy": log.policy,
+    "signatures": log.signatures,
     "transactions": transactions.open_for_long,
     "positions": positions.positions,
     "changelogs": positions.changelogs,

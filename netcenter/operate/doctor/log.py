@@ -9,12 +9,14 @@ from kafka.admin import OffsetSpec
 
 from agents.policy import PolicyError, parse
 from netcenter.broker.policy_topic import newest_policy
+from netcenter.broker.signed_log import signed_record
 from netcenter.broker.stored_dead_letters import count_waiting
 from netcenter.broker.topics import missing_topics_message, partition_counts, required_topics
 from netcenter.operate.doctor.finding import Finding, duration_text
 from netcenter.operate.doctor.survey import Survey
 from netcenter.pipeline import PIPELINE
 from netcenter.runtime.classifiers import lacks_model
+from netcenter.runtime.signing import signatures_of
 
 _AHEAD_MS = 60_000
 """The most ms by which a time in the log may be ahead of this machine's clock."""
@@ -98,6 +100,21 @@ def policy(survey: Survey) -> Iterator[Finding]:
         yield Finding("policy", False, message)
     else:
         yield Finding("policy", True, f"version {version}")
+
+
+def signatures(survey: Survey) -> Iterator[Finding]:
+    """Whether the records that control the system are signed, and this machine has the keys that it is said to have."""
+    given = signatures_of(survey.settings)
+    where = " and ".join(topic.name for topic in PIPELINE.topics if topic.signed)
+    signed = signed_record(survey.settings, survey.kafka, PIPELINE.roles[0].input_topic)
+    if signed is not None:
+        yield Finding("signatures", True, f"the log is signed ({signed})")
+    elif given.rings:
+        message = "this machine has keys, and no worker signs: give the workers both files of keys (SECURITY.md)"
+        yield Finding("signatures", False, message)
+    else:
+        message = f"nothing is signed: whoever may write to {where} controls the system, which is for development only (SECURITY.md)"
+        yield Finding("signatures", True, message)
 
 
 def dead_letters(survey: Survey) -> Iterator[Finding]:
