@@ -63,10 +63,12 @@ def _setup(prefix: str) -> Rights:
 
 
 def _operators(prefix: str) -> Rights:
-    """Writes what people decide, reads what they are offered, and asks for the time of the log."""
+    """Writes what people decide, reads what they are offered, and asks for the time of the log. Without keys, a command
+    reads whether the records of a topic are signed.
+    """
     return (
-        *topic_rights(prefix, [t.name for t in PIPELINE.topics if t.operators], _WRITE),
-        *topic_rights(prefix, [GATEWAYS, *(t.name for t in PIPELINE.topics if Offered in t.records)], _READ),
+        *topic_rights(prefix, [t.name for t in PIPELINE.topics if t.operators], _READ, _WRITE),
+        *topic_rights(prefix, [t.name for t in PIPELINE.topics if Offered in t.records], _READ),
         Right(ResourceKind.GROUP, prefix + PIPELINE.roles[0].name, _DESCRIBE),
     )
 
@@ -84,8 +86,7 @@ def _ingest(prefix: str) -> Rights:
     """Plays files, at the pace of the roles."""
     inputs = [t.name for t in PIPELINE.topics if t.inputs]
     return (
-        *topic_rights(prefix, [GATEWAYS], _READ),
-        *topic_rights(prefix, inputs, _WRITE),
+        *topic_rights(prefix, inputs, _READ, _WRITE),
         *topic_rights(prefix, [name for name in _every_read_topic() if name not in inputs], _DESCRIBE),
         *_groups(prefix),
     )
