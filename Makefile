@@ -5,7 +5,7 @@ INSTALLED := .venv/installed
 PEERS := .bench-venv/installed
 DATA ?=
 
-.PHONY: env demo rights unit unit-modules unit-properties test test-parts test-whole fuzz lint format bench lock manifests image train
+.PHONY: env demo rights unit unit-modules unit-properties test test-parts test-whole fuzz upgrade lint format bench lock manifests image train
 
 env: $(INSTALLED)
 
@@ -53,6 +53,10 @@ fuzz: env
 # The whole story of the demo as it is, and over SASL_SSL with the authorizer and a user for each role: one summary.
 rights: env
 	$(BIN)/python -m pytest -q --timeout=900 tests/scenarios/story_as_own_users.py
+
+# A rolling upgrade and a rollback at 1,000 posts a second; `make test` has a short one.
+upgrade: env
+	NETCENTER_UPGRADE_SCALE=$(or $(SCALE),2) $(BIN)/python -m pytest -q -s tests/scenarios/test_upgrade.py
 
 lint: env
 	$(BIN)/ruff check .

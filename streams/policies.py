@@ -54,7 +54,7 @@ def fault(version: int, texts: Mapping[int, str], lacks: Lacks) -> str | None:
     try:
         return lacks(parse(texts[version], version, f"policy {version}"))
     except PolicyError as error:
-        return f"policy {version} cannot be read by this release: {error}"
+        return f"policy {version} cannot be read by this release: {'; '.join(str(error).splitlines())}"
 
 
 def passed_over(version: int, texts: Mapping[int, str], lacks: Lacks) -> bool:
@@ -137,7 +137,7 @@ class Policies:
             try:
                 self._parsed[version] = parse(text, version, f"policy {version}")
             except PolicyError as error:
-                told = f"policy {version} in force cannot be read by this release: {error}"
+                told = f"policy {version} in force cannot be read by this release: {'; '.join(str(error).splitlines())}"
                 self._unreadable.add(told)
                 return told
         return self._lacks(self._parsed[version])

@@ -13,6 +13,7 @@ from agents.decider import State
 from agents.policy import parse
 from netcenter.pipeline import PIPELINE
 from netcenter.settings import Settings
+from netcenter.tools import release_entry
 from schemas import codec
 from schemas.avro import locked
 from schemas.records import BY_NAME
@@ -270,6 +271,14 @@ def test_what_a_release_wrote_never_changes() -> None:
         for entry in json.loads(RELEASES.read_text())
     }
     assert found == HASHES
+
+
+def test_the_entry_of_a_release_is_what_its_code_writes() -> None:
+    """In the form of the file, so that the tool changes no earlier entry."""
+    assert release_entry.text(list(released().values())) == RELEASES.read_text()
+    made = release_entry.entry("next")
+    assert made.forms == {role.name: role.forms.newest for role in DECIDING}
+    assert made.records.keys() == BY_NAME.keys()
 
 
 def test_this_release_reads_all_that_a_release_wrote() -> None:

@@ -78,6 +78,6 @@ def _without_state(survey: Survey) -> Iterator[str]:
             p = tps[tp]
             yield (
                 f"{p.role} has read {p.name} up to offset {p.committed}, and {PIPELINE.role(p.role).changelog}/{p.partition} is "
-                "empty: its state is lost; restore that topic from a copy, or give a new log a prefix of its own "
-                "(NETCENTER_PREFIX)"
+                "empty: its state is lost; restore that topic from a copy, or make the state again from the log: "
+                f"`netcenter rebuild {p.role}`"
             )
