@@ -23,6 +23,8 @@ from tests.support.own_users import OwnUsersDemo
 from tests.support.secured_kafka import SecuredKafka
 
 PREFIX = "story."
+TIMED = ("seconds", "assignments")
+"""The figures that differ between two runs of any demo: operators answer in real time, while event time goes on."""
 
 
 @contextmanager
@@ -59,4 +61,7 @@ def test_the_story_as_own_users_has_the_same_summary(
     plain = summary(tmp_path / "plain", EmbeddedKafka(tmp_path / "plain" / "kafka"), None)
     with capsys.disabled():
         print(f"\nwith TLS and rights: {secured}\nwithout: {plain}")
-    assert secured | {"seconds": 0} == plain | {"seconds": 0}
+    assert all(figures["assignments"] > 0 for figures in (secured, plain))
+    for figure in TIMED:
+        del secured[figure], plain[figure]
+    assert secured == plain
