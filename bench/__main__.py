@@ -48,6 +48,7 @@ PARTS: dict[str, tuple[str, Callable[[Run], dict[str, Any]]]] = {
         lambda run: _module("cases").measure(run),
     ),
     "surge": ("each series, and ten thousand brands", lambda run: _module("surge").measure()),
+    "rollout": ("takeover by a standby, and a rolling update", lambda run: _module("rollout").measure(run)),
     "replay": ("a day that was classified before, without Kafka", lambda run: _module("replay").measure(run)),
 }
 

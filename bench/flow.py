@@ -117,10 +117,10 @@ class Progress:
 
 
 @contextmanager
-def flow(run: Run, clock: Clock) -> Iterator[Flow]:
+def flow(run: Run, clock: Clock, partitions: int = 8) -> Iterator[Flow]:
     """Create topics and a database without workers, and delete both at the end."""
     prefix = run.name("flow") + "."
-    settings = load().model_copy(update={"kafka": str(run.kafka), "prefix": prefix})
+    settings = load().model_copy(update={"kafka": str(run.kafka), "prefix": prefix, "partitions": partitions})
     provisioning.apply(settings, run.kafka, clock, policy_text())
     with run.new_database() as postgres:
         made = Flow(run, settings, postgres, {}, run.folder / f"{prefix}log")

@@ -27,7 +27,7 @@ _START_S = 60.0
 _END_S = 30.0
 
 
-class _Producer(threading.Thread):
+class Producer(threading.Thread):
     """Sends each mention at its due time, even if earlier mentions took long."""
 
     def __init__(self, path: Flow, count: int) -> None:
@@ -36,6 +36,7 @@ class _Producer(threading.Thread):
         self.began = 0.0
         self.latest = 0.0
         """The longest delay of a mention beyond its due time, in seconds."""
+        self.sent = 0
         self.failure: Exception | None = None
         self._enough = threading.Event()
 
@@ -71,6 +72,7 @@ class _Producer(threading.Thread):
                     post_id=ids.post(post.channel, native),
                 )
                 log.send("mentions", mention)
+                self.sent = number + 1
 
     def end(self) -> None:
         """Stop sending. Does nothing when all mentions are sent."""
@@ -97,7 +99,7 @@ def measure(run: Run) -> dict[str, dict[str, Any]]:
 def _one(path: Flow, seconds: int) -> dict[str, Any]:
     count = RATE * seconds
     _until_open(path)
-    producer, progress = _Producer(path, count), Progress(path)
+    producer, progress = Producer(path, count), Progress(path)
     looks: list[tuple[float, dict[int, int]]] = []
     cpu: list[tuple[float, dict[str, float]]] = []
     try:
@@ -133,7 +135,7 @@ def _share(ordered: list[float], share: float) -> float:
 
 def _look(
     path: Flow,
-    producer: _Producer,
+    producer: Producer,
     progress: Progress,
     looks: list[tuple[float, dict[int, int]]],
     cpu: list[tuple[float, dict[str, float]]],

@@ -81,9 +81,10 @@ class Checkpoints:
         self.changelog_end = ends[self.changelog, self.number] + 1  # after the commit's marker
         self.stands(core)
         metrics.CHECKPOINT_SECONDS.labels(self.role).observe(wall.monotonic() - started)
-        self._measure(core)
+        self.measure(core)
 
-    def _measure(self, core: FoldCore | BatchCore) -> None:
+    def measure(self, core: FoldCore | BatchCore) -> None:
+        """Sets the metrics of the partition's state."""
         where = self.role, str(self.number)
         if isinstance(core, FoldCore):
             metrics.STATE_RECORDS.labels(*where).set(len(core.state))

@@ -16,6 +16,7 @@ from schemas import codec
 from schemas.keys import KEYLESS
 from schemas.records import Decided, PolicyChanged, Record, SourceIdle, Tick
 from streams.errors import Stop
+from streams.signatures import STAGE as SIGNATURE
 from streams.topology import Pipeline, Role, Topic
 from streams.truncation import TooLarge, truncate
 from streams.watermark import Watermark, WrongTick, sound
@@ -46,6 +47,10 @@ class Output(msgspec.Struct, gc=False):
     """The fact that led to the record; None for a Tick."""
     partition: int | None = None
     """None: the partition of its key."""
+
+
+STAGES = ("decode", SIGNATURE, "validate", "key", "partition", "clock", "policy", "decide")
+"""The stages of a deciding role that may make a record a dead letter."""
 
 
 class DeadLetter(msgspec.Struct, gc=False):

@@ -16,6 +16,7 @@ from agents.decider import Unanswered
 from streams import metrics
 from streams.batch import BatchCore
 from streams.committed_offsets import CommittedOffset
+from streams.core import STAGES
 from streams.cores import new_core, written_forms
 from streams.errors import Misconfigured
 from streams.fold import FoldCore
@@ -42,6 +43,8 @@ class DecidingWorker(RoleWorker):
         "what it remembers is of an older topic of that name, or this one was cut. Restore it, or give this log a prefix of "
         "its own (NETCENTER_PREFIX, then `netcenter topics apply`)",
     )
+
+    stages = STAGES
 
     def __init__(self, pipeline: Pipeline, role: Role, settings: WorkerSettings) -> None:
         super().__init__(pipeline, role, settings)
@@ -70,8 +73,7 @@ class DecidingWorker(RoleWorker):
         await asyncio.gather(*(self._own(number, term) for number in sorted(fresh)))
         if term != self.term:
             return {}
-        self.rebalancing, self.assigned_once = False, True
-        metrics.ASSIGNED_PARTITIONS.labels(self.role.name).set(len(self.owned))
+        self.begins(len(self.owned))
         self.log.info("partitions owned", partitions=sorted(self.owned))
         return {tp: self.owned[tp.partition].core.position or None for tp in partitions}
 
@@ -105,13 +107,17 @@ class DecidingWorker(RoleWorker):
     async def revoked(self, partitions: set[TP]) -> None:
         """Commits these partitions and hands them over."""
         self.rebalancing = True
+        self.rebalance.moved()
         self.term += 1
         await asyncio.gather(*(self._release(tp.partition) for tp in partitions))
 
     async def _release(self, number: int) -> None:
         partition = self.owned.pop(number, None)
-        if partition is not None and await partition.release(commit=self.failure is None):
+        if partition is None:
+            return
+        if await partition.release(commit=self.failure is None):
             self._parked[number] = partition
+        metrics.forget(self.role.name, self.role.input_topic, number, str(number))
 
     async def hand_over(self) -> None:
         """Commits everything and gives up all partitions, before the worker ends."""
@@ -178,12 +184,24 @@ class DecidingWorker(RoleWorker):
                 found[TP(self.role.input_topic, number)] = committed
         return found
 
+    def waits(self) -> bool:
+        """As for every role; also where a stage's question has no answer."""
+        return super().waits() or bool(self.unanswered)
+
     def ready(self) -> str | None:
-        """The checks of every role; a deciding role must also have answers to its questions, and a watermark wherever
-        facts wait.
+        """The checks of every role; a deciding role must also have answers to its questions, a watermark wherever facts
+        wait, and a policy.
         """
-        waiting = [*self.unanswered.values(), *map(self._timeless, list(self.owned.values()))]
+        owned = list(self.owned.values())
+        waiting = [*self.unanswered.values(), *map(self._timeless, owned), *map(self._without_policy, owned)]
         return super().ready() or next(filter(None, waiting), None)
+
+    def _without_policy(self, partition: Partition) -> str | None:
+        if partition.core.policy is not None:
+            return None
+        before = [role.name for role in self.pipeline.roles if self.role.input_topic in role.writes]
+        remedy = f"it comes from {', '.join(before)}" if before else "run `netcenter topics apply`"
+        return f"waiting for the first policy: {partition.name} holds none yet; {remedy}"
 
     def _timeless(self, partition: Partition) -> str | None:
         if not partition.core.waits_for_time:

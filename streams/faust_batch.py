@@ -41,6 +41,10 @@ many.
 POLL = 8 * CHUNK
 
 
+METADATA_MS = 5_000
+"""ms after which a consumer asks again which partitions its topics have."""
+
+
 class Owner(Protocol):
     """Decides where each partition starts, and what happens when it is revoked."""
 
@@ -322,6 +326,8 @@ def make_app(
         broker_max_poll_interval=stuck_s,
         broker_max_poll_records=POLL,
         broker_check_crcs=True,
+        # Otherwise a member that has asked a broker before it knew a new topic asks again after five minutes.
+        consumer_metadata_max_age_ms=METADATA_MS,
         consumer_auto_offset_reset="none",  # the owner decides about a position that is not in the log
         agent_supervisor=mode.CrashingSupervisor,
         TableManager=PatientTableManager,

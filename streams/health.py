@@ -19,10 +19,10 @@ Check = Callable[[], str | None]
 
 class HealthServer:
     """Serves two checks and the metrics. A check returns None when nothing is wrong, else a line that says what is
-    wrong.
+    wrong. `duty` says what a worker that is ready does.
     """
 
-    def __init__(self, host: str, port: int, live: Check, ready: Check) -> None:
+    def __init__(self, host: str, port: int, live: Check, ready: Check, duty: Callable[[], str]) -> None:
         def answer(handler: BaseHTTPRequestHandler) -> None:
             if handler.path == "/metrics":
                 return _send(handler, 200, generate_latest(), CONTENT_TYPE_LATEST)
@@ -30,7 +30,8 @@ class HealthServer:
             if check is None:
                 return _send(handler, 404, b"try /live, /ready or /metrics\n")
             wrong = check()
-            return _send(handler, 503 if wrong else 200, f"{wrong or 'ok'}\n".encode())
+            well = duty() if check is ready else "ok"
+            return _send(handler, 503 if wrong else 200, f"{wrong or well}\n".encode())
 
         class Requests(BaseHTTPRequestHandler):
             def do_GET(self) -> None:

@@ -10,7 +10,7 @@ from streams.faust_membership import Standing, rebalance_s
 from streams.kafka_errors import translate
 from streams.settings import WorkerSettings
 
-_BEATS_MISSED = 2
+_BEATS_MISSED = 8
 """After this many heartbeats without an answer, silence in the topics means nothing."""
 
 

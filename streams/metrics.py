@@ -6,6 +6,7 @@ in `_total`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -103,7 +104,8 @@ LEFT_OUT = _gauge(
 )
 WATERMARK_SECONDS = _gauge(
     "netcenter_watermark_timestamp_seconds",
-    "Event time of the last checkpoint of an input partition",
+    "Event time of the last checkpoint of an input partition; of a sink, the event time that its receiver has of a partition "
+    "with Ticks",
     "role",
     "partition",
     unit="seconds since the epoch",
@@ -123,3 +125,29 @@ SINK_SECONDS = _seconds("netcenter_sink_write_duration_seconds", "Time of one wr
 SINK_RETRIES = _counter(
     "netcenter_sink_retries_total", "Writes repeated because the receiver could not be reached", "role", unit="writes"
 )
+
+
+def start_at_zero(role: str, topics: Iterable[str], stages: Iterable[str], *, decides: bool, batch: bool) -> None:
+    """Publishes a worker's counters and histograms at 0, so that a rate over its first event is right.
+
+    topics: the output topics. stages: the stages that may make a record a dead letter. decides: a role that is no sink.
+    """
+    READY.labels(role).set(0)
+    ASSIGNED_PARTITIONS.labels(role).set(0)
+    deciding = [CHECKPOINT_SECONDS, RECOVERY_SECONDS, *([DUPLICATES_DROPPED] if batch else [])]
+    for metric in (RECORDS_CONSUMED, *(deciding if decides else [SINK_RECORDS, SINK_SECONDS, SINK_RETRIES])):
+        metric.labels(role)
+    for topic in topics:
+        RECORDS_PRODUCED.labels(role, topic)
+    for stage in stages:
+        DEAD_LETTERS.labels(role, stage)
+
+
+def forget(role: str, topic: str, number: int, partition: str) -> None:
+    """Removes the gauges of a partition that this worker no longer owns, so that none stays with its last value.
+
+    partition: the name of the partition in the label `partition`.
+    """
+    for gauge in (DEAD_LETTER_RATIO, STATE_RECORDS, LEFT_OUT, WATERMARK_SECONDS):
+        gauge.remove(role, partition)
+    COMMITTED_OFFSET.remove(role, topic, str(number))

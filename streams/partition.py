@@ -28,6 +28,7 @@ from streams.kafka_errors import translate
 from streams.outputs import OutputWriter
 from streams.partition_dead_letters import PartitionDeadLetters
 from streams.policies import Policies, WrongPolicy
+from streams.rebalance_watch import RebalanceWatch
 from streams.recovery import READ_AT_ONCE, recover
 from streams.settings import WorkerSettings
 from streams.transaction import Transaction
@@ -49,6 +50,7 @@ class PartitionHost(Protocol):
     settings: WorkerSettings
     policies: Policies
     log: Log
+    rebalance: RebalanceWatch
     progress_form: int | None
     """The form in which progress records are written; None: the newest."""
     behind: bool
@@ -131,14 +133,24 @@ class Partition:
         self.silence.start_over()
         self.busy = wall.monotonic()
         self.transaction = Transaction(self.name, self.host.settings.kafka, f"{self.host.group}-{self.number}")
+        watch = self.host.rebalance
         try:
+            watch.step(self.name, "fencing its last owner")
             await self.transaction.start()
             await self._recover()
         except KafkaError as error:
             raise translate(error, f"{self.name}: opening") from error
+        finally:
+            watch.done(self.name)
+        self._measure()
         # A new queue, because batches that an earlier assignment left in the old queue will be read again.
         self._waiting = asyncio.Queue(_MOST_WAITING)
         self._taking = asyncio.create_task(self._take_on(self._waiting))
+
+    def _measure(self) -> None:
+        """Sets the gauges of the partition, which another worker's checkpoints may have changed."""
+        self.checkpoints.measure(self.core)
+        self._dead.measure()
 
     async def _recover(self) -> None:
         started = wall.monotonic()
@@ -250,10 +262,8 @@ class Partition:
         be committed.
         """
         try:
-            if self.core.policy is None:  # there is no earlier policy that could stay in force
-                await self.host.policies.ensure(changed.version, changed.hash)
-                return True
-            holds = await self.host.policies.changes(changed.version, changed.hash, self.core.policy.version)
+            in_force = None if self.core.policy is None else self.core.policy.version
+            holds = await self.host.policies.changes(changed.version, changed.hash, in_force)
         except Stop:
             await self.commit()
             raise

@@ -13,8 +13,10 @@ from streams.outputs import Add
 from streams.signatures import STAGE
 from streams.topology import Topic
 
-_ALARMING = ("clock", STAGE)
-"""The stages that mean more than a bad record: time that is wrong, or somebody who writes what they may not."""
+_ALARMING = ("clock", "policy", STAGE)
+"""The stages that mean more than a bad record: time that is wrong, a policy of another log, or somebody who writes what they
+may not.
+"""
 
 
 class PartitionDeadLetters:
@@ -49,6 +51,10 @@ class PartitionDeadLetters:
         )
         head = failure_headers(name, self.number, offset, letter.stage, letter.error, letter.message)
         add(self.dead, self.number, raw.key, raw.value, [*raw.headers, *head])
+
+    def measure(self) -> None:
+        """Sets the metric of the partition's share of dead letters."""
+        metrics.DEAD_LETTER_RATIO.labels(self.role, str(self.number)).set(self.limit.share)
 
     def count(self, facts: list[Fact], offsets: list[int], dead: list[DeadLetter]) -> None:
         """Counts records against the limit. Control records do not count, nor do records that were refused because of their

@@ -93,17 +93,18 @@ class Policies:
         """
         await self._met(version, hash, changes=False)
 
-    async def changes(self, version: int, hash: str, in_force: int) -> bool:
+    async def changes(self, version: int, hash: str, in_force: int | None) -> bool:
         """As `ensure`, for a change to a version; returns False when the change is skipped, as `passed_over` says.
         in_force: the version now in force. Where its text is missing too, the topic was lost, and this call waits until
-        the texts are there again. Raises WrongPolicy for a change of another log.
+        the texts are there again. None: this is the first policy of the log; it is never skipped, and the topic was lost
+        where it holds no text at all. Raises WrongPolicy for a change of another log.
         """
         if foreign(version, hash, self._texts) is not None:
             await self._load_anew()
             why = foreign(version, hash, self._texts)
-            if why is not None and in_force in self._texts:
+            if why is not None and (in_force in self._texts if in_force is not None else self._texts):
                 raise WrongPolicy(why)
-        return await self._met(version, hash, changes=True)
+        return await self._met(version, hash, changes=in_force is not None)
 
     async def _met(self, version: int, hash: str, *, changes: bool) -> bool:
         try:

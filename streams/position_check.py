@@ -57,6 +57,8 @@ async def checked_positions(
                 f"{role} {claim.stands} {bare(tp.topic)}/{tp.partition} up to offset {at}, but the log ends at "
                 f"{ends[tp]}: {claim.remedy}"
             )
+    for tp, at in positions.items():
+        metrics.RECORDS_LOST.labels(role, bare(tp.topic), str(tp.partition)).inc(max(0, firsts[tp] - at))
     lost = {tp: firsts[tp] for tp, at in positions.items() if at < firsts[tp]}
     for tp, first in lost.items():
         log.error(
@@ -65,7 +67,6 @@ async def checked_positions(
             first=positions[tp],
             last=first - 1,
         )
-        metrics.RECORDS_LOST.labels(role, bare(tp.topic), str(tp.partition)).inc(first - positions[tp])
     if lost and on_lost == "stop":
         told = ", ".join(f"{bare(tp.topic)}/{tp.partition} {positions[tp]} to {n - 1}" for tp, n in lost.items())
         raise Misconfigured(

@@ -39,6 +39,8 @@ class ReceiverCalls:
         """Why the receiver cannot be reached; None when it can be reached."""
         self.held: str | None = None
         """What the running call waits for; None after a call has succeeded."""
+        self.calling = False
+        """Whether a call is under way, or is repeated."""
         self._done, self._log = done, log
         self._down_said, self._held_said = -_DOWN_SAID_S, -_SAID_S
         self._probe: asyncio.Future[str | None] | None = None
@@ -54,6 +56,13 @@ class ReceiverCalls:
         revoked: set when the call's result is no longer wanted. Raises Outdated then, between two tries; Ended when the
         worker must stop; Misconfigured where waiting does not help; Rewound.
         """
+        self.calling = True
+        try:
+            return await self._repeat(work, what, revoked)
+        finally:
+            self.calling = False
+
+    async def _repeat(self, work: Callable[[], Any], what: str, revoked: asyncio.Event | None) -> Any:
         delay = 0.2
         while True:
             try:

@@ -21,6 +21,7 @@ from streams.decoder import newer_record
 from streams.errors import Misconfigured
 from streams.fold import FoldCore
 from streams.policies import Policies
+from streams.rebalance_watch import RebalanceWatch
 from streams.topology import Role
 
 #: The most characters of a key in an error.
@@ -36,6 +37,7 @@ class RecoveryHost(Protocol):
     """The methods of the worker that recovery needs."""
 
     policies: Policies
+    rebalance: RebalanceWatch
 
     def topic(self, name: str) -> str:
         """A topic's name on the broker."""
@@ -74,8 +76,10 @@ async def recover(
     Raises Misconfigured where the changelog holds records that the role has not written, or that this release cannot
     read.
     """
-    role = core.role
+    role, watch = core.role, host.rebalance
+    name = f"{role.input_topic}/{core.number}"
     changelog = TopicPartition(host.topic(role.changelog), core.number)
+    watch.step(name, f"looking for the end of {changelog.topic}/{core.number}")
     async with host.reader() as reader:
         end = (await reader.end_offsets([changelog]))[changelog]
         if end == known_end:
@@ -83,16 +87,21 @@ async def recover(
         first = (await reader.beginning_offsets([changelog]))[changelog]
         if known_end >= 0:
             core = make_core()
-        newest = await _newest(reader, changelog, end, Refusal(role, core.number))
+        watch.step(name, f"reading {changelog.topic}/{core.number} up to offset {end}")
+        newest = await _newest(reader, changelog, end, Refusal(role, core.number), watch)
+        watch.step(name, "waiting for the policy that was in force")
         await _resume(core, newest.pop(PROGRESS.decode(), None), host.policies)
         if first > core.whole_from:  # compaction does not move the beginning: it keeps the newest record of each key
             raise Misconfigured(
                 f"{role.changelog}/{core.number} begins at offset {first}: a part of what {role.name} remembers was "
                 f"deleted, as by a cleanup.policy other than compact. {restore(role.name)}"
             )
-        await _restore(core, newest)
+        watch.step(name, f"restoring {len(newest)} records of state")
+        await _restore(core, newest, watch)
         if isinstance(core, BatchCore):
-            await _recall(reader, TopicPartition(host.topic(core.output_topic), core.number), core)
+            output = TopicPartition(host.topic(core.output_topic), core.number)
+            watch.step(name, f"reading the tail of {output.topic}/{core.number}")
+            await _recall(reader, output, core, watch)
     return Recovered(core, end, len(newest))
 
 
@@ -166,7 +175,9 @@ def progress_of(packed: bytes, role: Role, number: int) -> Progress:
     return progress
 
 
-async def _newest(reader: AIOKafkaConsumer, tp: TopicPartition, end: int, refusal: Refusal) -> dict[str, bytes]:
+async def _newest(
+    reader: AIOKafkaConsumer, tp: TopicPartition, end: int, refusal: Refusal, watch: RebalanceWatch
+) -> dict[str, bytes]:
     """The newest value by key of a compacted partition. The state keeps the same objects, without a copy."""
     newest: dict[str, bytes] = {}
     nameless: dict[bytes, int] = {}
@@ -174,7 +185,10 @@ async def _newest(reader: AIOKafkaConsumer, tp: TopicPartition, end: int, refusa
     reader.assign([tp])
     await reader.seek_to_beginning(tp)
     while await reader.position(tp) < end:
-        for record in (await reader.getmany(tp, timeout_ms=200, max_records=READ_AT_ONCE)).get(tp, ()):
+        records = (await reader.getmany(tp, timeout_ms=200, max_records=READ_AT_ONCE)).get(tp, ())
+        if records:
+            watch.moved()
+        for record in records:
             if record.key is None:  # it stands for no state, and Kafka's compaction drops it
                 continue
             try:
@@ -206,28 +220,29 @@ async def _resume(core: FoldCore | BatchCore, packed: bytes | None, policies: Po
     core.resume(progress)
 
 
-async def _restore(core: FoldCore | BatchCore, newest: dict[str, bytes]) -> None:
+async def _restore(core: FoldCore | BatchCore, newest: dict[str, bytes], watch: RebalanceWatch) -> None:
     for number, (key, value) in enumerate(newest.items()):
         try:
             core.restore(key, value)
         except Exception as error:  # noqa: BLE001 - whatever the bytes of another program lead to
             raise Refusal(core.role, core.number).unread(key, error) from None
         if number % _RESTORED_AT_ONCE == 0:
+            watch.moved()
             await asyncio.sleep(0)
 
 
 # --- the tail of the output topic ---------------------------------------------------------------------------------
 
 
-async def _recall(reader: AIOKafkaConsumer, tp: TopicPartition, core: BatchCore) -> None:
+async def _recall(reader: AIOKafkaConsumer, tp: TopicPartition, core: BatchCore, watch: RebalanceWatch) -> None:
     """Restores the tail of the output partition, from as far back as the stage needs."""
     end = (await reader.end_offsets([tp]))[tp]
     first = (await reader.beginning_offsets([tp]))[tp]
     if first < end:
-        start = await _tail_start(reader, tp, first, end, core.stage.recalls(core.watermark.time))
+        start = await _tail_start(reader, tp, first, end, core.stage.recalls(core.watermark.time), watch)
         # Records before the tail's first Tick have no known time and are left out, unless the log begins with them.
         now = 0 if start == first else None
-        async for record, offset in _records(reader, tp, start, end):
+        async for record, offset in _records(reader, tp, start, end, watch):
             if isinstance(record, Tick):
                 now = record.time
             elif now is not None and offset is not None and type(record) not in KEYLESS:
@@ -237,21 +252,25 @@ async def _recall(reader: AIOKafkaConsumer, tp: TopicPartition, core: BatchCore)
     )  # the minutes that have ended are in the log already: they must not be written again
 
 
-async def _tail_start(reader: AIOKafkaConsumer, tp: TopicPartition, first: int, end: int, since: int) -> int:
+async def _tail_start(
+    reader: AIOKafkaConsumer, tp: TopicPartition, first: int, end: int, since: int, watch: RebalanceWatch
+) -> int:
     """An offset from which on the partition holds everything since a time (ms); `first` where the whole log is
     needed.
     """
     start, back = end, _TAIL
     while start > first:
         start, before, back = max(first, start - back), start, 2 * back
-        if await _reaches(reader, tp, start, before, since):
+        if await _reaches(reader, tp, start, before, since, watch):
             break
     return start
 
 
-async def _reaches(reader: AIOKafkaConsumer, tp: TopicPartition, start: int, end: int, time: int) -> bool:
+async def _reaches(
+    reader: AIOKafkaConsumer, tp: TopicPartition, start: int, end: int, time: int, watch: RebalanceWatch
+) -> bool:
     """Whether the first Tick from `start` to `end` is of that time (ms) or earlier."""
-    async with aclosing(_records(reader, tp, start, end)) as records:
+    async with aclosing(_records(reader, tp, start, end, watch)) as records:
         async for record, _ in records:
             if isinstance(record, Tick):
                 return record.time <= time
@@ -259,7 +278,7 @@ async def _reaches(reader: AIOKafkaConsumer, tp: TopicPartition, start: int, end
 
 
 async def _records(
-    reader: AIOKafkaConsumer, tp: TopicPartition, start: int, end: int
+    reader: AIOKafkaConsumer, tp: TopicPartition, start: int, end: int, watch: RebalanceWatch
 ) -> AsyncGenerator[tuple[Record, int | None], None]:
     """(record, offset of the input record that led to it) of an output partition. Bytes that are not a record are
     skipped.
@@ -269,7 +288,10 @@ async def _records(
     reader.assign([tp])
     reader.seek(tp, start)
     while await reader.position(tp) < end:
-        for r in (await reader.getmany(tp, timeout_ms=200, max_records=50_000)).get(tp, ()):
+        found = (await reader.getmany(tp, timeout_ms=200, max_records=50_000)).get(tp, ())
+        if found:
+            watch.moved()
+        for r in found:
             try:
                 record = codec.decode(r.value)
             except NewerRecord as error:

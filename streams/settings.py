@@ -35,8 +35,10 @@ class WorkerSettings(msgspec.Struct, frozen=True):
     """Seconds between two commits of offsets to the consumer group."""
     session_s: float = 10.0
     """Seconds without a heartbeat after which the group takes a worker's partitions away."""
-    heartbeat_s: float = 2.0
-    """Seconds between two heartbeats to the group."""
+    heartbeat_s: float = 0.5
+    """Seconds between two heartbeats to the group. A member learns of a rebalance by its next heartbeat, and until the last
+    member has learnt of it no partition of the role is read.
+    """
     stuck_s: float = 30.0
     """Seconds for which the event loop may be blocked before a worker counts as stuck and leaves its group."""
     upgrade_from: str = ""

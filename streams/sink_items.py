@@ -16,6 +16,9 @@ from streams.errors import Misconfigured
 from streams.signatures import SignatureCheck
 from streams.topology import Pipeline
 
+STAGES = ("decode", "sink")
+"""The stages of a sink that may make a record a dead letter: the bytes cannot be read, or the receiver refuses them."""
+
 
 class SinkItems(msgspec.Struct, frozen=True, gc=False):
     """A batch of one partition: its raw records, and an item for each."""

@@ -22,7 +22,7 @@ from streams.position_check import Claim
 from streams.receiver_calls import Outdated, ReceiverCalls
 from streams.settings import WorkerSettings
 from streams.sink_dead_letters import SinkDeadLetters
-from streams.sink_items import SinkItems, sink_items
+from streams.sink_items import STAGES, SinkItems, sink_items
 from streams.topology import Pipeline, Role
 from streams.worker import RoleWorker
 
@@ -34,13 +34,18 @@ _MOST_WAITING = 10_000
 #: waiting: a row in a batch of 500 costs PostgreSQL nearly twice as much as one in a batch of 5,000.
 _INTERVAL_S = 0.25
 _RELEASE_S = 5.0
+_COMMIT_S = 2.0
 _CLOSE_S = 1.0
+_STEP = "the receiver"
+"""The name of a sink's steps in a rebalance, which are taken for all partitions at once."""
 
 
 class SinkWorker(RoleWorker):
     """Runs a SinkPort, one write at a time. A write that is not possible now is tried again until it succeeds."""
 
     claim = Claim("has stored", "these are the offsets of other topics; give this log a receiver of its own")
+
+    stages = STAGES
 
     def __init__(self, pipeline: Pipeline, role: Role, settings: WorkerSettings, sink: SinkPort) -> None:
         super().__init__(pipeline, role, settings)
@@ -62,11 +67,16 @@ class SinkWorker(RoleWorker):
     async def prepare(self) -> None:
         """Opens the sink, and a producer for dead letters."""
         await self.dead_letters.start()
+        self.rebalance.step(_STEP, "opening the receiver")
         try:
             await self.calls.until_reached(self.sink.open, "opening the receiver")
         except BaseException:
             await self.dead_letters.stop()
             raise
+
+    def waits(self) -> bool:
+        """As for every role; also while a call of the receiver is under way, which `ReceiverCalls` watches."""
+        return super().waits() or self.calls.calling
 
     def ready(self) -> str | None:
         """The checks of every role; also, the receiver must answer in time."""
@@ -81,9 +91,11 @@ class SinkWorker(RoleWorker):
         if not own_names:
             self._owned, self._committed = set(), {}
             return self._begin(own_names, {})
+        self.rebalance.step(_STEP, "asking the receiver where it stands")
         known = await self.calls.until_reached(
             lambda: self.sink.positions([(tp.topic, tp.partition) for tp in own_names]), "asking where it stands"
         )
+        self.rebalance.step(_STEP, "looking for the receiver's offsets in the log")
         checked = await self.checked({TP(self.topic(topic), n): at for (topic, n), at in known.items()}, self.claim)
         positions = {self.own_name(tp): at for tp, at in checked.items()}
         try:
@@ -101,8 +113,8 @@ class SinkWorker(RoleWorker):
     def _begin(self, own_names: dict[TP, TP], positions: dict[TP, int]) -> dict[TP, int | None]:
         self._revoked.set()
         self._revoked = asyncio.Event()
-        self.rebalancing, self.assigned_once = False, True
-        metrics.ASSIGNED_PARTITIONS.labels(self.role.name).set(len(own_names))
+        self.rebalance.done(_STEP)
+        self.begins(len(own_names))
         self.log.info("partitions owned", partitions=len(own_names))
         return {tp: positions.get(own) for own, tp in own_names.items()}
 
@@ -143,8 +155,8 @@ class SinkWorker(RoleWorker):
     async def revoked(self, partitions: set[TP]) -> None:
         """Finishes the running write and drops the queue: the next owner reads the queued records again."""
         self.rebalancing = True
+        self.rebalance.moved()
         gone = {self.own_name(tp) for tp in partitions}
-        self._owned -= gone
         self._waiting = [batch for batch in self._waiting if TP(batch.topic, batch.partition) not in gone]
         self._make_room()
         self._revoked.set()
@@ -152,12 +164,28 @@ class SinkWorker(RoleWorker):
             await asyncio.wait_for(self._idle.wait(), _RELEASE_S)
         except TimeoutError:
             self.log.warning("a write is still under way; the next owner may do it again")
+        await self._commit_last({tp: at for tp, at in self._committed.items() if tp in gone})
+        self._owned -= gone
+        for tp in gone:
+            self._committed.pop(tp, None)
+            metrics.forget(self.role.name, tp.topic, tp.partition, f"{tp.topic}/{tp.partition}")
+
+    async def _commit_last(self, offsets: dict[TP, CommittedOffset]) -> None:
+        """Commits what was written last to the group: a receiver without offsets of its own would get it twice."""
+        if not offsets:
+            return
+        try:
+            # aiokafka itself repeats a commit for as long as Kafka does not answer.
+            async with asyncio.timeout(_COMMIT_S):
+                await self.commit_offsets(offsets)
+        except (TimeoutError, KafkaError) as error:
+            self.log.warning("offsets not committed; the last write may be done again", why=type(error).__name__)
 
     # --- the queue ----------------------------------------------------------------------------------------------
 
     async def take(self, tp: TP, records: list[Any]) -> None:
         """Queues a batch; waits while too many items are queued."""
-        if tp not in self._owned:
+        if tp not in self._owned or self.rebalancing:
             return
         # Decode here, because the writing thread may be waiting for the receiver.
         partitions, signatures = self.partitions(tp.topic), self.settings.signatures
@@ -267,6 +295,9 @@ class SinkWorker(RoleWorker):
         """The written offsets; for a receiver without offsets of its own, the next start reads on from here."""
         for tp, committed in self._committed.items():
             metrics.COMMITTED_OFFSET.labels(self.role.name, tp.topic, str(tp.partition)).set(committed.offset)
+            if committed.time:
+                name = f"{tp.topic}/{tp.partition}"
+                metrics.WATERMARK_SECONDS.labels(self.role.name, name).set(committed.time / 1000)
         return dict(self._committed)
 
     async def hand_over(self) -> None:
@@ -278,11 +309,7 @@ class SinkWorker(RoleWorker):
             error = self._writing.exception()
             if error is not None:
                 self.fail(error)
-        offsets = self.committed_offsets()
-        if offsets and not self.rebalancing:
-            try:
-                await self.commit_offsets(offsets)
-            except KafkaError as error:
-                self.log.warning("offsets not committed; the last write may be done again", why=type(error).__name__)
+        if not self.rebalancing:
+            await self._commit_last(self.committed_offsets())
         await self.calls.close(_CLOSE_S)
         await self.dead_letters.stop()

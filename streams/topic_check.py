@@ -12,30 +12,36 @@ from streams.topic_metadata import TopicMetadata
 class TopicCheck:
     """Compares the topics that a role reads and writes with the topics on the broker."""
 
-    def __init__(self, partitions: Mapping[str, int], kept: Mapping[str, str], log: Any) -> None:
-        """partitions: how many each topic has by the settings, by names on the broker.
+    def __init__(
+        self, partitions: Mapping[str, int], uses: Mapping[str, str], kept: Mapping[str, str], log: Any
+    ) -> None:
+        """partitions: how many each topic has by the settings, by names on the broker. uses: what the role needs each
+        topic for, in a word.
 
         kept: topics that must not be deleted and made again while the worker runs, each with the error's text.
         """
-        self.partitions, self._kept, self._log = partitions, kept, log
+        self.partitions, self._uses, self._kept, self._log = partitions, uses, kept, log
         self.missing: str | None = None
         """A line that names the topics that do not exist; None when all topics exist."""
         self._ids: dict[str, bytes] = {}
 
     def fit(self, found: Mapping[str, TopicMetadata]) -> None:
-        """Sets `missing`, and logs it. Raises Misconfigured where a topic has another number of partitions."""
+        """Sets `missing`, and logs each change of it. Raises Misconfigured where a topic has another number of partitions."""
         for name, topic in sorted(found.items()):
             if topic.partitions != self.partitions[name]:
                 raise Misconfigured(
                     f"{name} has {topic.partitions} partitions, the settings say {self.partitions[name]}: counts are fixed for a "
                     "prefix (NETCENTER_PARTITIONS, NETCENTER_PREFIX)"
                 )
-        missing = ", ".join(sorted(self.partitions.keys() - found.keys()))
-        if missing and missing not in (self.missing or ""):
-            self._log.warning("waiting for topics", missing=missing, run="netcenter topics apply")
-        self.missing = (
-            f"waiting for topics that are not there: {missing}; run `netcenter topics apply`" if missing else None
-        )
+        absent = sorted(self.partitions.keys() - found.keys())
+        names = ", ".join(f"{name} ({self._uses[name]})" for name in absent)
+        missing = f"waiting for topics that are not there: {names}; run `netcenter topics apply`" if absent else None
+        if missing != self.missing:
+            if missing is None:
+                self._log.info("all topics are there")
+            else:
+                self._log.warning("waiting for topics", missing=names, run="netcenter topics apply")
+        self.missing = missing
 
     def begin(self, found: Mapping[str, TopicMetadata]) -> bool:
         """Remembers the topics' ids at the start of the worker. Returns whether all topics exist; raises the errors of

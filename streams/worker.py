@@ -19,6 +19,7 @@ from streams import faust_batch, metrics, raw_records
 from streams.committed_offsets import CommittedOffset, address, metadata
 from streams.errors import Ended, Misconfigured, StreamError
 from streams.exit_codes import ExitCode
+from streams.faust_membership import rebalance_s
 from streams.gc_tuning import rarely_collected
 from streams.health import HealthServer
 from streams.kafka_errors import translate
@@ -27,16 +28,19 @@ from streams.log_reader import own_host, reading
 from streams.membership import Membership
 from streams.policies import Policies
 from streams.position_check import Claim, checked_positions
+from streams.rebalance_watch import RebalanceWatch
 from streams.recovery import restore
 from streams.rights import POLICY_TOPIC, role_rights
 from streams.rights_check import RightsCheck, granted_beyond_topics
 from streams.settings import WorkerSettings
 from streams.topic_check import TopicCheck
 from streams.topic_metadata import topic_metadata
-from streams.topology import Pipeline, Role
+from streams.topology import Batch, Pipeline, Role
 
 _STOP_DEADLINE_S = 9.0
 _TOPIC_CHECK_S = 3.0
+_TOLD_AFTER_S = 5.0
+"""Seconds without an assignment after which the log says what the worker waits for."""
 _GROUP_REMEDY = (
     "these are the offsets of other topics; `kafka-consumer-groups.sh --delete --group {}` lets it begin with this log"
 )
@@ -49,6 +53,8 @@ class RoleWorker:
 
     claim: Claim
     """The wording of the role's errors about its positions."""
+    stages: tuple[str, ...]
+    """The stages that may make a record a dead letter."""
 
     def __init__(self, pipeline: Pipeline, role: Role, settings: WorkerSettings) -> None:
         self.pipeline, self.role, self.settings = pipeline, role, settings
@@ -56,8 +62,12 @@ class RoleWorker:
         self.log = structlog.get_logger("netcenter").bind(role=role.name)
         self.policies = Policies(self.topic(POLICY_TOPIC), self.reader, role.lacks)
         self.failure: BaseException | None = None
-        self.assigned_once = False
         self.rebalancing = True
+        self.rebalance = RebalanceWatch()
+        self.holds = 0
+        """The number of partitions that this worker owns."""
+        self._told = ""
+        """What the log says last that this worker waits for."""
         self.term = 0
         """Counts revocations: a partition that was opened for an earlier assignment must not stay open."""
         self.behind = False
@@ -67,7 +77,10 @@ class RoleWorker:
         answered.
         """
         self.membership = Membership(self.group, settings, self.log)
-        self.topics = TopicCheck(self._expected_topics(), self._kept_topics(), self.log)
+        uses = self._topic_uses()
+        counts = {self.topic(name): self._partitions_wanted(name) for name in uses}
+        told = {self.topic(name): use for name, use in uses.items()}
+        self.topics = TopicCheck(counts, told, self._kept_topics(), self.log)
         rights = role_rights(pipeline, role, settings.prefix)
         self.rights = RightsCheck(rights, settings.kafka.security.username, f"the role {role.name}", self.log)
         self._port = 0
@@ -94,15 +107,18 @@ class RoleWorker:
         """A consumer without a group that reads committed records; use it in a `with` statement."""
         return reading(self.settings.kafka)
 
-    def _expected_topics(self) -> dict[str, int]:
-        """The number of partitions that each topic of the role must have, by the topic's name on the broker."""
+    def _topic_uses(self) -> dict[str, str]:
+        """What the role needs each topic for, by the topic's name without the prefix."""
         dead = {topic.name for topic in self.pipeline.dead_topics()}
-        reads = self.role.reads
-        names = {*reads, *self.role.writes, *(dead & {f"{name}.dead" for name in reads})}
-        counts = {self.topic(name): self.partitions(name) for name in names}
-        if self.role.decides:
-            counts |= {self.topic(self.role.changelog): self.settings.partitions, self.policies.topic: 1}
-        return counts
+        reads, decides = self.role.reads, self.role.decides
+        uses = {self.role.changelog: "changelog", POLICY_TOPIC: "policies"} if decides else {}
+        uses |= {name: "dead letters" for name in (f"{read}.dead" for read in reads) if name in dead}
+        return uses | dict.fromkeys(self.role.writes, "output") | dict.fromkeys(reads, "input")
+
+    def _partitions_wanted(self, name: str) -> int:
+        if name == POLICY_TOPIC:
+            return 1
+        return self.settings.partitions if name == self.role.changelog else self.partitions(name)
 
     def _kept_topics(self) -> dict[str, str]:
         """The error for each topic that must not be deleted and made again while the role runs."""
@@ -118,12 +134,16 @@ class RoleWorker:
     async def run(self) -> int:
         """Works until a signal stops it or something fails. Returns the process's exit code."""
         raw_records.install()
+        batch = isinstance(self.role.shape, Batch)
+        metrics.start_at_zero(self.role.name, self.role.writes, self.stages, decides=self.role.decides, batch=batch)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._told_to_stop)
         health = None
         try:
-            health = HealthServer(self.settings.health_host, self.settings.health_port, self.live, self.ready)
+            health = HealthServer(
+                self.settings.health_host, self.settings.health_port, self.live, self.ready, self.duty
+            )
             self._port = health.port
             self._tasks.append(asyncio.create_task(self._guard(self._heart)))
             await self._wait_for_kafka()
@@ -306,12 +326,26 @@ class RoleWorker:
     # --- health ------------------------------------------------------------------------------------------------
 
     def live(self) -> str | None:
-        """Why the process should be killed; None while its event loop runs and it is a member of its group, or may
-        become one.
+        """Why the process should be killed. None while its event loop runs, it is a member of its group or may become
+        one, and a rebalance or a recovery moves on or waits for somebody else.
         """
         if (age := self.stuck()) > self.settings.stuck_s:
             return f"the event loop has been stuck for {age:.0f} s"
-        return self.membership.outside(2 * self.settings.stuck_s)
+        return self.membership.outside(2 * self.settings.stuck_s) or self._stalled()
+
+    def _stalled(self) -> str | None:
+        doing = self.rebalance.doing()
+        # The group waits so long for a member that does not join again.
+        limit = 2 * self.settings.stuck_s + (0.0 if doing else rebalance_s(self.settings.session_s))
+        still = self.rebalance.still()
+        if not self.rebalancing or still <= limit:
+            return None
+        return f"{doing or self._joining()}: nothing has moved for {still:.0f} s, and Kafka answers"
+
+    def waits(self) -> bool:
+        """Whether the worker waits for somebody else, whom a restart of the worker does not help."""
+        missing = self.rights.missing or self.topics.missing
+        return self.app is None or bool(self.membership.unreachable or missing or self.policies.waiting)
 
     def stuck(self) -> float:
         """Seconds since the event loop last ran."""
@@ -324,11 +358,39 @@ class RoleWorker:
             return wrong
         if self.policies.waiting:
             return f"waiting for {self.policies.waiting}"
-        if not self.assigned_once:
-            return "not assigned yet"
-        if self.rebalancing:
-            return "rebalancing or recovering"
-        return None
+        return (self.rebalance.doing() or self._joining()) if self.rebalancing else None
+
+    def _joining(self) -> str:
+        """What a worker that must be given its partitions waits for."""
+        if self.app is None:
+            return f"waiting for the first answer of Kafka at {self.settings.kafka}"
+        standing = self.app.consumer.standing() if self.app.started else None
+        if standing is None:
+            return f"starting the consumer of the group {self.group}"
+        if not standing.reachable:
+            return f"waiting for Kafka's coordinator of the group {self.group}: no broker serves it yet"
+        if not standing.member:
+            return f"joining the group {self.group}"
+        return f"the group {self.group} is rebalancing: its coordinator waits until its other workers have joined again"
+
+    def duty(self) -> str:
+        """What a worker that is ready does, in a line."""
+        return "ok" if self.holds else "standby: no partition is assigned"
+
+    def begins(self, partitions: int) -> None:
+        """Notes that an assignment of so many partitions is recovered; it may have none."""
+        self.rebalancing, self.holds = False, partitions
+        metrics.ASSIGNED_PARTITIONS.labels(self.role.name).set(partitions)
+
+    def _tell_waiting(self) -> None:
+        """Logs what a worker without an assignment waits for: once, and again when it waits for something else."""
+        if not self.rebalancing:
+            self._told = ""
+        elif self.rebalance.doing() is None and self.rebalance.still() > _TOLD_AFTER_S:
+            waiting = self._joining()
+            if waiting != self._told:
+                self.log.warning("no assignment yet", why=waiting, for_s=round(self.rebalance.still()))
+            self._told = waiting
 
     async def _heart(self) -> None:
         while True:
@@ -337,6 +399,9 @@ class RoleWorker:
             standing = self.app.consumer.standing() if started else None
             if not self.membership.look(standing, rebalancing=self.rebalancing):
                 self.kafka_silent()
+            if not self.rebalancing or self.waits():
+                self.rebalance.moved()
+            self._tell_waiting()
             metrics.READY.labels(self.role.name).set(0 if self.ready() else 1)
             await asyncio.sleep(1.0)
 

@@ -60,7 +60,8 @@ class CommandHeaders:
                 f"{missing} is not set, and another file of keys is: in {topic.name} this needs a signature with a key of the "
                 f"{signer}; nothing of it was written (docs/wire.md, Signatures)"
             )
-        place = signed_record(self._settings, self._kafka, topic.name)
+        # The Ticks in this topic are signed where anything is, and every user who writes by a command may read it.
+        place = signed_record(self._settings, self._kafka, PIPELINE.roles[0].input_topic)
         if place is not None:
             raise UsageError(
                 f"{missing} is not set, and this log is signed ({place}): the roles would refuse this record, so it was not "

@@ -30,21 +30,20 @@ class RefusedRecords:
     log again.
     """
 
-    def __init__(self, settings: Settings, kafka: KafkaConnection) -> None:
-        """Raises Unreachable, and CommandError."""
+    def __init__(self, settings: Settings, kafka: KafkaConnection, topics: Iterable[str]) -> None:
+        """topics: whose dead letters are read, where their records are signed. Raises Unreachable, and CommandError."""
         with closing(open_admin(kafka)) as client:
             self._settings = settings_of_log(settings, client)
         self._kafka = kafka
+        self._topics = [PIPELINE.topic(name) for name in topics if PIPELINE.has_signed_records(name)]
         self._refused: set[tuple[str, int, int]] = set()
         self._next: dict[TopicPartition, int] = {}
         self.read_on()
 
     def read_on(self) -> None:
         """Reads the dead letters that were written since the last call."""
-        names = [topic.dead.name for topic in PIPELINE.topics if topic.signed]
-        tps = [
-            TopicPartition(self._settings.prefix + name, n) for name in names for n in range(self._settings.partitions)
-        ]
+        names = [self._settings.prefix + topic.dead.name for topic in self._topics]
+        tps = [TopicPartition(name, n) for name in names for n in range(self._settings.partitions)]
         ranges: dict[TopicPartition, OffsetRange] = {}
         for tp, (first, end) in committed_ranges_at(self._kafka, tps).items():
             ranges[tp] = max(first, self._next.get(tp, 0)), end

@@ -19,7 +19,7 @@ from netcenter.broker.reading import batches_of
 from netcenter.broker.refused_records import RefusedRecords
 from netcenter.broker.topics import missing_topics_message, partition_counts
 from netcenter.errors import CommandError, Unreachable
-from netcenter.pipeline import PIPELINE, PROJECTION
+from netcenter.pipeline import PIPELINE, PROJECTION, PUBLIC
 from netcenter.settings import Settings
 from schemas import codec
 from schemas.records import Action
@@ -97,7 +97,7 @@ class _SinkTopics:
 
     def __init__(self, settings: Settings, kafka: KafkaConnection) -> None:
         self._admin = open_admin(kafka)
-        self.refused = RefusedRecords(settings, kafka)
+        self.refused = RefusedRecords(settings, kafka, PUBLIC)
         self._names = {settings.prefix + name: name for name in PIPELINE.role(PROJECTION).reads}
         # `none`: the rebuild must fail, and not skip records that retention deletes while it reads.
         self._consumer = open_consumer(kafka, reset="none")

@@ -189,7 +189,7 @@ class StateRebuild:
                 f"{self._role.name} has read {self._role.input_topic}/{core.number} up to offset {position}, and it ends at "
                 f"{end}: it is another topic of that name, or it was cut; restore it first (docs/lost_log.md)"
             )
-        refused = RefusedRecords(self._settings, self._kafka)
+        refused = RefusedRecords(self._settings, self._kafka, [self._role.input_topic])
         decoder = Decoder(PIPELINE.topic(self._role.input_topic), core.number, self._settings.partitions, refused)
         state, held, read = dict[str, bytes](), list[Fact](), 0
         if first:

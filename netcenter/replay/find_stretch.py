@@ -15,6 +15,7 @@ from netcenter.broker.policy_topic import stored_policies
 from netcenter.broker.refused_records import RefusedRecords
 from netcenter.broker.topics import settings_of_log
 from netcenter.errors import CommandError, UsageError
+from netcenter.pipeline import PIPELINE
 from netcenter.replay.seek import Seeker, decoded, source_of, time_of
 from netcenter.replay.stretch import Stretch, as_clock
 from netcenter.runtime.classifiers import lacks_model
@@ -51,7 +52,7 @@ def find(settings: Settings, kafka: KafkaConnection, wanted: Range) -> Stretch:
     policies = stored_policies(settings, kafka)
     sources = SOURCES if wanted.topic == SOURCES[0] else (wanted.topic,)
     logs = {topic: _log(settings, kafka, topic, wanted) for topic in sources}
-    refused = RefusedRecords(settings, kafka)
+    refused = RefusedRecords(settings, kafka, [topic.name for topic in PIPELINE.topics])
     with Seeker(kafka, refused) as seeker:
         topic = next((t for t, log in logs.items() if _reaches(seeker, t, log, wanted)), wanted.topic)
         log = logs[topic]

@@ -84,9 +84,11 @@ def _deployment(role: Role) -> Manifest:
         "ports": health,
         # Importing takes seconds on a busy node; until this probe succeeds, Kubernetes does not call the other two.
         "startupProbe": {**_probe("/live"), "periodSeconds": 2, "failureThreshold": 30},
-        # This probe checks the event loop and never the lag, because a worker with a backlog must not be killed.
+        # This probe checks the event loop, the membership, and whether a recovery moves. It never checks the lag, because
+        # a worker with a backlog must not be killed.
         "livenessProbe": {**_probe("/live"), "periodSeconds": 10, "failureThreshold": 3},
-        # The worker is ready when it is not rebalancing, has recovered, and has its policy and its receiver.
+        # The worker is ready when it is not rebalancing, has recovered, and has its policy and its receiver. A worker
+        # without partitions is ready as a standby.
         "readinessProbe": {**_probe("/ready"), "periodSeconds": 5, "failureThreshold": 2},
     }
     pod = _pod(worker, grace=GRACE_S)
@@ -104,7 +106,7 @@ def _deployment(role: Role) -> Manifest:
         "spec": {
             "replicas": role.replicas,
             "revisionHistoryLimit": 3,
-            # A new pod must be ready, which means that it has recovered, before an old pod is stopped.
+            # A new pod must be ready, which means that it has recovered or is a standby, before an old pod is stopped.
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
             "selector": {"matchLabels": _selector(role.name)},
             "template": {"metadata": {"labels": _labels(role.name)}, "spec": pod},

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -186,3 +189,23 @@ def test_another_policy_is_compared_with_the_logs_own(decided: Decided, tmp_path
     everywhere = told["rows"][0]
     assert everywhere["next"]["breaches"] > everywhere["log"]["breaches"]
     assert everywhere["next"]["cases"] == everywhere["log"]["cases"] == len(decided.histories["cases"])
+
+
+def test_whoever_has_no_keys_writes_nothing_into_a_signed_log(decided: Decided) -> None:
+    """Neither a worker, whose records others would refuse, nor a command: each says which setting is missing."""
+    environment = {name: value for name, value in decided.plant.given().items() if "_KEYS_FILE" not in name}
+    folder, before = decided.plant.folder, decided.plant.ends()
+    code, _, err = command(folder, environment, "forget", "andina", "twitter", "ana")
+    assert (code, "NETCENTER_OPERATORS_KEYS_FILE is not set, and this log is signed" in err) == (2, True)
+    worker = subprocess.run(
+        [sys.executable, "-m", "netcenter", "worker", "classify"],
+        cwd=folder,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert worker.returncode == 2
+    assert "is signed, and this worker has no keys: set NETCENTER_SYSTEM_KEYS_FILE" in worker.stdout + worker.stderr
+    assert decided.plant.ends() == before

@@ -41,10 +41,12 @@ def taken() -> Iterator[int]:
 
 def test_a_check_that_finds_something_wrong_answers_503_and_says_it() -> None:
     """One line; all well is 200; other paths are told what there is."""
-    server = HealthServer("127.0.0.1", 0, lambda: "the event loop has been stuck for 31 s", lambda: None)
+    server = HealthServer(
+        "127.0.0.1", 0, lambda: "the event loop has been stuck for 31 s", lambda: None, lambda: "standby"
+    )
     try:
         assert get(server.port, "/live") == (503, "the event loop has been stuck for 31 s\n")
-        assert get(server.port, "/ready") == (200, "ok\n")
+        assert get(server.port, "/ready") == (200, "standby\n")
         assert get(server.port, "/") == (404, "try /live, /ready or /metrics\n")
     finally:
         server.close()
@@ -59,7 +61,7 @@ def test_whoever_asks_and_leaves_before_the_answer_costs_no_line(capfd: pytest.C
         asked.set()
         left.wait(10)
 
-    server = HealthServer("127.0.0.1", 0, lambda: None, ready)
+    server = HealthServer("127.0.0.1", 0, lambda: None, ready, lambda: "ok")
     try:
         with socket.create_connection(("127.0.0.1", server.port)) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -75,7 +77,7 @@ def test_whoever_asks_and_leaves_before_the_answer_costs_no_line(capfd: pytest.C
 def test_a_busy_port_is_a_wrong_setting_with_a_clear_line(taken: int) -> None:
     """It names the port and the variable."""
     with pytest.raises(Misconfigured, match=f"127.0.0.1:{taken} cannot be opened: .*NETCENTER_HEALTH_PORT"):
-        HealthServer("127.0.0.1", taken, lambda: None, lambda: None)
+        HealthServer("127.0.0.1", taken, lambda: None, lambda: None, lambda: "ok")
 
 
 def test_a_worker_with_a_busy_port_ends_with_exit_code_2(world: World, taken: int) -> None:

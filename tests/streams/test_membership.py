@@ -22,6 +22,7 @@ from tests.support.waiting import until
 from tests.support.world import World, classified, free_port, mention
 
 STUCK_S = 1.5
+STANDBY = (200, "standby: no partition is assigned\n")
 
 
 def test_a_standby_and_a_worker_that_waits_for_its_receiver_stay_members_and_work_when_they_can(
@@ -37,12 +38,13 @@ def test_a_standby_and_a_worker_that_waits_for_its_receiver_stay_members_and_wor
         sink = world.start("rows", {toy.DOWN: str(down), toy.ROWS: str(rows)}, stuck_s=STUCK_S)
         world.until(lambda: standby.lines("partitions owned"), 20, "a standby in the group")
         world.until(lambda: sink.lines("receiver not reached, trying on"), 20, "a sink that waits for its receiver")
-        world.until(lambda: get(port, "/ready") == (200, "ok\n"), 20, "a standby that says it is well")
+        world.until(lambda: get(port, "/ready") == STANDBY, 20, "a standby that says it is one")
         waited = time.monotonic() + 3 * STUCK_S
         world.until(lambda: time.monotonic() > waited, 30, "three times what a loop may stand still")
         sent = Counter[str]()
         owner.kill()
         world.await_owned([standby])
+        world.until(lambda: get(port, "/ready") == (200, "ok\n"), 20, "an owner that says it is well")
         post(world, sent, 20)
         check_counted(world, sent)
         down.unlink()
@@ -90,7 +92,7 @@ def worker(standing: Standing, session_s: float = 10.0) -> DecidingWorker:
     """A worker that has been in its group until now."""
     settings = WorkerSettings(kafka=KafkaConnection("127.0.0.1:9"), prefix="p.", session_s=session_s)
     made = DecidingWorker(toy.PIPELINE, toy.PIPELINE.role("counts"), settings)
-    made.app, made.assigned_once, made.rebalancing = App(standing), True, False
+    made.app, made.rebalancing = App(standing), False
     return made
 
 
@@ -132,7 +134,7 @@ def test_while_kafka_is_away_no_writer_is_silent() -> None:
     partition.silence.heard[writer] = time.monotonic() - 60.0, 0
     look(made)
     assert partition.silent(writer, time.monotonic()) > 59.0
-    made.app.found = Standing(member=True, reachable=False, silent=2.5 * made.settings.heartbeat_s, failure=None)
+    made.app.found = Standing(member=True, reachable=False, silent=8.5 * made.settings.heartbeat_s, failure=None)
     look(made)
     assert partition.silent(writer, time.monotonic()) < 59.0
 

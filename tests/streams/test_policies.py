@@ -6,15 +6,18 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from kafka.admin import NewTopic
 
 from agents.policy import digest
+from netcenter.broker import provisioning
 from schemas.dead_letter_headers import failure_of
 from schemas.records import CaseChanged, ClassifiedMention, PolicyChanged
 from streams.deciding_worker import DecidingWorker
 from streams.errors import Stop
 from streams.worker import WorkerSettings
 from tests.support import toy
-from tests.support.world import NOON, World, author_on, free_port, mention, ready
+from tests.support.waiting import until
+from tests.support.world import NOON, World, author_on, classified, free_port, mention, ready
 
 HERE, THERE = author_on(0, 2), author_on(1, 2)
 SECOND = toy.POLICY + "uncertain_below = 0.95\n"
@@ -69,6 +72,36 @@ def test_a_change_to_a_text_that_was_never_applied_is_a_dead_letter(world: World
         assert (failure.stage, failure.error) == ("policy", "WrongPolicy")
         assert f"policy {version} " in (failure.message or "")
     assert worker.alive()
+
+
+def test_the_first_policy_of_a_log_may_be_wrong_too(world: World) -> None:
+    """Nothing was in force before it. It is a dead letter and an error in the log, and the policy behind it holds."""
+    (worker,) = world.started("counts")
+    for version, text in ((99, "a text that was never written"), (1, "another text than that of version 1")):
+        world.send("classified", changed(version, text), 0)
+    world.seed("classified")
+    world.send("classified", classified(mention(HERE, 1)))
+    world.flush()
+    assert [event.policy for event in world.await_records("cases", CaseChanged, 1)] == [1]
+    failures = [failure_of(row.headers.items()) for row in world.rows("classified.dead")]
+    assert [(failure.stage, failure.error) for failure in failures] == [("policy", "WrongPolicy")] * 2
+    assert worker.alive() and '"level": "error"' in worker.text()
+
+
+def test_a_worker_waits_for_the_first_policy_while_the_policy_topic_is_empty(world: World) -> None:
+    """Its texts were lost, or are not written yet. The worker is not ready meanwhile, and says what it waits for."""
+    port = free_port()
+    name = world.prefix + "policy"
+    world.admin.delete_topics([name])
+    until(lambda: name not in world.admin.list_topics(), 20, "the policy topic deleted")
+    provisioning.create(world.admin, [NewTopic(name, 1, 1)])
+    world.started("counts", health_port=port)
+    world.seed("classified")
+    world.send("classified", classified(mention(HERE, 1)))
+    world.flush()
+    world.until(lambda: "waiting for the text of policy 1 in " in ready(port)[1], 15, "a worker that waits")
+    publish(world, 1, toy.POLICY)
+    assert [event.policy for event in world.await_records("cases", CaseChanged, 1)] == [1]
 
 
 def test_what_is_no_policy_in_its_topic_stops_nobody(world: World) -> None:

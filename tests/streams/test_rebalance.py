@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 
 from schemas.records import CaseChanged, ClassifiedMention, Tick, Volume
 from streams.kafka_connection import KafkaConnection
+from tests.streams.test_health import get
 from tests.support.load import Load, check_counted, post
-from tests.support.world import MINUTE, NOON, Worker, World, author_on, mention
+from tests.support.world import MINUTE, NOON, Worker, World, author_on, free_port, mention
 
 
 def recoveries(worker: Worker, number: int) -> int:
@@ -23,7 +25,8 @@ def test_partitions_move_under_load_and_nothing_is_lost_or_twice(
     with World(kafka, prefix, tmp_path, partitions=4) as world:
         world.seed("classified")
         # A worker that a busy machine holds up for two seconds must not count as gone: then more would move than is meant.
-        (first,) = world.started("counts", session_s=15.0)
+        port = free_port()
+        (first,) = world.started("counts", session_s=15.0, health_port=port)
         load = Load(world)
         load.start()
         world.await_records("cases", CaseChanged, 500)
@@ -33,6 +36,10 @@ def test_partitions_move_under_load_and_nothing_is_lost_or_twice(
         assert sorted(kept + moved) == [0, 1, 2, 3]
         assert [recoveries(first, n) for n in kept] == [1, 1]
         assert [recoveries(second, n) for n in moved] == [1, 1]
+        gone = [re.compile(rf'^netcenter_(?!records_lost)\w+{{[^}}]*partition="{n}"', re.MULTILINE) for n in moved]
+        there = [f'netcenter_watermark_timestamp_seconds{{partition="{n}",role="counts"}}' for n in kept]
+        world.until(lambda: all(name in get(port, "/metrics")[1] for name in there), 20, "gauges of what it kept")
+        assert not any(gauge.search(get(port, "/metrics")[1]) for gauge in gone), "gauges of what it gave away"
         assert first.stop() == 0
         world.await_owned([second])
         assert [recoveries(second, n) for n in range(4)] == [1, 1, 1, 1]

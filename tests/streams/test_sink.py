@@ -124,7 +124,7 @@ def test_a_call_that_lasts_is_told_and_the_worker_is_not_ready(receiver: Hanging
         await holds(lambda: "waits for Godot" in (worker.ready() or ""), "the reason in readiness")
         receiver.let_go.set()
         await call
-        assert worker.ready() == "not assigned yet"
+        assert worker.ready() == f"waiting for the first answer of Kafka at {worker.settings.kafka}"
 
     lines = run(receiver, test)
     assert [line["why"] for line in lines if line["event"] == "the receiver is slow"] == ["waits for Godot"]
@@ -155,7 +155,7 @@ def test_a_call_that_gets_on_is_slow_to_nobody(receiver: Hanging) -> None:
         call = asyncio.create_task(worker.calls.until_reached(receiver.open, "a write"))
         await asyncio.to_thread(receiver.called.wait)
         await asyncio.sleep(0.3)
-        assert worker.ready() == "not assigned yet"
+        assert worker.ready() == f"waiting for the first answer of Kafka at {worker.settings.kafka}"
         receiver.let_go.set()
         await call
 

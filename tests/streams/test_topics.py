@@ -43,19 +43,26 @@ def test_a_worker_with_another_count_of_partitions_ends_with_exit_code_2_and_nam
 
 def test_a_worker_names_the_topics_that_are_missing_and_goes_on_when_they_are_there(world: World) -> None:
     """Whatever they are for: what it reads, what it writes, its dead letters, its changelog."""
-    missing = [world.prefix + name for name in ("classified", "classified.dead", "counts.changelog", "signals")]
+    uses = {"classified": "input", "classified.dead": "dead letters", "counts.changelog": "changelog"}
+    uses["signals"] = "output"
+    missing = [world.prefix + name for name in uses]
+    told = ", ".join(f"{world.prefix}{name} ({use})" for name, use in uses.items())
     with closing(open_admin(world.kafka)) as client:
         client.delete_topics(missing)
         until(lambda: not {*missing} & {*client.list_topics()}, 20, "topics that are gone")
     port = free_port()
     worker = world.start("counts", health_port=port)
     world.until(lambda: worker.lines("waiting for topics"), 20, "a line that names them")
-    assert [line["missing"] for line in worker.lines("waiting for topics")] == [", ".join(missing)]
-    assert get(port, "/ready")[1].startswith(f"waiting for topics that are not there: {', '.join(missing)}; run")
+    assert [line["missing"] for line in worker.lines("waiting for topics")] == [told]
+    assert get(port, "/ready")[1].startswith(f"waiting for topics that are not there: {told}; run")
     assert get(port, "/live") == (200, "ok\n")
     world.apply()
     world.await_owned([worker])
+    lacks = r"waiting for the first policy: classified/\d holds none yet; it comes from classify\n"
+    world.until(lambda: re.fullmatch(lacks, get(port, "/ready")[1]), 15, "a worker that lacks its first policy")
+    world.seed("classified")
     world.until(lambda: get(port, "/ready") == (200, "ok\n"), 15, "a worker that is ready")
+    assert len(worker.lines("all topics are there")) == 1
 
 
 def test_what_a_topic_does_not_take_is_told_with_the_topic_and_its_size_and_the_limit_to_raise(world: World) -> None:

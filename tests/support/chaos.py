@@ -8,7 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +21,7 @@ from netcenter.broker import provisioning
 from netcenter.broker.client import open_admin
 from netcenter.broker.lag import LagMonitor
 from netcenter.broker.log_writer import LogWriter
+from netcenter.broker.offsets import log_ends
 from netcenter.broker.reading import TopicFollower
 from netcenter.demo.operators import answer_to
 from netcenter.embedded import Addresses
@@ -132,6 +133,12 @@ class Plant:
             **{variable(setting): str(file) for setting, file in self.keys.items()},
             **self.environment,
         }
+
+    def ends(self) -> dict[TopicPartition, int]:
+        """Where each input topic ends."""
+        names = [self.prefix + name for name in PIPELINE.input_topics()]
+        with closing(open_admin(self.kafka)) as client:
+            return log_ends(client, [TopicPartition(name, n) for name in names for n in range(self.partitions)])
 
     # --- workers --------------------------------------------------------------------------------------------------
 

@@ -180,9 +180,23 @@ def test_probes_ask_the_health_server_what_it_answers() -> None:
         assert of("Service")[f"netcenter-{role}"]["spec"]["ports"][0]["targetPort"] == "health"
 
 
+def test_a_worker_starts_and_stops_in_order_and_is_killed_only_when_it_is_stuck() -> None:
+    """The image's first start has a minute; a probe that is late once kills nobody; nothing runs before SIGTERM."""
+    for role in ROLES:
+        (worker,) = pods()[f"netcenter-{role}"][1]["containers"]
+        startup, liveness, readiness = (worker[f"{kind}Probe"] for kind in ("startup", "liveness", "readiness"))
+        assert startup["periodSeconds"] * startup["failureThreshold"] >= 60
+        assert liveness["periodSeconds"] * liveness["failureThreshold"] >= 30
+        assert liveness["failureThreshold"] > 1
+        assert readiness["failureThreshold"] > 1, "a rebalance that another pod causes takes seconds"
+        assert all("initialDelaySeconds" not in probe for probe in (startup, liveness, readiness))
+        assert "lifecycle" not in worker, "the worker commits and leaves its group at SIGTERM itself"
+
+
 def test_a_worker_has_time_to_seal_and_its_successor_recovers_first() -> None:
     for deployment in of("Deployment").values():
         assert deployment["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] >= 120
+        assert deployment["spec"]["strategy"]["type"] == "RollingUpdate"
         assert deployment["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
 
 
@@ -271,3 +285,19 @@ def test_kustomize_builds_the_base_and_gives_every_pod_the_generated_names() -> 
     assert used == maps
     (image,) = images
     assert image == f"netcenter:{yaml.safe_load(FILES['kustomization.yaml'])['images'][0]['newTag']}"
+
+
+def test_signing_keys_are_mounted_where_records_are_signed_or_checked_and_nowhere_else() -> None:
+    """The setup has no key of the operators; a sink of alerts has none at all."""
+    found = {}
+    for name, (_, pod) in pods().items():
+        keys = {item["key"] for v in pod["volumes"] if v["name"] == "signing" for item in v["secret"]["items"]}
+        for container in (*pod.get("initContainers", ()), *pod["containers"]):
+            files = {one["value"].rpartition("/")[2] for one in container.get("env", []) if "_KEYS_FILE" in one["name"]}
+            assert files == keys
+            assert any(mount["name"] == "signing" for mount in container["volumeMounts"]) == bool(keys)
+        found[name.removeprefix("netcenter-")] = keys
+    both = {"system", "operators"}
+    roles = {role.name for role in PIPELINE.roles if any(PIPELINE.topic(t).signed for t in (*role.reads, *role.writes))}
+    assert {name for name, keys in found.items() if keys == both} == roles
+    assert found["setup"] == {"system"} and found["webhook"] == set()

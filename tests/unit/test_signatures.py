@@ -16,17 +16,20 @@ from typing import Any
 import pytest
 import structlog
 
+from netcenter.broker.command_headers import CommandHeaders
 from netcenter.errors import UsageError
 from netcenter.pipeline import PIPELINE
 from netcenter.runtime.signing import signatures_of, signatures_of_worker
 from netcenter.settings import Settings
 from schemas import codec, ids
+from schemas.dead_letter_headers import failure_headers, without_failure
 from schemas.headers import Headers
 from schemas.keys import KEYLESS
-from schemas.records import Action, ContactCount, Mention, MentionUpdated, Record, Reply, Tick
+from schemas.records import Action, ContactCount, Mention, MentionUpdated, Record, Reply, SourceIdle, Tick
 from streams.core import DeadLetter
 from streams.dead_letter_limit import DeadLetterLimit
 from streams.decoder import Decoder
+from streams.kafka_connection import KafkaConnection
 from streams.partition_dead_letters import PartitionDeadLetters
 from streams.partitioner import partition_of
 from streams.signatures import NO_SIGNATURES, SIGNATURE, STAGE, SignatureCheck, Signatures
@@ -89,6 +92,17 @@ def test_a_topic_into_which_outsiders_write_says_of_each_record_who_may_write_it
             assert {kind for kind, signer in topic.signed.items() if signer == "operators"} == set(topic.operators)
             assert topic.signed[Tick] == "system"
     assert {kind for topic in PIPELINE.topics for kind in topic.open} == {Mention, MentionUpdated, Reply, ContactCount}
+
+
+def test_the_threat_model_tells_of_every_record_that_an_outsider_may_send() -> None:
+    """Who may send it; and of an open record, what somebody who lies can do with it."""
+    parts = re.split(r"^## (.*)$", (ROOT / "SECURITY.md").read_text(), flags=re.MULTILINE)
+    told = dict(zip(parts[1::2], parts[2::2], strict=True))
+    for topic in PIPELINE.topics:
+        for kind in topic.inputs:
+            assert kind.__name__ in told["Who may do what"]
+        for kind in topic.open:
+            assert kind is Mention or kind.__name__ in told["What is not defended"]  # a Mention is called a post there
 
 
 # --- forgeries ---------------------------------------------------------------------------------------------------------
@@ -173,6 +187,16 @@ def test_forgeries_do_not_count_towards_the_share_of_dead_letters_that_stops_a_r
     assert not limit and not limit.reached
 
 
+def test_a_redriven_record_keeps_its_signature_or_its_lack_of_one(made: Signatures) -> None:
+    """A redrive sends the headers that the record had, and its own: a forged record stays forged."""
+    topic, redriven = PIPELINE.topic("mentions"), ("netcenter.dead_letter", b"mentions.dead/0/1")
+    failure = failure_headers("mentions", 0, 1, STAGE, "Unsigned", "why")
+    for signer in (made, None):
+        partition, raw = sent(topic, records("a", "b", "c")[Action], signer)
+        again = replace(raw, headers=[*without_failure([*raw.headers, *failure]), redriven])  # type: ignore[list-item]
+        assert (refused(made, topic, partition, again) is None) == (signer is made)
+
+
 # --- since when ----------------------------------------------------------------------------------------------------------
 
 
@@ -199,6 +223,42 @@ def test_without_keys_nothing_is_signed_or_asked_for() -> None:
     partition, raw = sent(topic, records("a", "b", "c")[Tick])
     assert not NO_SIGNATURES.of(topic).rings
     assert refused(NO_SIGNATURES, topic, partition, raw) is None
+
+
+# --- commands and workers without the key ------------------------------------------------------------------------------
+
+
+def headers_of(folder: Path, monkeypatch: pytest.MonkeyPatch, log: str | None, **given: Any) -> CommandHeaders:
+    """What a command makes of its settings, where this place of the log is signed."""
+    monkeypatch.setattr("netcenter.broker.command_headers.signed_record", lambda *_: log)
+    return CommandHeaders(Settings(**given), KafkaConnection("nowhere:1"), "test")
+
+
+def test_a_command_signs_what_it_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: Signatures) -> None:
+    made_by_command = headers_of(tmp_path, monkeypatch, None, prefix="p.", **key_files(tmp_path))
+    for topic, kind in SIGNED:
+        if kind is SourceIdle:  # only the role that reads the topic writes these
+            continue
+        record = example(kind)
+        key = None if kind in KEYLESS else topic.key(record)
+        partition = 1 if key is None else partition_of(key, PARTITIONS)
+        value = codec.encode(record)
+        headers = made_by_command.of(topic.name, record, partition, key, value)
+        assert refused(made, topic, partition, Raw(key, value, headers)) is None
+        assert refused(made, topic, partition, Raw(key, value, [])) is not None
+
+
+def test_a_command_without_the_key_says_so_before_it_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a signed log, and where it has the other signer's key; not before the moment from which on records are signed."""
+    tick, files, topic = records("a", "b", "c")[Tick], key_files(tmp_path), "mentions"
+    operators = {"operators_keys_file": files["operators_keys_file"]}
+    for log, given in (("mentions/0/7", {}), (None, operators)):
+        with pytest.raises(UsageError, match=r"NETCENTER_SYSTEM_KEYS_FILE is not set, and .* written"):
+            headers_of(tmp_path, monkeypatch, log, **given).of(topic, tick, 0, None, b"value")
+        for since in ("never", "2999-01-01T00:00:00Z"):
+            later = headers_of(tmp_path, monkeypatch, log, signed_since=since, **given)
+            assert later.of(topic, tick, 0, None, b"value") == []
+    assert headers_of(tmp_path, monkeypatch, None).of(topic, tick, 0, None, b"value") == []
 
 
 # --- the form ------------------------------------------------------------------------------------------------------------

@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 from faust.types import TP
+from prometheus_client import REGISTRY
 
 from netcenter.pipeline import PIPELINE
 from schemas import codec
 from schemas.records import Tick
 from sinks.port import RefusedItem, SinkItem
 from streams import metrics
+from streams.committed_offsets import CommittedOffset
 from streams.dead_letter_limit import DeadLetterLimit
 from streams.errors import Stop
 from streams.kafka_connection import KafkaConnection
@@ -89,3 +91,35 @@ def test_records_that_a_receiver_has_taken_are_counted_without_the_refused_ones(
     before = metrics.SINK_RECORDS.labels("postgres")._value.get()
     written(Receiver({1, 2}), GOOD, 1_000)
     assert metrics.SINK_RECORDS.labels("postgres")._value.get() - before == len(GOOD) - 2
+
+
+def test_a_sink_publishes_its_event_time_and_commits_what_it_wrote_last_before_its_partitions_leave() -> None:
+    """Otherwise a receiver without offsets of its own gets the last write again at each rebalance."""
+    committed: list[dict[TP, CommittedOffset]] = []
+
+    async def run() -> None:
+        made: Any = Receiver(set())
+        worker = SinkWorker(PIPELINE, PIPELINE.role("postgres"), WorkerSettings(kafka=KafkaConnection("nowhere")), made)
+
+        async def commit(offsets: dict[TP, CommittedOffset]) -> None:
+            committed.append(offsets)
+
+        worker.commit_offsets = commit  # type: ignore[method-assign]
+        worker._owned, worker.rebalancing = {TOPIC, TP("alerts", 1)}, False
+        worker._committed = {TOPIC: CommittedOffset(8, NOON), TP("alerts", 1): CommittedOffset(3, 0)}
+        worker.committed_offsets()
+        assert gauge("watermark_timestamp_seconds", partition="classified/0") == NOON / 1000
+        assert gauge("watermark_timestamp_seconds", partition="alerts/1") is None, "alerts has no Ticks"
+        assert gauge("committed_offset", topic="alerts", partition="1") == 3
+        await worker.revoked({TOPIC})
+        assert committed == [{TOPIC: CommittedOffset(8, NOON)}]
+        assert gauge("watermark_timestamp_seconds", partition="classified/0") is None
+        assert gauge("committed_offset", topic="classified", partition="0") is None
+        assert gauge("committed_offset", topic="alerts", partition="1") == 3
+
+    asyncio.run(run())
+
+
+def gauge(name: str, **labels: str) -> float | None:
+    """What the process publishes; None where it publishes nothing."""
+    return REGISTRY.get_sample_value(f"netcenter_{name}", {"role": "postgres", **labels})
