@@ -49,7 +49,7 @@ from schemas.records import (
 )
 from sinks.postgres.settings import PostgresSettings
 from sinks.webhook.settings import WebhookSettings, webhook_sink
-from streams.topology import DAY, MIB, Batch, Fold, Pipeline, Role, SecretFile, Sink, Topic
+from streams.topology import DAY, HOUR, MIB, Batch, Fold, Pipeline, Role, SecretFile, Sink, Topic
 
 SAID = (MentionUpdated, Reply, Action)
 """Records about things that happen to a mention after it was posted."""
@@ -94,6 +94,7 @@ TOPICS = (
     Topic("assignments", WORK, key=keys.desk, kept=400 * DAY),
     Topic("surges", SURGE, key=keys.brand, kept=400 * DAY),
     Topic("signals", (*ALERTING, *TIME), key=keys.brand, public=False),
+    Topic("watermarks", (), key=keys.tick_writer, kept=HOUR, segment=HOUR // 6, public=False, partitions=1),
     Topic("policy", (), key=keys.version, kept=None, public=False, partitions=1),
     Topic("alerts", (Alert,), key=keys.fingerprint, kept=None),
 )
@@ -111,11 +112,11 @@ PIPELINE = Pipeline(
             "classify",
             Batch(classify_stage, "classified", settings=ClassifierSettings),
             ("mentions",),
-            ("classified", "volumes"),
+            ("classified", "volumes", "watermarks"),
             lacks=lacks_model,
         ),
-        Role("cases", Fold(CasesDecider), ("classified",), ("cases", "desk", "signals")),
-        Role("surge", Fold(SurgeDecider), ("volumes",), ("surges", "signals")),
+        Role("cases", Fold(CasesDecider), ("classified",), ("cases", "desk", "signals", "watermarks")),
+        Role("surge", Fold(SurgeDecider), ("volumes",), ("surges", "signals", "watermarks")),
         Role("desk", Fold(DeskDecider), ("desk",), ("assignments",)),
         Role("alerts", Fold(AlertsDecider), ("signals",), ("alerts",)),
         Role(

@@ -37,6 +37,11 @@ def fingerprint(record: Any) -> bytes:
     return str(record.fingerprint).encode()
 
 
+def tick_writer(record: Any) -> bytes:
+    """The writer of a Tick: `role/partition`."""
+    return f"{record.role}/{record.partition}".encode()
+
+
 def version(record: Any) -> bytes:
     """A policy's version."""
     return b"%d" % record.version

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from agents.policy import Policy
-from schemas import codec
+from schemas import codec, keys
 from schemas.keys import KEYLESS
 from schemas.records import Decided, PolicyChanged, Record, SourceIdle, Tick
 from streams.errors import Stop
@@ -145,9 +145,9 @@ class Core:
         self._ways = {record: list(_ways(found)) for record, found in self.routes.items()}
         rooms = [way[-1] for ways in self._ways.values() for way in ways]
         self._ample = min(rooms, default=0) // _SURELY
-        self.tick_topics = pipeline.hands_on(role, Tick)
-        self.policy_topics = pipeline.hands_on(role, PolicyChanged)
-        self.watermark = Watermark(pipeline.writers(role.input_topic, number, partitions))
+        self._tells_time = pipeline.watermarks in role.writes
+        self.policy_topics = pipeline.policy_topics(role)
+        self.watermark = Watermark(pipeline.writers(role.input_topic, number), pipeline.sources(role, partitions))
         self.position = 0
         """The input offset to read next."""
         self._unfinished = False
@@ -191,6 +191,7 @@ class Core:
         self.whole_from = progress.whole_from
         self.watermark = Watermark(
             self.watermark.expected,
+            self.watermark.sources,
             kind=progress.clock,
             time=progress.watermark,
             last={_writer(name): time for name, time in progress.writers.items()},
@@ -220,18 +221,20 @@ class Core:
         ]
 
     def ticks(self) -> list[Output]:
-        """A Tick of the watermark for every partition downstream, where it has advanced; called once for each
-        checkpoint.
+        """A Tick of the watermark for the roles downstream, where it has advanced; called once for each checkpoint.
+
+        It is written after all other records of the checkpoint, into the topic of watermarks and not beside them: the owner
+        of each partition downstream writes the least of these Ticks into that partition.
         """
         mark = self.watermark
+        if not self._tells_time:
+            return []
         if mark.time <= self.last_tick or mark.kind is None or self._unfinished or self.position <= self.known_from:
             return []
         self.last_tick = mark.time
         tick = Tick(clock=mark.kind, time=self.last_tick, role=self.role.name, partition=self.number)  # type: ignore[arg-type]
         value = codec.encode(tick) if self.encodes else None
-        return [
-            Output(t.name, None, value, tick, None, n) for t in self.tick_topics for n in range(self.partitions(t.name))
-        ]
+        return [Output(self.pipeline.watermarks, keys.tick_writer(tick), value, tick, None, 0)]
 
     # --- outputs --------------------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from streams.core import STAGES
 from streams.cores import new_core, written_forms
 from streams.errors import Misconfigured
 from streams.fold import FoldCore
+from streams.merged_clock import MergedClock
 from streams.partition import Partition
 from streams.position_check import Claim
 from streams.recovery import restore
@@ -53,7 +54,12 @@ class DecidingWorker(RoleWorker):
         """Partitions that were handed over properly: their state in memory is still valid if nobody else has written
         meanwhile.
         """
-        self._wall_clock = WallClock(self.owned, self.log)
+        self._wall_clock = WallClock(self.owned)
+        sources, given = pipeline.sources(role, self.partitions), (self.owned, self.reader, self.log)
+        self.merged_clock = (
+            MergedClock(self.topic(pipeline.watermarks), role.name, sources, *given) if sources else None
+        )
+        """The time of the role's input topic, where the records of several partitions come together in it."""
         self.unanswered: dict[str, str] = {}
         """Why a question is not answered, by the partition that waits for it."""
         self._form, self.progress_form = written_forms(role, settings.upgrade_from)
@@ -152,11 +158,19 @@ class DecidingWorker(RoleWorker):
             self.unanswered.pop(partition, None)
 
     def tasks(self) -> tuple[Callable[[], Any], ...]:
-        """Commits checkpoints; on the wall clock a Batch writes Ticks, and a Fold declares silent writers idle."""
-        clock, settings = self._wall_clock, self.settings
+        """Commits checkpoints, and writes the Ticks of the input topic: of the wall clock, or those that merge the time of its
+        sources.
+        """
+        settings, merged, clock = self.settings, self.merged_clock, self._wall_clock
         if isinstance(self.role.shape, Batch):
             return (self._commit_checkpoints, lambda: clock.tick(self.pipeline.clock_role, settings.tick_s))
-        return (self._commit_checkpoints, lambda: clock.declare_idle(settings.source_idle_s))
+        if merged is None:
+            return (self._commit_checkpoints,)
+        return (
+            self._commit_checkpoints,
+            merged.follow,
+            lambda: merged.append(settings.tick_s, settings.source_idle_s),
+        )
 
     async def _commit_checkpoints(self) -> None:
         while True:
@@ -167,9 +181,9 @@ class DecidingWorker(RoleWorker):
                 await partition.send_small(now)
 
     def kafka_silent(self) -> None:
-        """Starts every writer's time of silence again when Kafka answers again."""
-        for partition in self.owned.values():
-            partition.silence.start_over()
+        """Starts every source's time of silence again when Kafka answers again."""
+        if self.merged_clock is not None:
+            self.merged_clock.start_over()
 
     # --- what it says --------------------------------------------------------------------------------------------
 
@@ -189,11 +203,11 @@ class DecidingWorker(RoleWorker):
         return super().waits() or bool(self.unanswered)
 
     def ready(self) -> str | None:
-        """The checks of every role; a deciding role must also have answers to its questions, a watermark wherever facts
-        wait, and a policy.
+        """The checks of every role; a deciding role must also have answers to its questions, the Ticks of its sources, a
+        watermark wherever facts wait, and a policy.
         """
-        owned = list(self.owned.values())
-        waiting = [*self.unanswered.values(), *map(self._timeless, owned), *map(self._without_policy, owned)]
+        owned, unread = list(self.owned.values()), None if self.merged_clock is None else self.merged_clock.unread
+        waiting = [*self.unanswered.values(), unread, *map(self._timeless, owned), *map(self._without_policy, owned)]
         return super().ready() or next(filter(None, waiting), None)
 
     def _without_policy(self, partition: Partition) -> str | None:
@@ -206,7 +220,8 @@ class DecidingWorker(RoleWorker):
     def _timeless(self, partition: Partition) -> str | None:
         if not partition.core.waits_for_time:
             return None
-        writers = [f"{role}/{number}" for role, number in partition.core.heard.unheard()]
+        unheard = partition.core.heard.unheard() if self.merged_clock is None else self.merged_clock.unheard()
+        writers = [f"{role}/{number}" for role, number in unheard or partition.core.heard.unheard()]
         shown = ", ".join(writers[:_SHOWN]) + (f" and {len(writers) - _SHOWN} more" if len(writers) > _SHOWN else "")
         whose = f"{self.role.name}'" if self.role.name.endswith("s") else f"{self.role.name}'s"
         return f"time is not known yet in {whose} partition {partition.name}: no Tick of {shown} yet"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time as wall
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, NamedTuple, Protocol
 
@@ -23,7 +23,6 @@ from streams.dead_letter_limit import Log, limit_of
 from streams.decoder import Decoder
 from streams.errors import Stop, Unavailable
 from streams.fold import FoldCore
-from streams.idleness import WriterSilence
 from streams.kafka_errors import translate
 from streams.outputs import OutputWriter
 from streams.partition_dead_letters import PartitionDeadLetters
@@ -35,8 +34,6 @@ from streams.transaction import Transaction
 from streams.watermark import Writer
 
 _COMMIT_DEADLINE_S = 5.0
-_AT_END_S = 1.0
-"""Seconds without a record after which a partition counts as read to its end."""
 _MOST_WAITING = 16
 """The most batches that wait for a partition that is busy with a commit."""
 _SEND_S = 0.1
@@ -103,6 +100,22 @@ class _DecodedBatch(NamedTuple):
         )
 
 
+class OwnTicks:
+    """What the owner of a partition has appended to it, where the records of several partitions come together in it."""
+
+    __slots__ = ("at", "busy", "idle", "time")
+
+    def __init__(self, idle: set[Writer] | None = None) -> None:
+        self.time = 0
+        """ms; of the last Tick that this owner has appended; 0: none yet."""
+        self.at = 0.0
+        """When it was appended (s of the monotonic clock)."""
+        self.busy = wall.monotonic()
+        """When records other than Ticks were last read (s of the monotonic clock)."""
+        self.idle: set[Writer] = set() if idle is None else idle
+        """The sources that are idle by what stands in the log."""
+
+
 class Partition:
     """Owns one input partition from assignment to revocation. Its state stays in memory for the next assignment."""
 
@@ -115,7 +128,7 @@ class Partition:
         """Held while the core or the open transaction changes."""
         self.busy = 0.0
         """When the last records were taken (s of the monotonic clock)."""
-        self.silence = WriterSilence()
+        self.own_ticks = OwnTicks()
         self.transaction = Transaction(self.name, host.settings.kafka, f"{host.group}-{self.number}")
         self.checkpoints = Checkpoints(role.name, self.number, host.topic(role.changelog), host.progress_form)
         signatures = host.settings.signatures
@@ -130,7 +143,6 @@ class Partition:
 
     async def own(self) -> None:
         """Fences the last owner, recovers the state, and starts to take batches. Raises the errors of `errors.py`."""
-        self.silence.start_over()
         self.busy = wall.monotonic()
         self.transaction = Transaction(self.name, self.host.settings.kafka, f"{self.host.group}-{self.number}")
         watch = self.host.rebalance
@@ -138,6 +150,7 @@ class Partition:
             watch.step(self.name, "fencing its last owner")
             await self.transaction.start()
             await self._recover()
+            self.own_ticks = OwnTicks(set(self.core.watermark.idle))
         except KafkaError as error:
             raise translate(error, f"{self.name}: opening") from error
         finally:
@@ -232,15 +245,16 @@ class Partition:
         position = self.core.position
         raw = records if records[0].offset >= position else [r for r in records if r.offset >= position]
         batch = _DecodedBatch(raw, *self._decoder.facts(raw))
+        ticks = 0
         for fact in batch.facts:
             record = fact.record
             if type(record) is Tick:
-                self.silence.heard[record.role, record.partition] = wall.monotonic(), fact.stamp
+                ticks += 1
             elif type(record) is PolicyChanged:
                 await self._handle(batch.before(fact.offset))  # these records do not wait for the policy
                 batch = await self._met(record, fact, batch.since(fact.offset))
-        if raw:
-            self.silence.stamp = raw[-1].timestamp
+        if len(batch.facts) > ticks:
+            self.own_ticks.busy = wall.monotonic()
         await self._handle(batch)
         if self.transaction.records >= self.host.settings.checkpoint_facts:
             await self.commit()
@@ -355,18 +369,14 @@ class Partition:
             offsets = [r.offset for r in batch.raw[:count]]
             self._dead.count(batch.facts, offsets, dead)
 
-    async def append(self, record: Tick | SourceIdle) -> None:
-        """Appends a control record to this input partition itself, and commits."""
+    async def append(self, records: Sequence[Tick | SourceIdle]) -> None:
+        """Appends control records to this input partition itself, and commits."""
         async with self.lock:
             await self.transaction.begin()
             core, add = self.core, self.transaction.batches.add
-            self._outputs.append(record, add, core.position, core.watermark.time)
+            for record in records:
+                self._outputs.append(record, add, core.position, core.watermark.time)
         await self.commit()
-
-    def silent(self, writer: Writer, now: float) -> float:
-        """Seconds for which a writer of Ticks has been silent in this partition. now: of the monotonic clock."""
-        at_end = not self.transaction.open and now - self.busy > _AT_END_S
-        return self.silence.seconds(writer, now, at_end=at_end)
 
     # --- checkpoints --------------------------------------------------------------------------------------------
 

@@ -66,7 +66,8 @@ def role_rights(pipeline: Pipeline, role: Role, prefix: str) -> Rights:
     """The least rights of a role's worker. Read and Write allow to describe the resource too.
 
     - The group: join it, and commit offsets.
-    - Read: the topics that it reads, its own changelog, the policies, and the tail of the topic that a Batch mirrors.
+    - Read: the topics that it reads, its own changelog, the policies, the tail of the topic that a Batch mirrors, and
+      the watermarks where the records of several partitions come together.
     - Write: the topics that it writes, its changelog, dead letters, and control records in its own input topic.
     - The transactional ids of its partitions. With them a producer needs no right on the cluster.
     """
@@ -79,6 +80,8 @@ def role_rights(pipeline: Pipeline, role: Role, prefix: str) -> Rights:
         reads |= dict.fromkeys([role.changelog, POLICY_TOPIC])
         writes |= dict.fromkeys([role.changelog, role.input_topic])
         ids.append(Right(ResourceKind.TRANSACTIONAL_ID, f"{group}-", Operation.WRITE, prefixed=True))
+    if pipeline.sources(role, lambda _: 1):
+        reads |= {pipeline.watermarks: None}
     if isinstance(role.shape, Batch):
         reads |= {role.shape.output_topic: None}
     return (

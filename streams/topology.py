@@ -11,14 +11,15 @@ from agents.decider import At, Decider
 from agents.policy import Policy
 from schemas import codec, headers
 from schemas.keys import KEYLESS
-from schemas.records import Record, Tick
+from schemas.records import PolicyChanged, Record, Tick
 from schemas.state_forms import ONE_FORM, StateForms
 from sinks import port
 from streams.signing_keys import Signer
 
 SettingsT = TypeVar("SettingsT")
 
-DAY = 86_400_000
+HOUR = 3_600_000
+DAY = 24 * HOUR
 MIB = 1 << 20
 
 
@@ -63,6 +64,8 @@ class Topic:
     """Whether other organisations' programs may read the topic. In a public topic every record carries CloudEvents
     headers, control records too; the projection stores the topic; and docs/wire.md guarantees the form of its records.
     """
+    segment: int | None = None
+    """ms after which a segment is closed, so that retention can delete it; None: as the broker is set."""
     limit: int = MIB
     """The most bytes that a record may have."""
     partitions: int | None = None
@@ -280,6 +283,10 @@ class Pipeline:
     roles: tuple[Role, ...]
     clock_role: str = "clock"
     """The name under which Ticks of the first topic are written."""
+    watermarks: str = "watermarks"
+    """The topic into which a role writes its Ticks for the roles in whose input topic the records of several partitions
+    come together.
+    """
     _topics: dict[str, Topic] = field(init=False, repr=False)
     _roles: dict[str, Role] = field(init=False, repr=False)
 
@@ -324,19 +331,34 @@ class Pipeline:
                 found.setdefault(record, []).append((topic, topic.key))
         return found
 
-    def hands_on(self, role: Role, record: type[Record]) -> list[Topic]:
-        """The topics that take a role's Ticks or policy changes in every partition."""
+    def policy_topics(self, role: Role) -> list[Topic]:
+        """The topics into every partition of which a role writes a policy change."""
         mirror = role.shape.output_topic if isinstance(role.shape, Batch) else None
-        return [t for t in map(self.topic, role.writes) if record in t.records and t.name != mirror]
+        return [t for t in map(self.topic, role.writes) if PolicyChanged in t.records and t.name != mirror]
 
-    def writers(self, input_topic: str, number: int, partitions: Callable[[str], int]) -> frozenset[tuple[str, int]]:
-        """(role, its input partition) of every writer of Ticks into a partition of an input topic."""
-        found: set[tuple[str, int]] = set()
+    def _mirrors(self, role: Role, topic: str) -> bool:
+        return isinstance(role.shape, Batch) and role.shape.output_topic == topic
+
+    def sources(self, role: Role, partitions: Callable[[str], int]) -> frozenset[tuple[str, int]]:
+        """(role, its input partition) of all whose records come together in each partition of the role's input topic; empty
+        where each of these partitions has one source only.
+        """
+        topic = role.input_topic
+        if not role.decides or any(self._mirrors(r, topic) for r in self.roles):
+            return frozenset()
+        found = (r for r in self.roles if r.decides and topic in r.writes)
+        return frozenset((r.name, n) for r in found for n in range(partitions(r.input_topic)))
+
+    def writers(self, input_topic: str, number: int) -> frozenset[tuple[str, int]]:
+        """(role, its input partition) of the writer of Ticks into a partition of an input topic; empty for another topic.
+
+        1. In the first topic it is the clock.
+        2. In a mirrored topic it is the role that mirrors, in its partition of the same number.
+        3. In a topic in which the records of several partitions come together it is the partition's owner.
+        """
         if input_topic == self.roles[0].input_topic:
-            found.add((self.clock_role, number))
-        for role in self.roles:
-            if role.decides and input_topic in role.writes and Tick in self.topic(input_topic).records:
-                mirrored = isinstance(role.shape, Batch) and role.shape.output_topic == input_topic
-                numbers: Iterable[int] = [number] if mirrored else range(partitions(role.input_topic))
-                found.update((role.name, n) for n in numbers)
-        return frozenset(found)
+            return frozenset({(self.clock_role, number)})
+        mirroring = (r.name for r in self.roles if self._mirrors(r, input_topic))
+        reading = (r.name for r in self.roles if r.decides and r.input_topic == input_topic)
+        role = next(mirroring, None) or next(reading, None)
+        return frozenset() if role is None else frozenset({(role, number)})

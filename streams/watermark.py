@@ -55,6 +55,7 @@ class Watermark:
     def __init__(
         self,
         expected: frozenset[Writer],
+        sources: frozenset[Writer] = frozenset(),
         *,
         kind: str | None = None,
         time: int = 0,
@@ -62,23 +63,32 @@ class Watermark:
         idle: Iterable[Writer] = (),
     ) -> None:
         self.expected = expected
-        """The writers of Ticks in this partition."""
+        """The writers of Ticks that the watermark waits for."""
+        self.sources = sources
+        """The writers whose Ticks are merged into those of the one expected writer. In the log their own names stand only
+        where one of them became idle (SourceIdle) and where it came back (its Tick).
+        """
         self.kind = kind
         """`wall` or `event`, from the first Tick; None before it."""
         self.time = time
         """ms; 0 until every writer has sent a Tick: nothing may be decided before."""
-        self.last = dict(last or {})
-        """ms; the last Tick of each writer."""
+        self.last = {writer: at for writer, at in (last or {}).items() if writer in expected}
+        """ms; the last Tick of each expected writer."""
         self.idle = set(idle)
-        """Writers that the watermark does not wait for until their next Tick."""
+        """Writers and sources that the watermark does not wait for until their next Tick."""
         self._behind = {w for w in expected - self.idle if self.last.get(w, 0) <= time}
         """Writers that delay the watermark. All writers are compared only when the last of these writers has
         advanced.
         """
 
     def tick(self, tick: Tick) -> None:
-        """Takes a Tick. A Tick below its writer's last Tick changes nothing. Raises WrongTick."""
+        """Takes a Tick. A Tick below its writer's last Tick changes nothing, and that of a source only says that it is not
+        idle. Raises WrongTick.
+        """
         writer = (tick.role, tick.partition)
+        if writer in self.sources:
+            self.idle.discard(writer)
+            return
         if writer not in self.expected:
             raise WrongTick(f"a Tick of {tick.role}/{tick.partition}, which writes no time here")
         if self.kind is None:
@@ -106,8 +116,10 @@ class Watermark:
             self._behind = set(self.expected)
 
     def source_idle(self, source: SourceIdle) -> None:
-        """Ignores this writer until its next Tick."""
+        """Ignores this writer or source until its next Tick."""
         writer = (source.role, source.partition)
+        if writer in self.sources:
+            self.idle.add(writer)
         if writer in self.expected:
             self.idle.add(writer)
             self._behind.discard(writer)
@@ -126,7 +138,7 @@ class Watermark:
 
     def copy(self) -> Self:
         """A copy of the watermark, which advances independently."""
-        return type(self)(self.expected, kind=self.kind, time=self.time, last=self.last, idle=self.idle)
+        return type(self)(self.expected, self.sources, kind=self.kind, time=self.time, last=self.last, idle=self.idle)
 
     def holding_back(self) -> list[Writer]:
         """The writers that delay the watermark; none where only one writer is not idle."""

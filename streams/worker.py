@@ -113,6 +113,8 @@ class RoleWorker:
         reads, decides = self.role.reads, self.role.decides
         uses = {self.role.changelog: "changelog", POLICY_TOPIC: "policies"} if decides else {}
         uses |= {name: "dead letters" for name in (f"{read}.dead" for read in reads) if name in dead}
+        if self.pipeline.sources(self.role, self.partitions):
+            uses[self.pipeline.watermarks] = "watermarks"
         return uses | dict.fromkeys(self.role.writes, "output") | dict.fromkeys(reads, "input")
 
     def _partitions_wanted(self, name: str) -> int:

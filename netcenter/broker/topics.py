@@ -41,6 +41,8 @@ def _config(topic: Topic, settings: Settings) -> dict[str, str]:
     }
     if topic.kept is None:
         return {**config, "cleanup.policy": "compact"}
+    if topic.segment is not None:
+        config["segment.ms"] = str(topic.segment)
     return {**config, "cleanup.policy": "delete", "retention.ms": str(topic.kept)}
 
 

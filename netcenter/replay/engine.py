@@ -22,6 +22,7 @@ from streams.fold import FoldCore
 from streams.partitioner import partition_of, partitions_of
 from streams.policies import foreign, passed_over
 from streams.topology import Batch, Role
+from streams.watermark import Watermark
 
 Tell = Callable[[str, list[Record]], None]
 """Called with a topic and the records written to it, in order, without Ticks and policy changes."""
@@ -67,6 +68,9 @@ class Replay:
         )
         self._cores = {r.input_topic: [self._core(r, n) for n in range(partitions)] for r in wanted}
         self._ways = {t.name: _Way(self._count(t.name), t.name in self._cores) for t in PIPELINE.topics}
+        merging = {r: PIPELINE.sources(r, self._count) for r in wanted}
+        self._merged = {r: Watermark(sources) for r, sources in merging.items() if sources}
+        """The time of each role in whose input topic the records of several partitions come together."""
         self._held: dict[tuple[str, int], list[Fact]] = {}
         """Facts by (topic, partition) that wait until the watermark of their partition is known."""
         self.dead_letters = 0
@@ -182,6 +186,9 @@ class Replay:
             if type(result) is not Output:
                 self.dead_letters += 1
                 continue
+            if result.topic == PIPELINE.watermarks:
+                self._merge(result.record)
+                continue
             record, way = result.record, ways[result.topic]
             if type(record) is not Tick and type(record) is not PolicyChanged:
                 way.told.append(record)
@@ -195,6 +202,21 @@ class Replay:
             if way.told:
                 told, way.told = way.told, []
                 self._tell(topic, told)
+
+    def _merge(self, tick: Record) -> None:
+        """Append a Tick to every partition whose sources have all come further, as its owner does in a worker."""
+        if not isinstance(tick, Tick):
+            raise TypeError(f"{type(tick).__name__} is no Tick")
+        for role, merged in self._merged.items():
+            before = merged.time
+            if (tick.role, tick.partition) in merged.expected:
+                merged.tick(tick)
+            if merged.time > before:
+                way = self._ways[role.input_topic]
+                for n in range(way.count):
+                    own = Tick(clock=tick.clock, time=merged.time, role=role.name, partition=n)
+                    way.waiting[n].append(Fact(way.ends[n], own))
+                    way.ends[n] += 1
 
     def _pack(self, core: Core) -> None:
         """Turn changed state records into bytes, as a checkpoint does, so that a million customers fit into memory."""

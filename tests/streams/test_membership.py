@@ -13,7 +13,6 @@ from streams.deciding_worker import DecidingWorker
 from streams.errors import Stop, Unavailable
 from streams.faust_membership import Standing
 from streams.kafka_connection import KafkaConnection
-from streams.partition import Partition
 from streams.worker import WorkerSettings
 from tests.streams.test_health import get
 from tests.support import toy
@@ -88,10 +87,10 @@ class App:
         return self.found
 
 
-def worker(standing: Standing, session_s: float = 10.0) -> DecidingWorker:
+def worker(standing: Standing, session_s: float = 10.0, role: str = "counts") -> DecidingWorker:
     """A worker that has been in its group until now."""
     settings = WorkerSettings(kafka=KafkaConnection("127.0.0.1:9"), prefix="p.", session_s=session_s)
-    made = DecidingWorker(toy.PIPELINE, toy.PIPELINE.role("counts"), settings)
+    made = DecidingWorker(toy.PIPELINE, toy.PIPELINE.role(role), settings)
     made.app, made.rebalancing = App(standing), False
     return made
 
@@ -129,14 +128,15 @@ def test_a_kafka_that_does_not_answer_is_said_and_is_no_reason_to_start_over() -
 
 def test_while_kafka_is_away_no_writer_is_silent() -> None:
     """What nobody could have heard is no reason to declare a writer idle: each has its whole time again afterwards."""
-    made, writer = worker(Standing(member=True, reachable=True, silent=1.0, failure=None)), ("counts", 1)
-    partition = made.owned[0] = Partition(lambda: made.make_core(0), made)
-    partition.silence.heard[writer] = time.monotonic() - 60.0, 0
+    made, writer = worker(Standing(member=True, reachable=True, silent=1.0, failure=None), role="tally"), ("counts", 1)
+    clock = made.merged_clock
+    assert clock is not None
+    clock._heard[writer] = time.monotonic() - 60.0
     look(made)
-    assert partition.silent(writer, time.monotonic()) > 59.0
+    assert clock._heard.keys() == {writer}
     made.app.found = Standing(member=True, reachable=False, silent=8.5 * made.settings.heartbeat_s, failure=None)
     look(made)
-    assert partition.silent(writer, time.monotonic()) < 59.0
+    assert clock._heard == {}
 
 
 def test_a_membership_that_nobody_looks_after_any_more_stops_the_worker() -> None:

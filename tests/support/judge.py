@@ -70,7 +70,7 @@ def read_all(settings: Settings, kafka: KafkaConnection, *only: str, fuzzed: boo
 
     fuzzed: bytes that are no record are no record; otherwise they fail.
     """
-    every = [t for t in (*PIPELINE.topics, *PIPELINE.dead_topics()) if t.name != "policy"]
+    every = [t for t in (*PIPELINE.topics, *PIPELINE.dead_topics()) if t.name not in ("policy", PIPELINE.watermarks)]
     wanted = [t for t in every if not only or t.name in only]
     log: Log = {t.name: [] for t in wanted}
     tps = [TopicPartition(settings.prefix + t.name, n) for t in wanted for n in range(settings.partitions)]
@@ -172,7 +172,7 @@ def same_as_its_input_topic(log: Log, name: str, policy: str, partitions: int) -
         assert alone.dead_letters == 0, (
             f"{name} could not handle {alone.dead_letters} facts of {role.input_topic}/{number}"
         )
-        for topic in map(PIPELINE.topic, role.writes):
+        for topic in (PIPELINE.topic(name) for name in role.writes if name != PIPELINE.watermarks):
             key = topic.key
             for target in range(partitions):
                 ours = [

@@ -273,7 +273,7 @@ class World:
         """The policy and noon in a topic that only roles write, for a test without them."""
         for n in range(self.partitions):
             self.send(topic, PolicyChanged(version=1, hash=digest(toy.POLICY), applied_at=NOON), n)
-            for role, number in toy.PIPELINE.writers(topic, n, lambda _: self.partitions):
+            for role, number in toy.PIPELINE.writers(topic, n):
                 self.send(topic, Tick(clock=self.clock, time=NOON, role=role, partition=number), n)
 
     def flush(self) -> None:

@@ -109,17 +109,14 @@ def test_what_is_passed_on_keeps_its_very_bytes_and_its_key() -> None:
     assert (output.value, output.key) == (codec.encode(reply(1)), f"andina|twitter|{HERE}".encode())
 
 
-def test_a_tick_is_handed_on_under_our_own_name_in_place_and_elsewhere_once_a_checkpoint() -> None:
-    """In classified each of them, in volumes the newest, to every partition."""
+def test_a_tick_is_handed_on_under_our_own_name_in_place_and_once_a_checkpoint_among_the_watermarks() -> None:
+    """In classified each of them, among the watermarks the newest, however many partitions there are."""
     log = Log()
     results = log.take(policy(), log.tick(NOON), log.tick(NOON + MINUTE))
     told = [r.record for r in results if isinstance(r, Output) and isinstance(r.record, Tick)]
     assert told == [Tick(clock="event", time=time, role="classify", partition=1) for time in (NOON, NOON + MINUTE)]
     newest = Tick(clock="event", time=NOON + MINUTE, role="classify", partition=1)
-    assert [(o.topic, o.partition, o.record) for o in log.core.ticks()] == [
-        ("volumes", 0, newest),
-        ("volumes", 1, newest),
-    ]
+    assert [(o.topic, o.partition, o.record) for o in log.core.ticks()] == [("watermarks", 0, newest)]
 
 
 def test_the_volumes_of_a_minute_stand_before_the_tick_that_ends_it() -> None:

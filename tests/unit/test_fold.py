@@ -204,19 +204,33 @@ def test_a_timer_that_asks_for_its_own_moment_for_ever_is_stopped_and_becomes_a_
     assert len(events(log.post("u2", 1))) == 1
 
 
-def test_time_is_the_least_of_the_writers_and_goes_on_without_an_idle_one() -> None:
-    """Timers follow it."""
+def test_where_several_partitions_come_together_time_is_the_owners_tick_and_no_sources() -> None:
+    """Timers follow it. A source's own Tick stands there where it came back, or in a log of release 0.1."""
     log = Log(role="tally")
     log.policy()
-    for n in (0, 1):
-        log.tick(NOON, "counts", n)
+    log.tick(NOON, "tally")
     log.take(*events(started().post("u1", 1), "signals"))
     later = NOON + 20 * MINUTE
-    assert events(log.tick(later, "counts", 0), "alerts") == []
+    for n in (0, 1):
+        assert log.tick(later, "counts", n) == []
     assert log.core.watermark.time == NOON
-    fired = events(log.take(SourceIdle(role="counts", partition=1, silent_ms=10_000)), "alerts")
+    fired = events(log.tick(later, "tally"), "alerts")
     assert [(type(e), e.time) for e in fired] == [(Alert, NOON + toy.TEN_MINUTES)]
     assert log.core.watermark.time == later
+
+
+def test_the_progress_of_release_01_is_gone_on_from() -> None:
+    """It names the sources as the writers; time goes on from there with the owner's first Tick."""
+    log, old = (
+        Log(role="tally"),
+        Progress(position=7, clock="event", watermark=NOON, writers={"counts/0": NOON, "counts/1": NOON}),
+    )
+    log.core.resume(old)
+    assert (log.core.watermark.time, log.core.progress().writers) == (NOON, {})
+    log.end = 6
+    log.policy()
+    log.tick(NOON + MINUTE, "tally")
+    assert (log.core.watermark.time, log.core.progress().writers) == (NOON + MINUTE, {"tally/0": NOON + MINUTE})
 
 
 class Partial(toy.Tally):
@@ -234,8 +248,7 @@ def test_while_a_writer_is_idle_a_decision_is_told_that_it_sees_a_part() -> None
     decider = Partial()
     log = Log("tally", decider)
     log.policy()
-    for n in (0, 1):
-        log.tick(NOON, "counts", n)
+    log.tick(NOON, "tally")
     given = events(started().post("u1", 1), "signals")
     log.take(*given)
     log.take(SourceIdle(role="counts", partition=1, silent_ms=10_000))
@@ -259,13 +272,13 @@ def test_a_tick_that_must_not_be_followed_becomes_a_dead_letter_at_stage_clock(
     assert log.core.watermark.time == NOON
 
 
-def test_at_most_one_tick_a_checkpoint_is_handed_on_the_newest_to_every_partition() -> None:
-    """Never to its own input topic, and never twice the same."""
+def test_at_most_one_tick_a_checkpoint_is_handed_on_the_newest() -> None:
+    """Once, however many partitions there are downstream, and never twice the same."""
     log = started()
     log.tick(NOON + MINUTE)
     log.tick(NOON + 2 * MINUTE)
     assert [(o.topic, o.partition, o.record) for o in log.core.ticks()] == [
-        ("signals", n, Tick(clock="event", time=NOON + 2 * MINUTE, role="counts", partition=0)) for n in (0, 1)
+        ("watermarks", 0, Tick(clock="event", time=NOON + 2 * MINUTE, role="counts", partition=0))
     ]
     assert log.core.ticks() == []
 
@@ -288,28 +301,28 @@ def test_a_fact_before_any_policy_stops_the_worker_and_says_what_to_do() -> None
 
 
 def test_before_time_is_known_facts_wait_and_the_log_behind_them_is_only_listened_to() -> None:
-    """Not for some writers, nor for one that says nothing: for all, or a SourceIdle; the checkpoint stays before them."""
+    """Not for the sources' own Ticks, nor for one that says nothing; the checkpoint stays before them."""
     log = Log(role="tally")
     log.policy()
     given = events(started().post("u1", 1), "signals")
     assert log.take(*given) == [] and waits(log)
-    assert log.tick(NOON, "counts", 0) == [] and log.tick(0, "counts", 1) == []
-    assert log.core.heard.unheard() == [("counts", 1)]
+    assert log.tick(NOON, "counts", 0) == [] and log.tick(0, "tally", 0) == []
+    assert log.core.heard.unheard() == [("tally", 0)]
     assert (log.core.position, log.core.watermark.time, log.core.ticks()) == (1, 0, [])
     assert log.core.progress().writers == {}
-    assert log.take(SourceIdle(role="counts", partition=1, silent_ms=10_000)) == []
+    assert log.take(SourceIdle(role="counts", partition=1, silent_ms=10_000)) == [] and waits(log)
+    assert log.tick(NOON, "tally") == []
     assert not waits(log) and (log.core.position, log.core.watermark.time) == (1, NOON)
     assert len(log.taken.left) == 1
 
 
 def test_what_waited_is_read_up_to_the_record_that_made_time_known_before_any_timer_fires() -> None:
-    """A Tick of one writer among waiting facts was no time when it came: what stands behind it is not late."""
+    """All that stands before the first Tick is taken before its timers fire."""
     log = Log(role="tally")
     log.policy()
     one, two = (events(started().post(author, 1), "signals")[0] for author in ("u1", "u2"))
     later = NOON + 20 * MINUTE
-    ticks = [Tick(clock="event", time=later, role="counts", partition=n) for n in (0, 1)]
-    waiting = [Fact(1, one), Fact(2, ticks[0]), Fact(3, two), Fact(4, ticks[1])]
+    waiting = [Fact(1, one), Fact(2, two), Fact(3, Tick(clock="event", time=later, role="tally", partition=0))]
     assert log.core.take(waiting) == Taken([], waiting)
     resumed = Log(role="tally")
     resumed.core.resume(log.core.progress())
@@ -319,7 +332,7 @@ def test_what_waited_is_read_up_to_the_record_that_made_time_known_before_any_ti
             for r in core.take(waiting).results
             if isinstance(r, Output) and r.fact and isinstance(r.record, Alert)
         ]
-        assert found == [(NOON + toy.TEN_MINUTES, 4)] * 2
+        assert found == [(NOON + toy.TEN_MINUTES, 3)] * 2
 
 
 def test_time_is_not_handed_on_before_all_that_waited_for_it_was_taken() -> None:
@@ -333,7 +346,7 @@ def test_time_is_not_handed_on_before_all_that_waited_for_it_was_taken() -> None
     resumed.post("u1", 1)
     assert resumed.core.ticks() == []
     resumed.tick(NOON)
-    assert len(resumed.core.ticks()) == 2
+    assert len(resumed.core.ticks()) == 1
 
 
 @pytest.mark.parametrize("time", [1, NOON // 2, 1 << 62])

@@ -44,6 +44,14 @@ def test_an_idle_writer_is_left_behind_and_its_next_tick_brings_it_back() -> Non
     assert [tick(clock, A, 200), tick(clock, B, 150)] == [100, 150]
 
 
+def test_a_source_is_idle_until_its_next_tick_and_neither_moves_the_time() -> None:
+    """The owner's Tick has left it out, or waited for it, before."""
+    clock = Watermark(frozenset({A}), frozenset({B}))
+    assert [tick(clock, A, 10), idle(clock, B), clock.idle] == [10, 10, {B}]
+    assert [tick(clock, B, 99), clock.idle, clock.last] == [10, set(), {A: 10}]
+    assert Watermark(frozenset({A}), frozenset({B}), last={A: 3, B: 4}).last == {A: 3}
+
+
 def test_when_all_are_idle_time_stands_still() -> None:
     """There is nobody to follow."""
     clock = Watermark(frozenset({A}))
@@ -79,9 +87,16 @@ def test_those_who_hold_time_back_are_named_unless_nobody_else_is_left() -> None
 
 
 def test_the_writers_of_an_input_topic_follow_from_the_pipeline() -> None:
-    """The clock for the first, its own partition where one mirrors another, all partitions elsewhere."""
+    """The clock for the first, the partition that is mirrored, and the owner where several come together."""
     pipeline: Pipeline = toy.PIPELINE
-    assert pipeline.writers("mentions", 1, lambda _: 2) == {("clock", 1)}
-    assert pipeline.writers("classified", 1, lambda _: 2) == {("classify", 1)}
-    assert pipeline.writers("signals", 1, lambda _: 3) == {("counts", 0), ("counts", 1), ("counts", 2)}
-    assert pipeline.writers("cases", 1, lambda _: 2) == frozenset()
+    assert pipeline.writers("mentions", 1) == {("clock", 1)}
+    assert pipeline.writers("classified", 1) == {("classify", 1)}
+    assert pipeline.writers("signals", 1) == {("tally", 1)}
+    assert pipeline.writers("cases", 1) == frozenset()
+    sources = {role.name: pipeline.sources(role, lambda _: 3) for role in pipeline.roles}
+    assert sources == {
+        "classify": frozenset(),
+        "counts": frozenset(),
+        "tally": {("counts", 0), ("counts", 1), ("counts", 2)},
+        "rows": frozenset(),
+    }
