@@ -9,8 +9,10 @@ import typer
 
 from netcenter.errors import CommandError, UsageError
 from netcenter.runtime import logs
+from netcenter.runtime.kafka_security import in_words
 from netcenter.settings import load
 from streams.exit_codes import ExitCode
+from streams.missing_rights import is_refusal
 from streams.supervisor import last_words
 
 app = typer.Typer(
@@ -125,9 +127,10 @@ def _left_out(error: ModuleNotFoundError) -> Exception:
 def _say(error: Exception, code: int, debug: bool) -> int:
     if debug:
         raise error
-    known = hasattr(error, "exit_code")
-    last_words(str(error) if known else f"{type(error).__name__}: {error}")
-    for line in str(error).splitlines() or [""]:
+    known = hasattr(error, "exit_code") or is_refusal(error)
+    text = in_words(error)
+    last_words(text if known else f"{type(error).__name__}: {text}")
+    for line in text.splitlines() or [""]:
         print(f"netcenter: {line}" if known else f"netcenter: {type(error).__name__}: {line}", file=sys.stderr)
     if not known:
         print("netcenter: this is a fault of ours; run again with --debug for its place", file=sys.stderr)

@@ -22,7 +22,8 @@ class ExitCode(IntEnum):
     WRONG_USAGE = 2, "an argument, a setting or a file is wrong, and nothing was done: to start again does not help"
     UNREACHABLE = (
         3,
-        "something that is needed, such as Kafka or PostgreSQL, cannot be reached: to start again later may help",
+        "something that is needed, such as Kafka or PostgreSQL, cannot be reached or refuses the connection: to start again later "
+        "may help",
     )
     INTERRUPTED = 130, "the command was interrupted from the keyboard (SIGINT)"
     TERMINATED = 143, "a command that runs servers was told to stop (SIGTERM), and has cleaned up"

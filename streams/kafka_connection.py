@@ -7,6 +7,7 @@ worker runs.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache
 from typing import Any, ClassVar
 
@@ -40,6 +41,13 @@ class KafkaSecurity:
         """Whether a client names its user over SASL."""
         return self.protocol in self.AUTHENTICATED
 
+    @property
+    def principal(self) -> str:
+        """Who this client is to Kafka, as far as it knows."""
+        if self.authenticated:
+            return f"User:{self.username}"
+        return f"the user of the certificate {self.tls.cert}" if self.encrypted and self.tls.cert else "User:ANONYMOUS"
+
 
 @dataclass(frozen=True)
 class KafkaConnection:
@@ -56,6 +64,10 @@ class KafkaConnection:
     def context(self) -> RenewedContext | None:
         """The TLS context of every connection; None without TLS. Raises TlsFileError."""
         return renewed_context(self.security.tls) if self.security.encrypted else None
+
+    def certificate_ends(self) -> datetime | None:
+        """When the certificate expires that the last connection showed; None without one. Raises TlsFileError."""
+        return context.ends if (context := self.context) is not None else None
 
     def for_kafka_python(self) -> dict[str, Any]:
         """The arguments of an admin client, producer or consumer of kafka-python. Raises TlsFileError."""

@@ -19,6 +19,7 @@ from aiokafka.errors import (
 )
 
 from streams.errors import Fenced, Stop, Unavailable
+from streams.missing_rights import is_refusal
 
 REFUSALS = (KafkaError, ConnectionError, IllegalOperation, AssertionError)
 """The errors of aiokafka when a transaction cannot go on. It raises the last two when the transaction had failed
@@ -40,6 +41,10 @@ def translate(error: BaseException, doing: str) -> Exception:
             f"{doing}: Kafka has forgotten this transactional id, as it does after transactional.id.expiration.ms without "
             f"a write ({type(error).__name__}): nothing is lost, starting over"
         )
+    if is_refusal(error):
+        refused = Stop(f"{doing}: Kafka refuses it")
+        refused.__cause__ = error  # the worker says who lacks which right
+        return refused
     if isinstance(error, TOO_LARGE):
         return Stop(f"{doing}: too large for the topic: raise its max.message.bytes ({type(error).__name__})")
     if isinstance(

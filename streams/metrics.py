@@ -54,6 +54,12 @@ READY = _gauge(
     "role",
     unit="0 or 1",
 )
+CERTIFICATE_EXPIRY = _gauge(
+    "netcenter_kafka_certificate_expiry_timestamp_seconds",
+    "When the certificate expires that the worker showed at its last connection to Kafka; absent without one",
+    "role",
+    unit="seconds since the epoch",
+)
 ASSIGNED_PARTITIONS = _gauge(
     "netcenter_assigned_partitions", "Partitions that this worker owns", "role", unit="partitions"
 )

@@ -6,10 +6,14 @@ import ssl
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 
 import structlog
+
+from streams import certificate_dates
 
 
 class TlsFileError(Exception):
@@ -69,6 +73,11 @@ class RenewedContext(ssl.SSLContext):
         self._contents = files.contents()
         self._context = _context(files, self._contents)
 
+    @property
+    def ends(self) -> datetime | None:
+        """When the client's certificate of the last connection expires; None where it shows none."""
+        return _ends(self._contents[1])
+
     def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:
         """As the standard library's, with the newest certificates."""
         return self.newest().wrap_bio(*args, **kwargs)
@@ -87,6 +96,11 @@ class RenewedContext(ssl.SSLContext):
             except TlsFileError as error:
                 structlog.get_logger("netcenter").warning("new certificates cannot be used yet", why=str(error))
             return self._context
+
+
+@lru_cache(maxsize=4)
+def _ends(cert: bytes | None) -> datetime | None:
+    return certificate_dates.ends(cert.decode("ascii", "replace")) if cert is not None else None
 
 
 def _context(files: TlsFiles, contents: tuple[bytes | None, ...]) -> ssl.SSLContext:

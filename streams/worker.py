@@ -22,10 +22,12 @@ from streams.exit_codes import ExitCode
 from streams.faust_membership import rebalance_s
 from streams.gc_tuning import rarely_collected
 from streams.health import HealthServer
+from streams.kafka_diagnosis import diagnose
 from streams.kafka_errors import translate
 from streams.keyless import signed_record
 from streams.log_reader import own_host, reading
 from streams.membership import Membership
+from streams.missing_rights import missing_right
 from streams.policies import Policies
 from streams.position_check import Claim, checked_positions
 from streams.rebalance_watch import RebalanceWatch
@@ -159,7 +161,9 @@ class RoleWorker:
         if self.failure is None:
             self.log.info("stopped")
             return ExitCode.DONE
-        self.log.error("worker failed", why=f"{self.failure}", error=type(self.failure).__name__)
+        refused = missing_right(self.failure, self.settings.kafka.security)
+        why = f"{self.failure}" + (f": {refused}" if refused else "")
+        self.log.error("worker failed", why=why, error=type(self.failure).__name__)
         return getattr(self.failure, "exit_code", ExitCode.FAILED)
 
     def _told_to_stop(self) -> None:
@@ -168,27 +172,36 @@ class RoleWorker:
 
     async def _wait_for_kafka(self) -> None:
         """Returns when Kafka answers, grants every right, and has all topics, or when the worker must stop."""
-        delay, told, began = 0.2, False, wall.monotonic()
+        delay, began = 0.2, wall.monotonic()
+        told: str | None = None
         while not self._done.is_set():
             try:
                 async with self.reader() as reader:
                     self.address = address(await own_host(reader), self._port)
-                    if told:
-                        self.log.info("Kafka answers", after_s=round(wall.monotonic() - began))
-                    self.membership.unreachable, told = None, False
                     found = await topic_metadata(reader._client, self.topics.partitions.keys())
                     others = await granted_beyond_topics(reader._client, self.rights.rights)
+                    if told is not None:
+                        self.log.info("Kafka answers", after_s=round(wall.monotonic() - began))
+                    self.membership.unreachable, told = None, None
                     if self.rights.compare(found, others) and self.topics.begin(found):
                         return
             except (KafkaError, OSError) as error:
-                self.membership.unreachable = f"Kafka at {self.settings.kafka} does not answer ({type(error).__name__})"
-                if not told:
-                    self.log.warning("waiting for Kafka", kafka=str(self.settings.kafka), why=type(error).__name__)
-                    told = True
+                self.membership.unreachable = why = await asyncio.to_thread(self._why, error)
+                if told != why:
+                    self.log.warning("waiting for Kafka", kafka=str(self.settings.kafka), why=why)
+                    told = why
             try:
                 await asyncio.wait_for(self._done.wait(), delay)
             except TimeoutError:
                 delay = min(delay * 2, 5.0)
+
+    def _why(self, error: BaseException) -> str:
+        """Why Kafka cannot be used, in a line; it asks Kafka, and blocks for some seconds."""
+        if (refused := missing_right(error, self.settings.kafka.security)) is not None:
+            return refused
+        if (why := diagnose(self.settings.kafka)) is not None:
+            return f"Kafka cannot be used: {why}"
+        return f"Kafka at {self.settings.kafka} does not answer ({type(error).__name__})"
 
     async def _work(self) -> None:
         self.app = faust_batch.make_app(
@@ -205,7 +218,15 @@ class RoleWorker:
             self._listen(name)
         await self._check_keys()
         await self.prepare()
-        await self.app.maybe_start()
+        # A consumer that may not join its group never comes to the end of its start.
+        starting = asyncio.create_task(self.app.maybe_start())
+        await asyncio.wait({starting, asyncio.create_task(self._done.wait())}, return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
+            await self._stop()
+            return
+        await starting
         background = (self._commit_offsets, self._check_topics, *self.tasks())
         self._tasks += [asyncio.create_task(self._guard(task)) for task in background]
         self.log.info("worker started", group=self.group, health=f"http://{self.address}/ready")
@@ -401,6 +422,8 @@ class RoleWorker:
             standing = self.app.consumer.standing() if started else None
             if not self.membership.look(standing, rebalancing=self.rebalancing):
                 self.kafka_silent()
+            if (ends := self.settings.kafka.certificate_ends()) is not None:
+                metrics.CERTIFICATE_EXPIRY.labels(self.role.name).set(ends.timestamp())
             if not self.rebalancing or self.waits():
                 self.rebalance.moved()
             self._tell_waiting()

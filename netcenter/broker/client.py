@@ -8,6 +8,7 @@ from kafka.errors import KafkaError
 
 from netcenter.errors import Unreachable
 from streams.kafka_connection import KafkaConnection
+from streams.missing_rights import missing_right
 
 #: The time in ms for which a command waits for the first answer of Kafka.
 _FIRST_ANSWER_MS = 5_000
@@ -69,4 +70,9 @@ def open_consumer(kafka: KafkaConnection, fetch_bytes: int = 4 << 20, reset: str
 
 
 def _unreachable(kafka: KafkaConnection, error: Exception) -> Unreachable:
-    return Unreachable(f"Kafka at {kafka} cannot be reached ({type(error).__name__}): is it up? See `netcenter up`")
+    from streams.kafka_diagnosis import diagnose  # here, because it imports aiokafka, which commands do without
+
+    why = missing_right(error, kafka.security) or diagnose(kafka)
+    if why is not None:
+        return Unreachable(f"Kafka cannot be used: {why}")
+    return Unreachable(f"Kafka at {kafka} cannot be used ({type(error).__name__}), though it answers: try again")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from netcenter.errors import UsageError
-from netcenter.settings import Settings, variable
+from netcenter.settings import Settings, load, variable
 from streams.kafka_connection import KafkaSecurity, renewed_context
+from streams.missing_rights import is_refusal, missing_right
 from streams.renewed_passwords import Password, PasswordFileError
 from streams.tls_context import TlsFileError, TlsFiles
 
 _PROTOCOL = variable("kafka_security_protocol")
+_LONGEST = 1_000
+"""Characters of an error."""
 _SASL = ("kafka_sasl_mechanism", "kafka_sasl_username", "kafka_sasl_password", "kafka_sasl_password_file")
 _TLS = ("kafka_ca_file", "kafka_cert_file", "kafka_key_file", "kafka_key_password_file")
 
@@ -36,6 +39,15 @@ def security_of(settings: Settings) -> KafkaSecurity:
     except TlsFileError as error:
         raise UsageError(f"the files for Kafka's TLS: {error}") from None
     return security
+
+
+def in_words(error: BaseException, settings: Settings | None = None) -> str:
+    """An error in one line: where Kafka has refused something, who lacks which right. kafka-python puts the whole request
+    into some errors, so a long text is cut.
+    """
+    refused = missing_right(error, security_of(settings or load())) if is_refusal(error) else None
+    text = refused or str(error)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… (--debug shows the rest)"
 
 
 def _combination(settings: Settings, security: KafkaSecurity) -> str | None:

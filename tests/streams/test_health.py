@@ -115,7 +115,8 @@ def test_a_worker_without_kafka_is_alive_but_not_ready_and_stops_when_told(world
     world.kafka = real
     world.until(lambda: worker.lines("waiting for Kafka"), 15, "a worker that waits for Kafka")
     assert get(port, "/live") == (200, "ok\n")
-    assert get(port, "/ready") == (503, f"Kafka at {worker_kafka} does not answer (KafkaConnectionError)\n")
+    said = f"Kafka cannot be used: {worker_kafka} does not accept a connection (Connection refused): is it up?\n"
+    assert get(port, "/ready") == (503, said)
     assert worker.stop() == 0
 
 

@@ -81,7 +81,7 @@ def _host(name: str) -> x509.GeneralName:
 
 def _builder(subject: x509.Name, issuer: x509.Name, days: float) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
-    begin = now - timedelta(days=400)
+    begin = now - timedelta(days=400) + min(timedelta(), timedelta(days=days))
     builder = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer)
     builder = builder.serial_number(x509.random_serial_number())
     return builder.not_valid_before(begin).not_valid_after(now + timedelta(days=days))

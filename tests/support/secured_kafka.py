@@ -8,7 +8,16 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from kafka.admin import ScramMechanism, UserScramCredentialUpsertion
+from kafka.admin import (
+    ACL,
+    ACLOperation,
+    ACLPermissionType,
+    ACLResourcePatternType,
+    ResourcePattern,
+    ResourceType,
+    ScramMechanism,
+    UserScramCredentialUpsertion,
+)
 
 from netcenter.broker.client import open_admin
 from netcenter.embedded import EmbeddedKafka, places
@@ -19,16 +28,20 @@ from tests.support.certificates import Authority, Pair
 
 HOST = "localhost"
 """The name in the broker's certificate. Its address 127.0.0.1 is not in there."""
-SASL_TLS, SASL_PLAIN, TLS, MTLS, SASL_MTLS, EXPIRED = "SASLTLS", "SASLPLAIN", "TLS", "MTLS", "SASLMTLS", "EXPIRED"
+SASL_TLS, SASL_PLAIN, TLS, MTLS, EXPIRED = "SASLTLS", "SASLPLAIN", "TLS", "MTLS", "EXPIRED"
+SASL_MTLS, SHORT = "SASLMTLS", "SHORT"
 LISTENERS = {
     SASL_TLS: "SASL_SSL",
     SASL_PLAIN: "SASL_PLAINTEXT",
     TLS: "SSL",
     MTLS: "SSL",
     SASL_MTLS: "SASL_SSL",
+    SHORT: "SASL_SSL",
     EXPIRED: "SSL",
 }
-"""The protocol of each listener. MTLS and SASL_MTLS ask for a certificate; that of EXPIRED has ended."""
+"""The protocol of each listener. MTLS, SASL_MTLS and SHORT ask for a certificate, and SHORT ends each connection after two
+seconds. The certificate of EXPIRED has ended.
+"""
 MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 PASSWORD = "correct horse battery staple"
 """The password of every user to begin with."""
@@ -68,6 +81,25 @@ class SecuredKafka(EmbeddedKafka):
                 alteration = UserScramCredentialUpsertion(user, mechanism, password, iterations=4096)
                 failed = client.alter_user_scram_credentials([alteration])
                 assert failed == {user: None}, failed
+
+    def allow(
+        self, user: str, kind: ResourceType, name: str, *operations: ACLOperation, prefixed: bool = False
+    ) -> None:
+        """Allow a user these operations, on `*` or a name or a prefix."""
+        pattern = ACLResourcePatternType.PREFIXED if prefixed else ACLResourcePatternType.LITERAL
+        rules = [
+            ACL(
+                principal=f"User:{user}",
+                host="*",
+                operation=operation,
+                permission_type=ACLPermissionType.ALLOW,
+                resource_pattern=ResourcePattern(kind, name, pattern),
+            )
+            for operation in operations
+        ]
+        with closing(open_admin(self.admin)) as client:
+            done = client.create_acls(rules)
+            assert not done["failed"], done
 
     def connection(
         self,
@@ -120,10 +152,12 @@ class SecuredKafka(EmbeddedKafka):
             f"listener.name.{EXPIRED.lower()}.ssl.keystore.location": str(ended),
             "ssl.principal.mapping.rules": "RULE:^CN=([^,]+).*$/$1/",
         }
-        for name in (MTLS, SASL_MTLS):
+        for name in (MTLS, SASL_MTLS, SHORT):
             found[f"listener.name.{name.lower()}.ssl.client.auth"] = "required"
-        for name in (SASL_TLS, SASL_PLAIN, SASL_MTLS):
+        for name in (SASL_TLS, SASL_PLAIN, SASL_MTLS, SHORT):
             found |= self._mechanisms(f"listener.name.{name.lower()}")
+        # Whoever is connected for longer must prove again who they are; aiokafka is disconnected then.
+        found[f"listener.name.{SHORT.lower()}.connections.max.reauth.ms"] = "2000"
         # A refused client waits for its answer: that would be time of the tests.
         found["connection.failed.authentication.delay.ms"] = "0"
         if self._authorizer:

@@ -7,11 +7,16 @@ import ssl
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from kafka.net.sasl import get_sasl_mechanism
 
 from netcenter.errors import UsageError
+from netcenter.operate.doctor.certificate import certificate
+from netcenter.operate.doctor.finding import Finding
 from netcenter.runtime.endpoints import kafka_of
 from netcenter.runtime.kafka_security import security_of
 from netcenter.settings import Settings
+from streams import certificate_dates
 from streams.kafka_connection import KafkaConnection, KafkaSecurity, renewed_context
 from streams.renewed_passwords import Password
 from streams.tls_context import TlsFiles
@@ -239,3 +244,40 @@ def test_a_password_is_that_of_its_file_now(tmp_path: Path) -> None:
     assert password.now() == "first"
     file.write_text("second")
     assert password.now() == "second"
+
+
+def test_doctor_warns_of_a_certificate_that_ends_within_two_weeks(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+
+    def found(days: float) -> list[Finding]:
+        pair = authority.issue(f"of-{days}", days=days)
+        tls = TlsFiles(str(authority.file), str(pair.cert), str(pair.key))
+        return list(certificate(KafkaConnection("here:1", KafkaSecurity("SSL", tls=tls))))
+
+    (good,), (near,), (gone,) = found(15.5), found(13.5), found(-1.0)
+    assert good.ok and "is valid until 20" in good.message
+    assert not near.ok and "in 13 days" in near.message
+    assert not gone.ok and "expired on 20" in gone.message
+    assert list(certificate(KafkaConnection("here:1"))) == []
+
+
+@pytest.mark.parametrize("days", [-20_000.0, -1.0, 1.0, 400.0, 20_000.0])
+def test_the_end_of_a_certificate_is_read_as_other_readers_read_it(tmp_path: Path, days: float) -> None:
+    """Before and after 2050, from when on the year has four digits."""
+    text = Authority(tmp_path).issue("a", days=days).cert.read_text()
+    assert certificate_dates.ends(text) == x509.load_pem_x509_certificate(text.encode()).not_valid_after_utc
+    assert certificate_dates.ends("") is None
+
+
+def test_kafka_python_asks_for_the_password_at_each_sign_in(tmp_path: Path) -> None:
+    """Also where it signs in again over a connection that it has."""
+    file = tmp_path / "password"
+    file.write_text("first")
+    security = KafkaSecurity("SASL_PLAINTEXT", "PLAIN", "u", Password(file=str(file)))
+    given = KafkaConnection("here:1", security).for_kafka_python()
+    assert get_sasl_mechanism("PLAIN")(**given).auth_bytes() == b"u\0u\0first"
+    file.write_text("second")
+    assert get_sasl_mechanism("PLAIN")(**given).auth_bytes() == b"u\0u\0second"
+    for name in ("SCRAM-SHA-256", "SCRAM-SHA-512"):
+        signing = get_sasl_mechanism(name)(**given | {"sasl_mechanism": name})
+        assert signing._scram_client.password == b"second"

@@ -11,11 +11,13 @@ from kafka.errors import KafkaError
 from netcenter.broker.client import open_admin
 from netcenter.errors import CommandError
 from netcenter.operate.doctor import log, own_rights, positions, transactions, worker_checks
+from netcenter.operate.doctor.certificate import certificate
 from netcenter.operate.doctor.disks import broker_disk, disk
 from netcenter.operate.doctor.finding import Finding
 from netcenter.operate.doctor.postgres import postgres
 from netcenter.operate.doctor.survey import Check, Survey
 from netcenter.runtime.endpoints import kafka_of
+from netcenter.runtime.kafka_security import in_words
 from netcenter.settings import Settings
 
 #: The checks of the log, in order. The name is the subject of the finding when the check itself fails.
@@ -55,13 +57,14 @@ def _findings(settings: Settings) -> Iterator[Finding]:
         return
     with closing(client):
         yield Finding("Kafka", True, str(kafka))
+        yield from certificate(kafka)
         survey = Survey(settings, kafka, client)
         complete = True
         for subject, check in _CHECKS.items():
             try:
                 found = list(check(survey))
             except (KafkaError, CommandError) as error:
-                found = [Finding(subject, False, f"cannot be looked at: {type(error).__name__}: {error}")]
+                found = [Finding(subject, False, f"cannot be looked at: {in_words(error, settings)}")]
             yield from found
             if subject in _PREREQUISITES and not all(finding.ok for finding in found):
                 complete = False
