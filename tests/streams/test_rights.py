@@ -202,9 +202,9 @@ def test_a_worker_waits_for_its_rights_says_which_and_goes_on_when_they_are_gran
         until(lambda: worker.process.poll() is not None, SECONDS, "the worker ends")
         assert worker.process.returncode == 1
         [why] = worker.said("worker failed")
-        assert "\n" not in why and f"{PREFIX}mentions" in why
-        worker = WorkerProcess(kafka, tmp_path)
         line = refusal(named("classify"), first_tick, "the role classify")
+        assert line in why and "\n" not in why
+        worker = WorkerProcess(kafka, tmp_path)
         until(lambda: worker.ready() == line, SECONDS, line)
         grant(admin, named("classify"), first_tick)
         until(lambda: worker.ready() == "ok", SECONDS, "the worker works again")
