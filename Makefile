@@ -5,7 +5,7 @@ INSTALLED := .venv/installed
 PEERS := .bench-venv/installed
 DATA ?=
 
-.PHONY: env demo rights unit unit-modules unit-properties test test-parts test-whole fuzz upgrade lint format bench lock manifests image train
+.PHONY: env demo rights unit unit-modules unit-properties test test-parts test-whole fuzz rounds upgrade lint format bench lock manifests image train
 
 env: $(INSTALLED)
 
@@ -53,6 +53,10 @@ fuzz: env
 # The whole story of the demo as it is, and over SASL_SSL with the authorizer and a user for each role: one summary.
 rights: env
 	$(BIN)/python -m pytest -q --timeout=900 tests/scenarios/story_as_own_users.py
+
+# 200 rounds of two or three policy commands at once, and of killed ones; `make test` has 5.
+rounds: env
+	NETCENTER_POLICY_ROUNDS=200 $(BIN)/python -m pytest -q -s --timeout=3600 tests/chaos/test_policy_rounds.py
 
 # A rolling upgrade and a rollback at 1,000 posts a second; `make test` has a short one.
 upgrade: env

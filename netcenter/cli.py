@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from netcenter.errors import CommandError, UsageError
+from netcenter.errors import CommandError, Unreachable, UsageError
 from netcenter.runtime import logs
 from netcenter.runtime.kafka_security import in_words
 from netcenter.settings import load
@@ -113,7 +113,20 @@ def main() -> None:
     except ModuleNotFoundError as error:
         sys.exit(_say(_left_out(error), ExitCode.WRONG_USAGE, debug))
     except Exception as error:  # noqa: BLE001 - whatever it is, one clear line and an exit code
-        sys.exit(_say(error, getattr(error, "exit_code", ExitCode.FAILED), debug))
+        found = _of_kafka(error)
+        sys.exit(_say(found, getattr(found, "exit_code", ExitCode.FAILED), debug))
+
+
+def _of_kafka(error: Exception) -> Exception:
+    """For an error of Kafka's client, which no command foresees at each of its calls, an error that says what to do."""
+    from kafka.errors import KafkaError
+
+    if not isinstance(error, KafkaError):
+        return error
+    return Unreachable(
+        f"Kafka stopped answering, or refused a request, in the middle of the command ({' '.join(str(error).split())}): is it "
+        "up? See `netcenter doctor`, then run the command again"
+    )
 
 
 def _left_out(error: ModuleNotFoundError) -> Exception:

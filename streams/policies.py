@@ -25,13 +25,46 @@ class WrongPolicy(Exception):
 
 
 def policy_text(key: bytes | None, value: bytes | None) -> tuple[int, str] | None:
-    """(version, text) of a record of the policy topic; None for a record that is not a policy, which is ignored."""
-    if key is None or value is None or not key.isdigit() or len(key) > _LONGEST_VERSION or key[:1] == b"0":
+    """(version, text) of a record of the policy topic; None for a record that is not a policy, which is ignored.
+
+    The key is the version. A text with the key `version/hash` is a copy, made where two texts have one version:
+    compaction keeps one record of each key, and so would delete the first of the two.
+    """
+    if key is None or value is None:
+        return None
+    digits, copy, hash = key.partition(b"/")
+    if not digits.isdigit() or len(digits) > _LONGEST_VERSION or digits[:1] == b"0":
         return None
     try:
-        return int(key), value.decode()
+        text = value.decode()
     except UnicodeDecodeError:
         return None
+    return None if copy and digest(text).encode() != hash else (int(digits), text)
+
+
+class PolicyTexts:
+    """The texts in the policy topic. A version has one text, unless two releases of the past wrote it at once."""
+
+    def __init__(self) -> None:
+        self.newest: dict[int, str] = {}
+        """The text of each version that was written last, copies left out where there is another."""
+        self.by_hash: dict[tuple[int, str], str] = {}
+        """Every text, by version and hash."""
+
+    def add(self, key: bytes | None, value: bytes | None) -> tuple[int, str] | None:
+        """Adds a record of the topic, in the order of the log. Returns what `policy_text` returns."""
+        found = policy_text(key, value)
+        if found is not None:
+            version, text = found
+            self.by_hash[version, digest(text)] = text
+            if b"/" not in (key or b"") or version not in self.newest:
+                self.newest[version] = text
+        return found
+
+    def seen_from(self, version: int, hash: str) -> dict[int, str]:
+        """The text of each version, for a change that names this hash: the text with the hash, where there is one."""
+        text = self.by_hash.get((version, hash))
+        return self.newest if text is None else {**self.newest, version: text}
 
 
 def foreign(version: int, hash: str, texts: Mapping[int, str]) -> str | None:
@@ -78,14 +111,14 @@ class Policies:
         self.topic, self._reader, self._lacks = topic, reader, lacks
         self.waiting: str | None = None
         """A line that says what this worker waits for; None when it waits for nothing."""
-        self._texts: dict[int, str] = {}
-        self._parsed: dict[int, Policy] = {}
+        self._texts = PolicyTexts()
+        self._parsed: dict[tuple[int, str], Policy] = {}
         self._unreadable: set[str] = set()
         self._loading, self._loaded = asyncio.Lock(), -_AGAIN_S
 
     def get(self, version: int, hash: str) -> Policy:
         """The policy of a version for which `ensure` has returned."""
-        return self._parsed[version]
+        return self._parsed[version, hash]
 
     async def ensure(self, version: int, hash: str) -> None:
         """Returns when this worker has the text of a version and the classifier that the text names. Raises Stop where
@@ -99,17 +132,18 @@ class Policies:
         the texts are there again. None: this is the first policy of the log; it is never skipped, and the topic was lost
         where it holds no text at all. Raises WrongPolicy for a change of another log.
         """
-        if foreign(version, hash, self._texts) is not None:
+        if (version, hash) not in self._texts.by_hash:
             await self._load_anew()
-            why = foreign(version, hash, self._texts)
-            if why is not None and (in_force in self._texts if in_force is not None else self._texts):
+            why = foreign(version, hash, self._texts.seen_from(version, hash))
+            texts = self._texts.newest
+            if why is not None and (in_force in texts if in_force is not None else texts):
                 raise WrongPolicy(why)
         return await self._met(version, hash, changes=in_force is not None)
 
     async def _met(self, version: int, hash: str, *, changes: bool) -> bool:
         try:
             while (missing := await self._missing(version, hash)) is not None:
-                if changes and await self._passed_over(version):
+                if changes and await self._passed_over(version, hash):
                     return False
                 if missing in self._unreadable:
                     raise Stop(f"{missing}; put one in force that can, by `netcenter policy apply`, and start again")
@@ -119,29 +153,29 @@ class Policies:
             self.waiting = None
         return True
 
-    async def _passed_over(self, version: int) -> bool:
+    async def _passed_over(self, version: int, hash: str) -> bool:
         await self._load()
-        return passed_over(version, self._texts, self._lacks)
+        return passed_over(version, self._texts.seen_from(version, hash), self._lacks)
 
     async def _missing(self, version: int, hash: str) -> str | None:
-        if version not in self._texts:
+        if (version, hash) not in self._texts.by_hash:
             await self._load()
-        text = self._texts.get(version)
-        if text is None:
+        text = self._texts.by_hash.get((version, hash))
+        if text is None and version not in self._texts.newest:
             return f"the text of policy {version} in {self.topic}"
-        if digest(text) != hash:
+        if text is None:
             raise Stop(
-                f"policy {version} in {self.topic} does not have the hash {hash[:12]} that the log names: write the text that "
-                f"was in force there again, with the key {version}"
+                f"no text of policy {version} in {self.topic} has the hash {hash[:12]} that the log names: run `netcenter "
+                "policy repair FILE` with the file that was in force"
             )
-        if version not in self._parsed:
+        if (version, hash) not in self._parsed:
             try:
-                self._parsed[version] = parse(text, version, f"policy {version}")
+                self._parsed[version, hash] = parse(text, version, f"policy {version}")
             except PolicyError as error:
                 told = f"policy {version} in force cannot be read by this release: {'; '.join(str(error).splitlines())}"
                 self._unreadable.add(told)
                 return told
-        return self._lacks(self._parsed[version])
+        return self._lacks(self._parsed[version, hash])
 
     async def _load(self) -> None:
         """Reads all texts; at most once in half a second, for all partitions that wait."""
@@ -167,7 +201,6 @@ class Policies:
                 await reader.seek_to_beginning(tp)
                 while await reader.position(tp) < end:
                     for record in (await reader.getmany(tp, timeout_ms=200)).get(tp, ()):
-                        if (found := policy_text(record.key, record.value)) is not None:
-                            self._texts[found[0]] = found[1]
+                        self._texts.add(record.key, record.value)
         except KafkaError as error:
             raise Unavailable(f"reading {self.topic}: {type(error).__name__}") from error

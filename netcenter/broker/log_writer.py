@@ -11,18 +11,36 @@ from kafka.errors import KafkaError, KafkaTimeoutError
 
 from netcenter.broker.client import open_admin, open_producer
 from netcenter.broker.command_headers import CommandHeaders
+from netcenter.broker.sole_producer import RawRecord
 from netcenter.broker.topics import settings_of_log
 from netcenter.errors import CommandError
 from netcenter.pipeline import PIPELINE
 from netcenter.settings import Settings
 from schemas import codec
-from schemas.headers import Headers
 from schemas.records import Record
 from streams.kafka_connection import KafkaConnection
 from streams.partitioner import partition_of
 
 _FLUSH_S = 60
 _CLOSE_S = 5
+
+
+class LogRecords:
+    """Makes the bytes of the records that commands write: the one place where these records get their headers."""
+
+    def __init__(self, settings: Settings, kafka: KafkaConnection, writer: str) -> None:
+        """settings: with the partition count of the log. writer: the command that writes. Raises UsageError as
+        `CommandHeaders` does.
+        """
+        self._prefix, self._headers = settings.prefix, CommandHeaders(settings, kafka, writer)
+
+    def record(self, topic: str, record: Record, partition: int, key: bytes | None = None) -> RawRecord:
+        """A record of a partition of a topic, which is named without the prefix. Raises UsageError where it needs a
+        signature and this command has no key.
+        """
+        value = codec.encode(record)
+        headers = self._headers.of(topic, record, partition, key, value)
+        return RawRecord(self._prefix + topic, partition, key, value, headers)
 
 
 class LogWriter:
@@ -36,7 +54,7 @@ class LogWriter:
         """
         with closing(open_admin(kafka)) as client:
             self.settings = settings_of_log(settings, client)
-        self._headers = CommandHeaders(self.settings, kafka, writer)
+        self._records = LogRecords(self.settings, kafka, writer)
         self._producer = open_producer(kafka)
         self._failed: list[KafkaError] = []
 
@@ -50,21 +68,20 @@ class LogWriter:
         if partition is None:
             key = PIPELINE.topic(topic).key(record)
             partition = partition_of(key, self.settings.partitions)
-        value = codec.encode(record)
-        headers = self._headers.of(topic, record, partition, key, value)
-        self._append(self.settings.prefix + topic, partition, key, value, headers)
+        self._append(self._records.record(topic, record, partition, key))
 
     def send_bytes(self, topic: str, partition: int, key: bytes | None, value: bytes | None) -> None:
         """Append bytes without headers. topic: with the prefix. Raises CommandError as `send` does."""
-        self._append(topic, partition, key, value, [])
+        self._append(RawRecord(topic, partition, key, value, []))
 
     def send_to_all(self, topic: str, make: Callable[[int], Record]) -> None:
         """Append a record to every partition of a topic. make: the record of a partition, by its number."""
         for number in range(PIPELINE.topic(topic).partitions or self.settings.partitions):
             self.send(topic, make(number), number)
 
-    def _append(self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: Headers) -> None:
+    def _append(self, raw: RawRecord) -> None:
         self._raise_refusal()
+        topic, partition, key, value, headers = raw
         future = self._producer.send(topic, key=key, value=value, partition=partition, headers=headers)
         future.add_errback(self._failed.append)
 

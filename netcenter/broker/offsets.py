@@ -62,5 +62,16 @@ def log_ends(client: KafkaAdminClient, partitions: Iterable[TopicPartition]) -> 
     return {tp: at.offset for tp, at in found.items()}
 
 
+def offsets_at(client: KafkaAdminClient, partitions: Iterable[TopicPartition], stamp: int) -> dict[TopicPartition, int]:
+    """The offset of the first record that the broker wrote at this time (ms) or later; a partition without one is left
+    out. Raises CommandError.
+    """
+    try:
+        found = client.list_partition_offsets(dict.fromkeys(partitions, max(0, stamp)))
+    except KafkaError as error:
+        raise _unreadable(error) from None
+    return {tp: at.offset for tp, at in found.items() if at.offset >= 0}
+
+
 def _unreadable(error: KafkaError) -> CommandError:
     return CommandError(f"offsets cannot be read: {type(error).__name__}: {error}")

@@ -87,6 +87,8 @@ class RangeReader:
 
 def records_of(kafka: KafkaConnection, ranges: Mapping[TopicPartition, OffsetRange]) -> Iterator[Any]:
     """The raw records of ranges, partition after partition, each in order of offsets."""
+    if all(start >= end for start, end in ranges.values()):
+        return
     with closing(open_consumer(kafka)) as consumer:
         for tp, offsets in ranges.items():
             yield from records_in(consumer, tp, offsets)

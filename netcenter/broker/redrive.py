@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Collection, Iterable
+from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
 
-from kafka import KafkaProducer
-from kafka.errors import InvalidProducerEpochError, KafkaError, ProducerFencedError
-
-from netcenter.broker.client import TRANSACTION_TIMEOUT_MS, open_admin, open_producer
+from netcenter.broker.client import open_admin
+from netcenter.broker.sole_producer import Overtaken, RawRecord, SoleProducer
 from netcenter.broker.stored_dead_letters import Mark, StoredDeadLetter, read_dead_letters
 from netcenter.broker.topics import settings_of_log
-from netcenter.errors import CommandError, UsageError
+from netcenter.errors import UsageError
 from netcenter.settings import Settings
 from schemas.dead_letter_headers import DEAD_LETTER, ORIGIN, STATE
 from streams.kafka_connection import KafkaConnection
@@ -21,7 +18,6 @@ from streams.partitioner import partition_of
 
 #: The most dead letters in one transaction. After a crash each transaction is in the log completely or not at all.
 _PER_TRANSACTION = 500
-_FENCED = (ProducerFencedError, InvalidProducerEpochError)
 
 
 @dataclass(frozen=True)
@@ -66,22 +62,19 @@ def _mark_all(
 ) -> RedriveResult:
     with closing(open_admin(kafka)) as client:
         partitions = settings_of_log(settings, client).partitions
-    with _sole_producer(settings, kafka) as producer:
+    doing = "dead letters cannot be marked (see `netcenter dead list` for what was done)"
+    with SoleProducer(kafka, f"{settings.prefix}dead-letters", doing) as producer:
         # Read the dead letters after the producer has fenced all others: from now on no other command can mark them.
         chosen, left = _chosen(read_dead_letters(settings, kafka), mark, ids, topic)
         sent: set[str] = set()
         for first in range(0, len(chosen), _PER_TRANSACTION):
-            producer.begin_transaction()
-            futures = []
+            records: list[RawRecord] = []
             for letter in chosen[first : first + _PER_TRANSACTION]:
                 if mark == "redriven" and letter.origin not in sent:
                     sent.add(letter.origin)
-                    futures.append(_send_record(producer, settings, letter, partitions))
-                futures.append(_send_mark(producer, settings, letter, mark))
-            producer.flush(TRANSACTION_TIMEOUT_MS / 1000)
-            for future in futures:
-                future.get(0)
-            producer.commit_transaction()
+                    records.append(_again(settings, letter, partitions))
+                records.append(_mark(settings, letter, mark))
+            _write(producer, records)
     return RedriveResult(len(chosen), tuple(left))
 
 
@@ -111,41 +104,24 @@ def _chosen(
     return chosen, left
 
 
-@contextmanager
-def _sole_producer(settings: Settings, kafka: KafkaConnection) -> Iterator[KafkaProducer]:
-    """A transactional producer, which fences the producer of another redrive, because two at once would send a record
-    twice.
-    """
-    producer = open_producer(kafka, f"{settings.prefix}dead-letters")
+def _write(producer: SoleProducer, records: list[RawRecord]) -> None:
     try:
-        producer.init_transactions()
-        yield producer
-    except KafkaError as error:
-        raise CommandError(_reason(error)) from None
-    finally:
-        # The broker aborts an uncommitted transaction after its timeout, or when the next producer with this
-        # transactional id starts.
-        producer.close(timeout=5)
-
-
-def _reason(error: KafkaError) -> str:
-    if any(isinstance(one, _FENCED) for one in (error, *error.args)):
-        return (
+        producer.write(records)
+    except Overtaken:
+        raise Overtaken(
             "another `dead redrive` or `dead discard` began meanwhile, and what this one had not finished is undone: see "
             "`netcenter dead list`, then run it again"
-        )
-    return (
-        f"dead letters cannot be marked: {type(error).__name__}: {error}; see `netcenter dead list` for what was done"
-    )
+        ) from None
 
 
-def _send_record(producer: KafkaProducer, settings: Settings, letter: StoredDeadLetter, partitions: int) -> Any:
-    return producer.send(
+def _again(settings: Settings, letter: StoredDeadLetter, partitions: int) -> RawRecord:
+    """The record, for the topic to which its producer wrote it."""
+    return RawRecord(
         settings.prefix + letter.topic,
-        key=letter.key,
-        value=letter.value,
-        partition=letter.partition if letter.key is None else partition_of(letter.key, partitions),
-        headers=[
+        letter.partition if letter.key is None else partition_of(letter.key, partitions),
+        letter.key,
+        letter.value,
+        [
             # kafka-python cannot write a header whose value is null.
             *((name, value or b"") for name, value in letter.headers if name != DEAD_LETTER),
             (DEAD_LETTER, letter.id.encode()),
@@ -153,17 +129,13 @@ def _send_record(producer: KafkaProducer, settings: Settings, letter: StoredDead
     )
 
 
-def _send_mark(producer: KafkaProducer, settings: Settings, letter: StoredDeadLetter, mark: Mark) -> Any:
+def _mark(settings: Settings, letter: StoredDeadLetter, mark: Mark) -> RawRecord:
     name, number, _ = letter.id.rsplit("/", 2)
-    return producer.send(
+    return RawRecord(
         settings.prefix + name,
+        int(number),
         # Because of its key, a mark survives even if an operator has made the topic compacted.
-        key=letter.id.encode(),
-        value=b"",
-        partition=int(number),
-        headers=[
-            (DEAD_LETTER, letter.id.encode()),
-            (STATE, mark.encode()),
-            (ORIGIN, letter.origin.encode()),
-        ],
+        letter.id.encode(),
+        b"",
+        [(DEAD_LETTER, letter.id.encode()), (STATE, mark.encode()), (ORIGIN, letter.origin.encode())],
     )

@@ -12,8 +12,10 @@ import typer
 
 from agents.policy import Policy, PolicyError, parse
 from agents.policy.parsing import Checked, check
+from netcenter.broker.policy_change import Applied
 from netcenter.commands.options import Json, text_of
 from netcenter.commands.policy_files import parsed, to_apply, today
+from netcenter.commands.policy_list import policies_json, policies_text
 from netcenter.errors import CommandError, UsageError
 from netcenter.policies import DEFAULT_POLICY
 from netcenter.runtime.classifiers import lacks_model
@@ -142,7 +144,7 @@ def _in_force() -> Policy:
     settings = load()
     version, text = newest_policy(settings, kafka_of(settings))
     if not text:
-        raise CommandError("no policy is in force yet: run `netcenter topics apply`")
+        raise CommandError("no policy is in force yet: run `netcenter topics seed`")
     try:
         return parse(text, version, f"policy {version}")
     except PolicyError as error:
@@ -163,29 +165,107 @@ def print_schema() -> None:
     print(json.dumps(schema(), indent=2))
 
 
+_Source = Annotated[
+    str | None,
+    typer.Option(help="Where it comes from, such as git: it is applied only when this source says something new."),
+]
+
+
 @policy.command("apply")
-def apply(
-    file: _File,
-    force: _Force = False,
-) -> None:
+def apply(file: _File, source: _Source = None, force: _Force = False, as_json: Json = False) -> None:
     """Put a policy in force through the log, for every role at the same record, and say what changes. The command
     refuses a policy whose classifier this machine lacks, because classify, and every role after it, would wait for it.
+
+    With --source, a policy that somebody applied by hand since stays in force until the source's own text changes.
 
     Example: netcenter policy apply my-policy.toml
     """
     from agents.policy.difference import difference, summary
-    from netcenter.broker.policy_topic import apply_policy, newest_policy
+    from netcenter.broker.policy_change import apply_policy
+    from netcenter.broker.policy_topic import newest_policy
 
     text, found = to_apply(file, force=force)
     settings = load()
     kafka = kafka_of(settings)
-    _warn(file, found)
     _, held = newest_policy(settings, kafka)
+    done = apply_policy(settings, kafka, text, source)
+    if as_json:
+        print(json.dumps(_applied(done)))
+        return
+    _warn(file, found)
     try:
         print(summary(difference(parse(held), found.policy)) if held else "no policy was in force")
     except PolicyError:  # the new policy may be meant to repair it
         print("what changes is not known: the policy in force cannot be read by this release")
-    print(f"policy {apply_policy(settings, kafka, text)} is in the log")
+    _say_applied(done)
+
+
+@policy.command("repair")
+def repair_log(
+    files: Annotated[list[Path] | None, typer.Argument(help="Files with texts that the log has lost.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Mend a log in which a version has two texts, a text is lost, or the newest policy stands in some partitions only.
+
+    Workers that had stopped with `no text of policy N has the hash` go on when they are started again.
+
+    Example: netcenter policy repair
+    """
+    from netcenter.broker.policy_change import repair
+
+    settings = load()
+    done = repair(settings, kafka_of(settings), [(str(file), text_of(file)) for file in files or ()])
+    if as_json:
+        print(json.dumps(_applied(done)))
+        return
+    if done.copied:
+        print(f"{done.copied} texts are kept under keys of their own")
+    _say_applied(done)
+
+
+def _applied(done: Applied) -> dict[str, Any]:
+    return {
+        "version": done.version,
+        "hash": done.policy.hash,
+        "source": done.policy.source,
+        "written": done.written,
+        "mended_partitions": list(done.mended),
+        "kept_out": done.kept_out,
+        "texts_copied": done.copied,
+    }
+
+
+def _say_applied(done: Applied) -> None:
+    if done.mended:
+        partitions = ", ".join(map(str, done.mended))
+        print(f"mended: another policy stood in the partitions {partitions}, as after a command that died half-way")
+    if done.kept_out:
+        print(
+            f"nothing is applied: this source has said nothing new, and policy {done.version} was applied since "
+            f"({done.policy.told()}); it stays in force"
+        )
+    print(f"policy {done.version} is in the log")
+
+
+@policy.command("list")
+def list_policies(as_json: Json = False) -> None:
+    """List every policy of the log: its hash, when it was applied, by whom and from where; and which one stands in each
+    partition of the log and of the roles.
+
+    Example: netcenter policy list
+    """
+    from netcenter.broker.policy_standing import standing
+    from netcenter.broker.policy_topic import policy_log
+
+    settings = load()
+    kafka = kafka_of(settings)
+    log = policy_log(settings, kafka)
+    stands = standing(settings, kafka, log)
+    if as_json:
+        print(json.dumps(policies_json(log, stands)))
+        return
+    for line in policies_text(log, stands):
+        print(line)
 
 
 def register(app: typer.Typer) -> None:

@@ -1,51 +1,156 @@
-"""`netcenter topics`: creates the topics that the pipeline needs in Kafka, and prints the rights of its users."""
+"""`netcenter topics`: creates, seeds, compares and exports the topics of the pipeline, and prints the rights of its users."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 import typer
 
 from netcenter.commands.options import Json
-from netcenter.errors import UsageError
+from netcenter.errors import CommandError, UsageError
 from netcenter.policies import DEFAULT_POLICY
 from netcenter.rights.user_names import DEFAULT, checked_pattern
 from netcenter.runtime.endpoints import kafka_of
 from netcenter.settings import load
+from schemas.records import Clock
 
 topics = typer.Typer(help="Topics of the pipeline.", no_args_is_help=True)
+
+_Clock = Annotated[
+    str | None,
+    typer.Option(
+        help="Whose clock the log follows: wall (live) or event (files are played). Without it: its own; wall if new."
+    ),
+]
+_Policy = Annotated[Path, typer.Option(help="The first policy of a new log.")]
+_Source = Annotated[str | None, typer.Option(help="Where the policy comes from, such as git; see `policy apply`.")]
+_Force = Annotated[bool, typer.Option("--force", help="Also where its classifier is not on this machine.")]
 
 
 @topics.command("apply")
 def topics_apply(
-    clock: Annotated[
-        str, typer.Option(help="Whose clock the log follows: wall (live) or event (files are played).")
-    ] = "wall",
-    policy: Annotated[Path, typer.Option(help="Seeds a new log's policy.")] = DEFAULT_POLICY,
-    force: Annotated[bool, typer.Option("--force", help="Also where its classifier is not on this machine.")] = False,
+    clock: _Clock = None,
+    policy: _Policy = DEFAULT_POLICY,
+    source: _Source = None,
+    force: _Force = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing: compare, and exit 1 on a difference.")
+    ] = False,
+    repair: Annotated[bool, typer.Option("--repair", help="Set the configs of topics that differ.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Create the topics that are missing; on a new log declare the clock and put the first policy in force.
+    """Create the topics that are missing, and seed the log where it has to be: declare its clock, and put the first policy
+    in force. The command can be repeated.
 
     Example: netcenter topics apply --clock wall
     """
+    from netcenter.broker.client import open_admin
     from netcenter.broker.provisioning import apply
+    from netcenter.broker.topic_drift import drifts, repair_drifts
     from netcenter.commands.policy_files import to_apply
 
-    if clock not in ("wall", "event"):
-        raise UsageError(f"--clock: {clock!r} is neither wall nor event")
-    settings = load()
+    settings, chosen = load(), _checked(clock)
+    if check:
+        _compare(as_json)
+        return
     text, _ = to_apply(policy, force=force)
-    created = apply(settings, kafka_of(settings), clock, text)  # type: ignore[arg-type]
-    print(
-        json.dumps({"created": created})
-        if as_json
-        else f"{len(created)} topics created"
-        if created
-        else "all topics are there"
+    kafka = kafka_of(settings)
+    done = apply(settings, kafka, chosen, text, source)
+    with closing(open_admin(kafka)) as client:
+        found = drifts(settings, client)
+        left = repair_drifts(client, found) if repair else found
+    if as_json:
+        told = {"created": done.created, **done.seeded._asdict(), "repaired": len(found) - len(left)}
+        print(json.dumps({**told, "drifts": [drift._asdict() for drift in left]}))
+    else:
+        print(f"{len(done.created)} topics created" if done.created else "all topics are there")
+        print(done.seeded)
+        if repair and len(found) > len(left):
+            print(f"{len(found) - len(left)} configs set")
+        for drift in left:
+            print(drift)
+    if repair and left:
+        raise CommandError(f"{len(left)} differences are left, which this command cannot mend: see the lines above")
+
+
+def _compare(as_json: bool) -> None:
+    """Print every difference between the topics and what the pipeline needs. Raises CommandError where there are some."""
+    from netcenter.broker.client import open_admin
+    from netcenter.broker.seeding import unseeded
+    from netcenter.broker.topic_drift import drifts, missing
+    from netcenter.broker.topics import settings_of_log
+
+    settings = load()
+    kafka = kafka_of(settings)
+    with closing(open_admin(kafka)) as client:
+        lacking = missing(settings, client)
+        found = drifts(settings, client)
+        bare = [] if lacking else unseeded(settings_of_log(settings, client), kafka, client)
+    if as_json:
+        print(json.dumps({"missing": lacking, "drifts": [d._asdict() for d in found], "unseeded": bare}))
+    else:
+        for line in (*([lacking] if lacking else []), *found, *([_unseeded(bare)] if bare else [])):
+            print(line)
+    faults = len(found) + bool(lacking) + bool(bare)
+    if faults:
+        raise CommandError(f"{faults} differences between the topics and what the pipeline needs")
+    if not as_json:
+        print("every topic is as the pipeline needs it")
+
+
+def _unseeded(bare: Sequence[str]) -> str:
+    return (
+        f"{len(bare)} partitions lack the first records of a log, such as {bare[0]}, and workers wait for them: run `netcenter "
+        "topics seed`"
     )
+
+
+@topics.command("seed")
+def topics_seed(
+    clock: _Clock = None,
+    policy: _Policy = DEFAULT_POLICY,
+    source: _Source = None,
+    force: _Force = False,
+    as_json: Json = False,
+) -> None:
+    """Write the first records of a log wherever they are missing, into topics that others have made: which clock the log
+    follows, and the policy. The command can be repeated.
+
+    Example: netcenter topics seed --clock wall
+    """
+    from netcenter.broker.seeding import seed
+    from netcenter.commands.policy_files import to_apply
+
+    settings, chosen = load(), _checked(clock)
+    text, _ = to_apply(policy, force=force)
+    done = seed(settings, kafka_of(settings), chosen, text, source)
+    print(json.dumps(done._asdict()) if as_json else done)
+
+
+@topics.command("export")
+def topics_export(
+    cluster: Annotated[str, typer.Option("--strimzi-cluster", help="The name of Strimzi's Kafka resource.")],
+    namespace: Annotated[
+        str | None, typer.Option(help="The namespace of the resources; else the one you apply to.")
+    ] = None,
+) -> None:
+    """Print the topics as KafkaTopic resources, for a cluster in which Strimzi makes them. Then run `topics seed`.
+
+    Example: netcenter topics export --strimzi-cluster kafka > topics.yaml
+    """
+    from netcenter.operate.topic_resources import strimzi_topics
+
+    print(strimzi_topics(load(), cluster, namespace), end="")
+
+
+def _checked(clock: str | None) -> Clock | None:
+    if clock not in (None, "wall", "event"):
+        raise UsageError(f"--clock: {clock!r} is neither wall nor event")
+    return cast("Clock | None", clock)
 
 
 @topics.command("acls")

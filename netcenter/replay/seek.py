@@ -10,7 +10,6 @@ from typing import Any, Self
 
 from kafka import TopicPartition
 
-from agents.policy import digest
 from netcenter.broker.client import open_consumer
 from netcenter.broker.offsets import OffsetRange
 from netcenter.broker.policy_topic import StoredPolicy
@@ -119,7 +118,7 @@ class Seeker:
         """The policy version in force just before an offset; `first` is where the log begins."""
         oldest = min(policies)
         for version in sorted(policies.keys() - {oldest}, reverse=True):
-            text, stamp = policies[version]
+            stamp = policies[version].stamp
             at = self.at_stamp(tp, stamp)
             if at is None or at >= start:
                 continue
@@ -127,6 +126,10 @@ class Seeker:
                 if at == first > 0 and raw.timestamp > stamp + _LONG_AFTER:
                     return version
                 record = decoded(raw)
-                if isinstance(record, PolicyChanged) and record.version == version and record.hash == digest(text):
+                if (
+                    isinstance(record, PolicyChanged)
+                    and record.version == version
+                    and record.hash == policies[version].hash
+                ):
                     return version
         return oldest

@@ -58,6 +58,8 @@ def _setup(prefix: str) -> Rights:
     return (
         *topic_rights(prefix, _every_topic(), *manage),
         *topic_rights(prefix, [*_unmirrored_input_topics(), POLICY_TOPIC], _READ, _WRITE),
+        # What a role has read and which policy it has in force stands in its changelog.
+        *topic_rights(prefix, _changelogs(), _READ),
         _transactional_id(prefix, "policy"),
     )
 

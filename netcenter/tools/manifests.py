@@ -40,6 +40,21 @@ SETTINGS = {
 }
 """The shared settings in the ConfigMap; it also has the roles' `examples`. Overlays replace the addresses."""
 
+SETUP_HOOKS = {
+    # Not PreSync: before the sync there are no ConfigMaps, no account and no network for the Job. It runs within the sync,
+    # after these and before the workers.
+    "argocd.argoproj.io/hook": "Sync",
+    "argocd.argoproj.io/hook-delete-policy": "BeforeHookCreation",
+    "argocd.argoproj.io/sync-wave": "-1",
+    # Argo CD ignores these where there are its own.
+    "helm.sh/hook": "pre-install,pre-upgrade",
+    "helm.sh/hook-weight": "0",
+    "helm.sh/hook-delete-policy": "before-hook-creation",
+}
+"""The annotations that make the setup a hook: a Job cannot be changed, so each tool deletes it before it creates the next."""
+BEFORE_SETUP = {"argocd.argoproj.io/sync-wave": "-2"}
+"""The annotations of what the setup needs: its account, its network and its ConfigMaps."""
+
 Manifest = dict[str, Any]
 
 
@@ -118,8 +133,10 @@ def _setup() -> Manifest:
     """The Job that makes the topics and then puts the policy in force, through the log."""
     policy = [{"name": "policy", "mountPath": "/etc/netcenter/policy", "readOnly": True}]
     file = "/etc/netcenter/policy/policy.toml"
-    topics = _container("topics", "topics", "apply", "--clock", "wall", "--policy", file)
-    apply = _container("policy", "policy", "apply", file)
+    # The source lets a policy that somebody applied by hand stand until this file changes, however often the Job runs.
+    source = ("--source", "git")
+    topics = _container("topics", "topics", "apply", "--clock", "wall", "--policy", file, *source)
+    apply = _container("policy", "policy", "apply", file, *source)
     for container in (topics, apply):
         container["volumeMounts"] += policy
     pod = _pod(apply, grace=30)
@@ -131,12 +148,12 @@ def _setup() -> Manifest:
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": _metadata("setup"),
+        "metadata": {**_metadata("setup"), "annotations": dict(SETUP_HOOKS)},
+        # There is no ttlSecondsAfterFinished: a tool that compares the cluster with Git would miss a Job that has deleted
+        # itself, and run it again for ever.
         "spec": {
             "backoffLimit": 6,
             "activeDeadlineSeconds": 900,
-            # A Job cannot be changed: this one is deleted after it has finished, so that the next release can create its own.
-            "ttlSecondsAfterFinished": 300,
             # After an error of usage or settings another try does not help.
             "podFailurePolicy": {
                 "rules": [{"action": "FailJob", "onExitCodes": {"operator": "In", "values": hopeless}}]
@@ -230,7 +247,8 @@ def _spread(role: Role, over: str) -> Manifest:
 
 def _account() -> Manifest:
     """The account of every pod; it has no token, because no worker calls the API server."""
-    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": _metadata()}
+    metadata = {**_metadata(), "annotations": dict(BEFORE_SETUP)}
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
     return {**account, "automountServiceAccountToken": False}
 
 
@@ -286,7 +304,8 @@ def _tcp(port: int) -> Manifest:
 
 
 def _policy(name: str, spec: Manifest) -> Manifest:
-    return {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": _metadata(name), "spec": spec}
+    metadata = {**_metadata(name), "annotations": dict(BEFORE_SETUP)}
+    return {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata, "spec": spec}
 
 
 def _kustomization(resources: list[str]) -> Manifest:
@@ -296,8 +315,8 @@ def _kustomization(resources: list[str]) -> Manifest:
         "resources": resources,
         # A generated ConfigMap has a hash in its name, so that a change replaces the pods.
         "configMapGenerator": [
-            {"name": f"{NAME}-settings", "envs": ["settings.env"]},
-            {"name": f"{NAME}-policy", "files": ["policy.toml"]},
+            {"name": f"{NAME}-settings", "envs": ["settings.env"], "options": {"annotations": dict(BEFORE_SETUP)}},
+            {"name": f"{NAME}-policy", "files": ["policy.toml"], "options": {"annotations": dict(BEFORE_SETUP)}},
         ],
         "images": [{"name": NAME, "newTag": version(NAME)}],
     }

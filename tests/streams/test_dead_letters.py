@@ -6,10 +6,11 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
-from kafka import TopicPartition
+from kafka import KafkaProducer, TopicPartition
 
 from netcenter import cli
 from netcenter.broker import provisioning
@@ -193,7 +194,7 @@ def test_a_redrive_that_dies_between_a_record_and_its_mark_has_redriven_nothing(
 ) -> None:
     plant.dead_letter("mentions", mention("u1", 1))
     with monkeypatch.context() as patch:
-        patch.setattr(redriving, "_send_mark", _dies)
+        patch.setattr(KafkaProducer, "commit_transaction", _dies)
         with pytest.raises(ZeroDivisionError):
             redriving.redrive(plant.settings, plant.kafka, None, None)
     assert redriving.redrive(plant.settings, plant.kafka, None, None).done == 1
@@ -209,15 +210,15 @@ def test_of_two_redrives_at_once_one_succeeds_and_the_other_fails(
 ) -> None:
     """The first has chosen its dead letters when the second begins."""
     plant.dead_letter("mentions", mention("u1", 1))
-    real, done = redriving._send_record, []
+    real, done = redriving._again, []
 
-    def meanwhile(*given: object) -> object:
+    def meanwhile(*given: Any) -> Any:
         with monkeypatch.context() as patch:
-            patch.setattr(redriving, "_send_record", real)
+            patch.setattr(redriving, "_again", real)
             done.append(redriving.redrive(plant.settings, plant.kafka, None, None).done)
-        return real(*given)  # type: ignore[arg-type]
+        return real(*given)
 
-    monkeypatch.setattr(redriving, "_send_record", meanwhile)
+    monkeypatch.setattr(redriving, "_again", meanwhile)
     with pytest.raises(CommandError, match="another `dead redrive` or `dead discard` began meanwhile"):
         redriving.redrive(plant.settings, plant.kafka, None, None)
     assert done == [1]

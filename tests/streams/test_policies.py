@@ -245,5 +245,7 @@ def test_a_text_that_is_not_the_one_the_log_names_stops_the_worker(world: World)
     worker = DecidingWorker(
         toy.PIPELINE, toy.PIPELINE.role("counts"), WorkerSettings(kafka=world.kafka, prefix=world.prefix)
     )
-    with pytest.raises(Stop, match=r"policy 1 .* does not have the hash 000000000000"):
+    with pytest.raises(
+        Stop, match=r"no text of policy 1 in .* has the hash 000000000000 .*`netcenter policy repair FILE`"
+    ):
         asyncio.run(worker.policies.ensure(1, "0" * 64))

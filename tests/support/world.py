@@ -11,6 +11,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +23,7 @@ from kafka import KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
 
 from agents.policy import digest
-from netcenter.broker import command_headers, provisioning, topics
+from netcenter.broker import command_headers, log_writer, policy_standing, provisioning, seeding, topics
 from netcenter.broker.client import open_admin, open_producer
 from netcenter.broker.offsets import committed_ranges, log_ends
 from netcenter.broker.reading import TopicFollower
@@ -207,11 +208,9 @@ class World:
     def apply(self) -> None:
         """Create the topics that are missing."""
         settings = Settings(prefix=self.prefix, partitions=self.partitions)
-        with (
-            mock.patch.object(topics, "PIPELINE", toy.PIPELINE),
-            mock.patch.object(provisioning, "PIPELINE", toy.PIPELINE),
-            mock.patch.object(command_headers, "PIPELINE", toy.PIPELINE),
-        ):
+        with ExitStack() as patches:
+            for module in (topics, log_writer, command_headers, policy_standing, seeding):
+                patches.enter_context(mock.patch.object(module, "PIPELINE", toy.PIPELINE))
             provisioning.apply(settings, self.kafka, self.clock, toy.POLICY)
 
     # --- workers --------------------------------------------------------------------------------------------------

@@ -246,6 +246,39 @@ def test_topics_are_made_before_the_policy_is_put_in_force() -> None:
     assert pod["restartPolicy"] == "Never"
 
 
+def test_the_setup_runs_as_a_hook_after_all_that_it_needs_and_before_the_workers() -> None:
+    """A PreSync hook would wait for ever for ConfigMaps that the sync itself creates."""
+    job = of("Job")["netcenter-setup"]
+    hooks, pod = job["metadata"]["annotations"], job["spec"]["template"]["spec"]
+    assert hooks["argocd.argoproj.io/hook"] == "Sync"
+    assert hooks["argocd.argoproj.io/hook-delete-policy"] == "BeforeHookCreation"
+    assert hooks["helm.sh/hook"] == "pre-install,pre-upgrade"
+    assert hooks["helm.sh/hook-delete-policy"] == "before-hook-creation"
+    assert "ttlSecondsAfterFinished" not in job["spec"], "a tool would miss the Job, and run it again"
+
+    def wave(annotations: dict[str, str]) -> int:
+        return int(annotations.get("argocd.argoproj.io/sync-wave", "0"))
+
+    kustomization = yaml.safe_load(FILES["kustomization.yaml"])
+    maps = {g["name"]: wave(g["options"]["annotations"]) for g in kustomization["configMapGenerator"]}
+    needed = {
+        entry["configMapRef"]["name"] for c in (*pod["initContainers"], *pod["containers"]) for entry in c["envFrom"]
+    }
+    needed |= {volume["configMap"]["name"] for volume in pod["volumes"] if "configMap" in volume}
+    before = [maps[name] for name in needed]
+    before += [wave(of("ServiceAccount")[pod["serviceAccountName"]]["metadata"]["annotations"])]
+    before += [wave(policy["metadata"]["annotations"]) for policy in of("NetworkPolicy").values()]
+    workers = [wave(deployment["metadata"].get("annotations", {})) for deployment in of("Deployment").values()]
+    assert max(before) < wave(hooks) < min(workers)
+
+
+def test_a_setup_that_runs_again_keeps_a_policy_that_was_applied_by_hand() -> None:
+    """Both containers name their source, so that only a change of the file in Git is applied."""
+    pod = of("Job")["netcenter-setup"]["spec"]["template"]["spec"]
+    for container in (*pod["initContainers"], *pod["containers"]):
+        assert container["command"][-2:] == ["--source", "git"]
+
+
 def test_the_kustomization_names_every_file() -> None:
     kustomization = yaml.safe_load(FILES["kustomization.yaml"])
     named = {*kustomization["resources"], "kustomization.yaml"}

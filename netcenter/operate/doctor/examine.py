@@ -25,6 +25,8 @@ _CHECKS: dict[str, Check] = {
     "rights": own_rights.rights,
     "topics": log.topics,
     "partitions": log.partitions,
+    "configs of topics": log.configs,
+    "first records": log.seeds,
     "groups": worker_checks.groups,
     "disk of Kafka": broker_disk,
     "clock": log.clock,

@@ -8,11 +8,14 @@ from kafka import TopicPartition
 from kafka.admin import OffsetSpec
 
 from agents.policy import PolicyError, parse
-from netcenter.broker.policy_topic import newest_policy
+from netcenter.broker.policy_standing import PolicyId, standing
+from netcenter.broker.policy_topic import PolicyLog, policy_log
+from netcenter.broker.seeding import unseeded
 from netcenter.broker.signed_log import signed_record
 from netcenter.broker.stored_dead_letters import count_waiting
+from netcenter.broker.topic_drift import drifts
 from netcenter.broker.topics import missing_topics_message, partition_counts, required_topics
-from netcenter.operate.doctor.finding import Finding, duration_text
+from netcenter.operate.doctor.finding import Finding, duration_text, findings
 from netcenter.operate.doctor.survey import Survey
 from netcenter.pipeline import PIPELINE
 from netcenter.runtime.classifiers import lacks_model
@@ -82,24 +85,62 @@ def clock(survey: Survey) -> Iterator[Finding]:
         yield Finding("event time", False, message)
 
 
+def configs(survey: Survey) -> Iterator[Finding]:
+    """Whether the topics have the replicas and configs that the pipeline needs; `partitions` is about their counts."""
+    found = (drift for drift in drifts(survey.settings, survey.client) if drift.what != "partitions")
+    yield from findings("configs of topics", map(str, found), "as the pipeline needs them")
+
+
+def seeds(survey: Survey) -> Iterator[Finding]:
+    """Whether every partition has the first records of a log, for which workers wait."""
+    bare = unseeded(survey.settings, survey.kafka, survey.client)
+    fault = (
+        f"{len(bare)} partitions lack the first records of a log, such as {bare[0]}: run `netcenter topics seed`"
+        if bare
+        else ""
+    )
+    yield Finding("first records", not bare, fault or "in every partition")
+
+
 def policy(survey: Survey) -> Iterator[Finding]:
-    """Whether there is a policy, whether it can be read, and whether the classifier that it names is on this machine."""
-    version, text = newest_policy(survey.settings, survey.kafka)
-    if not text:
-        yield Finding("policy", False, "there is none: run `netcenter policy apply FILE`")
+    """Whether there is a policy, whether it stands in every partition and can be read, and whether the classifier that it
+    names is on this machine.
+    """
+    log = policy_log(survey.settings, survey.kafka)
+    if log.last is None:
+        yield Finding("policy", False, "there is none: run `netcenter topics seed --policy FILE`")
         return
+    faults = [*_policy_damage(survey, log), *_policy_fault(log.newest, log.last.text)]
+    yield from findings("policy", faults, f"version {log.newest}")
+
+
+def _policy_damage(survey: Survey, log: PolicyLog) -> Iterator[str]:
+    """Versions with several texts, and partitions in which another policy stands than the newest."""
+    for version in log.doubled():
+        hashes = " and ".join(policy.hash[:12] for policy in log.versions[version])
+        yield f"version {version} has two texts ({hashes}), as two releases of the past wrote at once: run `netcenter policy repair`"
+    if log.last is None or log.newest in log.doubled():
+        return
+    newest = PolicyId(log.newest, log.last.hash)
+    lacking = standing(survey.settings, survey.kafka, log).lacking(newest)
+    if lacking:
+        first, partitions = PIPELINE.roles[0].input_topic, ", ".join(map(str, lacking))
+        yield (
+            f"{newest} does not stand in {first}/{partitions}, as after a `policy apply` of an older release that died, or where "
+            f"{PIPELINE.roles[0].name} passed it over: see `netcenter policy list`, then run `netcenter policy repair`"
+        )
+
+
+def _policy_fault(version: int, text: str) -> Iterator[str]:
+    """Why the newest policy cannot be followed on this machine."""
     try:
         lacks = lacks_model(parse(text, version))
     except PolicyError as error:
         reason = str(error).splitlines()[0]
-        message = f"version {version} cannot be read ({reason}): run `netcenter policy apply` with a good one"
-        yield Finding("policy", False, message)
+        yield f"version {version} cannot be read ({reason}): run `netcenter policy apply` with a good one"
         return
     if lacks is not None:
-        message = f"version {version} needs {lacks}, which is not here: put it there, or `netcenter policy apply` another policy"
-        yield Finding("policy", False, message)
-    else:
-        yield Finding("policy", True, f"version {version}")
+        yield f"version {version} needs {lacks}, which is not here: put it there, or `netcenter policy apply` another policy"
 
 
 def signatures(survey: Survey) -> Iterator[Finding]:

@@ -1,0 +1,165 @@
+"""Which policy stands in each partition: of the first input topic by its records, of the roles by their progress."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from kafka import TopicPartition
+from kafka.admin import KafkaAdminClient
+
+from netcenter.broker.client import open_admin, open_consumer
+from netcenter.broker.offsets import OffsetRange, committed_ranges, offsets_at
+from netcenter.broker.policy_topic import PolicyLog
+from netcenter.broker.reading import batches_of
+from netcenter.broker.topics import settings_of_log
+from netcenter.pipeline import PIPELINE
+from netcenter.settings import Settings
+from schemas import codec
+from schemas.codec import WireError
+from schemas.records import PolicyChanged
+from schemas.state_forms import FormError
+from streams.checkpoint import PROGRESS, read_progress
+from streams.core import Progress
+from streams.kafka_connection import KafkaConnection
+
+#: The last progress record is searched in so many records at the end of a changelog, then in more. Every checkpoint
+#: writes one.
+_TAILS = (200, 10_000)
+#: ms by which the brokers' clocks may differ: a PolicyChanged is searched from that long before its text.
+_SKEW_MS = 60_000
+
+
+class PolicyId(NamedTuple):
+    """A policy, as a PolicyChanged and a role's progress name it."""
+
+    version: int
+    hash: str
+
+    def __str__(self) -> str:
+        return f"policy {self.version} ({self.hash[:12]})" if self.version else "no policy"
+
+
+NO_POLICY = PolicyId(0, "")
+
+
+@dataclass(frozen=True)
+class PolicyStanding:
+    """The policy that stands in each partition."""
+
+    log: dict[int, PolicyId] = field(default_factory=dict)
+    """By partition of the first input topic: the policy that holds for the next record. NO_POLICY where the newest
+    policy was searched there and not found, and no role has read the partition.
+    """
+    roles: dict[str, dict[int, PolicyId]] = field(default_factory=dict)
+    """By role and partition of its input topic: the policy in its progress; nothing for a role that has none yet."""
+
+    def lacking(self, wanted: PolicyId) -> list[int]:
+        """The partitions of the first input topic in which another policy stands."""
+        return [number for number, standing in sorted(self.log.items()) if standing != wanted]
+
+
+def standing(settings: Settings, kafka: KafkaConnection, policies: PolicyLog) -> PolicyStanding:
+    """The policy that stands in each partition now. Raises CommandError, and Unreachable."""
+    with closing(open_admin(kafka)) as client:
+        settings = settings_of_log(settings, client)
+        progress = roles_progress(settings, kafka, client)
+        first = PIPELINE.roles[0]
+        log = _log_standing(settings, kafka, client, policies, progress.get(first.name, {}))
+    roles = {
+        role: {n: PolicyId(one.policy, one.policy_hash) for n, one in sorted(found.items())}
+        for role, found in progress.items()
+    }
+    return PolicyStanding(log, roles)
+
+
+def _log_standing(
+    settings: Settings,
+    kafka: KafkaConnection,
+    client: KafkaAdminClient,
+    policies: PolicyLog,
+    progress: Mapping[int, Progress],
+) -> dict[int, PolicyId]:
+    """By partition: the policy of the role that reads it, and of the PolicyChanged that the role has not read yet."""
+    topic = settings.prefix + PIPELINE.roles[0].input_topic
+    tps = [TopicPartition(topic, number) for number in range(settings.partitions)]
+    ranges = committed_ranges(client, tps)
+    stamp = min((policy.stamp for policy in policies.versions.get(policies.newest, ())), default=0)
+    begins = offsets_at(client, tps, stamp - _SKEW_MS) if stamp else {}
+    found = dict.fromkeys(tps, NO_POLICY)
+    unread: dict[TopicPartition, OffsetRange] = {}
+    for tp in tps:
+        start, end = ranges[tp]
+        read = progress.get(tp.partition)
+        if read is not None:
+            found[tp] = PolicyId(read.policy, read.policy_hash)
+            start = max(start, read.position)
+        if found[tp].version < policies.newest:
+            unread[tp] = max(start, begins.get(tp, end)), end
+    for tp, changed in _changes(kafka, unread):
+        # Of two changes to one version the first holds; a change without its text is a dead letter.
+        if changed in policies.texts.by_hash and changed.version > found[tp].version:
+            found[tp] = changed
+    return {tp.partition: policy for tp, policy in found.items()}
+
+
+def _changes(
+    kafka: KafkaConnection, ranges: Mapping[TopicPartition, OffsetRange]
+) -> Iterable[tuple[TopicPartition, PolicyId]]:
+    """Every PolicyChanged in these ranges, in order within a partition."""
+    with closing(open_consumer(kafka)) as consumer:
+        for batch in batches_of(consumer, ranges):
+            for tp, records in batch.items():
+                for record in records:
+                    changed = _changed(record.key, record.value)
+                    if changed is not None:
+                        yield tp, PolicyId(changed.version, changed.hash)
+
+
+def _changed(key: bytes | None, value: bytes | None) -> PolicyChanged | None:
+    """The PolicyChanged in a record; None for any other record."""
+    if key is not None:
+        return None
+    with suppress(WireError):
+        record = codec.decode(value)
+        return record if isinstance(record, PolicyChanged) else None
+    return None
+
+
+def roles_progress(
+    settings: Settings, kafka: KafkaConnection, client: KafkaAdminClient
+) -> dict[str, dict[int, Progress]]:
+    """The newest progress of each deciding role, by partition of its input topic. Where a role has none, or its worker
+    would refuse it, the partition is left out.
+    """
+    have = set(client.list_topics())
+    roles = {
+        TopicPartition(name, number): role.name
+        for role in PIPELINE.roles
+        if role.decides and (name := settings.prefix + role.changelog) in have
+        for number in range(settings.partitions)
+    }
+    found: dict[str, dict[int, Progress]] = {}
+    ranges = committed_ranges(client, roles) if roles else {}
+    missing = {tp: offsets for tp, offsets in ranges.items() if offsets[0] < offsets[1]}
+    for tail in _TAILS:
+        for tp, progress in _newest(kafka, {tp: (max(a, b - tail), b) for tp, (a, b) in missing.items()}).items():
+            found.setdefault(roles[tp], {})[tp.partition] = progress
+            del missing[tp]
+    return found
+
+
+def _newest(kafka: KafkaConnection, ranges: Mapping[TopicPartition, OffsetRange]) -> dict[TopicPartition, Progress]:
+    found: dict[TopicPartition, Progress] = {}
+    if not ranges:
+        return found
+    with closing(open_consumer(kafka)) as consumer:
+        for batch in batches_of(consumer, ranges):
+            for tp, records in batch.items():
+                for record in records:
+                    if record.key == PROGRESS and record.value is not None:
+                        with suppress(FormError, ValueError):  # the role's worker reports an unreadable progress record
+                            found[tp] = read_progress(record.value)
+    return found
