@@ -13,6 +13,7 @@ _READ, _WRITE, _DESCRIBE = Operation.READ, Operation.WRITE, Operation.DESCRIBE
 GATEWAYS = PIPELINE.roles[0].input_topic
 """The topic into which gateways write. Its Ticks say which clock the log follows."""
 
+_BROKERS_CONFIGS = Right(ResourceKind.CLUSTER, "", Operation.DESCRIBE_CONFIGS)
 _COUNTED = [topic.name for topic in PIPELINE.topics if ContactCount in topic.open]
 
 
@@ -61,6 +62,7 @@ def _setup(prefix: str) -> Rights:
         # What a role has read and which policy it has in force stands in its changelog.
         *topic_rights(prefix, _changelogs(), _READ),
         _transactional_id(prefix, "policy"),
+        _BROKERS_CONFIGS,
     )
 
 
@@ -102,6 +104,7 @@ def _monitoring(prefix: str) -> Rights:
         *_groups(prefix),
         *(Right(ResourceKind.TRANSACTIONAL_ID, prefix + name, _DESCRIBE, prefixed=True) for name in ids),
         Right(ResourceKind.CLUSTER, "", _DESCRIBE),
+        _BROKERS_CONFIGS,
     )
 
 
