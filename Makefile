@@ -5,7 +5,7 @@ INSTALLED := .venv/installed
 PEERS := .bench-venv/installed
 DATA ?=
 
-.PHONY: env demo unit unit-modules unit-properties test test-parts test-whole fuzz rounds upgrade lint format bench lock manifests image train
+.PHONY: env demo rights unit unit-modules unit-properties test test-parts test-whole fuzz rounds upgrade lint format bench lock manifests image train
 
 env: $(INSTALLED)
 
@@ -49,6 +49,10 @@ test-whole: env
 fuzz: env
 	NETCENTER_EXAMPLES=20 $(BIN)/python -m pytest -q --timeout=3600 tests/property
 	NETCENTER_FUZZ=20000 $(BIN)/python -m pytest -q tests/chaos/test_fuzz.py
+
+# The whole story of the demo as it is, and over SASL_SSL with the authorizer and a user for each role: one summary.
+rights: env
+	$(BIN)/python -m pytest -q --timeout=900 tests/scenarios/story_as_own_users.py
 
 # 200 rounds of two or three policy commands at once, and of killed ones; `make test` has 5.
 rounds: env

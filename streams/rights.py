@@ -12,6 +12,9 @@ from streams.topology import Batch, Pipeline, Role
 POLICY_TOPIC = "policy"
 """The topic that holds the texts of the policies. Every deciding role reads it."""
 
+UNKNOWN = -1
+"""In place of a bit field of operations: the broker does not say what it allows."""
+
 
 class ResourceKind(Enum):
     """A kind of thing that Kafka gives rights on, with its name for people."""
@@ -114,7 +117,7 @@ def lacking(rights: Iterable[Right], granted: Mapping[tuple[ResourceKind, str], 
     return [
         right
         for right in rights
-        if (bits := granted.get((right.kind, right.name), -1)) >= 0 and not bits >> right.operation & 1
+        if (bits := granted.get((right.kind, right.name), UNKNOWN)) >= 0 and not bits >> right.operation & 1
     ]
 
 

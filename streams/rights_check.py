@@ -16,7 +16,7 @@ from aiokafka.errors import (
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import Array, Boolean, Bytes, Int16, Int32, Schema, String
 
-from streams.rights import ResourceKind, Right, Rights, lacking, refusal
+from streams.rights import UNKNOWN, ResourceKind, Right, Rights, lacking, refusal
 from streams.topic_metadata import TopicMetadata
 
 _TEXT = String("utf-8")
@@ -90,7 +90,7 @@ async def _group_operations(client: Any, group: str) -> int:
     except (
         GroupCoordinatorNotAvailableError
     ):  # a new cluster is making its topic for groups: joining says what is wrong
-        return -1
+        return UNKNOWN
     response = await client.send(coordinator, _Groups(group))
     error, *_, operations = response.groups[0]
     kind = for_code(error)
@@ -102,14 +102,14 @@ async def _group_operations(client: Any, group: str) -> int:
 
 
 async def _transactional_id_operations(client: Any, beginning: str) -> int:
-    """-1 where the broker does not refuse an id of the first partition; 0 where it does."""
+    """UNKNOWN where the broker does not refuse an id of the first partition; 0 where it does."""
     try:
         await client.coordinator_lookup(CoordinationType.TRANSACTION, f"{beginning}0")
     except TransactionalIdAuthorizationFailed:
         return 0
     except GroupCoordinatorNotAvailableError:  # a new cluster is making its topic for transactions
-        return -1
-    return -1
+        return UNKNOWN
+    return UNKNOWN
 
 
 class RightsCheck:

@@ -41,6 +41,7 @@ from streams.topology import Batch, Pipeline, Role
 
 _STOP_DEADLINE_S = 9.0
 _TOPIC_CHECK_S = 3.0
+_LACKS_S = 5.0
 _TOLD_AFTER_S = 5.0
 """Seconds without an assignment after which the log says what the worker waits for."""
 _GROUP_REMEDY = (
@@ -161,10 +162,24 @@ class RoleWorker:
         if self.failure is None:
             self.log.info("stopped")
             return ExitCode.DONE
-        refused = missing_right(self.failure, self.settings.kafka.security)
+        refused = await self._lacks_now() or missing_right(self.failure, self.settings.kafka.security)
         why = f"{self.failure}" + (f": {refused}" if refused else "")
         self.log.error("worker failed", why=why, error=type(self.failure).__name__)
         return getattr(self.failure, "exit_code", ExitCode.FAILED)
+
+    async def _lacks_now(self) -> str | None:
+        """The rights that this worker lacks at its end: the error of a transaction to which Kafka has refused a topic does
+        not name the topic. None where it lacks none, or Kafka does not answer in time.
+        """
+        if getattr(self.failure, "exit_code", ExitCode.FAILED) != ExitCode.FAILED:
+            return None
+        try:
+            async with asyncio.timeout(_LACKS_S), self.reader() as reader:
+                found = await topic_metadata(reader._client, self.topics.partitions.keys())
+                self.rights.compare(found, await granted_beyond_topics(reader._client, self.rights.rights))
+        except (KafkaError, OSError) as error:
+            self.log.debug("rights not seen", why=type(error).__name__)
+        return self.rights.missing
 
     def _told_to_stop(self) -> None:
         self.told_to_stop = True

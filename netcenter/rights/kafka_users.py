@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from netcenter.pipeline import PEOPLE, PIPELINE, PROJECTION, PUBLIC
-from schemas.records import Action, CrisisDeclared, Offered
+from netcenter.pipeline import PIPELINE, PROJECTION, PUBLIC
+from schemas.records import ContactCount, Offered
 from streams.rights import POLICY_TOPIC, Operation, ResourceKind, Right, Rights, role_rights, topic_rights
 from streams.topology import Batch, Role
 
 _READ, _WRITE, _DESCRIBE = Operation.READ, Operation.WRITE, Operation.DESCRIBE
-_PEOPLES = {Action, CrisisDeclared, *PEOPLE}
-"""The records by which people act."""
 GATEWAYS = PIPELINE.roles[0].input_topic
 """The topic into which gateways write. Its Ticks say which clock the log follows."""
+
+_BROKERS_CONFIGS = Right(ResourceKind.CLUSTER, "", Operation.DESCRIBE_CONFIGS)
+_COUNTED = [topic.name for topic in PIPELINE.topics if ContactCount in topic.open]
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ def kafka_users(prefix: str) -> list[KafkaUser]:
         KafkaUser(
             "gateway", f"your programs that write posts to `{GATEWAYS}`", topic_rights(prefix, [GATEWAYS], _WRITE)
         ),
+        KafkaUser("contacts", "your programs that count contacts elsewhere", topic_rights(prefix, _COUNTED, _WRITE)),
         KafkaUser("reader", "your programs that read the public topics", _reader(prefix)),
     ]
 
@@ -60,14 +62,17 @@ def _setup(prefix: str) -> Rights:
         # What a role has read and which policy it has in force stands in its changelog.
         *topic_rights(prefix, _changelogs(), _READ),
         _transactional_id(prefix, "policy"),
+        _BROKERS_CONFIGS,
     )
 
 
 def _operators(prefix: str) -> Rights:
-    """Writes what people decide, reads what they are offered, and asks for the time of the log."""
+    """Writes what people decide, reads what they are offered, and asks for the time of the log. Without keys, a command
+    reads whether the records of a topic are signed.
+    """
     return (
-        *topic_rights(prefix, [t.name for t in PIPELINE.topics if set(t.inputs) & _PEOPLES], _WRITE),
-        *topic_rights(prefix, [GATEWAYS, *(t.name for t in PIPELINE.topics if Offered in t.records)], _READ),
+        *topic_rights(prefix, [t.name for t in PIPELINE.topics if t.operators], _READ, _WRITE),
+        *topic_rights(prefix, [t.name for t in PIPELINE.topics if Offered in t.records], _READ),
         Right(ResourceKind.GROUP, prefix + PIPELINE.roles[0].name, _DESCRIBE),
     )
 
@@ -85,8 +90,7 @@ def _ingest(prefix: str) -> Rights:
     """Plays files, at the pace of the roles."""
     inputs = [t.name for t in PIPELINE.topics if t.inputs]
     return (
-        *topic_rights(prefix, [GATEWAYS], _READ),
-        *topic_rights(prefix, inputs, _WRITE),
+        *topic_rights(prefix, inputs, _READ, _WRITE),
         *topic_rights(prefix, [name for name in _every_read_topic() if name not in inputs], _DESCRIBE),
         *_groups(prefix),
     )
@@ -100,6 +104,7 @@ def _monitoring(prefix: str) -> Rights:
         *_groups(prefix),
         *(Right(ResourceKind.TRANSACTIONAL_ID, prefix + name, _DESCRIBE, prefixed=True) for name in ids),
         Right(ResourceKind.CLUSTER, "", _DESCRIBE),
+        _BROKERS_CONFIGS,
     )
 
 

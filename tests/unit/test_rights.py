@@ -61,6 +61,11 @@ def test_a_role_has_rights_on_exactly_the_topics_that_its_worker_waits_for(
 
 def test_a_gateway_may_write_posts_and_nothing_else() -> None:
     assert USERS["gateway"].rights == (Right(ResourceKind.TOPIC, "p.mentions", Operation.WRITE),)
+    assert USERS["contacts"].rights == (Right(ResourceKind.TOPIC, "p.volumes", Operation.WRITE),)
+    outsiders = {
+        name for name in USERS if may(name, Operation.WRITE) == {"mentions"} or may(name, Operation.READ) == set()
+    }
+    assert outsiders == {"gateway", "contacts"}
 
 
 def test_a_reader_may_read_the_public_topics_and_write_none() -> None:

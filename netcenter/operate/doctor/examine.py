@@ -10,7 +10,7 @@ from kafka.errors import KafkaError
 
 from netcenter.broker.client import open_admin
 from netcenter.errors import CommandError
-from netcenter.operate.doctor import log, positions, transactions, worker_checks
+from netcenter.operate.doctor import log, own_rights, positions, transactions, worker_checks
 from netcenter.operate.doctor.certificate import certificate
 from netcenter.operate.doctor.disks import broker_disk, disk
 from netcenter.operate.doctor.finding import Finding
@@ -22,6 +22,7 @@ from netcenter.settings import Settings
 
 #: The checks of the log, in order. The name is the subject of the finding when the check itself fails.
 _CHECKS: dict[str, Check] = {
+    "rights": own_rights.rights,
     "topics": log.topics,
     "partitions": log.partitions,
     "configs of topics": log.configs,
@@ -38,7 +39,7 @@ _CHECKS: dict[str, Check] = {
     "dead letters": log.dead_letters,
 }
 #: When one of these checks finds a fault, the checks after it would only report that fault again: they are left out.
-_PREREQUISITES = ("topics", "groups")
+_PREREQUISITES = ("rights", "topics", "groups")
 
 
 def examine(settings: Settings) -> list[Finding]:
