@@ -115,10 +115,10 @@ def make(folder: Path) -> Path:
         (folder / "agents" / role / "forms.py").write_text(_MODULE.format(functions=functions))
     pipeline = folder / "netcenter" / "pipeline.py"
     imports = "".join(f"from agents.{role} import forms as {role}_forms\n" for role in _FORMS)
-    _replace(pipeline, "from agents.alerts import AlertsDecider\n", "^", imports)
+    _replace(pipeline, "from agents import alerts, cases, desk, surge\n", "^", imports)
     for role in ("cases", "surge", "desk", "alerts"):
-        decider = f"{role.capitalize()}Decider"
-        _replace(pipeline, rf"Fold\({decider}\)", r"\)", f", {role}_forms.FORMS)")
+        decider = f"{role}.{role.capitalize()}Decider"
+        _replace(pipeline, rf"Fold\({re.escape(decider)}, ", ", ", f", forms={role}_forms.FORMS, ")
     _replace(pipeline, r"Batch\(classify_stage[^\n]*", r"\)", ", forms=classify_forms.FORMS)")
     checkpoint = folder / "streams" / "checkpoint.py"
     _replace(checkpoint, r"PROGRESS_FORMS = ONE_FORM\n", r".*\n", _PROGRESS)
