@@ -57,7 +57,8 @@ def create(client: KafkaAdminClient, topics: list[NewTopic]) -> list[str]:
     for name, error in errors.items():
         if error not in (NoError, TopicAlreadyExistsError):
             message = next(topic.get("error_message") for topic in result["topics"] if topic["name"] == name)
-            raise CommandError(f"the topic {name} cannot be created: {error.__name__}: {message}")
+            # The cause says to the command line whether a right is missing, and to what.
+            raise CommandError(f"the topic {name} cannot be created: {error.__name__}: {message}") from error(name)
     partitions = [TopicPartition(topic.name, n) for topic in topics for n in range(topic.num_partitions)]
     deadline = time.monotonic() + _LEADERS_S
     while True:

@@ -10,8 +10,9 @@ from tests.streams.test_health import get
 from tests.support import toy
 from tests.support.world import MINUTE, NOON, World, author_on, free_port, mention
 
-#: Written only when retention has overtaken a worker: tests/streams/test_lost_log.py reads it.
-ELSEWHERE = {"netcenter_records_lost_total"}
+#: Written only when retention has overtaken a worker (tests/streams/test_lost_log.py reads it), and only over TLS
+#: (tests/streams/test_secured_kafka.py).
+ELSEWHERE = {"netcenter_records_lost_total", "netcenter_kafka_certificate_expiry_timestamp_seconds"}
 
 
 def published(ports: list[int]) -> dict[str, float]:
