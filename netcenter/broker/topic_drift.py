@@ -13,9 +13,10 @@ from netcenter.errors import CommandError
 from netcenter.settings import Settings
 
 #: What a topic leads to when one of its configs is another than ours.
-_LEADS_TO = {
+LEADS_TO = {
     "cleanup.policy": "records are deleted, or kept, that should not be",
     "retention.ms": "records are deleted earlier, or kept longer, than the roles and docs/wire.md count on",
+    "segment.ms": "what retention should delete stays until a segment is closed, and every start of a role reads it",
     "message.timestamp.type": "retention and time follow the clocks of producers, and a played file is deleted at once",
     "max.message.bytes": "a record that the pipeline may write is refused, and the role that writes it stops",
     "min.insync.replicas": "a record may be lost with one broker, or no record is taken while a broker is away",
@@ -127,7 +128,7 @@ def _of_configs(topic: NewTopic, found: dict[str, str]) -> Iterator[Drift]:
         value = found.get(name, "not known to the broker")
         if not _equal(name, value, wanted):
             compacts = name == "cleanup.policy" and wanted == "compact"
-            yield Drift(topic.name, name, value, wanted, _COMPACT_LEADS_TO if compacts else _LEADS_TO[name], "")
+            yield Drift(topic.name, name, value, wanted, _COMPACT_LEADS_TO if compacts else LEADS_TO[name], "")
 
 
 def _equal(name: str, found: str, wanted: str) -> bool:
