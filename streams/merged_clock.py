@@ -20,8 +20,8 @@ from schemas.codec import NewerRecord, WireError
 from schemas.records import Clock, SourceIdle, Tick
 from streams.dead_letter_limit import Log
 from streams.decoder import newer_record
-from streams.errors import Fenced, Stop
-from streams.partition import Partition
+from streams.errors import Stop
+from streams.partition import Partition, append_if_owned
 from streams.watermark import Watermark, Writer, WrongTick
 
 #: Seconds between two looks, where no Tick comes.
@@ -139,13 +139,8 @@ class MergedClock:
 
     async def _append(self, partition: Partition, tick_s: float) -> None:
         records = [*self._sources_changed(partition), *self._tick(partition, tick_s)]
-        if not records:
-            return
-        try:
-            await partition.append(records)
-        except Fenced:
-            if partition in self._owned.values():
-                raise
+        if records:
+            await append_if_owned(self._owned, partition, records)
 
     def _sources_changed(self, partition: Partition) -> list[Tick | SourceIdle]:
         """A SourceIdle for each source that became idle, and a Tick for each that came back."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time as wall
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, NamedTuple, Protocol
 
@@ -21,7 +21,7 @@ from streams.checkpoint import Checkpoints, commit_due
 from streams.core import DeadLetter, Fact, Output, Taken
 from streams.dead_letter_limit import Log, limit_of
 from streams.decoder import Decoder
-from streams.errors import Stop, Unavailable
+from streams.errors import Fenced, Stop, Unavailable
 from streams.fold import FoldCore
 from streams.kafka_errors import translate
 from streams.outputs import OutputWriter
@@ -405,3 +405,16 @@ class Partition:
         async with self.lock:
             if self.transaction.open and self.transaction.started:
                 await self.checkpoints.commit(self.core, self.transaction, self._outputs)
+
+
+async def append_if_owned(
+    owned: Mapping[int, Partition], partition: Partition, records: Sequence[Tick | SourceIdle]
+) -> None:
+    """Appends control records to a partition; does nothing where it was taken away meanwhile. Raises Fenced where it is
+    still among the owned partitions.
+    """
+    try:
+        await partition.append(records)
+    except Fenced:
+        if partition in owned.values():
+            raise

@@ -351,15 +351,21 @@ class Pipeline:
         mirror = role.shape.output_topic if isinstance(role.shape, Batch) else None
         return [t for t in map(self.topic, role.writes) if PolicyChanged in t.records and t.name != mirror]
 
-    def _mirrors(self, role: Role, topic: str) -> bool:
-        return isinstance(role.shape, Batch) and role.shape.output_topic == topic
+    def mirrors(self) -> dict[str, str]:
+        """By topic whose partitions mirror those of another topic: the role that mirrors."""
+        return {role.shape.output_topic: role.name for role in self.roles if isinstance(role.shape, Batch)}
+
+    def unmirrored_input_topics(self) -> list[str]:
+        """The input topics, without those into which a role copies the control records of another topic."""
+        mirrors = self.mirrors()
+        return [name for name in self.input_topics() if name not in mirrors]
 
     def sources(self, role: Role, partitions: Callable[[str], int]) -> frozenset[tuple[str, int]]:
         """(role, its input partition) of all whose records come together in each partition of the role's input topic; empty
         where each of these partitions has one source only.
         """
         topic = role.input_topic
-        if not role.decides or any(self._mirrors(r, topic) for r in self.roles):
+        if not role.decides or topic in self.mirrors():
             return frozenset()
         found = (r for r in self.roles if r.decides and topic in r.writes)
         return frozenset((r.name, n) for r in found for n in range(partitions(r.input_topic)))
@@ -373,7 +379,6 @@ class Pipeline:
         """
         if input_topic == self.roles[0].input_topic:
             return frozenset({(self.clock_role, number)})
-        mirroring = (r.name for r in self.roles if self._mirrors(r, input_topic))
         reading = (r.name for r in self.roles if r.decides and r.input_topic == input_topic)
-        role = next(mirroring, None) or next(reading, None)
+        role = self.mirrors().get(input_topic) or next(reading, None)
         return frozenset() if role is None else frozenset({(role, number)})

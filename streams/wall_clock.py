@@ -7,8 +7,7 @@ import time as wall
 from collections.abc import Mapping
 
 from schemas.records import Tick
-from streams.errors import Fenced
-from streams.partition import Partition
+from streams.partition import Partition, append_if_owned
 
 
 class WallClock:
@@ -28,11 +27,5 @@ class WallClock:
                 # Facts may still wait for the first watermark, so the kind of clock comes from the Ticks that were read.
                 if partition.core.heard.kind == "wall":
                     now = int(wall.time() * 1000)
-                    await self._append(partition, Tick(clock="wall", time=now, role=role, partition=number))
-
-    async def _append(self, partition: Partition, tick: Tick) -> None:
-        try:
-            await partition.append([tick])
-        except Fenced:
-            if partition in self._owned.values():
-                raise
+                    tick = Tick(clock="wall", time=now, role=role, partition=number)
+                    await append_if_owned(self._owned, partition, [tick])

@@ -113,12 +113,6 @@ def _write(producer: SoleProducer, records: list[RawRecord]) -> None:
         ) from None
 
 
-def seeded_topics() -> list[str]:
-    """The input topics, without topics into which a role copies the records and PolicyChanged of another topic."""
-    mirrored = {role.shape.output_topic for role in PIPELINE.roles if hasattr(role.shape, "output_topic")}
-    return [name for name in PIPELINE.input_topics() if name not in mirrored]
-
-
 def _ticks(settings: Settings, tp: TopicPartition) -> bool:
     """Whether the partition must begin with a Tick: the Ticks of all other topics follow from those of the first."""
     return bool(tp.topic == settings.prefix + PIPELINE.roles[0].input_topic)
@@ -185,7 +179,7 @@ def _found(settings: Settings, kafka: KafkaConnection, client: KafkaAdminClient)
     readers = {role.input_topic: role.name for role in PIPELINE.roles if role.decides}
     tps = [
         TopicPartition(settings.prefix + name, number)
-        for name in seeded_topics()
+        for name in PIPELINE.unmirrored_input_topics()
         for number in range(settings.partitions)
     ]
     ranges = {tp: offsets for tp, offsets in committed_ranges(client, tps).items() if offsets[0] < offsets[1]}

@@ -23,7 +23,6 @@ from schemas.dead_letter_headers import DEAD_LETTER, ORIGIN, STATE, failure_of, 
 from schemas.keys import KEYLESS
 from schemas.records import Record
 from streams.kafka_connection import KafkaConnection
-from streams.topology import Batch
 
 State = Literal["waiting", "redriven", "failed again", "discarded"]
 Mark = Literal["redriven", "discarded"]
@@ -102,8 +101,7 @@ class StoredDeadLetter:
 
 def _redrive_topics() -> set[str]:
     """The input topics, except topics that mirror another topic, because only a role writes to a mirror."""
-    mirrors = {role.shape.output_topic for role in PIPELINE.roles if isinstance(role.shape, Batch)}
-    return set(PIPELINE.input_topics()) - mirrors
+    return set(PIPELINE.unmirrored_input_topics())
 
 
 @dataclass

@@ -21,7 +21,7 @@ from streams.cores import new_core
 from streams.fold import FoldCore
 from streams.partitioner import partition_of, partitions_of
 from streams.policies import foreign, passed_over
-from streams.topology import Batch, Role
+from streams.topology import Role
 from streams.watermark import Watermark
 
 Tell = Callable[[str, list[Record]], None]
@@ -87,10 +87,10 @@ class Replay:
         """Put policies in force: partitions by customer start with their own version, all others with the oldest
         version.
         """
-        mirrored = {role.shape.output_topic for role in PIPELINE.roles if isinstance(role.shape, Batch)}
+        of_customers = {PIPELINE.roles[0].input_topic, *PIPELINE.mirrors()}
         for topic, cores in self._cores.items():
             for core, own in zip(cores, in_force, strict=True):
-                version = own if topic in mirrored | {PIPELINE.roles[0].input_topic} else min(in_force)
+                version = own if topic in of_customers else min(in_force)
                 core.in_force(PolicyChanged(version=version, hash=digest(policies[version]), applied_at=0))
 
     def give(self, topic: str, records: Sequence[Record]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from netcenter.pipeline import PIPELINE, PROJECTION, PUBLIC
 from schemas.records import ContactCount, Offered
 from streams.rights import POLICY_TOPIC, Operation, ResourceKind, Right, Rights, role_rights, topic_rights
-from streams.topology import Batch, Role
+from streams.topology import Role
 
 _READ, _WRITE, _DESCRIBE = Operation.READ, Operation.WRITE, Operation.DESCRIBE
 GATEWAYS = PIPELINE.roles[0].input_topic
@@ -58,7 +58,7 @@ def _setup(prefix: str) -> Rights:
     manage = (Operation.CREATE, _DESCRIBE, Operation.DESCRIBE_CONFIGS, Operation.ALTER_CONFIGS)
     return (
         *topic_rights(prefix, _every_topic(), *manage),
-        *topic_rights(prefix, [*_unmirrored_input_topics(), POLICY_TOPIC], _READ, _WRITE),
+        *topic_rights(prefix, [*PIPELINE.unmirrored_input_topics(), POLICY_TOPIC], _READ, _WRITE),
         # What a role has read and which policy it has in force stands in its changelog.
         *topic_rights(prefix, _changelogs(), _READ),
         _transactional_id(prefix, "policy"),
@@ -81,7 +81,7 @@ def _dead_letters(prefix: str) -> Rights:
     """Reads and marks dead letters, and sends their records again to the topics into which others write."""
     return (
         *topic_rights(prefix, [t.name for t in PIPELINE.dead_topics()], _READ, _WRITE),
-        *topic_rights(prefix, _unmirrored_input_topics(), _WRITE),
+        *topic_rights(prefix, PIPELINE.unmirrored_input_topics(), _WRITE),
         _transactional_id(prefix, "dead-letters"),
     )
 
@@ -126,12 +126,6 @@ def _every_topic() -> list[str]:
 
 def _every_read_topic() -> list[str]:
     return list(dict.fromkeys(name for role in PIPELINE.roles for name in role.reads))
-
-
-def _unmirrored_input_topics() -> list[str]:
-    """The input topics, without those into which a role copies the control records of another topic."""
-    mirrors = {role.shape.output_topic for role in PIPELINE.roles if isinstance(role.shape, Batch)}
-    return [name for name in PIPELINE.input_topics() if name not in mirrors]
 
 
 def _groups(prefix: str) -> Rights:

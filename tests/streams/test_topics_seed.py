@@ -75,7 +75,7 @@ def test_topics_made_from_the_export_have_no_drift_and_are_seeded_once(
     code, out, _ = call("topics", "seed", "--clock", "event", "--source", "git", "--json")
     assert (code, json.loads(out)) == (0, {"clock": "event", "policy": 1, "ticks": 2, "policies": 8})
     assert call("topics", "apply", "--check")[:2] == (0, "every topic is as the pipeline needs it\n")
-    for name in seeding.seeded_topics():
+    for name in PIPELINE.unmirrored_input_topics():
         ticks = [Tick] if name == PIPELINE.roles[0].input_topic else []
         assert first_records(kafka, prefix, name, 1) == [*ticks, PolicyChanged]
     assert json.loads(call("topics", "apply", "--json")[1])["created"] == []
