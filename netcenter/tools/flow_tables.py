@@ -29,7 +29,7 @@ def workloads() -> str:
         "|---|---|---|---|---|",
     ]
     for role in PIPELINE.roles:
-        secret = f"`netcenter-{role.name}`, `{role.secret.key}`" if role.secret else ""
+        secret = f"`netcenter-{role.name}-receiver`, `{role.secret.key}`" if role.secret else ""
         setting = f"`{variable(role.secret.setting)}`" if role.secret else ""
         lines.append(f"| {role.name} | {role.replicas} | {role.port or ''} | {secret} | {setting} |")
     return "\n".join(lines)
