@@ -36,7 +36,7 @@ from streams.core import Progress
 from streams.cores import new_core, written_forms
 from streams.kafka_connection import KafkaConnection
 from streams.partitioner import partition_of
-from streams.topology import Role
+from streams.topology import POLICY_TOPIC, Role
 
 #: ms; Kafka aborts the transaction when it takes longer. A broker allows 15 minutes by default.
 _LONGEST_MS = 600_000
@@ -140,7 +140,7 @@ class ContinuedLog:
         for version, text in sorted(at.policies.items()):
             head_of_text = text_headers(at.sources.get(version))
             sender.send(
-                TopicPartition(self._settings.prefix + "policy", 0), b"%d" % version, text.encode(), head_of_text
+                TopicPartition(self._settings.prefix + POLICY_TOPIC, 0), b"%d" % version, text.encode(), head_of_text
             )
         for role in DECIDING:
             self._begin(sender, role, at, memories[role.name])
@@ -163,7 +163,9 @@ class ContinuedLog:
         }
         sender.flush()
         for number, last in positions.items():
-            core = new_core(PIPELINE, role, number, self._count, _chosen(policies), encodes=False, form=form)
+            core = new_core(
+                PIPELINE, role, number, self._settings.partitions, _chosen(policies), encodes=False, form=form
+            )
             core.continue_log(head.prefix, last.get(0).offset + 1, head.clock, head.watermark, changed)
             if isinstance(core, BatchCore):
                 core.stage.take_over(
@@ -189,7 +191,7 @@ class ContinuedLog:
         return changelog_partition(self._settings, role, number)
 
     def _count(self, topic: str) -> int:
-        return PIPELINE.topic(topic).partitions or self._settings.partitions
+        return PIPELINE.partitions(topic, self._settings.partitions)
 
     def _fence(self) -> None:
         """Makes a worker begin again that has recovered an empty changelog just before the commit."""
