@@ -151,7 +151,7 @@ def test_the_outputs_are_read_once_for_all_partitions_whose_progress_is_lost(
 ) -> None:
     begins(0, TICK, PolicyChanged(version=1, hash=digest(POLICY), applied_at=0), classified(mention("u1", 1)))
     read: list[str] = []
-    batches = rebuild_state.batches_of
+    batches = vars(rebuild_state)["batches_of"]
 
     def counted(consumer: Any, ranges: Any, most: int = 0) -> Iterator[Any]:
         read.extend(tp.topic for tp in ranges)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -69,7 +70,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Producer]:
     monkeypatch.setattr(sole_producer, "open_producer", lambda *_, **__: next(left))
     for name in ("_BEGIN_S", "_COMMIT_S", "_CLOSE_S"):
         monkeypatch.setattr(sole_producer, name, 0.05)
-    monkeypatch.setattr(changelogs.time, "sleep", lambda _: None)
+    monkeypatch.setattr(time, "sleep", lambda _: None)
     return found
 
 
