@@ -109,7 +109,7 @@ class StateRebuild:
         return [TopicPartition(self._settings.prefix + topic, n) for n in range(self._count(topic))]
 
     def _count(self, topic: str) -> int:
-        return PIPELINE.topic(topic).partitions or self._settings.partitions
+        return PIPELINE.partitions(topic, self._settings.partitions)
 
     def losses(self) -> list[str]:
         """One line for each input partition whose beginning retention has deleted; none where all can be made again."""
@@ -170,7 +170,7 @@ class StateRebuild:
         )
 
     def _core(self, number: int) -> FoldCore | BatchCore:
-        given = (PIPELINE, self._role, number, self._count, self._policy)
+        given = (PIPELINE, self._role, number, self._settings.partitions, self._policy)
         return new_core(*given, encodes=False, form=self._form)
 
     def _input(self, number: int) -> TopicPartition:

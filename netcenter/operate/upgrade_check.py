@@ -182,7 +182,7 @@ class _Check:
         for topic in PIPELINE.topics:
             if not topic.records or self._settings.prefix + topic.name not in self._have:
                 continue
-            count = topic.partitions or self._settings.partitions
+            count = PIPELINE.partitions(topic.name, self._settings.partitions)
             tps = [TopicPartition(self._settings.prefix + topic.name, n) for n in range(count)]
             ranges = {
                 tp: (max(first, end - _TAIL), end) for tp, (first, end) in committed_ranges(self._client, tps).items()

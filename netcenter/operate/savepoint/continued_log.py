@@ -35,8 +35,7 @@ from streams.core import Progress
 from streams.cores import new_core, written_forms
 from streams.kafka_connection import KafkaConnection
 from streams.partitioner import partition_of
-from streams.rights import POLICY_TOPIC
-from streams.topology import Role
+from streams.topology import POLICY_TOPIC, Role
 
 #: ms; Kafka aborts the transaction when it takes longer. A broker allows 15 minutes by default.
 _LONGEST_MS = 600_000
@@ -156,7 +155,9 @@ class ContinuedLog:
         }
         opened.flush()
         for number, last in positions.items():
-            core = new_core(PIPELINE, role, number, self._count, _chosen(policies), encodes=False, form=form)
+            core = new_core(
+                PIPELINE, role, number, self._settings.partitions, _chosen(policies), encodes=False, form=form
+            )
             core.continue_log(head.prefix, last.get(0).offset + 1, head.clock, head.watermark, changed)
             if isinstance(core, BatchCore):
                 core.stage.take_over(
@@ -182,7 +183,7 @@ class ContinuedLog:
         return changelog_record(self._settings, role, number, (key, value))
 
     def _count(self, topic: str) -> int:
-        return PIPELINE.topic(topic).partitions or self._settings.partitions
+        return PIPELINE.partitions(topic, self._settings.partitions)
 
 
 def closed(settings: Settings, progress: Iterable[tuple[Role, int, Progress]], prefix: str) -> Iterator[RawRecord]:

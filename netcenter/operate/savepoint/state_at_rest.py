@@ -36,7 +36,7 @@ from streams.log_reader import reading
 from streams.policies import Policies, PolicyTexts
 from streams.rebalance_watch import RebalanceWatch
 from streams.recovery import recover
-from streams.topology import Fold, Role
+from streams.topology import POLICY_TOPIC, Fold, Role
 
 DECIDING = tuple(role for role in PIPELINE.roles if role.decides)
 
@@ -69,7 +69,7 @@ class StateAtRest:
         """One line for each reason for which the state cannot be taken now."""
         self.progress: list[tuple[Role, int, Progress]] = []
         """(role, partition, progress) of every partition that was read."""
-        self.policies: Policies = _HeldPolicies(settings.prefix + "policy", self._log.texts)
+        self.policies: Policies = _HeldPolicies(settings.prefix + POLICY_TOPIC, self._log.texts)
         """The policies of the log."""
         self.rebalance = RebalanceWatch()
         """Nobody looks at it here; a recovery tells it how far it has come."""
@@ -130,10 +130,10 @@ class StateAtRest:
 
     def _core(self, role: Role, number: int) -> FoldCore | BatchCore:
         form, _ = written_forms(role, self.settings.upgrade_from)
-        return new_core(PIPELINE, role, number, self._count, self._policy, encodes=False, form=form)
+        return new_core(PIPELINE, role, number, self.settings.partitions, self._policy, encodes=False, form=form)
 
     def _count(self, topic: str) -> int:
-        return PIPELINE.topic(topic).partitions or self.settings.partitions
+        return PIPELINE.partitions(topic, self.settings.partitions)
 
     def _policy(self, version: int, hash: str) -> Policy:
         return parse(self._log.texts.by_hash[version, hash], version)
