@@ -233,10 +233,16 @@ def _give_secret(pod: Manifest, role: Role) -> None:
         "receiver",
         folder,
         {variable(setting): f"{folder}/{key}"},
-        # Not NAME-role: Strimzi gives this name to the Secret of the role's user in Kafka.
-        {"secret": {"name": f"{NAME}-{role.name}-receiver"}},
+        {"secret": {"name": secret_name(role.name, key)}},
         _optional(f"{NAME}-{role.name}-tls", "ca.crt", "tls.crt", "tls.key"),
     )
+
+
+def secret_name(role: str, key: str) -> str:
+    """The name of the Secret of a role's receiver. `netcenter-` and the role alone is the Secret that Strimzi makes for
+    the role's KafkaUser, and writes over.
+    """
+    return f"{NAME}-{role}-{key}"
 
 
 def _give_keys(pod: Manifest, *signers: Signer) -> None:

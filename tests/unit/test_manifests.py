@@ -169,7 +169,7 @@ def test_secrets_come_as_files_and_never_as_variables() -> None:
         (worker,) = pod["containers"]
         (mount,) = [m for m in worker["volumeMounts"] if m["name"] == "receiver"]
         assert {"name": variable(setting), "value": f"{mount['mountPath']}/{key}"} in worker["env"]
-        assert (f"netcenter-{role}-receiver", False, set()) in secrets_of(pod, "receiver")
+        assert (manifests.secret_name(role, key), False, set()) in secrets_of(pod, "receiver")
         assert (f"netcenter-{role}-tls", True, {"ca.crt", "tls.crt", "tls.key"}) in secrets_of(pod, "receiver")
 
 
@@ -201,12 +201,13 @@ def test_every_container_has_the_secrets_of_its_user_in_kafka_as_strimzi_makes_t
             assert {"name": "NETCENTER_KAFKA_SASL_USERNAME", "value": name} in container["env"]
 
 
-def test_no_secret_that_somebody_makes_has_the_name_of_one_that_strimzi_makes() -> None:
-    """The User Operator would replace its keys."""
-    users = {user_name(DEFAULT, user.name, "") for user in kafka_users("")}
-    for _, pod in pods().values():
-        volumes = [v["name"] for v in pod["volumes"] if "projected" in v and v["name"] != "kafka"]
-        assert not users & {secret for volume in volumes for secret, _, _ in secrets_of(pod, volume)}
+def test_no_secret_of_ours_has_the_name_of_one_that_strimzi_makes_for_a_user() -> None:
+    """The User Operator writes the Secret of a KafkaUser, whatever it held before."""
+    volumes = [(pod, v["name"]) for _, pod in pods().values() for v in pod["volumes"] if "projected" in v]
+    mounted = {secret for pod, volume in volumes if volume != "kafka" for secret, _, _ in secrets_of(pod, volume)}
+    of_users = {user_name(DEFAULT, user.name, "") for user in kafka_users("")}
+    assert {"netcenter-postgres-uri", "netcenter-webhook-secret", "netcenter-signing"} <= mounted
+    assert mounted & of_users == set()
 
 
 @pytest.mark.parametrize("mtls", [False, True])
