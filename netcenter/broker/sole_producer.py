@@ -7,9 +7,12 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from kafka.errors import InvalidProducerEpochError, KafkaError, ProducerFencedError
+from kafka import TopicPartition
+from kafka.errors import InvalidProducerEpochError, KafkaError, KafkaTimeoutError, ProducerFencedError
+from kafka.producer.future import RecordMetadata
 
 from netcenter.broker.client import TRANSACTION_TIMEOUT_MS, open_producer
+from netcenter.broker.commit_outcome import committed
 from netcenter.errors import CommandError
 from schemas.headers import Headers
 from streams.kafka_connection import KafkaConnection
@@ -20,6 +23,8 @@ _BEGIN_S = 30.0
 is aborted within that time.
 """
 _COMMIT_S = 30.0
+_OUTCOME_S = TRANSACTION_TIMEOUT_MS / 1000 + 5
+"""The most seconds for which the log is asked what has come of a transaction: the broker aborts an open one within them."""
 _CLOSE_S = 5
 
 
@@ -52,7 +57,9 @@ class SoleProducer:
 
     def __enter__(self) -> Self:
         try:
-            self._in_time(self._producer.init_transactions, _BEGIN_S)
+            error = self._in_time(self._producer.init_transactions, _BEGIN_S)
+            if error is not None:
+                raise self._failed(error) from error
         except BaseException:
             self._close()
             raise
@@ -60,10 +67,10 @@ class SoleProducer:
 
     def write(self, records: Iterable[RawRecord]) -> None:
         """Writes records in one transaction. When this method returns, every reader of committed records sees all of
-        them.
+        them. This user may read the topic of the last one.
 
         Raises Overtaken where another command began meanwhile: then no reader sees any of them. Raises CommandError for
-        every other fault.
+        every other fault; it says whether anything was written, or that this is not known.
         """
         try:
             self._producer.begin_transaction()
@@ -72,39 +79,53 @@ class SoleProducer:
                 for r in records
             ]
             self._producer.flush(TRANSACTION_TIMEOUT_MS / 1000)
-            for future in futures:
-                future.get(0)
+            last = [future.get(0) for future in futures][-1]
         except KafkaError as error:
-            raise self._translated(error) from None
-        self._in_time(self._producer.commit_transaction, _COMMIT_S)
+            raise self._failed(error) from error
+        failed = self._in_time(self._producer.commit_transaction, _COMMIT_S)
+        if failed is not None:
+            self._ask(failed, last)
 
-    def _in_time(self, call: Callable[[], object], seconds: float) -> None:
-        """Runs a call of the producer that has no deadline of its own: while Kafka is away, it would wait for ever."""
+    def _ask(self, error: Exception, last: RecordMetadata) -> None:
+        """Asks the log what has come of a commit that failed. Returns where the transaction holds; raises CommandError."""
+        tp = TopicPartition(last.topic, last.partition)
+        # A broker that was sent a record twice does not say where it stands.
+        holds = None if last.offset < 0 else committed(self._kafka, tp, last.offset, _OUTCOME_S)
+        if holds is None:
+            raise CommandError(
+                f"{self._doing}, or it was done: Kafka at {self._kafka} has not said whether it has committed "
+                f"({_named(error)}). Look what stands, and run the command again"
+            ) from error
+        if not holds:
+            raise self._failed(error) from error
+
+    def _in_time(self, call: Callable[[], object], seconds: float) -> Exception | None:
+        """Runs a call of the producer that has no deadline of its own: while Kafka is away, it would wait for ever. Returns
+        the error with which it ended.
+        """
         failed: list[Exception] = []
 
         def run() -> None:
             try:
                 call()
-            except Exception as error:  # noqa: BLE001 - the thread that waits raises it
+            except Exception as error:  # noqa: BLE001 - the thread that waits handles it
                 failed.append(error)
 
         thread = threading.Thread(target=run, daemon=True)
         thread.start()
         thread.join(seconds)
         if thread.is_alive():
-            raise CommandError(
-                f"{self._doing}: Kafka at {self._kafka} has not answered for {seconds:.0f} s, so it is not known whether "
-                "this was done: is it up? Look what stands, and run the command again"
-            )
-        for error in failed:
-            raise self._translated(error) if isinstance(error, KafkaError) else error
+            late: Exception = KafkaTimeoutError(f"no answer for {seconds:.0f} s")
+            return late
+        return next(iter(failed), None)
 
-    def _translated(self, error: KafkaError) -> CommandError:
+    def _failed(self, error: Exception) -> CommandError:
+        """The error of a transaction that holds nowhere."""
         causes: list[object] = [error, *error.args, getattr(self._producer._transaction_manager, "last_error", None)]
         if any(isinstance(cause, _FENCED) for cause in causes):
             return Overtaken(f"{self._doing}: another command of its kind began meanwhile")
         return CommandError(
-            f"{self._doing}: {type(error).__name__}: {error}; nothing was written: run the command again"
+            f"{self._doing}: Kafka at {self._kafka}: {_named(error)}; nothing was written: is it up? Run the command again"
         )
 
     def __exit__(
@@ -120,3 +141,7 @@ class SoleProducer:
         except KafkaError:
             # Whatever is still buffered belongs to a transaction that was not committed: it holds nowhere.
             return
+
+
+def _named(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

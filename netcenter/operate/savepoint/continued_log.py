@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from math import gcd
 from typing import Any
 
 from kafka import KafkaProducer, TopicPartition
-from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
+from kafka.producer.future import RecordMetadata
 
 from agents.policy import Policy, parse
 from netcenter.broker.changelogs import ChangelogWriter, changelog_partition
 from netcenter.broker.client import open_admin, open_producer
 from netcenter.broker.command_headers import CommandHeaders
+from netcenter.broker.commit_outcome import committed
 from netcenter.broker.groups import ConsumerGroups
 from netcenter.broker.offsets import committed_ranges
 from netcenter.broker.policy_topic import text_headers
 from netcenter.broker.provisioning import create
 from netcenter.broker.reading import any_record
-from netcenter.broker.topics import partition_counts, required_topics
+from netcenter.broker.topics import existing_topics, partition_counts, required_topics
 from netcenter.errors import CommandError
 from netcenter.operate.savepoint.carried_state import LogHead, StateRecord
 from netcenter.operate.savepoint.state_at_rest import DECIDING
@@ -41,6 +42,8 @@ from streams.topology import Role
 #: ms; Kafka aborts the transaction when it takes longer. A broker allows 15 minutes by default.
 _LONGEST_MS = 600_000
 _FLUSH_S = 120.0
+#: The most seconds for which the log is asked what has come of the transaction.
+_OUTCOME_S = 30.0
 Closing = Callable[[], Iterable[tuple[TopicPartition, bytes, bytes]]]
 """Gives (partition, key, value) of the records that close the old log, in the same transaction."""
 
@@ -60,16 +63,18 @@ class ContinuedLog:
         self.check_empty()
         self.check_idle()
         with closing(open_admin(self._kafka)) as client:
-            have = set(client.list_topics())
-            missing = [topic for topic in required_topics(self._settings) if topic.name not in have]
+            required = required_topics(self._settings)
+            have = existing_topics(client, (topic.name for topic in required))
+            missing = [topic for topic in required if topic.name not in have]
             if missing:
                 create(client, missing)
 
     def check_empty(self) -> None:
         """Raises CommandError where a topic holds records: a savepoint is restored into a new log only."""
         with closing(open_admin(self._kafka)) as client:
-            have = set(client.list_topics())
-            self._check_counts(client, have)
+            wanted = {topic.name: topic.num_partitions for topic in required_topics(self._settings)}
+            have = partition_counts(client, wanted)
+            self._check_counts(wanted, have)
             counts = {topic.name: self._count(topic.name) for topic in PIPELINE.topics}
             for name, count in (counts | {role.changelog: self._settings.partitions for role in DECIDING}).items():
                 topic, numbers = self._settings.prefix + name, range(count)
@@ -81,9 +86,8 @@ class ContinuedLog:
                         "another NETCENTER_PREFIX, and do not run `netcenter topics apply` for it"
                     )
 
-    def _check_counts(self, client: KafkaAdminClient, have: set[str]) -> None:
-        wanted = {topic.name: topic.num_partitions for topic in required_topics(self._settings) if topic.name in have}
-        for name, count in partition_counts(client, wanted).items() if wanted else ():
+    def _check_counts(self, wanted: Mapping[str, int], have: Mapping[str, int]) -> None:
+        for name, count in have.items():
             if count != wanted[name]:
                 raise CommandError(
                     f"{name} has {count} partitions, and NETCENTER_PARTITIONS means {wanted[name]}: set it right, or delete "
@@ -93,7 +97,7 @@ class ContinuedLog:
     def check_idle(self) -> None:
         """Raises CommandError where workers of the new log run already: they would begin without the state."""
         with closing(open_admin(self._kafka)) as client:
-            members = ConsumerGroups(self._settings.prefix, client).members()
+            members = ConsumerGroups(self._settings.prefix, client).members(DECIDING)
         running = [role.name for role in DECIDING if members[role.name]]
         if running:
             raise CommandError(
@@ -112,17 +116,30 @@ class ContinuedLog:
                 producer.init_transactions()
                 producer.begin_transaction()
                 try:
-                    self._fill(_Sender(producer), records, head, close)
+                    sender = _Sender(producer)
+                    self._fill(sender, records, head, close)
                     self.check_idle()
                 except BaseException:
                     producer.abort_transaction()
                     raise
+            except KafkaError as error:
+                raise _not_written(error) from error
+            try:
                 producer.commit_transaction()
             except KafkaError as error:
-                raise CommandError(
-                    f"the state cannot be written: {type(error).__name__}: {error}; nothing was changed, run this again"
-                ) from None
+                self._ask(error, sender.last())
         self._fence()
+
+    def _ask(self, error: KafkaError, last: RecordMetadata) -> None:
+        """Asks the log what has come of a commit that failed. Returns where the state is written; raises CommandError."""
+        holds = committed(self._kafka, TopicPartition(last.topic, last.partition), last.offset, _OUTCOME_S)
+        if holds is None:
+            raise CommandError(
+                f"Kafka at {self._kafka} has not said whether the state is written ({type(error).__name__}: {error}): run "
+                f"this again when Kafka answers; where it is written, that finds records under {self._settings.prefix!r}"
+            ) from error
+        if not holds:
+            raise _not_written(error) from error
 
     def _fill(
         self, sender: _Sender, records: Iterable[StateRecord], head: Callable[[], LogHead], close: Closing
@@ -205,13 +222,19 @@ class _Sender:
     def __init__(self, producer: KafkaProducer) -> None:
         self._producer = producer
         self._refused: list[Any] = []
+        self._last: Any = None
 
     def send(self, tp: TopicPartition, key: bytes | None, value: bytes | None, headers: Headers | None = None) -> Any:
         """Sends a record, and returns its future. Raises KafkaError."""
         self._raise()
         future = self._producer.send(tp.topic, key=key, value=value, partition=tp.partition, headers=headers or [])
         future.add_errback(self._refused.append)
+        self._last = future
         return future
+
+    def last(self) -> RecordMetadata:
+        """Where the last record stands, once all were flushed."""
+        return self._last.get(0)
 
     def flush(self) -> None:
         """Returns when the broker has every record. Raises KafkaError."""
@@ -221,6 +244,12 @@ class _Sender:
     def _raise(self) -> None:
         if self._refused:
             raise self._refused[0]
+
+
+def _not_written(error: KafkaError) -> CommandError:
+    return CommandError(
+        f"the state cannot be written: {type(error).__name__}: {error}; nothing was changed, run this again"
+    )
 
 
 def closed(
