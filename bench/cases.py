@@ -125,9 +125,7 @@ def _count(event: Decided, source: object, into: list[int]) -> None:
 
 def _core(policy: Policy, number: int = 0, encodes: bool = False) -> FoldCore:
     role = PIPELINE.role("cases")
-    core = FoldCore(
-        PIPELINE, role, number, lambda topic: 1, lambda version, hash: policy, CasesDecider(), encodes=encodes
-    )
+    core = FoldCore(PIPELINE, role, number, 1, lambda version, hash: policy, CasesDecider(), encodes=encodes)
     core.in_force(PolicyChanged(version=1, hash="", applied_at=0))
     return core
 

@@ -88,7 +88,7 @@ async def _recover(kafka: KafkaConnection, prefix: str) -> dict[str, Any]:
     worker = DecidingWorker(PIPELINE, PIPELINE.role("keeper"), settings)
 
     def core() -> FoldCore:
-        return FoldCore(PIPELINE, worker.role, 0, worker.partitions, worker.policies.get, Keeper())
+        return FoldCore(PIPELINE, worker.role, 0, worker.settings.partitions, worker.policies.get, Keeper())
 
     partition = Partition(core, worker)
     before = resident()

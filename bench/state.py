@@ -138,7 +138,7 @@ def wake_of(number: int) -> int:
 def core() -> FoldCore:
     """Return an empty partition whose watermark is a minute before noon."""
     policies: Callable[[int, str], Policy] = lambda version, _: parse(POLICY, version)  # noqa: E731 - one expression
-    made = FoldCore(PIPELINE, PIPELINE.role("keeper"), 0, lambda _: 1, policies, Keeper())
+    made = FoldCore(PIPELINE, PIPELINE.role("keeper"), 0, 1, policies, Keeper())
     first = PolicyChanged(version=1, hash=digest(POLICY), applied_at=NOON)
     made.take([Fact(0, first), Fact(1, _tick(NOON - 60_000))])
     return made

@@ -108,7 +108,7 @@ def _role() -> dict[str, Any]:
     """Run the role over a quarter of an hour of ten thousand brands, with timers and events but without Kafka."""
     policy = Policy(version=1, classifier=ClassifierPolicy(model="0" * 64))
     role = PIPELINE.role("surge")
-    core = FoldCore(PIPELINE, role, 0, lambda topic: 1, lambda version, hash: policy, SurgeDecider(), encodes=True)
+    core = FoldCore(PIPELINE, role, 0, 1, lambda version, hash: policy, SurgeDecider(), encodes=True)
     core.in_force(PolicyChanged(version=1, hash="", applied_at=0))
     writers = sorted(core.watermark.expected)
     core.take([Fact(n, Tick(clock="event", time=START, role=w, partition=p)) for n, (w, p) in enumerate(writers)])

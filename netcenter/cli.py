@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from typing import Annotated
 
 import typer
@@ -38,69 +39,37 @@ def _root(debug: Annotated[bool, typer.Option(DEBUG, help="Show tracebacks and d
         write_versions(released()[settings.upgrade_from].records)
 
 
-# long: each command needs two lines: its import and its place in the help
-def _register() -> None:
-    from netcenter.commands import (
-        backtest,
-        changelog,
-        classify,
-        crisis,
-        dead,
-        demo,
-        doctor,
-        down,
-        evaluate,
-        forget,
-        ingest,
-        lag,
-        operators,
-        policy,
-        postgres,
-        rebuild,
-        replay,
-        rescale,
-        savepoint,
-        schemas,
-        surge,
-        topics,
-        train,
-        up,
-        upgrade,
-        worker,
-    )
-
-    for command in (
-        up,
-        down,
-        topics,
-        lag,
-        doctor,
-        worker,
-        demo,
-        ingest,
-        classify,
-        train,
-        evaluate,
-        replay,
-        backtest,
-        postgres,
-        upgrade,
-        rebuild,
-        changelog,
-        rescale,
-        savepoint,
-        forget,
-        policy,
-        operators,
-        surge,
-        crisis,
-        dead,
-        schemas,
-    ):
-        command.register(app)
-
-
-_register()
+COMMANDS = (
+    "up",
+    "down",
+    "topics",
+    "lag",
+    "doctor",
+    "worker",
+    "demo",
+    "ingest",
+    "classify",
+    "train",
+    "evaluate",
+    "replay",
+    "backtest",
+    "postgres",
+    "upgrade",
+    "rebuild",
+    "changelog",
+    "rescale",
+    "savepoint",
+    "forget",
+    "policy",
+    "operators",
+    "surge",
+    "crisis",
+    "dead",
+    "schemas",
+)
+"""The modules of netcenter/commands/ that register a command, in the order of the help."""
+for _command in COMMANDS:
+    import_module(f"netcenter.commands.{_command}").register(app)
 
 
 def main() -> None:

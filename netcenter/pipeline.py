@@ -46,7 +46,7 @@ from schemas.records import (
 )
 from sinks.postgres.settings import PostgresSettings
 from sinks.webhook.settings import WebhookSettings, webhook_sink
-from streams.topology import DAY, HOUR, MIB, Batch, Fold, Pipeline, Role, SecretFile, Sink, Topic
+from streams.topology import DAY, HOUR, MIB, POLICY_TOPIC, Batch, Fold, Pipeline, Role, SecretFile, Sink, Topic
 
 SAID = (MentionUpdated, Reply, Action)
 """Records about things that happen to a mention after it was posted."""
@@ -92,7 +92,7 @@ TOPICS = (
     Topic("surges", SURGE, key=keys.brand, kept=400 * DAY),
     Topic("signals", (*ALERTING, *TIME), key=keys.brand, public=False),
     Topic("watermarks", (), key=keys.tick_writer, kept=HOUR, segment=HOUR // 6, public=False, partitions=1),
-    Topic("policy", (), key=keys.version, kept=None, public=False, partitions=1),
+    Topic(POLICY_TOPIC, (), key=keys.version, kept=None, public=False, partitions=1),
     Topic("alerts", (Alert,), key=keys.fingerprint, kept=None),
 )
 PUBLIC = tuple(topic.name for topic in TOPICS if topic.public)

@@ -22,7 +22,7 @@ class BatchCore(Core):
         pipeline: Pipeline,
         role: Role,
         number: int,
-        partitions: Callable[[str], int],
+        partitions: int,
         policies: Callable[[int, str], Policy],
         stage: Stage,
         *,

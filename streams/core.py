@@ -130,14 +130,15 @@ class Core:
         pipeline: Pipeline,
         role: Role,
         number: int,
-        partitions: Callable[[str], int],
+        partitions: int,
         policies: Callable[[int, str], Policy],
         *,
         encodes: bool = True,
         form: int | None = None,
     ) -> None:
-        """encodes: False where nothing reads the bytes of the outputs; their values are None then. form: of the state
-        records for the changelog; None: the newest. Raises NotLifted for a form that this release does not write.
+        """partitions: NETCENTER_PARTITIONS. encodes: False where nothing reads the bytes of the outputs; their values are None
+        then. form: of the state records for the changelog; None: the newest. Raises NotLifted for a form that this release
+        does not write.
         """
         self.forms = role.forms
         self._write = self.forms.writer(self.forms.newest if form is None else form)
@@ -235,7 +236,7 @@ class Core:
         return [
             Output(t.name, None, value, changed, fact, n)
             for t in self.policy_topics
-            for n in range(self.partitions(t.name))
+            for n in range(self.pipeline.partitions(t.name, self.partitions))
         ]
 
     def ticks(self) -> list[Output]:

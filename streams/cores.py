@@ -17,7 +17,7 @@ def new_core(
     pipeline: Pipeline,
     role: Role,
     number: int,
-    partitions: Callable[[str], int],
+    partitions: int,
     policies: Callable[[int, str], Policy],
     *,
     encodes: bool = True,

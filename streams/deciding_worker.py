@@ -55,7 +55,7 @@ class DecidingWorker(RoleWorker):
         meanwhile.
         """
         self._wall_clock = WallClock(self.owned)
-        sources, given = pipeline.sources(role, self.partitions), (self.owned, self.reader, self.log)
+        sources, given = pipeline.sources(role, self.settings.partitions), (self.owned, self.reader, self.log)
         self.merged_clock = (
             MergedClock(self.topic(pipeline.watermarks), role.name, sources, *given) if sources else None
         )
@@ -66,7 +66,7 @@ class DecidingWorker(RoleWorker):
 
     def make_core(self, number: int) -> FoldCore | BatchCore:
         """A new core of an input partition."""
-        return new_core(self.pipeline, self.role, number, self.partitions, self.policies.get, form=self._form)
+        return new_core(self.pipeline, self.role, number, self.settings.partitions, self.policies.get, form=self._form)
 
     # --- owning -------------------------------------------------------------------------------------------------
 

@@ -34,7 +34,7 @@ class FoldCore(Core):
         pipeline: Pipeline,
         role: Role,
         number: int,
-        partitions: Callable[[str], int],
+        partitions: int,
         policies: Callable[[int, str], Policy],
         decider: Decider,
         *,

@@ -35,7 +35,7 @@ class OutputWriter:
         self._ways = {
             name: (
                 topic(name),
-                core.partitions(name),
+                core.pipeline.partitions(name, core.partitions),
                 core.pipeline.topic(name).carrying,
                 signatures.of(core.pipeline.topic(name)),
             )

@@ -7,10 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 
-from streams.topology import Batch, Pipeline, Role
-
-POLICY_TOPIC = "policy"
-"""The topic that holds the texts of the policies. Every deciding role reads it."""
+from streams.topology import POLICY_TOPIC, Batch, Pipeline, Role
 
 UNKNOWN = -1
 """In place of a bit field of operations: the broker does not say what it allows."""
@@ -80,7 +77,7 @@ def role_rights(pipeline: Pipeline, role: Role, prefix: str) -> Rights:
         reads |= dict.fromkeys([role.changelog, POLICY_TOPIC])
         writes |= dict.fromkeys([role.changelog, role.input_topic])
         ids.append(Right(ResourceKind.TRANSACTIONAL_ID, f"{group}-", Operation.WRITE, prefixed=True))
-    if pipeline.sources(role, lambda _: 1):
+    if pipeline.sources(role, 1):
         reads |= {pipeline.watermarks: None}
     if isinstance(role.shape, Batch):
         reads |= {role.shape.output_topic: None}

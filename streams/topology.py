@@ -22,6 +22,9 @@ HOUR = 3_600_000
 DAY = 24 * HOUR
 MIB = 1 << 20
 
+POLICY_TOPIC = "policy"
+"""The topic that holds the texts of the policies. Every deciding role reads it."""
+
 
 class Wire(Protocol):
     """The form in which records are written to a topic."""
@@ -233,7 +236,7 @@ class SecretFile(NamedTuple):
     setting: str
     """The setting that holds the file's path."""
     key: str
-    """The key of the secret in the Kubernetes Secret `netcenter-<role>`."""
+    """The key of the secret in the Kubernetes Secret `netcenter-<role>-<key>`."""
 
 
 @dataclass(frozen=True)
@@ -315,6 +318,12 @@ class Pipeline:
         """The topic of that name, which may be a `.dead` topic. Raises KeyError."""
         return self._topics[name]
 
+    def partitions(self, name: str, by_customer: int) -> int:
+        """How many partitions a topic has. by_customer: NETCENTER_PARTITIONS, for the topics that have no number of their
+        own. Raises KeyError.
+        """
+        return self.topic(name).partitions or by_customer
+
     def dead_topics(self) -> list[Topic]:
         """The `.dead` topic of every topic that holds records."""
         return [t.dead for t in self.topics if t.records]
@@ -360,15 +369,15 @@ class Pipeline:
         mirrors = self.mirrors()
         return [name for name in self.input_topics() if name not in mirrors]
 
-    def sources(self, role: Role, partitions: Callable[[str], int]) -> frozenset[tuple[str, int]]:
+    def sources(self, role: Role, by_customer: int) -> frozenset[tuple[str, int]]:
         """(role, its input partition) of all whose records come together in each partition of the role's input topic; empty
-        where each of these partitions has one source only.
+        where each of these partitions has one source only. by_customer: as in `partitions`.
         """
         topic = role.input_topic
         if not role.decides or topic in self.mirrors():
             return frozenset()
         found = (r for r in self.roles if r.decides and topic in r.writes)
-        return frozenset((r.name, n) for r in found for n in range(partitions(r.input_topic)))
+        return frozenset((r.name, n) for r in found for n in range(self.partitions(r.input_topic, by_customer)))
 
     def writers(self, input_topic: str, number: int) -> frozenset[tuple[str, int]]:
         """(role, its input partition) of the writer of Ticks into a partition of an input topic; empty for another topic.

@@ -32,12 +32,12 @@ from streams.policies import Policies
 from streams.position_check import Claim, checked_positions
 from streams.rebalance_watch import RebalanceWatch
 from streams.recovery import restore
-from streams.rights import POLICY_TOPIC, role_rights
+from streams.rights import role_rights
 from streams.rights_check import RightsCheck, granted_beyond_topics
 from streams.settings import WorkerSettings
 from streams.topic_check import TopicCheck
 from streams.topic_metadata import topic_metadata
-from streams.topology import Batch, Pipeline, Role
+from streams.topology import POLICY_TOPIC, Batch, Pipeline, Role
 
 _STOP_DEADLINE_S = 9.0
 _TOPIC_CHECK_S = 3.0
@@ -104,7 +104,7 @@ class RoleWorker:
 
     def partitions(self, topic: str) -> int:
         """How many partitions a topic has."""
-        return self.pipeline.topic(topic).partitions or self.settings.partitions
+        return self.pipeline.partitions(topic, self.settings.partitions)
 
     def reader(self) -> AbstractAsyncContextManager[AIOKafkaConsumer]:
         """A consumer without a group that reads committed records; use it in a `with` statement."""
@@ -116,7 +116,7 @@ class RoleWorker:
         reads, decides = self.role.reads, self.role.decides
         uses = {self.role.changelog: "changelog", POLICY_TOPIC: "policies"} if decides else {}
         uses |= {name: "dead letters" for name in (f"{read}.dead" for read in reads) if name in dead}
-        if self.pipeline.sources(self.role, self.partitions):
+        if self.pipeline.sources(self.role, self.settings.partitions):
             uses[self.pipeline.watermarks] = "watermarks"
         return uses | dict.fromkeys(self.role.writes, "output") | dict.fromkeys(reads, "input")
 

@@ -183,7 +183,7 @@ class LagMonitor:
         return rows
 
     def _partition_count(self, topic: str) -> int:
-        return PIPELINE.topic(topic).partitions or self.settings.partitions
+        return PIPELINE.partitions(topic, self.settings.partitions)
 
     def _tp(self, position: RolePosition) -> TopicPartition:
         return TopicPartition(self.settings.prefix + position.topic, position.partition)

@@ -76,7 +76,7 @@ class LogWriter:
 
     def send_to_all(self, topic: str, make: Callable[[int], Record]) -> None:
         """Append a record to every partition of a topic. make: the record of a partition, by its number."""
-        for number in range(PIPELINE.topic(topic).partitions or self.settings.partitions):
+        for number in range(PIPELINE.partitions(topic, self.settings.partitions)):
             self.send(topic, make(number), number)
 
     def _append(self, raw: RawRecord) -> None:

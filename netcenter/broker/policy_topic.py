@@ -16,6 +16,7 @@ from netcenter.settings import Settings
 from schemas.headers import Headers
 from streams.kafka_connection import KafkaConnection
 from streams.policies import PolicyTexts
+from streams.topology import POLICY_TOPIC
 
 SOURCE = "netcenter.policy.source"
 """The header of a text that names its source, such as `git`. A text that was applied by hand has none."""
@@ -78,7 +79,7 @@ class PolicyLog:
 
 def policy_log(settings: Settings, kafka: KafkaConnection) -> PolicyLog:
     """Every policy that is committed now. Raises Unreachable, and CommandError when there is no policy topic."""
-    tp = TopicPartition(settings.prefix + "policy", 0)
+    tp = TopicPartition(settings.prefix + POLICY_TOPIC, 0)
     log = PolicyLog()
     for record in records_of(kafka, committed_ranges_at(kafka, [tp])):
         read = log.texts.add(record.key, record.value)

@@ -22,7 +22,7 @@ _PREFIXES_NAMED = 3
 def required_topics(settings: Settings) -> list[NewTopic]:
     """Every topic of the pipeline with its configuration, topics of dead letters and changelogs included."""
     topics = [
-        _new(topic.name, topic.partitions or settings.partitions, settings, _config(topic, settings))
+        _new(topic.name, PIPELINE.partitions(topic.name, settings.partitions), settings, _config(topic, settings))
         for topic in (*PIPELINE.topics, *PIPELINE.dead_topics())
     ]
     for role in PIPELINE.roles:

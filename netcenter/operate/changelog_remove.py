@@ -46,9 +46,7 @@ def _found(newest: dict[bytes, Any], key: str | None, offset: int | None) -> Any
 
 def _sound(settings: Settings, role: Role, number: int, record: Any) -> bool:
     """Whether the role can read a record."""
-    core = new_core(
-        PIPELINE, role, number, lambda name: PIPELINE.topic(name).partitions or settings.partitions, _no_policy
-    )
+    core = new_core(PIPELINE, role, number, settings.partitions, _no_policy)
     try:
         core.restore(record.key.decode(), record.value)
     except Exception:  # noqa: BLE001 - whatever the bytes of another program lead to

@@ -28,6 +28,7 @@ from schemas.records import BY_NAME
 from schemas.releases import Release, released
 from schemas.state_forms import FormError, NewerForm, form_of
 from sinks.postgres import migrate
+from sinks.postgres.connecting import connect
 from streams.checkpoint import PROGRESS, PROGRESS_FORMS, REBUILDING, read_progress
 from streams.kafka_connection import KafkaConnection
 from streams.policies import fault
@@ -182,7 +183,7 @@ class _Check:
         for topic in PIPELINE.topics:
             if not topic.records or self._settings.prefix + topic.name not in self._have:
                 continue
-            count = topic.partitions or self._settings.partitions
+            count = PIPELINE.partitions(topic.name, self._settings.partitions)
             tps = [TopicPartition(self._settings.prefix + topic.name, n) for n in range(count)]
             ranges = {
                 tp: (max(first, end - _TAIL), end) for tp, (first, end) in committed_ranges(self._client, tps).items()
@@ -205,7 +206,10 @@ class _Check:
     def _postgres(self) -> UpgradeFinding:
         try:
             uri = postgres_of(self._settings)
-            with closing(psycopg2.connect(uri, connect_timeout=5)) as connection, connection.cursor() as cursor:
+            with (
+                closing(connect(uri, connect_timeout=5, application_name="netcenter upgrade check")) as connection,
+                connection.cursor() as cursor,
+            ):
                 newer, missing = migrate.unknown(cursor), migrate.missing(cursor)
         except CommandError as error:
             return UpgradeFinding("PostgreSQL", "wrong", str(error))

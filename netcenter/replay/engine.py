@@ -68,7 +68,7 @@ class Replay:
         )
         self._cores = {r.input_topic: [self._core(r, n) for n in range(partitions)] for r in wanted}
         self._ways = {t.name: _Way(self._count(t.name), t.name in self._cores) for t in PIPELINE.topics}
-        merging = {r: PIPELINE.sources(r, self._count) for r in wanted}
+        merging = {r: PIPELINE.sources(r, partitions) for r in wanted}
         self._merged = {r: Watermark(sources) for r, sources in merging.items() if sources}
         """The time of each role in whose input topic the records of several partitions come together."""
         self._held: dict[tuple[str, int], list[Fact]] = {}
@@ -78,10 +78,10 @@ class Replay:
         self._start(policies, [1] * partitions if in_force is None else in_force)
 
     def _core(self, role: Role, number: int) -> Core:
-        return new_core(PIPELINE, role, number, self._count, self._policy, encodes=False)
+        return new_core(PIPELINE, role, number, self.partitions, self._policy, encodes=False)
 
     def _count(self, topic: str) -> int:
-        return PIPELINE.topic(topic).partitions or self.partitions
+        return PIPELINE.partitions(topic, self.partitions)
 
     def _start(self, policies: Mapping[int, str], in_force: Sequence[int]) -> None:
         """Put policies in force: partitions by customer start with their own version, all others with the oldest

@@ -38,7 +38,7 @@ class ToolRecords:
         stretches = {}
         with Seeker(kafka, refused) as seeker:
             for topic in dict.fromkeys(topic for topic, _ in _TIMES.values()):
-                for n in range(PIPELINE.topic(topic).partitions or settings.partitions):
+                for n in range(PIPELINE.partitions(topic, settings.partitions)):
                     tp = TopicPartition(settings.prefix + topic, n)
                     first, end = seeker.span(tp)
                     start, after = seeker.at_stamp(tp, stamps[0] - _APART), seeker.at_stamp(tp, stamps[1] + _APART)

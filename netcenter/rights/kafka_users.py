@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from netcenter.pipeline import PIPELINE, PROJECTION, PUBLIC
 from schemas.records import ContactCount, Offered
-from streams.rights import POLICY_TOPIC, Operation, ResourceKind, Right, Rights, role_rights, topic_rights
-from streams.topology import Role
+from streams.rights import Operation, ResourceKind, Right, Rights, role_rights, topic_rights
+from streams.topology import POLICY_TOPIC, Role
 
 _READ, _WRITE, _DESCRIBE = Operation.READ, Operation.WRITE, Operation.DESCRIBE
 GATEWAYS = PIPELINE.roles[0].input_topic

@@ -27,11 +27,11 @@ HERE = author_on(0, 2)
 
 def classify() -> Core:
     stage = ClassifyStage(0, toy.stub)
-    return BatchCore(toy.PIPELINE, toy.PIPELINE.role("classify"), 0, lambda _: 2, lambda *_: POLICY, stage)
+    return BatchCore(toy.PIPELINE, toy.PIPELINE.role("classify"), 0, 2, lambda *_: POLICY, stage)
 
 
 def tally() -> Core:
-    return FoldCore(toy.PIPELINE, toy.PIPELINE.role("tally"), 0, lambda _: 2, lambda *_: POLICY, toy.Tally())
+    return FoldCore(toy.PIPELINE, toy.PIPELINE.role("tally"), 0, 2, lambda *_: POLICY, toy.Tally())
 
 
 class Shell:

@@ -152,7 +152,7 @@ class Real:
         self.take(Tick(clock="event", time=START, role="classify", partition=0))
 
     def _core(self) -> FoldCore:
-        return FoldCore(toy.PIPELINE, toy.PIPELINE.role("counts"), 0, lambda _: 1, lambda *_: POLICY, self.decider)
+        return FoldCore(toy.PIPELINE, toy.PIPELINE.role("counts"), 0, 1, lambda *_: POLICY, self.decider)
 
     def take(self, record: Record) -> None:
         results = self.core.take([Fact(1, record)]).results

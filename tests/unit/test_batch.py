@@ -32,7 +32,7 @@ class Log:
         self.stage = ClassifyStage(1, toy.stub)
         policies = {n: parse(f'{toy.POLICY}[deduplication]\nhorizon = "{days}"\n', n) for n, days in HORIZONS.items()}
         role = toy.PIPELINE.role("classify")
-        self.core = BatchCore(toy.PIPELINE, role, 1, lambda _: 2, lambda version, _: policies[version], self.stage)
+        self.core = BatchCore(toy.PIPELINE, role, 1, 2, lambda version, _: policies[version], self.stage)
         self.clock, self.end = clock, -1
         self.taken = Taken([])
         """What the last take gave."""

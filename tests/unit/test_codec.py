@@ -166,7 +166,7 @@ def test_old_classify_gives_a_newer_mention_its_right_label_and_its_own_readers_
     post = mention("u1", 1, "awful", url="https://example.org/1")
     role = toy.PIPELINE.role("classify")
     stage = ClassifyStage(0, toy.stub)
-    core = BatchCore(toy.PIPELINE, role, 0, lambda _: 2, lambda *_: parse(toy.POLICY, 1), stage)
+    core = BatchCore(toy.PIPELINE, role, 0, 2, lambda *_: parse(toy.POLICY, 1), stage)
     core.policy = parse(toy.POLICY, 1)
     core.take([Fact(0, Tick(clock="event", time=NOON, role="clock", partition=0))])
     value = as_newer(newer, post)

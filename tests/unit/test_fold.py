@@ -29,7 +29,7 @@ class Log:
 
     def __init__(self, role: str = "counts", decider: Any = None, partitions: int = 2) -> None:
         decider = decider or (toy.Counter() if role == "counts" else toy.Tally())
-        self.core = FoldCore(toy.PIPELINE, toy.PIPELINE.role(role), 0, lambda topic: partitions, policy, decider)
+        self.core = FoldCore(toy.PIPELINE, toy.PIPELINE.role(role), 0, partitions, policy, decider)
         self.end = -1
         self.taken = Taken([])
         """What the last take gave."""

@@ -78,7 +78,7 @@ def test_a_source_that_is_idle_is_told_of_by_a_cloud_event_of_its_own() -> None:
     """In `volumes`, whose owner appends it: another position is another event, and no record led to it."""
     role = PIPELINE.role("surge")
     found: list[Any] = []
-    core = FoldCore(PIPELINE, role, 3, lambda _: 4, lambda *_: parse(DEFAULT_POLICY.read_text(), 1), SurgeDecider())
+    core = FoldCore(PIPELINE, role, 3, 4, lambda *_: parse(DEFAULT_POLICY.read_text(), 1), SurgeDecider())
     outputs = OutputWriter(
         core,
         Decoder(PIPELINE.topic("volumes"), 3, 4, NO_SIGNATURES),

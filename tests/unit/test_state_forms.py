@@ -82,9 +82,7 @@ class Namer:
 def core(form: int | None = None, forms: StateForms = FORMS) -> FoldCore:
     """A core of a role that runs Namer."""
     role = Role("counts", Fold(Namer, forms), ("classified",), ("cases",))
-    made = new_core(
-        toy.PIPELINE, role, 0, lambda _: 1, lambda version, _: parse(toy.POLICY, version), encodes=False, form=form
-    )
+    made = new_core(toy.PIPELINE, role, 0, 1, lambda version, _: parse(toy.POLICY, version), encodes=False, form=form)
     assert isinstance(made, FoldCore)
     return made
 
@@ -202,7 +200,7 @@ def test_the_stored_bytes_of_every_released_form_are_read(name: str) -> None:
             value: Any = read_progress(packed)
             newest = PROGRESS_FORMS.newest
         else:
-            made = new_core(PIPELINE, PIPELINE.role(role), 0, lambda _: 8, lambda *_: parse("", 1), encodes=False)
+            made = new_core(PIPELINE, PIPELINE.role(role), 0, 8, lambda *_: parse("", 1), encodes=False)
             made.restore(entry["key"], packed)
             newest = made.forms.newest
             value = made.state[entry["key"]] if isinstance(made, FoldCore) else msgspec.msgpack.decode(packed)

@@ -93,7 +93,7 @@ def test_the_writers_of_an_input_topic_follow_from_the_pipeline() -> None:
     assert pipeline.writers("classified", 1) == {("classify", 1)}
     assert pipeline.writers("signals", 1) == {("tally", 1)}
     assert pipeline.writers("cases", 1) == frozenset()
-    sources = {role.name: pipeline.sources(role, lambda _: 3) for role in pipeline.roles}
+    sources = {role.name: pipeline.sources(role, 3) for role in pipeline.roles}
     assert sources == {
         "classify": frozenset(),
         "counts": frozenset(),

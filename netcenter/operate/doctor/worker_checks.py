@@ -150,7 +150,7 @@ def _cause(survey: Survey, role: Role, position: RolePosition) -> str:
         return "an open transaction holds that partition back, see transactions"
     if survey.records_behind.get(position, 0):
         return f"more workers of {role.name} share its partitions"
-    sources = PIPELINE.sources(role, lambda _: 1) or PIPELINE.writers(position.topic, position.partition)
+    sources = PIPELINE.sources(role, 1) or PIPELINE.writers(position.topic, position.partition)
     writers = {writer for writer, _ in sources}
     names = ", ".join(sorted(writers - {PIPELINE.clock_role}))
     return f"it waits for the time of {names}: see their findings here" if names else "see its log"
