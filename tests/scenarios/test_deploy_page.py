@@ -84,3 +84,30 @@ def test_every_command_of_the_page_does_its_work(walked: Walked) -> None:
     """The first that fails ends the page; these say that all is as it must be."""
     assert walked.of("topics apply --check") == [(0, "every topic is as the pipeline needs it\n", "")]
     assert {code for code, _, _ in walked.of("doctor")} == {0}, walked.printed
+
+
+def test_the_first_post_is_classified_and_offered_and_the_changed_policy_is_in_force(walked: Walked) -> None:
+    """And no worker was started again on the way: neither for the policy nor for the keys."""
+    assert "Offered|ana" in walked.printed
+    [(_, policies, _)] = walked.of("policy list")
+    assert [policies.count(word) for word in ("git", "version 2")] >= [2, 1], policies
+    said = [walked.cluster.log_of(name) for name in walked.cluster.workers]
+    assert [text.count('"event": "worker started"') for text in said] == [1] * 7
+    assert [text for text in said if '"level": "error"' in text] == []
+    assert "dead letters: none waits" in walked.of("doctor")[-1][1]
+
+
+def test_the_network_opens_the_port_of_kafka_that_the_page_connects_to(walked: Walked) -> None:
+    policies = [found for (kind, _), found in walked.cluster.resources.items() if kind == "NetworkPolicy"]
+    ports = [
+        {port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]}
+        for policy in policies
+        if "egress" in policy["spec"]
+    ]
+    assert len(ports) == 8 and all(9093 in found and 9092 not in found for found in ports)
+
+
+def test_each_block_that_is_left_out_says_why() -> None:
+    left_out = [block for block in page_shell.blocks(PAGE) if block not in page_shell.to_run(PAGE)]
+    assert all(len(block.splitlines()[0]) > len(page_shell.NOT_RUN) + 20 for block in left_out)
+    assert len(left_out) == 2, "what can be run is run"

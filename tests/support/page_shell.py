@@ -12,13 +12,14 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from textwrap import dedent
 
 from tests.support.command_line import command
 
 _PATIENCE_S = 150.0
 NOT_RUN = "# Not run by the test: "
 """Begins the first line of a block that the test leaves out; the reason follows."""
-_BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(r"^( *)```sh\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _STUB = """#!{python} -SE
 import json, os, socket, sys
 given = sys.stdin.read() if "-" in sys.argv[1:] else ""
@@ -38,7 +39,7 @@ Answer = tuple[int, str, str]
 
 def blocks(page: str) -> list[str]:
     """The blocks of a page that are marked `sh`."""
-    return _BLOCK.findall(page)
+    return [dedent(block) for _, block in _BLOCK.findall(page)]
 
 
 def to_run(page: str) -> list[str]:

@@ -24,7 +24,6 @@ from typing import Any
 import kubernetes_validate
 import psycopg2
 import yaml
-from psycopg2.extensions import parse_dsn
 from kafka.admin import (
     ACL,
     ACLOperation,
@@ -36,6 +35,7 @@ from kafka.admin import (
     ScramMechanism,
     UserScramCredentialUpsertion,
 )
+from psycopg2.extensions import parse_dsn
 
 from netcenter.broker.client import open_admin
 from netcenter.cli import main
@@ -113,7 +113,7 @@ class ToyCluster:
                 return self._psql(rest)
         raise LookupError(f"the tests do not know `kubectl {' '.join(words)}`: say in the block that it is not run")
 
-    def apply(self, documents: Iterable[Manifest]) -> str:
+    def apply(self, documents: Iterable[Manifest | None]) -> str:
         """Make or change resources. A Job cannot be changed."""
         new = [document for document in documents if document is not None]
         for document in new:
@@ -131,7 +131,7 @@ class ToyCluster:
         return "".join(f"{d['kind'].lower()}/{d['metadata']['name']} applied\n" for d in new)
 
     def _value(self, name: str, path: str) -> str:
-        """The value of a Secret, in base64. path: such as `jsonpath={.data.ca\\.crt}`."""
+        """The value of a Secret, in base64. path: `jsonpath={.data.NAME}`, with a backslash before each point of the name."""
         found = re.fullmatch(r"jsonpath=\{\.data\.(.+)\}", path)
         assert found is not None, path
         return str(self.resources["Secret", name]["data"][found[1].replace("\\.", ".")])
@@ -246,9 +246,8 @@ class ToyCluster:
             [container] = pod["containers"]
             words, variables = self._inside(name, pod, container)
             variables["NETCENTER_HEALTH_PORT"] = str(self._ports[name])  # the pods share this machine's ports
-            log = str(self._folder / f"{name}.log")
-            self.workers[name] = _PROCESSES.Process(target=_container, args=(log, str(self._folder), words, variables))
-            self.workers[name].start()
+            log = self._folder / f"{name}.log"
+            self.workers[name] = start_container(log, self._folder, words, variables)
 
     def _run_jobs(self, jobs: list[Manifest]) -> None:
         """Each container of each Job, one after the other."""
@@ -282,7 +281,9 @@ class ToyCluster:
         sources = volume.get("projected", {}).get("sources", [volume])
         for source in sources:
             for key, value in self._data(source):
-                (folder / key).write_bytes(value.replace(b"/etc/netcenter", f"{self._folder / name}/etc/netcenter".encode()))
+                (folder / key).write_bytes(
+                    value.replace(b"/etc/netcenter", f"{self._folder / name}/etc/netcenter".encode())
+                )
 
     def _data(self, source: Manifest) -> Iterable[tuple[str, bytes]]:
         kind, key = ("ConfigMap", "configMap") if "configMap" in source else ("Secret", "secret")
@@ -306,8 +307,14 @@ class ToyCluster:
                 self._inside(name, pod, pod["containers"][0])
 
 
+def start_container(log: Path, folder: Path, words: list[str], variables: Mapping[str, str]) -> Any:
+    """A process that runs `netcenter` with these words and variables, as the only container of a pod does."""
+    process = _PROCESSES.Process(target=_container, args=(str(log), str(folder), words, dict(variables)))
+    process.start()
+    return process
+
+
 def _container(log: str, folder: str, words: list[str], variables: dict[str, str]) -> None:
-    """A container's process: `netcenter` with these words."""
     out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(out, 1)
     os.dup2(out, 2)
@@ -350,7 +357,9 @@ def _opaque(name: str, values: Mapping[str, str]) -> Manifest:
 
 def _rule(user: str, resource: Mapping[str, str], operation: str) -> ACL:
     words = [re.sub(r"(?<=[a-z])(?=[A-Z])", "_", word).upper() for word in (resource["type"], operation)]
-    form = ACLResourcePatternType.PREFIXED if resource.get("patternType") == "prefix" else ACLResourcePatternType.LITERAL
+    form = (
+        ACLResourcePatternType.PREFIXED if resource.get("patternType") == "prefix" else ACLResourcePatternType.LITERAL
+    )
     pattern = ResourcePattern(ResourceType[words[0]], resource.get("name", "kafka-cluster"), form)
     return ACL(f"User:{user}", "*", ACLOperation[words[1]], ACLPermissionType.ALLOW, pattern)
 
