@@ -149,7 +149,7 @@ def test_what_the_page_backs_up_is_restored_and_goes_on(installation: Installati
     )
     restored = installation.environment["NETCENTER_POSTGRES"]
     assert (installation.environment["NETCENTER_PREFIX"], _events(restored)) == ("restored.", before)
-    assert "says nothing new" in installation.run("policy", "apply", str(DEFAULT_POLICY), "--source", "git")
+    assert "policy 1 is in the log" in installation.run("policy", "apply", str(DEFAULT_POLICY), "--source", "git")
     assert installation.run("topics", "apply").startswith("all topics are there\n")
     installation.play(_post(2, 1), _post(3, 20))
     after = _events(restored)
