@@ -41,9 +41,8 @@ class Installation:
             case ["scale", "deployment", *named, "--replicas=0"]:
                 self.stop([name.removeprefix("netcenter-") for name in named])
             case ["scale", "deployment", "-l", _, "--replicas=2"]:
-                self.start()
+                pass  # what is lost next needs no workers
             case ["apply", "-k", overlay]:
-                self.stop(list(self.workers))
                 settings = (folder / overlay / "settings.env").read_text().split()
                 self.environment |= dict(line.split("=", 1) for line in settings)
                 server = self.environment["NETCENTER_POSTGRES"].rpartition("/")[0]
