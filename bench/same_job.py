@@ -242,7 +242,8 @@ def _one(peer: Peer, run: Run, sent: Counter[str], target: int, *, check: bool) 
     log = run.folder / f"{name}.log"
     (run.folder / name).mkdir()
     with log.open("wb") as said:
-        program = subprocess.Popen(peer.command(name, run), cwd=ROOT, stdout=said, stderr=said)
+        environment = {**os.environ, **run.environment}
+        program = subprocess.Popen(peer.command(name, run), cwd=ROOT, env=environment, stdout=said, stderr=said)
     try:
         watch = Watch(program, log, run.broker, lambda: ends.of(out, PARTITIONS))
         seen = watch.window(target)
