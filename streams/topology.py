@@ -236,7 +236,7 @@ class SecretFile(NamedTuple):
     setting: str
     """The setting that holds the file's path."""
     key: str
-    """The key of the secret in the Kubernetes Secret `netcenter-<role>`."""
+    """The key of the secret in the Kubernetes Secret `netcenter-<role>-<key>`."""
 
 
 @dataclass(frozen=True)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, Self
 
-from kafka import KafkaProducer, TopicPartition
-from kafka.errors import InvalidProducerEpochError, KafkaError, ProducerFencedError
+from kafka import TopicPartition
 
-from netcenter.broker.client import TRANSACTION_TIMEOUT_MS, open_producer
 from netcenter.broker.offsets import committed_ranges_at
 from netcenter.broker.reading import records_of
+from netcenter.broker.sole_producer import Overtaken, RawRecord, SoleProducer
 from netcenter.errors import CommandError
 from netcenter.settings import Settings
 from streams.kafka_connection import KafkaConnection
@@ -22,7 +21,6 @@ from streams.topology import Role
 _BYTES = 4 << 20
 #: How often a transaction is begun anew, a second apart, after a worker that was started meanwhile has fenced it.
 _TRIES = 60
-_FENCED = (ProducerFencedError, InvalidProducerEpochError)
 
 Change = tuple[bytes, bytes | None]
 """(key, value) of a record for a changelog; a value of None removes the key."""
@@ -31,6 +29,12 @@ Change = tuple[bytes, bytes | None]
 def changelog_partition(settings: Settings, role: Role, number: int) -> TopicPartition:
     """The changelog's partition for an input partition of a role."""
     return TopicPartition(settings.prefix + role.changelog, number)
+
+
+def changelog_record(settings: Settings, role: Role, number: int, change: Change) -> RawRecord:
+    """The record that makes a change in the changelog of a partition."""
+    key, value = change
+    return RawRecord(settings.prefix + role.changelog, number, key, value, [])
 
 
 def newest_records(kafka: KafkaConnection, tp: TopicPartition) -> dict[bytes, Any]:
@@ -48,6 +52,16 @@ def newest_records(kafka: KafkaConnection, tp: TopicPartition) -> dict[bytes, An
     return newest
 
 
+def fence_owners(settings: Settings, kafka: KafkaConnection, roles: Iterable[Role]) -> None:
+    """Makes sure that no worker of these roles that is still somewhere commits anything more. Raises CommandError, and
+    Unreachable.
+    """
+    for role in roles:
+        for number in range(settings.partitions):
+            with ChangelogWriter(settings, kafka, role, number):
+                pass
+
+
 class ChangelogWriter:
     """Writes to one partition of a role's changelog, with the transactional id of the partition's owner: a worker that
     owns it can commit nothing more. A context manager.
@@ -57,7 +71,7 @@ class ChangelogWriter:
         self._tp = changelog_partition(settings, role, number)
         self._role, self._kafka = role.name, kafka
         self._id = f"{settings.prefix}{role.name}-{number}"
-        self._producer: KafkaProducer | None = None
+        self._producer: SoleProducer | None = None
 
     def __enter__(self) -> Self:
         """Fences the owner. Raises CommandError, and Unreachable."""
@@ -71,41 +85,30 @@ class ChangelogWriter:
 
     def write(self, changes: Iterable[Change]) -> None:
         """Writes changes, in order, in transactions of a few megabytes. Raises CommandError, and Unreachable."""
-        part, size = list[Change](), 0
+        part, size = list[RawRecord](), 0
         for key, value in changes:
-            part.append((key, value))
+            part.append(RawRecord(self._tp.topic, self._tp.partition, key, value, []))
             size += len(key) + len(value or b"")
             if size > _BYTES:
-                self._retried(lambda producer, chosen=tuple(part): self._send(producer, chosen))  # type: ignore[misc]
+                self._write(part)
                 part, size = [], 0
         if part:
-            self._retried(lambda producer: self._send(producer, part))
+            self._write(part)
 
-    def _send(self, producer: KafkaProducer, changes: Sequence[Change]) -> None:
-        producer.begin_transaction()
-        futures = [
-            producer.send(self._tp.topic, key=key, value=value, partition=self._tp.partition) for key, value in changes
-        ]
-        producer.flush(TRANSACTION_TIMEOUT_MS / 1000)
-        for future in futures:
-            future.get(0)
-        producer.commit_transaction()
+    def _write(self, records: list[RawRecord]) -> None:
+        self._retried(lambda producer: producer.write(records))
 
-    def _retried(self, use: Callable[[KafkaProducer], None]) -> None:
+    def _retried(self, use: Callable[[SoleProducer], None]) -> None:
         """Calls `use` with a producer that fences the partition's owner; again where another owner has fenced this one."""
         for _ in range(_TRIES):
             try:
                 if self._producer is None:
-                    self._producer = open_producer(self._kafka, self._id)
-                    self._producer.init_transactions()
+                    place = f"{self._tp.topic}/{self._tp.partition}"
+                    self._producer = SoleProducer(self._kafka, self._id, f"{place} cannot be written").__enter__()
                 use(self._producer)
                 return
-            except KafkaError as error:
+            except Overtaken:
                 self._close()
-                if not any(isinstance(one, _FENCED) for one in (error, *error.args)):
-                    raise CommandError(
-                        f"{self._tp.topic}/{self._tp.partition} cannot be written: {type(error).__name__}: {error}; run this again"
-                    ) from None
             time.sleep(1)
         raise CommandError(
             f"workers of {self._role} start again and again and take {self._tp.topic}/{self._tp.partition} over: stop them, "
@@ -115,4 +118,4 @@ class ChangelogWriter:
     def _close(self) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
-            producer.close(timeout=5)
+            producer.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
@@ -24,10 +25,11 @@ from schemas.state_forms import FormError
 from streams.checkpoint import PROGRESS, read_progress
 from streams.core import Progress
 from streams.kafka_connection import KafkaConnection
+from streams.topology import Role
 
-#: The last progress record is searched in so many records at the end of a changelog, then in more. Every checkpoint
-#: writes one.
-_TAILS = (200, 10_000)
+#: The last progress record is searched in so many records at the end of a changelog, then in more, and at last in all.
+#: Every checkpoint writes one; only a rebuild that was ended writes a whole state without one.
+_TAILS = (200, 10_000, sys.maxsize)
 #: ms by which the brokers' clocks may differ: a PolicyChanged is searched from that long before its text.
 _SKEW_MS = 60_000
 
@@ -129,24 +131,24 @@ def _changed(key: bytes | None, value: bytes | None) -> PolicyChanged | None:
 
 
 def roles_progress(
-    settings: Settings, kafka: KafkaConnection, client: KafkaAdminClient
+    settings: Settings, kafka: KafkaConnection, client: KafkaAdminClient, roles: Iterable[Role] = PIPELINE.roles
 ) -> dict[str, dict[int, Progress]]:
-    """The newest progress of each deciding role, by partition of its input topic. Where a role has none, or its worker
-    would refuse it, the partition is left out.
+    """The newest progress of each of these roles that decides, by partition of its input topic. Where a role has none, or
+    its worker would refuse it, the partition is left out.
     """
     have = set(client.list_topics())
-    roles = {
+    names = {
         TopicPartition(name, number): role.name
-        for role in PIPELINE.roles
+        for role in roles
         if role.decides and (name := settings.prefix + role.changelog) in have
         for number in range(settings.partitions)
     }
     found: dict[str, dict[int, Progress]] = {}
-    ranges = committed_ranges(client, roles) if roles else {}
+    ranges = committed_ranges(client, names) if names else {}
     missing = {tp: offsets for tp, offsets in ranges.items() if offsets[0] < offsets[1]}
     for tail in _TAILS:
         for tp, progress in _newest(kafka, {tp: (max(a, b - tail), b) for tp, (a, b) in missing.items()}).items():
-            found.setdefault(roles[tp], {})[tp.partition] = progress
+            found.setdefault(names[tp], {})[tp.partition] = progress
             del missing[tp]
     return found
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
+from kafka import KafkaProducer
 from kafka.errors import InvalidProducerEpochError, KafkaError, ProducerFencedError
 
 from netcenter.broker.client import TRANSACTION_TIMEOUT_MS, open_producer
@@ -38,6 +40,32 @@ class Overtaken(CommandError):
     """Another command with the same transactional id began meanwhile. The transaction that was open holds nowhere."""
 
 
+class OpenTransaction:
+    """A transaction that is being filled: the records that were sent in it, and the first one that was refused."""
+
+    def __init__(self, producer: KafkaProducer, longest_s: float) -> None:
+        self._producer, self._longest_s = producer, longest_s
+        self._refused: list[Exception] = []
+
+    def send(self, record: RawRecord) -> Any:
+        """Sends a record, and returns its future. Raises KafkaError where this record or an earlier one is refused."""
+        self._raise()
+        future = self._producer.send(
+            record.topic, key=record.key, value=record.value, partition=record.partition, headers=record.headers
+        )
+        future.add_errback(self._refused.append)
+        return future
+
+    def flush(self) -> None:
+        """Returns when the broker has every record. Raises KafkaError."""
+        self._producer.flush(self._longest_s)
+        self._raise()
+
+    def _raise(self) -> None:
+        if self._refused:
+            raise self._refused[0]
+
+
 class SoleProducer:
     """Writes whole transactions, as the only producer of its transactional id. A context manager.
 
@@ -45,16 +73,23 @@ class SoleProducer:
     read afterwards up to the last stable offset therefore holds until this producer writes, or is fenced itself.
     """
 
-    def __init__(self, kafka: KafkaConnection, transactional_id: str, doing: str) -> None:
+    def __init__(
+        self,
+        kafka: KafkaConnection,
+        transactional_id: str,
+        doing: str,
+        *,
+        transaction_timeout_ms: int = TRANSACTION_TIMEOUT_MS,
+    ) -> None:
         """doing: what fails, for errors, as in `the policy cannot be applied`. Raises Unreachable."""
-        self._kafka, self._doing = kafka, doing
-        self._producer = open_producer(kafka, transactional_id)
+        self._kafka, self._doing, self._longest_s = kafka, doing, transaction_timeout_ms / 1000
+        self._producer = open_producer(kafka, transactional_id, transaction_timeout_ms=transaction_timeout_ms)
 
     def __enter__(self) -> Self:
         try:
             self._in_time(self._producer.init_transactions, _BEGIN_S)
         except BaseException:
-            self._close()
+            self.close()
             raise
         return self
 
@@ -65,18 +100,34 @@ class SoleProducer:
         Raises Overtaken where another command began meanwhile: then no reader sees any of them. Raises CommandError for
         every other fault.
         """
+        with self.transaction() as opened:
+            for record in records:
+                opened.send(record)
+
+    @contextmanager
+    def transaction(self) -> Iterator[OpenTransaction]:
+        """A transaction that is committed at the end of the context, and aborted where the context raises.
+
+        Raises as `write` does, and what the context raises, a KafkaError as CommandError.
+        """
         try:
             self._producer.begin_transaction()
-            futures = [
-                self._producer.send(r.topic, key=r.key, value=r.value, partition=r.partition, headers=r.headers)
-                for r in records
-            ]
-            self._producer.flush(TRANSACTION_TIMEOUT_MS / 1000)
-            for future in futures:
-                future.get(0)
+            opened = OpenTransaction(self._producer, self._longest_s)
+            yield opened
+            opened.flush()
         except KafkaError as error:
-            raise self._translated(error) from None
+            told = self._translated(error)  # before the abort, after which the producer no longer knows the cause
+            self._abort()
+            raise told from None
+        except BaseException:
+            self._abort()
+            raise
         self._in_time(self._producer.commit_transaction, _COMMIT_S)
+
+    def _abort(self) -> None:
+        # Where this fails too, the broker aborts the transaction after its timeout, or for the next producer of the id.
+        with suppress(CommandError):
+            self._in_time(self._producer.abort_transaction, _CLOSE_S)
 
     def _in_time(self, call: Callable[[], object], seconds: float) -> None:
         """Runs a call of the producer that has no deadline of its own: while Kafka is away, it would wait for ever."""
@@ -110,9 +161,10 @@ class SoleProducer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._close()
+        self.close()
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Closes the producer. A transaction that is open holds nowhere."""
         # The broker aborts an uncommitted transaction after its timeout, or when the next producer with this
         # transactional id starts.
         try:

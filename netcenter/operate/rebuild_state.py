@@ -1,19 +1,20 @@
 """`rebuild ROLE`: makes the state of a deciding role again from the log, while the other roles run.
 
-For each partition of the role's input topic:
-
-1. Fence the owner, and mark the changelog: from now on no worker reads it, until the mark is removed.
-2. Find the position up to which the outputs of the role stand in the log.
+1. In each partition, fence the owner and mark the changelog: from now on no worker reads it, until the mark is removed.
+2. Find the position of each partition: in the changelog's progress; where that is lost, by the outputs of the role, which
+   are read once for all partitions.
 3. A Fold: run its decider over the input topic up to that position, and drop what it decides. A Batch: read what it
    remembers from its output topic.
 4. Write the state over the old one; then, in one transaction, write the progress and remove the mark.
+
+Steps 3 and 4 are done partition after partition.
 
 After a crash at any step the mark is still there, and the next run begins again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
@@ -26,6 +27,7 @@ from netcenter.broker.changelogs import Change, ChangelogWriter, changelog_parti
 from netcenter.broker.client import open_admin, open_consumer
 from netcenter.broker.groups import ConsumerGroups
 from netcenter.broker.offsets import OffsetRange, committed_ranges
+from netcenter.broker.policy_standing import roles_progress
 from netcenter.broker.policy_topic import StoredPolicy, stored_policies
 from netcenter.broker.reading import batches_of
 from netcenter.broker.refused_records import RefusedRecords
@@ -69,6 +71,18 @@ class RebuiltPartition:
     """The offset from which the role goes on."""
     lost: int
     """The offsets at the beginning of the input partition that retention has deleted."""
+
+
+@dataclass(frozen=True)
+class _Old:
+    """What the changelog of a partition held when it was marked."""
+
+    marked_at: int
+    """The offset of the mark."""
+    progress: Progress | None
+    """None where it is lost."""
+    keys: set[bytes]
+    """Of the state records."""
 
 
 class StateRebuild:
@@ -115,34 +129,39 @@ class StateRebuild:
 
     def _continued(self) -> dict[int, str]:
         """By partition: the prefix of the log from which the state was carried over."""
-        found = {}
-        for tp in self._inputs:
-            old = newest_records(self._kafka, changelog_partition(self._settings, self._role, tp.partition))
-            known = self._known(tp.partition, old)
-            if known is not None and known.continues:
-                found[tp.partition] = known.continues
-        return found
+        with closing(open_admin(self._kafka)) as client:
+            known = roles_progress(self._settings, self._kafka, client, [self._role]).get(self._role.name, {})
+        return {number: progress.continues for number, progress in known.items() if progress.continues}
 
     def run(self) -> list[RebuiltPartition]:
         """Rebuilds every partition. Raises CommandError and Unreachable: run it again then."""
-        return [self._rebuild(tp.partition) for tp in sorted(self._inputs)]
+        found = {tp.partition: self._marked(tp.partition) for tp in sorted(self._inputs)}
+        lost = [number for number, old in found.items() if old.progress is None]
+        reached = self._reached(lost) if lost else {}
+        return [self._rebuild(number, old, reached.get(number, 0)) for number, old in found.items()]
 
-    def _rebuild(self, number: int) -> RebuiltPartition:
+    def _marked(self, number: int) -> _Old:
+        """Fences the owner of a partition and marks its changelog. Returns what the changelog holds then."""
         with ChangelogWriter(self._settings, self._kafka, self._role, number) as writer:
             writer.write([(REBUILDING, b"")])
-            old = newest_records(self._kafka, changelog_partition(self._settings, self._role, number))
-            known = self._known(number, old)
-            core = self._core(number)
-            position = self._reached(number) if known is None else known.position
-            if isinstance(core, BatchCore):
-                read, state = self._remembered(core, known, position)
-            else:
-                read, state = self._decided(core, position)
-            progress = core.progress() if known is None else known
-            progress.position = position
-            progress.partition = f"{self._role.input_topic}/{number}"
-            progress.whole_from = old[REBUILDING].offset
-            writer.write(_changes(old.keys() - {PROGRESS, REBUILDING}, state))
+        newest = newest_records(self._kafka, changelog_partition(self._settings, self._role, number))
+        marked_at = newest.pop(REBUILDING).offset
+        return _Old(marked_at, self._known(number, newest.pop(PROGRESS, None)), set(newest))
+
+    def _rebuild(self, number: int, old: _Old, reached: int) -> RebuiltPartition:
+        """reached: the position where the changelog holds no progress."""
+        core = self._core(number)
+        position = reached if old.progress is None else old.progress.position
+        if isinstance(core, BatchCore):
+            read, state = self._remembered(core, position)
+        else:
+            read, state = self._decided(core, position)
+        progress = old.progress or core.progress()
+        progress.position = position
+        progress.partition = f"{self._role.input_topic}/{number}"
+        progress.whole_from = old.marked_at
+        with ChangelogWriter(self._settings, self._kafka, self._role, number) as writer:
+            writer.write(_changes(old.keys, state))
             # Both in one transaction: a worker sees the whole state, or the mark.
             writer.write([(PROGRESS, progress_writer(self._progress_form)(progress)), (REBUILDING, None)])
         first = self._inputs[self._input(number)][0]
@@ -159,9 +178,8 @@ class StateRebuild:
 
     # --- the position -----------------------------------------------------------------------------------------
 
-    def _known(self, number: int, old: dict[bytes, Any]) -> Progress | None:
+    def _known(self, number: int, record: Any | None) -> Progress | None:
         """The progress in the changelog; None where there is none that this release can read."""
-        record = old.get(PROGRESS)
         if record is None:
             return None
         try:
@@ -173,22 +191,22 @@ class StateRebuild:
             )
             return None
 
-    def _reached(self, number: int) -> int:
-        """The position after the last input record whose outputs stand in the log, or that the group has committed.
+    def _reached(self, numbers: Iterable[int]) -> dict[int, int]:
+        """By partition: the position after the last input record whose outputs stand in the log, or that the group has
+        committed.
 
         The outputs of a checkpoint and its position are committed as one, and each output names its input record.
         """
-        committed = self._hints.get((self._role.input_topic, number))
-        reached = 0 if committed is None else committed.offset
+        committed = {number: self._hints.get((self._role.input_topic, number)) for number in numbers}
+        reached = {number: 0 if hint is None else hint.offset for number, hint in committed.items()}
         with closing(open_admin(self._kafka)) as client:
             wanted = [tp for name in self._role.writes for tp in self._partitions_of(name)]
             ranges = committed_ranges(client, wanted)
-        place = self._role.input_topic, number
         for _, records in self._records(ranges):
             for record in records:
                 source = headers.source_of(record.headers)
-                if source is not None and source[:2] == place:
-                    reached = max(reached, source[2] + 1)
+                if source is not None and source[0] == self._role.input_topic and source[1] in reached:
+                    reached[source[1]] = max(reached[source[1]], source[2] + 1)
         return reached
 
     # --- the state --------------------------------------------------------------------------------------------
@@ -236,7 +254,7 @@ class StateRebuild:
         with closing(open_admin(self._kafka)) as client:
             return committed_ranges(client, [tp])[tp]
 
-    def _remembered(self, core: BatchCore, known: Progress | None, position: int) -> tuple[int, dict[str, bytes]]:
+    def _remembered(self, core: BatchCore, position: int) -> tuple[int, dict[str, bytes]]:
         """(records read, packed records of the state) of a Batch, from the partition that mirrors its input."""
         tp = TopicPartition(self._settings.prefix + core.output_topic, core.number)
         state, read, now = dict[str, bytes](), 0, 0

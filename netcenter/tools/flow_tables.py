@@ -7,6 +7,7 @@ from netcenter.rights.kafka_users import kafka_users
 from netcenter.rights.rights_table import rights_table
 from netcenter.rights.user_names import DEFAULT
 from netcenter.settings import variable
+from netcenter.tools.manifests import secret_name
 from streams.topology import DAY, HOUR, Sink, Topic
 
 
@@ -29,7 +30,7 @@ def workloads() -> str:
         "|---|---|---|---|---|",
     ]
     for role in PIPELINE.roles:
-        secret = f"`netcenter-{role.name}`, `{role.secret.key}`" if role.secret else ""
+        secret = f"`{secret_name(role.name, role.secret.key)}`, `{role.secret.key}`" if role.secret else ""
         setting = f"`{variable(role.secret.setting)}`" if role.secret else ""
         lines.append(f"| {role.name} | {role.replicas} | {role.port or ''} | {secret} | {setting} |")
     return "\n".join(lines)

@@ -213,8 +213,15 @@ def _give_secret(pod: Manifest, role: Role) -> None:
     (container,) = pod["containers"]
     container["env"] = [{"name": variable(setting), "value": f"{folder}/{key}"}]
     container["volumeMounts"].append({"name": "secret", "mountPath": folder, "readOnly": True})
-    secret = {"secretName": f"{NAME}-{role.name}", "defaultMode": 0o440, "items": [{"key": key, "path": key}]}
+    secret = {"secretName": secret_name(role.name, key), "defaultMode": 0o440, "items": [{"key": key, "path": key}]}
     pod["volumes"].append({"name": "secret", "secret": secret})
+
+
+def secret_name(role: str, key: str) -> str:
+    """The name of the Secret of a role's receiver. `netcenter-` and the role alone is the Secret that Strimzi makes for
+    the role's KafkaUser, and writes over.
+    """
+    return f"{NAME}-{role}-{key}"
 
 
 def _give_keys(pod: Manifest, *signers: Signer) -> None:

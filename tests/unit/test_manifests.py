@@ -14,6 +14,8 @@ import yaml
 from typer.main import get_command
 
 from netcenter.pipeline import PIPELINE
+from netcenter.rights.kafka_users import kafka_users
+from netcenter.rights.user_names import DEFAULT, user_name
 from netcenter.settings import Settings, variable
 from netcenter.tools import manifests
 
@@ -169,6 +171,14 @@ def test_secrets_come_as_files_and_never_as_variables() -> None:
         (volume,) = [v for v in pod["volumes"] if v["name"] == "secret"]
         assert volume["secret"]["items"] == [{"key": key, "path": key}]
         assert volume["secret"]["defaultMode"] & 0o007 == 0
+
+
+def test_no_secret_of_ours_has_the_name_of_one_that_strimzi_makes_for_a_user() -> None:
+    """The User Operator writes the Secret of a KafkaUser, whatever it held before."""
+    mounted = {v["secret"]["secretName"] for _, pod in pods().values() for v in pod["volumes"] if "secret" in v}
+    of_users = {user_name(DEFAULT, user.name, "") for user in kafka_users("")}
+    assert mounted == {"netcenter-postgres-uri", "netcenter-webhook-secret", "netcenter-signing"}
+    assert mounted & of_users == set()
 
 
 def test_probes_ask_the_health_server_what_it_answers() -> None:

@@ -17,6 +17,7 @@ from netcenter.pipeline import PIPELINE
 from netcenter.policies import DEFAULT_POLICY
 from netcenter.settings import Settings
 from schemas import codec, keys
+from schemas.headers import SOURCE
 from schemas.keys import KEYLESS
 from schemas.records import PolicyChanged, Record, Tick
 from streams.checkpoint import PROGRESS, REBUILDING, progress_writer, read_progress
@@ -91,6 +92,7 @@ def begins(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(rebuild_state, "ConsumerGroups", lambda *_: SimpleNamespace(positions=lambda _: {}))
     monkeypatch.setattr(rebuild_state, "ChangelogWriter", Changelog)
     monkeypatch.setattr(rebuild_state, "newest_records", lambda *_: dict(Changelog.records))
+    monkeypatch.setattr(rebuild_state, "roles_progress", lambda *_: {})
     policies = {1: StoredPolicy(POLICY, NOON), 2: StoredPolicy(POLICY + "\n", NOON + 10_000_000)}
     monkeypatch.setattr(rebuild_state, "stored_policies", lambda *_: policies)
     return given
@@ -142,3 +144,32 @@ def test_a_position_after_the_end_is_of_another_topic(begins: Any) -> None:
     with pytest.raises(CommandError, match="cases has read classified/0 up to offset 7, and it ends at 1"):
         work().run()
     assert REBUILDING in Changelog.records
+
+
+def test_the_outputs_are_read_once_for_all_partitions_whose_progress_is_lost(
+    begins: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begins(0, TICK, PolicyChanged(version=1, hash=digest(POLICY), applied_at=0), classified(mention("u1", 1)))
+    read: list[str] = []
+    batches = vars(rebuild_state)["batches_of"]
+
+    def counted(consumer: Any, ranges: Any, most: int = 0) -> Iterator[Any]:
+        read.extend(tp.topic for tp in ranges)
+        yield {tp: [_output(tp.partition, 2)] for tp in ranges if tp.topic == "cases"}
+        yield from batches(consumer, ranges, most)
+
+    monkeypatch.setattr(rebuild_state, "batches_of", counted)
+    made = StateRebuild(
+        SETTINGS.model_copy(update={"partitions": 3}),
+        KafkaConnection("nowhere:1"),
+        CASES,
+        lambda _: None,
+        lambda *_: None,
+    )
+    assert [one.position for one in made.run()] == [3, 3, 3]
+    assert read.count("cases") == 3  # each of its partitions once
+
+
+def _output(partition: int, offset: int) -> Any:
+    """A raw record that an input record led to."""
+    return SimpleNamespace(headers=[(SOURCE, b"classified/%d/%d" % (partition, offset))])

@@ -8,19 +8,19 @@ from contextlib import closing
 from math import gcd
 from typing import Any
 
-from kafka import KafkaProducer, TopicPartition
+from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient
-from kafka.errors import KafkaError
 
 from agents.policy import Policy, parse
-from netcenter.broker.changelogs import ChangelogWriter, changelog_partition
-from netcenter.broker.client import open_admin, open_producer
+from netcenter.broker.changelogs import changelog_record, fence_owners
+from netcenter.broker.client import open_admin
 from netcenter.broker.command_headers import CommandHeaders
 from netcenter.broker.groups import ConsumerGroups
 from netcenter.broker.offsets import committed_ranges
 from netcenter.broker.policy_topic import text_headers
 from netcenter.broker.provisioning import create
 from netcenter.broker.reading import any_record
+from netcenter.broker.sole_producer import OpenTransaction, RawRecord, SoleProducer
 from netcenter.broker.topics import partition_counts, required_topics
 from netcenter.errors import CommandError
 from netcenter.operate.savepoint.carried_state import LogHead, StateRecord
@@ -28,7 +28,6 @@ from netcenter.operate.savepoint.state_at_rest import DECIDING
 from netcenter.pipeline import PIPELINE
 from netcenter.settings import Settings
 from schemas import codec
-from schemas.headers import Headers
 from schemas.records import PolicyChanged, Record, Tick
 from streams.batch import BatchCore
 from streams.checkpoint import PROGRESS, progress_writer
@@ -40,9 +39,8 @@ from streams.topology import POLICY_TOPIC, Role
 
 #: ms; Kafka aborts the transaction when it takes longer. A broker allows 15 minutes by default.
 _LONGEST_MS = 600_000
-_FLUSH_S = 120.0
-Closing = Callable[[], Iterable[tuple[TopicPartition, bytes, bytes]]]
-"""Gives (partition, key, value) of the records that close the old log, in the same transaction."""
+Closing = Callable[[], Iterable[RawRecord]]
+"""Gives the records that close the old log, in the same transaction."""
 
 
 class ContinuedLog:
@@ -106,26 +104,20 @@ class ContinuedLog:
 
         head: called after the last record. Raises CommandError, and what `records` and `head` raise.
         """
-        producer = open_producer(self._kafka, f"{self._settings.prefix}rescale", transaction_timeout_ms=_LONGEST_MS)
-        with closing(producer):
-            try:
-                producer.init_transactions()
-                producer.begin_transaction()
-                try:
-                    self._fill(_Sender(producer), records, head, close)
-                    self.check_idle()
-                except BaseException:
-                    producer.abort_transaction()
-                    raise
-                producer.commit_transaction()
-            except KafkaError as error:
-                raise CommandError(
-                    f"the state cannot be written: {type(error).__name__}: {error}; nothing was changed, run this again"
-                ) from None
-        self._fence()
+        doing = "the state cannot be written"
+        with (
+            SoleProducer(
+                self._kafka, f"{self._settings.prefix}rescale", doing, transaction_timeout_ms=_LONGEST_MS
+            ) as producer,
+            producer.transaction() as opened,
+        ):
+            self._fill(opened, records, head, close)
+            self.check_idle()
+        # A worker that has recovered an empty changelog just before the commit begins again.
+        fence_owners(self._settings, self._kafka, DECIDING)
 
     def _fill(
-        self, sender: _Sender, records: Iterable[StateRecord], head: Callable[[], LogHead], close: Closing
+        self, opened: OpenTransaction, records: Iterable[StateRecord], head: Callable[[], LogHead], close: Closing
     ) -> None:
         memories: dict[str, dict[int, list[tuple[str, bytes]]]] = defaultdict(lambda: defaultdict(list))
         roles = {role.name: role for role in DECIDING}
@@ -134,21 +126,21 @@ class ContinuedLog:
                 memories[record.role][record.partition].append((record.key, record.value))
             else:
                 number = partition_of(record.by, self._settings.partitions)
-                sender.send(self._changelog(roles[record.role], number), record.key.encode(), record.value)
+                opened.send(self._kept(roles[record.role], number, record.key.encode(), record.value))
                 self.moved[record.role] += 1
         at = head()
         for version, text in sorted(at.policies.items()):
-            head_of_text = text_headers(at.sources.get(version))
-            sender.send(
-                TopicPartition(self._settings.prefix + POLICY_TOPIC, 0), b"%d" % version, text.encode(), head_of_text
-            )
+            source = text_headers(at.sources.get(version))
+            opened.send(RawRecord(self._settings.prefix + POLICY_TOPIC, 0, b"%d" % version, text.encode(), source))
         for role in DECIDING:
-            self._begin(sender, role, at, memories[role.name])
-        for tp, key, value in close():
-            sender.send(tp, key, value)
-        sender.flush()
+            self._begin(opened, role, at, memories[role.name])
+        for closing_record in close():
+            opened.send(closing_record)
+        opened.flush()
 
-    def _begin(self, sender: _Sender, role: Role, head: LogHead, memories: dict[int, list[tuple[str, bytes]]]) -> None:
+    def _begin(
+        self, opened: OpenTransaction, role: Role, head: LogHead, memories: dict[int, list[tuple[str, bytes]]]
+    ) -> None:
         """Writes what a role's input topic begins with, what a Batch remembers, and the progress after both."""
         form, progress_form = written_forms(role, self._settings.upgrade_from)
         changed = PolicyChanged(version=head.policy, hash=head.policy_hash, applied_at=head.taken_at)
@@ -156,12 +148,12 @@ class ContinuedLog:
         pack = progress_writer(progress_form)
         positions = {
             number: [
-                self._seed(sender, role.input_topic, number, record)
+                self._seed(opened, role.input_topic, number, record)
                 for record in self._seeds(role, number, head, changed)
             ][-1]
             for number in range(self._settings.partitions)
         }
-        sender.flush()
+        opened.flush()
         for number, last in positions.items():
             core = new_core(
                 PIPELINE, role, number, self._settings.partitions, _chosen(policies), encodes=False, form=form
@@ -172,9 +164,9 @@ class ContinuedLog:
                     sources(memories, head.partitions, number, self._settings.partitions), head.watermark
                 )
                 for key, value in core.packed():
-                    sender.send(self._changelog(role, number), key.encode(), value)
+                    opened.send(self._kept(role, number, key.encode(), value))
                     self.moved[role.name] += 1
-            sender.send(self._changelog(role, number), PROGRESS, pack(core.progress()))
+            opened.send(self._kept(role, number, PROGRESS, pack(core.progress())))
 
     def _seeds(self, role: Role, number: int, head: LogHead, changed: PolicyChanged) -> Iterator[Record]:
         """The records with which a partition of an input topic begins, for whoever reads the log from its beginning."""
@@ -182,57 +174,24 @@ class ContinuedLog:
         yield Tick(clock=head.clock, time=head.watermark, role=writer, partition=partition)
         yield changed
 
-    def _seed(self, sender: _Sender, topic: str, number: int, record: Record) -> Any:
+    def _seed(self, opened: OpenTransaction, topic: str, number: int, record: Record) -> Any:
         value = codec.encode(record)
         head = self._headers.of(topic, record, number, None, value)
-        return sender.send(TopicPartition(self._settings.prefix + topic, number), None, value, head)
+        return opened.send(RawRecord(self._settings.prefix + topic, number, None, value, head))
 
-    def _changelog(self, role: Role, number: int) -> TopicPartition:
-        return changelog_partition(self._settings, role, number)
+    def _kept(self, role: Role, number: int, key: bytes, value: bytes | None) -> RawRecord:
+        return changelog_record(self._settings, role, number, (key, value))
 
     def _count(self, topic: str) -> int:
         return PIPELINE.partitions(topic, self._settings.partitions)
 
-    def _fence(self) -> None:
-        """Makes a worker begin again that has recovered an empty changelog just before the commit."""
-        for role in DECIDING:
-            for number in range(self._settings.partitions):
-                with ChangelogWriter(self._settings, self._kafka, role, number):
-                    pass
 
-
-class _Sender:
-    """Sends records in an open transaction, and raises the first refusal."""
-
-    def __init__(self, producer: KafkaProducer) -> None:
-        self._producer = producer
-        self._refused: list[Any] = []
-
-    def send(self, tp: TopicPartition, key: bytes | None, value: bytes | None, headers: Headers | None = None) -> Any:
-        """Sends a record, and returns its future. Raises KafkaError."""
-        self._raise()
-        future = self._producer.send(tp.topic, key=key, value=value, partition=tp.partition, headers=headers or [])
-        future.add_errback(self._refused.append)
-        return future
-
-    def flush(self) -> None:
-        """Returns when the broker has every record. Raises KafkaError."""
-        self._producer.flush(_FLUSH_S)
-        self._raise()
-
-    def _raise(self) -> None:
-        if self._refused:
-            raise self._refused[0]
-
-
-def closed(
-    settings: Settings, progress: Iterable[tuple[Role, int, Progress]], prefix: str
-) -> Iterator[tuple[TopicPartition, bytes, bytes]]:
+def closed(settings: Settings, progress: Iterable[tuple[Role, int, Progress]], prefix: str) -> Iterator[RawRecord]:
     """The records that close a log, because the log under `prefix` continues it: its workers refuse to go on."""
     for role, number, stands in progress:
         stands.moved_to = prefix
         _, form = written_forms(role, settings.upgrade_from)
-        yield changelog_partition(settings, role, number), PROGRESS, progress_writer(form)(stands)
+        yield changelog_record(settings, role, number, (PROGRESS, progress_writer(form)(stands)))
 
 
 def _chosen(policies: dict[int, Policy]) -> Callable[[int, str], Policy]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
-from netcenter.broker.changelogs import changelog_partition, newest_records
+from netcenter.broker.changelogs import changelog_partition, fence_owners, newest_records
 from netcenter.broker.client import open_admin
 from netcenter.broker.topics import settings_of_log
 from netcenter.errors import CommandError, UsageError
@@ -66,7 +66,7 @@ def rescale(settings: Settings, kafka: KafkaConnection, prefix: str) -> Rescaled
         raise CommandError("; ".join(running))
     new = ContinuedLog(settings, kafka)
     new.prepare()
-    at_rest.fence()
+    fence_owners(at_rest.settings, kafka, DECIDING)
     new.write(at_rest.records(), at_rest.head, lambda: closed(at_rest.settings, at_rest.progress, settings.prefix))
     return Rescaled(at_rest.head(), settings.partitions, dict(new.moved))
 

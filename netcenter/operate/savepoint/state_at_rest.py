@@ -13,12 +13,11 @@ from kafka import TopicPartition
 
 from agents.decider import Unusable
 from agents.policy import Policy, parse
-from netcenter.broker.changelogs import ChangelogWriter
-from netcenter.broker.client import open_admin
+from netcenter.broker.client import open_admin, open_consumer
 from netcenter.broker.groups import ConsumerGroups
 from netcenter.broker.offsets import committed_ranges, log_ends
 from netcenter.broker.policy_topic import PolicyLog, policy_log
-from netcenter.broker.reading import records_of
+from netcenter.broker.reading import batches_of
 from netcenter.broker.topics import settings_of_log
 from netcenter.errors import CommandError
 from netcenter.operate.savepoint.carried_state import LogHead, StateRecord
@@ -89,13 +88,6 @@ class StateAtRest:
             if members[role.name]
         ]
 
-    def fence(self) -> None:
-        """Makes sure that no worker of this log that is still somewhere commits anything more. Raises CommandError."""
-        for role in DECIDING:
-            for number in range(self.settings.partitions):
-                with ChangelogWriter(self.settings, self._kafka, role, number):
-                    pass
-
     def records(self) -> Iterator[StateRecord]:
         """Every state record, role after role. Raises CommandError, Unreachable, and Misconfigured as `recover` does."""
         with asyncio.Runner() as runner:
@@ -104,6 +96,7 @@ class StateAtRest:
                     core = self._core(role, number)
                     found = runner.run(recover(core, -1, lambda core=core: core, self))  # type: ignore[misc]
                     yield from self._of(found.core)
+        self.faults += self._unread()
 
     def head(self) -> LogHead:
         """Where the log stands, once all records were read. Raises CommandError where it cannot be taken, with all faults."""
@@ -152,7 +145,6 @@ class StateAtRest:
         if not core.watermark.time or core.policy is None:
             self.faults.append(f"{role.name} has decided nothing in {place}: there is nothing to carry over yet")
             return
-        self.faults += self._unread(core, place)
         if isinstance(core, BatchCore):
             if core.stage.due() is not None:
                 self.faults.append(
@@ -168,20 +160,32 @@ class StateAtRest:
         except Unusable as error:
             self.faults.append(f"{role.changelog}/{number}: {error}")
 
-    def _unread(self, core: FoldCore | BatchCore, place: str) -> Iterator[str]:
-        """A line where the role has not read a record that it must read; Ticks may be left, because time goes on anyway."""
-        tp = TopicPartition(self.settings.prefix + core.role.input_topic, core.number)
+    def _unread(self) -> Iterator[str]:
+        """A line for each partition of which its role has not read a record that it must read; Ticks may be left, because
+        time goes on anyway.
+        """
+        readers = {
+            TopicPartition(self.settings.prefix + role.input_topic, number): (role, progress.position)
+            for role, number, progress in self.progress
+        }
         with closing(open_admin(self._kafka)) as client:
-            end, last = committed_ranges(client, [tp])[tp][1], log_ends(client, [tp])[tp]
-        if end < last:
-            yield f"a transaction is open in {place}: wait for ten seconds"
-        for raw in records_of(self._kafka, {tp: (core.position, end)}):
-            if not _tells_time(raw):
-                yield (
-                    f"{core.role.name} has not read {place} from offset {raw.offset} on (of {end}): stop what writes there, and "
-                    "let the workers run until `netcenter lag` shows nothing behind"
-                )
-                return
+            ends, last = committed_ranges(client, readers), log_ends(client, readers)
+        for tp in readers:
+            if ends[tp][1] < last[tp]:
+                yield f"a transaction is open in {tp.topic}/{tp.partition}: wait for ten seconds"
+        left: dict[TopicPartition, int] = {}
+        ranges = {tp: (position, ends[tp][1]) for tp, (_, position) in readers.items()}
+        with closing(open_consumer(self._kafka)) as consumer:
+            for batch in batches_of(consumer, ranges):
+                for tp, records in batch.items():
+                    for raw in records:
+                        if not _tells_time(raw):
+                            left.setdefault(tp, raw.offset)
+        for tp, offset in left.items():
+            yield (
+                f"{readers[tp][0].name} has not read {tp.topic}/{tp.partition} from offset {offset} on (of {ends[tp][1]}): stop "
+                "what writes there, and let the workers run until `netcenter lag` shows nothing behind"
+            )
 
     def _compare(self) -> None:
         versions: dict[int, str] = {}
