@@ -134,7 +134,7 @@ def ticks(patch: pytest.MonkeyPatch, owned: dict[int, Any], rests: Sequence[bool
         now[0] += seconds_
 
     patch.setattr("streams.wall_clock.asyncio.sleep", sleep)
-    clock: Any = WallClock(owned, Quiet(), Ticks())
+    clock: Any = WallClock(owned, Quiet(), Ticks())  # type: ignore[arg-type]
     with pytest.raises(Enough):
         asyncio.run(clock.tick("clock", 1.0, REST_S))
     return found
