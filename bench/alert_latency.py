@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any
 
 from kafka import KafkaConsumer, KafkaProducer
 
-from netcenter.embedded import EmbeddedKafka
+from netcenter.embedded import EmbeddedKafka, places
 from netcenter.policies import DEFAULT_POLICY
 from schemas import codec, ids, keys
 from schemas.records import Alert, Mention
@@ -31,9 +32,8 @@ _CHANGED = {
 }
 """Changes of the default policy: few posts are a surge, and whoever waits for a minute is overdue."""
 _POSTS = 6
-#: Seconds until every worker has its partitions.
-_STARTS_S = 25.0
-_STARTS_AGAIN_S = 8.0
+#: Seconds until a worker is ready: it has its partitions, and knows the time.
+_STARTS_S = 90.0
 #: The posts of a round are sent before this second of their minute.
 _LATEST_S = 40.0
 
@@ -79,10 +79,14 @@ def _pipeline(partitions: int) -> Iterator[tuple[str, Any]]:
         apply = [*netcenter, "topics", "apply", "--clock", "wall", "--policy", str(folder / "policy.toml")]
         subprocess.run(apply, env=environment, check=True, stdout=sys.stderr)
         workers: dict[str, subprocess.Popen[bytes]] = {}
+        ports = {role: places.free_port() for role in ROLES}
         log = stack.enter_context((folder / "log").open("wb"))
 
         def start(role: str) -> None:
-            workers[role] = subprocess.Popen([*netcenter, "worker", role], env=environment, stdout=log, stderr=log)
+            more = {"NETCENTER_HEALTH_PORT": str(ports[role])}
+            workers[role] = subprocess.Popen(
+                [*netcenter, "worker", role], env=environment | more, stdout=log, stderr=log
+            )
 
         def stop(role: str) -> None:
             workers[role].terminate()
@@ -91,18 +95,30 @@ def _pipeline(partitions: int) -> Iterator[tuple[str, Any]]:
         def start_classify() -> None:
             stop(ROLES[0])
             start(ROLES[0])
-            time.sleep(_STARTS_AGAIN_S)
+            _await_ready(ports[ROLES[0]])
 
         try:
             for role in ROLES:
                 start(role)
-            time.sleep(_STARTS_S)
+            for role in ROLES:
+                _await_ready(ports[role])
             yield address, start_classify
             if any(worker.poll() is not None for worker in workers.values()):
                 raise RuntimeError((folder / "log").read_text()[-4_000:])
         finally:
             for role in workers:
                 stop(role)
+
+
+def _await_ready(port: int) -> None:
+    deadline = time.monotonic() + _STARTS_S
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=5):
+                return
+        except OSError:
+            time.sleep(0.2)
+    raise RuntimeError(f"the worker with health port {port} is not ready after {_STARTS_S:.0f} s")
 
 
 def _post(producer: KafkaProducer, brand: str) -> None:
