@@ -5,9 +5,10 @@ from __future__ import annotations
 from contextlib import closing
 from typing import Any
 
-import psycopg2
 from rich.console import Console
 from rich.table import Table
+
+from sinks.postgres.connecting import connect
 
 COUNTS = {
     "mentions": "select count(*) from mentions",
@@ -44,7 +45,7 @@ def summary(postgres: str, seconds: float) -> dict[str, Any]:
     took.
     """
     figures: dict[str, Any] = {}
-    with closing(psycopg2.connect(postgres)) as connection, connection.cursor() as cursor:
+    with closing(connect(postgres)) as connection, connection.cursor() as cursor:
         for name, query in COUNTS.items():
             cursor.execute(query)
             figures[name] = _only(cursor.fetchone())
@@ -72,7 +73,7 @@ def show(console: Console, postgres: str, figures: dict[str, Any], verified: int
         f"{figures['alerts_opened']} alerts opened, {figures['alerts_resolved']} resolved; the webhook receiver verified "
         f"{verified} signed deliveries and rejected {rejected}.\n"
     )
-    with closing(psycopg2.connect(postgres)) as connection, connection.cursor() as cursor:
+    with closing(connect(postgres)) as connection, connection.cursor() as cursor:
         for title, query in QUERIES.items():
             cursor.execute(query)
             table = Table(title=title, title_justify="left", title_style="bold")

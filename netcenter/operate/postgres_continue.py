@@ -13,8 +13,9 @@ from netcenter.broker.groups import ConsumerGroups
 from netcenter.broker.offsets import committed_ranges
 from netcenter.broker.reading import any_record
 from netcenter.broker.topics import partition_counts, settings_of_log
-from netcenter.errors import CommandError, Unreachable
+from netcenter.errors import CommandError
 from netcenter.pipeline import PIPELINE, PROJECTION
+from netcenter.runtime.postgres_connection import open_postgres
 from netcenter.settings import Settings
 from sinks.postgres.continued import begin_next_log, stored_offsets
 from streams.kafka_connection import KafkaConnection
@@ -29,10 +30,7 @@ def go_on(settings: Settings, kafka: KafkaConnection, uri: str, old: str | None)
     Raises CommandError where a worker writes to the tables or has begun with the new log, or records of the old log are
     missing in them; Unreachable.
     """
-    try:
-        connection = psycopg2.connect(uri, connect_timeout=5, application_name="netcenter postgres continue")
-    except psycopg2.OperationalError as error:
-        raise Unreachable(f"PostgreSQL cannot be reached: {str(error).splitlines()[0]}") from None
+    connection = open_postgres(uri, "postgres continue")
     try:
         with closing(connection), connection, connection.cursor() as cursor:
             stored = stored_offsets(cursor)

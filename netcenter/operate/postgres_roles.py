@@ -7,6 +7,7 @@ from contextlib import closing
 import psycopg2
 
 from netcenter.errors import CommandError, Unreachable
+from netcenter.runtime.postgres_connection import open_postgres
 from sinks.port import ReceiverUnreachable, SinkError
 from sinks.postgres.roles import statements
 from sinks.postgres.sink import PostgresSink
@@ -27,10 +28,7 @@ def migrate(uri: str) -> None:
 
 def roles(uri: str, *, apply: bool) -> list[str]:
     """The SQL that makes the roles; with `apply`, also runs it in one transaction. Raises CommandError."""
-    try:
-        connection = psycopg2.connect(uri, connect_timeout=5, application_name="netcenter postgres roles")
-    except psycopg2.OperationalError as error:
-        raise Unreachable(f"PostgreSQL cannot be reached: {str(error).splitlines()[0]}") from None
+    connection = open_postgres(uri, "postgres roles")
     try:
         with closing(connection), connection, connection.cursor() as cursor:
             found = statements(cursor)

@@ -14,7 +14,8 @@ from netcenter.broker.client import open_admin
 from netcenter.broker.offsets import OffsetRange, committed_ranges
 from netcenter.broker.reading import records_of
 from netcenter.broker.topics import settings_of_log
-from netcenter.errors import CommandError, Unreachable
+from netcenter.errors import CommandError
+from netcenter.runtime.postgres_connection import open_postgres
 from netcenter.settings import Settings
 from netcenter.training.training_rows import TrainingRows, made
 from schemas import codec
@@ -35,10 +36,7 @@ _Post = tuple[str, str, str, str]
 
 def relabels_of_projection(postgres: str) -> TrainingRows:
     """Each post with its last relabel in PostgreSQL. postgres: a URI. Raises Unreachable, and CommandError."""
-    try:
-        connection = psycopg2.connect(postgres, connect_timeout=5)
-    except psycopg2.OperationalError:
-        raise Unreachable("PostgreSQL cannot be reached: see NETCENTER_POSTGRES") from None
+    connection = open_postgres(postgres, "train")
     try:
         with closing(connection), connection.cursor() as cursor:
             cursor.execute("set local statement_timeout = '5min'")

@@ -9,7 +9,8 @@ from typing import Any
 import psycopg2
 from psycopg2.extras import RealDictCursor
 
-from netcenter.errors import CommandError, Unreachable, UsageError
+from netcenter.errors import CommandError, UsageError
+from netcenter.runtime.postgres_connection import open_postgres
 
 _WIDTH = 14
 """The width of the column of headings, in characters."""
@@ -35,10 +36,7 @@ def find_surge(uri: str, surge: str) -> dict[str, Any]:
 
     Raises UsageError where no surge or more than one has such an id, Unreachable, and CommandError.
     """
-    try:
-        connection = psycopg2.connect(uri, connect_timeout=5)
-    except psycopg2.OperationalError as error:
-        raise Unreachable(f"PostgreSQL cannot be reached: {str(error).splitlines()[0]}") from None
+    connection = open_postgres(uri, "surge explain")
     try:
         with connection.cursor(cursor_factory=RealDictCursor) as cursor:
             cursor.execute(_SURGE, (surge,))

@@ -28,6 +28,7 @@ from schemas.records import BY_NAME
 from schemas.releases import Release, released
 from schemas.state_forms import FormError, NewerForm, form_of
 from sinks.postgres import migrate
+from sinks.postgres.connecting import connect
 from streams.checkpoint import PROGRESS, PROGRESS_FORMS, REBUILDING, read_progress
 from streams.kafka_connection import KafkaConnection
 from streams.policies import fault
@@ -205,7 +206,10 @@ class _Check:
     def _postgres(self) -> UpgradeFinding:
         try:
             uri = postgres_of(self._settings)
-            with closing(psycopg2.connect(uri, connect_timeout=5)) as connection, connection.cursor() as cursor:
+            with (
+                closing(connect(uri, connect_timeout=5, application_name="netcenter upgrade check")) as connection,
+                connection.cursor() as cursor,
+            ):
                 newer, missing = migrate.unknown(cursor), migrate.missing(cursor)
         except CommandError as error:
             return UpgradeFinding("PostgreSQL", "wrong", str(error))

@@ -53,7 +53,8 @@ def in_words(error: BaseException, settings: Settings | None = None) -> str:
 def _combination(settings: Settings, security: KafkaSecurity) -> str | None:
     """What is wrong with the settings together, in a line; None where they fit."""
     named = {name for name in (*_SASL, *_TLS) if getattr(settings, name) is not None}
-    if not security.authenticated and (idle := [name for name in _SASL if name in named]):
+    # A name alone proves nothing: the manifests give each pod the name of its user, whether Kafka asks for it or not.
+    if not security.authenticated and (idle := [name for name in _SASL if name in named - {"kafka_sasl_username"}]):
         return f"{variable(idle[0])} is set, and {_PROTOCOL} is {security.protocol}: SASL_SSL uses it"
     if not security.encrypted and (idle := [name for name in _TLS if name in named]):
         wanted = "SASL_SSL" if security.authenticated else "SSL or SASL_SSL"

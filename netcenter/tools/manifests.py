@@ -13,6 +13,7 @@ import yaml
 
 from netcenter.pipeline import PIPELINE
 from netcenter.policies import DEFAULT_POLICY
+from netcenter.rights.user_names import DEFAULT, user_name
 from netcenter.runtime.signing import FILES
 from netcenter.settings import variable
 from streams.exit_codes import ExitCode
@@ -111,6 +112,7 @@ def _deployment(role: Role) -> Manifest:
         _spread(role, "kubernetes.io/hostname"),
         _spread(role, "topology.kubernetes.io/zone"),
     ]
+    _give_kafka(pod, role.name)
     _give_secret(pod, role)
     if any(PIPELINE.has_signed_records(topic) for topic in (*role.reads, *role.writes)):
         _give_keys(pod, *FILES)
@@ -141,6 +143,7 @@ def _setup() -> Manifest:
         container["volumeMounts"] += policy
     pod = _pod(apply, grace=30)
     pod["initContainers"] = [topics]
+    _give_kafka(pod, "setup")
     _give_keys(pod, "system")
     pod["restartPolicy"] = "Never"
     pod["volumes"].append({"name": "policy", "configMap": {"name": f"{NAME}-policy"}})
@@ -204,17 +207,35 @@ def _pod(container: Manifest, *, grace: int) -> Manifest:
     }
 
 
+def _give_kafka(pod: Manifest, component: str) -> None:
+    """Mount what proves to a secured Kafka who the pod is, and name its user. Without these Secrets the folder is empty."""
+    user = user_name(DEFAULT, component, "")
+    _mount(
+        pod,
+        "kafka",
+        "/etc/netcenter/kafka",
+        {variable("kafka_sasl_username"): user},
+        # The names that Strimzi gives the Secrets of a cluster `netcenter` and of a KafkaUser. A KafkaUser's own `ca.crt`
+        # is of the authority of clients, and so is left out.
+        _optional(f"{NAME}-cluster-ca-cert", "ca.crt"),
+        _optional(user, "password", "user.crt", "user.key"),
+    )
+
+
 def _give_secret(pod: Manifest, role: Role) -> None:
-    """Mount the secret of a role, if it has one, and set the variable that names its file."""
+    """Mount the secret of a role, if it has one, and the certificates of its receiver; and name the secret's file."""
     if role.secret is None:
         return
     setting, key = role.secret
     folder = f"/etc/netcenter/{role.name}"
-    (container,) = pod["containers"]
-    container["env"] = [{"name": variable(setting), "value": f"{folder}/{key}"}]
-    container["volumeMounts"].append({"name": "secret", "mountPath": folder, "readOnly": True})
-    secret = {"secretName": secret_name(role.name, key), "defaultMode": 0o440, "items": [{"key": key, "path": key}]}
-    pod["volumes"].append({"name": "secret", "secret": secret})
+    _mount(
+        pod,
+        "receiver",
+        folder,
+        {variable(setting): f"{folder}/{key}"},
+        {"secret": {"name": secret_name(role.name, key)}},
+        _optional(f"{NAME}-{role.name}-tls", "ca.crt", "tls.crt", "tls.key"),
+    )
 
 
 def secret_name(role: str, key: str) -> str:
@@ -227,13 +248,26 @@ def secret_name(role: str, key: str) -> str:
 def _give_keys(pod: Manifest, *signers: Signer) -> None:
     """Mount the signing keys of these signers, and set the variables that name their files."""
     folder = "/etc/netcenter/signing"
+    files = {variable(FILES[signer]): f"{folder}/{signer}" for signer in signers}
+    _mount(pod, "signing", folder, files, {"secret": {"name": f"{NAME}-signing", "items": _items(*signers)}})
+
+
+def _mount(pod: Manifest, volume: str, folder: str, variables: dict[str, str], *sources: Manifest) -> None:
+    """Mount a volume of these Secrets in each container, and set the variables there."""
     for container in (*pod["containers"], *pod.get("initContainers", ())):
-        env = [{"name": variable(FILES[signer]), "value": f"{folder}/{signer}"} for signer in signers]
+        env = [{"name": name, "value": value} for name, value in variables.items()]
         container["env"] = container.get("env", []) + env
-        container["volumeMounts"].append({"name": "signing", "mountPath": folder, "readOnly": True})
-    items = [{"key": signer, "path": signer} for signer in signers]
-    secret = {"secretName": f"{NAME}-signing", "defaultMode": 0o440, "items": items}
-    pod["volumes"].append({"name": "signing", "secret": secret})
+        container["volumeMounts"].append({"name": volume, "mountPath": folder, "readOnly": True})
+    pod["volumes"].append({"name": volume, "projected": {"defaultMode": 0o440, "sources": list(sources)}})
+
+
+def _optional(secret: str, *keys: str) -> Manifest:
+    """A source of a volume, where neither the Secret nor any of its keys has to exist."""
+    return {"secret": {"name": secret, "optional": True, "items": _items(*keys)}}
+
+
+def _items(*keys: str) -> list[Manifest]:
+    return [{"key": key, "path": key} for key in keys]
 
 
 def _probe(path: str) -> Manifest:

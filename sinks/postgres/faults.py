@@ -9,6 +9,7 @@ import msgspec
 import psycopg2
 
 from sinks.port import ReceiverUnreachable, RefusedItem, SinkError, SinkItem
+from sinks.postgres.connecting import TlsRefused
 
 #: `row`: the row is at fault, and the rest of its batch can be written. `passing`: the fault ends by itself, or when an
 #: operator has repaired the server. `standing`: the fault ends when an operator corrects settings, rights or tables.
@@ -147,6 +148,9 @@ def _without_code(error: psycopg2.Error, server: str, *, lost: bool, worked: boo
     first = (str(error).strip().splitlines() or [type(error).__name__])[0]
     if not lost and not isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError)):
         return SinkError(f"{server}: {type(error).__name__}; this is a fault of the sink")
+    if isinstance(error, TlsRefused):
+        said = f"{server} cannot be reached: {first}"
+        return ReceiverUnreachable(said) if worked else SinkError(said)
     if _SETTINGS.search(first):
         said = f"{server} cannot be reached with this URI: {first}; correct it, or the server"
         return ReceiverUnreachable(said) if worked else SinkError(said)

@@ -17,6 +17,7 @@ from psycopg2.extensions import make_dsn, parse_dsn, quote_ident
 
 from sinks.port import SinkError
 from sinks.postgres import faults, forgetting
+from sinks.postgres.connecting import connect
 from sinks.postgres.forgetting import Forget
 from sinks.postgres.older import Older, Places
 from sinks.postgres.sink import PostgresSink
@@ -111,7 +112,7 @@ class Projection:
     def __enter__(self) -> Self:
         with self._translating():
             options = {**self._live_sink.options, "application_name": "netcenter rebuild"}
-            self._connection = psycopg2.connect(self._uri, **options)
+            self._connection = connect(self._uri, **options)
             try:
                 self._begin()
             except BaseException:

@@ -7,7 +7,7 @@ from contextlib import closing
 from itertools import groupby
 from typing import Any
 
-import psycopg2
+from sinks.postgres.connecting import connect
 
 _COLUMNS = """
 select c.relname, c.relkind = 'v', obj_description(c.oid, 'pg_class'), a.attname, format_type(a.atttypid, a.atttypmod),
@@ -24,7 +24,7 @@ _TYPES = {"timestamp with time zone": "timestamptz", "double precision": "float8
 
 def markdown(uri: str) -> str:
     """A heading and a table for each table and view of the projection at `uri`. Raises psycopg2's errors."""
-    with closing(psycopg2.connect(uri)) as connection, connection.cursor() as cursor:
+    with closing(connect(uri)) as connection, connection.cursor() as cursor:
         cursor.execute(_COLUMNS)
         return "\n".join(_sections(cursor.fetchall()))
 

@@ -16,6 +16,7 @@ from psycopg2.extensions import parse_dsn
 
 from sinks.port import ReceiverUnreachable, RefusedItem, Rewound, SinkError, SinkItem
 from sinks.postgres import faults, holding, writing
+from sinks.postgres.connecting import connect
 from sinks.postgres.copytext import TextRows
 from sinks.postgres.forgetting import admitted
 from sinks.postgres.migrate import migrate, missing
@@ -193,7 +194,7 @@ class PostgresSink:
     def _aside(self) -> Iterator[Cursor]:
         """A cursor of another, short connection to the same server."""
         options = {**self.options, **holding.CONNECTION}
-        with closing(psycopg2.connect(self._uri, **options)) as connection, connection.cursor() as cursor:
+        with closing(connect(self._uri, **options)) as connection, connection.cursor() as cursor:
             yield cursor
 
     def _write(self, items: Sequence[SinkItem]) -> list[RefusedItem]:
@@ -221,7 +222,7 @@ class PostgresSink:
     def _connected(self) -> Connection:
         if self._connection is None:
             self._renew()
-            connection = psycopg2.connect(self._uri, **self.options)
+            connection = connect(self._uri, **self.options)
             # Each statement must see everything that was committed before it began, because forgetting.py relies on
             # this.
             connection.set_session(isolation_level="READ COMMITTED")

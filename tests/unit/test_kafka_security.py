@@ -52,10 +52,18 @@ def fault(folder: Path, **given: str) -> str:
     return said.replace(f"{folder}/", "@").replace("NETCENTER_KAFKA_", "")
 
 
+def test_a_name_alone_is_no_contradiction() -> None:
+    """The manifests name the user of each pod, also where Kafka asks for none."""
+    assert kafka_of(Settings(kafka="here:1", kafka_sasl_username="u")).security.principal == "User:ANONYMOUS"
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"kafka_sasl_username": "u"}, "SASL_USERNAME is set, and SECURITY_PROTOCOL is PLAINTEXT: SASL_SSL uses it"),
+        (
+            {"kafka_sasl_mechanism": "PLAIN"},
+            "SASL_MECHANISM is set, and SECURITY_PROTOCOL is PLAINTEXT: SASL_SSL uses it",
+        ),
         ({"kafka_ca_file": "@ca.crt"}, "CA_FILE is set, and SECURITY_PROTOCOL is PLAINTEXT: SSL or SASL_SSL uses it"),
         (
             {

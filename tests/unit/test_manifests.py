@@ -16,8 +16,10 @@ from typer.main import get_command
 from netcenter.pipeline import PIPELINE
 from netcenter.rights.kafka_users import kafka_users
 from netcenter.rights.user_names import DEFAULT, user_name
+from netcenter.runtime.endpoints import kafka_of
 from netcenter.settings import Settings, variable
 from netcenter.tools import manifests
+from tests.support.certificates import Authority
 
 ROLES = [role.name for role in PIPELINE.roles]
 FILES = manifests.render()
@@ -165,20 +167,69 @@ def test_secrets_come_as_files_and_never_as_variables() -> None:
     for role, (setting, key) in secrets.items():
         _, pod = pods()[f"netcenter-{role}"]
         (worker,) = pod["containers"]
-        (mount,) = [m for m in worker["volumeMounts"] if m["name"] == "secret"]
+        (mount,) = [m for m in worker["volumeMounts"] if m["name"] == "receiver"]
         assert {"name": variable(setting), "value": f"{mount['mountPath']}/{key}"} in worker["env"]
-        assert mount["readOnly"] is True
-        (volume,) = [v for v in pod["volumes"] if v["name"] == "secret"]
-        assert volume["secret"]["items"] == [{"key": key, "path": key}]
-        assert volume["secret"]["defaultMode"] & 0o007 == 0
+        assert (manifests.secret_name(role, key), False, set()) in secrets_of(pod, "receiver")
+        assert (f"netcenter-{role}-tls", True, {"ca.crt", "tls.crt", "tls.key"}) in secrets_of(pod, "receiver")
+
+
+def secrets_of(pod: dict[str, Any], volume: str) -> list[tuple[str, bool, set[str]]]:
+    """(name, whether it may be missing, its keys in the volume) of each Secret of a volume."""
+    sources = [one["secret"] for v in pod["volumes"] if v["name"] == volume for one in v["projected"]["sources"]]
+    return [(s["name"], s.get("optional", False), {i["key"] for i in s.get("items", ())}) for s in sources]
+
+
+def test_no_secret_can_be_read_by_others_or_written() -> None:
+    for _, pod in pods().values():
+        secret = {v["name"]: v["projected"] for v in pod["volumes"] if "projected" in v}
+        assert all(projected["defaultMode"] & 0o227 == 0 for projected in secret.values())
+        for container in (*pod.get("initContainers", ()), *pod["containers"]):
+            assert all(m["readOnly"] is True for m in container["volumeMounts"] if m["name"] in secret)
+
+
+def test_every_container_has_the_secrets_of_its_user_in_kafka_as_strimzi_makes_them() -> None:
+    """They may be missing, as where Kafka is not secured. A user is named as `netcenter topics acls` names it."""
+    users = {user_name(DEFAULT, user.name, "") for user in kafka_users("")}
+    for name, (_, pod) in pods().items():
+        assert name in users, "the pod's object and its user share a name"
+        ca, user = secrets_of(pod, "kafka")
+        cluster = manifests.SETTINGS["NETCENTER_KAFKA"].partition("-kafka-bootstrap")[0]
+        assert ca == (f"{cluster}-cluster-ca-cert", True, {"ca.crt"})
+        assert user == (name, True, {"password", "user.crt", "user.key"})
+        for container in (*pod.get("initContainers", ()), *pod["containers"]):
+            assert {"name": "kafka", "mountPath": "/etc/netcenter/kafka", "readOnly": True} in container["volumeMounts"]
+            assert {"name": "NETCENTER_KAFKA_SASL_USERNAME", "value": name} in container["env"]
 
 
 def test_no_secret_of_ours_has_the_name_of_one_that_strimzi_makes_for_a_user() -> None:
     """The User Operator writes the Secret of a KafkaUser, whatever it held before."""
-    mounted = {v["secret"]["secretName"] for _, pod in pods().values() for v in pod["volumes"] if "secret" in v}
+    volumes = [(pod, v["name"]) for _, pod in pods().values() for v in pod["volumes"] if "projected" in v]
+    mounted = {secret for pod, volume in volumes if volume != "kafka" for secret, _, _ in secrets_of(pod, volume)}
     of_users = {user_name(DEFAULT, user.name, "") for user in kafka_users("")}
-    assert mounted == {"netcenter-postgres-uri", "netcenter-webhook-secret", "netcenter-signing"}
+    assert {"netcenter-postgres-uri", "netcenter-webhook-secret", "netcenter-signing"} <= mounted
     assert mounted & of_users == set()
+
+
+@pytest.mark.parametrize("mtls", [False, True])
+def test_the_table_of_a_secured_kafka_names_mounted_files_and_settings_that_fit_together(
+    mtls: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each column of deploy/README.md, with the variables of a pod, makes a connection."""
+    table = (manifests.BASE.parents[1] / "README.md").read_text().partition("\n| setting | with SCRAM")[2]
+    lines = table.partition("\n\n")[0].splitlines()
+    rows = [[cell.strip(" `") for cell in line.strip("|").split("|")] for line in lines if "NETCENTER" in line]
+    given = {name: scram if tls == "the same" or not mtls else tls for name, scram, tls in rows}
+    given = {name: value for name, value in given.items() if value}
+    authority = Authority(tmp_path)
+    authority.issue("user")
+    (tmp_path / "password").write_text("p")
+    for name, value in given.items():
+        words = value.replace("/etc/netcenter/kafka", str(tmp_path)).replace("<cluster>", "netcenter")
+        monkeypatch.setenv(name, words)
+    monkeypatch.setenv("NETCENTER_KAFKA_SASL_USERNAME", "netcenter-cases")
+    mounted = {key for _, _, keys in secrets_of(pods()["netcenter-cases"][1], "kafka") for key in keys}
+    assert {Path(v).name for n, v in given.items() if n.endswith("_FILE")} <= mounted
+    assert kafka_of(Settings()).security.authenticated is not mtls
 
 
 def test_probes_ask_the_health_server_what_it_answers() -> None:
@@ -334,9 +385,9 @@ def test_signing_keys_are_mounted_where_records_are_signed_or_checked_and_nowher
     """The setup has no key of the operators; a sink of alerts has none at all."""
     found = {}
     for name, (_, pod) in pods().items():
-        keys = {item["key"] for v in pod["volumes"] if v["name"] == "signing" for item in v["secret"]["items"]}
+        keys = {key for _, _, found in secrets_of(pod, "signing") for key in found}
         for container in (*pod.get("initContainers", ()), *pod["containers"]):
-            files = {one["value"].rpartition("/")[2] for one in container.get("env", []) if "_KEYS_FILE" in one["name"]}
+            files = {one["value"].rpartition("/")[2] for one in container["env"] if "_KEYS_FILE" in one["name"]}
             assert files == keys
             assert any(mount["name"] == "signing" for mount in container["volumeMounts"]) == bool(keys)
         found[name.removeprefix("netcenter-")] = keys

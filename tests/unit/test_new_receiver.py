@@ -50,7 +50,10 @@ def test_its_manifests_have_its_replicas_port_secret_and_settings(seen: dict[str
     assert deployment["spec"]["replicas"] == 1
     (worker,) = deployment["spec"]["template"]["spec"]["containers"]
     assert worker["command"] == ["netcenter", "worker", "toy"]
-    assert worker["env"] == [{"name": "NETCENTER_TOY_TOKEN_FILE", "value": "/etc/netcenter/toy/token"}]
+    assert worker["env"] == [
+        {"name": "NETCENTER_KAFKA_SASL_USERNAME", "value": "netcenter-toy"},
+        {"name": "NETCENTER_TOY_TOKEN_FILE", "value": "/etc/netcenter/toy/token"},
+    ]
     assert {found["metadata"]["name"] for found in (deployment, service, disruption)} == {"netcenter-toy"}
     networks = {found["metadata"]["name"]: found for found in yaml.safe_load_all(seen["manifests"]["network.yaml"])}
     ports = [port["port"] for rule in networks["netcenter-toy"]["spec"]["egress"] for port in rule["ports"]]

@@ -1,4 +1,4 @@
-"""One place for each thing: the path of the default policy, the exit codes, and the way to Kafka."""
+"""One place for each thing: the path of the default policy, the exit codes, and the ways to Kafka and to PostgreSQL."""
 
 from __future__ import annotations
 
@@ -79,3 +79,14 @@ def test_every_client_of_kafka_gets_its_arguments_from_the_one_connection() -> N
 def test_the_search_for_clients_without_the_connection_finds() -> None:
     text = "KafkaProducer(acks=1)\naiokafka.AIOKafkaConsumer(**given)\nKafkaConsumer(**kafka.for_kafka_python(), a=1)\nfaust.App('a')"
     assert list(unsecured_clients("m", ast.parse(text))) == ["m:1", "m:2", "m:4"]
+
+
+def test_every_connection_to_postgresql_is_made_in_one_place() -> None:
+    """Elsewhere the error of a connection over TLS would not name its cause. The embedded server asks itself whether it runs."""
+    found = [
+        name
+        for name, tree in modules().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "psycopg2.connect"
+    ]
+    assert found == ["netcenter.embedded.postgres_server", "sinks.postgres.connecting"]

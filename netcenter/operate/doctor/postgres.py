@@ -20,6 +20,7 @@ from netcenter.pipeline import PROJECTION
 from netcenter.runtime.endpoints import postgres_of
 from netcenter.settings import Settings
 from sinks.postgres import holding
+from sinks.postgres.connecting import connect
 
 _NAME = "netcenter doctor"
 _WAITING = """
@@ -52,7 +53,7 @@ def postgres(settings: Settings, survey: Survey | None) -> Iterator[Finding]:
 
 def _connected(uri: str) -> Connection:
     """A connection in an open transaction; its statements are cancelled after five seconds."""
-    connection = psycopg2.connect(uri, connect_timeout=5, application_name=_NAME)
+    connection = connect(uri, connect_timeout=5, application_name=_NAME)
     with connection.cursor() as cursor:
         cursor.execute("set local statement_timeout = '5s'")
     return connection
