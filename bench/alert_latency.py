@@ -22,6 +22,7 @@ from netcenter.embedded import EmbeddedKafka, places
 from netcenter.policies import DEFAULT_POLICY
 from schemas import codec, ids, keys
 from schemas.records import Alert, Mention
+from streams.kafka_connection import KafkaConnection
 
 ROLES = ("classify", "cases", "surge", "desk", "alerts")
 _CHANGED = {
@@ -43,7 +44,7 @@ def measure(rounds: int, brands: int, partitions: int) -> dict[str, Any]:
     next, after `classify` has been started again: the moments of its Ticks differ from round to round.
     """
     with _pipeline(partitions) as (address, start_classify):
-        producer = KafkaProducer(bootstrap_servers=address, acks="all")
+        producer = KafkaProducer(**KafkaConnection(address).for_kafka_python(), acks="all")
         for number in range(rounds):
             start_classify()
             while time.time() % 60 > _LATEST_S:
@@ -145,7 +146,7 @@ def _waits(address: str) -> dict[str, list[float]]:
     """By kind of alert: seconds from the time of the decision until the broker stamped the alert."""
     consumer = KafkaConsumer(
         "alerts",
-        bootstrap_servers=address,
+        **KafkaConnection(address).for_kafka_python(),
         auto_offset_reset="earliest",
         isolation_level="read_committed",
         consumer_timeout_ms=5_000,
