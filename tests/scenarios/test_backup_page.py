@@ -130,6 +130,8 @@ def installation(stack: Addresses, tmp_path: Path) -> Iterator[Installation]:
     )
     try:
         made.run("topics", "apply", "--clock", "event", "--source", "git")
+        code, _, err = command(made.folder, made.environment, "postgres", "continue")
+        assert (code, err) == (1, "netcenter: the tables are not there: restore them first, see docs/backup.md\n")
         made.start()
         made.play(_post(1, 0), _post(2, 1))
         yield made

@@ -90,7 +90,7 @@ def test_the_first_post_is_classified_and_offered_and_the_changed_policy_is_in_f
     """And no worker was started again on the way: neither for the policy nor for the keys."""
     assert "Offered|ana" in walked.printed
     [(_, policies, _)] = walked.of("policy list")
-    assert [policies.count(word) for word in ("git", "version 2")] >= [2, 1], policies
+    assert (policies.count("from git"), "\nmentions: policy 2 " in policies) == (2, True), policies
     said = [walked.cluster.log_of(name) for name in walked.cluster.workers]
     assert [text.count('"event": "worker started"') for text in said] == [1] * 7
     assert [text for text in said if '"level": "error"' in text] == []

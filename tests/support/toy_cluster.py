@@ -347,7 +347,8 @@ def _secret(name: str, values: list[str], folder: Path) -> Manifest:
         elif value.startswith("--from-file="):
             key, _, file = value.removeprefix("--from-file=").partition("=")
             data[key] = (folder / file).read_text()
-    return _opaque(name, data)
+    kinds = [value.removeprefix("--type=") for value in values if value.startswith("--type=")]
+    return {**_opaque(name, data), **{"type": kind for kind in kinds}}
 
 
 def _opaque(name: str, values: Mapping[str, str]) -> Manifest:
