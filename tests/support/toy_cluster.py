@@ -348,7 +348,7 @@ def _secret(name: str, values: list[str], folder: Path) -> Manifest:
             key, _, file = value.removeprefix("--from-file=").partition("=")
             data[key] = (folder / file).read_text()
     kinds = [value.removeprefix("--type=") for value in values if value.startswith("--type=")]
-    return {**_opaque(name, data), **{"type": kind for kind in kinds}}
+    return {**_opaque(name, data), "type": (kinds or ["Opaque"])[0]}
 
 
 def _opaque(name: str, values: Mapping[str, str]) -> Manifest:
