@@ -24,7 +24,9 @@ from tests.support.waiting import until
 
 PAGE = (Path(__file__).parents[2] / "docs" / "backup.md").read_text()
 _ROLES = [role.name for role in PIPELINE.roles if role.decides or role.name == PROJECTION]
-_PATIENCE_S = 60.0
+_PATIENCE_S = 200.0
+
+pytestmark = pytest.mark.timeout(900)  # one test waits for the whole page
 
 
 @dataclass

@@ -23,9 +23,12 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "deploy.md").read_text()
 _VALUE = re.compile(r"\b([A-Z_]+)=(\S+)")
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("kubectl") is None, reason="kubectl is not here: nothing can make manifests of the page's overlay"
-)
+pytestmark = [
+    pytest.mark.timeout(900),  # the first test waits for the whole page
+    pytest.mark.skipif(
+        shutil.which("kubectl") is None, reason="kubectl is not here: nothing can make manifests of the page's overlay"
+    ),
+]
 
 
 @dataclass

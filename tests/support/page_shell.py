@@ -16,7 +16,7 @@ from textwrap import dedent
 
 from tests.support.command_line import command
 
-_PATIENCE_S = 150.0
+_PATIENCE_S = 600.0
 NOT_RUN = "# Not run by the test: "
 """Begins the first line of a block that the test leaves out; the reason follows."""
 _BLOCK = re.compile(r"^( *)```sh\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)

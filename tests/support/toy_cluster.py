@@ -49,7 +49,7 @@ from tests.support.waiting import until
 KUBERNETES = "1.31"
 Manifest = dict[str, Any]
 Key = tuple[str, str]
-_PATIENCE_S = 90.0
+_PATIENCE_S = 300.0
 _OURS = ("v1", "apps/v1", "batch/v1", "policy/v1", "networking.k8s.io/v1")
 """The versions of resources that belong to Kubernetes itself."""
 # Children are forked from a server that has imported everything once: a worker costs no second of imports.

@@ -22,6 +22,7 @@ SECURED = {
     "NETCENTER_KAFKA_CA_FILE": "/etc/netcenter/kafka/ca.crt",
 }
 """What an overlay for a Kafka with TLS and SCRAM adds to the settings."""
+RENDERED = manifests.render()
 KEY = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5"
 FILES = {
     "kafka/password": "a password",
@@ -35,9 +36,8 @@ FILES = {
 
 def _containers() -> Iterator[tuple[str, list[str], dict[str, str]]]:
     """(name, command, variables) of each container of the manifests."""
-    files = manifests.render()
-    shared = dict(line.split("=", 1) for line in files["settings.env"].splitlines()) | SECURED
-    for text in (text for name, text in files.items() if name.endswith(".yaml")):
+    shared = dict(line.split("=", 1) for line in RENDERED["settings.env"].splitlines()) | SECURED
+    for text in (text for name, text in RENDERED.items() if name.endswith(".yaml")):
         for found in yaml.safe_load_all(text):
             if found["kind"] in ("Deployment", "Job"):
                 pod: dict[str, Any] = found["spec"]["template"]["spec"]
@@ -64,7 +64,7 @@ def test_a_secret_that_is_missing_is_named_before_anything_is_done(
         (tmp_path / place).parent.mkdir(exist_ok=True)
         (tmp_path / place).write_text(text)
     (tmp_path / "policy").mkdir()
-    (tmp_path / "policy" / "policy.toml").write_text(manifests.render()["policy.toml"])
+    (tmp_path / "policy" / "policy.toml").write_text(RENDERED["policy.toml"])
     assert authority.file == tmp_path / "kafka" / "ca.crt"
 
     def here(text: str) -> str:
