@@ -25,7 +25,6 @@ from schemas.records import ClockChanged, Decided, Mention, Record
 from tests.support import judge
 from tests.support.chaos import HOUR, SEED, Plant, Playing
 from tests.support.command_line import command
-from tests.support.waiting import until
 
 _DECIDING = tuple(role.name for role in PIPELINE.roles if role.decides)
 _POLICY = STORY_POLICY.read_text()
@@ -104,8 +103,7 @@ def moved(stack: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             assert said["moved"][0] == 0, said
             [late] = first.start("cases")
             late.wanted = False
-            until(lambda: late.process.poll() is not None, _PATIENCE_S, "a worker of the closed log ends")
-            said["old worker"] = late.process.returncode, "", late.text()
+            said["old worker"] = late.ended(_PATIENCE_S), "", late.text()
             first.stop()
             second.start(*_DECIDING)
             _play(second, _AFTER, run_on=6 * HOUR)

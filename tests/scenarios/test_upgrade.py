@@ -143,7 +143,7 @@ class Upgrade:
             for worker in self.plant.alive(role):
                 began = time.monotonic()
                 self.plant.leave(worker)
-                worker.process.wait(30)
+                worker.ended(30)
                 [started] = self.plant.start(role)
                 _await_owned(self.plant, started)
                 self.away[role].append(round(time.monotonic() - began, 1))
@@ -242,7 +242,7 @@ def upgraded(stack: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Iter
         found.told["after"] = found.check()
         found.run({}, newer=False)
         [worker] = plant.start("cases")
-        assert worker.process.wait(60) == 2, worker.text()[-2000:]
+        assert worker.ended(60) == 2, worker.text()[-2000:]
         worker.wanted = False
         found.refused = worker.text()
         yield found
