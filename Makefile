@@ -58,9 +58,9 @@ rights: env
 rounds: env
 	NETCENTER_POLICY_ROUNDS=200 $(BIN)/python -m pytest -q -s --timeout=3600 tests/chaos/test_policy_rounds.py
 
-# A rolling upgrade and a rollback at 1,000 posts a second; `make test` has a short one.
+# A rolling upgrade and a rollback at 1,000 posts a second, and how long each role was away; `make test` has a short one.
 upgrade: env
-	NETCENTER_UPGRADE_SCALE=$(or $(SCALE),2) $(BIN)/python -m pytest -q -s tests/scenarios/test_upgrade.py
+	$(BIN)/python -m pytest -q -s tests/scenarios/rolling_upgrade.py
 
 lint: env
 	$(BIN)/ruff check .
