@@ -5,7 +5,7 @@ INSTALLED := .venv/installed
 PEERS := .bench-venv/installed
 DATA ?=
 
-.PHONY: env demo rights unit unit-modules unit-properties test test-parts test-whole fuzz rounds upgrade lint format bench lock manifests image train
+.PHONY: env demo rights unit unit-modules unit-properties test test-parts test-whole fuzz rounds upgrade growth lint format bench lock manifests image train
 
 env: $(INSTALLED)
 
@@ -61,6 +61,10 @@ rounds: env
 # A rolling upgrade and a rollback at 1,000 posts a second, and how long each role was away; `make test` has a short one.
 upgrade: env
 	$(BIN)/python -m pytest -q -s tests/scenarios/rolling_upgrade.py
+
+# docs/growth.md on the wall clock, with a gateway that goes on receiving: how long each step takes.
+growth: env
+	$(BIN)/python -m pytest -q -s tests/scenarios/wall_clock_growth.py
 
 lint: env
 	$(BIN)/ruff check .

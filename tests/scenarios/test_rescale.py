@@ -43,6 +43,7 @@ _AFTER = sorted(
     [*_REPEATED, *[line for line in _STORY if line.at >= _CUT + 5 * _MINUTE]], key=lambda line: (line.at, line.number)
 )
 _PATIENCE_S = 150.0
+_RUN_ON = 2 * HOUR
 
 pytestmark = pytest.mark.timeout(4 * _PATIENCE_S)  # the first test waits for two installations
 _PARTITIONS, _MORE = 2, 3  # without a common divisor: every old partition has customers of every new one
@@ -61,7 +62,7 @@ class Moved:
 
 def _play(plant: Plant, lines: list[Line], *, run_on: int) -> None:
     # Followed, so that the first Tick of each role is early: what comes before all have one is decided at the latest.
-    playing = Playing(plant, lines, run_on=run_on, ahead=HOUR // 2, follow=_DECIDING)
+    playing = Playing(plant, lines, run_on=run_on, ahead=4 * HOUR, follow=_DECIDING)
     plant.until(playing.done, _PATIENCE_S, "the story played")
     plant.await_drained(playing.time, _DECIDING, _PATIENCE_S)
 
@@ -106,7 +107,7 @@ def moved(stack: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             said["old worker"] = late.ended(_PATIENCE_S), "", late.text()
             first.stop()
             second.start(*_DECIDING)
-            _play(second, _AFTER, run_on=6 * HOUR)
+            _play(second, _AFTER, run_on=_RUN_ON)
         finally:
             second.stop()
         logs = {plant.prefix: judge.read_all(plant.settings, plant.kafka) for plant in (first, second)}
@@ -134,7 +135,7 @@ def undisturbed() -> dict[str, list[Record]]:
         lambda topic, records: written[topic].extend(records),
         roles=[PIPELINE.role(name) for name in _DECIDING],
     )
-    play_lines([replay], [*_BEFORE, *_AFTER], interval=TICK, run_on=6 * HOUR)
+    play_lines([replay], [*_BEFORE, *_AFTER], interval=TICK, run_on=_RUN_ON)
     return written
 
 

@@ -30,6 +30,7 @@ from netcenter.ingest.schedule import TICK
 from netcenter.pipeline import PIPELINE
 from netcenter.settings import Settings, variable
 from schemas import codec
+from schemas.records import Clock
 from streams.kafka_connection import KafkaConnection
 from tests.support import forked
 from tests.support.waiting import until
@@ -92,6 +93,7 @@ class Plant:
     environment: dict[str, str] = field(default_factory=dict)
     command: Callable[..., None] = forked.command
     """What runs `netcenter` in a process of its own."""
+    clock: Clock = "event"
     keys: dict[str, Path] = field(default_factory=dict)
     """The files of signing keys, by setting; none: nothing is signed."""
     workers: list[Worker] = field(default_factory=list)
@@ -116,7 +118,7 @@ class Plant:
 
     def __enter__(self) -> Self:
         create_database(self.addresses.postgres, self.database)
-        provisioning.apply(self.settings, self.kafka, "event", self.policy)
+        provisioning.apply(self.settings, self.kafka, self.clock, self.policy)
         return self
 
     def __exit__(
