@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from agents import alerts, cases, desk, surge
 from netcenter.runtime.classifiers import ClassifierSettings, classify_stage, lacks_model
-from netcenter.runtime.endpoints import postgres_sink
+from netcenter.runtime.endpoints import postgres_sink, webhook_sink
 from schemas import keys
 from schemas.records import (
     Action,
@@ -45,7 +45,7 @@ from schemas.records import (
     WorkChanged,
 )
 from sinks.postgres.settings import PostgresSettings
-from sinks.webhook.settings import WebhookSettings, webhook_sink
+from sinks.webhook.settings import WebhookSettings
 from streams.topology import DAY, HOUR, MIB, POLICY_TOPIC, Batch, Fold, Pipeline, Role, SecretFile, Sink, Topic
 
 SAID = (MentionUpdated, Reply, Action)

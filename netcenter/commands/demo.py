@@ -25,10 +25,13 @@ def demo(
 
     Example: netcenter demo
     """
+    from netcenter.demo.own_environment import environment, of_other_servers
     from netcenter.demo.run import Demo
 
     lines = None if file is None else read_file(file, maps, sets, ignore_unknown, time_format)
-    Demo(lines=lines, keep=keep, as_json=as_json).run()
+    left_out = of_other_servers()
+    with environment(**dict.fromkeys(left_out)):
+        Demo(lines=lines, keep=keep, as_json=as_json, left_out=left_out).run()
 
 
 def register(app: typer.Typer) -> None:

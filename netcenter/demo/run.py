@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -25,6 +25,7 @@ from netcenter.broker.lag import LagMonitor
 from netcenter.demo import receiver as receiver_module
 from netcenter.demo import summary
 from netcenter.demo.operators import Operators
+from netcenter.demo.own_environment import environment
 from netcenter.demo.receiver import Receiver
 from netcenter.demo.story import STORY_POLICY, story
 from netcenter.demo.worker_processes import Workers
@@ -58,10 +59,11 @@ _END_S = 20.0
 class Demo:
     """One run of the demo."""
 
-    def __init__(self, *, lines: list[Line] | None, keep: bool, as_json: bool) -> None:
+    def __init__(self, *, lines: list[Line] | None, keep: bool, as_json: bool, left_out: Sequence[str] = ()) -> None:
         """lines: a file to play instead of the story. keep: leave everything running. as_json: print the figures as
-        JSON.
+        JSON. left_out: variables of the user's shell that were removed, because they are about other servers.
         """
+        self._left_out = left_out
         self.own = lines is None
         self.lines = lines
         self.keep, self.as_json = keep, as_json
@@ -82,6 +84,8 @@ class Demo:
         3. Show the figures, and end everything unless the user wants to keep it. SIGTERM ends everything as well.
         """
         started = time.monotonic()
+        if self._left_out:
+            self._say(f"the demo has its own servers and does not use {', '.join(self._left_out)}")
         with ExitStack() as stack:
             before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(ExitCode.TERMINATED))
             stack.callback(signal.signal, signal.SIGTERM, before)
@@ -97,7 +101,7 @@ class Demo:
                 }
             )
             # The workers inherit these variables; and because of them this process knows that the webhook role runs.
-            stack.enter_context(_environment(NETCENTER_WEBHOOK_URL=receiver.url, NETCENTER_WEBHOOK_SECRET=secret))
+            stack.enter_context(environment(NETCENTER_WEBHOOK_URL=receiver.url, NETCENTER_WEBHOOK_SECRET=secret))
             lines = self.lines if self.lines is not None else story.story(SEED)
             text = STORY_POLICY.read_text() if self.own else DEFAULT_POLICY.read_text()
             provisioning.apply(settings, self._connection(settings, "setup"), "event", text)
@@ -235,8 +239,10 @@ class Demo:
         program = _program()
         ports = health_ports(self.health, [role.name for role in enabled_roles()])
         health = ", ".join(f"{name} :{port}" for name, port in ports.items())
+        unset = f"  unset {' '.join(self._left_out)}\n" if self._left_out else ""
         self.console.print(
             "Everything is still running, the webhook's receiver too. To look around:\n"
+            f"{unset}"
             f"  export NETCENTER_KAFKA={settings.kafka}\n"
             f"  export NETCENTER_POSTGRES={settings.postgres}\n"
             f"  export NETCENTER_PARTITIONS={settings.partitions}\n"
@@ -252,21 +258,6 @@ class Demo:
             markup=False,
             soft_wrap=True,
         )
-
-
-@contextmanager
-def _environment(**variables: str) -> Iterator[None]:
-    """Sets environment variables of this process, and restores their old values at the end."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def _program() -> str:

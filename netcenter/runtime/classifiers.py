@@ -14,15 +14,26 @@ from agents.classify.stage import ClassifyStage
 from agents.policy import Policy
 from netcenter.errors import UsageError
 from netcenter.settings import ReadBy, read
+from sinks.port import SinkError
+
+_READERS = "`classify`, and commands that work with a policy"
 
 
 class ClassifierSettings(BaseSettings):
-    """The setting that says where classifiers are, apart from the bundled classifier."""
+    """Where classifiers are, apart from the bundled classifier, and how external ones are reached."""
 
     model_config = SettingsConfigDict(env_prefix="NETCENTER_", extra="ignore")
 
-    models: Annotated[Path | None, ReadBy("`classify`, and commands that work with a policy")] = None
+    models: Annotated[Path | None, ReadBy(_READERS)] = None
     """A folder of further classifiers: `.npz` artefacts, and `.json` files that describe external classifiers."""
+    classifier_ca_file: Annotated[Path | None, ReadBy(_READERS)] = None
+    """The certificates, in PEM, of the authorities that may sign the certificate of an external classifier's server; without
+    it, those that certifi lists. It is read again for each new connection.
+    """
+    classifier_proxy: Annotated[str | None, ReadBy(_READERS)] = None
+    """The proxy of HTTP through which an external classifier is asked, `http://[user:password@]host:port`."""
+    classifier_proxy_file: Annotated[Path | None, ReadBy(_READERS)] = None
+    """A file that holds the proxy's address, for one with a password; it is read again before each request."""
 
 
 def classify_stage(partition: int) -> ClassifyStage:
@@ -38,8 +49,12 @@ def model(hash: str) -> Classifier:
         raise UsageError(f"this machine lacks {_missing(hash)}")
     if path.suffix == ".json":
         from netcenter.runtime.external_classifier import described
+        from netcenter.runtime.http_routes import http_route
 
-        return described(path)
+        try:
+            return described(path, http_route(read(ClassifierSettings), "classifier"))
+        except SinkError as error:
+            raise UsageError(str(error)) from None
     return Model.load(path)
 
 

@@ -11,6 +11,8 @@ from sinks import port
 from sinks.port import SinkError
 from sinks.postgres import settings as receiver
 from sinks.postgres.settings import PostgresSettings
+from sinks.webhook import settings as webhook
+from sinks.webhook.settings import WebhookSettings
 from streams.kafka_connection import KafkaConnection
 
 
@@ -53,6 +55,15 @@ def postgres_sink(settings: PostgresSettings) -> port.SinkPort:
             raise port.ReceiverUnreachable(str(error)) from None
 
     return receiver.postgres_sink(settings, embedded)
+
+
+def webhook_sink(settings: WebhookSettings) -> port.SinkPort:
+    """The sink that posts alerts. Raises SinkError for wrong settings."""
+    from netcenter.runtime.http_routes import (
+        http_route,  # imported here, because other roles and commands need no HTTP client
+    )
+
+    return webhook.webhook_sink(settings, http_route(settings, "webhook"))
 
 
 def _embedded_postgres(directory: Path) -> str:

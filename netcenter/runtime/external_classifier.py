@@ -20,6 +20,8 @@ import stamina
 from agents.classify.port import LABELS, LANGUAGES, Classification, Classifier, External
 from agents.decider import Unanswered
 from netcenter.errors import UsageError
+from sinks.http_client import HttpClient, HttpRoute
+from sinks.port import SinkError
 
 #: The number of times that `classify` asks before it gives up.
 _TRIES = 5
@@ -27,6 +29,7 @@ _TRIES = 5
 _CERTAIN = 3
 #: Text, language and brand of a post that every working server can answer.
 _HARMLESS = ("hello", "en", "")
+_ROUTE = HttpRoute("NETCENTER_CLASSIFIER")
 
 
 class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -62,9 +65,14 @@ class BadAnswer(ValueError):
 class HttpClassifier:
     """Asks a model server. A post counts as faulty if the server does not answer it but answers other posts."""
 
-    def __init__(self, hash: str, url: str, timeout: float) -> None:
+    def __init__(self, hash: str, url: str, timeout: float, route: HttpRoute = _ROUTE) -> None:
+        """route: whose certificates are believed, and the proxy. Raises SinkError."""
         self.hash, self._url = hash, url
-        self._client = httpx.Client(timeout=timeout)
+        self._client = HttpClient(route, timeout)
+
+    def close(self) -> None:
+        """Close the connections; the next question opens others."""
+        self._client.close()
 
     def classify(self, texts: Sequence[str], langs: Sequence[str], brands: Sequence[str]) -> list[Classification]:
         """One classification for each post. Raises BadAnswer as `ask` does, and Unanswered after several tries."""
@@ -83,7 +91,7 @@ class HttpClassifier:
             try:
                 return self._answers(posts)
             except (httpx.HTTPError, msgspec.DecodeError, BadAnswer) as error:
-                failed = _what(error)
+                failed = self._what(error)
             self._check()
         raise BadAnswer(f"the classifier at {self._url} answers others, but not this: {failed}")
 
@@ -92,12 +100,16 @@ class HttpClassifier:
         try:
             self._answers([_HARMLESS])
         except (httpx.HTTPError, msgspec.DecodeError, BadAnswer) as error:
-            raise Unanswered(f"the classifier at {self._url} does not answer as it must: {_what(error)}") from None
+            raise Unanswered(f"the classifier at {self._url} does not answer as it must: {self._what(error)}") from None
 
     def _answers(self, posts: list[tuple[str, str, str]]) -> list[Classification]:
         texts, langs, brands = ([_sent(post[n]) for post in posts] for n in range(3))
         body = msgspec.json.encode({"texts": texts, "langs": langs, "brands": brands})
-        response = self._client.post(self._url, content=body, headers={"content-type": "application/json"})
+        try:
+            client = self._client.now()
+        except SinkError as error:
+            raise Unanswered(f"the classifier at {self._url}: {error}") from None
+        response = client.post(self._url, content=body, headers={"content-type": "application/json"})
         response.raise_for_status()
         answers = msgspec.json.decode(response.content, type=_Answers).answers
         if len(answers) != len(posts):
@@ -105,6 +117,16 @@ class HttpClassifier:
         if not {answer.lang for answer in answers} <= set(LANGUAGES):
             raise BadAnswer("an unknown language")
         return [_classification(answer) for answer in answers]
+
+    def _what(self, error: Exception) -> str:
+        """Why a question has failed, in words. They never quote the server's answer, which might hold the text of a post."""
+        if isinstance(error, httpx.HTTPStatusError):
+            status = f"{error.response.status_code} {error.response.reason_phrase}".rstrip()
+            remedy = self._client.refused_by_proxy() if error.response.status_code == 407 else None
+            return f"{status}: {remedy}" if remedy else status
+        if isinstance(error, httpx.TransportError):
+            return f"it {self._client.why(error, httpx.URL(self._url).host)}"
+        return str(error) if isinstance(error, BadAnswer) else type(error).__name__
 
 
 class _OneAtATime:
@@ -132,15 +154,8 @@ def _patiently(ask: Callable[[], list[Classification]]) -> list[Classification]:
     raise TypeError("tried at least once")
 
 
-def _what(error: Exception) -> str:
-    """The kind of a failure, in words. It never quotes the server's answer, which might hold the text of a post."""
-    if isinstance(error, httpx.HTTPStatusError):
-        return f"{error.response.status_code} {error.response.reason_phrase}".rstrip()
-    return str(error) if isinstance(error, BadAnswer) else type(error).__name__
-
-
-def described(path: Path) -> External:
-    """The classifier that a JSON file describes. Raises UsageError, which names the file."""
+def described(path: Path, route: HttpRoute = _ROUTE) -> External:
+    """The classifier that a JSON file describes. route: to its server. Raises UsageError, which names the file; SinkError."""
     content = path.read_bytes()
     hash = hashlib.sha256(content).hexdigest()
     try:
@@ -150,7 +165,7 @@ def described(path: Path) -> External:
     if (told.http is None) == (told.python is None):
         raise UsageError(f"{path}: name just one of http and python")
     if told.http is not None:
-        return HttpClassifier(hash, told.http, told.timeout)
+        return HttpClassifier(hash, told.http, told.timeout, route)
     module, _, name = (told.python or "").partition(":")
     try:
         made: Classifier = getattr(import_module(module), name)(hash)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sinks.port import SinkError, SinkPort
 from sinks.settings import ReceiverSettings, secret
+
+if TYPE_CHECKING:
+    from sinks.http_client import HttpRoute
 
 
 class WebhookSettings(ReceiverSettings):
@@ -17,20 +21,36 @@ class WebhookSettings(ReceiverSettings):
     """`whsec_` and base64, shared with the receiver."""
     webhook_secret_file: Path | None = None
     """A file that holds the secret; it is read again before each alert."""
+    webhook_ca_file: Path | None = None
+    """The certificates, in PEM, of the authorities that may sign the receiver's certificate; without it, those that certifi
+    lists. It is read again for each new connection.
+    """
+    webhook_proxy: str | None = None
+    """The proxy of HTTP through which alerts go, `http://[user:password@]host:port`."""
+    webhook_proxy_file: Path | None = None
+    """A file that holds the proxy's address, for one with a password; it is read again before each alert."""
 
     def signing_secret(self) -> str | None:
         """The secret, from its file or its variable. Raises SinkError where the file cannot be read."""
         return secret(self.webhook_secret, self.webhook_secret_file, "NETCENTER_WEBHOOK_SECRET_FILE")
 
 
-def webhook_sink(settings: WebhookSettings) -> SinkPort:
-    """The sink of these settings. Raises SinkError naming the variable that is missing or wrong."""
+def webhook_sink(settings: WebhookSettings, route: HttpRoute) -> SinkPort:
+    """The sink of these settings. route: how alerts reach the receiver. Raises SinkError naming the variable that is missing
+    or wrong.
+    """
     from sinks.webhook.sink import WebhookSink  # imported here, because workers of other roles need no HTTP client
 
     current = settings.signing_secret()
     if settings.webhook_url is None or current is None:
         raise SinkError("the webhook role needs NETCENTER_WEBHOOK_URL and NETCENTER_WEBHOOK_SECRET (or …_SECRET_FILE)")
+    if settings.webhook_ca_file is not None and not settings.webhook_url.startswith("https:"):
+        raise SinkError(
+            "NETCENTER_WEBHOOK_CA_FILE is set, and NETCENTER_WEBHOOK_URL is not https: alerts would not be encrypted"
+        )
     try:
-        return WebhookSink(settings.webhook_url, current, renewed=lambda: settings.signing_secret() or current)
+        return WebhookSink(
+            settings.webhook_url, current, renewed=lambda: settings.signing_secret() or current, route=route
+        )
     except SinkError as error:
         raise SinkError(f"NETCENTER_WEBHOOK_URL, NETCENTER_WEBHOOK_SECRET (or …_SECRET_FILE): {error}") from None

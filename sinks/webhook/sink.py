@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import msgspec
@@ -18,6 +18,7 @@ from schemas import jsonform
 from schemas.headers import ce_source, ce_type
 from schemas.records import Alert
 from schemas.times import rfc3339
+from sinks.http_client import HttpClient, HttpRoute
 from sinks.port import ReceiverUnreachable, RefusedItem, SinkError, SinkItem
 
 #: The source of an alert whose record does not say which installation wrote it.
@@ -41,9 +42,11 @@ _WAITED_FOR = {
 _PATIENCE_S = 5.0
 #: The most seconds that the sink waits at a receiver's request; a longer wait is cut to this.
 _LONGEST_WAIT = 3600.0
-#: Characters of an error message, and bytes of an answer's body that are read.
-_LONGEST_MESSAGE, _LONGEST_BODY = 300, 1 << 16
+_ROUTE = HttpRoute("NETCENTER_WEBHOOK")
+#: Bytes of an answer's body that are read.
+_LONGEST_BODY = 1 << 16
 
+T = TypeVar("T")
 LogPlace = tuple[str, int, int]
 """Topic, partition and offset of an item."""
 
@@ -70,11 +73,19 @@ class WebhookSink:
 
     url: http or https. secret: `whsec_` and base64, shared with the receiver. timeout: seconds for each of connecting,
     sending and waiting for the answer. renewed: returns the secret as it is now; called before each alert, raises SinkError.
+    route: whose certificates are believed, and the proxy.
     """
 
     keeps_offsets = False
 
-    def __init__(self, url: str, secret: str, timeout: float = 10.0, renewed: Callable[[], str] | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        secret: str,
+        timeout: float = 10.0,
+        renewed: Callable[[], str] | None = None,
+        route: HttpRoute = _ROUTE,
+    ) -> None:
         self._url = _checked(url)
         self._receiver = f"the webhook receiver at {self._url.host}"
         self._signer = _signer(secret)
@@ -83,15 +94,15 @@ class WebhookSink:
         #: When the current alert was sent (s of the monotonic clock); None between two alerts.
         self._sent: float | None = None
         self._interrupted = False
-        self._client: httpx.Client | None = None
+        self._route = route
+        self._client: HttpClient | None = None
         #: The results of a batch's first items, kept when a later item could not be delivered; None: delivered.
         self._settled: dict[LogPlace, RefusedItem | None] = {}
 
     def open(self) -> None:
         """Make the client ready. Nothing is sent, so a receiver that is down is noticed at the first alert."""
         self.close()
-        # trust_env=False: proxies and certificates from the environment would be settings that nobody sees.
-        self._client = httpx.Client(timeout=self._timeout, follow_redirects=False, trust_env=False)
+        self._client = HttpClient(self._route, self._timeout)
 
     def positions(self, topic_partitions: Collection[tuple[str, int]]) -> dict[tuple[str, int], int]:
         """Returns nothing, because the receiver stores no offsets."""
@@ -134,8 +145,9 @@ class WebhookSink:
     def _deliver(self, item: SinkItem, alert: Alert) -> RefusedItem | None:
         if self._client is None:
             raise SinkError("the webhook sink is not open: call open() before write()")
-        if self._renewed is not None:
-            self._signer = self._fresh(self._renewed)
+        client, connections = self._client, self._fresh(self._client.now)
+        if (renewed := self._renewed) is not None:
+            self._signer = self._fresh(lambda: _signer(renewed()))
         body = msgspec.json.encode(cloud_event(alert, _source(item)))
         now = datetime.now(UTC)
         headers = {
@@ -146,13 +158,11 @@ class WebhookSink:
         }
         self._sent = time.monotonic()
         try:
-            with self._client.stream("POST", self._url, content=body, headers=headers) as answer:
+            with connections.stream("POST", self._url, content=body, headers=headers) as answer:
                 self._read(answer)
                 return self._outcome(item, answer, now)
         except httpx.TransportError as error:
-            raise ReceiverUnreachable(
-                f"{self._receiver} cannot be reached: {type(error).__name__}: {error}"[:_LONGEST_MESSAGE]
-            ) from None
+            raise ReceiverUnreachable(f"{self._receiver} {client.why(error, self._url.host)}") from None
         finally:
             self._sent = None
 
@@ -167,11 +177,11 @@ class WebhookSink:
                 if size > _LONGEST_BODY or time.monotonic() > deadline:
                     return
 
-    def _fresh(self, renewed: Callable[[], str]) -> Webhook:
+    def _fresh(self, renewed: Callable[[], T]) -> T:
         try:
-            return _signer(renewed())
+            return renewed()
         except SinkError as error:
-            raise ReceiverUnreachable(str(error)) from None  # the secret was right at the start
+            raise ReceiverUnreachable(str(error)) from None  # the secret and the proxy were right at the start
 
     def _outcome(self, item: SinkItem, answer: httpx.Response, now: datetime) -> RefusedItem | None:
         status = answer.status_code
@@ -182,8 +192,10 @@ class WebhookSink:
                 f"{self._receiver} answers {status}: redirects are not followed, set its last URL"
             )
         if status in _WAITED_FOR or answer.is_server_error:
-            why = f": {_WAITED_FOR[status]}" if status in _WAITED_FOR else ""
-            raise ReceiverUnreachable(f"{self._receiver} answers {status}{why}", _retry_after(answer, now))
+            why = (self._client and status == 407 and self._client.refused_by_proxy()) or _WAITED_FOR.get(status)
+            raise ReceiverUnreachable(
+                f"{self._receiver} answers {status}{f': {why}' if why else ''}", _retry_after(answer, now)
+            )
         said = f"{self._receiver} answers {status} {answer.reason_phrase}".rstrip()
         return RefusedItem(item=item, stage="sink", error=f"Http{status}", message=said)
 

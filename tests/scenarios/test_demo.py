@@ -24,23 +24,43 @@ _DEMO_S = 300
 pytestmark = pytest.mark.timeout(_DEMO_S + 180)
 
 
+OTHER_SERVERS = {
+    "NETCENTER_KAFKA": "kafka.example.com:9093",
+    "NETCENTER_KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+    "NETCENTER_KAFKA_SASL_MECHANISM": "SCRAM-SHA-512",
+    "NETCENTER_KAFKA_SASL_USERNAME": "somebody",
+    "NETCENTER_KAFKA_SASL_PASSWORD_FILE": "/etc/password",
+    "NETCENTER_POSTGRES_FILE": "/etc/uri",
+    "NETCENTER_POSTGRES_CA_FILE": "/etc/ca.crt",
+    "NETCENTER_WEBHOOK_SECRET_FILE": "/etc/secret",
+    "NETCENTER_WEBHOOK_PROXY": "http://proxy.example.com:3128",
+    "NETCENTER_SYSTEM_KEYS_FILE": "/etc/system",
+}
+"""The demo must neither use these servers nor fail because of them."""
+
+
+def shell() -> dict[str, str]:
+    """The environment of somebody who works with other servers."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("NETCENTER_")}
+    return ours | OTHER_SERVERS
+
+
 class Kept:
     """A demo that has been left running."""
 
     def __init__(self, folder: Path, told: str) -> None:
         self.folder, self.told = folder, told
         commands = [line.strip() for line in told.splitlines() if line.startswith("  ")]
-        self.exports = [line for line in commands if line.startswith("export ")]
+        self.exports = [line for line in commands if line.startswith(("export ", "unset "))]
         self.ends = [line for line in commands if line.startswith("kill ") or line.endswith(" down")]
         self.looks = [line for line in commands if line not in self.exports + self.ends]
         self.pids = [int(pid) for line in self.ends if line.startswith("kill ") for pid in line.split()[1:]]
 
     def run(self, *lines: str) -> subprocess.CompletedProcess[str]:
-        """In a shell that knows nothing else of ours."""
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("NETCENTER_")}
+        """In the shell from which the demo was started."""
         return subprocess.run(
             ["sh", "-ec", "\n".join(lines)],
-            env=clean,
+            env=shell(),
             cwd=self.folder,
             capture_output=True,
             text=True,
@@ -59,6 +79,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
     file.read(folder / "posts.jsonl")
     done = subprocess.run(
         [sys.executable, "-m", "netcenter", "demo", "--keep", "--input", "posts.jsonl"],
+        env=shell(),
         cwd=folder,
         capture_output=True,
         text=True,
@@ -66,6 +87,8 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    said = f"the demo has its own servers and does not use {', '.join(sorted(OTHER_SERVERS))}"
+    assert said in " ".join(done.stdout.split())
     left = Kept(folder, done.stdout.partition("Everything is still running")[2])
     yield left
     left.run(*left.ends)

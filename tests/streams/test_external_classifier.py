@@ -87,7 +87,7 @@ def test_posts_wait_for_a_model_server_and_nothing_else_does(world: World, serve
         world.send("mentions", mention(HERE, n))
         world.send("mentions", mention(THERE, n))
     world.flush()
-    line = f"the classifier at http://127.0.0.1:{server.port} does not answer as it must: ReadTimeout\n"
+    line = f"the classifier at http://127.0.0.1:{server.port} does not answer as it must: it cannot be reached: ReadTimeout: timed out\n"
     world.until(lambda: ready(port) == (503, line), 20, "a worker that says that the server hangs")
     second = world.start("classify", environment)
     world.await_owned([first, second], each=1)

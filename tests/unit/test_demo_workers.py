@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -16,9 +17,11 @@ import pytest
 
 from netcenter.demo import run as demo
 from netcenter.demo import worker_processes as demo_workers
+from netcenter.demo.own_environment import environment, of_other_servers
 from netcenter.demo.worker_processes import Workers
 from netcenter.errors import CommandError
-from netcenter.settings import Settings
+from netcenter.pipeline import PIPELINE
+from netcenter.settings import Settings, variable
 from tests.support.waiting import until
 
 Begin = Callable[[list[dict[str, Any]], str], Workers]
@@ -143,3 +146,20 @@ def test_workers_of_a_demo_that_was_killed_are_ended_by_the_next(
             assert left.wait(10) == -signal.SIGTERM
             again._workers(stack, Settings())
         assert not list(tmp_path.glob("demo-kept.json"))
+
+
+def test_the_demo_leaves_out_every_setting_of_other_servers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file wins over a variable: with NETCENTER_POSTGRES_FILE of production, its rows went there."""
+    for name in [name for name in os.environ if name.startswith("NETCENTER_")]:
+        monkeypatch.delenv(name)
+    settings = {name for role in PIPELINE.roles if role.settings for name in role.settings.model_fields}
+    settings |= set(Settings.model_fields)
+    for name in settings:
+        monkeypatch.setenv(variable(name), "x")
+    left = set(of_other_servers())
+    kept = {name for name in settings if variable(name) not in left}
+    assert all(name.partition("_")[0] not in ("kafka", "postgres", "webhook", "operators", "system") for name in kept)
+    assert {"prefix", "directory", "models", "health_port"} <= kept
+    with environment(**dict.fromkeys(left)):
+        assert not left & set(os.environ)
+    assert left <= set(os.environ)
