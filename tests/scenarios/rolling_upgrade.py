@@ -10,9 +10,9 @@ import os
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from statistics import median
 from uuid import uuid4
 
@@ -20,15 +20,16 @@ import pytest
 from kafka import TopicPartition
 
 from netcenter.broker.client import open_consumer
+from netcenter.broker.log_writer import LogWriter
 from netcenter.broker.offsets import committed_ranges_at
 from netcenter.broker.reading import batches_of
 from netcenter.demo.story import STORY_POLICY, story
 from netcenter.embedded import Addresses
 from netcenter.files.line import Line
-from netcenter.ingest.schedule import TICK
+from netcenter.ingest.schedule import TICK, with_ticks
 from netcenter.pipeline import DEAD, PIPELINE, PUBLIC
 from netcenter.replay import Replay, play_lines
-from schemas.records import Decided, Record
+from schemas.records import Decided, Record, Tick
 from streams.checkpoint import PROGRESS
 from tests.support import judge, next_release
 from tests.support.chaos import HOUR, ROLES, SEED, Plant, Playing
@@ -57,25 +58,50 @@ pytestmark = [
 ]
 
 
-@dataclass
-class Load:
-    """Lines at PER_S a second, until told to stop."""
+class Load(threading.Thread):
+    """Lines at PER_S a second and their Ticks, until told to stop; then the Ticks of _RUN_ON."""
 
-    lines: Iterator[Line]
-    sent: list[Line] = field(default_factory=list)
-    enough: threading.Event = field(default_factory=threading.Event)
-    seconds: float = 0.0
+    def __init__(self, plant: Plant, lines: Iterable[Line]) -> None:
+        super().__init__(name="load", daemon=True)
+        self.sent: list[Line] = []
+        self.enough = threading.Event()
+        self.failed: BaseException | None = None
+        self.seconds = 0.0
+        self.time = 0
+        """ms; the newest Tick sent."""
+        self._plant, self._lines = plant, lines
 
-    def __iter__(self) -> Iterator[Line]:
-        """The lines, each at its time."""
+    def run(self) -> None:
+        """Sends."""
+        try:
+            with LogWriter(self._plant.settings, self._plant.kafka, "ingest") as log:
+                for item in with_ticks(self._paced(), interval=TICK, run_on=_RUN_ON):
+                    if isinstance(item, Line):
+                        log.send(item.topic, item.record)
+                    else:
+                        self.time = item
+                        log.send_to_all("mentions", self._tick)
+        except BaseException as error:  # noqa: BLE001 - the main thread raises it
+            self.failed = error
+
+    def _tick(self, partition: int) -> Tick:
+        return Tick(clock="event", time=self.time, role=PIPELINE.clock_role, partition=partition)
+
+    def _paced(self) -> Iterator[Line]:
         began = time.monotonic()
-        for n, line in enumerate(self.lines):
+        for n, line in enumerate(self._lines):
             early = n / PER_S - (time.monotonic() - began)
             if self.enough.wait(early) if early > 0.01 else self.enough.is_set():
                 break
             self.sent.append(line)
             yield line
         self.seconds = time.monotonic() - began
+
+    def done(self) -> bool:
+        """Whether all is sent; raises what went wrong."""
+        if self.failed is not None:
+            raise self.failed
+        return not self.is_alive()
 
 
 @dataclass
@@ -125,14 +151,16 @@ def rolled(stack: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     with Plant(stack, folder / "workers", _POLICY, f"t{uuid4().hex[:8]}.", PARTITIONS) as plant:
         plant.start(*ROLES * 2)
         plant.await_workers(*ROLES)
-        lines = iter(story.story(SEED, SCALE))
-        first = [line for _, line in zip(range(_FIRST), lines, strict=False)]
-        _finish(plant, Playing(plant, first, run_on=0, ahead=HOUR, follow=_DECIDING))
-        load, windows = Load(lines), dict[str, tuple[int, int]]()
+        lines = sorted(story.story(SEED, SCALE), key=lambda line: (line.at, line.number))
+        first = lines[:_FIRST]
+        playing = Playing(plant, first, run_on=0, ahead=HOUR, follow=_DECIDING)
+        plant.until(playing.done, _PATIENCE_S, "the first lines played")
+        plant.await_drained(playing.time, ROLES, _PATIENCE_S)
+        load, windows = Load(plant, lines[_FIRST:]), dict[str, tuple[int, int]]()
         replaced: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
         began = _now()
-        playing = Playing(plant, load, run_on=_RUN_ON, ahead=HOUR, follow=())  # type: ignore[arg-type]
-        plant.until(lambda: len(load.sent) >= _CALM or playing.done(), _PATIENCE_S, "a calm beginning")
+        load.start()
+        plant.until(lambda: len(load.sent) >= _CALM or load.done(), _PATIENCE_S, "a calm beginning")
         windows["calm"] = began, _now()
         for step, environment, is_newer in _STEPS:
             plant.environment = {**(next_release.environment(newer) if is_newer else {}), **environment}
@@ -140,9 +168,13 @@ def rolled(stack: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             for role in ROLES:
                 replaced[step][role] += [_replaced(plant, role) for _ in range(2)]
             windows[step] = began, _now()
-            assert not playing.done(), f"the story has ended before the {step} was done: a larger SCALE plays longer"
+            assert not load.done(), (
+                f"the story has ended before the {step} was done: a larger NETCENTER_UPGRADE_SCALE plays longer"
+            )
         load.enough.set()
-        _finish(plant, playing)
+        load.join()
+        assert load.done()
+        plant.await_drained(load.time, ROLES, _PATIENCE_S)
         plant.stop()
         with next_release.read_as_written(newer):
             log = judge.read_all(plant.settings, plant.kafka, *PUBLIC, "classified", *DEAD)
@@ -158,11 +190,6 @@ def _replaced(plant: Plant, role: str) -> float:
     [started] = plant.start(role)
     plant.until(lambda: started.said("partitions owned"), 120, f"partitions of {started.log.name}")
     return time.monotonic() - ended
-
-
-def _finish(plant: Plant, playing: Playing) -> None:
-    plant.until(playing.done, _PATIENCE_S, "the story played")
-    plant.await_drained(playing.time, ROLES, _PATIENCE_S)
 
 
 def _checkpoints(plant: Plant) -> dict[str, list[list[int]]]:
