@@ -91,10 +91,12 @@ def main() -> None:
 
 
 def _of_kafka(error: Exception) -> Exception:
-    """For an error of Kafka's client, which no command foresees at each of its calls, an error that says what to do."""
+    """For an error of Kafka's client, which no command foresees at each of its calls, an error that says what to do. A
+    refusal says so itself, see `in_words`.
+    """
     from kafka.errors import KafkaError
 
-    if not isinstance(error, KafkaError):
+    if not isinstance(error, KafkaError) or is_refusal(error):
         return error
     return Unreachable(
         f"Kafka stopped answering, or refused a request, in the middle of the command ({' '.join(str(error).split())}): is it "

@@ -17,6 +17,8 @@ _RIGHTS = {
 
 _KEPT = re.compile(r"error for \w+/([\w.-]+)")
 """The name of a group or transactional id in an error of kafka-python."""
+_MOST = 5
+"""A line names so many topics that are refused."""
 _NAME = re.compile(r"[\w.-]{1,249}")
 
 
@@ -31,7 +33,10 @@ def missing_right(error: BaseException | None, security: KafkaSecurity) -> str |
         if (kind := _kind(one)) in _RIGHTS:
             resource, operations = _RIGHTS[kind]
             name = _name(one) if resource != "cluster" else ""
-            return f"{security.principal} has no right to the {resource}{name}: allow {operations} in Kafka's ACLs ({kind})"
+            return (
+                f"{security.principal} has no right to the {resource}{name}: allow {operations} in Kafka's ACLs ({kind}); "
+                "`netcenter topics acls` prints the rights of every user"
+            )
     return None
 
 
@@ -48,8 +53,11 @@ def _causes(error: BaseException | None) -> Iterable[BaseException]:
 
 
 def _name(error: BaseException) -> str:
-    """The name that the error carries, after a blank; empty where it carries none."""
+    """The names that the error carries, after a blank; empty where it carries none."""
     given = error.args[0] if error.args else ""
     names = sorted(map(str, given)) if isinstance(given, (set, frozenset, list, tuple)) else [str(given)]
     found = [name for one in names for name in _KEPT.findall(one) or [one]]
-    return " " + ", ".join(found) if all(_NAME.fullmatch(name) for name in found) else ""
+    if not found or not all(_NAME.fullmatch(name) for name in found):
+        return ""
+    more = f" and {len(found) - _MOST} more" if len(found) > _MOST else ""
+    return f" {', '.join(found[:_MOST])}{more}"

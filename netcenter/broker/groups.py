@@ -78,12 +78,13 @@ class ConsumerGroups:
             for group, offsets in found.items()
         }
 
-    def members(self) -> dict[str, list[GroupMember]]:
-        """The workers of each role now, those without a partition included. Empty lists while the broker does not answer.
+    def members(self, roles: Iterable[Role] = PIPELINE.roles) -> dict[str, list[GroupMember]]:
+        """The workers of each of these roles now, those without a partition included. Empty lists while the broker does not
+        answer.
 
         Raises CommandError for a permanent error.
         """
-        groups = {self._prefix + role.name: role.name for role in PIPELINE.roles}
+        groups = {self._prefix + role.name: role.name for role in roles}
         try:
             found = self._admin.describe_groups(list(groups))
         except KafkaError as error:

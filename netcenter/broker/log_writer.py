@@ -97,7 +97,9 @@ class LogWriter:
 
     def _raise_refusal(self) -> None:
         if self._failed:
-            raise CommandError(f"Kafka refused a record: {type(self._failed[0]).__name__}: {self._failed[0]}")
+            # The cause says to the command line whether a right is missing, and to what.
+            refused = self._failed[0]
+            raise CommandError(f"Kafka refused a record: {type(refused).__name__}: {refused}") from refused
 
     def __enter__(self) -> Self:
         return self

@@ -15,7 +15,7 @@ from netcenter.broker.client import open_admin, open_consumer
 from netcenter.broker.offsets import OffsetRange, committed_ranges, offsets_at
 from netcenter.broker.policy_topic import PolicyLog
 from netcenter.broker.reading import batches_of
-from netcenter.broker.topics import settings_of_log
+from netcenter.broker.topics import existing_topics, settings_of_log
 from netcenter.pipeline import PIPELINE
 from netcenter.settings import Settings
 from schemas import codec
@@ -136,11 +136,12 @@ def roles_progress(
     """The newest progress of each of these roles that decides, by partition of its input topic. Where a role has none, or
     its worker would refuse it, the partition is left out.
     """
-    have = set(client.list_topics())
+    changelogs = {settings.prefix + role.changelog: role.name for role in roles if role.decides}
+    have = existing_topics(client, changelogs)
     names = {
-        TopicPartition(name, number): role.name
-        for role in roles
-        if role.decides and (name := settings.prefix + role.changelog) in have
+        TopicPartition(name, number): role
+        for name, role in changelogs.items()
+        if name in have
         for number in range(settings.partitions)
     }
     found: dict[str, dict[int, Progress]] = {}

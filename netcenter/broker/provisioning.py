@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Any
 
 from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient, NewTopic
@@ -13,7 +15,7 @@ from kafka.errors import KafkaError, NoError, TopicAlreadyExistsError, for_code
 from netcenter.broker.client import open_admin
 from netcenter.broker.offsets import committed_ranges
 from netcenter.broker.seeding import Seeded, seed
-from netcenter.broker.topics import partition_counts, required_topics
+from netcenter.broker.topics import existing_topics, required_topics
 from netcenter.errors import CommandError
 from netcenter.settings import Settings
 from schemas.records import Clock
@@ -39,9 +41,10 @@ def apply(
     """
     with closing(open_admin(kafka)) as client:
         try:
-            have = set(client.list_topics())
-            _check_counts(client, settings, have)
-            missing = [topic for topic in required_topics(settings) if topic.name not in have]
+            required = required_topics(settings)
+            have = existing_topics(client, (topic.name for topic in required))
+            _check_counts(required, have)
+            missing = [topic for topic in required if topic.name not in have]
             created = create(client, missing) if missing else []
         except KafkaError as error:
             raise CommandError(f"topics cannot be created: {type(error).__name__}: {error}") from None
@@ -71,14 +74,11 @@ def create(client: KafkaAdminClient, topics: list[NewTopic]) -> list[str]:
             time.sleep(0.1)
 
 
-def _check_counts(client: KafkaAdminClient, settings: Settings, have: set[str]) -> None:
-    existing = [topic for topic in required_topics(settings) if topic.name in have]
-    if not existing:
-        return
-    counts = partition_counts(client, (topic.name for topic in existing))
-    for topic in existing:
-        if counts[topic.name] != topic.num_partitions:
+def _check_counts(required: Iterable[NewTopic], have: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raises CommandError where a topic on the broker has another number of partitions."""
+    for topic in required:
+        if topic.name in have and (count := len(have[topic.name]["partitions"])) != topic.num_partitions:
             raise CommandError(
-                f"{topic.name} has {counts[topic.name]} partitions, the settings say {topic.num_partitions}: counts are "
-                "fixed for a prefix (NETCENTER_PARTITIONS, NETCENTER_PREFIX)"
+                f"{topic.name} has {count} partitions, the settings say {topic.num_partitions}: counts are fixed for a prefix "
+                "(NETCENTER_PARTITIONS, NETCENTER_PREFIX)"
             )

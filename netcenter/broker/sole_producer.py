@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from kafka import KafkaProducer
-from kafka.errors import InvalidProducerEpochError, KafkaError, ProducerFencedError
+from kafka import KafkaProducer, TopicPartition
+from kafka.errors import InvalidProducerEpochError, KafkaError, KafkaTimeoutError, ProducerFencedError
 
 from netcenter.broker.client import TRANSACTION_TIMEOUT_MS, open_producer
+from netcenter.broker.commit_outcome import committed
 from netcenter.errors import CommandError
 from schemas.headers import Headers
 from streams.kafka_connection import KafkaConnection
@@ -22,6 +23,8 @@ _BEGIN_S = 30.0
 is aborted within that time.
 """
 _COMMIT_S = 30.0
+_OUTCOME_S = TRANSACTION_TIMEOUT_MS / 1000 + 5
+"""The most seconds for which the log is asked what has come of a transaction."""
 _CLOSE_S = 5
 
 
@@ -46,6 +49,7 @@ class OpenTransaction:
     def __init__(self, producer: KafkaProducer, longest_s: float) -> None:
         self._producer, self._longest_s = producer, longest_s
         self._refused: list[Exception] = []
+        self._last: Any = None
 
     def send(self, record: RawRecord) -> Any:
         """Sends a record, and returns its future. Raises KafkaError where this record or an earlier one is refused."""
@@ -54,7 +58,17 @@ class OpenTransaction:
             record.topic, key=record.key, value=record.value, partition=record.partition, headers=record.headers
         )
         future.add_errback(self._refused.append)
+        self._last = future
         return future
+
+    def last(self) -> tuple[TopicPartition, int] | None:
+        """(partition, offset) of the last record, once all were flushed. None where there is no record, or the broker does
+        not say where it stands, as of a record that it was sent twice.
+        """
+        where = None if self._last is None else self._last.get(0)
+        return (
+            None if where is None or where.offset < 0 else (TopicPartition(where.topic, where.partition), where.offset)
+        )
 
     def flush(self) -> None:
         """Returns when the broker has every record. Raises KafkaError."""
@@ -87,7 +101,9 @@ class SoleProducer:
 
     def __enter__(self) -> Self:
         try:
-            self._in_time(self._producer.init_transactions, _BEGIN_S)
+            failed = self._in_time(self._producer.init_transactions, _BEGIN_S)
+            if failed is not None:
+                raise self._holds_nowhere(failed) from failed
         except BaseException:
             self.close()
             raise
@@ -95,10 +111,10 @@ class SoleProducer:
 
     def write(self, records: Iterable[RawRecord]) -> None:
         """Writes records in one transaction. When this method returns, every reader of committed records sees all of
-        them.
+        them. This user may read the topic of the last one.
 
         Raises Overtaken where another command began meanwhile: then no reader sees any of them. Raises CommandError for
-        every other fault.
+        every other fault; it says whether anything was written, or that this is not known.
         """
         with self.transaction() as opened:
             for record in records:
@@ -116,46 +132,58 @@ class SoleProducer:
             yield opened
             opened.flush()
         except KafkaError as error:
-            told = self._translated(error)  # before the abort, after which the producer no longer knows the cause
+            told = self._holds_nowhere(error)  # before the abort, after which the producer no longer knows the cause
             self._abort()
-            raise told from None
+            raise told from error
         except BaseException:
             self._abort()
             raise
-        self._in_time(self._producer.commit_transaction, _COMMIT_S)
+        failed = self._in_time(self._producer.commit_transaction, _COMMIT_S)
+        if failed is not None:
+            self._ask(failed, opened)
+
+    def _ask(self, failed: Exception, opened: OpenTransaction) -> None:
+        """Asks the log what has come of a commit that failed. Returns where the transaction holds; raises CommandError."""
+        last = opened.last()
+        holds = None if last is None else committed(self._kafka, *last, _OUTCOME_S)
+        if holds is None:
+            raise CommandError(
+                f"{self._doing}, or it is: Kafka at {self._kafka} has not said whether it has committed ({_named(failed)}). "
+                "Look what stands, and run the command again"
+            ) from failed
+        if not holds:
+            raise self._holds_nowhere(failed) from failed
 
     def _abort(self) -> None:
         # Where this fails too, the broker aborts the transaction after its timeout, or for the next producer of the id.
-        with suppress(CommandError):
-            self._in_time(self._producer.abort_transaction, _CLOSE_S)
+        self._in_time(self._producer.abort_transaction, _CLOSE_S)
 
-    def _in_time(self, call: Callable[[], object], seconds: float) -> None:
-        """Runs a call of the producer that has no deadline of its own: while Kafka is away, it would wait for ever."""
-        failed: list[Exception] = []
+    def _in_time(self, call: Callable[[], object], seconds: float) -> Exception | None:
+        """Runs a call of the producer that has no deadline of its own: while Kafka is away, it would wait for ever. Returns
+        the error with which the call ended, None where it ended without.
+        """
+        found: list[Exception] = []
 
         def run() -> None:
             try:
                 call()
-            except Exception as error:  # noqa: BLE001 - the thread that waits raises it
-                failed.append(error)
+            except Exception as error:  # noqa: BLE001 - the thread that waits handles it
+                found.append(error)
 
         thread = threading.Thread(target=run, daemon=True)
         thread.start()
         thread.join(seconds)
         if thread.is_alive():
-            raise CommandError(
-                f"{self._doing}: Kafka at {self._kafka} has not answered for {seconds:.0f} s, so it is not known whether "
-                "this was done: is it up? Look what stands, and run the command again"
-            )
-        for error in failed:
-            raise self._translated(error) if isinstance(error, KafkaError) else error
+            found.append(KafkaTimeoutError(f"no answer for {seconds:.0f} s"))
+        return next(iter(found), None)
 
-    def _translated(self, error: KafkaError) -> CommandError:
+    def _holds_nowhere(self, error: Exception) -> CommandError:
+        """The error of a transaction that no reader sees anything of."""
         causes: list[object] = [error, *error.args, getattr(self._producer._transaction_manager, "last_error", None)]
         if any(isinstance(cause, _FENCED) for cause in causes):
             return Overtaken(f"{self._doing}: another command of its kind began meanwhile")
         return CommandError(
-            f"{self._doing}: {type(error).__name__}: {error}; nothing was written: run the command again"
+            f"{self._doing}: {_named(error)}, from Kafka at {self._kafka}; nothing was written: run the command again"
         )
 
     def __exit__(
@@ -172,3 +200,7 @@ class SoleProducer:
         except KafkaError:
             # Whatever is still buffered belongs to a transaction that was not committed: it holds nowhere.
             return
+
+
+def _named(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

@@ -152,9 +152,7 @@ def _ranges(settings: Settings, kafka: KafkaConnection) -> dict[TopicPartition, 
     with closing(open_admin(kafka)) as client:
         # Raises an error for a wrong prefix, because otherwise there would seem to be no dead letters.
         settings_of_log(settings, client)
-        have = set(client.list_topics())
-        names = [name for t in PIPELINE.dead_topics() if (name := settings.prefix + t.name) in have]
-        counts = partition_counts(client, names) if names else {}
+        counts = partition_counts(client, [settings.prefix + topic.name for topic in PIPELINE.dead_topics()])
         return committed_ranges(
             client, [TopicPartition(name, n) for name, count in counts.items() for n in range(count)]
         )

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, NewTopic
 from kafka.errors import KafkaError
 
-from netcenter.broker.topics import missing_topics_message, required_topics
+from netcenter.broker.topics import existing_topics, missing_topics_message, required_topics
 from netcenter.errors import CommandError
 from netcenter.settings import Settings
 
@@ -47,11 +47,11 @@ class Drift(NamedTuple):
 def drifts(settings: Settings, client: KafkaAdminClient) -> list[Drift]:
     """Every difference, in the order of the pipeline; topics that do not exist are left out. Raises CommandError."""
     try:
-        have = set(client.list_topics())
-        topics = [topic for topic in required_topics(settings) if topic.name in have]
+        required = required_topics(settings)
+        described = existing_topics(client, (topic.name for topic in required))
+        topics = [topic for topic in required if topic.name in described]
         if not topics:
             return []
-        described = {topic["name"]: topic for topic in client.describe_topics([topic.name for topic in topics])}
         asked = [
             ConfigResource(ConfigResourceType.TOPIC, topic.name, dict.fromkeys(topic.topic_configs)) for topic in topics
         ]
@@ -71,12 +71,12 @@ def drifts(settings: Settings, client: KafkaAdminClient) -> list[Drift]:
 
 def missing(settings: Settings, client: KafkaAdminClient) -> str | None:
     """A line about the topics that do not exist; None when all exist. Raises CommandError."""
+    names = {topic.name for topic in required_topics(settings)}
     try:
-        have = set(client.list_topics())
+        lacking = names - existing_topics(client, names).keys()
+        return f"{len(lacking)} are missing: {missing_topics_message(client, lacking)}" if lacking else None
     except KafkaError as error:
-        raise CommandError(f"topics cannot be listed: {type(error).__name__}: {error}") from None
-    lacking = {topic.name for topic in required_topics(settings)} - have
-    return f"{len(lacking)} are missing: {missing_topics_message(have, lacking)}" if lacking else None
+        raise CommandError(f"topics cannot be described: {type(error).__name__}: {error}") from None
 
 
 def _of_broker(client: KafkaAdminClient) -> list[Drift]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from kafka.admin import KafkaAdminClient, NewTopic
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, NoError, TopicAuthorizationFailedError, UnknownTopicOrPartitionError, for_code
 
 from netcenter.errors import CommandError
 from netcenter.pipeline import PIPELINE
@@ -58,13 +59,13 @@ def installations(names: Iterable[str]) -> list[str]:
     return sorted(prefix for prefix in prefixes if prefix + first.input_topic in names)
 
 
-def missing_topics_message(have: Iterable[str], missing: Iterable[str]) -> str:
-    """One line that names a missing topic and the command that creates it.
+def missing_topics_message(client: KafkaAdminClient, missing: Iterable[str]) -> str:
+    """One line that names a missing topic and the command that creates it. Raises KafkaError.
 
     Where the broker has an installation under another prefix, the line names that prefix, because creating the topics
-    would make a second installation. have: every topic of the broker.
+    would make a second installation. Installations of which this user may not see the topics are not named.
     """
-    first, others = min(missing), installations(have)
+    first, others = min(missing), installations(client.list_topics())
     if others and not any(first.startswith(prefix) and first[len(prefix) :] in _own_names() for prefix in others):
         named = ", ".join(map(repr, others[:_PREFIXES_NAMED])) + (", …" if len(others) > _PREFIXES_NAMED else "")
         return (
@@ -79,22 +80,54 @@ def _own_names() -> set[str]:
     return {topic.name for topic in (*PIPELINE.topics, *PIPELINE.dead_topics())} | changelogs
 
 
+def existing_topics(client: KafkaAdminClient, names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """The topics among these that exist, by name, as the broker describes them.
+
+    Each is asked for by its name: a list of all topics leaves out those that this user may not describe, as if they did
+    not exist. Raises TopicAuthorizationFailedError, which names those, and other KafkaErrors.
+    """
+    found, refused = _described(client, names)
+    if refused:
+        raise TopicAuthorizationFailedError(refused)
+    return found
+
+
+def _described(client: KafkaAdminClient, names: Iterable[str]) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """(the topics that exist, the names of topics that this user may not describe). Raises KafkaError."""
+    found: dict[str, dict[str, Any]] = {}
+    refused = list[str]()
+    for topic in client.describe_topics(sorted(set(names))):
+        error = for_code(topic["error_code"])
+        if error is TopicAuthorizationFailedError:
+            refused.append(topic["name"])
+        elif error is UnknownTopicOrPartitionError:
+            continue
+        elif error is NoError or getattr(error, "retriable", False):  # a topic whose leaders are not chosen yet exists
+            found[topic["name"]] = topic
+        else:
+            raise error(topic["name"])
+    return found, refused
+
+
 def partition_counts(client: KafkaAdminClient, names: Iterable[str]) -> dict[str, int]:
     """The number of partitions of each topic on the broker. All topics must exist."""
-    return {topic["name"]: len(topic["partitions"]) for topic in client.describe_topics(sorted(names))}
+    return {name: len(topic["partitions"]) for name, topic in existing_topics(client, names).items()}
 
 
 def settings_of_log(settings: Settings, client: KafkaAdminClient) -> Settings:
-    """The settings, but with the input topics' actual partition count on the broker.
+    """The settings, but with the input topics' actual partition count on the broker. This user may describe one of these
+    topics at least.
 
     Raises CommandError where no Netcenter is under the prefix.
     """
+    input_topics = [settings.prefix + name for name in PIPELINE.input_topics()]
     try:
-        have = set(client.list_topics())
-        input_topics = [settings.prefix + name for name in PIPELINE.input_topics()]
-        found = [name for name in input_topics if name in have]
+        found, refused = _described(client, input_topics)
+        if not found and refused:
+            raise TopicAuthorizationFailedError(refused)
         if not found:
-            raise CommandError(missing_topics_message(have, input_topics))
-        return settings.model_copy(update={"partitions": partition_counts(client, found[:1])[found[0]]})
+            raise CommandError(missing_topics_message(client, input_topics))
+        first = next(found[name] for name in input_topics if name in found)
+        return settings.model_copy(update={"partitions": len(first["partitions"])})
     except KafkaError as error:
         raise CommandError(f"topics cannot be read: {type(error).__name__}: {error}") from None

@@ -48,7 +48,7 @@ def go_on(settings: Settings, kafka: KafkaConnection, uri: str, old: str | None)
 def _check_new(settings: Settings, client: KafkaAdminClient) -> None:
     settings_of_log(settings, client)
     groups = ConsumerGroups(settings.prefix, client)
-    if groups.members()[_ROLE.name] or groups.positions([_ROLE]).get(_ROLE.name):
+    if groups.members([_ROLE])[_ROLE.name] or groups.positions([_ROLE]).get(_ROLE.name):
         raise CommandError(
             f"a worker of {settings.prefix}{_ROLE.name} has begun to fill these tables: they go on with that log already"
         )
@@ -59,7 +59,7 @@ def _check_old(
 ) -> None:
     settings_of_log(settings, client)
     prefix = settings.prefix
-    if ConsumerGroups(prefix, client).members()[_ROLE.name]:
+    if ConsumerGroups(prefix, client).members([_ROLE])[_ROLE.name]:
         raise CommandError(f"a worker of {prefix}{_ROLE.name} runs: stop it first")
     counts = partition_counts(client, [prefix + name for name in _ROLE.reads])
     places = [TopicPartition(name, n) for name, count in counts.items() for n in range(count)]

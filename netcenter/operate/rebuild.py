@@ -104,11 +104,10 @@ class _SinkTopics:
 
     def ranges(self) -> dict[TopicPartition, OffsetRange]:
         """The committed range of each partition now. Raises CommandError where a topic is missing."""
-        have = set(self._admin.list_topics())
-        missing = set(self._names) - have
-        if missing:
-            raise CommandError(missing_topics_message(have, missing))
         self._counts = partition_counts(self._admin, self._names)
+        missing = self._names.keys() - self._counts.keys()
+        if missing:
+            raise CommandError(missing_topics_message(self._admin, missing))
         return committed_ranges(
             self._admin, [TopicPartition(name, n) for name, count in self._counts.items() for n in range(count)]
         )

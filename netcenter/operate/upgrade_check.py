@@ -17,7 +17,7 @@ from netcenter.broker.client import open_admin
 from netcenter.broker.offsets import committed_ranges
 from netcenter.broker.policy_topic import stored_policies
 from netcenter.broker.reading import records_of
-from netcenter.broker.topics import missing_topics_message, required_topics, settings_of_log
+from netcenter.broker.topics import existing_topics, missing_topics_message, required_topics, settings_of_log
 from netcenter.errors import CommandError
 from netcenter.pipeline import PIPELINE, PROJECTION
 from netcenter.runtime.endpoints import postgres_of
@@ -71,7 +71,7 @@ def check(settings: Settings, kafka: KafkaConnection) -> list[UpgradeFinding]:
 class _Check:
     def __init__(self, settings: Settings, kafka: KafkaConnection, client: KafkaAdminClient) -> None:
         self._settings, self._kafka, self._client = settings, kafka, client
-        self._have = set(client.list_topics())
+        self._have = existing_topics(client, (topic.name for topic in required_topics(settings)))
         self._policies: dict[int, set[str]] = {}
         """By version: the roles in whose state this policy is in force."""
 
@@ -88,8 +88,8 @@ class _Check:
 
     def _topics(self) -> UpgradeFinding:
         names = {topic.name for topic in required_topics(self._settings)}
-        if missing := names - self._have:
-            why = f"{len(missing)} are missing: {missing_topics_message(self._have, missing)}"
+        if missing := names - self._have.keys():
+            why = f"{len(missing)} are missing: {missing_topics_message(self._client, missing)}"
             return UpgradeFinding("topics", "wrong", why)
         return UpgradeFinding("topics", "ready", f"all {len(names)} of this release are there")
 

@@ -13,6 +13,7 @@ _READ, _WRITE, _DESCRIBE = Operation.READ, Operation.WRITE, Operation.DESCRIBE
 GATEWAYS = PIPELINE.roles[0].input_topic
 """The topic into which gateways write. Its Ticks say which clock the log follows."""
 
+_DECIDING = [role for role in PIPELINE.roles if role.decides]
 _BROKERS_CONFIGS = Right(ResourceKind.CLUSTER, "", Operation.DESCRIBE_CONFIGS)
 _COUNTED = [topic.name for topic in PIPELINE.topics if ContactCount in topic.open]
 
@@ -23,34 +24,52 @@ class KafkaUser:
 
     name: str
     """The name that the pattern of user names takes in place of `{user}`."""
-    purpose: str
-    """Who works as this user, in Markdown."""
     rights: Rights
+    commands: tuple[str, ...] = ()
+    """The commands that work as this user, each without its arguments; `topics` means all whose first word it is."""
+    programs: str = ""
+    """Your own programs that work as this user, in Markdown."""
+
+    @property
+    def purpose(self) -> str:
+        """Who works as this user, in Markdown."""
+        return self.programs or ", ".join(f"`{' '.join(('netcenter', command))}`" for command in self.commands)
+
+    def runs(self, command: str) -> bool:
+        """Whether a command works as this user."""
+        return any(command == own or command.startswith(f"{own} ") for own in self.commands)
 
 
 def kafka_users(prefix: str) -> list[KafkaUser]:
     """Every user, the roles first, with rights on the topics, groups and transactional ids of this prefix."""
-    roles = [KafkaUser(role.name, _work_of(role), role_rights(PIPELINE, role, prefix)) for role in PIPELINE.roles]
+    roles = [KafkaUser(role.name, role_rights(PIPELINE, role, prefix), _commands_of(role)) for role in PIPELINE.roles]
     return [
         *roles,
-        KafkaUser("setup", "`netcenter topics`, `netcenter policy`", _setup(prefix)),
-        KafkaUser("operators", "`netcenter operators`, `netcenter crisis`, `netcenter forget`", _operators(prefix)),
-        KafkaUser("dead-letters", "`netcenter dead`", _dead_letters(prefix)),
-        KafkaUser("ingest", "`netcenter ingest`", _ingest(prefix)),
         KafkaUser(
-            "monitoring", "`netcenter lag`, `netcenter doctor`, `netcenter replay`; reads only", _monitoring(prefix)
+            "setup",
+            _setup(prefix),
+            ("topics apply", "topics seed", "policy apply", "policy repair", "policy list"),
+        ),
+        KafkaUser("operators", _operators(prefix), ("operators", "crisis", "forget")),
+        KafkaUser("dead-letters", _dead_letters(prefix), ("dead",)),
+        KafkaUser("ingest", _ingest(prefix), ("ingest",)),
+        KafkaUser("maintenance", _maintenance(prefix), ("rebuild ROLE", "changelog remove", "savepoint", "rescale")),
+        KafkaUser("monitoring", _monitoring(prefix), ("lag", "doctor", "upgrade check", "replay", "train")),
+        KafkaUser(
+            "gateway",
+            topic_rights(prefix, [GATEWAYS], _WRITE),
+            programs=f"your programs that write posts to `{GATEWAYS}`",
         ),
         KafkaUser(
-            "gateway", f"your programs that write posts to `{GATEWAYS}`", topic_rights(prefix, [GATEWAYS], _WRITE)
+            "contacts", topic_rights(prefix, _COUNTED, _WRITE), programs="your programs that count contacts elsewhere"
         ),
-        KafkaUser("contacts", "your programs that count contacts elsewhere", topic_rights(prefix, _COUNTED, _WRITE)),
-        KafkaUser("reader", "your programs that read the public topics", _reader(prefix)),
+        KafkaUser("reader", _reader(prefix), programs="your programs that read the public topics"),
     ]
 
 
-def _work_of(role: Role) -> str:
-    command = f"`netcenter worker {role.name}`"
-    return f"{command}, `netcenter rebuild`" if role.name == PROJECTION else command
+def _commands_of(role: Role) -> tuple[str, ...]:
+    worker = f"worker {role.name}"
+    return (worker, f"rebuild {role.name}", "postgres continue") if role.name == PROJECTION else (worker,)
 
 
 def _setup(prefix: str) -> Rights:
@@ -96,9 +115,24 @@ def _ingest(prefix: str) -> Rights:
     )
 
 
+def _maintenance(prefix: str) -> Rights:
+    """Makes the state of a role again, in the place of its workers; or carries the state of all roles to another log, whose
+    topics it makes. Then it needs these rights on both logs.
+    """
+    signed = [topic.dead.name for topic in PIPELINE.topics if topic.signed]
+    return (
+        *topic_rights(prefix, _every_topic(), Operation.CREATE, _DESCRIBE),
+        *topic_rights(prefix, [*(topic.name for topic in PIPELINE.topics), *signed, *_changelogs()], _READ),
+        *topic_rights(prefix, [*PIPELINE.input_topics(), POLICY_TOPIC, *_changelogs()], _WRITE),
+        *(Right(ResourceKind.GROUP, prefix + role.name, _DESCRIBE) for role in _DECIDING),
+        *(Right(ResourceKind.TRANSACTIONAL_ID, f"{prefix}{role.name}-", _WRITE, prefixed=True) for role in _DECIDING),
+        _transactional_id(prefix, "rescale"),
+    )
+
+
 def _monitoring(prefix: str) -> Rights:
     """Reads everything, writes nothing."""
-    ids = [f"{role.name}-" for role in PIPELINE.roles if role.decides]
+    ids = [f"{role.name}-" for role in _DECIDING]
     return (
         *topic_rights(prefix, _every_topic(), _READ, Operation.DESCRIBE_CONFIGS),
         *_groups(prefix),
@@ -117,7 +151,7 @@ def _reader(prefix: str) -> Rights:
 
 
 def _changelogs() -> list[str]:
-    return [role.changelog for role in PIPELINE.roles if role.decides]
+    return [role.changelog for role in _DECIDING]
 
 
 def _every_topic() -> list[str]:

@@ -13,6 +13,12 @@ from typing import Any
 import pytest
 from kafka import KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.errors import (
+    InvalidTxnStateError,
+    KafkaError,
+    ProducerFencedError,
+    TransactionalIdAuthorizationFailedError,
+)
 
 from agents.policy import digest
 from netcenter import cli
@@ -290,11 +296,43 @@ def test_a_kafka_that_stops_answering_in_the_middle_is_told_in_one_line_and_the_
     over = threading.Event()
     with monkeypatch.context() as patch:
         patch.setattr(sole_producer, "_COMMIT_S", 0.2)
+        patch.setattr(sole_producer, "_OUTCOME_S", 0.2)
         patch.setattr(KafkaProducer, "commit_transaction", lambda _: over.wait(60))
         with pytest.raises(
-            CommandError, match=r"^the policy cannot be written: Kafka at .* and run the command again$"
+            CommandError, match=r"^the policy cannot be written, or it is: Kafka at .* and run the command again$"
         ):
             apply_policy(load(), kafka, SECOND)
     over.set()
     assert apply_policy(load(), kafka, SECOND).version == 2
     assert changes_in_the_log(kafka, prefix) == [(1, digest(FIRST)), (2, digest(SECOND))]
+
+
+@pytest.mark.parametrize("holds", [True, False], ids=["committed", "aborted"])
+def test_the_log_says_what_has_come_of_a_commit_that_failed(
+    run: Run, kafka: KafkaConnection, prefix: str, monkeypatch: pytest.MonkeyPatch, holds: bool
+) -> None:
+    """The first answer is lost, and the second try is told an error, as the client reports it: that the producer is fenced,
+    that its state is wrong, that a right is missing, an error that the client does not know.
+    """
+    assert run("topics", "apply", "--policy", "first.toml")[0] == 0
+    commit, abort = KafkaProducer.commit_transaction, KafkaProducer.abort_transaction
+    unknown = KafkaError("Unhandled error in EndTxnResponse: UnknownError")
+    for n, error in enumerate(
+        (ProducerFencedError(), InvalidTxnStateError(), TransactionalIdAuthorizationFailedError(), unknown)
+    ):
+
+        def failing(producer: KafkaProducer, error: KafkaError = error) -> None:
+            commit(producer) if holds else abort(producer)
+            raise error
+
+        text = f"{SECOND}\n# {n}\n"
+        with monkeypatch.context() as patch:
+            patch.setattr(KafkaProducer, "commit_transaction", failing)
+            if holds:
+                assert apply_policy(load(), kafka, text).version == n + 2
+                continue
+            with pytest.raises(CommandError, match="has written nothing|nothing was written: run") as raised:
+                apply_policy(load(), kafka, text)
+        assert isinstance(raised.value, Overtaken) == isinstance(error, ProducerFencedError)
+        assert raised.value.__cause__ is error or isinstance(raised.value, Overtaken)
+    assert len(changes_in_the_log(kafka, prefix)) == (5 if holds else 1)

@@ -33,6 +33,7 @@ from schemas import codec
 from schemas.records import Clock
 from streams.kafka_connection import KafkaConnection
 from tests.support import forked
+from tests.support.kafka_rights import variables
 from tests.support.waiting import until
 
 HOUR = 3_600_000
@@ -118,7 +119,7 @@ class Plant:
 
     def __enter__(self) -> Self:
         create_database(self.addresses.postgres, self.database)
-        provisioning.apply(self.settings, self.kafka, self.clock, self.policy)
+        provisioning.apply(self.settings, self.as_user("setup"), self.clock, self.policy)
         return self
 
     def __exit__(
@@ -131,10 +132,14 @@ class Plant:
         """Its Kafka."""
         return KafkaConnection(self.addresses.kafka)
 
-    def given(self) -> dict[str, str]:
-        """The environment that makes a command work on this plant."""
+    def as_user(self, user: str) -> KafkaConnection:
+        """Its Kafka as a user of an installation connects to it; this Kafka knows no users."""
+        return self.kafka
+
+    def given(self, user: str = "monitoring") -> dict[str, str]:
+        """The environment that makes a command, or the worker of a role, work on this plant as a user of an installation."""
         return {
-            "NETCENTER_KAFKA": str(self.kafka),
+            **variables(self.as_user(user)),
             "NETCENTER_POSTGRES": self.settings.postgres or "",
             "NETCENTER_PREFIX": self.prefix,
             "NETCENTER_PARTITIONS": str(self.partitions),
@@ -160,7 +165,7 @@ class Plant:
     def _start(self, role: str) -> Worker:
         number = sum(w.role == role for w in self.workers)
         log = self.folder / f"{role}.{number}.log"
-        environment = {**os.environ, **self.given()}
+        environment = {**os.environ, **self.given(role)}
         process = forked.start(self.command, log, self.folder, environment, ["worker", role])
         worker = Worker(role, process, log)
         self.workers.append(worker)
@@ -210,9 +215,10 @@ class Plant:
     @contextmanager
     def monitor(self) -> Iterator[LagMonitor]:
         """A monitor of the lag under this prefix."""
-        client = open_admin(self.kafka)
+        kafka = self.as_user("monitoring")
+        client = open_admin(kafka)
         try:
-            yield LagMonitor(self.settings, self.kafka, client)
+            yield LagMonitor(self.settings, kafka, client)
         finally:
             client.close()
 
@@ -272,7 +278,7 @@ class Playing:
         try:
             self.played = ingest(
                 plant.settings,
-                plant.kafka,
+                plant.as_user("ingest"),
                 lines,
                 interval=TICK,
                 run_on=run_on,
@@ -331,8 +337,8 @@ class People:
         settings = self.plant.settings
         tps = [TopicPartition(settings.prefix + "assignments", n) for n in range(settings.partitions)]
         with (
-            TopicFollower(self.plant.kafka, tps) as follower,
-            LogWriter(settings, self.plant.kafka, "operators") as log,
+            TopicFollower(self.plant.as_user("operators"), tps) as follower,
+            LogWriter(settings, self.plant.as_user("operators"), "operators") as log,
         ):
             while not self._stop.is_set():
                 asked = self._asked.is_set()

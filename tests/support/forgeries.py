@@ -5,9 +5,12 @@ wrong signature.
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from kafka import KafkaProducer
 
 from agents.policy import digest
 from netcenter.pipeline import PIPELINE
@@ -27,6 +30,7 @@ from schemas.records import (
     Volume,
     WorkChanged,
 )
+from streams.kafka_connection import KafkaConnection
 from streams.partitioner import partition_of
 from streams.signatures import SIGNATURE, Signatures
 from streams.signing_keys import KeyRing
@@ -113,3 +117,29 @@ def forgeries(folder: Path, partitions: int, brand: str, channel: str, author_id
             number = 0 if key is None else partition_of(key, partitions)
             for headers in headers_without_a_key(folder).values():
                 yield Forgery(topic.name, number, key, codec.encode(record), headers)
+
+
+@contextmanager
+def attackers(
+    as_user: Callable[[str], KafkaConnection], stolen: KafkaConnection
+) -> Iterator[Callable[[str, Forgery], None]]:
+    """Plain clients that may write to the topics into which others than roles write: gateways to `mentions`, counters of
+    contacts to `volumes`; whoever writes to `desk` has stolen the right. Yields what writes a forgery under a prefix.
+    """
+    users = {"mentions": as_user("gateway"), "volumes": as_user("contacts"), "desk": stolen}
+    producers = {topic: KafkaProducer(**kafka.for_kafka_python()) for topic, kafka in users.items()}
+    sent: list[Any] = []
+
+    def write(prefix: str, one: Forgery) -> None:
+        topic, partition, key, value, headers = one
+        sent.append(producers[topic].send(prefix + topic, partition=partition, key=key, value=value, headers=headers))
+
+    try:
+        yield write
+        for producer in producers.values():
+            producer.flush(60)
+        for future in sent:
+            future.get(0)
+    finally:
+        for producer in producers.values():
+            producer.close(timeout=10)

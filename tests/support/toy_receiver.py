@@ -104,11 +104,9 @@ def seen() -> dict[str, Any]:
     class Broker:
         """Knows every partition, each empty, and no worker."""
 
-        def list_topics(self) -> list[str]:
-            return pipeline.PIPELINE.input_topics()
-
         def describe_topics(self, names: list[str]) -> list[dict[str, Any]]:
-            return [{"name": name, "partitions": [{}] * Settings().partitions} for name in names]
+            partitions = [object()] * Settings().partitions
+            return [{"name": name, "error_code": 0, "partitions": partitions} for name in names]
 
         def describe_groups(self, groups: list[str]) -> dict[str, Any]:
             return {group: {"error": None, "members": []} for group in groups}

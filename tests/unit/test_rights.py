@@ -80,9 +80,9 @@ def test_monitoring_changes_nothing() -> None:
     assert not [r for r in USERS["monitoring"].rights if r.kind is ResourceKind.GROUP and r.operation is Operation.READ]
 
 
-def test_only_setup_makes_and_configures_topics() -> None:
-    for operation in (Operation.CREATE, Operation.ALTER_CONFIGS):
-        assert [name for name in USERS if may(name, operation)] == ["setup"]
+def test_only_setup_configures_topics_and_maintenance_may_make_those_of_another_log() -> None:
+    assert [name for name in USERS if may(name, Operation.ALTER_CONFIGS)] == ["setup"]
+    assert [name for name in USERS if may(name, Operation.CREATE)] == ["setup", "maintenance"]
 
 
 def test_no_role_writes_a_changelog_or_a_transactional_id_of_another_role() -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from kafka import TopicPartition
 from kafka.errors import InvalidProducerEpochError, KafkaError, ProducerFencedError
 
 from netcenter.broker import changelogs, sole_producer
@@ -32,6 +34,10 @@ class Future:
         """Called at once."""
         if self._refused is not None:
             call(self._refused)
+
+    def get(self, _: float) -> SimpleNamespace:
+        """Where the record stands."""
+        return SimpleNamespace(topic="topic", partition=0, offset=7)
 
 
 class Producer:
@@ -71,6 +77,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Producer]:
     for name in ("_BEGIN_S", "_COMMIT_S", "_CLOSE_S"):
         monkeypatch.setattr(sole_producer, name, 0.05)
     monkeypatch.setattr(time, "sleep", lambda _: None)
+    monkeypatch.setattr(sole_producer, "committed", lambda *_: False)
     return found
 
 
@@ -87,7 +94,8 @@ def writer() -> ChangelogWriter:
 @pytest.mark.parametrize("name", ["init_transactions", "commit_transaction"])
 def test_a_broker_that_does_not_answer_ends_the_command_with_a_line(opened: list[Producer], name: str) -> None:
     opened[0].hanging = {name}
-    with pytest.raises(CommandError, match="nothing can be done: Kafka at nowhere:1 has not answered"), sole() as it:
+    line = "nothing can be done: KafkaTimeoutError: .*no answer for 0 s, from Kafka at nowhere:1; nothing was written"
+    with pytest.raises(CommandError, match=line), sole() as it:
         it.write([RECORD])
     assert opened[0].calls[-1] == "close"
 
@@ -96,10 +104,57 @@ def test_a_broker_that_does_not_answer_ends_the_command_with_a_line(opened: list
 def test_so_it_does_for_whoever_writes_to_a_changelog(opened: list[Producer], name: str) -> None:
     opened[0].hanging = {name}
     with (
-        pytest.raises(CommandError, match=r"cases\.changelog/0 cannot be written: Kafka at nowhere:1 has not answered"),
+        pytest.raises(
+            CommandError, match=r"cases\.changelog/0 cannot be written: KafkaTimeoutError: .*nothing was written"
+        ),
         writer() as it,
     ):
         it.write([(b"key", b"value")])
+
+
+FAILED = [KafkaError("unhandled"), ProducerFencedError(), InvalidProducerEpochError(), RuntimeError("in flight")]
+
+
+@pytest.mark.parametrize("failed", FAILED, ids=repr)
+@pytest.mark.parametrize("holds", [True, False, None])
+def test_a_commit_that_failed_is_what_the_log_says(
+    opened: list[Producer], monkeypatch: pytest.MonkeyPatch, failed: Exception, holds: bool | None
+) -> None:
+    """The client cannot know whether an earlier try was taken, also where it is told that it is fenced."""
+    asked: list[Any] = []
+
+    def committed(_: KafkaConnection, *where: Any) -> bool | None:
+        asked.append(where[:2])
+        return holds
+
+    monkeypatch.setattr(sole_producer, "committed", committed)
+    opened[0].broken = {"commit_transaction": failed}
+    with sole() as it:
+        if holds:
+            it.write([RECORD])
+        else:
+            with pytest.raises(CommandError) as raised:
+                it.write([RECORD])
+            said = (
+                "Look what stands" if holds is None else "another command" if _fences(failed) else "nothing was written"
+            )
+            assert said in str(raised.value) and isinstance(raised.value, Overtaken) == (said == "another command")
+    assert asked == [(TopicPartition("topic", 0), 7)]
+
+
+def _fences(error: Exception) -> bool:
+    return isinstance(error, ProducerFencedError | InvalidProducerEpochError)
+
+
+@pytest.mark.parametrize("failed", FAILED, ids=repr)
+@pytest.mark.parametrize("name", ["init_transactions", "flush"])
+def test_before_the_commit_nothing_is_asked_because_nothing_can_hold(
+    opened: list[Producer], monkeypatch: pytest.MonkeyPatch, name: str, failed: Exception
+) -> None:
+    monkeypatch.setattr(sole_producer, "committed", lambda *_: pytest.fail("nothing was committed"))
+    opened[0].broken = {name: failed}
+    with pytest.raises((CommandError, RuntimeError)), sole() as it:
+        it.write([RECORD])
 
 
 @pytest.mark.parametrize("name", ["begin_transaction", "send", "flush"])

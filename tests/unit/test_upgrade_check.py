@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 import psycopg2
 import pytest
 from kafka import TopicPartition
+from kafka.errors import UnknownTopicOrPartitionError
 
 from netcenter.broker.policy_topic import StoredPolicy
 from netcenter.broker.topics import required_topics
@@ -51,6 +52,10 @@ class Broker:
 
     def list_topics(self) -> set[str]:
         return self.topics
+
+    def describe_topics(self, names: list[str]) -> list[dict[str, Any]]:
+        unknown = UnknownTopicOrPartitionError.errno
+        return [{"name": name, "error_code": 0 if name in self.topics else unknown} for name in names]
 
     def close(self) -> None:
         """Nothing is open."""

@@ -14,7 +14,7 @@ from netcenter.broker.seeding import unseeded
 from netcenter.broker.signed_log import signed_record
 from netcenter.broker.stored_dead_letters import count_waiting
 from netcenter.broker.topic_drift import drifts
-from netcenter.broker.topics import missing_topics_message, partition_counts, required_topics
+from netcenter.broker.topics import existing_topics, missing_topics_message, partition_counts, required_topics
 from netcenter.operate.doctor.finding import Finding, duration_text, findings
 from netcenter.operate.doctor.survey import Survey
 from netcenter.pipeline import PIPELINE
@@ -28,9 +28,9 @@ _AHEAD_MS = 60_000
 def topics(survey: Survey) -> Iterator[Finding]:
     """Whether every topic exists."""
     names = {topic.name for topic in required_topics(survey.given)}
-    missing = names - survey.topics
+    missing = names - existing_topics(survey.client, names).keys()
     if missing:
-        message = f"{len(missing)} are missing: {missing_topics_message(survey.topics, missing)}"
+        message = f"{len(missing)} are missing: {missing_topics_message(survey.client, missing)}"
         yield Finding("topics", False, message)
     else:
         yield Finding("topics", True, f"all {len(names)} are there")

@@ -31,11 +31,6 @@ class Survey:
     """ms; the clock of this machine."""
 
     @cached_property
-    def topics(self) -> set[str]:
-        """Every topic of the broker."""
-        return set(self.client.list_topics())
-
-    @cached_property
     def monitor(self) -> LagMonitor:
         """A monitor whose broker has loaded its groups. Raises CommandError."""
         monitor = LagMonitor(self.given, self.kafka, self.client)

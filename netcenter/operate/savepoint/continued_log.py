@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from math import gcd
 from typing import Any
 
 from kafka import TopicPartition
-from kafka.admin import KafkaAdminClient
 
 from agents.policy import Policy, parse
 from netcenter.broker.changelogs import changelog_record, fence_owners
@@ -21,7 +20,7 @@ from netcenter.broker.policy_topic import text_headers
 from netcenter.broker.provisioning import create
 from netcenter.broker.reading import any_record
 from netcenter.broker.sole_producer import OpenTransaction, RawRecord, SoleProducer
-from netcenter.broker.topics import partition_counts, required_topics
+from netcenter.broker.topics import existing_topics, partition_counts, required_topics
 from netcenter.errors import CommandError
 from netcenter.operate.savepoint.carried_state import LogHead, StateRecord
 from netcenter.operate.savepoint.state_at_rest import DECIDING
@@ -58,16 +57,18 @@ class ContinuedLog:
         self.check_empty()
         self.check_idle()
         with closing(open_admin(self._kafka)) as client:
-            have = set(client.list_topics())
-            missing = [topic for topic in required_topics(self._settings) if topic.name not in have]
+            required = required_topics(self._settings)
+            have = existing_topics(client, (topic.name for topic in required))
+            missing = [topic for topic in required if topic.name not in have]
             if missing:
                 create(client, missing)
 
     def check_empty(self) -> None:
         """Raises CommandError where a topic holds records: a savepoint is restored into a new log only."""
         with closing(open_admin(self._kafka)) as client:
-            have = set(client.list_topics())
-            self._check_counts(client, have)
+            wanted = {topic.name: topic.num_partitions for topic in required_topics(self._settings)}
+            have = partition_counts(client, wanted)
+            self._check_counts(wanted, have)
             counts = {topic.name: self._count(topic.name) for topic in PIPELINE.topics}
             for name, count in (counts | {role.changelog: self._settings.partitions for role in DECIDING}).items():
                 topic, numbers = self._settings.prefix + name, range(count)
@@ -79,9 +80,8 @@ class ContinuedLog:
                         "another NETCENTER_PREFIX, and do not run `netcenter topics apply` for it"
                     )
 
-    def _check_counts(self, client: KafkaAdminClient, have: set[str]) -> None:
-        wanted = {topic.name: topic.num_partitions for topic in required_topics(self._settings) if topic.name in have}
-        for name, count in partition_counts(client, wanted).items() if wanted else ():
+    def _check_counts(self, wanted: Mapping[str, int], have: Mapping[str, int]) -> None:
+        for name, count in have.items():
             if count != wanted[name]:
                 raise CommandError(
                     f"{name} has {count} partitions, and NETCENTER_PARTITIONS means {wanted[name]}: set it right, or delete "
@@ -91,7 +91,7 @@ class ContinuedLog:
     def check_idle(self) -> None:
         """Raises CommandError where workers of the new log run already: they would begin without the state."""
         with closing(open_admin(self._kafka)) as client:
-            members = ConsumerGroups(self._settings.prefix, client).members()
+            members = ConsumerGroups(self._settings.prefix, client).members(DECIDING)
         running = [role.name for role in DECIDING if members[role.name]]
         if running:
             raise CommandError(

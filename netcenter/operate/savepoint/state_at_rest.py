@@ -81,7 +81,7 @@ class StateAtRest:
     def running(self) -> list[str]:
         """One line for each deciding role that has workers."""
         with closing(open_admin(self._kafka)) as client:
-            members = ConsumerGroups(self.settings.prefix, client).members()
+            members = ConsumerGroups(self.settings.prefix, client).members(DECIDING)
         return [
             f"{self.settings.prefix}{role.name} has {len(members[role.name])} workers: stop them"
             for role in DECIDING
