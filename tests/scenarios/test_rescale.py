@@ -14,6 +14,7 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 from msgspec.structs import replace
 
+from netcenter.broker import sole_producer
 from netcenter.demo.story import STORY_POLICY, story
 from netcenter.embedded import Addresses
 from netcenter.files.line import Line
@@ -95,7 +96,10 @@ def moved(stack: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             _tick(first, _BEFORE[-1].at + 2 * _MINUTE)
             first.stop(*_DECIDING)
             say("check", *rescale, "--check")
-            with mock.patch.object(KafkaProducer, "commit_transaction", side_effect=KafkaError("killed here")):
+            with (
+                mock.patch.object(KafkaProducer, "commit_transaction", side_effect=KafkaError("killed here")),
+                mock.patch.object(sole_producer, "_OUTCOME_S", 0.1),
+            ):
                 say("killed", *rescale)
             for file, plant, words in (("a", first, "take"), ("a", third, "restore"), ("c", third, "take")):
                 said[f"{words} {file}"] = command(folder, plant.given(), "savepoint", words, file)
