@@ -29,7 +29,7 @@ from netcenter.files.line import Line
 from netcenter.ingest.schedule import TICK, with_ticks
 from netcenter.pipeline import DEAD, PIPELINE, PUBLIC
 from netcenter.replay import Replay, play_lines
-from schemas.records import Decided, Record, Tick
+from schemas.records import ClassifiedMention, Decided, Mention, Record, Tick
 from streams.checkpoint import PROGRESS
 from tests.support import judge, next_release
 from tests.support.chaos import HOUR, ROLES, SEED, Plant, Playing
@@ -209,13 +209,14 @@ def _now() -> int:
 
 def test_nothing_is_lost_nothing_comes_twice_and_every_sequence_is_whole(rolled: Rolled) -> None:
     sent = [*rolled.first, *rolled.load.sent]
-    posts = {line.record.id for line in sent if line.topic == "mentions"}  # type: ignore[attr-defined]
+    posts = {line.record.id for line in sent if isinstance(line.record, Mention)}
     print(
         f"\n{len(sent):,} records, {len(rolled.load.sent) / rolled.load.seconds:,.0f} a second for "
         f"{rolled.load.seconds:.0f} s; ended by themselves: {dict(rolled.plant.deaths)}\n{rolled.table()}"
     )
     assert rolled.plant.deaths == {}
-    assert {judge.identity(row.record) for row in rolled.log["classified"] if row.key is not None} == posts  # type: ignore[arg-type]
+    judged = {row.record.mention.id for row in rolled.log["classified"] if isinstance(row.record, ClassifiedMention)}
+    assert judged == posts
     assert judge.twice(rolled.log, but=()) == {}
     assert judge.gaps(rolled.log) == []
     assert [row for name, rows in rolled.log.items() if name.endswith(".dead") for row in rows] == []
