@@ -41,12 +41,15 @@ _POLICY = STORY_POLICY.read_text()
 _FIRST, _CALM = 500, 20 * PER_S
 """Lines until every role knows the time, and lines that are played before the first worker is replaced."""
 _RUN_ON = 2 * HOUR
-_STEPS: tuple[tuple[str, dict[str, str], bool], ...] = (
-    ("upgrade", {"NETCENTER_UPGRADE_FROM": "0.1.0"}, True),
-    ("rollback", {}, False),
-    ("final", {}, True),
+_ONE_OF_EACH = (ROLES, ROLES)
+_READERS_FIRST = tuple((role, role) for role in reversed(ROLES))
+_STEPS: tuple[tuple[str, dict[str, str], bool, tuple[tuple[str, ...], ...]], ...] = (
+    ("upgrade", {"NETCENTER_UPGRADE_FROM": "0.1.0"}, True, _ONE_OF_EACH),
+    ("rollback", {}, False, _ONE_OF_EACH),
+    ("final", {}, True, _READERS_FIRST),
 )
-"""(what is done, the environment of the new workers, whether they are of the next release)."""
+"""(what is done, the environment of the new workers, whether they are of the next release, of which roles a worker is
+replaced at once)."""
 _PATIENCE_S = 1_800.0
 
 pytestmark = [
@@ -153,11 +156,11 @@ def rolled(stack: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         load.start()
         plant.until(lambda: len(load.sent) >= _CALM or load.done(), _PATIENCE_S, "a calm beginning")
         windows["calm"] = began, _now()
-        for step, environment, is_newer in _STEPS:
+        for step, environment, is_newer, order in _STEPS:
             plant.environment = {**(next_release.environment(newer) if is_newer else {}), **environment}
             began = _now()
-            for _ in range(2):
-                _replace(plant)
+            for roles in order:
+                _replace(plant, roles)
             windows[step] = began, _now()
             assert not load.done(), (
                 f"the story has ended before the {step} was done: a larger NETCENTER_UPGRADE_SCALE plays longer"
@@ -172,12 +175,12 @@ def rolled(stack: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield Rolled(plant, first, load, windows, log, _checkpoints(plant))
 
 
-def _replace(plant: Plant) -> None:
-    """Replaces the oldest worker of every role, as Kubernetes does with `maxSurge: 1` and `maxUnavailable: 0`: the new worker
-    owns partitions before the old one is told to stop.
+def _replace(plant: Plant, roles: tuple[str, ...]) -> None:
+    """Replaces the oldest workers of these roles, as Kubernetes does with `maxSurge` and `maxUnavailable: 0`: the new workers
+    own partitions before the old ones are told to stop.
     """
-    old = [plant.alive(role)[0] for role in ROLES]
-    started = plant.start(*ROLES)
+    old = [worker for role in dict.fromkeys(roles) for worker in plant.alive(role)[: roles.count(role)]]
+    started = plant.start(*roles)
     plant.until(lambda: all(worker.said("partitions owned") for worker in started), _PATIENCE_S, "partitions owned")
     for worker in old:
         plant.leave(worker)
