@@ -1,5 +1,5 @@
 """The procedure of docs/growth.md on the wall clock, while a gateway goes on receiving: nothing is lost, nothing comes twice,
-and whoever was answered in time, during the move too, has no clock that breached. It prints how long each step took.
+and no breach stands of whoever was answered in time, during the move too. It prints how long each step took.
 
 Run it by `make growth`: it takes some minutes, because the clock is the wall's, and its name keeps it out of the suite.
 """
@@ -223,15 +223,20 @@ def test_nothing_is_lost_and_nothing_comes_twice(grown: Grown) -> None:
     assert [row for name, rows in both.items() if name.endswith(".dead") for row in rows] == []
 
 
-def test_whoever_was_answered_in_time_has_no_clock_that_breached(grown: Grown) -> None:
-    breached = {
-        row.record.author_id
-        for log in grown.logs
-        for row in log["cases"]
-        if isinstance(row.record, ClockChanged) and row.record.change == "breached"
-    }
-    assert not breached & grown.gateway.answered
-    assert breached
+def test_no_breach_stands_of_whoever_was_answered_in_time(grown: Grown) -> None:
+    """Time goes on while the workers judge the last minute, and an answer that the gateway keeps meanwhile is not read: such
+    a breach is rescinded when the answer is.
+    """
+    newest: dict[str, str] = {}
+    breaches = 0
+    for log in grown.logs:
+        for event in (row.record for row in log["cases"]):
+            if isinstance(event, ClockChanged) and event.change in ("breached", "rescinded"):
+                newest[event.author_id] = event.change
+                breaches += event.change == "breached" and event.author_id in grown.gateway.answered
+    print(f"{breaches} breaches of customers who were answered in time")
+    assert [author for author in sorted(grown.gateway.answered) if newest.get(author) == "breached"] == []
+    assert "breached" in newest.values()
 
 
 def test_the_tables_hold_every_event_of_both_logs(grown: Grown) -> None:
