@@ -51,20 +51,19 @@ def closed_with_surge(brand: WatchedBrand, surge: OpenSurge, at: At) -> tuple[Wa
 
 def declared(brand: WatchedBrand, fact: CrisisDeclared, at: At) -> tuple[WatchedBrand, list[Decided]]:
     """(brand, events) after a person's declaration. A declaration that is older than the last or repeats it changes
-    nothing.
+    nothing, also where the last one led to no event: so a copy that is written later changes nothing either.
     """
     crisis = brand.crisis
-    if crisis is not None and fact.at <= crisis.declared_at:
+    if (crisis is not None and fact.at <= crisis.declared_at) or fact.change == "unknown":
         return brand, []
-    running = crisis is not None and bool(crisis.by)
+    running, events = crisis is not None and bool(crisis.by), list[Decided]()
     if fact.change == "open" and not running:
         surge, root = (brand.surge.id, brand.surge.root) if brand.surge else (None, None)
         brand, events = _opened(brand, fact.by, f"declared: {fact.reason}", surge, root, at)
     elif fact.change == "close" and crisis is not None and running:
         brand, events = _closed(brand, crisis, fact.by, f"declared: {fact.reason}", at)
-    else:
-        return brand, []
-    return replace(brand, crisis=replace(brand.crisis, declared_at=fact.at)), events  # type: ignore[type-var]
+    last = brand.crisis or LastCrisis("", 0, "", None)
+    return replace(brand, crisis=replace(last, declared_at=fact.at)), events
 
 
 def _complaint_led(brand: WatchedBrand, series: BrandSeries, conversation: Conversation | None, at: At) -> str | None:

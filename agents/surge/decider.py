@@ -31,7 +31,7 @@ def _crisis(state: State[Any], fact: CrisisDeclared, at: At) -> Events:
     check_brand(fact.brand)
     brand = state.get(fact.brand) or WatchedBrand(fact.brand)
     after, events = crisis.declared(brand, fact, at)
-    if events:
+    if after != brand:
         yield BrandNoted({fact.brand: after})
         yield from events
 

@@ -51,9 +51,10 @@ class OpenSurge(msgspec.Struct, frozen=True, array_like=True):
 
 
 class LastCrisis(msgspec.Struct, frozen=True, array_like=True):
-    """The last crisis of a brand. It is open unless `by` is empty."""
+    """The last crisis of a brand, and the last declaration. A crisis is open unless `by` is empty."""
 
     id: str
+    """Empty where a person has declared something and there was no crisis yet."""
     seq: int
     """`seq` of its last event."""
     by: str
@@ -61,7 +62,7 @@ class LastCrisis(msgspec.Struct, frozen=True, array_like=True):
     surge: str | None
     """Id of the surge that it belongs to."""
     declared_at: int = 0
-    """ms; when a person last opened or closed a crisis of the brand."""
+    """ms; when a person last declared that a crisis opens or closes, whether it changed anything or not."""
 
 
 class WatchedBrand(msgspec.Struct, frozen=True, tag="brand"):

@@ -35,6 +35,7 @@ from schemas.records import (
 from streams.partitioner import partition_of
 from tests.support import judge
 from tests.support.chaos import HOUR, ROLES, SEED, People, Plant, Playing
+from tests.support.forgeries import key_files
 
 #: Of the demo's story; 1 is all of it, over as many partitions as the demo has.
 SCALE = float(os.environ.get("NETCENTER_CHAOS_SCALE", "0.25"))
@@ -139,7 +140,8 @@ def aftermath(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aftermath]:
 
 def _after(servers: Stack, addresses: Addresses, folder: Path) -> Aftermath:
     lines = story.story(SEED, SCALE)
-    with Plant(addresses, folder / "workers", _POLICY, "chaos.", PARTITIONS) as plant:
+    keys = key_files(folder)
+    with Plant(addresses, folder / "workers", _POLICY, "chaos.", PARTITIONS, keys=keys) as plant:
         plant.start(*ROLES)
         plant.await_workers(*ROLES)
         chaos = Chaos(plant, servers, Random(_SCHEDULE))

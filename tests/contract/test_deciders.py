@@ -6,9 +6,12 @@ promise fails it.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
+from random import Random
 from typing import Any, ClassVar
 
 import msgspec
@@ -21,7 +24,7 @@ from agents.policy import Policy
 from netcenter.pipeline import PIPELINE
 from schemas import codec
 from schemas.keys import KEYLESS
-from schemas.records import RECORDS, Decided, OfferAnswered, Record, Reply
+from schemas.records import RECORDS, CrisisDeclared, Decided, OfferAnswered, Record, Reply, Volume
 from streams.topology import Fold
 from tests.support import care_facts
 from tests.support.any_record import example
@@ -132,6 +135,21 @@ def no_fact_is_yielded(make: Make, policy: Policy, facts: Facts) -> None:
         assert id(event) not in given_
 
 
+def a_copy_changes_nothing(make: Make, policy: Policy, facts: Facts, kind: type[Record], draw: Random) -> None:
+    """A record that was read before, and stands in the log once more at any later place, leads to no event."""
+    run, copied, earlier = Run(make(), policy), Run(make(), policy), list[Record]()
+    for time, fact in facts:
+        for one in (run, copied):
+            one.tick(time)
+            if fact is not None:
+                give(one, fact)
+        if isinstance(fact, kind):
+            earlier.append(fact)
+        if earlier and draw.random() < 0.7:
+            give(copied, draw.choice(earlier))
+    assert copied.events == run.events
+
+
 # --- every Decider of the pipeline ---
 
 
@@ -205,6 +223,35 @@ def test_each_state_record_goes_to_another_log_with_the_facts_that_change_it(rol
     for key, record in play(FOLDS[role].decider(), policy_of(role), facts).state.items():
         with suppress(Unusable):
             assert FOLDS[role].carried(key, record).by in keys
+
+
+#: Of a role whose input topic others write too: the signed records of which a copy, with its signature, leads to nothing.
+#: SECURITY.md says what a copy of any other signed record of these topics does.
+HARMLESS_COPIES = {"surge": (Volume, CrisisDeclared), "desk": (OfferAnswered,)}
+
+
+@pytest.mark.parametrize(("role", "kind"), [(role, kind) for role, kinds in HARMLESS_COPIES.items() for kind in kinds])
+@examples(15)
+@given(data=st.data())
+def test_a_signed_record_that_is_copied_within_its_partition_leads_to_nothing(
+    role: str, kind: type[Record], data: st.DataObject
+) -> None:
+    draw = data.draw(st.randoms(use_true_random=False))
+    a_copy_changes_nothing(FOLDS[role].decider, policy_of(role), data.draw(facts_of(role)), kind, draw)
+
+
+def test_security_md_says_of_each_signed_record_what_a_copy_does() -> None:
+    """Each that a role of the suite reads, and each that every role reads."""
+    page = (Path(__file__).parents[2] / "SECURITY.md").read_text()
+    rows = re.search(r"\| a copy of \|.*?\n\n", page, re.DOTALL)
+    assert rows
+    signed = {kind.__name__ for topic in PIPELINE.topics for kind in topic.signed}
+    assert (
+        set(re.findall(r"\b(?:[A-Z][a-z]+)+\b", "".join(re.findall(r"^\| ([^|]*)\|", rows[0], re.MULTILINE)))) == signed
+    )
+    for kinds in HARMLESS_COPIES.values():
+        for kind in kinds:
+            assert re.search(rf"^\|[^|]*{kind.__name__}[^|]*\| nothing", rows[0], re.MULTILINE), kind
 
 
 # --- running, watching, failing ---
@@ -424,6 +471,11 @@ def test_an_honest_decider_keeps_every_promise(promise: Callable[[Make, Policy, 
 def test_a_decider_that_breaks_a_promise_is_found(broken: Make, promise: Callable[[Make, Policy, Facts], None]) -> None:
     with pytest.raises(AssertionError):
         promise(broken, care_facts.POLICY, REPLIES)
+
+
+def test_a_decider_that_takes_copies_is_found() -> None:
+    with pytest.raises(AssertionError):
+        a_copy_changes_nothing(Honest, care_facts.POLICY, REPLIES, Reply, Random(1))
 
 
 def test_the_suite_sees_every_deciding_role() -> None:

@@ -118,6 +118,18 @@ def test_what_is_said_twice_or_was_said_before_changes_nothing() -> None:
     assert kinds(to) == ["CrisisOpened", "CrisisClosed"]
 
 
+def test_a_declaration_that_led_to_nothing_leads_to_nothing_later_either() -> None:
+    """An "open" while the rule's crisis runs, and a "close" while there is none: a copy of either, later, changes nothing."""
+    to = _flood(_quiet(), 60)
+    early = [_said(change, to.time + n) for n, change in enumerate(("open", "close", "close", "open"))]
+    assert [type(e) for fact in early[:2] for e in to.fact(fact)] == [CrisisClosed]
+    assert to.fact(early[2]) == []
+    play(to, [10] * 60)
+    assert [e for fact in early[:3] for e in to.fact(fact)] == []
+    assert [type(e) for e in to.fact(_said("open", to.time))] == [CrisisOpened]
+    assert [e for fact in early for e in to.fact(fact)] == []
+
+
 def test_one_of_a_brand_that_cannot_be_becomes_a_dead_letter() -> None:
     to = _quiet()
     with pytest.raises(Unusable, match="brand: use letters"):

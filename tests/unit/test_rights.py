@@ -22,6 +22,7 @@ from netcenter.workers import make_worker
 from streams.kafka_connection import KafkaConnection
 from streams.rights import Operation, ResourceKind, Right, lacking, refusal
 from tests.support.command_line import command
+from tests.support.secured_story import KEYS
 
 PREFIX = "p."
 USERS = {user.name: user for user in kafka_users(PREFIX)}
@@ -90,6 +91,15 @@ def test_no_role_writes_a_changelog_or_a_transactional_id_of_another_role() -> N
         theirs = {f"{PREFIX}{name}" for name in DECIDING if name != role}
         written = {r.name for r in USERS[role].rights if r.operation is Operation.WRITE}
         assert not [name for name in written if any(name.startswith((f"{t}.", f"{t}-")) for t in theirs)]
+
+
+def test_whoever_has_no_key_cannot_both_read_and_write_a_topic_with_signed_records() -> None:
+    """So nobody but those who may sign anyway can copy a signed record."""
+    with_keys = {*DECIDING, *KEYS}
+    for topic in PIPELINE.topics:
+        if topic.signed:
+            both = {name for name in USERS if topic.name in may(name, Operation.READ) & may(name, Operation.WRITE)}
+            assert both <= with_keys, topic.name
 
 
 def test_every_name_has_the_prefix() -> None:

@@ -52,6 +52,16 @@ def test_a_source_is_idle_until_its_next_tick_and_neither_moves_the_time() -> No
     assert Watermark(frozenset({A}), frozenset({B}), last={A: 3, B: 4}).last == {A: 3}
 
 
+def test_a_tick_that_is_copied_changes_nothing() -> None:
+    """Whichever of the earlier ones: time is as it was."""
+    clock = Watermark(frozenset({A, B}))
+    times = [tick(clock, writer, at) for at in (10, 20, 30) for writer in (A, B)]
+    before = clock.time, dict(clock.last), set(clock.idle)
+    for at in (10, 20, 30):
+        assert {tick(clock, A, at), tick(clock, B, at)} == {times[-1]}
+    assert (clock.time, clock.last, clock.idle) == before
+
+
 def test_when_all_are_idle_time_stands_still() -> None:
     """There is nobody to follow."""
     clock = Watermark(frozenset({A}))
