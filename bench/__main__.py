@@ -38,6 +38,10 @@ PARTS: dict[str, tuple[str, Callable[[Run], dict[str, Any]]]] = {
     "same_job": ("the peers' job: Netcenter, Faust, quixstreams, Kafka Streams", same_job.measure),
     "avro": ("the same job on Netcenter's own records", same_job.measure_avro),
     "whole_path": ("mentions to rows in PostgreSQL", whole_path.measure),
+    "tls": (
+        "the peers' job and the whole path, over plaintext and over SASL_SSL",
+        lambda run: _module("tls").measure(run),
+    ),
     "latency": ("from produce to row, by checkpoint interval", latency.measure),
     "stages": ("each stage in process", lambda run: stages.measure()),
     "classifier": ("the classifier beside its peers, in process", lambda run: classifier.measure(classifier.story())),

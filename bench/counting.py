@@ -1,6 +1,6 @@
 """The job of the peers, done with Netcenter's streams: count mentions by author, and write each mention with its count.
 
-`python -m bench.counting RUN KAFKA FORM` runs the worker of the job.
+`python -m bench.counting RUN KAFKA FORM` runs the worker of the job. The variables of the environment say how to connect.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from typing import Any, ClassVar
 import msgspec
 
 from agents.decider import At, State, Timer
+from netcenter.runtime.kafka_security import security_of
 from netcenter.runtime.logs import set_up
+from netcenter.settings import load
 from schemas import codec, keys
 from schemas.codec import WireError
 from schemas.records import CaseChanged, ClassifiedMention, Decided, PolicyChanged, Record, Tick
@@ -173,4 +175,4 @@ def worker(run: str, kafka: KafkaConnection, form: Form) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(worker(sys.argv[1], KafkaConnection(sys.argv[2]), FORMS[sys.argv[3]]))
+    sys.exit(worker(sys.argv[1], KafkaConnection(sys.argv[2], security_of(load())), FORMS[sys.argv[3]]))

@@ -58,6 +58,7 @@ class Flow:
         """Start a worker of each role, with additional environment variables."""
         env = {
             **os.environ,
+            **self.run.environment,
             "NETCENTER_KAFKA": str(self.run.kafka),
             "NETCENTER_POSTGRES": self.postgres,
             "NETCENTER_PREFIX": self.settings.prefix,

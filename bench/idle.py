@@ -15,8 +15,8 @@ from typing import Any
 
 from netcenter.embedded import EmbeddedKafka
 
-#: Seconds until every role has its partitions and the first policy is behind it.
-_SETTLES_S = 80.0
+#: Seconds until every role has its partitions, and nothing has come for so long that the log is at rest.
+_SETTLES_S = 150.0
 _YEAR_S = 365 * 24 * 3600
 ROLES = ("classify", "cases", "surge", "desk", "alerts")
 

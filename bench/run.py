@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg2
@@ -30,6 +30,8 @@ class Run:
     seconds: int
     """Seconds for which latency is measured at each interval."""
     say: Callable[[str], None]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """The variables that a program needs beside Kafka's address: its security and its user."""
 
     @property
     def broker(self) -> int:

@@ -121,7 +121,7 @@ PEERS_IN_ORDER = {
 
 def measure(run: Run) -> dict[str, Figures]:
     """Return the figures of Netcenter and of each peer; for a peer that cannot run, the reason."""
-    authors = [f"u{n}" for n in _drawn(run.mentions)]
+    authors = authors_of(run.mentions)
     sent = Counter(authors)
     run.say(f"filling two topics with {run.mentions:,} mentions of {len(sent):,} authors")
     broker.create(run.kafka, {"raw": PARTITIONS})
@@ -129,7 +129,7 @@ def measure(run: Run) -> dict[str, Figures]:
     for topic in ("raw", FORMS["json"].input_topic):
         broker.fill(run.kafka, topic, PARTITIONS, posts(authors))
     run.say("warming the broker")
-    _one(OURS, run, sent, min(_WARM, run.mentions), check=False)
+    one(OURS, run, sent, min(_WARM, run.mentions), check=False)
     found = {}
     for name, peer in PEERS_IN_ORDER.items():
         found[name] = _tried(peer, run, sent)
@@ -140,7 +140,7 @@ def measure(run: Run) -> dict[str, Figures]:
 def measure_avro(run: Run) -> dict[str, Figures]:
     """Measure the job with ClassifiedMentions as input and CaseChangeds as output."""
     count = min(_AVRO, run.mentions)
-    authors = [f"u{n}" for n in _drawn(count)]
+    authors = authors_of(count)
     run.say(f"filling a topic with {count:,} classified mentions")
     prepare(run.kafka, "avro")
     broker.fill(run.kafka, FORMS["avro"].input_topic, PARTITIONS, _classified(authors))
@@ -158,9 +158,10 @@ def _with_ratios(found: dict[str, Figures]) -> dict[str, Figures]:
     return found
 
 
-def _drawn(count: int) -> Iterator[int]:
+def authors_of(count: int) -> list[str]:
+    """Return the author of each mention, drawn from a seed."""
     random = Random(SEED)
-    return (random.randrange(AUTHORS) for _ in range(count))
+    return [f"u{random.randrange(AUTHORS)}" for _ in range(count)]
 
 
 def posts(authors: list[str]) -> Iterator[broker.Pair]:
@@ -224,7 +225,7 @@ def _tried(peer: Peer, run: Run, sent: Counter[str]) -> Figures:
         run.say(f"{peer.title}: SKIPPED, {reason}")
         return {"skipped": reason}
     try:
-        figures = _one(peer, run, sent, min(peer.most or sent.total(), sent.total()), check=True)
+        figures = one(peer, run, sent, min(peer.most or sent.total(), sent.total()), check=True)
     except Ended as error:
         run.say(f"{peer.title}: FAILED, {error}")
         return {"failed": str(error)}
@@ -232,7 +233,10 @@ def _tried(peer: Peer, run: Run, sent: Counter[str]) -> Figures:
     return figures
 
 
-def _one(peer: Peer, run: Run, sent: Counter[str], target: int, *, check: bool) -> Figures:
+def one(peer: Peer, run: Run, sent: Counter[str], target: int, *, check: bool) -> Figures:
+    """Return the figures of a program that does the job once. sent: mentions by author. target: how many must come out.
+    check: whether to compare every count.
+    """
     name, whole = run.name("count"), target == sent.total()
     out = f"{name}.out"
     broker.create(run.kafka, {out: PARTITIONS})
@@ -242,7 +246,8 @@ def _one(peer: Peer, run: Run, sent: Counter[str], target: int, *, check: bool) 
     log = run.folder / f"{name}.log"
     (run.folder / name).mkdir()
     with log.open("wb") as said:
-        program = subprocess.Popen(peer.command(name, run), cwd=ROOT, stdout=said, stderr=said)
+        environment = {**os.environ, **run.environment}
+        program = subprocess.Popen(peer.command(name, run), cwd=ROOT, env=environment, stdout=said, stderr=said)
     try:
         watch = Watch(program, log, run.broker, lambda: ends.of(out, PARTITIONS))
         seen = watch.window(target)

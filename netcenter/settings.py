@@ -145,7 +145,7 @@ class Settings(PostgresSettings):
     idle_s: Annotated[float, Field(gt=0, le=5)] = 0.05
     """Seconds without a record after which a partition commits its checkpoint at once."""
     tick_s: Annotated[float, Field(gt=0, le=60)] = 1.0
-    """Seconds between two Ticks on the wall clock."""
+    """Seconds between two Ticks on the wall clock: 5 while nothing has come for a minute and nothing is due in the next."""
     source_idle_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 10.0
     """Seconds without a Tick from a source after which the watermark no longer waits for that source, on the wall clock."""
     offset_commit_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.5

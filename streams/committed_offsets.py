@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from aiokafka.client import CoordinationType
+from aiokafka.errors import NoError, for_code
+from aiokafka.protocol.commit import OffsetFetchRequest
 
 _FORM = re.compile(r"(\d+)(?: (\S*:\d+))?(?: due=(\d+|never))?")
 NEVER = 1 << 62
@@ -44,3 +48,20 @@ def parsed(metadata: str | None) -> tuple[int, str, int]:
     if found is None:
         return 0, "", 0
     return int(found[1]), found[2] or "", NEVER if found[3] == "never" else int(found[3] or 0)
+
+
+async def committed_by(client: Any, group: str) -> list[CommittedOffset]:
+    """The offsets that a group has committed, of all partitions of all topics. Raises KafkaError.
+
+    client: an aiokafka client that has been started; call this in its event loop.
+    """
+    coordinator = await client.coordinator_lookup(CoordinationType.GROUP, group)
+    response = await client.send(coordinator, OffsetFetchRequest(group, None))
+    if (refused := for_code(response.error_code)) is not NoError:
+        raise refused(group)
+    found = []
+    for _, partitions in response.topics:
+        for _, offset, text, _ in partitions:
+            time, _, due = parsed(text)
+            found.append(CommittedOffset(offset, time, due))
+    return found

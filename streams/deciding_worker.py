@@ -8,6 +8,7 @@ import asyncio
 import random
 import time as wall
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from faust.types import TP
@@ -23,9 +24,11 @@ from streams.fold import FoldCore
 from streams.merged_clock import MergedClock
 from streams.partition import Partition
 from streams.position_check import Claim
+from streams.quiet_log import QuietLog, rest_s
 from streams.recovery import restore
 from streams.settings import WorkerSettings
 from streams.threads import in_thread
+from streams.tick_writer import TickWriter
 from streams.topology import Batch, Pipeline, Role
 from streams.wall_clock import WallClock
 from streams.worker import RoleWorker
@@ -54,8 +57,11 @@ class DecidingWorker(RoleWorker):
         """Partitions that were handed over properly: their state in memory is still valid if nobody else has written
         meanwhile.
         """
-        self._wall_clock = WallClock(self.owned)
-        sources, given = pipeline.sources(role, self.settings.partitions), (self.owned, self.reader, self.log)
+        self._ticks = TickWriter(settings.kafka, self.log)
+        groups = [self.topic(other.name) for other in pipeline.roles if other.decides]
+        self._quiet_log = QuietLog(groups, self.reader, self.log)
+        self._wall_clock = WallClock(self.owned, self._quiet_log, self._ticks)
+        sources, given = pipeline.sources(role, settings.partitions), (self.owned, self.reader, self._ticks, self.log)
         self.merged_clock = (
             MergedClock(self.topic(pipeline.watermarks), role.name, sources, *given) if sources else None
         )
@@ -161,16 +167,20 @@ class DecidingWorker(RoleWorker):
         """Commits checkpoints, and writes the Ticks of the input topic: of the wall clock, or those that merge the time of its
         sources.
         """
-        settings, merged, clock = self.settings, self.merged_clock, self._wall_clock
         if isinstance(self.role.shape, Batch):
-            return (self._commit_checkpoints, lambda: clock.tick(self.pipeline.clock_role, settings.tick_s))
-        if merged is None:
+            watch = partial(self._quiet_log.watch, self._wall_clock.quiet_s, self.settings.tick_s)
+            return self._commit_checkpoints, self._tick_by_the_wall, watch
+        if self.merged_clock is None:
             return (self._commit_checkpoints,)
-        return (
-            self._commit_checkpoints,
-            merged.follow,
-            lambda: merged.append(settings.tick_s, settings.source_idle_s),
-        )
+        return self._commit_checkpoints, self.merged_clock.follow, partial(self._merge_time, self.merged_clock)
+
+    async def _tick_by_the_wall(self) -> None:
+        async with self._ticks:
+            await self._wall_clock.tick(self.pipeline.clock_role, self.settings.tick_s, rest_s(self.settings))
+
+    async def _merge_time(self, clock: MergedClock) -> None:
+        async with self._ticks:
+            await clock.append(self.settings.tick_s, rest_s(self.settings), self.settings.source_idle_s)
 
     async def _commit_checkpoints(self) -> None:
         while True:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time as wall
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -22,16 +22,14 @@ from streams.dead_letter_limit import Log
 from streams.decoder import newer_record
 from streams.errors import Stop
 from streams.partition import Partition, append_if_owned
+from streams.quiet_log import QUIET_S
+from streams.tick_writer import TickWriter
 from streams.watermark import Watermark, Writer, WrongTick
 
 #: Seconds between two looks, where no Tick comes.
 _LOOK_S = 0.25
 #: Seconds between two Ticks that fire timers of the same partition, on the wall clock.
 _DUE_S = 0.25
-#: Seconds after the last record for which a partition gets a Tick each `tick_s`, and the seconds between its Ticks from
-#: then on, on the wall clock: nothing depends on these Ticks but how far the roles further down have come.
-_ACTIVE_S = 60.0
-REST_S = 5.0
 _AGAIN_S = 1.0
 _POLL_MS = 200
 
@@ -46,10 +44,11 @@ class MergedClock:
         sources: frozenset[Writer],
         owned: Mapping[int, Partition],
         reader: Callable[[], AbstractAsyncContextManager[AIOKafkaConsumer]],
+        ticks: TickWriter,
         log: Log,
     ) -> None:
         """topic: of watermarks, by its name on the broker. owned: changes while the worker runs."""
-        self._role, self._owned, self._reader, self._log = role, owned, reader, log
+        self._role, self._owned, self._reader, self._ticks, self._log = role, owned, reader, ticks, log
         self._tp = TopicPartition(topic, 0)
         self.merged = Watermark(sources)
         """The least of the sources' Ticks."""
@@ -112,10 +111,12 @@ class MergedClock:
 
     # --- appending --------------------------------------------------------------------------------------------
 
-    async def append(self, tick_s: float, source_idle_s: float) -> None:
-        """Appends Ticks to the owned partitions, without end. tick_s: seconds between two Ticks of a partition into which
-        records come. source_idle_s: seconds without a Tick after which a source no longer delays the time; both on the wall
-        clock.
+    async def append(self, tick_s: float, rest_s: float, source_idle_s: float) -> None:
+        """Appends Ticks to the owned partitions, without end; the durations hold on the wall clock.
+
+        tick_s: seconds between two Ticks of a partition into which records come. rest_s: of another partition, where
+        nothing depends on the Ticks but how far the roles further down have come. source_idle_s: seconds without a Tick
+        after which a source no longer delays the time.
         """
         while True:
             with suppress(TimeoutError):
@@ -123,7 +124,7 @@ class MergedClock:
             self._news.clear()
             if self._read_to_end and self.merged.kind is not None:
                 self._leave_out(source_idle_s)
-                await asyncio.gather(*(self._append(p, tick_s) for p in list(self._owned.values())))
+                await self._append(list(self._owned.values()), tick_s, rest_s)
 
     def _leave_out(self, source_idle_s: float) -> None:
         """Declares the sources idle that delay the time and have been silent for too long."""
@@ -137,10 +138,13 @@ class MergedClock:
                 self._log.warning("source idle", writer=f"{role}/{number}", silent_s=round(silent))
                 self.merged.source_idle(SourceIdle(role=role, partition=number, silent_ms=int(silent * 1000)))
 
-    async def _append(self, partition: Partition, tick_s: float) -> None:
-        records = [*self._sources_changed(partition), *self._tick(partition, tick_s)]
-        if records:
-            await append_if_owned(self._owned, partition, records)
+    async def _append(self, partitions: Sequence[Partition], tick_s: float, rest_s: float) -> None:
+        for partition in partitions:
+            if changed := self._sources_changed(partition):
+                await append_if_owned(self._owned, partition, changed)
+        ticks = [(p, tick) for p in partitions if (tick := self._tick(p, tick_s, rest_s)) is not None]
+        if ticks:
+            await self._ticks.write(ticks)
 
     def _sources_changed(self, partition: Partition) -> list[Tick | SourceIdle]:
         """A SourceIdle for each source that became idle, and a Tick for each that came back."""
@@ -155,18 +159,18 @@ class MergedClock:
         partition.own_ticks.idle = set(idle)
         return records
 
-    def _tick(self, partition: Partition, tick_s: float) -> list[Tick | SourceIdle]:
-        """The partition's next Tick, where it is time for one."""
+    def _tick(self, partition: Partition, tick_s: float, rest_s: float) -> Tick | None:
+        """The partition's next Tick; None where it is not time for one."""
         own, time, now = partition.own_ticks, self.merged.time, wall.monotonic()
         if time <= own.time or own.time > partition.core.heard.last.get((self._role, partition.number), 0):
-            return []  # nothing new, or the last Tick was not read back yet
+            return None  # nothing new, or the last Tick was not read back yet
         if own.time and self.merged.kind == "wall":
             due = partition.core.due()
-            wait = _DUE_S if due is not None and due <= time else tick_s if now - own.busy < _ACTIVE_S else REST_S
+            wait = _DUE_S if due is not None and due <= time else tick_s if now - own.busy < QUIET_S else rest_s
             if now - own.at < wait:
-                return []
+                return None
         own.time, own.at = time, now
-        return [Tick(clock=self._clock(), time=time, role=self._role, partition=partition.number)]
+        return Tick(clock=self._clock(), time=time, role=self._role, partition=partition.number)
 
     def _clock(self) -> Clock:
         return "wall" if self.merged.kind == "wall" else "event"

@@ -24,7 +24,7 @@ from streams.decoder import Decoder
 from streams.errors import Fenced, Stop, Unavailable
 from streams.fold import FoldCore
 from streams.kafka_errors import translate
-from streams.outputs import OutputWriter
+from streams.outputs import Add, OutputWriter
 from streams.partition_dead_letters import PartitionDeadLetters
 from streams.policies import Policies, WrongPolicy
 from streams.rebalance_watch import RebalanceWatch
@@ -369,13 +369,16 @@ class Partition:
             offsets = [r.offset for r in batch.raw[:count]]
             self._dead.count(batch.facts, offsets, dead)
 
+    def put(self, record: Tick | SourceIdle, add: Add) -> None:
+        """Gives a control record for this input partition itself to `add`, as it is written to Kafka."""
+        self._outputs.append(record, add, self.core.position, self.core.watermark.time)
+
     async def append(self, records: Sequence[Tick | SourceIdle]) -> None:
-        """Appends control records to this input partition itself, and commits."""
+        """Appends control records to this input partition itself, and commits: whoever no longer owns it cannot."""
         async with self.lock:
             await self.transaction.begin()
-            core, add = self.core, self.transaction.batches.add
             for record in records:
-                self._outputs.append(record, add, core.position, core.watermark.time)
+                self.put(record, self.transaction.batches.add)
         await self.commit()
 
     # --- checkpoints --------------------------------------------------------------------------------------------

@@ -63,6 +63,7 @@ def role_rights(pipeline: Pipeline, role: Role, prefix: str) -> Rights:
     """The least rights of a role's worker. Read and Write allow to describe the resource too.
 
     - The group: join it, and commit offsets.
+    - The groups of the other deciding roles, where the role writes the Ticks of the wall clock: see how far they are.
     - Read: the topics that it reads, its own changelog, the policies, the tail of the topic that a Batch mirrors, and
       the watermarks where the records of several partitions come together.
     - Write: the topics that it writes, its changelog, dead letters, and control records in its own input topic.
@@ -79,10 +80,13 @@ def role_rights(pipeline: Pipeline, role: Role, prefix: str) -> Rights:
         ids.append(Right(ResourceKind.TRANSACTIONAL_ID, f"{group}-", Operation.WRITE, prefixed=True))
     if pipeline.sources(role, 1):
         reads |= {pipeline.watermarks: None}
+    others: list[str] = []
     if isinstance(role.shape, Batch):
         reads |= {role.shape.output_topic: None}
+        others = [prefix + other.name for other in pipeline.roles if other.decides and other.name != role.name]
     return (
         Right(ResourceKind.GROUP, group, Operation.READ),
+        *(Right(ResourceKind.GROUP, name, Operation.DESCRIBE) for name in others),
         *topic_rights(prefix, reads, Operation.READ),
         *topic_rights(prefix, writes, Operation.WRITE),
         *ids,

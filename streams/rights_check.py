@@ -9,7 +9,9 @@ from aiokafka.client import CoordinationType
 from aiokafka.errors import (
     GroupAuthorizationFailedError,
     GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
     NoError,
+    NotCoordinatorForGroupError,
     TransactionalIdAuthorizationFailed,
     for_code,
 )
@@ -22,6 +24,10 @@ from streams.topic_metadata import TopicMetadata
 _TEXT = String("utf-8")
 Granted = dict[tuple[ResourceKind, str], int]
 """The bit field of the operations that Kafka allows on a resource, by kind and name; see `streams.rights.lacking`."""
+
+
+#: The answers of a new cluster that is making or loading its topic for groups: joining says what is wrong.
+_STARTING = (GroupCoordinatorNotAvailableError, NotCoordinatorForGroupError, GroupLoadInProgressError)
 
 
 class _GroupsResponse(Response):  # type: ignore[misc]
@@ -87,15 +93,15 @@ async def _group_operations(client: Any, group: str) -> int:
         coordinator = await client.coordinator_lookup(CoordinationType.GROUP, group)
     except GroupAuthorizationFailedError:
         return 0
-    except (
-        GroupCoordinatorNotAvailableError
-    ):  # a new cluster is making its topic for groups: joining says what is wrong
+    except GroupCoordinatorNotAvailableError:
         return UNKNOWN
     response = await client.send(coordinator, _Groups(group))
     error, *_, operations = response.groups[0]
     kind = for_code(error)
     if kind is GroupAuthorizationFailedError:
         return 0
+    if kind in _STARTING:
+        return UNKNOWN
     if kind is not NoError:
         raise kind(group)
     return int(operations)

@@ -28,7 +28,7 @@ class WorkerSettings(msgspec.Struct, frozen=True):
     checkpoint_facts: int = 20_000
     """The number of records after which an open transaction is committed at once."""
     tick_s: float = 1.0
-    """Seconds between Ticks on the wall clock."""
+    """Seconds between Ticks on the wall clock, unless the log is at rest."""
     source_idle_s: float = 10.0
     """Seconds without a Tick after which its writer counts as idle, on the wall clock."""
     offset_commit_s: float = 0.5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterator
 from itertools import pairwise
@@ -14,8 +15,10 @@ from kafka import TopicPartition
 from agents.policy import digest
 from netcenter.broker.reading import TopicFollower
 from schemas.records import Alert, CaseChanged, ClassifiedMention, PolicyChanged, SourceIdle, Tick, Volume
+from streams.committed_offsets import CommittedOffset, committed_by, parsed
 from streams.fold import FIRED_AT_ONCE
 from streams.kafka_connection import KafkaConnection
+from streams.log_reader import reading
 from streams.partitioner import partition_of
 from tests.support import toy
 from tests.support.toy import TEN_MINUTES
@@ -101,6 +104,19 @@ def test_nothing_stands_behind_a_tick_that_promised_it(flow: World) -> None:
                 counted += 1
                 assert record.time >= promised
     assert counted == 10
+
+
+def test_a_worker_reads_how_far_a_group_is_and_what_is_due_next(flow: World) -> None:
+    """As the worker that asks whether the log is at rest; a group that never was has committed nothing."""
+
+    async def asked(role: str) -> list[CommittedOffset]:
+        async with reading(flow.kafka) as reader:
+            return await committed_by(reader._client, flow.prefix + role)
+
+    told = {n: CommittedOffset(at, *parsed(text)[::2]) for n, (at, text) in flow.committed("counts").items()}
+    assert sorted(asyncio.run(asked("counts"))) == sorted(told.values())
+    assert {at.time for at in told.values()} == {NOON + 30 * MINUTE} and all(at.due for at in told.values())
+    assert asyncio.run(asked("nobody")) == []
 
 
 def test_time_is_the_least_of_the_writers_and_never_falls(flow: World) -> None:

@@ -12,8 +12,9 @@ import structlog
 from schemas import codec
 from schemas.records import Clock, Record, SourceIdle, Tick
 from streams.errors import Stop
-from streams.merged_clock import REST_S, MergedClock
+from streams.merged_clock import MergedClock
 from streams.partition import OwnTicks
+from streams.quiet_log import REST_S
 from streams.watermark import Watermark
 from tests.support.world import MINUTE, NOON
 
@@ -47,6 +48,15 @@ class Owned:
             self.core.heard.tick(record) if isinstance(record, Tick) else self.core.heard.source_idle(record)
 
 
+class Ticks:
+    """Writes Ticks as a transaction would."""
+
+    async def write(self, ticks: Sequence[tuple[Any, Tick]]) -> None:
+        """Appends each to its partition."""
+        for partition, tick in ticks:
+            await partition.append([tick])
+
+
 class World:
     """A merged clock with one partition, and a monotonic clock that the test moves."""
 
@@ -55,8 +65,9 @@ class World:
         patch.setattr("streams.merged_clock.wall.monotonic", lambda: self.now)
         owned: Any = {0: self.partition}
         reader: Any = None
+        ticks: Any = Ticks()
         log = structlog.get_logger("test")
-        self.clock = MergedClock("p.watermarks", "desk", frozenset({A, B}), owned, reader, log)
+        self.clock = MergedClock("p.watermarks", "desk", frozenset({A, B}), owned, reader, ticks, log)
         self.partition.own_ticks.busy = self.now
 
     def hear(self, time: int, *writers: tuple[str, int]) -> None:
@@ -69,7 +80,7 @@ class World:
         self.now += after
         self.clock._leave_out(10.0)
         before = len(self.partition.log)
-        asyncio.run(self.clock._append(self.partition, 1.0))  # type: ignore[arg-type]
+        asyncio.run(self.clock._append([self.partition], 1.0, REST_S))  # type: ignore[list-item]
         found = self.partition.log[before:]
         return [r.time if isinstance(r, Tick) and r.role == "desk" else r for r in found]
 

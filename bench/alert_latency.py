@@ -1,0 +1,180 @@
+"""Latency of alerts on the wall clock: from the moment that an alert is decided for until Kafka has the alert."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from kafka import KafkaConsumer, KafkaProducer
+
+from netcenter.embedded import EmbeddedKafka, places
+from netcenter.policies import DEFAULT_POLICY
+from schemas import codec, ids, keys
+from schemas.records import Alert, Mention
+from streams.kafka_connection import KafkaConnection
+
+ROLES = ("classify", "cases", "surge", "desk", "alerts")
+_CHANGED = {
+    "conversation = 50 ": "conversation = 3 ",
+    "sla_overdue = 3 ": "sla_overdue = 1 ",
+    'sla_grace = "2m" ': 'sla_grace = "1s" ',
+    "[[rules]]": '[[rules]]\nname = "everything"\ntarget = "60s"\n\n[[rules]]',
+}
+"""Changes of the default policy: few posts are a surge, and whoever waits for a minute is overdue."""
+_POSTS = 6
+#: Seconds until a worker is ready: it has its partitions, and knows the time.
+_STARTS_S = 90.0
+#: The posts of a round are sent before this second of their minute.
+_LATEST_S = 40.0
+
+
+def measure(rounds: int, brands: int, partitions: int) -> dict[str, Any]:
+    """Send posts of new brands in each round, each brand with a surge in that minute and a case that nobody answers in the
+    next, after `classify` has been started again: the moments of its Ticks differ from round to round.
+    """
+    with _pipeline(partitions) as (address, start_classify):
+        producer = KafkaProducer(**KafkaConnection(address).for_kafka_python(), acks="all")
+        for number in range(rounds):
+            start_classify()
+            while time.time() % 60 > _LATEST_S:
+                time.sleep(0.1)
+            for brand in range(brands):
+                _post(producer, f"brand{number}x{brand}")
+            producer.flush()
+            sent = time.time()
+            while time.time() // 60 == sent // 60:
+                time.sleep(0.1)
+            time.sleep(3.0)
+        while time.time() // 60 < sent // 60 + 2:
+            time.sleep(0.1)
+        time.sleep(8.0)
+        producer.close()
+        found = _waits(address)
+    return {kind: _figures(waits, rounds * brands) for kind, waits in found.items()}
+
+
+@contextmanager
+def _pipeline(partitions: int) -> Iterator[tuple[str, Any]]:
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        server = EmbeddedKafka(folder / "kafka")
+        address = str(server.start())
+        stack.callback(server.stop)
+        environment = {**os.environ, "NETCENTER_KAFKA": address, "NETCENTER_PARTITIONS": str(partitions)}
+        netcenter = [sys.executable, "-m", "netcenter"]
+        text = DEFAULT_POLICY.read_text()
+        for old, new in _CHANGED.items():
+            text = text.replace(old, new, 1)
+        (folder / "policy.toml").write_text(text)
+        apply = [*netcenter, "topics", "apply", "--clock", "wall", "--policy", str(folder / "policy.toml")]
+        subprocess.run(apply, env=environment, check=True, stdout=sys.stderr)
+        workers: dict[str, subprocess.Popen[bytes]] = {}
+        ports = {role: places.free_port() for role in ROLES}
+        log = stack.enter_context((folder / "log").open("wb"))
+
+        def start(role: str) -> None:
+            more = {"NETCENTER_HEALTH_PORT": str(ports[role])}
+            workers[role] = subprocess.Popen(
+                [*netcenter, "worker", role], env=environment | more, stdout=log, stderr=log
+            )
+
+        def stop(role: str) -> None:
+            workers[role].terminate()
+            workers[role].wait()
+
+        def start_classify() -> None:
+            stop(ROLES[0])
+            start(ROLES[0])
+            _await_ready(ports[ROLES[0]])
+
+        try:
+            for role in ROLES:
+                start(role)
+            for role in ROLES:
+                _await_ready(ports[role])
+            yield address, start_classify
+            if any(worker.poll() is not None for worker in workers.values()):
+                raise RuntimeError((folder / "log").read_text()[-4_000:])
+        finally:
+            for role in workers:
+                stop(role)
+
+
+def _await_ready(port: int) -> None:
+    deadline = time.monotonic() + _STARTS_S
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=5):
+                return
+        except OSError:
+            time.sleep(0.2)
+    raise RuntimeError(f"the worker with health port {port} is not ready after {_STARTS_S:.0f} s")
+
+
+def _post(producer: KafkaProducer, brand: str) -> None:
+    """A post, and others that share it."""
+    now = int(time.time() * 1000)
+    for number in range(_POSTS):
+        native = f"{brand}-{number}"
+        mention = Mention(
+            id=ids.mention(brand, "twitter", native),
+            brand=brand,
+            channel="twitter",
+            author_id=native,
+            native_id=native,
+            created_at=now,
+            received_at=now,
+            share_of=f"{brand}-0" if number else None,
+            post_id=ids.post("twitter", native),
+            text="My flight was cancelled and nobody answers, this is a disgrace",
+        )
+        producer.send("mentions", codec.encode(mention), key=keys.customer(mention))
+
+
+def _waits(address: str) -> dict[str, list[float]]:
+    """By kind of alert: seconds from the time of the decision until the broker stamped the alert."""
+    consumer = KafkaConsumer(
+        "alerts",
+        **KafkaConnection(address).for_kafka_python(),
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+        consumer_timeout_ms=5_000,
+        enable_auto_commit=False,
+    )
+    found: dict[str, list[float]] = {"surge": [], "sla_breach": []}
+    for record in consumer:
+        alert = codec.decode(record.value)
+        if isinstance(alert, Alert) and alert.seq == 1 and alert.kind in found:
+            found[alert.kind].append((record.timestamp - alert.time) / 1000)
+    consumer.close()
+    return found
+
+
+def _figures(waits: list[float], wanted: int) -> dict[str, float]:
+    ordered = sorted(waits)
+    return {
+        "alerts": len(ordered),
+        "wanted": wanted,
+        "median_s": round(median(ordered), 2),
+        "p99_s": round(ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))], 2),
+    }
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--brands", type=int, default=10)
+    parser.add_argument("--partitions", type=int, default=8)
+    given = parser.parse_args()
+    print(json.dumps(measure(given.rounds, given.brands, given.partitions)), flush=True)
