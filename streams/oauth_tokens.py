@@ -141,11 +141,11 @@ def for_aiokafka(client: OAuthClient) -> Any:
     """The provider that aiokafka and Faust ask at each new connection."""
     from aiokafka.abc import AbstractTokenProvider
 
-    class Provider(AbstractTokenProvider):  # type: ignore[misc]
+    class _Asked(AbstractTokenProvider):  # type: ignore[misc]
         async def token(self) -> str:
             return await asyncio.to_thread(tokens_of(client).now)
 
-    return Provider()
+    return _Asked()
 
 
 @cache
@@ -153,8 +153,8 @@ def for_kafka_python(client: OAuthClient) -> Any:
     """The provider that kafka-python asks at each new connection."""
     from kafka.net.sasl.oauth import AbstractTokenProvider
 
-    class Provider(AbstractTokenProvider):  # type: ignore[misc]
+    class _Blocking(AbstractTokenProvider):  # type: ignore[misc]
         def token(self) -> str:
             return tokens_of(client).now()
 
-    return Provider()
+    return _Blocking()
