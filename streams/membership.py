@@ -31,6 +31,17 @@ class Membership:
         away = wall.monotonic() - self._member
         return f"no member of the group {self.group} for {away:.0f} s" if away > seconds else None
 
+    def longest(self) -> float:
+        """Seconds after which a worker that is no member, or that gets no further, is at fault: by then a Kafka that does not
+        answer has been found out, whatever the session.
+        """
+        return max(2 * self._settings.stuck_s, self._patience(rebalancing=True))
+
+    def _patience(self, rebalancing: bool) -> float:
+        """Seconds without an answer after which Kafka counts as away. No heartbeats are sent while the group rebalances."""
+        session = self._settings.session_s
+        return session + (rebalance_s(session) if rebalancing else 0.0)
+
     def look(self, standing: Standing | None, *, rebalancing: bool) -> bool:
         """Takes the worker's standing, None before its consumer has started. Returns False while heartbeats are not
         answered. Raises an error of `errors.py` when the membership has ended and does not come back by itself.
@@ -41,9 +52,7 @@ class Membership:
         if standing.failure is not None:
             raise translate(standing.failure, f"{self.group}: being a member of the group")
         settings = self._settings
-        # No heartbeats are sent while the group rebalances.
-        patience = settings.session_s + (rebalance_s(settings.session_s) if rebalancing else 0.0)
-        silent = standing.silent > patience
+        silent = standing.silent > self._patience(rebalancing)
         if silent and self.unreachable is None:
             self._log.warning("Kafka does not answer", kafka=str(settings.kafka), for_s=round(standing.silent))
         elif self.unreachable is not None and not silent:
@@ -51,6 +60,6 @@ class Membership:
         self.unreachable = f"Kafka has not answered for {standing.silent:.0f} s" if silent else None
         if standing.member or silent or not standing.reachable:
             self._member = wall.monotonic()
-        elif (outside := self.outside(2 * settings.stuck_s)) is not None:
+        elif (outside := self.outside(self.longest())) is not None:
             raise Unavailable(f"{outside}, though Kafka answers: starting over")
         return standing.silent <= _BEATS_MISSED * settings.heartbeat_s

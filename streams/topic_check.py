@@ -9,6 +9,14 @@ from streams.errors import Misconfigured
 from streams.topic_metadata import TopicMetadata
 
 
+def other_count(name: str, found: int, wanted: int) -> str:
+    """The line about a topic that has another number of partitions than the settings say."""
+    return (
+        f"{name} has {found} partitions, the settings say {wanted}: counts are fixed for a prefix; set NETCENTER_PARTITIONS to the "
+        "log's count, or, where this topic is new, delete it and make it again"
+    )
+
+
 class TopicCheck:
     """Compares the topics that a role reads and writes with the topics on the broker."""
 
@@ -29,10 +37,7 @@ class TopicCheck:
         """Sets `missing`, and logs each change of it. Raises Misconfigured where a topic has another number of partitions."""
         for name, topic in sorted(found.items()):
             if topic.partitions != self.partitions[name]:
-                raise Misconfigured(
-                    f"{name} has {topic.partitions} partitions, the settings say {self.partitions[name]}: counts are fixed for a "
-                    "prefix (NETCENTER_PARTITIONS, NETCENTER_PREFIX)"
-                )
+                raise Misconfigured(other_count(name, topic.partitions, self.partitions[name]))
         absent = sorted(self.partitions.keys() - found.keys())
         names = ", ".join(f"{name} ({self._uses[name]})" for name in absent)
         missing = f"waiting for topics that are not there: {names}; run `netcenter topics apply`" if absent else None

@@ -369,12 +369,12 @@ class RoleWorker:
         """
         if (age := self.stuck()) > self.settings.stuck_s:
             return f"the event loop has been stuck for {age:.0f} s"
-        return self.membership.outside(2 * self.settings.stuck_s) or self._stalled()
+        return self.membership.outside(self.membership.longest()) or self._stalled()
 
     def _stalled(self) -> str | None:
         doing = self.rebalance.doing()
         # The group waits so long for a member that does not join again.
-        limit = 2 * self.settings.stuck_s + (0.0 if doing else rebalance_s(self.settings.session_s))
+        limit = self.membership.longest() + (0.0 if doing else rebalance_s(self.settings.session_s))
         still = self.rebalance.still()
         if not self.rebalancing or still <= limit:
             return None

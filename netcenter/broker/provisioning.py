@@ -20,6 +20,7 @@ from netcenter.errors import CommandError
 from netcenter.settings import Settings
 from schemas.records import Clock
 from streams.kafka_connection import KafkaConnection
+from streams.topic_check import other_count
 
 _LEADERS_S = 30.0
 
@@ -78,7 +79,4 @@ def _check_counts(required: Iterable[NewTopic], have: Mapping[str, Mapping[str, 
     """Raises CommandError where a topic on the broker has another number of partitions."""
     for topic in required:
         if topic.name in have and (count := len(have[topic.name]["partitions"])) != topic.num_partitions:
-            raise CommandError(
-                f"{topic.name} has {count} partitions, the settings say {topic.num_partitions}: counts are fixed for a prefix "
-                "(NETCENTER_PARTITIONS, NETCENTER_PREFIX)"
-            )
+            raise CommandError(other_count(topic.name, count, topic.num_partitions))

@@ -20,7 +20,7 @@ from netcenter.broker.policy_standing import roles_progress
 from netcenter.broker.policy_topic import PolicyLog, policy_log, text_headers
 from netcenter.broker.reading import RangeReader
 from netcenter.broker.sole_producer import Overtaken, RawRecord, SoleProducer
-from netcenter.broker.topics import settings_of_log
+from netcenter.broker.topics import partition_counts, required_topics, settings_of_log
 from netcenter.errors import CommandError, UsageError
 from netcenter.pipeline import PIPELINE
 from netcenter.settings import Settings
@@ -73,12 +73,14 @@ def seed(
     3. In every partition of the input topics that roles and tools write: a PolicyChanged.
 
     clock: None means the clock that the log follows already, and the wall clock for a new log. Raises UsageError where
-    the log follows the other clock, and CommandError where another command began meanwhile.
+    the log follows the other clock, and CommandError where another command began meanwhile, or topics have different
+    numbers of partitions.
     """
     parse(policy_text, 1)
     with SoleProducer(kafka, settings.prefix + WRITER, "the log cannot be seeded") as producer:
         with closing(open_admin(kafka)) as client:
             settings = settings_of_log(settings, client)
+            _check_counts(settings, client)
             found = _found(settings, kafka, client)
         log = policy_log(settings, kafka)
         follows = _clock_of(settings, found, clock)
@@ -91,6 +93,17 @@ def seed(
         if records:
             _write(producer, records)
     return Seeded(follows, log.newest or 1, len(lacking), len(unruled))
+
+
+def _check_counts(settings: Settings, client: KafkaAdminClient) -> None:
+    """Raises CommandError where a topic has another number of partitions than the rest: its records would be in vain."""
+    wanted = {topic.name: topic.num_partitions for topic in required_topics(settings)}
+    for name, count in sorted(partition_counts(client, wanted).items()):
+        if count != wanted[name]:
+            raise CommandError(
+                f"{name} has {count} partitions, and by the other topics it should have {wanted[name]}: no worker would start; delete "
+                "the topic that is wrong, make it again, and repeat this command"
+            )
 
 
 def unseeded(settings: Settings, kafka: KafkaConnection, client: KafkaAdminClient) -> list[str]:

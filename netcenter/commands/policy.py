@@ -20,6 +20,7 @@ from netcenter.errors import CommandError, UsageError
 from netcenter.policies import DEFAULT_POLICY
 from netcenter.runtime.classifiers import lacks_model
 from netcenter.runtime.endpoints import kafka_of
+from netcenter.runtime.signing import signatures_of
 from netcenter.settings import load
 from schemas.records import Label, Mention
 
@@ -186,6 +187,7 @@ def apply(file: _File, source: _Source = None, force: _Force = False, as_json: J
 
     text, found = to_apply(file, force=force)
     settings = load()
+    signatures_of(settings)  # a wrong file of keys is said before anything else
     kafka = kafka_of(settings)
     _, held = newest_policy(settings, kafka)
     done = apply_policy(settings, kafka, text, source)

@@ -52,6 +52,7 @@ def restore(path: File, as_json: Json = False) -> None:
 
     settings = load()
     file, new = SavepointFile(path), ContinuedLog(settings, kafka_of(settings))
+    file.check()  # before it makes topics, which would be in the way of the next try
     new.prepare()
     new.write(file.records(), file.head)
     head = file.head()

@@ -15,6 +15,7 @@ from netcenter.errors import CommandError, UsageError
 from netcenter.policies import DEFAULT_POLICY
 from netcenter.rights.user_names import DEFAULT, checked_pattern
 from netcenter.runtime.endpoints import kafka_of
+from netcenter.runtime.signing import signatures_of
 from netcenter.settings import load
 from schemas.records import Clock
 
@@ -58,6 +59,7 @@ def topics_apply(
         _compare(as_json)
         return
     text, _ = to_apply(policy, force=force)
+    signatures_of(settings)  # a wrong file of keys is said before a topic is made
     kafka = kafka_of(settings)
     done = apply(settings, kafka, chosen, text, source)
     with closing(open_admin(kafka)) as client:
@@ -127,6 +129,7 @@ def topics_seed(
 
     settings, chosen = load(), _checked(clock)
     text, _ = to_apply(policy, force=force)
+    signatures_of(settings)
     done = seed(settings, kafka_of(settings), chosen, text, source)
     print(json.dumps(done._asdict()) if as_json else done)
 

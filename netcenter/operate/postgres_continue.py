@@ -41,6 +41,8 @@ def go_on(settings: Settings, kafka: KafkaConnection, uri: str, old: str | None)
                 if old is not None:
                     _check_old(settings.model_copy(update={"prefix": old}), kafka, client, stored)
             return begin_next_log(cursor)
+    except psycopg2.errors.UndefinedTable:
+        raise CommandError("the tables are not there: restore them first, see docs/backup.md") from None
     except psycopg2.Error as error:
         raise CommandError(f"PostgreSQL: {str(error).splitlines()[0]}: see `netcenter doctor`") from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import struct
 import threading
@@ -105,6 +106,24 @@ def test_a_worker_answers_while_it_works_and_counts_what_it_does(world: World) -
     assert 'netcenter_dead_letters_total{role="classify",stage="decode"} 1.0' in metrics
     assert 'netcenter_records_produced_total{role="classify",topic="classified"}' in metrics
     assert author not in metrics and "words" not in metrics
+
+
+def test_a_process_that_is_frozen_answers_no_probe_and_is_alive_when_it_goes_on(world: World) -> None:
+    """A kubelet counts a probe without an answer as failed; a short freeze leaves no trace."""
+    port = free_port()
+    world.seed("classified")
+    (worker,) = world.started("counts", health_port=port)
+    worker.send_signal(signal.SIGSTOP)
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=0.5) as probe:
+            probe.sendall(b"GET /live HTTP/1.0\r\n\r\n")
+            with pytest.raises(TimeoutError):
+                probe.recv(1)
+    finally:
+        worker.send_signal(signal.SIGCONT)
+    world.until(lambda: get(port, "/live") == (200, "ok\n"), 15, "a worker that is alive again")
+    world.until(lambda: get(port, "/ready") == (200, "ok\n"), 15, "a worker that works again")
+    assert worker.stop() == 0 and len(worker.lines("worker started")) == 1
 
 
 def test_a_worker_without_kafka_is_alive_but_not_ready_and_stops_when_told(world: World) -> None:

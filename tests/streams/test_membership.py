@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from pathlib import Path
@@ -53,16 +54,22 @@ def test_a_standby_and_a_worker_that_waits_for_its_receiver_stay_members_and_wor
 
 
 def test_a_worker_whose_loop_stands_still_leaves_the_group_and_another_goes_on(world: World, tmp_path: Path) -> None:
-    """Its heartbeats come from another thread: without a look at its loop it would hold its partitions for ever."""
-    hang = tmp_path / "hang"
+    """Its heartbeats come from another thread: without a look at its loop it would hold its partitions for ever. `/live`
+    fails from then on, and not before.
+    """
+    hang, port = tmp_path / "hang", free_port()
     hang.touch()
     world.seed("classified")
-    (stuck,) = world.started("counts", environment={toy.HANG: str(hang)}, stuck_s=STUCK_S)
+    (stuck,) = world.started("counts", environment={toy.HANG: str(hang)}, stuck_s=STUCK_S, health_port=port)
+    assert get(port, "/live") == (200, "ok\n")
     sent = Counter[str]()
     world.send("classified", classified(mention("u0", 1, "this hangs")))
     sent["u0"] += 1
     world.flush()
     until(lambda: not hang.exists(), 20, "a loop that stands still")
+    until(lambda: get(port, "/live")[0] == 503, 25, "a worker to restart")
+    found = re.fullmatch(r"the event loop has been stuck for (\d+) s\n", get(port, "/live")[1])
+    assert found is not None and int(found[1]) >= int(STUCK_S)
     other = world.start("counts", environment={toy.HANG: str(hang)}, stuck_s=STUCK_S)
     until(lambda: other.owned() == [0, 1], 25, "the partitions of the one whose loop stands still")
     world_rows = until(lambda: world.records("cases", CaseChanged), 25, "the post counted by the other")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import time as wall
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -41,6 +43,7 @@ from tests.support.secured_kafka import (
     SecuredKafka,
 )
 from tests.support.token_endpoint import TokenEndpoint
+from tests.support.waiting import until
 from tests.support.world import Worker, World, author_on, classified, free_port, mention, ready
 
 ALL = ((ResourceType.TOPIC, "*"), (ResourceType.GROUP, "*"), (ResourceType.TRANSACTIONAL_ID, "*"))
@@ -270,6 +273,12 @@ def expires(port: int) -> str:
     return next(line.split()[-1] for line in text.splitlines() if line.startswith("netcenter_kafka_certificate_expiry"))
 
 
+def live(port: int) -> int:
+    """The status of a worker's `/live`."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/live", timeout=5) as answer:
+        return int(answer.status)
+
+
 def on(world: World, kafka: KafkaConnection, **given: Any) -> Worker:
     """A worker with its own way to Kafka."""
     world.kafka, own = kafka, world.kafka
@@ -309,6 +318,28 @@ def test_a_worker_waits_with_secrets_that_are_refused_and_begins_when_their_file
     world.await_records("cases", CaseChanged, 2)
     assert float(expires(port)) > wall.time()
     assert worker.stop() == 0
+
+
+def test_a_worker_whose_kafka_hangs_is_alive_for_as_long_as_it_hangs_and_goes_on_with_it(
+    secured: Secured, world: World
+) -> None:
+    """A broker that is frozen accepts connections and answers nothing. `/ready` says so, and a restart would not help."""
+    port, late_port = free_port(), free_port()
+    world.seed("classified")
+    worker = on(world, secured.kafka.connection(user="full"), health_port=port, session_s=6.0, stuck_s=1.0)
+    world.await_owned([worker])
+    pid = secured.kafka.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        late = on(world, secured.kafka.connection(user="full"), health_port=late_port, session_s=6.0, stuck_s=1.0)
+        until(lambda: "Kafka has not answered for" in ready(port)[1], 30, "a worker that finds out")
+        until(lambda: ready(late_port)[0] == 503, 30, "one that starts meanwhile")
+        assert [live(port), live(late_port)] == [200, 200]
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    world.until(lambda: [ready(port)[0], ready(late_port)[0]] == [200, 200], 30, "both work again")
+    assert worker.alive() and late.alive()
 
 
 def test_a_client_connects_again_with_the_secrets_that_its_files_hold_by_then(

@@ -36,9 +36,7 @@ def test_a_worker_with_another_count_of_partitions_ends_with_exit_code_2_and_nam
         assert worker.ended(25) == 2
         (line,) = worker.lines("worker failed")
         assert line["why"].startswith(f"{world.prefix}{topic}")
-        assert (
-            " has 2 partitions, the settings say 3: counts are fixed for a prefix (NETCENTER_PARTITIONS" in line["why"]
-        )
+        assert " has 2 partitions, the settings say 3: counts are fixed for a prefix; set NETCENTER_" in line["why"]
 
 
 def test_a_worker_names_the_topics_that_are_missing_and_goes_on_when_they_are_there(world: World) -> None:

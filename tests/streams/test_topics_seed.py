@@ -158,6 +158,8 @@ def test_each_drift_is_told_with_both_values_and_its_consequence_and_what_can_be
     )
     code, out, err = call("topics", "apply", "--repair")
     assert code == 1 and "counts are fixed for a prefix" in err
+    code, out, err = call("topics", "seed")
+    assert code == 1 and f"{prefix}assignments has 3 partitions, and by the other topics it should have 2" in err
     with closing(open_admin(kafka)) as client:
         client.delete_topics([f"{prefix}assignments"])
     code, out, _ = call("topics", "apply", "--repair")

@@ -19,6 +19,8 @@ from netcenter.rights.user_names import DEFAULT, user_name
 from netcenter.runtime.endpoints import kafka_of
 from netcenter.settings import Settings, variable
 from netcenter.tools import manifests
+from streams.kafka_connection import KafkaConnection
+from streams.settings import WorkerSettings
 from tests.support.certificates import Authority
 
 ROLES = [role.name for role in PIPELINE.roles]
@@ -249,6 +251,11 @@ def test_a_worker_starts_and_stops_in_order_and_is_killed_only_when_it_is_stuck(
         assert startup["periodSeconds"] * startup["failureThreshold"] >= 60
         assert liveness["periodSeconds"] * liveness["failureThreshold"] >= 30
         assert liveness["failureThreshold"] > 1
+        assert liveness["timeoutSeconds"] < liveness["periodSeconds"]
+        stuck_s = WorkerSettings(kafka=KafkaConnection("")).stuck_s
+        assert liveness["periodSeconds"] * liveness["failureThreshold"] <= stuck_s, (
+            "a pod that is stuck is replaced within as long as it took to be sure"
+        )
         assert readiness["failureThreshold"] > 1, "a rebalance that another pod causes takes seconds"
         assert all("initialDelaySeconds" not in probe for probe in (startup, liveness, readiness))
         assert "lifecycle" not in worker, "the worker commits and leaves its group at SIGTERM itself"

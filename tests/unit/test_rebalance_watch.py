@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from netcenter.pipeline import PIPELINE
 from streams.deciding_worker import DecidingWorker
@@ -149,6 +150,19 @@ def test_a_worker_that_waits_for_kafka_topics_a_policy_or_answers_is_alive() -> 
     worker.app = None
     assert beat(worker, after=3600.0) is None
     assert worker.ready() == "waiting for the first answer of Kafka at 127.0.0.1:9"
+
+
+@pytest.mark.parametrize("session_s", [10.0, 60.0, 300.0])
+def test_a_kafka_that_stands_still_is_found_out_before_a_recovery_counts_as_stuck(session_s: float) -> None:
+    """With a long session too: to restart every worker of a Kafka that hangs helps nobody."""
+    found_out = session_s + max(session_s, 20.0)
+    worker = deciding(Standing(member=True, reachable=True, silent=found_out - 1, failure=None))
+    worker.membership._settings = worker.settings = replace(SETTINGS, session_s=session_s)
+    worker.rebalance.step("classified/3", "reading p.cases.changelog/3")
+    assert beat(worker, after=found_out - 1) is None
+    worker.app.consumer.standing = lambda: Standing(member=False, reachable=True, silent=found_out - 1, failure=None)
+    worker.membership._member -= found_out - 1
+    assert beat(worker, after=0.0) is None
 
 
 def test_a_sink_that_waits_for_its_receiver_is_alive() -> None:

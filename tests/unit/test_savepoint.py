@@ -13,6 +13,7 @@ from netcenter.operate.savepoint.carried_state import LogHead, StateRecord
 from netcenter.operate.savepoint.continued_log import sources
 from netcenter.operate.savepoint.savepoint_file import SavepointFile, save
 from streams.partitioner import partition_of
+from tests.support.command_line import command
 from tests.support.examples import examples
 
 _RECORDS = [StateRecord("cases", 0, b"k", "k", b"one" * 500), StateRecord("classify", 1, None, "recent", b"two")]
@@ -53,6 +54,12 @@ def test_a_file_that_is_cut_is_refused(tmp_path: Path, kept: int) -> None:
     path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(UsageError, match="kept"):
         list(SavepointFile(path).records())
+
+
+def test_a_file_that_is_not_there_is_said_before_a_topic_is_made(tmp_path: Path) -> None:
+    """And before Kafka is asked, which is not there either."""
+    code, _, err = command(tmp_path, {"NETCENTER_KAFKA": "127.0.0.1:9"}, "savepoint", "restore", "mistyped")
+    assert (code, err) == (2, "netcenter: mistyped: No such file or directory\n")
 
 
 @examples(200)

@@ -74,6 +74,11 @@ class SavepointFile:
         except OSError as error:
             raise UsageError(f"{self._path}: {error.strerror}") from None
 
+    def check(self) -> None:
+        """Reads the whole file. Raises UsageError as `records` does."""
+        for _ in self.records():
+            pass
+
     def head(self) -> LogHead:
         """Where the log stood; known once every record was read."""
         assert self._found is not None, "the records are read first"
