@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -112,14 +113,17 @@ def _pipeline(partitions: int) -> Iterator[tuple[str, Any]]:
 
 
 def _await_ready(port: int) -> None:
-    deadline = time.monotonic() + _STARTS_S
+    deadline, why = time.monotonic() + _STARTS_S, "nobody listens"
     while time.monotonic() < deadline:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=5):
                 return
-        except OSError:
-            time.sleep(0.2)
-    raise RuntimeError(f"the worker with health port {port} is not ready after {_STARTS_S:.0f} s")
+        except urllib.error.HTTPError as error:
+            why = error.read().decode()
+        except OSError as error:
+            why = type(error).__name__
+        time.sleep(0.2)
+    raise RuntimeError(f"a worker is not ready after {_STARTS_S:.0f} s: {why}")
 
 
 def _post(producer: KafkaProducer, brand: str) -> None:
@@ -161,13 +165,14 @@ def _waits(address: str) -> dict[str, list[float]]:
     return found
 
 
-def _figures(waits: list[float], wanted: int) -> dict[str, float]:
+def _figures(waits: list[float], wanted: int) -> dict[str, Any]:
     ordered = sorted(waits)
     return {
         "alerts": len(ordered),
         "wanted": wanted,
         "median_s": round(median(ordered), 2),
         "p99_s": round(ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))], 2),
+        "each_s": [round(one, 2) for one in ordered],
     }
 
 

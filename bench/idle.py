@@ -15,8 +15,13 @@ from typing import Any
 
 from netcenter.embedded import EmbeddedKafka
 
-#: Seconds until every role has its partitions, and nothing has come for so long that the log is at rest.
-_SETTLES_S = 150.0
+#: Seconds until every role has its partitions.
+_STARTS_S = 60.0
+#: The most seconds until the log is at rest, and the seconds between two looks.
+_SETTLES_S = 240.0
+_LOOK_S = 10.0
+#: The most bytes of a Tick.
+_TICK = 100
 _YEAR_S = 365 * 24 * 3600
 ROLES = ("classify", "cases", "surge", "desk", "alerts")
 
@@ -41,8 +46,8 @@ def measure(partitions: int, seconds: float) -> dict[str, Any]:
             for role in ROLES:
                 workers.append(subprocess.Popen([*netcenter, "worker", role], env=environment, stdout=log, stderr=log))
             try:
-                time.sleep(_SETTLES_S)
                 data = folder / "kafka" / "data"
+                rests = _settled(data, partitions)
                 before, spent, began = _sizes(data), _cpu(workers), time.monotonic()
                 time.sleep(seconds)
                 after, spent_after, lasted = _sizes(data), _cpu(workers), time.monotonic() - began
@@ -57,11 +62,23 @@ def measure(partitions: int, seconds: float) -> dict[str, Any]:
     topics = {name: round(rate) for name, rate in sorted(rates.items()) if rate >= 1}
     return {
         "partitions": partitions,
+        "at rest": rests,
         "bytes a second": round(sum(rates.values())),
         "GB a year if all were kept": round(sum(rates.values()) * _YEAR_S / 1e9, 1),
         "CPU of the workers": round((spent_after - spent) / lasted, 3),
         "bytes a second by topic": topics,
     }
+
+
+def _settled(data: Path, partitions: int) -> bool:
+    """Whether the log is at rest: waits until there are so few Ticks, for a time at most."""
+    time.sleep(_STARTS_S)
+    deadline, few = time.monotonic() + _SETTLES_S, 0
+    while few < 3 and time.monotonic() < deadline:
+        before = _sizes(data)["mentions"]
+        time.sleep(_LOOK_S)
+        few = few + 1 if _sizes(data)["mentions"] - before <= 3 * _TICK * partitions else 0
+    return few >= 3
 
 
 def _sizes(data: Path) -> dict[str, int]:

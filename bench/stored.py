@@ -10,7 +10,7 @@ from typing import Any
 import psycopg2
 from kafka import TopicPartition
 
-from netcenter.broker.client import open_admin, open_consumer
+from netcenter.broker.client import open_consumer
 from netcenter.broker.offsets import committed_ranges_at
 from netcenter.broker.reading import batches_of
 from netcenter.demo.run import Demo
@@ -45,12 +45,8 @@ def _figures(demo: _Stored, settings: Settings) -> dict[str, Any]:
     kafka = demo._connection(settings, "monitoring")
     changelogs = {role.changelog for role in PIPELINE.roles if role.decides}
     names = {topic.name for topic in PIPELINE.topics if topic.name != "policy"} | changelogs
-    with closing(open_admin(kafka)) as client:
-        places = [
-            TopicPartition(topic["topic"], part["partition_index"])
-            for topic in client.describe_topics(sorted(names))
-            for part in topic["partitions"]
-        ]
+    counts = {topic.name: PIPELINE.partitions(topic.name, settings.partitions) for topic in PIPELINE.topics}
+    places = [TopicPartition(name, n) for name in names for n in range(counts.get(name, settings.partitions))]
     with closing(open_consumer(kafka)) as consumer:
         for batch in batches_of(consumer, committed_ranges_at(kafka, places), 50_000):
             for tp, found in batch.items():

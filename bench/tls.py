@@ -18,7 +18,7 @@ from tests.support.certificates import Authority
 from tests.support.kafka_rights import variables
 from tests.support.secured_kafka import SecuredKafka
 
-ROUNDS = 4
+ROUNDS = 3
 _WHOLE = 150_000
 """The most mentions of the whole path in a round."""
 _USER = "bench"

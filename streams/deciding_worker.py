@@ -180,7 +180,7 @@ class DecidingWorker(RoleWorker):
 
     async def _merge_time(self, clock: MergedClock) -> None:
         async with self._ticks:
-            await clock.append(self.settings.tick_s, rest_s(self.settings), self.settings.source_idle_s)
+            await clock.append(self.settings.tick_s, self.settings.source_idle_s)
 
     async def _commit_checkpoints(self) -> None:
         while True:

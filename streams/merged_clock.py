@@ -22,7 +22,6 @@ from streams.dead_letter_limit import Log
 from streams.decoder import newer_record
 from streams.errors import Stop
 from streams.partition import Partition, append_if_owned
-from streams.quiet_log import QUIET_S
 from streams.tick_writer import TickWriter
 from streams.watermark import Watermark, Writer, WrongTick
 
@@ -111,12 +110,12 @@ class MergedClock:
 
     # --- appending --------------------------------------------------------------------------------------------
 
-    async def append(self, tick_s: float, rest_s: float, source_idle_s: float) -> None:
+    async def append(self, tick_s: float, source_idle_s: float) -> None:
         """Appends Ticks to the owned partitions, without end; the durations hold on the wall clock.
 
-        tick_s: seconds between two Ticks of a partition into which records come. rest_s: of another partition, where
-        nothing depends on the Ticks but how far the roles further down have come. source_idle_s: seconds without a Tick
-        after which a source no longer delays the time.
+        tick_s: the least seconds between two Ticks of a partition in which nothing is due; while the log is at rest the
+        sources' own Ticks come seldom. source_idle_s: seconds without a Tick after which a source no longer delays the
+        time.
         """
         while True:
             with suppress(TimeoutError):
@@ -124,7 +123,7 @@ class MergedClock:
             self._news.clear()
             if self._read_to_end and self.merged.kind is not None:
                 self._leave_out(source_idle_s)
-                await self._append(list(self._owned.values()), tick_s, rest_s)
+                await self._append(list(self._owned.values()), tick_s)
 
     def _leave_out(self, source_idle_s: float) -> None:
         """Declares the sources idle that delay the time and have been silent for too long."""
@@ -138,11 +137,11 @@ class MergedClock:
                 self._log.warning("source idle", writer=f"{role}/{number}", silent_s=round(silent))
                 self.merged.source_idle(SourceIdle(role=role, partition=number, silent_ms=int(silent * 1000)))
 
-    async def _append(self, partitions: Sequence[Partition], tick_s: float, rest_s: float) -> None:
+    async def _append(self, partitions: Sequence[Partition], tick_s: float) -> None:
         for partition in partitions:
             if changed := self._sources_changed(partition):
                 await append_if_owned(self._owned, partition, changed)
-        ticks = [(p, tick) for p in partitions if (tick := self._tick(p, tick_s, rest_s)) is not None]
+        ticks = [(p, tick) for p in partitions if (tick := self._tick(p, tick_s)) is not None]
         if ticks:
             await self._ticks.write(ticks)
 
@@ -159,15 +158,14 @@ class MergedClock:
         partition.own_ticks.idle = set(idle)
         return records
 
-    def _tick(self, partition: Partition, tick_s: float, rest_s: float) -> Tick | None:
+    def _tick(self, partition: Partition, tick_s: float) -> Tick | None:
         """The partition's next Tick; None where it is not time for one."""
         own, time, now = partition.own_ticks, self.merged.time, wall.monotonic()
         if time <= own.time or own.time > partition.core.heard.last.get((self._role, partition.number), 0):
             return None  # nothing new, or the last Tick was not read back yet
         if own.time and self.merged.kind == "wall":
             due = partition.core.due()
-            wait = _DUE_S if due is not None and due <= time else tick_s if now - own.busy < QUIET_S else rest_s
-            if now - own.at < wait:
+            if now - own.at < (_DUE_S if due is not None and due <= time else tick_s):
                 return None
         own.time, own.at = time, now
         return Tick(clock=self._clock(), time=time, role=self._role, partition=partition.number)

@@ -17,6 +17,9 @@ from streams.settings import WorkerSettings
 
 QUIET_S = 60.0
 """Seconds without a record other than Ticks after which the log may be at rest, and for which nothing may be due."""
+#: Seconds for which all of this holds before the log is at rest: what follows from a timer is on its way for less long, and
+#: no group says so meanwhile.
+_SURE_S = 5.0
 REST_S = 5.0
 """Seconds between two Ticks of a partition at rest, on the wall clock."""
 
@@ -51,9 +54,12 @@ class QuietLog:
         while True:
             try:
                 async with self._reader() as reader:
+                    busy = wall.monotonic()
                     while True:
                         await asyncio.sleep(interval)
-                        self.at_rest = await self._rests(reader._client, quiet_s())
+                        if not await self._rests(reader._client, quiet_s()):
+                            busy = wall.monotonic()
+                        self.at_rest = wall.monotonic() - busy >= _SURE_S
             except (KafkaError, OSError) as error:
                 # Ticks come each second meanwhile, and if Kafka cannot be reached, the heartbeat says so.
                 self.at_rest = False

@@ -25,6 +25,8 @@ NOW_S = 1_795_176_000.0
 NOW = int(NOW_S * 1000)
 QUIET = int(QUIET_S * 1000)
 ROLES = ("classify", "cases")
+#: Looks until the log is surely at rest.
+LOOKS = 5
 
 
 class Reader:
@@ -43,8 +45,10 @@ class Enough(Exception):
     """Ends what runs without end, after the last second of the test."""
 
 
-def at_rest(patch: pytest.MonkeyPatch, quiet_s: float, *found: CommittedOffset | Exception) -> bool:
-    """Whether the log is at rest, where the first role has nothing to do and the second has committed this."""
+def at_rest(patch: pytest.MonkeyPatch, quiet_s: float, *found: CommittedOffset | Exception, looks: int = LOOKS) -> bool:
+    """Whether the log is at rest after so many looks, one a second, where the first role has nothing to do and the second
+    has committed this.
+    """
     patch.setattr("streams.quiet_log.wall.time", lambda: NOW_S)
     rests = CommittedOffset(7, NOW - 3_000, NEVER)
 
@@ -56,12 +60,14 @@ def at_rest(patch: pytest.MonkeyPatch, quiet_s: float, *found: CommittedOffset |
                 raise each
         return [rests, *(each for each in found if isinstance(each, CommittedOffset))]
 
-    seconds = iter(range(1))
+    seconds, now = iter(range(looks)), [100.0]
 
     async def sleep(_: float) -> None:
+        now[0] += 1.0
         if next(seconds, None) is None:
             raise Enough
 
+    patch.setattr("streams.quiet_log.wall.monotonic", lambda: now[0])
     patch.setattr("streams.quiet_log.committed_by", committed)
     patch.setattr("streams.quiet_log.asyncio.sleep", sleep)
     log: Any = QuietLog(ROLES, Reader, structlog.get_logger("test"))
@@ -74,6 +80,11 @@ def test_the_log_is_at_rest_when_nothing_came_and_nothing_is_due(monkeypatch: py
     """A role that has never committed has never had anything to do."""
     assert at_rest(monkeypatch, QUIET_S)
     assert at_rest(monkeypatch, QUIET_S, CommittedOffset(1, NOW - 1, NOW + QUIET + 1))
+
+
+def test_the_log_is_at_rest_only_when_that_holds_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What follows from a timer that has fired is on its way meanwhile, and no group says when it is due."""
+    assert not at_rest(monkeypatch, QUIET_S, looks=LOOKS - 1)
 
 
 @pytest.mark.parametrize(
