@@ -5,7 +5,7 @@ INSTALLED := .venv/installed
 PEERS := .bench-venv/installed
 DATA ?=
 
-.PHONY: env demo rights unit unit-modules unit-properties test test-parts test-whole fuzz rounds upgrade lint format bench lock manifests image train
+.PHONY: env demo rights unit unit-modules unit-properties test test-parts test-whole fuzz rounds upgrade growth lint format bench lock manifests image train
 
 env: $(INSTALLED)
 
@@ -58,9 +58,13 @@ rights: env
 rounds: env
 	NETCENTER_POLICY_ROUNDS=200 $(BIN)/python -m pytest -q -s --timeout=3600 tests/chaos/test_policy_rounds.py
 
-# A rolling upgrade and a rollback at 1,000 posts a second; `make test` has a short one.
+# A rolling upgrade and a rollback at 1,000 posts a second, and how long each role was away; `make test` has a short one.
 upgrade: env
-	NETCENTER_UPGRADE_SCALE=$(or $(SCALE),2) $(BIN)/python -m pytest -q -s tests/scenarios/test_upgrade.py
+	$(BIN)/python -m pytest -q -s tests/scenarios/rolling_upgrade.py
+
+# docs/growth.md on the wall clock, with a gateway that goes on receiving: how long each step takes.
+growth: env
+	$(BIN)/python -m pytest -q -s tests/scenarios/wall_clock_growth.py
 
 lint: env
 	$(BIN)/ruff check .

@@ -14,6 +14,7 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 from netcenter.embedded import Addresses, Stack
 from streams.kafka_connection import KafkaConnection
+from tests.support import examples  # noqa: F401 - it sets what holds for every property
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Self
 
@@ -21,6 +22,8 @@ from streams.topology import Role
 _BYTES = 4 << 20
 #: How often a transaction is begun anew, a second apart, after a worker that was started meanwhile has fenced it.
 _TRIES = 60
+#: Owners that are fenced at once.
+_AT_ONCE = 16
 
 Change = tuple[bytes, bytes | None]
 """(key, value) of a record for a changelog; a value of None removes the key."""
@@ -56,10 +59,14 @@ def fence_owners(settings: Settings, kafka: KafkaConnection, roles: Iterable[Rol
     """Makes sure that no worker of these roles that is still somewhere commits anything more. Raises CommandError, and
     Unreachable.
     """
-    for role in roles:
-        for number in range(settings.partitions):
-            with ChangelogWriter(settings, kafka, role, number):
-                pass
+
+    def fence(place: tuple[Role, int]) -> None:
+        with ChangelogWriter(settings, kafka, *place):
+            pass
+
+    # Nothing is decided meanwhile, and each producer waits for its coordinator: many wait at once.
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        list(pool.map(fence, [(role, number) for role in roles for number in range(settings.partitions)]))
 
 
 class ChangelogWriter:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Literal
+from itertools import groupby
+from typing import Any, Literal
 
 import psycopg2
 from kafka import TopicPartition
@@ -103,8 +104,9 @@ class _Check:
         lifted = Counter[int]()
         records = 0
         tps = [changelog_partition(self._settings, role, n) for n in range(self._settings.partitions)]
-        for tp, span in committed_ranges(self._client, tps).items():
-            forms, told = self._forms(role, tp, span)
+        read = records_of(self._kafka, committed_ranges(self._client, tps))
+        for number, part in groupby(read, lambda record: record.partition):
+            forms, told = self._forms(role, number, part)
             if told is not None:
                 return told
             records += len(forms)
@@ -116,13 +118,11 @@ class _Check:
             role.name, "lifted", f"lifted to form {role.forms.newest} when its workers start: {told_forms}"
         )
 
-    def _forms(
-        self, role: Role, tp: TopicPartition, span: tuple[int, int]
-    ) -> tuple[dict[bytes, int], UpgradeFinding | None]:
+    def _forms(self, role: Role, number: int, records: Iterable[Any]) -> tuple[dict[bytes, int], UpgradeFinding | None]:
         """(the form of the newest record of each key, why this release cannot read the partition or None)."""
         found: dict[bytes, int] = {}
         faults: dict[bytes, tuple[int, Exception]] = {}
-        for record in records_of(self._kafka, {tp: span}):
+        for record in records:
             if record.key is None:
                 continue
             found.pop(record.key, None)
@@ -133,7 +133,7 @@ class _Check:
                 found[record.key] = self._form(role, record.key, record.value)
             except Exception as error:  # noqa: BLE001 - whatever the bytes of another program lead to
                 faults[record.key] = record.offset, error
-        refusal = Refusal(role, tp.partition)
+        refusal = Refusal(role, number)
         if REBUILDING in found:
             return {}, UpgradeFinding(role.name, "wrong", str(refusal.rebuilding()))
         if not faults:
@@ -180,27 +180,29 @@ class _Check:
 
     def _newer_records(self) -> UpgradeFinding:
         """Whether this release reads the newest records of every topic."""
-        for topic in PIPELINE.topics:
-            if not topic.records or self._settings.prefix + topic.name not in self._have:
+        tps = [
+            TopicPartition(self._settings.prefix + topic.name, number)
+            for topic in PIPELINE.topics
+            if topic.records and self._settings.prefix + topic.name in self._have
+            for number in range(PIPELINE.partitions(topic.name, self._settings.partitions))
+        ]
+        ranges = {
+            tp: (max(first, end - _TAIL), end) for tp, (first, end) in committed_ranges(self._client, tps).items()
+        }
+        for raw in records_of(self._kafka, ranges):
+            try:
+                codec.decode(raw.value)
+            except NewerRecord as error:
+                name = raw.topic.removeprefix(self._settings.prefix)
+                readers = ", ".join(role.name for role in PIPELINE.roles if name in role.reads)
+                return UpgradeFinding(
+                    "records",
+                    "newer",
+                    f"{name}/{raw.partition} has at offset {raw.offset} a record that this release cannot read: "
+                    f"{error}; run a release that can read it for {readers}",
+                )
+            except WireError:
                 continue
-            count = PIPELINE.partitions(topic.name, self._settings.partitions)
-            tps = [TopicPartition(self._settings.prefix + topic.name, n) for n in range(count)]
-            ranges = {
-                tp: (max(first, end - _TAIL), end) for tp, (first, end) in committed_ranges(self._client, tps).items()
-            }
-            for raw in records_of(self._kafka, ranges):
-                try:
-                    codec.decode(raw.value)
-                except NewerRecord as error:
-                    readers = ", ".join(role.name for role in PIPELINE.roles if topic.name in role.reads)
-                    return UpgradeFinding(
-                        "records",
-                        "newer",
-                        f"{topic.name}/{raw.partition} has at offset {raw.offset} a record that this release cannot read: "
-                        f"{error}; run a release that can read it for {readers}",
-                    )
-                except WireError:
-                    continue
         return UpgradeFinding("records", "ready", f"this release reads the last {_TAIL} records of every partition")
 
     def _postgres(self) -> UpgradeFinding:

@@ -6,7 +6,6 @@ NETCENTER_FUZZ says how many of each; `make fuzz` runs it with 20,000.
 from __future__ import annotations
 
 import os
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -61,7 +60,7 @@ def outcome(stack: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Itera
     """Roles that start in any order before, between and after the records."""
     folder, draw = tmp_path_factory.mktemp("fuzz"), Random(SEED)
     prefix = f"f{uuid4().hex[:8]}."
-    with Plant(stack, folder, _POLICY, prefix, PARTITIONS, command=_worker) as plant:
+    with Plant(stack, folder, _POLICY, prefix, PARTITIONS, command=lenient_worker.command) as plant:
         roles = list(ROLES)
         draw.shuffle(roles)
         if _TIME_FIRST:
@@ -75,10 +74,6 @@ def outcome(stack: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Itera
         _tick(plant, end)
         plant.await_drained(end, ROLES, _DRAINED_S)
         yield Outcome(plant, sent, judge.read_all(plant.settings, plant.kafka, fuzzed=True))
-
-
-def _worker(role: str) -> list[str]:
-    return [sys.executable, lenient_worker.__file__, role]
 
 
 def _play(plant: Plant, roles: list[str]) -> list[Sent]:
@@ -147,7 +142,7 @@ def test_no_role_stops_and_none_says_a_word_of_a_post(outcome: Outcome) -> None:
     """None has ended, none was started anew, and each still answers."""
     assert outcome.plant.deaths == {}
     for worker in outcome.plant.workers:
-        assert worker.process.poll() is None, worker.text()[-2_000:]
+        assert worker.alive(), worker.text()[-2_000:]
         assert not worker.said("worker failed") and SECRET not in worker.text()
 
 

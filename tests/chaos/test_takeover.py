@@ -52,7 +52,7 @@ def test_a_sink_whose_offsets_are_of_another_log_says_so_and_ends(
             cursor.execute("insert into sink_offsets (topic, partition, next) values ('classified', 0, 5000)")
         connection.close()
         [worker] = plant.start("postgres")
-        assert worker.process.wait(60) == 2
+        assert worker.ended(60) == 2
         assert "postgres has stored classified/0 up to offset 5000, but the log ends at " in worker.text()
 
 

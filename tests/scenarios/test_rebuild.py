@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -24,8 +22,9 @@ from netcenter.embedded import Addresses
 from sinks.postgres.projection import REBUILT
 from sinks.postgres.tables import TABLES
 from streams.kafka_connection import KafkaConnection
-from tests.support import judge
+from tests.support import forked, judge
 from tests.support.chaos import HOUR, SEED, Plant, Playing, create_database
+from tests.support.command_line import command
 from tests.support.waiting import until
 
 _ROLES = ("classify", "cases", "postgres")
@@ -49,21 +48,14 @@ def _play(plant: Plant, begin: int, end: int) -> None:
     plant.await_drained(playing.time, _ROLES, 60)
 
 
-def _command(plant: Plant, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "netcenter", *words],
-        env={**os.environ, **plant.given(), **environment},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+def _command(plant: Plant, *words: str, **environment: str) -> tuple[int, str, str]:
+    return command(plant.folder, {**plant.given(), **environment}, *words)
 
 
 def _rebuilt(plant: Plant) -> dict[str, Any]:
-    done = _command(plant, "rebuild", "--yes", "--json")
-    assert done.returncode == 0, done.stderr
-    told: dict[str, Any] = json.loads(done.stdout)
+    code, out, err = _command(plant, "rebuild", "--yes", "--json")
+    assert code == 0, err
+    told: dict[str, Any] = json.loads(out)
     return told
 
 
@@ -88,22 +80,20 @@ def test_a_rebuild_that_is_killed_changes_nothing_and_the_next_one_succeeds(plan
     with closing(psycopg2.connect(plant.settings.postgres or "")) as reader, reader.cursor() as cursor:
         # Somebody who reads a table for as long as he likes: the swap waits for him, and is killed meanwhile.
         cursor.execute("select count(*) from mentions")
-        with subprocess.Popen(
-            [sys.executable, "-m", "netcenter", "rebuild", "--yes"],
-            env={**os.environ, **plant.given()},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        ) as killed:
-            try:
-                until(lambda: _sql(plant, there), 30, "the new tables")
-                refused = _command(plant, "rebuild", "--yes")
-            finally:
-                killed.kill()
-    assert refused.returncode == 1 and "under way already" in refused.stderr
+        environment = {**os.environ, **plant.given()}
+        words = ["rebuild", "--yes"]
+        killed = forked.start(forked.command, plant.folder / "killed.log", plant.folder, environment, words)
+        try:
+            until(lambda: _sql(plant, there), 30, "the new tables")
+            refused, _, why = _command(plant, "rebuild", "--yes")
+        finally:
+            killed.kill()
+            killed.join()
+    assert refused == 1 and "under way already" in why
     judge.same_tables(_tables(plant.settings.postgres), before)
-    done = _command(plant, "rebuild", "--yes")
-    assert done.returncode == 0, done.stderr
-    assert f"dropped what an earlier rebuild had left: schema {REBUILT}" in done.stderr
+    code, _, err = _command(plant, "rebuild", "--yes")
+    assert code == 0, err
+    assert f"dropped what an earlier rebuild had left: schema {REBUILT}" in err
     judge.same_tables(_tables(plant.settings.postgres), before)
 
 
@@ -129,9 +119,9 @@ def test_who_was_forgotten_is_in_no_table_before_and_after_a_rebuild(plant: Plan
     [(author, words)] = _sql(
         plant, "select author_id, text from mentions where brand = 'andina' and channel = 'twitter' and not own limit 1"
     )
-    done = _command(plant, "forget", "andina", "twitter", author, "--id", "request-1")
-    assert done.returncode == 0, done.stderr
-    assert "until their retention" in done.stdout
+    code, out, err = _command(plant, "forget", "andina", "twitter", author, "--id", "request-1")
+    assert code == 0, err
+    assert "until their retention" in out
     plant.until(lambda: not _found(plant, author, words), 30, "the author forgotten")
     _rebuilt(plant)
     assert _found(plant, author, words) == []
@@ -184,9 +174,9 @@ def test_what_stands_neither_in_the_log_nor_in_postgresql_is_named(plant: Plant)
     empty = f"{plant.database}_empty"
     create_database(plant.addresses.postgres, empty)
     uri = make_dsn(plant.settings.postgres or "", dbname=empty)
-    done = _command(plant, "rebuild", "--yes", NETCENTER_POSTGRES=uri)
-    assert done.returncode == 0, done.stderr
-    said = " ".join(done.stderr.split())
+    code, _, err = _command(plant, "rebuild", "--yes", NETCENTER_POSTGRES=uri)
+    assert code == 0, err
+    said = " ".join(err.split())
     assert f"offsets 0 to 39 of {plant.prefix}classified/0 stand neither in the log nor in PostgreSQL" in said
     assert min(row["next"] for row in judge.tables(uri)["sink_offsets"].values() if row["topic"] == "classified") >= 40
 
@@ -221,6 +211,6 @@ def test_a_partition_that_is_read_to_its_end_may_grow_while_others_are_read(
 
 def test_topics_that_are_not_there_are_refused(plant: Plant) -> None:
     """The line says what to do."""
-    done = _command(plant, "rebuild", "--yes", NETCENTER_PREFIX="nowhere.")
-    assert done.returncode == 1
-    assert "there is no topic nowhere." in done.stderr and "topics apply" in done.stderr
+    code, _, err = _command(plant, "rebuild", "--yes", NETCENTER_PREFIX="nowhere.")
+    assert code == 1
+    assert "there is no topic nowhere." in err and "topics apply" in err

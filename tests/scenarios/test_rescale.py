@@ -14,6 +14,7 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 from msgspec.structs import replace
 
+from netcenter.broker import sole_producer
 from netcenter.demo.story import STORY_POLICY, story
 from netcenter.embedded import Addresses
 from netcenter.files.line import Line
@@ -25,7 +26,6 @@ from schemas.records import ClockChanged, Decided, Mention, Record
 from tests.support import judge
 from tests.support.chaos import HOUR, SEED, Plant, Playing
 from tests.support.command_line import command
-from tests.support.waiting import until
 
 _DECIDING = tuple(role.name for role in PIPELINE.roles if role.decides)
 _POLICY = STORY_POLICY.read_text()
@@ -44,6 +44,7 @@ _AFTER = sorted(
     [*_REPEATED, *[line for line in _STORY if line.at >= _CUT + 5 * _MINUTE]], key=lambda line: (line.at, line.number)
 )
 _PATIENCE_S = 150.0
+_RUN_ON = 2 * HOUR
 
 pytestmark = pytest.mark.timeout(4 * _PATIENCE_S)  # the first test waits for two installations
 _PARTITIONS, _MORE = 2, 3  # without a common divisor: every old partition has customers of every new one
@@ -62,7 +63,7 @@ class Moved:
 
 def _play(plant: Plant, lines: list[Line], *, run_on: int) -> None:
     # Followed, so that the first Tick of each role is early: what comes before all have one is decided at the latest.
-    playing = Playing(plant, lines, run_on=run_on, ahead=HOUR // 2, follow=_DECIDING)
+    playing = Playing(plant, lines, run_on=run_on, ahead=4 * HOUR, follow=_DECIDING)
     plant.until(playing.done, _PATIENCE_S, "the story played")
     plant.await_drained(playing.time, _DECIDING, _PATIENCE_S)
 
@@ -95,7 +96,10 @@ def moved(stack: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             _tick(first, _BEFORE[-1].at + 2 * _MINUTE)
             first.stop(*_DECIDING)
             say("check", *rescale, "--check")
-            with mock.patch.object(KafkaProducer, "commit_transaction", side_effect=KafkaError("killed here")):
+            with (
+                mock.patch.object(KafkaProducer, "commit_transaction", side_effect=KafkaError("killed here")),
+                mock.patch.object(sole_producer, "_OUTCOME_S", 0.1),
+            ):
                 say("killed", *rescale)
             for file, plant, words in (("a", first, "take"), ("a", third, "restore"), ("c", third, "take")):
                 said[f"{words} {file}"] = command(folder, plant.given(), "savepoint", words, file)
@@ -104,11 +108,10 @@ def moved(stack: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             assert said["moved"][0] == 0, said
             [late] = first.start("cases")
             late.wanted = False
-            until(lambda: late.process.poll() is not None, _PATIENCE_S, "a worker of the closed log ends")
-            said["old worker"] = late.process.returncode, "", late.text()
+            said["old worker"] = late.ended(_PATIENCE_S), "", late.text()
             first.stop()
             second.start(*_DECIDING)
-            _play(second, _AFTER, run_on=6 * HOUR)
+            _play(second, _AFTER, run_on=_RUN_ON)
         finally:
             second.stop()
         logs = {plant.prefix: judge.read_all(plant.settings, plant.kafka) for plant in (first, second)}
@@ -136,7 +139,7 @@ def undisturbed() -> dict[str, list[Record]]:
         lambda topic, records: written[topic].extend(records),
         roles=[PIPELINE.role(name) for name in _DECIDING],
     )
-    play_lines([replay], [*_BEFORE, *_AFTER], interval=TICK, run_on=6 * HOUR)
+    play_lines([replay], [*_BEFORE, *_AFTER], interval=TICK, run_on=_RUN_ON)
     return written
 
 

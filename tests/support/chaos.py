@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import threading
 import time
 from collections import Counter
@@ -31,8 +30,9 @@ from netcenter.ingest.schedule import TICK
 from netcenter.pipeline import PIPELINE
 from netcenter.settings import Settings, variable
 from schemas import codec
+from schemas.records import Clock
 from streams.kafka_connection import KafkaConnection
-from streams.supervisor import command_of
+from tests.support import forked
 from tests.support.kafka_rights import variables
 from tests.support.waiting import until
 
@@ -58,10 +58,20 @@ class Worker:
     """A worker in a process of its own."""
 
     role: str
-    process: subprocess.Popen[bytes]
+    process: Any
     log: Path
     wanted: bool = True
     """Whether another takes its place when it ends."""
+
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return bool(self.process.is_alive())
+
+    def ended(self, seconds: float) -> int:
+        """Its exit code, once it has ended."""
+        self.process.join(seconds)
+        assert self.process.exitcode is not None, f"still running after {seconds} s: {self.text()[-2000:]}"
+        return int(self.process.exitcode)
 
     def said(self, event: str) -> bool:
         """Whether it has logged this event."""
@@ -82,8 +92,9 @@ class Plant:
     prefix: str
     partitions: int
     environment: dict[str, str] = field(default_factory=dict)
-    command: Callable[[str], list[str]] = command_of
-    """What runs a worker of a role."""
+    command: Callable[..., None] = forked.command
+    """What runs `netcenter` in a process of its own."""
+    clock: Clock = "event"
     keys: dict[str, Path] = field(default_factory=dict)
     """The files of signing keys, by setting; none: nothing is signed."""
     workers: list[Worker] = field(default_factory=list)
@@ -108,7 +119,7 @@ class Plant:
 
     def __enter__(self) -> Self:
         create_database(self.addresses.postgres, self.database)
-        provisioning.apply(self.settings, self.as_user("setup"), "event", self.policy)
+        provisioning.apply(self.settings, self.as_user("setup"), self.clock, self.policy)
         return self
 
     def __exit__(
@@ -154,28 +165,21 @@ class Plant:
     def _start(self, role: str) -> Worker:
         number = sum(w.role == role for w in self.workers)
         log = self.folder / f"{role}.{number}.log"
-        with log.open("wb") as out:
-            process = subprocess.Popen(
-                self.command(role),
-                env={**os.environ, **self.given(role)},
-                cwd=self.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
-            )
+        environment = {**os.environ, **self.given(role)}
+        process = forked.start(self.command, log, self.folder, environment, ["worker", role])
         worker = Worker(role, process, log)
         self.workers.append(worker)
         return worker
 
     def alive(self, *roles: str) -> list[Worker]:
         """The workers that run, of these roles or of all."""
-        return [w for w in self.workers if w.process.poll() is None and (not roles or w.role in roles)]
+        return [w for w in self.workers if w.alive() and (not roles or w.role in roles)]
 
     def kill(self, worker: Worker) -> None:
         """SIGKILL, and another one at once."""
         worker.wanted = False
         worker.process.kill()
-        worker.process.wait()
+        worker.process.join()
         self._start(worker.role)
 
     def leave(self, worker: Worker) -> None:
@@ -186,9 +190,9 @@ class Plant:
     def tend(self) -> None:
         """Start another worker for each that has ended by itself, as a supervisor does; too often is a failure."""
         for worker in list(self.workers):
-            if worker.wanted and worker.process.poll() is not None:
+            if worker.wanted and not worker.alive():
                 worker.wanted = False
-                self.deaths[f"{worker.role} exit {worker.process.returncode}"] += 1
+                self.deaths[f"{worker.role} exit {worker.process.exitcode}"] += 1
                 assert self.deaths.total() <= _MOST_DEATHS, (
                     f"workers keep ending: {dict(self.deaths)}; see {self.folder}"
                 )
@@ -201,11 +205,10 @@ class Plant:
             self.leave(worker)
         deadline = time.monotonic() + 15
         for worker in leaving:
-            try:
-                worker.process.wait(max(0.1, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
+            worker.process.join(max(0.1, deadline - time.monotonic()))
+            if worker.alive():
                 worker.process.kill()
-                worker.process.wait()
+                worker.process.join()
 
     # --- waiting --------------------------------------------------------------------------------------------------
 

@@ -1,15 +1,16 @@
-"""`netcenter worker ROLE` without a limit of dead letters, for a log half of which is bad: run by its path, with the role."""
+"""`netcenter worker ROLE` without a limit of dead letters, for a log half of which is bad."""
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
 
-from netcenter import cli
 from netcenter.settings import Settings
 from streams.settings import WorkerSettings
+from tests.support import forked
 
 _given = Settings.worker
 
@@ -18,7 +19,7 @@ def _lenient(self: Settings, *given: Any, **more: Any) -> WorkerSettings:
     return replace(_given(self, *given, **more), dead_share=1.0)
 
 
-if __name__ == "__main__":
+def command(log: Path, folder: Path, environment: Mapping[str, str], words: list[str]) -> None:
+    """As `forked.command`."""
     Settings.worker = _lenient  # type: ignore[method-assign]
-    sys.argv[1:1] = ["worker"]
-    cli.main()
+    forked.command(log, folder, environment, words)

@@ -4,12 +4,22 @@ have form 2, and two records have another version. `python -m netcenter` runs it
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from unittest import mock
+
+import msgspec
+from fastavro.schema import parse_schema
+
+from schemas import avro, codec
+from schemas.records import BY_NAME
 
 ROOT = Path(__file__).parents[2]
 _ROOMS = ("agents", "netcenter", "schemas", "sinks", "streams")
@@ -134,6 +144,20 @@ def make(folder: Path) -> Path:
 def environment(folder: Path) -> dict[str, str]:
     """The environment in which `python -m netcenter` is the release in a folder."""
     return {"PYTHONPATH": str(folder)}
+
+
+@contextmanager
+def read_as_written(folder: Path) -> Iterator[None]:
+    """Within the context, the codec reads the versions of the release in a folder too, by resolution."""
+    versions = msgspec.json.decode((folder / "schemas" / "lock.json").read_bytes(), type=list[avro.Version])
+    newer = [v for v in versions if v.id not in codec._BY_ID]
+    assert sorted(v.record for v in newer) == sorted(NEW_VERSIONS)
+    schemas = {v: json.loads((folder / "schemas" / "avsc" / v.path.name).read_text()) for v in newer}
+    entries = {
+        v.id: (codec._BY_CLASS[BY_NAME[v.record]], parse_schema(avro.bare(schema))) for v, schema in schemas.items()
+    }
+    with mock.patch.dict(codec._BY_ID, entries):
+        yield
 
 
 def _replace(path: Path, place: str, old: str, new: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 from dataclasses import dataclass, field
 from random import Random
@@ -12,11 +11,8 @@ from netcenter.broker.policy_change import apply_policy
 from netcenter.broker.sole_producer import Overtaken
 from netcenter.settings import Settings
 from streams.kafka_connection import KafkaConnection
-from tests.support import toy
+from tests.support import forked, toy
 
-# Children are forked from a server that has imported everything once, so that one is there in a tenth of a second.
-_PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(["tests.support.policy_appliers"])
 #: The longest time (s) after which an applier is killed: an apply takes less, so a kill meets each of its moments.
 _KILLED_WITHIN = 1.2
 
@@ -67,10 +63,9 @@ def play(kafka: KafkaConnection, settings: Settings, random: Random, number: int
     """Two or three appliers at once, each with a text of its own; in half of the rounds one or all are killed."""
     appliers = []
     for n in range(random.choice((2, 3))):
-        ours, theirs = _PROCESSES.Pipe(duplex=False)
+        ours, theirs = forked.PROCESSES.Pipe(duplex=False)
         text = f"{toy.POLICY}# round {number}, applier {n}\n"
-        process = _PROCESSES.Process(target=_apply, args=(kafka, settings, text, theirs), daemon=True)
-        process.start()
+        process = forked.start(_apply, kafka, settings, text, theirs)
         theirs.close()
         appliers.append(Applier(text, process, ours))
     if random.random() < 0.5:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import signal
 import socket
@@ -34,17 +33,13 @@ from schemas.records import ClassifiedMention, Mention, PolicyChanged, Record, T
 from streams.committed_offsets import parsed
 from streams.kafka_connection import KafkaConnection
 from streams.partitioner import partition_of
-from tests.support import toy
+from tests.support import forked, toy
 from tests.support.waiting import until
 
 T = TypeVar("T")
 #: 2026-11-20T12:00:00Z
 NOON = 1_795_176_000_000
 MINUTE = 60_000
-
-# Children are forked from a server that has imported everything once: a worker is there in a tenth of a second.
-_PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(["tests.support.world"])
 
 
 def mention(author: str, number: int, text: str = "where is my bag", at: int = NOON, **more: Any) -> Mention:
@@ -86,11 +81,9 @@ def author_on(partition: int, partitions: int, number: int = 0) -> str:
 
 
 def _child(
-    log: str, environment: dict[str, str], role: str, kafka: KafkaConnection, prefix: str, given: dict[str, Any]
+    log: Path, environment: dict[str, str], role: str, kafka: KafkaConnection, prefix: str, given: dict[str, Any]
 ) -> None:
-    out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(out, 1)
-    os.dup2(out, 2)
+    forked.speak_into(log)
     os.environ.update(environment)
     sys.exit(toy.worker(role, kafka, prefix, given))
 
@@ -219,10 +212,7 @@ class World:
         """A worker of this role."""
         log = self.folder / f"{self.prefix}{role}.{len(self.workers)}.log"
         settings = {"partitions": self.partitions, "session_s": 2.0, "heartbeat_s": 0.5, **given}
-        process = _PROCESSES.Process(
-            target=_child, args=(str(log), environment or {}, role, self.kafka, self.prefix, settings), daemon=True
-        )
-        process.start()
+        process = forked.start(_child, log, environment or {}, role, self.kafka, self.prefix, settings)
         worker = Worker(process, log)
         self.workers.append(worker)
         return worker

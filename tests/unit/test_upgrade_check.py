@@ -63,7 +63,7 @@ class Broker:
     def put(self, topic: str, *records: Any) -> None:
         """Puts records into partition 0 of a topic."""
         for n, one in enumerate(records):
-            one.offset = n
+            one.topic, one.offset = topic, n
         self.records[TopicPartition(topic, 0)] = list(records)
 
     def read(self, _: Any, ranges: Any) -> Iterator[Any]:
