@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_core import PydanticCustomError
@@ -39,6 +40,13 @@ class ReadBy:
 def _servers(value: str | None) -> str | None:
     if value and not all(_SERVER.fullmatch(server) for server in value.split(",")):
         raise PydanticCustomError("servers", "host:port[,host:port] is meant")
+    return value
+
+
+def _https(value: str | None) -> str | None:
+    url = urlsplit(value or "")
+    if value and (url.scheme != "https" or not url.hostname or url.username):
+        raise PydanticCustomError("https", "https://host[:port]/path is meant")
     return value
 
 
@@ -75,9 +83,9 @@ class Settings(PostgresSettings):
     """How connections to Kafka are secured: `SSL` encrypts them, and proves who the client is by its certificate where it
     has one; `SASL_SSL` encrypts them and proves it by a user and a password; `SASL_PLAINTEXT` does not encrypt.
     """
-    kafka_sasl_mechanism: Annotated[Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None, ReadBy("everything")] = (
-        None
-    )
+    kafka_sasl_mechanism: Annotated[
+        Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] | None, ReadBy("everything")
+    ] = None
     """How a user proves to Kafka who they are, with `SASL_PLAINTEXT` and `SASL_SSL`."""
     kafka_sasl_username: Annotated[str | None, ReadBy("everything")] = None
     """The user's name at Kafka."""
@@ -85,6 +93,18 @@ class Settings(PostgresSettings):
     """The user's password at Kafka; `NETCENTER_KAFKA_SASL_PASSWORD_FILE` keeps it out of the environment."""
     kafka_sasl_password_file: Annotated[Path | None, ReadBy("everything")] = None
     """The file with the user's password at Kafka; it is read again for each new connection."""
+    kafka_oauth_token_endpoint: Annotated[str | None, AfterValidator(_https), ReadBy("everything")] = None
+    """With `OAUTHBEARER`: the URL, https, that gives tokens by the flow "client credentials" of OAuth 2.0."""
+    kafka_oauth_client_id: Annotated[str | None, ReadBy("everything")] = None
+    """The name of this client at the token endpoint."""
+    kafka_oauth_client_secret_file: Annotated[Path | None, ReadBy("everything")] = None
+    """The file with this client's secret; it is read again for each token."""
+    kafka_oauth_scope: Annotated[str | None, ReadBy("everything")] = None
+    """The scope that is asked for, where the token endpoint wants one."""
+    kafka_oauth_ca_file: Annotated[Path | None, ReadBy("everything")] = None
+    """The certificates, in PEM, of the authorities that may sign the token endpoint's certificate; without it, those that the
+    system trusts.
+    """
     kafka_ca_file: Annotated[Path | None, ReadBy("everything")] = None
     """The certificates, in PEM, of the authorities that may sign the brokers' certificates; without it, those that the
     system trusts. This file and the next three are read again for each new connection.

@@ -281,6 +281,8 @@ class PatientTableManager(TableManager):
 def _credentials(kafka: KafkaConnection) -> CredentialsT | None:
     """What Faust gives its clients to prove who they are; None where Kafka asks for nothing."""
     given = kafka.for_aiokafka()
+    if "sasl_oauth_token_provider" in given:
+        return faust.OAuthCredentials(oauth_cb=given["sasl_oauth_token_provider"], ssl_context=given["ssl_context"])
     if "sasl_mechanism" in given:
         return faust.SASLCredentials(
             username=given["sasl_plain_username"],

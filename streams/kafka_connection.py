@@ -6,12 +6,14 @@ worker runs.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from typing import Any, ClassVar
 
-from streams import renewed_passwords
+from streams import oauth_tokens, renewed_passwords
+from streams.oauth_tokens import OAuthClient
 from streams.renewed_passwords import Password
 from streams.tls_context import RenewedContext, TlsFiles
 
@@ -26,10 +28,12 @@ class KafkaSecurity:
     protocol: str = "PLAINTEXT"
     """PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL."""
     mechanism: str | None = None
-    """PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512; None without SASL."""
+    """PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER; None without SASL."""
     username: str | None = None
     password: Password = field(default_factory=Password)
     tls: TlsFiles = field(default_factory=TlsFiles)
+    oauth: OAuthClient | None = None
+    """Who gets the tokens of OAUTHBEARER; None with another mechanism."""
 
     @property
     def encrypted(self) -> bool:
@@ -44,6 +48,8 @@ class KafkaSecurity:
     @property
     def principal(self) -> str:
         """Who this client is to Kafka, as far as it knows."""
+        if self.oauth is not None:
+            return f"the client {self.oauth.id} of {self.oauth.where}"
         if self.authenticated:
             return f"User:{self.username}"
         return f"the user of the certificate {self.tls.cert}" if self.encrypted and self.tls.cert else "User:ANONYMOUS"
@@ -72,18 +78,20 @@ class KafkaConnection:
     def for_kafka_python(self) -> dict[str, Any]:
         """The arguments of an admin client, producer or consumer of kafka-python. Raises TlsFileError."""
         renewed_passwords.in_kafka_python()
-        return {"bootstrap_servers": self.servers.split(","), **self._secured()}
+        return {"bootstrap_servers": self.servers.split(","), **self._secured(oauth_tokens.for_kafka_python)}
 
     def for_aiokafka(self) -> dict[str, Any]:
         """The arguments of a producer or consumer of aiokafka. Raises TlsFileError."""
         renewed_passwords.in_aiokafka()
-        return {"bootstrap_servers": self.servers, **self._secured()}
+        return {"bootstrap_servers": self.servers, **self._secured(oauth_tokens.for_aiokafka)}
 
-    def _secured(self) -> dict[str, Any]:
+    def _secured(self, provider: Callable[[OAuthClient], Any]) -> dict[str, Any]:
         security, given = self.security, dict[str, Any]()
         if security.protocol != "PLAINTEXT":
             given = {"security_protocol": security.protocol, "ssl_context": self.context}
-        if security.authenticated:
+        if security.oauth is not None:
+            given |= {"sasl_mechanism": security.mechanism, "sasl_oauth_token_provider": provider(security.oauth)}
+        elif security.authenticated:
             given |= {
                 "sasl_mechanism": security.mechanism,
                 "sasl_plain_username": security.username,

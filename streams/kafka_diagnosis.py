@@ -18,6 +18,7 @@ from aiokafka.conn import SaslPlainAuthenticator, ScramAuthenticator
 
 from streams import certificate_dates
 from streams.kafka_connection import KafkaConnection, KafkaSecurity, renewed_context
+from streams.oauth_tokens import TokenError, tokens_of
 from streams.renewed_passwords import PasswordFileError
 
 _ANSWER_S = 4.0
@@ -169,7 +170,7 @@ def _authenticate(wire: _Wire, security: KafkaSecurity) -> None:
     """Proves who this client is. Raises ConnectionFault."""
     user, mechanism = security.username or "", security.mechanism or ""
     try:
-        password = security.password.now()
+        password = security.password.now() if security.oauth is None else tokens_of(security.oauth).now()
         answer = wire.ask(_HANDSHAKE, 1, _text(mechanism))
         (code,) = struct.unpack_from(">h", answer)
         if code == _UNSUPPORTED_MECHANISM:
@@ -186,24 +187,38 @@ def _authenticate(wire: _Wire, security: KafkaSecurity) -> None:
             while True:
                 answer = wire.ask(_AUTHENTICATE, 0, struct.pack(">i", len(token)) + token)
                 code, length = struct.unpack_from(">hh", answer)
-                if code:
-                    raise ConnectionFault(
-                        f"refuses the user {user}: the password is wrong, or it knows no such user with {mechanism} "
-                        f"(NETCENTER_KAFKA_SASL_USERNAME, NETCENTER_KAFKA_SASL_PASSWORD_FILE)"
-                    )
                 at = 4 + max(length, 0)
                 (size,) = struct.unpack_from(">i", answer, at)
+                if code or (security.oauth is not None and size > 0):
+                    raise ConnectionFault(_refused(security))
                 token = steps.send(answer[at + 4 : at + 4 + size])[0]
     except PasswordFileError as error:
         raise ConnectionFault(f"gets no user from us: the password's file {error}") from None
+    except TokenError as error:
+        raise ConnectionFault(f"gets no token from us: {error}") from None
     except (OSError, EOFError, ValueError, struct.error) as error:
         raise ConnectionFault(
             f"ends the connection while the user {user} signs in with {mechanism} ({_reason(error)})"
         ) from None
 
 
+def _refused(security: KafkaSecurity) -> str:
+    """What a broker has refused, and what to do."""
+    if security.oauth is not None:
+        return (
+            f"refuses the token of {security.principal}: the broker's log says why; do its issuer, audience and keys fit, and "
+            "NETCENTER_KAFKA_OAUTH_SCOPE?"
+        )
+    return (
+        f"refuses the user {security.username}: the password is wrong, or it knows no such user with {security.mechanism} "
+        "(NETCENTER_KAFKA_SASL_USERNAME, NETCENTER_KAFKA_SASL_PASSWORD_FILE)"
+    )
+
+
 def _steps(user: str, password: str, mechanism: str) -> Any:
     """The generator of aiokafka that makes each token of a mechanism from the broker's answer to the one before."""
+    if mechanism == "OAUTHBEARER":
+        return ((f"n,,\x01auth=Bearer {token}\x01\x01".encode(), True) for token in (password,))
     if mechanism == "PLAIN":
         return SaslPlainAuthenticator(loop=None, sasl_plain_password=password, sasl_plain_username=user)._authenticator
     return ScramAuthenticator(

@@ -51,6 +51,20 @@ class _Connection(ssl.SSLObject):
             super().unwrap()
 
 
+class _Socket(ssl.SSLSocket):
+    """Closes itself where the handshake fails: kafka-python leaves such a connection to the garbage collection."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        """As the standard library's."""
+        try:
+            super().do_handshake(block)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except OSError:
+            self.close()
+            raise
+
+
 def _read(path: str) -> bytes:
     try:
         return Path(path).read_bytes()
@@ -108,7 +122,7 @@ def _context(files: TlsFiles, contents: tuple[bytes | None, ...]) -> ssl.SSLCont
     ca, _, _, password = contents
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.sslobject_class = _Connection
+    context.sslobject_class, context.sslsocket_class = _Connection, _Socket
     if ca is None:
         context.load_default_certs()
     else:

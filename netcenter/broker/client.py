@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
 from kafka import KafkaConsumer, KafkaProducer
 from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
+from kafka.net.compat import KafkaNetClient
 
 from netcenter.errors import Unreachable
 from streams.kafka_connection import KafkaConnection
@@ -22,12 +27,13 @@ FETCH_WAIT_MS = 50
 
 def open_admin(kafka: KafkaConnection) -> KafkaAdminClient:
     """An admin client. Raises Unreachable."""
-    try:
+    with _opening(kafka) as connections:
         return KafkaAdminClient(
-            **kafka.for_kafka_python(), request_timeout_ms=10_000, bootstrap_timeout_ms=_FIRST_ANSWER_MS
+            **kafka.for_kafka_python(),
+            kafka_client=connections,
+            request_timeout_ms=10_000,
+            bootstrap_timeout_ms=_FIRST_ANSWER_MS,
         )
-    except (KafkaError, ValueError) as error:
-        raise _unreachable(kafka, error) from None
 
 
 def open_producer(
@@ -37,9 +43,10 @@ def open_producer(
 
     transactional_id: makes the producer transactional; a second producer of the same id fences the first one.
     """
-    try:
+    with _opening(kafka) as connections:
         return KafkaProducer(
             **kafka.for_kafka_python(),
+            kafka_client=connections,
             acks="all",
             bootstrap_timeout_ms=_FIRST_ANSWER_MS,
             enable_idempotence=True,
@@ -48,8 +55,6 @@ def open_producer(
             max_request_size=_LARGEST_REQUEST,
             linger_ms=5,
         )
-    except (KafkaError, ValueError) as error:
-        raise _unreachable(kafka, error) from None
 
 
 def open_consumer(kafka: KafkaConnection, fetch_bytes: int = 4 << 20, reset: str = "earliest") -> KafkaConsumer:
@@ -58,16 +63,34 @@ def open_consumer(kafka: KafkaConnection, fetch_bytes: int = 4 << 20, reset: str
     fetch_bytes: the most bytes of a partition in one fetch. reset: where retention has deleted the next record,
     `earliest` goes on with the records that are left and `none` raises OffsetOutOfRangeError.
     """
-    try:
+    with _opening(kafka) as connections:
         return KafkaConsumer(
             **kafka.for_kafka_python(),
+            kafka_client=connections,
             enable_auto_commit=False,
             isolation_level="read_committed",
             auto_offset_reset=reset,
             max_partition_fetch_bytes=fetch_bytes,
             fetch_max_wait_ms=FETCH_WAIT_MS,
         )
+
+
+@contextmanager
+def _opening(kafka: KafkaConnection) -> Iterator[Callable[..., KafkaNetClient]]:
+    """Gives the client that is made in this context its connections. Where that fails, closes them and raises Unreachable:
+    kafka-python would leave them to the garbage collection, and an admin client would leave its thread for good.
+    """
+    made: list[KafkaNetClient] = []
+
+    def connections(**config: Any) -> KafkaNetClient:
+        made.append(KafkaNetClient(**config))
+        return made[-1]
+
+    try:
+        yield connections
     except (KafkaError, ValueError) as error:
+        for client in made:
+            client.close()
         raise _unreachable(kafka, error) from None
 
 

@@ -12,6 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -23,6 +24,7 @@ from schemas.records import CaseChanged
 from streams.exit_codes import ExitCode
 from streams.kafka_connection import KafkaConnection
 from streams.kafka_diagnosis import diagnose
+from streams.oauth_tokens import OAuthClient
 from streams.renewed_passwords import Password
 from streams.tls_context import TlsFiles
 from tests.support.certificates import Authority
@@ -31,6 +33,7 @@ from tests.support.secured_kafka import (
     EXPIRED,
     HOST,
     MTLS,
+    OAUTH,
     PASSWORD,
     SASL_MTLS,
     SASL_PLAIN,
@@ -39,6 +42,7 @@ from tests.support.secured_kafka import (
     TLS,
     SecuredKafka,
 )
+from tests.support.token_endpoint import TokenEndpoint
 from tests.support.waiting import until
 from tests.support.world import Worker, World, author_on, classified, free_port, mention, ready
 
@@ -52,6 +56,14 @@ class Secured:
     kafka: SecuredKafka
     authority: Authority
     other: Authority
+    tokens: TokenEndpoint
+
+    def with_tokens(self, **given: Any) -> KafkaConnection:
+        """To the listener that takes tokens, as the client `full`. given: of another OAuthClient."""
+        file = self.authority.folder / "client-secret"
+        file.write_text(PASSWORD)
+        client = OAuthClient(self.tokens.url, "full", Password(file=str(file)), ca=str(self.authority.file))
+        return self.kafka.connection(OAUTH, oauth=replace(client, **given))
 
     def at(self, listener: str, connection: KafkaConnection) -> KafkaConnection:
         """The connection as it is, to another listener."""
@@ -80,7 +92,8 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
         kafka.start()
         for kind, name in ALL:
             kafka.allow("full", kind, name, ACLOperation.ALL)
-        yield Secured(kafka, authority, Authority(folder / "other", "another authority"))
+        with TokenEndpoint(authority.issue("tokens", HOST), "full", PASSWORD) as tokens:
+            yield Secured(kafka, authority, Authority(folder / "other", "another authority"), tokens)
     finally:
         kafka.kill()
 
@@ -165,6 +178,31 @@ _FAULTS: list[Case] = [
         lambda s: s.kafka.connection(user="full", password=Password(file="/gone")),
         "the password's file /gone cannot be read: No such file or directory",
     ),
+    (
+        "a client that the token endpoint does not know",
+        lambda s: s.with_tokens(id="nobody"),
+        "gets no token from us: the token endpoint at {tokens} refuses the client nobody: 401 invalid_client",
+    ),
+    (
+        "a token endpoint of an unknown authority",
+        lambda s: s.with_tokens(ca=str(s.other.file)),
+        "the token endpoint at {tokens} cannot be reached: SSLCertVerificationError: unable to get local issuer certificate",
+    ),
+    (
+        "no token endpoint",
+        lambda s: s.with_tokens(endpoint="https://localhost:9/"),
+        "gets no token from us: the token endpoint at localhost:9 cannot be reached: ConnectionRefusedError",
+    ),
+    (
+        "a client's secret that is gone",
+        lambda s: s.with_tokens(secret=Password(file="/gone")),
+        "gets no token from us: the file of the client's secret /gone cannot be read: No such file or directory",
+    ),
+    (
+        "a token that the broker does not take",
+        lambda s: s.with_tokens(scope="expired"),
+        "refuses the token of the client full of {tokens}: the broker's log says why",
+    ),
     ("no broker", lambda _: KafkaConnection("127.0.0.1:9"), "127.0.0.1:9 does not accept a connection"),
     ("no such host", lambda _: KafkaConnection("no.such.host.invalid:9"), "host name that cannot be resolved"),
 ]
@@ -175,7 +213,8 @@ def test_each_fault_of_a_connection_is_one_line_that_names_its_cause(
     secured: Secured, connection: Callable[[Secured], KafkaConnection], said: str
 ) -> None:
     found = diagnose(connection(secured)) or ""
-    wanted = said.format(ca=secured.authority.folder, other=secured.other.folder)
+    provider = urlsplit(secured.tokens.url).netloc
+    wanted = said.format(ca=secured.authority.folder, other=secured.other.folder, tokens=provider)
     assert wanted in found and "\n" not in found and len(found) < 400
     assert PASSWORD not in found and "wrong'" not in found
 
@@ -190,6 +229,7 @@ def test_a_connection_that_works_has_no_fault(secured: Secured) -> None:
         kafka.connection(user="full", mechanism="PLAIN"),
         kafka.connection(SASL_PLAIN, "full", mechanism="SCRAM-SHA-256"),
         kafka.connection(TLS),
+        secured.with_tokens(),
         kafka.connection(MTLS, cert=own),
         kafka.connection(SASL_MTLS, "full", cert=own),
     ):
@@ -328,3 +368,18 @@ def test_a_client_connects_again_with_the_secrets_that_its_files_hold_by_then(
         asyncio.run(asyncio.wait_for(send(), 30))
     finally:
         secured.kafka.set_password("full", PASSWORD)
+
+
+def test_a_worker_proves_itself_by_tokens(secured: Secured, world: World) -> None:
+    """Each of its clients does, Faust's too; and a command, over kafka-python."""
+    kafka = secured.with_tokens(scope="kafka")
+    with closing(open_admin(kafka)) as admin:
+        assert admin.list_topics()
+    worker = on(world, kafka)
+    world.seed("classified")
+    world.await_owned([worker])
+    for number in (0, 1):
+        world.send("classified", classified(mention(author_on(number, 2), 1)))
+    world.flush()
+    world.await_records("cases", CaseChanged, 2)
+    assert worker.stop() == 0 and secured.tokens.scope == "kafka"

@@ -22,6 +22,7 @@ from kafka.admin import (
 from netcenter.broker.client import open_admin
 from netcenter.embedded import EmbeddedKafka, places
 from streams.kafka_connection import KafkaConnection, KafkaSecurity
+from streams.oauth_tokens import OAuthClient
 from streams.renewed_passwords import Password
 from streams.tls_context import TlsFiles
 from tests.support.certificates import Authority, Pair
@@ -29,7 +30,7 @@ from tests.support.certificates import Authority, Pair
 HOST = "localhost"
 """The name in the broker's certificate. Its address 127.0.0.1 is not in there."""
 SASL_TLS, SASL_PLAIN, TLS, MTLS, EXPIRED = "SASLTLS", "SASLPLAIN", "TLS", "MTLS", "EXPIRED"
-SASL_MTLS, SHORT = "SASLMTLS", "SHORT"
+SASL_MTLS, SHORT, OAUTH = "SASLMTLS", "SHORT", "OAUTH"
 LISTENERS = {
     SASL_TLS: "SASL_SSL",
     SASL_PLAIN: "SASL_PLAINTEXT",
@@ -37,10 +38,11 @@ LISTENERS = {
     MTLS: "SSL",
     SASL_MTLS: "SASL_SSL",
     SHORT: "SASL_SSL",
+    OAUTH: "SASL_SSL",
     EXPIRED: "SSL",
 }
 """The protocol of each listener. MTLS, SASL_MTLS and SHORT ask for a certificate, and SHORT ends each connection after two
-seconds. The certificate of EXPIRED has ended.
+seconds. The certificate of EXPIRED has ended. OAUTH takes tokens without a signature.
 """
 MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 PASSWORD = "correct horse battery staple"
@@ -111,6 +113,7 @@ class SecuredKafka(EmbeddedKafka):
         cert: Pair | None = None,
         ca: Path | None = None,
         host: str = HOST,
+        oauth: OAuthClient | None = None,
     ) -> KafkaConnection:
         """A connection to a listener, by default as its user must be and with the right authority."""
         protocol = LISTENERS[listener]
@@ -120,7 +123,9 @@ class SecuredKafka(EmbeddedKafka):
             str(cert.key) if cert is not None else None,
         )
         security = KafkaSecurity(protocol, tls=tls if protocol.endswith("SSL") else TlsFiles())
-        if protocol.startswith("SASL"):
+        if oauth is not None:
+            security = KafkaSecurity(protocol, "OAUTHBEARER", tls=security.tls, oauth=oauth)
+        elif protocol.startswith("SASL"):
             security = KafkaSecurity(protocol, mechanism, user, password or Password(PASSWORD), security.tls)
         return KafkaConnection(f"{host}:{self.ports[listener]}", security)
 
@@ -156,6 +161,9 @@ class SecuredKafka(EmbeddedKafka):
             found[f"listener.name.{name.lower()}.ssl.client.auth"] = "required"
         for name in (SASL_TLS, SASL_PLAIN, SASL_MTLS, SHORT):
             found |= self._mechanisms(f"listener.name.{name.lower()}")
+        tokens = f"listener.name.{OAUTH.lower()}"
+        found[f"{tokens}.sasl.enabled.mechanisms"] = "OAUTHBEARER"
+        found[f"{tokens}.oauthbearer.sasl.jaas.config"] = f"{_LOGIN}.oauthbearer.OAuthBearerLoginModule required;"
         # Whoever is connected for longer must prove again who they are; aiokafka is disconnected then.
         found[f"listener.name.{SHORT.lower()}.connections.max.reauth.ms"] = "2000"
         # A refused client waits for its answer: that would be time of the tests.

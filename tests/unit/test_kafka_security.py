@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from kafka.net.sasl import get_sasl_mechanism
+from pydantic import ValidationError
 
 from netcenter.errors import UsageError
 from netcenter.operate.doctor.certificate import certificate
@@ -24,6 +25,13 @@ from tests.support.certificates import Authority
 
 USER = {"kafka_sasl_mechanism": "SCRAM-SHA-512", "kafka_sasl_username": "u"}
 SECRET = "do-not-show-this"
+TOKENS = {
+    "kafka_security_protocol": "SASL_SSL",
+    "kafka_sasl_mechanism": "OAUTHBEARER",
+    "kafka_oauth_token_endpoint": "https://idp.example.com/realms/kafka/token",
+    "kafka_oauth_client_id": "netcenter",
+    "kafka_oauth_client_secret_file": "@secret",
+}
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +60,19 @@ def fault(folder: Path, **given: str) -> str:
     return said.replace(f"{folder}/", "@").replace("NETCENTER_KAFKA_", "")
 
 
+def test_tokens_need_no_name_and_no_password(folder: Path) -> None:
+    """A name does no harm: the manifests set it in each pod."""
+    given = TOKENS | {"kafka_oauth_client_secret_file": str(folder / "secret"), "kafka_sasl_username": "somebody"}
+    security = kafka_of(Settings(kafka="here:1", **given)).security  # type: ignore[arg-type]
+    assert security.principal == "the client netcenter of idp.example.com"
+
+
+def test_a_token_endpoint_is_https() -> None:
+    """The client's secret is in each request."""
+    with pytest.raises(ValidationError, match="https://host"):
+        Settings(kafka_oauth_token_endpoint="http://idp.example.com/")
+
+
 def test_a_name_alone_is_no_contradiction() -> None:
     """The manifests name the user of each pod, also where Kafka asks for none."""
     assert kafka_of(Settings(kafka="here:1", kafka_sasl_username="u")).security.principal == "User:ANONYMOUS"
@@ -63,6 +84,26 @@ def test_a_name_alone_is_no_contradiction() -> None:
         (
             {"kafka_sasl_mechanism": "PLAIN"},
             "SASL_MECHANISM is set, and SECURITY_PROTOCOL is PLAINTEXT: SASL_SSL uses it",
+        ),
+        (
+            {"kafka_oauth_client_id": "c"},
+            "OAUTH_CLIENT_ID is set, and SASL_MECHANISM is not set: OAUTHBEARER uses it",
+        ),
+        (
+            {**TOKENS, "kafka_oauth_client_id": ""},
+            "SECURITY_PROTOCOL is SASL_SSL, and OAUTH_CLIENT_ID is not set",
+        ),
+        (
+            {**TOKENS, "kafka_sasl_password": SECRET},
+            "SASL_PASSWORD is set, and SASL_MECHANISM is OAUTHBEARER, which has no password",
+        ),
+        (
+            {**TOKENS, "kafka_oauth_client_secret_file": "@gone"},
+            "OAUTH_CLIENT_SECRET_FILE: @gone cannot be read: No such file or directory",
+        ),
+        (
+            {**TOKENS, "kafka_oauth_ca_file": "@gone"},
+            "the files for Kafka's TLS: @gone cannot be read: No such file or directory",
         ),
         ({"kafka_ca_file": "@ca.crt"}, "CA_FILE is set, and SECURITY_PROTOCOL is PLAINTEXT: SSL or SASL_SSL uses it"),
         (
