@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
+import sys
 import time as wall
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -75,6 +77,8 @@ class RoleWorker:
         """Counts revocations: a partition that was opened for an earlier assignment must not stay open."""
         self.behind = False
         self.told_to_stop = False
+        self.left_behind = False
+        """Whether something of this worker did not stop in time: the process must end without waiting for it."""
         self.address = ""
         """host:port of this worker's health server; the host is the address that the broker sees. Empty until Kafka has
         answered.
@@ -238,8 +242,8 @@ class RoleWorker:
         await asyncio.wait({starting, asyncio.create_task(self._done.wait())}, return_when=asyncio.FIRST_COMPLETED)
         if not starting.done():
             starting.cancel()
-            await asyncio.gather(starting, return_exceptions=True)
             await self._stop()
+            self.left_behind |= not starting.done()
             return
         await starting
         background = (self._commit_offsets, self._check_topics, *self.tasks())
@@ -291,19 +295,26 @@ class RoleWorker:
         self.app.agent(faust_batch.batches(self.app, self.topic(name), maxsize=4), name=f"take.{name}")(take)
 
     async def _stop(self) -> None:
+        # Faust's services pass over a cancellation while they stop, so a timeout around them would not end.
+        stopping = asyncio.create_task(self._stop_all())
+        done, _ = await asyncio.wait({stopping}, timeout=_STOP_DEADLINE_S)
+        if done:
+            await stopping
+        else:
+            self.left_behind = True
+            self.log.warning("did not stop in time; what is not committed will be done again by the next owner")
+
+    async def _stop_all(self) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         try:
-            async with asyncio.timeout(_STOP_DEADLINE_S):
-                try:
-                    await self.hand_over()
-                finally:
-                    await self.app.stop()
+            try:
+                await self.hand_over()
+            finally:
+                await self.app.stop()
         except (StreamError, KafkaError) as error:
             self.fail(error)
-        except TimeoutError:
-            self.log.warning("did not stop in time; what is not committed will be done again by the next owner")
 
     def fail(self, error: BaseException) -> None:
         """Stops the worker because of this error; only the first error counts."""
@@ -531,8 +542,13 @@ def run_worker(worker: RoleWorker) -> int:
     import uvloop
 
     gc.freeze()
-    with rarely_collected():
-        return uvloop.run(worker.run())
+    with rarely_collected(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        code = runner.run(worker.run())
+        if worker.left_behind:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+        return code
 
 
 __all__ = ["RoleWorker", "WorkerSettings", "run_worker"]
