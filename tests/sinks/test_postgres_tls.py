@@ -202,7 +202,8 @@ def test_no_connection_stays_open_after_a_failure(secured: Secured) -> None:
     sink.open()
     sink.write(items([classified(1)]))
     secured.database.admin(
-        f"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{secured.database.name}'"
+        f"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{secured.database.name}' "
+        "and application_name like 'netcenter sink%'"
     )
     with pytest.raises(ReceiverUnreachable):
         sink.write(items([classified(2)], first=1))
