@@ -333,12 +333,12 @@ def test_a_worker_whose_kafka_hangs_is_alive_for_as_long_as_it_hangs_and_goes_on
     os.kill(pid, signal.SIGSTOP)
     try:
         late = on(world, secured.kafka.connection(user="full"), health_port=late_port, session_s=6.0, stuck_s=1.0)
-        until(lambda: "Kafka has not answered for" in ready(port)[1], 30, "a worker that finds out")
-        until(lambda: ready(late_port)[0] == 503, 30, "one that starts meanwhile")
+        until(lambda: "Kafka has not answered for" in ready(port)[1], 60, "a worker that finds out")
+        until(lambda: ready(late_port)[0] == 503, 60, "one that starts meanwhile")
         assert [live(port), live(late_port)] == [200, 200]
     finally:
         os.kill(pid, signal.SIGCONT)
-    world.until(lambda: [ready(port)[0], ready(late_port)[0]] == [200, 200], 30, "both work again")
+    world.until(lambda: [ready(port)[0], ready(late_port)[0]] == [200, 200], 90, "both work again")
     assert worker.alive() and late.alive()
 
 
