@@ -41,8 +41,8 @@ def measure() -> dict[str, Any]:
 
     def bursts() -> None:
         nonlocal burst
-        for count in counts:
-            burst = burst.step(float(count), _RULE)
+        for n, count in enumerate(counts):
+            burst = burst.step(float(count), n * BIN, _RULE)
 
     def loads() -> None:
         nonlocal load

@@ -34,6 +34,25 @@ def given(data: Path) -> tuple[list[CountSeries], dict[str, Labels]]:
     return [read(folder / f"{name}.csv", {}, None)[0] for name in told], told
 
 
+def stocks(data: Path, least: int = 5_000) -> list[CountSeries]:
+    """Return the posts by 5 minutes of each cashtag that has so many; exits with 2 if they are missing."""
+    path = data / "mention-volume" / "stocknet-times.npz"
+    if not path.exists():
+        sys.exit(f"there is no {path}: these figures need the data beside the project, or --data FOLDER")
+    found = []
+    with np.load(path) as times:
+        for name in times.files:
+            bins = (np.sort(times[name]) // (BIN // 1000)).astype(int)
+            if len(bins) >= least:
+                counts = np.bincount(bins - bins[0])
+                found.append(
+                    CountSeries(
+                        name, [int(bins[0] + n) * BIN for n in range(len(counts))], counts.astype(float).tolist()
+                    )
+                )
+    return sorted(found, key=lambda one: -sum(one.values))
+
+
 def airlines(data: Path) -> dict[str, list[tuple[int, str]]]:
     """Return (ms, label) of posts to each US airline in February 2015: a negative post is a complaint, and a text with
     ? is a question.

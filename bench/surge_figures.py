@@ -13,14 +13,19 @@ from typing import Any
 
 from bench import surge as cost
 from bench.surge_brands import disruption, pages, viral
+from bench.surge_bursts import copies, first_hours, flat, onsets, scores, unseen
 from bench.surge_data import (
     SHARED,
 )
-from bench.surge_series import loads, onsets, scores
+from bench.surge_loads import loads
 
 PARTS: dict[str, Callable[[Path, Path | None], Any]] = {
     "scores": lambda data, _: scores(data),
+    "flat": lambda data, _: flat(data),
+    "copies": lambda data, _: copies(data),
     "onsets": lambda data, _: onsets(data),
+    "first_hours": lambda data, _: first_hours(data),
+    "unseen": lambda data, _: unseen(data),
     "loads": lambda data, _: loads(data),
     "viral": lambda data, _: viral(data),
     "pages": lambda data, _: pages(data),

@@ -119,7 +119,10 @@ PIPELINE = Pipeline(
             ("cases", "desk", "signals", "watermarks"),
         ),
         Role(
-            "surge", Fold(surge.SurgeDecider, carried=surge.carried), ("volumes",), ("surges", "signals", "watermarks")
+            "surge",
+            Fold(surge.SurgeDecider, forms=surge.FORMS, carried=surge.carried),
+            ("volumes",),
+            ("surges", "signals", "watermarks"),
         ),
         Role("desk", Fold(desk.DeskDecider, carried=desk.carried), ("desk",), ("assignments",)),
         Role("alerts", Fold(alerts.AlertsDecider, carried=alerts.carried), ("signals",), ("alerts",)),

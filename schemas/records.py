@@ -669,6 +669,7 @@ class Evidence(Record, kw_only=True, frozen=True, gc=False):
     ratio: A[float, "actual over baseline"]
     threshold: A[float, "the ratio that opens"]
     significance: A[float | None, "how improbable, -log10 p"] = None
+    return_period: A[float | None, "days; for a burst: so many posts come once in this time"] = None
     sparkline: A[list[int], "posts per window, oldest first, at most 24 h"] = []
     labels: A[dict[str, int], "posts by label, in the window"] = {}
     labels_before: A[dict[str, int], "posts by label, in the baseline"] = {}

@@ -18,6 +18,10 @@ from agents.policy.parts import Part, written
 from agents.policy.policy import Policy
 from agents.policy.warnings import warnings
 
+_RARITY = "has no effect any more: `rarity` says how seldom a burst is (docs/surges.md); take it out"
+_RETIRED = {("surge", "sustained"): _RARITY, ("surge", "jump"): _RARITY}
+"""Settings that an earlier release read. A policy that is in force may have them, so they are accepted, with a warning."""
+
 
 class Remark(NamedTuple):
     """A fault or a warning at one place of the text."""
@@ -50,6 +54,8 @@ def parse(text: str, version: int = 0, name: str = "policy") -> Policy:
     `name` is the name of the file in these lines.
     """
     data = _toml(text, name)
+    for place in _retired(data):
+        del data[place[0]][place[1]]
     if "version" in data:
         raise _error(text, name, [(("version",), "is given by `policy apply`: leave it out")])
     try:
@@ -74,12 +80,18 @@ def check(text: str, name: str = "policy", today: date | None = None) -> Checked
     found = list(missing_desks(policy))
     if found:
         raise _error(text, name, found)
-    return Checked(policy, _remarks(text, warnings(policy, today)))
+    retired = [(place, _RETIRED[place]) for place in _retired(_toml(text, name))]
+    return Checked(policy, _remarks(text, [*retired, *warnings(policy, today)]))
 
 
 def digest(text: str) -> str:
     """The hash of a policy's text that PolicyChanged carries: SHA-256 of the UTF-8 text, in hex."""
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _retired(data: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The places of a policy's settings that an earlier release read."""
+    return [place for place in _RETIRED if isinstance(table := data.get(place[0]), dict) and place[1] in table]
 
 
 def _toml(text: str, name: str) -> dict[str, Any]:

@@ -83,18 +83,14 @@ def _ms(moment: datetime) -> int:
     return int(moment.timestamp() * 1000)
 
 
-_Rarity = Annotated[Duration, Field(le=UNITS["d"])]
-
-
 class SurgePolicy(Part):
     """The limits from which a flood counts as a surge or a crisis."""
 
     minimum: Annotated[int, Field(ge=1)] = 10
     """A window has at least this many posts. Fewer posts open no surge."""
-    sustained: _Rarity = 5 * UNITS["h"]
-    """A burst by level: the series reaches the level of the last three hours for at most this long in 30 days."""
-    jump: _Rarity = 5 * UNITS["m"]
-    """A burst by jump: the series shows such a rise within ten minutes for at most this long in 30 days."""
+    rarity: Annotated[Duration, Field(ge=UNITS["h"], le=366 * UNITS["d"])] = 5 * UNITS["d"]
+    """A burst: so many posts come once in this time, by what the series itself has shown. The budget of false alerts: they come
+    once in one to three times this time."""
     load_ratio: Annotated[float, Field(gt=1)] = 1.5
     """A load: the contacts of half an hour are at least this many times the usual number at this hour of the week."""
     conversation: Annotated[int, Field(ge=1)] = 50

@@ -60,12 +60,12 @@ class Zone:
 
     def pieces(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
         """(from, to, offset) in ms for each stretch of [start, end) in which local time is UTC plus the offset."""
-        since, offset = start, self._offset(start)
+        since, offset = start, self.offset(start)
         at = start
         while at < end:
             # Since 2000 no zone has changed its clocks twice within a day: the closest two changes are almost a week apart.
             later = min(at + DAY, end)
-            new = self._offset(later)
+            new = self.offset(later)
             if new != offset:
                 change = self._change(at, later)
                 yield since, change, offset
@@ -76,16 +76,16 @@ class Zone:
 
     def _change(self, before: int, after: int) -> int:
         """ms; when the offset that holds at `before` (ms) ends, at the latest at `after` (ms)."""
-        old = self._offset(before)
+        old = self.offset(before)
         before, after = before // 1000, after // 1000
         while after - before > 1:
             middle = (before + after) // 2
-            if self._offset(middle * 1000) == old:
+            if self.offset(middle * 1000) == old:
                 before = middle
             else:
                 after = middle
         return after * 1000
 
-    def _offset(self, at: int) -> int:
+    def offset(self, at: int) -> int:
         """ms; local time minus UTC at a moment (ms)."""
         return (datetime.fromtimestamp(at // 1000, self.info).utcoffset() or timedelta()) // _MS

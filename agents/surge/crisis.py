@@ -74,7 +74,7 @@ def _complaint_led(brand: WatchedBrand, series: BrandSeries, conversation: Conve
     rule = at.policy.surge
     seen = brand.last(WINDOW)
     complaints = seen.labels[0]
-    if complaints < rule.minimum or not (series.complaints.kind or series.complaints.far(complaints, WINDOW)):
+    if complaints < rule.minimum or not (series.complaints.open or series.complaints.far(complaints, WINDOW)):
         return None
     shares = [_least_share(complaints, seen.posts - seen.bare)]
     if conversation is not None:

@@ -40,8 +40,8 @@ class Detection(msgspec.Struct, frozen=True):
     """The ratio of actual to baseline that opens a surge."""
     significance: float | None = None
     """-log10 of the probability that as many come by chance."""
-    kind: str = ""
-    """For a burst: `sustained` or `jump`."""
+    return_period: float | None = None
+    """For a burst: days; so many posts come once in this time."""
 
     @property
     def ratio(self) -> float:
@@ -59,7 +59,7 @@ def detections(
 ) -> list[Detection]:
     """A detection for each hot conversation, each open burst and each open load."""
     found = [_conversation(one, brand, rule) for one in brand.conversations.hot()]
-    found += [_burst(name, burst, brand, rule) for name, burst in series.bursts() if burst.kind]
+    found += [_burst(name, burst, brand, series, rule) for name, burst in series.bursts() if burst.open]
     return found + [_load(one, rule) for one in contacts if one.load.open]
 
 
@@ -88,7 +88,7 @@ def narrowest(found: list[Detection], series: BrandSeries, root: str | None) -> 
     if root is not None and (hot := by_key.get(f"conversation:{root}")):
         return hot
     for one in found:
-        if whole is None or one.detector != "burst" or one is whole or one.kind != whole.kind:
+        if whole is None or one.detector != "burst" or one is whole or one.window != whole.window:
             continue
         alone = one.scope == "channel" and len(series.channels) < 2
         if not alone and one.excess >= _EXPLAINS * whole.excess:
@@ -111,9 +111,15 @@ def _conversation(one: Conversation, brand: WatchedBrand, rule: SurgePolicy) -> 
     )
 
 
-def _burst(name: str, burst: Burst, brand: WatchedBrand, rule: SurgePolicy) -> Detection:
+def _burst(name: str, burst: Burst, brand: WatchedBrand, series: BrandSeries, rule: SurgePolicy) -> Detection:
+    """The detection of a burst, with the posts of its window as they were counted. Where expected events explain a part of
+    them, so many more posts are usual.
+    """
     scope, _, channel = name.partition(":")
     seen = burst.judged(rule)
+    counted = series.counted(seen.bins)
+    actual = counted.channels.get(channel, 0) if channel else counted.labels[0] if scope else counted.posts
+    more = actual / seen.actual if seen.actual else 1.0
     return Detection(
         f"burst:{name}" if name else "burst",
         "burst",
@@ -121,11 +127,11 @@ def _burst(name: str, burst: Burst, brand: WatchedBrand, rule: SurgePolicy) -> D
         channel,
         brand.judged_until - brand.judged_until % BIN,
         seen.bins * BIN,
-        seen.actual,
-        seen.baseline,
+        actual,
+        seen.baseline * more,
         seen.threshold,
         seen.significance,
-        seen.kind,
+        seen.return_period,
     )
 
 

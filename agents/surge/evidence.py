@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agents.policy.surge_policy import ExpectedEvent
-from agents.surge.burst import BIN, SUSTAINED
+from agents.surge.burst import BIN, LONG
 from agents.surge.conversations import Conversation
 from agents.surge.detections import Detection
 from agents.surge.state import BrandSeries, WatchedBrand
@@ -50,12 +50,13 @@ def evidence(
         ratio=lead.ratio,
         threshold=lead.threshold,
         significance=lead.significance,
+        return_period=lead.return_period,
         sparkline=_sparkline(series.day),
         labels=labels,
         labels_before={
             label: round(count * lead.window / BIN)
             for label, count in zip(LABELS, series.before, strict=True)
-            if series.posts.age
+            if series.posts.age > LONG
         },
         channels=channels,
         authors=authors,
@@ -67,27 +68,24 @@ def evidence(
         partial=brand.partial_until > start,
         offsets=_offsets(brand, series, start),
         forecast=_forecast(brand, series),
-        others=[
-            SeriesEvidence(detector=o.detector, scope=o.scope, name=o.name, actual=o.actual, baseline=o.baseline)
-            for o in found
-            if o is not lead
-        ],
+        others=[_other(one) for one in found if one is not lead],
+    )
+
+
+def _other(one: Detection) -> SeriesEvidence:
+    return SeriesEvidence(
+        detector=one.detector, scope=one.scope, name=one.name, actual=one.actual, baseline=one.baseline
     )
 
 
 def _details(
     lead: Detection, brand: WatchedBrand, series: BrandSeries
 ) -> tuple[dict[str, int], dict[str, int], int, int]:
-    """(posts by label, posts by channel, authors, reach) of the window; over three hours newer bins count more."""
-    if lead.kind == "sustained":
-        labels: dict[str, int] = {label: round(n * SUSTAINED) for label, n in zip(LABELS, series.labels, strict=True)}
-        channels = {name: round(burst.slow * SUSTAINED) for name, burst in series.channels.items()}
-        authors, reach = round(series.authors * SUSTAINED), round(series.reach * SUSTAINED)
-    else:
-        seen = brand.last(lead.window // MINUTE)
-        labels, channels = dict(zip(LABELS, seen.labels, strict=True)), dict(seen.channels)
-        authors, reach = seen.authors, seen.reach
-    return _present(labels), _present(channels), authors, reach
+    """(posts by label, posts by channel, authors, reach) of the window."""
+    bins = lead.window // BIN
+    seen = series.counted(bins) if lead.detector == "burst" else brand.last(lead.window // MINUTE)
+    labels: dict[str, int] = dict(zip(LABELS, seen.labels, strict=True))
+    return _present(labels), _present(dict(seen.channels)), seen.authors, seen.reach
 
 
 def _present(counts: dict[str, int]) -> dict[str, int]:
@@ -115,7 +113,7 @@ def _forecast(brand: WatchedBrand, series: BrandSeries) -> Forecast | None:
     """The extra contacts of the next hours, from the extra contacts of the last half hour; None where there are
     none.
     """
-    if not series.posts.age:
+    if series.posts.age <= LONG:
         return None
     complaints, questions = brand.last(_HALF_HOUR).labels[:2]
     usual = sum(series.before[:2]) * _HALF_HOUR * MINUTE / BIN

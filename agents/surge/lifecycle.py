@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from agents.decider import At
 from agents.policy.surge_policy import ExpectedEvent
 from agents.surge import crisis
-from agents.surge.burst import BIN, SUSTAINED
+from agents.surge.burst import BIN, LONG
 from agents.surge.conversations import WINDOW, Conversation
 from agents.surge.detections import Detection, detections, main_conversation, narrowest
 from agents.surge.evidence import evidence
@@ -150,7 +150,7 @@ def _began(series: BrandSeries, lead: Detection) -> int:
     if lead.detector != "burst":
         return lead.until - lead.window
     bins = 0
-    for posts in reversed(series.day[-SUSTAINED:]):
+    for posts in reversed(series.day[-LONG:]):
         if posts <= series.posts.level:
             break
         bins += 1
@@ -158,9 +158,16 @@ def _began(series: BrandSeries, lead: Detection) -> int:
 
 
 def _sentence(lead: Detection) -> str:
-    what = "contacts" if lead.detector == "load" else "posts"
+    what = {"load": "contacts"}.get(lead.detector, "complaints" if lead.scope == "complaints" else "posts")
     minutes = lead.window // 60_000
     stretch = f"{minutes} min" if minutes < 120 else f"{minutes // 60} h"
-    where = f" {lead.scope} {lead.name}".rstrip() if lead.scope != "brand" else ""
-    usual = f"where {lead.baseline:.1f} are usual, {lead.ratio:.1f} times"
-    return f"{lead.kind or lead.detector}:{where} {lead.actual:.0f} {what} in {stretch} {usual}"
+    where = f" {lead.scope} {lead.name}".rstrip() if lead.scope not in ("brand", "complaints") else ""
+    usual = f"where {lead.baseline:,.1f} are usual, {lead.ratio:.1f} times"
+    return f"{lead.detector}:{where} {lead.actual:,.0f} {what} in {stretch} {usual}{_seldom(lead.return_period)}"
+
+
+def _seldom(days: float | None) -> str:
+    """How seldom so many come, in words; empty where it is not seldom or not known."""
+    if days is None or days < 1:
+        return ""
+    return f", as once in {days:.0f} days" if days < 365 else ", as never in a year"

@@ -11,8 +11,9 @@ from msgspec.structs import replace
 
 from agents.decider import At, State, StateNote, Timer
 from agents.policy.surge_policy import ExpectedEvent, SurgePolicy
+from agents.policy.zone import zone
 from agents.surge import expected_events
-from agents.surge.burst import BIN, SUSTAINED
+from agents.surge.burst import BIN, LONG
 from agents.surge.channel_silence import ChannelActivity
 from agents.surge.contact_counts import without_old_load
 from agents.surge.expected_events import NOTHING, UnexpectedCounts
@@ -43,8 +44,6 @@ _DAY_BINS = DAY // BIN
 CHANNELS = 12
 #: The number of marks that are kept, and the ms between two marks.
 _MARKS, _HALF_HOUR = 8, BIN * 6
-#: The weight of a new bin in an average over the last three hours.
-_SLOW = 2 / (SUSTAINED + 1)
 _EMPTY = Tally()
 
 
@@ -116,10 +115,12 @@ def _step(
     closes_bin = brand.judged_until % BIN == 0
     if closes_bin:
         bursts = series.bursts()
-        series = _with_bin(series, brand, rule)
+        start = brand.judged_until - BIN
+        local = start + zone(at.policy.brand(brand.brand).zone).offset(start)
+        series = _with_bin(series, brand, rule, local)
         brand = replace(brand, open_bin=NOTHING)
         now = dict(series.bursts())
-        settled = settled or any(burst.kind and now[name].settled(rule) for name, burst in bursts)
+        settled = settled or any(burst.open and now[name].settled(rule) for name, burst in bursts)
     if surge is not None:
         above = series.day[-1] - series.posts.level if closes_bin else 0.0
         surge = replace(surge, excess=surge.excess + above, settled=surge.settled or settled)
@@ -158,15 +159,13 @@ def _with_minute(
     )
 
 
-def _with_bin(series: BrandSeries, brand: WatchedBrand, rule: SurgePolicy) -> BrandSeries:
-    """The series after the bin that the brand's last minute completed."""
+def _with_bin(series: BrandSeries, brand: WatchedBrand, rule: SurgePolicy, local: int) -> BrandSeries:
+    """The series after the bin that the brand's last minute completed. local: ms, the brand's local time as the bin began."""
     counts, in_surge, start = brand.open_bin, brand.surge is not None, brand.judged_until - BIN
     whole, partial = brand.last(BIN // MINUTE), brand.partial_until > start
     names = [*series.channels, *[name for name in counts.channels if name not in series.channels]][:CHANNELS]
     channels = {
-        name: series.channels.get(name, PART_BURST).step(
-            counts.channels.get(name, 0.0), rule, partial=partial, in_surge=in_surge
-        )
+        name: series.channels.get(name, PART_BURST).step(counts.channels.get(name, 0.0), local, rule, partial=partial)
         for name in names
     }
     hearing = {
@@ -175,27 +174,23 @@ def _with_bin(series: BrandSeries, brand: WatchedBrand, rule: SurgePolicy) -> Br
         )
         for name in names
     }
-    teaches = 0.0 if in_surge or partial else 1 / min(_DAY_BINS, series.posts.age + 1)
+    bins = [*series.bins, whole.without_roots()]
+    settles = in_surge or brand.judged_until - max(brand.closed_at, brand.partial_until) < LONG * BIN
+    teaches = 0.0 if settles or len(bins) <= LONG else 1 / min(_DAY_BINS, series.posts.age + 1 - LONG)
     marks = series.marks
     if brand.judged_until % _HALF_HOUR == 0:
         marks = [*marks, Mark(brand.judged_until, brand.offsets)][-_MARKS:]
     return BrandSeries(
         series.brand,
-        series.posts.step(counts.posts, rule, partial=partial, in_surge=in_surge),
-        series.complaints.step(counts.complaints, rule, partial=partial, in_surge=in_surge),
+        series.posts.step(counts.posts, local, rule, partial=partial),
+        series.complaints.step(counts.complaints, local, rule, partial=partial),
         channels,
         hearing,
-        labels=tuple(_toward(old, new, _SLOW) for old, new in zip(series.labels, whole.labels, strict=True)),
-        before=tuple(_toward(old, new, teaches) for old, new in zip(series.before, whole.labels, strict=True)),
-        authors=_toward(series.authors, whole.authors, _SLOW),
-        reach=_toward(series.reach, whole.reach, _SLOW),
+        bins=bins[-LONG:],
+        before=tuple(old + teaches * (new - old) for old, new in zip(series.before, bins[0].labels, strict=True)),
         day=[*series.day, whole.posts][-_DAY_BINS:],
         marks=marks,
     )
-
-
-def _toward(old: float, new: float, by: float) -> float:
-    return old + by * (new - old)
 
 
 def _channel_events(series: BrandSeries, before: BrandSeries, brand: WatchedBrand, at: At) -> Iterator[ChannelChanged]:

@@ -131,14 +131,12 @@ class BrandSeries(msgspec.Struct, frozen=True, tag="series"):
     channels: dict[str, Burst] = {}
     hearing: dict[str, ChannelActivity] = {}
     """By channel: whether it has fallen silent."""
-    labels: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
-    """Average posts per bin by label over the last three hours; newer bins count more."""
+    bins: list[Tally] = []
+    """The counts of each bin of the last three hours, oldest first."""
     before: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
-    """The usual number of posts in a bin, by label."""
-    authors: float = 0.0
-    """Average authors per bin over the last three hours."""
-    reach: float = 0.0
-    """Average people per bin over the last three hours."""
+    """The usual number of posts in a bin, by label. A bin teaches it when it leaves `bins`, so that no window that opens a surge
+    has a part in what it is compared with.
+    """
     day: list[int] = []
     """Posts in each bin of the last 24 h, oldest first."""
     marks: list[Mark] = []
@@ -151,7 +149,11 @@ class BrandSeries(msgspec.Struct, frozen=True, tag="series"):
 
     def woken(self) -> BrandSeries:
         """The series when posts come again after a silence: the last 24 h are not known."""
-        return replace(self, day=[])
+        return replace(self, day=[], bins=[])
+
+    def counted(self, bins: int) -> Tally:
+        """The counts of the last bins; those of three hours at most."""
+        return Tally.sum(self.bins[-bins:])
 
     def bursts(self) -> list[tuple[str, Burst]]:
         """(name, burst) of each series: the name is empty for the brand, `complaints`, or `channel:` and the channel."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from agents.policy.surge_policy import SurgePolicy
@@ -16,7 +17,7 @@ class JudgedSeries(NamedTuple):
     usual: list[float]
     """posts a bin: the usual level"""
     scores: list[float]
-    """the detector's score for each bin; 1 opens a burst"""
+    """the return period of each bin, as a multiple of the policy's rarity; 1 opens a burst"""
     bursts: list[tuple[int, int]]
     """for each burst the index of the bin that opened it and of the first bin after it; the last may be open at the end"""
 
@@ -34,12 +35,12 @@ def judge(series: CountSeries, rule: SurgePolicy) -> JudgedSeries:
     usual, scores, bursts = [], [], []
     begun: int | None = None
     for i, value in enumerate(series.values):
-        burst = burst.step(value, rule)
+        burst = burst.step(value, series.times[i], rule)
         usual.append(burst.level)
-        scores.append(burst.score(rule))
-        if burst.kind and begun is None:
+        scores.append(math.exp(burst.score - burst.opens_at(rule)))
+        if burst.open and begun is None:
             begun = i
-        elif not burst.kind and begun is not None:
+        elif not burst.open and begun is not None:
             bursts.append((begun, i))
             begun = None
     if begun is not None:

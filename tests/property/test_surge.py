@@ -31,7 +31,7 @@ from tests.support.examples import examples
 
 START = 1_700_006_400_000
 MINUTE, HOUR = 60_000, 3_600_000
-RULE = Rule.model_validate({"conversation": 25, "jump": "24h", "sustained": "24h", "calm": "20m"})
+RULE = Rule.model_validate({"conversation": 25, "rarity": "1h", "calm": "20m"})
 POLICY = Policy(version=1, classifier=ClassifierPolicy(model="0" * 64), surge=RULE)
 
 

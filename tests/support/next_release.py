@@ -99,6 +99,10 @@ from schemas.state_forms import FormStep, StateForms
 
 FORMS = StateForms((FormStep(lift, lower),))
 '''
+_ONE_MORE = """
+
+FORMS = StateForms((*FORMS.steps, FormStep(lift_again, lower_again)))
+"""
 _PROGRESS = """
 
 def _lift(key: str, value: dict[str, object]) -> dict[str, object]:
@@ -122,13 +126,19 @@ def make(folder: Path) -> Path:
     for name, cls, old, new in _CLASSES:
         _replace(folder / name, rf"class {cls}\([^\n]*", re.escape(old), new)
     for role, functions in _FORMS.items():
-        (folder / "agents" / role / "forms.py").write_text(_MODULE.format(functions=functions))
+        forms = folder / "agents" / role / "forms.py"
+        if forms.exists():
+            more = functions.replace("def lift(", "def lift_again(").replace("def lower(", "def lower_again(")
+            forms.write_text(forms.read_text() + more + _ONE_MORE)
+        else:
+            forms.write_text(_MODULE.format(functions=functions))
     pipeline = folder / "netcenter" / "pipeline.py"
     imports = "".join(f"from agents.{role} import forms as {role}_forms\n" for role in _FORMS)
     _replace(pipeline, "from agents import alerts, cases, desk, surge\n", "^", imports)
     for role in ("cases", "surge", "desk", "alerts"):
         decider = f"{role}.{role.capitalize()}Decider"
-        _replace(pipeline, rf"Fold\({re.escape(decider)}, ", ", ", f", forms={role}_forms.FORMS, ")
+        if f"Fold({decider}, forms=" not in pipeline.read_text():
+            _replace(pipeline, rf"Fold\({re.escape(decider)}, ", ", ", f", forms={role}_forms.FORMS, ")
     _replace(pipeline, r"Batch\(classify_stage[^\n]*", r"\)", ", forms=classify_forms.FORMS)")
     checkpoint = folder / "streams" / "checkpoint.py"
     _replace(checkpoint, r"PROGRESS_FORMS = ONE_FORM\n", r".*\n", _PROGRESS)

@@ -65,7 +65,7 @@ def _value(kind: Any, name: str, full: bool) -> Any:
             least = next((one for one in kind.types if isinstance(one, inspect.NoneType)), None)
             return None if least and not full else _value(next(one for one in kind.types if one != least), name, full)
         case inspect.ListType() | inspect.VarTupleType():
-            return [_value(kind.item_type, name, full)] if full else []
+            return [_value(kind.item_type, name, full)] * max(kind.min_length or 0, int(full))
         case inspect.TupleType():
             return [_value(one, name, full) for one in kind.item_types]
         case inspect.NamedTupleType():

@@ -34,8 +34,8 @@ def warned(text: str) -> list[Remark]:
 @pytest.mark.parametrize(
     ("text", "line", "field", "why"),
     [
-        ("[surge]\nwidth = 3\n", 4, "surge.width", "is not known here; known are minimum, sustained, "),
-        ("[surge]\njumps = 3\n", 4, "surge.jumps", "is not known here: did you mean jump?"),
+        ("[surge]\nwidth = 3\n", 4, "surge.width", "is not known here; known are minimum, rarity, "),
+        ("[surge]\nrarety = 3\n", 4, "surge.rarety", "is not known here: did you mean rarity?"),
         ("[desk]\n", 3, "desk", "is not known here: did you mean desks?"),
         ("[desk.care]\n", 3, "desk", "is not known here: did you mean desks?"),
         (BRAND + "accounts = { twitter = [1] }\n", 5, "brands.0.accounts.twitter.0", "write text in quotes"),
@@ -52,9 +52,9 @@ def warned(text: str) -> list[Remark]:
         (RULE + 'match = { kind = ["post",\n"tweet"] }\n', 6, "rules.0.match.kind.1", "'tweet' is none of "),
         (RULE + "[rules.match]\nreach = -1\n", 6, "rules.0.match.reach", "-1 is below 0"),
         ("rules = 3\n", 3, "classifier.rules", "is not known here"),
-        ('[surge]\njump = "soon"\n', 4, "surge.jump", "no duration above zero"),
-        ("[surge]\njump = 30\n", 4, "surge.jump", "as text"),
-        ('[surge]\njump = "48h"\n', 4, "surge.jump", "48h is above 24h"),
+        ('[surge]\nrarity = "soon"\n', 4, "surge.rarity", "no duration above zero"),
+        ("[surge]\nrarity = 30\n", 4, "surge.rarity", "as text"),
+        ('[surge]\nrarity = "30m"\n', 4, "surge.rarity", "30m is below 60m"),
         ("[surge]\nload_ratio = 1.0\n", 4, "surge.load_ratio", "1.0 is not above 1"),
         (
             BRAND + "expected_events = [{ name = 'x', start = 2026-11-20T08:00:00, end = 2026-11-21T08:00:00Z }]\n",
@@ -165,10 +165,10 @@ def test_a_text_that_is_no_policy_is_told_with_its_line(text: str, line: int, fi
 
 
 def test_every_fault_is_told_on_a_line_of_its_own() -> None:
-    told = fault(MODEL + '[surge]\nsustained = "x"\njump = "y"\n').splitlines()
+    told = fault(MODEL + '[surge]\nrarity = "x"\nsilent = "y"\n').splitlines()
     assert [line.split(": ")[:2] for line in told] == [
-        ["mine.toml:4", "surge.sustained"],
-        ["mine.toml:5", "surge.jump"],
+        ["mine.toml:4", "surge.rarity"],
+        ["mine.toml:5", "surge.silent"],
     ]
 
 
@@ -309,3 +309,11 @@ def test_settings_that_nothing_follows_from_are_warned_of() -> None:
         (13, "rules.0.target", "30s is less than a minute: nobody answers so fast"),
         (14, "desks.1", "no brand and no rule names spare: work comes to it by a transfer only"),
     ]
+
+
+def test_a_setting_of_an_earlier_release_is_accepted_with_a_warning_and_changes_nothing() -> None:
+    old = '[surge]\nsustained = "5h"\njump = "soon"\nminimum = 12\n'
+    assert parse(MODEL + old) == parse(MODEL + "[surge]\nminimum = 12\n")
+    found = warned(old)
+    assert [(w.line, w.field) for w in found] == [(6, "surge.sustained"), (7, "surge.jump")]
+    assert all("`rarity`" in w.why for w in found)

@@ -51,7 +51,7 @@ def test_three_times_the_usual_opens_one_as_its_level_has_risen() -> None:
     begun = to.time
     play(to, noise(60, 36))
     [opened] = of(to, SurgeOpened)
-    assert opened.reason.startswith("sustained: ")
+    assert opened.evidence.window_end - opened.evidence.window_start == 3 * HOUR
     assert opened.time <= begun + 3 * HOUR
 
 
@@ -69,19 +69,20 @@ def test_a_surge_says_by_what_it_was_judged() -> None:
     [opened] = of(to, SurgeOpened)
     seen = opened.evidence
     assert (seen.detector, seen.scope, seen.name, seen.partial) == ("burst", "brand", "", False)
-    assert seen.window_end - seen.window_start == 10 * MINUTE
+    assert seen.window_end - seen.window_start == 15 * MINUTE
     assert seen.window_end == opened.time
     assert seen.actual == sum(seen.labels.values()) == sum(seen.channels.values()) == seen.authors
     assert seen.ratio == pytest.approx(seen.actual / seen.baseline)
     assert seen.ratio >= seen.threshold > 1
-    assert seen.baseline == pytest.approx(20, rel=0.2)
+    assert seen.baseline == pytest.approx(30, rel=0.2)
     assert seen.reach == 10 * seen.actual
     assert seen.significance is not None and seen.significance > 3
-    assert sum(seen.labels_before.values()) == pytest.approx(20, rel=0.2)
+    assert sum(seen.labels_before.values()) == pytest.approx(30, rel=0.2)
     assert len(seen.sparkline) == 48 and seen.sparkline[-1] > 2 * seen.sparkline[0]
     assert seen.forecast is not None
     assert 0 < seen.forecast.low < seen.forecast.expected < seen.forecast.high
-    assert opened.reason.startswith(f"jump: {seen.actual:.0f} posts in 10 min where {seen.baseline:.1f} are usual")
+    assert seen.return_period is not None and seen.return_period >= 5
+    assert opened.reason.startswith(f"burst: {seen.actual:.0f} posts in 15 min where {seen.baseline:.1f} are usual")
 
 
 def test_a_surge_names_the_offsets_from_which_it_can_be_replayed() -> None:

@@ -20,8 +20,9 @@ from netcenter.operate.upgrade_check import UpgradeFinding, check, way_back
 from netcenter.pipeline import PIPELINE
 from netcenter.policies import DEFAULT_POLICY
 from netcenter.settings import Settings
+from netcenter.tools.release_entry import entry
 from schemas import codec
-from schemas.releases import Release, released
+from schemas.releases import Release
 from schemas.state_forms import FormStep, StateForms
 from streams.checkpoint import PROGRESS, REBUILDING, progress_writer
 from streams.core import Progress
@@ -165,7 +166,7 @@ def test_missing_topics_an_unreadable_policy_and_newer_records_are_named(broker:
 
 
 def test_the_way_back_says_the_setting_or_the_order_or_that_there_is_none(step: Any) -> None:
-    last = released()["0.1.0"]
+    last = entry("0.1.0")
     older = Release("0.1.0", last.progress, last.forms, {**last.records, "Volume": last.records["Volume"] - 1})
     [told] = way_back(older)
     assert "0.1.0 does not read the new records Volume: roll out with NETCENTER_UPGRADE_FROM=0.1.0" in told.message
