@@ -15,6 +15,7 @@ from agents.surge.burst import Burst
 from bench.surge_data import BIN, MINUTE, given, stocks
 from bench.surge_variants import CONSTANTS, variant
 from netcenter.backtest import nab
+from netcenter.backtest.judge import judge
 from netcenter.backtest.series_files import CountSeries
 
 _DAY, _HOUR = 288, 12
@@ -34,12 +35,7 @@ def _rule(days: float) -> SurgePolicy:
 
 def _alerts(one: CountSeries, days: float, kind: Any = Burst) -> list[int]:
     """Return the bins in which a burst opens where the policy's rarity is so many days."""
-    burst, rule, found = kind.new(), _rule(days), []
-    for i, (value, at) in enumerate(zip(one.values, one.times, strict=True)):
-        was, burst = burst.open, burst.step(float(value), at, rule)
-        if burst.open and not was:
-            found.append(i)
-    return found
+    return judge(one, _rule(days), kind).alerts
 
 
 def _parts(many: Iterable[_Labelled], days: float = 5.0, kind: Any = Burst) -> list[nab.Parts]:

@@ -27,11 +27,11 @@ class JudgedSeries(NamedTuple):
         return [start for start, _ in self.bursts]
 
 
-def judge(series: CountSeries, rule: SurgePolicy) -> JudgedSeries:
+def judge(series: CountSeries, rule: SurgePolicy, detector: type[Burst] = Burst) -> JudgedSeries:
     """Return the detector's results. Each row of the file is one step: the function does not notice a bin that is
-    missing in the file.
+    missing in the file. detector: `Burst`, or a variant of it that is measured.
     """
-    burst = Burst.new()
+    burst = detector.new()
     usual, scores, bursts = [], [], []
     begun: int | None = None
     for i, value in enumerate(series.values):

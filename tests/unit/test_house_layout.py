@@ -152,5 +152,16 @@ def test_the_readme_of_a_folder_names_every_file_in_it() -> None:
     assert found == {}
 
 
+def test_the_readme_of_a_folder_names_no_file_that_is_not_there() -> None:
+    listed = [
+        (place.parent, name)
+        for place in (ROOT / folder / "README.md" for folder in folders())
+        if place.is_file()
+        for name in re.findall(r"^- `([\w./-]+\.py)`", place.read_text(), re.MULTILINE)
+    ]
+    assert len(listed) > 300
+    assert [f"{folder.relative_to(ROOT)}: {name}" for folder, name in listed if not (folder / name).is_file()] == []
+
+
 def test_a_file_that_a_readme_does_not_name_is_found() -> None:
     assert unnamed("- `a.py`: one. `b/`, `*.npz`.", {"a.py", "b", "c.py", "1.npz", "README.md"}) == ["c.py"]
