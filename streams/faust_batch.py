@@ -167,8 +167,7 @@ class Consumer(driver.Consumer):
         term = self._term
         found = await self.owner.out_of_range(positions)
         if term == self._term:
-            for tp, at in found.items():
-                await self._go_to(tp, at)
+            await self._go_to(found)
         if found.keys() != positions.keys():
             await asyncio.sleep(1.0)  # the owner ends now; until it has ended, each poll would raise the same error
 
@@ -187,17 +186,28 @@ class Consumer(driver.Consumer):
             return
         if term != self._term or generation != self.app.consumer_generation_id:
             return
-        for tp, at in found.items():
-            await self._go_to(tp, at)
+        await self._go_to(found)
         self._sought = term
 
-    async def _go_to(self, tp: TP, at: int) -> None:
-        try:
-            await self._seek(tp, at)
-        except IllegalStateError:
-            return  # revoked meanwhile: the next assignment seeks again
-        self._read_offset[tp] = None
-        self._committed_offset[tp] = at
+    async def _go_to(self, positions: dict[TP, int]) -> None:
+        """Sets the positions in the thread of the consumer. Faust's own `_seek` would do it in this one, where a fetch of the
+        other thread could fail over the dropped records, or set the position back to what it had read.
+        """
+        consumer = self._thread._ensure_consumer()
+
+        def seek() -> list[TP]:
+            sought = []
+            for tp, at in positions.items():
+                try:
+                    consumer.seek(tp, at)
+                except IllegalStateError:
+                    continue  # revoked meanwhile: the next assignment seeks again
+                sought.append(tp)
+            return sought
+
+        for tp in await self._thread.call_thread(seek):
+            self._read_offset[tp] = None
+            self._committed_offset[tp] = positions[tp]
 
     async def _committed(self, partitions: set[TP]) -> dict[TP, int]:
         """The offsets that were committed to the group, of the partitions that have one."""

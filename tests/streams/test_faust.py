@@ -8,13 +8,16 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import faust
 import pytest
+from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import IllegalStateError, NoOffsetForPartitionError, OffsetOutOfRangeError
@@ -74,6 +77,16 @@ class NoOwner:
 
     def fail(self, error: BaseException) -> None:
         """Nothing fails."""
+
+
+def _crashing(self: DecidingWorker, name: str) -> None:
+    """In place of a worker's `_listen`: its agent crashes at the first batch."""
+
+    async def take(stream: Any) -> None:
+        async for _ in stream.noack().events():
+            raise ArithmeticError("an agent crashed")
+
+    self.app.agent(faust_batch.batches(self.app, self.topic(name), maxsize=4), name=f"take.{name}")(take)
 
 
 def make_app() -> faust.App:
@@ -227,13 +240,13 @@ def test_what_is_opened_for_an_assignment_that_is_over_is_neither_sought_nor_rea
         async def committed(partitions: set[TP]) -> dict[TP, int]:
             return {}
 
-        async def seek(tp: TP, at: int) -> None:
-            seeks.append(tp)
+        async def go_to(positions: dict[TP, int]) -> None:
+            seeks.extend(positions)
 
         async def records(timeout: float) -> Any:
             return {IN: [Raw(1)]}, {IN}
 
-        consumer.assignment, consumer._committed, consumer._seek = (lambda: {IN}), committed, seek  # type: ignore[assignment, method-assign]
+        consumer.assignment, consumer._committed, consumer._go_to = (lambda: {IN}), committed, go_to  # type: ignore[method-assign]
         consumer._wait_next_records, consumer.flow_active = records, True  # type: ignore[method-assign]
         await consumer.perform_seek()
         return consumer._sought == consumer._term, [m async for _, m in consumer.getmany(1.0)], seeks
@@ -264,13 +277,44 @@ def test_a_partition_taken_away_before_it_is_sought_ends_nothing() -> None:
     async def gone() -> None:
         consumer = cast(Consumer, make_app().consumer)
 
-        async def seek(tp: TP, at: int) -> None:
-            raise IllegalStateError("No current assignment")
+        def seek(tp: TP, at: int) -> None:
+            if tp == IN:
+                raise IllegalStateError("No current assignment")
 
-        consumer._seek = seek  # type: ignore[assignment, method-assign]
-        await consumer._go_to(IN, 3)
+        async def call_thread(call: Callable[[], Any]) -> Any:
+            return call()
+
+        consumer._thread = SimpleNamespace(  # type: ignore[assignment]
+            _ensure_consumer=lambda: SimpleNamespace(seek=seek), call_thread=call_thread
+        )
+        await consumer._go_to({IN: 3, TP("input_topic", 1): 4})
+        assert consumer._committed_offset == {TP("input_topic", 1): 4}
 
     asyncio.run(gone())
+
+
+def test_a_position_is_set_in_the_thread_that_fetches(
+    kafka: KafkaConnection, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From another one, a fetch that goes on meanwhile fails, or goes on behind what it has read. Faust's own `_seek` does."""
+    threads: dict[str, set[int]] = {"seek_to": set(), "fetched_records": set()}
+
+    def noted(name: str) -> Callable[..., Any]:
+        own = getattr(Fetcher, name)
+
+        def called(self: Any, *given: Any, **more: Any) -> Any:
+            threads[name].add(threading.get_ident())
+            return own(self, *given, **more)
+
+        return called
+
+    for name in threads:
+        monkeypatch.setattr(Fetcher, name, noted(name))
+    monkeypatch.setattr(DecidingWorker, "_listen", _crashing)
+    world.seed("classified")
+    world.flush()
+    assert toy.worker("counts", kafka, world.prefix, {"partitions": 2}) == 1
+    assert threads["seek_to"] == threads["fetched_records"] and len(threads["seek_to"]) == 1
 
 
 @pytest.mark.parametrize(("thread", "own"), [(driver.AIOKafkaConsumerThread, False), (ConsumerThread, True)])
@@ -357,15 +401,7 @@ def test_an_agent_that_crashes_takes_the_whole_worker_down(
     kafka: KafkaConnection, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not the agent alone, restarted by a supervisor while the group believes that all is well."""
-
-    def listen(self: DecidingWorker, name: str) -> None:
-        async def take(stream: Any) -> None:
-            async for _ in stream.noack().events():
-                raise ArithmeticError("an agent crashed")
-
-        self.app.agent(faust_batch.batches(self.app, self.topic(name), maxsize=4), name=f"take.{name}")(take)
-
-    monkeypatch.setattr(DecidingWorker, "_listen", listen)
+    monkeypatch.setattr(DecidingWorker, "_listen", _crashing)
     world.seed("classified")
     world.flush()
     assert toy.worker("counts", kafka, world.prefix, {"partitions": 2}) == 1
