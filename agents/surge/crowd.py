@@ -99,7 +99,7 @@ class Crowd(msgspec.Struct, frozen=True, array_like=True):
         likewise if no text were sent more than once.
         """
         for kind, more in (_FEW, self._by_author(of, channel)), (_COPIES, self._by_text(of, channel)):
-            if count - more < needed and 2 * more >= count - usual:
+            if more and count - more < needed and 2 * more >= count - usual:
                 return kind
         return "many"
 

@@ -21,8 +21,8 @@ from schemas.records import Decided, SurgeClosed, SurgeOpened, SurgeUpdated, Tre
 #: An event updates a surge when the ratio has grown by this factor since the last event that gave a ratio.
 _GROWN = 1.5
 #: An event says that a surge falls when the last half hour had at most this part of the posts that the half hour had of which
-#: the last event told, so many ms ago at least.
-_FALLEN, _SINCE = 0.5, 30 * MINUTE
+#: the last event told, so many ms ago at least, and still more than this many times the usual: else the end will tell it.
+_FALLEN, _SINCE, _STILL = 0.5, 30 * MINUTE, 2.0
 _HALF_HOUR = 30
 #: At most this many series of a surge are named in its events.
 _MOST_NAMED = 60
@@ -94,11 +94,10 @@ def _updated(
         news.append("about one post")
     trend: Trend = "steady"
     posts = brand.last(_HALF_HOUR).posts
-    known = all(one < brand.judged_until - _SINCE - BIN for one in series.partials)
     if lead.ratio >= _GROWN * surge.reported_ratio:
         trend = "rising"
         news.append(f"{surge.reported_ratio:.1f} times when last reported")
-    elif posts <= _FALLEN * surge.told_posts and brand.judged_until - surge.told_at >= _SINCE and known:
+    elif _falls(surge, brand, series, posts):
         trend = "falling"
         news.append(f"falling: {posts:,} posts in the last half hour after {surge.told_posts:,} when last reported")
     surge = replace(surge, peak_ratio=max(surge.peak_ratio, lead.ratio), root=surge.root or root)
@@ -122,6 +121,15 @@ def _updated(
             )
         )
     return _with_crisis(situation, replace(brand, surge=surge), named, found, events, at)
+
+
+def _falls(surge: OpenSurge, brand: WatchedBrand, series: BrandSeries, posts: int) -> bool:
+    """Whether the posts of the last half hour, all of which must be known, say that a surge falls."""
+    now = brand.judged_until
+    if now - surge.told_at < _SINCE or any(one >= now - _SINCE - BIN for one in series.partials):
+        return False
+    usual = series.posts.level * _HALF_HOUR * MINUTE / BIN
+    return _STILL * usual < posts <= _FALLEN * surge.told_posts
 
 
 def _closed(situation: Situation, surge: OpenSurge, at: At) -> tuple[WatchedBrand, list[Decided]]:

@@ -29,6 +29,7 @@ def test_who_makes_a_flood_is_said_where_most_of_it_is_repeated() -> None:
     people, bot = wrote(*[1] * 16), wrote(200)
     assert people.kind(100, 10, 30, "posts") == "many"
     assert bot.kind(210, 10, 30, "posts") == "few"
+    assert people.kind(8, 10, 30, "posts") == "many", "a surge that is ending"
     assert bot.kind(410, 10, 30, "posts") == "many", "what the others wrote would be a surge too"
     assert wrote(8, 6).kind(34, 10, 33, "posts") == "many", "two who wrote more often did not make it"
     copied = Crowd(people.sample, people.busiest, {"0" * 16: Repeats("twitter", 180, 0, 0)})
