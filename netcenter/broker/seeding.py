@@ -44,7 +44,7 @@ class Seeds:
     policy: bool = False
     """Whether it has a PolicyChanged."""
     refused: bool = False
-    """Whether a control record that the roles refuse stands before the first PolicyChanged."""
+    """Whether a control record that the role will refuse stands before the first PolicyChanged."""
     others: bool = False
     """Whether records that a role decides on stand before the first PolicyChanged."""
 
@@ -80,7 +80,7 @@ def seed(
 
     clock: None means the clock that the log follows already, and the wall clock for a new log. Raises UsageError where
     the log follows the other clock, and CommandError where another command began meanwhile, topics have different
-    numbers of partitions, or the log begins unsigned and is in use. With keys, only signed records count.
+    numbers of partitions, or the log is in use and has no signed policy. With keys, only signed records count.
     """
     parse(policy_text, 1)
     with SoleProducer(kafka, settings.prefix + WRITER, "the log cannot be seeded") as producer:
@@ -114,15 +114,19 @@ def _check_counts(settings: Settings, client: KafkaAdminClient) -> None:
 
 
 def _check_beginning(settings: Settings, found: Mapping[TopicPartition, Seeds]) -> None:
-    """Raises CommandError where records stand behind an unsigned policy: no role would decide on those before a signed one."""
+    """Raises CommandError where records stand before any signed policy: the role stops there, whatever comes behind."""
     if not signatures_of(settings).rings:
         return
     for tp, seeds in found.items():
-        if seeds.refused and seeds.others and not seeds.policy:
+        if seeds.others and not seeds.policy:
+            since = (
+                f"if this log was in use before there were keys, set {variable('signed_since')} to a moment from now on, for "
+                "workers and commands alike; if not, "
+            )
             raise CommandError(
-                f"{tp.topic}/{tp.partition} begins with records that are not {SIGNED}, and others stand behind them: if this log "
-                f"was in use before there were keys, set {variable('signed_since')} to a moment from now on, for workers and "
-                f"commands alike; if not, give a new log a prefix of its own ({variable('prefix')}). Nothing was written"
+                f"{tp.topic}/{tp.partition} holds records before any policy that is {SIGNED}, and no role can decide on them: "
+                f"{since if seeds.refused else ''}give a new log a prefix of its own ({variable('prefix')}), or delete the topics "
+                "of this one and make them again. Nothing was written"
             )
 
 
@@ -215,8 +219,9 @@ def _control(
 def _found(settings: Settings, kafka: KafkaConnection, client: KafkaAdminClient) -> dict[TopicPartition, Seeds]:
     """What stands in each partition that must be seeded.
 
-    What the role that reads a partition has in its progress it has read there. Every other partition is read from its
-    beginning until both records are found, and they are the first records of a seeded partition.
+    What the role that reads a partition has in its progress it has read there, and what it lacks it has refused or not read
+    yet. So a partition is read from the role's position, or from its beginning, until both records are found, and they are
+    the first records of a seeded partition.
     """
     readers = {role.input_topic: role.name for role in PIPELINE.roles if role.decides}
     tps = [
@@ -231,6 +236,8 @@ def _found(settings: Settings, kafka: KafkaConnection, client: KafkaAdminClient)
         read = progress.get(readers[tp.topic.removeprefix(settings.prefix)], {}).get(tp.partition)
         if read is not None:
             _take_progress(seeds, read)
+            if tp in ranges:
+                ranges[tp] = max(ranges[tp][0], read.position), ranges[tp][1]
     _scan(settings, kafka, found, ranges)
     return found
 

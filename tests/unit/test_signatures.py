@@ -290,7 +290,7 @@ def test_a_log_in_use_that_begins_unsigned_is_not_seeded_and_the_command_says_wh
         assert seeds.policy == bool(seeds.clocks) == (settings.signed_since is not None)
         if settings.signed_since is None:
             with pytest.raises(
-                CommandError, match="mentions/1 begins with .*, set NETCENTER_SIGNED_SINCE to a moment from now"
+                CommandError, match="mentions/1 holds records before any .* set NETCENTER_SIGNED_SINCE to a"
             ):
                 seeding._check_beginning(settings, found)
         else:
