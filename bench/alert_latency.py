@@ -9,8 +9,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -19,6 +17,7 @@ from typing import Any
 
 from kafka import KafkaConsumer, KafkaProducer
 
+from bench.ready import await_ready
 from netcenter.embedded import EmbeddedKafka, places
 from netcenter.policies import DEFAULT_POLICY
 from schemas import codec, ids, keys
@@ -34,8 +33,6 @@ _CHANGED = {
 }
 """Changes of the default policy: few posts are a surge, and whoever waits for a minute is overdue."""
 _POSTS = 6
-#: Seconds until a worker is ready: it has its partitions, and knows the time.
-_STARTS_S = 90.0
 #: The posts of a round are sent before this second of their minute.
 _LATEST_S = 40.0
 
@@ -97,33 +94,18 @@ def _pipeline(partitions: int) -> Iterator[tuple[str, Any]]:
         def start_classify() -> None:
             stop(ROLES[0])
             start(ROLES[0])
-            _await_ready(ports[ROLES[0]])
+            await_ready([ports[ROLES[0]]])
 
         try:
             for role in ROLES:
                 start(role)
-            for role in ROLES:
-                _await_ready(ports[role])
+            await_ready(ports.values())
             yield address, start_classify
             if any(worker.poll() is not None for worker in workers.values()):
                 raise RuntimeError((folder / "log").read_text()[-4_000:])
         finally:
             for role in workers:
                 stop(role)
-
-
-def _await_ready(port: int) -> None:
-    deadline, why = time.monotonic() + _STARTS_S, "nobody listens"
-    while time.monotonic() < deadline:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=5):
-                return
-        except urllib.error.HTTPError as error:
-            why = error.read().decode()
-        except OSError as error:
-            why = type(error).__name__
-        time.sleep(0.2)
-    raise RuntimeError(f"a worker is not ready after {_STARTS_S:.0f} s: {why}")
 
 
 def _post(producer: KafkaProducer, brand: str) -> None:

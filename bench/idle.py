@@ -13,10 +13,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from netcenter.embedded import EmbeddedKafka
+from bench.ready import await_ready
+from netcenter.embedded import EmbeddedKafka, places
 
-#: Seconds until every role has its partitions.
-_STARTS_S = 60.0
 #: The most seconds until the log is at rest, and the seconds between two looks.
 _SETTLES_S = 240.0
 _LOOK_S = 10.0
@@ -41,16 +40,20 @@ def measure(partitions: int, seconds: float) -> dict[str, Any]:
         subprocess.run(
             [*netcenter, "topics", "apply", "--clock", "wall"], env=environment, check=True, stdout=sys.stderr
         )
-        workers = []
+        workers, ports = [], [places.free_port() for _ in ROLES]
         with (folder / "log").open("wb") as log:
-            for role in ROLES:
-                workers.append(subprocess.Popen([*netcenter, "worker", role], env=environment, stdout=log, stderr=log))
+            for role, port in zip(ROLES, ports, strict=True):
+                own = environment | {"NETCENTER_HEALTH_PORT": str(port)}
+                workers.append(subprocess.Popen([*netcenter, "worker", role], env=own, stdout=log, stderr=log))
             try:
                 data = folder / "kafka" / "data"
+                await_ready(ports)
                 rests = _settled(data, partitions)
                 before, spent, began = _sizes(data), _cpu(workers), time.monotonic()
                 time.sleep(seconds)
                 after, spent_after, lasted = _sizes(data), _cpu(workers), time.monotonic() - began
+                # A worker that has stalled writes little too.
+                await_ready(ports)
                 if any(worker.poll() is not None for worker in workers):
                     raise RuntimeError((folder / "log").read_text()[-4_000:])
             finally:
@@ -72,7 +75,6 @@ def measure(partitions: int, seconds: float) -> dict[str, Any]:
 
 def _settled(data: Path, partitions: int) -> bool:
     """Whether the log is at rest: waits until there are so few Ticks, for a time at most."""
-    time.sleep(_STARTS_S)
     deadline, few = time.monotonic() + _SETTLES_S, 0
     while few < 3 and time.monotonic() < deadline:
         before = _sizes(data)["mentions"]

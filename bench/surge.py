@@ -6,6 +6,7 @@ import gc
 import time
 from collections.abc import Callable
 from typing import Any
+from zlib import crc32
 
 import msgspec
 import numpy as np
@@ -24,7 +25,7 @@ from agents.surge.tally import Joined
 from bench.surge_data import BIN, MINUTE, START, volume
 from netcenter.pipeline import PIPELINE
 from schemas import ids
-from schemas.records import ClassifiedMention, Mention, PolicyChanged, Record, Tick
+from schemas.records import AuthorCount, ClassifiedMention, Mention, PolicyChanged, Record, Tick, Volume
 from streams.core import Fact
 from streams.fold import FoldCore
 
@@ -52,7 +53,7 @@ def measure() -> dict[str, Any]:
     def channels() -> None:
         nonlocal channel
         for n, count in enumerate(counts):
-            channel = channel.step(count, START + n * BIN, _RULE.silent, partial=False, in_surge=False)
+            channel = channel.step(count, START + n * BIN, _RULE.silent, pace=1.0, partial=False, in_surge=False)
 
     def conversations() -> None:
         nonlocal talks
@@ -104,6 +105,16 @@ def _counting() -> Callable[[], None]:
     return run
 
 
+def _volume(brand: str, minute: int, posts: int) -> Volume:
+    """A Volume of a minute in which each post has an author of its own."""
+    names = [f"{minute // MINUTE}.{n}" for n in range(posts)]
+    return msgspec.structs.replace(
+        volume(brand, minute, {"other": posts}),
+        author_sample=sorted(crc32(name.encode()) for name in names),
+        busiest=[AuthorCount(author_id=name, channel="twitter", posts=1, complaints=0, contacts=0) for name in names],
+    )
+
+
 def _role() -> dict[str, Any]:
     """Run the role over a quarter of an hour of ten thousand brands, with timers and events but without Kafka."""
     policy = Policy(version=1, classifier=ClassifierPolicy(model="0" * 64))
@@ -117,7 +128,7 @@ def _role() -> dict[str, Any]:
     offset, spent, committed = len(writers), 0.0, 0
     for m in range(MINUTES):
         at = START + m * MINUTE
-        facts: list[Record] = [volume(f"b{n}", at, {"other": int(count)}) for n, count in enumerate(posts[m]) if count]
+        facts: list[Record] = [_volume(f"b{n}", at, int(count)) for n, count in enumerate(posts[m]) if count]
         ticks = [Tick(clock="event", time=at + MINUTE, role=writer, partition=number) for writer, number in writers]
         started = time.process_time()
         for result in core.take([Fact(offset + n, fact) for n, fact in enumerate([*facts, *ticks])]).results:

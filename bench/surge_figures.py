@@ -1,6 +1,6 @@
 """The figures of docs/surges.md: `python -m bench.surge_figures [PART ...] [--data FOLDER] [--picture FILE.svg]`.
 
-Parts on real series need a folder of data that is not in the repository (`--data`); `load` and `cost` need none.
+Parts on real series need a folder of data that is not in the repository (`--data`); `loads`, `quiet` and `cost` need none.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from bench.surge_data import (
     SHARED,
 )
 from bench.surge_loads import loads
+from bench.surge_quiet import quiet
 
 PARTS: dict[str, Callable[[Path, Path | None], Any]] = {
     "scores": lambda data, _: scores(data),
@@ -29,6 +30,7 @@ PARTS: dict[str, Callable[[Path, Path | None], Any]] = {
     "loads": lambda data, _: loads(data),
     "viral": lambda data, _: viral(data),
     "pages": lambda data, _: pages(data),
+    "quiet": lambda *_: quiet(),
     "disruption": disruption,
     "cost": lambda data, _: cost.measure(),
 }

@@ -59,7 +59,16 @@ SURGE = (SurgeOpened, SurgeUpdated, SurgeClosed, CrisisOpened, CrisisClosed, Cha
 WORK = (Offered, Assigned, Returned, Overflowed, HoldingReplyDue, HoldingReplyCancelled, Escalated)
 PEOPLE = (OperatorChanged, OfferAnswered)
 """Records about operators. Tools write them, no role does."""
-ALERTING = (ClockChanged, CaseClosed, SurgeOpened, SurgeUpdated, SurgeClosed, CrisisOpened, CrisisClosed)
+ALERTING = (
+    ClockChanged,
+    CaseClosed,
+    SurgeOpened,
+    SurgeUpdated,
+    SurgeClosed,
+    CrisisOpened,
+    CrisisClosed,
+    ChannelChanged,
+)
 """Records from which alerts follow."""
 
 TOPICS = (
@@ -125,7 +134,9 @@ PIPELINE = Pipeline(
             ("surges", "signals", "watermarks"),
         ),
         Role("desk", Fold(desk.DeskDecider, carried=desk.carried), ("desk",), ("assignments",)),
-        Role("alerts", Fold(alerts.AlertsDecider, carried=alerts.carried), ("signals",), ("alerts",)),
+        Role(
+            "alerts", Fold(alerts.AlertsDecider, forms=alerts.FORMS, carried=alerts.carried), ("signals",), ("alerts",)
+        ),
         Role(
             PROJECTION,
             Sink(PostgresSettings, postgres_sink, "PostgreSQL"),

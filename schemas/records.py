@@ -78,6 +78,8 @@ Detector = Literal["ratio", "burst", "load", "conversation", "declared", "unknow
 Scope = Literal["brand", "channel", "complaints", "contacts", "conversation", "unknown"]
 SurgeEnd = Literal["over", "new_normal", "unknown"]
 Hearing = Literal["silent", "heard", "unknown"]
+Crowd = Literal["many", "few", "copies"]
+Trend = Literal["steady", "rising", "falling"]
 AlertState = Literal["firing", "resolved", "unknown"]
 AlertKind = Literal["crisis", "surge", "sla_breach", "escalation", "channel_silent", "unknown"]
 Severity = Literal["info", "warning", "page", "unknown"]
@@ -107,6 +109,8 @@ ENUMS: dict[Any, tuple[str, str]] = {
     Scope: ("Scope", "unknown"),
     SurgeEnd: ("SurgeEnd", "unknown"),
     Hearing: ("Hearing", "unknown"),
+    Crowd: ("Crowd", "many"),
+    Trend: ("Trend", "steady"),
     AlertState: ("AlertState", "unknown"),
     AlertKind: ("AlertKind", "unknown"),
     Severity: ("Severity", "unknown"),
@@ -327,6 +331,40 @@ class ConversationCount(Record, kw_only=True, frozen=True, gc=False):
     posts: A[int, "comments, quotes and shares"]
     complaints: A[int, "of these, complaints"]
     root_author: A[str | None, "author_id of the root post, where it was seen in this minute"] = None
+    shares: A[int, "of the posts, shares, which have no words of their own"] = 0
+
+
+class AuthorCount(Record, kw_only=True, frozen=True, gc=False):
+    """Posts of one author in a minute."""
+
+    author_id: A[str, "the network's id of the author"]
+    channel: A[str, "the network"]
+    posts: A[int, "posts"]
+    complaints: A[int, "of these, complaints"]
+    contacts: A[int, "of these, complaints and questions"]
+
+
+class TextCount(Record, kw_only=True, frozen=True, gc=False):
+    """Near-equal posts in a minute."""
+
+    text: A[
+        str,
+        "which text: 16 hex digits. Where the first 8 or the last 8 are those of another, they are probably near-equal",
+    ]
+    channel: A[str, "the network of the first of them"]
+    posts: A[int, "posts"]
+    complaints: A[int, "of these, complaints"]
+    contacts: A[int, "of these, complaints and questions"]
+
+
+class LateCount(Record, kw_only=True, frozen=True, gc=False):
+    """Posts that were made in earlier five minutes than those in which they were read."""
+
+    minute: A[Time, "start of the five minutes in which the posts were made"]
+    counts: A[list[VolumeCount], "by channel (12, the others as `other`) and label, as share or post; posts"]
+    author_sample: A[list[int], "as of the Volume"]
+    busiest: A[list[AuthorCount], "as of the Volume; the 4 largest"]
+    copied: A[list[TextCount], "as of the Volume; the 4 largest"]
 
 
 class Volume(Record, kw_only=True, frozen=True, gc=False):
@@ -337,10 +375,17 @@ class Volume(Record, kw_only=True, frozen=True, gc=False):
     minute: A[Time, "start of the partition's minute in which the posts were read"]
     partition: A[int, "of mentions"]
     offset: A[int, "of mentions: counted up to and including"]
-    counts: A[list[VolumeCount], "by channel, kind and label; posts"]
+    counts: A[
+        list[VolumeCount], "by channel, kind and label; posts that were made at most five minutes before the minute"
+    ]
     authors: A[int, "distinct authors in this partition and minute"]
     reach: A[int, "people; the sum over the posts whose reach is known"]
     conversations: A[list[ConversationCount], "the 200 largest that others joined"]
+    author_sample: A[list[int], "of the authors counted: the 64 lowest 32-bit hashes, ascending; all where fewer"] = []
+    busiest: A[list[AuthorCount], "of the authors counted: the 16 with the most posts"] = []
+    copied: A[list[TextCount], "of the texts of six words or more: the 16 with the most near-equal posts"] = []
+    late: A[list[LateCount], "posts that were made earlier than those of `counts`, at most three hours"] = []
+    older: A[int, "posts that were made even earlier: they are counted here alone"] = 0
 
 
 class CrisisDeclared(Record, kw_only=True, frozen=True, gc=False):
@@ -674,16 +719,25 @@ class Evidence(Record, kw_only=True, frozen=True, gc=False):
     labels: A[dict[str, int], "posts by label, in the window"] = {}
     labels_before: A[dict[str, int], "posts by label, in the baseline"] = {}
     channels: A[dict[str, int], "posts by channel, in the window"] = {}
-    authors: A[int | None, "distinct authors in the window, summed over partitions and minutes"] = None
+    authors: A[int | None, "distinct authors in the window: exact below 64, else estimated within about 12 %"] = None
     reach: A[int | None, "people, in the window"] = None
     root: A[str | None, "native_id of the root post that most of it is about"] = None
     root_share: A[float | None, "0..1 of the window's posts are about the root"] = None
     top_posts: A[list[str], "native ids"] = []
     expected_event: A[str | None, "the policy's expected event that holds now"] = None
-    partial: A[bool, "a writer was idle in the window"] = False
+    partial: A[bool, "a writer was idle in the window, or a channel silent"] = False
     offsets: A[list[OffsetRange], "what to replay"] = []
     forecast: A[Forecast | None, "extra contacts of the next hours"] = None
     others: A[list[SeriesEvidence], "other series that show the same surge"] = []
+    crowd: A[
+        Crowd, "many: people; few: without the posts of a few authors it would be none; copies: likewise of few texts"
+    ] = "many"
+    busiest: A[
+        list[int], "posts in the window of each of the five authors who wrote the most, where they wrote several"
+    ] = []
+    shares: A[int, "posts in the window that pass on another post without a word; they count as `other`"] = 0
+    trend: A[Trend, "rising: much more than when last told; falling: less than half of it"] = "steady"
+    copied: A[int, "posts in the window that are near-equal to an earlier one, as far as the largest texts tell"] = 0
 
 
 class SurgeOpened(SurgeEvent, kw_only=True, frozen=True, gc=False):

@@ -1,16 +1,27 @@
-"""The Decider over `signals`: an alert for each surge, crisis and desk with overdue clocks, until it is resolved."""
+"""The Decider over `signals`: an alert for each surge with its crisis, silent channel and desk with overdue clocks, until it is
+resolved.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
-from agents.alerts import crisis_alerts, overdue_alerts, surge_alerts
-from agents.alerts.evolve import after_clock, after_closing, after_crisis, after_surge, evolve
-from agents.alerts.state import Incident, IncidentForgotten, Incidents, IncidentsNoted, OverdueDesk, TimerNoted
+from agents.alerts import overdue_alerts, silence_alerts, surge_alerts
+from agents.alerts.evolve import SurgeEvent, after_clock, after_closing, after_silence, evolve, incident_of
+from agents.alerts.state import (
+    Incident,
+    IncidentForgotten,
+    Incidents,
+    IncidentsNoted,
+    OverdueDesk,
+    SilentChannel,
+    TimerNoted,
+)
 from agents.decider import At, StateNote, Timer
 from schemas.records import (
     CaseClosed,
+    ChannelChanged,
     ClockChanged,
     CrisisClosed,
     CrisisOpened,
@@ -24,18 +35,19 @@ from schemas.records import (
 Events = Iterator[Decided | StateNote]
 
 
-def _surge(state: Incidents, fact: SurgeOpened | SurgeUpdated | SurgeClosed, at: At) -> Events:
-    incident = after_surge(state, fact)
+def _surge(state: Incidents, fact: SurgeEvent, at: At) -> Events:
+    incident = incident_of(state, fact)
     if incident is not None:
-        yield IncidentsNoted({incident.fingerprint: incident})
-        yield from surge_alerts.alerts(incident, fact, at.not_before(fact.time))
+        after = surge_alerts.after(incident, fact)
+        yield IncidentsNoted({after.fingerprint: after})
+        yield from surge_alerts.alerts(after, fact, at.not_before(fact.time))
 
 
-def _crisis(state: Incidents, fact: CrisisOpened | CrisisClosed, at: At) -> Events:
-    incident = after_crisis(state, fact)
-    if incident is not None:
-        yield IncidentsNoted({incident.fingerprint: incident})
-        yield crisis_alerts.alert(incident, fact, at.not_before(fact.time))
+def _silence(state: Incidents, fact: ChannelChanged, at: At) -> Events:
+    channel = after_silence(state, fact)
+    if channel is not None:
+        yield IncidentsNoted({channel.fingerprint: channel})
+        yield from silence_alerts.alerts(channel, fact, at.not_before(fact.time))
 
 
 def _clock(state: Incidents, fact: ClockChanged, _at: At) -> Events:
@@ -59,6 +71,8 @@ def _woken(state: Incidents, timer: Timer, at: At) -> Events:
         yield IncidentForgotten(timer.key)
     elif isinstance(incident, OverdueDesk):
         yield from overdue_alerts.alerts(incident, at)
+    elif isinstance(incident, SilentChannel):
+        yield from silence_alerts.given_up(incident, at)
 
 
 def _forgettable(incident: Incident, at: At) -> bool:
@@ -73,8 +87,9 @@ _RULES: dict[type[Record], Callable[[Incidents, Any, At], Events]] = {
     SurgeOpened: _surge,
     SurgeUpdated: _surge,
     SurgeClosed: _surge,
-    CrisisOpened: _crisis,
-    CrisisClosed: _crisis,
+    CrisisOpened: _surge,
+    CrisisClosed: _surge,
+    ChannelChanged: _silence,
     ClockChanged: _clock,
     CaseClosed: _closing,
 }
@@ -83,7 +98,7 @@ _RULES: dict[type[Record], Callable[[Incidents, Any, At], Events]] = {
 class AlertsDecider:
     """Decides over `signals`. State: one `Incident` by its alert's fingerprint.
 
-    Alerts of surges and crises follow their events at once. A desk's overdue clocks are counted at whole minutes.
+    Alerts of surges, crises and silent channels follow their events at once. A desk's overdue clocks are counted at whole minutes.
     """
 
     record_types: ClassVar[Any] = Incident

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from msgspec.structs import replace
 
 from agents.alerts.state import (
-    CrisisIncident,
     Incident,
     IncidentForgotten,
     Incidents,
     IncidentsNoted,
     LastAlert,
     OverdueDesk,
+    SilentChannel,
     SurgeIncident,
     TimerNoted,
 )
@@ -19,6 +21,7 @@ from agents.decider import StateNote
 from schemas.records import (
     Alert,
     CaseClosed,
+    ChannelChanged,
     ClockChanged,
     CrisisClosed,
     CrisisOpened,
@@ -28,6 +31,7 @@ from schemas.records import (
     SurgeUpdated,
 )
 
+SurgeEvent = SurgeOpened | SurgeUpdated | SurgeClosed | CrisisOpened | CrisisClosed
 _RESPONSE = ("first_response", "next_response")
 #: Changes after which a clock is no longer overdue.
 _ENDS = ("met", "rescinded", "voided")
@@ -54,31 +58,28 @@ def _woken(incident: Incident, at: int) -> Incident | None:
     return replace(incident, woken_at=at)
 
 
-def after_surge(state: Incidents, fact: SurgeOpened | SurgeUpdated | SurgeClosed) -> SurgeIncident | None:
-    """The incident after a surge's event; None where the event was read before, or its surge never opened."""
-    incident = _surge_incident(state, fact)
-    if incident is None:
-        if not isinstance(fact, SurgeOpened):
-            return None
-        incident = SurgeIncident(fact.brand, fact.aggregate, fact.mode, {}, [])
-    return incident.after(fact) if fact.seq > incident.surges.get(fact.aggregate, 0) else None
+def incident_of(state: Incidents, fact: SurgeEvent) -> SurgeIncident | None:
+    """The incident to which an event of a surge or crisis belongs: the one that lists it; where it opens, the brand's running one
+    or a new one. None where the event was read before, or what it is about never opened.
+    """
+    known = state.of(fact.brand, SurgeIncident)
+    own = next((one for one in known if fact.aggregate in one.surges or fact.aggregate in one.crises), None)
+    if own is not None:
+        return own if fact.seq > max(own.surges.get(fact.aggregate, 0), own.crises.get(fact.aggregate, 0)) else None
+    if not isinstance(fact, SurgeOpened | CrisisOpened):
+        return None
+    running = next((one for one in known if one.runs), None)
+    begun_by: Literal["surge", "crisis"] = "surge" if isinstance(fact, SurgeOpened) else "crisis"
+    return running or SurgeIncident(fact.brand, fact.aggregate, fact.mode, {}, [], begun_by=begun_by)
 
 
-def _surge_incident(state: Incidents, fact: SurgeOpened | SurgeUpdated | SurgeClosed) -> SurgeIncident | None:
-    """The incident that already lists this surge. A surge that opens joins the brand's running incident, if there is one."""
-    incidents = state.of(fact.brand, SurgeIncident)
-    own = (incident for incident in incidents if fact.aggregate in incident.surges)
-    running = (incident for incident in incidents if incident.running and isinstance(fact, SurgeOpened))
-    return next(own, None) or next(running, None)
-
-
-def after_crisis(state: Incidents, fact: CrisisOpened | CrisisClosed) -> CrisisIncident | None:
-    """The incident after a crisis's event; None where the event was read before, or its crisis never opened."""
-    fresh = CrisisIncident(fact.brand, fact.aggregate)
+def after_silence(state: Incidents, fact: ChannelChanged) -> SilentChannel | None:
+    """The channel after it fell silent or was heard; None where the event was read before, or it was never silent."""
+    fresh = SilentChannel(fact.brand, fact.channel, fact.mode, 0)
     known = state.get(fresh.fingerprint)
-    if isinstance(known, CrisisIncident):
-        return known.after(fact) if fact.seq > known.seq else None
-    return fresh.after(fact) if isinstance(fact, CrisisOpened) else None
+    if not isinstance(known, SilentChannel):
+        known = fresh if fact.change == "silent" else None
+    return replace(known, seq=fact.seq, mode=fact.mode) if known is not None and fact.seq > known.seq else None
 
 
 def after_clock(state: Incidents, fact: ClockChanged) -> dict[str, Incident]:

@@ -1,12 +1,13 @@
 """The state of alerts: one record for each incident, and the notes that change these records in addition to the alerts.
 
-An incident is a surge, a crisis, or the overdue clocks of one desk of a brand. Each has one alert, in versions 1, 2, 3.
+An incident is a surge with its crisis, a silent channel, or the overdue clocks of one desk of a brand. Each has one alert, in
+versions 1, 2, 3.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -20,6 +21,8 @@ DAY = 24 * HOUR
 #: A desk's record lists at most this many overdue clocks, and as many that ended lately. So the record stays below 64
 #: kB.
 LISTED = 400
+#: ms; a channel that is silent for so long is given up: its alert is resolved.
+GIVEN_UP = 7 * DAY
 
 
 class LastAlert(msgspec.Struct, frozen=True, array_like=True):
@@ -42,12 +45,22 @@ class LastAlert(msgspec.Struct, frozen=True, array_like=True):
         return cls(alert.version, alert.state == "firing", alert.starts_at, alert.ends_at, overdue, alert.severity)
 
 
+class OpenCrisis(msgspec.Struct, frozen=True, array_like=True):
+    """The crisis of an incident that is not closed."""
+
+    id: str
+    by: str
+    """`rule`, or the person who declared it."""
+    surge: str | None
+    """Id of the surge that it belongs to."""
+
+
 class SurgeIncident(msgspec.Struct, frozen=True, tag="surge"):
-    """A surge of a brand, together with the surges that opened while it ran."""
+    """A trouble of a brand: a surge or a crisis, together with the surges and crises that opened while it ran."""
 
     brand: str
     surge: str
-    """Id of the first surge."""
+    """Id of the surge that began it, or of the crisis if there was no surge."""
     mode: Mode
     surges: dict[str, int]
     """By the id of each surge: `seq` of its last event that was read."""
@@ -56,35 +69,52 @@ class SurgeIncident(msgspec.Struct, frozen=True, tag="surge"):
     last_alert: LastAlert | None = None
     woken_at: int = 0
     """ms; when the last timer fired."""
+    begun_by: Literal["surge", "crisis"] = "surge"
+    crises: dict[str, int] = {}
+    """By the id of each crisis: `seq` of its last event that was read."""
+    crisis: OpenCrisis | None = None
+    said: str = ""
+    """What was last said of its surges, as a part of a sentence."""
+    figures: dict[str, str] = {}
+    """The figures that were last told of its surges."""
 
     @property
     def fingerprint(self) -> str:
         """The fingerprint of its alert."""
-        return f"surge:{self.brand}:{self.surge}"
+        return f"{self.begun_by}:{self.brand}:{self.surge}"
+
+    @property
+    def runs(self) -> bool:
+        """Whether a surge or a crisis of it is not closed."""
+        return bool(self.running) or self.crisis is not None
 
     def due(self) -> int | None:
-        """ms; when to check whether to forget the incident: a day after its end, then every day. None while the alert
-        fires.
-        """
-        if self.last_alert is None or self.last_alert.ends_at is None:
-            return None
-        return max(self.woken_at, self.last_alert.ends_at) + DAY
+        """ms; when to check whether to forget the incident."""
+        return _forgotten_at(self.last_alert, self.woken_at)
 
-    def after(self, fact: SurgeOpened | SurgeUpdated | SurgeClosed) -> SurgeIncident:
-        """The incident after an event of one of its surges."""
+    def with_surge(
+        self, fact: SurgeOpened | SurgeUpdated | SurgeClosed, said: str, figures: dict[str, str]
+    ) -> SurgeIncident:
+        """The incident after an event of one of its surges, of which this was said."""
         running = [surge for surge in self.running if surge != fact.aggregate]
         if not isinstance(fact, SurgeClosed):
             running.append(fact.aggregate)
-        return replace(self, surges={**self.surges, fact.aggregate: fact.seq}, running=running)
+        surges = {**self.surges, fact.aggregate: fact.seq}
+        return replace(self, surges=surges, running=running, said=said, figures=figures)
+
+    def with_crisis(self, fact: CrisisOpened | CrisisClosed) -> SurgeIncident:
+        """The incident after an event of one of its crises."""
+        opened = OpenCrisis(fact.aggregate, fact.by, fact.surge_id) if isinstance(fact, CrisisOpened) else None
+        return replace(self, crises={**self.crises, fact.aggregate: fact.seq}, crisis=opened)
 
 
-class CrisisIncident(msgspec.Struct, frozen=True, tag="crisis"):
-    """A crisis of a brand."""
+class SilentChannel(msgspec.Struct, frozen=True, tag="silent"):
+    """A channel from which a brand gets no posts, or got none some time ago."""
 
     brand: str
-    crisis: str
-    """The crisis's id."""
-    seq: int = 0
+    channel: str
+    mode: Mode
+    seq: int
     """`seq` of its last event that was read."""
     last_alert: LastAlert | None = None
     woken_at: int = 0
@@ -93,19 +123,17 @@ class CrisisIncident(msgspec.Struct, frozen=True, tag="crisis"):
     @property
     def fingerprint(self) -> str:
         """The fingerprint of its alert."""
-        return f"crisis:{self.brand}:{self.crisis}"
+        return f"channel_silent:{self.brand}:{self.channel}"
 
     def due(self) -> int | None:
-        """ms; when to check whether to forget the incident: a day after its end, then every day. None while the alert
-        fires.
-        """
-        if self.last_alert is None or self.last_alert.ends_at is None:
-            return None
-        return max(self.woken_at, self.last_alert.ends_at) + DAY
+        """ms; when a channel that stays silent is given up, or when to check whether to forget it."""
+        last = self.last_alert
+        return last.starts_at + GIVEN_UP if last is not None and last.firing else _forgotten_at(last, self.woken_at)
 
-    def after(self, fact: CrisisOpened | CrisisClosed) -> CrisisIncident:
-        """The incident after an event of its crisis."""
-        return replace(self, seq=fact.seq)
+
+def _forgotten_at(last: LastAlert | None, woken_at: int) -> int | None:
+    """ms; when to check whether to forget an incident: a day after its end, then every day. None while the alert fires."""
+    return None if last is None or last.ends_at is None else max(woken_at, last.ends_at) + DAY
 
 
 class EndedClock(msgspec.Struct, frozen=True, array_like=True):
@@ -239,7 +267,7 @@ class OverdueDesk(msgspec.Struct, frozen=True, tag="overdue"):
         return time if idle else min(self.active_since, time), max(self.changed_at, time)
 
 
-Incident = SurgeIncident | CrisisIncident | OverdueDesk
+Incident = SurgeIncident | SilentChannel | OverdueDesk
 
 
 def carried(_key: str, record: Incident) -> Carried:
@@ -247,7 +275,7 @@ def carried(_key: str, record: Incident) -> Carried:
     return Carried(record.brand.encode(), record)
 
 
-I = TypeVar("I", SurgeIncident, CrisisIncident, OverdueDesk)
+I = TypeVar("I", SurgeIncident, SilentChannel, OverdueDesk)
 
 
 class Incidents(State[Incident]):

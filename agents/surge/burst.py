@@ -15,9 +15,11 @@ the policy opens a burst.
 from __future__ import annotations
 
 import math
+from collections.abc import Container
 from typing import Annotated, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from agents.policy.parts import UNITS
 from agents.policy.surge_policy import SurgePolicy
@@ -34,7 +36,7 @@ _NOW = 6
 #: Bins after which the level has half forgotten.
 _HALVED = 3.5 * DAY
 #: The level's share of a new bin.
-_HALF = 1 - 0.5 ** (1 / _HALVED)
+_HALF: float = 1 - 0.5 ** (1 / _HALVED)
 #: Once so many bins were seen, a bin counts as at most _STRAY deviations above the level, so a flood hardly teaches it.
 _SETTLED = HOUR
 _STRAY = 2.0
@@ -128,6 +130,25 @@ class Burst(msgspec.Struct, frozen=True, array_like=True):
         return cls(
             strict, 0, 0.0, [1000] * 24, (0, 0.0), [], often, seldom, [], none, none, _NONE, 0, 0.0, False, _APART, 0.0, 0
         )  # fmt: skip
+
+    def late(self, posts: dict[int, float], local: int, *, teaches: Container[int] = ()) -> Burst:
+        """The series where posts of earlier bins came late, by how many bins ago (1: the last one); the next bin begins at
+        `local` (ms; local time of the brand). What is judged is not judged again. Those of the bins in `teaches` teach what
+        they would have taught in time.
+        """
+        last, level, (bins, known) = self.last.copy(), self.level, self.hour
+        for ago, more in posts.items():
+            if ago > len(last):
+                continue
+            before = last[-ago]
+            last[-ago] = before + more
+            if ago in teaches:
+                times = 1000 / self.hours[(local - ago * BIN) // UNITS["h"] % 24]
+                level += (
+                    self._stray((before + more) * times, level) - self._stray(before * times, level)
+                ) * self._share()
+                known += more if ago <= bins else 0.0
+        return replace(self, last=last, level=level, hour=(bins, known))
 
     def step(self, count: float, local: int, rule: SurgePolicy, *, partial: bool = False) -> Burst:
         """The series after one more bin with `count` posts, which began at `local` (ms; local time of the brand).
@@ -226,11 +247,7 @@ class Burst(msgspec.Struct, frozen=True, array_like=True):
     def _taught(self, count: float, level: float, local: int) -> tuple[int, float, list[int], tuple[int, float]]:
         """(age, level, hours, hour) after a whole bin."""
         hour, hours = local // UNITS["h"] % 24, self.hours
-        stray = count * 1000 / hours[hour] - level
-        if self.age > _SETTLED:
-            floor = max(level, 0.05)
-            stray = min(stray, _STRAY * math.sqrt(floor + floor * floor))
-        level += stray * max(_HALF, 1 / (self.age + 1))
+        level += self._stray(count * 1000 / hours[hour], level) * self._share()
         bins, posts = self.hour[0] + 1, self.hour[1] + count
         if local // BIN % HOUR == HOUR - 1:
             beside = max(-_HOUR_FACTOR, min(_HOUR_FACTOR, math.log((posts + 1) / (level * bins + 1))))
@@ -239,6 +256,22 @@ class Burst(msgspec.Struct, frozen=True, array_like=True):
             hours = [*hours[:hour], round(1000 * math.exp(known)), *hours[hour + 1 :]]
             bins, posts = 0, 0.0
         return self.age + 1, level, hours, (bins, posts)
+
+    def _stray(self, count: float, level: float) -> float:
+        """How far a bin is from the level; a settled series counts no bin in full that is far above it."""
+        if self.age <= _SETTLED:
+            return count - level
+        floor = max(level, 0.05)
+        stray, most = count - level, _STRAY * math.sqrt(floor + floor * floor)
+        return stray if stray < most else most
+
+    def _share(self) -> float:
+        """The level's share of a new bin."""
+        return max(_HALF, 1 / (self.age + 1))
+
+    def lively(self, local: int) -> float:
+        """How many times the usual posts of the day there are at an hour of the day; local: ms, local time of the brand."""
+        return self.hours[local // UNITS["h"] % 24] / 1000
 
     def settled(self, rule: SurgePolicy) -> bool:
         """Whether the burst that ended with the last bin has become the usual level. Call it only after such an end."""

@@ -1,7 +1,9 @@
-"""Whether a channel has fallen silent at a time when silence is improbable, by the same hour of other weeks.
+"""Whether a channel has fallen silent at a time when silence is improbable: by the same hour of other weeks, or because it
+stops at once in a surge.
 
-Each bin of 5 minutes is one step. In its first week a channel's usual hours are not known, so it never counts as
-silent. A partial bin is ignored, because then the pipeline may have been silent and not the channel.
+Each bin of 5 minutes is one step. A partial bin is ignored, because then the pipeline may have been silent and not the channel.
+No data is not calm: before a channel counts as silent it is in doubt, and what nobody sent in such a bin teaches nothing and ends
+nothing.
 """
 
 from __future__ import annotations
@@ -10,10 +12,16 @@ import msgspec
 from msgspec.structs import replace
 
 from agents.surge import week
-from agents.surge.burst import BIN
+from agents.surge.burst import BIN, Burst
 from agents.surge.week import HOUR
 
-_BINS = HOUR // BIN
+HOUR_BINS = HOUR // BIN
+#: A channel is in doubt when this many posts were to be expected and none came: by chance in one of 150 such times.
+_DOUBT = 5.0
+#: ms
+_HALF_HOUR = HOUR // 2
+#: ms; a channel that is silent for longer is judged as it is.
+_LONGEST = 24 * HOUR
 
 
 class ChannelActivity(msgspec.Struct, frozen=True, array_like=True):
@@ -32,22 +40,29 @@ class ChannelActivity(msgspec.Struct, frozen=True, array_like=True):
     silent: bool = False
     seq: int = 0
     """`seq` of its last event."""
+    by_week: float = 0.0
+    """The part of `expected` that the same hours of other weeks say."""
 
-    def step(self, posts: int, start: int, silent: int, *, partial: bool, in_surge: bool) -> ChannelActivity:
+    def step(
+        self, posts: int, start: int, silent: int, *, pace: float, partial: bool, in_surge: bool
+    ) -> ChannelActivity:
         """The channel after the bin that began at `start` (ms). It is silent when `silent` posts were expected and none
-        came.
+        came. pace: the mean of the last hour's bins, this one among them; no more for a bin than the authors it had. It tells what
+        to expect in a surge, and silence only after half an hour, because a flood may well end at once.
         """
         usual, (bins, known) = self.usual or week.empty(), self.hour
-        expected, heard_until, quiet = self.expected, self.heard_until, self.silent
+        expected, by_week, heard_until, quiet = self.expected, self.by_week, self.heard_until, self.silent
         if posts:
-            expected, heard_until, quiet = 0.0, start + BIN, False
+            expected, by_week, heard_until, quiet = 0.0, 0.0, start + BIN, False
         elif not partial:
-            expected += max(0.0, week.own(usual, start))
-            quiet = quiet or expected >= silent
+            own = max(0.0, week.own(usual, start))
+            expected, by_week = expected + max(own, pace if in_surge else 0.0), by_week + own
+            long = start + BIN - heard_until >= _HALF_HOUR
+            quiet = quiet or by_week >= silent or (long and expected >= silent)
         if not partial and not quiet and not in_surge:
             bins, known = bins + 1, known + posts
         if (start + BIN) % HOUR == 0:
-            if 2 * bins >= _BINS:
+            if 2 * bins >= HOUR_BINS:
                 usual = week.taught(usual, start, known / bins, (start - self.since) // (week.SLOTS * HOUR))
             bins, known = 0, 0
         return replace(
@@ -58,4 +73,21 @@ class ChannelActivity(msgspec.Struct, frozen=True, array_like=True):
             expected=expected,
             silent=quiet,
             seq=self.seq + (quiet != self.silent),
+            by_week=by_week,
         )
+
+    def doubtful(self, until: int, *, in_surge: bool) -> bool:
+        """Whether none of the posts that were to be expected came up to `until` (ms). Outside of a surge only other weeks tell,
+        because a lively hour may well be followed by a calm one.
+        """
+        return (self.expected if in_surge else self.by_week) >= _DOUBT and until - self.heard_until <= _LONGEST
+
+
+def doubted(hearing: dict[str, ChannelActivity], bursts: dict[str, Burst], until: int, *, in_surge: bool) -> bool:
+    """Whether the channels that bring most of a brand's posts are in doubt at `until` (ms), so that its counts are not known."""
+    names = {name for name, channel in hearing.items() if channel.doubtful(until, in_surge=in_surge)}
+    if not names:
+        return False
+    weights = {name: max(burst.level * len(burst.last), sum(burst.last)) for name, burst in bursts.items()}
+    doubtful = sum(weights.get(name, 0.0) for name in names)
+    return doubtful > 0 and 2 * doubtful >= sum(weights.values())

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from agents.decider import At, Unusable
+from agents.surge.burst import BIN
 from agents.surge.tally import MINUTE
 from schemas.names import NAME, NAME_FORM
-from schemas.records import ContactCount, Volume
+from schemas.records import ContactCount, LateCount, Volume
 from schemas.times import rfc3339
 
 #: The most posts of a brand or contacts of a source in a minute. A larger count is a defect of the counting program.
@@ -20,12 +21,19 @@ def check_volume(volume: Volume) -> None:
     """Raises Unusable for a Volume that cannot come from counting posts."""
     if volume.minute < 0 or volume.minute % MINUTE:
         raise Unusable(f"minute {volume.minute} is not the start of one")
-    numbers = [volume.partition, volume.offset, volume.authors, volume.reach]
+    numbers = [volume.partition, volume.offset, volume.authors, volume.reach, volume.older, *volume.author_sample]
     numbers += [count.count for count in volume.counts]
-    numbers += [n for joined in volume.conversations for n in (joined.posts, joined.complaints)]
+    numbers += [n for joined in volume.conversations for n in (joined.posts, joined.complaints, joined.shares)]
+    for late in volume.late:
+        if late.minute % BIN:
+            raise Unusable(f"late posts of {late.minute}, which is not the start of five minutes")
+        numbers += [late.minute, *late.author_sample, *[count.count for count in late.counts]]
+    parts: list[Volume | LateCount] = [volume, *volume.late]
+    numbers += [n for part in parts for one in part.busiest for n in (one.posts, one.complaints, one.contacts)]
+    numbers += [n for part in parts for one in part.copied for n in (one.posts, one.complaints, one.contacts)]
     if min(numbers) < 0:
         raise Unusable(f"a count is negative: {min(numbers)}")
-    if sum(count.count for count in volume.counts) > _MOST:
+    if sum(count.count for part in parts for count in part.counts) > _MOST:
         raise Unusable(f"more than {_MOST} posts in a minute")
 
 

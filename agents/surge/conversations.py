@@ -47,6 +47,13 @@ class Conversation(msgspec.Struct, frozen=True, array_like=True):
     """Minutes since it became hot."""
     calm: int = 0
     """Minutes since the window last had half of the posts that make a conversation hot."""
+    shares: list[int] = []
+    """Of the posts, shares."""
+
+    @property
+    def with_words(self) -> int:
+        """Posts in the window that are no shares."""
+        return sum(self.posts) - sum(self.shares)
 
     @property
     def joined(self) -> int:
@@ -72,10 +79,12 @@ class Conversations(msgspec.Struct, frozen=True, array_like=True):
         rule: SurgePolicy,
         factor: Callable[[str], float] | None = None,
         *,
+        lively: float = 1.0,
         in_surge: bool = False,
         partial: bool = False,
     ) -> Conversations:
-        """The conversations after one more minute. `joined` is by root.
+        """The conversations after one more minute. `joined` is by root. lively: how many times the usual posts of the day the brand
+        has at this hour.
 
         `factor` returns the multiple of the usual posts that is normal in the conversation of a root, because of
         expected events.
@@ -83,11 +92,11 @@ class Conversations(msgspec.Struct, frozen=True, array_like=True):
         grown = [_with(known, joined.get(known.root)) for known in self.known]
         watched = {known.root for known in self.known}
         grown += [
-            Conversation(root, one.channel, one.author, [one.posts], [one.complaints])
+            Conversation(root, one.channel, one.author, [one.posts], [one.complaints], shares=[one.shares])
             for root, one in joined.items()
             if root not in watched and one.posts
         ]
-        threshold = self.threshold(rule)
+        threshold = self.threshold(rule, lively)
         grown = [_judged(one, rule, threshold * (factor(one.root) if factor else 1.0), partial) for one in grown]
         grown = [one for one in grown if one.hot or one.joined]
         grown.sort(key=lambda one: (not one.hot, -one.joined, one.root))
@@ -98,9 +107,9 @@ class Conversations(msgspec.Struct, frozen=True, array_like=True):
             usual += (min(most, 2 * usual + _STRAY) - usual) / age
         return Conversations(grown[:WATCHED], usual, age, max(0, len(grown) - WATCHED))
 
-    def threshold(self, rule: SurgePolicy) -> float:
-        """Posts in the window that make a conversation hot."""
-        return max(float(rule.conversation), _MANY * self.usual)
+    def threshold(self, rule: SurgePolicy, lively: float = 1.0) -> float:
+        """Posts in the window that make a conversation hot at an hour that is so lively."""
+        return max(float(rule.conversation), _MANY * self.usual * max(1.0, lively))
 
     def hot(self) -> list[Conversation]:
         """The hot conversations, the largest first."""
@@ -122,7 +131,9 @@ class Conversations(msgspec.Struct, frozen=True, array_like=True):
 
 
 def _with(one: Conversation, more: Joined | None) -> Conversation:
-    posts, complaints, author = (more.posts, more.complaints, more.author) if more is not None else (0, 0, None)
+    posts, complaints, shares, author = 0, 0, 0, None
+    if more is not None:
+        posts, complaints, shares, author = more.posts, more.complaints, more.shares, more.author
     return Conversation(
         one.root,
         one.channel,
@@ -132,6 +143,7 @@ def _with(one: Conversation, more: Joined | None) -> Conversation:
         one.hot,
         one.lasted,
         one.calm,
+        [*one.shares, shares][-WINDOW:],
     )
 
 

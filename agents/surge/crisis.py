@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from agents.decider import At
 from agents.policy.surge_policy import ExpectedEvent
 from agents.surge.conversations import WINDOW, Conversation
+from agents.surge.detections import Detection, lately
 from agents.surge.state import BrandSeries, LastCrisis, OpenSurge, WatchedBrand
 from schemas import ids
 from schemas.records import CrisisClosed, CrisisDeclared, CrisisOpened, Decided
@@ -23,19 +24,22 @@ def by_rule(
     series: BrandSeries,
     conversation: Conversation | None,
     expected: list[ExpectedEvent],
+    found: list[Detection],
     at: At,
 ) -> tuple[WatchedBrand, list[Decided]]:
     """(brand, events) after the rule: it opens a crisis when complaints lead the surge, once in each surge.
 
-    It opens no crisis during an expected event, where the policy waits for a person, or for a brand with `care =
-    false`.
+    It opens no crisis during an expected event, where the policy waits for a person, for a brand with `care = false`, or where a
+    few accounts or texts make the surge.
     """
     surge, crisis, policy = brand.surge, brand.crisis, at.policy
     if surge is None or not policy.brand(brand.brand).care or policy.surge.crisis != "open" or expected:
         return brand, []
+    if all(one.crowd != "many" for one in found):
+        return brand, []
     if crisis is not None and (crisis.by or crisis.surge == surge.id):
         return brand, []
-    why = _complaint_led(brand, series, conversation, at)
+    why = _complaint_led(brand, series, conversation, found, at)
     if why is None:
         return brand, []
     return _opened(brand, _RULE, f"rule: {why}", surge.id, surge.root, at)
@@ -66,19 +70,23 @@ def declared(brand: WatchedBrand, fact: CrisisDeclared, at: At) -> tuple[Watched
     return replace(brand, crisis=replace(last, declared_at=fact.at)), events
 
 
-def _complaint_led(brand: WatchedBrand, series: BrandSeries, conversation: Conversation | None, at: At) -> str | None:
+def _complaint_led(
+    brand: WatchedBrand, series: BrandSeries, conversation: Conversation | None, found: list[Detection], at: At
+) -> str | None:
     """Why complaints lead the surge; None where they do not.
 
-    They lead where they are far above their own usual level and a large share of the posts that have words.
+    They lead where they are far above their own usual level and a large share of the posts that have words. Posts beyond a crowd's
+    share of one author, or of one text, are counted on neither side.
     """
     rule = at.policy.surge
-    seen = brand.last(WINDOW)
-    complaints = seen.labels[0]
-    if complaints < rule.minimum or not (series.complaints.open or series.complaints.far(complaints, WINDOW)):
+    seen, who = brand.last(WINDOW), lately(brand, series, WINDOW)
+    complaints = who.voices(seen.labels[0], "complaints")
+    burst = any(one.scope == "complaints" and one.crowd == "many" for one in found)
+    if complaints < rule.minimum or not (burst or series.complaints.far(complaints, WINDOW)):
         return None
-    shares = [_least_share(complaints, seen.posts - seen.bare)]
+    shares = [_least_share(complaints, who.voices(seen.posts - seen.bare, "posts"))]
     if conversation is not None:
-        shares.append(_least_share(sum(conversation.complaints), conversation.joined))
+        shares.append(_least_share(sum(conversation.complaints), conversation.with_words))
     share = max(shares)
     if share < rule.complaint_share:
         return None

@@ -7,9 +7,11 @@ import msgspec
 from agents.policy.surge_policy import SurgePolicy
 from agents.surge.burst import BIN, Burst
 from agents.surge.conversations import WINDOW, Conversation
+from agents.surge.crowd import Crowd
 from agents.surge.load import WINDOW as HALF_HOUR
 from agents.surge.state import BrandSeries, Contacts, WatchedBrand
 from agents.surge.tally import MINUTE
+from schemas.records import Crowd as Kind
 from schemas.records import Detector, Scope
 
 #: A surge is about a conversation that has this share of the posts, or this share of the posts above the usual number.
@@ -42,6 +44,8 @@ class Detection(msgspec.Struct, frozen=True):
     """-log10 of the probability that as many come by chance."""
     return_period: float | None = None
     """For a burst: days; so many posts come once in this time."""
+    crowd: Kind = "many"
+    """Who makes it."""
 
     @property
     def ratio(self) -> float:
@@ -58,9 +62,22 @@ def detections(
     brand: WatchedBrand, series: BrandSeries, contacts: list[Contacts], rule: SurgePolicy
 ) -> list[Detection]:
     """A detection for each hot conversation, each open burst and each open load."""
-    found = [_conversation(one, brand, rule) for one in brand.conversations.hot()]
+    found = [_conversation(one, brand, series, rule) for one in brand.conversations.hot()]
     found += [_burst(name, burst, brand, series, rule) for name, burst in series.bursts() if burst.open]
-    return found + [_load(one, rule) for one in contacts if one.load.open]
+    return found + [_load(one, brand, series, rule) for one in contacts if one.load.open]
+
+
+def lately(brand: WatchedBrand, series: BrandSeries, minutes: int) -> Crowd:
+    """Who wrote the posts of the last minutes, those of the open bin among them; of whole bins before it, so it may lack the first
+    minutes.
+    """
+    bins = (minutes * MINUTE - brand.judged_until % BIN) // BIN
+    return Crowd.sum([*series.crowds[-bins:], *brand.crowds])
+
+
+def crowd(found: list[Detection], lead: Detection) -> Kind:
+    """Who makes a surge: many, if one of its detections is made by many; else as of the leading one."""
+    return "many" if any(one.crowd == "many" for one in found) else lead.crowd
 
 
 def main_conversation(brand: WatchedBrand, series: BrandSeries, rule: SurgePolicy) -> tuple[Conversation, float] | None:
@@ -96,8 +113,8 @@ def narrowest(found: list[Detection], series: BrandSeries, root: str | None) -> 
     return whole or max(found, key=lambda one: one.excess)
 
 
-def _conversation(one: Conversation, brand: WatchedBrand, rule: SurgePolicy) -> Detection:
-    usual = max(_LEAST_BASELINE, brand.conversations.usual)
+def _conversation(one: Conversation, brand: WatchedBrand, series: BrandSeries, rule: SurgePolicy) -> Detection:
+    usual, needed = max(_LEAST_BASELINE, brand.conversations.usual), brand.conversations.threshold(rule)
     return Detection(
         f"conversation:{one.root}",
         "conversation",
@@ -107,7 +124,8 @@ def _conversation(one: Conversation, brand: WatchedBrand, rule: SurgePolicy) -> 
         WINDOW * MINUTE,
         one.joined,
         usual,
-        brand.conversations.threshold(rule) / usual,
+        needed / usual,
+        crowd=lately(brand, series, WINDOW).kind(one.joined, usual, needed, "posts", one.channel),
     )
 
 
@@ -119,7 +137,7 @@ def _burst(name: str, burst: Burst, brand: WatchedBrand, series: BrandSeries, ru
     seen = burst.judged(rule)
     counted = series.counted(seen.bins)
     actual = counted.channels.get(channel, 0) if channel else counted.labels[0] if scope else counted.posts
-    more = actual / seen.actual if seen.actual else 1.0
+    baseline = seen.baseline * (actual / seen.actual if seen.actual else 1.0)
     return Detection(
         f"burst:{name}" if name else "burst",
         "burst",
@@ -128,15 +146,19 @@ def _burst(name: str, burst: Burst, brand: WatchedBrand, series: BrandSeries, ru
         brand.judged_until - brand.judged_until % BIN,
         seen.bins * BIN,
         actual,
-        seen.baseline * more,
+        baseline,
         seen.threshold,
         seen.significance,
         seen.return_period,
+        series.crowd(seen.bins).kind(
+            actual, baseline, seen.threshold * baseline, "complaints" if scope == "complaints" else "posts", channel
+        ),
     )
 
 
-def _load(one: Contacts, rule: SurgePolicy) -> Detection:
+def _load(one: Contacts, brand: WatchedBrand, series: BrandSeries, rule: SurgePolicy) -> Detection:
     actual, usual = one.load.window_sums()
+    baseline, threshold = max(usual, _LEAST_BASELINE), one.load.threshold(rule)
     return Detection(
         f"load:{one.source}",
         "load",
@@ -145,7 +167,10 @@ def _load(one: Contacts, rule: SurgePolicy) -> Detection:
         one.load.until,
         HALF_HOUR * MINUTE,
         actual,
-        max(usual, _LEAST_BASELINE),
-        one.load.threshold(rule),
+        baseline,
+        threshold,
         one.load.significance(),
+        crowd=lately(brand, series, HALF_HOUR).kind(actual, baseline, threshold * baseline, "contacts")
+        if one.load.posts
+        else "many",
     )

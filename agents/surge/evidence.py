@@ -5,10 +5,11 @@ from __future__ import annotations
 from agents.policy.surge_policy import ExpectedEvent
 from agents.surge.burst import BIN, LONG
 from agents.surge.conversations import Conversation
-from agents.surge.detections import Detection
+from agents.surge.crowd import Crowd
+from agents.surge.detections import Detection, crowd, lately
 from agents.surge.state import BrandSeries, WatchedBrand
-from agents.surge.tally import LABELS, MINUTE
-from schemas.records import Evidence, Forecast, OffsetRange, SeriesEvidence
+from agents.surge.tally import LABELS, MINUTE, Tally
+from schemas.records import Evidence, Forecast, OffsetRange, SeriesEvidence, Trend
 
 #: The number of bins in each value of the sparkline: half an hour.
 _SPARK = 6
@@ -30,13 +31,14 @@ def evidence(
     series: BrandSeries,
     named: tuple[Conversation, float] | None,
     expected: list[ExpectedEvent],
+    trend: Trend = "steady",
 ) -> Evidence:
     """The evidence of the detection that leads; the other detections are listed in it.
 
     `named` is the conversation that the surge is about, with its share of the posts (0 to 1).
     """
     start = lead.until - lead.window
-    labels, channels, authors, reach = _details(lead, brand, series)
+    seen, who = _details(lead, brand, series)
     scope, name = (lead.scope, lead.name) if named is None else ("conversation", named[0].root)
     top = sorted(brand.conversations.known, key=lambda one: (-one.joined, one.root))[:_TOP]
     return Evidence(
@@ -52,23 +54,24 @@ def evidence(
         significance=lead.significance,
         return_period=lead.return_period,
         sparkline=_sparkline(series.day),
-        labels=labels,
-        labels_before={
-            label: round(count * lead.window / BIN)
-            for label, count in zip(LABELS, series.before, strict=True)
-            if series.posts.age > LONG
-        },
-        channels=channels,
-        authors=authors,
-        reach=reach,
+        labels=_present(dict(zip(LABELS, seen.labels, strict=True))),
+        labels_before=_before(lead, series),
+        channels=_present(seen.channels),
+        authors=who.authors() if who.known else seen.authors,
+        reach=seen.reach,
         root=named[0].root if named else None,
         root_share=named[1] if named else None,
         top_posts=[one.root for one in top if one.joined > 1],
         expected_event=", ".join(event.name for event in expected) or None,
-        partial=brand.partial_until > start,
+        partial=brand.partial_until > start or any(one >= start for one in series.partials),
         offsets=_offsets(brand, series, start),
         forecast=_forecast(brand, series),
         others=[_other(one) for one in found if one is not lead],
+        crowd=crowd(found, lead),
+        busiest=who.loudest(_TOP),
+        shares=seen.bare,
+        trend=trend,
+        copied=who.copies(),
     )
 
 
@@ -78,14 +81,20 @@ def _other(one: Detection) -> SeriesEvidence:
     )
 
 
-def _details(
-    lead: Detection, brand: WatchedBrand, series: BrandSeries
-) -> tuple[dict[str, int], dict[str, int], int, int]:
-    """(posts by label, posts by channel, authors, reach) of the window."""
-    bins = lead.window // BIN
-    seen = series.counted(bins) if lead.detector == "burst" else brand.last(lead.window // MINUTE)
-    labels: dict[str, int] = dict(zip(LABELS, seen.labels, strict=True))
-    return _present(labels), _present(dict(seen.channels)), seen.authors, seen.reach
+def _details(lead: Detection, brand: WatchedBrand, series: BrandSeries) -> tuple[Tally, Crowd]:
+    """The posts of the window, and who wrote them."""
+    if lead.detector == "burst":
+        bins = lead.window // BIN
+        return series.counted(bins), series.crowd(bins)
+    minutes = lead.window // MINUTE
+    return brand.last(minutes), lately(brand, series, minutes)
+
+
+def _before(lead: Detection, series: BrandSeries) -> dict[str, int]:
+    """The usual posts of such a window by label; empty where they are not known yet."""
+    if series.posts.age <= LONG:
+        return {}
+    return {label: round(count * lead.window / BIN) for label, count in zip(LABELS, series.before, strict=True)}
 
 
 def _present(counts: dict[str, int]) -> dict[str, int]:

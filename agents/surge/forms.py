@@ -1,8 +1,9 @@
 """The forms of the state records of surge.
 
 Form 1, of release 0.1.0, had another detector of bursts: two ratios, each with a histogram. A series that is lifted keeps its
-level and how far its level strays, begins its hours of the day anew, and takes the bins before as usual ones. In form 1 the
-whole record of form 2 stands beside what release 0.1.0 reads, and that release passes over it.
+level and how far its level strays, begins its hours of the day anew, and takes the bins before as usual ones. A minute had no
+authors and no late posts. In form 1 the whole record of form 2 stands beside what release 0.1.0 reads, and that release passes over
+it.
 """
 
 from __future__ import annotations
@@ -49,10 +50,10 @@ def _lowered(burst: list[Any]) -> list[Any]:
 
 def lift(key: str, value: Any) -> Any:
     """From form 1."""
-    if value["type"] != "series":
-        return value
     if _NEXT in value:
         return value[_NEXT]
+    if value["type"] != "series":
+        return value
     for average in ("labels", "authors", "reach"):
         value.pop(average, None)
     value["posts"], value["complaints"] = _lifted(value["posts"]), _lifted(value["complaints"])
@@ -62,6 +63,8 @@ def lift(key: str, value: Any) -> Any:
 
 def lower(key: str, value: Any) -> Any:
     """To form 1."""
+    if value["type"] == "minute":
+        return {**value, "counts": {n: part[:2] for n, part in value.get("counts", {}).items()}, _NEXT: value}
     if value["type"] != "series":
         return value
     old = {name: part for name, part in value.items() if name != "bins"}

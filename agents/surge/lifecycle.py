@@ -14,11 +14,16 @@ from agents.surge.conversations import WINDOW, Conversation
 from agents.surge.detections import Detection, detections, main_conversation, narrowest
 from agents.surge.evidence import evidence
 from agents.surge.state import BrandSeries, Contacts, OpenSurge, WatchedBrand
+from agents.surge.tally import MINUTE
 from schemas import ids
-from schemas.records import Decided, SurgeClosed, SurgeOpened, SurgeUpdated
+from schemas.records import Decided, SurgeClosed, SurgeOpened, SurgeUpdated, Trend
 
 #: An event updates a surge when the ratio has grown by this factor since the last event that gave a ratio.
 _GROWN = 1.5
+#: An event says that a surge falls when the last half hour had at most this part of the posts that the half hour had of which
+#: the last event told, so many ms ago at least.
+_FALLEN, _SINCE = 0.5, 30 * MINUTE
+_HALF_HOUR = 30
 #: At most this many series of a surge are named in its events.
 _MOST_NAMED = 60
 
@@ -61,6 +66,8 @@ def _opened(situation: Situation, found: list[Detection], at: At) -> tuple[Watch
         lead.ratio,
         sum(series.day[-bins:]) - series.posts.level * bins if bins else 0.0,
         named[0].root if named else None,
+        told_at=brand.judged_until,
+        told_posts=brand.last(_HALF_HOUR).posts,
     )
     opened = SurgeOpened(
         **at.envelope(surge.id, 1, f"{_sentence(lead)}; opens at {lead.threshold:.1f} times"),
@@ -69,13 +76,13 @@ def _opened(situation: Situation, found: list[Detection], at: At) -> tuple[Watch
         started_at=started,
         evidence=evidence(lead, found, brand, series, named, situation.expected),
     )
-    return _with_crisis(situation, replace(brand, surge=surge), named, [opened], at)
+    return _with_crisis(situation, replace(brand, surge=surge), named, found, [opened], at)
 
 
 def _updated(
     situation: Situation, surge: OpenSurge, found: list[Detection], at: At
 ) -> tuple[WatchedBrand, list[Decided]]:
-    """The surge goes on. Yields an event where something is new: a series, the root post, or a much larger ratio."""
+    """The surge goes on. Yields an event where something is new: a series, the root post, a much larger ratio, or a fall."""
     brand, series = situation.brand, situation.series
     named = main_conversation(brand, series, at.policy.surge)
     lead = narrowest(found, series, named[0].root if named else None)
@@ -85,8 +92,15 @@ def _updated(
     news = [f"also {key}" for key in new]
     if root is not None and surge.root is None:
         news.append("about one post")
+    trend: Trend = "steady"
+    posts = brand.last(_HALF_HOUR).posts
+    known = all(one < brand.judged_until - _SINCE - BIN for one in series.partials)
     if lead.ratio >= _GROWN * surge.reported_ratio:
+        trend = "rising"
         news.append(f"{surge.reported_ratio:.1f} times when last reported")
+    elif posts <= _FALLEN * surge.told_posts and brand.judged_until - surge.told_at >= _SINCE and known:
+        trend = "falling"
+        news.append(f"falling: {posts:,} posts in the last half hour after {surge.told_posts:,} when last reported")
     surge = replace(surge, peak_ratio=max(surge.peak_ratio, lead.ratio), root=surge.root or root)
     events: list[Decided] = []
     if news:
@@ -95,6 +109,8 @@ def _updated(
             seq=surge.seq + 1,
             detected=[*surge.detected, *new],
             reported_ratio=max(surge.reported_ratio, lead.ratio),
+            told_at=brand.judged_until,
+            told_posts=posts,
         )
         events.append(
             SurgeUpdated(
@@ -102,10 +118,10 @@ def _updated(
                 brand=brand.brand,
                 mode=at.policy.brand(brand.brand).mode,
                 started_at=surge.started_at,
-                evidence=evidence(lead, found, brand, series, named, situation.expected),
+                evidence=evidence(lead, found, brand, series, named, situation.expected, trend),
             )
         )
-    return _with_crisis(situation, replace(brand, surge=surge), named, events, at)
+    return _with_crisis(situation, replace(brand, surge=surge), named, found, events, at)
 
 
 def _closed(situation: Situation, surge: OpenSurge, at: At) -> tuple[WatchedBrand, list[Decided]]:
@@ -127,10 +143,10 @@ def _closed(situation: Situation, surge: OpenSurge, at: At) -> tuple[WatchedBran
 
 
 def _with_crisis(
-    situation: Situation, brand: WatchedBrand, named: Named, events: list[Decided], at: At
+    situation: Situation, brand: WatchedBrand, named: Named, found: list[Detection], events: list[Decided], at: At
 ) -> tuple[WatchedBrand, list[Decided]]:
     conversation = named[0] if named else None
-    brand, opened = crisis.by_rule(brand, situation.series, conversation, situation.expected, at)
+    brand, opened = crisis.by_rule(brand, situation.series, conversation, situation.expected, found, at)
     return brand, [*events, *opened]
 
 
@@ -163,7 +179,8 @@ def _sentence(lead: Detection) -> str:
     stretch = f"{minutes} min" if minutes < 120 else f"{minutes // 60} h"
     where = f" {lead.scope} {lead.name}".rstrip() if lead.scope not in ("brand", "complaints") else ""
     usual = f"where {lead.baseline:,.1f} are usual, {lead.ratio:.1f} times"
-    return f"{lead.detector}:{where} {lead.actual:,.0f} {what} in {stretch} {usual}{_seldom(lead.return_period)}"
+    said = f"{lead.detector}:{where} {lead.actual:,.0f} {what} in {stretch} {usual}{_seldom(lead.return_period)}"
+    return said + {"few": ", by a few accounts", "copies": ", copies of a few texts"}.get(lead.crowd, "")
 
 
 def _seldom(days: float | None) -> str:

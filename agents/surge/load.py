@@ -102,6 +102,24 @@ class Load(msgspec.Struct, frozen=True, array_like=True):
         hour = (minutes, contacts)
         return Load(self.since, until, cells, window, hour, strayed, day, opened, lasted, calm, self.posts)
 
+    def late(self, contacts: dict[int, int]) -> Load:
+        """The load where contacts of earlier five minutes came late, by the start of these (ms). Those within the window count
+        in it, evenly over their minutes; those of the open hour are learnt with it.
+        """
+        window, (minutes, known) = self.window.copy(), self.hour
+        first = self.until - len(window) * MINUTE
+        for start, count in contacts.items():
+            places = [
+                i for i in range((start - first) // MINUTE, (start - first) // MINUTE + 5) if 0 <= i < len(window)
+            ]
+            for i in places:
+                minute = window[i]
+                if minute is not None:
+                    window[i] = minute[0] + count / 5, minute[1]
+            if start >= self.until - self.until % HOUR and minutes and not self.open:
+                known += count
+        return msgspec.structs.replace(self, window=window, hour=(minutes, known))
+
     def skip(self, until: int) -> Load:
         """The load at `until` (ms) after a time without data: the window is empty, and no load is open."""
         return msgspec.structs.replace(self, until=until, window=[], hour=(0, 0.0), open=False)
@@ -156,5 +174,7 @@ def _taught(window: list[KnownMinute | None], beyond: float, strayed: float, day
     """(strayed, day) after a window that is `beyond` the usual level."""
     chance = 1 / (1 + sum(m[1] for m in window if m is not None))
     beside = min(beyond * beyond, 9 * (strayed + chance)) - chance
-    strayed = max(0.0, strayed + (beside - strayed) / _STRAYED)
+    # The fewer contacts are usual, the less their number says about anything but chance.
+    tells = _STRAY**2 / (_STRAY**2 + chance)
+    strayed = max(0.0, strayed + tells * (beside - strayed) / _STRAYED)
     return strayed, max(-_BUSY, min(_BUSY, day + max(-_BUSY, min(_BUSY, beyond)) / _TODAY))

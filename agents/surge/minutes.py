@@ -4,7 +4,7 @@ bin.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
@@ -12,10 +12,11 @@ from msgspec.structs import replace
 from agents.decider import At, State, StateNote, Timer
 from agents.policy.surge_policy import ExpectedEvent, SurgePolicy
 from agents.policy.zone import zone
-from agents.surge import expected_events
-from agents.surge.burst import BIN, LONG
+from agents.surge import channel_silence, expected_events
+from agents.surge.burst import BIN, LONG, Burst
 from agents.surge.channel_silence import ChannelActivity
 from agents.surge.contact_counts import without_old_load
+from agents.surge.crowd import Crowd
 from agents.surge.expected_events import NOTHING, UnexpectedCounts
 from agents.surge.lifecycle import Situation, judge
 from agents.surge.load import Load
@@ -25,6 +26,7 @@ from agents.surge.state import (
     BrandNoted,
     BrandSeries,
     Contacts,
+    LatePosts,
     Mark,
     OpenMinute,
     WatchedBrand,
@@ -105,9 +107,19 @@ def _step(
     """The records after the next minute; `minute` is None where the minute had no posts."""
     rule, surge, before = at.policy.surge, brand.surge, load
     tally, offsets = (minute.tally(), minute.offsets()) if minute is not None else (_EMPTY, {})
+    unknown = at.partial or (series.doubt and not tally.posts)
     counts = expected_events.unexpected(tally, expected)
-    load = load.step(None if at.partial else counts.contacts, rule, in_surge=surge is not None)
-    brand = _with_minute(brand, tally, counts, offsets, rule, expected, partial=at.partial)
+    if minute is not None and (late := LatePosts.sum(minute.late())):
+        brand = replace(brand, late=LatePosts.sum([brand.late, late]))
+        load = load.late({start: sum(posts.tally.labels[:2]) for start, posts in late.items()})
+    load = load.step(None if unknown else counts.contacts, rule, in_surge=surge is not None)
+    lively = 1.0
+    if tally.roots or brand.conversations.known:
+        local = brand.judged_until + zone(at.policy.brand(brand.brand).zone).offset(brand.judged_until)
+        lively = series.posts.lively(local)
+    brand = _with_minute(
+        brand, minute, tally, counts, offsets, rule, expected, partial=at.partial, unknown=unknown, lively=lively
+    )
     settled = before.open and load.settled(rule)
     talks = brand.conversations.settled(rule)
     if talks is not brand.conversations:
@@ -115,10 +127,8 @@ def _step(
     closes_bin = brand.judged_until % BIN == 0
     if closes_bin:
         bursts = series.bursts()
-        start = brand.judged_until - BIN
-        local = start + zone(at.policy.brand(brand.brand).zone).offset(start)
-        series = _with_bin(series, brand, rule, local)
-        brand = replace(brand, open_bin=NOTHING)
+        series = _with_bin(_with_late(series, brand, at), brand, at)
+        brand = replace(brand, open_bin=NOTHING, crowds=[], late={})
         now = dict(series.bursts())
         settled = settled or any(burst.open and now[name].settled(rule) for name, burst in bursts)
     if surge is not None:
@@ -130,6 +140,7 @@ def _step(
 
 def _with_minute(
     brand: WatchedBrand,
+    minute: OpenMinute | None,
     tally: Tally,
     counts: UnexpectedCounts,
     offsets: dict[int, int],
@@ -137,45 +148,89 @@ def _with_minute(
     expected: list[ExpectedEvent],
     *,
     partial: bool,
+    unknown: bool,
+    lively: float,
 ) -> WatchedBrand:
-    """The brand after the next minute. `counts` is the part of `tally` that no expected event explains."""
+    """The brand after the next minute. `counts` is the part of `tally` that no expected event explains. unknown: the posts of the
+    minute are not known, because a writer was idle (partial) or channels have fallen silent.
+    """
     until = brand.judged_until + MINUTE
     return replace(
         brand,
         judged_until=until,
-        heard_until=until if tally.posts else brand.heard_until,
+        heard_until=until if minute is not None else brand.heard_until,
         waiting=brand.waiting[1:] if brand.waiting[:1] == [brand.judged_until] else brand.waiting,
         recent=[*brand.recent, tally.without_roots()][-_RECENT:],
         open_bin=brand.open_bin.plus(counts) if tally.posts else brand.open_bin,
+        crowds=[*brand.crowds, *minute.crowds()] if minute is not None else brand.crowds,
         partial_until=until if partial else brand.partial_until,
         conversations=brand.conversations.step(
             tally.roots,
             rule,
             (lambda root: expected_events.factor(expected, root)) if expected else None,
+            lively=lively,
             in_surge=brand.surge is not None,
-            partial=partial,
+            partial=unknown,
         ),
         offsets={**brand.offsets, **offsets} if offsets else brand.offsets,
     )
 
 
-def _with_bin(series: BrandSeries, brand: WatchedBrand, rule: SurgePolicy, local: int) -> BrandSeries:
-    """The series after the bin that the brand's last minute completed. local: ms, the brand's local time as the bin began."""
-    counts, in_surge, start = brand.open_bin, brand.surge is not None, brand.judged_until - BIN
-    whole, partial = brand.last(BIN // MINUTE), brand.partial_until > start
+def _with_late(series: BrandSeries, brand: WatchedBrand, at: At) -> BrandSeries:
+    """The series with the late posts that came since the last bin, each in the bin in which it was made. Windows that are
+    judged already are not judged again; the next ones count them.
+    """
+    if not brand.late:
+        return series
+    begins = brand.judged_until - BIN
+    policy = at.policy.brand(brand.brand)
+    bins, day, crowds = series.bins.copy(), series.day.copy(), series.crowds.copy()
+    counts: dict[int, UnexpectedCounts] = {}
+    for start, late in brand.late.items():
+        ago = (begins - start) // BIN
+        if not 1 <= ago <= len(bins):
+            continue
+        bins[-ago] = Tally.sum([bins[-ago], late.tally])
+        day[-ago] += late.tally.posts
+        if ago <= len(crowds):
+            crowds[-ago] = crowds[-ago].plus([late.crowd])
+        counts[ago] = expected_events.unexpected(late.tally, policy.expected(start))
+    teaches = {ago for ago in counts if begins - ago * BIN not in series.partials}
+    local = begins + zone(policy.zone).offset(begins)
+
+    def with_late(burst: Burst, posts: Callable[[UnexpectedCounts], float]) -> Burst:
+        return burst.late({ago: posts(more) for ago, more in counts.items()}, local, teaches=teaches)
+
+    return replace(
+        series,
+        posts=with_late(series.posts, lambda more: more.posts),
+        complaints=with_late(series.complaints, lambda more: more.complaints),
+        channels={
+            name: with_late(burst, lambda more, name=name: more.channels.get(name, 0.0))  # type: ignore[misc]
+            for name, burst in series.channels.items()
+        },
+        bins=bins,
+        day=day,
+        crowds=crowds,
+    )
+
+
+def _with_bin(series: BrandSeries, brand: WatchedBrand, at: At) -> BrandSeries:
+    """The series after the bin that the brand's last minute completed."""
+    counts, start, rule = brand.open_bin, brand.judged_until - BIN, at.policy.surge
+    local = start + zone(at.policy.brand(brand.brand).zone).offset(start)
+    whole, cut = brand.last(BIN // MINUTE), brand.partial_until > start
+    bins, crowds = [*series.bins, whole.without_roots()], [*series.crowds, Crowd.of_bin(brand.crowds)]
     names = [*series.channels, *[name for name in counts.channels if name not in series.channels]][:CHANNELS]
+    hearing = _hearing(replace(series, bins=bins, crowds=crowds), brand, names, rule, partial=cut)
+    doubt = channel_silence.doubted(hearing, series.channels, brand.judged_until, in_surge=brand.surge is not None)
+    partial = cut or doubt
     channels = {
         name: series.channels.get(name, PART_BURST).step(counts.channels.get(name, 0.0), local, rule, partial=partial)
         for name in names
     }
-    hearing = {
-        name: series.hearing.get(name, ChannelActivity(start, start)).step(
-            whole.channels.get(name, 0), start, rule.silent, partial=partial, in_surge=in_surge
-        )
-        for name in names
-    }
-    bins = [*series.bins, whole.without_roots()]
-    settles = in_surge or brand.judged_until - max(brand.closed_at, brand.partial_until) < LONG * BIN
+    settles = brand.surge is not None or partial
+    settles = settles or brand.judged_until - max(brand.closed_at, brand.partial_until) < LONG * BIN
     teaches = 0.0 if settles or len(bins) <= LONG else 1 / min(_DAY_BINS, series.posts.age + 1 - LONG)
     marks = series.marks
     if brand.judged_until % _HALF_HOUR == 0:
@@ -190,7 +245,37 @@ def _with_bin(series: BrandSeries, brand: WatchedBrand, rule: SurgePolicy, local
         before=tuple(old + teaches * (new - old) for old, new in zip(series.before, bins[0].labels, strict=True)),
         day=[*series.day, whole.posts][-_DAY_BINS:],
         marks=marks,
+        crowds=crowds[-LONG:],
+        partials=[*[one for one in series.partials if one > start - LONG * BIN], *([start] if partial else [])],
+        doubt=doubt,
     )
+
+
+def _hearing(
+    series: BrandSeries, brand: WatchedBrand, names: list[str], rule: SurgePolicy, *, partial: bool
+) -> dict[str, ChannelActivity]:
+    """What is heard of each channel after the last of the series' bins. A late post is heard too."""
+    start, in_surge = brand.judged_until - BIN, brand.surge is not None
+    late = Tally.sum(posts.tally for posts in brand.late.values()).channels if brand.late else {}
+    found = {}
+    for name in names:
+        posts = series.bins[-1].channels.get(name, 0) + late.get(name, 0)
+        before = series.hearing.get(name) or ChannelActivity(start, start)
+        pace = _pace(series, name) if in_surge and not posts else 0.0
+        found[name] = before.step(posts, start, rule.silent, pace=pace, partial=partial, in_surge=in_surge)
+    return found
+
+
+def _pace(series: BrandSeries, channel: str) -> float:
+    """The mean of the last hour's bins of a channel. A bin has no more than its authors: a flood by one account, which stops when
+    they stop, is one author's.
+    """
+    hour = channel_silence.HOUR_BINS
+    posts = 0
+    for tally, who in zip(series.bins[-hour:][::-1], series.crowds[-hour:][::-1], strict=False):
+        own = tally.channels.get(channel, 0)
+        posts += min(own, who.authors()) if who.known else own
+    return posts / hour
 
 
 def _channel_events(series: BrandSeries, before: BrandSeries, brand: WatchedBrand, at: At) -> Iterator[ChannelChanged]:

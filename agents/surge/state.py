@@ -6,6 +6,7 @@ Keys: `brand` for a WatchedBrand, and `brand|series`, `brand|contacts|source` an
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -15,6 +16,7 @@ from agents.decider import Carried, State, StateNote, Unusable
 from agents.surge.burst import Burst
 from agents.surge.channel_silence import ChannelActivity
 from agents.surge.conversations import Conversations
+from agents.surge.crowd import Crowd
 from agents.surge.expected_events import NOTHING, UnexpectedCounts
 from agents.surge.load import Load
 from agents.surge.tally import Tally
@@ -48,6 +50,10 @@ class OpenSurge(msgspec.Struct, frozen=True, array_like=True):
     """The root post in an event so far."""
     settled: bool = False
     """Whether one of its series has ended because its level became the usual level."""
+    told_at: int = 0
+    """ms; when an event last told of it."""
+    told_posts: int = 0
+    """Posts of the half hour before it."""
 
 
 class LastCrisis(msgspec.Struct, frozen=True, array_like=True):
@@ -63,6 +69,26 @@ class LastCrisis(msgspec.Struct, frozen=True, array_like=True):
     """Id of the surge that it belongs to."""
     declared_at: int = 0
     """ms; when a person last declared that a crisis opens or closes, whether it changed anything or not."""
+
+
+class LatePosts(msgspec.Struct, frozen=True, array_like=True):
+    """The posts of a bin that came after it was judged."""
+
+    tally: Tally
+    crowd: Crowd
+
+    @classmethod
+    def sum(cls, parts: Sequence[dict[int, LatePosts]]) -> dict[int, LatePosts]:
+        """These together, by the start of their bin (ms)."""
+        if not parts:
+            return {}
+        found: dict[int, LatePosts] = {}
+        for start, late in (item for part in parts for item in part.items()):
+            known = found.get(start)
+            if known is not None:
+                late = LatePosts(Tally.sum([known.tally, late.tally]), known.crowd.plus([late.crowd]))
+            found[start] = late
+        return dict(sorted(found.items()))
 
 
 class WatchedBrand(msgspec.Struct, frozen=True, tag="brand"):
@@ -90,6 +116,10 @@ class WatchedBrand(msgspec.Struct, frozen=True, tag="brand"):
     crisis: LastCrisis | None = None
     closed_at: int = 0
     """ms; end of the last surge. Minutes before this time do not belong to another surge."""
+    crowds: list[Crowd] = []
+    """Who wrote the posts since the last complete bin, by minute and partition."""
+    late: dict[int, LatePosts] = {}
+    """By the start of their bin (ms): posts of judged bins that came since the last complete bin."""
 
     def awake(self) -> bool:
         """Whether every bin is judged; False when no post or contact came for a day and no surge is open."""
@@ -109,7 +139,14 @@ class WatchedBrand(msgspec.Struct, frozen=True, tag="brand"):
         """The brand when posts come again at `start` (ms) after a day of silence: its counts start from zero."""
         conversations = self.conversations.skip()
         return replace(
-            self, judged_until=start, heard_until=start, recent=[], open_bin=NOTHING, conversations=conversations
+            self,
+            judged_until=start,
+            heard_until=start,
+            recent=[],
+            open_bin=NOTHING,
+            conversations=conversations,
+            crowds=[],
+            late={},
         )
 
 
@@ -141,6 +178,12 @@ class BrandSeries(msgspec.Struct, frozen=True, tag="series"):
     """Posts in each bin of the last 24 h, oldest first."""
     marks: list[Mark] = []
     """A mark for each half hour of the last four hours, oldest first."""
+    crowds: list[Crowd] = []
+    """Who wrote the posts of each of `bins`."""
+    partials: list[int] = []
+    """ms, ascending; starts of those of the last three hours' bins that were partial, and taught nothing."""
+    doubt: bool = False
+    """Whether posts were to be expected in the last bins of the channels that bring most of them, and none came."""
 
     @classmethod
     def new(cls, brand: str) -> BrandSeries:
@@ -149,11 +192,15 @@ class BrandSeries(msgspec.Struct, frozen=True, tag="series"):
 
     def woken(self) -> BrandSeries:
         """The series when posts come again after a silence: the last 24 h are not known."""
-        return replace(self, day=[], bins=[])
+        return replace(self, day=[], bins=[], crowds=[], partials=[], doubt=False)
 
     def counted(self, bins: int) -> Tally:
         """The counts of the last bins; those of three hours at most."""
         return Tally.sum(self.bins[-bins:])
+
+    def crowd(self, bins: int) -> Crowd:
+        """Who wrote the posts of the last bins; those of three hours at most."""
+        return Crowd.sum(self.crowds[-bins:])
 
     def bursts(self) -> list[tuple[str, Burst]]:
         """(name, burst) of each series: the name is empty for the brand, `complaints`, or `channel:` and the channel."""
@@ -170,29 +217,49 @@ class Contacts(msgspec.Struct, frozen=True, tag="contacts"):
     load: Load
 
 
+class PartOfMinute(msgspec.Struct, frozen=True, array_like=True):
+    """What a Volume says."""
+
+    offset: int
+    tally: Tally
+    crowd: Crowd = Crowd()
+    late: dict[int, LatePosts] = {}
+    """By the start of their bin (ms): posts of earlier bins."""
+
+
 class OpenMinute(msgspec.Struct, frozen=True, tag="minute"):
     """A minute of a brand that is not judged yet."""
 
     brand: str
-    counts: dict[int, tuple[int, Tally]] = {}
-    """By partition of mentions: (offset, counts) of its Volume with the highest offset."""
+    counts: dict[int, PartOfMinute] = {}
+    """By partition of mentions: its Volume with the highest offset."""
 
     def takes(self, volume: Volume) -> bool:
         """Whether the Volume is newer than the stored Volume of its partition."""
         known = self.counts.get(volume.partition)
-        return known is None or known[0] < volume.offset
+        return known is None or known.offset < volume.offset
 
     def with_volume(self, volume: Volume) -> OpenMinute:
         """The minute with this Volume, which replaces an earlier Volume of the same partition."""
-        return OpenMinute(self.brand, {**self.counts, volume.partition: (volume.offset, Tally.of(volume))})
+        late = LatePosts.sum([{one.minute: LatePosts(Tally.of(one), Crowd.of(one))} for one in volume.late])
+        part = PartOfMinute(volume.offset, Tally.of(volume), Crowd.of(volume), late)
+        return OpenMinute(self.brand, {**self.counts, volume.partition: part})
 
     def tally(self) -> Tally:
         """The counts of all partitions together."""
-        return Tally.sum(tally for _, tally in self.counts.values())
+        return Tally.sum(part.tally for part in self.counts.values())
+
+    def crowds(self) -> list[Crowd]:
+        """Who wrote the posts of each partition."""
+        return [part.crowd for part in self.counts.values()]
+
+    def late(self) -> list[dict[int, LatePosts]]:
+        """The late posts of each partition, by the start of their bin (ms)."""
+        return [part.late for part in self.counts.values() if part.late]
 
     def offsets(self) -> dict[int, int]:
         """By partition of mentions: the offset up to which its posts are counted."""
-        return {partition: offset for partition, (offset, _) in self.counts.items()}
+        return {partition: part.offset for partition, part in self.counts.items()}
 
 
 BrandRecord = WatchedBrand | BrandSeries | Contacts | OpenMinute

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from schemas.records import Label, Volume
+from schemas.records import Label, LateCount, Volume
 
 MINUTE = 60_000
 LABELS: tuple[Label, ...] = ("complaint", "question", "praise", "other")
@@ -23,6 +23,8 @@ class Joined(msgspec.Struct, frozen=True, array_like=True):
     channel: str
     author: str | None
     """Author of the root post, where the post was seen."""
+    shares: int = 0
+    """Of the posts, shares."""
 
 
 class Tally(msgspec.Struct, frozen=True, array_like=True):
@@ -38,7 +40,7 @@ class Tally(msgspec.Struct, frozen=True, array_like=True):
     reach: int = 0
     """People, summed over the posts."""
     bare: int = 0
-    """Posts that share another post without any new words."""
+    """Shares: posts that pass another post on without any new words."""
 
     @property
     def posts(self) -> int:
@@ -46,21 +48,27 @@ class Tally(msgspec.Struct, frozen=True, array_like=True):
         return sum(self.labels)
 
     @classmethod
-    def of(cls, volume: Volume) -> Tally:
-        """The counts of a Volume."""
+    def of(cls, counted: Volume | LateCount) -> Tally:
+        """The counts of a Volume, or of its late posts, which join no conversation.
+
+        A share says nothing of its own, so it counts under no label but `other`, whatever label the shared words have.
+        """
         labels, channels = Counter[str](), Counter[str]()
-        bare = sum(count.count for count in volume.counts if count.kind == "share" and count.label == "other")
-        for count in volume.counts:
-            labels[count.label] += count.count
+        bare = 0
+        for count in counted.counts:
+            labels["other" if count.kind == "share" else count.label] += count.count
             channels[count.channel] += count.count
-        largest = sorted(volume.conversations, key=lambda joined: (-joined.posts, joined.root))[:_LARGEST]
-        roots: dict[str, Joined] = {}
-        for joined in largest:
-            one = Joined(joined.posts, joined.complaints, joined.channel, joined.root_author)
-            roots[joined.root] = _both(roots[joined.root], one) if joined.root in roots else one
+            bare += count.count if count.kind == "share" else 0
         complaints, questions, praise, other = (labels[label] for label in LABELS)
         mix = (complaints, questions, praise, other)
-        return cls(mix, dict(sorted(channels.items())), roots, volume.authors, volume.reach, bare)
+        if isinstance(counted, LateCount):
+            return cls(mix, dict(sorted(channels.items())), bare=bare)
+        largest = sorted(counted.conversations, key=lambda joined: (-joined.posts, joined.root))[:_LARGEST]
+        roots: dict[str, Joined] = {}
+        for joined in largest:
+            one = Joined(joined.posts, joined.complaints, joined.channel, joined.root_author, joined.shares)
+            roots[joined.root] = _both(roots[joined.root], one) if joined.root in roots else one
+        return cls(mix, dict(sorted(channels.items())), roots, counted.authors, counted.reach, bare)
 
     @classmethod
     def sum(cls, tallies: Iterable[Tally]) -> Tally:
@@ -87,5 +95,9 @@ class Tally(msgspec.Struct, frozen=True, array_like=True):
 def _both(a: Joined, b: Joined) -> Joined:
     authors = [author for author in (a.author, b.author) if author is not None]
     return Joined(
-        a.posts + b.posts, a.complaints + b.complaints, min(a.channel, b.channel), min(authors) if authors else None
+        a.posts + b.posts,
+        a.complaints + b.complaints,
+        min(a.channel, b.channel),
+        min(authors) if authors else None,
+        a.shares + b.shares,
     )

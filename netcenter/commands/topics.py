@@ -162,7 +162,12 @@ def topics_acls(
         Literal["table", "kafka-acls", "strimzi"],
         typer.Option("--format", help="A table, commands of kafka-acls.sh, or KafkaUser resources of Strimzi."),
     ] = "table",
-    prefix: Annotated[str | None, typer.Option(help="Of topics and groups; NETCENTER_PREFIX without it.")] = None,
+    prefix: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Of topics and groups; NETCENTER_PREFIX without it. Several give each user its rights under all of them.",
+        ),
+    ] = None,
     user: Annotated[
         str, typer.Option(help="The pattern of user names, with {user} and, if you like, {prefix}.")
     ] = DEFAULT,
@@ -180,9 +185,9 @@ def topics_acls(
     from netcenter.rights.rights_table import rights_table
     from netcenter.rights.strimzi_users import strimzi_users
 
-    pattern = checked_pattern(user)
-    chosen = load().prefix if prefix is None else prefix
-    users = kafka_users(chosen)
+    prefixes = prefix or [load().prefix]
+    pattern, chosen = checked_pattern(user, prefixes), prefixes[0]
+    users = kafka_users(*prefixes)
     if form == "strimzi":
         print(strimzi_users(users, pattern, chosen, cluster, authentication), end="")
     elif form == "kafka-acls":

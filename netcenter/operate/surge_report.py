@@ -83,9 +83,15 @@ def _counted(evidence: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     ratio, threshold = evidence["ratio"], evidence["threshold"]
     yield "", f"{ratio:.1f} times the usual; {threshold:.1f} opens ({evidence['detector']}){chance}"
     if evidence["partial"]:
-        yield "", "partial: a writer was missing, so there were at least so many"
+        yield "", "partial: a writer was missing or a channel silent, so there were at least so many"
     if counts := evidence["sparkline"]:
         yield "24 h", f"{sparkline(counts)}  at most {max(counts):,} posts in half an hour"
+
+
+_CROWDS = {
+    "few": "a few accounts make it: without their repeated posts it would be no surge, and it opens no crisis",
+    "copies": "copies of a few texts make it: without them it would be no surge, and it opens no crisis",
+}
 
 
 def _posts(evidence: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -96,6 +102,12 @@ def _posts(evidence: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "channels", _shares(evidence["channels"])
     if evidence.get("authors"):
         yield "people", f"{evidence['authors']:,} authors, reach {evidence.get('reach') or 0:,}"
+    if said := _CROWDS.get(evidence.get("crowd", "many")):
+        yield "", said
+    if busiest := evidence.get("busiest"):
+        yield "", f"those who wrote the most: {', '.join(f'{posts:,}' for posts in busiest)} posts"
+    if copied := evidence.get("copied"):
+        yield "copies", f"{copied:,} posts say nearly the same as another"
     if len(evidence["top_posts"]) > 1:
         yield "top posts", ", ".join(evidence["top_posts"])
     for other in evidence["others"]:

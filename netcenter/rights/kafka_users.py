@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from netcenter.pipeline import PIPELINE, PROJECTION, PUBLIC
 from schemas.records import ContactCount, Offered
@@ -40,8 +40,18 @@ class KafkaUser:
         return any(command == own or command.startswith(f"{own} ") for own in self.commands)
 
 
-def kafka_users(prefix: str) -> list[KafkaUser]:
-    """Every user, the roles first, with rights on the topics, groups and transactional ids of this prefix."""
+def kafka_users(*prefixes: str) -> list[KafkaUser]:
+    """Every user, the roles first, with rights on the topics, groups and transactional ids of these prefixes."""
+    first, *others = [_users_of(prefix) for prefix in prefixes]
+    for more in others:
+        first = [
+            replace(user, rights=tuple(dict.fromkeys((*user.rights, *own.rights))))
+            for user, own in zip(first, more, strict=True)
+        ]
+    return first
+
+
+def _users_of(prefix: str) -> list[KafkaUser]:
     roles = [KafkaUser(role.name, role_rights(PIPELINE, role, prefix), _commands_of(role)) for role in PIPELINE.roles]
     return [
         *roles,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from netcenter.errors import UsageError
 
@@ -10,12 +11,18 @@ DEFAULT = "netcenter-{user}"
 _PLACEHOLDER = re.compile(r"\{(\w*)\}")
 
 
-def checked_pattern(pattern: str) -> str:
-    """The pattern of user names. Raises UsageError where users would share a name, or a placeholder is unknown."""
+def checked_pattern(pattern: str, prefixes: Sequence[str]) -> str:
+    """The pattern of user names. Raises UsageError where users would share a name, where a placeholder is unknown, or where one
+    user of several prefixes would have several names.
+    """
     unknown = set(_PLACEHOLDER.findall(pattern)) - {"user", "prefix"}
     if unknown or "{user}" not in pattern:
         raise UsageError(
             f"--user: {pattern!r}: write {{user}} once, and {{prefix}} where it belongs, as in {DEFAULT!r}"
+        )
+    if len(prefixes) > 1 and "{prefix}" in pattern:
+        raise UsageError(
+            f"--user: {pattern!r}: a user with rights under several prefixes has one name: leave {{prefix}} out"
         )
     return pattern
 

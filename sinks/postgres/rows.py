@@ -172,6 +172,10 @@ def _posts(volume: Volume) -> int:
     return sum(count.count for count in volume.counts)
 
 
+def _late(volume: Volume) -> int:
+    return sum(count.count for late in volume.late for count in late.counts)
+
+
 def _type(record: Record) -> str:
     return type(record).__name__
 
@@ -270,6 +274,7 @@ _ROWS: dict[type[Record], Make] = {
         posts=_posts,
         counts=lambda v: json(v.counts),
         conversations=lambda v: json([_conversation(counted) for counted in v.conversations]),
+        late=_late,
     ),
     ContactCount: _same_names(tables.CONTACTS),
     CrisisDeclared: _same_names(tables.CRISIS_DECLARATIONS),

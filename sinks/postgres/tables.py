@@ -94,7 +94,7 @@ VOLUMES = ProjectionTable(
     "Posts of a brand in one minute and one partition of mentions. A later offset replaces an earlier one.",
     columns(
         "brand text, minute time, partition int, offset int, id uuid, posts int, authors int, reach int, "
-        "counts json, conversations json"
+        "counts json, conversations json, late int, older int"
     ),
     key=("brand", "minute", "partition"),
     newest=("offset",),
@@ -102,7 +102,9 @@ VOLUMES = ProjectionTable(
     words={
         "partition": "the partition of topic mentions in which the posts stand",
         "offset": "the offset in mentions up to and including which the posts are counted",
-        "posts": "posts, the sum of counts",
+        "posts": "posts, the sum of counts; further ones are in late and older",
+        "late": "posts made earlier than five minutes before the minute, at most three hours; null: of release 0.1.0",
+        "older": "posts made even earlier; null: of release 0.1.0",
         "counts": "posts by channel, kind and label: [{channel, kind, label, count}]",
         "conversations": "the 200 largest conversations that others joined: [{root, channel, posts, complaints}]",
     },

@@ -15,14 +15,18 @@ from agents.surge import SurgeDecider
 from agents.surge.burst import BIN
 from schemas import codec, ids
 from schemas.records import (
+    AuthorCount,
+    ChannelChanged,
     ConversationCount,
     CrisisClosed,
     CrisisOpened,
     Decided,
     Label,
+    LateCount,
     SurgeClosed,
     SurgeOpened,
     SurgeUpdated,
+    TextCount,
     Volume,
     VolumeCount,
 )
@@ -62,11 +66,37 @@ def _volume(brand: str, minute: int, partition: int, offset: int, posts: int, ra
         counts=[VolumeCount(channel="twitter", kind="post", label=label, count=posts)],
         authors=posts, reach=posts,
         conversations=[ConversationCount(root=root, channel="twitter", posts=posts, complaints=0)],
+        author_sample=sorted(random.sample(range(400), min(posts, 64))),
+        busiest=_authors(posts, random),
+        copied=[TextCount(text=f"{random.randint(0, 3):016x}", channel="twitter", posts=1, complaints=0, contacts=0)],
+        late=[_late(minute, random)] if random.random() < 0.2 else [],
     )  # fmt: skip
 
 
+def _authors(posts: int, random: Random) -> list[AuthorCount]:
+    names = random.sample("abcdef", random.randint(0, 3))
+    return [
+        AuthorCount(author_id=name, channel="twitter", posts=random.randint(1, posts), complaints=0, contacts=0)
+        for name in names
+    ]
+
+
+def _late(minute: int, random: Random) -> LateCount:
+    """Posts of one of the last three hours' bins, or of one that is too old or not known."""
+    posts = random.randint(1, 20)
+    return LateCount(
+        minute=minute - minute % BIN - random.randint(1, 40) * BIN,
+        counts=[VolumeCount(channel="twitter", kind="share", label="other", count=posts)],
+        author_sample=[posts],
+        busiest=_authors(posts, random),
+        copied=[],
+    )
+
+
 def play(volumes: list[Volume], step: int, shuffle: Random | None = None) -> Run:
-    """Ticks every `step` ms after its Volumes, in order or shuffled; then three hours, in which every surge is over."""
+    """Ticks every `step` ms after its Volumes, in order or shuffled; then 30 hours, in which every surge is over: one whose channel
+    is silent ends after a day.
+    """
     run = Run(SurgeDecider(), POLICY)
     steps: dict[int, list[Volume]] = defaultdict(list)
     for volume in volumes:
@@ -78,13 +108,15 @@ def play(volumes: list[Volume], step: int, shuffle: Random | None = None) -> Run
         for fact in facts:
             run.fact(fact)
         run.tick(START + (i + 1) * step)
-    run.tick(run.time + 3 * HOUR)
+    run.tick(run.time + 30 * HOUR)
     return run
 
 
 def told(run: Run) -> dict[str, list[Decided]]:
     by_brand: dict[str, list[Decided]] = defaultdict(list)
     for event in run.events:
+        if isinstance(event, ChannelChanged):
+            continue
         assert isinstance(event, SurgeOpened | SurgeUpdated | SurgeClosed | CrisisOpened | CrisisClosed)
         by_brand[event.brand].append(event)
     return by_brand

@@ -16,11 +16,14 @@ from schemas import codec, ids
 from schemas.records import (
     Alert,
     CaseClosed,
+    ChannelChanged,
     ClockChange,
     ClockChanged,
     CrisisClosed,
     CrisisOpened,
+    Crowd,
     Evidence,
+    Hearing,
     SeriesEvidence,
     SurgeClosed,
     SurgeOpened,
@@ -261,6 +264,97 @@ def test_the_end_of_an_unknown_crisis_is_nobodys_business_and_one_that_is_over_i
     run.fact(crisis("close", 2))
     run.tick(START + 30 * 24 * HOUR)
     assert dict(run.state) == {}
+
+
+def test_a_surge_and_its_crisis_are_one_incident_that_rises_to_a_page_and_resolves_once() -> None:
+    run = begin()
+    quiet = replace(evidence(), detector="burst", scope="brand", name="")
+    for fact in (replace(opened(), evidence=quiet), crisis(), updated(), closed(seq=3), crisis("close", 2)):
+        run.fact(fact)
+    name = "surge:andina:s1"
+    assert told(run) == [(name, 1, "firing"), (name, 2, "firing"), (name, 3, "firing"), (name, 4, "resolved")]
+    alerts = [e for e in run.events if isinstance(e, Alert)]
+    assert [(a.kind, a.severity) for a in alerts] == [("surge", "info"), *[("crisis", "page")] * 3]
+    assert [a.summary for a in alerts[1:]] == [
+        "andina: crisis, by rule, about one post; 212 posts in 30 min where 31.4 are usual, 6.8 times, 62% about one post",
+        "andina: crisis, by rule; 212 posts in 30 min where 31.4 are usual, 11.0 times, 62% about one post",
+        "andina: the crisis is over; the surge is over after 60 min, 6.8 times the usual at its peak",
+    ]
+    assert [a.evidence.get("actual") for a in alerts] == ["212", "212", "212", None]
+    assert alerts[1].links == {"runbook": "docs/runbooks/crisis.md"}
+    run.tick(START + 30 * 24 * HOUR)
+    assert dict(run.state) == {}
+
+
+def test_a_crisis_that_a_person_declared_outlives_the_surge_and_is_no_second_incident() -> None:
+    run = begin()
+    for fact in (opened(), crisis(by="ana"), closed(seq=2), opened("s2"), crisis("close", 2, "ana"), closed("s2")):
+        run.fact(fact)
+    name = "surge:andina:s1"
+    assert told(run) == [*[(name, n, "firing") for n in range(1, 6)], (name, 6, "resolved")]
+    alerts = [e for e in run.events if isinstance(e, Alert)]
+    assert alerts[2].summary == (
+        "andina: crisis, declared by ana; the surge is over after 60 min, 6.8 times the usual at its peak"
+    )
+    assert alerts[4].summary.startswith("andina: the crisis is over; 212 posts")
+    assert {a.severity for a in alerts[1:]} == {"page"}, "a severity never falls while the alert fires"
+
+
+@pytest.mark.parametrize("crowd", ["few", "copies"])
+def test_what_a_few_accounts_or_texts_make_pages_nobody_until_people_join(crowd: Crowd) -> None:
+    run = begin()
+    seen = replace(evidence(), detector="load", crowd=crowd)
+    (alert,) = run.fact(replace(opened(), evidence=seen))
+    assert isinstance(alert, Alert)
+    assert (alert.severity, alert.evidence["crowd"]) == ("info", crowd)
+    assert alert.summary.endswith({"few": ", by a few accounts", "copies": ", copies of a few texts"}[crowd])
+    (later,) = run.fact(replace(updated(), evidence=replace(seen, crowd="many", trend="rising")))
+    assert isinstance(later, Alert) and later.severity == "page"
+    assert later.summary.startswith("andina: rising: 212 contacts")
+
+
+# --- silent channels --------------------------------------------------------------------------------
+
+
+def channel(change: Hearing, seq: int, time: int = START) -> ChannelChanged:
+    fields: dict[str, Any] = {"mode": "live", "channel": "twitter", "expected": 21.4, "since": START - HOUR}
+    return ChannelChanged(**decided("t1", seq, time), change=change, **fields)
+
+
+def test_a_silent_channel_fires_until_it_is_heard_and_again_when_it_falls_silent_again() -> None:
+    run = begin()
+    for fact in (channel("silent", 1), channel("silent", 1), channel("heard", 2), channel("silent", 3)):
+        run.fact(fact)
+    name = "channel_silent:andina:twitter"
+    assert told(run) == [(name, 1, "firing"), (name, 2, "resolved"), (name, 3, "firing")]
+    first, last = run.events[0], run.events[1]
+    assert isinstance(first, Alert) and isinstance(last, Alert)
+    assert (first.kind, first.severity, first.mode) == ("channel_silent", "warning", "live")
+    assert first.summary == (
+        f"andina: nothing from twitter since {rfc3339(START - HOUR)}, where 21 posts were to be expected"
+    )
+    assert first.links == {"runbook": "docs/runbooks/channel_silent.md"}
+    assert last.summary == "andina: posts come from twitter again"
+
+
+def test_a_channel_that_stays_silent_is_given_up_after_a_week_and_forgotten() -> None:
+    run = begin()
+    run.fact(channel("silent", 1))
+    run.tick(START + 7 * 24 * HOUR)
+    assert [(e.state, e.time) for e in run.events if isinstance(e, Alert)] == [
+        ("firing", START),
+        ("resolved", START + 7 * 24 * HOUR),
+    ]
+    run.fact(channel("heard", 2, run.time))
+    assert len(run.events) == 2
+    run.tick(START + 40 * 24 * HOUR)
+    assert dict(run.state) == {}
+
+
+def test_a_channel_that_was_never_silent_is_heard_without_a_word() -> None:
+    run = begin()
+    run.fact(channel("heard", 2))
+    assert run.events == [] and dict(run.state) == {}
 
 
 # --- overdue clocks -------------------------------------------------------------------------------

@@ -86,6 +86,8 @@ def test_a_frame_is_magic_0_and_an_id_that_no_registry_hands_out() -> None:
 
 def of_old(now: Any, old: Any) -> Any:
     """The part of a value that an older version had too: its fields, and theirs where a record stands in a record."""
+    if isinstance(old, list):
+        return [of_old(*both) for both in zip(now, old, strict=True)]
     return {name: of_old(now[name], old[name]) for name in old} if isinstance(old, dict) else now
 
 

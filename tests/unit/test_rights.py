@@ -152,6 +152,17 @@ def by_word(word: str) -> Operation:
     return next(operation for operation in Operation if operation.word == word)
 
 
+def test_users_of_two_prefixes_have_the_rights_of_both_under_one_name() -> None:
+    both = {user.name: user for user in kafka_users("first.", "second.")}
+    for prefix in ("first.", "second."):
+        for user in kafka_users(prefix):
+            assert set(user.rights) <= set(both[user.name].rights)
+    maintenance = both["maintenance"].rights
+    assert len(maintenance) == len(set(maintenance)) == 2 * len(USERS["maintenance"].rights)
+    with pytest.raises(UsageError, match="leave {prefix} out"):
+        checked_pattern("{prefix}nc-{user}", ["first.", "second."])
+
+
 def test_the_commands_of_kafka_acls_add_every_right_and_no_other() -> None:
     assert parsed(kafka_acls(USERS.values(), DEFAULT, PREFIX)) == EVERY_RULE
 
@@ -209,7 +220,7 @@ def test_the_command_prints_each_form_with_the_names_that_the_pattern_gives(tmp_
 @pytest.mark.parametrize("pattern", ["netcenter", "{role}", "{user}-{tenant}"])
 def test_a_pattern_that_gives_two_users_one_name_is_refused(pattern: str) -> None:
     with pytest.raises(UsageError, match=re.escape(pattern)):
-        checked_pattern(pattern)
+        checked_pattern(pattern, ["eu."])
 
 
 def test_a_name_that_kubernetes_does_not_take_is_refused_in_one_line() -> None:
