@@ -28,6 +28,12 @@ def test_a_savepoint_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
 
 
+def test_the_same_state_makes_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        save(tmp_path / name, _RECORDS, lambda: _HEAD)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
+
+
 def test_a_savepoint_that_cannot_be_taken_leaves_no_file(tmp_path: Path) -> None:
     def head() -> LogHead:
         raise CommandError("not at rest")

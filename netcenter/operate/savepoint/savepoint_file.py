@@ -33,7 +33,7 @@ def save(path: Path, records: Iterable[StateRecord], head: Callable[[], LogHead]
     part, count = path.with_name(f"{path.name}.{uuid4().hex}.part"), 0  # another process may write the same savepoint
     try:
         with part.open("xb") as raw:
-            with gzip.GzipFile(fileobj=raw, mode="wb", compresslevel=1, mtime=0) as file:
+            with gzip.GzipFile("", fileobj=raw, mode="wb", compresslevel=1, mtime=0) as file:
                 file.write(_MAGIC)
                 digest = hashlib.sha256()
                 for record in records:
