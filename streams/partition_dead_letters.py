@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from schemas.dead_letter_headers import failure_headers
+from schemas.dead_letter_headers import failure_headers, is_redriven
 from schemas.keys import KEYLESS
 from streams import metrics
 from streams.core import DeadLetter, Fact
@@ -59,13 +60,16 @@ class PartitionDeadLetters:
         """Sets the metric of the partition's share of dead letters."""
         metrics.DEAD_LETTER_RATIO.labels(self.role, str(self.number)).set(self.limit.share)
 
-    def count(self, facts: list[Fact], offsets: list[int], dead: list[DeadLetter]) -> None:
-        """Counts records against the limit. Control records do not count, nor do records that were refused because of their
-        signature: nobody may stop a role by forging.
+    def count(self, facts: list[Fact], raw: Sequence[Any], dead: list[DeadLetter]) -> None:
+        """Counts records against the limit. raw: the records as they were read.
+
+        Three kinds do not count: control records; records that were refused because of their signature, because nobody may
+        stop a role by forging; and records that fail again after `dead redrive`, because people asked for them, and they
+        say nothing about what comes in now.
         """
-        control = {fact.offset for fact in facts if type(fact.record) in KEYLESS}
-        control |= {letter.fact.offset for letter in dead if letter.stage == STAGE}
-        bad = {letter.fact.offset for letter in dead}
-        counted = [offset for offset in offsets if offset not in control]
+        bad = {letter.fact.offset: letter.stage for letter in dead}
+        left_out = {fact.offset for fact in facts if type(fact.record) in KEYLESS}
+        left_out |= {r.offset for r in raw if r.offset in bad and (bad[r.offset] == STAGE or is_redriven(r.headers))}
+        counted = [r.offset for r in raw if r.offset not in left_out]
         self.limit.took(len(counted), [n for n, offset in enumerate(counted) if offset in bad])
         report_share(self.limit, self.role, str(self.number), self._log)

@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
-from schemas.dead_letter_headers import failure_headers
+from schemas.dead_letter_headers import failure_headers, is_redriven
 from schemas.headers import Headers
 from schemas.keys import KEYLESS
 from sinks.port import RefusedItem, SinkItem
@@ -111,19 +111,18 @@ class SinkDeadLetters:
         )
 
     def count(self, batches: Sequence[SinkItems], refused: Collection[RefusedItem]) -> None:
-        """Counts records and dead letters of written batches. Raises Stop above a limit; call it when all dead letters are written."""
+        """Counts records and dead letters of written batches, without control records, and without those that fail again after
+        `dead redrive`. Raises Stop above a limit; call it when all dead letters are written.
+        """
         bad = {(one.item.topic, one.item.partition, one.item.offset) for one in refused}
         for batch in batches:
             limit = self.limits.get(TP(batch.topic, batch.partition))
             if limit is None or not (bad or batch.wrong or limit):
                 continue
             counted = [item for item in batch.items if type(item.record) not in KEYLESS]
-            places = (
-                n
-                for n, item in enumerate(counted)
-                if item.offset in batch.wrong or (item.topic, item.partition, item.offset) in bad
-            )
-            limit.took(len(counted), places)
+            failed = {i.offset for i in counted if i.offset in batch.wrong or (i.topic, i.partition, i.offset) in bad}
+            counted = [i for i in counted if i.offset not in failed or not is_redriven(i.headers)]
+            limit.took(len(counted), [n for n, i in enumerate(counted) if i.offset in failed])
             report_share(limit, self.role, limit.name, self._log)
             if limit.reached:
                 raise limit.stop()

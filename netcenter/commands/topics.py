@@ -51,7 +51,7 @@ def topics_apply(
     """
     from netcenter.broker.client import open_admin
     from netcenter.broker.provisioning import apply
-    from netcenter.broker.topic_drift import drifts, repair_drifts
+    from netcenter.broker.topic_drift import drifts
     from netcenter.commands.policy_files import to_apply
 
     settings, chosen = load(), _checked(clock)
@@ -61,18 +61,17 @@ def topics_apply(
     text, _ = to_apply(policy, force=force)
     signatures_of(settings)  # a wrong file of keys is said before a topic is made
     kafka = kafka_of(settings)
-    done = apply(settings, kafka, chosen, text, source)
+    done = apply(settings, kafka, chosen, text, source, repair=repair)
     with closing(open_admin(kafka)) as client:
-        found = drifts(settings, client)
-        left = repair_drifts(client, found) if repair else found
+        left = drifts(settings, client)
     if as_json:
-        told = {"created": done.created, **done.seeded._asdict(), "repaired": len(found) - len(left)}
+        told = {"created": done.created, **done.seeded._asdict(), "repaired": done.repaired}
         print(json.dumps({**told, "drifts": [drift._asdict() for drift in left]}))
     else:
         print(f"{len(done.created)} topics created" if done.created else "all topics are there")
         print(done.seeded)
-        if repair and len(found) > len(left):
-            print(f"{len(found) - len(left)} configs set")
+        if done.repaired:
+            print(f"{done.repaired} configs set")
         for drift in left:
             print(drift)
     if repair and left:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from kafka import TopicPartition
-from kafka.admin import ConfigResource, ConfigResourceType, NewTopic
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, NewTopic
 
 from netcenter.broker import seeding
 from netcenter.broker.client import open_admin
@@ -128,9 +128,15 @@ def test_the_other_clock_and_a_command_at_once_are_each_one_clear_line(
     assert first_records(kafka, prefix, "desk", 0) == [PolicyChanged]
 
 
+def set_configs(client: KafkaAdminClient, prefix: str, configs: Mapping[str, Mapping[str, str]]) -> None:
+    """By topic, without the prefix: what somebody else has set."""
+    client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, prefix + n, dict(c)) for n, c in configs.items()])
+
+
 def test_each_drift_is_told_with_both_values_and_its_consequence_and_what_can_be_is_mended(
     call: Call, kafka: KafkaConnection, prefix: str
 ) -> None:
+    """Also where the log is not seeded yet, and its topics refuse the first records as they are."""
     assert call("topics", "apply")[0] == 0
     wrong = {
         "cases.changelog": {"cleanup.policy": "delete"},
@@ -139,7 +145,7 @@ def test_each_drift_is_told_with_both_values_and_its_consequence_and_what_can_be
         "volumes": {"max.message.bytes": "4000000"},
     }
     with closing(open_admin(kafka)) as client:
-        client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, prefix + n, c) for n, c in wrong.items()])
+        set_configs(client, prefix, wrong)
         client.create_partitions({f"{prefix}assignments": 3})
     code, out, _ = call("topics", "apply", "--check", "--json")
     found = {(d["topic"].removeprefix(prefix), d["what"], d["found"]) for d in json.loads(out)["drifts"]}
@@ -162,6 +168,18 @@ def test_each_drift_is_told_with_both_values_and_its_consequence_and_what_can_be
     assert code == 1 and f"{prefix}assignments has 3 partitions, and by the other topics it should have 2" in err
     with closing(open_admin(kafka)) as client:
         client.delete_topics([f"{prefix}assignments"])
-    code, out, _ = call("topics", "apply", "--repair")
-    assert (code, out.splitlines()[0], out.splitlines()[-1]) == (0, "1 topics created", "4 configs set")
+        mentions = [TopicPartition(f"{prefix}mentions", n) for n in range(2)]
+        client.delete_records({tp: end for tp, (_, end) in committed_ranges(client, mentions).items()})
+        set_configs(client, prefix, {"mentions": {"cleanup.policy": "compact"}})
+    for words in (("topics", "seed"), ("topics", "apply")):
+        code, out, err = call(*words)
+        assert code == 1 and err.strip().endswith("see how the topic differs by `netcenter topics apply --check`"), err
+    with closing(open_admin(kafka)) as client:
+        worst = {"cleanup.policy": "compact", "max.message.bytes": "50", "min.insync.replicas": "2"}
+        set_configs(client, prefix, {topic.name: worst for topic in PIPELINE.topics if topic.kept is not None})
+    code, out, err = call("topics", "apply", "--repair")
+    lines = out.splitlines()
+    assert (code, lines[0]) == (0, "all topics are there"), err
+    assert "the clock is written to 2 partitions, the policy to 2" in lines[1]
+    assert int(lines[-1].removesuffix(" configs set")) > 3 * len(PIPELINE.unmirrored_input_topics())
     assert call("topics", "apply", "--check")[:2] == (0, "every topic is as the pipeline needs it\n")
