@@ -75,6 +75,11 @@ def is_mark(headers: Iterable[tuple[str, bytes | None]]) -> bool:
     return STATE in names and _TOPIC not in names
 
 
+def is_redriven(headers: Iterable[tuple[str, bytes | None]]) -> bool:
+    """Whether a record of any other topic was sent again by `dead redrive`."""
+    return any(name == DEAD_LETTER for name, _ in headers)
+
+
 def text(value: bytes | None) -> str | None:
     """A header's value as text; bytes that are not UTF-8 become U+FFFD."""
     return None if value is None else value.decode("utf-8", "replace")

@@ -65,6 +65,10 @@ class PartitionHost(Protocol):
         """A consumer without a group that reads committed records; use it in a `with` statement."""
         ...
 
+    async def written_end(self, tp: TopicPartition) -> int:
+        """The offset after the last record of a partition, records of open transactions included."""
+        ...
+
     async def answer(self, partition: str, question: Callable[[], Any]) -> Any:
         """The answer to a stage's question, which is asked until there is one."""
         ...
@@ -366,8 +370,7 @@ class Partition:
                 self._dead.write(letter, raw[letter.fact.offset], self.core.watermark.time, add)
         self._outputs.write([result for result in taken.results if type(result) is Output], add, position)
         if dead or self._dead.limit:
-            offsets = [r.offset for r in batch.raw[:count]]
-            self._dead.count(batch.facts, offsets, dead)
+            self._dead.count(batch.facts, batch.raw[:count], dead)
 
     def put(self, record: Tick | SourceIdle, add: Add) -> None:
         """Gives a control record for this input partition itself to `add`, as it is written to Kafka."""

@@ -40,12 +40,15 @@ def changelog_record(settings: Settings, role: Role, number: int, change: Change
     return RawRecord(settings.prefix + role.changelog, number, key, value, [])
 
 
-def newest_records(kafka: KafkaConnection, tp: TopicPartition) -> dict[bytes, Any]:
+def newest_records(kafka: KafkaConnection, tp: TopicPartition, since: int = 0) -> dict[bytes, Any]:
     """The newest raw record of each key in a partition of a changelog, without the keys that were removed. Raises
     Unreachable, and CommandError where the topic is missing.
+
+    since: an offset; records before it are left out.
     """
     newest: dict[bytes, Any] = {}
-    for record in records_of(kafka, committed_ranges_at(kafka, [tp])):
+    first, end = committed_ranges_at(kafka, [tp])[tp]
+    for record in records_of(kafka, {tp: (max(first, since), end)}):
         if record.key is None:  # it stands for no state, and Kafka's compaction drops it
             continue
         if record.value is None:
@@ -72,17 +75,35 @@ def fence_owners(settings: Settings, kafka: KafkaConnection, roles: Iterable[Rol
 class ChangelogWriter:
     """Writes to one partition of a role's changelog, with the transactional id of the partition's owner: a worker that
     owns it can commit nothing more. A context manager.
+
+    A worker that starts meanwhile fences this writer, and the writer fences it in turn. Whatever was read before may
+    have changed then.
     """
 
-    def __init__(self, settings: Settings, kafka: KafkaConnection, role: Role, number: int) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        kafka: KafkaConnection,
+        role: Role,
+        number: int,
+        fenced: Callable[[], None] = lambda: None,
+    ) -> None:
+        """fenced: called whenever the owner was fenced, before anything is written: it raises where what the caller means
+        to write is no longer right. What it reads holds until this writer writes, or is fenced itself.
+        """
+        self._fenced = fenced
         self._tp = changelog_partition(settings, role, number)
         self._role, self._kafka = role.name, kafka
         self._id = f"{settings.prefix}{role.name}-{number}"
         self._producer: SoleProducer | None = None
 
     def __enter__(self) -> Self:
-        """Fences the owner. Raises CommandError, and Unreachable."""
-        self._retried(lambda _: None)
+        """Fences the owner. Raises CommandError, Unreachable, and what `fenced` raises."""
+        try:
+            self._retried(lambda _: None)
+        except BaseException:
+            self._close()
+            raise
         return self
 
     def __exit__(
@@ -91,7 +112,9 @@ class ChangelogWriter:
         self._close()
 
     def write(self, changes: Iterable[Change]) -> None:
-        """Writes changes, in order, in transactions of a few megabytes. Raises CommandError, and Unreachable."""
+        """Writes changes, in order, in transactions of a few megabytes. Raises CommandError, Unreachable, and what `fenced`
+        raises: the transactions before hold then.
+        """
         part, size = list[RawRecord](), 0
         for key, value in changes:
             part.append(RawRecord(self._tp.topic, self._tp.partition, key, value, []))
@@ -112,6 +135,7 @@ class ChangelogWriter:
                 if self._producer is None:
                     place = f"{self._tp.topic}/{self._tp.partition}"
                     self._producer = SoleProducer(self._kafka, self._id, f"{place} cannot be written").__enter__()
+                    self._fenced()
                 use(self._producer)
                 return
             except Overtaken:

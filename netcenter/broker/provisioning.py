@@ -1,4 +1,4 @@
-"""`topics apply`: creates the topics that are missing, and seeds the log where it has to be."""
+"""`topics apply`: creates the topics that are missing, repairs the others, and seeds the log where it has to be."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from kafka.errors import KafkaError, NoError, TopicAlreadyExistsError, for_code
 from netcenter.broker.client import open_admin
 from netcenter.broker.offsets import committed_ranges
 from netcenter.broker.seeding import Seeded, seed
+from netcenter.broker.topic_drift import repair_drifts
 from netcenter.broker.topics import existing_topics, required_topics
 from netcenter.errors import CommandError
 from netcenter.settings import Settings
@@ -32,13 +33,26 @@ class Provisioned:
     created: list[str]
     """The names of the topics that it has created."""
     seeded: Seeded
+    repaired: int = 0
+    """The number of configs that it has set."""
 
 
 def apply(
-    settings: Settings, kafka: KafkaConnection, clock: Clock | None, policy_text: str, source: str | None = None
+    settings: Settings,
+    kafka: KafkaConnection,
+    clock: Clock | None,
+    policy_text: str,
+    source: str | None = None,
+    *,
+    repair: bool = False,
 ) -> Provisioned:
-    """Creates the topics that are missing, and writes what the log must begin with, where it is missing: see
-    `seeding.seed`. Both can be repeated, and several commands may run at once. Raises CommandError, and Unreachable.
+    """Makes the log ready for its workers. Every step can be repeated, and several commands may run at once.
+
+    1. Create the topics that are missing.
+    2. With `repair`, set the configs that differ: a topic with a wrong config may refuse the first records.
+    3. Write what the log must begin with, where it is missing: see `seeding.seed`.
+
+    Raises CommandError, and Unreachable.
     """
     with closing(open_admin(kafka)) as client:
         try:
@@ -49,7 +63,8 @@ def apply(
             created = create(client, missing) if missing else []
         except KafkaError as error:
             raise CommandError(f"topics cannot be created: {type(error).__name__}: {error}") from None
-    return Provisioned(created, seed(settings, kafka, clock, policy_text, source))
+        repaired = repair_drifts(settings, client) if repair else 0
+    return Provisioned(created, seed(settings, kafka, clock, policy_text, source), repaired)
 
 
 def create(client: KafkaAdminClient, topics: list[NewTopic]) -> list[str]:

@@ -9,7 +9,15 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from kafka import KafkaProducer, TopicPartition
-from kafka.errors import InvalidProducerEpochError, KafkaError, KafkaTimeoutError, ProducerFencedError
+from kafka.errors import (
+    InvalidProducerEpochError,
+    InvalidRecordError,
+    KafkaError,
+    KafkaTimeoutError,
+    MessageSizeTooLargeError,
+    ProducerFencedError,
+    RecordListTooLargeError,
+)
 
 from netcenter.broker.client import TRANSACTION_TIMEOUT_MS, open_producer
 from netcenter.broker.commit_outcome import committed
@@ -18,6 +26,8 @@ from schemas.headers import Headers
 from streams.kafka_connection import KafkaConnection
 
 _FENCED = (ProducerFencedError, InvalidProducerEpochError)
+#: A topic with these answers refuses the same records again: its configs are not those that the pipeline needs.
+_REFUSED_BY_TOPIC = (InvalidRecordError, MessageSizeTooLargeError, RecordListTooLargeError)
 _BEGIN_S = 30.0
 """The most seconds for which a command waits until it is the only writer. A transaction that a killed command left open
 is aborted within that time.
@@ -182,9 +192,9 @@ class SoleProducer:
         causes: list[object] = [error, *error.args, getattr(self._producer._transaction_manager, "last_error", None)]
         if any(isinstance(cause, _FENCED) for cause in causes):
             return Overtaken(f"{self._doing}: another command of its kind began meanwhile")
-        return CommandError(
-            f"{self._doing}: {_named(error)}, from Kafka at {self._kafka}; nothing was written: run the command again"
-        )
+        wrong_topic = any(isinstance(cause, _REFUSED_BY_TOPIC) for cause in causes)
+        do = "see how the topic differs by `netcenter topics apply --check`" if wrong_topic else "run the command again"
+        return CommandError(f"{self._doing}: {_named(error)}, from Kafka at {self._kafka}; nothing was written: {do}")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, NewTopic
@@ -25,6 +26,8 @@ _COMPACT_LEADS_TO = "the state of a role is deleted while it is still needed, an
 _PARTITIONS = "partitions"
 _REPLICAS = "replicas"
 _AUTO_CREATE = "auto.create.topics.enable"
+_IN_FORCE_S = 30.0
+"""The most seconds for which a config that was set is awaited: the brokers learn of it from their controller."""
 
 
 class Drift(NamedTuple):
@@ -138,24 +141,30 @@ def _equal(name: str, found: str, wanted: str) -> bool:
     return found == wanted
 
 
-def repair_drifts(client: KafkaAdminClient, found: Iterable[Drift]) -> list[Drift]:
-    """Sets the configs that differ, and returns the differences that are left, which only people can mend. Raises
-    CommandError.
+def repair_drifts(settings: Settings, client: KafkaAdminClient) -> int:
+    """Sets the configs that differ, waits until the broker goes by them, and returns their number. What only people can
+    mend stays as it is. Raises CommandError.
     """
-    found = list(found)
     wanted: dict[str, dict[str, str]] = {}
-    for drift in found:
-        if not drift.remedy:
-            wanted.setdefault(drift.topic, {})[drift.what] = drift.wanted
-    if wanted:
-        changes = [ConfigResource(ConfigResourceType.TOPIC, name, configs) for name, configs in wanted.items()]
-        try:
-            results = client.alter_configs(changes)["topic"]
-        except KafkaError as error:
-            raise CommandError(f"topics cannot be changed: {type(error).__name__}: {error}; run it again") from None
-        for name, result in results.items():
-            if result != "OK":
-                raise CommandError(
-                    f"the configs of {name} cannot be changed: {result}; the others may be: run it again"
-                )
-    return [drift for drift in found if drift.remedy]
+    for drift in _repairable(settings, client):
+        wanted.setdefault(drift.topic, {})[drift.what] = drift.wanted
+    if not wanted:
+        return 0
+    changes = [ConfigResource(ConfigResourceType.TOPIC, name, configs) for name, configs in wanted.items()]
+    try:
+        results = client.alter_configs(changes)["topic"]
+    except KafkaError as error:
+        raise CommandError(f"topics cannot be changed: {type(error).__name__}: {error}; run it again") from None
+    for name, result in results.items():
+        if result != "OK":
+            raise CommandError(f"the configs of {name} cannot be changed: {result}; the others may be: run it again")
+    deadline = time.monotonic() + _IN_FORCE_S
+    while left := _repairable(settings, client):
+        if time.monotonic() > deadline:
+            raise CommandError(f"Kafka has taken the configs, and does not go by them yet: {left[0]}; run it again")
+        time.sleep(0.1)
+    return sum(map(len, wanted.values()))
+
+
+def _repairable(settings: Settings, client: KafkaAdminClient) -> list[Drift]:
+    return [drift for drift in drifts(settings, client) if not drift.remedy]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Literal, cast
@@ -51,7 +50,7 @@ def topics_apply(
     """
     from netcenter.broker.client import open_admin
     from netcenter.broker.provisioning import apply
-    from netcenter.broker.topic_drift import drifts, repair_drifts
+    from netcenter.broker.topic_drift import drifts
     from netcenter.commands.policy_files import to_apply
 
     settings, chosen = load(), _checked(clock)
@@ -61,18 +60,17 @@ def topics_apply(
     text, _ = to_apply(policy, force=force)
     signatures_of(settings)  # a wrong file of keys is said before a topic is made
     kafka = kafka_of(settings)
-    done = apply(settings, kafka, chosen, text, source)
+    done = apply(settings, kafka, chosen, text, source, repair=repair)
     with closing(open_admin(kafka)) as client:
-        found = drifts(settings, client)
-        left = repair_drifts(client, found) if repair else found
+        left = drifts(settings, client)
     if as_json:
-        told = {"created": done.created, **done.seeded._asdict(), "repaired": len(found) - len(left)}
+        told = {"created": done.created, **done.seeded._asdict(), "repaired": done.repaired}
         print(json.dumps({**told, "drifts": [drift._asdict() for drift in left]}))
     else:
         print(f"{len(done.created)} topics created" if done.created else "all topics are there")
         print(done.seeded)
-        if repair and len(found) > len(left):
-            print(f"{len(found) - len(left)} configs set")
+        if done.repaired:
+            print(f"{done.repaired} configs set")
         for drift in left:
             print(drift)
     if repair and left:
@@ -82,7 +80,7 @@ def topics_apply(
 def _compare(as_json: bool) -> None:
     """Print every difference between the topics and what the pipeline needs. Raises CommandError where there are some."""
     from netcenter.broker.client import open_admin
-    from netcenter.broker.seeding import unseeded
+    from netcenter.broker.seeding import told_unseeded, unseeded
     from netcenter.broker.topic_drift import drifts, missing
     from netcenter.broker.topics import settings_of_log
 
@@ -95,20 +93,13 @@ def _compare(as_json: bool) -> None:
     if as_json:
         print(json.dumps({"missing": lacking, "drifts": [d._asdict() for d in found], "unseeded": bare}))
     else:
-        for line in (*([lacking] if lacking else []), *found, *([_unseeded(bare)] if bare else [])):
+        for line in (*([lacking] if lacking else []), *found, *([told_unseeded(settings, bare)] if bare else [])):
             print(line)
     faults = len(found) + bool(lacking) + bool(bare)
     if faults:
         raise CommandError(f"{faults} differences between the topics and what the pipeline needs")
     if not as_json:
         print("every topic is as the pipeline needs it")
-
-
-def _unseeded(bare: Sequence[str]) -> str:
-    return (
-        f"{len(bare)} partitions lack the first records of a log, such as {bare[0]}, and workers wait for them: run `netcenter "
-        "topics seed`"
-    )
 
 
 @topics.command("seed")

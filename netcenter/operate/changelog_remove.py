@@ -22,20 +22,33 @@ def remove(
     key, offset: one of them names the record. The partition's owner is fenced first. Raises UsageError where there is no
     such record, and for a record that the role itself may have written: without it, the role would decide otherwise.
     """
-    place = f"{role.changelog}/{number}"
-    with ChangelogWriter(settings, kafka, role, number) as writer:
+    keys = list[bytes]()
+
+    def look() -> None:
+        """Another owner of the partition may have written meanwhile, so this is asked again behind each fence."""
         newest = newest_records(kafka, changelog_partition(settings, role, number))
-        found = _found(newest, key, offset)
-        if found is None:
-            named = f"at offset {offset}" if key is None else f"under the key {key!r}"
-            raise UsageError(f"{place} holds no record {named} that counts: look at the worker's last line again")
-        if found.key in (PROGRESS, REBUILDING) or _sound(settings, role, number, found):
-            raise UsageError(
-                f"{place} at offset {found.offset}: {role.name} itself has written this record, and needs it; if its state is "
-                f"wrong, run `netcenter rebuild {role.name}`"
-            )
-        writer.write([(found.key, None)])
-    return f"removed the key {found.key!r} from {place}: start {role.name} again"
+        keys[:] = [_removable(settings, role, number, newest, key=key, offset=offset)]
+
+    with ChangelogWriter(settings, kafka, role, number, look) as writer:
+        writer.write([(keys[0], None)])
+    return f"removed the key {keys[0]!r} from {role.changelog}/{number}: start {role.name} again"
+
+
+def _removable(
+    settings: Settings, role: Role, number: int, newest: dict[bytes, Any], *, key: str | None, offset: int | None
+) -> bytes:
+    """The key of the record that is named. Raises UsageError as `remove` does."""
+    place = f"{role.changelog}/{number}"
+    found = _found(newest, key, offset)
+    if found is None:
+        named = f"at offset {offset}" if key is None else f"under the key {key!r}"
+        raise UsageError(f"{place} holds no record {named} that counts: look at the worker's last line again")
+    if found.key in (PROGRESS, REBUILDING) or _sound(settings, role, number, found):
+        raise UsageError(
+            f"{place} at offset {found.offset}: {role.name} itself has written this record, and needs it; if its state is "
+            f"wrong, run `netcenter rebuild {role.name}`"
+        )
+    return bytes(found.key)
 
 
 def _found(newest: dict[bytes, Any], key: str | None, offset: int | None) -> Any | None:

@@ -1,6 +1,7 @@
 """`rebuild ROLE`: makes the state of a deciding role again from the log, while the other roles run.
 
 1. In each partition, fence the owner and mark the changelog: from now on no worker reads it, until the mark is removed.
+   The mark is this rebuild's own: where it is gone, or is another's, this rebuild ends and writes nothing more.
 2. Find the position of each partition: in the changelog's progress; where that is lost, by the outputs of the role, which
    are read once for all partitions.
 3. A Fold: run its decider over the input topic up to that position, and drop what it decides. A Batch: read what it
@@ -17,8 +18,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
+from uuid import uuid4
 
 from kafka import TopicPartition
 
@@ -93,6 +95,7 @@ class StateRebuild:
         read to. Raises CommandError, Unreachable, and Misconfigured for a form that cannot be written.
         """
         self._kafka, self._role, self._say, self._told = kafka, role, say, told
+        self._mark = uuid4().hex.encode()
         self._form, self._progress_form = written_forms(role, settings.upgrade_from)
         with closing(open_admin(kafka)) as client:
             self._settings = settings_of_log(settings, client)
@@ -134,7 +137,9 @@ class StateRebuild:
         return {number: progress.continues for number, progress in known.items() if progress.continues}
 
     def run(self) -> list[RebuiltPartition]:
-        """Rebuilds every partition. Raises CommandError and Unreachable: run it again then."""
+        """Rebuilds every partition. Raises CommandError and Unreachable: run it again then, unless another rebuild of this
+        role has taken over.
+        """
         found = {tp.partition: self._marked(tp.partition) for tp in sorted(self._inputs)}
         lost = [number for number, old in found.items() if old.progress is None]
         reached = self._reached(lost) if lost else {}
@@ -143,10 +148,26 @@ class StateRebuild:
     def _marked(self, number: int) -> _Old:
         """Fences the owner of a partition and marks its changelog. Returns what the changelog holds then."""
         with ChangelogWriter(self._settings, self._kafka, self._role, number) as writer:
-            writer.write([(REBUILDING, b"")])
+            writer.write([(REBUILDING, self._mark)])
         newest = newest_records(self._kafka, changelog_partition(self._settings, self._role, number))
-        marked_at = newest.pop(REBUILDING).offset
+        marked_at = self._own(number, newest.pop(REBUILDING, None)).offset
         return _Old(marked_at, self._known(number, newest.pop(PROGRESS, None)), set(newest))
+
+    def _check_marked(self, number: int, old: _Old) -> None:
+        """Raises CommandError where the changelog's newest mark is not the one of this rebuild: what it has read, and
+        made, is of the past then.
+        """
+        changelog = changelog_partition(self._settings, self._role, number)
+        self._own(number, newest_records(self._kafka, changelog, since=old.marked_at).get(REBUILDING))
+
+    def _own(self, number: int, mark: Any | None) -> Any:
+        if mark is None or mark.value != self._mark:
+            raise CommandError(
+                f"another command has taken {self._role.changelog}/{number} over since this one began, such as a second "
+                f"`netcenter rebuild {self._role.name}`: this one writes nothing more there; wait for the other one, and "
+                f"if it has not ended well, run `netcenter rebuild {self._role.name}` again"
+            )
+        return mark
 
     def _rebuild(self, number: int, old: _Old, reached: int) -> RebuiltPartition:
         """reached: the position where the changelog holds no progress."""
@@ -160,7 +181,9 @@ class StateRebuild:
         progress.position = position
         progress.partition = f"{self._role.input_topic}/{number}"
         progress.whole_from = old.marked_at
-        with ChangelogWriter(self._settings, self._kafka, self._role, number) as writer:
+        check = partial(self._check_marked, number, old)
+        check()  # before a worker is fenced that may own the partition rightly
+        with ChangelogWriter(self._settings, self._kafka, self._role, number, check) as writer:
             writer.write(_changes(old.keys, state))
             # Both in one transaction: a worker sees the whole state, or the mark.
             writer.write([(PROGRESS, progress_writer(self._progress_form)(progress)), (REBUILDING, None)])

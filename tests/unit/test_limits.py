@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-import pytest
+from types import SimpleNamespace
 
+import pytest
+import structlog
+
+from netcenter.broker import redrive
+from netcenter.broker.stored_dead_letters import StoredDeadLetter
+from netcenter.pipeline import PIPELINE
+from netcenter.settings import Settings
 from schemas import codec
 from schemas.records import Alert, Evidence, SurgeOpened
 from streams.dead_letter_limit import DeadLetterLimit
+from streams.decoder import Decoder
+from streams.partition_dead_letters import PartitionDeadLetters
+from streams.signatures import NO_SIGNATURES
 from streams.truncation import TooLarge, truncate
 
 
@@ -90,6 +100,38 @@ def test_what_lies_further_back_is_forgotten() -> None:
     assert full(limit, *[(112, [0])] * 50) == [False] * 50
     limit.took(1_000, [])
     assert (bool(limit), limit.share) == (False, 0.0)
+
+
+def again(offset: int) -> SimpleNamespace:
+    """A bad record as `dead redrive` sends it, and as it stands in the log then."""
+    place = ("mentions", 3, offset, "decode", "WireError", "why", 0)
+    letter = StoredDeadLetter(f"mentions.dead/3/{offset}", *place, key=b"k", value=b"bad", headers=[])
+    sent = redrive._again(Settings(), letter, 4)
+    return SimpleNamespace(offset=offset, timestamp=0, key=sent.key, value=sent.value, headers=sent.headers)
+
+
+def fresh(offset: int) -> SimpleNamespace:
+    """A bad record of a producer."""
+    return SimpleNamespace(offset=offset, timestamp=0, key=b"k", value=b"bad", headers=[])
+
+
+def test_what_fails_again_after_a_redrive_stops_no_role_and_hides_nothing() -> None:
+    """However many are sent again at once; a fault of ours, by which every fresh record fails, still stops the role."""
+    limit = DeadLetterLimit("mentions/3", "mentions.dead", 1.0, 10)
+    letters = PartitionDeadLetters("classify", PIPELINE.topic("mentions"), 3, "d", limit, structlog.get_logger())
+    decoder = Decoder(PIPELINE.topic("mentions"), 3, 4, NO_SIGNATURES)
+
+    def read(rows: list[SimpleNamespace]) -> None:
+        facts, dead = decoder.facts(rows)
+        assert len(dead) == len(rows)
+        letters.count(facts, rows, dead)
+
+    read([again(n) for n in range(50)])
+    assert not limit and not limit.reached
+    read([row for n in range(50, 68, 2) for row in (fresh(n), again(n + 1))])
+    assert (limit.share, limit.reached) == (0.9, False)
+    read([fresh(70)])
+    assert limit.reached
 
 
 def test_a_large_share_is_told_once_until_it_was_small_again() -> None:

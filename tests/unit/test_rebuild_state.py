@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, ClassVar, Self
 
 import pytest
 
 from agents.policy import digest
+from netcenter.broker import changelogs
 from netcenter.broker.policy_topic import StoredPolicy
+from netcenter.broker.sole_producer import Overtaken, RawRecord
 from netcenter.errors import CommandError
 from netcenter.operate import rebuild_state
 from netcenter.operate.rebuild_state import StateRebuild
@@ -39,36 +43,57 @@ def raw(offset: int, record: Record) -> Any:
 
 
 class Changelog:
-    """A ChangelogWriter, and what the changelog holds."""
+    """A SoleProducer, and what the changelog holds, whose partition it writes: the newest one alone may write."""
 
-    records: ClassVar[dict[bytes, Any]] = {}
+    partitions: ClassVar[list[dict[bytes, Any]]] = [{}, {}, {}]
+    records: ClassVar[dict[bytes, Any]] = partitions[0]
     transactions: ClassVar[list[list[bytes]]] = []
+    fences: ClassVar[list[str]] = []
+    """The transactional id of each producer that was begun, the newest one last."""
+    before: ClassVar[dict[int, Callable[[], None]]] = {}
+    """By the number of transactions that stand: what happens before the next one, once."""
 
-    def __init__(self, *_: Any) -> None:
+    def __init__(self, kafka: KafkaConnection, transactional_id: str, doing: str) -> None:
         """As the real one."""
+        self._id, self._doing, self._number = transactional_id, doing, -1
 
     def __enter__(self) -> Self:
+        self.fences.append(self._id)
+        self._number = len(self.fences)
         return self
 
-    def __exit__(self, *_: Any) -> None:
+    def close(self) -> None:
         """Nothing is open."""
 
-    def write(self, changes: Any) -> None:
+    def write(self, records: Iterable[RawRecord]) -> None:
         """One transaction."""
-        part = list(changes)
-        self.transactions.append([key for key, _ in part])
-        for key, value in part:
-            self.records.pop(key, None)
-            if value is not None:
-                self.records[key] = SimpleNamespace(key=key, value=value, offset=40 + len(self.transactions))
+        self.before.pop(len(self.transactions), lambda: None)()
+        if self._id in self.fences[self._number :]:
+            raise Overtaken(self._doing)
+        part = list(records)
+        self.transactions.append([record.key or b"" for record in part])
+        for record in part:
+            held = self.partitions[record.partition]
+            held.pop(record.key or b"", None)
+            if record.value is not None:
+                raw = SimpleNamespace(key=record.key, value=record.value, offset=40 + len(self.transactions))
+                held[record.key or b""] = raw
+
+    @classmethod
+    def newest(cls, _: KafkaConnection, tp: Any, since: int = 0) -> dict[bytes, Any]:
+        """As `newest_records`."""
+        return {key: record for key, record in cls.partitions[tp.partition].items() if record.offset >= since}
 
 
 @pytest.fixture
 def begins(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Makes an input partition that begins at an offset, with these records."""
     log: dict[str, Any] = {"first": 0, "records": []}
-    Changelog.records.clear()
+    for partition in Changelog.partitions:
+        partition.clear()
     Changelog.transactions.clear()
+    Changelog.fences.clear()
+    Changelog.before.clear()
 
     def given(first: int, *records: Record) -> None:
         log.update(first=first, records=[raw(first + n, record) for n, record in enumerate(records)])
@@ -90,8 +115,9 @@ def begins(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(rebuild_state, "batches_of", batches)
     monkeypatch.setattr(rebuild_state, "RefusedRecords", lambda *_: NO_SIGNATURES)
     monkeypatch.setattr(rebuild_state, "ConsumerGroups", lambda *_: SimpleNamespace(positions=lambda _: {}))
-    monkeypatch.setattr(rebuild_state, "ChangelogWriter", Changelog)
-    monkeypatch.setattr(rebuild_state, "newest_records", lambda *_: dict(Changelog.records))
+    monkeypatch.setattr(changelogs, "SoleProducer", Changelog)
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    monkeypatch.setattr(rebuild_state, "newest_records", Changelog.newest)
     monkeypatch.setattr(rebuild_state, "roles_progress", lambda *_: {})
     policies = {1: StoredPolicy(POLICY, NOON), 2: StoredPolicy(POLICY + "\n", NOON + 10_000_000)}
     monkeypatch.setattr(rebuild_state, "stored_policies", lambda *_: policies)
@@ -126,6 +152,68 @@ def test_the_mark_comes_first_and_goes_with_the_progress(begins: Any) -> None:
     work().run()
     assert Changelog.transactions == [[REBUILDING], [b"old", b"andina|twitter|u1"], [PROGRESS, REBUILDING]]
     assert read_progress(Changelog.records[PROGRESS].value).whole_from == 41
+
+
+def _worker(position: int) -> None:
+    """A worker takes the partition over; where the changelog is whole, it goes on to this position."""
+    worker = Changelog(KafkaConnection("nowhere:1"), "cases-0", "").__enter__()
+    if REBUILDING not in Changelog.records:
+        told = progress_writer()(Progress(position=position, policy=1, policy_hash=digest(POLICY), watermark=NOON))
+        worker.write([RawRecord("cases.changelog", 0, PROGRESS, told, []), RawRecord("", 0, b"new", b"\x90", [])])
+
+
+@pytest.mark.parametrize("held_up", range(1, 4), ids=lambda n: f"after {n} transactions")
+@pytest.mark.parametrize("ends", [True, False], ids=["another ends", "another is at work"])
+def test_a_rebuild_that_is_held_up_writes_nothing_over_what_another_has_made(
+    begins: Any, monkeypatch: pytest.MonkeyPatch, held_up: int, ends: bool
+) -> None:
+    """Wherever the first one stops: a second one begins, and a worker that starts then has gone on, or refuses."""
+    monkeypatch.setattr(changelogs, "_BYTES", 0)  # a transaction for each record
+    begins(0, TICK, PolicyChanged(version=1, hash=digest(POLICY), applied_at=0), classified(mention("u1", 1)))
+    holds(3)
+    stood: list[dict[bytes, Any]] = []
+
+    def meanwhile() -> None:
+        if ends:
+            work().run()
+        else:
+            other = work()
+            vars(rebuild_state.StateRebuild)["_marked"](other, 0)
+        _worker(7)
+        stood.append(dict(Changelog.records))
+
+    Changelog.before[held_up] = meanwhile
+    with pytest.raises(CommandError, match=r"has taken cases\.changelog/0 over since this one began, such as a second"):
+        work().run()
+    assert stood == [Changelog.records]
+    assert (b"new" in Changelog.records) is ends and (REBUILDING in Changelog.records) is not ends
+
+
+@pytest.mark.parametrize("number", range(4), ids=lambda n: f"after {n} transactions")
+def test_a_worker_that_starts_again_and_again_does_not_end_a_rebuild(
+    begins: Any, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """It finds the mark and ends; its partition is taken back."""
+    monkeypatch.setattr(changelogs, "_BYTES", 0)
+    begins(0, TICK, PolicyChanged(version=1, hash=digest(POLICY), applied_at=0), classified(mention("u1", 1)))
+    holds(3)
+    Changelog.before[number] = partial(_worker, 3)
+    [done] = work().run()
+    assert (done.position, read_progress(Changelog.records[PROGRESS].value).position) == (3, 3)
+    assert Changelog.records.keys() - {b"new"} == {b"andina|twitter|u1", PROGRESS}
+
+
+def test_a_rebuild_that_comes_back_late_does_not_fence_the_worker_that_goes_on(begins: Any) -> None:
+    begins(0, TICK, PolicyChanged(version=1, hash=digest(POLICY), applied_at=0), classified(mention("u1", 1)))
+    holds(3)
+    late = work()
+    old = vars(rebuild_state.StateRebuild)["_marked"](late, 0)
+    work().run()
+    _worker(7)
+    fences = list(Changelog.fences)
+    with pytest.raises(CommandError, match="this one writes nothing more there"):
+        vars(rebuild_state.StateRebuild)["_rebuild"](late, 0, old, 0)
+    assert Changelog.fences == fences
 
 
 def test_where_retention_has_deleted_the_beginning_it_is_said_and_the_rest_is_decided(begins: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,12 @@ def test_a_savepoint_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
 
 
+def test_the_same_state_makes_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        save(tmp_path / name, _RECORDS, lambda: _HEAD)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
+
+
 def test_a_savepoint_that_cannot_be_taken_leaves_no_file(tmp_path: Path) -> None:
     def head() -> LogHead:
         raise CommandError("not at rest")
@@ -34,6 +41,22 @@ def test_a_savepoint_that_cannot_be_taken_leaves_no_file(tmp_path: Path) -> None
     with pytest.raises(CommandError, match="not at rest"):
         save(tmp_path / "kept", _RECORDS, head)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_two_savepoints_that_are_written_under_one_name_at_once_are_both_whole(tmp_path: Path) -> None:
+    """Whichever ends last has the name, and the other one does no harm to it."""
+    path, other, seen = tmp_path / "kept", list(reversed(_RECORDS)), []
+
+    def slowly() -> Iterator[StateRecord]:
+        yield _RECORDS[0]
+        assert save(path, other, lambda: _HEAD) == 2
+        seen.append(list(SavepointFile(path).records()))
+        yield _RECORDS[1]
+
+    assert save(path, slowly(), lambda: _HEAD) == 2
+    seen.append(list(SavepointFile(path).records()))
+    assert seen == [other, _RECORDS]
+    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("at", [0, 30, 60, -9, -1])

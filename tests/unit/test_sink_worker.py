@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +13,7 @@ from prometheus_client import REGISTRY
 
 from netcenter.pipeline import PIPELINE
 from schemas import codec
+from schemas.dead_letter_headers import DEAD_LETTER
 from schemas.records import Tick
 from sinks.port import RefusedItem, SinkItem
 from streams import metrics
@@ -44,8 +45,8 @@ class Receiver:
         self.happened.append(("dead", sent["value"]))
 
 
-def written(receiver: Receiver, values: list[bytes], window: int) -> None:
-    """One batch of one partition. Raises Stop above the limit."""
+def written(receiver: Receiver, values: list[bytes], window: int, redriven: Container[int] = ()) -> None:
+    """One batch of one partition. redriven: offsets of records that were sent again. Raises Stop above the limit."""
 
     async def run() -> None:
         settings = WorkerSettings(kafka=KafkaConnection("nowhere"), dead_window=window)
@@ -54,7 +55,11 @@ def written(receiver: Receiver, values: list[bytes], window: int) -> None:
         worker.dead_letters.producer = made
         worker._owned = {TOPIC}
         worker.dead_letters.limits = {TOPIC: DeadLetterLimit("classified/0", "classified.dead", 1.0, window)}
-        raw = [SimpleNamespace(offset=n, key=b"k", value=v, timestamp=NOON, headers=[]) for n, v in enumerate(values)]
+        again = [(DEAD_LETTER, b"classified.dead/0/1")]
+        raw = [
+            SimpleNamespace(offset=n, key=b"k", value=v, timestamp=NOON, headers=again if n in redriven else [])
+            for n, v in enumerate(values)
+        ]
         await worker._write([sink_items(PIPELINE, TOPIC.topic, 0, raw, 1, NO_SIGNATURES)])
 
     asyncio.run(run())
@@ -84,6 +89,15 @@ def test_good_records_count_and_ticks_do_not() -> None:
     written(Receiver({0, 2, 4, 6}), GOOD, 3)
     with pytest.raises(Stop):
         written(Receiver({0, 2, 4}), [GOOD[0], tick, GOOD[1], tick, GOOD[2]], 3)
+
+
+def test_a_record_that_fails_again_after_a_redrive_does_not_count() -> None:
+    """Neither one that the receiver refuses nor one that cannot be read; fresh ones between them still stop the sink."""
+    values = [*GOOD[:4], *[b"bad"] * 4]
+    written(Receiver({0, 1, 2, 3}), values, 4, redriven=range(8))
+    written(Receiver({0, 1, 2, 3}), values, 4, redriven=(1, 2, 3, 5, 7))
+    with pytest.raises(Stop, match="4 of the last 4"):
+        written(Receiver({0, 1, 2, 3}), values, 4, redriven=(1, 3, 5, 7))
 
 
 def test_records_that_a_receiver_has_taken_are_counted_without_the_refused_ones() -> None:

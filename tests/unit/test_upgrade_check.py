@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any, ClassVar, Self
 
@@ -186,17 +186,24 @@ class Writer:
     """A ChangelogWriter that writes down what it is given."""
 
     changes: ClassVar[list[Any]] = []
+    meanwhile: ClassVar[list[Callable[[], None]]] = []
+    """What happens before it writes: another owner takes the partition over, and is fenced in turn."""
 
-    def __init__(self, *_: Any) -> None:
+    def __init__(self, *given: Any) -> None:
         self.changes.clear()
+        self._fenced = given[-1]
 
     def __enter__(self) -> Self:
+        self._fenced()
         return self
 
     def __exit__(self, *_: Any) -> None:
         """Nothing is open."""
 
     def write(self, changes: Any) -> None:
+        for happens in self.meanwhile:
+            happens()
+            self._fenced()
         self.changes.extend(changes)
 
 
@@ -230,6 +237,17 @@ def test_a_record_of_the_role_itself_is_left_alone(
     """Without it the role would decide otherwise."""
     with pytest.raises(UsageError, match="cases itself has written this record, and needs it"):
         remove(SETTINGS, KAFKA, CASES, 0, key=key, offset=offset)
+    assert Writer.changes == []
+
+
+def test_what_stands_in_the_place_of_a_record_meanwhile_is_not_removed(
+    newest: dict[bytes, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rebuild that ran between the look and the removal has written a sound record under the same key."""
+    sound = record(b"zzz", STATE, 9)
+    monkeypatch.setattr(Writer, "meanwhile", [lambda: newest.update({b"zzz": sound})])
+    with pytest.raises(UsageError, match="cases itself has written this record, and needs it"):
+        remove(SETTINGS, KAFKA, CASES, 0, key="zzz", offset=None)
     assert Writer.changes == []
 
 

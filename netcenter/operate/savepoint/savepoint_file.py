@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 
@@ -24,14 +25,15 @@ _head = msgspec.msgpack.Decoder(LogHead).decode
 
 
 def save(path: Path, records: Iterable[StateRecord], head: Callable[[], LogHead]) -> int:
-    """Writes a savepoint and returns the number of its state records. The file has its name only once it is whole.
+    """Writes a savepoint and returns the number of its state records. The file has its name only once it is whole; where
+    several are written under one name at once, the last that is whole keeps it.
 
     Raises CommandError where the file cannot be written, and what `records` and `head` raise.
     """
-    part, count = path.with_name(path.name + ".part"), 0
+    part, count = path.with_name(f"{path.name}.{uuid4().hex}.part"), 0  # another process may write the same savepoint
     try:
-        with part.open("wb") as raw:
-            with gzip.GzipFile(fileobj=raw, mode="wb", compresslevel=1, mtime=0) as file:
+        with part.open("xb") as raw:
+            with gzip.GzipFile("", fileobj=raw, mode="wb", compresslevel=1, mtime=0) as file:
                 file.write(_MAGIC)
                 digest = hashlib.sha256()
                 for record in records:
