@@ -53,7 +53,9 @@ def measure() -> dict[str, Any]:
     def channels() -> None:
         nonlocal channel
         for n, count in enumerate(counts):
-            channel = channel.step(count, START + n * BIN, _RULE.silent, pace=1.0, partial=False, in_surge=False)
+            channel = channel.step(
+                count, START + n * BIN, _RULE.silent, pace=1.0, usually=1.0, partial=False, in_surge=False
+            )
 
     def conversations() -> None:
         nonlocal talks

@@ -113,6 +113,8 @@ def _sentence(seen: Evidence) -> str:
     what = "contacts" if seen.detector == "load" else "complaints" if seen.scope == "complaints" else "posts"
     about = f", {seen.root_share:.0%} about one post" if (seen.root_share or 0.0) >= _TOLD else ""
     trend = "" if seen.trend == "steady" else f"{seen.trend}: "
+    if seen.trend == "falling" and seen.sparkline:
+        trend = f"falling to {seen.sparkline[-1]} posts in half an hour: "
     usual = f"where {seen.baseline:.1f} are usual, {seen.ratio:.1f} times"
     return f"{trend}{seen.actual:.0f} {what} in {minutes} min {usual}{about}{_CROWDS.get(seen.crowd, '')}"
 

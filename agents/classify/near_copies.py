@@ -1,12 +1,13 @@
 """Near-equal texts: which posts of a minute say the same, word for word or with a few words changed.
 
-A text is the set of its pairs of neighbouring words, without names, tags and numbers. Two texts that share most of
+A text is the set of its pairs of neighbouring words, without names, tags, numbers, marks and emoji. Two texts that share most of
 their pairs are one. Texts are compared only where the lowest or the highest hash of their pairs is the same, so the work does
 not grow with the number of posts.
 """
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from zlib import crc32
 
@@ -16,8 +17,8 @@ _LEAST = 5
 _WORDS = 60
 #: Two texts are near-equal where they share this part of all their pairs.
 _SHARED = 0.5
-_LEFT_OUT = frozenset(b"@#0123456789")
-"""First characters of words that differ from copy to copy: names, tags and numbers."""
+_WORD = re.compile(r"(?<![@#\w])[^\W\d_]+")
+"""A word of letters that is no name and no tag."""
 _32_BITS = 0xFFFFFFFF
 
 
@@ -35,7 +36,7 @@ class NearCopies:
         tell. 16 hex digits: the lowest and the highest hash of its pairs, of which near-equal texts of other times have at
         least one.
         """
-        words = [word for word in text.lower().encode().split(None, _WORDS)[:_WORDS] if word[0] not in _LEFT_OUT]
+        words = " ".join(_WORD.findall(text.lower())[:_WORDS]).encode().split()
         if len(words) <= _LEAST:
             return None
         hashes = [*map(crc32, words)]

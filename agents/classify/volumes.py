@@ -34,7 +34,7 @@ LONGEST_NAMED = 256
 #: ms before the open minute: posts that were made earlier are late, or too old to be counted by their own time.
 PROMPT, LATEST = 5 * 60_000, 3 * 3_600_000
 #: ms before the open minute; posts that were made earlier join no conversation.
-_JOINS = 15 * 60_000
+_JOINS = 30 * 60_000
 #: ms; late posts are counted by the five minutes in which they were made.
 _BIN = 5 * 60_000
 #: How many hashes of authors a Volume has, and how many authors and texts it names.

@@ -66,7 +66,7 @@ _DAYS = 7
 _OF_DAYS = 3
 _MARGIN = 0.1
 #: Bins from the opening of a burst in which no other opens.
-_APART = 6 * HOUR
+_APART = 2 * HOUR
 #: The bins of one window move together, so a window of k bins gives DAY / k independent looks a day. The four ratios move
 #: together too, and count as three. This is the rank at which each ratio comes once a day.
 _INDEPENDENT = 3.0

@@ -18,8 +18,8 @@ from agents.surge.week import HOUR
 HOUR_BINS = HOUR // BIN
 #: A channel is in doubt when this many posts were to be expected and none came: by chance in one of 150 such times.
 _DOUBT = 5.0
-#: ms
-_HALF_HOUR = HOUR // 2
+#: Bins of half an hour, and the posts that would usually have come in a silence that ends a flood.
+_BINS, _SURELY = HOUR_BINS // 2, 3.0
 #: ms; a channel that is silent for longer is judged as it is.
 _LONGEST = 24 * HOUR
 
@@ -44,11 +44,12 @@ class ChannelActivity(msgspec.Struct, frozen=True, array_like=True):
     """The part of `expected` that the same hours of other weeks say."""
 
     def step(
-        self, posts: int, start: int, silent: int, *, pace: float, partial: bool, in_surge: bool
+        self, posts: int, start: int, silent: int, *, pace: float, usually: float, partial: bool, in_surge: bool
     ) -> ChannelActivity:
         """The channel after the bin that began at `start` (ms). It is silent when `silent` posts were expected and none
         came. pace: the mean of the last hour's bins, this one among them; no more for a bin than the authors it had. It tells what
-        to expect in a surge, and silence only after half an hour, because a flood may well end at once.
+        to expect in a surge, and silence only after half an hour and where `usually` a bin of this hour has so many posts that none
+        is improbable without a surge too, because a flood may well end at once.
         """
         usual, (bins, known) = self.usual or week.empty(), self.hour
         expected, by_week, heard_until, quiet = self.expected, self.by_week, self.heard_until, self.silent
@@ -57,8 +58,8 @@ class ChannelActivity(msgspec.Struct, frozen=True, array_like=True):
         elif not partial:
             own = max(0.0, week.own(usual, start))
             expected, by_week = expected + max(own, pace if in_surge else 0.0), by_week + own
-            long = start + BIN - heard_until >= _HALF_HOUR
-            quiet = quiet or by_week >= silent or (long and expected >= silent)
+            lasts = (start + BIN - heard_until) // BIN
+            quiet = quiet or by_week >= silent or (usually * lasts >= _SURELY and lasts >= _BINS and expected >= silent)
         if not partial and not quiet and not in_surge:
             bins, known = bins + 1, known + posts
         if (start + BIN) % HOUR == 0:

@@ -64,6 +64,9 @@ def declared(brand: WatchedBrand, fact: CrisisDeclared, at: At) -> tuple[Watched
     if fact.change == "open" and not running:
         surge, root = (brand.surge.id, brand.surge.root) if brand.surge else (None, None)
         brand, events = _opened(brand, fact.by, f"declared: {fact.reason}", surge, root, at)
+    elif fact.change == "open" and crisis is not None and crisis.by == _RULE:
+        # From now on it is this person's: it does not end with its surge.
+        brand = replace(brand, crisis=replace(crisis, by=fact.by))
     elif fact.change == "close" and crisis is not None and running:
         brand, events = _closed(brand, crisis, fact.by, f"declared: {fact.reason}", at)
     last = brand.crisis or LastCrisis("", 0, "", None)
@@ -131,4 +134,6 @@ def _closed(
         dry_run=policy.mode == "shadow",
         desk=policy.desk,
     )
-    return replace(brand, crisis=replace(crisis, seq=crisis.seq + 1, by="")), [event]
+    # In the surge that runs now, no rule opens another one.
+    surge = brand.surge.id if brand.surge is not None else crisis.surge
+    return replace(brand, crisis=replace(crisis, seq=crisis.seq + 1, by="", surge=surge)), [event]

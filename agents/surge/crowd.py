@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Literal
+from zlib import crc32
 
 import msgspec
 
@@ -13,8 +14,9 @@ from schemas.records import Crowd as Kind
 #: How many hashes of authors are kept, and how many authors and texts.
 _SAMPLE, _KEPT = 64, 16
 _HASHES = float(1 << 32)
-#: So many posts of one author count in a window as those of a crowd, and one of each text; the others are repetitions.
-EACH = 3
+#: So many posts of one author count in a window as those of a crowd, and one of each text; the others are repetitions. Of an
+#: author with more than _NOISY posts none counts: whoever writes so often is no part of a crowd.
+EACH, _NOISY = 3, 5
 
 _FEW: Kind = "few"
 _COPIES: Kind = "copies"
@@ -38,14 +40,15 @@ class Crowd(msgspec.Struct, frozen=True, array_like=True):
     sample: list[int] = []
     """Of the authors: the lowest 32-bit hashes, ascending."""
     busiest: dict[str, Repeats] = {}
-    """The authors with the most posts, by `channel|author`."""
+    """The authors with the most posts, by a hash of channel and author."""
     copied: dict[str, Repeats] = {}
     """The texts with the most near-equal posts, by name: 16 hex digits, of which near-equal texts share the first or the last 8."""
 
     @classmethod
     def of(cls, counted: Volume | LateCount) -> Crowd:
         """The authors and texts of a Volume, or of its late posts."""
-        busiest = _repeats((f"{one.channel}|{one.author_id}", one) for one in counted.busiest)
+        named = [(f"{crc32(f'{one.channel}|{one.author_id}'.encode()):08x}", one) for one in counted.busiest]
+        busiest = _repeats(named)
         copied = _repeats((one.text, one) for one in counted.copied)
         return cls(sorted(set(counted.author_sample))[:_SAMPLE], busiest, copied)
 
@@ -64,12 +67,12 @@ class Crowd(msgspec.Struct, frozen=True, array_like=True):
         return Crowd.sum([self, *others], _KEPT)
 
     @classmethod
-    def of_bin(cls, crowds: Sequence[Crowd]) -> Crowd:
-        """What is kept of a bin that is over: an author or a text with one post in it is no repetition."""
+    def of_bin(cls, crowds: Sequence[Crowd], least: int = 2) -> Crowd:
+        """What is kept of a stretch that is over: the largest authors and texts of those with so many posts at least."""
         if not crowds:
             return cls()
         whole = cls.sum(crowds)
-        busiest, copied = _several(whole.busiest), _several(_near_equal(whole.copied))
+        busiest, copied = _several(whole.busiest, least), _several(_near_equal(whole.copied), least)
         return cls(whole.sample, _largest(busiest, _KEPT), _largest(copied, _KEPT))
 
     @property
@@ -95,8 +98,8 @@ class Crowd(msgspec.Struct, frozen=True, array_like=True):
         """Who makes `count` posts, complaints or contacts (of a channel, or of all), of which `usual` are usual and `needed` are
         a surge.
 
-        few: less than needed would be left if nobody wrote more than EACH, and that is most of what is above the usual. copies:
-        likewise if no text were sent more than once.
+        few: less than needed would be left without what authors repeat, and that is most of what is above the usual. copies: likewise
+        if no text were sent more than once.
         """
         for kind, more in (_FEW, self._by_author(of, channel)), (_COPIES, self._by_text(of, channel)):
             if more and count - more < needed and 2 * more >= count - usual:
@@ -108,18 +111,22 @@ class Crowd(msgspec.Struct, frozen=True, array_like=True):
         return count - max(self._by_author(of), self._by_text(of))
 
     def _by_author(self, of: Measure, channel: str = "") -> int:
-        return _beyond(self.busiest, EACH, of, channel)
+        """The posts, complaints or contacts that authors repeat."""
+        found = 0
+        for one in self.busiest.values():
+            if not channel or one.channel == channel:
+                own: int = getattr(one, of)
+                found += own if one.posts > _NOISY else max(0, own - EACH)
+        return found
 
     def _by_text(self, of: Measure, channel: str = "") -> int:
-        return _beyond(_near_equal(self.copied), 1, of, channel)
+        """The posts, complaints or contacts that repeat a text."""
+        texts = _near_equal(self.copied).values()
+        return sum(max(0, getattr(one, of) - 1) for one in texts if not channel or one.channel == channel)
 
 
-def _beyond(found: dict[str, Repeats], each: int, of: Measure, channel: str) -> int:
-    return sum(max(0, getattr(one, of) - each) for one in found.values() if not channel or one.channel == channel)
-
-
-def _several(found: dict[str, Repeats]) -> dict[str, Repeats]:
-    return {name: one for name, one in found.items() if one.posts > 1}
+def _several(found: dict[str, Repeats], least: int) -> dict[str, Repeats]:
+    return {name: one for name, one in found.items() if one.posts >= least}
 
 
 def _near_equal(found: dict[str, Repeats]) -> dict[str, Repeats]:

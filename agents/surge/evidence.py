@@ -6,7 +6,7 @@ from agents.policy.surge_policy import ExpectedEvent
 from agents.surge.burst import BIN, LONG
 from agents.surge.conversations import Conversation
 from agents.surge.crowd import Crowd
-from agents.surge.detections import Detection, crowd, lately
+from agents.surge.detections import Detection, lately
 from agents.surge.state import BrandSeries, WatchedBrand
 from agents.surge.tally import LABELS, MINUTE, Tally
 from schemas.records import Evidence, Forecast, OffsetRange, SeriesEvidence, Trend
@@ -57,7 +57,7 @@ def evidence(
         labels=_present(dict(zip(LABELS, seen.labels, strict=True))),
         labels_before=_before(lead, series),
         channels=_present(seen.channels),
-        authors=who.authors() if who.known else seen.authors,
+        authors=min(who.authors(), seen.posts) if who.known else seen.authors,
         reach=seen.reach,
         root=named[0].root if named else None,
         root_share=named[1] if named else None,
@@ -66,8 +66,8 @@ def evidence(
         partial=brand.partial_until > start or any(one >= start for one in series.partials),
         offsets=_offsets(brand, series, start),
         forecast=_forecast(brand, series),
-        others=[_other(one) for one in found if one is not lead],
-        crowd=crowd(found, lead),
+        others=[_other(one) for one in found if one.key != lead.key],
+        crowd=lead.crowd,
         busiest=who.loudest(_TOP),
         shares=seen.bare,
         trend=trend,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import msgspec
 from msgspec.structs import replace
 
 from agents.decider import At
@@ -11,7 +12,7 @@ from agents.policy.surge_policy import ExpectedEvent
 from agents.surge import crisis
 from agents.surge.burst import BIN, LONG
 from agents.surge.conversations import WINDOW, Conversation
-from agents.surge.detections import Detection, detections, main_conversation, narrowest
+from agents.surge.detections import Detection, crowd, detections, main_conversation, narrowest
 from agents.surge.evidence import evidence
 from agents.surge.state import BrandSeries, Contacts, OpenSurge, WatchedBrand
 from agents.surge.tally import MINUTE
@@ -53,7 +54,7 @@ def judge(situation: Situation, at: At) -> tuple[WatchedBrand, list[Decided]]:
 def _opened(situation: Situation, found: list[Detection], at: At) -> tuple[WatchedBrand, list[Decided]]:
     brand, series = situation.brand, situation.series
     named = main_conversation(brand, series, at.policy.surge)
-    lead = narrowest(found, series, named[0].root if named else None)
+    lead = _lead(found, series, named)
     named = named or _leading(brand, lead)
     started = max(_began(series, lead), brand.closed_at)
     bins = max(0, (lead.until - started) // BIN)
@@ -85,7 +86,7 @@ def _updated(
     """The surge goes on. Yields an event where something is new: a series, the root post, a much larger ratio, or a fall."""
     brand, series = situation.brand, situation.series
     named = main_conversation(brand, series, at.policy.surge)
-    lead = narrowest(found, series, named[0].root if named else None)
+    lead = _lead(found, series, named)
     named = named or _leading(brand, lead) or _watched(brand, surge.root)
     new = [one.key for one in found if one.key not in surge.detected][: _MOST_NAMED - len(surge.detected)]
     root = named[0].root if named else None
@@ -94,7 +95,8 @@ def _updated(
         news.append("about one post")
     trend: Trend = "steady"
     posts = brand.last(_HALF_HOUR).posts
-    if lead.ratio >= _GROWN * surge.reported_ratio:
+    counted = lead.detector == "load" and lead.name
+    if lead.ratio >= _GROWN * surge.reported_ratio and (counted or posts > surge.told_posts):
         trend = "rising"
         news.append(f"{surge.reported_ratio:.1f} times when last reported")
     elif _falls(surge, brand, series, posts):
@@ -156,6 +158,12 @@ def _with_crisis(
     conversation = named[0] if named else None
     brand, opened = crisis.by_rule(brand, situation.series, conversation, situation.expected, found, at)
     return brand, [*events, *opened]
+
+
+def _lead(found: list[Detection], series: BrandSeries, named: Named) -> Detection:
+    """The detection that says most precisely what the surge is, and who makes the surge as a whole."""
+    lead = narrowest(found, series, named[0].root if named else None)
+    return msgspec.structs.replace(lead, crowd=crowd(found, lead))
 
 
 def _leading(brand: WatchedBrand, lead: Detection) -> Named:

@@ -22,6 +22,8 @@ WINDOW = 30
 #: A rise of this many standard deviations is not chance: in a normal distribution, one half hour in 2,000 has such a
 #: rise.
 _SURE = 3.3
+#: A load opens only where so many minutes of its window are known.
+_KNOWN = 20
 #: The deviation of half hours beyond chance that is assumed until it is learnt, and while an hour is judged by the same
 #: hour of other days (standard deviation of a logarithm).
 _STRAY, _OTHER_DAYS = 0.15, 0.4
@@ -153,7 +155,8 @@ class Load(msgspec.Struct, frozen=True, array_like=True):
         usual = sum(m[1] for m in window if m is not None)
         if self.posts and (usual < rule.minimum or self.strayed > _STRAY**2):
             return False
-        return len(window) == WINDOW and beyond >= _SURE * self._deviation(at, window)
+        known = sum(minute is not None for minute in window)
+        return len(window) == WINDOW and known >= _KNOWN and beyond >= _SURE * self._deviation(at, window)
 
     def _deviation(self, at: int, window: list[KnownMinute | None]) -> float:
         """The standard deviation of a half hour from the usual, as a logarithm: by experience and by chance."""

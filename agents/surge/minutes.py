@@ -128,7 +128,7 @@ def _step(
     if closes_bin:
         bursts = series.bursts()
         series = _with_bin(_with_late(series, brand, at), brand, at)
-        brand = replace(brand, open_bin=NOTHING, crowds=[], late={})
+        brand = replace(brand, open_bin=NOTHING, crowds=[], late={}, in_time=_EMPTY)
         now = dict(series.bursts())
         settled = settled or any(burst.open and now[name].settled(rule) for name, burst in bursts)
     if surge is not None:
@@ -160,9 +160,10 @@ def _with_minute(
         judged_until=until,
         heard_until=until if minute is not None else brand.heard_until,
         waiting=brand.waiting[1:] if brand.waiting[:1] == [brand.judged_until] else brand.waiting,
-        recent=[*brand.recent, tally.without_roots()][-_RECENT:],
+        recent=[*brand.recent, _arrived(tally, minute, brand.judged_until)][-_RECENT:],
         open_bin=brand.open_bin.plus(counts) if tally.posts else brand.open_bin,
-        crowds=[*brand.crowds, *minute.crowds()] if minute is not None else brand.crowds,
+        crowds=[*brand.crowds, minute.crowd()] if minute is not None else brand.crowds,
+        in_time=Tally.sum([brand.in_time, tally.without_roots()]) if tally.posts else brand.in_time,
         partial_until=until if partial else brand.partial_until,
         conversations=brand.conversations.step(
             tally.roots,
@@ -174,6 +175,15 @@ def _with_minute(
         ),
         offsets={**brand.offsets, **offsets} if offsets else brand.offsets,
     )
+
+
+def _arrived(tally: Tally, minute: OpenMinute | None, start: int) -> Tally:
+    """The posts that were read in a minute, as far as they are at most half an hour late: a channel that is asked seldom is always
+    late, and what people do there now must be told now.
+    """
+    parts = minute.late() if minute is not None else []
+    lately = [late.tally for part in parts for at, late in part.items() if at >= start - _HALF_HOUR]
+    return (Tally.sum([tally, *lately]) if lately else tally).without_roots()
 
 
 def _with_late(series: BrandSeries, brand: WatchedBrand, at: At) -> BrandSeries:
@@ -219,10 +229,10 @@ def _with_bin(series: BrandSeries, brand: WatchedBrand, at: At) -> BrandSeries:
     """The series after the bin that the brand's last minute completed."""
     counts, start, rule = brand.open_bin, brand.judged_until - BIN, at.policy.surge
     local = start + zone(at.policy.brand(brand.brand).zone).offset(start)
-    whole, cut = brand.last(BIN // MINUTE), brand.partial_until > start
-    bins, crowds = [*series.bins, whole.without_roots()], [*series.crowds, Crowd.of_bin(brand.crowds)]
+    whole, cut = brand.in_time, brand.partial_until > start
+    bins, crowds = [*series.bins, whole], [*series.crowds, Crowd.of_bin(brand.crowds)]
     names = [*series.channels, *[name for name in counts.channels if name not in series.channels]][:CHANNELS]
-    hearing = _hearing(replace(series, bins=bins, crowds=crowds), brand, names, rule, partial=cut)
+    hearing = _hearing(replace(series, bins=bins, crowds=crowds), brand, names, rule, local, partial=cut)
     doubt = channel_silence.doubted(hearing, series.channels, brand.judged_until, in_surge=brand.surge is not None)
     partial = cut or doubt
     channels = {
@@ -252,7 +262,7 @@ def _with_bin(series: BrandSeries, brand: WatchedBrand, at: At) -> BrandSeries:
 
 
 def _hearing(
-    series: BrandSeries, brand: WatchedBrand, names: list[str], rule: SurgePolicy, *, partial: bool
+    series: BrandSeries, brand: WatchedBrand, names: list[str], rule: SurgePolicy, local: int, *, partial: bool
 ) -> dict[str, ChannelActivity]:
     """What is heard of each channel after the last of the series' bins. A late post is heard too."""
     start, in_surge = brand.judged_until - BIN, brand.surge is not None
@@ -262,7 +272,11 @@ def _hearing(
         posts = series.bins[-1].channels.get(name, 0) + late.get(name, 0)
         before = series.hearing.get(name) or ChannelActivity(start, start)
         pace = _pace(series, name) if in_surge and not posts else 0.0
-        found[name] = before.step(posts, start, rule.silent, pace=pace, partial=partial, in_surge=in_surge)
+        burst = series.channels.get(name)
+        usually = burst.level * burst.lively(local) if burst is not None else 0.0
+        found[name] = before.step(
+            posts, start, rule.silent, pace=pace, usually=usually, partial=partial, in_surge=in_surge
+        )
     return found
 
 

@@ -102,7 +102,7 @@ class WatchedBrand(msgspec.Struct, frozen=True, tag="brand"):
     waiting: list[int] = []
     """ms, ascending; starts of minutes that have posts and are not judged yet."""
     recent: list[Tally] = []
-    """The counts of the last minutes, oldest first."""
+    """What was read in the last minutes, oldest first; without what was more than half an hour late."""
     open_bin: UnexpectedCounts = NOTHING
     """The counts since the last complete bin."""
     partial_until: int = 0
@@ -117,9 +117,11 @@ class WatchedBrand(msgspec.Struct, frozen=True, tag="brand"):
     closed_at: int = 0
     """ms; end of the last surge. Minutes before this time do not belong to another surge."""
     crowds: list[Crowd] = []
-    """Who wrote the posts since the last complete bin, by minute and partition."""
+    """Who wrote the posts since the last complete bin, by minute."""
     late: dict[int, LatePosts] = {}
     """By the start of their bin (ms): posts of judged bins that came since the last complete bin."""
+    in_time: Tally = Tally()
+    """The posts since the last complete bin that were read in time."""
 
     def awake(self) -> bool:
         """Whether every bin is judged; False when no post or contact came for a day and no surge is open."""
@@ -147,6 +149,7 @@ class WatchedBrand(msgspec.Struct, frozen=True, tag="brand"):
             conversations=conversations,
             crowds=[],
             late={},
+            in_time=Tally(),
         )
 
 
@@ -249,9 +252,10 @@ class OpenMinute(msgspec.Struct, frozen=True, tag="minute"):
         """The counts of all partitions together."""
         return Tally.sum(part.tally for part in self.counts.values())
 
-    def crowds(self) -> list[Crowd]:
-        """Who wrote the posts of each partition."""
-        return [part.crowd for part in self.counts.values()]
+    def crowd(self) -> Crowd:
+        """Who wrote the posts of all partitions."""
+        parts = [part.crowd for part in self.counts.values()]
+        return parts[0] if len(parts) == 1 else Crowd.of_bin(parts, least=1)
 
     def late(self) -> list[dict[int, LatePosts]]:
         """The late posts of each partition, by the start of their bin (ms)."""
