@@ -30,7 +30,6 @@ CONSTANTS = {
     "_HOUR_DAYS": "days over which an hour of the day is averaged",
     "_HOUR_TIMES": "how many times the level an hour of the day may be",
     "_MARGIN": "margin beside what several days reached",
-    "_APART": "bins between two bursts",
     "_INDEPENDENT": "independent ratios",
 }
 

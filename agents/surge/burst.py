@@ -65,8 +65,6 @@ _HOUR_FACTOR = math.log(_HOUR_TIMES)
 _DAYS = 7
 _OF_DAYS = 3
 _MARGIN = 0.1
-#: Bins from the opening of a burst in which no other opens.
-_APART = 2 * HOUR
 #: The bins of one window move together, so a window of k bins gives DAY / k independent looks a day. The four ratios move
 #: together too, and count as three. This is the rank at which each ratio comes once a day.
 _INDEPENDENT = 3.0
@@ -121,6 +119,8 @@ class Burst(msgspec.Struct, frozen=True, array_like=True):
     """Posts since the burst opened."""
     calm: int
     """Bins since the last half hour was above the usual."""
+    ended: int = LONG
+    """Bins since the last burst ended, as far as they lie in the long window, which is still high from it."""
 
     @classmethod
     def new(cls, strict: float = 0.0) -> Burst:
@@ -128,7 +128,7 @@ class Burst(msgspec.Struct, frozen=True, array_like=True):
         often, seldom = [_USUAL_OFTEN] * 4, [_USUAL_OFTEN + _USUAL_SCALE * _SPREAD] * 4
         none = [_NONE] * 4
         return cls(
-            strict, 0, 0.0, [1000] * 24, (0, 0.0), [], often, seldom, [], none, none, _NONE, 0, 0.0, False, _APART, 0.0, 0
+            strict, 0, 0.0, [1000] * 24, (0, 0.0), [], often, seldom, [], none, none, _NONE, 0, 0.0, False, 0, 0.0, 0
         )  # fmt: skip
 
     def late(self, posts: dict[int, float], local: int, *, teaches: Container[int] = ()) -> Burst:
@@ -169,14 +169,15 @@ class Burst(msgspec.Struct, frozen=True, array_like=True):
             opened = calm * BIN < rule.calm and lasted * BIN < rule.new_normal
             if not opened and calm * BIN < rule.calm:
                 level = total / (lasted + 1)
-        elif not opened and lasted > _APART and score > _NONE and self._opens(score, last, level, rule):
+        elif not opened and score > _NONE and self._opens(score, last, level, rule):
             opened, lasted, total, calm = True, 0, count, 0
         past: _Past = (self.often, self.seldom, self.days, self.highest, self.bars)
         age, hours, hour = self.age, self.hours, self.hour
         if not partial:
             past = self._tails(ratios, ends_day=local // BIN % DAY == DAY - 1)
             age, level, hours, hour = self._taught(count, level, local)
-        now = (score, rarest, usual[rarest], opened, lasted, total, calm)
+        ended = 0 if self.open and not opened else min(LONG, self.ended + 1)
+        now = (score, rarest, usual[rarest], opened, lasted, total, calm, ended)
         return Burst(self.strict, age, level, hours, hour, last, *past, *now)  # type: ignore[arg-type]
 
     def _usual(self, level: float, local: int) -> tuple[float, float, float, float]:
@@ -200,10 +201,12 @@ class Burst(msgspec.Struct, frozen=True, array_like=True):
 
     def _rarest(self, ratios: list[float], posts: tuple[float, float], minimum: int) -> tuple[float, int]:
         """(score, ratio) of the rarest ratio whose window has the policy's least number of posts. Nothing is judged in a series'
-        first hour, and no long window on its first day, because its level is that of a night until then.
+        first hour, and no long window on its first day, because its level is that of a night until then, nor one with a burst that
+        is over.
         """
         best, rarest = _NONE, 0
-        judged = 0 if self.age < HOUR else 2 if self.age < DAY else 4
+        short = self.age < DAY or (not self.open and self.ended < LONG)
+        judged = 0 if self.age < HOUR else 2 if short else 4
         for i, ratio in enumerate(ratios[:judged]):
             if ratio > self.often[i] and ratio > self.bars[i] and posts[i // 2] >= minimum:
                 score = (ratio - self.often[i]) / self._scale(i) - _LOOKS[i]

@@ -118,6 +118,24 @@ def test_what_is_said_twice_or_was_said_before_changes_nothing() -> None:
     assert kinds(to) == ["CrisisOpened", "CrisisClosed"]
 
 
+def test_what_was_declared_before_the_surge_and_closed_within_it_the_rule_does_not_open_again() -> None:
+    to = _quiet()
+    to.fact(_said("open", to.time))
+    _flood(to, 60, bins=3)
+    to.fact(_said("close", to.time))
+    _flood(to, 60, bins=3)
+    assert [event.by for event in of(to, CrisisOpened)] == ["ana"]
+
+
+def test_a_crisis_of_the_rule_that_a_person_declares_too_is_this_persons_to_close() -> None:
+    to = _flood(_quiet(), 60)
+    to.fact(_said("open", to.time))
+    play(to, [10] * 60)
+    assert kinds(to) == ["SurgeOpened", "CrisisOpened", "SurgeClosed"]
+    to.fact(_said("close", to.time))
+    assert [(event.by, event.seq) for event in of(to, CrisisClosed)] == [("ana", 2)]
+
+
 def test_a_declaration_that_led_to_nothing_leads_to_nothing_later_either() -> None:
     """An "open" while the rule's crisis runs, and a "close" while there is none: a copy of either, later, changes nothing."""
     to = _flood(_quiet(), 60)

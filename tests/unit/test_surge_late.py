@@ -109,6 +109,28 @@ def test_a_minute_is_written_for_release_0_1_0_in_the_form_that_it_reads() -> No
     assert step.lift(key, old) == value
 
 
+@pytest.mark.parametrize("minutes", [6, 12, 25])
+def test_a_crisis_of_a_channel_that_is_always_late_is_one(minutes: int) -> None:
+    """What is asked for seldom comes late, and people are told of it when it comes."""
+    to = after_three_days()
+    for _ in range(18):
+        counts = volume(to.time, 100, complaints=80).counts
+        made = to.time - minutes * MINUTE
+        one = LateCount(minute=made - made % BIN, counts=counts, author_sample=[], busiest=[], copied=[])
+        to.fact(replace(volume(to.time, 0), late=[one]))
+        for _ in range(5):
+            to.tick(to.time + MINUTE)
+    assert len(of(to, CrisisOpened)) == 1
+    assert [one for one in of(to, SurgeUpdated) if one.evidence.trend == "falling"] == []
+
+
+def test_a_second_flood_soon_after_the_first_is_seen_and_the_first_is_not_seen_twice() -> None:
+    to = play(after_three_days(), [100] * 8 + noise(10, 24))
+    assert [kind for kind in kinds(to) if kind.startswith("Surge")] == ["SurgeOpened", "SurgeClosed"]
+    play(to, [150] * 4)
+    assert [kind for kind in kinds(to) if kind.startswith("Surge")] == ["SurgeOpened", "SurgeClosed", "SurgeOpened"]
+
+
 # --- silence ---------------------------------------------------------------------------------------------------------
 
 
