@@ -127,7 +127,8 @@ def _context(files: TlsFiles, contents: tuple[bytes | None, ...]) -> ssl.SSLCont
         context.load_default_certs()
     else:
         try:
-            context.load_verify_locations(cadata=ca.decode())
+            # What is not ASCII stands outside of the certificates: a comment, or the mark of an editor.
+            context.load_verify_locations(cadata=ca.decode("ascii", "ignore"))
         except (ssl.SSLError, ValueError):
             raise TlsFileError(f"{files.ca} holds no certificates in PEM") from None
     if files.cert is not None:
