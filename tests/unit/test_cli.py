@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import structlog
@@ -16,6 +17,8 @@ from netcenter import cli
 from netcenter.operate.doctor import examine
 from netcenter.runtime import logs
 from netcenter.settings import Settings
+from streams.faust_batch import make_app
+from streams.kafka_connection import KafkaConnection
 
 Run = Callable[..., tuple[int, str]]
 
@@ -55,6 +58,37 @@ def test_seconds_are_finite(run: Run, name: str) -> None:
     """No timeout of Kafka is endless."""
     code, err = run("lag", **{f"NETCENTER_{name}": "inf"})
     assert code == 2 and len(lines(err)) == 1 and f"NETCENTER_{name}" in err
+
+
+def test_every_number_of_the_settings_has_a_largest_value() -> None:
+    """Beyond it something else would refuse it, at a place where nobody knows the setting."""
+    numbers = {name: field for name, field in Settings.model_fields.items() if field.annotation in (int, float)}
+    assert len(numbers) > 10
+    assert [n for n, f in numbers.items() if not any(getattr(m, "le", None) is not None for m in f.metadata)] == []
+
+
+@pytest.mark.parametrize("session_s", [6.0, 60.0])
+def test_faust_takes_the_shortest_and_the_longest_session(session_s: float) -> None:
+    """It compares its timeouts with each other, and refuses some."""
+    bounds = {
+        name: getattr(m, name)
+        for m in Settings.model_fields["session_s"].metadata
+        for name in ("ge", "le")
+        if hasattr(m, name)
+    }
+    assert bounds == {"ge": 6, "le": 60}
+    worker = Settings(session_s=session_s).worker(KafkaConnection("127.0.0.1:9"))
+    given = {"session_s": session_s, "heartbeat_s": worker.heartbeat_s, "stuck_s": worker.stuck_s}
+    conf = make_app("group", worker.kafka, Mock(), client="c", **given).conf
+    assert conf.broker_heartbeat_interval < conf.broker_session_timeout < conf.broker_request_timeout
+
+
+def test_a_source_does_not_count_as_idle_between_two_ticks(run: Run) -> None:
+    code, err = run("lag", NETCENTER_TICK_S="60")
+    assert code == 2 and len(lines(err)) == 1
+    assert "NETCENTER_SOURCE_IDLE_S: at least NETCENTER_TICK_S is meant, 60.0 s" in err
+    code, err = run("lag", NETCENTER_SOURCE_IDLE_S="0.001")
+    assert code == 2 and "NETCENTER_SOURCE_IDLE_S: at least NETCENTER_TICK_S is meant, 1.0 s" in err
 
 
 def test_no_broker_is_told_with_its_address(tmp_path: Path) -> None:
