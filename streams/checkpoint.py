@@ -21,6 +21,10 @@ PROGRESS_FORMS = ONE_FORM
 """The forms of the progress record."""
 REBUILDING = b"\x00rebuilding"
 """The key of the changelog's record that says that its other records are being rebuilt and are not to be read."""
+MOVING = b"\x00moving"
+"""The key of a record without a value, which says nothing by itself: while its transaction is open, `netcenter rescale` moves
+the state, and no worker may begin.
+"""
 _pack, _unpack = codec.state_codec(Progress)
 #: Under backlog a checkpoint may last this many times its usual interval.
 _UNDER_BACKLOG = 4

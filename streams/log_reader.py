@@ -17,12 +17,12 @@ _LOOK_BACK = 1_000
 
 
 @asynccontextmanager
-async def reading(kafka: KafkaConnection) -> AsyncIterator[AIOKafkaConsumer]:
+async def reading(kafka: KafkaConnection, isolation: str = "read_committed") -> AsyncIterator[AIOKafkaConsumer]:
     """A started reader; it is stopped at the end of the `with`."""
     reader = AIOKafkaConsumer(
         **kafka.for_aiokafka(),
         group_id=None,
-        isolation_level="read_committed",
+        isolation_level=isolation,
         auto_offset_reset="earliest",
         enable_auto_commit=False,
         max_partition_fetch_bytes=8 << 20,
@@ -36,6 +36,12 @@ async def reading(kafka: KafkaConnection) -> AsyncIterator[AIOKafkaConsumer]:
         yield reader
     finally:
         await reader.stop()
+
+
+async def written_end(kafka: KafkaConnection, tp: TopicPartition) -> int:
+    """The offset after the last record of a partition, records of open transactions included."""
+    async with reading(kafka, "read_uncommitted") as reader:
+        return int((await reader.end_offsets([tp]))[tp])
 
 
 async def own_host(reader: AIOKafkaConsumer) -> str:

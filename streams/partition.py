@@ -65,6 +65,10 @@ class PartitionHost(Protocol):
         """A consumer without a group that reads committed records; use it in a `with` statement."""
         ...
 
+    async def written_end(self, tp: TopicPartition) -> int:
+        """The offset after the last record of a partition, records of open transactions included."""
+        ...
+
     async def answer(self, partition: str, question: Callable[[], Any]) -> Any:
         """The answer to a stage's question, which is asked until there is one."""
         ...

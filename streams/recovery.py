@@ -47,6 +47,10 @@ class RecoveryHost(Protocol):
         """A consumer without a group that reads committed records; use it in a `with` statement."""
         ...
 
+    async def written_end(self, tp: TopicPartition) -> int:
+        """The offset after the last record of a partition, records of open transactions included."""
+        ...
+
 
 class Recovered(NamedTuple):
     """A core in the state of the last checkpoint of its partition."""
@@ -65,13 +69,14 @@ async def recover(
 
     known_end: the changelog's end when this core was current, -1 for a new core.
 
-    1. Where the changelog still ends at `known_end`, no other owner has written: the core in memory is current.
-    2. Where another owner has written, start with a new core.
-    3. Read the newest value of each key. Refuse a changelog that is half rebuilt.
-    4. Wait for the policy that was in force, and take position, watermark and policy from the progress record.
-    5. Refuse a changelog whose beginning was deleted.
-    6. Restore the state; an older form is lifted.
-    7. For a Batch: restore the recent ids and the open minute from the tail of the output topic.
+    1. Refuse a changelog in which a transaction is open: its last owner has none any more, so its state is being moved.
+    2. Where the changelog still ends at `known_end`, no other owner has written: the core in memory is current.
+    3. Where another owner has written, start with a new core.
+    4. Read the newest value of each key. Refuse a changelog that is half rebuilt.
+    5. Wait for the policy that was in force, and take position, watermark and policy from the progress record.
+    6. Refuse a changelog whose beginning was deleted.
+    7. Restore the state; an older form is lifted.
+    8. For a Batch: restore the recent ids and the open minute from the tail of the output topic.
 
     Raises Misconfigured where the changelog holds records that the role has not written, or that this release cannot
     read.
@@ -80,8 +85,12 @@ async def recover(
     name = f"{role.input_topic}/{core.number}"
     changelog = TopicPartition(host.topic(role.changelog), core.number)
     watch.step(name, f"looking for the end of {changelog.topic}/{core.number}")
+    # Asked before the end of what is committed: a transaction that ends between both is read, or was aborted.
+    written = await host.written_end(changelog)
     async with host.reader() as reader:
         end = (await reader.end_offsets([changelog]))[changelog]
+        if end < written:
+            raise Refusal(role, core.number).moving()
         if end == known_end:
             return Recovered(core, end, None)
         first = (await reader.beginning_offsets([changelog]))[changelog]
@@ -123,6 +132,13 @@ class Refusal:
         return Misconfigured(
             f"{self._place} is not whole: `netcenter rebuild {name}` is at work, or was ended; wait for it, or run it "
             f"again, then start {name} again"
+        )
+
+    def moving(self) -> Misconfigured:
+        """A command moves the state from here, or to here."""
+        return Misconfigured(
+            f"{self._place} is held by an open transaction: `netcenter rescale` or `savepoint restore` is at work, or was ended "
+            f"less than ten minutes ago; wait for it, then start {self._role.name} again (docs/growth.md)"
         )
 
     def moved(self, prefix: str) -> Misconfigured:

@@ -27,7 +27,7 @@ from streams.health import HealthServer
 from streams.kafka_diagnosis import diagnose
 from streams.kafka_errors import translate
 from streams.keyless import signed_record
-from streams.log_reader import own_host, reading
+from streams.log_reader import own_host, reading, written_end
 from streams.membership import Membership
 from streams.missing_rights import missing_right
 from streams.policies import Policies
@@ -113,6 +113,10 @@ class RoleWorker:
     def reader(self) -> AbstractAsyncContextManager[AIOKafkaConsumer]:
         """A consumer without a group that reads committed records; use it in a `with` statement."""
         return reading(self.settings.kafka)
+
+    async def written_end(self, tp: TopicPartition) -> int:
+        """The offset after the last record of a partition, records of open transactions included."""
+        return await written_end(self.settings.kafka, tp)
 
     def _topic_uses(self) -> dict[str, str]:
         """What the role needs each topic for, by the topic's name without the prefix."""

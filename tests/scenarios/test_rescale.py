@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from unittest import mock
 from uuid import uuid4
 
@@ -15,11 +16,15 @@ from kafka.errors import KafkaError
 from msgspec.structs import replace
 
 from netcenter.broker import sole_producer
+from netcenter.broker.changelogs import ChangelogWriter
 from netcenter.demo.story import STORY_POLICY, story
 from netcenter.embedded import Addresses
 from netcenter.files.line import Line
 from netcenter.ingest.schedule import TICK
+from netcenter.operate.savepoint import rescale as rescaling
+from netcenter.operate.savepoint.continued_log import ContinuedLog
 from netcenter.operate.savepoint.savepoint_file import SavepointFile
+from netcenter.operate.savepoint.state_at_rest import StateAtRest
 from netcenter.pipeline import PIPELINE
 from netcenter.replay import Replay, play_lines
 from schemas.records import ClockChanged, Decided, Mention, Record
@@ -101,14 +106,19 @@ def moved(stack: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Iterato
                 mock.patch.object(sole_producer, "_OUTCOME_S", 0.1),
             ):
                 say("killed", *rescale)
+            with mock.patch.object(rescaling, "fence_owners", _after_a_commit(first, vars(rescaling)["fence_owners"])):
+                say("written", *rescale)
             for file, plant, words in (("a", first, "take"), ("a", third, "restore"), ("c", third, "take")):
                 said[f"{words} {file}"] = command(folder, plant.given(), "savepoint", words, file)
-            say("moved", *rescale)
+            with mock.patch.object(ContinuedLog, "prepare"):  # as a command that was held up after it
+                said["late"] = command(folder, third.given(), "savepoint", "restore", "a")
+            with mock.patch.object(StateAtRest, "_unread", _after_a_commit(third, StateAtRest._unread)):
+                said["take late"] = command(folder, third.given(), "savepoint", "take", "late")
+            with mock.patch.object(ContinuedLog, "_fill", _then_starts(first, said)):
+                say("moved", *rescale)
             say("again", *rescale)
             assert said["moved"][0] == 0, said
-            [late] = first.start("cases")
-            late.wanted = False
-            said["old worker"] = late.ended(_PATIENCE_S), "", late.text()
+            said["old worker"] = _refused(first)
             first.stop()
             second.start(*_DECIDING)
             _play(second, _AFTER, run_on=_RUN_ON)
@@ -117,6 +127,35 @@ def moved(stack: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         logs = {plant.prefix: judge.read_all(plant.settings, plant.kafka) for plant in (first, second)}
         print(said)
         yield Moved(first, second, folder, said, logs)
+
+
+def _refused(plant: Plant) -> tuple[int, str, str]:
+    """How a worker of cases ends that is started, and what it says."""
+    [late] = plant.start("cases")
+    late.wanted = False
+    return late.ended(_PATIENCE_S), "", late.text()
+
+
+def _then_starts(plant: Plant, said: dict[str, tuple[int, str, str]]) -> Callable[..., None]:
+    """`_fill`; then a worker of this log is started, as by a tool that keeps the number of replicas."""
+    fill = vars(ContinuedLog)["_fill"]
+
+    def filled(*given: Any) -> None:
+        fill(*given)
+        said["worker meanwhile"] = _refused(plant)
+
+    return filled
+
+
+def _after_a_commit(plant: Plant, call: Callable[..., Any]) -> Callable[..., Any]:
+    """The call; before it, an owner of a partition commits something to its changelog."""
+
+    def called(*given: Any) -> Any:
+        with ChangelogWriter(plant.settings, plant.kafka, PIPELINE.role("desk"), 0) as writer:
+            writer.write([(b"nothing", None)])
+        return call(*given)
+
+    return called
 
 
 def _tick(plant: Plant, time: int) -> None:
@@ -185,6 +224,30 @@ def test_a_worker_of_the_old_log_refuses_to_go_on(moved: Moved) -> None:
     code, _, said = moved.said["old worker"]
     assert code == 2
     assert f"has moved this log to the prefix '{moved.second.prefix}'" in said
+
+
+def test_a_worker_of_the_old_log_that_starts_during_the_move_refuses_to_begin(moved: Moved) -> None:
+    """It cannot write over what closes the log, and the move goes on."""
+    code, _, said = moved.said["worker meanwhile"]
+    assert code == 2
+    assert "cases.changelog/" in said and "is held by an open transaction: `netcenter rescale`" in said
+
+
+def test_what_a_worker_commits_while_the_state_is_read_ends_the_command(moved: Moved) -> None:
+    """One that starts after the first look at who works."""
+    code, _, err = moved.said["written"]
+    assert code == 1
+    assert f"{moved.first.prefix}desk.changelog/0 was written while its state was about to be moved" in err
+    code, _, err = moved.said["take late"]
+    assert code == 1
+    assert "desk.changelog/0 was written while it was read: stop the workers" in err
+    assert not (moved.folder / "late").exists()
+
+
+def test_a_command_that_was_held_up_writes_nothing_into_a_log_that_has_begun(moved: Moved) -> None:
+    code, _, err = moved.said["late"]
+    assert code == 1
+    assert "holds records already" in err
 
 
 def test_a_savepoint_restored_into_a_new_log_is_the_savepoint_of_that_log(moved: Moved) -> None:

@@ -90,7 +90,10 @@ def recovering(worker: Any, log: SlowLog) -> None:
     async def reader() -> AsyncIterator[SlowLog]:
         yield log
 
-    worker.reader = reader
+    async def written_end(_: Any) -> int:
+        return 0
+
+    worker.reader, worker.written_end = reader, written_end
 
     async def work() -> None:
         recovery = asyncio.create_task(recover(worker.make_core(3), -1, lambda: worker.make_core(3), worker))

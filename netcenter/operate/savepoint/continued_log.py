@@ -38,6 +38,8 @@ from streams.topology import POLICY_TOPIC, Role
 
 #: ms; Kafka aborts the transaction when it takes longer. A broker allows 15 minutes by default.
 _LONGEST_MS = 600_000
+Holding = Callable[[OpenTransaction], None]
+"""Sees to it that nothing of the old log changes while a transaction is open. Raises CommandError."""
 Closing = Callable[[], Iterable[RawRecord]]
 """Gives the records that close the old log, in the same transaction."""
 
@@ -99,20 +101,28 @@ class ContinuedLog:
                 "them after this command"
             )
 
-    def write(self, records: Iterable[StateRecord], head: Callable[[], LogHead], close: Closing = tuple) -> None:
+    def write(
+        self,
+        records: Iterable[StateRecord],
+        head: Callable[[], LogHead],
+        *,
+        hold: Holding = lambda _: None,
+        close: Closing = tuple,
+    ) -> None:
         """Writes the state, and commits it; on any error nothing of it is there, and the old log is as it was.
 
-        head: called after the last record. Raises CommandError, and what `records` and `head` raise.
+        hold: called before the first record is read. head: called after the last record. Raises CommandError, also where
+        another command has written this log meanwhile, and what `hold`, `records` and `head` raise.
         """
         doing = "the state cannot be written"
-        with (
-            SoleProducer(
-                self._kafka, f"{self._settings.prefix}rescale", doing, transaction_timeout_ms=_LONGEST_MS
-            ) as producer,
-            producer.transaction() as opened,
-        ):
-            self._fill(opened, records, head, close)
-            self.check_idle()
+        with SoleProducer(
+            self._kafka, f"{self._settings.prefix}rescale", doing, transaction_timeout_ms=_LONGEST_MS
+        ) as producer:
+            self.check_empty()  # again: from now on no other command of this kind can write
+            with producer.transaction() as opened:
+                hold(opened)
+                self._fill(opened, records, head, close)
+                self.check_idle()
         # A worker that has recovered an empty changelog just before the commit begins again.
         fence_owners(self._settings, self._kafka, DECIDING)
 

@@ -13,6 +13,7 @@ from kafka import TopicPartition
 
 from agents.decider import Unusable
 from agents.policy import Policy, parse
+from netcenter.broker.changelogs import changelog_partition
 from netcenter.broker.client import open_admin, open_consumer
 from netcenter.broker.groups import ConsumerGroups
 from netcenter.broker.offsets import committed_ranges, log_ends
@@ -32,7 +33,7 @@ from streams.core import Progress
 from streams.cores import new_core, written_forms
 from streams.fold import FoldCore
 from streams.kafka_connection import KafkaConnection
-from streams.log_reader import reading
+from streams.log_reader import reading, written_end
 from streams.policies import Policies, PolicyTexts
 from streams.rebalance_watch import RebalanceWatch
 from streams.recovery import recover
@@ -69,6 +70,10 @@ class StateAtRest:
         """One line for each reason for which the state cannot be taken now."""
         self.progress: list[tuple[Role, int, Progress]] = []
         """(role, partition, progress) of every partition that was read."""
+        self.holds_changelogs = False
+        """Whether an open transaction of this command holds every changelog, so that no worker can begin."""
+        self._ends: dict[TopicPartition, int] = {}
+        """The end of each partition of a changelog when it was read."""
         self.policies: Policies = _HeldPolicies(settings.prefix + POLICY_TOPIC, self._log.texts)
         """The policies of the log."""
         self.rebalance = RebalanceWatch()
@@ -95,8 +100,10 @@ class StateAtRest:
                 for number in range(self.settings.partitions):
                     core = self._core(role, number)
                     found = runner.run(recover(core, -1, lambda core=core: core, self))  # type: ignore[misc]
+                    self._ends[changelog_partition(self.settings, role, number)] = found.changelog_end
                     yield from self._of(found.core)
         self.faults += self._unread()
+        self.faults += self._written()
 
     def head(self) -> LogHead:
         """Where the log stands, once all records were read. Raises CommandError where it cannot be taken, with all faults."""
@@ -125,6 +132,10 @@ class StateAtRest:
     def reader(self) -> AbstractAsyncContextManager[Any]:
         """A consumer without a group."""
         return reading(self._kafka)
+
+    async def written_end(self, tp: TopicPartition) -> int:
+        """The offset after the last record of a partition; 0 where this command itself has records there."""
+        return 0 if self.holds_changelogs else await written_end(self._kafka, tp)
 
     # --- one partition ----------------------------------------------------------------------------------------
 
@@ -186,6 +197,14 @@ class StateAtRest:
                 f"{readers[tp][0].name} has not read {tp.topic}/{tp.partition} from offset {offset} on (of {ends[tp][1]}): stop "
                 "what writes there, and let the workers run until `netcenter lag` shows nothing behind"
             )
+
+    def _written(self) -> Iterator[str]:
+        """A line for each partition of a changelog that was written after it was read."""
+        with closing(open_admin(self._kafka)) as client:
+            ends = committed_ranges(client, self._ends)
+        for tp, end in self._ends.items():
+            if ends[tp][1] != end:
+                yield f"{tp.topic}/{tp.partition} was written while it was read: stop the workers that have started"
 
     def _compare(self) -> None:
         versions: dict[int, str] = {}
