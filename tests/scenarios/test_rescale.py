@@ -276,7 +276,7 @@ def test_postgresql_goes_on_with_the_second_log_in_the_same_tables(moved: Moved)
     assert "rows changed" in out
     again = command(moved.folder, given, "postgres", "continue", "--from", moved.first.prefix)
     assert again[:2] == (0, "the tables hold no position of a log: nothing to do\n")
-    judge.fold_into(uri, second)
+    judge.fold_into(uri, second, moved.second.prefix)
     found = judge.tables(uri)
     for table, topic in (("case_events", "cases"), ("assignments", "assignments"), ("surge_events", "surges")):
         decided = [row.record for log in (first, second) for row in log[topic] if isinstance(row.record, Decided)]
