@@ -14,6 +14,7 @@ from schemas.records import Tick
 from streams.core import DeadLetter, Fact
 from streams.errors import Misconfigured
 from streams.partitioner import partitions_of
+from streams.received_batches import Withheld
 from streams.signatures import STAGE, SignatureCheck
 from streams.topology import Topic
 
@@ -56,7 +57,7 @@ class Decoder:
             except WireError as error:
                 if isinstance(error, NewerRecord) and not inputs:
                     raise Misconfigured(newer_record(self.input_topic.name, self.number, r.offset, error)) from None
-                dead.append(DeadLetter(fact, "decode", type(error).__name__, str(error)))
+                dead.append(_unread(fact, error))
                 continue
             kind = type(record)
             if kind not in allowed:
@@ -96,6 +97,12 @@ class Decoder:
                 why = f"this key belongs on partition {stray[fact.offset]}: produce with murmur2 as Java does"
                 dead.append(DeadLetter(fact, "partition", "WrongPartition", why))
         return [fact for fact in facts if fact.offset not in stray], dead
+
+
+def _unread(fact: Fact, error: WireError) -> DeadLetter:
+    if isinstance(fact.value, Withheld):
+        return DeadLetter(fact, "decode", Withheld.__name__, fact.value.why)
+    return DeadLetter(fact, "decode", type(error).__name__, str(error))
 
 
 def _wrong_key(fact: Fact, given: bytes | None, key: bytes) -> DeadLetter:

@@ -11,6 +11,7 @@ from streams import metrics
 from streams.core import DeadLetter, Fact
 from streams.dead_letter_limit import DeadLetterLimit, Log, report_share
 from streams.outputs import Add
+from streams.received_batches import fitting
 from streams.signatures import STAGE
 from streams.topology import Topic
 
@@ -26,7 +27,7 @@ class PartitionDeadLetters:
     def __init__(self, role: str, topic: Topic, number: int, dead: str, limit: DeadLetterLimit, log: Log) -> None:
         """topic: the input topic. dead: the name, on the broker, of the topic of its dead letters."""
         self.role, self.topic, self.number, self.dead = role, topic, number, dead
-        self.limit, self._log = limit, log
+        self.limit, self._log, self._room = limit, log, topic.room_when_dead
         self._told_at: dict[str, int] = {}
         """ms; the watermark when an error of this stage was last logged. Until the watermark advances, further dead letters
         of the stage are logged at level debug.
@@ -34,7 +35,8 @@ class PartitionDeadLetters:
 
     def write(self, letter: DeadLetter, raw: Any, watermark: int, add: Add) -> None:
         """Adds the raw record unchanged, even if its value is null, with headers that say where it was and why it
-        failed. watermark: the partition's, in ms.
+        failed. Of a record that is larger than its topic allows, it adds the size and the SHA-256. watermark: the
+        partition's, in ms.
         """
         metrics.DEAD_LETTERS.labels(self.role, letter.stage).inc()
         log = self._log.warning
@@ -51,7 +53,8 @@ class PartitionDeadLetters:
             why=letter.message,
         )
         head = failure_headers(name, self.number, offset, letter.stage, letter.error, letter.message)
-        add(self.dead, self.number, raw.key, raw.value, [*raw.headers, *head])
+        key, value, sent = fitting(raw, self._room)
+        add(self.dead, self.number, key, value, sent + head)
 
     def measure(self) -> None:
         """Sets the metric of the partition's share of dead letters."""

@@ -2,7 +2,7 @@
 
 The records are those of aiokafka's batch: they have offset, timestamp, key, value and headers. `install` changes the whole
 process, because Faust and our own readers build their consumers themselves. aiokafka still decides which records are
-committed, aborted or broken: it is given chunks where it expects records.
+committed or aborted: it is given chunks where it expects records. What its parser refuses is read by received_batches.py.
 """
 
 from __future__ import annotations
@@ -12,29 +12,37 @@ from functools import partial
 from typing import Any
 
 from aiokafka.consumer import fetcher
+from aiokafka.errors import CorruptRecordException
+from aiokafka.record.default_records import DefaultRecordBatch
+from aiokafka.record.memory_records import MemoryRecords
+
+from streams.received_batches import LARGEST_BATCH, end_of_batch, read_batch
 
 #: The most records in a chunk. One message to a role carries one chunk, so this limits how long the event loop is
 #: blocked.
 CHUNK = 500
+#: What aiokafka's parser raises at records that Kafka has taken.
+_REFUSALS = (UnicodeDecodeError, CorruptRecordException)
 
 
 class _RecordChunk:
     """Consecutive records of one batch. aiokafka handles the chunk as if it were one record."""
 
-    __slots__ = ("offset", "records")
+    __slots__ = ("offset", "records", "size")
 
-    def __init__(self, records: list[Any]) -> None:
-        self.records = records
+    def __init__(self, records: list[Any], size: int) -> None:
+        """size: their bytes, without compression."""
+        self.records, self.size = records, size
         self.offset = records[-1].offset
 
 
 class _ChunkedBatch:
     """A batch that yields chunks instead of records."""
 
-    __slots__ = ("_batch",)
+    __slots__ = ("_batch", "_bytes", "_size")
 
-    def __init__(self, batch: Any) -> None:
-        self._batch = batch
+    def __init__(self, batch: Any, content: memoryview) -> None:
+        self._batch, self._bytes, self._size = batch, content, len(content)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._batch, name)
@@ -43,29 +51,38 @@ class _ChunkedBatch:
         return next(self._batch)
 
     def __iter__(self) -> Iterator[_RecordChunk]:
-        records = list(self._batch)
-        return (_RecordChunk(records[start : start + CHUNK]) for start in range(0, len(records), CHUNK))
+        records = read_batch(self._bytes, self._parse, _REFUSALS) if self._batch.magic > 1 else list(self._batch)
+        each = self._size // max(1, len(records))
+        parts = (records[start : start + CHUNK] for start in range(0, len(records), CHUNK))
+        return (_RecordChunk(part, each * len(part)) for part in parts)
+
+    def _parse(self, batch: memoryview) -> Any:
+        self._size = len(batch)
+        return self._batch if batch is self._bytes else DefaultRecordBatch(batch)
 
 
-class _ChunkedBatches:
+class FetchedBatches:
     """The batches of one fetch."""
 
-    def __init__(self, records: Any) -> None:
-        self._records = records
-        self.has_next, self.size_in_bytes = records.has_next, records.size_in_bytes
+    def __init__(self, fetched: bytes) -> None:
+        self._records, self._bytes, self._at = MemoryRecords(fetched), memoryview(fetched), 0
+        self.has_next, self.size_in_bytes = self._records.has_next, self._records.size_in_bytes
 
     def next_batch(self) -> _ChunkedBatch:
         """The next batch."""
-        return _ChunkedBatch(self._records.next_batch())
+        batch, start = self._records.next_batch(), self._at
+        self._at = end_of_batch(self._bytes, start)
+        return _ChunkedBatch(batch, self._bytes[start : self._at])
 
 
 class _PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]
     """Iterates over lists of records."""
 
-    def __init__(self, tp: Any, records: Any, *rest: Any) -> None:
-        super().__init__(tp, _ChunkedBatches(records), *rest)
+    size = 0
+    """The bytes of all records so far, without compression."""
 
     def _consumer_record(self, tp: Any, chunk: _RecordChunk) -> list[Any]:
+        self.size += chunk.size
         first = self.next_fetch_offset
         if chunk.records[0].offset >= first:
             return chunk.records
@@ -82,15 +99,19 @@ class _FetchResult(fetcher.FetchResult):  # type: ignore[misc]
         raise NotImplementedError("records come by the chunk here: getmany")
 
     def getall(self, max_records: int | None = None) -> list[Any]:
-        """Returns as many whole chunks as fit into `max_records`; none after a rebalance."""
+        """Returns as many whole chunks as fit into `max_records`, and no more when they have LARGEST_BATCH bytes; none after a
+        rebalance.
+        """
         found: list[Any] = []
         if max_records is not None and max_records < CHUNK:
             return found
         if not self.check_assignment(self._topic_partition) or not self.has_more():
             return found
-        for chunk in iter(partial(next, self._partition_records, None), None):
+        records = self._partition_records
+        most = records.size + LARGEST_BATCH
+        for chunk in iter(partial(next, records, None), None):
             found += chunk
-            if max_records is not None and len(found) + CHUNK > max_records:
+            if records.size >= most or (max_records is not None and len(found) + CHUNK > max_records):
                 self._update_position()
                 return found
         self._update_position()
@@ -100,4 +121,5 @@ class _FetchResult(fetcher.FetchResult):  # type: ignore[misc]
 
 def install() -> None:
     """Makes all consumers of this process read in chunks."""
+    fetcher.MemoryRecords = FetchedBatches
     fetcher.PartitionRecords, fetcher.FetchResult = _PartitionRecords, _FetchResult

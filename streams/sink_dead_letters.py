@@ -11,12 +11,14 @@ from aiokafka.errors import KafkaError
 from faust.types import TP
 
 from schemas.dead_letter_headers import failure_headers, is_redriven
+from schemas.headers import Headers
 from schemas.keys import KEYLESS
 from sinks.port import RefusedItem, SinkItem
 from streams import metrics
 from streams.dead_letter_limit import DeadLetterLimit, Log, limit_of, report_share
 from streams.errors import Stop
 from streams.kafka_errors import translate
+from streams.received_batches import fitting
 from streams.settings import WorkerSettings
 from streams.sink_items import SinkItems
 from streams.threads import first_of
@@ -29,10 +31,25 @@ class SinkDeadLetters:
     """Writes the items that a receiver refuses to the `.dead` topics, and counts them."""
 
     def __init__(
-        self, role: str, topic: Callable[[str], str], settings: WorkerSettings, done: asyncio.Event, log: Log
+        self,
+        role: str,
+        topic: Callable[[str], str],
+        room: Callable[[str], int],
+        settings: WorkerSettings,
+        done: asyncio.Event,
+        log: Log,
     ) -> None:
-        """topic: gives a topic's name on the broker. done: set when the worker must stop."""
-        self.role, self._topic, self._settings, self._done, self._log = role, topic, settings, done, log
+        """topic: gives a topic's name on the broker; room: the most bytes of a dead letter of that topic, without the
+        headers that say why. done: set when the worker must stop.
+        """
+        self.role, self._topic, self._room, self._settings, self._done, self._log = (
+            role,
+            topic,
+            room,
+            settings,
+            done,
+            log,
+        )
         self.limits: dict[TP, DeadLetterLimit] = {}
         """The limit of each partition; topics' names are without the prefix."""
         self.producer: AIOKafkaProducer | None = None
@@ -77,7 +94,7 @@ class SinkDeadLetters:
         head = failure_headers(item.topic, item.partition, item.offset, stage, error, message)
         while True:
             try:
-                await self._send(r, item, [*r.headers, *head])
+                await self._send(r, item, head)
                 return
             except KafkaError as failure:
                 # The receiver's position is after this record: after a restart it would not be read again.
@@ -85,11 +102,12 @@ class SinkDeadLetters:
                 if self._done.is_set() or not failure.retriable:
                     raise translate(failure, f"{name}: writing a dead letter") from failure
 
-    async def _send(self, r: Any, item: SinkItem, headers: Any) -> None:
+    async def _send(self, r: Any, item: SinkItem, head: Headers) -> None:
         if self.producer is None:
             raise Stop(f"{item.topic}/{item.partition}: no producer for dead letters")
+        key, value, sent = fitting(r, self._room(item.topic))
         await self.producer.send_and_wait(
-            self._topic(f"{item.topic}.dead"), value=r.value, key=r.key, partition=item.partition, headers=headers
+            self._topic(f"{item.topic}.dead"), value=value, key=key, partition=item.partition, headers=[*sent, *head]
         )
 
     def count(self, batches: Sequence[SinkItems], refused: Collection[RefusedItem]) -> None:

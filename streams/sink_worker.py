@@ -51,7 +51,9 @@ class SinkWorker(RoleWorker):
         super().__init__(pipeline, role, settings)
         self.sink = sink
         self.calls = ReceiverCalls(sink, role.name, self._done, self.log)
-        self.dead_letters = SinkDeadLetters(role.name, self.topic, settings, self._done, self.log)
+        self.dead_letters = SinkDeadLetters(
+            role.name, self.topic, lambda name: pipeline.topic(name).room_when_dead, settings, self._done, self.log
+        )
         self._writing: asyncio.Task[None] | None = None
         self._revoked = asyncio.Event()
         """Set when partitions of the present assignment are revoked; each assignment has an event of its own."""

@@ -22,6 +22,8 @@ HOUR = 3_600_000
 DAY = 24 * HOUR
 MIB = 1 << 20
 
+_DEAD_OVERHEAD, _REASON = 64 * 1024, 8 * 1024
+
 POLICY_TOPIC = "policy"
 """The topic that holds the texts of the policies. Every deciding role reads it."""
 
@@ -118,9 +120,14 @@ class Topic:
             self.key,
             kept,
             public=False,
-            limit=self.limit + 64 * 1024,
+            limit=self.limit + _DEAD_OVERHEAD,
             partitions=self.partitions,
         )
+
+    @property
+    def room_when_dead(self) -> int:
+        """The most bytes of a record of this topic in a dead letter, without the headers that say why it is one."""
+        return self.limit + _DEAD_OVERHEAD - _REASON
 
 
 class Stage(Protocol):

@@ -12,6 +12,7 @@ from kafka.errors import KafkaError
 from kafka.net.compat import KafkaNetClient
 
 from netcenter.errors import Unreachable
+from streams import command_batches
 from streams.kafka_connection import KafkaConnection
 from streams.missing_rights import missing_right
 
@@ -63,6 +64,7 @@ def open_consumer(kafka: KafkaConnection, fetch_bytes: int = 4 << 20, reset: str
     fetch_bytes: the most bytes of a partition in one fetch. reset: where retention has deleted the next record,
     `earliest` goes on with the records that are left and `none` raises OffsetOutOfRangeError.
     """
+    command_batches.install()
     with _opening(kafka) as connections:
         return KafkaConsumer(
             **kafka.for_kafka_python(),

@@ -23,6 +23,7 @@ from schemas.dead_letter_headers import DEAD_LETTER, ORIGIN, STATE, failure_of, 
 from schemas.keys import KEYLESS
 from schemas.records import Record
 from streams.kafka_connection import KafkaConnection
+from streams.received_batches import Withheld
 
 State = Literal["waiting", "redriven", "failed again", "discarded"]
 Mark = Literal["redriven", "discarded"]
@@ -76,6 +77,8 @@ class StoredDeadLetter:
             return "it does not say which topic it came from: its headers may tell who wrote it"
         if self.key is None and self.value is None:
             return "it has neither key nor value: discard it"
+        if self.value is not None and self.value.startswith(Withheld.BEGINNING):
+            return "of its record only the size and the SHA-256 are kept: discard it"
         place = f"it stands at {self.topic}/{self.partition}/{self.offset}"
         if self.stage == _SINK:
             others = [

@@ -12,7 +12,7 @@ from aiokafka.record.memory_records import MemoryRecords
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.raw_records import CHUNK, _FetchResult, _PartitionRecords
+from streams.raw_records import CHUNK, FetchedBatches, _FetchResult, _PartitionRecords
 from tests.support.examples import examples
 
 TP = TopicPartition("input_topic", 0)
@@ -53,7 +53,30 @@ class Assigned:
 
 def records(kind: Any, data: bytes, first: int) -> Any:
     """What was fetched from the offset `first`."""
-    return kind(TP, MemoryRecords(data), [], first, None, None, True, fetcher.READ_COMMITTED)
+    fetched = MemoryRecords(data) if kind is PLAIN else FetchedBatches(data)
+    return kind(TP, fetched, [], first, None, None, True, fetcher.READ_COMMITTED)
+
+
+def test_what_is_small_on_the_wire_comes_by_the_batch_where_its_records_are_large() -> None:
+    """However many are fetched at once: a record of a thousandth of its size cannot fill the memory."""
+    value = b"\0" * (1 << 20)
+    content = b""
+    for base in range(0, 60, 15):
+        builder = DefaultRecordBatchBuilder(2, 1, False, -1, -1, -1, 1 << 30)
+        for number in range(15):
+            builder.append(number, 1_000, b"key", value, [])
+        batch = builder.build()
+        batch[0:8] = base.to_bytes(8, "big")
+        content += bytes(batch)
+    assigned = Assigned(0)
+    result = _FetchResult(TP, assignment=assigned, partition_records=records(_PartitionRecords, content, 0), backoff=0)
+    found = []
+    while result.has_more():
+        some = result.getall()
+        found.append([r.offset for r in some])
+        assert assigned.position == sum(map(len, found))
+    assert [len(some) for some in found] == [30, 30, 0]
+    assert [offset for some in found for offset in some] == list(range(60))
 
 
 @examples(60)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from kafka import KafkaProducer
 from msgspec.structs import replace
 
 from schemas import codec, ids, requirements
@@ -16,6 +18,8 @@ from schemas.dead_letter_headers import failure_of
 from schemas.keys import customer
 from schemas.records import CaseChanged, ClassifiedMention, Mention, MentionUpdated, Record, Reply, Tick, Volume
 from streams.kafka_connection import KafkaConnection
+from streams.received_batches import LARGEST_BATCH
+from tests.support.fuzz import NotUtf8
 from tests.support.toy import ALERT_LIMIT, Count
 from tests.support.world import MINUTE, NOON, Row, Worker, World, author_on, classified, mention
 
@@ -129,6 +133,7 @@ TO_CLASSIFY = [
         "a Tick of the wall clock",
     ),
 ]  # fmt: skip
+BOMBS = (3 << 20, LARGEST_BATCH + 1)
 KEPT = {
     "NUL": mention(AUTHOR, 20, "a\0b"),
     "empty text": mention(AUTHOR, 21, ""),
@@ -166,9 +171,8 @@ def send_all(world: World, topic: str, bad: list[Bad]) -> None:
     for n, case in enumerate(bad):
         good: Record = mention(AUTHOR, 100 + n)
         world.send(topic, good if topic == "mentions" else classified(mention(AUTHOR, 100 + n)))
-        world.raw(
-            topic, case.partition, headers=[("case", case.name.encode()), ("traceparent", b"t" * 5_000)], **case.sent
-        )
+        headers = [("case", case.name.encode()), ("traceparent", b"t" * 5_000), (NotUtf8("name"), b"1")]
+        world.raw(topic, case.partition, headers=headers, **case.sent)
 
 
 def dead_rows(world: World, topic: str, count: int) -> list[Row]:
@@ -179,7 +183,17 @@ def dead_rows(world: World, topic: str, count: int) -> list[Row]:
 
 def dead_letters(world: World, topic: str, count: int) -> dict[str, Row]:
     """By the case's name."""
-    return {row.headers["case"].decode(): row for row in dead_rows(world, topic, count)}
+    return {row.headers.get("case", b"a batch").decode(): row for row in dead_rows(world, topic, count)}
+
+
+def send_bomb(world: World, size: int) -> None:
+    """A record that is a thousandth of its size on the wire, as a gateway may send it."""
+    producer = KafkaProducer(
+        **world.kafka.for_kafka_python(), compression_type="gzip", max_request_size=2 * size, batch_size=2 * size
+    )
+    headers = [("case", b"a bomb")]
+    producer.send(world.prefix + "mentions", partition=0, key=KEY, value=b"\0" * size, headers=headers).get(30)
+    producer.close()
 
 
 @pytest.fixture(scope="module")
@@ -196,10 +210,13 @@ def classify(kafka: KafkaConnection, tmp_path_factory: pytest.TempPathFactory) -
         for _ in range(2):
             world.send("mentions", mention(AUTHOR, 30))
         world.send("mentions", mention(ELSEWHERE, 31))
+        world.flush()
+        for size in BOMBS:
+            send_bomb(world, size)
         world.tick(NOON + MINUTE)
         world.flush()
         world.await_records("classified", Tick, 2 * PARTITIONS)
-        yield Outcome(world, worker, dead_letters(world, "mentions", len(TO_CLASSIFY)))
+        yield Outcome(world, worker, dead_letters(world, "mentions", len(TO_CLASSIFY) + len(BOMBS)))
 
 
 @pytest.fixture(scope="module")
@@ -223,6 +240,7 @@ def check_dead_letter(outcome: Outcome, topic: str, case: Bad) -> None:
     row = outcome.dead[case.name]
     assert (row.key, row.value, row.partition) == (case.sent["key"], case.sent["value"], case.partition)
     assert row.headers["traceparent"] == b"t" * 5_000
+    assert row.headers["\\xff\\xfe"] == b"1"
     told = failure_of(row.headers.items())
     source = next(r for r in outcome.world.rows(topic) if r.headers.get("case") == case.name.encode())
     assert told[:3] == (topic, source.partition, source.offset)
@@ -243,9 +261,21 @@ def test_what_a_fold_cannot_use_is_a_dead_letter_with_its_bytes_and_the_reason(c
     check_dead_letter(counts, "classified", case)
 
 
+def test_of_a_record_that_is_huge_when_it_is_decompressed_the_size_and_the_hash_are_kept(classify: Outcome) -> None:
+    """Of one that no topic takes: and its key and headers. Of a batch that may not be decompressed: and its place."""
+    small, large = (classify.dead[name] for name in ("a bomb", "a batch"))
+    line = f"withheld: {BOMBS[0]} bytes, SHA-256 {sha256(bytes(BOMBS[0])).hexdigest()}: a record above 2 MiB"
+    assert (small.key, small.value) == (KEY, line.encode())
+    assert large.value is not None and large.value.startswith(b"withheld: ")
+    for row, why in (small, "a record above 2 MiB"), (large, "becomes more than 16 MiB when it is decompressed"):
+        told = failure_of(row.headers.items())
+        assert (told.topic, told.partition, told.stage, told.error) == ("mentions", 0, "decode", "Withheld")
+        assert told.offset is not None and told.message is not None and why in told.message
+
+
 def test_every_bad_record_becomes_one_dead_letter(classify: Outcome, counts: Outcome) -> None:
     """No dead letter twice, none but the bad ones."""
-    assert len(classify.world.rows("mentions.dead")) == len(TO_CLASSIFY)
+    assert len(classify.world.rows("mentions.dead")) == len(TO_CLASSIFY) + len(BOMBS)
     assert len(counts.world.rows("classified.dead")) == len(TO_COUNTS)
 
 

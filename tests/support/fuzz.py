@@ -68,12 +68,25 @@ _TEXTS = (
 )
 #: What a producer may not say of an edited post.
 _JUDGED: dict[str, Any] = {"label": "complaint", "confidence": 0.5, "uncertain": True, "classified_lang": "es"}
+
+
+class NotUtf8(str):
+    """A header's name that kafka-python sends as bytes that are not UTF-8, as another client may."""
+
+    __slots__ = ()
+
+    def encode(self, *_: Any) -> bytes:
+        """These bytes."""
+        return b"\xff\xfe"
+
+
 _HEADERS: tuple[list[tuple[str, bytes]], ...] = (
     [],
     [("traceparent", b"t" * 5_000)],
     [("traceparent", b"")],
     [("ce_id", b"\xff\xfe"), ("source", b"nonsense")],
     [("__connect.errors.offset", b"none"), ("__connect.errors.topic", b"\xff")],
+    [(NotUtf8("name"), b"1"), (NotUtf8("name"), b"")],
 )
 
 

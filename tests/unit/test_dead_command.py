@@ -6,6 +6,7 @@ import pytest
 
 from netcenter.broker.stored_dead_letters import StoredDeadLetter
 from netcenter.commands import dead as command
+from streams.received_batches import Withheld
 
 
 def test_an_id_is_shown_whole_however_narrow_the_terminal_or_the_pipe_is(
@@ -19,3 +20,10 @@ def test_an_id_is_shown_whole_however_narrow_the_terminal_or_the_pipe_is(
     monkeypatch.setenv("COLUMNS", "80")
     command.dead_list()
     assert id in capsys.readouterr().out
+
+
+def test_a_dead_letter_that_holds_only_a_hash_of_its_record_is_not_redriven() -> None:
+    """It would become a dead letter again."""
+    line = Withheld(b"x", "a record above 2 MiB")
+    letter = StoredDeadLetter("mentions.dead/0/0", "mentions", 0, 0, "decode", "Withheld", line.why, 0, b"k", line, [])
+    assert letter.obstacle() == "of its record only the size and the SHA-256 are kept: discard it"
