@@ -39,11 +39,11 @@ def begin_next_log(cursor: Cursor, prefix: str) -> int:
     highest = ", ".join(f'(select max("{name}") from {table})' for table, names in tables.items() for name in names)
     cursor.execute(f"select 1 + coalesce(greatest(0, {highest}, (select max(next) from sink_offsets)), 0)")
     [(base,)] = cursor.fetchall()
+    belong_to(cursor, prefix)
     changed = 0
     for table, names in tables.items():
         cursor.execute(
             f"update {table} set " + ", ".join(f'"{name}" = "{name}" - %(base)s' for name in names), {"base": base}
         )
         changed += cursor.rowcount
-    belong_to(cursor, prefix)
     return changed

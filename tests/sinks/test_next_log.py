@@ -8,10 +8,14 @@ from contextlib import closing
 import psycopg2
 import pytest
 
+from netcenter.errors import CommandError
+from netcenter.operate.postgres_continue import go_on
+from netcenter.settings import Settings
 from sinks.port import SinkError
 from sinks.postgres.continued import begin_next_log, belong_to, stored_offsets
 from sinks.postgres.projection import Projection
 from sinks.postgres.sink import PostgresSink
+from streams.kafka_connection import KafkaConnection
 from tests.sinks.conftest import Database
 from tests.sinks.test_forgetting import AUTHOR, act, his_post
 from tests.support.samples import item
@@ -118,6 +122,23 @@ def test_tables_without_a_position_may_be_given_to_yet_another_log(database: Dat
         belong_to(cursor, "third.")
     with closing(_sink(database, "third.")) as sink:
         assert sink.positions([("classified", 0)]) == {}
+
+
+def test_tables_of_an_older_release_are_brought_to_this_one_first(bare: Database) -> None:
+    """As of a dump that is restored; it is said before any row is rewritten, and nothing is changed."""
+    with closing(_sink(bare, "first.")) as sink:
+        sink.write([item(his_post(1), "classified", 0, 7)])
+    bare.rows("alter table sink_offsets drop column prefix")
+    bare.rows('alter table mentions add check ("offset" >= 0)')
+    with (
+        closing(psycopg2.connect(bare.uri)) as connection,
+        connection.cursor() as cursor,
+        pytest.raises(psycopg2.errors.UndefinedColumn),
+    ):
+        begin_next_log(cursor, "second.")
+    bare.rows("delete from sink_offsets")
+    with pytest.raises(CommandError, match="older release: run `netcenter postgres migrate`, then this again"):
+        go_on(Settings(prefix="second."), KafkaConnection("nowhere:1"), bare.uri, None)
 
 
 def _sink(database: Database, prefix: str) -> PostgresSink:
