@@ -86,7 +86,7 @@ def main() -> None:
     except ModuleNotFoundError as error:
         sys.exit(_say(_left_out(error), ExitCode.WRONG_USAGE, debug))
     except Exception as error:  # noqa: BLE001 - whatever it is, one clear line and an exit code
-        found = _of_kafka(error)
+        found = _no_temporary_folder(error) or _of_kafka(error)
         sys.exit(_say(found, getattr(found, "exit_code", ExitCode.FAILED), debug))
 
 
@@ -101,6 +101,16 @@ def _of_kafka(error: Exception) -> Exception:
     return Unreachable(
         f"Kafka stopped answering, or refused a request, in the middle of the command ({' '.join(str(error).split())}): is it "
         "up? See `netcenter doctor`, then run the command again"
+    )
+
+
+def _no_temporary_folder(error: Exception) -> Exception | None:
+    """The error where Python has looked for a folder for temporary files and can write to none; None for another error."""
+    if not isinstance(error, FileNotFoundError) or "No usable temporary directory" not in str(error):
+        return None
+    return UsageError(
+        "no folder for temporary files can be written (TMPDIR, /tmp, /var/tmp, /usr/tmp, the current folder): mount one at "
+        "/tmp, or name one in TMPDIR"
     )
 
 

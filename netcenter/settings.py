@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings
 
@@ -27,6 +27,7 @@ from streams.signatures import NO_SIGNATURES, Signatures
 SettingsT = TypeVar("SettingsT", bound=BaseSettings)
 NEVER = "never"
 """The word of `signed_since` by which every unsigned record is taken."""
+_MOST_REPLICAS = 32_767
 _SERVER = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:,/\[\]]+):\d{1,5}")
 
 
@@ -59,6 +60,17 @@ def _moment(value: str | None) -> str | None:
         aware = False
     if not aware:
         raise PydanticCustomError("moment", "a time such as 2026-12-01T08:00:00Z, or never, is meant")
+    return value
+
+
+def _above_tick(value: float, info: ValidationInfo) -> float:
+    tick_s = info.data.get("tick_s", 0.0)
+    if value < tick_s:
+        raise PydanticCustomError(
+            "idle",
+            "at least NETCENTER_TICK_S is meant, {tick_s} s: each source would count as idle between two Ticks",
+            {"tick_s": tick_s},
+        )
     return value
 
 
@@ -136,9 +148,9 @@ class Settings(PostgresSettings):
     partitions: Annotated[int, Field(ge=1, le=1024), ReadBy("workers and `topics apply`")] = 8
     """The number of partitions of every input topic; it is fixed for a prefix.
     Workers and `topics apply` compare it with the log; other commands go by the log."""
-    replication: Annotated[int, Field(ge=1), ReadBy("`topics apply`")] = 1
+    replication: Annotated[int, Field(ge=1, le=_MOST_REPLICAS), ReadBy("`topics apply`")] = 1
     """The number of replicas of each new topic; 3 in production."""
-    min_insync: Annotated[int, Field(ge=1), ReadBy("`topics apply`")] = 1
+    min_insync: Annotated[int, Field(ge=1, le=_MOST_REPLICAS), ReadBy("`topics apply`")] = 1
     """`min.insync.replicas` of each new topic; 2 in production."""
     checkpoint_s: Annotated[float, Field(gt=0, le=5)] = 0.25
     """Seconds between two checkpoints of a partition: a shorter interval gives less latency, and costs a transaction each."""
@@ -146,12 +158,16 @@ class Settings(PostgresSettings):
     """Seconds without a record after which a partition commits its checkpoint at once."""
     tick_s: Annotated[float, Field(gt=0, le=60)] = 1.0
     """Seconds between two Ticks on the wall clock: 5 while nothing has come for a minute and nothing is due in the next."""
-    source_idle_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 10.0
-    """Seconds without a Tick from a source after which the watermark no longer waits for that source, on the wall clock."""
-    offset_commit_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.5
+    source_idle_s: Annotated[float, Field(gt=0, le=86_400), AfterValidator(_above_tick)] = 10.0
+    """Seconds without a Tick from a source after which the watermark no longer waits for that source, on the wall clock;
+    at least `NETCENTER_TICK_S`.
+    """
+    offset_commit_s: Annotated[float, Field(gt=0, le=3600)] = 0.5
     """Seconds between two commits of a group's offsets, which `netcenter lag` reads."""
-    session_s: Annotated[float, Field(ge=6, allow_inf_nan=False)] = 10.0
-    """Seconds of silence after which a worker loses its partitions to others."""
+    session_s: Annotated[float, Field(ge=6, le=60)] = 10.0
+    """Seconds of silence after which a worker loses its partitions to others. Kafka's own bounds are
+    `group.min.session.timeout.ms` and `group.max.session.timeout.ms`.
+    """
     on_lost: Literal["stop", "continue"] = "stop"
     """The worker's reaction when retention has deleted records that it had not read; see [lost_log.md](lost_log.md)."""
     dead_share: Annotated[float, Field(gt=0, le=1)] = 1.0

@@ -16,14 +16,15 @@ class ReceiverSettings(BaseSettings):
 
 
 def secret(value: str | None, file: Path | None, variable: str) -> str | None:
-    """A secret from its file where one is set, else from its variable; None where neither is set.
+    """A secret from its file where one is set, else from its variable; None where neither is set. White space around it and a
+    byte order mark are left out.
 
     variable: the name of the file's variable, for messages. Raises SinkError where the file cannot be read or is empty.
     """
     if file is None:
         return value
     try:
-        found = file.read_text().strip()
+        found = file.read_text(encoding="utf-8-sig").strip()
     except OSError as error:
         raise SinkError(f"{variable}: {file}: {error.strerror}") from None
     except UnicodeDecodeError:

@@ -8,9 +8,7 @@ partitions are revoked.
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import AsyncIterator, Callable, Collection
-from pathlib import Path
 from typing import Any, Protocol, cast
 
 import faust
@@ -288,6 +286,13 @@ class PatientTableManager(TableManager):
         return self._recovery
 
 
+class _App(faust.App):
+    """Needs no folder that can be written: without tables Faust stores nothing."""
+
+    def _create_directories(self) -> None:
+        """Creates none."""
+
+
 def _credentials(kafka: KafkaConnection) -> CredentialsT | None:
     """What Faust gives its clients to prove who they are; None where Kafka asks for nothing."""
     given = kafka.for_aiokafka()
@@ -318,7 +323,7 @@ def make_app(
     client: the name by which the group's coordinator knows this member. stuck_s: seconds for which the owner's event
     loop may be blocked before the worker leaves the group.
     """
-    app = faust.App(
+    app = _App(
         group,
         env={},  # otherwise some ninety environment variables override the values below
         broker=";".join(f"kafka://{server}" for server in kafka.servers.split(",")),
@@ -328,7 +333,6 @@ def make_app(
         web_enabled=False,
         topic_disable_leader=True,
         topic_allow_declare=False,
-        datadir=Path(tempfile.gettempdir()) / "netcenter-faust",  # without tables nothing is stored there
         stream_wait_empty=False,
         stream_buffer_maxsize=16,
         broker_client_id=client,

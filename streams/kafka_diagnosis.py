@@ -146,7 +146,7 @@ def _own_certificate_refused(security: KafkaSecurity, error: Exception) -> str |
     if path is None:
         return "asks for a certificate of this client, and NETCENTER_KAFKA_CERT_FILE is not set"
     with suppress(OSError, ValueError):
-        ended = certificate_dates.ends(Path(path).read_text(encoding="ascii"))
+        ended = certificate_dates.ends(Path(path).read_text(encoding="ascii", errors="ignore"))
         if ended is not None and ended < datetime.now(UTC):
             return f"refuses our certificate {path}, which expired on {ended:%Y-%m-%d at %H:%M} UTC: renew it"
     return f"refuses our certificate {path} ({reason}): is it of an authority that the broker trusts?"

@@ -27,11 +27,11 @@ class Password:
     file: str | None = None
 
     def now(self) -> str:
-        """The password as it is now. Raises PasswordFileError."""
+        """The password as it is now, without white space around it and without a byte order mark. Raises PasswordFileError."""
         if self.file is None:
             return self.text or ""
         try:
-            text = Path(self.file).read_text(encoding="utf-8").rstrip("\r\n")
+            text = Path(self.file).read_text(encoding="utf-8-sig").strip()
         except UnicodeDecodeError:
             raise PasswordFileError(f"{self.file} is not text in UTF-8") from None
         except OSError as error:

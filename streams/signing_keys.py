@@ -11,6 +11,7 @@ import os
 import re
 import time
 from base64 import b64decode
+from codecs import BOM_UTF8
 from typing import Any, Literal
 
 Signer = Literal["system", "operators"]
@@ -106,8 +107,8 @@ def _state_of(path: str) -> tuple[int, int, int]:
 def _read(path: str) -> dict[bytes, SigningKey]:
     """The keys of a file by their ids, in its order. Raises KeyFileError."""
     try:
-        with open(path, encoding="ascii") as file:
-            lines = file.read().splitlines()
+        with open(path, "rb") as file:
+            lines = file.read().removeprefix(BOM_UTF8).decode("ascii").splitlines()
     except OSError as error:
         raise KeyFileError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import threading
+from codecs import BOM_UTF8
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -127,13 +128,14 @@ def _context(files: TlsFiles, contents: tuple[bytes | None, ...]) -> ssl.SSLCont
         context.load_default_certs()
     else:
         try:
-            context.load_verify_locations(cadata=ca.decode())
+            # What is not ASCII stands outside of the certificates: a comment, or the mark of an editor.
+            context.load_verify_locations(cadata=ca.decode("ascii", "ignore"))
         except (ssl.SSLError, ValueError):
             raise TlsFileError(f"{files.ca} holds no certificates in PEM") from None
     if files.cert is not None:
         try:
             # Without a function OpenSSL would ask for the password of an encrypted key at the terminal.
-            context.load_cert_chain(files.cert, files.key, lambda: (password or b"").rstrip(b"\r\n"))
+            context.load_cert_chain(files.cert, files.key, lambda: (password or b"").removeprefix(BOM_UTF8).strip())
         except (ssl.SSLError, OSError) as error:
             raise TlsFileError(_key_fault(files, contents, error)) from None
     return context

@@ -12,14 +12,13 @@ from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient
 
 from netcenter.broker.client import open_admin, open_consumer
+from netcenter.broker.control_records import ControlRecords
 from netcenter.broker.offsets import OffsetRange, committed_ranges, offsets_at
 from netcenter.broker.policy_topic import PolicyLog
 from netcenter.broker.reading import batches_of
 from netcenter.broker.topics import existing_topics, settings_of_log
 from netcenter.pipeline import PIPELINE
 from netcenter.settings import Settings
-from schemas import codec
-from schemas.codec import WireError
 from schemas.records import PolicyChanged
 from schemas.state_forms import FormError
 from streams.checkpoint import PROGRESS, read_progress
@@ -100,7 +99,7 @@ def _log_standing(
             start = max(start, read.position)
         if found[tp].version < policies.newest:
             unread[tp] = max(start, begins.get(tp, end)), end
-    for tp, changed in _changes(kafka, unread):
+    for tp, changed in _changes(settings, kafka, unread):
         # Of two changes to one version the first holds; a change without its text is a dead letter.
         if changed in policies.texts.by_hash and changed.version > found[tp].version:
             found[tp] = changed
@@ -108,26 +107,16 @@ def _log_standing(
 
 
 def _changes(
-    kafka: KafkaConnection, ranges: Mapping[TopicPartition, OffsetRange]
+    settings: Settings, kafka: KafkaConnection, ranges: Mapping[TopicPartition, OffsetRange]
 ) -> Iterable[tuple[TopicPartition, PolicyId]]:
-    """Every PolicyChanged in these ranges, in order within a partition."""
+    """Every PolicyChanged in these ranges that the roles take, in order within a partition."""
+    control = ControlRecords(settings)
     with closing(open_consumer(kafka)) as consumer:
         for batch in batches_of(consumer, ranges):
             for tp, records in batch.items():
-                for record in records:
-                    changed = _changed(record.key, record.value)
-                    if changed is not None:
+                for changed in control.of(records):
+                    if isinstance(changed, PolicyChanged):
                         yield tp, PolicyId(changed.version, changed.hash)
-
-
-def _changed(key: bytes | None, value: bytes | None) -> PolicyChanged | None:
-    """The PolicyChanged in a record; None for any other record."""
-    if key is not None:
-        return None
-    with suppress(WireError):
-        record = codec.decode(value)
-        return record if isinstance(record, PolicyChanged) else None
-    return None
 
 
 def roles_progress(

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient
 
 from agents.policy import digest, parse
 from netcenter.broker.client import open_admin, open_consumer
+from netcenter.broker.control_records import SIGNED, ControlRecords
 from netcenter.broker.log_writer import LogRecords
 from netcenter.broker.offsets import OffsetRange, committed_ranges
 from netcenter.broker.policy_change import WRITER
@@ -23,9 +24,10 @@ from netcenter.broker.sole_producer import Overtaken, RawRecord, SoleProducer
 from netcenter.broker.topics import partition_counts, required_topics, settings_of_log
 from netcenter.errors import CommandError, UsageError
 from netcenter.pipeline import PIPELINE
-from netcenter.settings import Settings
+from netcenter.runtime.signing import signatures_of
+from netcenter.settings import Settings, variable
 from schemas import codec
-from schemas.codec import WireError
+from schemas.keys import KEYLESS
 from schemas.records import Clock, PolicyChanged, Record, Tick
 from streams.core import Progress
 from streams.kafka_connection import KafkaConnection
@@ -35,12 +37,16 @@ _AT_ONCE = 2_000
 
 @dataclass
 class Seeds:
-    """What stands in one partition of an input topic."""
+    """What stands in one partition of an input topic, of what the roles take."""
 
     clocks: set[str] = field(default_factory=set)
     """The kinds of clock in its Ticks."""
     policy: bool = False
     """Whether it has a PolicyChanged."""
+    refused: bool = False
+    """Whether a control record that the role will refuse stands before the first PolicyChanged."""
+    others: bool = False
+    """Whether records that a role decides on stand before the first PolicyChanged."""
 
 
 class Seeded(NamedTuple):
@@ -73,8 +79,8 @@ def seed(
     3. In every partition of the input topics that roles and tools write: a PolicyChanged.
 
     clock: None means the clock that the log follows already, and the wall clock for a new log. Raises UsageError where
-    the log follows the other clock, and CommandError where another command began meanwhile, or topics have different
-    numbers of partitions.
+    the log follows the other clock, and CommandError where another command began meanwhile, topics have different
+    numbers of partitions, or the log is in use and has no signed policy. With keys, only signed records count.
     """
     parse(policy_text, 1)
     with SoleProducer(kafka, settings.prefix + WRITER, "the log cannot be seeded") as producer:
@@ -82,6 +88,7 @@ def seed(
             settings = settings_of_log(settings, client)
             _check_counts(settings, client)
             found = _found(settings, kafka, client)
+        _check_beginning(settings, found)
         log = policy_log(settings, kafka)
         follows = _clock_of(settings, found, clock)
         lacking = [tp for tp, seeds in found.items() if _ticks(settings, tp) and not seeds.clocks]
@@ -106,6 +113,23 @@ def _check_counts(settings: Settings, client: KafkaAdminClient) -> None:
             )
 
 
+def _check_beginning(settings: Settings, found: Mapping[TopicPartition, Seeds]) -> None:
+    """Raises CommandError where records stand before any signed policy: the role stops there, whatever comes behind."""
+    if not signatures_of(settings).rings:
+        return
+    for tp, seeds in found.items():
+        if seeds.others and not seeds.policy:
+            since = (
+                f"if this log was in use before there were keys, set {variable('signed_since')} to a moment from now on, for "
+                "workers and commands alike; if not, "
+            )
+            raise CommandError(
+                f"{tp.topic}/{tp.partition} holds records before any policy that is {SIGNED}, and no role can decide on them: "
+                f"{since if seeds.refused else ''}give a new log a prefix of its own ({variable('prefix')}), or delete the topics "
+                "of this one and make them again. Nothing was written"
+            )
+
+
 def unseeded(settings: Settings, kafka: KafkaConnection, client: KafkaAdminClient) -> list[str]:
     """`topic/partition` of each partition that lacks what a log must begin with. Raises CommandError."""
     found = _found(settings, kafka, client)
@@ -114,6 +138,15 @@ def unseeded(settings: Settings, kafka: KafkaConnection, client: KafkaAdminClien
         for tp, seeds in found.items()
         if not seeds.policy or (_ticks(settings, tp) and not seeds.clocks)
     ]
+
+
+def told_unseeded(settings: Settings, bare: Sequence[str]) -> str:
+    """One line about the partitions of `unseeded`, with what to do."""
+    signed = f" that are {SIGNED}" if signatures_of(settings).rings else ""
+    return (
+        f"{len(bare)} partitions lack the first records of a log{signed}, such as {bare[0]}, and workers wait for them: run "
+        "`netcenter topics seed`"
+    )
 
 
 def _write(producer: SoleProducer, records: list[RawRecord]) -> None:
@@ -186,8 +219,9 @@ def _control(
 def _found(settings: Settings, kafka: KafkaConnection, client: KafkaAdminClient) -> dict[TopicPartition, Seeds]:
     """What stands in each partition that must be seeded.
 
-    What the role that reads a partition has in its progress it has read there. Every other partition is read from its
-    beginning until both records are found, and they are the first records of a seeded partition.
+    What the role that reads a partition has in its progress it has read there, and what it lacks it has refused or not read
+    yet. So a partition is read from the role's position, or from its beginning, until both records are found, and they are
+    the first records of a seeded partition.
     """
     readers = {role.input_topic: role.name for role in PIPELINE.roles if role.decides}
     tps = [
@@ -202,6 +236,8 @@ def _found(settings: Settings, kafka: KafkaConnection, client: KafkaAdminClient)
         read = progress.get(readers[tp.topic.removeprefix(settings.prefix)], {}).get(tp.partition)
         if read is not None:
             _take_progress(seeds, read)
+            if tp in ranges:
+                ranges[tp] = max(ranges[tp][0], read.position), ranges[tp][1]
     _scan(settings, kafka, found, ranges)
     return found
 
@@ -225,20 +261,22 @@ def _scan(
 
     if not ranges:
         return
+    control = ControlRecords(settings)
     with closing(open_consumer(kafka)) as consumer:
         reader = RangeReader(consumer, ranges)
         while wanted := open_ones():
             for tp, records in reader.read(_AT_ONCE, wanted).items():
-                for record in _control_records(records):
-                    if isinstance(record, PolicyChanged):
-                        found[tp].policy = True
-                    elif isinstance(record, Tick):
-                        found[tp].clocks.add(record.clock)
+                for raw in records:
+                    _take_record(found[tp], raw, control.record(raw))
 
 
-def _control_records(records: Iterable[object]) -> Iterator[Record]:
-    """The decoded records without a key."""
-    for raw in records:
-        if raw.key is None:  # type: ignore[attr-defined]
-            with suppress(WireError):
-                yield codec.decode(raw.value)  # type: ignore[attr-defined]
+def _take_record(seeds: Seeds, raw: Any, record: Record | None) -> None:
+    """record: the control record in the raw record, where the roles take it."""
+    if isinstance(record, PolicyChanged):
+        seeds.policy = True
+    elif isinstance(record, Tick):
+        seeds.clocks.add(record.clock)
+    elif record is None and not seeds.policy:
+        kind = codec.kind(raw.value)
+        seeds.refused |= kind in KEYLESS
+        seeds.others |= kind is not None and kind not in KEYLESS

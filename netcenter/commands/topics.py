@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Literal, cast
@@ -81,7 +80,7 @@ def topics_apply(
 def _compare(as_json: bool) -> None:
     """Print every difference between the topics and what the pipeline needs. Raises CommandError where there are some."""
     from netcenter.broker.client import open_admin
-    from netcenter.broker.seeding import unseeded
+    from netcenter.broker.seeding import told_unseeded, unseeded
     from netcenter.broker.topic_drift import drifts, missing
     from netcenter.broker.topics import settings_of_log
 
@@ -94,20 +93,13 @@ def _compare(as_json: bool) -> None:
     if as_json:
         print(json.dumps({"missing": lacking, "drifts": [d._asdict() for d in found], "unseeded": bare}))
     else:
-        for line in (*([lacking] if lacking else []), *found, *([_unseeded(bare)] if bare else [])):
+        for line in (*([lacking] if lacking else []), *found, *([told_unseeded(settings, bare)] if bare else [])):
             print(line)
     faults = len(found) + bool(lacking) + bool(bare)
     if faults:
         raise CommandError(f"{faults} differences between the topics and what the pipeline needs")
     if not as_json:
         print("every topic is as the pipeline needs it")
-
-
-def _unseeded(bare: Sequence[str]) -> str:
-    return (
-        f"{len(bare)} partitions lack the first records of a log, such as {bare[0]}, and workers wait for them: run `netcenter "
-        "topics seed`"
-    )
 
 
 @topics.command("seed")

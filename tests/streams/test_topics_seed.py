@@ -11,24 +11,31 @@ from typing import Any
 
 import pytest
 import yaml
-from kafka import TopicPartition
+from kafka import KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, NewTopic
 
 from netcenter.broker import seeding
 from netcenter.broker.client import open_admin
+from netcenter.broker.log_clock import clock_of_log
 from netcenter.broker.offsets import committed_ranges
+from netcenter.broker.policy_standing import PolicyId, standing
 from netcenter.broker.policy_topic import policy_log
 from netcenter.broker.provisioning import create
 from netcenter.broker.reading import records_of
 from netcenter.broker.seeding import Seeded, seed
+from netcenter.broker.signed_log import signed_record
 from netcenter.broker.sole_producer import Overtaken
+from netcenter.errors import CommandError
 from netcenter.pipeline import PIPELINE
 from netcenter.policies import DEFAULT_POLICY
-from netcenter.settings import Settings
+from netcenter.runtime.signing import FILES
+from netcenter.settings import Settings, variable
 from schemas import codec
 from schemas.records import PolicyChanged, Tick
 from streams.kafka_connection import KafkaConnection
+from streams.signatures import SIGNATURE
 from tests.support.command_line import command
+from tests.support.forgeries import key_files
 from tests.support.world import NOON, World, author_on, mention
 
 Call = Callable[..., tuple[int, str, str]]
@@ -37,9 +44,9 @@ TEXT = DEFAULT_POLICY.read_text()
 
 @pytest.fixture
 def call(tmp_path: Path, kafka: KafkaConnection, prefix: str) -> Call:
-    """The command line against the session's Kafka: (exit code, stdout, stderr)."""
+    """The command line against the session's Kafka, with further variables: (exit code, stdout, stderr)."""
     given = {"NETCENTER_KAFKA": str(kafka), "NETCENTER_PREFIX": prefix, "NETCENTER_PARTITIONS": "2"}
-    return lambda *words: command(tmp_path, given, *words)
+    return lambda *words, **more: command(tmp_path, given | more, *words)
 
 
 def first_records(kafka: KafkaConnection, prefix: str, topic: str, number: int) -> list[type]:
@@ -80,6 +87,42 @@ def test_topics_made_from_the_export_have_no_drift_and_are_seeded_once(
         assert first_records(kafka, prefix, name, 1) == [*ticks, PolicyChanged]
     assert json.loads(call("topics", "apply", "--json")[1])["created"] == []
     assert first_records(kafka, prefix, "mentions", 1) == [Tick, PolicyChanged], "nothing is written twice"
+
+
+def test_with_keys_the_first_records_of_a_log_are_the_signed_ones(
+    call: Call, kafka: KafkaConnection, prefix: str, tmp_path: Path
+) -> None:
+    """Of a log that was seeded without keys, or in which a gateway was faster: its Tick fixes no clock."""
+    assert call("topics", "apply", "--clock", "event")[0] == 0
+    bare = Settings(prefix=prefix, partitions=2)
+    files: dict[str, Any] = {**key_files(tmp_path)}
+    keys = Settings(prefix=prefix, partitions=2, **files)
+    gateway = KafkaProducer(**kafka.for_kafka_python())
+    tick = codec.encode(Tick(clock="event", time=NOON, role="clock", partition=0))
+    gateway.send(f"{prefix}mentions", tick, partition=0, headers=[(SIGNATURE, b"1:k1:AAAA")]).get(20)
+    gateway.close()
+    assert (signed_record(bare, kafka, "mentions") or "").startswith("mentions/0/")
+    assert signed_record(keys, kafka, "mentions") is None
+
+    signed = {topic.name for topic in PIPELINE.topics if topic.signed}
+    given = {variable(setting): str(getattr(keys, setting)) for setting in FILES.values()}
+    code, out, _ = call("topics", "apply", "--check", **given)
+    assert code == 1 and f"{2 * len(signed)} partitions lack the first records of a log that are signed" in out
+    with pytest.raises(CommandError, match="mentions holds no Tick that is signed .* run `netcenter topics apply"):
+        clock_of_log(keys, kafka)
+    log = policy_log(bare, kafka)
+    assert log.last is not None
+    policy = PolicyId(1, log.last.hash)
+    assert standing(keys, kafka, log).lacking(policy) == [0, 1] and standing(bare, kafka, log).lacking(policy) == []
+    before = keys.model_copy(update={"signed_since": "2999-01-01T00:00:00Z"})
+    assert seed(before, kafka, None, TEXT) == Seeded("event", 1), "written before signatures are asked for"
+
+    assert seed(keys, kafka, "wall", TEXT) == Seeded("wall", 1, 2, 2 * len(signed))
+    assert seed(keys, kafka, None, TEXT) == Seeded("wall", 1)
+    assert (clock_of_log(keys, kafka), clock_of_log(bare, kafka)) == ("wall", "event")
+    assert standing(keys, kafka, log).lacking(policy) == []
+    assert signed_record(keys, kafka, "mentions") is not None
+    assert call("topics", "apply", "--check", **given)[0] == 0
 
 
 def test_a_worker_goes_on_topics_that_others_made_once_they_are_seeded(

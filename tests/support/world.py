@@ -22,7 +22,15 @@ from kafka import KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
 
 from agents.policy import digest
-from netcenter.broker import command_headers, log_writer, policy_standing, provisioning, seeding, topics
+from netcenter.broker import (
+    command_headers,
+    control_records,
+    log_writer,
+    policy_standing,
+    provisioning,
+    seeding,
+    topics,
+)
 from netcenter.broker.client import open_admin, open_producer
 from netcenter.broker.offsets import committed_ranges, log_ends
 from netcenter.broker.reading import TopicFollower
@@ -202,7 +210,7 @@ class World:
         """Create the topics that are missing."""
         settings = Settings(prefix=self.prefix, partitions=self.partitions)
         with ExitStack() as patches:
-            for module in (topics, log_writer, command_headers, policy_standing, seeding):
+            for module in (topics, log_writer, command_headers, control_records, policy_standing, seeding):
                 patches.enter_context(mock.patch.object(module, "PIPELINE", toy.PIPELINE))
             provisioning.apply(settings, self.kafka, self.clock, toy.POLICY)
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import structlog
@@ -16,6 +20,8 @@ from netcenter import cli
 from netcenter.operate.doctor import examine
 from netcenter.runtime import logs
 from netcenter.settings import Settings
+from streams.faust_batch import make_app
+from streams.kafka_connection import KafkaConnection
 
 Run = Callable[..., tuple[int, str]]
 
@@ -55,6 +61,72 @@ def test_seconds_are_finite(run: Run, name: str) -> None:
     """No timeout of Kafka is endless."""
     code, err = run("lag", **{f"NETCENTER_{name}": "inf"})
     assert code == 2 and len(lines(err)) == 1 and f"NETCENTER_{name}" in err
+
+
+def test_every_number_of_the_settings_has_a_largest_value() -> None:
+    """Beyond it something else would refuse it, at a place where nobody knows the setting."""
+    numbers = {name: field for name, field in Settings.model_fields.items() if field.annotation in (int, float)}
+    assert len(numbers) > 10
+    assert [n for n, f in numbers.items() if not any(getattr(m, "le", None) is not None for m in f.metadata)] == []
+
+
+@pytest.mark.parametrize("session_s", [6.0, 60.0])
+def test_faust_takes_the_shortest_and_the_longest_session(session_s: float) -> None:
+    """It compares its timeouts with each other, and refuses some."""
+    bounds = {
+        name: getattr(m, name)
+        for m in Settings.model_fields["session_s"].metadata
+        for name in ("ge", "le")
+        if hasattr(m, name)
+    }
+    assert bounds == {"ge": 6, "le": 60}
+    worker = Settings(session_s=session_s).worker(KafkaConnection("127.0.0.1:9"))
+    given = {"session_s": session_s, "heartbeat_s": worker.heartbeat_s, "stuck_s": worker.stuck_s}
+    conf = make_app("group", worker.kafka, Mock(), client="c", **given).conf
+    assert conf.broker_heartbeat_interval < conf.broker_session_timeout < conf.broker_request_timeout
+
+
+def test_a_source_does_not_count_as_idle_between_two_ticks(run: Run) -> None:
+    code, err = run("lag", NETCENTER_TICK_S="60")
+    assert code == 2 and len(lines(err)) == 1
+    assert "NETCENTER_SOURCE_IDLE_S: at least NETCENTER_TICK_S is meant, 60.0 s" in err
+    code, err = run("lag", NETCENTER_SOURCE_IDLE_S="0.001")
+    assert code == 2 and "NETCENTER_SOURCE_IDLE_S: at least NETCENTER_TICK_S is meant, 1.0 s" in err
+
+
+@contextmanager
+def nowhere_to_write() -> Iterator[None]:
+    """No folder for temporary files, as in a container whose file system is read-only."""
+
+    def none(*_: object, **__: object) -> str:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp', '/var/tmp']")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", None)
+        patch.setattr(tempfile, "_get_default_tempdir", none)
+        yield
+
+
+@pytest.mark.parametrize("words", ["worker classify cases", "replay posts.jsonl --out told"])
+def test_without_a_folder_for_temporary_files_a_line_says_what_to_mount(run: Run, tmp_path: Path, words: str) -> None:
+    """Exit 2: it is no fault of ours."""
+    (tmp_path / "posts.jsonl").write_text("")
+    with nowhere_to_write():
+        code, err = run(*words.split(), NETCENTER_KAFKA="127.0.0.1:1")
+    assert (code, len(lines(err))) == (2, 1), err
+    assert "no folder for temporary files can be written" in err and "TMPDIR" in err
+
+
+def test_a_worker_of_one_role_needs_no_folder_for_temporary_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither that of the system nor the current one."""
+    monkeypatch.chdir(tmp_path)
+    given = {"session_s": 10.0, "heartbeat_s": 0.5, "stuck_s": 30.0}
+    with nowhere_to_write():
+        app = make_app("group", KafkaConnection("127.0.0.1:9"), Mock(), client="c", **given)
+        app._create_directories()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_no_broker_is_told_with_its_address(tmp_path: Path) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pickle
+import re
 import ssl
+from codecs import BOM_UTF8
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,7 +23,7 @@ from netcenter.settings import Settings
 from streams import certificate_dates
 from streams.kafka_connection import KafkaConnection, KafkaSecurity, renewed_context
 from streams.renewed_passwords import Password
-from streams.tls_context import TlsFiles
+from streams.tls_context import RenewedContext, TlsFileError, TlsFiles
 from tests.support.certificates import Authority
 
 USER = {"kafka_sasl_mechanism": "SCRAM-SHA-512", "kafka_sasl_username": "u"}
@@ -284,6 +287,59 @@ def test_a_context_uses_new_files_at_its_next_connection_and_the_old_ones_while_
     Authority(tmp_path, "another")
     (certificate,) = context.newest().get_ca_certs()
     assert certificate["subject"] == ((("commonName", "another"),),), "an authority that is gone is believed no more"
+
+
+ODDLY_WRITTEN: dict[str, Callable[[bytes], bytes]] = {
+    "a byte order mark": lambda pem: BOM_UTF8 + pem,
+    "a comment in Latin-1": lambda pem: "# la autoridad de producción\n".encode("latin-1") + pem,
+    "a comment in UTF-8 behind it": lambda pem: pem + "# ñ\n".encode(),
+    "lines of Windows": lambda pem: pem.replace(b"\n", b"\r\n"),
+}
+
+
+@pytest.mark.parametrize("way", ODDLY_WRITTEN)
+def test_an_authority_is_read_whatever_stands_around_its_certificate(tmp_path: Path, way: str) -> None:
+    """At the start, and in a file that is replaced."""
+    file = Authority(tmp_path).file
+    pem = file.read_bytes()
+    before = RenewedContext(TlsFiles(str(file)))
+    file.write_bytes(ODDLY_WRITTEN[way](pem))
+    for context in before.newest(), RenewedContext(TlsFiles(str(file))).newest():
+        assert [ca["subject"] for ca in context.get_ca_certs()] == [((("commonName", "the authority"),),)]
+    assert before._contents == TlsFiles(str(file)).contents(), "and the new file is in use"
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"no PEM", b"\xff\xfe-\0-\0", "ñ".encode(), b"\0" * 40, b"-----BEGIN CERTIFICATE-----\n\xff"]
+)
+def test_a_file_that_is_no_pem_is_named_in_one_line_and_never_replaces_one_that_is(
+    tmp_path: Path, content: bytes
+) -> None:
+    """Whichever of the files it is."""
+    authority = Authority(tmp_path)
+    pair = authority.issue("a")
+    files = TlsFiles(str(authority.file), str(pair.cert), str(pair.key))
+    context = RenewedContext(files)
+    good = context.newest()
+    for path in authority.file, pair.cert, pair.key:
+        kept = path.read_bytes()
+        path.write_bytes(content)
+        with pytest.raises(TlsFileError, match=re.escape(str(path))) as told:
+            RenewedContext(files)
+        assert "\n" not in str(told.value)
+        assert context.newest() is good
+        path.write_bytes(kept)
+
+
+@pytest.mark.parametrize("way", ODDLY_WRITTEN)
+def test_a_certificate_and_a_key_are_read_whatever_stands_around_them(tmp_path: Path, way: str) -> None:
+    """OpenSSL reads them from their files."""
+    authority = Authority(tmp_path)
+    pair = authority.issue("a")
+    for path in pair.cert, pair.key:
+        path.write_bytes(ODDLY_WRITTEN[way](path.read_bytes()))
+    context = RenewedContext(TlsFiles(str(authority.file), str(pair.cert), str(pair.key)))
+    assert context.ends is not None
 
 
 def test_a_password_is_that_of_its_file_now(tmp_path: Path) -> None:

@@ -90,3 +90,15 @@ def test_every_connection_to_postgresql_is_made_in_one_place() -> None:
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "psycopg2.connect"
     ]
     assert found == ["netcenter.embedded.postgres_server", "sinks.postgres.connecting"]
+
+
+def test_what_stands_in_the_log_is_read_for_commands_by_the_decoder_of_the_roles() -> None:
+    """A module that decodes records itself would believe a Tick, or a policy change, that every role refuses as forged."""
+    found = [
+        name
+        for name, tree in modules().items()
+        if name.startswith("netcenter.broker.")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("codec.decode", "decode")
+    ]
+    assert found == ["netcenter.broker.stored_dead_letters"]

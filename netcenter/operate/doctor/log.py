@@ -10,7 +10,7 @@ from kafka.admin import OffsetSpec
 from agents.policy import PolicyError, parse
 from netcenter.broker.policy_standing import PolicyId, standing
 from netcenter.broker.policy_topic import PolicyLog, policy_log
-from netcenter.broker.seeding import unseeded
+from netcenter.broker.seeding import told_unseeded, unseeded
 from netcenter.broker.signed_log import signed_record
 from netcenter.broker.stored_dead_letters import count_waiting
 from netcenter.broker.topic_drift import drifts
@@ -94,11 +94,7 @@ def configs(survey: Survey) -> Iterator[Finding]:
 def seeds(survey: Survey) -> Iterator[Finding]:
     """Whether every partition has the first records of a log, for which workers wait."""
     bare = unseeded(survey.settings, survey.kafka, survey.client)
-    fault = (
-        f"{len(bare)} partitions lack the first records of a log, such as {bare[0]}: run `netcenter topics seed`"
-        if bare
-        else ""
-    )
+    fault = told_unseeded(survey.settings, bare) if bare else ""
     yield Finding("first records", not bare, fault or "in every partition")
 
 
