@@ -20,6 +20,7 @@ from netcenter.settings import Settings
 from schemas import codec
 from schemas.codec import WireError
 from schemas.dead_letter_headers import DEAD_LETTER, ORIGIN, STATE, failure_of, is_mark, text, without_failure
+from schemas.headers import ce_source
 from schemas.keys import KEYLESS
 from schemas.records import Record
 from streams.kafka_connection import KafkaConnection
@@ -30,7 +31,7 @@ Mark = Literal["redriven", "discarded"]
 """The content of a mark: a record of a `.dead` topic about an earlier dead letter. A mark is not a dead letter
 itself.
 """
-_WRITER = "ce_source"
+_SOURCE = "ce_source"
 _SINK = "sink"
 
 
@@ -53,6 +54,8 @@ class StoredDeadLetter:
     value: bytes | None
     headers: list[tuple[str, bytes | None]]
     """The record's own headers."""
+    writer: str = ""
+    """The role that wrote the record, by its headers; empty where a command or another producer wrote it."""
     state: State = "waiting"
     failed_again_as: str | None = None
     """The id of the newer dead letter, if the record failed again after a redrive."""
@@ -89,17 +92,12 @@ class StoredDeadLetter:
         kind = codec.kind(self.value)
         if kind in KEYLESS:
             return f"a {kind.__name__} holds only where it stood: discard it"
-        if self.topic not in _redrive_topics() or (PIPELINE.topic(self.topic).public and self._is_ours()):
+        if self.topic not in _redrive_topics() or (PIPELINE.topic(self.topic).public and self.writer):
             return (
                 f"{place}, where Netcenter itself wrote it, and a copy would be read as another record: after a mend "
                 "`netcenter replay --log mentions` tells what it leads to"
             )
         return None
-
-    def _is_ours(self) -> bool:
-        """Whether a role wrote the record, and not a command or another producer."""
-        writer = dict(self.headers).get(_WRITER) or b""
-        return any(writer.endswith(role.name.encode()) for role in PIPELINE.roles if self.topic in role.writes)
 
 
 def _redrive_topics() -> set[str]:
@@ -192,4 +190,12 @@ def _dead_letter(settings: Settings, r: Any) -> StoredDeadLetter:
         key=r.key,
         value=r.value,
         headers=without_failure(r.headers),
+        writer=_writer(settings, failure.topic or "", r),
     )
+
+
+def _writer(settings: Settings, topic: str, r: Any) -> str:
+    """The role that wrote a record of a topic; empty where none did."""
+    source = text(dict(r.headers).get(_SOURCE))
+    roles = (role.name for role in PIPELINE.roles if topic in role.writes)
+    return next((role for role in roles if source == ce_source(settings.prefix + role)), "")

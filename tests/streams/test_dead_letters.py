@@ -23,7 +23,7 @@ from netcenter.errors import CommandError
 from netcenter.pipeline import PIPELINE
 from netcenter.policies import DEFAULT_POLICY
 from netcenter.settings import Settings
-from schemas import codec, ids
+from schemas import codec, headers, ids
 from schemas.dead_letter_headers import DEAD_LETTER, STATE, failure_headers
 from schemas.keys import KEYLESS, customer
 from schemas.records import CrisisDeclared, OperatorChanged, PolicyChanged, Record, Tick
@@ -46,10 +46,10 @@ class Plant:
         self.producer = open_producer(kafka)
 
     def dead_letter(self, topic: str, record: Record | bytes, *, stage: str = "decide", by: str | None = None) -> str:
-        """Writes the dead letter of a record and returns its id. by: the role that wrote the record."""
+        """Writes the dead letter of a record and returns its id. by: the role or the program that wrote the record."""
         value = record if isinstance(record, bytes) else codec.encode(record)
         key = b"k" if isinstance(record, bytes) else None if type(record) in KEYLESS else _key(topic, record)
-        head = [("ce_source", f"/netcenter/{by}".encode())] if by else []
+        head = [("ce_source", headers.ce_source(self.settings.prefix + by).encode())] if by else []
         offset = next(_OFFSETS)
         return self.raw(topic, key, value, [*head, *failure_headers(topic, 0, offset, stage, "ValueError", "why")])
 
@@ -110,7 +110,8 @@ def test_dead_letters_are_redriven_once_however_often_all_are_asked_for(plant: P
     posts = [mention(f"u{n}", n) for n in range(3)]
     for post in posts:
         plant.dead_letter("mentions", post)
-    said = plant.dead_letter("volumes", crisis(1))
+    # By a tool whose name ends as that of a role that writes there too.
+    said = plant.dead_letter("volumes", crisis(1), by="my-classify")
     left = OperatorChanged(id="o1", desk="care", operator="ana", change="signed_out", at=NOON)
     plant.dead_letter("desk", left, by="cases")  # in a private topic even what a role wrote
     assert run("dead", "redrive", "--all")[:2] == (0, "5 redriven\n")
