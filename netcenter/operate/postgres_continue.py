@@ -17,7 +17,7 @@ from netcenter.errors import CommandError
 from netcenter.pipeline import PIPELINE, PROJECTION
 from netcenter.runtime.postgres_connection import open_postgres
 from netcenter.settings import Settings
-from sinks.postgres.continued import begin_next_log, stored_offsets
+from sinks.postgres.continued import begin_next_log, belong_to, stored_offsets
 from streams.kafka_connection import KafkaConnection
 
 _ROLE = PIPELINE.role(PROJECTION)
@@ -35,14 +35,19 @@ def go_on(settings: Settings, kafka: KafkaConnection, uri: str, old: str | None)
         with closing(connection), connection, connection.cursor() as cursor:
             stored = stored_offsets(cursor)
             if not stored:
+                belong_to(cursor, settings.prefix)
                 return None
             with closing(open_admin(kafka)) as client:
                 _check_new(settings, client)
                 if old is not None:
                     _check_old(settings.model_copy(update={"prefix": old}), kafka, client, stored)
-            return begin_next_log(cursor)
+            return begin_next_log(cursor, settings.prefix)
     except psycopg2.errors.UndefinedTable:
         raise CommandError("the tables are not there: restore them first, see docs/backup.md") from None
+    except psycopg2.errors.UndefinedColumn:
+        raise CommandError(
+            "the tables are of an older release: run `netcenter postgres migrate`, then this again"
+        ) from None
     except psycopg2.Error as error:
         raise CommandError(f"PostgreSQL: {str(error).splitlines()[0]}: see `netcenter doctor`") from None
 

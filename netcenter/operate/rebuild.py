@@ -80,7 +80,7 @@ def rebuild(
     live tables are as before, or wholly replaced.
     """
     try:
-        with Projection(uri) as projection, closing(_SinkTopics(settings, kafka)) as log:
+        with Projection(uri, settings.prefix) as projection, closing(_SinkTopics(settings, kafka)) as log:
             return _Rebuild(projection, log, say, progress).run(keep=keep, agreed=agreed)
     except port.ReceiverUnreachable as error:
         raise Unreachable(str(error)) from None

@@ -54,7 +54,7 @@ def postgres_sink(settings: PostgresSettings) -> port.SinkPort:
         except Unreachable as error:
             raise port.ReceiverUnreachable(str(error)) from None
 
-    return receiver.postgres_sink(settings, embedded)
+    return receiver.postgres_sink(settings, embedded, load().prefix)
 
 
 def webhook_sink(settings: WebhookSettings) -> port.SinkPort:

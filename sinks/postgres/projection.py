@@ -93,15 +93,18 @@ class Projection:
     Use: 1. `prepare`, 2. `take_over`, 3. write the log through `sink`, 4. `complete`, 5. `swap`, 6. `drop_replaced`.
     At the end of the context the new tables are dropped unless they were swapped in.
 
-    uri: the live sink's, with the user who owns the tables. Raises ReceiverUnreachable and SinkError as a sink does; SinkError
-    also where another rebuild runs, where the user lacks the rights, or where objects of other users would be lost.
+    uri: the live sink's, with the user who owns the tables. prefix: of the log's topics. Raises ReceiverUnreachable and
+    SinkError as a sink does; SinkError also where the live tables are of another log, where another rebuild runs, where the
+    user lacks the rights, or where objects of other users would be lost.
     """
 
-    def __init__(self, uri: str) -> None:
-        self._uri = uri
-        self._live_sink = PostgresSink(uri)
+    def __init__(self, uri: str, prefix: str) -> None:
+        self._uri, self._prefix = uri, prefix
+        self._live_sink = PostgresSink(uri, prefix=prefix)
         #: Writes into the new tables.
-        self.sink = PostgresSink(make_dsn(uri, options=f"{parse_dsn(uri).get('options', '')} -c search_path={REBUILT}"))
+        self.sink = PostgresSink(
+            make_dsn(uri, options=f"{parse_dsn(uri).get('options', '')} -c search_path={REBUILT}"), prefix=prefix
+        )
         self._connection: Connection | None = None
         self._live_name = ""
         self._live = ""
@@ -224,7 +227,7 @@ class Projection:
             older = Older(cursor, self._live)
             older.before(firsts)
             for (topic, number), first in firsts.items():
-                cursor.execute("insert into sink_offsets values (%s, %s, %s)", (topic, number, first))
+                cursor.execute("insert into sink_offsets values (%s, %s, %s, %s)", (topic, number, first, self._prefix))
         with self._translating(), self._transaction() as cursor:
             Older(cursor, self._live).fold()
             for one in forgets:
@@ -272,7 +275,7 @@ class Projection:
         records.
         """
         cursor.execute(
-            f"insert into sink_offsets as n select topic, partition, next from {self._live}.sink_offsets"
+            f"insert into sink_offsets as n select topic, partition, next, prefix from {self._live}.sink_offsets"
             " on conflict (topic, partition) do update set next = excluded.next where n.next < excluded.next"
         )
 

@@ -72,17 +72,18 @@ class PostgresSettings(ReceiverSettings):
         return make_dsn(uri, **found, **({"sslmode": _CHECKED} if "sslrootcert" in given else {}))
 
 
-def postgres_sink(settings: PostgresSettings, default: Callable[[], str]) -> SinkPort:
+def postgres_sink(settings: PostgresSettings, default: Callable[[], str], prefix: str) -> SinkPort:
     """The sink of these settings.
 
-    default: returns the URI where none is set. Raises SinkError for wrong settings, and the errors of `default`.
+    default: returns the URI where none is set. prefix: of the topics whose records it writes. Raises SinkError for wrong
+    settings, and the errors of `default`.
     """
     from sinks.postgres.sink import PostgresSink  # imported here, because workers of other roles need no psycopg2
 
     def uri() -> str:
         return settings.postgres_uri() or default()
 
-    return PostgresSink(uri(), renewed=uri)
+    return PostgresSink(uri(), uri, prefix)
 
 
 def _parsed(uri: str, variable: str) -> dict[str, str]:

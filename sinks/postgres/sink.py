@@ -48,12 +48,15 @@ _BEGIN = (
 _CANCEL_S = 1.0
 
 _STORED = """
-insert into sink_offsets select topic, partition, 0 from unnest(%s::text[], %s::int[]) as p (topic, partition)
+insert into sink_offsets (topic, partition, next, prefix)
+select topic, partition, 0, %s from unnest(%s::text[], %s::int[]) as p (topic, partition)
 on conflict do nothing;
-select topic, partition, next from sink_offsets where (topic, partition) in %s order by topic, partition for update
+select topic, partition, next, (select min(o.prefix) from sink_offsets o where o.prefix <> %s)
+from sink_offsets where (topic, partition) in %s order by topic, partition for update
 """
+_OTHER_LOG = "select min(prefix) from sink_offsets where prefix <> %s"
 _FOLLOWING = """
-update sink_offsets s set next = f.next
+update sink_offsets s set next = f.next, prefix = coalesce(s.prefix, %s)
 from unnest(%s::text[], %s::int[], %s::bigint[]) as f (topic, partition, next)
 where (s.topic, s.partition) = (f.topic, f.partition)
 """
@@ -69,13 +72,14 @@ class PostgresSink:
     session, as behind a pooler.
 
     uri: libpq's form, `postgresql://user:password@host:port/database`. renewed: returns the URI as it is now; called before
-    each connection, for a password that may change, raises SinkError.
+    each connection, for a password that may change, raises SinkError. prefix: of the topics whose records are written: tables
+    that were filled from topics of another prefix are refused. None where nothing of a log is written.
     """
 
     keeps_offsets = True
 
-    def __init__(self, uri: str, renewed: Callable[[], str] | None = None) -> None:
-        self._renewed = renewed
+    def __init__(self, uri: str, renewed: Callable[[], str] | None = None, prefix: str | None = None) -> None:
+        self._renewed, self._prefix = renewed, prefix
         self._connection: Connection | None = None
         self._written: dict[Place, int] = {}
         self._unconfirmed: list[RefusedItem] = []
@@ -111,7 +115,19 @@ class PostgresSink:
                 lacking = missing(cursor)
             if lacking:
                 self._migrate()
+            with self._transaction() as cursor:
+                cursor.execute(_OTHER_LOG, (self._prefix,))
+                self._refuse(*cursor.fetchone() or (None,))
             self._worked = True
+
+    def _refuse(self, other: str | None) -> None:
+        """Raises SinkError where there is the prefix of another log from which these tables are filled."""
+        if other is not None:
+            raise SinkError(
+                f"{self.server}: its tables are filled from the topics of the prefix {other!r}, and NETCENTER_PREFIX is "
+                f"{self._prefix!r}: set it right, or give this log a database of its own; where it continues the other log, "
+                "run `netcenter postgres continue` (docs/growth.md)"
+            )
 
     def _migrate(self) -> None:
         try:
@@ -131,7 +147,7 @@ class PostgresSink:
         with self._one_at_a_time, self._translating():
             with self._transaction() as cursor:
                 cursor.execute(
-                    "select topic, partition, next from sink_offsets where (topic, partition) in %s",
+                    "select topic, partition, next from sink_offsets where (topic, partition) in %s and next > 0",
                     (tuple(topic_partitions),),
                 )
                 found = {(topic, partition): following for topic, partition, following in cursor}
@@ -212,7 +228,7 @@ class PostgresSink:
             # stored.
             self._unconfirmed = known + refused
             if following:
-                cursor.execute(_FOLLOWING, (*_columns_of(following), list(following.values())))
+                cursor.execute(_FOLLOWING, (self._prefix, *_columns_of(following), list(following.values())))
         self._worked = True
         self._written.update(following)
         self.nul_replaced += rows.nuls
@@ -270,11 +286,14 @@ class PostgresSink:
     def _lock_offsets(self, cursor: Cursor, places: list[Place]) -> dict[Place, int]:
         """The stored offsets, locked: a second owner of the same partition waits until this batch is committed.
 
-        `places` are sorted: transactions that lock in the same order cannot deadlock. Raises Rewound where an offset fell.
+        `places` are sorted: transactions that lock in the same order cannot deadlock. Raises Rewound where an offset fell, and
+        SinkError where another log has taken the tables over.
         """
         names, numbers = _columns_of(places)
-        cursor.execute(_STORED, (names, numbers, tuple(places)))
-        stored: dict[Place, int] = {(topic, partition): following for topic, partition, following in cursor}
+        cursor.execute(_STORED, (self._prefix, names, numbers, self._prefix, tuple(places)))
+        found = cursor.fetchall()
+        self._refuse(found[0][-1])
+        stored: dict[Place, int] = {(topic, partition): following for topic, partition, following, _ in found}
         for place, following in stored.items():
             if following < self._written.get(place, 0):
                 raise Rewound(

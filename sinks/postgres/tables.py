@@ -354,6 +354,7 @@ KEPT: dict[str, tuple[str, dict[str, str]]] = {
             "topic": "the topic's name, without a prefix",
             "partition": "the partition",
             "next": "the first offset that is not in these tables yet",
+            "prefix": "the prefix of the topics that these tables are filled from; null until a worker of this release writes",
         },
     ),
     "forgotten": (

@@ -127,7 +127,10 @@ def test_every_bad_record_is_a_dead_letter_once_with_its_reason_and_no_good_one_
         wanted = {one.number: one for one in outcome.sent if one.bad is not None and one.topic == topic.name}
         told = Counter(one.bad for number, one in wanted.items() if number not in letters)
         assert letters.keys() == wanted.keys(), (topic.name, told, letters.keys() - wanted.keys())
-        assert len(outcome.log[topic.dead.name]) == len(wanted)
+        often = Counter(int(row.headers[CASE]) for row in outcome.log[topic.dead.name])
+        # Of a record of a newer release the projection makes a dead letter too, where it reads the topic.
+        newer = {n for n, row in letters.items() if failure_of(row.headers.items()).error == "NewerRecord"}
+        assert {n for n, count in often.items() if count > 1} <= newer
         for number, row in letters.items():
             assert (row.partition, row.key, row.value) == (
                 wanted[number].partition,

@@ -21,6 +21,7 @@ from netcenter.demo.story import STORY_POLICY, story
 from netcenter.embedded import Addresses
 from netcenter.files.line import Line
 from netcenter.ingest.schedule import TICK
+from netcenter.operate.rebuild_state import StateRebuild
 from netcenter.operate.savepoint import rescale as rescaling
 from netcenter.operate.savepoint.continued_log import ContinuedLog
 from netcenter.operate.savepoint.savepoint_file import SavepointFile
@@ -100,6 +101,8 @@ def moved(stack: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             say("workers run", *rescale)
             _tick(first, _BEFORE[-1].at + 2 * _MINUTE)
             first.stop(*_DECIDING)
+            with mock.patch.object(StateRebuild, "_rebuild", _behind_another(first, said)):
+                said["rebuild held up"] = command(folder, first.given(), "rebuild", "alerts", "--yes")
             say("check", *rescale, "--check")
             with (
                 mock.patch.object(KafkaProducer, "commit_transaction", side_effect=KafkaError("killed here")),
@@ -145,6 +148,18 @@ def _then_starts(plant: Plant, said: dict[str, tuple[int, str, str]]) -> Callabl
         said["worker meanwhile"] = _refused(plant)
 
     return filled
+
+
+def _behind_another(plant: Plant, said: dict[str, tuple[int, str, str]]) -> Callable[..., Any]:
+    """`_rebuild`, held up until another rebuild of the role has ended."""
+    rebuild = vars(StateRebuild)["_rebuild"]
+
+    def held_up(*given: Any) -> Any:
+        with mock.patch.object(StateRebuild, "_rebuild", rebuild):
+            said["rebuild"] = command(plant.folder, plant.given(), "rebuild", "alerts", "--yes")
+        return rebuild(*given)
+
+    return held_up
 
 
 def _after_a_commit(plant: Plant, call: Callable[..., Any]) -> Callable[..., Any]:
@@ -244,6 +259,14 @@ def test_what_a_worker_commits_while_the_state_is_read_ends_the_command(moved: M
     assert not (moved.folder / "late").exists()
 
 
+def test_a_rebuild_that_another_has_overtaken_says_so_and_the_other_one_holds(moved: Moved) -> None:
+    """What is decided afterwards is what an undisturbed run decides."""
+    assert moved.said["rebuild"][0] == 0, moved.said
+    code, out, err = moved.said["rebuild held up"]
+    assert (code, out) == (1, "")
+    assert "another command has taken alerts.changelog/0 over since this one began" in err
+
+
 def test_a_command_that_was_held_up_writes_nothing_into_a_log_that_has_begun(moved: Moved) -> None:
     code, _, err = moved.said["late"]
     assert code == 1
@@ -276,7 +299,7 @@ def test_postgresql_goes_on_with_the_second_log_in_the_same_tables(moved: Moved)
     assert "rows changed" in out
     again = command(moved.folder, given, "postgres", "continue", "--from", moved.first.prefix)
     assert again[:2] == (0, "the tables hold no position of a log: nothing to do\n")
-    judge.fold_into(uri, second)
+    judge.fold_into(uri, second, moved.second.prefix)
     found = judge.tables(uri)
     for table, topic in (("case_events", "cases"), ("assignments", "assignments"), ("surge_events", "surges")):
         decided = [row.record for log in (first, second) for row in log[topic] if isinstance(row.record, Decided)]

@@ -150,7 +150,7 @@ def test_the_settings_prove_the_server_and_the_client(
     }
     for name, value in given.items():
         monkeypatch.setenv(name, value)
-    sink = postgres_sink(PostgresSettings(), lambda: "")
+    sink = postgres_sink(PostgresSettings(), lambda: "", "p.")
     sink.open()
     assert sink.write(items([classified(1)])) == []
     sink.close()
@@ -158,7 +158,7 @@ def test_the_settings_prove_the_server_and_the_client(
     assert code == 0 and "netcenter_writer" in out
     monkeypatch.setenv("NETCENTER_POSTGRES_CA_FILE", str(secured.other.file))
     with pytest.raises(SinkError, match="an authority that is not in"):
-        postgres_sink(PostgresSettings(), lambda: "").open()
+        postgres_sink(PostgresSettings(), lambda: "", "p.").open()
 
 
 def test_a_password_may_stand_in_a_file_beside_a_uri_without_one(database: Database, tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_new_certificates_are_taken_at_the_next_connection(secured: Secured, tmp
     settings = PostgresSettings(
         postgres=secured.bare_uri(), postgres_ca_file=ca, postgres_cert_file=pair.cert, postgres_key_file=pair.key
     )
-    sink = postgres_sink(settings, lambda: "")
+    sink = postgres_sink(settings, lambda: "", "p.")
     sink.open()
     assert sink.write(items([classified(1)])) == []
     sink.close()

@@ -28,7 +28,7 @@ SURGES = items([*surge_story(), *CRISES], "surges")
 @pytest.fixture
 def live(bare: Database) -> Iterator[PostgresSink]:
     """The live sink, on a database of this test's own."""
-    sink = PostgresSink(bare.uri)
+    sink = PostgresSink(bare.uri, prefix="p.")
     sink.open()
     yield sink
     sink.close()
@@ -42,7 +42,7 @@ def rebuild(
     late: Sequence[SinkItem] = (),
 ) -> None:
     """firsts: where the log begins; forgets: those in it; read, late: its records, before and in the swap."""
-    with Projection(bare.uri) as projection:
+    with Projection(bare.uri, "p.") as projection:
         projection.prepare()
         projection.take_over(firsts, [found for item in forgets if (found := forget(item))])
         projection.sink.write(read)
@@ -156,7 +156,7 @@ def test_whoever_was_let_read_a_table_reads_the_new_one(live: PostgresSink, bare
 def test_whoever_reads_on_is_named_and_holds_up_nobody(live: PostgresSink, bare: Database) -> None:
     """The live sink writes between two tries, and what it wrote is brought by the next."""
     assert_written(live, CASES[:4])
-    with Projection(bare.uri) as projection:
+    with Projection(bare.uri, "p.") as projection:
         projection.prepare()
         projection.take_over({("cases", 0): 0}, [])
         with closing(psycopg2.connect(make_dsn(bare.uri, application_name="a dashboard"))) as reader:
@@ -173,7 +173,7 @@ def test_whoever_reads_on_is_named_and_holds_up_nobody(live: PostgresSink, bare:
 def test_tables_that_a_newer_release_migrates_meanwhile_stay(live: PostgresSink, bare: Database) -> None:
     assert_written(live, CASES)
     before = bare.dump()
-    with Projection(bare.uri) as projection:
+    with Projection(bare.uri, "p.") as projection:
         projection.prepare()
         bare.rows("insert into _yoyo_migration (migration_hash, migration_id) values ('h', '9999-later')")
         with pytest.raises(SinkError, match="9999-later"):
@@ -183,22 +183,22 @@ def test_tables_that_a_newer_release_migrates_meanwhile_stay(live: PostgresSink,
 
 
 def test_a_second_one_is_refused_and_leaves_the_first_alone(live: PostgresSink, bare: Database) -> None:
-    with Projection(bare.uri) as first:
+    with Projection(bare.uri, "p.") as first:
         first.prepare()
-        with pytest.raises(SinkError, match="under way already"), Projection(bare.uri):
+        with pytest.raises(SinkError, match="under way already"), Projection(bare.uri, "p."):
             pass
         assert schemas(bare) == [REBUILT]
-    with Projection(bare.uri) as third:
+    with Projection(bare.uri, "p.") as third:
         assert third.prepare() == []
 
 
 def test_one_that_ends_before_it_has_made_anything_drops_nothing(live: PostgresSink, bare: Database) -> None:
     """What an interrupted one left is dropped by the next that does something, and told."""
     bare.rows(f"create schema {REBUILT}; create table {REBUILT}.cases ()")
-    with Projection(bare.uri) as asked:
+    with Projection(bare.uri, "p.") as asked:
         assert asked.size() > 0
     assert schemas(bare) == [REBUILT]
-    with Projection(bare.uri) as projection:
+    with Projection(bare.uri, "p.") as projection:
         assert projection.prepare() == [REBUILT]
 
 
@@ -207,7 +207,7 @@ def test_the_owner_is_asked_for_where_the_tables_are_anothers(live: PostgresSink
     bare.admin(f"create role {other} in role pg_read_all_data")
     given: dict[str, Any] = {"options": f"-c role={other}"}
     try:
-        with pytest.raises(SinkError, match="as the owner"), Projection(make_dsn(bare.uri, **given)):
+        with pytest.raises(SinkError, match="as the owner"), Projection(make_dsn(bare.uri, **given), "p."):
             pass
     finally:
         bare.admin(f"drop role {other}")

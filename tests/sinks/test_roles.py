@@ -106,7 +106,7 @@ def test_a_writer_does_all_that_the_sink_does_and_no_more(granted: Database) -> 
 
 def test_the_rights_are_the_same_after_a_rebuild(granted: Database, owner: str) -> None:
     """Which puts other tables in the place of those that the rights were given on."""
-    with Projection(as_role(granted, owner)) as projection:
+    with Projection(as_role(granted, owner), "p.") as projection:
         projection.prepare()
         projection.take_over({}, [])
         projection.complete([])

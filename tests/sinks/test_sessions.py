@@ -92,7 +92,7 @@ def test_a_rebuild_through_a_pooler_is_refused_in_one_line(database: Database, m
     monkeypatch.setattr(Projection, "_one", lambda *_: -1)
     with (
         pytest.raises(SinkError, match=r"needs a session of its own.*pooler: give it the server's own$"),
-        Projection(database.uri),
+        Projection(database.uri, "p."),
     ):
         pass
 

@@ -270,13 +270,13 @@ def folded(settings: Settings, log: Log, name: str) -> str:
     server = settings.postgres or ""
     create_database(server, name)
     uri = make_dsn(server, dbname=name)
-    fold_into(uri, log)
+    fold_into(uri, log, settings.prefix)
     return uri
 
 
-def fold_into(uri: str, log: Log) -> None:
-    """Writes what the sink makes of the topics into a database."""
-    sink = PostgresSink(uri)
+def fold_into(uri: str, log: Log, prefix: str) -> None:
+    """Writes what the sink makes of the topics, which have a prefix, into a database."""
+    sink = PostgresSink(uri, prefix=prefix)
     sink.open()
     try:
         for topic in PIPELINE.role("postgres").reads:
