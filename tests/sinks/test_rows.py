@@ -405,7 +405,7 @@ def test_a_later_volume_replaces_an_earlier(
             {"channel": "twitter", "kind": "post", "label": "complaint", "count": 9},
             {"channel": "web", "kind": "review", "label": "praise", "count": 1},
         ],
-        conversations=[{"root": "100", "channel": "twitter", "posts": 2, "complaints": 1}],
+        conversations=[{"root": "100", "channel": "twitter", "posts": 2, "complaints": 1, "shares": 0}],
     )
 
 

@@ -42,7 +42,7 @@ def test_it_is_told_as_a_person_reads_it(sink: PostgresSink, database: Database)
         f"surge         {SURGE} of andina, live",
         "about         the post c1 and who passes it on, 62% of the posts",
         "              4.0 times the usual; 3.0 opens (conversation); as rare as one in 10,000",
-        "              partial: a writer was missing, so there were at least so many",
+        "              partial: a writer was missing or a channel silent, so there were at least so many",
         "24 h          ▁▁▂█  at most 32 posts in half an hour",
         "labels        complaint 30 (75%), other 10 (25%)",
         "people        38 authors, reach 9,000",

@@ -15,6 +15,7 @@ from kafka import TopicPartition
 from msgspec.structs import replace
 from psycopg2.extensions import make_dsn
 
+from agents.classify.volumes import LATEST
 from agents.policy import Policy
 from netcenter.broker.client import open_consumer
 from netcenter.broker.offsets import committed_ranges_at
@@ -28,7 +29,7 @@ from schemas import codec
 from schemas.codec import WireError
 from schemas.headers import source_of
 from schemas.keys import KEYLESS, customer
-from schemas.records import Action, ClassifiedMention, Decided, Mention, Record, SurgeOpened, SurgeUpdated, Volume
+from schemas.records import Action, ClassifiedMention, Decided, Kind, Mention, Record, SurgeOpened, SurgeUpdated, Volume
 from schemas.times import rfc3339
 from sinks.port import SinkItem
 from sinks.postgres.sink import PostgresSink
@@ -222,10 +223,14 @@ def gaps(log: Log) -> list[str]:
 # --- volumes ------------------------------------------------------------------------------------------------------
 
 Counts = dict[tuple[str, int, int], Counter[tuple[str, str]]]
+_OLDER = ("", "older")
+"""The place of posts that are too old to be counted by channel."""
 
 
 def counted(lines: list[Line], policy: Policy, partitions: int, *, until: int) -> Counts:
-    """Posts by (brand, minute, partition), each by (channel, kind): straight from the file."""
+    """Posts by (brand, minute in which they were read, partition), each by (channel, share or post), the oldest apart: straight from
+    the file.
+    """
     found: Counts = defaultdict(Counter)
     seen: set[str] = set()
     now = 0
@@ -239,8 +244,9 @@ def counted(lines: list[Line], policy: Policy, partitions: int, *, until: int) -
         seen.add(post.id)
         if post.author_id in policy.brand(post.brand).accounts.get(post.channel, ()):
             continue
-        number = partition_of(customer(post), partitions)
-        found[post.brand, now - now % MINUTE, number][post.channel, post.kind] += 1
+        number, minute = partition_of(customer(post), partitions), now - now % MINUTE
+        old = minute - post.created_at > LATEST
+        found[post.brand, minute, number][_OLDER if old else (post.channel, _share_or_post(post.kind))] += 1
     return dict(found)
 
 
@@ -256,10 +262,17 @@ def told_volumes(log: Log) -> Counts:
     found: Counts = {}
     for place, volume in newest.items():
         counts: Counter[tuple[str, str]] = Counter()
-        for c in volume.counts:
-            counts[c.channel, c.kind] += c.count
+        for c in [*volume.counts, *(c for late in volume.late for c in late.counts)]:
+            counts[c.channel, _share_or_post(c.kind)] += c.count
+        if volume.older:
+            counts[_OLDER] = volume.older
         found[place] = counts
     return found
+
+
+def _share_or_post(kind: Kind) -> Kind:
+    """Of late posts a Volume tells only shares from others."""
+    return "share" if kind == "share" else "post"
 
 
 # --- PostgreSQL ---------------------------------------------------------------------------------------------------
