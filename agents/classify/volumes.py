@@ -39,8 +39,9 @@ _JOINS = 30 * 60_000
 _BIN = 5 * 60_000
 #: How many hashes of authors a Volume has, and how many authors and texts it names.
 SAMPLE, REPEATS = 64, 16
-#: How many channels, authors and texts it names of the late posts of five minutes; it distinguishes only shares from others.
-_LATE_CHANNELS, _LATE_REPEATS = 12, 4
+#: How many channels, hashes of authors, authors and texts it has of the late posts of five minutes; it distinguishes only shares
+#: from others. There may be 36 times five minutes in the Volume of each partition, and surge keeps them until the minute is over.
+_LATE_CHANNELS, _LATE_SAMPLE, _LATE_REPEATS = 12, 16, 4
 
 
 class _Repeats:
@@ -80,8 +81,8 @@ class _Stretch:
             for (kind, label), count in sorted(counts.items())
         ]
 
-    def author_sample(self) -> list[int]:
-        return sorted({crc32(f"{channel}|{author}".encode()) for channel, author in self.authors})[:SAMPLE]
+    def author_sample(self, most: int) -> list[int]:
+        return sorted({crc32(f"{channel}|{author}".encode()) for channel, author in self.authors})[:most]
 
     def busiest(self, most: int) -> list[AuthorCount]:
         named = [(author, one) for (_, author), one in self.authors.items() if len(author) <= LONGEST_NAMED]
@@ -195,14 +196,14 @@ class MinuteCounter:
             authors=len(prompt.authors),
             reach=brand.reach,
             conversations=_conversations(brand.conversations),
-            author_sample=prompt.author_sample(),
+            author_sample=prompt.author_sample(SAMPLE),
             busiest=prompt.busiest(REPEATS),
             copied=prompt.copied(REPEATS),
             late=[
                 LateCount(
                     minute=start,
                     counts=late.counts(),
-                    author_sample=late.author_sample(),
+                    author_sample=late.author_sample(_LATE_SAMPLE),
                     busiest=late.busiest(_LATE_REPEATS),
                     copied=late.copied(_LATE_REPEATS),
                 )
