@@ -102,6 +102,9 @@ class BatchCore(Core):
             return [DeadLetter(fact, "clock", type(error).__name__, why(error))]
         return self._new_time(fact) if self.watermark.time > before else []
 
+    def _first_policy(self, fact: Fact) -> list[Result]:
+        return self._control(fact)
+
     def tick_of(self, fact: Fact, tick: Tick, watermark: Watermark) -> Tick:
         """The Tick; on the wall clock its time is the broker's timestamp. Raises WrongTick."""
         if tick.clock == "wall" and watermark.kind != "event":

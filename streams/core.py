@@ -15,7 +15,6 @@ from agents.policy import Policy
 from schemas import codec, keys
 from schemas.keys import KEYLESS
 from schemas.records import Decided, PolicyChanged, Record, SourceIdle, Tick
-from streams.errors import Stop
 from streams.signatures import STAGE as SIGNATURE
 from streams.topology import Pipeline, Role, Topic
 from streams.truncation import TooLarge, truncate
@@ -71,8 +70,6 @@ class Taken(msgspec.Struct, gc=False):
     results: list[Result]
     left: list[Fact] = []
     """The facts that were not taken; empty where all were taken."""
-    halted: Stop | None = None
-    """Why the first fact of `left` cannot be taken."""
 
 
 class Progress(msgspec.Struct):
@@ -297,11 +294,10 @@ class Core:
         """Takes facts in order. Returns the records that follow from them, and the facts that are left.
 
         1. Nothing is left: all facts were taken.
-        2. `halted`: the role must stop before the first fact that is left; all facts before it were taken.
-        3. `waits_for_time`: there is no watermark yet, and the facts that are left wait for it. Pass the records that
-           follow in the log to `take` as they come: the core only uses their Ticks. 4. Otherwise pass the facts that
-           are left to `take` again at once. Where facts waited before this call, none of this call was
-           taken: read the log again from `position`.
+        2. `waits_for_time`: there is no watermark or no policy yet, and the facts that are left wait for it. Pass the records
+           that follow in the log to `take` as they come: the core only uses their Ticks and the first policy.
+        3. Otherwise pass the facts that are left to `take` again at once. Where facts waited before this call, none of this
+           call was taken: read the log again from `position`.
         """
         taken = self._take(facts) if self.watermark.time and self.policy is not None else self._before_time(facts)
         self._unfinished = bool(taken.left)
@@ -312,30 +308,33 @@ class Core:
         raise NotImplementedError
 
     def _before_time(self, facts: list[Fact]) -> Taken:
-        """As `take`, before the first watermark: only control records before the first fact are taken."""
+        """As `take`, before the first watermark or the first policy: only control records before the first fact are taken. Behind
+        it, the core hears what tells the first time and which policy is the first: both hold for the facts that wait.
+        """
         results: list[Result] = []
         first = 0
         if not self.waits_for_time:
             first = next((n for n, fact in enumerate(facts) if type(fact.record) not in KEYLESS), len(facts))
             results = self._take(facts[:first]).results
         left = facts[first:]
-        if not left:
-            return Taken(results)
-        if self.watermark.time:
-            return Taken(results, left, self._no_policy(left[0]) if self.policy is None else None)
+        if not left or (self.watermark.time and self.policy is not None):
+            return Taken(results, left)
         if not self.waits_for_time:
             self.waits_for_time, self.heard = True, self.watermark.copy()
         for fact in left:
-            if self._hear(fact):
-                self.watermark, self.waits_for_time, self.known_from = self.heard, False, fact.offset
-                return Taken(results + self._new_time(fact), left)
+            if type(fact.record) is PolicyChanged:
+                results += self._first_policy(fact)
+            elif not self.watermark.time and self._hear(fact):
+                self.watermark, self.known_from = self.heard, fact.offset
+                results += self._new_time(fact)
+            if self.watermark.time and self.policy is not None:
+                self.waits_for_time = False
+                break
         return Taken(results, left)
 
-    def _no_policy(self, fact: Fact) -> Stop:
-        return Stop(
-            f"{self.role.input_topic}/{self.number} has a {type(fact.record).__name__} at offset {fact.offset} before any policy: "
-            "run `netcenter topics apply`"
-        )
+    def _first_policy(self, fact: Fact) -> list[Result]:
+        """The results of a policy change behind the facts that wait for it."""
+        raise NotImplementedError
 
     def _hear(self, fact: Fact) -> bool:
         """Looks at a record after the waiting facts. True: it gives the first watermark. A wrong Tick is reported when

@@ -135,6 +135,11 @@ class FoldCore(Core):
             raise TypeError(f"{type(record).__name__} is no control record")
         return True
 
+    def _first_policy(self, fact: Fact) -> list[Result]:
+        results: list[Result] = []
+        self._control(fact.record, fact, results)
+        return results
+
     def _fire(self, fact: Fact, results: list[Result]) -> bool:
         """Fires the timers that are due, in order, each at its own time. False: some may be left."""
         if fact.offset < self.known_from:

@@ -307,9 +307,9 @@ class Partition:
             taken = await self._take(batch)
             if taken is None:
                 return
-            if taken.halted is not None or self._dead.limit.reached:
+            if self._dead.limit.reached:
                 await self.commit()
-                raise taken.halted or self._dead.limit.stop()
+                raise self._dead.limit.stop()
             if core.waits_for_time:
                 return
             if waited:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient
@@ -25,9 +25,7 @@ from netcenter.broker.topics import partition_counts, required_topics, settings_
 from netcenter.errors import CommandError, UsageError
 from netcenter.pipeline import PIPELINE
 from netcenter.runtime.signing import signatures_of
-from netcenter.settings import Settings, variable
-from schemas import codec
-from schemas.keys import KEYLESS
+from netcenter.settings import Settings
 from schemas.records import Clock, PolicyChanged, Record, Tick
 from streams.core import Progress
 from streams.kafka_connection import KafkaConnection
@@ -43,10 +41,6 @@ class Seeds:
     """The kinds of clock in its Ticks."""
     policy: bool = False
     """Whether it has a PolicyChanged."""
-    refused: bool = False
-    """Whether a control record that the role will refuse stands before the first PolicyChanged."""
-    others: bool = False
-    """Whether records that a role decides on stand before the first PolicyChanged."""
 
 
 class Seeded(NamedTuple):
@@ -80,7 +74,7 @@ def seed(
 
     clock: None means the clock that the log follows already, and the wall clock for a new log. Raises UsageError where
     the log follows the other clock, and CommandError where another command began meanwhile, topics have different
-    numbers of partitions, or the log is in use and has no signed policy. With keys, only signed records count.
+    numbers of partitions. With keys, only signed records count.
     """
     parse(policy_text, 1)
     with SoleProducer(kafka, settings.prefix + WRITER, "the log cannot be seeded") as producer:
@@ -88,7 +82,6 @@ def seed(
             settings = settings_of_log(settings, client)
             _check_counts(settings, client)
             found = _found(settings, kafka, client)
-        _check_beginning(settings, found)
         log = policy_log(settings, kafka)
         follows = _clock_of(settings, found, clock)
         lacking = [tp for tp, seeds in found.items() if _ticks(settings, tp) and not seeds.clocks]
@@ -110,23 +103,6 @@ def _check_counts(settings: Settings, client: KafkaAdminClient) -> None:
             raise CommandError(
                 f"{name} has {count} partitions, and by the other topics it should have {wanted[name]}: no worker would start; delete "
                 "the topic that is wrong, make it again, and repeat this command"
-            )
-
-
-def _check_beginning(settings: Settings, found: Mapping[TopicPartition, Seeds]) -> None:
-    """Raises CommandError where records stand before any signed policy: the role stops there, whatever comes behind."""
-    if not signatures_of(settings).rings:
-        return
-    for tp, seeds in found.items():
-        if seeds.others and not seeds.policy:
-            since = (
-                f"if this log was in use before there were keys, set {variable('signed_since')} to a moment from now on, for "
-                "workers and commands alike; if not, "
-            )
-            raise CommandError(
-                f"{tp.topic}/{tp.partition} holds records before any policy that is {SIGNED}, and no role can decide on them: "
-                f"{since if seeds.refused else ''}give a new log a prefix of its own ({variable('prefix')}), or delete the topics "
-                "of this one and make them again. Nothing was written"
             )
 
 
@@ -267,16 +243,12 @@ def _scan(
         while wanted := open_ones():
             for tp, records in reader.read(_AT_ONCE, wanted).items():
                 for raw in records:
-                    _take_record(found[tp], raw, control.record(raw))
+                    _take_record(found[tp], control.record(raw))
 
 
-def _take_record(seeds: Seeds, raw: Any, record: Record | None) -> None:
-    """record: the control record in the raw record, where the roles take it."""
+def _take_record(seeds: Seeds, record: Record | None) -> None:
+    """record: a control record that the roles take; None for any other one."""
     if isinstance(record, PolicyChanged):
         seeds.policy = True
     elif isinstance(record, Tick):
         seeds.clocks.add(record.clock)
-    elif record is None and not seeds.policy:
-        kind = codec.kind(raw.value)
-        seeds.refused |= kind in KEYLESS
-        seeds.others |= kind is not None and kind not in KEYLESS

@@ -311,8 +311,6 @@ def _take(core: FoldCore, held: list[Fact], facts: list[Fact]) -> list[Fact]:
     """Takes facts as a worker does, and drops the results. Returns the facts that wait for the first watermark."""
     while facts:
         taken = core.take(facts)
-        if taken.halted is not None:
-            raise CommandError(f"{taken.halted}")
         if core.waits_for_time:
             return held + taken.left
         facts, held = held + taken.left, []

@@ -134,8 +134,6 @@ class Replay:
                 raise Unreachable(f"{error}") from None
             self._write(taken.results)
             self._pack(core)
-            if taken.halted is not None:
-                raise CommandError(f"{taken.halted}")
             if core.waits_for_time:
                 self._held.setdefault(place, []).extend(taken.left)
                 return

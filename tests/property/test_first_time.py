@@ -1,4 +1,6 @@
-"""Nothing is decided before time is known: what waits is decided at the first time, however the log is cut and taken up."""
+"""Nothing is decided before time and a policy are known: what waits is decided at the first time, by the first policy, however
+the log is cut and taken up.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,6 @@ class Shell:
             before = self.core.position
             taken = self.core.take(facts)
             self.results += taken.results
-            assert taken.halted is None
             if self.core.waits_for_time:
                 if not again:
                     self.core.position = taken.left[0].offset
@@ -138,7 +139,7 @@ def test_what_waits_for_time_is_decided_at_the_first_one_however_the_log_is_cut(
     make: Callable[[], Core], records: some.SearchStrategy[Record], data: some.DataObject
 ) -> None:
     """The same outputs in the same order, the same progress, and no fact of 1970 anywhere."""
-    some_records = [CHANGED, *data.draw(some.lists(records, max_size=20))]
+    some_records = [*data.draw(some.sampled_from([[CHANGED], []])), *data.draw(some.lists(records, max_size=20))]
     stamps = [NOON + n * MINUTE for n in range(len(some_records))]
     log = [Fact(n, r, at, codec.encode(r)) for n, (r, at) in enumerate(zip(some_records, stamps, strict=True))]
     whole, cut = Shell(make, log), Shell(make, log)

@@ -21,7 +21,7 @@ from streams.kafka_connection import KafkaConnection
 from streams.received_batches import LARGEST_BATCH
 from tests.support.fuzz import NotUtf8
 from tests.support.toy import ALERT_LIMIT, Count
-from tests.support.world import MINUTE, NOON, Row, Worker, World, author_on, classified, mention
+from tests.support.world import MINUTE, NOON, Row, Worker, World, author_on, classified, free_port, mention, ready
 
 PARTITIONS = 2
 AUTHOR = author_on(0, PARTITIONS)
@@ -376,18 +376,23 @@ def test_a_role_that_stops_for_its_dead_letters_has_written_them_all_and_started
     assert len(world.rows("mentions.dead")) == 30
 
 
-def test_a_role_that_stops_before_a_record_has_committed_the_dead_letters_before_it(world: World) -> None:
-    """Whatever it stops for: here there is no policy yet."""
-    worker = world.start("counts")
+def test_what_a_gateway_writes_before_a_log_has_its_first_policy_waits_for_it(world: World) -> None:
+    """Good and bad records alike; a worker that is started again meanwhile waits as well."""
+    port = free_port()
+    worker = world.start("counts", health_port=port)
     world.tick(NOON, "classified", role="classify")
     for _ in range(3):
         world.raw("classified", 0, key=KEY, value=b"bad")
     world.send("classified", classified(mention(AUTHOR, 1)))
     world.flush()
-    assert worker.ended(25) == 1
-    (line,) = worker.lines("worker failed")
-    assert "before any policy" in line["why"]
-    assert len(world.rows("classified.dead")) == 3
+    world.until(lambda: "waiting for the first policy" in ready(port)[1], 25, "a line about the policy")
+    assert worker.stop() == 0
+    assert world.rows("cases") == [] == world.rows("classified.dead")
+    world.start("counts")
+    world.seed("classified")
+    world.flush()
+    world.await_records("cases", CaseChanged, 1)
+    world.until(lambda: len(world.rows("classified.dead")) == 3, 25, "the dead letters")
 
 
 def test_an_absurd_time_that_waits_for_time_and_an_absurd_trace_stop_nothing(world: World) -> None:

@@ -11,7 +11,6 @@ from agents.decider import At, State, Timer
 from agents.policy import Policy, digest, parse
 from schemas.records import Alert, Decided, PolicyChanged, Record, SourceIdle, Tick
 from streams.core import DeadLetter, Fact, Output, Progress, Result, Taken
-from streams.errors import Stop
 from streams.fold import FoldCore
 from tests.support import toy
 from tests.support.world import MINUTE, NOON, classified, mention
@@ -57,7 +56,7 @@ class Log:
 
 
 def waits(log: Log) -> bool:
-    """Whether facts wait for time."""
+    """Whether facts wait for time, or for a policy."""
     return log.core.waits_for_time
 
 
@@ -291,13 +290,14 @@ def test_a_policy_holds_from_the_first_arrival_of_a_higher_version() -> None:
     assert [e.policy for e in events(log.post("u1", 1))] == [2]
 
 
-def test_a_fact_before_any_policy_stops_the_worker_and_says_what_to_do() -> None:
-    """There is no rule to decide by."""
+def test_a_fact_before_any_policy_waits_for_the_first_one_which_is_handed_on_before_it() -> None:
+    """A gateway may be faster than whoever seeds the log."""
     log = Log()
     log.tick(NOON)
-    assert log.post("u1", 1) == []
-    wanted = "classified/0 has a ClassifiedMention at offset 1 before any policy: run `netcenter topics apply`"
-    assert isinstance(log.taken.halted, Stop) and str(log.taken.halted) == wanted
+    assert log.post("u1", 1) == [] and waits(log)
+    told = log.policy()
+    assert [(r.topic, r.partition) for r in told if isinstance(r, Output)] == [("signals", 0), ("signals", 1)]
+    assert not waits(log) and log.core.position == 1
 
 
 def test_before_time_is_known_facts_wait_and_the_log_behind_them_is_only_listened_to() -> None:

@@ -11,18 +11,13 @@ from base64 import b64decode, b64encode
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import structlog
-from kafka import TopicPartition
 
-from netcenter.broker import seeding
 from netcenter.broker.command_headers import CommandHeaders
-from netcenter.broker.control_records import ControlRecords
-from netcenter.broker.seeding import Seeds
-from netcenter.errors import CommandError, UsageError
+from netcenter.errors import UsageError
 from netcenter.pipeline import PIPELINE
 from netcenter.runtime.signing import signatures_of, signatures_of_worker
 from netcenter.settings import Settings
@@ -35,7 +30,6 @@ from schemas.records import (
     ContactCount,
     Mention,
     MentionUpdated,
-    PolicyChanged,
     Record,
     Reply,
     SourceIdle,
@@ -274,28 +268,6 @@ def test_a_command_without_the_key_says_so_before_it_writes(tmp_path: Path, monk
             later = headers_of(tmp_path, monkeypatch, log, signed_since=since, **given)
             assert later.of(topic, tick, 0, None, b"value") == []
     assert headers_of(tmp_path, monkeypatch, None).of(topic, tick, 0, None, b"value") == []
-
-
-def test_a_log_in_use_that_begins_unsigned_is_not_seeded_and_the_command_says_what_to_do(tmp_path: Path) -> None:
-    """No role would decide on what stands before a signed policy: the steps for a running installation lead out."""
-    mentions = PIPELINE.topic("mentions")
-    rows = [sent(mentions, record)[1] for record in (example(Tick), example(PolicyChanged), example(Mention))]
-    keys: dict[str, Any] = {**key_files(tmp_path)}
-    for settings in (Settings(**keys), Settings(signed_since="2999-01-01T00:00:00Z", **keys)):
-        control, seeds = ControlRecords(settings), Seeds()
-        for raw in rows:
-            row: Any = SimpleNamespace(topic="mentions", partition=1, **vars(raw))
-            seeding._take_record(seeds, row, control.record(row))
-        found = {TopicPartition("mentions", 1): seeds}
-        assert seeds.policy == bool(seeds.clocks) == (settings.signed_since is not None)
-        if settings.signed_since is None:
-            with pytest.raises(
-                CommandError, match="mentions/1 holds records before any .* set NETCENTER_SIGNED_SINCE to a"
-            ):
-                seeding._check_beginning(settings, found)
-        else:
-            seeding._check_beginning(settings, found)
-        seeding._check_beginning(Settings(), found)
 
 
 # --- the form ------------------------------------------------------------------------------------------------------------
