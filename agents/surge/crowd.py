@@ -14,9 +14,8 @@ from schemas.records import Crowd as Kind
 #: How many hashes of authors are kept, and how many authors and texts.
 _SAMPLE, _KEPT = 64, 16
 _HASHES = float(1 << 32)
-#: So many posts of one author count in a window as those of a crowd, and one of each text; the others are repetitions. Of an
-#: author with more than _NOISY posts none counts: whoever writes so often is no part of a crowd.
-EACH, _NOISY = 3, 5
+#: An author with more posts in a window is no part of a crowd, so none of them counts; of a text one counts.
+EACH = 3
 
 _FEW: Kind = "few"
 _COPIES: Kind = "copies"
@@ -98,8 +97,8 @@ class Crowd(msgspec.Struct, frozen=True, array_like=True):
         """Who makes `count` posts, complaints or contacts (of a channel, or of all), of which `usual` are usual and `needed` are
         a surge.
 
-        few: less than needed would be left without what authors repeat, and that is most of what is above the usual. copies: likewise
-        if no text were sent more than once.
+        few: less than needed would be left without the authors who wrote more than EACH, and their posts are most of what is above
+        the usual. copies: likewise if no text were sent more than once.
         """
         for kind, more in (_FEW, self._by_author(of, channel)), (_COPIES, self._by_text(of, channel)):
             if more and count - more < needed and 2 * more >= count - usual:
@@ -107,16 +106,15 @@ class Crowd(msgspec.Struct, frozen=True, array_like=True):
         return "many"
 
     def voices(self, count: int, of: Measure) -> int:
-        """How many of `count` posts, complaints or contacts are left without those that repeat an author or a text."""
+        """How many of `count` posts, complaints or contacts are left without such authors, or without repeated texts."""
         return count - max(self._by_author(of), self._by_text(of))
 
     def _by_author(self, of: Measure, channel: str = "") -> int:
-        """The posts, complaints or contacts that authors repeat."""
+        """The posts, complaints or contacts of authors who are no part of a crowd."""
         found = 0
         for one in self.busiest.values():
             if not channel or one.channel == channel:
-                own: int = getattr(one, of)
-                found += own if one.posts > _NOISY else max(0, own - EACH)
+                found += getattr(one, of) if one.posts > EACH else 0
         return found
 
     def _by_text(self, of: Measure, channel: str = "") -> int:

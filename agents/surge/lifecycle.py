@@ -69,6 +69,7 @@ def _opened(situation: Situation, found: list[Detection], at: At) -> tuple[Watch
         named[0].root if named else None,
         told_at=brand.judged_until,
         told_posts=brand.last(_HALF_HOUR).posts,
+        crowd=lead.crowd,
     )
     opened = SurgeOpened(
         **at.envelope(surge.id, 1, f"{_sentence(lead)}; opens at {lead.threshold:.1f} times"),
@@ -83,7 +84,9 @@ def _opened(situation: Situation, found: list[Detection], at: At) -> tuple[Watch
 def _updated(
     situation: Situation, surge: OpenSurge, found: list[Detection], at: At
 ) -> tuple[WatchedBrand, list[Decided]]:
-    """The surge goes on. Yields an event where something is new: a series, the root post, a much larger ratio, or a fall."""
+    """The surge goes on. Yields an event where something is new: a series, the root post, people in place of a few, a much larger
+    ratio, or a fall.
+    """
     brand, series = situation.brand, situation.series
     named = main_conversation(brand, series, at.policy.surge)
     lead = _lead(found, series, named)
@@ -93,6 +96,8 @@ def _updated(
     news = [f"also {key}" for key in new]
     if root is not None and surge.root is None:
         news.append("about one post")
+    if lead.crowd == "many" and surge.crowd != "many":
+        news.append("by many now")
     trend: Trend = "steady"
     posts = brand.last(_HALF_HOUR).posts
     counted = lead.detector == "load" and lead.name
@@ -112,6 +117,7 @@ def _updated(
             reported_ratio=max(surge.reported_ratio, lead.ratio),
             told_at=brand.judged_until,
             told_posts=posts,
+            crowd=lead.crowd,
         )
         events.append(
             SurgeUpdated(

@@ -20,6 +20,7 @@ from agents.surge.crowd import Crowd
 from agents.surge.expected_events import NOTHING, UnexpectedCounts
 from agents.surge.load import Load
 from agents.surge.tally import Tally
+from schemas.records import Crowd as CrowdKind
 from schemas.records import Volume
 
 DAY = 24 * 3_600_000
@@ -54,6 +55,8 @@ class OpenSurge(msgspec.Struct, frozen=True, array_like=True):
     """ms; when an event last told of it."""
     told_posts: int = 0
     """Posts of the half hour before it."""
+    crowd: CrowdKind = "many"
+    """Who makes it, as an event last told."""
 
 
 class LastCrisis(msgspec.Struct, frozen=True, array_like=True):
