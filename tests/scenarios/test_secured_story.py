@@ -113,7 +113,7 @@ RUNS = (
     Run("rebuild ROLE", "classify --yes", NEXT),
     Run("rebuild ROLE", "desk --yes", RESTORED),
     Run("changelog remove", "cases 0 foreign", RESTORED),
-    Run("rebuild postgres", "--yes"),
+    Run("rebuild postgres", "--yes", NEXT),
     Run("dead list", ""),
     Run("dead show", "{letter}"),
     Run("dead redrive", "{letter}"),
