@@ -5,7 +5,7 @@ INSTALLED := .venv/installed
 PEERS := .bench-venv/installed
 DATA ?=
 
-.PHONY: env demo rights unit unit-modules unit-properties test test-alone test-streams test-whole fuzz rounds upgrade growth lint format bench lock manifests image train
+.PHONY: env demo rights unit unit-modules unit-properties test test-parts test-whole fuzz rounds upgrade growth lint format bench lock manifests image train
 
 env: $(INSTALLED)
 
@@ -34,15 +34,12 @@ unit-modules: env
 unit-properties: env
 	$(BIN)/python -m pytest -q tests/property tests/contract
 
-# Every test, in three processes, because most of the time is waiting: what needs no server, the workers, and the rest.
+# Every test, in two processes, because most of the time is waiting: the single parts, and the system as a whole.
 test: env lint
-	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target test-alone test-streams test-whole
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-parts test-whole
 
-test-alone: env
-	$(BIN)/python -m pytest -q tests/unit tests/property tests/contract
-
-test-streams: env
-	$(BIN)/python -m pytest -q tests/streams
+test-parts: env
+	$(BIN)/python -m pytest -q tests/unit tests/property tests/contract tests/streams
 
 test-whole: env
 	$(BIN)/python -m pytest -q tests --ignore=tests/unit --ignore=tests/property --ignore=tests/contract --ignore=tests/streams

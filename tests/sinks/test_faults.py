@@ -15,6 +15,7 @@ from sinks.postgres import faults
 from sinks.postgres.sink import PostgresSink
 from tests.sinks.conftest import Database
 from tests.support.samples import case_story, classified, items
+from tests.support.waiting import until
 
 ROW, PASSING, STANDING = "row", "passing", "standing"
 
@@ -183,6 +184,9 @@ def owner(bare: Database) -> Iterator[Owner]:
     owner = Owner(bare)
     yield owner
     bare.close()
+    # A session that ends drops its temporary tables, and they must not be reassigned meanwhile.
+    of_owner = f"select pid from pg_stat_activity where usename = '{owner.name}'"
+    until(lambda: not bare.rows(of_owner), 30, "the end of the owner's sessions")
     bare.rows(f"reassign owned by {owner.name} to current_user")
     bare.admin(f"alter database {bare.name} owner to current_user")
     bare.rows(f"drop owned by {owner.name}")

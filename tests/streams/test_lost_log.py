@@ -95,7 +95,7 @@ def test_retention_that_overtakes_a_worker_is_told_and_it_goes_on_or_stops_as_th
     cut(world, admin, "classified", 0, 8)
     worker.send_signal(signal.SIGCONT)
     (line,) = until(
-        lambda: worker.lines("records were deleted by retention before they were read"), 20, "the loss told"
+        lambda: worker.lines("records were deleted by retention before they were read"), 60, "the loss told"
     )
     assert (line["level"], line["partition"], line["last"]) == ("error", "classified/0", 7)
     assert 2 <= line["first"] <= 7
