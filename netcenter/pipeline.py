@@ -59,16 +59,7 @@ SURGE = (SurgeOpened, SurgeUpdated, SurgeClosed, CrisisOpened, CrisisClosed, Cha
 WORK = (Offered, Assigned, Returned, Overflowed, HoldingReplyDue, HoldingReplyCancelled, Escalated)
 PEOPLE = (OperatorChanged, OfferAnswered)
 """Records about operators. Tools write them, no role does."""
-ALERTING = (
-    ClockChanged,
-    CaseClosed,
-    SurgeOpened,
-    SurgeUpdated,
-    SurgeClosed,
-    CrisisOpened,
-    CrisisClosed,
-    ChannelChanged,
-)
+ALERTING = (ClockChanged, CaseClosed, *SURGE)
 """Records from which alerts follow."""
 
 TOPICS = (

@@ -19,6 +19,8 @@ the value in another form. It may change the value that it is given.
 """
 #: The largest number that MessagePack writes as a single byte.
 LARGEST = 0x7F
+_NEXT = "next"
+"""The field that holds the whole later value: see `FormStep.beside`."""
 _decode, _encode = msgspec.msgpack.Decoder().decode, msgspec.msgpack.Encoder().encode
 
 
@@ -46,6 +48,24 @@ class FormStep:
     """The upcaster: from the form before to this form. None: no value can be lifted, so the state is rebuilt."""
     lower: Convert | None = None
     """From this form to the form before, without loss, so that a rollback is possible. None: it is not possible."""
+
+    @classmethod
+    def beside(cls, lift: Convert, lower: Convert) -> FormStep:
+        """A step without loss though the earlier form has less room: the whole value stands in the field `next` of a map, beside
+        what the earlier release reads, and that release passes over the field.
+
+        lift: of a value that the earlier release wrote itself. lower: what the earlier release reads. It changes no value that
+        it is given, and returns the value itself where the earlier release reads it as it is.
+        """
+
+        def lifted(key: str, value: Any) -> Any:
+            return value[_NEXT] if _NEXT in value else lift(key, value)
+
+        def lowered(key: str, value: Any) -> Any:
+            old = lower(key, value)
+            return value if old is value else {**old, _NEXT: value}
+
+        return cls(lifted, lowered)
 
 
 @dataclass(frozen=True)

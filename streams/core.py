@@ -154,8 +154,8 @@ class Core:
         """The input offset to read next."""
         self._unfinished = False
         """Whether the last `take` left facts. If so, no later Tick may be taken before them."""
-        self.waits_for_time = False
-        """Whether facts wait for the first watermark. The core does not keep these facts; its caller passes them
+        self.waits_to_begin = False
+        """Whether facts wait for the first watermark or the first policy. The core does not keep these facts; its caller passes them
         again.
         """
         self.heard = self.watermark
@@ -294,12 +294,12 @@ class Core:
         """Takes facts in order. Returns the records that follow from them, and the facts that are left.
 
         1. Nothing is left: all facts were taken.
-        2. `waits_for_time`: there is no watermark or no policy yet, and the facts that are left wait for it. Pass the records
+        2. `waits_to_begin`: there is no watermark or no policy yet, and the facts that are left wait for it. Pass the records
            that follow in the log to `take` as they come: the core only uses their Ticks and the first policy.
         3. Otherwise pass the facts that are left to `take` again at once. Where facts waited before this call, none of this
            call was taken: read the log again from `position`.
         """
-        taken = self._take(facts) if self.watermark.time and self.policy is not None else self._before_time(facts)
+        taken = self._take(facts) if self.watermark.time and self.policy is not None else self._before_beginning(facts)
         self._unfinished = bool(taken.left)
         return taken
 
@@ -307,20 +307,20 @@ class Core:
         """As `take`, when the watermark and the policy are known or there are only control records."""
         raise NotImplementedError
 
-    def _before_time(self, facts: list[Fact]) -> Taken:
+    def _before_beginning(self, facts: list[Fact]) -> Taken:
         """As `take`, before the first watermark or the first policy: only control records before the first fact are taken. Behind
         it, the core hears what tells the first time and which policy is the first: both hold for the facts that wait.
         """
         results: list[Result] = []
         first = 0
-        if not self.waits_for_time:
+        if not self.waits_to_begin:
             first = next((n for n, fact in enumerate(facts) if type(fact.record) not in KEYLESS), len(facts))
             results = self._take(facts[:first]).results
         left = facts[first:]
         if not left or (self.watermark.time and self.policy is not None):
             return Taken(results, left)
-        if not self.waits_for_time:
-            self.waits_for_time, self.heard = True, self.watermark.copy()
+        if not self.waits_to_begin:
+            self.waits_to_begin, self.heard = True, self.watermark.copy()
         for fact in left:
             if type(fact.record) is PolicyChanged:
                 results += self._first_policy(fact)
@@ -328,7 +328,7 @@ class Core:
                 self.watermark, self.known_from = self.heard, fact.offset
                 results += self._new_time(fact)
             if self.watermark.time and self.policy is not None:
-                self.waits_for_time = False
+                self.waits_to_begin = False
                 break
         return Taken(results, left)
 

@@ -228,7 +228,7 @@ class DecidingWorker(RoleWorker):
         return f"waiting for the first policy: {partition.name} holds none yet; {remedy}"
 
     def _timeless(self, partition: Partition) -> str | None:
-        if not partition.core.waits_for_time or partition.core.watermark.time:
+        if not partition.core.waits_to_begin or partition.core.watermark.time:
             return None
         unheard = partition.core.heard.unheard() if self.merged_clock is None else self.merged_clock.unheard()
         writers = [f"{role}/{number}" for role, number in unheard or partition.core.heard.unheard()]

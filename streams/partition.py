@@ -298,7 +298,7 @@ class Partition:
         """Takes a batch, except for facts that wait for the first watermark: these are dropped, and read again
         later.
         """
-        core, waited = self.core, self.core.waits_for_time
+        core, waited = self.core, self.core.waits_to_begin
         while batch.raw:
             # Wait without the lock, so that the open transaction can be committed and the partition handed over
             # meanwhile.
@@ -310,7 +310,7 @@ class Partition:
             if self._dead.limit.reached:
                 await self.commit()
                 raise self._dead.limit.stop()
-            if core.waits_for_time:
+            if core.waits_to_begin:
                 return
             if waited:
                 await self._read_again(batch.raw[0].offset)
@@ -343,7 +343,7 @@ class Partition:
             if not self.transaction.started:
                 return None
             core, raw = self.core, batch.raw
-            waited, before = core.waits_for_time, core.position
+            waited, before = core.waits_to_begin, core.position
             taken = core.take(batch.facts)
             left = taken.left
             # Facts that waited before this batch must be taken first.

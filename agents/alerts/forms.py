@@ -10,16 +10,12 @@ from typing import Any
 
 from schemas.state_forms import FormStep, StateForms
 
-_NEXT = "next"
-"""The field of form 1 that holds the whole record of form 2."""
 _SURGE = ("type", "brand", "surge", "mode", "surges", "running", "last_alert", "woken_at")
 """The fields of a surge's incident in form 1."""
 
 
 def lift(key: str, value: Any) -> Any:
     """From form 1."""
-    if _NEXT in value:
-        return value[_NEXT]
     if value["type"] != "crisis":
         return value
     last = value.get("last_alert")
@@ -44,14 +40,14 @@ def lower(key: str, value: Any) -> Any:
     """To form 1."""
     if value["type"] == "silent":
         # Release 0.1.0 knows no such incident, and takes a desk without clocks for one.
-        return {"type": "overdue", "brand": value["brand"], "desk": f"silent {value['channel']}", _NEXT: value}
+        return {"type": "overdue", "brand": value["brand"], "desk": f"silent {value['channel']}"}
     if value["type"] != "surge":
         return value
     if value.get("begun_by", "surge") == "crisis":
         id_ = value["surge"]
         old = {"type": "crisis", "brand": value["brand"], "crisis": id_, "seq": value["crises"].get(id_, 0)}
-        return {**old, "last_alert": value.get("last_alert"), "woken_at": value.get("woken_at", 0), _NEXT: value}
-    return {**{name: value[name] for name in _SURGE if name in value}, _NEXT: value}
+        return {**old, "last_alert": value.get("last_alert"), "woken_at": value.get("woken_at", 0)}
+    return {name: value[name] for name in _SURGE if name in value}
 
 
-FORMS = StateForms((FormStep(lift, lower),))
+FORMS = StateForms((FormStep.beside(lift, lower),))

@@ -18,8 +18,6 @@ from agents.surge.burst import LONG, Burst
 from agents.surge.tally import Tally
 from schemas.state_forms import FormStep, StateForms
 
-_NEXT = "next"
-"""The field of form 1 that holds the whole record of form 2."""
 _SPREAD = math.log(10)
 """How many scales lie between the values that one bin in 20 and one in 200 exceed."""
 _CELLS, _WIDTH, _WEIGHT = 40, 0.15, 432.0
@@ -50,8 +48,6 @@ def _lowered(burst: list[Any]) -> list[Any]:
 
 def lift(key: str, value: Any) -> Any:
     """From form 1."""
-    if _NEXT in value:
-        return value[_NEXT]
     if value["type"] != "series":
         return value
     for average in ("labels", "authors", "reach"):
@@ -64,14 +60,14 @@ def lift(key: str, value: Any) -> Any:
 def lower(key: str, value: Any) -> Any:
     """To form 1."""
     if value["type"] == "minute":
-        return {**value, "counts": {n: part[:2] for n, part in value.get("counts", {}).items()}, _NEXT: value}
+        return {**value, "counts": {n: part[:2] for n, part in value.get("counts", {}).items()}}
     if value["type"] != "series":
         return value
     old = {name: part for name, part in value.items() if name != "bins"}
     old["posts"], old["complaints"] = _lowered(value["posts"]), _lowered(value["complaints"])
     old["channels"] = {name: _lowered(burst) for name, burst in value.get("channels", {}).items()}
     seen = Tally.sum(msgspec.convert(value.get("bins", []), list[Tally]))
-    return {**old, "labels": [posts / LONG for posts in seen.labels], _NEXT: value}
+    return {**old, "labels": [posts / LONG for posts in seen.labels]}
 
 
-FORMS = StateForms((FormStep(lift, lower),))
+FORMS = StateForms((FormStep.beside(lift, lower),))

@@ -311,7 +311,7 @@ def _take(core: FoldCore, held: list[Fact], facts: list[Fact]) -> list[Fact]:
     """Takes facts as a worker does, and drops the results. Returns the facts that wait for the first watermark."""
     while facts:
         taken = core.take(facts)
-        if core.waits_for_time:
+        if core.waits_to_begin:
             return held + taken.left
         facts, held = held + taken.left, []
     return held

@@ -134,7 +134,7 @@ class Replay:
                 raise Unreachable(f"{error}") from None
             self._write(taken.results)
             self._pack(core)
-            if core.waits_for_time:
+            if core.waits_to_begin:
                 self._held.setdefault(place, []).extend(taken.left)
                 return
             facts = self._held.pop(place, []) + taken.left

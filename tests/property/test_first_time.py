@@ -51,12 +51,12 @@ class Shell:
         self.read += count
 
     def _take(self, facts: list[Fact]) -> None:
-        again = self.core.waits_for_time
+        again = self.core.waits_to_begin
         while facts:
             before = self.core.position
             taken = self.core.take(facts)
             self.results += taken.results
-            if self.core.waits_for_time:
+            if self.core.waits_to_begin:
                 if not again:
                     self.core.position = taken.left[0].offset
                 return

@@ -44,7 +44,7 @@ class Log:
             facts.append(Fact(self.end, record, stamp, codec.encode(record)))
         taken = self.taken = self.core.take(facts)
         results = taken.results
-        while taken.left and not self.core.waits_for_time:
+        while taken.left and not self.core.waits_to_begin:
             taken = self.taken = self.core.take(taken.left)
             results += taken.results
         return results
@@ -56,7 +56,7 @@ class Log:
 
 def waits(log: Log) -> bool:
     """Whether facts wait for time, or for a policy."""
-    return log.core.waits_for_time
+    return log.core.waits_to_begin
 
 
 def policy(version: int = 1) -> PolicyChanged:

@@ -57,7 +57,7 @@ class Log:
 
 def waits(log: Log) -> bool:
     """Whether facts wait for time, or for a policy."""
-    return log.core.waits_for_time
+    return log.core.waits_to_begin
 
 
 def started(**given: Any) -> Log:
