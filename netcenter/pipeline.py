@@ -12,6 +12,7 @@ from schemas import keys
 from schemas.records import (
     Action,
     Alert,
+    AlertDelivery,
     Assigned,
     CaseChanged,
     CaseClosed,
@@ -94,6 +95,7 @@ TOPICS = (
     Topic("watermarks", (), key=keys.tick_writer, kept=HOUR, segment=HOUR // 6, public=False, partitions=1),
     Topic(POLICY_TOPIC, (), key=keys.version, kept=None, public=False, partitions=1),
     Topic("alerts", (Alert,), key=keys.fingerprint, kept=None),
+    Topic("deliveries", (AlertDelivery,), key=keys.delivery, kept=90 * DAY, partitions=1),
 )
 PUBLIC = tuple(topic.name for topic in TOPICS if topic.public)
 DEAD = tuple(topic.dead.name for topic in TOPICS if topic.records)

@@ -37,6 +37,11 @@ def fingerprint(record: Any) -> bytes:
     return str(record.fingerprint).encode()
 
 
+def delivery(record: Any) -> bytes:
+    """The receiver and the alert's fingerprint: `receiver|fingerprint`."""
+    return f"{record.receiver}|{record.fingerprint}".encode()
+
+
 def tick_writer(record: Any) -> bytes:
     """The writer of a Tick: `role/partition`."""
     return f"{record.role}/{record.partition}".encode()

@@ -81,7 +81,8 @@ Hearing = Literal["silent", "heard", "unknown"]
 Crowd = Literal["many", "few", "copies"]
 Trend = Literal["steady", "rising", "falling"]
 AlertState = Literal["firing", "resolved", "unknown"]
-AlertKind = Literal["crisis", "surge", "sla_breach", "escalation", "channel_silent", "unknown"]
+AlertKind = Literal["crisis", "surge", "sla_breach", "escalation", "channel_silent", "test", "unknown"]
+DeliveryOutcome = Literal["accepted", "waiting", "refused", "passed_over", "unknown"]
 Severity = Literal["info", "warning", "page", "unknown"]
 
 #: Each enumeration's name in Avro, and the symbol that a reader takes for one that it does not know.
@@ -113,6 +114,7 @@ ENUMS: dict[Any, tuple[str, str]] = {
     Trend: ("Trend", "steady"),
     AlertState: ("AlertState", "unknown"),
     AlertKind: ("AlertKind", "unknown"),
+    DeliveryOutcome: ("DeliveryOutcome", "unknown"),
     Severity: ("Severity", "unknown"),
 }
 
@@ -829,6 +831,14 @@ class Alert(Decided, kw_only=True, frozen=True, gc=False):
         "figures by name, as text: digits, or a time in RFC 3339; the posts of each label and channel have a name of their own",
     ] = {}
     links: A[dict[str, str], "runbook, replay, console"] = {}
+    receivers: A[
+        list[str] | None,
+        "the receivers that the policy's routes name; once told, a receiver stays; null: all, as release 0.1.0 had it",
+    ] = None
+    texts: A[list[str], "of the receivers, those to which the words of the root post may be shown"] = []
+    withheld: A[
+        str | None, "why no further receiver is told now: a silence, or nobody on shift; null: all are told"
+    ] = None
 
     @property
     def fingerprint(self) -> str:
@@ -839,6 +849,27 @@ class Alert(Decided, kw_only=True, frozen=True, gc=False):
     def version(self) -> int:
         """The number of this version within the fingerprint."""
         return self.seq
+
+
+class AlertDelivery(Record, kw_only=True, frozen=True, gc=False):
+    """What became of a version of an alert at one receiver."""
+
+    id: A[str, "UUIDv5(delivery: receiver|alert_id|outcome|attempts); set by the receiver's role, as all below"]
+    receiver: A[str, "the receiver's name, as the policy's routes have it"]
+    fingerprint: A[str, "the alert's"]
+    version: A[int, "of the alert"]
+    alert_id: A[str, "the Alert's id"]
+    brand: A[str, "of the alert"]
+    state: A[AlertState, "of the version"]
+    severity: A[Severity, "of the version"]
+    starts_at: A[Time, "of the alert: event time"]
+    outcome: A[
+        DeliveryOutcome, "waiting: tried again; passed_over: a newer version went in its place, or none was needed"
+    ]
+    answer: A[str, "what the receiver answered, or why there was none; never a text, an author or a secret"]
+    attempts: A[int, "how often it was sent"]
+    at: A[Time, "wall clock"]
+    reference: A[str | None, "the receiver's own name of the message, for its next version"] = None
 
 
 #: All records that stand as a topic's value, in the order of their schema ids. Append only.
@@ -876,5 +907,6 @@ RECORDS: tuple[type[Record], ...] = (
     CrisisClosed,
     ChannelChanged,
     Alert,
+    AlertDelivery,
 )
 BY_NAME: dict[str, type[Record]] = {cls.__name__: cls for cls in RECORDS}

@@ -16,6 +16,7 @@ from schemas.headers import source_offset
 from schemas.records import (
     Action,
     Alert,
+    AlertDelivery,
     Assigned,
     CaseChanged,
     CaseClosed,
@@ -216,7 +217,13 @@ def _offer(record: Decided) -> str | None:
 
 
 _in_alerts = [
-    _same_names(table, evidence=lambda a: json(a.evidence), links=lambda a: json(a.links))
+    _same_names(
+        table,
+        evidence=lambda a: json(a.evidence),
+        links=lambda a: json(a.links),
+        receivers=lambda a: None if a.receivers is None else json(a.receivers),
+        texts=lambda a: json(a.texts),
+    )
     for table in (tables.ALERT_EVENTS, tables.ALERTS)
 ]
 
@@ -279,6 +286,7 @@ _ROWS: dict[type[Record], Make] = {
     ContactCount: _same_names(tables.CONTACTS),
     CrisisDeclared: _same_names(tables.CRISIS_DECLARATIONS),
     Alert: _alert,
+    AlertDelivery: _same_names(tables.ALERT_DELIVERIES),
     **dict.fromkeys((CaseOpened, CaseChanged, ClockChanged, CaseClosed, CaseReopened), _case_event),
     **dict.fromkeys(
         (Offered, Assigned, Returned, Overflowed, HoldingReplyDue, HoldingReplyCancelled, Escalated),

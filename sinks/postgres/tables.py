@@ -7,6 +7,7 @@ from __future__ import annotations
 from schemas.records import (
     Action,
     Alert,
+    AlertDelivery,
     Assigned,
     CaseChanged,
     CaseClosed,
@@ -288,7 +289,7 @@ SURGES = ProjectionTable(
 _ALERT = (
     "fingerprint text, version int, id uuid, state text, kind text, severity text, brand text, mode text, "
     "summary text, starts_at time, ends_at time, time time, cause uuid, policy int, reason text, "
-    "evidence json, links json"
+    "evidence json, links json, receivers json, texts json, withheld text"
 )
 ALERT_EVENTS = ProjectionTable(
     "alert_events",
@@ -307,6 +308,18 @@ ALERTS = ProjectionTable(
     newest=("starts_at", "version"),
     records=(Alert,),
     words={"id": "the newest version: alert_events.id"},
+)
+ALERT_DELIVERIES = ProjectionTable(
+    "alert_deliveries",
+    "What became of a version of an alert at one receiver, as far as it is known.",
+    columns(
+        "receiver text, fingerprint text, starts_at time, version int, id uuid, alert_id uuid, brand text, state text, "
+        "severity text, outcome text, answer text, attempts int, at time, reference text"
+    ),
+    key=("receiver", "alert_id"),
+    newest=("attempts", "at"),
+    topic="deliveries",
+    records=(AlertDelivery,),
 )
 DEAD_LETTERS = ProjectionTable(
     "dead_letters",
@@ -342,6 +355,7 @@ TABLES = (
     SURGES,
     ALERT_EVENTS,
     ALERTS,
+    ALERT_DELIVERIES,
     DEAD_LETTERS,
 )
 #: SQL that makes every temporary table which this session lacks.

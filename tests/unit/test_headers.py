@@ -103,4 +103,4 @@ def test_all_records_of_public_topics_carry_headers_and_control_records_of_other
     for topic in PIPELINE.topics:
         bare = set(topic.records) - topic.carrying
         assert bare == (set() if topic.name in PUBLIC else set(topic.records) & KEYLESS), topic.name
-    assert set(PUBLIC) == {"classified", "volumes", "cases", "assignments", "surges", "alerts"}
+    assert set(PUBLIC) == {"classified", "volumes", "cases", "assignments", "surges", "alerts", "deliveries"}
