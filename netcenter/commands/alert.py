@@ -50,7 +50,7 @@ def alert_list(
         Column("fingerprint", no_wrap=True), "severity", "since", "what", "told", title=f"{firing} alerts fire"
     )
     for row in map(alert_row, found):
-        what = row.summary if row.state == "firing" else f"{row.summary} ({row.state})"
+        what = row.what if row.state == "firing" else f"{row.what} ({row.state})"
         table.add_row(row.fingerprint, row.severity, row.since, what, row.told)
     Console().print(table)
 
@@ -87,7 +87,11 @@ def alert_explain(fingerprint: _Fingerprint) -> None:
 
 @alert.command("test")
 def alert_test(
-    to: Annotated[list[str] | None, typer.Option(help="A receiver, by the name of its role; several may be given.")],
+    route: Annotated[str | None, typer.Argument(help="A route of the policy in force.")] = None,
+    to: Annotated[
+        list[str] | None,
+        typer.Option(help="In place of a route: a receiver, by the name of its role; may be repeated."),
+    ] = None,
     brand: Annotated[str, typer.Option(help="The brand that the test alert names.")] = "test",
     severity: Annotated[
         Literal["info", "warning", "page"], typer.Option(help="A page may wake whoever is on call.")
@@ -96,26 +100,26 @@ def alert_test(
 ) -> None:
     """Send a test alert and its resolution, and print what each receiver answers. It exits with 1 where one does not accept.
 
-    Example: netcenter alert test --to webhook
+    Example: netcenter alert test pages --severity page
     """
-    from netcenter.operate.alert_trial import AlertTrial, try_receivers
+    from netcenter.operate.alert_trial import AlertTrial, receivers_called, receivers_of_route, try_receivers
 
     if NAME.fullmatch(brand) is None:
         raise UsageError(f"brand: {brand!r} is no name of a brand: use {NAME_FORM}")
+    if (route is None) == (not to):
+        raise UsageError("write a route of the policy, or --to and a receiver: see `netcenter alert test --help`")
     seconds = duration(wait, "--wait") / 1000
-    receivers = _receivers(to or [])
     settings = load()
-    trial = AlertTrial(receivers[0], receivers, brand, severity, 0)
-    try_receivers(settings, kafka_of(settings), trial, seconds, _print_answer)
-
-
-def _receivers(names: list[str]) -> tuple[str, ...]:
-    from netcenter.broker.alert_log import RECEIVERS
-
-    for name in names:
-        if name not in RECEIVERS:
-            raise UsageError(f"--to: no receiver is called {name!r}; there are: {', '.join(RECEIVERS)}")
-    return tuple(dict.fromkeys(names))
+    kafka = kafka_of(settings)
+    if route is None:
+        chosen = receivers_called(to or [])
+        trial = AlertTrial("-".join(chosen), chosen, brand, severity)
+    else:
+        version, chosen, others = receivers_of_route(settings, kafka, route)
+        for name in others:
+            print(f"{name}: left out, because no worker of it was ever started here")
+        trial = AlertTrial(route, chosen, brand, severity, version)
+    try_receivers(settings, kafka, trial, seconds, _print_answer)
 
 
 def _print_answer(delivery: AlertDelivery) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from agents.policy import Policy, parse
+from agents.policy.alert_policy import AlertMatch
 from netcenter.broker.alert_log import RECEIVERS, AlertHistory
 from netcenter.broker.policy_topic import PolicyLog
 from netcenter.operate.alert_report import SHADOW, headed, state_text, told_to
@@ -19,20 +20,20 @@ def explain_text(history: AlertHistory, policies: PolicyLog) -> str:
     """An incident explained in lines of text, each with a heading in front. Raises PolicyError where the newest policy cannot
     be read.
     """
-    last = policies.last
-    policy = parse(last.text, version=policies.newest) if last else None
-    return "\n".join(f"{heading:<{_WIDTH}}{text}".rstrip() for heading, text in _lines(history, policy))
-
-
-def _lines(history: AlertHistory, policy: Policy | None) -> Iterator[tuple[str, str]]:
-    alert = history.last
-    yield "alert", alert.fingerprint
-    yield "state", state_text(alert)
-    yield "why", alert.summary
-    yield "", f"decided by version {alert.version} of it, under policy {alert.policy or 'none'}: {alert.reason}"
-    yield from headed("told", [f"{name}: {answer}" for name, answer in _told(history)])
-    yield from headed("nobody else", list(_others(history)))
-    yield from headed("over", list(_end(alert, policy)))
+    alert, last = history.last, policies.last
+    now = parse(last.text, version=policies.newest) if last else None
+    deciding = policies.versions.get(alert.policy)
+    then = parse(deciding[-1].text, version=alert.policy) if deciding else now
+    lines = [
+        ("alert", alert.fingerprint),
+        ("state", state_text(alert)),
+        ("why", alert.summary),
+        ("", f"decided by its version {alert.version}, under policy {alert.policy or 'none'}: {alert.reason}"),
+        *headed("told", [f"{name}: {answer}" for name, answer in _told(history)]),
+        *headed("nobody else", list(_others(history, then))),
+        *headed("over", list(_end(alert, now))),
+    ]
+    return "\n".join(f"{heading:<{_WIDTH}}{text}".rstrip() for heading, text in lines)
 
 
 def _told(history: AlertHistory) -> list[tuple[str, str]]:
@@ -41,16 +42,28 @@ def _told(history: AlertHistory) -> list[tuple[str, str]]:
     return list(told_to(history)) or [("nobody", "no receiver is named for it")]
 
 
-def _others(history: AlertHistory) -> Iterator[str]:
+def _others(history: AlertHistory, policy: Policy | None) -> Iterator[str]:
+    """Why no further receiver is told. policy: the one under which the newest version was decided."""
     alert = history.last
     if alert.withheld:
-        yield alert.withheld
-    others = [name for name in RECEIVERS if name not in history.named()]
-    if others and alert.mode == "live" and not alert.withheld:
-        yield (
-            f"no route of policy {alert.policy} names {', '.join(others)} for {alert.severity} alerts of the kind {alert.kind} "
-            f"of {alert.brand}"
-        )
+        yield f"now: {alert.withheld}"
+    if alert.mode != "live" or policy is None:
+        return
+    for name in RECEIVERS:
+        if name not in history.named():
+            routes = [route for route in policy.alerts.routes if name in route.receivers]
+            why = [f"the route {route.name} is {why}" for route in routes if (why := _not_met(route.match, alert))]
+            if why or not routes:
+                yield f"{name}: {'; '.join(why) or 'no route names it'}"
+
+
+def _not_met(match: AlertMatch, alert: Alert) -> str:
+    """What a route asks for and the alert has not; empty where the route matches."""
+    has = {"brand": alert.brand, "kind": alert.kind, "severity": alert.severity, "desk": alert.evidence.get("desk")}
+    asked = {name: getattr(match, name) for name in has}
+    return " and ".join(
+        f"for the {name} {' or '.join(values)}" for name, values in asked.items() if values and has[name] not in values
+    )
 
 
 def _end(alert: Alert, policy: Policy | None) -> Iterator[str]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from agents.policy.zone import zone
 from netcenter.broker.alert_log import AlertHistory
 from netcenter.errors import UsageError
-from netcenter.operate.doctor.finding import duration_text
 from schemas import jsonform
 from schemas.records import Alert, AlertDelivery
+from sinks.alert_message import message_of
+from sinks.readable import LocalTimes, duration
 
 _WIDTH = 12
 """The width of the column of headings, in characters."""
@@ -30,10 +30,9 @@ class AlertRow(NamedTuple):
     fingerprint: str
     state: str
     severity: str
-    brand: str
-    kind: str
     since: str
-    summary: str
+    what: str
+    """The title of its message, which begins with the brand."""
     told: str
 
 
@@ -59,12 +58,10 @@ def alert_row(history: AlertHistory) -> AlertRow:
     state = "firing" if history.fires else f"over at {local_time(alert, alert.ends_at or alert.time)}"
     told = "; ".join(f"{name}: {answer}" for name, answer in told_to(history)) or "nobody"
     since = local_time(alert, alert.starts_at)
-    return AlertRow(
-        alert.fingerprint, state, alert.severity, alert.brand, alert.kind, since, alert.summary, withheld(alert, told)
-    )
+    return AlertRow(alert.fingerprint, state, alert.severity, since, message_of(alert).title, _withheld(alert, told))
 
 
-def withheld(alert: Alert, told: str) -> str:
+def _withheld(alert: Alert, told: str) -> str:
     """To whom an alert was told, with the reason why no further receiver is told."""
     return f"{told}; nobody else: {alert.withheld}" if alert.withheld else told
 
@@ -88,12 +85,11 @@ def _lines(history: AlertHistory) -> Iterator[tuple[str, str]]:
     alert = history.last
     yield "alert", alert.fingerprint
     yield "state", state_text(alert)
-    yield "summary", alert.summary
-    yield from headed("evidence", [f"{name}: {value}" for name, value in sorted(alert.evidence.items())])
-    yield from headed("links", [f"{name}: {value}" for name, value in sorted(alert.links.items())])
     yield from headed("receivers", [f"{name}: {answer}" for name, answer in told_to(history)] or ["nobody"])
     if alert.withheld:
         yield "withheld", alert.withheld
+    message = message_of(alert)
+    yield from headed("message", [message.headline, *(f"  {line}" for line in message.body.splitlines())])
     first = history.versions[0].alert.version
     if first > 1:
         yield "", f"versions before {first} are no longer in the log: it keeps the newest"
@@ -114,21 +110,17 @@ def state_text(alert: Alert) -> str:
     if alert.state == "firing":
         return f"firing since {begun}; {how}"
     ended = alert.ends_at or alert.time
-    lasted = duration_text(ended - alert.starts_at)
-    return f"over: from {begun} to {local_time(alert, ended)}, {lasted}; {how}"
+    return f"over: from {begun} to {local_time(alert, ended)}, {duration(ended - alert.starts_at)}; {how}"
 
 
 def local_time(alert: Alert, at: int) -> str:
     """A moment (ms) in the zone of the alert's brand; in UTC where the alert does not name the zone."""
-    try:
-        moment = zone(alert.evidence.get("zone", "UTC")).local(at)
-    except ValueError:
-        moment = zone("UTC").local(at)
-    return f"{moment:%Y-%m-%d %H:%M} {moment.tzname()}"
+    return LocalTimes(alert.evidence.get("zone"), alert.time).full(at)
 
 
 def _version(alert: Alert) -> str:
-    return f"{local_time(alert, alert.time)}, {alert.state}, {alert.severity}: {alert.reason}"
+    at = LocalTimes(alert.evidence.get("zone"), alert.time).short(alert.time)
+    return f"{at}, {alert.state}, {alert.severity}: {alert.reason}"
 
 
 def _delivery(history: AlertHistory, delivery: AlertDelivery) -> str:

@@ -10,12 +10,14 @@ from uuid import uuid4
 
 import msgspec
 
-from netcenter.broker.alert_log import ALERTS, DELIVERIES, FINAL, AlertRecords, alert_partitions
+from agents.policy import parse
+from netcenter.broker.alert_log import ALERTS, DELIVERIES, FINAL, RECEIVERS, AlertRecords, alert_partitions
 from netcenter.broker.client import open_admin
 from netcenter.broker.groups import ConsumerGroups
 from netcenter.broker.log_writer import LogWriter
+from netcenter.broker.policy_topic import newest_policy
 from netcenter.broker.reading import TopicFollower
-from netcenter.errors import CommandError
+from netcenter.errors import CommandError, UsageError
 from netcenter.pipeline import PIPELINE
 from netcenter.settings import Settings
 from schemas import ids
@@ -35,13 +37,47 @@ class AlertTrial:
     receivers: tuple[str, ...]
     brand: str
     severity: Severity
-    policy: int
-    """The version of the policy that names the route."""
-    links: tuple[tuple[str, str], ...] = ()
+    policy: int = 0
+    """The version of the policy that names the route; 0: none does."""
 
 
 Told = Callable[[AlertDelivery], None]
 """Is given each final answer as it comes."""
+
+
+def receivers_called(names: Collection[str]) -> tuple[str, ...]:
+    """These receivers, each once. Raises UsageError for a name that no receiver has."""
+    for name in names:
+        if name not in RECEIVERS:
+            raise UsageError(f"--to: no receiver is called {name!r}; there are: {', '.join(RECEIVERS)}")
+    return tuple(dict.fromkeys(names))
+
+
+def receivers_of_route(
+    settings: Settings, kafka: KafkaConnection, route: str
+) -> tuple[int, tuple[str, ...], tuple[str, ...]]:
+    """(version of the newest policy, the receivers of its route that have ever had a worker, its other receivers).
+
+    Raises UsageError for a route that the policy does not have, CommandError where no receiver of the route was ever
+    started, and Unreachable.
+    """
+    version, text = newest_policy(settings, kafka)
+    if not text:
+        raise CommandError("the log has no policy: run `netcenter policy apply`")
+    routes = {one.name: one for one in parse(text, version=version).alerts.routes}
+    if route not in routes:
+        raise UsageError(f"policy {version} has no route {route!r}; there are: {', '.join(routes) or 'none'}")
+    named = dict.fromkeys(routes[route].receivers)
+    with closing(open_admin(kafka)) as client:
+        groups = ConsumerGroups(settings.prefix, client)
+        roles = [PIPELINE.role(name) for name in RECEIVERS if name in named]
+        members, positions = groups.members(roles), groups.positions(roles)
+    started = tuple(role.name for role in roles if members.get(role.name) or positions.get(role.name))
+    if not started:
+        raise CommandError(
+            f"no receiver of the route {route} was ever started ({', '.join(named)}): run `netcenter worker {next(iter(named))}`"
+        )
+    return version, started, tuple(name for name in named if name not in started)
 
 
 def try_receivers(settings: Settings, kafka: KafkaConnection, trial: AlertTrial, wait_s: float, told: Told) -> None:
@@ -86,7 +122,6 @@ def _alert(trial: AlertTrial) -> Alert:
         summary=f"This is a test of {trial.route}: nothing is wrong, and nobody has to do anything.",
         starts_at=now,
         evidence={"route": trial.route},
-        links=dict(trial.links),
         receivers=list(trial.receivers),
     )
 

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import msgspec
 import pytest
+from kafka import KafkaConsumer
 
 from netcenter.broker import provisioning
 from netcenter.broker.alert_log import ALERTS, DELIVERIES, AlertRecords, alert_partitions
@@ -20,10 +21,12 @@ from netcenter.broker.reading import TopicFollower
 from netcenter.policies import DEFAULT_POLICY
 from netcenter.settings import Settings
 from schemas.records import Alert, AlertDelivery, DeliveryOutcome
+from sinks.alert_message import message_of
 from streams.kafka_connection import KafkaConnection
 from tests.support.command_line import command
 from tests.support.samples import T0, delivery_of
 from tests.support.samples import alert as alert_of
+from tests.support.waiting import until
 
 MINUTE = 60_000
 
@@ -73,6 +76,17 @@ class Log:
             thread.join()
             follower.close()
 
+    @contextmanager
+    def member(self, role: str) -> Iterator[None]:
+        """A worker of the role, as far as its group can see."""
+        consumer = KafkaConsumer(**self.kafka.for_kafka_python(), group_id=self.settings.prefix + role)
+        consumer.subscribe([self.settings.prefix + ALERTS])
+        try:
+            until(lambda: (consumer.poll(100), consumer.assignment())[1], 20, "a member of the group")
+            yield
+        finally:
+            consumer.close(autocommit=False)
+
     def test_alerts(self) -> list[Alert]:
         """Every version of every test alert."""
         with TopicFollower(self.kafka, alert_partitions(self.settings, ALERTS)) as follower:
@@ -108,9 +122,9 @@ def test_the_list_says_what_fires_since_when_and_what_each_receiver_answered(tol
     assert code == 0, err
     said = " ".join(out.replace("│", " ").split())
     assert "2 alerts fire" in said and OVER.fingerprint not in said
-    assert SURGE.fingerprint in said and "page" in said and SURGE.summary in said
+    assert SURGE.fingerprint in said and "page" in said and message_of(WORSE).title in said
     assert "webhook: accepted (200 OK)" in said and "shadow mode" in said
-    assert "2026-11-20 09:03 -05" in said, "in the zone of its brand"
+    assert "Fri 20 Nov 2026 09:03, America/Bogota" in said, "in the zone of its brand"
 
 
 def test_the_list_is_narrowed_to_a_brand_and_widened_to_what_is_over(told: Log) -> None:
@@ -123,6 +137,7 @@ def test_the_list_is_narrowed_to_a_brand_and_widened_to_what_is_over(told: Log) 
 def test_an_alert_is_shown_by_a_part_of_its_fingerprint_with_every_version_and_every_answer(told: Log) -> None:
     code, out, err = told.run("show", "4dfe")
     assert code == 0, err
+    assert all(line in out for line in message_of(WORSE).body.splitlines()), "as people get it"
     assert SURGE.fingerprint in out and WORSE.reason in out and "version 1" in out and "version 2" in out
     assert "webhook: accepted: 204 No Content (1 try, " in out and "webhook: accepted: 200 OK (2 tries, " in out
     assert " s after its record" in out and "answers 503" not in out, "the last answer to each version"
@@ -136,6 +151,7 @@ def test_an_alert_is_explained_why_it_fires_whom_it_was_told_and_what_ends_it(to
     assert WORSE.reason in out and "webhook: accepted (200 OK)" in out
     assert "nothing was above the usual for 30 min" in out, "as the default policy has it"
     assert "nobody: the brand is in shadow mode" in told.run("explain", "nadia")[1]
+    assert "pagerduty" not in out, "a receiver that this release does not have"
     assert "it is over" in told.run("explain", OVER.fingerprint)[1]
 
 
@@ -163,6 +179,25 @@ def test_a_test_alert_fires_and_is_resolved_when_every_receiver_has_answered(log
     ]
     assert seen[0].fingerprint == seen[1].fingerprint and seen[0].fingerprint.startswith("test:webhook:")
     assert seen[1].ends_at is not None and seen[0].starts_at == seen[1].starts_at
+
+
+def test_a_route_is_tried_with_its_receivers_that_were_ever_started(log: Log) -> None:
+    """The default policy names receivers that most installations do not have."""
+    code, _, err = log.run("test", "programs")
+    assert code == 1 and "no receiver of the route programs was ever started (webhook, alertmanager)" in err
+    with log.member("webhook"), log.receiver("webhook", lambda _: ("accepted", "202 Accepted")) as seen:
+        code, out, err = log.run("test", "programs")
+    assert (code, err) == (0, "") and out.count("webhook: ") == 2
+    assert "alertmanager: left out, because no worker of it was ever started here" in out
+    assert seen[0].receivers == ["webhook"] and seen[0].policy == 1 and seen[0].fingerprint.startswith("test:programs:")
+    code, _, err = log.run("test", "nowhere")
+    assert code == 2 and "policy 1 has no route 'nowhere'; there are: pages, programs, people" in err
+
+
+@pytest.mark.parametrize("words", [(), ("programs", "--to", "webhook")])
+def test_a_test_is_of_a_route_or_of_receivers(log: Log, words: tuple[str, ...]) -> None:
+    code, _, err = log.run("test", *words)
+    assert code == 2 and "write a route of the policy, or --to and a receiver" in err
 
 
 def test_a_receiver_that_refuses_ends_the_test_with_1_and_what_it_said(log: Log) -> None:
