@@ -50,7 +50,7 @@ RULES: tuple[AlertingRule, ...] = (
     ),
     AlertingRule(
         "NetcenterReceiverAbsent",
-        "count by (role) (netcenter_ready offset 1h) unless count by (role) (netcenter_ready)",
+        f'count by (role) (netcenter_ready{{role!~"{"|".join(_REQUIRED)}"}} offset 1h) unless count by (role) (netcenter_ready)',
         "5m",
         "critical",
         "The role {{ $labels.role }} had a worker an hour ago and has none: what it tells, it tells nobody.",
@@ -100,10 +100,24 @@ RULES: tuple[AlertingRule, ...] = (
     ),
     AlertingRule(
         "NetcenterReceiverUnreachable",
+        "time() - min by (role) (netcenter_sink_outage_timestamp_seconds > 0) > 300",
+        "0m",
+        "critical",
+        "The receiver of the role {{ $labels.role }} has accepted no alert for {{ $value | humanizeDuration }}.",
+    ),
+    AlertingRule(
+        "NetcenterReceiverGivenUp",
+        "max by (role) (netcenter_sink_given_up) == 1",
+        "0m",
+        "critical",
+        "The receiver of the role {{ $labels.role }} says that it is gone for good: it is told nothing any more.",
+    ),
+    AlertingRule(
+        "NetcenterSinkRetries",
         "sum by (role) (rate(netcenter_sink_retries_total[5m])) > 0",
         "10m",
         "warning",
-        "The role {{ $labels.role }} has not reached its receiver for ten minutes: what it tells, waits.",
+        "The role {{ $labels.role }} has tried for ten minutes to write what its receiver does not take.",
     ),
     AlertingRule(
         "NetcenterCertificateExpires",
