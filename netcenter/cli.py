@@ -62,6 +62,7 @@ COMMANDS = (
     "forget",
     "policy",
     "operators",
+    "alert",
     "surge",
     "crisis",
     "dead",

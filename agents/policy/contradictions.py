@@ -23,6 +23,8 @@ def contradictions(policy: Policy) -> Iterator[Problem]:
     """The problems that keep a policy from being put in force."""
     for table in ("brands", "rules", "desks", "channels"):
         yield from _twice(table, [part.name for part in getattr(policy, table)])
+    for name in ("overdue", "routes"):
+        yield from _twice(name, [part.name for part in getattr(policy.alerts, name)], ("alerts",))
     for n, brand in enumerate(policy.brands):
         overlaps = list(_overlaps(brand.calendar))
         for i, why in overlaps:
@@ -50,11 +52,11 @@ def missing_desks(policy: Policy) -> Iterator[Problem]:
             yield ("rules", n, "desk"), f"{rule.desk} {known}"
 
 
-def _twice(table: str, names: list[str]) -> Iterator[Problem]:
+def _twice(table: str, names: list[str], above: tuple[str, ...] = ()) -> Iterator[Problem]:
     first: dict[str, int] = {}
     for n, name in enumerate(names):
         if name in first:
-            yield (table, n, "name"), f"{name!r} is the name of {table}.{first[name]} already"
+            yield (*above, table, n, "name"), f"{name!r} is the name of {table}.{first[name]} already"
         first.setdefault(name, n)
 
 

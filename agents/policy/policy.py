@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, field_validator
 from pydantic.json_schema import SkipJsonSchema
 
+from agents.policy.alert_policy import AlertPolicy
 from agents.policy.calendar import Calendar, Holidays, Hours
 from agents.policy.matching import WORDS, Features, Match
 from agents.policy.parts import UNITS, Duration, Name, Part, duration, written
@@ -109,6 +110,10 @@ class Brand(Part):
             return self.after(start, max(day, 2 * UNITS["h"]))
         return self.after(start, target)
 
+    def works(self, at: int) -> bool:
+        """Whether the brand's people work at a time (ms)."""
+        return self._calendar is None or self._calendar.opening(at) == at
+
     def counted(self, start: int, end: int) -> int:
         """Milliseconds between two times (ms) that the calendar counts; 0 where `end` is not later than `start`."""
         return max(0, end - start) if self._calendar is None else self._calendar.counted(start, end)
@@ -195,19 +200,6 @@ class CasePolicy(Part):
     """How long an action or an update is kept, because the post that it is about may still arrive."""
 
 
-class AlertPolicy(Part):
-    """When alerts of overdue cases fire and are resolved, and when alerts are forgotten."""
-
-    sla_overdue: Annotated[int, Field(ge=1)] = 3
-    """An alert fires when a desk has at least this many overdue cases of a brand."""
-    sla_grace: Annotated[Duration, Field(le=UNITS["h"])] = 2 * UNITS["m"]
-    """A breach counts after this, at most an hour, so that a reply that arrives late can rescind it."""
-    sla_calm: Annotated[Duration, Field(le=UNITS["h"])] = 15 * UNITS["m"]
-    """The alert is resolved when fewer than half of `sla_overdue` were overdue for this long, at most an hour."""
-    forget_after: Duration = 30 * UNITS["d"]
-    """A resolved alert is forgotten after this. Then its fingerprint counts its versions from 1 again."""
-
-
 class Policy(Part):
     """The whole policy."""
 
@@ -230,7 +222,7 @@ class Policy(Part):
     surge: SurgePolicy = SurgePolicy()
     """The limits from which a flood counts as a surge or a crisis."""
     alerts: AlertPolicy = AlertPolicy()
-    """When alerts of overdue cases fire and are resolved, and when alerts are forgotten."""
+    """When alerts fire and are resolved, to whom they go, and when they are forgotten."""
 
     @cached_property
     def _brands(self) -> dict[str, Brand]:

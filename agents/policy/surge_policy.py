@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BeforeValidator, Field, model_validator
+from pydantic import Field
 
 from agents.policy.parts import UNITS, Duration, Part
-from agents.policy.zone import zone
+from agents.policy.recurring import Recurring
 
 
-def _moment(value: Any) -> Any:
-    if not isinstance(value, datetime) or value.tzinfo is None:
-        raise ValueError("write a date and a time with its zone, without quotes: 2026-11-27T08:00:00-05:00")
-    return value
-
-
-Moment = Annotated[AwareDatetime, BeforeValidator(_moment)]
-
-
-class ExpectedEvent(Part):
+class ExpectedEvent(Recurring):
     """An expected event, such as a raffle, a match or a sale.
 
     While it lasts, more posts than usual are expected, and no rule opens a crisis.
@@ -29,58 +18,10 @@ class ExpectedEvent(Part):
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
     """The name that the evidence of a surge shows."""
-    start: Moment
-    """Date and time with its zone."""
-    end: Moment
-    """Date and time with its zone."""
     factor: Annotated[float, Field(ge=1, le=1_000)] = 1.0
     """How many times the usual posts are expected. With 1 the event is only named, and prevents a crisis by rule."""
     root: str | None = None
     """Native id of the post that the event is about. Left out: the event is about the whole brand."""
-    repeats: Literal["daily", "weekly", "monthly", "yearly"] | None = None
-    """How often the event repeats at the same local time; `start` and `end` are of the first event. A month that lacks
-    the day is left out."""
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.end <= self.start:
-            raise ValueError("end is not after start")
-        if self.repeats is not None and self.end - self.start > timedelta(days=_PERIODS[self.repeats]):
-            raise ValueError(f"lasts longer than it takes to come again ({self.repeats}): give it an end before that")
-        return self
-
-    def holds(self, at: int, zone_name: str) -> bool:
-        """Whether the event takes place at a time (ms). It repeats by the local time of the brand's zone."""
-        if at < _ms(self.start):
-            return False
-        if self.repeats is None or at < _ms(self.end):
-            return at < _ms(self.end)
-        where = zone(zone_name)
-        now, first, end = (where.local(t).replace(tzinfo=None) for t in (at, _ms(self.start), _ms(self.end)))
-        lasts = end - first
-        if self.repeats == "daily" or self.repeats == "weekly":
-            return (now - first) % timedelta(days=_PERIODS[self.repeats]) < lasts
-        return any(began <= now < began + lasts for began in _began(self.repeats, first, now))
-
-
-#: The fewest days between two dates of a repeated event.
-_PERIODS = {"daily": 1, "weekly": 7, "monthly": 28, "yearly": 365}
-
-
-def _began(repeats: str, first: datetime, now: datetime) -> Iterator[datetime]:
-    """The local times at which the event may last have begun, newest first; a date that does not exist is left out."""
-    months = now.year * 12 + now.month - 1
-    if repeats == "yearly":
-        months -= (now.month - first.month) % 12
-    for month in (months, months - (12 if repeats == "yearly" else 1)):
-        try:
-            yield first.replace(year=month // 12, month=month % 12 + 1)
-        except ValueError:
-            continue
-
-
-def _ms(moment: datetime) -> int:
-    return int(moment.timestamp() * 1000)
 
 
 class SurgePolicy(Part):

@@ -22,6 +22,11 @@ _HEADINGS = {
     "cases": "[cases]",
     "surge": "[surge]",
     "alerts": "[alerts]",
+    "alerts.overdue": "[[alerts.overdue]]",
+    "alerts.routes": "[[alerts.routes]]",
+    "alerts.routes.match": "[alerts.routes.match], or an inline table",
+    "alerts.silences": "[[alerts.silences]]",
+    "alerts.silences.match": "[alerts.silences.match], or an inline table",
 }
 
 
@@ -72,13 +77,16 @@ def _table(path: str, heading: str) -> tuple[str, str, str]:
 
 
 def _words(said: dict[str, Any]) -> str:
-    return str(said.get("description", "")) or str((_referred(said) or {}).get("description", ""))
+    words = said.get("description") or (_referred(said) or {}).get("description", "")
+    return " ".join(str(words).split())
 
 
 def _default(said: dict[str, Any]) -> str:
     match said.get("default"):
         case None | [] | {}:
             return ""
+        case [{"name": _}, *_] as parts:
+            return ", ".join(f"`{part['name']}`" for part in parts)
         case bool() as flag:
             return f"`{str(flag).lower()}`"
         case str() as text:
@@ -108,6 +116,8 @@ def _takes(said: dict[str, Any]) -> str:
             return "table"
         case {"pattern": "^[0-9a-f]{64}$"}:
             return "64 hex digits"
+        case {"pattern": pattern} if str(pattern).startswith("^http"):
+            return "URL"
         case {"pattern": _}:
             return "name"
     return {"string": "text", "boolean": "`true`, `false`"}.get(said["type"]) or _number(said)
