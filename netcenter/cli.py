@@ -45,6 +45,7 @@ COMMANDS = (
     "topics",
     "lag",
     "doctor",
+    "heartbeat",
     "worker",
     "demo",
     "ingest",

@@ -74,6 +74,7 @@ def _users_of(prefix: str) -> list[KafkaUser]:
             _monitoring(prefix),
             ("lag", "doctor", "upgrade check", "replay", "train", "alert list", "alert show", "alert explain"),
         ),
+        KafkaUser("heartbeat", _heartbeat(prefix), ("heartbeat",)),
         KafkaUser(
             "gateway",
             topic_rights(prefix, [GATEWAYS], _WRITE),
@@ -159,6 +160,11 @@ def _monitoring(prefix: str) -> Rights:
         Right(ResourceKind.CLUSTER, "", _DESCRIBE),
         _BROKERS_CONFIGS,
     )
+
+
+def _heartbeat(prefix: str) -> Rights:
+    """Sees how far every role is. It reads records only to count those that wait for a role that has stood still."""
+    return (*topic_rights(prefix, _every_read_topic(), _READ), *_groups(prefix))
 
 
 def _reader(prefix: str) -> Rights:

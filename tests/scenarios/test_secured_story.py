@@ -120,6 +120,7 @@ RUNS = (
     Run("dead discard", "--all"),
     Run("lag", "--json"),
     Run("doctor", "", code=1),  # it misses the workers
+    Run("heartbeat", "--once", code=1),  # as doctor
     Run("alert list", "--all"),
     Run("alert show", "{alert}"),
     Run("alert explain", "{alert}"),
@@ -163,6 +164,12 @@ def test_every_command_that_uses_kafka_has_a_user_and_runs_here() -> None:
     assert {run.command for run in RUNS} | WORKERS == set(every_command()) - WITHOUT_KAFKA
     for command in set(every_command()) - WITHOUT_KAFKA:
         assert user_of(command)
+
+
+@pytest.fixture(autouse=True)
+def _heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one command that needs a setting of its own."""
+    monkeypatch.setenv("NETCENTER_HEARTBEAT_URL", "http://127.0.0.1:9/beat")
 
 
 def test_every_command_may_do_its_work_as_its_user(secured: SecuredStory) -> None:
