@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
+from unittest import mock
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -68,9 +69,11 @@ class Kept:
         self.exports = [line for line in commands if line.startswith(("export ", "unset "))]
         self.ends = [line for line in commands if line.startswith("kill ") or line.endswith(" down")]
         self.looks = [line for line in commands if line not in self.exports + self.ends]
-        given = dict(line.removeprefix("export ").split("=", 1) for line in self.exports if line.startswith("export "))
-        self.settings = Settings(**{name.removeprefix("NETCENTER_").lower(): value for name, value in given.items()})
-        self._given = given
+        self._given = dict(
+            line.removeprefix("export ").split("=", 1) for line in self.exports if line.startswith("export ")
+        )
+        with mock.patch.dict(os.environ, self._given):
+            self.settings = Settings()
         self.pids = [int(pid) for line in self.ends if line.startswith("kill ") for pid in line.split()[1:]]
 
     def netcenter(self, *words: str, **environment: str) -> tuple[int, str, str]:
