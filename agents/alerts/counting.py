@@ -91,7 +91,7 @@ class Count(msgspec.Struct):
 
 def count(works: Iterable[tuple[OpenWork, WorkStep]], at: At) -> Count:
     """Counts the work that waits at the time of a decision."""
-    found, policy, now = Count(), at.policy.alerts, at.time
+    found, policy = Count(), at.policy.alerts
     for work, step in works:
         limit = policy.limit(work.brand, step.desk, step.priority)
         own = found.counted.setdefault(limit.name, _Counted(limit))
@@ -100,7 +100,7 @@ def count(works: Iterable[tuple[OpenWork, WorkStep]], at: At) -> Count:
         counts_at = work.counts_at(policy.sla_grace)
         if counts_at is None or step.due_at is None:
             continue
-        if counts_at > now:
+        if counts_at > at.time:
             found.next_at = counts_at if found.next_at is None else min(found.next_at, counts_at)
             continue
         own.overdue += 1

@@ -59,7 +59,7 @@ def _alert(person: Escalations, works: list[OpenWork], oldest: int | None, at: A
 
 def _desk(works: list[OpenWork]) -> str:
     """The desk of the case that was escalated first."""
-    first = min(works, key=lambda work: (work.escalated_at, work.work)).now
+    first = min(works, key=lambda work: (work.escalated_at, work.work)).newest
     return first.desk if first is not None else ""
 
 

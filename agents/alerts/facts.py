@@ -112,7 +112,9 @@ def after_step(state: Incidents, work: OpenWork, at: At) -> Records:
             changed[desk.fingerprint] = replace(desk, carried=left).looked_at(step.time + 1)
     grace = at.policy.alerts.sla_grace
     counted, counts_at = work.counts_at(grace), after.counts_at(grace) if step.waits else None
-    looked_at = [] if work.now is None or counted is None or counted > step.time else [(work.now.desk, step.time + 1)]
+    looked_at = (
+        [] if work.newest is None or counted is None or counted > step.time else [(work.newest.desk, step.time + 1)]
+    )
     looked_at += [] if counts_at is None else [(step.desk, max(counts_at, step.time + 1))]
     for name, time in looked_at:
         fresh = OverdueDesk(work.brand, name)

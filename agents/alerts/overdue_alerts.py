@@ -87,10 +87,8 @@ def _version(desk: OverdueDesk, firing: bool, counted: Count, reason: str, at: A
     evidence = {"desk": desk.desk, "queue": str(counted.waiting), **counted.figures()}
     if counted.reached:
         evidence["opens_at"] = str(counted.reached[0].opens_at)
-    case = "case" if counted.overdue == 1 else "cases"
-    of = f" of {counted.waiting}" if counted.waiting > counted.overdue else ""
-    summary = f"{desk.brand}: {counted.overdue}{of} {case} overdue at desk {desk.desk}" + (
-        "" if firing else "; calm again"
-    )
+    cases = "case" if counted.waiting == 1 else "cases"
+    again = "" if firing else "; calm again"
+    summary = f"{desk.brand}: {counted.overdue} of {counted.waiting} {cases} overdue at desk {desk.desk}{again}"
     mode = at.policy.brand(desk.brand).mode
     return version(desk, Said("sla_breach", severity, mode, firing, summary, evidence, reason), at)

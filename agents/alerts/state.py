@@ -93,7 +93,7 @@ class OpenWork(msgspec.Struct, frozen=True, tag="work", omit_defaults=True):
     """Of its last event that was read."""
     steps: list[WorkStep] = []
     """Events that were read and are later than the watermark, in their order."""
-    now: WorkStep | None = None
+    newest: WorkStep | None = None
     """Its newest event; None: its first is still to come."""
     known_at: int = 0
     """ms; since when its due holds."""
@@ -112,11 +112,11 @@ class OpenWork(msgspec.Struct, frozen=True, tag="work", omit_defaults=True):
 
     def after(self, step: WorkStep) -> OpenWork:
         """The work after an event."""
-        same = self.now is not None and self.now.due_at == step.due_at
+        same = self.newest is not None and self.newest.due_at == step.due_at
         to = step.escalated_to
         return replace(
             self,
-            now=step,
+            newest=step,
             known_at=self.known_at if same else step.time,
             escalated_to=to or self.escalated_to,
             escalated_at=self.escalated_at if to is None else step.time,
@@ -124,7 +124,11 @@ class OpenWork(msgspec.Struct, frozen=True, tag="work", omit_defaults=True):
 
     def counts_at(self, grace: int) -> int | None:
         """ms; from when on it counts as overdue, if nobody answers. A post that arrived overdue counts after the grace (ms) too."""
-        return None if self.now is None or self.now.due_at is None else max(self.now.due_at, self.known_at) + grace
+        return (
+            None
+            if self.newest is None or self.newest.due_at is None
+            else max(self.newest.due_at, self.known_at) + grace
+        )
 
 
 StepChange = Literal[
@@ -231,7 +235,7 @@ class SurgeIncident(msgspec.Struct, frozen=True, tag="surge", omit_defaults=True
 
     def takes(self, work: OpenWork, at: int) -> bool:
         """Whether a case is the flood's, at a time (ms): it began while the flood ran, or belongs to its conversation."""
-        case = work.now
+        case = work.newest
         if case is None or (case.conversation is not None and case.conversation in self.roots):
             return case is not None
         return self.since <= case.started_at < (at + 1 if self.until is None else self.until)
@@ -391,8 +395,8 @@ class Incidents(State[AlertState]):
         """The work of a brand that waits, each with its newest event, in no order."""
         for key in self._works.get(brand, ()):
             work: Any = self[key]
-            if work.now is not None:
-                yield work, work.now
+            if work.newest is not None:
+                yield work, work.newest
 
     def _index(self, record: AlertState) -> dict[str, dict[str, None]]:
         return self._works if isinstance(record, OpenWork) else self._incidents

@@ -123,15 +123,16 @@ def _parts(incident: SurgeIncident) -> Iterator[str]:
         yield "crisis" + {"rule": ", by rule", "": ""}.get(incident.crisis[1], f", declared by {incident.crisis[1]}")
     elif incident.crisis_known:
         yield "the crisis is over"
-    if incident.surges:
-        yield _running(incident.figures) if incident.running else _closed(incident)
+    if incident.running:
+        yield _running(incident.figures)
+    elif "until" in incident.figures:
+        yield _closed(incident.figures)
     if incident.cases.get("overdue", "0") != "0":
         yield f"{incident.cases['overdue']} of its {incident.cases['open']} cases overdue"
 
 
-def _closed(incident: SurgeIncident) -> str:
-    figures = incident.figures
-    minutes = ((incident.until or 0) - incident.since) // 60_000
+def _closed(figures: dict[str, str]) -> str:
+    minutes = _minutes(figures, "since", "until")
     end = "has become the usual" if figures.get("close_reason") == "new_normal" else "is over"
     return f"the surge {end} after {minutes} min, {figures.get('peak', '0')} times the usual at its peak"
 
@@ -146,15 +147,15 @@ def _running(figures: dict[str, str]) -> str:
         figures["scope"], ""
     )
     trend = "" if figures.get("trend", "steady") == "steady" else f"{figures['trend']}: "
-    window = _minutes(figures)
+    window = _minutes(figures, "window_start", "window_end")
     share = float(figures.get("root_share", 0))
-    of_all = f", {share:.0%} of all" if where == " about one post" and share >= _TOLD else ""
+    of_all = f" ({share:.0%} of all posts)" if where == " about one post" and share >= _TOLD else ""
     usual = f"where {figures['baseline']} are usual, {figures['ratio']} times"
     return (
-        f"{trend}{figures['actual']} {what}{where} in {window} min{of_all} {usual}{_CROWDS.get(figures['crowd'], '')}"
+        f"{trend}{figures['actual']} {what}{where} in {window} min{of_all}, {usual}{_CROWDS.get(figures['crowd'], '')}"
     )
 
 
-def _minutes(figures: dict[str, str]) -> int:
-    start, end = (datetime.fromisoformat(figures[name]) for name in ("window_start", "window_end"))
+def _minutes(figures: dict[str, str], first: str, last: str) -> int:
+    start, end = (datetime.fromisoformat(figures[name]) for name in (first, last))
     return int((end - start).total_seconds()) // 60

@@ -24,6 +24,7 @@ def step(fact: SurgeOpened | SurgeUpdated | SurgeClosed | CrisisOpened | CrisisC
             figures = {
                 "surge": fact.aggregate,
                 "since": rfc3339(fact.started_at),
+                "until": rfc3339(fact.ended_at),
                 "peak": f"{fact.peak:.1f}",
                 "excess": f"{fact.excess:.0f}",
                 "close_reason": fact.close_reason,
