@@ -14,10 +14,10 @@ from schemas.records import Alert
 
 
 class PostWords(msgspec.Struct, frozen=True):
-    """The root post of an alert, for people who may read it."""
+    """The root post of an alert."""
 
     text: str
-    """Its words."""
+    """Its words; empty where the policy does not let the receiver show them."""
     url: str | None
     """Where people can see it."""
 
@@ -33,7 +33,7 @@ class Notice(msgspec.Struct, frozen=True):
     told: Alert | None = None
     """The last version that this receiver accepted since the worker began, for what has changed; None: unknown."""
     post: PostWords | None = None
-    """The root post, where the policy lets this receiver show texts and the post could be read."""
+    """The root post, where it could be read; with its words where the policy lets this receiver show texts."""
 
 
 class Receipt(msgspec.Struct, frozen=True):

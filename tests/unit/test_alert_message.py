@@ -1,0 +1,151 @@
+"""The message of an alert answers in a minute: what, since when, how bad, what to do, and is it over."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from sinks.alert_message import LONGEST_TITLE, LONGEST_WORDS, AlertMessage, message_of
+from sinks.alert_receiver import PostWords
+from sinks.readable import LocalTimes, counted, duration, number, rarity
+from tests.support import alert_messages
+from tests.support.alert_messages import BEGAN, POST
+from tests.support.examples import examples as tried
+from tests.support.samples import MINUTE, alert
+
+EXAMPLES = alert_messages.examples()
+_HOUR = 60 * MINUTE
+
+
+def parts(message: AlertMessage) -> dict[str, str]:
+    return {part.label: part.text for part in message.parts}
+
+
+def test_every_kind_reads_as_the_file_of_messages_has_it() -> None:
+    """`python -m tests.support.alert_messages` writes the file; whoever changes it reads it as somebody who was woken."""
+    assert alert_messages.text() == alert_messages.FILE.read_text()
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_each_message_says_what_since_when_and_whether_it_is_over(name: str) -> None:
+    told, over = message_of(*EXAMPLES[name]), EXAMPLES[name][0].state == "resolved"
+    found = parts(told)
+    assert "Since" in found and "This alert" in found
+    assert (told.status == "OVER") is over and ("Over" in found) is over
+    assert ("Do first" in found) is (not over and EXAMPLES[name][0].kind not in ("test", "unknown"))
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_no_time_is_an_epoch_and_no_figure_a_name_of_a_program(name: str) -> None:
+    told = message_of(*EXAMPLES[name]).body
+    assert not re.search(
+        r"\d{10}|\d{4}-\d{2}-\d{2}T|_ms\b|None|\bnan\b", told.replace(EXAMPLES[name][0].fingerprint, "")
+    )
+
+
+def test_words_are_shown_only_where_they_are_given_and_in_one_short_line() -> None:
+    alerted = EXAMPLES["crisis by rule, growing"][0]
+    assert "Its words" not in parts(message_of(alerted))
+    assert "Its words" not in parts(message_of(alerted, PostWords(text="", url=POST.url)))
+    long = parts(message_of(alerted, PostWords(text="palabra\n" * 100, url=None)))
+    assert (
+        len(long["Its words"]) == LONGEST_WORDS + 2 and "\n" not in long["Its words"] and long["Its words"][-2] == "…"
+    )
+    assert long["Root post"].startswith("1668 ")
+
+
+@pytest.mark.parametrize(
+    "url", ["javascript:alert(1)", "https://a b", "https://a|<!channel>", "file:///etc/passwd", ""]
+)
+def test_an_address_that_is_none_is_not_shown(url: str) -> None:
+    """Whoever wrote the post may have chosen it."""
+    told = message_of(EXAMPLES["surge opens"][0], PostWords(text="", url=url))
+    assert parts(told)["Root post"].startswith("1668 ")
+
+
+def test_a_command_can_be_pasted_whatever_the_names_are() -> None:
+    told = parts(message_of(alert(kind="sla_breach", evidence={"desk": "a; rm -rf ~"}, fingerprint="x$(y)")))
+    assert "--desk 'a; rm -rf ~' --for" in told["Do first"]
+    assert told["This alert"].endswith("'x$(y)'")
+
+
+def test_a_title_is_one_line_and_short() -> None:
+    told = message_of(alert(kind="unknown", summary="word\n" * 200))
+    assert len(told.title) == LONGEST_TITLE and "\n" not in told.title
+    assert told.headline.startswith("[PAGE] andina: word word")
+
+
+_NAMES = sorted({name for example, _ in EXAMPLES.values() for name in example.evidence})
+_VALUES = st.sampled_from(["", "0", "1", "-3", "7.25", "1e9", "inf", "nan", "x", "2023-06-12", "0001-01-01T00:00:00Z"])
+
+
+@tried(200)
+@given(st.sampled_from(sorted(EXAMPLES)), st.dictionaries(st.sampled_from(_NAMES), _VALUES | st.text(max_size=9)))
+def test_evidence_that_cannot_be_read_leaves_its_part_out_and_never_the_message(
+    name: str, changed: dict[str, str]
+) -> None:
+    """An alert that could not be told would be worse than one that says less."""
+    first = EXAMPLES[name][0]
+    told = message_of(replace(first, evidence=first.evidence | changed))
+    assert told.title and told.parts
+    assert all(part.text and "\n" not in part.text for part in told.parts)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [(0, "0"), (0.4, "0.4"), (2, "2"), (2.04, "2"), (9.96, "10"), (12.6, "13"), (1240, "1,240")]
+)
+def test_numbers_as_people_read_them(value: float, said: str) -> None:
+    assert number(value) == said
+    assert counted(1, "post", "posts") == "1 post" and counted(1.2, "post", "posts") == "1.2 posts"
+
+
+@pytest.mark.parametrize(
+    ("ms", "said"),
+    [
+        (59_000, "less than a minute"),
+        (35 * MINUTE, "35 min"),
+        (_HOUR, "1 h"),
+        (230 * MINUTE, "3 h 50 min"),
+        (24 * _HOUR, "1 day"),
+        (51 * _HOUR, "2 days 3 h"),
+    ],
+)
+def test_durations_as_people_read_them(ms: int, said: str) -> None:
+    assert duration(ms) == said
+
+
+@pytest.mark.parametrize(
+    ("days", "said"),
+    [
+        (0.25, "once in 6 h"),
+        (1, "once in 1 day"),
+        (40.4, "once in 40 days"),
+        (1460, "once in 4 years"),
+        (0, "once in 1 min"),
+    ],
+)
+def test_how_seldom_it_is_as_people_read_it(days: float, said: str) -> None:
+    assert rarity(days) == said
+
+
+@pytest.mark.parametrize(
+    ("zone", "full"),
+    [
+        ("America/Bogota", "Mon 12 Jun 2023 15:15, America/Bogota"),
+        ("Europe/Madrid", "Mon 12 Jun 2023 22:15, Europe/Madrid"),
+        ("No/Where", "Mon 12 Jun 2023 20:15, UTC"),
+        ("../../etc", "Mon 12 Jun 2023 20:15, UTC"),
+        (None, "Mon 12 Jun 2023 20:15, UTC"),
+    ],
+)
+def test_times_are_on_the_brands_clock_and_name_it(zone: str | None, full: str) -> None:
+    assert LocalTimes(zone, BEGAN).full(BEGAN) == full
+
+
+def test_a_time_of_another_day_says_the_day() -> None:
+    times = LocalTimes("America/Bogota", BEGAN)
+    assert (times.short(BEGAN), times.short(BEGAN - 24 * _HOUR)) == ("15:15", "Sun 11 Jun 15:15")
