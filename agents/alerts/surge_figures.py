@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agents.alerts.state import Step, StepChange
+from agents.alerts.state import DAY, Step, StepChange
 from agents.decider import At
 from schemas.records import CrisisClosed, CrisisOpened, Evidence, Severity, SurgeClosed, SurgeOpened, SurgeUpdated
 from schemas.times import rfc3339
@@ -42,8 +42,8 @@ def step(fact: SurgeOpened | SurgeUpdated | SurgeClosed | CrisisOpened | CrisisC
 
 
 def _severity(fact: SurgeOpened | SurgeUpdated, at: At) -> Severity:
-    """`page` where contacts rise, by their own count or among the posts, or where a conversation is led by complaints; else `info`.
-    What a few accounts make, or copies of a few texts, is `info`.
+    """`page` where contacts rise, by their own count or among the posts of a conversation or of a very rare burst, or where a
+    conversation is led by complaints; else `info`. What a few accounts make, or copies of a few texts, is `info`.
     """
     seen = fact.evidence
     if not at.policy.brand(fact.brand).care or seen.crowd != "many":
@@ -51,7 +51,9 @@ def _severity(fact: SurgeOpened | SurgeUpdated, at: At) -> Severity:
     if seen.detector == "load" or any(other.detector == "load" for other in seen.others):
         return "page"
     contacts, usual = (sum(labels.get(label, 0) for label in _NEED) for labels in (seen.labels, seen.labels_before))
-    if contacts >= at.policy.alerts.surge_contacts * max(usual, at.policy.surge.minimum):
+    alerts = at.policy.alerts
+    rare = seen.detector == "conversation" or (seen.return_period or 0.0) * DAY >= alerts.surge_rarity
+    if rare and contacts >= alerts.surge_contacts * max(usual, at.policy.surge.minimum):
         return "page"
     posts = sum(seen.labels.values()) - seen.shares
     led = seen.labels.get("complaint", 0) >= at.policy.surge.complaint_share * posts > 0

@@ -105,8 +105,10 @@ class AlertPolicy(Part):
     told_again: Annotated[float, Field(gt=1)] = 1.5
     """An alert is told again when what it counts is this many times what was told last, or has fallen to the inverse of it."""
     surge_contacts: Annotated[float, Field(gt=1)] = 3.0
-    """A surge that many people make pages when complaints and questions are this many times the usual number, or this many times
-    `surge.minimum` where fewer are usual."""
+    """A conversation, or a burst as rare as `surge_rarity`, pages if many people make it and complaints and questions are this many
+    times the usual number, or this many times `surge.minimum` where fewer are usual."""
+    surge_rarity: Duration = 90 * UNITS["d"]
+    """A burst pages only where so many posts come once in this time; see `surge.rarity`."""
     unaccepted: Duration = 15 * UNITS["m"]
     """An escalated case that nobody has taken or answered for this long makes its alert a warning."""
     routes: list[Route] = [

@@ -53,7 +53,7 @@ def decided(aggregate: str, seq: int, time: int, reason: str = "ratio: why") -> 
 
 def evidence(ratio: float = 6.8) -> Evidence:
     return Evidence(
-        detector="ratio", scope="conversation", name="77", window_start=START - 30 * MINUTE, window_end=START,
+        detector="conversation", scope="conversation", name="77", window_start=START - 30 * MINUTE, window_end=START,
         actual=212, baseline=31.4, ratio=ratio, threshold=2.5, root="77", root_share=0.62,
         labels={"complaint": 200, "other": 12},
     )  # fmt: skip
@@ -225,9 +225,14 @@ def test_a_surge_pages_where_contacts_rise_or_a_conversation_complains_and_stays
     usual = {"complaint": 60, "question": 7}
     for seen, told in (
         (replace(evidence(), detector="burst", labels_before=usual), "info"),
-        (replace(evidence(), detector="burst", labels_before={"complaint": 60, "question": 6}), "page"),
-        (replace(evidence(), detector="burst", labels={"complaint": 20, "question": 9}), "info"),
-        (replace(evidence(), detector="burst", labels={"complaint": 20, "question": 10}), "page"),
+        (replace(evidence(), detector="burst", labels_before={"complaint": 60, "question": 6}), "info"),
+        (
+            replace(evidence(), detector="burst", return_period=90.0, labels_before={"complaint": 60, "question": 6}),
+            "page",
+        ),
+        (replace(evidence(), detector="burst", return_period=90.0, labels_before=usual), "info"),
+        (replace(evidence(), labels={"complaint": 5, "question": 24, "other": 90}), "info"),
+        (replace(evidence(), labels={"complaint": 5, "question": 25, "other": 90}), "page"),
         (replace(evidence(), detector="burst", labels_before=usual, others=[load]), "page"),
         (replace(evidence(), detector="load"), "page"),
         (replace(evidence(), detector="conversation"), "page"),
