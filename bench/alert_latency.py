@@ -27,7 +27,7 @@ from streams.kafka_connection import KafkaConnection
 ROLES = ("classify", "cases", "surge", "desk", "alerts")
 _CHANGED = {
     "conversation = 50 ": "conversation = 3 ",
-    "sla_overdue = 3 ": "sla_overdue = 1 ",
+    "sla_overdue = 5 ": "sla_overdue = 1 ",
     'sla_grace = "2m" ': 'sla_grace = "1s" ',
     "[[rules]]": '[[rules]]\nname = "everything"\ntarget = "60s"\n\n[[rules]]',
 }

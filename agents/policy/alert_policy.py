@@ -92,7 +92,7 @@ class Silence(Recurring):
 class AlertPolicy(Part):
     """When alerts fire and are resolved, to whom they go, and when they are forgotten."""
 
-    sla_overdue: Annotated[int, Field(ge=1)] = 3
+    sla_overdue: Annotated[int, Field(ge=1)] = 5
     """An alert fires when a desk has at least this many overdue cases of a brand, and `sla_share` is reached too."""
     sla_share: Annotated[float, Field(ge=0, le=1)] = 0.1
     """An alert fires when at least this share of the brand's cases that wait at the desk is overdue."""

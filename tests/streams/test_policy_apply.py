@@ -42,7 +42,7 @@ from tests.support.world import NOON, World, author_on, mention
 
 Run = Callable[..., tuple[int, str]]
 FIRST = DEFAULT_POLICY.read_text()
-SECOND = FIRST.replace("sla_overdue = 3 ", "sla_overdue = 5 ") + '\n[[desks]]\nname = "spare"\n'
+SECOND = FIRST.replace("sla_overdue = 5 ", "sla_overdue = 7 ") + '\n[[desks]]\nname = "spare"\n'
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_a_policy_is_held_against_the_one_in_force_and_then_put_in_its_place(
     code, out = run("policy", "diff", "second.toml")
     assert (code, out.splitlines()) == (
         0,
-        ["desk spare: added", "alerts: sla_overdue 3 -> 5", "1 desk added, alerts changed"],
+        ["desk spare: added", "alerts: sla_overdue 5 -> 7", "1 desk added, alerts changed"],
     )
     code, out = run("policy", "apply", "second.toml")
     warning, summary, done = out.splitlines()

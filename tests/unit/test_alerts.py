@@ -35,11 +35,13 @@ from tests.support.decider_runner import Run
 
 START = 1_700_000_040_000  # a whole minute
 MINUTE, HOUR = 60_000, 3_600_000
+THREE = AlertPolicy(sla_overdue=3)
 
 
 def begin(mode: str = "shadow") -> Run:
     brand = Brand(name="andina", mode=mode)  # type: ignore[arg-type]
-    run = Run(AlertsDecider(), Policy(version=7, classifier=ClassifierPolicy(model="0" * 64), brands=[brand]))
+    policy = Policy(version=7, classifier=ClassifierPolicy(model="0" * 64), brands=[brand], alerts=THREE)
+    run = Run(AlertsDecider(), policy)
     run.tick(START)
     return run
 
@@ -397,7 +399,7 @@ def said(run: Run) -> list[tuple[int, str, int]]:
 
 
 def with_alerts(run: Run, **settings: Any) -> Run:
-    run.policy = run.policy.model_copy(update={"alerts": AlertPolicy(**settings)})
+    run.policy = run.policy.model_copy(update={"alerts": AlertPolicy(**{"sla_overdue": 3, **settings})})
     return run
 
 

@@ -92,7 +92,7 @@ def test_each_condition_of_a_rule_is_one_line() -> None:
 
 
 def test_a_default_that_is_written_out_and_a_comment_are_no_difference() -> None:
-    assert told("", '[alerts]\nsla_overdue = 3 # as it was\n[cases]\nno_target = "1d"\n') == []
+    assert told("", '[alerts]\nsla_overdue = 5 # as it was\n[cases]\nno_target = "1d"\n') == []
     assert summary([]) == "no difference"
 
 
@@ -113,7 +113,7 @@ def test_the_summary_counts_parts_not_fields() -> None:
     assert summary(changes) == "1 brand removed, 2 rules added, 1 rule changed, surge changed"
 
 
-@pytest.mark.parametrize("edit", [("sla_overdue = 3", "sla_overdue = 4"), ('"same_day"', '"3h"')])
+@pytest.mark.parametrize("edit", [("sla_overdue = 5", "sla_overdue = 4"), ('"same_day"', '"3h"')])
 def test_the_default_policy_differs_from_itself_by_what_was_edited(edit: tuple[str, str]) -> None:
     text = DEFAULT_POLICY.read_text()
     default: Policy = parse(text)
