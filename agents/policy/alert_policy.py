@@ -100,7 +100,7 @@ class AlertPolicy(Part):
     """A case counts as overdue this long after its due, at most an hour, so that a reply that arrives late is still in time."""
     sla_calm: Annotated[Duration, Field(le=UNITS["h"])] = 15 * UNITS["m"]
     """The alert is resolved when fewer than half of those from which it fires were overdue for this long, at most an hour."""
-    overdue: list[OverdueLimit] = [OverdueLimit(name="urgent", priority=1, overdue=1)]
+    overdue: list[OverdueLimit] = []
     """Other limits for some brands, desks or priorities. A case that no limit takes counts by `sla_overdue` and `sla_share`."""
     told_again: Annotated[float, Field(gt=1)] = 1.5
     """An alert is told again when what it counts is this many times what was told last, or has fallen to the inverse of it."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from agents.alerts import AlertsDecider
 from agents.policy import Policy
-from agents.policy.alert_policy import AlertPolicy
+from agents.policy.alert_policy import AlertPolicy, OverdueLimit
 from agents.policy.policy import ClassifierPolicy
 from schemas import codec, ids
 from schemas.records import (
@@ -34,7 +34,8 @@ from tests.support.examples import examples
 
 START = 1_700_000_040_000
 MINUTE, HOUR = 60_000, 3_600_000
-POLICY = Policy(version=1, classifier=ClassifierPolicy(model="0" * 64), alerts=AlertPolicy(sla_overdue=3))
+ALERTS = AlertPolicy(sla_overdue=3, overdue=[OverdueLimit(name="urgent", priority=1, overdue=1)])
+POLICY = Policy(version=1, classifier=ClassifierPolicy(model="0" * 64), alerts=ALERTS)
 RANK = {"info": 0, "warning": 1, "page": 2}
 GRACE = POLICY.alerts.sla_grace
 

@@ -36,6 +36,7 @@ from tests.support.decider_runner import Run
 START = 1_700_000_040_000  # a whole minute
 MINUTE, HOUR = 60_000, 3_600_000
 THREE = AlertPolicy(sla_overdue=3)
+URGENT = OverdueLimit(name="urgent", priority=1, overdue=1)
 
 
 def begin(mode: str = "shadow") -> Run:
@@ -511,7 +512,7 @@ def test_a_case_that_moves_to_another_desk_counts_there() -> None:
 
 
 def test_an_urgent_case_alone_opens_the_alert() -> None:
-    run = begin()
+    run = with_alerts(begin(), overdue=[URGENT])
     take(run, work("vip", priority=1), work("other"))
     run.tick(LATE)
     (alert,) = run.events

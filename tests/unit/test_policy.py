@@ -70,7 +70,9 @@ def test_the_default_policy_gives_each_message_its_target(
 
 
 def test_the_default_policy_writes_out_the_settings_that_hold_anyway(default: Policy) -> None:
-    assert (default.surge, default.alerts, default.cases) == (SurgePolicy(), AlertPolicy(), CasePolicy())
+    alerts = default.alerts.model_copy(update={"overdue": []})
+    assert (default.surge, alerts, default.cases) == (SurgePolicy(), AlertPolicy(), CasePolicy())
+    assert [(one.name, one.priority, one.overdue) for one in default.alerts.overdue] == [("urgent", 1, 1)]
     assert default.desks == [Desk(name="care")]
 
 
