@@ -19,7 +19,9 @@ from pydantic_settings import BaseSettings
 
 from netcenter.errors import UsageError
 from schemas.releases import released
+from sinks.port import SinkError
 from sinks.postgres.settings import PostgresSettings
+from sinks.settings import ReceiverSettings, secret
 from streams.kafka_connection import KafkaConnection
 from streams.settings import WorkerSettings
 from streams.signatures import NO_SIGNATURES, Signatures
@@ -28,6 +30,7 @@ SettingsT = TypeVar("SettingsT", bound=BaseSettings)
 NEVER = "never"
 """The word of `signed_since` by which every unsigned record is taken."""
 _MOST_REPLICAS = 32_767
+_HTTP = re.compile(r"https?://[^\s/]+(/\S*)?")
 _SERVER = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:,/\[\]]+):\d{1,5}")
 
 
@@ -36,6 +39,9 @@ class ReadBy:
     """Marks a setting that not every worker reads with its readers, for docs/settings.md."""
 
     words: str
+
+
+_BY_HEARTBEAT = ReadBy("`heartbeat`")
 
 
 def _servers(value: str | None) -> str | None:
@@ -190,6 +196,43 @@ class Settings(PostgresSettings):
         """The settings of a worker. kafka, signatures: as `netcenter.runtime` makes them."""
         shared = set(WorkerSettings.__struct_fields__) & set(type(self).model_fields) - {"kafka"}
         return WorkerSettings(kafka=kafka, signatures=signatures, **{name: getattr(self, name) for name in shared})
+
+
+class HeartbeatSettings(ReceiverSettings):
+    """The settings of `netcenter heartbeat`, beside the shared ones."""
+
+    heartbeat_url: Annotated[SecretStr | None, _BY_HEARTBEAT] = None
+    """The URL that is called while all is well, http or https. Keep it secret: whoever knows it can hide an outage."""
+    heartbeat_url_file: Annotated[Path | None, _BY_HEARTBEAT] = None
+    """The file with that URL; it is read again before each call."""
+    heartbeat_fault: Annotated[Literal["silent", "fail"], _BY_HEARTBEAT] = "silent"
+    """What is called when something is wrong: nothing; or, with `fail`, the URL with `/fail` after its path, and with the line
+    that says what is wrong, as healthchecks.io has it.
+    """
+    heartbeat_every_s: Annotated[float, Field(ge=1, le=3600), _BY_HEARTBEAT] = 60.0
+    """Seconds between two checks of the pipeline."""
+    heartbeat_behind_s: Annotated[float, Field(gt=0, le=86_400), _BY_HEARTBEAT] = 300.0
+    """Seconds by which a role may be behind the wall clock in event time, or may not move while records wait for it."""
+    heartbeat_ca_file: Annotated[Path | None, _BY_HEARTBEAT] = None
+    """The certificates, in PEM, of the authorities that may sign the certificate of that URL's server; without it, those that
+    certifi lists.
+    """
+    heartbeat_proxy: Annotated[str | None, _BY_HEARTBEAT] = None
+    """The proxy of HTTP through which the URL is called, `http://[user:password@]host:port`."""
+    heartbeat_proxy_file: Annotated[Path | None, _BY_HEARTBEAT] = None
+    """A file that holds the proxy's address, for one with a password; it is read again before each call."""
+
+    def url(self) -> str:
+        """The URL as it is now. Raises SinkError where there is none, or where its file cannot be read."""
+        value = None if self.heartbeat_url is None else self.heartbeat_url.get_secret_value()
+        found = secret(value, self.heartbeat_url_file, variable("heartbeat_url_file"))
+        if found is None:
+            raise SinkError(
+                f"{variable('heartbeat_url')} (or …_FILE) is not set: it says what is called while all is well"
+            )
+        if not _HTTP.fullmatch(found):
+            raise SinkError(f"{variable('heartbeat_url')} (or …_FILE): http://host/path or https://host/path is meant")
+        return found
 
 
 def load() -> Settings:

@@ -9,7 +9,7 @@ from typing import Any
 from netcenter.errors import Unreachable, UsageError
 from netcenter.pipeline import PIPELINE
 from netcenter.runtime.signing import signatures_of_worker
-from netcenter.settings import Settings, read, variable
+from netcenter.settings import HeartbeatSettings, Settings, read, variable
 from sinks import port
 from streams.deciding_worker import DecidingWorker
 from streams.kafka_connection import KafkaConnection
@@ -83,7 +83,11 @@ def make_sink(role: Role) -> port.SinkPort:
 
 def unknown_variables() -> list[str]:
     """The variables of the environment that begin as settings do and are none, by name."""
-    classes: list[Any] = [Settings, *(role.settings for role in PIPELINE.roles if role.settings is not None)]
+    classes: list[Any] = [
+        Settings,
+        HeartbeatSettings,
+        *(role.settings for role in PIPELINE.roles if role.settings is not None),
+    ]
     known = {variable(name) for settings in classes for name in settings.model_fields} | {SUPERVISED}
     return sorted(name for name in os.environ if name.startswith(variable("")) and name not in known)
 

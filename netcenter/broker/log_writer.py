@@ -67,7 +67,7 @@ class LogWriter:
         key = None
         if partition is None:
             key = PIPELINE.topic(topic).key(record)
-            partition = partition_of(key, self.settings.partitions)
+            partition = partition_of(key, PIPELINE.partitions(topic, self.settings.partitions))
         self._append(self._records.record(topic, record, partition, key))
 
     def send_bytes(self, topic: str, partition: int, key: bytes | None, value: bytes | None) -> None:

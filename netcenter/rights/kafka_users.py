@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from netcenter.pipeline import PIPELINE, PROJECTION, PUBLIC
-from schemas.records import ContactCount, Offered
+from schemas.records import Alert, ContactCount, Offered
 from streams.rights import Operation, ResourceKind, Right, Rights, role_rights, topic_rights
 from streams.topology import POLICY_TOPIC, Role
 
@@ -15,6 +15,7 @@ GATEWAYS = PIPELINE.roles[0].input_topic
 
 _DECIDING = [role for role in PIPELINE.roles if role.decides]
 _BROKERS_CONFIGS = Right(ResourceKind.CLUSTER, "", Operation.DESCRIBE_CONFIGS)
+_ALERTED = [topic.name for topic in PIPELINE.topics if Alert in topic.records]
 _COUNTED = [topic.name for topic in PIPELINE.topics if ContactCount in topic.open]
 
 
@@ -63,8 +64,17 @@ def _users_of(prefix: str) -> list[KafkaUser]:
         KafkaUser("operators", _operators(prefix), ("operators", "crisis", "forget")),
         KafkaUser("dead-letters", _dead_letters(prefix), ("dead",)),
         KafkaUser("ingest", _ingest(prefix), ("ingest",)),
-        KafkaUser("maintenance", _maintenance(prefix), ("rebuild ROLE", "changelog remove", "savepoint", "rescale")),
-        KafkaUser("monitoring", _monitoring(prefix), ("lag", "doctor", "upgrade check", "replay", "train")),
+        KafkaUser(
+            "maintenance",
+            _maintenance(prefix),
+            ("rebuild ROLE", "changelog remove", "savepoint", "rescale", "alert test"),
+        ),
+        KafkaUser(
+            "monitoring",
+            _monitoring(prefix),
+            ("lag", "doctor", "upgrade check", "replay", "train", "alert list", "alert show", "alert explain"),
+        ),
+        KafkaUser("heartbeat", _heartbeat(prefix), ("heartbeat",)),
         KafkaUser(
             "gateway",
             topic_rights(prefix, [GATEWAYS], _WRITE),
@@ -127,14 +137,14 @@ def _ingest(prefix: str) -> Rights:
 
 def _maintenance(prefix: str) -> Rights:
     """Makes the state of a role again, in the place of its workers; or carries the state of all roles to another log, whose
-    topics it makes. Then it needs these rights on both logs.
+    topics it makes. Then it needs these rights on both logs. And it writes test alerts.
     """
     signed = [topic.dead.name for topic in PIPELINE.topics if topic.signed]
     return (
         *topic_rights(prefix, _every_topic(), Operation.CREATE, _DESCRIBE),
         *topic_rights(prefix, [*(topic.name for topic in PIPELINE.topics), *signed, *_changelogs()], _READ),
-        *topic_rights(prefix, [*PIPELINE.input_topics(), POLICY_TOPIC, *_changelogs()], _WRITE),
-        *(Right(ResourceKind.GROUP, prefix + role.name, _DESCRIBE) for role in _DECIDING),
+        *topic_rights(prefix, [*PIPELINE.input_topics(), POLICY_TOPIC, *_changelogs(), *_ALERTED], _WRITE),
+        *_groups(prefix),
         *(Right(ResourceKind.TRANSACTIONAL_ID, f"{prefix}{role.name}-", _WRITE, prefixed=True) for role in _DECIDING),
         _transactional_id(prefix, "rescale"),
     )
@@ -150,6 +160,11 @@ def _monitoring(prefix: str) -> Rights:
         Right(ResourceKind.CLUSTER, "", _DESCRIBE),
         _BROKERS_CONFIGS,
     )
+
+
+def _heartbeat(prefix: str) -> Rights:
+    """Sees how far every role is. It reads records only to count those that wait for a role that has stood still."""
+    return (*topic_rights(prefix, _every_read_topic(), _READ), *_groups(prefix))
 
 
 def _reader(prefix: str) -> Rights:

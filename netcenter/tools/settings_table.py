@@ -1,5 +1,5 @@
-"""The table of docs/settings.md, made from the settings classes: the shared one, and the classes that the pipeline's
-roles name.
+"""The table of docs/settings.md, made from the settings classes: the shared one, that of the heartbeat, and the classes that
+the pipeline's roles name.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from netcenter.pipeline import PIPELINE
-from netcenter.settings import ReadBy, Settings, variable
+from netcenter.settings import HeartbeatSettings, ReadBy, Settings, variable
 
 
 def table() -> str:
@@ -34,8 +34,8 @@ def table() -> str:
 
 
 def classes() -> list[type[Any]]:
-    """Every class of settings: the shared one, then the roles' own in the order of the flow."""
-    return [Settings, *(role.settings for role in PIPELINE.roles if role.settings is not None)]
+    """Every class of settings: the shared one, the roles' own in the order of the flow, and that of the heartbeat."""
+    return [Settings, *(role.settings for role in PIPELINE.roles if role.settings is not None), HeartbeatSettings]
 
 
 def _meanings(settings: type[Any]) -> dict[str, str]:

@@ -120,6 +120,11 @@ RUNS = (
     Run("dead discard", "--all"),
     Run("lag", "--json"),
     Run("doctor", "", code=1),  # it misses the workers
+    Run("heartbeat", "--once", code=1),  # as doctor
+    Run("alert list", "--all"),
+    Run("alert show", "{alert}"),
+    Run("alert explain", "{alert}"),
+    Run("alert test", "--to webhook --wait 1s", NEXT, code=1),  # it has no worker
     Run("upgrade check", ""),
     Run("replay", "--log mentions --out replayed"),
     Run("train", "labelled.csv --corrections log", code=1),  # there are not enough of them
@@ -161,9 +166,16 @@ def test_every_command_that_uses_kafka_has_a_user_and_runs_here() -> None:
         assert user_of(command)
 
 
+@pytest.fixture(autouse=True)
+def _heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one command that needs a setting of its own."""
+    monkeypatch.setenv("NETCENTER_HEARTBEAT_URL", "http://127.0.0.1:9/beat")
+
+
 def test_every_command_may_do_its_work_as_its_user(secured: SecuredStory) -> None:
     """With the keys that SECURITY.md gives this user, and no other."""
     found = {"offer": next(row.record.id for row in secured.log["assignments"] if isinstance(row.record, Decided))}
+    found["alert"] = next(row.record.aggregate for row in secured.log["alerts"] if isinstance(row.record, Decided))
     letter = next(row for row in secured.log["mentions.dead"] if row.key is not None)
     found["letter"] = f"mentions.dead/{letter.partition}/{letter.offset}"
     folder = secured.plant.folder
@@ -180,7 +192,7 @@ def test_every_command_may_do_its_work_as_its_user(secured: SecuredStory) -> Non
 
 def test_every_command_names_what_prints_the_rights_that_a_user_lacks(secured: SecuredStory) -> None:
     """As a user who may write posts and nothing else: each says so, in one line, and does nothing."""
-    found = {"offer": "none", "letter": "mentions.dead/0/0"}
+    found = {"offer": "none", "letter": "mentions.dead/0/0", "alert": "none"}
     for run in RUNS:
         code, out, err = _run(secured, "gateway", run, found)
         said = [line for line in (out + err).splitlines() if REFUSED.search(line)]

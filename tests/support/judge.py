@@ -74,7 +74,8 @@ def read_all(settings: Settings, kafka: KafkaConnection, *only: str, fuzzed: boo
     every = [t for t in (*PIPELINE.topics, *PIPELINE.dead_topics()) if t.name not in ("policy", PIPELINE.watermarks)]
     wanted = [t for t in every if not only or t.name in only]
     log: Log = {t.name: [] for t in wanted}
-    tps = [TopicPartition(settings.prefix + t.name, n) for t in wanted for n in range(settings.partitions)]
+    counts = {t.name: PIPELINE.partitions(t.name, settings.partitions) for t in wanted}
+    tps = [TopicPartition(settings.prefix + name, n) for name, count in counts.items() for n in range(count)]
     raw: dict[TopicPartition, list[Any]] = {tp: [] for tp in tps}
     ranges = committed_ranges_at(kafka, tps)
     with closing(open_consumer(kafka)) as consumer:

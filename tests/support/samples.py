@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
@@ -9,12 +10,14 @@ from uuid import UUID
 from schemas import ids, keys
 from schemas.records import (
     Alert,
+    AlertDelivery,
     CaseChanged,
     CaseClosed,
     CaseOpened,
     CaseReopened,
     ClassifiedMention,
     ClockChanged,
+    DeliveryOutcome,
     Evidence,
     Mention,
     PostRef,
@@ -245,3 +248,22 @@ def alert(version: int = 1, fingerprint: str = FINGERPRINT, starts_at: int = T0,
         "links": {"runbook": "https://example.org/runbook"},
     }
     return Alert(**{**fields, **changes})
+
+
+def delivery_of(alert: Alert, receiver: str, outcome: DeliveryOutcome, answer: str, attempts: int = 1) -> AlertDelivery:
+    """What became of a version at a receiver, now by the wall clock."""
+    return AlertDelivery(
+        id=ids.make("delivery", receiver, alert.id, outcome, attempts),
+        receiver=receiver,
+        fingerprint=alert.fingerprint,
+        version=alert.version,
+        alert_id=alert.id,
+        brand=alert.brand,
+        state=alert.state,
+        severity=alert.severity,
+        starts_at=alert.starts_at,
+        outcome=outcome,
+        answer=answer,
+        attempts=attempts,
+        at=int(time.time() * 1000),
+    )

@@ -1,0 +1,127 @@
+"""The alerts of the log: every incident with its versions, and what each receiver answered to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from kafka import TopicPartition
+
+from netcenter.broker.client import open_admin
+from netcenter.broker.offsets import committed_ranges
+from netcenter.broker.reading import records_of
+from netcenter.broker.topics import settings_of_log
+from netcenter.errors import CommandError
+from netcenter.pipeline import PIPELINE, PROJECTION
+from netcenter.settings import Settings
+from schemas.records import Alert, AlertDelivery, Record
+from streams.decoder import Decoder
+from streams.errors import Misconfigured
+from streams.kafka_connection import KafkaConnection
+from streams.signatures import NO_SIGNATURES
+
+ALERTS, DELIVERIES = "alerts", "deliveries"
+RECEIVERS = tuple(
+    role.name for role in PIPELINE.roles if not role.decides and role.name != PROJECTION and ALERTS in role.reads
+)
+"""The roles that tell a receiver of alerts, in the order of the flow. A route of the policy names receivers so."""
+FINAL = ("accepted", "refused", "passed_over")
+"""The outcomes after which a receiver's role does not send that version again."""
+
+
+class StoredAlert(NamedTuple):
+    """A version of an alert in the log."""
+
+    alert: Alert
+    stamp: int
+    """ms; the broker's time of the record."""
+
+
+@dataclass
+class AlertHistory:
+    """An incident: the versions of its alert that the log still has, and the answers to them."""
+
+    versions: list[StoredAlert] = field(default_factory=list)
+    """In their order; the last one holds. Compaction deletes earlier ones after a while."""
+    deliveries: list[AlertDelivery] = field(default_factory=list)
+    """In the order in which they were written."""
+
+    @property
+    def last(self) -> Alert:
+        """The newest version."""
+        return self.versions[-1].alert
+
+    @property
+    def fires(self) -> bool:
+        """Whether the incident is not over."""
+        return self.last.state == "firing"
+
+    def named(self) -> list[str]:
+        """The receivers that the newest version names, and every other one that was told of the incident."""
+        names = RECEIVERS if self.last.receivers is None else self.last.receivers
+        return list(dict.fromkeys((*names, *(d.receiver for d in self._of_this_time()))))
+
+    def answer_of(self, receiver: str) -> AlertDelivery | None:
+        """The last answer of a receiver, since the incident last began; None: there is none yet."""
+        return next((d for d in reversed(self._of_this_time()) if d.receiver == receiver), None)
+
+    def answers_to(self, alert: Alert) -> list[AlertDelivery]:
+        """The last answer of each receiver to one version."""
+        return list({d.receiver: d for d in self.deliveries if d.alert_id == alert.id}.values())
+
+    def told_after(self, delivery: AlertDelivery) -> int | None:
+        """ms from the record of the version to an answer; None where compaction has deleted that version."""
+        stamp = next((v.stamp for v in self.versions if v.alert.id == delivery.alert_id), None)
+        return None if stamp is None else max(0, delivery.at - stamp)
+
+    def _of_this_time(self) -> list[AlertDelivery]:
+        return [d for d in self.deliveries if d.starts_at == self.last.starts_at]
+
+
+class AlertRecords:
+    """Decodes raw records of the two topics as the roles do. A record that the roles would refuse is left out."""
+
+    def __init__(self, settings: Settings) -> None:
+        """settings: with the partition count of the log."""
+        self._settings = settings
+        self._decoders: dict[tuple[str, int], Decoder] = {}
+
+    def of(self, raw: Iterable[Any]) -> Iterator[tuple[Record, int]]:
+        """(record, ms of the broker's time) of each sound record, in order. Raises CommandError for a newer release's."""
+        for one in raw:
+            try:
+                facts, _ = self._decoder(one.topic, one.partition).facts([one])
+            except Misconfigured as error:
+                raise CommandError(str(error)) from None
+            yield from ((fact.record, one.timestamp) for fact in facts)
+
+    def _decoder(self, topic: str, number: int) -> Decoder:
+        found = self._decoders.get((topic, number))
+        if found is None:
+            own = PIPELINE.topic(topic.removeprefix(self._settings.prefix))
+            count = PIPELINE.partitions(own.name, self._settings.partitions)
+            found = self._decoders[topic, number] = Decoder(own, number, count, NO_SIGNATURES)
+        return found
+
+
+def alert_partitions(settings: Settings, topic: str) -> list[TopicPartition]:
+    """Every partition of one of the two topics. settings: with the partition count of the log."""
+    count = PIPELINE.partitions(topic, settings.partitions)
+    return [TopicPartition(settings.prefix + topic, number) for number in range(count)]
+
+
+def alert_histories(settings: Settings, kafka: KafkaConnection) -> dict[str, AlertHistory]:
+    """Every incident of the log by its fingerprint, in the order in which they began. Raises Unreachable, CommandError."""
+    with closing(open_admin(kafka)) as client:
+        settings = settings_of_log(settings, client)
+        partitions = [*alert_partitions(settings, ALERTS), *alert_partitions(settings, DELIVERIES)]
+        ranges = committed_ranges(client, partitions)
+    found: dict[str, AlertHistory] = {}
+    for record, stamp in AlertRecords(settings).of(records_of(kafka, ranges)):
+        if isinstance(record, Alert):
+            found.setdefault(record.fingerprint, AlertHistory()).versions.append(StoredAlert(record, stamp))
+        elif isinstance(record, AlertDelivery) and record.fingerprint in found:
+            found[record.fingerprint].deliveries.append(record)
+    return dict(sorted(found.items(), key=lambda item: (item[1].last.starts_at, item[0])))
