@@ -5,9 +5,11 @@ manifests, checks and the tables of the documentation are made from this module.
 
 from __future__ import annotations
 
+from functools import partial
+
 from agents import alerts, cases, desk, surge
 from netcenter.runtime.classifiers import ClassifierSettings, classify_stage, lacks_model
-from netcenter.runtime.endpoints import postgres_sink, webhook_sink
+from netcenter.runtime.endpoints import http_alert_sink, postgres_sink
 from schemas import keys
 from schemas.records import (
     Action,
@@ -46,7 +48,7 @@ from schemas.records import (
     WorkChanged,
 )
 from sinks.postgres.settings import PostgresSettings
-from sinks.webhook.settings import WebhookSettings
+from sinks.webhook.settings import WebhookSettings, webhook_receiver
 from streams.topology import DAY, HOUR, MIB, POLICY_TOPIC, Batch, Fold, Pipeline, Role, SecretFile, Sink, Topic
 
 SAID = (MentionUpdated, Reply, Action)
@@ -139,8 +141,9 @@ PIPELINE = Pipeline(
         ),
         Role(
             "webhook",
-            Sink(WebhookSettings, webhook_sink, "your receiver"),
+            Sink(WebhookSettings, partial(http_alert_sink, "webhook", webhook_receiver), "your receiver"),
             ("alerts",),
+            ("deliveries",),
             enabled_by="webhook_url",
             port=443,
             secret=SecretFile("webhook_secret_file", "secret"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from netcenter.errors import Unreachable, UsageError
 from netcenter.pipeline import PIPELINE
@@ -13,6 +13,7 @@ from netcenter.settings import HeartbeatSettings, Settings, read, variable
 from sinks import port
 from streams.deciding_worker import DecidingWorker
 from streams.kafka_connection import KafkaConnection
+from streams.reporting_worker import ReportingWorker
 from streams.sink_worker import SinkWorker
 from streams.supervisor import SUPERVISED
 from streams.topology import Role, Sink
@@ -62,7 +63,10 @@ def make_worker(role: Role, settings: Settings, kafka: KafkaConnection) -> RoleW
     """The worker of a role. Raises UsageError for wrong settings, Unreachable as `make_sink` does."""
     given = settings.worker(kafka, signatures_of_worker(settings))
     if isinstance(role.shape, Sink):
-        return SinkWorker(PIPELINE, role, given, make_sink(role))
+        sink = make_sink(role)
+        if role.writes:  # only the reports of a ReportingSink are written anywhere
+            return ReportingWorker(PIPELINE, role, given, cast(port.ReportingSink, sink))
+        return SinkWorker(PIPELINE, role, given, sink)
     return DecidingWorker(PIPELINE, role, given)
 
 

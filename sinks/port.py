@@ -10,7 +10,7 @@ from typing import Protocol
 import msgspec
 
 from schemas.headers import Headers
-from schemas.records import Record
+from schemas.records import AlertDelivery, Record
 
 
 class SinkItem(msgspec.Struct, frozen=True, gc=False):
@@ -101,3 +101,40 @@ class SinkPort(Protocol):
 
     def close(self) -> None:
         """Close the connection; `open` may follow."""
+
+
+class ReceiverStanding(msgspec.Struct, frozen=True):
+    """How a receiver stands, for readiness, the log and the metrics."""
+
+    waiting: int = 0
+    """Records that the receiver has not accepted yet."""
+    why: str | None = None
+    """Why it accepts nothing now, in a line; None where it accepts what it is given."""
+    since: float = 0.0
+    """Seconds since the epoch; since when it accepts nothing."""
+    failures: int = 0
+    """Tries that have failed since the sink was made."""
+    given_up: bool = False
+    """Whether nothing is sent until the worker is started again."""
+
+
+class ReportingSink(SinkPort, Protocol):
+    """A sink that chooses itself when it sends what it was given, and reports what became of it in a topic of its own.
+
+    Its worker reads the whole topics of reports and of inputs before the first write of an assignment, so the sink keeps
+    nothing itself. `write` notes the items and sends one record at most; it never raises ReceiverUnreachable, and is called
+    again, with the items that have come meanwhile or without any, after `due` seconds. It may return an item of an earlier
+    batch among the refused items.
+    """
+
+    def recall(self, items: Sequence[SinkItem]) -> None:
+        """Note a part of the past: first all reports in their order, then the inputs in theirs. Called after `positions`."""
+
+    def reports(self) -> list[AlertDelivery]:
+        """The reports since the last call, which the caller writes to the log before it calls `write` again."""
+
+    def due(self) -> float | None:
+        """Seconds until `write` has something to send; None while nothing waits."""
+
+    def standing(self) -> ReceiverStanding:
+        """How the receiver stands. May be called while a call in another thread runs."""

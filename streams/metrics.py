@@ -129,7 +129,25 @@ RECOVERY_SECONDS = _seconds("netcenter_recovery_duration_seconds", "Time to reco
 SINK_RECORDS = _counter("netcenter_sink_records_total", "Records that a receiver has taken", "role", unit="records")
 SINK_SECONDS = _seconds("netcenter_sink_write_duration_seconds", "Time of one write to a receiver", "role")
 SINK_RETRIES = _counter(
-    "netcenter_sink_retries_total", "Writes repeated because the receiver could not be reached", "role", unit="writes"
+    "netcenter_sink_retries_total",
+    "Writes that failed because the receiver accepted nothing then",
+    "role",
+    unit="writes",
+)
+SINK_WAITING = _gauge(
+    "netcenter_sink_waiting_records", "Alerts that their receiver has not accepted yet", "role", unit="records"
+)
+SINK_OUTAGE = _gauge(
+    "netcenter_sink_outage_timestamp_seconds",
+    "Since when a receiver of alerts accepts nothing; 0 while it accepts what it is given",
+    "role",
+    unit="seconds since the epoch",
+)
+SINK_GIVEN_UP = _gauge(
+    "netcenter_sink_given_up",
+    "1 where a receiver of alerts said that it is gone for good (410): nothing is sent until its worker is started again, else 0",
+    "role",
+    unit="0 or 1",
 )
 
 

@@ -64,8 +64,8 @@ def role_rights(pipeline: Pipeline, role: Role, prefix: str) -> Rights:
 
     - The group: join it, and commit offsets.
     - The groups of the other deciding roles, where the role writes the Ticks of the wall clock: see how far they are.
-    - Read: the topics that it reads, its own changelog, the policies, the tail of the topic that a Batch mirrors, and
-      the watermarks where the records of several partitions come together.
+    - Read: the topics that it reads, its own changelog, the policies, the tail of the topic that a Batch mirrors, the
+      watermarks where the records of several partitions come together, and the reports that a sink has written.
     - Write: the topics that it writes, its changelog, dead letters, and control records in its own input topic.
     - The transactional ids of its partitions. With them a producer needs no right on the cluster.
     """
@@ -78,6 +78,8 @@ def role_rights(pipeline: Pipeline, role: Role, prefix: str) -> Rights:
         reads |= dict.fromkeys([role.changelog, POLICY_TOPIC])
         writes |= dict.fromkeys([role.changelog, role.input_topic])
         ids.append(Right(ResourceKind.TRANSACTIONAL_ID, f"{group}-", Operation.WRITE, prefixed=True))
+    else:
+        reads |= dict.fromkeys(role.writes)
     if pipeline.sources(role, 1):
         reads |= {pipeline.watermarks: None}
     others: list[str] = []

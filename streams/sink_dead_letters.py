@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
+from schemas import codec
 from schemas.dead_letter_headers import failure_headers, is_redriven
 from schemas.headers import Headers
 from schemas.keys import KEYLESS
@@ -73,7 +74,9 @@ class SinkDeadLetters:
         }
 
     async def write(self, batches: Sequence[SinkItems], refused: Collection[RefusedItem]) -> None:
-        """Writes the refused items of these batches. Raises Stop where a refused item is a dead letter itself."""
+        """Writes the refused items of these batches, or of earlier ones, whose bytes are made anew from their records. Raises
+        Stop where a refused item is a dead letter itself.
+        """
         if not refused:
             return
         raw = {
@@ -82,7 +85,8 @@ class SinkDeadLetters:
             for r, item in zip(batch.raw, batch.items, strict=True)
         }
         for one in refused:
-            await self._write(raw[one.item.topic, one.item.partition, one.item.offset], one)
+            item = one.item
+            await self._write(raw.get((item.topic, item.partition, item.offset)) or _as_read(item), one)
 
     async def _write(self, r: Any, refused: RefusedItem) -> None:
         item, stage, error, message = refused.item, refused.stage, refused.error, refused.message
@@ -126,3 +130,17 @@ class SinkDeadLetters:
             report_share(limit, self.role, limit.name, self._log)
             if limit.reached:
                 raise limit.stop()
+
+
+class _Again(NamedTuple):
+    """A record as a Kafka client reads it."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    offset: int
+
+
+def _as_read(item: SinkItem) -> _Again:
+    value = None if item.record is None else codec.encode(item.record)
+    return _Again(item.key, value, item.headers, item.offset)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time as wall
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -46,6 +46,7 @@ class SinkWorker(RoleWorker):
     claim = Claim("has stored", "these are the offsets of other topics; give this log a receiver of its own")
 
     stages = STAGES
+    interval_s = _INTERVAL_S
 
     def __init__(self, pipeline: Pipeline, role: Role, settings: WorkerSettings, sink: SinkPort) -> None:
         super().__init__(pipeline, role, settings)
@@ -107,6 +108,7 @@ class SinkWorker(RoleWorker):
             raise translate(error, f"{self.group}: reading where it stands") from error
         self._owned = set(own_names)
         self.dead_letters.own(own_names)
+        await self._recall(own_names)
         # Commit these positions to the group again, because the last owner may have ended after a write but before its
         # commit.
         self._committed = {tp: CommittedOffset(positions[tp], time) for tp, time in times.items()}
@@ -119,6 +121,11 @@ class SinkWorker(RoleWorker):
         self.begins(len(own_names))
         self.log.info("partitions owned", partitions=len(own_names))
         return {tp: positions.get(own) for own, tp in own_names.items()}
+
+    async def _recall(self, own_names: Collection[TP]) -> None:
+        """Gives the sink what it must know of the past; a SinkPort needs nothing. own_names: the partitions that are owned
+        from now on, by topics' names without the prefix.
+        """
 
     async def _times(self, reader: AIOKafkaConsumer, positions: dict[TP, int]) -> dict[TP, int]:
         """The event time (ms) at each position of a topic that carries Ticks; `lag` and `ingest` need it."""
@@ -211,21 +218,29 @@ class SinkWorker(RoleWorker):
         return (self._writer,)
 
     async def _writer(self) -> None:
-        began = -_INTERVAL_S
+        began = -self.interval_s
         while True:
-            await self._news.wait()
-            await self._enough_until(began + _INTERVAL_S)
+            await self._something()
+            await self._enough_until(began + self.interval_s)
             began = wall.monotonic()
             batches = self._next()
             if not self._waiting:
                 self._news.clear()
             self._make_room()
-            if batches:
+            if batches or self._owing():
                 self._idle.clear()
                 # A task of its own, so that the write is finished when the worker stops and cancels the writer.
                 self._writing = asyncio.create_task(self._write(batches))
                 self._writing.add_done_callback(lambda _: self._idle.set())
                 await asyncio.shield(self._writing)
+
+    async def _something(self) -> None:
+        """Waits until there is something to write."""
+        await self._news.wait()
+
+    def _owing(self) -> bool:
+        """Whether the sink has something to do without a new item."""
+        return False
 
     async def _enough_until(self, deadline: float) -> None:
         """Waits until there is enough for a whole write, or for the deadline (s of the monotonic clock)."""
@@ -254,7 +269,7 @@ class SinkWorker(RoleWorker):
 
         1. Dead letters of unreadable records: before the receiver's own position passes them.
         2. The items, repeated while the receiver cannot be reached.
-        3. Dead letters of the items that the receiver has refused.
+        3. What the sink reports, then dead letters of the items that the receiver has refused.
         4. Note which offsets are written, so that they are committed to the group.
         """
         started = wall.monotonic()
@@ -270,6 +285,7 @@ class SinkWorker(RoleWorker):
         except Rewound as error:
             await self._go_back(str(error))
             return
+        await self._report()
         await self.dead_letters.write(batches, refused)
         for batch in batches:
             tp = TP(batch.topic, batch.partition)
@@ -278,9 +294,16 @@ class SinkWorker(RoleWorker):
                 time = max(batch.time, before.time) if before is not None else batch.time
                 self._committed[tp] = CommittedOffset(batch.items[-1].offset + 1, time)
         metrics.RECORDS_CONSUMED.labels(self.role.name).inc(len(items))
-        metrics.SINK_RECORDS.labels(self.role.name).inc(len(items) - len(refused))
+        self._count_taken(len(items) - len(refused))
         metrics.SINK_SECONDS.labels(self.role.name).observe(wall.monotonic() - started)
         self.dead_letters.count(batches, refused)
+
+    async def _report(self) -> None:
+        """Writes what the sink reports; a SinkPort reports nothing."""
+
+    def _count_taken(self, items: int) -> None:
+        """Counts the items that the receiver has taken. items: of the write, without the refused ones."""
+        metrics.SINK_RECORDS.labels(self.role.name).inc(items)
 
     async def _go_back(self, why: str) -> None:
         """Makes the group assign all partitions again after the receiver was restored: reading goes on from its

@@ -39,8 +39,8 @@ def in_thread(work: Callable[[], T], name: str) -> asyncio.Future[T]:
     return outcome
 
 
-async def first_of(seconds: float, *awaited: asyncio.Future[Any] | asyncio.Event) -> None:
-    """Waits until one of these futures or events is done or set, or the time is over. Cancels nothing and raises no
+async def first_of(seconds: float | None, *awaited: asyncio.Future[Any] | asyncio.Event) -> None:
+    """Waits until one of these futures or events is done or set, or the time is over; None: without an end. Cancels nothing and raises no
     errors of theirs.
     """
     events = [asyncio.ensure_future(one.wait()) for one in awaited if isinstance(one, asyncio.Event)]

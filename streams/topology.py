@@ -257,7 +257,7 @@ class Role:
     reads: tuple[str, ...]
     """Topics; a deciding role reads one, its input topic."""
     writes: tuple[str, ...] = ()
-    """Topics; a sink has none."""
+    """Topics; of a sink that reports what became of its inputs, the topic of these reports."""
     lacks: Callable[[Policy], str | None] = lambda _: None
     """What this machine lacks to work under a policy, so that a worker waits and is not ready; None when it lacks nothing."""
     enabled_by: str | None = None
@@ -284,7 +284,7 @@ class Role:
 
     @property
     def decides(self) -> bool:
-        """Whether it decides: it has a state and writes topics. A sink does not."""
+        """Whether it decides: it has a state, and writes topics by transactions. A sink does not."""
         return not isinstance(self.shape, Sink)
 
     @property

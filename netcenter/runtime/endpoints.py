@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from netcenter.errors import Unreachable, UsageError
 from netcenter.runtime.kafka_security import security_of
@@ -11,9 +13,14 @@ from sinks import port
 from sinks.port import SinkError
 from sinks.postgres import settings as receiver
 from sinks.postgres.settings import PostgresSettings
-from sinks.webhook import settings as webhook
-from sinks.webhook.settings import WebhookSettings
+from sinks.settings import ReceiverSettings
 from streams.kafka_connection import KafkaConnection
+
+if TYPE_CHECKING:
+    from sinks.alert_receiver import AlertReceiver
+    from sinks.http_client import HttpRoute
+
+SettingsT = TypeVar("SettingsT", bound=ReceiverSettings)
 
 
 def kafka_of(settings: Settings) -> KafkaConnection:
@@ -57,13 +64,24 @@ def postgres_sink(settings: PostgresSettings) -> port.SinkPort:
     return receiver.postgres_sink(settings, embedded, load().prefix)
 
 
-def webhook_sink(settings: WebhookSettings) -> port.SinkPort:
-    """The sink that posts alerts. Raises SinkError for wrong settings."""
-    from netcenter.runtime.http_routes import (
-        http_route,  # imported here, because other roles and commands need no HTTP client
-    )
+def alert_sink(name: str, make: Callable[[SettingsT], AlertReceiver], settings: SettingsT) -> port.ReportingSink:
+    """The sink that tells a receiver about alerts. name: the receiver's, which is its role's too. make: makes the receiver from
+    its settings. Raises SinkError for wrong settings.
+    """
+    from sinks.alert_sink import AlertSink  # imported here, because workers of other roles do not need it
 
-    return webhook.webhook_sink(settings, http_route(settings, "webhook"))
+    return AlertSink(name, make(settings))
+
+
+def http_alert_sink(
+    name: str, make: Callable[[SettingsT, HttpRoute], AlertReceiver], settings: SettingsT
+) -> port.ReportingSink:
+    """As `alert_sink`, for a receiver that is reached by HTTP: its route follows from the settings `<name>_ca_file`,
+    `<name>_proxy` and `<name>_proxy_file`.
+    """
+    from netcenter.runtime.http_routes import http_route  # imported here, because other roles need no HTTP client
+
+    return alert_sink(name, lambda given: make(given, http_route(given, name)), settings)
 
 
 def _embedded_postgres(directory: Path) -> str:

@@ -1,14 +1,15 @@
-"""The webhook's settings, and the function that makes the sink from them."""
+"""The webhook's settings, and the function that makes the receiver from them."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sinks.port import SinkError, SinkPort
+from sinks.port import SinkError
 from sinks.settings import ReceiverSettings, secret
 
 if TYPE_CHECKING:
+    from sinks.alert_receiver import AlertReceiver
     from sinks.http_client import HttpRoute
 
 
@@ -18,9 +19,9 @@ class WebhookSettings(ReceiverSettings):
     webhook_url: str | None = None
     """The receiver's address, http or https; without it the webhook does not run."""
     webhook_secret: str | None = None
-    """`whsec_` and base64, shared with the receiver."""
+    """`whsec_` and base64, shared with the receiver. While it is changed several, with white space between them: each signs."""
     webhook_secret_file: Path | None = None
-    """A file that holds the secret; it is read again before each alert."""
+    """A file that holds the secret, or several; it is read again before each alert."""
     webhook_ca_file: Path | None = None
     """The certificates, in PEM, of the authorities that may sign the receiver's certificate; without it, those that certifi
     lists. It is read again for each new connection.
@@ -35,11 +36,13 @@ class WebhookSettings(ReceiverSettings):
         return secret(self.webhook_secret, self.webhook_secret_file, "NETCENTER_WEBHOOK_SECRET_FILE")
 
 
-def webhook_sink(settings: WebhookSettings, route: HttpRoute) -> SinkPort:
-    """The sink of these settings. route: how alerts reach the receiver. Raises SinkError naming the variable that is missing
-    or wrong.
+def webhook_receiver(settings: WebhookSettings, route: HttpRoute) -> AlertReceiver:
+    """The receiver of these settings. route: how alerts reach it. Raises SinkError naming the variable that is missing or
+    wrong.
     """
-    from sinks.webhook.sink import WebhookSink  # imported here, because workers of other roles need no HTTP client
+    from sinks.webhook.receiver import (
+        WebhookReceiver,  # imported here, because workers of other roles need no HTTP client
+    )
 
     current = settings.signing_secret()
     if settings.webhook_url is None or current is None:
@@ -49,7 +52,7 @@ def webhook_sink(settings: WebhookSettings, route: HttpRoute) -> SinkPort:
             "NETCENTER_WEBHOOK_CA_FILE is set, and NETCENTER_WEBHOOK_URL is not https: alerts would not be encrypted"
         )
     try:
-        return WebhookSink(
+        return WebhookReceiver(
             settings.webhook_url, current, renewed=lambda: settings.signing_secret() or current, route=route
         )
     except SinkError as error:

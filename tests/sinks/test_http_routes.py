@@ -18,15 +18,15 @@ from agents.classify.port import Classifier
 from agents.decider import Unanswered
 from netcenter.demo.receiver import Receiver
 from netcenter.runtime.classifiers import ClassifierSettings
-from netcenter.runtime.endpoints import webhook_sink
 from netcenter.runtime.external_classifier import HttpClassifier, described
 from netcenter.runtime.http_routes import http_route
-from sinks.port import ReceiverUnreachable, SinkError
-from sinks.webhook.settings import WebhookSettings
+from sinks.alert_receiver import Notice, NotNow
+from sinks.port import SinkError
+from sinks.webhook.settings import WebhookSettings, webhook_receiver
 from tests.sinks.conftest import until
 from tests.support.certificates import Authority, Pair
 from tests.support.http_proxy import ConnectProxy
-from tests.support.samples import alert, items
+from tests.support.samples import alert
 
 HOST = "localhost"
 PASSWORD = "hush-hush"
@@ -76,7 +76,7 @@ class Secured:
 
 
 class OverWebhook(Secured):
-    setting, unreachable = "NETCENTER_WEBHOOK", ReceiverUnreachable
+    setting, unreachable = "NETCENTER_WEBHOOK", NotNow
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         super().__init__(folder, monkeypatch)
@@ -84,19 +84,20 @@ class OverWebhook(Secured):
         self.receiver.start()
         server: Any = self.receiver._server
         server.socket = self.context.wrap_socket(server.socket, server_side=True)
-        self.port, self._sent, self._sinks = server.server_address[1], 0, list[Any]()
+        self.port, self._sent, self._made = server.server_address[1], 0, list[Any]()
 
     def made(self) -> Callable[[], object]:
         self.set(url=f"https://{self.host}:{self.port}/alerts", secret=SECRET)
-        sink = webhook_sink(WebhookSettings())
-        self._sinks.append(sink)
-        sink.open()
+        given = WebhookSettings()
+        webhook = webhook_receiver(given, http_route(given, "webhook"))
+        self._made.append(webhook)
+        webhook.open()
         self._sent += 1
-        return lambda: sink.write(items([alert(self._sent)], "alerts"))
+        return lambda: webhook.tell(Notice(alert(self._sent), "/netcenter/alerts"))
 
     def close(self) -> None:
-        for sink in self._sinks:
-            sink.close()
+        for webhook in self._made:
+            webhook.close()
 
     def stop(self) -> None:
         self.close()
@@ -264,14 +265,13 @@ def test_a_proxy_of_requests_that_are_not_encrypted_may_ask_for_a_user_too(monke
     with Receiver(SECRET) as proxy:
         for name, value in (("URL", "http://alerts.example.com/"), ("SECRET", SECRET), ("PROXY", proxy.url[:-7])):
             monkeypatch.setenv(f"NETCENTER_WEBHOOK_{name}", value)
-        sink = webhook_sink(WebhookSettings())
-        sink.open()
+        settings = WebhookSettings()
+        webhook = webhook_receiver(settings, http_route(settings, "webhook"))
+        webhook.open()
         proxy.answer(407)
-        with pytest.raises(
-            ReceiverUnreachable, match="answers 407: it asks for a user and a password: NETCENTER_WEBHOOK_PROXY"
-        ):
-            sink.write(items([alert(1)], "alerts"))
-        sink.close()
+        with pytest.raises(NotNow, match="answers 407: it asks for a user and a password: NETCENTER_WEBHOOK_PROXY"):
+            webhook.tell(Notice(alert(1), "/netcenter/alerts"))
+        webhook.close()
 
 
 def test_a_classifier_is_one_whatever_its_route(tmp_path: Path) -> None:

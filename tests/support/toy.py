@@ -1,5 +1,5 @@
 """A toy pipeline in which every promise shows: classify (the real stage), counts (a fold with timers), tally (one more hop),
-rows (a sink into a file).
+rows (a sink into a file), pager and other (two receivers of alerts).
 
 `python -m tests.support.toy ROLE KAFKA PREFIX [SETTING=VALUE ...]` runs one of its workers.
 """
@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -27,6 +27,7 @@ from schemas import keys
 from schemas.records import (
     Action,
     Alert,
+    AlertDelivery,
     CaseChanged,
     ClassifiedMention,
     Decided,
@@ -39,9 +40,12 @@ from schemas.records import (
     Tick,
     Volume,
 )
+from sinks.alert_sink import AlertSink
 from sinks.port import ReceiverUnreachable, RefusedItem, SinkItem
+from sinks.webhook.receiver import WebhookReceiver
 from streams.deciding_worker import DecidingWorker
 from streams.kafka_connection import KafkaConnection
+from streams.reporting_worker import ReportingWorker
 from streams.sink_worker import SinkWorker
 from streams.topology import MIB, Batch, Fold, Pipeline, Role, Sink, Topic
 from streams.worker import WorkerSettings, run_worker
@@ -56,6 +60,8 @@ MODELS = "TOY_MODELS"
 DOWN, ROWS = "TOY_DOWN", "TOY_ROWS"
 #: A file: whoever removes it first stands still at a post that says so, until the same file with `.over` exists.
 HANG = "TOY_HANG"
+#: Two receivers of alerts; where each posts them, and with which secret.
+PAGERS, PAGER_URL, PAGER_SECRET = ("pager", "other"), "TOY_PAGER_URL", "whsec_c2VjcmV0IG9mIHRoZSB0ZXN0cw=="
 THREAD = (MentionUpdated, Reply, Action, Tick, PolicyChanged)
 TIME = (Tick, SourceIdle, PolicyChanged)
 #: Bytes that an alert may have: a small limit, so that records above it are cheap to make.
@@ -252,6 +258,11 @@ def alert(at: At, key: str, *, lists: bool, summary: str | None = None) -> Alert
     )
 
 
+def pager(name: str, _: Any) -> AlertSink:
+    """Tells a webhook at the URL in the environment."""
+    return AlertSink(name, WebhookReceiver(os.environ[PAGER_URL], PAGER_SECRET, timeout=1.0))
+
+
 PIPELINE = Pipeline(
     topics=(
         Topic(
@@ -266,6 +277,7 @@ PIPELINE = Pipeline(
         Topic("cases", (CaseChanged,), key=keys.customer),
         Topic("signals", (CaseChanged, *TIME), key=keys.brand, public=False),
         Topic("alerts", (Alert,), key=keys.fingerprint, kept=None, limit=ALERT_LIMIT),
+        Topic("deliveries", (AlertDelivery,), key=keys.delivery, partitions=1),
         Topic("watermarks", (), key=keys.tick_writer, public=False, partitions=1),
         Topic("policy", (), key=keys.version, kept=None, public=False, partitions=1),
     ),
@@ -279,6 +291,7 @@ PIPELINE = Pipeline(
         Role("counts", Fold(Counter), ("classified",), ("cases", "signals", "alerts", "watermarks")),
         Role("tally", Fold(Tally), ("signals",), ("alerts",)),
         Role("rows", Sink(dict, lambda _: FileSink(), "a file"), ("cases",)),
+        *(Role(name, Sink(dict, partial(pager, name), "a pager"), ("alerts",), ("deliveries",)) for name in PAGERS),
     ),
 )
 
@@ -297,7 +310,8 @@ def worker(role: str, kafka: KafkaConnection, prefix: str, given: dict[str, Any]
     settings = msgspec.convert({"kafka": kafka, "prefix": prefix, **given}, WorkerSettings, strict=False)
     found = replace(PIPELINE.role(role), lacks=lacks)
     if isinstance(found.shape, Sink):
-        return run_worker(SinkWorker(PIPELINE, found, settings, found.shape.make(None)))
+        made: Any = ReportingWorker if found.writes else SinkWorker
+        return run_worker(made(PIPELINE, found, settings, found.shape.make(None)))
     return run_worker(DecidingWorker(PIPELINE, found, settings))
 
 

@@ -1,4 +1,4 @@
-"""A receiver as somebody would add it under `sinks/`: settings, a sink and a factory, here in one module.
+"""A receiver of alerts as somebody would add it under `sinks/`: settings and a receiver, here in one module.
 
 `python -m tests.support.toy_receiver` puts it into the pipeline by one Role, before any other module has read the pipeline,
 and prints as JSON what the product makes of it.
@@ -8,24 +8,23 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from pydantic_settings import BaseSettings, SettingsConfigDict
-
 from netcenter import pipeline
-from sinks.port import RefusedItem, SinkError, SinkItem
+from netcenter.runtime.endpoints import alert_sink
+from sinks.alert_receiver import Notice, Receipt
+from sinks.port import SinkError
+from sinks.settings import ReceiverSettings
 from streams.kafka_connection import KafkaConnection
 from streams.topology import Role, SecretFile, Sink
 
 
-class ToySettings(BaseSettings):
+class ToySettings(ReceiverSettings):
     """The toy's own settings."""
-
-    model_config = SettingsConfigDict(env_prefix="NETCENTER_", extra="ignore")
 
     toy_file: Path | None = None
     """The file that alerts are appended to."""
@@ -33,10 +32,10 @@ class ToySettings(BaseSettings):
     """A file that holds a token."""
 
 
-class ToySink:
-    """Appends a line for each alert."""
+class ToyReceiver:
+    """Appends a line for each version of an alert that it is told."""
 
-    keeps_offsets = False
+    renewed_each: float | None = None
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -44,38 +43,28 @@ class ToySink:
     def open(self) -> None:
         """Nothing has to be opened."""
 
-    def positions(self, topic_partitions: Collection[tuple[str, int]]) -> dict[tuple[str, int], int]:
-        """It remembers none."""
-        return {}
-
-    def write(self, items: Sequence[SinkItem]) -> list[RefusedItem]:
+    def tell(self, notice: Notice) -> Receipt:
         """Append."""
         with self.path.open("a") as file:
-            file.writelines(f"{item.topic} {item.partition} {item.offset}\n" for item in items)
-        return []
-
-    def held(self) -> str | None:
-        """It waits for nobody."""
-        return None
-
-    def interrupt(self) -> None:
-        """Nothing hangs."""
+            file.write(f"{notice.alert.fingerprint} {notice.alert.version} {notice.alert.state}\n")
+        return Receipt("written")
 
     def close(self) -> None:
         """Nothing has to be closed."""
 
 
-def toy_sink(settings: ToySettings) -> ToySink:
-    """The sink of these settings. Raises SinkError where the file is not named."""
+def made_toy(settings: ToySettings) -> ToyReceiver:
+    """The receiver of these settings. Raises SinkError where the file is not named."""
     if settings.toy_file is None:
         raise SinkError("the toy role needs NETCENTER_TOY_FILE")
-    return ToySink(settings.toy_file)
+    return ToyReceiver(settings.toy_file)
 
 
 TOY = Role(
     "toy",
-    Sink(ToySettings, toy_sink, "a file of alerts"),
+    Sink(ToySettings, partial(alert_sink, "toy", made_toy), "a file of alerts"),
     ("alerts",),
+    ("deliveries",),
     enabled_by="toy_file",
     replicas=1,
     port=4242,
@@ -120,7 +109,8 @@ def seen() -> dict[str, Any]:
     admin: Any = Broker()
     survey: Any = SimpleNamespace(positions={"toy": []}, records_behind={})
     try:
-        made = type(workers.make_sink(TOY)).__name__
+        sink: Any = workers.make_sink(TOY)
+        made = f"{type(sink).__name__} of {type(sink.receiver).__name__}"
     except UsageError as error:
         made = str(error)
     return {

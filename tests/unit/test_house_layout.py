@@ -23,7 +23,19 @@ _BRANCHES = (ast.If, ast.IfExp, ast.For, ast.AsyncFor, ast.While, ast.ExceptHand
 _REASON = re.compile(r"^\s*# (?:long|branches): \S.{9,}")
 
 #: Modules that may share their name: the parts of each decider, of each receiver, of each package, and of each layer.
-SHARED_MODULES = {"__init__", "__main__", "decider", "state", "evolve", "forms", "port", "settings", "sink", "errors"}
+SHARED_MODULES = {
+    "__init__",
+    "__main__",
+    "decider",
+    "state",
+    "evolve",
+    "forms",
+    "port",
+    "settings",
+    "sink",
+    "receiver",
+    "errors",
+}
 
 
 # --- functions --------------------------------------------------------------------------------------------------------

@@ -41,7 +41,7 @@ def test_the_worker_command_knows_it(seen: dict[str, Any]) -> None:
 
 
 def test_it_is_made_from_its_own_settings_and_run_where_they_enable_it(seen: dict[str, Any]) -> None:
-    assert seen["makes"] == "ToySink" and seen["enabled"][-1] == "toy"
+    assert seen["makes"] == "AlertSink of ToyReceiver" and seen["enabled"][-1] == "toy"
     assert seen["ports"]["toy"] == max(seen["ports"].values()), "its port is the next one"
 
 

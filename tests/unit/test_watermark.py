@@ -109,4 +109,5 @@ def test_the_writers_of_an_input_topic_follow_from_the_pipeline() -> None:
         "counts": frozenset(),
         "tally": {("counts", 0), ("counts", 1), ("counts", 2)},
         "rows": frozenset(),
+        **dict.fromkeys(toy.PAGERS, frozenset()),
     }

@@ -1,0 +1,389 @@
+"""Tells one receiver about alerts: the one place that decides which version goes out, in which order, and when it is tried again.
+
+What the receiver has accepted is read from the topic `deliveries` at each assignment, so the sink stores nothing itself.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+import traceback
+from collections.abc import Callable, Collection, Sequence
+from pathlib import PurePath
+from queue import Empty, SimpleQueue
+
+import msgspec
+
+from schemas import ids
+from schemas.headers import ce_source
+from schemas.records import Alert, AlertDelivery, AlertState, DeliveryOutcome
+from sinks.alert_receiver import AlertReceiver, GivenUp, NeverThis, Notice, NotNow, Receipt
+from sinks.port import ReceiverStanding, ReceiverUnreachable, RefusedItem, SinkError, SinkItem
+
+#: Seconds after the first failure until the next try; each further failure doubles them, up to the second number.
+_FIRST_S, _LONGEST_S = 0.5, 300.0
+#: The most seconds that a receiver may ask us to wait.
+_ASKED_S = 3600.0
+#: Seconds without an answer after which `held` names the receiver, and after which a try counts as failed.
+_SLOW_S, _PATIENCE_S = 5.0, 60.0
+#: The source of an alert whose record does not say which installation wrote it.
+_SOURCE = ce_source("alerts")
+
+
+class _Waiting(msgspec.Struct):
+    """A version that goes out next."""
+
+    item: SinkItem
+    alert: Alert
+    since: float
+    """When it came; s of the monotonic clock."""
+    attempts: int = 0
+    tried: float = 0.0
+    """When it was last tried; s of the monotonic clock."""
+    answer: str = ""
+    """What the last report about it says."""
+    renewal: bool = False
+    """Whether the receiver has accepted it before, and is told again."""
+
+
+class _Known(msgspec.Struct):
+    """What is known of an incident at the receiver, by the alert's fingerprint."""
+
+    accepted: AlertState | None = None
+    """The state of the last version that it accepted; None: it has accepted none."""
+    reference: str | None = None
+    """Its name of that version."""
+    tries: dict[str, tuple[int, str]] = {}
+    """By id of an alert that an earlier worker has tried, and that waited still: its attempts and the last answer."""
+
+
+class _Firing(msgspec.Struct):
+    """A version that fires and that the receiver has accepted."""
+
+    item: SinkItem
+    alert: Alert
+    at: float | None
+    """When it was told; s of the monotonic clock. None: by an earlier worker."""
+
+
+class AlertSink:
+    """Tells an AlertReceiver about the live alerts that name it. Implements `sinks.port.ReportingSink`.
+
+    1. Of the versions of one alert that wait, the newest goes out; the older ones are passed over.
+    2. A resolution goes out only where the receiver has accepted that the alert fires.
+    3. Where the receiver does not accept a version now, what has waited longest is tried next, after a pause that grows to five
+       minutes, or that the receiver has asked for. What comes meanwhile is tried at once, unless the receiver asked for a pause.
+
+    name: the receiver's, as the policy's routes and the role have it. clock: seconds, monotonic. wall: ms since the epoch.
+    """
+
+    keeps_offsets = False
+
+    def __init__(
+        self,
+        name: str,
+        receiver: AlertReceiver,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], int] = lambda: int(time.time() * 1000),
+        patience: float = _PATIENCE_S,
+    ) -> None:
+        self.name, self.receiver = name, receiver
+        self._clock, self._wall, self._patience = clock, wall, patience
+        self._known: dict[str, _Known] = {}
+        self._waiting: dict[str, _Waiting] = {}
+        self._firing: dict[str, _Firing] = {}
+        self._settled: dict[str, DeliveryOutcome] = {}
+        """By id of an alert: accepted, refused or passed over, from the reports."""
+        self._read: dict[tuple[str, int], int] = {}
+        """By topic and partition: the next offset to read."""
+        self._reports: list[AlertDelivery] = []
+        self._failures = 0
+        """Tries since the receiver last accepted or refused a version."""
+        self._tries_failed = 0
+        """All tries that have failed."""
+        self._failed, self._again, self._asked = 0.0, 0.0, 0.0
+        """When the last try failed; before when nothing is tried again; before when the receiver wants nothing at all."""
+        self._standing = ReceiverStanding()
+        self._answer: SimpleQueue[Receipt | Exception] | None = None
+        """Where the answer of the call under way is expected."""
+        self._sent: float | None = None
+        """When it began; s of the monotonic clock."""
+        self._left = False
+        """Whether the last call was left without an answer, so that the receiver must be opened again."""
+
+    # --- the port -------------------------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Make the receiver's client ready; nothing is sent. Raises SinkError."""
+        self.receiver.open()
+
+    def close(self) -> None:
+        """Close the receiver's connections."""
+        self.receiver.close()
+
+    def positions(self, topic_partitions: Collection[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        """Forgets what it has read, because an assignment begins: `recall` brings it again. Returns nothing, because the
+        receiver stores no offsets.
+        """
+        self._known, self._waiting, self._firing, self._settled, self._read = {}, {}, {}, {}, {}
+        return {}
+
+    def recall(self, items: Sequence[SinkItem]) -> None:
+        """Notes reports of this receiver's, and the alerts that are told next where no report says what became of them."""
+        for item in items:
+            if isinstance(item.record, AlertDelivery):
+                if item.record.receiver == self.name:
+                    self._recall(item.record)
+            else:
+                self._take(item)
+        self._stand()
+
+    def write(self, items: Sequence[SinkItem]) -> list[RefusedItem]:
+        """Notes the alerts, then tells the receiver one version at most. Returns the version that the receiver will never
+        accept.
+        """
+        for item in items:
+            self._take(item)
+        refused = self._tell() if self.due() == 0.0 else None
+        self._stand()
+        return [] if refused is None else [refused]
+
+    def reports(self) -> list[AlertDelivery]:
+        """The AlertDeliveries since the last call."""
+        made, self._reports = self._reports, []
+        return made
+
+    def due(self) -> float | None:
+        """Seconds until a version goes out, for the first time or again; None while none waits, or where the receiver was given
+        up.
+        """
+        if self._standing.given_up:
+            return None
+        renewal = self._renew()
+        if (waiting := self._next()) is None:
+            return renewal
+        fresh = waiting.since > self._failed or not self._failures
+        due = max((self._asked if fresh else self._again) - self._clock(), 0.0)
+        return due if renewal is None else min(due, renewal)
+
+    def standing(self) -> ReceiverStanding:
+        """How many alerts wait, and why."""
+        return msgspec.structs.replace(self._standing, failures=self._tries_failed)
+
+    def held(self) -> str | None:
+        """How long the receiver has not answered, if this is longer than an answer usually takes."""
+        sent = self._sent
+        if sent is None or self._clock() - sent < _SLOW_S:
+            return None
+        return f"{self.name} has not answered for {self._clock() - sent:.0f} s"
+
+    def interrupt(self) -> None:
+        """Wait no longer for the receiver's answer."""
+        answer = self._answer
+        if answer is not None:
+            answer.put(ReceiverUnreachable("interrupted"))
+
+    # --- what waits -----------------------------------------------------------------------------------------------
+
+    def _recall(self, report: AlertDelivery) -> None:
+        known = self._known.setdefault(report.fingerprint, _Known())
+        if report.outcome == "waiting":
+            known.tries = {report.alert_id: (report.attempts, report.answer)}
+            return
+        self._settled[report.alert_id] = report.outcome
+        if report.outcome == "accepted":
+            known.accepted, known.reference = report.state, report.reference
+
+    def _take(self, item: SinkItem) -> None:
+        """Notes an alert, unless it was read before. What comes later in the log is newer."""
+        place, alert = (item.topic, item.partition), item.record
+        if item.offset < self._read.get(place, 0):
+            return
+        self._read[place] = item.offset + 1
+        if not isinstance(alert, Alert):
+            return
+        key, before = alert.fingerprint, self._waiting.pop(alert.fingerprint, None)
+        if (outcome := self._settled.get(alert.id)) is not None:
+            if outcome == "accepted":
+                self._fires(item, alert, None)
+            return
+        mine = alert.mode == "live" and (alert.receivers is None or self.name in alert.receivers)
+        if before is not None and not before.renewal:
+            went = "went in its place" if mine else "is not for this receiver"
+            self._report(before, "passed_over", f"version {alert.version} {went}")
+        if not mine:
+            return
+        known = self._known.get(key)
+        if alert.state == "resolved" and (known is None or known.accepted != "firing"):
+            if known is not None:
+                self._report(_Waiting(item, alert, 0.0), "passed_over", "it was over before it was told")
+            return
+        known = self._known.setdefault(key, _Known())
+        attempts, answer = known.tries.get(alert.id, (0, ""))
+        known.tries = {}
+        self._waiting[key] = _Waiting(item, alert, self._clock(), attempts, answer=answer)
+
+    def _fires(self, item: SinkItem, alert: Alert, at: float | None) -> None:
+        """Notes the version that the receiver has accepted last."""
+        if alert.state == "firing":
+            self._firing[alert.fingerprint] = _Firing(item, alert, at)
+        else:
+            self._firing.pop(alert.fingerprint, None)
+
+    def _renew(self) -> float | None:
+        """Lets alerts that fire go out again, where the receiver forgets them. Returns the seconds until the next one does."""
+        if (each := self.receiver.renewed_each) is None:
+            return None
+        now, soonest = self._clock(), None
+        for key, one in self._firing.items():
+            if key in self._waiting:
+                continue
+            left = 0.0 if one.at is None else one.at + each - now
+            if left <= 0:
+                self._waiting[key] = _Waiting(one.item, one.alert, now, renewal=True)
+            elif soonest is None or left < soonest:
+                soonest = left
+        return soonest
+
+    def _next(self) -> _Waiting | None:
+        """The first that came since the last failure; else what was tried longest ago."""
+        return min(
+            self._waiting.values(), key=lambda one: (one.since <= self._failed, one.tried, one.since), default=None
+        )
+
+    def _stand(self) -> None:
+        """Counts what waits. Where nothing does, nothing is wrong."""
+        waiting = sum(not one.renewal for one in self._waiting.values())
+        if self._waiting or self._standing.given_up:
+            self._standing = msgspec.structs.replace(self._standing, waiting=waiting)
+        else:
+            self._standing = ReceiverStanding()
+
+    # --- telling --------------------------------------------------------------------------------------------------
+
+    def _tell(self) -> RefusedItem | None:
+        waiting = self._next()
+        if waiting is None:
+            return None
+        waiting.attempts += 1
+        waiting.tried = self._clock()
+        try:
+            receipt = self._answered(self._notice(waiting))
+        except ReceiverUnreachable:  # interrupted: it is tried again, here or by the next worker
+            return None
+        except (NotNow, GivenUp) as error:
+            self._not_now(waiting, error)
+            return None
+        except NeverThis as error:
+            return self._refused(waiting, error.error, str(error))
+        except Exception as error:  # noqa: BLE001 - one alert that a receiver's code cannot handle must not hold up the others
+            return self._refused(waiting, type(error).__name__, f"a fault of ours: {_place(error)}")
+        self._settle(waiting)
+        known = self._known[waiting.alert.fingerprint]
+        known.accepted, known.reference = waiting.alert.state, receipt.reference
+        self._fires(waiting.item, waiting.alert, self._clock())
+        if not waiting.renewal:
+            self._report(waiting, "accepted", receipt.answer, receipt.reference)
+        return None
+
+    def _refused(self, waiting: _Waiting, error: str, why: str) -> RefusedItem | None:
+        """Notes that the receiver will never accept a version; returns it, unless it has accepted it before."""
+        self._settle(waiting)
+        self._report(waiting, "refused", why)
+        if waiting.renewal:
+            del self._firing[waiting.alert.fingerprint]
+            return None
+        return RefusedItem(waiting.item, "sink", error, why)
+
+    def _settle(self, waiting: _Waiting) -> None:
+        """The receiver has answered, so nothing is wrong with it."""
+        del self._waiting[waiting.alert.fingerprint]
+        self._failures, self._again, self._asked = 0, 0.0, 0.0
+        self._standing = ReceiverStanding()
+
+    def _notice(self, waiting: _Waiting) -> Notice:
+        key = waiting.alert.fingerprint
+        told = self._firing.get(key)
+        return Notice(waiting.alert, _source(waiting.item), self._known[key].reference, told.alert if told else None)
+
+    def _answered(self, notice: Notice) -> Receipt:
+        """The receiver's answer. It is waited for in another thread, so that a receiver that never ends an answer holds up
+        neither the next try nor the end of the worker. Raises NotAccepted, and ReceiverUnreachable when interrupted.
+        """
+        answer: SimpleQueue[Receipt | Exception] = SimpleQueue()
+        left, self._left = self._left, False
+
+        def tell() -> None:
+            try:
+                if left:
+                    self.receiver.open()
+                answer.put(self.receiver.tell(notice))
+            except Exception as error:  # noqa: BLE001 - raised below, in the thread that waits
+                answer.put(error)
+
+        self._answer, self._sent = answer, self._clock()
+        threading.Thread(target=tell, name=f"{self.name}: telling", daemon=True).start()
+        try:
+            found = answer.get(timeout=self._patience)
+        except Empty:
+            self.receiver.close()
+            self._left = True
+            found = NotNow(f"{self.name} gives no whole answer within {self._patience:.0f} s")
+        finally:
+            self._answer = self._sent = None
+        if isinstance(found, SinkError):  # such as a file with a secret that is gone: it was right at the start
+            raise NotNow(str(found)) from None
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def _not_now(self, waiting: _Waiting, error: NotNow | GivenUp) -> None:
+        now, why = self._clock(), str(error)
+        pause = min(_FIRST_S * 2 ** min(self._failures, 20), _LONGEST_S) * random.uniform(0.5, 1.0)
+        if isinstance(error, NotNow) and error.after is not None:
+            pause = min(max(error.after, 0.0), _ASKED_S)
+            self._asked = now + pause
+        self._failures += 1
+        self._tries_failed += 1
+        self._failed, self._again = now, now + pause
+        since = self._standing.since or self._wall() / 1000
+        self._standing = ReceiverStanding(self._standing.waiting, why, since, given_up=isinstance(error, GivenUp))
+        if why != waiting.answer and not waiting.renewal:
+            waiting.answer = why
+            self._report(waiting, "waiting", why)
+
+    # --- reports --------------------------------------------------------------------------------------------------
+
+    def _report(self, waiting: _Waiting, outcome: DeliveryOutcome, answer: str, reference: str | None = None) -> None:
+        alert = waiting.alert
+        self._reports.append(
+            AlertDelivery(
+                id=ids.make("delivery", self.name, alert.id, outcome, waiting.attempts),
+                receiver=self.name,
+                fingerprint=alert.fingerprint,
+                version=alert.version,
+                alert_id=alert.id,
+                brand=alert.brand,
+                state=alert.state,
+                severity=alert.severity,
+                starts_at=alert.starts_at,
+                outcome=outcome,
+                answer=answer,
+                attempts=waiting.attempts,
+                at=self._wall(),
+                reference=reference,
+            )
+        )
+
+
+def _source(item: SinkItem) -> str:
+    """The `ce_source` of the alert's record."""
+    found = next((value for name, value in item.headers if name == "ce_source"), None)
+    return found.decode("utf-8", "replace") if found else _SOURCE
+
+
+def _place(error: Exception) -> str:
+    """The line of code that raised an error; its own words may hold a text."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{PurePath(last.filename).name}:{last.lineno}"

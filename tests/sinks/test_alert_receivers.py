@@ -1,0 +1,210 @@
+"""The contract of every receiver of alerts, over each real one: what each answer leads to, and no secret in any word."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+
+from netcenter.pipeline import PIPELINE
+from sinks.alert_receiver import AlertReceiver, GivenUp, NeverThis, Notice, NotNow
+from sinks.http_client import HttpRoute
+from sinks.port import SinkError
+from sinks.webhook.receiver import WebhookReceiver
+from streams.topology import Sink
+from tests.support.alert_receiver import AlertEndpoint, Answer
+from tests.support.samples import alert
+
+SECRET = "whsec_c2VjcmV0IG9mIHRoZSB0ZXN0cw=="
+TIMEOUT_S = 0.3
+
+
+@dataclass(frozen=True)
+class Harness:
+    """How the tests make a receiver, and what its server answers when it accepts an alert."""
+
+    make: Callable[[str], AlertReceiver]
+    """Makes the receiver of a URL, with the timeout TIMEOUT_S."""
+    accepts: Answer
+    secret: str
+    others: dict[int, type[Exception]] = field(default_factory=dict)
+    """Statuses that mean something else than with the other receivers."""
+
+
+HARNESSES = {
+    "webhook": Harness(lambda url: WebhookReceiver(url, SECRET, timeout=TIMEOUT_S), Answer(204), SECRET),
+}
+"""By the name of the role."""
+
+
+@pytest.fixture(params=HARNESSES)
+def harness(request: pytest.FixtureRequest) -> Harness:
+    return HARNESSES[request.param]
+
+
+@pytest.fixture
+def endpoint(harness: Harness) -> Iterator[AlertEndpoint]:
+    with AlertEndpoint(harness.accepts) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def receiver(harness: Harness, endpoint: AlertEndpoint) -> Iterator[AlertReceiver]:
+    receiver = harness.make(endpoint.url)
+    receiver.open()
+    yield receiver
+    receiver.close()
+
+
+NOTICE = Notice(alert(1), "/netcenter/alerts")
+
+
+def test_every_receiver_of_the_pipeline_has_a_harness() -> None:
+    """A new receiver is held to the contract, too."""
+    roles = [role.name for role in PIPELINE.roles if isinstance(role.shape, Sink) and role.writes]
+    assert roles == list(HARNESSES)
+
+
+def test_an_accepted_alert_is_one_request_and_says_what_was_answered(
+    receiver: AlertReceiver, endpoint: AlertEndpoint
+) -> None:
+    receipt = receiver.tell(NOTICE)
+    assert receipt.answer.split()[0].isdecimal() and len(receipt.answer) < 100
+    assert len(endpoint.received) == 1
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 405, 407, 408, 425, 429, 500, 501, 502, 503, 504])
+def test_what_people_or_time_mend_is_tried_again(
+    harness: Harness, receiver: AlertReceiver, endpoint: AlertEndpoint, status: int
+) -> None:
+    endpoint.answer(status)
+    with pytest.raises(harness.others.get(status, NotNow), match=f"127.0.0.1 answers {status}"):
+        receiver.tell(NOTICE)
+    receiver.tell(NOTICE)
+
+
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308])
+def test_a_redirect_is_not_followed(receiver: AlertReceiver, endpoint: AlertEndpoint, status: int) -> None:
+    """An alert goes where the settings say and nowhere else, and waits until they are right."""
+    endpoint.answer(Answer(status, {"location": endpoint.url}))
+    with pytest.raises(NotNow, match=f"answers {status}: redirects are not followed, set its last URL"):
+        receiver.tell(NOTICE)
+    assert len(endpoint.received) == 1
+
+
+def test_a_receiver_that_is_gone_for_good_is_given_up(
+    harness: Harness, receiver: AlertReceiver, endpoint: AlertEndpoint
+) -> None:
+    endpoint.answer(410)
+    with pytest.raises(harness.others.get(410, GivenUp), match="answers 410"):
+        receiver.tell(NOTICE)
+
+
+@pytest.mark.parametrize("status", [400, 402, 406, 409, 411, 413, 415, 422, 451])
+def test_what_is_said_about_this_alert_refuses_it(
+    harness: Harness, receiver: AlertReceiver, endpoint: AlertEndpoint, status: int
+) -> None:
+    endpoint.answer(status)
+    with pytest.raises(harness.others.get(status, NeverThis), match=str(status)) as raised:
+        receiver.tell(NOTICE)
+    if isinstance(raised.value, NeverThis):
+        assert raised.value.error == f"Http{status}"
+
+
+@pytest.mark.parametrize(("value", "after"), [("7", 7.0), ("0", 0.0), ("999999", 999999.0), ("soon", None), ("", None)])
+def test_retry_after_in_seconds_is_handed_on(
+    receiver: AlertReceiver, endpoint: AlertEndpoint, value: str, after: float | None
+) -> None:
+    """What cannot be read is as if it were not there."""
+    endpoint.answer(Answer(429, {"retry-after": value}))
+    with pytest.raises(NotNow) as raised:
+        receiver.tell(NOTICE)
+    assert raised.value.after == after
+
+
+@pytest.mark.parametrize(("ahead", "low", "high"), [(120, 60, 120), (-60, 0, 0)])
+def test_retry_after_as_a_date_is_handed_on(
+    receiver: AlertReceiver, endpoint: AlertEndpoint, ahead: int, low: float, high: float
+) -> None:
+    """As the seconds until then, never below none."""
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=ahead), usegmt=True)
+    endpoint.answer(Answer(503, {"retry-after": date}))
+    with pytest.raises(NotNow) as raised:
+        receiver.tell(NOTICE)
+    assert raised.value.after is not None
+    assert low <= raised.value.after <= high
+
+
+@pytest.mark.parametrize("form", ["nothing", "half"])
+def test_an_answer_that_never_ends_is_no_answer(receiver: AlertReceiver, endpoint: AlertEndpoint, form: str) -> None:
+    """The alert may have arrived, so it is tried again, on another connection."""
+    endpoint.answer(Answer(form=form))  # type: ignore[arg-type]
+    with pytest.raises(NotNow, match="127.0.0.1 cannot be reached: ReadTimeout"):
+        receiver.tell(NOTICE)
+    receiver.tell(NOTICE)
+    assert len(endpoint.received) == 2
+
+
+def test_an_endless_body_does_not_take_back_the_status(
+    harness: Harness, receiver: AlertReceiver, endpoint: AlertEndpoint
+) -> None:
+    endpoint.answer(
+        Answer(harness.accepts.status, harness.accepts.headers, harness.accepts.body or b"x", "half a body")
+    )
+    receiver.tell(NOTICE)
+    receiver.tell(NOTICE)
+    assert len(endpoint.received) == 2
+
+
+def test_a_server_that_is_away_is_tried_again(receiver: AlertReceiver, endpoint: AlertEndpoint) -> None:
+    endpoint.stop()
+    with pytest.raises(NotNow, match="127.0.0.1 cannot be reached: .*refused"):
+        receiver.tell(NOTICE)
+    endpoint.start()
+    receiver.tell(NOTICE)
+
+
+def test_no_secret_and_no_text_stands_in_any_word(
+    harness: Harness, receiver: AlertReceiver, endpoint: AlertEndpoint, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not in what the HTTP client logs at its most talkative either."""
+    caplog.set_level(logging.DEBUG)
+    told = Notice(alert(1, summary="the words of a post"), "/netcenter/alerts")
+    words = [str(receiver.tell(told)), repr(receiver)]
+    for status in (400, 401, 410, 429, 500):
+        endpoint.answer(Answer(status, body=b"the words of a post"))
+        with pytest.raises(Exception, match="answers") as raised:
+            receiver.tell(told)
+        words.append(str(raised.value))
+    found = " ".join([*words, caplog.text])
+    assert harness.secret not in found and harness.secret.removeprefix("whsec_") not in found
+    assert "the words of a post" not in found
+
+
+def test_a_receiver_opens_again_after_it_was_closed_and_says_so_where_it_was_not_opened(
+    harness: Harness, endpoint: AlertEndpoint
+) -> None:
+    receiver = harness.make(endpoint.url)
+    with pytest.raises(SinkError, match="call open"):
+        receiver.tell(NOTICE)
+    for _ in range(2):
+        receiver.open()
+        receiver.tell(NOTICE)
+        receiver.close()
+        receiver.close()
+
+
+@pytest.mark.parametrize("url", ["", "host/path", "ftp://host/x", "http://", "http://host:port", "http://\0"])
+def test_a_wrong_url_is_one_clear_line(harness: Harness, url: str) -> None:
+    """At once, not at the first alert, and without the URL, which may hold a secret."""
+    with pytest.raises(SinkError, match="the URL of .* (cannot be read|must begin with http)"):
+        harness.make(url)
+
+
+def test_a_route_is_no_secret() -> None:
+    """Its form in a traceback names no password."""
+    assert "pass" not in repr(HttpRoute("NETCENTER_X", proxy=lambda: "http://u:pass@h:1"))
