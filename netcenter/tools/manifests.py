@@ -1,10 +1,11 @@
-"""Kubernetes manifests rendered from the pipeline: `python -m netcenter.tools.manifests` writes `deploy/k8s/base`.
+"""Kubernetes manifests rendered from the pipeline: `python -m netcenter.tools.manifests` writes `deploy/k8s`.
 
 Needs PyYAML, which is in the extra `dev`: manifests are rendered by developers, never by a worker.
 """
 
 from __future__ import annotations
 
+import shutil
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from streams.signing_keys import Signer
 from streams.topology import Role
 
 BASE = Path(__file__).parents[2] / "deploy" / "k8s" / "base"
+COMPONENTS = BASE.with_name("receivers")
+"""A folder with a component of Kustomize for each role that is not in the base."""
 NAME = "netcenter"
 PORT = 8080
 """The port of `/live`, `/ready` and `/metrics`, in every worker's pod."""
@@ -61,10 +64,11 @@ Manifest = dict[str, Any]
 
 def render() -> dict[str, str]:
     """The text of every file of `deploy/k8s/base`, by its name."""
-    workloads = {f"{role.name}.yaml": _workload(role) for role in PIPELINE.roles}
+    roles = [role for role in PIPELINE.roles if role.in_base]
+    workloads = {f"{role.name}.yaml": _workload(role) for role in roles}
     shared: dict[str, list[Manifest]] = {
         "account.yaml": [_account()],
-        "network.yaml": [_closed(), _setup_policy(), *(_network(role) for role in PIPELINE.roles)],
+        "network.yaml": [_closed(), _setup_policy(), *(_network(role) for role in roles)],
         "setup.yaml": [_setup()],
     }
     files = {name: _text(*manifests) for name, manifests in {**shared, **workloads}.items()}
@@ -75,15 +79,40 @@ def render() -> dict[str, str]:
     return files
 
 
-def write(folder: Path = BASE) -> list[Path]:
-    """Write every file and remove the manifests of roles that no longer exist; return the written paths."""
-    files = render()
+def components() -> dict[str, dict[str, str]]:
+    """By role that is not in the base: the text of every file of its component, by its name."""
+    return {role.name: _component(role) for role in PIPELINE.roles if not role.in_base}
+
+
+def write_all(folder: Path = BASE.parent) -> list[Path]:
+    """Write the base and every component, and remove what is no longer rendered; return the written paths."""
+    found = components()
+    for stale in (folder / COMPONENTS.name).glob("*"):
+        if stale.is_dir() and stale.name not in found:
+            shutil.rmtree(stale)
+    parts = {folder / BASE.name: render()}
+    parts |= {folder / COMPONENTS.name / name: files for name, files in found.items()}
+    return [path for place, files in parts.items() for path in write(place, files)]
+
+
+def write(folder: Path, files: dict[str, str]) -> list[Path]:
+    """Write the files of a folder and remove manifests that are no longer rendered; return the written paths."""
     folder.mkdir(parents=True, exist_ok=True)
     for stale in set(folder.glob("*.yaml")) - {folder / name for name in files}:
         stale.unlink()
     for name, text in files.items():
         (folder / name).write_text(text)
     return [folder / name for name in sorted(files)]
+
+
+def _component(role: Role) -> dict[str, str]:
+    kustomization = {
+        "apiVersion": "kustomize.config.k8s.io/v1alpha1",
+        "kind": "Component",
+        "resources": [f"{role.name}.yaml"],
+        "images": [{"name": NAME, "newTag": version(NAME)}],
+    }
+    return {f"{role.name}.yaml": _text(*_workload(role), _network(role)), "kustomization.yaml": _text(kustomization)}
 
 
 # --- workloads --------------------------------------------------------------------------------------------------
@@ -393,5 +422,5 @@ def _text(*manifests: Manifest) -> str:
 
 
 if __name__ == "__main__":
-    for path in write():
-        print(f"wrote {path.name}")
+    for path in write_all():
+        print(f"wrote {path.relative_to(BASE.parent)}")

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sinks.port import SinkError
-from sinks.settings import ReceiverSettings
+from sinks.settings import AlertReceiverSettings
 
 if TYPE_CHECKING:
     from sinks.alert_receiver import AlertReceiver
     from sinks.http_client import HttpRoute
 
 
-class AlertmanagerSettings(ReceiverSettings):
+class AlertmanagerSettings(AlertReceiverSettings):
     """Where the Alertmanagers of a cluster are."""
 
     alertmanager_urls: str | None = None

@@ -101,7 +101,7 @@ class _Destination:
         service = apprise.Apprise.instantiate(url, asset=asset)
         if service is None:
             raise SinkError(
-                f"URL {number} of NETCENTER_CHAT_URLS (or …_FILE) is none that Apprise knows; it is not shown here"
+                f"URL {number} of NETCENTER_CHAT_URLS_FILE is none that Apprise knows; it is not shown here"
             )
         service.retry = 0  # whatever the URL says: one place decides about retries
         if "overflow=" not in url:
@@ -131,7 +131,7 @@ class _Destination:
 
 def _destinations(urls: list[str]) -> list[_Destination]:
     if len(urls) > _MOST:
-        raise SinkError(f"NETCENTER_CHAT_URLS (or …_FILE) has {len(urls)} URLs, and {_MOST} are the most")
+        raise SinkError(f"NETCENTER_CHAT_URLS_FILE has {len(urls)} URLs, and {_MOST} are the most")
     return [_Destination(number, url) for number, url in enumerate(urls, 1)]
 
 

@@ -6,25 +6,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sinks.port import SinkError
-from sinks.settings import ReceiverSettings, secret
+from sinks.settings import AlertReceiverSettings, secret
 
 if TYPE_CHECKING:
     from sinks.alert_receiver import AlertReceiver
 
 
-class ChatSettings(ReceiverSettings):
+class ChatSettings(AlertReceiverSettings):
     """The URLs of Apprise that alerts are sent to."""
 
-    chat_urls: str | None = None
-    """URLs of Apprise, with white space between them: they name Teams, Telegram, Discord, mailboxes and many more."""
     chat_urls_file: Path | None = None
-    """A file that holds the URLs, one in a line; it is read again before each alert. Without it the role does not run."""
+    """A file that holds URLs of Apprise, one in a line: of Teams, Telegram, Discord, mailboxes and many more; it is read again
+    before each alert. Without it the role does not run.
+    """
 
     def urls(self) -> list[str]:
         """The URLs. Raises SinkError where there are none, or the file cannot be read."""
-        found = (secret(self.chat_urls, self.chat_urls_file, "NETCENTER_CHAT_URLS_FILE") or "").split()
+        found = (secret(None, self.chat_urls_file, "NETCENTER_CHAT_URLS_FILE") or "").split()
         if not found:
-            raise SinkError("the chat role needs NETCENTER_CHAT_URLS_FILE (or NETCENTER_CHAT_URLS): URLs of Apprise")
+            raise SinkError("the chat role needs NETCENTER_CHAT_URLS_FILE, a file of URLs of Apprise")
         return found
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sinks.port import SinkError
-from sinks.settings import ReceiverSettings, secret
+from sinks.settings import AlertReceiverSettings, secret
 
 if TYPE_CHECKING:
     from sinks.alert_receiver import AlertReceiver
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _KEY = re.compile(r"[0-9A-Za-z]{32}")
 
 
-class PagerDutySettings(ReceiverSettings):
+class PagerDutySettings(AlertReceiverSettings):
     """Where events are sent, and the key of the integration that takes them."""
 
     pagerduty_url: str | None = None

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sinks.port import SinkError
-from sinks.settings import ReceiverSettings, secret
+from sinks.settings import AlertReceiverSettings, secret
 
 if TYPE_CHECKING:
     from sinks.alert_receiver import AlertReceiver
     from sinks.http_client import HttpRoute
 
 
-class SlackSettings(ReceiverSettings):
+class SlackSettings(AlertReceiverSettings):
     """The channel that alerts are posted to, and the token of the bot that posts them."""
 
     slack_channel: str | None = None

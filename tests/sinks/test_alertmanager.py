@@ -14,9 +14,9 @@ from schemas.times import rfc3339
 from sinks.alert_receiver import Notice, Receipt
 from sinks.alertmanager.receiver import AlertmanagerReceiver
 from sinks.http_client import HttpRoute
+from tests.support.alert_receiver import AlertEndpoint
 from tests.support.alertmanager import SHIPPED, RealAlertmanager, programs
 from tests.support.samples import MINUTE, alert
-from tests.support.scripted_server import ScriptedServer
 from tests.support.waiting import until
 
 ROUTE = HttpRoute("NETCENTER_ALERTMANAGER")
@@ -24,15 +24,15 @@ HOUR = 60 * MINUTE
 
 
 @pytest.fixture(scope="module")
-def told() -> Iterator[ScriptedServer]:
+def told() -> Iterator[AlertEndpoint]:
     """What Alertmanager tells its receivers."""
-    with ScriptedServer() as server:
+    with AlertEndpoint() as server:
         yield server
 
 
 @pytest.fixture(scope="module")
-def manager(told: ScriptedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealAlertmanager]:
-    manager = RealAlertmanager(tmp_path_factory.mktemp("alertmanager"), told.url)
+def manager(told: AlertEndpoint, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealAlertmanager]:
+    manager = RealAlertmanager(tmp_path_factory.mktemp("alertmanager"), told.root)
     manager.start()
     yield manager
     manager.stop()
@@ -65,10 +65,10 @@ def shown(manager: RealAlertmanager, incident: str) -> list[dict[str, Any]]:
     return sorted(found, key=lambda one: len(one["labels"]))
 
 
-def notifications(told: ScriptedServer, incident: str) -> list[tuple[str, str]]:
+def notifications(told: AlertEndpoint, incident: str) -> list[tuple[str, str]]:
     """(receiver, status) of what was told of an incident, in order, repetitions of one status left out."""
     found: list[tuple[str, str]] = []
-    for asked in list(told.asked):
+    for asked in list(told.received):
         body = asked.json
         if any(one["labels"]["fingerprint"].endswith(incident) for one in body["alerts"]):
             said = (asked.path.strip("/"), body["status"])
@@ -78,7 +78,7 @@ def notifications(told: ScriptedServer, incident: str) -> list[tuple[str, str]]:
 
 
 def test_an_incident_that_rises_stays_one_alert_with_a_second_one_that_pages(
-    manager: RealAlertmanager, told: ScriptedServer
+    manager: RealAlertmanager, told: AlertEndpoint
 ) -> None:
     """The rise is told to people on call, and resolves nothing anywhere; the end resolves both."""
     receipt = tell(manager, version(1, "rises"))
@@ -102,7 +102,7 @@ def test_an_incident_that_rises_stays_one_alert_with_a_second_one_that_pages(
 
 
 def test_an_alert_outlives_a_worker_that_is_away_for_longer_than_alertmanager_waits(
-    manager: RealAlertmanager, told: ScriptedServer
+    manager: RealAlertmanager, told: AlertEndpoint
 ) -> None:
     """Alertmanager ends an alert without an end of its own after `resolve_timeout` (here one second), as the control shows."""
     receipt = tell(manager, version(1, "kept", severity="page"))
@@ -140,7 +140,7 @@ def test_an_incident_that_opens_again_fires_again(manager: RealAlertmanager) -> 
     assert found["startsAt"].startswith(rfc3339(opened)[:19])
 
 
-def test_silent_channels_of_all_brands_are_one_notification(manager: RealAlertmanager, told: ScriptedServer) -> None:
+def test_silent_channels_of_all_brands_are_one_notification(manager: RealAlertmanager, told: AlertEndpoint) -> None:
     for brand in ("andina", "boreal"):
         tell(
             manager,
@@ -158,7 +158,7 @@ def test_silent_channels_of_all_brands_are_one_notification(manager: RealAlertma
         lambda: any(
             {one["labels"]["brand"] for one in asked.json["alerts"] if one["labels"].get("channel") == "hush"}
             == {"andina", "boreal"}
-            for asked in list(told.asked)
+            for asked in list(told.received)
         ),
         10,
         "one notification has both",
@@ -166,7 +166,7 @@ def test_silent_channels_of_all_brands_are_one_notification(manager: RealAlertma
 
 
 def test_after_alertmanager_was_away_the_renewal_brings_its_alerts_back(
-    manager: RealAlertmanager, told: ScriptedServer
+    manager: RealAlertmanager, told: AlertEndpoint
 ) -> None:
     """It keeps alerts in memory only; nobody is told of an end that was none."""
     receipt = tell(manager, version(1, "renewed"))

@@ -16,8 +16,8 @@ from sinks.alertmanager.settings import AlertmanagerSettings, alertmanager_recei
 from sinks.http_client import HttpRoute
 from sinks.port import SinkError
 from tests.support.alert_messages import examples
+from tests.support.alert_receiver import AlertEndpoint, Answer
 from tests.support.samples import MINUTE, T0, alert
-from tests.support.scripted_server import Said, ScriptedServer
 
 ROUTE = HttpRoute("NETCENTER_ALERTMANAGER")
 NOW = T0 + 200 * MINUTE
@@ -29,14 +29,14 @@ def alerts(one: Any, reference: str | None = None, now: int = NOW) -> list[dict[
 
 
 @pytest.fixture
-def members() -> Iterator[list[ScriptedServer]]:
-    with ScriptedServer() as first, ScriptedServer() as second:
+def members() -> Iterator[list[AlertEndpoint]]:
+    with AlertEndpoint(Answer(200)) as first, AlertEndpoint(Answer(200)) as second:
         yield [first, second]
 
 
 @pytest.fixture
-def cluster(members: list[ScriptedServer]) -> Iterator[AlertmanagerReceiver]:
-    receiver = AlertmanagerReceiver([one.url for one in members], ROUTE, wall=lambda: NOW)
+def cluster(members: list[AlertEndpoint]) -> Iterator[AlertmanagerReceiver]:
+    receiver = AlertmanagerReceiver([one.root for one in members], ROUTE, wall=lambda: NOW)
     receiver.open()
     yield receiver
     receiver.close()
@@ -106,19 +106,19 @@ def test_a_runbook_and_a_console_are_given_where_they_are_known() -> None:
     assert "runbook_url" not in told["annotations"] and "generatorURL" not in told
 
 
-def test_every_member_of_a_cluster_is_told(members: list[ScriptedServer], cluster: AlertmanagerReceiver) -> None:
+def test_every_member_of_a_cluster_is_told(members: list[AlertEndpoint], cluster: AlertmanagerReceiver) -> None:
     """Members share silences and what was notified, but no alerts."""
     receipt = cluster.tell(Notice(alert(1), "/netcenter/alerts"))
-    assert [[asked.path for asked in one.asked] for one in members] == [["/api/v2/alerts"]] * 2
-    assert members[0].asked[0].json == members[1].asked[0].json
+    assert [[asked.path for asked in one.received] for one in members] == [["/api/v2/alerts"]] * 2
+    assert members[0].received[0].json == members[1].received[0].json
     assert (receipt.answer, receipt.reference) == ("200 OK from 2 of 2", "page")
 
 
 def test_an_alert_that_fires_is_accepted_by_one_member_and_a_resolution_by_all(
-    members: list[ScriptedServer], cluster: AlertmanagerReceiver
+    members: list[AlertEndpoint], cluster: AlertmanagerReceiver
 ) -> None:
     """Whoever missed that it fires is told with the renewal; whoever missed the end would fire for a week."""
-    members[1].script = [Said(503), Said(503)]
+    members[1].answer(Answer(503), Answer(503))
     receipt = cluster.tell(Notice(alert(1), "/netcenter/alerts"))
     assert receipt.answer == "200 OK from 1 of 2; Alertmanager at 127.0.0.1 answers 503"
     with pytest.raises(NotNow, match="answers 503"):
@@ -128,22 +128,22 @@ def test_an_alert_that_fires_is_accepted_by_one_member_and_a_resolution_by_all(
 
 
 def test_what_no_member_takes_is_tried_again_or_refused(
-    members: list[ScriptedServer], cluster: AlertmanagerReceiver
+    members: list[AlertEndpoint], cluster: AlertmanagerReceiver
 ) -> None:
     for one in members:
-        one.script = [Said(503), Said(400)]
+        one.answer(Answer(503), Answer(400))
     with pytest.raises(NotNow):
         cluster.tell(Notice(alert(1), "/netcenter/alerts"))
     with pytest.raises(NeverThis):
         cluster.tell(Notice(alert(1), "/netcenter/alerts"))
 
 
-def test_the_addresses_of_a_cluster_stand_in_one_setting(members: list[ScriptedServer]) -> None:
-    urls = ", ".join(f"{one.url}/" for one in members)
+def test_the_addresses_of_a_cluster_stand_in_one_setting(members: list[AlertEndpoint]) -> None:
+    urls = ", ".join(f"{one.root}/" for one in members)
     receiver = alertmanager_receiver(AlertmanagerSettings(alertmanager_urls=urls), ROUTE)
     receiver.open()
     receiver.tell(Notice(replace(alert(1)), "/netcenter/alerts"))
-    assert [asked.path for one in members for asked in one.asked] == ["/api/v2/alerts"] * 2
+    assert [asked.path for one in members for asked in one.received] == ["/api/v2/alerts"] * 2
     receiver.close()
 
 
@@ -155,14 +155,14 @@ def test_wrong_addresses_are_one_line(urls: str | None) -> None:
 
 def test_a_password_in_an_address_stands_in_no_log_and_no_message(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    with ScriptedServer() as server:
-        url = server.url.replace("http://", "http://us:pass-word@")
+    with AlertEndpoint() as server:
+        url = server.root.replace("http://", "http://us:pass-word@")
         receiver = alertmanager_receiver(AlertmanagerSettings(alertmanager_urls=url), ROUTE)
         receiver.open()
         words = [str(receiver.tell(Notice(alert(1), "/netcenter/alerts")))]
-        assert server.asked[0].headers["authorization"].startswith("Basic ")
+        assert server.received[0].headers["authorization"].startswith("Basic ")
         for status in (400, 401, 500):
-            server.script = [Said(status)]
+            server.answer(Answer(status))
             with pytest.raises((NotNow, NeverThis)) as raised:
                 receiver.tell(Notice(alert(1), "/netcenter/alerts"))
             words.append(str(raised.value))

@@ -18,8 +18,8 @@ from sinks.pagerduty.receiver import pagerduty_event
 from sinks.pagerduty.settings import PagerDutySettings, pagerduty_receiver
 from sinks.port import SinkError
 from tests.support.alert_messages import examples
+from tests.support.alert_receiver import AlertEndpoint, Answer
 from tests.support.samples import alert
-from tests.support.scripted_server import Said, ScriptedServer
 
 KEY = "0123456789abcdef0123456789ABCDEF"
 ROUTE = HttpRoute("NETCENTER_PAGERDUTY")
@@ -67,15 +67,15 @@ def notice(**changes: Any) -> Notice:
 
 
 @pytest.fixture
-def server() -> Iterator[ScriptedServer]:
-    with ScriptedServer(Said(202, b'{"status":"success","message":"Event processed","dedup_key":"x"}')) as server:
+def server() -> Iterator[AlertEndpoint]:
+    with AlertEndpoint(Answer(202, body=b'{"status":"success","message":"Event processed","dedup_key":"x"}')) as server:
         yield server
 
 
 @pytest.fixture
-def pagerduty(server: ScriptedServer) -> Iterator[AlertReceiver]:
+def pagerduty(server: AlertEndpoint) -> Iterator[AlertReceiver]:
     receiver = pagerduty_receiver(
-        PagerDutySettings(pagerduty_url=f"{server.url}/v2/enqueue", pagerduty_routing_key=KEY), ROUTE
+        PagerDutySettings(pagerduty_url=f"{server.root}/v2/enqueue", pagerduty_routing_key=KEY), ROUTE
     )
     receiver.open()
     yield receiver
@@ -84,11 +84,11 @@ def pagerduty(server: ScriptedServer) -> Iterator[AlertReceiver]:
 
 @pytest.mark.parametrize("name", examples())
 def test_every_kind_of_alert_is_an_event_as_pagerduty_documents_it(
-    name: str, pagerduty: AlertReceiver, server: ScriptedServer
+    name: str, pagerduty: AlertReceiver, server: AlertEndpoint
 ) -> None:
     first, post = examples()[name]
     receipt = pagerduty.tell(Notice(first, "/netcenter/alerts", post=post))
-    [asked] = server.asked
+    [asked] = server.received
     assert (asked.path, asked.headers["content-type"]) == ("/v2/enqueue", "application/json")
     assert len(asked.body) < 512 * 1024
     jsonschema.validate(asked.json, EVENT)
@@ -96,11 +96,11 @@ def test_every_kind_of_alert_is_an_event_as_pagerduty_documents_it(
 
 
 def test_an_incident_is_triggered_grows_and_is_resolved_by_one_dedup_key(
-    pagerduty: AlertReceiver, server: ScriptedServer
+    pagerduty: AlertReceiver, server: AlertEndpoint
 ) -> None:
     for version in (1, 2, 3):
         pagerduty.tell(notice(version=version))
-    events = [asked.json for asked in server.asked]
+    events = [asked.json for asked in server.received]
     assert [event["event_action"] for event in events] == ["trigger", "trigger", "resolve"]
     assert {event["dedup_key"] for event in events} == {"surge:andina:1"}
 
@@ -138,46 +138,46 @@ def test_a_fingerprint_that_is_too_long_has_one_short_key_in_every_version() -> 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 408, 425, 429, 500, 502, 503, 504, 302])
 def test_what_people_mend_or_time_does_is_tried_again(
-    status: int, pagerduty: AlertReceiver, server: ScriptedServer
+    status: int, pagerduty: AlertReceiver, server: AlertEndpoint
 ) -> None:
-    server.script = [Said(status, headers={"retry-after": "7"} if status == 429 else {})]
+    server.answer(Answer(status, headers={"retry-after": "7"} if status == 429 else {}))
     with pytest.raises(NotNow, match=f"PagerDuty at 127.0.0.1 answers {status}") as raised:
         pagerduty.tell(notice())
     assert raised.value.after == (7.0 if status == 429 else None)
     assert pagerduty.tell(notice()).answer == "202 Accepted"
 
 
-def test_an_event_that_is_invalid_is_never_sent_again(pagerduty: AlertReceiver, server: ScriptedServer) -> None:
-    server.script = [Said(400, b'{"status":"invalid event"}')]
+def test_an_event_that_is_invalid_is_never_sent_again(pagerduty: AlertReceiver, server: AlertEndpoint) -> None:
+    server.answer(Answer(400, body=b'{"status":"invalid event"}'))
     with pytest.raises(NeverThis) as raised:
         pagerduty.tell(notice())
     assert raised.value.error == "Http400"
 
 
 def test_a_key_that_pagerduty_does_not_know_is_mended_by_people(
-    pagerduty: AlertReceiver, server: ScriptedServer
+    pagerduty: AlertReceiver, server: AlertEndpoint
 ) -> None:
     """It answers 400 for that too, and no page may be lost for it."""
-    server.script = [Said(400, b'{"status":"invalid event","errors":["Invalid routing key"]}')]
+    server.answer(Answer(400, body=b'{"status":"invalid event","errors":["Invalid routing key"]}'))
     with pytest.raises(NotNow, match="NETCENTER_PAGERDUTY_ROUTING_KEY"):
         pagerduty.tell(notice())
 
 
-def test_an_address_that_is_gone_gives_the_receiver_up(pagerduty: AlertReceiver, server: ScriptedServer) -> None:
-    server.script = [Said(410)]
+def test_an_address_that_is_gone_gives_the_receiver_up(pagerduty: AlertReceiver, server: AlertEndpoint) -> None:
+    server.answer(Answer(410))
     with pytest.raises(GivenUp):
         pagerduty.tell(notice())
 
 
-def test_the_key_is_read_from_its_file_before_each_alert(tmp_path: Path, server: ScriptedServer) -> None:
+def test_the_key_is_read_from_its_file_before_each_alert(tmp_path: Path, server: AlertEndpoint) -> None:
     file = tmp_path / "key"
     file.write_text(f"{KEY}\n")
-    receiver = pagerduty_receiver(PagerDutySettings(pagerduty_url=server.url, pagerduty_routing_key_file=file), ROUTE)
+    receiver = pagerduty_receiver(PagerDutySettings(pagerduty_url=server.root, pagerduty_routing_key_file=file), ROUTE)
     receiver.open()
     receiver.tell(notice())
     file.write_text("f" * 32)
     receiver.tell(notice())
-    assert [asked.json["routing_key"] for asked in server.asked] == [KEY, "f" * 32]
+    assert [asked.json["routing_key"] for asked in server.received] == [KEY, "f" * 32]
     file.unlink()
     with pytest.raises(NotNow, match="NETCENTER_PAGERDUTY_ROUTING_KEY_FILE"):
         receiver.tell(notice())
@@ -200,12 +200,12 @@ def test_wrong_settings_are_one_line_that_shows_no_secret(settings: dict[str, An
 
 
 def test_the_key_stands_in_no_log_and_no_message(
-    pagerduty: AlertReceiver, server: ScriptedServer, caplog: pytest.LogCaptureFixture
+    pagerduty: AlertReceiver, server: AlertEndpoint, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     said = [repr(pagerduty), str(pagerduty.tell(notice()))]
     for status in (400, 401, 500):
-        server.script = [Said(status, KEY.encode())]
+        server.answer(Answer(status, body=KEY.encode()))
         with pytest.raises((NotNow, NeverThis)) as raised:
             pagerduty.tell(replace(notice(), reference="x"))
         said.append(str(raised.value))
