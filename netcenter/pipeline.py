@@ -66,7 +66,7 @@ SURGE = (SurgeOpened, SurgeUpdated, SurgeClosed, CrisisOpened, CrisisClosed, Cha
 WORK = (Offered, Assigned, Returned, Overflowed, HoldingReplyDue, HoldingReplyCancelled, Escalated)
 PEOPLE = (OperatorChanged, OfferAnswered)
 """Records about operators. Tools write them, no role does."""
-ALERTING = (ClockChanged, CaseClosed, *SURGE)
+ALERTING = (WorkChanged, *SURGE)
 """Records from which alerts follow."""
 
 TOPICS = (
@@ -97,7 +97,7 @@ TOPICS = (
     ),
     Topic("assignments", WORK, key=keys.desk, kept=400 * DAY),
     Topic("surges", SURGE, key=keys.brand, kept=400 * DAY),
-    Topic("signals", (*ALERTING, *TIME), key=keys.brand, public=False),
+    Topic("signals", (*ALERTING, *TIME), key=keys.brand, public=False, earlier=(ClockChanged, CaseClosed)),
     Topic("watermarks", (), key=keys.tick_writer, kept=HOUR, segment=HOUR // 6, public=False, partitions=1),
     Topic(POLICY_TOPIC, (), key=keys.version, kept=None, public=False, partitions=1),
     Topic("alerts", (Alert,), key=keys.fingerprint, kept=None),

@@ -63,7 +63,8 @@ class FormStep:
 
         def lowered(key: str, value: Any) -> Any:
             old = lower(key, value)
-            return value if old is value else {**old, _NEXT: value}
+            # A value that stands beside an even later one is kept whole too, so that each step lifts its own.
+            return value if old is value and _NEXT not in value else {**old, _NEXT: value}
 
         return cls(lifted, lowered)
 

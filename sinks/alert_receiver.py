@@ -52,12 +52,13 @@ class NotAccepted(Exception):
 class NotNow(NotAccepted):
     """Another try may help: the receiver cannot be reached, asks to wait, or people must mend its settings or ours.
 
-    `after` is how many seconds the receiver asked to wait, None where it did not say.
+    `after` is how many seconds the receiver asked to wait, None where it did not say. `perhaps`: whether the receiver may have
+    accepted the alert all the same, as where the answer did not come.
     """
 
-    def __init__(self, message: str, after: float | None = None) -> None:
+    def __init__(self, message: str, after: float | None = None, *, perhaps: bool = False) -> None:
         super().__init__(message)
-        self.after = after
+        self.after, self.perhaps = after, perhaps
 
 
 class NeverThis(NotAccepted):

@@ -28,6 +28,9 @@ _FIRST_S, _LONGEST_S = 0.5, 300.0
 _ASKED_S = 3600.0
 #: Seconds without an answer after which `held` names the receiver, and after which a try counts as failed.
 _SLOW_S, _PATIENCE_S = 5.0, 60.0
+#: How a report ends as long as the receiver may have accepted the version, though nobody knows it; and the report before a
+#: version is sent for the first time. Both tell a worker that starts after a crash that the receiver may know the incident.
+_PERHAPS, _SENDING = "; it may have arrived", "it is being sent"
 #: The source of an alert whose record does not say which installation wrote it.
 _SOURCE = ce_source("alerts")
 
@@ -46,6 +49,8 @@ class _Waiting(msgspec.Struct):
     """What the last report about it says."""
     renewal: bool = False
     """Whether the receiver has accepted it before, and is told again."""
+    announced: bool = False
+    """Whether there is a report that it is being sent."""
 
 
 class _Known(msgspec.Struct):
@@ -55,6 +60,8 @@ class _Known(msgspec.Struct):
     """The state of the last version that it accepted; None: it has accepted none."""
     reference: str | None = None
     """Its name of that version."""
+    perhaps: set[str] = set()
+    """The ids of the versions that it may have accepted since then, though nobody knows it."""
     tries: dict[str, tuple[int, str]] = {}
     """By id of an alert that an earlier worker has tried, and that waited still: its attempts and the last answer."""
 
@@ -72,7 +79,8 @@ class AlertSink:
     """Tells an AlertReceiver about the live alerts that name it. Implements `sinks.port.ReportingSink`.
 
     1. Of the versions of one alert that wait, the newest goes out; the older ones are passed over.
-    2. A resolution goes out only where the receiver has accepted that the alert fires.
+    2. A resolution goes out only where the receiver has accepted that the alert fires, or may have: a worker says in a report that
+       it sends a version before it does, so that the next worker knows it after a crash.
     3. Where the receiver does not accept a version now, what has waited longest is tried next, after a pause that grows to five
        minutes, or that the receiver has asked for. What comes meanwhile is tried at once, unless the receiver asked for a pause.
 
@@ -185,18 +193,22 @@ class AlertSink:
         """Wait no longer for the receiver's answer."""
         answer = self._answer
         if answer is not None:
-            answer.put(ReceiverUnreachable("interrupted"))
+            answer.put(ReceiverUnreachable("the worker did not wait for the answer"))
 
     # --- what waits -----------------------------------------------------------------------------------------------
 
     def _recall(self, report: AlertDelivery) -> None:
         known = self._known.setdefault(report.fingerprint, _Known())
+        if report.answer.endswith(_PERHAPS):
+            known.perhaps.add(report.alert_id)
+        else:
+            known.perhaps.discard(report.alert_id)
         if report.outcome == "waiting":
             known.tries = {report.alert_id: (report.attempts, report.answer)}
             return
         self._settled[report.alert_id] = report.outcome
         if report.outcome == "accepted":
-            known.accepted, known.reference = report.state, report.reference
+            known.accepted, known.reference, known.perhaps = report.state, report.reference, set()
 
     def _take(self, item: SinkItem) -> None:
         """Notes an alert, unless it was read before. What comes later in the log is newer."""
@@ -213,18 +225,22 @@ class AlertSink:
             return
         mine = alert.mode == "live" and (alert.receivers is None or self.name in alert.receivers)
         if before is not None and not before.renewal:
+            if not before.attempts:
+                self._known[key].perhaps.discard(before.alert.id)
             went = "went in its place" if mine else "is not for this receiver"
             self._report(before, "passed_over", f"version {alert.version} {went}")
         if not mine:
             return
         known = self._known.get(key)
-        if alert.state == "resolved" and (known is None or known.accepted != "firing"):
+        if alert.state == "resolved" and (known is None or (known.accepted != "firing" and not known.perhaps)):
             if known is not None:
                 self._report(_Waiting(item, alert, 0.0), "passed_over", "it was over before it was told")
             return
         known = self._known.setdefault(key, _Known())
         attempts, answer = known.tries.get(alert.id, (0, ""))
         known.tries = {}
+        if alert.id in known.perhaps:  # an earlier worker has sent it at least once, as far as anybody knows
+            attempts = max(attempts, 1)
         self._waiting[key] = _Waiting(item, alert, self._clock(), attempts, answer=answer)
 
     def _fires(self, item: SinkItem, alert: Alert, at: float | None) -> None:
@@ -269,23 +285,31 @@ class AlertSink:
         waiting = self._next()
         if waiting is None:
             return None
+        known = self._known[waiting.alert.fingerprint]
+        if not (waiting.announced or waiting.attempts or waiting.renewal):
+            waiting.announced = True
+            known.perhaps.add(waiting.alert.id)
+            self._report(waiting, "waiting", _SENDING)
+            return None  # it is sent when the report is in the log
         waiting.attempts += 1
         waiting.tried = self._clock()
         try:
             notice, unread = self._notice(waiting)
             receipt = self._answered(notice)
-        except ReceiverUnreachable:  # interrupted: it is tried again, here or by the next worker
+        except ReceiverUnreachable as error:  # it is tried again, here or by the next worker
+            self._wait(waiting, str(error), perhaps=True)
             return None
         except (NotNow, GivenUp) as error:
             self._not_now(waiting, error)
             return None
         except NeverThis as error:
+            if waiting.attempts == 1:
+                known.perhaps.discard(waiting.alert.id)
             return self._refused(waiting, error.error, str(error))
         except Exception as error:  # noqa: BLE001 - one alert that a receiver's code cannot handle must not hold up the others
             return self._refused(waiting, type(error).__name__, f"a fault of ours: {_place(error)}")
         self._settle(waiting)
-        known = self._known[waiting.alert.fingerprint]
-        known.accepted, known.reference = waiting.alert.state, receipt.reference
+        known.accepted, known.reference, known.perhaps = waiting.alert.state, receipt.reference, set()
         self._fires(waiting.item, waiting.alert, self._clock())
         if not waiting.renewal:
             self._report(waiting, "accepted", f"{receipt.answer}{unread}", receipt.reference)
@@ -342,7 +366,7 @@ class AlertSink:
         except Empty:
             self.receiver.close()
             self._left = True
-            found = NotNow(f"{self.name} gives no whole answer within {self._patience:.0f} s")
+            found = NotNow(f"{self.name} gives no whole answer within {self._patience:.0f} s", perhaps=True)
         finally:
             self._answer = self._sent = None
         if isinstance(found, SinkError):  # such as a file with a secret that is gone: it was right at the start
@@ -362,14 +386,30 @@ class AlertSink:
         self._failed, self._again = now, now + pause
         since = self._standing.since or self._wall() / 1000
         self._standing = ReceiverStanding(self._standing.waiting, why, since, given_up=isinstance(error, GivenUp))
-        if why != waiting.answer and not waiting.renewal:
-            waiting.answer = why
+        self._wait(waiting, why, perhaps=isinstance(error, NotNow) and error.perhaps)
+
+    def _wait(self, waiting: _Waiting, why: str, *, perhaps: bool) -> None:
+        """Reports that a version waits, where the receiver's answer is another one than before. perhaps: whether the receiver
+        may have accepted it; once this is so it stays so.
+        """
+        if waiting.renewal:
+            return
+        known, id = self._known[waiting.alert.fingerprint], waiting.alert.id
+        if perhaps:
+            known.perhaps.add(id)
+        elif waiting.attempts == 1:  # nobody has tried it before
+            known.perhaps.discard(id)
+        answer = why + (_PERHAPS if id in known.perhaps else "")
+        if answer != waiting.answer:
+            waiting.answer = answer
             self._report(waiting, "waiting", why)
 
     # --- reports --------------------------------------------------------------------------------------------------
 
     def _report(self, waiting: _Waiting, outcome: DeliveryOutcome, answer: str, reference: str | None = None) -> None:
         alert = waiting.alert
+        if outcome != "accepted" and alert.id in self._known[alert.fingerprint].perhaps:
+            answer += _PERHAPS
         self._reports.append(
             AlertDelivery(
                 id=ids.make("delivery", self.name, alert.id, outcome, waiting.attempts),

@@ -27,6 +27,8 @@ _NOT_NOW = {
     425: "it asks to try again",
     429: "it asks for fewer alerts at a time",
 }
+#: After any other error of the connection the receiver may have the alert.
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
 #: Bytes of an answer's body that are read.
 _LONGEST_BODY = 1 << 16
 
@@ -95,7 +97,9 @@ class HttpReceiver:
             with connections.stream("POST", self._url, content=body, headers=dict(headers)) as answer:
                 return self._outcome(client, answer, self._read(answer))
         except httpx.TransportError as error:
-            raise NotNow(f"{self.name} {client.why(error, self._url.host)}") from None
+            raise NotNow(
+                f"{self.name} {client.why(error, self._url.host)}", perhaps=not isinstance(error, _NOT_SENT)
+            ) from None
 
     def _read(self, answer: httpx.Response) -> bytes:
         """The answer's body, up to a size and a time, so that the connection can be used again."""

@@ -31,7 +31,7 @@ class Decoder:
     def __init__(self, input_topic: Topic, number: int, partitions: int, signatures: SignatureCheck) -> None:
         """partitions: how many partitions the topic has."""
         self.input_topic, self.number, self.partitions = input_topic, number, partitions
-        self._records = frozenset(input_topic.records)
+        self._records = frozenset((*input_topic.records, *input_topic.earlier))
         self._inputs = frozenset(input_topic.inputs)
         self._check = signatures.of(input_topic)
         self.here: set[bytes] = set()

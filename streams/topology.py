@@ -81,6 +81,8 @@ class Topic:
     """The records from outside that whoever may write to the topic may send, such as a gateway."""
     operators: tuple[type[Record], ...] = ()
     """The records from outside that need a signature with a key of the operators."""
+    earlier: tuple[type[Record], ...] = ()
+    """The records that only an earlier release wrote here: they are read, and nothing follows from them."""
 
     @cached_property
     def inputs(self) -> tuple[type[Record], ...]:

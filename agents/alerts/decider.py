@@ -1,5 +1,5 @@
-"""The Decider over `signals`: an alert for each surge with its crisis, silent channel and desk with overdue clocks, until it is
-resolved.
+"""The Decider over `signals`: an alert for each flood, silent channel, desk with overdue cases and person with escalated cases,
+until it is resolved.
 """
 
 from __future__ import annotations
@@ -7,22 +7,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
-from agents.alerts import overdue_alerts, silence_alerts, surge_alerts
-from agents.alerts.evolve import SurgeEvent, after_clock, after_closing, after_silence, evolve, incident_of
+from msgspec.structs import replace
+
+from agents.alerts import escalation_alerts, overdue_alerts, silence_alerts, surge_alerts
+from agents.alerts.facts import Records, after_silence, after_step, after_surge, after_work
 from agents.alerts.state import (
+    AlertState,
+    Escalations,
     Incident,
-    IncidentForgotten,
     Incidents,
-    IncidentsNoted,
+    LastAlert,
+    Noted,
+    OpenWork,
     OverdueDesk,
     SilentChannel,
-    TimerNoted,
+    SurgeIncident,
 )
 from agents.decider import At, StateNote, Timer
 from schemas.records import (
-    CaseClosed,
+    Alert,
     ChannelChanged,
-    ClockChanged,
     CrisisClosed,
     CrisisOpened,
     Decided,
@@ -30,95 +34,97 @@ from schemas.records import (
     SurgeClosed,
     SurgeOpened,
     SurgeUpdated,
+    WorkChanged,
 )
 
 Events = Iterator[Decided | StateNote]
 
 
-def _surge(state: Incidents, fact: SurgeEvent, at: At) -> Events:
-    incident = incident_of(state, fact)
-    if incident is not None:
-        after = surge_alerts.after(incident, fact)
-        yield IncidentsNoted({after.fingerprint: after})
-        yield from surge_alerts.alerts(after, fact, at.not_before(fact.time))
-
-
-def _silence(state: Incidents, fact: ChannelChanged, at: At) -> Events:
-    channel = after_silence(state, fact)
-    if channel is not None:
-        yield IncidentsNoted({channel.fingerprint: channel})
-        yield from silence_alerts.alerts(channel, fact, at.not_before(fact.time))
-
-
-def _clock(state: Incidents, fact: ClockChanged, _at: At) -> Events:
-    desks = after_clock(state, fact)
-    if desks:
-        yield IncidentsNoted(desks)
-
-
-def _closing(state: Incidents, fact: CaseClosed, _at: At) -> Events:
-    desks = after_closing(state, fact)
-    if desks:
-        yield IncidentsNoted(desks)
-
-
 def _woken(state: Incidents, timer: Timer, at: At) -> Events:
-    yield TimerNoted(timer.key, timer.at)
-    incident = state.get(timer.key)
-    if incident is None:
+    record = state.get(timer.key)
+    if record is None:
         return
-    if _forgettable(incident, at):
-        yield IncidentForgotten(timer.key)
-    elif isinstance(incident, OverdueDesk):
-        yield from overdue_alerts.alerts(incident, at)
-    elif isinstance(incident, SilentChannel):
-        yield from silence_alerts.given_up(incident, at)
+    if isinstance(record, OpenWork):
+        yield Noted(after_step(state, record, at))
+        return
+    if _is_over(record, at):
+        yield Noted({timer.key: None})
+        return
+    found = list(_alerts(state, record, at))
+    told = any(isinstance(made, Alert) for made in found)
+    for made in found:
+        yield made if isinstance(made, Alert) else Noted({timer.key: made if told else _kept(made)})
 
 
-def _forgettable(incident: Incident, at: At) -> bool:
-    """Whether the alert was resolved longer ago than `forget_after`, and no clock is overdue."""
-    alert = incident.last_alert
-    if alert is None or alert.ends_at is None or (isinstance(incident, OverdueDesk) and incident.clocks):
+def _alerts(state: Incidents, incident: Incident, at: At) -> Iterator[Alert | AlertState]:
+    match incident:
+        case SurgeIncident():
+            return surge_alerts.woken(state, incident, at)
+        case SilentChannel():
+            return silence_alerts.woken(incident, at)
+        case OverdueDesk():
+            return overdue_alerts.woken(state, incident, at)
+        case Escalations():
+            return escalation_alerts.woken(state, incident, at)
+
+
+def _kept(record: AlertState) -> AlertState | None:
+    """The record; None where it holds nothing that was told or is to be looked at."""
+    if not isinstance(record, OverdueDesk | Escalations):
+        return record
+    return None if record.last_alert is None and record.check_at is None else record
+
+
+def _is_over(incident: Incident, at: At) -> bool:
+    """Whether the alert was resolved longer ago than `forget_after`, and nothing is to be looked at."""
+    last = incident.last_alert
+    if last is None or last.ends_at is None or at.time < last.ends_at + at.policy.alerts.forget_after:
         return False
-    return at.time >= alert.ends_at + at.policy.alerts.forget_after
+    return not (incident.check_at if isinstance(incident, OverdueDesk | Escalations) else incident.steps)
 
 
-_RULES: dict[type[Record], Callable[[Incidents, Any, At], Events]] = {
-    SurgeOpened: _surge,
-    SurgeUpdated: _surge,
-    SurgeClosed: _surge,
-    CrisisOpened: _surge,
-    CrisisClosed: _surge,
-    ChannelChanged: _silence,
-    ClockChanged: _clock,
-    CaseClosed: _closing,
+_RULES: dict[type[Record], Callable[[Incidents, Any, At], Records]] = {
+    SurgeOpened: after_surge,
+    SurgeUpdated: after_surge,
+    SurgeClosed: after_surge,
+    CrisisOpened: after_surge,
+    CrisisClosed: after_surge,
+    ChannelChanged: lambda state, fact, _at: after_silence(state, fact),
+    WorkChanged: lambda state, fact, _at: after_work(state, fact),
 }
 
 
 class AlertsDecider:
-    """Decides over `signals`. State: one `Incident` by its alert's fingerprint.
+    """Decides over `signals`. State: one `Incident` by its alert's fingerprint, and the work that waits.
 
-    Alerts of surges, crises and silent channels follow their events at once. A desk's overdue clocks are counted at whole minutes.
+    Facts change records. Alerts follow at timers: at the time of an event of a surge or a channel, and for overdue cases at whole
+    minutes.
     """
 
-    record_types: ClassVar[Any] = Incident
+    record_types: ClassVar[Any] = AlertState
     reads: ClassVar[tuple[type[Record], ...]] = tuple(_RULES)
 
     def initial(self) -> Incidents:
         """A state without incidents."""
         return Incidents()
 
-    def due(self, record: Incident) -> int | None:
-        """ms; when the incident must be looked at again, or forgotten."""
+    def due(self, record: AlertState) -> int | None:
+        """ms; when the record must be looked at again, or forgotten."""
         return record.due()
 
     def decide(self, state: Incidents, fact: Record | Timer, at: At) -> Events:
         """Yields the notes and alerts that follow from a fact or a timer; nothing for a fact of another type."""
         if isinstance(fact, Timer):
-            return _woken(state, fact, at)
-        rule = _RULES.get(type(fact))
-        return iter(()) if rule is None else rule(state, fact, at)
+            yield from _woken(state, fact, at)
+        elif (rule := _RULES.get(type(fact))) is not None and (changed := rule(state, fact, at)):
+            yield Noted(changed)
 
-    def evolve(self, state: Incidents, event: Decided | StateNote) -> dict[str, Incident | None]:
-        """The incidents that an alert or a note changes, by fingerprint; None for a removed incident."""
-        return evolve(state, event)
+    def evolve(self, state: Incidents, event: Decided | StateNote) -> dict[str, AlertState | None]:
+        """The records that an alert or a note changes, by key; None for a removed record."""
+        match event:
+            case Noted():
+                return event.records
+            case Alert():
+                incident: Any = state[event.fingerprint]
+                return {event.fingerprint: replace(incident, last_alert=LastAlert.of(event))}
+        return {}

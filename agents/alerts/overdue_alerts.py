@@ -1,45 +1,94 @@
-"""Alerts of overdue clocks: a desk's alert fires when many are overdue, and is resolved when few were for a while."""
+"""Alerts of overdue cases: a desk's alert fires when many are overdue, and is resolved when few were for a while."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agents.alerts.alert_versions import next_version
-from agents.alerts.state import HOUR, OverdueDesk
+from msgspec.structs import replace
+
+from agents.alerts.counting import Count, count, gravest
+from agents.alerts.state import MINUTE, AlertState, Incidents, OverdueDesk, SurgeIncident
+from agents.alerts.versions import Said, is_to_be_told, version
 from agents.decider import At
-from schemas.records import Alert
-from schemas.times import rfc3339
+from schemas.records import Alert, Severity
 
 
-def alerts(desk: OverdueDesk, at: At) -> Iterator[Alert]:
-    """The alert that a desk's overdue clocks make at a whole minute, if they make one.
+def woken(state: Incidents, desk: OverdueDesk, at: At) -> Iterator[Alert | AlertState]:
+    """The desk as it is after a whole minute at which its cases are counted, and the alert that follows, if one does.
 
-    1. It fires when `sla_overdue` clocks are overdue for longer than `sla_grace`.
-    2. It fires again, in a new version, when twice as many are overdue as its last version counted.
-    3. It is resolved when fewer than half of `sla_overdue` have been overdue for `sla_calm`.
+    1. The alert fires when at one limit of the policy so many of the cases that wait are overdue.
+    2. It is told again when that number has grown or fallen much, or the alert is graver.
+    3. It is resolved when at every limit fewer than half of that number were overdue for `sla_calm`.
+
+    Cases of a flood that fires are counted there.
     """
-    policy, last = at.policy.alerts, desk.last_alert
-    grace = min(policy.sla_grace, HOUR)  # A desk's timers stop an hour after its last change.
-    count = desk.count(at.time, grace)
-    if last is None or not last.firing:
-        if count >= policy.sla_overdue:
-            yield _alert(desk, True, count, f"overdue: {count}, opens at {policy.sla_overdue}", at)
+    counted = _count(state, desk, at)
+    last = desk.last_alert
+    firing = last is not None and last.firing
+    calm_since = (at.time if desk.calm_since is None else desk.calm_since) if firing and counted.calm else None
+    withheld = last is not None and last.firing and last.withheld
+    wanted = [
+        counted.next_at,
+        None if calm_since is None else calm_since + at.policy.alerts.sla_calm,
+        at.time + MINUTE if withheld else None,
+    ]
+    after = replace(desk, woken_at=at.time, check_at=None, calm_since=calm_since)
+    for time in wanted:
+        if time is not None:
+            after = after.looked_at(max(time, at.time + 1))
+    if last is None and after.check_at is None and not after.carried and not counted.reached:
+        yield after
         return
-    # `most` is called last, because it looks at every change of the hour. It is never less than `count`.
-    calm = 2 * count < policy.sla_overdue
-    if calm and 2 * desk.most(at.time, grace, policy.sla_calm) < policy.sla_overdue:
-        reason = f"calm: below half of {policy.sla_overdue} overdue for {policy.sla_calm // 60_000} min"
-        yield _alert(desk, False, count, reason, at)
-    elif count >= 2 * last.overdue:
-        yield _alert(desk, True, count, f"overdue: {count}, twice the {last.overdue} told last", at)
+    alert = _alert(after, counted, at)
+    if alert is not None and alert.withheld is not None:
+        after = after.looked_at(at.time + MINUTE)
+    if alert is not None and alert.state == "resolved":
+        after = replace(after, calm_since=None)
+    yield after
+    if alert is not None:
+        yield alert
 
 
-def _alert(desk: OverdueDesk, firing: bool, count: int, reason: str, at: At) -> Alert:
-    evidence = {"desk": desk.desk, "overdue": str(count)}
-    oldest = desk.oldest(at.time)
-    if oldest is not None:
-        evidence["oldest_breach_at"] = rfc3339(oldest)
-    case = "case" if count == 1 else "cases"
-    summary = f"{desk.brand}: {count} overdue {case} at desk {desk.desk}" + ("" if firing else "; calm again")
+def _count(state: Incidents, desk: OverdueDesk, at: At) -> Count:
+    floods = [
+        one for one in state.of(desk.brand, SurgeIncident) if one.last_alert is not None and one.last_alert.firing
+    ]
+    own = (
+        (work, step)
+        for work, step in state.waiting(desk.brand)
+        if step.desk == desk.desk and not any(flood.takes(work, at.time) for flood in floods)
+    )
+    found = count(own, at)
+    if desk.carried:
+        found.add_overdue(desk.brand, desk.desk, len(desk.carried), min(desk.carried.values()), at)
+    return found
+
+
+def _alert(desk: OverdueDesk, counted: Count, at: At) -> Alert | None:
+    last = desk.last_alert
+    if last is None or not last.firing:
+        return _version(desk, True, counted, counted.reason, at) if counted.reached else None
+    if counted.calm:
+        calm = at.policy.alerts.sla_calm
+        if desk.calm_since is not None and at.time - desk.calm_since >= calm:
+            return _version(desk, False, counted, f"calm: few overdue for {calm // MINUTE} min", at)
+    elif gravest(*(one.limit.severity for one in counted.reached), last.severity) != last.severity:
+        return _version(desk, True, counted, f"graver: {counted.reason}", at)
+    why = None if counted.calm else counted.changed(last.overdue, at)
+    if why is None and is_to_be_told(desk, "sla_breach", desk.desk, at):
+        why = "told now: it was withheld before"
+    return None if why is None else _version(desk, True, counted, why, at)
+
+
+def _version(desk: OverdueDesk, firing: bool, counted: Count, reason: str, at: At) -> Alert:
+    last = desk.last_alert
+    before: Severity = last.severity if last is not None and last.firing else "info"
+    severity = gravest(before, *(one.limit.severity for one in counted.reached))
+    evidence = {"desk": desk.desk, "queue": str(counted.waiting), **counted.figures()}
+    if counted.reached:
+        evidence["opens_at"] = str(counted.reached[0].opens_at)
+    cases = "case" if counted.waiting == 1 else "cases"
+    again = "" if firing else "; calm again"
+    summary = f"{desk.brand}: {counted.overdue} of {counted.waiting} {cases} overdue at desk {desk.desk}{again}"
     mode = at.policy.brand(desk.brand).mode
-    return next_version(desk, "sla_breach", "warning", mode, firing, summary, evidence, reason, at)
+    return version(desk, Said("sla_breach", severity, mode, firing, summary, evidence, reason), at)

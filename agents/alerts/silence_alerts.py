@@ -4,37 +4,56 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agents.alerts.alert_versions import next_version
-from agents.alerts.state import DAY, GIVEN_UP, SilentChannel
+from msgspec.structs import replace
+
+from agents.alerts.state import DAY, GIVEN_UP, AlertState, SilentChannel
+from agents.alerts.versions import Said, is_to_be_told, version
 from agents.decider import At
-from schemas.records import Alert, ChannelChanged, Severity
-from schemas.times import rfc3339
+from schemas.records import Alert, Severity
 
 
-def alerts(channel: SilentChannel, fact: ChannelChanged, at: At) -> Iterator[Alert]:
-    """The alert that follows from a channel's event; none where a channel is heard that was given up before."""
-    silent, last = fact.change == "silent", channel.last_alert
-    if not silent and (last is None or not last.firing):
-        return
-    since, expected = rfc3339(fact.since), f"{fact.expected:.0f}"
-    if silent:
-        summary = (
-            f"{channel.brand}: nothing from {channel.channel} since {since}, where {expected} posts were to be expected"
-        )
-    else:
-        summary = f"{channel.brand}: posts come from {channel.channel} again"
-    evidence = {"channel": channel.channel, "since": since, "expected": expected}
-    severity: Severity = "warning" if at.policy.brand(channel.brand).care else "info"
-    yield next_version(channel, "channel_silent", severity, fact.mode, silent, summary, evidence, fact.reason, at)
+def woken(channel: SilentChannel, at: At) -> Iterator[Alert | AlertState]:
+    """The channel as it is after its timer, and the alert that follows, if one does.
 
-
-def given_up(channel: SilentChannel, at: At) -> Iterator[Alert]:
-    """The end of the alert of a channel that has been silent for so long that nobody expects posts from it any more."""
+    1. An event: the channel fell silent, or is heard. A channel is heard without a word that was given up before.
+    2. The end, where nobody expects posts from it any more.
+    3. A receiver is told from whom it was withheld.
+    """
     last = channel.last_alert
-    if last is None or not last.firing:
+    firing = last is not None and last.firing
+    if channel.steps and channel.steps[0].time <= at.time:
+        step, rest = channel.steps[0], channel.steps[1:]
+        silent = step.change == "channel_silent"
+        after = replace(channel, steps=rest, woken_at=at.time, figures=step.figures)
+        yield after
+        if silent or firing:
+            yield _version(after, silent, _summary(after, silent), step.reason, at, step.cause)
         return
-    days = GIVEN_UP // DAY
-    summary = f"{channel.brand}: nothing from {channel.channel} for {days} days, and none is expected any more"
-    evidence = {"channel": channel.channel}
-    reason = f"given_up: silent for {days} days"
-    yield next_version(channel, "channel_silent", last.severity, channel.mode, False, summary, evidence, reason, at)
+    after = replace(channel, woken_at=at.time)
+    yield after
+    if last is None or not firing:
+        return
+    if at.time >= last.starts_at + GIVEN_UP:
+        days = GIVEN_UP // DAY
+        summary = f"{channel.brand}: nothing from {channel.channel} for {days} days, and none is expected any more"
+        yield _version(after, False, summary, f"given_up: silent for {days} days", at)
+    elif is_to_be_told(after, "channel_silent", None, at):
+        yield _version(after, True, _summary(after, True), "told now: it was withheld before", at)
+
+
+def _summary(channel: SilentChannel, silent: bool) -> str:
+    if not silent:
+        return f"{channel.brand}: posts come from {channel.channel} again"
+    since, expected = channel.figures.get("since", "?"), channel.figures.get("expected", "?")
+    return f"{channel.brand}: nothing from {channel.channel} since {since}, where {expected} posts were to be expected"
+
+
+def _version(
+    channel: SilentChannel, firing: bool, summary: str, reason: str, at: At, cause: str | None = None
+) -> Alert:
+    last = channel.last_alert
+    care: Severity = "warning" if at.policy.brand(channel.brand).care else "info"
+    severity = last.severity if last is not None and last.firing else care
+    evidence = channel.figures or {"channel": channel.channel}
+    said = Said("channel_silent", severity, channel.mode, firing, summary, evidence, reason, cause)
+    return version(channel, said, at)

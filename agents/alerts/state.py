@@ -1,26 +1,27 @@
-"""The state of alerts: one record for each incident, and the notes that change these records in addition to the alerts.
+"""The state of alerts: the cases that wait for an answer, the incidents that people must know, and the note that changes both.
 
-An incident is a surge with its crisis, a silent channel, or the overdue clocks of one desk of a brand. Each has one alert, in
-versions 1, 2, 3.
+An incident is a flood (a surge with its crisis), a silent channel, the overdue cases of one desk of a brand, or the cases that were
+escalated to one person. Each has one alert, in versions 1, 2, 3.
+
+Facts are kept in records when they are read, and take effect at timers, when the watermark has reached their time. What is counted
+at a time counts the facts before it. So alerts are the same however far ahead the facts of a faster source are read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import reduce
 from typing import Any, Literal, TypeVar
 
 import msgspec
 from msgspec.structs import replace
 
 from agents.decider import Carried, State, StateNote
-from schemas.records import Alert, CrisisClosed, CrisisOpened, Mode, Severity, SurgeClosed, SurgeOpened, SurgeUpdated
+from schemas.records import Alert, AlertKind, Mode, Severity
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
-#: A desk's record lists at most this many overdue clocks, and as many that ended lately. So the record stays below 64
-#: kB.
-LISTED = 400
 #: ms; a channel that is silent for so long is given up: its alert is resolved.
 GIVEN_UP = 7 * DAY
 
@@ -35,36 +36,136 @@ class LastAlert(msgspec.Struct, frozen=True, array_like=True):
     ends_at: int | None
     """ms; None while it fires."""
     overdue: int = 0
-    """The number of overdue clocks in this version; 0 for a surge or a crisis."""
+    """The number of overdue or escalated cases in this version."""
     severity: Severity = "info"
+    receivers: tuple[str, ...] = ()
+    """Who has been told since it began to fire."""
+    texts: tuple[str, ...] = ()
+    """Of the receivers, those who may be shown the words of the post."""
+    withheld: bool = False
+    """Whether further receivers are to be told when a silence or the night is over."""
 
     @classmethod
     def of(cls, alert: Alert) -> LastAlert:
         """The part of an alert that the state keeps."""
-        overdue = int(alert.evidence.get("overdue", "0"))
-        return cls(alert.version, alert.state == "firing", alert.starts_at, alert.ends_at, overdue, alert.severity)
+        counted = int(alert.evidence.get("overdue") or alert.evidence.get("cases") or "0")
+        return cls(
+            alert.version,
+            alert.state == "firing",
+            alert.starts_at,
+            alert.ends_at,
+            counted,
+            alert.severity,
+            tuple(alert.receivers or ()),
+            tuple(alert.texts),
+            alert.withheld is not None,
+        )
 
 
-class OpenCrisis(msgspec.Struct, frozen=True, array_like=True):
-    """The crisis of an incident that is not closed."""
+class WorkStep(msgspec.Struct, frozen=True, array_like=True):
+    """An event of a round of work, as far as alerts need it."""
 
-    id: str
-    by: str
-    """`rule`, or the person who declared it."""
-    surge: str | None
-    """Id of the surge that it belongs to."""
+    time: int
+    """ms"""
+    desk: str
+    waits: bool
+    """False: it was answered or withdrawn."""
+    priority: int
+    started_at: int
+    """ms; when the message that is to be answered was written."""
+    due_at: int | None
+    """ms; None where it has no target, or a non-SLA target."""
+    conversation: str | None
+    """Native id of the conversation's root."""
+    escalated_to: str | None = None
+    """The person, where the event escalates it."""
+    carried: str | None = None
+    """The case, where a desk counts it among those that an earlier release left."""
 
 
-class SurgeIncident(msgspec.Struct, frozen=True, tag="surge"):
-    """A trouble of a brand: a surge or a crisis, together with the surges and crises that opened while it ran."""
+class OpenWork(msgspec.Struct, frozen=True, tag="work", omit_defaults=True):
+    """A round of work: a case that waits for an answer at a desk."""
+
+    brand: str
+    work: str
+    """Id of the round."""
+    seq: int
+    """Of its last event that was read."""
+    steps: list[WorkStep] = []
+    """Events that were read and are later than the watermark, in their order."""
+    newest: WorkStep | None = None
+    """Its newest event; None: its first is still to come."""
+    known_at: int = 0
+    """ms; since when its due holds."""
+    escalated_to: str | None = None
+    escalated_at: int = 0
+    """ms"""
+
+    @property
+    def key(self) -> str:
+        """The key of its record. In the order of timers it comes after the keys of all incidents that count it."""
+        return f"work:{self.work}"
+
+    def due(self) -> int | None:
+        """ms; its next event."""
+        return self.steps[0].time if self.steps else None
+
+    def after(self, step: WorkStep) -> OpenWork:
+        """The work after an event."""
+        same = self.newest is not None and self.newest.due_at == step.due_at
+        to = step.escalated_to
+        return replace(
+            self,
+            newest=step,
+            known_at=self.known_at if same else step.time,
+            escalated_to=to or self.escalated_to,
+            escalated_at=self.escalated_at if to is None else step.time,
+        )
+
+    def counts_at(self, grace: int) -> int | None:
+        """ms; from when on it counts as overdue, if nobody answers. A post that arrived overdue counts after the grace (ms) too."""
+        return (
+            None
+            if self.newest is None or self.newest.due_at is None
+            else max(self.newest.due_at, self.known_at) + grace
+        )
+
+
+StepChange = Literal[
+    "surge_opened", "surge_updated", "surge_closed", "crisis_opened", "crisis_closed", "channel_silent", "channel_heard"
+]
+
+
+class Step(msgspec.Struct, frozen=True, array_like=True):
+    """An event of a surge, a crisis or a channel, as far as alerts need it."""
+
+    time: int
+    """ms"""
+    change: StepChange
+    aggregate: str
+    reason: str
+    mode: Mode
+    figures: dict[str, str]
+    """What is to be told, by the names of an alert's evidence."""
+    cause: str
+    """Id of the event."""
+    severity: Severity = "info"
+    since: int = 0
+    """ms; the start of the surge, or the opening of the crisis."""
+    surge: str | None = None
+    """For a crisis: the surge that it belongs to."""
+
+
+class SurgeIncident(msgspec.Struct, frozen=True, tag="surge", omit_defaults=True):
+    """A flood of a brand: a surge or a crisis, the surges and crises that opened while it ran, and the cases that began in it."""
 
     brand: str
     surge: str
     """Id of the surge that began it, or of the crisis if there was no surge."""
     mode: Mode
-    surges: dict[str, int]
+    surges: dict[str, int] = {}
     """By the id of each surge: `seq` of its last event that was read."""
-    running: list[str]
+    running: list[str] = []
     """Ids of the surges that are not closed."""
     last_alert: LastAlert | None = None
     woken_at: int = 0
@@ -72,11 +173,28 @@ class SurgeIncident(msgspec.Struct, frozen=True, tag="surge"):
     begun_by: Literal["surge", "crisis"] = "surge"
     crises: dict[str, int] = {}
     """By the id of each crisis: `seq` of its last event that was read."""
-    crisis: OpenCrisis | None = None
-    said: str = ""
-    """What was last said of its surges, as a part of a sentence."""
+    crisis: tuple[str, str, str | None] | None = None
+    """(id, by whom, its surge) of the crisis that is not closed."""
     figures: dict[str, str] = {}
-    """The figures that were last told of its surges."""
+    """What was last told of it."""
+    since: int = 0
+    """ms; the start of the flood."""
+    until: int | None = None
+    """ms; when the last surge or crisis of it closed; None while one runs."""
+    crisis_known: bool = False
+    """Whether it was ever a crisis."""
+    roots: list[str] = []
+    """Native ids of the posts that it is about."""
+    steps: list[Step] = []
+    """Events that were read and are later than the watermark, in their order."""
+    calm_since: int | None = None
+    """ms; since when so few of its cases are overdue that it may end."""
+    cases: dict[str, str] = {}
+    """The count of its cases at the last whole minute, by the names of an alert's evidence."""
+    grave: Severity = "info"
+    """How grave that count is."""
+    ended: tuple[str, str] | None = None
+    """(reason, id) of the event after which nothing of it runs, until the next whole minute."""
 
     @property
     def fingerprint(self) -> str:
@@ -88,27 +206,42 @@ class SurgeIncident(msgspec.Struct, frozen=True, tag="surge"):
         """Whether a surge or a crisis of it is not closed."""
         return bool(self.running) or self.crisis is not None
 
+    @property
+    def will_run(self) -> bool:
+        """Whether it runs after all events that were read."""
+        return reduce(SurgeIncident.after, self.steps, self).runs
+
     def due(self) -> int | None:
-        """ms; when to check whether to forget the incident."""
-        return _forgotten_at(self.last_alert, self.woken_at)
+        """ms; the next event, the next whole minute while its alert fires, and when to check whether to forget it."""
+        fires = self.last_alert is not None and self.last_alert.firing
+        then = _next_minute(self.woken_at) if fires else _forgotten_at(self.last_alert, self.woken_at)
+        return _first(self.steps, then)
 
-    def with_surge(
-        self, fact: SurgeOpened | SurgeUpdated | SurgeClosed, said: str, figures: dict[str, str]
-    ) -> SurgeIncident:
-        """The incident after an event of one of its surges, of which this was said."""
-        running = [surge for surge in self.running if surge != fact.aggregate]
-        if not isinstance(fact, SurgeClosed):
-            running.append(fact.aggregate)
-        surges = {**self.surges, fact.aggregate: fact.seq}
-        return replace(self, surges=surges, running=running, said=said, figures=figures)
+    def after(self, step: Step) -> SurgeIncident:
+        """The incident after an event."""
+        id_ = step.aggregate
+        if step.change == "crisis_opened":
+            opened = (id_, step.figures.get("by", ""), step.surge)
+            return replace(self, crisis=opened, crisis_known=True, until=None, since=self.since or step.since)
+        if step.change == "crisis_closed":
+            after = replace(self, crisis=None)
+        else:
+            running = [surge for surge in self.running if surge != id_]
+            after = replace(self, running=running if step.change == "surge_closed" else [*running, id_])
+        root = step.figures.get("root")
+        if root is not None and root not in self.roots:
+            after = replace(after, roots=[*self.roots, root][-20:])
+        return replace(after, until=None if after.runs else step.time, calm_since=None, since=self.since or step.since)
 
-    def with_crisis(self, fact: CrisisOpened | CrisisClosed) -> SurgeIncident:
-        """The incident after an event of one of its crises."""
-        opened = OpenCrisis(fact.aggregate, fact.by, fact.surge_id) if isinstance(fact, CrisisOpened) else None
-        return replace(self, crises={**self.crises, fact.aggregate: fact.seq}, crisis=opened)
+    def takes(self, work: OpenWork, at: int) -> bool:
+        """Whether a case is the flood's, at a time (ms): it began while the flood ran, or belongs to its conversation."""
+        case = work.newest
+        if case is None or (case.conversation is not None and case.conversation in self.roots):
+            return case is not None
+        return self.since <= case.started_at < (at + 1 if self.until is None else self.until)
 
 
-class SilentChannel(msgspec.Struct, frozen=True, tag="silent"):
+class SilentChannel(msgspec.Struct, frozen=True, tag="silent", omit_defaults=True):
     """A channel from which a brand gets no posts, or got none some time ago."""
 
     brand: str
@@ -119,6 +252,10 @@ class SilentChannel(msgspec.Struct, frozen=True, tag="silent"):
     last_alert: LastAlert | None = None
     woken_at: int = 0
     """ms; when the last timer fired."""
+    steps: list[Step] = []
+    """Events that were read and are later than the watermark, in their order."""
+    figures: dict[str, str] = {}
+    """What was last told of it."""
 
     @property
     def fingerprint(self) -> str:
@@ -126,48 +263,53 @@ class SilentChannel(msgspec.Struct, frozen=True, tag="silent"):
         return f"channel_silent:{self.brand}:{self.channel}"
 
     def due(self) -> int | None:
-        """ms; when a channel that stays silent is given up, or when to check whether to forget it."""
+        """ms; the next event, when the channel is given up or may be told, and when to check whether to forget it."""
         last = self.last_alert
-        return last.starts_at + GIVEN_UP if last is not None and last.firing else _forgotten_at(last, self.woken_at)
+        if last is not None and last.firing:
+            given_up_at = last.starts_at + GIVEN_UP
+            then: int | None = min(given_up_at, _next_minute(self.woken_at)) if last.withheld else given_up_at
+        else:
+            then = _forgotten_at(last, self.woken_at)
+        return _first(self.steps, then)
 
 
-def _forgotten_at(last: LastAlert | None, woken_at: int) -> int | None:
-    """ms; when to check whether to forget an incident: a day after its end, then every day. None while the alert fires."""
-    return None if last is None or last.ends_at is None else max(woken_at, last.ends_at) + DAY
-
-
-class EndedClock(msgspec.Struct, frozen=True, array_like=True):
-    """A clock that is no longer overdue."""
-
-    case: str
-    """The case's id."""
-    seq: int
-    """`seq` of the case's event that ended the clock."""
-    seen_at: int
-    """ms; when its breach was seen."""
-    ended_at: int
-    """ms"""
-
-
-class OverdueDesk(msgspec.Struct, frozen=True, tag="overdue"):
-    """The overdue response clocks of one desk of a brand.
-
-    Events of several partitions arrive out of order. Each change counts at its own time, so the number of overdue
-    clocks at a minute does not depend on later records.
-    """
+class OverdueDesk(msgspec.Struct, frozen=True, tag="overdue", omit_defaults=True):
+    """The overdue cases of one desk of a brand."""
 
     brand: str
     desk: str
-    clocks: dict[str, int] = {}
-    """By `case:metric:cycle`: ms at which the breach was seen."""
-    ended: list[EndedClock] = []
-    """Clocks that ended within the last hour."""
-    unlisted: int = 0
-    """How many more clocks are overdue than `clocks` lists."""
-    changed_at: int = 0
-    """ms; time of the last change."""
-    active_since: int = 0
-    """ms; time of the first change after the desk was idle."""
+    check_at: int | None = None
+    """ms; a whole minute at which to count."""
+    calm_since: int | None = None
+    """ms; since when so few are overdue that the alert may be resolved."""
+    last_alert: LastAlert | None = None
+    woken_at: int = 0
+    """ms; when the last timer fired."""
+    carried: dict[str, int] = {}
+    """Cases that were overdue when an earlier release wrote this record, until their next event: when it was seen, ms."""
+
+    @property
+    def fingerprint(self) -> str:
+        """The fingerprint of its alert."""
+        return f"sla_breach:{self.brand}:{self.desk}"
+
+    def due(self) -> int | None:
+        """ms; when to count, and when to check whether to forget it."""
+        return self.check_at if self.check_at is not None else _forgotten_at(self.last_alert, self.woken_at)
+
+    def looked_at(self, at: int) -> OverdueDesk:
+        """The desk, which is counted at the first whole minute at or after a time (ms), or earlier."""
+        minute = _whole_minute(at)
+        return self if self.check_at is not None and self.check_at <= minute else replace(self, check_at=minute)
+
+
+class Escalations(msgspec.Struct, frozen=True, tag="escalation", omit_defaults=True):
+    """The cases of a brand that were escalated to one person."""
+
+    brand: str
+    person: str
+    check_at: int | None = None
+    """ms; when to count."""
     last_alert: LastAlert | None = None
     woken_at: int = 0
     """ms; when the last timer fired."""
@@ -175,152 +317,93 @@ class OverdueDesk(msgspec.Struct, frozen=True, tag="overdue"):
     @property
     def fingerprint(self) -> str:
         """The fingerprint of its alert."""
-        return f"sla_breach:{self.brand}:{self.desk}"
-
-    @property
-    def idle(self) -> bool:
-        """Whether the record holds nothing: no clock and no alert."""
-        return not self.clocks and self.last_alert is None and not self.ended
+        return f"escalation:{self.brand}:{self.person}"
 
     def due(self) -> int | None:
-        """ms; the next timer: every whole minute until an hour after the last change, then every day until a resolved
-        alert is forgotten.
-        """
-        if self.woken_at < self.changed_at + HOUR:
-            return max(self.woken_at, self.active_since) // MINUTE * MINUTE + MINUTE
-        if self.last_alert is not None and not self.last_alert.firing:
-            return self.woken_at + DAY
-        return None
+        """ms; when to count, and when to check whether to forget it."""
+        return self.check_at if self.check_at is not None else _forgotten_at(self.last_alert, self.woken_at)
 
-    def breached(self, case: str, seq: int, clock: str, seen_at: int, time: int) -> OverdueDesk:
-        """The desk with one more overdue clock from `time` (ms) on; unchanged where the clock is known already."""
-        if clock in self.clocks or any(ended.case == case and ended.seq >= seq for ended in self.ended):
-            return self
-        active_since, changed_at = self._active(time)
-        if len(self.clocks) >= LISTED:
-            return replace(self, unlisted=self.unlisted + 1, active_since=active_since, changed_at=changed_at)
-        clocks = {**self.clocks, clock: seen_at}
-        return replace(self, clocks=clocks, active_since=active_since, changed_at=changed_at)
-
-    def without(self, case: str, seq: int, clocks: list[str], time: int) -> OverdueDesk:
-        """The desk without these clocks of a case from `time` (ms) on. When no clock is left, `unlisted` is reset."""
-        left = {clock: seen_at for clock, seen_at in self.clocks.items() if clock not in clocks}
-        ended = [EndedClock(case, seq, self.clocks[clock], time) for clock in clocks]
-        active_since, changed_at = self._active(time)
-        return replace(
-            self,
-            clocks=left,
-            ended=[*self.ended, *ended][-LISTED:],
-            unlisted=self.unlisted if left else 0,
-            active_since=active_since,
-            changed_at=changed_at,
-        )
-
-    def one_unlisted_less(self, time: int) -> OverdueDesk:
-        """The desk after one of its unlisted clocks ended at `time` (ms)."""
-        active_since, changed_at = self._active(time)
-        unlisted = max(0, self.unlisted - 1)
-        return replace(self, unlisted=unlisted, active_since=active_since, changed_at=changed_at)
-
-    def woken(self, at: int) -> OverdueDesk:
-        """The desk after a timer of `at` (ms), without the clocks that ended more than an hour before."""
-        return replace(self, woken_at=at, ended=[ended for ended in self.ended if ended.ended_at > at - HOUR])
-
-    def count(self, now: int, grace: int) -> int:
-        """How many clocks are overdue at `now` (ms), without clocks whose breach was seen within `grace` (ms)."""
-        listed = sum(seen_at < now and seen_at + grace <= now for seen_at in self._overdue_at(now))
-        return listed + self.unlisted if listed else 0
-
-    def oldest(self, now: int) -> int | None:
-        """ms; when the oldest breach that is not over at `now` (ms) was seen; None where no breach is left."""
-        return min((seen_at for seen_at in self._overdue_at(now) if seen_at < now), default=None)
-
-    def most(self, now: int, grace: int, span: int) -> int:
-        """The largest `count` since `now - span` (all in ms; a span of an hour at most)."""
-        since = now - min(span, HOUR)
-        changes = [
-            (max(since, seen_at + grace), 1)
-            for seen_at in self.clocks.values()
-            if seen_at < now and seen_at + grace <= now
-        ]
-        for clock in self.ended:
-            counts_from = clock.seen_at + grace
-            if clock.ended_at > since and clock.seen_at < now and counts_from < min(clock.ended_at, now + 1):
-                changes += [(max(since, counts_from), 1), (clock.ended_at, -1)]
-        count = most = 0
-        for _, step in sorted(changes):
-            count += step
-            most = max(most, count)
-        return most + self.unlisted
-
-    def _overdue_at(self, now: int) -> Iterator[int]:
-        """ms; for each clock that had not ended before `now` (ms), when its breach was seen."""
-        yield from self.clocks.values()
-        for clock in self.ended:
-            if clock.ended_at >= now:
-                yield clock.seen_at
-
-    def _active(self, time: int) -> tuple[int, int]:
-        """(active_since, changed_at) after a change at `time` (ms), which counts from the last timer on if it is late."""
-        time = max(self.woken_at, time)
-        idle = self.woken_at >= self.changed_at + HOUR or not self.changed_at
-        return time if idle else min(self.active_since, time), max(self.changed_at, time)
+    def looked_at(self, at: int) -> Escalations:
+        """The person, whose cases are counted at a time (ms) or earlier."""
+        return self if self.check_at is not None and self.check_at <= at else replace(self, check_at=at)
 
 
-Incident = SurgeIncident | SilentChannel | OverdueDesk
+def _first(steps: list[Step], then: int | None) -> int | None:
+    """ms; the next event or another time, whichever is first."""
+    if not steps:
+        return then
+    return steps[0].time if then is None else min(steps[0].time, then)
 
 
-def carried(_key: str, record: Incident) -> Carried:
-    """The incident for another log: it goes with its brand."""
+def _whole_minute(at: int) -> int:
+    return -(-at // MINUTE) * MINUTE
+
+
+def _next_minute(at: int) -> int:
+    return at // MINUTE * MINUTE + MINUTE
+
+
+def _forgotten_at(last: LastAlert | None, woken_at: int) -> int | None:
+    """ms; when to check whether to forget an incident: a day after its end, then every day. None while the alert fires."""
+    return None if last is None or last.ends_at is None else max(woken_at, last.ends_at) + DAY
+
+
+Incident = SurgeIncident | SilentChannel | OverdueDesk | Escalations
+AlertState = Incident | OpenWork
+KINDS: dict[type[Any], AlertKind] = {
+    SilentChannel: "channel_silent",
+    OverdueDesk: "sla_breach",
+    Escalations: "escalation",
+}
+"""The kind of an incident's alert. A flood is a surge or a crisis."""
+
+
+def carried(_key: str, record: AlertState) -> Carried:
+    """The record for another log: it goes with its brand."""
     return Carried(record.brand.encode(), record)
 
 
-I = TypeVar("I", SurgeIncident, SilentChannel, OverdueDesk)
+I = TypeVar("I", SurgeIncident, SilentChannel, OverdueDesk, Escalations)
 
 
-class Incidents(State[Incident]):
-    """All incidents by fingerprint, with an index by brand."""
+class Incidents(State[AlertState]):
+    """Incidents by fingerprint and work by its id, each with an index by brand; work also by its case."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._brands: dict[str, dict[str, None]] = {}
+        self._incidents: dict[str, dict[str, None]] = {}
+        self._works: dict[str, dict[str, None]] = {}
 
-    def put(self, key: str, record: Incident | None) -> None:
+    def put(self, key: str, record: AlertState | None) -> None:
         """Set a record, or remove it with None, and update the index."""
         old = self.get(key)
-        if old is not None and record is None:
-            self._brands[old.brand].pop(key)
-            if not self._brands[old.brand]:
-                del self._brands[old.brand]
-        elif record is not None:
-            self._brands.setdefault(record.brand, {})[key] = None
+        if record is not None:
+            self._index(record).setdefault(record.brand, {})[key] = None
+        elif old is not None:
+            index = self._index(old)
+            index[old.brand].pop(key)
+            if not index[old.brand]:
+                del index[old.brand]
         super().put(key, record)
 
     def of(self, brand: str, kind: type[I]) -> list[I]:
         """A brand's incidents of a kind, by fingerprint."""
-        found: list[Any] = [self[key] for key in sorted(self._brands.get(brand, ()))]
+        found: list[Any] = [self[key] for key in sorted(self._incidents.get(brand, ()))]
         return [record for record in found if isinstance(record, kind)]
 
+    def waiting(self, brand: str) -> Iterator[tuple[OpenWork, WorkStep]]:
+        """The work of a brand that waits, each with its newest event, in no order."""
+        for key in self._works.get(brand, ()):
+            work: Any = self[key]
+            if work.newest is not None:
+                yield work, work.newest
 
-# --- notes: changes of state without an alert -----------------------------------------------------------------------
-
-
-class IncidentsNoted(StateNote, msgspec.Struct, frozen=True):
-    """A fact was read that changes incidents."""
-
-    incidents: dict[str, Incident]
-    """By fingerprint: the incident after the fact."""
-
-
-class TimerNoted(StateNote, msgspec.Struct, frozen=True):
-    """An incident's timer fired."""
-
-    fingerprint: str
-    at: int
-    """ms"""
+    def _index(self, record: AlertState) -> dict[str, dict[str, None]]:
+        return self._works if isinstance(record, OpenWork) else self._incidents
 
 
-class IncidentForgotten(StateNote, msgspec.Struct, frozen=True):
-    """An incident was resolved so long ago that its record is removed."""
+class Noted(StateNote, msgspec.Struct, frozen=True):
+    """A fact was read, or a timer fired, and records change."""
 
-    fingerprint: str
+    records: dict[str, AlertState | None]
+    """By key: the record after it; None: it is forgotten."""

@@ -1,142 +1,161 @@
-"""Alerts of surges and crises: one alert fires while a surge or a crisis of its incident runs. Its severity never falls before
-it is resolved.
-"""
+"""Alerts of floods: one alert fires while a surge or a crisis runs, and until its overdue cases are few."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 
-from agents.alerts.alert_versions import next_version
-from agents.alerts.evolve import SurgeEvent
-from agents.alerts.state import OpenCrisis, SurgeIncident
+from msgspec.structs import replace
+
+from agents.alerts.counting import count, gravest
+from agents.alerts.state import MINUTE, AlertState, Incidents, Step, SurgeIncident
+from agents.alerts.versions import Said, is_to_be_told, version
 from agents.decider import At
-from schemas.records import (
-    Alert,
-    CrisisClosed,
-    CrisisOpened,
-    Evidence,
-    Severity,
-    SurgeClosed,
-    SurgeOpened,
-    SurgeUpdated,
-)
-from schemas.times import rfc3339
+from schemas.records import Alert, AlertKind, Severity
 
 #: The least share of the posts that are about one post for people to read of it.
 _TOLD = 0.01
 _CROWDS = {"few": ", by a few accounts", "copies": ", copies of a few texts"}
+_OF_CRISIS = ("crisis", "by", "crisis_desk")
+
+Steps = Iterator[Alert | AlertState]
 
 
-def after(incident: SurgeIncident, fact: SurgeEvent) -> SurgeIncident:
-    """The incident after an event, with what there is to say of it."""
-    if isinstance(fact, CrisisOpened | CrisisClosed):
-        return incident.with_crisis(fact)
-    said, figures = (
-        _closed(fact) if isinstance(fact, SurgeClosed) else (_sentence(fact.evidence), _figures(fact.evidence))
-    )
-    return incident.with_surge(fact, said, {"surge": fact.aggregate, **figures})
+def woken(state: Incidents, incident: SurgeIncident, at: At) -> Steps:
+    """The flood as it is after its timer, and the alert that follows, if one does.
 
-
-def alerts(incident: SurgeIncident, fact: SurgeEvent, at: At) -> Iterator[Alert]:
-    """The alert that follows from an event; none where a surge closes and another one of the incident still runs, or where its
-    crisis by rule closes next. `incident` is the incident after the event.
-    """
-    crisis = incident.crisis
-    if isinstance(fact, SurgeClosed) and (
-        incident.running or (crisis is not None and crisis.by == "rule" and crisis.surge == fact.aggregate)
-    ):
-        return
-    parts = [_crisis(crisis, fact), incident.said]
-    evidence = dict(incident.figures)
-    if isinstance(fact, CrisisOpened | CrisisClosed):
-        evidence |= {"crisis": fact.aggregate, "by": fact.by}
-    elif crisis is not None:
-        evidence |= {"crisis": crisis.id, "by": crisis.by}
-    if isinstance(fact, CrisisOpened):
-        evidence |= {name: value for name, value in (("surge", fact.surge_id), ("root", fact.root)) if value}
-    yield next_version(
-        incident,
-        "crisis" if incident.crises else "surge",
-        _severity(incident, fact, at),
-        fact.mode,
-        incident.runs,
-        f"{fact.brand}: {'; '.join(filter(None, parts))}",
-        evidence,
-        fact.reason,
-        at,
-    )
-
-
-def _severity(incident: SurgeIncident, fact: SurgeEvent, at: At) -> Severity:
-    """`page` for a crisis, where contacts rise, or where a conversation is led by complaints; else `info`. What a few accounts
-    make, or copies of a few texts, is `info`.
+    1. At a whole minute its cases are counted: how many wait, and how many are overdue. Where nothing of the flood runs any more,
+       its end is told, if few of its cases are overdue.
+    2. An event whose time has come.
     """
     last = incident.last_alert
-    if incident.crises or (last is not None and last.firing and last.severity == "page"):
-        return "page"
-    if not isinstance(fact, SurgeOpened | SurgeUpdated) or not at.policy.brand(fact.brand).care:
-        return "info"
-    seen = fact.evidence
-    if seen.crowd != "many":
-        return "info"
-    load = seen.detector == "load" or any(other.detector == "load" for other in seen.others)
-    posts = sum(seen.labels.values()) - seen.shares
-    led = seen.labels.get("complaint", 0) >= at.policy.surge.complaint_share * posts > 0
-    return "page" if load or (led and seen.detector == "conversation") else "info"
+    if last is not None and last.firing and at.time % MINUTE == 0 and incident.woken_at < at.time:
+        return _counted(state, incident, at)
+    if incident.steps and incident.steps[0].time <= at.time:
+        return _stepped(incident, at)
+    return iter((replace(incident, woken_at=at.time),))
 
 
-def _crisis(crisis: OpenCrisis | None, fact: SurgeEvent) -> str:
-    """What there is to say of the incident's crisis; empty where it has none."""
-    if isinstance(fact, CrisisClosed):
-        return "the crisis is over"
-    if crisis is None:
+def _stepped(incident: SurgeIncident, at: At) -> Steps:
+    """After an event. Nothing is told where a surge closes and another one of the flood still runs, or its crisis by rule closes
+    next.
+    """
+    step = incident.steps[0]
+    woken_at = max(incident.woken_at, step.time)
+    after = replace(incident.after(step), steps=incident.steps[1:], mode=step.mode, woken_at=woken_at)
+    after = replace(after, figures=_told_now(incident, step))
+    if not after.runs:
+        yield replace(after, ended=(step.reason, step.cause))
+        return
+    yield replace(after, ended=None)
+    closes_next = after.crisis is not None and after.crisis[1:] == ("rule", step.aggregate)
+    if step.change != "surge_closed" or not (after.running or closes_next):
+        yield _version(after, True, gravest(step.severity, _gravity(after)), step.reason, at, step.cause)
+
+
+def _counted(state: Incidents, incident: SurgeIncident, at: At) -> Steps:
+    """After a whole minute."""
+    own = ((work, step) for work, step in state.waiting(incident.brand) if incident.takes(work, at.time))
+    counted = count(own, at)
+    cases = {"open": str(counted.waiting), **counted.figures()} if counted.waiting else {}
+    grave = gravest("info", *(one.limit.severity for one in counted.reached))
+    calm = not incident.runs and counted.calm
+    calm_since = None if not calm else at.time if incident.calm_since is None else incident.calm_since
+    after = replace(incident, woken_at=at.time, cases=cases, grave=grave, calm_since=calm_since, ended=None)
+    yield after
+    last = incident.last_alert
+    if last is None:
+        return
+    calm_for = at.policy.alerts.sla_calm
+    if calm and (incident.ended or (calm_since is not None and at.time - calm_since >= calm_for)):
+        few = f"calm: few of its cases overdue for {calm_for // MINUTE} min", None
+        reason, cause = incident.ended or few
+        yield _version(after, False, "info", reason, at, cause)
+        return
+    severity, why = gravest(last.severity, _gravity(after)), None
+    if severity != last.severity:
+        why = f"graver: {counted.reason}"
+    elif incident.ended:
+        why = f"{incident.ended[0]}; {counted.overdue} of its cases are still overdue"
+    elif not counted.calm:
+        why = counted.changed(last.overdue, at)
+    if why is None and is_to_be_told(after, _kind(after), None, at):
+        why = "told now: it was withheld before"
+    if why is not None:
+        yield _version(after, True, severity, why, at)
+
+
+def _gravity(incident: SurgeIncident) -> Severity:
+    return "page" if incident.crisis_known else incident.grave
+
+
+def _told_now(incident: SurgeIncident, step: Step) -> dict[str, str]:
+    """The figures after an event: those of a surge replace those of before; a crisis adds its own."""
+    if step.change in ("crisis_opened", "crisis_closed"):
+        return {**incident.figures, **step.figures}
+    kept = {name: incident.figures[name] for name in _OF_CRISIS if name in incident.figures}
+    kept["since"] = incident.figures.get("since", step.figures["since"])
+    peak = max(float(f.get(name, 0)) for f in (incident.figures, step.figures) for name in ("peak", "ratio"))
+    if step.change == "surge_closed":
+        kept = {**incident.figures, **kept}
+        kept.pop("trend", None)
+    return {**step.figures, **kept, "peak": f"{peak:.1f}"}
+
+
+def _kind(incident: SurgeIncident) -> AlertKind:
+    return "crisis" if incident.crisis_known else "surge"
+
+
+def _version(
+    incident: SurgeIncident, firing: bool, severity: Severity, reason: str, at: At, cause: str | None = None
+) -> Alert:
+    last = incident.last_alert
+    kept: Severity = last.severity if last is not None and last.firing else "info"
+    summary = f"{incident.brand}: {'; '.join(filter(None, _parts(incident)))}"
+    evidence = {**incident.figures, **incident.cases}
+    said = Said(_kind(incident), gravest(severity, kept), incident.mode, firing, summary, evidence, reason, cause)
+    return version(incident, said, at)
+
+
+def _parts(incident: SurgeIncident) -> Iterator[str]:
+    """The parts of the sentence for people."""
+    if incident.crisis is not None:
+        yield "crisis" + {"rule": ", by rule", "": ""}.get(incident.crisis[1], f", declared by {incident.crisis[1]}")
+    elif incident.crisis_known:
+        yield "the crisis is over"
+    if incident.running:
+        yield _running(incident.figures)
+    elif "until" in incident.figures:
+        yield _closed(incident.figures)
+    if incident.cases.get("overdue", "0") != "0":
+        yield f"{incident.cases['overdue']} of its {incident.cases['open']} cases overdue"
+
+
+def _closed(figures: dict[str, str]) -> str:
+    minutes = _minutes(figures, "since", "until")
+    end = "has become the usual" if figures.get("close_reason") == "new_normal" else "is over"
+    return f"the surge {end} after {minutes} min, {figures.get('peak', '0')} times the usual at its peak"
+
+
+def _running(figures: dict[str, str]) -> str:
+    if "actual" not in figures:
         return ""
-    about = ", about one post" if isinstance(fact, CrisisOpened) and fact.root else ""
-    by = {"rule": ", by rule", "": ""}.get(crisis.by, f", declared by {crisis.by}")
-    return f"crisis{by}{about}"
+    what = (
+        "contacts" if figures["detector"] == "load" else "complaints" if figures["scope"] == "complaints" else "posts"
+    )
+    where = {"conversation": " about one post", "channel": f" on {figures.get('name', 'a channel')}"}.get(
+        figures["scope"], ""
+    )
+    trend = "" if figures.get("trend", "steady") == "steady" else f"{figures['trend']}: "
+    window = _minutes(figures, "window_start", "window_end")
+    share = float(figures.get("root_share", 0))
+    of_all = f" ({share:.0%} of all posts)" if where == " about one post" and share >= _TOLD else ""
+    usual = f"where {figures['baseline']} are usual, {figures['ratio']} times"
+    return (
+        f"{trend}{figures['actual']} {what}{where} in {window} min{of_all}, {usual}{_CROWDS.get(figures['crowd'], '')}"
+    )
 
 
-def _closed(fact: SurgeClosed) -> tuple[str, dict[str, str]]:
-    """(what to say, figures) of a surge that closed."""
-    minutes = (fact.ended_at - fact.started_at) // 60_000
-    end = "is over" if fact.close_reason == "over" else "has become the usual"
-    said = f"the surge {end} after {minutes} min, {fact.peak:.1f} times the usual at its peak"
-    return said, {
-        "peak": f"{fact.peak:.1f}",
-        "excess": f"{fact.excess:.0f}",
-        "close_reason": fact.close_reason,
-    }
-
-
-def _sentence(seen: Evidence) -> str:
-    minutes = (seen.window_end - seen.window_start) // 60_000
-    what = "contacts" if seen.detector == "load" else "complaints" if seen.scope == "complaints" else "posts"
-    about = f", {seen.root_share:.0%} about one post" if (seen.root_share or 0.0) >= _TOLD else ""
-    trend = "" if seen.trend == "steady" else f"{seen.trend}: "
-    if seen.trend == "falling" and seen.sparkline:
-        trend = f"falling to {seen.sparkline[-1]} posts in half an hour: "
-    usual = f"where {seen.baseline:.1f} are usual, {seen.ratio:.1f} times"
-    return f"{trend}{seen.actual:.0f} {what} in {minutes} min {usual}{about}{_CROWDS.get(seen.crowd, '')}"
-
-
-def _figures(seen: Evidence) -> dict[str, str]:
-    """The figures of the evidence as text. Each figure of a map has its own name, such as `labels.complaint`."""
-    figures = {
-        "detector": seen.detector,
-        "scope": seen.scope,
-        "window_start": rfc3339(seen.window_start),
-        "window_end": rfc3339(seen.window_end),
-        "actual": f"{seen.actual:.0f}",
-        "baseline": f"{seen.baseline:.1f}",
-        "ratio": f"{seen.ratio:.1f}",
-        "threshold": f"{seen.threshold:g}",
-        "crowd": seen.crowd,
-        "trend": seen.trend,
-    }
-    optional = (("authors", seen.authors), ("shares", seen.shares or None), ("copied", seen.copied or None))
-    figures |= {name: str(count) for name, count in optional if count is not None}
-    if seen.busiest:
-        figures["busiest"] = " ".join(map(str, seen.busiest))
-    figures |= {f"labels.{label}": str(count) for label, count in sorted(seen.labels.items())}
-    figures |= {f"channels.{channel}": str(count) for channel, count in sorted(seen.channels.items())}
-    return figures | ({"root": seen.root} if seen.root else {})
+def _minutes(figures: dict[str, str], first: str, last: str) -> int:
+    start, end = (datetime.fromisoformat(figures[name]) for name in (first, last))
+    return int((end - start).total_seconds()) // 60

@@ -84,11 +84,14 @@ class StoredDeadLetter:
             return "of its record only the size and the SHA-256 are kept: discard it"
         place = f"it stands at {self.topic}/{self.partition}/{self.offset}"
         if self.stage == _SINK:
-            others = [
-                r.name for r in PIPELINE.roles if not r.decides and r.name != PROJECTION and self.topic in r.reads
-            ]
+            others = [r for r in PIPELINE.roles if not r.decides and r.name != PROJECTION and self.topic in r.reads]
             mend = f"{place}, and a receiver has refused it: mend that, then `netcenter rebuild` gives PostgreSQL all again"
-            return mend + "".join(f", or set the group of {r} back to that offset, its worker stopped" for r in others)
+            return mend + "".join(
+                f"; {r.name} tells the next version of the alert"
+                if r.writes
+                else f", or set the group of {r.name} back to that offset, its worker stopped"
+                for r in others
+            )
         kind = codec.kind(self.value)
         if kind in KEYLESS:
             return f"a {kind.__name__} holds only where it stood: discard it"

@@ -20,8 +20,8 @@ COUNTS = {
     ),
     "assignments": "select count(*) from assignments where type = 'Assigned'",
     "surges": "select count(*) from surges",
-    "alerts_opened": "select count(*) from alerts",
-    "alerts_resolved": "select count(*) from alerts where state = 'resolved'",
+    "alerts_opened": "select count(distinct (fingerprint, starts_at)) from alert_events where state = 'firing'",
+    "alerts_resolved": "select count(distinct (fingerprint, starts_at)) from alert_events where state = 'resolved'",
 }
 LABELS = "select label, count(*) from mentions where not own group by label order by 2 desc"
 QUERIES = {

@@ -122,20 +122,37 @@ class ReplayCounts:
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
         self._labels: Counter[str] = Counter()
+        self._late: set[tuple[str, str, int]] = set()
+        """The clocks that were breached and not rescinded: (case, metric, cycle)."""
+        self._alerts: dict[str, set[tuple[str, int]]] = {"alerts_opened": set(), "alerts_resolved": set()}
+        """Each time that an alert fired, and that it was resolved: (fingerprint, start)."""
 
     def tell(self, topic: str, records: list[Record]) -> None:
         """Count the records of a topic; an event that is written to several topics is counted in one of them only."""
         counts = self._counts
         for record in records if topic in _COUNTED else ():
-            name = _told(record)
+            name = _PLAIN.get(type(record))
             if name is not None:
                 counts[name] += 1
                 if type(record) is ClassifiedMention:
                     self._labels[str(record.label)] += 1
+            elif type(record) is ClockChanged:
+                self._clock(record)
+            elif type(record) is Alert:
+                firing = "alerts_opened" if record.state == "firing" else "alerts_resolved"
+                self._alerts[firing].add((record.fingerprint, record.starts_at))
+
+    def _clock(self, changed: ClockChanged) -> None:
+        clock = (changed.aggregate, str(changed.metric), changed.cycle)
+        if changed.change == "breached" and changed.metric != "resolution":
+            self._late.add(clock)
+        elif changed.change == "rescinded":
+            self._late.discard(clock)
 
     def summary(self, dead_letters: int) -> dict[str, Any]:
         """The counts by name, in the order of `demo --json`."""
-        counts = {name: self._counts[name] for name in _NAMES}
+        others = {"breaches": len(self._late), **{name: len(found) for name, found in self._alerts.items()}}
+        counts = {name: others.get(name, self._counts[name]) for name in _NAMES}
         first = {name: counts.pop(name) for name in ("mentions", "replies")}
         return {**first, "dead_letters": dead_letters, "labels": dict(self._labels), **counts}
 
@@ -149,17 +166,6 @@ _PLAIN: dict[type[Record], str] = {
     Assigned: "assignments",
     SurgeOpened: "surges",
 }
-
-
-def _told(record: Record) -> str | None:
-    name = _PLAIN.get(type(record))
-    if name is None and type(record) is ClockChanged and record.change == "breached":
-        return "breaches"
-    if name is None and type(record) is Alert:
-        if record.state == "resolved":
-            return "alerts_resolved"
-        return "alerts_opened" if record.version == 1 else None
-    return name
 
 
 def _cannot(error: OSError) -> CommandError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import given
@@ -15,16 +16,17 @@ from agents.policy.policy import ClassifierPolicy
 from schemas import codec, ids
 from schemas.records import (
     Alert,
-    CaseClosed,
-    ClockChange,
-    ClockChanged,
+    ChannelChanged,
     CrisisClosed,
     CrisisOpened,
     Evidence,
+    Hearing,
     Record,
     SurgeClosed,
     SurgeOpened,
     SurgeUpdated,
+    WorkChange,
+    WorkChanged,
 )
 from tests.support.decider_runner import Run
 from tests.support.examples import examples
@@ -32,8 +34,9 @@ from tests.support.examples import examples
 START = 1_700_000_040_000
 MINUTE, HOUR = 60_000, 3_600_000
 POLICY = Policy(version=1, classifier=ClassifierPolicy(model="0" * 64))
+RANK = {"info": 0, "warning": 1, "page": 2}
+GRACE = POLICY.alerts.sla_grace
 
-_ENDS: dict[str, ClockChange] = {"met": "met", "rescinded": "rescinded", "voided": "voided"}
 #: What is said when (ms), until all is calm.
 Story = list[tuple[int, Record]]
 
@@ -44,9 +47,10 @@ class World:
     def __init__(self) -> None:
         self.now = START
         self.seqs: dict[str, int] = defaultdict(int)
-        self.overdue: dict[tuple[str, str], str] = {}
+        self.waiting: dict[tuple[str, str], WorkChanged] = {}
         self.surges: list[tuple[str, str]] = []
         self.crises: dict[str, str] = {}
+        self.silent: set[str] = set()
         self.story: Story = []
 
     def decided(self, brand: str, aggregate: str) -> dict[str, Any]:
@@ -63,38 +67,95 @@ class World:
     def say(self, record: Record) -> None:
         self.story.append((self.now, record))
 
-    def clock(self, brand: str, case: str, change: ClockChange, desk: str) -> None:
-        self.say(
-            ClockChanged(
-                **self.decided(brand, f"{brand}-{case}"), channel="twitter", author_id="u", desk=desk,
-                metric="first_response", cycle=1, change=change, label="complaint",
-                started_at=self.now - HOUR, due_at=self.now, target_ms=HOUR,
-                breached_at=self.now, detected_at=self.now,
-            )
+    def work(self, brand: str, case: str, change: WorkChange, desk: str, **given: Any) -> None:
+        """A round of work is queued, changed or ended."""
+        round_ = self.waiting[brand, case].aggregate if (brand, case) in self.waiting else f"{brand}-{case}-{self.now}"
+        while (brand, case) not in self.waiting and round_ in self.seqs:
+            round_ += "'"
+        fields: dict[str, Any] = {
+            "desk": desk, "case_id": f"{brand}-{case}", "channel": "twitter", "author_id": "u", "label": "complaint",
+            "priority": 2, "mode": "live", "started_at": self.now, "due_at": self.now + 5 * MINUTE, **given,
+        }  # fmt: skip
+        record = WorkChanged(**self.decided(brand, round_), change=change, **fields)
+        self.say(record)
+        if change in ("answered", "withdrawn"):
+            del self.waiting[brand, case]
+        else:
+            self.waiting[brand, case] = record
+
+    def surge(self, brand: str, surge: str, what: str, complaints: int = 0) -> None:
+        fields: dict[str, Any] = {**self.decided(brand, surge), "mode": "live", "started_at": self.now}
+        evidence = Evidence(
+            detector="conversation", scope="conversation", name="77", window_start=self.now - MINUTE, window_end=self.now,
+            actual=100, baseline=10, ratio=10, threshold=2.5, root="77", labels={"complaint": complaints, "other": 50},
         )  # fmt: skip
+        match what:
+            case "open":
+                self.say(SurgeOpened(**fields, evidence=evidence))
+            case "grow":
+                self.say(SurgeUpdated(**fields, evidence=evidence))
+            case "close":
+                self.say(SurgeClosed(**fields, ended_at=self.now, close_reason="over", peak=10, excess=90))
 
-    def close(self, brand: str, case: str, desk: str) -> None:
-        given_ = self.decided(brand, f"{brand}-{case}")
-        self.say(
-            CaseClosed(
-                **given_, channel="twitter", author_id="u", desk=desk, close_reason="resolved", label="complaint"
-            )
-        )
+    def crisis(self, brand: str, crisis: str, what: str) -> None:
+        fields: dict[str, Any] = {**self.decided(brand, crisis), "mode": "live", "by": "ana"}
+        self.say(CrisisOpened(**fields) if what == "open" else CrisisClosed(**fields))
 
-    def surge(self, brand: str, surge: str, change: str) -> None:
-        fields: dict[str, Any] = {"mode": "shadow", "started_at": self.now, **self.decided(brand, surge)}
-        if change == "close":
-            self.say(SurgeClosed(**fields, ended_at=self.now, close_reason="over", peak=3.0, excess=1.0))
-            return
-        seen = Evidence(
-            detector="ratio", scope="brand", name="", window_start=self.now, window_end=self.now + HOUR,
-            actual=30, baseline=10, ratio=3.0, threshold=2.5,
-        )  # fmt: skip
-        self.say((SurgeOpened if change == "open" else SurgeUpdated)(**fields, evidence=seen))
+    def channel(self, brand: str, change: Hearing) -> None:
+        fields: dict[str, Any] = {**self.decided(brand, f"{brand}-twitter"), "mode": "live", "channel": "twitter"}
+        self.say(ChannelChanged(**fields, change=change, expected=30, since=self.now))
 
-    def crisis(self, brand: str, crisis: str, change: str) -> None:
-        fields: dict[str, Any] = {"mode": "shadow", "by": "rule", **self.decided(brand, crisis)}
-        self.say(CrisisOpened(**fields, surge_id="s", root="r") if change == "open" else CrisisClosed(**fields))
+
+MOVES = [
+    *["queue"] * 8, "urgent", "dueless", "share", "answer", "answer", "withdraw", "transfer", "escalate", "later",
+    "surge", "grow", "end", "alarm", "relief", "silent", "heard",
+]  # fmt: skip
+
+
+def _work(world: World, move: str, brand: str, number: int, desk: str) -> None:
+    given: dict[str, Any]
+    case = (brand, str(number))
+    known = world.waiting.get(case)
+    if move in ("queue", "urgent", "dueless", "share") and known is None:
+        more: dict[str, dict[str, Any]] = {
+            "urgent": {"priority": 1}, "dueless": {"due_at": None}, "share": {"conversation": "77"},
+        }  # fmt: skip
+        given = more.get(move, {})
+        world.work(*case, "queued", desk, **given)
+    elif known is None:
+        return
+    elif move in ("answer", "withdraw"):
+        world.work(*case, "answered" if move == "answer" else "withdrawn", known.desk)
+    elif move == "transfer":
+        world.work(*case, "withdrawn", known.desk)
+        world.work(*case, "queued", desk, started_at=known.started_at, due_at=known.due_at)
+    elif move in ("escalate", "later"):
+        given = {"operator": "lead"} if move == "escalate" else {"due_at": world.now + HOUR}
+        world.work(*case, "changed", known.desk, started_at=known.started_at, **({"due_at": known.due_at} | given))
+
+
+def _flood(world: World, move: str, brand: str, number: int) -> None:
+    running = [surge for surge in world.surges if surge[0] == brand]
+    if move == "surge":
+        surge = (brand, f"{brand}-surge-{len(world.story)}")
+        world.surges.append(surge)
+        world.surge(*surge, "open", 20 * number)
+    elif move == "grow" and running:
+        world.surge(*running[0], "grow", 20 * number)
+    elif move == "end" and running:
+        world.surges.remove(running[0])
+        world.surge(*running[0], "close")
+    elif move == "alarm" and brand not in world.crises:
+        world.crises[brand] = f"{brand}-crisis-{len(world.story)}"
+        world.crisis(brand, world.crises[brand], "open")
+    elif move == "relief" and brand in world.crises:
+        world.crisis(brand, world.crises.pop(brand), "close")
+    elif move == "silent" and brand not in world.silent:
+        world.silent.add(brand)
+        world.channel(brand, "silent")
+    elif move == "heard" and brand in world.silent:
+        world.silent.remove(brand)
+        world.channel(brand, "heard")
 
 
 @st.composite
@@ -102,56 +163,23 @@ def stories(draw: st.DrawFn) -> Story:
     world = World()
     moves = st.tuples(
         st.sampled_from([0, 0, 0, 15, 60, 60, 300, 1_200, 5_400]),
-        st.sampled_from(
-            [
-                *["breach"] * 8,
-                "met",
-                "rescinded",
-                "voided",
-                "close",
-                "surge",
-                "grow",
-                "end",
-                "alarm",
-                "relief",
-            ]
-        ),
+        st.sampled_from(MOVES),
         st.sampled_from(["a", "a", "a", "b"]),
         st.integers(0, 9),
         st.sampled_from(["care", "care", "care", "sales"]),
     )
     for waited, move, brand, number, desk in draw(st.lists(moves, max_size=60)):
         world.wait(waited)
-        case = (brand, str(number))
-        running = [surge for surge in world.surges if surge[0] == brand]
-        if move == "breach" and case not in world.overdue:
-            world.overdue[case] = desk
-            world.clock(*case, "breached", desk)
-        elif move in _ENDS and case in world.overdue:
-            del world.overdue[case]
-            world.clock(*case, _ENDS[move], desk)
-        elif move == "close" and case in world.overdue:
-            world.close(*case, world.overdue.pop(case))
-        elif move == "surge":
-            surge = (brand, f"{brand}-surge-{len(world.story)}")
-            world.surges.append(surge)
-            world.surge(*surge, "open")
-        elif move == "grow" and running:
-            world.surge(*running[0], "grow")
-        elif move == "end" and running:
-            world.surges.remove(running[0])
-            world.surge(*running[0], "close")
-        elif move == "alarm" and brand not in world.crises:
-            world.crises[brand] = f"{brand}-crisis-{len(world.story)}"
-            world.crisis(brand, world.crises[brand], "open")
-        elif move == "relief" and brand in world.crises:
-            world.crisis(brand, world.crises.pop(brand), "close")
+        _work(world, move, brand, number, desk)
+        _flood(world, move, brand, number)
     for brand, crisis in world.crises.items():
         world.crisis(brand, crisis, "close")
-    for case, desk in world.overdue.items():
-        world.clock(*case, "met", desk)
+    for (brand, case), known in list(world.waiting.items()):
+        world.work(brand, case, "answered", known.desk)
     for surge in world.surges:
         world.surge(*surge, "close")
+    for brand in sorted(world.silent):
+        world.channel(brand, "heard")
     return world.story
 
 
@@ -177,6 +205,19 @@ def versions(run: Run) -> dict[str, list[Alert]]:
     return told
 
 
+def overdue_at(story: Story, brand: str, desk: str, time: int) -> list[WorkChanged]:
+    """The cases of a desk that are overdue at a time (ms), by the story alone."""
+    rounds: dict[str, WorkChanged] = {}
+    for said, record in story:
+        if isinstance(record, WorkChanged) and said <= time and (record.brand, record.desk) == (brand, desk):
+            if record.change in ("answered", "withdrawn"):
+                rounds.pop(record.aggregate, None)
+            else:
+                rounds[record.aggregate] = record
+    known = {record.aggregate: said for said, record in reversed(story) if isinstance(record, WorkChanged)}
+    return [r for r in rounds.values() if r.due_at is not None and max(r.due_at, known[r.aggregate]) + GRACE <= time]
+
+
 @examples(100)
 @given(stories())
 def test_what_opens_is_resolved_once_all_is_calm(story: Story) -> None:
@@ -184,6 +225,31 @@ def test_what_opens_is_resolved_once_all_is_calm(story: Story) -> None:
         assert alerts[0].state == "firing"
         assert alerts[-1].state == "resolved"
         assert alerts[-1].ends_at == alerts[-1].time
+
+
+@examples(100)
+@given(stories())
+def test_each_time_that_an_alert_fires_is_resolved_once_and_its_severity_never_falls(story: Story) -> None:
+    for fingerprint, alerts in versions(play(story)).items():
+        assert {alert.brand for alert in alerts} == {fingerprint.split(":")[1]}, "two brands never share an identity"
+        for before, after in pairwise(alerts):
+            goes_on = before.state == "firing"
+            assert goes_on or after.state == "firing", "an end is told once"
+            assert not goes_on or RANK[after.severity] >= RANK[before.severity]
+            assert (after.starts_at == before.starts_at) == goes_on
+
+
+@examples(100)
+@given(stories())
+def test_no_alert_of_a_desk_is_resolved_while_as_many_are_overdue_as_open_it(story: Story) -> None:
+    for alerts in versions(play(story)).values():
+        for alert in alerts:
+            if alert.kind == "sla_breach" and alert.state == "resolved":
+                late = overdue_at(story, alert.brand, alert.evidence["desk"], alert.time)
+                own = [work for work in late if work.conversation is None]
+                floods = [a for a in versions(play(story)).values() if a[0].kind in ("surge", "crisis")]
+                if not floods:
+                    assert 2 * len(own) < POLICY.alerts.sla_overdue and not any(work.priority == 1 for work in own)
 
 
 @examples(100)
@@ -212,7 +278,7 @@ def test_alerts_are_the_same_however_far_ahead_some_writers_are_read(story: Stor
     """A case's events and a brand's surges keep their order; beside the others they may come half an hour early."""
 
     def writer(record: Any) -> str:
-        return record.aggregate if isinstance(record, ClockChanged | CaseClosed) else record.brand
+        return record.case_id if isinstance(record, WorkChanged) else record.brand
 
     leads = data.draw(
         st.fixed_dictionaries({name: st.integers(0, 30) for name in sorted({writer(r) for _, r in story})})

@@ -110,7 +110,9 @@ def test_a_receiver_gets_the_words_only_where_the_policy_names_it_and_the_addres
     posts: StoredPosts, texts: list[str], post: PostWords
 ) -> None:
     receiver = _Receiver()
-    AlertSink("pager", receiver, posts=posts).write(items([flood(texts=texts)], "alerts"))
+    sink = AlertSink("pager", receiver, posts=posts)
+    sink.write(items([flood(texts=texts)], "alerts"))
+    sink.write([])
     assert [notice.post for notice in receiver.told] == [post]
 
 
@@ -118,6 +120,6 @@ def test_an_alert_goes_out_without_a_post_that_cannot_be_read_and_the_delivery_s
     receiver = _Receiver()
     sink = AlertSink("pager", receiver, posts=StoredPosts(lambda: "postgresql://127.0.0.1:1/x", patience=20.0))
     sink.write(items([flood()], "alerts"))
+    sink.write([])
     assert [notice.post for notice in receiver.told] == [None]
-    [delivery] = sink.reports()
-    assert delivery.answer == "202 Accepted; without the root post: PostgreSQL: OperationalError"
+    assert sink.reports()[-1].answer == "202 Accepted; without the root post: PostgreSQL: OperationalError"

@@ -30,11 +30,11 @@ def told(endpoint: AlertEndpoint) -> list[tuple[str, int]]:
 
 
 def outcomes(world: World, receiver: str = "pager") -> list[tuple[str, int, str]]:
-    """(fingerprint, version, outcome) of a receiver's deliveries."""
+    """(fingerprint, version, outcome) of a receiver's deliveries, without those that say that a version is being sent."""
     return [
         (one.fingerprint, one.version, one.outcome)
         for one in world.records("deliveries", AlertDelivery)
-        if one.receiver == receiver
+        if one.receiver == receiver and (one.outcome != "waiting" or one.attempts)
     ]
 
 

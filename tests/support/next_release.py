@@ -30,7 +30,7 @@ _CLASSES = (
     ("agents/surge/state.py", "WatchedBrand", 'tag="brand"', 'tag="brand", rename={"closed_at": "ended_at"}'),
     ("agents/desk/state.py", "WorkItem", 'tag="item"', 'tag="work"'),
     ("agents/desk/state.py", "Operator", 'tag="operator"', 'tag="operator", rename={"until": "leased_until"}'),
-    ("agents/alerts/state.py", "OverdueDesk", 'tag="overdue"', 'tag="overdue", rename={"clocks": "breaches"}'),
+    ("agents/alerts/state.py", "OpenWork", 'tag="work"', 'tag="work", rename={"newest": "latest"}'),
     ("agents/classify/recent_ids.py", "_Head", "frozen=True", 'frozen=True, rename={"upto": "up_to"}'),
     ("streams/core.py", "Progress", "msgspec.Struct", 'msgspec.Struct, rename={"last_tick": "newest_tick"}'),
 )
@@ -65,9 +65,7 @@ def lower(key: str, value: Any) -> Any:
 ''',
     "surge": _RENAMED.format(condition='value["type"] == "brand"', old="closed_at", new="ended_at"),
     "alerts": _RENAMED.format(
-        condition='value["type"] == "overdue" and ("clocks" in value or "breaches" in value)',
-        old="clocks",
-        new="breaches",
+        condition='value["type"] == "work" and ("newest" in value or "latest" in value)', old="newest", new="latest"
     ),
     "classify": _RENAMED.format(condition='key == "recent"', old="upto", new="up_to"),
     "desk": '''

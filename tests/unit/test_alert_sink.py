@@ -63,6 +63,7 @@ class Log:
         self.now = 1000.0
         self.alerts: list[Alert] = []
         self.deliveries: list[AlertDelivery] = []
+        """All of the topic."""
         self.refused: list[RefusedItem] = []
         self.sink = self.start()
 
@@ -105,9 +106,13 @@ class Log:
         """(fingerprint, version) of each call."""
         return [(notice.alert.fingerprint, notice.alert.version) for notice in self.pager.notices]
 
+    def said(self) -> list[AlertDelivery]:
+        """The deliveries, without those that say that a version is being sent."""
+        return [one for one in self.deliveries if one.outcome != "waiting" or one.attempts]
+
     def outcomes(self) -> list[tuple[int, str]]:
         """(version, outcome) of each delivery."""
-        return [(delivery.version, delivery.outcome) for delivery in self.deliveries]
+        return [(delivery.version, delivery.outcome) for delivery in self.said()]
 
 
 @pytest.fixture
@@ -117,7 +122,7 @@ def log() -> Log:
 
 def test_an_alert_is_told_and_its_delivery_says_what_was_answered(log: Log) -> None:
     log.comes(alert(1))
-    [delivery] = log.deliveries
+    [delivery] = log.said()
     assert log.told() == [(ANDINA, 1)]
     assert (delivery.receiver, delivery.fingerprint, delivery.version) == ("pager", ANDINA, 1)
     assert (delivery.alert_id, delivery.state, delivery.starts_at) == (alert(1).id, "firing", alert(1).starts_at)
@@ -141,7 +146,7 @@ def test_of_several_versions_that_wait_only_the_newest_goes_out(log: Log) -> Non
     log.comes(alert(1), alert(2), alert(1, NORTE))
     assert log.told() == [(ANDINA, 2), (NORTE, 1)]
     assert log.outcomes() == [(1, "passed_over"), (2, "accepted"), (1, "accepted")]
-    assert log.deliveries[0].answer == "version 2 went in its place"
+    assert log.said()[0].answer == "version 2 went in its place"
 
 
 def test_a_version_for_others_takes_the_waiting_one_back(log: Log) -> None:
@@ -157,7 +162,7 @@ def test_the_end_of_an_incident_that_it_never_heard_of_is_not_told(log: Log) -> 
     log.comes(alert(1), alert(3, state="resolved"))
     assert log.told() == []
     assert log.outcomes() == [(1, "passed_over"), (3, "passed_over")]
-    assert log.deliveries[1].answer == "it was over before it was told"
+    assert log.said()[1].answer == "it was over before it was told"
 
 
 def test_the_end_of_an_incident_that_it_heard_of_is_told_once(log: Log) -> None:
@@ -235,13 +240,13 @@ def test_a_changed_answer_is_a_new_record(log: Log) -> None:
     log.pager.answers = [first, first, second, second, first]
     log.comes(alert(1))
     log.run(600)
-    assert [(one.outcome, one.answer, one.attempts) for one in log.deliveries] == [
+    assert [(one.outcome, one.answer, one.attempts) for one in log.said()] == [
         ("waiting", "refused", 1),
         ("waiting", "answers 401", 3),
         ("waiting", "refused", 5),
         ("accepted", "202 Accepted", 6),
     ]
-    assert len({one.id for one in log.deliveries}) == 4
+    assert len({one.id for one in log.said()}) == 4
     assert log.sink.standing().why is None
 
 
@@ -252,7 +257,7 @@ def test_attempts_count_on_over_a_restart_and_the_same_answer_is_no_new_record(l
     log.run()
     assert log.outcomes() == [(1, "waiting")]
     log.run(60)
-    assert (log.deliveries[-1].outcome, log.deliveries[-1].attempts) == ("accepted", 4)
+    assert (log.said()[-1].outcome, log.said()[-1].attempts) == ("accepted", 4)
 
 
 def test_a_version_that_will_never_be_accepted_is_handed_back_and_the_next_one_goes_on(log: Log) -> None:
@@ -334,6 +339,51 @@ def test_a_crash_between_answer_and_record_sends_once_more(log: Log) -> None:
     assert log.told() == [(ANDINA, 1)] * 2
 
 
+def test_a_version_is_reported_before_it_is_sent_so_that_a_crash_loses_no_resolution(log: Log) -> None:
+    """The receiver may know of an incident though no record says so: it hears of the end, too."""
+    log.write(alert(1))
+    assert log.told() == []
+    [sending] = log.deliveries
+    assert (sending.outcome, sending.attempts) == ("waiting", 0)
+    assert sending.answer == "it is being sent; it may have arrived"
+    log.run()
+    assert log.told() == [(ANDINA, 1)]
+    log.deliveries = [sending]
+    log.start()
+    log.comes(alert(2), alert(3, state="resolved"))
+    assert log.told()[1:] == [(ANDINA, 3)]
+    assert log.outcomes() == [(1, "passed_over"), (2, "passed_over"), (3, "accepted")]
+    log.comes(alert(4, state="resolved"))
+    assert len(log.told()) == 2, "now it is known"
+
+
+@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize(("perhaps", "told"), [(True, 1), (False, 0)])
+def test_the_end_is_told_where_a_try_may_have_arrived(log: Log, perhaps: bool, told: int, restart: bool) -> None:
+    """As after an answer that did not come; not where the receiver cannot have it."""
+    log.pager.answers = [NotNow("no answer", perhaps=perhaps), *[AWAY] * 1_000]
+    log.comes(alert(1))
+    log.run(3600)
+    assert ("it may have arrived" in log.said()[-1].answer) == perhaps, "what may be so stays so"
+    if restart:
+        log.start()
+        log.run(10)
+    log.comes(alert(2))
+    log.pager.answers = []
+    log.pager.notices.clear()
+    log.write(alert(3, state="resolved"))
+    log.run(3600)
+    assert log.told() == [(ANDINA, 3)] * told
+    assert log.outcomes()[-1] == (3, "accepted" if told else "passed_over")
+
+
+def test_what_was_only_announced_cannot_have_arrived(log: Log) -> None:
+    log.write(alert(1))
+    log.comes(alert(2, state="resolved"))
+    assert (log.told(), log.outcomes()) == ([], [(1, "passed_over"), (2, "passed_over")])
+    assert log.said()[0].answer == "version 2 went in its place"
+
+
 def test_a_compacted_log_tells_the_same(log: Log) -> None:
     """Only the newest version of each alert stands in it."""
     log.comes(alert(1))
@@ -356,7 +406,7 @@ def test_a_new_receiver_is_told_what_fires_and_nothing_of_what_is_over(log: Log)
 
 def test_records_of_other_receivers_mean_nothing_to_this_one(log: Log) -> None:
     log.comes(alert(1))
-    log.deliveries = [AlertDelivery(**{**_fields(log.deliveries[0]), "receiver": "slack"})]
+    log.deliveries = [AlertDelivery(**{**_fields(one), "receiver": "slack"}) for one in log.deliveries]
     log.start()
     log.run()
     assert len(log.told()) == 2
@@ -381,7 +431,7 @@ def test_what_fires_is_told_again_where_the_receiver_forgets_it() -> None:
     log.comes(alert(2, NORTE, state="resolved"))
     log.run(181)
     assert log.told()[3:] == [(ANDINA, 1)] * 3
-    assert len(log.deliveries) == 3, "no record for a repetition"
+    assert len(log.said()) == 3, "no record for a repetition"
     log.start()
     log.run()
     assert log.told()[6:] == [(ANDINA, 1)], "at once after a restart: it may have forgotten it"
@@ -430,7 +480,8 @@ def test_an_answer_that_never_comes_is_a_failed_try() -> None:
 
 def test_an_interruption_ends_the_call_and_the_next_worker_tells_it(log: Log) -> None:
     log.pager.hangs.clear()
-    writing = threading.Thread(target=lambda: log.write(alert(1)))
+    log.write(alert(1))
+    writing = threading.Thread(target=log.write)
     writing.start()
     _until(lambda: log.pager.notices)
     assert log.sink.held() is None
@@ -439,11 +490,11 @@ def test_an_interruption_ends_the_call_and_the_next_worker_tells_it(log: Log) ->
     log.sink.interrupt()
     writing.join(10)
     assert not writing.is_alive()
-    assert (log.deliveries, log.sink.held()) == ([], None)
+    assert (log.outcomes(), log.sink.held()) == ([(1, "waiting")], None)
     log.pager.hangs.set()
     log.start()
     log.run()
-    assert log.outcomes() == [(1, "accepted")]
+    assert log.outcomes() == [(1, "waiting"), (1, "accepted")]
 
 
 def _until(holds: Callable[[], Any]) -> None:

@@ -1,0 +1,129 @@
+"""How facts change the records of alerts. Pure: each function depends on its arguments alone."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec.structs import replace
+
+from agents.alerts import surge_figures
+from agents.alerts.state import (
+    AlertState,
+    Escalations,
+    Incidents,
+    OpenWork,
+    OverdueDesk,
+    SilentChannel,
+    Step,
+    SurgeIncident,
+    WorkStep,
+)
+from agents.decider import At
+from schemas.records import (
+    ChannelChanged,
+    CrisisClosed,
+    CrisisOpened,
+    SurgeClosed,
+    SurgeOpened,
+    SurgeUpdated,
+    WorkChanged,
+)
+from schemas.times import rfc3339
+
+SurgeEvent = SurgeOpened | SurgeUpdated | SurgeClosed | CrisisOpened | CrisisClosed
+Records = dict[str, AlertState | None]
+
+
+def after_surge(state: Incidents, fact: SurgeEvent, at: At) -> Records:
+    """The flood to which an event of a surge or crisis belongs, with the event: the flood that lists it; where it opens, the
+    brand's running one or a new one. Nothing where the event was read before, or what it is about never opened.
+    """
+    incident = _flood_of(state, fact)
+    if incident is None:
+        return {}
+    step = surge_figures.step(fact, at)
+    own = "crises" if isinstance(fact, CrisisOpened | CrisisClosed) else "surges"
+    seqs = {**getattr(incident, own), fact.aggregate: fact.seq}
+    after = replace(incident, steps=[*incident.steps, step], **{own: seqs})
+    return {after.fingerprint: after}
+
+
+def _flood_of(state: Incidents, fact: SurgeEvent) -> SurgeIncident | None:
+    known = state.of(fact.brand, SurgeIncident)
+    own = next((one for one in known if fact.aggregate in one.surges or fact.aggregate in one.crises), None)
+    if own is not None:
+        return own if fact.seq > max(own.surges.get(fact.aggregate, 0), own.crises.get(fact.aggregate, 0)) else None
+    if not isinstance(fact, SurgeOpened | CrisisOpened):
+        return None
+    running = next((one for one in known if one.will_run), None)
+    begun_by: Literal["surge", "crisis"] = "surge" if isinstance(fact, SurgeOpened) else "crisis"
+    return running or SurgeIncident(fact.brand, fact.aggregate, fact.mode, begun_by=begun_by)
+
+
+def after_silence(state: Incidents, fact: ChannelChanged) -> Records:
+    """The channel with the event; nothing where it was read before, or the channel was never silent."""
+    fresh = SilentChannel(fact.brand, fact.channel, fact.mode, 0)
+    known = state.get(fresh.fingerprint)
+    if not isinstance(known, SilentChannel):
+        known = fresh if fact.change == "silent" else None
+    if known is None or fact.seq <= known.seq:
+        return {}
+    figures = {"channel": fact.channel, "since": rfc3339(fact.since), "expected": f"{fact.expected:.0f}"}
+    change: Literal["channel_silent", "channel_heard"] = (
+        "channel_silent" if fact.change == "silent" else "channel_heard"
+    )
+    step = Step(fact.time, change, fact.aggregate, fact.reason, fact.mode, figures, fact.id)
+    return {known.fingerprint: replace(known, seq=fact.seq, mode=fact.mode, steps=[*known.steps, step])}
+
+
+def after_work(state: Incidents, fact: WorkChanged) -> Records:
+    """The work with the event; nothing where it was read before."""
+    key = OpenWork(fact.brand, fact.aggregate, 0).key
+    known = state.get(key)
+    work = known if isinstance(known, OpenWork) else OpenWork(fact.brand, fact.aggregate, 0)
+    if fact.seq <= work.seq:
+        return {}
+    step = WorkStep(
+        fact.time,
+        fact.desk,
+        fact.change not in ("answered", "withdrawn"),
+        fact.priority,
+        fact.started_at,
+        None if fact.non_sla else fact.due_at,
+        fact.conversation,
+        fact.operator if fact.change == "changed" else None,
+        fact.case_id if _is_carried(state, fact) else None,
+    )
+    return {key: replace(work, seq=fact.seq, steps=[*work.steps, step])}
+
+
+def _is_carried(state: Incidents, fact: WorkChanged) -> bool:
+    return any(fact.case_id in desk.carried for desk in state.of(fact.brand, OverdueDesk))
+
+
+def after_step(state: Incidents, work: OpenWork, at: At) -> Records:
+    """The work after its next event, and the desks and the person whose cases it makes to be counted."""
+    step = work.steps[0]
+    after = replace(work.after(step), steps=work.steps[1:])
+    changed: Records = {work.key: after if step.waits else None}
+    for desk in state.of(work.brand, OverdueDesk):
+        if step.carried is not None and step.carried in desk.carried:
+            left = {case: seen for case, seen in desk.carried.items() if case != step.carried}
+            changed[desk.fingerprint] = replace(desk, carried=left).looked_at(step.time + 1)
+    grace = at.policy.alerts.sla_grace
+    counted, counts_at = work.counts_at(grace), after.counts_at(grace) if step.waits else None
+    looked_at = (
+        [] if work.newest is None or counted is None or counted > step.time else [(work.newest.desk, step.time + 1)]
+    )
+    looked_at += [] if counts_at is None else [(step.desk, max(counts_at, step.time + 1))]
+    for name, time in looked_at:
+        fresh = OverdueDesk(work.brand, name)
+        found = changed.get(fresh.fingerprint) or state.get(fresh.fingerprint)
+        desk = found if isinstance(found, OverdueDesk) else fresh
+        changed[desk.fingerprint] = desk.looked_at(time)
+    if after.escalated_to is not None:
+        alone = Escalations(work.brand, after.escalated_to)
+        known = state.get(alone.fingerprint)
+        person = known if isinstance(known, Escalations) else alone
+        changed[person.fingerprint] = person.looked_at(step.time + 1)
+    return {key: record for key, record in changed.items() if record is None or record != state.get(key)}
