@@ -106,6 +106,10 @@ class AlertSink:
         self._read: dict[tuple[str, int], int] = {}
         """By topic and partition: the next offset to read."""
         self._reports: list[AlertDelivery] = []
+        self._reported = 0
+        """ms since the epoch; the time of the last report. Each is later than the one before, so that PostgreSQL keeps the newest
+        of an alert, also where the clocks of two machines differ.
+        """
         self._failures = 0
         """Tries since the receiver last accepted or refused a version."""
         self._tries_failed = 0
@@ -196,6 +200,7 @@ class AlertSink:
 
     def _recall(self, report: AlertDelivery) -> None:
         known = self._known.setdefault(report.fingerprint, _Known())
+        self._reported = max(self._reported, report.at)
         if report.answer.endswith(_PERHAPS):
             known.perhaps.add(report.alert_id)
         else:
@@ -397,6 +402,7 @@ class AlertSink:
         alert = waiting.alert
         if outcome != "accepted" and alert.id in self._known[alert.fingerprint].perhaps:
             answer += _PERHAPS
+        self._reported = max(self._wall(), self._reported + 1)
         self._reports.append(
             AlertDelivery(
                 id=ids.make("delivery", self.name, alert.id, outcome, waiting.attempts),
@@ -411,7 +417,7 @@ class AlertSink:
                 outcome=outcome,
                 answer=answer,
                 attempts=waiting.attempts,
-                at=self._wall(),
+                at=self._reported,
                 reference=reference,
             )
         )

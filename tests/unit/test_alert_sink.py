@@ -260,6 +260,18 @@ def test_attempts_count_on_over_a_restart_and_the_same_answer_is_no_new_record(l
     assert (log.said()[-1].outcome, log.said()[-1].attempts) == ("accepted", 4)
 
 
+def test_each_report_is_later_than_the_one_before_also_after_the_clock_went_back(log: Log) -> None:
+    """PostgreSQL keeps the newest report of a version, and it may have come from another machine."""
+    log.pager.answers = [AWAY]
+    log.comes(alert(1))
+    log.now -= 500
+    log.start()
+    log.run(1)
+    log.comes(alert(2))
+    times = [one.at for one in log.deliveries]
+    assert times == sorted(set(times)) and log.outcomes()[-1] == (2, "accepted")
+
+
 def test_a_version_that_will_never_be_accepted_is_handed_back_and_the_next_one_goes_on(log: Log) -> None:
     log.pager.answers = [NeverThis("Http400", "the pager answers 400 Bad Request")]
     log.comes(alert(1))
