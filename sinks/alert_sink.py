@@ -18,8 +18,9 @@ import msgspec
 from schemas import ids
 from schemas.headers import ce_source
 from schemas.records import Alert, AlertDelivery, AlertState, DeliveryOutcome
-from sinks.alert_receiver import AlertReceiver, GivenUp, NeverThis, Notice, NotNow, Receipt
+from sinks.alert_receiver import AlertReceiver, GivenUp, NeverThis, Notice, NotNow, PostWords, Receipt
 from sinks.port import ReceiverStanding, ReceiverUnreachable, RefusedItem, SinkError, SinkItem
+from sinks.root_posts import PostUnread, RootPosts
 
 #: Seconds after the first failure until the next try; each further failure doubles them, up to the second number.
 _FIRST_S, _LONGEST_S = 0.5, 300.0
@@ -84,6 +85,7 @@ class AlertSink:
        minutes, or that the receiver has asked for. What comes meanwhile is tried at once, unless the receiver asked for a pause.
 
     name: the receiver's, as the policy's routes and the role have it. clock: seconds, monotonic. wall: ms since the epoch.
+    posts: looks up root posts; None: alerts are told without.
     """
 
     keeps_offsets = False
@@ -95,8 +97,9 @@ class AlertSink:
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], int] = lambda: int(time.time() * 1000),
         patience: float = _PATIENCE_S,
+        posts: RootPosts | None = None,
     ) -> None:
-        self.name, self.receiver = name, receiver
+        self.name, self.receiver, self._posts = name, receiver, posts
         self._clock, self._wall, self._patience = clock, wall, patience
         self._known: dict[str, _Known] = {}
         self._waiting: dict[str, _Waiting] = {}
@@ -296,7 +299,8 @@ class AlertSink:
         waiting.attempts += 1
         waiting.tried = self._clock()
         try:
-            receipt = self._answered(self._notice(waiting))
+            notice, unread = self._notice(waiting)
+            receipt = self._answered(notice)
         except ReceiverUnreachable as error:  # it is tried again, here or by the next worker
             self._wait(waiting, str(error), perhaps=True)
             return None
@@ -313,7 +317,7 @@ class AlertSink:
         known.accepted, known.reference, known.perhaps = waiting.alert.state, receipt.reference, set()
         self._fires(waiting.item, waiting.alert, self._clock())
         if not waiting.renewal:
-            self._report(waiting, "accepted", receipt.answer, receipt.reference)
+            self._report(waiting, "accepted", f"{receipt.answer}{unread}", receipt.reference)
         return None
 
     def _refused(self, waiting: _Waiting, error: str, why: str) -> RefusedItem | None:
@@ -331,10 +335,19 @@ class AlertSink:
         self._failures, self._again, self._asked = 0, 0.0, 0.0
         self._standing = ReceiverStanding()
 
-    def _notice(self, waiting: _Waiting) -> Notice:
-        key = waiting.alert.fingerprint
-        told = self._firing.get(key)
-        return Notice(waiting.alert, _source(waiting.item), self._known[key].reference, told.alert if told else None)
+    def _notice(self, waiting: _Waiting) -> tuple[Notice, str]:
+        """What the receiver is told, and why that is without the root post; empty where nothing is amiss."""
+        alert, told, unread = waiting.alert, self._firing.get(waiting.alert.fingerprint), ""
+        post: PostWords | None = None
+        if self._posts is not None:
+            try:
+                post = self._posts.find(alert)
+            except PostUnread as error:
+                unread = f"; without the root post: {error}"
+        if post is not None and self.name not in alert.texts:
+            post = PostWords(text="", url=post.url)
+        reference = self._known[alert.fingerprint].reference
+        return Notice(alert, _source(waiting.item), reference, told.alert if told else None, post), unread
 
     def _answered(self, notice: Notice) -> Receipt:
         """The receiver's answer. It is waited for in another thread, so that a receiver that never ends an answer holds up

@@ -1,10 +1,13 @@
-"""Kubernetes manifests rendered from the pipeline: `python -m netcenter.tools.manifests` writes `deploy/k8s/base`.
+"""Kubernetes manifests rendered from the pipeline: `python -m netcenter.tools.manifests` writes `deploy/k8s`, and the rules of
+Prometheus.
 
 Needs PyYAML, which is in the extra `dev`: manifests are rendered by developers, never by a worker.
 """
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,11 +19,16 @@ from netcenter.policies import DEFAULT_POLICY
 from netcenter.rights.user_names import DEFAULT, user_name
 from netcenter.runtime.signing import FILES
 from netcenter.settings import variable
+from netcenter.tools import prometheus_rules
 from streams.exit_codes import ExitCode
 from streams.signing_keys import Signer
 from streams.topology import Role
 
 BASE = Path(__file__).parents[2] / "deploy" / "k8s" / "base"
+COMPONENTS = BASE.with_name("receivers")
+"""A folder with a component of Kustomize for each role that is not in the base."""
+HEARTBEAT = BASE.parent / "heartbeat"
+"""A component of Kustomize: an overlay takes it in where it has the URL of a dead man's switch."""
 NAME = "netcenter"
 PORT = 8080
 """The port of `/live`, `/ready` and `/metrics`, in every worker's pod."""
@@ -61,10 +69,11 @@ Manifest = dict[str, Any]
 
 def render() -> dict[str, str]:
     """The text of every file of `deploy/k8s/base`, by its name."""
-    workloads = {f"{role.name}.yaml": _workload(role) for role in PIPELINE.roles}
+    roles = [role for role in PIPELINE.roles if role.in_base]
+    workloads = {f"{role.name}.yaml": _workload(role) for role in roles}
     shared: dict[str, list[Manifest]] = {
         "account.yaml": [_account()],
-        "network.yaml": [_closed(), _setup_policy(), *(_network(role) for role in PIPELINE.roles)],
+        "network.yaml": [_closed(), _setup_policy(), *(_network(role) for role in roles)],
         "setup.yaml": [_setup()],
     }
     files = {name: _text(*manifests) for name, manifests in {**shared, **workloads}.items()}
@@ -75,15 +84,52 @@ def render() -> dict[str, str]:
     return files
 
 
-def write(folder: Path = BASE) -> list[Path]:
-    """Write every file and remove the manifests of roles that no longer exist; return the written paths."""
-    files = render()
+def components() -> dict[str, dict[str, str]]:
+    """By role that is not in the base: the text of every file of its component, by its name."""
+    return {role.name: _component(role) for role in PIPELINE.roles if not role.in_base}
+
+
+def write_all(folder: Path = BASE.parent) -> list[Path]:
+    """Write the base and every component, and remove what is no longer rendered; return the written paths."""
+    found = components()
+    for stale in (folder / COMPONENTS.name).glob("*"):
+        if stale.is_dir() and stale.name not in found:
+            shutil.rmtree(stale)
+    parts = {folder / BASE.name: render()}
+    parts[folder / HEARTBEAT.name] = render_heartbeat()
+    parts |= {folder / COMPONENTS.name / name: files for name, files in found.items()}
+    return [path for place, files in parts.items() for path in write(place, files)]
+
+
+def render_heartbeat() -> dict[str, str]:
+    """The text of every file of `deploy/k8s/heartbeat`, by its name."""
+    component = {
+        "apiVersion": "kustomize.config.k8s.io/v1alpha1",
+        "kind": "Component",
+        "resources": ["heartbeat.yaml"],
+    }
+    return {"heartbeat.yaml": _text(*_heartbeat()), "kustomization.yaml": _text(component)}
+
+
+def write(folder: Path = BASE, files: Mapping[str, str] | None = None) -> list[Path]:
+    """Write these files, those of the base without them, and remove other manifests in the folder; return the written paths."""
+    files = render() if files is None else files
     folder.mkdir(parents=True, exist_ok=True)
     for stale in set(folder.glob("*.yaml")) - {folder / name for name in files}:
         stale.unlink()
     for name, text in files.items():
         (folder / name).write_text(text)
     return [folder / name for name in sorted(files)]
+
+
+def _component(role: Role) -> dict[str, str]:
+    kustomization = {
+        "apiVersion": "kustomize.config.k8s.io/v1alpha1",
+        "kind": "Component",
+        "resources": [f"{role.name}.yaml"],
+        "images": [{"name": NAME, "newTag": version(NAME)}],
+    }
+    return {f"{role.name}.yaml": _text(*_workload(role), _network(role)), "kustomization.yaml": _text(kustomization)}
 
 
 # --- workloads --------------------------------------------------------------------------------------------------
@@ -129,6 +175,38 @@ def _deployment(role: Role) -> Manifest:
             "template": {"metadata": {"labels": _labels(role.name)}, "spec": pod},
         },
     }
+
+
+def _heartbeat() -> list[Manifest]:
+    """The Deployment that calls a dead man's switch while every role works, and its way there."""
+    name, folder = "heartbeat", "/etc/netcenter/heartbeat"
+    caller = {
+        **_container(name, name),
+        "ports": [{"name": "health", "containerPort": PORT, "protocol": "TCP"}],
+        "startupProbe": {**_probe("/live"), "periodSeconds": 2, "failureThreshold": 30},
+        "livenessProbe": {**_probe("/live"), "periodSeconds": 10, "failureThreshold": 3},
+        # Ready means that the last check found nothing wrong, and that the URL could be called.
+        "readinessProbe": {**_probe("/ready"), "periodSeconds": 5, "failureThreshold": 2},
+    }
+    pod = _pod(caller, grace=30)
+    _give_kafka(pod, name)
+    secret = _optional(f"{NAME}-{name}-tls", "ca.crt")
+    url = {"secret": {"name": secret_name(name, "url")}}
+    _mount(pod, "receiver", folder, {variable("heartbeat_url_file"): f"{folder}/url"}, url, secret)
+    spec = {
+        # Two would hide that one of them does not see Kafka.
+        "replicas": 1,
+        "revisionHistoryLimit": 3,
+        "selector": {"matchLabels": _selector(name)},
+        "template": {"metadata": {"labels": _labels(name)}, "spec": pod},
+    }
+    network = {
+        "podSelector": {"matchLabels": _selector(name)},
+        "policyTypes": ["Ingress", "Egress"],
+        "egress": _egress(443),
+    }
+    deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": _metadata(name), "spec": spec}
+    return [deployment, _policy(name, network)]
 
 
 def _setup() -> Manifest:
@@ -393,5 +471,5 @@ def _text(*manifests: Manifest) -> str:
 
 
 if __name__ == "__main__":
-    for path in write():
-        print(f"wrote {path.name}")
+    for path in (*write_all(), *prometheus_rules.write()):
+        print(f"wrote {path.relative_to(BASE.parents[2])}")

@@ -1,20 +1,36 @@
-"""`demo --keep`: what it prints at the end is run as it stands, and everything that it names is alive."""
+"""`demo --keep`: what it prints at the end is run as it stands, everything that it names is alive, and the runbooks' steps work
+on it.
+"""
 
 from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from pathlib import Path
+from unittest import mock
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
 
+from netcenter.broker.log_writer import LogWriter
+from netcenter.embedded import process_of
+from netcenter.operate.pipeline_check import PipelineCheck
+from netcenter.policies import DEFAULT_POLICY
+from netcenter.settings import Settings
+from sinks.postgres.connecting import connect
+from streams.kafka_connection import KafkaConnection
 from tests.support.afternoon import MINUTE, File
+from tests.support.command_line import command
+from tests.support.dead_mans_switch import Switch
+from tests.support.runbooks import steps
+from tests.support.samples import SURGE, alert, surge_story
 from tests.support.waiting import until
 
 #: Seconds that a demo of one post may take.
@@ -54,7 +70,23 @@ class Kept:
         self.exports = [line for line in commands if line.startswith(("export ", "unset "))]
         self.ends = [line for line in commands if line.startswith("kill ") or line.endswith(" down")]
         self.looks = [line for line in commands if line not in self.exports + self.ends]
+        self._given = dict(
+            line.removeprefix("export ").split("=", 1) for line in self.exports if line.startswith("export ")
+        )
+        with mock.patch.dict(os.environ, self._given):
+            self.settings = Settings()
         self.pids = [int(pid) for line in self.ends if line.startswith("kill ") for pid in line.split()[1:]]
+
+    def netcenter(self, *words: str, **environment: str) -> tuple[int, str, str]:
+        """A command on the demo's servers, in this process: (exit code, stdout, stderr)."""
+        return command(self.folder, self._given | environment, *words)
+
+    def worker(self, role: str) -> int:
+        """The process of a role's worker, which the supervisor has started."""
+        children = Path(f"/proc/{self.pids[0]}/task/{self.pids[0]}/children").read_text().split()
+        ends = f"\0worker\0{role}\0"
+        [found] = [int(pid) for pid in children if Path(f"/proc/{pid}/cmdline").read_text().endswith(ends)]
+        return found
 
     def run(self, *lines: str) -> subprocess.CompletedProcess[str]:
         """In the shell from which the demo was started."""
@@ -98,12 +130,13 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
 
 
 def test_each_command_that_the_demo_prints_works_as_it_stands(kept: Kept) -> None:
-    """And those that a curious person tries next."""
+    """In any order, so they run at once. What a curious person tries next is in the runbooks."""
     assert len(kept.looks) == 3
-    program = kept.looks[0].removesuffix(" lag")
-    for look in [*kept.looks, f"{program} crisis open andina --by somebody --reason 'a trial'"]:
-        done = kept.run(*kept.exports, look)
-        assert done.returncode == 0, f"{look}: {done.stdout}{done.stderr}"
+    with ThreadPoolExecutor() as pool:
+        for look, done in zip(
+            kept.looks, pool.map(lambda look: kept.run(*kept.exports, look), kept.looks), strict=True
+        ):
+            assert done.returncode == 0, f"{look}: {done.stdout}{done.stderr}"
 
 
 def test_the_addresses_that_the_demo_prints_answer(kept: Kept) -> None:
@@ -121,6 +154,69 @@ def test_the_addresses_that_the_demo_prints_answer(kept: Kept) -> None:
     [receiver] = re.findall(r"http://\S+/alerts", kept.told)
     with pytest.raises(HTTPError, match="401"):
         urlopen(Request(receiver, b"{}"), timeout=5)
+
+
+# --- what is done when an alert comes ---------------------------------------------------------------------------------
+
+
+FIRED = alert(1, f"surge:andina:{SURGE}", evidence={"surge": SURGE, "zone": "America/Bogota"}, receivers=["webhook"])
+
+
+@pytest.fixture(scope="module")
+def fired(kept: Kept) -> Kept:
+    """The demo with a surge that is open and told."""
+    with LogWriter(kept.settings, KafkaConnection(str(kept.settings.kafka)), "test") as log:
+        log.send("surges", surge_story()[0])
+        log.send("alerts", FIRED)
+
+    def shown() -> bool:
+        return kept.netcenter("surge", "explain", SURGE)[0] == 0
+
+    until(shown, 30, "the surge is in PostgreSQL")
+    (kept.folder / "next.toml").write_text(DEFAULT_POLICY.read_text())
+    return kept
+
+
+def test_every_step_of_a_runbook_works_as_it_stands(fired: Kept) -> None:
+    """Each command, and each statement of SQL, with names in place of the words in capitals."""
+    names = {
+        "FINGERPRINT": SURGE,
+        "SURGE": SURGE,
+        "BRAND": "andina",
+        "DESK": "care",
+        "NAME": "ana",
+        "WHY": "trial",
+        "OFFER": "4b1f",
+        "NETCENTER_DEAD_SHARE": "",
+        "TEST": "",
+    }
+    commands, queries = steps("netcenter"), steps("select")
+    assert len(commands) > 30 and len(queries) > 8
+    with Switch() as switch:
+        for words in sorted({tuple(step.words(names)) for step in commands}):
+            code, out, err = fired.netcenter(*words, NETCENTER_HEARTBEAT_URL=switch.url)
+            assert code == 0, f"netcenter {' '.join(words)}: {out}{err}"
+        assert switch.called
+    with closing(connect(str(fired.settings.postgres))) as connection, connection.cursor() as cursor:
+        for step in queries:
+            cursor.execute(step.filled(names))
+
+
+def test_the_heartbeat_misses_a_worker_and_a_frozen_kafka_and_beats_again(fired: Kept) -> None:
+    """The worker leaves its group, and the supervisor starts another one; Kafka is stopped for a moment."""
+    check = PipelineCheck(fired.settings, KafkaConnection(str(fired.settings.kafka)), 300)
+    until(lambda: check.faults() == [], 30, "all is well")
+    os.kill(fired.worker("webhook"), signal.SIGTERM)
+    until(lambda: "webhook has no worker" in "".join(check.faults()), 30, "the worker is missed")
+    kafka = process_of(fired.folder / ".netcenter" / "demo", "Kafka")
+    assert kafka is not None
+    os.kill(kafka, signal.SIGSTOP)
+    try:
+        [fault] = check.faults()
+    finally:
+        os.kill(kafka, signal.SIGCONT)
+    assert fault.startswith("Kafka: Kafka cannot be used: "), fault
+    until(lambda: check.faults() == [], 60, "Kafka is back, and so is the worker")
 
 
 def test_what_the_demo_says_ends_it(kept: Kept) -> None:

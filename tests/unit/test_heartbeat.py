@@ -6,9 +6,7 @@ import itertools
 import json
 import os
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from types import SimpleNamespace
 from typing import Any
 
@@ -26,40 +24,20 @@ from netcenter.runtime import logs
 from netcenter.settings import HeartbeatSettings, Settings, read
 from schemas.records import Clock
 from streams.kafka_connection import KafkaConnection
+from tests.support.dead_mans_switch import SECRET, Switch
 
-SECRET = "b1e55ed-secret"
 NOW_S = 1_700_000_000
-Called = list[tuple[str, str, str]]
 
 
 # --- the calls --------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def switch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A dead man's switch: it notes (method, path, body) of each call, and answers with its `status`."""
-    found = SimpleNamespace(called=[], status=200)
-
-    class Requests(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length", 0)))
-            found.called.append((self.command, self.path, body.decode()))
-            self.send_response(found.status)
-            self.end_headers()
-
-        do_POST = do_GET
-
-        def log_message(self, *_: Any) -> None:
-            """Says nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Requests)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    monkeypatch.setenv("NETCENTER_HEARTBEAT_URL", f"http://127.0.0.1:{server.server_port}/{SECRET}?status=up")
-    yield found
-    server.shutdown()
-    server.server_close()
-    thread.join()
+def switch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Switch]:
+    """The one that the settings name."""
+    with Switch() as found:
+        monkeypatch.setenv("NETCENTER_HEARTBEAT_URL", found.url)
+        yield found
 
 
 def beat(*faults: str) -> Heartbeat:
@@ -69,18 +47,18 @@ def beat(*faults: str) -> Heartbeat:
     return found
 
 
-def test_the_url_is_called_as_it_stands_while_all_is_well(switch: Any) -> None:
+def test_the_url_is_called_as_it_stands_while_all_is_well(switch: Switch) -> None:
     assert beat().fault is None
     assert switch.called == [("GET", f"/{SECRET}?status=up", "")]
 
 
-def test_nothing_is_called_when_something_is_wrong_and_ready_says_what(switch: Any) -> None:
+def test_nothing_is_called_when_something_is_wrong_and_ready_says_what(switch: Switch) -> None:
     assert beat("cases has no worker", "surge stands").fault == "cases has no worker; surge stands"
     assert switch.called == []
 
 
 def test_the_log_says_what_is_wrong_and_when_all_is_well_again(
-    switch: Any, monkeypatch: pytest.MonkeyPatch, capfd: Any
+    switch: Switch, monkeypatch: pytest.MonkeyPatch, capfd: Any
 ) -> None:
     """A line for each check; then the process ends."""
     logs.set_up("info")
@@ -101,7 +79,7 @@ def test_the_log_says_what_is_wrong_and_when_all_is_well_again(
 
 
 def test_a_fault_is_told_at_the_path_of_a_failure_where_that_is_asked_for(
-    switch: Any, monkeypatch: pytest.MonkeyPatch
+    switch: Switch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As healthchecks.io has it."""
     monkeypatch.setenv("NETCENTER_HEARTBEAT_FAULT", "fail")
@@ -110,7 +88,7 @@ def test_a_fault_is_told_at_the_path_of_a_failure_where_that_is_asked_for(
 
 
 def test_the_url_may_come_from_a_file_which_is_read_again_before_each_call(
-    switch: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    switch: Switch, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     url, file = os.environ["NETCENTER_HEARTBEAT_URL"], tmp_path / "url"
     file.write_text(url + "\n")
@@ -123,7 +101,7 @@ def test_the_url_may_come_from_a_file_which_is_read_again_before_each_call(
 
 
 @pytest.mark.parametrize("status", [302, 404, 500])
-def test_a_switch_that_does_not_take_the_call_is_a_fault_without_the_secret(switch: Any, status: int) -> None:
+def test_a_switch_that_does_not_take_the_call_is_a_fault_without_the_secret(switch: Switch, status: int) -> None:
     switch.status = status
     said = f"127.0.0.1 answers {status}: is NETCENTER_HEARTBEAT_URL right?"
     assert beat().fault == f"the heartbeat's URL could not be called: {said}"
@@ -147,7 +125,7 @@ def test_without_a_url_that_can_be_called_nothing_is_done(
         HeartbeatCalls(read(HeartbeatSettings))
 
 
-def test_once_ends_with_an_error_where_something_is_wrong(switch: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_once_ends_with_an_error_where_something_is_wrong(switch: Switch, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heartbeat_loop, "PipelineCheck", lambda *_: SimpleNamespace(faults=lambda: ["no Kafka"]))
     with pytest.raises(CommandError, match="no heartbeat was sent: no Kafka"):
         heartbeat_loop.run_heartbeat(Settings(), read(HeartbeatSettings), KafkaConnection("h:1"), once=True)
@@ -155,7 +133,7 @@ def test_once_ends_with_an_error_where_something_is_wrong(switch: Any, monkeypat
 
 
 def test_a_check_that_does_not_end_makes_the_process_be_started_again(
-    switch: Any, monkeypatch: pytest.MonkeyPatch
+    switch: Switch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seconds = itertools.chain([0.0, 239.0], itertools.repeat(241.0))
     monkeypatch.setattr(heartbeat_loop, "time", SimpleNamespace(monotonic=lambda: next(seconds)))

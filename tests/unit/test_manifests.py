@@ -25,10 +25,15 @@ from tests.support.certificates import Authority
 
 ROLES = [role.name for role in PIPELINE.roles]
 FILES = manifests.render()
+COMPONENTS = manifests.components()
 OBJECTS: list[dict[str, Any]] = [
-    found for name in sorted(FILES) if name.endswith(".yaml") for found in yaml.safe_load_all(FILES[name])
+    found
+    for files in (FILES, *COMPONENTS.values())
+    for name in sorted(files)
+    if name.endswith(".yaml")
+    for found in yaml.safe_load_all(files[name])
 ]
-RESOURCES = [found for found in OBJECTS if found["kind"] != "Kustomization"]
+RESOURCES = [found for found in OBJECTS if found["kind"] not in ("Kustomization", "Component")]
 KUBERNETES = "1.31"
 """The oldest release that the manifests promise to run on."""
 
@@ -62,12 +67,30 @@ def problems(resource: dict[str, Any]) -> list[str]:
 def test_the_files_are_what_the_pipeline_renders() -> None:
     kept = {path.name: path.read_text() for path in manifests.BASE.iterdir()}
     assert kept == FILES, "run `make manifests`"
+    parts = {
+        part.name: {path.name: path.read_text() for path in part.iterdir()} for part in manifests.COMPONENTS.iterdir()
+    }
+    assert parts == COMPONENTS, "run `make manifests`"
 
 
 def test_writing_leaves_exactly_what_is_rendered(tmp_path: Path) -> None:
-    (tmp_path / "a-role-that-is-no-more.yaml").write_text("kind: Deployment\n")
-    manifests.write(tmp_path)
-    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == FILES
+    for stale in ("base/a-role-that-is-no-more.yaml", "receivers/one-that-is-no-more/kustomization.yaml"):
+        (tmp_path / stale).parent.mkdir(parents=True)
+        (tmp_path / stale).write_text("kind: Deployment\n")
+    manifests.write_all(tmp_path)
+    assert {path.name: path.read_text() for path in (tmp_path / "base").iterdir()} == FILES
+    assert {path.name for path in (tmp_path / "receivers").iterdir()} == set(COMPONENTS)
+
+
+def test_a_receiver_that_an_overlay_adds_is_whole_in_its_component() -> None:
+    """Without it the base has neither a worker that lacks its settings, nor a Secret that nobody made."""
+    assert set(COMPONENTS) == {role.name for role in PIPELINE.roles if not role.in_base}
+    for name, files in COMPONENTS.items():
+        kinds = [found["kind"] for found in yaml.safe_load_all(files[f"{name}.yaml"])]
+        assert kinds == ["Deployment", "Service", "PodDisruptionBudget", "NetworkPolicy"]
+        part = yaml.safe_load(files["kustomization.yaml"])
+        assert (part["kind"], part["resources"]) == ("Component", [f"{name}.yaml"])
+        assert f"netcenter-{name}" not in "".join(FILES.values())
 
 
 def test_every_object_is_valid_in_the_strict_schema_of_kubernetes() -> None:
@@ -165,7 +188,7 @@ def test_secrets_come_as_files_and_never_as_variables() -> None:
         assert all("valueFrom" not in entry for entry in container.get("env", ()))
         assert all("secretRef" not in entry for entry in container["envFrom"])
     secrets = {role.name: role.secret for role in PIPELINE.roles if role.secret is not None}
-    assert set(secrets) == {"postgres", "webhook"}
+    assert set(secrets) == {"postgres", "webhook", "pagerduty", "slack", "chat"}
     for role, (setting, key) in secrets.items():
         _, pod = pods()[f"netcenter-{role}"]
         (worker,) = pod["containers"]
