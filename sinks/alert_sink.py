@@ -151,7 +151,7 @@ class AlertSink:
                 if item.record.receiver == self.name:
                     self._recall(item.record)
             else:
-                self._take(item)
+                self._take(item, live=False)
         self._stand()
 
     def write(self, items: Sequence[SinkItem]) -> list[RefusedItem]:
@@ -159,7 +159,7 @@ class AlertSink:
         accept.
         """
         for item in items:
-            self._take(item)
+            self._take(item, live=True)
         refused = self._tell() if self.due() == 0.0 else None
         self._stand()
         return [] if refused is None else [refused]
@@ -215,8 +215,10 @@ class AlertSink:
         if report.outcome == "accepted":
             known.accepted, known.reference, known.perhaps = report.state, report.reference, set()
 
-    def _take(self, item: SinkItem) -> None:
-        """Notes an alert, unless it was read before. What comes later in the log is newer."""
+    def _take(self, item: SinkItem, *, live: bool) -> None:
+        """Notes an alert, unless it was read before. What comes later in the log is newer. live: whether it has come since the
+        worker began to read.
+        """
         place, alert = (item.topic, item.partition), item.record
         if item.offset < self._read.get(place, 0):
             return
@@ -237,7 +239,7 @@ class AlertSink:
         if not mine:
             return
         known = self._known.get(key)
-        if alert.state == "resolved" and (known is None or (known.accepted != "firing" and not known.perhaps)):
+        if alert.state == "resolved" and not _may_know(known, alert, live=live):
             if known is not None:
                 self._report(_Waiting(item, alert, 0.0), "passed_over", "it was over before it was told")
             return
@@ -434,6 +436,15 @@ class AlertSink:
                 reference=reference,
             )
         )
+
+
+def _may_know(known: _Known | None, alert: Alert, *, live: bool) -> bool:
+    """Whether a receiver may know that an alert fired that is over now. Where nothing is known of an alert that ends while the
+    worker reads, its beginning is in the log that this one continues.
+    """
+    if known is None:
+        return live and alert.version > 1
+    return known.accepted == "firing" or bool(known.perhaps)
 
 
 def _source(item: SinkItem) -> str:

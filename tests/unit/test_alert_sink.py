@@ -416,6 +416,15 @@ def test_a_new_receiver_is_told_what_fires_and_nothing_of_what_is_over(log: Log)
     assert log.outcomes() == [(7, "accepted")], "nor is there a record for it"
 
 
+def test_the_end_of_an_incident_that_began_in_the_log_before_is_told(log: Log) -> None:
+    """After `netcenter rescale` the new log begins with the next version, and no delivery is in it."""
+    log.comes(alert(5, state="resolved"))
+    assert (log.told(), log.outcomes()) == ([(ANDINA, 5)], [(5, "accepted")])
+    log.start()
+    log.run(3600)
+    assert len(log.told()) == 1
+
+
 def test_records_of_other_receivers_mean_nothing_to_this_one(log: Log) -> None:
     log.comes(alert(1))
     log.deliveries = [AlertDelivery(**{**_fields(one), "receiver": "slack"}) for one in log.deliveries]
