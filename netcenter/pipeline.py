@@ -9,7 +9,7 @@ from functools import partial
 
 from agents import alerts, cases, desk, surge
 from netcenter.runtime.classifiers import ClassifierSettings, classify_stage, lacks_model
-from netcenter.runtime.endpoints import http_alert_sink, postgres_sink
+from netcenter.runtime.endpoints import alert_sink, http_alert_sink, postgres_sink
 from schemas import keys
 from schemas.records import (
     Action,
@@ -47,7 +47,11 @@ from schemas.records import (
     Volume,
     WorkChanged,
 )
+from sinks.alertmanager.settings import AlertmanagerSettings, alertmanager_receiver
+from sinks.chat.settings import ChatSettings, chat_receiver
+from sinks.pagerduty.settings import PagerDutySettings, pagerduty_receiver
 from sinks.postgres.settings import PostgresSettings
+from sinks.slack.settings import SlackSettings, slack_receiver
 from sinks.webhook.settings import WebhookSettings, webhook_receiver
 from streams.topology import DAY, HOUR, MIB, POLICY_TOPIC, Batch, Fold, Pipeline, Role, SecretFile, Sink, Topic
 
@@ -148,6 +152,45 @@ PIPELINE = Pipeline(
             port=443,
             secret=SecretFile("webhook_secret_file", "secret"),
             examples={"webhook_url": "https://alerts.example.com/netcenter"},
+        ),
+        Role(
+            "alertmanager",
+            Sink(AlertmanagerSettings, partial(http_alert_sink, "alertmanager", alertmanager_receiver), "Alertmanager"),
+            ("alerts",),
+            ("deliveries",),
+            enabled_by="alertmanager_urls",
+            in_base=False,
+            port=9093,
+        ),
+        Role(
+            "pagerduty",
+            Sink(PagerDutySettings, partial(http_alert_sink, "pagerduty", pagerduty_receiver), "PagerDuty"),
+            ("alerts",),
+            ("deliveries",),
+            enabled_by="pagerduty_url",
+            in_base=False,
+            port=443,
+            secret=SecretFile("pagerduty_routing_key_file", "key"),
+        ),
+        Role(
+            "slack",
+            Sink(SlackSettings, partial(http_alert_sink, "slack", slack_receiver), "Slack"),
+            ("alerts",),
+            ("deliveries",),
+            enabled_by="slack_channel",
+            in_base=False,
+            port=443,
+            secret=SecretFile("slack_token_file", "token"),
+        ),
+        Role(
+            "chat",
+            Sink(ChatSettings, partial(alert_sink, "chat", chat_receiver), "chat rooms and mailboxes"),
+            ("alerts",),
+            ("deliveries",),
+            enabled_by="chat_urls_file",
+            in_base=False,
+            port=443,
+            secret=SecretFile("chat_urls_file", "urls"),
         ),
     ),
 )

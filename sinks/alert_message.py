@@ -242,7 +242,8 @@ def _root(known: _Known, post: PostWords | None) -> Parts:
     url = post.url if post is not None else None
     yield "Root post", f"{url if url and _ADDRESS.fullmatch(url) else root}{of}"
     if post is not None and (words := _line(post.text)):
-        yield "Its words", f"“{_cut(words, LONGEST_WORDS)}”"
+        # A mark that nobody sees after each @, so that no receiver calls people whom the post names.
+        yield "Its words", f"“{_cut(words, LONGEST_WORDS)}”".replace("@", "@\u200b")
 
 
 def _crowd(known: _Known) -> str:

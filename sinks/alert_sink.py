@@ -18,8 +18,9 @@ import msgspec
 from schemas import ids
 from schemas.headers import ce_source
 from schemas.records import Alert, AlertDelivery, AlertState, DeliveryOutcome
-from sinks.alert_receiver import AlertReceiver, GivenUp, NeverThis, Notice, NotNow, Receipt
+from sinks.alert_receiver import AlertReceiver, GivenUp, NeverThis, Notice, NotNow, PostWords, Receipt
 from sinks.port import ReceiverStanding, ReceiverUnreachable, RefusedItem, SinkError, SinkItem
+from sinks.root_posts import PostUnread, RootPosts
 
 #: Seconds after the first failure until the next try; each further failure doubles them, up to the second number.
 _FIRST_S, _LONGEST_S = 0.5, 300.0
@@ -84,6 +85,7 @@ class AlertSink:
        minutes, or that the receiver has asked for. What comes meanwhile is tried at once, unless the receiver asked for a pause.
 
     name: the receiver's, as the policy's routes and the role have it. clock: seconds, monotonic. wall: ms since the epoch.
+    posts: looks up root posts; None: alerts are told without.
     """
 
     keeps_offsets = False
@@ -95,8 +97,9 @@ class AlertSink:
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], int] = lambda: int(time.time() * 1000),
         patience: float = _PATIENCE_S,
+        posts: RootPosts | None = None,
     ) -> None:
-        self.name, self.receiver = name, receiver
+        self.name, self.receiver, self._posts = name, receiver, posts
         self._clock, self._wall, self._patience = clock, wall, patience
         self._known: dict[str, _Known] = {}
         self._waiting: dict[str, _Waiting] = {}
@@ -106,6 +109,10 @@ class AlertSink:
         self._read: dict[tuple[str, int], int] = {}
         """By topic and partition: the next offset to read."""
         self._reports: list[AlertDelivery] = []
+        self._reported = 0
+        """ms since the epoch; the time of the last report. Each is later than the one before, so that PostgreSQL keeps the newest
+        of an alert, also where the clocks of two machines differ.
+        """
         self._failures = 0
         """Tries since the receiver last accepted or refused a version."""
         self._tries_failed = 0
@@ -144,7 +151,7 @@ class AlertSink:
                 if item.record.receiver == self.name:
                     self._recall(item.record)
             else:
-                self._take(item)
+                self._take(item, live=False)
         self._stand()
 
     def write(self, items: Sequence[SinkItem]) -> list[RefusedItem]:
@@ -152,7 +159,7 @@ class AlertSink:
         accept.
         """
         for item in items:
-            self._take(item)
+            self._take(item, live=True)
         refused = self._tell() if self.due() == 0.0 else None
         self._stand()
         return [] if refused is None else [refused]
@@ -196,6 +203,7 @@ class AlertSink:
 
     def _recall(self, report: AlertDelivery) -> None:
         known = self._known.setdefault(report.fingerprint, _Known())
+        self._reported = max(self._reported, report.at)
         if report.answer.endswith(_PERHAPS):
             known.perhaps.add(report.alert_id)
         else:
@@ -207,8 +215,10 @@ class AlertSink:
         if report.outcome == "accepted":
             known.accepted, known.reference, known.perhaps = report.state, report.reference, set()
 
-    def _take(self, item: SinkItem) -> None:
-        """Notes an alert, unless it was read before. What comes later in the log is newer."""
+    def _take(self, item: SinkItem, *, live: bool) -> None:
+        """Notes an alert, unless it was read before. What comes later in the log is newer. live: whether it has come since the
+        worker began to read.
+        """
         place, alert = (item.topic, item.partition), item.record
         if item.offset < self._read.get(place, 0):
             return
@@ -229,7 +239,7 @@ class AlertSink:
         if not mine:
             return
         known = self._known.get(key)
-        if alert.state == "resolved" and (known is None or (known.accepted != "firing" and not known.perhaps)):
+        if alert.state == "resolved" and not _may_know(known, alert, live=live):
             if known is not None:
                 self._report(_Waiting(item, alert, 0.0), "passed_over", "it was over before it was told")
             return
@@ -291,7 +301,8 @@ class AlertSink:
         waiting.attempts += 1
         waiting.tried = self._clock()
         try:
-            receipt = self._answered(self._notice(waiting))
+            notice, unread = self._notice(waiting)
+            receipt = self._answered(notice)
         except ReceiverUnreachable as error:  # it is tried again, here or by the next worker
             self._wait(waiting, str(error), perhaps=True)
             return None
@@ -308,7 +319,7 @@ class AlertSink:
         known.accepted, known.reference, known.perhaps = waiting.alert.state, receipt.reference, set()
         self._fires(waiting.item, waiting.alert, self._clock())
         if not waiting.renewal:
-            self._report(waiting, "accepted", receipt.answer, receipt.reference)
+            self._report(waiting, "accepted", f"{receipt.answer}{unread}", receipt.reference)
         return None
 
     def _refused(self, waiting: _Waiting, error: str, why: str) -> RefusedItem | None:
@@ -326,10 +337,19 @@ class AlertSink:
         self._failures, self._again, self._asked = 0, 0.0, 0.0
         self._standing = ReceiverStanding()
 
-    def _notice(self, waiting: _Waiting) -> Notice:
-        key = waiting.alert.fingerprint
-        told = self._firing.get(key)
-        return Notice(waiting.alert, _source(waiting.item), self._known[key].reference, told.alert if told else None)
+    def _notice(self, waiting: _Waiting) -> tuple[Notice, str]:
+        """What the receiver is told, and why that is without the root post; empty where nothing is amiss."""
+        alert, told, unread = waiting.alert, self._firing.get(waiting.alert.fingerprint), ""
+        post: PostWords | None = None
+        if self._posts is not None:
+            try:
+                post = self._posts.find(alert)
+            except PostUnread as error:
+                unread = f"; without the root post: {error}"
+        if post is not None and self.name not in alert.texts:
+            post = PostWords(text="", url=post.url)
+        reference = self._known[alert.fingerprint].reference
+        return Notice(alert, _source(waiting.item), reference, told.alert if told else None, post), unread
 
     def _answered(self, notice: Notice) -> Receipt:
         """The receiver's answer. It is waited for in another thread, so that a receiver that never ends an answer holds up
@@ -397,6 +417,7 @@ class AlertSink:
         alert = waiting.alert
         if outcome != "accepted" and alert.id in self._known[alert.fingerprint].perhaps:
             answer += _PERHAPS
+        self._reported = max(self._wall(), self._reported + 1)
         self._reports.append(
             AlertDelivery(
                 id=ids.make("delivery", self.name, alert.id, outcome, waiting.attempts),
@@ -411,10 +432,19 @@ class AlertSink:
                 outcome=outcome,
                 answer=answer,
                 attempts=waiting.attempts,
-                at=self._wall(),
+                at=self._reported,
                 reference=reference,
             )
         )
+
+
+def _may_know(known: _Known | None, alert: Alert, *, live: bool) -> bool:
+    """Whether a receiver may know that an alert fired that is over now. Where nothing is known of an alert that ends while the
+    worker reads, its beginning is in the log that this one continues.
+    """
+    if known is None:
+        return live and alert.version > 1
+    return known.accepted == "firing" or bool(known.perhaps)
 
 
 def _source(item: SinkItem) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 import threading
 from collections.abc import Callable
@@ -14,6 +15,9 @@ from sinks.port import SinkError
 
 _MESSAGE = 200
 """Characters of a library's own words."""
+
+# At the level info it names the whole address of each request, which may hold a secret.
+logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -50,7 +50,7 @@ class HttpReceiver:
 
     name: for messages, such as `the webhook receiver`. url: http or https; SinkError for any other. timeout: seconds for each of
     connecting, sending, waiting for the answer, and reading its body. advice: what to do about a status, in place of the common
-    words.
+    words. mended: says what people mend where the body of another 4xx is about our settings; None where it is about this alert.
     """
 
     def __init__(
@@ -60,12 +60,14 @@ class HttpReceiver:
         route: HttpRoute,
         timeout: float = 10.0,
         advice: Mapping[int, str] | None = None,
+        mended: Callable[[bytes], str | None] = lambda _body: None,
     ) -> None:
         self._url = checked_url(name, url)
         self.name = f"{name} at {self._url.host}"
         """The receiver's name for messages."""
         self._route, self._timeout = route, timeout
         self._advice = {**_NOT_NOW, **(advice or {})}
+        self._mended = mended
         self._client: HttpClient | None = None
 
     def open(self) -> None:
@@ -120,6 +122,8 @@ class HttpReceiver:
         if status in self._advice or answer.is_server_error:
             why = (status == 407 and client.refused_by_proxy()) or self._advice.get(status)
             raise NotNow(f"{said}{f': {why}' if why else ''}", retry_after(answer.headers.get("retry-after", "")))
+        if (what := self._mended(body)) is not None:
+            raise NotNow(f"{said}: {what}")
         raise NeverThis(f"Http{status}", f"{said} {answer.reason_phrase}".rstrip())
 
 

@@ -15,6 +15,15 @@ class ReceiverSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="NETCENTER_", extra="ignore")
 
 
+class AlertReceiverSettings(ReceiverSettings):
+    """Base of the settings of a receiver that shows messages to people."""
+
+    alert_posts: bool = False
+    """Whether the worker reads the address of an alert's root post, and where the policy allows it the words, from PostgreSQL; it
+    takes the settings of PostgreSQL as the role `postgres` does.
+    """
+
+
 def secret(value: str | None, file: Path | None, variable: str) -> str | None:
     """A secret from its file where one is set, else from its variable; None where neither is set. White space around it and a
     byte order mark are left out.

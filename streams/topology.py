@@ -267,6 +267,8 @@ class Role:
     """
     replicas: int = 2
     """The number of workers in the manifests."""
+    in_base: bool = True
+    """Whether the base of the manifests has it; else it is a component of its own, which an overlay adds."""
     port: int | None = None
     """The TCP port of its receiver, which the manifests open; None: it speaks to Kafka only."""
     secret: SecretFile | None = None

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, TypeVar
 
 from netcenter.errors import Unreachable, UsageError
 from netcenter.runtime.kafka_security import security_of
-from netcenter.settings import Settings, load, variable
+from netcenter.settings import Settings, load, read, variable
 from sinks import port
 from sinks.port import SinkError
 from sinks.postgres import settings as receiver
 from sinks.postgres.settings import PostgresSettings
-from sinks.settings import ReceiverSettings
+from sinks.settings import AlertReceiverSettings, ReceiverSettings
 from streams.kafka_connection import KafkaConnection
 
 if TYPE_CHECKING:
     from sinks.alert_receiver import AlertReceiver
     from sinks.http_client import HttpRoute
+    from sinks.root_posts import RootPosts
 
 SettingsT = TypeVar("SettingsT", bound=ReceiverSettings)
 
@@ -54,14 +55,25 @@ def postgres_sink(settings: PostgresSettings) -> port.SinkPort:
     """The sink that writes to PostgreSQL; without a setting, to the embedded PostgreSQL. Raises SinkError, or
     ReceiverUnreachable where the embedded PostgreSQL does not run.
     """
+    return receiver.postgres_sink(settings, _embedded_uri, load().prefix)
 
-    def embedded() -> str:
-        try:
-            return _embedded_postgres(load().directory)
-        except Unreachable as error:
-            raise port.ReceiverUnreachable(str(error)) from None
 
-    return receiver.postgres_sink(settings, embedded, load().prefix)
+def _embedded_uri() -> str:
+    """The URI of the embedded PostgreSQL. Raises ReceiverUnreachable where it does not run."""
+    try:
+        return _embedded_postgres(load().directory)
+    except Unreachable as error:
+        raise port.ReceiverUnreachable(str(error)) from None
+
+
+def root_posts(settings: ReceiverSettings) -> RootPosts | None:
+    """Looks up root posts where the receiver's settings ask for it; else None."""
+    if not isinstance(settings, AlertReceiverSettings) or not settings.alert_posts:
+        return None
+    from sinks.postgres.stored_posts import StoredPosts  # imported here, because most workers need no psycopg2
+
+    postgres = read(PostgresSettings)
+    return StoredPosts(lambda: postgres.postgres_uri() or _embedded_uri())
 
 
 def alert_sink(name: str, make: Callable[[SettingsT], AlertReceiver], settings: SettingsT) -> port.ReportingSink:
@@ -70,7 +82,7 @@ def alert_sink(name: str, make: Callable[[SettingsT], AlertReceiver], settings: 
     """
     from sinks.alert_sink import AlertSink  # imported here, because workers of other roles do not need it
 
-    return AlertSink(name, make(settings))
+    return AlertSink(name, make(settings), posts=root_posts(settings))
 
 
 def http_alert_sink(

@@ -1,11 +1,12 @@
-"""Kubernetes manifests rendered from the pipeline: `python -m netcenter.tools.manifests` writes `deploy/k8s/base`, the
-component `deploy/k8s/heartbeat`, and the rules of Prometheus.
+"""Kubernetes manifests rendered from the pipeline: `python -m netcenter.tools.manifests` writes `deploy/k8s`, and the rules of
+Prometheus.
 
 Needs PyYAML, which is in the extra `dev`: manifests are rendered by developers, never by a worker.
 """
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -24,6 +25,8 @@ from streams.signing_keys import Signer
 from streams.topology import Role
 
 BASE = Path(__file__).parents[2] / "deploy" / "k8s" / "base"
+COMPONENTS = BASE.with_name("receivers")
+"""A folder with a component of Kustomize for each role that is not in the base."""
 HEARTBEAT = BASE.parent / "heartbeat"
 """A component of Kustomize: an overlay takes it in where it has the URL of a dead man's switch."""
 NAME = "netcenter"
@@ -66,10 +69,11 @@ Manifest = dict[str, Any]
 
 def render() -> dict[str, str]:
     """The text of every file of `deploy/k8s/base`, by its name."""
-    workloads = {f"{role.name}.yaml": _workload(role) for role in PIPELINE.roles}
+    roles = [role for role in PIPELINE.roles if role.in_base]
+    workloads = {f"{role.name}.yaml": _workload(role) for role in roles}
     shared: dict[str, list[Manifest]] = {
         "account.yaml": [_account()],
-        "network.yaml": [_closed(), _setup_policy(), *(_network(role) for role in PIPELINE.roles)],
+        "network.yaml": [_closed(), _setup_policy(), *(_network(role) for role in roles)],
         "setup.yaml": [_setup()],
     }
     files = {name: _text(*manifests) for name, manifests in {**shared, **workloads}.items()}
@@ -80,12 +84,30 @@ def render() -> dict[str, str]:
     return files
 
 
+def components() -> dict[str, dict[str, str]]:
+    """By role that is not in the base: the text of every file of its component, by its name."""
+    return {role.name: _component(role) for role in PIPELINE.roles if not role.in_base}
+
+
+def write_all(folder: Path = BASE.parent) -> list[Path]:
+    """Write the base and every component, and remove what is no longer rendered; return the written paths."""
+    found = components()
+    for stale in (folder / COMPONENTS.name).glob("*"):
+        if stale.is_dir() and stale.name not in found:
+            shutil.rmtree(stale)
+    parts = {folder / BASE.name: render()}
+    parts[folder / HEARTBEAT.name] = render_heartbeat()
+    parts |= {folder / COMPONENTS.name / name: files for name, files in found.items()}
+    return [path for place, files in parts.items() for path in write(place, files)]
+
+
 def render_heartbeat() -> dict[str, str]:
     """The text of every file of `deploy/k8s/heartbeat`, by its name."""
     component = {
         "apiVersion": "kustomize.config.k8s.io/v1alpha1",
         "kind": "Component",
         "resources": ["heartbeat.yaml"],
+        "images": [{"name": NAME, "newTag": version(NAME)}],
     }
     return {"heartbeat.yaml": _text(*_heartbeat()), "kustomization.yaml": _text(component)}
 
@@ -99,6 +121,16 @@ def write(folder: Path = BASE, files: Mapping[str, str] | None = None) -> list[P
     for name, text in files.items():
         (folder / name).write_text(text)
     return [folder / name for name in sorted(files)]
+
+
+def _component(role: Role) -> dict[str, str]:
+    kustomization = {
+        "apiVersion": "kustomize.config.k8s.io/v1alpha1",
+        "kind": "Component",
+        "resources": [f"{role.name}.yaml"],
+        "images": [{"name": NAME, "newTag": version(NAME)}],
+    }
+    return {f"{role.name}.yaml": _text(*_workload(role), _network(role)), "kustomization.yaml": _text(kustomization)}
 
 
 # --- workloads --------------------------------------------------------------------------------------------------
@@ -440,5 +472,5 @@ def _text(*manifests: Manifest) -> str:
 
 
 if __name__ == "__main__":
-    for path in (*write(), *write(HEARTBEAT, render_heartbeat()), *prometheus_rules.write()):
-        print(f"wrote {path.name}")
+    for path in (*write_all(), *prometheus_rules.write()):
+        print(f"wrote {path.relative_to(BASE.parents[2])}")

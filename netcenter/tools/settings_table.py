@@ -70,6 +70,8 @@ def _readers(name: str, field: FieldInfo) -> str:
 
 
 def _default(field: FieldInfo) -> str:
+    if isinstance(field.default, bool):
+        return f"`{str(field.default).lower()}`"
     return "" if field.default in (None, "") else f"`{field.default}`"
 
 
@@ -80,6 +82,8 @@ def _takes(field: FieldInfo) -> str:
         (kind,) = (one for one in get_args(kind) if one is not type(None))
     if get_origin(kind) is Literal:
         return ", ".join(f"`{word}`" for word in get_args(kind))
+    if kind is bool:
+        return "`true`, `false`"
     if kind in (int, float):
         return _number("whole number" if kind is int else "number", field.metadata)
     return "path" if kind is Path else "text"

@@ -15,7 +15,7 @@ import pytest
 from netcenter.broker.log_writer import LogWriter
 from netcenter.demo.receiver import Receiver
 from netcenter.embedded import Addresses
-from netcenter.pipeline import PIPELINE, PUBLIC
+from netcenter.pipeline import PUBLIC
 from schemas import codec, ids
 from schemas.keys import KEYLESS, customer
 from schemas.records import (
@@ -33,12 +33,12 @@ from schemas.times import rfc3339
 from streams.partitioner import partition_of
 from tests.support import judge
 from tests.support.afternoon import DUE, HOUR, MINUTE, NOON, POLICY, File
-from tests.support.chaos import Plant, Playing
+from tests.support.chaos import ROLES, Plant, Playing
 from tests.support.cloud_events import faults
 from tests.support.command_line import command
 
 _SECRET = "whsec_bm90IGEgc2VjcmV0LCBhIHRlc3Qga2V5IQ=="
-_ROLES = tuple(role.name for role in PIPELINE.roles)
+_ROLES = (*ROLES, "webhook")
 _FLOOD = 3 * HOUR
 
 

@@ -268,7 +268,10 @@ def test_upgrade_check_says_what_will_happen_to_each_role(upgraded: Upgrade) -> 
     assert before["topics"]["ok"] and before["policy"]["ok"] and before["records"]["ok"]
     told = before["way back"]["message"]
     assert "roll out with NETCENTER_UPGRADE_FROM=0.1.0, in any order" in told
-    assert "in this order: webhook, postgres, alerts, desk, surge, cases, classify" in told
+    assert (
+        "in this order: chat, slack, pagerduty, alertmanager, webhook, postgres, alerts, desk, surge, cases, classify"
+        in told
+    )
     code, out, err = command(upgraded.plant.folder, upgraded.plant.given(), "upgrade", "check")
     assert code == 1
     assert "wrong cases: cases.changelog/0 holds under the key" in out

@@ -12,8 +12,11 @@ import pytest
 
 from netcenter.pipeline import PIPELINE
 from sinks.alert_receiver import AlertReceiver, GivenUp, NeverThis, Notice, NotNow
+from sinks.alertmanager.receiver import AlertmanagerReceiver
 from sinks.http_client import HttpRoute
+from sinks.pagerduty.receiver import PagerDutyReceiver
 from sinks.port import SinkError
+from sinks.slack.receiver import SlackReceiver
 from sinks.webhook.receiver import WebhookReceiver
 from streams.topology import Sink
 from tests.support.alert_receiver import AlertEndpoint, Answer
@@ -37,8 +40,21 @@ class Harness:
 
 HARNESSES = {
     "webhook": Harness(lambda url: WebhookReceiver(url, SECRET, timeout=TIMEOUT_S), Answer(204), SECRET),
+    "alertmanager": Harness(
+        lambda url: AlertmanagerReceiver([url], HttpRoute("X"), timeout=TIMEOUT_S), Answer(200), "us:pass-word"
+    ),
+    "pagerduty": Harness(
+        lambda url: PagerDutyReceiver(url, lambda: "k" * 32, HttpRoute("X"), timeout=TIMEOUT_S), Answer(202), "k" * 32
+    ),
+    "slack": Harness(
+        lambda url: SlackReceiver(url, "C1", lambda: "xoxb-token", HttpRoute("X"), timeout=TIMEOUT_S),
+        Answer(200, body=b'{"ok":true,"channel":"C1","ts":"1.2"}'),
+        "xoxb-token",
+    ),
 }
 """By the name of the role."""
+BY_APPRISE = ["chat"]
+"""Roles whose server's answers Apprise hides; tests/unit/test_chat.py holds them to what can be known."""
 
 
 @pytest.fixture(params=HARNESSES)
@@ -66,7 +82,7 @@ NOTICE = Notice(alert(1), "/netcenter/alerts")
 def test_every_receiver_of_the_pipeline_has_a_harness() -> None:
     """A new receiver is held to the contract, too."""
     roles = [role.name for role in PIPELINE.roles if isinstance(role.shape, Sink) and role.writes]
-    assert roles == list(HARNESSES)
+    assert roles == [*HARNESSES, *BY_APPRISE]
 
 
 def test_an_accepted_alert_is_one_request_and_says_what_was_answered(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal, Self
@@ -43,8 +44,8 @@ class Received:
 class AlertEndpoint:
     """Listens on 127.0.0.1, as a context manager. It can be stopped and started again on the same port."""
 
-    def __init__(self, usual: Answer | None = None) -> None:
-        """usual: the answer to a request for which no other is planned."""
+    def __init__(self, usual: Answer | Callable[[Received], Answer] | None = None) -> None:
+        """usual: the answer to a request for which no other is planned, or what makes it."""
         self.usual = usual or Answer()
         self.received: list[Received] = []
         self.asked = threading.Event()
@@ -56,9 +57,19 @@ class AlertEndpoint:
         self._lock = threading.Lock()
 
     @property
-    def url(self) -> str:
+    def host(self) -> str:
         """Where it listens; known after `start`."""
-        return f"http://127.0.0.1:{self._port}/alerts"
+        return f"127.0.0.1:{self._port}"
+
+    @property
+    def root(self) -> str:
+        """Its address without a path."""
+        return f"http://{self.host}"
+
+    @property
+    def url(self) -> str:
+        """One of its addresses; it answers at every path."""
+        return f"{self.root}/alerts"
 
     def answer(self, *answers: Answer | int) -> None:
         """Plans the answers to the next requests; a number is a status."""
@@ -102,7 +113,10 @@ class AlertEndpoint:
     def _take(self, request: Received, handler: BaseHTTPRequestHandler) -> None:
         with self._lock:
             self.received.append(request)
-            answer = self._planned.popleft() if self._planned else self.usual
+            usual = self.usual
+            answer = (
+                self._planned.popleft() if self._planned else usual if isinstance(usual, Answer) else usual(request)
+            )
         self.asked.set()
         if answer.form == "half":
             handler.wfile.write(b"HTTP/1.1 202 Acc")

@@ -30,6 +30,12 @@ def test_every_kind_reads_as_the_file_of_messages_has_it() -> None:
     assert alert_messages.text() == alert_messages.FILE.read_text()
 
 
+def test_the_page_about_receivers_shows_a_message_as_people_get_it() -> None:
+    told = message_of(*EXAMPLES["crisis by rule, growing"])
+    page = (alert_messages.FILE.parents[2] / "docs" / "receivers.md").read_text()
+    assert f"```text\n{told.headline}\n{told.body}\n```" in page
+
+
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_each_message_says_what_since_when_and_whether_it_is_over(name: str) -> None:
     told, over = message_of(*EXAMPLES[name]), EXAMPLES[name][0].state == "resolved"

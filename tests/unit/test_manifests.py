@@ -17,18 +17,23 @@ from netcenter.pipeline import PIPELINE
 from netcenter.rights.kafka_users import kafka_users
 from netcenter.rights.user_names import DEFAULT, user_name
 from netcenter.runtime.endpoints import kafka_of
-from netcenter.settings import Settings, variable
-from netcenter.tools import manifests
+from netcenter.settings import HeartbeatSettings, Settings, variable
+from netcenter.tools import manifests, prometheus_rules
 from streams.kafka_connection import KafkaConnection
 from streams.settings import WorkerSettings
 from tests.support.certificates import Authority
 
 ROLES = [role.name for role in PIPELINE.roles]
 FILES = manifests.render()
+COMPONENTS = manifests.components()
 OBJECTS: list[dict[str, Any]] = [
-    found for name in sorted(FILES) if name.endswith(".yaml") for found in yaml.safe_load_all(FILES[name])
+    found
+    for files in (FILES, *COMPONENTS.values())
+    for name in sorted(files)
+    if name.endswith(".yaml")
+    for found in yaml.safe_load_all(files[name])
 ]
-RESOURCES = [found for found in OBJECTS if found["kind"] != "Kustomization"]
+RESOURCES = [found for found in OBJECTS if found["kind"] not in ("Kustomization", "Component")]
 KUBERNETES = "1.31"
 """The oldest release that the manifests promise to run on."""
 
@@ -62,12 +67,30 @@ def problems(resource: dict[str, Any]) -> list[str]:
 def test_the_files_are_what_the_pipeline_renders() -> None:
     kept = {path.name: path.read_text() for path in manifests.BASE.iterdir()}
     assert kept == FILES, "run `make manifests`"
+    parts = {
+        part.name: {path.name: path.read_text() for path in part.iterdir()} for part in manifests.COMPONENTS.iterdir()
+    }
+    assert parts == COMPONENTS, "run `make manifests`"
 
 
 def test_writing_leaves_exactly_what_is_rendered(tmp_path: Path) -> None:
-    (tmp_path / "a-role-that-is-no-more.yaml").write_text("kind: Deployment\n")
-    manifests.write(tmp_path)
-    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == FILES
+    for stale in ("base/a-role-that-is-no-more.yaml", "receivers/one-that-is-no-more/kustomization.yaml"):
+        (tmp_path / stale).parent.mkdir(parents=True)
+        (tmp_path / stale).write_text("kind: Deployment\n")
+    manifests.write_all(tmp_path)
+    assert {path.name: path.read_text() for path in (tmp_path / "base").iterdir()} == FILES
+    assert {path.name for path in (tmp_path / "receivers").iterdir()} == set(COMPONENTS)
+
+
+def test_a_receiver_that_an_overlay_adds_is_whole_in_its_component() -> None:
+    """Without it the base has neither a worker that lacks its settings, nor a Secret that nobody made."""
+    assert set(COMPONENTS) == {role.name for role in PIPELINE.roles if not role.in_base}
+    for name, files in COMPONENTS.items():
+        kinds = [found["kind"] for found in yaml.safe_load_all(files[f"{name}.yaml"])]
+        assert kinds == ["Deployment", "Service", "PodDisruptionBudget", "NetworkPolicy"]
+        part = yaml.safe_load(files["kustomization.yaml"])
+        assert (part["kind"], part["resources"]) == ("Component", [f"{name}.yaml"])
+        assert f"netcenter-{name}" not in "".join(FILES.values())
 
 
 def test_every_object_is_valid_in_the_strict_schema_of_kubernetes() -> None:
@@ -165,7 +188,7 @@ def test_secrets_come_as_files_and_never_as_variables() -> None:
         assert all("valueFrom" not in entry for entry in container.get("env", ()))
         assert all("secretRef" not in entry for entry in container["envFrom"])
     secrets = {role.name: role.secret for role in PIPELINE.roles if role.secret is not None}
-    assert set(secrets) == {"postgres", "webhook"}
+    assert set(secrets) == {"postgres", "webhook", "pagerduty", "slack", "chat"}
     for role, (setting, key) in secrets.items():
         _, pod = pods()[f"netcenter-{role}"]
         (worker,) = pod["containers"]
@@ -402,3 +425,70 @@ def test_signing_keys_are_mounted_where_records_are_signed_or_checked_and_nowher
     roles = {role.name for role in PIPELINE.roles if any(PIPELINE.topic(t).signed for t in (*role.reads, *role.writes))}
     assert {name for name, keys in found.items() if keys == both} == roles
     assert found["setup"] == {"system"} and found["webhook"] == set()
+
+
+# --- the component of the heartbeat -----------------------------------------------------------------------------------
+
+
+def heartbeat() -> tuple[dict[str, Any], dict[str, Any]]:
+    """(Deployment, NetworkPolicy) of the component."""
+    deployment, network = yaml.safe_load_all(manifests.render_heartbeat()["heartbeat.yaml"])
+    return deployment, network
+
+
+def test_the_heartbeat_is_valid_and_has_no_more_rights_than_a_worker() -> None:
+    deployment, network = heartbeat()
+    assert problems(deployment) == problems(network) == []
+    pod, worker = deployment["spec"]["template"]["spec"], pods()["netcenter-cases"][1]
+    for name in ("securityContext", "serviceAccountName", "automountServiceAccountToken", "enableServiceLinks"):
+        assert pod[name] == worker[name]
+    (container,), (other,) = pod["containers"], worker["containers"]
+    for name in ("securityContext", "image", "workingDir", "envFrom", "resources"):
+        assert container[name] == other[name]
+    assert container["command"] == ["netcenter", "heartbeat"] and deployment["spec"]["replicas"] == 1
+
+
+def test_the_heartbeat_reaches_kafka_and_its_switch_and_nobody_reaches_it() -> None:
+    deployment, network = heartbeat()
+    kafka = int(manifests.SETTINGS["NETCENTER_KAFKA"].rpartition(":")[2])
+    assert [port["port"] for rule in network["spec"]["egress"] for port in rule["ports"]] == [53, 53, kafka, 443]
+    assert "ingress" not in network["spec"] and network["spec"]["policyTypes"] == ["Ingress", "Egress"]
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    assert network["spec"]["podSelector"]["matchLabels"].items() <= labels.items()
+
+
+def test_the_heartbeat_works_as_its_own_user_and_reads_its_url_from_a_file() -> None:
+    pod = heartbeat()[0]["spec"]["template"]["spec"]
+    assert secrets_of(pod, "kafka")[1][0] == user_name(DEFAULT, "heartbeat", "")
+    assert [name for name, _, _ in secrets_of(pod, "receiver")] == [
+        "netcenter-heartbeat-url",
+        "netcenter-heartbeat-tls",
+    ]
+    env = {one["name"]: one["value"] for one in pod["containers"][0]["env"]}
+    assert env["NETCENTER_HEARTBEAT_URL_FILE"] == "/etc/netcenter/heartbeat/url"
+    assert set(env) <= {variable(name) for settings in (Settings, HeartbeatSettings) for name in settings.model_fields}
+
+
+@pytest.mark.skipif(
+    shutil.which("kubectl") is None, reason="kubectl is not here: that the components join the base is not seen"
+)
+def test_an_overlay_takes_the_components_in_beside_the_base(tmp_path: Path) -> None:
+    """The heartbeat gets the image and the settings of the overlay, as every worker does."""
+    for folder in (manifests.BASE, manifests.HEARTBEAT, prometheus_rules.COMPONENT):
+        shutil.copytree(folder, tmp_path / folder.name)
+    overlay = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": ["base"],
+        "components": ["heartbeat", "prometheus"],
+        "images": [{"name": "netcenter", "newName": "registry.example.com/netcenter"}],
+    }
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(overlay))
+    built = subprocess.run(["kubectl", "kustomize", tmp_path], capture_output=True, text=True, timeout=60, check=False)
+    assert built.returncode == 0, built.stderr
+    found = {(one["kind"], one["metadata"]["name"]): one for one in yaml.safe_load_all(built.stdout)}
+    assert ("PrometheusRule", "netcenter") in found
+    (container,) = found["Deployment", "netcenter-heartbeat"]["spec"]["template"]["spec"]["containers"]
+    (worker,) = found["Deployment", "netcenter-cases"]["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == worker["image"] and container["image"].startswith("registry.example.com/")
+    assert container["envFrom"] == worker["envFrom"]

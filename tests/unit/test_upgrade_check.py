@@ -170,7 +170,10 @@ def test_the_way_back_says_the_setting_or_the_order_or_that_there_is_none(step: 
     older = Release("0.1.0", last.progress, last.forms, {**last.records, "Volume": last.records["Volume"] - 1})
     [told] = way_back(older)
     assert "0.1.0 does not read the new records Volume: roll out with NETCENTER_UPGRADE_FROM=0.1.0" in told.message
-    assert "in this order: webhook, postgres, alerts, desk, surge, cases, classify" in told.message
+    assert (
+        "in this order: chat, slack, pagerduty, alertmanager, webhook, postgres, alerts, desk, surge, cases, classify"
+        in told.message
+    )
     step(FormStep(lambda _, value: value))
     [told] = way_back(last)
     assert told.message.startswith("none to 0.1.0 for cases: once their workers run, only `netcenter rebuild`")

@@ -1,0 +1,1 @@
+"""Alerts to Alertmanager, by its API v2."""

@@ -1,0 +1,1 @@
+"""Alerts to chat rooms and mailboxes, through Apprise."""

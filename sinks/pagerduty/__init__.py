@@ -1,0 +1,1 @@
+"""Alerts to PagerDuty, as events of its Events API v2."""
