@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -125,8 +126,13 @@ class AlertPolicy(Part):
     forget_after: Duration = 30 * UNITS["d"]
     """A resolved alert is forgotten after this. Then its fingerprint counts its versions from 1 again."""
 
+    @cached_property
+    def _general(self) -> OverdueLimit:
+        return OverdueLimit(name="overdue", overdue=self.sla_overdue, share=self.sla_share)
+
     def limit(self, brand: str, desk: str, priority: int) -> OverdueLimit:
         """The limit at which a case counts."""
-        return next((one for one in self.overdue if one.takes(brand, desk, priority)), None) or OverdueLimit(
-            name="overdue", overdue=self.sla_overdue, share=self.sla_share
-        )
+        for one in self.overdue:
+            if one.takes(brand, desk, priority):
+                return one
+        return self._general
