@@ -109,6 +109,10 @@ class AlertSink:
         self._read: dict[tuple[str, int], int] = {}
         """By topic and partition: the next offset to read."""
         self._reports: list[AlertDelivery] = []
+        self._reported = 0
+        """ms since the epoch; the time of the last report. Each is later than the one before, so that PostgreSQL keeps the newest
+        of an alert, also where the clocks of two machines differ.
+        """
         self._failures = 0
         """Tries since the receiver last accepted or refused a version."""
         self._tries_failed = 0
@@ -147,7 +151,7 @@ class AlertSink:
                 if item.record.receiver == self.name:
                     self._recall(item.record)
             else:
-                self._take(item)
+                self._take(item, live=False)
         self._stand()
 
     def write(self, items: Sequence[SinkItem]) -> list[RefusedItem]:
@@ -155,7 +159,7 @@ class AlertSink:
         accept.
         """
         for item in items:
-            self._take(item)
+            self._take(item, live=True)
         refused = self._tell() if self.due() == 0.0 else None
         self._stand()
         return [] if refused is None else [refused]
@@ -199,6 +203,7 @@ class AlertSink:
 
     def _recall(self, report: AlertDelivery) -> None:
         known = self._known.setdefault(report.fingerprint, _Known())
+        self._reported = max(self._reported, report.at)
         if report.answer.endswith(_PERHAPS):
             known.perhaps.add(report.alert_id)
         else:
@@ -210,8 +215,10 @@ class AlertSink:
         if report.outcome == "accepted":
             known.accepted, known.reference, known.perhaps = report.state, report.reference, set()
 
-    def _take(self, item: SinkItem) -> None:
-        """Notes an alert, unless it was read before. What comes later in the log is newer."""
+    def _take(self, item: SinkItem, *, live: bool) -> None:
+        """Notes an alert, unless it was read before. What comes later in the log is newer. live: whether it has come since the
+        worker began to read.
+        """
         place, alert = (item.topic, item.partition), item.record
         if item.offset < self._read.get(place, 0):
             return
@@ -232,7 +239,7 @@ class AlertSink:
         if not mine:
             return
         known = self._known.get(key)
-        if alert.state == "resolved" and (known is None or (known.accepted != "firing" and not known.perhaps)):
+        if alert.state == "resolved" and not _may_know(known, alert, live=live):
             if known is not None:
                 self._report(_Waiting(item, alert, 0.0), "passed_over", "it was over before it was told")
             return
@@ -410,6 +417,7 @@ class AlertSink:
         alert = waiting.alert
         if outcome != "accepted" and alert.id in self._known[alert.fingerprint].perhaps:
             answer += _PERHAPS
+        self._reported = max(self._wall(), self._reported + 1)
         self._reports.append(
             AlertDelivery(
                 id=ids.make("delivery", self.name, alert.id, outcome, waiting.attempts),
@@ -424,10 +432,19 @@ class AlertSink:
                 outcome=outcome,
                 answer=answer,
                 attempts=waiting.attempts,
-                at=self._wall(),
+                at=self._reported,
                 reference=reference,
             )
         )
+
+
+def _may_know(known: _Known | None, alert: Alert, *, live: bool) -> bool:
+    """Whether a receiver may know that an alert fired that is over now. Where nothing is known of an alert that ends while the
+    worker reads, its beginning is in the log that this one continues.
+    """
+    if known is None:
+        return live and alert.version > 1
+    return known.accepted == "firing" or bool(known.perhaps)
 
 
 def _source(item: SinkItem) -> str:

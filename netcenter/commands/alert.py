@@ -102,7 +102,13 @@ def alert_test(
 
     Example: netcenter alert test pages --severity page
     """
-    from netcenter.operate.alert_trial import AlertTrial, receivers_called, receivers_of_route, try_receivers
+    from netcenter.operate.alert_trial import (
+        AlertTrial,
+        policy_in_force,
+        receivers_called,
+        receivers_of_route,
+        try_receivers,
+    )
 
     if NAME.fullmatch(brand) is None:
         raise UsageError(f"brand: {brand!r} is no name of a brand: use {NAME_FORM}")
@@ -111,14 +117,14 @@ def alert_test(
     seconds = duration(wait, "--wait") / 1000
     settings = load()
     kafka = kafka_of(settings)
+    policy = policy_in_force(settings, kafka)
     if route is None:
         chosen = receivers_called(to or [])
-        trial = AlertTrial("-".join(chosen), chosen, brand, severity)
     else:
-        version, chosen, others = receivers_of_route(settings, kafka, route)
+        chosen, others = receivers_of_route(settings, kafka, policy, route)
         for name in others:
             print(f"{name}: left out, because no worker of it was ever started here")
-        trial = AlertTrial(route, chosen, brand, severity, version)
+    trial = AlertTrial(route or "-".join(chosen), chosen, brand, severity, policy)
     try_receivers(settings, kafka, trial, seconds, _print_answer)
 
 

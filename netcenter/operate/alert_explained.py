@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agents.policy import Policy, parse
+from agents.policy import Policy, PolicyError, parse
 from agents.policy.alert_policy import AlertMatch
 from netcenter.broker.alert_log import RECEIVERS, AlertHistory
 from netcenter.broker.policy_topic import PolicyLog
+from netcenter.errors import CommandError
 from netcenter.operate.alert_report import SHADOW, headed, state_text, told_to
 from netcenter.operate.doctor.finding import duration_text
 from schemas.records import Alert
@@ -17,13 +18,13 @@ _WIDTH = 12
 
 
 def explain_text(history: AlertHistory, policies: PolicyLog) -> str:
-    """An incident explained in lines of text, each with a heading in front. Raises PolicyError where the newest policy cannot
+    """An incident explained in lines of text, each with a heading in front. Raises CommandError where a policy cannot
     be read.
     """
     alert, last = history.last, policies.last
-    now = parse(last.text, version=policies.newest) if last else None
+    now = _parsed(last.text, policies.newest) if last else None
     deciding = policies.versions.get(alert.policy)
-    then = parse(deciding[-1].text, version=alert.policy) if deciding else now
+    then = _parsed(deciding[-1].text, alert.policy) if deciding else now
     lines = [
         ("alert", alert.fingerprint),
         ("state", state_text(alert)),
@@ -34,6 +35,13 @@ def explain_text(history: AlertHistory, policies: PolicyLog) -> str:
         *headed("over", list(_end(alert, now))),
     ]
     return "\n".join(f"{heading:<{_WIDTH}}{text}".rstrip() for heading, text in lines)
+
+
+def _parsed(text: str, version: int) -> Policy:
+    try:
+        return parse(text, version=version)
+    except PolicyError as error:
+        raise CommandError(f"policy {version} of the log cannot be read: {str(error).splitlines()[0]}") from None
 
 
 def _told(history: AlertHistory) -> list[tuple[str, str]]:
@@ -76,19 +84,23 @@ def _end(alert: Alert, policy: Policy | None) -> Iterator[str]:
         return
     calm, normal = duration_text(policy.surge.calm), duration_text(policy.surge.new_normal)
     if alert.kind in ("surge", "crisis"):
-        yield f"when nothing was above the usual for {calm}, or when it has lasted {normal} and so is the usual"
-        if alert.evidence.get("crisis") or alert.kind == "crisis":
+        yield (
+            f"when nothing was above the usual for {calm}, or when it has lasted {normal} and so is the usual; and fewer than half "
+            "as many of its cases are overdue as would open an alert"
+        )
+        if alert.kind == "crisis" and alert.evidence.get("by", "rule") != "rule":
             yield (
                 f"a crisis that a person opened is closed by a person: `netcenter crisis close {alert.brand} --by NAME "
                 "--reason WHY`"
             )
     elif alert.kind == "sla_breach":
+        opens = alert.evidence.get("opens_at")
         yield (
-            f"when fewer than half as many cases as open it have been overdue for {duration_text(policy.alerts.sla_calm)}: "
-            f"{policy.alerts.sla_overdue} open it"
+            f"when fewer than half of those from which it fires were overdue for {duration_text(policy.alerts.sla_calm)}"
+            f"{f'; it fires from {opens}' if opens else ''}"
         )
     elif alert.kind == "channel_silent":
-        yield "with the first post from the channel, or after seven days, when the channel is given up"
+        yield "with the first post from the channel, or after a week, when the channel is given up"
     elif alert.kind == "escalation":
         yield "when each of its cases is accepted or answered"
     elif alert.kind == "test":

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import msgspec
 
-from agents.policy import parse
+from agents.policy import Policy, PolicyError, parse
 from netcenter.broker.alert_log import ALERTS, DELIVERIES, FINAL, RECEIVERS, AlertRecords, alert_partitions
 from netcenter.broker.client import open_admin
 from netcenter.broker.groups import ConsumerGroups
@@ -37,8 +37,8 @@ class AlertTrial:
     receivers: tuple[str, ...]
     brand: str
     severity: Severity
-    policy: int = 0
-    """The version of the policy that names the route; 0: none does."""
+    policy: Policy | None
+    """The one in force; None: there is none."""
 
 
 Told = Callable[[AlertDelivery], None]
@@ -53,20 +53,28 @@ def receivers_called(names: Collection[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def receivers_of_route(
-    settings: Settings, kafka: KafkaConnection, route: str
-) -> tuple[int, tuple[str, ...], tuple[str, ...]]:
-    """(version of the newest policy, the receivers of its route that have ever had a worker, its other receivers).
-
-    Raises UsageError for a route that the policy does not have, CommandError where no receiver of the route was ever
-    started, and Unreachable.
-    """
+def policy_in_force(settings: Settings, kafka: KafkaConnection) -> Policy | None:
+    """The newest policy of the log; None where there is none. Raises Unreachable, CommandError."""
     version, text = newest_policy(settings, kafka)
-    if not text:
+    try:
+        return parse(text, version=version) if text else None
+    except PolicyError as error:
+        raise CommandError(f"policy {version} of the log cannot be read: {str(error).splitlines()[0]}") from None
+
+
+def receivers_of_route(
+    settings: Settings, kafka: KafkaConnection, policy: Policy | None, route: str
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(the receivers of a route that have ever had a worker, its other receivers).
+
+    Raises UsageError for a route that the policy does not have, CommandError where there is no policy or where no receiver of
+    the route was ever started, and Unreachable.
+    """
+    if policy is None:
         raise CommandError("the log has no policy: run `netcenter policy apply`")
-    routes = {one.name: one for one in parse(text, version=version).alerts.routes}
+    routes = {one.name: one for one in policy.alerts.routes}
     if route not in routes:
-        raise UsageError(f"policy {version} has no route {route!r}; there are: {', '.join(routes) or 'none'}")
+        raise UsageError(f"policy {policy.version} has no route {route!r}; there are: {', '.join(routes) or 'none'}")
     named = dict.fromkeys(routes[route].receivers)
     with closing(open_admin(kafka)) as client:
         groups = ConsumerGroups(settings.prefix, client)
@@ -77,7 +85,7 @@ def receivers_of_route(
         raise CommandError(
             f"no receiver of the route {route} was ever started ({', '.join(named)}): run `netcenter worker {next(iter(named))}`"
         )
-    return version, started, tuple(name for name in named if name not in started)
+    return started, tuple(name for name in named if name not in started)
 
 
 def try_receivers(settings: Settings, kafka: KafkaConnection, trial: AlertTrial, wait_s: float, told: Told) -> None:
@@ -105,6 +113,7 @@ def try_receivers(settings: Settings, kafka: KafkaConnection, trial: AlertTrial,
 
 
 def _alert(trial: AlertTrial) -> Alert:
+    runbooks = trial.policy.alerts.runbooks if trial.policy else None
     fingerprint, now = f"test:{trial.route}:{uuid4().hex[:8]}", int(time.time() * 1000)
     return Alert(
         id=ids.make("alert", now, 1, fingerprint),
@@ -112,7 +121,7 @@ def _alert(trial: AlertTrial) -> Alert:
         seq=1,
         time=now,
         cause=ids.make("alert-test", fingerprint),
-        policy=trial.policy,
+        policy=trial.policy.version if trial.policy else 0,
         reason="test: netcenter alert test",
         state="firing",
         kind="test",
@@ -122,6 +131,7 @@ def _alert(trial: AlertTrial) -> Alert:
         summary=f"This is a test of {trial.route}: nothing is wrong, and nobody has to do anything.",
         starts_at=now,
         evidence={"route": trial.route},
+        links={"runbook": f"{runbooks.rstrip('/')}/test.md"} if runbooks else {},
         receivers=list(trial.receivers),
     )
 

@@ -109,6 +109,8 @@ class Older:
             self._copy("dead_letters", _MISSING, tuple(map(list, zip(*letters, strict=True))), where=_LETTERS)
         # The log of alerts is compacted: it keeps only the newest version of each fingerprint, and drops it later.
         self._copy("alert_events", _MISSING, (), where="")
+        # A delivery is one of several records about a version: it has no place, and the log keeps it for some months.
+        self._copy("alert_deliveries", _MISSING, (), where="")
         names = [name for name, _ in tables.ALERTS.columns]
         changes = ", ".join(f"{name} = excluded.{name}" for name in names if name != "fingerprint")
         self._cursor.execute(_NEWEST.format(columns=", ".join(names), changes=changes))

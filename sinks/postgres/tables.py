@@ -317,8 +317,7 @@ ALERT_DELIVERIES = ProjectionTable(
         "severity text, outcome text, answer text, attempts int, at time, reference text"
     ),
     key=("receiver", "alert_id"),
-    newest=("attempts", "at"),
-    topic="deliveries",
+    newest=("at",),
     records=(AlertDelivery,),
 )
 DEAD_LETTERS = ProjectionTable(

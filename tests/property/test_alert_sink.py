@@ -95,12 +95,11 @@ class Story:
 
     def _next(self, fingerprint: str, state: str, receivers: list[str] | None) -> Alert:
         version = 1 + sum(one.fingerprint == fingerprint for one in self.came)
-        # Once an incident was told to a receiver, later versions name it too.
-        named = any(
-            one.fingerprint == fingerprint and one.receivers != ["slack"]
-            for one in (notice.alert for notice in self.pager.notices)
-        )
-        return alert(version, fingerprint, state=state, receivers=None if named else receivers, starts_at=T0)
+        # Once an incident was told to a receiver, later versions name it too; the end names whoever was named before.
+        before = self.came if state == "resolved" else [notice.alert for notice in self.pager.notices]
+        named = any(one.fingerprint == fingerprint and one.receivers != ["slack"] for one in before)
+        otherwise = receivers if state == "firing" else ["slack"]
+        return alert(version, fingerprint, state=state, receivers=None if named else otherwise, starts_at=T0)
 
 
 @settings(max_examples=150, deadline=None)

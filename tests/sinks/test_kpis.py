@@ -9,7 +9,13 @@ import pytest
 from msgspec.structs import replace
 
 from schemas import ids
-from schemas.records import Action, CaseClosed, ClockChanged, NoReply, Record
+from schemas.records import (
+    Action,
+    CaseClosed,
+    ClockChanged,
+    NoReply,
+    Record,
+)
 from sinks.postgres.sink import PostgresSink
 from tests.sinks.conftest import Database
 from tests.sinks.test_rows import CRISES, update
@@ -17,10 +23,12 @@ from tests.support.samples import (
     FACT,
     MINUTE,
     T0,
+    alert,
     changed,
     classified,
     clock,
     closed,
+    delivery,
     items,
     mention,
     opened,
@@ -28,6 +36,7 @@ from tests.support.samples import (
 )
 
 HOUR = 60 * MINUTE
+DAY = 24 * HOUR
 #: A clock without a target.
 MEASURED: dict[str, Any] = {"metric": "resolution", "due_at": None, "target_ms": None}
 
@@ -353,11 +362,60 @@ def test_a_surge_is_told_with_its_length_and_whether_it_was_a_crisis(sink: Postg
     assert minutes(surge["lasted_ms"]) == 90
 
 
+def test_an_alert_is_told_with_where_it_went_and_what_was_answered(sink: PostgresSink, database: Database) -> None:
+    """A row for each receiver: the one that has it, the one that waits, the one whose worker does not run; and one for nobody."""
+    three = ["pager", "slack", "webhook"]
+    versions = [alert(1, receivers=three), alert(2, receivers=three), alert(3, receivers=three)]
+    shadow = alert(1, "surge:norte:1", mode="shadow", receivers=three)
+    sink.write(items([*versions, shadow], "alerts"))
+    sink.write(
+        items(
+            [
+                delivery(
+                    versions[0], "waiting", T0 + 1_000, answer="it is being sent; it may have arrived", attempts=0
+                ),
+                delivery(versions[0], "accepted", T0 + 2_000),
+                delivery(versions[1], "passed_over", T0 + 3_000, answer="version 3 went in its place", attempts=0),
+                delivery(versions[2], "accepted", T0 + 4_000, attempts=4),
+                delivery(versions[0], "waiting", T0 + 2_000, "slack", answer="answers 401", attempts=7),
+            ],
+            "deliveries",
+        )
+    )
+    rows = database.rows("select * from alert_history order by fingerprint, receiver")
+    assert [(row["fingerprint"], row["receiver"]) for row in rows] == [
+        *(("surge:andina:1", receiver) for receiver in three),
+        ("surge:norte:1", None),
+    ]
+    columns = ("told_at", "told_over_at", "attempts", "last_version", "last_outcome", "last_answer")
+    assert [tuple(row[name] for name in columns) for row in rows] == [
+        (_time(T0 + 2_000), _time(T0 + 4_000), 5, 3, "accepted", "202 Accepted"),
+        (None, None, 7, 1, "waiting", "answers 401"),
+        (None, None, 0, None, None, None),
+        (None, None, 0, None, None, None),
+    ]
+    assert {(row["state"], minutes(row["lasted_ms"])) for row in rows[:3]} == {("resolved", 90)}
+    assert (rows[3]["mode"], rows[3]["ends_at"]) == ("shadow", None)
+
+
+def test_an_alert_that_fires_again_is_another_row(sink: PostgresSink, database: Database) -> None:
+    """Its versions may begin at 1 again."""
+    later = alert(1, starts_at=T0 + 90 * DAY)
+    sink.write(items([alert(1), alert(3), later], "alerts"))
+    sink.write(items([delivery(alert(1), "accepted", T0), delivery(later, "refused", T0 + 90 * DAY)], "deliveries"))
+    rows = database.rows("select state, last_outcome from alert_history order by starts_at")
+    assert [tuple(row.values()) for row in rows] == [("resolved", "accepted"), ("firing", "refused")]
+
+
+def _time(at: int) -> datetime:
+    return datetime.fromtimestamp(at / 1000, UTC)
+
+
 def test_every_view_says_what_it_shows(database: Database) -> None:
     """A comment each, for whoever looks at them in PostgreSQL."""
     rows = database.rows(
         "select relname, obj_description(oid, 'pg_class') as told from pg_class"
         " where relkind = 'v' and relnamespace = 'public'::regnamespace"
     )
-    assert len(rows) == 10
+    assert len(rows) == 11
     assert [row["relname"] for row in rows if not row["told"]] == []

@@ -19,7 +19,7 @@ from sinks.postgres.sink import PostgresSink
 from tests.sinks.conftest import Database
 from tests.sinks.test_forgetting import AUTHOR, TRACES, act, his_post
 from tests.sinks.test_rows import CRISES
-from tests.support.samples import alert, case_story, classified, items, surge_story
+from tests.support.samples import T0, alert, case_story, classified, delivery, items, surge_story
 
 CASES = items(case_story(), "cases")
 SURGES = items([*surge_story(), *CRISES], "surges")
@@ -98,6 +98,13 @@ def test_an_offset_does_not_fall_where_the_last_record_was_compacted_away(live: 
     rebuild(bare, {("alerts", 0): 0}, told[:1])
     assert bare.row("select next from sink_offsets")["next"] == 6
     assert_written(live, items([alert(2)], "alerts", first=6))
+
+
+def test_a_delivery_that_the_log_no_longer_has_is_kept(live: PostgresSink, bare: Database) -> None:
+    told = items([delivery(alert(n), "accepted", T0 + n) for n in (1, 2)], "deliveries")
+    assert_written(live, told)
+    rebuild(bare, {("deliveries", 0): 1}, told[1:])
+    assert [row["version"] for row in bare.rows("select version from alert_deliveries order by 1")] == [1, 2]
 
 
 def test_the_live_sink_passes_over_what_the_swap_has_brought(live: PostgresSink, bare: Database) -> None:

@@ -61,6 +61,7 @@ from tests.support.samples import (
     clock,
     closed,
     decided,
+    delivery,
     item,
     items,
     mention,
@@ -541,6 +542,20 @@ def test_the_first_answer_says_whether_the_case_was_answered_privately(
     held(database.row("select * from cases"), answered_at=at(T0 + 10), answered_privately=True, answers=3)
 
 
+def test_of_the_reports_about_a_version_the_newest_stays(sink: PostgresSink, database: Database) -> None:
+    """In whatever order they come, and also where the log brings them again."""
+    reports: list[Record] = [
+        delivery(alert(1), "waiting", T0, attempts=0),
+        delivery(alert(1), "waiting", T0 + 1, answer="answers 401"),
+        delivery(alert(1), "accepted", T0 + 2, attempts=2, reference="m1"),
+        delivery(alert(1), "passed_over", T0 + 3, receiver="slack", attempts=0),
+    ]
+    sink.write(items(reports, "deliveries"))
+    sink.write(items(reversed(reports[:3]), "deliveries", first=4))
+    rows = database.rows("select receiver, outcome, attempts, reference from alert_deliveries order by receiver")
+    assert [tuple(row.values()) for row in rows] == [("pager", "accepted", 2, "m1"), ("slack", "passed_over", 0, None)]
+
+
 def test_a_row_says_which_record_of_the_log_it_is(sink: PostgresSink, database: Database) -> None:
     """Partition and offset of its own topic; a case's event also which record of `classified` led to it."""
     led = {"source": b"classified/6/41"}
@@ -859,6 +874,7 @@ EXAMPLES: list[Record] = [
     *surge_story(),
     *CRISES,
     alert(1),
+    delivery(alert(1), "accepted", T0),
     Tick(clock="wall", time=1, role="x", partition=0),
     PolicyChanged(version=1, hash="00", applied_at=1),
     SourceIdle(role="x", partition=0, silent_ms=1),

@@ -250,6 +250,24 @@ def alert(version: int = 1, fingerprint: str = FINGERPRINT, starts_at: int = T0,
     return Alert(**{**fields, **changes})
 
 
+def delivery(alert: Alert, outcome: DeliveryOutcome, at: int, receiver: str = "pager", **more: Any) -> AlertDelivery:
+    """What became of a version at a receiver."""
+    return AlertDelivery(
+        id=ids.make("delivery", receiver, alert.id, outcome, at),
+        receiver=receiver,
+        fingerprint=alert.fingerprint,
+        version=alert.version,
+        alert_id=alert.id,
+        brand=alert.brand,
+        state=alert.state,
+        severity=alert.severity,
+        starts_at=alert.starts_at,
+        outcome=outcome,
+        at=at,
+        **{"answer": "202 Accepted", "attempts": 1, **more},
+    )
+
+
 def delivery_of(alert: Alert, receiver: str, outcome: DeliveryOutcome, answer: str, attempts: int = 1) -> AlertDelivery:
     """What became of a version at a receiver, now by the wall clock."""
     return AlertDelivery(

@@ -260,6 +260,18 @@ def test_attempts_count_on_over_a_restart_and_the_same_answer_is_no_new_record(l
     assert (log.said()[-1].outcome, log.said()[-1].attempts) == ("accepted", 4)
 
 
+def test_each_report_is_later_than_the_one_before_also_after_the_clock_went_back(log: Log) -> None:
+    """PostgreSQL keeps the newest report of a version, and it may have come from another machine."""
+    log.pager.answers = [AWAY]
+    log.comes(alert(1))
+    log.now -= 500
+    log.start()
+    log.run(1)
+    log.comes(alert(2))
+    times = [one.at for one in log.deliveries]
+    assert times == sorted(set(times)) and log.outcomes()[-1] == (2, "accepted")
+
+
 def test_a_version_that_will_never_be_accepted_is_handed_back_and_the_next_one_goes_on(log: Log) -> None:
     log.pager.answers = [NeverThis("Http400", "the pager answers 400 Bad Request")]
     log.comes(alert(1))
@@ -402,6 +414,15 @@ def test_a_new_receiver_is_told_what_fires_and_nothing_of_what_is_over(log: Log)
     log.run()
     assert log.told() == [(NORTE, 7)]
     assert log.outcomes() == [(7, "accepted")], "nor is there a record for it"
+
+
+def test_the_end_of_an_incident_that_began_in_the_log_before_is_told(log: Log) -> None:
+    """After `netcenter rescale` the new log begins with the next version, and no delivery is in it."""
+    log.comes(alert(5, state="resolved"))
+    assert (log.told(), log.outcomes()) == ([(ANDINA, 5)], [(5, "accepted")])
+    log.start()
+    log.run(3600)
+    assert len(log.told()) == 1
 
 
 def test_records_of_other_receivers_mean_nothing_to_this_one(log: Log) -> None:

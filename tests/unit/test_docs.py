@@ -113,6 +113,15 @@ def test_every_file_that_a_first_page_names_exists(page: str) -> None:
     assert missing_files((ROOT / page).read_text(), project_files()) == []
 
 
+def test_every_test_that_a_page_names_exists() -> None:
+    """A promise names the test that holds it."""
+    tests = {
+        name for path, text in texts(".py") if path.startswith("tests/") for name in re.findall(r"def (test_\w+)", text)
+    }
+    named = {name: page for page, text in texts(".md") for name in re.findall(r"`(test_\w+)`", text)}
+    assert named and {name: page for name, page in named.items() if name not in tests} == {}
+
+
 def test_the_search_for_missing_links_and_files_finds() -> None:
     assert missing_links("docs/a.md", "[a](glossary.md#cases) [b](../nowhere.md) [c](https://b.c/d)") == [
         "../nowhere.md"
