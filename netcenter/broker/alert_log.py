@@ -7,7 +7,9 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import msgspec
 from kafka import TopicPartition
+from kafka.admin import KafkaAdminClient
 
 from netcenter.broker.client import open_admin
 from netcenter.broker.offsets import committed_ranges
@@ -27,6 +29,8 @@ RECEIVERS = tuple(
     role.name for role in PIPELINE.roles if not role.decides and role.name != PROJECTION and ALERTS in role.reads
 )
 """The roles that tell a receiver of alerts, in the order of the flow. A route of the policy names receivers so."""
+_LOOKED_AT = 5_000
+"""The newest offsets of `deliveries` in which alerts that wait are looked for."""
 FINAL = ("accepted", "refused", "passed_over")
 """The outcomes after which a receiver's role does not send that version again."""
 
@@ -125,3 +129,20 @@ def alert_histories(settings: Settings, kafka: KafkaConnection) -> dict[str, Ale
         elif isinstance(record, AlertDelivery) and record.fingerprint in found:
             found[record.fingerprint].deliveries.append(record)
     return dict(sorted(found.items(), key=lambda item: (item[1].last.starts_at, item[0])))
+
+
+def waiting_alerts(settings: Settings, kafka: KafkaConnection, client: KafkaAdminClient) -> list[AlertDelivery]:
+    """For each alert that a receiver has not accepted yet, its last answer with the time of the first one since then, as far as
+    the newest records of `deliveries` tell. settings: with the partition count of the log. Raises CommandError.
+    """
+    ranges = committed_ranges(client, alert_partitions(settings, DELIVERIES))
+    newest = {tp: (max(first, end - _LOOKED_AT), end) for tp, (first, end) in ranges.items()}
+    waiting: dict[tuple[str, str], AlertDelivery] = {}
+    for record, _ in AlertRecords(settings).of(records_of(kafka, newest)):
+        if isinstance(record, AlertDelivery):
+            about = record.receiver, record.fingerprint
+            if record.outcome != "waiting":
+                waiting.pop(about, None)
+            elif (first := waiting.setdefault(about, record)) is not record:
+                waiting[about] = msgspec.structs.replace(record, at=first.at)
+    return list(waiting.values())

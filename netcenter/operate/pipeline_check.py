@@ -8,6 +8,7 @@ from contextlib import closing
 
 from kafka.errors import KafkaError
 
+from netcenter.broker.alert_log import waiting_alerts
 from netcenter.broker.client import open_admin
 from netcenter.broker.groups import GroupMember
 from netcenter.broker.lag import LagMonitor, RolePosition
@@ -18,8 +19,9 @@ from netcenter.pipeline import PIPELINE
 from netcenter.runtime.kafka_security import in_words
 from netcenter.settings import Settings
 from netcenter.workers import missing_to_run
-from schemas.records import Clock
+from schemas.records import AlertDelivery, Clock
 from schemas.times import rfc3339
+from sinks.readable import counted
 from streams.kafka_connection import KafkaConnection
 from streams.topology import Role
 
@@ -33,6 +35,7 @@ class PipelineCheck:
     2. On the wall clock, no role is further behind in event time than the limit.
     3. No role has stood still for longer than the limit while records wait for it. So receivers count too, which have no
        event time; and so does a log that follows the event clock of played files, whose time may stand still.
+    4. No receiver of alerts has accepted nothing for longer than the limit: an alert that waits is one that nobody was told.
     """
 
     def __init__(self, settings: Settings, kafka: KafkaConnection, behind_s: float) -> None:
@@ -59,11 +62,13 @@ class PipelineCheck:
             roles = [r for r in PIPELINE.roles if _counts(r, members[r.name], positions[r.name])]
             stood = self._standing([p for role in roles for p in positions[role.name]])
             waiting = monitor.records_behind(stood)
+            untold = waiting_alerts(monitor.settings, self._kafka, client)
         for role in roles:
             if not members[role.name]:
                 yield _without_worker(role)
                 continue
             yield from self._behind(role, positions[role.name])
+            yield from self._untold(role, [alert for alert in untold if alert.receiver == role.name])
             for position, seconds in stood.items():
                 if position.role == role.name and waiting.get(position):
                     yield (
@@ -83,6 +88,15 @@ class PipelineCheck:
             yield (
                 f"{role.name} stands at {rfc3339(slowest.time)} in {slowest.name}, {duration_text(now - slowest.time)} behind "
                 "the clock: see `netcenter doctor`"
+            )
+
+    def _untold(self, role: Role, waiting: list[AlertDelivery]) -> Iterator[str]:
+        """The fault of a receiver that does not accept what it is given."""
+        oldest, now = min((one.at for one in waiting), default=0), int(time.time() * 1000)
+        if waiting and now - oldest > self._behind_s * 1000:
+            yield (
+                f"{role.name} has not told {counted(len(waiting), 'alert', 'alerts')}, the oldest for {duration_text(now - oldest)}: "
+                f"{waiting[-1].answer}"
             )
 
     def _standing(self, positions: list[RolePosition]) -> _Stood:

@@ -107,6 +107,7 @@ def render_heartbeat() -> dict[str, str]:
         "apiVersion": "kustomize.config.k8s.io/v1alpha1",
         "kind": "Component",
         "resources": ["heartbeat.yaml"],
+        "images": [{"name": NAME, "newTag": version(NAME)}],
     }
     return {"heartbeat.yaml": _text(*_heartbeat()), "kustomization.yaml": _text(component)}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -15,7 +15,8 @@ import pytest
 from kafka import KafkaConsumer
 
 from netcenter.broker import provisioning
-from netcenter.broker.alert_log import ALERTS, DELIVERIES, AlertRecords, alert_partitions
+from netcenter.broker.alert_log import ALERTS, DELIVERIES, AlertRecords, alert_partitions, waiting_alerts
+from netcenter.broker.client import open_admin
 from netcenter.broker.log_writer import LogWriter
 from netcenter.broker.reading import TopicFollower
 from netcenter.policies import DEFAULT_POLICY
@@ -192,6 +193,21 @@ def test_a_route_is_tried_with_its_receivers_that_were_ever_started(log: Log) ->
     assert seen[0].receivers == ["webhook"] and seen[0].policy == 1 and seen[0].fingerprint.startswith("test:programs:")
     code, _, err = log.run("test", "nowhere")
     assert code == 2 and "policy 1 has no route 'nowhere'; there are: pages, programs, people" in err
+
+
+def test_an_alert_waits_at_a_receiver_until_any_other_outcome(log: Log) -> None:
+    def waiting() -> list[tuple[str, str]]:
+        with closing(open_admin(log.kafka)) as client:
+            found = waiting_alerts(log.settings, log.kafka, client)
+        return [(one.receiver, one.answer) for one in found if one.fingerprint == late.fingerprint]
+
+    late = alert_of(1, "surge:late:1", brand="late")
+    log.write(
+        delivery_of(late, "webhook", "waiting", "503"), delivery_of(late, "webhook", "waiting", "401", attempts=2)
+    )
+    assert waiting() == [("webhook", "401")]
+    log.write(delivery_of(late, "webhook", "passed_over", "a newer version went in its place"))
+    assert waiting() == []
 
 
 @pytest.mark.parametrize("words", [(), ("programs", "--to", "webhook")])

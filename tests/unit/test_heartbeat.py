@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 from kafka.errors import KafkaTimeoutError
 
@@ -22,9 +23,10 @@ from netcenter.operate.pipeline_check import PipelineCheck
 from netcenter.pipeline import PIPELINE
 from netcenter.runtime import logs
 from netcenter.settings import HeartbeatSettings, Settings, read
-from schemas.records import Clock
+from schemas.records import AlertDelivery, Clock
 from streams.kafka_connection import KafkaConnection
 from tests.support.dead_mans_switch import SECRET, Switch
+from tests.support.samples import alert, delivery_of
 
 NOW_S = 1_700_000_000
 
@@ -155,6 +157,7 @@ class Broker:
         self.committed: dict[str, int | None] = {role.name: 5 for role in PIPELINE.roles}
         self.end = 5
         self.waiting = 3
+        self.untold: list[AlertDelivery] = []
         self.settings = Settings()
         self.groups = SimpleNamespace(await_loaded=self._answer, members=lambda: self.members)
 
@@ -191,6 +194,7 @@ def broker(monkeypatch: pytest.MonkeyPatch) -> Broker:
     monkeypatch.setattr(pipeline_check, "open_admin", lambda _: SimpleNamespace(close=lambda: None))
     monkeypatch.setattr(pipeline_check, "LagMonitor", lambda *_: found)
     monkeypatch.setattr(pipeline_check, "clock_of_log", lambda *_: found.clock)
+    monkeypatch.setattr(pipeline_check, "waiting_alerts", lambda *_: found.untold)
     times = SimpleNamespace(time=lambda: found.now_s, monotonic=lambda: found.now_s)
     monkeypatch.setattr(pipeline_check, "time", times)
     return found
@@ -255,6 +259,15 @@ def test_a_role_that_stands_still_while_records_wait_is_a_fault_until_it_moves(
     ]
     broker.committed["webhook"] = 3
     assert check.faults() == []
+
+
+def test_a_receiver_that_accepts_nothing_for_too_long_is_a_fault(check: PipelineCheck, broker: Broker) -> None:
+    """It reads on meanwhile, so that its position does not tell."""
+    late = delivery_of(alert(1), "webhook", "waiting", "the webhook receiver answers 401")
+    broker.untold = [msgspec.structs.replace(late, at=(NOW_S - 299) * 1000)]
+    assert check.faults() == []
+    broker.now_s += 2
+    assert check.faults() == ["webhook has not told 1 alert, the oldest for 5 min: the webhook receiver answers 401"]
 
 
 def test_markers_of_transactions_are_no_records_that_wait(check: PipelineCheck, broker: Broker) -> None:

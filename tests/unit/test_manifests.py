@@ -17,8 +17,8 @@ from netcenter.pipeline import PIPELINE
 from netcenter.rights.kafka_users import kafka_users
 from netcenter.rights.user_names import DEFAULT, user_name
 from netcenter.runtime.endpoints import kafka_of
-from netcenter.settings import Settings, variable
-from netcenter.tools import manifests
+from netcenter.settings import HeartbeatSettings, Settings, variable
+from netcenter.tools import manifests, prometheus_rules
 from streams.kafka_connection import KafkaConnection
 from streams.settings import WorkerSettings
 from tests.support.certificates import Authority
@@ -425,3 +425,70 @@ def test_signing_keys_are_mounted_where_records_are_signed_or_checked_and_nowher
     roles = {role.name for role in PIPELINE.roles if any(PIPELINE.topic(t).signed for t in (*role.reads, *role.writes))}
     assert {name for name, keys in found.items() if keys == both} == roles
     assert found["setup"] == {"system"} and found["webhook"] == set()
+
+
+# --- the component of the heartbeat -----------------------------------------------------------------------------------
+
+
+def heartbeat() -> tuple[dict[str, Any], dict[str, Any]]:
+    """(Deployment, NetworkPolicy) of the component."""
+    deployment, network = yaml.safe_load_all(manifests.render_heartbeat()["heartbeat.yaml"])
+    return deployment, network
+
+
+def test_the_heartbeat_is_valid_and_has_no_more_rights_than_a_worker() -> None:
+    deployment, network = heartbeat()
+    assert problems(deployment) == problems(network) == []
+    pod, worker = deployment["spec"]["template"]["spec"], pods()["netcenter-cases"][1]
+    for name in ("securityContext", "serviceAccountName", "automountServiceAccountToken", "enableServiceLinks"):
+        assert pod[name] == worker[name]
+    (container,), (other,) = pod["containers"], worker["containers"]
+    for name in ("securityContext", "image", "workingDir", "envFrom", "resources"):
+        assert container[name] == other[name]
+    assert container["command"] == ["netcenter", "heartbeat"] and deployment["spec"]["replicas"] == 1
+
+
+def test_the_heartbeat_reaches_kafka_and_its_switch_and_nobody_reaches_it() -> None:
+    deployment, network = heartbeat()
+    kafka = int(manifests.SETTINGS["NETCENTER_KAFKA"].rpartition(":")[2])
+    assert [port["port"] for rule in network["spec"]["egress"] for port in rule["ports"]] == [53, 53, kafka, 443]
+    assert "ingress" not in network["spec"] and network["spec"]["policyTypes"] == ["Ingress", "Egress"]
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    assert network["spec"]["podSelector"]["matchLabels"].items() <= labels.items()
+
+
+def test_the_heartbeat_works_as_its_own_user_and_reads_its_url_from_a_file() -> None:
+    pod = heartbeat()[0]["spec"]["template"]["spec"]
+    assert secrets_of(pod, "kafka")[1][0] == user_name(DEFAULT, "heartbeat", "")
+    assert [name for name, _, _ in secrets_of(pod, "receiver")] == [
+        "netcenter-heartbeat-url",
+        "netcenter-heartbeat-tls",
+    ]
+    env = {one["name"]: one["value"] for one in pod["containers"][0]["env"]}
+    assert env["NETCENTER_HEARTBEAT_URL_FILE"] == "/etc/netcenter/heartbeat/url"
+    assert set(env) <= {variable(name) for settings in (Settings, HeartbeatSettings) for name in settings.model_fields}
+
+
+@pytest.mark.skipif(
+    shutil.which("kubectl") is None, reason="kubectl is not here: that the components join the base is not seen"
+)
+def test_an_overlay_takes_the_components_in_beside_the_base(tmp_path: Path) -> None:
+    """The heartbeat gets the image and the settings of the overlay, as every worker does."""
+    for folder in (manifests.BASE, manifests.HEARTBEAT, prometheus_rules.COMPONENT):
+        shutil.copytree(folder, tmp_path / folder.name)
+    overlay = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": ["base"],
+        "components": ["heartbeat", "prometheus"],
+        "images": [{"name": "netcenter", "newName": "registry.example.com/netcenter"}],
+    }
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(overlay))
+    built = subprocess.run(["kubectl", "kustomize", tmp_path], capture_output=True, text=True, timeout=60, check=False)
+    assert built.returncode == 0, built.stderr
+    found = {(one["kind"], one["metadata"]["name"]): one for one in yaml.safe_load_all(built.stdout)}
+    assert ("PrometheusRule", "netcenter") in found
+    (container,) = found["Deployment", "netcenter-heartbeat"]["spec"]["template"]["spec"]["containers"]
+    (worker,) = found["Deployment", "netcenter-cases"]["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == worker["image"] and container["image"].startswith("registry.example.com/")
+    assert container["envFrom"] == worker["envFrom"]
