@@ -123,6 +123,12 @@ class _Known:
         return duration(max(0, end - self.began))
 
     @property
+    def only_cases(self) -> bool:
+        """Whether a flood is over and fires because its cases are overdue."""
+        crisis = self.text("crisis") and not self.text("crisis_until")
+        return not self.over and bool(self.text("until")) and not crisis
+
+    @property
     def urgency(self) -> str:
         return _URGENCY[self.alert.severity]
 
@@ -144,6 +150,10 @@ def _flood(known: _Known, post: PostWords | None) -> tuple[str, Parts]:
     if known.over:
         end = "has become the usual" if known.text("close_reason") == "new_normal" else "is over"
         return f"the {what} {end} after {known.lasted}", _flood_parts(known, post, f"The {what} {end}.")
+    if known.only_cases:
+        late, cases = number(known.number("overdue") or 0), number(known.number("open") or 0)
+        waits = f"The {what} is over, but its customers wait too long for an answer ({known.urgency})."
+        return f"the {what} is over, {late} of its {cases} cases are overdue", _flood_parts(known, post, waits)
     much, by = _much(known), _by(known)
     what_now = f"A {what}: {_scope(known)} ({known.urgency})."
     return ", ".join(filter(None, (what, much or (by and f"declared{by}")))), _flood_parts(known, post, what_now)
@@ -155,7 +165,7 @@ def _flood_parts(known: _Known, post: PostWords | None, what: str) -> Parts:
     yield "Since", known.since()
     yield from _figures(known)
     yield from _root(known, post)
-    if not known.over:
+    if not (known.over or known.only_cases):
         yield "Who writes", _crowd(known)
         yield "Posts", _posts(known)
     yield "Cases", _flood_cases(known)
@@ -180,6 +190,8 @@ def _scope(known: _Known) -> str:
 
 
 def _flood_first(known: _Known) -> str:
+    if known.only_cases:
+        return _staff(known.text("brand_desk"))
     if known.alert.kind == "crisis":
         return _staff(known.text("crisis_desk"))
     if known.alert.severity == "page":
@@ -218,7 +230,7 @@ def _much(known: _Known) -> str:
 
 def _figures(known: _Known) -> Parts:
     peak, excess, rare = known.number("peak"), known.number("excess"), known.number("return_period")
-    if known.over:
+    if known.over or known.only_cases:
         most = f"at most {number(peak)} times the usual" if peak else ""
         above = f"{counted(excess, *_unit(known))} above the usual" if excess else ""
         yield "How much", "; ".join(filter(None, (most, above)))
@@ -302,8 +314,8 @@ def _by(known: _Known) -> str:
 def _being_done(known: _Known) -> str:
     desk = known.text("crisis_desk")
     if not known.text("crisis"):
-        return "" if known.over else "no crisis is declared"
-    if known.over:
+        return "" if known.over or known.only_cases else "no crisis is declared"
+    if known.over or known.text("crisis_until"):
         return f"the crisis was ended{_by(known)}"
     return f"a crisis is declared{_by(known)}" + (f"; desk {desk} works on it" if desk else "")
 

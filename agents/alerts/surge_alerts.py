@@ -16,7 +16,7 @@ from schemas.records import Alert, AlertKind, Severity
 #: The least share of the posts that are about one post for people to read of it.
 _TOLD = 0.01
 _CROWDS = {"few": ", by a few accounts", "copies": ", copies of a few texts"}
-_OF_CRISIS = ("crisis", "by", "crisis_desk")
+_OF_CRISIS = ("crisis", "by", "crisis_desk", "crisis_until")
 
 Steps = Iterator[Alert | AlertState]
 
@@ -91,7 +91,9 @@ def _gravity(incident: SurgeIncident) -> Severity:
 
 def _told_now(incident: SurgeIncident, step: Step) -> dict[str, str]:
     """The figures after an event: those of a surge replace those of before; a crisis adds its own."""
-    if step.change in ("crisis_opened", "crisis_closed"):
+    if step.change == "crisis_opened":
+        return {**{name: said for name, said in incident.figures.items() if name != "crisis_until"}, **step.figures}
+    if step.change == "crisis_closed":
         return {**incident.figures, **step.figures}
     kept = {name: incident.figures[name] for name in _OF_CRISIS if name in incident.figures}
     kept["since"] = incident.figures.get("since", step.figures["since"])
@@ -112,7 +114,7 @@ def _version(
     last = incident.last_alert
     kept: Severity = last.severity if last is not None and last.firing else "info"
     summary = f"{incident.brand}: {'; '.join(filter(None, _parts(incident)))}"
-    evidence = {**incident.figures, **incident.cases}
+    evidence = {**incident.figures, **incident.cases, "brand_desk": at.policy.brand(incident.brand).desk}
     said = Said(_kind(incident), gravest(severity, kept), incident.mode, firing, summary, evidence, reason, cause)
     return version(incident, said, at)
 

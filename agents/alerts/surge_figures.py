@@ -35,7 +35,8 @@ def step(fact: SurgeOpened | SurgeUpdated | SurgeClosed | CrisisOpened | CrisisC
             figures = {"crisis": fact.aggregate, "by": fact.by, "crisis_desk": fact.desk}
             figures |= {name: value for name, value in optional.items() if value}
         case CrisisClosed():
-            change, figures = "crisis_closed", {"crisis": fact.aggregate, "by": fact.by}
+            change = "crisis_closed"
+            figures = {"crisis": fact.aggregate, "by": fact.by, "crisis_until": rfc3339(fact.time)}
     surge = fact.surge_id if isinstance(fact, CrisisOpened) else None
     since = fact.time if isinstance(fact, CrisisOpened | CrisisClosed) else fact.started_at
     return Step(fact.time, change, fact.aggregate, fact.reason, fact.mode, figures, fact.id, severity, since, surge)

@@ -12,6 +12,7 @@ import pytest
 
 from netcenter.pipeline import PIPELINE
 from sinks.alert_receiver import AlertReceiver, GivenUp, NeverThis, Notice, NotNow
+from sinks.alert_sink import AlertSink
 from sinks.alertmanager.receiver import AlertmanagerReceiver
 from sinks.http_client import HttpRoute
 from sinks.pagerduty.receiver import PagerDutyReceiver
@@ -20,7 +21,7 @@ from sinks.slack.receiver import SlackReceiver
 from sinks.webhook.receiver import WebhookReceiver
 from streams.topology import Sink
 from tests.support.alert_receiver import AlertEndpoint, Answer
-from tests.support.samples import alert
+from tests.support.samples import alert, items
 
 SECRET = "whsec_c2VjcmV0IG9mIHRoZSB0ZXN0cw=="
 TIMEOUT_S = 0.3
@@ -221,6 +222,51 @@ def test_a_wrong_url_is_one_clear_line(harness: Harness, url: str) -> None:
     """At once, not at the first alert, and without the URL, which may hold a secret."""
     with pytest.raises(SinkError, match="the URL of .* (cannot be read|must begin with http)"):
         harness.make(url)
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome", "at_last"),
+    [
+        (Answer(200), "accepted", 1),
+        (Answer(202), "accepted", 1),
+        (Answer(400), "refused", 1),
+        (Answer(401), "waiting", 2),
+        (Answer(404), "waiting", 2),
+        (Answer(408), "waiting", 2),
+        (Answer(410), "waiting", 1),
+        (Answer(429, {"retry-after": "7"}), "waiting", 2),
+        (Answer(500), "waiting", 2),
+        (Answer(307, {"location": "http://127.0.0.1:1/"}), "waiting", 2),
+        (Answer(form="nothing"), "waiting", 2),
+        (Answer(form="half"), "waiting", 2),
+        (Answer(form="half a body"), "accepted", 1),
+    ],
+    ids=lambda value: f"{value.status} {value.form}" if isinstance(value, Answer) else str(value),
+)
+def test_each_answer_of_the_webhook_leads_to_what_the_page_says(answer: Answer, outcome: str, at_last: int) -> None:
+    """The whole way: what the delivery says after this answer, and how often the alert was sent when the server accepts all
+    again: once for what was accepted or refused, and for a receiver that was given up.
+    """
+    now = 1_000.0
+    with AlertEndpoint() as endpoint:
+        sink = AlertSink("webhook", WebhookReceiver(endpoint.url, SECRET, timeout=TIMEOUT_S), lambda: now)
+        sink.open()
+        endpoint.answer(answer)
+        refused = sink.write(items([alert(1)], "alerts"))
+        while not endpoint.received:
+            refused += sink.write([])
+        said = sink.reports()[-1]
+        assert (said.outcome, said.attempts, len(refused)) == (outcome, 1, int(outcome == "refused"))
+        due = sink.due()
+        assert (due is None) == (at_last == 1)
+        if due is not None:
+            assert due == 7.0 if "retry-after" in answer.headers else due <= 0.5
+            now += due
+            sink.write([])
+            assert sink.reports()[-1].outcome == "accepted"
+        assert sink.standing().given_up == (answer.status == 410)
+        assert len(endpoint.received) == at_last
+        sink.close()
 
 
 def test_a_route_is_no_secret() -> None:

@@ -74,6 +74,7 @@ _GROWN = {
     "oldest_breach_at": _at(40),
     "partial": "true",
 }
+_ENDED = {"until": _at(245), "crisis_until": _at(245), "close_reason": "over", "brand_desk": "care"}
 _LEFT_OUT = {"labels.complaint", "labels.question", "shares", "root", "root_share", "return_period"}
 
 
@@ -163,6 +164,10 @@ def examples() -> dict[str, tuple[Alert, PostWords | None]]:
                 {**_ZONE, "crisis": "9f2c51d0-5d1f-5a52-8f9b-02f9d3a0c511", "by": "ana", "crisis_desk": "care"},
                 withheld="silenced until 06:00: maintenance",
             ),
+            None,
+        ),
+        "flood over, its cases wait": (
+            _alert("crisis", "page", 300, {**_GROWN, **_ENDED, "overdue": "48", "open": "89"}, version=4),
             None,
         ),
         "crisis over": (

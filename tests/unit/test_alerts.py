@@ -273,7 +273,7 @@ def test_a_crisis_pages_from_its_opening_and_resolves_with_it() -> None:
     assert (first.severity, first.kind, first.mode) == ("page", "crisis", "live")
     assert first.summary == "andina: crisis, by rule"
     assert first.evidence == {
-        "crisis": "c1", "by": "rule", "surge": "s1", "root": "77", "crisis_desk": "care", "zone": "UTC",
+        "crisis": "c1", "by": "rule", "surge": "s1", "root": "77", "crisis_desk": "care", "brand_desk": "care", "zone": "UTC",
     }  # fmt: skip
     assert last.summary == "andina: the crisis is over"
 
