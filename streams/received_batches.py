@@ -129,6 +129,7 @@ def uncompressed(batch: memoryview) -> memoryview:
         ValueError,
         RuntimeError,
         EOFError,
+        IndexError,  # a block of snappy that ends within its own size
         zlib.error,
         zstandard.ZstdError,
         cramjam.DecompressionError,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,14 +32,18 @@ from schemas.records import (
 )
 from schemas.times import rfc3339
 from streams.partitioner import partition_of
-from tests.support import judge
+from tests.support import judge, receiving_town
 from tests.support.afternoon import DUE, HOUR, MINUTE, NOON, POLICY, File
+from tests.support.alert_receiver import AlertEndpoint
 from tests.support.chaos import ROLES, Plant, Playing
 from tests.support.cloud_events import faults
 from tests.support.command_line import command
 
 _SECRET = "whsec_bm90IGEgc2VjcmV0LCBhIHRlc3Qga2V5IQ=="
-_ROLES = (*ROLES, "webhook")
+_ROLES = (*ROLES, "webhook", *receiving_town.ROLES)
+_POLICY = POLICY.replace("texts = false", "texts = true")
+_WORDS = "Your planes smell of burnt toast"
+"""Of the post that the flood is about."""
 _FLOOD = 3 * HOUR
 
 
@@ -48,6 +53,8 @@ class Town:
 
     plant: Plant
     receiver: Receiver
+    endpoint: AlertEndpoint
+    """The other receivers."""
     log: judge.Log
 
     def clock(self, author: str) -> dict[str, Any]:
@@ -86,6 +93,8 @@ def _afternoon() -> File:
     for number in range(50):  # what is usual, also when the flood is over: silence would be no calm
         file.post(f"usual{number}", number * 6 * MINUTE)
         file.reply(f"usual{number}", (number * 6 + 3) * MINUTE)
+    file.post("origin", _FLOOD - MINUTE, _WORDS, native_id="root", url="https://social.example/root")
+    file.reply("origin", _FLOOD + 20 * MINUTE)
     for number in range(80):  # and what is not
         # Few words, because a longer text that all send would be a copied campaign.
         file.post(f"crowd{number}", _FLOOD + number * 10_000, "You lost my bag again", conversation_id="root")
@@ -98,14 +107,32 @@ def town(stack: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """The afternoon, played to its end."""
     folder = tmp_path_factory.mktemp("town")
     lines = _afternoon().read(folder / "afternoon.jsonl")
-    with Receiver(_SECRET) as receiver:
-        environment = {"NETCENTER_WEBHOOK_URL": receiver.url, "NETCENTER_WEBHOOK_SECRET": _SECRET}
-        with Plant(stack, folder / "workers", POLICY, f"t{uuid4().hex[:8]}.", 4, environment) as plant:
+    with Receiver(_SECRET) as receiver, AlertEndpoint(receiving_town.answered) as endpoint:
+        environment = {
+            "NETCENTER_WEBHOOK_URL": receiver.url,
+            "NETCENTER_WEBHOOK_SECRET": _SECRET,
+            **receiving_town.environment(endpoint, folder),
+        }
+        with Plant(stack, folder / "workers", _POLICY, f"t{uuid4().hex[:8]}.", 4, environment) as plant:
             plant.start(*_ROLES)
-            playing = Playing(plant, lines, run_on=HOUR, ahead=HOUR, follow=())
+            # Played at once, the flood would be over before a receiver is told of it, and then none is told.
+            pause = NOON + _FLOOD + 19 * MINUTE
+            before, after = ([line for line in lines if (line.at < pause) is early] for early in (True, False))
+            playing = Playing(plant, before, run_on=0, ahead=HOUR, follow=())
+            plant.until(lambda: playing.done() and _told(receiver, endpoint), 60, "every receiver knows of the flood")
+            playing = Playing(plant, after, run_on=HOUR, ahead=HOUR, follow=())
             plant.until(playing.done, 60, "the afternoon played")
             plant.await_drained(playing.time, _ROLES, 60)
-            yield Town(plant, receiver, judge.read_all(plant.settings, plant.kafka, "surges", "alerts"))
+            log = judge.read_all(plant.settings, plant.kafka, "surges", "alerts")
+            yield Town(plant, receiver, endpoint, log)
+
+
+def _told(receiver: Receiver, endpoint: AlertEndpoint) -> bool:
+    """Whether every receiver knows of the crisis."""
+    found = {role: str(bodies) for role, bodies in receiving_town.by_role(endpoint).items()} | {
+        "webhook": str(receiver.events)
+    }
+    return all("crisis" in found.get(role, "") for role in ("webhook", *receiving_town.ROLES))
 
 
 def test_every_record_of_every_public_topic_is_a_cloud_event_of_its_own(town: Town) -> None:
@@ -179,14 +206,63 @@ def test_a_flood_is_delivered_as_one_alert_that_opens_and_resolves(town: Town) -
         e for e in (r.record for r in town.log["alerts"]) if isinstance(e, Alert) and e.kind in ("surge", "crisis")
     ]
     assert len({a.fingerprint for a in alerts}) == 1
-    assert (alerts[0].severity, alerts[-1].kind, alerts[-1].severity) == ("info", "crisis", "page")
+    assert (alerts[0].kind, alerts[-1].kind, alerts[-1].severity) == ("surge", "crisis", "page")
     assert {a.state for a in alerts[:-1]} == {"firing"}
     assert alerts[-1].state == "resolved"
     # The receiver may be told of the newest version alone where several came at once, and of one version twice.
     delivered = [e["data"] for e in town.receiver.events if e["data"]["kind"] in ("surge", "crisis")]
     assert {d["fingerprint"] for d in delivered} == {alerts[0].fingerprint}
     assert delivered[-1]["state"] == "resolved"
-    assert (town.receiver.opened, town.receiver.resolved, town.receiver.rejected) == (1, 1, 0)
+    states = [d["state"] for d in delivered]
+    assert states == [*["firing"] * (len(states) - 1), "resolved"] and len(states) > 1
+    assert town.receiver.rejected == 0
+
+
+def test_every_receiver_hears_of_the_flood_once_and_of_its_end(town: Town) -> None:
+    """As one incident by each receiver's own identity, in order, and with the words of its post where the policy lets them go."""
+    [flood] = {
+        e.fingerprint for e in (r.record for r in town.log["alerts"]) if isinstance(e, Alert) and e.kind == "crisis"
+    }
+
+    def over(found: dict[str, list[Any]]) -> bool:
+        return (
+            any(e["event_action"] == "resolve" and e["dedup_key"] == flood for e in found["pagerduty"])
+            and any(e["message"].startswith("What: The crisis is over.") for e in found["chat"])
+            and any("The crisis is over." in str(e) for _, e in found["slack"])
+            and any("The crisis is over." in str(e) for e in found["alertmanager"])
+        )
+
+    town.plant.until(lambda: over(receiving_town.by_role(town.endpoint)), 30, "every receiver knows of the end")
+    found = receiving_town.by_role(town.endpoint)
+    events = [e for e in found["pagerduty"] if e["dedup_key"] == flood]
+    assert [e["event_action"] for e in events] == [*["trigger"] * (len(events) - 1), "resolve"]
+    assert [e["payload"]["timestamp"] for e in events] == sorted(e["payload"]["timestamp"] for e in events)
+    assert {e["payload"]["severity"] for e in events} == {"critical"}, "the default policy lets pages alone go there"
+    labels = [a["labels"] for body in found["alertmanager"] for a in body if a["labels"]["fingerprint"] == flood]
+    assert len({tuple(sorted((one | {"severity": ""}).items())) for one in labels}) == 1
+    assert {one.get("severity") for one in labels} <= {None, "page"}
+    posted = [e for method, e in found["slack"] if method == "chat.postMessage" and "thread_ts" not in e]
+    assert sum("crisis" in e["text"] or "surge" in e["text"] for e in posted) == 1
+    for role in ("slack", "chat"):
+        assert any(_WORDS in str(e) and "https://social.example/root" in str(e) for e in found[role]), role
+    for role in ("alertmanager", "pagerduty"):
+        assert all(_WORDS not in str(e) for e in found[role]), role
+
+
+def test_no_text_author_or_secret_stands_in_an_identity_a_label_a_delivery_or_a_log(town: Town) -> None:
+    """Over the whole run; the words of posts are in the messages that the policy lets show them, and nowhere else."""
+    posts = [line for line in _afternoon().lines if line["type"] in ("mention", "reply")]
+    authors = {line["author_id"] for line in posts}
+    secret = {line["text"] for line in posts} | authors | {_SECRET.removeprefix("whsec_"), *receiving_town.SECRETS}
+    alerts = judge.read_all(town.plant.settings, town.plant.kafka, "alerts", "deliveries")
+    records = [r.record for topic in ("alerts", "deliveries") for r in alerts[topic]]
+    labels = [a["labels"] for body in receiving_town.by_role(town.endpoint)["alertmanager"] for a in body]
+    keys = [e["dedup_key"] for e in receiving_town.by_role(town.endpoint)["pagerduty"]]
+    logs = [worker.text() for worker in town.plant.workers]
+    assert {type(r).__name__ for r in records} == {"Alert", "AlertDelivery"} and labels and keys and any(logs)
+    said = "\n".join([*map(repr, records), *map(str, labels), *keys, *logs])
+    words = set(re.findall(r"[\w.-]+", said))
+    assert {one for one in secret if one in (words if one in authors else said)} == set()
 
 
 def test_a_record_on_the_wrong_partition_is_listed_shown_and_put_right(town: Town) -> None:

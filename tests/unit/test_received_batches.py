@@ -13,7 +13,7 @@ from typing import Any
 import lz4.frame
 import pytest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from kafka.record import memory_records
 
@@ -176,6 +176,7 @@ def test_the_attributes_of_a_record_are_one_byte(read: Any) -> None:
     codec=st.sampled_from(sorted(CODECS.values())),
     wrong=st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size=4),
 )
+@example(codec=2, wrong=[(91, 0), (131, 0), (165, 0)])  # an empty block of snappy
 def test_whatever_stands_in_a_batch_it_is_read_and_the_position_stays_in_it(
     codec: int, wrong: list[tuple[int, int]]
 ) -> None:
