@@ -10,9 +10,15 @@ from tests.streams.test_health import get
 from tests.support import toy
 from tests.support.world import MINUTE, NOON, World, author_on, free_port, mention
 
-#: Written only when retention has overtaken a worker (tests/streams/test_lost_log.py reads it), and only over TLS
-#: (tests/streams/test_secured_kafka.py).
-ELSEWHERE = {"netcenter_records_lost_total", "netcenter_kafka_certificate_expiry_timestamp_seconds"}
+#: Written only when retention has overtaken a worker (tests/streams/test_lost_log.py reads it), only over TLS
+#: (tests/streams/test_secured_kafka.py), and only by receivers of alerts (tests/unit/test_reporting_worker.py).
+ELSEWHERE = {
+    "netcenter_records_lost_total",
+    "netcenter_kafka_certificate_expiry_timestamp_seconds",
+    "netcenter_sink_waiting_records",
+    "netcenter_sink_outage_timestamp_seconds",
+    "netcenter_sink_given_up",
+}
 
 
 def published(ports: list[int]) -> dict[str, float]:
