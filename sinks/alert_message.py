@@ -20,6 +20,8 @@ LONGEST_TITLE = 250
 """Characters of a title; more is cut."""
 _ADDRESS = re.compile(r"https?://[^\s<>|\"]+", re.IGNORECASE)
 """Another address of a post, which people outside have written, is not shown."""
+_CRISIS_OVER = "the crisis is over"
+"""A part of the summary of a flood that fires still, where a person or the rule has ended its crisis."""
 _TOLD_SHARE = 0.01
 """The least share of the posts that are about one post for the message to say it."""
 _URGENCY: dict[Severity, str] = {
@@ -111,6 +113,11 @@ class _Known:
         return duration(max(0, self.alert.time - ms))
 
     @property
+    def ebbed(self) -> bool:
+        """Whether the flood is over while the alert still fires."""
+        return not self.over and bool(self.text("until"))
+
+    @property
     def began(self) -> int:
         """ms; the start of what the alert is about, else of the alert."""
         found = self.time("since")
@@ -144,6 +151,8 @@ def _flood(known: _Known, post: PostWords | None) -> tuple[str, Parts]:
     if known.over:
         end = "has become the usual" if known.text("close_reason") == "new_normal" else "is over"
         return f"the {what} {end} after {known.lasted}", _flood_parts(known, post, f"The {what} {end}.")
+    if known.ebbed:
+        return f"{what}, {_ebb(known)}", _flood_parts(known, post, f"A {what}: {_ebb(known)} ({known.urgency}).")
     much, by = _much(known), _by(known)
     what_now = f"A {what}: {_scope(known)} ({known.urgency})."
     return ", ".join(filter(None, (what, much or (by and f"declared{by}")))), _flood_parts(known, post, what_now)
@@ -155,13 +164,21 @@ def _flood_parts(known: _Known, post: PostWords | None, what: str) -> Parts:
     yield "Since", known.since()
     yield from _figures(known)
     yield from _root(known, post)
-    if not known.over:
+    if not (known.over or known.ebbed):
         yield "Who writes", _crowd(known)
         yield "Posts", _posts(known)
     yield "Cases", _flood_cases(known)
     yield "Being done", _being_done(known)
     if not known.over:
         yield "Do first", _flood_first(known)
+
+
+def _ebb(known: _Known) -> str:
+    """That the posts are over while the alert still fires, and why it does."""
+    ended, late = known.time("until"), known.number("overdue")
+    end = "have become the usual" if known.text("close_reason") == "new_normal" else "are back to the usual"
+    since = "" if ended is None else f" since {known.times.short(ended)}"
+    return f"its posts {end}{since}" + (f", {counted(late, 'case is', 'cases are')} still overdue" if late else "")
 
 
 def _scope(known: _Known) -> str:
@@ -180,7 +197,7 @@ def _scope(known: _Known) -> str:
 
 
 def _flood_first(known: _Known) -> str:
-    if known.alert.kind == "crisis":
+    if known.alert.kind == "crisis" or known.ebbed:
         return _staff(known.text("crisis_desk"))
     if known.alert.severity == "page":
         return (
@@ -218,7 +235,7 @@ def _much(known: _Known) -> str:
 
 def _figures(known: _Known) -> Parts:
     peak, excess, rare = known.number("peak"), known.number("excess"), known.number("return_period")
-    if known.over:
+    if known.over or known.ebbed:
         most = f"at most {number(peak)} times the usual" if peak else ""
         above = f"{counted(excess, *_unit(known))} above the usual" if excess else ""
         yield "How much", "; ".join(filter(None, (most, above)))
@@ -238,7 +255,11 @@ def _root(known: _Known, post: PostWords | None) -> Parts:
     root, part = known.text("root"), known.number("root_share")
     if not root:
         return
-    of = f" ({share(part)} of the posts are about it)" if part and part >= _TOLD_SHARE and not known.over else ""
+    of = (
+        f" ({share(part)} of the posts are about it)"
+        if part and part >= _TOLD_SHARE and not (known.over or known.ebbed)
+        else ""
+    )
     url = post.url if post is not None else None
     yield "Root post", f"{url if url and _ADDRESS.fullmatch(url) else root}{of}"
     if post is not None and (words := _line(post.text)):
@@ -284,8 +305,12 @@ def _flood_cases(known: _Known) -> str:
 
 def _overdue(known: _Known) -> str:
     overdue, urgent = known.number("overdue") or 0, known.number("urgent") or 0
-    of = f", {number(urgent)} of them of priority 1" if urgent and overdue else ""
-    return f"{number(overdue) if overdue else 'none'} overdue{of}"
+    if not overdue:
+        return "none overdue"
+    of = "" if not urgent else f", {number(urgent)} of them of priority 1"
+    if urgent == overdue:
+        of = ", of priority 1" if overdue == 1 else ", all of priority 1"
+    return f"{number(overdue)} overdue{of}"
 
 
 def _oldest(known: _Known) -> str:
@@ -303,7 +328,7 @@ def _being_done(known: _Known) -> str:
     desk = known.text("crisis_desk")
     if not known.text("crisis"):
         return "" if known.over else "no crisis is declared"
-    if known.over:
+    if known.over or _CRISIS_OVER in known.alert.summary:
         return f"the crisis was ended{_by(known)}"
     return f"a crisis is declared{_by(known)}" + (f"; desk {desk} works on it" if desk else "")
 
@@ -318,7 +343,8 @@ def _sla_breach(known: _Known, _post: PostWords | None) -> tuple[str, Parts]:
         title = f"few cases are overdue{at} any more, after {known.lasted}"
     else:
         title = f"{'cases' if overdue is None else counted(overdue, 'case', 'cases')} overdue{at}"
-        title += f", {number(urgent)} of priority 1" if urgent else ""
+        if urgent:
+            title += ", of priority 1" if urgent == overdue else f", {number(urgent)} of priority 1"
     return title, _sla_parts(known, at)
 
 

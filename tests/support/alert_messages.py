@@ -165,6 +165,17 @@ def examples() -> dict[str, tuple[Alert, PostWords | None]]:
             ),
             None,
         ),
+        "crisis, its posts are over and its cases wait": (
+            _alert(
+                "crisis",
+                "page",
+                245,
+                {**_GROWN, "until": _at(230), "close_reason": "over", "excess": "12400"},
+                version=3,
+                summary="andina: the crisis is over; the surge is over after 230 min, 182.4 times the usual at its peak",
+            ),
+            POST,
+        ),
         "crisis over": (
             _alert(
                 "crisis",
@@ -187,6 +198,10 @@ def examples() -> dict[str, tuple[Alert, PostWords | None]]:
                 15,
                 {**desk, "overdue": "14", "queue": "120", "urgent": "2", "oldest_breach_at": _at(-5)},
             ),
+            None,
+        ),
+        "sla_breach of one urgent case": (
+            _alert("sla_breach", "warning", 15, {**desk, "overdue": "1", "queue": "4", "urgent": "1", "opens_at": "1"}),
             None,
         ),
         "sla_breach grows": (
