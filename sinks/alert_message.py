@@ -111,6 +111,11 @@ class _Known:
         return duration(max(0, self.alert.time - ms))
 
     @property
+    def ebbed(self) -> bool:
+        """Whether the flood is over while the alert still fires."""
+        return not self.over and bool(self.text("until"))
+
+    @property
     def began(self) -> int:
         """ms; the start of what the alert is about, else of the alert."""
         found = self.time("since")
@@ -121,12 +126,6 @@ class _Known:
         """How long it has lasted, or lasts."""
         end = self.alert.time if self.alert.ends_at is None else self.alert.ends_at
         return duration(max(0, end - self.began))
-
-    @property
-    def only_cases(self) -> bool:
-        """Whether a flood is over and fires because its cases are overdue."""
-        crisis = self.text("crisis") and not self.text("crisis_until")
-        return not self.over and bool(self.text("until")) and not crisis
 
     @property
     def urgency(self) -> str:
@@ -150,10 +149,8 @@ def _flood(known: _Known, post: PostWords | None) -> tuple[str, Parts]:
     if known.over:
         end = "has become the usual" if known.text("close_reason") == "new_normal" else "is over"
         return f"the {what} {end} after {known.lasted}", _flood_parts(known, post, f"The {what} {end}.")
-    if known.only_cases:
-        late, cases = number(known.number("overdue") or 0), number(known.number("open") or 0)
-        waits = f"The {what} is over, but its customers wait too long for an answer ({known.urgency})."
-        return f"the {what} is over, {late} of its {cases} cases are overdue", _flood_parts(known, post, waits)
+    if known.ebbed:
+        return f"{what}, {_ebb(known)}", _flood_parts(known, post, f"A {what}: {_ebb(known)} ({known.urgency}).")
     much, by = _much(known), _by(known)
     what_now = f"A {what}: {_scope(known)} ({known.urgency})."
     return ", ".join(filter(None, (what, much or (by and f"declared{by}")))), _flood_parts(known, post, what_now)
@@ -165,13 +162,21 @@ def _flood_parts(known: _Known, post: PostWords | None, what: str) -> Parts:
     yield "Since", known.since()
     yield from _figures(known)
     yield from _root(known, post)
-    if not (known.over or known.only_cases):
+    if not (known.over or known.ebbed):
         yield "Who writes", _crowd(known)
         yield "Posts", _posts(known)
     yield "Cases", _flood_cases(known)
     yield "Being done", _being_done(known)
     if not known.over:
         yield "Do first", _flood_first(known)
+
+
+def _ebb(known: _Known) -> str:
+    """That the posts are over while the alert still fires, and why it does."""
+    ended, late = known.time("until"), known.number("overdue")
+    end = "have become the usual" if known.text("close_reason") == "new_normal" else "are back to the usual"
+    since = "" if ended is None else f" since {known.times.short(ended)}"
+    return f"its posts {end}{since}" + (f", {counted(late, 'case is', 'cases are')} still overdue" if late else "")
 
 
 def _scope(known: _Known) -> str:
@@ -190,10 +195,8 @@ def _scope(known: _Known) -> str:
 
 
 def _flood_first(known: _Known) -> str:
-    if known.only_cases:
-        return _staff(known.text("brand_desk"))
-    if known.alert.kind == "crisis":
-        return _staff(known.text("crisis_desk"))
+    if known.alert.kind == "crisis" or known.ebbed:
+        return _staff(known.text("crisis_desk") or known.text("brand_desk"))
     if known.alert.severity == "page":
         return (
             "see what it is about; where it is serious, declare a crisis: "
@@ -230,7 +233,7 @@ def _much(known: _Known) -> str:
 
 def _figures(known: _Known) -> Parts:
     peak, excess, rare = known.number("peak"), known.number("excess"), known.number("return_period")
-    if known.over or known.only_cases:
+    if known.over or known.ebbed:
         most = f"at most {number(peak)} times the usual" if peak else ""
         above = f"{counted(excess, *_unit(known))} above the usual" if excess else ""
         yield "How much", "; ".join(filter(None, (most, above)))
@@ -250,7 +253,11 @@ def _root(known: _Known, post: PostWords | None) -> Parts:
     root, part = known.text("root"), known.number("root_share")
     if not root:
         return
-    of = f" ({share(part)} of the posts are about it)" if part and part >= _TOLD_SHARE and not known.over else ""
+    of = (
+        f" ({share(part)} of the posts are about it)"
+        if part and part >= _TOLD_SHARE and not (known.over or known.ebbed)
+        else ""
+    )
     url = post.url if post is not None else None
     yield "Root post", f"{url if url and _ADDRESS.fullmatch(url) else root}{of}"
     if post is not None and (words := _line(post.text)):
@@ -296,8 +303,12 @@ def _flood_cases(known: _Known) -> str:
 
 def _overdue(known: _Known) -> str:
     overdue, urgent = known.number("overdue") or 0, known.number("urgent") or 0
-    of = f", {number(urgent)} of them of priority 1" if urgent and overdue else ""
-    return f"{number(overdue) if overdue else 'none'} overdue{of}"
+    if not overdue:
+        return "none overdue"
+    of = "" if not urgent else f", {number(urgent)} of them of priority 1"
+    if urgent == overdue:
+        of = ", of priority 1" if overdue == 1 else ", all of priority 1"
+    return f"{number(overdue)} overdue{of}"
 
 
 def _oldest(known: _Known) -> str:
@@ -314,7 +325,7 @@ def _by(known: _Known) -> str:
 def _being_done(known: _Known) -> str:
     desk = known.text("crisis_desk")
     if not known.text("crisis"):
-        return "" if known.over or known.only_cases else "no crisis is declared"
+        return "" if known.over else "no crisis is declared"
     if known.over or known.text("crisis_until"):
         return f"the crisis was ended{_by(known)}"
     return f"a crisis is declared{_by(known)}" + (f"; desk {desk} works on it" if desk else "")
@@ -330,7 +341,8 @@ def _sla_breach(known: _Known, _post: PostWords | None) -> tuple[str, Parts]:
         title = f"few cases are overdue{at} any more, after {known.lasted}"
     else:
         title = f"{'cases' if overdue is None else counted(overdue, 'case', 'cases')} overdue{at}"
-        title += f", {number(urgent)} of priority 1" if urgent else ""
+        if urgent:
+            title += ", of priority 1" if urgent == overdue else f", {number(urgent)} of priority 1"
     return title, _sla_parts(known, at)
 
 

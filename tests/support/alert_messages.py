@@ -74,7 +74,6 @@ _GROWN = {
     "oldest_breach_at": _at(40),
     "partial": "true",
 }
-_ENDED = {"until": _at(245), "crisis_until": _at(245), "close_reason": "over", "brand_desk": "care"}
 _LEFT_OUT = {"labels.complaint", "labels.question", "shares", "root", "root_share", "return_period"}
 
 
@@ -166,9 +165,15 @@ def examples() -> dict[str, tuple[Alert, PostWords | None]]:
             ),
             None,
         ),
-        "flood over, its cases wait": (
-            _alert("crisis", "page", 300, {**_GROWN, **_ENDED, "overdue": "48", "open": "89"}, version=4),
-            None,
+        "crisis, its posts are over and its cases wait": (
+            _alert(
+                "crisis",
+                "page",
+                245,
+                {**_GROWN, "until": _at(230), "crisis_until": _at(230), "close_reason": "over", "excess": "12400"},
+                version=3,
+            ),
+            POST,
         ),
         "crisis over": (
             _alert(
@@ -192,6 +197,10 @@ def examples() -> dict[str, tuple[Alert, PostWords | None]]:
                 15,
                 {**desk, "overdue": "14", "queue": "120", "urgent": "2", "oldest_breach_at": _at(-5)},
             ),
+            None,
+        ),
+        "sla_breach of one urgent case": (
+            _alert("sla_breach", "warning", 15, {**desk, "overdue": "1", "queue": "4", "urgent": "1", "opens_at": "1"}),
             None,
         ),
         "sla_breach grows": (
