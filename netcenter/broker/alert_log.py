@@ -51,6 +51,8 @@ class AlertHistory:
     """In their order; the last one holds. Compaction deletes earlier ones after a while."""
     deliveries: list[AlertDelivery] = field(default_factory=list)
     """In the order in which they were written."""
+    answering: set[str] = field(default_factory=set)
+    """The receivers that have answered to any alert of the log."""
 
     @property
     def last(self) -> Alert:
@@ -123,11 +125,16 @@ def alert_histories(settings: Settings, kafka: KafkaConnection) -> dict[str, Ale
         partitions = [*alert_partitions(settings, ALERTS), *alert_partitions(settings, DELIVERIES)]
         ranges = committed_ranges(client, partitions)
     found: dict[str, AlertHistory] = {}
+    answering: set[str] = set()
     for record, stamp in AlertRecords(settings).of(records_of(kafka, ranges)):
         if isinstance(record, Alert):
-            found.setdefault(record.fingerprint, AlertHistory()).versions.append(StoredAlert(record, stamp))
-        elif isinstance(record, AlertDelivery) and record.fingerprint in found:
-            found[record.fingerprint].deliveries.append(record)
+            found.setdefault(record.fingerprint, AlertHistory(answering=answering)).versions.append(
+                StoredAlert(record, stamp)
+            )
+        elif isinstance(record, AlertDelivery):
+            answering.add(record.receiver)
+            if record.fingerprint in found:
+                found[record.fingerprint].deliveries.append(record)
     return dict(sorted(found.items(), key=lambda item: (item[1].last.starts_at, item[0])))
 
 

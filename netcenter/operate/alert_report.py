@@ -67,13 +67,19 @@ def _withheld(alert: Alert, told: str) -> str:
 
 
 def told_to(history: AlertHistory) -> Iterator[tuple[str, str]]:
-    """(receiver, its last answer in words) of each receiver that the incident names or was told to."""
+    """(receiver, its last answer in words) of each receiver that the incident names or was told to. Those that have never answered
+    to any alert stand together at the end: a policy may name receivers that an installation does not have.
+    """
     if history.last.mode == "shadow":
         yield "shadow", SHADOW
         return
+    strange = [name for name in history.named() if name not in history.answering]
     for name in history.named():
-        found = history.answer_of(name)
-        yield name, "no answer yet" if found is None else f"{found.outcome} ({found.answer})"
+        if name not in strange:
+            found = history.answer_of(name)
+            yield name, "no answer yet" if found is None else f"{found.outcome} ({found.answer})"
+    if strange:
+        yield ", ".join(strange), "never answered here: not set up, or its worker never ran"
 
 
 def show_text(history: AlertHistory) -> str:

@@ -34,7 +34,7 @@ def _receivers(monkeypatch: pytest.MonkeyPatch) -> None:
 def explained(policies: str = "", **changes: Any) -> str:
     """The explanation of an alert that the webhook has accepted, under a policy with these lines, or the default policy."""
     found = alert(1, **{"receivers": ["webhook"], "policy": 1, **changes})
-    history = AlertHistory([StoredAlert(found, T0)], [delivery_of(found, "webhook", "accepted", "200 OK")])
+    history = AlertHistory([StoredAlert(found, T0)], [delivery_of(found, "webhook", "accepted", "200 OK")], {"webhook"})
     text = f'[classifier]\nmodel = "{"0" * 64}"\n{policies}' if policies else DEFAULT_POLICY.read_text()
     log = PolicyLog({1: [StoredPolicy(text, T0)]})
     return explain_text(history, log)
@@ -54,6 +54,13 @@ def test_a_receiver_that_no_route_names_is_told_apart() -> None:
     told = explained(routes)
     assert "pagerduty: no route names it" in told
     assert "slack: the route one is for the brand nadia and for the kind crisis" in told
+
+
+def test_receivers_that_have_never_answered_stand_together() -> None:
+    """The default policy names receivers that an installation may not have."""
+    told = explained(receivers=["pagerduty", "webhook", "slack"])
+    assert "webhook: accepted (200 OK)" in told
+    assert "pagerduty, slack: never answered here: not set up, or its worker never ran" in told
 
 
 def test_in_shadow_mode_nobody_is_told_and_nobody_is_missed() -> None:
