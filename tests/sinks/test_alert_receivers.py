@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -24,15 +25,18 @@ from tests.support.alert_receiver import AlertEndpoint, Answer
 from tests.support.samples import alert, items
 
 SECRET = "whsec_c2VjcmV0IG9mIHRoZSB0ZXN0cw=="
-TIMEOUT_S = 0.3
+ROUTE = HttpRoute("X", ssl.create_default_context())
+"""With one context for all clients, because reading the list of authorities costs more than a test."""
+PATIENT_S, HASTY_S = 10.0, 0.4
+"""The timeouts of receivers: for answers that come on a busy machine, and for those that never come."""
 
 
 @dataclass(frozen=True)
 class Harness:
     """How the tests make a receiver, and what its server answers when it accepts an alert."""
 
-    make: Callable[[str], AlertReceiver]
-    """Makes the receiver of a URL, with the timeout TIMEOUT_S."""
+    make: Callable[[str, float], AlertReceiver]
+    """Makes the receiver of a URL with a timeout."""
     accepts: Answer
     secret: str
     others: dict[int, type[Exception]] = field(default_factory=dict)
@@ -40,15 +44,19 @@ class Harness:
 
 
 HARNESSES = {
-    "webhook": Harness(lambda url: WebhookReceiver(url, SECRET, timeout=TIMEOUT_S), Answer(204), SECRET),
+    "webhook": Harness(
+        lambda url, timeout: WebhookReceiver(url, SECRET, timeout=timeout, route=ROUTE), Answer(204), SECRET
+    ),
     "alertmanager": Harness(
-        lambda url: AlertmanagerReceiver([url], HttpRoute("X"), timeout=TIMEOUT_S), Answer(200), "us:pass-word"
+        lambda url, timeout: AlertmanagerReceiver([url], ROUTE, timeout=timeout), Answer(200), "us:pass-word"
     ),
     "pagerduty": Harness(
-        lambda url: PagerDutyReceiver(url, lambda: "k" * 32, HttpRoute("X"), timeout=TIMEOUT_S), Answer(202), "k" * 32
+        lambda url, timeout: PagerDutyReceiver(url, lambda: "k" * 32, ROUTE, timeout=timeout),
+        Answer(202),
+        "k" * 32,
     ),
     "slack": Harness(
-        lambda url: SlackReceiver(url, "C1", lambda: "xoxb-token", HttpRoute("X"), timeout=TIMEOUT_S),
+        lambda url, timeout: SlackReceiver(url, "C1", lambda: "xoxb-token", ROUTE, timeout=timeout),
         Answer(200, body=b'{"ok":true,"channel":"C1","ts":"1.2"}'),
         "xoxb-token",
     ),
@@ -71,7 +79,15 @@ def endpoint(harness: Harness) -> Iterator[AlertEndpoint]:
 
 @pytest.fixture
 def receiver(harness: Harness, endpoint: AlertEndpoint) -> Iterator[AlertReceiver]:
-    receiver = harness.make(endpoint.url)
+    receiver = harness.make(endpoint.url, PATIENT_S)
+    receiver.open()
+    yield receiver
+    receiver.close()
+
+
+@pytest.fixture
+def hasty(harness: Harness, endpoint: AlertEndpoint) -> Iterator[AlertReceiver]:
+    receiver = harness.make(endpoint.url, HASTY_S)
     receiver.open()
     yield receiver
     receiver.close()
@@ -157,24 +173,24 @@ def test_retry_after_as_a_date_is_handed_on(
 
 
 @pytest.mark.parametrize("form", ["nothing", "half"])
-def test_an_answer_that_never_ends_is_no_answer(receiver: AlertReceiver, endpoint: AlertEndpoint, form: str) -> None:
+def test_an_answer_that_never_ends_is_no_answer(hasty: AlertReceiver, endpoint: AlertEndpoint, form: str) -> None:
     """The alert may have arrived, so it is tried again, on another connection."""
     endpoint.answer(Answer(form=form))  # type: ignore[arg-type]
     with pytest.raises(NotNow, match="127.0.0.1 cannot be reached: ReadTimeout") as raised:
-        receiver.tell(NOTICE)
+        hasty.tell(NOTICE)
     assert raised.value.perhaps
-    receiver.tell(NOTICE)
+    hasty.tell(NOTICE)
     assert len(endpoint.received) == 2
 
 
 def test_an_endless_body_does_not_take_back_the_status(
-    harness: Harness, receiver: AlertReceiver, endpoint: AlertEndpoint
+    harness: Harness, hasty: AlertReceiver, endpoint: AlertEndpoint
 ) -> None:
     endpoint.answer(
         Answer(harness.accepts.status, harness.accepts.headers, harness.accepts.body or b"x", "half a body")
     )
-    receiver.tell(NOTICE)
-    receiver.tell(NOTICE)
+    hasty.tell(NOTICE)
+    hasty.tell(NOTICE)
     assert len(endpoint.received) == 2
 
 
@@ -207,7 +223,7 @@ def test_no_secret_and_no_text_stands_in_any_word(
 def test_a_receiver_opens_again_after_it_was_closed_and_says_so_where_it_was_not_opened(
     harness: Harness, endpoint: AlertEndpoint
 ) -> None:
-    receiver = harness.make(endpoint.url)
+    receiver = harness.make(endpoint.url, PATIENT_S)
     with pytest.raises(SinkError, match="call open"):
         receiver.tell(NOTICE)
     for _ in range(2):
@@ -221,7 +237,7 @@ def test_a_receiver_opens_again_after_it_was_closed_and_says_so_where_it_was_not
 def test_a_wrong_url_is_one_clear_line(harness: Harness, url: str) -> None:
     """At once, not at the first alert, and without the URL, which may hold a secret."""
     with pytest.raises(SinkError, match="the URL of .* (cannot be read|must begin with http)"):
-        harness.make(url)
+        harness.make(url, PATIENT_S)
 
 
 @pytest.mark.parametrize(
@@ -249,7 +265,8 @@ def test_each_answer_of_the_webhook_leads_to_what_the_page_says(answer: Answer, 
     """
     now = 1_000.0
     with AlertEndpoint() as endpoint:
-        sink = AlertSink("webhook", WebhookReceiver(endpoint.url, SECRET, timeout=TIMEOUT_S), lambda: now)
+        timeout = PATIENT_S if answer.form == "whole" else HASTY_S
+        sink = AlertSink("webhook", HARNESSES["webhook"].make(endpoint.url, timeout), lambda: now)
         sink.open()
         endpoint.answer(answer)
         refused = sink.write(items([alert(1)], "alerts"))
