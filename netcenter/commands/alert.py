@@ -6,8 +6,6 @@ import json
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
-from rich.table import Column, Table
 
 from netcenter.commands.options import Json, duration
 from netcenter.errors import UsageError
@@ -32,7 +30,7 @@ def alert_list(
     Example: netcenter alert list --brand andina
     """
     from netcenter.broker.alert_log import alert_histories
-    from netcenter.operate.alert_report import alert_row, show_json
+    from netcenter.operate.alert_report import list_text, show_json
 
     settings = load()
     found = [
@@ -44,15 +42,7 @@ def alert_list(
         for one in found:
             print(json.dumps(show_json(one)))
         return
-    firing = sum(one.fires for one in found)
-    # Never shorten a fingerprint, in a pipe or a narrow terminal: the other commands need it.
-    table = Table(
-        Column("fingerprint", no_wrap=True), "severity", "since", "what", "told", title=f"{firing} alerts fire"
-    )
-    for row in map(alert_row, found):
-        what = row.what if row.state == "firing" else f"{row.what} ({row.state})"
-        table.add_row(row.fingerprint, row.severity, row.since, what, row.told)
-    Console().print(table)
+    print(list_text(found))
 
 
 @alert.command("show")

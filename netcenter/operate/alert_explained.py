@@ -9,9 +9,10 @@ from agents.policy.alert_policy import AlertMatch
 from netcenter.broker.alert_log import RECEIVERS, AlertHistory
 from netcenter.broker.policy_topic import PolicyLog
 from netcenter.errors import CommandError
-from netcenter.operate.alert_report import SHADOW, headed, state_text, told_to
+from netcenter.operate.alert_report import headed, state_text, told_to
 from netcenter.operate.doctor.finding import duration_text
 from schemas.records import Alert
+from sinks.alert_message import message_of
 
 _WIDTH = 12
 """The width of the column of headings, in characters."""
@@ -28,7 +29,7 @@ def explain_text(history: AlertHistory, policies: PolicyLog) -> str:
     lines = [
         ("alert", alert.fingerprint),
         ("state", state_text(alert)),
-        ("why", alert.summary),
+        ("why", message_of(alert).title),
         ("", f"decided by its version {alert.version}, under policy {alert.policy or 'none'}: {alert.reason}"),
         *headed("told", [f"{name}: {answer}" for name, answer in _told(history)]),
         *headed("nobody else", list(_others(history, then))),
@@ -45,8 +46,6 @@ def _parsed(text: str, version: int) -> Policy:
 
 
 def _told(history: AlertHistory) -> list[tuple[str, str]]:
-    if history.last.mode == "shadow":
-        return [("nobody", SHADOW.removeprefix("nobody: "))]
     return list(told_to(history)) or [("nobody", "no receiver is named for it")]
 
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from netcenter.broker.alert_log import AlertHistory
 from netcenter.errors import UsageError
 from schemas import jsonform
 from schemas.records import Alert, AlertDelivery
 from sinks.alert_message import message_of
-from sinks.readable import LocalTimes, duration
+from sinks.readable import LocalTimes, counted, duration
 
 _WIDTH = 12
 """The width of the column of headings, in characters."""
-SHADOW = "nobody: the brand is in shadow mode, so the alert is recorded and sent to no receiver"
+_SHADOW = "the brand is in shadow mode, so the alert is recorded and sent to no receiver"
 _OUTCOMES = {
     "accepted": "accepted",
     "waiting": "not accepted yet, and tried again",
@@ -22,18 +22,6 @@ _OUTCOMES = {
     "passed_over": "passed over: a newer version went in its place, or none was needed",
     "unknown": "an outcome that this release does not know",
 }
-
-
-class AlertRow(NamedTuple):
-    """A line of `alert list`."""
-
-    fingerprint: str
-    state: str
-    severity: str
-    since: str
-    what: str
-    """The title of its message, which begins with the brand."""
-    told: str
 
 
 def find_history(found: Mapping[str, AlertHistory], part: str) -> AlertHistory:
@@ -52,18 +40,17 @@ def find_history(found: Mapping[str, AlertHistory], part: str) -> AlertHistory:
     return next(iter(chosen.values()))
 
 
-def alert_row(history: AlertHistory) -> AlertRow:
-    """An incident in one line."""
-    alert = history.last
-    state = "firing" if history.fires else f"over at {local_time(alert, alert.ends_at or alert.time)}"
-    told = "; ".join(f"{name}: {answer}" for name, answer in told_to(history)) or "nobody"
-    since = local_time(alert, alert.starts_at)
-    return AlertRow(alert.fingerprint, state, alert.severity, since, message_of(alert).title, _withheld(alert, told))
-
-
-def _withheld(alert: Alert, told: str) -> str:
-    """To whom an alert was told, with the reason why no further receiver is told."""
-    return f"{told}; nobody else: {alert.withheld}" if alert.withheld else told
+def list_text(histories: Sequence[AlertHistory]) -> str:
+    """Incidents as text: of each what it is, since when, whom it was told, and its fingerprint, which is never shortened."""
+    firing = sum(one.fires for one in histories)
+    lines = [f"{counted(firing, 'alert fires', 'alerts fire')}"]
+    for history in histories:
+        alert, message = history.last, message_of(history.last)
+        told = [f"told       {name}: {answer}" for name, answer in told_to(history)] or ["told       nobody"]
+        held = [f"withheld   {alert.withheld}"] if alert.withheld else []
+        body = [f"state      {state_text(alert)}", *told, *held, f"alert      {alert.fingerprint}"]
+        lines += ["", message.headline, *(f"  {line}" for line in body)]
+    return "\n".join(lines)
 
 
 def told_to(history: AlertHistory) -> Iterator[tuple[str, str]]:
@@ -71,7 +58,7 @@ def told_to(history: AlertHistory) -> Iterator[tuple[str, str]]:
     to any alert stand together at the end: a policy may name receivers that an installation does not have.
     """
     if history.last.mode == "shadow":
-        yield "shadow", SHADOW
+        yield "nobody", _SHADOW
         return
     strange = [name for name in history.named() if name not in history.answering]
     for name in history.named():

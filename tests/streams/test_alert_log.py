@@ -121,11 +121,11 @@ def told(log: Log) -> Log:
 def test_the_list_says_what_fires_since_when_and_what_each_receiver_answered(told: Log) -> None:
     code, out, err = told.run("list")
     assert code == 0, err
-    said = " ".join(out.replace("│", " ").split())
-    assert "2 alerts fire" in said and OVER.fingerprint not in said
-    assert SURGE.fingerprint in said and "page" in said and message_of(WORSE).title in said
-    assert "webhook: accepted (200 OK)" in said and "shadow mode" in said
-    assert "Fri 20 Nov 2026 09:03, America/Bogota" in said, "in the zone of its brand"
+    assert out.startswith("2 alerts fire\n") and OVER.fingerprint not in out
+    assert message_of(WORSE).headline in out.splitlines() and SURGE.fingerprint in out
+    assert "  told       webhook: accepted (200 OK)" in out.splitlines()
+    assert "told       nobody: the brand is in shadow mode" in out
+    assert "firing since Fri 20 Nov 2026 09:03, America/Bogota; page, live" in out, "in the zone of its brand"
 
 
 def test_the_list_is_narrowed_to_a_brand_and_widened_to_what_is_over(told: Log) -> None:
