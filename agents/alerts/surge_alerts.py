@@ -43,7 +43,8 @@ def _stepped(incident: SurgeIncident, at: At) -> Steps:
     step = incident.steps[0]
     woken_at = max(incident.woken_at, step.time)
     after = replace(incident.after(step), steps=incident.steps[1:], mode=step.mode, woken_at=woken_at)
-    after = replace(after, figures=_told_now(incident, step))
+    if step.change != "surge_closed" or not after.running:
+        after = replace(after, figures=_told_now(incident, step))
     if not after.runs:
         yield replace(after, ended=(step.reason, step.cause))
         return

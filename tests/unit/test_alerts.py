@@ -204,6 +204,16 @@ def test_a_second_surge_joins_the_open_alert_which_resolves_with_the_last() -> N
     assert told(run) == [(name, 1, "firing"), (name, 2, "firing"), (name, 3, "resolved")]
 
 
+def test_a_flood_of_which_one_surge_has_closed_is_not_told_as_over() -> None:
+    run = begin()
+    take(run, opened("s1"), opened("s2"), closed("s1", time=START + MINUTE))
+    queue(run, 3, due_at=START + 2 * MINUTE)
+    run.tick(START + 10 * MINUTE)
+    last = run.events[-1]
+    assert isinstance(last, Alert) and last.evidence["overdue"] == "3" and "until" not in last.evidence
+    assert "212 posts" in last.summary
+
+
 def test_a_surge_after_another_is_an_incident_of_its_own() -> None:
     run = begin()
     take(run, opened("s1"), closed("s1"))
