@@ -104,7 +104,7 @@ def _odd_silences(alerts: AlertPolicy, today: date | None) -> Iterator[Problem]:
         elif lasts > _LONGEST_SILENCE:
             yield (
                 ("alerts", "silences", n, "end"),
-                f"is {lasts.days} days after the start: nobody new is told for so long; is the year right?",
+                f"is {lasts.days} days after the start: nobody is told for so long; is the year right?",
             )
 
 
