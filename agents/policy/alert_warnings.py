@@ -49,7 +49,7 @@ def _untold(policy: Policy) -> Iterator[Problem]:
     if not routes:
         yield ("alerts", "routes"), "no route: alerts are recorded, and nobody is told of any"
         return
-    paging = [r.match for r in routes if r.match.matches(*(r.match.brand[:1] or [""]), "crisis", "page", None)]
+    paging = [r.match for r in routes if r.match.matches(next(iter(r.match.brand), ""), "crisis", "page", None)]
     care = not policy.brands or any(brand.care for brand in policy.brands)
     if not paging and care:
         yield ("alerts", "routes"), "no route takes the page of a crisis: nobody is told of it"
