@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from netcenter.errors import Unreachable, UsageError
 from netcenter.operate.surge_report import find_surge, report_text
 from schemas import ids
-from schemas.records import Forecast, OffsetRange, Record, SeriesEvidence, SurgeOpened
+from schemas.records import Forecast, OffsetRange, Record, SeriesEvidence, SurgeClosed, SurgeOpened
 from sinks.postgres.sink import PostgresSink
 from tests.sinks.conftest import Database
 from tests.sinks.test_rows import CRISES
@@ -60,6 +60,14 @@ def test_one_that_is_over_says_how_long_and_how_much(sink: PostgresSink, databas
     sink.write(items(surge_story(), "surges"))
     told = report_text(find_surge(database.uri, SURGE))
     assert "90 min; it is over; at most 6.5 times, 321 posts above the usual" in told
+
+
+def test_one_that_was_closed_as_the_new_normal_claims_no_posts(sink: PostgresSink, database: Database) -> None:
+    """It is closed so after a day, even where there was no post for most of it."""
+    story = [replace(e, close_reason="new_normal") if isinstance(e, SurgeClosed) else e for e in surge_story()]
+    sink.write(items(story, "surges"))
+    told = report_text(find_surge(database.uri, SURGE))
+    assert "90 min; it has lasted so long that it counts as the usual; at most" in told
 
 
 def test_one_that_is_not_there_or_not_alone_is_a_matter_of_usage(sink: PostgresSink, database: Database) -> None:
