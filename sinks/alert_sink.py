@@ -276,17 +276,12 @@ class AlertSink:
         tried = self._tried(known, alert) if known is not None else None
         if before is not None and not before.renewal and not before.attempts:
             self._known[key].perhaps.pop(before.alert.id, None)
-        if not (mine := self._is_mine(alert, known)) and alert.state == "firing":
-            self._unheard[key] = alert.starts_at
-            if (
-                before is not None and before.alert.state == "resolved"
-            ):  # another incident has begun; this one ends here
-                self._waiting[key] = before
-                return
+        mine = self._is_mine(alert, known)
         if before is not None and not before.renewal:
-            went = "went in its place" if mine else "is not for this receiver"
-            self._report(before, "passed_over", f"version {alert.version} {went}")
+            self._pass_over(before, alert, mine=mine)
         if not mine:
+            if alert.state == "firing":
+                self._unheard[key] = alert.starts_at
             return
         if alert.state == "resolved" and not self._may_know(known, alert, live=live):
             if known is not None:
@@ -297,6 +292,14 @@ class AlertSink:
         if alert.id in known.perhaps:  # an earlier worker has sent it at least once, as far as anybody knows
             attempts = max(attempts, 1)
         self._waiting[key] = _Waiting(item, alert, self._clock(), attempts, answer=answer)
+
+    def _pass_over(self, before: _Waiting, alert: Alert, *, mine: bool) -> None:
+        """Passes over a version that waits, because a newer one has come; but not an end where the next incident is for others."""
+        if alert.state == "firing" and before.alert.state == "resolved" and not mine:
+            self._waiting[alert.fingerprint] = before
+            return
+        went = "went in its place" if mine else "is not for this receiver"
+        self._report(before, "passed_over", f"version {alert.version} {went}")
 
     def _tried(self, known: _Known, alert: Alert) -> AlertDelivery | None:
         """What an earlier worker reported of a version that waits. Where that version was an older one, which the log has no more,
