@@ -126,5 +126,5 @@ class AlertsDecider:
                 return event.records
             case Alert():
                 incident: Any = state[event.fingerprint]
-                return {event.fingerprint: replace(incident, last_alert=LastAlert.of(event))}
+                return {event.fingerprint: replace(incident, last_alert=LastAlert.of(event, incident.last_alert))}
         return {}

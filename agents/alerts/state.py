@@ -43,12 +43,15 @@ class LastAlert(msgspec.Struct, frozen=True, array_like=True):
     texts: tuple[str, ...] = ()
     """Of the receivers, those who may be shown the words of the post."""
     withheld: bool = False
-    """Whether further receivers are to be told when a silence or the night is over."""
+    """Whether receivers are to be told when a silence or the night is over."""
+    live: bool = False
+    """Whether receivers are told: an alert that began in live mode ends in it."""
 
     @classmethod
-    def of(cls, alert: Alert) -> LastAlert:
-        """The part of an alert that the state keeps."""
+    def of(cls, alert: Alert, before: LastAlert | None) -> LastAlert:
+        """The part of an alert that the state keeps, after the version before."""
         counted = int(alert.evidence.get("overdue") or alert.evidence.get("cases") or "0")
+        told = before if before is not None and before.firing else None
         return cls(
             alert.version,
             alert.state == "firing",
@@ -56,9 +59,10 @@ class LastAlert(msgspec.Struct, frozen=True, array_like=True):
             alert.ends_at,
             counted,
             alert.severity,
-            tuple(alert.receivers or ()),
-            tuple(alert.texts),
+            tuple(dict.fromkeys((*(told.receivers if told else ()), *(alert.receivers or ())))),
+            tuple(dict.fromkeys((*(told.texts if told else ()), *alert.texts))),
             alert.withheld is not None,
+            alert.mode == "live",
         )
 
 
@@ -367,39 +371,36 @@ I = TypeVar("I", SurgeIncident, SilentChannel, OverdueDesk, Escalations)
 
 
 class Incidents(State[AlertState]):
-    """Incidents by fingerprint and work by its id, each with an index by brand; work also by its case."""
+    """Incidents by fingerprint and work by its id, with an index by kind and brand."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._incidents: dict[str, dict[str, None]] = {}
-        self._works: dict[str, dict[str, None]] = {}
+        self._keys: dict[type[AlertState], dict[str, dict[str, None]]] = {}
+        """The keys of records by their type and brand."""
 
     def put(self, key: str, record: AlertState | None) -> None:
         """Set a record, or remove it with None, and update the index."""
         old = self.get(key)
         if record is not None:
-            self._index(record).setdefault(record.brand, {})[key] = None
+            self._keys.setdefault(type(record), {}).setdefault(record.brand, {})[key] = None
         elif old is not None:
-            index = self._index(old)
-            index[old.brand].pop(key)
-            if not index[old.brand]:
-                del index[old.brand]
+            brands = self._keys[type(old)]
+            brands[old.brand].pop(key)
+            if not brands[old.brand]:
+                del brands[old.brand]
         super().put(key, record)
 
     def of(self, brand: str, kind: type[I]) -> list[I]:
         """A brand's incidents of a kind, by fingerprint."""
-        found: list[Any] = [self[key] for key in sorted(self._incidents.get(brand, ()))]
-        return [record for record in found if isinstance(record, kind)]
+        found: list[Any] = [self[key] for key in sorted(self._keys.get(kind, {}).get(brand, ()))]
+        return found
 
     def waiting(self, brand: str) -> Iterator[tuple[OpenWork, WorkStep]]:
         """The work of a brand that waits, each with its newest event, in no order."""
-        for key in self._works.get(brand, ()):
+        for key in self._keys.get(OpenWork, {}).get(brand, ()):
             work: Any = self[key]
             if work.newest is not None:
                 yield work, work.newest
-
-    def _index(self, record: AlertState) -> dict[str, dict[str, None]]:
-        return self._works if isinstance(record, OpenWork) else self._incidents
 
 
 class Noted(StateNote, msgspec.Struct, frozen=True):

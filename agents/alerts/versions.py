@@ -27,8 +27,8 @@ class Said(NamedTuple):
 
 
 def version(incident: Incident, said: Said, at: At) -> Alert:
-    """The version after `incident.last_alert`. An alert that fires again after it was resolved starts at `at.time`. Its severity
-    never falls before it is resolved.
+    """The version after `incident.last_alert`. An alert that fires again after it was resolved starts at `at.time`. What was told in
+    live mode is told its end, though the brand is in shadow mode by then.
     """
     last, fingerprint = incident.last_alert, incident.fingerprint
     goes_on = last is not None and last.firing
@@ -46,7 +46,7 @@ def version(incident: Incident, said: Said, at: At) -> Alert:
         kind=said.kind,
         severity=said.severity,
         brand=incident.brand,
-        mode=said.mode,
+        mode="live" if last is not None and goes_on and last.live else said.mode,
         summary=said.summary,
         starts_at=starts_at,
         ends_at=None if said.firing else at.time,
@@ -59,12 +59,12 @@ def version(incident: Incident, said: Said, at: At) -> Alert:
 
 
 def is_to_be_told(incident: Incident, kind: AlertKind, desk: str | None, at: At) -> bool:
-    """Whether a receiver may be told now from whom the last version was withheld."""
+    """Whether what was withheld from receivers, or from some of them, may be told now."""
     last = incident.last_alert
     if last is None or not (last.firing and last.withheld):
         return False
-    said = Said(kind, last.severity, "live", True, "", {}, "")
-    return bool(set(_told(incident.brand, said, last, desk, at).receivers) - set(last.receivers))
+    told = _told(incident.brand, Said(kind, last.severity, "live", True, "", {}, ""), last, desk, at)
+    return told.withheld is None or bool(set(told.receivers) - set(last.receivers))
 
 
 class _Told(NamedTuple):
@@ -74,30 +74,23 @@ class _Told(NamedTuple):
 
 
 def _told(brand: str, said: Said, last: LastAlert | None, desk: str | None, at: At) -> _Told:
-    """Whom a version is told: who was told of this incident before, and whom a route names that neither a silence nor the night
-    holds back.
+    """Whom a version is told: who was told of this incident before, and whom a route names that the night does not hold back; in a
+    silence nobody, but for the end.
     """
-    receivers = dict.fromkeys(last.receivers if last else ())
-    texts = dict.fromkeys(last.texts if last else ())
+    before, texts = (last.receivers, last.texts) if last is not None else ((), ())
+    if not said.firing:
+        return _Told(before, texts, None)
     policy, own = at.policy.alerts, at.policy.brand(brand)
     what = (brand, said.kind, said.severity, desk)
-    waiting: dict[str, str] = {}
-    if said.firing:
-        silent = next((s for s in policy.silences if s.match.matches(*what) and s.holds(at.time, own.zone)), None)
-        works = said.severity == "page" or own.works(at.time)
-        for route in policy.routes:
-            if not route.match.matches(*what):
-                continue
-            if silent is not None:
-                waiting |= dict.fromkeys(route.receivers, f"silence: {silent.reason}")
-            elif route.hours == "working" and not works:
-                waiting |= dict.fromkeys(route.receivers, "nobody is on shift, by the brand's calendar")
-            else:
-                receivers |= dict.fromkeys(route.receivers)
-                texts |= dict.fromkeys(route.receivers if route.texts else ())
-    whys: dict[str, list[str]] = {}
-    for receiver, why in waiting.items():
-        if receiver not in receivers:
-            whys.setdefault(why, []).append(receiver)
-    withheld = "; ".join(f"{', '.join(names)}: {why}" for why, names in whys.items()) or None
-    return _Told(tuple(receivers), tuple(texts), withheld)
+    routes = [route for route in policy.routes if route.match.matches(*what)]
+    silence = next((s for s in policy.silences if s.match.matches(*what) and s.holds(at.time, own.zone)), None)
+    if silence is not None:
+        names = dict.fromkeys((*before, *(name for route in routes for name in route.receivers)))
+        return _Told((), (), f"{', '.join(names) or 'nobody is told'}: silence: {silence.reason}")
+    works = said.severity == "page" or own.works(at.time)
+    open_now = [route for route in routes if works or route.hours == "always"]
+    receivers = dict.fromkeys((*before, *(name for route in open_now for name in route.receivers)))
+    shown = dict.fromkeys((*texts, *(name for route in open_now if route.texts for name in route.receivers)))
+    later = dict.fromkeys(name for route in routes for name in route.receivers if name not in receivers)
+    withheld = f"{', '.join(later)}: nobody is on shift, by the brand's calendar" if later else None
+    return _Told(tuple(receivers), tuple(shown), withheld)

@@ -723,6 +723,39 @@ def test_a_silence_holds_back_what_it_names_until_its_end() -> None:
     assert (last.kind, last.receivers, last.reason) == ("surge", ["chat"], "told now: it was withheld before")
 
 
+def test_in_a_silence_growth_is_told_to_nobody_and_the_end_to_whoever_knows() -> None:
+    def at(time: int) -> datetime:
+        return datetime.fromtimestamp(time / 1000, UTC)
+
+    quiet = Silence(reason="work at the network", start=at(START + HOUR), end=at(START + 2 * HOUR))
+    run = with_alerts(begin(), routes=[Route(name="all", receivers=["chat"], texts=True)], silences=[quiet])
+    take(run, opened(), updated(time=START + HOUR), updated(seq=3, time=START + 90 * MINUTE))
+    assert [names for _, names, _ in told_whom(run)] == [["chat"], [], []]
+    run.tick(START + 2 * HOUR)
+    assert told_whom(run)[3:] == [("firing", ["chat"], None)], "how it stands when the silence is over"
+    take(run, updated(seq=4, time=START + 26 * HOUR))
+    run.policy = run.policy.model_copy(update={"alerts": run.policy.alerts.model_copy(update={"silences": [
+        Silence(reason="again", start=at(START + 26 * HOUR), end=at(START + 30 * HOUR))
+    ]})})  # fmt: skip
+    take(run, closed(seq=5, time=START + 27 * HOUR))
+    run.tick(START + 28 * HOUR)
+    assert told_whom(run)[-1] == ("resolved", ["chat"], None)
+
+
+def test_what_was_told_is_told_its_end_though_the_brand_is_in_shadow_mode_by_then() -> None:
+    run = begin("live")
+    queue(run, 3)
+    run.tick(LATE)
+    run.policy = run.policy.model_copy(update={"brands": [Brand(name="andina", mode="shadow")]})
+    answer(run, range(3), LATE + MINUTE)
+    run.tick(LATE + HOUR)
+    queue(run, 3, first=3, due_at=run.time)
+    run.tick(run.time + HOUR)
+    assert [(a.state, a.mode) for a in run.events if isinstance(a, Alert)] == [
+        ("firing", "live"), ("resolved", "live"), ("firing", "shadow"),
+    ]  # fmt: skip
+
+
 def test_a_runbook_is_linked_where_the_policy_says_where_it_opens() -> None:
     run = with_alerts(begin(), runbooks="https://wiki.example.com/runbooks/")
     (alert,) = take(run, opened())
