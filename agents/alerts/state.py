@@ -375,29 +375,29 @@ class Incidents(State[AlertState]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._keys: dict[type[AlertState], dict[str, dict[str, None]]] = {}
+        self._keys: dict[tuple[type[AlertState], str], dict[str, None]] = {}
         """The keys of records by their type and brand."""
 
     def put(self, key: str, record: AlertState | None) -> None:
         """Set a record, or remove it with None, and update the index."""
         old = self.get(key)
         if record is not None:
-            self._keys.setdefault(type(record), {}).setdefault(record.brand, {})[key] = None
+            self._keys.setdefault((type(record), record.brand), {})[key] = None
         elif old is not None:
-            brands = self._keys[type(old)]
-            brands[old.brand].pop(key)
-            if not brands[old.brand]:
-                del brands[old.brand]
+            keys = self._keys[type(old), old.brand]
+            keys.pop(key)
+            if not keys:
+                del self._keys[type(old), old.brand]
         super().put(key, record)
 
     def of(self, brand: str, kind: type[I]) -> list[I]:
         """A brand's incidents of a kind, by fingerprint."""
-        found: list[Any] = [self[key] for key in sorted(self._keys.get(kind, {}).get(brand, ()))]
+        found: list[Any] = [self[key] for key in sorted(self._keys.get((kind, brand), ()))]
         return found
 
     def waiting(self, brand: str) -> Iterator[tuple[OpenWork, WorkStep]]:
         """The work of a brand that waits, each with its newest event, in no order."""
-        for key in self._keys.get(OpenWork, {}).get(brand, ()):
+        for key in self._keys.get((OpenWork, brand), ()):
             work: Any = self[key]
             if work.newest is not None:
                 yield work, work.newest
