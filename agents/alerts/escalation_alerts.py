@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from agents.alerts.counting import gravest
-from agents.alerts.state import MINUTE, AlertState, Escalations, Incidents, OpenWork
+from agents.alerts.state import MINUTE, Escalations, Incident, Incidents, OpenWork
 from agents.alerts.versions import Said, is_to_be_told, version
 from agents.decider import At
 from schemas.records import Alert, Severity
 from schemas.times import rfc3339
 
 
-def woken(state: Incidents, person: Escalations, at: At) -> Iterator[Alert | AlertState]:
+def woken(state: Incidents, person: Escalations, at: At) -> Iterator[Alert | Incident]:
     """The person as they are after their cases were counted, and the alert that follows, if one does.
 
     It fires while a case waits. It becomes a warning when one has waited for `unaccepted`, and is told again when the number

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from agents.alerts.counting import Count, count, gravest
-from agents.alerts.state import MINUTE, AlertState, Incidents, OverdueDesk, SurgeIncident
+from agents.alerts.state import MINUTE, Incident, Incidents, OverdueDesk, SurgeIncident
 from agents.alerts.versions import Said, is_to_be_told, version
 from agents.decider import At
 from schemas.records import Alert, Severity
 
 
-def woken(state: Incidents, desk: OverdueDesk, at: At) -> Iterator[Alert | AlertState]:
+def woken(state: Incidents, desk: OverdueDesk, at: At) -> Iterator[Alert | Incident]:
     """The desk as it is after a whole minute at which its cases are counted, and the alert that follows, if one does.
 
     1. The alert fires when at one limit of the policy so many of the cases that wait are overdue.

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from agents.alerts.state import DAY, GIVEN_UP, AlertState, SilentChannel
+from agents.alerts.state import DAY, GIVEN_UP, Incident, SilentChannel
 from agents.alerts.versions import Said, is_to_be_told, version
 from agents.decider import At
 from schemas.records import Alert, Severity
 
 
-def woken(channel: SilentChannel, at: At) -> Iterator[Alert | AlertState]:
+def woken(channel: SilentChannel, at: At) -> Iterator[Alert | Incident]:
     """The channel as it is after its timer, and the alert that follows, if one does.
 
     1. An event: the channel fell silent, or is heard. A channel is heard without a word that was given up before.

@@ -8,7 +8,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from agents.alerts.counting import count, gravest
-from agents.alerts.state import MINUTE, AlertState, Incidents, Step, SurgeIncident
+from agents.alerts.state import MINUTE, Incident, Incidents, OverdueDesk, Step, SurgeIncident
 from agents.alerts.versions import Said, is_to_be_told, version
 from agents.decider import At
 from schemas.records import Alert, AlertKind, Severity
@@ -18,7 +18,7 @@ _TOLD = 0.01
 _CROWDS = {"few": ", by a few accounts", "copies": ", copies of a few texts"}
 _OF_CRISIS = ("crisis", "by", "crisis_desk", "crisis_until")
 
-Steps = Iterator[Alert | AlertState]
+Steps = Iterator[Alert | Incident]
 
 
 def woken(state: Incidents, incident: SurgeIncident, at: At) -> Steps:
@@ -72,6 +72,11 @@ def _counted(state: Incidents, incident: SurgeIncident, at: At) -> Steps:
         few = f"calm: few of its cases overdue for {calm_for // MINUTE} min", None
         reason, cause = incident.ended or few
         yield _version(after, False, "info", reason, at, cause)
+        # What is left of its cases counts at their desks from now on.
+        for name in sorted({step.desk for _, step in state.waiting(incident.brand)}):
+            fresh = OverdueDesk(incident.brand, name)
+            desk = state.get(fresh.fingerprint)
+            yield (desk if isinstance(desk, OverdueDesk) else fresh).looked_at(at.time + 1)
         return
     severity, why = gravest(last.severity, _gravity(after)), None
     if severity != last.severity:

@@ -620,6 +620,17 @@ def test_a_flood_that_is_over_is_told_so_and_resolves_when_its_cases_are_answere
     assert {fingerprint for fingerprint, _, _ in told(run)} == {"surge:andina:s1"}
 
 
+def test_what_is_left_of_a_floods_cases_counts_at_their_desk_when_it_is_over() -> None:
+    run = begin()
+    take(run, replace(opened(), evidence=replace(evidence(), labels={"other": 212})))
+    queue(run, 1)
+    queue(run, 2, first=1, started_at=START - HOUR)
+    run.tick(LATE + MINUTE)
+    take(run, closed(time=LATE + MINUTE))
+    run.tick(LATE + 5 * MINUTE)
+    assert told(run)[1:] == [("surge:andina:s1", 2, "resolved"), ("sla_breach:andina:care", 1, "firing")]
+
+
 # --- escalations ----------------------------------------------------------------------------------------
 
 
