@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from agents.alerts.state import DAY, GIVEN_UP, Incident, SilentChannel
-from agents.alerts.versions import Said, is_to_be_told, version
+from agents.alerts.versions import TOLD_NOW, Said, is_to_be_told, version
 from agents.decider import At
 from schemas.records import Alert, Severity
 
@@ -37,8 +37,8 @@ def woken(channel: SilentChannel, at: At) -> Iterator[Alert | Incident]:
         days = GIVEN_UP // DAY
         summary = f"{channel.brand}: nothing from {channel.channel} for {days} days, and none is expected any more"
         yield _version(after, False, summary, f"given_up: silent for {days} days", at)
-    elif is_to_be_told(after, "channel_silent", None, at):
-        yield _version(after, True, _summary(after, True), "told now: it was withheld before", at)
+    elif is_to_be_told(after, said := _said(after, True, _summary(after, True), TOLD_NOW, at), at):
+        yield version(after, said, at)
 
 
 def _summary(channel: SilentChannel, silent: bool) -> str:
@@ -51,9 +51,13 @@ def _summary(channel: SilentChannel, silent: bool) -> str:
 def _version(
     channel: SilentChannel, firing: bool, summary: str, reason: str, at: At, cause: str | None = None
 ) -> Alert:
-    last = channel.last_alert
-    care: Severity = "warning" if at.policy.brand(channel.brand).care else "info"
+    return version(channel, _said(channel, firing, summary, reason, at, cause), at)
+
+
+def _said(channel: SilentChannel, firing: bool, summary: str, reason: str, at: At, cause: str | None = None) -> Said:
+    last, brand = channel.last_alert, at.policy.brand(channel.brand)
+    care: Severity = "warning" if brand.care else "info"
     severity = last.severity if last is not None and last.firing else care
     evidence = channel.figures or {"channel": channel.channel}
-    said = Said("channel_silent", severity, channel.mode, firing, summary, evidence, reason, cause)
-    return version(channel, said, at)
+    mode = channel.mode if cause is not None else brand.mode
+    return Said("channel_silent", severity, mode, firing, summary, evidence, reason, cause)

@@ -40,8 +40,6 @@ class LastAlert(msgspec.Struct, frozen=True, array_like=True):
     severity: Severity = "info"
     receivers: tuple[str, ...] = ()
     """Who has been told since it began to fire."""
-    texts: tuple[str, ...] = ()
-    """Of the receivers, those who may be shown the words of the post."""
     withheld: bool = False
     """Whether receivers are to be told when a silence or the night is over."""
     live: bool = False
@@ -60,7 +58,6 @@ class LastAlert(msgspec.Struct, frozen=True, array_like=True):
             counted,
             alert.severity,
             tuple(dict.fromkeys((*(told.receivers if told else ()), *(alert.receivers or ())))),
-            tuple(dict.fromkeys((*(told.texts if told else ()), *alert.texts))),
             alert.withheld is not None,
             alert.mode == "live",
         )
@@ -193,6 +190,8 @@ class SurgeIncident(msgspec.Struct, frozen=True, tag="surge", omit_defaults=True
     """Events that were read and are later than the watermark, in their order."""
     calm_since: int | None = None
     """ms; since when so few of its cases are overdue that it may end."""
+    desks: tuple[str, ...] = ()
+    """The desks of its overdue cases, where so many are overdue as open an alert."""
     cases: dict[str, str] = {}
     """The count of its cases at the last whole minute, by the names of an alert's evidence."""
     grave: Severity = "info"
@@ -269,12 +268,8 @@ class SilentChannel(msgspec.Struct, frozen=True, tag="silent", omit_defaults=Tru
     def due(self) -> int | None:
         """ms; the next event, when the channel is given up or may be told, and when to check whether to forget it."""
         last = self.last_alert
-        if last is not None and last.firing:
-            given_up_at = last.starts_at + GIVEN_UP
-            then: int | None = min(given_up_at, _next_minute(self.woken_at)) if last.withheld else given_up_at
-        else:
-            then = _forgotten_at(last, self.woken_at)
-        return _first(self.steps, then)
+        firing = last is not None and last.firing
+        return _first(self.steps, _next_minute(self.woken_at) if firing else _forgotten_at(last, self.woken_at))
 
 
 class OverdueDesk(msgspec.Struct, frozen=True, tag="overdue", omit_defaults=True):

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from agents.alerts.counting import count, gravest
 from agents.alerts.state import MINUTE, Incident, Incidents, OverdueDesk, Step, SurgeIncident
-from agents.alerts.versions import Said, is_to_be_told, version
+from agents.alerts.versions import TOLD_NOW, Said, is_to_be_told, version
 from agents.decider import At
 from schemas.records import Alert, AlertKind, Severity
 
@@ -62,7 +62,10 @@ def _counted(state: Incidents, incident: SurgeIncident, at: At) -> Steps:
     grave = gravest("info", *(one.limit.severity for one in counted.reached))
     calm = not incident.runs and counted.calm
     calm_since = None if not calm else at.time if incident.calm_since is None else incident.calm_since
-    after = replace(incident, woken_at=at.time, cases=cases, grave=grave, calm_since=calm_since, ended=None)
+    desks = tuple(sorted(counted.desks)) if counted.reached else ()
+    after = replace(
+        incident, woken_at=at.time, cases=cases, desks=desks, grave=grave, calm_since=calm_since, ended=None
+    )
     yield after
     last = incident.last_alert
     if last is None:
@@ -85,8 +88,8 @@ def _counted(state: Incidents, incident: SurgeIncident, at: At) -> Steps:
         why = f"{incident.ended[0]}; {counted.overdue} of its cases are still overdue"
     elif not counted.calm:
         why = counted.changed(last.overdue, at)
-    if why is None and is_to_be_told(after, _kind(after), None, at):
-        why = "told now: it was withheld before"
+    if why is None and is_to_be_told(after, _said(after, True, severity, TOLD_NOW, at), at):
+        why = TOLD_NOW
     if why is not None:
         yield _version(after, True, severity, why, at)
 
@@ -117,12 +120,19 @@ def _kind(incident: SurgeIncident) -> AlertKind:
 def _version(
     incident: SurgeIncident, firing: bool, severity: Severity, reason: str, at: At, cause: str | None = None
 ) -> Alert:
-    last = incident.last_alert
+    return version(incident, _said(incident, firing, severity, reason, at, cause), at)
+
+
+def _said(
+    incident: SurgeIncident, firing: bool, severity: Severity, reason: str, at: At, cause: str | None = None
+) -> Said:
+    last, brand = incident.last_alert, at.policy.brand(incident.brand)
     kept: Severity = last.severity if last is not None and last.firing else "info"
     summary = f"{incident.brand}: {'; '.join(filter(None, _parts(incident)))}"
-    evidence = {**incident.figures, **incident.cases, "brand_desk": at.policy.brand(incident.brand).desk}
-    said = Said(_kind(incident), gravest(severity, kept), incident.mode, firing, summary, evidence, reason, cause)
-    return version(incident, said, at)
+    evidence = {**incident.figures, **incident.cases, "brand_desk": brand.desk}
+    mode = incident.mode if cause is not None else brand.mode
+    kind, grave = _kind(incident), gravest(severity, kept)
+    return Said(kind, grave, mode, firing, summary, evidence, reason, cause, incident.desks)
 
 
 def _parts(incident: SurgeIncident) -> Iterator[str]:

@@ -9,6 +9,8 @@ from agents.decider import At
 from schemas import ids
 from schemas.records import Alert, AlertKind, Mode, Severity
 
+TOLD_NOW = "told now: it was withheld before, or the policy has changed"
+
 
 class Said(NamedTuple):
     """What a version says."""
@@ -24,6 +26,13 @@ class Said(NamedTuple):
     reason: str
     cause: str | None = None
     """Id of the event that led to it; None: the cause of the decision."""
+    desks: tuple[str, ...] = ()
+    """The desks where many of a flood's cases are overdue: the alert is routed as one of overdue cases too."""
+
+    @property
+    def aspects(self) -> list[tuple[str, str | None]]:
+        """(kind, desk) of each thing that the alert is about, for routes and silences."""
+        return [(self.kind, self.evidence.get("desk")), *(("sla_breach", desk) for desk in self.desks)]
 
 
 def version(incident: Incident, said: Said, at: At) -> Alert:
@@ -34,7 +43,7 @@ def version(incident: Incident, said: Said, at: At) -> Alert:
     goes_on = last is not None and last.firing
     number = last.version + 1 if last else 1
     starts_at = last.starts_at if last and goes_on else at.time
-    told = _told(incident.brand, said, last if goes_on else None, said.evidence.get("desk"), at)
+    told = _told(incident.brand, said, last if goes_on else None, at)
     envelope = at.envelope(fingerprint, number, said.reason)
     envelope["id"] = ids.make("alert", starts_at, number, fingerprint)
     if said.cause is not None:
@@ -58,13 +67,16 @@ def version(incident: Incident, said: Said, at: At) -> Alert:
     )
 
 
-def is_to_be_told(incident: Incident, kind: AlertKind, desk: str | None, at: At) -> bool:
-    """Whether what was withheld from receivers, or from some of them, may be told now."""
+def is_to_be_told(incident: Incident, said: Said, at: At) -> bool:
+    """Whether somebody is to be told of an alert that fires, though nothing has changed: what was withheld may be told now, the
+    policy has another route, or the brand is in live mode now.
+    """
     last = incident.last_alert
-    if last is None or not (last.firing and last.withheld):
+    if last is None or not last.firing:
         return False
-    told = _told(incident.brand, Said(kind, last.severity, "live", True, "", {}, ""), last, desk, at)
-    return told.withheld is None or bool(set(told.receivers) - set(last.receivers))
+    told = _told(incident.brand, said, last, at)
+    freed = last.withheld and told.withheld is None
+    return freed or bool(set(told.receivers) - set(last.receivers)) or (said.mode == "live" and not last.live)
 
 
 class _Told(NamedTuple):
@@ -73,24 +85,42 @@ class _Told(NamedTuple):
     withheld: str | None
 
 
-def _told(brand: str, said: Said, last: LastAlert | None, desk: str | None, at: At) -> _Told:
+def _told(brand: str, said: Said, last: LastAlert | None, at: At) -> _Told:
     """Whom a version is told: who was told of this incident before, and whom a route names that the night does not hold back; in a
-    silence nobody, but for the end.
+    silence of all that it is about nobody, but for the end.
     """
-    before, texts = (last.receivers, last.texts) if last is not None else ((), ())
-    if not said.firing:
-        return _Told(before, texts, None)
+    before = last.receivers if last is not None else ()
     policy, own = at.policy.alerts, at.policy.brand(brand)
-    what = (brand, said.kind, said.severity, desk)
-    routes = [route for route in policy.routes if route.match.matches(*what)]
-    silence = next((s for s in policy.silences if s.match.matches(*what) and s.holds(at.time, own.zone)), None)
-    if silence is not None:
-        names = dict.fromkeys((*before, *(name for route in routes for name in route.receivers)))
-        return _Told((), (), f"{', '.join(names) or 'nobody is told'}: silence: {silence.reason}")
     works = said.severity == "page" or own.works(at.time)
-    open_now = [route for route in routes if works or route.hours == "always"]
-    receivers = dict.fromkeys((*before, *(name for route in open_now for name in route.receivers)))
-    shown = dict.fromkeys((*texts, *(name for route in open_now if route.texts for name in route.receivers)))
-    later = dict.fromkeys(name for route in routes for name in route.receivers if name not in receivers)
-    withheld = f"{', '.join(later)}: nobody is on shift, by the brand's calendar" if later else None
-    return _Told(tuple(receivers), tuple(shown), withheld)
+    receivers: dict[str, None] = dict.fromkeys(before)
+    shown: set[str] = set()
+    waiting: dict[str, str] = {}
+    spoken = False
+    for kind, desk in said.aspects:
+        what = (brand, kind, said.severity, desk)
+        routes = [route for route in policy.routes if route.match.matches(*what)]
+        shown |= {name for route in routes if route.texts for name in route.receivers}
+        silence = next((s for s in policy.silences if s.match.matches(*what) and s.holds(at.time, own.zone)), None)
+        spoken = spoken or silence is None
+        for route in routes:
+            if silence is not None:
+                waiting |= dict.fromkeys(route.receivers, f"silence: {silence.reason}")
+            elif works or route.hours == "always":
+                receivers |= dict.fromkeys(route.receivers)
+            else:
+                waiting |= dict.fromkeys(route.receivers, "nobody is on shift, by the brand's calendar")
+    if not said.firing:
+        receivers, waiting = dict.fromkeys(before), {}
+    elif not spoken:
+        waiting = dict.fromkeys((*before, *waiting), f"silence: {silence.reason}") if silence is not None else waiting
+        receivers = {}
+    return _Told(tuple(receivers), tuple(name for name in receivers if name in shown), _withheld(receivers, waiting))
+
+
+def _withheld(receivers: dict[str, None], waiting: dict[str, str]) -> str | None:
+    """Who waits, and why; None where nobody does."""
+    whys: dict[str, list[str]] = {}
+    for name, why in waiting.items():
+        if name not in receivers:
+            whys.setdefault(why, []).append(name)
+    return "; ".join(f"{', '.join(names)}: {why}" for why, names in whys.items()) or None
