@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from agents.alerts.counting import gravest
-from agents.alerts.state import MINUTE, Escalations, Incident, Incidents, OpenWork
+from agents.alerts.state import MINUTE, Escalations, Incident, Incidents, OpenWork, next_look
 from agents.alerts.versions import TOLD_NOW, Said, is_to_be_told, version
 from agents.decider import At
 from schemas.records import Alert, Severity
@@ -24,8 +24,12 @@ def woken(state: Incidents, person: Escalations, at: At) -> Iterator[Alert | Inc
     oldest = min((work.escalated_at for work in works), default=None)
     after = replace(person, woken_at=at.time, check_at=None)
     alert = _alert(after, works, oldest, at)
-    if works:
-        after = after.looked_at(at.time // MINUTE * MINUTE + MINUTE)
+    if oldest is not None:
+        late_at = oldest + at.policy.alerts.unaccepted
+        last = person.last_alert
+        withheld = alert.withheld is not None if alert is not None else last is not None and last.withheld
+        after = after.looked_at(next_look(at.time, at.time if withheld else person.changed_at))
+        after = after.looked_at(late_at) if late_at > at.time else after
     yield after
     if alert is not None:
         yield alert

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from agents.alerts.counting import Count, count, gravest
-from agents.alerts.state import MINUTE, Incident, Incidents, OverdueDesk, SurgeIncident
+from agents.alerts.state import MINUTE, Incident, Incidents, OverdueDesk, SurgeIncident, next_look
 from agents.alerts.versions import TOLD_NOW, Said, is_to_be_told, version
 from agents.decider import At
 from schemas.records import Alert, Severity
@@ -20,22 +20,28 @@ def woken(state: Incidents, desk: OverdueDesk, at: At) -> Iterator[Alert | Incid
     2. It is told again when that number has grown or fallen much, or the alert is graver.
     3. It is resolved when at every limit fewer than half of that number were overdue for `sla_calm`.
 
-    While it fires, or a case is overdue, each whole minute is looked at. Cases of a flood that fires are counted there.
+    Cases of a flood that fires are counted there.
     """
     counted = _count(state, desk, at)
     last = desk.last_alert
     firing = last is not None and last.firing
     calm_since = (at.time if desk.calm_since is None else desk.calm_since) if firing and counted.calm else None
-    after = replace(desk, woken_at=at.time, check_at=None, calm_since=calm_since)
+    after = replace(desk, woken_at=at.time, check_at=None, calm_since=calm_since, late=counted.overdue > 0)
     alert = _alert(after, counted, at)
     if alert is not None:
         firing = alert.state == "firing"
-        after = replace(after, calm_since=calm_since if firing else None)
-    if firing or counted.overdue:
-        # The queue, the policy and the time of day change too what is to be told.
-        after = after.looked_at(at.time + 1)
-    elif counted.next_at is not None:
-        after = after.looked_at(counted.next_at)
+        after = replace(after, calm_since=calm_since if firing else None, changed_at=at.time)
+    withheld = (alert is not None and alert.withheld is not None) or (
+        alert is None and last is not None and last.withheld
+    )
+    wanted = [
+        counted.next_at,
+        next_look(at.time, after.changed_at) if firing else None,
+        calm_since + at.policy.alerts.sla_calm if firing and calm_since is not None else None,
+        at.time + 1 if firing and withheld else None,
+    ]
+    for time in wanted:
+        after = after if time is None else after.looked_at(time)
     yield after
     if alert is not None:
         yield alert

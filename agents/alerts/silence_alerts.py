@@ -24,7 +24,7 @@ def woken(channel: SilentChannel, at: At) -> Iterator[Alert | Incident]:
     if channel.steps and channel.steps[0].time <= at.time:
         step, rest = channel.steps[0], channel.steps[1:]
         silent = step.change == "channel_silent"
-        after = replace(channel, steps=rest, woken_at=at.time, figures=step.figures)
+        after = replace(channel, steps=rest, woken_at=at.time, changed_at=step.time, figures=step.figures)
         yield after
         if silent or firing:
             yield _version(after, silent, _summary(after, silent), step.reason, at, step.cause)

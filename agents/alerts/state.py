@@ -196,6 +196,10 @@ class SurgeIncident(msgspec.Struct, frozen=True, tag="surge", omit_defaults=True
     """The count of its cases at the last whole minute, by the names of an alert's evidence."""
     grave: Severity = "info"
     """How grave that count is."""
+    changed_at: int = 0
+    """ms; its last event, or that of a case of its brand, give or take half an hour."""
+    look_at: int | None = None
+    """ms; a whole minute at which its cases are to be counted at the latest."""
     ended: tuple[str, str] | None = None
     """(reason, id) of the event after which nothing of it runs, until the next whole minute."""
 
@@ -216,9 +220,15 @@ class SurgeIncident(msgspec.Struct, frozen=True, tag="surge", omit_defaults=True
 
     def due(self) -> int | None:
         """ms; the next event, the next whole minute while its alert fires, and when to check whether to forget it."""
-        fires = self.last_alert is not None and self.last_alert.firing
-        then = _next_minute(self.woken_at) if fires else _forgotten_at(self.last_alert, self.woken_at)
-        return _first(self.steps, then)
+        return _first(self.steps, self.then)
+
+    @property
+    def then(self) -> int | None:
+        """ms; when to count its cases while its alert fires, and when to check whether to forget it."""
+        then = _then(self.last_alert, self.woken_at, self.changed_at)
+        if then is None or self.last_alert is None or not self.last_alert.firing or self.look_at is None:
+            return then
+        return min(then, self.look_at)
 
     def after(self, step: Step) -> SurgeIncident:
         """The incident after an event."""
@@ -259,6 +269,8 @@ class SilentChannel(msgspec.Struct, frozen=True, tag="silent", omit_defaults=Tru
     """Events that were read and are later than the watermark, in their order."""
     figures: dict[str, str] = {}
     """What was last told of it."""
+    changed_at: int = 0
+    """ms; its last event."""
 
     @property
     def fingerprint(self) -> str:
@@ -267,9 +279,10 @@ class SilentChannel(msgspec.Struct, frozen=True, tag="silent", omit_defaults=Tru
 
     def due(self) -> int | None:
         """ms; the next event, when the channel is given up or may be told, and when to check whether to forget it."""
-        last = self.last_alert
-        firing = last is not None and last.firing
-        return _first(self.steps, _next_minute(self.woken_at) if firing else _forgotten_at(last, self.woken_at))
+        then, last = _then(self.last_alert, self.woken_at, self.changed_at), self.last_alert
+        if last is not None and last.firing and then is not None:
+            then = min(then, last.starts_at + GIVEN_UP)
+        return _first(self.steps, then)
 
 
 class OverdueDesk(msgspec.Struct, frozen=True, tag="overdue", omit_defaults=True):
@@ -284,6 +297,10 @@ class OverdueDesk(msgspec.Struct, frozen=True, tag="overdue", omit_defaults=True
     last_alert: LastAlert | None = None
     woken_at: int = 0
     """ms; when the last timer fired."""
+    late: bool = False
+    """Whether a case was overdue when they were last counted."""
+    changed_at: int = 0
+    """ms; the last event of a case of this desk since then, give or take half an hour."""
     carried: dict[str, int] = {}
     """Cases that were overdue when an earlier release wrote this record, until their next event: when it was seen, ms."""
 
@@ -298,7 +315,7 @@ class OverdueDesk(msgspec.Struct, frozen=True, tag="overdue", omit_defaults=True
 
     def looked_at(self, at: int) -> OverdueDesk:
         """The desk, which is counted at the first whole minute at or after a time (ms), or earlier."""
-        minute = _whole_minute(at)
+        minute = whole_minute(at)
         return self if self.check_at is not None and self.check_at <= minute else replace(self, check_at=minute)
 
 
@@ -312,6 +329,8 @@ class Escalations(msgspec.Struct, frozen=True, tag="escalation", omit_defaults=T
     last_alert: LastAlert | None = None
     woken_at: int = 0
     """ms; when the last timer fired."""
+    changed_at: int = 0
+    """ms; the last event of one of the cases."""
 
     @property
     def fingerprint(self) -> str:
@@ -327,6 +346,13 @@ class Escalations(msgspec.Struct, frozen=True, tag="escalation", omit_defaults=T
         return self if self.check_at is not None and self.check_at <= at else replace(self, check_at=at)
 
 
+def _then(last: LastAlert | None, woken_at: int, changed_at: int) -> int | None:
+    """ms; when to look at an incident whose events have all taken effect."""
+    if last is None or not last.firing:
+        return _forgotten_at(last, woken_at)
+    return _next_minute(woken_at) if last.withheld else next_look(woken_at, changed_at)
+
+
 def _first(steps: list[Step], then: int | None) -> int | None:
     """ms; the next event or another time, whichever is first."""
     if not steps:
@@ -334,7 +360,17 @@ def _first(steps: list[Step], then: int | None) -> int | None:
     return steps[0].time if then is None else min(steps[0].time, then)
 
 
-def _whole_minute(at: int) -> int:
+def next_look(woken_at: int, changed_at: int) -> int:
+    """ms; when to look at what fires again, though nothing is known to change: the queue, the policy and the time of day may have
+    changed what is to be told. Each whole minute until an hour after the last change, then each day.
+    """
+    if woken_at < changed_at + HOUR:
+        return _next_minute(max(woken_at, changed_at))
+    return woken_at // DAY * DAY + DAY
+
+
+def whole_minute(at: int) -> int:
+    """ms; the first whole minute at or after a time (ms)."""
     return -(-at // MINUTE) * MINUTE
 
 

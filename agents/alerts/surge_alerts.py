@@ -8,7 +8,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from agents.alerts.counting import count, gravest
-from agents.alerts.state import MINUTE, Incident, Incidents, OverdueDesk, Step, SurgeIncident
+from agents.alerts.state import MINUTE, Incident, Incidents, OverdueDesk, Step, SurgeIncident, whole_minute
 from agents.alerts.versions import TOLD_NOW, Said, is_to_be_told, version
 from agents.decider import At
 from schemas.records import Alert, AlertKind, Severity
@@ -29,7 +29,7 @@ def woken(state: Incidents, incident: SurgeIncident, at: At) -> Steps:
     2. An event whose time has come.
     """
     last = incident.last_alert
-    if last is not None and last.firing and at.time % MINUTE == 0 and incident.woken_at < at.time:
+    if last is not None and last.firing and incident.then is not None and incident.then <= at.time:
         return _counted(state, incident, at)
     if incident.steps and incident.steps[0].time <= at.time:
         return _stepped(incident, at)
@@ -42,7 +42,9 @@ def _stepped(incident: SurgeIncident, at: At) -> Steps:
     """
     step = incident.steps[0]
     woken_at = max(incident.woken_at, step.time)
-    after = replace(incident.after(step), steps=incident.steps[1:], mode=step.mode, woken_at=woken_at)
+    after = replace(
+        incident.after(step), steps=incident.steps[1:], mode=step.mode, woken_at=woken_at, changed_at=step.time
+    )
     if step.change != "surge_closed" or not after.running:
         after = replace(after, figures=_told_now(incident, step))
     if not after.runs:
@@ -63,9 +65,12 @@ def _counted(state: Incidents, incident: SurgeIncident, at: At) -> Steps:
     calm = not incident.runs and counted.calm
     calm_since = None if not calm else at.time if incident.calm_since is None else incident.calm_since
     desks = tuple(sorted(counted.desks)) if counted.reached else ()
+    calm_at = None if calm_since is None else calm_since + at.policy.alerts.sla_calm
+    wanted = (whole_minute(time) for time in (counted.next_at, calm_at) if time is not None and time > at.time)
     after = replace(
-        incident, woken_at=at.time, cases=cases, desks=desks, grave=grave, calm_since=calm_since, ended=None
-    )
+        incident, woken_at=at.time, cases=cases, desks=desks, grave=grave, calm_since=calm_since, ended=None,
+        look_at=min(wanted, default=None),
+    )  # fmt: skip
     yield after
     last = incident.last_alert
     if last is None:
