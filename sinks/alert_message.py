@@ -22,6 +22,12 @@ _ADDRESS = re.compile(r"https?://[^\s<>|\"]+", re.IGNORECASE)
 """Another address of a post, which people outside have written, is not shown."""
 _TOLD_SHARE = 0.01
 """The least share of the posts that are about one post for the message to say it."""
+_OLD = 20 * 60_000
+"""ms; figures that were measured longer ago are told with their time, and not as if they were those of now."""
+ESCALATION_ENDS = "is answered, is moved to another desk, or needs no answer any more"
+"""What becomes of each case before an alert of escalated cases is over. Whether an operator has accepted it is not known to alerts."""
+_SETTLED = "has lasted so long that it counts as the usual"
+"""Why a surge is closed as the new normal. There may be posts of it still, or none."""
 _URGENCY: dict[Severity, str] = {
     "page": "page: act now",
     "warning": "warning: act within the shift",
@@ -116,6 +122,17 @@ class _Known:
         return not self.over and bool(self.text("until"))
 
     @property
+    def measured(self) -> int | None:
+        """ms; when the figures of the flood were measured, where that was so long ago that it must be said."""
+        found = self.time("window_end")
+        return found if found is not None and self.alert.time - found > _OLD else None
+
+    @property
+    def settled(self) -> bool:
+        """Whether the flood was closed as the new normal."""
+        return self.text("close_reason") == "new_normal"
+
+    @property
     def began(self) -> int:
         """ms; the start of what the alert is about, else of the alert."""
         found = self.time("since")
@@ -147,8 +164,10 @@ class _Known:
 def _flood(known: _Known, post: PostWords | None) -> tuple[str, Parts]:
     what = "crisis" if known.alert.kind == "crisis" else "surge"
     if known.over:
-        end = "has become the usual" if known.text("close_reason") == "new_normal" else "is over"
-        return f"the {what} {end} after {known.lasted}", _flood_parts(known, post, f"The {what} {end}.")
+        usual = known.settled and what == "surge"
+        title = f"the {what} {'counts as the usual' if usual else 'is over'} after {known.lasted}"
+        why = f": the surge {_SETTLED}" if known.settled else ""
+        return title, _flood_parts(known, post, f"The surge {_SETTLED}." if usual else f"The {what} is over{why}.")
     if known.ebbed:
         return f"{what}, {_ebb(known)}", _flood_parts(known, post, f"A {what}: {_ebb(known)} ({known.urgency}).")
     much, by = _much(known), _by(known)
@@ -172,11 +191,11 @@ def _flood_parts(known: _Known, post: PostWords | None, what: str) -> Parts:
 
 
 def _ebb(known: _Known) -> str:
-    """That the posts are over while the alert still fires, and why it does."""
+    """That the surge is over while the alert still fires, and why it does."""
     ended, late = known.time("until"), known.number("overdue")
-    end = "have become the usual" if known.text("close_reason") == "new_normal" else "are back to the usual"
+    end = f"it {_SETTLED}" if known.settled else "its posts are back to the usual"
     since = "" if ended is None else f" since {known.times.short(ended)}"
-    return f"its posts {end}{since}" + (f", {counted(late, 'case is', 'cases are')} still overdue" if late else "")
+    return f"{end}{since}" + (f", {counted(late, 'case is', 'cases are')} still overdue" if late else "")
 
 
 def _scope(known: _Known) -> str:
@@ -216,7 +235,7 @@ def _unit(known: _Known) -> tuple[str, str]:
 
 
 def _much(known: _Known) -> str:
-    """How much there is against what is usual; empty where it is not known."""
+    """How much there is, or was when it was measured, against what is usual; empty where it is not known."""
     actual, baseline, ratio = known.number("actual"), known.number("baseline"), known.number("ratio")
     start, end = known.time("window_start"), known.time("window_end")
     if actual is None:
@@ -224,8 +243,12 @@ def _much(known: _Known) -> str:
     said = counted(actual, *_unit(known))
     if known.text("detector") == "conversation":
         said += " about one post"
-    if start is not None and end is not None:
-        said += f" in {duration(end - start)}"
+    long = "" if start is None or end is None else duration(end - start)
+    if known.measured is not None:
+        at = known.times.short(known.measured)
+        said += f" in the {long} before {at}" if long else f" at {at}"
+    elif long:
+        said += f" in {long}"
     if baseline is not None:
         said += f" where {number(baseline)} {'is' if number(baseline) == '1' else 'are'} usual"
     return said if ratio is None else f"{said}: {number(ratio)} times"
@@ -241,7 +264,12 @@ def _figures(known: _Known) -> Parts:
     if much := _much(known):
         partial = " At least: some posts were missing from the count." if known.text("partial") == "true" else ""
         yield "How much", f"{much}.{f' So many come {rarity(rare)}.' if rare else ''}{partial}"
-    ratio, trend = known.number("ratio"), known.text("trend")
+    if (then := known.measured) is not None:
+        yield (
+            "Measured",
+            f"at {known.times.short(then)}, {known.ago(then)} ago, as were the authors and the posts below",
+        )
+    ratio, trend = known.number("ratio"), known.text("trend") if known.measured is None else ""
     most = f"; at most it was {number(peak)} times the usual" if peak and ratio and peak > ratio else ""
     yield "Development", f"{trend}{most}" if trend else most.removeprefix("; ")
     if event := known.text("expected_event"):
@@ -253,8 +281,9 @@ def _root(known: _Known, post: PostWords | None) -> Parts:
     root, part = known.text("root"), known.number("root_share")
     if not root:
         return
+    are = "are" if known.measured is None else "were"
     of = (
-        f" ({share(part)} of the posts are about it)"
+        f" ({share(part)} of the posts {are} about it)"
         if part and part >= _TOLD_SHARE and not (known.over or known.ebbed)
         else ""
     )
@@ -394,7 +423,7 @@ def _silent_parts(known: _Known, channel: str) -> Parts:
 def _escalation(known: _Known, _post: PostWords | None) -> tuple[str, Parts]:
     cases, whom = _escalated(known), known.text("to") or "a responsible person"
     if known.over:
-        return f"the cases escalated to {whom} are taken, after {known.lasted}", _escalation_parts(known, whom)
+        return f"no escalated case waits for {whom} any more, after {known.lasted}", _escalation_parts(known, whom)
     verb = "waits" if cases.startswith("1 ") else "wait"
     return f"{cases or 'cases'} {verb} for {whom}", _escalation_parts(known, whom)
 
@@ -405,20 +434,19 @@ def _escalated(known: _Known) -> str:
 
 
 def _escalation_parts(known: _Known, whom: str) -> Parts:
-    cases, oldest, rung = _escalated(known), known.time("oldest_at"), known.number("rung")
+    cases, oldest = _escalated(known), known.time("oldest_at")
     at = f" of desk {known.text('desk')}" if known.text("desk") else ""
     if known.over:
-        yield "What", f"Each case{at} that was escalated to {whom} is taken or answered."
+        yield "What", f"Each case{at} that was escalated to {whom} {ESCALATION_ENDS}."
     else:
-        step = f", rung {number(rung)} of the ladder" if rung else ""
-        yield "What", f"Cases{at} are escalated to {whom}{step}, and not yet taken ({known.urgency})."
+        yield "What", f"Cases{at} are escalated to {whom}, and not yet answered ({known.urgency})."
     yield "Over", known.end()
     yield "Since", known.since()
     if known.over or not cases:
         return
     waits = f"; the oldest waits for {known.ago(oldest)} (since {known.times.short(oldest)})" if oldest else ""
     yield "Cases", f"{cases}{waits}"
-    yield "Do first", f"{whom} takes or answers the cases; after a while without that they go one rung up"
+    yield "Do first", f"{whom} answers the cases, or somebody else at the desk does"
 
 
 def _test(known: _Known, _post: PostWords | None) -> tuple[str, Parts]:

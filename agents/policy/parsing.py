@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date
 from difflib import get_close_matches
 from typing import Any, NamedTuple
@@ -68,9 +68,9 @@ def parse(text: str, version: int = 0, name: str = "policy") -> Policy:
     return policy
 
 
-def check(text: str, name: str = "policy", today: date | None = None) -> Checked:
+def check(text: str, name: str = "policy", today: date | None = None, receivers: Collection[str] = ()) -> Checked:
     """The policy in a text that is to be put in force, with warnings. With `today`, it also warns of dates that are
-    past.
+    past, and with the names of all `receivers`, of routes to others.
 
     Raises PolicyError as `parse` does, and also where work would go to a desk that is not listed: such a name is
     probably a typing error, and nobody would take the work. `parse` accepts such a desk, with the defaults, because an
@@ -81,7 +81,7 @@ def check(text: str, name: str = "policy", today: date | None = None) -> Checked
     if found:
         raise _error(text, name, found)
     retired = [(place, _RETIRED[place]) for place in _retired(_toml(text, name))]
-    return Checked(policy, _remarks(text, [*retired, *warnings(policy, today)]))
+    return Checked(policy, _remarks(text, [*retired, *warnings(policy, today, receivers)]))
 
 
 def digest(text: str) -> str:

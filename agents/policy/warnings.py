@@ -4,9 +4,10 @@ no false ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import date
 
+from agents.policy.alert_warnings import alert_warnings
 from agents.policy.lines import Problem
 from agents.policy.matching import Match
 from agents.policy.parts import UNITS, written
@@ -16,8 +17,10 @@ _FOR_CASES = ("desk", "names", "pages", "comments", "automatic_apps", "hidden", 
 _EVERYTHING = Match()
 
 
-def warnings(policy: Policy, today: date | None = None) -> Iterator[Problem]:
-    """The warnings in the order of the file's tables. Where `today` is given, also for dates that are past."""
+def warnings(policy: Policy, today: date | None = None, receivers: Collection[str] = ()) -> Iterator[Problem]:
+    """The warnings in the order of the file's tables. Where `today` is given, also for dates that are past; where the names of
+    all `receivers` are given, also for routes to others.
+    """
     for n, brand in enumerate(policy.brands):
         yield from _watched_only(n, brand)
         if today is not None:
@@ -25,6 +28,7 @@ def warnings(policy: Policy, today: date | None = None) -> Iterator[Problem]:
     yield from _never(policy)
     yield from _hasty(policy)
     yield from _idle_desks(policy)
+    yield from alert_warnings(policy, today, receivers)
 
 
 def _watched_only(n: int, brand: Brand) -> Iterator[Problem]:

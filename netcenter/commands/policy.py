@@ -12,6 +12,7 @@ import typer
 
 from agents.policy import Policy, PolicyError, parse
 from agents.policy.parsing import Checked, check
+from netcenter.broker.alert_log import RECEIVERS
 from netcenter.broker.policy_change import Applied
 from netcenter.commands.options import Json, text_of
 from netcenter.commands.policy_files import parsed, to_apply, today
@@ -45,7 +46,7 @@ def check_file(file: _File, as_json: Json = False) -> None:
     Example: netcenter policy check my-policy.toml
     """
     try:
-        found = check(text_of(file), name=str(file), today=today())
+        found = check(text_of(file), name=str(file), today=today(), receivers=RECEIVERS)
     except PolicyError as error:
         if as_json:
             print(json.dumps({"file": str(file), "good": False, "faults": _told(error.remarks)}))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from agents.policy import Policy, PolicyError, parse
 from agents.policy.parsing import Checked, check
+from netcenter.broker.alert_log import RECEIVERS
 from netcenter.commands.options import text_of
 from netcenter.errors import UsageError
 from netcenter.runtime.classifiers import lacks_model
@@ -17,7 +18,7 @@ def checked(path: Path) -> tuple[str, Checked]:
     """The text and the checked policy of a file that may be put in force. Raises UsageError with a line for each fault."""
     text = text_of(path)
     try:
-        return text, check(text, name=str(path), today=today())
+        return text, check(text, name=str(path), today=today(), receivers=RECEIVERS)
     except PolicyError as error:
         raise UsageError(str(error)) from None
 

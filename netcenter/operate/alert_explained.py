@@ -12,10 +12,18 @@ from netcenter.errors import CommandError
 from netcenter.operate.alert_report import headed, state_text, told_to
 from netcenter.operate.doctor.finding import duration_text
 from schemas.records import Alert
-from sinks.alert_message import message_of
+from sinks.alert_message import ESCALATION_ENDS, message_of
 
 _WIDTH = 12
 """The width of the column of headings, in characters."""
+
+
+_AGAIN = {
+    "surge": "another surge has an alert of its own",
+    "crisis": "another surge or crisis has an alert of its own",
+    "test": "another test has an alert of its own",
+}
+"""By kind, for incidents that have a fingerprint each: what follows when its cause comes back."""
 
 
 def explain_text(history: AlertHistory, policies: PolicyLog) -> str:
@@ -54,10 +62,14 @@ def _others(history: AlertHistory, policy: Policy | None) -> Iterator[str]:
     alert = history.last
     if alert.withheld:
         yield f"now: {alert.withheld}"
+    if alert.kind == "test":
+        yield "a test is sent to those alone whom its command names"
+        return
     if alert.mode != "live" or policy is None:
         return
+    waiting = {name for part in (alert.withheld or "").split("; ") for name in part.partition(": ")[0].split(", ")}
     for name in RECEIVERS:
-        if name not in history.named():
+        if name not in history.named() and name not in waiting:
             routes = [route for route in policy.alerts.routes if name in route.receivers]
             why = [f"the route {route.name} is {why}" for route in routes if (why := _not_met(route.match, alert))]
             if why or not routes:
@@ -76,7 +88,7 @@ def _not_met(match: AlertMatch, alert: Alert) -> str:
 def _end(alert: Alert, policy: Policy | None) -> Iterator[str]:
     """What ends the incident, by its kind and by the policy that is in force now."""
     if alert.state == "resolved":
-        yield "it is over; if its cause comes back, it fires again under the same fingerprint"
+        yield f"it is over; {_AGAIN.get(alert.kind, 'if its cause comes back, it fires again under the same fingerprint')}"
         return
     if policy is None:
         yield "the log has no policy, so nothing is decided: run `netcenter policy apply`"
@@ -84,7 +96,7 @@ def _end(alert: Alert, policy: Policy | None) -> Iterator[str]:
     calm, normal = duration_text(policy.surge.calm), duration_text(policy.surge.new_normal)
     if alert.kind in ("surge", "crisis"):
         yield (
-            f"when nothing was above the usual for {calm}, or when it has lasted {normal} and so is the usual; and fewer than half "
+            f"when nothing was above the usual for {calm}, or when it has lasted {normal} and so counts as the usual; and fewer than half "
             "as many of its cases are overdue as would open an alert"
         )
         if alert.kind == "crisis" and alert.evidence.get("by", "rule") != "rule":
@@ -101,7 +113,7 @@ def _end(alert: Alert, policy: Policy | None) -> Iterator[str]:
     elif alert.kind == "channel_silent":
         yield "with the first post from the channel, or after a week, when the channel is given up"
     elif alert.kind == "escalation":
-        yield "when each of its cases is accepted or answered"
+        yield f"when each of its cases {ESCALATION_ENDS}"
     elif alert.kind == "test":
         yield "`netcenter alert test` ends it itself, also where it was interrupted"
     else:

@@ -131,7 +131,7 @@ def _outlook(evidence: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _state(row: Mapping[str, Any]) -> str:
     if row["ended_at"] is None:
         return f"open since {_time(row['started_at'])}"
-    end = "is over" if row["close_reason"] == "over" else "has become the usual"
+    end = "is over" if row["close_reason"] == "over" else "has lasted so long that it counts as the usual"
     minutes = round((row["ended_at"] - row["started_at"]).total_seconds() / 60)
     return (
         f"{_time(row['started_at'])} to {_time(row['ended_at'])}, {minutes} min; it {end}; "

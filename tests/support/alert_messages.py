@@ -100,7 +100,7 @@ def examples() -> dict[str, tuple[Alert, PostWords | None]]:
     few = {name: value for name, value in _FLOOD.items() if name not in _LEFT_OUT}
     desk = {**_ZONE, "desk": "care", "opens_at": "12"}
     silent = {**_ZONE, "channel": "twitter", "since": _at(0), "expected": "23"}
-    ana = {**_ZONE, "to": "ana", "rung": "2", "desk": "care"}
+    ana = {**_ZONE, "to": "ana", "desk": "care"}
     return {
         "surge opens": (_alert("surge", "info", 15, _FLOOD), POST),
         "surge of a few accounts": (
@@ -155,6 +155,10 @@ def examples() -> dict[str, tuple[Alert, PostWords | None]]:
             _alert("crisis", "page", 75, _GROWN, version=2),
             PostWords(text="", url=POST.url),
         ),
+        "crisis by rule, its figures are of hours ago": (
+            _alert("crisis", "page", 320, {**_GROWN, "overdue": "160"}, version=5),
+            POST,
+        ),
         "crisis declared, nothing else known": (
             _alert(
                 "crisis",
@@ -188,6 +192,20 @@ def examples() -> dict[str, tuple[Alert, PostWords | None]]:
         ),
         "surge is the usual now": (
             _alert("surge", "info", 2900, {**_FLOOD, "close_reason": "new_normal"}, version=3, ends=2900),
+            None,
+        ),
+        "surge is the usual now, and its cases wait": (
+            _alert(
+                "surge",
+                "warning",
+                1450,
+                {**_GROWN, "crisis": "", "crisis_desk": "", "until": _at(1440), "close_reason": "new_normal"},
+                version=3,
+            ),
+            None,
+        ),
+        "crisis over, for its surge is the usual now": (
+            _alert("crisis", "page", 2900, {**_GROWN, "close_reason": "new_normal"}, version=3, ends=2900),
             None,
         ),
         "sla_breach opens": (
@@ -231,8 +249,8 @@ def examples() -> dict[str, tuple[Alert, PostWords | None]]:
             ),
             None,
         ),
-        "escalation": (_alert("escalation", "page", 16, {**ana, "cases": "3", "oldest_at": _at(0)}), None),
-        "escalation over": (_alert("escalation", "page", 31, {**ana, "cases": "0"}, version=2, ends=31), None),
+        "escalation": (_alert("escalation", "warning", 16, {**ana, "cases": "3", "oldest_at": _at(0)}), None),
+        "escalation over": (_alert("escalation", "warning", 31, {**ana, "cases": "0"}, version=2, ends=31), None),
         "test": (_alert("test", "page", 15, {**_ZONE, "route": "care"}, fingerprint="test:care:1"), None),
         "test over": (
             _alert("test", "page", 15, {**_ZONE, "route": "care"}, fingerprint="test:care:1", version=2, ends=15),

@@ -21,7 +21,7 @@ ENDS = {
     "crisis": "nothing was above the usual for 30 min",
     "sla_breach": "fewer than half of those from which it fires were overdue for 15 min; it fires from 3",
     "channel_silent": "with the first post from the channel",
-    "escalation": "when each of its cases is accepted or answered",
+    "escalation": "when each of its cases is answered, is moved to another desk, or needs no answer any more",
     "test": "`netcenter alert test` ends it itself",
 }
 
@@ -72,6 +72,29 @@ def test_in_shadow_mode_nobody_is_told_and_nobody_is_missed() -> None:
 def test_each_kind_says_what_ends_it(kind: str) -> None:
     assert set(ENDS) == set(KINDS)
     assert ENDS[kind] in explained(kind=kind, evidence={"opens_at": "3"})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_over_says_whether_it_can_fire_again(kind: str) -> None:
+    """A test, and a flood, have a fingerprint each: they never fire again."""
+    told = explained(kind=kind, state="resolved", ends_at=T0, withheld=None)
+    again = kind in ("sla_breach", "channel_silent", "escalation")
+    assert ("it fires again under the same fingerprint" in told) is again
+    assert ("has an alert of its own" in told) is not again
+
+
+@pytest.mark.parametrize("state", ["firing", "resolved"])
+def test_a_test_alert_is_not_explained_by_routes(state: str) -> None:
+    told = explained(kind="test", severity="info", state=state, ends_at=T0 if state == "resolved" else None)
+    assert "a test is sent to those alone whom its command names" in told
+    assert "route" not in told.partition("nobody else")[2] and "pagerduty" not in told
+
+
+def test_who_waits_is_not_told_a_second_reason() -> None:
+    """A flood with many overdue cases goes by the routes of overdue cases too."""
+    routes = '\n[[alerts.routes]]\nname = "care"\nmatch = { kind = ["sla_breach"] }\nreceivers = ["slack"]\nhours = "working"\n'
+    told = explained(routes, withheld="slack: nobody is on shift, by the brand's calendar")
+    assert told.count("slack") == 1
 
 
 def test_a_crisis_of_a_person_is_closed_by_a_person() -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from schemas.times import rfc3339
 from sinks.alert_message import LONGEST_TITLE, LONGEST_WORDS, AlertMessage, message_of
 from sinks.alert_receiver import PostWords
 from sinks.readable import LocalTimes, counted, duration, number, rarity
@@ -79,6 +82,44 @@ def test_a_crisis_that_ended_while_its_cases_wait_is_told_as_ended() -> None:
     declared = {name: said for name, said in ended.evidence.items() if name != "crisis_until"} | {"by": "ana"}
     still = parts(message_of(replace(ended, evidence=declared)))
     assert still["Being done"] == "a crisis is declared by ana; desk care-crisis works on it"
+
+
+@pytest.mark.parametrize("name", ["surge opens", "crisis by rule, growing", "contacts page", "conversation pages"])
+@pytest.mark.parametrize("minutes", [15, 20, 21, 240])
+def test_figures_are_told_with_their_time_and_no_trend_where_they_were_measured_long_ago(
+    name: str, minutes: int
+) -> None:
+    """The number of its cases makes new versions of a flood whose posts nobody has measured again."""
+    first = EXAMPLES[name][0]
+    rising = {**first.evidence, "trend": "rising"}
+    end = datetime.fromisoformat(rising["window_end"])
+    told = message_of(replace(first, evidence=rising, time=int(end.timestamp() * 1000) + minutes * MINUTE))
+    at = f"before {end.astimezone(ZoneInfo(rising['zone'])):%H:%M}"
+    found, old = parts(told), minutes > 20
+    assert (at in told.title, at in found["How much"], "Measured" in found) == (old, old, old)
+    assert ("rising" in told.body) is not old
+
+
+@pytest.mark.parametrize("name", [name for name in EXAMPLES if EXAMPLES[name][0].kind in ("surge", "crisis")])
+@pytest.mark.parametrize("over", [True, False])
+def test_what_was_closed_as_the_new_normal_claims_no_posts(name: str, over: bool) -> None:
+    """A surge is closed so after a day, even where there was no post for most of it."""
+    first = EXAMPLES[name][0]
+    normal = {**first.evidence, "close_reason": "new_normal", "until": rfc3339(first.time)}
+    told = message_of(
+        replace(first, evidence=normal, state="resolved" if over else "firing", ends_at=first.time if over else None)
+    )
+    what = parts(told)["What"]
+    assert "has lasted so long that it counts as the usual" in what
+    assert not re.search(r"posts|complaints|contacts|become", f"{told.title} {what}")
+
+
+@pytest.mark.parametrize("name", ["escalation", "escalation over"])
+def test_an_escalation_promises_nothing_that_alerts_do_not_know(name: str) -> None:
+    """No alert sees that an operator accepts a case, a muted or moved case ends it too, and there is no ladder."""
+    told = message_of(*EXAMPLES[name])
+    assert not re.search(r"tak|accept|rung|ladder", f"{told.title} {told.body}")
+    assert "answer" in parts(told)["What"]
 
 
 def test_words_call_nobody() -> None:

@@ -15,6 +15,7 @@ import pytest
 from agents.policy import Brand
 from agents.policy.schema import schema
 from netcenter import cli
+from netcenter.commands import policy_files
 from netcenter.policies import DEFAULT_POLICY
 from netcenter.replay.explain import why_no_case
 from tests.support.care_facts import post as classified
@@ -104,6 +105,14 @@ def test_a_good_policy_is_told_with_its_warnings_and_exit_0(run: Run, tmp_path: 
     told = json.loads(out)
     assert (code, told["good"], told["brands"], told["lacks"]) == (0, True, 2, None)
     assert [w["field"] for w in told["warnings"]] == ["rules.2"]
+
+
+def test_a_route_to_a_receiver_that_does_not_exist_is_warned_of_with_exit_0(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "r.toml").write_text(BRANDS + '[[alerts.routes]]\nname = "r"\nreceivers = ["pagerdutty"]\n')
+    code, out, _ = run("check", "r.toml")
+    assert code == 0
+    assert "alerts.routes.0.receivers.0: warning: 'pagerdutty' is no receiver" in out and "slack" in out
+    assert "pagerdutty" in policy_files.checked(tmp_path / "r.toml")[1].warnings[0].why
 
 
 def test_a_policy_whose_classifier_is_not_here_is_good_and_says_so(run: Run, tmp_path: Path) -> None:
