@@ -29,11 +29,15 @@ class Notice(msgspec.Struct, frozen=True):
     source: str
     """The CloudEvents source of the alert's record."""
     reference: str | None = None
-    """What the receiver called the last version of this incident that it accepted; None: it has accepted none."""
+    """What the receiver called the last version of this incident that it accepted, or this version where a part of it has; None: it
+    has accepted none. An alert that fires again after it was over is another incident.
+    """
     told: Alert | None = None
-    """The last version that this receiver accepted since the worker began, for what has changed; None: unknown."""
+    """The last version of this incident that the receiver accepted since the worker began, for what has changed; None: unknown."""
     post: PostWords | None = None
     """The root post, where it could be read; with its words where the policy lets this receiver show texts."""
+    unended: bool = False
+    """Whether an earlier incident of the same fingerprint may fire at the receiver still, because it was never told the end."""
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -53,12 +57,15 @@ class NotNow(NotAccepted):
     """Another try may help: the receiver cannot be reached, asks to wait, or people must mend its settings or ours.
 
     `after` is how many seconds the receiver asked to wait, None where it did not say. `perhaps`: whether the receiver may have
-    accepted the alert all the same, as where the answer did not come.
+    accepted the alert all the same, as where the answer did not come. `reference`: its name of the version where a part of it has
+    accepted it, which the next try is given.
     """
 
-    def __init__(self, message: str, after: float | None = None, *, perhaps: bool = False) -> None:
+    def __init__(
+        self, message: str, after: float | None = None, *, perhaps: bool = False, reference: str | None = None
+    ) -> None:
         super().__init__(message)
-        self.after, self.perhaps = after, perhaps
+        self.after, self.perhaps, self.reference = after, perhaps, reference
 
 
 class NeverThis(NotAccepted):

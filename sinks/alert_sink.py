@@ -28,6 +28,8 @@ _FIRST_S, _LONGEST_S = 0.5, 300.0
 _ASKED_S = 3600.0
 #: Seconds without an answer after which `held` names the receiver, and after which a try counts as failed.
 _SLOW_S, _PATIENCE_S = 5.0, 60.0
+#: Seconds for which the end of what a receiver believes to fire is tried again although the receiver refuses it.
+_INSISTED_S = 3600.0
 #: How a report ends as long as the receiver may have accepted the version, though nobody knows it; and the report before a
 #: version is sent for the first time. Both tell a worker that starts after a crash that the receiver may know the incident.
 _PERHAPS, _SENDING = "; it may have arrived", "it is being sent"
@@ -51,19 +53,49 @@ class _Waiting(msgspec.Struct):
     """Whether the receiver has accepted it before, and is told again."""
     announced: bool = False
     """Whether there is a report that it is being sent."""
+    refused: float | None = None
+    """When the receiver first refused it; s of the monotonic clock."""
 
 
 class _Known(msgspec.Struct):
-    """What is known of an incident at the receiver, by the alert's fingerprint."""
+    """What is known of a fingerprint at the receiver. Its incidents, one after the other, differ by their `starts_at`."""
 
     accepted: AlertState | None = None
     """The state of the last version that it accepted; None: it has accepted none."""
+    starts_at: int = 0
+    """Of that version."""
     reference: str | None = None
     """Its name of that version."""
-    perhaps: set[str] = set()
-    """The ids of the versions that it may have accepted since then, though nobody knows it."""
-    tries: dict[str, tuple[int, str]] = {}
-    """By id of an alert that an earlier worker has tried, and that waited still: its attempts and the last answer."""
+    attempts: int = 0
+    """How often that version was sent."""
+    perhaps: dict[str, int] = {}
+    """The ids of the versions that it may have accepted since then, though nobody knows it, with their `starts_at`."""
+    parts: dict[str, str] = {}
+    """By id of a version that a part of the receiver has accepted since then: the receiver's name of it."""
+    tried: AlertDelivery | None = None
+    """The last report about the version that an earlier worker has tried, and that waited still."""
+
+    @property
+    def may_fire(self) -> bool:
+        """Whether the receiver believes, or may believe, that the alert fires."""
+        return self.accepted == "firing" or bool(self.perhaps)
+
+    def reference_for(self, alert: Alert) -> str | None:
+        """What the receiver calls the incident of a version. The end is that of whatever fires there."""
+        if (part := self.parts.get(alert.id)) is not None:
+            return part
+        same = alert.starts_at == self.starts_at or (alert.state == "resolved" and self.accepted == "firing")
+        return self.reference if same else None
+
+    def unended_before(self, alert: Alert) -> bool:
+        """Whether an earlier incident than that of a version may fire at the receiver still."""
+        told = [self.starts_at] if self.accepted == "firing" else []
+        return any(starts_at != alert.starts_at for starts_at in (*told, *self.perhaps.values()))
+
+    def accept(self, state: AlertState, starts_at: int, reference: str | None, attempts: int) -> None:
+        """Notes that the receiver has accepted a version."""
+        self.accepted, self.starts_at, self.reference, self.attempts = state, starts_at, reference, attempts
+        self.perhaps, self.parts = {}, {}
 
 
 class _Firing(msgspec.Struct):
@@ -81,7 +113,10 @@ class AlertSink:
     1. Of the versions of one alert that wait, the newest goes out; the older ones are passed over.
     2. A resolution goes out only where the receiver has accepted that the alert fires, or may have: a worker says in a report that
        it sends a version before it does, so that the next worker knows it after a crash.
-    3. Where the receiver does not accept a version now, what has waited longest is tried next, after a pause that grows to five
+    3. An alert that fires again after it was over is another incident: it has another `starts_at`, and no reference from before.
+    4. A version that the receiver has accepted, and refuses when it is told again, is told again later. The end of what fires there
+       is refused for good only when the receiver has refused it for an hour.
+    5. Where the receiver does not accept a version now, what has waited longest is tried next, after a pause that grows to five
        minutes, or that the receiver has asked for. What comes meanwhile is tried at once, unless the receiver asked for a pause.
 
     name: the receiver's, as the policy's routes and the role have it. clock: seconds, monotonic. wall: ms since the epoch.
@@ -106,6 +141,8 @@ class AlertSink:
         self._firing: dict[str, _Firing] = {}
         self._settled: dict[str, DeliveryOutcome] = {}
         """By id of an alert: accepted, refused or passed over, from the reports."""
+        self._unheard: dict[str, int] = {}
+        """By fingerprint: the `starts_at` of the last version that fires and is not for this receiver."""
         self._read: dict[tuple[str, int], int] = {}
         """By topic and partition: the next offset to read."""
         self._reports: list[AlertDelivery] = []
@@ -142,6 +179,7 @@ class AlertSink:
         receiver stores no offsets.
         """
         self._known, self._waiting, self._firing, self._settled, self._read = {}, {}, {}, {}, {}
+        self._unheard = {}
         return {}
 
     def recall(self, items: Sequence[SinkItem]) -> None:
@@ -205,15 +243,19 @@ class AlertSink:
         known = self._known.setdefault(report.fingerprint, _Known())
         self._reported = max(self._reported, report.at)
         if report.answer.endswith(_PERHAPS):
-            known.perhaps.add(report.alert_id)
+            known.perhaps[report.alert_id] = report.starts_at
         else:
-            known.perhaps.discard(report.alert_id)
+            known.perhaps.pop(report.alert_id, None)
         if report.outcome == "waiting":
-            known.tries = {report.alert_id: (report.attempts, report.answer)}
+            known.tried = report
+            if report.reference is not None:
+                known.parts[report.alert_id] = report.reference
             return
         self._settled[report.alert_id] = report.outcome
+        if known.tried is not None and known.tried.alert_id == report.alert_id:
+            known.tried = None
         if report.outcome == "accepted":
-            known.accepted, known.reference, known.perhaps = report.state, report.reference, set()
+            known.accept(report.state, report.starts_at, report.reference, report.attempts)
 
     def _take(self, item: SinkItem, *, live: bool) -> None:
         """Notes an alert, unless it was read before. What comes later in the log is newer. live: whether it has come since the
@@ -230,25 +272,63 @@ class AlertSink:
             if outcome == "accepted":
                 self._fires(item, alert, None)
             return
-        mine = alert.mode == "live" and (alert.receivers is None or self.name in alert.receivers)
-        if before is not None and not before.renewal:
-            if not before.attempts:
-                self._known[key].perhaps.discard(before.alert.id)
-            went = "went in its place" if mine else "is not for this receiver"
-            self._report(before, "passed_over", f"version {alert.version} {went}")
-        if not mine:
-            return
         known = self._known.get(key)
-        if alert.state == "resolved" and not _may_know(known, alert, live=live):
+        tried = self._tried(known, alert) if known is not None else None
+        if before is not None and not before.renewal and not before.attempts:
+            self._known[key].perhaps.pop(before.alert.id, None)
+        mine = self._is_mine(alert, known)
+        if before is not None and not before.renewal:
+            self._pass_over(before, alert, mine=mine)
+        if not mine:
+            if alert.state == "firing":
+                self._unheard[key] = alert.starts_at
+            return
+        if alert.state == "resolved" and not self._may_know(known, alert, live=live):
             if known is not None:
                 self._report(_Waiting(item, alert, 0.0), "passed_over", "it was over before it was told")
             return
         known = self._known.setdefault(key, _Known())
-        attempts, answer = known.tries.get(alert.id, (0, ""))
-        known.tries = {}
+        attempts, answer = (tried.attempts, tried.answer) if tried is not None else (0, "")
         if alert.id in known.perhaps:  # an earlier worker has sent it at least once, as far as anybody knows
             attempts = max(attempts, 1)
         self._waiting[key] = _Waiting(item, alert, self._clock(), attempts, answer=answer)
+
+    def _pass_over(self, before: _Waiting, alert: Alert, *, mine: bool) -> None:
+        """Passes over a version that waits, because a newer one has come; but not an end where the next incident is for others."""
+        if alert.state == "firing" and before.alert.state == "resolved" and not mine:
+            self._waiting[alert.fingerprint] = before
+            return
+        went = "went in its place" if mine else "is not for this receiver"
+        self._report(before, "passed_over", f"version {alert.version} {went}")
+
+    def _tried(self, known: _Known, alert: Alert) -> AlertDelivery | None:
+        """What an earlier worker reported of a version that waits. Where that version was an older one, which the log has no more,
+        it is passed over.
+        """
+        if (tried := known.tried) is None:
+            return None
+        if tried.alert_id == alert.id:
+            known.tried = None
+            return tried
+        if (tried.starts_at, tried.version) < (alert.starts_at, alert.version):
+            known.tried = None
+            self._add(tried, "passed_over", f"version {alert.version} took its place in the log", tried.attempts)
+        return None
+
+    def _is_mine(self, alert: Alert, known: _Known | None) -> bool:
+        """Whether a version is for this receiver: it is live, and names it, or is the end of what may fire there."""
+        if alert.mode != "live":
+            return False
+        ends = alert.state == "resolved" and known is not None and known.may_fire
+        return alert.receivers is None or self.name in alert.receivers or ends
+
+    def _may_know(self, known: _Known | None, alert: Alert, *, live: bool) -> bool:
+        """Whether the receiver may know that an alert fired that is over now. Where nothing is known of an alert that ends while
+        the worker reads, its beginning is in the log that this one continues, unless it was read here and was for others.
+        """
+        if known is None:
+            return live and alert.version > 1 and self._unheard.get(alert.fingerprint) != alert.starts_at
+        return known.may_fire
 
     def _fires(self, item: SinkItem, alert: Alert, at: float | None) -> None:
         """Notes the version that the receiver has accepted last."""
@@ -267,7 +347,7 @@ class AlertSink:
                 continue
             left = 0.0 if one.at is None else one.at + each - now
             if left <= 0:
-                self._waiting[key] = _Waiting(one.item, one.alert, now, renewal=True)
+                self._waiting[key] = _Waiting(one.item, one.alert, now, self._known[key].attempts, renewal=True)
             elif soonest is None or left < soonest:
                 soonest = left
         return soonest
@@ -295,7 +375,7 @@ class AlertSink:
         known = self._known[waiting.alert.fingerprint]
         if not (waiting.announced or waiting.attempts or waiting.renewal):
             waiting.announced = True
-            known.perhaps.add(waiting.alert.id)
+            known.perhaps[waiting.alert.id] = waiting.alert.starts_at
             self._report(waiting, "waiting", _SENDING)
             return None  # it is sent when the report is in the log
         waiting.attempts += 1
@@ -311,25 +391,36 @@ class AlertSink:
             return None
         except NeverThis as error:
             if waiting.attempts == 1:
-                known.perhaps.discard(waiting.alert.id)
+                known.perhaps.pop(waiting.alert.id, None)
             return self._refused(waiting, error.error, str(error))
         except Exception as error:  # noqa: BLE001 - one alert that a receiver's code cannot handle must not hold up the others
             return self._refused(waiting, type(error).__name__, f"a fault of ours: {_place(error)}")
         self._settle(waiting)
-        known.accepted, known.reference, known.perhaps = waiting.alert.state, receipt.reference, set()
-        self._fires(waiting.item, waiting.alert, self._clock())
-        if not waiting.renewal:
+        alert, news = waiting.alert, not waiting.renewal or receipt.reference != known.reference
+        known.accept(alert.state, alert.starts_at, receipt.reference, waiting.attempts)
+        self._fires(waiting.item, alert, self._clock())
+        if news:
             self._report(waiting, "accepted", f"{receipt.answer}{unread}", receipt.reference)
         return None
 
     def _refused(self, waiting: _Waiting, error: str, why: str) -> RefusedItem | None:
-        """Notes that the receiver will never accept a version; returns it, unless it has accepted it before."""
-        self._settle(waiting)
-        self._report(waiting, "refused", why)
-        if waiting.renewal:
-            del self._firing[waiting.alert.fingerprint]
+        """Notes that the receiver will never accept a version, and returns it, unless it is tried again nevertheless."""
+        if waiting.renewal or self._insists(waiting):
+            self._not_now(waiting, NotNow(why))
             return None
+        self._settle(waiting)
+        if waiting.alert.state == "resolved":  # it is over, so it is not told again that it fires
+            self._firing.pop(waiting.alert.fingerprint, None)
+        self._report(waiting, "refused", why)
         return RefusedItem(waiting.item, "sink", error, why)
+
+    def _insists(self, waiting: _Waiting) -> bool:
+        """Whether a version is tried again that the receiver has refused: the end of what may fire there, for an hour."""
+        known, alert, now = self._known[waiting.alert.fingerprint], waiting.alert, self._clock()
+        if waiting.refused is None:
+            waiting.refused = now
+        heard = known.accepted == "firing" or bool(known.perhaps.keys() - {alert.id})
+        return alert.state == "resolved" and heard and now - waiting.refused < _INSISTED_S
 
     def _settle(self, waiting: _Waiting) -> None:
         """The receiver has answered, so nothing is wrong with it."""
@@ -348,8 +439,13 @@ class AlertSink:
                 unread = f"; without the root post: {error}"
         if post is not None and self.name not in alert.texts:
             post = PostWords(text="", url=post.url)
-        reference = self._known[alert.fingerprint].reference
-        return Notice(alert, _source(waiting.item), reference, told.alert if told else None, post), unread
+        known, before = self._known[alert.fingerprint], told.alert if told is not None else None
+        if before is not None and before.starts_at != alert.starts_at:
+            before = None
+        notice = Notice(
+            alert, _source(waiting.item), known.reference_for(alert), before, post, known.unended_before(alert)
+        )
+        return notice, unread
 
     def _answered(self, notice: Notice) -> Receipt:
         """The receiver's answer. It is waited for in another thread, so that a receiver that never ends an answer holds up
@@ -386,65 +482,82 @@ class AlertSink:
         now, why = self._clock(), str(error)
         pause = min(_FIRST_S * 2 ** min(self._failures, 20), _LONGEST_S) * random.uniform(0.5, 1.0)
         if isinstance(error, NotNow) and error.after is not None:
-            pause = min(max(error.after, 0.0), _ASKED_S)
-            self._asked = now + pause
+            asked = min(max(error.after, 0.0), _ASKED_S)
+            self._asked, pause = now + asked, max(asked, pause)
         self._failures += 1
         self._tries_failed += 1
         self._failed, self._again = now, now + pause
         since = self._standing.since or self._wall() / 1000
         self._standing = ReceiverStanding(self._standing.waiting, why, since, given_up=isinstance(error, GivenUp))
-        self._wait(waiting, why, perhaps=isinstance(error, NotNow) and error.perhaps)
+        if isinstance(error, NotNow):
+            self._wait(waiting, why, perhaps=error.perhaps, part=error.reference)
+        else:
+            self._wait(waiting, why, perhaps=False)
 
-    def _wait(self, waiting: _Waiting, why: str, *, perhaps: bool) -> None:
-        """Reports that a version waits, where the receiver's answer is another one than before. perhaps: whether the receiver
-        may have accepted it; once this is so it stays so.
+    def _wait(self, waiting: _Waiting, why: str, *, perhaps: bool, part: str | None = None) -> None:
+        """Reports that a version waits, where the receiver's answer is another one than before, or a further part of the receiver
+        has accepted it. perhaps: whether the receiver may have accepted it; once this is so it stays so. part: its name of the
+        version where a part of it has accepted it.
         """
-        if waiting.renewal:
-            return
         known, id = self._known[waiting.alert.fingerprint], waiting.alert.id
+        if waiting.renewal:
+            if part is not None and part != known.reference:
+                known.reference, known.attempts = part, waiting.attempts
+                self._report(waiting, "accepted", f"told again; {why}", part)
+            return
         if perhaps:
-            known.perhaps.add(id)
+            known.perhaps[id] = waiting.alert.starts_at
         elif waiting.attempts == 1:  # nobody has tried it before
-            known.perhaps.discard(id)
+            known.perhaps.pop(id, None)
+        further = part is not None and part != known.parts.get(id)
+        if part is not None:
+            known.parts[id] = part
         answer = why + (_PERHAPS if id in known.perhaps else "")
-        if answer != waiting.answer:
+        if answer != waiting.answer or further:
             waiting.answer = answer
-            self._report(waiting, "waiting", why)
+            self._report(waiting, "waiting", why, part)
 
     # --- reports --------------------------------------------------------------------------------------------------
 
     def _report(self, waiting: _Waiting, outcome: DeliveryOutcome, answer: str, reference: str | None = None) -> None:
-        alert = waiting.alert
-        if outcome != "accepted" and alert.id in self._known[alert.fingerprint].perhaps:
+        self._add(_about(waiting.alert, self.name), outcome, answer, waiting.attempts, reference)
+
+    def _add(
+        self,
+        about: AlertDelivery,
+        outcome: DeliveryOutcome,
+        answer: str,
+        attempts: int,
+        reference: str | None = None,
+    ) -> None:
+        """Adds a report. about: any report about the same version."""
+        if outcome != "accepted" and about.alert_id in self._known[about.fingerprint].perhaps:
             answer += _PERHAPS
         self._reported = max(self._wall(), self._reported + 1)
-        self._reports.append(
-            AlertDelivery(
-                id=ids.make("delivery", self.name, alert.id, outcome, waiting.attempts),
-                receiver=self.name,
-                fingerprint=alert.fingerprint,
-                version=alert.version,
-                alert_id=alert.id,
-                brand=alert.brand,
-                state=alert.state,
-                severity=alert.severity,
-                starts_at=alert.starts_at,
-                outcome=outcome,
-                answer=answer,
-                attempts=waiting.attempts,
-                at=self._reported,
-                reference=reference,
-            )
+        id = ids.make("delivery", self.name, about.alert_id, outcome, attempts)
+        report = msgspec.structs.replace(
+            about, id=id, outcome=outcome, answer=answer, attempts=attempts, at=self._reported, reference=reference
         )
+        self._reports.append(report)
 
 
-def _may_know(known: _Known | None, alert: Alert, *, live: bool) -> bool:
-    """Whether a receiver may know that an alert fired that is over now. Where nothing is known of an alert that ends while the
-    worker reads, its beginning is in the log that this one continues.
-    """
-    if known is None:
-        return live and alert.version > 1
-    return known.accepted == "firing" or bool(known.perhaps)
+def _about(alert: Alert, receiver: str) -> AlertDelivery:
+    """The part of a report that follows from the version."""
+    return AlertDelivery(
+        id="",
+        receiver=receiver,
+        fingerprint=alert.fingerprint,
+        version=alert.version,
+        alert_id=alert.id,
+        brand=alert.brand,
+        state=alert.state,
+        severity=alert.severity,
+        starts_at=alert.starts_at,
+        outcome="waiting",
+        answer="",
+        attempts=0,
+        at=0,
+    )
 
 
 def _source(item: SinkItem) -> str:

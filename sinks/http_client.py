@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import re
 import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 
 import httpx
 
@@ -15,6 +17,7 @@ from sinks.port import SinkError
 
 _MESSAGE = 200
 """Characters of a library's own words."""
+_STATUS = re.compile(r"[1-9][0-9]{2}\b")
 
 # At the level info it names the whole address of each request, which may hold a secret.
 logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -74,7 +77,9 @@ class HttpClient:
         """A predicate about the server that says why a request to this host has failed. It holds no secret."""
         through, tls = self._through(), _tls_error(error)
         if isinstance(error, httpx.ProxyError):
-            return f"cannot be reached: {through} answers {str(error)[:_MESSAGE]}: {self._remedy(str(error))}"
+            status = _STATUS.match(str(error))
+            answer = status_line(int(status[0])) if status else "without a status"
+            return f"cannot be reached: {through} answers {answer}: {self._remedy(answer)}"
         if isinstance(tls, ssl.SSLCertVerificationError):
             return disbelief(tls.verify_code, tls.verify_message, host, self._route.authorities)
         if tls is not None:
@@ -99,6 +104,14 @@ class HttpClient:
         return f"it asks for a user and a password: {setting}, http://user:password@host:port"
 
 
+def status_line(status: int) -> str:
+    """A status with its name in the standard. A server's own phrase is not handed on: it may hold anything."""
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return str(status)
+
+
 def _checked(route: HttpRoute) -> httpx.URL | None:
     """The proxy's address, which is not shown where it is wrong. Raises SinkError."""
     if (text := route.proxy()) is None:
@@ -121,4 +134,6 @@ def _tls_error(error: BaseException) -> ssl.SSLError | None:
 
 
 def _said(error: Exception) -> str:
+    if isinstance(error, httpx.RemoteProtocolError):  # after the colon it repeats what the server sent
+        return f"{type(error).__name__}: {str(error).partition(':')[0]}"[:_MESSAGE]
     return f"{type(error).__name__}: {error}"[:_MESSAGE].rstrip(": ")

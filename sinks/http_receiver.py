@@ -12,7 +12,7 @@ import httpx
 import msgspec
 
 from sinks.alert_receiver import GivenUp, NeverThis, NotNow
-from sinks.http_client import HttpClient, HttpRoute
+from sinks.http_client import HttpClient, HttpRoute, status_line
 from sinks.port import SinkError
 
 #: Statuses that say something about the receiver or our settings, and not about this alert: another alert would get the same
@@ -37,12 +37,11 @@ class HttpAnswer(msgspec.Struct, frozen=True):
     """An answer whose status is 2xx."""
 
     status: int
-    reason: str
     body: bytes
     """At most 64 KiB, and as much as came in time: empty or cut where the receiver did not send the end."""
 
     def __str__(self) -> str:
-        return f"{self.status} {self.reason}".rstrip()
+        return status_line(self.status)
 
 
 class HttpReceiver:
@@ -114,7 +113,7 @@ class HttpReceiver:
     def _outcome(self, client: HttpClient, answer: httpx.Response, body: bytes) -> HttpAnswer:
         status, said = answer.status_code, f"{self.name} answers {answer.status_code}"
         if answer.is_success:
-            return HttpAnswer(status, answer.reason_phrase, body)
+            return HttpAnswer(status, body)
         if answer.is_redirect or status == 304 or status == 300:
             raise NotNow(f"{said}: redirects are not followed, set its last URL")
         if status == 410:
@@ -124,7 +123,7 @@ class HttpReceiver:
             raise NotNow(f"{said}{f': {why}' if why else ''}", retry_after(answer.headers.get("retry-after", "")))
         if (what := self._mended(body)) is not None:
             raise NotNow(f"{said}: {what}")
-        raise NeverThis(f"Http{status}", f"{said} {answer.reason_phrase}".rstrip())
+        raise NeverThis(f"Http{status}", f"{self.name} answers {status_line(status)}")
 
 
 def checked_url(name: str, url: str) -> httpx.URL:
@@ -145,8 +144,8 @@ def retry_after(value: str) -> float | None:
         return float(value)
     try:
         until = parsedate_to_datetime(value)
-    except ValueError:
+        if until.tzinfo is None:
+            until = until.replace(tzinfo=UTC)
+        return max((until - datetime.now(UTC)).total_seconds(), 0.0)
+    except (ValueError, OverflowError):  # the latter for numbers that no date has
         return None
-    if until.tzinfo is None:
-        until = until.replace(tzinfo=UTC)
-    return max((until - datetime.now(UTC)).total_seconds(), 0.0)

@@ -25,6 +25,8 @@ _SKEW_MS = 10_000
 """How far the clocks may differ. An end that lies ahead of an Alertmanager's clock would not be taken for one."""
 _PAGED = "page"
 """What a receipt says of an incident of which Alertmanager has an alert that pages."""
+_PAGE_OVER = "page over"
+"""What it says of an incident that does not page, and that ends the page of an earlier one with the same labels."""
 _LAST_PART = {
     "surge": "incident",
     "crisis": "incident",
@@ -78,7 +80,7 @@ class AlertmanagerReceiver:
             raise failed[0]
         missed = "".join(f"; {error}" for error in failed)
         of = f" from {len(accepted)} of {len(self._members)}" if len(self._members) > 1 else ""
-        return Receipt(f"{accepted[0]}{of}{missed}", _PAGED if len(alerts) > 1 else None)
+        return Receipt(f"{accepted[0]}{of}{missed}", _page(notice))
 
 
 def _told(member: HttpReceiver, body: bytes) -> str | NotAccepted:
@@ -88,17 +90,22 @@ def _told(member: HttpReceiver, body: bytes) -> str | NotAccepted:
         return error
 
 
+def _page(notice: Notice) -> str | None:
+    """What becomes of the alert that pages; None: there is none."""
+    if notice.alert.severity == "page" or notice.reference == _PAGED:
+        return _PAGED
+    return _PAGE_OVER if notice.unended or notice.reference == _PAGE_OVER else None
+
+
 def alertmanager_alerts(notice: Notice, now: int) -> list[dict[str, Any]]:
-    """The alerts of a version: one of its incident, and beside it one with the label `severity="page"` where it pages.
+    """The alerts of a version: one of its incident, and beside it one with the label `severity="page"` where it pages, or where an
+    earlier incident with the same labels may page still.
 
     now: ms since the epoch.
     """
     alert, message = notice.alert, message_of(notice.alert, notice.post)
-    if alert.ends_at is None:
-        start, end = alert.starts_at, max(now, alert.time) + _KEPT_MS
-    else:
-        end = min(alert.ends_at, now - _SKEW_MS)
-        start = min(alert.starts_at, end)
+    over = _over(alert, now)
+    fires = {"startsAt": rfc3339(alert.starts_at), "endsAt": rfc3339(max(now, alert.time) + _KEPT_MS)}
     labels = alertmanager_labels(alert)
     told: dict[str, Any] = {
         "labels": labels,
@@ -108,14 +115,20 @@ def alertmanager_alerts(notice: Notice, now: int) -> list[dict[str, Any]]:
             "severity": alert.severity,
             **({"runbook_url": alert.links["runbook"]} if alert.links.get("runbook") else {}),
         },
-        "startsAt": rfc3339(start),
-        "endsAt": rfc3339(end),
+        **(fires if alert.ends_at is None else over),
     }
     if (console := alert.links.get("console", "")).startswith(("http://", "https://")):
         told["generatorURL"] = console
-    if alert.severity != "page" and notice.reference != _PAGED:
+    if (page := _page(notice)) is None:
         return [told]
-    return [told, told | {"labels": {**labels, "severity": "page"}}]
+    paging = told | {"labels": {**labels, "severity": "page"}}
+    return [told, paging if page == _PAGED else paging | over]
+
+
+def _over(alert: Alert, now: int) -> dict[str, str]:
+    """The times of an alert that is over."""
+    end = min(now if alert.ends_at is None else alert.ends_at, now - _SKEW_MS)
+    return {"startsAt": rfc3339(min(alert.starts_at, end)), "endsAt": rfc3339(end)}
 
 
 def alertmanager_labels(alert: Alert) -> dict[str, str]:

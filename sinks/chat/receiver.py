@@ -16,7 +16,7 @@ from sinks.port import SinkError
 
 _TIMEOUT_S = 15.0
 _RENEWED_S = 300.0
-#: Destinations of one receiver, and versions of which it remembers who has accepted them.
+#: Destinations of one receiver, and versions of which it remembers who has settled them.
 _MOST, _REMEMBERED = 20, 1000
 _TYPES = {
     "PAGE": apprise.NotifyType.FAILURE,
@@ -34,7 +34,9 @@ class ChatReceiver:
 
     1. A version that fires is accepted when one destination has accepted it; the others get it with the renewals.
     2. A resolution is accepted when all have accepted it.
-    3. What a destination has accepted is not sent to it again: the reference of a version names these destinations by hashes.
+    3. What a destination has accepted, or will never accept, is not sent to it again. The reference of a version names these
+       destinations by hashes; a minus stands before those that refused it. Where all refuse a version, each is asked again if the
+       version is told again.
 
     urls: returns the URLs of Apprise as they are now; called before each alert, raises SinkError.
     """
@@ -44,8 +46,8 @@ class ChatReceiver:
     def __init__(self, urls: Callable[[], list[str]]) -> None:
         _keep_quiet()
         self._urls = urls
-        self._accepted: dict[str, set[str]] = {}
-        """By id of a version that not all have accepted yet: the destinations that have."""
+        self._settled: dict[str, set[str]] = {}
+        """By id of a version: the destinations that have accepted it, and with a minus those that have refused it."""
         _destinations(urls())
 
     def open(self) -> None:
@@ -62,27 +64,32 @@ class ChatReceiver:
             raise NotNow(str(error)) from None
         alert, message = notice.alert, message_of(notice.alert, notice.post)
         version, _, known = (notice.reference or "").partition(" ")
-        renewal = version == alert.id
-        accepted = self._accepted.get(alert.id, set()) | (set(known.split()) if renewal else set())
-        owed = [one for one in destinations if one.id not in accepted]
+        settled = self._settled.get(alert.id, set()) | (set(known.split()) if version == alert.id else set())
+        renewal = any(not one.startswith("-") for one in settled)
+        owed = [one for one in destinations if not settled & {one.id, one.refused}]
+        if not owed and not any(one.id in settled for one in destinations):
+            owed = destinations
         with ThreadPoolExecutor(max(len(owed), 1)) as pool:  # one that hangs does not hold up the others
             answers = list(pool.map(lambda one: one.send(message), owed))
-        accepted |= {one.id for one, answer in zip(owed, answers, strict=True) if answer is None}
-        self._remember(alert.id, accepted)
+        for one, answer in zip(owed, answers, strict=True):
+            if not isinstance(answer, NotNow):
+                settled = settled - {one.refused} | {one.id if answer is None else one.refused}
+        self._remember(alert.id, settled)
         failed = [answer for answer in answers if isinstance(answer, NotNow)]
         refused = [answer for answer in answers if isinstance(answer, NeverThis)]
-        taken = sum(one.id in accepted for one in destinations)
+        taken = sum(one.id in settled for one in destinations)
+        reference = " ".join((alert.id, *sorted(settled)))
         if failed and (not taken or renewal or alert.state == "resolved"):
-            raise failed[0]
+            raise NotNow(str(failed[0]), reference=reference if settled else None)
         if refused and not taken:
             raise refused[0]
         missed = "".join(f"; {error}" for error in (*failed, *refused))
-        return Receipt(f"{taken} of {len(destinations)} accepted it{missed}", " ".join((alert.id, *sorted(accepted))))
+        return Receipt(f"{taken} of {len(destinations)} accepted it{missed}", reference)
 
-    def _remember(self, id: str, accepted: set[str]) -> None:
-        self._accepted[id] = accepted
-        while len(self._accepted) > _REMEMBERED:
-            del self._accepted[next(iter(self._accepted))]
+    def _remember(self, id: str, settled: set[str]) -> None:
+        self._settled[id] = settled
+        while len(self._settled) > _REMEMBERED:
+            del self._settled[next(iter(self._settled))]
 
 
 class _Destination:
@@ -107,6 +114,8 @@ class _Destination:
         if "overflow=" not in url:
             service.overflow_mode = apprise.OverflowMode.SPLIT  # two messages rather than a refused one
         self.id = hashlib.sha256(url.encode()).hexdigest()[:12]
+        self.refused = f"-{self.id}"
+        """What stands in a reference where it has refused the version."""
         self._name = f"{service.service_name} (URL {number})"
         self._apprise = apprise.Apprise(asset=asset)
         self._apprise.add(service)

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from schemas.records import Severity
+from schemas.records import Alert, Severity
 from sinks.alert_message import AlertMessage, message_of
 from sinks.alert_receiver import NeverThis, Notice, NotNow, Receipt
 from sinks.http_client import HttpRoute
@@ -37,6 +37,8 @@ _MENDED = {
     "is_archived": "the channel is archived: restore it, or set another one",
     "restricted_action": "the workspace lets the bot not post there: ask its administrators",
 }
+#: Of these, those about the channel: a message may stand in one that is no longer set.
+_CHANNEL = {"not_in_channel", "channel_not_found", "is_archived", "restricted_action"}
 _ADVICE = {
     401: "set a token of the bot that is in force",
     404: "nothing is there: set NETCENTER_SLACK_URL to https://slack.com/api",
@@ -61,8 +63,19 @@ _NEVER = {
         "json_not_object",
     ),
 }
-#: Answers to an edit after which the incident has a new message.
-_GONE = {"message_not_found", "cant_update_message", "edit_window_closed", "is_inactive"}
+#: Answers that pass by themselves.
+_PASSING = {
+    "ratelimited",
+    "rate_limited",
+    "accesslimited",
+    "internal_error",
+    "fatal_error",
+    "request_timeout",
+    "service_unavailable",
+    "team_added_to_org",
+}
+#: The figures of an alert whose growth or fall is said in the thread.
+_COUNTS = ("overdue", "urgent", "open", "cases")
 _WORD = re.compile(r"[a-z_]{1,60}")
 
 
@@ -79,7 +92,8 @@ class SlackReceiver:
     1. The first version of an incident that arrives is posted, and its reference is `channel:ts`.
     2. Each later one edits the message, and says in its thread what has become worse, or that it is over. A rise of the severity
        is shown in the channel too, because an edit tells nobody.
-    3. Where the message is gone, the incident gets a new one.
+    3. Where Slack takes no edit of the message, as where it is gone, or no reply to it, as where its thread is locked, the incident
+       gets a new message. An alert that fires again after it was over gets a new one, too.
 
     Slack has no way to send a message once: where its answer is lost, a message may stand there twice.
 
@@ -113,23 +127,24 @@ class SlackReceiver:
         content = slack_message(message)
         channel, _, ts = (notice.reference or "").partition(":")
         if ts:
-            edited = self._call("chat.update", {"channel": channel, "ts": ts, **content})
-            if edited.ok:
-                self._reply(notice, message, channel, ts)
+            edited = self._call("chat.update", {"channel": channel, "ts": ts, **content}, anew=True)
+            if edited.ok and self._reply(notice, message, channel, ts):
                 return Receipt("200 OK, edited", notice.reference)
         posted = self._call("chat.postMessage", {"channel": self._channel, **content})
         return Receipt("200 OK, posted", f"{posted.channel or self._channel}:{posted.ts}")
 
-    def _reply(self, notice: Notice, message: AlertMessage, channel: str, ts: str) -> None:
+    def _reply(self, notice: Notice, message: AlertMessage, channel: str, ts: str) -> bool:
+        """Whether the thread has what is to be said in it."""
         said, risen = slack_growth(notice, message)
-        if said:
-            self._call(
-                "chat.postMessage",
-                {"channel": channel, "thread_ts": ts, "reply_broadcast": risen, "text": _escaped(said), **_PLAIN},
-            )
+        if not said:
+            return True
+        reply = {"channel": channel, "thread_ts": ts, "reply_broadcast": risen, "text": _escaped(said), **_PLAIN}
+        return self._call("chat.postMessage", reply, anew=True).ok
 
-    def _call(self, method: str, arguments: dict[str, Any]) -> _SlackAnswer:
-        """What Slack answers; not ok only where the message to edit is gone. Raises NotAccepted."""
+    def _call(self, method: str, arguments: dict[str, Any], *, anew: bool = False) -> _SlackAnswer:
+        """What Slack answers. Raises NotAccepted. anew: whether a new message may help where Slack refuses this call; such an
+        answer is not ok. It does not help where people must mend the token or the channel that is set.
+        """
         try:
             token = self._token()
         except SinkError as error:  # the token was right at the start
@@ -137,7 +152,8 @@ class SlackReceiver:
         headers = {"content-type": "application/json; charset=utf-8", "authorization": f"Bearer {token}"}
         name = self._methods[method].name
         answer = _decoded(self._methods[method].post(msgspec.json.encode(arguments), headers), name)
-        if answer.ok or (method == "chat.update" and answer.error in _GONE):
+        mended = answer.error in _MENDED and (answer.error not in _CHANNEL or arguments["channel"] == self._channel)
+        if answer.ok or (anew and not mended and answer.error not in _PASSING):
             return answer
         code = answer.error if _WORD.fullmatch(answer.error) else "an unknown error"
         if code in _NEVER:
@@ -166,7 +182,7 @@ def slack_message(message: AlertMessage) -> dict[str, Any]:
 
 
 def slack_growth(notice: Notice, message: AlertMessage) -> tuple[str, bool]:
-    """(what to say in the thread, whether the severity has risen); empty where nothing has become worse."""
+    """(what to say in the thread, whether the severity has risen); empty where nothing has grown or fallen."""
     alert, told = notice.alert, notice.told
     if alert.state == "resolved":
         return message.headline, False
@@ -176,7 +192,18 @@ def slack_growth(notice: Notice, message: AlertMessage) -> tuple[str, bool]:
         return f"Now {alert.severity}, before {told.severity}: {message.headline}", True
     if alert.kind != told.kind or alert.evidence.get("trend") in ("rising", "falling"):
         return f"{alert.evidence.get('trend', 'changed').capitalize()}: {message.headline}", False
+    for name in _COUNTS:
+        now, before = _count(alert, name), _count(told, name)
+        if now != before:
+            words = "cases" if name == "cases" else f"{name} cases"
+            return f"{'More' if now > before else 'Fewer'} {words}, {now:,} after {before:,}: {message.headline}", False
     return "", False
+
+
+def _count(alert: Alert, name: str) -> int:
+    """A figure of the evidence; none is written where it is 0."""
+    figure = alert.evidence.get(name, "")
+    return int(figure) if figure.isascii() and figure.isdecimal() else 0
 
 
 def _escaped(text: str) -> str:

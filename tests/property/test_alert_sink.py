@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from schemas.records import Alert
 from sinks.alert_receiver import NeverThis, NotNow
-from tests.support.samples import T0
 from tests.unit.test_alert_sink import Log, Pager, alert
 
 NAMES = ("surge:andina:1", "sla_breach:andina:care")
@@ -94,12 +93,17 @@ class Story:
                 log.start()
 
     def _next(self, fingerprint: str, state: str, receivers: list[str] | None) -> Alert:
-        version = 1 + sum(one.fingerprint == fingerprint for one in self.came)
+        same = [one for one in self.came if one.fingerprint == fingerprint]
+        version = 1 + len(same)
+        # An alert that fires after it was over has another start.
+        again = bool(same) and same[-1].state == "resolved" and state == "firing"
+        starts_at = version if again else same[-1].starts_at if same else 0
         # Once an incident was told to a receiver, later versions name it too; the end names whoever was named before.
         before = self.came if state == "resolved" else [notice.alert for notice in self.pager.notices]
-        named = any(one.fingerprint == fingerprint and one.receivers != ["slack"] for one in before)
+        incident = [one for one in before if (one.fingerprint, one.starts_at) == (fingerprint, starts_at)]
+        named = any(one.receivers != ["slack"] for one in incident)
         otherwise = receivers if state == "firing" else ["slack"]
-        return alert(version, fingerprint, state=state, receivers=None if named else otherwise, starts_at=T0)
+        return alert(version, fingerprint, state=state, receivers=None if named else otherwise, starts_at=starts_at)
 
 
 @settings(max_examples=150, deadline=None)
@@ -111,7 +115,10 @@ def test_a_receiver_is_told_the_newest_in_order_and_each_incident_ends_as_it_end
     2. A resolution is sent only after a firing version was accepted, or may have been.
     3. When the receiver accepts everything for long enough, it has accepted the newest version that names it, or that alert is
        over and it never heard that it fired; and nothing waits.
+       What it has accepted as firing does not go on to fire there when it is over.
     4. Every version that a delivery says waits has another delivery in the end.
+
+    5. The reference of a version that fires is one of the same incident.
 
     A death between answer and record is tried after the first try of a version only: of a later one no record says that it is
     being sent.
@@ -131,11 +138,17 @@ def test_a_receiver_is_told_the_newest_in_order_and_each_incident_ends_as_it_end
             if notice.alert.fingerprint == name and notice.alert.state == "resolved":
                 before = [one for one in accepted if story.place(one) < story.place(notice.alert)]
                 assert (before and before[-1].state == "firing") or story.perhaps or story.deaths
+            if notice.alert.fingerprint == name and notice.alert.state == "firing" and notice.reference:
+                version = int(notice.reference.removeprefix("m"))
+                told_before = next(one for one in story.came if (one.fingerprint, one.version) == (name, version))
+                assert told_before.starts_at == notice.alert.starts_at
         mine = [one for one in story.came if one.fingerprint == name and one.receivers != ["slack"]]
         others = [one for one in story.came if one.fingerprint == name]
         if mine and mine[-1] is others[-1] and mine[-1].id not in refused:
             heard = accepted and accepted[-1].state == "firing"
             assert (accepted and accepted[-1].id == mine[-1].id) or (mine[-1].state == "resolved" and not heard)
+        if others and others[-1].state == "resolved" and accepted and others[-1].id not in refused:
+            assert accepted[-1].state == "resolved"
     assert story.log.sink.due() is None
     assert story.log.sink.standing().waiting == 0
     last = {one.alert_id: one.outcome for one in story.log.deliveries}

@@ -8,21 +8,24 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from typing import Any
 
 import pytest
 
 from netcenter.pipeline import PIPELINE
+from schemas.records import Alert
 from sinks.alert_receiver import AlertReceiver, GivenUp, NeverThis, Notice, NotNow
 from sinks.alert_sink import AlertSink
 from sinks.alertmanager.receiver import AlertmanagerReceiver
 from sinks.http_client import HttpRoute
+from sinks.http_receiver import retry_after
 from sinks.pagerduty.receiver import PagerDutyReceiver
 from sinks.port import SinkError
 from sinks.slack.receiver import SlackReceiver
 from sinks.webhook.receiver import WebhookReceiver
 from streams.topology import Sink
 from tests.support.alert_receiver import AlertEndpoint, Answer
-from tests.support.samples import alert, items
+from tests.support.samples import MINUTE, T0, alert, items
 
 SECRET = "whsec_c2VjcmV0IG9mIHRoZSB0ZXN0cw=="
 ROUTE = HttpRoute("X", ssl.create_default_context())
@@ -93,6 +96,7 @@ def hasty(harness: Harness, endpoint: AlertEndpoint) -> Iterator[AlertReceiver]:
     receiver.close()
 
 
+HOUR = 60 * MINUTE
 NOTICE = Notice(alert(1), "/netcenter/alerts")
 
 
@@ -172,6 +176,62 @@ def test_retry_after_as_a_date_is_handed_on(
     assert low <= raised.value.after <= high
 
 
+#: What a server may write there that is neither seconds nor a date, or a date that no clock has.
+STRANGE = (
+    "-1",
+    "1e3",
+    "9" * 5_000,
+    "\u00b2",
+    "120, 130",
+    "2026-11-30T17:00:00Z",
+    "1 1 1 1",
+    "Fri, 31 Dec 9999 23:59:59 -2359",
+    "Mon, 01 Jan 0001 00:00:00 +2359",
+    "Mon, 1 Jan 99999 00:00:00 GMT",
+    "Mon, 99999999999999999999 Jan 2020 00:00:00 GMT",
+    "Mon, 01 Jan 2020 99999999999999999999:00:00 GMT",
+    "Mon, 01 Jan 99999999999999999999 00:00:00 GMT",
+    "Mon, 01 Jan 2027 00:00:00 +99999999999999999999",
+)
+
+
+@pytest.mark.parametrize("value", STRANGE)
+def test_a_strange_retry_after_is_no_fault_of_ours(value: str) -> None:
+    """Else one answer would lose a page."""
+    after = retry_after(value)
+    assert after is None or after >= 0.0
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"retry-after": "Mon, 99999999999999999999 Jan 2020 00:00:00 GMT"},
+        {"retry-after": "Mon, 01 Jan 2027 00:00:00 +99999999999999999999"},
+        {"content-encoding": "gzip"},
+        {"content-encoding": "of-tomorrow"},
+        {"content-type": "text/html; charset=of-tomorrow"},
+        {"set-cookie": "=;;=,\t;expires=Mon, 99999999999999999999 Jan 2020"},
+    ],
+    ids=str,
+)
+def test_strange_headers_change_nothing_about_what_a_status_leads_to(
+    receiver: AlertReceiver, endpoint: AlertEndpoint, headers: dict[str, str]
+) -> None:
+    endpoint.answer(Answer(429, headers, b"x"), Answer(503, headers, b"x"))
+    for status in (429, 503):
+        with pytest.raises(NotNow, match=f"answers {status}"):
+            receiver.tell(NOTICE)
+
+
+@pytest.mark.parametrize("location", ["http://[", "http://host:port/", "\t", "//"])
+def test_a_strange_address_of_a_redirect_is_waited_for(
+    receiver: AlertReceiver, endpoint: AlertEndpoint, location: str
+) -> None:
+    endpoint.answer(Answer(302, {"location": location}))
+    with pytest.raises(NotNow):
+        receiver.tell(NOTICE)
+
+
 @pytest.mark.parametrize("form", ["nothing", "half"])
 def test_an_answer_that_never_ends_is_no_answer(hasty: AlertReceiver, endpoint: AlertEndpoint, form: str) -> None:
     """The alert may have arrived, so it is tried again, on another connection."""
@@ -231,6 +291,36 @@ def test_a_receiver_opens_again_after_it_was_closed_and_says_so_where_it_was_not
         receiver.tell(NOTICE)
         receiver.close()
         receiver.close()
+
+
+def test_an_alert_that_fires_again_is_told_as_if_nothing_had_been_before(harness: Harness) -> None:
+    """After a page that is over, a warning with the same fingerprint is the same requests as for a new worker."""
+    page = alert(1, "sla_breach:andina:care", kind="sla_breach")
+    over = alert(2, "sla_breach:andina:care", kind="sla_breach", state="resolved", ends_at=T0 + MINUTE)
+    again = alert(3, "sla_breach:andina:care", T0 + HOUR, kind="sla_breach", severity="warning", state="firing")
+    asked = [_requests(harness, [page, over, again], 3), _requests(harness, [again], 3)]
+    assert asked[0] == asked[1] and asked[0]
+
+
+def _requests(harness: Harness, alerts: list[Alert], version: int) -> list[tuple[str, Any]]:
+    """The requests of a version after the earlier ones, without the times that hang on the clock."""
+    with AlertEndpoint(harness.accepts) as endpoint:
+        sink = AlertSink("any", harness.make(endpoint.url, PATIENT_S))
+        sink.open()
+        begun = 0
+        for offset, one in enumerate(alerts):
+            if one.version == version:
+                begun = len(endpoint.received)
+            sink.write(items([one], "alerts", 0, offset))
+            while sink.due() == 0.0:
+                sink.write([])
+            assert sink.reports()[-1].outcome == "accepted"
+        sink.close()
+        return [(asked.path, _without_ends(asked.json)) for asked in endpoint.received[begun:]]
+
+
+def _without_ends(body: Any) -> Any:
+    return [{k: v for k, v in one.items() if k != "endsAt"} for one in body] if isinstance(body, list) else body
 
 
 @pytest.mark.parametrize("url", ["", "host/path", "ftp://host/x", "http://", "http://host:port", "http://\0"])

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from schemas.records import Alert
 from schemas.times import rfc3339
@@ -49,12 +50,12 @@ def version(number: int, incident: str, **changes: Any) -> Alert:
     return alert(number, f"{changes['kind']}:andina:{incident}", now() - HOUR, time=now() - 2 * MINUTE, **changes)
 
 
-def tell(manager: RealAlertmanager, one: Alert, last: Receipt | None = None) -> Receipt:
+def tell(manager: RealAlertmanager, one: Alert, last: Receipt | None = None, *, unended: bool = False) -> Receipt:
     """As a worker that has just been started tells it."""
     receiver = AlertmanagerReceiver([manager.url], ROUTE)
     receiver.open()
     try:
-        return receiver.tell(Notice(one, "/netcenter/alerts", last.reference if last else None))
+        return receiver.tell(Notice(one, "/netcenter/alerts", last.reference if last else None, unended=unended))
     finally:
         receiver.close()
 
@@ -99,6 +100,24 @@ def test_an_incident_that_rises_stays_one_alert_with_a_second_one_that_pages(
         ("on-call", "firing"),
         ("on-call", "resolved"),
     ]
+
+
+def test_an_alert_that_fires_again_pages_only_where_it_is_a_page(
+    manager: RealAlertmanager, told: AlertEndpoint
+) -> None:
+    """After a page that is over, and after one whose end was never told."""
+    receipt = tell(manager, version(1, "again", severity="page"))
+    tell(manager, version(3, "again", severity="page", ends_at=now() - 30_000), receipt)
+    until(lambda: not shown(manager, "again"), 10, "both are over")
+    begun = now() - 20_000
+    warning = replace(version(4, "again", severity="warning", state="firing", ends_at=None), starts_at=begun)
+    tell(manager, warning)
+    [one] = until(lambda: shown(manager, "again"), 10, "it fires again")
+    assert "severity" not in one["labels"]
+    tell(manager, replace(warning, severity="page"))
+    until(lambda: len(shown(manager, "again")) == 2, 10, "it pages")
+    tell(manager, warning, unended=True)
+    until(lambda: [len(one["labels"]) for one in shown(manager, "again")] == [5], 10, "the page is over")
 
 
 def test_an_alert_outlives_a_worker_that_is_away_for_longer_than_alertmanager_waits(

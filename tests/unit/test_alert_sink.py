@@ -468,13 +468,162 @@ def test_what_fires_is_told_again_where_the_receiver_forgets_it() -> None:
     assert log.told().count((ANDINA, 3)) == 1
 
 
-def test_a_repetition_that_is_refused_is_not_repeated() -> None:
+@pytest.mark.parametrize("refusal", [NeverThis("Http400", "the pager answers 400"), KeyError("a fault of ours")])
+def test_a_repetition_that_is_refused_is_repeated_later_also_by_the_next_worker(refusal: Exception) -> None:
+    """The receiver has accepted this very version before, and would forget that it fires."""
     log = Log(Pager(renewed_each=60.0))
     log.comes(alert(1))
-    log.pager.answers = [NeverThis("Http400", "the pager answers 400")]
+    log.pager.answers = [refusal]
+    log.run(60.0)
+    assert len(log.told()) == 2 and log.sink.standing().why is not None
+    log.run(600)
+    assert len(log.told()) >= 10 and log.sink.standing().why is None
+    log.pager.answers = [refusal]
+    log.start()
+    log.run()
+    log.start()
+    before = len(log.told())
+    log.run(61)
+    assert len(log.told()) == before + 2
+    assert (log.outcomes(), log.refused) == ([(1, "accepted")], [])
+
+
+def test_an_end_that_is_refused_is_tried_again_for_an_hour(log: Log) -> None:
+    """As where a proxy answers 413: the receiver believes that the alert fires."""
+    refused = NeverThis("Http413", "the pager answers 413")
+    log.comes(alert(1))
+    log.pager.answers = [refused] * 3
+    log.comes(alert(2, state="resolved"))
+    log.start()
+    log.run(600)
+    assert log.outcomes() == [(1, "accepted"), (2, "waiting"), (2, "accepted")]
+    assert log.refused == []
+
+
+def test_an_end_that_is_refused_for_an_hour_is_a_dead_letter_and_fires_no_more() -> None:
+    log = Log(Pager(renewed_each=60.0))
+    log.comes(alert(1))
+    log.pager.answers = [NeverThis("Http422", "the pager answers 422")] * 1_000
+    log.comes(alert(2, state="resolved"))
+    log.run(2 * 3600)
+    assert log.outcomes() == [(1, "accepted"), (2, "waiting"), (2, "refused")]
+    assert [one.item.record for one in log.refused] == [alert(2, state="resolved")]
+    told = len(log.told())
     log.run(3600)
-    assert len(log.told()) == 2
-    assert (log.outcomes(), log.refused) == ([(1, "accepted"), (1, "refused")], [])
+    assert len(log.told()) == told and log.sink.due() is None
+
+
+LATER = T0 + 48 * 3_600_000
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_an_alert_that_fires_again_is_another_incident(log: Log, restart: bool) -> None:
+    """Nothing that the receiver said about the incident before is said to it about this one."""
+    log.comes(alert(1))
+    log.comes(alert(2, state="resolved"))
+    if restart:
+        log.start()
+    log.comes(alert(3, starts_at=LATER))
+    again = log.pager.notices[-1]
+    assert (again.alert.version, again.reference, again.told, again.unended) == (3, None, None, False)
+    log.comes(alert(4, starts_at=LATER))
+    log.comes(alert(5, starts_at=LATER, state="resolved"))
+    assert [notice.reference for notice in log.pager.notices] == [None, "m1", None, "m3", "m4"]
+    assert [notice.told and notice.told.version for notice in log.pager.notices] == [None, 1, None, 3, 4]
+
+
+@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize("first", [Receipt("202 Accepted", "m1"), NotNow("no answer", perhaps=True)])
+def test_where_the_end_was_never_told_the_receiver_hears_that_the_incident_before_may_fire(
+    log: Log, first: Receipt | NotNow, restart: bool
+) -> None:
+    """And the end of what is told last is the end of both."""
+    log.pager.answers = [first, *[AWAY] * 1_000]
+    log.comes(alert(1))
+    log.comes(alert(2, state="resolved"))
+    if restart:
+        log.alerts = [alert(2, state="resolved")]
+        log.start()
+    log.comes(alert(3, starts_at=LATER))
+    log.run(1)
+    again = log.pager.notices[-1]
+    assert (again.alert.version, again.reference, again.told, again.unended) == (3, None, None, True)
+    log.pager.answers = []
+    log.comes(alert(4, starts_at=LATER, state="resolved"))
+    log.run(600)
+    end = log.pager.notices[-1]
+    known = "m1" if isinstance(first, Receipt) else None
+    assert (end.alert.version, end.reference, end.unended) == (4, known, True)
+    log.comes(alert(5, starts_at=LATER + 1))
+    assert not log.pager.notices[-1].unended
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_an_end_that_waits_goes_out_also_where_the_next_incident_is_for_others(log: Log, restart: bool) -> None:
+    log.comes(alert(1))
+    log.pager.answers = [AWAY] * 3
+    log.comes(alert(2, state="resolved"))
+    log.comes(alert(3, starts_at=LATER, receivers=["slack"]))
+    if restart:
+        log.start()
+    log.run(600)
+    assert log.told()[-1] == (ANDINA, 2)
+    assert log.outcomes()[-1] == (2, "accepted")
+
+
+def test_what_may_fire_there_is_ended_whoever_the_end_names(log: Log) -> None:
+    """As where the end of the incident before was compacted away."""
+    log.comes(alert(1))
+    log.alerts = [alert(3, starts_at=LATER, receivers=["slack"])]
+    log.start()
+    log.run(600)
+    assert log.told() == [(ANDINA, 1)]
+    log.comes(alert(4, starts_at=LATER, receivers=["slack"], state="resolved"))
+    assert log.told()[1:] == [(ANDINA, 4)]
+
+
+@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize("changes", [{"mode": "shadow"}, {"receivers": ["slack"]}])
+def test_the_end_of_what_was_for_others_is_not_told(log: Log, changes: dict[str, Any], restart: bool) -> None:
+    """As of a brand that went live between them."""
+    log.comes(alert(1, **changes))
+    if restart:
+        log.start()
+    log.comes(alert(2, state="resolved"))
+    assert (log.told(), log.deliveries) == ([], [])
+    log.comes(alert(3, starts_at=LATER), alert(1, NORTE, **changes), alert(2, NORTE))
+    log.comes(alert(3, NORTE, state="resolved"))
+    assert log.told() == [(ANDINA, 3), (NORTE, 2), (NORTE, 3)]
+
+
+@pytest.mark.parametrize("asked", [0.0, -5.0, 1e-9])
+def test_a_receiver_that_asks_for_no_pause_gets_our_own(log: Log, asked: float) -> None:
+    log.pager.answers = [NotNow("the pager answers 429", after=asked)] * 1_000
+    log.comes(alert(1))
+    log.run(3600)
+    assert len(log.told()) < 40
+
+
+def test_what_a_part_of_the_receiver_has_is_known_to_the_next_try_and_to_the_next_worker(log: Log) -> None:
+    """Of a version that waits, and of one that is told again."""
+    log.pager.renewed_each = 300.0
+    half, more = (NotNow("room 3 is away", reference=f"m1 {part}") for part in ("a", "a b"))
+    log.pager.answers = [half, more, Receipt("200 OK", "m1 b")]
+    log.comes(alert(1))
+    log.start()
+    log.run(10)
+    assert [notice.reference for notice in log.pager.notices] == [None, "m1 a", "m1 a b"]
+    log.pager.answers = [NotNow("room 3 is away", reference="m1 b c"), Receipt("200 OK", "m1 b c d")]
+    log.start()
+    log.run()
+    log.start()
+    log.run(10)
+    log.start()
+    log.run()
+    assert [notice.reference for notice in log.pager.notices][-3:] == ["m1 b", "m1 b c", "m1 b c d"]
+    assert len({one.id for one in log.deliveries}) == len(log.deliveries)
+    last = {one.alert_id: one.outcome for one in log.deliveries}
+    assert set(last.values()) == {"accepted"}
 
 
 def test_where_nothing_waits_any_more_nothing_is_wrong(log: Log) -> None:

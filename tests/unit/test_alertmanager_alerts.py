@@ -87,6 +87,30 @@ def test_a_page_that_was_told_is_ended_whatever_the_last_version_says() -> None:
     assert len(alerts(alert(3, severity="info"))) == 1
 
 
+def test_the_page_of_an_incident_whose_end_was_never_told_is_ended_by_the_next_one() -> None:
+    """Both have the same labels, so it would page for a week. Each renewal ends it, for a member that was away."""
+    warning = alert(4, severity="warning", state="firing", starts_at=T0 + DAY, ends_at=None)
+    for notice in (
+        Notice(warning, "/netcenter/alerts", unended=True),
+        Notice(warning, "/netcenter/alerts", "page over"),
+    ):
+        first, paging = alertmanager_alerts(notice, NOW)
+        assert first["endsAt"] == rfc3339(max(NOW, warning.time) + 7 * DAY)
+        assert paging["labels"] == {**first["labels"], "severity": "page"}
+        assert paging["endsAt"] == rfc3339(NOW - 10_000)
+    page = replace(warning, severity="page")
+    told = alertmanager_alerts(Notice(page, "/netcenter/alerts", unended=True), NOW)
+    assert [one["endsAt"] for one in told] == [first["endsAt"]] * 2
+
+
+def test_a_receipt_says_what_became_of_the_page(cluster: AlertmanagerReceiver) -> None:
+    warning = alert(1, severity="warning")
+    after = cluster.tell(Notice(warning, "/netcenter/alerts", unended=True)).reference
+    assert (after, cluster.tell(Notice(warning, "/netcenter/alerts", after)).reference) == ("page over", "page over")
+    assert cluster.tell(Notice(alert(2, severity="page"), "/netcenter/alerts", after)).reference == "page"
+    assert cluster.tell(Notice(warning, "/netcenter/alerts")).reference is None
+
+
 def test_an_alert_that_fires_ends_far_ahead_and_one_that_is_over_when_it_was_over() -> None:
     [firing] = alerts(alert(1, severity="info"))
     assert (firing["startsAt"], firing["endsAt"]) == (rfc3339(T0), rfc3339(NOW + 7 * DAY))
