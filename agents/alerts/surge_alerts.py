@@ -7,8 +7,8 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from agents.alerts.counting import count, gravest
-from agents.alerts.state import MINUTE, Incident, Incidents, OverdueDesk, Step, SurgeIncident, whole_minute
+from agents.alerts.counting import Count, count, gravest
+from agents.alerts.state import MINUTE, Incident, Incidents, LastAlert, OverdueDesk, Step, SurgeIncident, whole_minute
 from agents.alerts.versions import TOLD_NOW, Said, is_to_be_told, version
 from agents.decider import At
 from schemas.records import Alert, AlertKind, Severity
@@ -60,23 +60,12 @@ def _counted(state: Incidents, incident: SurgeIncident, at: At) -> Steps:
     """After a whole minute."""
     own = ((work, step) for work, step in state.waiting(incident.brand) if incident.takes(work, at.time))
     counted = count(own, at)
-    cases = {"open": str(counted.waiting), **counted.figures()} if counted.waiting else {}
-    grave = gravest("info", *(one.limit.severity for one in counted.reached))
-    calm = not incident.runs and counted.calm
-    calm_since = None if not calm else at.time if incident.calm_since is None else incident.calm_since
-    desks = tuple(sorted(counted.desks)) if counted.reached else ()
-    calm_at = None if calm_since is None else calm_since + at.policy.alerts.sla_calm
-    wanted = (whole_minute(time) for time in (counted.next_at, calm_at) if time is not None and time > at.time)
-    after = replace(
-        incident, woken_at=at.time, cases=cases, desks=desks, grave=grave, calm_since=calm_since, ended=None,
-        look_at=min(wanted, default=None),
-    )  # fmt: skip
+    after = _after_count(incident, counted, at)
     yield after
-    last = incident.last_alert
+    last, calm_for = incident.last_alert, at.policy.alerts.sla_calm
     if last is None:
         return
-    calm_for = at.policy.alerts.sla_calm
-    if calm and (incident.ended or (calm_since is not None and at.time - calm_since >= calm_for)):
+    if after.calm_since is not None and (incident.ended or at.time - after.calm_since >= calm_for):
         few = f"calm: few of its cases overdue for {calm_for // MINUTE} min", None
         reason, cause = incident.ended or few
         yield _version(after, False, "info", reason, at, cause)
@@ -86,17 +75,38 @@ def _counted(state: Incidents, incident: SurgeIncident, at: At) -> Steps:
             desk = state.get(fresh.fingerprint)
             yield (desk if isinstance(desk, OverdueDesk) else fresh).looked_at(at.time + 1)
         return
-    severity, why = gravest(last.severity, _gravity(after)), None
-    if severity != last.severity:
-        why = f"graver: {counted.reason}"
-    elif incident.ended:
-        why = f"{incident.ended[0]}; {counted.overdue} of its cases are still overdue"
-    elif not counted.calm:
-        why = counted.changed(last.overdue, at)
+    severity = gravest(last.severity, _gravity(after))
+    why = _why(incident, counted, last, severity, at)
     if why is None and is_to_be_told(after, _said(after, True, severity, TOLD_NOW, at), at):
         why = TOLD_NOW
     if why is not None:
         yield _version(after, True, severity, why, at)
+
+
+def _after_count(incident: SurgeIncident, counted: Count, at: At) -> SurgeIncident:
+    calm = not incident.runs and counted.calm
+    calm_since = None if not calm else at.time if incident.calm_since is None else incident.calm_since
+    calm_at = None if calm_since is None else calm_since + at.policy.alerts.sla_calm
+    wanted = (whole_minute(time) for time in (counted.next_at, calm_at) if time is not None and time > at.time)
+    return replace(
+        incident,
+        woken_at=at.time,
+        cases={"open": str(counted.waiting), **counted.figures()} if counted.waiting else {},
+        desks=tuple(sorted(counted.desks)) if counted.reached else (),
+        grave=gravest("info", *(one.limit.severity for one in counted.reached)),
+        calm_since=calm_since,
+        ended=None,
+        look_at=min(wanted, default=None),
+    )
+
+
+def _why(incident: SurgeIncident, counted: Count, last: LastAlert, severity: Severity, at: At) -> str | None:
+    """Why the count of a whole minute is to be told; None where it is not."""
+    if severity != last.severity:
+        return f"graver: {counted.reason}"
+    if incident.ended:
+        return f"{incident.ended[0]}; {counted.overdue} of its cases are still overdue"
+    return None if counted.calm else counted.changed(last.overdue, at)
 
 
 def _gravity(incident: SurgeIncident) -> Severity:
