@@ -15,6 +15,8 @@ from schemas.records import Alert, AlertKind, Severity
 
 #: The least share of the posts that are about one post for people to read of it.
 _TOLD = 0.01
+#: ms; figures that were measured longer ago are told with their time and without a trend.
+_OLD = 20 * MINUTE
 _CROWDS = {"few": ", by a few accounts", "copies": ", copies of a few texts"}
 _OF_CRISIS = ("crisis", "by", "crisis_desk", "crisis_until")
 
@@ -143,21 +145,21 @@ def _said(
 ) -> Said:
     last, brand = incident.last_alert, at.policy.brand(incident.brand)
     kept: Severity = last.severity if last is not None and last.firing else "info"
-    summary = f"{incident.brand}: {'; '.join(filter(None, _parts(incident)))}"
+    summary = f"{incident.brand}: {'; '.join(filter(None, _parts(incident, at.time)))}"
     evidence = {**incident.figures, **incident.cases, "brand_desk": brand.desk}
     mode = incident.mode if cause is not None else brand.mode
     kind, grave = _kind(incident), gravest(severity, kept)
     return Said(kind, grave, mode, firing, summary, evidence, reason, cause, incident.desks)
 
 
-def _parts(incident: SurgeIncident) -> Iterator[str]:
+def _parts(incident: SurgeIncident, now: int) -> Iterator[str]:
     """The parts of the sentence for people."""
     if incident.crisis is not None:
         yield "crisis" + {"rule": ", by rule", "": ""}.get(incident.crisis[1], f", declared by {incident.crisis[1]}")
     elif incident.crisis_known:
         yield "the crisis is over"
     if incident.running:
-        yield _running(incident.figures)
+        yield _running(incident.figures, now)
     elif "until" in incident.figures:
         yield _closed(incident.figures)
     if incident.cases.get("overdue", "0") != "0":
@@ -166,11 +168,11 @@ def _parts(incident: SurgeIncident) -> Iterator[str]:
 
 def _closed(figures: dict[str, str]) -> str:
     minutes = _minutes(figures, "since", "until")
-    end = "has become the usual" if figures.get("close_reason") == "new_normal" else "is over"
+    end = "has lasted so long that it counts as the usual" if figures.get("close_reason") == "new_normal" else "is over"
     return f"the surge {end} after {minutes} min, {figures.get('peak', '0')} times the usual at its peak"
 
 
-def _running(figures: dict[str, str]) -> str:
+def _running(figures: dict[str, str], now: int) -> str:
     if "actual" not in figures:
         return ""
     what = (
@@ -179,14 +181,18 @@ def _running(figures: dict[str, str]) -> str:
     where = {"conversation": " about one post", "channel": f" on {figures.get('name', 'a channel')}"}.get(
         figures["scope"], ""
     )
-    trend = "" if figures.get("trend", "steady") == "steady" else f"{figures['trend']}: "
-    window = _minutes(figures, "window_start", "window_end")
+    old = now - _ms(figures["window_end"]) > _OLD
+    trend = "" if old or figures.get("trend", "steady") == "steady" else f"{figures['trend']}: "
+    minutes = f"{_minutes(figures, 'window_start', 'window_end')} min"
+    window = f"the {minutes} before {figures['window_end']}" if old else minutes
     share = float(figures.get("root_share", 0))
     of_all = f" ({share:.0%} of all posts)" if where == " about one post" and share >= _TOLD else ""
     usual = f"where {figures['baseline']} are usual, {figures['ratio']} times"
-    return (
-        f"{trend}{figures['actual']} {what}{where} in {window} min{of_all}, {usual}{_CROWDS.get(figures['crowd'], '')}"
-    )
+    return f"{trend}{figures['actual']} {what}{where} in {window}{of_all}, {usual}{_CROWDS.get(figures['crowd'], '')}"
+
+
+def _ms(time: str) -> int:
+    return int(datetime.fromisoformat(time).timestamp() * 1000)
 
 
 def _minutes(figures: dict[str, str], first: str, last: str) -> int:

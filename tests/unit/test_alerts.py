@@ -621,6 +621,27 @@ def test_a_flood_that_is_over_is_told_so_and_resolves_when_its_cases_are_answere
     assert {fingerprint for fingerprint, _, _ in told(run)} == {"surge:andina:s1"}
 
 
+def test_the_summary_of_old_figures_says_when_they_were_measured_and_no_trend() -> None:
+    run = begin()
+    rising = replace(evidence(), detector="burst", root=None, root_share=None, scope="brand", trend="rising")
+    take(run, replace(opened(), evidence=rising))
+    queue(run, 5)
+    run.tick(LATE + 10_000)
+    first, later = (e.summary for e in run.events if isinstance(e, Alert))
+    assert first == "andina: rising: 212 posts in 30 min, where 31.4 are usual, 6.8 times"
+    assert later.startswith(
+        f"andina: 212 posts in the 30 min before {rfc3339(START)}, where 31.4 are usual, 6.8 times; "
+    )
+
+
+def test_the_summary_of_what_was_closed_as_the_new_normal_claims_no_posts() -> None:
+    run = begin()
+    take(run, opened(), replace(closed(time=START + MINUTE), close_reason="new_normal"))
+    run.tick(START + HOUR)
+    last = [e.summary for e in run.events if isinstance(e, Alert)][-1]
+    assert last.startswith("andina: the surge has lasted so long that it counts as the usual after 1 min, ")
+
+
 def test_what_is_left_of_a_floods_cases_counts_at_their_desk_when_it_is_over() -> None:
     run = begin()
     take(run, replace(opened(), evidence=replace(evidence(), labels={"other": 212})))
