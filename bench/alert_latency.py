@@ -1,4 +1,6 @@
-"""Latency of alerts on the wall clock: from the moment that an alert is decided for until Kafka has the alert."""
+"""Latency of alerts on the wall clock: from the time that an alert is about, such as the end of a surge's window, until Kafka has the
+alert, and until its receiver has it.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,11 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from statistics import median
+from threading import Thread
 from typing import Any
 
 from kafka import KafkaConsumer, KafkaProducer
@@ -24,7 +29,7 @@ from schemas import codec, ids, keys
 from schemas.records import Alert, Mention
 from streams.kafka_connection import KafkaConnection
 
-ROLES = ("classify", "cases", "surge", "desk", "alerts")
+ROLES = ("classify", "cases", "surge", "desk", "alerts", "webhook")
 _CHANGED = {
     "conversation = 50 ": "conversation = 3 ",
     "sla_overdue = 5 ": "sla_overdue = 1 ",
@@ -32,23 +37,30 @@ _CHANGED = {
     "[[rules]]": '[[rules]]\nname = "everything"\ntarget = "60s"\n\n[[rules]]',
 }
 """Changes of the default policy: few posts are a surge, and whoever waits for a minute is overdue."""
+_SECRET = "whsec_bm90IGEgc2VjcmV0LCBhIHRlc3Qga2V5IQ=="
+_KINDS = ("surge", "sla_breach")
+Waits = dict[str, list[float]]
+"""By kind of alert: seconds."""
 _POSTS = 6
 #: The posts of a round are sent before this second of their minute.
 _LATEST_S = 40.0
 
 
 def measure(rounds: int, brands: int, partitions: int) -> dict[str, Any]:
-    """Send posts of new brands in each round, each brand with a surge in that minute and a case that nobody answers in the
-    next, after `classify` has been started again: the moments of its Ticks differ from round to round.
+    """Send posts of new brands in each round, after `classify` has been started again: the moments of its Ticks differ from round to
+    round. A brand has a surge in that minute; another one has a case that nobody answers in the next.
     """
-    with _pipeline(partitions) as (address, start_classify):
+    names = [f"{kind}{number}x{brand}" for number in range(rounds) for brand in range(brands) for kind in _KINDS]
+    told: Waits = {kind: [] for kind in _KINDS}
+    with _receiver(told) as url, _pipeline(partitions, names, url) as (address, start_classify):
         producer = KafkaProducer(**KafkaConnection(address).for_kafka_python(), acks="all")
         for number in range(rounds):
             start_classify()
             while time.time() % 60 > _LATEST_S:
                 time.sleep(0.1)
             for brand in range(brands):
-                _post(producer, f"brand{number}x{brand}")
+                _post(producer, f"surge{number}x{brand}", _POSTS)
+                _post(producer, f"sla_breach{number}x{brand}", 1)
             producer.flush()
             sent = time.time()
             while time.time() // 60 == sent // 60:
@@ -58,22 +70,51 @@ def measure(rounds: int, brands: int, partitions: int) -> dict[str, Any]:
             time.sleep(0.1)
         time.sleep(8.0)
         producer.close()
-        found = _waits(address)
-    return {kind: _figures(waits, rounds * brands) for kind, waits in found.items()}
+        found = {"kafka": _waits(address), "receiver": told}
+    return {
+        place: {kind: _figures(waits, rounds * brands) for kind, waits in by_kind.items()}
+        for place, by_kind in found.items()
+    }
 
 
 @contextmanager
-def _pipeline(partitions: int) -> Iterator[tuple[str, Any]]:
+def _receiver(told: Waits) -> Iterator[str]:
+    """The URL of a receiver that notes how long after its time the first version of each alert comes."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            now = time.time()
+            data = json.loads(self.rfile.read(int(self.headers["content-length"])))["data"]
+            if data["version"] == 1 and data["kind"] in told:
+                told[data["kind"]].append(now - datetime.fromisoformat(data["time"]).timestamp())
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Write nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/"
+    finally:
+        server.shutdown()
+
+
+@contextmanager
+def _pipeline(partitions: int, brands: list[str], url: str) -> Iterator[tuple[str, Any]]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         server = EmbeddedKafka(folder / "kafka")
         address = str(server.start())
         stack.callback(server.stop)
         environment = {**os.environ, "NETCENTER_KAFKA": address, "NETCENTER_PARTITIONS": str(partitions)}
+        environment |= {"NETCENTER_WEBHOOK_URL": url, "NETCENTER_WEBHOOK_SECRET": _SECRET}
         netcenter = [sys.executable, "-m", "netcenter"]
         text = DEFAULT_POLICY.read_text()
         for old, new in _CHANGED.items():
             text = text.replace(old, new, 1)
+        text += "".join(f'\n[[brands]]\nname = "{brand}"\nmode = "live"\n' for brand in brands)
         (folder / "policy.toml").write_text(text)
         apply = [*netcenter, "topics", "apply", "--clock", "wall", "--policy", str(folder / "policy.toml")]
         subprocess.run(apply, env=environment, check=True, stdout=sys.stderr)
@@ -108,10 +149,10 @@ def _pipeline(partitions: int) -> Iterator[tuple[str, Any]]:
                 stop(role)
 
 
-def _post(producer: KafkaProducer, brand: str) -> None:
+def _post(producer: KafkaProducer, brand: str, posts: int) -> None:
     """A post, and others that share it."""
     now = int(time.time() * 1000)
-    for number in range(_POSTS):
+    for number in range(posts):
         native = f"{brand}-{number}"
         mention = Mention(
             id=ids.mention(brand, "twitter", native),
@@ -128,8 +169,8 @@ def _post(producer: KafkaProducer, brand: str) -> None:
         producer.send("mentions", codec.encode(mention), key=keys.customer(mention))
 
 
-def _waits(address: str) -> dict[str, list[float]]:
-    """By kind of alert: seconds from the time of the decision until the broker stamped the alert."""
+def _waits(address: str) -> Waits:
+    """Seconds from an alert's time until the broker stamped it."""
     consumer = KafkaConsumer(
         "alerts",
         **KafkaConnection(address).for_kafka_python(),
@@ -138,7 +179,7 @@ def _waits(address: str) -> dict[str, list[float]]:
         consumer_timeout_ms=5_000,
         enable_auto_commit=False,
     )
-    found: dict[str, list[float]] = {"surge": [], "sla_breach": []}
+    found: Waits = {kind: [] for kind in _KINDS}
     for record in consumer:
         alert = codec.decode(record.value)
         if isinstance(alert, Alert) and alert.seq == 1 and alert.kind in found:

@@ -67,7 +67,7 @@ def make_worker(role: Role, settings: Settings, kafka: KafkaConnection) -> RoleW
         if role.writes:  # only the reports of a ReportingSink are written anywhere
             return ReportingWorker(PIPELINE, role, given, cast(port.ReportingSink, sink))
         return SinkWorker(PIPELINE, role, given, sink)
-    return DecidingWorker(PIPELINE, role, given)
+    return DecidingWorker(PIPELINE.for_earlier() if given.upgrade_from else PIPELINE, role, given)
 
 
 def make_sink(role: Role) -> port.SinkPort:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
@@ -83,6 +83,8 @@ class Topic:
     """The records from outside that need a signature with a key of the operators."""
     earlier: tuple[type[Record], ...] = ()
     """The records that only an earlier release wrote here: they are read, and nothing follows from them."""
+    later: tuple[type[Record], ...] = ()
+    """Of `records`, those that such an earlier release makes dead letters here."""
 
     @cached_property
     def inputs(self) -> tuple[type[Record], ...]:
@@ -370,6 +372,18 @@ class Pipeline:
         """The topics into every partition of which a role writes a policy change."""
         mirror = role.shape.output_topic if isinstance(role.shape, Batch) else None
         return [t for t in map(self.topic, role.writes) if PolicyChanged in t.records and t.name != mirror]
+
+    def for_earlier(self) -> Pipeline:
+        """The pipeline whose roles write into each topic what an earlier release reads there, beside workers of that release."""
+        topics = (
+            replace(
+                topic,
+                records=(*topic.earlier, *(r for r in topic.records if r not in topic.later)),
+                earlier=topic.later,
+            )
+            for topic in self.topics
+        )
+        return replace(self, topics=tuple(topics))
 
     def mirrors(self) -> dict[str, str]:
         """By topic whose partitions mirror those of another topic: the role that mirrors."""

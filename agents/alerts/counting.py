@@ -25,7 +25,7 @@ class _Counted(msgspec.Struct):
 
     @property
     def opens_at(self) -> int:
-        return max(self.limit.overdue, ceil(self.limit.share * self.waiting))
+        return max(self.limit.overdue, ceil(self.limit.share * self.waiting - 1e-9))
 
 
 class Count(msgspec.Struct):
@@ -41,6 +41,8 @@ class Count(msgspec.Struct):
     """ms; when the next of them counts as overdue, if nobody answers."""
     counted: dict[str, _Counted] = msgspec.field(default_factory=dict)
     """By the name of the limit."""
+    desks: set[str] = msgspec.field(default_factory=set)
+    """Where cases are overdue."""
 
     @property
     def reached(self) -> list[_Counted]:
@@ -72,8 +74,9 @@ class Count(msgspec.Struct):
         """Why it is to be told again, after `told` overdue cases were told; None where it has not changed so much, or by fewer
         cases than open an alert.
         """
-        policy = at.policy.alerts
-        grown, least = policy.told_again, max(policy.sla_overdue, policy.sla_share * self.waiting)
+        late = [one for one in self.counted.values() if one.overdue]
+        grown = at.policy.alerts.told_again
+        least = min((one.opens_at for one in self.reached or late), default=1)
         if self.overdue >= told * grown and self.overdue - told >= least:
             return f"grown: {self.overdue} overdue, {told} told last"
         if self.overdue * grown <= told and told - self.overdue >= least:
@@ -91,22 +94,30 @@ class Count(msgspec.Struct):
 
 def count(works: Iterable[tuple[OpenWork, WorkStep]], at: At) -> Count:
     """Counts the work that waits at the time of a decision."""
-    found, policy = Count(), at.policy.alerts
+    found, policy, time, grace = Count(), at.policy.alerts, at.time, at.policy.alerts.sla_grace
+    limits: dict[tuple[str, str, int], _Counted] = {}
     for work, step in works:
-        limit = policy.limit(work.brand, step.desk, step.priority)
-        own = found.counted.setdefault(limit.name, _Counted(limit))
+        of = (work.brand, step.desk, step.priority)
+        own = limits.get(of)
+        if own is None:
+            limit = policy.limit(*of)
+            own = limits[of] = found.counted.setdefault(limit.name, _Counted(limit))
         own.waiting += 1
-        found.waiting += 1
-        counts_at = work.counts_at(policy.sla_grace)
-        if counts_at is None or step.due_at is None:
+        due_at = step.due_at
+        if due_at is None:
             continue
-        if counts_at > at.time:
-            found.next_at = counts_at if found.next_at is None else min(found.next_at, counts_at)
+        counts_at = max(due_at, work.known_at) + grace
+        if counts_at > time:
+            if found.next_at is None or counts_at < found.next_at:
+                found.next_at = counts_at
             continue
         own.overdue += 1
-        found.overdue += 1
         found.urgent += step.priority == 1
-        found.oldest = step.due_at if found.oldest is None else min(found.oldest, step.due_at)
+        found.desks.add(step.desk)
+        if found.oldest is None or due_at < found.oldest:
+            found.oldest = due_at
+    found.waiting = sum(one.waiting for one in found.counted.values())
+    found.overdue = sum(one.overdue for one in found.counted.values())
     return found
 
 

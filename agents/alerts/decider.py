@@ -53,10 +53,10 @@ def _woken(state: Incidents, timer: Timer, at: At) -> Events:
     found = list(_alerts(state, record, at))
     told = any(isinstance(made, Alert) for made in found)
     for made in found:
-        yield made if isinstance(made, Alert) else Noted({timer.key: made if told else _kept(made)})
+        yield made if isinstance(made, Alert) else Noted({made.fingerprint: made if told else _kept(made)})
 
 
-def _alerts(state: Incidents, incident: Incident, at: At) -> Iterator[Alert | AlertState]:
+def _alerts(state: Incidents, incident: Incident, at: At) -> Iterator[Alert | Incident]:
     match incident:
         case SurgeIncident():
             return surge_alerts.woken(state, incident, at)
@@ -68,7 +68,7 @@ def _alerts(state: Incidents, incident: Incident, at: At) -> Iterator[Alert | Al
             return escalation_alerts.woken(state, incident, at)
 
 
-def _kept(record: AlertState) -> AlertState | None:
+def _kept(record: Incident) -> Incident | None:
     """The record; None where it holds nothing that was told or is to be looked at."""
     if not isinstance(record, OverdueDesk | Escalations):
         return record
@@ -126,5 +126,5 @@ class AlertsDecider:
                 return event.records
             case Alert():
                 incident: Any = state[event.fingerprint]
-                return {event.fingerprint: replace(incident, last_alert=LastAlert.of(event))}
+                return {event.fingerprint: replace(incident, last_alert=LastAlert.of(event, incident.last_alert))}
         return {}

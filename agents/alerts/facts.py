@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec.structs import replace
 
 from agents.alerts import surge_figures
 from agents.alerts.state import (
+    HOUR,
     AlertState,
     Escalations,
     Incidents,
@@ -32,6 +33,8 @@ from schemas.times import rfc3339
 
 SurgeEvent = SurgeOpened | SurgeUpdated | SurgeClosed | CrisisOpened | CrisisClosed
 Records = dict[str, AlertState | None]
+#: ms; a record that only says when something changed last is written again after this.
+_SELDOM = HOUR // 2
 
 
 def after_surge(state: Incidents, fact: SurgeEvent, at: At) -> Records:
@@ -110,20 +113,51 @@ def after_step(state: Incidents, work: OpenWork, at: At) -> Records:
         if step.carried is not None and step.carried in desk.carried:
             left = {case: seen for case, seen in desk.carried.items() if case != step.carried}
             changed[desk.fingerprint] = replace(desk, carried=left).looked_at(step.time + 1)
-    grace = at.policy.alerts.sla_grace
-    counted, counts_at = work.counts_at(grace), after.counts_at(grace) if step.waits else None
-    looked_at = (
-        [] if work.newest is None or counted is None or counted > step.time else [(work.newest.desk, step.time + 1)]
-    )
-    looked_at += [] if counts_at is None else [(step.desk, max(counts_at, step.time + 1))]
-    for name, time in looked_at:
-        fresh = OverdueDesk(work.brand, name)
-        found = changed.get(fresh.fingerprint) or state.get(fresh.fingerprint)
-        desk = found if isinstance(found, OverdueDesk) else fresh
-        changed[desk.fingerprint] = desk.looked_at(time)
+    _look(state, changed, work, after, step, at)
+    _look_at_what_fires(state, changed, work.brand, step.time)
     if after.escalated_to is not None:
         alone = Escalations(work.brand, after.escalated_to)
         known = state.get(alone.fingerprint)
         person = known if isinstance(known, Escalations) else alone
-        changed[person.fingerprint] = person.looked_at(step.time + 1)
+        changed[person.fingerprint] = replace(person.looked_at(step.time + 1), changed_at=step.time)
     return {key: record for key, record in changed.items() if record is None or record != state.get(key)}
+
+
+def _look_at_what_fires(state: Incidents, changed: Records, brand: str, time: int) -> None:
+    """Adds the incidents of a brand that fire, which are looked at each minute for an hour after a case of the brand has changed:
+    so a changed policy is noticed.
+    """
+    kinds: tuple[Any, ...] = (SurgeIncident, SilentChannel, OverdueDesk, Escalations)
+    for kind in kinds:
+        for known in state.of(brand, kind):
+            if known.last_alert is None or not known.last_alert.firing or time - known.changed_at <= _SELDOM:
+                continue
+            found: Any = changed.get(known.fingerprint) or known
+            if isinstance(found, OverdueDesk | Escalations):
+                found = found.looked_at(time + 1)
+            changed[known.fingerprint] = replace(found, changed_at=time)
+
+
+def _look(state: Incidents, changed: Records, work: OpenWork, after: OpenWork, step: WorkStep, at: At) -> None:
+    """Adds the desks whose cases are to be counted after an event, each with the time: where a case came to be overdue, will be
+    or was, and where one is overdue already and the queue changes.
+    """
+    grace = at.policy.alerts.sla_grace
+    counted, counts_at = work.counts_at(grace), after.counts_at(grace) if step.waits else None
+    wanted: dict[str, list[int]] = {step.desk: [] if counts_at is None else [max(counts_at, step.time + 1)]}
+    if work.newest is not None:
+        was_late = counted is not None and counted <= step.time
+        wanted.setdefault(work.newest.desk, []).extend([step.time + 1] if was_late else [])
+    for name, times in wanted.items():
+        fresh = OverdueDesk(work.brand, name)
+        found = changed.get(fresh.fingerprint) or state.get(fresh.fingerprint)
+        desk = found if isinstance(found, OverdueDesk) else fresh
+        fires = desk.last_alert is not None and desk.last_alert.firing
+        if desk.late or fires:
+            desk = desk.looked_at(step.time + 1)
+            if step.time - desk.changed_at > _SELDOM:
+                desk = replace(desk, changed_at=step.time)
+        for time in times:
+            desk = desk.looked_at(time)
+        if desk is not fresh and desk != state.get(fresh.fingerprint):
+            changed[desk.fingerprint] = desk

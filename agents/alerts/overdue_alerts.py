@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from agents.alerts.counting import Count, count, gravest
-from agents.alerts.state import MINUTE, AlertState, Incidents, OverdueDesk, SurgeIncident
-from agents.alerts.versions import Said, is_to_be_told, version
+from agents.alerts.state import MINUTE, Incident, Incidents, OverdueDesk, SurgeIncident, next_look
+from agents.alerts.versions import TOLD_NOW, Said, is_to_be_told, version
 from agents.decider import At
 from schemas.records import Alert, Severity
 
 
-def woken(state: Incidents, desk: OverdueDesk, at: At) -> Iterator[Alert | AlertState]:
+def woken(state: Incidents, desk: OverdueDesk, at: At) -> Iterator[Alert | Incident]:
     """The desk as it is after a whole minute at which its cases are counted, and the alert that follows, if one does.
 
     1. The alert fires when at one limit of the policy so many of the cases that wait are overdue.
@@ -26,24 +26,22 @@ def woken(state: Incidents, desk: OverdueDesk, at: At) -> Iterator[Alert | Alert
     last = desk.last_alert
     firing = last is not None and last.firing
     calm_since = (at.time if desk.calm_since is None else desk.calm_since) if firing and counted.calm else None
-    withheld = last is not None and last.firing and last.withheld
+    after = replace(desk, woken_at=at.time, check_at=None, calm_since=calm_since, late=counted.overdue > 0)
+    alert = _alert(after, counted, at)
+    if alert is not None:
+        firing = alert.state == "firing"
+        after = replace(after, calm_since=calm_since if firing else None, changed_at=at.time)
+    withheld = (alert is not None and alert.withheld is not None) or (
+        alert is None and last is not None and last.withheld
+    )
     wanted = [
         counted.next_at,
-        None if calm_since is None else calm_since + at.policy.alerts.sla_calm,
-        at.time + MINUTE if withheld else None,
+        next_look(at.time, after.changed_at) if firing else None,
+        calm_since + at.policy.alerts.sla_calm if firing and calm_since is not None else None,
+        at.time + 1 if firing and withheld else None,
     ]
-    after = replace(desk, woken_at=at.time, check_at=None, calm_since=calm_since)
     for time in wanted:
-        if time is not None:
-            after = after.looked_at(max(time, at.time + 1))
-    if last is None and after.check_at is None and not after.carried and not counted.reached:
-        yield after
-        return
-    alert = _alert(after, counted, at)
-    if alert is not None and alert.withheld is not None:
-        after = after.looked_at(at.time + MINUTE)
-    if alert is not None and alert.state == "resolved":
-        after = replace(after, calm_since=None)
+        after = after if time is None else after.looked_at(time)
     yield after
     if alert is not None:
         yield alert
@@ -75,12 +73,16 @@ def _alert(desk: OverdueDesk, counted: Count, at: At) -> Alert | None:
     elif gravest(*(one.limit.severity for one in counted.reached), last.severity) != last.severity:
         return _version(desk, True, counted, f"graver: {counted.reason}", at)
     why = None if counted.calm else counted.changed(last.overdue, at)
-    if why is None and is_to_be_told(desk, "sla_breach", desk.desk, at):
-        why = "told now: it was withheld before"
+    if why is None and is_to_be_told(desk, _said(desk, True, counted, TOLD_NOW, at), at):
+        why = TOLD_NOW
     return None if why is None else _version(desk, True, counted, why, at)
 
 
 def _version(desk: OverdueDesk, firing: bool, counted: Count, reason: str, at: At) -> Alert:
+    return version(desk, _said(desk, firing, counted, reason, at), at)
+
+
+def _said(desk: OverdueDesk, firing: bool, counted: Count, reason: str, at: At) -> Said:
     last = desk.last_alert
     before: Severity = last.severity if last is not None and last.firing else "info"
     severity = gravest(before, *(one.limit.severity for one in counted.reached))
@@ -91,4 +93,4 @@ def _version(desk: OverdueDesk, firing: bool, counted: Count, reason: str, at: A
     again = "" if firing else "; calm again"
     summary = f"{desk.brand}: {counted.overdue} of {counted.waiting} {cases} overdue at desk {desk.desk}{again}"
     mode = at.policy.brand(desk.brand).mode
-    return version(desk, Said("sla_breach", severity, mode, firing, summary, evidence, reason), at)
+    return Said("sla_breach", severity, mode, firing, summary, evidence, reason)

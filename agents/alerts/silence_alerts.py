@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from agents.alerts.state import DAY, GIVEN_UP, AlertState, SilentChannel
-from agents.alerts.versions import Said, is_to_be_told, version
+from agents.alerts.state import DAY, GIVEN_UP, Incident, SilentChannel
+from agents.alerts.versions import TOLD_NOW, Said, is_to_be_told, version
 from agents.decider import At
 from schemas.records import Alert, Severity
 
 
-def woken(channel: SilentChannel, at: At) -> Iterator[Alert | AlertState]:
+def woken(channel: SilentChannel, at: At) -> Iterator[Alert | Incident]:
     """The channel as it is after its timer, and the alert that follows, if one does.
 
     1. An event: the channel fell silent, or is heard. A channel is heard without a word that was given up before.
@@ -24,7 +24,7 @@ def woken(channel: SilentChannel, at: At) -> Iterator[Alert | AlertState]:
     if channel.steps and channel.steps[0].time <= at.time:
         step, rest = channel.steps[0], channel.steps[1:]
         silent = step.change == "channel_silent"
-        after = replace(channel, steps=rest, woken_at=at.time, figures=step.figures)
+        after = replace(channel, steps=rest, woken_at=at.time, changed_at=step.time, figures=step.figures)
         yield after
         if silent or firing:
             yield _version(after, silent, _summary(after, silent), step.reason, at, step.cause)
@@ -37,8 +37,8 @@ def woken(channel: SilentChannel, at: At) -> Iterator[Alert | AlertState]:
         days = GIVEN_UP // DAY
         summary = f"{channel.brand}: nothing from {channel.channel} for {days} days, and none is expected any more"
         yield _version(after, False, summary, f"given_up: silent for {days} days", at)
-    elif is_to_be_told(after, "channel_silent", None, at):
-        yield _version(after, True, _summary(after, True), "told now: it was withheld before", at)
+    elif is_to_be_told(after, said := _said(after, True, _summary(after, True), TOLD_NOW, at), at):
+        yield version(after, said, at)
 
 
 def _summary(channel: SilentChannel, silent: bool) -> str:
@@ -51,9 +51,13 @@ def _summary(channel: SilentChannel, silent: bool) -> str:
 def _version(
     channel: SilentChannel, firing: bool, summary: str, reason: str, at: At, cause: str | None = None
 ) -> Alert:
-    last = channel.last_alert
-    care: Severity = "warning" if at.policy.brand(channel.brand).care else "info"
+    return version(channel, _said(channel, firing, summary, reason, at, cause), at)
+
+
+def _said(channel: SilentChannel, firing: bool, summary: str, reason: str, at: At, cause: str | None = None) -> Said:
+    last, brand = channel.last_alert, at.policy.brand(channel.brand)
+    care: Severity = "warning" if brand.care else "info"
     severity = last.severity if last is not None and last.firing else care
     evidence = channel.figures or {"channel": channel.channel}
-    said = Said("channel_silent", severity, channel.mode, firing, summary, evidence, reason, cause)
-    return version(channel, said, at)
+    mode = channel.mode if cause is not None else brand.mode
+    return Said("channel_silent", severity, mode, firing, summary, evidence, reason, cause)

@@ -40,15 +40,16 @@ class LastAlert(msgspec.Struct, frozen=True, array_like=True):
     severity: Severity = "info"
     receivers: tuple[str, ...] = ()
     """Who has been told since it began to fire."""
-    texts: tuple[str, ...] = ()
-    """Of the receivers, those who may be shown the words of the post."""
     withheld: bool = False
-    """Whether further receivers are to be told when a silence or the night is over."""
+    """Whether receivers are to be told when a silence or the night is over."""
+    live: bool = False
+    """Whether receivers are told: an alert that began in live mode ends in it."""
 
     @classmethod
-    def of(cls, alert: Alert) -> LastAlert:
-        """The part of an alert that the state keeps."""
+    def of(cls, alert: Alert, before: LastAlert | None) -> LastAlert:
+        """The part of an alert that the state keeps, after the version before."""
         counted = int(alert.evidence.get("overdue") or alert.evidence.get("cases") or "0")
+        told = before if before is not None and before.firing else None
         return cls(
             alert.version,
             alert.state == "firing",
@@ -56,9 +57,9 @@ class LastAlert(msgspec.Struct, frozen=True, array_like=True):
             alert.ends_at,
             counted,
             alert.severity,
-            tuple(alert.receivers or ()),
-            tuple(alert.texts),
+            tuple(dict.fromkeys((*(told.receivers if told else ()), *(alert.receivers or ())))),
             alert.withheld is not None,
+            alert.mode == "live",
         )
 
 
@@ -189,10 +190,16 @@ class SurgeIncident(msgspec.Struct, frozen=True, tag="surge", omit_defaults=True
     """Events that were read and are later than the watermark, in their order."""
     calm_since: int | None = None
     """ms; since when so few of its cases are overdue that it may end."""
+    desks: tuple[str, ...] = ()
+    """The desks of its overdue cases, where so many are overdue as open an alert."""
     cases: dict[str, str] = {}
     """The count of its cases at the last whole minute, by the names of an alert's evidence."""
     grave: Severity = "info"
     """How grave that count is."""
+    changed_at: int = 0
+    """ms; its last event, or that of a case of its brand, give or take half an hour."""
+    look_at: int | None = None
+    """ms; a whole minute at which its cases are to be counted at the latest."""
     ended: tuple[str, str] | None = None
     """(reason, id) of the event after which nothing of it runs, until the next whole minute."""
 
@@ -213,9 +220,15 @@ class SurgeIncident(msgspec.Struct, frozen=True, tag="surge", omit_defaults=True
 
     def due(self) -> int | None:
         """ms; the next event, the next whole minute while its alert fires, and when to check whether to forget it."""
-        fires = self.last_alert is not None and self.last_alert.firing
-        then = _next_minute(self.woken_at) if fires else _forgotten_at(self.last_alert, self.woken_at)
-        return _first(self.steps, then)
+        return _first(self.steps, self.then)
+
+    @property
+    def then(self) -> int | None:
+        """ms; when to count its cases while its alert fires, and when to check whether to forget it."""
+        then = _then(self.last_alert, self.woken_at, self.changed_at)
+        if then is None or self.last_alert is None or not self.last_alert.firing or self.look_at is None:
+            return then
+        return min(then, self.look_at)
 
     def after(self, step: Step) -> SurgeIncident:
         """The incident after an event."""
@@ -256,6 +269,8 @@ class SilentChannel(msgspec.Struct, frozen=True, tag="silent", omit_defaults=Tru
     """Events that were read and are later than the watermark, in their order."""
     figures: dict[str, str] = {}
     """What was last told of it."""
+    changed_at: int = 0
+    """ms; its last event."""
 
     @property
     def fingerprint(self) -> str:
@@ -264,12 +279,9 @@ class SilentChannel(msgspec.Struct, frozen=True, tag="silent", omit_defaults=Tru
 
     def due(self) -> int | None:
         """ms; the next event, when the channel is given up or may be told, and when to check whether to forget it."""
-        last = self.last_alert
-        if last is not None and last.firing:
-            given_up_at = last.starts_at + GIVEN_UP
-            then: int | None = min(given_up_at, _next_minute(self.woken_at)) if last.withheld else given_up_at
-        else:
-            then = _forgotten_at(last, self.woken_at)
+        then, last = _then(self.last_alert, self.woken_at, self.changed_at), self.last_alert
+        if last is not None and last.firing and then is not None:
+            then = min(then, last.starts_at + GIVEN_UP)
         return _first(self.steps, then)
 
 
@@ -285,6 +297,10 @@ class OverdueDesk(msgspec.Struct, frozen=True, tag="overdue", omit_defaults=True
     last_alert: LastAlert | None = None
     woken_at: int = 0
     """ms; when the last timer fired."""
+    late: bool = False
+    """Whether a case was overdue when they were last counted."""
+    changed_at: int = 0
+    """ms; the last event of a case of this desk since then, give or take half an hour."""
     carried: dict[str, int] = {}
     """Cases that were overdue when an earlier release wrote this record, until their next event: when it was seen, ms."""
 
@@ -299,7 +315,7 @@ class OverdueDesk(msgspec.Struct, frozen=True, tag="overdue", omit_defaults=True
 
     def looked_at(self, at: int) -> OverdueDesk:
         """The desk, which is counted at the first whole minute at or after a time (ms), or earlier."""
-        minute = _whole_minute(at)
+        minute = whole_minute(at)
         return self if self.check_at is not None and self.check_at <= minute else replace(self, check_at=minute)
 
 
@@ -313,6 +329,8 @@ class Escalations(msgspec.Struct, frozen=True, tag="escalation", omit_defaults=T
     last_alert: LastAlert | None = None
     woken_at: int = 0
     """ms; when the last timer fired."""
+    changed_at: int = 0
+    """ms; the last event of one of the cases."""
 
     @property
     def fingerprint(self) -> str:
@@ -328,6 +346,13 @@ class Escalations(msgspec.Struct, frozen=True, tag="escalation", omit_defaults=T
         return self if self.check_at is not None and self.check_at <= at else replace(self, check_at=at)
 
 
+def _then(last: LastAlert | None, woken_at: int, changed_at: int) -> int | None:
+    """ms; when to look at an incident whose events have all taken effect."""
+    if last is None or not last.firing:
+        return _forgotten_at(last, woken_at)
+    return _next_minute(woken_at) if last.withheld else next_look(woken_at, changed_at)
+
+
 def _first(steps: list[Step], then: int | None) -> int | None:
     """ms; the next event or another time, whichever is first."""
     if not steps:
@@ -335,7 +360,17 @@ def _first(steps: list[Step], then: int | None) -> int | None:
     return steps[0].time if then is None else min(steps[0].time, then)
 
 
-def _whole_minute(at: int) -> int:
+def next_look(woken_at: int, changed_at: int) -> int:
+    """ms; when to look at what fires again, though nothing is known to change: the queue, the policy and the time of day may have
+    changed what is to be told. Each whole minute until an hour after the last change, then each day.
+    """
+    if woken_at < changed_at + HOUR:
+        return _next_minute(max(woken_at, changed_at))
+    return woken_at // DAY * DAY + DAY
+
+
+def whole_minute(at: int) -> int:
+    """ms; the first whole minute at or after a time (ms)."""
     return -(-at // MINUTE) * MINUTE
 
 
@@ -367,39 +402,36 @@ I = TypeVar("I", SurgeIncident, SilentChannel, OverdueDesk, Escalations)
 
 
 class Incidents(State[AlertState]):
-    """Incidents by fingerprint and work by its id, each with an index by brand; work also by its case."""
+    """Incidents by fingerprint and work by its id, with an index by kind and brand."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._incidents: dict[str, dict[str, None]] = {}
-        self._works: dict[str, dict[str, None]] = {}
+        self._keys: dict[tuple[type[AlertState], str], dict[str, None]] = {}
+        """The keys of records by their type and brand."""
 
     def put(self, key: str, record: AlertState | None) -> None:
         """Set a record, or remove it with None, and update the index."""
         old = self.get(key)
         if record is not None:
-            self._index(record).setdefault(record.brand, {})[key] = None
+            self._keys.setdefault((type(record), record.brand), {})[key] = None
         elif old is not None:
-            index = self._index(old)
-            index[old.brand].pop(key)
-            if not index[old.brand]:
-                del index[old.brand]
+            keys = self._keys[type(old), old.brand]
+            keys.pop(key)
+            if not keys:
+                del self._keys[type(old), old.brand]
         super().put(key, record)
 
     def of(self, brand: str, kind: type[I]) -> list[I]:
         """A brand's incidents of a kind, by fingerprint."""
-        found: list[Any] = [self[key] for key in sorted(self._incidents.get(brand, ()))]
-        return [record for record in found if isinstance(record, kind)]
+        found: list[Any] = [self[key] for key in sorted(self._keys.get((kind, brand), ()))]
+        return found
 
     def waiting(self, brand: str) -> Iterator[tuple[OpenWork, WorkStep]]:
         """The work of a brand that waits, each with its newest event, in no order."""
-        for key in self._works.get(brand, ()):
+        for key in self._keys.get((OpenWork, brand), ()):
             work: Any = self[key]
             if work.newest is not None:
                 yield work, work.newest
-
-    def _index(self, record: AlertState) -> dict[str, dict[str, None]]:
-        return self._works if isinstance(record, OpenWork) else self._incidents
 
 
 class Noted(StateNote, msgspec.Struct, frozen=True):

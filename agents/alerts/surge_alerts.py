@@ -7,9 +7,9 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from agents.alerts.counting import count, gravest
-from agents.alerts.state import MINUTE, AlertState, Incidents, Step, SurgeIncident
-from agents.alerts.versions import Said, is_to_be_told, version
+from agents.alerts.counting import Count, count, gravest
+from agents.alerts.state import MINUTE, Incident, Incidents, LastAlert, OverdueDesk, Step, SurgeIncident, whole_minute
+from agents.alerts.versions import TOLD_NOW, Said, is_to_be_told, version
 from agents.decider import At
 from schemas.records import Alert, AlertKind, Severity
 
@@ -18,7 +18,7 @@ _TOLD = 0.01
 _CROWDS = {"few": ", by a few accounts", "copies": ", copies of a few texts"}
 _OF_CRISIS = ("crisis", "by", "crisis_desk", "crisis_until")
 
-Steps = Iterator[Alert | AlertState]
+Steps = Iterator[Alert | Incident]
 
 
 def woken(state: Incidents, incident: SurgeIncident, at: At) -> Steps:
@@ -29,7 +29,7 @@ def woken(state: Incidents, incident: SurgeIncident, at: At) -> Steps:
     2. An event whose time has come.
     """
     last = incident.last_alert
-    if last is not None and last.firing and at.time % MINUTE == 0 and incident.woken_at < at.time:
+    if last is not None and last.firing and incident.then is not None and incident.then <= at.time:
         return _counted(state, incident, at)
     if incident.steps and incident.steps[0].time <= at.time:
         return _stepped(incident, at)
@@ -42,7 +42,9 @@ def _stepped(incident: SurgeIncident, at: At) -> Steps:
     """
     step = incident.steps[0]
     woken_at = max(incident.woken_at, step.time)
-    after = replace(incident.after(step), steps=incident.steps[1:], mode=step.mode, woken_at=woken_at)
+    after = replace(
+        incident.after(step), steps=incident.steps[1:], mode=step.mode, woken_at=woken_at, changed_at=step.time
+    )
     if step.change != "surge_closed" or not after.running:
         after = replace(after, figures=_told_now(incident, step))
     if not after.runs:
@@ -58,32 +60,53 @@ def _counted(state: Incidents, incident: SurgeIncident, at: At) -> Steps:
     """After a whole minute."""
     own = ((work, step) for work, step in state.waiting(incident.brand) if incident.takes(work, at.time))
     counted = count(own, at)
-    cases = {"open": str(counted.waiting), **counted.figures()} if counted.waiting else {}
-    grave = gravest("info", *(one.limit.severity for one in counted.reached))
-    calm = not incident.runs and counted.calm
-    calm_since = None if not calm else at.time if incident.calm_since is None else incident.calm_since
-    after = replace(incident, woken_at=at.time, cases=cases, grave=grave, calm_since=calm_since, ended=None)
+    after = _after_count(incident, counted, at)
     yield after
-    last = incident.last_alert
+    last, calm_for = incident.last_alert, at.policy.alerts.sla_calm
     if last is None:
         return
-    calm_for = at.policy.alerts.sla_calm
-    if calm and (incident.ended or (calm_since is not None and at.time - calm_since >= calm_for)):
+    if after.calm_since is not None and (incident.ended or at.time - after.calm_since >= calm_for):
         few = f"calm: few of its cases overdue for {calm_for // MINUTE} min", None
         reason, cause = incident.ended or few
         yield _version(after, False, "info", reason, at, cause)
+        # What is left of its cases counts at their desks from now on.
+        for name in sorted({step.desk for _, step in state.waiting(incident.brand)}):
+            fresh = OverdueDesk(incident.brand, name)
+            desk = state.get(fresh.fingerprint)
+            yield (desk if isinstance(desk, OverdueDesk) else fresh).looked_at(at.time + 1)
         return
-    severity, why = gravest(last.severity, _gravity(after)), None
-    if severity != last.severity:
-        why = f"graver: {counted.reason}"
-    elif incident.ended:
-        why = f"{incident.ended[0]}; {counted.overdue} of its cases are still overdue"
-    elif not counted.calm:
-        why = counted.changed(last.overdue, at)
-    if why is None and is_to_be_told(after, _kind(after), None, at):
-        why = "told now: it was withheld before"
+    severity = gravest(last.severity, _gravity(after))
+    why = _why(incident, counted, last, severity, at)
+    if why is None and is_to_be_told(after, _said(after, True, severity, TOLD_NOW, at), at):
+        why = TOLD_NOW
     if why is not None:
         yield _version(after, True, severity, why, at)
+
+
+def _after_count(incident: SurgeIncident, counted: Count, at: At) -> SurgeIncident:
+    calm = not incident.runs and counted.calm
+    calm_since = None if not calm else at.time if incident.calm_since is None else incident.calm_since
+    calm_at = None if calm_since is None else calm_since + at.policy.alerts.sla_calm
+    wanted = (whole_minute(time) for time in (counted.next_at, calm_at) if time is not None and time > at.time)
+    return replace(
+        incident,
+        woken_at=at.time,
+        cases={"open": str(counted.waiting), **counted.figures()} if counted.waiting else {},
+        desks=tuple(sorted(counted.desks)) if counted.reached else (),
+        grave=gravest("info", *(one.limit.severity for one in counted.reached)),
+        calm_since=calm_since,
+        ended=None,
+        look_at=min(wanted, default=None),
+    )
+
+
+def _why(incident: SurgeIncident, counted: Count, last: LastAlert, severity: Severity, at: At) -> str | None:
+    """Why the count of a whole minute is to be told; None where it is not."""
+    if severity != last.severity:
+        return f"graver: {counted.reason}"
+    if incident.ended:
+        return f"{incident.ended[0]}; {counted.overdue} of its cases are still overdue"
+    return None if counted.calm else counted.changed(last.overdue, at)
 
 
 def _gravity(incident: SurgeIncident) -> Severity:
@@ -112,12 +135,19 @@ def _kind(incident: SurgeIncident) -> AlertKind:
 def _version(
     incident: SurgeIncident, firing: bool, severity: Severity, reason: str, at: At, cause: str | None = None
 ) -> Alert:
-    last = incident.last_alert
+    return version(incident, _said(incident, firing, severity, reason, at, cause), at)
+
+
+def _said(
+    incident: SurgeIncident, firing: bool, severity: Severity, reason: str, at: At, cause: str | None = None
+) -> Said:
+    last, brand = incident.last_alert, at.policy.brand(incident.brand)
     kept: Severity = last.severity if last is not None and last.firing else "info"
     summary = f"{incident.brand}: {'; '.join(filter(None, _parts(incident)))}"
-    evidence = {**incident.figures, **incident.cases, "brand_desk": at.policy.brand(incident.brand).desk}
-    said = Said(_kind(incident), gravest(severity, kept), incident.mode, firing, summary, evidence, reason, cause)
-    return version(incident, said, at)
+    evidence = {**incident.figures, **incident.cases, "brand_desk": brand.desk}
+    mode = incident.mode if cause is not None else brand.mode
+    kind, grave = _kind(incident), gravest(severity, kept)
+    return Said(kind, grave, mode, firing, summary, evidence, reason, cause, incident.desks)
 
 
 def _parts(incident: SurgeIncident) -> Iterator[str]:

@@ -9,6 +9,8 @@ from agents.decider import At
 from schemas import ids
 from schemas.records import Alert, AlertKind, Mode, Severity
 
+TOLD_NOW = "told now: it was withheld before, or the policy has changed"
+
 
 class Said(NamedTuple):
     """What a version says."""
@@ -24,17 +26,24 @@ class Said(NamedTuple):
     reason: str
     cause: str | None = None
     """Id of the event that led to it; None: the cause of the decision."""
+    desks: tuple[str, ...] = ()
+    """The desks where many of a flood's cases are overdue: the alert is routed as one of overdue cases too."""
+
+    @property
+    def aspects(self) -> list[tuple[str, str | None]]:
+        """(kind, desk) of each thing that the alert is about, for routes and silences."""
+        return [(self.kind, self.evidence.get("desk")), *(("sla_breach", desk) for desk in self.desks)]
 
 
 def version(incident: Incident, said: Said, at: At) -> Alert:
-    """The version after `incident.last_alert`. An alert that fires again after it was resolved starts at `at.time`. Its severity
-    never falls before it is resolved.
+    """The version after `incident.last_alert`. An alert that fires again after it was resolved starts at `at.time`. What was told in
+    live mode is told its end, though the brand is in shadow mode by then.
     """
     last, fingerprint = incident.last_alert, incident.fingerprint
     goes_on = last is not None and last.firing
     number = last.version + 1 if last else 1
     starts_at = last.starts_at if last and goes_on else at.time
-    told = _told(incident.brand, said, last if goes_on else None, said.evidence.get("desk"), at)
+    told = _told(incident.brand, said, last if goes_on else None, at)
     envelope = at.envelope(fingerprint, number, said.reason)
     envelope["id"] = ids.make("alert", starts_at, number, fingerprint)
     if said.cause is not None:
@@ -46,7 +55,7 @@ def version(incident: Incident, said: Said, at: At) -> Alert:
         kind=said.kind,
         severity=said.severity,
         brand=incident.brand,
-        mode=said.mode,
+        mode="live" if last is not None and goes_on and last.live else said.mode,
         summary=said.summary,
         starts_at=starts_at,
         ends_at=None if said.firing else at.time,
@@ -58,13 +67,16 @@ def version(incident: Incident, said: Said, at: At) -> Alert:
     )
 
 
-def is_to_be_told(incident: Incident, kind: AlertKind, desk: str | None, at: At) -> bool:
-    """Whether a receiver may be told now from whom the last version was withheld."""
+def is_to_be_told(incident: Incident, said: Said, at: At) -> bool:
+    """Whether somebody is to be told of an alert that fires, though nothing has changed: what was withheld may be told now, the
+    policy has another route, or the brand is in live mode now.
+    """
     last = incident.last_alert
-    if last is None or not (last.firing and last.withheld):
+    if last is None or not last.firing:
         return False
-    said = Said(kind, last.severity, "live", True, "", {}, "")
-    return bool(set(_told(incident.brand, said, last, desk, at).receivers) - set(last.receivers))
+    told = _told(incident.brand, said, last, at)
+    freed = last.withheld and told.withheld is None
+    return freed or bool(set(told.receivers) - set(last.receivers)) or (said.mode == "live" and not last.live)
 
 
 class _Told(NamedTuple):
@@ -73,31 +85,42 @@ class _Told(NamedTuple):
     withheld: str | None
 
 
-def _told(brand: str, said: Said, last: LastAlert | None, desk: str | None, at: At) -> _Told:
-    """Whom a version is told: who was told of this incident before, and whom a route names that neither a silence nor the night
-    holds back.
+def _told(brand: str, said: Said, last: LastAlert | None, at: At) -> _Told:
+    """Whom a version is told: who was told of this incident before, and whom a route names that the night does not hold back; in a
+    silence of all that it is about nobody, but for the end.
     """
-    receivers = dict.fromkeys(last.receivers if last else ())
-    texts = dict.fromkeys(last.texts if last else ())
+    before = last.receivers if last is not None else ()
     policy, own = at.policy.alerts, at.policy.brand(brand)
-    what = (brand, said.kind, said.severity, desk)
+    works = said.severity == "page" or own.works(at.time)
+    receivers: dict[str, None] = dict.fromkeys(before)
+    shown: set[str] = set()
     waiting: dict[str, str] = {}
-    if said.firing:
-        silent = next((s for s in policy.silences if s.match.matches(*what) and s.holds(at.time, own.zone)), None)
-        works = said.severity == "page" or own.works(at.time)
-        for route in policy.routes:
-            if not route.match.matches(*what):
-                continue
-            if silent is not None:
-                waiting |= dict.fromkeys(route.receivers, f"silence: {silent.reason}")
-            elif route.hours == "working" and not works:
-                waiting |= dict.fromkeys(route.receivers, "nobody is on shift, by the brand's calendar")
-            else:
+    spoken = False
+    for kind, desk in said.aspects:
+        what = (brand, kind, said.severity, desk)
+        routes = [route for route in policy.routes if route.match.matches(*what)]
+        shown |= {name for route in routes if route.texts for name in route.receivers}
+        silence = next((s for s in policy.silences if s.match.matches(*what) and s.holds(at.time, own.zone)), None)
+        spoken = spoken or silence is None
+        for route in routes:
+            if silence is not None:
+                waiting |= dict.fromkeys(route.receivers, f"silence: {silence.reason}")
+            elif works or route.hours == "always":
                 receivers |= dict.fromkeys(route.receivers)
-                texts |= dict.fromkeys(route.receivers if route.texts else ())
+            else:
+                waiting |= dict.fromkeys(route.receivers, "nobody is on shift, by the brand's calendar")
+    if not said.firing:
+        receivers, waiting = dict.fromkeys(before), {}
+    elif not spoken:
+        waiting = dict.fromkeys((*before, *waiting), f"silence: {silence.reason}") if silence is not None else waiting
+        receivers = {}
+    return _Told(tuple(receivers), tuple(name for name in receivers if name in shown), _withheld(receivers, waiting))
+
+
+def _withheld(receivers: dict[str, None], waiting: dict[str, str]) -> str | None:
+    """Who waits, and why; None where nobody does."""
     whys: dict[str, list[str]] = {}
-    for receiver, why in waiting.items():
-        if receiver not in receivers:
-            whys.setdefault(why, []).append(receiver)
-    withheld = "; ".join(f"{', '.join(names)}: {why}" for why, names in whys.items()) or None
-    return _Told(tuple(receivers), tuple(texts), withheld)
+    for name, why in waiting.items():
+        if name not in receivers:
+            whys.setdefault(why, []).append(name)
+    return "; ".join(f"{', '.join(names)}: {why}" for why, names in whys.items()) or None

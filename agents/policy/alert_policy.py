@@ -20,11 +20,12 @@ class AlertMatch(Part):
     brand: list[Name] = []
     """The brand is one of these."""
     kind: list[AlertWord] = []
-    """The kind is one of these. A surge that becomes a crisis changes its kind."""
+    """The kind is one of these. A surge that becomes a crisis changes its kind. A flood of whose cases so many are overdue as open
+    an alert is one of `sla_breach` too."""
     severity: list[SeverityWord] = []
     """The severity is one of these."""
     desk: list[Name] = []
-    """The desk is one of these. Only alerts of overdue cases and of escalations have a desk."""
+    """The desk is one of these. Only alerts of overdue cases, of floods with such cases, and of escalations have desks."""
 
     def matches(self, brand: str, kind: str, severity: str, desk: str | None) -> bool:
         """Whether an alert is meant. desk: None where the alert has no desk."""
@@ -111,7 +112,7 @@ class AlertPolicy(Part):
     surge_rarity: Duration = 90 * UNITS["d"]
     """A burst pages only where so many posts come once in this time; see `surge.rarity`."""
     unaccepted: Duration = 15 * UNITS["m"]
-    """An escalated case that nobody has taken or answered for this long makes its alert a warning."""
+    """An escalated case that nobody has answered for this long makes its alert a warning."""
     routes: list[Route] = [
         Route(name="pages", match=AlertMatch(severity=["page"]), receivers=["pagerduty"]),
         Route(name="programs", receivers=["webhook", "alertmanager"]),

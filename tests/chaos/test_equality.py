@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 
@@ -22,6 +23,7 @@ from netcenter.pipeline import PIPELINE
 from netcenter.replay import Replay, play_lines
 from schemas.keys import customer
 from schemas.records import (
+    Alert,
     ClassifiedMention,
     Decided,
     Mention,
@@ -50,6 +52,7 @@ _SCHEDULE = int(os.environ.get("NETCENTER_CHAOS_SEED", "7"))
 #: Seconds in which the file must be played, and then all be read.
 _PLAYED_S, _DRAINED_S = 900.0, 120.0
 _POLICY = STORY_POLICY.read_text()
+_RANK = {"info": 0, "warning": 1, "page": 2}
 
 pytestmark = [
     pytest.mark.timeout(_PLAYED_S + _DRAINED_S),
@@ -224,6 +227,22 @@ def test_alerts_are_those_of_a_replay_of_the_file(aftermath: Aftermath) -> None:
     ours = judge.histories(r.record for r in aftermath.log["alerts"])
     judge.same_histories(ours, judge.histories(aftermath.replayed["alerts"]), "alerts")
     assert ours
+
+
+def test_the_story_pages_once_and_every_alert_that_fired_ends_once_or_fires(aftermath: Aftermath) -> None:
+    """Whatever was killed: the flood with its crisis is one page, and no severity falls while an alert fires."""
+    told: dict[str, list[Alert]] = defaultdict(list)
+    for row in aftermath.log["alerts"]:
+        if isinstance(row.record, Alert):
+            told[row.record.fingerprint].append(row.record)
+    assert len([alerts for alerts in told.values() if any(a.severity == "page" for a in alerts)]) == 1
+    for fingerprint, alerts in told.items():
+        assert alerts[0].state == "firing", fingerprint
+        for before, after in pairwise(alerts):
+            goes_on = before.state == "firing"
+            assert goes_on or after.state == "firing", fingerprint
+            assert (after.starts_at == before.starts_at) == goes_on, fingerprint
+            assert not goes_on or _RANK[after.severity] >= _RANK[before.severity], fingerprint
 
 
 def test_nothing_is_decided_before_what_it_follows_from(aftermath: Aftermath) -> None:

@@ -28,6 +28,7 @@ from tests.support.samples import (
     classified,
     clock,
     closed,
+    delivery,
     item,
     items,
     opened,
@@ -221,6 +222,7 @@ def everything() -> list[SinkItem]:
         *items([*ASSIGNMENTS, ASSIGNMENTS[0]], "assignments"),
         *items([*surge_story(), *CRISES], "surges"),
         *items([alert(1), alert(2), alert(3), alert(1, starts_at=T0 + 1)], "alerts"),
+        *items([delivery(alert(1), "waiting", T0), delivery(alert(1), "accepted", T0 + 5, attempts=2)], "deliveries"),
     ]
     letter = {"topic": b"mentions", "partition": b"0", "offset": b"7", "stage": b"decode"}
     headers = {f"__connect.errors.{name}": value for name, value in letter.items()}

@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from agents.alerts import AlertsDecider
+from agents.alerts.versions import TOLD_NOW
 from agents.policy import Policy
 from agents.policy.alert_policy import AlertMatch, AlertPolicy, OverdueLimit, Route, Silence
 from agents.policy.calendar import Hours
@@ -620,6 +621,17 @@ def test_a_flood_that_is_over_is_told_so_and_resolves_when_its_cases_are_answere
     assert {fingerprint for fingerprint, _, _ in told(run)} == {"surge:andina:s1"}
 
 
+def test_what_is_left_of_a_floods_cases_counts_at_their_desk_when_it_is_over() -> None:
+    run = begin()
+    take(run, replace(opened(), evidence=replace(evidence(), labels={"other": 212})))
+    queue(run, 1)
+    queue(run, 2, first=1, started_at=START - HOUR)
+    run.tick(LATE + MINUTE)
+    take(run, closed(time=LATE + MINUTE))
+    run.tick(LATE + 5 * MINUTE)
+    assert told(run)[1:] == [("surge:andina:s1", 2, "resolved"), ("sla_breach:andina:care", 1, "firing")]
+
+
 # --- escalations ----------------------------------------------------------------------------------------
 
 
@@ -720,7 +732,120 @@ def test_a_silence_holds_back_what_it_names_until_its_end() -> None:
     run.tick(START + HOUR)
     last = run.events[-1]
     assert isinstance(last, Alert)
-    assert (last.kind, last.receivers, last.reason) == ("surge", ["chat"], "told now: it was withheld before")
+    assert (last.kind, last.receivers, last.reason) == ("surge", ["chat"], TOLD_NOW)
+
+
+def test_in_a_silence_growth_is_told_to_nobody_and_the_end_to_whoever_knows() -> None:
+    def at(time: int) -> datetime:
+        return datetime.fromtimestamp(time / 1000, UTC)
+
+    quiet = Silence(reason="work at the network", start=at(START + HOUR), end=at(START + 2 * HOUR))
+    run = with_alerts(begin(), routes=[Route(name="all", receivers=["chat"], texts=True)], silences=[quiet])
+    take(run, opened(), updated(time=START + HOUR), updated(seq=3, time=START + 90 * MINUTE))
+    assert [names for _, names, _ in told_whom(run)] == [["chat"], [], []]
+    run.tick(START + 2 * HOUR)
+    assert told_whom(run)[3:] == [("firing", ["chat"], None)], "how it stands when the silence is over"
+    take(run, updated(seq=4, time=START + 26 * HOUR))
+    run.policy = run.policy.model_copy(update={"alerts": run.policy.alerts.model_copy(update={"silences": [
+        Silence(reason="again", start=at(START + 26 * HOUR), end=at(START + 30 * HOUR))
+    ]})})  # fmt: skip
+    take(run, closed(seq=5, time=START + 27 * HOUR))
+    run.tick(START + 28 * HOUR)
+    assert told_whom(run)[-1] == ("resolved", ["chat"], None)
+
+
+def test_what_was_told_is_told_its_end_though_the_brand_is_in_shadow_mode_by_then() -> None:
+    run = begin("live")
+    queue(run, 3)
+    run.tick(LATE)
+    run.policy = run.policy.model_copy(update={"brands": [Brand(name="andina", mode="shadow")]})
+    answer(run, range(3), LATE + MINUTE)
+    run.tick(LATE + HOUR)
+    queue(run, 3, first=3, due_at=run.time)
+    run.tick(run.time + HOUR)
+    assert [(a.state, a.mode) for a in run.events if isinstance(a, Alert)] == [
+        ("firing", "live"), ("resolved", "live"), ("firing", "shadow"),
+    ]  # fmt: skip
+
+
+def test_whoever_a_changed_policy_names_is_told_of_what_fires() -> None:
+    """A route is added, and a brand goes live, while an alert fires: a minute after the next event of a case of the brand."""
+    run = with_alerts(begin("shadow"), routes=[Route(name="a", receivers=["chat"])])
+    queue(run, 3)
+    take(run, channel("silent", 1))
+    run.tick(LATE + 5 * HOUR)
+    both = [Route(name="a", receivers=["chat"]), Route(name="b", receivers=["slack"])]
+    with_alerts(run, routes=both)
+    queue(run, 1, first=3, due_at=None)
+    run.tick(run.time + MINUTE)
+    live = [Brand(name="andina", mode="live")]
+    run.policy = run.policy.model_copy(update={"brands": live})
+    run.tick(run.time + 5 * HOUR)
+    found = [(a.kind, a.mode, a.receivers) for a in run.events if isinstance(a, Alert)][2:]
+    assert sorted(found) == [
+        ("channel_silent", "live", ["chat", "slack"]),
+        ("sla_breach", "live", ["chat", "slack"]),
+        ("sla_breach", "shadow", ["chat", "slack"]),
+    ]
+
+
+def test_words_are_shown_only_as_long_as_the_policy_lets_them() -> None:
+    run = with_alerts(begin(), routes=[Route(name="a", receivers=["chat"], texts=True)])
+    (first,) = take(run, opened())
+    with_alerts(run, routes=[Route(name="a", receivers=["chat"])])
+    (second,) = take(run, updated())
+    assert (first.texts, second.texts, second.receivers) == (["chat"], [], ["chat"])
+
+
+def test_a_flood_with_overdue_cases_goes_the_way_of_overdue_cases_too() -> None:
+    care = Route(name="care", match=AlertMatch(kind=["sla_breach"], desk=["care"]), receivers=["chat"])
+    raffle = Silence(
+        reason="raffle", match=AlertMatch(kind=["surge"]),
+        start=datetime.fromtimestamp(START / 1000, UTC), end=datetime.fromtimestamp(START / 1000 + 86_400, UTC),
+    )  # fmt: skip
+    run = with_alerts(begin(), routes=[care], silences=[raffle])
+    take(run, replace(opened(), evidence=replace(evidence(), labels={"other": 212})))
+    queue(run, 5)
+    run.tick(LATE)
+    assert [(a.fingerprint, a.receivers) for a in run.events if isinstance(a, Alert)] == [
+        ("surge:andina:s1", []), ("surge:andina:s1", ["chat"]),
+    ]  # fmt: skip
+
+
+def test_a_desk_is_counted_again_when_its_queue_or_its_limits_change() -> None:
+    run = begin()
+    queue(run, 5)
+    queue(run, 95, first=5, due_at=START + 20 * HOUR)
+    run.tick(LATE + HOUR)
+    assert run.events == []
+    answer(run, range(5, 85), LATE + HOUR)
+    run.tick(LATE + HOUR + MINUTE)
+    assert said(run) == [(63, "firing", 5)]
+    with_alerts(run, sla_overdue=100)
+    run.tick(run.time + HOUR)
+    assert [state for _, state, _ in said(run)] == ["firing", "resolved"]
+    with_alerts(run, sla_overdue=4)
+    queue(run, 1, first=200, due_at=None)
+    run.tick(run.time + 2 * MINUTE)
+    assert [state for _, state, _ in said(run)] == ["firing", "resolved", "firing"]
+
+
+@pytest.mark.parametrize(("share", "waiting", "late"), [(0.07, 100, 7), (0.56, 50, 28), (0.1, 30, 3)])
+def test_a_share_opens_at_exactly_that_share(share: float, waiting: int, late: int) -> None:
+    run = with_alerts(begin(), sla_overdue=1, sla_share=share)
+    queue(run, late)
+    queue(run, waiting - late, first=late, due_at=START + 20 * HOUR)
+    run.tick(LATE)
+    assert said(run) == [(2, "firing", late)]
+
+
+def test_growth_is_told_by_the_limit_that_was_reached() -> None:
+    own = OverdueLimit(name="small", desk=["care"], overdue=2)
+    run = with_alerts(begin(), sla_overdue=50, overdue=[own])
+    for hour, cases in enumerate((2, 2, 4)):
+        queue(run, cases, first=10 * hour, due_at=DUE + hour * HOUR)
+    run.tick(DUE + 4 * HOUR)
+    assert said(run) == [(2, "firing", 2), (62, "firing", 4), (122, "firing", 8)]
 
 
 def test_a_runbook_is_linked_where_the_policy_says_where_it_opens() -> None:

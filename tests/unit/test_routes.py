@@ -12,7 +12,7 @@ from netcenter.pipeline import PIPELINE
 from netcenter.policies import DEFAULT_POLICY
 from schemas.keys import KEYLESS
 from schemas.records import RECORDS, Record
-from streams.topology import Fold, Role
+from streams.topology import Fold, Pipeline, Role
 from tests.support.any_record import example
 
 FOLDS = [role for role in PIPELINE.roles if isinstance(role.shape, Fold)]
@@ -58,3 +58,20 @@ def test_a_role_writes_only_topics_that_list_a_record_which_it_makes(role: Role)
     topics = [name for name in role.writes if name != PIPELINE.watermarks]
     idle = [name for name in topics if not names & {kind.__name__ for kind in PIPELINE.topic(name).records}]
     assert idle == []
+
+
+def test_beside_an_earlier_release_a_role_writes_what_that_release_reads() -> None:
+    """Release 0.1.0 makes a WorkChanged in `signals` a dead letter, and reads ClockChanged and CaseClosed there."""
+    cases, earlier = PIPELINE.role("cases"), PIPELINE.for_earlier()
+
+    def into_signals(pipeline: Pipeline) -> set[str]:
+        routes = pipeline.routes(cases).items()
+        return {kind.__name__ for kind, ways in routes if any(topic.name == "signals" for topic, _ in ways)}
+
+    moved = {"WorkChanged", "ClockChanged", "CaseClosed"}
+    assert into_signals(PIPELINE) & moved == {"WorkChanged"}
+    assert into_signals(earlier) & moved == {"ClockChanged", "CaseClosed"}
+    for pipeline in (PIPELINE, earlier):
+        signals = pipeline.topic("signals")
+        assert {kind.__name__ for kind in (*signals.records, *signals.earlier)} >= moved, "each is read"
+    assert [t.name for t in earlier.topics if t.records != PIPELINE.topic(t.name).records] == ["signals"]
