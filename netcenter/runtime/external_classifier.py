@@ -20,7 +20,7 @@ import stamina
 from agents.classify.port import LABELS, LANGUAGES, Classification, Classifier, External
 from agents.decider import Unanswered
 from netcenter.errors import UsageError
-from sinks.http_client import HttpClient, HttpRoute
+from sinks.http_client import HttpClient, HttpRoute, status_line
 from sinks.port import SinkError
 
 #: The number of times that `classify` asks before it gives up.
@@ -121,7 +121,7 @@ class HttpClassifier:
     def _what(self, error: Exception) -> str:
         """Why a question has failed, in words. They never quote the server's answer, which might hold the text of a post."""
         if isinstance(error, httpx.HTTPStatusError):
-            status = f"{error.response.status_code} {error.response.reason_phrase}".rstrip()
+            status = status_line(error.response.status_code)
             remedy = self._client.refused_by_proxy() if error.response.status_code == 407 else None
             return f"{status}: {remedy}" if remedy else status
         if isinstance(error, httpx.TransportError):

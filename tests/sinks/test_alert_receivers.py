@@ -14,11 +14,11 @@ import pytest
 
 from netcenter.pipeline import PIPELINE
 from schemas.records import Alert
-from sinks.alert_receiver import AlertReceiver, GivenUp, NeverThis, Notice, NotNow
+from sinks.alert_receiver import AlertReceiver, GivenUp, NeverThis, NotAccepted, Notice, NotNow
 from sinks.alert_sink import AlertSink
 from sinks.alertmanager.receiver import AlertmanagerReceiver
 from sinks.http_client import HttpRoute
-from sinks.http_receiver import retry_after
+from sinks.http_receiver import HttpReceiver, retry_after
 from sinks.pagerduty.receiver import PagerDutyReceiver
 from sinks.port import SinkError
 from sinks.slack.receiver import SlackReceiver
@@ -246,6 +246,7 @@ def test_an_answer_that_never_ends_is_no_answer(hasty: AlertReceiver, endpoint: 
 def test_an_endless_body_does_not_take_back_the_status(
     harness: Harness, hasty: AlertReceiver, endpoint: AlertEndpoint
 ) -> None:
+    """The status counts, as docs/deliveries.md says, and what came of the body."""
     endpoint.answer(
         Answer(harness.accepts.status, harness.accepts.headers, harness.accepts.body or b"x", "half a body")
     )
@@ -278,6 +279,31 @@ def test_no_secret_and_no_text_stands_in_any_word(
     found = " ".join([*words, caplog.text])
     assert harness.secret not in found and harness.secret.removeprefix("whsec_") not in found
     assert "the words of a post" not in found
+
+
+def test_no_phrase_of_the_server_stands_in_any_word(
+    harness: Harness, receiver: AlertReceiver, endpoint: AlertEndpoint
+) -> None:
+    """Neither that of a status, nor what is no HTTP: a server may repeat there what it got."""
+    endpoint.answer(Answer(harness.accepts.status, body=harness.accepts.body, reason="the words of a post"))
+    words = [receiver.tell(NOTICE).answer]
+    refusals = [Answer(status, reason="the words of a post") for status in (302, 400, 401, 410, 429, 499, 500)]
+    for answer in (*refusals, Answer(form="no HTTP", reason="the words of a post")):
+        endpoint.answer(answer)
+        with pytest.raises(NotAccepted) as raised:
+            receiver.tell(NOTICE)
+        words.append(str(raised.value))
+    assert "words" not in " ".join(words)
+
+
+def test_a_proxys_phrase_is_not_handed_on() -> None:
+    with AlertEndpoint() as proxy:
+        http = HttpReceiver("X", "https://receiver.example/", HttpRoute("X", ROUTE.context, proxy=lambda: proxy.root))
+        http.open()
+        with pytest.raises(NotNow, match="answers 501 Not Implemented: it may not") as raised:
+            http.post(b"", {})
+        http.close()
+    assert "Unsupported method" not in str(raised.value), "as this proxy says of CONNECT"
 
 
 def test_a_receiver_opens_again_after_it_was_closed_and_says_so_where_it_was_not_opened(

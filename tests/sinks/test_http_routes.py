@@ -24,6 +24,7 @@ from sinks.alert_receiver import Notice, NotNow
 from sinks.port import SinkError
 from sinks.webhook.settings import WebhookSettings, webhook_receiver
 from tests.sinks.conftest import until
+from tests.support.alert_receiver import AlertEndpoint, Answer
 from tests.support.certificates import Authority, Pair
 from tests.support.http_proxy import ConnectProxy
 from tests.support.samples import alert
@@ -272,6 +273,19 @@ def test_a_proxy_of_requests_that_are_not_encrypted_may_ask_for_a_user_too(monke
         with pytest.raises(NotNow, match="answers 407: it asks for a user and a password: NETCENTER_WEBHOOK_PROXY"):
             webhook.tell(Notice(alert(1), "/netcenter/alerts"))
         webhook.close()
+
+
+def test_a_classifiers_own_phrase_is_not_handed_on(tmp_path: Path) -> None:
+    """It might hold the text of a post."""
+    file = tmp_path / "classifier.json"
+    with AlertEndpoint(Answer(400, reason="the words of a post")) as server:
+        file.write_text(json.dumps({"http": server.url}))
+        found = described(file, http_route(ClassifierSettings(), "classifier"))
+        assert isinstance(found, HttpClassifier)
+        with pytest.raises(Unanswered, match="400 Bad Request") as raised:
+            found.ask(["hello"], ["en"], ["andina"])
+        found.close()
+    assert "words" not in str(raised.value)
 
 
 def test_a_classifier_is_one_whatever_its_route(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal, Self
 
-Form = Literal["whole", "nothing", "half", "half a body"]
+Form = Literal["whole", "nothing", "half", "half a body", "no HTTP"]
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,10 @@ class Answer:
     body: bytes = b""
     form: Form = "whole"
     """`nothing`: none until the server is left; `half`: a part of the status and headers; `half a body`: the status and headers,
-    and a part of the body that they announce. The connection stays open.
+    and a part of the body that they announce. The connection stays open. `no HTTP`: the reason alone.
     """
+    reason: str | None = None
+    """The phrase after the status; None: that of the standard."""
 
 
 @dataclass(frozen=True)
@@ -120,9 +122,12 @@ class AlertEndpoint:
         self.asked.set()
         if answer.form == "half":
             handler.wfile.write(b"HTTP/1.1 202 Acc")
+        elif answer.form == "no HTTP":
+            handler.wfile.write(f"{answer.reason}\r\n\r\n".encode())
+            return
         elif answer.form != "nothing":
             length = len(answer.body) + (1_000 if answer.form == "half a body" else 0)
-            handler.send_response(answer.status)
+            handler.send_response(answer.status, answer.reason)
             for name, value in (answer.headers | {"content-length": str(length)}).items():
                 handler.send_header(name, value)
             handler.end_headers()

@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
+from schemas.records import Alert, AlertDelivery
 from sinks.alert_receiver import AlertReceiver, NeverThis, Notice, NotNow, PostWords, Receipt
+from sinks.alert_sink import AlertSink
 from sinks.chat.settings import ChatSettings, chat_receiver
 from sinks.port import SinkError
 from tests.support.alert_messages import examples
 from tests.support.alert_receiver import AlertEndpoint, Answer
-from tests.support.samples import alert
+from tests.support.samples import alert, items
 
 SECRET = "token-of-the-room"
 
@@ -138,6 +140,107 @@ def test_the_next_worker_does_not_send_again_what_was_accepted(
     chat(first, second).tell(notice(receipt=receipt))
     assert count(first, second) == (1, 2)
     assert receipt.reference is not None and SECRET not in receipt.reference and "127.0.0.1" not in receipt.reference
+
+
+class Rooms:
+    """A worker of the role, the log of its deliveries, and a clock."""
+
+    def __init__(self, make: Callable[[], AlertReceiver]) -> None:
+        self.make, self.now = make, 0.0
+        self.alerts: list[Alert] = []
+        self.deliveries: list[AlertDelivery] = []
+        self.start()
+
+    def start(self) -> None:
+        """A new worker."""
+        self.sink = AlertSink("chat", self.make(), clock=lambda: self.now)
+        self.sink.positions([("alerts", 0)])
+        self.sink.recall(items(self.deliveries, "deliveries"))
+        self.sink.recall(items(self.alerts, "alerts"))
+        self.run()
+
+    def run(self, seconds: float = 0.0) -> None:
+        """Everything that is due within so many seconds happens."""
+        end = self.now + seconds
+        while (due := self.sink.due()) is not None and self.now + due <= end:
+            self.now += due
+            self.sink.write([])
+            self.deliveries += self.sink.reports()
+        self.now = end
+
+    def comes(self, one: Alert) -> None:
+        self.sink.write(items([one], "alerts", 0, len(self.alerts)))
+        self.alerts.append(one)
+        self.deliveries += self.sink.reports()
+        self.run()
+
+
+def test_no_restart_repeats_to_one_room_what_another_does_not_take(
+    chat: Chat, first: AlertEndpoint, second: AlertEndpoint
+) -> None:
+    """Neither while it fires, nor when it is over, nor after a room got it with a renewal."""
+    second.usual = Answer(500)
+    rooms = Rooms(lambda: chat(first, second))
+    rooms.comes(alert(1))
+    rooms.start()
+    rooms.start()
+    assert count(first) == (1,)
+    second.usual = Answer(202)
+    rooms.run(301)
+    had = count(first, second)
+    rooms.start()
+    rooms.run(301)
+    assert count(first, second) == had
+    second.usual = Answer(500)
+    rooms.comes(alert(3))
+    for _ in range(3):
+        rooms.start()
+        rooms.run(10)
+    assert count(first) == (2,)
+    second.usual = Answer(202)
+    rooms.run(600)
+    assert count(first) == (2,)
+    assert rooms.deliveries[-1].answer == "2 of 2 accepted it"
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_room_that_refuses_a_version_is_not_asked_again_with_it(
+    chat: Chat, first: AlertEndpoint, second: AlertEndpoint, restart: bool
+) -> None:
+    """But with the next one."""
+    second.usual = Answer(400)
+    rooms = Rooms(lambda: chat(first, second))
+    rooms.comes(alert(1))
+    for _ in range(5):
+        rooms.run(301)
+        if restart:
+            rooms.start()
+    assert count(first, second) == (1, 1)
+    rooms.comes(alert(2))
+    rooms.run(600)
+    assert count(first, second) == (2, 2)
+
+
+def test_a_room_that_refuses_is_not_asked_again_while_another_is_away(
+    chat: Chat, first: AlertEndpoint, second: AlertEndpoint
+) -> None:
+    """When every room refuses, it is no more than refused; the end of what fires there is tried at each again."""
+    first.usual, second.usual = Answer(503), Answer(400)
+    rooms = Rooms(lambda: chat(first, second))
+    rooms.comes(alert(1))
+    rooms.start()
+    rooms.run(60)
+    assert count(second) == (1,)
+    first.usual = Answer(202)
+    rooms.run(600)
+    assert rooms.deliveries[-1].answer.startswith("1 of 2 accepted it")
+    first.usual = Answer(413)
+    rooms.comes(alert(3))
+    refused = [one.outcome for one in rooms.deliveries]
+    first.usual = Answer(202)
+    rooms.run(10)
+    assert [refused[-1], rooms.deliveries[-1].outcome] == ["waiting", "accepted"]
+    assert rooms.deliveries[-1].state == "resolved"
 
 
 def test_the_urls_are_read_from_their_file_before_each_alert(

@@ -100,6 +100,30 @@ def test_growth_is_told_in_the_thread_and_a_rise_to_a_page_in_the_channel_too(
     ]
 
 
+@pytest.mark.parametrize(
+    ("kind", "name", "words"),
+    [
+        ("sla_breach", "overdue", "overdue cases"),
+        ("surge", "overdue", "overdue cases"),
+        ("surge", "open", "open cases"),
+        ("surge", "urgent", "urgent cases"),
+        ("escalation", "cases", "cases"),
+    ],
+)
+def test_cases_that_grow_or_fall_are_told_in_the_thread(
+    slack: AlertReceiver, server: AlertEndpoint, kind: Any, name: str, words: str
+) -> None:
+    """Whatever the trend of the posts says, which alerts of desks and people do not have."""
+    counts: tuple[dict[str, str], ...] = ({name: "5"}, {name: "1480"}, {name: "1480"}, {name: "2"}, {})
+    told(slack, *(alert(1, kind=kind, evidence={"trend": "steady", **count}) for count in counts))
+    threads = [asked.json["text"].partition(": [")[0] for asked in server.received if "thread_ts" in asked.json]
+    assert threads == [
+        f"More {words}, 1,480 after 5",
+        f"Fewer {words}, 2 after 1,480",
+        f"Fewer {words}, 0 after 2",
+    ]
+
+
 def test_where_an_earlier_worker_told_the_last_version_a_page_is_shown_in_the_channel(
     slack: AlertReceiver, server: AlertEndpoint
 ) -> None:
@@ -107,7 +131,40 @@ def test_where_an_earlier_worker_told_the_last_version_a_page_is_shown_in_the_ch
     assert server.received[-1].json["reply_broadcast"] is True
 
 
-@pytest.mark.parametrize("error", ["message_not_found", "cant_update_message", "edit_window_closed"])
+@pytest.mark.parametrize(
+    "error", ["restricted_action_thread_locked", "cannot_reply_to_message", "thread_not_found", "an_error_of_tomorrow"]
+)
+def test_a_message_that_takes_no_reply_is_posted_anew(error: str, slack: AlertReceiver, server: AlertEndpoint) -> None:
+    """Else a page would be an edit that nobody sees, or the version would wait for ever."""
+    server.answer(said(ok=True), said(ok=False, error=error))
+    receipt = slack.tell(Notice(alert(2), "/netcenter/alerts", "C1:1.2"))
+    assert calls(server) == [("chat.update", "1.2"), ("chat.postMessage", "1.2"), ("chat.postMessage", "")]
+    assert receipt == Receipt("200 OK, posted", "C1:1700000000.000001")
+
+
+@pytest.mark.parametrize("answers", [["channel_not_found"], ["is_archived"], [None, "not_in_channel"]])
+def test_a_message_in_a_channel_that_is_no_longer_set_holds_up_nothing(
+    slack: AlertReceiver, server: AlertEndpoint, answers: list[str | None]
+) -> None:
+    server.answer(*(said(ok=not error, error=error or "") for error in answers))
+    assert slack.tell(Notice(alert(2), "/netcenter/alerts", "C9:1.2")).answer == "200 OK, posted"
+    assert server.received[-1].json["channel"] == "C1"
+
+
+@pytest.mark.parametrize("error", ["ratelimited", "internal_error", "fatal_error", "invalid_auth", "not_in_channel"])
+@pytest.mark.parametrize("before", [0, 1])
+def test_an_edit_or_reply_that_time_or_people_mend_is_tried_again_and_posts_nothing(
+    slack: AlertReceiver, server: AlertEndpoint, error: str, before: int
+) -> None:
+    server.answer(*[said(ok=True)] * before, said(ok=False, error=error))
+    with pytest.raises(NotNow, match=error):
+        slack.tell(Notice(alert(2), "/netcenter/alerts", "C1:1.2"))
+    assert len(server.received) == before + 1
+
+
+@pytest.mark.parametrize(
+    "error", ["message_not_found", "cant_update_message", "edit_window_closed", "an_error_of_tomorrow"]
+)
 def test_a_message_that_cannot_be_edited_is_posted_anew(
     error: str, slack: AlertReceiver, server: AlertEndpoint
 ) -> None:
