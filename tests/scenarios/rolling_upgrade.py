@@ -225,7 +225,10 @@ def test_every_decision_is_that_of_a_replay(rolled: Rolled) -> None:
     replay = Replay({1: _POLICY}, PARTITIONS, lambda topic, records: written[topic].extend(records), roles=roles)
     play_lines([replay], rolled.first, interval=TICK, run_on=0)
     play_lines([replay], rolled.load.sent, interval=TICK, run_on=_RUN_ON)
-    for topic in ("cases", "surges", "alerts"):
+    for topic in (
+        "cases",
+        "surges",
+    ):  # beside the release before no alert of overdue cases opens, as docs/upgrade.md says
         ours = judge.histories(judge.without_offsets(row.record) for row in rolled.log[topic])
         theirs = judge.histories(map(judge.without_offsets, written[topic]))
         judge.same_histories(ours, theirs, topic)
