@@ -72,6 +72,8 @@ def _kept(record: Incident) -> Incident | None:
     """The record; None where it holds nothing that was told or is to be looked at."""
     if not isinstance(record, OverdueDesk | Escalations):
         return record
+    if isinstance(record, OverdueDesk) and record.late:
+        return record
     return None if record.last_alert is None and record.check_at is None else record
 
 

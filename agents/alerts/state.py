@@ -220,7 +220,16 @@ class SurgeIncident(msgspec.Struct, frozen=True, tag="surge", omit_defaults=True
 
     def due(self) -> int | None:
         """ms; the next event, the next whole minute while its alert fires, and when to check whether to forget it."""
-        return _first(self.steps, self.then)
+        if not self.steps:
+            return self.then
+        return self.step_at if self.then is None else min(self.step_at, self.then)
+
+    @property
+    def step_at(self) -> int:
+        """ms; when the first event that was read takes effect. The key of a flood that a crisis began stands before those of desks in
+        the order of timers, so its events wait until desks have been counted at the same time.
+        """
+        return self.steps[0].time + (self.begun_by == "crisis")
 
     @property
     def then(self) -> int | None:

@@ -33,8 +33,8 @@ def woken(state: Incidents, incident: SurgeIncident, at: At) -> Steps:
     last = incident.last_alert
     if last is not None and last.firing and incident.then is not None and incident.then <= at.time:
         return _counted(state, incident, at)
-    if incident.steps and incident.steps[0].time <= at.time:
-        return _stepped(incident, at)
+    if incident.steps and incident.step_at <= at.time:
+        return _stepped(incident, replace(at, time=incident.steps[0].time))
     return iter((replace(incident, woken_at=at.time),))
 
 

@@ -734,6 +734,7 @@ def test_a_page_does_not_wait_for_the_calendar() -> None:
     run = with_alerts(begin(), routes=[Route(name="people", receivers=["chat"], hours="working")])
     run.policy = run.policy.model_copy(update={"brands": [NIGHT]})
     take(run, crisis())
+    run.tick(START + 1)
     assert told_whom(run) == [("firing", ["chat"], None)]
 
 
@@ -873,3 +874,18 @@ def test_a_runbook_is_linked_where_the_policy_says_where_it_opens() -> None:
     run = with_alerts(begin(), runbooks="https://wiki.example.com/runbooks/")
     (alert,) = take(run, opened())
     assert alert.links == {"runbook": "https://wiki.example.com/runbooks/surge.md"}
+
+
+def test_a_crisis_in_the_very_minute_of_a_count_gives_the_same_alerts_whenever_it_is_read() -> None:
+    early, late = begin(), begin()
+    opened_then = replace(crisis(), time=LATE)
+    for run in (early, late):
+        queue(run, 3, started_at=START + MINUTE)
+    early.fact(opened_then)
+    for run in (early, late):
+        run.tick(LATE)
+    late.fact(opened_then)
+    for run in (early, late):
+        run.tick(LATE + HOUR)
+    assert early.events == late.events
+    assert {alert.time for alert in early.events if isinstance(alert, Alert) and alert.version == 1} == {LATE}
