@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from agents.alerts.counting import gravest
-from agents.alerts.state import MINUTE, Escalations, Incident, Incidents, OpenWork, next_look
+from agents.alerts.state import MINUTE, Escalations, Incident, Incidents, LastAlert, OpenWork, next_look
 from agents.alerts.versions import TOLD_NOW, Said, is_to_be_told, version
 from agents.decider import At
 from schemas.records import Alert, Severity
@@ -37,28 +37,26 @@ def woken(state: Incidents, person: Escalations, at: At) -> Iterator[Alert | Inc
 
 def _alert(person: Escalations, works: list[OpenWork], oldest: int | None, at: At) -> Alert | None:
     last = person.last_alert
-    firing = last is not None and last.firing
     late = oldest is not None and at.time - oldest >= at.policy.alerts.unaccepted
-    severity = gravest(last.severity if last is not None and firing else "info", "warning" if late else "info")
-    if not works:
-        return (
-            _version(
-                person, False, severity, works, oldest, "ended: none is left, each is answered, withdrawn or moved", at
-            )
-            if firing
-            else None
-        )
-    if last is None or not firing:
-        return _version(person, True, severity, works, oldest, "escalated: an operator asked for it", at)
+    before: Severity = last.severity if last is not None and last.firing else "info"
+    said = _said(person, gravest(before, "warning" if late else "info"), works, oldest, at)
+    why = _why(last, said.severity, len(works), at)
+    if why is not None:
+        return version(person, said._replace(reason=why), at)
+    return version(person, said, at) if is_to_be_told(person, said, at) else None
+
+
+def _why(last: LastAlert | None, severity: Severity, cases: int, at: At) -> str | None:
+    """Why there is a next version; None where the cases give no reason for one."""
+    if last is None or not last.firing:
+        return "escalated: an operator asked for it" if cases else None
+    if not cases:
+        return "ended: none is left, each is answered, withdrawn or moved"
     if severity != last.severity:
         minutes = at.policy.alerts.unaccepted // MINUTE
-        return _version(
-            person, True, severity, works, oldest, f"unaccepted: one has had no answer for {minutes} min", at
-        )
-    if len(works) >= at.policy.alerts.told_again * last.overdue and len(works) - last.overdue >= 2:
-        return _version(person, True, severity, works, oldest, f"grown: {len(works)}, {last.overdue} told last", at)
-    said = _said(person, True, severity, works, oldest, TOLD_NOW, at)
-    return version(person, said, at) if is_to_be_told(person, said, at) else None
+        return f"unaccepted: one has had no answer for {minutes} min"
+    grown = cases >= at.policy.alerts.told_again * last.overdue and cases - last.overdue >= 2
+    return f"grown: {cases}, {last.overdue} told last" if grown else None
 
 
 def _desk(works: list[OpenWork]) -> str:
@@ -67,36 +65,12 @@ def _desk(works: list[OpenWork]) -> str:
     return first.desk if first is not None else ""
 
 
-def _version(
-    person: Escalations,
-    firing: bool,
-    severity: Severity,
-    works: list[OpenWork],
-    oldest: int | None,
-    reason: str,
-    at: At,
-) -> Alert:
-    return version(person, _said(person, firing, severity, works, oldest, reason, at), at)
-
-
-def _said(
-    person: Escalations,
-    firing: bool,
-    severity: Severity,
-    works: list[OpenWork],
-    oldest: int | None,
-    reason: str,
-    at: At,
-) -> Said:
+def _said(person: Escalations, severity: Severity, works: list[OpenWork], oldest: int | None, at: At) -> Said:
+    """What is to be said of the cases; the end, where none waits."""
     evidence = {"to": person.person, "cases": str(len(works))}
     if oldest is not None:
         evidence |= {"desk": _desk(works), "oldest_at": rfc3339(oldest)}
-    cases = "case" if len(works) == 1 else "cases"
-    waits = (
-        f"{len(works)} escalated {cases} {'waits' if len(works) == 1 else 'wait'}"
-        if firing
-        else "no escalated case waits"
-    )
-    summary = f"{person.brand}: {waits} for {person.person}"
+    waits = "1 escalated case waits" if len(works) == 1 else f"{len(works)} escalated cases wait"
+    summary = f"{person.brand}: {waits if works else 'no escalated case waits'} for {person.person}"
     mode = at.policy.brand(person.brand).mode
-    return Said("escalation", severity, mode, firing, summary, evidence, reason)
+    return Said("escalation", severity, mode, bool(works), summary, evidence, TOLD_NOW)

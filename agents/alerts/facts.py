@@ -66,10 +66,8 @@ def _flood_of(state: Incidents, fact: SurgeEvent) -> SurgeIncident | None:
 def after_silence(state: Incidents, fact: ChannelChanged) -> Records:
     """The channel with the event; nothing where it was read before, or the channel was never silent."""
     fresh = SilentChannel(fact.brand, fact.channel, fact.mode, 0)
-    known = state.get(fresh.fingerprint)
-    if not isinstance(known, SilentChannel):
-        known = fresh if fact.change == "silent" else None
-    if known is None or fact.seq <= known.seq:
+    known = state.known(fresh)
+    if fact.seq <= known.seq or (known is fresh and fact.change != "silent"):
         return {}
     figures = {"channel": fact.channel, "since": rfc3339(fact.since), "expected": f"{fact.expected:.0f}"}
     change: Literal["channel_silent", "channel_heard"] = (
@@ -116,9 +114,7 @@ def after_step(state: Incidents, work: OpenWork, at: At) -> Records:
     _look(state, changed, work, after, step, at)
     _look_at_what_fires(state, changed, work.brand, step.time)
     if after.escalated_to is not None:
-        alone = Escalations(work.brand, after.escalated_to)
-        known = state.get(alone.fingerprint)
-        person = known if isinstance(known, Escalations) else alone
+        person = state.known(Escalations(work.brand, after.escalated_to))
         changed[person.fingerprint] = replace(person.looked_at(step.time + 1), changed_at=step.time)
     return {key: record for key, record in changed.items() if record is None or record != state.get(key)}
 
@@ -150,13 +146,10 @@ def _look(state: Incidents, changed: Records, work: OpenWork, after: OpenWork, s
         wanted.setdefault(work.newest.desk, []).extend([step.time + 1] if was_late else [])
     for name, times in wanted.items():
         fresh = OverdueDesk(work.brand, name)
-        found = changed.get(fresh.fingerprint) or state.get(fresh.fingerprint)
-        desk = found if isinstance(found, OverdueDesk) else fresh
-        fires = desk.last_alert is not None and desk.last_alert.firing
-        if desk.late or fires:
+        found = changed.get(fresh.fingerprint)
+        desk = found if isinstance(found, OverdueDesk) else state.known(fresh)
+        if desk.late or (desk.last_alert is not None and desk.last_alert.firing):
             desk = desk.looked_at(step.time + 1)
-            if step.time - desk.changed_at > _SELDOM:
-                desk = replace(desk, changed_at=step.time)
         for time in times:
             desk = desk.looked_at(time)
         if desk is not fresh and desk != state.get(fresh.fingerprint):

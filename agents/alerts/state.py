@@ -17,7 +17,7 @@ import msgspec
 from msgspec.structs import replace
 
 from agents.decider import Carried, State, StateNote
-from schemas.records import Alert, AlertKind, Mode, Severity
+from schemas.records import Alert, Mode, Severity
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
@@ -394,12 +394,6 @@ def _forgotten_at(last: LastAlert | None, woken_at: int) -> int | None:
 
 Incident = SurgeIncident | SilentChannel | OverdueDesk | Escalations
 AlertState = Incident | OpenWork
-KINDS: dict[type[Any], AlertKind] = {
-    SilentChannel: "channel_silent",
-    OverdueDesk: "sla_breach",
-    Escalations: "escalation",
-}
-"""The kind of an incident's alert. A flood is a surge or a crisis."""
 
 
 def carried(_key: str, record: AlertState) -> Carried:
@@ -434,6 +428,11 @@ class Incidents(State[AlertState]):
         """A brand's incidents of a kind, by fingerprint."""
         found: list[Any] = [self[key] for key in sorted(self._keys.get((kind, brand), ()))]
         return found
+
+    def known(self, fresh: I) -> I:
+        """The incident with the fingerprint of this one; this one itself where there is none."""
+        found: Any = self.get(fresh.fingerprint)
+        return found if isinstance(found, type(fresh)) else fresh
 
     def waiting(self, brand: str) -> Iterator[tuple[OpenWork, WorkStep]]:
         """The work of a brand that waits, each with its newest event, in no order."""

@@ -73,9 +73,7 @@ def _counted(state: Incidents, incident: SurgeIncident, at: At) -> Steps:
         yield _version(after, False, "info", reason, at, cause)
         # What is left of its cases counts at their desks from now on.
         for name in sorted({step.desk for _, step in state.waiting(incident.brand)}):
-            fresh = OverdueDesk(incident.brand, name)
-            desk = state.get(fresh.fingerprint)
-            yield (desk if isinstance(desk, OverdueDesk) else fresh).looked_at(at.time + 1)
+            yield state.known(OverdueDesk(incident.brand, name)).looked_at(at.time + 1)
         return
     severity = gravest(last.severity, _gravity(after))
     why = _why(incident, counted, last, severity, at)

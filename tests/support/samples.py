@@ -252,8 +252,10 @@ def alert(version: int = 1, fingerprint: str = FINGERPRINT, starts_at: int = T0,
 
 def delivery(alert: Alert, outcome: DeliveryOutcome, at: int, receiver: str = "pager", **more: Any) -> AlertDelivery:
     """What became of a version at a receiver."""
+    fields = {
+        "id": ids.make("delivery", receiver, alert.id, outcome, at), "answer": "202 Accepted", "attempts": 1, **more,
+    }  # fmt: skip
     return AlertDelivery(
-        id=ids.make("delivery", receiver, alert.id, outcome, at),
         receiver=receiver,
         fingerprint=alert.fingerprint,
         version=alert.version,
@@ -264,24 +266,11 @@ def delivery(alert: Alert, outcome: DeliveryOutcome, at: int, receiver: str = "p
         starts_at=alert.starts_at,
         outcome=outcome,
         at=at,
-        **{"answer": "202 Accepted", "attempts": 1, **more},
+        **fields,
     )
 
 
 def delivery_of(alert: Alert, receiver: str, outcome: DeliveryOutcome, answer: str, attempts: int = 1) -> AlertDelivery:
     """What became of a version at a receiver, now by the wall clock."""
-    return AlertDelivery(
-        id=ids.make("delivery", receiver, alert.id, outcome, attempts),
-        receiver=receiver,
-        fingerprint=alert.fingerprint,
-        version=alert.version,
-        alert_id=alert.id,
-        brand=alert.brand,
-        state=alert.state,
-        severity=alert.severity,
-        starts_at=alert.starts_at,
-        outcome=outcome,
-        answer=answer,
-        attempts=attempts,
-        at=int(time.time() * 1000),
-    )
+    id = ids.make("delivery", receiver, alert.id, outcome, attempts)
+    return delivery(alert, outcome, int(time.time() * 1000), receiver, id=id, answer=answer, attempts=attempts)
