@@ -10,7 +10,7 @@ import uuid
 from hashlib import sha1 as _sha1
 from hashlib import sha256
 
-from schemas.records import MentionUpdated
+from schemas.records import MentionUpdated, OfferAnswered
 
 #: The root namespace: UUIDv5 of the DNS namespace and `netcenter`.
 ROOT = uuid.uuid5(uuid.NAMESPACE_DNS, "netcenter")
@@ -73,6 +73,14 @@ def update(change: MentionUpdated) -> str:
     text = "" if change.text is None else sha256(_utf8(change.text)).hexdigest()
     parts = ("" if value is None else str(value).lower() for value in said)
     return make("update", change.brand, change.channel, change.observed_at, *parts, text, change.native_id)
+
+
+def answer(said: OfferAnswered) -> str:
+    """An OfferAnswered's id: by the offer, or by the operator, the customer and the time where it names no offer."""
+    if said.offer_id:
+        return make("answer", said.offer_id, said.answer)
+    customer = said.brand or "", said.channel or "", said.author_id or ""
+    return make("answer", said.desk, said.operator, *customer, said.at, said.answer)
 
 
 def event(aggregate: str, seq: int) -> str:

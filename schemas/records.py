@@ -14,7 +14,7 @@ is optional with a default. The glossary, one line per record:
 | Volume | classify | surge, consumers | brand |
 | CrisisDeclared, ContactCount | producers, `ingest` | surge | brand |
 | CaseOpened, CaseChanged, ClockChanged, CaseClosed, CaseReopened | cases | alerts, consumers | customer |
-| WorkChanged | cases | desk | desk |
+| WorkChanged | cases | desk, alerts | desk |
 | OperatorChanged, OfferAnswered | `netcenter operators`, consoles | desk | desk |
 | Offered, Assigned, Returned, Overflowed, HoldingReplyDue, HoldingReplyCancelled, Escalated | desk | consumers | desk |
 | SurgeOpened, SurgeUpdated, SurgeClosed, CrisisOpened, CrisisClosed, ChannelChanged | surge | alerts, desk | brand |
@@ -69,9 +69,12 @@ CloseReason = Literal[
     "resolved", "silence", "no_target", "no_reply", "deleted_unanswered", "muted", "forgotten", "unknown"
 ]
 WorkChange = Literal["queued", "changed", "answered", "withdrawn", "unknown"]
-Presence = Literal["signed_in", "renewed", "signed_out", "unknown"]
+Presence = Literal["signed_in", "renewed", "signed_out", "unknown", "paused", "resumed"]
 OfferAnswer = Literal["accepted", "declined", "unknown"]
-ReturnReason = Literal["declined", "timed_out", "signed_out", "lapsed", "unknown"]
+ReturnReason = Literal[
+    "declined", "timed_out", "signed_out", "lapsed", "unknown", "unanswered", "escalated", "no_room", "paused"
+]
+Suppression = Literal["customer", "account", "conversation", "unknown"]
 Rung = Literal["operator", "responsible", "lead", "unknown"]
 OpenClose = Literal["open", "close", "unknown"]
 Detector = Literal["ratio", "burst", "load", "conversation", "declared", "unknown"]
@@ -104,6 +107,7 @@ ENUMS: dict[Any, tuple[str, str]] = {
     Presence: ("Presence", "unknown"),
     OfferAnswer: ("OfferAnswer", "unknown"),
     ReturnReason: ("ReturnReason", "unknown"),
+    Suppression: ("Suppression", "unknown"),
     Rung: ("Rung", "unknown"),
     OpenClose: ("OpenClose", "unknown"),
     Detector: ("Detector", "unknown"),
@@ -522,9 +526,6 @@ class CaseReopened(CaseEvent, kw_only=True, frozen=True, gc=False):
 class WorkChanged(WorkEvent, kw_only=True, frozen=True, gc=False):
     """Work on a case is queued at a desk, changes, is answered or is withdrawn. Its history is one round of work."""
 
-    # The desk does not read these yet. Coming with skills, escalation and holding replies: started_at, visibility, non_sla,
-    # uncertain, share, window_closes_at, conversation, posts, reach, followers, skills, operator.
-
     desk: A[str, "whose queue; set by cases, as all below"]
     case_id: A[str, "the case"]
     brand: A[str, "of the case"]
@@ -549,39 +550,48 @@ class WorkChanged(WorkEvent, kw_only=True, frozen=True, gc=False):
     skills: A[list[str], "wanted, by policy"] = []
     operator: A[str | None, "who answered, for answered; to whom, for an escalation by hand"] = None
     url: A[str | None, "the newest post"] = None
+    escalated: A[bool, "an operator asks that the person responsible takes it"] = False
+    escalated_by: A[str | None, "the operator who asks for it, if known"] = None
+    waiting: A[bool, "an operator waits for the customer, so the case takes no capacity"] = False
+    together: A[bool, "all desks are in one partition of the desk topic, as since release 0.2.0"] = False
 
 
 class OperatorChanged(Record, kw_only=True, frozen=True, gc=False):
-    """An operator signs in at a desk, renews the lease, or signs out. Coming with skills: the desk does not read these yet."""
+    """An operator signs in at a desk, now or at a later time, renews the lease, pauses, resumes, or signs out."""
 
     id: A[str, "UUIDv5(operator: desk|operator|at|change); set by the tool"]
     desk: A[str, "the desk"]
     operator: A[str, "the operator"]
-    change: A[Presence, "signed_in, renewed or signed_out"]
-    at: A[Time, "when it was said"]
-    until: A[Time | None, "end of the lease; null: the policy's lease from now on"] = None
-    capacity: A[int, "cases at a time"] = 3
-    languages: A[list[str], "es, pt, en; empty: any"] = []
-    skills: A[list[str], "as policy names them"] = []
+    change: A[Presence, "signed_in, renewed, paused, resumed or signed_out"]
+    at: A[Time, "when it takes effect; for a shift that is planned ahead, when it begins"]
+    until: A[
+        Time | None, "end of the lease, or of the pause; null: the policy's lease from then on, or until resumed"
+    ] = None
+    capacity: A[int, "units of work at a time, at all desks together; only signed_in sets it"] = 3
+    languages: A[list[str], "es, pt, en; empty: any; only signed_in sets it"] = []
+    skills: A[list[str], "as policy names them; only signed_in sets it"] = []
 
 
 class OfferAnswered(Record, kw_only=True, frozen=True, gc=False):
     """An operator accepts an offer or declines it."""
 
-    id: A[str, "UUIDv5(answer: offer_id|answer); set by the tool"]
+    id: A[str, "UUIDv5(answer: offer_id|answer), or desk|operator|brand|channel|author_id|at|answer; set by the tool"]
     desk: A[str, "the desk"]
     operator: A[str, "the operator"]
-    offer_id: A[str, "the Offered event's id"]
+    offer_id: A[str, "the Offered event's id; empty: the operator's open offer of the customer's case"]
     answer: A[OfferAnswer, "accepted or declined"]
     at: A[Time, "when it was said"]
+    brand: A[str | None, "of the customer, where offer_id is empty"] = None
+    channel: A[str | None, "of the customer, where offer_id is empty"] = None
+    author_id: A[str | None, "the customer, where offer_id is empty"] = None
 
 
 class Candidate(Record, kw_only=True, frozen=True, gc=False):
     """An operator who could have been offered the case; in lists the best comes first."""
 
     operator: A[str, "the operator"]
-    load: A[int, "cases held and offered"]
-    capacity: A[int, "cases at a time"]
+    load: A[int, "units of work held and offered, at all desks"]
+    capacity: A[int, "units of work at a time"]
 
 
 class Offered(WorkEvent, kw_only=True, frozen=True, gc=False):
@@ -601,6 +611,7 @@ class Offered(WorkEvent, kw_only=True, frozen=True, gc=False):
     candidates: A[list[Candidate], "at most 10, best first"] = []
     lang: A[str, "language to answer in"] = "und"
     url: A[str | None, "the newest post"] = None
+    weight: A[int, "units of the operator's capacity that the case takes"] = 1
 
 
 class Assigned(WorkEvent, kw_only=True, frozen=True, gc=False):
@@ -627,17 +638,17 @@ class Returned(WorkEvent, kw_only=True, frozen=True, gc=False):
 
 
 class Overflowed(WorkEvent, kw_only=True, frozen=True, gc=False):
-    """Coming with overflow; the desk does not make it yet. A full desk hands a case to the next desk."""
+    """A full desk hands a case to the next desk. The work goes on in the same history there."""
 
     desk: A[str, "the full desk; set by desk, as all below"]
-    next_desk: A[str, "where it goes; the key in the desk topic"]
+    next_desk: A[str, "where it goes"]
     case_id: A[str, "the case"]
     brand: A[str, "of the case"]
     work: A[WorkChanged, "the work as the first desk knows it"]
 
 
 class HoldingReplyDue(WorkEvent, kw_only=True, frozen=True, gc=False):
-    """Coming with holding replies; the desk does not make it yet. Asks a sender outside to tell the customer to wait."""
+    """Asks a sender outside to tell the customer to wait, unless it is a dry run."""
 
     desk: A[str, "the desk; set by desk, as all below"]
     case_id: A[str, "the case"]
@@ -649,11 +660,12 @@ class HoldingReplyDue(WorkEvent, kw_only=True, frozen=True, gc=False):
     lang: A[str, "of the template"]
     template: A[str, "the policy's name of the text"]
     expires_at: A[Time, "the reply must not be sent later"]
-    dry_run: A[bool, "the brand is in shadow mode: do not send"] = True
+    dry_run: A[bool, "do not send: the brand is in shadow mode, or a limit is reached"] = True
+    suppressed: A[Suppression | None, "the limit that is reached; null: none is"] = None
 
 
 class HoldingReplyCancelled(WorkEvent, kw_only=True, frozen=True, gc=False):
-    """Coming with holding replies; the desk does not make it yet. A holding reply is not to be sent any more."""
+    """A holding reply is not to be sent any more: a person has the case, or it needs no answer."""
 
     desk: A[str, "the desk; set by desk, as all below"]
     case_id: A[str, "the case"]
@@ -662,15 +674,15 @@ class HoldingReplyCancelled(WorkEvent, kw_only=True, frozen=True, gc=False):
 
 
 class Escalated(WorkEvent, kw_only=True, frozen=True, gc=False):
-    """Coming with escalation; the desk does not make it yet. A case that nobody answers goes to the next person."""
+    """A case climbs its desk's ladder: nobody has answered it for too long, or an operator asked for it."""
 
     desk: A[str, "the desk; set by desk, as all below"]
     case_id: A[str, "the case"]
     brand: A[str, "of the case"]
     mode: A[Mode, "of the brand"]
     rung: A[Rung, "the rung of the ladder"]
-    to: A[str, "the person or group to whom the case is escalated"]
-    used: A[int, "percent of the target used"]
+    to: A[str, "the person who is asked; empty: the policy names nobody for the rung"]
+    used: A[int, "percent of the target used; 0 where it has none"]
 
 
 # --- surges ------------------------------------------------------------------------------------------------------

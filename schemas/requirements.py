@@ -175,7 +175,15 @@ REQUIRED: dict[type[Record], dict[str, Check]] = {
         "languages": _words,
         "skills": _words,
     },
-    OfferAnswered: {"desk": _name, "operator": _id, "offer_id": _id, "at": _time},
+    OfferAnswered: {
+        "desk": _name,
+        "operator": _id,
+        "offer_id": _reference,
+        "at": _time,
+        "brand": _name,
+        "channel": _name,
+        "author_id": _id,
+    },
 }
 
 
@@ -196,6 +204,16 @@ def _operator(record: OperatorChanged) -> Fault | None:
     return None
 
 
+def _answer(record: OfferAnswered) -> Fault | None:
+    if not record.offer_id:
+        for field in ("brand", "channel", "author_id"):
+            if getattr(record, field) is None:
+                return Fault(
+                    field, "is missing: an answer names the offer, or the customer by brand, channel and author_id"
+                )
+    return None
+
+
 def _skewed(record: Mention | MentionUpdated | Reply | Action) -> Fault | None:
     if record.received_at is None or skew(record) <= MOST_SKEW:
         return None
@@ -209,6 +227,7 @@ _TOGETHER: dict[type[Record], Callable[[Any], Fault | None]] = {
     Reply: _skewed,
     Action: lambda record: _skewed(record) or _action(record),
     OperatorChanged: _operator,
+    OfferAnswered: _answer,
 }
 
 
@@ -243,7 +262,10 @@ _IDS: dict[type[Record], tuple[Callable[[Any], str], str]] = {
         lambda r: ids.make("operator", r.desk, r.operator, r.at, r.change),
         "operator: desk|operator|at|change",
     ),
-    OfferAnswered: (lambda r: ids.make("answer", r.offer_id, r.answer), "answer: offer_id|answer"),
+    OfferAnswered: (
+        ids.answer,
+        "answer: offer_id|answer, or without an offer_id desk|operator|brand|channel|author_id|at|answer",
+    ),
 }
 #: Where a symbol of a newer release is part of an id, this release reads `unknown` and cannot check the id.
 _SYMBOLS = {CrisisDeclared: "change", OperatorChanged: "change", OfferAnswered: "answer"}

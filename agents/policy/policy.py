@@ -14,6 +14,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from agents.policy.alert_policy import AlertPolicy
 from agents.policy.calendar import Calendar, Holidays, Hours
+from agents.policy.desk_policy import Desk
 from agents.policy.matching import WORDS, Features, Match
 from agents.policy.parts import UNITS, Duration, Name, Part, duration, written
 from agents.policy.surge_policy import ExpectedEvent, SurgePolicy
@@ -157,23 +158,6 @@ class Channel(Part):
     """The channel's name in mentions."""
     reply_window: Duration | None = None
     """How long after the customer's last message the network lets the brand answer. Left out: no limit."""
-
-
-class Desk(Part):
-    """A desk: people who share a queue."""
-
-    name: Name
-    """The desk's name in brands and rules."""
-    offer_timeout: Duration = 5 * UNITS["m"]
-    """An offer that is not answered within this returns to the queue."""
-    lease: Duration = 5 * UNITS["m"]
-    """How long an operator counts as signed in after each sign-in or renewal."""
-    retry_after: Duration = 10 * UNITS["m"]
-    """How long the same operator is not offered the same case again, unless nobody else is signed in."""
-    return_after: Duration = 10 * UNITS["m"]
-    """How long after an operator's lease has lapsed the operator's cases return to the queue."""
-    responsible: str | None = None
-    """The person who gets the cases that an operator escalates."""
 
 
 class DeduplicationPolicy(Part):

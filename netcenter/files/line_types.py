@@ -2,7 +2,7 @@
 
 A line's `type` is mention, reply, action, operator, update (MentionUpdated), crisis (CrisisDeclared) or contacts
 (ContactCount). Its fields are the record's; ids are derived. An operator line has exactly one of `signed_in`,
-`renewed` or `signed_out`, each a time, for the record's `change` and `at`.
+`renewed`, `paused`, `resumed` or `signed_out`, each a time, for the record's `change` and `at`.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def _unknown(cls: type[Record], name: str) -> NoReturn:
     raise TypeError(f"{cls.__name__}.{name}: no conversion from a file; add one to netcenter/files/line_types.py")
 
 
-PRESENCE = ("signed_in", "renewed", "signed_out")
+PRESENCE = ("signed_in", "renewed", "paused", "resumed", "signed_out")
 LANGUAGES: tuple[str, ...] = get_args(records.Language)
 
 
@@ -142,7 +142,8 @@ def _operator(v: dict[str, Any]) -> None:
     said = [change for change in PRESENCE if change in v]
     if len(said) != 1:
         raise FieldFault(
-            said[1] if said else "signed_in", "say exactly one of signed_in, renewed or signed_out, with its time"
+            said[1] if said else "signed_in",
+            "say exactly one of signed_in, renewed, paused, resumed or signed_out, with its time",
         )
     v["change"], v["at"] = said[0], v.pop(said[0])
     v["id"] = ids.make("operator", v["desk"], v["operator"], v["at"], v["change"])

@@ -17,6 +17,8 @@ _HEADINGS = {
     "rules": "[[rules]]",
     "rules.match": "[rules.match], or an inline table",
     "desks": "[[desks]]",
+    "desks.ladder": "[desks.ladder], or an inline table",
+    "desks.holding": "[desks.holding], or an inline table",
     "channels": "[[channels]]",
     "deduplication": "[deduplication]",
     "cases": "[cases]",
@@ -107,7 +109,7 @@ def _takes(said: dict[str, Any]) -> str:
         case {"format": form}:
             return {"date": "date", "date-time": "date and time"}[form]
         case {"patternProperties": inner}:
-            return f"for each channel a {_takes(next(iter(inner.values())))}"
+            return f"for each name a {_takes(next(iter(inner.values())))}"
         case {"anyOf": [{"format": "date"}, {"pattern": _, "examples": [example]}, *more]}:
             return f'date, text such as `"{example}"`' + (" or table" if more else "")
         case {"items": inner}:

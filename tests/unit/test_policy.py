@@ -11,8 +11,9 @@ import pytest
 from agents.policy import Brand, Features, Policy, Rule, parse
 from agents.policy.alert_policy import AlertPolicy
 from agents.policy.calendar import Holiday
+from agents.policy.desk_policy import Desk
 from agents.policy.parsing import check
-from agents.policy.policy import CasePolicy, Desk
+from agents.policy.policy import CasePolicy
 from agents.policy.surge_policy import SurgePolicy
 from netcenter.policies import DEFAULT_POLICY
 from schemas.records import Kind, Label, Visibility
