@@ -173,26 +173,26 @@ class BulkRun:
         Raises UsageError, Unreachable, and CommandError where actions that were written do not appear in PostgreSQL: an order
         that is given again goes on there.
         """
-        left = iter(targets)
-        unread, unsettled = dict[str, str](), dict[str, str]()
+        left, unread, unsettled = list(reversed(targets)), dict[str, str](), dict[str, str]()
         moved = time.monotonic()
         with closing(open_postgres(self._uri, "bulk-update")) as connection:
-            while True:
-                for target in islice(left, UNREAD - len(unread)):
+            while left or unread or unsettled:
+                while left and len(unread) < UNREAD:
+                    target = left.pop()
                     action = order.action(target, at)
                     self._log.send("mentions", action)
                     unread[action.id] = target.case_id
                 self._log.flush()
                 before = len(unread), len(unsettled)
                 self._look(connection, unread, unsettled)
-                if not unread and not unsettled:
-                    return self._result
                 if before != (len(unread), len(unsettled)):
                     moved = time.monotonic()
-                elif time.monotonic() - moved > self._wait_s:
+                    continue
+                if time.monotonic() - moved > self._wait_s:
                     self._give_up(order, unread)
-                    return self._result
+                    break
                 time.sleep(_LOOK_S)
+        return self._result
 
     def _look(self, connection: Connection, unread: dict[str, str], unsettled: dict[str, str]) -> None:
         """Moves what PostgreSQL holds from `unread` to `unsettled`, and counts what is settled."""

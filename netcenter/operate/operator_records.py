@@ -26,7 +26,7 @@ class Shift(NamedTuple):
     skills: Sequence[str] = ()
 
 
-class Customer(NamedTuple):
+class OfferedCustomer(NamedTuple):
     """Whose case it is."""
 
     brand: str
@@ -100,7 +100,7 @@ def present(
         )
 
 
-def named_offer(offer: str | None, customer: str | None) -> Customer | str:
+def named_offer(offer: str | None, customer: str | None) -> OfferedCustomer | str:
     """The offer that is answered: its id, or the customer of `brand|channel|author`, whose id may hold `|`.
 
     Raises UsageError where both are given or neither, and where that is no customer.
@@ -115,17 +115,17 @@ def named_offer(offer: str | None, customer: str | None) -> Customer | str:
     channel, _, author_id = rest.partition("|")
     if not (brand and channel and author_id):
         raise UsageError(f"--customer: {customer!r} is no customer: write brand|channel|author, in quotes")
-    return Customer(brand, channel, author_id)
+    return OfferedCustomer(brand, channel, author_id)
 
 
-def answered(operator: str, desk: str, answer: Answer, at: int, offer: Customer | str) -> OfferAnswered:
+def answered(operator: str, desk: str, answer: Answer, at: int, offer: OfferedCustomer | str) -> OfferAnswered:
     """An answer to an offer. at: ms. Raises UsageError for a name that no role would take."""
-    whose = offer if isinstance(offer, Customer) else None
+    whose = offer if isinstance(offer, OfferedCustomer) else None
     said = OfferAnswered(
         id="",
         desk=desk,
         operator=operator,
-        offer_id="" if isinstance(offer, Customer) else offer,
+        offer_id="" if isinstance(offer, OfferedCustomer) else offer,
         answer=answer,
         at=at,
         brand=whose and whose.brand,
