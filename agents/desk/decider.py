@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from msgspec.structs import replace
 
 from agents.decider import At, StateNote, Timer
-from agents.desk import holding, ladder, offers, presence
+from agents.desk import holding_replies, ladder, offers, presence
 from agents.desk.evolve import evolve
 from agents.desk.index import ROOT, DeskState
 from agents.desk.plan import steps_of
@@ -145,7 +145,7 @@ def _queued(state: DeskState, key: str, fact: WorkChanged, at: At) -> Events:
     yield WorkNoted(fact, desk.weight(fact.channel, fact.label), steps_of(fact, None, desk, at))
     if state.present(fact.desk) == 0:
         if desk.holding is not None and desk.holding.closed:
-            yield from holding.due(state, key, at)
+            yield from holding_replies.due(state, key, at)
         yield from offers.overflow(state, key, at)
     if fact.escalated:
         yield from _escalated(state, key, fact, at)
@@ -173,7 +173,7 @@ def _changed(state: DeskState, key: str, item: WorkItem, fact: WorkChanged, at: 
 
 
 def _ended(state: DeskState, key: str, item: WorkItem, fact: WorkChanged, at: At) -> Events:
-    yield from holding.cancelled(state, key, f"the work is {fact.change}", at)
+    yield from holding_replies.cancelled(state, key, f"the work is {fact.change}", at)
     yield WorkNoted(fact)
     if fact.change == "answered":
         known = state.get(item.customer)
@@ -303,7 +303,7 @@ def _stepped(state: DeskState, key: str, step: Step, at: At) -> Events:
         case "relax":
             yield ItemNoted(key, {"relaxed": item.relaxed + 1})
         case "holding":
-            yield from holding.due(state, key, at)
+            yield from holding_replies.due(state, key, at)
         case "operator":
             lonely = item.operator is None and state.present(item.where) == 0
             rung = RESPONSIBLE if lonely else OPERATOR

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 
 from agents.decider import At, StateNote
-from agents.desk import holding, ladder
+from agents.desk import holding_replies, ladder
 from agents.desk.choice import Choice, choose, chosen_by
 from agents.desk.index import DeskState, Person, Profile, Want, fits, place_of
 from agents.desk.order import OrderedQueue, Pick
@@ -106,7 +106,7 @@ def accepted(state: DeskState, key: str, at: At) -> Events:
         waited_ms=waited_ms,
     )
     yield ItemNoted(key, {"asked_at": at.time + at.policy.desk(item.where).answer_within})
-    yield from holding.cancelled(state, key, f"{item.operator} has the case", at)
+    yield from holding_replies.cancelled(state, key, f"{item.operator} has the case", at)
 
 
 def overflow(state: DeskState, key: str, at: At) -> Events:
