@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from netcenter.broker.log_writer import LogWriter
 from netcenter.commands.options import duration
+from netcenter.errors import UsageError
 from netcenter.runtime.endpoints import kafka_of
 from netcenter.settings import load
 from schemas import ids
@@ -111,6 +115,40 @@ def decline(operator: _Who, offer: _Offer, desk: _Desk = "care") -> None:
     Example: netcenter operators decline ana 4b1f… --desk care
     """
     _answer(operator, offer, desk, "declined")
+
+
+@operators.command("simulate")
+def simulate(
+    team: Annotated[Path, typer.Argument(help="A TOML file of operators: their shifts, habits and paces.")],
+    lasts: Annotated[
+        str | None, typer.Option("--for", metavar="DURATION", help="How long, such as 8h; until Ctrl-C without it.")
+    ] = None,
+) -> None:
+    """Simulated operators sign in, answer offers and answer customers, to try a pipeline: never beside real customers.
+
+    Example: netcenter operators simulate team.toml --for 8h
+    """
+    from netcenter.simulation.live import work
+    from netcenter.simulation.team import TeamError, read_team
+
+    try:
+        found = read_team(team)
+    except TeamError as error:
+        raise UsageError(str(error)) from None
+    end = None if lasts is None else time.monotonic() + duration(lasts, "--for") / 1000
+    stop, settings = threading.Event(), load()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    wrote = work(
+        settings,
+        kafka_of(settings),
+        found,
+        lambda seconds: stop.wait(seconds) or (end is not None and time.monotonic() >= end),
+    )
+    print(
+        f"{len(found.members):,} operators: {wrote['OfferAnswered']:,} offers answered, {wrote['Reply']:,} replies, "
+        f"{wrote['OperatorChanged']:,} sign-ins and sign-outs"
+    )
 
 
 def register(app: typer.Typer) -> None:

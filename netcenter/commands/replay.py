@@ -14,7 +14,7 @@ from rich.console import Console
 from netcenter.commands.options import Ignore, Maps, Sets, TimeFormat, duration, moment, read_lines, text_of
 from netcenter.commands.progress_bar import bar
 from netcenter.errors import UsageError
-from netcenter.files.line import Line
+from netcenter.files.line import Line, PolicyText
 from netcenter.ingest.schedule import TICK
 from netcenter.policies import DEFAULT_POLICY
 from netcenter.runtime.endpoints import kafka_of
@@ -32,6 +32,28 @@ _TOPICS = ("mentions", "classified")
 _EXACT = 1_000
 
 
+_Offsets = Annotated[
+    list[str] | None,
+    typer.Option(metavar="P:FIRST-LAST", help="Of the log: offsets of a partition of mentions, as surges name them."),
+]
+_Policy = Annotated[
+    Path | None,
+    typer.Option(
+        help="By default the bundled one, or the log's own. Over the log it holds throughout, over files until a policy "
+        "line of theirs."
+    ),
+]
+_Against = Annotated[
+    Path | None, typer.Option(help="A second policy, which holds throughout: both are run, and compared.")
+]
+_Operators = Annotated[
+    Path | None, typer.Option(help="Of files: a TOML file of simulated operators, who do what people did in the files.")
+]
+_OperatorsAgainst = Annotated[
+    Path | None, typer.Option(help="Other simulated operators: both teams are run, and compared.")
+]
+
+
 def replay(
     out: Annotated[Path, typer.Option(help="Folder for cases, assignments, surges, alerts (.jsonl) and summary.json.")],
     files: Annotated[
@@ -44,29 +66,11 @@ def replay(
     ] = None,
     since: Annotated[str | None, typer.Option(metavar="TIME", help="Of the log, by event time: RFC 3339.")] = None,
     until: Annotated[str | None, typer.Option(metavar="TIME", help="Of the log, by event time.")] = None,
-    offsets: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="P:FIRST-LAST", help="Of the log: offsets of a partition of mentions, as surges name them."
-        ),
-    ] = None,
-    policy: Annotated[
-        Path | None,
-        typer.Option(
-            help="By default the bundled one, until a policy line of the file; over the log the log's own, and this one "
-            "throughout."
-        ),
-    ] = None,
-    against: Annotated[
-        Path | None, typer.Option(help="A second policy, which holds throughout: both are run, and compared.")
-    ] = None,
-    operators: Annotated[
-        Path | None,
-        typer.Option(help="Of files: a TOML file of simulated operators, who do what people did in the files."),
-    ] = None,
-    operators_against: Annotated[
-        Path | None, typer.Option(help="Other simulated operators: both teams are run, and compared.")
-    ] = None,
+    offsets: _Offsets = None,
+    policy: _Policy = None,
+    against: _Against = None,
+    operators: _Operators = None,
+    operators_against: _OperatorsAgainst = None,
     maps: Maps = None,
     sets: Sets = None,
     ignore_unknown: Ignore = False,
@@ -77,7 +81,7 @@ def replay(
 ) -> None:
     """Run the same decisions over the past, without Kafka: what would have happened under one policy or another?
 
-    With simulated operators, of whom `netcenter/simulation/` tells, it answers what another team would have done.
+    With simulated operators it answers what another team would have done: docs/simulation.md.
 
     Example: netcenter replay story.jsonl --policy now.toml --against next.toml --out compared
     """
@@ -101,21 +105,30 @@ def _replay_files(
 ) -> None:
     """Replay the lines of files, merged by time; run_on: ms for which time goes on after the last line."""
     from netcenter.replay import play_lines
-    from netcenter.replay.output import Runs
+    from netcenter.replay.output import Runs, TriedPolicy
     from netcenter.replay.sorted_lines import SortedLines
     from netcenter.replay.team_lines import left_to_team
 
     teams = [one.team for one in tried if one.team is not None]
     with SortedLines() as lines:
+        texts: list[str] = []
         for file in files:
-            lines.add(left_to_team(file, teams))
+            lines.add(left_to_team(_noting_policies(file, texts), teams))
         if lines.holds(Mention):
-            _check_models(tried)
+            _check_models([*tried, *(TriedPolicy("of a policy line", {1: text}) for text in texts)])
         interval = _EXACT if teams else TICK
         with Runs(out, tried, settings.partitions) as runs:
             with _progress(len(lines)) as say, rarely_collected():
                 play_lines(runs.replays, lines, interval=interval, run_on=run_on, say=say, people=runs.people)
             runs.finish({})
+
+
+def _noting_policies(lines: Iterator[Line], texts: list[str]) -> Iterator[Line]:
+    """The lines; the texts of the policies among them are added to the list."""
+    for line in lines:
+        if isinstance(line.record, PolicyText):
+            texts.append(line.record.text)
+        yield line
 
 
 def _replay_log(settings: Settings, wanted: Range, out: Path, policy: Path | None, against: Path | None) -> None:

@@ -12,9 +12,9 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from netcenter.replay.comparison_tables import either, table
 from netcenter.replay.desk_comparison import show_desks
 from netcenter.replay.desk_figures import DeskFigures
-from netcenter.replay.tables import either, table
 from netcenter.replay.verdicts import CaseVerdict, Figures, Verdicts, differing, verdict
 from schemas.times import rfc3339
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from netcenter.replay.desk_figures import DeskFigures, OperatorLoad, Waiting
-from netcenter.replay.tables import either, table
+from netcenter.replay.comparison_tables import either, table
+from netcenter.replay.desk_figures import DeskFigures, OperatorLoad, WaitingTimes
 
 _SHOWN = 40
 _NOBODY = OperatorLoad()
@@ -65,7 +65,7 @@ def _natural(name: str) -> tuple[str, int, str]:
     return word, int(name[len(word) :] or 0), name
 
 
-def _waiting(waiting: Waiting) -> str:
+def _waiting(waiting: WaitingTimes) -> str:
     times = (waiting.p50_min, waiting.p95_min, waiting.longest_min)
     return " / ".join("-" if time is None else f"{time:,.1f}" for time in times) + " min"
 

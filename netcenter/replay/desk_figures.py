@@ -51,7 +51,7 @@ class WorkVerdict(msgspec.Struct, gc=False):
         return None if self.due_at > end else False
 
 
-class Waiting(msgspec.Struct):
+class WaitingTimes(msgspec.Struct):
     """Minutes of waiting."""
 
     count: int = 0
@@ -79,9 +79,9 @@ class DeskFigures(msgspec.Struct):
     answered: int = 0
     open: int = 0
     """rounds of work that are neither answered nor withdrawn at the end"""
-    in_queue: Waiting = msgspec.field(default_factory=Waiting)
+    in_queue: WaitingTimes = msgspec.field(default_factory=WaitingTimes)
     """until an operator accepted, or somebody answered; work that waits at the end counts until then"""
-    until_answer: Waiting = msgspec.field(default_factory=Waiting)
+    until_answer: WaitingTimes = msgspec.field(default_factory=WaitingTimes)
     """from the start of the clock until the answer, of answered work"""
     in_target: float | None = None
     """0..1; rounds of work answered in time, over those answered or late"""
@@ -250,11 +250,11 @@ class DeskVerdicts:
         )
 
 
-def waiting(times: Iterable[int]) -> Waiting:
+def waiting(times: Iterable[int]) -> WaitingTimes:
     """The figures of waiting times (ms)."""
     minutes = sorted(max(0, time) / MINUTE for time in times)
     longest = minutes[-1] if minutes else None
-    return Waiting(len(minutes), share_of(minutes, 0.5), share_of(minutes, 0.95), longest)
+    return WaitingTimes(len(minutes), share_of(minutes, 0.5), share_of(minutes, 0.95), longest)
 
 
 def _attained(work: Sequence[WorkVerdict], end: int) -> float | None:

@@ -86,6 +86,9 @@ class Runs:
         """Write the summary of each run; print the summary of a single run, or the comparison of two. Raises CommandError."""
         try:
             self._exit.close()
+            end = max(run.desks.end for run in self._runs)
+            for run in self._runs:
+                run.desks.end = end
             summaries = [{**run.counts.summary(run.replay.dead_letters), **run.desk(), **more} for run in self._runs]
             for run, summary in zip(self._runs, summaries, strict=True):
                 (run.folder / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")

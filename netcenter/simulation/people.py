@@ -26,6 +26,8 @@ from schemas.records import (
 
 APP = "simulation"
 """The tool that the replies of simulated operators name."""
+_SPARE = 60_000
+"""ms by which the lease outlasts the shift: the operator signs out, or goes on, before it lapses."""
 Records = dict[str, list[Record]]
 """By topic."""
 
@@ -53,6 +55,10 @@ class SimulatedPeople:
         self._planned: list[tuple[int, int, Callable[[int], Iterator[tuple[str, Record]]]]] = []
         """When (ms) somebody acts, a number that keeps the order, and the act."""
         self._number = self._begun = 0
+        self._present: set[str] = set()
+        """Who has signed in by a shift."""
+        self._ended: set[str] = set()
+        """The rounds of work that were answered or withdrawn. Records of two topics may be told in any order."""
 
     def begin(self, time: int) -> None:
         """Start at a time (ms): nobody acts before it, and whoever has a shift then signs in."""
@@ -73,6 +79,11 @@ class SimulatedPeople:
                 found.setdefault(topic, []).append(record)
         return found
 
+    def leave(self, time: int) -> Records:
+        """What the team writes when it is stopped at a time (ms): whoever is signed in by a shift signs out."""
+        members = ((name, self._team.members[name]) for name in sorted(self._present))
+        return {"desk": [_presence(name, g, desk, time, "signed_out", None) for name, g in members for desk in g.desks]}
+
     def _plan(self, at: int, act: Callable[[int], Iterator[tuple[str, Record]]]) -> None:
         self._number += 1
         heappush(self._planned, (max(at, self._begun), self._number, act))
@@ -86,8 +97,9 @@ class SimulatedPeople:
         begins, ends = shift
 
         def start(at: int) -> Iterator[tuple[str, Record]]:
+            self._present.add(name)
             for desk in group.desks:
-                yield "desk", _presence(name, group, desk, at, "signed_in", ends)
+                yield "desk", _presence(name, group, desk, at, "signed_in", ends + _SPARE)
             self._plan_end(name, group, ends, shifts)
 
         self._plan(begins, start)
@@ -97,9 +109,11 @@ class SimulatedPeople:
 
         def stop(at: int) -> Iterator[tuple[str, Record]]:
             goes_on = following is not None and following[0] <= ends
+            if not goes_on:
+                self._present.discard(name)
             for desk in group.desks:
                 if goes_on and following is not None:
-                    yield "desk", _presence(name, group, desk, at, "signed_in", following[1])
+                    yield "desk", _presence(name, group, desk, at, "signed_in", following[1] + _SPARE)
                 else:
                     yield "desk", _presence(name, group, desk, at, "signed_out", None)
             if following is None:
@@ -120,12 +134,13 @@ class SimulatedPeople:
                 self._hear(record)
         elif topic == "desk":
             for record in records:
-                if isinstance(record, WorkChanged) and (record.change in ("answered", "withdrawn")):
+                if isinstance(record, WorkChanged) and record.change in ("answered", "withdrawn"):
+                    self._ended.add(record.aggregate)
                     self._drop(record.aggregate, record.time)
 
     def _hear(self, record: Record) -> None:
         if isinstance(record, Offered):
-            if record.operator in self._team.members:
+            if record.operator in self._team.members and record.aggregate not in self._ended:
                 self._offered(record)
         elif isinstance(record, Assigned):
             self._assigned(record)
