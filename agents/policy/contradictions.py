@@ -1,20 +1,24 @@
-"""Contradictions in a policy whose values are each valid by themselves: names given twice, calendars that never
-open.
+"""Contradictions in a policy whose values are each valid by themselves: names given twice, calendars that never open,
+desks that hand work round in a circle.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
+from typing import get_args
 
 from agents.policy.calendar import DAYS, Holiday, Hours
+from agents.policy.desk_policy import ANY_LANGUAGE, Desk
 from agents.policy.lines import Problem
 from agents.policy.parts import UNITS, written
 from agents.policy.policy import Brand, Policy, Rule
 from agents.policy.zone import DAY
+from schemas.records import Language
 
 _WEEK = 7 * 24 * 60
 _YEAR = 366 * DAY
+_LANGUAGES = (*get_args(Language), ANY_LANGUAGE)
 _LONGEST_WAIT = 520
 """Weeks; a target that takes longer in a brand's working time is taken as a mistake."""
 
@@ -25,6 +29,8 @@ def contradictions(policy: Policy) -> Iterator[Problem]:
         yield from _twice(table, [part.name for part in getattr(policy, table)])
     for name in ("overdue", "routes"):
         yield from _twice(name, [part.name for part in getattr(policy.alerts, name)], ("alerts",))
+    yield from _circles(policy.desks)
+    yield from _unknown_languages(policy.desks)
     for n, brand in enumerate(policy.brands):
         overlaps = list(_overlaps(brand.calendar))
         for i, why in overlaps:
@@ -37,7 +43,7 @@ def contradictions(policy: Policy) -> Iterator[Problem]:
 
 
 def missing_desks(policy: Policy) -> Iterator[Problem]:
-    """The brands and rules whose work would go to a desk that is not listed."""
+    """The brands, rules and desks whose work would go to a desk that is not listed."""
     if not policy.desks:
         yield ("desks",), 'no desk is listed: add one, [[desks]] with name = "care"'
         return
@@ -50,6 +56,61 @@ def missing_desks(policy: Policy) -> Iterator[Problem]:
     for n, rule in enumerate(policy.rules):
         if rule.desk is not None and rule.desk not in listed:
             yield ("rules", n, "desk"), f"{rule.desk} {known}"
+    for n, desk in enumerate(policy.desks):
+        for field, other in _handed_on(desk):
+            if other not in listed:
+                yield ("desks", n, field), f"{other} {known}"
+
+
+def _handed_on(desk: Desk) -> Iterator[tuple[str, str]]:
+    """(field, desk) of each desk to which a desk hands work."""
+    if desk.overflow is not None:
+        yield "overflow", desk.overflow
+    if desk.crisis_desk is not None:
+        yield "crisis_desk", desk.crisis_desk
+
+
+def _circles(desks: list[Desk]) -> Iterator[Problem]:
+    """Problems of work that would come back to the desk that handed it on, each circle once."""
+    steps = {desk.name: list(_handed_on(desk)) for desk in desks}
+    told: set[frozenset[str]] = set()
+    for n, desk in enumerate(desks):
+        for field, first in steps[desk.name]:
+            way = _way_back(steps, first, desk.name)
+            if way is None or frozenset(way) in told:
+                continue
+            told.add(frozenset(way))
+            why = f"{desk.name} is this desk: leave it out" if len(way) == 1 else f"hands work round: {_said(way)}"
+            yield ("desks", n, field), why
+
+
+def _way_back(steps: dict[str, list[tuple[str, str]]], first: str, home: str) -> list[str] | None:
+    """The desks from `home` by way of `first` until home is reached again, the shortest such way; None without one."""
+    ways, seen = [[home, first]], {first}
+    for way in ways:
+        if way[-1] == home:
+            return way[:-1]
+        for _, other in steps.get(way[-1], ()):
+            if other not in seen:
+                seen.add(other)
+                ways.append([*way, other])
+    return None
+
+
+def _said(way: list[str]) -> str:
+    return f"{' to '.join(way)} to {way[0]}; let one of them keep its work"
+
+
+def _unknown_languages(desks: list[Desk]) -> Iterator[Problem]:
+    """Problems of holding replies in a language that the classifier does not name, which no customer would get."""
+    for n, desk in enumerate(desks):
+        if desk.holding is None:
+            continue
+        for field, texts in (("templates", desk.holding.templates), ("closed", desk.holding.closed)):
+            for lang in texts:
+                if lang not in _LANGUAGES:
+                    why = f"{lang!r} is no language of the classifier: known are {', '.join(_LANGUAGES)}"
+                    yield ("desks", n, "holding", field, lang), why
 
 
 def _twice(table: str, names: list[str], above: tuple[str, ...] = ()) -> Iterator[Problem]:

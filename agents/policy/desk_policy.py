@@ -8,6 +8,8 @@ from pydantic import Field, model_validator
 
 from agents.policy.parts import UNITS, Duration, Name, Part
 
+ANY_LANGUAGE = "any"
+"""Stands for every language that has no text of its own."""
 Percent = Annotated[int, Field(ge=1, le=99)]
 
 
@@ -47,7 +49,7 @@ class Holding(Part):
     def template(self, lang: str, closed: bool) -> str | None:
         """The name of the text in a language; None where there is none. closed: nobody is signed in."""
         texts = self.closed if closed else self.templates
-        return texts.get(lang) or texts.get("any")
+        return texts.get(lang) or texts.get(ANY_LANGUAGE)
 
 
 class Desk(Part):

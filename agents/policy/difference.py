@@ -101,15 +101,17 @@ def _changed(table: str, name: str, old: Part, new: Part) -> Iterator[Change]:
 
 def _flat(part: Part) -> dict[str, Any]:
     """The fields and values as the file writes them. A nested table, such as accounts, has a key for each of its
-    fields.
+    fields, at every depth.
     """
-    found: dict[str, Any] = {}
-    for key, value in part.model_dump(mode="json", by_alias=True).items():
+    return dict(_leaves(part.model_dump(mode="json", by_alias=True)))
+
+
+def _leaves(table: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in table.items():
         if isinstance(value, dict):
-            found.update({f"{key}.{inner}": v for inner, v in value.items()})
+            yield from _leaves(value, f"{above}{key}.")
         else:
-            found[key] = value
-    return found
+            yield f"{above}{key}", value
 
 
 def _behind(rule: str | None) -> str:

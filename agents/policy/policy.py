@@ -111,6 +111,16 @@ class Brand(Part):
             return self.after(start, max(day, 2 * UNITS["h"]))
         return self.after(start, target)
 
+    def answer_by(self, start: int, due: int, closes: int | None) -> int:
+        """ms; the latest moment at which the brand's people can keep `due` (ms) for a message of `start` (ms).
+
+        That is `due` itself, unless the channel's reply window ends before it, at `closes` (ms). Then it is the last moment
+        before `closes` at which people work, or `closes` where nobody works between the message and then.
+        """
+        if closes is None or due <= closes:
+            return due
+        return self.after(start, self.counted(start, closes)) if self.counted(start, closes) else closes
+
     def works(self, at: int) -> bool:
         """Whether the brand's people work at a time (ms)."""
         return self._calendar is None or self._calendar.opening(at) == at

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator
 from datetime import date
 
 from agents.policy.alert_warnings import alert_warnings
+from agents.policy.desk_warnings import desk_warnings, shut_windows
 from agents.policy.lines import Problem
 from agents.policy.matching import Match
 from agents.policy.parts import UNITS, written
@@ -25,9 +26,10 @@ def warnings(policy: Policy, today: date | None = None, receivers: Collection[st
         yield from _watched_only(n, brand)
         if today is not None:
             yield from _over(n, brand, today)
+        yield from shut_windows(n, brand, policy)
     yield from _never(policy)
     yield from _hasty(policy)
-    yield from _idle_desks(policy)
+    yield from desk_warnings(policy)
     yield from alert_warnings(policy, today, receivers)
 
 
@@ -75,11 +77,3 @@ def _hasty(policy: Policy) -> Iterator[Problem]:
         for field, target in (("target", rule.target), ("resolution", rule.resolution)):
             if isinstance(target, int) and target < UNITS["m"]:
                 yield ("rules", n, field), f"{written(target)} is less than a minute: nobody answers so fast"
-
-
-def _idle_desks(policy: Policy) -> Iterator[Problem]:
-    # Cases of brands that are not listed go to the desk `care`.
-    used = {"care", *(b.desk for b in policy.brands if b.care), *(r.desk for r in policy.rules)}
-    for n, desk in enumerate(policy.desks):
-        if desk.name not in used:
-            yield ("desks", n), f"no brand and no rule names {desk.name}: work comes to it by a transfer only"

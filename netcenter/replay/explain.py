@@ -84,6 +84,10 @@ class Explanation(msgspec.Struct, frozen=True):
     """The time at which the case would close without anybody acting."""
     reply_until: Moment | None
     """The end of the channel's reply window."""
+    answer_by: Moment | None
+    """Where the reply window ends before the answer is due: the last moment at which people can answer. None: the due holds."""
+    warnings: list[str]
+    """What keeps people from answering in time, for people."""
 
 
 def explain(policy: Policy, mention: Mention, label: Label | None = None) -> Explanation:
@@ -111,7 +115,6 @@ def explain(policy: Policy, mention: Mention, label: Label | None = None) -> Exp
     events = _played(policy, post)
     opened = next((e for e in events if isinstance(e, CaseOpened)), None)
     closed = next((e for e in events if isinstance(e, CaseClosed)), None)
-    window = policy.reply_window(mention.channel)
     return Explanation(
         brand=mention.brand,
         channel=mention.channel,
@@ -130,8 +133,27 @@ def explain(policy: Policy, mention: Mention, label: Label | None = None) -> Exp
         **_by_rule(rule, brand, opened),
         clocks=_clocks(events, brand),
         closes=_moment(closed.time, brand) if closed else None,
-        reply_until=_moment(own_time(mention) + window, brand) if window else None,
+        **_by_window(policy.reply_window(mention.channel), mention, brand, events),
     )
+
+
+def _by_window(window: int | None, mention: Mention, brand: Brand, events: list[Decided]) -> dict[str, Any]:
+    """The fields of an Explanation that follow from the channel's reply window (ms), or from the lack of one."""
+    if window is None:
+        return {"reply_until": None, "answer_by": None, "warnings": []}
+    posted = own_time(mention)
+    closes = posted + window
+    found: dict[str, Any] = {"reply_until": _moment(closes, brand), "answer_by": None, "warnings": []}
+    due = next((e.due_at for e in events if isinstance(e, ClockChanged) and e.metric == "first_response"), None)
+    if due is None or due <= closes:
+        return found
+    answer_by = _moment(brand.answer_by(posted, due, closes), brand)
+    said = f"the reply window of {mention.channel} closes before the answer is due"
+    if brand.counted(posted, closes):
+        said += f": answer by {answer_by.local}, when people last work before it closes"
+    else:
+        said += ", and nobody works until then: bring somebody, or let people work on more days"
+    return {**found, "answer_by": answer_by, "warnings": [said]}
 
 
 def _by_rule(rule: Rule | None, brand: Brand, opened: CaseOpened | None) -> dict[str, Any]:

@@ -32,6 +32,10 @@ def _lines(e: Explanation) -> Iterator[tuple[str, str]]:
         yield from _clock(clock)
     if e.reply_until is not None:
         yield "reply until", f"{_both(e.reply_until)}, when the network closes the conversation"
+    if e.answer_by is not None:
+        yield "answer by", _both(e.answer_by)
+    for warning in e.warnings:
+        yield "warning", warning
     if e.closes is not None:
         yield "closes by itself", _both(e.closes)
 

@@ -91,9 +91,11 @@ def test_the_examples_in_the_default_policys_comments_hold_when_they_are_uncomme
     policy, warned = check("\n".join(line for line in examples.splitlines() if "netcenter policy" not in line))
     assert [brand.name for brand in policy.brands] == ["andina", "andina-express", "rival-air"]
     assert policy.brand("andina").accounts["twitter"] == ["4100200300"]
-    assert len(policy.brand("andina-express").calendar) == 3 and policy.desk("care").responsible == "lead"
+    assert len(policy.brand("andina-express").calendar) == 3 and policy.desk("care").responsible == "ana"
+    assert policy.desk("care").overflow == "backup" and [desk.name for desk in policy.desks] == ["care", "backup"]
     assert [rule.resolution for rule in policy.rules if rule.resolution] == [24 * HOUR]
-    assert warned == []
+    # The example's people are at work on one day of the weekend, and the window of WhatsApp is shorter than the rest of it.
+    assert [(one.field, one.why[:28]) for one in warned] == [("brands.1.calendar", "the reply window of whatsapp")]
 
 
 def test_a_complaint_that_many_see_goes_before_others_and_has_the_same_target(default: Policy) -> None:

@@ -104,7 +104,7 @@ def test_a_good_policy_is_told_with_its_warnings_and_exit_0(run: Run, tmp_path: 
     code, out, _ = run("check", "w.toml", "--json")
     told = json.loads(out)
     assert (code, told["good"], told["brands"], told["lacks"]) == (0, True, 2, None)
-    assert [w["field"] for w in told["warnings"]] == ["rules.2"]
+    assert [w["field"] for w in told["warnings"]] == ["brands.0.calendar", "rules.2"]
 
 
 def test_a_route_to_a_receiver_that_does_not_exist_is_warned_of_with_exit_0(run: Run, tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_a_route_to_a_receiver_that_does_not_exist_is_warned_of_with_exit_0(run:
     code, out, _ = run("check", "r.toml")
     assert code == 0
     assert "alerts.routes.0.receivers.0: warning: 'pagerdutty' is no receiver" in out and "slack" in out
-    assert "pagerdutty" in policy_files.checked(tmp_path / "r.toml")[1].warnings[0].why
+    assert "pagerdutty" in policy_files.checked(tmp_path / "r.toml")[1].warnings[-1].why
 
 
 def test_a_policy_whose_classifier_is_not_here_is_good_and_says_so(run: Run, tmp_path: Path) -> None:
@@ -180,6 +180,25 @@ def test_explain_says_why_a_post_opens_no_case(
     told = explained(run, tmp_path, *words, **fields)
     assert told["opens_case"] is False and why in told["why"]
     assert told["clocks"] == []
+
+
+@pytest.mark.parametrize(
+    ("posted", "by", "why"),
+    [
+        ("2026-11-20T22:30:00Z", "2026-11-20T23:00:00Z", "when people last work before it closes"),
+        ("2026-11-20T23:30:00Z", "2026-11-21T23:30:00Z", "nobody works until then"),
+        ("2026-11-19T22:30:00Z", None, None),
+    ],
+)
+def test_explain_warns_of_a_reply_window_that_ends_before_the_due_and_says_by_when_to_answer(
+    run: Run, tmp_path: Path, posted: str, by: str | None, why: str | None
+) -> None:
+    """A message of WhatsApp on Friday evening is due on Monday, and its window ends on Saturday."""
+    told = explained(run, tmp_path, "--label", "complaint", channel="whatsapp", kind="message", created_at=posted)
+    assert (told["answer_by"] or {}).get("utc") == by
+    assert len(told["warnings"]) == (why is not None) and (why or "") in "".join(told["warnings"])
+    _, out, _ = run("explain", "m.json", "--policy", "p.toml", "--label", "complaint")
+    assert (f"warning         {told['warnings'][0]}" in out) if why else "warning  " not in out
 
 
 def test_explain_takes_a_label_instead_of_the_classifiers_even_without_one(run: Run, tmp_path: Path) -> None:

@@ -307,7 +307,7 @@ def test_settings_that_nothing_follows_from_are_warned_of() -> None:
         (9, "brands.0.comments", "is for cases, and with care = false this brand has none"),
         (12, "rules.0.match.brand", "'r' is for cases, and its brands have care = false"),
         (13, "rules.0.target", "30s is less than a minute: nobody answers so fast"),
-        (14, "desks.1", "no brand and no rule names spare: work comes to it by a transfer only"),
+        (14, "desks.1", "no brand, no rule and no other desk names spare: work comes to it by a transfer only"),
     ]
 
 

@@ -62,7 +62,20 @@ uncertain = true
 
 [[desks]]
 name = "care"
-responsible = "lead"
+offer_timeout = "5m"
+answer_within = "30m"
+same_operator = "7d"
+wait_frees = false
+weights = { whatsapp = 2, complaint = 3 }
+ladder = { operator = 40, responsible = 60, lead = 80 }
+responsible = "ana"
+lead = "luis"
+holding = { templates = { es = "wait-es", any = "wait" }, closed = { any = "closed" }, at = 25, per_hour = 60 }
+overflow = "night"
+crisis_desk = "night"
+
+[[desks]]
+name = "night"
 
 [[channels]]
 name = "whatsapp"
@@ -121,6 +134,13 @@ def test_a_policy_that_says_everything_is_valid_for_both() -> None:
         ('accounts.twitter = ["1"]', "accounts.twitter = [1]"),
         ('name = "whatsapp"', 'name = "Whats App"'),
         ('name = "whatsapp"\n', ""),
+        ("complaint = 3", "complaint = 0"),
+        ("wait_frees = false", 'wait_frees = "no"'),
+        ("lead = 80", "lead = 100"),
+        ("lead = 80", "head = 80"),
+        ('es = "wait-es", any = "wait"', ""),
+        ("per_hour = 60", "per_hour = 0"),
+        ('overflow = "night"', 'overflow = "The night"'),
         ("[classifier]", "version = 1\n[classifier]"),
     ],
 )
