@@ -63,6 +63,7 @@ COMMANDS = (
     "forget",
     "policy",
     "operators",
+    "bulk_update",
     "alert",
     "surge",
     "crisis",

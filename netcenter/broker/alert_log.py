@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 from kafka import TopicPartition
@@ -14,15 +13,12 @@ from kafka.admin import KafkaAdminClient
 from netcenter.broker.client import open_admin
 from netcenter.broker.offsets import committed_ranges
 from netcenter.broker.reading import records_of
+from netcenter.broker.sound_records import SoundRecords
 from netcenter.broker.topics import settings_of_log
-from netcenter.errors import CommandError
 from netcenter.pipeline import PIPELINE, PROJECTION
 from netcenter.settings import Settings
-from schemas.records import Alert, AlertDelivery, Record
-from streams.decoder import Decoder
-from streams.errors import Misconfigured
+from schemas.records import Alert, AlertDelivery
 from streams.kafka_connection import KafkaConnection
-from streams.signatures import NO_SIGNATURES
 
 ALERTS, DELIVERIES = "alerts", "deliveries"
 RECEIVERS = tuple(
@@ -86,32 +82,6 @@ class AlertHistory:
         return [d for d in self.deliveries if d.starts_at == self.last.starts_at]
 
 
-class AlertRecords:
-    """Decodes raw records of the two topics as the roles do. A record that the roles would refuse is left out."""
-
-    def __init__(self, settings: Settings) -> None:
-        """settings: with the partition count of the log."""
-        self._settings = settings
-        self._decoders: dict[tuple[str, int], Decoder] = {}
-
-    def of(self, raw: Iterable[Any]) -> Iterator[tuple[Record, int]]:
-        """(record, ms of the broker's time) of each sound record, in order. Raises CommandError for a newer release's."""
-        for one in raw:
-            try:
-                facts, _ = self._decoder(one.topic, one.partition).facts([one])
-            except Misconfigured as error:
-                raise CommandError(str(error)) from None
-            yield from ((fact.record, one.timestamp) for fact in facts)
-
-    def _decoder(self, topic: str, number: int) -> Decoder:
-        found = self._decoders.get((topic, number))
-        if found is None:
-            own = PIPELINE.topic(topic.removeprefix(self._settings.prefix))
-            count = PIPELINE.partitions(own.name, self._settings.partitions)
-            found = self._decoders[topic, number] = Decoder(own, number, count, NO_SIGNATURES)
-        return found
-
-
 def alert_partitions(settings: Settings, topic: str) -> list[TopicPartition]:
     """Every partition of one of the two topics. settings: with the partition count of the log."""
     count = PIPELINE.partitions(topic, settings.partitions)
@@ -126,7 +96,7 @@ def alert_histories(settings: Settings, kafka: KafkaConnection) -> dict[str, Ale
         ranges = committed_ranges(client, partitions)
     found: dict[str, AlertHistory] = {}
     answering: set[str] = set()
-    for record, stamp in AlertRecords(settings).of(records_of(kafka, ranges)):
+    for record, stamp in SoundRecords(settings).of(records_of(kafka, ranges)):
         if isinstance(record, Alert):
             found.setdefault(record.fingerprint, AlertHistory(answering=answering)).versions.append(
                 StoredAlert(record, stamp)
@@ -145,7 +115,7 @@ def waiting_alerts(settings: Settings, kafka: KafkaConnection, client: KafkaAdmi
     ranges = committed_ranges(client, alert_partitions(settings, DELIVERIES))
     newest = {tp: (max(first, end - _LOOKED_AT), end) for tp, (first, end) in ranges.items()}
     waiting: dict[tuple[str, str], AlertDelivery] = {}
-    for record, _ in AlertRecords(settings).of(records_of(kafka, newest)):
+    for record, _ in SoundRecords(settings).of(records_of(kafka, newest)):
         if isinstance(record, AlertDelivery):
             about = record.receiver, record.fingerprint
             if record.outcome != "waiting":

@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 from kafka import TopicPartition
 
-from agents.policy import digest
+from agents.policy import Policy, PolicyError, digest, parse
 from netcenter.broker.offsets import committed_ranges_at
 from netcenter.broker.reading import records_of
+from netcenter.errors import CommandError
 from netcenter.settings import Settings
 from schemas.headers import Headers
 from streams.kafka_connection import KafkaConnection
@@ -113,6 +114,15 @@ def newest_policy(settings: Settings, kafka: KafkaConnection) -> tuple[int, str]
     """(version, text) of the newest policy; (0, "") when there is none."""
     log = policy_log(settings, kafka)
     return log.newest, log.last.text if log.last else ""
+
+
+def policy_in_force(settings: Settings, kafka: KafkaConnection) -> Policy | None:
+    """The newest policy of the log; None where there is none. Raises Unreachable, CommandError."""
+    version, text = newest_policy(settings, kafka)
+    try:
+        return parse(text, version=version) if text else None
+    except PolicyError as error:
+        raise CommandError(f"policy {version} of the log cannot be read: {str(error).splitlines()[0]}") from None
 
 
 def text_headers(source: str | None) -> Headers:

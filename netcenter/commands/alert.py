@@ -92,9 +92,9 @@ def alert_test(
 
     Example: netcenter alert test pages --severity page
     """
+    from netcenter.broker.policy_topic import policy_in_force
     from netcenter.operate.alert_trial import (
         AlertTrial,
-        policy_in_force,
         receivers_called,
         receivers_of_route,
         try_receivers,

@@ -1,116 +1,188 @@
-"""`netcenter operators`: operators sign in, answer offers and sign out."""
+"""`netcenter operators`: operators sign in, take breaks, answer offers and sign out."""
 
 from __future__ import annotations
 
-import time
-from typing import Annotated, Literal
+import sys
+from collections.abc import Iterable
+from typing import Annotated
 
 import typer
 
+from netcenter.broker.log_time import now_of_log
 from netcenter.broker.log_writer import LogWriter
-from netcenter.commands.options import duration
+from netcenter.broker.policy_topic import policy_in_force
+from netcenter.commands.options import duration, moment
+from netcenter.operate import operator_records
+from netcenter.operate.operator_records import Answer, Shift
 from netcenter.runtime.endpoints import kafka_of
-from netcenter.settings import load
-from schemas import ids
-from schemas.records import OfferAnswered, OperatorChanged, Record
+from netcenter.settings import Settings, load
+from schemas.records import OfferAnswered, OperatorChanged
+from schemas.times import rfc3339
+from streams.kafka_connection import KafkaConnection
 
 operators = typer.Typer(help="Operators and what they are offered.", no_args_is_help=True)
 
-
 _Who = Annotated[str, typer.Argument(help="The operator.")]
-
-
+_Desks = Annotated[list[str] | None, typer.Option("--desk", help="Where; may be repeated. Without it: care.")]
 _Desk = Annotated[str, typer.Option(help="Where.")]
 
 
-def _send(record: Record) -> None:
+def _log() -> tuple[Settings, KafkaConnection]:
     settings = load()
-    with LogWriter(settings, kafka_of(settings), "operators") as log:
-        log.send("desk", record)
+    return settings, kafka_of(settings)
 
 
-def _now() -> int:
-    return int(time.time() * 1000)
+def _send(settings: Settings, kafka: KafkaConnection, records: Iterable[OperatorChanged | OfferAnswered]) -> None:
+    with LogWriter(settings, kafka, "operators") as log:
+        for record in records:
+            log.send("desk", record)
 
 
 @operators.command("sign-in")
 def sign_in(
     operator: _Who,
-    desk: _Desk = "care",
-    capacity: Annotated[int, typer.Option(min=1, help="Cases at a time.")] = 3,
-    language: Annotated[list[str] | None, typer.Option(help="es, pt or en; none: any.")] = None,
+    desk: _Desks = None,
+    capacity: Annotated[int, typer.Option(min=1, help="Units of work at a time, at all desks together.")] = 3,
+    language: Annotated[
+        list[str] | None, typer.Option(help="es, pt or en; may be repeated. Without it: every language.")
+    ] = None,
+    skill: Annotated[
+        list[str] | None, typer.Option(help="As the rules of the policy name it; may be repeated.")
+    ] = None,
     until: Annotated[
         str | None, typer.Option("--for", help="How long, such as 8h; the policy's lease without it.")
     ] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", help="When a shift begins that is planned ahead: RFC 3339. Without it: now.")
+    ] = None,
 ) -> None:
-    """An operator signs in at a desk, and may be offered work.
+    """An operator signs in at desks, now or later, and may be offered work from then on.
 
     Example: netcenter operators sign-in ana --desk care --language es --for 8h
     """
-    now = _now()
-    end = None if until is None else now + duration(until, "--for")
+    planned, lasts = moment(start, "--from"), None if until is None else duration(until, "--for")
+    settings, kafka = _log()
+    policy = policy_in_force(settings, kafka)
+    desks = operator_records.checked_desks(desk or ["care"], policy)
+    for name in operator_records.unasked_skills(skill or (), policy):
+        print(f"no rule of the policy asks for the skill {name}: is it spelt as there?", file=sys.stderr)
+    at = operator_records.shift_begins(planned, now_of_log(settings, kafka))
+    shift = Shift(capacity, language or (), skill or ())
     _send(
-        OperatorChanged(
-            id=ids.make("operator", desk, operator, now, "signed_in"),
-            desk=desk,
-            operator=operator,
-            change="signed_in",
-            at=now,
-            until=end,
-            capacity=capacity,
-            languages=language or [],
-        )
+        settings,
+        kafka,
+        operator_records.signed_in(operator, desks, at, None if lasts is None else at + lasts, shift),
     )
-    print(f"{operator} has signed in at the desk {desk}")
+    begins = "has signed in" if planned is None else f"will sign in at {rfc3339(at)}"
+    lease = "for as long as the policy's lease" if lasts is None else f"until {rfc3339(at + lasts)}"
+    print(f"{operator} {begins} at {_named(desks)}, {lease}")
+
+
+@operators.command("renew")
+def renew(
+    operator: _Who,
+    desk: _Desks = None,
+    until: Annotated[
+        str | None, typer.Option("--for", help="How long from now, such as 8h; the policy's lease without it.")
+    ] = None,
+) -> None:
+    """An operator stays signed in for longer. Nothing else changes: neither capacity nor languages.
+
+    Example: netcenter operators renew ana --desk care --for 2h
+    """
+    lasts = None if until is None else duration(until, "--for")
+    settings, kafka, desks = _at(desk)
+    now = now_of_log(settings, kafka)
+    end = None if lasts is None else now + lasts
+    _send(settings, kafka, operator_records.present(operator, desks, "renewed", now, end))
+    lease = "for as long as the policy's lease" if end is None else f"until {rfc3339(end)}"
+    print(f"{operator} stays at {_named(desks)} {lease}")
+
+
+@operators.command("pause")
+def pause(
+    operator: _Who,
+    desk: _Desks = None,
+    until: Annotated[
+        str | None, typer.Option("--for", help="How long, such as 30m; until `operators resume` without it.")
+    ] = None,
+) -> None:
+    """An operator takes a break: they keep what they have accepted, and are offered nothing.
+
+    Example: netcenter operators pause ana --for 30m
+    """
+    lasts = None if until is None else duration(until, "--for")
+    settings, kafka, desks = _at(desk)
+    now = now_of_log(settings, kafka)
+    end = None if lasts is None else now + lasts
+    _send(settings, kafka, operator_records.present(operator, desks, "paused", now, end))
+    back = "until they resume" if end is None else f"until {rfc3339(end)}"
+    print(f"{operator} pauses at {_named(desks)} {back}")
+
+
+@operators.command("resume")
+def resume(operator: _Who, desk: _Desks = None) -> None:
+    """An operator is back from a break, and may be offered work again.
+
+    Example: netcenter operators resume ana
+    """
+    settings, kafka, desks = _at(desk)
+    _send(settings, kafka, operator_records.present(operator, desks, "resumed", now_of_log(settings, kafka)))
+    print(f"{operator} is back at {_named(desks)}")
 
 
 @operators.command("sign-out")
-def sign_out(operator: _Who, desk: _Desk = "care") -> None:
+def sign_out(operator: _Who, desk: _Desks = None) -> None:
     """An operator signs out; the offered and accepted work goes back to the queue.
 
     Example: netcenter operators sign-out ana --desk care
     """
-    now = _now()
-    _send(
-        OperatorChanged(
-            id=ids.make("operator", desk, operator, now, "signed_out"),
-            desk=desk,
-            operator=operator,
-            change="signed_out",
-            at=now,
-        )
-    )
-    print(f"{operator} has signed out of the desk {desk}")
+    settings, kafka, desks = _at(desk)
+    _send(settings, kafka, operator_records.present(operator, desks, "signed_out", now_of_log(settings, kafka)))
+    print(f"{operator} has signed out of {_named(desks)}")
 
 
-def _answer(operator: str, offer: str, desk: str, answer: Literal["accepted", "declined"]) -> None:
-    _send(
-        OfferAnswered(
-            id=ids.make("answer", offer, answer), desk=desk, operator=operator, offer_id=offer, answer=answer, at=_now()
-        )
-    )
-    print(f"{operator} has {answer} {offer}")
+def _at(desks: list[str] | None) -> tuple[Settings, KafkaConnection, list[str]]:
+    """The log, and the desks at which an operator does something. Raises UsageError for one that the policy has not."""
+    settings, kafka = _log()
+    return settings, kafka, operator_records.checked_desks(desks or ["care"], policy_in_force(settings, kafka))
 
 
-_Offer = Annotated[str, typer.Argument(help="The Offered event's id.")]
+def _named(desks: list[str]) -> str:
+    return f"the desk {desks[0]}" if len(desks) == 1 else f"the desks {', '.join(desks)}"
+
+
+_Offer = Annotated[str | None, typer.Argument(help="The offer: the id of its Offered event. Or use --customer.")]
+_Customer = Annotated[
+    str | None,
+    typer.Option(help="In place of the offer's id: brand|channel|author of the customer whose case is offered."),
+]
 
 
 @operators.command("accept")
-def accept(operator: _Who, offer: _Offer, desk: _Desk = "care") -> None:
+def accept(operator: _Who, offer: _Offer = None, customer: _Customer = None, desk: _Desk = "care") -> None:
     """An operator takes an offer.
 
-    Example: netcenter operators accept ana 4b1f… --desk care
+    Example: netcenter operators accept ana --customer "andina|twitter|4711" --desk care
     """
-    _answer(operator, offer, desk, "accepted")
+    _answer(operator, offer, customer, desk, "accepted")
 
 
 @operators.command("decline")
-def decline(operator: _Who, offer: _Offer, desk: _Desk = "care") -> None:
+def decline(operator: _Who, offer: _Offer = None, customer: _Customer = None, desk: _Desk = "care") -> None:
     """An operator declines an offer; the work goes to the next operator.
 
     Example: netcenter operators decline ana 4b1f… --desk care
     """
-    _answer(operator, offer, desk, "declined")
+    _answer(operator, offer, customer, desk, "declined")
+
+
+def _answer(operator: str, offer: str | None, customer: str | None, desk: str, answer: Answer) -> None:
+    which = operator_records.named_offer(offer, customer)
+    settings, kafka, [checked] = _at([desk])
+    said = operator_records.answered(operator, checked, answer, now_of_log(settings, kafka), which)
+    _send(settings, kafka, [said])
+    print(f"{operator} has {answer} {offer or f'the offer of the case of {customer}'}")
 
 
 def register(app: typer.Typer) -> None:

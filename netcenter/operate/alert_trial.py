@@ -10,13 +10,13 @@ from uuid import uuid4
 
 import msgspec
 
-from agents.policy import Policy, PolicyError, parse
-from netcenter.broker.alert_log import ALERTS, DELIVERIES, FINAL, RECEIVERS, AlertRecords, alert_partitions
+from agents.policy import Policy
+from netcenter.broker.alert_log import ALERTS, DELIVERIES, FINAL, RECEIVERS, alert_partitions
 from netcenter.broker.client import open_admin
 from netcenter.broker.groups import ConsumerGroups
 from netcenter.broker.log_writer import LogWriter
-from netcenter.broker.policy_topic import newest_policy
 from netcenter.broker.reading import TopicFollower
+from netcenter.broker.sound_records import SoundRecords
 from netcenter.errors import CommandError, UsageError
 from netcenter.pipeline import PIPELINE
 from netcenter.settings import Settings
@@ -51,15 +51,6 @@ def receivers_called(names: Collection[str]) -> tuple[str, ...]:
         if name not in RECEIVERS:
             raise UsageError(f"--to: no receiver is called {name!r}; there are: {', '.join(RECEIVERS)}")
     return tuple(dict.fromkeys(names))
-
-
-def policy_in_force(settings: Settings, kafka: KafkaConnection) -> Policy | None:
-    """The newest policy of the log; None where there is none. Raises Unreachable, CommandError."""
-    version, text = newest_policy(settings, kafka)
-    try:
-        return parse(text, version=version) if text else None
-    except PolicyError as error:
-        raise CommandError(f"policy {version} of the log cannot be read: {str(error).splitlines()[0]}") from None
 
 
 def receivers_of_route(
@@ -98,7 +89,7 @@ def try_receivers(settings: Settings, kafka: KafkaConnection, trial: AlertTrial,
     with LogWriter(settings, kafka, "alert") as log:
         follower = TopicFollower(kafka, alert_partitions(log.settings, DELIVERIES), from_end=True)
         with closing(follower):
-            answers = _Answers(AlertRecords(log.settings), follower, told)
+            answers = _Answers(SoundRecords(log.settings), follower, told)
             log.send(ALERTS, firing)
             try:
                 log.flush()
@@ -152,7 +143,7 @@ def _over(firing: Alert) -> Alert:
 class _Answers:
     """Waits in the log for what receivers answer."""
 
-    def __init__(self, records: AlertRecords, follower: TopicFollower, told: Told) -> None:
+    def __init__(self, records: SoundRecords, follower: TopicFollower, told: Told) -> None:
         self._records, self._follower, self._told = records, follower, told
         self._found: dict[tuple[str, str], AlertDelivery] = {}
 

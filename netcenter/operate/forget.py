@@ -5,11 +5,8 @@ from __future__ import annotations
 import json
 import time
 from collections import defaultdict
-from contextlib import closing
 
-from netcenter.broker.client import open_admin
-from netcenter.broker.lag import LagMonitor
-from netcenter.broker.log_clock import clock_of_log
+from netcenter.broker.log_time import now_of_log
 from netcenter.broker.log_writer import LogWriter
 from netcenter.errors import UsageError
 from netcenter.files.file_reader import parse_line
@@ -29,15 +26,14 @@ def forget(settings: Settings, kafka: KafkaConnection, brand: str, channel: str,
     id: chosen by the caller, so that a repeated request within a day is dropped; None: an id made from the time. Raises
     UsageError for a name that cannot be part of a key; also raises CommandError.
     """
-    wall = int(time.time() * 1000)
     line = {
         "type": "action",
         "action": "forget",
         "brand": brand,
         "channel": channel,
         "author_id": author_id,
-        "action_id": id if id is not None else f"forget-{wall}",
-        "created_at": rfc3339(_now(settings, kafka, wall)),
+        "action_id": id if id is not None else f"forget-{int(time.time() * 1000)}",
+        "created_at": rfc3339(now_of_log(settings, kafka)),
     }
     try:
         record = parse_line(json.dumps(line), file="netcenter forget").record
@@ -46,16 +42,6 @@ def forget(settings: Settings, kafka: KafkaConnection, brand: str, channel: str,
     with LogWriter(settings, kafka, "forget") as log:
         log.send("mentions", record)
     return str(line["action_id"])
-
-
-def _now(settings: Settings, kafka: KafkaConnection, wall: int) -> int:
-    """The time of the action, ms. On the event clock it is the log's event time, because a record may be at most a day
-    ahead of that.
-    """
-    if clock_of_log(settings, kafka) == "wall":
-        return wall
-    with closing(open_admin(kafka)) as client:
-        return LagMonitor(settings, kafka, client).slowest([PIPELINE.roles[0]])[0] or wall
 
 
 def retention_of_customers() -> str:

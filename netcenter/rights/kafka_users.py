@@ -61,7 +61,7 @@ def _users_of(prefix: str) -> list[KafkaUser]:
             _setup(prefix),
             ("topics apply", "topics seed", "policy apply", "policy repair", "policy list"),
         ),
-        KafkaUser("operators", _operators(prefix), ("operators", "crisis", "forget")),
+        KafkaUser("operators", _operators(prefix), ("operators", "bulk-update", "crisis", "forget")),
         KafkaUser("dead-letters", _dead_letters(prefix), ("dead",)),
         KafkaUser("ingest", _ingest(prefix), ("ingest",)),
         KafkaUser(
@@ -112,6 +112,8 @@ def _operators(prefix: str) -> Rights:
     return (
         *topic_rights(prefix, [t.name for t in PIPELINE.topics if t.operators], _READ, _WRITE),
         *topic_rights(prefix, [t.name for t in PIPELINE.topics if Offered in t.records], _READ),
+        # Which desks there are says the policy.
+        *topic_rights(prefix, [POLICY_TOPIC], _READ),
         Right(ResourceKind.GROUP, prefix + PIPELINE.roles[0].name, _DESCRIBE),
     )
 

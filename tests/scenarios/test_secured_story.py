@@ -109,7 +109,13 @@ RUNS = (
     Run("operators sign-in", "ana --for 8h", NEXT),
     Run("operators accept", "ana {offer}", NEXT),
     Run("operators decline", "ana {offer}", NEXT),
+    Run("operators renew", "ana --for 9h", NEXT),
+    Run("operators pause", "ana --for 30m", NEXT),
+    Run("operators resume", "ana", NEXT),
     Run("operators sign-out", "ana", NEXT),
+    Run(
+        "bulk-update", "escalate --brand andina --label complaint --by ana --yes --wait 1s", NEXT, code=1
+    ),  # nobody reads
     Run("crisis open", "andina --by ana --reason test", NEXT),
     Run("crisis close", "andina --by ana --reason test", NEXT),
     Run("forget", "andina twitter nobody", NEXT),

@@ -15,10 +15,11 @@ import pytest
 from kafka import KafkaConsumer
 
 from netcenter.broker import provisioning
-from netcenter.broker.alert_log import ALERTS, DELIVERIES, AlertRecords, alert_partitions, waiting_alerts
+from netcenter.broker.alert_log import ALERTS, DELIVERIES, alert_partitions, waiting_alerts
 from netcenter.broker.client import open_admin
 from netcenter.broker.log_writer import LogWriter
 from netcenter.broker.reading import TopicFollower
+from netcenter.broker.sound_records import SoundRecords
 from netcenter.policies import DEFAULT_POLICY
 from netcenter.settings import Settings
 from schemas.records import Alert, AlertDelivery, DeliveryOutcome
@@ -60,7 +61,7 @@ class Log:
         follower = TopicFollower(self.kafka, alert_partitions(self.settings, ALERTS), from_end=True)
 
         def serve() -> None:
-            records = AlertRecords(self.settings)
+            records = SoundRecords(self.settings)
             while not ended.wait(0.05):
                 for alert, _ in records.of(follower.new_records()):
                     if isinstance(alert, Alert) and name in (alert.receivers or ()):
@@ -91,7 +92,7 @@ class Log:
     def test_alerts(self) -> list[Alert]:
         """Every version of every test alert."""
         with TopicFollower(self.kafka, alert_partitions(self.settings, ALERTS)) as follower:
-            found = [record for record, _ in AlertRecords(self.settings).of(follower.new_records())]
+            found = [record for record, _ in SoundRecords(self.settings).of(follower.new_records())]
         return [record for record in found if isinstance(record, Alert) and record.kind == "test"]
 
 
