@@ -23,7 +23,7 @@ MINUTE = 60_000
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 #: The rungs of a ladder, the lowest first.
-RUNGS: tuple[Rung, ...] = ("unknown", "operator", "responsible", "lead")
+RUNGS: tuple[Rung, ...] = ("operator", "responsible", "lead")
 #: ms; a channel that is silent for so long is given up: its alert is resolved.
 GIVEN_UP = 7 * DAY
 
