@@ -66,7 +66,9 @@ SURGE = (SurgeOpened, SurgeUpdated, SurgeClosed, CrisisOpened, CrisisClosed, Cha
 WORK = (Offered, Assigned, Returned, Overflowed, HoldingReplyDue, HoldingReplyCancelled, Escalated)
 PEOPLE = (OperatorChanged, OfferAnswered)
 """Records about operators. Tools write them, no role does."""
-ALERTING = (WorkChanged, *SURGE)
+CLIMBING = (Escalated, Assigned)
+"""Records of a desk from which alerts of escalated cases follow."""
+ALERTING = (WorkChanged, *CLIMBING, *SURGE)
 """Records from which alerts follow."""
 
 TOPICS = (
@@ -105,7 +107,7 @@ TOPICS = (
         key=keys.brand,
         public=False,
         earlier=(ClockChanged, CaseClosed),
-        later=(WorkChanged,),
+        later=(WorkChanged, *CLIMBING),
     ),
     Topic("watermarks", (), key=keys.tick_writer, kept=HOUR, segment=HOUR // 6, public=False, partitions=1),
     Topic(POLICY_TOPIC, (), key=keys.version, kept=None, public=False, partitions=1),

@@ -24,8 +24,8 @@ _TOLD_SHARE = 0.01
 """The least share of the posts that are about one post for the message to say it."""
 _OLD = 20 * 60_000
 """ms; figures that were measured longer ago are told with their time, and not as if they were those of now."""
-ESCALATION_ENDS = "is answered, is moved to another desk, or needs no answer any more"
-"""What becomes of each case before an alert of escalated cases is over. Whether an operator has accepted it is not known to alerts."""
+ESCALATION_ENDS = "is accepted by an operator, is answered, is moved to another desk, or needs no answer any more"
+"""What becomes of each case before an alert of escalated cases is over."""
 _SETTLED = "has lasted so long that it counts as the usual"
 """Why a surge is closed as the new normal. There may be posts of it still, or none."""
 _URGENCY: dict[Severity, str] = {
@@ -421,11 +421,17 @@ def _silent_parts(known: _Known, channel: str) -> Parts:
 
 
 def _escalation(known: _Known, _post: PostWords | None) -> tuple[str, Parts]:
-    cases, whom = _escalated(known), known.text("to") or "a responsible person"
+    cases, whom = _escalated(known), _whom(known)
     if known.over:
         return f"no escalated case waits for {whom} any more, after {known.lasted}", _escalation_parts(known, whom)
     verb = "waits" if cases.startswith("1 ") else "wait"
     return f"{cases or 'cases'} {verb} for {whom}", _escalation_parts(known, whom)
+
+
+def _whom(known: _Known) -> str:
+    """Who is asked: a person, or the people of a desk whose ladder names nobody."""
+    desk = known.text("desk")
+    return known.text("to") or (f"somebody at desk {desk}" if desk else "a responsible person")
 
 
 def _escalated(known: _Known) -> str:
@@ -433,20 +439,29 @@ def _escalated(known: _Known) -> str:
     return counted(found, "case", "cases") if found else ""
 
 
+_RUNGS = {"responsible": ", the person responsible", "lead": ", the lead"}
+
+
 def _escalation_parts(known: _Known, whom: str) -> Parts:
-    cases, oldest = _escalated(known), known.time("oldest_at")
-    at = f" of desk {known.text('desk')}" if known.text("desk") else ""
+    cases, oldest, named = _escalated(known), known.time("oldest_at"), known.text("to")
+    at = f" of desk {known.text('desk')}" if known.text("desk") and named else ""
     if known.over:
         yield "What", f"Each case{at} that was escalated to {whom} {ESCALATION_ENDS}."
     else:
-        yield "What", f"Cases{at} are escalated to {whom}, and not yet answered ({known.urgency})."
+        who = f"{whom}{_RUNGS.get(known.text('rung'), '')}," if named and known.text("rung") else f"{whom},"
+        yield "What", f"Cases{at} are escalated to {who} and nobody has accepted or answered them ({known.urgency})."
     yield "Over", known.end()
     yield "Since", known.since()
     if known.over or not cases:
         return
     waits = f"; the oldest waits for {known.ago(oldest)} (since {known.times.short(oldest)})" if oldest else ""
     yield "Cases", f"{cases}{waits}"
-    yield "Do first", f"{whom} answers the cases, or somebody else at the desk does"
+    if why := known.text("why"):
+        yield "Why", why if cases == "1 case" else f"the oldest: {why}"
+    if named:
+        yield "Do first", f"{whom} takes the cases, or somebody else at the desk does"
+    else:
+        yield "Do first", f"{_staff(known.text('desk'))}; the policy names no person for this desk's ladder"
 
 
 def _test(known: _Known, _post: PostWords | None) -> tuple[str, Parts]:

@@ -1,4 +1,4 @@
-"""The Decider over `signals`: an alert for each flood, silent channel, desk with overdue cases and person with escalated cases,
+"""The Decider over `signals`: an alert for each flood, silent channel, desk with overdue cases and person who is asked for cases,
 until it is resolved.
 """
 
@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from msgspec.structs import replace
 
 from agents.alerts import escalation_alerts, overdue_alerts, silence_alerts, surge_alerts
-from agents.alerts.facts import Records, after_silence, after_step, after_surge, after_work
+from agents.alerts.facts import Records, after_desk, after_silence, after_step, after_surge, after_work
 from agents.alerts.state import (
     AlertState,
     Escalations,
@@ -26,10 +26,12 @@ from agents.alerts.state import (
 from agents.decider import At, StateNote, Timer
 from schemas.records import (
     Alert,
+    Assigned,
     ChannelChanged,
     CrisisClosed,
     CrisisOpened,
     Decided,
+    Escalated,
     Record,
     SurgeClosed,
     SurgeOpened,
@@ -93,6 +95,8 @@ _RULES: dict[type[Record], Callable[[Incidents, Any, At], Records]] = {
     CrisisClosed: after_surge,
     ChannelChanged: lambda state, fact, _at: after_silence(state, fact),
     WorkChanged: lambda state, fact, _at: after_work(state, fact),
+    Escalated: lambda state, fact, _at: after_desk(state, fact),
+    Assigned: lambda state, fact, _at: after_desk(state, fact),
 }
 
 

@@ -10,6 +10,8 @@ from agents.alerts import surge_figures
 from agents.alerts.state import (
     HOUR,
     AlertState,
+    Climb,
+    DeskStep,
     Escalations,
     Incidents,
     OpenWork,
@@ -21,9 +23,11 @@ from agents.alerts.state import (
 )
 from agents.decider import At
 from schemas.records import (
+    Assigned,
     ChannelChanged,
     CrisisClosed,
     CrisisOpened,
+    Escalated,
     SurgeClosed,
     SurgeOpened,
     SurgeUpdated,
@@ -98,12 +102,34 @@ def after_work(state: Incidents, fact: WorkChanged) -> Records:
     return {key: replace(work, seq=fact.seq, steps=[*work.steps, step])}
 
 
+def after_desk(state: Incidents, fact: Escalated | Assigned) -> Records:
+    """The work with the event of the desk; nothing where it was read before, tells nobody, or ends nothing.
+
+    The rung `operator` tells nobody: the desk asks its own operators. A round of work that is not known is over: cases say that it
+    begins before the desk can say more.
+    """
+    work = state.get(OpenWork(fact.brand, fact.aggregate, 0).key)
+    if not isinstance(work, OpenWork) or fact.seq <= work.desk_seq:
+        return {}
+    climb = None
+    if isinstance(fact, Escalated):
+        if fact.rung not in ("responsible", "lead"):
+            return {}
+        climb = Climb(fact.time, fact.to, fact.rung, fact.desk, fact.reason.partition(": ")[2] or fact.reason)
+    elif not (work.asked or work.desk_steps or any(step.escalated_to for step in work.steps)):
+        return {}
+    step = DeskStep(fact.time, climb)
+    return {work.key: replace(work, desk_seq=fact.seq, desk_steps=[*work.desk_steps, step])}
+
+
 def _is_carried(state: Incidents, fact: WorkChanged) -> bool:
     return any(fact.case_id in desk.carried for desk in state.of(fact.brand, OverdueDesk))
 
 
 def after_step(state: Incidents, work: OpenWork, at: At) -> Records:
-    """The work after its next event, and the desks and the person whose cases it makes to be counted."""
+    """The work after its next event, and the desks and the people whose cases it makes to be counted."""
+    if work.desk_steps and (not work.steps or work.desk_steps[0].time < work.steps[0].time):
+        return _after_desk_step(state, work)
     step = work.steps[0]
     after = replace(work.after(step), steps=work.steps[1:])
     changed: Records = {work.key: after if step.waits else None}
@@ -113,10 +139,25 @@ def after_step(state: Incidents, work: OpenWork, at: At) -> Records:
             changed[desk.fingerprint] = replace(desk, carried=left).looked_at(step.time + 1)
     _look(state, changed, work, after, step, at)
     _look_at_what_fires(state, changed, work.brand, step.time)
-    if after.escalated_to is not None:
-        person = state.known(Escalations(work.brand, after.escalated_to))
-        changed[person.fingerprint] = replace(person.looked_at(step.time + 1), changed_at=step.time)
+    _look_at_people(state, changed, work, after, step.time)
     return {key: record for key, record in changed.items() if record is None or record != state.get(key)}
+
+
+def _after_desk_step(state: Incidents, work: OpenWork) -> Records:
+    """The work after the next event of its desk, and the people whose cases it makes to be counted."""
+    step = work.desk_steps[0]
+    after = replace(work.after_desk(step), desk_steps=work.desk_steps[1:])
+    changed: Records = {work.key: after}
+    _look_at_people(state, changed, work, after, step.time)
+    return changed
+
+
+def _look_at_people(state: Incidents, changed: Records, before: OpenWork, after: OpenWork, time: int) -> None:
+    """Adds the people who were or are asked for a case, whose cases are to be counted after an event of a time (ms)."""
+    for fingerprint, climb in {**before.asked, **after.asked}.items():
+        fresh = Escalations(before.brand, climb.person, desk="" if climb.person else climb.desk)
+        known: Any = changed.get(fingerprint) or state.known(fresh)
+        changed[fingerprint] = replace(known.looked_at(time + 1), changed_at=time)
 
 
 def _look_at_what_fires(state: Incidents, changed: Records, brand: str, time: int) -> None:

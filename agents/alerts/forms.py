@@ -76,7 +76,7 @@ def lower_clocks(key: str, value: Any) -> Any:
     if value["type"] == "work":
         return {"type": "overdue", "brand": brand, "desk": f"work {value['work']}"}
     if value["type"] == "escalation":
-        return {"type": "overdue", "brand": brand, "desk": f"escalation {value['person']}"}
+        return {"type": "overdue", "brand": brand, "desk": f"escalation {value['person'] or value['desk']}"}
     if value["type"] == "overdue":
         told = {name: value[name] for name in ("type", "brand", "desk", "last_alert", "woken_at") if name in value}
         if last is None or not last[1] or not last[4]:

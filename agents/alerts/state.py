@@ -1,7 +1,7 @@
 """The state of alerts: the cases that wait for an answer, the incidents that people must know, and the note that changes both.
 
-An incident is a flood (a surge with its crisis), a silent channel, the overdue cases of one desk of a brand, or the cases that were
-escalated to one person. Each has one alert, in versions 1, 2, 3.
+An incident is a flood (a surge with its crisis), a silent channel, the overdue cases of one desk of a brand, or the cases for which
+one person, or a desk that names nobody, is asked. Each has one alert, in versions 1, 2, 3.
 
 Facts are kept in records when they are read, and take effect at timers, when the watermark has reached their time. What is counted
 at a time counts the facts before it. So alerts are the same however far ahead the facts of a faster source are read.
@@ -17,11 +17,13 @@ import msgspec
 from msgspec.structs import replace
 
 from agents.decider import Carried, State, StateNote
-from schemas.records import Alert, Mode, Severity
+from schemas.records import Alert, Mode, Rung, Severity
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
+#: The rungs of a ladder, the lowest first.
+RUNGS: tuple[Rung, ...] = ("operator", "responsible", "lead")
 #: ms; a channel that is silent for so long is given up: its alert is resolved.
 GIVEN_UP = 7 * DAY
 
@@ -84,6 +86,29 @@ class WorkStep(msgspec.Struct, frozen=True, array_like=True):
     """The case, where a desk counts it among those that an earlier release left."""
 
 
+class Climb(msgspec.Struct, frozen=True, array_like=True):
+    """That a case has climbed to a person, or to a desk that names nobody."""
+
+    at: int
+    """ms; since when the person is asked."""
+    person: str
+    """Empty: the desk names nobody."""
+    rung: Rung
+    """The highest rung on which the person was asked."""
+    desk: str
+    why: str
+    """Why it climbed, in words."""
+
+
+class DeskStep(msgspec.Struct, frozen=True, array_like=True):
+    """An event of the desk, as far as alerts need it."""
+
+    time: int
+    """ms"""
+    climb: Climb | None
+    """None: an operator has accepted the case."""
+
+
 class OpenWork(msgspec.Struct, frozen=True, tag="work", omit_defaults=True):
     """A round of work: a case that waits for an answer at a desk."""
 
@@ -99,17 +124,35 @@ class OpenWork(msgspec.Struct, frozen=True, tag="work", omit_defaults=True):
     known_at: int = 0
     """ms; since when its due holds."""
     escalated_to: str | None = None
+    """The person to whom an operator escalated it, until somebody accepts it."""
     escalated_at: int = 0
     """ms"""
+    desk_seq: int = 0
+    """Of the last event of the desk that was read."""
+    desk_steps: list[DeskStep] = []
+    """Events of the desk that were read and are later than the watermark, in their order."""
+    climbs: dict[str, Climb] = {}
+    """Who is asked for it by the desk, by the fingerprint of their alert, until somebody accepts it."""
 
     @property
     def key(self) -> str:
         """The key of its record. In the order of timers it comes after the keys of all incidents that count it."""
         return f"work:{self.work}"
 
+    @property
+    def asked(self) -> dict[str, Climb]:
+        """Who is asked for it, by an operator or by the desk, by the fingerprint of their alert."""
+        if self.escalated_to is None:
+            return self.climbs
+        fingerprint, desk = escalation(self.brand, self.escalated_to), self.newest.desk if self.newest else ""
+        by_hand = Climb(self.escalated_at, self.escalated_to, "responsible", desk, "an operator asked for it")
+        known = self.climbs.get(fingerprint)
+        own = by_hand if known is None else replace(known, at=min(known.at, by_hand.at))
+        return {**self.climbs, fingerprint: own}
+
     def due(self) -> int | None:
         """ms; its next event."""
-        return self.steps[0].time if self.steps else None
+        return min((steps[0].time for steps in (self.steps, self.desk_steps) if steps), default=None)
 
     def after(self, step: WorkStep) -> OpenWork:
         """The work after an event."""
@@ -122,6 +165,17 @@ class OpenWork(msgspec.Struct, frozen=True, tag="work", omit_defaults=True):
             escalated_to=to or self.escalated_to,
             escalated_at=self.escalated_at if to is None else step.time,
         )
+
+    def after_desk(self, step: DeskStep) -> OpenWork:
+        """The work after an event of the desk."""
+        climb = step.climb
+        if climb is None:
+            return replace(self, escalated_to=None, climbs={})
+        fingerprint = escalation(self.brand, climb.person, climb.desk)
+        known = self.climbs.get(fingerprint)
+        if known is not None:
+            climb = replace(climb, at=known.at, rung=max(known.rung, climb.rung, key=RUNGS.index))
+        return replace(self, climbs={**self.climbs, fingerprint: climb})
 
     def counts_at(self, grace: int) -> int | None:
         """ms; from when on it counts as overdue, if nobody answers. A post that arrived overdue counts after the grace (ms) too."""
@@ -329,10 +383,11 @@ class OverdueDesk(msgspec.Struct, frozen=True, tag="overdue", omit_defaults=True
 
 
 class Escalations(msgspec.Struct, frozen=True, tag="escalation", omit_defaults=True):
-    """The cases of a brand that were escalated to one person."""
+    """The cases of a brand for which one person is asked, or a desk that names nobody."""
 
     brand: str
     person: str
+    """Empty: the desk names nobody."""
     check_at: int | None = None
     """ms; when to count."""
     last_alert: LastAlert | None = None
@@ -340,11 +395,13 @@ class Escalations(msgspec.Struct, frozen=True, tag="escalation", omit_defaults=T
     """ms; when the last timer fired."""
     changed_at: int = 0
     """ms; the last event of one of the cases."""
+    desk: str = ""
+    """Where the desk names nobody: its name."""
 
     @property
     def fingerprint(self) -> str:
         """The fingerprint of its alert."""
-        return f"escalation:{self.brand}:{self.person}"
+        return escalation(self.brand, self.person, self.desk)
 
     def due(self) -> int | None:
         """ms; when to count, and when to check whether to forget it."""
@@ -353,6 +410,11 @@ class Escalations(msgspec.Struct, frozen=True, tag="escalation", omit_defaults=T
     def looked_at(self, at: int) -> Escalations:
         """The person, whose cases are counted at a time (ms) or earlier."""
         return self if self.check_at is not None and self.check_at <= at else replace(self, check_at=at)
+
+
+def escalation(brand: str, person: str, desk: str = "") -> str:
+    """The fingerprint of the alert of a person who is asked; of a desk that names nobody, where the person is empty."""
+    return f"escalation:{brand}:{person or f'desk:{desk}'}"
 
 
 def _then(last: LastAlert | None, woken_at: int, changed_at: int) -> int | None:
@@ -411,10 +473,13 @@ class Incidents(State[AlertState]):
         super().__init__()
         self._keys: dict[tuple[type[AlertState], str], dict[str, None]] = {}
         """The keys of records by their type and brand."""
+        self._asked: dict[str, dict[str, None]] = {}
+        """The keys of the work for which people are asked, by the fingerprint of their alert."""
 
     def put(self, key: str, record: AlertState | None) -> None:
-        """Set a record, or remove it with None, and update the index."""
+        """Set a record, or remove it with None, and update the indexes."""
         old = self.get(key)
+        self._index_asked(key, old, record)
         if record is not None:
             self._keys.setdefault((type(record), record.brand), {})[key] = None
         elif old is not None:
@@ -423,6 +488,22 @@ class Incidents(State[AlertState]):
             if not keys:
                 del self._keys[type(old), old.brand]
         super().put(key, record)
+
+    def _index_asked(self, key: str, old: AlertState | None, new: AlertState | None) -> None:
+        before = old.asked if isinstance(old, OpenWork) else {}
+        after = new.asked if isinstance(new, OpenWork) else {}
+        for fingerprint in after:
+            self._asked.setdefault(fingerprint, {})[key] = None
+        for fingerprint in before.keys() - after.keys():
+            self._asked[fingerprint].pop(key)
+            if not self._asked[fingerprint]:
+                del self._asked[fingerprint]
+
+    def asked(self, fingerprint: str) -> list[tuple[OpenWork, Climb]]:
+        """The work for which the person of an alert is asked, who was asked first comes first."""
+        works: list[Any] = [self[key] for key in self._asked.get(fingerprint, ())]
+        found = [(work, work.asked[fingerprint]) for work in works]
+        return sorted(found, key=lambda one: (one[1].at, one[0].work))
 
     def of(self, brand: str, kind: type[I]) -> list[I]:
         """A brand's incidents of a kind, by fingerprint."""

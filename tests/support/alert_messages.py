@@ -101,6 +101,7 @@ def examples() -> dict[str, tuple[Alert, PostWords | None]]:
     desk = {**_ZONE, "desk": "care", "opens_at": "12"}
     silent = {**_ZONE, "channel": "twitter", "since": _at(0), "expected": "23"}
     ana = {**_ZONE, "to": "ana", "desk": "care"}
+    climbed = {"rung": "responsible", "why": "75 % of the target is used, and nobody has answered"}
     return {
         "surge opens": (_alert("surge", "info", 15, _FLOOD), POST),
         "surge of a few accounts": (
@@ -249,7 +250,14 @@ def examples() -> dict[str, tuple[Alert, PostWords | None]]:
             ),
             None,
         ),
-        "escalation": (_alert("escalation", "warning", 16, {**ana, "cases": "3", "oldest_at": _at(0)}), None),
+        "escalation": (
+            _alert("escalation", "warning", 16, {**ana, "cases": "3", "oldest_at": _at(0), **climbed}),
+            None,
+        ),
+        "escalation of a desk": (
+            _alert("escalation", "info", 16, {**_ZONE, "desk": "care", "cases": "1", "oldest_at": _at(0), **climbed}),
+            None,
+        ),
         "escalation over": (_alert("escalation", "warning", 31, {**ana, "cases": "0"}, version=2, ends=31), None),
         "test": (_alert("test", "page", 15, {**_ZONE, "route": "care"}, fingerprint="test:care:1"), None),
         "test over": (

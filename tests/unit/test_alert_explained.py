@@ -21,7 +21,7 @@ ENDS = {
     "crisis": "nothing was above the usual for 30 min",
     "sla_breach": "fewer than half of those from which it fires were overdue for 15 min; it fires from 3",
     "channel_silent": "with the first post from the channel",
-    "escalation": "when each of its cases is answered, is moved to another desk, or needs no answer any more",
+    "escalation": "when each of its cases is accepted by an operator, is answered, is moved to another desk, or needs no answer any more",
     "test": "`netcenter alert test` ends it itself",
 }
 

@@ -114,12 +114,27 @@ def test_what_was_closed_as_the_new_normal_claims_no_posts(name: str, over: bool
     assert not re.search(r"posts|complaints|contacts|become", f"{told.title} {what}")
 
 
-@pytest.mark.parametrize("name", ["escalation", "escalation over"])
-def test_an_escalation_promises_nothing_that_alerts_do_not_know(name: str) -> None:
-    """No alert sees that an operator accepts a case, a muted or moved case ends it too, and there is no ladder."""
-    told = message_of(*EXAMPLES[name])
-    assert not re.search(r"tak|accept|rung|ladder", f"{told.title} {told.body}")
-    assert "answer" in parts(told)["What"]
+def test_an_escalation_says_who_is_asked_as_what_and_why_it_climbed() -> None:
+    told = message_of(*EXAMPLES["escalation"])
+    assert told.title.endswith("3 cases wait for ana")
+    assert "escalated to ana, the person responsible, and nobody has accepted or answered them" in parts(told)["What"]
+    assert parts(told)["Why"] == "the oldest: 75 % of the target is used, and nobody has answered"
+    assert "is accepted by an operator, is answered" in parts(message_of(*EXAMPLES["escalation over"]))["What"]
+
+
+def test_an_escalation_of_a_desk_without_a_person_names_the_desk_and_how_to_bring_people() -> None:
+    told = message_of(*EXAMPLES["escalation of a desk"])
+    assert told.title.endswith("1 case waits for somebody at desk care")
+    assert parts(told)["Why"] == "75 % of the target is used, and nobody has answered"
+    assert "netcenter operators sign-in NAME --desk care" in parts(told)["Do first"]
+    assert "the policy names no person" in parts(told)["Do first"]
+
+
+def test_an_escalation_of_an_earlier_release_promises_no_rung_and_no_reason() -> None:
+    first, _ = EXAMPLES["escalation"]
+    old = {name: value for name, value in first.evidence.items() if name not in ("rung", "why")}
+    told = parts(message_of(replace(first, evidence=old)))
+    assert "escalated to ana, and nobody" in told["What"] and "Why" not in told
 
 
 def test_words_call_nobody() -> None:

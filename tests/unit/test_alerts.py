@@ -18,12 +18,15 @@ from agents.policy.policy import Brand, ClassifierPolicy
 from schemas import ids
 from schemas.records import (
     Alert,
+    Assigned,
     ChannelChanged,
     CrisisClosed,
     CrisisOpened,
     Crowd,
+    Escalated,
     Evidence,
     Hearing,
+    Rung,
     SeriesEvidence,
     SurgeClosed,
     SurgeOpened,
@@ -671,6 +674,117 @@ def test_an_escalated_case_fires_for_its_person_until_it_is_answered() -> None:
     answer(run, range(1), START + 30 * MINUTE, seq=3)
     run.tick(START + HOUR)
     assert told(run)[2:] == [("escalation:andina:lead", 3, "resolved")]
+
+
+def only(run: Run, time: int) -> Alert:
+    """The one alert that follows until a time (ms)."""
+    (found,) = run.tick(time)
+    assert isinstance(found, Alert)
+    return found
+
+
+def desk_says(
+    case: str,
+    seq: int,
+    time: int,
+    rung: Rung | None = None,
+    to: str = "",
+    reason: str = "ladder: 75 % of the target is used",
+) -> Escalated | Assigned:
+    """A case climbs its desk's ladder; without a rung, an operator accepts it."""
+    fields: dict[str, Any] = {**decided(f"work-{case}", seq, time, reason), "desk": "care", "case_id": case}
+    if rung is None:
+        return Assigned(**fields, operator="bob", offer_id="o1", waited_ms=0)
+    return Escalated(**fields, mode="live", rung=rung, to=to, used=75)
+
+
+@pytest.mark.parametrize("end", ["accepted", "answered", "withdrawn"])
+def test_a_case_that_climbs_fires_for_the_person_who_is_asked_until_it_is_accepted_answered_or_withdrawn(
+    end: Any,
+) -> None:
+    run = begin("live")
+    queue(run, 1)
+    take(run, desk_says("k0", 2, START + MINUTE, "responsible", "ana"))
+    first = only(run, START + 2 * MINUTE)
+    assert (first.fingerprint, first.kind, first.severity) == ("escalation:andina:ana", "escalation", "info")
+    assert first.summary == "andina: 1 escalated case waits for ana"
+    assert first.reason == "escalated: 75 % of the target is used"
+    said = {name: first.evidence[name] for name in ("to", "desk", "cases", "rung", "why")}
+    assert said == {
+        "to": "ana", "desk": "care", "cases": "1", "rung": "responsible", "why": "75 % of the target is used",
+    }  # fmt: skip
+    later = START + 5 * MINUTE
+    take(run, desk_says("k0", 3, later) if end == "accepted" else work("k0", end, 2, later))
+    run.tick(START + HOUR)
+    assert told(run) == [("escalation:andina:ana", 1, "firing"), ("escalation:andina:ana", 2, "resolved")]
+
+
+def test_the_rung_of_the_operator_tells_nobody() -> None:
+    run = begin("live")
+    queue(run, 1)
+    take(run, desk_says("k0", 2, START + MINUTE, "operator", "bob"), desk_says("k0", 3, START + 2 * MINUTE, "operator"))
+    run.tick(START + 30 * MINUTE)
+    assert told(run) == []
+
+
+def test_a_case_that_climbs_on_warns_the_lead_too_and_both_are_asked_until_somebody_takes_it() -> None:
+    run = begin("live")
+    queue(run, 1)
+    take(run, desk_says("k0", 2, START + MINUTE, "responsible", "ana"))
+    take(run, desk_says("k0", 3, START + 9 * MINUTE, "lead", "luis", "ladder: 90 % of the target is used"))
+    lead = only(run, START + 10 * MINUTE)
+    assert (lead.fingerprint, lead.severity, lead.evidence["rung"]) == ("escalation:andina:luis", "warning", "lead")
+    take(run, desk_says("k0", 4, START + 12 * MINUTE))
+    run.tick(START + HOUR)
+    assert sorted(told(run)[2:]) == [
+        ("escalation:andina:ana", 2, "resolved"), ("escalation:andina:luis", 2, "resolved"),
+    ]  # fmt: skip
+
+
+def test_a_rung_without_a_person_fires_for_the_desk() -> None:
+    run = begin("live")
+    queue(run, 1)
+    take(run, desk_says("k0", 2, START + MINUTE, "responsible", "", "empty: nobody is signed in at care"))
+    first = only(run, START + 2 * MINUTE)
+    assert first.fingerprint == "escalation:andina:desk:care" and "to" not in first.evidence
+    assert first.summary == (
+        "andina: 1 escalated case waits for somebody at desk care, which names no person for its ladder"
+    )
+    answer(run, range(1), START + 5 * MINUTE)
+    run.tick(START + HOUR)
+    assert told(run)[1:] == [("escalation:andina:desk:care", 2, "resolved")]
+
+
+def test_a_case_that_an_operator_escalates_and_that_climbs_to_the_same_person_counts_once() -> None:
+    run = begin("live")
+    queue(run, 2)
+    take(run, work("k0", "changed", 2, START + MINUTE, operator="ana"))
+    take(run, desk_says("k0", 2, START + MINUTE, "responsible", "ana", "escalated: an operator asks for it"))
+    first = only(run, START + 2 * MINUTE)
+    assert first.evidence["cases"] == "1" and first.reason == "escalated: an operator asks for it"
+    take(run, desk_says("k0", 3, START + 3 * MINUTE))
+    run.tick(START + HOUR - 1)
+    assert told(run)[1:] == [("escalation:andina:ana", 2, "resolved")]
+
+
+def test_a_case_that_comes_back_and_climbs_again_fires_again() -> None:
+    run = begin("live")
+    queue(run, 1)
+    for seq in (2, 4):
+        take(run, desk_says("k0", seq, START + seq * 3 * MINUTE, "responsible", "ana"))
+        take(run, desk_says("k0", seq + 1, START + (seq + 1) * 3 * MINUTE))
+    run.tick(START + 30 * MINUTE)
+    assert [state for _, _, state in told(run)] == ["firing", "resolved", "firing", "resolved"]
+
+
+def test_a_climb_of_a_round_that_is_over_tells_nobody() -> None:
+    """The desk may have decided it at the very moment of the answer, and be read after it."""
+    run = begin("live")
+    queue(run, 1)
+    answer(run, range(1), START + MINUTE)
+    take(run, desk_says("k0", 2, START + MINUTE, "lead", "luis"))
+    run.tick(START + HOUR)
+    assert told(run) == [] and not any(key.startswith("work:") for key in run.state)
 
 
 # --- who is told ------------------------------------------------------------------------------------------
