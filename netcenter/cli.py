@@ -63,6 +63,7 @@ COMMANDS = (
     "forget",
     "policy",
     "operators",
+    "desk",
     "bulk_update",
     "alert",
     "surge",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from netcenter.pipeline import PIPELINE, PROJECTION, PUBLIC
-from schemas.records import Alert, ContactCount, Offered
+from schemas.records import Alert, ContactCount, Offered, Record
 from streams.rights import Operation, ResourceKind, Right, Rights, role_rights, topic_rights
 from streams.topology import POLICY_TOPIC, Role
 
@@ -61,7 +61,7 @@ def _users_of(prefix: str) -> list[KafkaUser]:
             _setup(prefix),
             ("topics apply", "topics seed", "policy apply", "policy repair", "policy list"),
         ),
-        KafkaUser("operators", _operators(prefix), ("operators", "bulk-update", "crisis", "forget")),
+        KafkaUser("operators", _operators(prefix), ("operators", "desk", "bulk-update", "crisis", "forget")),
         KafkaUser("dead-letters", _dead_letters(prefix), ("dead",)),
         KafkaUser("ingest", _ingest(prefix), ("ingest",)),
         KafkaUser(
@@ -112,8 +112,8 @@ def _operators(prefix: str) -> Rights:
     return (
         *topic_rights(prefix, [t.name for t in PIPELINE.topics if t.operators], _READ, _WRITE),
         *topic_rights(prefix, [t.name for t in PIPELINE.topics if Offered in t.records], _READ),
-        # Which desks there are says the policy.
-        *topic_rights(prefix, [POLICY_TOPIC], _READ),
+        # Which desks there are says the policy; who is signed in and what waits says the state of the desk.
+        *topic_rights(prefix, [POLICY_TOPIC, *(role.changelog for role in _DECIDING if _writes(role, Offered))], _READ),
         Right(ResourceKind.GROUP, prefix + PIPELINE.roles[0].name, _DESCRIBE),
     )
 
@@ -175,6 +175,10 @@ def _reader(prefix: str) -> Rights:
         *topic_rights(prefix, PUBLIC, _READ),
         Right(ResourceKind.GROUP, f"{prefix}reader-", _READ, prefixed=True),
     )
+
+
+def _writes(role: Role, record: type[Record]) -> bool:
+    return any(record in PIPELINE.topic(name).records for name in role.writes)
 
 
 def _changelogs() -> list[str]:

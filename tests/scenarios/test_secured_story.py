@@ -22,7 +22,7 @@ from netcenter.policies import DEFAULT_POLICY
 from netcenter.replay import Replay, play_lines
 from netcenter.rights.kafka_users import kafka_users
 from schemas.dead_letter_headers import failure_of
-from schemas.records import AlertDelivery, Decided, Record
+from schemas.records import AlertDelivery, Decided, Offered, Record
 from streams.signatures import STAGE
 from tests.support import judge
 from tests.support.afternoon import File
@@ -88,7 +88,7 @@ class Run(NamedTuple):
     command: str
     """As the help names it; `rebuild` with the kind of rebuild."""
     words: str
-    """Its arguments. `{offer}` and `{letter}` are ids of this log."""
+    """Its arguments. `{offer}`, `{case}` and `{letter}` are ids of this log."""
     prefix: str | None = None
     """Of another log than the story's."""
     code: int = 0
@@ -186,6 +186,7 @@ def test_every_command_may_do_its_work_as_its_user(secured: SecuredStory) -> Non
     """With the keys that SECURITY.md gives this user, and no other."""
     found = {"offer": next(row.record.id for row in secured.log["assignments"] if isinstance(row.record, Decided))}
     found["alert"] = next(row.record.aggregate for row in secured.log["alerts"] if isinstance(row.record, Decided))
+    found["case"] = next(row.record.case_id for row in secured.log["assignments"] if isinstance(row.record, Offered))
     letter = next(row for row in secured.log["mentions.dead"] if row.key is not None)
     found["letter"] = f"mentions.dead/{letter.partition}/{letter.offset}"
     folder = secured.plant.folder
@@ -202,7 +203,7 @@ def test_every_command_may_do_its_work_as_its_user(secured: SecuredStory) -> Non
 
 def test_every_command_names_what_prints_the_rights_that_a_user_lacks(secured: SecuredStory) -> None:
     """As a user who may write posts and nothing else: each says so, in one line, and does nothing."""
-    found = {"offer": "none", "letter": "mentions.dead/0/0", "alert": "none"}
+    found = {"offer": "none", "letter": "mentions.dead/0/0", "alert": "none", "case": "none"}
     for run in RUNS:
         code, out, err = _run(secured, "gateway", run, found)
         said = [line for line in (out + err).splitlines() if REFUSED.search(line)]

@@ -8,7 +8,9 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
+from netcenter.operate.work_history import history_of, work_in_postgres
 from schemas import ids, jsonform
 from schemas.records import (
     RECORDS,
@@ -723,6 +725,19 @@ def test_a_case_has_one_clock_for_each_metric_and_cycle(sink: PostgresSink, data
         ("first_response", 1, "met"),
         ("next_response", 2, "running"),
     ]
+
+
+def test_a_row_of_assignments_gives_its_event_back_but_for_authors_and_posts(
+    sink: PostgresSink, database: Database
+) -> None:
+    """As `desk explain` reads it."""
+    sink.write(items(ASSIGNMENTS, "assignments"))
+    wanted: list[Any] = list(ASSIGNMENTS)
+    for name in ("author_id", "native_id"):
+        wanted = [replace(one, **{name: ""}) if hasattr(one, name) else one for one in wanted]
+    wanted = [replace(one, work=replace(one.work, author_id="")) if hasattr(one, "work") else one for one in wanted]
+    assert history_of(work_in_postgres(database.uri, CASE[:9]), CASE).rounds == [wanted]
+    assert work_in_postgres(database.uri, "zzz") == []
 
 
 @pytest.mark.parametrize("record", ASSIGNMENTS, ids=lambda r: type(r).__name__)

@@ -1,0 +1,51 @@
+"""`netcenter desk`: the queue of a desk, and one case's way through the desks."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from netcenter.commands.options import Json
+from netcenter.errors import Unreachable
+from netcenter.runtime.endpoints import kafka_of, postgres_of
+from netcenter.settings import Settings, load
+
+desk = typer.Typer(help="The desks: who works on what, and why.", no_args_is_help=True)
+
+
+@desk.command("explain")
+def explain(
+    case: Annotated[str, typer.Argument(help="The case's id, or its beginning; desk show and cases name it.")],
+    as_json: Json = False,
+) -> None:
+    """Explain a case's way through the desks: each offer and why, returns, escalations, holding replies, and what it waits for.
+
+    Example: netcenter desk explain 4dfe4b8f
+    """
+    from netcenter.broker.desk_state import desk_standing
+    from netcenter.operate.desk_explained import history_json, history_text
+    from netcenter.operate.work_history import find_history
+
+    settings = load()
+    kafka = kafka_of(settings)
+    history = find_history(settings, kafka, _postgres(settings), case)
+    standing = desk_standing(settings, kafka)
+    item = standing.work_of(history.case_id)
+    print(
+        json.dumps(history_json(history, item, standing.now)) if as_json else history_text(history, item, standing.now)
+    )
+
+
+def _postgres(settings: Settings) -> str | None:
+    """The URI of PostgreSQL; None where there is none."""
+    try:
+        return postgres_of(settings)
+    except Unreachable:
+        return None
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    app.add_typer(desk, name="desk")
