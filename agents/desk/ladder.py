@@ -16,7 +16,8 @@ _NAMES: dict[int, Rung] = {OPERATOR: "operator", RESPONSIBLE: "responsible", LEA
 
 
 def climb(state: DeskState, key: str, rung: int, why: str, at: At, *, asked: bool = False) -> Events:
-    """Tells that a case climbs to a rung, unless it is as high already, and keeps it for the person of that rung.
+    """Tells that a case climbs to a rung, unless it is as high already, and keeps it for the person of that rung. That nobody is
+    named as responsible is told too, while nobody is asked for a case that no operator has, nor a lead who is not named.
 
     An item that an operator has stays with them: whoever takes it over asks them. An item that waits is offered to that person
     alone for as long as an offer lasts, if they are signed in; after that they come first among those who are free. asked: an
@@ -27,6 +28,8 @@ def climb(state: DeskState, key: str, rung: int, why: str, at: At, *, asked: boo
         return
     desk = at.policy.desk(item.where)
     person = _person(item, desk, rung)
+    if person is None and rung != RESPONSIBLE:
+        return
     yield _escalated(state, item, rung, person, f"{why}{_nobody(state, item, desk.name)}", at)
     if rung == OPERATOR or person is None:
         return
