@@ -110,6 +110,7 @@ RUNS = (
     Run("operators accept", "ana {offer}", NEXT),
     Run("operators decline", "ana {offer}", NEXT),
     Run("operators renew", "ana --for 9h", NEXT),
+    Run("operators list", "", NEXT),
     Run("operators pause", "ana --for 30m", NEXT),
     Run("operators resume", "ana", NEXT),
     Run("operators sign-out", "ana", NEXT),
