@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Collection, Iterable, Mapping
 from datetime import date
 from difflib import get_close_matches
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
@@ -18,6 +18,7 @@ from agents.policy.parts import Part, written
 from agents.policy.policy import Policy
 from agents.policy.warnings import warnings
 
+P = TypeVar("P", bound=Part)
 _RARITY = "has no effect any more: `rarity` says how seldom a burst is (docs/surges.md); take it out"
 _RETIRED = {("surge", "sustained"): _RARITY, ("surge", "jump"): _RARITY}
 """Settings that an earlier release read. A policy that is in force may have them, so they are accepted, with a warning."""
@@ -58,14 +59,23 @@ def parse(text: str, version: int = 0, name: str = "policy") -> Policy:
         del data[place[0]][place[1]]
     if "version" in data:
         raise _error(text, name, [(("version",), "is given by `policy apply`: leave it out")])
-    try:
-        policy = Policy(version=version, **data)
-    except ValidationError as error:
-        raise _error(text, name, [(e["loc"], _why(e)) for e in error.errors()]) from None
+    policy = _validated(Policy, {"version": version, **data}, text, name)
     found = list(contradictions(policy))
     if found:
         raise _error(text, name, found)
     return policy
+
+
+def parse_part(part: type[P], text: str, name: str) -> P:
+    """A model of another TOML file than the policy. Raises PolicyError as `parse` does."""
+    return _validated(part, _toml(text, name), text, name)
+
+
+def _validated(part: type[P], data: Mapping[str, Any], text: str, name: str) -> P:
+    try:
+        return part(**data)
+    except ValidationError as error:
+        raise _error(text, name, [(e["loc"], _why(e, part)) for e in error.errors()]) from None
 
 
 def check(text: str, name: str = "policy", today: date | None = None, receivers: Collection[str] = ()) -> Checked:
@@ -141,12 +151,12 @@ _BOUNDS = {"greater_than": "gt", "greater_than_equal": "ge", "less_than": "lt", 
 _COMPARED = {"gt": "not above", "ge": "below", "lt": "not below", "le": "above"}
 
 
-def _why(error: Mapping[str, Any]) -> str:
+def _why(error: Mapping[str, Any], whole: type[Part]) -> str:
     kind, context, given = error["type"], error.get("ctx", {}), error["input"]
     if kind == "value_error":
         return str(context["error"])
     if kind == "extra_forbidden":
-        return _unknown(error["loc"])
+        return _unknown(error["loc"], whole)
     if kind == "literal_error":
         return f"{given!r} is none of {context['expected'].replace(' or ', ', ')}"
     if kind == "string_pattern_mismatch":
@@ -158,9 +168,9 @@ def _why(error: Mapping[str, Any]) -> str:
     return _WANTED.get(kind) or str(error["msg"])
 
 
-def _unknown(place: KeyPath) -> str:
+def _unknown(place: KeyPath, whole: type[Part]) -> str:
     """A hint which field to write instead of a field that does not exist."""
-    part: Any = Policy
+    part: Any = whole
     for key in place[:-1]:
         if isinstance(key, str):
             part = next((p for p in _parts(part, key)), None)

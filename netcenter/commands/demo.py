@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from netcenter.commands.options import Ignore, Json, Maps, Sets, TimeFormat, read_file
+from netcenter.commands.options import Ignore, Json, Maps, Sets, TimeFormat, read_to_play
 
 
 def demo(
@@ -28,7 +28,7 @@ def demo(
     from netcenter.demo.own_environment import environment, of_other_servers
     from netcenter.demo.run import Demo
 
-    lines = None if file is None else read_file(file, maps, sets, ignore_unknown, time_format)
+    lines = None if file is None else read_to_play(file, maps, sets, ignore_unknown, time_format)
     left_out = of_other_servers()
     with environment(**dict.fromkeys(left_out)):
         Demo(lines=lines, keep=keep, as_json=as_json, left_out=left_out).run()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from netcenter.commands.options import Ignore, Json, Maps, Sets, TimeFormat, duration, read_file
+from netcenter.commands.options import Ignore, Json, Maps, Sets, TimeFormat, duration, read_to_play
 from netcenter.commands.progress_bar import bar
 from netcenter.ingest.schedule import TICK
 from netcenter.runtime.endpoints import kafka_of
@@ -48,7 +48,7 @@ def ingest(
     from netcenter.ingest.player import ingest as play_into_log
 
     settings = load()
-    lines = read_file(file, maps, sets, ignore_unknown, time_format)
+    lines = read_to_play(file, maps, sets, ignore_unknown, time_format)
     alone = ahead == "none"
     with bar() as progress:
         task = progress.add_task("records", total=len(lines))

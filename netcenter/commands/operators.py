@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
+import threading
+import time
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,6 +17,7 @@ from netcenter.broker.log_time import now_of_log
 from netcenter.broker.log_writer import LogWriter
 from netcenter.broker.policy_topic import policy_in_force
 from netcenter.commands.options import Json, duration, moment
+from netcenter.errors import UsageError
 from netcenter.operate import operator_records
 from netcenter.operate.operator_records import Answer, Shift
 from netcenter.runtime.endpoints import kafka_of
@@ -219,6 +224,40 @@ def _answer(operator: str, offer: str | None, customer: str | None, desk: str, a
     said = operator_records.answered(operator, desk, answer, now_of_log(settings, kafka), which)
     _send(settings, kafka, [said])
     print(f"{operator} has {answer} {offer or f'the offer of the case of {customer}'}")
+
+
+@operators.command("simulate")
+def simulate(
+    team: Annotated[Path, typer.Argument(help="A TOML file of operators: their shifts, habits and paces.")],
+    lasts: Annotated[
+        str | None, typer.Option("--for", metavar="DURATION", help="How long, such as 8h; until Ctrl-C without it.")
+    ] = None,
+) -> None:
+    """Simulated operators sign in, answer offers and answer customers, to try a pipeline: never beside real customers.
+
+    Example: netcenter operators simulate team.toml --for 8h
+    """
+    from netcenter.simulation.live import work
+    from netcenter.simulation.team import TeamError, read_team
+
+    try:
+        found = read_team(team)
+    except TeamError as error:
+        raise UsageError(str(error)) from None
+    end = None if lasts is None else time.monotonic() + duration(lasts, "--for") / 1000
+    stop, settings = threading.Event(), load()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    wrote = work(
+        settings,
+        kafka_of(settings),
+        found,
+        lambda seconds: stop.wait(seconds) or (end is not None and time.monotonic() >= end),
+    )
+    print(
+        f"{len(found.members):,} operators: {wrote['OfferAnswered']:,} offers answered, {wrote['Reply']:,} replies, "
+        f"{wrote['OperatorChanged']:,} sign-ins and sign-outs"
+    )
 
 
 def register(app: typer.Typer) -> None:

@@ -12,7 +12,7 @@ import typer
 
 from netcenter.errors import UsageError
 from netcenter.files.file_reader import read
-from netcenter.files.line import FileError, Line
+from netcenter.files.line import FileError, Line, PolicyText
 
 _UNITS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
@@ -90,6 +90,22 @@ def read_file(
 ) -> list[Line]:
     """The lines of a file. Raises UsageError naming file, line and field."""
     return list(read_lines(path, maps, sets, ignore, time_format))
+
+
+def read_to_play(
+    path: Path, maps: list[str] | None, sets: list[str] | None, ignore: bool, time_format: str | None
+) -> list[Line]:
+    """The lines of a file that is played into a log, where a policy comes into force for everyone at once. Raises
+    UsageError naming file, line and field, also for a line that holds a policy.
+    """
+    lines = read_file(path, maps, sets, ignore, time_format)
+    policy = next((line for line in lines if isinstance(line.record, PolicyText)), None)
+    if policy is not None:
+        raise UsageError(
+            f"{path}:{policy.number}: type: a policy in a file counts in `netcenter replay` only: take the line out, and "
+            "run `netcenter policy apply` with the policy's file when it is to hold"
+        )
+    return lines
 
 
 def text_of(path: Path) -> str:

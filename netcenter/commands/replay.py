@@ -14,7 +14,7 @@ from rich.console import Console
 from netcenter.commands.options import Ignore, Maps, Sets, TimeFormat, duration, moment, read_lines, text_of
 from netcenter.commands.progress_bar import bar
 from netcenter.errors import UsageError
-from netcenter.files.line import Line
+from netcenter.files.line import Line, PolicyText
 from netcenter.ingest.schedule import TICK
 from netcenter.policies import DEFAULT_POLICY
 from netcenter.runtime.endpoints import kafka_of
@@ -28,6 +28,30 @@ if TYPE_CHECKING:
     from netcenter.replay.output import TriedPolicy
 
 _TOPICS = ("mentions", "classified")
+#: ms of event time between two Ticks where operators are simulated: they keep their time to the second.
+_EXACT = 1_000
+
+
+_Offsets = Annotated[
+    list[str] | None,
+    typer.Option(metavar="P:FIRST-LAST", help="Of the log: offsets of a partition of mentions, as surges name them."),
+]
+_Policy = Annotated[
+    Path | None,
+    typer.Option(
+        help="By default the bundled one, or the log's own. Over the log it holds throughout, over files until a policy "
+        "line of theirs."
+    ),
+]
+_Against = Annotated[
+    Path | None, typer.Option(help="A second policy, which holds throughout: both are run, and compared.")
+]
+_Operators = Annotated[
+    Path | None, typer.Option(help="Of files: a TOML file of simulated operators, who do what people did in the files.")
+]
+_OperatorsAgainst = Annotated[
+    Path | None, typer.Option(help="Other simulated operators: both teams are run, and compared.")
+]
 
 
 def replay(
@@ -42,16 +66,11 @@ def replay(
     ] = None,
     since: Annotated[str | None, typer.Option(metavar="TIME", help="Of the log, by event time: RFC 3339.")] = None,
     until: Annotated[str | None, typer.Option(metavar="TIME", help="Of the log, by event time.")] = None,
-    offsets: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="P:FIRST-LAST", help="Of the log: offsets of a partition of mentions, as surges name them."
-        ),
-    ] = None,
-    policy: Annotated[
-        Path | None, typer.Option(help="Holds throughout. By default the bundled one; over the log, the log's own.")
-    ] = None,
-    against: Annotated[Path | None, typer.Option(help="A second policy: both are run, and compared.")] = None,
+    offsets: _Offsets = None,
+    policy: _Policy = None,
+    against: _Against = None,
+    operators: _Operators = None,
+    operators_against: _OperatorsAgainst = None,
     maps: Maps = None,
     sets: Sets = None,
     ignore_unknown: Ignore = False,
@@ -62,18 +81,22 @@ def replay(
 ) -> None:
     """Run the same decisions over the past, without Kafka: what would have happened under one policy or another?
 
+    With simulated operators it answers what another team would have done: docs/simulation.md.
+
     Example: netcenter replay story.jsonl --policy now.toml --against next.toml --out compared
     """
     settings = load()
     of_files = {"--map": maps, "--set": sets, "--ignore-unknown": ignore_unknown, "--time-format": time_format}
+    teams = {"--operators": operators, "--operators-against": operators_against}
     of_log = {"--since": since, "--until": until, "--offsets": offsets}
-    _one_source(bool(files), log, {**of_files, "--run-on": run_on}, of_log)
+    _one_source(bool(files), log, {**of_files, "--run-on": run_on, **teams}, of_log)
     if log is not None:
         wanted = _range(log, moment(since, "--since"), moment(until, "--until"), offsets)
         _replay_log(settings, wanted, out, policy, against)
         return
     lines = (read_lines(path, maps, sets, ignore_unknown, time_format, classified=True) for path in files or ())
-    tried = _tried(policy or DEFAULT_POLICY, against)
+    tried = _with_teams(_tried(policy or DEFAULT_POLICY, against), operators, operators_against)
+    tried[0] = tried[0]._replace(in_force=[1] * settings.partitions)
     _replay_files(settings, lines, duration(run_on or "6h", "--run-on"), out, tried)
 
 
@@ -82,18 +105,30 @@ def _replay_files(
 ) -> None:
     """Replay the lines of files, merged by time; run_on: ms for which time goes on after the last line."""
     from netcenter.replay import play_lines
-    from netcenter.replay.output import Runs
+    from netcenter.replay.output import Runs, TriedPolicy
     from netcenter.replay.sorted_lines import SortedLines
+    from netcenter.replay.team_lines import left_to_team
 
+    teams = [one.team for one in tried if one.team is not None]
     with SortedLines() as lines:
+        texts: list[str] = []
         for file in files:
-            lines.add(file)
+            lines.add(left_to_team(_noting_policies(file, texts), teams))
         if lines.holds(Mention):
-            _check_models(tried)
+            _check_models([*tried, *(TriedPolicy("of a policy line", {1: text}) for text in texts)])
+        interval = _EXACT if teams else TICK
         with Runs(out, tried, settings.partitions) as runs:
             with _progress(len(lines)) as say, rarely_collected():
-                play_lines(runs.replays, lines, interval=TICK, run_on=run_on, say=say)
+                play_lines(runs.replays, lines, interval=interval, run_on=run_on, say=say, people=runs.people)
             runs.finish({})
+
+
+def _noting_policies(lines: Iterator[Line], texts: list[str]) -> Iterator[Line]:
+    """The lines; the texts of the policies among them are added to the list."""
+    for line in lines:
+        if isinstance(line.record, PolicyText):
+            texts.append(line.record.text)
+        yield line
 
 
 def _replay_log(settings: Settings, wanted: Range, out: Path, policy: Path | None, against: Path | None) -> None:
@@ -164,6 +199,32 @@ def _tried(policy: Path, against: Path | None) -> list[TriedPolicy]:
             raise UsageError(str(error)) from None
         found.append(TriedPolicy(path.stem, {1: text}))
     return _named(found)
+
+
+def _with_teams(tried: list[TriedPolicy], operators: Path | None, against: Path | None) -> list[TriedPolicy]:
+    """The policies with their teams. With a second team, the first policy is run with both teams, unless a second policy
+    is given: that one is then run with the second team.
+    """
+    from netcenter.simulation.team import TeamError, read_team
+
+    if operators is None:
+        if against is not None:
+            raise UsageError("--operators-against: is compared with --operators: give both")
+        return tried
+    try:
+        first = read_team(operators)
+        second = first if against is None else read_team(against)
+    except TeamError as error:
+        raise UsageError(str(error)) from None
+    if (first.signs_in, first.replies) != (second.signs_in, second.replies):
+        raise UsageError(
+            "--operators-against: only one of the two teams has shifts, or handling: what people did in the file would be "
+            "left out for one team only"
+        )
+    if against is None:
+        return [one._replace(team=first) for one in tried]
+    both = tried if len(tried) == 2 else [tried[0]._replace(name=path.stem) for path in (operators, against)]
+    return _named([both[0]._replace(team=first), both[1]._replace(team=second)])
 
 
 def _named(tried: list[TriedPolicy]) -> list[TriedPolicy]:

@@ -24,10 +24,9 @@ from netcenter.broker.client import open_admin
 from netcenter.broker.lag import LagMonitor
 from netcenter.demo import receiver as receiver_module
 from netcenter.demo import summary
-from netcenter.demo.operators import Operators
 from netcenter.demo.own_environment import environment
 from netcenter.demo.receiver import Receiver
-from netcenter.demo.story import STORY_POLICY, story
+from netcenter.demo.story import STORY_POLICY, STORY_TEAM, story
 from netcenter.demo.worker_processes import Workers
 from netcenter.embedded import places
 from netcenter.embedded.processes import stop_process
@@ -38,6 +37,8 @@ from netcenter.pipeline import PIPELINE
 from netcenter.policies import DEFAULT_POLICY
 from netcenter.runtime.endpoints import kafka_of
 from netcenter.settings import Settings, load
+from netcenter.simulation.live import TeamAtWork
+from netcenter.simulation.team import read_team
 from netcenter.workers import enabled_roles, health_ports
 from schemas.times import rfc3339
 from streams.exit_codes import ExitCode
@@ -108,7 +109,7 @@ class Demo:
             workers = self._workers(stack, settings)
             self._await_workers(settings, workers)
             if self.own:
-                stack.enter_context(Operators(settings, self._connection(settings, "operators"), SEED))
+                stack.enter_context(self._operators(settings))
             self._play(settings, lines, workers, receiver)
             self._await_end(settings, workers)
             seconds = round(time.monotonic() - started, 1)
@@ -132,6 +133,9 @@ class Demo:
         no users.
         """
         return kafka_of(settings)
+
+    def _operators(self, settings: Settings) -> TeamAtWork:
+        return TeamAtWork(settings, self._connection(settings, "operators"), read_team(STORY_TEAM))
 
     def _start_workers(self, log: Path, environment: Mapping[str, str]) -> Workers:
         """Starts every role, with these variables beside those of this process."""

@@ -14,7 +14,8 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from netcenter.files.line import FileError, Line
+from agents.policy import PolicyError, parse
+from netcenter.files.line import FileError, Line, PolicyText
 from netcenter.files.line_types import (
     CLASSIFIED,
     CLASSIFIER_FIELDS,
@@ -27,6 +28,7 @@ from netcenter.files.line_types import (
 )
 from netcenter.files.values import SURROGATE, Form, json_type
 from schemas import records, requirements
+from schemas.times import EARLIEST
 
 _CELL = 64 * 2**20  # a CSV cell above 64 MiB is an unclosed quote
 _NONE: Mapping[str, str] = MappingProxyType({})
@@ -113,6 +115,8 @@ class _Reader:
             kind.derive(values)
         except FieldFault as fault:
             self.fail(number, fault.field, fault.why)
+        if kind.cls is PolicyText:
+            values["text"] = self._policy(values["at"], values["file"], number)
         record = kind.make(**values)
         self._check(record, number)
         at = next(values[field] for field in kind.order if field in values)
@@ -158,6 +162,25 @@ class _Reader:
             return
         field = record.change if isinstance(record, records.OperatorChanged) and wrong.field == "at" else wrong.field
         self.fail(number, field, wrong.why + ("; mend it or --time-format" if wrong.field in TIMES else ""))
+
+    def _policy(self, at: int, name: str, number: int) -> str:
+        """The text of the policy that a line names. A relative path leads from the folder of the played file."""
+        if not EARLIEST <= at < requirements.END:
+            self.fail(number, "at", "is not between 2000 and 2099; mend it or --time-format")
+        path = name if self.file == "-" else str(Path(self.file).parent / name)
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except OSError as error:
+            self.fail(number, "file", f"{path}: {error.strerror or error}: name a policy from this file's folder")
+        except ValueError:
+            self.fail(number, "file", "is no file of UTF-8 text: name a policy")
+        try:
+            parse(text, name=path)
+        except PolicyError as error:
+            first, *others = str(error).splitlines()
+            more = f"; and {len(others)} more: `netcenter policy check` names each" if others else ""
+            self.fail(number, "file", first + more)
+        return text
 
     def _labelled(self, given: Mapping[str, Any]) -> bool:
         return "label" in self.constants or given.get(self.columns.get("label", "label")) not in (None, "")

@@ -1,4 +1,4 @@
-"""One record of a file, and the error of a file that cannot be read."""
+"""One record of a file, a policy that a file brings into force, and the error of a file that cannot be read."""
 
 from __future__ import annotations
 
@@ -6,15 +6,25 @@ from typing import Literal
 
 import msgspec
 
-from schemas.records import Record
+from schemas.records import Record, Time
 
-Topic = Literal["mentions", "classified", "desk", "volumes"]
+Topic = Literal["mentions", "classified", "desk", "volumes", "policy"]
 
 
 class FileError(ValueError):
     """The message is `<file>:<line>: <field>: what is wrong and how to correct it`; it never quotes a text or an
     author.
     """
+
+
+class PolicyText(Record, kw_only=True, frozen=True, gc=False):
+    """A policy that comes into force within a file. It is no record of the log: there `netcenter policy apply` writes one."""
+
+    at: Time
+    """ms; from when on it is in force."""
+    file: str
+    """The file of the policy, as the line names it."""
+    text: str
 
 
 class Line(msgspec.Struct, frozen=True):

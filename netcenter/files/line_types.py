@@ -1,8 +1,9 @@
 """The types of lines: which fields a line of each type holds, and which record they make.
 
-A line's `type` is mention, reply, action, operator, update (MentionUpdated), crisis (CrisisDeclared) or contacts
-(ContactCount). Its fields are the record's; ids are derived. An operator line has exactly one of `signed_in`,
-`renewed`, `paused`, `resumed` or `signed_out`, each a time, for the record's `change` and `at`.
+A line's `type` is mention, reply, action, operator, answer (OfferAnswered), update (MentionUpdated), crisis
+(CrisisDeclared), contacts (ContactCount) or policy. Its fields are the record's; ids are derived. An operator line has
+exactly one of `signed_in`, `renewed`, `paused`, `resumed` or `signed_out`, each a time, for the record's `change` and
+`at`. An answer names the customer, or the offer by its id. A policy line names the file of a policy.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Annotated, Any, Literal, NoReturn, Union, get_args, get_origi
 
 import msgspec
 
-from netcenter.files.line import Topic
+from netcenter.files.line import PolicyText, Topic
 from netcenter.files.values import (
     LABELS,
     Convert,
@@ -149,6 +150,15 @@ def _operator(v: dict[str, Any]) -> None:
     v["id"] = ids.make("operator", v["desk"], v["operator"], v["at"], v["change"])
 
 
+def _answer(v: dict[str, Any]) -> None:
+    v.setdefault("offer_id", "")
+    v["id"] = ids.answer(records.OfferAnswered(id="", **v))
+
+
+def _policy(v: dict[str, Any]) -> None:
+    """The reader adds the text of the file, because it knows from where the path leads."""
+
+
 def _type(
     name: str,
     cls: type[Record],
@@ -159,15 +169,21 @@ def _type(
     required: tuple[str, ...] = (),
     left_out: tuple[str, ...] = ("id",),
     judged: tuple[str, ...] = (),
+    optional: tuple[str, ...] = (),
     added: Mapping[str, Convert] = MappingProxyType({}),
 ) -> LineType:
     told = [f for f in msgspec.structs.fields(cls) if f.name not in ("id", "post_id", *judged)]
-    must = tuple(f.name for f in told if f.required and f.name not in left_out) + required
-    written = tuple((f.name, msgspec.NODEFAULT if f.name in must else _default(f)) for f in told)
+    must = tuple(f.name for f in told if f.required and f.name not in left_out + optional) + required
+    written = tuple((f.name, _default(f, f.name in must, f.name in optional)) for f in told)
     return LineType(name, cls, topic, _fields(cls, left_out + judged) | dict(added), must, written, order, derive, cls)
 
 
-def _default(field: msgspec.structs.FieldInfo) -> Any:
+def _default(field: msgspec.structs.FieldInfo, needed: bool, optional: bool) -> Any:
+    """The value that a written line leaves out. An optional text is empty by default."""
+    if needed:
+        return msgspec.NODEFAULT
+    if optional:
+        return ""
     return field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
 
 
@@ -203,8 +219,10 @@ TYPES = {
             left_out=("id", "change", "at"),
             added=dict.fromkeys(PRESENCE, as_time),
         ),
+        _type("answer", records.OfferAnswered, "desk", ("at",), _answer, optional=("offer_id",)),
         _type("crisis", records.CrisisDeclared, "volumes", ("at",), _crisis),
         _type("contacts", records.ContactCount, "volumes", ("minute",), _contacts),
+        _type("policy", PolicyText, "policy", ("at",), _policy, judged=("text",)),
     )
 }
 BY_CLASS = {t.cls: t for t in TYPES.values()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,9 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from netcenter.replay.comparison_tables import either, table
+from netcenter.replay.desk_comparison import show_desks
+from netcenter.replay.desk_figures import DeskFigures
 from netcenter.replay.verdicts import CaseVerdict, Figures, Verdicts, differing, verdict
 from schemas.times import rfc3339
 
@@ -19,15 +22,22 @@ LIMIT = (
     "What people did is data and stays as it was: a policy changes what is late, whom work goes to and when it warns, "
     "not when somebody answered."
 )
+SIMULATED = (
+    "The operators are simulated: what the team did not do by its file, nobody did. Replies, actions and shifts of the "
+    "played file are left out as far as the team does them."
+)
 _SHOWN = 20
 _NOTHING = Figures()
 
 
 class Comparison:
-    """Two policies by name. The first is the policy that the user asked about."""
+    """Two policies or teams by name. The first is the one that the user asked about."""
 
-    def __init__(self, names: tuple[str, str], verdicts: tuple[Verdicts, Verdicts]) -> None:
-        self.names, self.verdicts = names, verdicts
+    def __init__(
+        self, names: tuple[str, str], verdicts: tuple[Verdicts, Verdicts], limit: str, desks: Sequence[DeskFigures]
+    ) -> None:
+        """limit: what the comparison cannot say. desks: the figures of the desks of each."""
+        self.names, self.verdicts, self._limit, self._desks = names, verdicts, limit, desks
         ours, theirs = (found.figures() for found in verdicts)
         places = sorted(ours.keys() | theirs.keys(), key=lambda place: (place.brand or "", place.channel or ""))
         self.rows = [(place, ours.get(place, _NOTHING), theirs.get(place, _NOTHING)) for place in places]
@@ -42,7 +52,7 @@ class Comparison:
         """Write comparison.json, and comparison.csv with every case whose verdict differs. Raises OSError."""
         form = {
             "policies": list(self.names),
-            "limit": LIMIT,
+            "limit": self._limit,
             "rows": [
                 {
                     "brand": place.brand,
@@ -52,6 +62,7 @@ class Comparison:
                 for place, *pair in self.rows
             ],
             "cases_that_differ": len(self.differing),
+            "desks": {name: msgspec.to_builtins(d) for name, d in zip(self.names, self._desks, strict=True)},
         }
         (folder / "comparison.json").write_text(json.dumps(form, indent=1) + "\n")
         with (folder / "comparison.csv").open("w", newline="") as out:
@@ -81,32 +92,33 @@ class Comparison:
                 console.print(f"… and {len(self.differing) - _SHOWN:,} more in comparison.csv")
         else:
             console.print("No case has another verdict.")
-        console.print(f"\n{LIMIT}", soft_wrap=True)
+        show_desks(console, self.names, self._desks)
+        console.print(f"\n{self._limit}", soft_wrap=True)
 
     def _all(self) -> Table:
-        table = _table("First responses under two policies", "in all", *self.names)
+        found = table(f"First responses under {self.names[0]} and {self.names[1]}", "in all", *self.names)
         _, ours, theirs = self.rows[0]
         for what, word in _WORDS.items():
-            table.add_row(word, *(_figure(what, getattr(f, what)) for f in (ours, theirs)))
-        return table
+            found.add_row(word, *(_figure(what, getattr(f, what)) for f in (ours, theirs)))
+        return found
 
     def _places(self) -> Table:
         words = [_WORDS[what] for what in _BY_PLACE]
-        table = _table(f"By brand and channel: {' → '.join(self.names)}", "", *words)
+        found = table(f"By brand and channel: {' → '.join(self.names)}", "", *words)
         for place, ours, theirs in self.rows[1:]:
-            cells = [_both(*(_figure(what, getattr(f, what)) for f in (ours, theirs))) for what in _BY_PLACE]
-            table.add_row(place.brand if place.channel is None else f"  {place.channel}", *cells)
-        return table
+            cells = [either(*(_figure(what, getattr(f, what)) for f in (ours, theirs))) for what in _BY_PLACE]
+            found.add_row(place.brand if place.channel is None else f"  {place.channel}", *cells)
+        return found
 
     def _first(self) -> Table:
         title = f"Cases with another verdict: {len(self.differing):,}, the first by their posts"
-        table = _table(title, "", "first post", "waited", " → ".join(self.names))
+        found = table(title, "", "first post", "waited", " → ".join(self.names))
         for pair in self.differing[:_SHOWN]:
             case: CaseVerdict = next(filter(None, pair))
             waited = next((c.waited for c in pair if c is not None and c.waited is not None), None)
             after = _figure("waited_min", waited)
-            table.add_row(f"{case.brand} {case.channel}", case.native_id, after, _both(*map(verdict, pair)))
-        return table
+            found.add_row(f"{case.brand} {case.channel}", case.native_id, after, either(*map(verdict, pair)))
+        return found
 
 
 _WORDS = {
@@ -124,17 +136,6 @@ _WORDS = {
     "alerts": "alerts",
 }
 _BY_PLACE = ("clocks", "breaches", "sla_attainment", "median_min", "warnings")
-
-
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=f"{title}\n", title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
-    for column in columns:
-        table.add_column(column, header_style="bold", no_wrap=True)
-    return table
-
-
-def _both(ours: str, theirs: str) -> str:
-    return ours if ours == theirs else f"{ours} → {theirs}"
 
 
 def _figure(what: str, value: Any) -> str:

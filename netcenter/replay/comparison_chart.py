@@ -12,14 +12,16 @@ from netcenter.replay.verdicts import HOUR, LONGEST, MINUTE, Verdicts
 _HEIGHT = 720
 #: Possible widths of a bar in hours; the first width with which the chart has at most _MOST bars is used.
 _BARS, _MOST = (1, 2, 3, 6, 12, 24, 24 * 7), 240
-_HOURS = (1, 2, 3, 6, 12, 24, 48, 24 * 7, 24 * 28)
-_MINUTES = (1, 2, 5, 10, 15, 30, 60, 120, 240, 480, LONGEST)
+#: Possible distances in hours between two marks of time.
+HOP_HOURS = (1, 2, 3, 6, 12, 24, 48, 24 * 7, 24 * 28)
+#: Marks of a scale of minutes.
+MINUTES_MARKED = (1, 2, 5, 10, 15, 30, 60, 120, 240, 480, LONGEST)
 
 
 def chart(names: Sequence[str], verdicts: Sequence[Verdicts]) -> str:
     """The text of the SVG; the same verdicts give the same bytes."""
     parts = [
-        *_legend(names),
+        *legend(names),
         *_late([found.breaches() for found in verdicts]).parts,
         *_answered([found.answered() for found in verdicts], [found.targets() for found in verdicts]).parts,
     ]
@@ -40,7 +42,7 @@ def _late(breaches: Sequence[Counter[int]]) -> Panel:
     per = "hour" if width == HOUR else f"{width // HOUR} hours"
     high = -(-most // step) * step
     panel = Panel(120, 330, f"Clocks that became late, per {per}", (first, last), high)
-    hop = next((h for h in _HOURS if (last - first) / (h * HOUR) <= 12), _HOURS[-1]) * HOUR
+    hop = next((h for h in HOP_HOURS if (last - first) / (h * HOUR) <= 12), HOP_HOURS[-1]) * HOUR
     times = range(-(-first // hop) * hop, last + 1, hop) if hours != [0] else ()
     panel.grid([(t, when(t)) for t in times], [(n, f"{n:,}") for n in range(0, high + 1, step)], "time, UTC")
     for bar, colour in zip(bars, COLOURS, strict=True):
@@ -53,7 +55,7 @@ def _answered(shares: Sequence[Sequence[float]], targets: Sequence[Sequence[int]
     scale: Callable[[float], float] = lambda minutes: math.log(max(1.0, minutes))  # noqa: E731 - one expression
     title = "Share of the clocks answered by then; dotted: the policies' targets"
     panel = Panel(430, 650, title, (0.0, scale(LONGEST)), 1.0)
-    marks = [(scale(m), f"{m} min" if m < 60 else f"{m // 60} h") for m in _MINUTES]
+    marks = [(scale(m), f"{m} min" if m < 60 else f"{m // 60} h") for m in MINUTES_MARKED]
     panel.grid(marks, [(n / 4, f"{n * 25} %") for n in range(5)], "time since the post")
     # The second curve covers the first where both policies time the same posts, so the second is thinner and dashed.
     for number, (found, colour) in enumerate(zip(shares, COLOURS, strict=True)):
@@ -68,7 +70,8 @@ def _answered(shares: Sequence[Sequence[float]], targets: Sequence[Sequence[int]
     return panel
 
 
-def _legend(names: Sequence[str]) -> list[str]:
+def legend(names: Sequence[str]) -> list[str]:
+    """A line of each colour with its name."""
     parts, x = [], float(LEFT)
     for number, (name, colour) in enumerate(zip(names, COLOURS, strict=True)):
         dash = "7 4" if number else ""

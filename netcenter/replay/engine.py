@@ -6,14 +6,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
+from types import MappingProxyType
 
 from agents.decider import Unanswered
 from agents.policy import Policy, digest, parse
 from netcenter.errors import CommandError, Unreachable
-from netcenter.files.line import Line
+from netcenter.files.line import Line, PolicyText
 from netcenter.ingest.schedule import with_ticks
 from netcenter.pipeline import PIPELINE
 from netcenter.runtime.classifiers import lacks_model
+from netcenter.simulation.people import SimulatedPeople
 from schemas.records import PolicyChanged, Record, Tick
 from streams.batch import BatchCore
 from streams.core import Core, Fact, Output, Result
@@ -54,12 +56,15 @@ class Replay:
         *,
         in_force: Sequence[int] | None = None,
         roles: Sequence[Role] | None = None,
+        given: Tell = lambda *_: None,
     ) -> None:
-        """policies: texts by version. in_force: the policy version with which each partition starts.
+        """policies: texts by version. in_force: the policy version with which each partition starts. given: called with
+        the records that are given, as `tell` is with those that the roles write.
 
         Without in_force, version 1 is in force all the time and PolicyChanged records are ignored. Raises PolicyError.
         """
-        self.partitions, self._tell = partitions, tell
+        self.partitions, self._tell, self._given = partitions, tell, given
+        policies = self._policies = dict(policies)
         self._follows = in_force is not None
         wanted = [r for r in (PIPELINE.roles if roles is None else roles) if r.decides]
         self._policy = cache(lambda version, _hash: _parsed(policies, version))
@@ -97,6 +102,7 @@ class Replay:
         """Append records to an input topic, each to the partition of its key. Does nothing if the role that reads it is left out."""
         way = self._ways[topic]
         if way.read:
+            self._given(topic, list(records))
             key = PIPELINE.topic(topic).key
             for record, number in zip(records, partitions_of([key(r) for r in records], way.count), strict=True):
                 way.waiting[number].append(Fact(way.ends[number], record))
@@ -113,6 +119,18 @@ class Replay:
                 or (self._follows and not self._passed_over(fact.record.version, fact.record.hash))
             ]
             way.ends[partition] = facts[-1].offset + 1
+
+    def change_policy(self, text: str) -> None:
+        """Put a policy in force in every partition of the first topic, as `netcenter policy apply` does, behind the records
+        that were given before. Does nothing where one policy is in force all the time.
+        """
+        if not self._follows:
+            return
+        topic, version = PIPELINE.roles[0].input_topic, max(self._policies) + 1
+        self._policies[version] = text
+        changed = PolicyChanged(version=version, hash=digest(text), applied_at=0)
+        for number, end in enumerate(self._ways[topic].ends):
+            self.append(topic, number, [Fact(end, changed)])
 
     def drain(self) -> None:
         """Handle all waiting facts, and the facts that follow from them."""
@@ -250,11 +268,19 @@ def _parsed(policies: Mapping[int, str], version: int) -> Policy:
 
 
 def play_lines(
-    replays: Sequence[Replay], lines: Iterable[Line], *, interval: int, run_on: int, say: Say = lambda *_: None
+    replays: Sequence[Replay],
+    lines: Iterable[Line],
+    *,
+    interval: int,
+    run_on: int,
+    say: Say = lambda *_: None,
+    people: Mapping[int, SimulatedPeople] = MappingProxyType({}),
 ) -> None:
     """Play lines, which are in the order of time, on the event clock; for interval and run_on (ms) see `with_ticks`.
 
     Ticks at which nothing is due are left out, so a gap in the lines costs no time unless timers are due in it.
+    people: the operators of a replay by its number; whoever is told what it writes. They act at Ticks, so the interval
+    says how exactly they keep their time.
     """
     waiting: dict[str, list[Record]] = {}
     played = held = before = 0
@@ -266,15 +292,22 @@ def play_lines(
         waiting.clear()
 
     def due() -> int | None:
-        return min((due for replay in replays if (due := replay.due()) is not None), default=None)
+        dues = [replay.due() for replay in replays] + [team.due() for team in people.values()]
+        return min((due for due in dues if due is not None), default=None)
 
     for item in with_ticks(lines, interval=interval, run_on=run_on, due=due):
         if isinstance(item, int):
             hand_in()
-            for replay in replays:
+            for number, replay in enumerate(replays):
                 replay.tick(item, (item - before) // interval - 1 if before else 0)
+                if number in people:
+                    _act(replay, people[number], item, begins=not before)
             played, held, before = played + held, 0, item
             say(played, item)
+        elif isinstance(item.record, PolicyText):
+            hand_in()
+            for replay in replays:
+                replay.change_policy(item.record.text)
         else:
             waiting.setdefault(_TOPICS.get(item.topic, item.topic), []).append(item.record)
             held += 1
@@ -282,3 +315,13 @@ def play_lines(
                 hand_in()
                 for replay in replays:
                     replay.drain()
+
+
+def _act(replay: Replay, people: SimulatedPeople, time: int, *, begins: bool) -> None:
+    """Let the operators act until a time (ms), and handle what they write. begins: this is the first Tick."""
+    if begins:
+        people.begin(time)
+    while written := people.act(time):
+        for topic, records in written.items():
+            replay.give(topic, records)
+        replay.drain()

@@ -15,10 +15,14 @@ from rich.console import Console
 
 from netcenter.errors import CommandError
 from netcenter.pipeline import PIPELINE
-from netcenter.replay.comparison import Comparison
+from netcenter.replay.comparison import LIMIT, SIMULATED, Comparison
 from netcenter.replay.comparison_chart import chart
+from netcenter.replay.desk_chart import desk_chart
+from netcenter.replay.desk_figures import DeskVerdicts
 from netcenter.replay.engine import Replay
 from netcenter.replay.verdicts import Verdicts
+from netcenter.simulation.people import SimulatedPeople
+from netcenter.simulation.team import Team
 from schemas.jsonform import event
 from schemas.records import Alert, Assigned, CaseOpened, ClassifiedMention, ClockChanged, Record, Reply, SurgeOpened
 
@@ -31,15 +35,17 @@ _WIDE = 120
 
 
 class TriedPolicy(NamedTuple):
-    """A policy to try, or all policies of the log."""
+    """A policy to try, or all policies of the log; perhaps with a team of simulated operators."""
 
     name: str
     policies: Mapping[int, str]
     """The texts of the policies by version."""
     in_force: Sequence[int] | None = None
-    """For the log's policies: the policy version with which each partition begins. None: one policy is in force all the
-    time.
+    """For the log's policies, or where a file's policies count: the policy version with which each partition begins.
+    None: one policy is in force all the time.
     """
+    team: Team | None = None
+    """None: people do what the past says."""
 
 
 class Runs:
@@ -63,6 +69,11 @@ class Runs:
         """The replays of all runs; they are played at the same time."""
         return [run.replay for run in self._runs]
 
+    @property
+    def people(self) -> dict[int, SimulatedPeople]:
+        """The simulated operators, by the number of the run in which they work."""
+        return {number: run.people for number, run in enumerate(self._runs) if run.people is not None}
+
     def __enter__(self) -> Self:
         return self
 
@@ -75,7 +86,10 @@ class Runs:
         """Write the summary of each run; print the summary of a single run, or the comparison of two. Raises CommandError."""
         try:
             self._exit.close()
-            summaries = [{**run.counts.summary(run.replay.dead_letters), **more} for run in self._runs]
+            end = max(run.desks.end for run in self._runs)
+            for run in self._runs:
+                run.desks.end = end
+            summaries = [{**run.counts.summary(run.replay.dead_letters), **run.desk(), **more} for run in self._runs]
             for run, summary in zip(self._runs, summaries, strict=True):
                 (run.folder / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
             if len(summaries) == 1:
@@ -88,9 +102,11 @@ class Runs:
     def _compare(self) -> None:
         one, other = self._runs
         names, verdicts = (one.name, other.name), (one.verdicts, other.verdicts)
-        comparison = Comparison(names, verdicts)
+        desks, limit = (one.desks, other.desks), SIMULATED if self.people else LIMIT
+        comparison = Comparison(names, verdicts, limit, [found.figures() for found in desks])
         comparison.write(self._out)
         (self._out / "comparison.svg").write_text(chart(names, verdicts))
+        (self._out / "desks.svg").write_text(desk_chart(names, desks))
         comparison.show(Console(width=None if Console().is_terminal else _WIDE))
 
 
@@ -99,12 +115,18 @@ class _Run:
 
     def __init__(self, tried: TriedPolicy, folder: Path, partitions: int, exit: ExitStack, compared: bool) -> None:
         self.name, self.folder, self._compared = tried.name, folder, compared
-        self.counts, self.verdicts = ReplayCounts(), Verdicts()
+        self.counts, self.verdicts, self.desks = ReplayCounts(), Verdicts(), DeskVerdicts()
+        self.people = None if tried.team is None else SimulatedPeople(tried.team)
         folder.mkdir(parents=True, exist_ok=True)
         self._files: dict[str, BinaryIO] = {
             topic: exit.enter_context((folder / name).open("wb", _BUFFER)) for topic, name in FILES.items()
         }
-        self.replay = Replay(tried.policies, partitions, self._tell, in_force=tried.in_force)
+        self.replay = Replay(tried.policies, partitions, self._tell, in_force=tried.in_force, given=self.desks.tell)
+
+    def desk(self) -> dict[str, Any]:
+        """The figures of the desks for the summary; nothing where there is neither a team nor a comparison."""
+        told = self._compared or self.people is not None
+        return {"desk": msgspec.to_builtins(self.desks.figures())} if told else {}
 
     def _tell(self, topic: str, records: list[Record]) -> None:
         self.counts.tell(topic, records)
@@ -114,6 +136,9 @@ class _Run:
             file.write(_JSON.encode_lines([event(record, key(record).decode()) for record in records]))
         if self._compared:
             self.verdicts.tell(topic, records)
+        if self.people is not None:
+            self.people.tell(topic, records)
+        self.desks.tell(topic, records)
 
 
 class ReplayCounts:

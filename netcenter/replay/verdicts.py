@@ -183,8 +183,8 @@ class Verdicts:
             breaches=late,
             breach_share=late / len(clocks) if clocks else None,
             sla_attainment=in_time / (in_time + late) if in_time + late else None,
-            median_min=_share_of(waited, 0.5),
-            p90_min=_share_of(waited, 0.9),
+            median_min=share_of(waited, 0.5),
+            p90_min=share_of(waited, 0.9),
             warnings=sum(n for where, n in self._warnings.items() if _within(where, place)),
             labels=dict(sorted(Counter(str(case.label) for case in clocks).items())),
             desks=dict(sorted(work.items())),
@@ -247,7 +247,7 @@ def _of_brand(counts: Counter[str], place: Slice) -> int | None:
     return counts.total() if place.brand is None else counts[place.brand]
 
 
-def _share_of(ordered: list[float], share: float) -> float | None:
+def share_of(ordered: list[float], share: float) -> float | None:
     """The interpolated percentile, as PostgreSQL's percentile_cont computes it; None for an empty list."""
     if not ordered:
         return None

@@ -22,15 +22,17 @@ from netcenter.broker.lag import LagMonitor
 from netcenter.broker.log_writer import LogWriter
 from netcenter.broker.offsets import log_ends
 from netcenter.broker.reading import TopicFollower
-from netcenter.demo.operators import answer_to
+from netcenter.demo.story import STORY_TEAM
 from netcenter.embedded import Addresses
 from netcenter.files.line import Line
 from netcenter.ingest.player import Played, ingest
 from netcenter.ingest.schedule import TICK
 from netcenter.pipeline import PIPELINE
 from netcenter.settings import Settings, variable
+from netcenter.simulation.reactions import answer_to
+from netcenter.simulation.team import read_team
 from schemas import codec
-from schemas.records import Clock
+from schemas.records import Clock, Offered
 from streams.kafka_connection import KafkaConnection
 from tests.support import forked
 from tests.support.kafka_rights import variables
@@ -334,7 +336,7 @@ class People:
             self.failed = error
 
     def _work(self) -> None:
-        settings = self.plant.settings
+        settings, team = self.plant.settings, read_team(STORY_TEAM)
         tps = [TopicPartition(settings.prefix + "assignments", n) for n in range(settings.partitions)]
         with (
             TopicFollower(self.plant.as_user("operators"), tps) as follower,
@@ -343,7 +345,8 @@ class People:
             while not self._stop.is_set():
                 asked = self._asked.is_set()
                 for raw in follower.new_records():
-                    answer = answer_to(codec.decode(raw.value), SEED)
+                    offer = codec.decode(raw.value)
+                    answer = answer_to(offer, team) if isinstance(offer, Offered) else None
                     if answer is not None:
                         log.send("desk", answer)
                         self.answers += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 from pathlib import Path
 from typing import Any, get_args
@@ -13,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netcenter.files.file_reader import parse_line, read
-from netcenter.files.line import FileError
+from netcenter.files.line import FileError, Line, PolicyText
 from netcenter.files.line_types import KNOWN
 from netcenter.files.writer import dump, line_of
+from netcenter.policies import DEFAULT_POLICY
 from schemas import ids, records, requirements, times
 
 MENTION = {
@@ -133,6 +135,39 @@ def test_the_received_time_orders_before_the_created_time() -> None:
             "desk",
             AT,
             ids.make("operator", "care", "o7", AT, "signed_out"),
+        ),
+        (
+            {"type": "answer", "desk": "care", "operator": "o7", "offer_id": "f1", "answer": "declined", "at": "T"},
+            "desk",
+            AT,
+            ids.make("answer", "f1", "declined"),
+        ),
+        (
+            {
+                "type": "answer",
+                "desk": "care",
+                "operator": "o7",
+                "brand": "b",
+                "channel": "c",
+                "author_id": "u",
+                "answer": "accepted",
+                "at": "T",
+            },
+            "desk",
+            AT,
+            ids.make("answer", "care", "o7", "b", "c", "u", AT, "accepted"),
+        ),
+        (
+            {"type": "operator", "desk": "care", "operator": "o7", "paused": "T", "until": "2026-11-20T14:33:00Z"},
+            "desk",
+            AT,
+            ids.make("operator", "care", "o7", AT, "paused"),
+        ),
+        (
+            {"type": "operator", "desk": "care", "operator": "o7", "resumed": "T"},
+            "desk",
+            AT,
+            ids.make("operator", "care", "o7", AT, "resumed"),
         ),
         (
             {"type": "crisis", "brand": "b", "change": "open", "by": "ana", "reason": "guitar", "at": "T"},
@@ -328,6 +363,62 @@ def test_an_operator_line_says_one_thing_and_ends_after_it_starts(times: dict[st
     """A shift that cannot be is refused."""
     with pytest.raises(FileError, match=f":1: {field}: "):
         parse_line(msgspec.json.encode({"type": "operator", "desk": "care", "operator": "o1", **times}))
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({}, "brand: is missing: an answer names the offer, or the customer by brand, channel and author_id"),
+        ({"brand": "b", "channel": "c"}, "author_id: is missing: an answer names the offer"),
+        ({"offer_id": "f1", "answer": "perhaps"}, "answer: 'perhaps' is not known: use one of accepted, declined"),
+        ({"offer_id": "f1", "operator": " "}, "operator: is empty"),
+    ],
+)
+def test_an_answer_names_an_offer_or_a_customer(fields: dict[str, str], told: str) -> None:
+    """Of an answer to nothing, the field that is missing is named."""
+    line = {"type": "answer", "desk": "care", "operator": "o1", "answer": "accepted", "at": MENTION["created_at"]}
+    with pytest.raises(FileError, match=f":1: {re.escape(told)}"):
+        parse_line(msgspec.json.encode({**line, **fields}))
+
+
+def policy_line(tmp_path: Path, **fields: str) -> Line:
+    path = tmp_path / "day.jsonl"
+    line = {"type": "policy", "at": "2026-11-20T14:03:00Z", "file": "next.toml", **fields}
+    path.write_bytes(msgspec.json.encode(line) + b"\n")
+    [found] = read(path)
+    return found
+
+
+def test_a_policy_line_holds_the_text_of_a_file_beside_the_played_one(tmp_path: Path) -> None:
+    """Wherever the command runs, the path leads from the played file."""
+    text = DEFAULT_POLICY.read_text()
+    (tmp_path / "next.toml").write_text(text)
+    found = policy_line(tmp_path)
+    assert (found.topic, found.at, found.record) == ("policy", AT, PolicyText(at=AT, file="next.toml", text=text))
+    assert policy_line(tmp_path, file=str(tmp_path / "next.toml")).record.text == text  # type: ignore[attr-defined]
+    assert dump(found.record) == '{"type":"policy","at":"2026-11-20T14:03:00Z","file":"next.toml"}'
+
+
+@pytest.mark.parametrize(
+    ("fields", "text", "told"),
+    [
+        ({"file": "none.toml"}, "", r"file: .*none\.toml: No such file or directory: name a policy"),
+        (
+            {},
+            '[surge]\nspeed = "1m"\nheight = 3\n',
+            r"file: .*next\.toml:1: classifier: is missing, .*; and 2 more: `netcenter policy check`",
+        ),
+        ({"at": "1999-11-20T14:03:00Z"}, "", "at: is not between 2000 and 2099"),
+        ({"file": "n\0.toml"}, "", "file: is no file of UTF-8 text"),
+    ],
+)
+def test_a_policy_that_cannot_come_into_force_is_told_with_its_line(
+    tmp_path: Path, fields: dict[str, str], text: str, told: str
+) -> None:
+    """Before anything is played."""
+    (tmp_path / "next.toml").write_text(text)
+    with pytest.raises(FileError, match=rf"day\.jsonl:1: {told}"):
+        policy_line(tmp_path, **fields)
 
 
 def test_contacts_count_a_whole_minute() -> None:
@@ -574,7 +665,34 @@ OPERATORS = st.builds(
 )
 
 
-@given((MENTIONS | UPDATES | REPLIES | ACTIONS | OPERATORS).filter(lambda record: requirements.unfit(record) is None))
+ANSWERS = st.builds(
+    lambda by_offer, **v: _with_id(
+        records.OfferAnswered(
+            id="",
+            **v | ({"brand": None, "channel": None, "author_id": None} if by_offer else {"offer_id": ""}),
+        )
+    ),
+    by_offer=st.booleans(),
+    desk=NAMES,
+    operator=SOME,
+    offer_id=SOME,
+    answer=known(records.OfferAnswer),
+    at=TIMES,
+    brand=NAMES,
+    channel=NAMES,
+    author_id=SOME,
+)
+
+
+def _with_id(answer: records.OfferAnswered) -> records.OfferAnswered:
+    return msgspec.structs.replace(answer, id=ids.answer(answer))
+
+
+@given(
+    (MENTIONS | UPDATES | REPLIES | ACTIONS | OPERATORS | ANSWERS).filter(
+        lambda record: requirements.unfit(record) is None
+    )
+)
 def test_a_written_record_is_read_back_as_it_was(record: records.Record) -> None:
     """dump and parse_line are each other's inverse."""
     assert parse_line(dump(record)).record == record

@@ -1,4 +1,4 @@
-"""`replay` over files: what it leaves in its folder, two policies compared by hand-computed figures, and each fault named."""
+"""`replay` over files: what it leaves in its folder, two policies and two teams compared by hand-computed figures, and each fault named."""
 
 from __future__ import annotations
 
@@ -8,20 +8,31 @@ import re
 import sys
 import tomllib
 from collections.abc import Callable
+from datetime import datetime
+from io import StringIO
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from rich.console import Console
 
 from agents.policy import digest
 from netcenter import cli
+from netcenter.commands.options import read_to_play
+from netcenter.errors import UsageError
 from netcenter.files.file_reader import read
 from netcenter.replay.comparison_chart import chart
+from netcenter.replay.desk_chart import desk_chart
+from netcenter.replay.desk_comparison import show_desks
+from netcenter.replay.desk_figures import DeskVerdicts
 from netcenter.replay.engine import Replay
 from netcenter.replay.sorted_lines import SortedLines
+from netcenter.replay.team_lines import left_to_team
 from netcenter.replay.verdicts import CaseVerdict, Verdicts
+from netcenter.simulation.team import parse_team
 from schemas.records import PolicyChanged, Tick
+from schemas.times import rfc3339
 from streams.core import Fact
 from tests.support.afternoon import MINUTE, POLICY, File
 from tests.support.world import NOON, mention
@@ -239,3 +250,196 @@ def test_a_replay_passes_over_the_policies_that_the_roles_pass_over() -> None:
     replay.append("mentions", 0, [Fact(n, record) for n, record in enumerate(records)])
     replay.drain()
     assert [r.policy for r in written] == [1, 1, 3]
+
+
+# --- policies that come into force within a file ----------------------------------------------------------------------
+
+
+def with_policy_line(tmp_path: Path, at: int) -> None:
+    """Posts at noon and forty minutes later; from `at` (ms from noon) on, messages are due after half an hour."""
+    file = File()
+    file.post("a", 0, label="complaint", confidence=0.9)
+    file.post("b", 40 * MINUTE, label="complaint", confidence=0.9)
+    file.lines.append({"type": "policy", "at": rfc3339(NOON + at), "file": "half.toml"})
+    write(file, tmp_path / "a.jsonl")
+
+
+def dues(folder: Path) -> dict[str, list[int]]:
+    """Minutes from noon at which the first response of each author's case is due, once for each start of a clock."""
+    found: dict[str, list[int]] = {}
+    for event in events(folder / "cases.jsonl"):
+        if event["type"] == "ClockChanged" and event["change"] == "started" and event["metric"] == "first_response":
+            due = datetime.fromisoformat(event["due_at"]).timestamp() * 1000
+            found.setdefault(event["author_id"], []).append(round(due - NOON) // MINUTE)
+    return found
+
+
+def test_a_policy_line_is_in_force_for_what_comes_after_it(run: Run, tmp_path: Path) -> None:
+    """And in the file's first policy only: the one that it is compared with holds throughout."""
+    with_policy_line(tmp_path, 20 * MINUTE)
+    assert run("a.jsonl", "--policy", "hour.toml", "--against", "hour.toml", "--out", "o")[0] == 0
+    assert dues(tmp_path / "o" / "hour") == {"a": [60], "b": [70]}
+    assert dues(tmp_path / "o" / "hour-against") == {"a": [60], "b": [100]}
+
+
+def test_a_policy_line_before_every_post_is_as_that_policy(run: Run, tmp_path: Path) -> None:
+    """The same events, but for the number of the policy's version, in every role."""
+    with_policy_line(tmp_path, -MINUTE)
+    assert run("a.jsonl", "--policy", "hour.toml", "--out", "one")[0] == 0
+    assert run("a.jsonl", "--policy", "half.toml", "--out", "two")[0] == 0
+    for name in ("cases.jsonl", "assignments.jsonl", "alerts.jsonl"):
+        one, two = (events(tmp_path / out / name) for out in ("one", "two"))
+        assert [{**event, "policy": 2} for event in one] == [{**event, "policy": 2} for event in two]
+        assert {event["policy"] for event in one} <= {2}
+    assert events(tmp_path / "one" / "alerts.jsonl")
+
+
+def test_a_policy_line_needs_its_model(run: Run, tmp_path: Path) -> None:
+    """It is said before anything is played."""
+    own = tomllib.loads(POLICY)["classifier"]["model"]
+    (tmp_path / "half.toml").write_text(HALF.replace(own, "f" * 64))
+    with_policy_line(tmp_path, 20 * MINUTE)
+    file = File()
+    file.post("c", 0)
+    write(file, tmp_path / "b.jsonl")
+    code, _, err = run("a.jsonl", "b.jsonl", "--policy", "hour.toml", "--out", "o")
+    assert (code, "policy of a policy line: this machine lacks" in err) == (2, True), err
+
+
+def test_a_policy_line_is_refused_where_a_file_is_played_into_a_log(tmp_path: Path) -> None:
+    """There a policy comes into force for everyone by a command of its own."""
+    (tmp_path / "half.toml").write_text(HALF)
+    with_policy_line(tmp_path, 20 * MINUTE)
+    with pytest.raises(UsageError, match=r"a\.jsonl:3: type: .*`netcenter policy apply`"):
+        read_to_play(tmp_path / "a.jsonl", None, None, True, None)
+
+
+# --- simulated operators ----------------------------------------------------------------------------------------------
+
+TEAM = """
+[[operators]]
+name = "ana"
+desks = ["care"]
+capacity = 1
+answers = { median = "10s" }
+handling = { any = { median = "5m" } }
+shifts = [{ days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"], from = "11:00", to = "23:00" }]
+"""
+
+
+def team_run(run: Run, tmp_path: Path, *words: str) -> str:
+    """Three customers at once, whom the file's people answered within ten minutes."""
+    file = File()
+    file.sign_in("o1")
+    for author in ("a", "b", "c"):
+        file.post(author, 0, label="complaint", confidence=0.9)
+        file.reply(author, 10 * MINUTE)
+    write(file, tmp_path / "a.jsonl")
+    (tmp_path / "one.toml").write_text(TEAM)
+    (tmp_path / "two.toml").write_text(TEAM.replace("ana", "bea") + TEAM)
+    code, out, err = run("a.jsonl", "--policy", "hour.toml", "--operators", "one.toml", *words, "--out", "o")
+    assert code == 0, err
+    return out
+
+
+def seconds(folder: Path, kind: str) -> list[float]:
+    found = [event["time"] for event in events(folder / "assignments.jsonl") if event["type"] == kind]
+    return sorted(datetime.fromisoformat(at).timestamp() - NOON / 1000 for at in found)
+
+
+def test_simulated_operators_do_what_the_people_of_the_file_did_at_their_own_times(run: Run, tmp_path: Path) -> None:
+    """One operator, one case at a time: ten seconds to accept, five minutes to answer, and then the next case."""
+    summary = json.loads(team_run(run, tmp_path))
+    assert seconds(tmp_path / "o", "Offered") == [0, 310, 620]
+    assert seconds(tmp_path / "o", "Assigned") == [10, 320, 630]
+    assert {e["operator"] for e in events(tmp_path / "o" / "assignments.jsonl")} == {"ana"}
+    met = [e["met_at"] for e in events(tmp_path / "o" / "cases.jsonl") if e.get("change") == "met"]
+    assert sorted({datetime.fromisoformat(at).timestamp() - NOON / 1000 for at in met}) == [310, 620, 930]
+    desk = summary["desk"]
+    assert (desk["rounds"], desk["answered"], desk["open"], desk["in_target"]) == (3, 3, 0, 1.0)
+    assert desk["in_queue"] == {
+        "count": 3,
+        "p50_min": 320 / 60,
+        "p95_min": pytest.approx(9.983, abs=1e-3),
+        "longest_min": 10.5,
+    }
+    assert desk["operators"]["ana"]["answered"] == 3
+    assert summary["replies"] == 3
+
+
+def test_two_teams_are_compared_on_the_same_past(run: Run, tmp_path: Path) -> None:
+    """With two operators the third customer waits for the first of them, not for the second."""
+    out = team_run(run, tmp_path, "--operators-against", "two.toml")
+    told = json.loads((tmp_path / "o" / "comparison.json").read_text())
+    assert told["policies"] == ["one", "two"] and "simulated" in told["limit"]
+    longest = {name: desk["in_queue"]["longest_min"] for name, desk in told["desks"].items()}
+    assert longest == {"one": 10.5, "two": 320 / 60}
+    assert seconds(tmp_path / "o" / "two", "Assigned") == [10, 10, 320]
+    assert "0 → 2" in out or "0 → 1" in out
+    assert json.loads((tmp_path / "o" / "two" / "summary.json").read_text())["desk"] == told["desks"]["two"]
+    words = [
+        found.text for found in ElementTree.parse(tmp_path / "o" / "desks.svg").iter("{http://www.w3.org/2000/svg}text")
+    ]
+    assert {"one", "two", "Cases that wait for an operator"} <= set(words)
+
+
+def test_a_team_plays_the_same_alone_and_beside_another(run: Run, tmp_path: Path) -> None:
+    """A comparison changes neither side, and a second run gives the same bytes."""
+    team_run(run, tmp_path)
+    alone = (tmp_path / "o" / "assignments.jsonl").read_bytes()
+    team_run(run, tmp_path, "--operators-against", "two.toml")
+    assert (tmp_path / "o" / "one" / "assignments.jsonl").read_bytes() == alone
+
+
+def test_two_policies_are_compared_with_one_team(run: Run, tmp_path: Path) -> None:
+    """The desks of both stand in the comparison."""
+    team_run(run, tmp_path, "--against", "half.toml")
+    told = json.loads((tmp_path / "o" / "comparison.json").read_text())
+    assert told["policies"] == ["hour", "half"] and told["desks"].keys() == {"hour", "half"}
+
+
+def test_a_team_without_shifts_or_handling_leaves_those_lines_to_the_file(tmp_path: Path) -> None:
+    """What nobody simulates is played as it was."""
+    file = File()
+    file.sign_in("ana")
+    file.post("a", 0)
+    file.reply("a", MINUTE)
+    file.lines.append({**file.lines[-1], "native_id": "auto", "kind": "automatic"})
+    lines = file.read(tmp_path / "a.jsonl")
+    only_answers = TEAM[: TEAM.index("handling")]
+    for text, kept in ((TEAM, ["Mention", "Reply"]), (only_answers, ["OperatorChanged", "Mention", "Reply", "Reply"])):
+        found = left_to_team(lines, [parse_team(text)])
+        assert [type(line.record).__name__ for line in found] == kept
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["a.jsonl", "--operators", "none.toml", "--out", "o"], "none.toml: No such file"),
+        (["a.jsonl", "--operators", "bad.toml", "--out", "o"], "bad.toml:2: operators: "),
+        (
+            ["a.jsonl", "--operators-against", "one.toml", "--out", "o"],
+            "--operators-against: is compared with --operators",
+        ),
+        (["--log", "mentions", "--operators", "one.toml", "--out", "o"], "--operators is of files"),
+        (
+            ["a.jsonl", "--operators", "one.toml", "--operators-against", "calm.toml", "--out", "o"],
+            "only one of the two teams has shifts, or handling",
+        ),
+    ],
+)
+def test_a_wrong_team_is_named(run: Run, tmp_path: Path, words: list[str], told: str) -> None:
+    """As a usage error, before anything is played."""
+    write(afternoon(), tmp_path / "a.jsonl")
+    (tmp_path / "one.toml").write_text(TEAM)
+    (tmp_path / "calm.toml").write_text(TEAM[: TEAM.index("handling")])
+    (tmp_path / "bad.toml").write_text("\noperators = 3\n")
+    code, _, err = run(*words)
+    assert (code, told in err) == (2, True), err
+
+
+def test_the_pictures_and_tables_of_desks_without_work_are_whole() -> None:
+    """Two replays in which nobody wrote."""
+    picture = desk_chart(("a<b", "c"), (DeskVerdicts(), DeskVerdicts()))
+    ElementTree.fromstring(picture)
+    show_desks(Console(file=StringIO()), ("a", "b"), (DeskVerdicts().figures(), DeskVerdicts().figures()))

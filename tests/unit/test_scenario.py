@@ -17,13 +17,13 @@ import pytest
 from agents.classify.volumes import MinuteCounter
 from agents.policy import Features, Policy, parse
 from agents.surge import SurgeDecider
-from netcenter.demo.story import STORY_POLICY, people
+from netcenter.demo.story import STORY_POLICY, STORY_TEAM
 from netcenter.demo.story.story import ACCOUNTS, GUITAR, Story, rhythm, story, tell, write
 from netcenter.demo.story.teller import END, HOUR, MINUTE, QUIET, START
 from netcenter.demo.story.words import LANGS, Lang, lists, plain, slot_words
 from netcenter.files.file_reader import read
 from netcenter.files.writer import dump
-from schemas.ids import make
+from netcenter.simulation.team import read_team
 from schemas.records import (
     Action,
     ActionKind,
@@ -33,7 +33,6 @@ from schemas.records import (
     Label,
     Mention,
     MentionUpdated,
-    Offered,
     OperatorChanged,
     Reply,
     SurgeOpened,
@@ -423,23 +422,10 @@ def test_the_policy_has_the_default_targets(
     assert (rule.target, rule.non_sla) == (target, non_sla) if rule else target is None
 
 
-def offer(number: int) -> Offered:
-    return Offered(
-        id=make("event", number, "work"), aggregate="work", seq=number, time=START, cause="c", policy=1, reason="r",
-        desk="care", case_id="case", brand="andina", channel="twitter", author_id="u", operator="o1",
-        expires_at=START + HOUR, due_at=None, label="complaint", priority=1, mode="live",
-    )  # fmt: skip
-
-
-def test_operators_answer_offers_as_people_do_and_always_alike() -> None:
-    """Most accept within minutes, some decline, some say nothing; an offer has one answer for a seed."""
-    answers = [people.answer(offer(n), 7) for n in range(4_000)]
-    assert answers == [people.answer(offer(n), 7) for n in range(4_000)]
-    assert answers != [people.answer(offer(n), 8) for n in range(4_000)]
-    said = Counter(a[0] if a else None for a in answers)
-    assert 0.82 < said["accepted"] / 4_000 < 0.88
-    assert 0.06 < said["declined"] / 4_000 < 0.10
-    assert 0.05 < said[None] / 4_000 < 0.09
-    delays = [a[1] for a in answers if a]
-    assert 30_000 <= min(delays) < 40_000
-    assert 170_000 < max(delays) <= 180_000
+def test_every_operator_of_the_story_is_in_its_team(told: Story) -> None:
+    """Whoever signs in answers offers; shifts and replies are the story's own."""
+    team = read_team(STORY_TEAM)
+    assert {line.record.operator for line in told.lines if isinstance(line.record, OperatorChanged)} == set(
+        team.members
+    )
+    assert not team.signs_in and not team.replies
