@@ -92,6 +92,7 @@ def waits_for(item: WorkItem | None, now: int) -> Iterator[str]:
             yield f"it waits for an answer of {item.operator} to the customer; {due}"
     else:
         yield f"it waits in the queue of {item.where}, since {since}; {due}"
+        yield f"who is before it, and who is free: netcenter desk show {item.where}"
         if item.reserved_for is not None:
             alone = f", alone until {second_text(item.reserved_until)}" if item.reserved_until else ""
             yield f"it is kept for {item.reserved_for}{alone}"

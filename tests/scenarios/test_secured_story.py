@@ -114,6 +114,8 @@ RUNS = (
     Run("operators pause", "ana --for 30m", NEXT),
     Run("operators resume", "ana", NEXT),
     Run("operators sign-out", "ana", NEXT),
+    Run("desk show", "care"),
+    Run("desk explain", "{case}"),
     Run(
         "bulk-update", "escalate --brand andina --label complaint --by ana --yes --wait 1s", NEXT, code=1
     ),  # nobody reads
