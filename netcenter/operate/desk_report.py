@@ -122,7 +122,7 @@ def _why_nobody(state: DeskState, view: DeskView) -> str:
         return "nobody takes work here: `netcenter operators sign-in`"
     free = [person.name for person in takes if person.room > 0]
     if not free:
-        return f"all {len(takes)} who take work have as much as they can have"
+        return f"all {len(takes)} who take work have as much as they can have: whoever is free first and may have it gets it"
     return f"{', '.join(free)} would have room, and cannot have it, or have given it back a short while ago"
 
 
