@@ -92,10 +92,12 @@ TOPICS = (
     Topic("cases", CASE, key=keys.customer, kept=400 * DAY),
     Topic(
         "desk",
-        (WorkChanged, *PEOPLE, *TIME),
-        key=keys.work_desk,
+        (WorkChanged, CrisisOpened, CrisisClosed, *PEOPLE, *TIME),
+        key=keys.all_desks,
         public=False,
         operators=PEOPLE,
+        later=(CrisisOpened, CrisisClosed),
+        earlier_key=keys.desk,
     ),
     Topic("assignments", WORK, key=keys.desk, kept=400 * DAY),
     Topic("surges", SURGE, key=keys.brand, kept=400 * DAY),
@@ -131,7 +133,9 @@ PIPELINE = Pipeline(
         ),
         Role(
             "cases",
-            Fold(cases.CasesDecider, carried=cases.carried),
+            Fold(
+                cases.CasesDecider, earlier_decider=partial(cases.CasesDecider, together=False), carried=cases.carried
+            ),
             ("classified",),
             ("cases", "desk", "signals", "watermarks"),
         ),
@@ -139,9 +143,20 @@ PIPELINE = Pipeline(
             "surge",
             Fold(surge.SurgeDecider, forms=surge.FORMS, carried=surge.carried),
             ("volumes",),
-            ("surges", "signals", "watermarks"),
+            ("surges", "desk", "signals", "watermarks"),
+            later_writes=("desk",),
         ),
-        Role("desk", Fold(desk.DeskDecider, carried=desk.carried), ("desk",), ("assignments",)),
+        Role(
+            "desk",
+            Fold(
+                desk.DeskDecider,
+                earlier_decider=partial(desk.DeskDecider, together=False),
+                forms=desk.FORMS,
+                carried=desk.carried,
+            ),
+            ("desk",),
+            ("assignments",),
+        ),
         Role(
             "alerts", Fold(alerts.AlertsDecider, forms=alerts.FORMS, carried=alerts.carried), ("signals",), ("alerts",)
         ),

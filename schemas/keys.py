@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from schemas.records import ClassifiedMention, Overflowed, PolicyChanged, SourceIdle, Tick
+from schemas.records import ClassifiedMention, PolicyChanged, SourceIdle, Tick
 
 #: Control records: they are written to every partition and have no key.
 KEYLESS = frozenset({Tick, PolicyChanged, SourceIdle})
+ALL_DESKS = b"desks"
+"""The key of every record in the topic `desk`."""
 
 
 def customer(record: Any) -> bytes:
@@ -27,9 +29,9 @@ def desk(record: Any) -> bytes:
     return str(record.desk).encode()
 
 
-def work_desk(record: Any) -> bytes:
-    """The desk that must act: for an Overflowed, the next desk."""
-    return desk(record) if type(record) is not Overflowed else record.next_desk.encode()
+def all_desks(_record: Any) -> bytes:
+    """The same for all: the desks are decided together, because an operator who works at two of them has one capacity."""
+    return ALL_DESKS
 
 
 def fingerprint(record: Any) -> bytes:

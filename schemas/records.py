@@ -553,7 +553,9 @@ class WorkChanged(WorkEvent, kw_only=True, frozen=True, gc=False):
     escalated: A[bool, "an operator asks that the person responsible takes it"] = False
     escalated_by: A[str | None, "the operator who asks for it, if known"] = None
     waiting: A[bool, "an operator waits for the customer, so the case takes no capacity"] = False
-    together: A[bool, "all desks are in one partition of the desk topic, as since release 0.2.0"] = False
+    together: A[bool, "all desks are in one partition of the topic desk; release 0.1.0 wrote to one for each desk"] = (
+        False
+    )
 
 
 class OperatorChanged(Record, kw_only=True, frozen=True, gc=False):

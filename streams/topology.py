@@ -85,6 +85,8 @@ class Topic:
     """The records that only an earlier release wrote here: they are read, and nothing follows from them."""
     later: tuple[type[Record], ...] = ()
     """Of `records`, those that such an earlier release makes dead letters here."""
+    earlier_key: Callable[[Any], bytes] | None = None
+    """Gives the key that such an earlier release reads here; None: the same."""
 
     @cached_property
     def inputs(self) -> tuple[type[Record], ...]:
@@ -227,6 +229,8 @@ class Fold:
     """Gives a state record, by key and record, as another log takes it over. Raises Unusable for a record that waits for
     more of this log.
     """
+    earlier_decider: Callable[[], Decider] | None = None
+    """Makes the Decider that works beside workers of an earlier release; None: the same."""
 
 
 @dataclass(frozen=True)
@@ -262,6 +266,8 @@ class Role:
     """Topics; a deciding role reads one, its input topic."""
     writes: tuple[str, ...] = ()
     """Topics; of a sink that reports what became of its inputs, the topic of these reports."""
+    later_writes: tuple[str, ...] = ()
+    """Of `writes`, the topics for whose readers in an earlier release this role is no source."""
     lacks: Callable[[Policy], str | None] = lambda _: None
     """What this machine lacks to work under a policy, so that a worker waits and is not ready; None when it lacks nothing."""
     enabled_by: str | None = None
@@ -304,6 +310,13 @@ class Role:
     def changelog(self) -> str:
         """The name of the topic that keeps its progress and state."""
         return f"{self.name}.changelog"
+
+
+def _earlier(shape: Batch | Fold | Sink[Any]) -> Batch | Fold | Sink[Any]:
+    """The shape beside workers of an earlier release."""
+    if isinstance(shape, Fold) and shape.earlier_decider is not None:
+        return replace(shape, decider=shape.earlier_decider)
+    return shape
 
 
 @dataclass(frozen=True)
@@ -380,10 +393,17 @@ class Pipeline:
                 topic,
                 records=(*topic.earlier, *(r for r in topic.records if r not in topic.later)),
                 earlier=topic.later,
+                key=topic.earlier_key or topic.key,
             )
             for topic in self.topics
         )
-        return replace(self, topics=tuple(topics))
+        roles = (
+            replace(
+                role, writes=tuple(t for t in role.writes if t not in role.later_writes), shape=_earlier(role.shape)
+            )
+            for role in self.roles
+        )
+        return replace(self, topics=tuple(topics), roles=tuple(roles))
 
     def mirrors(self) -> dict[str, str]:
         """By topic whose partitions mirror those of another topic: the role that mirrors."""

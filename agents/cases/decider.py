@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
-from agents.cases import actions, learning
+from agents.cases import actions, learning, work
 from agents.cases.evolve import evolve
 from agents.cases.policy_view import PolicyViews
 from agents.cases.state import CaseForgotten, Customer, CustomerNoted, Message, PostChange
@@ -31,8 +31,9 @@ class CasesDecider:
     record_types: ClassVar[Any] = Customer
     reads: ClassVar[tuple[type[Record], ...]] = (ClassifiedMention, MentionUpdated, Reply, Action)
 
-    def __init__(self) -> None:
-        self._views = PolicyViews()
+    def __init__(self, together: bool = True) -> None:
+        """together: whether all desks are in one partition. Beside release 0.1.0 each desk is in its own."""
+        self._views, self._together = PolicyViews(), together
 
     def initial(self) -> State[Customer]:
         """Returns an empty state."""
@@ -47,12 +48,13 @@ class CasesDecider:
         kind = type(fact)
         if kind is Timer:
             brand, channel, author_id = fact.key.split("|", 2)
-            return _woken(CaseStep(state, author_id, at, self._views.of(at.policy, brand, channel)))
+            return _woken(CaseStep(state, author_id, at, self._views.of(at.policy, brand, channel), self._together))
         handle = _HANDLERS.get(kind)
         if handle is None:
             return iter(())
         who = fact.mention if kind is ClassifiedMention else fact
-        return handle(CaseStep(state, who.author_id, at, self._views.of(at.policy, who.brand, who.channel)), fact)
+        view = self._views.of(at.policy, who.brand, who.channel)
+        return handle(CaseStep(state, who.author_id, at, view, self._together), fact)
 
     def evolve(self, state: State[Customer], event: Any) -> dict[str, Customer | None]:
         """Returns the customer's record after an event or a note."""
@@ -62,11 +64,20 @@ class CasesDecider:
         return {key: evolve(state.get(key) or _NOBODY, event)}
 
     def due(self, record: Customer) -> int | None:
-        """Returns when (ms) the next warning, breach, closing or forgetting of the customer is due; None: never."""
-        return record.wake
+        """Returns when (ms) the next warning, breach, closing or forgetting of the customer is due; None: never. Work that release
+        0.1.0 told to the partition of one desk is told anew at once.
+        """
+        return _AT_ONCE if self._together and _is_apart(record) else record.wake
 
 
 _NOBODY = Customer()
+#: ms; a timer of this time fires at the next Tick.
+_AT_ONCE = 1
+
+
+def _is_apart(customer: Customer) -> bool:
+    emitted = customer.emitted
+    return emitted is not None and emitted.work > 0 and not emitted.together
 
 
 def _posted(step: CaseStep, fact: ClassifiedMention) -> Events:
@@ -141,6 +152,10 @@ def _trigger(change: PostChange, message: Message | None) -> Trigger:
 def _woken(step: CaseStep) -> Events:
     observed = step.customer.observed
     line = Timeline(observed)
+    if step.together and _is_apart(step.customer):
+        step.at = step.at.not_before(step.at.seen)
+        yield work.again(step, line)
+        return
     idle = line.idle(step.view.cases)
     if idle is not None and idle.at <= step.at.time:
         yield from step.emit(learning.acted(observed, step.view, idle) or observed, Trigger("unknown"))

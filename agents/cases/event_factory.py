@@ -31,10 +31,11 @@ class EventFactory:
     fields, because a call of `At.envelope` would take a quarter of the time of making an event.
     """
 
-    __slots__ = ("at", "author_id", "brand", "brand_name", "channel", "key", "state", "view")
+    __slots__ = ("at", "author_id", "brand", "brand_name", "channel", "key", "state", "together", "view")
 
-    def __init__(self, state: State[Customer], author_id: str, at: At, view: PolicyView) -> None:
-        self.state, self.author_id, self.at, self.view = state, author_id, at, view
+    def __init__(self, state: State[Customer], author_id: str, at: At, view: PolicyView, together: bool = True) -> None:
+        """together: whether all desks are in one partition, which the work says."""
+        self.state, self.author_id, self.at, self.view, self.together = state, author_id, at, view, together
         self.brand_name, self.channel, self.brand = view.name, view.channel, view.brand
         self.key = f"{view.name}|{view.channel}|{author_id}"
 
@@ -211,13 +212,17 @@ class EventFactory:
         skills: tuple[str, ...] = (),
         window_closes_at: int | None = None,
         operator: str | None = None,
+        escalated: bool = False,
     ) -> WorkChanged:
-        """Returns the next event of the running round of work, or the first event of a new round."""
+        """Returns the next event of the running round of work, or the first event of a new round.
+
+        operator: who answered; of what is `escalated`, who asks for it.
+        """
         at, customer = self.at, self.customer
         emitted = customer.emitted
         if emitted is None:
             raise LookupError(f"work on no case: a defect in {__name__}")
-        round_ = ids.work(emitted.id, emitted.rounds + (change == "queued"))
+        round_ = ids.work(emitted.id, emitted.rounds + (emitted.work == 0))
         seq = emitted.work + 1
         started_at = clock.started_at if clock is not None else pending[0].at if pending else at.time
         return WorkChanged(
@@ -249,8 +254,12 @@ class EventFactory:
             reach=emitted.reach,
             followers=emitted.followers,
             skills=list(skills),
-            operator=operator,
+            operator=at.policy.desk(emitted.desk).responsible if escalated else operator,
             url=customer.observed.url,
+            escalated=escalated,
+            escalated_by=operator if escalated else None,
+            waiting=emitted.waiting and bool(pending),
+            together=self.together,
         )
 
     def ref(self, message: Message, id: str | None = None, url: str | None = None) -> PostRef:

@@ -84,9 +84,13 @@ def _changed(emitted: Emitted, event: CaseChanged) -> Emitted:
 def _work(emitted: Emitted, event: WorkChanged) -> Emitted:
     if event.change == "answered" or event.change == "withdrawn":
         return replace(emitted, work=0, skills=(), window_closes_at=None)
-    rounds = emitted.rounds + (event.change == "queued")
     return replace(
-        emitted, work=event.seq, rounds=rounds, skills=tuple(event.skills), window_closes_at=event.window_closes_at
+        emitted,
+        work=event.seq,
+        rounds=emitted.rounds + (event.seq == 1),
+        skills=tuple(event.skills),
+        window_closes_at=event.window_closes_at,
+        together=event.together,
     )
 
 

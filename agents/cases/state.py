@@ -279,6 +279,8 @@ class Emitted(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fal
     skills: tuple[str, ...] = ()
     window_closes_at: int | None = None
     """ms; end of the channel's reply window. This field and the skills are those of the running round of work."""
+    together: bool = False
+    """Whether the running round of work was told to the one partition of all desks."""
 
 
 class Customer(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from agents.cases.event_factory import EventFactory
 from agents.cases.state import Emitted, SlaClock
 from agents.cases.timeline import Timeline
@@ -30,24 +32,43 @@ def event(
     skills = governing.skills
     reply_window = factory.view.reply_window
     closes_at = None if reply_window is None else line.last_post + reply_window
+    named: dict[str, Any] = {"skills": skills, "window_closes_at": closes_at}
     if not emitted.work:
         reason = f"queued: {emitted.label} to answer, {_by(clock)}"
-        return factory.worked("queued", reason, line.pending, clock, skills=skills, window_closes_at=closes_at)
+        # A case that was escalated and is moved to another desk is for the person responsible there.
+        escalated = escalated or (before is not None and before.escalated and before.desk != emitted.desk)
+        return factory.worked(
+            "queued",
+            reason,
+            line.pending,
+            clock,
+            **named,
+            operator=operator if escalated else None,
+            escalated=escalated,
+        )
     if escalated:
         person = factory.at.policy.desk(emitted.desk).responsible
         reason = f"changed: escalated to {person or 'the person responsible'}, {_by(clock)}"
-        return factory.worked(
-            "changed", reason, line.pending, clock, skills=skills, window_closes_at=closes_at, operator=person
-        )
+        return factory.worked("changed", reason, line.pending, clock, **named, operator=operator, escalated=True)
     if (
         before is None
-        or (emitted.label, emitted.priority, emitted.skills, emitted.window_closes_at)
-        != (before.label, before.priority, skills, closes_at)
+        or (emitted.label, emitted.priority, emitted.skills, emitted.window_closes_at, emitted.waiting)
+        != (before.label, before.priority, skills, closes_at, before.waiting)
         or _timed(clock) != _timed(response(before))
     ):
         reason = f"changed: {emitted.label}, priority {emitted.priority}, {_by(clock)}"
-        return factory.worked("changed", reason, line.pending, clock, skills=skills, window_closes_at=closes_at)
+        return factory.worked("changed", reason, line.pending, clock, **named)
     return None
+
+
+def again(factory: EventFactory, line: Timeline) -> WorkChanged:
+    """Returns the event that tells the desk of a running round of work anew, because release 0.1.0 told it to another partition."""
+    governing = line.pending[0] if line.running is None else line.running.governing
+    reply_window = factory.view.reply_window
+    closes_at = None if reply_window is None else line.last_post + reply_window
+    clock = response(factory.emitted)
+    reason = f"queued: told anew, for all desks together, {_by(clock)}"
+    return factory.worked("queued", reason, line.pending, clock, skills=governing.skills, window_closes_at=closes_at)
 
 
 def response(emitted: Emitted) -> SlaClock | None:

@@ -1,6 +1,7 @@
 """Desk: each case to exactly one operator."""
 
 from agents.desk.decider import DeskDecider
+from agents.desk.forms import FORMS
 from agents.desk.state import carried
 
-__all__ = ["DeskDecider", "carried"]
+__all__ = ["FORMS", "DeskDecider", "carried"]

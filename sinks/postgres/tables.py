@@ -220,7 +220,7 @@ CLOCKS = ProjectionTable(
 )
 ASSIGNMENTS = ProjectionTable(
     "assignments",
-    "An event of a desk: who was offered a case, who took it, how it came back.",
+    "An event of a desk: who was offered a case, who took it, how it came back, where it went, and who was asked for it.",
     columns(
         f"id uuid, work_id uuid, {_DECIDED}, case_id uuid, desk text, brand text, operator text, "
         "offer_id uuid, detail json" + _PLACE

@@ -24,7 +24,17 @@ from agents.policy import Policy
 from netcenter.pipeline import PIPELINE
 from schemas import codec
 from schemas.keys import KEYLESS
-from schemas.records import RECORDS, CrisisDeclared, Decided, OfferAnswered, Record, Reply, Volume
+from schemas.records import (
+    RECORDS,
+    CrisisClosed,
+    CrisisDeclared,
+    CrisisOpened,
+    Decided,
+    OfferAnswered,
+    Record,
+    Reply,
+    Volume,
+)
 from streams.topology import Fold
 from tests.support import care_facts
 from tests.support.any_record import example
@@ -227,7 +237,7 @@ def test_each_state_record_goes_to_another_log_with_the_facts_that_change_it(rol
 
 #: Of a role whose input topic others write too: the signed records of which a copy, with its signature, leads to nothing.
 #: SECURITY.md says what a copy of any other signed record of these topics does.
-HARMLESS_COPIES = {"surge": (Volume, CrisisDeclared), "desk": (OfferAnswered,)}
+HARMLESS_COPIES = {"surge": (Volume, CrisisDeclared), "desk": (OfferAnswered, CrisisOpened, CrisisClosed)}
 
 
 @pytest.mark.parametrize(("role", "kind"), [(role, kind) for role, kinds in HARMLESS_COPIES.items() for kind in kinds])

@@ -90,7 +90,7 @@ def test_everything_queued_that_somebody_could_take_is_offered(steps: list[Any])
         for row in rows:
             if isinstance(row, WorkItem) and row.operator is not None:
                 load[row.operator] = load.get(row.operator, 0) + 1
-        present = [r for r in rows if isinstance(r, Operator) and r.present(now)]
+        present = [r for r in rows if isinstance(r, Operator) and r.takes_work()]
         free = {p.name for p in present if load.get(p.name, 0) < p.capacity}
         for row in rows:
             if isinstance(row, WorkItem) and row.status == "queued":

@@ -417,5 +417,5 @@ def test_every_view_says_what_it_shows(database: Database) -> None:
         "select relname, obj_description(oid, 'pg_class') as told from pg_class"
         " where relkind = 'v' and relnamespace = 'public'::regnamespace"
     )
-    assert len(rows) == 11
+    assert len(rows) == 18
     assert [row["relname"] for row in rows if not row["told"]] == []

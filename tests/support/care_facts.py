@@ -155,7 +155,9 @@ def work(
     **fields: Any,
 ) -> WorkChanged:
     """A round of work for the desk `care`."""
-    given: dict[str, Any] = {"label": "complaint", "priority": 2, "lang": "es"} | fields
+    given: dict[str, Any] = {"label": "complaint", "priority": 2, "lang": "es", "author_id": "u1"} | fields
+    given = {"brand": "andina", "channel": "twitter", "desk": "care", "mode": "live", "together": True} | given
+    given = {"started_at": at(when)} | given
     return WorkChanged(
         id=ids.event(name, seq),
         aggregate=name,
@@ -164,14 +166,8 @@ def work(
         cause="a post",
         policy=3,
         reason="queued: for a test",
-        desk="care",
         case_id=f"case of {name}",
-        brand="andina",
-        channel="twitter",
-        author_id="u1",
         change=change,
-        mode="live",
-        started_at=at(when),
         due_at=None if due is None else at(due),
         **given,
     )
@@ -181,9 +177,10 @@ def operator(
     name: str, when: str | int, change: Any = "signed_in", until: str | int | None = None, **fields: Any
 ) -> OperatorChanged:
     """Somebody comes to the desk `care`, stays or leaves."""
+    desk = fields.pop("desk", "care")
     return OperatorChanged(
-        id=ids.make("operator", "care", name, at(when), change),
-        desk="care",
+        id=ids.make("operator", desk, name, at(when), change),
+        desk=desk,
         operator=name,
         change=change,
         at=at(when),

@@ -20,7 +20,9 @@ from schemas.headers import Headers
 from schemas.keys import KEYLESS
 from schemas.records import (
     Action,
+    CrisisClosed,
     CrisisDeclared,
+    CrisisOpened,
     OfferAnswered,
     OperatorChanged,
     PolicyChanged,
@@ -87,7 +89,10 @@ def records(brand: str, channel: str, author_id: str) -> dict[type[Record], Reco
         SourceIdle: SourceIdle(role="classify", partition=0, silent_ms=1),
         Action: action,
         CrisisDeclared: crisis,
-        **{kind: example(kind) for kind in (Volume, WorkChanged, OperatorChanged, OfferAnswered)},
+        **{
+            kind: example(kind)
+            for kind in (Volume, WorkChanged, CrisisOpened, CrisisClosed, OperatorChanged, OfferAnswered)
+        },
     }
 
 

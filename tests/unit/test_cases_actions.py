@@ -134,7 +134,7 @@ def test_wait_puts_the_case_in_waiting_and_lets_its_response_clock_run_on(run: R
     """The resolution pauses from 14:10; 15:03 passes without an answer."""
     run.fact(post("1", "14:03"))
     events = run.fact(action("a", "wait", "14:10"))
-    assert told(events) == ["resolution paused", "case waiting"]
+    assert told(events) == ["resolution paused", "case waiting", "work changed"]
     assert (changed(events, "waiting").waiting, changed(events, "waiting").operator) == (True, "ana")
     assert clock(events, "paused").paused_at == at("14:10")
     assert "clock breached" in told(run.tick(at("15:04")))
@@ -145,7 +145,7 @@ def test_the_customers_next_message_ends_the_waiting(run: Run) -> None:
     run.fact(post("1", "14:03"))
     run.fact(action("a", "wait", "14:10"))
     events = run.fact(post("2", "14:30", "other"))
-    assert told(events) == ["case post_added", "resolution resumed"]
+    assert told(events) == ["case post_added", "resolution resumed", "work changed"]
     assert not changed(events, "post_added").waiting
     assert (clock(events, "resumed").due_at, clock(events, "resumed").paused_ms) == (at("18:23"), 20 * 60_000)
 

@@ -10,8 +10,9 @@ from agents.decider import At
 from agents.policy import parse
 from netcenter.pipeline import PIPELINE
 from netcenter.policies import DEFAULT_POLICY
+from schemas import keys
 from schemas.keys import KEYLESS
-from schemas.records import RECORDS, Record
+from schemas.records import RECORDS, Record, WorkChanged
 from streams.topology import Fold, Pipeline, Role
 from tests.support.any_record import example
 
@@ -50,8 +51,8 @@ def test_a_role_writes_only_topics_that_list_a_record_which_it_makes(role: Role)
     """The readers of a topic that a role writes in vain would wait for the role's time."""
     made = {
         "cases": "CaseOpened WorkChanged ClockChanged",
-        "surge": "SurgeOpened",
-        "desk": "Offered",
+        "surge": "SurgeOpened CrisisOpened",
+        "desk": "Offered Escalated",
         "alerts": "Alert",
     }
     names = set(made[role.name].split())
@@ -74,4 +75,9 @@ def test_beside_an_earlier_release_a_role_writes_what_that_release_reads() -> No
     for pipeline in (PIPELINE, earlier):
         signals = pipeline.topic("signals")
         assert {kind.__name__ for kind in (*signals.records, *signals.earlier)} >= moved, "each is read"
-    assert [t.name for t in earlier.topics if t.records != PIPELINE.topic(t.name).records] == ["signals"]
+    assert [t.name for t in earlier.topics if t.records != PIPELINE.topic(t.name).records] == ["desk", "signals"]
+    told = {topic.name for _, ways in earlier.routes(earlier.role("surge")).items() for topic, _ in ways}
+    assert told == {"surges", "signals"}, "the desk of that release reads no crisis"
+    assert earlier.sources(earlier.role("desk"), 1) == {("cases", 0)} < PIPELINE.sources(PIPELINE.role("desk"), 1)
+    of_a_desk = example(WorkChanged)
+    assert earlier.topic("desk").key(of_a_desk) == keys.desk(of_a_desk) != PIPELINE.topic("desk").key(of_a_desk)
