@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import msgspec
 from kafka import TopicPartition
 
-from agents.decider import State
+from agents.desk.index import DeskState
 from agents.desk.state import WorkItem
 from agents.policy import Policy, parse
 from netcenter.broker.changelogs import changelog_partition, newest_records
@@ -24,6 +23,7 @@ from netcenter.broker.topics import settings_of_log
 from netcenter.errors import CommandError
 from netcenter.pipeline import PIPELINE
 from netcenter.settings import Settings
+from schemas import keys
 from schemas.records import OperatorChanged, Record
 from schemas.state_forms import FormError
 from streams.checkpoint import PROGRESS, REBUILDING, read_progress
@@ -31,6 +31,7 @@ from streams.core import Progress
 from streams.cores import new_core
 from streams.fold import FoldCore
 from streams.kafka_connection import KafkaConnection
+from streams.partitioner import partition_of
 
 ROLE = PIPELINE.role("desk")
 _UNREAD = 20_000
@@ -44,7 +45,7 @@ class DeskStanding:
     settings: Settings
     """With the partition count of the log."""
     kafka: KafkaConnection
-    state: State[Any]
+    state: DeskState
     progress: dict[int, Progress]
     """By partition of the input topic."""
 
@@ -85,16 +86,23 @@ def desk_standing(settings: Settings, kafka: KafkaConnection) -> DeskStanding:
     with closing(open_admin(kafka)) as client:
         settings = settings_of_log(settings, client)
     core = new_core(PIPELINE, ROLE, 0, settings.partitions, _no_policy, encodes=False)
-    assert isinstance(core, FoldCore)
+    assert isinstance(core, FoldCore) and isinstance(core.state, DeskState)
     progress = dict(_restored(settings, kafka, core))
     if not progress:
         raise CommandError("the role desk has decided nothing yet: is a worker of it running? See `netcenter lag`")
     return DeskStanding(settings, kafka, core.state, progress)
 
 
+def _partitions(settings: Settings) -> Iterable[int]:
+    """The partitions in which desks are decided: one for all, unless an earlier release decides too."""
+    if settings.upgrade_from:
+        return range(settings.partitions)
+    return [partition_of(keys.ALL_DESKS, PIPELINE.partitions(ROLE.input_topic, settings.partitions))]
+
+
 def _restored(settings: Settings, kafka: KafkaConnection, core: FoldCore) -> Iterator[tuple[int, Progress]]:
-    """Restores the records of every partition, and yields how far the role has come there."""
-    for number in range(settings.partitions):
+    """Restores the records of the desks, and yields how far the role has come there."""
+    for number in _partitions(settings):
         tp = changelog_partition(settings, ROLE, number)
         newest = newest_records(kafka, tp)
         place = f"{tp.topic}/{tp.partition}"

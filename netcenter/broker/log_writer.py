@@ -54,6 +54,7 @@ class LogWriter:
         """
         with closing(open_admin(kafka)) as client:
             self.settings = settings_of_log(settings, client)
+        self._pipeline = PIPELINE.for_earlier() if settings.upgrade_from else PIPELINE
         self._records = LogRecords(self.settings, kafka, writer)
         self._producer = open_producer(kafka)
         self._failed: list[KafkaError] = []
@@ -66,7 +67,7 @@ class LogWriter:
         """
         key = None
         if partition is None:
-            key = PIPELINE.topic(topic).key(record)
+            key = self._pipeline.topic(topic).key(record)
             partition = partition_of(key, PIPELINE.partitions(topic, self.settings.partitions))
         self._append(self._records.record(topic, record, partition, key))
 

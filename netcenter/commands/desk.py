@@ -15,6 +15,37 @@ from netcenter.settings import Settings, load
 desk = typer.Typer(help="The desks: who works on what, and why.", no_args_is_help=True)
 
 
+@desk.command("show")
+def show(
+    name: Annotated[str | None, typer.Argument(metavar="DESK", help="Without it: a line for each desk.")] = None,
+    most: Annotated[int, typer.Option(min=1, help="Show so many cases of the queue.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """Show the queue of a desk in its own order, with the reason of each place, who holds what, who is free, and to whom the next
+    case goes and why.
+
+    Example: netcenter desk show care
+    """
+    from netcenter.broker.desk_state import desk_standing
+    from netcenter.operate.desk_report import desks_of_state, summary_line, view_json, view_of, view_text
+    from netcenter.operate.operator_records import checked_desks, desks_of
+
+    settings = load()
+    standing = desk_standing(settings, kafka_of(settings))
+    state, policy = standing.state, standing.policy
+    names = sorted({*desks_of(policy), *desks_of_state(state)})
+    if name is not None and name not in names:
+        checked_desks([name], policy, "DESK")
+    views = [view_of(state, one, policy, standing.now, most) for one in ([name] if name else names)]
+    if as_json:
+        for view in views:
+            print(json.dumps(view_json(state, view)))
+    elif name:
+        print(view_text(state, views[0]))
+    else:
+        print("\n".join(summary_line(state, view) for view in views))
+
+
 @desk.command("explain")
 def explain(
     case: Annotated[str, typer.Argument(help="The case's id, or its beginning; desk show and cases name it.")],

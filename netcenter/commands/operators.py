@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 import threading
@@ -15,7 +16,7 @@ import typer
 from netcenter.broker.log_time import now_of_log
 from netcenter.broker.log_writer import LogWriter
 from netcenter.broker.policy_topic import policy_in_force
-from netcenter.commands.options import duration, moment
+from netcenter.commands.options import Json, duration, moment
 from netcenter.errors import UsageError
 from netcenter.operate import operator_records
 from netcenter.operate.operator_records import Answer, Shift
@@ -29,6 +30,9 @@ operators = typer.Typer(help="Operators and what they are offered.", no_args_is_
 
 _Who = Annotated[str, typer.Argument(help="The operator.")]
 _Desks = Annotated[list[str] | None, typer.Option("--desk", help="Where; may be repeated. Without it: care.")]
+_TheirDesks = Annotated[
+    list[str] | None, typer.Option("--desk", help="Where; may be repeated. Without it: wherever they are signed in.")
+]
 _Desk = Annotated[str, typer.Option(help="Where.")]
 
 
@@ -86,7 +90,7 @@ def sign_in(
 @operators.command("renew")
 def renew(
     operator: _Who,
-    desk: _Desks = None,
+    desk: _TheirDesks = None,
     until: Annotated[
         str | None, typer.Option("--for", help="How long from now, such as 8h; the policy's lease without it.")
     ] = None,
@@ -96,7 +100,7 @@ def renew(
     Example: netcenter operators renew ana --desk care --for 2h
     """
     lasts = None if until is None else duration(until, "--for")
-    settings, kafka, desks = _at(desk)
+    settings, kafka, desks = _present(operator, desk, planned=False)
     now = now_of_log(settings, kafka)
     end = None if lasts is None else now + lasts
     _send(settings, kafka, operator_records.present(operator, desks, "renewed", now, end))
@@ -107,50 +111,82 @@ def renew(
 @operators.command("pause")
 def pause(
     operator: _Who,
-    desk: _Desks = None,
     until: Annotated[
         str | None, typer.Option("--for", help="How long, such as 30m; until `operators resume` without it.")
     ] = None,
 ) -> None:
-    """An operator takes a break: they keep what they have accepted, and are offered nothing.
+    """An operator takes a break from all desks: they keep what they have accepted, and are offered nothing.
 
     Example: netcenter operators pause ana --for 30m
     """
     lasts = None if until is None else duration(until, "--for")
-    settings, kafka, desks = _at(desk)
+    settings, kafka, desks = _present(operator, None, planned=False)
     now = now_of_log(settings, kafka)
     end = None if lasts is None else now + lasts
-    _send(settings, kafka, operator_records.present(operator, desks, "paused", now, end))
+    _send(settings, kafka, operator_records.present(operator, desks[:1], "paused", now, end))
     back = "until they resume" if end is None else f"until {rfc3339(end)}"
     print(f"{operator} pauses at {_named(desks)} {back}")
 
 
 @operators.command("resume")
-def resume(operator: _Who, desk: _Desks = None) -> None:
+def resume(operator: _Who) -> None:
     """An operator is back from a break, and may be offered work again.
 
     Example: netcenter operators resume ana
     """
-    settings, kafka, desks = _at(desk)
-    _send(settings, kafka, operator_records.present(operator, desks, "resumed", now_of_log(settings, kafka)))
+    settings, kafka, desks = _present(operator, None, planned=False)
+    _send(settings, kafka, operator_records.present(operator, desks[:1], "resumed", now_of_log(settings, kafka)))
     print(f"{operator} is back at {_named(desks)}")
 
 
 @operators.command("sign-out")
-def sign_out(operator: _Who, desk: _Desks = None) -> None:
-    """An operator signs out; the offered and accepted work goes back to the queue.
+def sign_out(operator: _Who, desk: _TheirDesks = None) -> None:
+    """An operator signs out; the offered and accepted work goes back to the queue. A shift that is planned ahead is cancelled.
 
     Example: netcenter operators sign-out ana --desk care
     """
-    settings, kafka, desks = _at(desk)
+    settings, kafka, desks = _present(operator, desk, planned=True)
     _send(settings, kafka, operator_records.present(operator, desks, "signed_out", now_of_log(settings, kafka)))
     print(f"{operator} has signed out of {_named(desks)}")
 
 
-def _at(desks: list[str] | None) -> tuple[Settings, KafkaConnection, list[str]]:
-    """The log, and the desks at which an operator does something. Raises UsageError for one that the policy has not."""
+@operators.command("list")
+def operators_list(as_json: Json = False) -> None:
+    """List who is signed in where and until when, their load and capacity, what they hold, and the shifts ahead.
+
+    Example: netcenter operators list
+    """
+    from netcenter.broker.desk_state import desk_standing
+    from netcenter.operate.desk_people import people_json, people_text
+
+    standing = desk_standing(*_log())
+    print(
+        json.dumps(people_json(standing.state, standing.now)) if as_json else people_text(standing.state, standing.now)
+    )
+
+
+def _present(operator: str, desks: list[str] | None, *, planned: bool) -> tuple[Settings, KafkaConnection, list[str]]:
+    """The log, and the desks at which an operator is: those that are given, else all. planned: also those of shifts ahead.
+
+    Raises UsageError where the operator is at none of them, as far as the state of the role desk can tell.
+    """
+    from netcenter.broker.desk_state import desk_standing
+    from netcenter.operate.desk_people import checked_presence, desks_where
+
     settings, kafka = _log()
-    return settings, kafka, operator_records.checked_desks(desks or ["care"], policy_in_force(settings, kafka))
+    standing = desk_standing(settings, kafka)
+    unread = standing.unread(operator)
+    if not desks:
+        return settings, kafka, desks_where(standing.state, operator, unread, planned=planned)
+    checked_presence(standing.state, operator, desks, unread, planned=planned)
+    return settings, kafka, list(dict.fromkeys(desks))
+
+
+def _at(desk: str) -> tuple[Settings, KafkaConnection]:
+    """The log. Raises UsageError for a desk that the policy does not have."""
+    settings, kafka = _log()
+    operator_records.checked_desks([desk], policy_in_force(settings, kafka))
+    return settings, kafka
 
 
 def _named(desks: list[str]) -> str:
@@ -184,8 +220,8 @@ def decline(operator: _Who, offer: _Offer = None, customer: _Customer = None, de
 
 def _answer(operator: str, offer: str | None, customer: str | None, desk: str, answer: Answer) -> None:
     which = operator_records.named_offer(offer, customer)
-    settings, kafka, [checked] = _at([desk])
-    said = operator_records.answered(operator, checked, answer, now_of_log(settings, kafka), which)
+    settings, kafka = _at(desk)
+    said = operator_records.answered(operator, desk, answer, now_of_log(settings, kafka), which)
     _send(settings, kafka, [said])
     print(f"{operator} has {answer} {offer or f'the offer of the case of {customer}'}")
 

@@ -84,11 +84,18 @@ def waits_for(item: WorkItem | None, now: int) -> Iterator[str]:
     if item.status == "offered":
         until = "" if item.expires_at is None else f", until {second_text(item.expires_at)}"
         yield f"it waits for {item.operator} to accept it{until}; {due}"
-        yield f"in their place: netcenter operators accept {item.operator} {item.offer_id} --desk {item.desk}"
+        yield f"in their place: netcenter operators accept {item.operator} {item.offer_id} --desk {item.where}"
     elif item.status == "assigned":
-        yield f"it waits for an answer of {item.operator} to the customer; {due}"
+        if item.waiting:
+            yield f"{item.operator} has it, and waits for the customer to write"
+        else:
+            yield f"it waits for an answer of {item.operator} to the customer; {due}"
     else:
-        yield f"it waits in the queue of {item.desk}, since {since}; {due}"
+        yield f"it waits in the queue of {item.where}, since {since}; {due}"
+        yield f"who is before it, and who is free: netcenter desk show {item.where}"
+        if item.reserved_for is not None:
+            alone = f", alone until {second_text(item.reserved_until)}" if item.reserved_until else ""
+            yield f"it is kept for {item.reserved_for}{alone}"
 
 
 def second_text(ms: int) -> str:

@@ -40,7 +40,7 @@ def history_of(events: Iterable[WorkEvent], beginning: str) -> WorkHistory:
         cases.setdefault(event.case_id, []).append(event)  # type: ignore[attr-defined]  # every event about work has it
     if not cases:
         raise UsageError(
-            f"no desk has done anything about a case {beginning}: `select distinct case_id from assignments` lists the cases"
+            f"no desk has done anything about a case {beginning}: `netcenter desk show` shows what is at the desks"
         )
     if len(cases) > 1:
         raise UsageError(f"{beginning} is the beginning of several: {', '.join(sorted(cases)[:5])}: write more of it")

@@ -110,12 +110,14 @@ RUNS = (
     Run("operators accept", "ana {offer}", NEXT),
     Run("operators decline", "ana {offer}", NEXT),
     Run("operators renew", "ana --for 9h", NEXT),
+    Run("operators list", "", NEXT),
     Run("operators pause", "ana --for 30m", NEXT),
     Run("operators resume", "ana", NEXT),
     Run("operators sign-out", "ana", NEXT),
-    Run(
-        "bulk-update", "escalate --brand andina --label complaint --by ana --yes --wait 1s", NEXT, code=1
-    ),  # nobody reads
+    Run("operators simulate", "team.toml --for 1s", NEXT),
+    Run("desk show", "care"),
+    Run("desk explain", "{case}"),
+    Run("bulk-update", "escalate --brand andina --label complaint --by ana --yes --wait 1s", NEXT, 1),  # nobody reads
     Run("crisis open", "andina --by ana --reason test", NEXT),
     Run("crisis close", "andina --by ana --reason test", NEXT),
     Run("forget", "andina twitter nobody", NEXT),
@@ -191,6 +193,7 @@ def test_every_command_may_do_its_work_as_its_user(secured: SecuredStory) -> Non
     found["letter"] = f"mentions.dead/{letter.partition}/{letter.offset}"
     folder = secured.plant.folder
     (folder / "labelled.csv").write_text("text,lang,label\nwhere is my bag,en,complaint\n")
+    (folder / "team.toml").write_text('[[operators]]\nname = "leo"\ndesks = ["care"]\n')
     file = File()
     file.post("ana", 0)
     file.read(folder / "posts.jsonl")

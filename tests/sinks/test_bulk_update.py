@@ -126,6 +126,34 @@ def test_a_surge_is_its_conversation_within_its_time(town: Town) -> None:
         town.found(surge=SURGE, brand="other")
 
 
+@pytest.mark.parametrize(
+    ("scope", "name", "found"),
+    [("brand", "", ["101", "102", "103"]), ("channel", "twitter", ["101", "102"]), ("complaints", "", ["101", "103"])],
+)
+def test_a_surge_without_a_conversation_is_its_brand_its_channel_or_its_complaints(
+    town: Town, scope: Any, name: str, found: list[str]
+) -> None:
+    """Until it ends, where it has ended."""
+    [story, *_] = [event for event in surge_story() if isinstance(event, SurgeOpened)]
+    town.write(replace(story, evidence=replace(story.evidence, scope=scope, name=name)), "surges")
+    during: dict[str, Any] = {"created_at": story.started_at + MINUTE}
+    town.post(1, "a complaint", **during)
+    town.post(2, "a question", label="question", **during)
+    town.post(3, "elsewhere", channel="facebook", **during)
+    town.post(4, "of another brand", brand="other", id=uuid_of("post of other"), **during)
+    assert town.posts(surge=SURGE) == found
+    town.write(surge_story()[-1], "surges")
+    town.post(5, "when it was over", created_at=T0 + 10_000 * MINUTE)
+    assert town.posts(surge=SURGE) == found
+
+
+def test_a_surge_of_contacts_has_no_posts(town: Town) -> None:
+    [story, *_] = [event for event in surge_story() if isinstance(event, SurgeOpened)]
+    town.write(replace(story, evidence=replace(story.evidence, scope="contacts", name="calls")), "surges")
+    with pytest.raises(UsageError, match="counts contacts elsewhere, and has no posts: select by --desk or --label"):
+        town.found(surge=SURGE)
+
+
 def test_author_channel_desk_and_label_narrow_it(town: Town) -> None:
     town.post(1, "one", "ana")
     town.post(2, "two", "ana", label="question")

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 
 from agents.policy import Brand, Desk, Policy, Rule
 from netcenter.errors import UsageError
+from netcenter.operate import bulk_selection
 from netcenter.operate import operator_records as records
 from netcenter.operate.bulk_selection import BulkAction, bulk_change
 from netcenter.operate.operator_records import OfferedCustomer, Shift
 from schemas.requirements import fault
 
+PAGE = Path(__file__).parents[2] / "docs" / "bulk_update.md"
 NOW = 1_795_183_380_000
 HOUR = 3_600_000
 POLICY = Policy.model_construct(
@@ -100,6 +104,12 @@ def test_an_answer_without_an_offer_or_with_two_is_refused(offer: str | None, cu
 
 
 # --- bulk-update ------------------------------------------------------------------------------------------------------
+
+
+def test_the_page_of_bulk_update_names_every_action_with_the_option_that_it_needs() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|.*\| (?:`(--[a-z-]+).*)?\|$", PAGE.read_text(), re.MULTILINE)
+    needed = {action: option for action, (_, option) in bulk_selection._NEEDED.items()}
+    assert {action: option or None for action, option in rows} == {a: needed.get(a) for a in get_args(BulkAction)}
 
 
 @pytest.mark.parametrize(
