@@ -219,6 +219,8 @@ def case_json(item: WorkItem) -> dict[str, Any]:
         "due_at": _time(item.due_at),
         "queued_at": rfc3339(item.queued_at),
         "returns": item.returns,
+        "kept_for": item.reserved_for,
+        "kept_until": _time(item.reserved_until or None),
         "url": item.url,
     }
 
