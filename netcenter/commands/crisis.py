@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from typing import Annotated, Literal
 
 import typer
 
-from netcenter.broker.log_time import now_of_log
 from netcenter.broker.log_writer import LogWriter
 from netcenter.errors import UsageError
 from netcenter.runtime.endpoints import kafka_of
@@ -49,9 +49,8 @@ def _declare(brand: str, change: Literal["open", "close"], by: str, reason: str)
     if NAME.fullmatch(brand) is None:
         raise UsageError(f"brand: {brand!r} is no name of a brand: use {NAME_FORM}")
     settings = load()
-    kafka = kafka_of(settings)
-    now = now_of_log(settings, kafka)
-    with LogWriter(settings, kafka, "crisis") as log:
+    now = int(time.time() * 1000)
+    with LogWriter(settings, kafka_of(settings), "crisis") as log:
         log.send(
             "volumes",
             CrisisDeclared(
