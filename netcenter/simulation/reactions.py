@@ -12,6 +12,8 @@ from schemas.records import OfferAnswer, OfferAnswered, Offered
 
 SECOND = 1_000
 _NORMAL = NormalDist()
+#: The most standard deviations from the median: no time is longer than the median times the cube of its spread.
+_MOST = 3.0
 
 
 def answer_to(offer: Offered, team: Team) -> OfferAnswered | None:
@@ -54,5 +56,6 @@ def _drawn(what: str) -> tuple[float, float]:
 
 def _lasting(pace: Pace, drawn: float) -> int:
     """ms, in whole seconds, at least one."""
-    factor = math.exp(_NORMAL.inv_cdf(min(max(drawn, 1e-6), 1 - 1e-6)) * math.log(pace.spread))
+    away = _NORMAL.inv_cdf(min(max(drawn, 1e-6), 1 - 1e-6))
+    factor = math.exp(min(max(away, -_MOST), _MOST) * math.log(pace.spread))
     return max(1, round(pace.median * factor / SECOND)) * SECOND

@@ -31,7 +31,9 @@ class Pace(Part):
     median: Duration
     """Half of the times are shorter."""
     spread: Annotated[float, Field(ge=1, le=10)] = 1.0
-    """Two of three times are between the median divided by this and the median times this."""
+    """Two of three times are between the median divided by this and the median times this; none is longer than the median times
+    its cube.
+    """
 
 
 class OperatorGroup(Part):

@@ -147,6 +147,7 @@ def test_operators_answer_offers_as_their_team_says_and_always_alike() -> None:
     delays = [a.at - NOON for a in answers if a]
     assert 70 * SECOND < median(delays) < 80 * SECOND
     assert 0.64 < sum(75 / 1.6 < d / SECOND < 75 * 1.6 for d in delays) / len(delays) < 0.73
+    assert max(delays) <= 75 * SECOND * 1.6**3 + SECOND
     assert all(a is None or requirements.fault(a) is None for a in answers)
 
 
