@@ -155,7 +155,8 @@ PIPELINE = Pipeline(
                 carried=desk.carried,
             ),
             ("desk",),
-            ("assignments",),
+            ("assignments", "signals", "watermarks"),
+            later_writes=("signals", "watermarks"),
         ),
         Role(
             "alerts", Fold(alerts.AlertsDecider, forms=alerts.FORMS, carried=alerts.carried), ("signals",), ("alerts",)

@@ -449,7 +449,9 @@ def _escalation_parts(known: _Known, whom: str) -> Parts:
         yield "What", f"Each case{at} that was escalated to {whom} {ESCALATION_ENDS}."
     else:
         who = f"{whom}{_RUNGS.get(known.text('rung'), '')}," if named and known.text("rung") else f"{whom},"
-        yield "What", f"Cases{at} are escalated to {who} and nobody has accepted or answered them ({known.urgency})."
+        # Whoever is asked has something to do, also where nobody else has.
+        urgency = "a warning if nobody takes them soon" if known.alert.severity == "info" else known.urgency
+        yield "What", f"Cases{at} are escalated to {who} and nobody has accepted or answered them ({urgency})."
     yield "Over", known.end()
     yield "Since", known.since()
     if known.over or not cases:

@@ -20,6 +20,7 @@ from agents.alerts.state import (
     Step,
     SurgeIncident,
     WorkStep,
+    whole_minute,
 )
 from agents.decider import At
 from schemas.records import (
@@ -153,11 +154,15 @@ def _after_desk_step(state: Incidents, work: OpenWork) -> Records:
 
 
 def _look_at_people(state: Incidents, changed: Records, before: OpenWork, after: OpenWork, time: int) -> None:
-    """Adds the people who were or are asked for a case, whose cases are to be counted after an event of a time (ms)."""
+    """Adds the people who were or are asked for a case, whose cases are to be counted after an event of a time (ms): at once where
+    their alert does not fire, else at the next whole minute, so that a flood of climbs is counted once a minute.
+    """
     for fingerprint, climb in {**before.asked, **after.asked}.items():
         fresh = Escalations(before.brand, climb.person, desk="" if climb.person else climb.desk)
         known: Any = changed.get(fingerprint) or state.known(fresh)
-        changed[fingerprint] = replace(known.looked_at(time + 1), changed_at=time)
+        fires = known.last_alert is not None and known.last_alert.firing
+        look_at = whole_minute(time + 1) if fires else time + 1
+        changed[fingerprint] = replace(known.looked_at(look_at), changed_at=time)
 
 
 def _look_at_what_fires(state: Incidents, changed: Records, brand: str, time: int) -> None:

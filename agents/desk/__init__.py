@@ -2,6 +2,7 @@
 
 from agents.desk.decider import DeskDecider
 from agents.desk.forms import FORMS
+from agents.desk.outlook import Outlook, outlook
 from agents.desk.state import carried
 
-__all__ = ["FORMS", "DeskDecider", "carried"]
+__all__ = ["FORMS", "DeskDecider", "Outlook", "carried", "outlook"]

@@ -307,14 +307,20 @@ def _stepped(state: DeskState, key: str, step: Step, at: At) -> Events:
         case "operator":
             lonely = item.operator is None and state.present(item.where) == 0
             rung = RESPONSIBLE if lonely else OPERATOR
-            yield from ladder.climb(state, key, rung, f"{desk.ladder.operator} % of its target is used", at)
+            yield from ladder.climb(state, key, rung, f"{desk.ladder.operator} % of its target is used", at, timed=True)
         case "responsible":
-            yield from ladder.climb(state, key, RESPONSIBLE, f"{desk.ladder.responsible} % of its target is used", at)
+            yield from ladder.climb(
+                state, key, RESPONSIBLE, f"{desk.ladder.responsible} % of its target is used", at, timed=True
+            )
         case "lead":
-            yield from ladder.climb(state, key, RESPONSIBLE + 1, f"{desk.ladder.lead} % of its target is used", at)
+            yield from ladder.climb(
+                state, key, RESPONSIBLE + 1, f"{desk.ladder.lead} % of its target is used", at, timed=True
+            )
         case "unaccepted" if item.status != "assigned":
             minutes = at.policy.alerts.unaccepted // 60_000
-            yield from ladder.climb(state, key, RESPONSIBLE + 1, f"nobody has accepted it for {minutes} min", at)
+            yield from ladder.climb(
+                state, key, RESPONSIBLE + 1, f"nobody has accepted it for {minutes} min", at, timed=True
+            )
         case "overflow" if item.status == "queued":
             yield from offers.overflow(state, key, at)
         case "overflow" if item.status == "offered":

@@ -15,18 +15,24 @@ Events = Iterator[Decided | StateNote]
 _NAMES: dict[int, Rung] = {OPERATOR: "operator", RESPONSIBLE: "responsible", LEAD: "lead"}
 
 
-def climb(state: DeskState, key: str, rung: int, why: str, at: At, *, asked: bool = False) -> Events:
+def climb(
+    state: DeskState, key: str, rung: int, why: str, at: At, *, asked: bool = False, timed: bool = False
+) -> Events:
     """Tells that a case climbs to a rung, unless it is as high already, and keeps it for the person of that rung.
 
     An item that an operator has stays with them: whoever takes it over asks them. An item that waits is offered to that person
-    alone for as long as an offer lasts, if they are signed in; after that they come first among those who are free. asked: an
-    operator asked for it, so it is kept for that person until it climbs further, signed in or not.
+    alone for as long as an offer lasts, if they are signed in; after that they come first among those who are free.
+
+    asked: an operator asked for it, so it is kept for that person until it climbs further, signed in or not. timed: it climbs for the
+    time alone. Then nothing is told where the policy names nobody for the rung: a brand without operators would hear of each case.
     """
     item = state.item(key)
     if item is None or item.rung >= rung or rung > LEAD:
         return
     desk = at.policy.desk(item.where)
     person = _person(item, desk, rung)
+    if person is None and (timed or rung != RESPONSIBLE):
+        return
     yield _escalated(state, item, rung, person, f"{why}{_nobody(state, item, desk.name)}", at)
     if rung == OPERATOR or person is None:
         return

@@ -71,34 +71,27 @@ def _handed_on(desk: Desk) -> Iterator[tuple[str, str]]:
 
 
 def _circles(desks: list[Desk]) -> Iterator[Problem]:
-    """Problems of work that would come back to the desk that handed it on, each circle once."""
-    steps = {desk.name: list(_handed_on(desk)) for desk in desks}
+    """Problems of desks that hand work to themselves, and of work that would overflow in a circle, each circle once."""
+    following = {desk.name: desk.overflow for desk in desks}
     told: set[frozenset[str]] = set()
     for n, desk in enumerate(desks):
-        for field, first in steps[desk.name]:
-            way = _way_back(steps, first, desk.name)
-            if way is None or frozenset(way) in told:
-                continue
+        for field, other in _handed_on(desk):
+            if other == desk.name:
+                yield ("desks", n, field), f"{desk.name} is this desk: leave it out"
+        way = _way_back(following, desk.name)
+        if len(way) > 1 and frozenset(way) not in told:
             told.add(frozenset(way))
-            why = f"{desk.name} is this desk: leave it out" if len(way) == 1 else f"hands work round: {_said(way)}"
-            yield ("desks", n, field), why
+            said = " to ".join((*way, desk.name))
+            yield ("desks", n, "overflow"), f"hands work round: {said}; let one of them keep its work"
 
 
-def _way_back(steps: dict[str, list[tuple[str, str]]], first: str, home: str) -> list[str] | None:
-    """The desks from `home` by way of `first` until home is reached again, the shortest such way; None without one."""
-    ways, seen = [[home, first]], {first}
-    for way in ways:
-        if way[-1] == home:
-            return way[:-1]
-        for _, other in steps.get(way[-1], ()):
-            if other not in seen:
-                seen.add(other)
-                ways.append([*way, other])
-    return None
-
-
-def _said(way: list[str]) -> str:
-    return f"{' to '.join(way)} to {way[0]}; let one of them keep its work"
+def _way_back(following: dict[str, str | None], home: str) -> list[str]:
+    """The desks over which work of a desk overflows until it is there again; none where it never is."""
+    way, other = [home], following[home]
+    while other is not None and other not in way:
+        way.append(other)
+        other = following.get(other)
+    return way if other == home else []
 
 
 def _unknown_languages(desks: list[Desk]) -> Iterator[Problem]:

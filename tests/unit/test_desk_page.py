@@ -380,11 +380,13 @@ def test_what_nobody_accepts_after_the_person_responsible_was_asked_goes_to_the_
     assert climbs(run) == [("responsible", "lea", 1), ("lead", "luis", 16)]
 
 
-def test_a_ladder_without_a_person_climbs_with_an_empty_to() -> None:
+def test_a_ladder_without_a_person_climbs_only_when_an_operator_asks_for_it() -> None:
     run = begin("")
     run.fact(work("a", "14:00", due="15:00"))
     run.tick(at("14:59"))
-    assert [(rung, to) for rung, to, _ in climbs(run)] == [("responsible", ""), ("lead", "")]
+    assert climbs(run) == []
+    run.fact(work("a", "14:59", "changed", 2, due="15:00", escalated=True, escalated_by="ana"))
+    assert [(rung, to) for rung, to, _ in climbs(run)] == [("responsible", "")]
 
 
 @pytest.mark.parametrize("fields", [{"due": None}, {"due": "15:00", "non_sla": True}])

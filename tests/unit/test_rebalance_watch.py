@@ -192,7 +192,7 @@ def test_a_worker_whose_log_has_no_policy_yet_is_not_ready_and_says_so() -> None
     """Topics that somebody else has made hold no policy, and then nothing is decided."""
     for role, said in (
         ("classify", "mentions/0 holds none yet; run `netcenter topics apply`"),
-        ("alerts", "signals/0 holds none yet; it comes from cases, surge"),
+        ("alerts", "signals/0 holds none yet; it comes from cases, surge, desk"),
     ):
         worker = joined(DecidingWorker(PIPELINE, PIPELINE.role(role), SETTINGS))
         worker.begins(1)

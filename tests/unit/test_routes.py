@@ -78,6 +78,7 @@ def test_beside_an_earlier_release_a_role_writes_what_that_release_reads() -> No
     assert [t.name for t in earlier.topics if t.records != PIPELINE.topic(t.name).records] == ["desk", "signals"]
     told = {topic.name for _, ways in earlier.routes(earlier.role("surge")).items() for topic, _ in ways}
     assert told == {"surges", "signals"}, "the desk of that release reads no crisis"
+    assert earlier.sources(earlier.role("alerts"), 1) == {("cases", 0), ("surge", 0)}
     assert earlier.sources(earlier.role("desk"), 1) == {("cases", 0)} < PIPELINE.sources(PIPELINE.role("desk"), 1)
     of_a_desk = example(WorkChanged)
     assert earlier.topic("desk").key(of_a_desk) == keys.desk(of_a_desk) != PIPELINE.topic("desk").key(of_a_desk)
