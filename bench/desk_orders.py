@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 
@@ -78,13 +78,20 @@ def conversations(lines: Sequence[Line], policy: str) -> list[ClassifiedMention]
                 posts[record.mention.id] = record
             elif isinstance(record, CaseOpened):
                 opened[record.aggregate] = record.post.mention_id
-            elif isinstance(record, WorkChanged) and record.due_at is not None and not record.non_sla:
+            elif _promises(record):
                 targeted.append(record.case_id)
 
     roles = [PIPELINE.role(name) for name in ("classify", "cases")]
     # The role `desk` is left out, but what `cases` writes to it is told.
     play_lines([Replay({1: policy}, 1, tell, roles=roles)], lines, interval=TICK, run_on=0)
     return [posts[opened[case]] for case in dict.fromkeys(targeted) if case in opened]
+
+
+def _promises(record: Record) -> TypeGuard[WorkChanged]:
+    """Whether a round of work begins that has a target."""
+    if not isinstance(record, WorkChanged) or record.change != "queued":
+        return False
+    return record.due_at is not None and not record.non_sla
 
 
 def arrivals(posts: Sequence[ClassifiedMention], load: Load, seed: int = 7) -> Iterator[Line]:

@@ -66,7 +66,7 @@ class OperatorLoad(msgspec.Struct):
     accepted: int = 0
     answered: int = 0
     signed_in_h: float = 0.0
-    """hours"""
+    """hours at any desk; who neither signs out nor has an end counts as signed in until the end of the past"""
     occupancy: float | None = None
     """0..1; the share of the time signed in with at least one accepted case; None: never signed in."""
 
@@ -123,18 +123,18 @@ class _Person:
                 self.busy_ms += time - self.busy_since
 
     def presence(self, changed: OperatorChanged) -> None:
-        stay = self.desks.pop(changed.desk, None)
+        stay = self.desks.get(changed.desk)
+        if stay is not None and stay[1] is not None and stay[1] < changed.at:
+            self.stays.append((stay[0], stay[1]))
+            del self.desks[changed.desk]
+            stay = None
         if changed.change == "signed_out":
-            if stay is not None:
-                self.stays.append((stay[0], _least(changed.at, stay[1])))
-            return
-        if stay is not None and changed.change != "signed_in":
-            self.desks[changed.desk] = stay
+            if self.desks.pop(changed.desk, None) is not None and stay is not None:
+                self.stays.append((stay[0], changed.at))
         elif changed.change == "signed_in":
-            if stay is not None and stay[1] is not None and stay[1] < changed.at:
-                self.stays.append((stay[0], stay[1]))
-                stay = None
             self.desks[changed.desk] = (changed.at if stay is None else stay[0], changed.until)
+        elif changed.change == "renewed" and stay is not None and stay[1] is not None and changed.until is not None:
+            self.desks[changed.desk] = (stay[0], max(stay[1], changed.until))
 
     def load(self, end: int) -> OperatorLoad:
         open_stays = [(since, _least(end, until)) for since, until in self.desks.values()]
@@ -254,7 +254,11 @@ def waiting(times: Iterable[int]) -> WaitingTimes:
     """The figures of waiting times (ms)."""
     minutes = sorted(max(0, time) / MINUTE for time in times)
     longest = minutes[-1] if minutes else None
-    return WaitingTimes(len(minutes), share_of(minutes, 0.5), share_of(minutes, 0.95), longest)
+    return WaitingTimes(len(minutes), *map(_rounded, (share_of(minutes, 0.5), share_of(minutes, 0.95), longest)))
+
+
+def _rounded(minutes: float | None) -> float | None:
+    return None if minutes is None else round(minutes, 3)
 
 
 def _attained(work: Sequence[WorkVerdict], end: int) -> float | None:

@@ -9,6 +9,10 @@ from statistics import median
 
 import pytest
 
+from netcenter.demo.story import STORY_POLICY, story
+from netcenter.pipeline import PIPELINE
+from netcenter.replay import Replay, play_lines
+from netcenter.replay.desk_figures import DeskVerdicts
 from netcenter.simulation.people import SimulatedPeople
 from netcenter.simulation.reactions import answer_to, handling_ms
 from netcenter.simulation.shifts import shifts_from
@@ -16,9 +20,11 @@ from netcenter.simulation.team import OperatorGroup, Team, TeamError, parse_team
 from schemas import ids, requirements
 from schemas.records import (
     Assigned,
+    Mention,
     OfferAnswered,
     Offered,
     OperatorChanged,
+    Record,
     Reply,
     Returned,
     ReturnReason,
@@ -343,3 +349,40 @@ def test_the_example_of_the_documentation_is_a_team_and_shows_every_field() -> N
         assert all(
             f"{field} = " in text or f".{field}]" in text or f"[[{field}]]" in text for field in model.model_fields
         )
+
+
+def test_a_team_too_small_for_its_day_never_holds_more_than_it_can_and_forgets_nobody() -> None:
+    """Three people at two desks of the story, through every role up to the desk: a round of work has one operator at a time, and an
+    operator never has more than their capacity, over both desks together.
+    """
+    holders: dict[str, str] = {}
+    loads = {0}
+    text = PEOPLE.replace('desks = ["care"]', 'desks = ["care", "express"]')
+    people, figures = SimulatedPeople(parse_team(text[: text.index("shifts =")] + ALWAYS)), DeskVerdicts()
+
+    def tell(topic: str, records: list[Record]) -> None:
+        people.tell(topic, records)
+        figures.tell(topic, records)
+        for record in records:
+            if isinstance(record, Offered):
+                assert record.aggregate not in holders
+                holders[record.aggregate] = record.operator
+            elif isinstance(record, Assigned):
+                assert holders[record.aggregate] == record.operator
+            elif isinstance(record, Returned) or (isinstance(record, WorkChanged) and record.change in ENDED):
+                holders.pop(record.aggregate, None)
+            loads.update(Counter(holders.values()).values())
+
+    roles = [PIPELINE.role(name) for name in ("classify", "cases", "desk")]
+    replay = Replay({1: STORY_POLICY.read_text()}, 2, tell, roles=roles, given=figures.tell)
+    posts = [line for line in story.story(7, 0.04) if isinstance(line.record, Mention)]
+    play_lines([replay], posts, interval=SECOND, run_on=12 * HOUR, people={0: people})
+    assert replay.dead_letters == 0
+    found = figures.figures()
+    assert found.rounds > 150
+    assert found.open == 0
+    assert max(loads) == 2
+
+
+ALWAYS = 'shifts = [{ days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"], from = "00:00", to = "24:00" }]'
+ENDED = ("answered", "withdrawn")
