@@ -10,7 +10,7 @@ from typing import Any
 from schemas import headers, requirements
 from schemas.codec import NewerRecord, WireError
 from schemas.keys import KEYLESS
-from schemas.records import Tick
+from schemas.records import Record, Tick
 from streams.core import DeadLetter, Fact
 from streams.errors import Misconfigured
 from streams.partitioner import partitions_of
@@ -74,7 +74,10 @@ class Decoder:
                 dead.append(DeadLetter(fact, "validate", "InvalidRecord", f"{kind.__name__}.{wrong}"))
             else:
                 key = key_of(record)
-                if r.key != key or len(key) > _LONGEST_KEY:
+                if r.key != key and self._is_of_earlier_release(r.key, record):
+                    facts.append(fact)
+                    keys.append(r.key)
+                elif r.key != key or len(key) > _LONGEST_KEY:
                     dead.append(_wrong_key(fact, r.key, key))
                 else:
                     facts.append(fact)
@@ -84,6 +87,11 @@ class Decoder:
         if homes.count(self.number) == len(homes):
             return facts, dead
         return self._without_strays(facts, dead, keys, homes)
+
+    def _is_of_earlier_release(self, key: bytes | None, record: Record) -> bool:
+        """Whether a role of an earlier release wrote a record, with the key that it has there. From outside only today's key is taken."""
+        earlier = self.input_topic.earlier_key
+        return earlier is not None and type(record) not in self.input_topic.inputs and key == earlier(record)
 
     def _without_strays(
         self, facts: list[Fact], dead: list[DeadLetter], keys: list[bytes], homes: list[int]

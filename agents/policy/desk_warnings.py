@@ -22,11 +22,14 @@ def desk_warnings(policy: Policy) -> Iterator[Problem]:
     if climbs and not any(desk.responsible or desk.lead for desk in policy.desks):
         yield (
             ("desks", climbs[0], "ladder"),
-            "no desk names a responsible person: what climbs is told to nobody by name; add responsible",
+            "no desk names a responsible person: no case climbs for the time alone; add responsible",
         )
     for n, desk in enumerate(policy.desks):
         if desk.lead is not None and desk.responsible is None:
-            yield ("desks", n, "lead"), "has nobody below: responsible is left out, so that rung asks nobody by name"
+            yield (
+                ("desks", n, "lead"),
+                "has nobody below: responsible is left out, so a case climbs straight to the lead",
+            )
         if desk.overflow is None and "overflow_after" in desk.model_fields_set:
             yield ("desks", n, "overflow_after"), "has no effect: overflow is left out, so the cases stay"
 

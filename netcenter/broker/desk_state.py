@@ -11,6 +11,7 @@ import msgspec
 from kafka import TopicPartition
 
 from agents.desk.index import DeskState
+from agents.desk.outlook import Outlook, desks, outlook
 from agents.desk.state import WorkItem
 from agents.policy import Policy, parse
 from netcenter.broker.changelogs import changelog_partition, newest_records
@@ -61,6 +62,14 @@ class DeskStanding:
         if not newest.policy:
             raise CommandError("the role desk has no policy yet: run `netcenter policy apply`")
         return _text_of(policy_log(self.settings, self.kafka), newest)
+
+    def outlook(self, desk: str, most: int) -> Outlook:
+        """What a desk looks like now, with at most so many cases of its queue. Raises as `policy`."""
+        return outlook(self.state, desk, self.policy, self.now, most)
+
+    def desks(self) -> list[str]:
+        """The desks that have work or operators."""
+        return desks(self.state)
 
     def work_of(self, case_id: str) -> WorkItem | None:
         """The work of a case that is at a desk; None where there is none."""

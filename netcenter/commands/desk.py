@@ -27,23 +27,20 @@ def show(
     Example: netcenter desk show care
     """
     from netcenter.broker.desk_state import desk_standing
-    from netcenter.operate.desk_report import desks_of_state, summary_line, view_json, view_of, view_text
+    from netcenter.operate.desk_report import desk_json, desk_text, summary_line
     from netcenter.operate.operator_records import checked_desks, desks_of
 
     settings = load()
     standing = desk_standing(settings, kafka_of(settings))
-    state, policy = standing.state, standing.policy
-    names = sorted({*desks_of(policy), *desks_of_state(state)})
+    names = sorted({*desks_of(standing.policy), *standing.desks()})
     if name is not None and name not in names:
-        checked_desks([name], policy, "DESK")
-    views = [view_of(state, one, policy, standing.now, most) for one in ([name] if name else names)]
-    if as_json:
-        for view in views:
-            print(json.dumps(view_json(state, view)))
-    elif name:
-        print(view_text(state, views[0]))
-    else:
-        print("\n".join(summary_line(state, view) for view in views))
+        checked_desks([name], standing.policy, "DESK")
+    seen = [standing.outlook(one, most) for one in ([name] if name else names)]
+    for one in seen:
+        if as_json:
+            print(json.dumps(desk_json(standing.state, one, standing.now)))
+        else:
+            print(desk_text(standing.state, one, standing.now) if name else summary_line(standing.state, one))
 
 
 @desk.command("explain")

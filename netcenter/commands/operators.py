@@ -219,8 +219,13 @@ def decline(operator: _Who, offer: _Offer = None, customer: _Customer = None, de
 
 
 def _answer(operator: str, offer: str | None, customer: str | None, desk: str, answer: Answer) -> None:
+    from netcenter.broker.desk_state import desk_standing
+    from netcenter.operate.desk_people import not_open
+
     which = operator_records.named_offer(offer, customer)
     settings, kafka = _at(desk)
+    if why := not_open(desk_standing(settings, kafka).state, operator, which):
+        print(f"netcenter: {why}", file=sys.stderr)
     said = operator_records.answered(operator, desk, answer, now_of_log(settings, kafka), which)
     _send(settings, kafka, [said])
     print(f"{operator} has {answer} {offer or f'the offer of the case of {customer}'}")

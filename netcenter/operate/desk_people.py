@@ -9,6 +9,7 @@ from agents.desk.index import DeskState, Person
 from agents.desk.state import NEVER, Operator, PlannedShift, WorkItem
 from netcenter.errors import UsageError
 from netcenter.operate.desk_explained import due_text, second_text
+from netcenter.operate.operator_records import OfferedCustomer
 from schemas.records import OperatorChanged
 from schemas.times import rfc3339
 from sinks.readable import counted, duration
@@ -57,6 +58,22 @@ def checked_presence(
         raise UsageError(
             f"{operator} is not signed in at {absent[0]}, but at {', '.join(sorted(there))}: nothing was written"
         )
+
+
+def not_open(state: DeskState, operator: str, offer: OfferedCustomer | str) -> str | None:
+    """Why an answer to an offer would change nothing, as far as the state of the desk can tell; None: the offer is open."""
+    offered = [item for _, item in state.hands(operator) if item.status == "offered"]
+    if isinstance(offer, OfferedCustomer):
+        if any((item.brand, item.channel, item.author_id) == offer for item in offered):
+            return None
+        why = f"{operator} has no open offer of this customer's case"
+    else:
+        if any(item.offer_id == offer for item in offered):
+            return None
+        key = state.offers.get(offer)
+        item = None if key is None else state.item(key)
+        why = f"no offer {offer} is open" if item is None else f"the offer {offer} is made to {item.operator}"
+    return f"{why}, so this changes nothing: `netcenter operators list` shows the open offers"
 
 
 def _rows(state: DeskState, operator: str) -> list[tuple[str, Operator]]:
@@ -219,6 +236,8 @@ def case_json(item: WorkItem) -> dict[str, Any]:
         "due_at": _time(item.due_at),
         "queued_at": rfc3339(item.queued_at),
         "returns": item.returns,
+        "kept_for": item.reserved_for,
+        "kept_until": _time(item.reserved_until or None),
         "url": item.url,
     }
 

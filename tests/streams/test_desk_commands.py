@@ -119,6 +119,19 @@ def test_list_names_who_is_signed_in_and_what_they_have(log: DeskLog) -> None:
     assert [one["operator"] for one in json.loads(out)["operators"]] == ["ana", "eva"]
 
 
+def test_show_prints_the_queue_and_why_the_next_goes_to_nobody(log: DeskLog) -> None:
+    code, out, err = log.run("desk", "show", "care")
+    assert (code, err) == (0, "")
+    assert "care: 2 cases wait, 1 offered, 1 accepted; 2 operators take work, 0 of them free" in out
+    assert (
+        "next: case case of w3, first of priority 2 by its due" in out and "to nobody now: all 2 who take work" in out
+    )
+    code, out, _ = log.run("desk", "show")
+    assert [line.partition(":")[0] for line in out.splitlines()] == ["care", "night"]
+    code, _, err = log.run("desk", "show", "nihgt")
+    assert code == 2 and "DESK: no desk is called 'nihgt'" in err
+
+
 def test_explain_reads_the_log_where_no_postgresql_answers(log: DeskLog) -> None:
     """And says what the case waits for, from the state of the desk."""
     code, out, err = log.run("desk", "explain", "case of w1")
@@ -153,6 +166,7 @@ def test_whoever_is_not_there_renews_nothing(log: DeskLog) -> None:
 
 def test_an_offer_is_answered_by_its_id_or_by_its_customer(log: DeskLog) -> None:
     assert log.run("operators", "accept", "ana", "--customer", "andina|twitter|u1")[0] == 0
-    assert log.run("operators", "decline", "ana", "4b1f")[0] == 0
+    code, _, err = log.run("operators", "decline", "ana", "4b1f")
+    assert code == 0 and "no offer 4b1f is open, so this changes nothing" in err
     said = [(one.answer, one.offer_id, one.author_id) for one in log.said() if isinstance(one, OfferAnswered)]
     assert said == [("accepted", "", "u1"), ("declined", "4b1f", None)]

@@ -60,6 +60,10 @@ class File:
             "reply", author, at, native_id=f"re.{author}.{at}", kind="human", operator="o1", text="Sorry!", **more
         )
 
+    def act(self, author: str, at: int, action: str, **more: Any) -> None:
+        """An operator acts on the customer's case."""
+        self._add("action", author, at, action_id=f"{action}.{at}", action=action, **more)
+
     def read(self, path: Path) -> list[Line]:
         """Write it as JSON lines and read it as `ingest` does."""
         path.write_text("".join(json.dumps(line) + "\n" for line in self.lines))

@@ -10,8 +10,8 @@ import pytest
 from agents.desk.index import DeskState
 from agents.desk.state import NEVER, Operator, PlannedShift, WorkItem, person_key, shift_key, work_key
 from netcenter.errors import UsageError
-from netcenter.operate.desk_people import checked_presence, desks_where, people_json, people_text
-from netcenter.operate.operator_records import Shift, present, signed_in
+from netcenter.operate.desk_people import checked_presence, desks_where, not_open, people_json, people_text
+from netcenter.operate.operator_records import OfferedCustomer, Shift, present, signed_in
 from schemas.records import OperatorChanged
 from tests.support.samples import MINUTE, T0, uuid_of
 
@@ -145,3 +145,16 @@ def test_what_cannot_be_known_is_not_refused() -> None:
     assert desks_where(FULL, "ana", None, planned=False) == ["care", "night"]
     with pytest.raises(UsageError, match="so where zoe is signed in is not known: say --desk"):
         desks_where(FULL, "zoe", None, planned=False)
+
+
+def test_an_answer_to_an_offer_that_is_not_open_says_why_it_changes_nothing() -> None:
+    """Long gone, made to somebody else, or of another customer's case."""
+    ours = OfferedCustomer("andina", "twitter", "u4711")
+    assert not_open(FULL, "ana", "o5") is None and not_open(FULL, "ana", ours) is None
+    for operator, offer, why in (
+        ("ana", "gone", "no offer gone is open, so this changes nothing: `netcenter operators list`"),
+        ("eva", "o5", "the offer o5 is made to ana, so"),
+        ("leo", ours, "leo has no open offer of this customer's case"),
+        ("ana", OfferedCustomer("andina", "twitter", "another"), "ana has no open offer"),
+    ):
+        assert (not_open(FULL, operator, offer) or "").startswith(why)

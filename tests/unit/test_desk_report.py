@@ -10,8 +10,9 @@ from msgspec.structs import replace
 
 from agents.desk import DeskDecider
 from agents.desk.index import DeskState
+from agents.desk.outlook import desks, outlook
 from agents.desk.state import Operator, WorkItem, person_key
-from netcenter.operate.desk_report import desks_of_state, summary_line, view_json, view_of, view_text
+from netcenter.operate.desk_report import desk_json, desk_text, summary_line
 from schemas.records import Offered
 from tests.support.care_facts import MINUTE, POLICY, at, operator, work
 from tests.support.decider_runner import Run
@@ -52,17 +53,17 @@ WORK = [
 def test_the_queue_is_shown_in_the_order_in_which_an_operator_gets_it() -> None:
     """Somebody who has room for all is offered the cases in just that order, for just these reasons."""
     run = run_of(*WORK)
-    view = view_of(desk_state(run), "care", POLICY, NOON, 100)
+    view = outlook(desk_state(run), "care", POLICY, NOON, 100)
     events = [one for one in run.fact(stays("ana", capacity=50)) if isinstance(one, Offered)]
-    assert [case.item.case_id for case in view.queue] == [one.case_id for one in events]
-    assert len(events) == len(WORK) == view.waiting
-    for case, event in zip(view.queue, events, strict=True):
+    assert [case.item.case_id for case in view.waiting] == [one.case_id for one in events]
+    assert len(events) == len(WORK) == view.queued
+    for case, event in zip(view.waiting, events, strict=True):
         assert case.reason in event.reason
 
 
 def test_each_case_is_shown_in_a_line_with_its_reason_and_the_rest_is_counted() -> None:
     run = run_of(*WORK)
-    text = view_text(desk_state(run), view_of(desk_state(run), "care", POLICY, NOON, 2))
+    text = desk_text(desk_state(run), outlook(desk_state(run), "care", POLICY, NOON, 2), NOON)
     lines = text.splitlines()
     for line in (
         "care: 7 cases wait, 0 offered, 0 accepted; 0 operators take work, 0 of them free; as the desk stands at 2026-11-20 12:00:00",
@@ -79,9 +80,9 @@ def test_each_case_is_shown_in_a_line_with_its_reason_and_the_rest_is_counted() 
 def test_where_all_have_as_much_as_they_can_have_the_next_waits_for_one_of_them() -> None:
     run = run_of(stays("ana", capacity=1), stays("eva", capacity=1), *WORK)
     state = desk_state(run)
-    view = view_of(state, "care", POLICY, NOON, 10)
-    assert view.goes_to is None and view.waiting == 5
-    text = view_text(state, view)
+    view = outlook(state, "care", POLICY, NOON, 10)
+    assert view.queued == 5 and all(case.next is None for case in view.waiting)
+    text = desk_text(state, view, NOON)
     assert "to nobody now: all 2 who take work have as much as they can have: whoever is free first" in text
     assert "2 offered, 0 accepted; 2 operators take work, 0 of them free" in text
     assert text.count("  offered until") == 2
@@ -93,9 +94,8 @@ def test_who_would_have_room_and_may_not_have_the_next_is_named() -> None:
     state = desk_state(run)
     key, item = next((key, row) for key in state if isinstance(row := state[key], WorkItem) and row.operator == "ana")
     state.put(key, replace(item, status="queued", operator=None, resting=(("ana", NOON + MINUTE),)))
-    view = view_of(state, "care", POLICY, NOON, 10)
-    assert view.goes_to is None
-    assert "ana would have room, and cannot have it, or have given it back" in view_text(state, view)
+    view = outlook(state, "care", POLICY, NOON, 10)
+    assert "ana would have room, and cannot have it, or have given it back" in desk_text(state, view, NOON)
 
 
 def test_the_next_goes_to_whom_the_desk_would_choose() -> None:
@@ -105,39 +105,36 @@ def test_the_next_goes_to_whom_the_desk_would_choose() -> None:
     row = state.operator(person_key("care", "ana"))
     assert isinstance(row, Operator)
     state.put(person_key("care", "ana"), replace(row, capacity=3))
-    view = view_of(state, "care", POLICY, NOON, 10)
-    assert view.goes_to is not None and view.goes_to.person.name == "ana"
-    text = view_text(state, view)
-    assert "  to ana: least_loaded: ana 1/3" in text and "  candidates: ana 1/3" in text
-    assert view_json(state, view)["next"]["operator"] == "ana"
+    view = outlook(state, "care", POLICY, NOON, 10)
+    text = desk_text(state, view, NOON)
+    assert "  to ana: least_loaded: ana 1/3" in text
+    assert desk_json(state, view, NOON)["next"]["operator"] == "ana"
 
 
-def test_a_case_that_is_kept_for_one_person_is_shown_apart() -> None:
+def test_a_case_that_is_kept_for_one_person_says_for_whom_and_until_when() -> None:
     run = run_of(work("w", "12:00", url="https://example.org/w"))
     state = desk_state(run)
     [key] = [key for key in state if isinstance(state[key], WorkItem)]
     state.put(key, replace(state[key], reserved_for="boss", reserved_until=NOON + 5 * MINUTE))
-    view = view_of(state, "care", POLICY, NOON, 10)
-    assert (view.waiting, [item.reserved_for for item in view.kept]) == (0, ["boss"])
-    assert "https://example.org/w; kept for boss until 2026-11-20 12:05:00" in view_text(state, view)
-    assert "1 kept for one person" in summary_line(state, view)
-    assert view_json(state, view)["kept"][0]["kept_for"] == "boss"
+    view = outlook(state, "care", POLICY, NOON, 10)
+    assert "      kept for boss until 2026-11-20 12:05:00" in desk_text(state, view, NOON).splitlines()
+    assert desk_json(state, view, NOON)["queue"][0]["kept_for"] == "boss"
 
 
 def test_a_desk_is_told_in_a_line_where_none_is_named() -> None:
     run = run_of(*WORK, stays("ana", capacity=2), work("n", "12:00", desk="night"))
     state = desk_state(run)
-    assert desks_of_state(state) == {"care", "night"}
-    assert summary_line(state, view_of(state, "care", POLICY, NOON, 1)) == (
+    assert desks(state) == ["care", "night"]
+    assert summary_line(state, outlook(state, "care", POLICY, NOON, 1)) == (
         "care: 5 cases wait, 2 offered, 0 accepted; 1 operator takes work, 0 of them free"
     )
-    assert summary_line(state, view_of(state, "night", POLICY, NOON, 1)).startswith("night: 1 case waits")
+    assert summary_line(state, outlook(state, "night", POLICY, NOON, 1)).startswith("night: 1 case waits")
 
 
 @pytest.mark.parametrize("as_json", [True, False])
 def test_no_author_is_shown_neither_to_people_nor_to_programs(as_json: bool) -> None:
     run = run_of(work("w", "12:00", author_id="u4711"), stays("ana"), *WORK)
     state = desk_state(run)
-    view = view_of(state, "care", POLICY, NOON, 10)
-    said = json.dumps(view_json(state, view)) if as_json else view_text(state, view)
+    view = outlook(state, "care", POLICY, NOON, 10)
+    said = json.dumps(desk_json(state, view, NOON)) if as_json else desk_text(state, view, NOON)
     assert "4711" not in said and "author" not in said

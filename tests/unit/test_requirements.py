@@ -32,6 +32,7 @@ from streams.decoder import Decoder
 from streams.signatures import NO_SIGNATURES
 from tests.support.any_record import any_record
 from tests.support.bad_fields import AT, BAD, CUSTOMER, GOOD, named
+from tests.support.care_facts import work
 from tests.support.examples import examples
 
 #: Fields that may hold anything of their type.
@@ -205,3 +206,14 @@ def test_a_record_from_more_than_a_day_after_its_receipt_is_refused_and_one_of_h
     hours, days = (replace(GOOD[kind], received_at=got, **{field: got + skew}) for skew in (86_400_000, 86_400_001))
     assert requirements.unfit(hours) is None
     assert requirements.unfit(days) == (field, "is more than a day after received_at: one of the two clocks is wrong")
+
+
+def test_work_that_release_0_1_0_wrote_for_one_desk_is_taken_and_what_a_tool_wrote_so_is_not() -> None:
+    """Beside workers of that release cases still write for each desk, while a console must use the key of all desks."""
+    topic, told = PIPELINE.topic("desk"), work("w", "14:00", together=False)
+    rows = [Raw(0, keys.desk(told), codec.encode(told)), Raw(1, topic.key(told), codec.encode(told))]
+    signs_in = GOOD[OperatorChanged]
+    rows.append(Raw(2, keys.desk(signs_in), codec.encode(signs_in)))
+    facts, aside = Decoder(topic, 0, 1, NO_SIGNATURES).facts(rows)
+    assert [fact.offset for fact in facts] == [0, 1]
+    assert [(a.fact.offset, a.error) for a in aside] == [(2, "WrongKey")]
