@@ -201,8 +201,11 @@ def undisturbed() -> dict[str, list[Record]]:
 def test_events_of_both_logs_are_those_of_an_undisturbed_run(
     moved: Moved, undisturbed: dict[str, list[Record]], topic: str
 ) -> None:
+    """But for the alerts of escalated cases: who gets which case follows the order in which the desk reads the work of many partitions."""
     ours = [judge.without_offsets(row.record) for log in moved.logs.values() for row in log[topic]]
     theirs = [judge.without_offsets(record) for record in undisturbed[topic]]
+    if topic == "alerts":
+        ours, theirs = judge.unless_escalated(ours), judge.unless_escalated(theirs)
     judge.same_histories(judge.histories(ours), judge.histories(theirs), topic)
     assert all(any(row.record for row in log[topic]) for log in moved.logs.values())
 

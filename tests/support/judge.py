@@ -29,7 +29,18 @@ from schemas import codec
 from schemas.codec import WireError
 from schemas.headers import source_of
 from schemas.keys import KEYLESS, customer
-from schemas.records import Action, ClassifiedMention, Decided, Kind, Mention, Record, SurgeOpened, SurgeUpdated, Volume
+from schemas.records import (
+    Action,
+    Alert,
+    ClassifiedMention,
+    Decided,
+    Kind,
+    Mention,
+    Record,
+    SurgeOpened,
+    SurgeUpdated,
+    Volume,
+)
 from schemas.times import rfc3339
 from sinks.port import SinkItem
 from sinks.postgres.sink import PostgresSink
@@ -133,6 +144,11 @@ def histories(found: Iterable[Record | None]) -> dict[str, list[Decided]]:
         if isinstance(record, Decided):
             grouped[record.aggregate].append(record)
     return grouped
+
+
+def unless_escalated(alerts: Iterable[Record | None]) -> list[Record | None]:
+    """Alerts without those of escalated cases."""
+    return [alert for alert in alerts if not (isinstance(alert, Alert) and alert.kind == "escalation")]
 
 
 def without_offsets(record: Record | None) -> Record | None:

@@ -135,8 +135,8 @@ def make(folder: Path) -> Path:
     _replace(pipeline, "from agents import alerts, cases, desk, surge\n", "^", imports)
     for role in ("cases", "surge", "desk", "alerts"):
         decider = f"{role}.{role.capitalize()}Decider"
-        if f"Fold({decider}, forms=" not in pipeline.read_text():
-            _replace(pipeline, rf"Fold\({re.escape(decider)}, ", ", ", f", forms={role}_forms.FORMS, ")
+        if not re.search(rf"Fold\(\s*{re.escape(decider)},[^()]*(\([^()]*\)[^()]*)*forms=", pipeline.read_text()):
+            _replace(pipeline, rf"Fold\(\s*{re.escape(decider)},", ",", f", forms={role}_forms.FORMS,")
     _replace(pipeline, r"Batch\(classify_stage[^\n]*", r"\)", ", forms=classify_forms.FORMS)")
     checkpoint = folder / "streams" / "checkpoint.py"
     _replace(checkpoint, r"PROGRESS_FORMS = ONE_FORM\n", r".*\n", _PROGRESS)
