@@ -108,7 +108,8 @@ class CaseStep(EventFactory):
             yield from self._after(line, observed, trigger)
         if line.pending or self.emitted.work:
             why = (trigger.why if line.is_open else self._why(line, trigger)) or "nothing is left to answer"
-            escalated = line.escalated and emitted is not None and not emitted.escalated
+            again = trigger.change == "escalated"
+            escalated = line.escalated and emitted is not None and (again or not emitted.escalated)
             worked = work.event(self, line, emitted, why, trigger.operator, escalated)
             if worked is not None:
                 yield worked

@@ -192,11 +192,11 @@ def _escalated(state: DeskState, key: str, fact: WorkChanged, at: At) -> Events:
         return
     desk = at.policy.desk(item.where)
     own = fact.escalated_by is not None and fact.escalated_by == desk.responsible
-    rung = RESPONSIBLE + 1 if own or item.rung >= RESPONSIBLE else RESPONSIBLE
+    rung = RESPONSIBLE + 1 if own else RESPONSIBLE
     person = desk.lead if rung > RESPONSIBLE else desk.responsible
     holder = item.operator
     if holder is not None and holder != person:
-        yield from offers.returned(state, key, "escalated", at, rest=_GIVEN_UP)
+        yield from offers.returned(state, key, "escalated", at, rest=_GIVEN_UP, climbs=False)
     elif holder is None and fact.escalated_by is not None and fact.escalated_by != person:
         yield ItemNoted(key, {"resting": item.resting_with(fact.escalated_by, at.time + _GIVEN_UP)})
     by = fact.escalated_by or "an operator"
@@ -215,6 +215,7 @@ def _answer(state: DeskState, fact: OfferAnswered, at: At) -> Events:
     at = at.not_before(item.last_event_at)
     if fact.answer == "accepted":
         yield from offers.accepted(state, key, at)
+        yield from offers.fill(state, fact.operator, at)
     elif fact.answer == "declined":
         yield from offers.returned(state, key, "declined", at)
         yield from offers.fill(state, fact.operator, at)
@@ -252,10 +253,8 @@ def _crisis(state: DeskState, fact: CrisisOpened | CrisisClosed, at: At) -> Even
                 crisis=fact.aggregate, brand=fact.brand, root=fact.root, team=desk.crisis_desk, behind=behind
             ),
         )
-        for queue in [*state.queues.values()]:
-            for places in [*queue.classes.get(ROOT, {}).values()]:
-                for place in [*places]:
-                    yield from _of_a_crisis(state, place.key, at)
+        for about in [*state.works.values()]:
+            yield from _of_a_crisis(state, about, at)
     yield from offers.fill_all(state, state.free, at)
 
 

@@ -75,6 +75,7 @@ def _decided(state: DeskState, event: WorkHistory) -> Changes:
     match event:
         case Offered():
             offer: dict[str, Any] = {"operator": event.operator, "offer_id": event.id, "expires_at": event.expires_at}
+            offer["through"] = _through(state, item, event.operator)
             return {key: replace(item, status="offered", reserved_for=None, reserved_until=0, **offer)}
         case Assigned():
             return {key: replace(item, status="assigned", expires_at=None)}
@@ -89,6 +90,7 @@ def _decided(state: DeskState, event: WorkHistory) -> Changes:
                 waiting=False,
                 asked_at=None,
                 unanswered_at=None,
+                through=None,
             )
             return {key: back, **_freed(state, event.operator, event.time)}
         case Overflowed():
@@ -155,6 +157,7 @@ def _of_cases(fact: WorkChanged, note: WorkNoted) -> dict[str, Any]:
         "weight": note.weight,
         "steps": note.steps,
         "together": fact.together,
+        "awaits": fact.waiting,
     }
 
 
@@ -168,6 +171,8 @@ def _signed_in(state: DeskState, note: SignInNoted) -> Changes:
     for desk, row in known.rows.items() if known is not None else ():
         if desk != shift.desk and row.capacity != shift.capacity:
             changed[person_key(desk, shift.name)] = replace(row, capacity=shift.capacity)
+    rows = known.rows.values() if known is not None else ()
+    pauses = [row.paused_until for row in rows if row.paused_until is not None and row.paused_until > note.at]
     changed[key] = Operator(
         desk=shift.desk,
         name=shift.name,
@@ -177,8 +182,16 @@ def _signed_in(state: DeskState, note: SignInNoted) -> Changes:
         until=note.until,
         idle_since=note.at if old is None or old.left else old.idle_since,
         said_at=shift.begins_at,
+        paused_until=max(pauses, default=None),
     )
     return changed
+
+
+def _through(state: DeskState, item: WorkItem, operator: str) -> str:
+    """The desk through which an operator gets an item: the item's own where they work there."""
+    desk = state.placed(item)[0]
+    taking = state.people[operator].taking
+    return desk if desk in taking or not taking else min(taking)
 
 
 def _freed(state: DeskState, operator: str, time: int) -> Changes:

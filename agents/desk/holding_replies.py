@@ -43,7 +43,9 @@ def due(state: DeskState, key: str, at: At) -> Events:
     waits = "nobody is signed in" if state.present(item.where) == 0 else "no operator has accepted the case"
     yield HoldingReplyDue(
         **at.envelope(
-            item.work_id, item.seq + 1, f"holding: {waits}{f', but {suppressed} has had one' if suppressed else ''}"
+            item.work_id,
+            item.seq + 1,
+            f"holding: {waits}{f', but the limit of the {suppressed} is reached' if suppressed else ''}",
         ),
         desk=state.placed(item)[0],
         case_id=item.case_id,
@@ -78,7 +80,8 @@ def cancelled(state: DeskState, key: str, why: str, at: At) -> Events:
 
 
 def _is_meant(item: WorkItem) -> bool:
-    return item.label in ("complaint", "question") and not (item.uncertain or item.share or item.non_sla)
+    meant = item.label in ("complaint", "question") and item.due_at is not None
+    return meant and not (item.uncertain or item.share or item.non_sla)
 
 
 def _customer(state: DeskState, item: WorkItem) -> DeskCustomer:
@@ -95,7 +98,7 @@ def _limit(state: DeskState, item: WorkItem, customer: DeskCustomer, holding: Ho
         if isinstance(said, HoldingCount) and said.until > now:
             return "conversation"
     account = state.get(account_key(item.brand, item.channel))
-    if isinstance(account, HoldingCount) and account.until > now and account.count >= holding.per_hour:
+    if isinstance(account, HoldingCount) and sum(time > now - _HOUR for time in account.times) >= holding.per_hour:
         return "account"
     return None
 
@@ -111,7 +114,8 @@ def _counted(
     )
     key = account_key(item.brand, item.channel)
     known = state.get(key)
-    counted = known.count if isinstance(known, HoldingCount) and known.until > at.time else 0
-    yield RowNoted(key, HoldingCount(until=(at.time // _HOUR + 1) * _HOUR, count=counted + 1))
+    times = known.times if isinstance(known, HoldingCount) else ()
+    recent = (*(time for time in times if time > at.time - _HOUR), at.time)
+    yield RowNoted(key, HoldingCount(until=at.time + _HOUR, times=recent))
     if root is not None:
-        yield RowNoted(conversation_key(item.brand, item.channel, root), HoldingCount(until=until, count=1))
+        yield RowNoted(conversation_key(item.brand, item.channel, root), HoldingCount(until=until, times=(at.time,)))

@@ -126,14 +126,14 @@ class DeskQueue:
 
     classes: dict[int, dict[Want, list[Place]]] = field(default_factory=dict)
     """By class and by what is asked for: the places, in order."""
-    windows: list[tuple[int, str]] = field(default_factory=list)
-    """(when the reply window closes in ms, key) of the items that have one, in order."""
+    windows: dict[Want, list[tuple[int, str]]] = field(default_factory=dict)
+    """By what is asked for: (when the reply window closes in ms, key) of the items that have one, in order."""
 
     def add(self, rank: int, want: Want, place: Place, closes_at: int | None) -> None:
         """Adds an item of a class."""
         insort(self.classes.setdefault(rank, {}).setdefault(want, []), place)
         if closes_at is not None:
-            insort(self.windows, (closes_at, place.key))
+            insort(self.windows.setdefault(want, []), (closes_at, place.key))
 
     def remove(self, rank: int, want: Want, place: Place, closes_at: int | None) -> None:
         """Removes an item of a class."""
@@ -145,12 +145,15 @@ class DeskQueue:
             if not wants:
                 del self.classes[rank]
         if closes_at is not None:
-            del self.windows[bisect_left(self.windows, (closes_at, place.key))]
+            closing = self.windows[want]
+            del closing[bisect_left(closing, (closes_at, place.key))]
+            if not closing:
+                del self.windows[want]
 
     def copy(self) -> DeskQueue:
         """A copy that can be taken apart."""
         classes = {rank: {want: [*places] for want, places in wants.items()} for rank, wants in self.classes.items()}
-        return DeskQueue(classes, [*self.windows])
+        return DeskQueue(classes, {want: [*closing] for want, closing in self.windows.items()})
 
 
 class _Queued(NamedTuple):
@@ -182,8 +185,8 @@ class DeskState(State[Row]):
         """By id of an open offer: the key of its item."""
         self.works: dict[str, str] = {}
         """By id of a round of work: the key of its item."""
-        self.asked_for: dict[str, set[str]] = {}
-        """By person: the keys of the queued items that they are to have."""
+        self.asked_for: dict[str, list[Place]] = {}
+        """By person: the places of the queued items that they are to have, in order."""
         self.shifts: dict[tuple[str, str], set[str]] = {}
         """By desk and operator: the keys of the shifts that are planned."""
         self.crises: dict[str, dict[str, RunningCrisis]] = {}
@@ -198,8 +201,9 @@ class DeskState(State[Row]):
             self._link(key, record)
         elif isinstance(record, Operator):
             person = self._person(record.name)
+            capacity = person.capacity
             person.rows[record.desk] = record
-            self._weigh(person)
+            self._weigh(person, capacity)
         elif isinstance(record, PlannedShift):
             self.shifts.setdefault((record.desk, record.name), set()).add(key)
         elif isinstance(record, RunningCrisis) and record.over_at is None:
@@ -224,24 +228,25 @@ class DeskState(State[Row]):
         return row if isinstance(row, Operator) else None
 
     def hands(self, name: str, desk: str | None = None) -> Iterator[tuple[str, WorkItem]]:
-        """Yields (key, item) of what an operator holds or is offered, in the order of the keys. desk: only from there."""
+        """Yields (key, item) of what an operator holds or is offered, in the order of the keys. desk: only what they have through it."""
         person = self.people.get(name)
         for key in sorted(person.held) if person is not None else ():
             item = self.item(key)
-            if item is not None and (desk is None or self.placed(item)[0] == desk):
+            if item is not None and (desk is None or (item.through or item.where) == desk):
                 yield key, item
 
     def placed(self, item: WorkItem) -> tuple[str, int]:
         """Returns the desk and the class of an item. Crises of its brand change both."""
         desk, rank = item.where, 2 * item.priority
-        for crisis in self.crises.get(item.brand, {}).values():
-            if crisis.root is not None and crisis.root in item.posts:
-                return desk, ROOT
+        crises = self.crises.get(item.brand)
+        if not crises:
+            return desk, rank
+        if any(crisis.root is not None and crisis.root in item.posts for crisis in crises.values()):
+            return desk, ROOT
+        for _, crisis in sorted(crises.items()):
             if crisis.root is not None and crisis.root == item.conversation:
                 return (crisis.team, rank) if crisis.team else (desk, 2 * max(item.priority, crisis.behind) + 1)
-            if item.non_sla:
-                rank = LAST
-        return desk, rank
+        return desk, LAST if item.non_sla else rank
 
     def present(self, desk: str) -> int:
         """Returns how many take work at a desk."""
@@ -274,7 +279,7 @@ class DeskState(State[Row]):
                 self.offers[item.offer_id] = key
             return
         if item.reserved_for is not None:
-            self.asked_for.setdefault(item.reserved_for, set()).add(key)
+            insort(self.asked_for.setdefault(item.reserved_for, []), place_of(key, item))
         if not item.reserved_until:
             self._queue(key, item)
 
@@ -304,11 +309,15 @@ class DeskState(State[Row]):
                 self._list(person)
                 self._forget(person)
             elif record.reserved_for is not None:
-                _discard(self.asked_for, record.reserved_for, key)
+                places = self.asked_for[record.reserved_for]
+                del places[bisect_left(places, place_of(key, record))]
+                if not places:
+                    del self.asked_for[record.reserved_for]
         elif isinstance(record, Operator):
             person = self.people[record.name]
+            capacity = person.capacity
             del person.rows[record.desk]
-            self._weigh(person)
+            self._weigh(person, capacity)
             self._forget(person)
         elif isinstance(record, PlannedShift):
             _discard(self.shifts, (record.desk, record.name), key)
@@ -327,10 +336,11 @@ class DeskState(State[Row]):
         if not person.rows and not person.held:
             del self.people[person.name]
 
-    def _weigh(self, person: Person) -> None:
-        """Counts what a person holds anew, because their capacity may have changed, and lists them."""
-        items = (self.item(key) for key in person.held)
-        person.load = sum(person.units(item) for item in items if item is not None)
+    def _weigh(self, person: Person, before: int) -> None:
+        """Counts what a person holds anew, if their capacity is not what it was before, and lists them."""
+        if person.capacity != before:
+            items = (self.item(key) for key in person.held)
+            person.load = sum(person.units(item) for item in items if item is not None)
         self._list(person)
 
     def _list(self, person: Person) -> None:

@@ -27,11 +27,11 @@ def climb(
     time alone. Then nothing is told where the policy names nobody for the rung: a brand without operators would hear of each case.
     """
     item = state.item(key)
-    if item is None or item.rung >= rung or rung > LEAD:
+    if item is None or rung > LEAD or (item.rung >= rung and not asked):
         return
     desk = at.policy.desk(item.where)
     person = _person(item, desk, rung)
-    if person is None and (timed or rung != RESPONSIBLE):
+    if person is None and (timed or (rung != RESPONSIBLE and not asked)):
         return
     yield _escalated(state, item, rung, person, f"{why}{_nobody(state, item, desk.name)}", at)
     if rung == OPERATOR or person is None:

@@ -7,8 +7,9 @@ from collections.abc import Collection, Iterable, Iterator
 from agents.decider import At, StateNote
 from agents.desk import holding_replies, ladder
 from agents.desk.choice import Choice, choose, chosen_by
-from agents.desk.index import DeskState, Person, Profile, Want, fits, place_of
+from agents.desk.index import DeskState, Person, Profile, Want, fits
 from agents.desk.order import OrderedQueue, Pick
+from agents.desk.plan import missed
 from agents.desk.state import RESPONSIBLE, ItemNoted, RowNoted, Turns, WorkItem, turns_key
 from schemas.records import Assigned, Decided, Offered, Overflowed, Returned, ReturnReason, WorkChanged
 from schemas.times import rfc3339
@@ -24,7 +25,9 @@ def place(state: DeskState, key: str, at: At) -> Events:
     if item is None or item.status != "queued":
         return
     choice = choose(state, item, at.time)
-    if choice is not None:
+    if choice is not None and item.reserved_for is None and _something_heavier_waits(state, item, choice.person):
+        yield from fill(state, choice.person.name, at)
+    elif choice is not None:
         yield _offered(state, item, choice, "nothing else waits for them", at)
 
 
@@ -63,10 +66,12 @@ def fill_after(state: DeskState, desk: str, before: Collection[Profile], at: At)
         yield from fill(state, sole.name, at)
 
 
-def returned(state: DeskState, key: str, why: ReturnReason, at: At, *, rest: int | None = None) -> Events:
+def returned(
+    state: DeskState, key: str, why: ReturnReason, at: At, *, rest: int | None = None, climbs: bool = True
+) -> Events:
     """Puts an item back into the queue, in its old place; for a while it is not offered to the same operator.
 
-    rest: ms; None: the policy's `retry_after`. A case that comes back for the third time climbs.
+    rest: ms; None: the policy's `retry_after`. A case that comes back for the third time climbs; climbs: whether it may.
     """
     item = state.item(key)
     if item is None or item.operator is None:
@@ -83,9 +88,10 @@ def returned(state: DeskState, key: str, why: ReturnReason, at: At, *, rest: int
         times=item.returns + 1,
     )
     until = at.time + (at.policy.desk(item.where).retry_after if rest is None else rest)
-    yield ItemNoted(key, {"resting": item.resting_with(operator, until)})
+    steps = tuple(sorted((*item.steps, *missed(item, at))))
+    yield ItemNoted(key, {"resting": item.resting_with(operator, until), "steps": steps})
     times = item.returns + 1
-    if times % RETURNS == 0:
+    if climbs and times % RETURNS == 0:
         rung = RESPONSIBLE + times // RETURNS - 1
         yield from ladder.climb(state, key, rung, f"it has come back {times} times", at)
 
@@ -105,7 +111,11 @@ def accepted(state: DeskState, key: str, at: At) -> Events:
         offer_id=item.offer_id or "",
         waited_ms=waited_ms,
     )
-    yield ItemNoted(key, {"asked_at": at.time + at.policy.desk(item.where).answer_within})
+    desk = at.policy.desk(item.where)
+    if item.awaits and desk.wait_frees:
+        yield ItemNoted(key, {"waiting": True})
+    else:
+        yield ItemNoted(key, {"asked_at": at.time + desk.answer_within})
     yield from holding_replies.cancelled(state, key, f"{item.operator} has the case", at)
 
 
@@ -129,21 +139,33 @@ def overflow(state: DeskState, key: str, at: At) -> Events:
         work=_work(item),
     )
     following = at.policy.desk(desk.overflow)
+    left = [step for step in item.steps if step[1] != "overflow"]
     if following.overflow is not None:
-        steps = tuple(sorted((*item.steps, (at.time + following.overflow_after, "overflow"))))
-        yield ItemNoted(key, {"steps": steps})
+        left.append((at.time + following.overflow_after, "overflow"))
+    yield ItemNoted(key, {"steps": tuple(sorted(left))})
+    if state.present(following.name) == 0:
+        yield from overflow(state, key, at)
+
+
+def _something_heavier_waits(state: DeskState, item: WorkItem, person: Person) -> bool:
+    """Whether work waits at the item's desk that the person could do, and has no room for."""
+    desk = state.placed(item)[0]
+    queue, profile = state.queues.get(desk), person.taking.get(desk)
+    if queue is None or profile is None:
+        return False
+    wants = {want for wants in queue.classes.values() for want in wants if not person.has_room(want.weight)}
+    return any(fits(state.asked(desk, want), profile) for want in wants)
 
 
 def _asked_for(state: DeskState, person: Person) -> str | None:
     """The key of the first item that is to go to this person, where they take work at all and have room."""
     if not person.taking:
         return None
-    found = []
-    for key in state.asked_for.get(person.name, ()):
-        item = state.item(key)
+    for place in state.asked_for.get(person.name, ()):
+        item = state.item(place.key)
         if item is not None and person.has_room(item.weight):
-            found.append((place_of(key, item), key))
-    return min(found)[1] if found else None
+            return place.key
+    return None
 
 
 def _next(state: DeskState, person: Person, at: At) -> Pick | None:
@@ -166,10 +188,12 @@ def _next_at(state: DeskState, person: Person, desk: str, again: bool, at: At) -
         return again or not item.rests(person.name, at.time)
 
     def can(want: Want) -> bool:
-        return person.has_room(want.weight) and fits(state.asked(desk, want), profile)
+        return fits(state.asked(desk, want), profile)
 
     ordered = OrderedQueue(state.queues[desk], state.item, at.policy.desk(desk), at.time)
-    return ordered.next(turns if isinstance(turns, Turns) else Turns(), may_have, can)
+    return ordered.next(
+        turns if isinstance(turns, Turns) else Turns(), may_have, can, lambda want: person.has_room(want.weight)
+    )
 
 
 def _offered(state: DeskState, item: WorkItem, choice: Choice, order: str, at: At) -> Offered:

@@ -16,11 +16,21 @@ from agents.policy import Desk
 SHARE = 10
 #: After so many offers in a row to work that can still be answered in time, the most overdue work of the class has its turn.
 OVERDUE_TURN = 3
+#: After so many offers that went past a heavier item, an operator keeps their room until it fits in.
+PASSES = 10
 
 MayHave = Callable[[WorkItem], bool]
 """Whether an operator may be offered an item now."""
 Can = Callable[[Want], bool]
 """Whether an operator can do what an item asks for."""
+
+
+def _whatever(_want: Want) -> bool:
+    return True
+
+
+class _RoomIsKept(Exception):
+    """An operator keeps the room that they have for an item that is too heavy for it yet."""
 
 
 class Pick(NamedTuple):
@@ -50,32 +60,52 @@ class OrderedQueue:
         """item: gives an item by its key. now: ms."""
         self._queue, self._item, self._desk, self._now = queue, item, desk, now
 
-    def next(self, turns: Turns, may_have: MayHave, can: Can = lambda _: True) -> Pick | None:
-        """Returns the item that is next; None where there is none. can: whether the operator can do what an item asks for."""
-        wanted = cache(can)
-        return self._closing(wanted, may_have) or self._by_class(turns, wanted, may_have)
+    def next(self, turns: Turns, may_have: MayHave, can: Can = _whatever, has_room: Can = _whatever) -> Pick | None:
+        """Returns the item that is next; None where there is none, or where room must be kept for a heavier one.
 
-    def _closing(self, can: Can, may_have: MayHave) -> Pick | None:
+        can: whether the operator can do what an item asks for. has_room: whether it is light enough for them now.
+        """
+        can = cache(can)
+        try:
+            return self._closing(can, has_room, may_have) or self._by_class(turns, can, has_room, may_have)
+        except _RoomIsKept:
+            return None
+
+    def _closing(self, can: Can, has_room: Can, may_have: MayHave) -> Pick | None:
         until = self._now + self._desk.window_first
-        for closes_at, key in self._queue.windows:
+        for closes_at, key in merge(*(closing for want, closing in self._queue.windows.items() if can(want))):
             if closes_at > until:
                 return None
             item = self._item(key)
-            if item is not None and closes_at > self._now and can(want_of(item)) and may_have(item):
+            if item is not None and closes_at > self._now and may_have(item):
+                if not has_room(want_of(item)):
+                    raise _RoomIsKept
                 minutes = max(0, closes_at - self._now) // 60_000
                 return Pick(key, f"its reply window closes in {minutes} min", None, (-1, closes_at))
         return None
 
-    def _by_class(self, turns: Turns, can: Can, may_have: MayHave) -> Pick | None:
+    def _by_class(self, turns: Turns, can: Can, has_room: Can, may_have: MayHave) -> Pick | None:
         waiting = [rank for rank, wants in sorted(self._queue.classes.items()) if any(map(can, wants))]
         saved = {rank: value for rank, value in turns.classes.items() if rank in self._queue.classes}
         owed = sorted((rank for rank in waiting if saved.get(rank, 0) >= 100), key=lambda rank: (-saved[rank], rank))
         for rank in (*owed, *(rank for rank in waiting if rank not in owed)):
-            head = self._head(rank, turns, can, may_have)
+            head, passes = self._head(rank, turns, can, may_have), False
+            if head is not None and not self._is_light(head, has_room):
+                heavy, head, passes = (
+                    head,
+                    self._head(rank, turns, lambda want: can(want) and has_room(want), may_have),
+                    True,
+                )
+                if rank in owed or (head is not None and turns.passed_over.get(rank, 0) >= PASSES):
+                    raise _RoomIsKept(heavy.place.key)
             if head is not None:
-                after = _after(turns, rank, head, saved, waiting)
+                after = _after(turns, rank, head, saved, waiting, passes)
                 return Pick(head.place.key, _why(rank, head, rank in owed), after, (rank, head.place.due_at))
         return None
+
+    def _is_light(self, head: _Head, has_room: Can) -> bool:
+        item = self._item(head.place.key)
+        return item is None or has_room(want_of(item))
 
     def _head(self, rank: int, turns: Turns, can: Can, may_have: MayHave) -> _Head | None:
         """The first item of a class: what can still be answered in time, or in its turn what is overdue the longest."""
@@ -105,8 +135,13 @@ def _from(places: list[Place], start: int, end: int) -> Iterator[Place]:
     return (places[n] for n in range(start, end))
 
 
-def _after(turns: Turns, chosen: int, head: _Head, saved: dict[int, int], waiting: Collection[int]) -> Turns | None:
-    """The turns after an offer; None where they stay as they are. A class that waits saves up while others are offered before it."""
+def _after(
+    turns: Turns, chosen: int, head: _Head, saved: dict[int, int], waiting: Collection[int], passes: bool
+) -> Turns | None:
+    """The turns after an offer; None where they stay as they are. A class that waits saves up while others are offered before it.
+
+    passes: the offer goes past a heavier item.
+    """
     classes = {**saved, chosen: max(0, saved.get(chosen, 0) - 100)}
     for rank in waiting:
         if rank != chosen and _has_share(rank):
@@ -114,7 +149,11 @@ def _after(turns: Turns, chosen: int, head: _Head, saved: dict[int, int], waitin
     overdue = {rank: count for rank, count in turns.overdue.items() if rank != chosen}
     if head.both and not head.overdue:
         overdue[chosen] = turns.overdue.get(chosen, 0) + 1
-    after = Turns(classes={rank: classes[rank] for rank in sorted(classes) if classes[rank]}, overdue=overdue)
+    passed = {rank: count for rank, count in turns.passed_over.items() if rank != chosen and rank in waiting}
+    if passes:
+        passed[chosen] = turns.passed_over.get(chosen, 0) + 1
+    kept = {rank: classes[rank] for rank in sorted(classes) if classes[rank]}
+    after = Turns(classes=kept, overdue=overdue, passed_over=passed)
     return None if after == turns else after
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 from agents.desk.choice import choose
-from agents.desk.index import DeskQueue, DeskState, Person, place_of
+from agents.desk.index import DeskQueue, DeskState, Person
 from agents.desk.order import in_order
 from agents.desk.state import Turns, WorkItem, turns_key
 from agents.policy import Policy
@@ -58,11 +58,9 @@ class Outlook(msgspec.Struct, frozen=True):
 
 def outlook(state: DeskState, desk: str, policy: Policy, now: int, most: int = MOST) -> Outlook:
     """Returns a desk at `now` (ms), under the policy in force, with at most so many of its queue."""
-    kept = [(key, item) for keys in state.asked_for.values() for key in keys if (item := state.item(key)) is not None]
-    reserved = sorted(
-        (place_of(key, item), item) for key, item in kept if item.reserved_until and state.placed(item)[0] == desk
-    )
-    waiting = [_waiting(state, item, f"kept for {item.reserved_for}", now) for _, item in reserved]
+    kept = (state.item(place.key) for places in state.asked_for.values() for place in places)
+    reserved = [item for item in kept if item is not None and item.reserved_until and state.placed(item)[0] == desk]
+    waiting = [_waiting(state, item, f"kept for {item.reserved_for}", now) for item in reserved]
     queue = state.queues.get(desk, DeskQueue())
     turns = state.get(turns_key(desk))
     for pick in in_order(

@@ -42,6 +42,19 @@ def steps_of(fact: WorkChanged, item: WorkItem | None, desk: Desk, at: At) -> tu
     return tuple(sorted(steps))
 
 
+def missed(item: WorkItem, at: At) -> list[tuple[int, Step]]:
+    """Returns the steps of an item that comes back to the queue whose moment passed while somebody had it."""
+    desk, waiting = at.policy.desk(item.where), {step for _, step in item.steps}
+    steps: list[tuple[int, Step]] = []
+    if desk.overflow is not None and "overflow" not in waiting:
+        steps.append((max(at.time, item.queued_at + desk.overflow_after), "overflow"))
+    if desk.holding is not None and item.due_at is not None and not item.held and "holding" not in waiting:
+        steps.append((at.time, "holding"))
+    if item.rung == RESPONSIBLE and desk.lead is not None and "unaccepted" not in waiting:
+        steps.append((at.time + at.policy.alerts.unaccepted, "unaccepted"))
+    return steps
+
+
 def used(item: WorkItem, now: int) -> int:
     """Returns how much of an item's target is used at `now` (ms), in percent; 0 where it has none."""
     if item.due_at is None:

@@ -30,20 +30,23 @@ def changed(state: DeskState, fact: OperatorChanged, at: At) -> Events:
     row = state.operator(key)
     if row is not None and fact.at < row.said_at:
         return
+    # A clock that runs ahead must not make what the operator says later look old.
+    said_at = min(fact.at, at.time)
     match fact.change:
         case "signed_in":
             yield from _signs_in(state, fact, at)
         case "renewed" if row is not None and not row.left:
             lease = at.policy.desk(fact.desk).lease
             until = at.time + lease if fact.until is None else fact.until
-            yield PresenceNoted(key, {"until": until, "gone_at": None, "said_at": fact.at})
-            yield from offers.fill(state, fact.operator, at)
-        case "paused":
+            if until > at.time:
+                yield PresenceNoted(key, {"until": max(row.until, until), "gone_at": None, "said_at": said_at})
+                yield from offers.fill(state, fact.operator, at)
+        case "paused" if fact.until is None or fact.until > at.time:
             yield from _pauses(state, fact, at)
         case "resumed":
             for own, one in _rows(state, fact.operator):
                 if one.paused_until is not None:
-                    yield PresenceNoted(own, {"paused_until": None, "said_at": max(one.said_at, fact.at)})
+                    yield PresenceNoted(own, {"paused_until": None, "said_at": max(one.said_at, said_at)})
             yield from offers.fill(state, fact.operator, at)
         case "signed_out":
             yield from _signs_out(state, fact, row, at)
@@ -66,6 +69,7 @@ def woken(state: DeskState, key: str, row: Operator, at: At) -> Events:
             yield from offers.returned(state, held, "lapsed", at)
             yield from offers.place(state, held, at)
         yield RowNoted(key, None)
+        yield from offers.fill(state, row.name, at)
     elif row.paused_until is not None and row.paused_until <= at.time < row.until:
         yield PresenceNoted(key, {"paused_until": None})
         yield from offers.fill(state, row.name, at)
@@ -77,6 +81,7 @@ def woken(state: DeskState, key: str, row: Operator, at: At) -> Events:
             yield from offers.returned(state, held, "lapsed", at)
             yield from offers.place(state, held, at)
         yield from offers.fill_after(state, row.desk, before, at)
+        yield from offers.fill(state, row.name, at)
 
 
 def begins(state: DeskState, key: str, shift: PlannedShift, at: At) -> Events:
@@ -104,8 +109,10 @@ def _signs_in(state: DeskState, fact: OperatorChanged, at: At) -> Events:
 def _signed_in(state: DeskState, shift: PlannedShift, at: At) -> Events:
     until = at.time + at.policy.desk(shift.desk).lease if shift.until is None else shift.until
     if until > at.time:
+        before = state.profiles.get(shift.desk, {}).copy()
         yield SignInNoted(shift, at.time, until)
         yield from offers.fill(state, shift.name, at)
+        yield from offers.fill_after(state, shift.desk, before, at)
 
 
 def _pauses(state: DeskState, fact: OperatorChanged, at: At) -> Events:
@@ -115,7 +122,9 @@ def _pauses(state: DeskState, fact: OperatorChanged, at: At) -> Events:
     for key, row in rows:
         until = NEVER if fact.until is None else fact.until
         lease = row.until if fact.until is None else max(row.until, fact.until + at.policy.desk(row.desk).lease)
-        yield PresenceNoted(key, {"paused_until": until, "until": lease, "said_at": max(row.said_at, fact.at)})
+        yield PresenceNoted(
+            key, {"paused_until": until, "until": lease, "said_at": max(row.said_at, min(fact.at, at.time))}
+        )
     for held, item in [*state.hands(fact.operator)]:
         if item.status == "offered":
             yield from offers.returned(state, held, "paused", at, rest=0)
@@ -133,11 +142,14 @@ def _signs_out(state: DeskState, fact: OperatorChanged, row: Operator | None, at
     key = person_key(fact.desk, fact.operator)
     back = [held for held, _ in state.hands(fact.operator, fact.desk)]
     before = state.profiles.get(fact.desk, {}).copy()
-    yield PresenceNoted(key, {"left": True, "gone_at": at.time + REMEMBERED, "said_at": fact.at, "paused_until": None})
+    yield PresenceNoted(
+        key, {"left": True, "gone_at": at.time + REMEMBERED, "said_at": min(fact.at, at.time), "paused_until": None}
+    )
     for held in back:
         yield from offers.returned(state, held, "signed_out", at)
         yield from offers.place(state, held, at)
     yield from offers.fill_after(state, fact.desk, before, at)
+    yield from offers.fill(state, fact.operator, at)
 
 
 def _rows(state: DeskState, name: str) -> list[tuple[str, Operator]]:

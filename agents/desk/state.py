@@ -53,6 +53,10 @@ class WorkItem(msgspec.Struct, frozen=True, kw_only=True, tag="item", omit_defau
     """Operators who gave the item back, and until when (ms) it is not offered to them again."""
     last_event_at: int = 0
     """ms; time of the last event about this round, of the cases role or of the desk."""
+    awaits: bool = False
+    """Whether an operator waits for the customer, says cases."""
+    through: str | None = None
+    """The desk at which its operator is signed in, through which they have it."""
     overflowed_to: str | None = None
     """The desk in whose queue the item is; None: its own."""
     passed_desks: tuple[str, ...] = ()
@@ -219,11 +223,12 @@ class DeskCustomer(msgspec.Struct, frozen=True, kw_only=True, tag="customer", om
 
 
 class HoldingCount(msgspec.Struct, frozen=True, kw_only=True, tag="holdings", omit_defaults=True):
-    """How many holding replies a brand has due on a channel within an hour of the clock, or of one conversation."""
+    """The holding replies that a brand had due on a channel within the last hour, or the one of a conversation."""
 
     until: int
-    """ms; end of what is counted."""
-    count: int
+    """ms; when none of them counts any more."""
+    times: tuple[int, ...]
+    """ms; when they were due, the newest last."""
 
 
 class Turns(msgspec.Struct, frozen=True, kw_only=True, tag="turns", omit_defaults=True):
@@ -233,6 +238,8 @@ class Turns(msgspec.Struct, frozen=True, kw_only=True, tag="turns", omit_default
     """By class: percent of an offer that it has saved up while others were offered."""
     overdue: dict[int, int] = {}
     """By class: how many offers in a row went to work that could still be answered in time."""
+    passed_over: dict[int, int] = {}
+    """By class: how many offers in a row went past its first item, which was too heavy for the operator's room."""
 
 
 Row = WorkItem | Operator | PlannedShift | RunningCrisis | DeskCustomer | HoldingCount | Turns

@@ -43,8 +43,8 @@ class Holding(Part):
     """A sender must not send the reply later than this."""
     again: Duration = 24 * UNITS["h"]
     """A customer gets no second reply within this, and a conversation of many people gets one."""
-    per_hour: Annotated[int, Field(ge=1)] = 60
-    """The most replies of a brand on one channel within an hour."""
+    per_hour: Annotated[int, Field(ge=1, le=1_000)] = 60
+    """The most replies of a brand on one channel within an hour, at most 1000."""
 
     def template(self, lang: str, closed: bool) -> str | None:
         """The name of the text in a language; None where there is none. closed: nobody is signed in."""

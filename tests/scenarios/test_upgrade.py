@@ -33,7 +33,7 @@ from netcenter.ingest.schedule import TICK
 from netcenter.operate.rebuild_state import RebuiltPartition, StateRebuild
 from netcenter.pipeline import PIPELINE
 from netcenter.replay import Replay, play_lines
-from schemas.records import PolicyChanged, Record, Tick
+from schemas.records import PolicyChanged, Record, Tick, WorkChanged
 from schemas.state_forms import form_of
 from streams.checkpoint import PROGRESS, read_progress
 from streams.core import Progress
@@ -249,10 +249,15 @@ def test_the_decisions_are_those_of_a_replay_of_the_same_posts(
 
 
 def test_a_role_wrote_what_its_input_topic_leads_to(log: judge.Log) -> None:
-    """Into `signals` the workers beside the release before wrote what that release reads there."""
-    judge.same_as_its_input_topic(log, "cases", _POLICY, PARTITIONS, but=("signals",))
+    """Into `signals` and `desk` the workers beside the release before wrote what that release reads there."""
+    judge.same_as_its_input_topic(log, "cases", _POLICY, PARTITIONS, but=("signals", "desk"))
     kinds = [type(r.record).__name__ for r in log["signals"] if r.headers.get("ce_source", b"").endswith(b"cases")]
     assert {"WorkChanged", "ClockChanged"} <= set(kinds)
+    works = [r.record for r in log["desk"] if isinstance(r.record, WorkChanged)]
+    open_ = {work.aggregate: work for work in works if work.change != "unknown"}
+    assert {work.together for work in works} == {False, True}
+    waiting = [work for work in open_.values() if work.change in ("queued", "changed")]
+    assert waiting and all(work.together for work in waiting), "what still waits was told for all desks together"
 
 
 def test_only_the_last_step_writes_what_the_release_before_does_not_read(upgraded: Upgrade, log: judge.Log) -> None:
