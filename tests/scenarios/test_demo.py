@@ -179,7 +179,11 @@ def fired(kept: Kept) -> Kept:
 
 def test_every_step_of_a_runbook_works_as_it_stands(fired: Kept) -> None:
     """Each command, and each statement of SQL, with names in place of the words in capitals."""
+    with closing(connect(str(fired.settings.postgres))) as connection, connection.cursor() as cursor:
+        cursor.execute("select case_id::text from assignments limit 1")
+        [case] = cursor.fetchone()
     names = {
+        "CASE": case,
         "FINGERPRINT": SURGE,
         "SURGE": SURGE,
         "BRAND": "andina",
