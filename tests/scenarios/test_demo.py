@@ -179,14 +179,6 @@ def fired(kept: Kept) -> Kept:
     return kept
 
 
-def _a_case(kept: Kept) -> str:
-    """The id of a case that the desk has offered to somebody."""
-    with closing(connect(str(kept.settings.postgres))) as connection, connection.cursor() as cursor:
-        cursor.execute("select case_id from assignments where type = 'Offered' limit 1")
-        (case,) = cursor.fetchone() or ("",)
-    return str(case)
-
-
 def test_every_step_of_a_runbook_works_as_it_stands(fired: Kept) -> None:
     """Each command, and each statement of SQL, with names in place of the words in capitals."""
     names = {
@@ -198,7 +190,6 @@ def test_every_step_of_a_runbook_works_as_it_stands(fired: Kept) -> None:
         "NAME": "ana",
         "WHY": "trial",
         "OFFER": "4b1f",
-        "CASE": _a_case(fired),
         "NETCENTER_DEAD_SHARE": "",
         "TEST": "",
     }
