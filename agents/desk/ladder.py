@@ -44,9 +44,12 @@ def climb(
         known = state.people.get(person)
         signed_in = known is not None and bool(known.taking)
         kept = at.policy.alerts.unaccepted if asked else desk.offer_timeout
+        if item.window_closes_at is not None:
+            # Whoever is not here must not keep a case until nobody can answer it any more.
+            kept = max(0, min(kept, item.window_closes_at - desk.window_first - at.time))
         fields |= {
             "reserved_for": person,
-            "reserved_until": at.time + kept if asked or signed_in else 0,
+            "reserved_until": at.time + kept if kept and (asked or signed_in) else 0,
             "resting": tuple(rest for rest in item.resting if rest[0] != person),
         }
     yield ItemNoted(key, fields)

@@ -174,7 +174,7 @@ class Operator(msgspec.Struct, frozen=True, kw_only=True, tag="operator", omit_d
 
     def takes_work(self) -> bool:
         """Returns whether the operator may be offered work."""
-        return self.here() and self.paused_until is None
+        return self.here() and self.paused_until is None and self.capacity > 0
 
     def due(self) -> int | None:
         """Returns when (ms) a pause or a lease ends, or the record is removed."""

@@ -26,6 +26,7 @@ from netcenter.policies import DEFAULT_POLICY
 from netcenter.settings import Settings
 from sinks.postgres.connecting import connect
 from streams.kafka_connection import KafkaConnection
+from tests.sinks.test_rows import OFFER
 from tests.support.afternoon import MINUTE, File
 from tests.support.command_line import command
 from tests.support.dead_mans_switch import Switch
@@ -164,8 +165,9 @@ FIRED = alert(1, f"surge:andina:{SURGE}", evidence={"surge": SURGE, "zone": "Ame
 
 @pytest.fixture(scope="module")
 def fired(kept: Kept) -> Kept:
-    """The demo with a surge that is open and told."""
+    """The demo with a surge that is open and told, and an offer."""
     with LogWriter(kept.settings, KafkaConnection(str(kept.settings.kafka)), "test") as log:
+        log.send("assignments", OFFER)
         log.send("surges", surge_story()[0])
         log.send("alerts", FIRED)
 
@@ -177,17 +179,10 @@ def fired(kept: Kept) -> Kept:
     return kept
 
 
-def _a_case(kept: Kept) -> str:
-    """The id of a case."""
-    with closing(connect(str(kept.settings.postgres))) as connection, connection.cursor() as cursor:
-        cursor.execute("select case_id from cases limit 1")
-        (case,) = cursor.fetchone() or ("",)
-    return str(case)
-
-
 def test_every_step_of_a_runbook_works_as_it_stands(fired: Kept) -> None:
     """Each command, and each statement of SQL, with names in place of the words in capitals."""
     names = {
+        "CASE": OFFER.case_id,
         "FINGERPRINT": SURGE,
         "SURGE": SURGE,
         "BRAND": "andina",
@@ -195,7 +190,6 @@ def test_every_step_of_a_runbook_works_as_it_stands(fired: Kept) -> None:
         "NAME": "ana",
         "WHY": "trial",
         "OFFER": "4b1f",
-        "CASE": _a_case(fired),
         "NETCENTER_DEAD_SHARE": "",
         "TEST": "",
     }
