@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from agents.desk import DeskDecider, outlook
 from agents.desk.state import WorkItem
 from agents.policy import Policy, parse
-from schemas.records import CrisisOpened, Escalated, HoldingReplyDue, Offered, Overflowed, Returned
+from schemas.records import Assigned, CrisisOpened, Escalated, HoldingReplyDue, Offered, Overflowed, Returned
 from tests.support.care_facts import HOUR, MINUTE, answer, at, operator, work
 from tests.support.decider_runner import Run
 
@@ -302,3 +303,36 @@ def test_a_case_that_waits_for_the_customer_when_it_is_accepted_takes_no_capacit
     run.fact(work("x", "14:00", due="16:00", author_id="x"))
     assert holders(run) == {"w": "ana", "x": "ana"}
     assert [event for event in run.tick(at("14:40")) if isinstance(event, Returned) and event.aggregate == "w"] == []
+
+
+# --- input of careless tools ---
+
+
+def test_a_desk_that_the_policy_does_not_list_works_by_the_defaults() -> None:
+    run = begin()
+    comes(run, "ana", desk="nowhere")
+    run.fact(work("w", "14:00", due="16:00", desk="nowhere"))
+    assert holders(run) == {"w": "ana"}
+    assert last_offer(run, "w").expires_at == at("14:05")
+
+
+def test_an_operator_who_signs_in_twice_is_one_operator() -> None:
+    """The newest sign-in says what they can take; what they have stays theirs."""
+    run = begin()
+    comes(run, "ana", capacity=2)
+    run.fact(work("a", "14:00", due="16:00"))
+    comes(run, "ana", capacity=1)
+    run.fact(work("b", "14:00", due="16:00", author_id="u2"))
+    assert holders(run) == {"a": "ana", "b": None}
+
+
+def test_an_answer_by_the_customer_finds_the_open_offer_of_that_operator() -> None:
+    run = begin()
+    comes(run, "ana")
+    run.fact(work("a", "14:00", due="16:00", author_id="u7"))
+    offer = answer(last_offer(run, "a"), "accepted")
+    by_customer = {"offer_id": "", "brand": "andina", "channel": "twitter"}
+    assert run.fact(msgspec.structs.replace(offer, **by_customer, author_id="u8")) == []
+    assert run.fact(msgspec.structs.replace(offer, **by_customer, author_id="u7", operator="bea")) == []
+    (assigned,) = run.fact(msgspec.structs.replace(offer, **by_customer, author_id="u7"))
+    assert isinstance(assigned, Assigned) and assigned.operator == "ana"
