@@ -236,7 +236,7 @@ def _open_offer(state: DeskState, fact: OfferAnswered) -> str | None:
 
 def _crisis(state: DeskState, fact: CrisisOpened | CrisisClosed, at: At) -> Events:
     """A crisis begins or is over: the work of its brand has other places from now on."""
-    key = crisis_key(fact.aggregate)
+    key, at = crisis_key(fact.aggregate), at.not_before(fact.time)
     before = state.get(key)
     if isinstance(fact, CrisisClosed):
         if not isinstance(before, RunningCrisis) or before.over_at is not None:

@@ -86,8 +86,8 @@ def _afternoon() -> File:
     file = File()
     file.sign_in("o2")
     file.post("unanswered", 5 * MINUTE)
-    file.post("answered", 10 * MINUTE)
-    file.reply("answered", 10 * MINUTE + DUE)
+    file.post("reply_at_due", 10 * MINUTE)
+    file.reply("reply_at_due", 10 * MINUTE + DUE)
     file.post("late", 15 * MINUTE)
     file.reply("late", 15 * MINUTE + DUE + 1)
     for number in range(50):  # what is usual, also when the flood is over: silence would be no calm
@@ -157,7 +157,7 @@ def test_a_complaint_without_an_answer_is_overdue_after_its_hour(town: Town) -> 
 
 
 def test_an_answer_at_exactly_the_time_due_is_in_time(town: Town) -> None:
-    clock = town.clock("answered")
+    clock = town.clock("reply_at_due")
     assert clock["state"] == "met"
     assert clock["met_at"] == clock["due_at"] == 10 * MINUTE + DUE
     assert clock["breached_at"] is None

@@ -93,7 +93,7 @@ def test_a_policy_is_held_against_the_one_in_force_and_then_put_in_its_place(
     code, out = run("policy", "apply", "second.toml")
     warning, summary, done = out.splitlines()
     assert code == 0
-    assert "desks.1: warning: no brand and no rule names spare" in warning
+    assert "desks.1: warning: no brand, no rule and no other desk names spare" in warning
     assert (summary, done) == ("1 desk added, alerts changed", "policy 2 is in the log")
     assert newest_policy(load(), kafka) == (2, SECOND)
     assert changes_in_the_log(kafka, prefix) == [(1, digest(FIRST)), (2, digest(SECOND))]

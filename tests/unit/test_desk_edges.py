@@ -336,3 +336,12 @@ def test_an_answer_by_the_customer_finds_the_open_offer_of_that_operator() -> No
     assert run.fact(msgspec.structs.replace(offer, **by_customer, author_id="u7", operator="bea")) == []
     (assigned,) = run.fact(msgspec.structs.replace(offer, **by_customer, author_id="u7"))
     assert isinstance(assigned, Assigned) and assigned.operator == "ana"
+
+
+def test_what_follows_from_a_crisis_is_not_before_it() -> None:
+    """Surge may be ahead of the slowest writer."""
+    run = begin('responsible = "boss"')
+    comes(run, "ana")
+    run.fact(work("w", "14:00", due="16:00", posts=["r1"]))
+    told = msgspec.structs.replace(crisis("c1", "r1"), time=at("14:03"))
+    assert [event.time for event in run.fact(told)] == [at("14:03")]
