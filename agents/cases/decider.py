@@ -154,7 +154,7 @@ def _woken(step: CaseStep) -> Events:
     line = Timeline(observed)
     if step.together and _is_apart(step.customer):
         step.at = step.at.not_before(step.at.seen)
-        yield work.again(step, line)
+        yield from work.again(step, line)
         return
     idle = line.idle(step.view.cases)
     if idle is not None and idle.at <= step.at.time:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from agents.cases.event_factory import EventFactory
@@ -61,14 +62,19 @@ def event(
     return None
 
 
-def again(factory: EventFactory, line: Timeline) -> WorkChanged:
-    """Returns the event that tells the desk of a running round of work anew, because release 0.1.0 told it to another partition."""
+def again(factory: EventFactory, line: Timeline) -> Iterator[WorkChanged]:
+    """Yields the end of a round of work that release 0.1.0 told to the partition of one desk, and a new round for all desks together.
+
+    A new round has a history of its own at the desk, which begins at 1.
+    """
     governing = line.pending[0] if line.running is None else line.running.governing
     reply_window = factory.view.reply_window
     closes_at = None if reply_window is None else line.last_post + reply_window
     clock = response(factory.emitted)
-    reason = f"queued: told anew, for all desks together, {_by(clock)}"
-    return factory.worked("queued", reason, line.pending, clock, skills=governing.skills, window_closes_at=closes_at)
+    why = f"told anew, for all desks together, {_by(clock)}"
+    yield factory.worked("withdrawn", f"withdrawn: {why}", line.pending, clock)
+    named: dict[str, Any] = {"skills": governing.skills, "window_closes_at": closes_at}
+    yield factory.worked("queued", f"queued: {why}", line.pending, clock, **named)
 
 
 def response(emitted: Emitted) -> SlaClock | None:
