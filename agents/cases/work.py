@@ -29,11 +29,7 @@ def event(
     if not line.pending:
         return factory.worked("withdrawn", f"withdrawn: {why}", [], None, operator=operator) if emitted.work else None
     clock = response(emitted)
-    governing = line.pending[0] if line.running is None else line.running.governing
-    skills = governing.skills
-    reply_window = factory.view.reply_window
-    closes_at = None if reply_window is None else line.last_post + reply_window
-    named: dict[str, Any] = {"skills": skills, "window_closes_at": closes_at}
+    named = _asked(factory, line)
     if not emitted.work:
         reason = f"queued: {emitted.label} to answer, {_by(clock)}"
         # A case that was escalated and is moved to another desk is for the person responsible there.
@@ -54,7 +50,7 @@ def event(
     if (
         before is None
         or (emitted.label, emitted.priority, emitted.skills, emitted.window_closes_at, emitted.waiting)
-        != (before.label, before.priority, skills, closes_at, before.waiting)
+        != (before.label, before.priority, named["skills"], named["window_closes_at"], before.waiting)
         or _timed(clock) != _timed(response(before))
     ):
         reason = f"changed: {emitted.label}, priority {emitted.priority}, {_by(clock)}"
@@ -67,14 +63,18 @@ def again(factory: EventFactory, line: Timeline) -> Iterator[WorkChanged]:
 
     A new round has a history of its own at the desk, which begins at 1.
     """
-    governing = line.pending[0] if line.running is None else line.running.governing
-    reply_window = factory.view.reply_window
-    closes_at = None if reply_window is None else line.last_post + reply_window
     clock = response(factory.emitted)
     why = f"told anew, for all desks together, {_by(clock)}"
     yield factory.worked("withdrawn", f"withdrawn: {why}", line.pending, clock)
-    named: dict[str, Any] = {"skills": governing.skills, "window_closes_at": closes_at}
-    yield factory.worked("queued", f"queued: {why}", line.pending, clock, **named)
+    yield factory.worked("queued", f"queued: {why}", line.pending, clock, **_asked(factory, line))
+
+
+def _asked(factory: EventFactory, line: Timeline) -> dict[str, Any]:
+    """What the messages that wait ask of the desk: skills, and an answer before the channel's reply window closes."""
+    governing = line.pending[0] if line.running is None else line.running.governing
+    reply_window = factory.view.reply_window
+    closes_at = None if reply_window is None else line.last_post + reply_window
+    return {"skills": governing.skills, "window_closes_at": closes_at}
 
 
 def response(emitted: Emitted) -> SlaClock | None:

@@ -56,8 +56,8 @@ def fill_all(state: DeskState, desks: Iterable[str], at: At) -> Events:
 
 
 def fill_after(state: DeskState, desk: str, before: Collection[Profile], at: At) -> Events:
-    """Offers what others may have now that somebody has left a desk: what the last operator had given back, and what asks for
-    something that nobody there has any more. before: what those at the desk could do.
+    """Offers what others may have now that somebody has left a desk or signed in anew: what the last operator had given back, and
+    what asks for something that nobody there has any more. before: what those at the desk could do.
     """
     sole = state.sole(desk)
     if any(profile not in state.profiles.get(desk, {}) for profile in before):

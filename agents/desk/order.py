@@ -91,13 +91,9 @@ class OrderedQueue:
         for rank in (*owed, *(rank for rank in waiting if rank not in owed)):
             head, passes = self._head(rank, turns, can, may_have), False
             if head is not None and not self._is_light(head, has_room):
-                heavy, head, passes = (
-                    head,
-                    self._head(rank, turns, lambda want: can(want) and has_room(want), may_have),
-                    True,
-                )
+                head, passes = self._head(rank, turns, lambda want: can(want) and has_room(want), may_have), True
                 if rank in owed or (head is not None and turns.passed_over.get(rank, 0) >= PASSES):
-                    raise _RoomIsKept(heavy.place.key)
+                    raise _RoomIsKept
             if head is not None:
                 after = _after(turns, rank, head, saved, waiting, passes)
                 return Pick(head.place.key, _why(rank, head, rank in owed), after, (rank, head.place.due_at))
