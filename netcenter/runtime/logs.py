@@ -52,9 +52,29 @@ class LibraryFilter(logging.Filter):
         return True
 
 
+class LibraryMessages(logging.Handler):
+    """Logs the messages of libraries as all else is logged: one line of JSON each, with the library's logger, in one write.
+
+    Two ways of writing to standard error would mix their lines.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._log = structlog.get_logger("netcenter")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log a message under its own words."""
+        try:
+            level = min(max(record.levelno // 10 * 10, logging.DEBUG), logging.CRITICAL)
+            raised = {"exc_info": record.exc_info} if record.exc_info else {}
+            self._log.log(level, record.getMessage(), logger=record.name, **raised)
+        except Exception:  # noqa: BLE001 - as every handler of `logging` does: it says on standard error what went wrong
+            self.handleError(record)
+
+
 def _pass_to_supervisor(_: object, level: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Give an error to the supervisor, which logs the last error if this process ends."""
-    if level == "error":
+    """Give an error of Netcenter's own to the supervisor, which logs the last error if this process ends."""
+    if level == "error" and "logger" not in event:
         why = event.get("why")
         last_words(f"{event['event']}: {why}" if why else str(event["event"]))
     return event
@@ -73,15 +93,13 @@ def set_up(level: str) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
     )
-    logging.basicConfig(
-        level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr, force=True
-    )
+    messages = LibraryMessages()
+    logging.basicConfig(level=logging.WARNING, handlers=[messages], force=True)
     for noisy in _LIBRARIES:
         logging.getLogger(noisy).setLevel(logging.ERROR if level != "debug" else logging.INFO)
     if level != "debug":
-        for handler in logging.getLogger().handlers:
-            handler.addFilter(LibraryFilter())
+        messages.addFilter(LibraryFilter())
     # kafka-python logs every attempt to connect; Netcenter's own error says whether connecting failed.
     logging.getLogger("kafka").setLevel(logging.CRITICAL if level != "debug" else logging.INFO)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import json
 import logging
+import sys
 import time
 
 import pytest
+import structlog
 from aiokafka.errors import (
     InvalidProducerEpoch,
     InvalidProducerIdMapping,
@@ -87,3 +91,33 @@ def test_a_traceback_of_a_library_becomes_its_last_line_and_ours_is_left_alone()
     assert quiet.filter(theirs) and quiet.filter(ours)
     assert theirs.getMessage() == "Crashed: ValueError: odd" and theirs.exc_info is None
     assert ours.exc_info is not None
+
+
+def test_each_line_of_the_log_is_json_of_one_write_whoever_says_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A library's thread writes beside ours: two ways of writing would mix two lines in one."""
+
+    class Written(io.StringIO):
+        """Standard error that keeps each write."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.writes: list[str] = []
+
+        def write(self, text: str, /) -> int:
+            self.writes.append(text)
+            return len(text)
+
+    written = Written()
+    monkeypatch.setattr(sys, "stderr", written)
+    logs.set_up("info")
+    structlog.get_logger("netcenter").info("lease renewed", owner="a")
+    for level in (logging.WARNING, 35, 99):
+        logging.getLogger("elsewhere").log(level, "Not %s\nresponding", "yet")
+    told = [json.loads(one) for one in written.writes]
+    assert all(one.endswith("\n") and one.count("\n") == 1 for one in written.writes)
+    assert [(one["event"], one["level"], one.get("logger")) for one in told] == [
+        ("lease renewed", "info", None),
+        ("Not yet\nresponding", "warning", "elsewhere"),
+        ("Not yet\nresponding", "warning", "elsewhere"),
+        ("Not yet\nresponding", "critical", "elsewhere"),
+    ]
