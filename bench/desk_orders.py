@@ -17,8 +17,9 @@ import msgspec
 
 from bench.desk_peers import PEERS
 from netcenter.demo.story import STORY_POLICY, story
-from netcenter.files.file_reader import read
+from netcenter.files.file_reading import FileReading
 from netcenter.files.line import Line
+from netcenter.files.options import FileOptions
 from netcenter.ingest.schedule import TICK
 from netcenter.pipeline import PIPELINE
 from netcenter.replay import Replay, play_lines
@@ -222,6 +223,11 @@ def _show(found: dict[str, Any]) -> None:
             )
 
 
+def _lines_of(path: Path) -> list[Line]:
+    """The lines of a file in order of time."""
+    return sorted(FileReading(path, FileOptions(classified=True)), key=lambda line: line.at)
+
+
 def main() -> None:
     """Measures on a file, or on the story."""
     arguments = argparse.ArgumentParser(description=__doc__)
@@ -230,7 +236,7 @@ def main() -> None:
     arguments.add_argument("--json", action="store_true")
     given = arguments.parse_args()
     policy = _policy(given.policy)
-    lines = story.story() if given.file is None else sorted(read(given.file, classified=True), key=lambda line: line.at)
+    lines = story.story() if given.file is None else _lines_of(given.file)
     posts = conversations([line for line in lines if isinstance(line.record, Mention | ClassifiedMention)], policy)
     found = measure(posts, policy)
     print(json.dumps(found, indent=1)) if given.json else _show(found)

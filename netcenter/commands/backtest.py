@@ -13,7 +13,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from netcenter.commands.options import Json, Maps, TimeFormat, pairs
+from netcenter.commands.file_options import Maps, TimeFormat
+from netcenter.commands.options import Json, pairs
 from netcenter.errors import UsageError
 from netcenter.policies import DEFAULT_POLICY
 from schemas.times import rfc3339

@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from netcenter.commands.artefacts import ArtefactOption, chosen_model
-from netcenter.commands.options import Ignore, Maps, Sets, TimeFormat, read_file
-
-if TYPE_CHECKING:
-    pass
-
+from netcenter.commands.file_options import reads_files
+from netcenter.commands.options import read_lines
+from netcenter.files.options import FileOptions
 
 _BATCH = 1_000
 
 
+@reads_files
 def classify(
     file: Annotated[Path, typer.Argument(help="A .jsonl or .csv file of mentions; - reads JSON lines.")],
+    reading: FileOptions,
     explain: Annotated[bool, typer.Option("--explain", help="Say which words moved each label.")] = False,
     artefact: ArtefactOption = None,
-    maps: Maps = None,
-    sets: Sets = None,
-    ignore_unknown: Ignore = False,
-    time_format: TimeFormat = None,
 ) -> None:
     """Write each mention again with label, confidence, probabilities, classified_lang and model.
 
@@ -35,11 +31,7 @@ def classify(
     from schemas.records import Mention
 
     model = chosen_model(artefact)
-    posts = [
-        line.record
-        for line in read_file(file, maps, sets, ignore_unknown, time_format)
-        if isinstance(line.record, Mention)
-    ]
+    posts = [line.record for line in read_lines(file, reading) if isinstance(line.record, Mention)]
     for start in range(0, len(posts), _BATCH):
         part = posts[start : start + _BATCH]
         found = model.classify([p.text for p in part], [p.lang for p in part], [p.brand for p in part])

@@ -7,18 +7,18 @@ from typing import Annotated
 
 import typer
 
-from netcenter.commands.options import Ignore, Json, Maps, Sets, TimeFormat, read_to_play
+from netcenter.commands.file_options import reads_files
+from netcenter.commands.options import Json, read_to_play
+from netcenter.files.options import FileOptions
 
 
+@reads_files
 def demo(
+    reading: FileOptions,
     file: Annotated[
         Path | None, typer.Option("--input", help="Play this file (.jsonl or .csv) instead of the story.")
     ] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave everything running at the end, to look around.")] = False,
-    maps: Maps = None,
-    sets: Sets = None,
-    ignore_unknown: Ignore = False,
-    time_format: TimeFormat = None,
     as_json: Json = False,
 ) -> None:
     """Run the whole pipeline on a real Kafka and PostgreSQL, play a day of an airline, and show what happened.
@@ -28,7 +28,7 @@ def demo(
     from netcenter.demo.own_environment import environment, of_other_servers
     from netcenter.demo.run import Demo
 
-    lines = None if file is None else read_to_play(file, maps, sets, ignore_unknown, time_format)
+    lines = None if file is None else read_to_play(file, reading)
     left_out = of_other_servers()
     with environment(**dict.fromkeys(left_out)):
         Demo(lines=lines, keep=keep, as_json=as_json, left_out=left_out).run()

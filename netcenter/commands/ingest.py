@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from netcenter.commands.options import Ignore, Json, Maps, Sets, TimeFormat, duration, read_to_play
+from netcenter.commands.file_options import reads_files
+from netcenter.commands.options import Json, duration, read_to_play
 from netcenter.commands.progress_bar import bar
+from netcenter.files.options import FileOptions
 from netcenter.ingest.schedule import TICK
 from netcenter.runtime.endpoints import kafka_of
 from netcenter.settings import load
@@ -22,12 +24,10 @@ if TYPE_CHECKING:
 _File = Annotated[Path, typer.Argument(help="A .jsonl or .csv file; - reads JSON lines from standard input.")]
 
 
+@reads_files
 def ingest(
     file: _File,
-    maps: Maps = None,
-    sets: Sets = None,
-    ignore_unknown: Ignore = False,
-    time_format: TimeFormat = None,
+    reading: FileOptions,
     run_on: Annotated[
         str, typer.Option(metavar="DURATION", help="How long time runs on after the last record.")
     ] = "6h",
@@ -48,7 +48,7 @@ def ingest(
     from netcenter.ingest.player import ingest as play_into_log
 
     settings = load()
-    lines = read_to_play(file, maps, sets, ignore_unknown, time_format)
+    lines = read_to_play(file, reading)
     alone = ahead == "none"
     with bar() as progress:
         task = progress.add_task("records", total=len(lines))

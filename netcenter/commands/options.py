@@ -11,17 +11,12 @@ from typing import Annotated
 import typer
 
 from netcenter.errors import UsageError
-from netcenter.files.file_reader import read
+from netcenter.files.file_reading import FileReading
 from netcenter.files.line import FileError, Line, PolicyText
+from netcenter.files.options import FileOptions
 
 _UNITS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
-Maps = Annotated[list[str] | None, typer.Option("--map", help="field=column: where a field's values are.")]
-Sets = Annotated[list[str] | None, typer.Option("--set", help="field=value: the same for every record.")]
-Ignore = Annotated[bool, typer.Option("--ignore-unknown", help="Pass over fields that Netcenter does not know.")]
-TimeFormat = Annotated[
-    str | None, typer.Option("--time-format", help="strptime format of the times; RFC 3339 without it.")
-]
 Json = Annotated[bool, typer.Option("--json", help="For programs: JSON on stdout.")]
 
 
@@ -57,48 +52,21 @@ def moment(text: str | None, option: str) -> int | None:
     return round(found.timestamp() * 1000)
 
 
-def read_lines(
-    path: Path,
-    maps: list[str] | None,
-    sets: list[str] | None,
-    ignore: bool,
-    time_format: str | None,
-    *,
-    classified: bool = False,
-) -> Iterator[Line]:
-    """The lines of a file, one by one. For `classified` see `netcenter.files.file_reader.read`.
-
-    Raises UsageError, which names file, line and field.
-    """
+def read_lines(path: Path, options: FileOptions) -> Iterator[Line]:
+    """The lines of a file, one by one. Raises UsageError, which names file, line and field."""
     try:
-        yield from read(
-            path,
-            map=pairs(maps, "--map"),
-            set=pairs(sets, "--set"),
-            ignore_unknown=ignore,
-            time_format=time_format,
-            classified=classified,
-        )
+        yield from FileReading(path, options)
     except FileError as error:
         raise UsageError(str(error)) from None
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None
 
 
-def read_file(
-    path: Path, maps: list[str] | None, sets: list[str] | None, ignore: bool, time_format: str | None
-) -> list[Line]:
-    """The lines of a file. Raises UsageError naming file, line and field."""
-    return list(read_lines(path, maps, sets, ignore, time_format))
-
-
-def read_to_play(
-    path: Path, maps: list[str] | None, sets: list[str] | None, ignore: bool, time_format: str | None
-) -> list[Line]:
+def read_to_play(path: Path, options: FileOptions) -> list[Line]:
     """The lines of a file that is played into a log, where a policy comes into force for everyone at once. Raises
     UsageError naming file, line and field, also for a line that holds a policy.
     """
-    lines = read_file(path, maps, sets, ignore, time_format)
+    lines = list(read_lines(path, options))
     policy = next((line for line in lines if isinstance(line.record, PolicyText)), None)
     if policy is not None:
         raise UsageError(

@@ -94,6 +94,7 @@ def _mention(file: Path) -> Mention:
     """The mention of a file: one JSON object, or the first JSON line."""
     from netcenter.files.file_reader import parse_line
     from netcenter.files.line import FileError
+    from netcenter.files.options import FileOptions
 
     text = sys.stdin.read() if str(file) == "-" else text_of(file)
     lines = [(n, line) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
@@ -105,7 +106,7 @@ def _mention(file: Path) -> Mention:
     except msgspec.DecodeError:
         text = first
     try:
-        record = parse_line(text, file=str(file), number=number).record
+        record = parse_line(text, FileOptions(), file=str(file), number=number).record
     except FileError as error:
         raise UsageError(str(error)) from None
     if not isinstance(record, Mention):

@@ -8,13 +8,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import typer
 from rich.console import Console
 
-from netcenter.commands.options import Ignore, Maps, Sets, TimeFormat, duration, moment, read_lines, text_of
+from netcenter.commands.file_options import given_options, reads_files
+from netcenter.commands.options import duration, moment, read_lines, text_of
 from netcenter.commands.progress_bar import bar
 from netcenter.errors import UsageError
 from netcenter.files.line import Line, PolicyText
+from netcenter.files.options import FileOptions
 from netcenter.ingest.schedule import TICK
 from netcenter.policies import DEFAULT_POLICY
 from netcenter.runtime.endpoints import kafka_of
@@ -54,7 +57,9 @@ _OperatorsAgainst = Annotated[
 ]
 
 
+@reads_files
 def replay(
+    reading: FileOptions,
     out: Annotated[Path, typer.Option(help="Folder for cases, assignments, surges, alerts (.jsonl) and summary.json.")],
     files: Annotated[
         list[Path] | None,
@@ -71,10 +76,6 @@ def replay(
     against: _Against = None,
     operators: _Operators = None,
     operators_against: _OperatorsAgainst = None,
-    maps: Maps = None,
-    sets: Sets = None,
-    ignore_unknown: Ignore = False,
-    time_format: TimeFormat = None,
     run_on: Annotated[
         str | None, typer.Option(metavar="DURATION", help="How long time runs on after a file's last record: 6h.")
     ] = None,
@@ -86,7 +87,7 @@ def replay(
     Example: netcenter replay story.jsonl --policy now.toml --against next.toml --out compared
     """
     settings = load()
-    of_files = {"--map": maps, "--set": sets, "--ignore-unknown": ignore_unknown, "--time-format": time_format}
+    of_files = dict.fromkeys(given_options(reading), True)
     teams = {"--operators": operators, "--operators-against": operators_against}
     of_log = {"--since": since, "--until": until, "--offsets": offsets}
     _one_source(bool(files), log, {**of_files, "--run-on": run_on, **teams}, of_log)
@@ -94,7 +95,7 @@ def replay(
         wanted = _range(log, moment(since, "--since"), moment(until, "--until"), offsets)
         _replay_log(settings, wanted, out, policy, against)
         return
-    lines = (read_lines(path, maps, sets, ignore_unknown, time_format, classified=True) for path in files or ())
+    lines = (read_lines(path, msgspec.structs.replace(reading, classified=True)) for path in files or ())
     tried = _with_teams(_tried(policy or DEFAULT_POLICY, against), operators, operators_against)
     tried[0] = tried[0]._replace(in_force=[1] * settings.partitions)
     _replay_files(settings, lines, duration(run_on or "6h", "--run-on"), out, tried)

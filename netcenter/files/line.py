@@ -1,4 +1,6 @@
-"""One record of a file, a policy that a file brings into force, and the error of a file that cannot be read."""
+"""One record of a file, a row that is refused, a policy that a file brings into force, and the error of a file that
+cannot be read.
+"""
 
 from __future__ import annotations
 
@@ -37,3 +39,20 @@ class Line(msgspec.Struct, frozen=True):
     record: Record
     number: int
     """The number of the line on which the record starts, from 1."""
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """A row of a file that makes no record."""
+
+    number: int
+    """The number of the line on which the row starts, from 1."""
+    field: str
+    """The field that is wrong; empty where the whole row is."""
+    why: str
+    """What is wrong and how to correct it. It never quotes a text or an author."""
+    raw: str
+    """The row as it stands in the file, without the line end."""
+
+    def in_words(self, file: str) -> str:
+        """`<file>:<line>: <field>: <why>`."""
+        return f"{file}:{self.number}: {self.field + ': ' if self.field else ''}{self.why}"

@@ -11,6 +11,7 @@ from netcenter.broker.log_writer import LogWriter
 from netcenter.errors import UsageError
 from netcenter.files.file_reader import parse_line
 from netcenter.files.line import FileError
+from netcenter.files.options import FileOptions
 from netcenter.pipeline import PIPELINE
 from netcenter.settings import Settings
 from schemas.avro import schema_of
@@ -36,7 +37,7 @@ def forget(settings: Settings, kafka: KafkaConnection, brand: str, channel: str,
         "created_at": rfc3339(now_of_log(settings, kafka)),
     }
     try:
-        record = parse_line(json.dumps(line), file="netcenter forget").record
+        record = parse_line(json.dumps(line), FileOptions(), file="netcenter forget").record
     except FileError as error:
         raise UsageError(str(error)) from None
     with LogWriter(settings, kafka, "forget") as log:

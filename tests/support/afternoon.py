@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from netcenter.files.file_reader import read
+from netcenter.files.file_reading import FileReading
 from netcenter.files.line import Line
 from netcenter.policies import DEFAULT_POLICY
 from schemas.times import rfc3339
@@ -67,4 +67,4 @@ class File:
     def read(self, path: Path) -> list[Line]:
         """Write it as JSON lines and read it as `ingest` does."""
         path.write_text("".join(json.dumps(line) + "\n" for line in self.lines))
-        return list(read(path))
+        return list(FileReading(path))

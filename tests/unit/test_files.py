@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,9 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netcenter.files.file_reader import parse_line, read
+from netcenter.files import file_reader
+from netcenter.files.file_reading import FileReading
 from netcenter.files.line import FileError, Line, PolicyText
 from netcenter.files.line_types import KNOWN
+from netcenter.files.options import FileOptions
 from netcenter.files.writer import dump, line_of
 from netcenter.policies import DEFAULT_POLICY
 from schemas import ids, records, requirements, times
@@ -31,6 +34,16 @@ MENTION = {
 }
 AT = 1_795_183_380_000
 HEADER = "brand,channel,native_id,author_id,text,created_at"
+
+
+def parse_line(raw: bytes | str, *, file: str = "-", number: int = 1, **options: Any) -> Line:
+    """The record of a JSON line under these options."""
+    return file_reader.parse_line(raw, FileOptions(**options), file=file, number=number)
+
+
+def read(path: Path, **options: Any) -> Iterator[Line]:
+    """The records of a file under these options."""
+    return iter(FileReading(path, FileOptions(**options)))
 
 
 def line(**changed: Any) -> Any:
@@ -467,7 +480,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileError, match=r"none\.csv: cannot be read: No such file"):
         list(read(tmp_path / "none.csv"))
     with pytest.raises(FileError, match=r"f\.xlsx: ending '\.xlsx' is not known"):
-        read(tmp_path / "f.xlsx")
+        next(read(tmp_path / "f.xlsx"))
 
 
 def test_csv_cells_become_values_and_an_empty_cell_is_not_given(tmp_path: Path) -> None:
@@ -506,7 +519,7 @@ def test_csv_columns_are_mapped_and_constants_win(tmp_path: Path) -> None:
     with pytest.raises(FileError, match=r"f\.csv:1: url: --map: no column 'link'"):
         next(read(path, map={"url": "link"}))
     with pytest.raises(FileError, match=r"f\.csv: --set mood: no record has this field"):
-        read(path, set={"mood": "bad"})
+        next(read(path, set={"mood": "bad"}))
     with pytest.raises(FileError, match=r"f\.csv:2: reach: --set: 'many' is not a whole number"):
         next(read(path, ignore_unknown=True, map=options["map"], set={"reach": "many"}))
 

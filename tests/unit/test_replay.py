@@ -21,7 +21,8 @@ from agents.policy import digest
 from netcenter import cli
 from netcenter.commands.options import read_to_play
 from netcenter.errors import UsageError
-from netcenter.files.file_reader import read
+from netcenter.files.file_reading import FileReading
+from netcenter.files.options import FileOptions
 from netcenter.replay.comparison_chart import chart
 from netcenter.replay.desk_chart import desk_chart
 from netcenter.replay.desk_comparison import show_desks
@@ -206,7 +207,7 @@ def test_lines_on_the_shelf_come_back_whole_in_the_order_of_time_file_and_number
     taken = []
     for name, file in (("one", one), ("other", other)):
         write(file, tmp_path / f"{name}.jsonl")
-        taken.append(list(read(tmp_path / f"{name}.jsonl", classified=True)))
+        taken.append(list(FileReading(tmp_path / f"{name}.jsonl", FileOptions(classified=True))))
     with SortedLines() as shelf:
         for lines in taken:
             shelf.add(lines)
@@ -311,7 +312,7 @@ def test_a_policy_line_is_refused_where_a_file_is_played_into_a_log(tmp_path: Pa
     (tmp_path / "half.toml").write_text(HALF)
     with_policy_line(tmp_path, 20 * MINUTE)
     with pytest.raises(UsageError, match=r"a\.jsonl:3: type: .*`netcenter policy apply`"):
-        read_to_play(tmp_path / "a.jsonl", None, None, True, None)
+        read_to_play(tmp_path / "a.jsonl", FileOptions(ignore_unknown=True))
 
 
 # --- simulated operators ----------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from netcenter.files.file_reader import parse_line
 from netcenter.files.line import FileError
+from netcenter.files.options import FileOptions
 from netcenter.files.writer import dump
 from netcenter.pipeline import PIPELINE
 from schemas import codec, ids, keys, requirements
@@ -138,7 +139,7 @@ def test_any_record_at_all_is_judged_without_raising_and_what_passes_has_a_key_a
     found = requirements.fault(named(record))
     assert found is None or found.field in {*requirements.REQUIRED[type(record)], "post_id"}
     if found is None and type(record) is not OfferAnswered:
-        assert parse_line(dump(named(record))).record == named(record)
+        assert parse_line(dump(named(record)), FileOptions()).record == named(record)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +158,7 @@ def test_a_file_refuses_what_kafka_refuses(kind: type[Record], field: str, value
     if isinstance(value, int) and not 0 <= value <= LATEST and "count" not in field:
         return  # no time that RFC 3339 can write
     try:
-        read = parse_line(dump(bad)).record
+        read = parse_line(dump(bad), FileOptions()).record
     except FileError:
         return
     assert requirements.fault(read) is None  # put right on the way, or left out

@@ -1,0 +1,58 @@
+"""The options of every command that reads files of records."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from netcenter.commands.options import pairs
+from netcenter.files.options import FileOptions
+
+Maps = Annotated[list[str] | None, typer.Option("--map", help="field=column: where a field's values are.")]
+TimeFormat = Annotated[
+    str | None, typer.Option("--time-format", help="strptime format of the times; RFC 3339 without it.")
+]
+_Sets = Annotated[list[str] | None, typer.Option("--set", help="field=value: the same for every record.")]
+_Ignore = Annotated[bool, typer.Option("--ignore-unknown", help="Pass over fields that Netcenter does not know.")]
+
+
+def _chosen(
+    maps: Maps = None, sets: _Sets = None, ignore_unknown: _Ignore = False, time_format: TimeFormat = None
+) -> FileOptions:
+    """The options as a record. Raises UsageError."""
+    return FileOptions(
+        map=pairs(maps, "--map"), set=pairs(sets, "--set"), ignore_unknown=ignore_unknown, time_format=time_format
+    )
+
+
+_PARAMETERS = tuple(inspect.signature(_chosen, eval_str=True).parameters.values())
+
+
+def reads_files(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command these options; its keyword argument `reading` is the FileOptions that they make.
+
+    The options stand in its help where `reading` stands among its parameters.
+    """
+
+    @functools.wraps(command)
+    def with_options(**given: Any) -> None:
+        own = {one.name: given.pop(one.name) for one in _PARAMETERS}
+        command(**given, reading=_chosen(**own))
+
+    signature = inspect.signature(command, eval_str=True)
+    parameters: list[inspect.Parameter] = []
+    for one in signature.parameters.values():
+        parameters += _PARAMETERS if one.name == "reading" else (one,)
+    by_name = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in parameters]
+    vars(with_options)["__signature__"] = signature.replace(parameters=by_name)
+    return with_options
+
+
+def given_options(options: FileOptions) -> list[str]:
+    """The names of the options that were given, as on the command line."""
+    names = {"map": "--map", "set": "--set", "ignore_unknown": "--ignore-unknown", "time_format": "--time-format"}
+    return [name for field, name in names.items() if getattr(options, field)]
