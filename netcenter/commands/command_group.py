@@ -15,6 +15,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from netcenter.commands.command_list import COMMANDS, Listed
+from streams.exit_codes import ExitCode
 
 
 class CommandGroup(TyperGroup):
@@ -24,7 +25,7 @@ class CommandGroup(TyperGroup):
         """As its parent does; without words, it prints the help and exits with 0."""
         if not args and not ctx.resilient_parsing:
             print(ctx.get_help())
-            ctx.exit(0)
+            ctx.exit(ExitCode.DONE)
         return super().parse_args(ctx, args)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
