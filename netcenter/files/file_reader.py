@@ -195,12 +195,8 @@ class RecordReader:
         for field, value in pairs:
             convert = fields.get(field)
             if convert is None:
-                if field == "type" or self.ignore_unknown or (form.cells and value == "") or field in self.used:
-                    continue
-                if kind is _OWN and field in _OF_POSTS:
-                    continue
-                known = ", ".join(name for name in kind.fields)
-                self.fail(field[:40], f"no such field; those of type {kind.name} are {known}: {_UNKNOWN}")
+                self._pass_over(kind, field, value, form)
+                continue
             if replaced is not None and (to := replaced.get(field, _NOTHING).get(written(value))) is not None:
                 if field not in constants and to:
                     values[field] = self._converted(kind, field, to, self.cells, "--value: ")
@@ -216,6 +212,14 @@ class RecordReader:
             if convert is as_name and values[field] != value:
                 self._name(field, values[field], value)
         return values
+
+    def _pass_over(self, kind: LineType, field: str, value: Any, form: Form) -> None:
+        """Raises FieldFault for a field that this type of line has not, unless it is to be left out."""
+        if field == "type" or self.ignore_unknown or (form.cells and value == "") or field in self.used:
+            return
+        if kind is not _OWN or field not in _OF_POSTS:
+            known = ", ".join(name for name in kind.fields)
+            self.fail(field[:40], f"no such field; those of type {kind.name} are {known}: {_UNKNOWN}")
 
     def _converted(self, kind: LineType, field: str, value: Any, form: Form, option: str) -> Any:
         """The value of a field that an option gives."""

@@ -264,7 +264,10 @@ def test_the_name_of_a_key_is_kept_to_be_told(tmp_path: Path) -> None:
 
 
 def test_a_value_can_be_named_anew_before_anything_else(tmp_path: Path) -> None:
-    rows = [POST | {"brand": "AT&T", "reach": "many", "type": "tweet", "lang": 7}, POST | {"brand": "Verizon"}]
+    rows: list[dict[str, Any]] = [
+        POST | {"brand": "AT&T", "reach": "many", "type": "tweet", "lang": 7},
+        POST | {"brand": "Verizon"},
+    ]
     value = {"brand": {"AT&T": "att"}, "reach": {"many": "1000"}, "type": {"tweet": "mention"}, "lang": {"7": "es"}}
     one, two = records_of(read_rows(tmp_path, rows, value=value))
     assert (one.brand, one.reach, one.lang, two.brand) == ("att", 1000, "es", "verizon")
@@ -339,13 +342,13 @@ def test_the_brands_own_rows_become_replies_to_the_customer_whom_they_answer(tmp
 
 
 def test_own_accounts_are_known_by_their_author(tmp_path: Path) -> None:
-    rows: list[dict[str, Any]] = [
+    rows: list[Mapping[str, Any]] = [
         POST | {"reach": 5, "kind": "comment"},
         POST | {"native_id": "2", "author_id": "@BancoX", "in_reply_to": "1", "reach": 7, "kind": "comment"},
         POST | {"native_id": "3", "author_id": "bancox", "to": "luis"},
     ]
     options: dict[str, Any] = {"own_accounts": frozenset({"bancox"}), "reply_to": "to"}
-    post, *replies = records_of(read_rows(tmp_path, rows, **options))  # type: ignore[arg-type]
+    post, *replies = records_of(read_rows(tmp_path, rows, **options))
     assert isinstance(post, Mention)
     assert [(type(r), r.author_id, r.in_reply_to, r.kind) for r in replies] == [
         (Reply, "ana", "1", "human"),
