@@ -42,12 +42,12 @@ def key_of(name: str) -> str:
 def _without_accents(text: str) -> str:
     """The text with Latin letters only as a to z; letters of other scripts keep their marks."""
     found: list[str] = []
-    latin = False
+    marked = False
     for c in normalize("NFD", text):
         if category(c) == "Mn":
-            found += () if latin else (c,)
+            found += (c,) if marked else ()
             continue
         spelled = _PLUS if c == "+" else _SPELLED.get(c, c)
-        latin = spelled[-1] in _LATIN
+        marked = spelled[-1] not in _LATIN and category(spelled[-1])[0] in "LM"
         found.append(spelled)
     return "".join(found)

@@ -19,8 +19,8 @@ _INNER = ("default_type", "classified")
 _PANEL = "How the file is read"
 
 
-def _option(*names: str, help: str, metavar: str | None = None) -> Any:
-    return typer.Option(*names, help=help, metavar=metavar, rich_help_panel=_PANEL)
+def _option(*names: str, help: str, metavar: str | None = None, least: int | None = None) -> Any:
+    return typer.Option(*names, help=help, metavar=metavar, min=least, rich_help_panel=_PANEL)
 
 
 Maps = Annotated[list[str] | None, _option("--map", metavar="FIELD=COLUMN", help="Where a field's values are.")]
@@ -47,6 +47,28 @@ _ReplyTo = Annotated[
 _ReplyMap = Annotated[
     list[str] | None, _option("--reply-map", metavar="FIELD=COLUMN", help="The brand's answer in the row of the post.")
 ]
+_Format = Annotated[
+    str | None,
+    _option("--format", help="Read it as if its name ended in this: csv, jsonl, xlsx."),
+]
+_Encoding = Annotated[
+    str | None,
+    _option("--encoding", help="Such as cp1252; else by its byte order mark, or UTF-8."),
+]
+_Delimiter = Annotated[
+    str | None,
+    _option("--delimiter", help="Between CSV cells: one character, or tab; told by itself."),
+]
+_Quote = Annotated[str, _option("--quote", help="Around CSV cells; '' where nothing is quoted.")]
+_Escape = Annotated[
+    str | None,
+    _option("--escape", help="Before a quote in a CSV cell, where it is not doubled: \\\\."),
+]
+_SkipLines = Annotated[int, _option("--skip-lines", least=0, help="How many lines stand before the header.")]
+_Sheet = Annotated[
+    str | None,
+    _option("--sheet", help="Of an .xlsx with several sheets: its name."),
+]
 
 
 def _chosen(
@@ -61,6 +83,13 @@ def _chosen(
     own_accounts: _Own = None,
     reply_to: _ReplyTo = None,
     reply_map: _ReplyMap = None,
+    format: _Format = None,
+    encoding: _Encoding = None,
+    delimiter: _Delimiter = None,
+    quote: _Quote = '"',
+    escape: _Escape = None,
+    skip_lines: _SkipLines = 0,
+    sheet: _Sheet = None,
 ) -> FileOptions:
     """The options as a record. Raises UsageError."""
     if dates not in (None, DAY_FIRST, MONTH_FIRST):
@@ -77,6 +106,13 @@ def _chosen(
         own_accounts=frozenset(map(account, own_accounts.split(","))) - {""} if own_accounts else frozenset(),
         reply_to=reply_to,
         reply_map=pairs(reply_map, "--reply-map"),
+        format=format,
+        encoding=encoding,
+        delimiter=delimiter,
+        quote=quote,
+        escape=escape,
+        skip_lines=skip_lines,
+        sheet=sheet,
     )
 
 
@@ -117,8 +153,7 @@ def reads_files(command: Callable[..., None]) -> Callable[..., None]:
 
 def given_options(options: FileOptions) -> list[str]:
     """The names of the options that were given, as on the command line."""
-    return [
-        f"--{field.replace('_', '-')}"
-        for field in FileOptions.__struct_fields__
-        if field not in _INNER and getattr(options, field)
-    ]
+    usual = FileOptions()
+    own = set(inspect.signature(_chosen).parameters) | {"map", "set", "value"}
+    given = [field for field in options.__struct_fields__ if getattr(options, field) != getattr(usual, field)]
+    return [f"--{field.replace('_', '-')}" for field in given if field in own]

@@ -14,7 +14,8 @@ import msgspec
 
 from agents.policy import PolicyError, parse
 from agents.policy.zone import zone
-from netcenter.files.file_rows import Row, Rows, json_row, open_rows
+from netcenter.files.column_names import as_options, suggested
+from netcenter.files.file_rows import open_rows
 from netcenter.files.file_times import UndecidedDateError, order_told_by
 from netcenter.files.line import FileError, Line, PolicyText, Refused
 from netcenter.files.line_types import (
@@ -29,6 +30,8 @@ from netcenter.files.line_types import (
 )
 from netcenter.files.options import FileOptions
 from netcenter.files.own_replies import OwnReplies
+from netcenter.files.shapes.file_row import Row, Rows
+from netcenter.files.shapes.json_rows import json_row
 from netcenter.files.values import DateOrder, Form, as_name, written
 from schemas import records, requirements
 from schemas.times import EARLIEST
@@ -51,7 +54,7 @@ class RecordReader:
     """Turns the rows of one file into records, by the options of the command."""
 
     def __init__(self, file: str, options: FileOptions) -> None:
-        self.file = file
+        self.file, self.options = file, options
         self.classified = options.classified
         known = KNOWN.union(CLASSIFIER_FIELDS) if options.classified else KNOWN
         self.known = known
@@ -281,7 +284,7 @@ class RecordReader:
         replies = self.replies
         if replies is not None and path.is_file():
             self._note_posts(path, replies)
-        with open_rows(path) as file:
+        with open_rows(path, self.options) as file:
             form = self._form_of(file)
             rows = iter(file.rows)
             while (row := next(rows, None)) is not None:
@@ -305,7 +308,7 @@ class RecordReader:
     def _form_of(self, file: Rows) -> Form:
         """How the values of the file are written. Raises FileError for a header that does not fit the options."""
         if file.columns is not None:
-            self.check_header(file.columns)
+            self.check_header(file.columns, file.header)
         return self.cells if file.cells else self.plain
 
     def close(self) -> None:
@@ -315,29 +318,42 @@ class RecordReader:
 
     def _note_posts(self, path: Path, replies: OwnReplies) -> None:
         """Read the file once before, because an answer may stand before the post that it answers."""
-        with open_rows(path) as file:
+        with open_rows(path, self.options) as file:
             form = self._form_of(file)
             for row in file.rows:
                 if isinstance(row, Row):
                     replies.note(row.values, form)
         self.noted = True
 
-    def check_header(self, header: list[str]) -> None:
+    def check_header(self, header: list[str], number: int) -> None:
         """Raises FileError for columns that fill no field, or two of which fill one, and for options that name columns
-        which the file does not have.
+        which the file does not have. number: the header's line.
         """
+        place = f"{self.file}:{number}" if number else self.file
         asked = {f"{field}: --map": column for field, column in self.columns.items()}
         asked |= {f"{field}: --reply-map": column for field, column in self.reply_map.items()}
         asked |= {} if self.replies is None else self.replies.columns
         for option, column in asked.items():
-            if column not in header:
-                raise FileError(f"{self.file}:1: {option}: no column {column!r}; the columns are {', '.join(header)}")
+            if column not in header and column.partition(".")[0] not in header:
+                raise FileError(f"{place}: {option}: no column {column!r}; the columns are {', '.join(header)}")
+        filled = self.known.union(self.fields, self.used)
+        unknown = [column for column in header if column not in filled]
+        if unknown and not self.ignore_unknown:
+            raise FileError(f"{place}: {self._unknown_columns(unknown, header)}")
         for column in header:
-            if column not in self.fields and column not in self.known and column not in self.used:
-                if not self.ignore_unknown:
-                    raise FileError(f"{self.file}:1: {column[:40]}: no record has such a field: {_UNKNOWN}")
-            elif header.count(column) > 1:
-                raise FileError(f"{self.file}:1: {column}: two columns have this name: rename one")
+            if column not in unknown and header.count(column) > 1:
+                raise FileError(f"{place}: {column}: two columns have this name: rename one")
+
+    def _unknown_columns(self, unknown: list[str], header: list[str]) -> str:
+        """What to do about columns that fill no field."""
+        if {"timestamp", "value"} <= set(unknown):
+            return "timestamp, value: looks like counts, not posts: netcenter backtest reads these"
+        named = ", ".join(column[:40] or "(a column without a name)" for column in unknown)
+        maps = suggested(unknown, {*header, *self.columns, *self.constants})
+        if maps:
+            others = "" if len(maps) == len(unknown) else ", and --ignore-unknown for the others"
+            return f"{named}: no record has such a field: try {as_options(maps)}{others}"
+        return f"{named}: no record has such a field: {_UNKNOWN}"
 
 
 def parse_line(raw: bytes | str, options: FileOptions, *, file: str = "-", number: int = 1) -> Line:

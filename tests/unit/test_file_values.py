@@ -237,7 +237,7 @@ def test_a_name_that_the_wire_takes_stays_as_it_is(name: str) -> None:
     assert key_of(name) == name
 
 
-@given(NAMES, st.sampled_from(["NFC", "NFD", "NFKC", "NFKD"]), st.sampled_from(["", " ", "\u3000", "\xa0 "]))
+@given(NAMES, st.sampled_from(["NFC", "NFD"]), st.sampled_from(["", " ", "\u3000", "\xa0 "]))
 def test_the_case_the_form_of_accents_and_the_spaces_of_a_name_do_not_count(name: str, form: Any, space: str) -> None:
     key = key_of(name)
     assert key_of(normalize(form, name)) == key
