@@ -10,9 +10,12 @@ from typing import Annotated, Any
 import typer
 
 from netcenter.commands.options import pairs
+from netcenter.commands.shown_records import show_records
 from netcenter.errors import UsageError
+from netcenter.files.line import FileError
 from netcenter.files.options import DAY_FIRST, MONTH_FIRST, FileOptions
 from netcenter.files.own_replies import account
+from netcenter.files.profile import beside, load, names, values_of
 
 #: Options that a command sets by itself.
 _INNER = ("default_type", "classified")
@@ -23,6 +26,16 @@ def _option(*names: str, help: str, metavar: str | None = None, least: int | Non
     return typer.Option(*names, help=help, metavar=metavar, min=least, rich_help_panel=_PANEL)
 
 
+_Profile = Annotated[
+    str | None,
+    _option(
+        "--profile",
+        help=f"{', '.join(names())}, or a FILE.toml of yours: a kind of file; what you give beside it wins.",
+    ),
+]
+_Show = Annotated[
+    int | None, _option("--show", metavar="N", least=1, help="Only print the records of the first rows; write nothing.")
+]
 Maps = Annotated[list[str] | None, _option("--map", metavar="FIELD=COLUMN", help="Where a field's values are.")]
 TimeFormat = Annotated[
     str | None,
@@ -35,6 +48,11 @@ _Values = Annotated[
 _Ignore = Annotated[bool, _option("--ignore-unknown", help="Pass over fields that Netcenter does not know.")]
 _Zone = Annotated[str | None, _option("--zone", help="The zone of times without an offset: America/Bogota.")]
 _Dates = Annotated[str | None, _option("--dates", help=f"{DAY_FIRST} or {MONTH_FIRST}, for 03/04/2015.")]
+_Each = Annotated[
+    str | None,
+    _option("--each", metavar="COLUMN", help="Each element of this list is a record: --map text=COLUMN.text."),
+]
+_SkipIf = Annotated[list[str] | None, _option("--skip-if", metavar="COLUMN=VALUE", help="Which rows are left out.")]
 _ReplyIf = Annotated[
     list[str] | None, _option("--reply-if", metavar="COLUMN=VALUE", help="Which rows are the brand's own answers.")
 ]
@@ -42,7 +60,7 @@ _Own = Annotated[
     str | None, _option("--own-accounts", metavar="A,B", help="Authors whose posts are the brand's own answers.")
 ]
 _ReplyTo = Annotated[
-    str | None, _option("--reply-to", metavar="COLUMN", help="Of the brand's answers: which customer they answer.")
+    str | None, _option("--reply-to", metavar="COLUMN", help="The customer whom a row is about; others are the brand.")
 ]
 _ReplyMap = Annotated[
     list[str] | None, _option("--reply-map", metavar="FIELD=COLUMN", help="The brand's answer in the row of the post.")
@@ -72,6 +90,7 @@ _Sheet = Annotated[
 
 
 def _chosen(
+    profile: _Profile = None,
     maps: Maps = None,
     sets: _Sets = None,
     values: _Values = None,
@@ -79,6 +98,8 @@ def _chosen(
     time_format: TimeFormat = None,
     zone: _Zone = None,
     dates: _Dates = None,
+    each: _Each = None,
+    skip_if: _SkipIf = None,
     reply_if: _ReplyIf = None,
     own_accounts: _Own = None,
     reply_to: _ReplyTo = None,
@@ -94,7 +115,7 @@ def _chosen(
     """The options as a record. Raises UsageError."""
     if dates not in (None, DAY_FIRST, MONTH_FIRST):
         raise UsageError(f"--dates: {dates!r} is not known: use {DAY_FIRST} or {MONTH_FIRST}")
-    return FileOptions(
+    given = FileOptions(
         map=pairs(maps, "--map"),
         set=pairs(sets, "--set"),
         value=_values_of(values),
@@ -102,7 +123,9 @@ def _chosen(
         time_format=time_format,
         zone=zone,
         dates=dates,
-        reply_if=pairs(reply_if, "--reply-if"),
+        each=each,
+        skip_if=_conditions(skip_if, "--skip-if"),
+        reply_if=_conditions(reply_if, "--reply-if"),
         own_accounts=frozenset(map(account, own_accounts.split(","))) - {""} if own_accounts else frozenset(),
         reply_to=reply_to,
         reply_map=pairs(reply_map, "--reply-map"),
@@ -114,6 +137,21 @@ def _chosen(
         skip_lines=skip_lines,
         sheet=sheet,
     )
+    if profile is None:
+        return given
+    try:
+        return beside(load(profile).options, given)
+    except FileError as error:
+        raise UsageError(str(error)) from None
+
+
+def _conditions(given: list[str] | None, option: str) -> dict[str, frozenset[str]]:
+    """column=value words as the values of each column. Raises UsageError."""
+    found: dict[str, list[str]] = {}
+    for word in given or []:
+        for column, value in pairs([word], option).items():
+            found.setdefault(column, []).append(value)
+    return {column: values_of(values) for column, values in found.items()}
 
 
 def _values_of(given: list[str] | None) -> dict[str, dict[str, str]]:
@@ -129,23 +167,32 @@ def _values_of(given: list[str] | None) -> dict[str, dict[str, str]]:
 
 
 _PARAMETERS = tuple(inspect.signature(_chosen, eval_str=True).parameters.values())
+_SHOWN = inspect.Parameter("show", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_Show)
 
 
 def reads_files(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command these options; its keyword argument `reading` is the FileOptions that they make.
 
-    The options stand in its help where `reading` stands among its parameters.
+    The options stand in its help where `reading` stands among its parameters. With --show the command itself does not run:
+    the first records of its argument `file` or `files` are printed.
     """
 
     @functools.wraps(command)
-    def with_options(**given: Any) -> None:
+    def with_options(show: int | None = None, **given: Any) -> None:
         own = {one.name: given.pop(one.name) for one in _PARAMETERS}
-        command(**given, reading=_chosen(**own))
+        options = _chosen(**own)
+        if show is None:
+            command(**given, reading=options)
+            return
+        named = given.get("files") or [path for path in (given.get("file"),) if path is not None]
+        if not named:
+            raise UsageError("--show: name a file")
+        show_records(named, options, show)
 
     signature = inspect.signature(command, eval_str=True)
     parameters: list[inspect.Parameter] = []
     for one in signature.parameters.values():
-        parameters += _PARAMETERS if one.name == "reading" else (one,)
+        parameters += (*_PARAMETERS, _SHOWN) if one.name == "reading" else (one,)
     by_name = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in parameters]
     vars(with_options)["__signature__"] = signature.replace(parameters=by_name)
     return with_options
