@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from agents.policy import PolicyError, parse
+from netcenter.files import contact_bins
 from netcenter.files.file_rows import Row, json_row, open_rows
 from netcenter.files.line import FileError, Line, PolicyText, Refused
 from netcenter.files.line_types import (
@@ -78,6 +79,8 @@ class _Reader:
         record = kind.make(**values)
         self._check(record)
         at = next(values[field] for field in kind.order if field in values)
+        if isinstance(record, records.ContactCount):
+            at = contact_bins.end(record)
         return Line(at, kind.topic, record, number)
 
     def _type_of(self, given: Mapping[str, Any]) -> LineType:
@@ -156,6 +159,10 @@ class _Reader:
                         self.fail(field, f"--set: {error}")
         return fixed
 
+    def fills(self, field: str, header: list[str]) -> bool:
+        """Whether a column of this header, or an option, gives the field its values."""
+        return field in self.constants or field in self.columns or field in header
+
     def check_header(self, header: list[str]) -> None:
         """Raises FileError for columns that fill no field, or two of which fill one."""
         for field, column in self.columns.items():
@@ -189,5 +196,8 @@ def read(path: Path, options: FileOptions) -> Iterator[Line | Refused]:
     with open_rows(path) as file:
         if file.columns is not None:
             reader.check_header(file.columns)
-        for row in file.rows:
-            yield reader.record(row, file.cells) if isinstance(row, Row) else row
+        found = ((reader.record(row, file.cells) if isinstance(row, Row) else row, row.raw) for row in file.rows)
+        if file.columns is None or reader.fills("minutes", file.columns):
+            yield from (one for one, _ in found)
+        else:
+            yield from contact_bins.told(found)
