@@ -166,7 +166,8 @@ def test_the_columns_of_a_foreign_header_are_suggested(tmp_path: Path) -> None:
 
 def test_counts_are_sent_to_backtest(tmp_path: Path) -> None:
     """A file of counts is no file of posts."""
-    assert "looks like counts, not posts: `netcenter backtest` reads these, and as calls" in fault(written(tmp_path / "f.csv", "timestamp,value\n"))
+    found = fault(written(tmp_path / "f.csv", "timestamp,value\n"))
+    assert "looks like counts, not posts: `netcenter backtest` reads these, and as calls" in found
 
 
 def test_an_empty_file_and_a_header_alone_are_told_apart(tmp_path: Path) -> None:
