@@ -14,8 +14,6 @@ from netcenter.commands.options import Json, duration, read_to_play
 from netcenter.commands.progress_bar import bar
 from netcenter.files.options import FileOptions
 from netcenter.ingest.schedule import TICK
-from netcenter.runtime.endpoints import kafka_of
-from netcenter.settings import load
 from schemas.times import rfc3339
 
 if TYPE_CHECKING:
@@ -46,6 +44,8 @@ def ingest(
     """
     from netcenter.ingest.player import Played
     from netcenter.ingest.player import ingest as play_into_log
+    from netcenter.runtime.endpoints import kafka_of
+    from netcenter.settings import load
 
     settings = load()
     lines = read_to_play(file, reading)

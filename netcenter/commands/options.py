@@ -11,7 +11,6 @@ from typing import Annotated
 import typer
 
 from netcenter.errors import UsageError
-from netcenter.files.file_reading import FileReading
 from netcenter.files.line import FileError, Line, PolicyText
 from netcenter.files.options import FileOptions
 
@@ -54,6 +53,8 @@ def moment(text: str | None, option: str) -> int | None:
 
 def read_lines(path: Path, options: FileOptions) -> Iterator[Line]:
     """The lines of a file, one by one. Raises UsageError, which names file, line and field."""
+    from netcenter.files.file_reading import FileReading
+
     try:
         yield from FileReading(path, options)
     except FileError as error:

@@ -20,15 +20,13 @@ from netcenter.files.line import Line, PolicyText
 from netcenter.files.options import FileOptions
 from netcenter.ingest.schedule import TICK
 from netcenter.policies import DEFAULT_POLICY
-from netcenter.runtime.endpoints import kafka_of
-from netcenter.settings import Settings, load
 from schemas.records import Mention
 from schemas.times import rfc3339
-from streams.gc_tuning import rarely_collected
 
 if TYPE_CHECKING:
     from netcenter.replay.find_stretch import Range
     from netcenter.replay.output import TriedPolicy
+    from netcenter.settings import Settings
 
 _TOPICS = ("mentions", "classified")
 #: ms of event time between two Ticks where operators are simulated: they keep their time to the second.
@@ -86,6 +84,8 @@ def replay(
 
     Example: netcenter replay story.jsonl --policy now.toml --against next.toml --out compared
     """
+    from netcenter.settings import load
+
     settings = load()
     of_files = dict.fromkeys(given_options(reading), True)
     teams = {"--operators": operators, "--operators-against": operators_against}
@@ -109,6 +109,7 @@ def _replay_files(
     from netcenter.replay.output import Runs, TriedPolicy
     from netcenter.replay.sorted_lines import SortedLines
     from netcenter.replay.team_lines import left_to_team
+    from streams.gc_tuning import rarely_collected
 
     teams = [one.team for one in tried if one.team is not None]
     with SortedLines() as lines:
@@ -136,6 +137,8 @@ def _replay_log(settings: Settings, wanted: Range, out: Path, policy: Path | Non
     from netcenter.replay.find_stretch import find
     from netcenter.replay.output import Runs, TriedPolicy
     from netcenter.replay.stretch import play_stretch
+    from netcenter.runtime.endpoints import kafka_of
+    from streams.gc_tuning import rarely_collected
 
     given = [_tried(policy, None)] if policy is not None else []
     second = [_tried(against, None)] if against is not None else []
