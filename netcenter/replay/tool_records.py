@@ -10,7 +10,7 @@ from kafka import TopicPartition
 
 from netcenter.broker.reading import records_of
 from netcenter.broker.refused_records import RefusedRecords
-from netcenter.files import contact_bins
+from netcenter.files.contact_bins import end_of
 from netcenter.pipeline import PIPELINE
 from netcenter.replay.seek import Seeker
 from netcenter.settings import Settings
@@ -23,7 +23,7 @@ _TIMES: dict[type[Record], tuple[str, Callable[[Any], int]]] = {
     OperatorChanged: ("desk", lambda record: record.at),
     OfferAnswered: ("desk", lambda record: record.at),
     CrisisDeclared: ("volumes", lambda record: record.at),
-    ContactCount: ("volumes", contact_bins.end),
+    ContactCount: ("volumes", end_of),
 }
 """The topic of each record, and the record's own time (ms)."""
 #: The most ms by which the broker's time of such a record may differ from the broker's time of posts with the same
