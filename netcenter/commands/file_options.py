@@ -47,7 +47,7 @@ _Quote = Annotated[
 _Escape = Annotated[
     str | None,
     typer.Option(
-        "--escape", help="Before a quote in a CSV cell, where it is not doubled: \\\\.", rich_help_panel=_PANEL
+        "--escape", help="Before a quote in a CSV cell, where none is doubled: a backslash.", rich_help_panel=_PANEL
     ),
 ]
 _SkipLines = Annotated[

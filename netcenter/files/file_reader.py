@@ -177,6 +177,8 @@ class _Reader:
         """What to do about columns that fill no field."""
         if {"timestamp", "value"} <= set(unknown):
             return "timestamp, value: looks like counts, not posts: netcenter backtest reads these"
+        if not any(unknown):
+            return "a column without a name, such as the index that pandas writes: pass --ignore-unknown"
         named = ", ".join(column[:40] or "(a column without a name)" for column in unknown)
         maps = suggested(unknown, {*header, *self.columns, *self.constants})
         if maps:

@@ -30,7 +30,8 @@ def open_rows(path: Path, options: FileOptions, known: Collection[str] = _FIELDS
     zip; `-` is the standard input. known: the columns that fill a field without a --map. Raises FileError for a file that
     cannot be read at all; a row that cannot be read is a Refused.
     """
-    named = {*known, *options.map.values()}
+    mapped = options.map.values()
+    named = {*known, *mapped, *(column.partition(".")[0] for column in mapped)}
     with contextlib.ExitStack() as stack:
         try:
             file = open_file(path, options.format, stack)
