@@ -364,6 +364,8 @@ class RecordReader:
                 "timestamp, value: looks like counts, not posts: `netcenter backtest` reads these, and as calls they are read by "
                 "--set type=contacts --set source=calls --map minute=timestamp --map count=value and --set brand=BRAND"
             )
+        if not any(unknown):
+            return "a column without a name, such as the index that pandas writes: pass --ignore-unknown"
         named = ", ".join(column[:40] or "(a column without a name)" for column in unknown)
         maps = suggested(unknown, {*header, *self.columns, *self.constants})
         if maps:
