@@ -113,8 +113,6 @@ def _chosen(
     sheet: _Sheet = None,
 ) -> FileOptions:
     """The options as a record. Raises UsageError."""
-    if dates not in (None, DAY_FIRST, MONTH_FIRST):
-        raise UsageError(f"--dates: {dates!r} is not known: use {DAY_FIRST} or {MONTH_FIRST}")
     given = FileOptions(
         map=pairs(maps, "--map"),
         set=pairs(sets, "--set"),
@@ -122,7 +120,7 @@ def _chosen(
         ignore_unknown=ignore_unknown,
         time_format=time_format,
         zone=zone,
-        dates=dates,
+        dates=_order(dates),
         each=each,
         skip_if=_conditions(skip_if, "--skip-if"),
         reply_if=_conditions(reply_if, "--reply-if"),
@@ -137,12 +135,27 @@ def _chosen(
         skip_lines=skip_lines,
         sheet=sheet,
     )
-    if profile is None:
-        return given
+    return given if profile is None else _beside(profile, given)
+
+
+def _beside(profile: str, given: FileOptions) -> FileOptions:
+    """The options of a profile with those that were given beside it. Raises UsageError."""
     try:
-        return beside(load(profile).options, given)
+        return beside(load(profile), given)
     except FileError as error:
         raise UsageError(str(error)) from None
+
+
+def _order(dates: str | None) -> str | None:
+    """The value of --dates. Raises UsageError."""
+    if dates not in (None, DAY_FIRST, MONTH_FIRST):
+        raise UsageError(f"--dates: {dates!r} is not known: use {DAY_FIRST} or {MONTH_FIRST}")
+    return dates
+
+
+def _accounts(given: str | None) -> frozenset[str]:
+    """The accounts of --own-accounts."""
+    return frozenset(map(account, (given or "").split(","))) - {""}
 
 
 def _conditions(given: list[str] | None, option: str) -> dict[str, frozenset[str]]:

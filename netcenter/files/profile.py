@@ -24,6 +24,7 @@ class Written(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """A profile as it is written: the options by their names, with `_` for `-`."""
 
     about: str
+    """What kind of file, in a sentence for whoever opens the profile."""
     map: dict[str, str] = {}
     set: dict[str, str] = {}
     value: dict[str, dict[str, str]] = {}
@@ -46,21 +47,13 @@ class Written(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     sheet: str | None = None
 
 
-class Profile(msgspec.Struct, frozen=True):
-    """The options of a kind of file."""
-
-    about: str
-    """What kind of file, in a sentence."""
-    options: FileOptions
-
-
 def names() -> list[str]:
     """The names of the profiles that come with Netcenter."""
     return sorted(one.name.removesuffix(_ENDING) for one in _FOLDER.iterdir() if one.name.endswith(_ENDING))
 
 
-def load(name: str) -> Profile:
-    """The profile of a name, or of a file that ends in .toml. Raises FileError."""
+def load(name: str) -> FileOptions:
+    """The options of a profile, by its name, or of a file that ends in .toml. Raises FileError."""
     if name.endswith(_ENDING):
         try:
             text = Path(name).read_text(encoding="utf-8")
@@ -74,10 +67,10 @@ def load(name: str) -> Profile:
         raise FileError(
             f"--profile: {name[:40]!r} is not known: use {', '.join(names())}, or a file that ends in {_ENDING}"
         )
-    return _profile(name, text)
+    return _options(name, text)
 
 
-def _profile(name: str, text: str) -> Profile:
+def _options(name: str, text: str) -> FileOptions:
     try:
         written = msgspec.convert(tomllib.loads(text), Written)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
@@ -85,11 +78,11 @@ def _profile(name: str, text: str) -> Profile:
     if written.dates not in (None, DAY_FIRST, MONTH_FIRST):
         raise FileError(f"--profile: {name}: dates: {written.dates!r} is not known: use {DAY_FIRST} or {MONTH_FIRST}")
     told: dict[str, Any] = msgspec.structs.asdict(written)
-    about = told.pop("about")
+    del told["about"]
     for field in _SETS:
         told[field] = {c: values_of(v if isinstance(v, list) else [v]) for c, v in told[field].items()}
     told["own_accounts"] = frozenset(map(account, written.own_accounts))
-    return Profile(about, FileOptions(**told))
+    return FileOptions(**told)
 
 
 def values_of(values: list[str]) -> frozenset[str]:

@@ -132,7 +132,7 @@ def test_a_profile_reads_its_kind_of_file(name: str, tmp_path: Path) -> None:
     beside, file, text, wanted = KINDS[name]
     path = tmp_path / file
     path.write_text(text)
-    found = list(read(path, profile.beside(profile.load(name).options, FileOptions(**beside))))
+    found = list(read(path, profile.beside(profile.load(name), FileOptions(**beside))))
     assert [one.why for one in found if isinstance(one, Refused)] == []
     records: list[Any] = [one.record for one in found if isinstance(one, Line)]
     assert [(type(r), r.native_id, r.author_id, r.brand) for r in records] == wanted
