@@ -31,7 +31,8 @@ def demo(
     lines = None if file is None else read_to_play(file, reading)
     left_out = of_other_servers()
     with environment(**dict.fromkeys(left_out)):
-        Demo(lines=lines, keep=keep, as_json=as_json, left_out=left_out).run()
+        played = "a day of an airline" if file is None else file.name
+        Demo(lines=lines, keep=keep, as_json=as_json, left_out=left_out, played=played).run()
 
 
 def register(app: typer.Typer) -> None:

@@ -15,6 +15,7 @@ import msgspec
 from agents.policy import PolicyError, parse
 from agents.policy.zone import zone
 from netcenter.files.column_names import as_options, suggested
+from netcenter.files.contact_bins import ContactBins, end_of
 from netcenter.files.file_rows import open_rows
 from netcenter.files.file_times import UndecidedDateError, order_told_by
 from netcenter.files.line import FileError, Line, PolicyText, Refused
@@ -174,6 +175,8 @@ class RecordReader:
         record = kind.make(**values)
         self._check(record)
         at = next(values[field] for field in kind.order if field in values)
+        if isinstance(record, records.ContactCount):
+            at = end_of(record)
         return Line(at, kind.topic, record, number)
 
     def _type_of(self, given: Mapping[str, Any]) -> LineType:
@@ -279,6 +282,10 @@ class RecordReader:
                     fixed[field] = self._converted(kind, field, value, self.cells, "--set: ")
         return fixed
 
+    def fills(self, field: str, header: list[str]) -> bool:
+        """Whether a column of this header, or an option, gives the field its values."""
+        return field in self.constants or field in self.columns or field in header
+
     def read(self, path: Path) -> Iterator[Line | Refused]:
         """The records of the file."""
         replies = self.replies
@@ -286,6 +293,8 @@ class RecordReader:
             self._note_posts(path, replies)
         with open_rows(path, self.options) as file:
             form = self._form_of(file)
+            told = file.columns is None or self.fills("minutes", file.columns)
+            bins = None if told else ContactBins()
             rows = iter(file.rows)
             while (row := next(rows, None)) is not None:
                 if isinstance(row, Refused):
@@ -302,8 +311,12 @@ class RecordReader:
                     continue
                 if isinstance(found, tuple):
                     yield from found
-                else:
+                elif bins is None:
                     yield found
+                else:
+                    yield from bins.of(found, row.raw)
+            if bins is not None:
+                yield from bins.rest()
 
     def _form_of(self, file: Rows) -> Form:
         """How the values of the file are written. Raises FileError for a header that does not fit the options."""
@@ -347,7 +360,10 @@ class RecordReader:
     def _unknown_columns(self, unknown: list[str], header: list[str]) -> str:
         """What to do about columns that fill no field."""
         if {"timestamp", "value"} <= set(unknown):
-            return "timestamp, value: looks like counts, not posts: netcenter backtest reads these"
+            return (
+                "timestamp, value: looks like counts, not posts: `netcenter backtest` reads these, and as calls they are read by "
+                "--set type=contacts --set source=calls --map minute=timestamp --map count=value and --set brand=BRAND"
+            )
         if not any(unknown):
             return "a column without a name, such as the index that pandas writes: pass --ignore-unknown"
         named = ", ".join(column[:40] or "(a column without a name)" for column in unknown)

@@ -211,7 +211,8 @@ def test_what_pandas_wrote_is_read_back_and_the_tests_write_as_pandas(tmp_path: 
 
 def test_counts_are_sent_to_backtest(tmp_path: Path) -> None:
     """A file of counts is no file of posts."""
-    assert "looks like counts, not posts: netcenter backtest" in fault(written(tmp_path / "f.csv", "timestamp,value\n"))
+    found = fault(written(tmp_path / "f.csv", "timestamp,value\n"))
+    assert "looks like counts, not posts: `netcenter backtest` reads these, and as calls" in found
 
 
 def test_an_empty_file_and_a_header_alone_are_told_apart(tmp_path: Path) -> None:
