@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -17,8 +17,10 @@ from netcenter.files.options import DAY_FIRST, MONTH_FIRST, FileOptions
 from netcenter.files.own_replies import account
 from netcenter.files.profile import beside, load, names, values_of
 
-#: Options that a command sets by itself.
-_INNER = ("default_type", "classified")
+#: Options that say how records are made of rows.
+_OF_RECORDS = frozenset(
+    ("sets", "values", "ignore_unknown", "reply_if", "own_accounts", "reply_to", "reply_map", "profile")
+)
 _PANEL = "How the file is read"
 
 
@@ -189,10 +191,19 @@ def reads_files(command: Callable[..., None]) -> Callable[..., None]:
     The options stand in its help where `reading` stands among its parameters. With --show the command itself does not run:
     the first records of its argument `file` or `files` are printed.
     """
+    return _with_options(command, (*_PARAMETERS, _SHOWN))
 
+
+def reads_rows(command: Callable[..., None]) -> Callable[..., None]:
+    """As `reads_files`, for a command that takes times and values from rows and makes no records of them."""
+    return _with_options(command, tuple(one for one in _PARAMETERS if one.name not in _OF_RECORDS))
+
+
+def _with_options(command: Callable[..., None], added: Sequence[inspect.Parameter]) -> Callable[..., None]:
     @functools.wraps(command)
-    def with_options(show: int | None = None, **given: Any) -> None:
-        own = {one.name: given.pop(one.name) for one in _PARAMETERS}
+    def with_options(**given: Any) -> None:
+        own = {one.name: given.pop(one.name) for one in added}
+        show = own.pop(_SHOWN.name, None)
         options = _chosen(**own)
         if show is None:
             command(**given, reading=options)
@@ -205,7 +216,7 @@ def reads_files(command: Callable[..., None]) -> Callable[..., None]:
     signature = inspect.signature(command, eval_str=True)
     parameters: list[inspect.Parameter] = []
     for one in signature.parameters.values():
-        parameters += (*_PARAMETERS, _SHOWN) if one.name == "reading" else (one,)
+        parameters += added if one.name == "reading" else (one,)
     by_name = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in parameters]
     vars(with_options)["__signature__"] = signature.replace(parameters=by_name)
     return with_options

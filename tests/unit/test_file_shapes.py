@@ -512,6 +512,19 @@ def test_a_sheet_is_read_with_its_types(tmp_path: Path) -> None:
     assert [one.why for one in got if isinstance(one, Refused)] == ["8 cells, but the header has 7"]
 
 
+def test_a_long_id_is_exact_in_parquet_and_lost_in_excel(tmp_path: Path) -> None:
+    """Parquet has whole numbers of 64 bits; a sheet has 15 digits, and what is lost is not guessed."""
+    long = 570306133677760513
+    rows = [{**OBJECTS[0], "native_id": long}]
+    parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "f.parquet")
+    [line] = found(tmp_path / "f.parquet")
+    assert line.record.native_id == str(long)  # type: ignore[union-attr]
+    for number in (long, float(long), 1.0158123456789e16):
+        [bad] = refused(workbook(tmp_path / "f.xlsx", [HEADER, [number, *ROWS[0][1:]]]))
+        assert bad.field == "native_id"
+        assert "Excel" in bad.why
+
+
 def test_a_time_of_a_sheet_has_no_offset_and_is_not_guessed(tmp_path: Path) -> None:
     """A sheet knows no zones."""
     path = workbook(tmp_path / "f.xlsx", [HEADER, [*ROWS[0][:4], datetime.datetime(2026, 1, 5, 10), "hola"]])  # noqa: DTZ001

@@ -266,5 +266,6 @@ def test_an_example_of_the_page_runs_and_takes_every_row(run: Run, file: str, te
 def test_the_page_has_examples_for_each_way_and_names_no_option_that_is_not_there(run: Run) -> None:
     assert len(EXAMPLES) >= 6
     assert PAGE.count("$ netcenter") == len(EXAMPLES)
-    known = set(re.findall(r"--[a-z-]+", run("ingest", "--help")[1]))
+    helps = [run(command, "--help")[1] for command in ("ingest", "replay")]
+    known = set(re.findall(r"--[a-z-]+", " ".join(helps)))
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", PAGE)) <= known
