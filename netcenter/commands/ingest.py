@@ -44,37 +44,36 @@ def ingest(
 
     Example: netcenter ingest posts.csv --map native_id=tweet_id --set channel=twitter
     """
-    from netcenter.ingest.player import Played
+    from netcenter.broker.log_clock import clock_of_log
     from netcenter.ingest.player import ingest as play_into_log
 
     settings = load()
-    lines = read_to_play(file, reading)
+    kafka = kafka_of(settings)
     alone = ahead == "none"
-    with bar() as progress:
-        task = progress.add_task("records", total=len(lines))
-
-        def on_tick(played: Played, slowest: tuple[int, str]) -> None:
-            progress.update(task, completed=played.records, description=f"{rfc3339(played.time)}")
-
-        played = play_into_log(
-            settings,
-            kafka_of(settings),
-            lines,
-            interval=TICK,
-            run_on=duration(run_on, "--run-on"),
-            ahead=0 if alone else duration(ahead, "--ahead"),
-            follow=() if alone else None,
-            on_tick=on_tick,
-            on_wait=_say_notice,
-        )
-        progress.update(task, completed=played.records)
-    told = {"records": played.records, "ticks": played.ticks}
-    print(json.dumps(told) if as_json else f"{played.records:,} records and {played.ticks:,} Ticks played")
+    of_time = {"run_on": duration(run_on, "--run-on"), "ahead": 0 if alone else duration(ahead, "--ahead")}
+    with FileInputs([file], reading) as inputs, FileProgress(say) as progress:
+        told = {"ticks": 0}
+        if str(file) == "-" or inputs.begins():
+            # A wall clock plays what comes on the standard input as it comes.
+            as_it_comes = str(file) == "-" and clock_of_log(settings, kafka) == "wall"
+            played = play_into_log(
+                settings,
+                kafka,
+                inputs.as_read() if as_it_comes else inputs.to_play(progress),
+                interval=TICK,
+                **of_time,
+                follow=() if alone else None,
+                on_wait=partial(_on_wait, progress),
+            )
+            told = {"ticks": played.ticks}
+        print(json.dumps({"records": inputs.counts.taken, **told, **inputs.told()}) if as_json else ...)
+        inputs.check()
 
 
-def _say_notice(waiting: Waiting) -> None:
+def _on_wait(progress: FileProgress, waiting: Waiting) -> None:
+    progress.look()
     if waiting.notice:
-        print(f"netcenter: {waiting.notice}", file=sys.stderr, flush=True)
+        say(waiting.notice)
 
 
 def register(app: typer.Typer) -> None:

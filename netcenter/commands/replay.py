@@ -107,7 +107,7 @@ def _replay_files(
     """Replay the lines of files, merged by time; run_on: ms for which time goes on after the last line."""
     from netcenter.replay import play_lines
     from netcenter.replay.output import Runs, TriedPolicy
-    from netcenter.replay.sorted_lines import SortedLines
+    from netcenter.files.sorted_lines import SortedLines
     from netcenter.replay.team_lines import left_to_team
 
     teams = [one.team for one in tried if one.team is not None]

@@ -14,13 +14,14 @@ from netcenter.files.line_types import (
     CLASSIFIER_FIELDS,
     KNOWN,
     MAY_BE_EMPTY,
+    PRESENCE,
     TIMES,
     TYPES,
     FieldFault,
     LineType,
 )
 from netcenter.files.options import FileOptions
-from netcenter.files.values import Form
+from netcenter.files.values import Form, as_time
 from schemas import records, requirements
 from schemas.times import EARLIEST
 
@@ -79,6 +80,19 @@ class _Reader:
         self._check(record)
         at = next(values[field] for field in kind.order if field in values)
         return Line(at, kind.topic, record, number)
+
+    def place(self, given: Mapping[str, Any], form: Form) -> tuple[type[records.Record], int] | None:
+        """The class and the place in the order of play (ms) of the record that a row makes; None where it makes none."""
+        try:
+            kind = self._type_of(given)
+            for field in PRESENCE if kind.cls is records.OperatorChanged else kind.order:
+                column = self.columns.get(field, field)
+                value = self.constants.get(field) or given.get(column)
+                if value not in (None, "") and (field in self.constants or field in self.fields.get(column, (column,))):
+                    return kind.cls, as_time(value, self.cells if field in self.constants else form)
+        except ValueError:
+            pass
+        return None
 
     def _type_of(self, given: Mapping[str, Any]) -> LineType:
         name = self.constants.get("type") or given.get(self.columns.get("type", "type")) or self.default_type
@@ -179,8 +193,8 @@ def parse_line(raw: bytes | str, options: FileOptions, *, file: str = "-", numbe
     return found
 
 
-def read(path: Path, options: FileOptions) -> Iterator[Line | Refused]:
-    """The records of a file, in its own order, one at a time, and the rows that make none.
+def read(path: Path, options: FileOptions) -> Iterator[tuple[Row | Refused, Line | Refused]]:
+    """Each row of a file, in its own order, one at a time, with the record that it makes, or why it makes none.
 
     path: as `netcenter.files.file_rows.open_rows` takes it. Raises FileError for a file of which no row can be read, such
     as one whose header misses a column.
@@ -190,4 +204,23 @@ def read(path: Path, options: FileOptions) -> Iterator[Line | Refused]:
         if file.columns is not None:
             reader.check_header(file.columns)
         for row in file.rows:
-            yield reader.record(row, file.cells) if isinstance(row, Row) else row
+            yield row, reader.record(row, file.cells) if isinstance(row, Row) else row
+
+
+Place = tuple[int, type[records.Record] | None, int]
+"""Of a row: the number of its line, the class of its record, and its place in the order of play (ms); None and 0 for a row
+that makes no record.
+"""
+
+
+def places(path: Path, options: FileOptions) -> Iterator[Place]:
+    """The place of each row, in the file's own order.
+
+    Much faster than `read`, because nothing else is looked at. Raises FileError as `read` does.
+    """
+    reader = _Reader(str(path), options)
+    with open_rows(path) as file:
+        form = reader.cells if file.cells else reader.plain
+        for row in file.rows:
+            found = reader.place(row.values, form) if isinstance(row, Row) else None
+            yield (row.number, None, 0) if found is None else (row.number, *found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 
 import msgspec
@@ -26,3 +27,7 @@ class FileOptions(msgspec.Struct, frozen=True, kw_only=True):
     classified: bool = False
     """Whether a mention with a `label` is read as a ClassifiedMention, with `confidence` (1), `probabilities`,
     `classified_lang` (the mention's own) and `model`; otherwise no mention has these fields."""
+    rejects: Path | None = None
+    """The CSV file to which the refused rows are written, with line and reason."""
+    max_rejects: float = 0.01
+    """The share of rows that may be refused: if more are, the command ends with exit 1."""

@@ -28,7 +28,7 @@ from netcenter.replay.desk_chart import desk_chart
 from netcenter.replay.desk_comparison import show_desks
 from netcenter.replay.desk_figures import DeskVerdicts
 from netcenter.replay.engine import Replay
-from netcenter.replay.sorted_lines import SortedLines
+from netcenter.files.sorted_lines import SortedLines
 from netcenter.replay.team_lines import left_to_team
 from netcenter.replay.verdicts import CaseVerdict, Verdicts
 from netcenter.simulation.team import parse_team
