@@ -9,9 +9,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import psutil  # type: ignore[import-untyped]
 from kafka import TopicPartition
@@ -26,7 +28,21 @@ from streams.kafka_connection import KafkaConnection
 
 _SEED = 19
 _START = datetime(2026, 1, 5, 6, tzinfo=UTC)
-_WORDS = "flight delayed again thanks for nothing the crew was great my bag is lost where can anyone help please".split()
+_WORDS = (
+    "flight",
+    "delayed",
+    "again",
+    "thanks",
+    "nothing",
+    "crew",
+    "great",
+    "bag",
+    "lost",
+    "where",
+    "can",
+    "help",
+    "please",
+)
 _LOOK_S = 0.02
 
 
@@ -47,16 +63,23 @@ def write_csv(path: Path, megabytes: float, *, ordered: bool = True) -> int:
     return rows
 
 
+def _environment() -> dict[str, str]:
+    """Variables as users have them: Python keeps what it has compiled."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 class _Watched:
     """A `netcenter` command that runs, and what is seen of it from outside."""
 
-    def __init__(self, *words: str, out: int | None = subprocess.DEVNULL, **environment: str) -> None:
+    def __init__(
+        self, *words: str, given: Mapping[str, str] = MappingProxyType({}), out: int = subprocess.DEVNULL
+    ) -> None:
         self.began = time.monotonic()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "netcenter", *words],
             stdout=out,
             stderr=subprocess.PIPE,
-            env={**os.environ, **environment},
+            env={**_environment(), **given},
         )
         self.peak = 0
 
@@ -91,11 +114,11 @@ def _ingest(file: Path, folder: Path) -> dict[str, float]:
         given = {"NETCENTER_KAFKA": address, "NETCENTER_PARTITIONS": "4"}
         subprocess.run(
             [sys.executable, "-m", "netcenter", "topics", "apply", "--clock", "event"],
-            env={**os.environ, **given},
+            env={**_environment(), **given},
             check=True,
             stdout=subprocess.DEVNULL,
         )
-        consumer = open_consumer(KafkaConnection(address))
+        consumer: Any = open_consumer(KafkaConnection(address))
         topic = load().prefix + PIPELINE.roles[0].input_topic
         parts = [TopicPartition(topic, number) for number in range(4)]
 
@@ -103,7 +126,7 @@ def _ingest(file: Path, folder: Path) -> dict[str, float]:
             return sum(consumer.end_offsets(parts).values())
 
         before = ends()
-        run = _Watched("ingest", str(file), "--ahead", "none", **given)
+        run = _Watched("ingest", str(file), "--ahead", "none", given=given)
         # The first Tick goes to all four partitions before the first record.
         first = run.watch(lambda: ends() > before + len(parts))
         whole = run.watch()
@@ -115,7 +138,7 @@ def _ingest(file: Path, folder: Path) -> dict[str, float]:
 
 
 def _without_kafka(file: Path) -> dict[str, float]:
-    run = _Watched("ingest", str(file), NETCENTER_KAFKA="127.0.0.1:9")
+    run = _Watched("ingest", str(file), given={"NETCENTER_KAFKA": "127.0.0.1:9"})
     seconds = run.watch()
     run.end()
     return {"no Kafka said after, s": seconds, "peak, MB": round(run.peak / 1e6)}
@@ -143,7 +166,7 @@ def main() -> None:
         folder = Path(name)
         file = folder / "posts.csv"
         rows = write_csv(file, given.megabytes, ordered=not given.shuffled)
-        measured = {
+        measured: dict[str, tuple[str, Callable[[], dict[str, float]]]] = {
             "without": ("ingest, no Kafka", lambda: _without_kafka(file)),
             "classify": ("classify", lambda: _classify(file, folder)),
             "ingest": ("ingest", lambda: _ingest(file, folder)),

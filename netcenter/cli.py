@@ -2,34 +2,53 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from importlib import import_module
+from functools import partial
 from typing import Annotated
 
 import typer
 
+from netcenter.commands.command_group import RootGroup
 from netcenter.errors import CommandError, Unreachable, UsageError
-from netcenter.runtime import logs
-from netcenter.runtime.kafka_security import in_words
-from netcenter.settings import load
 from streams.exit_codes import ExitCode
-from streams.missing_rights import is_refusal
-from streams.supervisor import last_words
 
 app = typer.Typer(
+    cls=RootGroup,
     help="The call centre for social mentions, on Kafka. Start with: netcenter demo",
     epilog="Exit codes: " + "; ".join(f"{code.value} {code.meaning}" for code in ExitCode) + ".",
-    no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 DEBUG = "--debug"
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"netcenter {version('netcenter')}")
+        raise typer.Exit
+
+
 @app.callback()
-def _root(debug: Annotated[bool, typer.Option(DEBUG, help="Show tracebacks and debug logs.")] = False) -> None:
+def _root(
+    ctx: typer.Context,
+    debug: Annotated[bool, typer.Option(DEBUG, help="Show tracebacks and debug logs.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
     """Settings come from the environment: NETCENTER_KAFKA, NETCENTER_POSTGRES, …: see docs/settings.md."""
+    ctx.obj = partial(_set_up, debug)
+
+
+def _set_up(debug: bool) -> None:
+    """Called before a command runs."""
+    from netcenter.runtime import logs
+    from netcenter.settings import load
+
     settings = load()
     logs.set_up("debug" if debug else settings.log_level)
     if settings.upgrade_from:
@@ -39,53 +58,19 @@ def _root(debug: Annotated[bool, typer.Option(DEBUG, help="Show tracebacks and d
         write_versions(released()[settings.upgrade_from].records)
 
 
-COMMANDS = (
-    "up",
-    "down",
-    "topics",
-    "lag",
-    "doctor",
-    "heartbeat",
-    "worker",
-    "demo",
-    "ingest",
-    "classify",
-    "train",
-    "evaluate",
-    "replay",
-    "backtest",
-    "postgres",
-    "upgrade",
-    "rebuild",
-    "changelog",
-    "rescale",
-    "savepoint",
-    "forget",
-    "policy",
-    "operators",
-    "desk",
-    "bulk_update",
-    "alert",
-    "surge",
-    "crisis",
-    "dead",
-    "schemas",
-)
-"""The modules of netcenter/commands/ that register a command, in the order of the help."""
-for _command in COMMANDS:
-    import_module(f"netcenter.commands.{_command}").register(app)
-
-
 def main() -> None:
     """Run the command line; the process ends with an `ExitCode`."""
     debug = DEBUG in sys.argv
     try:
-        app()
+        _run()
     except CommandError as error:
         sys.exit(_say(error, error.exit_code, debug))
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
     except BrokenPipeError:
+        # Nobody reads the standard output any more, as in `netcenter classify posts.csv | head`. What is still buffered
+        # goes nowhere: Python would complain of it at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(ExitCode.FAILED)
     except ModuleNotFoundError as error:
         sys.exit(_say(_left_out(error), ExitCode.WRONG_USAGE, debug))
@@ -94,11 +79,20 @@ def main() -> None:
         sys.exit(_say(found, getattr(found, "exit_code", ExitCode.FAILED), debug))
 
 
+def _run() -> None:
+    try:
+        app(prog_name="netcenter")
+    finally:
+        sys.stdout.flush()
+
+
 def _of_kafka(error: Exception) -> Exception:
     """For an error of Kafka's client, which no command foresees at each of its calls, an error that says what to do. A
     refusal says so itself, see `in_words`.
     """
     from kafka.errors import KafkaError
+
+    from streams.missing_rights import is_refusal
 
     if not isinstance(error, KafkaError) or is_refusal(error):
         return error
@@ -129,6 +123,10 @@ def _left_out(error: ModuleNotFoundError) -> Exception:
 def _say(error: Exception, code: int, debug: bool) -> int:
     if debug:
         raise error
+    from netcenter.runtime.kafka_security import in_words
+    from streams.missing_rights import is_refusal
+    from streams.supervisor import last_words
+
     known = hasattr(error, "exit_code") or is_refusal(error)
     text = in_words(error)
     last_words(text if known else f"{type(error).__name__}: {text}")

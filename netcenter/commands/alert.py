@@ -7,14 +7,13 @@ from typing import Annotated, Literal
 
 import typer
 
+from netcenter.commands.command_group import CommandGroup
 from netcenter.commands.options import Json, duration
 from netcenter.errors import UsageError
-from netcenter.runtime.endpoints import kafka_of
-from netcenter.settings import load
 from schemas.names import NAME, NAME_FORM
 from schemas.records import AlertDelivery
 
-alert = typer.Typer(help="Alerts: what fires, who was told of it, and a test.", no_args_is_help=True)
+alert = typer.Typer(help="Alerts: what fires, who was told of it, and a test.", cls=CommandGroup)
 
 _Fingerprint = Annotated[str, typer.Argument(help="The alert's fingerprint, or a part of it that no other has.")]
 
@@ -31,6 +30,8 @@ def alert_list(
     """
     from netcenter.broker.alert_log import alert_histories
     from netcenter.operate.alert_report import list_text, show_json
+    from netcenter.runtime.endpoints import kafka_of
+    from netcenter.settings import load
 
     settings = load()
     found = [
@@ -53,6 +54,8 @@ def alert_show(fingerprint: _Fingerprint, as_json: Json = False) -> None:
     """
     from netcenter.broker.alert_log import alert_histories
     from netcenter.operate.alert_report import find_history, show_json, show_text
+    from netcenter.runtime.endpoints import kafka_of
+    from netcenter.settings import load
 
     settings = load()
     found = find_history(alert_histories(settings, kafka_of(settings)), fingerprint)
@@ -69,6 +72,8 @@ def alert_explain(fingerprint: _Fingerprint) -> None:
     from netcenter.broker.policy_topic import policy_log
     from netcenter.operate.alert_explained import explain_text
     from netcenter.operate.alert_report import find_history
+    from netcenter.runtime.endpoints import kafka_of
+    from netcenter.settings import load
 
     settings = load()
     kafka = kafka_of(settings)
@@ -99,6 +104,8 @@ def alert_test(
         receivers_of_route,
         try_receivers,
     )
+    from netcenter.runtime.endpoints import kafka_of
+    from netcenter.settings import load
 
     if NAME.fullmatch(brand) is None:
         raise UsageError(f"brand: {brand!r} is no name of a brand: use {NAME_FORM}")

@@ -9,8 +9,6 @@ import typer
 from netcenter.commands.options import duration
 from netcenter.commands.progress_bar import bar
 from netcenter.errors import CommandError, UsageError
-from netcenter.runtime.endpoints import kafka_of, postgres_of
-from netcenter.settings import load
 from schemas.records import Label
 
 _PLACE = "Selection"
@@ -70,6 +68,8 @@ def bulk_update(
     from netcenter.operate import bulk_order as work
     from netcenter.operate.bulk_selection import BulkSelection, bulk_change, find_targets
     from netcenter.operate.operator_records import checked_desks
+    from netcenter.runtime.endpoints import kafka_of, postgres_of
+    from netcenter.settings import load
 
     change = bulk_change(action, reason, to_label, to_desk, None if until is None else duration(until, "--for"))
     patience = duration(wait, "--wait") / 1000

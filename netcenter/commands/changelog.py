@@ -6,11 +6,10 @@ from typing import Annotated
 
 import typer
 
+from netcenter.commands.command_group import CommandGroup
 from netcenter.errors import UsageError
-from netcenter.runtime.endpoints import kafka_of
-from netcenter.settings import load
 
-changelog = typer.Typer(help="The topics that keep the roles' states.", no_args_is_help=True)
+changelog = typer.Typer(help="The topics that keep the roles' states.", cls=CommandGroup)
 
 
 @changelog.command("remove")
@@ -26,6 +25,8 @@ def changelog_remove(
     """
     from netcenter import workers
     from netcenter.operate.changelog_remove import remove
+    from netcenter.runtime.endpoints import kafka_of
+    from netcenter.settings import load
 
     if (key is None) == (offset is None):
         raise UsageError("changelog remove: name the record by its key or by --offset")

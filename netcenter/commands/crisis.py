@@ -7,15 +7,13 @@ from typing import Annotated, Literal
 
 import typer
 
-from netcenter.broker.log_writer import LogWriter
+from netcenter.commands.command_group import CommandGroup
 from netcenter.errors import UsageError
-from netcenter.runtime.endpoints import kafka_of
-from netcenter.settings import load
 from schemas import ids
 from schemas.names import NAME, NAME_FORM
 from schemas.records import CrisisDeclared
 
-crisis = typer.Typer(help="A person declares a crisis of a brand, or that it is over.", no_args_is_help=True)
+crisis = typer.Typer(help="A person declares a crisis of a brand, or that it is over.", cls=CommandGroup)
 
 
 _Brand = Annotated[str, typer.Argument(help="As mentions have it.")]
@@ -46,6 +44,10 @@ def close(brand: _Brand, by: _By, reason: _Reason) -> None:
 
 
 def _declare(brand: str, change: Literal["open", "close"], by: str, reason: str) -> None:
+    from netcenter.broker.log_writer import LogWriter
+    from netcenter.runtime.endpoints import kafka_of
+    from netcenter.settings import load
+
     if NAME.fullmatch(brand) is None:
         raise UsageError(f"brand: {brand!r} is no name of a brand: use {NAME_FORM}")
     settings = load()

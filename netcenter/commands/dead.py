@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from netcenter.broker.redrive import discard, redrive, state_text
-from netcenter.broker.stored_dead_letters import StoredDeadLetter, read_dead_letters
+from netcenter.commands.command_group import CommandGroup
 from netcenter.commands.options import Json
 from netcenter.errors import UsageError
-from netcenter.runtime.endpoints import kafka_of
-from netcenter.settings import load
-from schemas.jsonform import event
 from schemas.times import rfc3339
 
-dead = typer.Typer(help="Records that could not be handled.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from netcenter.broker.stored_dead_letters import StoredDeadLetter
+
+dead = typer.Typer(help="Records that could not be handled.", cls=CommandGroup)
 _Topic = Annotated[str | None, typer.Option(help="Only those that came from this topic.")]
 
 
@@ -45,6 +44,11 @@ def dead_list(topic: _Topic = None, as_json: Json = False) -> None:
 
     Example: netcenter dead list --topic mentions
     """
+    from netcenter.broker.redrive import state_text
+    from netcenter.broker.stored_dead_letters import read_dead_letters
+    from netcenter.runtime.endpoints import kafka_of
+    from netcenter.settings import load
+
     settings = load()
     found = [x for x in read_dead_letters(settings, kafka_of(settings)) if topic is None or x.topic == topic]
     if as_json:
@@ -68,6 +72,11 @@ def dead_show(id: Annotated[str, typer.Argument(help="As `dead list` gives it.")
 
     Example: netcenter dead show mentions.dead/3/17
     """
+    from netcenter.broker.stored_dead_letters import read_dead_letters
+    from netcenter.runtime.endpoints import kafka_of
+    from netcenter.settings import load
+    from schemas.jsonform import event
+
     settings = load()
     letter = _one(list(read_dead_letters(settings, kafka_of(settings))), id)
     record = letter.record()
@@ -92,6 +101,10 @@ def dead_redrive(ids: _Ids = None, all_of_them: _All = False, topic: _Topic = No
 
     Example: netcenter dead redrive --all --topic mentions
     """
+    from netcenter.broker.redrive import redrive
+    from netcenter.runtime.endpoints import kafka_of
+    from netcenter.settings import load
+
     settings = load()
     result = redrive(settings, kafka_of(settings), _chosen(ids, all_of_them), topic)
     print(f"{result.done} redriven")
@@ -105,6 +118,10 @@ def dead_discard(ids: _Ids = None, all_of_them: _All = False, topic: _Topic = No
 
     Example: netcenter dead discard mentions.dead/3/17
     """
+    from netcenter.broker.redrive import discard
+    from netcenter.runtime.endpoints import kafka_of
+    from netcenter.settings import load
+
     settings = load()
     result = discard(settings, kafka_of(settings), _chosen(ids, all_of_them), topic)
     print(f"{result.done} discarded")

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from netcenter.commands.command_group import CommandGroup
 from netcenter.commands.options import Json
 from netcenter.errors import Unreachable
-from netcenter.runtime.endpoints import kafka_of, postgres_of
-from netcenter.settings import Settings, load
 
-desk = typer.Typer(help="The desks: who works on what, and why.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from netcenter.settings import Settings
+
+desk = typer.Typer(help="The desks: who works on what, and why.", cls=CommandGroup)
 
 
 @desk.command("show")
@@ -29,6 +31,8 @@ def show(
     from netcenter.broker.desk_state import desk_standing
     from netcenter.operate.desk_report import desk_json, desk_text, summary_line
     from netcenter.operate.operator_records import checked_desks, desks_of
+    from netcenter.runtime.endpoints import kafka_of
+    from netcenter.settings import load
 
     settings = load()
     standing = desk_standing(settings, kafka_of(settings))
@@ -55,6 +59,8 @@ def explain(
     from netcenter.broker.desk_state import desk_standing
     from netcenter.operate.desk_explained import history_json, history_text
     from netcenter.operate.work_history import find_history
+    from netcenter.runtime.endpoints import kafka_of
+    from netcenter.settings import load
 
     settings = load()
     kafka = kafka_of(settings)
@@ -68,6 +74,8 @@ def explain(
 
 def _postgres(settings: Settings) -> str | None:
     """The URI of PostgreSQL; None where there is none."""
+    from netcenter.runtime.endpoints import postgres_of
+
     try:
         return postgres_of(settings)
     except Unreachable:

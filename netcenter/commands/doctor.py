@@ -9,7 +9,6 @@ from rich.console import Console
 
 from netcenter.commands.options import Json
 from netcenter.errors import CommandError
-from netcenter.settings import load
 
 
 def doctor(as_json: Json = False) -> None:
@@ -18,6 +17,7 @@ def doctor(as_json: Json = False) -> None:
     Example: netcenter doctor
     """
     from netcenter.operate.doctor import examine
+    from netcenter.settings import load
 
     findings = examine(load())
     if as_json:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import typer
 
-from netcenter.settings import load
-
 
 def down() -> None:
     """End the servers that `netcenter up --detach` started here.
@@ -13,6 +11,7 @@ def down() -> None:
     Example: netcenter down
     """
     import netcenter.embedded as embedded
+    from netcenter.settings import load
 
     directory = load().directory
     print("stopped" if embedded.down(directory) else f"nothing of ours runs in {directory}")

@@ -6,9 +6,6 @@ from typing import Annotated
 
 import typer
 
-from netcenter.runtime.endpoints import kafka_of
-from netcenter.settings import load
-
 
 def forget(
     brand: Annotated[str, typer.Argument(help="Whose customer.")],
@@ -26,6 +23,8 @@ def forget(
     """
     from netcenter.operate.forget import forget as append
     from netcenter.operate.forget import retention_of_customers
+    from netcenter.runtime.endpoints import kafka_of
+    from netcenter.settings import load
 
     settings = load()
     action_id = append(settings, kafka_of(settings), brand, channel, author_id, id)

@@ -8,8 +8,6 @@ from typing import Annotated
 
 import typer
 
-from netcenter.runtime.endpoints import kafka_of
-from netcenter.settings import HeartbeatSettings, load, read
 from streams.exit_codes import ExitCode
 
 
@@ -19,6 +17,8 @@ def heartbeat(once: Annotated[bool, typer.Option("--once", help="Check and call 
     Example: netcenter heartbeat --once
     """
     from netcenter.operate.heartbeat_loop import run_heartbeat
+    from netcenter.runtime.endpoints import kafka_of
+    from netcenter.settings import HeartbeatSettings, load, read
 
     settings = load()
     # A process without a handler that is the first of its container would not end.

@@ -10,8 +10,6 @@ from rich.console import Console
 from rich.table import Table
 
 from netcenter.commands.options import Json
-from netcenter.runtime.endpoints import kafka_of
-from netcenter.settings import load
 
 
 def lag(as_json: Json = False) -> None:
@@ -21,6 +19,8 @@ def lag(as_json: Json = False) -> None:
     """
     from netcenter.broker.client import open_admin
     from netcenter.broker.lag import LagMonitor
+    from netcenter.runtime.endpoints import kafka_of
+    from netcenter.settings import load
 
     settings = load()
     kafka = kafka_of(settings)

@@ -9,24 +9,22 @@ import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from netcenter.broker.log_time import now_of_log
-from netcenter.broker.log_writer import LogWriter
-from netcenter.broker.policy_topic import policy_in_force
+from netcenter.commands.command_group import CommandGroup
 from netcenter.commands.options import Json, duration, moment
 from netcenter.errors import UsageError
-from netcenter.operate import operator_records
-from netcenter.operate.operator_records import Answer, Shift
-from netcenter.runtime.endpoints import kafka_of
-from netcenter.settings import Settings, load
 from schemas.records import OfferAnswered, OperatorChanged
 from schemas.times import rfc3339
-from streams.kafka_connection import KafkaConnection
 
-operators = typer.Typer(help="Operators and what they are offered.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from netcenter.operate.operator_records import Answer
+    from netcenter.settings import Settings
+    from streams.kafka_connection import KafkaConnection
+
+operators = typer.Typer(help="Operators and what they are offered.", cls=CommandGroup)
 
 _Who = Annotated[str, typer.Argument(help="The operator.")]
 _Desks = Annotated[list[str] | None, typer.Option("--desk", help="Where; may be repeated. Without it: care.")]
@@ -37,11 +35,16 @@ _Desk = Annotated[str, typer.Option(help="Where.")]
 
 
 def _log() -> tuple[Settings, KafkaConnection]:
+    from netcenter.runtime.endpoints import kafka_of
+    from netcenter.settings import load
+
     settings = load()
     return settings, kafka_of(settings)
 
 
 def _send(settings: Settings, kafka: KafkaConnection, records: Iterable[OperatorChanged | OfferAnswered]) -> None:
+    from netcenter.broker.log_writer import LogWriter
+
     with LogWriter(settings, kafka, "operators") as log:
         for record in records:
             log.send("desk", record)
@@ -69,6 +72,11 @@ def sign_in(
 
     Example: netcenter operators sign-in ana --desk care --language es --for 8h
     """
+    from netcenter.broker.log_time import now_of_log
+    from netcenter.broker.policy_topic import policy_in_force
+    from netcenter.operate import operator_records
+    from netcenter.operate.operator_records import Shift
+
     planned, lasts = moment(start, "--from"), None if until is None else duration(until, "--for")
     settings, kafka = _log()
     policy = policy_in_force(settings, kafka)
@@ -99,6 +107,9 @@ def renew(
 
     Example: netcenter operators renew ana --desk care --for 2h
     """
+    from netcenter.broker.log_time import now_of_log
+    from netcenter.operate import operator_records
+
     lasts = None if until is None else duration(until, "--for")
     settings, kafka, desks = _present(operator, desk, planned=False)
     now = now_of_log(settings, kafka)
@@ -119,6 +130,9 @@ def pause(
 
     Example: netcenter operators pause ana --for 30m
     """
+    from netcenter.broker.log_time import now_of_log
+    from netcenter.operate import operator_records
+
     lasts = None if until is None else duration(until, "--for")
     settings, kafka, desks = _present(operator, None, planned=False)
     now = now_of_log(settings, kafka)
@@ -134,6 +148,9 @@ def resume(operator: _Who) -> None:
 
     Example: netcenter operators resume ana
     """
+    from netcenter.broker.log_time import now_of_log
+    from netcenter.operate import operator_records
+
     settings, kafka, desks = _present(operator, None, planned=False)
     _send(settings, kafka, operator_records.present(operator, desks[:1], "resumed", now_of_log(settings, kafka)))
     print(f"{operator} is back at {_named(desks)}")
@@ -145,6 +162,9 @@ def sign_out(operator: _Who, desk: _TheirDesks = None) -> None:
 
     Example: netcenter operators sign-out ana --desk care
     """
+    from netcenter.broker.log_time import now_of_log
+    from netcenter.operate import operator_records
+
     settings, kafka, desks = _present(operator, desk, planned=True)
     _send(settings, kafka, operator_records.present(operator, desks, "signed_out", now_of_log(settings, kafka)))
     print(f"{operator} has signed out of {_named(desks)}")
@@ -184,6 +204,9 @@ def _present(operator: str, desks: list[str] | None, *, planned: bool) -> tuple[
 
 def _at(desk: str) -> tuple[Settings, KafkaConnection]:
     """The log. Raises UsageError for a desk that the policy does not have."""
+    from netcenter.broker.policy_topic import policy_in_force
+    from netcenter.operate import operator_records
+
     settings, kafka = _log()
     operator_records.checked_desks([desk], policy_in_force(settings, kafka))
     return settings, kafka
@@ -220,6 +243,8 @@ def decline(operator: _Who, offer: _Offer = None, customer: _Customer = None, de
 
 def _answer(operator: str, offer: str | None, customer: str | None, desk: str, answer: Answer) -> None:
     from netcenter.broker.desk_state import desk_standing
+    from netcenter.broker.log_time import now_of_log
+    from netcenter.operate import operator_records
     from netcenter.operate.desk_people import not_open
 
     which = operator_records.named_offer(offer, customer)
@@ -242,6 +267,8 @@ def simulate(
 
     Example: netcenter operators simulate team.toml --for 8h
     """
+    from netcenter.runtime.endpoints import kafka_of
+    from netcenter.settings import load
     from netcenter.simulation.live import work
     from netcenter.simulation.team import TeamError, read_team
 

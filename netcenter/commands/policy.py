@@ -5,27 +5,25 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import msgspec
 import typer
 
-from agents.policy import Policy, PolicyError, parse
-from agents.policy.parsing import Checked, check
-from netcenter.broker.alert_log import RECEIVERS
-from netcenter.broker.policy_change import Applied
+from netcenter.commands.command_group import CommandGroup
 from netcenter.commands.options import Json, text_of
 from netcenter.commands.policy_files import parsed, to_apply, today
 from netcenter.commands.policy_list import policies_json, policies_text
 from netcenter.errors import CommandError, UsageError
 from netcenter.policies import DEFAULT_POLICY
-from netcenter.runtime.classifiers import lacks_model
-from netcenter.runtime.endpoints import kafka_of
-from netcenter.runtime.signing import signatures_of
-from netcenter.settings import load
 from schemas.records import Label, Mention
 
-policy = typer.Typer(help="What the operator of Netcenter decides: one TOML file.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from agents.policy import Policy
+    from agents.policy.parsing import Checked
+    from netcenter.broker.policy_change import Applied
+
+policy = typer.Typer(help="What the operator of Netcenter decides: one TOML file.", cls=CommandGroup)
 
 
 _Force = Annotated[bool, typer.Option("--force", help="Also where its classifier is not on this machine.")]
@@ -45,6 +43,11 @@ def check_file(file: _File, as_json: Json = False) -> None:
 
     Example: netcenter policy check my-policy.toml
     """
+    from agents.policy import PolicyError
+    from agents.policy.parsing import check
+    from netcenter.broker.alert_log import RECEIVERS
+    from netcenter.runtime.classifiers import lacks_model
+
     try:
         found = check(text_of(file), name=str(file), today=today(), receivers=RECEIVERS)
     except PolicyError as error:
@@ -142,7 +145,10 @@ def diff(
 
 def _in_force() -> Policy:
     """The newest policy in the log. Raises CommandError."""
+    from agents.policy import PolicyError, parse
     from netcenter.broker.policy_topic import newest_policy
+    from netcenter.runtime.endpoints import kafka_of
+    from netcenter.settings import load
 
     settings = load()
     version, text = newest_policy(settings, kafka_of(settings))
@@ -183,9 +189,13 @@ def apply(file: _File, source: _Source = None, force: _Force = False, as_json: J
 
     Example: netcenter policy apply my-policy.toml
     """
+    from agents.policy import PolicyError, parse
     from agents.policy.difference import difference, summary
     from netcenter.broker.policy_change import apply_policy
     from netcenter.broker.policy_topic import newest_policy
+    from netcenter.runtime.endpoints import kafka_of
+    from netcenter.runtime.signing import signatures_of
+    from netcenter.settings import load
 
     text, found = to_apply(file, force=force)
     settings = load()
@@ -216,6 +226,8 @@ def repair_log(
     Example: netcenter policy repair
     """
     from netcenter.broker.policy_change import repair
+    from netcenter.runtime.endpoints import kafka_of
+    from netcenter.settings import load
 
     settings = load()
     done = repair(settings, kafka_of(settings), [(str(file), text_of(file)) for file in files or ()])
@@ -260,6 +272,8 @@ def list_policies(as_json: Json = False) -> None:
     """
     from netcenter.broker.policy_standing import standing
     from netcenter.broker.policy_topic import policy_log
+    from netcenter.runtime.endpoints import kafka_of
+    from netcenter.settings import load
 
     settings = load()
     kafka = kafka_of(settings)

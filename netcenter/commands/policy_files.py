@@ -5,17 +5,22 @@ from __future__ import annotations
 import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from agents.policy import Policy, PolicyError, parse
-from agents.policy.parsing import Checked, check
-from netcenter.broker.alert_log import RECEIVERS
 from netcenter.commands.options import text_of
 from netcenter.errors import UsageError
-from netcenter.runtime.classifiers import lacks_model
+
+if TYPE_CHECKING:
+    from agents.policy import Policy
+    from agents.policy.parsing import Checked
 
 
 def checked(path: Path) -> tuple[str, Checked]:
     """The text and the checked policy of a file that may be put in force. Raises UsageError with a line for each fault."""
+    from agents.policy import PolicyError
+    from agents.policy.parsing import check
+    from netcenter.broker.alert_log import RECEIVERS
+
     text = text_of(path)
     try:
         return text, check(text, name=str(path), today=today(), receivers=RECEIVERS)
@@ -32,6 +37,8 @@ def to_apply(path: Path, *, force: bool) -> tuple[str, Checked]:
     """As `checked`, but raises UsageError where this machine lacks the policy's classifier; with `force`, only prints a
     message.
     """
+    from netcenter.runtime.classifiers import lacks_model
+
     text, found = checked(path)
     lacks = lacks_model(found.policy)
     if lacks is None:
@@ -49,6 +56,8 @@ def parsed(path: Path) -> Policy:
     """The policy of a file that is only read and not put in force, so a missing desk is not a fault. Raises
     UsageError.
     """
+    from agents.policy import PolicyError, parse
+
     try:
         return parse(text_of(path), name=str(path))
     except PolicyError as error:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from netcenter.broker.policy_standing import PolicyId, PolicyStanding
-from netcenter.broker.policy_topic import PolicyLog
-from netcenter.pipeline import PIPELINE
 from schemas.times import rfc3339
+
+if TYPE_CHECKING:
+    from netcenter.broker.policy_standing import PolicyId, PolicyStanding
+    from netcenter.broker.policy_topic import PolicyLog
 
 
 def policies_json(log: PolicyLog, stands: PolicyStanding) -> dict[str, Any]:
@@ -37,6 +38,8 @@ def _standing_json(found: Mapping[int, PolicyId]) -> dict[str, Any]:
 
 def policies_text(log: PolicyLog, stands: PolicyStanding) -> Iterator[str]:
     """The lines that `policy list` prints: the policies, oldest first, then where each stands."""
+    from netcenter.pipeline import PIPELINE
+
     for version, policies in sorted(log.versions.items()):
         for policy in policies:
             yield f"policy {version}  {policy.hash[:12]}  {rfc3339(policy.stamp)}  {policy.told()}"

@@ -6,10 +6,9 @@ from typing import Annotated
 
 import typer
 
-from netcenter.runtime.endpoints import kafka_of, postgres_of
-from netcenter.settings import load
+from netcenter.commands.command_group import CommandGroup
 
-postgres = typer.Typer(help="The projection's tables in PostgreSQL.", no_args_is_help=True)
+postgres = typer.Typer(help="The projection's tables in PostgreSQL.", cls=CommandGroup)
 
 
 @postgres.command("migrate")
@@ -19,6 +18,8 @@ def postgres_migrate() -> None:
     A postgres worker does the same at its start if its user has the rights. Example: netcenter postgres migrate
     """
     from netcenter.operate.postgres_roles import migrate
+    from netcenter.runtime.endpoints import postgres_of
+    from netcenter.settings import load
 
     migrate(postgres_of(load()))
     print("the tables are those of this release")
@@ -35,6 +36,8 @@ def postgres_roles(
     Example: netcenter postgres roles --apply
     """
     from netcenter.operate.postgres_roles import roles
+    from netcenter.runtime.endpoints import postgres_of
+    from netcenter.settings import load
 
     for statement in roles(postgres_of(load()), apply=apply):
         print(f"{statement};")
@@ -54,6 +57,8 @@ def postgres_continue(
     Example: NETCENTER_PREFIX=second. netcenter postgres continue --from first.
     """
     from netcenter.operate.postgres_continue import go_on
+    from netcenter.runtime.endpoints import kafka_of, postgres_of
+    from netcenter.settings import load
 
     settings = load()
     changed = go_on(settings, kafka_of(settings), postgres_of(settings), old)

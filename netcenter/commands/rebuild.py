@@ -14,17 +14,15 @@ from rich.table import Table
 from netcenter.commands.options import Json
 from netcenter.commands.progress_bar import bar
 from netcenter.errors import UsageError
-from netcenter.pipeline import PROJECTION
-from netcenter.runtime.endpoints import kafka_of, postgres_of
-from netcenter.settings import Settings, load
 
 if TYPE_CHECKING:
     from netcenter.operate.rebuild import Rebuilt
     from netcenter.operate.rebuild_state import RebuiltPartition
+    from netcenter.settings import Settings
 
 
 def rebuild(
-    role: Annotated[str, typer.Argument(help="postgres, or a role that decides: classify, cases, …")] = PROJECTION,
+    role: Annotated[str, typer.Argument(help="postgres, or a role that decides: classify, cases, …")] = "postgres",
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     keep: Annotated[
         bool,
@@ -42,6 +40,9 @@ def rebuild(
 
     Example: netcenter rebuild cases --yes
     """
+    from netcenter.pipeline import PROJECTION
+    from netcenter.settings import load
+
     settings = load()
     if not yes and not sys.stdin.isatty():
         raise UsageError("nobody can be asked here: say --yes")
@@ -56,6 +57,7 @@ def rebuild(
 def _rebuild_state(settings: Settings, name: str, yes: bool, as_json: bool) -> None:
     from netcenter import workers
     from netcenter.operate.rebuild_state import StateRebuild
+    from netcenter.runtime.endpoints import kafka_of
 
     role = workers.deciding_role(name)
     console = Console(stderr=True)
@@ -98,6 +100,7 @@ def _show_state(name: str, done: list[RebuiltPartition], as_json: bool) -> None:
 def _rebuild_tables(settings: Settings, yes: bool, keep: bool, as_json: bool) -> None:
     """Rebuild the tables of PostgreSQL."""
     from netcenter.operate.rebuild import rebuild as build
+    from netcenter.runtime.endpoints import kafka_of, postgres_of
 
     kafka, uri = kafka_of(settings), postgres_of(settings)
     console = Console(stderr=True)

@@ -9,8 +9,6 @@ import typer
 
 from netcenter.commands.options import Json
 from netcenter.errors import CommandError
-from netcenter.runtime.endpoints import kafka_of
-from netcenter.settings import load
 from schemas.times import rfc3339
 
 
@@ -25,6 +23,8 @@ def rescale(
     Example: NETCENTER_PREFIX=second. NETCENTER_PARTITIONS=16 netcenter rescale --from first. --check
     """
     from netcenter.operate.savepoint import rescale as rescaling
+    from netcenter.runtime.endpoints import kafka_of
+    from netcenter.settings import load
 
     settings = load()
     kafka = kafka_of(settings)

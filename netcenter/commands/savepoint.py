@@ -8,13 +8,12 @@ from typing import Annotated
 
 import typer
 
+from netcenter.commands.command_group import CommandGroup
 from netcenter.commands.options import Json
 from netcenter.errors import CommandError
-from netcenter.runtime.endpoints import kafka_of
-from netcenter.settings import load
 from schemas.times import rfc3339
 
-savepoint = typer.Typer(help="The state of every role as a file: a backup of what Kafka holds.", no_args_is_help=True)
+savepoint = typer.Typer(help="The state of every role as a file: a backup of what Kafka holds.", cls=CommandGroup)
 File = Annotated[Path, typer.Argument(help="The file of the savepoint.")]
 
 
@@ -26,6 +25,8 @@ def take(path: File, as_json: Json = False) -> None:
     """
     from netcenter.operate.savepoint.savepoint_file import save
     from netcenter.operate.savepoint.state_at_rest import StateAtRest
+    from netcenter.runtime.endpoints import kafka_of
+    from netcenter.settings import load
 
     settings = load()
     at_rest = StateAtRest(settings, kafka_of(settings))
@@ -49,6 +50,8 @@ def restore(path: File, as_json: Json = False) -> None:
     """
     from netcenter.operate.savepoint.continued_log import ContinuedLog
     from netcenter.operate.savepoint.savepoint_file import SavepointFile
+    from netcenter.runtime.endpoints import kafka_of
+    from netcenter.settings import load
 
     settings = load()
     file, new = SavepointFile(path), ContinuedLog(settings, kafka_of(settings))

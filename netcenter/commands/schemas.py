@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import typer
 
+from netcenter.commands.command_group import CommandGroup
 from netcenter.errors import CommandError
 
-schemas = typer.Typer(help="What an event is.", no_args_is_help=True)
+schemas = typer.Typer(help="What an event is.", cls=CommandGroup)
 
 
 @schemas.command("check")

@@ -7,11 +7,10 @@ from typing import Annotated
 
 import typer
 
+from netcenter.commands.command_group import CommandGroup
 from netcenter.commands.options import Json
-from netcenter.runtime.endpoints import postgres_of
-from netcenter.settings import load
 
-surge = typer.Typer(help="Surges: what is known of one.", no_args_is_help=True)
+surge = typer.Typer(help="Surges: what is known of one.", cls=CommandGroup)
 
 
 @surge.command("explain")
@@ -24,6 +23,8 @@ def explain(
     Example: netcenter surge explain 4dfe4b8f
     """
     from netcenter.operate.surge_report import find_surge, report_text
+    from netcenter.runtime.endpoints import postgres_of
+    from netcenter.settings import load
 
     found = find_surge(postgres_of(load()), id)
     print(json.dumps(found, default=str) if as_json else report_text(found))

@@ -9,16 +9,14 @@ from typing import Annotated, Literal, cast
 
 import typer
 
+from netcenter.commands.command_group import CommandGroup
 from netcenter.commands.options import Json
 from netcenter.errors import CommandError, UsageError
 from netcenter.policies import DEFAULT_POLICY
 from netcenter.rights.user_names import DEFAULT, checked_pattern
-from netcenter.runtime.endpoints import kafka_of
-from netcenter.runtime.signing import signatures_of
-from netcenter.settings import load
 from schemas.records import Clock
 
-topics = typer.Typer(help="Topics of the pipeline.", no_args_is_help=True)
+topics = typer.Typer(help="Topics of the pipeline.", cls=CommandGroup)
 
 _Clock = Annotated[
     str | None,
@@ -52,6 +50,9 @@ def topics_apply(
     from netcenter.broker.provisioning import apply
     from netcenter.broker.topic_drift import drifts
     from netcenter.commands.policy_files import to_apply
+    from netcenter.runtime.endpoints import kafka_of
+    from netcenter.runtime.signing import signatures_of
+    from netcenter.settings import load
 
     settings, chosen = load(), _checked(clock)
     if check:
@@ -83,6 +84,8 @@ def _compare(as_json: bool) -> None:
     from netcenter.broker.seeding import told_unseeded, unseeded
     from netcenter.broker.topic_drift import drifts, missing
     from netcenter.broker.topics import settings_of_log
+    from netcenter.runtime.endpoints import kafka_of
+    from netcenter.settings import load
 
     settings = load()
     kafka = kafka_of(settings)
@@ -117,6 +120,9 @@ def topics_seed(
     """
     from netcenter.broker.seeding import seed
     from netcenter.commands.policy_files import to_apply
+    from netcenter.runtime.endpoints import kafka_of
+    from netcenter.runtime.signing import signatures_of
+    from netcenter.settings import load
 
     settings, chosen = load(), _checked(clock)
     text, _ = to_apply(policy, force=force)
@@ -137,6 +143,7 @@ def topics_export(
     Example: netcenter topics export --strimzi-cluster kafka > topics.yaml
     """
     from netcenter.operate.topic_resources import strimzi_topics
+    from netcenter.settings import load
 
     print(strimzi_topics(load(), cluster, namespace), end="")
 
@@ -175,6 +182,7 @@ def topics_acls(
     from netcenter.rights.kafka_users import kafka_users
     from netcenter.rights.rights_table import rights_table
     from netcenter.rights.strimzi_users import strimzi_users
+    from netcenter.settings import load
 
     prefixes = prefix or [load().prefix]
     pattern, chosen = checked_pattern(user, prefixes), prefixes[0]

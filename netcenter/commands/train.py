@@ -12,8 +12,6 @@ from rich.console import Console
 from netcenter.commands.artefacts import ArtefactOption, artefact_path, load_artefact
 from netcenter.commands.progress_bar import bar
 from netcenter.errors import CommandError, UsageError
-from netcenter.runtime.endpoints import kafka_of, postgres_of
-from netcenter.settings import load
 
 if TYPE_CHECKING:
     from netcenter.training.training_rows import TrainingRows
@@ -93,6 +91,9 @@ def _adapt(corrections: str, reference: TrainingRows, out: Path, artefact: Path 
 
 def _corrections(corrections: str) -> TrainingRows:
     """The relabelled posts of PostgreSQL, of the log, or of a file."""
+    from netcenter.runtime.endpoints import kafka_of, postgres_of
+    from netcenter.settings import load
+
     if corrections not in ("postgres", "log"):
         from netcenter.training.training_rows import read
 

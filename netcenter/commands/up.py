@@ -11,7 +11,6 @@ import typer
 from rich.console import Console
 
 from netcenter.commands.options import Json
-from netcenter.settings import load
 
 
 def up(
@@ -26,6 +25,7 @@ def up(
     Example: netcenter up --detach --json
     """
     import netcenter.embedded as embedded
+    from netcenter.settings import load
 
     settings = load()
     err = Console(stderr=True)

@@ -8,12 +8,11 @@ from dataclasses import asdict
 import typer
 from rich.console import Console
 
+from netcenter.commands.command_group import CommandGroup
 from netcenter.commands.options import Json
 from netcenter.errors import CommandError
-from netcenter.runtime.endpoints import kafka_of
-from netcenter.settings import load
 
-upgrade = typer.Typer(help="Before a rollout.", no_args_is_help=True)
+upgrade = typer.Typer(help="Before a rollout.", cls=CommandGroup)
 
 
 @upgrade.command("check")
@@ -23,6 +22,8 @@ def upgrade_check(as_json: Json = False) -> None:
     Example: netcenter upgrade check
     """
     from netcenter.operate.upgrade_check import check
+    from netcenter.runtime.endpoints import kafka_of
+    from netcenter.settings import load
 
     settings = load()
     findings = check(settings, kafka_of(settings))

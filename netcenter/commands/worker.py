@@ -8,30 +8,46 @@ import sys
 import threading
 import time
 from contextlib import suppress
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from netcenter import workers
 from netcenter.errors import Unreachable
-from netcenter.runtime.endpoints import kafka_of
-from netcenter.settings import Settings, load, variable
 from streams.exit_codes import ExitCode
-from streams.kafka_connection import KafkaConnection
-from streams.supervisor import supervised
-from streams.topology import Role
+
+if TYPE_CHECKING:
+    from netcenter.settings import Settings
+    from streams.kafka_connection import KafkaConnection
+    from streams.topology import Role
 
 #: Seconds between two checks whether the embedded servers are back.
 _LOOK_S = 2.0
 
 
+def _role_names() -> list[str]:
+    """What a shell completes."""
+    from netcenter import workers
+
+    return [*workers.role_names(), "all"]
+
+
 def worker(
-    roles: Annotated[list[str], typer.Argument(help=f"{', '.join(workers.role_names())}, or all.")],
+    roles: Annotated[
+        list[str],
+        typer.Argument(
+            help="all, or roles such as classify and postgres; the README has a table of them.",
+            autocompletion=_role_names,
+        ),
+    ],
 ) -> None:
     """Run one role; or several roles, each in a process of its own under a small supervisor.
 
     Example: netcenter worker all
     """
+    from netcenter import workers
+    from netcenter.settings import load
+    from streams.supervisor import supervised
+
     settings = load()
     if not supervised():
         _tell_unknown_settings()
@@ -43,12 +59,16 @@ def _tell_unknown_settings() -> None:
     """Log the variables that look like settings and are none, such as a misspelt one or that of an older release."""
     import structlog
 
+    from netcenter import workers
+
     for name in workers.unknown_variables():
         structlog.get_logger("netcenter").warning("no setting has this name: see docs/settings.md", variable=name)
 
 
 def _one(role: Role, settings: Settings) -> int:
-    from streams.supervisor import end_with_supervisor
+    from netcenter import workers
+    from netcenter.runtime.endpoints import kafka_of
+    from streams.supervisor import end_with_supervisor, supervised
     from streams.worker import run_worker
 
     end_with_supervisor()
@@ -76,6 +96,8 @@ def _follow(settings: Settings, kafka: KafkaConnection) -> None:
     """
     import structlog
 
+    from netcenter.runtime.endpoints import kafka_of
+
     while True:
         time.sleep(_LOOK_S)
         with suppress(Unreachable):
@@ -93,6 +115,9 @@ def _await_servers(role: Role, settings: Settings) -> None:
     For servers that are not embedded, the worker itself waits.
     """
     import structlog
+
+    from netcenter import workers
+    from netcenter.runtime.endpoints import kafka_of
 
     stop = threading.Event()
     before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)}
@@ -114,6 +139,9 @@ def _await_servers(role: Role, settings: Settings) -> None:
 
 
 def _several(roles: list[Role], settings: Settings) -> int:
+    from netcenter import workers
+    from netcenter.runtime.endpoints import kafka_of
+    from netcenter.settings import variable
     from streams.supervisor import command_of, supervise
 
     # Each worker finds the embedded servers by itself, also at a new address; this call fails if a server was never

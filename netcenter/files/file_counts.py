@@ -21,10 +21,14 @@ class FileCounts(msgspec.Struct):
         for name in self.__struct_fields__:
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
+    def told(self) -> dict[str, int]:
+        """The counts by name, for programs."""
+        return {name: getattr(self, name) for name in self.__struct_fields__}
+
     def in_words(self) -> str:
         """`1,234 rows read: 1,230 taken, 3 duplicates, 1 refused`."""
         if not self.rows:
-            return "no row read: there is only a header, or nothing"
+            return "no row read: a header only, or nothing"
         rows = "1 row" if self.rows == 1 else f"{self.rows:,} rows"
         duplicates = "1 duplicate" if self.duplicates == 1 else f"{self.duplicates:,} duplicates"
         return f"{rows} read: {self.taken:,} taken, {duplicates}, {self.refused:,} refused"

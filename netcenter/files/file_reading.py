@@ -98,7 +98,9 @@ class FileReading:
         shown = sorted(by_reason.values(), key=lambda refused: refused.number)[:TOLD]
         told = [refused.in_words(self._file) for refused in shown]
         if len(first) > 1:
-            told.append(f"{self._file}: none of the first {len(first)} rows makes a record: mend the file or the options")
+            told.append(
+                f"{self._file}: none of the first {len(first)} rows makes a record: mend the file or the options"
+            )
         return FileError("\n".join(told))
 
 

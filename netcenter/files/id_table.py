@@ -82,3 +82,9 @@ class IdTable:
             part = self._parts[hashed >> 56]
             part.values[part.place(hashed)] = value
         return before
+
+    def add(self, id: str) -> None:
+        """Add one to the value of an id; the value of a new id is one."""
+        before = self.first(id, 1)
+        if before is not None:
+            self.put(id, before + 1)

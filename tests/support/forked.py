@@ -14,6 +14,9 @@ PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(
     [
         "netcenter.cli",
+        "netcenter.commands.worker",
+        "netcenter.workers",
+        "netcenter.runtime.endpoints",
         "streams.deciding_worker",
         "streams.sink_worker",
         "sinks.postgres",

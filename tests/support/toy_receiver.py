@@ -113,6 +113,8 @@ def seen() -> dict[str, Any]:
         made = f"{type(sink).__name__} of {type(sink.receiver).__name__}"
     except UsageError as error:
         made = str(error)
+    typed = {"_NETCENTER_COMPLETE": "complete_bash", "COMP_WORDS": "netcenter worker ", "COMP_CWORD": "2"}
+    completed = CliRunner().invoke(app, [], env=typed, prog_name="netcenter")
     return {
         "enabled": [role.name for role in workers.enabled_roles()],
         "ports": workers.health_ports(8_000, workers.role_names()),
@@ -121,7 +123,7 @@ def seen() -> dict[str, Any]:
         "settings": settings_table.table(),
         "lag": LagMonitor(Settings(), KafkaConnection("nowhere"), admin).report(),
         "doctor": doctor._without_members(survey, TOY, {}).message,
-        "help": CliRunner().invoke(app, ["worker", "--help"], terminal_width=200).output,
+        "completed": completed.output.split(),
         "makes": made,
     }
 

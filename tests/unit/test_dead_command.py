@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from netcenter.broker import stored_dead_letters
 from netcenter.broker.stored_dead_letters import StoredDeadLetter
 from netcenter.commands import dead as command
+from netcenter.runtime import endpoints
 from streams.received_batches import Withheld
 
 
@@ -15,8 +17,8 @@ def test_an_id_is_shown_whole_however_narrow_the_terminal_or_the_pipe_is(
     """`dead show`, `dead redrive` and `dead discard` ask for the id."""
     id, why = "assignments.dead/12/123456", "Mention.created_at: is more than a day after received_at"
     letter = StoredDeadLetter(id, "assignments", 12, 1_234_567, "validate", "InvalidRecord", why, 0, b"", b"", [])
-    monkeypatch.setattr(command, "read_dead_letters", lambda *_: [letter])
-    monkeypatch.setattr(command, "kafka_of", lambda _: "")
+    monkeypatch.setattr(stored_dead_letters, "read_dead_letters", lambda *_: [letter])
+    monkeypatch.setattr(endpoints, "kafka_of", lambda _: "")
     monkeypatch.setenv("COLUMNS", "80")
     command.dead_list()
     assert id in capsys.readouterr().out

@@ -13,6 +13,7 @@ from netcenter import workers as roles
 from netcenter.commands import worker as command
 from netcenter.errors import Unreachable
 from netcenter.pipeline import PIPELINE
+from netcenter.runtime import endpoints
 from netcenter.settings import Settings
 from streams import supervisor, worker
 from streams.kafka_connection import KafkaConnection
@@ -54,7 +55,7 @@ def servers(monkeypatch: pytest.MonkeyPatch) -> Servers:
 
         monkeypatch.setattr(command, "_LOOK_S", 0.001)
         monkeypatch.setattr(command, "_follow", lambda *_: None)
-        monkeypatch.setattr(command, "kafka_of", find("kafka"))
+        monkeypatch.setattr(endpoints, "kafka_of", find("kafka"))
         monkeypatch.setattr(roles, "make_sink", lambda role: find(role.name)(Settings()))
         monkeypatch.setattr(roles, "make_worker", made)
         monkeypatch.setattr(worker, "run_worker", lambda _: code)
@@ -70,7 +71,7 @@ def test_a_worker_that_lost_the_embedded_kafka_waits_for_it_and_starts_over(
     """It had it, so it will be back: on this port or another."""
     happened = servers(3)
     lost = {"n": 0}
-    at_first: Callable[[Settings], str] = vars(command)["kafka_of"]
+    at_first: Callable[[Settings], str] = vars(endpoints)["kafka_of"]
 
     def where(settings: Settings) -> str:
         lost["n"] += 1
@@ -79,7 +80,7 @@ def test_a_worker_that_lost_the_embedded_kafka_waits_for_it_and_starts_over(
             raise Unreachable("no kafka")
         return at_first(settings)
 
-    monkeypatch.setattr(command, "kafka_of", where)
+    monkeypatch.setattr(endpoints, "kafka_of", where)
     with pytest.raises(Replaced):
         command._one(PIPELINE.role("cases"), Settings())
     assert happened == ["cases at the new kafka", "no kafka", "no kafka", "started over"]
@@ -110,7 +111,7 @@ def test_a_worker_whose_embedded_kafka_is_back_elsewhere_starts_over(
             raise Unreachable("no kafka")
         return KafkaConnection(found)
 
-    monkeypatch.setattr(command, "kafka_of", where)
+    monkeypatch.setattr(endpoints, "kafka_of", where)
     with pytest.raises(Replaced):
         _FOLLOW(Settings(), KafkaConnection("the old"))
     assert happened == ["started over"] and next(answers, None) is None

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter, itemgetter
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
-from netcenter.commands.file_progress import FileProgress
 from netcenter.errors import CommandError, UsageError
 from netcenter.files.file_counts import FileCounts
 from netcenter.files.file_order import still_in_order, time_order
+from netcenter.files.file_progress import FileProgress
 from netcenter.files.file_reader import places
 from netcenter.files.file_reading import FileReading
 from netcenter.files.line import FileError, Line, PolicyText
@@ -34,6 +34,11 @@ class FileInputs:
         self.options = options
         self._rejects = _raised(lambda: Rejects(options.rejects, say))
         self.readings = [FileReading(path, options, self._rejects) for path in paths]
+
+    @property
+    def of_stdin(self) -> bool:
+        """Whether the only file is the standard input, which can be read once only."""
+        return [str(reading.path) for reading in self.readings] == ["-"]
 
     @property
     def counts(self) -> FileCounts:
@@ -65,7 +70,7 @@ class FileInputs:
         """
         [reading] = self.readings
         rows, ordered = 0, False
-        if str(reading.path) != "-":
+        if not self.of_stdin:
             progress.stage("looking at the times")
             order = _raised(lambda: time_order(progress.over(places(reading.path, self.options), itemgetter(2))))
             rows, ordered = order.rows, order.sorted
@@ -88,11 +93,6 @@ class FileInputs:
             if isinstance(line.record, PolicyText):
                 raise _holds_policy(reading.path, line.number)
             yield line
-
-    def told(self) -> dict[str, Any]:
-        """The counts as JSON."""
-        counts = self.counts
-        return {name: getattr(counts, name) for name in counts.__struct_fields__}
 
     def check(self) -> None:
         """Raises CommandError where more rows were refused than the options allow."""
