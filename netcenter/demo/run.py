@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from operator import attrgetter
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from rich.console import Console
@@ -113,12 +114,8 @@ class Demo:
                 stack.enter_context(self._operators(settings))
             self._play(settings, workers, receiver)
             self._await_end(settings, workers)
-            seconds = round(time.monotonic() - started, 1)
             postgres = settings.postgres or ""
-            figures = summary.summary(postgres, seconds)
-            if self.inputs is not None:
-                figures["file"] = self.inputs.counts.told()
-                self._say(self.inputs.counts.in_words())
+            figures = self._figures(postgres, round(time.monotonic() - started, 1))
             summary.show(self.console, postgres, figures, receiver.received, receiver.rejected)
             if self.keep:
                 receiver.stop()
@@ -131,6 +128,13 @@ class Demo:
                 stack.pop_all()
         if self.as_json:
             print(json.dumps(figures))
+
+    def _figures(self, postgres: str, seconds: float) -> dict[str, Any]:
+        figures = summary.summary(postgres, seconds)
+        if self.inputs is not None:
+            figures["file"] = self.inputs.counts.told()
+            self._say(self.inputs.counts.in_words())
+        return figures
 
     def _connection(self, settings: Settings, user: str) -> KafkaConnection:
         """How a part of the demo connects to Kafka. user: as `netcenter topics acls` names it; the demo's own Kafka knows
