@@ -8,6 +8,6 @@ lock() {
         --no-emit-index-url --no-emit-find-links --no-header --quiet --output-file "requirements/$out"
 }
 lock runtime.lock pyproject.toml
-lock dev.lock pyproject.toml --extra embedded --extra train --extra dev --constraint requirements/runtime.lock
+lock dev.lock pyproject.toml --extra embedded --extra files --extra train --extra dev --constraint requirements/runtime.lock
 lock bench.lock pyproject.toml --extra bench
 lock image.lock --group image

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from agents.policy import PolicyError, parse
-from netcenter.files.file_rows import Row, json_row, open_rows
+from netcenter.files.column_names import as_options, suggested
+from netcenter.files.file_rows import open_rows
 from netcenter.files.line import FileError, Line, PolicyText, Refused
 from netcenter.files.line_types import (
     CLASSIFIED,
@@ -21,6 +22,8 @@ from netcenter.files.line_types import (
     LineType,
 )
 from netcenter.files.options import FileOptions
+from netcenter.files.shapes.file_row import Row
+from netcenter.files.shapes.json_rows import json_row
 from netcenter.files.values import Form, as_time
 from schemas import records, requirements
 from schemas.times import EARLIEST
@@ -170,18 +173,30 @@ class _Reader:
                         self.fail(field, f"--set: {error}")
         return fixed
 
-    def check_header(self, header: list[str]) -> None:
-        """Raises FileError for columns that fill no field, or two of which fill one."""
+    def check_header(self, header: list[str], number: int) -> None:
+        """Raises FileError for columns that fill no field, or two of which fill one. number: the header's line."""
+        place = f"{self.file}:{number}" if number else self.file
         for field, column in self.columns.items():
-            if column not in header:
+            if column not in header and column.partition(".")[0] not in header:
                 why = f"--map: no column {column!r}; the columns are {', '.join(header)}"
-                raise FileError(f"{self.file}:1: {field}: {why}")
+                raise FileError(f"{place}: {field}: {why}")
+        unknown = [column for column in header if column not in self.fields and column not in self.known]
+        if unknown and not self.ignore_unknown:
+            raise FileError(f"{place}: {self._unknown_columns(unknown, header)}")
         for column in header:
-            if column not in self.fields and column not in self.known:
-                if not self.ignore_unknown:
-                    raise FileError(f"{self.file}:1: {column[:40]}: no record has such a field: {_UNKNOWN}")
-            elif header.count(column) > 1:
-                raise FileError(f"{self.file}:1: {column}: two columns have this name: rename one")
+            if column not in unknown and header.count(column) > 1:
+                raise FileError(f"{place}: {column}: two columns have this name: rename one")
+
+    def _unknown_columns(self, unknown: list[str], header: list[str]) -> str:
+        """What to do about columns that fill no field."""
+        if {"timestamp", "value"} <= set(unknown):
+            return "timestamp, value: looks like counts, not posts: netcenter backtest reads these"
+        named = ", ".join(column[:40] or "(a column without a name)" for column in unknown)
+        maps = suggested(unknown, {*header, *self.columns, *self.constants})
+        if maps:
+            others = "" if len(maps) == len(unknown) else ", and --ignore-unknown for the others"
+            return f"{named}: no record has such a field: try {as_options(maps)}{others}"
+        return f"{named}: no record has such a field: {_UNKNOWN}"
 
 
 def parse_line(raw: bytes | str, options: FileOptions, *, file: str = "-", number: int = 1) -> Line:
@@ -200,9 +215,9 @@ def read(path: Path, options: FileOptions) -> Iterator[tuple[Row | Refused, Line
     as one whose header misses a column.
     """
     reader = _Reader(str(path), options)
-    with open_rows(path) as file:
+    with open_rows(path, options) as file:
         if file.columns is not None:
-            reader.check_header(file.columns)
+            reader.check_header(file.columns, file.header)
         for row in file.rows:
             yield row, reader.record(row, file.cells) if isinstance(row, Row) else row
 
@@ -219,7 +234,7 @@ def places(path: Path, options: FileOptions) -> Iterator[Place]:
     Much faster than `read`, because nothing else is looked at. Raises FileError as `read` does.
     """
     reader = _Reader(str(path), options)
-    with open_rows(path) as file:
+    with open_rows(path, options) as file:
         form = reader.cells if file.cells else reader.plain
         for row in file.rows:
             found = reader.place(row.values, form) if isinstance(row, Row) else None

@@ -9,11 +9,11 @@ import msgspec
 
 from netcenter.files.file_counts import FileCounts
 from netcenter.files.file_reader import read
-from netcenter.files.file_rows import Row
 from netcenter.files.id_table import IdTable
 from netcenter.files.line import FileError, Line, Refused
 from netcenter.files.options import FileOptions
 from netcenter.files.rejects import TOLD, Rejects
+from netcenter.files.shapes.file_row import Row
 from schemas import records
 from schemas.records import Record
 

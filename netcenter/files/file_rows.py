@@ -1,163 +1,83 @@
-"""Reads the rows of a file, whatever its shape: JSON lines and CSV."""
+"""Opens the rows of a file, whatever its shape."""
 
 from __future__ import annotations
 
 import contextlib
-import csv
-import json
-import re
-import sys
-from collections.abc import Iterable, Iterator, Mapping
+import io
+from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any, NoReturn
 
-import msgspec
+from netcenter.files.line import FileError
+from netcenter.files.line_types import CLASSIFIER_FIELDS, KNOWN
+from netcenter.files.options import FileOptions
+from netcenter.files.shapes.csv_header import read_header
+from netcenter.files.shapes.csv_rows import CsvRows
+from netcenter.files.shapes.file_bytes import FORMATS, OpenFile, open_file
+from netcenter.files.shapes.file_row import Rows
+from netcenter.files.shapes.json_rows import json_array, json_lines, nested_values
+from netcenter.files.shapes.looks_like import whole_object
+from netcenter.files.shapes.table_rows import parquet_rows, xlsx_rows
+from netcenter.files.shapes.text_encoding import as_utf_8, encoding_of, head_lines
 
-from netcenter.files.line import FileError, Refused
-from netcenter.files.values import SURROGATE, json_type
-
-_CELL = 64 * 2**20  # a CSV cell above 64 MiB is an unclosed quote
-
-
-class Row(msgspec.Struct, frozen=True):
-    """One row: a JSON object, or the cells of a CSV row by column."""
-
-    number: int
-    """The number of the line on which the row starts, from 1."""
-    values: Mapping[str, Any]
-    raw: str
-    """The row as it stands in the file, without the line end."""
-
-
-class Rows(msgspec.Struct, frozen=True):
-    """An open file."""
-
-    cells: bool
-    """Whether all values are text, as in CSV."""
-    columns: list[str] | None
-    """The columns of the header; None where each row names its own fields."""
-    rows: Iterator[Row | Refused]
+_FIELDS = KNOWN.union(CLASSIFIER_FIELDS)
 
 
 @contextlib.contextmanager
-def open_rows(path: Path) -> Iterator[Rows]:
+def open_rows(path: Path, options: FileOptions, known: Collection[str] = _FIELDS) -> Iterator[Rows]:
     """The rows of a file, in its own order, one at a time.
 
-    path: ends in .jsonl, .ndjson or .json for JSON lines, .csv for CSV with a header; `-` is JSON lines on the standard
-    input. Raises FileError for a file that cannot be read at all; a row that cannot be read is a Refused.
+    path: a file of JSON lines, a JSON array, CSV, Parquet or .xlsx, also packed with gzip, zstd or as the only one in a
+    zip; `-` is the standard input. known: the columns that fill a field without a --map. Raises FileError for a file that
+    cannot be read at all; a row that cannot be read is a Refused.
     """
-    ending = path.suffix.lower()
-    if str(path) != "-" and ending not in (".jsonl", ".ndjson", ".json", ".csv"):
-        raise FileError(f"{path}: ending {ending!r} is not known: use .jsonl for JSON lines or .csv")
-    try:
-        if ending == ".csv":
-            # Bytes that are not UTF-8 become surrogates, so that the error can name the line and field.
-            with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as text:
-                yield _csv(text, path)
-            return
-        with contextlib.nullcontext(sys.stdin.buffer) if str(path) == "-" else path.open("rb") as raws:
-            yield Rows(False, None, _json_lines(raws))
-    except OSError as error:
-        raise FileError(f"{path}: cannot be read: {error.strerror or error}") from None
+    named = {*known, *options.map.values()}
+    with contextlib.ExitStack() as stack:
+        try:
+            file = open_file(path, options.format, stack)
+            if file.format == "Parquet":
+                yield _with_nested(parquet_rows(path), options)
+            elif file.format == "xlsx":
+                yield xlsx_rows(path, options)
+            else:
+                yield _text(path, file, options, named)
+        except OSError as error:
+            raise FileError(f"{path}: cannot be read: {error.strerror or error}") from None
+        except UnicodeDecodeError as error:
+            raise FileError(f"{path}: not {error.encoding}: {error.reason}: name its --encoding") from None
 
 
-def json_row(raw: bytes, number: int) -> Row | Refused:
-    """The row of one JSON line."""
-    try:
-        value = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        place = re.search(r"\(byte (\d+)\)", str(error))
-        found = _json_slowly(raw, int(place[1]) + 1 if place else 1)
-        if isinstance(found, str):
-            return Refused(number, "", found, raw.decode(errors="replace"))
-        [value] = found
-    if type(value) is not dict:
-        why = f"is {json_type(value)}, not an object: write one {{...}} a line"
-        return Refused(number, "", why, raw.decode(errors="replace"))
-    return Row(number, value, raw.decode(errors="replace"))
+def _text(path: Path, file: OpenFile, options: FileOptions, named: Collection[str]) -> Rows:
+    """The rows of JSON or CSV."""
+    encoding = encoding_of(path, file.head, options.encoding)
+    head = head_lines(file.head, encoding)
+    first = next((line for line in head if line.strip()), "").lstrip()
+    chosen = file.format or ("JSON" if first.startswith(("{", "[")) else None)
+    if chosen is None and not _looks_like_csv(first, named):
+        raise FileError(
+            f"{path}: ending {path.suffix!r} is not known: use .csv or .jsonl, or --format: {', '.join(FORMATS)}"
+        )
+    if chosen != "JSON":
+        text = io.TextIOWrapper(file.stream, encoding, errors="surrogateescape", newline="")
+        header = read_header(text, path, options, named, head)
+        return Rows(True, header.columns, header.number, iter(CsvRows(text, path, header)))
+    if first and not first.startswith(("{", "[")) and _looks_like_csv(first, named):
+        raise FileError(f"{path}:1: looks like CSV, not JSON: --format csv")
+    if first.startswith("{") and (told := whole_object("\n".join(head).encode(), named)) is not None:
+        raise FileError(f"{path}:1: {told}")
+    stream = as_utf_8(file.stream, encoding)
+    rows = json_array(stream, path) if first.startswith("[") else json_lines(stream)
+    return _with_nested(Rows(False, None, 0, rows), options)
 
 
-def _json_lines(raws: Iterable[bytes]) -> Iterator[Row | Refused]:
-    for number, raw in enumerate(raws, 1):
-        raw = raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw
-        if not raw.isspace():
-            yield json_row(raw.rstrip(b"\r\n"), number)
+def _looks_like_csv(first: str, named: Collection[str]) -> bool:
+    """Whether a line is a header: two of its cells are columns that fill a field."""
+    return any(sum(cell.strip(' "') in named for cell in first.split(sign)) > 1 for sign in ",;\t|")
 
 
-def _json_slowly(raw: bytes, column: int) -> tuple[Any] | str:
-    """The value of a line that the fast decoder refused, which may have lone surrogates; or the fault and its column."""
-
-    def refuse(word: str) -> NoReturn:
-        raise ValueError(f"{word} is not JSON: leave the field out")
-
-    try:
-        return (_mended(json.loads(raw.decode(), parse_constant=refuse)),)
-    except UnicodeDecodeError as error:
-        return f"column {error.start + 1}: not UTF-8: save the file as UTF-8"
-    except json.JSONDecodeError as error:
-        return f"column {error.colno}: not JSON: {error.msg}; write one whole object a line"
-    except RecursionError:
-        return f"column {column}: nested too deep: a record is one flat object"
-    except ValueError as error:
-        return f"column {column}: {error}"
-
-
-def _csv(lines: Iterable[str], path: Path) -> Rows:
-    """The rows of a CSV file, of which the first is the header."""
-    csv.field_size_limit(_CELL)
-    kept = _Kept(lines)
-    reader = csv.reader(kept, strict=True)
-    try:
-        header = next(reader)
-    except StopIteration:
-        raise FileError(f"{path}:1: no header: the first line of a CSV file names its columns") from None
-    except csv.Error as error:
-        raise FileError(f"{path}:1: not CSV: {error}; a quote inside quotes is written twice") from None
-
-    def rows() -> Iterator[Row | Refused]:
-        while True:
-            number = reader.line_num + 1
-            kept.lines.clear()
-            try:
-                row = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                raise FileError(f"{path}:{number}: not CSV: {error}; a quote inside quotes is written twice") from None
-            if len(row) == len(header):
-                yield Row(number, dict(zip(header, row, strict=True)), kept.raw)
-            elif row:
-                why = f"{len(row)} cells, but the header has {len(header)}: quote commas"
-                yield Refused(number, "", why, kept.raw)
-
-    return Rows(True, header, rows())
-
-
-class _Kept:
-    """Lines that are kept until the row that they make is whole."""
-
-    def __init__(self, lines: Iterable[str]) -> None:
-        self._from, self.lines = iter(lines), list[str]()
-
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        line = next(self._from)
-        self.lines.append(line)
-        return line
-
-    @property
-    def raw(self) -> str:
-        return "".join(self.lines).rstrip("\r\n")
-
-
-def _mended(value: Any) -> Any:
-    """The value, with each lone surrogate replaced by U+FFFD."""
-    if isinstance(value, str):
-        return SURROGATE.sub("\ufffd", value)
-    if isinstance(value, list):
-        return [_mended(v) for v in value]
-    if isinstance(value, dict):
-        return {_mended(k): _mended(v) for k, v in value.items()}
-    return value
+def _with_nested(file: Rows, options: FileOptions) -> Rows:
+    """The rows with the values of the --map columns that lead into an object."""
+    columns = file.columns or ()
+    nested = [column for column in options.map.values() if "." in column and column not in columns]
+    if not nested:
+        return file
+    return Rows(file.cells, file.columns, file.header, nested_values(file.rows, nested))

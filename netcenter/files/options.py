@@ -27,6 +27,20 @@ class FileOptions(msgspec.Struct, frozen=True, kw_only=True):
     classified: bool = False
     """Whether a mention with a `label` is read as a ClassifiedMention, with `confidence` (1), `probabilities`,
     `classified_lang` (the mention's own) and `model`; otherwise no mention has these fields."""
+    format: str | None = None
+    """The ending of which the file is read as if its name had it, such as csv; None: told from the bytes, else by the name."""
+    encoding: str | None = None
+    """The encoding of text, by its name in Python; None: told from the mark, else UTF-8."""
+    delimiter: str | None = None
+    """What stands between two CSV cells; None: told from the header."""
+    quote: str = '"'
+    """What stands around a CSV cell that holds a delimiter; empty: nothing."""
+    escape: str | None = None
+    """What stands before a quote or delimiter within a CSV cell, where a quote is not written twice."""
+    skip_lines: int = 0
+    """How many lines, or rows of a sheet, stand before the header."""
+    sheet: str | None = None
+    """The sheet of an .xlsx; None: the only one that has rows."""
     rejects: Path | None = None
     """The CSV file to which the refused rows are written, with line and reason."""
     max_rejects: float = 0.01

@@ -49,7 +49,7 @@ def as_text(value: Any, form: Form) -> str:
     if type(value) is not str:
         raise ValueError(f"is {json_type(value)}, not text: put it in quotes")
     if form.cells and not value.isascii() and SURROGATE.search(value):
-        raise ValueError("is not UTF-8: save the file as UTF-8")
+        raise ValueError("is not UTF-8: save the file as UTF-8, or name its --encoding, such as cp1252")
     return value
 
 

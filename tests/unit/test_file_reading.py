@@ -179,23 +179,26 @@ def test_a_hash_of_nothing_is_an_id_too(monkeypatch: pytest.MonkeyPatch) -> None
     assert [table.first("a", 5), table.first("b", 6)] == [None, 5]
 
 
-def test_a_file_needs_little_memory(tmp_path: Path) -> None:
-    """Under 60 bytes a row beside the buffers, while a row of this file has 250 bytes."""
-    path, rows = tmp_path / "posts.csv", 8_000
+def _peak(path: Path, rows: int) -> int:
+    """The most bytes that Python holds while it reads so many rows of 250 bytes each."""
     with path.open("w") as file:
         file.write("brand,channel,native_id,author_id,text,created_at\n")
         for n in range(rows):
             file.write(f"andina,twitter,{n},u{n},{'word ' * 35},2026-11-20T14:03:00Z\n")
-    reading = FileReading(path)
-    list(zip(range(1_000), reading, strict=False))  # what is kept between rows, such as the caches of times
     tracemalloc.start()
     try:
-        count = sum(1 for _ in FileReading(path))
-        _, peak = tracemalloc.get_traced_memory()
+        assert sum(1 for _ in FileReading(path)) == rows
+        return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert count == rows
-    assert peak < rows * 60 + 300_000
+
+
+def test_a_row_needs_little_memory(tmp_path: Path) -> None:
+    """Under 50 bytes: what finds duplicates, and nothing of the row itself."""
+    path = tmp_path / "posts.csv"
+    _peak(path, 100)  # caches, and what is imported on the way
+    few, many = _peak(path, 2_000), _peak(path, 8_000)
+    assert many - few < 6_000 * 50
 
 
 def test_read_gives_each_row_with_its_record(tmp_path: Path) -> None:

@@ -178,7 +178,7 @@ def test_the_locks_pin_every_dependency_by_hash() -> None:
     extras = project["optional-dependencies"]
     wanted = {
         "runtime.lock": project["dependencies"],
-        "dev.lock": [*project["dependencies"], *extras["embedded"], *extras["train"], *extras["dev"]],
+        "dev.lock": [*project["dependencies"], *extras["embedded"], *extras["files"], *extras["train"], *extras["dev"]],
         "bench.lock": [*project["dependencies"], *extras["bench"]],
         "image.lock": described["dependency-groups"]["image"],
     }

@@ -1,0 +1,170 @@
+"""The rows of a JSON file: one object a line, or an array of objects, which is read one object at a time."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any, NoReturn
+
+import msgspec
+
+from netcenter.files.line import FileError, Refused
+from netcenter.files.shapes.file_row import Row
+from netcenter.files.values import SURROGATE, json_type
+
+_CHUNK = 256 * 1024
+#: An element of an array above 16 MiB is one that is never closed.
+_LARGEST = 16 * 2**20
+_BRACKET = re.compile(rb'(?:[^"{}\[\]]++|"(?:[^"\\]++|\\.)*+")*+[{}\[\]]', re.DOTALL)
+_SCALAR = re.compile(rb'(?:"(?:[^"\\]++|\\.)*+"|[^,\]{\["\s]++)(?=[\s,\]])', re.DOTALL)
+_BLANK = re.compile(rb"\s*+")
+
+
+def json_row(raw: bytes, number: int) -> Row | Refused:
+    """The row of one JSON object."""
+    try:
+        value = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        place = re.search(r"\(byte (\d+)\)", str(error))
+        found = _json_slowly(raw, int(place[1]) + 1 if place else 1)
+        if isinstance(found, str):
+            return Refused(number, "", found, raw.decode(errors="replace"))
+        [value] = found
+    if type(value) is not dict:
+        why = f"is {json_type(value)}, not an object: write one {{...}} a line"
+        return Refused(number, "", why, raw.decode(errors="replace"))
+    return Row(number, value, raw)
+
+
+def json_lines(raws: Iterable[bytes]) -> Iterator[Row | Refused]:
+    """The rows of JSON lines; blank lines are none."""
+    for number, raw in enumerate(raws, 1):
+        if not raw.isspace():
+            yield json_row(raw.rstrip(b"\r\n"), number)
+
+
+def json_array(stream: IO[bytes], path: Path) -> Iterator[Row | Refused]:
+    """The objects of an array. Raises FileError where the array itself is broken or cut off."""
+    for number, raw in enumerate(_elements(stream, path), 1):
+        yield json_row(raw, number)
+
+
+def nested_values(rows: Iterator[Row | Refused], columns: Iterable[str]) -> Iterator[Row | Refused]:
+    """The rows, with the values of columns such as user.screen_name, which is the key screen_name of the object user.
+
+    A key that has the dot in its own name wins.
+    """
+    paths = [(column, column.split(".")) for column in columns]
+    for row in rows:
+        if isinstance(row, Row):
+            added = {}
+            for column, keys in paths:
+                value: Any = row.values
+                for key in keys:
+                    value = value.get(key) if isinstance(value, dict) else None
+                if value is not None and column not in row.values:
+                    added[column] = value
+            yield Row(row.number, {**row.values, **added}, row.source)
+        else:
+            yield row
+
+
+def _json_slowly(raw: bytes, column: int) -> tuple[Any] | str:
+    """The value of a line that the fast decoder refused, which may have lone surrogates; or the fault and its column."""
+
+    def refuse(word: str) -> NoReturn:
+        raise ValueError(f"{word} is not JSON: leave the field out")
+
+    try:
+        return (_mended(json.loads(raw.decode(), parse_constant=refuse)),)
+    except UnicodeDecodeError as error:
+        return f"column {error.start + 1}: not UTF-8: save the file as UTF-8, or name its --encoding, such as cp1252"
+    except json.JSONDecodeError as error:
+        return f"column {error.colno}: not JSON: {error.msg}; write one whole object a line"
+    except RecursionError:
+        return f"column {column}: nested too deep: a record is one flat object"
+    except ValueError as error:
+        return f"column {column}: {error}"
+
+
+def _mended(value: Any) -> Any:
+    """The value, with each lone surrogate replaced by U+FFFD."""
+    if isinstance(value, str):
+        return SURROGATE.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [_mended(v) for v in value]
+    if isinstance(value, dict):
+        return {_mended(k): _mended(v) for k, v in value.items()}
+    return value
+
+
+class _Cursor:
+    """A place in a stream, of which only the bytes after that place are held."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self.stream, self.held, self.at = stream, b"", 0
+
+    def more(self) -> bool:
+        """Hold more bytes; False at the end of the stream."""
+        part = self.stream.read1(_CHUNK)  # type: ignore[attr-defined]
+        self.held, self.at = self.held[self.at :] + part, 0
+        return bool(part)
+
+    def past_blanks(self) -> bytes:
+        """Go to the next byte that is no blank, and return it; empty at the end."""
+        while True:
+            self.at = _BLANK.match(self.held, self.at).end()  # type: ignore[union-attr]
+            if self.at < len(self.held) or not self.more():
+                return self.held[self.at : self.at + 1]
+
+
+def _elements(stream: IO[bytes], path: Path) -> Iterator[bytes]:
+    """The bytes of each element of an array."""
+    place = _Cursor(stream)
+    place.past_blanks()
+    place.at += 1
+    count = 0
+
+    def fail(why: str) -> NoReturn:
+        raise FileError(f"{path}: not a JSON array: {why}; {count:,} records were read before")
+
+    while (byte := place.past_blanks()) != b"]":
+        if byte == b"":
+            fail("the file ends before the closing ], so it was cut off")
+        raw = _element(place)
+        if raw is None:
+            fail(f"record {count + 1} is not closed, or not JSON")
+        yield raw
+        count += 1
+        if (byte := place.past_blanks()) == b",":
+            place.at += 1
+        elif byte != b"]":
+            fail("the file ends before the closing ], so it was cut off" if not byte else "a comma is missing")
+    place.at += 1
+    if place.past_blanks():
+        fail("more follows after the closing ]: write one object a line, or one array")
+
+
+def _element(place: _Cursor) -> bytes | None:
+    """The element that begins at this place, after which the place is; None for one that does not end."""
+    if place.held[place.at : place.at + 1] not in (b"{", b"["):
+        while (found := _SCALAR.match(place.held, place.at)) is None:
+            if len(place.held) - place.at > _LARGEST or not place.more():
+                return None
+        place.at = found.end()
+        return found[0]
+    depth, scanned = 0, 0
+    while True:
+        found = _BRACKET.match(place.held, place.at + scanned)
+        if found is None:
+            if len(place.held) - place.at > _LARGEST or not place.more():
+                return None
+            continue
+        scanned = found.end() - place.at
+        depth += 1 if place.held[found.end() - 1] in b"{[" else -1
+        if depth == 0:
+            raw = place.held[place.at : found.end()]
+            place.at = found.end()
+            return raw

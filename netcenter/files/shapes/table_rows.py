@@ -1,0 +1,148 @@
+"""The rows of Parquet files and of Excel's .xlsx, with the readers of the extra `netcenter[files]`."""
+
+from __future__ import annotations
+
+import datetime
+import math
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, NoReturn
+
+from netcenter.files.line import FileError, Refused
+from netcenter.files.options import FileOptions
+from netcenter.files.shapes.file_row import Row, Rows
+
+_BATCH = 4_096
+#: A number from here on is not told from its neighbours by a float.
+_WHOLE = 2**53
+
+
+def _lacking(path: Path, what: str, library: str) -> NoReturn:
+    raise FileError(f"{path}: {what} is read with {library}: pip install 'netcenter[files]'") from None
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it: a time as RFC 3339, without an offset where it has none; a whole float as a number."""
+    if value is None or isinstance(value, (str, bool, int)):
+        return value
+    if isinstance(value, float):
+        if math.isnan(value):
+            return None
+        return int(value) if value.is_integer() and abs(value) < _WHOLE else value
+    if isinstance(value, (datetime.datetime, datetime.date, datetime.time)):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "surrogateescape")
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, Iterable):
+        return [_plain(one) for one in value]
+    return str(value)
+
+
+def parquet_rows(path: Path) -> Rows:
+    """The rows of a Parquet file, a part of a row group at a time."""
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ModuleNotFoundError:
+        _lacking(path, "Parquet", "pyarrow")
+    if str(path) == "-":
+        raise FileError("-: is Parquet, which cannot be read from a pipe: name the file")
+    try:
+        file = parquet.ParquetFile(path)
+    except (pyarrow.ArrowException, OSError) as error:
+        raise FileError(f"{path}: is damaged Parquet: {str(error).splitlines()[0]}") from None
+    columns: list[str] = file.schema_arrow.names
+
+    def rows() -> Iterator[Row | Refused]:
+        number = 0
+        try:
+            for batch in file.iter_batches(batch_size=_BATCH):
+                for values in _to_microseconds(batch).to_pylist():
+                    number += 1
+                    yield Row(number, {name: _plain(value) for name, value in values.items()})
+        except (pyarrow.ArrowException, OSError, OverflowError) as error:
+            raise FileError(f"{path}: is damaged after row {number:,}: {str(error).splitlines()[0]}") from None
+        finally:
+            file.close()
+
+    return Rows(True, columns, 0, rows())
+
+
+def _to_microseconds(batch: Any) -> Any:
+    """A batch of which no time is finer than a microsecond, as Python has them."""
+    import pyarrow
+
+    arrays = []
+    for array in batch.columns:
+        kind = array.type
+        fine = pyarrow.types.is_timestamp(kind) and kind.unit == "ns"
+        arrays.append(array.cast(pyarrow.timestamp("us", kind.tz), safe=False) if fine else array)
+    return pyarrow.RecordBatch.from_arrays(arrays, names=batch.schema.names)
+
+
+def xlsx_rows(path: Path, options: FileOptions) -> Rows:
+    """The rows of the one sheet that has any, or of the --sheet; --skip-lines counts its rows."""
+    try:
+        import openpyxl
+    except ModuleNotFoundError:
+        _lacking(path, ".xlsx", "openpyxl")
+    try:
+        with warnings.catch_warnings():  # openpyxl tells of each part of Excel that it passes over
+            warnings.simplefilter("ignore")
+            book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+    except Exception as error:  # noqa: BLE001 - a damaged book raises errors of many kinds: zip, XML, KeyError
+        raise FileError(f"{path}: is a damaged .xlsx: {str(error).splitlines()[0]}: save it again") from None
+    sheet = _sheet(path, book, options.sheet)
+    numbered = _filled(sheet, options.skip_lines)
+    number, header = next(numbered, (0, []))
+    if not header:
+        raise FileError(f"{path}: no header: the first row of a sheet names its columns")
+    columns = ["" if cell is None else str(cell) for cell in header]
+
+    def rows() -> Iterator[Row | Refused]:
+        try:
+            for number, cells in numbered:
+                row = Row(number, dict(zip(columns, cells, strict=False)))
+                if len(cells) > len(columns):
+                    why = f"{len(cells)} cells, but the header has {len(columns)}"
+                    yield Refused(number, "", why, row.raw)
+                else:
+                    yield row
+        finally:
+            book.close()
+
+    return Rows(True, columns, number, rows())
+
+
+def _sheet(path: Path, book: Any, wanted: str | None) -> Any:
+    sheets = {sheet.title: sheet for sheet in book.worksheets}
+    listed = ", ".join(repr(title) for title in sheets)
+    if wanted is not None:
+        if wanted not in sheets:
+            raise FileError(f"{path}: --sheet {wanted}: no such sheet; the sheets are {listed}")
+        return sheets[wanted]
+    filled = [sheet for sheet in sheets.values() if next(_filled(sheet, 0), None) is not None]
+    if len(filled) > 1:
+        raise FileError(f"{path}: the sheets are {listed}: name one with --sheet")
+    if not filled:
+        raise FileError(f"{path}: no sheet has a row: the first row of a sheet names its columns")
+    return filled[0]
+
+
+def _filled(sheet: Any, skipped: int) -> Iterator[tuple[int, list[Any]]]:
+    """(number, cells up to the last that is not empty) of each row of a sheet that is not empty."""
+    sheet.reset_dimensions()  # some programs write a wrong size into the sheet
+    for number, cells in enumerate(sheet.iter_rows(values_only=True), 1):
+        if number <= skipped:
+            continue
+        found = [_plain(cell) for cell in cells]
+        while found and found[-1] in (None, ""):
+            found.pop()
+        if found:
+            yield number, found
