@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from schemas import ids
-from schemas.names import NAME, NAME_FORM
+from schemas.names import NAME, NAME_FORM, key_of
 from schemas.own_time import MOST_SKEW, skew
 from schemas.records import (
     Action,
@@ -58,7 +58,12 @@ def _name(value: str) -> str | None:
     if NAME.fullmatch(value) is not None:
         return None if len(value) <= LONGEST_NAME else f"has {len(value)} characters: use {LONGEST_NAME} at most"
     wrong = next((c for c in value if NAME.fullmatch(c) is None), None)
-    return f"{'is empty' if wrong is None else f'has {wrong!r}'}: use {NAME_FORM}"
+    if wrong is None:
+        return f"is empty: use {NAME_FORM}"
+    key = key_of(value) if len(value) <= LONGEST_NAME else ""
+    return f"has {wrong!r}: use {NAME_FORM}" + (
+        f"; the key of this name is {key!r}" if 0 < len(key) <= LONGEST_NAME else ""
+    )
 
 
 def _id(value: str) -> str | None:

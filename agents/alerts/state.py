@@ -397,6 +397,8 @@ class Escalations(msgspec.Struct, frozen=True, tag="escalation", omit_defaults=T
     """ms; the last event of one of the cases."""
     desk: str = ""
     """Where the desk names nobody: its name."""
+    calm_since: int | None = None
+    """ms; since when no case waits, while the alert fires."""
 
     @property
     def fingerprint(self) -> str:

@@ -101,7 +101,8 @@ class AlertPolicy(Part):
     sla_grace: Annotated[Duration, Field(le=UNITS["h"])] = 2 * UNITS["m"]
     """A case counts as overdue this long after its due, at most an hour, so that a reply that arrives late is still in time."""
     sla_calm: Annotated[Duration, Field(le=UNITS["h"])] = 15 * UNITS["m"]
-    """The alert is resolved when fewer than half of those from which it fires were overdue for this long, at most an hour."""
+    """The alert is resolved when fewer than half of those from which it fires were overdue for this long, at most an hour; one of
+    escalated cases, when none waited for this long."""
     overdue: list[OverdueLimit] = []
     """Other limits for some brands, desks or priorities. A case that no limit takes counts by `sla_overdue` and `sla_share`."""
     told_again: Annotated[float, Field(gt=1)] = 1.5

@@ -38,12 +38,13 @@ def _lifted(burst: list[Any]) -> list[Any]:
 
 def _lowered(burst: list[Any]) -> list[Any]:
     """A burst of form 1 from one of form 2, for release 0.1.0 to go on with."""
-    strict, age, level, _hours, _hour, last, often, seldom, *_, opened, lasted, total, calm = burst
-    low, scale = often[-1], max(0.1, (seldom[-1] - often[-1]) / _SPREAD)
+    now = msgspec.convert(burst, Burst)
+    low, scale = now.often[-1], max(0.1, (now.seldom[-1] - now.often[-1]) / _SPREAD)
     above = [1.0, *[min(1.0, 0.05 * math.exp((low - i * _WIDTH) / scale)) for i in range(1, _CELLS)], 0.0]
     tail = [[_WEIGHT * (here - beyond) for here, beyond in pairwise(above)], low, scale]
-    kind = "sustained" if opened else ""
-    return [age, level, level, level, last[-6:], tail, tail, [0.0, 0.0], kind, lasted, total, calm, strict]
+    kind = "sustained" if now.open else ""
+    known = [now.age, now.level, now.level, now.level, now.last[-6:], tail, tail, [0.0, 0.0]]
+    return [*known, kind, now.lasted, now.total, now.calm, now.strict]
 
 
 def lift(key: str, value: Any) -> Any:

@@ -11,70 +11,85 @@ from typing import Annotated, Any
 import typer
 
 from netcenter.commands.options import pairs, share
-from netcenter.files.options import FileOptions
+from netcenter.errors import UsageError
+from netcenter.files.options import DAY_FIRST, MONTH_FIRST, FileOptions
+from netcenter.files.own_replies import account
 
+#: Options that a command sets by itself.
+_INNER = ("default_type", "classified")
 _PANEL = "How the file is read"
-Maps = Annotated[
-    list[str] | None, typer.Option("--map", help="field=column: where a field's values are.", rich_help_panel=_PANEL)
-]
+
+
+def _option(*names: str, help: str, metavar: str | None = None, least: int | None = None) -> Any:
+    return typer.Option(*names, help=help, metavar=metavar, min=least, rich_help_panel=_PANEL)
+
+
+Maps = Annotated[list[str] | None, _option("--map", metavar="FIELD=COLUMN", help="Where a field's values are.")]
 TimeFormat = Annotated[
     str | None,
-    typer.Option("--time-format", help="strptime format of the times; RFC 3339 without it.", rich_help_panel=_PANEL),
+    _option("--time-format", help="twitter, or a strptime format; without it, every form that is without doubt."),
 ]
-_Sets = Annotated[
-    list[str] | None, typer.Option("--set", help="field=value: the same for every record.", rich_help_panel=_PANEL)
+_Sets = Annotated[list[str] | None, _option("--set", metavar="FIELD=VALUE", help="The same for every record.")]
+_Values = Annotated[
+    list[str] | None, _option("--value", metavar="FIELD:OLD=NEW", help="A value of a field that stands for another.")
 ]
-_Ignore = Annotated[
-    bool,
-    typer.Option("--ignore-unknown", help="Pass over fields that Netcenter does not know.", rich_help_panel=_PANEL),
+_Ignore = Annotated[bool, _option("--ignore-unknown", help="Pass over fields that Netcenter does not know.")]
+_Zone = Annotated[str | None, _option("--zone", help="The zone of times without an offset: America/Bogota.")]
+_Dates = Annotated[str | None, _option("--dates", help=f"{DAY_FIRST} or {MONTH_FIRST}, for 03/04/2015.")]
+_ReplyIf = Annotated[
+    list[str] | None, _option("--reply-if", metavar="COLUMN=VALUE", help="Which rows are the brand's own answers.")
+]
+_Own = Annotated[
+    str | None, _option("--own-accounts", metavar="A,B", help="Authors whose posts are the brand's own answers.")
+]
+_ReplyTo = Annotated[
+    str | None, _option("--reply-to", metavar="COLUMN", help="Of the brand's answers: which customer they answer.")
+]
+_ReplyMap = Annotated[
+    list[str] | None, _option("--reply-map", metavar="FIELD=COLUMN", help="The brand's answer in the row of the post.")
 ]
 _Format = Annotated[
     str | None,
-    typer.Option("--format", help="Read it as if its name ended in this: csv, jsonl, xlsx.", rich_help_panel=_PANEL),
+    _option("--format", help="Read it as if its name ended in this: csv, jsonl, xlsx."),
 ]
 _Encoding = Annotated[
     str | None,
-    typer.Option("--encoding", help="Such as cp1252; else by its byte order mark, or UTF-8.", rich_help_panel=_PANEL),
+    _option("--encoding", help="Such as cp1252; else by its byte order mark, or UTF-8."),
 ]
 _Delimiter = Annotated[
     str | None,
-    typer.Option(
-        "--delimiter", help="Between CSV cells: one character, or tab; told by itself.", rich_help_panel=_PANEL
-    ),
+    _option("--delimiter", help="Between CSV cells: one character, or tab; told by itself."),
 ]
-_Quote = Annotated[
-    str, typer.Option("--quote", help="Around CSV cells; '' where nothing is quoted.", rich_help_panel=_PANEL)
-]
+_Quote = Annotated[str, _option("--quote", help="Around CSV cells; '' where nothing is quoted.")]
 _Escape = Annotated[
     str | None,
-    typer.Option(
-        "--escape", help="Before a quote in a CSV cell, where it is not doubled: \\\\.", rich_help_panel=_PANEL
-    ),
+    _option("--escape", help="Before a quote in a CSV cell, where it is not doubled: \\\\."),
 ]
-_SkipLines = Annotated[
-    int, typer.Option("--skip-lines", min=0, help="How many lines stand before the header.", rich_help_panel=_PANEL)
-]
+_SkipLines = Annotated[int, _option("--skip-lines", least=0, help="How many lines stand before the header.")]
 _Sheet = Annotated[
     str | None,
-    typer.Option("--sheet", help="Of an .xlsx with several sheets: its name.", rich_help_panel=_PANEL),
+    _option("--sheet", help="Of an .xlsx with several sheets: its name."),
 ]
 _Rejects = Annotated[
-    Path | None,
-    typer.Option("--rejects", help="A CSV file for the refused rows: line, reason, row.", rich_help_panel=_PANEL),
+    Path | None, _option("--rejects", metavar="FILE", help="A CSV file for the refused rows: line, reason, row.")
 ]
 _MaxRejects = Annotated[
-    str,
-    typer.Option(
-        "--max-rejects", metavar="PERCENT", help="Of rows refused: above it, exit 1. 0: none.", rich_help_panel=_PANEL
-    ),
+    str, _option("--max-rejects", metavar="PERCENT", help="Of rows refused: above it, exit 1. 0: none may be.")
 ]
 
 
 def _chosen(
     maps: Maps = None,
     sets: _Sets = None,
+    values: _Values = None,
     ignore_unknown: _Ignore = False,
     time_format: TimeFormat = None,
+    zone: _Zone = None,
+    dates: _Dates = None,
+    reply_if: _ReplyIf = None,
+    own_accounts: _Own = None,
+    reply_to: _ReplyTo = None,
+    reply_map: _ReplyMap = None,
     format: _Format = None,
     encoding: _Encoding = None,
     delimiter: _Delimiter = None,
@@ -86,11 +101,20 @@ def _chosen(
     max_rejects: _MaxRejects = "1%",
 ) -> FileOptions:
     """The options as a record. Raises UsageError."""
+    if dates not in (None, DAY_FIRST, MONTH_FIRST):
+        raise UsageError(f"--dates: {dates!r} is not known: use {DAY_FIRST} or {MONTH_FIRST}")
     return FileOptions(
         map=pairs(maps, "--map"),
         set=pairs(sets, "--set"),
+        value=_values_of(values),
         ignore_unknown=ignore_unknown,
         time_format=time_format,
+        zone=zone,
+        dates=dates,
+        reply_if=pairs(reply_if, "--reply-if"),
+        own_accounts=frozenset(map(account, own_accounts.split(","))) - {""} if own_accounts else frozenset(),
+        reply_to=reply_to,
+        reply_map=pairs(reply_map, "--reply-map"),
         format=format,
         encoding=encoding,
         delimiter=delimiter,
@@ -101,6 +125,18 @@ def _chosen(
         rejects=rejects,
         max_rejects=share(max_rejects, "--max-rejects"),
     )
+
+
+def _values_of(given: list[str] | None) -> dict[str, dict[str, str]]:
+    """field:old=new words as a dict by field. Raises UsageError."""
+    found: dict[str, dict[str, str]] = {}
+    for word in given or []:
+        field, colon, pair = word.partition(":")
+        old, equals, new = pair.rpartition("=")
+        if not (field and colon and equals):
+            raise UsageError(f"--value {word!r}: write field:old=new, such as brand:AT&T=att")
+        found.setdefault(field, {})[old] = new
+    return found
 
 
 _PARAMETERS = tuple(inspect.signature(_chosen, eval_str=True).parameters.values())
@@ -129,6 +165,6 @@ def reads_files(command: Callable[..., None]) -> Callable[..., None]:
 def given_options(options: FileOptions) -> list[str]:
     """The names of the options that were given, as on the command line."""
     usual = FileOptions()
-    own = set(inspect.signature(_chosen).parameters) | {"map", "set"}
+    own = set(inspect.signature(_chosen).parameters) | {"map", "set", "value"}
     given = [field for field in options.__struct_fields__ if getattr(options, field) != getattr(usual, field)]
     return [f"--{field.replace('_', '-')}" for field in given if field in own]

@@ -9,7 +9,7 @@ class FileCounts(msgspec.Struct):
     """Counts of rows. Every row that was read was taken, is a duplicate or was refused."""
 
     rows: int = 0
-    """The rows that were read."""
+    """The rows that were read; an answer in the row of its post counts as a row."""
     taken: int = 0
     duplicates: int = 0
     """Rows whose record came before in the same file; they were not taken again."""

@@ -53,16 +53,19 @@ class FileInputs:
         return _said(iter(reading))
 
     def begins(self) -> bool:
-        """Whether the only file has a record; False where it has no row. Raises UsageError for a file that cannot be read, or
-        of which the first rows are all refused.
+        """False where the only file has no row, as far as its first rows tell. Raises UsageError for a file that cannot be read,
+        or of which the first rows are all refused.
         """
+        if self.options.reply_if or self.options.own_accounts:
+            return True  # the whole file would be read, to know whom the brand answers
         reading = FileReading(self.readings[0].path, self.options)
         return next(_said(iter(reading)), None) is not None
 
     def to_play(self, progress: FileProgress) -> Iterator[Line]:
         """The records of the only file, in order of time, as they are played into a log.
 
-        1. Look at the times of the whole file. This is not possible on the standard input.
+        1. Look at the times of the whole file. This is not possible on the standard input, and not where a row may hold two
+           records, of which the second is later.
         2. Where no record is earlier than one before it, play the records as they are read.
         3. Otherwise sort the records on disk before the first is played.
 
@@ -70,7 +73,7 @@ class FileInputs:
         """
         [reading] = self.readings
         rows, ordered = 0, False
-        if not self.of_stdin:
+        if not self.of_stdin and not self.options.reply_map:
             progress.stage("looking at the times")
             order = _raised(lambda: time_order(progress.over(places(reading.path, self.options), itemgetter(2))))
             rows, ordered = order.rows, order.sorted

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any, NoReturn
+from types import MappingProxyType
+from typing import Any, NoReturn, TypeVar
+from zoneinfo import ZoneInfo
+
+import msgspec
 
 from agents.policy import PolicyError, parse
+from agents.policy.zone import zone
 from netcenter.files.column_names import as_options, suggested
 from netcenter.files.file_rows import open_rows
+from netcenter.files.file_times import UndecidedDateError, order_told_by
 from netcenter.files.line import FileError, Line, PolicyText, Refused
 from netcenter.files.line_types import (
     CLASSIFIED,
@@ -22,57 +31,147 @@ from netcenter.files.line_types import (
     LineType,
 )
 from netcenter.files.options import FileOptions
-from netcenter.files.shapes.file_row import Row
+from netcenter.files.own_replies import OwnReplies
+from netcenter.files.shapes.file_row import Row, Rows
 from netcenter.files.shapes.json_rows import json_row
-from netcenter.files.values import Form, as_time
+from netcenter.files.values import DateOrder, Form, as_name, written
 from schemas import records, requirements
 from schemas.times import EARLIEST
 
 _UNKNOWN = "leave it out, --map it to a field, or pass --ignore-unknown"
 
 
-class _Reader:
+#: How many rows are looked at to find out whether the day or the month comes first in a file's dates.
+_LOOKED_AT = 1_000
+#: How many names with their keys are kept to be told.
+_NAMES = 1_000
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+_REPLY = TYPES["reply"]
+#: A brand's own answer among posts: what kind of post it is says nothing of a reply.
+_OWN = msgspec.structs.replace(_REPLY, fields={f: c for f, c in _REPLY.fields.items() if f != "kind"})
+_OF_POSTS = TYPES["mention"].fields.keys() - _OWN.fields.keys()
+_T = TypeVar("_T")
+Place = tuple[int, type[records.Record] | None, int]
+"""Of a row: the number of its line, the class of its record, and its place in the order of play (ms); None and 0 for a row
+that makes no record.
+"""
+
+
+class RecordReader:
     """Turns the rows of one file into records, by the options of the command."""
 
     def __init__(self, file: str, options: FileOptions) -> None:
-        self.file = file
+        self.file, self.options = file, options
         self.classified = options.classified
         known = KNOWN.union(CLASSIFIER_FIELDS) if options.classified else KNOWN
         self.known = known
-        columns = self.columns = options.map
-        constants = self.constants = options.set
+        columns = self.columns = dict(options.map)
+        constants = self.constants = dict(options.set)
         self.ignore_unknown = options.ignore_unknown
-        self.plain = Form(False, options.time_format)
-        self.cells = Form(True, options.time_format)
+        self.dates = DateOrder(options.dates)
+        self.plain = Form(False, options.time_format, self._zone(options.zone), self.dates)
+        self.cells = msgspec.structs.replace(self.plain, cells=True)
         self.default_type = options.default_type
-        self.fixed: dict[str, dict[str, Any]] = {}
+        self.replaced = {field: dict(values) for field, values in options.value.items()}
+        self.replies = OwnReplies(options) if options.reply_if or options.own_accounts else None
+        self.reply_map = options.reply_map
+        #: The columns that the options about replies name.
+        self.used = frozenset(self.reply_map.values()).union(
+            () if self.replies is None else self.replies.columns.values()
+        )
+        #: By (field, key): the first name in the file that became this key, if it is not the key itself.
+        self.names: dict[tuple[str, str], str] = {}
+        self.noted = False
+        self.fixed: dict[int, dict[str, Any]] = {}
         #: The fields that each column fills; a column fills no field if another column is mapped to the field of its
         #: name.
         self.fields: dict[str, tuple[str, ...]] = dict.fromkeys(columns, ())
         for field, column in columns.items():
             self.fields[column] = (*self.fields.get(column, ()), field)
-        for option, given in (("--map", columns), ("--set", constants)):
-            for field in given:
-                if field not in known:
-                    words = ", ".join(sorted(known))
-                    raise FileError(f"{file}: {option} {field}: no record has this field; known: {words}")
+        given = (("--map", columns), ("--set", constants), ("--value", self.replaced))
+        for option, field in [(option, field) for option, fields in given for field in fields]:
+            if field not in known:
+                words = ", ".join(sorted(known))
+                raise FileError(f"{file}: {option} {field}: no record has this field; known: {words}")
+        for field in self.reply_map:
+            if field not in _REPLY.fields:
+                raise FileError(
+                    f"{file}: --reply-map {field}: no reply has this field; known: {', '.join(_REPLY.fields)}"
+                )
 
-    def record(self, row: Row, cells: bool) -> Line | Refused:
-        """The record of a row. cells: whether its values are cells of text."""
+    def _zone(self, name: str | None) -> ZoneInfo | None:
         try:
-            return self.line(row.values, row.number, self.cells if cells else self.plain)
+            return None if name is None else zone(name).info
+        except ValueError as error:
+            raise FileError(f"{self.file}: --zone: {error}") from None
+
+    def record(self, row: Row, form: Form) -> Line | Refused:
+        """The record of a row. Raises UndecidedDateError, see `decide`."""
+        try:
+            return self._line(row.values, row.number, form)
         except FieldFault as fault:
             return Refused(row.number, fault.field, fault.why, row.raw)
 
+    def with_reply(self, row: Row, form: Form) -> tuple[Line | Refused, ...]:
+        """The records of a row that may hold a post and its answer: both, or none. Raises UndecidedDateError."""
+        post = self.record(row, form)
+        if isinstance(post, Refused) or not isinstance(post.record, records.Mention):
+            return (post,)
+        try:
+            reply = self._reply_beside(row, post.record, form)
+        except FieldFault as fault:
+            return (Refused(row.number, fault.field, fault.why, row.raw),)
+        return (post,) if reply is None else (post, reply)
+
+    def decide(self, rows: Iterable[Row | Refused]) -> None:
+        """Find out from the next rows whether the day or the month comes first; else a date that says neither is refused."""
+        self.dates.asked = True
+        for row in rows:
+            for column, value in row.values.items() if isinstance(row, Row) else ():
+                if (
+                    not TIMES.isdisjoint(self.fields.get(column, (column,)))
+                    and (order := order_told_by(value)) is not None
+                ):
+                    self.dates.learn(order)
+                    return
+
     def fail(self, field: str, why: str) -> NoReturn:
+        """Raises FieldFault."""
         raise FieldFault(field, why)
 
-    def line(self, given: Mapping[str, Any], number: int, form: Form) -> Line:
+    def _line(self, given: Mapping[str, Any], number: int, form: Form) -> Line:
         """The record of one line, from its JSON object or from the cells of its CSV row by column."""
         kind = self._type_of(given)
+        own = self.replies is not None and kind.cls is records.Mention and self.replies.own(given)
+        if own:
+            kind = _OWN
         values = self._values(kind, given, form)
         if self.constants:
             values |= self._constants(kind)
+        if own and self.replies is not None:
+            values["author_id"] = self.replies.customer(given, values.get("in_reply_to"), form)
+        return self._made(kind, values, number)
+
+    def _reply_beside(self, row: Row, post: records.Mention, form: Form) -> Line | None:
+        """The answer that stands in the row of its post; None where the row has no text or no time for it."""
+        values = {
+            "brand": post.brand,
+            "channel": post.channel,
+            "author_id": post.author_id,
+            "visibility": post.visibility,
+        }
+        values |= {"native_id": post.native_id, "in_reply_to": post.native_id}
+        for field, column in self.reply_map.items():
+            value = row.values.get(column)
+            if value in (None, ""):
+                if field in ("text", "created_at"):
+                    return None
+                continue
+            values[field] = self._converted(_REPLY, field, value, form, f"of the reply, by --reply-map {column}: ")
+        return self._made(_REPLY, values, row.number)
+
+    def _made(self, kind: LineType, values: dict[str, Any], number: int) -> Line:
+        """The record of a line's values."""
         for field in kind.required:
             if field not in values:
                 self.fail(field, f"is missing, and every {kind.name} needs it: add it, or give --map or --set")
@@ -84,21 +183,32 @@ class _Reader:
         at = next(values[field] for field in kind.order if field in values)
         return Line(at, kind.topic, record, number)
 
-    def place(self, given: Mapping[str, Any], form: Form) -> tuple[type[records.Record], int] | None:
-        """The class and the place in the order of play (ms) of the record that a row makes; None where it makes none."""
+    def place(self, row: Row, form: Form) -> Place:
+        """The place of the record that a row makes. Raises UndecidedDateError."""
+        given = row.values
         try:
             kind = self._type_of(given)
             for field in PRESENCE if kind.cls is records.OperatorChanged else kind.order:
+                if field in self.constants:
+                    return row.number, kind.cls, int(self._constants(kind)[field])
                 column = self.columns.get(field, field)
-                value = self.constants.get(field) or given.get(column)
-                if value not in (None, "") and (field in self.constants or field in self.fields.get(column, (column,))):
-                    return kind.cls, as_time(value, self.cells if field in self.constants else form)
+                value = given.get(column)
+                if value in (None, "") or field not in self.fields.get(column, (column,)):
+                    continue
+                to = self.replaced[field].get(written(value)) if field in self.replaced else None
+                if to is None:
+                    return row.number, kind.cls, int(kind.fields[field](value, form))
+                if to:
+                    return row.number, kind.cls, int(self._converted(kind, field, to, self.cells, "--value: "))
         except ValueError:
-            pass
-        return None
+            pass  # the row is refused when it is read
+        return row.number, None, 0
 
     def _type_of(self, given: Mapping[str, Any]) -> LineType:
-        name = self.constants.get("type") or given.get(self.columns.get("type", "type")) or self.default_type
+        name = self.constants.get("type") or given.get(self.columns.get("type", "type"))
+        if self.replaced and "type" in self.replaced:
+            name = self.replaced["type"].get(written(name), name)
+        name = name or self.default_type
         kind = TYPES.get(name) if isinstance(name, str) else None
         if kind is None:
             self.fail("type", f"{str(name)[:40]!r} is not known: use one of {', '.join(TYPES)}")
@@ -112,14 +222,17 @@ class _Reader:
         pairs: Iterable[tuple[str, Any]] = given.items()
         if self.columns:
             pairs = [(f, value) for column, value in given.items() for f in self.fields.get(column, (column,))]
+        replaced, constants, fields = self.replaced or None, self.constants, kind.fields
         for field, value in pairs:
-            convert = kind.fields.get(field)
+            convert = fields.get(field)
             if convert is None:
-                if field == "type" or self.ignore_unknown or (form.cells and value == ""):
-                    continue
-                known = ", ".join(name for name in kind.fields)
-                self.fail(field[:40], f"no such field; those of type {kind.name} are {known}: {_UNKNOWN}")
-            if value is None or field in self.constants:
+                self._pass_over(kind, field, value, form)
+                continue
+            if replaced is not None and (to := replaced.get(field, _NOTHING).get(written(value))) is not None:
+                if field not in constants and to:
+                    values[field] = self._converted(kind, field, to, self.cells, "--value: ")
+                continue
+            if value is None or field in constants:
                 continue
             if form.cells and value == "" and (kind.name, field) not in MAY_BE_EMPTY:
                 continue
@@ -127,7 +240,31 @@ class _Reader:
                 values[field] = convert(value, form)
             except ValueError as error:
                 self.fail(field, str(error))
+            if convert is as_name and values[field] != value:
+                self._name(field, values[field], value)
         return values
+
+    def _pass_over(self, kind: LineType, field: str, value: Any, form: Form) -> None:
+        """Raises FieldFault for a field that this type of line has not, unless it is to be left out."""
+        if field == "type" or self.ignore_unknown or (form.cells and value == "") or field in self.used:
+            return
+        if kind is not _OWN or field not in _OF_POSTS:
+            known = ", ".join(name for name in kind.fields)
+            self.fail(field[:40], f"no such field; those of type {kind.name} are {known}: {_UNKNOWN}")
+
+    def _converted(self, kind: LineType, field: str, value: Any, form: Form, option: str) -> Any:
+        """The value of a field that an option gives."""
+        try:
+            found = kind.fields[field](value, form)
+        except ValueError as error:
+            self.fail(field, f"{option}{error}")
+        if kind.fields[field] is as_name and found != value:
+            self._name(field, found, value)
+        return found
+
+    def _name(self, field: str, key: str, name: str) -> None:
+        if len(self.names) < _NAMES:
+            self.names.setdefault((field, key), name.strip())
 
     def _check(self, record: records.Record) -> None:
         """Check a record by the rules of Kafka's input topics."""
@@ -162,25 +299,93 @@ class _Reader:
 
     def _constants(self, kind: LineType) -> dict[str, Any]:
         """The values of --set for the fields that a line of this type has."""
-        fixed = self.fixed.get(kind.topic + kind.name)
+        fixed = self.fixed.get(id(kind))
         if fixed is None:
-            fixed = self.fixed[kind.topic + kind.name] = {}
+            fixed = self.fixed[id(kind)] = {}
             for field, value in self.constants.items():
                 if field in kind.fields:
-                    try:
-                        fixed[field] = kind.fields[field](value, self.cells)
-                    except ValueError as error:
-                        self.fail(field, f"--set: {error}")
+                    fixed[field] = self._converted(kind, field, value, self.cells, "--set: ")
         return fixed
 
+    def read(self, path: Path) -> Iterator[tuple[Row | Refused, Line | Refused]]:
+        """Each row of the file, with each record that it makes."""
+        replies = self.replies
+        if replies is not None and path.is_file():
+            self._note_posts(path, replies)
+        with open_rows(path, self.options) as file:
+            form = self._form_of(file)
+            notes = replies if not self.noted else None
+            if self.reply_map:
+                for row, several in self._each(file.rows, partial(self.with_reply, form=form), notes, form):
+                    for found in ((row,) if isinstance(row, Refused) else several) or ():
+                        yield row, found
+                return
+            for row, one in self._each(file.rows, partial(self.record, form=form), notes, form):
+                if isinstance(row, Refused):
+                    yield row, row
+                elif one is not None:
+                    yield row, one
+
+    def places(self, path: Path) -> Iterator[Place]:
+        """The place of each row of the file."""
+        with open_rows(path, self.options) as file:
+            form = self._form_of(file)
+            for row, place in self._each(file.rows, partial(self.place, form=form), None, form):
+                yield (row.number, None, 0) if place is None else place
+
+    def _each(
+        self, rows: Iterable[Row | Refused], work: Callable[[Row], _T], replies: OwnReplies | None, form: Form
+    ) -> Iterator[tuple[Row | Refused, _T | None]]:
+        """Each row with what is made of it; None for a row that cannot be read. replies: who notes the rows that were read."""
+        rows = iter(rows)
+        while (row := next(rows, None)) is not None:
+            if isinstance(row, Refused):
+                yield row, None
+                continue
+            if replies is not None:
+                replies.note(row.values, form)
+            try:
+                found = work(row)
+            except UndecidedDateError:
+                next_rows = [row, *islice(rows, _LOOKED_AT)]
+                self.decide(next_rows)
+                rows = chain(next_rows, rows)
+                continue
+            yield row, found
+
+    def _form_of(self, file: Rows) -> Form:
+        """How the values of the file are written. Raises FileError for a header that does not fit the options."""
+        if file.columns is not None:
+            self.check_header(file.columns, file.header)
+        return self.cells if file.cells else self.plain
+
+    def close(self) -> None:
+        """Remove what was kept on the disk."""
+        if self.replies is not None:
+            self.replies.close()
+
+    def _note_posts(self, path: Path, replies: OwnReplies) -> None:
+        """Read the file once before, because an answer may stand before the post that it answers."""
+        with open_rows(path, self.options) as file:
+            form = self._form_of(file)
+            for row in file.rows:
+                if isinstance(row, Row):
+                    replies.note(row.values, form)
+        self.noted = True
+
     def check_header(self, header: list[str], number: int) -> None:
-        """Raises FileError for columns that fill no field, or two of which fill one. number: the header's line."""
+        """Raises FileError for columns that fill no field, or two of which fill one, and for options that name columns
+        which the file does not have. number: the header's line.
+        """
         place = f"{self.file}:{number}" if number else self.file
-        for field, column in self.columns.items():
+        asked = {f"{field}: --map": column for field, column in self.columns.items()}
+        asked |= {f"{field}: --reply-map": column for field, column in self.reply_map.items()}
+        asked |= {} if self.replies is None else self.replies.columns
+        for option, column in asked.items():
             if column not in header and column.partition(".")[0] not in header:
-                why = f"--map: no column {column!r}; the columns are {', '.join(header)}"
-                raise FileError(f"{place}: {field}: {why}")
-        unknown = [column for column in header if column not in self.fields and column not in self.known]
+                raise FileError(f"{place}: {option}: no column {column!r}; the columns are {', '.join(header)}")
+        filled = self.known.union(self.fields, self.used)
+        unknown = [column for column in header if column not in filled]
         if unknown and not self.ignore_unknown:
             raise FileError(f"{place}: {self._unknown_columns(unknown, header)}")
         for column in header:
@@ -202,7 +407,9 @@ class _Reader:
 def parse_line(raw: bytes | str, options: FileOptions, *, file: str = "-", number: int = 1) -> Line:
     """The record of one JSON line. Raises FileError, which names `file` and `number`."""
     row = json_row(raw.encode("utf-8", "surrogatepass") if isinstance(raw, str) else raw, number)
-    found = _Reader(file, options).record(row, cells=False) if isinstance(row, Row) else row
+    reader = RecordReader(file, options)
+    reader.dates.asked = True
+    found = reader.record(row, reader.plain) if isinstance(row, Row) else row
     if isinstance(found, Refused):
         raise FileError(found.in_words(file))
     return found
@@ -211,21 +418,11 @@ def parse_line(raw: bytes | str, options: FileOptions, *, file: str = "-", numbe
 def read(path: Path, options: FileOptions) -> Iterator[tuple[Row | Refused, Line | Refused]]:
     """Each row of a file, in its own order, one at a time, with the record that it makes, or why it makes none.
 
-    path: as `netcenter.files.file_rows.open_rows` takes it. Raises FileError for a file of which no row can be read, such
-    as one whose header misses a column.
+    path: as `netcenter.files.file_rows.open_rows` takes it. A row with a post and its answer comes twice, with two lines of
+    one number. Raises FileError for a file of which no row can be read, such as one whose header misses a column.
     """
-    reader = _Reader(str(path), options)
-    with open_rows(path, options) as file:
-        if file.columns is not None:
-            reader.check_header(file.columns, file.header)
-        for row in file.rows:
-            yield row, reader.record(row, file.cells) if isinstance(row, Row) else row
-
-
-Place = tuple[int, type[records.Record] | None, int]
-"""Of a row: the number of its line, the class of its record, and its place in the order of play (ms); None and 0 for a row
-that makes no record.
-"""
+    with contextlib.closing(RecordReader(str(path), options)) as reader:
+        yield from reader.read(path)
 
 
 def places(path: Path, options: FileOptions) -> Iterator[Place]:
@@ -233,9 +430,4 @@ def places(path: Path, options: FileOptions) -> Iterator[Place]:
 
     Much faster than `read`, because nothing else is looked at. Raises FileError as `read` does.
     """
-    reader = _Reader(str(path), options)
-    with open_rows(path, options) as file:
-        form = reader.cells if file.cells else reader.plain
-        for row in file.rows:
-            found = reader.place(row.values, form) if isinstance(row, Row) else None
-            yield (row.number, None, 0) if found is None else (row.number, *found)
+    return RecordReader(str(path), options).places(path)

@@ -30,7 +30,7 @@ def open_rows(path: Path, options: FileOptions, known: Collection[str] = _FIELDS
     zip; `-` is the standard input. known: the columns that fill a field without a --map. Raises FileError for a file that
     cannot be read at all; a row that cannot be read is a Refused.
     """
-    named = {*known, *options.map.values()}
+    named = {*known, *options.columns}
     with contextlib.ExitStack() as stack:
         try:
             file = open_file(path, options.format, stack)
@@ -77,7 +77,7 @@ def _looks_like_csv(first: str, named: Collection[str]) -> bool:
 def _with_nested(file: Rows, options: FileOptions) -> Rows:
     """The rows with the values of the --map columns that lead into an object."""
     columns = file.columns or ()
-    nested = [column for column in options.map.values() if "." in column and column not in columns]
+    nested = [column for column in sorted(options.columns) if "." in column and column not in columns]
     if not nested:
         return file
     return Rows(file.cells, file.columns, file.header, nested_values(file.rows, nested))

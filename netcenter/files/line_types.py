@@ -14,18 +14,19 @@ from typing import Annotated, Any, Literal, NoReturn, Union, get_args, get_origi
 
 import msgspec
 
+from netcenter.files.file_times import as_time
 from netcenter.files.line import PolicyText, Topic
 from netcenter.files.values import (
     LABELS,
     Convert,
     as_count,
     as_flag,
+    as_id,
     as_name,
     as_reference,
     as_share,
     as_shares,
     as_text,
-    as_time,
     as_words,
     one_of,
 )
@@ -34,6 +35,7 @@ from schemas.records import Record
 
 _BY_NAME: dict[str, Convert] = {
     **dict.fromkeys(("brand", "channel", "desk"), as_name),
+    **dict.fromkeys(("native_id", "author_id", "action_id", "operator", "offer_id"), as_id),
     **dict.fromkeys(("conversation_id", "in_reply_to", "share_of"), as_reference),
     **dict.fromkeys(("created_at", "received_at", "observed_at", "at", "until", "minute"), as_time),
 }

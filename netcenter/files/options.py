@@ -8,6 +8,9 @@ from types import MappingProxyType
 
 import msgspec
 
+TWITTER = "twitter"
+"""The name of the form of Twitter's API: Tue Feb 24 11:35:52 +0000 2015."""
+DAY_FIRST, MONTH_FIRST = "day-first", "month-first"
 _NONE: Mapping[str, str] = MappingProxyType({})
 
 
@@ -21,7 +24,21 @@ class FileOptions(msgspec.Struct, frozen=True, kw_only=True):
     ignore_unknown: bool = False
     """Whether fields that no record has are skipped."""
     time_format: str | None = None
-    """A format of `strptime`, UTC where it has no offset; None: RFC 3339."""
+    """A format of `strptime`, or "twitter"; None: every form that is without doubt."""
+    zone: str | None = None
+    """The zone of times without an offset, a name of the tz database; None: such a time is refused."""
+    dates: str | None = None
+    """"day-first" or "month-first"; None: as the dates of the file tell."""
+    value: Mapping[str, Mapping[str, str]] = MappingProxyType({})
+    """By field: values of the file, each with the value, written as in a CSV cell, that takes its place."""
+    reply_if: Mapping[str, str] = _NONE
+    """By column: the value of the rows that are the brand's own answers."""
+    own_accounts: frozenset[str] = frozenset()
+    """The authors whose posts are the brand's own answers, without `@`, in lower case."""
+    reply_to: str | None = None
+    """The column of the brand's own answers that names the customer; None: whoever wrote the post that they answer."""
+    reply_map: Mapping[str, str] = _NONE
+    """By field of a reply: its column in the row of the post that is answered."""
     default_type: str = "mention"
     """The type of a line without a type."""
     classified: bool = False
@@ -45,3 +62,9 @@ class FileOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The CSV file to which the refused rows are written, with line and reason."""
     max_rejects: float = 0.01
     """The share of rows that may be refused: if more are, the command ends with exit 1."""
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """The columns that the options name."""
+        told = (*self.map.values(), *self.reply_map.values(), *self.reply_if)
+        return frozenset(told if self.reply_to is None else (*told, self.reply_to))

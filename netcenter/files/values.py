@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any, get_args
+from zoneinfo import ZoneInfo
 
 import msgspec
 
 from schemas import records
+from schemas.names import key_of
 
 SURROGATE = re.compile("[\ud800-\udfff]")
-_MINUTE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d", re.ASCII)
-_SECONDS = {f":{second:02d}": second * 1000 for second in range(60)}
-_FRACTIONS = {"Z": 0, **{f".{fraction:03d}Z": fraction for fraction in range(1000)}}
-_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d):(\d\d)(?:\.(\d{1,9}))? ?([Zz]|[+-]\d\d:?\d\d)?", re.ASCII)
+#: How Excel and pandas write a number whose last digits are lost.
+_SCIENTIFIC = re.compile(r"[+-]?\d(?:[.,]\d+)?[eE][+-]\d{2,3}", re.ASCII)
+_FLOAT = re.compile(r"\d+\.0", re.ASCII)
+_EXACT = 2**53
+"""From here on, most programs cannot tell a number from its neighbour."""
+
+
+class DateOrder:
+    """Whether the day or the month comes first in the dates of a file: as the user says, or as a date of the file tells."""
+
+    def __init__(self, order: str | None = None) -> None:
+        self.order, self.learnt, self.asked = order, False, False
+
+    def learn(self, order: str) -> None:
+        """A date of the file leaves only this order possible."""
+        self.order, self.learnt = order, True
 
 
 class Form(msgspec.Struct, frozen=True):
@@ -25,7 +37,10 @@ class Form(msgspec.Struct, frozen=True):
     cells: bool
     """True: as text, in a CSV cell or a constant."""
     time_format: str | None
-    """A format of `strptime`; None: RFC 3339."""
+    """A format of `strptime`, or "twitter"; None: whatever is without doubt."""
+    zone: ZoneInfo | None
+    """The zone of times without an offset; None: they are refused."""
+    dates: DateOrder
 
 
 Convert = Callable[[Any, Form], Any]
@@ -44,6 +59,13 @@ def json_type(value: Any) -> str:
     return names.get(type(value), type(value).__name__)
 
 
+def written(value: Any) -> str:
+    """A value of a file as it would stand in a CSV cell."""
+    if isinstance(value, str):
+        return value
+    return "" if value is None else msgspec.json.encode(value).decode()
+
+
 def as_text(value: Any, form: Form) -> str:
     """Text; in a CSV cell, a lone surrogate means that the file is not UTF-8."""
     if type(value) is not str:
@@ -53,64 +75,46 @@ def as_text(value: Any, form: Form) -> str:
     return value
 
 
+def as_id(value: Any, form: Form) -> str:
+    """An id of a network or a tool. A whole number of JSON is its digits, unless programs may have rounded it."""
+    if type(value) is str and value.isalnum():
+        return value
+    if type(value) is int:
+        if abs(value) < _EXACT:
+            return str(value)
+        raise ValueError(
+            "is a number of 2^53 or more, which many programs round: write it in quotes, or --map the field to one that has "
+            "the id as text, such as id_str"
+        )
+    if type(value) is float:
+        raise ValueError(
+            "is a number with a decimal point or an exponent, which may have been rounded: write it in quotes"
+        )
+    text = as_text(value, form)
+    if _SCIENTIFIC.fullmatch(text):
+        raise ValueError(
+            f"{text!r} is what Excel makes of a long id, and its last digits are lost: export the file again and do not "
+            "save it in Excel, or import the column there as text"
+        )
+    if _FLOAT.fullmatch(text):
+        raise ValueError(
+            f"{text[:40]!r} is what pandas makes of the ids in a column with gaps: read it with dtype=str and save it again"
+        )
+    return text
+
+
 def as_reference(value: Any, form: Form) -> str | None:
     """The id of another post; an empty text means that there is none."""
-    return as_text(value, form) or None
+    return as_id(value, form) or None
 
 
 def as_name(value: Any, form: Form) -> str:
-    """A name in the form that records have: lower case, with a hyphen for each space."""
-    return as_text(value, form).strip().lower().replace(" ", "-")
-
-
-def as_time(value: Any, form: Form) -> int:
-    """A time in ms since the epoch, from RFC 3339 or from the format that the user gave."""
+    """The key of a name as people write it."""
     text = as_text(value, form)
-    if form.time_format is not None:
-        try:
-            moment = datetime.strptime(text, form.time_format)  # noqa: DTZ007 - made UTC below where naive
-        except ValueError as error:
-            raise ValueError(f"{error}; mend the time or --time-format") from None
-        moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-        ms = int(moment.replace(microsecond=0).timestamp()) * 1000 + moment.microsecond // 1000
-    elif (plain := _plain(text)) is not None:
-        ms = plain
-    else:
-        match = _RFC3339.fullmatch(text)
-        if match is None:
-            raise ValueError(
-                f"{text[:40]!r} is no time such as 2026-11-20T14:03:00Z: write it so, or give --time-format"
-            )
-        date, minute, second, fraction, offset = match.groups()
-        if offset is None:
-            raise ValueError(f"{text!r} has no offset: add Z for UTC or one such as -05:00, or give --time-format")
-        leap = second == "60"  # RFC 3339 has leap seconds, datetime has not
-        try:
-            moment = datetime.fromisoformat(f"{date}T{minute}:{'59' if leap else second}{offset.upper()}")
-        except ValueError as error:
-            raise ValueError(f"{text!r} is no time: {error}") from None
-        ms = int(moment.timestamp()) * 1000 + (1000 if leap else 0)
-        if fraction is not None:
-            ms += int(fraction.ljust(3, "0")[:3])
-    return ms
-
-
-def _plain(text: str) -> int | None:
-    """ms of a time in the most common forms, 2026-11-20T14:03:00Z or 2026-11-20T14:03:00.250Z; None for other forms."""
-    second = _SECONDS.get(text[16:19])
-    fraction = _FRACTIONS.get(text[19:])
-    minute = _minute_of(text[:16]) if second is not None and fraction is not None else None
-    return None if minute is None or second is None or fraction is None else minute + second + fraction
-
-
-@lru_cache(maxsize=8_192)
-def _minute_of(text: str) -> int | None:
-    if _MINUTE.fullmatch(text) is None:
-        return None
-    try:
-        return int(datetime.fromisoformat(f"{text}Z").timestamp()) * 1000
-    except ValueError:
-        return None
+    key = key_of(text)
+    if not key and text.strip():
+        raise ValueError("has no letter and no digit: map it to a name with --value")
+    return key
 
 
 def as_count(value: Any, form: Form) -> int:

@@ -1,6 +1,7 @@
-"""Examples of every state record of every role, and the stored bytes of each released form.
+"""Examples of every state record of every role, the stored bytes of each form, and the JSON schema of each released one.
 
-`python -m tests.support.stored_state` keeps the bytes of the forms that have none yet; it changes none.
+`python -m tests.support.stored_state` keeps the bytes of the forms that have none yet, and the schemas of the newest forms that are
+released and have none; it changes none.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from msgspec import inspect
 from agents.classify.recent_ids import LONGEST, RecentIds
 from netcenter.pipeline import PIPELINE
 from schemas import codec, ids
+from schemas.releases import released
 from schemas.state_forms import StateForms
 from streams.checkpoint import PROGRESS_FORMS, progress_writer
 from streams.core import Progress
 from streams.topology import Fold, Role
 
 STORED = Path(__file__).parents[1] / "data" / "state_bytes.json"
+SCHEMAS = STORED.with_name("state_schemas.json")
 PROGRESS = "progress"
 """The name in the file of what every role keeps."""
 
@@ -88,6 +91,28 @@ def stored() -> dict[str, list[dict[str, Any]]]:
     return json.loads(STORED.read_text()) if STORED.exists() else {}
 
 
+def schemas() -> dict[str, dict[str, Any]]:
+    """What the code of a release reads, by role and form: `cases.1`. Of roles whose state is no record of fields there is none."""
+    found: dict[str, dict[str, Any]] = json.loads(SCHEMAS.read_text())
+    return found
+
+
+def write_missing_schemas() -> list[str]:
+    """Keeps the schemas of the newest forms, as far as a release writes them. Returns their names."""
+    kept, added = schemas(), []
+    *_, last = released().values()
+    for role in PIPELINE.roles:
+        if not isinstance(role.shape, Fold):
+            continue
+        entry = f"{role.name}.{role.forms.newest}"
+        if last.forms.get(role.name) == role.forms.newest and entry not in kept:
+            kept[entry] = msgspec.json.schema(role.shape.decider().record_types)
+            added.append(f"{entry}, schema")
+    lines = ",\n".join(f" {json.dumps(name)}: {json.dumps(schema)}" for name, schema in kept.items())
+    SCHEMAS.write_text(f"{{\n{lines}\n}}\n")
+    return added
+
+
 def write_missing() -> list[str]:
     """Keeps the bytes of the newest forms that have none. Returns their names."""
     kept, added = stored(), []
@@ -117,4 +142,4 @@ def write_missing() -> list[str]:
 
 
 if __name__ == "__main__":
-    print("\n".join(write_missing()) or "nothing is missing")
+    print("\n".join(write_missing() + write_missing_schemas()) or "nothing is missing")

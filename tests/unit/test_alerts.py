@@ -767,14 +767,34 @@ def test_a_case_that_an_operator_escalates_and_that_climbs_to_the_same_person_co
     assert told(run)[1:] == [("escalation:andina:ana", 2, "resolved")]
 
 
-def test_a_case_that_comes_back_and_climbs_again_fires_again() -> None:
+@pytest.mark.parametrize(
+    ("minutes", "states"), [(14, ["firing", "resolved"]), (16, ["firing", "resolved", "firing", "resolved"])]
+)
+def test_a_case_that_comes_back_and_climbs_again_is_the_same_alert_until_it_was_calm_for_a_while(
+    minutes: int, states: list[str]
+) -> None:
+    """Case after case for one person is one alert, and not one for each."""
     run = begin("live")
     queue(run, 1)
-    for seq in (2, 4):
-        take(run, desk_says("k0", seq, START + seq * 3 * MINUTE, "responsible", "ana"))
-        take(run, desk_says("k0", seq + 1, START + (seq + 1) * 3 * MINUTE))
-    run.tick(START + 30 * MINUTE)
-    assert [state for _, _, state in told(run)] == ["firing", "resolved", "firing", "resolved"]
+    for seq, minute in ((2, 1), (4, 4 + minutes)):
+        take(run, desk_says("k0", seq, START + minute * MINUTE, "responsible", "ana"))
+        take(run, desk_says("k0", seq + 1, START + (minute + 3) * MINUTE))
+    run.tick(START + HOUR)
+    assert [state for _, _, state in told(run)] == states
+    assert not [key for key in run.state if key.startswith("escalation:") and run.state[key].calm_since is not None]
+
+
+def test_escalated_cases_are_told_again_when_they_are_half_as_many_more_or_fewer_but_not_for_a_few() -> None:
+    run = begin("live")
+    queue(run, 18)
+    for case in range(18):
+        take(run, desk_says(f"k{case}", 2, START + MINUTE + case * 40_000, "responsible", "ana"))
+    for case in range(17):
+        take(run, desk_says(f"k{case}", 3, START + 14 * MINUTE + case * 1_000))
+    run.tick(START + 15 * MINUTE)
+    alerts = [alert for alert in run.events if isinstance(alert, Alert)]
+    assert [alert.evidence["cases"] for alert in alerts] == ["1", "6", "11", "17", "1"]
+    assert alerts[2].reason == "grown: 11, 6 told last" and alerts[4].reason == "fallen: 1, 17 told last"
 
 
 def test_a_climb_of_a_round_that_is_over_tells_nobody() -> None:
