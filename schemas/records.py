@@ -406,13 +406,14 @@ class CrisisDeclared(Record, kw_only=True, frozen=True, gc=False):
 
 
 class ContactCount(Record, kw_only=True, frozen=True, gc=False):
-    """Contacts counted outside, calls for instance."""
+    """Contacts counted outside, calls for instance: those of a minute, or of several together."""
 
     id: A[str, "UUIDv5(contacts: brand|source|minute); set by the tool"]
     brand: A[str, "the brand that was contacted"]
     source: A[str, "which counter: calls, chats"]
-    minute: A[Time, "start of the minute counted"]
+    minute: A[Time, "start of the first minute counted"]
     count: A[int, "contacts"]
+    minutes: A[int, "how many minutes are counted together: 1, 5, 15, 30 or 60"] = 1
 
 
 # --- cases ---------------------------------------------------------------------------------------------------

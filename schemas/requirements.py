@@ -102,6 +102,14 @@ def _minute(value: int) -> str | None:
     return _time(value) or ("is not the start of a minute: leave the seconds 00" if value % MINUTE else None)
 
 
+#: How many minutes a count of contacts may hold: what calls are usually reported by.
+BINS = (1, 5, 15, 30, 60)
+
+
+def _bin(value: int) -> str | None:
+    return None if value in BINS else f"is none of {', '.join(map(str, BINS))}: count by one of these"
+
+
 def _count(value: int) -> str | None:
     return None if 0 <= value <= MOST else f"is not a count between 0 and {MOST}"
 
@@ -170,7 +178,7 @@ REQUIRED: dict[type[Record], dict[str, Check]] = {
         "until": _until,
     },
     CrisisDeclared: {"brand": _name, "by": _id, "at": _time},
-    ContactCount: {"brand": _name, "source": _id, "minute": _minute, "count": _count},
+    ContactCount: {"brand": _name, "source": _id, "minute": _minute, "count": _count, "minutes": _bin},
     OperatorChanged: {
         "desk": _name,
         "operator": _id,

@@ -15,6 +15,8 @@ _MOST = 100_000_000
 _AHEAD = 24 * 60 * MINUTE
 #: The most characters of a source's name.
 _LONGEST_SOURCE = 64
+#: The most minutes that a count holds.
+_LONGEST_BIN = 60
 
 
 def check_volume(volume: Volume) -> None:
@@ -52,5 +54,7 @@ def check_contacts(fact: ContactCount, at: At) -> None:
         raise Unusable(f"minute {fact.minute} is not the start of one")
     if at.time and fact.minute > at.time + _AHEAD:
         raise Unusable(f"minute {rfc3339(fact.minute)} is more than a day ahead of {rfc3339(at.time)}")
-    if not 0 <= fact.count <= _MOST:
-        raise Unusable(f"{fact.count} contacts in a minute")
+    if not 1 <= fact.minutes <= _LONGEST_BIN:
+        raise Unusable(f"{fact.minutes} minutes counted together: use {_LONGEST_BIN} at most")
+    if not 0 <= fact.count <= _MOST * fact.minutes:
+        raise Unusable(f"{fact.count} contacts in {fact.minutes} minutes")

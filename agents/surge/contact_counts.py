@@ -15,13 +15,16 @@ from agents.surge.checks import check_contacts
 from agents.surge.lifecycle import Situation, judge
 from agents.surge.load import Load
 from agents.surge.state import SOURCES, BrandNoted, BrandSeries, Contacts, WatchedBrand, contacts_key, series_key
+from agents.surge.tally import MINUTE
 from schemas.records import ContactCount, Decided
 
 
 def contacts_counted(state: State[Any], fact: ContactCount, at: At) -> Iterator[Decided | StateNote]:
-    """Yields a note and the events that follow from a count; nothing for a minute that is already counted. A count is
+    """Yields a note and the events that follow from a count; nothing for minutes that are already counted. A count is
     complete when it arrives, so its source is judged at once. Skipped minutes count as not known. Raises Unusable for
     an impossible count, and for a new source when a brand has too many.
+
+    The contacts of several minutes are spread over them, evenly but for what an expected event explains.
     """
     check_contacts(fact, at)
     name = fact.brand
@@ -32,25 +35,38 @@ def contacts_counted(state: State[Any], fact: ContactCount, at: At) -> Iterator[
     if fact.minute < before.until:
         return
     rule, surge = at.policy.surge, brand.surge
-    expected = at.policy.brand(name).expected(fact.minute)
-    before = _up_to(fact.minute, before, rule, in_surge=surge is not None)
-    load = before.step(fact.count / expected_events.factor(expected), rule, in_surge=surge is not None)
-    if surge is not None and before.open and load.settled(rule):
+    of_brand = at.policy.brand(name)
+    expected = [of_brand.expected(fact.minute + n * MINUTE) for n in range(fact.minutes)]
+    usual = fact.count / sum(map(expected_events.factor, expected))
+    load = _up_to(fact.minute, before, fact.minutes, rule, in_surge=surge is not None)
+    settled = False
+    for _ in range(fact.minutes):
+        was, load = load, load.step(usual, rule, in_surge=surge is not None)
+        settled = settled or (was.open and load.settled(rule))
+    if surge is not None and settled:
         brand = replace(brand, surge=replace(surge, settled=True))
     brand = replace(brand, heard_until=max(brand.heard_until, load.until))
-    own = Contacts(name, fact.source, load)
+    own = Contacts(name, fact.source, load, fact.minutes)
     others = [state.get(contacts_key(name, source)) for source in ["", *brand.sources] if source != fact.source]
     series: BrandSeries = state.get(series_key(name)) or BrandSeries.new(name)
-    brand, events = judge(Situation(brand, series, [*filter(None, others), own], expected), at)
+    told = next(filter(None, reversed(expected)), [])
+    brand, events = judge(Situation(brand, series, [*filter(None, others), own], told), at)
     yield BrandNoted({name: brand, key: own})
     yield from events
 
 
 def without_old_load(contacts: Contacts, until: int, at: At) -> Contacts:
-    """The contacts at `until` (ms); their load is closed if no count has come for as long as a load takes to end."""
-    if not contacts.load.open or until - contacts.load.until < at.policy.surge.calm:
+    """The contacts at `until` (ms); their load is closed if no count has come for as long as a load takes to end, or as
+    the next count takes to come.
+    """
+    if not contacts.load.open or until - contacts.load.until < _missed(contacts.minutes, at.policy.surge):
         return contacts
     return replace(contacts, load=contacts.load.skip(contacts.load.until))
+
+
+def _missed(minutes: int, rule: SurgePolicy) -> int:
+    """ms without a count after which its minutes are missed: a count of several minutes comes when all of them are over."""
+    return rule.calm + (minutes - 1) * MINUTE
 
 
 def _with_source(brand: WatchedBrand, fact: ContactCount) -> WatchedBrand:
@@ -63,9 +79,9 @@ def _with_source(brand: WatchedBrand, fact: ContactCount) -> WatchedBrand:
     return replace(brand, sources=[*brand.sources, fact.source])
 
 
-def _up_to(minute: int, load: Load, rule: SurgePolicy, *, in_surge: bool) -> Load:
-    """The load after the skipped minutes before `minute` (ms)."""
-    if minute - load.until >= rule.calm:
+def _up_to(minute: int, load: Load, minutes: int, rule: SurgePolicy, *, in_surge: bool) -> Load:
+    """The load after the skipped minutes before `minute` (ms). minutes: how many minutes a count holds."""
+    if minute - load.until >= _missed(minutes, rule):
         load = load.skip(minute)
     while load.until < minute:
         load = load.step(None, rule, in_surge=in_surge)

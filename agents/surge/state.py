@@ -221,6 +221,8 @@ class Contacts(msgspec.Struct, frozen=True, tag="contacts"):
     source: str
     """The name of the counting program; empty for questions and complaints among the posts."""
     load: Load
+    minutes: int = 1
+    """How many minutes its last count held."""
 
 
 class PartOfMinute(msgspec.Struct, frozen=True, array_like=True):

@@ -63,7 +63,7 @@ _Delimiter = Annotated[
 _Quote = Annotated[str, _option("--quote", help="Around CSV cells; '' where nothing is quoted.")]
 _Escape = Annotated[
     str | None,
-    _option("--escape", help="Before a quote in a CSV cell, where it is not doubled: \\\\."),
+    _option("--escape", help="Before a quote in a CSV cell, where none is doubled: a backslash."),
 ]
 _SkipLines = Annotated[int, _option("--skip-lines", least=0, help="How many lines stand before the header.")]
 _Sheet = Annotated[

@@ -8,6 +8,7 @@ import msgspec
 
 from netcenter.files.file_reader import Place
 from netcenter.files.line import FileError, Line, PolicyText
+from schemas.records import ContactCount
 
 
 class TimeOrder(msgspec.Struct, frozen=True):
@@ -26,8 +27,8 @@ def time_order(found: Iterable[Place]) -> TimeOrder:
     for number, cls, at in found:
         rows += 1
         if cls is not None:
-            if at < newest:
-                ordered = False
+            if at < newest or cls is ContactCount:
+                ordered = False  # when the minutes of a count are over is known from several rows
             newest = at
             if cls is PolicyText and policy is None:
                 policy = number

@@ -16,6 +16,7 @@ import msgspec
 from agents.policy import PolicyError, parse
 from agents.policy.zone import zone
 from netcenter.files.column_names import as_options, suggested
+from netcenter.files.contact_bins import ContactBins, end_of
 from netcenter.files.file_rows import open_rows
 from netcenter.files.file_times import UndecidedDateError, order_told_by
 from netcenter.files.line import FileError, Line, PolicyText, Refused
@@ -181,6 +182,8 @@ class RecordReader:
         record = kind.make(**values)
         self._check(record)
         at = next(values[field] for field in kind.order if field in values)
+        if isinstance(record, records.ContactCount):
+            at = end_of(record)
         return Line(at, kind.topic, record, number)
 
     def place(self, row: Row, form: Form) -> Place:
@@ -307,6 +310,10 @@ class RecordReader:
                     fixed[field] = self._converted(kind, field, value, self.cells, "--set: ")
         return fixed
 
+    def fills(self, field: str, header: list[str]) -> bool:
+        """Whether a column of this header, or an option, gives the field its values."""
+        return field in self.constants or field in self.columns or field in header
+
     def read(self, path: Path) -> Iterator[tuple[Row | Refused, Line | Refused]]:
         """Each row of the file, with each record that it makes."""
         replies = self.replies
@@ -320,11 +327,18 @@ class RecordReader:
                     for found in ((row,) if isinstance(row, Refused) else several) or ():
                         yield row, found
                 return
+            told = file.columns is None or self.fills("minutes", file.columns)
+            bins = None if told else ContactBins()
             for row, one in self._each(file.rows, partial(self.record, form=form), notes, form):
                 if isinstance(row, Refused):
                     yield row, row
+                elif isinstance(one, Line) and bins is not None and type(one.record) is records.ContactCount:
+                    for found in bins.of(one, row.raw):
+                        yield row, found
                 elif one is not None:
                     yield row, one
+            for found in bins.rest() if bins is not None else ():
+                yield found, found
 
     def places(self, path: Path) -> Iterator[Place]:
         """The place of each row of the file."""
@@ -395,7 +409,12 @@ class RecordReader:
     def _unknown_columns(self, unknown: list[str], header: list[str]) -> str:
         """What to do about columns that fill no field."""
         if {"timestamp", "value"} <= set(unknown):
-            return "timestamp, value: looks like counts, not posts: netcenter backtest reads these"
+            return (
+                "timestamp, value: looks like counts, not posts: `netcenter backtest` reads these, and as calls they are read by "
+                "--set type=contacts --set source=calls --map minute=timestamp --map count=value and --set brand=BRAND"
+            )
+        if not any(unknown):
+            return "a column without a name, such as the index that pandas writes: pass --ignore-unknown"
         named = ", ".join(column[:40] or "(a column without a name)" for column in unknown)
         maps = suggested(unknown, {*header, *self.columns, *self.constants})
         if maps:

@@ -30,7 +30,7 @@ def open_rows(path: Path, options: FileOptions, known: Collection[str] = _FIELDS
     zip; `-` is the standard input. known: the columns that fill a field without a --map. Raises FileError for a file that
     cannot be read at all; a row that cannot be read is a Refused.
     """
-    named = {*known, *options.columns}
+    named = {*known, *options.columns, *(column.partition(".")[0] for column in options.columns)}
     with contextlib.ExitStack() as stack:
         try:
             file = open_file(path, options.format, stack)

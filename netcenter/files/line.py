@@ -33,7 +33,7 @@ class Line(msgspec.Struct, frozen=True):
     """One record of a file."""
 
     at: int
-    """ms; its place in the order of play: received_at, else created_at, observed_at, at or minute."""
+    """ms; its place in the order of play: received_at, else created_at, observed_at or at; of a count, the end of its minutes."""
     topic: Topic
     """Where it belongs."""
     record: Record

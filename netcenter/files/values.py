@@ -118,10 +118,13 @@ def as_name(value: Any, form: Form) -> str:
 
 
 def as_count(value: Any, form: Form) -> int:
-    """A whole number."""
+    """A whole number, also as 5.0: programs write it so where other rows have no number."""
     if form.cells and isinstance(value, str):
-        if re.fullmatch(r"[+-]?\d{1,4000}", value, re.ASCII) is None:
+        whole = re.fullmatch(r"([+-]?\d{1,4000})(?:\.0{1,6})?", value, re.ASCII)
+        if whole is None:
             raise ValueError(f"{value[:40]!r} is not a whole number")
+        value = int(whole[1])
+    if type(value) is float and value.is_integer() and abs(value) < 2**53:
         value = int(value)
     if type(value) is not int:
         raise ValueError(f"is {json_type(value)}, not a whole number")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Callable
+from typing import Any
 
 from kafka import TopicPartition
 
 from netcenter.broker.reading import records_of
 from netcenter.broker.refused_records import RefusedRecords
+from netcenter.files.contact_bins import end_of
 from netcenter.pipeline import PIPELINE
 from netcenter.replay.seek import Seeker
 from netcenter.settings import Settings
@@ -16,13 +19,13 @@ from schemas.avro import locked
 from schemas.records import ContactCount, CrisisDeclared, OfferAnswered, OperatorChanged, Record
 from streams.kafka_connection import KafkaConnection
 
-_TIMES: dict[type[Record], tuple[str, str]] = {
-    OperatorChanged: ("desk", "at"),
-    OfferAnswered: ("desk", "at"),
-    CrisisDeclared: ("volumes", "at"),
-    ContactCount: ("volumes", "minute"),
+_TIMES: dict[type[Record], tuple[str, Callable[[Any], int]]] = {
+    OperatorChanged: ("desk", lambda record: record.at),
+    OfferAnswered: ("desk", lambda record: record.at),
+    CrisisDeclared: ("volumes", lambda record: record.at),
+    ContactCount: ("volumes", end_of),
 }
-"""The topic of each record, and the field that holds the record's own time."""
+"""The topic of each record, and the record's own time (ms)."""
 #: The most ms by which the broker's time of such a record may differ from the broker's time of posts with the same
 #: event time.
 _APART = 3_600_000
@@ -48,7 +51,7 @@ class ToolRecords:
         frames = {codec.frame(version.id) for version in locked() if version.record in names}
         records = refused.without(records_of(kafka, stretches))
         found = [codec.decode(r.value) for r in records if r.value and r.value[:5] in frames]
-        told = [(getattr(record, _TIMES[type(record)][1]), n, record) for n, record in enumerate(found)]
+        told = [(_TIMES[type(record)][1](record), n, record) for n, record in enumerate(found)]
         self._told = sorted(told, key=lambda one: one[:2])
         self._next = 0
 

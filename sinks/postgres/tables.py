@@ -112,8 +112,8 @@ VOLUMES = ProjectionTable(
 )
 CONTACTS = ProjectionTable(
     "contacts",
-    "Contacts of one minute that were counted outside, calls for instance.",
-    columns("id uuid, brand text, source text, minute time, count int" + _PLACE),
+    "Contacts of a minute, or of several together, that were counted outside, calls for instance.",
+    columns("id uuid, brand text, source text, minute time, count int, minutes int" + _PLACE),
     key=("id",),
     topic="volumes",
     records=(ContactCount,),

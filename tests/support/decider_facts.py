@@ -65,8 +65,10 @@ def _surge(draw: st.DrawFn) -> Facts:
     facts: Facts = [(volume.minute, volume) for volume in volumes]
     for minute in draw(st.lists(st.integers(0, 200), max_size=20, unique=True)):
         at = test_surge.START + minute * 60_000
-        count = draw(st.integers(0, 400))
-        facts.append((at, ContactCount(id=f"c{minute}", brand="a", source="calls", minute=at, count=count)))
+        count, minutes = draw(st.integers(0, 400)), draw(st.sampled_from([1, 1, 5, 60]))
+        facts.append(
+            (at, ContactCount(id=f"c{at}", brand="a", source="calls", minute=at, count=count, minutes=minutes))
+        )
     for n, minute in enumerate(sorted(draw(st.lists(st.integers(0, 200), max_size=3, unique=True)))):
         at, change = test_surge.START + minute * 60_000, ("open", "close")[n % 2]
         made = ids.make("crisis", "b", at, change)

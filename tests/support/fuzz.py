@@ -292,6 +292,7 @@ class Fuzz:
             source=draw.choice(("calls", "ñ|")),
             minute=minute,
             count=draw.randrange(10**4),
+            minutes=draw.choice((1, 1, 5, 30, 60)),
         )
 
     def _crisis(self) -> CrisisDeclared:

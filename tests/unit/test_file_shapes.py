@@ -23,6 +23,7 @@ from netcenter.files import file_reader
 from netcenter.files.line import FileError, Line, Refused
 from netcenter.files.options import FileOptions
 from netcenter.files.shapes import file_bytes, json_rows
+from tests.support.pandas_csv import as_pandas
 
 HEADER = ["native_id", "brand", "channel", "author_id", "created_at", "text"]
 ROWS = [
@@ -163,9 +164,54 @@ def test_the_columns_of_a_foreign_header_are_suggested(tmp_path: Path) -> None:
     )
 
 
+#: What pandas 3.1.1 wrote from FRAME.
+PANDAS = {
+    "": ",native_id,brand,created_at,text,reach,promoted,url\n"
+    "0,1,andina,2026-01-05 10:00:00.000+00:00,¿Dónde está?,5.0,True,\n"
+    '1,2,andina,2026-01-05 10:01:00.250+00:00,"line one\nline two ""quoted"", x",,False,https://x.y/z\n'
+    "2,3,andina,2026-01-05 10:02:00.000+00:00,,7.0,True,\n",
+    "without its index": "native_id,brand,created_at,text,reach,promoted,url\n"
+    "1,andina,2026-01-05 10:00:00.000+00:00,¿Dónde está?,5.0,True,\n"
+    '2,andina,2026-01-05 10:01:00.250+00:00,"line one\nline two ""quoted"", x",,False,https://x.y/z\n'
+    "3,andina,2026-01-05 10:02:00.000+00:00,,7.0,True,\n",
+    "quoted": '"native_id","brand","created_at","text","reach","promoted","url"\n'
+    '"1","andina","2026-01-05 10:00:00.000+00:00","¿Dónde está?",5.0,True,""\n'
+    '"2","andina","2026-01-05 10:01:00.250+00:00","line one\nline two ""quoted"", x","",False,"https://x.y/z"\n'
+    '"3","andina","2026-01-05 10:02:00.000+00:00","",7.0,True,""\n',
+}
+FRAME: dict[str, list[Any]] = {
+    "native_id": ["1", "2", "3"],
+    "brand": ["andina"] * 3,
+    "created_at": [datetime.datetime(2026, 1, 5, 10, n, 0, 250_000 * (n == 1), datetime.UTC) for n in range(3)],
+    "text": ["¿Dónde está?", 'line one\nline two "quoted", x', ""],
+    "reach": [5, None, 7],
+    "promoted": [True, False, True],
+    "url": [None, "https://x.y/z", None],
+}
+
+
+@pytest.mark.parametrize("way", PANDAS)
+def test_what_pandas_wrote_is_read_back_and_the_tests_write_as_pandas(tmp_path: Path, way: str) -> None:
+    """Its index is a column without a name, and a hole makes floats of counts."""
+    how: dict[str, Any] = {"": {}, "without its index": {"index": False}}.get(
+        way, {"index": False, "quoting": csv.QUOTE_NONNUMERIC}
+    )
+    assert as_pandas(FRAME, **how) == PANDAS[way]
+    path = written(tmp_path / "f.csv", PANDAS[way])
+    fixed = {"channel": "twitter", "author_id": "u1"}
+    got = [one.record for one in found(path, set=fixed, ignore_unknown=True) if isinstance(one, Line)]
+    assert [(one.reach, one.url, one.text) for one in got] == [  # type: ignore[attr-defined]
+        (reach, url, text) for reach, url, text in zip(FRAME["reach"], FRAME["url"], FRAME["text"], strict=True)
+    ]
+    if way == "":
+        told = "f.csv:1: a column without a name, such as the index that pandas writes: pass --ignore-unknown"
+        assert fault(path, set=fixed) == told
+
+
 def test_counts_are_sent_to_backtest(tmp_path: Path) -> None:
     """A file of counts is no file of posts."""
-    assert "looks like counts, not posts: netcenter backtest" in fault(written(tmp_path / "f.csv", "timestamp,value\n"))
+    found = fault(written(tmp_path / "f.csv", "timestamp,value\n"))
+    assert "looks like counts, not posts: `netcenter backtest` reads these, and as calls" in found
 
 
 def test_an_empty_file_and_a_header_alone_are_told_apart(tmp_path: Path) -> None:

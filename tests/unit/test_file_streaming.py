@@ -111,7 +111,6 @@ LINES: list[dict[str, Any]] = [
     },
     {"type": "update", "observed_at": "2026-11-20T14:01:00Z", "reach": 4},
     {"type": "update", "observed_at": "2026-11-20T14:01:00Z", "received_at": "2026-11-20T14:11:00Z", "reach": 5},
-    {"type": "contacts", "source": "calls", "minute": "2026-11-20T14:12:00Z", "count": 3},
     {"type": "crisis", "change": "open", "by": "ana", "reason": "guitar", "at": "2026-11-20T14:13:00Z"},
 ]
 POST = {"brand": "b", "channel": "c", "native_id": "1", "author_id": "u", "text": "hola"}

@@ -197,7 +197,7 @@ def test_the_received_time_orders_before_the_created_time() -> None:
         (
             {"type": "contacts", "brand": "b", "source": "calls", "minute": "T", "count": 12},
             "volumes",
-            AT,
+            AT + 60_000,
             ids.make("contacts", "b", "calls", AT),
         ),
     ],

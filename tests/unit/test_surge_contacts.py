@@ -14,7 +14,7 @@ import pytest
 from agents.decider import Unusable
 from agents.policy.policy import Brand
 from agents.policy.surge_policy import ExpectedEvent
-from agents.surge.state import SOURCES
+from agents.surge.state import SOURCES, contacts_key
 from schemas.records import ContactCount, SurgeOpened
 from tests.support.decider_runner import Run
 from tests.support.surge_told import (
@@ -96,12 +96,91 @@ def test_calls_that_cannot_be_and_one_source_too_many_become_dead_letters() -> N
         {"count": -1},
         {"count": 10**12},
         {"minute": 5},
+        {"minutes": 0},
+        {"minutes": 61},
         {"source": "s99"},
         {"source": "s" * 65},
         {"brand": "a|b"},
     ):
         with pytest.raises(Unusable):
             to.fact(msgspec.structs.replace(one, **bad))
+
+
+# --- counts of several minutes -----------------------------------------------------------------------------------
+
+
+def _by(to: Run, minutes: int, start: int, each_minute: list[int]) -> Run:
+    """The same calls, counted together by so many minutes; each count comes when its minutes are over."""
+    for i in range(0, len(each_minute), minutes):
+        at, count = start + i * MINUTE, sum(each_minute[i : i + minutes])
+        to.tick(at + minutes * MINUTE)
+        to.fact(ContactCount(id=f"c{at}", brand="andina", source="calls", minute=at, count=count, minutes=minutes))
+    return to
+
+
+@cache
+def _fifteen_days_by(minutes: int) -> Run:
+    return _by(begun(), minutes, START, [int(n) for n in np.random.default_rng(2).poisson(20, 15 * 24 * 60)])
+
+
+def _after_fifteen_days_by(minutes: int) -> Run:
+    known, to = _fifteen_days_by(minutes), run()
+    to.tick(known.time)
+    for key, record in known.state.items():
+        to.restore(key, record)
+    return to
+
+
+@pytest.mark.parametrize("minutes", [30, 60])
+def test_calls_counted_by_several_minutes_raise_no_false_load_and_teach_the_same_usual(minutes: int) -> None:
+    coarse, fine = _fifteen_days_by(minutes), _fifteen_days_of_calls()
+    assert coarse.events == []
+    by_bins, by_minutes = (one.state[contacts_key("andina", "calls")].load for one in (coarse, fine))
+    assert by_bins.usual == pytest.approx(by_minutes.usual, abs=50)  # thousandths of a call a minute
+    assert by_bins.strayed <= by_minutes.strayed + 0.01
+
+
+@pytest.mark.parametrize("minutes", [30, 60])
+def test_a_rise_counted_by_several_minutes_opens_one_load_that_lasts_until_it_is_over(minutes: int) -> None:
+    """At most a count later than by single minutes, and not anew with every count."""
+    random = np.random.default_rng(3)
+    to = _after_fifteen_days_by(minutes)
+    rise = to.time
+    _by(to, minutes, rise, [int(n) for n in random.poisson(34, 240)])
+    [opened] = of(to, SurgeOpened)
+    assert opened.time <= rise + (45 + minutes) * MINUTE
+    assert kinds(to) == ["SurgeOpened"]
+    _by(to, minutes, to.time, [int(n) for n in random.poisson(20, 240)])
+    assert kinds(to)[-1] == "SurgeClosed"
+    assert len(of(to, SurgeOpened)) == 1
+
+
+def test_counts_of_several_minutes_that_no_longer_come_end_their_load() -> None:
+    to = _after_fifteen_days_by(60)
+    _by(to, 60, to.time, [60] * 120)
+    assert kinds(to) == ["SurgeOpened"]
+    to.tick(to.time + HOUR)
+    assert kinds(to) == ["SurgeOpened"], "the next hour is not over"
+    to.tick(to.time + 2 * HOUR)
+    assert kinds(to) == ["SurgeOpened", "SurgeClosed"]
+
+
+def test_an_expected_event_in_a_part_of_the_counted_minutes_explains_only_its_part() -> None:
+    begin = START + 15 * DAY + HOUR // 2
+    held = policy(Brand(name="andina", expected_events=[_event(begin, 1, 15.0)]))
+    known, to = _fifteen_days_by(60), run(held=held)
+    to.tick(known.time)
+    for key, record in known.state.items():
+        to.restore(key, record)
+    _by(to, 60, to.time, [20] * 30 + [300] * 60 + [20] * 30)
+    assert to.events == []
+
+
+def test_counted_minutes_that_overlap_what_is_counted_change_nothing() -> None:
+    to = _by(begun(), 30, START, [20] * 120)
+    before = dict(to.state)
+    to.fact(ContactCount(id="x", brand="andina", source="calls", minute=START + 105 * MINUTE, count=900, minutes=30))
+    assert dict(to.state) == before
 
 
 # --- expected events ---------------------------------------------------------------------------------------------
