@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
+DEMO := .venv/installed-for-demo
 PEERS := .bench-venv/installed
 DATA ?=
 
@@ -9,19 +10,27 @@ DATA ?=
 
 env: $(INSTALLED)
 
-# Once, and again when the lock or the project's own description changes. uv, itself taken by its hash, installs five times
-# as fast as pip; pip is the way on where only pip is told of a mirror or a certificate.
-$(INSTALLED): requirements/dev.lock pyproject.toml
+# What is installed once, and again when its lock or the project's own description changes. uv, itself taken by its hash,
+# installs five times as fast as pip; pip is the way on where only pip is told of a mirror or a certificate.
+define install
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Netcenter needs Python 3.11 or newer, $(PYTHON) is %d.%d: make PYTHON=python3.12 $(or $(MAKECMDGOALS),env)" % sys.version_info[:2])'
 	test -x $(BIN)/pip || $(PYTHON) -m venv --clear .venv
 	sed -n '/^uv==/,/^[^ ]/p' requirements/dev.lock | grep -E '^uv==|--hash=' > .venv/uv.lock
 	$(BIN)/pip install --quiet --require-hashes -r .venv/uv.lock
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.lock \
-	    || $(BIN)/pip install --quiet --require-hashes -r requirements/dev.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r $(1) \
+	    || $(BIN)/pip install --quiet --require-hashes -r $(1)
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
+endef
 
-demo: env
+$(INSTALLED): requirements/dev.lock pyproject.toml
+	$(call install,requirements/dev.lock)
+
+# The demo needs two fifths of what the tests need; `make env` adds the rest to it.
+$(DEMO): requirements/demo.lock pyproject.toml
+	$(call install,requirements/demo.lock)
+
+demo: $(if $(wildcard $(INSTALLED)),$(INSTALLED),$(DEMO))
 	$(BIN)/netcenter demo
 
 # The fast loop: every test that needs no server, in two processes.

@@ -16,6 +16,7 @@ from agents.policy import Policy
 from agents.surge import SurgeDecider
 from netcenter.backtest.nab import Labels, labels
 from netcenter.backtest.series_files import CountSeries, read
+from netcenter.files.options import FileOptions
 from schemas import ids
 from schemas.records import ConversationCount, Decided, Record, Volume, VolumeCount
 
@@ -31,7 +32,7 @@ def given(data: Path) -> tuple[list[CountSeries], dict[str, Labels]]:
     if not (folder / "labels.json").exists():
         sys.exit(f"there is no {folder}: these figures need the data beside the project, or --data FOLDER")
     told = labels(folder / "labels.json")
-    return [read(folder / f"{name}.csv", {}, None)[0] for name in told], told
+    return [read(folder / f"{name}.csv", FileOptions(zone="UTC"))[0] for name in told], told
 
 
 def stocks(data: Path, least: int = 5_000) -> list[CountSeries]:

@@ -9,5 +9,6 @@ lock() {
 }
 lock runtime.lock pyproject.toml
 lock dev.lock pyproject.toml --extra embedded --extra files --extra train --extra dev --constraint requirements/runtime.lock
+lock demo.lock pyproject.toml --extra embedded --group demo --constraint requirements/dev.lock
 lock bench.lock pyproject.toml --extra bench
 lock image.lock --group image

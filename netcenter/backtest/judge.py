@@ -1,4 +1,8 @@
-"""Runs the burst detector over a series, bin by bin as the surge role does, without looking at later bins."""
+"""Runs the burst detector over a series, bin by bin as the surge role does, without looking at later bins.
+
+The detector counts by five minutes. The posts of a longer bin are spread evenly over its five minutes, because nothing says
+when in it they came; a burst that opens in a bin is known when the bin is over.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import math
 from typing import NamedTuple
 
 from agents.policy.surge_policy import SurgePolicy
-from agents.surge.burst import Burst
+from agents.surge.burst import BIN, Burst
 from netcenter.backtest.series_files import CountSeries
 
 
@@ -17,7 +21,7 @@ class JudgedSeries(NamedTuple):
     usual: list[float]
     """posts a bin: the usual level"""
     scores: list[float]
-    """the return period of each bin, as a multiple of the policy's rarity; 1 opens a burst"""
+    """the return period of each bin, as a multiple of the policy's rarity, at its highest; 1 opens a burst"""
     bursts: list[tuple[int, int]]
     """for each burst the index of the bin that opened it and of the first bin after it; the last may be open at the end"""
 
@@ -34,13 +38,18 @@ def judge(series: CountSeries, rule: SurgePolicy, detector: type[Burst] = Burst)
     burst = detector.new()
     usual, scores, bursts = [], [], []
     begun: int | None = None
+    steps = series.bin // BIN
     for i, value in enumerate(series.values):
-        burst = burst.step(value, series.times[i], rule)
-        usual.append(burst.level)
-        scores.append(math.exp(burst.score - burst.opens_at(rule)))
-        if burst.open and begun is None:
+        score, opened, level = -math.inf, False, 0.0
+        for n in range(steps):
+            burst = burst.step(value / steps, series.times[i] + n * BIN, rule)
+            score, level = max(score, burst.score - burst.opens_at(rule)), level + burst.level
+            opened = opened or burst.open
+        usual.append(level)
+        scores.append(math.exp(score))
+        if opened and begun is None:
             begun = i
-        elif not burst.open and begun is not None:
+        if not burst.open and begun is not None and begun < i:
             bursts.append((begun, i))
             begun = None
     if begun is not None:

@@ -12,7 +12,7 @@ import json
 import math
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -53,12 +53,17 @@ class Parts(NamedTuple):
     """minutes from the labelled onset to the first alert, for each window that has an alert"""
 
 
-def labels(path: Path) -> dict[str, Labels]:
-    """Read labels in NAB's form: {name: {"windows": [[from, to]], "labels": [at]}}. Raises UsageError."""
+def labels(path: Path, local: tzinfo = UTC) -> dict[str, Labels]:
+    """Read labels in NAB's form: {name: {"windows": [[from, to]], "labels": [at]}}. local: the zone of times without an
+    offset. Raises UsageError.
+    """
     try:
         told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return {
-            name: Labels([(_ms(a), _ms(b)) for a, b in one["windows"]], [_ms(at) for at in one.get("labels", ())])
+            name: Labels(
+                [(_ms(a, local), _ms(b, local)) for a, b in one["windows"]],
+                [_ms(at, local) for at in one.get("labels", ())],
+            )
             for name, one in told.items()
         }
     except OSError as error:
@@ -111,6 +116,6 @@ def _sigmoid(x: float) -> float:
     return -1.0 if x > 3 else 2 / (1 + math.exp(5 * x)) - 1
 
 
-def _ms(text: str) -> int:
+def _ms(text: str, local: tzinfo) -> int:
     moment = datetime.fromisoformat(text)
-    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+    return round((moment if moment.tzinfo else moment.replace(tzinfo=local)).timestamp() * 1000)

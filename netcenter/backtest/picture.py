@@ -23,7 +23,13 @@ def picture(judged: JudgedSeries, labels: Labels | None = None) -> str:
     span = (times[0], times[-1])
     scale = math.log1p
     top = max(values)
-    volume = Panel(120, 340, "Posts in 5 minutes (logarithmic), and the usual level", span, scale(max(top, 9)))
+    volume = Panel(
+        120,
+        340,
+        f"Posts in {judged.series.bin // 60_000} minutes (logarithmic), and the usual level",
+        span,
+        scale(max(top, 9)),
+    )
     marks = [0, *(10**n for n in range(int(math.log10(max(top, 9))) + 1))]
     volume.grid([], [(scale(n), f"{n:,}") for n in marks], "")
     score = Panel(400, 490, "Score; 1 opens a burst", span, _SCORE)

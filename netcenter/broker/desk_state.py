@@ -76,6 +76,10 @@ class DeskStanding:
         rows = (self.state[key] for key in self.state)
         return next((row for row in rows if isinstance(row, WorkItem) and row.case_id == case_id), None)
 
+    def cases(self) -> list[str]:
+        """The ids of the cases that are at a desk."""
+        return [row.case_id for row in (self.state[key] for key in self.state) if isinstance(row, WorkItem)]
+
     def unread(self, operator: str) -> list[OperatorChanged] | None:
         """What an operator has said that the role has not read yet, in order; None: too much is unread to tell. Raises
         Unreachable, CommandError.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Annotated, Literal
 
 import typer
@@ -63,21 +64,22 @@ def alert_show(fingerprint: _Fingerprint, as_json: Json = False) -> None:
 
 
 @alert.command("explain")
-def alert_explain(fingerprint: _Fingerprint) -> None:
+def alert_explain(fingerprint: _Fingerprint, as_json: Json = False) -> None:
     """Explain an alert: why it fires, whom it was told and why nobody else, and what ends it.
 
     Example: netcenter alert explain sla_breach:andina:care
     """
     from netcenter.broker.alert_log import alert_histories
     from netcenter.broker.policy_topic import policy_log
-    from netcenter.operate.alert_explained import explain_text
+    from netcenter.operate.alert_explained import explain_json, explain_text
     from netcenter.operate.alert_report import find_history
     from netcenter.runtime.endpoints import kafka_of
     from netcenter.settings import load
 
     settings = load()
     kafka = kafka_of(settings)
-    print(explain_text(find_history(alert_histories(settings, kafka), fingerprint), policy_log(settings, kafka)))
+    history, policies = find_history(alert_histories(settings, kafka), fingerprint), policy_log(settings, kafka)
+    print(json.dumps(explain_json(history, policies)) if as_json else explain_text(history, policies))
 
 
 @alert.command("test")
@@ -92,6 +94,7 @@ def alert_test(
         Literal["info", "warning", "page"], typer.Option(help="A page may wake whoever is on call.")
     ] = "info",
     wait: Annotated[str, typer.Option(help="How long to wait for the answers.")] = "30s",
+    as_json: Json = False,
 ) -> None:
     """Send a test alert and its resolution, and print what each receiver answers. It exits with 1 where one does not accept.
 
@@ -120,14 +123,20 @@ def alert_test(
     else:
         chosen, others = receivers_of_route(settings, kafka, policy, route)
         for name in others:
-            print(f"{name}: left out, because no worker of it was ever started here")
+            said = f"{name}: left out, because no worker of it was ever started here"
+            print(said, file=sys.stderr if as_json else sys.stdout)
     trial = AlertTrial(route or "-".join(chosen), chosen, brand, severity, policy)
-    try_receivers(settings, kafka, trial, seconds, _print_answer)
+    try_receivers(settings, kafka, trial, seconds, _print_json if as_json else _print_answer)
 
 
 def _print_answer(delivery: AlertDelivery) -> None:
     what = "test alert" if delivery.state == "firing" else "resolution"
     print(f"{delivery.receiver}: {what} {delivery.outcome.replace('_', ' ')}: {delivery.answer}", flush=True)
+
+
+def _print_json(delivery: AlertDelivery) -> None:
+    told = {name: getattr(delivery, name) for name in ("receiver", "state", "outcome", "answer")}
+    print(json.dumps(told), flush=True)
 
 
 def register(app: typer.Typer) -> None:

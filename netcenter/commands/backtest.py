@@ -1,10 +1,11 @@
-"""backtest."""
+"""`netcenter backtest`: runs the burst detector over past series of counts, and scores its alerts."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Sequence
+from datetime import UTC
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,9 +14,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from netcenter.commands.file_options import Maps, TimeFormat
-from netcenter.commands.options import Json, pairs
+from netcenter.commands.file_options import reads_rows
+from netcenter.commands.options import Json
 from netcenter.errors import UsageError
+from netcenter.files.options import FileOptions
 from netcenter.policies import DEFAULT_POLICY
 from schemas.times import rfc3339
 
@@ -24,11 +26,15 @@ if TYPE_CHECKING:
     from netcenter.backtest.nab import Labels
 
 _DAY = 86_400_000
+_FINEST = 300_000
+"""ms; the bins of the detector"""
 
 
+@reads_rows
 def backtest(
+    reading: FileOptions,
     files: Annotated[
-        list[Path], typer.Argument(help="CSV: timestamp,value in bins of 5 minutes; or a row a post, see --map.")
+        list[Path], typer.Argument(help="timestamp,value by any constant time, or a row a post: see --map.")
     ],
     out: Annotated[
         Path | None, typer.Option(help="timestamp,value,score,alert: a .csv for one series, else a folder for all.")
@@ -40,27 +46,27 @@ def backtest(
     policy: Annotated[
         Path | None, typer.Option(help="Whose surge settings hold; by default the bundled one's.")
     ] = None,
-    maps: Maps = None,
-    time_format: TimeFormat = None,
     as_json: Json = False,
 ) -> None:
     """Run the burst detector over series of the past: which alerts it would have raised, when, and how good they were.
 
-    Example: netcenter backtest AAPL.csv FB.csv --labels labels.json --plot pictures
+    A count by more than five minutes is known when its time is over, and an alert that it raises comes then.
+
+    Example: netcenter backtest AAPL.csv FB.csv --zone UTC --labels labels.json --plot pictures
     """
+    from agents.policy.zone import zone
     from netcenter.backtest import nab
     from netcenter.backtest.judge import judge
     from netcenter.backtest.picture import picture
-    from netcenter.backtest.series_files import names, read
+    from netcenter.backtest.series_files import FIELDS, names, read
     from netcenter.commands.policy_files import parsed
 
     rule = parsed(policy or DEFAULT_POLICY).surge
-    columns = pairs(maps, "--map")
-    unknown = next((field for field in columns if field not in ("created_at", "brand")), None)
+    unknown = next((field for field in reading.map if field not in FIELDS), None)
     if unknown is not None:
-        raise UsageError(f"--map {unknown}: of a post only created_at and brand are read here")
-    told = nab.labels(labels) if labels is not None else {}
-    judged = [judge(series, rule) for file in files for series in read(file, columns, time_format)]
+        raise UsageError(f"--map {unknown}: only {', '.join(FIELDS)} are read here")
+    judged = [judge(series, rule) for file in files for series in read(file, reading)]
+    told = nab.labels(labels, UTC if reading.zone is None else zone(reading.zone).info) if labels is not None else {}
     if told and not any(one.series.name in told for one in judged):
         raise UsageError(f"--labels: {labels} names none of the series: {', '.join(one.series.name for one in judged)}")
     written = list(names([one.series for one in judged]))
@@ -85,10 +91,12 @@ def _summary(judged: Sequence[JudgedSeries], told: dict[str, Labels]) -> dict[st
         days = max((times[-1] - times[0]) / _DAY, 1 / 288)
         row: dict[str, Any] = {
             "series": one.series.name,
+            "bin_minutes": one.series.bin // 60_000,
             "bins": len(times),
+            "gaps": one.series.gaps,
             "alerts": len(one.alerts),
             "alerts_a_day": round(len(one.alerts) / days, 3),
-            "at": [rfc3339(times[i]) for i in one.alerts],
+            "at": [rfc3339(times[i] + _known_after(one.series.bin)) for i in one.alerts],
         }
         if one.series.name in told:
             found = nab.parts(times, one.alerts, told[one.series.name])
@@ -96,6 +104,11 @@ def _summary(judged: Sequence[JudgedSeries], told: dict[str, Labels]) -> dict[st
             row |= _scores([found])
         rows.append(row)
     return {"series": rows} | ({"all": _scores(scored)} if scored else {})
+
+
+def _known_after(length: int) -> int:
+    """ms from the start of a bin until its count is known; an alert of a bin of five minutes has its start as its time."""
+    return length if length > _FINEST else 0
 
 
 def _scores(found: Sequence[Any]) -> dict[str, Any]:
@@ -115,19 +128,27 @@ def _scores(found: Sequence[Any]) -> dict[str, Any]:
 def _print(summary: dict[str, Any]) -> None:
     scored = "all" in summary
     table = Table(box=None, pad_edge=False)
-    for column in ("series", "bins", "alerts", "a day"):
+    for column in ("series", "bin", "bins", "alerts", "a day"):
         table.add_column(column, justify="left" if column == "series" else "right")
     for column in ("windows", "false a day", "onset, min", "standard", "low FP", "low FN") if scored else ():
         table.add_column(column, justify="right")
     for row in summary["series"]:
-        known = [row["series"], f"{row['bins']:,}", str(row["alerts"]), f"{row['alerts_a_day']:.3f}"]
+        known = [
+            row["series"],
+            f"{row['bin_minutes']} min",
+            f"{row['bins']:,}",
+            str(row["alerts"]),
+            f"{row['alerts_a_day']:.3f}",
+        ]
         table.add_row(*known, *(_cells(row) if "windows" in row else []))
     if scored:
         alerts = sum(row["alerts"] for row in summary["series"])
-        table.add_row("all", "", str(alerts), "", *_cells(summary["all"]), style="bold")
+        table.add_row("all", "", "", str(alerts), "", *_cells(summary["all"]), style="bold")
     console = Console(width=None if Console().is_terminal else 160)
     console.print(table)
     for row in summary["series"]:
+        if row["gaps"]:
+            console.print(f"{row['series']}: {row['gaps']:,} of its bins do not follow the one before", highlight=False)
         if row["at"]:
             console.print(f"{row['series']}: {', '.join(row['at'])}", soft_wrap=True, highlight=False)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import json
+import sys
+from typing import Annotated, Any, Literal
 
 import typer
 
-from netcenter.commands.options import duration
+from netcenter.commands.options import Json, duration
 from netcenter.commands.progress_bar import bar
 from netcenter.errors import CommandError, UsageError
 from schemas.records import Label
@@ -54,6 +56,7 @@ def bulk_update(
     wait: Annotated[
         str, typer.Option(help="How long to wait for progress in PostgreSQL.", rich_help_panel=_DOING)
     ] = "60s",
+    as_json: Json = False,
 ) -> None:
     """Bulk update: do one action to all open cases or posts of a surge, a conversation, an author, a text, a desk or a label.
 
@@ -82,17 +85,21 @@ def bulk_update(
     found = find_targets(uri, change, BulkSelection(brand, surge, conversation, author, like, channel, desk, label))
     wanted = work.BulkOrder(change, by or "", note, order or work.new_order_id())
     targets = work.still_to_do(uri, wanted, found.targets)
-    print(work.preview(wanted, targets, found, texts))
+    told: dict[str, Any] = {"order": wanted.id, "targets": len(targets), "taken": 0, "over": 0, "pending": 0}
+    if not as_json:
+        print(work.preview(wanted, targets, found, texts))
     work.refuse_above(most, targets)
     if not (targets and yes):
-        print("nothing is to be done" if not targets else "nothing is done: --yes --by NAME does it")
+        words = "nothing is to be done" if not targets else "nothing is done: --yes --by NAME does it"
+        print(json.dumps(told) if as_json else words)
         return
-    print(f"order {wanted.id}", flush=True)
+    print(f"order {wanted.id}", flush=True, file=sys.stderr if as_json else sys.stdout)
     with LogWriter(settings, kafka, "bulk-update") as log, bar() as progress:
         task = progress.add_task(action, total=len(targets))
         run = work.BulkRun(log, uri, patience, lambda now: progress.update(task, completed=now.taken + now.over))
         result = run.carry_out(wanted, targets, now_of_log(settings, kafka))
-    print(f"{result.taken:,} taken, {result.over:,} no longer open")
+    told |= {"taken": result.taken, "over": result.over, "pending": result.pending}
+    print(json.dumps(told) if as_json else f"{result.taken:,} taken, {result.over:,} no longer open")
     if result.pending:
         raise CommandError(
             f"of {result.pending:,} nothing is to be seen: they changed nothing, or cases is behind (`netcenter lag`); "

@@ -31,6 +31,7 @@ COMMANDS = (
     Listed("demo", FIRST, "Play a day of an airline, or a file, on this machine."),
     Listed("up", FIRST, "Run a real Kafka and PostgreSQL on this machine."),
     Listed("down", FIRST, "End the servers of `up` or of a kept demo."),
+    Listed("status", RUN, "One screen: workers, cases, surges, alerts."),
     Listed("doctor", RUN, "Check everything, and say what to do."),
     Listed("lag", RUN, "How far each role is behind."),
     Listed("topics", RUN, "Make, seed and compare the topics; rights of users."),

@@ -96,7 +96,7 @@ _All = Annotated[bool, typer.Option("--all", help="Every one that waits (of --to
 
 
 @dead.command("redrive")
-def dead_redrive(ids: _Ids = None, all_of_them: _All = False, topic: _Topic = None) -> None:
+def dead_redrive(ids: _Ids = None, all_of_them: _All = False, topic: _Topic = None, as_json: Json = False) -> None:
     """After a fix, send records again to the topics to which their producers wrote them; each record once.
 
     Example: netcenter dead redrive --all --topic mentions
@@ -107,13 +107,17 @@ def dead_redrive(ids: _Ids = None, all_of_them: _All = False, topic: _Topic = No
 
     settings = load()
     result = redrive(settings, kafka_of(settings), _chosen(ids, all_of_them), topic)
+    if as_json:
+        left = [{"id": letter.id, "why": letter.obstacle()} for letter in result.left]
+        print(json.dumps({"redriven": result.done, "left": left}))
+        return
     print(f"{result.done} redriven")
     for letter in result.left:
         print(f"{letter.id} cannot be redriven: {letter.obstacle()}")
 
 
 @dead.command("discard")
-def dead_discard(ids: _Ids = None, all_of_them: _All = False, topic: _Topic = None) -> None:
+def dead_discard(ids: _Ids = None, all_of_them: _All = False, topic: _Topic = None, as_json: Json = False) -> None:
     """Mark dead letters that nobody needs: they no longer wait, and stay in the log until its retention ends.
 
     Example: netcenter dead discard mentions.dead/3/17
@@ -124,7 +128,7 @@ def dead_discard(ids: _Ids = None, all_of_them: _All = False, topic: _Topic = No
 
     settings = load()
     result = discard(settings, kafka_of(settings), _chosen(ids, all_of_them), topic)
-    print(f"{result.done} discarded")
+    print(json.dumps({"discarded": result.done}) if as_json else f"{result.done} discarded")
 
 
 def _chosen(ids: list[str] | None, all_of_them: bool) -> list[str] | None:

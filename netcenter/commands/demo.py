@@ -37,7 +37,9 @@ def demo(
             return
         left_out = of_other_servers()
         with environment(**dict.fromkeys(left_out)):
-            Demo(inputs=inputs if file else None, keep=keep, as_json=as_json, left_out=left_out).run()
+            played = "a day of an airline" if file is None else file.name
+            given = inputs if file else None
+            Demo(inputs=given, keep=keep, as_json=as_json, left_out=left_out, played=played).run()
         inputs.check()
 
 

@@ -64,8 +64,8 @@ def explain(
 
     settings = load()
     kafka = kafka_of(settings)
-    history = find_history(settings, kafka, _postgres(settings), case)
     standing = desk_standing(settings, kafka)
+    history = find_history(settings, kafka, _postgres(settings), case, standing.cases())
     item = standing.work_of(history.case_id)
     print(
         json.dumps(history_json(history, item, standing.now)) if as_json else history_text(history, item, standing.now)

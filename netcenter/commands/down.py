@@ -1,4 +1,4 @@
-"""`netcenter down`: ends the embedded servers."""
+"""`netcenter down`: ends the embedded servers, and a demo that was left running."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ import typer
 
 
 def down() -> None:
-    """End the servers that `netcenter up --detach` started here.
+    """End the servers that `netcenter up --detach` started here, and all that `netcenter demo --keep` left running.
 
     Example: netcenter down
     """
     import netcenter.embedded as embedded
+    from netcenter.demo import kept
     from netcenter.settings import load
 
     directory = load().directory
-    print("stopped" if embedded.down(directory) else f"nothing of ours runs in {directory}")
+    found = [kept.end(directory, print), embedded.down(directory)]
+    print("stopped" if any(found) else f"nothing of ours runs in {directory}")
 
 
 def register(app: typer.Typer) -> None:

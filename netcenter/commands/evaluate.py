@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from netcenter.commands.artefacts import ArtefactOption, chosen_model
 from netcenter.commands.options import Json
-
-if TYPE_CHECKING:
-    pass
 
 
 def evaluate(
@@ -42,8 +39,9 @@ def evaluate(
     if as_json:
         print(json.dumps(told))
         return
+    console = Console()
     for table in tables(told):
-        Console().print(table)
+        console.print(table, "")
 
 
 def register(app: typer.Typer) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +17,10 @@ from netcenter.files.own_replies import account
 
 #: Options that a command sets by itself.
 _INNER = ("default_type", "classified")
+#: Options that say how records are made of rows.
+_OF_RECORDS = frozenset(
+    ("sets", "values", "ignore_unknown", "reply_if", "own_accounts", "reply_to", "reply_map", "profile")
+)
 _PANEL = "How the file is read"
 
 
@@ -147,16 +151,24 @@ def reads_files(command: Callable[..., None]) -> Callable[..., None]:
 
     The options stand in its help where `reading` stands among its parameters.
     """
+    return _with_options(command, _PARAMETERS)
 
+
+def reads_rows(command: Callable[..., None]) -> Callable[..., None]:
+    """As `reads_files`, for a command that takes times and values from rows and makes no records of them."""
+    return _with_options(command, tuple(one for one in _PARAMETERS if one.name not in _OF_RECORDS))
+
+
+def _with_options(command: Callable[..., None], added: Sequence[inspect.Parameter]) -> Callable[..., None]:
     @functools.wraps(command)
     def with_options(**given: Any) -> None:
-        own = {one.name: given.pop(one.name) for one in _PARAMETERS}
+        own = {one.name: given.pop(one.name) for one in added}
         command(**given, reading=_chosen(**own))
 
     signature = inspect.signature(command, eval_str=True)
     parameters: list[inspect.Parameter] = []
     for one in signature.parameters.values():
-        parameters += _PARAMETERS if one.name == "reading" else (one,)
+        parameters += added if one.name == "reading" else (one,)
     by_name = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in parameters]
     vars(with_options)["__signature__"] = signature.replace(parameters=by_name)
     return with_options

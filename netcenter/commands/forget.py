@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated
 
 import typer
+
+from netcenter.commands.options import Json
 
 
 def forget(
@@ -15,6 +18,7 @@ def forget(
         str | None,
         typer.Option("--id", help="Your id of the request: asked again with it within a day, nothing changes."),
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """Forget a customer: the case ends, PostgreSQL deletes the customer's data, and the log keeps it until retention
     ends.
@@ -28,6 +32,9 @@ def forget(
 
     settings = load()
     action_id = append(settings, kafka_of(settings), brand, channel, author_id, id)
+    if as_json:
+        print(json.dumps({"action_id": action_id, "retention": retention_of_customers()}))
+        return
     print(f"appended to {settings.prefix}mentions as action {action_id}")
     print("cases ends the customer's case, and PostgreSQL erases what was posted up to here, when they have read it")
     print(f"the logs go on holding what was written until their retention: {retention_of_customers()}")

@@ -1,4 +1,4 @@
-"""schemas check."""
+"""`netcenter schemas check`: compares the Avro schemas with the records."""
 
 from __future__ import annotations
 

@@ -23,14 +23,15 @@ from netcenter import embedded
 from netcenter.broker import provisioning
 from netcenter.broker.client import open_admin
 from netcenter.broker.lag import LagMonitor
+from netcenter.demo import kept, summary
 from netcenter.demo import receiver as receiver_module
-from netcenter.demo import summary
 from netcenter.demo.own_environment import environment
+from netcenter.demo.page import DemoPage, page
+from netcenter.demo.played_timeline import read_timeline
 from netcenter.demo.receiver import Receiver
 from netcenter.demo.story import STORY_POLICY, STORY_TEAM, story
 from netcenter.demo.worker_processes import Workers
 from netcenter.embedded import places
-from netcenter.embedded.processes import stop_process
 from netcenter.files.file_inputs import FileInputs, say
 from netcenter.files.file_progress import FileProgress
 from netcenter.files.line import Line
@@ -57,24 +58,31 @@ AHEAD_OF_A_FILE = 24 * HOUR
 SEED = 7
 PARTITIONS = 4
 """Few partitions, because every role commits a transaction per partition and checkpoint."""
-_END_S = 20.0
 
 
 class Demo:
     """One run of the demo."""
 
-    def __init__(self, *, inputs: FileInputs | None, keep: bool, as_json: bool, left_out: Sequence[str] = ()) -> None:
-        """inputs: a file to play instead of the story. keep: leave everything running. as_json: print the figures as
-        JSON. left_out: variables of the user's shell that were removed, because they are about other servers.
+    def __init__(
+        self,
+        *,
+        inputs: FileInputs | None,
+        keep: bool,
+        as_json: bool,
+        left_out: Sequence[str] = (),
+        played: str = "a day of an airline",
+    ) -> None:
+        """inputs: a file to play instead of the story. played: what is played, in words. keep: leave everything running.
+        as_json: print the figures as JSON. left_out: variables of the user's shell that were removed, because they are
+        about other servers.
         """
-        self._left_out = left_out
+        self._left_out, self._played = left_out, played
         self.own = inputs is None
         self.inputs = inputs
         self.keep, self.as_json = keep, as_json
         self.console = Console(stderr=as_json)
         self.base = load()
-        self.directory = (self.base.directory / "demo").absolute()
-        self._kept = self.base.directory / "demo-kept.json"
+        self.directory = kept.servers_of(self.base.directory)
         self.health = self.base.health_port or _free_ports(len(PIPELINE.roles))
         self.end = 0
         """ms; the last Tick that was played."""
@@ -117,13 +125,12 @@ class Demo:
             postgres = settings.postgres or ""
             figures = self._figures(postgres, round(time.monotonic() - started, 1))
             summary.show(self.console, postgres, figures, receiver.received, receiver.rejected)
+            looks = self._draw(postgres, figures)
             if self.keep:
                 receiver.stop()
                 left = _leave_receiver(receiver.url, secret)
-                places.remember(
-                    self._kept, {"processes": [(workers.pid, "netcenter"), (left.pid, receiver_module.__name__)]}
-                )
-                self._farewell(settings, workers.pid, left.pid, receiver.url)
+                kept.remember(self.base.directory, [(workers.pid, "netcenter"), (left.pid, receiver_module.__name__)])
+                self._farewell(settings, looks, receiver.url)
                 # Last: from here on the variables of the webhook are no longer set, so its role is no longer enabled.
                 stack.pop_all()
         if self.as_json:
@@ -159,14 +166,7 @@ class Demo:
         self.console.print(f"[dim]{line}[/dim]", highlight=False)
 
     def _servers(self, stack: ExitStack) -> embedded.Addresses:
-        if left := places.recall(self._kept).get("processes"):
-            self._say("ending the workers of an earlier demo")
-            for pid, argument in left:
-                stop_process(pid, argument, signal.SIGTERM, _END_S)
-            self._kept.unlink()
-        if embedded.running(self.directory):
-            self._say("ending the servers of an earlier demo")
-            embedded.down(self.directory)
+        kept.end(self.base.directory, self._say)
         if self.keep:
             addresses = embedded.detach(self.directory, ephemeral=True, say=self._say)
             stack.callback(embedded.down, self.directory)
@@ -185,10 +185,10 @@ class Demo:
             "NETCENTER_HEALTH_PORT": str(self.health),
         }
         workers = self._start_workers(self.base.directory / "demo-workers.log", given)
-        stack.callback(self._kept.unlink, missing_ok=True)
+        stack.callback(kept.forget, self.base.directory)
         stack.callback(workers.end)
         # If this demo is killed, the next demo ends these workers.
-        places.remember(self._kept, {"processes": [(workers.pid, "netcenter")]})
+        kept.remember(self.base.directory, [(workers.pid, "netcenter")])
         self._say(f"{len(enabled_roles())} workers, a process each; their log is {workers.log}")
         return workers
 
@@ -250,25 +250,43 @@ class Demo:
         late = [role.name for role in PIPELINE.roles if role.decides and monitor.slowest([role])[0] < self.end]
         return late or [role.name for role in enabled_roles() if not monitor.is_drained(role)]
 
-    def _farewell(self, settings: Settings, workers: int, receiver: int, url: str) -> None:
+    def _draw(self, postgres: str, figures: dict[str, Any]) -> list[str]:
+        """Writes the page and says where it is. Returns the commands to look at next, without the program's name."""
+        timeline = read_timeline(postgres)
+        looks = ["status"]
+        if timeline.surge is not None:
+            looks.append(f"surge explain {timeline.surge.surge_id[:8]}")
+        if timeline.case is not None:
+            looks.append(f"desk explain {timeline.case[:8]}")
+        looks += ["alert list", "doctor", "dead list"]
+        told = DemoPage(timeline, figures, self._played, [f"netcenter {look}" for look in looks], self.keep)
+        path = (self.base.directory / "demo.html").absolute()
+        path.write_text(page(told), encoding="utf-8")
+        self.console.print(f"The picture of it: {path.as_uri()}", highlight=False, markup=False, soft_wrap=True)
+        if not self.keep:
+            self._say(
+                "Everything has ended. With --keep it goes on running, and the commands that the page names work."
+            )
+        return looks
+
+    def _farewell(self, settings: Settings, looks: Sequence[str], url: str) -> None:
         program = _program()
         ports = health_ports(self.health, [role.name for role in enabled_roles()])
         health = ", ".join(f"{name} :{port}" for name, port in ports.items())
         unset = f"  unset {' '.join(self._left_out)}\n" if self._left_out else ""
+        next_ = "".join(f"  {program} {look}\n" for look in looks)
+        directory = shlex.quote(str(self.base.directory.absolute()))
         self.console.print(
             "Everything is still running, the webhook's receiver too. To look around:\n"
             f"{unset}"
             f"  export NETCENTER_KAFKA={settings.kafka}\n"
             f"  export NETCENTER_POSTGRES={settings.postgres}\n"
             f"  export NETCENTER_PARTITIONS={settings.partitions}\n"
-            f"  {program} lag\n"
-            f"  {program} doctor\n"
-            f"  {program} dead list\n"
+            f"{next_}"
             f"How each worker is: http://{settings.health_host} and its port, /ready or /metrics: {health}\n"
             f"Alerts are taken at {url}\n"
             "To end it:\n"
-            f"  kill {workers} {receiver}\n"
-            f"  NETCENTER_DIRECTORY={shlex.quote(str(self.directory))} {program} down",
+            f"  NETCENTER_DIRECTORY={directory} {program} down",
             highlight=False,
             markup=False,
             soft_wrap=True,

@@ -434,7 +434,12 @@ def parse_line(raw: bytes | str, options: FileOptions, *, file: str = "-", numbe
     return found
 
 
-def read(path: Path, options: FileOptions) -> Iterator[tuple[Row | Refused, Line | Refused]]:
+def read(path: Path, options: FileOptions) -> Iterator[Line | Refused]:
+    """The records of a file, in its own order, one at a time, and the rows that make none. Raises FileError as `read_rows`."""
+    return (found for _, found in read_rows(path, options))
+
+
+def read_rows(path: Path, options: FileOptions) -> Iterator[tuple[Row | Refused, Line | Refused]]:
     """Each row of a file, in its own order, one at a time, with the record that it makes, or why it makes none.
 
     path: as `netcenter.files.file_rows.open_rows` takes it. A row with a post and its answer comes twice, with two lines of

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from netcenter.files.file_counts import FileCounts
-from netcenter.files.file_reader import read
+from netcenter.files.file_reader import read_rows
 from netcenter.files.id_table import IdTable
 from netcenter.files.line import FileError, Line, Refused
 from netcenter.files.options import FileOptions
@@ -54,7 +54,7 @@ class FileReading:
     def __iter__(self) -> Iterator[Line]:
         counts, seen = self.counts, IdTable()
         first: list[Refused] = []
-        for row, found in read(self.path, self.options):
+        for row, found in read_rows(self.path, self.options):
             counts.rows += 1
             if isinstance(found, Line):
                 before = self._before(seen, found)

@@ -30,11 +30,24 @@ def explain_text(history: AlertHistory, policies: PolicyLog) -> str:
     """An incident explained in lines of text, each with a heading in front. Raises CommandError where a policy cannot
     be read.
     """
+    return "\n".join(f"{heading:<{_WIDTH}}{text}".rstrip() for heading, text in _explained(history, policies))
+
+
+def explain_json(history: AlertHistory, policies: PolicyLog) -> dict[str, list[str]]:
+    """The same for programs: by heading the lines that stand under it. Raises CommandError."""
+    found: dict[str, list[str]] = {}
+    for heading, text in _explained(history, policies):
+        found.setdefault(heading.replace(" ", "_") or list(found)[-1], []).append(text)
+    return found
+
+
+def _explained(history: AlertHistory, policies: PolicyLog) -> list[tuple[str, str]]:
+    """(heading, text) of each line; the heading is empty where it is that of the line before."""
     alert, last = history.last, policies.last
     now = _parsed(last.text, policies.newest) if last else None
     deciding = policies.versions.get(alert.policy)
     then = _parsed(deciding[-1].text, alert.policy) if deciding else now
-    lines = [
+    return [
         ("alert", alert.fingerprint),
         ("state", state_text(alert)),
         ("why", message_of(alert).title),
@@ -43,7 +56,6 @@ def explain_text(history: AlertHistory, policies: PolicyLog) -> str:
         *headed("nobody else", list(_others(history, then))),
         *headed("over", list(_end(alert, now))),
     ]
-    return "\n".join(f"{heading:<{_WIDTH}}{text}".rstrip() for heading, text in lines)
 
 
 def _parsed(text: str, version: int) -> Policy:

@@ -33,9 +33,11 @@ class WorkHistory(NamedTuple):
     """The events of each round of work, the earliest round first."""
 
 
-def history_of(events: Iterable[WorkEvent], beginning: str) -> WorkHistory:
-    """The history of the only case among these events. beginning: of its id. Raises UsageError where there is none or several."""
-    cases: dict[str, list[WorkEvent]] = {}
+def history_of(events: Iterable[WorkEvent], beginning: str, at_desks: Iterable[str] = ()) -> WorkHistory:
+    """The history of the only case among these events. beginning: of its id. at_desks: the ids of the cases that are at a desk
+    now; one that was never offered to anybody has no round yet. Raises UsageError where there is none or several.
+    """
+    cases: dict[str, list[WorkEvent]] = {case_id: [] for case_id in at_desks if case_id.startswith(beginning)}
     for event in events:
         cases.setdefault(event.case_id, []).append(event)  # type: ignore[attr-defined]  # every event about work has it
     if not cases:
@@ -50,9 +52,11 @@ def history_of(events: Iterable[WorkEvent], beginning: str) -> WorkHistory:
     return WorkHistory(case_id, sorted(rounds, key=lambda events: events[0].time))
 
 
-def find_history(settings: Settings, kafka: KafkaConnection, uri: str | None, beginning: str) -> WorkHistory:
+def find_history(
+    settings: Settings, kafka: KafkaConnection, uri: str | None, beginning: str, at_desks: Iterable[str]
+) -> WorkHistory:
     """The history of the case whose id begins so: from PostgreSQL, which has an index of cases; where that cannot be reached or
-    does not know the case, from the log. uri: of PostgreSQL. Raises UsageError, Unreachable, CommandError.
+    does not know the case, from the log. uri: of PostgreSQL. at_desks: as for `history_of`. Raises UsageError, Unreachable, CommandError.
     """
     events: Sequence[WorkEvent] = ()
     if uri is not None:
@@ -60,7 +64,7 @@ def find_history(settings: Settings, kafka: KafkaConnection, uri: str | None, be
             events = work_in_postgres(uri, beginning)
         except Unreachable as error:
             print(f"{error}; reading the whole of `assignments` in Kafka", file=sys.stderr)
-    return history_of(events or work_of_cases(settings, kafka, beginning), beginning)
+    return history_of(events or work_of_cases(settings, kafka, beginning), beginning, at_desks)
 
 
 def work_in_postgres(uri: str, beginning: str) -> list[WorkEvent]:

@@ -93,11 +93,10 @@ def calibration_error(confidence: NDArray[np.float64], right: NDArray[np.bool_])
 
 
 def tables(told: dict[str, Any]) -> list[Table]:
-    """Return the figures as tables for a terminal."""
-    main = Table(
-        "", "rows", "accuracy", "macro F1", "95 %", *LABELS, "ECE", "surest half", "unsure quarter", title="F1"
-    )
-    detail = Table("", "label", "precision", "recall", "F1", *(f"as {name}" for name in LABELS), title="Confusion")
+    """Return the figures as tables of at most 80 columns, for a terminal or a pipe."""
+    main = _table("Quality", "", "rows", "accuracy", "macro F1", "95 %", "ECE", "surest\nhalf", "unsure\nquarter")
+    by_label = _table("F1 of each label", "", *LABELS)
+    detail = _table("Confusion", "", "label", "precision", "recall", "F1", *(f"as\n{name}" for name in LABELS))
     for name, part in told["parts"].items():
         low, high = part["macro_f1_95"]
         main.add_row(
@@ -106,20 +105,29 @@ def tables(told: dict[str, Any]) -> list[Table]:
             f"{part['accuracy']:.3f}",
             f"{part['macro_f1']:.3f}",
             f"{low:.3f}-{high:.3f}",
-            *(f"{part['labels'][label]['f1']:.3f}" for label in LABELS),
             f"{part['calibration_error']:.3f}",
             f"{part['accuracy_of_surest_half']:.3f}",
             f"{part['mistakes_in_least_sure_quarter']:.3f}",
         )
+        by_label.add_row(name, *(f"{part['labels'][label]['f1']:.3f}" for label in LABELS))
         for label, row in zip(LABELS, part["confusion"], strict=True):
             one = part["labels"][label]
             detail.add_row(
                 name, label, *(f"{one[kind]:.3f}" for kind in ("precision", "recall", "f1")), *(f"{n:,}" for n in row)
             )
-    by_source = Table("source", "rows", "accuracy", "macro F1", title="By source")
+    by_source = _table("By source", "source", "rows", "accuracy", "macro F1")
     for source, one in told["sources"].items():
         by_source.add_row(source, f"{one['rows']:,}", f"{one['accuracy']:.3f}", f"{one['macro_f1']:.3f}")
-    return [main, detail, by_source]
+    return [main, by_label, detail, by_source]
+
+
+def _table(title: str, *columns: str) -> Table:
+    """A table without a frame, whose words are at the left and whose numbers are at the right."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for n, column in enumerate(columns):
+        words = n == 0 or column == "label"
+        table.add_column(column, justify="left" if words else "right", no_wrap=not words, overflow="fold")
+    return table
 
 
 def picture(told: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ on it.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -69,14 +70,14 @@ class Kept:
         self.folder, self.told = folder, told
         commands = [line.strip() for line in told.splitlines() if line.startswith("  ")]
         self.exports = [line for line in commands if line.startswith(("export ", "unset "))]
-        self.ends = [line for line in commands if line.startswith("kill ") or line.endswith(" down")]
+        self.ends = [line for line in commands if line.endswith(" down")]
         self.looks = [line for line in commands if line not in self.exports + self.ends]
         self._given = dict(
             line.removeprefix("export ").split("=", 1) for line in self.exports if line.startswith("export ")
         )
         with mock.patch.dict(os.environ, self._given):
             self.settings = Settings()
-        self.pids = [int(pid) for line in self.ends if line.startswith("kill ") for pid in line.split()[1:]]
+        self.pids = [pid for pid, _ in json.loads((folder / ".netcenter" / "demo-kept.json").read_text())["processes"]]
 
     def netcenter(self, *words: str, **environment: str) -> tuple[int, str, str]:
         """A command on the demo's servers, in this process: (exit code, stdout, stderr)."""
@@ -104,11 +105,12 @@ class Kept:
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
-    """Of a file with one post."""
+    """Of a file with two posts, of which one is answered."""
     folder = tmp_path_factory.mktemp("demo")
     file = File()
     file.post("a", 0)
     file.reply("a", 5 * MINUTE)
+    file.post("b", 10 * MINUTE)
     file.read(folder / "posts.jsonl")
     done = subprocess.run(
         [sys.executable, "-m", "netcenter", "demo", "--keep", "--input", "posts.jsonl"],
@@ -132,12 +134,33 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
 
 def test_each_command_that_the_demo_prints_works_as_it_stands(kept: Kept) -> None:
     """In any order, so they run at once. What a curious person tries next is in the runbooks."""
-    assert len(kept.looks) == 3
+    assert [look.split("netcenter ")[-1].split()[:2] for look in kept.looks] == [
+        ["status"],
+        ["desk", "explain"],
+        ["alert", "list"],
+        ["doctor"],
+        ["dead", "list"],
+    ]
     with ThreadPoolExecutor() as pool:
         for look, done in zip(
             kept.looks, pool.map(lambda look: kept.run(*kept.exports, look), kept.looks), strict=True
         ):
             assert done.returncode == 0, f"{look}: {done.stdout}{done.stderr}"
+
+
+def test_the_status_is_well_and_counts_what_the_file_left_open(kept: Kept) -> None:
+    code, out, err = kept.netcenter("status", "--json")
+    told = json.loads(out)
+    assert (code, told["well"], told["cases_open"]) == (0, True, 1), err
+    assert sum(role["running"] for role in told["roles"]) == 7
+
+
+def test_the_page_that_it_leaves_shows_what_was_played(kept: Kept) -> None:
+    text = (kept.folder / ".netcenter" / "demo.html").read_text()
+    assert "<h1>Netcenter: posts.jsonl</h1>" in text
+    assert "<dt>posts</dt><dd>2</dd>" in text and "<dt>answers</dt><dd>1</dd>" in text
+    [look] = [look for look in kept.looks if "desk explain" in look]
+    assert f"netcenter {look.partition('netcenter ')[2]}" in text
 
 
 def test_the_addresses_that_the_demo_prints_answer(kept: Kept) -> None:

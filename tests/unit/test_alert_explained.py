@@ -10,7 +10,7 @@ from netcenter.broker.alert_log import AlertHistory, StoredAlert
 from netcenter.broker.policy_topic import PolicyLog, StoredPolicy
 from netcenter.errors import CommandError
 from netcenter.operate import alert_explained
-from netcenter.operate.alert_explained import explain_text
+from netcenter.operate.alert_explained import explain_json, explain_text
 from netcenter.policies import DEFAULT_POLICY
 from schemas.records import AlertKind
 from tests.support.samples import T0, alert, delivery_of
@@ -38,6 +38,16 @@ def explained(policies: str = "", **changes: Any) -> str:
     text = f'[classifier]\nmodel = "{"0" * 64}"\n{policies}' if policies else DEFAULT_POLICY.read_text()
     log = PolicyLog({1: [StoredPolicy(text, T0)]})
     return explain_text(history, log)
+
+
+def test_a_program_reads_the_lines_by_their_headings() -> None:
+    found = alert(1, receivers=["webhook"])
+    history = AlertHistory([StoredAlert(found, T0)], [delivery_of(found, "webhook", "accepted", "200 OK")], {"webhook"})
+    told = explain_json(history, PolicyLog())
+    assert told["alert"] == [found.fingerprint] and len(told["why"]) == 2
+    assert [line for lines in told.values() for line in lines] == [
+        line[alert_explained._WIDTH :] for line in explain_text(history, PolicyLog()).splitlines()
+    ]
 
 
 def test_who_is_not_told_is_named_with_what_the_route_asks_for() -> None:

@@ -104,6 +104,58 @@ def test_posts_one_a_row_are_counted_for_each_brand(run: Run) -> None:
     assert sorted(path.name for path in Path("out").iterdir()) == ["Air-One.csv", "b.csv"]
 
 
+@pytest.mark.parametrize(("minutes", "told"), [(1, 5), (15, 15), (30, 30), (60, 60)])
+def test_counts_by_any_constant_time_find_the_same_flood_and_say_by_what_they_were_counted(
+    run: Run, minutes: int, told: int
+) -> None:
+    """Minutes are summed to five; a longer count is known, and its alert raised, when its time is over."""
+    values = counts()
+    if minutes < 5:
+        values = [value // 5 + (value % 5 > n) for value in values for n in range(5)]
+    else:
+        each = minutes // 5
+        values = [sum(values[i : i + each]) for i in range(0, len(values), each)]
+    rows = [f"{rfc3339(START + i * minutes * 60_000)},{value}" for i, value in enumerate(values)]
+    Path("a.csv").write_text("\n".join(["timestamp,value", *rows]) + "\n")
+    code, out, _ = run("a.csv", "--json", "--plot", "pictures")
+    [one] = json.loads(out)["series"]
+    assert (code, one["bin_minutes"], one["gaps"]) == (0, told, 0)
+    flood = START + FLOOD * BIN
+    [alert] = one["at"]
+    assert rfc3339(flood) <= alert <= rfc3339(flood + (minutes + 10) * 60_000)
+    assert f"Posts in {told} minutes" in Path("pictures/a.svg").read_text()
+    assert f"{told} min" in run("a.csv")[1]
+
+
+def test_a_missing_row_is_counted_as_a_gap(run: Run) -> None:
+    rows = [f"{rfc3339(START + i * BIN)},3" for i in range(288) if i not in (7, 8, 50)]
+    Path("a.csv").write_text("\n".join(["timestamp,value", *rows]) + "\n")
+    assert json.loads(run("a.csv", "--json")[1])["series"][0]["gaps"] == 2
+    assert "a: 2 of its bins do not follow the one before" in run("a.csv")[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "words"),
+    [
+        ("timestamp,value\n{rows}", "utf-8-sig", ()),
+        ("timestamp;value\n{rows}", "utf-8", ()),
+        ("when,calls\n{rows}", "utf-8", ("--map", "timestamp=when", "--map", "value=calls")),
+        ("Calls of 2026\ntimestamp,value\n{rows}", "cp1252", ("--skip-lines", "1", "--encoding", "cp1252")),
+    ],
+    ids=["byte order mark", "semicolons", "other columns", "titled"],
+)
+def test_counts_are_read_in_the_shapes_that_people_have(
+    run: Run, text: str, encoding: str, words: tuple[str, ...]
+) -> None:
+    sign = ";" if ";" in text else ","
+    rows = "".join(f"2026-11-20 {hour:02}:00{sign}{hour}\n" for hour in range(24))
+    Path("a.csv").write_bytes(text.format(rows=rows).encode(encoding))
+    code, out, err = run("a.csv", "--zone", "America/Bogota", "--json", "--out", "out.csv", *words)
+    assert code == 0, err
+    assert json.loads(out)["series"][0]["bin_minutes"] == 60
+    assert Path("out.csv").read_text().splitlines()[2].startswith("2026-11-20T06:00:00Z,1,")
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
@@ -111,11 +163,21 @@ def test_posts_one_a_row_are_counted_for_each_brand(run: Run) -> None:
         ("timestamp,value\n2026-11-20T00:00:00Z,many\n", "a.csv:2: value: 'many' is no count"),
         ("timestamp,value\n2026-11-20T00:00:00Z,1e300\n", "a.csv:2: value: '1e300' is no count"),
         ("timestamp,value\n2026-11-20T00:00:00Z,nan\n", "a.csv:2: value: 'nan' is no count"),
-        ("timestamp,value\nyesterday,1\n", "a.csv:2: 'yesterday' is no time"),
+        ("timestamp,value\nyesterday,1\n", "a.csv:2: timestamp: 'yesterday' is no time"),
+        ("timestamp,value\n2026-11-20 00:00,1\n", "a.csv:2: timestamp: '2026-11-20 00:00' has no offset"),
+        ("timestamp,value\n03/04/2026 00:00,1\n", "a.csv: timestamp: no date says whether its day or its month"),
+        (
+            "timestamp,value\n" + "".join(f"{rfc3339(START + t * 60_000)},1\n" for t in (0, 5, 12, 30)),
+            "a.csv: its rows are no",
+        ),
+        (
+            "timestamp,value\n" + "".join(f"{rfc3339(START + t * 60_000)},1\n" for t in (0, 7, 14)),
+            "a.csv: its rows are 7 min",
+        ),
         ("timestamp,value\n2026-11-20T00:05:00Z,1\n2026-11-20T00:00:00Z,1\n", "a.csv:3: timestamp: is not after"),
         ("timestamp,value\n", "a.csv: no rows"),
         ("when,what\n1,2\n", "a.csv:1: no columns timestamp and value"),
-        ("", "a.csv:1: no columns timestamp and value"),
+        ("", "a.csv:1: no header"),
     ],
 )
 def test_a_row_that_cannot_be_used_is_named_with_its_line(run: Run, text: str, told: str) -> None:
@@ -131,8 +193,8 @@ def test_wrong_usage_is_told_before_anything_is_written(run: Run) -> None:
     for words, told in (
         (("a.csv", "b.csv", "--out", "one.csv"), "--out: one.csv is one file"),
         (("a.csv", "--labels", "labels.json"), "labels.json: is not of the form"),
-        (("a.csv", "--map", "text=x"), "--map text: of a post only"),
-        (("missing.csv",), "missing.csv: No such file"),
+        (("a.csv", "--map", "text=x"), "--map text: only timestamp, value, created_at, brand are read"),
+        (("missing.csv",), "missing.csv: cannot be read: No such file"),
     ):
         code, _, err = run(*words)
         assert (code, told in err) == (2, True), err

@@ -93,8 +93,18 @@ def test_evaluate_writes_figures_and_a_picture(run: Run, tmp_path: Path) -> None
     assert told == json.loads((tmp_path / "measured" / "metrics.json").read_text())
     assert told["parts"]["all"]["rows"] == 4 and set(told["parts"]) == {"all", "es", "pt", "en"}
     ElementTree.parse(tmp_path / "measured" / "confusion.svg")
+
+
+def test_evaluate_is_readable_in_80_columns_and_in_a_pipe(run: Run, tmp_path: Path) -> None:
+    """No figure is cut off, and no line is longer."""
+    path = labelled(tmp_path / "rows.jsonl", ROWS * 400)
     code, out, _ = run("evaluate", str(path))
     assert code == 0 and "macro F1" in out
+    assert max(map(len, out.splitlines())) <= 80 and "…" not in out
+    told = json.loads(run("evaluate", str(path), "--json")[1])
+    for name, part in told["parts"].items():
+        [row] = [line.split() for line in out.splitlines() if line.startswith(f"{name} ") and "-" in line]
+        assert row[1:4] == [f"{part['rows']:,}", f"{part['accuracy']:.3f}", f"{part['macro_f1']:.3f}"]
 
 
 def test_a_poisoned_batch_of_corrections_is_one_clear_line_and_writes_nothing(run: Run, tmp_path: Path) -> None:

@@ -6,10 +6,13 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from netcenter.commands.command_group import RootGroup
 from netcenter.commands.command_list import COMMANDS
 from tests.support.command_line import command
 
@@ -95,6 +98,41 @@ def test_the_version_is_that_of_the_installed_package(tmp_path: Path) -> None:
 def test_a_wrong_setting_does_not_keep_anybody_from_the_help(tmp_path: Path) -> None:
     assert command(tmp_path, {"NETCENTER_PARTITIONS": "many"}, "lag", "--help")[0] == 0
     assert command(tmp_path, {"NETCENTER_PARTITIONS": "many"}, "lag")[0] == 2
+
+
+#: Why a command has no --json: it prints JSON or another form for programs anyway, runs until it is stopped, or does one thing
+#: whose exit code says all.
+WITHOUT_JSON = {
+    "prints JSON": {"replay", "classify", "dead show", "policy schema"},
+    "prints YAML or a script": {"topics export", "topics acls", "postgres roles"},
+    "runs until it is stopped": {"worker", "heartbeat", "operators simulate"},
+    "does one thing": {
+        "down",
+        "train",
+        "postgres migrate",
+        "postgres continue",
+        "changelog remove",
+        "schemas check",
+        *(f"operators {word}" for word in ("sign-in", "renew", "pause", "resume", "sign-out", "accept", "decline")),
+    },
+}
+
+
+def leaves(name: str, found: Any) -> Iterator[tuple[str, Any]]:
+    """Each command with the words that call it."""
+    for word, one in vars(found).get("commands", {}).items():
+        yield from leaves(f"{name} {word}".strip(), one)
+    if "commands" not in vars(found):
+        yield name, found
+
+
+def test_a_program_can_read_what_every_command_tells() -> None:
+    lacks = {
+        name
+        for name, one in leaves("", RootGroup(name="netcenter"))
+        if "--json" not in {o for p in one.params for o in p.opts}
+    }
+    assert lacks == set().union(*WITHOUT_JSON.values())
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netcenter.files.file_counts import FileCounts
-from netcenter.files.file_reader import read
+from netcenter.files.file_reader import read_rows
 from netcenter.files.file_reading import FileReading
 from netcenter.files.id_table import IdTable
 from netcenter.files.line import FileError, Line
@@ -203,6 +203,6 @@ def test_a_row_needs_little_memory(tmp_path: Path) -> None:
 
 def test_read_gives_each_row_with_its_record(tmp_path: Path) -> None:
     path = written(tmp_path, post(), "[")
-    (row, line), (refused, same) = read(path, FileOptions())
+    (row, line), (refused, same) = read_rows(path, FileOptions())
     assert isinstance(line, Line) and row.raw == post()
     assert refused is same

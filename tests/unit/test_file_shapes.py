@@ -44,7 +44,7 @@ def as_csv(delimiter: str = ",", rows: list[list[str]] = ROWS) -> str:
 
 def found(path: Path, **options: Any) -> list[Line | Refused]:
     """What a file gives, in its order."""
-    return [record for _, record in file_reader.read(path, FileOptions(**options))]
+    return list(file_reader.read(path, FileOptions(**options)))
 
 
 def texts(path: Path, **options: Any) -> list[str]:
@@ -363,7 +363,7 @@ def test_a_large_array_is_not_held(tmp_path: Path) -> None:
     """Reading the first record takes the first part of the file."""
     path = written(tmp_path / "f.json", "[" + ",".join([json.dumps(OBJECTS[0])] * 20_000) + "]")
     rows = file_reader.read(path, FileOptions())
-    assert isinstance(next(rows)[1], Line)
+    assert isinstance(next(rows), Line)
     with path.open("r+b") as file:
         file.truncate(2_000_000)
     with pytest.raises(FileError, match=r"record [\d,]+ is not closed"):
@@ -509,6 +509,19 @@ def test_a_sheet_is_read_with_its_types(tmp_path: Path) -> None:
     assert [one.number for one in got] == [2, 4, 5, 6]
     assert [one.record.reach for one in got if isinstance(one, Line)] == [5, None, 7]  # type: ignore[attr-defined]
     assert [one.why for one in got if isinstance(one, Refused)] == ["8 cells, but the header has 7"]
+
+
+def test_a_long_id_is_exact_in_parquet_and_lost_in_excel(tmp_path: Path) -> None:
+    """Parquet has whole numbers of 64 bits; a sheet has 15 digits, and what is lost is not guessed."""
+    long = 570306133677760513
+    rows = [{**OBJECTS[0], "native_id": long}]
+    parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "f.parquet")
+    [line] = found(tmp_path / "f.parquet")
+    assert line.record.native_id == str(long)  # type: ignore[union-attr]
+    for number in (long, float(long), 1.0158123456789e16):
+        [bad] = refused(workbook(tmp_path / "f.xlsx", [HEADER, [number, *ROWS[0][1:]]]))
+        assert bad.field == "native_id"
+        assert "Excel" in bad.why
 
 
 def test_a_time_of_a_sheet_has_no_offset_and_is_not_guessed(tmp_path: Path) -> None:

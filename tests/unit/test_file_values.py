@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netcenter.files import file_reader
-from netcenter.files.file_reader import RecordReader
+from netcenter.files.file_reader import RecordReader, read
 from netcenter.files.file_times import as_time
 from netcenter.files.line import FileError, Line, Refused
 from netcenter.files.options import FileOptions
@@ -32,11 +31,6 @@ POST = {
     "created_at": "2026-01-05T10:00:00Z",
     "text": "hola",
 }
-
-
-def read(path: Path, options: FileOptions) -> Iterator[Line | Refused]:
-    """What each row of a file gives."""
-    return (found for _, found in file_reader.read(path, options))
 
 
 def read_rows(folder: Path, rows: Sequence[Mapping[str, Any]], **options: Any) -> list[Line | Refused]:

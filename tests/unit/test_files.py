@@ -49,7 +49,7 @@ def read(path: Path, **options: Any) -> Iterator[Line]:
 def refused(path: Path, **options: Any) -> list[str]:
     """What is said of the rows of a file that make no record."""
     found = file_reader.read(path, FileOptions(**options))
-    return [one.in_words(str(path)) for _, one in found if isinstance(one, Refused)]
+    return [one.in_words(str(path)) for one in found if isinstance(one, Refused)]
 
 
 def line(**changed: Any) -> Any:
@@ -470,7 +470,7 @@ def test_a_hyphen_reads_json_lines_from_the_standard_input(monkeypatch: pytest.M
     """`-` makes a pipe."""
     stdin = io.TextIOWrapper(io.BytesIO(msgspec.json.encode(MENTION) + b"\n{}\n"))
     monkeypatch.setattr(sys, "stdin", stdin)
-    (_, first), (_, second) = file_reader.read(Path("-"), FileOptions())
+    first, second = file_reader.read(Path("-"), FileOptions())
     assert isinstance(first, Line) and first.at == AT
     assert isinstance(second, Refused) and second.in_words("-").startswith("-:2: brand: is missing")
 

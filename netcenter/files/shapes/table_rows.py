@@ -17,6 +17,8 @@ from netcenter.files.shapes.file_row import Row, Rows
 _BATCH = 4_096
 #: A number from here on is not told from its neighbours by a float.
 _WHOLE = 2**53
+#: Excel keeps 15 digits of a number.
+_EXCEL = 10**15
 
 
 def _lacking(path: Path, what: str, library: str) -> NoReturn:
@@ -24,9 +26,13 @@ def _lacking(path: Path, what: str, library: str) -> NoReturn:
 
 
 def _plain(value: Any) -> Any:
-    """A value as JSON has it: a time as RFC 3339, without an offset where it has none; a whole float as a number."""
-    if value is None or isinstance(value, (str, bool, int)):
+    """A value as JSON has it: a time as RFC 3339, without an offset where it has none; a whole float as a number; a number
+    that few programs hold exactly, but Parquet does, as its digits.
+    """
+    if value is None or isinstance(value, (str, bool)):
         return value
+    if isinstance(value, int):
+        return value if abs(value) < _WHOLE else str(value)
     if isinstance(value, float):
         if math.isnan(value):
             return None
@@ -120,6 +126,12 @@ def xlsx_rows(path: Path, options: FileOptions) -> Rows:
     return Rows(True, columns, number, rows())
 
 
+def _of_excel(value: Any) -> Any:
+    """The value of a cell; a number of which Excel has lost the last digits as it shows such a number, 5.70306E+17."""
+    lost = (isinstance(value, float) and abs(value) >= _EXCEL) or (isinstance(value, int) and abs(value) >= _WHOLE)
+    return f"{value:.5E}" if lost else _plain(value)
+
+
 def _sheet(path: Path, book: Any, wanted: str | None) -> Any:
     sheets = {sheet.title: sheet for sheet in book.worksheets}
     listed = ", ".join(repr(title) for title in sheets)
@@ -141,7 +153,7 @@ def _filled(sheet: Any, skipped: int) -> Iterator[tuple[int, list[Any]]]:
     for number, cells in enumerate(sheet.iter_rows(values_only=True), 1):
         if number <= skipped:
             continue
-        found = [_plain(cell) for cell in cells]
+        found = [_of_excel(cell) for cell in cells]
         while found and found[-1] in (None, ""):
             found.pop()
         if found:
