@@ -58,6 +58,7 @@ def test_the_help_of_a_command_imports_nothing_that_is_slow() -> None:
     told = {name: set(modules) & (HEAVY - {"rich"}) for name, modules in json.loads(done.stdout).items()}
     assert {name: modules for name, modules in told.items() if modules} == {}
     assert modules_after("ingest", "--help") & HEAVY == set()
+    assert modules_after("policy", "diff", "--help") & HEAVY == set()
 
 
 def test_every_command_is_in_the_list_and_every_line_of_it_fits_a_narrow_terminal() -> None:
