@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from netcenter.commands.options import pairs
+from netcenter.commands.options import pairs, share
 from netcenter.commands.shown_records import show_records
 from netcenter.errors import UsageError
 from netcenter.files.line import FileError
@@ -89,8 +90,15 @@ _Sheet = Annotated[
     str | None,
     _option("--sheet", help="Of an .xlsx with several sheets: its name."),
 ]
+_Rejects = Annotated[
+    Path | None, _option("--rejects", metavar="FILE", help="A CSV file for the refused rows: line, reason, row.")
+]
+_MaxRejects = Annotated[
+    str, _option("--max-rejects", metavar="PERCENT", help="Of rows refused: above it, exit 1. 0: none may be.")
+]
 
 
+# long: a line for each option, twice
 def _chosen(
     profile: _Profile = None,
     maps: Maps = None,
@@ -113,6 +121,8 @@ def _chosen(
     escape: _Escape = None,
     skip_lines: _SkipLines = 0,
     sheet: _Sheet = None,
+    rejects: _Rejects = None,
+    max_rejects: _MaxRejects = "1%",
 ) -> FileOptions:
     """The options as a record. Raises UsageError."""
     given = FileOptions(
@@ -136,6 +146,8 @@ def _chosen(
         escape=escape,
         skip_lines=skip_lines,
         sheet=sheet,
+        rejects=rejects,
+        max_rejects=share(max_rejects, "--max-rejects"),
     )
     return given if profile is None else _beside(profile, given)
 

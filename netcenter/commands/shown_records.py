@@ -32,7 +32,7 @@ def _show(path: Path, options: FileOptions, most: int) -> None:
     with closing(RecordReader(str(path), options)) as reader:
         found = reader.read(path)
         rows = set[int]()
-        for one in found:
+        for _, one in found:
             rows.add(one.number)
             if len(rows) > most:
                 break

@@ -171,6 +171,8 @@ def test_every_option_of_a_file_can_stand_in_a_profile() -> None:
     assert set(profile.Written.__struct_fields__) - {"about"} == set(FileOptions.__struct_fields__) - {
         "default_type",
         "classified",
+        "rejects",
+        "max_rejects",
     }
 
 
