@@ -104,7 +104,7 @@ def test_a_wrong_setting_does_not_keep_anybody_from_the_help(tmp_path: Path) -> 
 #: Why a command has no --json: it prints JSON or another form for programs anyway, runs until it is stopped, or does one thing
 #: whose exit code says all.
 WITHOUT_JSON = {
-    "prints JSON": {"replay", "classify", "dead show", "policy schema"},
+    "prints JSON": {"replay", "dead show", "policy schema"},
     "prints YAML or a script": {"topics export", "topics acls", "postgres roles"},
     "runs until it is stopped": {"worker", "heartbeat", "operators simulate"},
     "does one thing": {
