@@ -11,7 +11,6 @@ from typing import Annotated, Any
 import typer
 
 from netcenter.commands.options import pairs, share
-from netcenter.commands.shown_records import show_records
 from netcenter.errors import UsageError
 from netcenter.files.line import FileError
 from netcenter.files.options import DAY_FIRST, MONTH_FIRST, FileOptions
@@ -223,6 +222,8 @@ def _with_options(command: Callable[..., None], added: Sequence[inspect.Paramete
         named = given.get("files") or [path for path in (given.get("file"),) if path is not None]
         if not named:
             raise UsageError("--show: name a file")
+        from netcenter.commands.shown_records import show_records
+
         show_records(named, options, show)
 
     signature = inspect.signature(command, eval_str=True)
