@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from netcenter.files.shapes.file_row import Rows
 from netcenter.files.shapes.json_rows import json_array, json_lines, nested_values
 from netcenter.files.shapes.looks_like import whole_object
 from netcenter.files.shapes.table_rows import parquet_rows, xlsx_rows
-from netcenter.files.shapes.text_encoding import as_utf_8, encoding_of, head_lines
+from netcenter.files.shapes.text_encoding import as_utf_8, encoding_of, head_lines, text_of_stream
 
 _FIELDS = KNOWN.union(CLASSIFIER_FIELDS)
 
@@ -39,14 +38,16 @@ def open_rows(path: Path, options: FileOptions, known: Collection[str] = _FIELDS
             elif file.format == "xlsx":
                 yield xlsx_rows(path, options)
             else:
-                yield _text(path, file, options, named)
+                yield _text(path, file, options, named, stack)
         except OSError as error:
             raise FileError(f"{path}: cannot be read: {error.strerror or error}") from None
         except UnicodeDecodeError as error:
             raise FileError(f"{path}: not {error.encoding}: {error.reason}: name its --encoding") from None
 
 
-def _text(path: Path, file: OpenFile, options: FileOptions, named: Collection[str]) -> Rows:
+def _text(
+    path: Path, file: OpenFile, options: FileOptions, named: Collection[str], stack: contextlib.ExitStack
+) -> Rows:
     """The rows of JSON or CSV."""
     encoding = encoding_of(path, file.head, options.encoding)
     head = head_lines(file.head, encoding)
@@ -57,14 +58,14 @@ def _text(path: Path, file: OpenFile, options: FileOptions, named: Collection[st
             f"{path}: ending {path.suffix!r} is not known: use .csv or .jsonl, or --format: {', '.join(FORMATS)}"
         )
     if chosen != "JSON":
-        text = io.TextIOWrapper(file.stream, encoding, errors="surrogateescape", newline="")
+        text = text_of_stream(file.stream, encoding, stack)
         header = read_header(text, path, options, named, head)
         return Rows(True, header.columns, header.number, iter(CsvRows(text, path, header)))
     if first and not first.startswith(("{", "[")) and _looks_like_csv(first, named):
         raise FileError(f"{path}:1: looks like CSV, not JSON: --format csv")
     if first.startswith("{") and (told := whole_object("\n".join(head).encode(), named)) is not None:
         raise FileError(f"{path}:1: {told}")
-    stream = as_utf_8(file.stream, encoding)
+    stream = as_utf_8(file.stream, encoding, stack)
     rows = json_array(stream, path) if first.startswith("[") else json_lines(stream)
     return _with_nested(Rows(False, None, 0, rows), options)
 
