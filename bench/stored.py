@@ -34,7 +34,7 @@ class _Stored(Demo):
 
 def measure() -> dict[str, Any]:
     """Play the demo's story, and return for each topic what a mention has led to there."""
-    demo = _Stored(lines=None, keep=False, as_json=True)
+    demo = _Stored(inputs=None, keep=False, as_json=True)
     demo.run()
     return demo.figures
 

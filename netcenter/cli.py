@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from functools import partial
 from typing import Annotated
@@ -61,18 +62,28 @@ def main() -> None:
     """Run the command line; the process ends with an `ExitCode`."""
     debug = DEBUG in sys.argv
     try:
-        app(prog_name="netcenter")
+        _run()
     except CommandError as error:
         sys.exit(_say(error, error.exit_code, debug))
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
     except BrokenPipeError:
+        # Nobody reads the standard output any more, as in `netcenter classify posts.csv | head`. What is still buffered
+        # goes nowhere: Python would complain of it at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(ExitCode.FAILED)
     except ModuleNotFoundError as error:
         sys.exit(_say(_left_out(error), ExitCode.WRONG_USAGE, debug))
     except Exception as error:  # noqa: BLE001 - whatever it is, one clear line and an exit code
         found = _no_temporary_folder(error) or _of_kafka(error)
         sys.exit(_say(found, getattr(found, "exit_code", ExitCode.FAILED), debug))
+
+
+def _run() -> None:
+    try:
+        app(prog_name="netcenter")
+    finally:
+        sys.stdout.flush()
 
 
 def _of_kafka(error: Exception) -> Exception:

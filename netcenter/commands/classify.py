@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Iterable, Iterator
+from operator import attrgetter
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from netcenter.commands.artefacts import ArtefactOption, chosen_model
+from netcenter.commands.artefacts import ArtefactOption
 from netcenter.commands.file_options import reads_files
-from netcenter.commands.options import read_lines
 from netcenter.files.options import FileOptions
 
-_BATCH = 1_000
+if TYPE_CHECKING:
+    from agents.classify.model import Model
+    from schemas.records import Mention, Record
+
+#: Posts that are classified at once: few at first, so that the first line comes at once.
+_FIRST, _BATCH = 8, 1_000
 
 
 @reads_files
@@ -22,31 +29,63 @@ def classify(
     reading: FileOptions,
     explain: Annotated[bool, typer.Option("--explain", help="Say which words moved each label.")] = False,
     artefact: ArtefactOption = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="For programs: the counts at the end, on stderr, as JSON.")
+    ] = False,
 ) -> None:
     """Write each mention again with label, confidence, probabilities, classified_lang and model.
 
     Example: netcenter classify posts.jsonl --explain
     """
-    from netcenter.files.writer import line_of
-    from schemas.records import Mention
+    from netcenter.commands.artefacts import chosen_model
+    from netcenter.files.file_inputs import FileInputs, say
+    from netcenter.files.file_progress import FileProgress
 
     model = chosen_model(artefact)
-    posts = [line.record for line in read_lines(file, reading) if isinstance(line.record, Mention)]
-    for start in range(0, len(posts), _BATCH):
-        part = posts[start : start + _BATCH]
-        found = model.classify([p.text for p in part], [p.lang for p in part], [p.brand for p in part])
-        for post, answer in zip(part, found, strict=True):
-            told = line_of(post) | {
-                "label": answer.label,
-                "confidence": answer.confidence,
-                "probabilities": list(answer.probabilities),
-                "classified_lang": answer.lang,
-                "model": model.hash[:16],
-            }
-            if explain:
-                moved = model.explain(post.text, post.lang, post.brand)[:8]
-                told["because"] = [{"words": words, "points": round(points, 2)} for words, points in moved]
-            print(json.dumps(told, ensure_ascii=False))
+    with FileInputs([file], reading) as inputs, FileProgress(say) as progress:
+        progress.stage("classifying")
+        lines = progress.over(inputs.lines(inputs.readings[0]), attrgetter("at"))
+        for part in _batches(line.record for line in lines):
+            # One write a batch, so that whoever reads the output sees the first posts at once.
+            sys.stdout.write("".join(f"{line}\n" for line in _labelled(model, part, explain)))
+            sys.stdout.flush()
+    counts = inputs.counts
+    print(json.dumps(counts.told()), file=sys.stderr) if as_json else say(counts.in_words())
+    inputs.check()
+
+
+def _batches(records: Iterable[Record]) -> Iterator[list[Mention]]:
+    """The mentions among the records, in batches: small ones first."""
+    from schemas.records import Mention
+
+    part, size = list[Mention](), _FIRST
+    for record in records:
+        if isinstance(record, Mention):
+            part.append(record)
+            if len(part) == size:
+                yield part
+                part, size = [], min(_BATCH, size * 2)
+    if part:
+        yield part
+
+
+def _labelled(model: Model, posts: list[Mention], explain: bool) -> Iterator[str]:
+    """The lines of posts, as JSON."""
+    from netcenter.files.writer import line_of
+
+    found = model.classify([p.text for p in posts], [p.lang for p in posts], [p.brand for p in posts])
+    for post, answer in zip(posts, found, strict=True):
+        told = line_of(post) | {
+            "label": answer.label,
+            "confidence": answer.confidence,
+            "probabilities": list(answer.probabilities),
+            "classified_lang": answer.lang,
+            "model": model.hash[:16],
+        }
+        if explain:
+            moved = model.explain(post.text, post.lang, post.brand)[:8]
+            told["because"] = [{"words": words, "points": round(points, 2)} for words, points in moved]
+        yield json.dumps(told, ensure_ascii=False)
 
 
 def register(app: typer.Typer) -> None:

@@ -28,6 +28,14 @@ class CommandGroup(TyperGroup):
             ctx.exit(ExitCode.DONE)
         return super().parse_args(ctx, args)
 
+    def get_params(self, ctx: Any) -> list[Any]:
+        """The options. A flag that is not given is False, because to understand None Typer imports pydantic."""
+        found: list[Any] = super().get_params(ctx)
+        for option in found:
+            if option.type_descriptor.annotation is bool and option.default is None:
+                option.default = False
+        return found
+
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Writes a line for each command, under the heading of its panel."""
         found: list[tuple[str, Any]] = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
@@ -67,14 +75,6 @@ class RootGroup(CommandGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command of this name; None where there is none."""
         return _LINES.get(cmd_name) if self._listing else self.commands.get(cmd_name)
-
-    def get_params(self, ctx: Any) -> list[Any]:
-        """The options. A flag that is not given is False, because to understand None Typer imports pydantic."""
-        found: list[Any] = super().get_params(ctx)
-        for option in found:
-            if option.type_descriptor.annotation is bool and option.default is None:
-                option.default = False
-        return found
 
     def list_commands(self, ctx: Any) -> list[str]:
         """The names of all commands, in the order of the help."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from netcenter.commands.file_options import reads_files
-from netcenter.commands.options import Json, read_to_play
+from netcenter.commands.options import Json
 from netcenter.files.options import FileOptions
 
 
@@ -27,12 +28,19 @@ def demo(
     """
     from netcenter.demo.own_environment import environment, of_other_servers
     from netcenter.demo.run import Demo
+    from netcenter.files.file_inputs import FileInputs
 
-    lines = None if file is None else read_to_play(file, reading)
-    left_out = of_other_servers()
-    with environment(**dict.fromkeys(left_out)):
-        played = "a day of an airline" if file is None else file.name
-        Demo(lines=lines, keep=keep, as_json=as_json, left_out=left_out, played=played).run()
+    with FileInputs([] if file is None else [file], reading) as inputs:
+        if file is not None and not inputs.of_stdin and not inputs.begins():
+            counts = inputs.counts
+            print(json.dumps({"file": counts.told()}) if as_json else f"{file}: {counts.in_words()}")
+            return
+        left_out = of_other_servers()
+        with environment(**dict.fromkeys(left_out)):
+            played = "a day of an airline" if file is None else file.name
+            given = inputs if file else None
+            Demo(inputs=given, keep=keep, as_json=as_json, left_out=left_out, played=played).run()
+        inputs.check()
 
 
 def register(app: typer.Typer) -> None:

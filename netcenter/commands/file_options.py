@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from netcenter.commands.options import pairs
+from netcenter.commands.options import pairs, share
 from netcenter.errors import UsageError
 from netcenter.files.options import DAY_FIRST, MONTH_FIRST, FileOptions
 from netcenter.files.own_replies import account
@@ -73,6 +74,12 @@ _Sheet = Annotated[
     str | None,
     _option("--sheet", help="Of an .xlsx with several sheets: its name."),
 ]
+_Rejects = Annotated[
+    Path | None, _option("--rejects", metavar="FILE", help="A CSV file for the refused rows: line, reason, row.")
+]
+_MaxRejects = Annotated[
+    str, _option("--max-rejects", metavar="PERCENT", help="Of rows refused: above it, exit 1. 0: none may be.")
+]
 
 
 def _chosen(
@@ -94,6 +101,8 @@ def _chosen(
     escape: _Escape = None,
     skip_lines: _SkipLines = 0,
     sheet: _Sheet = None,
+    rejects: _Rejects = None,
+    max_rejects: _MaxRejects = "1%",
 ) -> FileOptions:
     """The options as a record. Raises UsageError."""
     if dates not in (None, DAY_FIRST, MONTH_FIRST):
@@ -117,6 +126,8 @@ def _chosen(
         escape=escape,
         skip_lines=skip_lines,
         sheet=sheet,
+        rejects=rejects,
+        max_rejects=share(max_rejects, "--max-rejects"),
     )
 
 

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from netcenter.commands.file_options import reads_files
-from netcenter.commands.options import Json, duration, read_to_play
-from netcenter.commands.progress_bar import bar
+from netcenter.commands.options import Json, duration
 from netcenter.files.options import FileOptions
 from netcenter.ingest.schedule import TICK
-from schemas.times import rfc3339
 
 if TYPE_CHECKING:
+    from netcenter.files.file_inputs import FileInputs
+    from netcenter.files.file_progress import FileProgress
     from netcenter.ingest.pacing import Waiting
+    from netcenter.settings import Settings
+    from streams.kafka_connection import KafkaConnection
 
 _File = Annotated[Path, typer.Argument(help="A .jsonl or .csv file; - reads JSON lines from standard input.")]
 
@@ -42,39 +43,40 @@ def ingest(
 
     Example: netcenter ingest posts.csv --map native_id=tweet_id --set channel=twitter
     """
-    from netcenter.ingest.player import Played
-    from netcenter.ingest.player import ingest as play_into_log
+    from netcenter.files.file_inputs import FileInputs, say
+    from netcenter.files.file_progress import FileProgress
     from netcenter.runtime.endpoints import kafka_of
     from netcenter.settings import load
 
     settings = load()
-    lines = read_to_play(file, reading)
     alone = ahead == "none"
-    with bar() as progress:
-        task = progress.add_task("records", total=len(lines))
-
-        def on_tick(played: Played, slowest: tuple[int, str]) -> None:
-            progress.update(task, completed=played.records, description=f"{rfc3339(played.time)}")
-
-        played = play_into_log(
-            settings,
-            kafka_of(settings),
-            lines,
-            interval=TICK,
-            run_on=duration(run_on, "--run-on"),
-            ahead=0 if alone else duration(ahead, "--ahead"),
-            follow=() if alone else None,
-            on_tick=on_tick,
-            on_wait=_say_notice,
-        )
-        progress.update(task, completed=played.records)
-    told = {"records": played.records, "ticks": played.ticks}
-    print(json.dumps(told) if as_json else f"{played.records:,} records and {played.ticks:,} Ticks played")
+    times = {"run_on": duration(run_on, "--run-on"), "ahead": 0 if alone else duration(ahead, "--ahead")}
+    ticks = 0
+    with FileInputs([file], reading) as inputs:
+        if inputs.of_stdin or inputs.begins():
+            with FileProgress(say) as progress:
+                ticks = _play(settings, kafka_of(settings), inputs, progress, follow=() if alone else None, **times)
+        counts = inputs.counts
+        told = f"{counts.in_words()}; {ticks:,} Ticks played"
+        print(json.dumps({**counts.told(), "ticks": ticks}) if as_json else told)
+        inputs.check()
 
 
-def _say_notice(waiting: Waiting) -> None:
-    if waiting.notice:
-        print(f"netcenter: {waiting.notice}", file=sys.stderr, flush=True)
+def _play(settings: Settings, kafka: KafkaConnection, inputs: FileInputs, progress: FileProgress, **given: Any) -> int:
+    """Play the file of the inputs; the number of Ticks."""
+    from netcenter.broker.log_clock import clock_of_log
+    from netcenter.files.file_inputs import say
+    from netcenter.ingest.player import ingest as play_into_log
+
+    def on_wait(waiting: Waiting) -> None:
+        progress.look()
+        if waiting.notice:
+            say(waiting.notice)
+
+    # On a wall clock, what comes on the standard input is played as it comes, in whatever order.
+    live = inputs.of_stdin and clock_of_log(settings, kafka) == "wall"
+    lines = inputs.as_read() if live else inputs.to_play(progress)
+    return play_into_log(settings, kafka, lines, interval=TICK, on_wait=on_wait, **given).ticks
 
 
 def register(app: typer.Typer) -> None:

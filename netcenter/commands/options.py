@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -11,8 +10,6 @@ from typing import Annotated
 import typer
 
 from netcenter.errors import UsageError
-from netcenter.files.line import FileError, Line, PolicyText
-from netcenter.files.options import FileOptions
 
 _UNITS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
@@ -25,6 +22,14 @@ def duration(text: str, option: str) -> int:
     if match is None:
         raise UsageError(f"{option}: {text!r} is no duration: write 90s, 30m, 6h or 1d")
     return int(match[1]) * _UNITS[match[2]]
+
+
+def share(text: str, option: str) -> float:
+    """The share of "1%", "0.5%" or "0". Raises UsageError."""
+    match = re.fullmatch(r"(\d{1,3}(?:\.\d+)?) ?%?", text)
+    if match is None or float(match[1]) > 100:
+        raise UsageError(f"{option}: {text!r} is no percentage: write 1%, 0.5% or 0")
+    return float(match[1]) / 100
 
 
 def pairs(given: list[str] | None, option: str) -> dict[str, str]:
@@ -49,32 +54,6 @@ def moment(text: str | None, option: str) -> int | None:
     if found.tzinfo is None:
         raise UsageError(f"{option}: {text!r} has no offset: add Z for UTC, or one such as -05:00")
     return round(found.timestamp() * 1000)
-
-
-def read_lines(path: Path, options: FileOptions) -> Iterator[Line]:
-    """The lines of a file, one by one. Raises UsageError, which names file, line and field."""
-    from netcenter.files.file_reading import FileReading
-
-    try:
-        yield from FileReading(path, options)
-    except FileError as error:
-        raise UsageError(str(error)) from None
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from None
-
-
-def read_to_play(path: Path, options: FileOptions) -> list[Line]:
-    """The lines of a file that is played into a log, where a policy comes into force for everyone at once. Raises
-    UsageError naming file, line and field, also for a line that holds a policy.
-    """
-    lines = list(read_lines(path, options))
-    policy = next((line for line in lines if isinstance(line.record, PolicyText)), None)
-    if policy is not None:
-        raise UsageError(
-            f"{path}:{policy.number}: type: a policy in a file counts in `netcenter replay` only: take the line out, and "
-            "run `netcenter policy apply` with the policy's file when it is to hold"
-        )
-    return lines
 
 
 def text_of(path: Path) -> str:

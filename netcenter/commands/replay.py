@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +14,7 @@ import typer
 from rich.console import Console
 
 from netcenter.commands.file_options import given_options, reads_files
-from netcenter.commands.options import duration, moment, read_lines, text_of
+from netcenter.commands.options import duration, moment, text_of
 from netcenter.commands.progress_bar import bar
 from netcenter.errors import UsageError
 from netcenter.files.line import Line, PolicyText
@@ -24,6 +25,7 @@ from schemas.records import Mention
 from schemas.times import rfc3339
 
 if TYPE_CHECKING:
+    from netcenter.files.file_inputs import FileInputs
     from netcenter.replay.find_stretch import Range
     from netcenter.replay.output import TriedPolicy
     from netcenter.settings import Settings
@@ -84,6 +86,7 @@ def replay(
 
     Example: netcenter replay story.jsonl --policy now.toml --against next.toml --out compared
     """
+    from netcenter.files.file_inputs import FileInputs, say
     from netcenter.settings import load
 
     settings = load()
@@ -95,34 +98,40 @@ def replay(
         wanted = _range(log, moment(since, "--since"), moment(until, "--until"), offsets)
         _replay_log(settings, wanted, out, policy, against)
         return
-    lines = (read_lines(path, msgspec.structs.replace(reading, classified=True)) for path in files or ())
     tried = _with_teams(_tried(policy or DEFAULT_POLICY, against), operators, operators_against)
     tried[0] = tried[0]._replace(in_force=[1] * settings.partitions)
-    _replay_files(settings, lines, duration(run_on or "6h", "--run-on"), out, tried)
+    with FileInputs(files or (), msgspec.structs.replace(reading, classified=True)) as inputs:
+        _replay_files(settings, inputs, duration(run_on or "6h", "--run-on"), out, tried)
+        say(inputs.counts.in_words())
+        inputs.check()
 
 
-def _replay_files(
-    settings: Settings, files: Iterable[Iterator[Line]], run_on: int, out: Path, tried: list[TriedPolicy]
-) -> None:
+def _replay_files(settings: Settings, inputs: FileInputs, run_on: int, out: Path, tried: list[TriedPolicy]) -> None:
     """Replay the lines of files, merged by time; run_on: ms for which time goes on after the last line."""
+    from netcenter.files.file_inputs import say
+    from netcenter.files.file_progress import FileProgress
+    from netcenter.files.sorted_lines import SortedLines
     from netcenter.replay import play_lines
     from netcenter.replay.output import Runs, TriedPolicy
-    from netcenter.replay.sorted_lines import SortedLines
     from netcenter.replay.team_lines import left_to_team
     from streams.gc_tuning import rarely_collected
 
     teams = [one.team for one in tried if one.team is not None]
-    with SortedLines() as lines:
+    with SortedLines() as lines, FileProgress(say) as progress:
         texts: list[str] = []
-        for file in files:
-            lines.add(left_to_team(_noting_policies(file, texts), teams))
+        for reading in inputs.readings:
+            progress.stage(f"reading {reading.path}")
+            read = progress.over(inputs.lines(reading), attrgetter("at"))
+            lines.add(left_to_team(_noting_policies(read, texts), teams))
         if lines.holds(Mention):
             _check_models([*tried, *(TriedPolicy("of a policy line", {1: text}) for text in texts)])
         interval = _EXACT if teams else TICK
         with Runs(out, tried, settings.partitions) as runs:
-            with _progress(len(lines)) as say, rarely_collected():
-                play_lines(runs.replays, lines, interval=interval, run_on=run_on, say=say, people=runs.people)
-            runs.finish({})
+            progress.stage("deciding", len(lines))
+            with rarely_collected():
+                played = progress.over(lines, attrgetter("at"))
+                play_lines(runs.replays, played, interval=interval, run_on=run_on, people=runs.people)
+            runs.finish({"files": inputs.counts.told()})
 
 
 def _noting_policies(lines: Iterator[Line], texts: list[str]) -> Iterator[Line]:

@@ -23,20 +23,74 @@ _SEVERITIES = ("info", "warning", "page")
 _PLURALS = {"complaint": "complaints", "question": "questions", "praise": "praise", "other": "other posts"}
 _KINDS = {"sla_breach": "overdue cases", "surge": "surge"}
 
-_STYLE = """
-:root { color-scheme: light dark; --ground: #ffffff; --card: #f6f7f9; --ink: #1f2937; --soft: #5b6472; --faint: #e2e5ea;
-  --complaint: #c8431a; --question: #2563c9; --praise: #1d8a4b; --other: #a3abb8; --band: #f2b13c; --late: #b3261e;
-  --answer: #0f7f78; --page: #b3261e; --warning: #d97a06; --info: #2563c9; }
-@media (prefers-color-scheme: dark) { :root { --ground: #12161c; --card: #1b212a; --ink: #e6e9ee; --soft: #a2abb9;
-  --faint: #2d3642; --complaint: #f2774a; --question: #6ea3f7; --praise: #4dbd7d; --other: #717b8b; --band: #e0a52f;
-  --late: #f2736b; --answer: #3fbdb4; --page: #f2736b; --warning: #eea23c; --info: #6ea3f7; } }
-* { box-sizing: border-box; }
+_LIGHT = {
+    "ground": "#ffffff",
+    "card": "#f6f7f9",
+    "ink": "#1f2937",
+    "soft": "#5b6472",
+    "faint": "#e2e5ea",
+    "complaint": "#c8431a",
+    "question": "#2563c9",
+    "praise": "#1d8a4b",
+    "other": "#a3abb8",
+    "band": "#f2b13c",
+    "late": "#b3261e",
+    "answer": "#0f7f78",
+    "page": "#b3261e",
+    "warning": "#d97a06",
+    "info": "#2563c9",
+}
+_STROKES = {"grid": "faint", "axis": "soft", "edge": "band"}
+"""By class: the colour of a line."""
+_DARK = {
+    "ground": "#12161c",
+    "card": "#1b212a",
+    "ink": "#e6e9ee",
+    "soft": "#a2abb9",
+    "faint": "#2d3642",
+    "complaint": "#f2774a",
+    "question": "#6ea3f7",
+    "praise": "#4dbd7d",
+    "other": "#717b8b",
+    "band": "#e0a52f",
+    "late": "#f2736b",
+    "answer": "#3fbdb4",
+    "page": "#f2736b",
+    "warning": "#eea23c",
+    "info": "#6ea3f7",
+}
+
+
+def _variables(colours: dict[str, str]) -> str:
+    return (
+        ":root { color-scheme: light dark; "
+        + " ".join(f"--{name}: {colour};" for name, colour in colours.items())
+        + " }"
+    )
+
+
+def _filled(name: str) -> str:
+    """The class of a shape, with its light colour for a viewer that does not apply a page's styles to its pictures."""
+    return f'class="{name}" fill="{_LIGHT[name]}"'
+
+
+def _stroked(name: str) -> str:
+    """The same of a line."""
+    return f'class="{name}" stroke="{_LIGHT[_STROKES[name]]}"'
+
+
+_STYLE = (
+    f"""
+{_variables(_LIGHT)}
+@media (prefers-color-scheme: dark) {{ {_variables(_DARK)} }}
+"""
+    + """* { box-sizing: border-box; }
 body { margin: 0 auto; padding: 1.2rem 1rem 3rem; max-width: 62rem; background: var(--ground); color: var(--ink);
   font: 16px/1.5 system-ui, "Segoe UI", Helvetica, Arial, sans-serif; }
 h1 { font-size: 1.5rem; line-height: 1.25; margin: 0 0 .3rem; } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; }
 p { margin: .3rem 0; } .soft { color: var(--soft); }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); gap: .6rem; margin: 1rem 0; padding: 0; }
-.tiles div { background: var(--card); border-radius: .5rem; padding: .5rem .8rem; }
+.tiles { display: flex; flex-wrap: wrap; gap: .6rem; margin: 1rem 0; padding: 0; }
+.tiles div { flex: 1 1 7.5rem; background: var(--card); border-radius: .5rem; padding: .5rem .8rem; }
 .tiles dt { color: var(--soft); font-size: .85rem; } .tiles dd { margin: 0; font-size: 1.35rem; font-weight: 600; }
 .legend { display: flex; flex-wrap: wrap; gap: .2rem 1rem; margin: .5rem 0; padding: 0; list-style: none; font-size: .9rem; }
 .legend i { display: inline-block; width: .8rem; height: .8rem; border-radius: .15rem; margin-right: .35rem; vertical-align: -.05rem; }
@@ -61,6 +115,7 @@ th:first-child { text-align: left; white-space: nowrap; }
 .scroll { overflow-x: auto; } pre { background: var(--card); border-radius: .5rem; padding: .7rem .9rem; overflow-x: auto; }
 summary { cursor: pointer; }
 """
+)
 
 
 class DemoPage(NamedTuple):
@@ -177,7 +232,7 @@ class TimelinePicture:
         name = f"{self._name}-title"
         hidden = ' aria-hidden="true"' if self._name == "narrow" else ""
         head = (
-            f'<svg class="{self._name}" viewBox="0 0 {self._width} {self._y}" role="img" aria-labelledby="{name}"{hidden}>'
+            f'<svg class="{self._name}" viewBox="0 0 {self._width} {self._y}" font-size="12" role="img" aria-labelledby="{name}"{hidden}>'
             f'<title id="{name}">Posts by label, overdue clocks, answers and alerts over time; the table below has the figures</title>'
         )
         return "\n".join([head, *bands, *self._parts, *hits, "</svg>"])
@@ -195,7 +250,9 @@ class TimelinePicture:
         self._parts.append(f'<text class="head" x="0" y="{self._y + 14}">{escape(title)}</text>')
         for value in sorted({0, high // 2, high}):
             y = bottom - value * scale
-            self._parts.append(f'<line class="grid" x1="{self._left}" x2="{self._right}" y1="{y:.1f}" y2="{y:.1f}"/>')
+            self._parts.append(
+                f'<line {_stroked("grid")} x1="{self._left}" x2="{self._right}" y1="{y:.1f}" y2="{y:.1f}"/>'
+            )
             self._parts.append(
                 f'<text class="soft" x="{self._left - 6}" y="{y + 4:.1f}" text-anchor="end">{_short(value)}</text>'
             )
@@ -210,8 +267,10 @@ class TimelinePicture:
                     path.append(f"M{x:.1f},{y:.1f}h{max(0.8, right - x - gap):.1f}v{tall:.1f}H{x:.1f}z")
                     below[n] += value
             if path:
-                self._parts.append(f'<path class="{name}" d="{"".join(path)}"/>')
-        self._parts.append(f'<line class="axis" x1="{self._left}" x2="{self._right}" y1="{bottom}" y2="{bottom}"/>')
+                self._parts.append(f'<path {_filled(name)} d="{"".join(path)}"/>')
+        self._parts.append(
+            f'<line {_stroked("axis")} x1="{self._left}" x2="{self._right}" y1="{bottom}" y2="{bottom}"/>'
+        )
         self._y = bottom + 14
 
     def _lanes(self) -> None:
@@ -233,7 +292,7 @@ class TimelinePicture:
                 x = self._x(one.start)
                 end = self._x(one.end if one.end is not None else self._first + self._span)
                 self._parts.append(
-                    f'<rect class="{one.severity}" x="{x:.1f}" y="{y}" width="{max(3.0, end - x):.1f}" height="9" rx="3">'
+                    f'<rect {_filled(one.severity)} x="{x:.1f}" y="{y}" width="{max(3.0, end - x):.1f}" height="9" rx="3">'
                     f"<title>{escape(_moment(one.start))}: {escape(one.summary)}</title></rect>"
                 )
             y += 18
@@ -245,7 +304,9 @@ class TimelinePicture:
         for at in range(-(-self._first // step) * step, self._first + self._span + 1, step):
             x = self._x(at)
             anchor = "start" if x < self._left + 20 else "end" if x > self._right - 20 else "middle"
-            self._parts.append(f'<line class="axis" x1="{x:.1f}" x2="{x:.1f}" y1="{self._y}" y2="{self._y + 5}"/>')
+            self._parts.append(
+                f'<line {_stroked("axis")} x1="{x:.1f}" x2="{x:.1f}" y1="{self._y}" y2="{self._y + 5}"/>'
+            )
             self._parts.append(
                 f'<text class="soft" x="{x:.1f}" y="{self._y + 19}" text-anchor="{anchor}">{_mark(at, step)}</text>'
             )
@@ -257,8 +318,9 @@ class TimelinePicture:
     def _surges(self, top: int, bottom: int) -> Iterator[str]:
         for letter, one in _lettered(self._told.surges):
             x, end = self._x(one.start), self._x(one.end if one.end is not None else self._first + self._span)
-            yield f'<rect class="band" x="{x:.1f}" y="{top}" width="{max(2.0, end - x):.1f}" height="{bottom - top}"/>'
-            yield f'<line class="edge" x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{bottom}"/>'
+            place = f'x="{x:.1f}" y="{top}" width="{max(2.0, end - x):.1f}" height="{bottom - top}"'
+            yield f'<rect {_filled("band")} fill-opacity="0.2" {place}/>'
+            yield f'<line {_stroked("edge")} x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{bottom}"/>'
             yield f'<text class="head" x="{x + 3:.1f}" y="{top + 11}">{letter}</text>'
 
     def _hits(self, top: int, bottom: int) -> Iterator[str]:
@@ -266,7 +328,7 @@ class TimelinePicture:
         for one in self._told.bins:
             x, right = self._x(one.start), self._x(one.start + self._told.bin)
             yield (
-                f'<rect class="hit" x="{x:.1f}" y="{top}" width="{right - x:.1f}" height="{bottom - top}">'
+                f'<rect class="hit" fill="none" pointer-events="all" x="{x:.1f}" y="{top}" width="{right - x:.1f}" height="{bottom - top}">'
                 f"<title>{escape(_in_words(one, self._told.bin))}</title></rect>"
             )
 

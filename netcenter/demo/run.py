@@ -12,12 +12,12 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from netcenter import embedded
 from netcenter.broker import provisioning
@@ -32,7 +32,10 @@ from netcenter.demo.receiver import Receiver
 from netcenter.demo.story import STORY_POLICY, STORY_TEAM, story
 from netcenter.demo.worker_processes import Workers
 from netcenter.embedded import places
+from netcenter.files.file_inputs import FileInputs, say
+from netcenter.files.file_progress import FileProgress
 from netcenter.files.line import Line
+from netcenter.ingest.pacing import Waiting
 from netcenter.ingest.player import Played, ingest
 from netcenter.ingest.schedule import TICK
 from netcenter.pipeline import PIPELINE
@@ -42,7 +45,6 @@ from netcenter.settings import Settings, load
 from netcenter.simulation.live import TeamAtWork
 from netcenter.simulation.team import read_team
 from netcenter.workers import enabled_roles, health_ports
-from schemas.times import rfc3339
 from streams.exit_codes import ExitCode
 from streams.kafka_connection import KafkaConnection
 
@@ -64,19 +66,19 @@ class Demo:
     def __init__(
         self,
         *,
-        lines: list[Line] | None,
+        inputs: FileInputs | None,
         keep: bool,
         as_json: bool,
         left_out: Sequence[str] = (),
         played: str = "a day of an airline",
     ) -> None:
-        """lines: a file to play instead of the story. played: what is played, in words. keep: leave everything running.
+        """inputs: a file to play instead of the story. played: what is played, in words. keep: leave everything running.
         as_json: print the figures as JSON. left_out: variables of the user's shell that were removed, because they are
         about other servers.
         """
         self._left_out, self._played = left_out, played
-        self.own = lines is None
-        self.lines = lines
+        self.own = inputs is None
+        self.inputs = inputs
         self.keep, self.as_json = keep, as_json
         self.console = Console(stderr=as_json)
         self.base = load()
@@ -112,18 +114,16 @@ class Demo:
             )
             # The workers inherit these variables; and because of them this process knows that the webhook role runs.
             stack.enter_context(environment(NETCENTER_WEBHOOK_URL=receiver.url, NETCENTER_WEBHOOK_SECRET=secret))
-            lines = self.lines if self.lines is not None else story.story(SEED)
             text = STORY_POLICY.read_text() if self.own else DEFAULT_POLICY.read_text()
             provisioning.apply(settings, self._connection(settings, "setup"), "event", text)
             workers = self._workers(stack, settings)
             self._await_workers(settings, workers)
             if self.own:
                 stack.enter_context(self._operators(settings))
-            self._play(settings, lines, workers, receiver)
+            self._play(settings, workers, receiver)
             self._await_end(settings, workers)
-            seconds = round(time.monotonic() - started, 1)
             postgres = settings.postgres or ""
-            figures = summary.summary(postgres, seconds)
+            figures = self._figures(postgres, round(time.monotonic() - started, 1))
             summary.show(self.console, postgres, figures, receiver.received, receiver.rejected)
             looks = self._draw(postgres, figures)
             if self.keep:
@@ -135,6 +135,13 @@ class Demo:
                 stack.pop_all()
         if self.as_json:
             print(json.dumps(figures))
+
+    def _figures(self, postgres: str, seconds: float) -> dict[str, Any]:
+        figures = summary.summary(postgres, seconds)
+        if self.inputs is not None:
+            figures["file"] = self.inputs.counts.told()
+            self._say(self.inputs.counts.in_words())
+        return figures
 
     def _connection(self, settings: Settings, user: str) -> KafkaConnection:
         """How a part of the demo connects to Kafka. user: as `netcenter topics acls` names it; the demo's own Kafka knows
@@ -192,41 +199,44 @@ class Demo:
                 workers.check_progress(len(missing), "these roles have no worker", missing)
                 time.sleep(0.5)
 
-    def _play(self, settings: Settings, lines: list[Line], workers: Workers, receiver: Receiver) -> None:
-        with Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.completed:,} of {task.total:,} records"),
-            TimeElapsedColumn(),
-            console=self.console,
-        ) as progress:
-            task = progress.add_task("starting", total=len(lines))
+    def _play(self, settings: Settings, workers: Workers, receiver: Receiver) -> None:
+        with FileProgress(say, console=self.console) as progress:
 
-            def on_tick(played: Played, slowest: tuple[int, str]) -> None:
+            def on_tick(_: Played, __: tuple[int, str]) -> None:
                 workers.check()
                 for body in receiver.events[self._alerts_shown :]:
                     self._alerts_shown += 1
-                    progress.console.print(
+                    self.console.print(
                         f"  {body['time'][:16].replace('T', ' ')}  {body['data']['summary']}", highlight=False
                     )
-                progress.update(task, completed=played.records, description=f"{rfc3339(played.time)}")
+                progress.look()
 
-            played = ingest(
+            def on_wait(waiting: Waiting) -> None:
+                progress.look()
+                workers.check_progress(waiting.slowest, "the file waits for", [waiting.slowest[1]])
+
+            self.end = ingest(
                 settings,
                 self._connection(settings, "ingest"),
-                lines,
+                self._lines(progress),
                 interval=TICK,
                 run_on=6 * HOUR,
                 ahead=AHEAD if self.own else AHEAD_OF_A_FILE,
                 follow=[role.name for role in enabled_roles()],
                 on_tick=on_tick,
-                on_wait=lambda waiting: workers.check_progress(
-                    waiting.slowest, "the file waits for", [waiting.slowest[1]]
-                ),
-            )
-            progress.update(task, completed=played.records)
-        self.end = played.time
+                on_wait=on_wait,
+            ).time
+
+    def _lines(self, progress: FileProgress) -> Iterator[Line]:
+        """The lines to play, in order of time."""
+        if self.inputs is not None:
+            return self.inputs.to_play(progress)
+        lines = self._story()
+        progress.stage("playing the story", len(lines))
+        return progress.over(lines, attrgetter("at"))
+
+    def _story(self) -> list[Line]:
+        return story.story(SEED)
 
     def _await_end(self, settings: Settings, workers: Workers) -> None:
         with self._monitor(settings) as monitor:

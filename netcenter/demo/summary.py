@@ -78,7 +78,7 @@ def show(console: Console, postgres: str, figures: dict[str, Any], verified: int
             cursor.execute(query)
             table = Table(title=title, title_justify="left", title_style="bold")
             for column in cursor.description or ():
-                table.add_column(column.name)
+                table.add_column(column.name, overflow="fold")  # an id that is cut off leads nowhere
             for row in cursor.fetchall():
                 table.add_row(*("" if value is None else str(value) for value in row))
             say(table)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 
 import msgspec
@@ -57,6 +58,10 @@ class FileOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How many lines, or rows of a sheet, stand before the header."""
     sheet: str | None = None
     """The sheet of an .xlsx; None: the only one that has rows."""
+    rejects: Path | None = None
+    """The CSV file to which the refused rows are written, with line and reason."""
+    max_rejects: float = 0.01
+    """The share of rows that may be refused: if more are, the command ends with exit 1."""
 
     @property
     def columns(self) -> frozenset[str]:

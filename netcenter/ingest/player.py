@@ -14,7 +14,7 @@ from netcenter.broker.log_clock import clock_of_log
 from netcenter.broker.log_writer import LogWriter
 from netcenter.files.line import Line
 from netcenter.ingest.pacing import Pacing, Waiting
-from netcenter.ingest.schedule import in_order_of_play
+from netcenter.ingest.schedule import with_ticks
 from netcenter.pipeline import PIPELINE
 from netcenter.settings import Settings
 from schemas.records import Tick
@@ -44,8 +44,9 @@ def ingest(
     on_tick: Callable[[Played, Any], None] = lambda *_: None,
     on_wait: Callable[[Waiting], None] = lambda _: None,
 ) -> Played:
-    """Plays lines into the log. Raises Unreachable, and CommandError.
+    """Plays lines, which are in order of play, into the log. Raises Unreachable, and CommandError.
 
+    The broker is asked before the first line is read, and a line is read when it is played.
     interval: ms between Ticks. run_on: ms of Ticks after the last line. ahead: ms of event time that the file may be
     ahead of the slowest role. follow: names of the roles to wait for, with or without a worker; empty: no role; None:
     all deciding roles, and each sink that has or had a worker. on_tick: called after every Tick with what was played
@@ -61,7 +62,7 @@ def ingest(
         timed = [role for role in roles if PIPELINE.timed_topic(role) is not None]
         pacing = Pacing(monitor, log, timed, ahead, on_wait)
         due = pacing.next_due if clock == "event" else lambda: None
-        for item in in_order_of_play(lines, interval=interval, run_on=run_on, due=due):
+        for item in with_ticks(lines, interval=interval, run_on=run_on, due=due):
             if isinstance(item, Line):
                 log.send(item.topic, item.record)
                 played.records += 1

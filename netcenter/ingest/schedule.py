@@ -1,4 +1,4 @@
-"""The order of play that ingest, replay and demo share: the lines of files, and the Ticks between them."""
+"""The order of play that ingest, replay and demo share: lines by time, and the Ticks between them."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ Due = Callable[[], int | None]
 def in_order_of_play(
     lines: Iterable[Line], *, interval: int = TICK, run_on: int = 6 * 3_600_000, due: Due | None = None
 ) -> Iterator[Line | int]:
-    """The lines in order of (at, number), and Ticks among them as `with_ticks` adds them. Sorting holds all lines in
-    memory.
-    """
-    return with_ticks(sorted(lines, key=lambda line: (line.at, line.number)), interval=interval, run_on=run_on, due=due)
+    """The lines by time, and Ticks among them as `with_ticks` adds them."""
+    return with_ticks(by_time(lines), interval=interval, run_on=run_on, due=due)
+
+
+def by_time(lines: Iterable[Line]) -> list[Line]:
+    """The lines in order of (at, number). All of them are held in memory: for files see `netcenter.files.file_order`."""
+    return sorted(lines, key=lambda line: (line.at, line.number))
 
 
 def with_ticks(

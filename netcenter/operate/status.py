@@ -85,13 +85,10 @@ class PipelineStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def status_of(settings: Settings) -> PipelineStatus:
-    """The status now. Raises Unreachable where there is no Kafka, and UsageError for a wrong setting."""
+    """The status now. Raises Unreachable where there is no Kafka, KafkaError, and UsageError for a wrong setting."""
     kafka = kafka_of(settings)
-    try:
-        with closing(open_admin(kafka)) as client:
-            roles = LagMonitor(settings, kafka, client).report()
-    except KafkaError as error:
-        raise Unreachable(f"Kafka: {in_words(error, settings)}") from None
+    with closing(open_admin(kafka)) as client:
+        roles = LagMonitor(settings, kafka, client).report()
     faults = PipelineCheck(settings, kafka, read(HeartbeatSettings).heartbeat_behind_s).faults()
     desks, alerts = _of_log(settings, kafka, roles, faults)
     projected: tuple[int | None, int | None, int | None, list[OpenSurgeLine] | None] = (None, None, None, None)

@@ -78,8 +78,9 @@ def _counted(evidence: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     window = f"{_clock(evidence['window_start'])} to {_clock(evidence['window_end'])}"
     unit = "contacts" if evidence["detector"] == "load" else "posts"
     yield "evidence", f"{evidence['actual']:.0f} {unit} from {window}, where {evidence['baseline']:.1f} are usual"
-    significance = evidence.get("significance")
-    chance = f"; as rare as one in {10 ** min(significance, 15):,.0f}" if significance else ""
+    # The newest window is told, and that of a surge which ends is no longer rare.
+    rare = 10 ** min(evidence.get("significance") or 0.0, 15)
+    chance = f"; as rare as one in {rare:,.0f}" if rare >= 2 else ""
     ratio, threshold = evidence["ratio"], evidence["threshold"]
     yield "", f"{ratio:.1f} times the usual; {threshold:.1f} opens ({evidence['detector']}){chance}"
     if evidence["partial"]:

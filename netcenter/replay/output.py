@@ -20,11 +20,12 @@ from netcenter.replay.comparison_chart import chart
 from netcenter.replay.desk_chart import desk_chart
 from netcenter.replay.desk_figures import DeskVerdicts
 from netcenter.replay.engine import Replay
+from netcenter.replay.thread_counts import ThreadCounts
 from netcenter.replay.verdicts import Verdicts
 from netcenter.simulation.people import SimulatedPeople
 from netcenter.simulation.team import Team
 from schemas.jsonform import event
-from schemas.records import Alert, Assigned, CaseOpened, ClassifiedMention, ClockChanged, Record, Reply, SurgeOpened
+from schemas.records import Alert, Assigned, CaseOpened, ClockChanged, Record, SurgeOpened
 
 #: The name of the file in the output folder for each topic.
 FILES = {"cases": "cases.jsonl", "assignments": "assignments.jsonl", "surges": "surges.jsonl", "alerts": "alerts.jsonl"}
@@ -96,6 +97,8 @@ class Runs:
                 print(json.dumps(summaries[0]))
             else:
                 self._compare()
+        except BrokenPipeError:
+            raise  # nobody reads the standard output any more, which says nothing about the folder
         except OSError as error:
             raise _cannot(error) from None
 
@@ -142,11 +145,11 @@ class _Run:
 
 
 class ReplayCounts:
-    """Counts the records that a replay writes."""
+    """Counts the records that a replay writes, as the demo's end counts the rows in PostgreSQL."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
-        self._labels: Counter[str] = Counter()
+        self._thread = ThreadCounts()
         self._late: set[tuple[str, str, int]] = set()
         """The clocks that were breached and not rescinded: (case, metric, cycle)."""
         self._alerts: dict[str, set[tuple[str, int]]] = {"alerts_opened": set(), "alerts_resolved": set()}
@@ -159,13 +162,13 @@ class ReplayCounts:
             name = _PLAIN.get(type(record))
             if name is not None:
                 counts[name] += 1
-                if type(record) is ClassifiedMention:
-                    self._labels[str(record.label)] += 1
             elif type(record) is ClockChanged:
                 self._clock(record)
             elif type(record) is Alert:
                 firing = "alerts_opened" if record.state == "firing" else "alerts_resolved"
                 self._alerts[firing].add((record.fingerprint, record.starts_at))
+            else:
+                self._thread.tell(record)
 
     def _clock(self, changed: ClockChanged) -> None:
         clock = (changed.aggregate, str(changed.metric), changed.cycle)
@@ -176,17 +179,16 @@ class ReplayCounts:
 
     def summary(self, dead_letters: int) -> dict[str, Any]:
         """The counts by name, in the order of `demo --json`."""
+        thread = self._thread
         others = {"breaches": len(self._late), **{name: len(found) for name, found in self._alerts.items()}}
         counts = {name: others.get(name, self._counts[name]) for name in _NAMES}
-        first = {name: counts.pop(name) for name in ("mentions", "replies")}
-        return {**first, "dead_letters": dead_letters, "labels": dict(self._labels), **counts}
+        first = {"mentions": thread.mentions, "replies": thread.replies}
+        return {**first, "dead_letters": dead_letters, "labels": thread.labels, **counts}
 
 
 _COUNTED = ("classified", *FILES)
-_NAMES = ("mentions", "replies", "cases", "breaches", "assignments", "surges", "alerts_opened", "alerts_resolved")
+_NAMES = ("cases", "breaches", "assignments", "surges", "alerts_opened", "alerts_resolved")
 _PLAIN: dict[type[Record], str] = {
-    ClassifiedMention: "mentions",
-    Reply: "replies",
     CaseOpened: "cases",
     Assigned: "assignments",
     SurgeOpened: "surges",

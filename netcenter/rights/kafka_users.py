@@ -72,7 +72,17 @@ def _users_of(prefix: str) -> list[KafkaUser]:
         KafkaUser(
             "monitoring",
             _monitoring(prefix),
-            ("lag", "doctor", "upgrade check", "replay", "train", "alert list", "alert show", "alert explain"),
+            (
+                "status",
+                "lag",
+                "doctor",
+                "upgrade check",
+                "replay",
+                "train",
+                "alert list",
+                "alert show",
+                "alert explain",
+            ),
         ),
         KafkaUser("heartbeat", _heartbeat(prefix), ("heartbeat",)),
         KafkaUser(

@@ -133,6 +133,7 @@ RUNS = (
     Run("dead discard", "--all"),
     Run("lag", "--json"),
     Run("doctor", "", code=1),  # it misses the workers
+    Run("status", "", code=1),  # as doctor
     Run("heartbeat", "--once", code=1),  # as doctor
     Run("alert list", "--all"),
     Run("alert show", "{alert}"),

@@ -56,6 +56,15 @@ def test_it_is_told_as_a_person_reads_it(sink: PostgresSink, database: Database)
     assert ", by rule" in told
 
 
+def test_a_window_that_is_not_rare_any_more_is_not_called_rare(sink: PostgresSink, database: Database) -> None:
+    """The last one of a surge, in which fewer come than it takes to open one."""
+    sink.write(items(_story(), "surges"))
+    row = find_surge(database.uri, SURGE)
+    for significance in (-0.4, 0.0, None):
+        told = report_text({**row, "evidence": {**row["evidence"], "significance": significance}})
+        assert "3.0 opens (conversation)\n" in told and "rare" not in told
+
+
 def test_one_that_is_over_says_how_long_and_how_much(sink: PostgresSink, database: Database) -> None:
     sink.write(items(surge_story(), "surges"))
     told = report_text(find_surge(database.uri, SURGE))

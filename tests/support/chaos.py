@@ -26,7 +26,7 @@ from netcenter.demo.story import STORY_TEAM
 from netcenter.embedded import Addresses
 from netcenter.files.line import Line
 from netcenter.ingest.player import Played, ingest
-from netcenter.ingest.schedule import TICK
+from netcenter.ingest.schedule import TICK, by_time
 from netcenter.pipeline import PIPELINE
 from netcenter.settings import Settings, variable
 from netcenter.simulation.reactions import answer_to
@@ -281,7 +281,7 @@ class Playing:
             self.played = ingest(
                 plant.settings,
                 plant.as_user("ingest"),
-                lines,
+                by_time(lines),
                 interval=TICK,
                 run_on=run_on,
                 ahead=ahead,

@@ -6,10 +6,10 @@ from collections.abc import Collection, Hashable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
-from netcenter.demo.run import SEED, Demo
-from netcenter.demo.story import story
+from netcenter.demo.run import Demo
 from netcenter.demo.worker_processes import Workers
 from netcenter.embedded import Addresses
+from netcenter.files.line import Line
 from netcenter.settings import Settings
 from netcenter.workers import enabled_roles, health_ports
 from streams.kafka_connection import KafkaConnection
@@ -52,10 +52,13 @@ class OwnUsersDemo(Demo):
 
     def __init__(self, kafka: SecuredKafka | None, addresses: Addresses, prefix: str, records: int | None) -> None:
         """records: plays only so many lines of the story; None: plays them all."""
-        super().__init__(lines=None, keep=False, as_json=True)
-        self.lines = story.story(SEED)[:records]
+        super().__init__(inputs=None, keep=False, as_json=True)
+        self._records = records
         self.base = self.base.model_copy(update={"prefix": prefix})
         self._secured, self._addresses = kafka, addresses
+
+    def _story(self) -> list[Line]:
+        return super()._story()[: self._records]
 
     def _servers(self, stack: ExitStack) -> Addresses:
         return self._addresses

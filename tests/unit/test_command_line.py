@@ -58,6 +58,7 @@ def test_the_help_of_a_command_imports_nothing_that_is_slow() -> None:
     told = {name: set(modules) & (HEAVY - {"rich"}) for name, modules in json.loads(done.stdout).items()}
     assert {name: modules for name, modules in told.items() if modules} == {}
     assert modules_after("ingest", "--help") & HEAVY == set()
+    assert modules_after("policy", "diff", "--help") & HEAVY == set()
 
 
 def test_every_command_is_in_the_list_and_every_line_of_it_fits_a_narrow_terminal() -> None:
@@ -103,7 +104,7 @@ def test_a_wrong_setting_does_not_keep_anybody_from_the_help(tmp_path: Path) -> 
 #: Why a command has no --json: it prints JSON or another form for programs anyway, runs until it is stopped, or does one thing
 #: whose exit code says all.
 WITHOUT_JSON = {
-    "prints JSON": {"replay", "classify", "dead show", "policy schema"},
+    "prints JSON": {"replay", "dead show", "policy schema"},
     "prints YAML or a script": {"topics export", "topics acls", "postgres roles"},
     "runs until it is stopped": {"worker", "heartbeat", "operators simulate"},
     "does one thing": {

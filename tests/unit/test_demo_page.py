@@ -97,6 +97,14 @@ def test_it_is_readable_in_the_dark_on_a_phone_and_by_a_screen_reader() -> None:
         assert f"</i>{word}</li>" in text
 
 
+def test_a_viewer_that_applies_no_style_to_pictures_shows_their_colours_too() -> None:
+    """Else every shape would be black, and the fields that say a bin's figures would hide the rest."""
+    [wide, _] = re.findall(r"<svg.*?</svg>", drawn(timeline(30, HOUR, surges=1, alerts=1)), re.DOTALL)
+    shapes = [shape for shape in ElementTree.fromstring(wide).iter() if shape.tag in ("rect", "path")]
+    assert len(shapes) > 30 and all(shape.get("fill") for shape in shapes)
+    assert all(line.get("stroke") for line in ElementTree.fromstring(wide).iter("line"))
+
+
 def test_it_tells_what_happened_in_words_and_what_to_look_at_next() -> None:
     text = drawn(timeline(30, HOUR, surges=1, alerts=1), kept=True)
     assert "8.2 times the usual at its height, lasted 4 h, a crisis." in text

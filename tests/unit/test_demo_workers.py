@@ -139,9 +139,9 @@ def test_workers_of_a_demo_that_was_killed_are_ended_by_the_next(
         running = SimpleNamespace(pid=left.pid, log="log", end=lambda: None)
         monkeypatch.setattr(demo, "Workers", lambda *_: running)
         killed = ExitStack()
-        demo.Demo(lines=[], keep=True, as_json=True)._workers(killed, Settings())
+        demo.Demo(inputs=None, keep=True, as_json=True)._workers(killed, Settings())
         with ExitStack() as stack:
-            again = demo.Demo(lines=[], keep=False, as_json=True)
+            again = demo.Demo(inputs=None, keep=False, as_json=True)
             again._servers(stack)
             assert left.wait(10) == -signal.SIGTERM
             again._workers(stack, Settings())

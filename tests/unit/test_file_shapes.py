@@ -9,7 +9,6 @@ import io
 import json
 import sys
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -382,7 +381,7 @@ def test_a_broken_array_says_how_many_records_were_read(tmp_path: Path, begin: s
 def test_a_large_array_is_not_held(tmp_path: Path) -> None:
     """Reading the first record takes the first part of the file."""
     path = written(tmp_path / "f.json", "[" + ",".join([json.dumps(OBJECTS[0])] * 20_000) + "]")
-    rows: Iterator[Line | Refused] = file_reader.read(path, FileOptions())
+    rows = file_reader.read(path, FileOptions())
     assert isinstance(next(rows), Line)
     with path.open("r+b") as file:
         file.truncate(2_000_000)

@@ -19,16 +19,17 @@ from rich.console import Console
 
 from agents.policy import digest
 from netcenter import cli
-from netcenter.commands.options import read_to_play
 from netcenter.errors import UsageError
+from netcenter.files.file_inputs import FileInputs, say
+from netcenter.files.file_progress import FileProgress
 from netcenter.files.file_reading import FileReading
 from netcenter.files.options import FileOptions
+from netcenter.files.sorted_lines import SortedLines
 from netcenter.replay.comparison_chart import chart
 from netcenter.replay.desk_chart import desk_chart
 from netcenter.replay.desk_comparison import show_desks
 from netcenter.replay.desk_figures import DeskVerdicts
 from netcenter.replay.engine import Replay
-from netcenter.replay.sorted_lines import SortedLines
 from netcenter.replay.team_lines import left_to_team
 from netcenter.replay.verdicts import CaseVerdict, Verdicts
 from netcenter.simulation.team import parse_team
@@ -312,7 +313,7 @@ def test_a_policy_line_is_refused_where_a_file_is_played_into_a_log(tmp_path: Pa
     (tmp_path / "half.toml").write_text(HALF)
     with_policy_line(tmp_path, 20 * MINUTE)
     with pytest.raises(UsageError, match=r"a\.jsonl:3: type: .*`netcenter policy apply`"):
-        read_to_play(tmp_path / "a.jsonl", FileOptions(ignore_unknown=True))
+        next(FileInputs([tmp_path / "a.jsonl"], FileOptions(ignore_unknown=True)).to_play(FileProgress(say)))
 
 
 # --- simulated operators ----------------------------------------------------------------------------------------------

@@ -21,7 +21,8 @@ from netcenter.demo.story import STORY_POLICY, STORY_TEAM
 from netcenter.demo.story.story import ACCOUNTS, GUITAR, Story, rhythm, story, tell, write
 from netcenter.demo.story.teller import END, HOUR, MINUTE, QUIET, START
 from netcenter.demo.story.words import LANGS, Lang, lists, plain, slot_words
-from netcenter.files.file_reading import FileReading
+from netcenter.files.file_reader import read
+from netcenter.files.options import FileOptions
 from netcenter.files.writer import dump
 from netcenter.simulation.team import read_team
 from schemas.records import (
@@ -87,7 +88,7 @@ def test_the_file_is_read_back_as_it_was_told(told: Story, tmp_path: Path) -> No
     """Every line is read without error, in order of play, and is the record that was written."""
     path = tmp_path / "story.jsonl"
     assert write(path) == len(told.lines)
-    assert list(FileReading(path)) == told.lines
+    assert list(read(path, FileOptions())) == told.lines
     assert [line.at for line in told.lines] == sorted(line.at for line in told.lines)
 
 
