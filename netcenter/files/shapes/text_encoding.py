@@ -19,7 +19,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_PART = 2**20
+_PART = 64 * 1024
 _LINE_END = re.compile(r"\r\n|\r|\n")
 #: The letters and marks beyond ASCII that texts of Western Europe and America have in cp1252.
 _LETTERS = frozenset("áàâäãåéèêëíìîïóòôöõúùûüñçæœßøýÁÀÂÄÃÅÉÈÊËÍÌÎÏÓÒÔÖÕÚÙÛÜÑÇÆŒØÝ")
