@@ -12,11 +12,11 @@ import typer
 
 from netcenter.commands.options import pairs, share
 from netcenter.errors import UsageError
+from netcenter.files.line import FileError
 from netcenter.files.options import DAY_FIRST, MONTH_FIRST, FileOptions
 from netcenter.files.own_replies import account
+from netcenter.files.profile import beside, load, names, values_of
 
-#: Options that a command sets by itself.
-_INNER = ("default_type", "classified")
 #: Options that say how records are made of rows.
 _OF_RECORDS = frozenset(
     ("sets", "values", "ignore_unknown", "reply_if", "own_accounts", "reply_to", "reply_map", "profile")
@@ -28,6 +28,16 @@ def _option(*names: str, help: str, metavar: str | None = None, least: int | Non
     return typer.Option(*names, help=help, metavar=metavar, min=least, rich_help_panel=_PANEL)
 
 
+_Profile = Annotated[
+    str | None,
+    _option(
+        "--profile",
+        help=f"{', '.join(names())}, or a FILE.toml of yours: a kind of file; what you give beside it wins.",
+    ),
+]
+_Show = Annotated[
+    int | None, _option("--show", metavar="N", least=1, help="Only print the records of the first rows; write nothing.")
+]
 Maps = Annotated[list[str] | None, _option("--map", metavar="FIELD=COLUMN", help="Where a field's values are.")]
 TimeFormat = Annotated[
     str | None,
@@ -40,6 +50,11 @@ _Values = Annotated[
 _Ignore = Annotated[bool, _option("--ignore-unknown", help="Pass over fields that Netcenter does not know.")]
 _Zone = Annotated[str | None, _option("--zone", help="The zone of times without an offset: America/Bogota.")]
 _Dates = Annotated[str | None, _option("--dates", help=f"{DAY_FIRST} or {MONTH_FIRST}, for 03/04/2015.")]
+_Each = Annotated[
+    str | None,
+    _option("--each", metavar="COLUMN", help="Each element of this list is a record: --map text=COLUMN.text."),
+]
+_SkipIf = Annotated[list[str] | None, _option("--skip-if", metavar="COLUMN=VALUE", help="Which rows are left out.")]
 _ReplyIf = Annotated[
     list[str] | None, _option("--reply-if", metavar="COLUMN=VALUE", help="Which rows are the brand's own answers.")
 ]
@@ -47,7 +62,7 @@ _Own = Annotated[
     str | None, _option("--own-accounts", metavar="A,B", help="Authors whose posts are the brand's own answers.")
 ]
 _ReplyTo = Annotated[
-    str | None, _option("--reply-to", metavar="COLUMN", help="Of the brand's answers: which customer they answer.")
+    str | None, _option("--reply-to", metavar="COLUMN", help="The customer whom a row is about; others are the brand.")
 ]
 _ReplyMap = Annotated[
     list[str] | None, _option("--reply-map", metavar="FIELD=COLUMN", help="The brand's answer in the row of the post.")
@@ -82,7 +97,9 @@ _MaxRejects = Annotated[
 ]
 
 
+# long: a line for each option, twice
 def _chosen(
+    profile: _Profile = None,
     maps: Maps = None,
     sets: _Sets = None,
     values: _Values = None,
@@ -90,6 +107,8 @@ def _chosen(
     time_format: TimeFormat = None,
     zone: _Zone = None,
     dates: _Dates = None,
+    each: _Each = None,
+    skip_if: _SkipIf = None,
     reply_if: _ReplyIf = None,
     own_accounts: _Own = None,
     reply_to: _ReplyTo = None,
@@ -105,17 +124,17 @@ def _chosen(
     max_rejects: _MaxRejects = "1%",
 ) -> FileOptions:
     """The options as a record. Raises UsageError."""
-    if dates not in (None, DAY_FIRST, MONTH_FIRST):
-        raise UsageError(f"--dates: {dates!r} is not known: use {DAY_FIRST} or {MONTH_FIRST}")
-    return FileOptions(
+    given = FileOptions(
         map=pairs(maps, "--map"),
         set=pairs(sets, "--set"),
         value=_values_of(values),
         ignore_unknown=ignore_unknown,
         time_format=time_format,
         zone=zone,
-        dates=dates,
-        reply_if=pairs(reply_if, "--reply-if"),
+        dates=_order(dates),
+        each=each,
+        skip_if=_conditions(skip_if, "--skip-if"),
+        reply_if=_conditions(reply_if, "--reply-if"),
         own_accounts=frozenset(map(account, own_accounts.split(","))) - {""} if own_accounts else frozenset(),
         reply_to=reply_to,
         reply_map=pairs(reply_map, "--reply-map"),
@@ -129,6 +148,36 @@ def _chosen(
         rejects=rejects,
         max_rejects=share(max_rejects, "--max-rejects"),
     )
+    return given if profile is None else _beside(profile, given)
+
+
+def _beside(profile: str, given: FileOptions) -> FileOptions:
+    """The options of a profile with those that were given beside it. Raises UsageError."""
+    try:
+        return beside(load(profile), given)
+    except FileError as error:
+        raise UsageError(str(error)) from None
+
+
+def _order(dates: str | None) -> str | None:
+    """The value of --dates. Raises UsageError."""
+    if dates not in (None, DAY_FIRST, MONTH_FIRST):
+        raise UsageError(f"--dates: {dates!r} is not known: use {DAY_FIRST} or {MONTH_FIRST}")
+    return dates
+
+
+def _accounts(given: str | None) -> frozenset[str]:
+    """The accounts of --own-accounts."""
+    return frozenset(map(account, (given or "").split(","))) - {""}
+
+
+def _conditions(given: list[str] | None, option: str) -> dict[str, frozenset[str]]:
+    """column=value words as the values of each column. Raises UsageError."""
+    found: dict[str, list[str]] = {}
+    for word in given or []:
+        for column, value in pairs([word], option).items():
+            found.setdefault(column, []).append(value)
+    return {column: values_of(values) for column, values in found.items()}
 
 
 def _values_of(given: list[str] | None) -> dict[str, dict[str, str]]:
@@ -144,14 +193,16 @@ def _values_of(given: list[str] | None) -> dict[str, dict[str, str]]:
 
 
 _PARAMETERS = tuple(inspect.signature(_chosen, eval_str=True).parameters.values())
+_SHOWN = inspect.Parameter("show", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_Show)
 
 
 def reads_files(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command these options; its keyword argument `reading` is the FileOptions that they make.
 
-    The options stand in its help where `reading` stands among its parameters.
+    The options stand in its help where `reading` stands among its parameters. With --show the command itself does not run:
+    the first records of its argument `file` or `files` are printed.
     """
-    return _with_options(command, _PARAMETERS)
+    return _with_options(command, (*_PARAMETERS, _SHOWN))
 
 
 def reads_rows(command: Callable[..., None]) -> Callable[..., None]:
@@ -163,7 +214,17 @@ def _with_options(command: Callable[..., None], added: Sequence[inspect.Paramete
     @functools.wraps(command)
     def with_options(**given: Any) -> None:
         own = {one.name: given.pop(one.name) for one in added}
-        command(**given, reading=_chosen(**own))
+        show = own.pop(_SHOWN.name, None)
+        options = _chosen(**own)
+        if show is None:
+            command(**given, reading=options)
+            return
+        named = given.get("files") or [path for path in (given.get("file"),) if path is not None]
+        if not named:
+            raise UsageError("--show: name a file")
+        from netcenter.commands.shown_records import show_records
+
+        show_records(named, options, show)
 
     signature = inspect.signature(command, eval_str=True)
     parameters: list[inspect.Parameter] = []

@@ -60,10 +60,12 @@ _OperatorsAgainst = Annotated[
 @reads_files
 def replay(
     reading: FileOptions,
-    out: Annotated[Path, typer.Option(help="Folder for cases, assignments, surges, alerts (.jsonl) and summary.json.")],
     files: Annotated[
         list[Path] | None,
         typer.Argument(metavar="[FILE]...", help=".jsonl or .csv, merged by time; - reads JSON lines from stdin."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for cases, assignments, surges, alerts (.jsonl) and summary.json.")
     ] = None,
     log: Annotated[
         str | None,
@@ -90,6 +92,8 @@ def replay(
     from netcenter.settings import load
 
     settings = load()
+    if out is None:
+        raise UsageError("--out: name the folder for what would have happened")
     of_files = dict.fromkeys(given_options(reading), True)
     teams = {"--operators": operators, "--operators-against": operators_against}
     of_log = {"--since": since, "--until": until, "--offsets": offsets}

@@ -90,7 +90,7 @@ body { margin: 0 auto; padding: 1.2rem 1rem 3rem; max-width: 62rem; background: 
 h1 { font-size: 1.5rem; line-height: 1.25; margin: 0 0 .3rem; } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; }
 p { margin: .3rem 0; } .soft { color: var(--soft); }
 .tiles { display: flex; flex-wrap: wrap; gap: .6rem; margin: 1rem 0; padding: 0; }
-.tiles div { flex: 1 1 7.5rem; background: var(--card); border-radius: .5rem; padding: .5rem .8rem; }
+.tiles div { flex: 1 1 6.5rem; background: var(--card); border-radius: .5rem; padding: .5rem .8rem; }
 .tiles dt { color: var(--soft); font-size: .85rem; } .tiles dd { margin: 0; font-size: 1.35rem; font-weight: 600; }
 .legend { display: flex; flex-wrap: wrap; gap: .2rem 1rem; margin: .5rem 0; padding: 0; list-style: none; font-size: .9rem; }
 .legend i { display: inline-block; width: .8rem; height: .8rem; border-radius: .15rem; margin-right: .35rem; vertical-align: -.05rem; }
@@ -179,7 +179,7 @@ def _tiles(figures: dict[str, Any]) -> str:
         ("answered late or never", "breaches"),
         ("surges", "surges"),
         ("alerts", "alerts_opened"),
-        ("records refused on the way", "dead_letters"),
+        ("dead letters", "dead_letters"),
     )
     return (
         '<dl class="tiles">'

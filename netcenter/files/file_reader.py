@@ -74,12 +74,10 @@ class RecordReader:
         self.cells = msgspec.structs.replace(self.plain, cells=True)
         self.default_type = options.default_type
         self.replaced = {field: dict(values) for field, values in options.value.items()}
-        self.replies = OwnReplies(options) if options.reply_if or options.own_accounts else None
+        self.replies = OwnReplies(options) if options.reply_if or options.own_accounts or options.reply_to else None
         self.reply_map = options.reply_map
-        #: The columns that the options about replies name.
-        self.used = frozenset(self.reply_map.values()).union(
-            () if self.replies is None else self.replies.columns.values()
-        )
+        #: Columns that options name, but which fill no field of a record's own.
+        self.used = (options.columns | {options.each}) - frozenset(columns.values())
         #: By (field, key): the first name in the file that became this key, if it is not the key itself.
         self.names: dict[tuple[str, str], str] = {}
         self.noted = False

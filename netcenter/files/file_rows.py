@@ -7,17 +7,18 @@ import io
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from netcenter.files.line import FileError
+from netcenter.files.line import FileError, Refused
 from netcenter.files.line_types import CLASSIFIER_FIELDS, KNOWN
 from netcenter.files.options import FileOptions
 from netcenter.files.shapes.csv_header import read_header
 from netcenter.files.shapes.csv_rows import CsvRows
 from netcenter.files.shapes.file_bytes import FORMATS, OpenFile, open_file
 from netcenter.files.shapes.file_row import Rows
-from netcenter.files.shapes.json_rows import json_array, json_lines, nested_values
+from netcenter.files.shapes.json_rows import each_element, json_array, json_lines, nested_values
 from netcenter.files.shapes.looks_like import whole_object
 from netcenter.files.shapes.table_rows import parquet_rows, xlsx_rows
 from netcenter.files.shapes.text_encoding import as_utf_8, encoding_of, head_lines
+from netcenter.files.values import has_value
 
 _FIELDS = KNOWN.union(CLASSIFIER_FIELDS)
 
@@ -35,11 +36,11 @@ def open_rows(path: Path, options: FileOptions, known: Collection[str] = _FIELDS
         try:
             file = open_file(path, options.format, stack)
             if file.format == "Parquet":
-                yield _with_nested(parquet_rows(path), options)
+                yield _without_skipped(path, _with_nested(parquet_rows(path), options), options)
             elif file.format == "xlsx":
-                yield xlsx_rows(path, options)
+                yield _without_skipped(path, xlsx_rows(path, options), options)
             else:
-                yield _text(path, file, options, named)
+                yield _without_skipped(path, _text(path, file, options, named), options)
         except OSError as error:
             raise FileError(f"{path}: cannot be read: {error.strerror or error}") from None
         except UnicodeDecodeError as error:
@@ -75,9 +76,19 @@ def _looks_like_csv(first: str, named: Collection[str]) -> bool:
 
 
 def _with_nested(file: Rows, options: FileOptions) -> Rows:
-    """The rows with the values of the --map columns that lead into an object."""
+    """The rows with the values of the columns that lead into an object, one for each element of the --each column."""
     columns = file.columns or ()
     nested = [column for column in sorted(options.columns) if "." in column and column not in columns]
-    if not nested:
+    rows = file.rows if options.each is None else each_element(file.rows, options.each)
+    return Rows(file.cells, file.columns, file.header, nested_values(rows, nested) if nested else rows)
+
+
+def _without_skipped(path: Path, file: Rows, options: FileOptions) -> Rows:
+    """The rows but for those that --skip-if leaves out. Raises FileError for a column that the header does not have."""
+    if not options.skip_if:
         return file
-    return Rows(file.cells, file.columns, file.header, nested_values(file.rows, nested))
+    missing = [] if file.columns is None else [c for c in options.skip_if if c.partition(".")[0] not in file.columns]
+    if missing:
+        raise FileError(f"{path}: --skip-if: no column {missing[0]!r}; the columns are {', '.join(file.columns or ())}")
+    kept = (row for row in file.rows if isinstance(row, Refused) or not has_value(row.values, options.skip_if))
+    return Rows(file.cells, file.columns, file.header, kept)

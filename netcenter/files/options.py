@@ -31,12 +31,17 @@ class FileOptions(msgspec.Struct, frozen=True, kw_only=True):
     """"day-first" or "month-first"; None: as the dates of the file tell."""
     value: Mapping[str, Mapping[str, str]] = MappingProxyType({})
     """By field: values of the file, each with the value, written as in a CSV cell, that takes its place."""
-    reply_if: Mapping[str, str] = _NONE
-    """By column: the value of the rows that are the brand's own answers."""
+    each: str | None = None
+    """The column whose list holds a record in each element; a --map then names a field of it as `column.field`."""
+    skip_if: Mapping[str, frozenset[str]] = MappingProxyType({})
+    """By column: the values of rows that are left out, in lower case."""
+    reply_if: Mapping[str, frozenset[str]] = MappingProxyType({})
+    """By column: the values of the rows that are the brand's own answers, in lower case."""
     own_accounts: frozenset[str] = frozenset()
     """The authors whose posts are the brand's own answers, without `@`, in lower case."""
     reply_to: str | None = None
-    """The column of the brand's own answers that names the customer; None: whoever wrote the post that they answer."""
+    """The column that names the customer whom a row is about; None: who wrote the post that the row answers. Without
+    `reply_if` and `own_accounts`, every row by somebody else is the brand's own answer."""
     reply_map: Mapping[str, str] = _NONE
     """By field of a reply: its column in the row of the post that is answered."""
     default_type: str = "mention"
@@ -66,5 +71,5 @@ class FileOptions(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def columns(self) -> frozenset[str]:
         """The columns that the options name."""
-        told = (*self.map.values(), *self.reply_map.values(), *self.reply_if)
+        told = (*self.map.values(), *self.reply_map.values(), *self.reply_if, *self.skip_if)
         return frozenset(told if self.reply_to is None else (*told, self.reply_to))

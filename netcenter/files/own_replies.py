@@ -8,7 +8,7 @@ from typing import Any
 
 from netcenter.files.line_types import FieldFault
 from netcenter.files.options import FileOptions
-from netcenter.files.values import Form, as_id, written
+from netcenter.files.values import Form, as_id, has_value, written
 
 _AT_ONCE = 10_000
 _DEEPEST = 100
@@ -25,12 +25,13 @@ class OwnReplies:
     """
 
     def __init__(self, options: FileOptions) -> None:
-        self._equal = tuple((column, value.casefold()) for column, value in options.reply_if.items())
+        self._reply_if = options.reply_if
         self._accounts = options.own_accounts
-        self._place = {f: options.map.get(f, f) for f in ("author_id", "native_id", "in_reply_to")}
+        self._by_column = options.reply_to
+        self._any_other = not (options.reply_if or options.own_accounts)
+        self._place = {f: options.map.get(f, f) for f in ("author_id", "native_id", "in_reply_to", "conversation_id")}
         self._noted: list[tuple[str, str, str]] = []
         self._posts: sqlite3.Connection | None = None
-        self._by_column = options.reply_to
         #: By option: the columns that the file must have.
         self.columns = {f"--reply-if {column}": column for column in options.reply_if}
         if options.reply_to is not None:
@@ -38,13 +39,16 @@ class OwnReplies:
 
     def own(self, row: Mapping[str, Any]) -> bool:
         """Whether a row is the brand's own answer."""
-        for column, value in self._equal:
-            if column in row and written(row[column]).strip().casefold() == value:
-                return True
-        return bool(self._accounts) and account(written(row.get(self._place["author_id"]))) in self._accounts
+        if has_value(row, self._reply_if):
+            return True
+        author = written(row.get(self._place["author_id"]))
+        if self._any_other and self._by_column is not None:
+            customer = written(row.get(self._by_column))
+            return bool(customer and author) and customer != author
+        return bool(self._accounts) and account(author) in self._accounts
 
     def note(self, row: Mapping[str, Any], form: Form) -> None:
-        """Keep who wrote the post of a row; of an own answer, which post it answers."""
+        """Keep who wrote the post of a row, and in which conversation; of an own answer, which post it answers."""
         own = self.own(row)
         try:
             post, told = (
@@ -53,34 +57,50 @@ class OwnReplies:
         except ValueError:
             return
         self._noted.append((post, "" if own else told, told if own else ""))
+        conversation = row.get(self._place["conversation_id"])
+        if not own and conversation not in (None, ""):
+            self._noted.append((_of_conversation(conversation), told, ""))
         if len(self._noted) >= _AT_ONCE:
             self._write()
 
     def customer(self, row: Mapping[str, Any], answered: str | None, form: Form) -> str:
-        """The author whom an own answer answers. Raises FieldFault where that is not known."""
+        """The author whom an own answer answers. Raises FieldFault where that is not known.
+
+        1. The customer that the column of `--reply-to` names.
+        2. Who wrote the post that the row answers, or the post that this one answers, and so on.
+        3. The first customer in the row's conversation.
+        """
         if self._by_column is not None and (said := row.get(self._by_column)) not in (None, ""):
             try:
                 return as_id(said, form)
             except ValueError as error:
                 raise FieldFault("author_id", f"of the customer, by --reply-to: {error}") from None
-        if answered is None:
-            why = (
-                "answers no post, so it is no reply to a customer: --map in_reply_to, or --reply-to for whom it answers"
-            )
-            raise FieldFault("in_reply_to", why)
         self._write()
-        post = answered
+        found = self._writer_of(answered) if answered is not None else None
+        conversation = row.get(self._place["conversation_id"])
+        if found is None and conversation not in (None, ""):
+            found = self._writer_of(_of_conversation(conversation))
+        if found is not None:
+            return found
+        if answered is None:
+            raise FieldFault(
+                "in_reply_to",
+                "answers no post, so it is no reply to a customer: --map in_reply_to or conversation_id, or --reply-to",
+            )
+        raise FieldFault(
+            "in_reply_to",
+            "names a post that the file does not have, so whom this row answers is not known: --reply-to names a column",
+        )
+
+    def _writer_of(self, post: str) -> str | None:
         for _ in range(_DEEPEST):
             found = self._connection().execute("SELECT author, answers FROM posts WHERE post = ?", (post,)).fetchone()
             if found is None:
-                break
+                return None
             if found[0]:
                 return str(found[0])
             post = found[1]
-        why = (
-            "names a post that the file does not have, so whom this row answers is not known: --reply-to names a column"
-        )
-        raise FieldFault("in_reply_to", why)
+        return None
 
     def close(self) -> None:
         """Remove the temporary file."""
@@ -99,6 +119,11 @@ class OwnReplies:
                 self._posts.execute(f"PRAGMA {setting}")
             self._posts.execute("CREATE TABLE posts (post TEXT PRIMARY KEY, author TEXT, answers TEXT) WITHOUT ROWID")
         return self._posts
+
+
+def _of_conversation(conversation: Any) -> str:
+    """The key of a conversation among the posts, which no id of a post can have."""
+    return f"\0{written(conversation)}"
 
 
 def account(name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
@@ -64,6 +64,11 @@ def written(value: Any) -> str:
     if isinstance(value, str):
         return value
     return "" if value is None else msgspec.json.encode(value).decode()
+
+
+def has_value(row: Mapping[str, Any], values: Mapping[str, frozenset[str]]) -> bool:
+    """Whether a column of the row has one of the values that are named for it, in lower case."""
+    return any(written(row.get(column)).strip().casefold() in wanted for column, wanted in values.items())
 
 
 def as_text(value: Any, form: Form) -> str:

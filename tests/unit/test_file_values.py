@@ -320,7 +320,7 @@ OF_TWCS: dict[str, Any] = {
     "map": {"native_id": "tweet_id", "in_reply_to": "in_response_to_tweet_id"},
     "set": {"brand": "sprint", "channel": "twitter"},
     "ignore_unknown": True,
-    "reply_if": {"inbound": "False"},
+    "reply_if": {"inbound": frozenset({"false"})},
 }
 
 
@@ -383,8 +383,8 @@ def test_a_row_can_hold_a_post_and_its_answer(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"reply_if": {"inbound": "False"}}, "--reply-if inbound: no column 'inbound'; the columns are "),
-        ({"reply_if": {"text": "x"}, "reply_to": "to"}, "--reply-to: no column 'to'"),
+        ({"reply_if": {"inbound": frozenset({"false"})}}, "--reply-if inbound: no column 'inbound'; the columns are "),
+        ({"reply_if": {"text": frozenset({"x"})}, "reply_to": "to"}, "--reply-to: no column 'to'"),
         ({"reply_map": {"text": "answer"}}, "text: --reply-map: no column 'answer'"),
         ({"reply_map": {"reach": "text"}}, "--reply-map reach: no reply has this field"),
     ],

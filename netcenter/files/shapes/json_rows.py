@@ -71,6 +71,24 @@ def nested_values(rows: Iterator[Row | Refused], columns: Iterable[str]) -> Iter
             yield row
 
 
+def each_element(rows: Iterator[Row | Refused], column: str) -> Iterator[Row | Refused]:
+    """A row for each element of the list in a column, with the other values of the row beside it."""
+    for row in rows:
+        elements = row.values.get(column) if isinstance(row, Row) else None
+        if isinstance(row, Refused):
+            yield row
+        elif isinstance(elements, list):
+            for element in elements:
+                yield Row(row.number, {**row.values, column: element})
+        else:
+            why = (
+                f"is {json_type(elements)}, not a list: --each names a list of records"
+                if elements is not None
+                else "--each: is missing"
+            )
+            yield Refused(row.number, column[:40], why, row.raw)
+
+
 def _json_slowly(raw: bytes, column: int) -> tuple[Any] | str:
     """The value of a line that the fast decoder refused, which may have lone surrogates; or the fault and its column."""
 

@@ -1,0 +1,47 @@
+"""`--show N`: prints the first records of files as a command would take them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
+
+from netcenter.errors import UsageError
+from netcenter.files.file_reader import RecordReader
+from netcenter.files.line import FileError, Refused
+from netcenter.files.options import FileOptions
+from netcenter.files.writer import line_of
+
+
+def show_records(paths: Iterable[Path], options: FileOptions, most: int) -> None:
+    """Print the first records of each file as JSON lines, and beside them, on stderr, the rows that make none and why.
+
+    most: how many rows of a file are looked at. Raises UsageError for a file that cannot be read.
+    """
+    for path in paths:
+        try:
+            _show(path, options, most)
+        except FileError as error:
+            raise UsageError(str(error)) from None
+
+
+def _show(path: Path, options: FileOptions, most: int) -> None:
+    refused = taken = 0
+    with closing(RecordReader(str(path), options)) as reader:
+        found = reader.read(path)
+        rows = set[int]()
+        for _, one in found:
+            rows.add(one.number)
+            if len(rows) > most:
+                break
+            if isinstance(one, Refused):
+                refused += 1
+                print(one.in_words(str(path)), file=sys.stderr)
+            else:
+                taken += 1
+                print(json.dumps(line_of(one.record), ensure_ascii=False))
+        for (field, key), name in reader.names.items():
+            print(f"{path}: {field} {name!r} has the key {key!r}", file=sys.stderr)
+    print(f"{path}: {taken} records, {refused} rows refused; nothing was written", file=sys.stderr)
