@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from netcenter.files.shapes.file_row import Rows
 from netcenter.files.shapes.json_rows import each_element, json_array, json_lines, nested_values
 from netcenter.files.shapes.looks_like import whole_object
 from netcenter.files.shapes.table_rows import parquet_rows, xlsx_rows
-from netcenter.files.shapes.text_encoding import as_utf_8, encoding_of, head_lines
+from netcenter.files.shapes.text_encoding import as_utf_8, encoding_of, head_lines, text_of_stream
 from netcenter.files.values import has_value
 
 _FIELDS = KNOWN.union(CLASSIFIER_FIELDS)
@@ -40,14 +39,16 @@ def open_rows(path: Path, options: FileOptions, known: Collection[str] = _FIELDS
             elif file.format == "xlsx":
                 yield _without_skipped(path, xlsx_rows(path, options), options)
             else:
-                yield _without_skipped(path, _text(path, file, options, named), options)
+                yield _without_skipped(path, _text(path, file, options, named, stack), options)
         except OSError as error:
             raise FileError(f"{path}: cannot be read: {error.strerror or error}") from None
         except UnicodeDecodeError as error:
             raise FileError(f"{path}: not {error.encoding}: {error.reason}: name its --encoding") from None
 
 
-def _text(path: Path, file: OpenFile, options: FileOptions, named: Collection[str]) -> Rows:
+def _text(
+    path: Path, file: OpenFile, options: FileOptions, named: Collection[str], stack: contextlib.ExitStack
+) -> Rows:
     """The rows of JSON or CSV."""
     encoding = encoding_of(path, file.head, options.encoding)
     head = head_lines(file.head, encoding)
@@ -58,14 +59,14 @@ def _text(path: Path, file: OpenFile, options: FileOptions, named: Collection[st
             f"{path}: ending {path.suffix!r} is not known: use .csv or .jsonl, or --format: {', '.join(FORMATS)}"
         )
     if chosen != "JSON":
-        text = io.TextIOWrapper(file.stream, encoding, errors="surrogateescape", newline="")
+        text = text_of_stream(file.stream, encoding, stack)
         header = read_header(text, path, options, named, head)
         return Rows(True, header.columns, header.number, iter(CsvRows(text, path, header)))
     if first and not first.startswith(("{", "[")) and _looks_like_csv(first, named):
         raise FileError(f"{path}:1: looks like CSV, not JSON: --format csv")
     if first.startswith("{") and (told := whole_object("\n".join(head).encode(), named)) is not None:
         raise FileError(f"{path}:1: {told}")
-    stream = as_utf_8(file.stream, encoding)
+    stream = as_utf_8(file.stream, encoding, stack)
     rows = json_array(stream, path) if first.startswith("[") else json_lines(stream)
     return _with_nested(Rows(False, None, 0, rows), options)
 

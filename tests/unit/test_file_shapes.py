@@ -208,6 +208,12 @@ def test_what_pandas_wrote_is_read_back_and_the_tests_write_as_pandas(tmp_path: 
         assert fault(path, set=fixed) == told
 
 
+def test_a_file_without_a_header_is_told_and_not_quoted(tmp_path: Path) -> None:
+    """Its first row is no list of names, and a text of it has no place in an error."""
+    path = written(tmp_path / "f.csv", as_csv().partition("\r\n")[2])
+    assert fault(path) == "f.csv:1: no header: the line looks like a row: write the names of the columns above it"
+
+
 def test_counts_are_sent_to_backtest(tmp_path: Path) -> None:
     """A file of counts is no file of posts."""
     found = fault(written(tmp_path / "f.csv", "timestamp,value\n"))
@@ -312,6 +318,19 @@ def test_another_encoding_is_told_before_any_row_is_read(
 ) -> None:
     """The error names the encoding where the bytes tell it."""
     assert fault(written(tmp_path / "f.csv", content), **options).startswith(f"f.csv{told}")
+
+
+@pytest.mark.parametrize("size", [20, 2**20, 2**21 + 7])
+def test_another_encoding_is_told_wherever_its_first_letter_stands(tmp_path: Path, size: int) -> None:
+    """Before any row is played; a letter of UTF-8 before it makes it one damaged row."""
+    plain = [str(1), *ROWS[0][1:5], "hola " * 40]
+    rows = [[str(n), *plain[1:]] for n in range(size // 250)]
+    whole = as_csv(rows=[*rows, ["x", *plain[1:5], "año nuevo"]]).encode("cp1252")
+    told = fault(written(tmp_path / "f.csv", whole))
+    line = len(rows) + 2
+    assert told == f"f.csv:{line}: not UTF-8 at byte 43 of line {line}: it looks like cp1252: --encoding cp1252"
+    some = as_csv(rows=[["y", *plain[1:5], "ñ"], *rows]).encode() + whole.splitlines()[-1] + b"\n"
+    assert [one.field for one in refused(written(tmp_path / "f.csv", some))] == ["text"]
 
 
 # --- JSON ---------------------------------------------------------------------------------------------------------

@@ -18,6 +18,8 @@ from netcenter.files.options import FileOptions
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _WORDS = {"tab": "\t", "\\t": "\t"}
 _SEP = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+#: What no column is named: a number, a date, a link.
+_VALUE = re.compile(r"\s*(?:[-+]?\d+(?:[.,]\d+)?\s*$|\d{4}-\d\d-\d\d|\d\d?/\d\d?/\d{2,4}|https?://)")
 #: A header has at most this many lines.
 _LINES = 100
 
@@ -145,6 +147,15 @@ def _suggest(
             )
     if len(suggested(columns, ())) > 1:
         return
+    _find_later(path, number, named, head, form)
+    if any(_VALUE.match(column) for column in columns):
+        raise FileError(
+            f"{path}:{number}: no header: the line looks like a row: write the names of the columns above it"
+        )
+
+
+def _find_later(path: Path, number: int, named: Collection[str], head: Sequence[str], form: CsvForm) -> None:
+    """Raises FileError where one of the next lines looks like the header."""
     for at, line in enumerate(head[number : number + 30], number + 1):
         for sign in (form.delimiter, *_DELIMITERS):
             found = _parsed([line], CsvForm(sign, form.quote, form.escape)) or []

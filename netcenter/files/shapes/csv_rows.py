@@ -38,32 +38,40 @@ class CsvRows:
         self._size = 0
         self._pending: str | None = None
         self._reader = self._new_reader()
+        #: A line that is a row alone, and the reader of it: most rows with a quote are of this kind.
+        self._line: list[str] = []
+        self._single = self._form.reader(iter(self._line.pop, None))
 
     # branches: the common line is split in place, because a call a row would cost a tenth of the speed
     def __iter__(self) -> Iterator[Row | Refused]:
-        columns, width, form, back, source = self._columns, len(self._columns), self._form, self._back, self._source
-        delimiter, quote, escape = form.delimiter, form.quote, form.escape
-        count = 0
+        columns, width, back, source = self._columns, len(self._columns), self._back, self._source
+        delimiter, alone = self._form.delimiter, self._alone
+        quote, escape = self._form.quote or self._form.escape or "\n\n", self._form.escape
+        number, count = self._number, 0
         while line := back.popleft() if back else next(source, ""):
-            self._number += 1
-            if (quote and quote in line) or (escape is not None and escape in line):
-                number = self._number
-                found = self._quoted(line)
-                if isinstance(found, str) or (len(found) != width and len(self._taken) > 1):
-                    why = found if isinstance(found, str) else self._uneven(len(found))
+            number += 1
+            whole, first = line, number
+            if quote not in line and (escape is None or escape not in line):
+                cells = line.rstrip("\r\n").split(delimiter)
+            elif (found := alone(line)) is not None:
+                cells = found
+            else:
+                self._number = number
+                several = self._quoted(line)
+                if isinstance(several, str) or (len(several) != width and len(self._taken) > 1):
+                    why = several if isinstance(several, str) else self._uneven(len(several))
                     for row in self._after_fault(number, why, count):
                         count += 1
                         yield row
+                    number = self._number
                     continue
-                cells, whole = found, line if len(self._taken) == 1 else "".join(self._taken)
-            else:
-                number, cells, whole = self._number, line.rstrip("\r\n").split(delimiter), line
+                number, cells, whole = self._number, several, "".join(self._taken)
             if len(cells) == width and (cells[0] or any(cells)):
                 count += 1
-                yield Row(number, dict(zip(columns, cells, strict=True)), whole)
+                yield Row(first, dict(zip(columns, cells, strict=True)), whole)
             elif any(cells):
                 count += 1
-                yield Refused(number, "", self._uneven(len(cells)), whole.rstrip("\r\n"))
+                yield Refused(first, "", self._uneven(len(cells)), whole.rstrip("\r\n"))
 
     def _uneven(self, count: int) -> str:
         return (
@@ -89,6 +97,16 @@ class CsvRows:
             self._taken.append(line)
             self._size += len(line)
         return line
+
+    def _alone(self, line: str) -> list[str] | None:
+        """The cells of a row that is whole in its line; None where more lines may belong to it, or where it is broken."""
+        self._line.append(line)
+        try:
+            return next(self._single)  # type: ignore[no-any-return]
+        except (csv.Error, IndexError):  # IndexError: the csv module asks for the next line
+            self._line.clear()
+            self._single = self._form.reader(iter(self._line.pop, None))
+            return None
 
     def _quoted(self, line: str) -> list[str] | str:
         """The cells of the row that begins with a line; or why it is none. `_taken` holds the lines that it took."""

@@ -57,7 +57,7 @@ def open_file(path: Path, given: str | None, stack: contextlib.ExitStack) -> Ope
         stream: Any = sys.stdin.buffer
         head = stream.read1(HEAD)
     else:
-        stream = stack.enter_context(path.open("rb"))
+        stream = stack.enter_context(path.open("rb", buffering=HEAD))
         head = _begin(stream)
     ending, packed = _ending(path.name), ""
     whole: Any = _Bytes(head, stream, path, "")
@@ -71,13 +71,20 @@ def open_file(path: Path, given: str | None, stack: contextlib.ExitStack) -> Ope
         head = b"" if ending == "xlsx" else _begin(_Bytes(b"", stream, path, packed))
     if (told := no_file_of_records(head)) is not None:
         raise FileError(f"{path}: {told}")
+    chosen = _format(path, given, head, packed, ending)
+    if not packed and str(path) != "-" and stream.seekable():
+        stream.seek(0)
+        return OpenFile(chosen, head, stream)
+    return OpenFile(chosen, head, io.BufferedReader(_Bytes(head, stream, path, packed), HEAD))
+
+
+def _format(path: Path, given: str | None, head: bytes, packed: str, ending: str) -> str | None:
+    """The format by the bytes, else by --format, else by the ending; JSON for the standard input."""
     of_bytes = "Parquet" if head.startswith(b"PAR1") else "xlsx" if packed == "zip" and ending == "xlsx" else None
     chosen = of_bytes or FORMATS.get(given.lower() if given is not None else ending)
     if given is not None and FORMATS[given.lower()] != chosen:
         raise FileError(f"{path}: --format {given}: the file is {of_bytes}: leave --format out")
-    if str(path) == "-" and chosen is None:
-        chosen = "JSON"
-    return OpenFile(chosen, head, io.BufferedReader(_Bytes(head, stream, path, packed), HEAD))
+    return "JSON" if chosen is None and str(path) == "-" else chosen
 
 
 def _ending(name: str) -> str:

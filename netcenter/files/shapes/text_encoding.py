@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import io
 import re
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_PART = 64 * 1024
 _LINE_END = re.compile(r"\r\n|\r|\n")
 #: The letters and marks beyond ASCII that texts of Western Europe and America have in cp1252.
 _LETTERS = frozenset("áàâäãåéèêëíìîïóòôöõúùûüñçæœßøýÁÀÂÄÃÅÉÈÊËÍÌÎÏÓÒÔÖÕÚÙÛÜÑÇÆŒØÝ")
@@ -27,8 +29,8 @@ _SIGNS = frozenset("¿¡ªº°«»“”‘’–—…€£·´¨©®™§\xa0"
 def encoding_of(path: Path, head: bytes, given: str | None) -> str:
     """The encoding of a file that begins with these bytes, by its name in Python; it takes the mark off.
 
-    Raises FileError where the encoding is not known, where the mark is that of another, or where the file is not UTF-8.
-    Rows further on that are not UTF-8 are refused one by one.
+    Raises FileError where the encoding is not known, where the mark is that of another, or where the file is not UTF-8: the
+    first bytes beyond ASCII tell. Rows further on that are not UTF-8 are refused one by one.
     """
     marked = next((name for mark, name in _MARKS if head.startswith(mark)), None)
     if given is not None:
@@ -40,7 +42,9 @@ def encoding_of(path: Path, head: bytes, given: str | None) -> str:
             )
         return marked or wanted
     if marked is None:
-        _check_utf_8(path, head)
+        _check_utf_8(path, head, 0)
+        if head.isascii() and path.is_file():
+            _check_further(path, head)
     return marked or "utf-8"
 
 
@@ -49,12 +53,16 @@ def head_lines(head: bytes, encoding: str) -> list[str]:
     return _LINE_END.split(head.decode(encoding, errors="replace"))
 
 
-def as_utf_8(stream: IO[bytes], encoding: str) -> IO[bytes]:
+def text_of_stream(stream: IO[bytes], encoding: str, stack: contextlib.ExitStack) -> io.TextIOWrapper:
+    """The text of a stream, with its line ends; bytes that are wrong become surrogates. The stack closes it."""
+    return stack.enter_context(io.TextIOWrapper(stream, encoding, errors="surrogateescape", newline=""))
+
+
+def as_utf_8(stream: IO[bytes], encoding: str, stack: contextlib.ExitStack) -> IO[bytes]:
     """A stream of text in an encoding as one of UTF-8 without a mark; bytes that are wrong stay so."""
     if encoding in ("utf-8", "ascii"):
         return stream
-    text = io.TextIOWrapper(stream, encoding, errors="surrogateescape", newline="")
-    return io.BufferedReader(_Encoded(text))
+    return io.BufferedReader(_Encoded(text_of_stream(stream, encoding, stack)))
 
 
 class _Encoded(io.RawIOBase):
@@ -90,8 +98,21 @@ def _known(path: Path, given: str) -> str:
     return name
 
 
-def _check_utf_8(path: Path, head: bytes) -> None:
-    """Raises FileError if nothing beyond ASCII in the head is UTF-8."""
+def _check_further(path: Path, head: bytes) -> None:
+    """Check the first part of a file after its head that is not ASCII alone; a packed file has none that can be read so."""
+    with path.open("rb") as file:
+        if file.read(len(head)) != head:
+            return
+        lines, part = head.count(b"\n"), b""
+        while part.isascii() and (more := file.read(_PART)):
+            lines += part.count(b"\n")
+            part = more + file.readline()
+    if not part.isascii():
+        _check_utf_8(path, part, lines)
+
+
+def _check_utf_8(path: Path, head: bytes, lines: int) -> None:
+    """Raises FileError if nothing beyond ASCII in a part of a file is UTF-8. lines: how many stand before it."""
     half = max(len(head) // 4, 1)
     for name, nuls in (("utf-16-le", head[1::2].count(0)), ("utf-16-be", head[::2].count(0))):
         if nuls > half:
@@ -104,7 +125,7 @@ def _check_utf_8(path: Path, head: bytes) -> None:
         if 0 in head:
             raise FileError(f"{path}: looks like a binary file, not text: export it as .csv or JSON") from None
         before = head[: error.start]
-        number, byte = before.count(b"\n") + 1, error.start - before.rfind(b"\n")
+        number, byte = lines + before.count(b"\n") + 1, error.start - before.rfind(b"\n")
         told = f"not UTF-8 at byte {byte} of line {number}"
         raise FileError(f"{path}:{number}: {told}: {_suggested(head)}") from None
 
