@@ -25,7 +25,7 @@ _FIRST, _BATCH = 8, 1_000
 
 @reads_files
 def classify(
-    file: Annotated[Path, typer.Argument(help="A .jsonl or .csv file of mentions; - reads JSON lines.")],
+    file: Annotated[Path, typer.Argument(help="A file in a form of docs/files.md; - reads standard input.")],
     reading: FileOptions,
     explain: Annotated[bool, typer.Option("--explain", help="Say which words moved each label.")] = False,
     artefact: ArtefactOption = None,

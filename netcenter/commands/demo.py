@@ -17,7 +17,7 @@ from netcenter.files.options import FileOptions
 def demo(
     reading: FileOptions,
     file: Annotated[
-        Path | None, typer.Option("--input", help="Play this file (.jsonl or .csv) instead of the story.")
+        Path | None, typer.Option("--input", help="Play this file instead of the story: docs/files.md.")
     ] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave everything running at the end, to look around.")] = False,
     as_json: Json = False,

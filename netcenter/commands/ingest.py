@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from netcenter.settings import Settings
     from streams.kafka_connection import KafkaConnection
 
-_File = Annotated[Path, typer.Argument(help="A .jsonl or .csv file; - reads JSON lines from standard input.")]
+_File = Annotated[Path, typer.Argument(help="A file in a form of docs/files.md; - reads standard input.")]
 
 
 @reads_files

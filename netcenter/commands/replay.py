@@ -62,7 +62,7 @@ def replay(
     reading: FileOptions,
     files: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[FILE]...", help=".jsonl or .csv, merged by time; - reads JSON lines from stdin."),
+        typer.Argument(metavar="[FILE]...", help="In forms of docs/files.md, merged by time; - reads stdin."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for cases, assignments, surges, alerts (.jsonl) and summary.json.")

@@ -6,7 +6,7 @@ import msgspec
 
 
 class FileCounts(msgspec.Struct):
-    """Counts of rows. Every row that was read was taken, is a duplicate or was refused."""
+    """Counts of rows. Every row that was read was taken, is a duplicate, was refused or was left out."""
 
     rows: int = 0
     """The rows that were read; an answer in the row of its post counts as a row."""
@@ -15,6 +15,8 @@ class FileCounts(msgspec.Struct):
     """Rows whose record came before in the same file; they were not taken again."""
     refused: int = 0
     """Rows that make no record."""
+    left_out: int = 0
+    """Rows that `--skip-if` leaves out."""
 
     def add(self, other: FileCounts) -> None:
         """Add the counts of another file."""
@@ -31,4 +33,5 @@ class FileCounts(msgspec.Struct):
             return "no row read: a header only, or nothing"
         rows = "1 row" if self.rows == 1 else f"{self.rows:,} rows"
         duplicates = "1 duplicate" if self.duplicates == 1 else f"{self.duplicates:,} duplicates"
-        return f"{rows} read: {self.taken:,} taken, {duplicates}, {self.refused:,} refused"
+        left_out = f", {self.left_out:,} left out by --skip-if" if self.left_out else ""
+        return f"{rows} read: {self.taken:,} taken, {duplicates}, {self.refused:,} refused{left_out}"

@@ -33,7 +33,7 @@ from netcenter.files.line_types import (
 )
 from netcenter.files.options import FileOptions
 from netcenter.files.own_replies import OwnReplies
-from netcenter.files.shapes.file_row import Row, Rows
+from netcenter.files.shapes.file_row import LeftOut, Row, Rows
 from netcenter.files.shapes.json_rows import json_row
 from netcenter.files.values import DateOrder, Form, as_name, written
 from schemas import records, requirements
@@ -81,6 +81,8 @@ class RecordReader:
         #: By (field, key): the first name in the file that became this key, if it is not the key itself.
         self.names: dict[tuple[str, str], str] = {}
         self.noted = False
+        self.left_out = LeftOut()
+        """How many rows --skip-if has left out."""
         self.fixed: dict[int, dict[str, Any]] = {}
         #: The fields that each column fills; a column fills no field if another column is mapped to the field of its
         #: name.
@@ -313,11 +315,14 @@ class RecordReader:
         return field in self.constants or field in self.columns or field in header
 
     def read(self, path: Path) -> Iterator[tuple[Row | Refused, Line | Refused]]:
-        """Each row of the file, with each record that it makes."""
+        """Each row of the file, in its own order, with the record that it makes, or why it makes none. A row with a post and its
+        answer comes twice, with two lines of one number.
+        """
         replies = self.replies
         if replies is not None and path.is_file():
             self._note_posts(path, replies)
         with open_rows(path, self.options) as file:
+            self.left_out = file.left_out
             form = self._form_of(file)
             notes = replies if not self.noted else None
             if self.reply_map:
@@ -433,18 +438,14 @@ def parse_line(raw: bytes | str, options: FileOptions, *, file: str = "-", numbe
 
 
 def read(path: Path, options: FileOptions) -> Iterator[Line | Refused]:
-    """The records of a file, in its own order, one at a time, and the rows that make none. Raises FileError as `read_rows`."""
-    return (found for _, found in read_rows(path, options))
+    """The records of a file, in its own order, one at a time, and the rows that make none.
 
-
-def read_rows(path: Path, options: FileOptions) -> Iterator[tuple[Row | Refused, Line | Refused]]:
-    """Each row of a file, in its own order, one at a time, with the record that it makes, or why it makes none.
-
-    path: as `netcenter.files.file_rows.open_rows` takes it. A row with a post and its answer comes twice, with two lines of
-    one number. Raises FileError for a file of which no row can be read, such as one whose header misses a column.
+    path: as `netcenter.files.file_rows.open_rows` takes it. Raises FileError for a file of which no row can be read, such
+    as one whose header misses a column.
     """
     with contextlib.closing(RecordReader(str(path), options)) as reader:
-        yield from reader.read(path)
+        for _, found in reader.read(path):
+            yield found
 
 
 def places(path: Path, options: FileOptions) -> Iterator[Place]:

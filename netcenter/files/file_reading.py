@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
 
 from netcenter.files.file_counts import FileCounts
-from netcenter.files.file_reader import read_rows
+from netcenter.files.file_reader import RecordReader
 from netcenter.files.id_table import IdTable
 from netcenter.files.line import FileError, Line, Refused
 from netcenter.files.options import FileOptions
@@ -54,7 +55,7 @@ class FileReading:
     def __iter__(self) -> Iterator[Line]:
         counts, seen = self.counts, IdTable()
         first: list[Refused] = []
-        for row, found in read_rows(self.path, self.options):
+        for row, found in self._rows():
             counts.rows += 1
             if isinstance(found, Line):
                 before = self._before(seen, found)
@@ -79,6 +80,18 @@ class FileReading:
                 raise self._all_refused(first)
         if first:
             raise self._all_refused(first)
+
+    def _rows(self) -> Iterator[tuple[Row | Refused, Line | Refused]]:
+        """Each row with the record that it makes; the rows that are left out are counted alone."""
+        with closing(RecordReader(self._file, self.options)) as reader:
+            for row, found in reader.read(self.path):
+                self._leave_out(reader)
+                yield row, found
+            self._leave_out(reader)
+
+    def _leave_out(self, reader: RecordReader) -> None:
+        self.counts.rows += reader.left_out.rows - self.counts.left_out
+        self.counts.left_out = reader.left_out.rows
 
     def _before(self, seen: IdTable, line: Line) -> int | None:
         """None for a record with a new id; 0 for one that the file had before; for one of which the file had the id with

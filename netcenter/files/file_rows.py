@@ -12,7 +12,7 @@ from netcenter.files.options import FileOptions
 from netcenter.files.shapes.csv_header import read_header
 from netcenter.files.shapes.csv_rows import CsvRows
 from netcenter.files.shapes.file_bytes import FORMATS, OpenFile, open_file
-from netcenter.files.shapes.file_row import Rows
+from netcenter.files.shapes.file_row import Row, Rows
 from netcenter.files.shapes.json_rows import each_element, json_array, json_lines, nested_values
 from netcenter.files.shapes.looks_like import whole_object
 from netcenter.files.shapes.table_rows import parquet_rows, xlsx_rows
@@ -91,5 +91,12 @@ def _without_skipped(path: Path, file: Rows, options: FileOptions) -> Rows:
     missing = [] if file.columns is None else [c for c in options.skip_if if c.partition(".")[0] not in file.columns]
     if missing:
         raise FileError(f"{path}: --skip-if: no column {missing[0]!r}; the columns are {', '.join(file.columns or ())}")
-    kept = (row for row in file.rows if isinstance(row, Refused) or not has_value(row.values, options.skip_if))
-    return Rows(file.cells, file.columns, file.header, kept)
+
+    def kept() -> Iterator[Row | Refused]:
+        for row in file.rows:
+            if isinstance(row, Row) and has_value(row.values, options.skip_if):
+                file.left_out.rows += 1
+            else:
+                yield row
+
+    return Rows(file.cells, file.columns, file.header, kept(), file.left_out)

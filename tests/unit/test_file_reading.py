@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netcenter.files.file_counts import FileCounts
-from netcenter.files.file_reader import read_rows
+from netcenter.files.file_reader import RecordReader
 from netcenter.files.file_reading import FileReading
 from netcenter.files.id_table import IdTable
 from netcenter.files.line import FileError, Line
@@ -69,6 +69,16 @@ def test_a_post_that_was_delivered_twice_is_one_post(tmp_path: Path) -> None:
     reading = FileReading(written(tmp_path, post(), post(**late), post(created_at="2026-11-20T14:04:00Z", **late)))
     assert taken(reading) == ["1"]
     assert reading.counts == FileCounts(rows=3, taken=1, duplicates=1, refused=1)
+
+
+def test_rows_that_are_left_out_are_counted(tmp_path: Path) -> None:
+    """In every shape, also where the last row is one of them."""
+    private = json.dumps({**POST, "private": True})
+    options = FileOptions(skip_if={"private": frozenset({"true"})}, ignore_unknown=True)
+    reading = FileReading(written(tmp_path, private, post(), "[", private), options)
+    assert len(list(reading)) == 1
+    assert reading.counts == FileCounts(rows=4, taken=1, refused=1, left_out=2)
+    assert reading.counts.in_words() == "4 rows read: 1 taken, 0 duplicates, 1 refused, 2 left out by --skip-if"
 
 
 def test_one_id_of_two_brands_or_kinds_is_two_records(tmp_path: Path) -> None:
@@ -203,6 +213,6 @@ def test_a_row_needs_little_memory(tmp_path: Path) -> None:
 
 def test_read_gives_each_row_with_its_record(tmp_path: Path) -> None:
     path = written(tmp_path, post(), "[")
-    (row, line), (refused, same) = read_rows(path, FileOptions())
+    (row, line), (refused, same) = RecordReader(str(path), FileOptions()).read(path)
     assert isinstance(line, Line) and row.raw == post()
     assert refused is same

@@ -207,7 +207,7 @@ def test_more_rows_refused_than_allowed_are_exit_1_after_the_others_were_taken(
     posts(tmp_path, *rows, "andina,twitter,98,,hola,2026-11-20T15:00:00Z", "short")
     code, out, err = run("ingest", "posts.csv", "--rejects", "bad.csv", "--json")
     assert (code, len(log)) == (1, 98), err
-    assert json.loads(out) == {"rows": 100, "taken": 98, "duplicates": 0, "refused": 2, "ticks": 7}
+    assert json.loads(out) == {"rows": 100, "taken": 98, "duplicates": 0, "refused": 2, "left_out": 0, "ticks": 7}
     assert "netcenter: posts.csv:100: author_id: " in err
     assert "2 of 100 rows were refused, more than --max-rejects 1% allows: they are in bad.csv" in err
     assert len((tmp_path / "bad.csv").read_text().splitlines()) == 3
@@ -243,7 +243,7 @@ def test_the_counts_of_all_files_of_a_replay_are_told(run: Run, tmp_path: Path) 
     posts(tmp_path, row(2, 5), row(2, 5, "other"), row(3, 5), name="two.csv")
     code, out, err = run("replay", "one.csv", "two.csv", "--out", "o", "--max-rejects", "30%")
     assert code == 0, err
-    told = {"rows": 5, "taken": 3, "duplicates": 1, "refused": 1}
+    told = {"rows": 5, "taken": 3, "duplicates": 1, "refused": 1, "left_out": 0}
     assert json.loads(out)["files"] == json.loads((tmp_path / "o" / "summary.json").read_text())["files"] == told
     assert "netcenter: two.csv:3: native_id: line 2 has this id with other content" in err
     assert "netcenter: 5 rows read: 3 taken, 1 duplicate, 1 refused" in err
@@ -255,7 +255,7 @@ def test_classify_tells_its_counts_beside_its_lines(run: Run, tmp_path: Path) ->
     assert (code, len(out.splitlines())) == (0, 2)
     assert err == "netcenter: 3 rows read: 2 taken, 1 duplicate, 0 refused\n"
     _, _, err = run("classify", "posts.csv", "--json")
-    assert json.loads(err) == {"rows": 3, "taken": 2, "duplicates": 1, "refused": 0}
+    assert json.loads(err) == {"rows": 3, "taken": 2, "duplicates": 1, "refused": 0, "left_out": 0}
 
 
 @pytest.mark.parametrize("given", ["x", "-1", "101", "1 percent", "1.%"])

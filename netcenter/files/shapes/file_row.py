@@ -29,6 +29,12 @@ class Row(msgspec.Struct, frozen=True):
         return text.rstrip("\r\n")
 
 
+class LeftOut(msgspec.Struct):
+    """Counts the rows that are passed over because an option says so."""
+
+    rows: int = 0
+
+
 class Rows(msgspec.Struct, frozen=True):
     """An open file."""
 
@@ -39,3 +45,5 @@ class Rows(msgspec.Struct, frozen=True):
     header: int
     """The number of the line on which the header stands; 0 without a header."""
     rows: Iterator[Row | Refused]
+    left_out: LeftOut = msgspec.field(default_factory=LeftOut)
+    """How many rows of the file are not among `rows`, as far as it was read."""
