@@ -17,6 +17,7 @@ from agents.policy.lines import KeyPath, lines
 from agents.policy.parts import Part, written
 from agents.policy.policy import Policy
 from agents.policy.warnings import warnings
+from schemas.names import NAME, key_of
 
 P = TypeVar("P", bound=Part)
 _RARITY = "has no effect any more: `rarity` says how seldom a burst is (docs/surges.md); take it out"
@@ -160,7 +161,9 @@ def _why(error: Mapping[str, Any], whole: type[Part]) -> str:
     if kind == "literal_error":
         return f"{given!r} is none of {context['expected'].replace(' or ', ', ')}"
     if kind == "string_pattern_mismatch":
-        return f"{given!r} does not have the form {context['pattern']}"
+        key = key_of(given) if context["pattern"] == f"^{NAME.pattern}$" else ""
+        hint = f": write its key, {key!r}, as the reader of files makes it" if key else ""
+        return f"{given!r} does not have the form {context['pattern']}{hint}"
     if kind in _BOUNDS:
         side = _BOUNDS[kind]
         bound = written(context[side]) if isinstance(given, str) else f"{context[side]:g}"

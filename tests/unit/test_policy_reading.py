@@ -44,7 +44,12 @@ def warned(text: str) -> list[Remark]:
         (BRAND + 'zone = "Mars/Base"\n', 5, "brands.0.zone", "'Mars/Base' is no time zone"),
         (BRAND + '[[brands]]\nname = "b"\nmode = "loud"\n', 7, "brands.1.mode", "'loud' is none of 'shadow', 'live'"),
         ("[[brands]]\n", 3, "brands.0.name", "is missing"),
-        ('[[brands]]\nname = "A b"\n', 4, "brands.0.name", "does not have the form ^[a-z0-9_-]+$"),
+        (
+            '[[brands]]\nname = "A b"\n',
+            4,
+            "brands.0.name",
+            "does not have the form ^[a-z0-9_-]+$: write its key, 'a-b'",
+        ),
         (RULE + 'target = "0m"\n', 5, "rules.0.target", "no duration above zero"),
         (RULE + 'resolution = "4000d"\n', 5, "rules.0.resolution", "'4000d' is more than ten years"),
         (RULE + "priority = 0\n", 5, "rules.0.priority", "0 is below 1"),
