@@ -80,6 +80,8 @@ class RecordReader:
         self.used = (options.columns | {options.each}) - frozenset(columns.values())
         #: By (field, key): the first name in the file that became this key, if it is not the key itself.
         self.names: dict[tuple[str, str], str] = {}
+        self.shared: dict[tuple[str, str], tuple[str, str]] = {}
+        """By (field, key): two names of the file that differ by more than their case, and became this key."""
         self.noted = False
         self.left_out = LeftOut()
         """How many rows --skip-if has left out."""
@@ -267,7 +269,9 @@ class RecordReader:
 
     def _name(self, field: str, key: str, name: str) -> None:
         if len(self.names) < _NAMES:
-            self.names.setdefault((field, key), name.strip())
+            first, name = self.names.setdefault((field, key), name.strip()), name.strip()
+            if first != name and first.casefold() != name.casefold():
+                self.shared.setdefault((field, key), (first, name))
 
     def _check(self, record: records.Record) -> None:
         """Check a record by the rules of Kafka's input topics."""

@@ -47,6 +47,8 @@ class FileReading:
         self.path, self.options = path, options or FileOptions()
         self.counts = FileCounts()
         """What became of the rows so far."""
+        self.shared: dict[tuple[str, str], tuple[str, str]] = {}
+        """As `RecordReader.shared`."""
         self.time = 0
         """ms; the time of the record that was read last."""
         self._file = str(path)
@@ -84,6 +86,7 @@ class FileReading:
     def _rows(self) -> Iterator[tuple[Row | Refused, Line | Refused]]:
         """Each row with the record that it makes; the rows that are left out are counted alone."""
         with closing(RecordReader(self._file, self.options)) as reader:
+            self.shared = reader.shared
             for row, found in reader.read(self.path):
                 self._leave_out(reader)
                 yield row, found

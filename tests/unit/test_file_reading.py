@@ -81,6 +81,15 @@ def test_rows_that_are_left_out_are_counted(tmp_path: Path) -> None:
     assert reading.counts.in_words() == "4 rows read: 1 taken, 0 duplicates, 1 refused, 2 left out by --skip-if"
 
 
+def test_two_names_that_become_one_key_are_told(tmp_path: Path) -> None:
+    """But not where only the case differs."""
+    names = ["H&M", "h&m", "H-M", "Zara", "ZARA", "H M"]
+    rows = [post(native_id=str(n), brand=name) for n, name in enumerate(names)]
+    reading = FileReading(written(tmp_path, *rows))
+    assert len(list(reading)) == len(names)
+    assert reading.shared == {("brand", "h-m"): ("H&M", "H-M")}
+
+
 def test_one_id_of_two_brands_or_kinds_is_two_records(tmp_path: Path) -> None:
     rows = [post(), post(brand="other"), post(type="reply"), post(channel="facebook")]
     reading = FileReading(written(tmp_path, *rows))
