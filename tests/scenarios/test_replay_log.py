@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from netcenter.demo.summary import summary
+from schemas.records import Mention
 from schemas.times import rfc3339
 from tests.support.secured_story import POLICY, Histories, SecuredStory, by_aggregate
 
@@ -40,6 +42,18 @@ def test_all_of_the_log_leads_to_the_events_that_kafka_holds(secured: SecuredSto
     assert _written(tmp_path / "o")["cases"] == secured.histories["cases"]
     if topic == "mentions":  # the counts that surges come from are made of mentions
         assert _written(tmp_path / "o")["surges"] == secured.histories["surges"]
+
+
+def test_a_replay_counts_what_postgresql_holds(secured: SecuredStory, tmp_path: Path) -> None:
+    """Posts that came twice count once, and those of a customer who was forgotten not at all."""
+    code, err = _replayed(secured, tmp_path / "o", "--log", "mentions")
+    assert code == 0, err
+    told = json.loads((tmp_path / "o" / "summary.json").read_text())
+    held = summary(secured.plant.settings.postgres or "", 0.0)
+    names = ("mentions", "replies", "labels", "cases", "breaches", "surges")
+    assert {name: told[name] for name in names} == {name: held[name] for name in names}
+    posts = [line.record.id for line in secured.lines if isinstance(line.record, Mention)]
+    assert told["mentions"] < len(set(posts)) < len(posts)
 
 
 def test_up_to_a_moment_all_that_kafka_decided_until_then_is_told(secured: SecuredStory, tmp_path: Path) -> None:

@@ -10,14 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from netcenter.demo.receiver import Receiver
 from netcenter.demo.story import STORY_POLICY, story
 from netcenter.files.line import Line
 from netcenter.pipeline import PIPELINE
 from netcenter.runtime.signing import FILES
 from netcenter.settings import variable
+from schemas import ids
 from schemas.jsonform import event
-from schemas.records import BY_NAME, CaseOpened, Mention, Record, subject_of
+from schemas.records import BY_NAME, Action, CaseOpened, Mention, Record, subject_of
 from streams.signing_keys import Signer
 from tests.support import judge
 from tests.support.chaos import HOUR, ROLES, SEED, People, Playing
@@ -94,8 +97,11 @@ def as_json(topic: str, records: Iterable[Record | None]) -> Histories:
 
 @contextmanager
 def secured_story(folder: Path, postgres: str) -> Iterator[SecuredStory]:
-    """The hours around the story's surge at a tenth of its size, with forged records before and in the middle of them."""
+    """The hours around the story's surge at a tenth of its size, with posts that come twice, a customer who is forgotten, and
+    forged records before and in the middle of them.
+    """
     lines = [line for line in story.story(SEED, _SCALE) if -_BEFORE <= line.at - story.GUITAR < _AFTER]
+    lines = _with_more(lines)
     kafka = secured_kafka(folder)
     try:
         kafka.start()
@@ -136,6 +142,25 @@ def _played(plant: SecuredPlant, lines: list[Line], receiver: Receiver) -> Secur
     opened = sorted(r.record.time for r in log["cases"] if isinstance(r.record, CaseOpened))
     middle = opened[len(opened) // 2] // 60_000 * 60_000
     return SecuredStory(plant, lines, log, found, middle, forged, receiver)
+
+
+def _with_more(lines: list[Line]) -> list[Line]:
+    """The lines, with every twentieth post once more ten minutes later, and with the wish of a customer to be forgotten."""
+    posts = [line for line in lines if isinstance(line.record, Mention)]
+    again = [replace(post, at=post.at + HOUR // 6) for post in posts[::20]]
+    gone = posts[len(posts) // 2]
+    assert isinstance(gone.record, Mention)
+    brand, channel, at = gone.record.brand, gone.record.channel, gone.at + HOUR
+    wish = Action(
+        id=ids.action(brand, channel, "wish"),
+        brand=brand,
+        channel=channel,
+        author_id=gone.record.author_id,
+        action_id="wish",
+        action="forget",
+        created_at=at,
+    )
+    return sorted([*lines, *again, Line(at, "mentions", wish, 0)], key=lambda line: line.at)
 
 
 def _forge(plant: SecuredPlant, lines: list[Line]) -> Counter[str]:
