@@ -19,7 +19,7 @@ from netcenter.files.profile import beside, load, names, values_of
 
 #: Options that say how records are made of rows.
 _OF_RECORDS = frozenset(
-    ("sets", "values", "ignore_unknown", "reply_if", "own_accounts", "reply_to", "reply_map", "profile")
+    ("sets", "values", "ignore_unknown", "make_ids", "reply_if", "own_accounts", "reply_to", "reply_map", "profile")
 )
 _PANEL = "How the file is read"
 
@@ -48,6 +48,9 @@ _Values = Annotated[
     list[str] | None, _option("--value", metavar="FIELD:OLD=NEW", help="A value of a field that stands for another.")
 ]
 _Ignore = Annotated[bool, _option("--ignore-unknown", help="Pass over fields that Netcenter does not know.")]
+_MakeIds = Annotated[
+    bool, _option("--make-ids", help="A post without an id gets one, made of its author, time and words.")
+]
 _Zone = Annotated[str | None, _option("--zone", help="The zone of times without an offset: America/Bogota.")]
 _Dates = Annotated[str | None, _option("--dates", help=f"{DAY_FIRST} or {MONTH_FIRST}, for 03/04/2015.")]
 _Each = Annotated[
@@ -104,6 +107,7 @@ def _chosen(
     sets: _Sets = None,
     values: _Values = None,
     ignore_unknown: _Ignore = False,
+    make_ids: _MakeIds = False,
     time_format: TimeFormat = None,
     zone: _Zone = None,
     dates: _Dates = None,
@@ -129,6 +133,7 @@ def _chosen(
         set=pairs(sets, "--set"),
         value=_values_of(values),
         ignore_unknown=ignore_unknown,
+        make_ids=make_ids,
         time_format=time_format,
         zone=zone,
         dates=_order(dates),

@@ -36,7 +36,7 @@ from netcenter.files.own_replies import OwnReplies
 from netcenter.files.shapes.file_row import LeftOut, Row, Rows
 from netcenter.files.shapes.json_rows import json_row
 from netcenter.files.values import DateOrder, Form, as_name, written
-from schemas import records, requirements
+from schemas import ids, records, requirements
 from schemas.times import EARLIEST
 
 _UNKNOWN = "leave it out, --map it to a field, or pass --ignore-unknown"
@@ -46,6 +46,10 @@ _UNKNOWN = "leave it out, --map it to a field, or pass --ignore-unknown"
 _LOOKED_AT = 1_000
 #: How many names with their keys are kept to be told.
 _NAMES = 1_000
+#: What a post needs. A profile's columns of other fields may be lacking.
+_NEEDED = frozenset(TYPES["mention"].required)
+#: Of what an id is made where a row has none: the same post has the same id in any file.
+_OF_AN_ID = ("author_id", "created_at", "text")
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _REPLY = TYPES["reply"]
 #: A brand's own answer among posts: what kind of post it is says nothing of a reply.
@@ -175,9 +179,12 @@ class RecordReader:
 
     def _made(self, kind: LineType, values: dict[str, Any], number: int) -> Line:
         """The record of a line's values."""
+        if self.options.make_ids and "native_id" in kind.required and "native_id" not in values:
+            values["native_id"] = ids.make("row", *(values.get(field, "") for field in _OF_AN_ID))
         for field in kind.required:
             if field not in values:
-                self.fail(field, f"is missing, and every {kind.name} needs it: add it, or give --map or --set")
+                other = ", or --make-ids" if field == "native_id" else ""
+                self.fail(field, f"is missing, and every {kind.name} needs it: add it, or give --map or --set{other}")
         kind.derive(values)
         if kind.cls is PolicyText:
             values["text"] = self._policy(values["at"], values["file"])
@@ -402,9 +409,14 @@ class RecordReader:
         asked = {f"{field}: --map": column for field, column in self.columns.items()}
         asked |= {f"{field}: --reply-map": column for field, column in self.reply_map.items()}
         asked |= {} if self.replies is None else self.replies.columns
+        lacking = {"native_id"} if self.options.make_ids else set[str]()
+        needed = {column for field, column in self.columns.items() if field in _NEEDED and field not in lacking}
         for option, column in asked.items():
-            if column not in header and column.partition(".")[0] not in header:
-                raise FileError(f"{place}: {option}: no column {column!r}; the columns are {', '.join(header)}")
+            if column in header or column.partition(".")[0] in header:
+                continue
+            if column not in self.options.may_lack or column in needed:
+                hint = "; --make-ids makes an id where there is none" if option.startswith("native_id") else ""
+                raise FileError(f"{place}: {option}: no column {column!r}; the columns are {', '.join(header)}{hint}")
         filled = self.known.union(self.fields, self.used)
         unknown = [column for column in header if column not in filled]
         if unknown and not self.ignore_unknown:

@@ -23,6 +23,8 @@ class FileOptions(msgspec.Struct, frozen=True, kw_only=True):
     """By field: a constant, written as in a CSV cell, which replaces the file's value."""
     ignore_unknown: bool = False
     """Whether fields that no record has are skipped."""
+    make_ids: bool = False
+    """Whether a post without an id gets one that is made of its author, time and words."""
     time_format: str | None = None
     """A format of `strptime`, or "twitter"; None: every form that is without doubt."""
     zone: str | None = None
@@ -44,6 +46,8 @@ class FileOptions(msgspec.Struct, frozen=True, kw_only=True):
     `reply_if` and `own_accounts`, every row by somebody else is the brand's own answer."""
     reply_map: Mapping[str, str] = _NONE
     """By field of a reply: its column in the row of the post that is answered."""
+    may_lack: frozenset[str] = frozenset()
+    """Columns that a profile names and a file of its kind may lack, unless a record needs them."""
     default_type: str = "mention"
     """The type of a line without a type."""
     classified: bool = False

@@ -17,7 +17,7 @@ _FOLDER = resources.files("netcenter.files") / "profiles"
 _ENDING = ".toml"
 _SETS = ("reply_if", "skip_if")
 #: Fields of FileOptions that commands set, and no profile.
-_OF_COMMANDS = ("default_type", "classified")
+_OF_COMMANDS = ("default_type", "classified", "may_lack")
 
 
 class Written(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -29,6 +29,7 @@ class Written(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     set: dict[str, str] = {}
     value: dict[str, dict[str, str]] = {}
     ignore_unknown: bool = False
+    make_ids: bool = False
     time_format: str | None = None
     zone: str | None = None
     dates: str | None = None
@@ -110,4 +111,5 @@ def beside(profile: FileOptions, given: FileOptions) -> FileOptions:
         f: {**profile.value.get(f, {}), **given.value.get(f, {})} for f in {*profile.value, *given.value}
     }
     changed["reply_map"] = {**profile.reply_map, **given.reply_map}
+    changed["may_lack"] = frozenset((*profile.map.values(), *profile.reply_map.values())) - given.columns
     return msgspec.structs.replace(profile, **changed)

@@ -81,6 +81,20 @@ def test_rows_that_are_left_out_are_counted(tmp_path: Path) -> None:
     assert reading.counts.in_words() == "4 rows read: 1 taken, 0 duplicates, 1 refused, 2 left out by --skip-if"
 
 
+def test_a_post_without_an_id_gets_one_that_is_the_same_in_any_file(tmp_path: Path) -> None:
+    """Made of author, time and words; an id of the file counts before it."""
+    without = {field: value for field, value in POST.items() if field != "native_id"}
+    rows = [without, without, without | {"text": "adiós"}, POST]
+    options = FileOptions(make_ids=True)
+    reading = FileReading(written(tmp_path, *map(json.dumps, rows)), options)
+    first, other, given = taken(reading)
+    assert reading.counts == FileCounts(rows=4, taken=3, duplicates=1)
+    assert given == POST["native_id"] and first != other
+    assert taken(FileReading(written(tmp_path, json.dumps(without)), options)) == [first]
+    with pytest.raises(FileError, match="native_id: is missing, .* or --make-ids"):
+        taken(FileReading(written(tmp_path, json.dumps(without))))
+
+
 def test_two_names_that_become_one_key_are_told(tmp_path: Path) -> None:
     """But not where only the case differs."""
     names = ["H&M", "h&m", "H-M", "Zara", "ZARA", "H M"]

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from netcenter import cli
@@ -162,8 +163,10 @@ def test_what_is_given_beside_a_profile_wins() -> None:
         reply_if={"y": frozenset({"2"})},
         zone="UTC",
         dates="day-first",
+        may_lack=frozenset({"id", "company"}),
     )
-    assert profile.beside(options, FileOptions()) == options
+    usual = msgspec.structs.replace(options, may_lack=frozenset({"id", "company"}))
+    assert profile.beside(options, FileOptions()) == usual
 
 
 def test_every_option_of_a_file_can_stand_in_a_profile() -> None:
@@ -171,6 +174,7 @@ def test_every_option_of_a_file_can_stand_in_a_profile() -> None:
     assert set(profile.Written.__struct_fields__) - {"about"} == set(FileOptions.__struct_fields__) - {
         "default_type",
         "classified",
+        "may_lack",
         "rejects",
         "max_rejects",
     }
@@ -271,3 +275,17 @@ def test_the_page_has_examples_for_each_way_and_names_no_option_that_is_not_ther
     helps = [run(command, "--help")[1] for command in ("ingest", "replay")]
     known = set(re.findall(r"--[a-z-]+", " ".join(helps)))
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", PAGE)) <= known
+
+
+def test_a_file_may_lack_columns_of_a_profile_that_no_record_needs(tmp_path: Path) -> None:
+    """Reviews without answers and without ids, as many scrapers write them."""
+    path = tmp_path / "reviews.csv"
+    path.write_text("userName,content,at\nana,no abre,2026-01-05 10:00:00\n")
+    usual = profile.load("google-play")
+    with pytest.raises(FileError, match="no column 'reviewId'.*--make-ids"):
+        list(read(path, profile.beside(usual, FileOptions(zone="UTC"))))
+    given = FileOptions(zone="UTC", make_ids=True, map={"author_id": "userName"})
+    [line] = read(path, profile.beside(usual, given))
+    assert isinstance(line, Line) and isinstance(line.record, Mention) and line.record.author_id == "ana"
+    with pytest.raises(FileError, match="no column 'name'"):
+        list(read(path, profile.beside(usual, FileOptions(zone="UTC", make_ids=True, map={"author_id": "name"}))))
