@@ -53,7 +53,8 @@ def features(text: str) -> set[int]:
 
 def named(text: str) -> dict[int, str]:
     """The ids that `features` returns, each with its token, pair or prefix, in the order of the text."""
-    return {crc32(part): part.decode() for part in _parts(text)}
+    # A prefix may end within a character, such as the third of "¿¿¿".
+    return {crc32(part): part.decode("utf-8", "replace") for part in _parts(text)}
 
 
 def _parts(text: str) -> list[bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,18 +11,23 @@ import typer
 from rich.console import Console
 
 from netcenter.commands.artefacts import ArtefactOption, chosen_model
-from netcenter.commands.options import Json
+from netcenter.commands.options import Json, pairs
 
 
 def evaluate(
     files: Annotated[list[Path], typer.Argument(help="Labelled posts: .parquet, .csv, .jsonl with text, lang, label.")],
     out: Annotated[Path | None, typer.Option(help="Folder for metrics.json and confusion.svg.")] = None,
+    maps: Annotated[
+        list[str] | None, typer.Option("--map", metavar="FIELD=COLUMN", help="A column with another name: text=body.")
+    ] = None,
     artefact: ArtefactOption = None,
     as_json: Json = False,
 ) -> None:
     """Measure an artefact on your own labelled posts, which were not used to train it.
 
-    Example: netcenter evaluate ours.csv --out measured
+    Each figure has its 95 % interval. A label with few posts is named on stderr.
+
+    Example: netcenter evaluate ours.csv --map text=body --out measured
     """
     import numpy as np
 
@@ -29,13 +35,15 @@ def evaluate(
     from netcenter.training.figures import figures, picture, tables
     from netcenter.training.training_rows import read
 
-    model, rows = chosen_model(artefact), read(files)
+    model, rows = chosen_model(artefact), read(files, columns=pairs(maps, "--map"))
     found = model.classify(rows.text, [LANGUAGES[at] for at in rows.lang.tolist()], rows.brand)
     told = figures(rows, np.array([answer.probabilities for answer in found]))
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         (out / "metrics.json").write_text(json.dumps(told, indent=1) + "\n")
         (out / "confusion.svg").write_text(picture(told))
+    for warning in told["warnings"]:
+        print(f"netcenter: warning: {warning}", file=sys.stderr)
     if as_json:
         print(json.dumps(told))
         return

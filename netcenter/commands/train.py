@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from netcenter.commands.artefacts import ArtefactOption, artefact_path, load_artefact
+from netcenter.commands.options import pairs
 from netcenter.commands.progress_bar import bar
 from netcenter.errors import CommandError, UsageError
 
@@ -31,6 +32,9 @@ def train(
             help="Adapt to brands from relabelled posts: `postgres`, `log`, or a file with text, lang, label, brand."
         ),
     ] = None,
+    maps: Annotated[
+        list[str] | None, typer.Option("--map", metavar="FIELD=COLUMN", help="A column with another name: text=body.")
+    ] = None,
     artefact: ArtefactOption = None,
 ) -> None:
     """Make a classifier's artefact; with --corrections, adapt an artefact to the language of a brand.
@@ -46,10 +50,11 @@ def train(
         raise CommandError(f"training needs {error.name}: install netcenter[train]") from None
     if not files:
         raise UsageError("name a file of labelled posts: netcenter train labelled.parquet --out models")
+    columns = pairs(maps, "--map")
     if corrections is not None:
-        _adapt(corrections, training_rows.read(files), out, artefact)
+        _adapt(corrections, training_rows.read(files, columns=columns), out, artefact)
     else:
-        _train(training_rows.read(files, unlabelled or []), out, cache, seed)
+        _train(training_rows.read(files, unlabelled or [], columns), out, cache, seed)
 
 
 def _train(posts: TrainingRows, out: Path, cache: Path, seed: int) -> None:

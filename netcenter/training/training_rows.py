@@ -6,9 +6,10 @@ import csv
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from netcenter.errors import UsageError
 #: Words with which published corpora replace links and handles.
 _LINK = re.compile(r"\b(?:URL|http)\b(?!:)")
 _HANDLE = re.compile(r"\bUSER\b")
+_FIELDS = ("text", "lang", "label", "source", "brand", "weight")
+_SAME: Mapping[str, str] = MappingProxyType({})
 UNLABELLED = -1
 
 
@@ -69,16 +72,18 @@ def thinned(rows: TrainingRows, most: int) -> TrainingRows:
     return rows.take(kept)
 
 
-def read(labelled: Iterable[Path], unlabelled: Iterable[Path] = ()) -> TrainingRows:
+def read(labelled: Iterable[Path], unlabelled: Iterable[Path] = (), columns: Mapping[str, str] = _SAME) -> TrainingRows:
     """Return the rows of files with the columns text, lang and label, and optionally weight, source and brand.
 
-    Labels in `unlabelled` files are ignored, and so are posts that a labelled file holds too.
-    Raises UsageError naming file, row and field.
+    columns: by field, the name of its column where that is another. Labels in `unlabelled` files are ignored, and so are
+    posts that a labelled file holds too. Raises UsageError naming file, row and field.
     """
-    found = [row for path in labelled for row in _rows(path, labels=True)]
+    if foreign := sorted(set(columns) - set(_FIELDS)):
+        raise UsageError(f"--map {', '.join(foreign)}: no such field; there are {', '.join(_FIELDS)}")
+    found = [row for path in labelled for row in _rows(path, columns, labels=True)]
     seen = {row["text"] for row in found}
     for path in unlabelled:
-        for row in _rows(path, labels=False):
+        for row in _rows(path, columns, labels=False):
             if row["text"] not in seen:
                 seen.add(row["text"])
                 found.append(row)
@@ -99,35 +104,53 @@ def made(rows: Sequence[dict[str, Any]]) -> TrainingRows:
     )
 
 
-def _rows(path: Path, labels: bool) -> list[dict[str, Any]]:
+def _rows(path: Path, columns: Mapping[str, str], labels: bool) -> list[dict[str, Any]]:
     rows = []
-    for number, given in enumerate(_given(path), 1):
-        row = {
-            "text": _field(path, number, given, "text"),
-            "lang": _place(path, number, given, "lang", LANGUAGES),
-            "label": _place(path, number, given, "label", LABELS) if labels else UNLABELLED,
-            "source": str(given.get("source") or path.stem),
-            "brand": str(given.get("brand") or ""),
-        }
+    for number, values in enumerate(_given(path), 1):
+        given = {name: values.get(columns.get(name, name)) for name in _FIELDS}
         try:
-            row["weight"] = float(given.get("weight") or 1)
-        except ValueError:
-            raise UsageError(f"{path}: row {number}: weight is no number") from None
-        rows.append(row)
+            rows.append(_row(given, path.stem, labels))
+        except KeyError as missing:
+            (name,) = missing.args
+            column = columns.get(name, name)
+            said = name if column == name else f"{name} (column {column!r})"
+            there = ", ".join(map(str, values)) or "none"
+            raise UsageError(
+                f"{path}: row {number}: {said} is missing: the columns text, lang and label are needed; there are {there}; "
+                f"say which column it is: --map {name}=COLUMN"
+            ) from None
+        except ValueError as error:
+            raise UsageError(f"{path}: row {number}: {error}") from None
     return rows
 
 
-def _field(path: Path, number: int, given: dict[str, Any], name: str) -> str:
-    value = given.get(name)
+def _row(given: Mapping[str, Any], source: str, labels: bool) -> dict[str, Any]:
+    """A row of a file's fields. Raises KeyError for a field that is missing, and ValueError that says what is wrong."""
+    row = {
+        "text": _field(given, "text"),
+        "lang": _place(given, "lang", LANGUAGES),
+        "label": _place(given, "label", LABELS) if labels else UNLABELLED,
+        "source": str(given["source"] or source),
+        "brand": str(given["brand"] or ""),
+    }
+    try:
+        row["weight"] = float(given["weight"] or 1)
+    except ValueError:
+        raise ValueError("weight is no number") from None
+    return row
+
+
+def _field(given: Mapping[str, Any], name: str) -> str:
+    value = given[name]
     if not isinstance(value, str):
-        raise UsageError(f"{path}: row {number}: {name} is missing: the columns text, lang and label are needed")
+        raise KeyError(name)
     return value
 
 
-def _place(path: Path, number: int, given: dict[str, Any], name: str, among: tuple[str, ...]) -> int:
-    value = _field(path, number, given, name)
+def _place(given: Mapping[str, Any], name: str, among: tuple[str, ...]) -> int:
+    value = _field(given, name)
     if value not in among:
-        raise UsageError(f"{path}: row {number}: {name} must be one of {', '.join(among)}")
+        raise ValueError(f"{name} must be one of {', '.join(among)}")
     return among.index(value)
 
 

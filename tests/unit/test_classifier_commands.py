@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -96,15 +97,54 @@ def test_evaluate_writes_figures_and_a_picture(run: Run, tmp_path: Path) -> None
 
 
 def test_evaluate_is_readable_in_80_columns_and_in_a_pipe(run: Run, tmp_path: Path) -> None:
-    """No figure is cut off, and no line is longer."""
-    path = labelled(tmp_path / "rows.jsonl", ROWS * 400)
+    """No figure is cut off, no line is longer, and each figure stands before its interval."""
+    path = labelled(tmp_path / "rows.jsonl", [row | {"source": "brand"} for row in ROWS] * 400)
     code, out, _ = run("evaluate", str(path))
     assert code == 0 and "macro F1" in out
     assert max(map(len, out.splitlines())) <= 80 and "…" not in out
     told = json.loads(run("evaluate", str(path), "--json")[1])
+    lines = [line.split() for line in out.splitlines()]
     for name, part in told["parts"].items():
-        [row] = [line.split() for line in out.splitlines() if line.startswith(f"{name} ") and "-" in line]
-        assert row[1:4] == [f"{part['rows']:,}", f"{part['accuracy']:.3f}", f"{part['macro_f1']:.3f}"]
+        quality = [f"{part['rows']:,}", *shown(part, "accuracy", "macro_f1", "macro_f1_without_other")]
+        surety = shown(part, "calibration_error", "accuracy_of_surest_half", "mistakes_in_least_sure_quarter")
+        assert [name, *quality] in lines and [name, *surety] in lines
+        for label, one in part["labels"].items():
+            assert [name, label, f"{one['rows']:,}", *shown(one, "precision", "recall", "f1")] in lines
+    source = told["sources"]["brand"]
+    assert ["brand", "1,600", *shown(source, "accuracy", "macro_f1")] in lines
+
+
+def shown(told: dict[str, Any], *names: str) -> list[str]:
+    """The words of figures and their intervals as the tables have them."""
+
+    def short(share: float) -> str:
+        return f"{share:.3f}".removeprefix("0")
+
+    return [word for name in names for word in (short(told[name]), "-".join(map(short, told[f"{name}_95"])))]
+
+
+def test_evaluate_warns_of_labels_with_few_posts_on_stderr(run: Run, tmp_path: Path) -> None:
+    few = labelled(tmp_path / "few.jsonl", ROWS[:1] * 30 + ROWS[1:2] * 29)
+    code, out, err = run("evaluate", str(few), "--json")
+    told = json.loads(out)["warnings"]
+    assert code == 0 and err.splitlines() == [f"netcenter: warning: {warning}" for warning in told]
+    assert "en: question has 29 posts, so its figures say little: label 30 or more" in told
+    assert not any("complaint" in warning for warning in told)
+
+
+def test_evaluate_and_train_read_columns_of_other_names(run: Run, tmp_path: Path) -> None:
+    names = {"text": "body", "lang": "language", "label": "what"}
+    rows = [{names[field]: value for field, value in row.items()} for row in ROWS]
+    mapped = labelled(tmp_path / "mapped.jsonl", rows)
+    plain = labelled(tmp_path / "plain.jsonl", [row | {"source": "mapped"} for row in ROWS])
+    maps = [word for field, column in names.items() for word in ("--map", f"{field}={column}")]
+    assert run("evaluate", str(mapped), *maps, "--json") == run("evaluate", str(plain), "--json")
+    code, _, err = run("evaluate", str(mapped))
+    assert code == 2 and "there are body, language, what; say which column it is: --map text=COLUMN" in err
+    code, _, err = run("evaluate", str(mapped), "--map", "txt=body")
+    assert code == 2 and "--map txt: no such field; there are text, lang, label" in err
+    code, _, err = run("train", str(mapped), *maps)
+    assert code == 2 and "no labelled row in es for complaint" in err
 
 
 def test_a_poisoned_batch_of_corrections_is_one_clear_line_and_writes_nothing(run: Run, tmp_path: Path) -> None:

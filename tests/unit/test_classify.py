@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.classify.features import MAX_CHARS, features, tokens
+from agents.classify.features import MAX_CHARS, features, named, tokens
 from agents.classify.model import ARTEFACTS, Model, ModelError, artefact
 from agents.classify.port import LABELS, LANGUAGES, Classification
 
@@ -45,7 +45,12 @@ OBVIOUS = [
 ]
 
 # Lone surrogates are as likely as all other characters together, which st.text() would hardly ever draw.
-any_string = st.lists(st.characters() | st.characters(categories=["Cs"])).map("".join)
+# Marks and emoji are runs of several bytes in a token, and so are words whose letters have accents.
+marks = st.builds(str.__mul__, st.sampled_from("?!¿¡.:;()'’\u0301\u200d\ufe0f🏽♀😡❤☹™@#\u202e"), st.integers(1, 4))
+any_string = st.one_of(
+    st.lists(st.characters() | st.characters(categories=["Cs"])).map("".join),
+    st.lists(marks | st.text(max_size=8), max_size=4).map("".join),
+)
 any_tag = st.sampled_from(["", "und", "es", "pt-BR", "EN_us", "fr", "-"]) | any_string
 any_post = st.tuples(any_string | st.sampled_from([text for _, _, text in OBVIOUS]), any_tag)
 STRANGE = [
@@ -59,6 +64,9 @@ STRANGE = [
     "?" * 1_000_000,
     "@" * 1_000_000,
     "é😀 " * 300_000,
+    "¿¿¿",
+    "e\u0301\u0327\u20dd ni\u200dn\u0303o",
+    "\u2067שלום\u2069 👩🏽\u200d💻 ❤\ufe0f ☹ ⁉\ufe0f ‼ ™",
 ]
 
 
@@ -100,10 +108,20 @@ def test_any_string_is_classified_with_sound_probabilities(post: tuple[str, str]
     assert answer.label == LABELS[answer.probabilities.index(answer.confidence)]
 
 
+@given(any_post)
+@settings(deadline=None, max_examples=500)
+def test_any_string_is_explained_by_the_features_that_it_is_classified_by(post: tuple[str, str]) -> None:
+    text, lang = post
+    names = named(text)
+    assert names.keys() == features(text)
+    assert all(words in names.values() and points for words, points in MODEL.explain(text, lang))
+
+
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("text", STRANGE, ids=range(len(STRANGE)))
 def test_strange_and_very_long_texts_are_classified_soon(text: str) -> None:
     assert one(text, "").label in LABELS
+    assert all(points for _, points in MODEL.explain(text, ""))
 
 
 def test_what_follows_the_limit_of_length_changes_nothing() -> None:

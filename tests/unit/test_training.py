@@ -197,11 +197,32 @@ def test_figures_of_perfect_answers_are_perfect_and_the_picture_is_drawn(tmp_pat
     rows = read([written(tmp_path / "rows.csv", corpus(90, 3))])
     told = figures(rows, np.eye(len(LABELS))[rows.label])
     for part in told["parts"].values():
-        assert (part["accuracy"], part["macro_f1"], part["macro_f1_95"]) == (1, 1, [1, 1])
-        assert part["calibration_error"] == 0
+        for name in ("accuracy", "macro_f1", "macro_f1_without_other", "accuracy_of_surest_half"):
+            assert (part[name], part[f"{name}_95"]) == (1, [1, 1])
+        assert (part["calibration_error"], part["calibration_error_95"]) == (0, [0, 0])
     assert sum(sum(row) for row in told["parts"]["all"]["confusion"]) == 90
     drawn = ElementTree.fromstring(picture(told))
     assert len(drawn.findall("{*}rect")) == 16 * len(told["parts"])
+
+
+def test_every_figure_has_an_interval_that_holds_it_and_is_narrower_with_more_posts(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    widths: dict[str, list[float]] = {}
+    for count in (200, 3_200):
+        rows = read([written(tmp_path / "rows.csv", corpus(count, 3))])
+        whole = figures(rows, random.dirichlet(np.ones(4), count) + 0.5 * np.eye(4)[rows.label])["parts"]["all"]
+        for told in (whole, *whole["labels"].values()):
+            names = [name for name in told if f"{name}_95" in told]
+            assert {name for name, value in told.items() if isinstance(value, float)} - {*names} <= {
+                "confidence_of_least_sure_quarter"
+            }
+            for name in names:
+                low, high = told[f"{name}_95"]
+                assert low <= told[name] <= high or name == "calibration_error"  # A draw's bins are rougher.
+                widths.setdefault(name, []).append(high - low)
+    assert len(widths) == 9
+    for few in widths.values():
+        assert sum(few[len(few) // 2 :]) < sum(few[: len(few) // 2])
 
 
 # --- corrections ------------------------------------------------------------------------------------------------------
